@@ -1,0 +1,445 @@
+//! Numbers in memory: shared bytes with a dtype, a shape and strides, owned or mapped from a file.
+
+mod compare;
+mod dtype;
+mod mapped;
+pub(crate) mod nest;
+mod print;
+mod random;
+mod scalar;
+mod stream;
+mod view;
+
+pub use compare::{Comparison, Tolerance, compare};
+pub use dtype::{DType, Element, Strength};
+pub use mapped::{map, map_file};
+pub use random::Random;
+pub use scalar::Scalar;
+
+use crate::each_dtype;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use ndarray::{ArrayD, ArrayViewD, Axis, CowArray, IxDyn, ShapeBuilder};
+use std::borrow::Cow;
+
+/// An immutable n-dimensional array of any dtype: a window, given by shape and strides, onto shared bytes.
+///
+/// The bytes are a Rust vector that was handed over, or a slice of a mapped file; a clone, a slice, a
+/// permutation or an expansion shares them. Rank 0, axes of length 0 and ranks above 6 are ordinary.
+/// The numbers are read and written through ndarray: [`Array::view`] gives a view, [`Array::from`] takes an array.
+#[derive(Clone)]
+pub struct Array {
+    dtype: DType,
+    shape: Vec<usize>,
+    /// In elements; negative where an axis runs backwards, 0 where it repeats.
+    strides: Vec<isize>,
+    /// The element at index 0, 0, …, counted from the start of `bytes`.
+    offset: usize,
+    /// Little-endian, as every format that we read stores numbers. Bool bytes are 0 or 1.
+    bytes: Bytes,
+}
+
+#[cfg(target_endian = "big")]
+compile_error!("ontrace maps little-endian files; big-endian machines are not supported");
+
+/// A vector as the owner of its bytes.
+struct Owner<T>(Vec<T>);
+
+impl<T: Element> AsRef<[u8]> for Owner<T> {
+    fn as_ref(&self) -> &[u8] {
+        T::bytes(&self.0)
+    }
+}
+
+/// The strides of a row-major array of this shape.
+pub fn contiguous_strides(shape: &[usize]) -> Vec<isize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1) as isize;
+    }
+    strides
+}
+
+impl Array {
+    /// An array of this shape from its elements in row-major order. The vector is not copied.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the number of elements differs.
+    pub fn new<T: Element>(shape: &[usize], elements: Vec<T>) -> Result<Array> {
+        if count(shape)? != elements.len() {
+            return Err(Error::shape(format!("{} elements cannot have shape {shape:?}", elements.len())));
+        }
+        Ok(Array {
+            dtype: T::DTYPE,
+            shape: shape.to_vec(),
+            strides: contiguous_strides(shape),
+            offset: 0,
+            bytes: Bytes::from_owner(Owner(elements)),
+        })
+    }
+
+    /// An array that is a window onto existing bytes (a mapped file, say), which are not copied.
+    ///
+    /// `strides` (row-major where `None`) and `offset` are in elements.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Code::Damaged) where the window reaches outside the bytes or a Bool is neither 0 nor 1.
+    pub fn from_bytes(dtype: DType, bytes: Bytes, shape: &[usize], strides: Option<&[isize]>, offset: usize) -> Result<Array> {
+        let elements = count(shape)?;
+        let strides = strides.map_or_else(|| contiguous_strides(shape), <[isize]>::to_vec);
+        if strides.len() != shape.len() {
+            return Err(Error::damaged(format!("{} strides for the {} axes of shape {shape:?}", strides.len(), shape.len())));
+        }
+        let outside = || {
+            Error::damaged(format!(
+                "an array of shape {shape:?} and strides {strides:?} at {offset} reaches outside its {} bytes",
+                bytes.len()
+            ))
+        };
+        if elements > 0 {
+            let (mut low, mut high) = (offset as i128, offset as i128);
+            for (&length, &stride) in shape.iter().zip(&strides) {
+                let reach = (length as i128 - 1) * stride as i128;
+                if reach < 0 { low += reach } else { high += reach }
+            }
+            if low < 0 || (high + 1) * dtype.size() as i128 > bytes.len() as i128 {
+                return Err(outside());
+            }
+        }
+        let array = Array { dtype, shape: shape.to_vec(), strides, offset, bytes };
+        if dtype == DType::Bool {
+            let as_bytes = Array { dtype: DType::U8, ..array.clone() };
+            if as_bytes.view::<u8>()?.iter().any(|&b| b > 1) {
+                return Err(Error::damaged("a Bool that is neither 0 nor 1"));
+            }
+        }
+        Ok(array)
+    }
+
+    /// An array of rank 0.
+    pub fn scalar<T: Element>(x: T) -> Array {
+        Array { dtype: T::DTYPE, shape: vec![], strides: vec![], offset: 0, bytes: Bytes::from_owner(Owner(vec![x])) }
+    }
+
+    /// An array of rank 1. The vector is not copied.
+    pub fn vector<T: Element>(elements: Vec<T>) -> Array {
+        Array { dtype: T::DTYPE, shape: vec![elements.len()], strides: vec![1], offset: 0, bytes: Bytes::from_owner(Owner(elements)) }
+    }
+
+    /// A number in this dtype, repeated (without memory) to this shape.
+    pub fn full(dtype: DType, shape: &[usize], x: Scalar) -> Array {
+        let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()));
+        Array { shape: shape.to_vec(), strides: vec![0; shape.len()], ..one }
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The step of each axis in elements.
+    pub fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// The size in bytes that the elements have when written out, shared or not.
+    pub fn byte_len(&self) -> usize {
+        self.len() * self.dtype.size()
+    }
+
+    /// Whether the elements stand one after the other in row-major order.
+    pub fn is_contiguous(&self) -> bool {
+        let row_major = contiguous_strides(&self.shape);
+        self.is_empty() || (0..self.rank()).all(|axis| self.shape[axis] == 1 || self.strides[axis] == row_major[axis])
+    }
+
+    /// The bytes of the elements in row-major order: shared where they stand so, otherwise gathered.
+    pub fn to_bytes(&self) -> Bytes {
+        if self.is_empty() {
+            return Bytes::new();
+        }
+        if self.is_contiguous() {
+            let start = self.offset * self.dtype.size();
+            return self.bytes.slice(start..start + self.byte_len());
+        }
+        self.contiguous().bytes
+    }
+
+    /// The same numbers in row-major order: itself where they stand so, and where they do not fit into memory written out.
+    pub fn contiguous(&self) -> Array {
+        self.dense().unwrap_or_else(|_| self.clone())
+    }
+
+    /// As [`Array::contiguous`], or an error.
+    pub(crate) fn dense(&self) -> Result<Array> {
+        if self.is_contiguous() && is_aligned(self) {
+            return Ok(self.clone());
+        }
+        each_dtype!(self.dtype, T => Array::new(&self.shape, self.to_vec::<T>()?))
+    }
+
+    /// Whether two arrays are the same window onto the same bytes (not merely equal).
+    pub fn is_same(&self, other: &Array) -> bool {
+        self.dtype == other.dtype
+            && self.shape == other.shape
+            && self.strides == other.strides
+            && self.address() == other.address()
+            && self.bytes.len() == other.bytes.len()
+    }
+
+    /// Where element 0 stands in memory: tells shared storage apart, and must not reach any output.
+    pub fn address(&self) -> usize {
+        self.bytes.as_ptr() as usize + self.offset * self.dtype.size()
+    }
+
+    /// The elements in memory from the lowest to the highest of the window, and where element 0, 0, … stands among them:
+    /// the strides lead from there. Nothing where there is no element; copied only where a file holds them unaligned.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) where `T` is not the element type.
+    pub fn span<T: Element>(&self) -> Result<(Cow<'_, [T]>, usize)> {
+        if T::DTYPE != self.dtype {
+            return Err(Error::dtype(format!("expected {}, got {}", T::DTYPE, self.dtype)));
+        }
+        if self.is_empty() {
+            return Ok((Cow::Borrowed(&[]), 0));
+        }
+        let mut low = self.offset as isize;
+        let mut end = low + 1;
+        for (&length, &stride) in self.shape.iter().zip(&self.strides) {
+            let reach = (length as isize - 1) * stride;
+            if reach < 0 { low += reach } else { end += reach }
+        }
+        let bytes = &self.bytes[low as usize * self.dtype.size()..end as usize * self.dtype.size()];
+        let elements = match T::slice(bytes) {
+            Some(elements) => Cow::Borrowed(elements),
+            None => Cow::Owned(realign::<T>(bytes)?),
+        };
+        Ok((elements, self.offset - low as usize))
+    }
+
+    /// The numbers as an ndarray view; copied only where a file holds them unaligned.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) where `T` is not the element type.
+    pub fn view<T: Element>(&self) -> Result<CowArray<'_, T, IxDyn>> {
+        if self.is_empty() && T::DTYPE == self.dtype {
+            return Ok(ArrayD::from_elem(IxDyn(&self.shape), T::default()).into());
+        }
+        Ok(match self.span::<T>()?.0 {
+            Cow::Borrowed(span) => self.view_of(span)?.into(),
+            Cow::Owned(span) => self.view_of(&span)?.to_owned().into(),
+        })
+    }
+
+    /// The window as ndarray sees it: non-negative strides from the lowest element, axes that run backwards turned afterwards.
+    fn view_of<'a, T: Element>(&self, span: &'a [T]) -> Result<ArrayViewD<'a, T>> {
+        let strides: Vec<_> =
+            self.shape.iter().zip(&self.strides).map(|(&length, stride)| if length == 1 { 0 } else { stride.unsigned_abs() }).collect();
+        let mut view = ArrayViewD::from_shape(IxDyn(&self.shape).strides(IxDyn(&strides)), span)
+            .map_err(|e| Error::internal(format!("a window that ndarray refuses: {e}")))?;
+        for axis in (0..self.rank()).filter(|&axis| self.strides[axis] < 0 && self.shape[axis] > 1) {
+            view.invert_axis(Axis(axis));
+        }
+        Ok(view)
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Errors
+    /// As [`Array::view`]; [`TooBig`](crate::Code::TooBig) for repeated numbers that do not fit into memory written out.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        let (elements, start) = self.span::<T>()?;
+        room::<T>(count(&self.shape)?)?;
+        Ok(nest::Nest::new(&self.shape, [&self.strides]).gather(&elements, start))
+    }
+
+    /// The elements as doubles, in row-major order, whatever the dtype.
+    pub fn to_f64s(&self) -> Vec<f64> {
+        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_f64()).collect()).unwrap_or_default())
+    }
+
+    /// The elements as integers, in row-major order, whatever the dtype.
+    pub fn to_i64s(&self) -> Vec<i64> {
+        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_i64()).collect()).unwrap_or_default())
+    }
+
+    /// The only element as a number.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) unless there is exactly one element.
+    pub fn item(&self) -> Result<Scalar> {
+        if self.len() != 1 {
+            return Err(Error::shape(format!("expected one element, got shape {:?}", self.shape)));
+        }
+        Ok(match self.dtype {
+            DType::Bool => Scalar::Bool(self.to_i64s()[0] != 0),
+            dtype if dtype.is_float() => Scalar::Float(self.to_f64s()[0]),
+            _ => Scalar::Int(self.to_i64s()[0]),
+        })
+    }
+
+    /// The same numbers in another dtype: truncated towards zero and wrapped as torch's `to` does.
+    pub fn cast(&self, dtype: DType) -> Array {
+        if dtype == self.dtype {
+            return self.clone();
+        }
+        let dense = self.contiguous();
+        let cast = each_dtype!(self.dtype, S => each_dtype!(dtype, T => dense.span::<S>().and_then(|(elements, start)| {
+            let elements = elements[start..].iter();
+            Array::new(&self.shape, if S::DTYPE.is_float() && (T::DTYPE == DType::Bool || T::DTYPE.is_float()) {
+                elements.map(|x| T::from_f64(x.to_f64())).collect()
+            } else {
+                elements.map(|x| T::from_i64(x.to_i64())).collect()
+            })
+        })));
+        // A span of its own element type cannot fail.
+        cast.unwrap_or_else(|_| self.clone())
+    }
+}
+
+/// Whether the first element stands where its type may stand.
+fn is_aligned(array: &Array) -> bool {
+    array.address().is_multiple_of(array.dtype.size())
+}
+
+/// A copy of unaligned bytes as elements.
+fn realign<T: Element>(bytes: &[u8]) -> Result<Vec<T>> {
+    let mut elements = vec![T::default(); bytes.len() / size_of::<T>()];
+    let invalid = || Error::damaged(format!("bytes that are no {}", T::DTYPE));
+    for (element, chunk) in elements.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
+        let mut aligned = [0u64; 1];
+        let room: &mut [u8] = bytemuck::cast_slice_mut(&mut aligned);
+        room[..chunk.len()].copy_from_slice(chunk);
+        *element = *T::slice(&bytemuck::cast_slice::<u64, u8>(&aligned)[..chunk.len()]).and_then(<[T]>::first).ok_or_else(invalid)?;
+    }
+    Ok(elements)
+}
+
+/// The number of elements of a shape.
+///
+/// # Errors
+/// [`TooBig`](crate::Code::TooBig) where it is beyond the address space; so is an empty shape whose other axes are, because
+/// strides are products of them.
+pub fn count(shape: &[usize]) -> Result<usize> {
+    shape
+        .iter()
+        .try_fold(1usize, |n, &length| n.checked_mul(length.max(1)))
+        .filter(|&n| n <= isize::MAX as usize / 8)
+        .map(|n| if shape.contains(&0) { 0 } else { n })
+        .ok_or_else(|| Error::too_big(format!("an array of shape {shape:?}")))
+}
+
+/// Checks that there is room for `n` elements: a plain allocation that fails ends the process.
+///
+/// # Errors
+/// [`TooBig`](crate::Code::TooBig) where there is not.
+pub(crate) fn room<T: Element>(n: usize) -> Result<()> {
+    const LARGE: usize = 1 << 28;
+    let fits = match n.checked_mul(size_of::<T>()) {
+        Some(bytes) if bytes <= LARGE => true,
+        _ => Vec::<T>::new().try_reserve_exact(n).is_ok(),
+    };
+    if fits { Ok(()) } else { Err(Error::too_big(format!("{n} elements of {}", T::DTYPE))) }
+}
+
+impl<T: Element, D: ndarray::Dimension> From<ndarray::Array<T, D>> for Array {
+    /// Takes an ndarray over; copied only where it is not in row-major order.
+    fn from(array: ndarray::Array<T, D>) -> Array {
+        let shape = array.shape().to_vec();
+        let elements = if array.is_standard_layout() {
+            let len = array.len();
+            let (mut elements, offset) = array.into_raw_vec_and_offset();
+            elements.drain(..offset.unwrap_or(0));
+            elements.truncate(len);
+            elements
+        } else {
+            array.iter().copied().collect()
+        };
+        let strides = contiguous_strides(&shape);
+        Array { dtype: T::DTYPE, shape, strides, offset: 0, bytes: Bytes::from_owner(Owner(elements)) }
+    }
+}
+
+impl<T: Element> From<T> for Array {
+    fn from(x: T) -> Array {
+        Array::scalar(x)
+    }
+}
+
+impl PartialEq for Array {
+    /// Same dtype, same shape, same numbers; a NaN equals nothing.
+    fn eq(&self, other: &Array) -> bool {
+        self.dtype == other.dtype
+            && self.shape == other.shape
+            && each_dtype!(self.dtype, T => matches!((self.view::<T>(), other.view::<T>()), (Ok(a), Ok(b)) if a == b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_bytes_are_read_with_their_strides() {
+        let bytes = Bytes::from(bytemuck::cast_slice::<f32, u8>(&[0., 1., 2., 3., 4., 5.]).to_vec());
+        let transposed = Array::from_bytes(DType::F32, bytes.clone(), &[3, 2], Some(&[1, 3]), 0).unwrap();
+        assert_eq!(transposed.to_vec::<f32>().unwrap(), [0., 3., 1., 4., 2., 5.]);
+        let backwards = Array::from_bytes(DType::F32, bytes.clone(), &[3], Some(&[-2]), 5).unwrap();
+        assert_eq!(backwards.to_vec::<f32>().unwrap(), [5., 3., 1.]);
+        let repeated = Array::from_bytes(DType::F32, bytes.clone(), &[2, 2], Some(&[0, 1]), 4).unwrap();
+        assert_eq!(repeated.to_vec::<f32>().unwrap(), [4., 5., 4., 5.]);
+        assert!(Array::from_bytes(DType::F32, bytes, &[3, 2], Some(&[1, 3]), 1).is_err());
+    }
+
+    #[test]
+    fn unaligned_bytes_are_copied_and_right() {
+        let mut bytes = vec![0u8];
+        bytes.extend_from_slice(bytemuck::cast_slice(&[1.5f64, -2.0]));
+        let array = Array::from_bytes(DType::F64, Bytes::from(bytes).slice(1..), &[2], None, 0).unwrap();
+        assert_eq!(array.to_vec::<f64>().unwrap(), [1.5, -2.0]);
+    }
+
+    #[test]
+    fn rank_zero_empty_and_rank_eight_are_ordinary() {
+        assert_eq!(Array::scalar(3i64).item().unwrap(), Scalar::Int(3));
+        assert!(Array::new::<f32>(&[2, 0, 3], vec![]).unwrap().view::<f32>().unwrap().is_empty());
+        let deep = Array::new(&[1, 2, 1, 2, 1, 2, 1, 2], (0..16u8).collect()).unwrap();
+        assert_eq!(deep.view::<u8>().unwrap()[IxDyn(&[0, 1, 0, 0, 0, 1, 0, 1])], 11);
+    }
+
+    #[test]
+    fn an_array_has_as_many_elements_as_its_shape_says() {
+        assert!(Array::new(&[2, 2], vec![1f32; 3]).is_err());
+        assert!(count(&[1 << 40, 1 << 40]).is_err());
+        assert!(count(&[0, 1 << 40, 1 << 40]).is_err());
+    }
+
+    #[test]
+    fn casts_truncate_and_wrap_as_torch_does() {
+        let x = Array::vector(vec![-1.9f32, 300.0, 0.5]);
+        assert_eq!(x.cast(DType::U8).to_i64s(), [255, 44, 0]);
+        assert_eq!(x.cast(DType::Bool).to_i64s(), [1, 1, 1]);
+        assert_eq!(Array::vector(vec![300i64]).cast(DType::I8).to_i64s(), [44]);
+    }
+}

@@ -1,0 +1,41 @@
+//! Arrays for people: `f32[2,3] [[0.5, 1.0, …], …]`, never more than a few numbers.
+
+use super::{Array, DType};
+use std::fmt;
+
+/// Numbers shown of an axis before the rest becomes an ellipsis.
+const SHOWN: usize = 6;
+
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shape: Vec<_> = self.shape.iter().map(usize::to_string).collect();
+        write!(f, "{}[{}] ", self.dtype, shape.join(","))?;
+        axis(self, f)
+    }
+}
+
+/// Prints what is left of an array below the axes already walked.
+fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(&length) = array.shape.first() else {
+        return match array.dtype {
+            DType::Bool => write!(f, "{}", array.to_i64s()[0] != 0),
+            dtype if dtype.is_float() => write!(f, "{}", array.to_f64s()[0] as f32),
+            _ => write!(f, "{}", array.to_i64s()[0]),
+        };
+    };
+    f.write_str("[")?;
+    for i in 0..length.min(SHOWN) {
+        if i > 0 {
+            f.write_str(", ")?;
+        }
+        let row = array.slice(0, i, 1, 1).map_err(|_| fmt::Error)?;
+        axis(&Array { shape: row.shape[1..].to_vec(), strides: row.strides[1..].to_vec(), ..row }, f)?;
+    }
+    f.write_str(if length > SHOWN { ", …]" } else { "]" })
+}

@@ -1,0 +1,114 @@
+//! From symbols to numbers: what the lengths are in one call.
+
+use super::{Dim, Expr, Shape};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The number that each symbol stands for in one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bindings(BTreeMap<Arc<str>, i64>);
+
+impl Bindings {
+    /// Nothing bound yet.
+    pub fn new() -> Bindings {
+        Bindings::default()
+    }
+
+    /// Binds a symbol.
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where it already stands for another number.
+    pub fn bind(&mut self, symbol: &str, n: i64) -> Result<()> {
+        match self.0.insert(symbol.into(), n) {
+            Some(before) if before != n => Err(Error::size(format!("`{symbol}` is {before} and {n} in one call"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Learns from an input: its declared shape and the lengths that came.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where ranks or fixed lengths differ, [`Size`](crate::Code::Size) where a symbol stands for two numbers.
+    pub fn observe(&mut self, declared: &Shape, lengths: &[usize]) -> Result<()> {
+        let refused = || Error::input(format!("expected shape {declared}, got {lengths:?}"));
+        if declared.rank() != lengths.len() {
+            return Err(refused());
+        }
+        for (dim, &length) in declared.iter().zip(lengths) {
+            match dim.expr().as_symbol() {
+                Some(symbol) => self.bind(symbol, length as i64)?,
+                None => {
+                    let expected = self.eval(&dim.expr());
+                    if expected.is_some_and(|n| n != length as i64) {
+                        return Err(refused());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The number that a symbol stands for.
+    pub fn get(&self, symbol: &str) -> Option<i64> {
+        self.0.get(symbol).copied()
+    }
+
+    /// The value of an expression, where all its symbols are bound.
+    pub fn eval(&self, expr: &Expr) -> Option<i64> {
+        expr.eval(&|symbol| self.get(symbol))
+    }
+
+    /// The symbols and their numbers, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.0.iter().map(|(name, &n)| (&**name, n))
+    }
+}
+
+/// Where a kernel finds the numbers behind symbolic lengths.
+#[derive(Clone, Copy, Debug)]
+pub enum Sizes<'a> {
+    /// As they are in the example: the function is running while it is traced.
+    Seen,
+    /// As they are in this call: the record is being replayed.
+    Bound(&'a Bindings),
+}
+
+impl Sizes<'_> {
+    /// The number behind a length (or an index computed from lengths, which may be negative).
+    ///
+    /// # Errors
+    /// [`NoValue`](crate::Code::NoValue) where it is not known here.
+    pub fn of(&self, dim: &Dim) -> Result<i64> {
+        match self {
+            Sizes::Seen => dim.seen(),
+            Sizes::Bound(bindings) => bindings.eval(&dim.expr()),
+        }
+        .ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))
+    }
+
+    /// The numbers behind a shape.
+    ///
+    /// # Errors
+    /// [`NoValue`](crate::Code::NoValue) where one is not known, [`Shape`](crate::Code::Shape) where one is negative.
+    pub fn shape(&self, dims: &[Dim]) -> Result<Vec<usize>> {
+        let length = |dim| self.of(dim).and_then(|n| usize::try_from(n).map_err(|_| Error::shape(format!("an axis of length {n}"))));
+        dims.iter().map(length).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_symbol_is_one_number_in_a_call() {
+        let n = Dim::symbol("n", 2);
+        let declared = Shape::new(vec![n.clone(), &n * 2]);
+        let mut bindings = Bindings::new();
+        bindings.observe(&declared, &[3, 6]).unwrap();
+        assert_eq!(Sizes::Bound(&bindings).of(&(n + 1i64)).unwrap(), 4);
+        assert_eq!(bindings.observe(&declared, &[4, 8]).unwrap_err().code(), crate::Code::Size);
+        assert_eq!(Bindings::new().observe(&declared, &[3, 7]).unwrap_err().code(), crate::Code::Input);
+    }
+}

@@ -1,0 +1,391 @@
+//! Integer expressions over symbols in a canonical form: equal expressions are equal values and print equally.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A polynomial with integer coefficients over symbols, floor divisions, minima and maxima.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Expr(BTreeMap<Monomial, i64>);
+
+/// A product of powers, sorted by atom; the empty product is 1.
+type Monomial = Vec<(Atom, u32)>;
+
+/// What a polynomial cannot take apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Atom {
+    Symbol(Arc<str>),
+    Floor(Expr, Expr),
+    Min(Expr, Expr),
+    Max(Expr, Expr),
+}
+
+/// One step of an expression, as a writer needs it: what to compute of what.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// A number.
+    Number(i64),
+    /// A symbol.
+    Symbol(Arc<str>),
+    /// The sum of terms.
+    Sum(Vec<Expr>),
+    /// The product of factors.
+    Product(Vec<Expr>),
+    /// The quotient, rounded down.
+    Floor(Expr, Expr),
+    /// The smaller.
+    Min(Expr, Expr),
+    /// The larger.
+    Max(Expr, Expr),
+}
+
+impl From<i64> for Expr {
+    fn from(n: i64) -> Expr {
+        Expr::term(vec![], n)
+    }
+}
+
+impl Expr {
+    /// The expression that is this symbol.
+    pub fn symbol(name: &str) -> Expr {
+        Expr::atom(Atom::Symbol(name.into()))
+    }
+
+    fn atom(atom: Atom) -> Expr {
+        Expr::term(vec![(atom, 1)], 1)
+    }
+
+    fn term(monomial: Monomial, coefficient: i64) -> Expr {
+        Expr(BTreeMap::from([(monomial, coefficient)]).into_iter().filter(|term| term.1 != 0).collect())
+    }
+
+    /// The number that this expression is, if it has no symbol.
+    pub fn number(&self) -> Option<i64> {
+        match self.0.len() {
+            0 => Some(0),
+            1 => self.0.get(&vec![]).copied(),
+            _ => None,
+        }
+    }
+
+    /// The symbol that this expression is, if it is nothing else.
+    pub fn as_symbol(&self) -> Option<&Arc<str>> {
+        match self.0.iter().next() {
+            Some((monomial, 1)) if self.0.len() == 1 => match monomial.as_slice() {
+                [(Atom::Symbol(name), 1)] => Some(name),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The sum.
+    pub fn add(&self, other: &Expr) -> Expr {
+        let mut sum = self.0.clone();
+        for (monomial, coefficient) in &other.0 {
+            let entry = sum.entry(monomial.clone()).or_insert(0);
+            *entry = entry.saturating_add(*coefficient);
+        }
+        sum.retain(|_, coefficient| *coefficient != 0);
+        Expr(sum)
+    }
+
+    /// The product.
+    pub fn mul(&self, other: &Expr) -> Expr {
+        let mut product = Expr::default();
+        for (a, x) in &self.0 {
+            for (b, y) in &other.0 {
+                product = product.add(&Expr::term(multiply(a, b), x.saturating_mul(*y)));
+            }
+        }
+        product
+    }
+
+    /// The negative.
+    pub fn neg(&self) -> Expr {
+        self.mul(&Expr::from(-1))
+    }
+
+    /// The quotient where it is exact for every value of the symbols.
+    pub fn div_exact(&self, divisor: &Expr) -> Option<Expr> {
+        if self.0.is_empty() {
+            return Some(Expr::default());
+        }
+        if self == divisor {
+            return Some(Expr::from(1));
+        }
+        // By one term: every term must have it as a factor. By several: the quotient's leading terms, one after the other.
+        let (lead, coefficient) = divisor.0.iter().next_back()?;
+        let mut rest = self.clone();
+        let mut quotient = Expr::default();
+        while let Some((monomial, &x)) = rest.0.iter().next_back() {
+            let part = Expr::term(divide(monomial, lead)?, x.checked_div(*coefficient).filter(|q| q * coefficient == x)?);
+            let next = rest.add(&part.mul(divisor).neg());
+            if next.0.len() >= rest.0.len() && next.0.keys().next_back() >= rest.0.keys().next_back() {
+                return None;
+            }
+            quotient = quotient.add(&part);
+            rest = next;
+        }
+        Some(quotient)
+    }
+
+    /// The quotient rounded towards negative infinity. By zero it is 0, which callers refuse before.
+    pub fn floor_div(&self, divisor: &Expr) -> Expr {
+        if let Some(exact) = self.div_exact(divisor) {
+            return exact;
+        }
+        match (self.number(), divisor.number()) {
+            (_, Some(0)) => Expr::default(),
+            (Some(a), Some(b)) => Expr::from(a.div_euclid(b) - i64::from(b < 0 && a.rem_euclid(b) != 0)),
+            (_, Some(b)) if b > 0 => {
+                // floor((b·q + r) / b) = q + floor(r / b): take out what divides, so that equal lengths look equal.
+                let (mut whole, mut rest) = (Expr::default(), Expr::default());
+                for (monomial, &x) in &self.0 {
+                    whole = whole.add(&Expr::term(monomial.clone(), x.div_euclid(b)));
+                    rest = rest.add(&Expr::term(monomial.clone(), x.rem_euclid(b)));
+                }
+                match rest.number() {
+                    Some(_) => whole,
+                    None => whole.add(&Expr::atom(Atom::Floor(rest, divisor.clone()))),
+                }
+            }
+            _ => Expr::atom(Atom::Floor(self.clone(), divisor.clone())),
+        }
+    }
+
+    /// The remainder of [`Expr::floor_div`].
+    pub fn modulo(&self, divisor: &Expr) -> Expr {
+        self.add(&self.floor_div(divisor).mul(divisor).neg())
+    }
+
+    /// The smaller of two.
+    pub fn minimum(&self, other: &Expr) -> Expr {
+        match self.add(&other.neg()).number() {
+            Some(difference) => {
+                if difference <= 0 {
+                    self.clone()
+                } else {
+                    other.clone()
+                }
+            }
+            // min(a, min(b, c)) is min(b, c) where a is at least b or c.
+            None if self.is_minimum_below(other) => self.clone(),
+            None if other.is_minimum_below(self) => other.clone(),
+            None if self <= other => Expr::atom(Atom::Min(self.clone(), other.clone())),
+            None => Expr::atom(Atom::Min(other.clone(), self.clone())),
+        }
+    }
+
+    /// Whether this is a minimum of which one side is certainly no larger than the other expression.
+    fn is_minimum_below(&self, other: &Expr) -> bool {
+        let below = |side: &Expr| side.add(&other.neg()).number().is_some_and(|difference| difference <= 0);
+        matches!(self.step(), Step::Min(a, b) if below(&a) || below(&b))
+    }
+
+    /// The larger of two.
+    pub fn maximum(&self, other: &Expr) -> Expr {
+        match self.add(&other.neg()).number() {
+            Some(difference) => {
+                if difference >= 0 {
+                    self.clone()
+                } else {
+                    other.clone()
+                }
+            }
+            None if self <= other => Expr::atom(Atom::Max(self.clone(), other.clone())),
+            None => Expr::atom(Atom::Max(other.clone(), self.clone())),
+        }
+    }
+
+    /// The value where `symbol` gives a number to each symbol; `None` where one has none or a division is by zero.
+    pub fn eval(&self, symbol: &dyn Fn(&str) -> Option<i64>) -> Option<i64> {
+        self.0.iter().try_fold(0i64, |sum, (monomial, &coefficient)| {
+            let product = monomial.iter().try_fold(coefficient, |product, (atom, power)| {
+                let x = match atom {
+                    Atom::Symbol(name) => symbol(name)?,
+                    Atom::Floor(a, b) => {
+                        let (a, b) = (a.eval(symbol)?, b.eval(symbol)?);
+                        Expr::from(a).floor_div(&Expr::from((b != 0).then_some(b)?)).number()?
+                    }
+                    Atom::Min(a, b) => a.eval(symbol)?.min(b.eval(symbol)?),
+                    Atom::Max(a, b) => a.eval(symbol)?.max(b.eval(symbol)?),
+                };
+                Some(product.saturating_mul(x.saturating_pow(*power)))
+            })?;
+            Some(sum.saturating_add(product))
+        })
+    }
+
+    /// Whether the value is certainly not negative, lengths being at least 0.
+    pub fn is_nonnegative(&self) -> bool {
+        let atom = |atom: &Atom| match atom {
+            Atom::Symbol(_) => true,
+            Atom::Floor(a, b) | Atom::Min(a, b) => a.is_nonnegative() && b.is_nonnegative(),
+            Atom::Max(a, b) => a.is_nonnegative() || b.is_nonnegative(),
+        };
+        self.0.iter().all(|(monomial, &x)| x >= 0 && monomial.iter().all(|(a, _)| atom(a)))
+    }
+
+    /// The symbols, in the order of their names.
+    pub fn symbols(&self) -> std::collections::BTreeSet<Arc<str>> {
+        let mut names = std::collections::BTreeSet::new();
+        for (atom, _) in self.0.keys().flatten() {
+            match atom {
+                Atom::Symbol(name) => drop(names.insert(name.clone())),
+                Atom::Floor(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => {
+                    names.extend(a.symbols());
+                    names.extend(b.symbols());
+                }
+            }
+        }
+        names
+    }
+
+    /// The outermost step of computing this expression.
+    pub fn step(&self) -> Step {
+        if let Some(n) = self.number() {
+            return Step::Number(n);
+        }
+        let mut terms = self.0.iter();
+        match (terms.next(), terms.next()) {
+            (Some((monomial, &coefficient)), None) => match (monomial.as_slice(), coefficient) {
+                ([(atom, 1)], 1) => match atom {
+                    Atom::Symbol(name) => Step::Symbol(name.clone()),
+                    Atom::Floor(a, b) => Step::Floor(a.clone(), b.clone()),
+                    Atom::Min(a, b) => Step::Min(a.clone(), b.clone()),
+                    Atom::Max(a, b) => Step::Max(a.clone(), b.clone()),
+                },
+                _ => {
+                    let powers = monomial.iter().flat_map(|(atom, power)| (0..*power).map(|_| Expr::atom(atom.clone())));
+                    Step::Product(powers.chain((coefficient != 1).then(|| Expr::from(coefficient))).collect())
+                }
+            },
+            _ => Step::Sum(self.printed().map(|(monomial, coefficient)| Expr::term(monomial.clone(), coefficient)).collect()),
+        }
+    }
+
+    /// The terms in the order in which they are printed: the number last.
+    fn printed(&self) -> impl Iterator<Item = (&Monomial, i64)> {
+        let number = self.0.iter().filter(|term| term.0.is_empty());
+        self.0.iter().filter(|term| !term.0.is_empty()).chain(number).map(|(monomial, &x)| (monomial, x))
+    }
+}
+
+fn multiply(a: &Monomial, b: &Monomial) -> Monomial {
+    let mut powers: BTreeMap<Atom, u32> = a.iter().cloned().collect();
+    for (atom, power) in b {
+        *powers.entry(atom.clone()).or_insert(0) += power;
+    }
+    powers.into_iter().collect()
+}
+
+fn divide(a: &Monomial, b: &Monomial) -> Option<Monomial> {
+    let mut powers: BTreeMap<Atom, u32> = a.iter().cloned().collect();
+    for (atom, power) in b {
+        let left = powers.get(atom)?.checked_sub(*power)?;
+        powers.insert(atom.clone(), left);
+    }
+    Some(powers.into_iter().filter(|entry| entry.1 > 0).collect())
+}
+
+impl fmt::Display for Atom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Atom::Symbol(name) => f.write_str(name),
+            Atom::Floor(a, b) => write!(f, "floor({}/{})", Grouped(a), Grouped(b)),
+            Atom::Min(a, b) => write!(f, "min({a}, {b})"),
+            Atom::Max(a, b) => write!(f, "max({a}, {b})"),
+        }
+    }
+}
+
+/// An operand of a division: in parentheses where it has several terms or factors.
+struct Grouped<'a>(&'a Expr);
+
+impl fmt::Display for Grouped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.step() {
+            Step::Sum(_) | Step::Product(_) => write!(f, "({})", self.0),
+            _ => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Expr {
+    /// The form that ONNX runtimes parse in `dim_param`: `2*batch + 1`, `floor((h + 1)/2)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("0");
+        }
+        for (i, (monomial, x)) in self.printed().enumerate() {
+            match (i, x < 0) {
+                (0, true) => f.write_str("-")?,
+                (0, false) => {}
+                (_, true) => f.write_str(" - ")?,
+                (_, false) => f.write_str(" + ")?,
+            }
+            let size = x.unsigned_abs();
+            let mut star = "";
+            if size != 1 || monomial.is_empty() {
+                write!(f, "{size}")?;
+                star = "*";
+            }
+            for (atom, power) in monomial {
+                for _ in 0..*power {
+                    write!(f, "{star}{atom}")?;
+                    star = "*";
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n() -> Expr {
+        Expr::symbol("n")
+    }
+
+    fn k(x: i64) -> Expr {
+        Expr::from(x)
+    }
+
+    #[test]
+    fn equal_expressions_print_equally() {
+        let a = n().add(&k(1)).mul(&n().add(&k(-1)));
+        let b = n().mul(&n()).add(&k(-1));
+        assert_eq!(a, b);
+        assert_eq!(a.to_string(), "n*n - 1");
+        assert_eq!(Expr::symbol("h").add(&k(1)).floor_div(&k(2)).mul(&n()).to_string(), "n*floor((h + 1)/2)");
+    }
+
+    #[test]
+    fn division_takes_out_what_divides() {
+        assert_eq!(n().mul(&k(6)).floor_div(&k(3)), n().mul(&k(2)));
+        assert_eq!(n().mul(&k(2)).add(&k(1)).floor_div(&k(2)), n());
+        assert_eq!(n().mul(&n()).mul(&k(4)).div_exact(&n().mul(&k(2))), Some(n().mul(&k(2))));
+        assert_eq!(n().mul(&n()).add(&k(-1)).div_exact(&n().add(&k(1))), Some(n().add(&k(-1))));
+        assert_eq!(n().add(&k(1)).div_exact(&k(2)), None);
+    }
+
+    #[test]
+    fn floor_division_rounds_down_on_both_sides_of_zero() {
+        for a in -7..=7 {
+            for b in [-3, -2, -1, 1, 2, 3] {
+                assert_eq!(k(a).floor_div(&k(b)).number(), Some((a as f64 / b as f64).floor() as i64), "{a} / {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_evaluates_to_what_it_says() {
+        let e = n().add(&k(5)).floor_div(&k(3)).maximum(&n()).minimum(&k(7)).add(&n().modulo(&k(4)));
+        for x in 0..20i64 {
+            assert_eq!(e.eval(&|_| Some(x)), Some(((x + 5) / 3).max(x).min(7) + x % 4));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Axis lengths that remember where they came from.
+
+mod array;
+mod bind;
+mod expr;
+mod shape;
+
+pub use array::DimArray;
+pub use bind::{Bindings, Sizes};
+pub use expr::{Expr, Step};
+pub(crate) use shape::axis;
+pub use shape::{Shape, Type};
+
+use std::fmt;
+use std::ops;
+use std::sync::Arc;
+
+/// The length of an axis: a number, or an expression over the symbolic lengths of the inputs.
+///
+/// Arithmetic on lengths stays symbolic, so that a shape computed from an input's shape is right at every size.
+/// A `Dim` is deliberately no `usize`: the only way to a number is `ontrace::concrete`, which records a guard.
+#[derive(Clone)]
+pub enum Dim {
+    /// The same number at every call.
+    Fixed(i64),
+    /// An expression, and what it is for the example.
+    Symbolic(Arc<Symbolic>),
+}
+
+/// A symbolic length.
+#[derive(Debug)]
+pub struct Symbolic {
+    expr: Expr,
+    seen: Option<i64>,
+}
+
+impl Dim {
+    /// The symbol of this name, which has length `seen` in the example.
+    pub fn symbol(name: &str, seen: usize) -> Dim {
+        Dim::new(Expr::symbol(name), Some(seen as i64))
+    }
+
+    /// The length that this expression gives, `seen` in the example if that is known.
+    pub fn new(expr: Expr, seen: Option<i64>) -> Dim {
+        match expr.number() {
+            Some(n) => Dim::Fixed(n),
+            None => Dim::Symbolic(Arc::new(Symbolic { expr, seen })),
+        }
+    }
+
+    /// The number, if it is the same at every call.
+    pub fn fixed(&self) -> Option<i64> {
+        match self {
+            Dim::Fixed(n) => Some(*n),
+            Dim::Symbolic(_) => None,
+        }
+    }
+
+    /// Whether the length differs from call to call.
+    pub fn is_symbolic(&self) -> bool {
+        self.fixed().is_none()
+    }
+
+    /// What the length is in the example. Branching on it bakes the example in: use `ontrace::concrete`, which records that.
+    pub fn seen(&self) -> Option<i64> {
+        match self {
+            Dim::Fixed(n) => Some(*n),
+            Dim::Symbolic(symbolic) => symbolic.seen,
+        }
+    }
+
+    /// The expression.
+    pub fn expr(&self) -> Expr {
+        match self {
+            Dim::Fixed(n) => Expr::from(*n),
+            Dim::Symbolic(symbolic) => symbolic.expr.clone(),
+        }
+    }
+
+    fn combine(&self, other: &Dim, exprs: impl Fn(&Expr, &Expr) -> Expr) -> Dim {
+        let seen = self.seen().zip(other.seen()).and_then(|(a, b)| exprs(&Expr::from(a), &Expr::from(b)).number());
+        Dim::new(exprs(&self.expr(), &other.expr()), seen)
+    }
+
+    /// The quotient rounded up; by zero it is 0.
+    pub fn ceil_div(&self, divisor: impl Into<Dim>) -> Dim {
+        -(-self / divisor.into())
+    }
+
+    /// The smaller of two lengths.
+    pub fn min(&self, other: impl Into<Dim>) -> Dim {
+        self.combine(&other.into(), Expr::minimum)
+    }
+
+    /// The larger of two lengths.
+    pub fn max(&self, other: impl Into<Dim>) -> Dim {
+        self.combine(&other.into(), Expr::maximum)
+    }
+
+    /// The quotient where it is exact for every size, as when a shape is completed.
+    pub fn div_exact(&self, divisor: &Dim) -> Option<Dim> {
+        let expr = self.expr().div_exact(&divisor.expr())?;
+        let seen = self.seen().zip(divisor.seen()).and_then(|(a, b)| a.checked_div(b));
+        Some(Dim::new(expr, seen))
+    }
+}
+
+impl PartialEq for Dim {
+    /// Whether the lengths are equal at every size.
+    fn eq(&self, other: &Dim) -> bool {
+        match (self, other) {
+            (Dim::Fixed(a), Dim::Fixed(b)) => a == b,
+            (Dim::Symbolic(a), Dim::Symbolic(b)) => a.expr == b.expr,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Dim {}
+
+impl PartialEq<i64> for Dim {
+    fn eq(&self, other: &i64) -> bool {
+        self.fixed() == Some(*other)
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dim::Fixed(n) => write!(f, "{n}"),
+            Dim::Symbolic(symbolic) => write!(f, "{}", symbolic.expr),
+        }
+    }
+}
+
+impl fmt::Debug for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.is_symbolic(), self.seen()) {
+            (true, Some(seen)) => write!(f, "{self}={seen}"),
+            _ => write!(f, "{self}"),
+        }
+    }
+}
+
+impl From<i64> for Dim {
+    fn from(n: i64) -> Dim {
+        Dim::Fixed(n)
+    }
+}
+
+impl From<i32> for Dim {
+    fn from(n: i32) -> Dim {
+        Dim::Fixed(i64::from(n))
+    }
+}
+
+impl From<usize> for Dim {
+    fn from(n: usize) -> Dim {
+        Dim::Fixed(n as i64)
+    }
+}
+
+impl From<&Dim> for Dim {
+    fn from(dim: &Dim) -> Dim {
+        dim.clone()
+    }
+}
+
+/// The operators on lengths, for values and references alike.
+macro_rules! operators {
+    ($($Op:ident $op:ident $of:expr;)*) => {
+        $(impl<T: Into<Dim>> ops::$Op<T> for &Dim {
+            type Output = Dim;
+            fn $op(self, other: T) -> Dim { self.combine(&other.into(), $of) }
+        }
+        impl<T: Into<Dim>> ops::$Op<T> for Dim {
+            type Output = Dim;
+            fn $op(self, other: T) -> Dim { (&self).$op(other) }
+        })*
+    };
+}
+
+operators! {
+    Add add Expr::add;
+    Sub sub |a, b| a.add(&b.neg());
+    Mul mul Expr::mul;
+    Div div Expr::floor_div;
+    Rem rem Expr::modulo;
+}
+
+impl ops::Neg for &Dim {
+    type Output = Dim;
+    fn neg(self) -> Dim {
+        self * -1i64
+    }
+}
+
+impl ops::Neg for Dim {
+    type Output = Dim;
+    fn neg(self) -> Dim {
+        -&self
+    }
+}
+
+impl std::iter::Product for Dim {
+    fn product<I: Iterator<Item = Dim>>(dims: I) -> Dim {
+        dims.fold(Dim::Fixed(1), |a, b| a * b)
+    }
+}
+
+impl std::iter::Sum for Dim {
+    fn sum<I: Iterator<Item = Dim>>(dims: I) -> Dim {
+        dims.fold(Dim::Fixed(0), |a, b| a + b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_keeps_the_symbol_and_the_example() {
+        let n = Dim::symbol("n", 5);
+        let d = (&n + 1i64).ceil_div(2) * 3;
+        assert_eq!(d.seen(), Some(9));
+        assert_eq!((&n - &n).fixed(), Some(0));
+        assert_eq!(format!("{:?}", &n * 2), "2*n=10");
+    }
+
+    #[test]
+    fn a_symbol_is_not_its_example() {
+        assert_ne!(Dim::symbol("n", 5), Dim::Fixed(5));
+        assert_eq!(Dim::symbol("n", 5), Dim::symbol("n", 7));
+    }
+}

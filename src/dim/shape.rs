@@ -1,0 +1,187 @@
+//! Shapes and types: what is known of a tensor before its numbers are.
+
+use super::Dim;
+use crate::array::{Array, DType};
+use crate::error::{Error, Result};
+use std::fmt;
+use std::ops::Deref;
+
+/// The length of each axis.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Shape(Vec<Dim>);
+
+impl Shape {
+    /// The shape with these lengths.
+    pub fn new(dims: impl Into<Vec<Dim>>) -> Shape {
+        Shape(dims.into())
+    }
+
+    /// A shape that is the same at every call.
+    pub fn fixed(lengths: &[usize]) -> Shape {
+        Shape(lengths.iter().map(|&n| Dim::from(n)).collect())
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number of elements.
+    pub fn count(&self) -> Dim {
+        self.0.iter().cloned().product()
+    }
+
+    /// The axis that a torch index (negative from the end) names.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there is no such axis.
+    pub fn axis(&self, index: i64) -> Result<usize> {
+        axis(index, self.rank())
+    }
+
+    /// The lengths in the example, where all are known.
+    pub fn seen(&self) -> Option<Vec<usize>> {
+        self.0.iter().map(|dim| dim.seen().and_then(|n| usize::try_from(n).ok())).collect()
+    }
+
+    /// Whether any length differs from call to call.
+    pub fn is_symbolic(&self) -> bool {
+        self.0.iter().any(Dim::is_symbolic)
+    }
+
+    /// The shape that both broadcast to, by the rules of numpy, torch and ONNX.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where fixed lengths differ; [`Size`](crate::Code::Size) where a symbolic length
+    /// meets another length, because then the result would be right at some sizes only.
+    pub fn broadcast(&self, other: &Shape) -> Result<Shape> {
+        let rank = self.rank().max(other.rank());
+        let length = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map(|axis| shape.0[axis].clone());
+        let mut dims = Vec::with_capacity(rank);
+        for axis in 0..rank {
+            dims.push(match (length(self, axis), length(other, axis)) {
+                (Some(a), Some(b)) if a == b || b == 1 => a,
+                (Some(a), Some(b)) if a == 1 => b,
+                (Some(a), Some(b)) if a.fixed().is_some() && b.fixed().is_some() => {
+                    return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: {a} meets {b} at axis {axis}")));
+                }
+                (Some(a), Some(b)) => {
+                    let (symbol, length) = if a.is_symbolic() { (a, b) } else { (b, a) };
+                    return Err(Error::size(format!(
+                        "shapes {self} and {other}: {symbol} meets {length} at axis {axis}, so it cannot be any length"
+                    ))
+                    .help(format!("fix `{symbol}` to a number, or give both axes the same name")));
+                }
+                (a, b) => a.or(b).unwrap_or(Dim::Fixed(1)),
+            });
+        }
+        Ok(Shape(dims))
+    }
+}
+
+/// The axis that a torch index (negative from the end) names among `rank` axes.
+///
+/// # Errors
+/// [`Argument`](crate::Code::Argument) where there is no such axis.
+pub(crate) fn axis(index: i64, rank: usize) -> Result<usize> {
+    let axis = if index < 0 { index + rank as i64 } else { index };
+    usize::try_from(axis)
+        .ok()
+        .filter(|&axis| axis < rank)
+        .ok_or_else(|| Error::argument(format!("axis {index} of a tensor with {rank} axes")))
+}
+
+impl Deref for Shape {
+    type Target = [Dim];
+    fn deref(&self) -> &[Dim] {
+        &self.0
+    }
+}
+
+impl From<Vec<Dim>> for Shape {
+    fn from(dims: Vec<Dim>) -> Shape {
+        Shape(dims)
+    }
+}
+
+impl From<&[Dim]> for Shape {
+    fn from(dims: &[Dim]) -> Shape {
+        Shape(dims.to_vec())
+    }
+}
+
+impl FromIterator<Dim> for Shape {
+    fn from_iter<I: IntoIterator<Item = Dim>>(dims: I) -> Shape {
+        Shape(dims.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<_> = self.0.iter().map(Dim::to_string).collect();
+        write!(f, "[{}]", dims.join(","))
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+/// A dtype and a shape: all that a rule of inference sees.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Type {
+    /// The element type.
+    pub dtype: DType,
+    /// The length of each axis.
+    pub shape: Shape,
+}
+
+impl Type {
+    /// The type with this dtype and shape.
+    pub fn new(dtype: DType, shape: impl Into<Shape>) -> Type {
+        Type { dtype, shape: shape.into() }
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.rank()
+    }
+}
+
+impl From<&Array> for Type {
+    fn from(array: &Array) -> Type {
+        Type { dtype: array.dtype(), shape: Shape::fixed(array.shape()) }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(dims: &[i64]) -> Shape {
+        dims.iter().map(|&n| Dim::Fixed(n)).collect()
+    }
+
+    #[test]
+    fn ones_and_missing_axes_broadcast() {
+        assert_eq!(shape(&[4, 1, 3]).broadcast(&shape(&[2, 3])).unwrap(), shape(&[4, 2, 3]));
+        assert_eq!(shape(&[]).broadcast(&shape(&[0])).unwrap(), shape(&[0]));
+        assert!(shape(&[4]).broadcast(&shape(&[3])).is_err());
+    }
+
+    #[test]
+    fn a_symbol_broadcasts_with_itself_and_with_one_only() {
+        let n = Shape::new(vec![Dim::symbol("n", 3)]);
+        assert_eq!(n.broadcast(&shape(&[1])).unwrap(), n);
+        assert_eq!(n.broadcast(&n).unwrap(), n);
+        assert_eq!(n.broadcast(&shape(&[3])).unwrap_err().code(), crate::Code::Size);
+    }
+}

@@ -1,0 +1,259 @@
+//! What went wrong, where, and what would help: every failure is a value with a code.
+
+use std::fmt;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kind of a failure. Stable: programs may match on it, people may look it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Code {
+    /// Shapes that do not fit an operation.
+    Shape,
+    /// A dtype that an operation does not take.
+    DType,
+    /// An argument (axis, stride, name …) outside what an operation takes.
+    Argument,
+    /// A value was asked for where only the shape is known.
+    NoValue,
+    /// A tensor was used outside the trace that it belongs to.
+    Trace,
+    /// Axis lengths contradict each other, or an expression cannot be solved.
+    Size,
+    /// A known construct that this version does not convert.
+    Unsupported,
+    /// Operators without a translation, all of them at once.
+    UnknownOperators,
+    /// The bytes are no format that we read.
+    NotAModel,
+    /// The file contradicts its own format.
+    Damaged,
+    /// A checkpoint: numbers without a program.
+    Checkpoint,
+    /// Example inputs are needed and none were given.
+    NoInputs,
+    /// Written by a version that is newer than this reader.
+    TooNew,
+    /// An input is missing, left over, or has the wrong dtype or shape.
+    Input,
+    /// The runtime refused or failed on a graph.
+    Runtime,
+    /// Two modules gave different answers.
+    Mismatch,
+    /// Decoding would need more memory than the file justifies.
+    TooBig,
+    /// Nested more deeply than any real model.
+    TooDeep,
+    /// A path that leaves the model's folder.
+    Escapes,
+    /// Reading a file failed.
+    Read,
+    /// Writing a file failed; what stood there before is intact.
+    Write,
+    /// A broken promise of this crate: please report it.
+    Internal,
+}
+
+/// One row a code: its number, and a title for people.
+const CODES: &[(Code, &str, &str)] = &[
+    (Code::Shape, "E0101", "shapes do not fit"),
+    (Code::DType, "E0102", "dtype not taken"),
+    (Code::Argument, "E0103", "argument out of range"),
+    (Code::NoValue, "E0104", "value not known"),
+    (Code::Trace, "E0201", "tensor used outside its trace"),
+    (Code::Size, "E0202", "sizes contradict"),
+    (Code::Unsupported, "E0203", "not supported"),
+    (Code::UnknownOperators, "E0204", "operators without a translation"),
+    (Code::NotAModel, "E0301", "not a model file"),
+    (Code::Damaged, "E0302", "damaged file"),
+    (Code::Checkpoint, "E0303", "a checkpoint, not a program"),
+    (Code::NoInputs, "E0304", "example inputs needed"),
+    (Code::TooNew, "E0305", "written by a newer version"),
+    (Code::Input, "E0401", "wrong input"),
+    (Code::Runtime, "E0402", "the runtime failed"),
+    (Code::Mismatch, "E0403", "answers differ"),
+    (Code::TooBig, "E0501", "asks for too much memory"),
+    (Code::TooDeep, "E0502", "nested too deeply"),
+    (Code::Escapes, "E0503", "path leaves the model's folder"),
+    (Code::Read, "E0601", "reading failed"),
+    (Code::Write, "E0602", "writing failed"),
+    (Code::Internal, "E0901", "internal error"),
+];
+
+impl Code {
+    fn row(self) -> &'static (Code, &'static str, &'static str) {
+        CODES.iter().find(|row| row.0 == self).unwrap_or(&CODES[CODES.len() - 1])
+    }
+
+    /// The number that users see, `E0101` for example.
+    pub fn id(self) -> &'static str {
+        self.row().1
+    }
+
+    /// A few words that say what the code means.
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Every code, in the order of the numbers.
+    pub fn all() -> impl Iterator<Item = Code> {
+        CODES.iter().map(|row| row.0)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A failure: its code, what was expected and what came, where, and what would help.
+///
+/// Places are added on the way up, innermost first, by [`At::at`]; `Display` prints them
+/// outermost first: `resnet18.pt: layer1.0.conv1: weight has 3 axes, expected 4`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Facts>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Facts {
+    code: Code,
+    message: String,
+    places: Vec<String>,
+    help: Option<String>,
+}
+
+/// One constructor a code.
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $code:ident),* $(,)?) => {
+        impl Error { $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Error { Error::new(Code::$code, message) })* }
+    };
+}
+
+constructors! {
+    /// Shapes that do not fit.
+    shape => Shape,
+    /// A dtype that is not taken.
+    dtype => DType,
+    /// An argument out of range.
+    argument => Argument,
+    /// A value that is not known.
+    no_value => NoValue,
+    /// A tensor used outside its trace.
+    trace => Trace,
+    /// Sizes that contradict each other.
+    size => Size,
+    /// Something known that is not supported.
+    unsupported => Unsupported,
+    /// A file that contradicts its format.
+    damaged => Damaged,
+    /// An input that does not fit.
+    input => Input,
+    /// A failure inside the runtime.
+    runtime => Runtime,
+    /// A claim on memory that the file does not justify.
+    too_big => TooBig,
+    /// Nesting beyond any real model.
+    too_deep => TooDeep,
+    /// A failed read.
+    read => Read,
+    /// A failed write.
+    write => Write,
+    /// A broken promise of this crate.
+    internal => Internal,
+}
+
+impl Error {
+    /// An error of this code; say what was expected and what came.
+    pub fn new(code: Code, message: impl Into<String>) -> Error {
+        Error(Box::new(Facts { code, message: message.into(), places: Vec::new(), help: None }))
+    }
+
+    /// Adds what would help: a command, an option, another spelling. The innermost help stands.
+    pub fn help(mut self, help: impl Into<String>) -> Error {
+        self.0.help.get_or_insert_with(|| help.into());
+        self
+    }
+
+    /// Says where it happened; called again on the way up for the wider place.
+    pub fn at(mut self, place: impl fmt::Display) -> Error {
+        let place = place.to_string();
+        if !place.is_empty() && self.0.places.last() != Some(&place) {
+            self.0.places.push(place);
+        }
+        self
+    }
+
+    /// The kind of the failure.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What was expected and what came, without the place.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Where it happened, outermost first.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.0.places.iter().rev().map(String::as_str)
+    }
+
+    /// What would help, if anything is known to.
+    pub fn help_line(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in self.places() {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: {self}", self.0.code)?;
+        match &self.0.help {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Adds the place to the error of a result: `module.forward(x).at("layer1.conv")?`.
+pub trait At {
+    /// The same result, its error knowing one place more.
+    fn at(self, place: impl fmt::Display) -> Self;
+}
+
+impl<T> At for Result<T> {
+    fn at(self, place: impl fmt::Display) -> Self {
+        self.map_err(|error| error.at(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_number_of_its_own() {
+        let mut ids: Vec<_> = CODES.iter().map(|row| row.1).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), CODES.len());
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn places_read_from_the_outside_in() {
+        let error = Error::shape("weight has 3 axes, expected 4").at("layer1.conv").at("net.pt").help("reshape it");
+        assert_eq!(error.to_string(), "net.pt: layer1.conv: weight has 3 axes, expected 4");
+        assert_eq!(format!("{error:?}"), "error[E0101]: net.pt: layer1.conv: weight has 3 axes, expected 4\nhelp: reshape it");
+    }
+}
