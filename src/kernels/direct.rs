@@ -1,0 +1,106 @@
+//! Convolutions with few filters a group, depthwise ones above all: every output row is a sum of shifted input rows.
+
+use super::conv::Layer;
+use super::fill::fill;
+use super::real::Real;
+use crate::error::Result;
+
+/// Whether there are too few filters to fill the tiles of a matrix product.
+pub fn suits(layer: &Layer) -> bool {
+    layer.lengths.len() <= 2 && layer.filters <= 2
+}
+
+/// Output positions that are summed in registers at a time.
+const LANES: usize = 32;
+
+/// The geometry of one image plane, padded and sorted so that every tap of a row of positions is a contiguous run:
+/// a row is stored as `stride` runs, the n-th of them every stride-th number from the n-th on.
+struct Frame {
+    /// Rows of the padded plane, and numbers of a run.
+    rows: usize,
+    run: usize,
+    stride: usize,
+    pad: [usize; 2],
+    lengths: [usize; 2],
+}
+
+impl Frame {
+    fn size(&self) -> usize {
+        self.rows * self.stride * self.run
+    }
+
+    /// Sorts a plane into its frame; the padding is not touched.
+    fn load<T: Copy>(&self, plane: &[T], frame: &mut [T]) {
+        let rows = self.rows.saturating_sub(self.pad[0]).min(self.lengths[0]);
+        // Numbers behind the last one that any position sees have no place.
+        let seen = (self.run * self.stride - self.pad[1].min(self.run * self.stride)).min(self.lengths[1]);
+        for (row, from) in plane.chunks_exact(self.lengths[1]).take(rows).enumerate() {
+            let to = &mut frame[(row + self.pad[0]) * self.stride * self.run..][..self.stride * self.run];
+            match self.stride {
+                1 => to[self.pad[1]..][..seen].copy_from_slice(&from[..seen]),
+                stride => {
+                    for (run, to) in to.chunks_exact_mut(self.run).enumerate() {
+                        // The first number of this run that is not padding.
+                        let first = self.pad[1].saturating_sub(run).div_ceil(stride);
+                        let skipped = first * stride + run - self.pad[1];
+                        let from = from[..seen].iter().skip(skipped).step_by(stride);
+                        to[first.min(self.run)..].iter_mut().zip(from).for_each(|(to, &x)| *to = x);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Computes a [suitable](suits) layer.
+pub fn conv<T: Real>(layer: &Layer, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
+    let window = layer.window;
+    // One spatial axis is a plane of one row.
+    let flat = layer.lengths.len() == 1;
+    let pair = |values: &[usize], missing: usize| if flat { [missing, values[0]] } else { [values[0], values[1]] };
+    let (kernel, lengths, steps) = (pair(&layer.kernel, 1), pair(&layer.lengths, 1), pair(&layer.steps, 1));
+    let (strides, dilations, pad) = (pair(&window.strides, 1), pair(&window.dilations, 1), pair(&window.pads_begin, 0));
+    let stride = strides[1];
+    let run = (steps[1] + (kernel[1] - 1) * dilations[1] / stride).next_multiple_of(LANES) + LANES;
+    let frame = Frame { rows: (steps[0] - 1) * strides[0] + (kernel[0] - 1) * dilations[0] + 1, run, stride, pad, lengths };
+    let (image, plane, taps) = (lengths[0] * lengths[1], steps[0] * steps[1], kernel[0] * kernel[1]);
+    let depth = layer.channels * taps;
+    // Where in the frames of a group each weight finds the number for the first position.
+    let offsets: Vec<usize> = (0..depth)
+        .map(|weight| {
+            let (channel, y, x) = (weight / taps, weight % taps / kernel[1] * dilations[0], weight % kernel[1] * dilations[1]);
+            channel * frame.size() + (y * stride + x % stride) * run + x / stride
+        })
+        .collect();
+    let (groups, filters) = (layer.groups, layer.filters);
+    fill(layer.batch * groups * filters, plane, plane.saturating_mul(depth) / 8, |first, out: &mut [T]| {
+        let mut frames = vec![T::ZERO; layer.channels * frame.size()];
+        let mut loaded = None;
+        for (out, plane) in out.chunks_exact_mut(plane).zip(first..) {
+            let (sheet, filter) = (plane / filters, plane % (groups * filters));
+            if loaded.replace(sheet) != Some(sheet) {
+                let images = x[sheet * layer.channels * image..].chunks_exact(image);
+                images.zip(frames.chunks_exact_mut(frame.size())).for_each(|(plane, room)| frame.load(plane, room));
+            }
+            let taps: Vec<(usize, T)> = offsets.iter().copied().zip(w[filter * depth..].iter().copied()).collect();
+            let bias = bias.map_or(T::ZERO, |bias| bias[filter]);
+            for (y, out) in out.chunks_exact_mut(steps[1]).enumerate() {
+                row(&frames[y * strides[0] * stride * run..], &taps, bias, out);
+            }
+        }
+    })
+}
+
+/// One row of positions: out[i] = bias + Σ weight · frames[offset + i].
+fn row<T: Real>(frames: &[T], taps: &[(usize, T)], bias: T, out: &mut [T]) {
+    for (out, first) in out.chunks_mut(LANES).zip((0..).step_by(LANES)) {
+        let mut sums = [bias; LANES];
+        for &(offset, weight) in taps {
+            let from = &frames[offset + first..][..LANES];
+            for lane in 0..LANES {
+                sums[lane] += weight * from[lane];
+            }
+        }
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}

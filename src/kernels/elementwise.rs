@@ -1,0 +1,339 @@
+//! One number of the result from one number of each operand, broadcast without a copy.
+
+use super::fill::fill;
+use crate::array::nest::{Nest, place};
+use crate::array::{Array, DType, Element, count};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+use half::{bf16, f16};
+
+/// The shape to which these shapes broadcast: aligned at the last axis, a length of 1 gives way.
+///
+/// <https://numpy.org/doc/stable/user/basics.broadcasting.html>
+///
+/// # Errors
+/// [`Shape`](crate::Code::Shape) where two lengths differ and neither is 1; [`TooBig`](crate::Code::TooBig).
+pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>> {
+    let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
+    let mut result = vec![1; rank];
+    for shape in shapes {
+        for (length, &other) in result[rank - shape.len()..].iter_mut().zip(*shape) {
+            match (*length, other) {
+                (1, _) => *length = other,
+                (_, 1) => {}
+                (a, b) if a == b => {}
+                _ => {
+                    let shapes: Vec<_> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
+                    return Err(Error::shape(format!("shapes {} do not broadcast", shapes.join(" and "))));
+                }
+            }
+        }
+    }
+    count(&result)?;
+    Ok(result)
+}
+
+/// How a result of several operands is computed: in the order in which the largest lies in memory, and numbers that repeat
+/// along an axis in every operand once.
+struct Plan<const N: usize> {
+    nest: Nest<N>,
+    /// The result's shape.
+    shape: Vec<usize>,
+    /// The lengths computed, in the order of `order`.
+    computed: Vec<usize>,
+    /// The axes from the outermost loop to the innermost.
+    order: Vec<usize>,
+}
+
+impl<const N: usize> Plan<N> {
+    fn new(operands: [&Array; N]) -> Result<Plan<N>> {
+        let shape = broadcast_shape(&operands.map(Array::shape))?;
+        let strides = operands.map(|x| {
+            let new = shape.len() - x.rank();
+            (0..shape.len())
+                .map(|axis| if axis < new || x.shape()[axis - new] == 1 { 0 } else { x.strides()[axis - new] })
+                .collect::<Vec<_>>()
+        });
+        let mut order: Vec<_> = (0..shape.len()).collect();
+        // Only an operand that moves along every axis has an order worth keeping.
+        let full = strides.iter().find(|strides| (0..shape.len()).all(|axis| shape[axis] == 1 || strides[axis] != 0));
+        if let Some(strides) = full {
+            order.sort_by_key(|&axis| std::cmp::Reverse(if shape[axis] == 1 { 0 } else { strides[axis].unsigned_abs() }));
+        }
+        let lengths: Vec<_> = order
+            .iter()
+            .map(|&axis| if shape[axis] > 1 && strides.iter().all(|strides| strides[axis] == 0) { 1 } else { shape[axis] })
+            .collect();
+        let ordered = strides.map(|strides| order.iter().map(|&axis| strides[axis]).collect::<Vec<_>>());
+        let nest = Nest::new(&lengths, ordered.each_ref().map(Vec::as_slice));
+        Ok(Plan { nest, shape, computed: lengths, order })
+    }
+
+    /// The result as an array of its own shape.
+    fn finish<U: Element>(self, elements: Vec<U>) -> Result<Array> {
+        let computed = Array::new(&self.computed, elements)?;
+        let mut inverse = vec![0; self.order.len()];
+        for (i, &axis) in self.order.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        computed.permute(&inverse)?.broadcast(&self.shape)
+    }
+}
+
+/// `f` of every number. The result lies in memory as `x` does; numbers that `x` repeats without memory are computed once.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) where `T` is not the dtype; [`TooBig`](crate::Code::TooBig).
+pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Result<Array> {
+    let plan = Plan::new([x])?;
+    let (elements, start) = x.span::<T>()?;
+    let [step] = plan.nest.step();
+    let result = fill(plan.nest.len(), 1, 1, |first, out: &mut [U]| {
+        plan.nest.runs(first..first + out.len(), |at, [offset]| {
+            let (out, from) = (&mut out[at], place(start, offset));
+            if step == 1 {
+                out.iter_mut().zip(&elements[from..]).for_each(|(out, &x)| *out = f(x));
+            } else {
+                out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[place(from, i as isize * step)]));
+            }
+        });
+    })?;
+    plan.finish(result)
+}
+
+/// `f` of every pair of numbers, the shapes broadcast.
+///
+/// # Errors
+/// [`Shape`](crate::Code::Shape) where the shapes do not broadcast; [`DType`](crate::Code::DType) where `A` or `B` is not
+/// the dtype; [`TooBig`](crate::Code::TooBig).
+pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(A, B) -> U + Sync) -> Result<Array> {
+    let plan = Plan::new([a, b])?;
+    let ((x, x_start), (y, y_start)) = (a.span::<A>()?, b.span::<B>()?);
+    let [dx, dy] = plan.nest.step();
+    let result = fill(plan.nest.len(), 1, 1, |first, out: &mut [U]| {
+        plan.nest.runs(first..first + out.len(), |at, [i, j]| {
+            let (out, i, j) = (&mut out[at], place(x_start, i), place(y_start, j));
+            match (dx, dy) {
+                (1, 1) => out.iter_mut().zip(&x[i..]).zip(&y[j..]).for_each(|((out, &x), &y)| *out = f(x, y)),
+                (1, 0) => {
+                    let y = y[j];
+                    out.iter_mut().zip(&x[i..]).for_each(|(out, &x)| *out = f(x, y));
+                }
+                (0, 1) => {
+                    let x = x[i];
+                    out.iter_mut().zip(&y[j..]).for_each(|(out, &y)| *out = f(x, y));
+                }
+                _ => out.iter_mut().enumerate().for_each(|(k, out)| {
+                    *out = f(x[place(i, k as isize * dx)], y[place(j, k as isize * dy)]);
+                }),
+            }
+        });
+    })?;
+    plan.finish(result)
+}
+
+/// `a` where the condition holds, elsewhere `b`; the three shapes broadcast. (ONNX Where, torch.where)
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless the condition is Bool and `a` and `b` have one dtype; [`Shape`](crate::Code::Shape)
+/// where the shapes do not broadcast; [`TooBig`](crate::Code::TooBig).
+pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
+    if a.dtype() != b.dtype() {
+        return Err(Error::dtype(format!("a choice between {} and {}", a.dtype(), b.dtype())));
+    }
+    let plan = Plan::new([condition, a, b])?;
+    let (holds, start) = condition.span::<bool>()?;
+    let [dc, da, db] = plan.nest.step();
+    each_dtype!(a.dtype(), T => {
+        let ((x, x_start), (y, y_start)) = (a.span::<T>()?, b.span::<T>()?);
+        let result = fill(plan.nest.len(), 1, 1, |first, out: &mut [T]| {
+            plan.nest.runs(first..first + out.len(), |at, [c, i, j]| {
+                let (out, c, i, j) = (&mut out[at], place(start, c), place(x_start, i), place(y_start, j));
+                match (dc, da, db) {
+                    (1, 1, 1) => {
+                        let operands = holds[c..].iter().zip(&x[i..]).zip(&y[j..]);
+                        out.iter_mut().zip(operands).for_each(|(out, ((&c, &x), &y))| *out = if c { x } else { y });
+                    }
+                    (1, 0, 1) => {
+                        let x = x[i];
+                        out.iter_mut().zip(&holds[c..]).zip(&y[j..]).for_each(|((out, &c), &y)| *out = if c { x } else { y });
+                    }
+                    (1, 1, 0) => {
+                        let y = y[j];
+                        out.iter_mut().zip(&holds[c..]).zip(&x[i..]).for_each(|((out, &c), &x)| *out = if c { x } else { y });
+                    }
+                    _ => out.iter_mut().enumerate().for_each(|(k, out)| {
+                        let k = k as isize;
+                        *out = if holds[place(c, k * dc)] { x[place(i, k * da)] } else { y[place(j, k * db)] };
+                    }),
+                }
+            });
+        })?;
+        plan.finish(result)
+    })
+}
+
+/// A float function of every number, given for f32 and for f64; halves are computed in f32 and rounded once.
+///
+/// Both are usually the same generic function: `real(x, Real::exp, Real::exp)`, or `real(x, |a| elu(a, α), |a| elu(a, α))`.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless `x` is a float; [`TooBig`](crate::Code::TooBig).
+pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + Sync) -> Result<Array> {
+    match x.dtype() {
+        DType::F32 => map(x, f),
+        DType::F64 => map(x, g),
+        DType::F16 => map(x, |a: f16| f16::from_f32(f(a.to_f32()))),
+        DType::BF16 => map(x, |a: bf16| bf16::from_f32(f(a.to_f32()))),
+        other => Err(DType::not_taken(other)),
+    }
+}
+
+/// A float function of every pair of numbers, as [`real`] and [`zip`].
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless both are floats of one dtype; [`Shape`](crate::Code::Shape) where the shapes do not
+/// broadcast; [`TooBig`](crate::Code::TooBig).
+pub fn real_zip(a: &Array, b: &Array, f: impl Fn(f32, f32) -> f32 + Sync, g: impl Fn(f64, f64) -> f64 + Sync) -> Result<Array> {
+    match a.dtype() {
+        DType::F32 => zip(a, b, f),
+        DType::F64 => zip(a, b, g),
+        DType::F16 => zip(a, b, |x: f16, y: f16| f16::from_f32(f(x.to_f32(), y.to_f32()))),
+        DType::BF16 => zip(a, b, |x: bf16, y: bf16| bf16::from_f32(f(x.to_f32(), y.to_f32()))),
+        other => Err(DType::not_taken(other)),
+    }
+}
+
+/// A float predicate of every number (NaN, infinite, finite), halves and singles as doubles.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless `x` is a float; [`TooBig`](crate::Code::TooBig).
+pub fn real_test(x: &Array, f: impl Fn(f64) -> bool + Sync) -> Result<Array> {
+    if !x.dtype().is_float() {
+        return Err(DType::not_taken(x.dtype()));
+    }
+    each_dtype!(x.dtype(), T => map(x, |a: T| f(a.to_f64())))
+}
+
+/// A kernel that is written for f32 and f64, run on any float: halves are widened to f32 and the result is rounded.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless `x` is a float; the kernel's own.
+pub fn widened(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
+    match x.dtype() {
+        DType::F32 | DType::F64 => kernel(x),
+        half @ (DType::F16 | DType::BF16) => Ok(kernel(&x.cast(DType::F32))?.cast(half)),
+        other => Err(DType::not_taken(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::real::Real;
+    use super::*;
+
+    fn grid(shape: &[usize]) -> Array {
+        Array::new(shape, (0..count(shape).unwrap()).map(|i| i as f32).collect()).unwrap()
+    }
+
+    /// The sum as the definition of broadcasting says it: both operands written out.
+    fn added(a: &Array, b: &Array) -> Vec<f32> {
+        let shape = broadcast_shape(&[a.shape(), b.shape()]).unwrap();
+        let full = |x: &Array| x.broadcast(&shape).unwrap().to_vec::<f32>().unwrap();
+        full(a).iter().zip(full(b)).map(|(a, b)| a + 10.0 * b).collect()
+    }
+
+    #[test]
+    fn every_way_to_broadcast_is_the_written_out_sum() {
+        let permuted = grid(&[4, 2, 3]).permute(&[1, 2, 0]).unwrap();
+        let backwards = grid(&[2, 3, 4]).slice(1, 2, 3, -1).unwrap();
+        let operands = [
+            grid(&[2, 3, 4]),
+            grid(&[]),
+            grid(&[1]),
+            grid(&[4]),
+            grid(&[3, 1]),
+            grid(&[2, 1, 1]),
+            grid(&[2, 3, 1]),
+            grid(&[1, 3, 4]),
+            permuted,
+            backwards,
+            grid(&[5, 1, 1, 1]),
+        ];
+        for a in &operands {
+            for b in &operands {
+                let sum = zip(a, b, |a: f32, b: f32| a + 10.0 * b).unwrap();
+                assert_eq!(sum.to_vec::<f32>().unwrap(), added(a, b), "{:?} {:?}", a.shape(), b.shape());
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_differ_and_are_not_one_are_refused() {
+        let refused = zip(&grid(&[2, 3]), &grid(&[2]), |a: f32, _: f32| a).unwrap_err();
+        assert_eq!(refused.to_string(), "shapes [2, 3] and [2] do not broadcast");
+    }
+
+    #[test]
+    fn an_axis_of_length_zero_meets_a_one() {
+        assert_eq!(zip(&grid(&[2, 0]), &grid(&[1]), |a: f32, _: f32| a).unwrap().shape(), [2, 0]);
+        assert!(zip(&grid(&[2, 0]), &grid(&[3]), |a: f32, _: f32| a).is_err());
+    }
+
+    #[test]
+    fn large_and_small_give_the_same_numbers() {
+        let n = 100_003;
+        let x = grid(&[n]);
+        let y = map(&x, |a: f32| a.sqrt()).unwrap().to_vec::<f32>().unwrap();
+        assert!((0..n).all(|i| y[i] == (i as f32).sqrt()));
+        let rows = grid(&[300, 301]);
+        let z = zip(&rows.permute(&[1, 0]).unwrap(), &grid(&[300]), |a: f32, b: f32| a - b).unwrap().to_vec::<f32>().unwrap();
+        assert!((0..301).all(|i| (0..300).all(|j| z[i * 300 + j] == (j * 301 + i) as f32 - j as f32)));
+    }
+
+    #[test]
+    fn a_permuted_operand_keeps_its_order_in_memory() {
+        let x = grid(&[2, 3, 4]).permute(&[2, 0, 1]).unwrap();
+        let y = map(&x, |a: f32| -a).unwrap();
+        assert_eq!(y.strides(), x.strides());
+        assert_eq!(y.to_vec::<f32>().unwrap(), x.to_vec::<f32>().unwrap().iter().map(|a| -a).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn repeated_numbers_are_computed_once() {
+        let calls = std::sync::atomic::AtomicUsize::new(0);
+        let x = Array::full(DType::F32, &[1000, 1000], 2.0.into());
+        let y = map(&x, |a: f32| {
+            calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            a + 1.0
+        });
+        assert_eq!((y.unwrap().to_vec::<f32>().unwrap()[999_999], calls.into_inner()), (3.0, 1));
+    }
+
+    #[test]
+    fn a_shape_beyond_memory_is_an_error() {
+        let wide = Array::full(DType::U8, &[1 << 40, 1], 0.into());
+        let tall = Array::full(DType::U8, &[1 << 40], 0.into());
+        assert_eq!(zip(&wide, &tall, |a: u8, _: u8| a).unwrap_err().code(), crate::Code::TooBig);
+    }
+
+    #[test]
+    fn the_condition_chooses_across_three_shapes() {
+        let condition = Array::new(&[2, 1], vec![true, false]).unwrap();
+        let chosen = choose(&condition, &grid(&[3]), &Array::scalar(9f32)).unwrap();
+        assert_eq!(chosen.to_vec::<f32>().unwrap(), [0., 1., 2., 9., 9., 9.]);
+        let condition = Array::vector(vec![true, false, true]);
+        assert_eq!(choose(&condition, &Array::scalar(7f32), &grid(&[3])).unwrap().to_vec::<f32>().unwrap(), [7., 1., 7.]);
+        assert_eq!(choose(&condition, &grid(&[3]), &grid(&[1])).unwrap().to_vec::<f32>().unwrap(), [0., 0., 2.]);
+        assert!(choose(&condition, &grid(&[3]), &Array::scalar(1i64)).is_err());
+        assert!(choose(&grid(&[3]), &grid(&[3]), &grid(&[3])).is_err());
+    }
+
+    #[test]
+    fn halves_are_rounded_once() {
+        let x = Array::vector(vec![f16::from_f32(0.1)]);
+        let y = real(&x, |a| a * 3.0 / 3.0, |a| a).unwrap();
+        assert_eq!(y, x);
+        assert!(real(&Array::scalar(1i32), Real::exp, Real::exp).is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! Lanes: the numbers of an array along some axes, one slice after the other, whatever the strides.
+
+use super::fill::{fill, fill_two};
+use crate::array::nest::{Nest, place};
+use crate::array::{Array, Element, count};
+use crate::error::{Error, Result};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Lanes that are gathered together where they are interleaved in memory: as many as share a cache line.
+const TILE: usize = 16;
+
+/// The elements that a tile of gathered lanes may have.
+const ROOM: usize = 1 << 20;
+
+/// An array as lanes along some of its axes, one for each index of the other axes, in row-major order.
+struct Lanes<'a, T: Element> {
+    elements: Cow<'a, [T]>,
+    start: usize,
+    /// Where each lane starts.
+    starts: Nest<1>,
+    /// Where a lane's elements stand, from its start; `None` where they follow one another.
+    steps: Option<Vec<isize>>,
+    length: usize,
+    /// Whether neighbouring lanes lie closer in memory than neighbours in a lane.
+    interleaved: bool,
+}
+
+impl<'a, T: Element> Lanes<'a, T> {
+    /// The lanes of an array along `axes`, which ascend.
+    fn new(x: &'a Array, axes: &[usize]) -> Result<Lanes<'a, T>> {
+        let part = |lane: bool| -> (Vec<usize>, Vec<isize>) {
+            (0..x.rank()).filter(|axis| axes.contains(axis) == lane).map(|axis| (x.shape()[axis], x.strides()[axis])).unzip()
+        };
+        let ((lengths, strides), (outer, outer_strides)) = (part(true), part(false));
+        let lane = Nest::new(&lengths, [&strides]);
+        let starts = Nest::new(&outer, [&outer_strides]);
+        let length = count(&lengths)?;
+        let scattered = length > 1 && !x.is_empty() && !(lane.is_run() && lane.step() == [1]);
+        let steps = match scattered {
+            true => {
+                let mut steps = Vec::new();
+                steps.try_reserve_exact(length).map_err(|_| Error::too_big(format!("{length} elements along axes {axes:?}")))?;
+                lane.runs(0..length, |at, [offset]| steps.extend((0..at.len() as isize).map(|i| offset + i * lane.step()[0])));
+                Some(steps)
+            }
+            false => None,
+        };
+        let interleaved = starts.step()[0].unsigned_abs() < lane.step()[0].unsigned_abs();
+        let (elements, start) = x.span()?;
+        Ok(Lanes { elements, start, starts, steps, length, interleaved })
+    }
+
+    /// Calls `f` with the number and the elements of each lane in a range.
+    fn each(&self, range: Range<usize>, mut f: impl FnMut(usize, &[T])) {
+        let first = range.start;
+        if self.length == 0 {
+            return range.for_each(|lane| f(lane, &[]));
+        }
+        let [step] = self.starts.step();
+        let Some(steps) = &self.steps else {
+            return self.starts.runs(range, |at, [offset]| {
+                for (i, lane) in at.enumerate() {
+                    let from = place(self.start, offset + i as isize * step);
+                    f(first + lane, &self.elements[from..from + self.length]);
+                }
+            });
+        };
+        let tile = if self.interleaved { (ROOM / self.length).clamp(1, TILE) } else { 1 };
+        let mut gathered = vec![T::default(); tile * self.length];
+        self.starts.runs(range, |at, [offset]| {
+            for begin in (0..at.len()).step_by(tile) {
+                let from = place(self.start, offset + begin as isize * step);
+                let lanes = tile.min(at.len() - begin);
+                for (i, &along) in steps.iter().enumerate() {
+                    for lane in 0..lanes {
+                        gathered[lane * self.length + i] = self.elements[place(from, along + lane as isize * step)];
+                    }
+                }
+                for (lane, elements) in gathered.chunks_exact(self.length).take(lanes).enumerate() {
+                    f(first + at.start + begin + lane, elements);
+                }
+            }
+        });
+    }
+}
+
+/// Checks that these are axes of the array, each named once, and gives them ascending.
+fn ascending(x: &Array, axes: &[usize]) -> Result<Vec<usize>> {
+    let mut sorted = axes.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    match sorted.last() {
+        Some(&last) if last >= x.rank() => Err(Error::argument(format!("axis {last} of an array of rank {}", x.rank()))),
+        _ if sorted.len() < axes.len() => Err(Error::argument(format!("axes {axes:?} name one twice"))),
+        _ => Ok(sorted),
+    }
+}
+
+/// `f` of all numbers along some axes. These are left out of the result, or kept with length 1.
+///
+/// # Errors
+/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice; [`DType`](crate::Code::DType) where `T` is
+/// not the dtype.
+pub fn reduce_lanes<T: Element, U: Element>(x: &Array, axes: &[usize], keep: bool, f: impl Fn(&[T]) -> U + Sync) -> Result<Array> {
+    let axes = ascending(x, axes)?;
+    let lanes = Lanes::<T>::new(x, &axes)?;
+    let outer: Vec<_> = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).collect();
+    let out = fill(count(&outer)?, 1, lanes.length, |first, out: &mut [U]| {
+        lanes.each(first..first + out.len(), |lane, elements| out[lane - first] = f(elements));
+    })?;
+    let kept: Vec<_> = (0..x.rank()).map(|axis| if axes.contains(&axis) { 1 } else { x.shape()[axis] }).collect();
+    Array::new(if keep { &kept } else { &outer }, out)
+}
+
+/// A lane of `length` numbers for each lane along an axis: `f` reads the one and writes the other.
+///
+/// # Errors
+/// As [`reduce_lanes`]; [`TooBig`](crate::Code::TooBig).
+pub fn map_lanes<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
+    let (lanes, mut shape) = along(x, axis)?;
+    let out = fill(count(&shape)?, length, lanes.length, |first, out: &mut [U]| {
+        let range = first..first + out.len() / length;
+        lanes.each(range, |lane, elements| f(elements, &mut out[(lane - first) * length..][..length]));
+    })?;
+    shape.push(length);
+    back(Array::new(&shape, out)?, axis)
+}
+
+/// As [`map_lanes`], two results.
+///
+/// # Errors
+/// As [`map_lanes`].
+pub fn map_lanes_two<T: Element, U: Element, V: Element>(
+    x: &Array,
+    axis: usize,
+    length: usize,
+    f: impl Fn(&[T], &mut [U], &mut [V]) + Sync,
+) -> Result<(Array, Array)> {
+    let (lanes, mut shape) = along(x, axis)?;
+    let (a, b) = fill_two(count(&shape)?, length, lanes.length, |first, a: &mut [U], b: &mut [V]| {
+        let range = first..first + a.len() / length;
+        lanes.each(range, |lane, elements| {
+            let at = (lane - first) * length;
+            f(elements, &mut a[at..at + length], &mut b[at..at + length]);
+        });
+    })?;
+    shape.push(length);
+    Ok((back(Array::new(&shape, a)?, axis)?, back(Array::new(&shape, b)?, axis)?))
+}
+
+/// A row for each `length` numbers that follow one another in row-major order: `f` gets the number of the row, reads the one
+/// and writes the other. The result has the shape of `x`, whose rows these are.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) where `T` is not the dtype; [`TooBig`](crate::Code::TooBig).
+pub fn map_rows<T: Element>(x: &Array, length: usize, f: impl Fn(usize, &[T], &mut [T]) + Sync) -> Result<Array> {
+    let rows = count(x.shape())?.checked_div(length).unwrap_or(0);
+    let dense = x.dense()?;
+    let (elements, start) = dense.span::<T>()?;
+    let out = fill(rows, length, length, |first, out: &mut [T]| {
+        let from = start + first * length;
+        let rows = elements[from..from + out.len()].chunks_exact(length).zip(out.chunks_exact_mut(length));
+        rows.enumerate().for_each(|(i, (row, out))| f(first + i, row, out));
+    })?;
+    Array::new(x.shape(), out)
+}
+
+/// The lanes along one axis, and the lengths of the others.
+fn along<T: Element>(x: &Array, axis: usize) -> Result<(Lanes<'_, T>, Vec<usize>)> {
+    let lanes = Lanes::new(x, &ascending(x, &[axis])?)?;
+    let mut shape = x.shape().to_vec();
+    shape.remove(axis);
+    Ok((lanes, shape))
+}
+
+/// The last axis moved to where the lanes' axis was: a window, not a copy.
+fn back(x: Array, axis: usize) -> Result<Array> {
+    let last = x.rank() - 1;
+    let mut axes: Vec<_> = (0..last).collect();
+    axes.insert(axis, last);
+    x.permute(&axes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(shape: &[usize]) -> Array {
+        Array::new(shape, (0..count(shape).unwrap() as i64).collect()).unwrap()
+    }
+
+    #[test]
+    fn lanes_come_in_row_major_order_whatever_the_strides() {
+        // The same numbers, laid out in memory in every order of three axes.
+        let x = grid(&[3, 4, 5]);
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut inverse = [0; 3];
+            (0..3).for_each(|i| inverse[order[i]] = i);
+            let laid = x.permute(&order).unwrap().contiguous().permute(&inverse).unwrap();
+            for axes in [&[0][..], &[1], &[2], &[0, 1], &[0, 2], &[1, 2], &[0, 1, 2], &[]] {
+                let sum = |x: &Array| {
+                    reduce_lanes(x, axes, false, |lane: &[i64]| lane.iter().fold(0i64, |s, x| s.wrapping_mul(61).wrapping_add(*x))).unwrap()
+                };
+                assert_eq!(sum(&laid), sum(&x), "{order:?} {axes:?}");
+            }
+            let last = reduce_lanes(&laid, &[1], true, |lane: &[i64]| lane[3]).unwrap();
+            assert_eq!(last, x.slice(1, 3, 1, 1).unwrap());
+        }
+    }
+
+    #[test]
+    fn many_interleaved_lanes_are_each_themselves() {
+        let x = grid(&[50, 1001]);
+        let first = reduce_lanes(&x, &[0], false, |lane: &[i64]| if lane.windows(2).all(|w| w[1] - w[0] == 1001) { lane[0] } else { -1 });
+        assert_eq!(first.unwrap().to_i64s(), (0..1001).collect::<Vec<_>>());
+        let copied = map_lanes(&x, 0, 50, |lane: &[i64], out: &mut [i64]| out.copy_from_slice(lane)).unwrap();
+        assert_eq!(copied, x);
+    }
+
+    #[test]
+    fn empty_lanes_and_no_lanes_are_ordinary() {
+        assert_eq!(reduce_lanes(&grid(&[3, 0]), &[1], true, |lane: &[i64]| lane.len() as i64).unwrap().shape(), [3, 1]);
+        assert_eq!(reduce_lanes(&grid(&[0, 3]), &[1], false, |_: &[i64]| 1i64).unwrap().shape(), [0]);
+        assert_eq!(reduce_lanes(&grid(&[]), &[], false, |lane: &[i64]| lane[0] + 1).unwrap(), Array::scalar(1i64));
+        assert_eq!(map_lanes(&grid(&[3, 2]), 1, 0, |_: &[i64], _: &mut [i64]| ()).unwrap().shape(), [3, 0]);
+    }
+
+    #[test]
+    fn an_axis_that_there_is_not_is_an_error() {
+        assert!(reduce_lanes(&grid(&[2]), &[1], false, |_: &[i64]| 0i64).is_err());
+        assert!(reduce_lanes(&grid(&[2]), &[0, 0], false, |_: &[i64]| 0i64).is_err());
+        assert!(map_lanes(&grid(&[]), 0, 1, |_: &[i64], _: &mut [i64]| ()).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! Loops over arrays: numbers in, numbers out; nothing here knows an operator, a graph or a file.
+//!
+//! A kernel takes and gives an [`Array`](crate::Array), never panics on what it is given, and splits its work between
+//! threads only by independent elements of the result, so that the numbers do not depend on how many threads there are.
+
+mod columns;
+pub mod conv;
+mod conv_transpose;
+pub mod create;
+mod direct;
+pub mod elementwise;
+mod fill;
+pub mod fold;
+pub mod gather;
+mod halves;
+pub mod join;
+mod lanes;
+pub mod matmul;
+pub mod norm;
+pub mod number;
+pub mod order;
+pub mod pool;
+pub mod real;
+pub mod reduce;
+pub mod resize;
+pub mod scan;
+pub mod scatter;
+mod single;
+pub mod special;
+mod take;
+mod window;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Array, Code, DType, Result};
+
+    /// Results that threads share out: one a kind of loop.
+    fn results() -> Vec<Array> {
+        let n = 1 << 16;
+        let x = Array::new(&[256, n / 256], (0..n).map(|i| (i as f32 * 0.37).sin()).collect()).unwrap();
+        let turned = x.permute(&[1, 0]).unwrap();
+        let (values, indices) = order::sort(&x, 0, true).unwrap();
+        let all = [
+            elementwise::real(&x, real::Real::exp, real::Real::exp),
+            elementwise::zip(&x, &turned, |a: f32, b: f32| a * b),
+            reduce::sum(&x, &[0], false),
+            norm::softmax(&x, 0),
+            norm::layer_norm(&turned, None, None, 1, 1e-5),
+            gather::gather(&x, &Array::vector((0..256i64).rev().collect()), 1),
+            Ok(values),
+            Ok(indices),
+        ];
+        all.into_iter().collect::<Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn numbers_do_not_depend_on_how_many_threads_there_are() {
+        let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(results);
+        let one = with(1);
+        assert_eq!(with(3), one);
+        assert_eq!(with(8), one);
+    }
+
+    #[test]
+    fn what_does_not_fit_into_memory_is_an_error() {
+        let huge = Array::full(DType::F32, &[2, 1 << 57], 1.0.into());
+        let hollow = Array::new::<f32>(&[1 << 57, 0], vec![]).unwrap();
+        let index = Array::new(&[1, 1], vec![0i64]).unwrap();
+        let outcomes = [
+            reduce::sum(&huge, &[1], false),
+            reduce::max(&huge, &[0], false),
+            norm::softmax(&huge, 0),
+            norm::layer_norm(&huge, None, None, 1, 0.0),
+            gather::gather_nd(&huge, &index, 0),
+            gather::one_hot(&huge, 2, 0, DType::F32, 0.into(), 1.into()),
+            scatter::scatter_elements(&huge, &index, &Array::scalar(1f32).reshape(&[1, 1]).unwrap(), 0, scatter::Reduction::Add),
+            join::concat(&[&huge, &huge], 0),
+            join::pad(&huge, &[1, 0], &[0, 0], join::Padding::Edge),
+            join::roll(&huge, &[1], &[0]),
+            join::trilu(&huge, 0, true),
+            scan::cumsum(&huge, 1, false, true),
+            order::topk(&huge, 1, 0, true).map(|top| top.0),
+            huge.reshape(&[1 << 58]),
+            join::roll(&huge, &[1], &[1]),
+            join::tile(&Array::vector(vec![1f32, 2.0]), &[1 << 57]),
+            join::pad(&index, &[0, 1 << 57], &[0, 0], join::Padding::Wrap),
+            order::unique(&hollow, Some(0), true).map(|unique| unique.values),
+            gather::gather_nd(&index, &hollow.cast(DType::I64), 0),
+            gather::gather(&index, &Array::full(DType::I64, &[1 << 57], 0.into()), 0),
+            create::range(DType::I64, 0.into(), (1i64 << 57).into(), 1.into()),
+        ];
+        for (i, outcome) in outcomes.into_iter().enumerate() {
+            assert_eq!(outcome.unwrap_err().code(), Code::TooBig, "{i}");
+        }
+    }
+}

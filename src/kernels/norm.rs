@@ -1,0 +1,339 @@
+//! Numbers brought to a common scale: softmax and the normalisations of network layers.
+//!
+//! Means and variances are taken in doubles whatever the dtype; halves are computed in f32 and rounded once.
+
+use super::elementwise::widened;
+use super::lanes::{map_lanes, map_rows};
+use super::number;
+use super::real::Real;
+use super::reduce::{extreme, total, variance};
+use crate::array::{Array, count};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+
+/// e^x / Σ e^x along an axis.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not.
+pub fn softmax(x: &Array, axis: usize) -> Result<Array> {
+    lanewise(x, axis, SoftMax)
+}
+
+/// ln of [`softmax`], exact where that is small.
+///
+/// # Errors
+/// As [`softmax`].
+pub fn log_softmax(x: &Array, axis: usize) -> Result<Array> {
+    lanewise(x, axis, LogSoftMax)
+}
+
+/// x / (Σ |x|ᵖ)^(1/p) along an axis; 0 where all are 0. (ONNX LpNormalization)
+///
+/// # Errors
+/// As [`softmax`].
+pub fn lp_norm(x: &Array, axis: usize, p: f64) -> Result<Array> {
+    lanewise(x, axis, Lp(p))
+}
+
+/// What becomes of a lane.
+trait Lane: Sync {
+    fn write<T: Real>(&self, lane: &[T], out: &mut [T]);
+}
+
+fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
+    widened(x, |x| {
+        let length = x.shape().get(axis).copied().unwrap_or(0);
+        each_dtype!(x.dtype(), T: float => map_lanes(x, axis, length, |from: &[T], to: &mut [T]| lane.write(from, to)))
+    })
+}
+
+struct SoftMax;
+
+impl Lane for SoftMax {
+    fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
+        let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
+        out.iter_mut().zip(lane).for_each(|(out, &x)| *out = (x - highest).exp());
+        let sum = T::narrow(total(out, T::widen));
+        out.iter_mut().for_each(|out| *out = *out / sum);
+    }
+}
+
+struct LogSoftMax;
+
+impl Lane for LogSoftMax {
+    fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
+        let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
+        let log = T::narrow(total(lane, |x| (x - highest).exp().widen()).ln());
+        out.iter_mut().zip(lane).for_each(|(out, &x)| *out = x - highest - log);
+    }
+}
+
+struct Lp(f64);
+
+impl Lane for Lp {
+    fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
+        let norm = match self.0 {
+            1.0 => total(lane, |x| x.widen().abs()),
+            2.0 => total(lane, |x| x.widen() * x.widen()).sqrt(),
+            p => total(lane, |x| x.widen().abs().powf(p)).powf(1.0 / p),
+        };
+        out.iter_mut().zip(lane).for_each(|(out, &x)| *out = if norm == 0.0 { T::ZERO } else { T::narrow(x.widen() / norm) });
+    }
+}
+
+/// (x − mean) / √(variance + `epsilon`) · `scale` + `bias`, mean and variance over the axes from `axis` on, whose shape
+/// `scale` and `bias` have or broadcast to.
+///
+/// <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis beyond the rank;
+/// [`Shape`](crate::Code::Shape) where `scale` or `bias` does not fit.
+pub fn layer_norm(x: &Array, scale: Option<&Array>, bias: Option<&Array>, axis: usize, epsilon: f64) -> Result<Array> {
+    normalise_from(x, scale, bias, axis, |mean, variance| (mean, 1.0 / (variance + epsilon).sqrt()))
+}
+
+/// x / √(mean of x² + `epsilon`) · `scale`, the mean over the axes from `axis` on.
+///
+/// <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html>
+///
+/// # Errors
+/// As [`layer_norm`].
+pub fn rms_norm(x: &Array, scale: Option<&Array>, axis: usize, epsilon: f64) -> Result<Array> {
+    // The mean of the squares is the variance and the square of the mean.
+    normalise_from(x, scale, None, axis, |mean, variance| (0.0, 1.0 / (variance + mean * mean + epsilon).sqrt()))
+}
+
+/// Rows of the axes from `axis` on, moved and scaled by what `of` makes of mean and variance.
+fn normalise_from(
+    x: &Array,
+    scale: Option<&Array>,
+    bias: Option<&Array>,
+    axis: usize,
+    of: impl Fn(f64, f64) -> (f64, f64) + Sync,
+) -> Result<Array> {
+    let shape = x.shape().get(axis..).ok_or_else(|| Error::argument(format!("axis {axis} of an array of rank {}", x.rank())))?;
+    let length = count(shape)?;
+    widened(x, |x| {
+        each_dtype!(x.dtype(), T: float => {
+            let (scale, bias) = (parameter::<T>(scale, shape)?, parameter::<T>(bias, shape)?);
+            map_rows(x, length, |_, row: &[T], out: &mut [T]| {
+                let (mean, variance) = variance(row, 0.0);
+                let (shift, factor) = of(mean, variance);
+                affine(row, out, T::of(shift), T::of(factor));
+                if let Some(scale) = &scale {
+                    out.iter_mut().zip(scale).for_each(|(out, &scale)| *out *= scale);
+                }
+                if let Some(bias) = &bias {
+                    out.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
+                }
+            })
+        })
+    })
+}
+
+/// A learned parameter in this dtype, spread over a shape.
+fn parameter<T: Real>(x: Option<&Array>, shape: &[usize]) -> Result<Option<Vec<T>>> {
+    x.map(|x| x.cast(T::DTYPE).broadcast(shape)?.to_vec()).transpose()
+}
+
+/// out = (x − shift) · factor.
+#[inline]
+fn affine<T: Real>(row: &[T], out: &mut [T], shift: T, factor: T) {
+    out.iter_mut().zip(row).for_each(|(out, &x)| *out = (x - shift) * factor);
+}
+
+/// (x − mean) / √(variance + `epsilon`) · `scale` + `bias`, all four with a number for each index of axis 1.
+///
+/// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html>, at inference.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless `x` is a float; [`Shape`](crate::Code::Shape) unless `x` has at least 2 axes and the
+/// others shape \[channels\].
+pub fn batch_norm(x: &Array, scale: &Array, bias: &Array, mean: &Array, variance: &Array, epsilon: f64) -> Result<Array> {
+    let (channels, inner) = channels(x)?;
+    let [scale, bias, mean, variance] =
+        [("scale", scale), ("bias", bias), ("mean", mean), ("variance", variance)].map(|(name, p)| per_channel(name, p, channels));
+    let (scale, bias, mean, variance) = (scale?, bias?, mean?, variance?);
+    widened(x, |x| {
+        each_dtype!(x.dtype(), T: float => map_rows(x, inner, |row, from: &[T], to: &mut [T]| {
+            let c = row % channels;
+            affine(from, to, T::of(mean[c]), T::of(scale[c] / (variance[c] + epsilon).sqrt()));
+            to.iter_mut().for_each(|to| *to += T::of(bias[c]));
+        }))
+    })
+}
+
+/// Channels in `groups`: (x − mean) / √(variance + `epsilon`) within each group of each sample, then times `scale` plus
+/// `bias`, which have a number for each channel (axis 1).
+///
+/// <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html> (from opset 21 on)
+///
+/// # Errors
+/// As [`batch_norm`]; [`Argument`](crate::Code::Argument) where the groups do not divide the channels.
+pub fn group_norm(x: &Array, groups: usize, scale: Option<&Array>, bias: Option<&Array>, epsilon: f64) -> Result<Array> {
+    let (channels, inner) = channels(x)?;
+    if groups == 0 || channels % groups != 0 {
+        return Err(Error::argument(format!("{channels} channels do not make {groups} equal groups")));
+    }
+    let scale = scale.map(|scale| per_channel("scale", scale, channels)).transpose()?;
+    let bias = bias.map(|bias| per_channel("bias", bias, channels)).transpose()?;
+    let each = channels / groups;
+    let length = each.checked_mul(inner).ok_or_else(|| Error::too_big(format!("an array of shape {:?}", x.shape())))?;
+    widened(x, |x| {
+        each_dtype!(x.dtype(), T: float => map_rows(x, length, |row, from: &[T], to: &mut [T]| {
+            let (mean, variance) = variance(from, 0.0);
+            let factor = 1.0 / (variance + epsilon).sqrt();
+            for (i, (from, to)) in from.chunks_exact(inner).zip(to.chunks_exact_mut(inner)).enumerate() {
+                let c = row % groups * each + i;
+                let (scale, bias) = (scale.as_ref().map_or(1.0, |scale| scale[c]), bias.as_ref().map_or(0.0, |bias| bias[c]));
+                affine(from, to, T::of(mean), T::of(factor * scale));
+                to.iter_mut().for_each(|to| *to += T::of(bias));
+            }
+        }))
+    })
+}
+
+/// [`group_norm`] with a group for each channel. (ONNX InstanceNormalization)
+///
+/// # Errors
+/// As [`batch_norm`].
+pub fn instance_norm(x: &Array, scale: Option<&Array>, bias: Option<&Array>, epsilon: f64) -> Result<Array> {
+    // Without channels there is nothing to group.
+    let (channels, _) = channels(x)?;
+    group_norm(x, channels.max(1), scale, bias, epsilon)
+}
+
+/// The length of axis 1, and how many numbers follow one another in a channel.
+fn channels(x: &Array) -> Result<(usize, usize)> {
+    match x.shape() {
+        [_, channels, inner @ ..] => Ok((*channels, count(inner)?)),
+        shape => Err(Error::shape(format!("expected axes [batch, channels, …], got shape {shape:?}"))),
+    }
+}
+
+/// A parameter with a number for each channel, as doubles.
+fn per_channel(name: &str, x: &Array, channels: usize) -> Result<Vec<f64>> {
+    if x.shape() != [channels] {
+        return Err(Error::shape(format!("{name} has shape {:?}, expected [{channels}], one number a channel", x.shape())));
+    }
+    Ok(x.to_f64s())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+    use half::f16;
+
+    fn close(got: &Array, expected: &[f64], tolerance: f64) {
+        let got = got.to_f64s();
+        assert_eq!(got.len(), expected.len());
+        for (g, e) in got.iter().zip(expected) {
+            assert!((g - e).abs() <= tolerance, "{got:?} {expected:?}");
+        }
+    }
+
+    fn grid(shape: &[usize]) -> Array {
+        let numbers = (0..count(shape).unwrap()).map(|i| ((i * 7 % 11) as f32 - 4.0) / 2.0).collect();
+        Array::new(shape, numbers).unwrap()
+    }
+
+    #[test]
+    fn softmax_by_its_formula_along_any_axis() {
+        let x = Array::new(&[1, 3], vec![1f32, 2., 3.]).unwrap();
+        // The ONNX page of Softmax has these for −1, 0, 1; a shift changes nothing.
+        close(&softmax(&x, 1).unwrap(), &[0.09003058, 0.24472848, 0.66524094], 1e-7);
+        close(&softmax(&x, 0).unwrap(), &[1.0; 3], 0.0);
+        let y = softmax(&grid(&[3, 4, 5]), 1).unwrap();
+        assert_eq!(y.shape(), [3, 4, 5]);
+        close(&super::super::reduce::sum(&y, &[1], false).unwrap(), &[1.0; 15], 1e-6);
+        close(&log_softmax(&x, 1).unwrap(), &[-2.4076059, -1.4076059, -0.4076059], 1e-6);
+    }
+
+    #[test]
+    fn softmax_neither_overflows_nor_hides_what_it_cannot_do() {
+        let x = Array::vector(vec![1000f32, 1000., f32::NEG_INFINITY]);
+        close(&softmax(&x, 0).unwrap(), &[0.5, 0.5, 0.0], 0.0);
+        assert_eq!(log_softmax(&x, 0).unwrap().to_f64s()[2], f64::NEG_INFINITY);
+        assert!(softmax(&Array::vector(vec![f32::NEG_INFINITY; 2]), 0).unwrap().to_f64s()[0].is_nan());
+        assert_eq!(softmax(&Array::new::<f32>(&[2, 0], vec![]).unwrap(), 1).unwrap().shape(), [2, 0]);
+        assert!(softmax(&x, 1).is_err());
+        assert!(softmax(&x.cast(DType::I32), 0).is_err());
+    }
+
+    #[test]
+    fn rows_are_centred_and_scaled() {
+        let x = Array::new(&[2, 2], vec![1f32, 3., 10., 30.]).unwrap();
+        close(&layer_norm(&x, None, None, 1, 0.0).unwrap(), &[-1., 1., -1., 1.], 1e-7);
+        let scale = Array::vector(vec![2f32, 3.]);
+        let bias = Array::vector(vec![10f32, 20.]);
+        close(&layer_norm(&x, Some(&scale), Some(&bias), 1, 3.0).unwrap().slice(0, 0, 1, 1).unwrap(), &[9., 21.5], 1e-6);
+        // Over all axes, the scale spread along the first.
+        let y = layer_norm(&x, Some(&scale), None, 0, 0.0).unwrap();
+        let deviation = ((1f64 + 9. + 100. + 900.) / 4. - 11. * 11.).sqrt();
+        close(&y, &[-20. / deviation, -24. / deviation, -2. / deviation, 57. / deviation], 1e-6);
+        assert!(layer_norm(&x, Some(&Array::vector(vec![1f32; 3])), None, 1, 0.0).is_err());
+        assert!(layer_norm(&x, None, None, 3, 0.0).is_err());
+    }
+
+    #[test]
+    fn a_large_mean_does_not_drown_the_variance() {
+        let x = Array::vector(vec![10_000f32, 10_001., 10_002.]);
+        close(&layer_norm(&x, None, None, 0, 0.0).unwrap(), &[-(1.5f64.sqrt()), 0., 1.5f64.sqrt()], 1e-6);
+    }
+
+    #[test]
+    fn the_root_mean_square_keeps_the_mean() {
+        let x = Array::new(&[1, 2], vec![3f32, 4.]).unwrap();
+        let rms = 12.5f64.sqrt();
+        close(&rms_norm(&x, None, 1, 0.0).unwrap(), &[3. / rms, 4. / rms], 1e-6);
+        close(&rms_norm(&x, Some(&Array::vector(vec![2f32, 0.])), 1, 0.0).unwrap(), &[6. / rms, 0.], 1e-6);
+    }
+
+    #[test]
+    fn each_channel_has_its_own_statistics() {
+        let x = Array::new(&[1, 2, 2], vec![1f32, 3., 10., 30.]).unwrap();
+        let of = |x: Vec<f32>| Array::vector(x);
+        let y = batch_norm(&x, &of(vec![2., 1.]), &of(vec![0., 5.]), &of(vec![1., 10.]), &of(vec![3., 99.]), 1.0).unwrap();
+        close(&y, &[0., 2., 5., 7.], 1e-6);
+        close(&instance_norm(&x, Some(&of(vec![1., 2.])), Some(&of(vec![0., 1.])), 0.0).unwrap(), &[-1., 1., -1., 3.], 1e-6);
+        assert!(batch_norm(&x, &of(vec![1.]), &of(vec![0., 5.]), &of(vec![1., 10.]), &of(vec![3., 99.]), 1.0).is_err());
+        assert!(instance_norm(&of(vec![1.]), None, None, 0.0).is_err());
+    }
+
+    #[test]
+    fn groups_of_channels_share_their_statistics() {
+        let x = grid(&[2, 4, 3]);
+        let one = group_norm(&x, 1, None, None, 1e-5).unwrap();
+        assert_eq!(one, layer_norm(&x, None, None, 1, 1e-5).unwrap());
+        let two = group_norm(&x, 2, None, None, 1e-5).unwrap();
+        let split = layer_norm(&x.reshape(&[4, 6]).unwrap(), None, None, 1, 1e-5).unwrap();
+        assert_eq!(two, split.reshape(&[2, 4, 3]).unwrap());
+        let scale = Array::vector(vec![1f32, 2., 3., 4.]);
+        let scaled = group_norm(&x, 2, Some(&scale), Some(&scale), 1e-5).unwrap().to_f64s();
+        for (i, (got, plain)) in scaled.iter().zip(two.to_f64s()).enumerate() {
+            let s = (i / 3 % 4 + 1) as f64;
+            assert!((got - (plain * s + s)).abs() < 1e-5);
+        }
+        assert!(group_norm(&x, 3, None, None, 0.0).is_err() && group_norm(&x, 0, None, None, 0.0).is_err());
+        assert_eq!(group_norm(&grid(&[2, 4, 0]), 2, None, None, 0.0).unwrap().shape(), [2, 4, 0]);
+    }
+
+    #[test]
+    fn lp_norms_make_unit_lanes() {
+        let x = Array::new(&[2, 2], vec![3f32, 0., 4., 0.]).unwrap();
+        close(&lp_norm(&x, 0, 2.0).unwrap(), &[0.6, 0., 0.8, 0.], 1e-7);
+        close(&lp_norm(&x, 0, 1.0).unwrap(), &[3. / 7., 0., 4. / 7., 0.], 1e-7);
+    }
+
+    #[test]
+    fn halves_and_permuted_operands_are_ordinary() {
+        let x = Array::vector(vec![f16::from_f32(1.0), f16::from_f32(3.0)]);
+        assert_eq!(layer_norm(&x, None, None, 0, 0.0).unwrap(), Array::vector(vec![f16::from_f32(-1.0), f16::from_f32(1.0)]));
+        let x = grid(&[4, 6]);
+        let turned = x.permute(&[1, 0]).unwrap();
+        assert_eq!(softmax(&turned, 0).unwrap().permute(&[1, 0]).unwrap(), softmax(&x, 1).unwrap());
+        assert_eq!(layer_norm(&turned, None, None, 1, 0.1).unwrap(), layer_norm(&turned.contiguous(), None, None, 1, 0.1).unwrap());
+    }
+}

@@ -1,0 +1,318 @@
+//! Arithmetic that every dtype but Bool has, as torch does it: integers wrap, floats follow IEEE 754, halves go through f32.
+
+use crate::array::{Array, DType, Element};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+use half::{bf16, f16};
+use std::cmp::Ordering;
+
+/// An element that can be calculated with.
+pub trait Number: Element {
+    /// What sums and products are accumulated in: f64 for floats; i64, wrapping, for integers.
+    type Wide: Number<Wide = Self::Wide>;
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+
+    /// The number in [`Number::Wide`].
+    fn widen(self) -> Self::Wide;
+    /// Rounded or wrapped from [`Number::Wide`].
+    fn narrow(wide: Self::Wide) -> Self;
+    /// The sum.
+    fn add(self, other: Self) -> Self;
+    /// The difference.
+    fn sub(self, other: Self) -> Self;
+    /// The product.
+    fn mul(self, other: Self) -> Self;
+    /// The quotient; of integers towards zero, and 0 where the divisor is 0 (see [`refuse_zero`]).
+    fn div(self, other: Self) -> Self;
+    /// The quotient rounded down, as `torch.floor_divide`; of integers 0 where the divisor is 0.
+    fn floor_div(self, other: Self) -> Self;
+    /// What [`Number::floor_div`] leaves, with the divisor's sign, as `torch.remainder`; of integers 0 where the divisor is 0.
+    fn remainder(self, other: Self) -> Self;
+    /// What division towards zero leaves, with the dividend's sign, as `torch.fmod`; of integers 0 where the divisor is 0.
+    fn fmod(self, other: Self) -> Self;
+    /// The power. Of integers it wraps, and a negative exponent gives the integer part: 0 unless the base is 1 or −1.
+    fn pow(self, exponent: Self) -> Self;
+    /// 0 − the number.
+    fn neg(self) -> Self;
+
+    /// The distance from 0; the lowest integer stays as it is.
+    fn abs(self) -> Self {
+        // A comparison would leave −0.0 as it is.
+        if self.partial_cmp(&Self::ZERO) == Some(Ordering::Less) { self.neg() } else { self.add(Self::ZERO) }
+    }
+
+    /// −1, 0 or 1; 0 for NaN, as `torch.sign`.
+    fn sign(self) -> Self {
+        match self.partial_cmp(&Self::ZERO) {
+            Some(Ordering::Less) => Self::ZERO.sub(Self::ONE),
+            Some(Ordering::Greater) => Self::ONE,
+            _ => Self::ZERO,
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($T:ty),*) => { $(impl Number for $T {
+        type Wide = i64;
+        const ZERO: $T = 0;
+        const ONE: $T = 1;
+
+        #[inline]
+        fn widen(self) -> i64 { self as i64 }
+        #[inline]
+        fn narrow(wide: i64) -> $T { wide as $T }
+        #[inline]
+        fn add(self, other: $T) -> $T { self.wrapping_add(other) }
+        #[inline]
+        fn sub(self, other: $T) -> $T { self.wrapping_sub(other) }
+        #[inline]
+        fn mul(self, other: $T) -> $T { self.wrapping_mul(other) }
+        #[inline]
+        fn div(self, other: $T) -> $T { if other == 0 { 0 } else { self.wrapping_div(other) } }
+        #[inline]
+        fn floor_div(self, other: $T) -> $T {
+            let towards_zero = self.div(other);
+            if self.fmod(other) != self.remainder(other) { towards_zero.wrapping_sub(1) } else { towards_zero }
+        }
+        #[inline]
+        fn remainder(self, other: $T) -> $T {
+            let rest = self.fmod(other);
+            let signs_differ = rest != 0 && rest.cmp(&0) != other.cmp(&0);
+            if signs_differ { rest.wrapping_add(other) } else { rest }
+        }
+        #[inline]
+        fn fmod(self, other: $T) -> $T { if other == 0 { 0 } else { self.wrapping_rem(other) } }
+        #[inline]
+        fn neg(self) -> $T { self.wrapping_neg() }
+        fn pow(self, exponent: $T) -> $T {
+            if exponent.cmp(&0) == Ordering::Less {
+                return match self {
+                    1 => 1,
+                    // −1, which unsigned integers cannot meet here.
+                    base if base.wrapping_add(1) == 0 => if exponent & 1 == 0 { 1 } else { base },
+                    _ => 0,
+                };
+            }
+            let (mut result, mut square, mut rest) = (1 as $T, self, exponent);
+            while rest != 0 {
+                if rest & 1 == 1 {
+                    result = result.wrapping_mul(square);
+                }
+                square = square.wrapping_mul(square);
+                rest >>= 1;
+            }
+            result
+        }
+    })* };
+}
+
+integers! { u8, i8, i16, i32, i64, u16, u32, u64 }
+
+macro_rules! floats {
+    ($($T:ty),*) => { $(impl Number for $T {
+        type Wide = f64;
+        const ZERO: $T = 0.0;
+        const ONE: $T = 1.0;
+
+        #[inline]
+        fn widen(self) -> f64 { self as f64 }
+        #[inline]
+        fn narrow(wide: f64) -> $T { wide as $T }
+        #[inline]
+        fn add(self, other: $T) -> $T { self + other }
+        #[inline]
+        fn sub(self, other: $T) -> $T { self - other }
+        #[inline]
+        fn mul(self, other: $T) -> $T { self * other }
+        #[inline]
+        fn div(self, other: $T) -> $T { self / other }
+        fn floor_div(self, other: $T) -> $T {
+            // The quotient of what is left after the remainder is taken off is whole but for rounding.
+            if other == 0.0 {
+                return self / other;
+            }
+            let rest = self % other;
+            let mut quotient = (self - rest) / other;
+            if rest != 0.0 && (other < 0.0) != (rest < 0.0) {
+                quotient -= 1.0;
+            }
+            match quotient == 0.0 {
+                true => (0.0 as $T).copysign(self / other),
+                false => quotient.floor() + if quotient - quotient.floor() > 0.5 { 1.0 } else { 0.0 },
+            }
+        }
+        fn remainder(self, other: $T) -> $T {
+            let rest = self % other;
+            if rest != 0.0 && (other < 0.0) != (rest < 0.0) { rest + other } else { rest }
+        }
+        fn fmod(self, other: $T) -> $T { self % other }
+        fn pow(self, exponent: $T) -> $T { self.powf(exponent) }
+        #[inline]
+        fn neg(self) -> $T { -self }
+        #[inline]
+        fn abs(self) -> $T { <$T>::abs(self) }
+    })* };
+}
+
+floats! { f32, f64 }
+
+macro_rules! halves {
+    ($($T:ident),*) => { $(impl Number for $T {
+        type Wide = f64;
+        const ZERO: $T = $T::ZERO;
+        const ONE: $T = $T::ONE;
+
+        fn widen(self) -> f64 { self.to_f64() }
+        fn narrow(wide: f64) -> $T { $T::from_f64(wide) }
+        fn add(self, other: $T) -> $T { self + other }
+        fn sub(self, other: $T) -> $T { self - other }
+        fn mul(self, other: $T) -> $T { self * other }
+        fn div(self, other: $T) -> $T { self / other }
+        fn floor_div(self, other: $T) -> $T { $T::from_f32(self.to_f32().floor_div(other.to_f32())) }
+        fn remainder(self, other: $T) -> $T { $T::from_f32(self.to_f32().remainder(other.to_f32())) }
+        fn fmod(self, other: $T) -> $T { $T::from_f32(self.to_f32() % other.to_f32()) }
+        fn pow(self, exponent: $T) -> $T { $T::from_f32(self.to_f32().powf(exponent.to_f32())) }
+        fn neg(self) -> $T { -self }
+        fn abs(self) -> $T { $T::from_f32(self.to_f32().abs()) }
+    })* };
+}
+
+halves! { f16, bf16 }
+
+/// Whether the number is NaN; no integer is.
+#[inline]
+pub fn is_nan<T: Element>(x: T) -> bool {
+    #[allow(clippy::eq_op)]
+    let differs_from_itself = x != x;
+    differs_from_itself
+}
+
+/// The larger; NaN where either is NaN. (ONNX Max, torch.maximum)
+#[inline]
+pub fn max<T: Element>(a: T, b: T) -> T {
+    if a > b || is_nan(a) { a } else { b }
+}
+
+/// The smaller; NaN where either is NaN. (ONNX Min, torch.minimum)
+#[inline]
+pub fn min<T: Element>(a: T, b: T) -> T {
+    if a < b || is_nan(a) { a } else { b }
+}
+
+/// The larger; the other one where one is NaN. (torch.fmax)
+pub fn fmax<T: Element>(a: T, b: T) -> T {
+    if a >= b || is_nan(b) { a } else { b }
+}
+
+/// The smaller; the other one where one is NaN. (torch.fmin)
+pub fn fmin<T: Element>(a: T, b: T) -> T {
+    if a <= b || is_nan(b) { a } else { b }
+}
+
+/// From the smallest number to the largest, all NaN last: the order in which torch sorts.
+#[inline]
+pub fn order<T: Element>(a: &T, b: &T) -> Ordering {
+    a.partial_cmp(b).unwrap_or_else(|| is_nan(*a).cmp(&is_nan(*b)))
+}
+
+/// Refuses a divisor of integers that has a zero in it; floats may have one.
+///
+/// # Errors
+/// [`Argument`](crate::Code::Argument) that says where the zero is.
+pub fn refuse_zero(divisor: &Array) -> Result<()> {
+    if !divisor.dtype().is_int() {
+        return Ok(());
+    }
+    each_dtype!(divisor.dtype(), T: int => match divisor.view::<T>()?.iter().position(|&x| x == 0) {
+        Some(position) => Err(Error::argument(format!("an integer divided by zero (element {position} of the divisor, {})", T::DTYPE))),
+        None => Ok(()),
+    })
+}
+
+/// The lowest and the highest number of a dtype that is not infinite: what an open side of `clip` means.
+pub fn limits(dtype: DType) -> (f64, f64) {
+    match dtype {
+        DType::Bool => (0.0, 1.0),
+        DType::F16 => (f16::MIN.to_f64(), f16::MAX.to_f64()),
+        DType::BF16 => (bf16::MIN.to_f64(), bf16::MAX.to_f64()),
+        DType::F32 => (f32::MIN.into(), f32::MAX.into()),
+        DType::F64 => (f64::MIN, f64::MAX),
+        DType::U8 => (0.0, u8::MAX.into()),
+        DType::U16 => (0.0, u16::MAX.into()),
+        DType::U32 => (0.0, u32::MAX.into()),
+        DType::U64 => (0.0, u64::MAX as f64),
+        DType::I8 => (i8::MIN.into(), i8::MAX.into()),
+        DType::I16 => (i16::MIN.into(), i16::MAX.into()),
+        DType::I32 => (i32::MIN.into(), i32::MAX.into()),
+        DType::I64 => (i64::MIN as f64, i64::MAX as f64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_divide_as_python_does() {
+        for (a, b, floor, rest, fmod) in [(7, 3, 2, 1, 1), (-7, 3, -3, 2, -1), (7, -3, -3, -2, 1), (-7, -3, 2, -1, -1), (6, -3, -2, 0, 0)] {
+            assert_eq!((a.floor_div(b), a.remainder(b), Number::fmod(a, b)), (floor, rest, fmod), "{a} {b}");
+            let (x, y) = (f64::from(a), f64::from(b));
+            assert_eq!((x.floor_div(y), x.remainder(y), x.fmod(y)), (floor.into(), rest.into(), fmod.into()), "{a} {b}");
+        }
+        assert_eq!(200u8.floor_div(7), 28);
+        assert_eq!(200u8.remainder(7), 4);
+    }
+
+    #[test]
+    fn nothing_panics_at_the_edges() {
+        assert_eq!(i64::MIN.floor_div(-1), i64::MIN);
+        assert_eq!(i64::MIN.remainder(-1), 0);
+        assert_eq!((5i32.div(0), 5i32.floor_div(0), 5i32.remainder(0), 5i32.fmod(0)), (0, 0, 0, 0));
+        assert_eq!(Number::abs(i8::MIN), i8::MIN);
+        assert_eq!(Number::neg(i8::MIN), i8::MIN);
+        assert_eq!(Number::add(250u8, 10), 4);
+        assert!(refuse_zero(&Array::vector(vec![1i64, 0])).is_err());
+        assert!(refuse_zero(&Array::vector(vec![1f32, 0.0])).is_ok());
+    }
+
+    #[test]
+    fn floats_divide_by_zero_as_torch_does() {
+        assert_eq!(1f32.floor_div(0.0), f32::INFINITY);
+        assert!(1f32.remainder(0.0).is_nan());
+        assert!((-0.5f32).floor_div(f32::INFINITY) == -1.0);
+        // The double nearest 0.1 goes only 8 times into the one nearest 0.9.
+        assert_eq!(0.9f64.floor_div(0.1), 8.0);
+    }
+
+    #[test]
+    fn integer_powers_wrap_and_negative_exponents_truncate() {
+        assert_eq!(Number::pow(3i64, 4), 81);
+        assert_eq!((Number::pow(2i64, -1), Number::pow(1i64, -5), Number::pow(-1i64, -3), Number::pow(-1i64, -2)), (0, 1, -1, 1));
+        assert_eq!(Number::pow(2u8, 8), 0);
+        assert_eq!(Number::pow(0i32, 0), 1);
+        assert_eq!(Number::pow(255u8, 2), 1);
+    }
+
+    #[test]
+    fn nan_wins_in_max_and_loses_in_fmax() {
+        assert!(max(f32::NAN, 1.0).is_nan() && max(1.0, f32::NAN).is_nan() && min(1.0, f32::NAN).is_nan() && min(f32::NAN, 1.0).is_nan());
+        assert_eq!((fmax(f32::NAN, 1.0), fmax(1.0, f32::NAN), fmin(f32::NAN, 1.0), fmin(1.0, f32::NAN)), (1.0, 1.0, 1.0, 1.0));
+        assert_eq!((max(2, 3), min(2, 3)), (3, 2));
+    }
+
+    #[test]
+    fn minus_zero_has_no_sign_of_its_own() {
+        assert!(Number::abs(-0.0f32).is_sign_positive() && Number::abs(f16::NEG_ZERO).is_sign_positive());
+        assert_eq!((Number::sign(-0.0f32), Number::sign(f32::NAN), Number::sign(-3i8), Number::sign(3u8)), (0.0, 0.0, -1, 1));
+    }
+
+    #[test]
+    fn nan_is_last_in_order() {
+        let mut x = [f32::NAN, 1.0, f32::INFINITY, -1.0];
+        x.sort_by(order);
+        assert_eq!(&x[..3], [-1.0, 1.0, f32::INFINITY]);
+    }
+}

@@ -1,0 +1,203 @@
+//! The functions of a real number, written once for f32 and f64.
+
+use super::number::Number;
+use super::{single, special};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
+
+/// f32 and f64, the floats that are calculated with; halves are widened to f32 (see [`real`](super::elementwise::real)).
+///
+/// In code that is generic over `T: Real`, `x.exp()` is this trait's: for f32 it is written so that a loop over it becomes
+/// vector instructions, and right to 2 units in the last place.
+pub trait Real:
+    Number<Wide = f64>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + MulAssign
+{
+    /// ∞.
+    const INFINITY: Self;
+    /// −∞.
+    const NEG_INFINITY: Self;
+    /// Not a number.
+    const NAN: Self;
+
+    /// The nearest number of this type.
+    fn of(x: f64) -> Self {
+        Self::from_f64(x)
+    }
+    /// Whether it is neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// The magnitude of this with the sign of the other.
+    fn copysign(self, sign: Self) -> Self;
+    /// The angle of the point (`x`, this).
+    fn atan2(self, x: Self) -> Self;
+    /// The distance of the point (this, `other`) from the origin.
+    fn hypot(self, other: Self) -> Self;
+    /// e to this power.
+    fn exp(self) -> Self;
+    /// 2 to this power.
+    fn exp2(self) -> Self;
+    /// e to this power, less 1: exact near 0.
+    fn expm1(self) -> Self;
+    /// The natural logarithm.
+    fn ln(self) -> Self;
+    /// The natural logarithm of 1 + this: exact near 0.
+    fn ln_1p(self) -> Self;
+    /// The logarithm to base 2.
+    fn log2(self) -> Self;
+    /// The logarithm to base 10.
+    fn log10(self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// The sine of an angle in radians.
+    fn sin(self) -> Self;
+    /// The cosine of an angle in radians.
+    fn cos(self) -> Self;
+    /// The tangent of an angle in radians.
+    fn tan(self) -> Self;
+    /// The angle of this sine.
+    fn asin(self) -> Self;
+    /// The angle of this cosine.
+    fn acos(self) -> Self;
+    /// The angle of this tangent.
+    fn atan(self) -> Self;
+    /// The hyperbolic sine.
+    fn sinh(self) -> Self;
+    /// The hyperbolic cosine.
+    fn cosh(self) -> Self;
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// The inverse of the hyperbolic sine.
+    fn asinh(self) -> Self;
+    /// The inverse of the hyperbolic cosine.
+    fn acosh(self) -> Self;
+    /// The inverse of the hyperbolic tangent.
+    fn atanh(self) -> Self;
+    /// Rounded down.
+    fn floor(self) -> Self;
+    /// Rounded up.
+    fn ceil(self) -> Self;
+    /// Rounded towards zero.
+    fn trunc(self) -> Self;
+    /// Rounded to the nearest integer, a half to the even one. (ONNX Round, torch.round)
+    fn round_even(self) -> Self;
+    /// The error function.
+    fn erf(self) -> Self;
+    /// 1 − the error function, exact where that is small.
+    fn erfc(self) -> Self;
+    /// The inverse of the error function.
+    fn erfinv(self) -> Self;
+    /// ln |Γ|.
+    fn lgamma(self) -> Self;
+    /// The derivative of ln Γ.
+    fn digamma(self) -> Self;
+}
+
+/// One row a function: its name, and what it is for f32 and for f64.
+macro_rules! functions {
+    ($($name:ident: $single:expr, $double:expr;)*) => {
+        impl Real for f32 { functions! { @of f32 $($name $single;)* } }
+        impl Real for f64 { functions! { @of f64 $($name $double;)* } }
+    };
+    (@of $T:ident $($name:ident $f:expr;)*) => {
+        const INFINITY: $T = $T::INFINITY;
+        const NEG_INFINITY: $T = $T::NEG_INFINITY;
+        const NAN: $T = $T::NAN;
+
+        #[inline]
+        fn is_finite(self) -> bool { $T::is_finite(self) }
+        #[inline]
+        fn copysign(self, sign: $T) -> $T { $T::copysign(self, sign) }
+        fn atan2(self, x: $T) -> $T { $T::atan2(self, x) }
+        fn hypot(self, other: $T) -> $T { $T::hypot(self, other) }
+        $(#[inline] fn $name(self) -> $T { let f: fn($T) -> $T = $f; f(self) })*
+    };
+}
+
+functions! {
+    exp: single::exp, f64::exp;
+    exp2: f32::exp2, f64::exp2;
+    expm1: f32::exp_m1, f64::exp_m1;
+    ln: f32::ln, f64::ln;
+    ln_1p: f32::ln_1p, f64::ln_1p;
+    log2: f32::log2, f64::log2;
+    log10: f32::log10, f64::log10;
+    sqrt: f32::sqrt, f64::sqrt;
+    sin: f32::sin, f64::sin;
+    cos: f32::cos, f64::cos;
+    tan: f32::tan, f64::tan;
+    asin: f32::asin, f64::asin;
+    acos: f32::acos, f64::acos;
+    atan: f32::atan, f64::atan;
+    sinh: f32::sinh, f64::sinh;
+    cosh: f32::cosh, f64::cosh;
+    tanh: single::tanh, f64::tanh;
+    asinh: |x| libm::asinh(x.into()) as f32, libm::asinh;
+    acosh: |x| libm::acosh(x.into()) as f32, libm::acosh;
+    atanh: |x| libm::atanh(x.into()) as f32, libm::atanh;
+    floor: f32::floor, f64::floor;
+    ceil: f32::ceil, f64::ceil;
+    trunc: f32::trunc, f64::trunc;
+    round_even: f32::round_ties_even, f64::round_ties_even;
+    erf: single::erf, libm::erf;
+    erfc: |x| libm::erfc(x.into()) as f32, libm::erfc;
+    erfinv: |x| special::erfinv(x.into()) as f32, special::erfinv;
+    lgamma: |x| libm::lgamma(x.into()) as f32, libm::lgamma;
+    digamma: |x| special::digamma(x.into()) as f32, special::digamma;
+}
+
+/// 1 / (1 + e^−x), without overflow on either side.
+#[inline]
+pub fn sigmoid<T: Real>(x: T) -> T {
+    let small = (-x.abs()).exp();
+    (if x < T::ZERO { small } else { T::ONE }) / (T::ONE + small)
+}
+
+/// ln(1 + e^x), without overflow and without losing the small side.
+#[inline]
+pub fn softplus<T: Real>(x: T) -> T {
+    // A comparison that NaN fails hands NaN on.
+    (if x < T::ZERO { T::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
+}
+
+/// ln of [`sigmoid`].
+#[inline]
+pub fn log_sigmoid<T: Real>(x: T) -> T {
+    -softplus(-x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sigmoid_and_softplus_are_stable_on_both_sides() {
+        for x in [-1000.0f32, -90.0, -1.0, -0.0, 0.5, 20.0, 1000.0] {
+            let wide = f64::from(x);
+            let (s, p) = (1.0 / (1.0 + (-wide).exp()), wide.exp().ln_1p());
+            assert!((f64::from(sigmoid(x)) - s).abs() <= 3e-7 * s + 1e-44, "{x}");
+            assert!((f64::from(softplus(x)) - if x > 500.0 { wide } else { p }).abs() <= 3e-7 * p.min(1000.0) + 1e-44, "{x}");
+        }
+        assert!(sigmoid(f32::NAN).is_nan() && softplus(f64::NAN).is_nan() && log_sigmoid(f32::NAN).is_nan());
+        assert_eq!(log_sigmoid(-1000f64), -1000.0);
+    }
+
+    #[test]
+    fn a_half_rounds_to_the_even_side() {
+        let rounded: Vec<_> = [0.5f32, 1.5, 2.5, -0.5, -1.5].into_iter().map(Real::round_even).collect();
+        assert_eq!(rounded, [0.0, 2.0, 2.0, -0.0, -2.0]);
+        assert!(Real::round_even(-0.5f32).is_sign_negative());
+    }
+
+    #[test]
+    fn inverse_hyperbolics_are_right_where_they_are_small() {
+        let x = 1.0000001f32;
+        assert!((Real::acosh(x) / 4.882_812_3e-4 - 1.0).abs() < 1e-6, "{}", Real::acosh(x));
+        assert_eq!(Real::atanh(1e-20f32), 1e-20);
+        assert!(Real::atanh(1f64).is_infinite() && Real::acosh(0.5f32).is_nan());
+    }
+}

@@ -1,0 +1,358 @@
+//! Many numbers to one: sums, means, extremes and norms along axes.
+//!
+//! Floats of every width are summed in doubles, eight partial sums a lane, and rounded once; integers in i64, wrapping.
+//! The result has the dtype of the operand unless said otherwise: cast before where torch promotes (a sum of i32 to i64).
+//! No axes means no reduction: every number is a lane of its own. "All axes" is the caller's to spell out.
+
+use super::elementwise::widened;
+use super::lanes::reduce_lanes;
+use super::number::{self, Number, is_nan};
+use super::real::Real;
+use crate::array::{Array, Element, count};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+
+/// The sum of a function of every number of a lane, in eight partial sums.
+#[inline]
+pub(super) fn total<T: Copy, W: Number>(lane: &[T], of: impl Fn(T) -> W) -> W {
+    let mut sums = [W::ZERO; 8];
+    let (blocks, rest) = lane.as_chunks::<8>();
+    for block in blocks {
+        sums.iter_mut().zip(block).for_each(|(sum, &x)| *sum = sum.add(of(x)));
+    }
+    sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum = sum.add(of(x)));
+    sums.into_iter().fold(W::ZERO, W::add)
+}
+
+/// The number of a lane that `pick` prefers to every other; `None` where there is none.
+#[inline]
+pub(super) fn extreme<T: Element>(lane: &[T], pick: impl Fn(T, T) -> T) -> Option<T> {
+    let mut best = [*lane.first()?; 8];
+    let (blocks, rest) = lane.as_chunks::<8>();
+    for block in blocks {
+        best.iter_mut().zip(block).for_each(|(best, &x)| *best = pick(*best, x));
+    }
+    best.iter_mut().zip(rest).for_each(|(best, &x)| *best = pick(*best, x));
+    best.into_iter().reduce(pick)
+}
+
+/// Refuses a reduction of no numbers that has no neutral element.
+fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
+    let lengths: Vec<_> = axes.iter().filter_map(|&axis| x.shape().get(axis).copied()).collect();
+    let others: Vec<_> = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).collect();
+    if count(&lengths)? == 0 && count(&others)? > 0 {
+        return Err(Error::shape(format!("{name} of no numbers: shape {:?} along axes {axes:?}", x.shape())));
+    }
+    Ok(())
+}
+
+/// The sum; 0 of no numbers.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) for Bool; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+pub fn sum(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, T::widen))))
+}
+
+/// The sum of the squares. (ONNX ReduceSumSquare)
+///
+/// # Errors
+/// As [`sum`].
+pub fn sum_square(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T: number => {
+        reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, |x| x.widen().mul(x.widen()))))
+    })
+}
+
+/// The mean; of no floats NaN, of integers rounded towards zero.
+///
+/// # Errors
+/// As [`sum`]; [`Shape`](crate::Code::Shape) for the mean of no integers.
+pub fn mean(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    if !x.dtype().is_float() {
+        refuse_empty(x, axes, "the mean")?;
+    }
+    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| {
+        T::narrow(total(lane, T::widen).div(<T as Number>::Wide::from_i64(lane.len() as i64)))
+    }))
+}
+
+/// The product; 1 of no numbers.
+///
+/// # Errors
+/// As [`sum`].
+pub fn prod(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| {
+        T::narrow(lane.iter().fold(<T as Number>::Wide::ONE, |product, x| product.mul(x.widen())))
+    }))
+}
+
+/// The largest number, of any dtype; NaN where there is one.
+///
+/// # Errors
+/// [`Shape`](crate::Code::Shape) for no numbers; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+pub fn max(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    refuse_empty(x, axes, "the maximum")?;
+    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::max).unwrap_or_default()))
+}
+
+/// The smallest number, as [`max`].
+///
+/// # Errors
+/// As [`max`].
+pub fn min(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    refuse_empty(x, axes, "the minimum")?;
+    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::min).unwrap_or_default()))
+}
+
+/// Whether any number is not 0, as Bool; `false` of no numbers.
+///
+/// # Errors
+/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+pub fn any(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().any(|&x| x != T::default())))
+}
+
+/// Whether no number is 0, as Bool; `true` of no numbers.
+///
+/// # Errors
+/// As [`any`].
+pub fn all(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().all(|&x| x != T::default())))
+}
+
+/// ln Σ e^x, without overflow; −∞ of no numbers.
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+pub fn log_sum_exp(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    widened(x, |x| {
+        each_dtype!(x.dtype(), T: float => reduce_lanes(x, axes, keep, |lane: &[T]| {
+            let highest = extreme(lane, number::max).unwrap_or(T::NEG_INFINITY);
+            // An infinity is its own answer, and so is NaN.
+            if !Real::is_finite(highest) {
+                return highest;
+            }
+            T::narrow(highest.widen() + total(lane, |x| Real::exp(x - highest).widen()).ln())
+        }))
+    })
+}
+
+/// Σ |x|. (ONNX ReduceL1)
+///
+/// # Errors
+/// As [`sum`].
+pub fn l1(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, |x| Number::abs(x.widen())))))
+}
+
+/// √Σ x², of integers rounded towards zero. (ONNX ReduceL2)
+///
+/// # Errors
+/// As [`sum`].
+pub fn l2(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    each_dtype!(x.dtype(), T: number => {
+        reduce_lanes(x, axes, keep, |lane: &[T]| T::from_f64(total(lane, |x| x.to_f64() * x.to_f64()).sqrt()))
+    })
+}
+
+/// (Σ |x|ᵖ)^(1/p); for ∞ and −∞ the largest and the smallest |x|, for 0 how many are not 0.
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html>
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless a float; [`Shape`](crate::Code::Shape) for an infinite norm of no numbers;
+/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+pub fn norm(x: &Array, p: f64, axes: &[usize], keep: bool) -> Result<Array> {
+    if p.is_infinite() {
+        refuse_empty(x, axes, "an infinite norm")?;
+    }
+    widened(x, |x| {
+        each_dtype!(x.dtype(), T: float => reduce_lanes(x, axes, keep, |lane: &[T]| {
+            let size = |x: T| Number::abs(x.widen());
+            let by = |pick: fn(f64, f64) -> f64| lane.iter().map(|&x| size(x)).reduce(pick).unwrap_or_default();
+            T::narrow(match p {
+                f64::INFINITY => by(number::max),
+                f64::NEG_INFINITY => by(number::min),
+                0.0 => total(lane, |x| f64::from(u8::from(x != 0.0))),
+                1.0 => total(lane, size),
+                2.0 => total(lane, |x| x.widen() * x.widen()).sqrt(),
+                p => total(lane, |x| size(x).powf(p)).powf(1.0 / p),
+            })
+        }))
+    })
+}
+
+/// The variance: squared distances from the mean, summed and divided by n − `correction` (not below 0).
+///
+/// <https://docs.pytorch.org/docs/stable/generated/torch.var.html>
+///
+/// # Errors
+/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+pub fn var(x: &Array, axes: &[usize], keep: bool, correction: f64) -> Result<Array> {
+    widened(x, |x| each_dtype!(x.dtype(), T: float => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(variance(lane, correction).1))))
+}
+
+/// The square root of [`var`].
+///
+/// # Errors
+/// As [`var`].
+pub fn std(x: &Array, axes: &[usize], keep: bool, correction: f64) -> Result<Array> {
+    widened(
+        x,
+        |x| each_dtype!(x.dtype(), T: float => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(variance(lane, correction).1.sqrt()))),
+    )
+}
+
+/// The mean and the variance of a lane.
+#[inline]
+pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
+    let n = lane.len() as f64;
+    let mean = total(lane, T::widen) / n;
+    let squares = total(lane, |x| {
+        let distance = x.widen() - mean;
+        distance * distance
+    });
+    (mean, squares / (n - correction).max(0.0))
+}
+
+/// The index (i64) of the largest number along an axis: the first of several, or the last; a NaN where there is one.
+///
+/// # Errors
+/// [`Shape`](crate::Code::Shape) for no numbers; [`Argument`](crate::Code::Argument) for an axis that there is not.
+pub fn argmax(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
+    refuse_empty(x, &[axis], "the index of the maximum")?;
+    each_dtype!(x.dtype(), T => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::gt)))
+}
+
+/// The index (i64) of the smallest number, as [`argmax`].
+///
+/// # Errors
+/// As [`argmax`].
+pub fn argmin(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
+    refuse_empty(x, &[axis], "the index of the minimum")?;
+    each_dtype!(x.dtype(), T => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::lt)))
+}
+
+fn position<T: Element>(lane: &[T], last: bool, beats: impl Fn(&T, &T) -> bool) -> i64 {
+    let mut best = 0;
+    for (i, x) in lane.iter().enumerate() {
+        let champion = &lane[best];
+        if is_nan(*champion) && !last {
+            break;
+        }
+        if is_nan(*x) || beats(x, champion) || (last && x == champion) {
+            best = i;
+        }
+    }
+    best as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+    use half::f16;
+
+    fn grid() -> Array {
+        Array::new(&[2, 3], vec![1f32, 5., 3., 4., 2., 6.]).unwrap()
+    }
+
+    #[test]
+    fn axes_go_or_stay_with_length_one() {
+        assert_eq!(sum(&grid(), &[1], false).unwrap(), Array::vector(vec![9f32, 12.]));
+        assert_eq!(sum(&grid(), &[0], true).unwrap(), Array::new(&[1, 3], vec![5f32, 7., 9.]).unwrap());
+        assert_eq!(sum(&grid(), &[1, 0], false).unwrap(), Array::scalar(21f32));
+        assert_eq!(sum(&grid(), &[], false).unwrap(), grid());
+        assert_eq!(mean(&grid(), &[0, 1], true).unwrap(), Array::new(&[1, 1], vec![3.5f32]).unwrap());
+        assert!(sum(&grid(), &[2], false).is_err());
+    }
+
+    #[test]
+    fn a_strided_operand_gives_the_same() {
+        let x = grid().permute(&[1, 0]).unwrap();
+        assert_eq!(sum(&x, &[0], false).unwrap(), sum(&grid(), &[1], false).unwrap());
+        assert_eq!(max(&x.slice(0, 2, 2, -1).unwrap(), &[0], false).unwrap(), Array::vector(vec![5f32, 6.]));
+    }
+
+    #[test]
+    fn of_no_numbers_there_is_a_sum_and_a_product_but_no_maximum() {
+        let none = Array::new::<f32>(&[2, 0], vec![]).unwrap();
+        assert_eq!(sum(&none, &[1], false).unwrap().to_f64s(), [0.0, 0.0]);
+        assert_eq!(prod(&none, &[1], false).unwrap().to_f64s(), [1.0, 1.0]);
+        assert!(mean(&none, &[1], false).unwrap().to_f64s().iter().all(|x| x.is_nan()));
+        assert_eq!(log_sum_exp(&none, &[1], false).unwrap().to_f64s(), [f64::NEG_INFINITY; 2]);
+        assert_eq!((any(&none, &[1], false).unwrap().to_i64s(), all(&none, &[1], false).unwrap().to_i64s()), (vec![0, 0], vec![1, 1]));
+        assert_eq!(max(&none, &[1], false).unwrap_err().code(), crate::Code::Shape);
+        assert!(argmax(&none, 1, false, false).is_err());
+        assert_eq!(max(&none, &[0], false).unwrap().shape(), [0]);
+        assert!(mean(&none.cast(DType::I32), &[1], false).is_err());
+    }
+
+    #[test]
+    fn nan_is_the_extreme_and_its_index_the_first() {
+        let x = Array::vector(vec![1f32, f32::NAN, 3., f32::NAN]);
+        assert!(max(&x, &[0], false).unwrap().to_f64s()[0].is_nan() && min(&x, &[0], false).unwrap().to_f64s()[0].is_nan());
+        assert_eq!((argmax(&x, 0, false, false).unwrap().to_i64s(), argmin(&x, 0, false, false).unwrap().to_i64s()), (vec![1], vec![1]));
+    }
+
+    #[test]
+    fn of_equals_the_first_or_the_last_is_named() {
+        let x = Array::vector(vec![2i32, 7, 7, 2]);
+        assert_eq!(argmax(&x, 0, false, true).unwrap(), Array::scalar(2i64));
+        assert_eq!(argmin(&x, 0, false, true).unwrap(), Array::scalar(3i64));
+        let nan = Array::vector(vec![1f32, f32::NAN, 9., f32::NAN, 0.]);
+        assert_eq!(argmin(&nan, 0, false, true).unwrap(), Array::scalar(3i64));
+        assert_eq!(argmax(&x, 0, true, false).unwrap().to_i64s(), [1]);
+        assert_eq!(argmin(&x, 0, false, false).unwrap(), Array::scalar(0i64));
+        assert_eq!(argmax(&grid(), 0, true, false).unwrap(), Array::new(&[1, 3], vec![1i64, 0, 1]).unwrap());
+    }
+
+    #[test]
+    fn singles_are_summed_in_doubles_and_integers_wrap() {
+        let x = Array::vector(std::iter::once(1e8f32).chain(std::iter::repeat_n(1f32, 1000)).collect());
+        assert_eq!(sum(&x, &[0], false).unwrap().to_f64s(), [100_001_000.0]);
+        assert_eq!(sum(&Array::vector(vec![200u8, 100]), &[0], false).unwrap().to_i64s(), [44]);
+        assert_eq!(sum(&Array::vector(vec![i64::MAX, 1]), &[0], false).unwrap().to_i64s(), [i64::MIN]);
+        assert_eq!(mean(&Array::vector(vec![-1i32, -2]), &[0], false).unwrap().to_i64s(), [-1]);
+        assert_eq!(sum(&Array::vector(vec![f16::from_f32(0.5); 4096]), &[0], false).unwrap().to_f64s(), [2048.0]);
+        assert!(sum(&Array::vector(vec![true]), &[0], false).is_err());
+    }
+
+    #[test]
+    fn norms_by_their_formulas() {
+        let x = Array::vector(vec![3f64, -4., 0.]);
+        let of = |p| norm(&x, p, &[0], false).unwrap().to_f64s()[0];
+        assert_eq!((of(2.0), of(1.0), of(0.0), of(f64::INFINITY), of(f64::NEG_INFINITY)), (5.0, 7.0, 2.0, 4.0, 0.0));
+        assert!((of(3.0) - 91f64.cbrt()).abs() < 1e-14);
+        assert_eq!(l2(&x, &[0], false).unwrap().to_f64s(), [5.0]);
+        assert_eq!(l1(&Array::vector(vec![-3i32, 4]), &[0], false).unwrap().to_i64s(), [7]);
+        assert_eq!(sum_square(&x, &[0], false).unwrap().to_f64s(), [25.0]);
+    }
+
+    #[test]
+    fn variance_takes_its_correction_and_survives_a_large_mean() {
+        let x = Array::vector(vec![1f32, 2., 3., 4.]);
+        assert_eq!(var(&x, &[0], false, 0.0).unwrap().to_f64s(), [1.25]);
+        assert_eq!(var(&x, &[0], false, 1.0).unwrap().to_f64s(), [f64::from(5f32 / 3.0)]);
+        assert_eq!(std(&Array::vector(vec![1e6f64, 1e6 + 2.0]), &[0], false, 0.0).unwrap().to_f64s(), [1.0]);
+        assert!(var(&Array::vector(vec![1f32]), &[0], false, 1.0).unwrap().to_f64s()[0].is_nan());
+    }
+
+    #[test]
+    fn log_sum_exp_neither_overflows_nor_loses_infinities() {
+        let of = |x: Vec<f32>| log_sum_exp(&Array::vector(x), &[0], false).unwrap().to_f64s()[0];
+        assert!((of(vec![1000., 1000.]) - (1000.0 + 2f64.ln())).abs() < 1e-4);
+        assert_eq!((of(vec![f32::NEG_INFINITY; 2]), of(vec![f32::INFINITY, 1.])), (f64::NEG_INFINITY, f64::INFINITY));
+        assert!(of(vec![f32::NAN, f32::INFINITY]).is_nan());
+    }
+
+    #[test]
+    fn large_sums_are_the_small_ones() {
+        let x = Array::new(&[200, 500], (0..100_000i64).collect()).unwrap();
+        let rows: Vec<i64> = (0..200).map(|i| (0..500).map(|j| i * 500 + j).sum()).collect();
+        let columns: Vec<i64> = (0..500).map(|j| (0..200).map(|i| i * 500 + j).sum()).collect();
+        assert_eq!(sum(&x, &[1], false).unwrap().to_i64s(), rows);
+        assert_eq!(sum(&x, &[0], false).unwrap().to_i64s(), columns);
+    }
+}

@@ -1,0 +1,106 @@
+//! How a window slides over axes: its steps, its gaps and the padding around.
+
+use crate::error::{Error, Result};
+
+/// How a window slides: one number a spatial axis. The lengths of the window itself are given beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How far it moves from one output position to the next.
+    pub strides: Vec<usize>,
+    /// How far the numbers it sees stand apart.
+    pub dilations: Vec<usize>,
+    /// Positions before the first number.
+    pub pads_begin: Vec<usize>,
+    /// Positions after the last number.
+    pub pads_end: Vec<usize>,
+}
+
+/// Lengths, steps and paddings stay below this: products of two of them are far from overflowing.
+const LIMIT: usize = 1 << 31;
+
+impl Window {
+    /// Refuses a window that cannot slide over axes of these lengths.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) for a step, a gap or a kernel of length 0 and for one number too many or too few;
+    /// [`TooBig`](crate::Code::TooBig) for lengths of 2³¹ and more.
+    pub fn check(&self, kernel: &[usize], lengths: &[usize]) -> Result<()> {
+        let parts = [&self.strides[..], &self.dilations, &self.pads_begin, &self.pads_end, kernel];
+        if lengths.is_empty() || parts.iter().any(|part| part.len() != lengths.len()) {
+            return Err(Error::argument(format!(
+                "expected a number an axis for {} axes, got kernel {kernel:?} and {self:?}",
+                lengths.len()
+            )));
+        }
+        if self.strides.iter().chain(&self.dilations).chain(kernel).any(|&n| n == 0) {
+            return Err(Error::argument(format!("expected strides, dilations and kernel of at least 1, got {kernel:?} and {self:?}")));
+        }
+        if parts.iter().copied().chain([lengths]).flatten().any(|&n| n >= LIMIT) {
+            return Err(Error::too_big(format!("a window {kernel:?} {self:?} over axes of lengths {lengths:?}")));
+        }
+        Ok(())
+    }
+
+    /// How many positions of an axis a kernel of this length spans. The window has been [checked](Window::check).
+    pub fn span(&self, axis: usize, kernel: usize) -> usize {
+        (kernel - 1) * self.dilations[axis] + 1
+    }
+
+    /// How many steps fit each axis: (length + pads − span) / stride + 1, rounded down.
+    ///
+    /// # Errors
+    /// As [`Window::check`], and [`Shape`](crate::Code::Shape) where the kernel is longer than an axis with its padding.
+    pub fn steps(&self, kernel: &[usize], lengths: &[usize]) -> Result<Vec<usize>> {
+        self.check(kernel, lengths)?;
+        let steps = |axis: usize| {
+            let (room, span) = (lengths[axis] + self.pads_begin[axis] + self.pads_end[axis], self.span(axis, kernel[axis]));
+            let misfit = || Error::shape(format!("a kernel that spans {span} does not fit axis {axis} of length {room} with its padding"));
+            Ok(room.checked_sub(span).ok_or_else(misfit)? / self.strides[axis] + 1)
+        };
+        (0..lengths.len()).map(steps).collect()
+    }
+
+    /// The lengths that a transposed convolution makes: (length − 1) · stride + span + output padding − pads.
+    ///
+    /// # Errors
+    /// As [`Window::check`], and [`Shape`](crate::Code::Shape) where the padding eats more than there is.
+    pub fn unsteps(&self, kernel: &[usize], lengths: &[usize], output_padding: &[usize]) -> Result<Vec<usize>> {
+        self.check(kernel, lengths)?;
+        if output_padding.len() != lengths.len() || output_padding.iter().any(|&n| n >= LIMIT) {
+            return Err(Error::argument(format!("output padding {output_padding:?} for {} axes", lengths.len())));
+        }
+        let unsteps = |axis: usize| {
+            let whole = lengths[axis].saturating_sub(1) * self.strides[axis] + self.span(axis, kernel[axis]) + output_padding[axis];
+            let pads = self.pads_begin[axis] + self.pads_end[axis];
+            let left = whole.checked_sub(pads).filter(|_| lengths[axis] > 0);
+            left.ok_or_else(|| Error::shape(format!("padding of {pads} leaves nothing of axis {axis}, which has length {whole} with it")))
+        };
+        (0..lengths.len()).map(unsteps).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(stride: usize, dilation: usize, begin: usize, end: usize) -> Window {
+        Window { strides: vec![stride], dilations: vec![dilation], pads_begin: vec![begin], pads_end: vec![end] }
+    }
+
+    #[test]
+    fn steps_are_counted_by_the_formula() {
+        assert_eq!(window(2, 1, 3, 3).steps(&[7], &[224]), Ok(vec![112]));
+        assert_eq!(window(1, 2, 0, 1).steps(&[3], &[4]), Ok(vec![1]));
+        assert_eq!(window(2, 1, 1, 1).unsteps(&[3], &[6], &[1]), Ok(vec![12]));
+    }
+
+    #[test]
+    fn windows_that_cannot_slide_are_refused() {
+        assert_eq!(window(0, 1, 0, 0).steps(&[1], &[4]).unwrap_err().code(), crate::Code::Argument);
+        assert_eq!(window(1, 1, 0, 0).steps(&[0], &[4]).unwrap_err().code(), crate::Code::Argument);
+        assert_eq!(window(1, 1, 0, 0).steps(&[1, 1], &[4]).unwrap_err().code(), crate::Code::Argument);
+        assert_eq!(window(1, 1, 0, 0).steps(&[5], &[4]).unwrap_err().code(), crate::Code::Shape);
+        assert_eq!(window(1, 1, 9, 0).unsteps(&[1], &[4], &[0]).unwrap_err().code(), crate::Code::Shape);
+        assert_eq!(window(usize::MAX, 1, 0, 0).steps(&[1], &[4]).unwrap_err().code(), crate::Code::TooBig);
+    }
+}
