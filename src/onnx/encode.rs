@@ -1,0 +1,237 @@
+//! A model as a stream of protobuf: lengths are computed first, then everything is written once, weights straight from where they lie.
+
+use super::external::Location;
+use super::proto::tensor_proto::DataLocation;
+use super::proto::{GraphProto, ModelProto, TensorProto};
+use super::{Model, tensor};
+use crate::array::Array;
+use prost::Message;
+use std::io::{self, Write};
+
+/// The longest message that protobuf allows: 2 GiB less a byte.
+pub const LONGEST: u64 = i32::MAX as u64;
+
+/// Where numbers in a file of their own start: at a page, so that they can be mapped.
+const PAGE: u64 = 4096;
+
+/// Numbers of fewer bytes stay in the model.
+const SMALL: usize = 1024;
+
+// The fields that are written by hand: numbers of `proto/onnx.proto`.
+const MODEL_GRAPH: u8 = 7;
+const GRAPH_NODE: u8 = 1;
+const GRAPH_INITIALIZER: u8 = 5;
+const TENSOR_RAW_DATA: u8 = 9;
+
+/// What a field with a length takes: one byte of key, the length, the contents.
+fn field_len(contents: u64) -> u64 {
+    1 + u64::from((64 - (contents | 1).leading_zeros()).div_ceil(7)) + contents
+}
+
+/// The key and the length in front of a field's contents.
+fn open(number: u8, length: u64, out: &mut impl Write) -> io::Result<()> {
+    let mut head = vec![number << 3 | 2];
+    // Lengths fit in usize: they are sums of lengths of what is in memory or mapped.
+    prost::encode_length_delimiter(length as usize, &mut head).map_err(io::Error::other)?;
+    out.write_all(&head)
+}
+
+/// An initializer: its tensor without numbers, and the numbers, unless they lie elsewhere.
+struct Weight<'a> {
+    header: Vec<u8>,
+    numbers: Option<&'a Array>,
+}
+
+impl Weight<'_> {
+    fn len(&self) -> u64 {
+        self.header.len() as u64 + self.numbers.map_or(0, |numbers| field_len(numbers.byte_len() as u64))
+    }
+}
+
+/// A model laid out: every length is known, nothing is written yet.
+pub(super) struct Layout<'a> {
+    model: &'a Model,
+    /// The model's message without its graph.
+    outer: Vec<u8>,
+    /// The graph's message without nodes and initializers.
+    inner: Vec<u8>,
+    weights: Vec<Weight<'a>>,
+    graph: u64,
+    /// Numbers that lie in the data file, and where.
+    external: Vec<(u64, &'a Array)>,
+}
+
+impl<'a> Layout<'a> {
+    /// Everything in one file.
+    pub fn whole(model: &'a Model) -> Layout<'a> {
+        Layout::new(model, None)
+    }
+
+    /// Large initializers in a data file of this name beside the model. The name takes part in the lengths, not in the data.
+    pub fn split(model: &'a Model, data: &str) -> Layout<'a> {
+        Layout::new(model, Some(data))
+    }
+
+    fn new(model: &'a Model, data: Option<&str>) -> Layout<'a> {
+        let ModelProto {
+            ir_version,
+            opset_import,
+            producer_name,
+            producer_version,
+            domain,
+            model_version,
+            doc_string,
+            graph,
+            metadata_props,
+            training_info,
+            functions,
+            configuration,
+        } = &model.proto;
+        let outer = ModelProto {
+            ir_version: *ir_version,
+            opset_import: opset_import.clone(),
+            producer_name: producer_name.clone(),
+            producer_version: producer_version.clone(),
+            domain: domain.clone(),
+            model_version: *model_version,
+            doc_string: doc_string.clone(),
+            graph: None,
+            metadata_props: metadata_props.clone(),
+            training_info: training_info.clone(),
+            functions: functions.clone(),
+            configuration: configuration.clone(),
+        };
+        let inner = graph.as_ref().map(|graph| {
+            let GraphProto {
+                node: _,
+                name,
+                initializer: _,
+                sparse_initializer,
+                doc_string,
+                input,
+                output,
+                value_info,
+                quantization_annotation,
+                metadata_props,
+            } = graph;
+            GraphProto {
+                node: Vec::new(),
+                name: name.clone(),
+                initializer: Vec::new(),
+                sparse_initializer: sparse_initializer.clone(),
+                doc_string: doc_string.clone(),
+                input: input.clone(),
+                output: output.clone(),
+                value_info: value_info.clone(),
+                quantization_annotation: quantization_annotation.clone(),
+                metadata_props: metadata_props.clone(),
+            }
+        });
+        let mut end = 0u64;
+        let mut external = Vec::new();
+        let weight = |(name, array): &'a (String, Array)| {
+            let header = tensor::header(name, array);
+            match data {
+                Some(path) if array.byte_len() >= SMALL => {
+                    let offset = end.next_multiple_of(PAGE);
+                    end = offset + array.byte_len() as u64;
+                    external.push((offset, array));
+                    let location = Location { path: path.into(), offset, length: Some(array.byte_len() as u64) };
+                    let data_location = DataLocation::External as i32;
+                    let header = TensorProto { external_data: location.write(), data_location, ..header };
+                    Weight { header: header.encode_to_vec(), numbers: None }
+                }
+                _ => Weight { header: header.encode_to_vec(), numbers: Some(array).filter(|array| !array.is_empty()) },
+            }
+        };
+        let weights: Vec<_> = model.initializers.iter().map(weight).collect();
+        let mut layout =
+            Layout { model, outer: outer.encode_to_vec(), inner: inner.unwrap_or_default().encode_to_vec(), weights, graph: 0, external };
+        let nodes = model.proto.graph.iter().flat_map(|graph| &graph.node).map(Message::encoded_len);
+        let kept = model.proto.graph.iter().flat_map(|graph| &graph.initializer).map(Message::encoded_len);
+        layout.graph = layout.inner.len() as u64
+            + nodes.chain(kept).map(|length| field_len(length as u64)).sum::<u64>()
+            + layout.weights.iter().map(|weight| field_len(weight.len())).sum::<u64>();
+        layout
+    }
+
+    /// The length of the model in bytes.
+    pub fn len(&self) -> u64 {
+        self.outer.len() as u64 + field_len(self.graph)
+    }
+
+    /// The length of the data file in bytes, 0 where there is none.
+    pub fn data_len(&self) -> u64 {
+        self.external.last().map_or(0, |(offset, array)| offset + array.byte_len() as u64)
+    }
+
+    /// Writes the model.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&self.outer)?;
+        open(MODEL_GRAPH, self.graph, out)?;
+        out.write_all(&self.inner)?;
+        if let Some(graph) = &self.model.proto.graph {
+            for node in &graph.node {
+                open(GRAPH_NODE, node.encoded_len() as u64, out)?;
+                out.write_all(&node.encode_to_vec())?;
+            }
+            for initializer in &graph.initializer {
+                open(GRAPH_INITIALIZER, initializer.encoded_len() as u64, out)?;
+                out.write_all(&initializer.encode_to_vec())?;
+            }
+        }
+        for weight in &self.weights {
+            open(GRAPH_INITIALIZER, weight.len(), out)?;
+            out.write_all(&weight.header)?;
+            if let Some(numbers) = weight.numbers {
+                open(TENSOR_RAW_DATA, numbers.byte_len() as u64, out)?;
+                numbers.write_to(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the data file.
+    pub fn write_data(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut at = 0;
+        for (offset, array) in &self.external {
+            out.write_all(&vec![0; (offset - at) as usize])?;
+            array.write_to(out)?;
+            at = offset + array.byte_len() as u64;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::proto::NodeProto;
+
+    #[test]
+    fn lengths_take_seven_bits_a_byte() {
+        for contents in [0u64, 1, 127, 128, 16_383, 16_384, LONGEST, LONGEST + 1, 1 << 40] {
+            assert_eq!(field_len(contents), 1 + prost::length_delimiter_len(contents as usize) as u64 + contents);
+        }
+    }
+
+    #[test]
+    fn the_stream_decodes_to_the_message() {
+        let initializers = vec![
+            ("window".into(), Array::new(&[40, 30], (0..1200i64).collect()).unwrap().permute(&[1, 0]).unwrap()),
+            ("empty".into(), Array::new::<f32>(&[0, 3], vec![]).unwrap()),
+            ("one".into(), Array::scalar(true)),
+        ];
+        let words = TensorProto { name: "words".into(), data_type: 8, string_data: vec!["a".into()], dims: vec![1], ..Default::default() };
+        let node = NodeProto { op_type: "Relu".into(), input: vec!["x".into()], output: vec!["y".into()], ..Default::default() };
+        let graph = GraphProto { name: "g".into(), node: vec![node; 3], initializer: vec![words], ..Default::default() };
+        let proto = ModelProto { ir_version: 8, graph: Some(graph), producer_name: "p".into(), ..Default::default() };
+        let model = Model { proto, initializers };
+        let layout = Layout::whole(&model);
+        let mut bytes = Vec::new();
+        layout.write(&mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, layout.len());
+        let read = Model::from_proto(ModelProto::decode(&bytes[..]).unwrap()).unwrap();
+        assert_eq!(read, model);
+    }
+}

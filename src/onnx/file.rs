@@ -1,0 +1,268 @@
+//! Models as files: mapped when they are read, replaced whole when they are written.
+
+use super::draft::{Draft, failed};
+use super::encode::Layout;
+use super::external::Folder;
+use super::model::each_tensor;
+use super::proto::ModelProto;
+use super::{Model, limits, tensor};
+use crate::array::map_file;
+use crate::error::{At, Code, Error, Result};
+use bytes::Bytes;
+use prost::Message;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub use super::encode::LONGEST;
+
+/// What [`Model::save`] put on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The length of the model in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of the model, in hexadecimal.
+    pub sha256: String,
+    /// The file beside it with the large weights, and its length, where the model would have been too long with them.
+    pub data: Option<(PathBuf, u64)>,
+}
+
+impl Model {
+    /// Opens a model: mapped, checked against [`limits`], decoded. Weights stay where they are in the file, or in the files
+    /// beside it; nothing is read before it is used.
+    ///
+    /// # Errors
+    /// [`Read`](Code::Read) where the file cannot be read; otherwise as [`Model::load`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Model> {
+        let path = path.as_ref();
+        Model::load(map_file(path)?, path.parent()).at(path.display())
+    }
+
+    /// Decodes a model. Numbers in other files are looked for in `folder` and mapped; without a folder, a model
+    /// that has such numbers is refused.
+    ///
+    /// # Errors
+    /// [`NotAModel`](Code::NotAModel), [`Damaged`](Code::Damaged), [`TooBig`](Code::TooBig), [`TooDeep`](Code::TooDeep) for what
+    /// the bytes are; [`Escapes`](Code::Escapes) and [`Read`](Code::Read) for the files that they name.
+    pub fn load(bytes: Bytes, folder: Option<&Path>) -> Result<Model> {
+        limits::scan(&bytes)?;
+        let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
+        if proto.graph.is_none() {
+            return Err(Error::new(Code::NotAModel, "no ONNX model: there is no graph in it"));
+        }
+        // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
+        let mut opened = None;
+        each_tensor(&mut proto, &mut |tensor| match folder {
+            Some(folder) if tensor::is_external(tensor) => match &mut opened {
+                Some(opened) => Folder::resolve(opened, tensor),
+                None => opened.insert(Folder::new(folder)?).resolve(tensor),
+            },
+            None if tensor::is_external(tensor) => Err(tensor::not_loaded()),
+            _ => Ok(()),
+        })?;
+        Model::from_proto(proto)
+    }
+
+    /// Writes the model to a stream, weights included, in constant memory.
+    ///
+    /// # Errors
+    /// [`Write`](Code::Write) where the writer refuses, or the model is longer than protobuf allows (2 GiB).
+    pub fn write_to(&self, out: &mut impl Write) -> Result<()> {
+        let layout = Layout::whole(self);
+        if layout.len() > LONGEST {
+            return Err(Error::write(format!("a model of {} bytes is over protobuf's 2 GiB", layout.len()))
+                .help("save it under a path: large weights then go into a file beside it"));
+        }
+        layout.write(out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len()))
+    }
+
+    /// The bytes of the model, weights included.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let layout = Layout::whole(self);
+        let mut bytes = Vec::with_capacity(layout.len() as usize);
+        // A vector takes all that is written to it.
+        let written: io::Result<()> = layout.write(&mut bytes);
+        debug_assert!(written.is_ok());
+        bytes
+    }
+
+    /// Saves the model: under a passing name, synced, then renamed, so that the path holds the old file or the new one and never a
+    /// part of either.
+    ///
+    /// A model that would be longer than protobuf's 2 GiB has its large weights in a file `NAME.data-HASH` beside it. The name
+    /// says what is in it, so an old model never points at new weights; an older data file is left for whoever still reads it.
+    ///
+    /// # Errors
+    /// [`Write`](Code::Write), with the path: no such folder, a folder, link or pipe in the way, no permission, a full disk.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
+        self.save_split(path, LONGEST)
+    }
+
+    /// As [`Model::save`], with large weights in a file of their own where the model would be longer than `longest` bytes.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save_split(&self, path: impl AsRef<Path>, longest: u64) -> Result<Saved> {
+        let path = path.as_ref();
+        let whole = Layout::whole(self);
+        let save = || match whole.len() > longest.min(LONGEST) {
+            false => save_whole(path, &whole),
+            true => save_split(path, self),
+        };
+        save().at(path.display())
+    }
+}
+
+fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
+    let failed = |error: io::Error| failed(&error, layout.len());
+    let mut draft = Draft::beside(path)?;
+    layout.write(&mut draft).and_then(|()| draft.sync()).map_err(failed)?;
+    let saved = Saved { bytes: draft.written(), sha256: draft.sha256(), data: None };
+    draft.commit(path).map_err(failed)?;
+    Ok(saved)
+}
+
+fn save_split(path: &Path, model: &Model) -> Result<Saved> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::write("a model that names its data file needs a name in UTF-8"))?;
+    // The name of the data is known once it is written; the lengths do not depend on it.
+    let layout = Layout::split(model, "");
+    let needed = layout.data_len() + layout.len();
+    let failed = |error: io::Error| failed(&error, needed);
+
+    let mut data = Draft::beside(path)?;
+    layout.write_data(&mut data).and_then(|()| data.sync()).map_err(failed)?;
+    let data_name = format!("{name}.data-{}", &data.sha256()[..16]);
+    let data_path = path.with_file_name(&data_name);
+
+    let layout = Layout::split(model, &data_name);
+    if layout.len() > LONGEST {
+        return Err(Error::write(format!("a model of {} bytes without its weights is over protobuf's 2 GiB", layout.len())));
+    }
+    let mut draft = Draft::beside(path)?;
+    layout.write(&mut draft).and_then(|()| draft.sync()).map_err(failed)?;
+    let beside = Some((data_path.clone(), data.written())).filter(|data| data.1 > 0);
+    let saved = Saved { bytes: draft.written(), sha256: draft.sha256(), data: beside };
+    if data.written() > 0 {
+        data.commit(&data_path).map_err(failed)?;
+    }
+    draft.commit(path).map_err(failed)?;
+    Ok(saved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::onnx::proto::{AttributeProto, TensorProto};
+    use crate::onnx::sample;
+    use std::fs;
+
+    /// The model with a weight large enough to lie elsewhere, as a transposed window, and a small one.
+    fn heavy(seed: i64) -> Model {
+        let mut model = sample::branches();
+        let large = Array::new(&[600, 2], (seed..seed + 1200).collect()).unwrap().permute(&[1, 0]).unwrap();
+        model.initializers.extend([("large".into(), large.clone()), ("second".into(), large)]);
+        model
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let model = heavy(0);
+        let bytes = model.to_bytes();
+        let mut streamed = Vec::new();
+        model.write_to(&mut streamed).unwrap();
+        assert_eq!(streamed, bytes);
+        assert_eq!(Model::load(bytes.into(), None).unwrap(), model);
+    }
+
+    #[test]
+    fn weights_stay_slices_of_the_bytes() {
+        let bytes = Bytes::from(heavy(0).to_bytes());
+        let model = Model::load(bytes.clone(), None).unwrap();
+        let inside = bytes.as_ptr_range();
+        assert!(inside.contains(&(model.initializer("large").unwrap().address() as *const u8)));
+    }
+
+    #[test]
+    fn a_saved_model_stands_alone_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("größe 1.onnx");
+        let saved = heavy(0).save(&path).unwrap();
+        assert_eq!((saved.bytes, saved.data), (fs::metadata(&path).unwrap().len(), None));
+        assert_eq!(Model::open(&path).unwrap(), heavy(0));
+        // The open model is still whole when its own path is written to.
+        let open = Model::open(&path).unwrap();
+        heavy(7).save(&path).unwrap();
+        assert_eq!((open, Model::open(&path).unwrap()), (heavy(0), heavy(7)));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn large_weights_lie_beside_the_model_from_page_to_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.onnx");
+        let saved = heavy(0).save_split(&path, 0).unwrap();
+        let (data, length) = saved.data.unwrap();
+        // 9600 bytes from the first page, then the third page's start and 9600 more.
+        assert_eq!((length, fs::metadata(&data).unwrap().len()), (12_288 + 9600, 12_288 + 9600));
+        assert!(data.to_str().unwrap().contains("m.onnx.data-"));
+        assert!(saved.bytes < 1500 && fs::read(&data).unwrap()[9600..12_288].iter().all(|&byte| byte == 0));
+        let model = Model::open(&path).unwrap();
+        assert_eq!(model, heavy(0));
+        assert!(model.initializer("second").unwrap().address().is_multiple_of(4096));
+        assert_eq!(Model::load(map_file(&path).unwrap(), None).unwrap_err().code(), Code::Read);
+        // Other weights have another file, so the old pair stays a pair until the model is replaced.
+        let other = heavy(1).save_split(&path, 0).unwrap();
+        assert_ne!(other.data.unwrap().0, data);
+        assert_eq!((model, Model::open(&path).unwrap()), (heavy(0), heavy(1)));
+        assert_eq!(heavy(0).save_split(folder.path().join("n.onnx"), 100_000).unwrap().data, None);
+    }
+
+    #[test]
+    fn the_same_model_has_the_same_bytes() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let [a, b] = [a, b].map(|folder| heavy(0).save_split(folder.path().join("m.onnx"), 0).unwrap());
+        let name = |saved: &Saved| saved.data.as_ref().unwrap().0.file_name().unwrap().to_os_string();
+        assert_eq!((&a.sha256, name(&a)), (&b.sha256, name(&b)));
+    }
+
+    #[test]
+    fn a_failed_save_says_where_and_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.onnx");
+        heavy(0).save(&path).unwrap();
+        let long = folder.path().join("x".repeat(300));
+        for target in [folder.path().to_path_buf(), "/dev/full".into(), path.join("m.onnx"), folder.path().join("no/m.onnx"), long] {
+            let error = heavy(1).save(&target).unwrap_err();
+            assert_eq!((error.code(), error.places().next()), (Code::Write, Some(&*target.display().to_string())), "{error}");
+        }
+        assert_eq!((Model::open(&path).unwrap(), fs::read_dir(&folder).unwrap().count()), (heavy(0), 1));
+        let mut full = fs::File::create("/dev/full").unwrap();
+        let error = heavy(0).write_to(&mut full).unwrap_err();
+        assert_eq!(error.to_string(), format!("no space left: {} bytes are needed", heavy(0).to_bytes().len()));
+    }
+
+    #[test]
+    fn tensors_of_attributes_and_branches_may_lie_elsewhere_too() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("d"), 2f32.to_le_bytes()).unwrap();
+        let mut model = sample::branches();
+        let elsewhere = |tensor: &mut TensorProto| {
+            tensor.raw_data.clear();
+            tensor.data_location = 1;
+            tensor.external_data = crate::onnx::external::Location { path: "d".into(), offset: 0, length: Some(4) }.write();
+        };
+        let attribute: &mut AttributeProto = &mut model.proto.graph.as_mut().unwrap().node[1].attribute[1];
+        elsewhere(&mut attribute.g.as_mut().unwrap().initializer[0]);
+        assert_eq!(Model::load(model.to_bytes().into(), Some(folder.path())).unwrap(), sample::branches());
+        let error = Model::load(model.to_bytes().into(), None).unwrap_err();
+        assert_eq!(error.to_string(), "node choose (If): initializer two: the numbers lie in another file, which was not loaded");
+    }
+
+    #[test]
+    fn bytes_that_hold_no_graph_are_no_model() {
+        for bytes in [&b""[..], b"\x08\x08", b"PK\x03\x04", b"some text"] {
+            assert_eq!(Model::load(Bytes::from_static(bytes), None).unwrap_err().code(), Code::NotAModel, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! ONNX as a page: what stands in a file, before anybody asks what it means.
+
+mod calls;
+mod draft;
+mod encode;
+pub mod external;
+mod file;
+pub mod limits;
+mod model;
+mod node;
+mod pen;
+pub mod tensor;
+pub mod text;
+mod verify;
+
+pub use draft::Draft;
+pub use file::{LONGEST, Saved};
+pub use model::{Model, canonical_domain};
+pub use node::Node;
+pub use pen::{LINE_KEY, Line, Name, Pen, SCOPE_KEY};
+pub use verify::{Findings, NEWEST_IR, NEWEST_OPSET, OLDEST_IR, verify};
+
+/// The messages of the ONNX schema (`proto/onnx.proto`), as prost spells them.
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+}
+
+#[cfg(test)]
+mod sample;
+
+#[cfg(test)]
+mod mutations;

@@ -1,0 +1,151 @@
+//! A model with its weights as arrays: what a writer makes and a file holds.
+
+use super::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
+use super::{tensor, text};
+use crate::array::Array;
+use crate::error::{At, Code, Result};
+
+/// A model whose initializers are arrays beside the messages, in order.
+///
+/// Reading leaves an initializer of a type that we have no array for (strings, 8-bit floats) in `proto.graph`.
+/// Documentation and metadata of single initializers are not kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    /// Everything but the initializers.
+    pub proto: ModelProto,
+    /// Name and numbers of each initializer of the main graph. Windows (transposed, repeated) are as good as any.
+    pub initializers: Vec<(String, Array)>,
+}
+
+impl Model {
+    /// Takes the initializers of a decoded model out as arrays; they share its bytes.
+    ///
+    /// # Errors
+    /// As [`tensor::array`], but for types that we have no array for.
+    pub fn from_proto(mut proto: ModelProto) -> Result<Model> {
+        let mut initializers = Vec::new();
+        if let Some(graph) = &mut proto.graph {
+            for initializer in std::mem::take(&mut graph.initializer) {
+                match tensor::array(&initializer) {
+                    Ok(array) => initializers.push((initializer.name, array)),
+                    Err(error) if error.code() == Code::Unsupported => graph.initializer.push(initializer),
+                    Err(error) => return Err(error.at(format!("initializer {}", text::name(&initializer.name)))),
+                }
+            }
+        }
+        Ok(Model { proto, initializers })
+    }
+
+    /// The model as one message, its initializers in it. Their bytes are shared where they stand in row-major order.
+    pub fn into_proto(self) -> ModelProto {
+        let mut proto = self.proto;
+        let initializers = self.initializers.iter().map(|(name, array)| tensor::proto(name, array));
+        proto.graph.get_or_insert_default().initializer.splice(0..0, initializers);
+        proto
+    }
+
+    /// The numbers of an initializer.
+    pub fn initializer(&self, name: &str) -> Option<&Array> {
+        self.initializers.iter().find_map(|initializer| (initializer.0 == name).then_some(&initializer.1))
+    }
+
+    /// The version of an operator set that the model imports; `""` is ONNX's own.
+    pub fn opset(&self, domain: &str) -> Option<i64> {
+        let same = |other: &str| canonical_domain(other) == canonical_domain(domain);
+        self.proto.opset_import.iter().find_map(|import| same(&import.domain).then_some(import.version))
+    }
+}
+
+/// A domain in one spelling: ONNX's own has two.
+pub fn canonical_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
+
+/// What is done to each tensor of a model.
+pub(super) type Visit<'a> = dyn FnMut(&mut TensorProto) -> Result<()> + 'a;
+
+/// Visits every tensor wherever it stands: initializers, attributes, sparse parts, subgraphs, functions, training graphs.
+pub(super) fn each_tensor(model: &mut ModelProto, visit: &mut Visit) -> Result<()> {
+    for graph in model.graph.iter_mut() {
+        each_in_graph(graph, visit)?;
+    }
+    for function in &mut model.functions {
+        each_in_attributes(&mut function.attribute_proto, visit)?;
+        each_in_nodes(&mut function.node, visit)?;
+    }
+    for training in &mut model.training_info {
+        for graph in training.initialization.iter_mut().chain(&mut training.algorithm) {
+            each_in_graph(graph, visit)?;
+        }
+    }
+    Ok(())
+}
+
+fn each_in_graph(graph: &mut GraphProto, visit: &mut Visit) -> Result<()> {
+    for tensor in &mut graph.initializer {
+        let name = text::name(&tensor.name);
+        visit(tensor).at(format!("initializer {name}"))?;
+    }
+    for sparse in &mut graph.sparse_initializer {
+        each_in_sparse(sparse, visit)?;
+    }
+    each_in_nodes(&mut graph.node, visit)
+}
+
+fn each_in_sparse(sparse: &mut SparseTensorProto, visit: &mut Visit) -> Result<()> {
+    sparse.values.iter_mut().chain(&mut sparse.indices).try_for_each(visit)
+}
+
+fn each_in_nodes(nodes: &mut [NodeProto], visit: &mut Visit) -> Result<()> {
+    nodes
+        .iter_mut()
+        .enumerate()
+        .try_for_each(|(i, node)| each_in_attributes(&mut node.attribute, visit).map_err(|error| error.at(super::node::place(node, i))))
+}
+
+fn each_in_attributes(attributes: &mut [AttributeProto], visit: &mut Visit) -> Result<()> {
+    for attribute in attributes {
+        for tensor in attribute.t.as_deref_mut().into_iter().chain(&mut attribute.tensors) {
+            visit(tensor).at(format!("attribute {}", text::name(&attribute.name)))?;
+        }
+        for sparse in attribute.sparse_tensor.as_deref_mut().into_iter().chain(&mut attribute.sparse_tensors) {
+            each_in_sparse(sparse, visit)?;
+        }
+        for graph in attribute.g.as_deref_mut().into_iter().chain(&mut attribute.graphs) {
+            each_in_graph(graph, visit)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::proto::tensor_proto::DataType;
+
+    #[test]
+    fn initializers_leave_the_message_and_come_back_in_order() {
+        let initializer = |name: &str, x: f32| tensor::proto(name, &Array::scalar(x));
+        let graph = GraphProto { initializer: vec![initializer("b", 1.0), initializer("a", 2.0)], ..Default::default() };
+        let proto = ModelProto { graph: Some(graph), ..Default::default() };
+        let model = Model::from_proto(proto.clone()).unwrap();
+        assert_eq!(model.initializers.iter().map(|i| &i.0[..]).collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(model.initializer("a"), Some(&Array::scalar(2f32)));
+        assert!(model.proto.graph.as_ref().unwrap().initializer.is_empty());
+        assert_eq!(model.into_proto(), proto);
+    }
+
+    #[test]
+    fn strings_stay_in_the_message() {
+        let words = TensorProto {
+            name: "words".into(),
+            data_type: DataType::String as i32,
+            dims: vec![1],
+            string_data: vec!["a".into()],
+            ..Default::default()
+        };
+        let graph = GraphProto { initializer: vec![words], ..Default::default() };
+        let proto = ModelProto { graph: Some(graph), ..Default::default() };
+        assert_eq!(Model::from_proto(proto.clone()).unwrap().into_proto(), proto);
+    }
+}

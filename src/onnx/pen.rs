@@ -1,0 +1,374 @@
+//! Writes a graph as ONNX nodes: names, attributes, constants, and lengths computed once for each expression.
+
+use super::model::Model;
+use super::proto::attribute_proto::AttributeType;
+use super::proto::{self, AttributeProto, NodeProto, StringStringEntryProto};
+use super::tensor;
+use crate::array::{Array, DType, Scalar};
+use crate::dim::{Dim, Expr, Step, Type};
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The name of a value on the page; empty for an optional input that is absent.
+pub type Name = Arc<str>;
+
+/// Node metadata: the path of the module that a node belongs to.
+pub const SCOPE_KEY: &str = "ontrace.scope";
+/// Node metadata: the line of the source that a node comes from.
+pub const LINE_KEY: &str = "ontrace.line";
+
+/// The first version of the file format whose nodes carry metadata.
+const IR_VERSION: i64 = 10;
+
+/// A page being written.
+#[derive(Default)]
+pub struct Pen {
+    opset: i64,
+    nodes: Vec<NodeProto>,
+    initializers: Vec<(String, Array)>,
+    /// What every value is, in the order of writing.
+    types: Vec<(Name, Type)>,
+    known: HashMap<Name, usize>,
+    taken: HashSet<String>,
+    /// Where a symbol's number is read: an axis of a value.
+    symbols: BTreeMap<Arc<str>, (Name, usize)>,
+    /// Lengths that are already on the page, each a vector of one element.
+    lengths: HashMap<Expr, Name>,
+    /// Unnamed constants that are already on the page, by dtype, shape and bytes.
+    constants: HashMap<(DType, Vec<usize>, Vec<u8>), Name>,
+    scope: String,
+    line: String,
+}
+
+impl Pen {
+    /// A pen that writes this opset.
+    pub fn new(opset: i64) -> Pen {
+        Pen { opset, ..Pen::default() }
+    }
+
+    /// The opset that is being written.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// Says where the nodes written next come from.
+    pub fn at(&mut self, scope: &str, line: &str) {
+        self.scope = scope.to_string();
+        self.line = line.to_string();
+    }
+
+    /// A name that nothing has yet: this one, or this one with a number.
+    pub fn fresh(&mut self, wanted: &str) -> Name {
+        let wanted = if wanted.is_empty() { "value" } else { wanted };
+        let mut name = wanted.to_string();
+        let mut n = 1;
+        while !self.taken.insert(name.clone()) {
+            name = format!("{wanted}_{n}");
+            n += 1;
+        }
+        name.into()
+    }
+
+    /// Keeps names for the outputs; they are given by [`Pen::finish`].
+    pub fn reserve<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        self.taken.extend(names.into_iter().map(str::to_string));
+    }
+
+    fn declare(&mut self, name: &Name, ty: Type) {
+        self.known.insert(name.clone(), self.types.len());
+        self.types.push((name.clone(), ty));
+    }
+
+    /// Declares an input of the graph, whose axes from now on give the symbols their numbers.
+    pub fn input(&mut self, wanted: &str, ty: &Type) -> Name {
+        let name = self.fresh(wanted);
+        for (axis, dim) in ty.shape.iter().enumerate() {
+            if let Some(symbol) = dim.expr().as_symbol() {
+                self.symbols.entry(symbol.clone()).or_insert((name.clone(), axis));
+            }
+        }
+        self.declare(&name, ty.clone());
+        name
+    }
+
+    /// What is known of a value on the page.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::Code::Internal) where no such value was written.
+    pub fn ty(&self, name: &Name) -> Result<&Type> {
+        let index = self.known.get(name).ok_or_else(|| Error::internal(format!("`{name}` is not on the page")))?;
+        Ok(&self.types[*index].1)
+    }
+
+    /// Numbers under a name of their own: a parameter.
+    pub fn parameter(&mut self, wanted: &str, array: &Array) -> Name {
+        let name = self.fresh(wanted);
+        self.initializers.push((name.to_string(), array.clone()));
+        self.declare(&name, Type::from(array));
+        name
+    }
+
+    /// Numbers without a name; small equal ones are written once.
+    pub fn constant(&mut self, array: &Array) -> Name {
+        const SMALL: usize = 256;
+        let key = (array.byte_len() <= SMALL).then(|| (array.dtype(), array.shape().to_vec(), array.to_bytes().to_vec()));
+        if let Some(name) = key.as_ref().and_then(|key| self.constants.get(key)) {
+            return name.clone();
+        }
+        let name = self.parameter("constant", array);
+        if let Some(key) = key {
+            self.constants.insert(key, name.clone());
+        }
+        name
+    }
+
+    /// A number of this dtype, as a constant of rank 0.
+    pub fn number(&mut self, dtype: DType, number: impl Into<Scalar>) -> Name {
+        let number = number.into();
+        self.constant(&Array::full(dtype, &[], number))
+    }
+
+    /// Integers as a constant i64 vector: axes, pads, repeats.
+    pub fn ints(&mut self, ints: &[i64]) -> Name {
+        self.constant(&Array::vector(ints.to_vec()))
+    }
+
+    /// Lengths as an i64 vector, a constant as far as they are fixed.
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where a symbol belongs to no input.
+    pub fn dims(&mut self, dims: &[Dim]) -> Result<Name> {
+        let mut parts: Vec<Name> = Vec::new();
+        let mut fixed: Vec<i64> = Vec::new();
+        for dim in dims {
+            match dim.fixed() {
+                Some(n) => fixed.push(n),
+                None => {
+                    if !fixed.is_empty() {
+                        parts.push(self.ints(&std::mem::take(&mut fixed)));
+                    }
+                    parts.push(self.length(&dim.expr())?);
+                }
+            }
+        }
+        if !fixed.is_empty() || parts.is_empty() {
+            parts.push(self.ints(&fixed));
+        }
+        match parts.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => self.node("Concat", &parts).int("axis", 0).write_one(Type::new(DType::I64, vec![Dim::from(dims.len())])),
+        }
+    }
+
+    /// A length as an i64 vector of one element. Runs outside the scope of any module, since all share it.
+    fn length(&mut self, expr: &Expr) -> Result<Name> {
+        if let Some(name) = self.lengths.get(expr) {
+            return Ok(name.clone());
+        }
+        let one = || Type::new(DType::I64, vec![Dim::Fixed(1)]);
+        let (scope, line) = (std::mem::take(&mut self.scope), std::mem::take(&mut self.line));
+        let name = match expr.step() {
+            Step::Number(n) => self.ints(&[n]),
+            Step::Symbol(symbol) => {
+                let (value, axis) = self.symbols.get(&symbol).cloned().ok_or_else(|| {
+                    Error::size(format!("no input has an axis of length `{symbol}`"))
+                        .help("give an axis that name alone, not inside an expression")
+                })?;
+                let axis = axis as i64;
+                self.node("Shape", &[value]).int("start", axis).int("end", axis + 1).write_one(one())?
+            }
+            Step::Sum(terms) => self.fold("Add", &terms)?,
+            Step::Product(factors) => self.fold("Mul", &factors)?,
+            Step::Floor(a, b) => {
+                let (mut dividend, divisor) = (self.length(&a)?, self.length(&b)?);
+                // ONNX's integer Div truncates, its Mod takes the divisor's sign: a − a mod b is divisible.
+                if !a.is_nonnegative() {
+                    let rest = self.node("Mod", &[dividend.clone(), divisor.clone()]).write_one(one())?;
+                    dividend = self.node("Sub", &[dividend, rest]).write_one(one())?;
+                }
+                self.node("Div", &[dividend, divisor]).write_one(one())?
+            }
+            Step::Min(a, b) => self.fold("Min", &[a, b])?,
+            Step::Max(a, b) => self.fold("Max", &[a, b])?,
+        };
+        (self.scope, self.line) = (scope, line);
+        self.lengths.insert(expr.clone(), name.clone());
+        Ok(name)
+    }
+
+    fn fold(&mut self, op: &str, operands: &[Expr]) -> Result<Name> {
+        let mut names = operands.iter().map(|operand| self.length(operand)).collect::<Result<Vec<_>>>()?.into_iter();
+        let mut folded = names.next().ok_or_else(|| Error::internal("an empty sum"))?;
+        for name in names {
+            folded = self.node(op, &[folded, name]).write_one(Type::new(DType::I64, vec![Dim::Fixed(1)]))?;
+        }
+        Ok(folded)
+    }
+
+    /// Begins a node of the standard domain.
+    pub fn node(&mut self, op: &str, inputs: &[Name]) -> Line<'_> {
+        let mut input: Vec<String> = inputs.iter().map(|name| name.to_string()).collect();
+        while input.last().is_some_and(String::is_empty) {
+            input.pop();
+        }
+        Line { node: NodeProto { op_type: op.to_string(), input, ..NodeProto::default() }, pen: self }
+    }
+
+    /// Ends the page: these values are the outputs, under these names.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::Code::Internal) where an output is not on the page.
+    pub fn finish(mut self, graph_name: &str, inputs: &[Name], outputs: &[(String, Name)]) -> Result<Model> {
+        let mut finals: Vec<(Name, Name)> = Vec::new();
+        for (wanted, value) in outputs {
+            let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == **value));
+            let ty = self.ty(value)?.clone();
+            let name = if made_here && !finals.iter().any(|(_, renamed)| renamed == value) {
+                self.rename(value, wanted)
+            } else {
+                // An input, a constant or an output named twice: a node of its own carries the name.
+                let source = finals.iter().find(|(_, renamed)| renamed == value).map_or(value.clone(), |(name, _)| name.clone());
+                self.at("", "");
+                let made = self.node("Identity", &[source]).write_one(ty.clone())?;
+                self.rename(&made, wanted)
+            };
+            finals.push((name, value.clone()));
+        }
+        let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
+        let info =
+            |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
+        let produced: HashSet<&str> = self.nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+        let is_final = |name: &Name| finals.iter().any(|(known, _)| known == name);
+        let inner = self.types.iter().filter(|(name, _)| produced.contains(&**name) && !is_final(name));
+        let graph = proto::GraphProto {
+            name: graph_name.to_string(),
+            input: inputs.iter().map(info).collect::<Result<_>>()?,
+            output: finals.iter().map(|(name, _)| info(name)).collect::<Result<_>>()?,
+            value_info: inner.map(|(name, ty)| value_info(name, ty)).collect(),
+            node: self.nodes,
+            ..proto::GraphProto::default()
+        };
+        let proto = proto::ModelProto {
+            ir_version: IR_VERSION,
+            producer_name: env!("CARGO_PKG_NAME").to_string(),
+            producer_version: env!("CARGO_PKG_VERSION").to_string(),
+            opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: self.opset }],
+            graph: Some(graph),
+            ..proto::ModelProto::default()
+        };
+        Ok(Model { proto, initializers: self.initializers })
+    }
+
+    /// Gives a value another name wherever it is used.
+    fn rename(&mut self, value: &Name, wanted: &str) -> Name {
+        if **value == *wanted {
+            return value.clone();
+        }
+        let name: Name = wanted.into();
+        for slot in self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
+            if **slot == **value {
+                *slot = name.to_string();
+            }
+        }
+        if let Some(index) = self.known.remove(value) {
+            self.types[index].0 = name.clone();
+            self.known.insert(name.clone(), index);
+        }
+        name
+    }
+}
+
+/// A value's name and type, as the page declares it.
+fn value_info(name: &str, ty: &Type) -> proto::ValueInfoProto {
+    use proto::tensor_shape_proto::{Dimension, dimension::Value};
+    use proto::type_proto;
+    let length = |dim: &Dim| match dim.fixed() {
+        Some(n) => Value::DimValue(n),
+        None => Value::DimParam(dim.to_string()),
+    };
+    let dim = ty.shape.iter().map(|dim| Dimension { value: Some(length(dim)), ..Dimension::default() }).collect();
+    let tensor = type_proto::Tensor { elem_type: tensor::data_type(ty.dtype), shape: Some(proto::TensorShapeProto { dim }) };
+    let ty = proto::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..proto::TypeProto::default() };
+    proto::ValueInfoProto { name: name.to_string(), r#type: Some(ty), ..proto::ValueInfoProto::default() }
+}
+
+/// A node being written.
+pub struct Line<'a> {
+    pen: &'a mut Pen,
+    node: NodeProto,
+}
+
+impl Line<'_> {
+    fn attribute(mut self, name: &str, kind: AttributeType, fill: impl FnOnce(&mut AttributeProto)) -> Self {
+        let mut attribute = AttributeProto { name: name.to_string(), r#type: kind as i32, ..AttributeProto::default() };
+        fill(&mut attribute);
+        self.node.attribute.push(attribute);
+        self
+    }
+
+    /// An integer attribute.
+    pub fn int(self, name: &str, x: i64) -> Self {
+        self.attribute(name, AttributeType::Int, |a| a.i = x)
+    }
+
+    /// A truth value, as the integer 0 or 1.
+    pub fn flag(self, name: &str, x: bool) -> Self {
+        self.int(name, i64::from(x))
+    }
+
+    /// An attribute of several integers.
+    pub fn ints(self, name: &str, x: &[i64]) -> Self {
+        self.attribute(name, AttributeType::Ints, |a| a.ints = x.to_vec())
+    }
+
+    /// A float attribute.
+    pub fn float(self, name: &str, x: f32) -> Self {
+        self.attribute(name, AttributeType::Float, |a| a.f = x)
+    }
+
+    /// A string attribute.
+    pub fn string(self, name: &str, x: &str) -> Self {
+        self.attribute(name, AttributeType::String, |a| a.s = x.as_bytes().to_vec().into())
+    }
+
+    /// A dtype, as the number of ONNX's `DataType`.
+    pub fn dtype(self, name: &str, x: DType) -> Self {
+        self.int(name, i64::from(tensor::data_type(x)))
+    }
+
+    /// A tensor attribute.
+    pub fn tensor(self, name: &str, x: &Array) -> Self {
+        let x = tensor::proto("", x);
+        self.attribute(name, AttributeType::Tensor, |a| a.t = Some(Box::new(x)))
+    }
+
+    /// Puts the node on the page; its outputs, which have these types, are named after the scope and the operator.
+    pub fn write(mut self, types: &[Type]) -> Vec<Name> {
+        let pen = &mut *self.pen;
+        let wanted = if pen.scope.is_empty() { self.node.op_type.clone() } else { format!("{}.{}", pen.scope, self.node.op_type) };
+        let mut names = Vec::with_capacity(types.len());
+        for ty in types {
+            let name = pen.fresh(&wanted);
+            pen.declare(&name, ty.clone());
+            names.push(name);
+        }
+        self.node.output = names.iter().map(|name| name.to_string()).collect();
+        self.node.name = self.node.output.first().cloned().unwrap_or_default();
+        for (key, value) in [(SCOPE_KEY, &pen.scope), (LINE_KEY, &pen.line)] {
+            if !value.is_empty() {
+                self.node.metadata_props.push(StringStringEntryProto { key: key.to_string(), value: value.clone() });
+            }
+        }
+        pen.nodes.push(self.node);
+        names
+    }
+
+    /// Puts the node on the page; its only output has this type.
+    ///
+    /// # Errors
+    /// None in practice: the result saves callers a wrapping.
+    pub fn write_one(self, ty: Type) -> Result<Name> {
+        self.write(&[ty]).into_iter().next().ok_or_else(|| Error::internal("a node without an output"))
+    }
+}

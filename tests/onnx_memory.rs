@@ -1,0 +1,93 @@
+//! What decoding a model takes, measured against what the scanner says before decoding.
+
+use ontrace::Code;
+use ontrace::onnx::{Model, limits};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// The system's allocator with a count of the bytes in use.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grow(bytes: usize) {
+    PEAK.fetch_max(IN_USE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Large blocks are moved by the kernel without a second copy.
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        grow(size);
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A field with a length.
+fn field(number: u8, contents: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![];
+    prost::encode_length_delimiter(usize::from(number) << 3 | 2, &mut bytes).unwrap();
+    prost::encode_length_delimiter(contents.len(), &mut bytes).unwrap();
+    bytes.extend_from_slice(contents);
+    bytes
+}
+
+/// A model in which something small stands `times` over.
+type Shape = fn(usize) -> Vec<u8>;
+
+const SHAPES: &[(&str, Shape)] = &[
+    ("empty nodes", |times| field(7, &field(1, &[]).repeat(times))),
+    ("empty attributes", |times| field(7, &field(1, &field(5, &[]).repeat(times)))),
+    ("nodes of one attribute", |times| field(7, &field(1, &field(5, &[])).repeat(times))),
+    ("attributes of one tensor", |times| field(7, &field(1, &field(5, &field(5, &[])).repeat(times)))),
+    ("attributes of one graph with a weight", |times| field(7, &field(1, &field(5, &field(6, &field(5, &[]))).repeat(times)))),
+    ("attributes of a list of graphs", |times| field(7, &field(1, &field(5, &field(11, &[])).repeat(times)))),
+    ("lists of sparse tensors", |times| field(7, &field(1, &field(5, &field(23, &[])).repeat(times)))),
+    ("sequences of sequences", |times| field(7, &field(11, &field(2, &field(4, &field(1, &field(4, &[]))))).repeat(times))),
+    ("inputs of one axis", |times| field(7, &field(11, &field(2, &field(1, &field(2, &field(1, &[]))))).repeat(times))),
+    ("names", |times| field(7, &field(1, &field(1, b"a").repeat(times)))),
+    ("metadata", |times| [field(7, &[]), field(14, &[field(1, b"a"), field(2, b"b")].concat()).repeat(times)].concat()),
+    ("functions", |times| [field(7, &[]), field(25, &field(7, &[])).repeat(times)].concat()),
+    ("shards", |times| field(7, &field(1, &field(10, &field(2, &field(4, &field(2, &[])))).repeat(times)))),
+];
+
+#[test]
+fn decoding_takes_no_more_than_the_scanner_says() {
+    let mut refused = 0;
+    for (what, shape) in SHAPES {
+        for times in [1000, 60_000, 1_000_000] {
+            let bytes = bytes::Bytes::from(shape(times));
+            let length = bytes.len();
+            let before = IN_USE.load(Relaxed);
+            PEAK.store(before, Relaxed);
+            let estimate = limits::scan(&bytes);
+            let model = Model::load(bytes, None);
+            let peak = (PEAK.load(Relaxed) - before) as u64;
+            match estimate {
+                Ok(estimate) => assert!(peak <= estimate + 4096, "{times} {what}: {peak} bytes taken, {estimate} foretold"),
+                Err(error) => {
+                    refused += 1;
+                    assert_eq!(error.code(), Code::TooBig);
+                    assert_eq!(model.err().map(|error| error.code()), Some(Code::TooBig), "{times} {what}");
+                    assert!(peak < 4096, "{times} {what}: {peak} bytes taken to refuse {length}");
+                }
+            }
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
