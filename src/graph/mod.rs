@@ -1,0 +1,184 @@
+//! What was computed: values, and the nodes that make them from others.
+
+mod operator;
+mod print;
+mod replay;
+
+pub use operator::{Agreement, Inputs, Operator};
+
+use crate::array::Array;
+use crate::dim::Type;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The place of a value in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(usize);
+
+/// A value of a graph: made once, used any number of times.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// What is known of it at every call.
+    pub ty: Type,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An input of the graph, by name.
+    Input(Arc<str>),
+    /// Numbers that are the same at every call; a parameter has a name.
+    Constant(Array, Option<Arc<str>>),
+    /// An output of a node.
+    Node,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is done.
+    pub op: Arc<dyn Operator>,
+    /// To what; optional inputs may be absent.
+    pub inputs: Vec<Option<ValueId>>,
+    /// What it makes.
+    pub outputs: Vec<ValueId>,
+    /// Where in the model and in the source it was called.
+    pub place: Place,
+}
+
+/// Where an operation was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The path of the module, `layer1.0.conv1`; empty at the top.
+    pub scope: Arc<str>,
+    /// The line of the source, `src/net.rs:41:9`; empty where unknown.
+    pub line: Arc<str>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.scope.is_empty(), self.line.is_empty()) {
+            (false, false) => write!(f, "{} at {}", self.scope, self.line),
+            (false, true) => f.write_str(&self.scope),
+            (true, _) => f.write_str(&self.line),
+        }
+    }
+}
+
+/// A record of operations in the order in which they were done.
+#[derive(Clone, Default)]
+pub struct Graph {
+    values: Vec<Value>,
+    nodes: Vec<Node>,
+    inputs: Vec<ValueId>,
+    outputs: Vec<ValueId>,
+    /// Constants by address, to write shared numbers once; looked up only, never walked.
+    constants: HashMap<usize, Vec<ValueId>>,
+}
+
+impl Graph {
+    /// The value at this place.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// Every value with its place, in the order in which they were made.
+    pub fn values(&self) -> impl Iterator<Item = (ValueId, &Value)> {
+        self.values.iter().enumerate().map(|(i, value)| (ValueId(i), value))
+    }
+
+    /// The operations in the order in which they were done.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The inputs in order.
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// The outputs in order.
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// The parameters: constants with a name, in the order of their first use.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Array)> {
+        self.values.iter().filter_map(|value| match &value.source {
+            Source::Constant(array, Some(name)) => Some((&**name, array)),
+            _ => None,
+        })
+    }
+
+    fn add(&mut self, value: Value) -> ValueId {
+        self.values.push(value);
+        ValueId(self.values.len() - 1)
+    }
+
+    /// Adds an input.
+    pub fn add_input(&mut self, name: &str, ty: Type) -> ValueId {
+        let id = self.add(Value { ty, source: Source::Input(name.into()) });
+        self.inputs.push(id);
+        id
+    }
+
+    /// Adds numbers that are the same at every call; the same window onto the same bytes is one value.
+    pub fn add_constant(&mut self, array: &Array, name: Option<&Arc<str>>) -> ValueId {
+        let known = self.constants.get(&array.address()).into_iter().flatten();
+        let same = |id: &&ValueId| matches!(&self.value(**id).source, Source::Constant(other, _) if other.is_same(array));
+        if let Some(&id) = known.clone().find(same) {
+            return id;
+        }
+        let id = self.add(Value { ty: Type::from(array), source: Source::Constant(array.clone(), name.cloned()) });
+        self.constants.entry(array.address()).or_default().push(id);
+        id
+    }
+
+    /// Adds an operation; its outputs have these types.
+    pub fn add_node(&mut self, op: Arc<dyn Operator>, inputs: Vec<Option<ValueId>>, types: Vec<Type>, place: Place) -> Vec<ValueId> {
+        let outputs: Vec<_> = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node })).collect();
+        self.nodes.push(Node { op, inputs, outputs: outputs.clone(), place });
+        outputs
+    }
+
+    /// Says which values are the outputs.
+    pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.outputs = outputs;
+    }
+
+    /// Drops the operations and constants that no output needs. Inputs stay, used or not.
+    pub fn prune(&mut self) {
+        let mut needed = vec![false; self.values.len()];
+        for &id in self.outputs.iter().chain(&self.inputs) {
+            needed[id.0] = true;
+        }
+        let mut kept = vec![false; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if node.outputs.iter().any(|id| needed[id.0]) {
+                kept[i] = true;
+                for id in node.inputs.iter().flatten().chain(&node.outputs) {
+                    needed[id.0] = true;
+                }
+            }
+        }
+        let mut kept = kept.into_iter();
+        self.nodes.retain(|_| kept.next() == Some(true));
+        let mut renumbered = Vec::with_capacity(self.values.len());
+        let mut next = 0;
+        for &keep in &needed {
+            renumbered.push(ValueId(next));
+            next += usize::from(keep);
+        }
+        let mut keep = needed.iter();
+        self.values.retain(|_| keep.next() == Some(&true));
+        let renumber = |id: &mut ValueId| *id = renumbered[id.0];
+        self.inputs.iter_mut().chain(&mut self.outputs).for_each(renumber);
+        for node in &mut self.nodes {
+            node.inputs.iter_mut().flatten().chain(&mut node.outputs).for_each(renumber);
+        }
+        self.constants.clear();
+    }
+}

@@ -1,0 +1,99 @@
+//! What an operator is: a rule for types, a kernel for numbers, and its form in ONNX.
+
+use crate::array::Array;
+use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::onnx::{Name, Pen};
+use std::fmt;
+
+/// An operator of the ONNX standard with its attributes, as one node of a graph.
+///
+/// The rule ([`infer`](Operator::infer)) and the kernel ([`eval`](Operator::eval)) state the same fact twice and are
+/// compared on every call; [`lower`](Operator::lower) and the reader of the same file are mirror images.
+pub trait Operator: fmt::Debug + Send + Sync + 'static {
+    /// The name in the ONNX standard, `Conv` for example.
+    fn name(&self) -> &'static str;
+
+    /// The types of the outputs.
+    ///
+    /// # Errors
+    /// Where the inputs do not fit the operator or each other.
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
+
+    /// The outputs, with `sizes` giving the numbers behind the operator's own symbolic lengths.
+    ///
+    /// # Errors
+    /// Where an element does not fit (an index out of range, say).
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>>;
+
+    /// Writes the operator as ONNX nodes; returns the names of the values that are the outputs.
+    ///
+    /// # Errors
+    /// Where the opset that is being written has no form for it.
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>>;
+
+    /// How closely two implementations must agree.
+    fn agreement(&self) -> Agreement {
+        Agreement::Rounding
+    }
+
+    /// The lengths among the attributes: where one is symbolic, the operator is not constant even if its inputs are.
+    fn dims(&self) -> Vec<&Dim> {
+        Vec::new()
+    }
+
+    /// The output where every input is a small tensor of lengths, if that is again lengths.
+    fn of_dims(&self, _inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        None
+    }
+}
+
+/// How closely two implementations of one operator agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Agreement {
+    /// To the bit.
+    Exact,
+    /// Up to the rounding of floats.
+    Rounding,
+    /// In type only.
+    Random,
+}
+
+/// The inputs of an operator, of which optional ones may be absent.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a, T>(&'a [Option<&'a T>]);
+
+impl<'a, T> Inputs<'a, T> {
+    /// These inputs.
+    pub fn new(inputs: &'a [Option<&'a T>]) -> Inputs<'a, T> {
+        Inputs(inputs)
+    }
+
+    /// A required input.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where it is absent.
+    pub fn at(&self, i: usize) -> Result<&'a T> {
+        self.opt(i).ok_or_else(|| Error::argument(format!("input {i} is missing")))
+    }
+
+    /// An optional input.
+    pub fn opt(&self, i: usize) -> Option<&'a T> {
+        self.0.get(i).copied().flatten()
+    }
+
+    /// How many there are, absent ones in between included.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are present.
+    pub fn iter(&self) -> impl Iterator<Item = &'a T> {
+        self.0.iter().copied().flatten()
+    }
+}

@@ -1,0 +1,43 @@
+//! A graph for people: one line an operation, in the order in which they were done.
+
+use super::{Graph, Source, ValueId};
+use std::fmt;
+
+impl Graph {
+    /// A short name for a value: its own where it has one.
+    pub fn label(&self, id: ValueId) -> String {
+        match &self.value(id).source {
+            Source::Input(name) | Source::Constant(_, Some(name)) => name.to_string(),
+            Source::Constant(array, None) if array.len() == 1 && array.rank() == 0 => match array.item() {
+                Ok(number) => number.to_string(),
+                Err(_) => format!("c{}", id.0),
+            },
+            Source::Constant(..) => format!("c{}", id.0),
+            Source::Node => format!("v{}", id.0),
+        }
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let typed = |id: &ValueId| format!("{}: {}", self.label(*id), self.value(*id).ty);
+        let join = |ids: &[ValueId]| ids.iter().map(typed).collect::<Vec<_>>().join(", ");
+        writeln!(f, "graph({})", join(&self.inputs))?;
+        for node in &self.nodes {
+            let inputs: Vec<_> = node.inputs.iter().map(|id| id.map_or("-".to_string(), |id| self.label(id))).collect();
+            write!(f, "  {} = {:?}({})", join(&node.outputs), node.op, inputs.join(", "))?;
+            match node.place.to_string() {
+                place if place.is_empty() => writeln!(f)?,
+                place => writeln!(f, "  # {place}")?,
+            }
+        }
+        let outputs: Vec<_> = self.outputs.iter().map(|id| self.label(*id)).collect();
+        write!(f, "  return {}", outputs.join(", "))
+    }
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

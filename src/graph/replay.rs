@@ -1,0 +1,114 @@
+//! A graph run on our kernels, at any size that its symbols allow.
+
+use super::{Graph, Inputs, Source, ValueId};
+use crate::array::Array;
+use crate::dim::{Bindings, Sizes};
+use crate::error::{At, Error, Result};
+
+impl Graph {
+    /// What each symbol stands for in a call with these inputs.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape.
+    pub fn bind(&self, inputs: &[Array]) -> Result<Bindings> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
+        }
+        let mut bindings = Bindings::new();
+        for (&id, array) in self.inputs.iter().zip(inputs) {
+            let ty = &self.value(id).ty;
+            if ty.dtype != array.dtype() {
+                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape()))
+                    .at(format!("input {}", self.label(id))));
+            }
+            bindings.observe(&ty.shape, array.shape()).at(format!("input {}", self.label(id)))?;
+        }
+        Ok(bindings)
+    }
+
+    /// The outputs for these inputs.
+    ///
+    /// # Errors
+    /// As [`Graph::bind`], and where a kernel fails.
+    pub fn replay(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let last_use = self.last_uses();
+        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
+        self.walk(inputs, &mut values, |i, _, values| {
+            for id in &last_use[i] {
+                values[id.0] = None;
+            }
+            Ok(())
+        })?;
+        let output = |id: &ValueId| self.known(*id, &values).ok_or_else(|| Error::internal("an output that no node makes"));
+        self.outputs.iter().map(output).collect()
+    }
+
+    /// Runs the graph and shows every node's outputs, in order, to `visit`; returns when it fails or asks to stop.
+    ///
+    /// # Errors
+    /// As [`Graph::replay`], and what `visit` returns.
+    pub fn observe(&self, inputs: &[Array], mut visit: impl FnMut(usize, ValueId, &Array) -> Result<()>) -> Result<()> {
+        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
+        let last_use = self.last_uses();
+        self.walk(inputs, &mut values, |i, outputs, values| {
+            for &id in outputs {
+                if let Some(array) = &values[id.0] {
+                    visit(i, id, array)?;
+                }
+            }
+            for id in &last_use[i] {
+                values[id.0] = None;
+            }
+            Ok(())
+        })
+    }
+
+    fn walk(
+        &self,
+        inputs: &[Array],
+        values: &mut [Option<Array>],
+        mut after: impl FnMut(usize, &[ValueId], &mut [Option<Array>]) -> Result<()>,
+    ) -> Result<()> {
+        let bindings = self.bind(inputs)?;
+        for (&id, array) in self.inputs.iter().zip(inputs) {
+            values[id.0] = Some(array.clone());
+        }
+        for (i, node) in self.nodes.iter().enumerate() {
+            let known: Vec<Option<Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
+            let arguments: Vec<Option<&Array>> = known.iter().map(Option::as_ref).collect();
+            let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.place)?;
+            for (&id, array) in node.outputs.iter().zip(outputs) {
+                values[id.0] = Some(array);
+            }
+            after(i, &node.outputs, values)?;
+        }
+        Ok(())
+    }
+
+    fn known(&self, id: ValueId, values: &[Option<Array>]) -> Option<Array> {
+        match &self.value(id).source {
+            Source::Constant(array, _) => Some(array.clone()),
+            _ => values[id.0].clone(),
+        }
+    }
+
+    /// For each node, the values that nothing needs after it.
+    fn last_uses(&self) -> Vec<Vec<ValueId>> {
+        let mut last = vec![None; self.values.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            for id in node.inputs.iter().flatten().chain(&node.outputs) {
+                last[id.0] = Some(i);
+            }
+        }
+        for id in &self.outputs {
+            last[id.0] = None;
+        }
+        let mut uses = vec![Vec::new(); self.nodes.len()];
+        for (i, node) in last.into_iter().enumerate() {
+            if let Some(node) = node {
+                uses[node].push(ValueId(i));
+            }
+        }
+        uses
+    }
+}

@@ -1,0 +1,105 @@
+//! The one door: every operation infers its type, computes its value where there is one, and is written down where somebody records.
+
+use super::{Facts, Origin, Tensor, place, recorder};
+use crate::array::Array;
+use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::error::{At, Error, Result};
+use crate::graph::{Inputs, Operator};
+use std::panic::Location;
+use std::sync::Arc;
+
+/// What a constant operation may grow to before it is written down rather than computed: an `expand` stays an `expand`.
+const FOLDED: usize = 1 << 16;
+
+/// Applies an operator that has one output.
+///
+/// # Errors
+/// As [`apply`].
+#[track_caller]
+pub fn apply_one(op: impl Operator, inputs: &[&Tensor]) -> Result<Tensor> {
+    let inputs: Vec<_> = inputs.iter().map(|tensor| Some(*tensor)).collect();
+    apply(op, &inputs)?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+}
+
+/// Applies an operator; optional inputs may be absent.
+///
+/// # Errors
+/// Where the inputs do not fit the operator, where its kernel fails, and where an input belongs to another trace.
+#[track_caller]
+pub fn apply(op: impl Operator, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+    let caller = Location::caller();
+    through_the_door(Arc::new(op), inputs, caller)
+}
+
+fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
+    let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
+    let types = op.infer(&Inputs::new(&types)).at(op.name())?;
+    if let [ty] = types.as_slice()
+        && let Some(dims) = lengths(&*op, inputs)
+    {
+        return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
+    }
+    let symbolic = op.dims().into_iter().any(Dim::is_symbolic);
+    let mut recorded = recorder::is_recorded(inputs, symbolic)?;
+    if !recorded && recorder::is_tracing() && grows(&types, inputs) {
+        recorded = true;
+    }
+    let values = evaluate(&*op, inputs, &types).at(op.name())?;
+    let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
+    let marks = match recorded {
+        true => recorder::record(op.clone(), inputs, &types, place::here(parameter.map(|name| &**name), caller))?
+            .into_iter()
+            .map(Some)
+            .collect(),
+        false => vec![None; types.len()],
+    };
+    let derived = match (inputs, parameter, types.len()) {
+        ([Some(_)], Some(name), 1) => Origin::Parameter(format!("{name}.{}", op.name().to_lowercase()).into()),
+        _ => Origin::Literal,
+    };
+    let tensor = |((ty, value), mark): ((Type, Option<Array>), Option<_>)| match mark {
+        Some(mark) => Tensor(Arc::new(Facts { ty, value, dims: None, origin: Origin::Traced(mark), weak: false })),
+        None => Tensor::with(value, ty, derived.clone()),
+    };
+    Ok(types.into_iter().zip(values).zip(marks).map(tensor).collect())
+}
+
+/// Whether computing a constant would turn a small one into a large one.
+fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
+    let bytes = |ty: &Type| ty.shape.count().seen().map_or(usize::MAX, |n| n.max(0) as usize * ty.dtype.size());
+    let (made, taken) = (types.iter().map(bytes).sum::<usize>(), inputs.iter().flatten().map(|tensor| bytes(tensor.ty())).sum::<usize>());
+    made > FOLDED && made / 4 > taken
+}
+
+/// The contents of the output as lengths, where all inputs are lengths and the operator knows what it does to them.
+fn lengths(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Option<DimArray> {
+    let known: Vec<Option<&DimArray>> =
+        inputs.iter().map(|input| input.map(|tensor| tensor.dims().ok_or(())).transpose()).collect::<Result<_, _>>().ok()?;
+    // Numbers alone are computed like any other constant.
+    known.iter().flatten().any(|dims| dims.is_symbolic()).then(|| op.of_dims(&Inputs::new(&known))).flatten()
+}
+
+/// The outputs where every input has numbers, held against what the rule says of them.
+fn evaluate(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type]) -> Result<Vec<Option<Array>>> {
+    let absent = || vec![None; types.len()];
+    let Some(arrays) = inputs.iter().map(|input| input.map(|tensor| tensor.value().ok_or(())).transpose().ok()).collect::<Option<Vec<_>>>()
+    else {
+        return Ok(absent());
+    };
+    if op.dims().iter().any(|dim| dim.seen().is_none()) {
+        return Ok(absent());
+    }
+    let values = op.eval(&Inputs::new(&arrays), Sizes::Seen)?;
+    if values.len() != types.len() {
+        return Err(Error::internal(format!("the rule promises {} outputs, the kernel makes {}", types.len(), values.len())));
+    }
+    for (ty, value) in types.iter().zip(&values) {
+        let fits = ty.dtype == value.dtype()
+            && ty.rank() == value.rank()
+            && ty.shape.iter().zip(value.shape()).all(|(dim, &n)| dim.seen().is_none_or(|seen| seen == n as i64));
+        if !fits {
+            return Err(Error::internal(format!("the rule promises {ty}, the kernel makes {}{:?}", value.dtype(), value.shape())));
+        }
+    }
+    Ok(values.into_iter().map(Some).collect())
+}

@@ -1,0 +1,48 @@
+//! Lengths written out as an integer tensor: the one place where shape arithmetic enters a graph.
+
+use crate::array::{Array, DType};
+use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::error::Result;
+use crate::graph::{Inputs, Operator};
+use crate::onnx::{Name, Pen};
+
+/// A tensor of lengths, computed from the inputs' shapes. In ONNX: Shape, Gather and arithmetic, once for each expression.
+#[derive(Debug)]
+pub struct Lengths {
+    /// The elements.
+    pub dims: DimArray,
+    /// I64 or I32.
+    pub dtype: DType,
+}
+
+impl Operator for Lengths {
+    fn name(&self) -> &'static str {
+        "Lengths"
+    }
+
+    fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
+        Ok(vec![Type::new(self.dtype, self.dims.shape())])
+    }
+
+    fn eval(&self, _: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let elements = self.dims.dims.iter().map(|dim| sizes.of(dim)).collect::<Result<Vec<i64>>>()?;
+        let array = if self.dims.scalar { Array::scalar(elements.first().copied().unwrap_or(0)) } else { Array::vector(elements) };
+        Ok(vec![array.cast(self.dtype)])
+    }
+
+    fn lower(&self, pen: &mut Pen, _: &[Name], _: &[Type]) -> Result<Vec<Name>> {
+        let mut name = pen.dims(&self.dims.dims)?;
+        if self.dims.scalar {
+            let axes = pen.constant(&Array::vector(vec![0i64]));
+            name = pen.node("Squeeze", &[name, axes]).write_one(Type::new(DType::I64, vec![]))?;
+        }
+        if self.dtype != DType::I64 {
+            name = pen.node("Cast", &[name]).dtype("to", self.dtype).write_one(Type::new(self.dtype, self.dims.shape()))?;
+        }
+        Ok(vec![name])
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.dims.dims.iter().collect()
+    }
+}

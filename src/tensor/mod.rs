@@ -1,0 +1,304 @@
+//! What users hold: a value, a type and where it came from.
+
+mod apply;
+pub(crate) mod lengths;
+mod operand;
+pub mod place;
+mod recorder;
+
+pub use apply::{apply, apply_one};
+pub use operand::Operand;
+pub use recorder::{Guard, Recorder, is_tracing};
+
+use crate::array::{Array, DType, Element, Scalar, Strength};
+use crate::dim::{Dim, DimArray, Shape, Type};
+use crate::error::{Error, Result};
+use recorder::Mark;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// An immutable tensor: cheap to clone, usable from any thread.
+///
+/// Its numbers may be absent (inside a trace of shapes only) and its lengths may be symbolic. Every operation is a
+/// method that returns a `Result`; `+ - * /` work on references, values, results and Rust numbers.
+///
+/// ```
+/// use ontrace::Tensor;
+/// let x = Tensor::from(&[1.0f32, -2.0, 3.0]);
+/// let one = Tensor::from(&[1.0f32]);
+/// let y = (2.0 * &x - &one)?.relu()?;
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 0.0, 5.0]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tensor(Arc<Facts>);
+
+#[derive(Clone)]
+struct Facts {
+    ty: Type,
+    value: Option<Array>,
+    /// The contents, where they are a few lengths.
+    dims: Option<DimArray>,
+    origin: Origin,
+    /// Whether this is a Python number in a tensor's clothes, which has no say in the dtype of a result.
+    weak: bool,
+}
+
+/// Where a tensor came from.
+#[derive(Clone, Debug)]
+enum Origin {
+    Literal,
+    Parameter(Arc<str>),
+    Traced(Mark),
+}
+
+impl Tensor {
+    fn with(value: Option<Array>, ty: Type, origin: Origin) -> Tensor {
+        let dims = value.as_ref().filter(|_| !matches!(origin, Origin::Traced(_))).and_then(DimArray::read);
+        Tensor(Arc::new(Facts { ty, value, dims, origin, weak: false }))
+    }
+
+    /// A tensor of this shape from its elements in row-major order.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the number of elements differs.
+    pub fn new<T: Element>(shape: &[usize], elements: Vec<T>) -> Result<Tensor> {
+        Array::new(shape, elements).map(Tensor::from)
+    }
+
+    /// A tensor of which only the type is known: what a function is traced with when it need not run.
+    pub fn of_type(ty: Type) -> Tensor {
+        Tensor::with(None, ty, Origin::Literal)
+    }
+
+    /// A number whose dtype gives way to every other operand's, as a Python number's does.
+    pub fn weak(number: impl Into<Scalar>) -> Tensor {
+        let number = number.into();
+        let value = match number {
+            Scalar::Bool(x) => Array::scalar(x),
+            Scalar::Int(x) => Array::scalar(x),
+            Scalar::Float(x) => Array::scalar(x),
+        };
+        let tensor = Tensor::from(value);
+        Tensor(Arc::new(Facts { weak: true, ..(*tensor.0).clone() }))
+    }
+
+    /// Lengths as an i64 tensor of rank 1: what `shape` is in torch.
+    pub fn from_dims(dims: &[Dim]) -> Tensor {
+        Tensor::of_lengths(DimArray::vector(dims), DType::I64)
+    }
+
+    /// A length as an i64 tensor of rank 0.
+    pub fn from_dim(dim: &Dim) -> Tensor {
+        Tensor::of_lengths(DimArray::scalar(dim.clone()), DType::I64)
+    }
+
+    fn of_lengths(dims: DimArray, dtype: DType) -> Tensor {
+        let value = dims.seen().map(|array| array.cast(dtype));
+        let ty = Type::new(dtype, dims.shape());
+        Tensor(Arc::new(Facts { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))
+    }
+
+    /// The same numbers as a parameter of this name, which the record keeps.
+    pub fn named(&self, name: &str) -> Tensor {
+        match self.0.origin {
+            Origin::Traced(_) => self.clone(),
+            _ => Tensor(Arc::new(Facts { origin: Origin::Parameter(name.into()), ..(*self.0).clone() })),
+        }
+    }
+
+    /// The same number, giving way to the dtype of every other operand.
+    pub(crate) fn weakened(&self) -> Tensor {
+        Tensor(Arc::new(Facts { weak: true, ..(*self.0).clone() }))
+    }
+
+    /// The same number as an ordinary tensor.
+    pub(crate) fn strengthened(&self) -> Tensor {
+        Tensor(Arc::new(Facts { weak: false, ..(*self.0).clone() }))
+    }
+
+    fn traced(&self, ty: Type, mark: Mark) -> Tensor {
+        Tensor(Arc::new(Facts { ty, value: self.0.value.clone(), dims: None, origin: Origin::Traced(mark), weak: false }))
+    }
+
+    /// The same numbers under a type that says more of the lengths.
+    pub(crate) fn retyped(&self, ty: Type) -> Tensor {
+        Tensor(Arc::new(Facts { ty, ..(*self.0).clone() }))
+    }
+
+    /// The dtype and the shape.
+    pub fn ty(&self) -> &Type {
+        &self.0.ty
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.0.ty.dtype
+    }
+
+    /// The length of each axis, symbolic ones as they are.
+    pub fn shape(&self) -> &Shape {
+        &self.0.ty.shape
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.0.ty.rank()
+    }
+
+    /// The length of an axis, counted from the end where negative.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there is no such axis.
+    pub fn dim(&self, axis: i64) -> Result<Dim> {
+        Ok(self.shape()[self.shape().axis(axis)?].clone())
+    }
+
+    /// The number of elements.
+    pub fn count(&self) -> Dim {
+        self.shape().count()
+    }
+
+    /// Whether only the type is known, not the numbers.
+    pub fn is_type_only(&self) -> bool {
+        self.value().is_none()
+    }
+
+    /// Whether a record knows this tensor: its numbers differ from call to call.
+    pub fn is_traced(&self) -> bool {
+        self.mark().is_some()
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        match self.0.origin {
+            Origin::Traced(mark) => Some(mark),
+            _ => None,
+        }
+    }
+
+    /// The name, if this is a parameter.
+    pub fn parameter(&self) -> Option<&Arc<str>> {
+        match &self.0.origin {
+            Origin::Parameter(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The contents as lengths, where they are a few integers that the program knows.
+    pub fn dims(&self) -> Option<&DimArray> {
+        self.0.dims.as_ref()
+    }
+
+    /// How much the dtype counts when this meets other tensors.
+    pub fn strength(&self) -> Strength {
+        match (self.0.weak, self.rank()) {
+            (true, _) => Strength::Weak,
+            (false, 0) => Strength::Scalar,
+            _ => Strength::Strong,
+        }
+    }
+
+    /// The numbers, without a word to the recorder: for the crate's own bookkeeping.
+    pub(crate) fn value(&self) -> Option<&Array> {
+        self.0.value.as_ref()
+    }
+
+    /// The numbers where they are the same at every call.
+    pub(crate) fn constant(&self) -> Option<&Array> {
+        let varies = self.is_traced() || self.dims().is_some_and(DimArray::is_symbolic);
+        self.value().filter(|_| !varies)
+    }
+
+    fn array(&self) -> Result<&Array> {
+        self.value().ok_or_else(|| {
+            Error::no_value(format!("only the type {} of this tensor is known, not its numbers", self.ty()))
+                .help("trace with an example that has numbers, or keep the computation on tensors")
+        })
+    }
+
+    /// The numbers. Inside a trace this reads the example's, so it records a guard.
+    ///
+    /// # Errors
+    /// [`NoValue`](crate::Code::NoValue) where only the type is known.
+    #[track_caller]
+    pub fn to_array(&self) -> Result<Array> {
+        let array = self.array()?;
+        if self.is_traced() || self.dims().is_some_and(DimArray::is_symbolic) {
+            let seen = if array.len() <= 16 { array.to_string() } else { format!("{} numbers", array.len()) };
+            recorder::guard(format!("a tensor {}", self.ty()), seen, place::here(None, Location::caller()));
+        }
+        Ok(array.clone())
+    }
+
+    /// The elements in row-major order. Inside a trace this records a guard.
+    ///
+    /// # Errors
+    /// [`NoValue`](crate::Code::NoValue) where only the type is known, [`DType`](crate::Code::DType) where `T` is not the element type.
+    #[track_caller]
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.to_array()?.to_vec()
+    }
+
+    /// The only element. Inside a trace this records a guard.
+    ///
+    /// # Errors
+    /// [`NoValue`](crate::Code::NoValue) where only the type is known, [`Shape`](crate::Code::Shape) unless there is exactly one element.
+    #[track_caller]
+    pub fn item(&self) -> Result<Scalar> {
+        self.to_array()?.item()
+    }
+}
+
+/// The number behind a length, for code that must branch on it. Inside a trace this records a guard.
+///
+/// # Errors
+/// [`NoValue`](crate::Code::NoValue) where the length depends on data that is not known.
+#[track_caller]
+pub fn concrete(dim: &Dim) -> Result<usize> {
+    let seen = dim.seen().ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))?;
+    if dim.is_symbolic() {
+        recorder::guard(dim.to_string(), seen.to_string(), place::here(None, Location::caller()));
+    }
+    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is no length")))
+}
+
+impl From<Array> for Tensor {
+    fn from(array: Array) -> Tensor {
+        let ty = Type::from(&array);
+        Tensor::with(Some(array), ty, Origin::Literal)
+    }
+}
+
+impl<T: Element> From<&[T]> for Tensor {
+    fn from(elements: &[T]) -> Tensor {
+        Tensor::from(Array::vector(elements.to_vec()))
+    }
+}
+
+impl<T: Element, const N: usize> From<&[T; N]> for Tensor {
+    fn from(elements: &[T; N]) -> Tensor {
+        Tensor::from(elements.as_slice())
+    }
+}
+
+impl<T: Element, D: ndarray::Dimension> From<ndarray::Array<T, D>> for Tensor {
+    fn from(array: ndarray::Array<T, D>) -> Tensor {
+        Tensor::from(Array::from(array))
+    }
+}
+
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            Some(array) if !self.is_traced() => fmt::Display::fmt(array, f),
+            _ => fmt::Display::fmt(self.ty(), f),
+        }
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,181 @@
+//! Who is writing things down: a thread's stack of open records.
+
+use super::Tensor;
+use crate::dim::Type;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Operator, Place, ValueId};
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells records apart; never part of any output.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static OPEN: RefCell<Vec<Record>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is being written down.
+struct Record {
+    id: u64,
+    graph: Graph,
+    guards: Vec<Guard>,
+}
+
+/// A traced tensor's mark: which record knows it, and as which value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    record: u64,
+    pub(super) value: ValueId,
+}
+
+/// A number that the program read out of a traced tensor or length, and may have branched on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// What was read, `n` for a length or the shape of a tensor.
+    pub what: String,
+    /// The number in the example.
+    pub seen: String,
+    /// Where.
+    pub place: Place,
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} == {}", self.what, self.seen)?;
+        match self.place.to_string() {
+            place if place.is_empty() => Ok(()),
+            place => write!(f, " at {place}"),
+        }
+    }
+}
+
+/// An open record; dropping it without [`Recorder::finish`] (an error, a panic) throws the record away.
+pub struct Recorder {
+    id: u64,
+}
+
+impl Recorder {
+    /// Opens a record on this thread.
+    pub fn open() -> Recorder {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        OPEN.with_borrow_mut(|open| open.push(Record { id, graph: Graph::default(), guards: Vec::new() }));
+        Recorder { id }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Record) -> T) -> Result<T> {
+        OPEN.with_borrow_mut(|open| open.iter_mut().find(|record| record.id == self.id).map(f))
+            .ok_or_else(|| Error::trace("the trace was moved to another thread"))
+    }
+
+    /// Adds an input: the tensor that the function gets in the example's place.
+    ///
+    /// # Errors
+    /// [`Trace`](crate::Code::Trace) on another thread than the one that opened the record.
+    pub fn input(&self, name: &str, ty: Type, example: &Tensor) -> Result<Tensor> {
+        let value = self.with(|record| record.graph.add_input(name, ty.clone()))?;
+        Ok(example.traced(ty, Mark { record: self.id, value }))
+    }
+
+    /// Closes the record: the graph that makes these outputs, and the numbers that the program read on the way.
+    ///
+    /// # Errors
+    /// [`Trace`](crate::Code::Trace) where an output belongs to another trace.
+    pub fn finish(self, outputs: &[Tensor]) -> Result<(Graph, Vec<Guard>)> {
+        let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
+        let (mut graph, guards) = self.with(|record| (std::mem::take(&mut record.graph), std::mem::take(&mut record.guards)))?;
+        graph.set_outputs(values);
+        graph.prune();
+        Ok((graph, guards))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Whatever was opened inside and not closed goes with it.
+        OPEN.with_borrow_mut(|open| {
+            if let Some(depth) = open.iter().position(|record| record.id == self.id) {
+                open.truncate(depth);
+            }
+        });
+    }
+}
+
+/// Whether somebody is recording on this thread.
+pub fn is_tracing() -> bool {
+    OPEN.with_borrow(|open| !open.is_empty())
+}
+
+/// Writes a guard down, where somebody is recording.
+pub(super) fn guard(what: String, seen: String, place: Place) {
+    OPEN.with_borrow_mut(|open| {
+        if let Some(record) = open.last_mut() {
+            let guard = Guard { what, seen, place };
+            if !record.guards.contains(&guard) {
+                record.guards.push(guard);
+            }
+        }
+    });
+}
+
+/// Refuses a traced tensor that the record on top of this thread's stack does not know.
+fn belongs(mark: Mark) -> Result<()> {
+    OPEN.with_borrow(|open| match open.last() {
+        Some(top) if top.id == mark.record => Ok(()),
+        Some(_) if open.iter().any(|record| record.id == mark.record) => {
+            Err(Error::trace("a tensor of an outer trace is used in an inner one").help("pass it to the inner function as an input"))
+        }
+        _ => Err(Error::trace("a traced tensor is used after its trace has ended, in another trace, or on another thread")
+            .help("return it from the traced function instead of storing it, and trace on one thread")),
+    })
+}
+
+/// The value that a tensor is in the record on top: its own, or a constant.
+fn value(tensor: &Tensor) -> Result<ValueId> {
+    if let Some(mark) = tensor.mark() {
+        return belongs(mark).map(|()| mark.value);
+    }
+    if let Some(dims) = tensor.dims().filter(|dims| dims.is_symbolic()) {
+        return lengths(tensor, dims.clone());
+    }
+    let array = tensor.array()?;
+    OPEN.with_borrow_mut(|open| {
+        let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
+        Ok(top.graph.add_constant(array, tensor.parameter()))
+    })
+}
+
+/// Writes lengths out as a tensor, because they meet data.
+fn lengths(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
+    let op: Arc<dyn Operator> = Arc::new(super::lengths::Lengths { dims, dtype: tensor.dtype() });
+    OPEN.with_borrow_mut(|open| {
+        let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
+        let outputs = top.graph.add_node(op, vec![], vec![tensor.ty().clone()], Place::default());
+        outputs.first().copied().ok_or_else(|| Error::internal("lengths without an output"))
+    })
+}
+
+/// Writes an operation down: the marks of its outputs.
+pub(super) fn record(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], types: &[Type], place: Place) -> Result<Vec<Mark>> {
+    let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
+    OPEN.with_borrow_mut(|open| {
+        let top = open.last_mut().ok_or_else(|| Error::internal("an operation without a record"))?;
+        let outputs = top.graph.add_node(op, inputs, types.to_vec(), place);
+        Ok(outputs.into_iter().map(|value| Mark { record: top.id, value }).collect())
+    })
+}
+
+/// Whether an operation on these inputs is to be written down, and refuses inputs of other traces.
+pub(super) fn is_recorded(inputs: &[Option<&Tensor>], symbolic: bool) -> Result<bool> {
+    let mut traced = symbolic && is_tracing();
+    for tensor in inputs.iter().flatten() {
+        if let Some(mark) = tensor.mark() {
+            belongs(mark)?;
+            traced = true;
+        }
+        // Lengths that meet data are data.
+        traced |= is_tracing() && tensor.dims().is_some_and(|dims| dims.is_symbolic());
+    }
+    Ok(traced)
+}
