@@ -1,0 +1,243 @@
+//! The laws that every operator obeys, tried on every example: fixed, and with each length symbolic in turn.
+
+use crate::array::{Array, Tolerance, compare};
+use crate::error::Code;
+use crate::module::{Example, Module};
+use crate::onnx::Model;
+use crate::ops::examples::{Case, examples};
+use crate::read::OnnxModule;
+use crate::trace::record;
+use crate::{Tensor, Traced, ops};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Operators that can be read but that no example writes, and why.
+const UNWRITTEN: &[(&str, &str)] = &[
+    ("CastLike", "read as Cast"),
+    ("Celu", "read as an activation of its own, which no method of torch's spelling makes"),
+    ("Constant", "read as the tensor that it holds"),
+    ("Dropout", "read as Identity"),
+    ("EyeLike", "read as ranges that are compared"),
+    ("Flatten", "read as Reshape"),
+    ("Gelu", "read as its formula: it is younger than the opset that is written"),
+    ("GlobalAveragePool", "read as ReduceMean"),
+    ("GlobalMaxPool", "read as ReduceMax"),
+    ("PRelu", "read as Where"),
+    ("Size", "read as a length"),
+    ("Sum", "read as Add"),
+];
+
+/// Where tract's answer is not ours: the example, and why.
+#[cfg(feature = "tract")]
+const RUNTIME: &[(&str, &str)] = &[
+    ("relu_edges", NAN),
+    ("tanh_edges", NAN),
+    ("sigmoid_edges", NAN),
+    ("silu_edges", NAN),
+    ("hard_sigmoid_edges", NAN),
+    ("clamp_edges", NAN),
+    ("clamp_below_edges", NAN),
+    ("gelu_tanh_edges", "tract's fused kernel takes -infinity for itself, where the formula has 0 times infinity"),
+    ("sub_u8", "tract's subtraction of u8 checks for overflow in a debug build, and wraps in a release"),
+];
+
+#[cfg(feature = "tract")]
+const NAN: &str = "tract's vector kernels of f32 lose a NaN; our own would be slower on every other number";
+
+/// What is read back right but not written again to the byte, and why.
+const REWRITTEN: &[(&str, &str)] = &[
+    ("arange_down", ORDER),
+    ("eye", ORDER),
+    ("pad_wrap", "a Concat of slices says what an attribute said"),
+    ("slice_step", "an end that is arithmetic is held against the length of the axis once more"),
+    ("slice_backwards", "an end that is arithmetic is held against the length of the axis once more"),
+    ("select", "that a symbolic axis has length 1 is said by a slice"),
+];
+
+const ORDER: &str = "the constants of several nodes are written in another order";
+
+/// Which axes of a case are symbolic: (input, axis) pairs that share one length.
+type Axes = Vec<(usize, usize)>;
+
+/// Nothing symbolic; each axis alone; and all axes of one length together.
+fn variants(case: &Case) -> Vec<Axes> {
+    let axes =
+        || case.inputs.iter().enumerate().flat_map(|(i, input)| input.shape.iter().enumerate().map(move |(axis, &n)| (n, (i, axis))));
+    let mut found = vec![vec![]];
+    found.extend(axes().filter(|&(n, _)| n > 1).map(|(_, axis)| vec![axis]));
+    let lengths: BTreeSet<usize> = axes().map(|axis| axis.0).filter(|&n| n > 1).collect();
+    let together = lengths.into_iter().map(|n| axes().filter(|axis| axis.0 == n).map(|axis| axis.1).collect::<Axes>());
+    found.extend(together.filter(|axes| axes.len() > 1));
+    found
+}
+
+/// The inputs with `more` added to the symbolic lengths.
+fn inputs(case: &Case, axes: &Axes, more: usize) -> Vec<Array> {
+    let sized = |(i, input): (usize, &ops::examples::Input)| {
+        let mut shape = input.shape.clone();
+        for &(_, axis) in axes.iter().filter(|axis| axis.0 == i) {
+            shape[axis] += more;
+        }
+        input.sized(&shape)
+    };
+    case.inputs.iter().enumerate().map(sized).collect()
+}
+
+fn run(module: &dyn Module, inputs: &[Array]) -> crate::Result<Vec<Array>> {
+    let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
+    module.forward(&tensors)?.iter().map(Tensor::to_array).collect()
+}
+
+fn traced(case: &Case, axes: &Axes, inputs: &[Array]) -> crate::Result<Traced> {
+    let mut example =
+        inputs.iter().enumerate().fold(Example::new(), |example, (i, array)| example.input(&format!("x{i}"), &Tensor::from(array.clone())));
+    for (i, axis) in axes {
+        example = example.symbolic(&format!("x{i}"), *axis as i64, "n")?;
+    }
+    record(case, example)
+}
+
+/// What is wrong with an answer, if anything.
+fn difference(got: crate::Result<Vec<Array>>, expected: &[Array]) -> Option<String> {
+    let got = match got {
+        Ok(got) => got,
+        Err(error) => return Some(format!("{error:?}").lines().take(4).collect::<Vec<_>>().join(" ")),
+    };
+    if got.len() != expected.len() {
+        return Some(format!("{} outputs, expected {}", got.len(), expected.len()));
+    }
+    got.iter().zip(expected).enumerate().find_map(|(i, (got, expected))| match compare(got, expected, Tolerance::of(expected.dtype())) {
+        Some(found) if found.agrees => None,
+        Some(found) => Some(format!("output {i} is off by {:e}, worst {:?}", found.max_abs, found.worst)),
+        None => Some(format!("output {i} is {}{:?}, expected {}{:?}", got.dtype(), got.shape(), expected.dtype(), expected.shape())),
+    })
+}
+
+/// What came of one example and one choice of symbolic lengths.
+#[derive(Default)]
+struct Found {
+    broken: Vec<String>,
+    /// Why tracing refused, where it did.
+    refused: Option<String>,
+    written: BTreeSet<String>,
+}
+
+fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
+    let mut found = Found::default();
+    let symbols: String = axes.iter().map(|(i, axis)| format!("_x{i}.{axis}")).collect();
+    let what = format!("{}{symbols}", case.name);
+    let first = inputs(case, axes, 0);
+    let eager = match run(case, &first) {
+        Ok(eager) => eager,
+        Err(error) => {
+            found.broken.push(format!("{what}: law 1, {error}"));
+            return found;
+        }
+    };
+    let traced = match traced(case, axes, &first) {
+        Ok(traced) => traced,
+        Err(error) if !axes.is_empty() && matches!(error.code(), Code::Size | Code::Unsupported | Code::Shape | Code::NoValue) => {
+            found.refused = Some(format!("{what}: {error}"));
+            return found;
+        }
+        Err(error) => {
+            found.broken.push(format!("{what}: tracing, {error}"));
+            return found;
+        }
+    };
+    let bytes = match traced.to_bytes() {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            found.broken.push(format!("{what}: writing, {error}"));
+            return found;
+        }
+    };
+    std::fs::write(folder.join(format!("law_{what}.onnx")), &bytes).unwrap();
+    let model = Model::load(bytes.clone().into(), None).unwrap();
+    found.written.extend(model.proto.graph.iter().flat_map(|graph| &graph.node).map(|node| node.op_type.clone()));
+    let mut broken = Vec::new();
+    #[cfg(feature = "tract")]
+    let session = crate::runtime::Session::new(&model);
+    let read = OnnxModule::new(model);
+    // The size of the trace first, then others that are even where it was odd.
+    for more in if axes.is_empty() { vec![0] } else { vec![0, 1, 4] } {
+        let inputs = inputs(case, axes, more);
+        let expected = match more {
+            0 => eager.clone(),
+            _ => match run(case, &inputs) {
+                Ok(expected) => expected,
+                // What is wrong at this size when it runs eagerly may be wrong in the record too.
+                Err(_) => continue,
+            },
+        };
+        broken.extend(difference(run(&traced, &inputs), &expected).map(|why| format!("law 4 at +{more}, {why}")));
+        match &read {
+            Ok(read) => broken.extend(difference(run(read, &inputs), &expected).map(|why| format!("law 3 at +{more}, {why}"))),
+            Err(error) => broken.push(format!("law 3, {error}")),
+        }
+        #[cfg(feature = "tract")]
+        if !RUNTIME.iter().any(|row| row.0 == case.name) {
+            match &session {
+                Ok(session) => broken.extend(difference(session.run(&inputs), &expected).map(|why| format!("law 2 at +{more}, {why}"))),
+                Err(error) => broken.push(format!("law 2, {error}")),
+            }
+        }
+    }
+    if let Ok(read) = &read {
+        let again = read
+            .example()
+            .ok_or_else(|| crate::Error::internal("no example"))
+            .and_then(|example| record(read, example))
+            .and_then(|traced| traced.to_bytes());
+        match again {
+            Ok(again) if again == bytes || REWRITTEN.iter().any(|row| row.0 == case.name) => {}
+            Ok(again) => {
+                let text = |bytes: Vec<u8>| Model::load(bytes.into(), None).map(|model| model.to_string()).unwrap_or_default();
+                let (before, after) = (text(bytes), text(again));
+                let line = before.lines().zip(after.lines()).find(|(before, after)| before != after);
+                broken.push(format!("law 3, written again differs: {line:?}"));
+            }
+            Err(error) => broken.push(format!("law 3, written again: {error}")),
+        }
+    }
+    found.broken.extend(broken.into_iter().map(|why| format!("{what}: {why}")));
+    found
+}
+
+/// Where tests leave the models that they write, for other runtimes to try.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp/models");
+    std::fs::create_dir_all(&folder).unwrap();
+    for old in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if old.file_name().is_some_and(|name| name.to_string_lossy().starts_with("law_")) {
+            std::fs::remove_file(old).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn every_operator_obeys_the_laws() {
+    let folder = folder();
+    let tried: Vec<(Case, Axes)> =
+        examples().into_iter().flat_map(|case| variants(&case).into_iter().map(move |axes| (case.clone(), axes))).collect();
+    let found: Vec<Found> = tried.par_iter().map(|(case, axes)| try_case(&folder, case, axes)).collect();
+    let refused: Vec<&String> = found.iter().filter_map(|found| found.refused.as_ref()).collect();
+    println!("{} examples, {} refused to be traced with a symbolic length", tried.len(), refused.len());
+    refused.iter().for_each(|why| println!("refused {why}"));
+    let written: BTreeSet<&str> = found.iter().flat_map(|found| &found.written).map(String::as_str).collect();
+    let unread: Vec<&str> =
+        ops::readable().into_iter().filter(|name| !written.contains(name) && !UNWRITTEN.iter().any(|row| row.0 == *name)).collect();
+    let broken: Vec<&str> = found.iter().flat_map(|found| &found.broken).map(String::as_str).collect();
+    assert!(broken.is_empty(), "{} of {} break a law\n{}", broken.len(), tried.len(), broken.join("\n"));
+    assert!(unread.is_empty(), "no example writes {unread:?}");
+    assert!(refused.len() * 4 < tried.len(), "{} of {} refused", refused.len(), tried.len());
+}
+
+#[test]
+fn example_names_are_unique() {
+    let names: Vec<String> = examples().into_iter().map(|case| case.name).collect();
+    let twice: Vec<&String> = names.iter().enumerate().filter(|(i, name)| names[..*i].contains(name)).map(|row| row.1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}

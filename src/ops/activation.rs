@@ -1,0 +1,301 @@
+//! The non-linear functions of networks.
+
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{Sizes, Type};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+use crate::graph::{Inputs, Operator};
+use crate::kernels::{elementwise, norm};
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply_one};
+
+/// eˣ over its sum along an axis, or the logarithm of that. ONNX: [Softmax](https://onnx.ai/onnx/operators/onnx__Softmax.html), LogSoftmax.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// The axis.
+    pub axis: usize,
+    /// Whether the logarithm is taken.
+    pub log: bool,
+}
+
+impl Operator for Softmax {
+    fn name(&self) -> &'static str {
+        if self.log { "LogSoftmax" } else { "Softmax" }
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if !x.dtype.is_float() {
+            return Err(Error::dtype(format!("{} does not take {}", self.name(), x.dtype)));
+        }
+        if self.axis >= x.rank() {
+            return Err(Error::argument(format!("{} over axis {} of {x}", self.name(), self.axis)));
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        let kernel = if self.log { norm::log_softmax } else { norm::softmax };
+        widened(inputs, |inputs| Ok(vec![kernel(inputs.at(0)?, self.axis)?]))
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node(self.name(), inputs).int("axis", self.axis as i64).write(outputs))
+    }
+}
+
+/// An activation that ONNX has with parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// x · α below 0.
+    LeakyRelu(f32),
+    /// α(eˣ − 1) below 0.
+    Elu(f32),
+    /// γ·α(eˣ − 1) below 0, γ·x above.
+    Selu,
+    /// max(0, min(1, α·x + β))
+    HardSigmoid(f32, f32),
+    /// x · HardSigmoid(1/6, ½)
+    HardSwish,
+    /// x · tanh(softplus(x))
+    Mish,
+    /// α(eˣᐟᵅ − 1) below 0.
+    Celu(f32),
+}
+
+/// The constants of the self-normalising unit.
+const SELU: (f32, f32) = (1.673_263_2, 1.050_701);
+
+impl Operator for Activation {
+    fn name(&self) -> &'static str {
+        match self {
+            Activation::LeakyRelu(_) => "LeakyRelu",
+            Activation::Elu(_) => "Elu",
+            Activation::Selu => "Selu",
+            Activation::HardSigmoid(..) => "HardSigmoid",
+            Activation::HardSwish => "HardSwish",
+            Activation::Mish => "Mish",
+            Activation::Celu(_) => "Celu",
+        }
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.dtype.is_float() { Ok(vec![x.clone()]) } else { Err(DType::not_taken(x.dtype)) }
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let (op, x) = (*self, inputs.at(0)?);
+            let y = each_dtype!(x.dtype(), T: float => {
+                let of = |x: f32| T::from(x);
+                let sixth: T = 1.0 / 6.0;
+                elementwise::map::<T, T>(x, move |x| match op {
+                    Activation::LeakyRelu(a) => if x < 0.0 { x * of(a) } else { x },
+                    Activation::Elu(a) => if x < 0.0 { of(a) * x.exp_m1() } else { x },
+                    Activation::Selu => of(SELU.1) * if x < 0.0 { of(SELU.0) * x.exp_m1() } else { x },
+                    Activation::HardSigmoid(a, b) => (of(a) * x + of(b)).clamp(0.0, 1.0),
+                    Activation::HardSwish => x * (x * sixth + 0.5).clamp(0.0, 1.0),
+                    Activation::Mish => x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh(),
+                    Activation::Celu(a) => if x < 0.0 { of(a) * (x / of(a)).exp_m1() } else { x },
+                })
+            });
+            Ok(vec![y?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let line = pen.node(self.name(), inputs);
+        Ok(match *self {
+            Activation::LeakyRelu(a) | Activation::Elu(a) | Activation::Celu(a) => line.float("alpha", a),
+            Activation::HardSigmoid(a, b) => line.float("alpha", a).float("beta", b),
+            _ => line,
+        }
+        .write(outputs))
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Softmax", |node, inputs| {
+        let x = inputs.at(0)?;
+        Ok(vec![x.softmax(node.int("axis", -1)?)?])
+    }),
+    ("LogSoftmax", |node, inputs| Ok(vec![inputs.at(0)?.log_softmax(node.int("axis", -1)?)?])),
+    ("LeakyRelu", |node, inputs| read(Activation::LeakyRelu(node.float("alpha", 0.01)?), inputs)),
+    ("Elu", |node, inputs| read(Activation::Elu(node.float("alpha", 1.0)?), inputs)),
+    ("Celu", |node, inputs| read(Activation::Celu(node.float("alpha", 1.0)?), inputs)),
+    ("Selu", |node, inputs| match (node.float("alpha", SELU.0)?, node.float("gamma", SELU.1)?) {
+        SELU => read(Activation::Selu, inputs),
+        (alpha, gamma) => Ok(vec![apply_one(Activation::Elu(alpha), &[inputs.at(0)?])?.mul(gamma)?]),
+    }),
+    ("HardSigmoid", |node, inputs| read(Activation::HardSigmoid(node.float("alpha", 0.2)?, node.float("beta", 0.5)?), inputs)),
+    ("HardSwish", |_, inputs| read(Activation::HardSwish, inputs)),
+    ("Mish", |_, inputs| read(Activation::Mish, inputs)),
+    ("PRelu", |_, inputs| {
+        let (x, slope) = (inputs.at(0)?, inputs.at(1)?);
+        Ok(vec![x.lt(0)?.choose(&x.mul(slope)?, x)?])
+    }),
+    ("Gelu", |node, inputs| {
+        let tanh = node.string("approximate", "none")? == "tanh";
+        Ok(vec![inputs.at(0)?.gelu(tanh)?])
+    }),
+    ("Dropout", |_, inputs| {
+        let x = inputs.at(0)?;
+        if inputs.opt(2).and_then(Tensor::constant).is_some_and(|on| on.to_i64s() != [0]) {
+            return Err(Error::unsupported("Dropout while training"));
+        }
+        Ok(vec![x.clone(), Tensor::full(x.shape(), true, DType::Bool)?])
+    }),
+];
+
+fn read(op: Activation, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    Ok(vec![apply_one(op, &[inputs.at(0)?])?])
+}
+
+impl Tensor {
+    /// eˣ over its sum along an axis.
+    ///
+    /// [torch.softmax](https://pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis does not exist, [`DType`](crate::Code::DType) of integers and Bools.
+    #[track_caller]
+    pub fn softmax(&self, axis: i64) -> Result<Tensor> {
+        self.softmax_of(axis, false)
+    }
+
+    /// The logarithm of [`Tensor::softmax`].
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: i64) -> Result<Tensor> {
+        self.softmax_of(axis, true)
+    }
+
+    #[track_caller]
+    fn softmax_of(&self, axis: i64, log: bool) -> Result<Tensor> {
+        if self.rank() == 0 {
+            return self.unsqueeze(0)?.softmax_of(0, log)?.squeeze();
+        }
+        let axis = self.shape().axis(axis)?;
+        apply_one(Softmax { axis, log }, &[self])
+    }
+
+    #[track_caller]
+    fn activation(&self, op: Activation) -> Result<Tensor> {
+        apply_one(op, &[self])
+    }
+
+    /// The Gaussian error linear unit: x · Φ(x), exact or by torch's tanh approximation.
+    ///
+    /// [torch.nn.functional.gelu](https://pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn gelu(&self, tanh: bool) -> Result<Tensor> {
+        let half = self.mul(0.5)?;
+        let inner = match tanh {
+            false => self.mul(std::f64::consts::FRAC_1_SQRT_2)?.erf()?,
+            true => {
+                let cube = self.mul(self)?.mul(self)?;
+                self.add(cube.mul(0.044715)?)?.mul((2.0 / std::f64::consts::PI).sqrt())?.tanh()?
+            }
+        };
+        half.mul(inner.add(1.0)?)
+    }
+
+    /// x · sigmoid(x), also called Swish.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn silu(&self) -> Result<Tensor> {
+        self.mul(self.sigmoid()?)
+    }
+
+    /// x · tanh(softplus(x))
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn mish(&self) -> Result<Tensor> {
+        self.activation(Activation::Mish)
+    }
+
+    /// max(0, min(1, x/6 + ½))
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn hard_sigmoid(&self) -> Result<Tensor> {
+        self.activation(Activation::HardSigmoid(1.0 / 6.0, 0.5))
+    }
+
+    /// x · max(0, min(1, x/6 + ½))
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn hard_swish(&self) -> Result<Tensor> {
+        self.activation(Activation::HardSwish)
+    }
+
+    /// x, but x · `slope` below 0.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn leaky_relu(&self, slope: f64) -> Result<Tensor> {
+        self.activation(Activation::LeakyRelu(slope as f32))
+    }
+
+    /// x, but α(eˣ − 1) below 0.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn elu(&self, alpha: f64) -> Result<Tensor> {
+        self.activation(Activation::Elu(alpha as f32))
+    }
+
+    /// The self-normalising exponential unit.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn selu(&self) -> Result<Tensor> {
+        self.activation(Activation::Selu)
+    }
+
+    /// log(1 + eᵝˣ) / β, and x itself where β·x is above the threshold.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn softplus(&self, beta: f64, threshold: f64) -> Result<Tensor> {
+        let scaled = if beta == 1.0 { self.clone() } else { self.mul(beta)? };
+        let soft = apply_one(super::unary::Unary::Softplus, &[&scaled])?;
+        let soft = if beta == 1.0 { soft } else { soft.div(beta)? };
+        // Above torch's threshold of 20 the two are one number in f32.
+        if threshold >= 20.0 { Ok(soft) } else { scaled.gt(threshold)?.choose(self, &soft) }
+    }
+
+    /// The first half of an axis times the sigmoid of the second.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the axis has no halves.
+    #[track_caller]
+    pub fn glu(&self, axis: i64) -> Result<Tensor> {
+        let half = self
+            .dim(axis)?
+            .div_exact(&2i64.into())
+            .ok_or_else(|| Error::shape(format!("axis {axis} of shape {} has no halves", self.shape())))?;
+        match self.split_lengths(&[half.clone(), half], axis)?.as_slice() {
+            [a, b] => a.mul(b.sigmoid()?),
+            _ => Err(Error::internal("two halves are not two")),
+        }
+    }
+}

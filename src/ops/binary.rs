@@ -1,0 +1,462 @@
+//! Element-wise functions of two tensors that broadcast: arithmetic, logic and bits.
+
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{DimArray, Sizes, Type};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::elementwise::zip;
+use crate::kernels::number::Number;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Operand, Tensor, apply_one};
+
+/// A function of two numbers of one dtype. The names are ONNX's, the two remainders being one ONNX operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// a + b
+    Add,
+    /// a − b
+    Sub,
+    /// a · b
+    Mul,
+    /// a / b; of integers, truncated.
+    Div,
+    /// a to the power of b
+    Pow,
+    /// The remainder with the sign of b.
+    Mod,
+    /// The remainder with the sign of a.
+    Fmod,
+    /// The smaller; NaN if either is.
+    Min,
+    /// The larger; NaN if either is.
+    Max,
+    /// Both, of Bools.
+    And,
+    /// Either, of Bools.
+    Or,
+    /// One of two, of Bools.
+    Xor,
+    /// Both, bit by bit.
+    BitwiseAnd,
+    /// Either, bit by bit.
+    BitwiseOr,
+    /// One of two, bit by bit.
+    BitwiseXor,
+}
+
+/// The operands that a function takes.
+enum Domain {
+    Number,
+    Bool,
+    Int,
+}
+
+impl Binary {
+    fn domain(self) -> Domain {
+        match self {
+            Binary::And | Binary::Or | Binary::Xor => Domain::Bool,
+            Binary::BitwiseAnd | Binary::BitwiseOr | Binary::BitwiseXor => Domain::Int,
+            _ => Domain::Number,
+        }
+    }
+
+    /// The function of two floats.
+    fn float<T: num_traits::Float>(self, a: T, b: T) -> T {
+        let nan = |x: T| if a.is_nan() || b.is_nan() { T::nan() } else { x };
+        match self {
+            Binary::Add => a + b,
+            Binary::Sub => a - b,
+            Binary::Mul => a * b,
+            Binary::Div => a / b,
+            Binary::Pow => a.powf(b),
+            Binary::Fmod => a % b,
+            Binary::Min => nan(a.min(b)),
+            Binary::Max => nan(a.max(b)),
+            _ => {
+                let rest = a % b;
+                if rest != T::zero() && (rest < T::zero()) != (b < T::zero()) { rest + b } else { rest }
+            }
+        }
+    }
+}
+
+impl Operator for Binary {
+    fn name(&self) -> &'static str {
+        match self {
+            Binary::Add => "Add",
+            Binary::Sub => "Sub",
+            Binary::Mul => "Mul",
+            Binary::Div => "Div",
+            Binary::Pow => "Pow",
+            Binary::Mod | Binary::Fmod => "Mod",
+            Binary::Min => "Min",
+            Binary::Max => "Max",
+            Binary::And => "And",
+            Binary::Or => "Or",
+            Binary::Xor => "Xor",
+            Binary::BitwiseAnd => "BitwiseAnd",
+            Binary::BitwiseOr => "BitwiseOr",
+            Binary::BitwiseXor => "BitwiseXor",
+        }
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        let taken = match self.domain() {
+            Domain::Number => a.dtype != DType::Bool,
+            Domain::Bool => a.dtype == DType::Bool,
+            Domain::Int => a.dtype.is_int(),
+        };
+        if a.dtype != b.dtype || !taken {
+            return Err(Error::dtype(format!("{} does not take {} and {}", self.name(), a.dtype, b.dtype)));
+        }
+        Ok(vec![Type::new(a.dtype, a.shape.broadcast(&b.shape)?)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let (op, a, b) = (*self, inputs.at(0)?, inputs.at(1)?);
+            let result = match (op, a.dtype()) {
+                (Binary::And, DType::Bool) => zip::<bool, bool, bool>(a, b, |x, y| x & y),
+                (Binary::Or, DType::Bool) => zip::<bool, bool, bool>(a, b, |x, y| x | y),
+                (Binary::Xor, DType::Bool) => zip::<bool, bool, bool>(a, b, |x, y| x ^ y),
+                // The four of arithmetic without a branch inside the loop.
+                (Binary::Add, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x + y),
+                (Binary::Sub, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x - y),
+                (Binary::Mul, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x * y),
+                (Binary::Div, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x / y),
+                (_, dtype) if dtype.is_float() => each_dtype!(dtype, T: float => zip::<T, T, T>(a, b, move |x, y| op.float(x, y))),
+                (_, dtype) => integers(op, dtype, a, b),
+            };
+            Ok(vec![result?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let float = outputs.first().is_some_and(|ty| ty.dtype.is_float());
+        Ok(match self {
+            Binary::Fmod => pen.node("Mod", inputs).int("fmod", 1).write(outputs),
+            // ONNX's Mod has the divisor's sign for integers only: a − floor(a / b)·b would round, so fmod is corrected.
+            Binary::Mod if float => {
+                let ty = &outputs[0];
+                let bools = Type::new(DType::Bool, ty.shape.clone());
+                let rest = pen.node("Mod", inputs).int("fmod", 1).write_one(ty.clone())?;
+                let turned = pen.node("Mul", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
+                let zero = pen.number(ty.dtype, 0);
+                let wrong = pen.node("Less", &[turned, zero]).write_one(bools)?;
+                let shifted = pen.node("Add", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
+                pen.node("Where", &[wrong, shifted, rest]).write(outputs)
+            }
+            _ => pen.node(self.name(), inputs).write(outputs),
+        })
+    }
+
+    fn agreement(&self) -> Agreement {
+        match self {
+            Binary::Pow | Binary::Mod | Binary::Fmod | Binary::Div => Agreement::Rounding,
+            _ => Agreement::Exact,
+        }
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        let (a, b) = (inputs.opt(0)?, inputs.opt(1)?);
+        let nonnegative = |array: &DimArray| array.dims.iter().all(|dim| dim.expr().is_nonnegative());
+        match self {
+            Binary::Add => a.zip(b, |x, y| x + y),
+            Binary::Sub => a.zip(b, |x, y| x - y),
+            Binary::Mul => a.zip(b, |x, y| x * y),
+            Binary::Min => a.zip(b, |x, y| x.min(y)),
+            Binary::Max => a.zip(b, |x, y| x.max(y)),
+            // Lengths divide rounding down; that is truncation only where nothing is negative.
+            Binary::Div if nonnegative(a) && nonnegative(b) && b.dims.iter().all(|dim| *dim != 0) => a.zip(b, |x, y| x / y),
+            Binary::Mod if b.dims.iter().all(|dim| dim.fixed().is_some_and(|n| n > 0)) => a.zip(b, |x, y| x % y),
+            _ => None,
+        }
+    }
+}
+
+fn integers(op: Binary, dtype: DType, a: &Array, b: &Array) -> Result<Array> {
+    let divides = matches!(op, Binary::Div | Binary::Mod | Binary::Fmod);
+    if divides && !a.is_empty() && b.to_i64s().contains(&0) {
+        return Err(Error::argument("division of an integer by zero"));
+    }
+    each_dtype!(dtype, T: int => zip::<T, T, T>(a, b, move |x, y| match op {
+        Binary::Add => x.wrapping_add(y),
+        Binary::Sub => x.wrapping_sub(y),
+        Binary::Mul => x.wrapping_mul(y),
+        Binary::Div => x.wrapping_div(y),
+        Binary::Pow => Number::pow(x, y),
+        Binary::Fmod => x.wrapping_rem(y),
+        Binary::Min => x.min(y),
+        Binary::Max => x.max(y),
+        Binary::BitwiseAnd => x & y,
+        Binary::BitwiseOr => x | y,
+        Binary::BitwiseXor => x ^ y,
+        _ => Number::remainder(x, y),
+    }))
+}
+
+/// A reader of an operator of two operands.
+macro_rules! read {
+    ($op:ident) => {
+        (stringify!($op), |_, inputs| Ok(vec![apply_one(Binary::$op, &[inputs.at(0)?, inputs.at(1)?])?]))
+    };
+}
+
+/// A reader of an operator that ONNX gives any number of operands.
+macro_rules! read_many {
+    ($op:ident) => {
+        (stringify!($op), |_, inputs| {
+            let first = inputs.at(0)?.clone();
+            let folded = inputs.iter().skip(1).try_fold(first, |a, b| apply_one(Binary::$op, &[&a, b]))?;
+            Ok(vec![folded])
+        })
+    };
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    read!(Add),
+    read!(Sub),
+    read!(Mul),
+    read!(Div),
+    read!(And),
+    read!(Or),
+    read!(Xor),
+    read!(BitwiseAnd),
+    read!(BitwiseOr),
+    read!(BitwiseXor),
+    read_many!(Min),
+    read_many!(Max),
+    ("Sum", |_, inputs| {
+        let first = inputs.at(0)?.clone();
+        Ok(vec![inputs.iter().skip(1).try_fold(first, |a, b| apply_one(Binary::Add, &[&a, b]))?])
+    }),
+    ("Pow", |_, inputs| {
+        let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        // ONNX lets the exponent have a dtype of its own; the result has the base's.
+        Ok(vec![apply_one(Binary::Pow, &[a, &b.cast(a.dtype())?])?])
+    }),
+    ("Mod", |node, inputs| {
+        let op = if node.int("fmod", 0)? == 1 { Binary::Fmod } else { Binary::Mod };
+        Ok(vec![apply_one(op, &[inputs.at(0)?, inputs.at(1)?])?])
+    }),
+];
+
+impl Tensor {
+    /// This and another operand in the dtype that torch gives their combination.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) where torch has none.
+    #[track_caller]
+    pub(crate) fn promoted(&self, other: impl Operand) -> Result<(Tensor, Tensor)> {
+        let other = other.into_tensor()?;
+        let dtype = DType::result(&[(self.dtype(), self.strength()), (other.dtype(), other.strength())])?;
+        Ok((self.cast(dtype)?, other.cast(dtype)?))
+    }
+
+    #[track_caller]
+    fn binary(&self, op: Binary, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        let op = match (op, a.dtype()) {
+            (Binary::Add | Binary::Max, DType::Bool) => Binary::Or,
+            (Binary::Mul | Binary::Min, DType::Bool) => Binary::And,
+            _ => op,
+        };
+        let result = apply_one(op, &[&a, &b])?;
+        // A number made of numbers is still a number.
+        let weak = self.strength() == crate::array::Strength::Weak && b.strength() == crate::array::Strength::Weak;
+        Ok(if weak && !result.is_traced() { result.weakened() } else { result })
+    }
+
+    /// The sum. Of Bools: either.
+    ///
+    /// [torch.add](https://pytorch.org/docs/stable/generated/torch.add.html)
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn add(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Add, other)
+    }
+
+    /// The difference.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast, or either is Bool.
+    #[track_caller]
+    pub fn sub(&self, other: impl Operand) -> Result<Tensor> {
+        let other = other.into_tensor()?;
+        if self.dtype() == DType::Bool || other.dtype() == DType::Bool {
+            return Err(Error::dtype("Bools have no difference").help("use logical_xor or logical_not, or cast first"));
+        }
+        self.binary(Binary::Sub, other)
+    }
+
+    /// The product. Of Bools: both.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn mul(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Mul, other)
+    }
+
+    /// The quotient, a float even of integers.
+    ///
+    /// [torch.div](https://pytorch.org/docs/stable/generated/torch.div.html)
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn div(&self, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        let dtype = a.dtype().or_float();
+        a.cast(dtype)?.binary(Binary::Div, b.cast(dtype)?)
+    }
+
+    /// The quotient rounded down.
+    ///
+    /// [torch.floor_divide](https://pytorch.org/docs/stable/generated/torch.floor_divide.html)
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast; where an integer is divided by zero.
+    #[track_caller]
+    pub fn floor_divide(&self, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        if a.dtype().is_float() {
+            // As torch: exact multiples must not fall below themselves because a quotient was rounded.
+            let rest = a.binary(Binary::Mod, &b)?;
+            let quotient = a.binary(Binary::Sub, rest)?.binary(Binary::Div, &b)?.round()?;
+            return a.binary(Binary::Div, &b)?.is_finite()?.choose(&quotient, &a.binary(Binary::Div, &b)?);
+        }
+        let unsigned = matches!(a.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
+        let lengths = a.dims().is_some_and(|dims| dims.is_symbolic() && dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
+        if unsigned || lengths {
+            return a.binary(Binary::Div, &b);
+        }
+        let rest = a.binary(Binary::Mod, &b)?;
+        a.binary(Binary::Sub, rest)?.binary(Binary::Div, &b)
+    }
+
+    /// The quotient rounded towards zero.
+    ///
+    /// # Errors
+    /// As [`Tensor::floor_divide`].
+    #[track_caller]
+    pub fn trunc_divide(&self, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        let quotient = a.binary(Binary::Div, b)?;
+        if quotient.dtype().is_float() { quotient.trunc() } else { Ok(quotient) }
+    }
+
+    /// The remainder with the sign of the divisor, as Python's `%`.
+    ///
+    /// [torch.remainder](https://pytorch.org/docs/stable/generated/torch.remainder.html)
+    ///
+    /// # Errors
+    /// As [`Tensor::floor_divide`].
+    #[track_caller]
+    pub fn remainder(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Mod, other)
+    }
+
+    /// The remainder with the sign of the dividend, as C's `fmod`.
+    ///
+    /// # Errors
+    /// As [`Tensor::floor_divide`].
+    #[track_caller]
+    pub fn fmod(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Fmod, other)
+    }
+
+    /// This to the power of another.
+    ///
+    /// [torch.pow](https://pytorch.org/docs/stable/generated/torch.pow.html)
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn pow(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Pow, other)
+    }
+
+    /// The smaller of two numbers; NaN if either is.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn minimum(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Min, other)
+    }
+
+    /// The larger of two numbers; NaN if either is.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn maximum(&self, other: impl Operand) -> Result<Tensor> {
+        self.binary(Binary::Max, other)
+    }
+
+    /// Both are true (not zero).
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_and(&self, other: impl Operand) -> Result<Tensor> {
+        self.cast(DType::Bool)?.binary(Binary::And, other.into_tensor()?.cast(DType::Bool)?)
+    }
+
+    /// Either is true (not zero).
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_or(&self, other: impl Operand) -> Result<Tensor> {
+        self.cast(DType::Bool)?.binary(Binary::Or, other.into_tensor()?.cast(DType::Bool)?)
+    }
+
+    /// One of two is true (not zero).
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_xor(&self, other: impl Operand) -> Result<Tensor> {
+        self.cast(DType::Bool)?.binary(Binary::Xor, other.into_tensor()?.cast(DType::Bool)?)
+    }
+
+    /// Both, bit by bit; of Bools, logically.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast, or a dtype is a float.
+    #[track_caller]
+    pub fn bitwise_and(&self, other: impl Operand) -> Result<Tensor> {
+        self.bitwise(Binary::BitwiseAnd, Binary::And, other)
+    }
+
+    /// Either, bit by bit; of Bools, logically.
+    ///
+    /// # Errors
+    /// As [`Tensor::bitwise_and`].
+    #[track_caller]
+    pub fn bitwise_or(&self, other: impl Operand) -> Result<Tensor> {
+        self.bitwise(Binary::BitwiseOr, Binary::Or, other)
+    }
+
+    /// One of two, bit by bit; of Bools, logically.
+    ///
+    /// # Errors
+    /// As [`Tensor::bitwise_and`].
+    #[track_caller]
+    pub fn bitwise_xor(&self, other: impl Operand) -> Result<Tensor> {
+        self.bitwise(Binary::BitwiseXor, Binary::Xor, other)
+    }
+
+    #[track_caller]
+    fn bitwise(&self, bits: Binary, logic: Binary, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        apply_one(if a.dtype() == DType::Bool { logic } else { bits }, &[&a, &b])
+    }
+}

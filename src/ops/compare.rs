@@ -1,0 +1,142 @@
+//! Element-wise comparisons of two tensors that broadcast; the answer is a Bool.
+
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{Sizes, Type};
+use crate::each_dtype;
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::elementwise::zip;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Operand, Tensor, apply_one};
+
+/// A question about two numbers. A NaN equals nothing and is neither smaller nor larger. The names are ONNX's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Compare {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Operator for Compare {
+    fn name(&self) -> &'static str {
+        match self {
+            Compare::Equal => "Equal",
+            Compare::Less => "Less",
+            Compare::LessOrEqual => "LessOrEqual",
+            Compare::Greater => "Greater",
+            Compare::GreaterOrEqual => "GreaterOrEqual",
+        }
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        if a.dtype != b.dtype || (a.dtype == DType::Bool && *self != Compare::Equal) {
+            return Err(Error::dtype(format!("{} does not take {} and {}", self.name(), a.dtype, b.dtype)));
+        }
+        Ok(vec![Type::new(DType::Bool, a.shape.broadcast(&b.shape)?)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let (op, a, b) = (*self, inputs.at(0)?, inputs.at(1)?);
+            // One row a question: of Bools only equality is ever asked.
+            #[allow(clippy::bool_comparison)]
+            let answer = each_dtype!(a.dtype(), T => match op {
+                Compare::Equal => zip::<T, T, bool>(a, b, |x, y| x == y),
+                Compare::Less => zip::<T, T, bool>(a, b, |x, y| x < y),
+                Compare::LessOrEqual => zip::<T, T, bool>(a, b, |x, y| x <= y),
+                Compare::Greater => zip::<T, T, bool>(a, b, |x, y| x > y),
+                Compare::GreaterOrEqual => zip::<T, T, bool>(a, b, |x, y| x >= y),
+            });
+            Ok(vec![answer?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node(self.name(), inputs).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+/// The readers follow the names.
+macro_rules! reads {
+    ($($op:ident),*) => {
+        &[$((stringify!($op), |_, inputs| Ok(vec![apply_one(Compare::$op, &[inputs.at(0)?, inputs.at(1)?])?]))),*]
+    };
+}
+
+pub(super) const READS: &[(&str, Reader)] = reads![Equal, Less, LessOrEqual, Greater, GreaterOrEqual];
+
+impl Tensor {
+    #[track_caller]
+    fn compare(&self, op: Compare, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        // Only equality is defined on Bools; torch orders them as 0 and 1.
+        match (op, a.dtype()) {
+            (Compare::Equal, _) => apply_one(op, &[&a, &b]),
+            (_, DType::Bool) => apply_one(op, &[&a.cast(DType::I32)?, &b.cast(DType::I32)?]),
+            _ => apply_one(op, &[&a, &b]),
+        }
+    }
+
+    /// Where this equals the other.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn eq(&self, other: impl Operand) -> Result<Tensor> {
+        self.compare(Compare::Equal, other)
+    }
+
+    /// Where this does not equal the other.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn ne(&self, other: impl Operand) -> Result<Tensor> {
+        self.eq(other)?.logical_not()
+    }
+
+    /// Where this is smaller.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn lt(&self, other: impl Operand) -> Result<Tensor> {
+        self.compare(Compare::Less, other)
+    }
+
+    /// Where this is smaller or equal.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn le(&self, other: impl Operand) -> Result<Tensor> {
+        self.compare(Compare::LessOrEqual, other)
+    }
+
+    /// Where this is larger.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn gt(&self, other: impl Operand) -> Result<Tensor> {
+        self.compare(Compare::Greater, other)
+    }
+
+    /// Where this is larger or equal.
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn ge(&self, other: impl Operand) -> Result<Tensor> {
+        self.compare(Compare::GreaterOrEqual, other)
+    }
+}

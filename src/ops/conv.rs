@@ -1,0 +1,302 @@
+//! Convolutions.
+
+use super::{Reader, widened};
+use crate::array::Array;
+use crate::dim::{Dim, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Inputs, Operator};
+use crate::kernels::conv;
+use crate::onnx::{Name, Node, Pen};
+use crate::tensor::{Tensor, apply};
+
+pub use crate::kernels::conv::Window;
+
+/// A convolution over the axes after batch and channels. ONNX: [Conv](https://onnx.ai/onnx/operators/onnx__Conv.html).
+///
+/// Inputs: x (batch, in, …), weight (out, in / groups, kernel …), and perhaps a bias (out).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// How the kernel moves.
+    pub window: Window,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+/// The transpose of a convolution. ONNX: [ConvTranspose](https://onnx.ai/onnx/operators/onnx__ConvTranspose.html).
+///
+/// Inputs: x (batch, in, …), weight (in, out / groups, kernel …), and perhaps a bias (out).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvTranspose {
+    /// How the kernel moves.
+    pub window: Window,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// What is added to the end of each axis.
+    pub output_padding: Vec<usize>,
+}
+
+/// Refuses windows that do not fit the axes, and zero steps.
+pub(super) fn check_window(window: &Window, axes: usize) -> Result<()> {
+    let parts = [&window.strides, &window.dilations, &window.pads_begin, &window.pads_end];
+    if axes == 0 || parts.iter().any(|part| part.len() != axes) {
+        return Err(Error::argument(format!("strides, dilations and pads for {axes} axes, got {window:?}")));
+    }
+    if window.strides.iter().chain(&window.dilations).any(|&n| n == 0) {
+        return Err(Error::argument(format!("strides and dilations are at least 1, got {window:?}")));
+    }
+    Ok(())
+}
+
+/// The length that a window of this kernel leaves of an axis.
+pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize, ceil: bool) -> Result<Dim> {
+    let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
+    let reach = (kernel - 1) * window.dilations[axis] as i64 + 1;
+    let room = length + (pads - reach);
+    if kernel < 1 || room.seen().is_some_and(|n| n < 0) {
+        return Err(Error::shape(format!("a kernel that reaches over {reach} does not fit an axis of length {length} padded by {pads}")));
+    }
+    let stride = window.strides[axis] as i64;
+    Ok(if ceil { room.ceil_div(stride) } else { room / stride } + 1i64)
+}
+
+fn parts<'a>(inputs: &Inputs<'a, Type>, window: &Window, groups: usize) -> Result<(&'a Type, &'a Type)> {
+    let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
+    if x.rank() < 3 || weight.rank() != x.rank() {
+        return Err(Error::shape(format!("weight has {} axes, expected {} as the input {x}", weight.rank(), x.rank())));
+    }
+    if x.dtype != weight.dtype || !x.dtype.is_float() || inputs.opt(2).is_some_and(|bias| bias.dtype != x.dtype) {
+        return Err(Error::dtype(format!("a convolution of {} by {}", x.dtype, weight.dtype)));
+    }
+    if groups == 0 {
+        return Err(Error::argument("a convolution in 0 groups"));
+    }
+    check_window(window, x.rank() - 2)?;
+    Ok((x, weight))
+}
+
+fn check_bias(inputs: &Inputs<Type>, channels: &Dim) -> Result<()> {
+    match inputs.opt(2) {
+        Some(bias) if bias.rank() != 1 || bias.shape[0] != *channels => {
+            Err(Error::shape(format!("expected a bias of length {channels}, got {bias}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Operator for Conv {
+    fn name(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, weight) = parts(inputs, &self.window, self.groups)?;
+        let groups = self.groups as i64;
+        if x.shape[1] != &weight.shape[1] * groups || weight.shape[0].fixed().is_some_and(|out| out % groups != 0) {
+            return Err(Error::shape(format!("weight {weight} in {groups} groups does not take the {} channels of {x}", x.shape[1])));
+        }
+        check_bias(inputs, &weight.shape[0])?;
+        let mut dims = vec![x.shape[0].clone(), weight.shape[0].clone()];
+        for axis in 0..x.rank() - 2 {
+            let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
+            dims.push(windows(&x.shape[axis + 2], kernel, &self.window, axis, false)?);
+        }
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| Ok(vec![conv::conv(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), &self.window, self.groups)?]))
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let kernel = kernel_shape(pen, &inputs[1])?;
+        let line = pen.node("Conv", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
+        Ok(with_window(line, &self.window).write(outputs))
+    }
+}
+
+/// The lengths of the kernel, from the weight.
+fn kernel_shape(pen: &Pen, weight: &Name) -> Result<Vec<i64>> {
+    pen.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))).collect()
+}
+
+/// The attributes that say how a kernel moves.
+pub(super) fn with_window<'a>(line: crate::onnx::Line<'a>, window: &Window) -> crate::onnx::Line<'a> {
+    let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
+    let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
+    line.ints("strides", &ints(&window.strides)).ints("dilations", &ints(&window.dilations)).ints("pads", &pads)
+}
+
+impl Operator for ConvTranspose {
+    fn name(&self) -> &'static str {
+        "ConvTranspose"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, weight) = parts(inputs, &self.window, self.groups)?;
+        if x.shape[1] != weight.shape[0] || self.output_padding.len() != x.rank() - 2 {
+            return Err(Error::shape(format!("weight {weight} does not take the {} channels of {x}", x.shape[1])));
+        }
+        let channels = &weight.shape[1] * (self.groups as i64);
+        check_bias(inputs, &channels)?;
+        let mut dims = vec![x.shape[0].clone(), channels];
+        for axis in 0..x.rank() - 2 {
+            let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
+            let window = &self.window;
+            let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
+            let reach = (kernel - 1) * window.dilations[axis] as i64 + 1 + self.output_padding[axis] as i64;
+            dims.push((&x.shape[axis + 2] - 1i64) * window.strides[axis] + (reach - pads));
+        }
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let (x, weight, bias) = (inputs.at(0)?, inputs.at(1)?, inputs.opt(2));
+            Ok(vec![conv::conv_transpose(x, weight, bias, &self.window, self.groups, &self.output_padding)?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let kernel = kernel_shape(pen, &inputs[1])?;
+        let line = pen.node("ConvTranspose", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
+        let padding: Vec<i64> = self.output_padding.iter().map(|&n| n as i64).collect();
+        Ok(with_window(line, &self.window).ints("output_padding", &padding).write(outputs))
+    }
+}
+
+/// The window of a node over axes of these lengths, `auto_pad` worked out.
+pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Result<Window> {
+    let axes = kernel.len();
+    if lengths.len() != axes {
+        return Err(Error::shape(format!("a kernel of {axes} axes over {}", lengths.len())));
+    }
+    let counts = |name: &str, default: i64, count: usize| -> Result<Vec<usize>> {
+        let ints = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
+        let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("{name} is {n}")));
+        ints.into_iter().map(count).collect()
+    };
+    let (strides, dilations) = (counts("strides", 1, axes)?, counts("dilations", 1, axes)?);
+    let pads = counts("pads", 0, 2 * axes)?;
+    if pads.len() != 2 * axes || strides.len() != axes || dilations.len() != axes || strides.contains(&0) {
+        return Err(Error::argument(format!("strides, dilations and pads for {axes} axes")));
+    }
+    let (mut pads_begin, mut pads_end) = (pads[..axes].to_vec(), pads[axes..].to_vec());
+    let auto = node.string("auto_pad", "NOTSET")?;
+    for axis in 0..axes {
+        let (begin, end) = match auto {
+            "NOTSET" | "" => continue,
+            "VALID" => (0, 0),
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let length = lengths[axis].fixed().ok_or_else(|| Error::size("auto_pad over a symbolic axis"))?;
+                let (stride, reach) = (strides[axis] as i64, (kernel[axis] - 1) * dilations[axis] as i64 + 1);
+                let all = (((length + stride - 1) / stride - 1) * stride + reach - length).max(0) as usize;
+                if auto == "SAME_UPPER" { (all / 2, all - all / 2) } else { (all - all / 2, all / 2) }
+            }
+            other => return Err(Error::argument(format!("auto_pad `{other}`"))),
+        };
+        (pads_begin[axis], pads_end[axis]) = (begin, end);
+    }
+    Ok(Window { strides, dilations, pads_begin, pads_end })
+}
+
+fn kernel_of(weight: &Tensor) -> Result<Vec<i64>> {
+    let dims = weight.shape().get(2..).ok_or_else(|| Error::shape(format!("a weight of shape {}", weight.shape())))?;
+    dims.iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))).collect()
+}
+
+fn groups(node: &Node) -> Result<usize> {
+    usize::try_from(node.int("group", 1)?).map_err(|_| Error::argument("a negative number of groups"))
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Conv", |node, inputs| {
+        let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
+        let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel_of(weight)?)?;
+        apply(Conv { window, groups: groups(node)? }, &[Some(x), Some(weight), inputs.opt(2)])
+    }),
+    ("ConvTranspose", |node, inputs| {
+        let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
+        if node.ints("output_shape")?.is_some() || !matches!(node.string("auto_pad", "NOTSET")?, "NOTSET" | "") {
+            return Err(Error::unsupported("ConvTranspose with output_shape or auto_pad"));
+        }
+        let kernel = kernel_of(weight)?;
+        let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel)?;
+        let padding = node.ints("output_padding")?.map_or_else(|| vec![0; kernel.len()], <[i64]>::to_vec);
+        let output_padding = padding
+            .into_iter()
+            .map(|n| usize::try_from(n).map_err(|_| Error::argument("negative output_padding")))
+            .collect::<Result<_>>()?;
+        apply(ConvTranspose { window, groups: groups(node)?, output_padding }, &[Some(x), Some(weight), inputs.opt(2)])
+    }),
+];
+
+impl Window {
+    /// A window over axes with one stride, padding and dilation each, the same at both ends.
+    pub fn symmetric(strides: &[usize], padding: &[usize], dilations: &[usize]) -> Window {
+        Window { strides: strides.to_vec(), dilations: dilations.to_vec(), pads_begin: padding.to_vec(), pads_end: padding.to_vec() }
+    }
+
+    /// A window that moves by one over so many axes, without padding.
+    pub fn dense(axes: usize) -> Window {
+        Window::symmetric(&vec![1; axes], &vec![0; axes], &vec![1; axes])
+    }
+}
+
+impl Tensor {
+    /// A convolution over the axes after batch and channels; a missing batch axis is put in and taken away.
+    ///
+    /// Shapes: x (batch, in, …), weight (out, in / groups, kernel …), bias (out).
+    /// [torch.nn.functional.conv2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where channels or lengths do not fit.
+    #[track_caller]
+    pub fn conv(&self, weight: &Tensor, bias: Option<&Tensor>, window: Window, groups: usize) -> Result<Tensor> {
+        self.batched(weight.rank(), |x| one(apply(Conv { window, groups }, &[Some(x), Some(weight), bias])))
+    }
+
+    /// The transpose of a convolution. Shapes: x (batch, in, …), weight (in, out / groups, kernel …), bias (out).
+    ///
+    /// [torch.nn.functional.conv_transpose2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where channels or lengths do not fit.
+    #[track_caller]
+    pub fn conv_transpose(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        window: Window,
+        groups: usize,
+        output_padding: &[usize],
+    ) -> Result<Tensor> {
+        let op = ConvTranspose { window, groups, output_padding: output_padding.to_vec() };
+        self.batched(weight.rank(), |x| one(apply(op, &[Some(x), Some(weight), bias])))
+    }
+
+    /// Runs a function of a batch on this, which may be a single element of one.
+    #[track_caller]
+    pub(super) fn batched(&self, rank: usize, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        if self.rank() + 1 == rank { f(&self.unsqueeze(0)?)?.squeeze_axes(&[0]) } else { f(self) }
+    }
+}
+
+fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
+    outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::DType;
+    use crate::dim::Shape;
+
+    #[test]
+    fn a_symbolic_height_gives_a_symbolic_height() {
+        let x = Type::new(DType::F32, vec![Dim::Fixed(1), Dim::Fixed(3), Dim::symbol("h", 224), Dim::Fixed(224)]);
+        let w = Type::new(DType::F32, Shape::fixed(&[64, 3, 7, 7]));
+        let op = Conv { window: Window::symmetric(&[2, 2], &[3, 3], &[1, 1]), groups: 1 };
+        let ty = op.infer(&Inputs::new(&[Some(&x), Some(&w)])).unwrap();
+        assert_eq!(ty[0].to_string(), "f32[1,64,floor((h + 1)/2),112]");
+    }
+}

@@ -1,0 +1,281 @@
+//! Tensors from nothing: constants of a shape, ranges, triangles.
+
+use super::Reader;
+use crate::array::{Array, DType, Scalar};
+use crate::dim::{Dim, Shape, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Operand, Tensor, apply_one};
+
+/// One number in every place. ONNX: [ConstantOfShape](https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Full {
+    /// The shape.
+    pub shape: Shape,
+    /// The dtype.
+    pub dtype: DType,
+    /// The number.
+    pub number: Scalar,
+}
+
+impl Operator for Full {
+    fn name(&self) -> &'static str {
+        "ConstantOfShape"
+    }
+
+    fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
+        if self.shape.iter().any(|dim| dim.fixed().is_some_and(|n| n < 0)) {
+            return Err(Error::shape(format!("a negative length in {}", self.shape)));
+        }
+        Ok(vec![Type::new(self.dtype, self.shape.clone())])
+    }
+
+    fn eval(&self, _: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![Array::full(self.dtype, &sizes.shape(&self.shape)?, self.number)])
+    }
+
+    fn lower(&self, pen: &mut Pen, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let shape = pen.dims(&self.shape)?;
+        let value = Array::full(self.dtype, &[1], self.number);
+        Ok(pen.node("ConstantOfShape", &[shape]).tensor("value", &value).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.shape.iter().collect()
+    }
+}
+
+/// 0, 1, 2 … up to a length, times a step, plus a start. ONNX: [Range](https://onnx.ai/onnx/operators/onnx__Range.html) of i64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    /// The first number.
+    pub start: Dim,
+    /// How many.
+    pub length: Dim,
+    /// The difference of neighbours.
+    pub step: i64,
+}
+
+impl Operator for Range {
+    fn name(&self) -> &'static str {
+        "Range"
+    }
+
+    fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
+        Ok(vec![Type::new(DType::I64, vec![self.length.clone()])])
+    }
+
+    fn eval(&self, _: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let (start, length) = (sizes.of(&self.start)?, sizes.of(&self.length)?);
+        crate::array::count(&[length.max(0) as usize])?;
+        Ok(vec![Array::vector((0..length).map(|i| start.wrapping_add(i.wrapping_mul(self.step))).collect())])
+    }
+
+    fn lower(&self, pen: &mut Pen, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let end = &self.start + &(&self.length * self.step);
+        let mut scalar = |dim: &Dim| -> Result<Name> {
+            if let Some(n) = dim.fixed() {
+                return Ok(pen.number(DType::I64, n));
+            }
+            let vector = pen.dims(std::slice::from_ref(dim))?;
+            let axes = pen.ints(&[0]);
+            pen.node("Squeeze", &[vector, axes]).write_one(Type::new(DType::I64, vec![]))
+        };
+        if self.step < 0 && self.length.is_symbolic() {
+            // Runtimes disagree about the length of a descending range whose ends they do not know: it is made of an ascending one.
+            let (zero, one, length, step, start) = (
+                scalar(&Dim::Fixed(0))?,
+                scalar(&Dim::Fixed(1))?,
+                scalar(&self.length)?,
+                scalar(&Dim::Fixed(self.step))?,
+                scalar(&self.start)?,
+            );
+            let ascending = pen.node("Range", &[zero, length, one]).write_one(outputs[0].clone())?;
+            let steps = pen.node("Mul", &[ascending, step]).write_one(outputs[0].clone())?;
+            return Ok(pen.node("Add", &[steps, start]).write(outputs));
+        }
+        let (start, end, step) = (scalar(&self.start)?, scalar(&end)?, scalar(&Dim::Fixed(self.step))?);
+        Ok(pen.node("Range", &[start, end, step]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        vec![&self.start, &self.length]
+    }
+}
+
+/// The upper or lower triangle of each matrix, zero elsewhere. ONNX: [Trilu](https://onnx.ai/onnx/operators/onnx__Trilu.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trilu {
+    /// Whether the part above the diagonal stays, or that below.
+    pub upper: bool,
+    /// The diagonal, counted upwards from the main one.
+    pub diagonal: i64,
+}
+
+impl Operator for Trilu {
+    fn name(&self) -> &'static str {
+        "Trilu"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.rank() < 2 { Err(Error::shape(format!("expected matrices, got shape {}", x.shape))) } else { Ok(vec![x.clone()]) }
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![crate::kernels::join::trilu(inputs.at(0)?, self.diagonal, self.upper)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let diagonal = pen.number(DType::I64, self.diagonal);
+        Ok(pen.node("Trilu", &[inputs[0].clone(), diagonal]).flag("upper", self.upper).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Constant", |node, _| {
+        if let Some(array) = node.tensor("value")? {
+            return Ok(vec![Tensor::from(array)]);
+        }
+        if let Some(ints) = node.ints("value_ints")? {
+            return Ok(vec![Tensor::from(ints)]);
+        }
+        if let Some(floats) = node.floats("value_floats")? {
+            return Ok(vec![Tensor::from(floats)]);
+        }
+        if let Some(float) = node.find_float("value_float")? {
+            return Ok(vec![Tensor::from(Array::scalar(float))]);
+        }
+        match node.find_int("value_int")? {
+            Some(int) => Ok(vec![Tensor::from(Array::scalar(int))]),
+            None => Err(Error::unsupported("a Constant that is no tensor of numbers")),
+        }
+    }),
+    ("ConstantOfShape", |node, inputs| {
+        let value = node.tensor("value")?.unwrap_or_else(|| Array::vector(vec![0f32]));
+        Ok(vec![Tensor::full(&super::lengths(inputs.at(0)?)?, value.item()?, value.dtype())?])
+    }),
+    ("Range", |_, inputs| {
+        let (start, end, step) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
+        Ok(vec![Tensor::arange(start, end, step, start.dtype())?])
+    }),
+    ("Trilu", |node, inputs| {
+        let diagonal = inputs.opt(1).map_or(Ok(0), |k| super::fixed(k).map(|k| k.first().copied().unwrap_or(0)))?;
+        Ok(vec![apply_one(Trilu { upper: node.int("upper", 1)? != 0, diagonal }, &[inputs.at(0)?])?])
+    }),
+    ("EyeLike", |node, inputs| {
+        let x = inputs.at(0)?;
+        let dtype = node.find_int("dtype")?.map_or(Ok(x.dtype()), |n| crate::onnx::tensor::dtype(n as i32))?;
+        let (rows, columns) = (x.dim(0)?, x.dim(1)?);
+        Ok(vec![Tensor::eye(&rows, &columns, node.int("k", 0)?, dtype)?])
+    }),
+];
+
+impl Tensor {
+    /// One number in every place of a shape, whose lengths may be symbolic.
+    ///
+    /// [torch.full](https://pytorch.org/docs/stable/generated/torch.full.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where a length is negative.
+    #[track_caller]
+    pub fn full<D: Clone + Into<Dim>>(shape: &[D], number: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
+        let shape = shape.iter().cloned().map(Into::into).collect();
+        apply_one(Full { shape, dtype, number: number.into() }, &[])
+    }
+
+    /// Zeros of a shape.
+    ///
+    /// # Errors
+    /// As [`Tensor::full`].
+    #[track_caller]
+    pub fn zeros<D: Clone + Into<Dim>>(shape: &[D], dtype: DType) -> Result<Tensor> {
+        Tensor::full(shape, 0, dtype)
+    }
+
+    /// Ones of a shape.
+    ///
+    /// # Errors
+    /// As [`Tensor::full`].
+    #[track_caller]
+    pub fn ones<D: Clone + Into<Dim>>(shape: &[D], dtype: DType) -> Result<Tensor> {
+        Tensor::full(shape, 1, dtype)
+    }
+
+    /// The numbers from `start` up to but without `end`, `step` apart. Integers may be lengths.
+    ///
+    /// [torch.arange](https://pytorch.org/docs/stable/generated/torch.arange.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the step is zero or leads away from the end, [`NoValue`](crate::Code::NoValue) where an end depends on data.
+    #[track_caller]
+    pub fn arange(start: impl Operand, end: impl Operand, step: impl Operand, dtype: DType) -> Result<Tensor> {
+        let (start, end, step) = (start.into_tensor()?, end.into_tensor()?, step.into_tensor()?);
+        let whole = |tensor: &Tensor| tensor.dtype().is_int().then(|| tensor.dims().and_then(|dims| dims.dims.first().cloned())).flatten();
+        if let (Some(start), Some(end), Some(Some(step))) = (whole(&start), whole(&end), whole(&step).map(|dim| dim.fixed())) {
+            let length = match step {
+                0 => return Err(Error::argument("a range with step 0")),
+                step if step > 0 => (&end - &start).ceil_div(step),
+                step => (&start - &end).ceil_div(-step),
+            };
+            let length = super::slice::nonnegative(length);
+            return apply_one(Range { start, length, step }, &[])?.cast(dtype);
+        }
+        let number =
+            |tensor: &Tensor| tensor.constant().ok_or_else(|| Error::no_value("a range whose end depends on data")).and_then(Array::item);
+        let (start, end, step) = (number(&start)?.to_f64(), number(&end)?.to_f64(), number(&step)?.to_f64());
+        let length = ((end - start) / step).ceil();
+        if !length.is_finite() || length > 1e9 {
+            return Err(Error::argument(format!("a range from {start} to {end} by {step}")));
+        }
+        let numbers: Vec<f64> = (0..length.max(0.0) as u64).map(|i| start + i as f64 * step).collect();
+        Ok(Tensor::from(Array::vector(numbers).cast(dtype)))
+    }
+
+    /// Ones on a diagonal, zeros elsewhere.
+    ///
+    /// # Errors
+    /// As [`Tensor::full`].
+    #[track_caller]
+    pub fn eye(rows: &Dim, columns: &Dim, diagonal: i64, dtype: DType) -> Result<Tensor> {
+        let row = Tensor::arange(0, rows, 1, DType::I64)?.unsqueeze(1)?;
+        let column = Tensor::arange(0, columns, 1, DType::I64)?;
+        column.sub(row)?.eq(diagonal)?.cast(dtype)
+    }
+
+    /// The lower triangle of each matrix, from a diagonal down.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the rank is below 2.
+    #[track_caller]
+    pub fn tril(&self, diagonal: i64) -> Result<Tensor> {
+        self.triangle(Trilu { upper: false, diagonal })
+    }
+
+    /// The upper triangle of each matrix, from a diagonal up.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the rank is below 2.
+    #[track_caller]
+    pub fn triu(&self, diagonal: i64) -> Result<Tensor> {
+        self.triangle(Trilu { upper: true, diagonal })
+    }
+
+    #[track_caller]
+    fn triangle(&self, op: Trilu) -> Result<Tensor> {
+        apply_one(op, &[self])
+    }
+}

@@ -1,0 +1,295 @@
+//! Elements by their index: gather, embedding, scatter.
+
+use super::Reader;
+use crate::array::{Array, DType};
+use crate::dim::{DimArray, Shape, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::{gather, scatter};
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Operand, Tensor, apply_one};
+
+pub use crate::kernels::scatter::Reduction;
+
+/// The slices of an axis that an index tensor names; its axes take the place of that axis. ONNX: [Gather](https://onnx.ai/onnx/operators/onnx__Gather.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// The axis.
+    pub axis: usize,
+}
+
+fn indices(ty: &Type) -> Result<&Type> {
+    if matches!(ty.dtype, DType::I64 | DType::I32) {
+        Ok(ty)
+    } else {
+        Err(Error::dtype(format!("expected i64 or i32 indices, got {}", ty.dtype)))
+    }
+}
+
+impl Operator for Gather {
+    fn name(&self) -> &'static str {
+        "Gather"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, index) = (inputs.at(0)?, indices(inputs.at(1)?)?);
+        if self.axis >= x.rank() {
+            return Err(Error::argument(format!("axis {} of shape {}", self.axis, x.shape)));
+        }
+        let dims: Shape = x.shape[..self.axis].iter().chain(index.shape.iter()).chain(&x.shape[self.axis + 1..]).cloned().collect();
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![gather::gather(inputs.at(0)?, inputs.at(1)?, self.axis)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("Gather", inputs).int("axis", self.axis as i64).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        let (x, index) = (inputs.opt(0)?, inputs.opt(1)?);
+        let length = x.dims.len() as i64;
+        let at = |i: i64| x.dims.get(usize::try_from(if i < 0 { i + length } else { i }).ok()?).cloned();
+        let dims = index.dims.iter().map(|dim| dim.fixed().and_then(at)).collect::<Option<Vec<_>>>()?;
+        (!x.scalar).then_some(DimArray { scalar: index.scalar, dims })
+    }
+}
+
+/// One element along an axis for each index. ONNX: [GatherElements](https://onnx.ai/onnx/operators/onnx__GatherElements.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatherElements {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Operator for GatherElements {
+    fn name(&self) -> &'static str {
+        "GatherElements"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, index) = (inputs.at(0)?, indices(inputs.at(1)?)?);
+        if self.axis >= x.rank() || x.rank() != index.rank() {
+            return Err(Error::shape(format!("indices of shape {} along axis {} of {}", index.shape, self.axis, x.shape)));
+        }
+        Ok(vec![Type::new(x.dtype, index.shape.clone())])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![gather::gather_elements(inputs.at(0)?, inputs.at(1)?, self.axis)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("GatherElements", inputs).int("axis", self.axis as i64).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+/// Updates written to one index along an axis each. ONNX: [ScatterElements](https://onnx.ai/onnx/operators/onnx__ScatterElements.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScatterElements {
+    /// The axis.
+    pub axis: usize,
+    /// What becomes of the number that was there.
+    pub reduction: Reduction,
+}
+
+/// The name that ONNX gives a reduction.
+fn reduction_name(reduction: Reduction) -> &'static str {
+    match reduction {
+        Reduction::Replace => "none",
+        Reduction::Add => "add",
+        Reduction::Mul => "mul",
+        Reduction::Max => "max",
+        Reduction::Min => "min",
+    }
+}
+
+fn reduction(node: &crate::onnx::Node) -> Result<Reduction> {
+    Ok(match node.string("reduction", "none")? {
+        "none" => Reduction::Replace,
+        "add" => Reduction::Add,
+        "mul" => Reduction::Mul,
+        "max" => Reduction::Max,
+        "min" => Reduction::Min,
+        other => return Err(Error::argument(format!("the reduction `{other}`"))),
+    })
+}
+
+impl Operator for ScatterElements {
+    fn name(&self) -> &'static str {
+        "ScatterElements"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, index, updates) = (inputs.at(0)?, indices(inputs.at(1)?)?, inputs.at(2)?);
+        if self.axis >= x.rank() || x.rank() != index.rank() || index.shape != updates.shape || x.dtype != updates.dtype {
+            return Err(Error::shape(format!("updates {updates} at indices {index} along axis {} of {x}", self.axis)));
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![scatter::scatter_elements(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, self.axis, self.reduction)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let line = pen.node("ScatterElements", inputs).int("axis", self.axis as i64);
+        Ok(line.string("reduction", reduction_name(self.reduction)).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        if matches!(self.reduction, Reduction::Add | Reduction::Mul) { Agreement::Rounding } else { Agreement::Exact }
+    }
+}
+
+/// The slices that tuples of indices name. ONNX: [GatherND](https://onnx.ai/onnx/operators/onnx__GatherND.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GatherNd {
+    /// Leading axes that indices and data share.
+    pub batch: usize,
+}
+
+impl Operator for GatherNd {
+    fn name(&self) -> &'static str {
+        "GatherND"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, index) = (inputs.at(0)?, indices(inputs.at(1)?)?);
+        let depth = index.shape.last().and_then(|dim| dim.fixed()).and_then(|n| usize::try_from(n).ok());
+        let depth = depth.filter(|depth| self.batch + depth <= x.rank() && self.batch < index.rank());
+        let depth = depth.ok_or_else(|| Error::shape(format!("index tuples of shape {} into {}", index.shape, x.shape)))?;
+        let dims: Shape = index.shape[..index.rank() - 1].iter().chain(&x.shape[self.batch + depth..]).cloned().collect();
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![gather::gather_nd(inputs.at(0)?, inputs.at(1)?, self.batch)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("GatherND", inputs).int("batch_dims", self.batch as i64).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+/// Updates written where tuples of indices say. ONNX: [ScatterND](https://onnx.ai/onnx/operators/onnx__ScatterND.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScatterNd {
+    /// What becomes of the number that was there.
+    pub reduction: Reduction,
+}
+
+impl Operator for ScatterNd {
+    fn name(&self) -> &'static str {
+        "ScatterND"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (x, index, updates) = (inputs.at(0)?, indices(inputs.at(1)?)?, inputs.at(2)?);
+        let depth = index.shape.last().and_then(|dim| dim.fixed()).and_then(|n| usize::try_from(n).ok()).filter(|&depth| depth <= x.rank());
+        let depth = depth.ok_or_else(|| Error::shape(format!("index tuples of shape {} into {}", index.shape, x.shape)))?;
+        let expected: Shape = index.shape[..index.rank() - 1].iter().chain(&x.shape[depth..]).cloned().collect();
+        if expected != updates.shape || x.dtype != updates.dtype {
+            return Err(Error::shape(format!("expected updates {}{expected}, got {updates}", x.dtype)));
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![scatter::scatter_nd(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, self.reduction)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("ScatterND", inputs).string("reduction", reduction_name(self.reduction)).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        if matches!(self.reduction, Reduction::Add | Reduction::Mul) { Agreement::Rounding } else { Agreement::Exact }
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Gather", |node, inputs| {
+        let x = inputs.at(0)?;
+        Ok(vec![apply_one(Gather { axis: x.shape().axis(node.int("axis", 0)?)? }, &[x, inputs.at(1)?])?])
+    }),
+    ("GatherElements", |node, inputs| Ok(vec![inputs.at(0)?.gather(node.int("axis", 0)?, inputs.at(1)?)?])),
+    ("GatherND", |node, inputs| {
+        let batch = usize::try_from(node.int("batch_dims", 0)?).map_err(|_| Error::argument("negative batch_dims"))?;
+        Ok(vec![apply_one(GatherNd { batch }, &[inputs.at(0)?, inputs.at(1)?])?])
+    }),
+    ("ScatterElements", |node, inputs| {
+        let x = inputs.at(0)?;
+        let op = ScatterElements { axis: x.shape().axis(node.int("axis", 0)?)?, reduction: reduction(node)? };
+        Ok(vec![apply_one(op, &[x, inputs.at(1)?, inputs.at(2)?])?])
+    }),
+    ("ScatterND", |node, inputs| {
+        Ok(vec![apply_one(ScatterNd { reduction: reduction(node)? }, &[inputs.at(0)?, inputs.at(1)?, inputs.at(2)?])?])
+    }),
+];
+
+impl Tensor {
+    /// The slices of an axis that a vector of indices names.
+    ///
+    /// [torch.index_select](https://pytorch.org/docs/stable/generated/torch.index_select.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an index is outside the axis.
+    #[track_caller]
+    pub fn index_select(&self, axis: i64, index: &Tensor) -> Result<Tensor> {
+        let axis = self.shape().axis(axis)?;
+        apply_one(Gather { axis }, &[self, index])
+    }
+
+    /// One element along an axis for each index.
+    ///
+    /// [torch.gather](https://pytorch.org/docs/stable/generated/torch.gather.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an index is outside the axis.
+    #[track_caller]
+    pub fn gather(&self, axis: i64, index: &Tensor) -> Result<Tensor> {
+        apply_one(GatherElements { axis: self.shape().axis(axis)? }, &[self, index])
+    }
+
+    /// The rows of this table that indices name.
+    ///
+    /// [torch.nn.functional.embedding](https://pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an index is outside the table.
+    #[track_caller]
+    pub fn embedding(&self, indices: &Tensor) -> Result<Tensor> {
+        if self.rank() != 2 {
+            return Err(Error::shape(format!("expected a table, got shape {}", self.shape())));
+        }
+        apply_one(Gather { axis: 0 }, &[self, indices])
+    }
+
+    /// Other numbers at one index along an axis each.
+    ///
+    /// [torch.Tensor.scatter](https://pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an index is outside the axis.
+    #[track_caller]
+    pub fn scatter(&self, axis: i64, index: &Tensor, updates: impl Operand, reduction: Reduction) -> Result<Tensor> {
+        let updates = updates.into_tensor()?.cast(self.dtype())?;
+        let updates = if updates.rank() == 0 { updates.expand(index.shape())? } else { updates };
+        apply_one(ScatterElements { axis: self.shape().axis(axis)?, reduction }, &[self, index, &updates])
+    }
+}

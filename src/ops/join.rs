@@ -1,0 +1,310 @@
+//! Several tensors as one, and one as several of itself: concat, stack, tile, pad.
+
+use super::Reader;
+use crate::array::{Array, DType, Scalar};
+use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::join;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply, apply_one};
+
+pub use crate::kernels::join::Padding;
+
+/// Tensors one after the other along an axis. ONNX: [Concat](https://onnx.ai/onnx/operators/onnx__Concat.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concat {
+    /// The axis.
+    pub axis: usize,
+}
+
+impl Operator for Concat {
+    fn name(&self) -> &'static str {
+        "Concat"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let first = inputs.at(0)?;
+        let mut dims = first.shape.to_vec();
+        let axis = self.axis;
+        for ty in inputs.iter().skip(1) {
+            let fits = ty.dtype == first.dtype && ty.rank() == first.rank() && (0..ty.rank()).all(|i| i == axis || ty.shape[i] == dims[i]);
+            if !fits {
+                return Err(Error::shape(format!("{ty} does not join {first} along axis {axis}")));
+            }
+            dims[axis] = &dims[axis] + &ty.shape[axis];
+        }
+        Ok(vec![Type::new(first.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![join::concat(&inputs.iter().collect::<Vec<_>>(), self.axis)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("Concat", inputs).int("axis", self.axis as i64).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        Some(DimArray::vector(inputs.iter().flat_map(|array| array.dims.iter().cloned()).collect::<Vec<_>>()))
+    }
+}
+
+/// A tensor repeated along each axis. ONNX: [Tile](https://onnx.ai/onnx/operators/onnx__Tile.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tile {
+    /// How often, for each axis.
+    pub repeats: Vec<Dim>,
+}
+
+impl Operator for Tile {
+    fn name(&self) -> &'static str {
+        "Tile"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.rank() != self.repeats.len() {
+            return Err(Error::argument(format!("{} repeats for {} axes", self.repeats.len(), x.rank())));
+        }
+        let dims: Vec<Dim> = x.shape.iter().zip(&self.repeats).map(|(dim, n)| dim * n).collect();
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![join::tile(inputs.at(0)?, &sizes.shape(&self.repeats)?)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let repeats = pen.dims(&self.repeats)?;
+        Ok(pen.node("Tile", &[inputs[0].clone(), repeats]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.repeats.iter().collect()
+    }
+}
+
+/// A border around a tensor; a negative width cuts off. ONNX: [Pad](https://onnx.ai/onnx/operators/onnx__Pad.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pad {
+    /// The width before each axis.
+    pub begin: Vec<Dim>,
+    /// The width after each axis.
+    pub end: Vec<Dim>,
+    /// What stands in the border.
+    pub mode: Padding,
+}
+
+impl Operator for Pad {
+    fn name(&self) -> &'static str {
+        "Pad"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.rank() != self.begin.len() || x.rank() != self.end.len() {
+            return Err(Error::argument(format!("widths for {} axes of {}", self.begin.len(), x.rank())));
+        }
+        let dims: Vec<Dim> = x.shape.iter().zip(self.begin.iter().zip(&self.end)).map(|(dim, (begin, end))| dim + &(begin + end)).collect();
+        if dims.iter().any(|dim| dim.seen().is_some_and(|n| n < 0)) {
+            return Err(Error::shape(format!("more is cut off than shape {} has", x.shape)));
+        }
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let numbers = |dims: &[Dim]| dims.iter().map(|dim| sizes.of(dim)).collect::<Result<Vec<_>>>();
+        Ok(vec![join::pad(inputs.at(0)?, &numbers(&self.begin)?, &numbers(&self.end)?, self.mode)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let (mode, fill) = match self.mode {
+            Padding::Constant(number) => ("constant", pen.number(outputs[0].dtype, number)),
+            Padding::Reflect => ("reflect", Name::from("")),
+            Padding::Edge => ("edge", Name::from("")),
+            // Opset 19 has a mode of its own; before, the tensor stands beside itself.
+            Padding::Wrap => return wrapped(self, pen, inputs, outputs),
+        };
+        let widths: Vec<Dim> = self.begin.iter().chain(&self.end).cloned().collect();
+        let widths = pen.dims(&widths)?;
+        Ok(pen.node("Pad", &[inputs[0].clone(), widths, fill]).string("mode", mode).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.begin.iter().chain(&self.end).collect()
+    }
+}
+
+/// Padding with the other end of each axis, by slices and Concat.
+fn wrapped(pad: &Pad, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    let mut x = inputs[0].clone();
+    let mut dims = pen.ty(&x)?.shape.to_vec();
+    for axis in 0..dims.len() {
+        let (begin, end) = (pad.begin[axis].clone(), pad.end[axis].clone());
+        let mut parts = vec![x.clone()];
+        for (width, from, to, first) in [(&begin, -&begin, Dim::Fixed(i64::MAX), true), (&end, Dim::Fixed(0), end.clone(), false)] {
+            if *width == 0 {
+                continue;
+            }
+            if width.fixed().is_none_or(|n| n < 0) {
+                return Err(Error::unsupported("padding with the other end by a width that is negative or not fixed"));
+            }
+            let (start, stop, axes) = (pen.dims(&[from])?, pen.dims(&[to])?, pen.ints(&[axis as i64]));
+            let mut part = dims.clone();
+            part[axis] = width.clone();
+            let part = pen.node("Slice", &[x.clone(), start, stop, axes]).write_one(Type::new(outputs[0].dtype, part))?;
+            if first { parts.insert(0, part) } else { parts.push(part) }
+        }
+        if parts.len() > 1 {
+            dims[axis] = &dims[axis] + &(&begin + &end);
+            x = pen.node("Concat", &parts).int("axis", axis as i64).write_one(Type::new(outputs[0].dtype, dims.clone()))?;
+        }
+    }
+    Ok(vec![x])
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Concat", |node, inputs| {
+        let tensors: Vec<&Tensor> = inputs.iter().collect();
+        Ok(vec![Tensor::cat(&tensors, node.int("axis", 0)?)?])
+    }),
+    ("Tile", |_, inputs| Ok(vec![apply_one(Tile { repeats: super::lengths(inputs.at(1)?)? }, &[inputs.at(0)?])?])),
+    ("Pad", |node, inputs| {
+        let x = inputs.at(0)?;
+        let widths = match inputs.opt(1) {
+            Some(widths) => super::lengths(widths)?,
+            None => node.ints("pads")?.unwrap_or_default().iter().copied().map(Dim::Fixed).collect(),
+        };
+        let number = match inputs.opt(2) {
+            Some(number) => number.constant().ok_or_else(|| Error::no_value("a padding number that depends on data"))?.item()?,
+            None => Scalar::Float(f64::from(node.find_float("value")?.unwrap_or(0.0))),
+        };
+        let mode = match node.string("mode", "constant")? {
+            "constant" => Padding::Constant(number),
+            "reflect" => Padding::Reflect,
+            "edge" => Padding::Edge,
+            "wrap" => Padding::Wrap,
+            other => return Err(Error::argument(format!("the padding mode `{other}`"))),
+        };
+        let axes = match inputs.opt(3) {
+            Some(axes) => super::fixed(axes)?,
+            None => (0..x.rank() as i64).collect(),
+        };
+        if widths.len() != 2 * axes.len() {
+            return Err(Error::argument(format!("{} widths for {} axes", widths.len(), axes.len())));
+        }
+        let (mut begin, mut end) = (vec![Dim::Fixed(0); x.rank()], vec![Dim::Fixed(0); x.rank()]);
+        for (i, &axis) in axes.iter().enumerate() {
+            let axis = x.shape().axis(axis)?;
+            (begin[axis], end[axis]) = (widths[i].clone(), widths[i + axes.len()].clone());
+        }
+        Ok(vec![apply_one(Pad { begin, end, mode }, &[x])?])
+    }),
+];
+
+impl Tensor {
+    /// Tensors one after the other along an axis, in the dtype that all promote to.
+    ///
+    /// [torch.cat](https://pytorch.org/docs/stable/generated/torch.cat.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where other axes differ.
+    #[track_caller]
+    pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
+        // A vector of length 0 joins anything, as in torch.
+        let nothing = |tensor: &&&Tensor| tensor.rank() == 1 && tensor.shape()[0] == 0;
+        let dtype = DType::result(&tensors.iter().map(|tensor| (tensor.dtype(), tensor.strength())).collect::<Vec<_>>())?;
+        let some: Vec<Tensor> = tensors.iter().filter(|tensor| !nothing(tensor)).map(|tensor| tensor.cast(dtype)).collect::<Result<_>>()?;
+        let Some(first) = some.first() else {
+            return tensors.first().map_or_else(|| Err(Error::argument("nothing to join")), |tensor| tensor.cast(dtype));
+        };
+        let axis = first.shape().axis(axis)?;
+        if some.len() == 1 {
+            return Ok(first.clone());
+        }
+        let inputs: Vec<Option<&Tensor>> = some.iter().map(Some).collect();
+        apply(Concat { axis }, &inputs)?.into_iter().next().ok_or_else(|| Error::internal("Concat without an output"))
+    }
+
+    /// Tensors of one shape along a new axis.
+    ///
+    /// [torch.stack](https://pytorch.org/docs/stable/generated/torch.stack.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where shapes differ.
+    #[track_caller]
+    pub fn stack(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
+        let first = tensors.first().ok_or_else(|| Error::argument("nothing to stack"))?;
+        let axis = crate::dim::axis(axis, first.rank() + 1)? as i64;
+        let raised = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect::<Result<Vec<_>>>()?;
+        Tensor::cat(&raised.iter().collect::<Vec<_>>(), axis)
+    }
+
+    /// The tensor repeated along each axis; more repeats than axes add leading axes.
+    ///
+    /// [torch.Tensor.repeat](https://pytorch.org/docs/stable/generated/torch.Tensor.repeat.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there are fewer repeats than axes.
+    #[track_caller]
+    pub fn repeat<D: Clone + Into<Dim>>(&self, repeats: &[D]) -> Result<Tensor> {
+        let repeats: Vec<Dim> = repeats.iter().cloned().map(Into::into).collect();
+        let new = repeats
+            .len()
+            .checked_sub(self.rank())
+            .ok_or_else(|| Error::argument(format!("{} repeats for {} axes", repeats.len(), self.rank())))?;
+        let raised = self.unsqueeze_axes(&(0..new as i64).collect::<Vec<_>>())?;
+        if repeats.iter().all(|n| *n == 1) { Ok(raised) } else { apply_one(Tile { repeats }, &[&raised]) }
+    }
+
+    /// A border around the last axes, given as torch gives it: the widths before and after the last axis, then the one before it …
+    ///
+    /// [torch.nn.functional.pad](https://pytorch.org/docs/stable/generated/torch.nn.functional.pad.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there are more widths than axes.
+    #[track_caller]
+    pub fn pad<D: Clone + Into<Dim>>(&self, widths: &[D], mode: Padding) -> Result<Tensor> {
+        if !widths.len().is_multiple_of(2) || widths.len() / 2 > self.rank() {
+            return Err(Error::argument(format!("{} widths for {} axes", widths.len(), self.rank())));
+        }
+        let (mut begin, mut end) = (vec![Dim::Fixed(0); self.rank()], vec![Dim::Fixed(0); self.rank()]);
+        for (i, pair) in widths.chunks_exact(2).enumerate() {
+            let axis = self.rank() - 1 - i;
+            (begin[axis], end[axis]) = (pair[0].clone().into(), pair[1].clone().into());
+        }
+        // What is cut off is a slice: a negative width in ONNX is not what every runtime reads it as.
+        let mut x = self.clone();
+        if matches!(mode, Padding::Constant(_)) {
+            for axis in 0..self.rank() {
+                let cut = |width: &mut Dim| match width.fixed() {
+                    Some(n) if n < 0 => std::mem::replace(width, Dim::Fixed(0)),
+                    _ => Dim::Fixed(0),
+                };
+                let (first, last) = (cut(&mut begin[axis]), cut(&mut end[axis]));
+                if first != 0 || last != 0 {
+                    let whole = &x.shape()[axis];
+                    let length = whole + &(&first + &last);
+                    if length.seen().is_some_and(|n| n < 0) {
+                        return Err(Error::shape(format!("more is cut off than shape {} has", self.shape())));
+                    }
+                    x = x.slice(axis as i64, Some(-&first), Some(whole + &last), 1)?;
+                }
+            }
+        }
+        if begin.iter().chain(&end).all(|dim| *dim == 0) { Ok(x) } else { apply_one(Pad { begin, end, mode }, &[&x]) }
+    }
+}

@@ -1,0 +1,236 @@
+//! Products of matrices.
+
+use super::Reader;
+use crate::array::{Array, DType};
+use crate::dim::{Shape, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Inputs, Operator};
+use crate::kernels::matmul;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply, apply_one};
+
+/// The product of matrices, batched and broadcast; a vector counts as a row on the left, as a column on the right.
+/// ONNX: [MatMul](https://onnx.ai/onnx/operators/onnx__MatMul.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatMul;
+
+impl Operator for MatMul {
+    fn name(&self) -> &'static str {
+        "MatMul"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        if a.dtype != b.dtype || a.dtype == DType::Bool {
+            return Err(Error::dtype(format!("a product of {} and {}", a.dtype, b.dtype)));
+        }
+        let refused = || Error::shape(format!("shapes {} and {} have no product", a.shape, b.shape));
+        if a.rank() == 0 || b.rank() == 0 {
+            return Err(refused());
+        }
+        let inner = if b.rank() == 1 { 0 } else { b.rank() - 2 };
+        if a.shape[a.rank() - 1] != b.shape[inner] {
+            return Err(refused().help(format!(
+                "the last axis of the left ({}) must have the length of axis {inner} of the right ({})",
+                a.shape[a.rank() - 1],
+                b.shape[inner]
+            )));
+        }
+        let batch = |ty: &Type| Shape::from(&ty.shape[..ty.rank().saturating_sub(2)]);
+        let mut dims = batch(a).broadcast(&batch(b))?.to_vec();
+        if a.rank() > 1 {
+            dims.push(a.shape[a.rank() - 2].clone());
+        }
+        if b.rank() > 1 {
+            dims.push(b.shape[b.rank() - 1].clone());
+        }
+        Ok(vec![Type::new(a.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![matmul::matmul(inputs.at(0)?, inputs.at(1)?)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("MatMul", inputs).write(outputs))
+    }
+}
+
+/// α·A·B + β·C of matrices, either transposed first. ONNX: [Gemm](https://onnx.ai/onnx/operators/onnx__Gemm.html).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gemm {
+    /// The factor of the product.
+    pub alpha: f32,
+    /// The factor of what is added.
+    pub beta: f32,
+    /// Whether A is transposed.
+    pub trans_a: bool,
+    /// Whether B is transposed.
+    pub trans_b: bool,
+}
+
+impl Operator for Gemm {
+    fn name(&self) -> &'static str {
+        "Gemm"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        if a.rank() != 2 || b.rank() != 2 || a.dtype != b.dtype || a.dtype == DType::Bool {
+            return Err(Error::shape(format!("expected two matrices of one dtype, got {a} and {b}")));
+        }
+        let side = |ty: &Type, transposed: bool, axis: usize| ty.shape[if transposed { 1 - axis } else { axis }].clone();
+        let (inner_a, inner_b) = (side(a, self.trans_a, 1), side(b, self.trans_b, 0));
+        if inner_a != inner_b {
+            return Err(Error::shape(format!("shapes {} and {} have no product: {inner_a} meets {inner_b}", a.shape, b.shape)));
+        }
+        let shape = Shape::new(vec![side(a, self.trans_a, 0), side(b, self.trans_b, 1)]);
+        if let Some(c) = inputs.opt(2)
+            && (c.dtype != a.dtype || c.shape.broadcast(&shape)? != shape)
+        {
+            return Err(Error::shape(format!("{c} does not add to a product of shape {shape}")));
+        }
+        Ok(vec![Type::new(a.dtype, shape)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
+        Ok(vec![matmul::gemm(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), alpha, beta, self.trans_a, self.trans_b)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let mut line = pen.node("Gemm", inputs);
+        for (name, factor) in [("alpha", self.alpha), ("beta", self.beta)] {
+            line = if factor == 1.0 { line } else { line.float(name, factor) };
+        }
+        for (name, transposed) in [("transA", self.trans_a), ("transB", self.trans_b)] {
+            line = if transposed { line.flag(name, true) } else { line };
+        }
+        Ok(line.write(outputs))
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("MatMul", |_, inputs| Ok(vec![inputs.at(0)?.matmul(inputs.at(1)?)?])),
+    ("Gemm", |node, inputs| {
+        let op = Gemm {
+            alpha: node.float("alpha", 1.0)?,
+            beta: node.float("beta", 1.0)?,
+            trans_a: node.int("transA", 0)? != 0,
+            trans_b: node.int("transB", 0)? != 0,
+        };
+        apply(op, &[Some(inputs.at(0)?), Some(inputs.at(1)?), inputs.opt(2)])
+    }),
+];
+
+impl Tensor {
+    /// The product of matrices, batched and broadcast as in torch.
+    ///
+    /// [torch.matmul](https://pytorch.org/docs/stable/generated/torch.matmul.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where inner lengths differ.
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        if self.rank() == 1 && other.rank() == 1 {
+            // tract has no product of two vectors, but it has one of a matrix and a vector.
+            return apply_one(MatMul, &[&self.unsqueeze(0)?, other])?.squeeze_axes(&[0]);
+        }
+        apply_one(MatMul, &[self, other])
+    }
+
+    /// x · weightᵀ + bias, for a weight of shape (out, in).
+    ///
+    /// [torch.nn.functional.linear](https://pytorch.org/docs/stable/generated/torch.nn.functional.linear.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the last axis of x is not `in` long.
+    #[track_caller]
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        if self.rank() == 2 && weight.rank() == 2 && bias.is_none_or(|bias| bias.rank() == 1) {
+            return self.gemm(weight, bias, true);
+        }
+        let product = match weight.rank() {
+            1 => self.matmul(weight)?,
+            _ => self.matmul(&weight.transpose(-2, -1)?)?,
+        };
+        bias.map_or(Ok(product.clone()), |bias| product.add(bias))
+    }
+
+    /// self · other + added of matrices, with `other` perhaps transposed.
+    #[track_caller]
+    fn gemm(&self, other: &Tensor, added: Option<&Tensor>, trans_b: bool) -> Result<Tensor> {
+        let op = Gemm { alpha: 1.0, beta: 1.0, trans_a: false, trans_b };
+        apply(op, &[Some(self), Some(other), added])?.into_iter().next().ok_or_else(|| Error::internal("Gemm without an output"))
+    }
+
+    /// `beta`·self + `alpha`·a·b of matrices.
+    ///
+    /// [torch.addmm](https://pytorch.org/docs/stable/generated/torch.addmm.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where inner lengths differ.
+    #[track_caller]
+    pub fn addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+        let op = Gemm { alpha: alpha as f32, beta: beta as f32, trans_a: false, trans_b: false };
+        apply(op, &[Some(a), Some(b), Some(self)])?.into_iter().next().ok_or_else(|| Error::internal("Gemm without an output"))
+    }
+
+    /// softmax(q · kᵀ · scale + mask) · v, over the last two axes.
+    ///
+    /// `mask` is added where it is a float and keeps where it is true; `causal` keeps what is not in the future.
+    /// `scale` is 1/√(length of the last axis of q) where it is not given.
+    ///
+    /// [torch.nn.functional.scaled_dot_product_attention](https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the lengths do not fit.
+    #[track_caller]
+    pub fn attention(&self, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Option<f64>) -> Result<Tensor> {
+        let width = self.dim(-1)?;
+        let scale = match (scale, width.fixed()) {
+            (Some(scale), _) => Tensor::weak(scale),
+            (None, Some(n)) => Tensor::weak(1.0 / (n as f64).sqrt()),
+            (None, None) => Tensor::from_dim(&width).cast(self.dtype())?.rsqrt()?,
+        };
+        // Scaled before the product: the products of halves then stay in range.
+        let mut scores = self.mul(&scale)?.matmul(&k.transpose(-2, -1)?)?;
+        if causal {
+            let (rows, columns) = (self.dim(-2)?, k.dim(-2)?);
+            let row = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
+            let past = Tensor::arange(0, &columns, 1, DType::I64)?.le(row)?;
+            scores = scores.masked_fill(&past.logical_not()?, f64::NEG_INFINITY)?;
+        }
+        scores = match mask {
+            None => scores,
+            Some(mask) if mask.dtype() == DType::Bool => scores.masked_fill(&mask.logical_not()?, f64::NEG_INFINITY)?,
+            Some(mask) => scores.add(mask)?,
+        };
+        let mut weights = scores.softmax(-1)?;
+        if mask.is_some_and(|mask| mask.dtype() == DType::Bool) {
+            // Where nothing may be attended to torch gives zeros, not NaN.
+            weights = weights.masked_fill(&weights.is_nan()?, 0.0)?;
+        }
+        weights.matmul(v)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dim::Dim;
+
+    #[test]
+    fn a_linear_layer_is_one_gemm() {
+        let x = Tensor::new(&[2, 3], vec![1.0f32, 0.0, -1.0, 2.0, 1.0, 0.0]).unwrap();
+        let w = Tensor::new(&[2, 3], vec![1.0f32, 2.0, 3.0, 0.0, 1.0, 0.0]).unwrap();
+        let y = x.linear(&w, Some(&Tensor::from(&[10.0f32, 20.0]))).unwrap();
+        assert_eq!(y.to_vec::<f32>().unwrap(), [8.0, 20.0, 14.0, 21.0]);
+    }
+
+    #[test]
+    fn inner_lengths_must_meet() {
+        let x = Tensor::of_type(Type::new(DType::F32, vec![Dim::Fixed(2), Dim::Fixed(3)]));
+        assert!(x.matmul(&x).unwrap_err().help_line().unwrap().contains('3'));
+    }
+}

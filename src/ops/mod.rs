@@ -1,0 +1,128 @@
+//! The vocabulary: every operator in one place, a family a file; and torch's spelling of them as methods of [`Tensor`].
+//!
+//! A family file reads from top to bottom: the operators (rule, kernel, ONNX form), their readers, the methods, the examples.
+
+mod activation;
+mod binary;
+mod cast;
+mod choose;
+mod compare;
+mod conv;
+mod create;
+#[cfg(test)]
+pub(crate) mod examples;
+mod index;
+mod join;
+mod linear;
+mod norm;
+mod operators;
+mod order;
+mod pool;
+mod reduce;
+mod resize;
+mod scan;
+mod shape;
+mod slice;
+mod unary;
+
+pub use conv::Window;
+pub use index::Reduction;
+pub use join::Padding;
+
+use crate::array::{Array, DType};
+use crate::dim::Dim;
+use crate::error::{At, Code, Error, Result};
+use crate::graph::Inputs;
+use crate::onnx::Node;
+use crate::tensor::Tensor;
+
+/// Runs a node of an ONNX file on tensors: the mirror image of an operator's `lower`.
+pub(crate) type Reader = fn(&Node, &Inputs<Tensor>) -> Result<Vec<Tensor>>;
+
+/// The readers of every family.
+const FAMILIES: &[&[(&str, Reader)]] = &[
+    activation::READS,
+    binary::READS,
+    cast::READS,
+    choose::READS,
+    compare::READS,
+    conv::READS,
+    create::READS,
+    index::READS,
+    join::READS,
+    linear::READS,
+    norm::READS,
+    order::READS,
+    pool::READS,
+    reduce::READS,
+    resize::READS,
+    scan::READS,
+    shape::READS,
+    slice::READS,
+    unary::READS,
+];
+
+/// The reader of an operator of the standard domain.
+pub(crate) fn reader(op_type: &str) -> Option<Reader> {
+    FAMILIES.iter().flat_map(|family| family.iter()).find(|row| row.0 == op_type).map(|row| row.1)
+}
+
+/// The operators of the standard domain that can be read.
+pub fn readable() -> Vec<&'static str> {
+    let mut names: Vec<_> = FAMILIES.iter().flat_map(|family| family.iter()).map(|row| row.0).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Runs a node of the standard domain on tensors.
+///
+/// # Errors
+/// [`UnknownOperators`](Code::UnknownOperators) where there is no reader; otherwise what the operator says.
+pub(crate) fn read(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let op_type = node.op_type();
+    let reader = reader(op_type).filter(|_| matches!(node.domain(), "" | "ai.onnx"));
+    let reader = reader.ok_or_else(|| Error::new(Code::UnknownOperators, format!("the operator {op_type} of ONNX is not read")))?;
+    reader(node, inputs).at(node.place())
+}
+
+/// Runs a kernel of f32 and f64 on halves: widened to f32, and the float results narrowed again.
+fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result<Vec<Array>>) -> Result<Vec<Array>> {
+    let Some(half) = inputs.iter().map(Array::dtype).find(|dtype| matches!(dtype, DType::F16 | DType::BF16)) else {
+        return kernel(inputs);
+    };
+    let wide: Vec<Option<Array>> = (0..inputs.len())
+        .map(|i| inputs.opt(i).map(|array| if array.dtype() == half { array.cast(DType::F32) } else { array.clone() }))
+        .collect();
+    let wide: Vec<Option<&Array>> = wide.iter().map(Option::as_ref).collect();
+    let narrow = |array: Array| if array.dtype() == DType::F32 { array.cast(half) } else { array };
+    Ok(kernel(&Inputs::new(&wide))?.into_iter().map(narrow).collect())
+}
+
+/// The contents of a shape-like input.
+///
+/// # Errors
+/// [`NoValue`](Code::NoValue) where they depend on data.
+fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
+    if let Some(dims) = tensor.dims() {
+        return Ok(dims.dims.clone());
+    }
+    let array = tensor.constant().ok_or_else(|| Error::no_value("a shape, an axis or an index that depends on data"))?;
+    Ok(array.to_i64s().into_iter().map(Dim::Fixed).collect())
+}
+
+/// Integers that must be the same at every call: axes, steps, k.
+///
+/// # Errors
+/// [`NoValue`](Code::NoValue) where they are not.
+fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
+    let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("a number that must be fixed is `{dim}`")));
+    lengths(tensor)?.into_iter().map(fixed).collect()
+}
+
+/// Axes as an input (newer opsets) or an attribute (older ones); `None` where neither is there.
+fn axes(node: &Node, inputs: &Inputs<Tensor>, input: usize) -> Result<Option<Vec<i64>>> {
+    match inputs.opt(input) {
+        Some(axes) => fixed(axes).map(Some),
+        None => Ok(node.ints("axes")?.map(<[i64]>::to_vec)),
+    }
+}

@@ -1,0 +1,256 @@
+//! Normalisation: by stored statistics, or by those of a group of numbers.
+
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Shape, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Inputs, Operator};
+use crate::kernels::norm;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply};
+
+/// (x − mean) / √(var + ε) · scale + bias for each channel. ONNX: [BatchNormalization](https://onnx.ai/onnx/operators/onnx__BatchNormalization.html).
+///
+/// Inputs: x (batch, channels, …), scale, bias, mean and var (channels).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// What is added to the variance.
+    pub epsilon: f32,
+}
+
+impl Operator for BatchNorm {
+    fn name(&self) -> &'static str {
+        "BatchNormalization"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.rank() < 2 || !x.dtype.is_float() {
+            return Err(Error::shape(format!("expected floats with a channel axis, got {x}")));
+        }
+        for i in 1..5 {
+            let statistic = inputs.at(i)?;
+            if statistic.rank() != 1 || statistic.shape[0] != x.shape[1] || statistic.dtype != x.dtype {
+                return Err(Error::shape(format!("expected {}[{}], got {statistic}", x.dtype, x.shape[1])));
+            }
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            Ok(vec![norm::batch_norm(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, inputs.at(3)?, inputs.at(4)?, f64::from(self.epsilon))?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("BatchNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
+    }
+}
+
+/// The last axes normalised by their own mean and variance. ONNX: [LayerNormalization](https://onnx.ai/onnx/operators/onnx__LayerNormalization.html).
+///
+/// Inputs: x, scale, and perhaps a bias, both of the shape of the normalised axes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerNorm {
+    /// The first of the normalised axes.
+    pub axis: usize,
+    /// What is added to the variance.
+    pub epsilon: f32,
+}
+
+impl Operator for LayerNorm {
+    fn name(&self) -> &'static str {
+        "LayerNormalization"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if self.axis >= x.rank() || !x.dtype.is_float() {
+            return Err(Error::argument(format!("normalising from axis {} of {x}", self.axis)));
+        }
+        let tail = Shape::from(&x.shape[self.axis..]);
+        for affine in [Some(inputs.at(1)?), inputs.opt(2)].into_iter().flatten() {
+            if affine.dtype != x.dtype || affine.shape.broadcast(&tail)? != tail {
+                return Err(Error::shape(format!("expected {}{tail}, got {affine}", x.dtype)));
+            }
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            Ok(vec![norm::layer_norm(inputs.at(0)?, inputs.opt(1), inputs.opt(2), self.axis, f64::from(self.epsilon))?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        // Counted from the end, so that the node reads the same whatever stands before.
+        let axis = self.axis as i64 - outputs[0].rank() as i64;
+        Ok(pen.node("LayerNormalization", inputs).int("axis", axis).float("epsilon", self.epsilon).write(outputs))
+    }
+}
+
+/// Each channel of each element normalised by its own mean and variance. ONNX: [InstanceNormalization](https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html).
+///
+/// Inputs: x (batch, channels, …), scale and bias (channels).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstanceNorm {
+    /// What is added to the variance.
+    pub epsilon: f32,
+}
+
+impl Operator for InstanceNorm {
+    fn name(&self) -> &'static str {
+        "InstanceNormalization"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.rank() < 3 || !x.dtype.is_float() {
+            return Err(Error::shape(format!("expected floats with batch, channels and more, got {x}")));
+        }
+        for affine in [inputs.at(1)?, inputs.at(2)?] {
+            if affine.rank() != 1 || affine.shape[0] != x.shape[1] || affine.dtype != x.dtype {
+                return Err(Error::shape(format!("expected {}[{}], got {affine}", x.dtype, x.shape[1])));
+            }
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| Ok(vec![norm::instance_norm(inputs.at(0)?, inputs.opt(1), inputs.opt(2), f64::from(self.epsilon))?]))
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("InstanceNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("BatchNormalization", |node, inputs| {
+        if node.int("training_mode", 0)? != 0 {
+            return Err(Error::unsupported("BatchNormalization while training"));
+        }
+        apply(
+            BatchNorm { epsilon: node.float("epsilon", 1e-5)? },
+            &[inputs.opt(0), inputs.opt(1), inputs.opt(2), inputs.opt(3), inputs.opt(4)],
+        )
+    }),
+    ("LayerNormalization", |node, inputs| {
+        let x = inputs.at(0)?;
+        if node.outputs().len() > 1 {
+            return Err(Error::unsupported("LayerNormalization with its statistics as outputs"));
+        }
+        let op = LayerNorm { axis: x.shape().axis(node.int("axis", -1)?)?, epsilon: node.float("epsilon", 1e-5)? };
+        apply(op, &[Some(x), inputs.opt(1), inputs.opt(2)])
+    }),
+    ("InstanceNormalization", |node, inputs| {
+        apply(InstanceNorm { epsilon: node.float("epsilon", 1e-5)? }, &[inputs.opt(0), inputs.opt(1), inputs.opt(2)])
+    }),
+];
+
+fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
+    outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+}
+
+impl Tensor {
+    /// Each channel (axis 1) normalised by stored statistics.
+    ///
+    /// [torch.nn.functional.batch_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html) in evaluation mode
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where a statistic has not one number a channel.
+    #[track_caller]
+    pub fn batch_norm(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, mean: &Tensor, var: &Tensor, epsilon: f64) -> Result<Tensor> {
+        let (scale, bias) = (self.affine(scale, 1, mean.shape())?, self.affine(bias, 0, mean.shape())?);
+        one(apply(BatchNorm { epsilon: epsilon as f32 }, &[Some(self), Some(&scale), Some(&bias), Some(mean), Some(var)]))
+    }
+
+    /// Each channel (axis 1) normalised by its own mean and variance over the batch and all other axes.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where there is no channel axis.
+    #[track_caller]
+    pub fn batch_norm_by_itself(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
+        let channels = self.dim(1)?;
+        let axes: Vec<i64> = (0..self.rank() as i64).filter(|&axis| axis != 1).collect();
+        let centred = self.sub(self.mean(Some(&axes), true)?)?;
+        let var = centred.square()?.mean(Some(&axes), true)?;
+        let normal = centred.div(var.add(epsilon)?.sqrt()?)?;
+        normal.scaled_by_channel(channels, scale, bias)
+    }
+
+    /// Times a scale and plus a bias of one number a channel (axis 1).
+    #[track_caller]
+    fn scaled_by_channel(&self, channels: Dim, scale: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+        let mut across = vec![Dim::Fixed(1); self.rank() - 1];
+        across[0] = channels;
+        let scaled = scale.map_or(Ok(self.clone()), |scale| self.mul(scale.reshape(&across)?))?;
+        bias.map_or(Ok(scaled.clone()), |bias| scaled.add(bias.reshape(&across)?))
+    }
+
+    /// What was given, or this number in every place.
+    fn affine(&self, given: Option<&Tensor>, number: i32, shape: &Shape) -> Result<Tensor> {
+        given.map_or_else(|| Tensor::full(shape, number, self.dtype()), |given| Ok(given.clone()))
+    }
+
+    /// The last axes normalised by their own mean and variance; `shape` says which they are.
+    ///
+    /// [torch.nn.functional.layer_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the last axes have another shape.
+    #[track_caller]
+    pub fn layer_norm(&self, shape: &[Dim], scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
+        let axis = self.rank().checked_sub(shape.len()).filter(|&axis| self.shape()[axis..] == *shape && !shape.is_empty());
+        let axis = axis.ok_or_else(|| Error::shape(format!("the last axes of shape {} are not {shape:?}", self.shape())))?;
+        let scale = self.affine(scale, 1, &Shape::from(shape))?;
+        one(apply(LayerNorm { axis, epsilon: epsilon as f32 }, &[Some(self), Some(&scale), bias]))
+    }
+
+    /// Groups of channels normalised by their own mean and variance.
+    ///
+    /// [torch.nn.functional.group_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.group_norm.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the channels do not divide into the groups.
+    #[track_caller]
+    pub fn group_norm(&self, groups: i64, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
+        if self.rank() < 2 || groups < 1 {
+            return Err(Error::shape(format!("{groups} groups of the channels of shape {}", self.shape())));
+        }
+        let (batch, channels) = (self.dim(0)?, self.dim(1)?);
+        // Opset 18's GroupNormalization has a scale per group, not per channel: groups are instances of one channel each.
+        let grouped = self.reshape(&[batch, Dim::Fixed(groups), Dim::Fixed(-1)])?;
+        let ones = Tensor::from(Array::vector(vec![1f32; groups as usize]).cast(self.dtype()));
+        let zeros = Tensor::from(Array::vector(vec![0f32; groups as usize]).cast(self.dtype()));
+        let op = InstanceNorm { epsilon: epsilon as f32 };
+        let normal = one(apply(op, &[Some(&grouped), Some(&ones), Some(&zeros)]))?.reshape(self.shape())?;
+        normal.scaled_by_channel(channels, scale, bias)
+    }
+
+    /// Each channel of each element normalised by its own mean and variance.
+    ///
+    /// [torch.nn.functional.instance_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.instance_norm.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where there is no axis after the channels.
+    #[track_caller]
+    pub fn instance_norm(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
+        let channels = Shape::new(vec![self.dim(1)?]);
+        let (scale, bias) = (self.affine(scale, 1, &channels)?, self.affine(bias, 0, &channels)?);
+        one(apply(InstanceNorm { epsilon: epsilon as f32 }, &[Some(self), Some(&scale), Some(&bias)]))
+    }
+
+    /// x / √(mean of x² + ε) over the last axis, times a scale.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn rms_norm(&self, scale: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
+        let wide = if matches!(self.dtype(), DType::F16 | DType::BF16) { self.cast(DType::F32)? } else { self.clone() };
+        let normal = wide.mul(wide.square()?.mean(Some(&[-1]), true)?.add(epsilon)?.rsqrt()?)?.cast(self.dtype())?;
+        scale.map_or(Ok(normal.clone()), |scale| normal.mul(scale))
+    }
+}

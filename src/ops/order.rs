@@ -1,0 +1,90 @@
+//! Numbers by size: the k largest, sorted.
+
+use super::Reader;
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::order;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply};
+
+/// The k largest or smallest numbers along an axis, in order, and their indices. ONNX: [TopK](https://onnx.ai/onnx/operators/onnx__TopK.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopK {
+    /// How many.
+    pub k: Dim,
+    /// The axis.
+    pub axis: usize,
+    /// The largest, or the smallest.
+    pub largest: bool,
+}
+
+impl Operator for TopK {
+    fn name(&self) -> &'static str {
+        "TopK"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        let length = x.shape.get(self.axis).filter(|_| x.dtype != DType::Bool);
+        let length = length.ok_or_else(|| Error::argument(format!("the top of axis {} of {x}", self.axis)))?;
+        if self.k.seen().zip(length.seen()).is_some_and(|(k, n)| k < 0 || k > n) {
+            return Err(Error::argument(format!("the {} largest of {length}", self.k)));
+        }
+        let mut dims = x.shape.to_vec();
+        dims[self.axis] = self.k.clone();
+        Ok(vec![Type::new(x.dtype, dims.clone()), Type::new(DType::I64, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let k = usize::try_from(sizes.of(&self.k)?).map_err(|_| Error::argument("a negative k"))?;
+        let (values, indices) = order::topk(inputs.at(0)?, k, self.axis, self.largest)?;
+        Ok(vec![values, indices])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let k = pen.dims(std::slice::from_ref(&self.k))?;
+        let line = pen.node("TopK", &[inputs[0].clone(), k]).int("axis", self.axis as i64);
+        Ok(if self.largest { line } else { line.flag("largest", false) }.write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        vec![&self.k]
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[("TopK", |node, inputs| {
+    let x = inputs.at(0)?;
+    let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK without k"))?;
+    apply(TopK { k, axis: x.shape().axis(node.int("axis", -1)?)?, largest: node.int("largest", 1)? != 0 }, &[Some(x)])
+})];
+
+impl Tensor {
+    /// The k largest (or smallest) numbers along an axis in order, and their indices.
+    ///
+    /// [torch.topk](https://pytorch.org/docs/stable/generated/torch.topk.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis has fewer than k numbers.
+    #[track_caller]
+    pub fn topk(&self, k: impl Into<Dim>, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
+        let both = apply(TopK { k: k.into(), axis: self.shape().axis(axis)?, largest }, &[Some(self)])?;
+        <[Tensor; 2]>::try_from(both).map(|[values, indices]| (values, indices)).map_err(|_| Error::internal("TopK without two outputs"))
+    }
+
+    /// All numbers along an axis in order, and their indices.
+    ///
+    /// [torch.sort](https://pytorch.org/docs/stable/generated/torch.sort.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    #[track_caller]
+    pub fn sort(&self, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
+        self.topk(self.dim(axis)?, axis, descending)
+    }
+}

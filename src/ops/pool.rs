@@ -1,0 +1,248 @@
+//! Pooling: the largest number or the mean of each window.
+
+use super::conv::{Window, check_window, read_window, windows, with_window};
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::pool;
+use crate::onnx::{Name, Node, Pen};
+use crate::tensor::{Tensor, apply_one};
+
+/// The largest number of each window. ONNX: [MaxPool](https://onnx.ai/onnx/operators/onnx__MaxPool.html).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaxPool {
+    /// The lengths of the window.
+    pub kernel: Vec<usize>,
+    /// How it moves.
+    pub window: Window,
+    /// Whether a last window may hang over the end.
+    pub ceil: bool,
+}
+
+/// The mean of each window. ONNX: [AveragePool](https://onnx.ai/onnx/operators/onnx__AveragePool.html).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AveragePool {
+    /// The lengths of the window.
+    pub kernel: Vec<usize>,
+    /// How it moves.
+    pub window: Window,
+    /// Whether a last window may hang over the end.
+    pub ceil: bool,
+    /// Whether the padding counts as zeros, or not at all.
+    pub count_pad: bool,
+}
+
+/// The lengths that are left; a window that would begin in the padding at the end is dropped, as torch does.
+fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Type> {
+    if x.rank() != kernel.len() + 2 {
+        return Err(Error::shape(format!("a window of {} axes over {x}", kernel.len())));
+    }
+    check_window(window, kernel.len())?;
+    if (0..kernel.len()).any(|axis| window.pads_begin[axis].max(window.pads_end[axis]) >= kernel[axis] * window.dilations[axis]) {
+        return Err(Error::argument(format!("padding as wide as the window {kernel:?}")));
+    }
+    let mut dims = x.shape[..2].to_vec();
+    for (axis, &taps) in kernel.iter().enumerate() {
+        let length = &x.shape[axis + 2];
+        let mut count = windows(length, taps as i64, window, axis, ceil)?;
+        if ceil {
+            let last = (&count - 1i64) * window.strides[axis];
+            match length.fixed().zip(last.fixed()) {
+                Some((length, last)) => count = if last >= length + window.pads_begin[axis] as i64 { count - 1i64 } else { count },
+                None => return Err(Error::unsupported(format!("rounding up the windows over an axis of symbolic length {length}"))),
+            }
+        }
+        dims.push(count);
+    }
+    Ok(Type::new(x.dtype, dims))
+}
+
+/// The lengths of the result for these numbers.
+fn result_lengths(x: &Array, kernel: &[usize], window: &Window, ceil: bool) -> Result<Vec<usize>> {
+    let ty = pooled(&Type::from(x), kernel, window, ceil)?;
+    Sizes::Seen.shape(&ty.shape[2..])
+}
+
+fn kernel_ints(kernel: &[usize]) -> Vec<i64> {
+    kernel.iter().map(|&n| n as i64).collect()
+}
+
+impl Operator for MaxPool {
+    fn name(&self) -> &'static str {
+        "MaxPool"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.dtype == DType::Bool { Err(DType::not_taken(x.dtype)) } else { Ok(vec![pooled(x, &self.kernel, &self.window, self.ceil)?]) }
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let x = inputs.at(0)?;
+            let out = result_lengths(x, &self.kernel, &self.window, self.ceil)?;
+            Ok(vec![pool::max_pool(x, &self.kernel, &self.window, &out)?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let line = pen.node("MaxPool", inputs).ints("kernel_shape", &kernel_ints(&self.kernel));
+        let line = with_window(line, &self.window);
+        Ok(if self.ceil { line.flag("ceil_mode", true) } else { line }.write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+impl Operator for AveragePool {
+    fn name(&self) -> &'static str {
+        "AveragePool"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if self.window.dilations.iter().any(|&n| n != 1) {
+            return Err(Error::unsupported("a dilated mean, which opset 18 does not have"));
+        }
+        if x.dtype.is_float() { Ok(vec![pooled(x, &self.kernel, &self.window, self.ceil)?]) } else { Err(DType::not_taken(x.dtype)) }
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let x = inputs.at(0)?;
+            let out = result_lengths(x, &self.kernel, &self.window, self.ceil)?;
+            Ok(vec![pool::average_pool(x, &self.kernel, &self.window, &out, self.count_pad, None)?])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let window = &self.window;
+        let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
+        let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
+        // Dilations came with opset 19.
+        let line = pen
+            .node("AveragePool", inputs)
+            .ints("kernel_shape", &kernel_ints(&self.kernel))
+            .ints("strides", &ints(&window.strides))
+            .ints("pads", &pads);
+        let line = if self.ceil { line.flag("ceil_mode", true) } else { line };
+        Ok(if self.count_pad { line.flag("count_include_pad", true) } else { line }.write(outputs))
+    }
+}
+
+fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
+    let ints = node.ints("kernel_shape")?.ok_or_else(|| Error::argument("pooling without kernel_shape"))?;
+    let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
+    let kernel = ints
+        .iter()
+        .copied()
+        .map(|n| usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("a window of length {n}"))))
+        .collect::<Result<_>>()?;
+    Ok((kernel, window))
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("MaxPool", |node, inputs| {
+        let x = inputs.at(0)?;
+        if node.outputs().len() > 1 {
+            return Err(Error::unsupported("MaxPool with indices"));
+        }
+        let (kernel, window) = read_kernel(node, x)?;
+        Ok(vec![apply_one(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0 }, &[x])?])
+    }),
+    ("AveragePool", |node, inputs| {
+        let x = inputs.at(0)?;
+        let (kernel, window) = read_kernel(node, x)?;
+        let (ceil, count_pad) = (node.int("ceil_mode", 0)? != 0, node.int("count_include_pad", 0)? != 0);
+        Ok(vec![apply_one(AveragePool { kernel, window, ceil, count_pad }, &[x])?])
+    }),
+];
+
+impl Tensor {
+    /// The largest number of each window over the last axes.
+    ///
+    /// [torch.nn.functional.max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the window does not fit.
+    #[track_caller]
+    pub fn max_pool(&self, kernel: &[usize], window: Window, ceil: bool) -> Result<Tensor> {
+        let op = MaxPool { kernel: kernel.to_vec(), window, ceil };
+        self.batched(kernel.len() + 2, |x| apply_one(op, &[x]))
+    }
+
+    /// The mean of each window over the last axes; the padding counts as zeros where `count_pad` says so.
+    ///
+    /// [torch.nn.functional.avg_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the window does not fit.
+    #[track_caller]
+    pub fn average_pool(&self, kernel: &[usize], window: Window, ceil: bool, count_pad: bool) -> Result<Tensor> {
+        let op = AveragePool { kernel: kernel.to_vec(), window, ceil, count_pad };
+        self.batched(kernel.len() + 2, |x| apply_one(op, &[x]))
+    }
+
+    /// The mean of regions that divide the last axes into these many each.
+    ///
+    /// [torch.nn.functional.adaptive_avg_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html)
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where an axis is symbolic and more than one region is asked for.
+    #[track_caller]
+    pub fn adaptive_average_pool(&self, out: &[usize]) -> Result<Tensor> {
+        self.adaptive(out, |x, axis| x.mean(Some(&[axis]), true), |x, kernel, window| x.average_pool(kernel, window, false, false))
+    }
+
+    /// The largest number of regions that divide the last axes into these many each.
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where an axis is symbolic and more than one region is asked for.
+    #[track_caller]
+    pub fn adaptive_max_pool(&self, out: &[usize]) -> Result<Tensor> {
+        self.adaptive(out, |x, axis| x.amax(Some(&[axis]), true), |x, kernel, window| x.max_pool(kernel, window, false))
+    }
+
+    /// Regions as one reduction, as equal windows, or one after the other, whichever the lengths allow.
+    #[track_caller]
+    fn adaptive(
+        &self,
+        out: &[usize],
+        reduce: impl Fn(&Tensor, i64) -> Result<Tensor>,
+        pool: impl Fn(&Tensor, &[usize], Window) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let first = self
+            .rank()
+            .checked_sub(out.len())
+            .ok_or_else(|| Error::shape(format!("regions of {} axes over shape {}", out.len(), self.shape())))?;
+        if out.iter().all(|&n| n == 1) {
+            return (0..out.len()).try_fold(self.clone(), |x, i| reduce(&x, (first + i) as i64));
+        }
+        let lengths: Vec<i64> = self.shape()[first..]
+            .iter()
+            .map(|dim| {
+                dim.fixed().ok_or_else(|| Error::size(format!("several regions of an axis of symbolic length {dim}")).help("fix that axis"))
+            })
+            .collect::<Result<_>>()?;
+        if out.iter().zip(&lengths).all(|(&n, &length)| n > 0 && length > 0 && length % n as i64 == 0) && self.rank() > out.len() {
+            let kernel: Vec<usize> = out.iter().zip(&lengths).map(|(&n, &length)| length as usize / n).collect();
+            return pool(self, &kernel, Window::symmetric(&kernel, &vec![0; out.len()], &vec![1; out.len()]));
+        }
+        // Regions of unequal lengths overlap: each is reduced by itself, axis by axis.
+        let mut x = self.clone();
+        for (i, (&n, &length)) in out.iter().zip(&lengths).enumerate() {
+            let (axis, n) = ((first + i) as i64, n as i64);
+            let region = |k: i64| {
+                let (start, end) = (k * length / n, ((k + 1) * length + n - 1) / n);
+                reduce(&x.slice(axis, Some(Dim::Fixed(start)), Some(Dim::Fixed(end)), 1)?, axis)
+            };
+            let regions = (0..n).map(region).collect::<Result<Vec<_>>>()?;
+            x = Tensor::cat(&regions.iter().collect::<Vec<_>>(), axis)?;
+        }
+        Ok(x)
+    }
+}

@@ -1,0 +1,414 @@
+//! One number from the numbers along some axes: sums, means, extremes.
+
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::reduce;
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply_one};
+
+/// A function of the numbers along some axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// The sum.
+    Sum,
+    /// The sum over the count.
+    Mean,
+    /// The product.
+    Prod,
+    /// The largest; NaN if any is.
+    Max,
+    /// The smallest; NaN if any is.
+    Min,
+    /// The sum of absolute values.
+    L1,
+    /// The root of the sum of squares.
+    L2,
+    /// The logarithm of the sum of exponentials.
+    LogSumExp,
+}
+
+/// A fold over axes, which stay with length 1 or go away. ONNX: [ReduceSum](https://onnx.ai/onnx/operators/onnx__ReduceSum.html) and its kin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reduce {
+    /// The function.
+    pub fold: Fold,
+    /// The axes, in order.
+    pub axes: Vec<usize>,
+    /// Whether they stay.
+    pub keep: bool,
+}
+
+fn folded(shape: &Shape, axes: &[usize], keep: bool) -> Shape {
+    let stays = |axis: usize, dim: &Dim| match (axes.contains(&axis), keep) {
+        (false, _) => Some(dim.clone()),
+        (true, true) => Some(Dim::Fixed(1)),
+        (true, false) => None,
+    };
+    shape.iter().enumerate().filter_map(|(axis, dim)| stays(axis, dim)).collect()
+}
+
+impl Operator for Reduce {
+    fn name(&self) -> &'static str {
+        match self.fold {
+            Fold::Sum => "ReduceSum",
+            Fold::Mean => "ReduceMean",
+            Fold::Prod => "ReduceProd",
+            Fold::Max => "ReduceMax",
+            Fold::Min => "ReduceMin",
+            Fold::L1 => "ReduceL1",
+            Fold::L2 => "ReduceL2",
+            Fold::LogSumExp => "ReduceLogSumExp",
+        }
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.dtype == DType::Bool || self.axes.iter().any(|&axis| axis >= x.rank()) {
+            return Err(Error::argument(format!("{} over axes {:?} of {x}", self.name(), self.axes)));
+        }
+        if matches!(self.fold, Fold::Mean | Fold::L2 | Fold::LogSumExp) && !x.dtype.is_float() {
+            return Err(DType::not_taken(x.dtype));
+        }
+        Ok(vec![Type::new(x.dtype, folded(&x.shape, &self.axes, self.keep))])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| {
+            let (x, axes, keep) = (inputs.at(0)?, &self.axes, self.keep);
+            Ok(vec![match self.fold {
+                Fold::Sum => reduce::sum(x, axes, keep)?,
+                Fold::Mean => reduce::mean(x, axes, keep)?,
+                Fold::Prod => reduce::prod(x, axes, keep)?,
+                Fold::Max => reduce::max(x, axes, keep)?,
+                Fold::Min => reduce::min(x, axes, keep)?,
+                Fold::L1 => reduce::l1(x, axes, keep)?,
+                Fold::L2 => reduce::l2(x, axes, keep)?,
+                Fold::LogSumExp => reduce::log_sum_exp(x, axes, keep)?,
+            }])
+        })
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let axes = pen.ints(&self.axes.iter().map(|&axis| axis as i64).collect::<Vec<_>>());
+        // No axes would mean all axes.
+        let none = self.axes.is_empty();
+        let line = pen.node(self.name(), &[inputs[0].clone(), axes]).flag("keepdims", self.keep);
+        Ok(if none { line.flag("noop_with_empty_axes", true) } else { line }.write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        if matches!(self.fold, Fold::Max | Fold::Min) { Agreement::Exact } else { Agreement::Rounding }
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        let dims = inputs.opt(0)?.dims.iter().cloned();
+        let all = match self.fold {
+            Fold::Prod => dims.product(),
+            Fold::Sum => dims.sum(),
+            _ => return None,
+        };
+        Some(DimArray { scalar: !self.keep, dims: vec![all] })
+    }
+}
+
+/// The index of the largest or smallest number along an axis. ONNX: [ArgMax](https://onnx.ai/onnx/operators/onnx__ArgMax.html), ArgMin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArgExtreme {
+    /// The largest, or the smallest.
+    pub largest: bool,
+    /// The axis.
+    pub axis: usize,
+    /// Whether it stays with length 1.
+    pub keep: bool,
+    /// Of equal numbers the last one, or the first.
+    pub last: bool,
+}
+
+impl Operator for ArgExtreme {
+    fn name(&self) -> &'static str {
+        if self.largest { "ArgMax" } else { "ArgMin" }
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.dtype == DType::Bool || self.axis >= x.rank() {
+            return Err(Error::argument(format!("{} over axis {} of {x}", self.name(), self.axis)));
+        }
+        if x.shape[self.axis] == 0 {
+            return Err(Error::shape(format!("nothing is extreme along an axis of length 0 of {x}")));
+        }
+        Ok(vec![Type::new(DType::I64, folded(&x.shape, &[self.axis], self.keep))])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        let kernel = if self.largest { reduce::argmax } else { reduce::argmin };
+        widened(inputs, |inputs| Ok(vec![kernel(inputs.at(0)?, self.axis, self.keep, self.last)?]))
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let line = pen.node(self.name(), inputs).int("axis", self.axis as i64).flag("keepdims", self.keep);
+        Ok(if self.last { line.flag("select_last_index", true) } else { line }.write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+/// A reader of a fold: axes as input or attribute, all of them where none are given.
+macro_rules! read {
+    ($name:literal, $fold:expr) => {
+        ($name, |node, inputs| {
+            let x = inputs.at(0)?;
+            let axes = super::axes(node, inputs, 1)?.filter(|axes| !axes.is_empty());
+            if axes.is_none() && node.int("noop_with_empty_axes", 0)? != 0 {
+                return Ok(vec![x.clone()]);
+            }
+            Ok(vec![x.fold($fold, axes.as_deref(), node.int("keepdims", 1)? != 0)?])
+        })
+    };
+}
+
+fn arg_extreme(largest: bool, node: &crate::onnx::Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let x = inputs.at(0)?;
+    let axis = x.shape().axis(node.int("axis", 0)?)?;
+    let op = ArgExtreme { largest, axis, keep: node.int("keepdims", 1)? != 0, last: node.int("select_last_index", 0)? != 0 };
+    Ok(vec![apply_one(op, &[x])?])
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    read!("ReduceSum", Fold::Sum),
+    read!("ReduceMean", Fold::Mean),
+    read!("ReduceProd", Fold::Prod),
+    read!("ReduceMax", Fold::Max),
+    read!("ReduceMin", Fold::Min),
+    read!("ReduceL1", Fold::L1),
+    read!("ReduceL2", Fold::L2),
+    read!("ReduceLogSumExp", Fold::LogSumExp),
+    ("ArgMax", |node, inputs| arg_extreme(true, node, inputs)),
+    ("ArgMin", |node, inputs| arg_extreme(false, node, inputs)),
+    ("GlobalAveragePool", |_, inputs| {
+        let x = inputs.at(0)?;
+        Ok(vec![x.mean(Some(&(2..x.rank() as i64).collect::<Vec<_>>()), true)?])
+    }),
+    ("GlobalMaxPool", |_, inputs| {
+        let x = inputs.at(0)?;
+        Ok(vec![x.amax(Some(&(2..x.rank() as i64).collect::<Vec<_>>()), true)?])
+    }),
+];
+
+impl Tensor {
+    /// A fold over these axes, or over all where there are none.
+    #[track_caller]
+    pub(crate) fn fold(&self, fold: Fold, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        let mut axes = match axes {
+            None => (0..self.rank()).collect(),
+            Some(axes) => {
+                axes.iter().map(|&axis| if self.rank() == 0 { Ok(0) } else { self.shape().axis(axis) }).collect::<Result<Vec<_>>>()?
+            }
+        };
+        axes.sort_unstable();
+        axes.dedup();
+        if self.rank() == 0 {
+            axes.clear();
+        }
+        if axes.is_empty() && matches!(fold, Fold::Sum | Fold::Mean | Fold::Prod | Fold::Max | Fold::Min) {
+            return Ok(self.clone());
+        }
+        apply_one(Reduce { fold, axes, keep }, &[self])
+    }
+
+    /// The dtype in which torch sums: i64 for integers and Bool.
+    fn summable(&self) -> Result<Tensor> {
+        if self.dtype().is_float() { Ok(self.clone()) } else { self.cast(DType::I64) }
+    }
+
+    /// The sum over these axes, or over all; of integers in i64.
+    ///
+    /// [torch.sum](https://pytorch.org/docs/stable/generated/torch.sum.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn sum(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.summable()?.fold(Fold::Sum, axes, keep)
+    }
+
+    /// The mean over these axes, or over all.
+    ///
+    /// [torch.mean](https://pytorch.org/docs/stable/generated/torch.mean.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn mean(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            return Err(DType::not_taken(self.dtype()).help("cast to a float first"));
+        }
+        self.fold(Fold::Mean, axes, keep)
+    }
+
+    /// The product over these axes, or over all; of integers in i64.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn prod(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.summable()?.fold(Fold::Prod, axes, keep)
+    }
+
+    /// The largest number over these axes, or over all.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn amax(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.extreme(Fold::Max, axes, keep)
+    }
+
+    /// The smallest number over these axes, or over all.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn amin(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.extreme(Fold::Min, axes, keep)
+    }
+
+    #[track_caller]
+    fn extreme(&self, fold: Fold, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        match self.dtype() {
+            DType::Bool => self.cast(DType::U8)?.fold(fold, axes, keep)?.cast(DType::Bool),
+            _ => self.fold(fold, axes, keep),
+        }
+    }
+
+    /// The index of the largest number along an axis, or in the flattened tensor; of equal ones the first.
+    ///
+    /// [torch.argmax](https://pytorch.org/docs/stable/generated/torch.argmax.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the axis is empty, [`DType`](crate::Code::DType) of Bools.
+    #[track_caller]
+    pub fn argmax(&self, axis: Option<i64>, keep: bool) -> Result<Tensor> {
+        self.numbers()?.arg_extreme(true, axis, keep)
+    }
+
+    /// The index of the smallest number along an axis, or in the flattened tensor; of equal ones the first.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the axis is empty, [`DType`](crate::Code::DType) of Bools.
+    #[track_caller]
+    pub fn argmin(&self, axis: Option<i64>, keep: bool) -> Result<Tensor> {
+        self.numbers()?.arg_extreme(false, axis, keep)
+    }
+
+    /// Refuses Bools, as torch's argmax does (though not its max along an axis).
+    fn numbers(&self) -> Result<&Tensor> {
+        if self.dtype() == DType::Bool { Err(Error::dtype("Bools have no order").help("cast to u8 first")) } else { Ok(self) }
+    }
+
+    #[track_caller]
+    fn arg_extreme(&self, largest: bool, axis: Option<i64>, keep: bool) -> Result<Tensor> {
+        let x = if self.dtype() == DType::Bool { self.cast(DType::U8)? } else { self.clone() };
+        let Some(axis) = axis.filter(|_| self.rank() > 0) else {
+            let index = apply_one(ArgExtreme { largest, axis: 0, keep: false, last: false }, &[&x.reshape(&[-1])?])?;
+            return if keep { index.reshape(&vec![1; self.rank()]) } else { Ok(index) };
+        };
+        apply_one(ArgExtreme { largest, axis: x.shape().axis(axis)?, keep, last: false }, &[&x])
+    }
+
+    /// The largest numbers along an axis and their indices.
+    ///
+    /// [torch.max](https://pytorch.org/docs/stable/generated/torch.max.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the axis is empty.
+    #[track_caller]
+    pub fn max_along(&self, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
+        Ok((self.amax(Some(&[axis]), keep)?, self.arg_extreme(true, Some(axis), keep)?))
+    }
+
+    /// The smallest numbers along an axis and their indices.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the axis is empty.
+    #[track_caller]
+    pub fn min_along(&self, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
+        Ok((self.amin(Some(&[axis]), keep)?, self.arg_extreme(false, Some(axis), keep)?))
+    }
+
+    /// The dtype in which torch says whether: Bool, but u8 of u8.
+    fn truth(&self) -> DType {
+        if self.dtype() == DType::U8 { DType::U8 } else { DType::Bool }
+    }
+
+    /// Whether all (of these axes) are true or not zero; of u8 as u8, as in torch.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn all(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.cast(DType::Bool)?.amin(axes, keep)?.cast(self.truth())
+    }
+
+    /// Whether any (of these axes) is true or not zero; of u8 as u8, as in torch.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn any(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.cast(DType::Bool)?.amax(axes, keep)?.cast(self.truth())
+    }
+
+    /// log Σ eˣ over these axes.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn log_sum_exp(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        self.cast(self.dtype().or_float())?.fold(Fold::LogSumExp, axes, keep)
+    }
+
+    /// The variance over these axes, the sum of squares being divided by the count less `correction`.
+    ///
+    /// [torch.var](https://pytorch.org/docs/stable/generated/torch.var.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn var(&self, axes: Option<&[i64]>, correction: f64, keep: bool) -> Result<Tensor> {
+        let squares = self.sub(self.mean(axes, true)?)?.square()?;
+        if correction == 0.0 {
+            return squares.mean(axes, keep);
+        }
+        let count = match axes {
+            None => self.count(),
+            Some(axes) => axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product(),
+        };
+        let divisor = match count.fixed() {
+            Some(n) => Tensor::weak((n as f64 - correction).max(0.0)),
+            None => Tensor::from_dim(&count).cast(self.dtype())?.sub(correction)?.maximum(0.0)?,
+        };
+        squares.sum(axes, keep)?.div(&divisor)
+    }
+
+    /// The Euclidean (p = 2), Manhattan (1) or any other p-norm over these axes.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for integers.
+    #[track_caller]
+    pub fn norm(&self, p: f64, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+        match p {
+            2.0 => self.fold(Fold::L2, axes, keep),
+            1.0 => self.fold(Fold::L1, axes, keep),
+            f64::INFINITY => self.abs()?.amax(axes, keep),
+            f64::NEG_INFINITY => self.abs()?.amin(axes, keep),
+            0.0 => self.ne(0)?.cast(self.dtype())?.sum(axes, keep),
+            p => self.abs()?.pow(p)?.sum(axes, keep)?.pow(1.0 / p),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The same numbers under another shape: reshape, transpose, expand.
+
+use super::Reader;
+use super::slice::Slice;
+use crate::array::Array;
+use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply_one};
+
+/// The same numbers in row-major order under this shape. ONNX: Reshape, or Squeeze, Unsqueeze and Flatten where it is one of these.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reshape {
+    /// The new lengths; their product is the number of elements.
+    pub shape: Shape,
+}
+
+impl Operator for Reshape {
+    fn name(&self) -> &'static str {
+        "Reshape"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.shape.count() != self.shape.count() {
+            return Err(Error::shape(format!(
+                "shape {} has {} elements, {} has {}",
+                x.shape,
+                x.shape.count(),
+                self.shape,
+                self.shape.count()
+            )));
+        }
+        Ok(vec![Type::new(x.dtype, self.shape.clone())])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![inputs.at(0)?.reshape(&sizes.shape(&self.shape)?)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let from = pen.ty(&inputs[0])?.shape.clone();
+        if let Some(axes) = ones_added(&from, &self.shape) {
+            let axes = pen.ints(&axes);
+            return Ok(pen.node("Unsqueeze", &[inputs[0].clone(), axes]).write(outputs));
+        }
+        if let Some(axes) = ones_added(&self.shape, &from) {
+            let axes = pen.ints(&axes);
+            return Ok(pen.node("Squeeze", &[inputs[0].clone(), axes]).write(outputs));
+        }
+        let shape = match inferable(&from, &self.shape) {
+            Some(ints) => pen.ints(&ints),
+            None => pen.dims(&self.shape)?,
+        };
+        // A length 0 means "as in the input" unless it is said that it does not.
+        let zero = self.shape.iter().any(|dim| *dim == 0);
+        let line = pen.node("Reshape", &[inputs[0].clone(), shape]);
+        Ok(if zero { line.flag("allowzero", true) } else { line }.write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.shape.iter().collect()
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        let dims = inputs.opt(0)?.dims.clone();
+        (self.shape.rank() <= 1).then_some(DimArray { scalar: self.shape.rank() == 0, dims })
+    }
+}
+
+/// The axes of `to` that are ones put into `from`, if that is all that differs.
+fn ones_added(from: &Shape, to: &Shape) -> Option<Vec<i64>> {
+    let mut axes = Vec::new();
+    let mut next = 0;
+    for (axis, dim) in to.iter().enumerate() {
+        let rest = to.rank() - axis;
+        if next < from.rank() && from[next] == *dim && (rest > 1 || from.rank() - next <= 1) {
+            next += 1;
+        } else if *dim == 1 {
+            axes.push(axis as i64);
+        } else {
+            return None;
+        }
+    }
+    (next == from.rank() && !axes.is_empty()).then_some(axes)
+}
+
+/// The shape with 0 for "as in the input" and one -1 for "what is left", where that says it without arithmetic.
+fn inferable(from: &Shape, to: &Shape) -> Option<Vec<i64>> {
+    if to.iter().any(|dim| *dim == 0) || from.iter().any(|dim| *dim == 0) || !to.is_symbolic() {
+        return None;
+    }
+    let mut left = 0;
+    let mut ints = Vec::with_capacity(to.rank());
+    for (axis, dim) in to.iter().enumerate() {
+        ints.push(match dim.fixed() {
+            Some(n) => n,
+            None if from.get(axis) == Some(dim) => 0,
+            None => {
+                left += 1;
+                -1
+            }
+        });
+    }
+    (left <= 1).then_some(ints)
+}
+
+/// Axis i of the result is axis `axes[i]` of the input. ONNX: Transpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transpose {
+    /// The order of the axes.
+    pub axes: Vec<usize>,
+}
+
+impl Operator for Transpose {
+    fn name(&self) -> &'static str {
+        "Transpose"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        let mut sorted = self.axes.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..x.rank()) {
+            return Err(Error::argument(format!("{:?} does not permute the {} axes", self.axes, x.rank())));
+        }
+        Ok(vec![Type::new(x.dtype, self.axes.iter().map(|&axis| x.shape[axis].clone()).collect::<Shape>())])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![inputs.at(0)?.permute(&self.axes)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let perm: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
+        Ok(pen.node("Transpose", inputs).ints("perm", &perm).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+/// The numbers repeated along axes of length 1, and along new leading axes. ONNX: Expand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expand {
+    /// The shape of the result.
+    pub shape: Shape,
+}
+
+impl Operator for Expand {
+    fn name(&self) -> &'static str {
+        "Expand"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.shape.broadcast(&self.shape)? != self.shape {
+            return Err(Error::shape(format!("shape {} does not expand to {}", x.shape, self.shape)));
+        }
+        Ok(vec![Type::new(x.dtype, self.shape.clone())])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![inputs.at(0)?.broadcast(&sizes.shape(&self.shape)?)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let shape = pen.dims(&self.shape)?;
+        Ok(pen.node("Expand", &[inputs[0].clone(), shape]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.shape.iter().collect()
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Reshape", |node, inputs| {
+        let (x, shape) = (inputs.at(0)?, super::lengths(inputs.at(1)?)?);
+        let keep = node.int("allowzero", 0)? == 0;
+        let dims: Vec<Dim> = shape
+            .iter()
+            .enumerate()
+            .map(|(i, dim)| if keep && *dim == 0 { x.shape().get(i).cloned().unwrap_or(Dim::Fixed(0)) } else { dim.clone() })
+            .collect();
+        Ok(vec![x.reshape(&dims)?])
+    }),
+    ("Flatten", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axis = node.int("axis", 1)?;
+        let axis = if axis == x.rank() as i64 { x.rank() } else { x.shape().axis(axis)? };
+        let (head, tail) = x.shape().split_at(axis);
+        Ok(vec![x.reshape(&[head.iter().cloned().product::<Dim>(), tail.iter().cloned().product()])?])
+    }),
+    ("Squeeze", |node, inputs| {
+        Ok(vec![match super::axes(node, inputs, 1)? {
+            Some(axes) => {
+                // That these axes have length 1 is the file's promise, even where the arithmetic does not show it.
+                let promised = |x: Tensor, &axis: &i64| {
+                    let first = Slice { axis: x.shape().axis(axis)?, start: Dim::Fixed(0), length: Dim::Fixed(1), step: 1 };
+                    if x.dim(axis)?.is_symbolic() { apply_one(first, &[&x]) } else { Ok(x) }
+                };
+                axes.iter().try_fold(inputs.at(0)?.clone(), promised)?.squeeze_axes(&axes)?
+            }
+            None => inputs.at(0)?.squeeze()?,
+        }])
+    }),
+    ("Unsqueeze", |node, inputs| {
+        let axes = super::axes(node, inputs, 1)?.ok_or_else(|| Error::argument("Unsqueeze without axes"))?;
+        Ok(vec![inputs.at(0)?.unsqueeze_axes(&axes)?])
+    }),
+    ("Transpose", |node, inputs| {
+        let x = inputs.at(0)?;
+        let reversed: Vec<i64> = (0..x.rank() as i64).rev().collect();
+        Ok(vec![x.permute(node.ints("perm")?.unwrap_or(&reversed))?])
+    }),
+    ("Expand", |_, inputs| {
+        let (x, shape) = (inputs.at(0)?, Shape::new(super::lengths(inputs.at(1)?)?));
+        let both = x.shape().broadcast(&shape)?;
+        Ok(vec![x.expand(&both)?])
+    }),
+    ("Identity", |_, inputs| Ok(vec![inputs.at(0)?.clone()])),
+    ("Shape", |node, inputs| {
+        let x = inputs.at(0)?;
+        let clamp = |i: i64| if i < 0 { (i + x.rank() as i64).max(0) } else { i.min(x.rank() as i64) } as usize;
+        let (start, end) = (clamp(node.int("start", 0)?), clamp(node.int("end", i64::MAX)?));
+        Ok(vec![Tensor::from_dims(x.shape().get(start..end).unwrap_or(&[]))])
+    }),
+    ("Size", |_, inputs| Ok(vec![Tensor::from_dim(&inputs.at(0)?.count())])),
+];
+
+impl Tensor {
+    /// The same numbers under another shape; one length may be -1, which is what the others leave.
+    ///
+    /// [torch.reshape](https://pytorch.org/docs/stable/generated/torch.reshape.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the number of elements differs.
+    #[track_caller]
+    pub fn reshape<D: Clone + Into<Dim>>(&self, shape: &[D]) -> Result<Tensor> {
+        let mut dims: Vec<Dim> = shape.iter().cloned().map(Into::into).collect();
+        let mut unknown = dims.iter().enumerate().filter(|(_, dim)| **dim == -1).map(|(i, _)| i);
+        match (unknown.next(), unknown.next()) {
+            (None, _) => {}
+            (Some(_), Some(_)) => return Err(Error::argument("only one length can be -1")),
+            (Some(i), None) => {
+                dims[i] = Dim::Fixed(1);
+                let known: Dim = dims.iter().cloned().product();
+                let refused = || Error::shape(format!("{} elements of shape {} do not fill {known} × -1", self.count(), self.shape()));
+                dims[i] = if known == 0 { return Err(refused()) } else { self.count().div_exact(&known).ok_or_else(refused)? };
+            }
+        }
+        let shape = Shape::new(dims);
+        if *self.shape() == shape { Ok(self.clone()) } else { apply_one(Reshape { shape }, &[self]) }
+    }
+
+    /// The axes in another order; negative axes count from the end.
+    ///
+    /// [torch.permute](https://pytorch.org/docs/stable/generated/torch.permute.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) unless each axis is named once.
+    #[track_caller]
+    pub fn permute(&self, axes: &[i64]) -> Result<Tensor> {
+        let axes = axes.iter().map(|&axis| self.shape().axis(axis)).collect::<Result<Vec<_>>>()?;
+        if axes.iter().copied().eq(0..self.rank()) { Ok(self.clone()) } else { apply_one(Transpose { axes }, &[self]) }
+    }
+
+    /// Two axes exchanged.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there is no such axis.
+    #[track_caller]
+    pub fn transpose(&self, a: i64, b: i64) -> Result<Tensor> {
+        if self.rank() == 0 && (-1..=0).contains(&a) && (-1..=0).contains(&b) {
+            return Ok(self.clone());
+        }
+        let (a, b) = (self.shape().axis(a)?, self.shape().axis(b)?);
+        let mut axes: Vec<i64> = (0..self.rank() as i64).collect();
+        axes.swap(a, b);
+        self.permute(&axes)
+    }
+
+    /// The numbers repeated to fill this shape; -1 keeps a length.
+    ///
+    /// [torch.Tensor.expand](https://pytorch.org/docs/stable/generated/torch.Tensor.expand.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where an axis is neither 1 nor the length asked for.
+    #[track_caller]
+    pub fn expand<D: Clone + Into<Dim>>(&self, shape: &[D]) -> Result<Tensor> {
+        let mut dims: Vec<Dim> = shape.iter().cloned().map(Into::into).collect();
+        let new = dims
+            .len()
+            .checked_sub(self.rank())
+            .ok_or_else(|| Error::shape(format!("shape {} has more axes than the {} asked for", self.shape(), dims.len())))?;
+        for (axis, dim) in dims.iter_mut().enumerate().filter(|(_, dim)| **dim == -1) {
+            *dim = self.shape().get(axis.wrapping_sub(new)).cloned().ok_or_else(|| Error::shape("a new axis needs a length"))?;
+        }
+        let shape = Shape::new(dims);
+        if *self.shape() == shape { Ok(self.clone()) } else { apply_one(Expand { shape }, &[self]) }
+    }
+
+    /// The axes from `start` to `end` (inclusive) as one.
+    ///
+    /// [torch.flatten](https://pytorch.org/docs/stable/generated/torch.flatten.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axes do not exist or are out of order.
+    #[track_caller]
+    pub fn flatten(&self, start: i64, end: i64) -> Result<Tensor> {
+        if self.rank() == 0 {
+            return self.reshape(&[1]);
+        }
+        let (start, end) = (self.shape().axis(start)?, self.shape().axis(end)?);
+        if start > end {
+            return Err(Error::argument(format!("flatten from axis {start} to axis {end}")));
+        }
+        let mut dims = self.shape().to_vec();
+        let one: Dim = dims.drain(start..=end).product();
+        dims.insert(start, one);
+        self.reshape(&dims)
+    }
+
+    /// An axis as several; one length may be -1.
+    ///
+    /// # Errors
+    /// As [`Tensor::reshape`].
+    #[track_caller]
+    pub fn unflatten<D: Clone + Into<Dim>>(&self, axis: i64, lengths: &[D]) -> Result<Tensor> {
+        let axis = self.shape().axis(axis)?;
+        let mut dims = self.shape().to_vec();
+        let inner: Vec<Dim> = lengths.iter().cloned().map(Into::into).collect();
+        if let Some(unknown) = inner.iter().position(|dim| *dim == -1) {
+            let known: Dim = inner.iter().enumerate().filter(|(i, _)| *i != unknown).map(|(_, dim)| dim.clone()).product();
+            let left = dims[axis]
+                .div_exact(&known)
+                .ok_or_else(|| Error::shape(format!("an axis of length {} is not {known} × -1", dims[axis])))?;
+            dims.splice(axis..=axis, inner.into_iter().enumerate().map(|(i, dim)| if i == unknown { left.clone() } else { dim }));
+        } else {
+            dims.splice(axis..=axis, inner);
+        }
+        self.reshape(&dims)
+    }
+
+    /// A new axis of length 1 before `axis`.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis is beyond the rank.
+    #[track_caller]
+    pub fn unsqueeze(&self, axis: i64) -> Result<Tensor> {
+        self.unsqueeze_axes(&[axis])
+    }
+
+    /// New axes of length 1: `axes` are their places in the result.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where a place is named twice or beyond the rank.
+    #[track_caller]
+    pub fn unsqueeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
+        let rank = self.rank() + axes.len();
+        let places = axes.iter().map(|&axis| crate::dim::axis(axis, rank)).collect::<Result<std::collections::BTreeSet<_>>>()?;
+        if places.len() != axes.len() {
+            return Err(Error::argument(format!("axes {axes:?} name a place twice")));
+        }
+        let mut old = self.shape().iter();
+        let dims: Vec<Dim> = (0..rank)
+            .map(|axis| if places.contains(&axis) { Dim::Fixed(1) } else { old.next().cloned().unwrap_or(Dim::Fixed(1)) })
+            .collect();
+        self.reshape(&dims)
+    }
+
+    /// Without the axes of length 1. A symbolic axis stays, whatever its length in the example.
+    ///
+    /// # Errors
+    /// None in practice.
+    #[track_caller]
+    pub fn squeeze(&self) -> Result<Tensor> {
+        let dims: Vec<Dim> = self.shape().iter().filter(|dim| **dim != 1).cloned().collect();
+        self.reshape(&dims)
+    }
+
+    /// Without these axes, which must have length 1.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where one has another length.
+    #[track_caller]
+    pub fn squeeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
+        let axes = axes.iter().map(|&axis| self.shape().axis(axis)).collect::<Result<Vec<_>>>()?;
+        if let Some(&axis) = axes.iter().find(|&&axis| self.shape()[axis] != 1) {
+            return Err(Error::shape(format!("axis {axis} of shape {} has not length 1", self.shape())));
+        }
+        let dims: Vec<Dim> = self.shape().iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, dim)| dim.clone()).collect();
+        self.reshape(&dims)
+    }
+}

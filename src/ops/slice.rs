@@ -1,0 +1,349 @@
+//! Parts of a tensor: slices, single indices, pieces.
+
+use super::Reader;
+use crate::array::Array;
+use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply, apply_one};
+
+/// Every `step`-th index of one axis. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice {
+    /// The axis.
+    pub axis: usize,
+    /// The first index, not negative.
+    pub start: Dim,
+    /// How many indices.
+    pub length: Dim,
+    /// The distance of neighbours; negative runs backwards.
+    pub step: i64,
+}
+
+impl Operator for Slice {
+    fn name(&self) -> &'static str {
+        "Slice"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if self.axis >= x.rank() || self.step == 0 {
+            return Err(Error::argument(format!("a slice of axis {} by {} of shape {}", self.axis, self.step, x.shape)));
+        }
+        let mut dims = x.shape.to_vec();
+        dims[self.axis] = self.length.clone();
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let (start, length) = (sizes.of(&self.start)?, sizes.of(&self.length)?);
+        let negative = |n: i64| Error::argument(format!("a slice that starts at or has the length {n}"));
+        let start = usize::try_from(start).map_err(|_| negative(start))?;
+        let length = usize::try_from(length).map_err(|_| negative(length))?;
+        Ok(vec![inputs.at(0)?.slice(self.axis, start, length, self.step as isize)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let whole = pen.ty(&inputs[0])?.shape[self.axis].clone();
+        let end = &self.start + &(&self.length * self.step);
+        // To the end of the axis, whatever its length: no arithmetic is needed on the page.
+        let end = match self.step {
+            1 if end == whole => Dim::Fixed(i64::MAX),
+            step if step > 0 => end,
+            // Backwards past index 0, which -1 would not say.
+            step if end.fixed().is_some_and(|n| n < 0) || (&self.start + &(&(&self.length - 1i64) * step)) == 0 => Dim::Fixed(i64::MIN),
+            // A symbolic end may turn out to be -1, which is the last index in ONNX: it is counted from the end of the axis.
+            step if end.is_symbolic() => &self.start + &(&(&self.length - 1i64) * step) - 1i64 - whole.clone(),
+            _ => end,
+        };
+        // An index counted from the end is arithmetic that the operator does itself.
+        let from_end = &self.start - &whole;
+        let start = if self.start.is_symbolic() && from_end.fixed().is_some_and(|n| n < 0) { from_end } else { self.start.clone() };
+        let (start, end) = (pen.dims(&[start])?, pen.dims(&[end])?);
+        let (axis, step) = (pen.ints(&[self.axis as i64]), pen.ints(&[self.step]));
+        Ok(pen.node("Slice", &[inputs[0].clone(), start, end, axis, step]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        vec![&self.start, &self.length]
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        let x = inputs.opt(0)?;
+        let (start, length) = (self.start.fixed()?, self.length.fixed()?);
+        let dims = (0..length).map(|i| x.dims.get(usize::try_from(start + i * self.step).ok()?).cloned()).collect::<Option<Vec<_>>>()?;
+        (!x.scalar).then_some(DimArray { scalar: false, dims })
+    }
+}
+
+/// One axis in pieces of given lengths. ONNX: [Split](https://onnx.ai/onnx/operators/onnx__Split.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// The axis.
+    pub axis: usize,
+    /// The length of each piece.
+    pub lengths: Vec<Dim>,
+}
+
+impl Operator for Split {
+    fn name(&self) -> &'static str {
+        "Split"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        let whole = x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} of shape {}", self.axis, x.shape)))?;
+        if self.lengths.iter().cloned().sum::<Dim>() != *whole {
+            return Err(Error::shape(format!("pieces {:?} of an axis of length {whole}", self.lengths)));
+        }
+        let piece = |length: &Dim| {
+            let mut dims = x.shape.to_vec();
+            dims[self.axis] = length.clone();
+            Type::new(x.dtype, dims)
+        };
+        Ok(self.lengths.iter().map(piece).collect())
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let x = inputs.at(0)?;
+        let mut start = 0;
+        let mut pieces = Vec::with_capacity(self.lengths.len());
+        for length in sizes.shape(&self.lengths)? {
+            pieces.push(x.slice(self.axis, start, length, 1)?);
+            start += length;
+        }
+        Ok(pieces)
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let lengths = pen.dims(&self.lengths)?;
+        Ok(pen.node("Split", &[inputs[0].clone(), lengths]).int("axis", self.axis as i64).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        self.lengths.iter().collect()
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Slice", |node, inputs| {
+        let mut x = inputs.at(0)?.clone();
+        let part = |input: usize, attribute: &str| match inputs.opt(input) {
+            Some(tensor) => super::lengths(tensor).map(Some),
+            None => Ok(node.ints(attribute)?.map(|ints| ints.iter().copied().map(Dim::Fixed).collect())),
+        };
+        let (starts, ends) = (part(1, "starts")?.unwrap_or_default(), part(2, "ends")?.unwrap_or_default());
+        let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len()).map(Dim::from).collect());
+        let steps = part(4, "steps")?.unwrap_or_else(|| vec![Dim::Fixed(1); starts.len()]);
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+            return Err(Error::argument("starts, ends, axes and steps of different lengths"));
+        }
+        for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+            let number = |dim: &Dim| dim.fixed().ok_or_else(|| Error::no_value("an axis or step that is not fixed"));
+            x = x.slice(number(axis)?, Some(start.clone()), Some(end.clone()), number(step)?)?;
+        }
+        Ok(vec![x])
+    }),
+    ("Split", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axis = x.shape().axis(node.int("axis", 0)?)?;
+        let given = match inputs.opt(1) {
+            Some(lengths) => Some(super::lengths(lengths)?),
+            None => node.ints("split")?.map(|ints| ints.iter().copied().map(Dim::Fixed).collect()),
+        };
+        let lengths = match given {
+            Some(lengths) => lengths,
+            None => {
+                let count = node.find_int("num_outputs")?.unwrap_or(node.outputs().len() as i64);
+                if !(1..=1 << 16).contains(&count) {
+                    return Err(Error::argument(format!("a split into {count}")));
+                }
+                let whole = x.shape()[axis].clone();
+                let piece = whole.ceil_div(count);
+                let mut lengths = vec![piece.clone(); count as usize];
+                lengths[count as usize - 1] = whole - piece * (count - 1);
+                lengths
+            }
+        };
+        apply(Split { axis, lengths }, &[Some(x)])
+    }),
+];
+
+impl Tensor {
+    /// The indices from `start` up to but without `end` of an axis, `step` apart, as Python's `x[start:end:step]`:
+    /// negative ends count from the end of the axis, and ends beyond it are the end.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there is no such axis or the step is 0.
+    #[track_caller]
+    pub fn slice(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64) -> Result<Tensor> {
+        let axis = self.shape().axis(axis)?;
+        let whole = self.shape()[axis].clone();
+        if step == 0 {
+            return Err(Error::argument("a slice by step 0"));
+        }
+        let slice = match step > 0 {
+            true => {
+                let start = clamp(&start.unwrap_or(Dim::Fixed(0)), &whole, 0);
+                let end = clamp(&end.unwrap_or(Dim::Fixed(i64::MAX)), &whole, 0);
+                let length = nonnegative((&end - &start).ceil_div(step));
+                Slice { axis, start, length, step }
+            }
+            false => {
+                let last = &whole - 1i64;
+                let start = start.map_or(last.clone(), |start| clamp(&start, &whole, -1).min(&last));
+                let end = end.map_or(Dim::Fixed(-1), |end| clamp(&end, &whole, -1));
+                let length = nonnegative((&start - &end).ceil_div(-step));
+                // An empty slice may start anywhere that exists.
+                Slice { axis, start: if length == 0 { Dim::Fixed(0) } else { start }, length, step }
+            }
+        };
+        if slice.start == 0 && slice.length == whole && step == 1 { Ok(self.clone()) } else { apply_one(slice, &[self]) }
+    }
+
+    /// One index of an axis, which goes away; a negative index counts from the end.
+    ///
+    /// [torch.select](https://pytorch.org/docs/stable/generated/torch.select.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis or the index does not exist.
+    #[track_caller]
+    pub fn select(&self, axis: i64, index: impl Into<Dim>) -> Result<Tensor> {
+        let axis = self.shape().axis(axis)?;
+        let (whole, index) = (&self.shape()[axis], index.into());
+        let start = if index.seen().is_some_and(|n| n < 0) { whole + &index } else { index.clone() };
+        let exists = start.seen().zip(whole.seen()).is_none_or(|(i, n)| (0..n).contains(&i));
+        if !exists {
+            return Err(Error::argument(format!("index {index} of an axis of length {whole}")));
+        }
+        apply_one(Slice { axis, start, length: Dim::Fixed(1), step: 1 }, &[self])?.squeeze_axes(&[axis as i64])
+    }
+
+    /// `length` indices of an axis from `start` on.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    #[track_caller]
+    pub fn narrow(&self, axis: i64, start: impl Into<Dim>, length: impl Into<Dim>) -> Result<Tensor> {
+        let start = start.into();
+        let end = &start + &length.into();
+        self.slice(axis, Some(start), Some(end), 1)
+    }
+
+    /// An axis in pieces of these lengths.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the lengths do not add up.
+    #[track_caller]
+    pub fn split_lengths<D: Clone + Into<Dim>>(&self, lengths: &[D], axis: i64) -> Result<Vec<Tensor>> {
+        let axis = self.shape().axis(axis)?;
+        let lengths: Vec<Dim> = lengths.iter().cloned().map(Into::into).collect();
+        if lengths.len() == 1 && lengths[0] == self.shape()[axis] {
+            Ok(vec![self.clone()])
+        } else {
+            apply(Split { axis, lengths }, &[Some(self)])
+        }
+    }
+
+    /// An axis in pieces of one length, the last perhaps shorter.
+    ///
+    /// [torch.split](https://pytorch.org/docs/stable/generated/torch.split.html)
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where the number of pieces would differ from call to call.
+    #[track_caller]
+    pub fn split(&self, length: impl Into<Dim>, axis: i64) -> Result<Vec<Tensor>> {
+        let (length, whole) = (length.into(), self.dim(axis)?);
+        if length == 0 && whole == 0 {
+            return Ok(vec![self.clone()]);
+        }
+        if length.fixed().is_some_and(|n| n <= 0) {
+            return Err(Error::argument(format!("pieces of length {length}")));
+        }
+        let count = whole.ceil_div(&length).fixed().ok_or_else(|| {
+            Error::size(format!("an axis of length {whole} in pieces of {length}: their number differs from call to call"))
+        })?;
+        let count = count.max(1);
+        let mut lengths = vec![length.clone(); count as usize];
+        lengths[count as usize - 1] = whole - length * (count - 1);
+        self.split_lengths(&lengths, axis)
+    }
+
+    /// An axis in at most `count` pieces of one length, the last perhaps shorter.
+    ///
+    /// [torch.chunk](https://pytorch.org/docs/stable/generated/torch.chunk.html)
+    ///
+    /// # Errors
+    /// As [`Tensor::split`].
+    #[track_caller]
+    pub fn chunk(&self, count: i64, axis: i64) -> Result<Vec<Tensor>> {
+        if count <= 0 {
+            return Err(Error::argument(format!("{count} pieces")));
+        }
+        let whole = self.dim(axis)?;
+        if whole == 0 {
+            return self.split_lengths(&vec![Dim::Fixed(0); count as usize], axis);
+        }
+        self.split(whole.ceil_div(count), axis)
+    }
+
+    /// The indices of an axis, one tensor each, without that axis.
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where the axis is symbolic.
+    #[track_caller]
+    pub fn unbind(&self, axis: i64) -> Result<Vec<Tensor>> {
+        let count = self.dim(axis)?;
+        let count = count.fixed().ok_or_else(|| Error::size(format!("an axis of length {count} has no fixed number of indices")))?;
+        (0..count).map(|i| self.select(axis, i)).collect()
+    }
+
+    /// These axes in the opposite order of indices.
+    ///
+    /// [torch.flip](https://pytorch.org/docs/stable/generated/torch.flip.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    #[track_caller]
+    pub fn flip(&self, axes: &[i64]) -> Result<Tensor> {
+        axes.iter().try_fold(self.clone(), |x, &axis| x.slice(axis, None, None, -1))
+    }
+}
+
+/// An index of an axis, negative ones counted from the end, held between `low` and the length.
+fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
+    // What exporters write for "as far as there is".
+    match index.fixed() {
+        Some(n) if n >= i64::from(i32::MAX) => return whole.clone(),
+        Some(n) if n <= i64::from(i32::MIN) => return Dim::Fixed(low),
+        _ => {}
+    }
+    let negative = match index.fixed() {
+        Some(n) => n < 0,
+        None => !index.expr().is_nonnegative() && index.seen().is_some_and(|n| n < 0),
+    };
+    let index = if negative { whole + index } else { index.clone() };
+    match (index.fixed(), whole.fixed()) {
+        (Some(i), Some(n)) => Dim::Fixed(i.clamp(low, n)),
+        // From the start, 0 is within any length; from the end, `n` or less below a symbol is taken to exist.
+        (Some(0), _) => index,
+        _ if index == *whole => index,
+        _ if (whole - &index).fixed().is_some_and(|n| n >= 0) => index,
+        _ => index.min(whole),
+    }
+}
+
+/// At least 0. A symbolic length that is not negative in the example is taken to be one: `n - 1` stays that, and a
+/// call where it would be negative is refused.
+pub(super) fn nonnegative(dim: Dim) -> Dim {
+    if dim.is_symbolic() && dim.seen().is_none_or(|n| n >= 0) { dim } else { dim.max(0i64) }
+}

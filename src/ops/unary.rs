@@ -1,0 +1,387 @@
+//! Element-wise functions of one tensor.
+
+use super::{Reader, widened};
+use crate::array::{Array, DType};
+use crate::dim::{DimArray, Sizes, Type};
+use crate::each_dtype;
+use crate::error::Result;
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::elementwise::map;
+use crate::kernels::number::Number;
+use crate::kernels::real::{self, Real};
+use crate::onnx::{Name, Pen};
+use crate::tensor::{Tensor, apply_one};
+
+/// A function of one number. Those after [`Unary::Not`] give a Bool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Unary {
+    Abs,
+    Neg,
+    Sign,
+    Ceil,
+    Floor,
+    Round,
+    Exp,
+    Log,
+    Sqrt,
+    Reciprocal,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Erf,
+    Sigmoid,
+    Relu,
+    Softplus,
+    Softsign,
+    BitwiseNot,
+    Not,
+    IsNaN,
+    IsInf,
+}
+
+impl Unary {
+    /// Each function with the name that ONNX gives it.
+    const NAMES: &[(Unary, &str)] = &[
+        (Unary::Abs, "Abs"),
+        (Unary::Neg, "Neg"),
+        (Unary::Sign, "Sign"),
+        (Unary::Ceil, "Ceil"),
+        (Unary::Floor, "Floor"),
+        (Unary::Round, "Round"),
+        (Unary::Exp, "Exp"),
+        (Unary::Log, "Log"),
+        (Unary::Sqrt, "Sqrt"),
+        (Unary::Reciprocal, "Reciprocal"),
+        (Unary::Sin, "Sin"),
+        (Unary::Cos, "Cos"),
+        (Unary::Tan, "Tan"),
+        (Unary::Asin, "Asin"),
+        (Unary::Acos, "Acos"),
+        (Unary::Atan, "Atan"),
+        (Unary::Sinh, "Sinh"),
+        (Unary::Cosh, "Cosh"),
+        (Unary::Tanh, "Tanh"),
+        (Unary::Asinh, "Asinh"),
+        (Unary::Acosh, "Acosh"),
+        (Unary::Atanh, "Atanh"),
+        (Unary::Erf, "Erf"),
+        (Unary::Sigmoid, "Sigmoid"),
+        (Unary::Relu, "Relu"),
+        (Unary::Softplus, "Softplus"),
+        (Unary::Softsign, "Softsign"),
+        (Unary::BitwiseNot, "BitwiseNot"),
+        (Unary::Not, "Not"),
+        (Unary::IsNaN, "IsNaN"),
+        (Unary::IsInf, "IsInf"),
+    ];
+
+    /// Whether the function is exact on integers too.
+    fn takes_integers(self) -> bool {
+        matches!(self, Unary::Abs | Unary::Neg | Unary::Sign | Unary::Relu | Unary::BitwiseNot)
+    }
+}
+
+impl Operator for Unary {
+    fn name(&self) -> &'static str {
+        Unary::NAMES.iter().find(|row| row.0 == *self).map_or("Unary", |row| row.1)
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        let taken = match self {
+            Unary::Not => x.dtype == DType::Bool,
+            Unary::BitwiseNot => x.dtype.is_int(),
+            op => x.dtype.is_float() || (op.takes_integers() && x.dtype.is_int()),
+        };
+        if !taken {
+            return Err(DType::not_taken(x.dtype));
+        }
+        let dtype = if matches!(self, Unary::IsNaN | Unary::IsInf) { DType::Bool } else { x.dtype };
+        Ok(vec![Type::new(dtype, x.shape.clone())])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        widened(inputs, |inputs| Ok(vec![kernel(*self, inputs.at(0)?)?]))
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let x = pen.ty(&inputs[0])?.clone();
+        if *self == Unary::IsInf && matches!(x.dtype, DType::F16 | DType::BF16) {
+            // Before opset 20 only singles and doubles are asked; widening keeps what is infinite.
+            let wide = pen.node("Cast", inputs).dtype("to", DType::F32).write_one(Type::new(DType::F32, x.shape))?;
+            return Ok(pen.node("IsInf", &[wide]).write(outputs));
+        }
+        Ok(pen.node(self.name(), inputs).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        match self {
+            Unary::Abs | Unary::Neg | Unary::Sign | Unary::Ceil | Unary::Floor | Unary::Round | Unary::Relu => Agreement::Exact,
+            Unary::BitwiseNot | Unary::Not | Unary::IsNaN | Unary::IsInf => Agreement::Exact,
+            _ => Agreement::Rounding,
+        }
+    }
+
+    fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
+        let x = inputs.opt(0)?;
+        (*self == Unary::Neg).then(|| DimArray { scalar: x.scalar, dims: x.dims.iter().map(|dim| -dim).collect() })
+    }
+}
+
+/// One float function for both precisions.
+macro_rules! float {
+    ($x:expr, $f:expr) => {
+        each_dtype!($x.dtype(), T: float => map::<T, T>($x, $f))
+    };
+}
+
+fn kernel(op: Unary, x: &Array) -> Result<Array> {
+    match op {
+        Unary::Not => map::<bool, bool>(x, |a| !a),
+        Unary::BitwiseNot => each_dtype!(x.dtype(), T: int => map::<T, T>(x, |a| !a)),
+        op if x.dtype().is_int() => each_dtype!(x.dtype(), T: int => map::<T, T>(x, |a| match op {
+            Unary::Abs => Number::abs(a),
+            Unary::Neg => Number::neg(a),
+            Unary::Sign => Number::sign(a),
+            Unary::Relu => crate::kernels::number::max(a, 0),
+            _ => a,
+        })),
+        Unary::IsNaN => each_dtype!(x.dtype(), T: float => map::<T, bool>(x, |a| a.is_nan())),
+        Unary::IsInf => each_dtype!(x.dtype(), T: float => map::<T, bool>(x, |a| a.is_infinite())),
+        Unary::Abs => float!(x, |a| a.abs()),
+        Unary::Neg => float!(x, |a| -a),
+        Unary::Sign => float!(x, |a| if a.is_nan() {
+            a
+        } else if a == 0.0 {
+            0.0
+        } else {
+            a.signum()
+        }),
+        Unary::Ceil => float!(x, |a| a.ceil()),
+        Unary::Floor => float!(x, |a| a.floor()),
+        Unary::Round => float!(x, |a| a.round_ties_even()),
+        Unary::Exp => float!(x, Real::exp),
+        Unary::Log => float!(x, |a| a.ln()),
+        Unary::Sqrt => float!(x, |a| a.sqrt()),
+        Unary::Reciprocal => float!(x, |a| 1.0 / a),
+        Unary::Sin => float!(x, |a| a.sin()),
+        Unary::Cos => float!(x, |a| a.cos()),
+        Unary::Tan => float!(x, |a| a.tan()),
+        Unary::Asin => float!(x, |a| a.asin()),
+        Unary::Acos => float!(x, |a| a.acos()),
+        Unary::Atan => float!(x, |a| a.atan()),
+        Unary::Sinh => float!(x, |a| a.sinh()),
+        Unary::Cosh => float!(x, |a| a.cosh()),
+        Unary::Tanh => float!(x, Real::tanh),
+        Unary::Asinh => float!(x, Real::asinh),
+        Unary::Acosh => float!(x, Real::acosh),
+        Unary::Atanh => float!(x, Real::atanh),
+        Unary::Erf => float!(x, Real::erf),
+        Unary::Sigmoid => float!(x, real::sigmoid),
+        Unary::Relu => float!(x, |a| if a < 0.0 { 0.0 } else { a }),
+        Unary::Softplus => float!(x, real::softplus),
+        Unary::Softsign => float!(x, |a| a / (1.0 + a.abs())),
+    }
+}
+
+/// The readers follow the names.
+macro_rules! reads {
+    ($($op:ident),*) => {
+        &[$((stringify!($op), |_, inputs| Ok(vec![apply_one(Unary::$op, &[inputs.at(0)?])?]))),*]
+    };
+}
+
+pub(super) const READS: &[(&str, Reader)] = reads![
+    Abs, Neg, Sign, Ceil, Floor, Round, Exp, Log, Sqrt, Reciprocal, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh,
+    Erf, Sigmoid, Relu, Softplus, Softsign, BitwiseNot, Not, IsNaN, IsInf
+];
+
+/// Methods of one operator: `float` casts integers and Bools to f32 first, as torch does; `number` keeps integers.
+macro_rules! methods {
+    ($($(#[$doc:meta])* $kind:ident $method:ident $op:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// # Errors
+            /// Where torch does not take the dtype either.
+            #[track_caller]
+            pub fn $method(&self) -> Result<Tensor> {
+                methods!(@$kind self $op)
+            })*
+        }
+    };
+    (@float $x:ident $op:ident) => { apply_one(Unary::$op, &[&$x.cast($x.dtype().or_float())?]) };
+    (@number $x:ident $op:ident) => { apply_one(Unary::$op, &[$x]) };
+    (@whole $x:ident $op:ident) => { if $x.dtype().is_int() { Ok($x.clone()) } else { apply_one(Unary::$op, &[$x]) } };
+}
+
+methods! {
+    /// |x|
+    number abs Abs;
+    /// −x
+    number neg Neg;
+    /// −1, 0 or 1; of NaN, NaN.
+    number sign Sign;
+    /// The next integer up.
+    whole ceil Ceil;
+    /// The next integer down.
+    whole floor Floor;
+    /// The nearest integer, halves to even.
+    whole round Round;
+    /// eˣ
+    float exp Exp;
+    /// The natural logarithm.
+    float log Log;
+    /// √x
+    float sqrt Sqrt;
+    /// 1 / x
+    float reciprocal Reciprocal;
+    /// The sine of an angle in radians.
+    float sin Sin;
+    /// The cosine of an angle in radians.
+    float cos Cos;
+    /// The tangent of an angle in radians.
+    float tan Tan;
+    /// The inverse sine.
+    float asin Asin;
+    /// The inverse cosine.
+    float acos Acos;
+    /// The inverse tangent.
+    float atan Atan;
+    /// The hyperbolic sine.
+    float sinh Sinh;
+    /// The hyperbolic cosine.
+    float cosh Cosh;
+    /// The hyperbolic tangent.
+    float tanh Tanh;
+    /// The inverse hyperbolic sine.
+    float asinh Asinh;
+    /// The inverse hyperbolic cosine.
+    float acosh Acosh;
+    /// The inverse hyperbolic tangent.
+    float atanh Atanh;
+    /// The error function.
+    float erf Erf;
+    /// 1 / (1 + e⁻ˣ)
+    float sigmoid Sigmoid;
+    /// max(x, 0), and NaN of NaN
+    number relu Relu;
+    /// x / (1 + |x|)
+    float softsign Softsign;
+}
+
+impl Tensor {
+    /// 1 / √x
+    ///
+    /// # Errors
+    /// Where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn rsqrt(&self) -> Result<Tensor> {
+        self.sqrt()?.reciprocal()
+    }
+
+    /// x · x
+    ///
+    /// # Errors
+    /// Where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn square(&self) -> Result<Tensor> {
+        self.mul(self)
+    }
+
+    /// The integer part.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for Bool.
+    #[track_caller]
+    pub fn trunc(&self) -> Result<Tensor> {
+        if self.dtype().is_int() { Ok(self.clone()) } else { self.sign()?.mul(self.abs()?.floor()?) }
+    }
+
+    /// Not: true where x is false or zero.
+    ///
+    /// # Errors
+    /// Where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn logical_not(&self) -> Result<Tensor> {
+        apply_one(Unary::Not, &[&self.cast(DType::Bool)?])
+    }
+
+    /// Every bit turned; of Bools, [`Tensor::logical_not`].
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for floats.
+    #[track_caller]
+    pub fn bitwise_not(&self) -> Result<Tensor> {
+        if self.dtype() == DType::Bool { self.logical_not() } else { apply_one(Unary::BitwiseNot, &[self]) }
+    }
+
+    #[track_caller]
+    fn float_test(&self, op: Unary) -> Result<Tensor> {
+        match self.dtype().is_float() {
+            true => apply_one(op, &[self]),
+            false => self.ne(self),
+        }
+    }
+
+    /// True where x is not a number.
+    ///
+    /// # Errors
+    /// Where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn is_nan(&self) -> Result<Tensor> {
+        self.float_test(Unary::IsNaN)
+    }
+
+    /// True where x is an infinity.
+    ///
+    /// # Errors
+    /// Where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn is_inf(&self) -> Result<Tensor> {
+        self.float_test(Unary::IsInf)
+    }
+
+    /// True where x is neither an infinity nor NaN.
+    ///
+    /// # Errors
+    /// Where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn is_finite(&self) -> Result<Tensor> {
+        self.is_inf()?.logical_or(self.is_nan()?)?.logical_not()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_nan_and_of_edges_are_torchs() {
+        let x = Tensor::from(&[-0.5f32, 2.5, f32::NAN, f32::INFINITY]);
+        assert_eq!(x.round().unwrap().to_vec::<f32>().unwrap()[..2], [-0.0, 2.0]);
+        assert!(x.relu().unwrap().to_vec::<f32>().unwrap()[2].is_nan());
+        assert_eq!(x.is_finite().unwrap().to_vec::<bool>().unwrap(), [true, true, false, false]);
+        assert_eq!(Tensor::from(&[-2i64, 3]).abs().unwrap().to_vec::<i64>().unwrap(), [2, 3]);
+        assert_eq!(Tensor::from(&[4i64]).sqrt().unwrap().dtype(), DType::F32);
+        assert_eq!(Tensor::from(&[true]).neg().unwrap_err().code(), crate::Code::DType);
+    }
+
+    #[test]
+    fn every_function_has_its_name() {
+        for (op, name) in Unary::NAMES {
+            assert_eq!(op.name(), *name);
+        }
+        assert_eq!(Unary::NAMES.len(), READS.len());
+    }
+}
