@@ -1,0 +1,74 @@
+//! ontrace records what a function does to tensors, writes the record down as ONNX, runs it with tract, and proves that
+//! the record does what the function did.
+//!
+//! Everything that can be called is a [`Module`]: a closure, a network of [`nn`] layers, a TorchScript archive opened by
+//! [`read::open`], an ONNX file, a compiled [`Session`](runtime::Session). [`trace()`] takes a module and gives a [`Traced`];
+//! [`check::check`] holds two modules against each other.
+//!
+//! # A closure becomes ONNX
+//!
+//! ```
+//! use ontrace::{Tensor, trace_fn};
+//! let x = Tensor::new(&[2, 2], vec![1.0f32, -2.0, 3.0, -4.0])?;
+//! let traced = trace_fn(|x: Tensor| (2.0 * &x + &x)?.relu(), &x)?;
+//! assert_eq!(traced.graph().nodes().len(), 3);
+//! let onnx: Vec<u8> = traced.to_bytes()?;
+//! assert!(!onnx.is_empty());
+//! # Ok::<(), ontrace::Error>(())
+//! ```
+//!
+//! # A file becomes checked ONNX
+//!
+//! ```
+//! use ontrace::check::{Check, check};
+//! use ontrace::{read, trace};
+//! let model = read::open("tests/data/mlp.pt")?;
+//! let example = model.example().cloned().unwrap_or_default().symbolic("input", 0, "batch")?;
+//! let traced = trace(&model, example.clone().shapes_only())?;
+//! let report = check(&model, &traced, &traced.session()?, &example, &Check::default())?;
+//! assert!(report.calls.iter().any(|call| call == "batch = 5"));
+//! # Ok::<(), ontrace::Error>(())
+//! ```
+//!
+//! # Sizes
+//!
+//! An axis that is declared [symbolic](Example::symbolic) may have any length in the result; arithmetic on lengths
+//! ([`Dim`]) stays symbolic. Reading a number out of a traced tensor is the only way to branch on it, and is recorded as a
+//! [guard](Traced::guards).
+//!
+//! # Features
+//!
+//! `tract` (default): the runtime. Without it models are still traced, read, written, replayed and checked against the replay.
+
+pub mod array;
+pub mod check;
+pub mod dim;
+pub mod error;
+pub mod graph;
+#[doc(hidden)]
+pub mod kernels;
+#[cfg(test)]
+mod laws;
+pub mod module;
+pub mod nn;
+pub mod onnx;
+pub mod ops;
+pub mod read;
+#[cfg(feature = "tract")]
+pub mod runtime;
+pub mod tensor;
+pub mod trace;
+pub mod tree;
+
+pub use array::{Array, DType, Scalar};
+pub use dim::{Dim, Shape, Type};
+pub use error::{At, Code, Error, Result};
+pub use module::{Example, Module};
+pub use tensor::{Tensor, concrete};
+pub use trace::{Traced, record, trace, trace_fn};
+pub use tree::Tree;
+
+/// The README's example is compiled and run.
+#[cfg(all(doctest, feature = "tract"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
