@@ -1,0 +1,282 @@
+//! ONNX run by tract: the only folder that names tract's types.
+//!
+//! tract gets a copy of the graph made for it. An operator that it lacks or gets wrong is renamed and runs on our kernel,
+//! as one node inside tract's plan; [`replace`](self) says which and why.
+
+mod foreign;
+mod guard;
+mod numbers;
+mod replace;
+
+use crate::array::Array;
+use crate::dim::{Bindings, Type};
+use crate::error::{At, Error, Result};
+use crate::module::Module;
+use crate::onnx::proto::{self, ModelProto};
+use crate::onnx::{Model, verify};
+use crate::tensor::Tensor;
+use prost::Message;
+use replace::Replaced;
+use std::sync::{Arc, Mutex};
+use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TypedRunnableModel};
+use tract_onnx::tract_core::tract_linalg::multithread::Executor;
+use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
+
+/// How many plans are kept: one for each combination of input shapes that was run lately.
+const PLANS: usize = 8;
+
+/// A model compiled for this machine; one session serves many threads.
+///
+/// A plan is made for each combination of input shapes on first use, because one that is right at every size is up to
+/// seven times slower.
+///
+/// ```
+/// use ontrace::{Array, Tensor, trace_fn};
+/// let x = Tensor::from(&[1.0f32, 2.0]);
+/// let session = trace_fn(|x: Tensor| x.add(1.0), &x)?.session()?;
+/// assert_eq!(session.run(&[Array::vector(vec![5.0f32, 6.0])])?[0].to_vec::<f32>()?, [6.0, 7.0]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub struct Session {
+    inputs: Vec<(String, Type)>,
+    outputs: Vec<(String, Type)>,
+    model: InferenceModel,
+    replaced: Vec<Replaced>,
+    executor: Option<Executor>,
+    /// The latest used last.
+    plans: Mutex<Vec<Plan>>,
+}
+
+/// A plan for one combination of input shapes.
+#[derive(Clone)]
+struct Plan {
+    shapes: Vec<Vec<usize>>,
+    runnable: Arc<TypedRunnableModel>,
+}
+
+impl Session {
+    /// Compiles a model, to be run on one thread.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Code::Damaged) where it is not valid, [`Runtime`](crate::Code::Runtime) where tract refuses it.
+    pub fn new(model: &Model) -> Result<Session> {
+        Session::with_threads(model, 1)
+    }
+
+    /// Compiles a model, to be run on so many threads.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_threads(model: &Model, threads: usize) -> Result<Session> {
+        verify(model).into_result()?;
+        let (mut page, replaced) = replace::for_tract(model);
+        let graph = page.graph.get_or_insert_default();
+        let declared = |infos: &[proto::ValueInfoProto]| {
+            infos.iter().map(|info| Ok((info.name.clone(), numbers::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
+        };
+        let inputs: Vec<proto::ValueInfoProto> =
+            graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
+        let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
+        let model = parse(&page)?;
+        let executor = (threads > 1).then(|| Executor::multithread(threads));
+        Ok(Session { inputs, outputs, model, replaced, executor, plans: Mutex::default() })
+    }
+
+    /// The inputs: name and type.
+    pub fn inputs(&self) -> &[(String, Type)] {
+        &self.inputs
+    }
+
+    /// The outputs: name and type.
+    pub fn outputs(&self) -> &[(String, Type)] {
+        &self.outputs
+    }
+
+    /// The nodes that run on our kernels, each with the reason.
+    pub fn explain(&self) -> Vec<String> {
+        self.replaced.iter().map(Replaced::to_string).collect()
+    }
+
+    /// The outputs for these inputs.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape;
+    /// [`Runtime`](crate::Code::Runtime) where tract fails.
+    pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        if inputs.len() != self.inputs.len() {
+            let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
+            return Err(Error::input(format!("expected {} inputs ({}), got {}", names.len(), names.join(", "), inputs.len())));
+        }
+        let mut bindings = Bindings::new();
+        for ((name, ty), array) in self.inputs.iter().zip(inputs) {
+            let place = || format!("input {name}");
+            if array.dtype() != ty.dtype {
+                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(place()));
+            }
+            bindings.observe(&ty.shape, array.shape()).at(place())?;
+        }
+        let plan = self.plan(inputs)?;
+        let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
+        let outputs = guard::guarded(|| plan.runnable.run(tensors))?;
+        outputs
+            .iter()
+            .zip(&self.outputs)
+            .map(|(tensor, (name, ty))| numbers::from_tract(tensor, ty.dtype).at(format!("output {name}")))
+            .collect()
+    }
+
+    /// The plan for the shapes of these inputs: a kept one, or a new one in place of that used longest ago.
+    fn plan(&self, inputs: &[Array]) -> Result<Plan> {
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|array| array.shape().to_vec()).collect();
+        let poisoned = || Error::internal("another thread failed while it kept a plan");
+        {
+            let mut plans = self.plans.lock().map_err(|_| poisoned())?;
+            if let Some(i) = plans.iter().position(|plan| plan.shapes == shapes) {
+                let plan = plans.remove(i);
+                plans.push(plan.clone());
+                return Ok(plan);
+            }
+        }
+        let plan = Plan { runnable: self.compile(&shapes)?, shapes };
+        let mut plans = self.plans.lock().map_err(|_| poisoned())?;
+        if plans.len() >= PLANS {
+            plans.remove(0);
+        }
+        plans.push(plan.clone());
+        Ok(plan)
+    }
+
+    fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<TypedRunnableModel>> {
+        guard::on_a_deep_stack(|| {
+            let mut model = self.model.clone();
+            for (i, (shape, (_, ty))) in shapes.iter().zip(&self.inputs).enumerate() {
+                let datum = numbers::datum_type(ty.dtype).map_err(guard::from_ours)?;
+                model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
+            }
+            let options = tract_onnx::prelude::RunOptions { executor: self.executor.clone(), ..Default::default() };
+            match self.executor {
+                None => model.into_optimized()?.into_runnable(),
+                Some(_) => model.into_optimized()?.into_runnable_with_options(&options),
+            }
+        })
+    }
+}
+
+/// Hands a page over to tract.
+fn parse(page: &ModelProto) -> Result<InferenceModel> {
+    let bytes = page.encode_to_vec();
+    guard::on_a_deep_stack(move || {
+        let page = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
+        let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
+        foreign::register(&mut onnx);
+        onnx.model_for_proto_model(&page)
+    })
+}
+
+impl Module for Session {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
+        Ok(self.run(&arrays)?.into_iter().map(Tensor::from).collect())
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.inputs.iter().map(|input| input.0.clone()).collect()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|output| output.0.clone()).collect()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("inputs", &self.inputs).field("outputs", &self.outputs).finish_non_exhaustive()
+    }
+}
+
+impl crate::trace::Traced {
+    /// The record compiled by tract, to be run on one thread.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn session(&self) -> Result<Session> {
+        Session::new(&self.to_model()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::DType;
+    use crate::dim::Dim;
+    use crate::{Example, trace, trace_fn};
+
+    fn one(array: &Array) -> Vec<f32> {
+        array.to_vec().unwrap()
+    }
+
+    #[test]
+    fn one_session_serves_every_batch_and_many_threads() {
+        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let w = Tensor::new(&[4, 3], (0..12).map(|i| i as f32).collect()).unwrap();
+        let module = crate::module::function(|x: Tensor| x.linear(&w, None)?.relu(), &x);
+        let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap();
+        let session = trace(&module, example).unwrap().session().unwrap();
+        std::thread::scope(|scope| {
+            for batch in [1usize, 2, 5] {
+                let session = &session;
+                scope.spawn(move || {
+                    let y = session.run(&[Array::full(DType::F32, &[batch, 3], 1.into())]).unwrap();
+                    assert_eq!(y[0].shape(), [batch, 4]);
+                    assert_eq!(one(&y[0])[..4], [3.0, 12.0, 21.0, 30.0]);
+                });
+            }
+        });
+        for batch in 1..40 {
+            session.run(&[Array::full(DType::F32, &[batch, 3], 1.into())]).unwrap();
+        }
+        assert!(session.plans.lock().unwrap().len() <= PLANS);
+    }
+
+    #[test]
+    fn what_tract_lacks_runs_on_our_kernel_inside_its_plan() {
+        let x = Tensor::from(&[true, false, true]);
+        let traced = trace_fn(|x: Tensor| x.eq(Tensor::from(&[true, true, false])), &x).unwrap();
+        let session = traced.session().unwrap();
+        assert_eq!(session.explain().len(), 1, "{:?}", session.explain());
+        let y = session.run(&[Array::vector(vec![false, true, false])]).unwrap();
+        assert_eq!(y[0].to_vec::<bool>().unwrap(), [false, true, true]);
+    }
+
+    #[test]
+    fn wrong_inputs_are_named() {
+        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let session = trace_fn(|x: Tensor| x.relu(), &x).unwrap().session().unwrap();
+        let shape = |shape: &[usize]| Array::full(DType::F32, shape, 1.into());
+        assert!(session.run(&[]).unwrap_err().message().contains("(x)"));
+        for wrong in [shape(&[2, 4]), shape(&[2]), Array::full(DType::F64, &[2, 3], 1.into())] {
+            let error = session.run(&[wrong]).unwrap_err();
+            assert_eq!((error.code(), error.places().next()), (crate::Code::Input, Some("input x")));
+        }
+        assert!(session.run(&[shape(&[2, 3])]).is_ok(), "a refused call leaves the session as it was");
+    }
+
+    #[test]
+    fn a_panic_inside_tract_is_an_error() {
+        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let mut model = trace_fn(|x: Tensor| x.transpose(0, 1), &x).unwrap().to_model().unwrap();
+        model.proto.graph.as_mut().unwrap().node[0].attribute[0].ints = vec![7, 0];
+        let failed = Session::new(&model).and_then(|session| session.run(&[x.to_array().unwrap()]));
+        assert_eq!(failed.unwrap_err().code(), crate::Code::Runtime);
+    }
+
+    #[test]
+    fn lengths_come_back_as_integers() {
+        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let module = crate::module::function(|x: Tensor| Ok(Tensor::from_dims(&[x.dim(0)? * 2, Dim::Fixed(7)])), &x);
+        let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
+        let session = trace(&module, example).unwrap().session().unwrap();
+        let y = session.run(&[Array::full(DType::F32, &[5, 3], 1.into())]).unwrap();
+        assert_eq!(y[0].to_vec::<i64>().unwrap(), [10, 7]);
+    }
+}

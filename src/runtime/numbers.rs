@@ -1,0 +1,114 @@
+//! Arrays and types to and from tract's.
+
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Expr, Shape, Type};
+
+use crate::error::{Error, Result};
+use crate::onnx::proto::{self, ValueInfoProto};
+use crate::onnx::tensor;
+use tract_onnx::prelude::{DatumType, Tensor};
+
+/// tract's name of each dtype that it computes with.
+const DATUM_TYPES: &[(DType, DatumType)] = &[
+    (DType::Bool, DatumType::Bool),
+    (DType::U8, DatumType::U8),
+    (DType::U16, DatumType::U16),
+    (DType::U32, DatumType::U32),
+    (DType::U64, DatumType::U64),
+    (DType::I8, DatumType::I8),
+    (DType::I16, DatumType::I16),
+    (DType::I32, DatumType::I32),
+    (DType::I64, DatumType::I64),
+    (DType::F16, DatumType::F16),
+    (DType::F32, DatumType::F32),
+    (DType::F64, DatumType::F64),
+];
+
+/// tract's name of a dtype.
+pub(super) fn datum_type(dtype: DType) -> Result<DatumType> {
+    let row = DATUM_TYPES.iter().find(|row| row.0 == dtype);
+    row.map(|row| row.1)
+        .ok_or_else(|| Error::unsupported(format!("{dtype} in tract")).help("run it with our own kernels: the record itself is a module"))
+}
+
+/// Our name of tract's, which has a type of its own for lengths.
+pub(super) fn dtype(datum: DatumType) -> Result<DType> {
+    if datum == DatumType::TDim {
+        return Ok(DType::I64);
+    }
+    let row = DATUM_TYPES.iter().find(|row| row.1 == datum);
+    row.map(|row| row.0).ok_or_else(|| Error::runtime(format!("numbers of tract's type {datum:?}")))
+}
+
+/// A copy of the numbers for tract.
+pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
+    /// What tract takes: every element type but bf16.
+    macro_rules! copy {
+        ($($D:ident $T:ty),*) => {
+            match array.dtype() {
+                $(DType::$D => Tensor::from_shape(array.shape(), &array.to_vec::<$T>()?),)*
+                other => return datum_type(other).and_then(|_| Err(DType::not_taken(other))),
+            }
+        };
+    }
+    let tensor = copy!(Bool bool, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F16 half::f16, F32 f32, F64 f64);
+    tensor.map_err(|error| Error::runtime(error.to_string()))
+}
+
+/// A copy of tract's numbers, in the dtype that is expected where tract has lengths.
+pub(super) fn from_tract(tensor: &Tensor, expected: DType) -> Result<Array> {
+    let failed = |error: tract_onnx::prelude::TractError| Error::runtime(error.to_string());
+    let tensor = match tensor.datum_type() {
+        DatumType::TDim => tensor.cast_to::<i64>().map_err(failed)?,
+        _ => std::borrow::Cow::Borrowed(tensor),
+    };
+    macro_rules! copy {
+        ($($D:ident $T:ty),*) => {
+            match dtype(tensor.datum_type())? {
+                $(DType::$D => Array::from(tensor.to_plain_array_view::<$T>().map_err(failed)?.to_owned()),)*
+                other => return Err(DType::not_taken(other)),
+            }
+        };
+    }
+    let array = copy!(Bool bool, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F16 half::f16, F32 f32, F64 f64);
+    if array.dtype() == expected {
+        return Ok(array);
+    }
+    // tract computes with lengths in a type of its own and answers in i64.
+    if array.dtype() == DType::I64 && expected.is_int() {
+        return Ok(array.cast(expected));
+    }
+    Err(Error::runtime(format!("expected {expected}, tract gives {}", array.dtype())))
+}
+
+/// The declared type of a value. A length that is an expression keeps its symbols.
+pub(super) fn value_type(info: &ValueInfoProto) -> Result<Type> {
+    use proto::tensor_shape_proto::dimension::Value;
+    let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
+        return Err(Error::unsupported("a value that is no tensor"));
+    };
+    let unknown = |axis: usize| Expr::symbol(&format!("{}_{axis}", info.name));
+    let length = |(axis, dim): (usize, &proto::tensor_shape_proto::Dimension)| match &dim.value {
+        Some(Value::DimValue(n)) => Dim::Fixed(*n),
+        Some(Value::DimParam(text)) if text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.is_empty() => {
+            Dim::new(Expr::symbol(text), None)
+        }
+        _ => Dim::new(unknown(axis), None),
+    };
+    let dims = ty.shape.iter().flat_map(|shape| &shape.dim).enumerate().map(length).collect::<Shape>();
+    Ok(Type::new(tensor::dtype(ty.elem_type)?, dims))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_there_and_back() {
+        for &dtype in DType::ALL.iter().filter(|&&dtype| dtype != DType::BF16) {
+            let array = crate::each_dtype!(dtype, T => Array::new(&[2, 1], vec![T::default(); 2]).unwrap());
+            assert_eq!(from_tract(&to_tract(&array).unwrap(), dtype).unwrap(), array);
+        }
+        assert_eq!(to_tract(&Array::full(DType::BF16, &[1], 1.into())).unwrap_err().code(), crate::Code::Unsupported);
+    }
+}
