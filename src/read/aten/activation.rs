@@ -1,0 +1,58 @@
+//! The non-linear functions of networks; dropout, which in evaluation does nothing.
+
+use super::{Row, one};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    one("relu(Tensor self) -> Tensor", |a| a.tensor(0)?.relu()),
+    one("gelu(Tensor self, *, str approximate=\"none\") -> Tensor", |a| a.tensor(0)?.gelu(a.opt_str(1)? == Some("tanh"))),
+    one("silu(Tensor self) -> Tensor", |a| a.tensor(0)?.silu()),
+    one("mish(Tensor self) -> Tensor", |a| a.tensor(0)?.mish()),
+    one("hardsigmoid(Tensor self) -> Tensor", |a| a.tensor(0)?.hard_sigmoid()),
+    one("hardswish(Tensor self) -> Tensor", |a| a.tensor(0)?.hard_swish()),
+    one("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", |a| a.tensor(0)?.leaky_relu(a.float(1)?)),
+    one("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor", |a| {
+        if a.float(3)? != 1.0 {
+            return Err(Error::unsupported("elu with an input scale"));
+        }
+        let y = a.tensor(0)?.elu(a.float(1)?)?;
+        if a.float(2)? == 1.0 { Ok(y) } else { y.mul(a.float(2)?) }
+    }),
+    one("selu(Tensor self) -> Tensor", |a| a.tensor(0)?.selu()),
+    one("softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", |a| a.tensor(0)?.softplus(a.float(1)?, a.float(2)?)),
+    one("softsign(Tensor self) -> Tensor", |a| a.tensor(0)?.softsign()),
+    one("log_sigmoid(Tensor self) -> Tensor", |a| a.tensor(0)?.neg()?.softplus(1.0, 20.0)?.neg()),
+    one("prelu(Tensor self, Tensor weight) -> Tensor", |a| {
+        let (x, slope) = (a.tensor(0)?, a.tensor(1)?);
+        let slope = if slope.count() == 1 || x.rank() < 2 {
+            slope
+        } else {
+            let mut across = vec![crate::Dim::Fixed(1); x.rank() - 1];
+            across[0] = slope.count();
+            slope.reshape(&across)?
+        };
+        x.lt(0)?.choose(&x.mul(&slope)?, &x)
+    }),
+    one("glu(Tensor self, int dim=-1) -> Tensor", |a| a.tensor(0)?.glu(a.int(1)?)),
+    one("softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?.softmax(a.int(1)?)
+    }),
+    one("_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", |a| a.tensor(0)?.softmax(a.int(1)?)),
+    one("log_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?.log_softmax(a.int(1)?)
+    }),
+    one("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", |a| a.tensor(0)?.log_softmax(a.int(1)?)),
+    one("dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
+    one("feature_dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
+    one("alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
+];
+
+fn dropout(x: Tensor, p: f64, train: bool) -> Result<Tensor> {
+    if train && p > 0.0 {
+        return Err(Error::unsupported("dropout while training").help("call .eval() on the model before it is traced"));
+    }
+    Ok(x)
+}

@@ -1,0 +1,122 @@
+//! Convolutions.
+
+use super::{Args, Row, one};
+use crate::error::{Error, Result};
+use crate::ops::Window;
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    one(
+        "_convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool benchmark, bool deterministic, bool cudnn_enabled, bool allow_tf32) -> Tensor",
+        |a| convolution(a, 3, 4, 5, Some(6), Some(7), 8),
+    ),
+    one(
+        "_convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups, bool benchmark, bool deterministic, bool cudnn_enabled) -> Tensor",
+        |a| convolution(a, 3, 4, 5, Some(6), Some(7), 8),
+    ),
+    one(
+        "convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor",
+        |a| convolution(a, 3, 4, 5, Some(6), Some(7), 8),
+    ),
+    one(
+        "conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] dilation=1, SymInt groups=1) -> Tensor",
+        |a| convolution(a, 3, 4, 5, None, None, 6),
+    ),
+    one(
+        "conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, str padding=\"valid\", SymInt[1] dilation=1, SymInt groups=1) -> Tensor",
+        named_padding,
+    ),
+    one(
+        "conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor",
+        |a| convolution(a, 3, 4, 5, None, None, 6),
+    ),
+    one(
+        "conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, str padding=\"valid\", SymInt[2] dilation=1, SymInt groups=1) -> Tensor",
+        named_padding,
+    ),
+    one(
+        "conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] dilation=1, SymInt groups=1) -> Tensor",
+        |a| convolution(a, 3, 4, 5, None, None, 6),
+    ),
+    one(
+        "conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, str padding=\"valid\", SymInt[3] dilation=1, SymInt groups=1) -> Tensor",
+        named_padding,
+    ),
+    one(
+        "_convolution_mode(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, str padding, SymInt[] dilation, SymInt groups) -> Tensor",
+        named_padding,
+    ),
+    one(
+        "conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] output_padding=0, SymInt groups=1, SymInt[1] dilation=1) -> Tensor",
+        transposed,
+    ),
+    one(
+        "conv_transpose2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor",
+        transposed,
+    ),
+    one(
+        "conv_transpose3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor",
+        transposed,
+    ),
+];
+
+fn groups(a: &Args, i: usize) -> Result<usize> {
+    usize::try_from(a.int(i)?).map_err(|_| Error::argument("a negative number of groups"))
+}
+
+/// The axes over which a kernel moves: those of the weight after its channels.
+fn axes(a: &Args) -> Result<usize> {
+    let weight = a.tensor(1)?;
+    weight
+        .rank()
+        .checked_sub(2)
+        .filter(|&axes| axes > 0)
+        .ok_or_else(|| Error::shape(format!("weight has {} axes, expected 3 or more", weight.rank())))
+}
+
+fn convolution(
+    a: &Args,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+    transposed: Option<usize>,
+    output_padding: Option<usize>,
+    group: usize,
+) -> Result<Tensor> {
+    let axes = axes(a)?;
+    let window = Window::symmetric(&a.counts(stride, axes)?, &a.counts(padding, axes)?, &a.counts(dilation, axes)?);
+    let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
+    match transposed.map(|i| a.flag(i)).transpose()? {
+        Some(true) => {
+            let extra = output_padding.map(|i| a.counts(i, axes)).transpose()?.unwrap_or_else(|| vec![0; axes]);
+            x.conv_transpose(&weight, bias.as_ref(), window, groups(a, group)?, &extra)
+        }
+        _ => x.conv(&weight, bias.as_ref(), window, groups(a, group)?),
+    }
+}
+
+fn transposed(a: &Args) -> Result<Tensor> {
+    let axes = axes(a)?;
+    let window = Window::symmetric(&a.counts(3, axes)?, &a.counts(4, axes)?, &a.counts(7, axes)?);
+    a.tensor(0)?.conv_transpose(&a.tensor(1)?, a.opt_tensor(2)?.as_ref(), window, groups(a, 6)?, &a.counts(5, axes)?)
+}
+
+/// `valid` pads nothing, `same` so much that a stride of 1 keeps the length, the odd one at the end.
+fn named_padding(a: &Args) -> Result<Tensor> {
+    let axes = axes(a)?;
+    let weight = a.tensor(1)?;
+    let (stride, dilation) = (a.counts(3, axes)?, a.counts(5, axes)?);
+    let mut window = Window::symmetric(&stride, &vec![0; axes], &dilation);
+    match a.opt_str(4)? {
+        Some("same") => {
+            for (axis, &dilation) in dilation.iter().enumerate() {
+                let kernel = weight.shape()[axis + 2].fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
+                let all = dilation * (kernel.max(1) as usize - 1);
+                (window.pads_begin[axis], window.pads_end[axis]) = (all / 2, all - all / 2);
+            }
+        }
+        Some("valid") => {}
+        other => return Err(Error::argument(format!("the padding {other:?}"))),
+    }
+    a.tensor(0)?.conv(&weight, a.opt_tensor(2)?.as_ref(), window, groups(a, 6)?)
+}

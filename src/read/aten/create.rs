@@ -1,0 +1,75 @@
+//! Tensors from nothing.
+
+use super::{Args, Row, one};
+use crate::array::{DType, Scalar};
+use crate::error::Result;
+use crate::tensor::{Operand, Tensor};
+
+pub(super) const ROWS: &[Row] = &[
+    one("arange(Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        range(Tensor::weak(0), a.tensor(0)?, Tensor::weak(1), a.opt_dtype(1)?)
+    }),
+    one(
+        "arange(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| range(a.tensor(0)?, a.tensor(1)?, Tensor::weak(1), a.opt_dtype(2)?),
+    ),
+    one(
+        "arange(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| range(a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_dtype(3)?),
+    ),
+    one(
+        "zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32)),
+    ),
+    one("ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        Tensor::ones(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32))
+    }),
+    one(
+        "full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| {
+            let number = a.number(1)?;
+            Tensor::full(&a.dims(0)?, number, a.opt_dtype(2)?.unwrap_or(number.dtype()))
+        },
+    ),
+    one(
+        "zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| full_like(a, Scalar::Int(0), 1),
+    ),
+    one(
+        "ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| full_like(a, Scalar::Int(1), 1),
+    ),
+    one(
+        "full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| full_like(a, a.number(1)?, 2),
+    ),
+    one(
+        "new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::zeros(&a.dims(1)?, a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one(
+        "new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::ones(&a.dims(1)?, a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one(
+        "new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::full(&a.dims(1)?, a.number(2)?, a.opt_dtype(3)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one("tril(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor(0)?.tril(a.int(1)?)),
+    one("triu(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor(0)?.triu(a.int(1)?)),
+    one(
+        "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| a.tensor(0)?.strengthened().cast(a.opt_dtype(1)?.unwrap_or(DType::F32)),
+    ),
+];
+
+fn range(start: Tensor, end: Tensor, step: Tensor, dtype: Option<DType>) -> Result<Tensor> {
+    let float = [&start, &end, &step].iter().any(|tensor| tensor.dtype().is_float());
+    let dtype = dtype.unwrap_or(if float { DType::F32 } else { DType::I64 });
+    Tensor::arange(start.into_tensor()?, end, step, dtype)
+}
+
+fn full_like(a: &Args, number: Scalar, dtype: usize) -> Result<Tensor> {
+    let x = a.tensor(0)?;
+    Tensor::full(x.shape(), number, a.opt_dtype(dtype)?.unwrap_or(x.dtype()))
+}

@@ -1,0 +1,172 @@
+//! The table of torch's operators: each a row that calls tensor methods, which both torch readers use.
+
+mod activation;
+mod args;
+mod binary;
+mod conv;
+mod create;
+mod index;
+mod linear;
+mod norm;
+mod pool;
+mod reduce;
+pub mod schema;
+mod unary;
+pub(crate) mod value;
+mod view;
+
+pub(crate) use args::scalar_type_number;
+
+use crate::error::{At, Code, Error, Result};
+use crate::tensor::Tensor;
+use args::Args;
+use schema::Schema;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use value::Value;
+
+/// One operator of torch: its schema in torch's own notation, and what it does.
+pub(crate) struct Row {
+    schema: &'static str,
+    run: Run,
+}
+
+/// What a row gives.
+enum Run {
+    One(fn(&Args) -> Result<Tensor>),
+    Tuple(fn(&Args) -> Result<Vec<Tensor>>),
+    Any(fn(&Args) -> Result<Value>),
+}
+
+/// A row of one tensor.
+const fn one(schema: &'static str, run: fn(&Args) -> Result<Tensor>) -> Row {
+    Row { schema, run: Run::One(run) }
+}
+
+/// A row of a tuple of tensors.
+const fn tuple(schema: &'static str, run: fn(&Args) -> Result<Vec<Tensor>>) -> Row {
+    Row { schema, run: Run::Tuple(run) }
+}
+
+/// A row of anything else.
+const fn value(schema: &'static str, run: fn(&Args) -> Result<Value>) -> Row {
+    Row { schema, run: Run::Any(run) }
+}
+
+/// The rows of every family; overloads of one name are tried in this order.
+const FAMILIES: &[&[Row]] = &[
+    activation::ROWS,
+    binary::ROWS,
+    conv::ROWS,
+    create::ROWS,
+    index::ROWS,
+    linear::ROWS,
+    norm::ROWS,
+    pool::ROWS,
+    reduce::ROWS,
+    unary::METHODS,
+    unary::ROWS,
+    view::ROWS,
+];
+
+/// A row with its schema read.
+struct Known {
+    schema: Schema,
+    run: &'static Run,
+}
+
+/// The rows by name.
+fn table() -> &'static HashMap<String, Vec<Known>> {
+    static TABLE: OnceLock<HashMap<String, Vec<Known>>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table: HashMap<String, Vec<Known>> = HashMap::new();
+        for row in FAMILIES.iter().flat_map(|family| family.iter()) {
+            // A schema that does not parse is caught by a test; here it is as if it were not there.
+            if let Ok(schema) = Schema::parse(row.schema) {
+                table.entry(schema.name.clone()).or_default().push(Known { schema, run: &row.run });
+            }
+        }
+        table
+    })
+}
+
+/// The name without the mark of an in-place operation, where a row of that name serves for it.
+fn in_place(name: &str) -> Option<&str> {
+    name.strip_suffix('_').filter(|plain| !plain.is_empty() && !plain.ends_with('_') && table().contains_key(*plain))
+}
+
+/// Whether an operator is in the table, in place or not.
+pub(crate) fn knows(name: &str) -> bool {
+    table().contains_key(name) || in_place(name).is_some()
+}
+
+/// Every operator of the table, by name.
+pub fn readable() -> Vec<&'static str> {
+    let mut names: Vec<_> = table().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Calls an operator of torch by name.
+///
+/// An in-place spelling (`relu_`) runs the plain one and writes the result to its first operand.
+pub(crate) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+    let at = || format!("aten::{name}");
+    if let Some(rows) = table().get(name) {
+        return run(name, rows, positional, named).at(at());
+    }
+    let plain = in_place(name).ok_or_else(|| Error::new(Code::UnknownOperators, format!("aten::{name} has no translation")))?;
+    let target = positional
+        .first()
+        .ok_or_else(|| Error::argument("an in-place operation on nothing"))
+        .and_then(|value| value.view().cloned())
+        .at(at())?;
+    let rows = table().get(plain).map(Vec::as_slice).unwrap_or_default();
+    let result = run(plain, rows, positional, named).at(at())?;
+    let result = result.view().and_then(|view| view.read()).and_then(|result| view::like(&target.read()?, &result)).at(at())?;
+    target.write(result).at(at())?;
+    Ok(positional[0].clone())
+}
+
+fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+    let Some((row, args)) = rows.iter().find_map(|row| Args::bind(&row.schema, positional, named).map(|args| (row, args))) else {
+        let kinds: Vec<String> = positional
+            .iter()
+            .map(|value| value.kind().to_string())
+            .chain(named.iter().map(|(name, value)| format!("{name}={}", value.kind())))
+            .collect();
+        return Err(Error::unsupported(format!("no overload of aten::{name} that is translated takes ({})", kinds.join(", "))));
+    };
+    match row.run {
+        Run::One(f) => f(&args).map(Value::from),
+        Run::Tuple(f) => f(&args).map(|tensors| Value::tuple(tensors.into_iter().map(Value::from).collect())),
+        Run::Any(f) => f(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_of_the_table_parses() {
+        for row in FAMILIES.iter().flat_map(|family| family.iter()) {
+            assert!(Schema::parse(row.schema).is_ok(), "{}: {:?}", row.schema, Schema::parse(row.schema));
+        }
+    }
+
+    #[test]
+    fn in_place_spellings_write_to_their_operand() {
+        let x: Value = Tensor::from(&[-1.0f32, 2.0]).into();
+        let y = call("relu_", std::slice::from_ref(&x), &[]).unwrap();
+        for value in [x, y] {
+            assert_eq!(value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap(), [0.0, 2.0]);
+        }
+    }
+
+    #[test]
+    fn an_unknown_operator_says_its_name() {
+        let error = call("frobnicate", &[], &[]).unwrap_err();
+        assert_eq!((error.code(), error.message().contains("aten::frobnicate")), (Code::UnknownOperators, true));
+    }
+}

@@ -1,0 +1,109 @@
+//! Pooling and resizing.
+
+use super::{Args, Row, one};
+use crate::error::{Error, Result};
+use crate::ops::Window;
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    one(
+        "max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor",
+        |a| max(a, 1),
+    ),
+    one(
+        "max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor",
+        |a| max(a, 2),
+    ),
+    one(
+        "max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor",
+        |a| max(a, 3),
+    ),
+    one(
+        "avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, bool ceil_mode=False, bool count_include_pad=True) -> Tensor",
+        |a| mean(a, 1),
+    ),
+    one(
+        "avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor",
+        |a| mean(a, 2),
+    ),
+    one(
+        "avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor",
+        |a| mean(a, 3),
+    ),
+    one("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 1)?)),
+    one("adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 2)?)),
+    one("adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 3)?)),
+    one("upsample_nearest1d(Tensor self, SymInt[1]? output_size, float? scales=None) -> Tensor", |a| {
+        a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?])
+    }),
+    one("upsample_nearest2d(Tensor self, SymInt[2]? output_size, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
+        a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?, a.opt_float(3)?])
+    }),
+    one("upsample_nearest2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
+    one("upsample_linear1d(Tensor self, SymInt[1]? output_size, bool align_corners, float? scales=None) -> Tensor", |a| {
+        a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?])
+    }),
+    one(
+        "upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?]),
+    ),
+    one("upsample_bilinear2d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "linear", a.flag(2)?, 3)
+    }),
+    one(
+        "upsample_bicubic2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| a.tensor(0)?.upsample(&a.dims(1)?, "cubic", a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?]),
+    ),
+    one("upsample_bicubic2d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "cubic", a.flag(2)?, 3)
+    }),
+];
+
+/// The window of a pooling; the stride is the kernel where it is not given.
+fn window(a: &Args, axes: usize, dilation: Option<usize>) -> Result<(Vec<usize>, Window)> {
+    let kernel = a.counts(1, axes)?;
+    let stride = if a.ints(2)?.is_empty() { kernel.clone() } else { a.counts(2, axes)? };
+    let dilation = dilation.map_or(Ok(vec![1; axes]), |i| a.counts(i, axes))?;
+    let window = Window::symmetric(&stride, &a.counts(3, axes)?, &dilation);
+    Ok((kernel, window))
+}
+
+fn max(a: &Args, axes: usize) -> Result<Tensor> {
+    let (kernel, window) = window(a, axes, Some(4))?;
+    a.tensor(0)?.max_pool(&kernel, window, a.flag(5)?)
+}
+
+fn mean(a: &Args, axes: usize) -> Result<Tensor> {
+    let (kernel, window) = window(a, axes, None)?;
+    let mean = a.tensor(0)?.average_pool(&kernel, window, a.flag(4)?, a.flag(5)?)?;
+    match a.values().get(6) {
+        Some(value) if value.kind() != "None" => {
+            if !a.flag(5)? || a.flag(4)? {
+                return Err(Error::unsupported("avg_pool with a divisor of its own beside other ways of counting"));
+            }
+            // With the padding counted every window was divided by the size of the kernel.
+            mean.mul(kernel.iter().product::<usize>() as f64 / value.number()?.to_f64())
+        }
+        _ => Ok(mean),
+    }
+}
+
+/// The form whose lengths are given, or else follow from scale factors.
+fn scaled(a: &Args, mode: &str, corners: bool, scales: usize) -> Result<Tensor> {
+    let x = a.tensor(0)?;
+    if !a.is_none(1) {
+        return x.upsample(&a.dims(1)?, mode, corners, &[]);
+    }
+    let factors: Vec<f64> =
+        a.value(scales)?.elements()?.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<_>>()?;
+    let first = x.rank().checked_sub(factors.len()).ok_or_else(|| Error::argument("more scale factors than axes"))?;
+    let mut out = Vec::with_capacity(factors.len());
+    for (dim, &factor) in x.shape()[first..].iter().zip(&factors) {
+        out.push(match dim.fixed() {
+            Some(n) => crate::Dim::Fixed((n as f64 * factor).floor() as i64),
+            None if factor.fract() == 0.0 => dim * (factor as i64),
+            None => return Err(Error::size(format!("{dim} times {factor} is no length"))),
+        });
+    }
+    x.upsample(&out, mode, corners, &factors.into_iter().map(Some).collect::<Vec<_>>())
+}

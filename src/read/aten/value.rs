@@ -1,0 +1,212 @@
+//! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
+
+use crate::array::Scalar;
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+/// A value of a torch program.
+#[derive(Clone)]
+pub(crate) enum Value {
+    None,
+    Bool(bool),
+    /// An integer, which may be a length.
+    Int(Dim),
+    Float(f64),
+    Str(Rc<str>),
+    /// A device; there is only one.
+    Device,
+    Tensor(View),
+    List(Rc<RefCell<Vec<Value>>>),
+    Tuple(Rc<[Value]>),
+    /// In the order of insertion.
+    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    /// Something of the reader's own: a module of the program.
+    Object(usize),
+}
+
+impl Value {
+    /// A list.
+    pub(crate) fn list(values: Vec<Value>) -> Value {
+        Value::List(Rc::new(RefCell::new(values)))
+    }
+
+    /// A tuple.
+    pub(crate) fn tuple(values: Vec<Value>) -> Value {
+        Value::Tuple(values.into())
+    }
+
+    /// What the value is, in torch's words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Value::None => "None",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::Str(_) => "str",
+            Value::Device => "Device",
+            Value::Tensor(_) => "Tensor",
+            Value::List(_) => "List",
+            Value::Tuple(_) => "Tuple",
+            Value::Dict(_) => "Dict",
+            Value::Object(_) => "Module",
+        }
+    }
+
+    /// The tensor.
+    pub(crate) fn view(&self) -> Result<&View> {
+        match self {
+            Value::Tensor(view) => Ok(view),
+            other => Err(Error::argument(format!("expected a Tensor, got {}", other.kind()))),
+        }
+    }
+
+    /// The elements of a list or tuple.
+    pub(crate) fn elements(&self) -> Result<Vec<Value>> {
+        match self {
+            Value::List(values) => Ok(values.borrow().clone()),
+            Value::Tuple(values) => Ok(values.to_vec()),
+            other => Err(Error::argument(format!("expected a list, got {}", other.kind()))),
+        }
+    }
+
+    /// The number, where it is one that is known.
+    pub(crate) fn number(&self) -> Result<Scalar> {
+        match self {
+            Value::Bool(x) => Ok(Scalar::Bool(*x)),
+            Value::Float(x) => Ok(Scalar::Float(*x)),
+            Value::Int(dim) => {
+                dim.fixed().map(Scalar::Int).ok_or_else(|| Error::size(format!("a number that must be fixed is the length `{dim}`")))
+            }
+            Value::Tensor(view) => view.read()?.item(),
+            other => Err(Error::argument(format!("expected a number, got {}", other.kind()))),
+        }
+    }
+
+    /// The integer, which may be a length; a tensor that holds one counts.
+    pub(crate) fn dim(&self) -> Result<Dim> {
+        match self {
+            Value::Int(dim) => Ok(dim.clone()),
+            Value::Bool(x) => Ok(Dim::Fixed(i64::from(*x))),
+            Value::Tensor(view) => {
+                let tensor = view.read()?;
+                match tensor.dims() {
+                    Some(dims) if dims.dims.len() == 1 => Ok(dims.dims[0].clone()),
+                    _ => Ok(Dim::Fixed(tensor.item()?.to_i64())),
+                }
+            }
+            Value::Float(x) => Ok(Dim::Fixed(*x as i64)),
+            other => Err(Error::argument(format!("expected an int, got {}", other.kind()))),
+        }
+    }
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Value {
+        Value::Tensor(View::new(tensor))
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::None => f.write_str("None"),
+            Value::Bool(x) => write!(f, "{x}"),
+            Value::Int(x) => write!(f, "{x}"),
+            Value::Float(x) => write!(f, "{x:?}"),
+            Value::Str(x) => write!(f, "{x:?}"),
+            Value::Tensor(view) => match view.read() {
+                Ok(tensor) => write!(f, "{}", tensor.ty()),
+                Err(error) => write!(f, "{error}"),
+            },
+            Value::List(values) => values.borrow().fmt(f),
+            Value::Tuple(values) => values.fmt(f),
+            Value::Dict(entries) => entries.borrow().fmt(f),
+            Value::Device | Value::Object(_) => f.write_str(self.kind()),
+        }
+    }
+}
+
+/// How a view is made from its base, and how a write to it goes back.
+pub(crate) struct Step {
+    /// The view of a base.
+    pub(crate) apply: Box<dyn Fn(&Tensor) -> Result<Tensor>>,
+    /// The base after the view got these numbers.
+    pub(crate) write: Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>,
+}
+
+/// A tensor as torch has it: a cell that can be written to, or a window onto one.
+///
+/// A write to a view rebuilds its base; every other view of that base, and the base itself, then reads the new numbers.
+#[derive(Clone)]
+pub(crate) struct View(Rc<Window>);
+
+struct Window {
+    /// What this reads as, if nothing was written since.
+    cached: RefCell<(u64, Tensor)>,
+    /// How often the base of the chain was written to.
+    writes: Rc<Cell<u64>>,
+    base: Option<(View, Step)>,
+}
+
+impl View {
+    /// A tensor of its own.
+    pub(crate) fn new(tensor: Tensor) -> View {
+        View(Rc::new(Window { cached: RefCell::new((0, tensor)), writes: Rc::default(), base: None }))
+    }
+
+    /// A window onto this.
+    pub(crate) fn step(&self, step: Step) -> Result<View> {
+        let tensor = (step.apply)(&self.read()?)?;
+        let writes = self.0.writes.clone();
+        Ok(View(Rc::new(Window { cached: RefCell::new((writes.get(), tensor)), writes, base: Some((self.clone(), step)) })))
+    }
+
+    /// The numbers as they are now.
+    pub(crate) fn read(&self) -> Result<Tensor> {
+        let (seen, tensor) = self.0.cached.borrow().clone();
+        let writes = self.0.writes.get();
+        match &self.0.base {
+            Some((base, step)) if seen != writes => {
+                let tensor = (step.apply)(&base.read()?)?;
+                *self.0.cached.borrow_mut() = (writes, tensor.clone());
+                Ok(tensor)
+            }
+            _ => Ok(tensor),
+        }
+    }
+
+    /// Gives this, and with it its base and all views of that, other numbers of the same shape and dtype.
+    pub(crate) fn write(&self, tensor: Tensor) -> Result<()> {
+        match &self.0.base {
+            Some((base, step)) => {
+                let whole = (step.write)(&base.read()?, &tensor)?;
+                base.write(whole)
+            }
+            None => {
+                self.0.writes.set(self.0.writes.get() + 1);
+                *self.0.cached.borrow_mut() = (self.0.writes.get(), tensor);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_through_a_view_reaches_the_base_and_its_other_views() {
+        let base = View::new(Tensor::new(&[2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap());
+        let turned = base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }).unwrap();
+        let flat =
+            turned.step(Step { apply: Box::new(|x| x.reshape(&[4])), write: Box::new(|base, new| new.reshape(base.shape())) }).unwrap();
+        flat.write(Tensor::from(&[10.0f32, 20.0, 30.0, 40.0])).unwrap();
+        assert_eq!(base.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 30.0, 20.0, 40.0]);
+        assert_eq!(turned.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 20.0, 30.0, 40.0]);
+    }
+}

@@ -1,0 +1,256 @@
+//! Torch operators that give a view: a write to the result is a write to the operand.
+
+use super::args::Args;
+use super::value::{Step, Value, View};
+use super::{Row, value};
+use crate::dim::{Dim, Shape};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    value("view(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("_unsafe_view(Tensor self, SymInt[] size) -> Tensor", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("view_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| {
+        let shape = a.tensor(1)?.shape().clone();
+        bijection(a, move |x| x.reshape(&shape))
+    }),
+    value("reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| {
+        let shape = a.tensor(1)?.shape().clone();
+        bijection(a, move |x| x.reshape(&shape))
+    }),
+    value("flatten(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)", |a| {
+        let (start, end) = (a.int(1)?, a.int(2)?);
+        bijection(a, move |x| x.flatten(start, end))
+    }),
+    value("unflatten(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)", |a| {
+        let (axis, sizes) = (a.int(1)?, a.dims(2)?);
+        bijection(a, move |x| x.unflatten(axis, &sizes))
+    }),
+    value("squeeze(Tensor(a) self) -> Tensor(a)", |a| bijection(a, Tensor::squeeze)),
+    value("squeeze(Tensor(a) self, int dim) -> Tensor(a)", |a| {
+        let axes = a.ints(1)?;
+        bijection(a, move |x| squeezed(x, &axes))
+    }),
+    value("squeeze(Tensor(a) self, int[] dim) -> Tensor(a)", |a| {
+        let axes = a.ints(1)?;
+        bijection(a, move |x| squeezed(x, &axes))
+    }),
+    value("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)", |a| {
+        let axis = a.int(1)?;
+        bijection(a, move |x| x.unsqueeze(axis))
+    }),
+    value("permute(Tensor(a) self, int[] dims) -> Tensor(a)", |a| {
+        let rank = a.tensor(0)?.rank();
+        let axes = a.ints(1)?.into_iter().map(|axis| crate::dim::axis(axis, rank).map(|axis| axis as i64)).collect::<Result<Vec<_>>>()?;
+        permuted(a, axes)
+    }),
+    value("transpose(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", |a| {
+        let x = a.tensor(0)?;
+        let mut axes: Vec<i64> = (0..x.rank() as i64).collect();
+        if x.rank() > 0 {
+            axes.swap(x.shape().axis(a.int(1)?)?, x.shape().axis(a.int(2)?)?);
+        }
+        permuted(a, axes)
+    }),
+    value("t(Tensor(a) self) -> Tensor(a)", |a| {
+        let rank = a.tensor(0)?.rank() as i64;
+        permuted(a, (0..rank).rev().collect())
+    }),
+    value("numpy_T(Tensor(a) self) -> Tensor(a)", |a| {
+        let rank = a.tensor(0)?.rank() as i64;
+        permuted(a, (0..rank).rev().collect())
+    }),
+    value("movedim(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", |a| {
+        let rank = a.tensor(0)?.rank();
+        let axes = |i: usize| a.ints(i)?.into_iter().map(|axis| crate::dim::axis(axis, rank)).collect::<Result<Vec<_>>>();
+        let (from, to) = (axes(1)?, axes(2)?);
+        if from.len() != to.len() {
+            return Err(Error::argument("as many destinations as sources"));
+        }
+        let mut rest = (0..rank).filter(|axis| !from.contains(axis));
+        let place = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));
+        let order: Option<Vec<usize>> = (0..rank).map(place).collect();
+        permuted(a, order.unwrap_or_default().into_iter().map(|axis| axis as i64).collect())
+    }),
+    value("expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)", |a| expanded(a.view(0)?, a.dims(1)?)),
+    value("expand_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| expanded(a.view(0)?, a.tensor(1)?.shape().to_vec())),
+    value("broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| expanded(a.view(0)?, a.dims(1)?)),
+    value("select(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", |a| selected(a.view(0)?, a.int(1)?, a.dim(2)?)),
+    value("slice(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)", |a| {
+        sliced(a.view(0)?, a.int(1)?, a.opt_dim(2)?, a.opt_dim(3)?, a.int(4)?)
+    }),
+    value("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", |a| {
+        let (start, length) = (a.dim(2)?, a.dim(3)?);
+        let start = if start.seen().is_some_and(|n| n < 0) { a.tensor(0)?.dim(a.int(1)?)? + start } else { start };
+        let end = &start + &length;
+        sliced(a.view(0)?, a.int(1)?, Some(start), Some(end), 1)
+    }),
+    value("split(Tensor(a) self, SymInt split_size, int dim=0) -> Tensor(a)[]", |a| {
+        let (x, axis) = (a.tensor(0)?, a.int(2)?);
+        pieces(a.view(0)?, axis, x.split(a.dim(1)?, axis)?)
+    }),
+    value("split(Tensor(a) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]", |a| {
+        let (x, axis) = (a.tensor(0)?, a.int(2)?);
+        pieces(a.view(0)?, axis, x.split_lengths(&a.dims(1)?, axis)?)
+    }),
+    value("split_with_sizes(Tensor(a) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]", |a| {
+        let (x, axis) = (a.tensor(0)?, a.int(2)?);
+        pieces(a.view(0)?, axis, x.split_lengths(&a.dims(1)?, axis)?)
+    }),
+    value("chunk(Tensor(a) self, int chunks, int dim=0) -> Tensor(a)[]", |a| {
+        let (x, axis) = (a.tensor(0)?, a.int(2)?);
+        pieces(a.view(0)?, axis, x.chunk(a.int(1)?, axis)?)
+    }),
+    value("unbind(Tensor(a) self, int dim=0) -> Tensor(a)[]", |a| {
+        let (x, axis) = (a.tensor(0)?, a.int(1)?);
+        let count = x.dim(axis)?;
+        let count = count.fixed().ok_or_else(|| Error::size(format!("an axis of length {count} has no fixed number of indices")))?;
+        // One Split, then views of single indices: what runtimes do best.
+        let base = a.view(0)?;
+        let split = x.split(1i64, axis)?;
+        if split.len() != count.max(0) as usize {
+            return Ok(Value::list(vec![]));
+        }
+        let select = |(i, piece): (i64, Tensor)| selected_as(base, axis, Dim::Fixed(i), Some(piece.squeeze_axes(&[axis])?));
+        Ok(Value::list((0..count).zip(split).map(select).collect::<Result<_>>()?))
+    }),
+    value("detach(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
+    value("alias(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
+    value("contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)", |a| {
+        // In torch a copy unless it is contiguous already; which it is depends on strides, which values here do not have.
+        Ok(a.value(0)?.clone())
+    }),
+    value("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", |a| {
+        Ok(diagonal(&a.tensor(0)?, a.int(1)?, a.int(2)?, a.int(3)?)?.into())
+    }),
+];
+
+fn step(apply: impl Fn(&Tensor) -> Result<Tensor> + 'static, write: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static) -> Step {
+    Step { apply: Box::new(apply), write: Box::new(write) }
+}
+
+/// A view that has every element of its base once, in the same order.
+fn bijection(a: &Args, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<Value> {
+    Ok(Value::Tensor(a.view(0)?.step(step(apply, |base, new| new.reshape(base.shape())))?))
+}
+
+fn reshaped(a: &Args, reshape: impl Fn(&Tensor, &[Dim]) -> Result<Tensor> + 'static) -> Result<Value> {
+    let size = a.dims(1)?;
+    bijection(a, move |x| reshape(x, &size))
+}
+
+/// Without those of these axes that have length 1; others stay, as in torch.
+fn squeezed(x: &Tensor, axes: &[i64]) -> Result<Tensor> {
+    if x.rank() == 0 {
+        return Ok(x.clone());
+    }
+    let axes = axes.iter().map(|&axis| x.shape().axis(axis)).collect::<Result<Vec<_>>>()?;
+    let ones: Vec<i64> = axes.into_iter().filter(|&axis| x.shape()[axis] == 1).map(|axis| axis as i64).collect();
+    x.squeeze_axes(&ones)
+}
+
+fn permuted(a: &Args, axes: Vec<i64>) -> Result<Value> {
+    let mut inverse = vec![0; axes.len()];
+    for (i, &axis) in axes.iter().enumerate() {
+        *inverse.get_mut(axis as usize).ok_or_else(|| Error::argument("a permutation of other axes"))? = i as i64;
+    }
+    Ok(Value::Tensor(a.view(0)?.step(step(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)))?))
+}
+
+fn expanded(base: &View, size: Vec<Dim>) -> Result<Value> {
+    let refused =
+        |_: &Tensor, _: &Tensor| Err(Error::unsupported("a write through an expanded view, where one element stands in several places"));
+    Ok(Value::Tensor(base.step(step(move |x| x.expand(&size), refused))?))
+}
+
+fn selected(base: &View, axis: i64, index: Dim) -> Result<Value> {
+    selected_as(base, axis, index, None)
+}
+
+/// One index of an axis, perhaps computed already.
+fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Result<Value> {
+    let known = std::cell::RefCell::new(known);
+    let (at, to) = (index.clone(), index);
+    let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.select(axis, &at), Ok);
+    let write = move |base: &Tensor, new: &Tensor| {
+        let axis = base.shape().axis(axis)? as i64;
+        let start = if to.seen().is_some_and(|n| n < 0) { base.dim(axis)? + &to } else { to.clone() };
+        let end = &start + 1i64;
+        put(base, &new.unsqueeze(axis)?, axis, Some(start), Some(end), 1)
+    };
+    Ok(Value::Tensor(base.step(step(apply, write))?))
+}
+
+fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Value> {
+    let (s, e) = (start.clone(), end.clone());
+    let apply = move |x: &Tensor| x.slice(axis, s.clone(), e.clone(), by);
+    let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, start.clone(), end.clone(), by);
+    Ok(Value::Tensor(base.step(step(apply, write))?))
+}
+
+/// Pieces of an axis, one after the other, computed already.
+fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Value> {
+    let mut start = Dim::Fixed(0);
+    let mut views = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        let end = &start + &tensor.dim(axis)?;
+        let known = std::cell::RefCell::new(Some(tensor));
+        let (from, to) = (start.clone(), end.clone());
+        let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, Some(from.clone()), Some(to.clone()), 1), Ok);
+        let (from, to) = (start, end.clone());
+        let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, Some(from.clone()), Some(to.clone()), 1);
+        views.push(Value::Tensor(base.step(step(apply, write))?));
+        start = end;
+    }
+    Ok(Value::list(views))
+}
+
+/// The base with other numbers in a slice: the parts before, between and after are joined with them.
+pub(super) fn put(base: &Tensor, new: &Tensor, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Tensor> {
+    let place = base.shape().axis(axis)?;
+    let whole = base.shape()[place].clone();
+    let size = new.shape().get(place).cloned().unwrap_or(Dim::Fixed(0));
+    if size == whole && by == 1 {
+        return Ok(new.clone());
+    }
+    let first = match start {
+        None => Dim::Fixed(0),
+        Some(start) if start.seen().is_some_and(|n| n < 0) => (&whole + &start).max(0i64),
+        Some(start) => start.min(&whole),
+    };
+    let _ = end;
+    if by == 1 {
+        let last = &first + &size;
+        let before = base.slice(axis, None, Some(first), 1)?;
+        let after = base.slice(axis, Some(last), None, 1)?;
+        let parts: Vec<&Tensor> = [&before, new, &after].into_iter().filter(|part| part.shape()[place] != 0).collect();
+        return if parts.is_empty() { Ok(base.clone()) } else { Tensor::cat(&parts, axis) };
+    }
+    // Every `by`-th index: written one by one along the axis.
+    let index = Tensor::arange(Tensor::from_dim(&first), Tensor::from_dim(&(&first + &(&size * by))), by, crate::DType::I64)?;
+    let mut across = vec![Dim::Fixed(1); base.rank()];
+    across[place] = size;
+    let index = index.reshape(&across)?.expand(new.shape())?;
+    base.scatter(axis, &index, new, crate::ops::Reduction::Replace)
+}
+
+/// The elements whose indices on two axes differ by `offset`, as a last axis.
+fn diagonal(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor> {
+    let (first, second) = (x.shape().axis(first)?, x.shape().axis(second)?);
+    let fixed = |axis: usize| x.shape()[axis].fixed().ok_or_else(|| Error::size("the diagonal of axes of symbolic length"));
+    let (rows, columns) = (fixed(first)?, fixed(second)?);
+    let (row, column) = ((-offset).max(0), offset.max(0));
+    let length = (rows - row).min(columns - column).max(0);
+    let mut order: Vec<i64> = (0..x.rank()).filter(|&axis| axis != first && axis != second).map(|axis| axis as i64).collect();
+    order.extend([first as i64, second as i64]);
+    let flat = x.permute(&order)?.flatten(-2, -1)?;
+    let index: Vec<i64> = (0..length).map(|i| (row + i) * columns + column + i).collect();
+    flat.index_select(-1, &Tensor::from(index.as_slice()))
+}
+
+/// The shape of the target of an in-place operation, to which its operand is broadcast.
+pub(super) fn like(target: &Tensor, tensor: &Tensor) -> Result<Tensor> {
+    let shape: &Shape = target.shape();
+    tensor.cast(target.dtype())?.expand(shape)
+}

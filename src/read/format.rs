@@ -1,0 +1,106 @@
+//! What kind of file it is: told by what is in it, never by its name.
+
+use super::{legacy, safetensors, zip::Archive};
+use crate::error::{Code, Error, Result};
+use bytes::Bytes;
+
+/// What kind of file it is, by its contents and not by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `torch.jit.save`: modules with code.
+    TorchScript,
+    /// `torch.export.save`: a graph as JSON.
+    Export,
+    /// `torch.save`: numbers without a program.
+    Checkpoint,
+    /// safetensors: numbers without a program.
+    Safetensors,
+    /// An ONNX model.
+    Onnx,
+}
+
+impl Format {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::TorchScript => "TorchScript",
+            Format::Export => "torch.export",
+            Format::Checkpoint => "PyTorch checkpoint",
+            Format::Safetensors => "safetensors",
+            Format::Onnx => "ONNX",
+        }
+    }
+
+    /// Recognises a file.
+    ///
+    /// # Errors
+    /// [`NotAModel`](Code::NotAModel) where it is none of these; as the zip directory is refused, where it is a zip file.
+    pub fn of(bytes: &Bytes) -> Result<Format> {
+        if bytes.starts_with(b"PK\x03\x04") {
+            return of_archive(&Archive::open(bytes.clone())?);
+        }
+        // Before pickles and ONNX: the length of a header may begin with any byte.
+        if safetensors::begins(bytes) {
+            return Ok(Format::Safetensors);
+        }
+        if bytes.starts_with(legacy::MAGIC) {
+            return Ok(Format::Checkpoint);
+        }
+        if is_onnx(bytes) {
+            return Ok(Format::Onnx);
+        }
+        let error =
+            Error::new(Code::NotAModel, if bytes.is_empty() { "an empty file" } else { "neither a torch archive nor an ONNX model" });
+        Err(error.help("give a .pt, .onnx, .pth or .safetensors file"))
+    }
+}
+
+fn of_archive(archive: &Archive) -> Result<Format> {
+    let has_below = |folder: &str| archive.names().any(|name| name.starts_with(folder));
+    // Archives of torch.export carry a checkpoint inside, and their flat ancestors a state dict.
+    if archive.has("archive_format") || archive.has("serialized_exported_program.json") || has_below("models/") {
+        return Ok(Format::Export);
+    }
+    if archive.has("constants.pkl") || has_below("code/") {
+        return Ok(Format::TorchScript);
+    }
+    if archive.has("data.pkl") {
+        return Ok(Format::Checkpoint);
+    }
+    Err(Error::new(Code::NotAModel, "a zip file that torch did not write"))
+}
+
+/// Whether the bytes are fields of a `ModelProto`, a graph among them. A graph that is cut off counts: its reader can
+/// say more about it.
+fn is_onnx(bytes: &[u8]) -> bool {
+    let (mut at, mut graph) = (0, false);
+    while at < bytes.len() {
+        let Some((tag, value)) = varint(bytes, &mut at).zip(varint(bytes, &mut at)) else { return graph };
+        let skip = match tag {
+            // ir_version and model_version are numbers.
+            0x08 | 0x28 => 0,
+            // producer, its version, domain, doc_string, graph, opset_import, metadata_props, training_info, functions, configuration.
+            0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42 | 0x72 | 0xa2 | 0xca | 0xd2 => value,
+            _ => return graph,
+        };
+        graph |= tag == 0x3a;
+        match usize::try_from(skip).ok().and_then(|skip| at.checked_add(skip)) {
+            Some(next) => at = next,
+            None => return graph,
+        }
+    }
+    graph
+}
+
+fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}

@@ -1,0 +1,117 @@
+//! Files read as modules: a file is recognised by what is in it, and becomes something that can be called.
+
+pub mod aten;
+mod budget;
+mod checkpoint;
+mod format;
+mod legacy;
+#[cfg(test)]
+mod mutations;
+mod onnx;
+mod pickle;
+mod safetensors;
+#[cfg(test)]
+mod sample;
+mod script;
+mod storage;
+mod zip;
+
+pub use checkpoint::{Checkpoint, checkpoint};
+pub use format::Format;
+pub use onnx::OnnxModule;
+pub use script::Script;
+
+use crate::array::map_file;
+use crate::error::{At, Code, Error, Result};
+use crate::module::{Example, Module};
+use crate::tensor::Tensor;
+use std::path::Path;
+
+/// A file that can be called.
+pub struct Opened {
+    /// What it was.
+    pub format: Format,
+    /// Its size in bytes.
+    pub size: usize,
+    module: Box<dyn Module>,
+    example: Option<Example>,
+}
+
+impl Opened {
+    /// The inputs that the file was saved with, or (where it declares them) inputs of its types.
+    pub fn example(&self) -> Option<&Example> {
+        self.example.as_ref()
+    }
+}
+
+impl Module for Opened {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.module.forward(inputs)
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.module.input_names()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.module.output_names()
+    }
+}
+
+/// Reads a model as a module. The file is mapped: its weights stay where they are.
+///
+/// # Errors
+/// [`Read`](Code::Read); [`NotAModel`](Code::NotAModel); [`Checkpoint`](Code::Checkpoint) where there is no program in it;
+/// [`UnknownOperators`](Code::UnknownOperators) with all that have no translation.
+///
+/// ```
+/// use ontrace::{Module, Tensor, read};
+/// let model = read::open("tests/data/mlp.pt")?;
+/// let x = Tensor::new(&[1, 16], vec![0.5f32; 16])?;
+/// assert_eq!(model.call(&x)?.shape().to_string(), "[1,10]");
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub fn open(path: impl AsRef<Path>) -> Result<Opened> {
+    let path = path.as_ref();
+    let place = path.display();
+    let bytes = map_file(path)?;
+    let size = bytes.len();
+    let format = Format::of(&bytes).at(&place)?;
+    let (module, example): (Box<dyn Module>, _) = match format {
+        Format::TorchScript => {
+            let script = Script::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
+            let example = script.example().cloned();
+            (Box::new(script), example)
+        }
+        Format::Onnx => {
+            let model = OnnxModule::open(bytes, path.parent()).at(&place)?;
+            let example = model.example();
+            (Box::new(model), example)
+        }
+        Format::Export => {
+            return Err(Error::unsupported("reading torch.export archives (.pt2)")
+                .at(&place)
+                .help("save with torch.jit.trace(model, x).save(\"m.pt\") and convert that"));
+        }
+        Format::Checkpoint | Format::Safetensors => {
+            return Err(Error::new(Code::Checkpoint, format!("a {}: it holds numbers, not a program", format.name()))
+                .at(&place)
+                .help("save the model with torch.jit.trace(model, x).save(\"m.pt\"), then convert that"));
+        }
+    };
+    Ok(Opened { format, size, module, example })
+}
+
+/// Reads a torch archive whole and tries the checksum of everything in it. [`open`] tries those of programs only, because tensors
+/// are not read before they are used; other formats have no checksums.
+///
+/// # Errors
+/// [`Read`](Code::Read); [`Damaged`](Code::Damaged) where a checksum is wrong.
+pub fn verify(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let bytes = map_file(path)?;
+    if !bytes.starts_with(b"PK") {
+        return Ok(());
+    }
+    zip::Archive::open(bytes).and_then(|archive| archive.verify()).at(path.display())
+}

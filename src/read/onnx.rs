@@ -1,0 +1,164 @@
+//! ONNX files as modules: every node is run by the reader that mirrors its operator.
+
+use crate::array::Array;
+use crate::dim::{Bindings, Dim, Shape, Type};
+use crate::error::{At, Code, Error, Result};
+use crate::graph::Inputs;
+use crate::module::{Example, Module};
+use crate::onnx::proto::{self, GraphProto, ValueInfoProto};
+use crate::onnx::{LINE_KEY, Model, Node, SCOPE_KEY, tensor, verify};
+use crate::ops;
+use crate::tensor::{Tensor, place};
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// The opsets whose operators mean what the readers take them to mean.
+const OPSETS: std::ops::RangeInclusive<i64> = 13..=23;
+
+/// The length that a symbol has where a file does not say one: kernels and k reach no further in most models.
+const ASSUMED: usize = 64;
+
+/// An ONNX model that can be called.
+#[derive(Debug)]
+pub struct OnnxModule {
+    graph: GraphProto,
+    parameters: HashMap<String, Array>,
+    inputs: Vec<(String, Type)>,
+    outputs: Vec<String>,
+}
+
+impl OnnxModule {
+    /// Reads a model; external data is looked for in the folder.
+    ///
+    /// # Errors
+    /// [`Damaged`](Code::Damaged) where it is no valid model, [`UnknownOperators`](Code::UnknownOperators) with all that have no reader.
+    pub fn open(bytes: Bytes, folder: Option<&Path>) -> Result<OnnxModule> {
+        OnnxModule::new(Model::load(bytes, folder)?)
+    }
+
+    /// A model in memory.
+    ///
+    /// # Errors
+    /// As [`OnnxModule::open`].
+    pub fn new(model: Model) -> Result<OnnxModule> {
+        verify(&model).into_result()?;
+        let opset = model.opset("").unwrap_or(0);
+        if !OPSETS.contains(&opset) {
+            return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
+        }
+        if !model.proto.functions.is_empty() {
+            return Err(Error::unsupported("models with functions of their own"));
+        }
+        let parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
+        let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
+        if let Some(odd) = graph.initializer.first() {
+            return Err(
+                Error::unsupported(format!("numbers of type {}", tensor::type_name(odd.data_type))).at(format!("initializer {}", odd.name))
+            );
+        }
+        missing(&graph)?;
+        let given = graph.input.iter().filter(|info| !parameters.contains_key(&info.name));
+        let inputs =
+            given.map(|info| Ok((info.name.clone(), value_type(info).at(format!("input {}", info.name))?))).collect::<Result<_>>()?;
+        let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
+        Ok(OnnxModule { graph, parameters, inputs, outputs })
+    }
+
+    /// Inputs of the declared types, by name.
+    pub fn example(&self) -> Option<Example> {
+        Some(self.inputs.iter().fold(Example::new(), |example, (name, ty)| example.input(name, &Tensor::of_type(ty.clone()))))
+    }
+
+    /// The parameters by name.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Array)> {
+        let ordered: BTreeMap<&str, &Array> = self.parameters.iter().map(|(name, array)| (name.as_str(), array)).collect();
+        ordered.into_iter()
+    }
+}
+
+/// Refuses a graph with operators that have no reader, naming all of them.
+fn missing(graph: &GraphProto) -> Result<()> {
+    let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
+    for node in &graph.node {
+        let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if !standard || ops::reader(&node.op_type).is_none() {
+            let domain = if standard { String::new() } else { format!("{}.", node.domain) };
+            *unknown.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = unknown.iter().map(|(name, count)| format!("\n   {name:<32} ×{count}")).collect();
+    Err(Error::new(Code::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat())))
+}
+
+/// The declared type of a value; a symbolic length keeps its name.
+fn value_type(info: &ValueInfoProto) -> Result<Type> {
+    use proto::tensor_shape_proto::dimension::Value;
+    let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
+        return Err(Error::unsupported("an input that is no tensor"));
+    };
+    let shape = ty.shape.as_ref().ok_or_else(|| Error::unsupported("an input without a rank"))?;
+    let length = |(axis, dim): (usize, &proto::tensor_shape_proto::Dimension)| match &dim.value {
+        Some(Value::DimValue(n)) => Dim::Fixed(*n),
+        Some(Value::DimParam(name)) if is_name(name) => Dim::symbol(name, ASSUMED),
+        _ => Dim::symbol(&format!("{}_{axis}", info.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")), ASSUMED),
+    };
+    Ok(Type::new(tensor::dtype(ty.elem_type)?, shape.dim.iter().enumerate().map(length).collect::<Shape>()))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl Module for OnnxModule {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
+        }
+        let mut values: HashMap<&str, Tensor> = HashMap::new();
+        let mut bindings = Bindings::new();
+        for ((name, ty), tensor) in self.inputs.iter().zip(inputs) {
+            if ty.dtype != tensor.dtype() || ty.rank() != tensor.rank() {
+                return Err(Error::input(format!("expected {ty}, got {}", tensor.ty())).at(format!("input {name}")));
+            }
+            if let Some(shape) = tensor.shape().seen() {
+                bindings.observe(&ty.shape, &shape).at(format!("input {name}"))?;
+            }
+            values.insert(name, tensor.clone());
+        }
+        for (name, array) in &self.parameters {
+            values.insert(name, Tensor::from(array.clone()).named(name));
+        }
+        for (i, proto) in self.graph.node.iter().enumerate() {
+            let node = Node::new(proto, i);
+            let known = |name: Option<&str>| {
+                name.map(|name| values.get(name).cloned().ok_or_else(|| Error::damaged(format!("nothing makes `{name}`")))).transpose()
+            };
+            let arguments = node.inputs().map(known).collect::<Result<Vec<_>>>().at(node.place())?;
+            let arguments: Vec<Option<&Tensor>> = arguments.iter().map(Option::as_ref).collect();
+            let outputs = {
+                let metadata = |key: &str| proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
+                let _scope = metadata(SCOPE_KEY).map(place::absolute_scope);
+                let _line = place::line(metadata(LINE_KEY).unwrap_or_default());
+                ops::read(&node, &Inputs::new(&arguments))?
+            };
+            for (name, tensor) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+                values.insert(name, tensor);
+            }
+        }
+        let output =
+            |name: &String| values.get(name.as_str()).cloned().ok_or_else(|| Error::damaged(format!("nothing makes the output `{name}`")));
+        self.outputs.iter().map(output).collect()
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.inputs.iter().map(|input| input.0.clone()).collect()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.outputs.clone()
+    }
+}

@@ -1,0 +1,89 @@
+//! The syntax of TorchScript: the small part of Python that its printer writes.
+
+use std::rc::Rc;
+
+/// A line of the source, from 1.
+pub(crate) type LineNumber = u32;
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Expr {
+    Name(Rc<str>),
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(Rc<str>),
+    /// `self.weight`, `torch.add`
+    Attribute(Box<Expr>, Rc<str>),
+    /// `xs[0]`, `List[int]`
+    Index(Box<Expr>, Box<Expr>),
+    Call(Box<Call>),
+    List(Vec<Expr>),
+    Tuple(Vec<Expr>),
+    Dict(Vec<(Expr, Expr)>),
+    /// `-x`, `not x`, `~x`
+    Unary(&'static str, Box<Expr>),
+    /// `a + b`, `a < b`, `a and b`
+    Binary(&'static str, Box<(Expr, Expr)>),
+    /// `a if c else b`: the condition, then, else.
+    Either(Box<(Expr, Expr, Expr)>),
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) callee: Expr,
+    pub(crate) positional: Vec<Expr>,
+    pub(crate) named: Vec<(Rc<str>, Expr)>,
+    pub(crate) line: LineNumber,
+}
+
+/// A statement with its line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) line: LineNumber,
+    pub(crate) kind: Kind,
+}
+
+/// What a statement does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// `a, b, = f(x)`, `xs[0] = y`: the target is a name, an index, or a tuple of those.
+    Assign(Expr, Expr),
+    /// `n : int`, without a value.
+    Declare,
+    Expr(Expr),
+    Return(Option<Expr>),
+    If(Expr, Vec<Statement>, Vec<Statement>),
+    While(Expr, Vec<Statement>),
+    For(Expr, Expr, Vec<Statement>),
+    Assert(Expr, Option<Expr>),
+    Raise(Option<Expr>),
+    Pass,
+    Break,
+    Continue,
+}
+
+/// A function.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Function {
+    pub(crate) name: Rc<str>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: Vec<Statement>,
+    /// The file that it stands in.
+    pub(crate) file: Rc<str>,
+}
+
+/// A parameter of a function, with its default.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parameter {
+    pub(crate) name: Rc<str>,
+    pub(crate) default: Option<Expr>,
+}
+
+/// A class: its methods by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Class {
+    pub(crate) methods: Vec<Rc<Function>>,
+}

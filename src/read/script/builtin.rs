@@ -1,0 +1,352 @@
+//! What TorchScript has beside tensors: numbers, lists, dictionaries, strings.
+
+use crate::array::Scalar;
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::read::aten::{
+    self, scalar_type_number,
+    value::{Value, View},
+};
+use crate::tensor::Tensor;
+use std::rc::Rc;
+
+/// The names that [`call`] may run, for the survey of what a program needs.
+pub(super) const NAMES: &[&str] = &[
+    "int",
+    "float",
+    "bool",
+    "str",
+    "range",
+    "list",
+    "torch.device",
+    "torch.len",
+    "torch.append",
+    "torch.extend",
+    "torch.format",
+    "torch.__is__",
+    "torch.__isnot__",
+    "torch.__not__",
+    "torch.__contains__",
+    "torch.__getitem__",
+    "torch._set_item",
+    "torch.keys",
+    "torch.values",
+    "torch.items",
+    "torch.dim",
+    "torch.warn",
+    "torch.eq",
+    "torch.ne",
+    "torch.lt",
+    "torch.le",
+    "torch.gt",
+    "torch.ge",
+    "torch.add",
+    "torch.sub",
+    "torch.mul",
+    "torch.floordiv",
+    "torch.remainder",
+    "torch.div",
+    "torch.neg",
+    "torch.Int",
+    "torch.Float",
+    "torch.Bool",
+    "torch.format",
+    "torch.mod",
+    "ops.prim.NumToTensor",
+    "ops.prim.RaiseException",
+    "ops.prim.min",
+    "ops.prim.max",
+    "ops.prim.data",
+    "ops.prim.dtype",
+    "ops.prim.device",
+    "ops.prim.unchecked_unwrap_optional",
+    "print",
+    "annotate",
+    "unchecked_cast",
+    "getattr",
+    "uninitialized",
+    "isinstance",
+    "hasattr",
+    "len",
+];
+
+/// Runs a function of this file; `None` where the name is an operator on tensors.
+pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
+    let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !matches!(value, Value::Tensor(_)));
+    Some(match (path, positional) {
+        ("int", [value]) => value.dim().map(Value::Int),
+        ("float", [value]) => value.number().map(|x| Value::Float(x.to_f64())),
+        ("bool", [value]) => value.number().map(|x| Value::Bool(x.to_f64() != 0.0)),
+        ("str", [value]) => Ok(Value::Str(format!("{value:?}").into())),
+        ("list", [value]) => value.elements().map(Value::list),
+        ("range", bounds) => range(bounds),
+        ("print" | "torch.warn", _) => Ok(Value::None),
+        ("torch.device", _) => Ok(Value::Device),
+        ("len" | "torch.len", [value]) => length(value),
+        ("torch.append", [list, value]) => {
+            if let Value::List(values) = list {
+                values.borrow_mut().push(value.clone());
+            }
+            Ok(list.clone())
+        }
+        ("torch.extend", [Value::List(list), more]) => more.elements().map(|more| {
+            list.borrow_mut().extend(more);
+            Value::None
+        }),
+        ("torch.format", [Value::Str(text), rest @ ..]) => Ok(Value::Str(format(text, rest).into())),
+        ("torch.__is__", [a, b]) => Ok(Value::Bool(is_none(a) == is_none(b))),
+        ("torch.__isnot__", [a, b]) => Ok(Value::Bool(is_none(a) != is_none(b))),
+        ("torch.__not__", [value]) => value.number().map(|x| Value::Bool(x.to_f64() == 0.0)),
+        ("torch.__contains__", [container, value]) => contains(container, value).map(Value::Bool),
+        ("torch.__getitem__", [container, index]) => get_item(container, index),
+        ("torch._set_item", [container, index, value]) => set_item(container, index, value.clone()).map(|()| Value::None),
+        ("torch.keys", [Value::Dict(entries)]) => Ok(Value::list(entries.borrow().iter().map(|entry| entry.0.clone()).collect())),
+        ("torch.values", [Value::Dict(entries)]) => Ok(Value::list(entries.borrow().iter().map(|entry| entry.1.clone()).collect())),
+        ("torch.items", [Value::Dict(entries)]) => {
+            Ok(Value::list(entries.borrow().iter().map(|entry| Value::tuple(vec![entry.0.clone(), entry.1.clone()])).collect()))
+        }
+        ("ops.prim.NumToTensor", [value]) => number_to_tensor(value),
+        ("ops.prim.data" | "ops.prim.unchecked_unwrap_optional", [value]) => Ok(value.clone()),
+        ("ops.prim.device", [_]) => Ok(Value::Device),
+        ("ops.prim.dtype", [value]) => value.view().and_then(View::read).map(|x| Value::Int(scalar_type_number(x.dtype()).into())),
+        ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("the program raises an error: {message:?}"))),
+        ("ops.prim.min" | "ops.prim.max", [a, b]) if numbers(positional) => {
+            a.dim().and_then(|a| Ok(Value::Int(if path.ends_with("min") { a.min(b.dim()?) } else { a.max(b.dim()?) })))
+        }
+        ("torch.neg", [a]) if numbers(positional) => unary("-", a),
+        (_, [a, b]) if numbers(positional) && named.is_empty() => binary(operator(path)?, a, b),
+        _ => return None,
+    })
+}
+
+/// The sign of an operator that torch spells as a function, also of plain numbers.
+fn operator(path: &str) -> Option<&'static str> {
+    const OPERATORS: &[(&str, &str)] = &[
+        ("torch.eq", "=="),
+        ("torch.ne", "!="),
+        ("torch.lt", "<"),
+        ("torch.le", "<="),
+        ("torch.gt", ">"),
+        ("torch.ge", ">="),
+        ("torch.add", "+"),
+        ("torch.sub", "-"),
+        ("torch.mul", "*"),
+        ("torch.floordiv", "//"),
+        ("torch.remainder", "%"),
+        ("torch.mod", "%"),
+        ("torch.div", "/"),
+    ];
+    OPERATORS.iter().find(|row| row.0 == path).map(|row| row.1)
+}
+
+fn is_none(value: &Value) -> bool {
+    matches!(value, Value::None)
+}
+
+/// A number as a tensor of rank 0; a length stays one.
+fn number_to_tensor(value: &Value) -> Result<Value> {
+    Ok(match value {
+        Value::Int(dim) => Tensor::from_dim(dim).into(),
+        Value::Bool(x) => Tensor::weak(*x).strengthened().into(),
+        Value::Float(x) => Tensor::weak(*x).strengthened().into(),
+        Value::Tensor(_) => value.clone(),
+        other => return Err(Error::argument(format!("expected a number, got {}", other.kind()))),
+    })
+}
+
+fn range(bounds: &[Value]) -> Result<Value> {
+    let ints = bounds.iter().map(|value| value.number().map(Scalar::to_i64)).collect::<Result<Vec<_>>>()?;
+    let (start, end, step) = match ints.as_slice() {
+        [end] => (0, *end, 1),
+        [start, end] => (*start, *end, 1),
+        [start, end, step] if *step != 0 => (*start, *end, *step),
+        _ => return Err(Error::argument("a range of other than one to three numbers")),
+    };
+    let count =
+        if step > 0 { (end - start).max(0) as u64 / step as u64 + 1 } else { (start - end).max(0) as u64 / step.unsigned_abs() + 1 };
+    if count > 1_000_000 {
+        return Err(Error::too_big(format!("a range of {count} numbers")));
+    }
+    let inside = |i: &i64| if step > 0 { *i < end } else { *i > end };
+    Ok(Value::list((0..).map(|i| start + i * step).take_while(inside).map(|i| Value::Int(Dim::Fixed(i))).collect()))
+}
+
+fn length(value: &Value) -> Result<Value> {
+    let length = match value {
+        Value::Tensor(view) => return Ok(Value::Int(view.read()?.dim(0)?)),
+        Value::Dict(entries) => entries.borrow().len(),
+        Value::Str(text) => text.chars().count(),
+        other => other.elements()?.len(),
+    };
+    Ok(Value::Int(length.into()))
+}
+
+fn format(text: &str, values: &[Value]) -> String {
+    let mut parts = text.split("{}");
+    let mut result = parts.next().unwrap_or_default().to_string();
+    for (part, value) in parts.zip(values) {
+        match value {
+            Value::Str(text) => result.push_str(text),
+            other => result.push_str(&format!("{other:?}")),
+        }
+        result.push_str(part);
+    }
+    result
+}
+
+/// Whether two keys or numbers are equal.
+fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Str(a), Value::Str(b)) => a == b,
+        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::None, Value::None) => true,
+        _ => matches!((a.number(), b.number()), (Ok(a), Ok(b)) if a.to_f64() == b.to_f64()),
+    }
+}
+
+fn contains(container: &Value, value: &Value) -> Result<bool> {
+    match container {
+        Value::Dict(entries) => Ok(entries.borrow().iter().any(|entry| equal(&entry.0, value))),
+        other => Ok(other.elements()?.iter().any(|element| equal(element, value))),
+    }
+}
+
+fn place(index: &Value, length: usize) -> Result<usize> {
+    let i = index.number()?.to_i64();
+    let at = if i < 0 { i + length as i64 } else { i };
+    usize::try_from(at).ok().filter(|&at| at < length).ok_or_else(|| Error::argument(format!("index {i} of {length} elements")))
+}
+
+/// An element of a list, a tuple, a dictionary or a tensor.
+pub(super) fn get_item(container: &Value, index: &Value) -> Result<Value> {
+    match container {
+        Value::Dict(entries) => {
+            let found = entries.borrow().iter().find(|entry| equal(&entry.0, index)).map(|entry| entry.1.clone());
+            found.ok_or_else(|| Error::input(format!("no key {index:?}")))
+        }
+        Value::Tensor(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
+        other => {
+            let elements = other.elements()?;
+            Ok(elements[place(index, elements.len())?].clone())
+        }
+    }
+}
+
+/// Puts an element into a list or a dictionary.
+pub(super) fn set_item(container: &Value, index: &Value, value: Value) -> Result<()> {
+    match container {
+        Value::Dict(entries) => {
+            let mut entries = entries.borrow_mut();
+            match entries.iter_mut().find(|entry| equal(&entry.0, index)) {
+                Some(entry) => entry.1 = value,
+                None => entries.push((index.clone(), value)),
+            }
+            Ok(())
+        }
+        Value::List(values) => {
+            let at = place(index, values.borrow().len())?;
+            values.borrow_mut()[at] = value;
+            Ok(())
+        }
+        other => Err(Error::argument(format!("setting an element of a {}", other.kind()))),
+    }
+}
+
+/// What a tensor says of itself.
+pub(super) fn tensor_attribute(tensor: &Tensor, name: &str) -> Result<Value> {
+    Ok(match name {
+        "shape" => Value::list(tensor.shape().iter().cloned().map(Value::Int).collect()),
+        "dtype" => Value::Int(scalar_type_number(tensor.dtype()).into()),
+        "device" => Value::Device,
+        "ndim" => Value::Int(tensor.rank().into()),
+        "requires_grad" | "is_cuda" => Value::Bool(false),
+        other => return Err(Error::unsupported(format!("the attribute {other} of a tensor"))),
+    })
+}
+
+/// A unary operator on a number or a tensor.
+pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
+    match (op, value) {
+        ("-", Value::Int(dim)) => Ok(Value::Int(-dim)),
+        ("-", Value::Float(x)) => Ok(Value::Float(-x)),
+        ("-", Value::Tensor(_)) => aten::call("neg", std::slice::from_ref(value), &[]),
+        ("~", Value::Tensor(_)) => aten::call("bitwise_not", std::slice::from_ref(value), &[]),
+        ("not", value) => Ok(Value::Bool(value.number()?.to_f64() == 0.0)),
+        _ => Err(Error::unsupported(format!("{op} of a {}", value.kind()))),
+    }
+}
+
+/// A binary operator on numbers, strings, lists or tensors.
+pub(super) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
+    match (op, a, b) {
+        ("is" | "is not", a, b) => return Ok(Value::Bool((is_none(a) == is_none(b)) == (op == "is"))),
+        ("in", a, b) => return contains(b, a).map(Value::Bool),
+        ("+", Value::Str(a), Value::Str(b)) => return Ok(Value::Str(Rc::from(format!("{a}{b}")))),
+        ("+", Value::List(a), Value::List(b)) => return Ok(Value::list(a.borrow().iter().chain(b.borrow().iter()).cloned().collect())),
+        ("==" | "!=", Value::Str(_) | Value::None, _) | ("==" | "!=", _, Value::Str(_) | Value::None) => {
+            return Ok(Value::Bool(equal(a, b) == (op == "==")));
+        }
+        _ => {}
+    }
+    if matches!(a, Value::Tensor(_)) || matches!(b, Value::Tensor(_)) {
+        const NAMES: &[(&str, &str)] = &[
+            ("+", "add"),
+            ("-", "sub"),
+            ("*", "mul"),
+            ("/", "div"),
+            ("//", "floor_divide"),
+            ("%", "remainder"),
+            ("**", "pow"),
+            ("@", "matmul"),
+            ("==", "eq"),
+            ("!=", "ne"),
+            ("<", "lt"),
+            ("<=", "le"),
+            (">", "gt"),
+            (">=", "ge"),
+            ("&", "bitwise_and"),
+            ("|", "bitwise_or"),
+            ("^", "bitwise_xor"),
+        ];
+        let name = NAMES.iter().find(|row| row.0 == op).ok_or_else(|| Error::unsupported(format!("{op} of tensors")))?.1;
+        return aten::call(name, &[a.clone(), b.clone()], &[]);
+    }
+    if let (Value::Int(x), Value::Int(y)) = (a, b) {
+        let dim = match op {
+            "+" => x + y,
+            "-" => x - y,
+            "*" => x * y,
+            "//" | "%" if *y == 0 => return Err(Error::argument("division by zero")),
+            "//" => x / y,
+            "%" => x % y,
+            "==" if x == y => return Ok(Value::Bool(true)),
+            _ => return numbers(op, a.number()?, b.number()?),
+        };
+        return Ok(Value::Int(dim));
+    }
+    numbers(op, a.number()?, b.number()?)
+}
+
+fn numbers(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
+    let (x, y) = (a.to_f64(), b.to_f64());
+    let whole = !matches!((a, b), (Scalar::Float(_), _) | (_, Scalar::Float(_)));
+    let number = |float: f64| if whole { Value::Int(Dim::Fixed(float as i64)) } else { Value::Float(float) };
+    Ok(match op {
+        "+" => number(x + y),
+        "-" => number(x - y),
+        "*" => number(x * y),
+        "/" => Value::Float(x / y),
+        "//" => number((x / y).floor()),
+        "%" => number(x - (x / y).floor() * y),
+        "**" => number(x.powf(y)),
+        "==" => Value::Bool(x == y),
+        "!=" => Value::Bool(x != y),
+        "<" => Value::Bool(x < y),
+        "<=" => Value::Bool(x <= y),
+        ">" => Value::Bool(x > y),
+        ">=" => Value::Bool(x >= y),
+        "and" => Value::Bool(x != 0.0 && y != 0.0),
+        "or" => Value::Bool(x != 0.0 || y != 0.0),
+        other => return Err(Error::unsupported(format!("{other} of numbers"))),
+    })
+}

@@ -1,0 +1,381 @@
+//! Runs TorchScript with tensor methods. Under a trace this is the conversion.
+
+use super::ast::{Call, Expr, Function, Kind, LineNumber, Statement};
+use super::{Script, builtin, constant_value};
+use crate::dim::Dim;
+use crate::error::{At, Error, Result};
+use crate::module::Example;
+use crate::read::aten::{self, value::Value};
+use crate::tensor::{Tensor, place};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// How deeply functions may call each other; torch's modules stay below 30.
+const DEEPEST: usize = 200;
+/// How often a loop may turn: a program that is read is not trusted to end.
+const LONGEST: usize = 1_000_000;
+
+/// One run of a program.
+pub(super) struct Interpreter<'a> {
+    script: &'a Script,
+    depth: usize,
+    turns: usize,
+}
+
+type Locals = HashMap<Rc<str>, Value>;
+
+/// What a block ended with.
+enum Flow {
+    Next,
+    Break,
+    Continue,
+    Return(Value),
+}
+
+impl<'a> Interpreter<'a> {
+    pub(super) fn new(script: &'a Script) -> Interpreter<'a> {
+        Interpreter { script, depth: 0, turns: 0 }
+    }
+
+    /// Calls a function; a method gets its object first.
+    pub(super) fn call(
+        &mut self,
+        function: &Rc<Function>,
+        object: Option<Value>,
+        positional: &[Value],
+        named: &[(String, Value)],
+    ) -> Result<Value> {
+        if self.depth >= DEEPEST {
+            return Err(Error::too_deep(format!("functions that call each other {DEEPEST} deep")));
+        }
+        let mut locals = Locals::new();
+        let given = object.into_iter().chain(positional.iter().cloned());
+        let mut count = 0;
+        for (parameter, value) in function.parameters.iter().zip(given) {
+            locals.insert(parameter.name.clone(), value);
+            count += 1;
+        }
+        if count < positional.len() {
+            return Err(Error::input(format!("{} takes {} inputs, got {}", function.name, function.parameters.len(), positional.len())));
+        }
+        for (name, value) in named {
+            locals.insert(name.as_str().into(), value.clone());
+        }
+        for parameter in &function.parameters {
+            if !locals.contains_key(&parameter.name) {
+                let default = parameter.default.as_ref().ok_or_else(|| Error::input(format!("`{}` is missing", parameter.name)))?;
+                let value = self.eval(default, &mut Locals::new(), function)?;
+                locals.insert(parameter.name.clone(), value);
+            }
+        }
+        self.depth += 1;
+        let flow = self.block(&function.body, &mut locals, function);
+        self.depth -= 1;
+        match flow? {
+            Flow::Return(value) => Ok(value),
+            _ => Ok(Value::None),
+        }
+    }
+
+    fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<Flow> {
+        for statement in statements {
+            let flow = self.statement(statement, locals, function)?;
+            if !matches!(flow, Flow::Next) {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    fn statement(&mut self, statement: &Statement, locals: &mut Locals, function: &Rc<Function>) -> Result<Flow> {
+        match &statement.kind {
+            Kind::Assign(target, value) => {
+                let value = self.eval(value, locals, function)?;
+                self.assign(target, value, locals, function)?;
+            }
+            Kind::Expr(value) => drop(self.eval(value, locals, function)?),
+            Kind::Return(value) => {
+                let value = value.as_ref().map_or(Ok(Value::None), |value| self.eval(value, locals, function))?;
+                return Ok(Flow::Return(value));
+            }
+            Kind::If(condition, then, otherwise) => {
+                let taken = self.truth(condition, locals, function, statement.line)?;
+                return self.block(if taken { then } else { otherwise }, locals, function);
+            }
+            Kind::While(condition, body) => {
+                while self.truth(condition, locals, function, statement.line)? {
+                    self.turn()?;
+                    match self.block(body, locals, function)? {
+                        Flow::Break => break,
+                        Flow::Return(value) => return Ok(Flow::Return(value)),
+                        _ => {}
+                    }
+                }
+            }
+            Kind::For(target, over, body) => {
+                for value in self.eval(over, locals, function)?.elements()? {
+                    self.turn()?;
+                    self.assign(target, value, locals, function)?;
+                    match self.block(body, locals, function)? {
+                        Flow::Break => break,
+                        Flow::Return(value) => return Ok(Flow::Return(value)),
+                        _ => {}
+                    }
+                }
+            }
+            Kind::Assert(condition, message) => {
+                if !self.truth(condition, locals, function, statement.line)? {
+                    let message = message.as_ref().map(|message| self.eval(message, locals, function)).transpose()?;
+                    return Err(Error::argument(format!("an assertion of the program does not hold: {message:?}")));
+                }
+            }
+            Kind::Raise(value) => {
+                let value = value.as_ref().map(|value| self.eval(value, locals, function)).transpose()?;
+                return Err(Error::argument(format!("the program raises an error: {value:?}")));
+            }
+            Kind::Break => return Ok(Flow::Break),
+            Kind::Continue => return Ok(Flow::Continue),
+            Kind::Pass | Kind::Declare => {}
+        }
+        Ok(Flow::Next)
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        self.turns += 1;
+        if self.turns > LONGEST { Err(Error::too_big(format!("more than {LONGEST} turns of loops"))) } else { Ok(()) }
+    }
+
+    /// A condition that is known. One that depends on the inputs' numbers is refused: following it would bake one branch in.
+    fn truth(&mut self, condition: &Expr, locals: &mut Locals, function: &Rc<Function>, line: LineNumber) -> Result<bool> {
+        let value = self.eval(condition, locals, function)?;
+        let known = match &value {
+            Value::Tensor(view) => {
+                let tensor = view.read()?;
+                if tensor.is_traced() {
+                    return Err(
+                        Error::unsupported("a branch that depends on the numbers of an input").at(format!("{}:{line}", function.file))
+                    );
+                }
+                tensor.item()?.to_f64() != 0.0
+            }
+            Value::None => false,
+            Value::Str(text) => !text.is_empty(),
+            Value::List(_) | Value::Tuple(_) => !value.elements()?.is_empty(),
+            other => other.number()?.to_f64() != 0.0,
+        };
+        Ok(known)
+    }
+
+    fn assign(&mut self, target: &Expr, value: Value, locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+        match target {
+            Expr::Name(name) => drop(locals.insert(name.clone(), value)),
+            Expr::Tuple(targets) | Expr::List(targets) => {
+                let values = value.elements()?;
+                if values.len() != targets.len() {
+                    return Err(Error::damaged(format!("{} names for {} values", targets.len(), values.len())));
+                }
+                for (target, value) in targets.iter().zip(values) {
+                    self.assign(target, value, locals, function)?;
+                }
+            }
+            Expr::Index(container, index) => {
+                let (container, index) = (self.eval(container, locals, function)?, self.eval(index, locals, function)?);
+                builtin::set_item(&container, &index, value)?;
+            }
+            // State of the module: a call must not change what the next one sees.
+            Expr::Attribute(..) => return Err(Error::unsupported("a program that assigns to an attribute")),
+            _ => return Err(Error::damaged("a target that cannot be assigned to")),
+        }
+        Ok(())
+    }
+
+    fn eval(&mut self, expr: &Expr, locals: &mut Locals, function: &Rc<Function>) -> Result<Value> {
+        Ok(match expr {
+            Expr::Name(name) => locals.get(name).cloned().ok_or_else(|| super::unknown(name))?,
+            Expr::None => Value::None,
+            Expr::Bool(x) => Value::Bool(*x),
+            Expr::Int(x) => Value::Int(Dim::Fixed(*x)),
+            Expr::Float(x) => Value::Float(*x),
+            Expr::Str(x) => Value::Str(x.clone()),
+            Expr::List(items) => Value::list(self.all(items, locals, function)?),
+            Expr::Tuple(items) => Value::tuple(self.all(items, locals, function)?),
+            Expr::Dict(entries) => {
+                let entries =
+                    entries.iter().map(|(key, value)| Ok((self.eval(key, locals, function)?, self.eval(value, locals, function)?)));
+                Value::Dict(Rc::new(std::cell::RefCell::new(entries.collect::<Result<_>>()?)))
+            }
+            Expr::Attribute(base, name) => self.attribute(base, name, locals, function)?,
+            Expr::Index(base, index) => {
+                let (base, index) = (self.eval(base, locals, function)?, self.eval(index, locals, function)?);
+                builtin::get_item(&base, &index)?
+            }
+            Expr::Call(call) => self.apply(call, locals, function).at(format!("{}:{}", function.file, call.line))?,
+            Expr::Unary(op, operand) => builtin::unary(op, &self.eval(operand, locals, function)?)?,
+            Expr::Binary(op, sides) => {
+                let left = self.eval(&sides.0, locals, function)?;
+                // Whether the right side runs at all depends on the left one.
+                if matches!(*op, "and" | "or") && matches!(left, Value::Bool(_)) {
+                    let decided = matches!((*op, &left), ("and", Value::Bool(false)) | ("or", Value::Bool(true)));
+                    return if decided { Ok(left) } else { self.eval(&sides.1, locals, function) };
+                }
+                builtin::binary(op, &left, &self.eval(&sides.1, locals, function)?)?
+            }
+            Expr::Either(parts) => {
+                let taken = self.truth(&parts.0, locals, function, 0)?;
+                self.eval(if taken { &parts.1 } else { &parts.2 }, locals, function)?
+            }
+        })
+    }
+
+    fn all(&mut self, items: &[Expr], locals: &mut Locals, function: &Rc<Function>) -> Result<Vec<Value>> {
+        items.iter().map(|item| self.eval(item, locals, function)).collect()
+    }
+
+    fn attribute(&mut self, base: &Expr, name: &str, locals: &mut Locals, function: &Rc<Function>) -> Result<Value> {
+        if let Expr::Name(base) = base
+            && **base == *"CONSTANTS"
+        {
+            let index = name.strip_prefix('c').and_then(|digits| digits.parse::<usize>().ok());
+            let array = index.and_then(|i| self.script.constants.get(i)).ok_or_else(|| super::unknown(&format!("CONSTANTS.{name}")))?;
+            return Ok(constant_value(array, &format!("constants.{name}")));
+        }
+        match self.eval(base, locals, function)? {
+            Value::Object(id) => self.script.objects.attribute(id, name),
+            Value::Tensor(view) => builtin::tensor_attribute(&view.read()?, name),
+            other => Err(Error::unsupported(format!("the attribute {name} of a {}", other.kind()))),
+        }
+    }
+
+    fn apply(&mut self, call: &Call, locals: &mut Locals, function: &Rc<Function>) -> Result<Value> {
+        // Types among the arguments are no values: they are left out before anything is evaluated.
+        if let Expr::Name(name) = &call.callee {
+            match (&**name, call.positional.as_slice()) {
+                ("annotate" | "unchecked_cast", [_, value]) => return self.eval(value, locals, function),
+                ("uninitialized", _) => return Ok(Value::None),
+                ("getattr", [object, Expr::Str(name)]) => return self.attribute(object, name, locals, function),
+                _ => {}
+            }
+        }
+        let path = dotted(&call.callee);
+        let local = match &path {
+            Some(path) => locals.contains_key(path.split('.').next().unwrap_or(path)),
+            None => true,
+        };
+        let positional = self.all(&call.positional, locals, function)?;
+        let named = call
+            .named
+            .iter()
+            .map(|(name, value)| Ok((name.to_string(), self.eval(value, locals, function)?)))
+            .collect::<Result<Vec<_>>>()?;
+        match path.filter(|_| !local) {
+            Some(path) => self.free(&path, &positional, &named, function, call.line),
+            None => {
+                let Expr::Attribute(base, method) = &call.callee else { return Err(Error::unsupported("a call of a computed function")) };
+                let Value::Object(id) = self.eval(base, locals, function)? else {
+                    return Err(Error::unsupported(format!("a call of the method {method}")));
+                };
+                let called = self.script.objects.method(&self.script.program, id, method)?;
+                let _scope = place::absolute_scope(self.script.objects.path(id));
+                self.call(&called, Some(Value::Object(id)), &positional, &named)
+            }
+        }
+    }
+
+    /// A call of a function by its full name.
+    fn free(
+        &mut self,
+        path: &str,
+        positional: &[Value],
+        named: &[(String, Value)],
+        function: &Rc<Function>,
+        line: LineNumber,
+    ) -> Result<Value> {
+        if let Some(called) = self.script.program.functions.get(path) {
+            let called = called.clone();
+            return self.call(&called, None, positional, named);
+        }
+        if let Some(result) = builtin::call(path, positional, named) {
+            return result;
+        }
+        let _line = place::line(format!("{}:{line}", function.file));
+        match path.strip_prefix("torch.") {
+            Some(name) => aten::call(name, positional, named),
+            None => aten::call(path.strip_prefix("ops.").unwrap_or(path), positional, named),
+        }
+    }
+}
+
+/// `torch.add` of an expression that is names and dots.
+pub(super) fn dotted(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Name(name) => Some(name.to_string()),
+        Expr::Attribute(base, name) => Some(format!("{}.{name}", dotted(base)?)),
+        _ => None,
+    }
+}
+
+/// The tensors of a result with their paths, dictionaries by key and in their order.
+pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tensor)>) -> Result<()> {
+    let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    match value {
+        Value::Tensor(view) => leaves.push((path.to_string(), view.read()?)),
+        Value::List(_) | Value::Tuple(_) => {
+            for (i, value) in value.elements()?.iter().enumerate() {
+                flatten(value, &below(&i.to_string()), leaves)?;
+            }
+        }
+        Value::Dict(entries) => {
+            for (key, value) in entries.borrow().iter() {
+                let key = match key {
+                    Value::Str(key) => key.to_string(),
+                    other => format!("{other:?}"),
+                };
+                flatten(value, &below(&key), leaves)?;
+            }
+        }
+        // A number among the outputs is one of rank 0.
+        Value::Int(dim) => leaves.push((path.to_string(), Tensor::from_dim(dim))),
+        Value::Float(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x as f32)))),
+        Value::Bool(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x)))),
+        Value::None => {}
+        other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
+    }
+    Ok(())
+}
+
+/// Names for outputs: `y`, `y_0` for places in tuples, the key in dictionaries.
+pub(super) fn output_names(paths: Vec<String>) -> Vec<String> {
+    let name = |path: &String| match path.chars().next() {
+        None => "y".to_string(),
+        Some(c) if c.is_ascii_digit() => format!("y_{}", path.replace('.', "_")),
+        Some(_) => path.replace('.', "_"),
+    };
+    paths.iter().map(name).collect()
+}
+
+/// The arguments of `forward` from flat tensors: nested where the example inputs were.
+pub(super) fn arguments(forward: &Function, inputs: &[Tensor], example: Option<&Example>) -> Result<Vec<Value>> {
+    let wanted = forward.parameters.len().saturating_sub(1);
+    let required = forward.parameters.iter().skip(1).filter(|parameter| parameter.default.is_none()).count();
+    if (required..=wanted).contains(&inputs.len()) {
+        return Ok(inputs.iter().cloned().map(Value::from).collect());
+    }
+    let names: Vec<&str> = forward.parameters.iter().skip(1).map(|parameter| &*parameter.name).collect();
+    let wrong = || Error::input(format!("expected {wanted} inputs ({}), got {}", names.join(", "), inputs.len()));
+    // Tuples and lists arrive flattened, named `pair_0`, `pair_1`: they are put together again by those names.
+    let example = example.filter(|example| example.inputs().len() == inputs.len()).ok_or_else(wrong)?;
+    let mut values: Vec<Vec<Value>> = vec![Vec::new(); wanted];
+    let mut nested = vec![false; wanted];
+    for ((name, _), tensor) in example.inputs().iter().zip(inputs) {
+        let exact = names.iter().position(|parameter| parameter == name);
+        let place = exact.or_else(|| names.iter().position(|parameter| name.starts_with(&format!("{parameter}_")))).ok_or_else(wrong)?;
+        nested[place] |= exact.is_none();
+        values[place].push(tensor.clone().into());
+    }
+    let join = |(values, nested): (Vec<Value>, bool)| match (nested, values.len()) {
+        (false, 1) => Ok(values.into_iter().next().unwrap_or(Value::None)),
+        (true, _) => Ok(Value::list(values)),
+        _ => Err(wrong()),
+    };
+    values.into_iter().zip(nested).map(join).collect()
+}

@@ -1,0 +1,166 @@
+//! TorchScript archives: a tree of modules with tensors, and the code of their methods.
+
+mod ast;
+mod builtin;
+mod interpret;
+mod lexer;
+mod objects;
+mod parser;
+mod survey;
+
+use super::aten::value::{Value, View};
+use super::pickle::Pickle;
+use super::storage::{Storages, TRACED_INPUTS};
+use super::zip::Archive;
+use crate::array::Array;
+use crate::error::{At, Code, Error, Result};
+use crate::module::{Example, Module};
+use crate::tensor::Tensor;
+use ast::{Class, Function};
+use objects::Objects;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Mutex;
+
+/// A TorchScript program that can be called, and so traced.
+///
+/// Its code is interpreted with ordinary tensor methods: converting it is tracing this interpreter.
+pub struct Script {
+    program: Program,
+    objects: Objects,
+    root: usize,
+    constants: Vec<Array>,
+    example: Option<Example>,
+    inputs: Vec<String>,
+    /// The names of the outputs of the last call.
+    outputs: Mutex<Vec<String>>,
+}
+
+/// The code of an archive.
+#[derive(Default)]
+struct Program {
+    classes: HashMap<String, Class>,
+    functions: HashMap<String, Rc<Function>>,
+}
+
+// The syntax tree is shared by reference counts that are not atomic; `Script` never gives them away and every call
+// clones only within one thread, so it stays on the thread that made it: it is not Send.
+
+impl Script {
+    /// Reads an archive: its objects, its code, its constants. Weights stay where they are in the file.
+    ///
+    /// # Errors
+    /// [`Damaged`](Code::Damaged), and [`UnknownOperators`](Code::UnknownOperators) with all operators that have no translation.
+    pub(crate) fn open(archive: &Archive) -> Result<Script> {
+        let mut program = Program::default();
+        for name in archive.names() {
+            let Some(path) = name.strip_prefix("code/").and_then(|path| path.strip_suffix(".py")) else { continue };
+            let prefix = path.replace('/', ".");
+            let source = parser::parse(name, &archive.text(name)?)?;
+            program.classes.extend(source.classes.into_iter().map(|(class, methods)| (format!("{prefix}.{class}"), methods)));
+            program.functions.extend(source.functions.into_iter().map(|f| (format!("{prefix}.{}", f.name), f)));
+        }
+        let data = Pickle::of(archive, "data.pkl")?;
+        let storages = Storages::new(archive, "data")?;
+        let (objects, root) = Objects::read(&data, &storages).at("data.pkl")?;
+        let constants = constants(archive)?;
+        let forward = objects.method(&program, root, "forward")?;
+        let inputs: Vec<String> = forward.parameters.iter().skip(1).map(|parameter| parameter.name.to_string()).collect();
+        let mut script = Script { program, objects, root, constants, example: None, inputs, outputs: Mutex::default() };
+        survey::survey(&script)?;
+        script.example = script.example_inputs(archive)?;
+        Ok(script)
+    }
+
+    /// The inputs that the program was traced with, where the archive keeps them: types, or numbers too.
+    pub fn example(&self) -> Option<&Example> {
+        self.example.as_ref()
+    }
+
+    /// The parameters and buffers by name.
+    pub fn parameters(&self) -> Vec<(String, Array)> {
+        self.objects.tensors(self.root)
+    }
+
+    /// The number of modules.
+    pub fn module_count(&self) -> usize {
+        self.objects.len()
+    }
+
+    fn example_inputs(&self, archive: &Archive) -> Result<Option<Example>> {
+        if !archive.has("traced_inputs.pkl") {
+            return Ok(None);
+        }
+        let pickle = Pickle::of(archive, "traced_inputs.pkl")?;
+        let storages = Storages::new(archive, TRACED_INPUTS)?;
+        let tensors = objects::example_tensors(&pickle, &storages).at("traced_inputs.pkl")?;
+        let Some(tensors) = tensors else { return Ok(None) };
+        let single = tensors.len() == self.inputs.len();
+        let mut example = Example::new();
+        for (i, (path, tensor)) in tensors.iter().enumerate() {
+            let name = match (single, self.inputs.get(path.first().copied().unwrap_or(i))) {
+                (true, _) => self.inputs[i].clone(),
+                (false, Some(name)) => path[1..].iter().fold(name.clone(), |name, i| format!("{name}_{i}")),
+                (false, None) => format!("input_{i}"),
+            };
+            example = example.input(&name, tensor);
+        }
+        Ok(Some(example))
+    }
+}
+
+/// The tensors of `constants.pkl`, in order.
+fn constants(archive: &Archive) -> Result<Vec<Array>> {
+    if !archive.has("constants.pkl") {
+        return Ok(Vec::new());
+    }
+    let pickle = Pickle::of(archive, "constants.pkl")?;
+    let storages = Storages::new(archive, "constants")?;
+    let constant = |&id| match storages.tensor(&pickle, id)? {
+        Some(super::storage::Stored::Numbers(array)) => Ok(array),
+        // Other constants (of scripted code) are kept as empty arrays, and refused where they are used.
+        _ => Ok(Array::vector(Vec::<u8>::new())),
+    };
+    pickle.items(pickle.root())?.iter().map(constant).collect::<Result<_>>().at("constants.pkl")
+}
+
+impl Module for Script {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let forward = self.objects.method(&self.program, self.root, "forward")?;
+        let arguments = interpret::arguments(&forward, inputs, self.example.as_ref())?;
+        let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[])?;
+        let mut leaves = Vec::new();
+        interpret::flatten(&result, "", &mut leaves)?;
+        if leaves.is_empty() {
+            return Err(Error::unsupported("a program without tensors among its outputs"));
+        }
+        let names = leaves.iter().map(|leaf| leaf.0.clone()).collect::<Vec<_>>();
+        if let Ok(mut outputs) = self.outputs.lock() {
+            *outputs = interpret::output_names(names);
+        }
+        Ok(leaves.into_iter().map(|leaf| leaf.1).collect())
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        match &self.example {
+            Some(example) => example.inputs().iter().map(|input| input.0.clone()).collect(),
+            None => self.inputs.clone(),
+        }
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.outputs.lock().map(|names| names.clone()).unwrap_or_default()
+    }
+}
+
+/// A constant as the program sees it: of rank 0 it is a number that the tracer met, and gives way to other dtypes.
+fn constant_value(array: &Array, name: &str) -> Value {
+    let tensor = Tensor::from(array.clone());
+    let tensor = if array.rank() == 0 { Tensor::from(array.clone()).weakened() } else { tensor.named(name) };
+    Value::Tensor(View::new(tensor))
+}
+
+/// The error of a name that nothing defines.
+fn unknown(name: &str) -> Error {
+    Error::new(Code::Damaged, format!("nothing defines `{name}`"))
+}

@@ -1,0 +1,229 @@
+//! The objects of an archive: modules with their attributes, by place, shared ones once.
+
+use super::Program;
+use super::ast::Function;
+use crate::array::Array;
+use crate::dim::Dim;
+use crate::error::{At, Error, Result};
+use crate::read::aten::value::{Value, View};
+use crate::read::pickle::{Id, Node, Pickle};
+use crate::read::storage::{Storages, Stored};
+use crate::tensor::Tensor;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// An attribute: a value of its own for every call, so that what one call writes the next does not see.
+enum Attribute {
+    Object(usize),
+    Tensor(Tensor),
+    Data(Data),
+}
+
+/// A plain value, as the pickle has it.
+#[derive(Clone, Debug)]
+enum Data {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Str(String),
+    Tensor(Tensor),
+    List(Vec<Data>),
+    Tuple(Vec<Data>),
+    Dict(Vec<(Data, Data)>),
+}
+
+struct Object {
+    class: String,
+    /// The path at which it is first reached.
+    path: String,
+    attributes: BTreeMap<String, Attribute>,
+    order: Vec<String>,
+}
+
+/// Every object of an archive.
+pub(super) struct Objects {
+    objects: Vec<Object>,
+}
+
+struct Reader<'a> {
+    pickle: &'a Pickle,
+    storages: &'a Storages<'a>,
+    objects: Vec<Object>,
+    known: HashMap<Id, usize>,
+}
+
+impl Objects {
+    /// Reads the objects of `data.pkl`; also gives the root.
+    pub(super) fn read(pickle: &Pickle, storages: &Storages) -> Result<(Objects, usize)> {
+        let mut reader = Reader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
+        let root = reader.object(pickle.root(), "")?.ok_or_else(|| Error::damaged("the archive holds no module"))?;
+        Ok((Objects { objects: reader.objects }, root))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// The path of an object: the scope of what it does.
+    pub(super) fn path(&self, id: usize) -> &str {
+        self.objects.get(id).map_or("", |object| &object.path)
+    }
+
+    /// The method of an object's class.
+    pub(super) fn method(&self, program: &Program, id: usize, name: &str) -> Result<Rc<Function>> {
+        let class = self.objects.get(id).map_or("", |object| &object.class);
+        let methods = program.classes.get(class).ok_or_else(|| super::unknown(class))?;
+        methods.methods.iter().find(|method| *method.name == *name).cloned().ok_or_else(|| super::unknown(&format!("{class}.{name}")))
+    }
+
+    /// An attribute of an object.
+    pub(super) fn attribute(&self, id: usize, name: &str) -> Result<Value> {
+        let object = self.objects.get(id).ok_or_else(|| Error::internal("an object that is not there"))?;
+        match object.attributes.get(name).ok_or_else(|| super::unknown(&format!("{}.{name}", object.class)))? {
+            Attribute::Object(id) => Ok(Value::Object(*id)),
+            Attribute::Tensor(tensor) => Ok(Value::Tensor(View::new(tensor.clone()))),
+            Attribute::Data(data) => Ok(data.value()),
+        }
+    }
+
+    /// The tensors below an object by path, in the order of the archive, each object once.
+    pub(super) fn tensors(&self, root: usize) -> Vec<(String, Array)> {
+        let (mut found, mut seen) = (Vec::new(), vec![false; self.objects.len()]);
+        let mut stack = vec![root];
+        while let Some(id) = stack.pop() {
+            if std::mem::replace(&mut seen[id], true) {
+                continue;
+            }
+            let object = &self.objects[id];
+            let mut below = Vec::new();
+            for name in &object.order {
+                match &object.attributes[name] {
+                    Attribute::Tensor(tensor) => found.extend(tensor.value().map(|array| (join(&object.path, name), array.clone()))),
+                    Attribute::Object(id) => below.push(*id),
+                    Attribute::Data(_) => {}
+                }
+            }
+            stack.extend(below.into_iter().rev());
+        }
+        found
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
+}
+
+impl Reader<'_> {
+    fn object(&mut self, id: Id, path: &str) -> Result<Option<usize>> {
+        if let Some(&known) = self.known.get(&id) {
+            return Ok(Some(known));
+        }
+        let Node::Object(class, state) = self.pickle.node(id) else { return Ok(None) };
+        let Node::Global(module, name) = self.pickle.node(*class) else { return Ok(None) };
+        let index = self.objects.len();
+        self.known.insert(id, index);
+        self.objects.push(Object {
+            class: format!("{module}.{name}"),
+            path: path.to_string(),
+            attributes: BTreeMap::new(),
+            order: Vec::new(),
+        });
+        let entries = match state.map(|state| self.pickle.node(state)) {
+            Some(Node::Dict(entries)) => entries.clone(),
+            None | Some(Node::None | Node::Tuple(_)) => Vec::new(),
+            Some(other) => return Err(Error::damaged(format!("an object whose state is {other:?}"))),
+        };
+        for (key, value) in entries {
+            let name = self.pickle.str(key)?.to_string();
+            let place = join(path, &name);
+            let attribute = match self.object(value, &place)? {
+                Some(object) => Attribute::Object(object),
+                None => match self.storages.tensor(self.pickle, value).at(&place)? {
+                    Some(stored) => Attribute::Tensor(tensor(stored).named(&place)),
+                    None => Attribute::Data(self.data(value).at(&place)?),
+                },
+            };
+            self.objects[index].order.push(name.clone());
+            self.objects[index].attributes.insert(name, attribute);
+        }
+        Ok(Some(index))
+    }
+
+    fn data(&self, id: Id) -> Result<Data> {
+        let many = |items: &[Id]| items.iter().map(|&item| self.data(item)).collect::<Result<Vec<_>>>();
+        Ok(match self.pickle.node(id) {
+            Node::None => Data::None,
+            Node::Bool(x) => Data::Bool(*x),
+            Node::Int(x) => Data::Int(*x),
+            Node::Float(x) => Data::Float(*x),
+            Node::Str(x) => Data::Str(x.clone()),
+            Node::Tuple(items) => Data::Tuple(many(items)?),
+            Node::List(items) => Data::List(many(items)?),
+            Node::Dict(entries) => {
+                Data::Dict(entries.iter().map(|&(key, value)| Ok((self.data(key)?, self.data(value)?))).collect::<Result<_>>()?)
+            }
+            Node::Call(callee, arguments) => match (self.storages.tensor(self.pickle, id)?, self.pickle.node(*callee)) {
+                (Some(stored), _) => Data::Tensor(tensor(stored)),
+                // Typed containers: the first argument is what they hold.
+                (None, Node::Global(module, _)) if **module == *"torch.jit._pickle" => match self.pickle.items(*arguments)?.first() {
+                    Some(&inner) => self.data(inner)?,
+                    None => return Err(Error::damaged("a typed container of nothing")),
+                },
+                (None, other) => return Err(Error::unsupported(format!("an attribute made by {other:?}"))),
+            },
+            // An enum, a device, a class: refused where the program reads it, which it seldom does.
+            Node::Long(_) | Node::Bytes(_) | Node::Set(_) | Node::Global(..) | Node::Object(..) | Node::Persistent(_) => Data::None,
+        })
+    }
+}
+
+fn tensor(stored: Stored) -> Tensor {
+    match stored {
+        Stored::Numbers(array) => Tensor::from(array),
+        Stored::TypeOnly(ty) => Tensor::of_type(ty),
+    }
+}
+
+impl Data {
+    fn value(&self) -> Value {
+        let many = |items: &[Data]| items.iter().map(Data::value).collect();
+        match self {
+            Data::None => Value::None,
+            Data::Bool(x) => Value::Bool(*x),
+            Data::Int(x) => Value::Int(Dim::Fixed(*x)),
+            Data::Float(x) => Value::Float(*x),
+            Data::Str(x) => Value::Str(x.as_str().into()),
+            Data::Tensor(tensor) => Value::from(tensor.clone()),
+            Data::List(items) => Value::list(many(items)),
+            Data::Tuple(items) => Value::tuple(many(items)),
+            Data::Dict(entries) => {
+                let entries = entries.iter().map(|(key, value)| (key.value(), value.value())).collect();
+                Value::Dict(Rc::new(std::cell::RefCell::new(entries)))
+            }
+        }
+    }
+
+    /// The tensors in it, each with its path.
+    fn leaves(&self, path: &[usize], leaves: &mut Vec<(Vec<usize>, Tensor)>) -> bool {
+        match self {
+            Data::Tensor(tensor) => {
+                leaves.push((path.to_vec(), tensor.clone()));
+                true
+            }
+            Data::List(items) | Data::Tuple(items) => items.iter().enumerate().all(|(i, item)| item.leaves(&[path, &[i]].concat(), leaves)),
+            _ => false,
+        }
+    }
+}
+
+/// The example inputs of `forward`, flattened, each with its path; `None` where they are not only tensors.
+pub(super) fn example_tensors(pickle: &Pickle, storages: &Storages) -> Result<Option<Vec<(Vec<usize>, Tensor)>>> {
+    let reader = Reader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
+    let Data::Dict(methods) = reader.data(pickle.root())? else { return Ok(None) };
+    let forward = methods.iter().find(|(key, _)| matches!(key, Data::Str(name) if name == "forward"));
+    let Some((_, inputs)) = forward else { return Ok(None) };
+    let mut leaves = Vec::new();
+    Ok(inputs.leaves(&[], &mut leaves).then_some(leaves))
+}

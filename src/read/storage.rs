@@ -1,0 +1,379 @@
+//! Tensors of torch's files: windows onto the storages that stand beside the pickle.
+
+use super::pickle::{Id, Node, Pickle};
+use super::zip::Archive;
+use crate::array::{Array, DType, count};
+use crate::dim::{Shape, Type};
+use crate::error::{At, Error, Result};
+use bytes::Bytes;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+/// The folder of a TorchScript archive whose storages are left empty: the inputs that it was traced with.
+pub(crate) const TRACED_INPUTS: &str = "traced_inputs";
+/// What a tensor that repeats its numbers may unfold to beside its storage: nothing is copied, but somebody will walk it.
+const REPEATED: usize = 16 << 20;
+
+/// torch's storage classes of one dtype each.
+const CLASSES: &[(&str, DType)] = &[
+    ("FloatStorage", DType::F32),
+    ("DoubleStorage", DType::F64),
+    ("HalfStorage", DType::F16),
+    ("BFloat16Storage", DType::BF16),
+    ("LongStorage", DType::I64),
+    ("IntStorage", DType::I32),
+    ("ShortStorage", DType::I16),
+    ("CharStorage", DType::I8),
+    ("ByteStorage", DType::U8),
+    ("BoolStorage", DType::Bool),
+    ("UInt16Storage", DType::U16),
+    ("UInt32Storage", DType::U32),
+    ("UInt64Storage", DType::U64),
+];
+
+/// A tensor as it was pickled: with its numbers, or (an example input) without.
+#[derive(Clone, Debug)]
+pub(crate) enum Stored {
+    Numbers(Array),
+    /// The storage was left out: only the type is known.
+    TypeOnly(Type),
+}
+
+/// The storages of a file, each of them taken from it once, so that tensors which share one share its bytes.
+pub(crate) struct Storages<'a> {
+    source: Source<'a>,
+    big_endian: bool,
+    known: RefCell<HashMap<(String, usize), Bytes>>,
+}
+
+enum Source<'a> {
+    /// Entries below a folder of an archive.
+    Folder(&'a Archive, &'a str),
+    /// Bytes by key.
+    Loose(BTreeMap<String, Bytes>),
+}
+
+/// Whether a value is a call that makes a tensor, of any kind.
+pub(super) fn is_tensor(pickle: &Pickle, id: Id) -> bool {
+    pickle.call(id).is_some_and(|(module, name, _)| matches!(module, "torch._utils" | "torch._tensor") && name.starts_with("_rebuild"))
+}
+
+/// A storage as the pickle names it.
+pub(super) struct Named<'a> {
+    pub key: &'a str,
+    /// `None` for bytes of no type.
+    pub dtype: Option<DType>,
+    /// In elements, or bytes where there is no dtype.
+    pub length: usize,
+    /// Where a tensor's offset is counted from, in elements; 0 but in the oldest files.
+    start: usize,
+}
+
+impl<'a> Named<'a> {
+    /// Reads `('storage', class, key, device, length)`, in files before torch 1.6 with `(key, start, length)` of a part behind it.
+    pub(super) fn read(pickle: &'a Pickle, persistent: Id) -> Result<Named<'a>> {
+        let parts = pickle.items(persistent).ok().filter(|parts| parts.first().is_some_and(|&kind| pickle.str(kind) == Ok("storage")));
+        let (class, key, length, part) = match parts {
+            Some(&[_, class, key, _, length]) => (class, key, length, None),
+            Some(&[_, class, key, _, length, part]) => (class, key, length, Some(part)),
+            _ => return Err(Error::damaged("a storage whose name is not ('storage', class, key, device, length)")),
+        };
+        let Node::Global(module, class) = pickle.node(class) else { return Err(Error::damaged("a storage without a class")) };
+        let dtype = match &**class {
+            "UntypedStorage" | "_UntypedStorage" => None,
+            _ => Some(CLASSES.iter().find(|row| row.0 == &**class && &**module == "torch").map(|row| row.1).ok_or_else(|| {
+                Error::unsupported(format!("tensors whose numbers are in a {:?}", pickle.node(parts.map_or(persistent, |parts| parts[1]))))
+            })?),
+        };
+        let start = match part.map(|part| pickle.node(part)) {
+            None | Some(Node::None) => 0,
+            Some(Node::Tuple(items)) => {
+                length_at(pickle, *items.get(1).ok_or_else(|| Error::damaged("a part of a storage without a start"))?)?
+            }
+            Some(other) => return Err(Error::damaged(format!("a part of a storage that is {other:?}"))),
+        };
+        Ok(Named { key: pickle.str(key)?, dtype, length: length_at(pickle, length)?, start })
+    }
+
+    /// The size in bytes.
+    pub(super) fn size(&self) -> Result<usize> {
+        self.length
+            .checked_mul(self.dtype.map_or(1, DType::size))
+            .ok_or_else(|| Error::damaged(format!("a storage of {} elements", self.length)))
+    }
+}
+
+fn length_at(pickle: &Pickle, id: Id) -> Result<usize> {
+    let n = pickle.int(id)?;
+    usize::try_from(n).map_err(|_| Error::damaged(format!("a length or place {n}")))
+}
+
+impl<'a> Storages<'a> {
+    /// The storages in a folder of an archive: `data`, `constants`, or [`TRACED_INPUTS`], which are empty.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Code::Damaged) where the byte order is neither of the two.
+    pub(crate) fn new(archive: &'a Archive, folder: &'a str) -> Result<Storages<'a>> {
+        let order = archive.has("byteorder").then(|| archive.text("byteorder")).transpose()?;
+        let big_endian = match order.as_deref().map(str::trim_end) {
+            None | Some("little") => false,
+            Some("big") => true,
+            Some(other) => return Err(Error::damaged(format!("expected little or big, got {} bytes", other.len())).at("byteorder")),
+        };
+        Ok(Storages { source: Source::Folder(archive, folder), big_endian, known: RefCell::default() })
+    }
+
+    /// Storages that were found elsewhere, all of them little-endian.
+    pub(super) fn loose(storages: BTreeMap<String, Bytes>) -> Storages<'static> {
+        Storages { source: Source::Loose(storages), big_endian: false, known: RefCell::default() }
+    }
+
+    /// The tensor that a call in a pickle rebuilds; `None` where the value is something else.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Code::Damaged) where the call does not fit the storage, [`Unsupported`](crate::Code::Unsupported) for
+    /// tensors that are sparse, quantised, complex or of eight-bit floats.
+    pub(crate) fn tensor(&self, pickle: &Pickle, id: Id) -> Result<Option<Stored>> {
+        let mut id = id;
+        let mut arguments;
+        let mut function;
+        // A parameter is a call with a tensor inside; a tensor of a class of its own is a call that names the next one.
+        loop {
+            let Some((module, name, items)) = pickle.call(id) else { return Ok(None) };
+            (function, arguments) = (name, items);
+            match (module, name, items) {
+                ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state", &[tensor, ..]) => id = tensor,
+                ("torch._tensor", "_rebuild_from_type_v2", &[inner, _, inner_arguments, ..]) => {
+                    let Node::Global(_, name) = pickle.node(inner) else { return Err(Error::damaged("a tensor that nothing makes")) };
+                    (function, arguments) = (name, pickle.items(inner_arguments)?);
+                    break;
+                }
+                ("torch._utils" | "torch._tensor", ..) => break,
+                _ => return Ok(None),
+            }
+        }
+        match (function, arguments) {
+            ("_rebuild_tensor_v2" | "_rebuild_tensor", &[storage, offset, shape, strides, ..]) => {
+                self.rebuild(pickle, storage, [offset, shape, strides], None).map(Some)
+            }
+            ("_rebuild_tensor_v3", &[storage, offset, shape, strides, _, _, dtype, ..]) => {
+                self.rebuild(pickle, storage, [offset, shape, strides], Some(dtype)).map(Some)
+            }
+            ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3", _) => Err(Error::damaged("a tensor of too few parts")),
+            (other, _) if other.starts_with("_rebuild") => {
+                Err(Error::unsupported(format!("a tensor made by {:?}", Node::Str(other.into()))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn rebuild(&self, pickle: &Pickle, storage: Id, [offset, shape, strides]: [Id; 3], dtype: Option<Id>) -> Result<Stored> {
+        let Node::Persistent(persistent) = *pickle.node(storage) else { return Err(Error::damaged("a tensor without a storage")) };
+        let storage = Named::read(pickle, persistent)?;
+        let dtype = match dtype.map(|id| pickle.node(id)) {
+            None => storage.dtype.ok_or_else(|| Error::damaged("a tensor without a dtype"))?,
+            Some(Node::Global(module, name)) if &**module == "torch" => {
+                DType::parse(name).ok_or_else(|| Error::unsupported(format!("tensors of {:?}", Node::Str(name.to_string()))))?
+            }
+            Some(other) => return Err(Error::damaged(format!("a tensor whose dtype is {other:?}"))),
+        };
+        let shape = pickle.items(shape)?.iter().map(|&n| length_at(pickle, n)).collect::<Result<Vec<_>>>()?;
+        let strides = pickle.items(strides)?.iter().map(|&n| length_at(pickle, n).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
+        let offset = length_at(pickle, offset)?.checked_add(storage.start).ok_or_else(|| Error::damaged("an offset beyond any storage"))?;
+        let elements = count(&shape)?;
+        if let Source::Folder(_, TRACED_INPUTS) = self.source {
+            return Ok(Stored::TypeOnly(Type::new(dtype, Shape::fixed(&shape))));
+        }
+        let place = || format!("storage {:?}", Node::Str(storage.key.into()));
+        let bytes = self.bytes(&storage, dtype).at(place())?;
+        let window = || {
+            if elements == 0 {
+                return Array::from_bytes(dtype, Bytes::new(), &shape, None, 0);
+            }
+            if elements.saturating_mul(dtype.size()) > bytes.len().saturating_add(REPEATED) {
+                return Err(Error::too_big(format!("{} bytes repeated to an array of shape {shape:?}", bytes.len())));
+            }
+            Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset)
+        };
+        window().at(place()).map(Stored::Numbers)
+    }
+
+    /// The bytes of a storage, swapped to this machine's order where that differs.
+    fn bytes(&self, storage: &Named, dtype: DType) -> Result<Bytes> {
+        // Bytes of no type are swapped by the width of whoever reads them.
+        let width = if self.big_endian { dtype.size() } else { 1 };
+        let known = (storage.key.to_string(), width);
+        if let Some(bytes) = self.known.borrow().get(&known) {
+            return storage.fits(bytes.clone());
+        }
+        let missing = || Error::damaged("it is not in the file");
+        let mut bytes = match &self.source {
+            Source::Folder(archive, folder) => archive.window(&format!("{folder}/{}", storage.key))?,
+            Source::Loose(storages) => storages.get(storage.key).cloned().ok_or_else(missing)?,
+        };
+        if width > 1 {
+            let swapped: Vec<u8> = bytes.chunks_exact(width).flat_map(|number| number.iter().rev().copied()).collect();
+            bytes = swapped.into();
+        }
+        self.known.borrow_mut().insert(known, bytes.clone());
+        storage.fits(bytes)
+    }
+}
+
+impl Named<'_> {
+    fn fits(&self, bytes: Bytes) -> Result<Bytes> {
+        match self.size()? == bytes.len() {
+            true => Ok(bytes),
+            false => Err(Error::damaged(format!("{} bytes in the file, {} by the pickle", bytes.len(), self.size()?))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{self, Packed, call, pack, pickled, text, tuple};
+    use super::*;
+    use crate::Code;
+
+    const FLOATS: &str = "torch.FloatStorage";
+
+    /// An archive with these storages below `data`.
+    fn archive(storages: &[(&str, &[u8])], order: &str) -> Archive {
+        let mut entries: Vec<_> = storages.iter().map(|(key, data)| Packed::stored(&format!("m/data/{key}"), data)).collect();
+        entries.push(Packed::stored("m/byteorder", order.as_bytes()));
+        Archive::open(pack(&entries).into()).unwrap()
+    }
+
+    fn read(archive: &Archive, value: &[u8]) -> Result<Array> {
+        let pickle = Pickle::parse(&pickled(value)).unwrap();
+        match Storages::new(archive, "data")?.tensor(&pickle, pickle.root())? {
+            Some(Stored::Numbers(array)) => Ok(array),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn bytes<T: crate::array::Element>(numbers: &[T]) -> Vec<u8> {
+        T::bytes(numbers).to_vec()
+    }
+
+    fn floats() -> Archive {
+        archive(&[("0", &bytes(&[0f32, 1., 2., 3., 4., 5.]))], "little")
+    }
+
+    fn storage() -> Vec<u8> {
+        sample::storage(FLOATS, "0", 6)
+    }
+
+    #[test]
+    fn offsets_and_strides_are_in_elements() {
+        let file = floats();
+        let window =
+            |offset, shape: &[i64], strides: &[i64]| read(&file, &sample::tensor(storage(), offset, shape, strides)).unwrap().to_f64s();
+        assert_eq!(window(1, &[2, 2], &[3, 1]), [1., 2., 4., 5.]);
+        assert_eq!(window(0, &[3, 2], &[1, 3]), [0., 3., 1., 4., 2., 5.]);
+        assert_eq!(window(5, &[], &[]), [5.]);
+        assert_eq!(window(2, &[3], &[0]), [2., 2., 2.]);
+        assert_eq!(window(9, &[0, 7], &[7, 1]), [] as [f64; 0]);
+    }
+
+    #[test]
+    fn tensors_share_the_bytes_of_the_file() {
+        let (file, tensor) = (floats(), |offset| sample::tensor(storage(), offset, &[2], &[1]));
+        let pickle = Pickle::parse(&pickled(&tuple(&[tensor(0), tensor(1)]))).unwrap();
+        let storages = Storages::new(&file, "data").unwrap();
+        let address = |id| match storages.tensor(&pickle, id) {
+            Ok(Some(Stored::Numbers(array))) => array.address(),
+            other => panic!("{other:?}"),
+        };
+        let items = pickle.items(pickle.root()).unwrap();
+        assert_eq!(address(items[1]) - address(items[0]), 4);
+        assert_eq!(address(items[0]), file.window("data/0").unwrap().as_ptr() as usize);
+    }
+
+    #[test]
+    fn a_parameter_is_its_tensor_however_it_is_wrapped() {
+        let tensor = sample::tensor(storage(), 4, &[2], &[1]);
+        let empty = call("collections.OrderedDict", &[]);
+        let parameter = call("torch._utils._rebuild_parameter", &[tensor.clone(), vec![0x88], empty.clone()]);
+        assert_eq!(read(&floats(), &parameter).unwrap().to_f64s(), [4., 5.]);
+        let arguments = tuple(&[storage(), sample::int(4), tuple(&[sample::int(2)]), tuple(&[sample::int(1)]), vec![0x89], empty]);
+        let (function, class) = (b"ctorch._utils\n_rebuild_tensor_v2\n".to_vec(), b"ctorch.nn.parameter\nParameter\n".to_vec());
+        let wrapped = call("torch._tensor._rebuild_from_type_v2", &[function, class, arguments, b"}".to_vec()]);
+        assert_eq!(read(&floats(), &wrapped).unwrap().to_f64s(), [4., 5.]);
+    }
+
+    #[test]
+    fn every_storage_class_has_its_dtype() {
+        let halves = [half::f16::from_f32(0.5), half::f16::from_f32(-2.)];
+        for (class, data, dtype, numbers) in [
+            ("HalfStorage", bytes(&halves), DType::F16, [0.5, -2.]),
+            ("BFloat16Storage", vec![0x80, 0x3f, 0, 0xc0], DType::BF16, [1., -2.]),
+            ("DoubleStorage", bytes(&[0.5f64, -2.]), DType::F64, [0.5, -2.]),
+            ("LongStorage", bytes(&[1i64 << 40, -2]), DType::I64, [(1i64 << 40) as f64, -2.]),
+            ("CharStorage", vec![1, 0xff], DType::I8, [1., -1.]),
+            ("BoolStorage", vec![0, 1], DType::Bool, [0., 1.]),
+            ("UInt16Storage", vec![0xff, 0xff, 1, 0], DType::U16, [65535., 1.]),
+        ] {
+            let value = sample::tensor(sample::storage(&format!("torch.{class}"), "0", 2), 0, &[2], &[1]);
+            let array = read(&archive(&[("0", &data)], "little"), &value).unwrap();
+            assert_eq!((array.dtype(), array.to_f64s()), (dtype, numbers.to_vec()), "{class}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_no_type_are_read_as_the_tensor_says() {
+        let file = archive(&[("0", &[1, 0, 255, 255])], "little");
+        let value = |dtype: &str| {
+            let numbers = |n: i64| tuple(&[sample::int(n)]);
+            let dtype = format!("ctorch\n{dtype}\n").into_bytes();
+            let storage = sample::storage("torch.storage.UntypedStorage", "0", 4);
+            call("torch._utils._rebuild_tensor_v3", &[storage, sample::int(0), numbers(2), numbers(1), vec![0x89], b"}".to_vec(), dtype])
+        };
+        assert_eq!(read(&file, &value("uint16")).unwrap(), Array::vector(vec![1u16, 65535]));
+        assert_eq!(read(&file, &value("float8_e4m3fn")).unwrap_err().code(), Code::Unsupported);
+    }
+
+    #[test]
+    fn big_endian_numbers_are_swapped() {
+        let value = sample::tensor(storage(), 0, &[2], &[1]);
+        let data: Vec<u8> = [1f32, -2.5, 0., 0., 0., 0.].iter().flat_map(|x| x.to_be_bytes()).collect();
+        assert_eq!(read(&archive(&[("0", &data)], "big"), &value).unwrap().to_f64s(), [1., -2.5]);
+        assert_eq!(read(&archive(&[("0", &data)], "middle"), &value).unwrap_err().code(), Code::Damaged);
+    }
+
+    #[test]
+    fn example_inputs_have_a_type_and_no_numbers() {
+        let file = Archive::open(pack(&[Packed::stored("m/traced_inputs/0", b"")]).into()).unwrap();
+        let pickle = Pickle::parse(&pickled(&sample::tensor(storage(), 0, &[2, 3], &[3, 1]))).unwrap();
+        let stored = Storages::new(&file, TRACED_INPUTS).unwrap().tensor(&pickle, pickle.root());
+        assert!(matches!(stored, Ok(Some(Stored::TypeOnly(ty))) if ty == Type::new(DType::F32, Shape::fixed(&[2, 3]))));
+    }
+
+    #[test]
+    fn what_does_not_fit_its_storage_is_refused() {
+        let refused = |value: &[u8]| read(&floats(), value).unwrap_err().code();
+        let with = |class, key, length| sample::tensor(sample::storage(class, key, length), 0, &[1], &[1]);
+        for value in [
+            sample::tensor(storage(), 5, &[2], &[1]),
+            sample::tensor(storage(), 0, &[2], &[i64::MAX]),
+            sample::tensor(storage(), i64::MAX, &[2], &[1]),
+            sample::tensor(storage(), -1, &[1], &[1]),
+            sample::tensor(storage(), 3, &[2], &[-1]),
+            sample::tensor(storage(), 0, &[-2], &[1]),
+            sample::tensor(storage(), 0, &[2], &[1, 1]),
+            with(FLOATS, "0", 7),
+            with(FLOATS, "0", i64::MAX),
+            with(FLOATS, "1", 6),
+            with(FLOATS, "../data/0", 6),
+            sample::tensor(text("storage"), 0, &[1], &[1]),
+            call("torch._utils._rebuild_tensor_v2", &[storage()]),
+        ] {
+            assert_eq!(refused(&value), Code::Damaged);
+        }
+        assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40, 1 << 40], &[0, 0])), Code::TooBig);
+        assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40], &[0])), Code::TooBig);
+        assert_eq!(refused(&sample::tensor(storage(), 0, &[0, 1 << 40, 1 << 40], &[0, 0, 0])), Code::TooBig);
+        assert_eq!(refused(&with("torch.ComplexFloatStorage", "0", 6)), Code::Unsupported);
+        assert_eq!(refused(&call("torch._utils._rebuild_sparse_tensor", &[storage()])), Code::Unsupported);
+    }
+}
