@@ -1,0 +1,124 @@
+//! Damaged files are refused with a code: never a panic, and never more memory than the file justifies.
+
+use ontrace::array::Random;
+use ontrace::{Code, Example, read, trace};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// The system's allocator with a count of the bytes in use.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        PEAK.fetch_max(IN_USE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many mutations of each file are tried.
+const MUTATIONS: u64 = 2000;
+
+/// What opening and tracing may take: this, and four times the file.
+const MEMORY: usize = 64 << 20;
+
+/// The file with a few things changed: bits, pieces copied over others, the end cut off, numbers that may be lengths.
+fn mutated(bytes: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let mut bytes = bytes.to_vec();
+    for _ in 0..random.integer(1, 4) {
+        let at = |random: &mut Random, length: usize| random.integer(0, length as i64 - 1) as usize;
+        let length = bytes.len();
+        if length < 8 {
+            break;
+        }
+        match random.integer(0, 5) {
+            0 | 1 => bytes[at(&mut random, length)] ^= 1 << random.integer(0, 7),
+            2 => {
+                let count = random.integer(1, 64.min(length as i64 / 2)) as usize;
+                let (from, to) = (at(&mut random, length - count), at(&mut random, length - count));
+                bytes.copy_within(from..from + count, to);
+            }
+            3 => bytes.truncate(at(&mut random, length)),
+            4 => {
+                let place = at(&mut random, length - 4);
+                let number = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX][random.integer(0, 7) as usize];
+                bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
+            }
+            _ => {
+                let (place, byte) = (at(&mut random, length), random.integer(0, 255) as u8);
+                bytes.insert(place, byte);
+            }
+        }
+    }
+    bytes
+}
+
+/// Opens the file and, where that succeeds, traces its shapes; the code of the failure, if it fails.
+fn attempt(path: &Path) -> Option<Code> {
+    let opened = match read::open(path) {
+        Ok(opened) => opened,
+        Err(error) => return Some(error.code()),
+    };
+    let example: Example = opened.example().cloned()?.shapes_only();
+    trace(&opened, example).err().map(|error| error.code())
+}
+
+fn every_mutation_is_survived(original: &[u8], suffix: &str) {
+    let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+    std::fs::write(file.path(), original).unwrap();
+    assert_eq!(attempt(file.path()), None, "the file itself opens");
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut failures = Vec::new();
+    let mut codes: BTreeMap<Option<Code>, usize> = BTreeMap::new();
+    for seed in 0..MUTATIONS {
+        let bytes = mutated(original, seed);
+        std::fs::write(file.path(), &bytes).unwrap();
+        let before = IN_USE.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        match catch_unwind(AssertUnwindSafe(|| attempt(file.path()))) {
+            Ok(code) => *codes.entry(code).or_default() += 1,
+            Err(panic) => {
+                let message = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+                failures.push(format!("seed {seed} panics: {}", message.unwrap_or_default()));
+            }
+        }
+        let peak = PEAK.load(Relaxed).saturating_sub(before);
+        if peak > MEMORY + 4 * bytes.len() {
+            failures.push(format!("seed {seed} takes {peak} bytes for {}", bytes.len()));
+        }
+    }
+    drop(std::panic::take_hook());
+    println!("{suffix}: {codes:?}");
+    assert!(failures.is_empty(), "{} of {MUTATIONS}\n{}", failures.len(), failures.join("\n"));
+    assert!(codes.len() > 3, "the mutations reach no depth: {codes:?}");
+    assert!(!codes.contains_key(&Some(Code::Internal)), "a broken file is no bug of ours: {codes:?}");
+}
+
+// One test, as the count of bytes is the process's.
+#[test]
+fn damaged_files_are_refused_without_panic_and_in_little_memory() {
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mlp.pt");
+    let opened = read::open(&archive).unwrap();
+    let example = opened
+        .example()
+        .cloned()
+        .map_or_else(|| Example::new().input("x", &ontrace::Tensor::new(&[2, 16], vec![0.5f32; 32]).unwrap()), Example::shapes_only);
+    let onnx = trace(&opened, example).unwrap().to_bytes().unwrap();
+    every_mutation_is_survived(&std::fs::read(archive).unwrap(), ".pt");
+    every_mutation_is_survived(&onnx, ".onnx");
+}

@@ -1,0 +1,218 @@
+//! Real torch archives, as torch wrote them, agree with the numbers that torch computed.
+
+use ontrace::array::{Random, Tolerance, compare};
+use ontrace::check::{Check, check};
+use ontrace::{Array, DType, Example, Module, Tensor, Traced, read, record, trace};
+use std::path::{Path, PathBuf};
+
+/// The archives of this reader's floor.
+const MODELS: &[&str] = &[
+    "mlp",
+    "lenet",
+    "resnet_tiny",
+    "mobilenet_tiny",
+    "vit_tiny",
+    "attn_sdpa",
+    "encoder_layer",
+    "gpt_tiny",
+    "wav_conv1d",
+    "convnext_tiny_s",
+    "out_tuple",
+    "out_dict",
+    "out_list",
+    "shared_submodule",
+    "storage_views",
+    "bn_eval",
+    "mha",
+    "tv_resnet18",
+    "tv_mobilenet_v3_small",
+    "timm_mobilevit_xxs",
+];
+
+/// What torch's own numbers are compared with.
+const TORCH: Tolerance = Tolerance { abs: 1e-4, rel: 1e-3 };
+
+fn zoo() -> Option<PathBuf> {
+    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/zoo");
+    if zoo.is_dir() {
+        return Some(zoo);
+    }
+    println!("skipped: no ../shared");
+    None
+}
+
+/// The arrays `in_0`, `in_1` … of a file.
+fn arrays(path: &Path, prefix: &str) -> Vec<Array> {
+    let all = read::checkpoint(path).unwrap();
+    (0..).map_while(|i| all.get(&format!("{prefix}_{i}")).cloned()).collect()
+}
+
+/// Where a model that a test wrote is left for other runtimes to try, with its inputs and what torch computed.
+fn written(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(format!("{name}.onnx"))
+}
+
+fn agrees(what: &str, got: &[Array], expected: &[Array]) {
+    assert_eq!(got.len(), expected.len(), "{what}: outputs");
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let found = compare(got, expected, TORCH).unwrap_or_else(|| panic!("{what}: output {i} is {got}, expected {expected}"));
+        assert!(found.agrees, "{what}: output {i} differs: {found:?}");
+    }
+}
+
+fn run(module: &dyn Module, inputs: &[Array]) -> Vec<Array> {
+    let inputs: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
+    module.forward(&inputs).unwrap().iter().map(|tensor| tensor.to_array().unwrap()).collect()
+}
+
+/// One archive: eager, replayed, run by tract; the written file is left for ONNX Runtime.
+fn agrees_with_torch(folder: &Path, name: &str, file: &str) {
+    let what = format!("{name}/{file}");
+    let model = read::open(folder.join(file)).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let (inputs, expected) = (arrays(&folder.join("inputs.safetensors"), "in"), arrays(&folder.join("outputs.safetensors"), "out"));
+    agrees(&format!("{what} eager"), &run(&model, &inputs), &expected);
+    let names = model.input_names();
+    let example = inputs
+        .iter()
+        .enumerate()
+        .fold(Example::new(), |example, (i, array)| example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone())));
+    let traced = trace(&model, example.shapes_only()).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    agrees(&format!("{what} replayed"), &run(&traced, &inputs), &expected);
+    #[cfg(feature = "tract")]
+    {
+        let session = traced.session().unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        agrees(&format!("{what} tract"), &session.run(&inputs).unwrap_or_else(|error| panic!("{what}: {error:?}")), &expected);
+    }
+    leave(&traced, &format!("{name}.{}", file.trim_end_matches(".pt")), &inputs, &expected);
+}
+
+/// Leaves a model with inputs and expected outputs for other runtimes.
+fn leave(traced: &Traced, name: &str, inputs: &[Array], expected: &[Array]) {
+    let path = written(name);
+    traced.save(&path).unwrap();
+    let named = |prefix: &'static str, arrays: &[Array]| {
+        arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Recorded(array.contiguous()))).collect::<Vec<_>>()
+    };
+    let all = [named("in", inputs), named("out", expected)].concat();
+    safetensors::serialize_to_file(all, None, &path.with_extension("safetensors")).unwrap();
+}
+
+/// An array as safetensors writes it.
+#[derive(Clone)]
+struct Recorded(Array);
+
+impl safetensors::View for Recorded {
+    fn dtype(&self) -> safetensors::Dtype {
+        use safetensors::Dtype;
+        match self.0.dtype() {
+            DType::F32 => Dtype::F32,
+            DType::I64 => Dtype::I64,
+            DType::Bool => Dtype::BOOL,
+            other => panic!("{other} in no archive of the floor"),
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        self.0.to_bytes().to_vec().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.byte_len()
+    }
+}
+
+#[test]
+fn every_archive_of_the_floor_agrees_with_torch() {
+    let Some(zoo) = zoo() else { return };
+    for name in MODELS {
+        for file in ["traced.pt", "frozen.pt"] {
+            let folder = zoo.join(name);
+            if folder.join(file).is_file() {
+                agrees_with_torch(&folder, name, file);
+            }
+        }
+    }
+}
+
+/// Archives whose first axis may have any length.
+const DYNAMIC: &[&str] = &["resnet_tiny", "mobilenet_tiny", "vit_tiny", "gpt_tiny", "tv_resnet18"];
+
+#[test]
+fn one_file_is_right_at_every_batch() {
+    let Some(zoo) = zoo() else { return };
+    for name in DYNAMIC {
+        let model = read::open(zoo.join(name).join("traced.pt")).unwrap();
+        let example = model.example().unwrap().clone();
+        let (input, tensor) = example.inputs()[0].clone();
+        let traced = trace(&model, example.symbolic(&input, 0, "batch").unwrap().shapes_only()).unwrap();
+        let mut random = Random::new(7);
+        #[cfg(feature = "tract")]
+        let session = traced.session().unwrap();
+        for batch in [1, 2, 5] {
+            let mut shape = tensor.shape().seen().unwrap();
+            shape[0] = batch;
+            let x = match tensor.dtype() {
+                DType::I64 => random.array(DType::I64, &shape, |random| random.integer(0, 49) as f64),
+                dtype => random.array(dtype, &shape, Random::normal),
+            };
+            let inputs = [x];
+            let expected = run(&model, &inputs);
+            agrees(&format!("{name} at batch {batch}, replayed"), &run(&traced, &inputs), &expected);
+            #[cfg(feature = "tract")]
+            agrees(&format!("{name} at batch {batch}, tract"), &session.run(&inputs).unwrap(), &expected);
+            leave(&traced, &format!("{name}.batch{batch}"), &inputs, &expected);
+        }
+    }
+}
+
+#[test]
+fn the_same_archive_gives_the_same_bytes() {
+    let model = || read::open("tests/data/resnet_tiny.pt").unwrap();
+    let bytes = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let model = model();
+            let example = model.example().unwrap().clone().symbolic("x", 0, "batch").unwrap();
+            trace(&model, example.shapes_only()).unwrap().to_bytes().unwrap()
+        })
+    };
+    assert_eq!(bytes(1), bytes(2));
+}
+
+#[test]
+fn names_of_parameters_and_scopes_survive() {
+    let model = read::open("tests/data/resnet_tiny.pt").unwrap();
+    let traced = trace(&model, model.example().unwrap().clone().shapes_only()).unwrap();
+    let names: Vec<&str> = traced.parameters().iter().map(|parameter| parameter.0).collect();
+    assert!(names.contains(&"conv1.weight") && names.contains(&"fc.bias"), "{names:?}");
+    let page = traced.to_model().unwrap();
+    let conv = &page.proto.graph.unwrap().node[0];
+    assert_eq!((conv.name.as_str(), conv.op_type.as_str()), ("conv1.Conv", "Conv"));
+    assert!(conv.metadata_props.iter().any(|entry| entry.value.starts_with("code/__torch__/")), "{:?}", conv.metadata_props);
+}
+
+#[test]
+fn a_record_that_bakes_a_length_in_is_caught_and_located() {
+    let x = Tensor::new(&[2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+    let module = ontrace::module::function(
+        |x: Tensor| {
+            let rows = ontrace::concrete(&x.dim(0)?)?;
+            x.mul(rows as f64)
+        },
+        &x,
+    );
+    let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap();
+    let traced = record(&module, example.clone()).unwrap();
+    assert_eq!(traced.guards().len(), 1);
+    assert_eq!(trace(&module, example.clone()).unwrap_err().code(), ontrace::Code::Mismatch, "the check is on by default");
+    let error = check(&module, &traced, &traced, &example, &Check::default()).unwrap_err();
+    assert_eq!(error.code(), ontrace::Code::Mismatch);
+    assert!(error.to_string().contains("output y") && error.message().contains("expected"), "{error}");
+    assert!(error.help_line().unwrap().contains("Mul") && error.help_line().unwrap().contains("zoo.rs"), "{:?}", error.help_line());
+}
