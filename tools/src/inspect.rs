@@ -1,0 +1,113 @@
+//! `ontrace inspect`: what a model file is.
+
+use crate::fail::Outcome;
+use crate::inputs::Inputs;
+use crate::say::{Say, bytes, printable};
+use ontrace::array::map_file;
+use ontrace::read::{self, Format};
+use ontrace::{Array, At, Code, Module};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The arguments of `ontrace inspect`.
+#[derive(clap::Args)]
+pub struct Inspect {
+    /// The file: .pt, .onnx, .pth or .safetensors
+    model: PathBuf,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Name every tensor
+    #[arg(long)]
+    tensors: bool,
+}
+
+impl Inspect {
+    /// Runs the command.
+    pub fn run(&self, say: &Say) -> Outcome {
+        let format = Format::of(&map_file(&self.model)?).at(self.model.display())?;
+        if matches!(format, Format::Checkpoint | Format::Safetensors) {
+            return self.checkpoint(format, say);
+        }
+        let model = read::open(&self.model)?;
+        let mut text = format!("{}   {}, {}\n", self.model.display(), format.name(), bytes(model.size as u64));
+        // What it does is known by doing it once, with shapes only.
+        let record = crate::convert::traced(&model, &self.inputs).map(|traced| traced.0);
+        let mut value =
+            json!({"schema": "ontrace.inspect/1", "path": self.model.display().to_string(), "format": format.name(), "bytes": model.size});
+        match record {
+            Ok(record) => {
+                let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+                for node in record.graph().nodes() {
+                    *counts.entry(node.op.name()).or_default() += 1;
+                }
+                let parameters = record.parameters();
+                for (what, list) in [("input", record.inputs()), ("output", record.outputs())] {
+                    for (name, ty) in list {
+                        text.push_str(&format!("  {what:<7} {}  {}{:?}\n", printable(&name), ty.dtype, ty.shape));
+                    }
+                }
+                let (numbers, size) = sums(parameters.iter().map(|parameter| parameter.1));
+                text.push_str(&format!("  {} parameters · {numbers} numbers · {}\n", parameters.len(), bytes(size)));
+                let operators: Vec<String> = counts.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
+                text.push_str(&format!("  {} operators: {}\n", record.graph().nodes().len(), operators.join(", ")));
+                for note in record.notes() {
+                    text.push_str(&format!("  note: {}\n", printable(&note.to_string())));
+                }
+                if self.tensors {
+                    parameters.iter().for_each(|(name, array)| text.push_str(&line(name, array)));
+                }
+                let types = |list: Vec<(String, ontrace::Type)>| {
+                    list.into_iter().map(|(name, ty)| json!({"name": name, "dtype": ty.dtype.name(), "shape": ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>()})).collect::<Vec<Value>>()
+                };
+                value["inputs"] = types(record.inputs()).into();
+                value["outputs"] = types(record.outputs()).into();
+                value["operators"] = json!(counts);
+                value["parameters"] = json!({"count": parameters.len(), "numbers": numbers, "bytes": size});
+            }
+            Err(error) if error.code() == Code::NoInputs => {
+                let names = model.input_names();
+                text.push_str(&format!("  inputs  {} (their shapes are not in the file)\n", printable(&names.join(", "))));
+                if let Some(help) = error.help_line() {
+                    text.push_str(&format!("  help: {help}\n"));
+                }
+                value["inputs"] = json!(names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>());
+            }
+            Err(error) => return Err(error.at(self.model.display()).into()),
+        }
+        say.answer(&text, value);
+        Ok(())
+    }
+
+    fn checkpoint(&self, format: Format, say: &Say) -> Outcome {
+        let tensors = read::checkpoint(&self.model)?;
+        let (numbers, size) = sums(tensors.values());
+        let mut text = format!(
+            "{}   {}: numbers by name, not a program\n  {} tensors · {numbers} numbers · {}\n",
+            self.model.display(),
+            format.name(),
+            tensors.len(),
+            bytes(size)
+        );
+        if self.tensors {
+            tensors.iter().for_each(|(name, array)| text.push_str(&line(name, array)));
+        }
+        text.push_str("help: it holds no code. Save with torch.jit.trace(model, x).save(\"m.pt\"), then convert that");
+        let list: Vec<Value> =
+            tensors.iter().map(|(name, array)| json!({"name": name, "dtype": array.dtype().name(), "shape": array.shape()})).collect();
+        say.answer(
+            &text,
+            json!({"schema": "ontrace.inspect/1", "path": self.model.display().to_string(), "format": format.name(), "tensors": list}),
+        );
+        Ok(())
+    }
+}
+
+/// How many numbers, and how many bytes they take.
+fn sums<'a>(arrays: impl Iterator<Item = &'a Array>) -> (usize, u64) {
+    arrays.fold((0, 0), |(numbers, size), array| (numbers + array.len(), size + array.byte_len() as u64))
+}
+
+fn line(name: &str, array: &Array) -> String {
+    format!("    {:<48} {}{:?}\n", printable(name), array.dtype(), array.shape())
+}

@@ -1,0 +1,213 @@
+//! Arrays in files: .npy, .npz and .safetensors, read and written.
+
+use ndarray_npy::{NpzReader, NpzWriter, ReadNpyError, ReadNpyExt, ReadableElement, WritableElement};
+use ontrace::array::Element;
+use ontrace::{Array, At, DType, Error, Result, onnx::Draft, read};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Write};
+use std::path::Path;
+
+/// Runs a macro with the element types that npy files have.
+macro_rules! each_npy {
+    ($run:ident) => {
+        $run!(Bool bool, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F32 f32, F64 f64)
+    };
+}
+
+/// Reads an array: `x.npy`, `x.npz#key` or `x.safetensors#key`; the key may be left out where there is one array.
+pub fn read(spec: &str) -> Result<Array> {
+    let (path, key) = match spec.rsplit_once('#') {
+        Some((path, key)) => (path, Some(key)),
+        None => (spec, None),
+    };
+    let all = read_all(Path::new(path))?;
+    match (key, all.len()) {
+        (Some(key), _) => all.get(key).cloned().ok_or_else(|| {
+            Error::input(format!("there is no array `{key}`"))
+                .help(format!("it has: {}", all.keys().cloned().collect::<Vec<_>>().join(", ")))
+                .at(path)
+        }),
+        (None, 1) => all.into_values().next().ok_or_else(|| Error::internal("one array that is not there")),
+        (None, n) => Err(Error::input(format!("{n} arrays, one is expected"))
+            .help(format!("name one: @{path}#{}", all.keys().next().map_or("key", String::as_str)))
+            .at(path)),
+    }
+}
+
+/// Every array of a file by name.
+pub fn read_all(path: &Path) -> Result<BTreeMap<String, Array>> {
+    let place = path.display();
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("npy") => {
+            let bytes = std::fs::read(path).map_err(|error| Error::read(error.to_string()).at(&place))?;
+            Ok(BTreeMap::from([("array".to_string(), npy(&bytes).at(&place)?)]))
+        }
+        Some("npz") => {
+            let file = File::open(path).map_err(|error| Error::read(error.to_string()).at(&place))?;
+            let mut archive = NpzReader::new(BufReader::new(file)).map_err(|error| Error::damaged(error.to_string()).at(&place))?;
+            let names = archive.names().map_err(|error| Error::damaged(error.to_string()).at(&place))?;
+            let mut arrays = BTreeMap::new();
+            for name in names {
+                arrays.insert(name.trim_end_matches(".npy").to_string(), npz(&mut archive, &name).at(&name).at(&place)?);
+            }
+            Ok(arrays)
+        }
+        Some("safetensors") => Ok(read::checkpoint(path)?.into_iter().collect()),
+        _ => Err(Error::argument("numbers are read from .npy, .npz and .safetensors").at(place)),
+    }
+}
+
+fn typed<T: Element + ReadableElement>(bytes: &[u8]) -> Option<Result<Array>> {
+    match ndarray::ArrayD::<T>::read_npy(Cursor::new(bytes)) {
+        Ok(array) => Some(Ok(Array::from(array))),
+        Err(ReadNpyError::WrongDescriptor(_)) => None,
+        Err(error) => Some(Err(Error::damaged(error.to_string()))),
+    }
+}
+
+fn npy(bytes: &[u8]) -> Result<Array> {
+    macro_rules! attempt {
+        ($($D:ident $T:ty),*) => {
+            $(if let Some(result) = typed::<$T>(bytes) {
+                return result;
+            })*
+        };
+    }
+    each_npy!(attempt);
+    Err(Error::unsupported("an npy file of another element type").help("save it as float32, or as .safetensors"))
+}
+
+fn npz(archive: &mut NpzReader<BufReader<File>>, name: &str) -> Result<Array> {
+    macro_rules! attempt {
+        ($($D:ident $T:ty),*) => {
+            $(match archive.by_name::<ndarray::OwnedRepr<$T>, ndarray::IxDyn>(name) {
+                Ok(array) => return Ok(Array::from(array)),
+                Err(ndarray_npy::ReadNpzError::Npy(ReadNpyError::WrongDescriptor(_))) => {}
+                Err(error) => return Err(Error::damaged(error.to_string())),
+            })*
+        };
+    }
+    each_npy!(attempt);
+    Err(Error::unsupported("an array of another element type").help("save it as float32, or as .safetensors"))
+}
+
+/// Writes arrays by name, by the ending of the path; whole or not at all.
+pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let bytes = match (extension, arrays) {
+        ("npy", [(_, array)]) => {
+            let mut bytes = Vec::new();
+            write_npy(array, &mut bytes)?;
+            bytes
+        }
+        ("npy", _) => {
+            return Err(Error::argument(format!("an .npy file holds one array, there are {}", arrays.len()))
+                .help("write an .npz or .safetensors file"));
+        }
+        ("npz", _) => write_npz(arrays)?,
+        ("safetensors", _) => {
+            let views = arrays.iter().map(|(name, array)| Ok((name.clone(), View(array.clone())))).collect::<Result<Vec<_>>>()?;
+            safetensors::serialize(views, None).map_err(|error| Error::write(error.to_string()))?
+        }
+        _ => return Err(Error::argument(format!("{}: arrays are written as .npy, .npz or .safetensors", path.display()))),
+    };
+    let failed = |error: std::io::Error| Error::write(error.to_string()).at(path.display());
+    let mut draft = Draft::beside(path)?;
+    draft.write_all(&bytes).and_then(|()| draft.sync()).map_err(failed)?;
+    draft.commit(path).map_err(failed)
+}
+
+/// The array in a dtype that npy has.
+fn plain(array: &Array) -> Array {
+    if matches!(array.dtype(), DType::F16 | DType::BF16) { array.cast(DType::F32) } else { array.clone() }
+}
+
+fn write_npy(array: &Array, bytes: &mut Vec<u8>) -> Result<()> {
+    fn one<T: Element + WritableElement>(array: &Array, bytes: &mut Vec<u8>) -> Result<()> {
+        use ndarray_npy::WriteNpyExt;
+        array.view::<T>()?.as_standard_layout().write_npy(bytes).map_err(|error| Error::write(error.to_string()))
+    }
+    let array = plain(array);
+    macro_rules! pick {
+        ($($D:ident $T:ty),*) => {
+            match array.dtype() {
+                $(DType::$D => one::<$T>(&array, bytes),)*
+                other => Err(Error::unsupported(format!("{other} in an npy file"))),
+            }
+        };
+    }
+    each_npy!(pick)
+}
+
+fn write_npz(arrays: &[(String, Array)]) -> Result<Vec<u8>> {
+    let failed = |error: ndarray_npy::WriteNpzError| Error::write(error.to_string());
+    let mut writer = NpzWriter::new(Cursor::new(Vec::new()));
+    for (name, array) in arrays {
+        let array = plain(array);
+        macro_rules! pick {
+            ($($D:ident $T:ty),*) => {
+                match array.dtype() {
+                    $(DType::$D => writer.add_array(name.as_str(), &array.view::<$T>()?.as_standard_layout()).map_err(failed)?,)*
+                    other => return Err(Error::unsupported(format!("{other} in an npz file"))),
+                }
+            };
+        }
+        each_npy!(pick);
+    }
+    Ok(writer.finish().map_err(failed)?.into_inner())
+}
+
+/// An array as safetensors writes it.
+struct View(Array);
+
+impl safetensors::View for View {
+    fn dtype(&self) -> safetensors::Dtype {
+        use safetensors::Dtype;
+        match self.0.dtype() {
+            DType::Bool => Dtype::BOOL,
+            DType::U8 => Dtype::U8,
+            DType::I8 => Dtype::I8,
+            DType::I16 => Dtype::I16,
+            DType::I32 => Dtype::I32,
+            DType::I64 => Dtype::I64,
+            DType::U16 => Dtype::U16,
+            DType::U32 => Dtype::U32,
+            DType::U64 => Dtype::U64,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            DType::F32 => Dtype::F32,
+            DType::F64 => Dtype::F64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        self.0.to_bytes().to_vec().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.byte_len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_come_back_from_every_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let x = Array::new(&[2, 3], vec![1i64, 2, 3, 4, 5, 6]).unwrap();
+        for name in ["x.npy", "x.npz", "x.safetensors"] {
+            let path = folder.path().join(name);
+            write(&path, &[("y".to_string(), x.permute(&[1, 0]).unwrap())]).unwrap();
+            assert_eq!(read(path.to_str().unwrap()).unwrap(), x.permute(&[1, 0]).unwrap(), "{name}");
+        }
+        let missing = read(&format!("{}#z", folder.path().join("x.npz").display())).unwrap_err();
+        assert!(missing.help_line().unwrap().contains('y'));
+    }
+}

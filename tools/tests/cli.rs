@@ -1,0 +1,84 @@
+//! The command line as its users meet it: answers, messages and exit codes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(name)
+}
+
+fn ontrace(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ontrace")).args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_model_is_converted_checked_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let onnx = folder.path().join("m.onnx");
+    let (model, onnx) = (data("resnet_tiny.pt"), onnx.to_str().unwrap());
+    let output = ontrace(&["convert", model.to_str().unwrap(), "-o", onnx, "--dynamic", "x:0=batch"]);
+    let (answer, progress) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{progress}");
+    assert!(answer.contains("agrees") && answer.contains("opset 18") && progress.contains("batch = 5"), "{answer}{progress}");
+
+    let inspected = ontrace(&["inspect", onnx]);
+    assert!(text(&inspected.stdout).contains("f32[batch="), "{}", text(&inspected.stdout));
+
+    let outputs = folder.path().join("y.npz");
+    let ran = ontrace(&["run", onnx, "-i", "x:3,3,32,32=ones", "--out", outputs.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
+    let against = ontrace(&["check", model.to_str().unwrap(), "-i", "x:3,3,32,32=ones", "--against", outputs.to_str().unwrap()]);
+    assert_eq!(against.status.code(), Some(0), "{}", text(&against.stderr));
+    let checked = ontrace(&["check", onnx, "--against", model.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn json_is_one_object_with_a_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let onnx = folder.path().join("m.onnx");
+    let output = ontrace(&["--json", "convert", data("mlp.pt").to_str().unwrap(), "-o", onnx.to_str().unwrap()]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((value["schema"].as_str(), value["opset"].as_i64()), (Some("ontrace.convert/1"), Some(18)));
+    let failed = ontrace(&["--json", "inspect", "nowhere.pt"]);
+    let value: serde_json::Value = serde_json::from_slice(&failed.stderr).unwrap();
+    assert_eq!(
+        (value["schema"].as_str(), value["code"].as_str(), value["exit"].as_i64()),
+        (Some("ontrace.error/1"), Some("E0601"), Some(1))
+    );
+}
+
+#[test]
+fn every_no_has_its_exit_code_and_says_what_would_help() {
+    let folder = tempfile::tempdir().unwrap();
+    let onnx = folder.path().join("m.onnx");
+    let broken = folder.path().join("broken.pt");
+    let whole = std::fs::read(data("mlp.pt")).unwrap();
+    std::fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
+    let (mlp, onnx, broken) = (data("mlp.pt"), onnx.to_str().unwrap(), broken.to_str().unwrap());
+    let mlp = mlp.to_str().unwrap();
+    for (arguments, exit, says) in [
+        (vec!["convert", "nowhere.pt"], 1, "nowhere.pt"),
+        (vec!["convert", broken], 1, "error[E03"),
+        (vec!["convert", mlp, "-o", onnx, "--dynamic", "y:0=batch"], 2, "the inputs are: input"),
+        (vec!["convert", mlp, "-o", onnx, "--dynamic", "input:7=batch"], 2, "axis 7"),
+        (vec!["convert", mlp, "-o", onnx, "-i", "input:1,?"], 2, "[NAME:]SHAPE"),
+        (vec!["convert", mlp, "-o", onnx, "-i", "input:1,17"], 1, "code/__torch__"),
+        (vec!["convert", mlp, "-o", onnx, "--opset", "12"], 1, "opset 12"),
+        (vec!["convert", mlp, "-o", mlp], 2, "over itself"),
+        (vec!["convert", mlp, "-o", "nowhere/m.onnx"], 1, "no folder"),
+        (vec!["convert", mlp, "-o", "/"], 1, "error[E0602]"),
+        (vec!["convert"], 2, "Usage"),
+        (vec!["frobnicate"], 2, "Usage"),
+    ] {
+        let output = ontrace(&arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {message}");
+        assert!(message.contains(says), "{arguments:?}: {message}");
+        assert!(!Path::new(onnx).exists(), "{arguments:?} wrote a file");
+    }
+}
