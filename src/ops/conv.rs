@@ -1,6 +1,6 @@
 //! Convolutions.
 
-use super::{Reader, widened};
+use super::{Reader, one, widened};
 use crate::array::Array;
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
@@ -279,10 +279,6 @@ impl Tensor {
     pub(super) fn batched(&self, rank: usize, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         if self.rank() + 1 == rank { f(&self.unsqueeze(0)?)?.squeeze_axes(&[0]) } else { f(self) }
     }
-}
-
-fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
-    outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
 }
 
 #[cfg(test)]

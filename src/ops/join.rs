@@ -1,6 +1,6 @@
 //! Several tensors as one, and one as several of itself: concat, stack, tile, pad.
 
-use super::Reader;
+use super::{Reader, one};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
@@ -236,7 +236,7 @@ impl Tensor {
             return Ok(first.clone());
         }
         let inputs: Vec<Option<&Tensor>> = some.iter().map(Some).collect();
-        apply(Concat { axis }, &inputs)?.into_iter().next().ok_or_else(|| Error::internal("Concat without an output"))
+        one(apply(Concat { axis }, &inputs))
     }
 
     /// Tensors of one shape along a new axis.

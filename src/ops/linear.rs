@@ -1,6 +1,6 @@
 //! Products of matrices.
 
-use super::Reader;
+use super::{Reader, one};
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Sizes, Type};
 use crate::error::{Error, Result};
@@ -161,7 +161,7 @@ impl Tensor {
     #[track_caller]
     fn gemm(&self, other: &Tensor, added: Option<&Tensor>, trans_b: bool) -> Result<Tensor> {
         let op = Gemm { alpha: 1.0, beta: 1.0, trans_a: false, trans_b };
-        apply(op, &[Some(self), Some(other), added])?.into_iter().next().ok_or_else(|| Error::internal("Gemm without an output"))
+        one(apply(op, &[Some(self), Some(other), added]))
     }
 
     /// `beta`·self + `alpha`·a·b of matrices.
@@ -173,7 +173,7 @@ impl Tensor {
     #[track_caller]
     pub fn addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         let op = Gemm { alpha: alpha as f32, beta: beta as f32, trans_a: false, trans_b: false };
-        apply(op, &[Some(a), Some(b), Some(self)])?.into_iter().next().ok_or_else(|| Error::internal("Gemm without an output"))
+        one(apply(op, &[Some(a), Some(b), Some(self)]))
     }
 
     /// softmax(q · kᵀ · scale + mask) · v, over the last two axes.

@@ -85,6 +85,11 @@ pub(crate) fn read(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> 
     reader(node, inputs).at(node.place())
 }
 
+/// The output of an operator that has one, where optional inputs keep [`apply_one`](crate::tensor::apply_one) from serving.
+fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
+    outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+}
+
 /// Runs a kernel of f32 and f64 on halves: widened to f32, and the float results narrowed again.
 fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result<Vec<Array>>) -> Result<Vec<Array>> {
     let Some(half) = inputs.iter().map(Array::dtype).find(|dtype| matches!(dtype, DType::F16 | DType::BF16)) else {

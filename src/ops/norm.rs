@@ -1,6 +1,6 @@
 //! Normalisation: by stored statistics, or by those of a group of numbers.
 
-use super::{Reader, widened};
+use super::{Reader, one, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
@@ -149,10 +149,6 @@ pub(super) const READS: &[(&str, Reader)] = &[
         apply(InstanceNorm { epsilon: node.float("epsilon", 1e-5)? }, &[inputs.opt(0), inputs.opt(1), inputs.opt(2)])
     }),
 ];
-
-fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
-    outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
-}
 
 impl Tensor {
     /// Each channel (axis 1) normalised by stored statistics.
