@@ -1,34 +1,12 @@
 //! Damaged files are refused with a code: never a panic, and never more memory than the file justifies.
 
+mod counting;
+
 use ontrace::array::Random;
 use ontrace::{Code, Example, read, trace};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-/// The system's allocator with a count of the bytes in use.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(IN_USE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// How many mutations of each file are tried.
 const MUTATIONS: u64 = 2000;
@@ -88,16 +66,14 @@ fn every_mutation_is_survived(original: &[u8], suffix: &str) {
     for seed in 0..MUTATIONS {
         let bytes = mutated(original, seed);
         std::fs::write(file.path(), &bytes).unwrap();
-        let before = IN_USE.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        match catch_unwind(AssertUnwindSafe(|| attempt(file.path()))) {
+        let (outcome, peak) = counting::peak(|| catch_unwind(AssertUnwindSafe(|| attempt(file.path()))));
+        match outcome {
             Ok(code) => *codes.entry(code).or_default() += 1,
             Err(panic) => {
                 let message = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
                 failures.push(format!("seed {seed} panics: {}", message.unwrap_or_default()));
             }
         }
-        let peak = PEAK.load(Relaxed).saturating_sub(before);
         if peak > MEMORY + 4 * bytes.len() {
             failures.push(format!("seed {seed} takes {peak} bytes for {}", bytes.len()));
         }
@@ -109,7 +85,6 @@ fn every_mutation_is_survived(original: &[u8], suffix: &str) {
     assert!(!codes.contains_key(&Some(Code::Internal)), "a broken file is no bug of ours: {codes:?}");
 }
 
-// One test, as the count of bytes is the process's.
 #[test]
 fn damaged_files_are_refused_without_panic_and_in_little_memory() {
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mlp.pt");

@@ -1,42 +1,9 @@
 //! What decoding a model takes, measured against what the scanner says before decoding.
 
+mod counting;
+
 use ontrace::Code;
 use ontrace::onnx::{Model, limits};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-/// The system's allocator with a count of the bytes in use.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grow(bytes: usize) {
-    PEAK.fetch_max(IN_USE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Large blocks are moved by the kernel without a second copy.
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        grow(size);
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A field with a length.
 fn field(number: u8, contents: &[u8]) -> Vec<u8> {
@@ -73,11 +40,8 @@ fn decoding_takes_no_more_than_the_scanner_says() {
         for times in [1000, 60_000, 1_000_000] {
             let bytes = bytes::Bytes::from(shape(times));
             let length = bytes.len();
-            let before = IN_USE.load(Relaxed);
-            PEAK.store(before, Relaxed);
-            let estimate = limits::scan(&bytes);
-            let model = Model::load(bytes, None);
-            let peak = (PEAK.load(Relaxed) - before) as u64;
+            let ((estimate, model), peak) = counting::peak(|| (limits::scan(&bytes), Model::load(bytes, None)));
+            let peak = peak as u64;
             match estimate {
                 Ok(estimate) => assert!(peak <= estimate + 4096, "{times} {what}: {peak} bytes taken, {estimate} foretold"),
                 Err(error) => {

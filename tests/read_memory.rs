@@ -1,42 +1,9 @@
 //! What reading a file takes: never more than 64 MiB and four times the file, whatever the file claims.
 
+mod counting;
+
 use ontrace::{Code, read};
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-/// The system's allocator with a count of the bytes in use.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grow(bytes: usize) {
-    PEAK.fetch_max(IN_USE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Large blocks are moved by the kernel without a second copy.
-        IN_USE.fetch_sub(layout.size(), Relaxed);
-        grow(size);
-        unsafe { System.realloc(block, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A stored zip file; names come with their folder.
 fn zip(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
@@ -105,10 +72,8 @@ const SHAPES: &[(&str, Shape)] = &[
 
 /// Reads a file; says what it took and what came of it.
 fn measured(path: &Path) -> (usize, Result<usize, Code>) {
-    let before = IN_USE.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let read = read::checkpoint(path).map(|tensors| tensors.len()).map_err(|error| error.code());
-    (PEAK.load(Relaxed) - before, read)
+    let (read, peak) = counting::peak(|| read::checkpoint(path).map(|tensors| tensors.len()).map_err(|error| error.code()));
+    (peak, read)
 }
 
 #[test]
