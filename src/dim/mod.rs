@@ -27,6 +27,9 @@ pub enum Dim {
     Symbolic(Arc<Symbolic>),
 }
 
+/// What the symbols begin with that [`Dim::of_data`] makes: no name that a user can give.
+const OF_DATA: &str = "?";
+
 /// A symbolic length.
 #[derive(Debug)]
 pub struct Symbolic {
@@ -38,6 +41,16 @@ impl Dim {
     /// The symbol of this name, which has length `seen` in the example.
     pub fn symbol(name: &str, seen: usize) -> Dim {
         Dim::new(Expr::symbol(name), Some(seen as i64))
+    }
+
+    /// A length that depends on data, the `i`-th of one operator: the door gives it a name of its own.
+    pub fn of_data(i: usize) -> Dim {
+        Dim::new(Expr::symbol(&format!("{OF_DATA}{i}")), None)
+    }
+
+    /// Whether the length depends on data and has no name yet.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.is_symbolic() && self.expr().as_symbol().is_some_and(|symbol| symbol.starts_with(OF_DATA))
     }
 
     /// The length that this expression gives, `seen` in the example if that is known.

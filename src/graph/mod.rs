@@ -8,7 +8,7 @@ pub use operator::{Agreement, Inputs, Operator};
 
 use crate::array::Array;
 use crate::dim::Type;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -149,8 +149,25 @@ impl Graph {
         self.outputs = outputs;
     }
 
+    /// The nodes that first make an axis of a symbolic length, by symbol: where lengths that depend on data come from.
+    fn makers(&self) -> BTreeMap<Arc<str>, usize> {
+        let symbols = |id: &ValueId| {
+            let dims = self.value(*id).ty.shape.iter().filter(|dim| dim.is_symbolic());
+            dims.filter_map(|dim| dim.expr().as_symbol().cloned()).collect::<Vec<_>>()
+        };
+        let given: BTreeSet<Arc<str>> = self.inputs.iter().flat_map(symbols).collect();
+        let mut makers = BTreeMap::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            for symbol in node.outputs.iter().flat_map(symbols).filter(|symbol| !given.contains(symbol)) {
+                makers.entry(symbol).or_insert(i);
+            }
+        }
+        makers
+    }
+
     /// Drops the operations and constants that no output needs. Inputs stay, used or not.
     pub fn prune(&mut self) {
+        let makers = self.makers();
         let mut needed = vec![false; self.values.len()];
         for &id in self.outputs.iter().chain(&self.inputs) {
             needed[id.0] = true;
@@ -159,6 +176,11 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate().rev() {
             if node.outputs.iter().any(|id| needed[id.0]) {
                 kept[i] = true;
+                for symbol in node.op.dims().into_iter().filter(|dim| dim.is_symbolic()).flat_map(|dim| dim.expr().symbols()) {
+                    for id in makers.get(&symbol).map(|&maker| &self.nodes[maker].outputs).into_iter().flatten() {
+                        needed[id.0] = true;
+                    }
+                }
                 for id in node.inputs.iter().flatten().chain(&node.outputs) {
                     needed[id.0] = true;
                 }

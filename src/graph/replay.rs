@@ -69,7 +69,7 @@ impl Graph {
         values: &mut [Option<Array>],
         mut after: impl FnMut(usize, &[ValueId], &mut [Option<Array>]) -> Result<()>,
     ) -> Result<()> {
-        let bindings = self.bind(inputs)?;
+        let mut bindings = self.bind(inputs)?;
         for (&id, array) in self.inputs.iter().zip(inputs) {
             values[id.0] = Some(array.clone());
         }
@@ -78,6 +78,12 @@ impl Graph {
             let arguments: Vec<Option<&Array>> = known.iter().map(Option::as_ref).collect();
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.place)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
+                // Lengths that depend on data are known from here on.
+                for (dim, &n) in self.value(id).ty.shape.iter().zip(array.shape()).filter(|(dim, _)| dim.is_symbolic()) {
+                    if let Some(symbol) = dim.expr().as_symbol().filter(|symbol| bindings.get(symbol).is_none()) {
+                        bindings.bind(symbol, n as i64)?;
+                    }
+                }
                 values[id.0] = Some(array);
             }
             after(i, &node.outputs, values)?;

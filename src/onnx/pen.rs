@@ -75,19 +75,20 @@ impl Pen {
         self.taken.extend(names.into_iter().map(str::to_string));
     }
 
+    /// A symbol's number is read where it first is the length of an axis: of an input, or of a node whose sizes depend on data.
     fn declare(&mut self, name: &Name, ty: Type) {
-        self.known.insert(name.clone(), self.types.len());
-        self.types.push((name.clone(), ty));
-    }
-
-    /// Declares an input of the graph, whose axes from now on give the symbols their numbers.
-    pub fn input(&mut self, wanted: &str, ty: &Type) -> Name {
-        let name = self.fresh(wanted);
-        for (axis, dim) in ty.shape.iter().enumerate() {
+        for (axis, dim) in ty.shape.iter().enumerate().filter(|(_, dim)| dim.is_symbolic()) {
             if let Some(symbol) = dim.expr().as_symbol() {
                 self.symbols.entry(symbol.clone()).or_insert((name.clone(), axis));
             }
         }
+        self.known.insert(name.clone(), self.types.len());
+        self.types.push((name.clone(), ty));
+    }
+
+    /// Declares an input of the graph.
+    pub fn input(&mut self, wanted: &str, ty: &Type) -> Name {
+        let name = self.fresh(wanted);
         self.declare(&name, ty.clone());
         name
     }
@@ -172,7 +173,7 @@ impl Pen {
             Step::Number(n) => self.ints(&[n]),
             Step::Symbol(symbol) => {
                 let (value, axis) = self.symbols.get(&symbol).cloned().ok_or_else(|| {
-                    Error::size(format!("no input has an axis of length `{symbol}`"))
+                    Error::size(format!("nothing on the page has an axis of length `{symbol}`"))
                         .help("give an axis that name alone, not inside an expression")
                 })?;
                 let axis = axis as i64;

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::array::{Array, DType};
-use crate::dim::{DimArray, Shape, Sizes, Type};
+use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::{gather, scatter};
@@ -222,6 +222,31 @@ impl Operator for ScatterNd {
     }
 }
 
+/// The indices of the elements that are not zero, in row-major order: one row an axis, one column an element.
+///
+/// [ONNX NonZero](https://onnx.ai/onnx/operators/onnx__NonZero.html); torch's `nonzero` is the transpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NonZero;
+
+impl Operator for NonZero {
+    fn name(&self) -> &'static str {
+        "NonZero"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        Ok(vec![Type::new(DType::I64, vec![Dim::from(x.rank()), Dim::of_data(0)])])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![gather::nonzero(inputs.at(0)?)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("NonZero", inputs).write(outputs))
+    }
+}
+
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Gather", |node, inputs| {
         let x = inputs.at(0)?;
@@ -232,6 +257,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let batch = usize::try_from(node.int("batch_dims", 0)?).map_err(|_| Error::argument("negative batch_dims"))?;
         Ok(vec![apply_one(GatherNd { batch }, &[inputs.at(0)?, inputs.at(1)?])?])
     }),
+    ("NonZero", |_, inputs| Ok(vec![apply_one(NonZero, &[inputs.at(0)?])?])),
     ("ScatterElements", |node, inputs| {
         let x = inputs.at(0)?;
         let op = ScatterElements { axis: x.shape().axis(node.int("axis", 0)?)?, reduction: reduction(node)? };
@@ -266,6 +292,30 @@ impl Tensor {
         apply_one(GatherElements { axis: self.shape().axis(axis)? }, &[self, index])
     }
 
+    /// The indices of the elements that are not zero: a row an element, a column an axis. How many depends on the data.
+    ///
+    /// [torch.nonzero](https://pytorch.org/docs/stable/generated/torch.nonzero.html)
+    ///
+    /// # Errors
+    /// [`Trace`](crate::Code::Trace) where the tensor belongs to another trace.
+    #[track_caller]
+    pub fn nonzero(&self) -> Result<Tensor> {
+        apply_one(NonZero, &[self])?.transpose(0, 1)
+    }
+
+    /// The elements where a mask of the same (or a broadcast) shape is true, as a vector. How many depends on the data.
+    ///
+    /// [torch.masked_select](https://pytorch.org/docs/stable/generated/torch.masked_select.html)
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
+        let shape = self.shape().broadcast(mask.shape())?;
+        let places = apply_one(NonZero, &[&mask.expand(&shape)?.reshape(&[-1])?])?.reshape(&[-1])?;
+        self.expand(&shape)?.reshape(&[-1])?.index_select(0, &places)
+    }
+
     /// The rows of this table that indices name.
     ///
     /// [torch.nn.functional.embedding](https://pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html)
@@ -291,5 +341,146 @@ impl Tensor {
         let updates = updates.into_tensor()?.cast(self.dtype())?;
         let updates = if updates.rank() == 0 { updates.expand(index.shape())? } else { updates };
         apply_one(ScatterElements { axis: self.shape().axis(axis)?, reduction }, &[self, index, &updates])
+    }
+
+    /// Indexing by tensors: the axes that have an index give way to the axes of the indices, which broadcast together. A mask
+    /// stands for the indices where it is true.
+    ///
+    /// [Advanced indexing](https://numpy.org/doc/stable/user/basics.indexing.html#advanced-indexing): the new axes stand where
+    /// the indexed ones stood, or at the front where those do not stand together.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) for more indices than axes, and where an index is outside its axis.
+    #[track_caller]
+    pub fn index(&self, indices: &[Option<&Tensor>]) -> Result<Tensor> {
+        let given = numbered(self, indices)?;
+        match given.as_slice() {
+            [] => Ok(self.clone()),
+            [(axis, index)] => self.index_select(*axis as i64, index),
+            _ => {
+                let places = Places::of(self, &given)?;
+                let picked = places.rows(self)?.index_select(0, &places.index)?;
+                places.put_in_place(&picked)
+            }
+        }
+    }
+
+    /// Other numbers where [`index`](Tensor::index) reads, replaced or added; where a place is named twice the last number wins.
+    ///
+    /// [torch.Tensor.index_put](https://pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html)
+    ///
+    /// # Errors
+    /// As [`index`](Tensor::index), and [`Shape`](crate::Code::Shape) where the values do not broadcast to what it reads.
+    #[track_caller]
+    pub fn index_put(&self, indices: &[Option<&Tensor>], values: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        let given = numbered(self, indices)?;
+        if given.is_empty() {
+            return values.cast(self.dtype())?.expand(self.shape());
+        }
+        let places = Places::of(self, &given)?;
+        let shape: Vec<Dim> = places.index.shape().iter().chain(&places.rest).cloned().collect();
+        let values = places.brought_front(&values.cast(self.dtype())?, shape.len())?.expand(&shape)?;
+        let rows = places.rows(self)?;
+        let new = apply_one(ScatterNd { reduction }, &[&rows, &places.index.unsqueeze(-1)?, &values])?;
+        places.undone(&new)
+    }
+}
+
+/// The indices by axis; a mask becomes one index for each of its axes.
+fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tensor)>> {
+    let mut given = Vec::new();
+    let mut axis = 0;
+    for index in indices {
+        match index {
+            None => axis += 1,
+            Some(mask) if matches!(mask.dtype(), DType::Bool | DType::U8) => {
+                let places = apply_one(NonZero, &[*mask])?;
+                for i in 0..mask.rank() {
+                    given.push((axis + i, places.select(0, i as i64)?));
+                }
+                axis += mask.rank();
+            }
+            Some(index) => {
+                given.push((axis, (*index).clone()));
+                axis += 1;
+            }
+        }
+    }
+    if axis > x.rank() {
+        return Err(Error::argument(format!("{axis} indices into a tensor of shape {}", x.shape())));
+    }
+    Ok(given)
+}
+
+/// What several index tensors name: rows of the tensor with the indexed axes at the front, as one.
+struct Places {
+    /// The indexed axes, then the others.
+    order: Vec<i64>,
+    /// The lengths of the indexed axes.
+    front: Vec<Dim>,
+    /// The lengths of the others.
+    rest: Vec<Dim>,
+    /// The row of each element of the broadcast indices.
+    index: Tensor,
+    /// Before which of the other axes the new ones stand.
+    start: usize,
+}
+
+impl Places {
+    fn of(x: &Tensor, given: &[(usize, Tensor)]) -> Result<Places> {
+        let axes: Vec<usize> = given.iter().map(|(axis, _)| *axis).collect();
+        let together = axes.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+        let others: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
+        let length = |&axis: &usize| x.shape()[axis].clone();
+        let mut index: Option<Tensor> = None;
+        for (axis, places) in given {
+            let n = length(axis);
+            let places = places.cast(DType::I64)?;
+            let known = places.constant().is_some_and(|array| array.to_i64s().iter().all(|&i| i >= 0));
+            let places = if known { places } else { places.lt(0)?.choose(&places.add(&n)?, &places)? };
+            index = Some(match index {
+                None => places,
+                Some(index) => index.mul(&n)?.add(places)?,
+            });
+        }
+        Ok(Places {
+            order: axes.iter().chain(&others).map(|&axis| axis as i64).collect(),
+            front: axes.iter().map(length).collect(),
+            rest: others.iter().map(length).collect(),
+            index: index.ok_or_else(|| Error::internal("no index"))?,
+            start: if together { axes[0] } else { 0 },
+        })
+    }
+
+    fn rows(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.permute(&self.order)?;
+        if self.front.len() == 1 { Ok(x) } else { x.flatten(0, self.front.len() as i64 - 1) }
+    }
+
+    fn undone(&self, rows: &Tensor) -> Result<Tensor> {
+        let x = if self.front.len() == 1 { rows.clone() } else { rows.unflatten(0, &self.front)? };
+        let mut inverse = vec![0; self.order.len()];
+        for (i, &axis) in self.order.iter().enumerate() {
+            inverse[axis as usize] = i as i64;
+        }
+        x.permute(&inverse)
+    }
+
+    /// The axes of the index moved from the front to where they stand in the result.
+    fn put_in_place(&self, picked: &Tensor) -> Result<Tensor> {
+        let (new, rank) = (self.index.rank(), picked.rank());
+        let order = (new..new + self.start).chain(0..new).chain(new + self.start..rank);
+        picked.permute(&order.map(|axis| axis as i64).collect::<Vec<_>>())
+    }
+
+    /// Values that broadcast to the result, with the axes of the index first.
+    fn brought_front(&self, values: &Tensor, rank: usize) -> Result<Tensor> {
+        let mut values = values.clone();
+        while values.rank() < rank {
+            values = values.unsqueeze(0)?;
+        }
+        let new = self.index.rank();
+        let order = (self.start..self.start + new).chain(0..self.start).chain(self.start + new..rank);
+        values.permute(&order.map(|axis| axis as i64).collect::<Vec<_>>())
     }
 }

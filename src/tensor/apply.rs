@@ -45,6 +45,7 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
         recorded = true;
     }
     let values = evaluate(&*op, inputs, &types).at(op.name())?;
+    let types = named(types, &values, recorded);
     let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
     let marks = match recorded {
         true => recorder::record(op.clone(), inputs, &types, place::here(parameter.map(|name| &**name), caller))?
@@ -62,6 +63,34 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
         None => Tensor::with(value, ty, derived.clone()),
     };
     Ok(types.into_iter().zip(values).zip(marks).map(tensor).collect())
+}
+
+/// Lengths that depend on data: known ones, unless the record is to be right at others; then symbols of their own.
+fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<Type> {
+    let mut names: Vec<(Dim, Dim)> = Vec::new();
+    for (ty, value) in types.iter_mut().zip(values) {
+        if !ty.shape.iter().any(Dim::is_unnamed) {
+            continue;
+        }
+        let lengths = ty.shape.iter().enumerate().map(|(axis, dim)| {
+            if !dim.is_unnamed() {
+                return dim.clone();
+            }
+            if let Some((_, name)) = names.iter().find(|(unnamed, _)| unnamed == dim) {
+                return name.clone();
+            }
+            let seen = value.as_ref().map(|array| array.shape()[axis]);
+            let name = match (recorded, seen) {
+                (false, Some(n)) => Dim::from(n),
+                (true, seen) => Dim::new(recorder::fresh_symbol(), seen.map(|n| n as i64)),
+                (false, None) => dim.clone(),
+            };
+            names.push((dim.clone(), name.clone()));
+            name
+        });
+        *ty = Type::new(ty.dtype, lengths.collect::<Vec<_>>());
+    }
+    types
 }
 
 /// Whether computing a constant would turn a small one into a large one.

@@ -1,7 +1,7 @@
 //! Who is writing things down: a thread's stack of open records.
 
 use super::Tensor;
-use crate::dim::Type;
+use crate::dim::{Expr, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Operator, Place, ValueId};
 use std::cell::RefCell;
@@ -21,6 +21,8 @@ struct Record {
     id: u64,
     graph: Graph,
     guards: Vec<Guard>,
+    /// How many lengths that depend on data have got a name.
+    named: usize,
 }
 
 /// A traced tensor's mark: which record knows it, and as which value.
@@ -60,7 +62,7 @@ impl Recorder {
     /// Opens a record on this thread.
     pub fn open() -> Recorder {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        OPEN.with_borrow_mut(|open| open.push(Record { id, graph: Graph::default(), guards: Vec::new() }));
+        OPEN.with_borrow_mut(|open| open.push(Record { id, graph: Graph::default(), guards: Vec::new(), named: 0 }));
         Recorder { id }
     }
 
@@ -105,6 +107,21 @@ impl Drop for Recorder {
 /// Whether somebody is recording on this thread.
 pub fn is_tracing() -> bool {
     OPEN.with_borrow(|open| !open.is_empty())
+}
+
+/// A name for a length that depends on data, which no input of the record has.
+pub(super) fn fresh_symbol() -> Expr {
+    OPEN.with_borrow_mut(|open| {
+        let Some(record) = open.last_mut() else { return Expr::symbol("data") };
+        loop {
+            let symbol = Expr::symbol(&format!("data{}", record.named));
+            record.named += 1;
+            let taken = |id: &ValueId| record.graph.value(*id).ty.shape.iter().any(|dim| dim.expr() == symbol);
+            if !record.graph.inputs().iter().any(taken) {
+                return symbol;
+            }
+        }
+    })
 }
 
 /// Writes a guard down, where somebody is recording.

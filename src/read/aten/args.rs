@@ -80,6 +80,16 @@ impl<'a> Args<'a> {
         elements.iter().map(|value| self.named(i, value.view().and_then(View::read))).collect()
     }
 
+    /// A list of tensors some of which may be absent.
+    pub(crate) fn opt_tensors(&self, i: usize) -> Result<Vec<Option<Tensor>>> {
+        let elements = self.named(i, self.value(i)?.elements())?;
+        let tensor = |value: &Value| match value {
+            Value::None => Ok(None),
+            value => self.named(i, value.view().and_then(View::read)).map(Some),
+        };
+        elements.iter().map(tensor).collect()
+    }
+
     /// Whether the argument is None.
     pub(crate) fn is_none(&self, i: usize) -> bool {
         matches!(self.values.get(i), None | Some(Value::None))

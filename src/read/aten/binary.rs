@@ -18,7 +18,6 @@ pub(super) const ROWS: &[Row] = &[
     one("div(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.div(a.tensor(1)?)),
     one("div(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", |a| divided(a.tensor(0)?, a.tensor(1)?, a.opt_str(2)?)),
     one("div(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", |a| divided(a.tensor(0)?, a.tensor(1)?, a.opt_str(2)?)),
-    one("true_divide(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.div(a.tensor(1)?)),
     one("floor_divide(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.floor_divide(a.tensor(1)?)),
     one("floor_divide(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.floor_divide(a.tensor(1)?)),
     one("remainder(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.remainder(a.tensor(1)?)),
@@ -66,7 +65,6 @@ pub(super) const ROWS: &[Row] = &[
     one("clamp(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", |a| {
         a.tensor(0)?.clamp_tensors(a.opt_tensor(1)?.as_ref(), a.opt_tensor(2)?.as_ref())
     }),
-    one("clip(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", |a| a.tensor(0)?.clamp(a.opt_number(1)?, a.opt_number(2)?)),
     one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor(0)?.clamp(a.opt_number(1)?, None)),
     one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor(0)?.clamp(None, a.opt_number(1)?)),
     one("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", |a| a.tensor(0)?.clamp(a.opt_number(1)?, a.opt_number(2)?)),

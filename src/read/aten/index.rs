@@ -1,16 +1,13 @@
 //! Joining, repeating and picking elements.
 
-use super::value::Value;
-use super::{Row, one, value};
-use crate::array::{DType, Scalar};
+use super::{Row, one};
+use crate::array::Scalar;
 use crate::error::{Error, Result};
 use crate::ops::Padding;
-use crate::ops::Reduction;
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::cat(&a.tensors(0)?.iter().collect::<Vec<_>>(), a.int(1)?)),
-    one("concat(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::cat(&a.tensors(0)?.iter().collect::<Vec<_>>(), a.int(1)?)),
     one("stack(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::stack(&a.tensors(0)?.iter().collect::<Vec<_>>(), a.int(1)?)),
     one("repeat(Tensor self, SymInt[] repeats) -> Tensor", |a| a.tensor(0)?.repeat(&a.dims(1)?)),
     one("tile(Tensor self, SymInt[] dims) -> Tensor", |a| {
@@ -46,20 +43,14 @@ pub(super) const ROWS: &[Row] = &[
     one("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", |a| {
         a.tensor(0)?.gather(a.int(1)?, &a.tensor(2)?)
     }),
-    one("scatter(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| {
-        a.tensor(0)?.scatter(a.int(1)?, &a.tensor(2)?, a.tensor(3)?, Reduction::Replace)
+    one("index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
+        let indices = a.opt_tensors(1)?;
+        a.tensor(0)?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
     }),
-    one("scatter(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| {
-        a.tensor(0)?.scatter(a.int(1)?, &a.tensor(2)?, a.tensor(3)?, Reduction::Replace)
-    }),
-    one("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| {
-        a.tensor(0)?.scatter(a.int(1)?, &a.tensor(2)?, a.tensor(3)?, Reduction::Add)
-    }),
-    value("index(Tensor self, Tensor?[] indices) -> Tensor", |a| indexed(&a.tensor(0)?, &a.value(1)?.elements()?).map(Value::from)),
 ];
 
 /// The elements moved around the axes, or around the flattened tensor.
-fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
+pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
     if axes.is_empty() {
         return rolled(&x.reshape(&[-1])?, shifts, &[0])?.reshape(x.shape());
     }
@@ -80,43 +71,4 @@ fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
         let (head, tail) = (x.slice(axis, None, Some(cut.clone()), 1)?, x.slice(axis, Some(cut), None, 1)?);
         Tensor::cat(&[&tail, &head], axis)
     })
-}
-
-/// Indexing by tensors of integers: one of them is a Gather, several that stand together are flattened into one.
-fn indexed(x: &Tensor, indices: &[Value]) -> Result<Tensor> {
-    let mut given = Vec::new();
-    for (axis, index) in indices.iter().enumerate() {
-        match index {
-            Value::None => {}
-            index => given.push((axis, index.view()?.read()?)),
-        }
-    }
-    if given.iter().any(|(_, index)| matches!(index.dtype(), DType::Bool | DType::U8)) {
-        return Err(
-            Error::unsupported("indexing by a mask, whose result has a length that depends on data").help("use where or masked_fill")
-        );
-    }
-    let (Some((first, _)), Some((last, _))) = (given.first().cloned(), given.last()) else { return Ok(x.clone()) };
-    if let [(axis, index)] = given.as_slice() {
-        return x.index_select(*axis as i64, index);
-    }
-    let together = last - first + 1 == given.len();
-    let count = given.len();
-    // The indexed axes are brought to the front where they do not stand together, as torch does.
-    let axes: Vec<usize> = given.iter().map(|(axis, _)| *axis).collect();
-    let (x, start) = if together {
-        (x.clone(), first)
-    } else {
-        let rest = (0..x.rank()).filter(|axis| !axes.contains(axis));
-        let order: Vec<i64> = axes.iter().copied().chain(rest).map(|axis| axis as i64).collect();
-        (x.permute(&order)?, 0)
-    };
-    let mut flat = Tensor::weak(0i64);
-    for (i, (_, index)) in given.iter().enumerate() {
-        let length = x.shape()[start + i].clone();
-        let index = index.lt(0)?.choose(&index.add(&length)?, index)?;
-        flat = flat.mul(&length)?.add(index)?;
-    }
-    let end = start + count - 1;
-    x.flatten(start as i64, end as i64)?.index_select(start as i64, &flat)
 }

@@ -1,6 +1,7 @@
 //! The table of torch's operators: each a row that calls tensor methods, which both torch readers use.
 
 mod activation;
+mod alias;
 mod args;
 mod binary;
 mod conv;
@@ -8,9 +9,12 @@ mod create;
 mod index;
 mod linear;
 mod norm;
+mod order;
 mod pool;
 mod reduce;
+mod scatter;
 pub mod schema;
+mod shape;
 mod unary;
 pub(crate) mod value;
 mod view;
@@ -62,8 +66,11 @@ const FAMILIES: &[&[Row]] = &[
     index::ROWS,
     linear::ROWS,
     norm::ROWS,
+    order::ROWS,
     pool::ROWS,
     reduce::ROWS,
+    scatter::ROWS,
+    shape::ROWS,
     unary::METHODS,
     unary::ROWS,
     view::ROWS,
@@ -90,14 +97,30 @@ fn table() -> &'static HashMap<String, Vec<Known>> {
     })
 }
 
-/// The name without the mark of an in-place operation, where a row of that name serves for it.
-fn in_place(name: &str) -> Option<&str> {
-    name.strip_suffix('_').filter(|plain| !plain.is_empty() && !plain.ends_with('_') && table().contains_key(*plain))
+/// How a name is to be understood.
+enum Spelling<'a> {
+    /// As it stands, or as another name for the same.
+    Plain(&'a [Known]),
+    /// As the plain name, whose result is written to the first operand: `relu_`.
+    InPlace(&'a str),
+    /// As the name of a view whose numbers are copied: `select_copy`.
+    Copied(&'a str),
+}
+
+/// Understands a name; `None` where nothing in the table serves for it.
+fn spelling(name: &str) -> Option<Spelling<'_>> {
+    let name = alias::of(name);
+    if let Some(rows) = table().get(name) {
+        return Some(Spelling::Plain(rows));
+    }
+    let known = |plain: &&str| table().contains_key(alias::of(plain));
+    let in_place = name.strip_suffix('_').filter(|plain| !plain.is_empty() && !plain.ends_with('_')).filter(known);
+    in_place.map(Spelling::InPlace).or_else(|| name.strip_suffix("_copy").filter(known).map(Spelling::Copied))
 }
 
 /// Whether an operator is in the table, in place or not.
 pub(crate) fn knows(name: &str) -> bool {
-    table().contains_key(name) || in_place(name).is_some()
+    spelling(name).is_some()
 }
 
 /// Every operator of the table, by name.
@@ -112,20 +135,32 @@ pub fn readable() -> Vec<&'static str> {
 /// An in-place spelling (`relu_`) runs the plain one and writes the result to its first operand.
 pub(crate) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
     let at = || format!("aten::{name}");
-    if let Some(rows) = table().get(name) {
-        return run(name, rows, positional, named).at(at());
+    let unknown = || Error::new(Code::UnknownOperators, format!("aten::{name} has no translation"));
+    match spelling(name).ok_or_else(unknown)? {
+        Spelling::Plain(rows) => run(name, rows, positional, named).at(at()),
+        Spelling::Copied(plain) => call(plain, positional, named).and_then(detached).at(at()),
+        Spelling::InPlace(plain) => {
+            let target = positional
+                .first()
+                .ok_or_else(|| Error::argument("an in-place operation on nothing"))
+                .and_then(|value| value.view().cloned())
+                .at(at())?;
+            let result = call(plain, positional, named).at(at())?;
+            let result = result.view().and_then(|view| view.read()).and_then(|result| view::like(&target.read()?, &result)).at(at())?;
+            target.write(result).at(at())?;
+            Ok(positional[0].clone())
+        }
     }
-    let plain = in_place(name).ok_or_else(|| Error::new(Code::UnknownOperators, format!("aten::{name} has no translation")))?;
-    let target = positional
-        .first()
-        .ok_or_else(|| Error::argument("an in-place operation on nothing"))
-        .and_then(|value| value.view().cloned())
-        .at(at())?;
-    let rows = table().get(plain).map(Vec::as_slice).unwrap_or_default();
-    let result = run(plain, rows, positional, named).at(at())?;
-    let result = result.view().and_then(|view| view.read()).and_then(|result| view::like(&target.read()?, &result)).at(at())?;
-    target.write(result).at(at())?;
-    Ok(positional[0].clone())
+}
+
+/// The same numbers in tensors of their own.
+fn detached(value: Value) -> Result<Value> {
+    Ok(match value {
+        Value::Tensor(view) => view.read()?.into(),
+        Value::List(values) => Value::list(values.borrow().iter().cloned().map(detached).collect::<Result<_>>()?),
+        Value::Tuple(values) => Value::tuple(values.iter().cloned().map(detached).collect::<Result<_>>()?),
+        other => other,
+    })
 }
 
 fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
@@ -142,6 +177,11 @@ fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value
         Run::Tuple(f) => f(&args).map(|tensors| Value::tuple(tensors.into_iter().map(Value::from).collect())),
         Run::Any(f) => f(&args),
     }
+}
+
+/// The integers in a tensor, where a length of the result depends on them: what is recorded holds for these only.
+fn ints_in(tensor: &Tensor) -> Result<Vec<i64>> {
+    Ok(tensor.to_array()?.to_i64s())
 }
 
 #[cfg(test)]

@@ -165,6 +165,15 @@ impl View {
         Ok(View(Rc::new(Window { cached: RefCell::new((writes.get(), tensor)), writes, base: Some((self.clone(), step)) })))
     }
 
+    /// The tensor that this is a window onto, or itself.
+    pub(crate) fn root(&self) -> View {
+        let mut view = self;
+        while let Some((base, _)) = &view.0.base {
+            view = base;
+        }
+        view.clone()
+    }
+
     /// The numbers as they are now.
     pub(crate) fn read(&self) -> Result<Tensor> {
         let (seen, tensor) = self.0.cached.borrow().clone();

@@ -64,14 +64,7 @@ pub(super) const ROWS: &[Row] = &[
     value("movedim(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", |a| {
         let rank = a.tensor(0)?.rank();
         let axes = |i: usize| a.ints(i)?.into_iter().map(|axis| crate::dim::axis(axis, rank)).collect::<Result<Vec<_>>>();
-        let (from, to) = (axes(1)?, axes(2)?);
-        if from.len() != to.len() {
-            return Err(Error::argument("as many destinations as sources"));
-        }
-        let mut rest = (0..rank).filter(|axis| !from.contains(axis));
-        let place = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));
-        let order: Option<Vec<usize>> = (0..rank).map(place).collect();
-        permuted(a, order.unwrap_or_default().into_iter().map(|axis| axis as i64).collect())
+        moved(a, &axes(1)?, &axes(2)?)
     }),
     value("expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)", |a| expanded(a.view(0)?, a.dims(1)?)),
     value("expand_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| expanded(a.view(0)?, a.tensor(1)?.shape().to_vec())),
@@ -122,17 +115,79 @@ pub(super) const ROWS: &[Row] = &[
         Ok(a.value(0)?.clone())
     }),
     value("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", |a| {
-        Ok(diagonal(&a.tensor(0)?, a.int(1)?, a.int(2)?, a.int(3)?)?.into())
+        diagonal_view(a.view(0)?, a.int(1)?, a.int(2)?, a.int(3)?)
     }),
+    value("linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)", |a| {
+        diagonal_view(a.view(0)?, a.int(1)?, a.int(2)?, a.int(3)?)
+    }),
+    value("movedim(Tensor(a) self, int source, int destination) -> Tensor(a)", |a| {
+        let rank = a.tensor(0)?.rank();
+        moved(a, &[crate::dim::axis(a.int(1)?, rank)?], &[crate::dim::axis(a.int(2)?, rank)?])
+    }),
+    value("mT(Tensor(a) self) -> Tensor(a)", transposed),
+    value("mH(Tensor(a) self) -> Tensor(a)", transposed),
+    value("matrix_H(Tensor(a) self) -> Tensor(a)", transposed),
+    value("ravel(Tensor(a) self) -> Tensor(a)", |a| bijection(a, |x| x.reshape(&[-1]))),
+    value("unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", |a| {
+        let x = a.tensor(0)?;
+        let (axis, size, step) = (a.int(1)?, a.int(2)?, a.int(3)?);
+        if x.rank() == 0 {
+            return bijection(a, |x| x.reshape(&[-1]));
+        }
+        let axis = x.shape().axis(axis)?;
+        let n = fixed(&x, axis)?;
+        if size < 0 || step < 1 || size > n {
+            return Err(Error::argument(format!("windows of {size} every {step} on {n} elements")));
+        }
+        let count = (n - size) / step + 1;
+        let index: Vec<i64> = (0..count).flat_map(|i| (0..size).map(move |j| i * step + j)).collect();
+        let windows = picked(a.view(0)?, axis, index)?;
+        let split = windows.step(step_of(
+            move |x| {
+                let x = x.unflatten(axis as i64, &[count, size])?;
+                let mut order: Vec<i64> = (0..x.rank() as i64).collect();
+                let last = order.remove(axis + 1);
+                order.push(last);
+                x.permute(&order)
+            },
+            move |base, new| {
+                let mut order: Vec<i64> = (0..new.rank() as i64 - 1).collect();
+                order.insert(axis + 1, new.rank() as i64 - 1);
+                new.permute(&order)?.reshape(base.shape())
+            },
+        ))?;
+        Ok(Value::Tensor(split))
+    }),
+    value("as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)", |a| {
+        strided(a.view(0)?, &a.ints(1)?, &a.ints(2)?, a.opt_ints(3)?.map_or(0, |offset| offset[0]))
+    }),
+    value("select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor", |a| {
+        super::shape::scattered(a, |base| selected(base, a.int(2)?, a.dim(3)?)).map(Value::from)
+    }),
+    value("slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor", |a| {
+        super::shape::scattered(a, |base| sliced(base, a.int(2)?, a.opt_dim(3)?, a.opt_dim(4)?, a.int(5)?)).map(Value::from)
+    }),
+    value("diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor", |a| {
+        super::shape::scattered(a, |base| diagonal_view(base, a.int(2)?, a.int(3)?, a.int(4)?)).map(Value::from)
+    }),
+    value("as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor", |a| {
+        let offset = a.opt_ints(4)?.map_or(0, |offset| offset[0]);
+        super::shape::scattered(a, |base| strided(base, &a.ints(2)?, &a.ints(3)?, offset)).map(Value::from)
+    }),
+    value("real(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
+    value("conj(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
+    value("resolve_conj(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
+    value("resolve_neg(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
+    value("data(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
 ];
 
-fn step(apply: impl Fn(&Tensor) -> Result<Tensor> + 'static, write: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static) -> Step {
+fn step_of(apply: impl Fn(&Tensor) -> Result<Tensor> + 'static, write: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static) -> Step {
     Step { apply: Box::new(apply), write: Box::new(write) }
 }
 
 /// A view that has every element of its base once, in the same order.
 fn bijection(a: &Args, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<Value> {
-    Ok(Value::Tensor(a.view(0)?.step(step(apply, |base, new| new.reshape(base.shape())))?))
+    Ok(Value::Tensor(a.view(0)?.step(step_of(apply, |base, new| new.reshape(base.shape())))?))
 }
 
 fn reshaped(a: &Args, reshape: impl Fn(&Tensor, &[Dim]) -> Result<Tensor> + 'static) -> Result<Value> {
@@ -155,13 +210,13 @@ fn permuted(a: &Args, axes: Vec<i64>) -> Result<Value> {
     for (i, &axis) in axes.iter().enumerate() {
         *inverse.get_mut(axis as usize).ok_or_else(|| Error::argument("a permutation of other axes"))? = i as i64;
     }
-    Ok(Value::Tensor(a.view(0)?.step(step(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)))?))
+    Ok(Value::Tensor(a.view(0)?.step(step_of(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)))?))
 }
 
 fn expanded(base: &View, size: Vec<Dim>) -> Result<Value> {
     let refused =
         |_: &Tensor, _: &Tensor| Err(Error::unsupported("a write through an expanded view, where one element stands in several places"));
-    Ok(Value::Tensor(base.step(step(move |x| x.expand(&size), refused))?))
+    Ok(Value::Tensor(base.step(step_of(move |x| x.expand(&size), refused))?))
 }
 
 fn selected(base: &View, axis: i64, index: Dim) -> Result<Value> {
@@ -179,14 +234,14 @@ fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Res
         let end = &start + 1i64;
         put(base, &new.unsqueeze(axis)?, axis, Some(start), Some(end), 1)
     };
-    Ok(Value::Tensor(base.step(step(apply, write))?))
+    Ok(Value::Tensor(base.step(step_of(apply, write))?))
 }
 
 fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Value> {
     let (s, e) = (start.clone(), end.clone());
     let apply = move |x: &Tensor| x.slice(axis, s.clone(), e.clone(), by);
     let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, start.clone(), end.clone(), by);
-    Ok(Value::Tensor(base.step(step(apply, write))?))
+    Ok(Value::Tensor(base.step(step_of(apply, write))?))
 }
 
 /// Pieces of an axis, one after the other, computed already.
@@ -200,7 +255,7 @@ fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Value> {
         let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, Some(from.clone()), Some(to.clone()), 1), Ok);
         let (from, to) = (start, end.clone());
         let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, Some(from.clone()), Some(to.clone()), 1);
-        views.push(Value::Tensor(base.step(step(apply, write))?));
+        views.push(Value::Tensor(base.step(step_of(apply, write))?));
         start = end;
     }
     Ok(Value::list(views))
@@ -235,18 +290,101 @@ pub(super) fn put(base: &Tensor, new: &Tensor, axis: i64, start: Option<Dim>, en
     base.scatter(axis, &index, new, crate::ops::Reduction::Replace)
 }
 
+fn fixed(x: &Tensor, axis: usize) -> Result<i64> {
+    x.shape()[axis].fixed().ok_or_else(|| Error::size("windows onto an axis of symbolic length"))
+}
+
+/// The last two axes exchanged.
+fn transposed(a: &Args) -> Result<Value> {
+    let rank = a.tensor(0)?.rank() as i64;
+    if rank == 0 {
+        return Ok(a.value(0)?.clone());
+    }
+    if rank < 2 {
+        return Err(Error::shape(format!("the transpose of a matrix, of a tensor with {rank} axes")));
+    }
+    let mut axes: Vec<i64> = (0..rank).collect();
+    axes.swap(rank as usize - 1, rank as usize - 2);
+    permuted(a, axes)
+}
+
+fn moved(a: &Args, from: &[usize], to: &[usize]) -> Result<Value> {
+    let rank = a.tensor(0)?.rank();
+    if from.len() != to.len() {
+        return Err(Error::argument("as many destinations as sources"));
+    }
+    let mut rest = (0..rank).filter(|axis| !from.contains(axis));
+    let place = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));
+    let order: Option<Vec<usize>> = (0..rank).map(place).collect();
+    permuted(a, order.unwrap_or_default().into_iter().map(|axis| axis as i64).collect())
+}
+
+/// Indices along an axis, each of which may stand in several places.
+fn picked(base: &View, axis: usize, index: Vec<i64>) -> Result<View> {
+    let axis = axis as i64;
+    let index = Tensor::from(index.as_slice());
+    let places = index.clone();
+    let write = move |base: &Tensor, new: &Tensor| super::scatter::index_put_along(base, axis, &places, new);
+    base.step(step_of(move |x| x.index_select(axis, &index), write))
+}
+
+/// The elements whose indices on two axes differ by `offset`, as a last axis, and how a write to them goes back.
+fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -> Result<Value> {
+    let x = base.read()?;
+    let (order, index, columns) = diagonal_places(&x, offset, first, second)?;
+    let mut inverse = vec![0; order.len()];
+    for (i, &axis) in order.iter().enumerate() {
+        inverse[axis as usize] = i as i64;
+    }
+    let flat = base.step(step_of(
+        move |x| x.permute(&order)?.flatten(-2, -1),
+        move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), Dim::Fixed(columns)])?.permute(&inverse),
+    ))?;
+    let last = flat.read()?.rank() - 1;
+    picked(&flat, last, index).map(Value::Tensor)
+}
+
 /// The elements whose indices on two axes differ by `offset`, as a last axis.
-fn diagonal(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor> {
+pub(super) fn diagonal(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor> {
+    let (order, index, _) = diagonal_places(x, offset, first, second)?;
+    x.permute(&order)?.flatten(-2, -1)?.index_select(-1, &Tensor::from(index.as_slice()))
+}
+
+/// The permutation that brings two axes to the end, the places of their diagonal once they are one axis, and the length of the second.
+fn diagonal_places(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<(Vec<i64>, Vec<i64>, i64)> {
     let (first, second) = (x.shape().axis(first)?, x.shape().axis(second)?);
-    let fixed = |axis: usize| x.shape()[axis].fixed().ok_or_else(|| Error::size("the diagonal of axes of symbolic length"));
-    let (rows, columns) = (fixed(first)?, fixed(second)?);
+    if first == second {
+        return Err(Error::argument("a diagonal needs two axes"));
+    }
+    let (rows, columns) = (fixed(x, first)?, fixed(x, second)?);
     let (row, column) = ((-offset).max(0), offset.max(0));
     let length = (rows - row).min(columns - column).max(0);
     let mut order: Vec<i64> = (0..x.rank()).filter(|&axis| axis != first && axis != second).map(|axis| axis as i64).collect();
     order.extend([first as i64, second as i64]);
-    let flat = x.permute(&order)?.flatten(-2, -1)?;
-    let index: Vec<i64> = (0..length).map(|i| (row + i) * columns + column + i).collect();
-    flat.index_select(-1, &Tensor::from(index.as_slice()))
+    Ok((order, (0..length).map(|i| (row + i) * columns + column + i).collect(), columns))
+}
+
+/// A window with strides of its own onto the storage of the base, whose elements stand there in order.
+fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Value> {
+    if size.len() != stride.len() {
+        return Err(Error::argument(format!("{} strides for {} axes", stride.len(), size.len())));
+    }
+    let base = view.root();
+    let storage = base.read()?.count().fixed().ok_or_else(|| Error::size("strides onto a storage of symbolic size"))?;
+    let mut index = vec![offset];
+    for (&n, &by) in size.iter().zip(stride) {
+        if index.len() as i64 * n.max(0) > 1 << 24 {
+            return Err(Error::too_big("a window with strides by the million"));
+        }
+        index = index.iter().flat_map(|&at| (0..n).map(move |i| at + i * by)).collect();
+    }
+    if let Some(&outside) = index.iter().find(|&&at| !(0..storage).contains(&at)) {
+        return Err(Error::argument(format!("element {outside} of a storage of {storage}")));
+    }
+    let flat = base.step(step_of(|x| x.reshape(&[-1]), |base, new| new.reshape(base.shape())))?;
+    let size = size.to_vec();
+    let shaped = picked(&flat, 0, index)?.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())))?;
+    Ok(Value::Tensor(shaped))
 }
 
 /// The shape of the target of an in-place operation, to which its operand is broadcast.

@@ -1,0 +1,81 @@
+//! Names that torch gives to an operator beside its own.
+
+/// The other name, and the one that the table has.
+const ALIASES: &[(&str, &str)] = &[
+    ("absolute", "abs"),
+    ("adjoint", "mH"),
+    ("arccos", "acos"),
+    ("arccosh", "acosh"),
+    ("arcsin", "asin"),
+    ("arcsinh", "asinh"),
+    ("arctan", "atan"),
+    ("arctan2", "atan2"),
+    ("arctanh", "atanh"),
+    ("clip", "clamp"),
+    ("concat", "cat"),
+    ("concatenate", "cat"),
+    ("det", "linalg_det"),
+    ("divide", "div"),
+    ("fix", "trunc"),
+    ("greater", "gt"),
+    ("greater_equal", "ge"),
+    ("inverse", "linalg_inv"),
+    ("less", "lt"),
+    ("less_equal", "le"),
+    ("linalg_matmul", "matmul"),
+    ("moveaxis", "movedim"),
+    ("multiply", "mul"),
+    ("negative", "neg"),
+    ("not_equal", "ne"),
+    ("orgqr", "linalg_householder_product"),
+    ("outer", "ger"),
+    ("row_stack", "vstack"),
+    ("slogdet", "linalg_slogdet"),
+    ("special_digamma", "digamma"),
+    ("special_erf", "erf"),
+    ("special_erfc", "erfc"),
+    ("special_erfinv", "erfinv"),
+    ("special_exp2", "exp2"),
+    ("special_expit", "sigmoid"),
+    ("special_expm1", "expm1"),
+    ("special_gammainc", "igamma"),
+    ("special_gammaincc", "igammac"),
+    ("special_gammaln", "lgamma"),
+    ("special_i0", "i0"),
+    ("special_log1p", "log1p"),
+    ("special_log_softmax", "log_softmax"),
+    ("special_logit", "logit"),
+    ("special_logsumexp", "logsumexp"),
+    ("special_multigammaln", "mvlgamma"),
+    ("special_psi", "digamma"),
+    ("special_round", "round"),
+    ("special_sinc", "sinc"),
+    ("special_softmax", "softmax"),
+    ("special_xlogy", "xlogy"),
+    ("subtract", "sub"),
+    ("swapaxes", "transpose"),
+    ("swapdims", "transpose"),
+    ("trapz", "trapezoid"),
+    ("true_divide", "div"),
+    ("unsafe_chunk", "chunk"),
+    ("unsafe_split", "split"),
+    ("unsafe_split_with_sizes", "split_with_sizes"),
+];
+
+/// The name that the table has for an operator: mostly its own.
+pub(super) fn of(name: &str) -> &str {
+    ALIASES.binary_search_by_key(&name, |row| row.0).map_or(name, |i| ALIASES[i].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_order_and_lead_to_rows() {
+        assert!(ALIASES.is_sorted_by_key(|row| row.0));
+        for (name, plain) in ALIASES {
+            assert!(super::super::table().contains_key(*plain), "{name} leads to {plain}, which has no row");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Order.
+
+use super::Row;
+
+pub(super) const ROWS: &[Row] = &[];

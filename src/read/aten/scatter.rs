@@ -1,0 +1,264 @@
+//! Writing to chosen elements, and picking those that data chooses.
+
+use super::{Args, Row, one, tuple};
+use crate::array::{DType, Scalar};
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::ops::{Padding, Reduction};
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    one("scatter(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor(3)?, Reduction::Replace)),
+    one("scatter(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| {
+        let value = a.tensor(3)?.expand(a.tensor(2)?.shape())?;
+        scatter(a, &value, Reduction::Replace)
+    }),
+    one("scatter(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", |a| {
+        scatter(a, &a.tensor(3)?, reduction(a.opt_str(4)?)?)
+    }),
+    one("scatter(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor", |a| {
+        let value = a.tensor(3)?.expand(a.tensor(2)?.shape())?;
+        scatter(a, &value, reduction(a.opt_str(4)?)?)
+    }),
+    one("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor(3)?, Reduction::Add)),
+    one(
+        "scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor",
+        |a| reduced(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, &a.tensor(3)?, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?),
+    ),
+    one("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
+    one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unsafe=False) -> Tensor", index_put),
+    one("_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
+    one("_unsafe_index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
+        let indices = a.opt_tensors(1)?;
+        a.tensor(0)?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
+    }),
+    one("_unsafe_masked_index(Tensor self, Tensor mask, Tensor?[] indices, Scalar fill) -> Tensor", |a| {
+        let (x, mask) = (a.tensor(0)?, a.tensor(1)?);
+        let indices = clamped(&x, a.opt_tensors(2)?)?;
+        let picked = x.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())?;
+        picked.masked_fill(&mask.logical_not()?, a.tensor(3)?)
+    }),
+    one("_unsafe_masked_index_put_accumulate(Tensor self, Tensor mask, Tensor?[] indices, Tensor values) -> Tensor", |a| {
+        let (x, mask) = (a.tensor(0)?, a.tensor(1)?);
+        let indices = clamped(&x, a.opt_tensors(2)?)?;
+        let values = a.tensor(3)?.masked_fill(&mask.logical_not()?, 0)?;
+        x.index_put(&indices.iter().map(Option::as_ref).collect::<Vec<_>>(), &values, Reduction::Add)
+    }),
+    one("index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor", |a| along(a, &a.tensor(3)?, Reduction::Replace)),
+    one("index_fill(Tensor self, int dim, Tensor index, Tensor value) -> Tensor", |a| fill(a, &a.tensor(3)?)),
+    one("index_fill(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| fill(a, &a.tensor(3)?)),
+    one("index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor", |a| {
+        let source = a.tensor(3)?;
+        let source = if a.number(4)?.to_f64() == 1.0 { source } else { source.mul(Tensor::weak(a.number(4)?))? };
+        along(a, &source, Reduction::Add)
+    }),
+    one("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor", |a| {
+        let (x, source) = (a.tensor(0)?, a.tensor(3)?);
+        if x.rank() == 0 {
+            let index = a.tensor(2)?.reshape(&[1])?;
+            let source = source.reshape(&[1])?;
+            return reduced(&x.reshape(&[1])?, 0, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)?.reshape::<i64>(&[]);
+        }
+        let index = spread(&a.tensor(2)?, source.shape(), x.shape().axis(a.int(1)?)?)?;
+        reduced(&x, a.int(1)?, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
+    }),
+    one("put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor", |a| {
+        let (x, index) = (a.tensor(0)?, a.tensor(1)?.reshape(&[-1])?);
+        let reduction = if a.flag(3)? { Reduction::Add } else { Reduction::Replace };
+        x.reshape(&[-1])?.index_put(&[Some(&index)], &a.tensor(2)?.reshape(&[-1])?, reduction)?.reshape(x.shape())
+    }),
+    one("take(Tensor self, Tensor index) -> Tensor", |a| a.tensor(0)?.reshape(&[-1])?.index_select(0, &a.tensor(1)?)),
+    one("take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor", |a| {
+        let (x, index) = (a.tensor(0)?, a.tensor(1)?);
+        if a.is_none(2) {
+            return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?);
+        }
+        let axis = x.shape().axis(a.int(2)?)?;
+        let (mut wide, mut places) = (x.shape().to_vec(), index.shape().to_vec());
+        for i in (0..x.rank()).filter(|&i| i != axis) {
+            let both = crate::dim::Shape::new(vec![wide[i].clone()]).broadcast(&crate::dim::Shape::new(vec![places[i].clone()]))?;
+            (wide[i], places[i]) = (both[0].clone(), both[0].clone());
+        }
+        x.expand(&wide)?.gather(axis as i64, &index.expand(&places)?)
+    }),
+    one("masked_select(Tensor self, Tensor mask) -> Tensor", |a| a.tensor(0)?.masked_select(&a.tensor(1)?)),
+    one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| {
+        // The n-th element that the mask names gets the n-th of the source.
+        let (x, mask, source) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+        let shape = x.shape().broadcast(mask.shape())?;
+        let mask = mask.cast(DType::Bool)?.expand(&shape)?.reshape(&[-1])?;
+        let place = mask.cumsum(0)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?;
+        let picked = source.reshape(&[-1])?.index_select(0, &place.minimum(&(source.count() - 1i64))?)?;
+        mask.choose(&picked, &x.expand(&shape)?.reshape(&[-1])?)?.reshape(&shape)
+    }),
+    one("nonzero(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
+    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| {
+        let x = a.tensor(0)?;
+        x.nonzero()?.unbind(1)
+    }),
+    tuple("where(Tensor condition) -> Tensor[]", |a| {
+        let x = a.tensor(0)?;
+        x.nonzero()?.unbind(1)
+    }),
+    one("argwhere(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
+    one("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", |a| {
+        let (x, size) = (a.tensor(0)?, a.dim(1)?);
+        let padded = x.nonzero()?.pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int(2)?)))?;
+        padded.slice(0, None, Some(size), 1)
+    }),
+    one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor(0)?, Some(&a.ints(1)?))),
+    one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor(0)?, a.opt_ints(1)?.as_deref())),
+    one("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", |a| {
+        let (x, weights) = (a.tensor(0)?, a.opt_tensor(1)?);
+        let numbers = super::ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
+        let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int(2)?);
+        let source = match weights {
+            Some(weights) => weights,
+            None => Tensor::ones(x.shape(), DType::I64)?,
+        };
+        Tensor::zeros(&[count], source.dtype())?.scatter(0, &x, source, Reduction::Add)
+    }),
+    one("one_hot(Tensor self, int num_classes=-1) -> Tensor", |a| {
+        let (x, classes) = (a.tensor(0)?, a.int(1)?);
+        let classes = if classes >= 0 { classes } else { super::ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1) };
+        x.unsqueeze(-1)?.eq(&Tensor::arange(0, classes, 1, DType::I64)?)?.cast(DType::I64)
+    }),
+    one("isin(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
+        is_in(&a.tensor(0)?, &a.tensor(1)?, a.flag(3)?)
+    }),
+    one("isin(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
+        is_in(&a.tensor(0)?, &a.tensor(1)?, a.flag(3)?)
+    }),
+    one("isin(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
+        is_in(&a.tensor(0)?, &a.tensor(1)?, a.flag(3)?)
+    }),
+];
+
+fn reduction(name: Option<&str>) -> Result<Reduction> {
+    match name {
+        Some("add") => Ok(Reduction::Add),
+        Some("multiply") => Ok(Reduction::Mul),
+        other => Err(Error::argument(format!("the reduction {other:?}"))),
+    }
+}
+
+/// Elements along an axis, of which torch reads as many as there are indices. A tensor of rank 0 is one of one element.
+fn scatter(a: &Args, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
+    scattered(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, source, reduction)
+}
+
+fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
+    let index = index.cast(DType::I64)?;
+    if x.rank() == 0 {
+        let one = |t: &Tensor| t.reshape(&[-1]);
+        return one(x)?.scatter(0, &one(&index)?, one(source)?, reduction)?.reshape::<i64>(&[]);
+    }
+    let (index, mut source) = (if index.rank() == 0 { index.reshape(&[1])? } else { index }, source.clone());
+    if source.rank() == 0 {
+        source = source.reshape(&[1])?;
+    }
+    for (axis, n) in index.shape().iter().enumerate() {
+        if source.dim(axis as i64)? != *n {
+            source = source.slice(axis as i64, None, Some(n.clone()), 1)?;
+        }
+    }
+    x.scatter(axis, &index, source, reduction)
+}
+
+/// Elements folded into those that the index names: `sum`, `prod`, `mean`, `amax`, `amin`.
+fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str, include: bool) -> Result<Tensor> {
+    let fold = |x: &Tensor, source: &Tensor, reduction| scattered(x, axis, index, source, reduction);
+    let start = |x: &Tensor, number: Scalar| -> Result<Tensor> {
+        // Where anything is folded in and the tensor itself does not count, the fold starts from its neutral element.
+        if include {
+            return Ok(x.clone());
+        }
+        let neutral = Tensor::full(source.shape(), number, x.dtype())?;
+        fold(x, &neutral, Reduction::Replace)
+    };
+    let (least, most) = if x.dtype().is_float() {
+        (Scalar::Float(f64::NEG_INFINITY), Scalar::Float(f64::INFINITY))
+    } else {
+        (Scalar::Int(i64::MIN), Scalar::Int(i64::MAX))
+    };
+    match reduce {
+        "sum" => fold(&start(x, Scalar::Int(0))?, source, Reduction::Add),
+        "prod" => fold(&start(x, Scalar::Int(1))?, source, Reduction::Mul),
+        "amax" => fold(&start(x, least)?, source, Reduction::Max),
+        "amin" => fold(&start(x, most)?, source, Reduction::Min),
+        "mean" => {
+            let sum = fold(&start(x, Scalar::Int(0))?, source, Reduction::Add)?;
+            let ones = Tensor::ones(x.shape(), x.dtype())?;
+            let count = fold(&start(&ones, Scalar::Int(0))?, &Tensor::ones(source.shape(), x.dtype())?, Reduction::Add)?;
+            let count = count.clamp(Some(Scalar::Int(1)), None)?;
+            if x.dtype().is_float() { sum.div(count) } else { sum.floor_divide(count)?.cast(x.dtype()) }
+        }
+        other => Err(Error::argument(format!("the reduction `{other}`"))),
+    }
+}
+
+fn index_put(a: &Args) -> Result<Tensor> {
+    let indices = a.opt_tensors(1)?;
+    let reduction = if a.flag(3)? { Reduction::Add } else { Reduction::Replace };
+    a.tensor(0)?.index_put(&indices.iter().map(Option::as_ref).collect::<Vec<_>>(), &a.tensor(2)?, reduction)
+}
+
+/// Indices kept inside their axes, where a mask will drop what stands outside.
+fn clamped(x: &Tensor, indices: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>> {
+    let clamp = |(axis, index): (usize, Option<Tensor>)| {
+        let Some(index) = index else { return Ok(None) };
+        let n = x.dim(axis as i64)?;
+        index.maximum(&(Dim::Fixed(0) - &n))?.minimum(&(&n - 1i64)).map(Some)
+    };
+    indices.into_iter().enumerate().map(clamp).collect()
+}
+
+/// An index along one axis, repeated over the other axes of this shape.
+fn spread(index: &Tensor, shape: &[Dim], axis: usize) -> Result<Tensor> {
+    let mut across = vec![Dim::Fixed(1); shape.len()];
+    if let Some(length) = across.get_mut(axis) {
+        *length = Dim::Fixed(-1);
+    }
+    index.reshape(&across)?.expand(shape)
+}
+
+/// Slices along an axis replaced, or added to.
+pub(super) fn index_put_along(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    slices(x, axis, index, source, Reduction::Replace)
+}
+
+fn slices(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
+    if x.rank() == 0 {
+        return slices(&x.reshape(&[1])?, 0, &index.reshape(&[-1])?, &source.reshape(&[-1])?, reduction)?.reshape::<i64>(&[]);
+    }
+    let axis = x.shape().axis(axis)?;
+    let mut indices = vec![None; axis];
+    let index = if index.rank() == 0 { index.reshape(&[1])? } else { index.clone() };
+    indices.push(Some(&index));
+    x.index_put(&indices, source, reduction)
+}
+
+fn along(a: &Args, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
+    slices(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, source, reduction)
+}
+
+fn fill(a: &Args, value: &Tensor) -> Result<Tensor> {
+    let x = a.tensor(0)?;
+    let index = a.tensor(2)?;
+    if x.rank() == 0 {
+        return value.cast(x.dtype());
+    }
+    let axis = x.shape().axis(a.int(1)?)?;
+    let mut shape = x.shape().to_vec();
+    shape[axis] = index.count();
+    along(a, &value.cast(x.dtype())?.expand(&shape)?, Reduction::Replace)
+}
+
+fn counted(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
+    x.ne(0)?.sum(axes, false)
+}
+
+fn is_in(x: &Tensor, among: &Tensor, invert: bool) -> Result<Tensor> {
+    let found = x.unsqueeze(-1)?.eq(&among.reshape(&[-1])?)?.any(Some(&[-1]), false)?;
+    if invert { found.logical_not() } else { Ok(found) }
+}

@@ -1,0 +1,369 @@
+//! Other arrangements of the same elements that are no views: stacks, diagonals, shuffles of channels.
+
+use super::value::{Value, View};
+use super::{Args, Row, one, tuple, value};
+use crate::array::{DType, Scalar};
+use crate::dim::{Dim, Shape};
+use crate::error::{Error, Result};
+use crate::ops::Padding;
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    value("broadcast_tensors(Tensor[] tensors) -> Tensor[]", |a| {
+        let tensors = a.tensors(0)?;
+        let shape = broadcast(&tensors)?;
+        Ok(Value::list(tensors.iter().map(|x| x.expand(&shape).map(Value::from)).collect::<Result<_>>()?))
+    }),
+    value("meshgrid(Tensor[] tensors) -> Tensor[]", |a| meshgrid(&a.tensors(0)?, "ij").map(list)),
+    value("meshgrid(Tensor[] tensors, *, str indexing) -> Tensor[]", |a| {
+        meshgrid(&a.tensors(0)?, a.opt_str(1)?.unwrap_or("ij")).map(list)
+    }),
+    one("cartesian_prod(Tensor[] tensors) -> Tensor", |a| match a.tensors(0)?.as_slice() {
+        [one] => Ok(one.clone()),
+        several => {
+            let columns = meshgrid(several, "ij")?.iter().map(|grid| grid.reshape(&[-1])).collect::<Result<Vec<_>>>()?;
+            Tensor::stack(&columns.iter().collect::<Vec<_>>(), 1)
+        }
+    }),
+    one("combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor", |a| combinations(&a.tensor(0)?, a.int(1)?, a.flag(2)?)),
+    value("tensor_split(Tensor(a) self, SymInt sections, int dim=0) -> Tensor(a)[]", |a| {
+        sections(&a.tensor(0)?, a.int(1)?, a.int(2)?).map(list)
+    }),
+    value("tensor_split(Tensor(a) self, SymInt[] indices, int dim=0) -> Tensor(a)[]", |a| {
+        cuts(&a.tensor(0)?, &a.dims(1)?, a.int(2)?).map(list)
+    }),
+    value("tensor_split(Tensor(a) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]", |a| {
+        if a.tensor(1)?.rank() == 0 {
+            return sections(&a.tensor(0)?, a.int(1)?, a.int(2)?).map(list);
+        }
+        cuts(&a.tensor(0)?, &a.dims(1)?, a.int(2)?).map(list)
+    }),
+    value("hsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| {
+        let x = a.tensor(0)?;
+        sections(&x, a.int(1)?, i64::from(x.rank() > 1)).map(list)
+    }),
+    value("hsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| {
+        let x = a.tensor(0)?;
+        cuts(&x, &a.dims(1)?, i64::from(x.rank() > 1)).map(list)
+    }),
+    value("vsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| sections(&a.tensor(0)?, a.int(1)?, 0).map(list)),
+    value("vsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| cuts(&a.tensor(0)?, &a.dims(1)?, 0).map(list)),
+    value("dsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| sections(&a.tensor(0)?, a.int(1)?, 2).map(list)),
+    value("dsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| cuts(&a.tensor(0)?, &a.dims(1)?, 2).map(list)),
+    one("atleast_1d(Tensor self) -> Tensor", |a| at_least(&a.tensor(0)?, 1)),
+    one("atleast_2d(Tensor self) -> Tensor", |a| at_least(&a.tensor(0)?, 2)),
+    one("atleast_3d(Tensor self) -> Tensor", |a| at_least(&a.tensor(0)?, 3)),
+    value("atleast_1d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 1).map(list)),
+    value("atleast_2d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 2).map(list)),
+    value("atleast_3d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 3).map(list)),
+    one("hstack(Tensor[] tensors) -> Tensor", |a| {
+        let tensors = raised(a, 1)?;
+        let axis = i64::from(tensors.first().is_some_and(|x| x.rank() > 1));
+        join(&tensors, axis)
+    }),
+    one("vstack(Tensor[] tensors) -> Tensor", |a| join(&raised(a, 2)?, 0)),
+    one("dstack(Tensor[] tensors) -> Tensor", |a| join(&raised(a, 3)?, 2)),
+    one("column_stack(Tensor[] tensors) -> Tensor", |a| {
+        let column = |x: &Tensor| if x.rank() < 2 { x.reshape(&[-1, 1]) } else { Ok(x.clone()) };
+        join(&a.tensors(0)?.iter().map(column).collect::<Result<Vec<_>>>()?, 1)
+    }),
+    one("block_diag(Tensor[] tensors) -> Tensor", |a| block_diag(&raised(a, 2)?)),
+    one("_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor", |a| chunk_cat(&a.tensors(0)?, a.int(1)?, a.int(2)?)),
+    one("diag(Tensor self, int diagonal=0) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        if x.rank() == 1 { diag_embed(&x, a.int(1)?, 0, 1) } else { super::view::diagonal(&x, a.int(1)?, 0, 1) }
+    }),
+    one("diagflat(Tensor self, int offset=0) -> Tensor", |a| diag_embed(&a.tensor(0)?.reshape(&[-1])?, a.int(1)?, 0, 1)),
+    one("diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", |a| {
+        diag_embed(&a.tensor(0)?, a.int(1)?, a.int(2)?, a.int(3)?)
+    }),
+    one("trace(Tensor self) -> Tensor", |a| super::view::diagonal(&a.tensor(0)?, 0, 0, 1)?.sum(None, false)),
+    one("fliplr(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[1])),
+    one("flipud(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[0])),
+    one("rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor", |a| match (a.int(1)?.rem_euclid(4), a.ints(2)?.as_slice()) {
+        (0, _) => a.tensor(0),
+        (1, &[first, second]) => a.tensor(0)?.flip(&[second])?.transpose(first, second),
+        (2, axes) => a.tensor(0)?.flip(axes),
+        (_, &[first, second]) => a.tensor(0)?.transpose(first, second)?.flip(&[second]),
+        _ => Err(Error::argument("a rotation needs two axes")),
+    }),
+    one("pixel_shuffle(Tensor self, int upscale_factor) -> Tensor", |a| {
+        let (x, r) = (a.tensor(0)?, a.int(1)?);
+        let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
+        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are no multiple of {r}²")))?;
+        let front = x.shape()[..x.rank() - 3].to_vec();
+        let split = x.reshape(&lengths(&front, &[few.clone(), r.into(), r.into(), h.clone(), w.clone()]))?;
+        let n = front.len() as i64;
+        split.permute(&order(n, &[0, 3, 1, 4, 2]))?.reshape(&lengths(&front, &[few, h * r, w * r]))
+    }),
+    one("pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor", |a| {
+        let (x, r) = (a.tensor(0)?, a.int(1)?);
+        let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
+        let part = |n: Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is no multiple of {r}")));
+        let (h, w) = (part(h)?, part(w)?);
+        let front = x.shape()[..x.rank() - 3].to_vec();
+        let split = x.reshape(&lengths(&front, &[c.clone(), h.clone(), r.into(), w.clone(), r.into()]))?;
+        let n = front.len() as i64;
+        split.permute(&order(n, &[0, 2, 4, 1, 3]))?.reshape(&lengths(&front, &[c * (r * r), h, w]))
+    }),
+    one("channel_shuffle(Tensor self, SymInt groups) -> Tensor", |a| {
+        let (x, groups) = (a.tensor(0)?, a.int(1)?);
+        let mut split = x.shape().to_vec();
+        let channels = x.dim(1)?;
+        split[1] = channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+        split.insert(1, groups.into());
+        x.reshape(&split)?.transpose(1, 2)?.reshape(x.shape())
+    }),
+    one("sum_to_size(Tensor self, SymInt[] size) -> Tensor", |a| {
+        let (x, size) = (a.tensor(0)?, a.dims(1)?);
+        let extra = x.rank().checked_sub(size.len()).ok_or_else(|| Error::shape("a sum to more axes"))?;
+        let narrow = |axis: &usize| *axis < extra || (size[*axis - extra] == 1 && x.shape()[*axis] != 1);
+        let axes: Vec<i64> = (0..x.rank()).filter(narrow).map(|axis| axis as i64).collect();
+        if axes.is_empty() { Ok(x) } else { x.sum(Some(&axes), true)?.reshape(&size) }
+    }),
+    one("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", |a| {
+        let (x, axis) = (a.tensor(0)?, a.int(2)?);
+        let parts = [a.opt_tensor(3)?, Some(x), a.opt_tensor(4)?];
+        let parts: Vec<&Tensor> = parts.iter().flatten().collect();
+        let x = if let [one] = parts.as_slice() { (*one).clone() } else { Tensor::cat(&parts, axis)? };
+        (0..a.int(1)?).try_fold(x, |x, _| {
+            let (high, low) = (x.slice(axis, Some(1.into()), None, 1)?, x.slice(axis, None, Some(Dim::Fixed(-1)), 1)?);
+            if x.dtype() == DType::Bool { high.logical_xor(low) } else { high.sub(low) }
+        })
+    }),
+    one("repeat_interleave(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor", |a| {
+        let (x, axis) = flat_or(a, 2)?;
+        let (axis, repeats) = (x.shape().axis(axis)?, a.dim(1)?);
+        let mut wide = x.shape().to_vec();
+        wide.insert(axis + 1, repeats);
+        x.unsqueeze(axis as i64 + 1)?.expand(&wide)?.flatten(axis as i64, axis as i64 + 1)
+    }),
+    one("repeat_interleave(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor", |a| {
+        let (x, axis) = flat_or(a, 2)?;
+        let repeats = a.tensor(1)?;
+        let index = repeated(&if repeats.rank() == 0 { repeats.expand(&[x.dim(axis)?])? } else { repeats })?;
+        x.index_select(axis, &index)
+    }),
+    one("repeat_interleave(Tensor repeats, *, SymInt? output_size=None) -> Tensor", |a| repeated(&a.tensor(0)?)),
+    one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor(0)),
+    one("fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n / 2)),
+    one("fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n - n / 2)),
+    one("tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column <= row + a.int(2)?), a.opt_dtype(3)?)
+    }),
+    one("triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column >= row + a.int(2)?), a.opt_dtype(3)?)
+    }),
+    tuple("unravel_index(Tensor indices, SymInt[] shape) -> Tensor[]", |a| {
+        let shape = a.ints(1)?;
+        let mut rest = a.tensor(0)?;
+        let mut places = Vec::new();
+        for &n in shape.iter().rev() {
+            places.push(rest.remainder(n)?);
+            rest = rest.floor_divide(n)?;
+        }
+        places.reverse();
+        Ok(places)
+    }),
+];
+
+pub(super) fn list(tensors: Vec<Tensor>) -> Value {
+    Value::list(tensors.into_iter().map(Value::from).collect())
+}
+
+fn join(tensors: &[Tensor], axis: i64) -> Result<Tensor> {
+    Tensor::cat(&tensors.iter().collect::<Vec<_>>(), axis)
+}
+
+/// The shape that all of them broadcast to.
+pub(super) fn broadcast(tensors: &[Tensor]) -> Result<Shape> {
+    tensors.iter().try_fold(Shape::new(vec![]), |shape, x| shape.broadcast(x.shape()))
+}
+
+fn lengths(front: &[Dim], back: &[Dim]) -> Vec<Dim> {
+    [front, back].concat()
+}
+
+/// A permutation that leaves the first axes where they are.
+fn order(front: i64, back: &[i64]) -> Vec<i64> {
+    (0..front).chain(back.iter().map(|axis| axis + front)).collect()
+}
+
+/// The tensor and the axis, or the flattened tensor where no axis is given.
+fn flat_or(a: &Args, axis: usize) -> Result<(Tensor, i64)> {
+    let x = a.tensor(0)?;
+    if a.is_none(axis) { Ok((x.reshape(&[-1])?, 0)) } else { Ok((x, a.int(axis)?)) }
+}
+
+fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
+    let turned = indexing == "xy" && tensors.len() > 1;
+    let mut vectors = tensors.to_vec();
+    if turned {
+        vectors.swap(0, 1);
+    }
+    let shape: Vec<Dim> = vectors.iter().map(Tensor::count).collect();
+    let grid = |(i, x): (usize, &Tensor)| {
+        let mut across = vec![Dim::Fixed(1); shape.len()];
+        across[i] = shape[i].clone();
+        x.reshape(&across)?.expand(&shape)
+    };
+    let mut grids = vectors.iter().enumerate().map(grid).collect::<Result<Vec<_>>>()?;
+    if turned {
+        grids.swap(0, 1);
+        return grids.iter().map(|grid| grid.transpose(0, 1)).collect();
+    }
+    Ok(grids)
+}
+
+fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
+    let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("combinations of a symbolic number of elements"))?;
+    let mut rows: Vec<Vec<i64>> = vec![vec![]];
+    for _ in 0..r {
+        let from = |row: &Vec<i64>| row.last().map_or(0, |last| last + i64::from(!with_replacement));
+        rows = rows.iter().flat_map(|row| (from(row)..n).map(|i| [row.as_slice(), &[i]].concat())).collect();
+        if rows.len() > 1_000_000 {
+            return Err(Error::too_big("combinations by the million"));
+        }
+    }
+    let flat: Vec<i64> = rows.concat();
+    if r == 0 {
+        return Tensor::zeros::<i64>(&[0], x.dtype());
+    }
+    x.index_select(0, &Tensor::from(flat.as_slice()))?.reshape(&[rows.len() as i64, r])
+}
+
+/// As many sections of an axis, the first ones longer by one where it does not divide.
+fn sections(x: &Tensor, count: i64, axis: i64) -> Result<Vec<Tensor>> {
+    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("sections of an axis of symbolic length"))?;
+    if count < 1 {
+        return Err(Error::argument(format!("{count} sections")));
+    }
+    let sizes: Vec<i64> = (0..count).map(|i| n / count + i64::from(i < n % count)).collect();
+    x.split_lengths(&sizes, axis)
+}
+
+/// The parts of an axis between the indices.
+fn cuts(x: &Tensor, indices: &[Dim], axis: i64) -> Result<Vec<Tensor>> {
+    let mut parts = Vec::with_capacity(indices.len() + 1);
+    let mut start = Dim::Fixed(0);
+    for index in indices {
+        parts.push(x.slice(axis, Some(start), Some(index.clone()), 1)?);
+        start = index.clone();
+    }
+    parts.push(x.slice(axis, Some(start), None, 1)?);
+    Ok(parts)
+}
+
+fn at_least(x: &Tensor, rank: usize) -> Result<Tensor> {
+    match (x.rank(), rank) {
+        (have, want) if have >= want => Ok(x.clone()),
+        (0, want) => x.reshape(&vec![1i64; want]),
+        (1, 2) => x.unsqueeze(0),
+        (1, _) => x.unsqueeze(0)?.unsqueeze(2),
+        _ => x.unsqueeze(2),
+    }
+}
+
+fn raised(a: &Args, rank: usize) -> Result<Vec<Tensor>> {
+    a.tensors(0)?.iter().map(|x| at_least(x, rank)).collect()
+}
+
+fn block_diag(blocks: &[Tensor]) -> Result<Tensor> {
+    let first = blocks.first().map_or(DType::F32, Tensor::dtype);
+    let dtype = blocks.iter().try_fold(first, |dtype, x| dtype.promote(x.dtype()))?;
+    let width: Dim = blocks.iter().try_fold(Dim::Fixed(0), |sum, x| Ok::<_, Error>(sum + x.dim(1)?))?;
+    let mut before = Dim::Fixed(0);
+    let mut rows = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let after = &width - &(&before + &block.dim(1)?);
+        let row = block.cast(dtype)?.pad(&[before.clone(), after], Padding::Constant(Scalar::Int(0)))?;
+        before = before + block.dim(1)?;
+        rows.push(row);
+    }
+    join(&rows, 0)
+}
+
+/// Each tensor cut into as many chunks (the last ones padded), and the chunks laid side by side.
+fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
+    let mut flat = Vec::with_capacity(tensors.len());
+    for x in tensors {
+        let axis = x.shape().axis(axis)?;
+        let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("chunks of an axis of symbolic length"))?;
+        let size = (n + count - 1) / count.max(1);
+        let mut widths = vec![Dim::Fixed(0); 2 * (x.rank() - axis)];
+        let last = widths.len() - 1;
+        widths[last] = Dim::Fixed(size * count - n);
+        let mut shape = x.shape()[..axis].to_vec();
+        shape.extend([Dim::Fixed(count), Dim::Fixed(-1)]);
+        flat.push(x.pad(&widths, Padding::Constant(Scalar::Int(0)))?.reshape(&shape)?);
+    }
+    join(&flat, axis + 1)
+}
+
+/// The last axis laid on the diagonal of two new ones.
+fn diag_embed(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor> {
+    let rank = x.rank() + 1;
+    let (first, second) = (crate::dim::axis(first, rank)?, crate::dim::axis(second, rank)?);
+    let n = x.dim(-1)? + offset.abs();
+    // Each element stands in a row of its own, of which the mask keeps one place.
+    let (above, left) = ((-offset).max(0), offset.max(0));
+    let padded = x.pad(&[Dim::Fixed(left), Dim::Fixed(above)], Padding::Constant(Scalar::Int(0)))?;
+    let mask = Tensor::eye(&n, &n, offset, DType::Bool)?;
+    let spread = padded.unsqueeze(-2)?;
+    let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+    let square = mask.choose(&spread, &zero)?;
+    let mut order: Vec<i64> = (0..rank as i64 - 2).collect();
+    let (low, high) = (first.min(second), first.max(second));
+    let (row, column) = (rank as i64 - 2, rank as i64 - 1);
+    order.insert(low, if first < second { row } else { column });
+    order.insert(high, if first < second { column } else { row });
+    square.permute(&order)
+}
+
+/// The index of the element that each place of a run-length code repeats.
+fn repeated(repeats: &Tensor) -> Result<Tensor> {
+    let times = super::ints_in(repeats)?;
+    let mut index = Vec::new();
+    for (i, &n) in times.iter().enumerate() {
+        if !(0..=1 << 24).contains(&n) || index.len() > 1 << 24 {
+            return Err(Error::argument(format!("{n} repeats")));
+        }
+        index.extend(std::iter::repeat_n(i as i64, n as usize));
+    }
+    Ok(Tensor::from(index.as_slice()))
+}
+
+fn shifted(a: &Args, by: fn(i64) -> i64) -> Result<Tensor> {
+    let x = a.tensor(0)?;
+    let axes = a.opt_ints(1)?.unwrap_or_else(|| (0..x.rank() as i64).collect());
+    let length = |&axis: &i64| x.dim(axis)?.fixed().map(by).ok_or_else(|| Error::size("a shift of an axis of symbolic length"));
+    let shifts = axes.iter().map(length).collect::<Result<Vec<_>>>()?;
+    super::index::rolled(&x, &shifts, &axes)
+}
+
+fn triangle(rows: i64, columns: i64, keep: impl Fn(i64, i64) -> Result<bool>, dtype: Option<DType>) -> Result<Tensor> {
+    let (mut down, mut across) = (Vec::new(), Vec::new());
+    if rows.checked_mul(columns).is_none_or(|n| !(0..=1 << 24).contains(&n)) {
+        return Err(Error::too_big(format!("a triangle of {rows} by {columns}")));
+    }
+    for row in 0..rows {
+        for column in 0..columns {
+            if keep(row, column)? {
+                down.push(row);
+                across.push(column);
+            }
+        }
+    }
+    let count = down.len() as i64;
+    down.extend(across);
+    Tensor::from(down.as_slice()).reshape(&[2, count])?.cast(dtype.unwrap_or(DType::I64))
+}
+
+/// The base after one of its views got other numbers, as a tensor of its own.
+pub(super) fn scattered(a: &Args, view: impl Fn(&View) -> Result<Value>) -> Result<Tensor> {
+    let base = View::new(a.tensor(0)?);
+    let window = view(&base)?;
+    let window = window.view()?;
+    window.write(super::view::like(&window.read()?, &a.tensor(1)?)?)?;
+    base.read()
+}
