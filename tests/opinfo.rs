@@ -98,9 +98,10 @@ fn every_case(how: &str, run: fn(&read::Opened, &[Array]) -> Result<Vec<Array>>)
 
 fn example(model: &read::Opened, inputs: &[Array]) -> Example {
     let names = model.input_names();
-    inputs.iter().enumerate().fold(Example::new(), |example, (i, array)| {
-        example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone()))
-    })
+    inputs
+        .iter()
+        .enumerate()
+        .fold(Example::new(), |example, (i, array)| example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone())))
 }
 
 fn eager(model: &read::Opened, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -23,6 +23,7 @@ mod resize;
 mod scan;
 mod shape;
 mod slice;
+mod special;
 mod unary;
 
 pub use conv::Window;

@@ -296,7 +296,9 @@ impl Tensor {
     /// Where the tensor belongs to another trace.
     #[track_caller]
     pub fn square(&self) -> Result<Tensor> {
-        self.mul(self)
+        // Of truth values an integer, as every power of them is.
+        let x = if self.dtype() == DType::Bool { self.cast(DType::I64)? } else { self.clone() };
+        x.mul(&x)
     }
 
     /// The integer part.

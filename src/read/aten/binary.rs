@@ -27,6 +27,114 @@ pub(super) const ROWS: &[Row] = &[
     one("pow(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor(0)?, a.tensor(1)?)),
     one("pow(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor(0)?, a.tensor(1)?)),
     one("pow(Scalar self, Tensor exponent) -> Tensor", |a| a.tensor(0)?.pow(a.tensor(1)?)),
+    one("float_power(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor(0)?.cast(DType::F64)?, a.tensor(1)?.cast(DType::F64)?)),
+    one("float_power(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor(0)?.cast(DType::F64)?, a.tensor(1)?)),
+    one("float_power(Scalar self, Tensor exponent) -> Tensor", |a| {
+        a.tensor(0)?.strengthened().cast(DType::F64)?.pow(a.tensor(1)?.cast(DType::F64)?)
+    }),
+    one("xlogy(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.xlogy(&a.tensor(1)?)),
+    one("xlogy(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.xlogy(&a.tensor(1)?)),
+    one("xlogy(Scalar self, Tensor other) -> Tensor", |a| a.tensor(0)?.xlogy(&a.tensor(1)?)),
+    one("special_xlog1py(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.xlog1py(&a.tensor(1)?)),
+    one("special_zeta(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.zeta(&a.tensor(1)?)),
+    one("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_t(&a.tensor(1)?)),
+    one("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_u(&a.tensor(1)?)),
+    one("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_v(&a.tensor(1)?)),
+    one("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_w(&a.tensor(1)?)),
+    one("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_t(&a.tensor(1)?)),
+    one("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_u(&a.tensor(1)?)),
+    one("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_v(&a.tensor(1)?)),
+    one("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_w(&a.tensor(1)?)),
+    one("special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor", |a| {
+        a.tensor(0)?.by_recurrence(&a.tensor(1)?, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
+    }),
+    one("special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor", |a| {
+        a.tensor(0)?.by_recurrence(&a.tensor(1)?, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
+    }),
+    one("special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor", |a| {
+        a.tensor(0)?.by_recurrence(
+            &a.tensor(1)?,
+            |x| x.neg()?.add(1.0),
+            |x, k, p, q| x.neg()?.add(2.0 * k + 1.0)?.mul(p)?.sub(q.mul(k)?)?.div(k + 1.0),
+        )
+    }),
+    one("special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor", |a| {
+        a.tensor(0)?.by_recurrence(
+            &a.tensor(1)?,
+            |x| Ok(x.clone()),
+            |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
+        )
+    }),
+    one("atan2(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.atan2(&a.tensor(1)?)),
+    one("hypot(Tensor self, Tensor other) -> Tensor", |a| {
+        // The larger is taken out, so that squares neither overflow nor vanish.
+        let (x, y) = (a.tensor(0)?.abs()?, a.tensor(1)?.abs()?);
+        let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
+        let safe = large.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], large.dtype())?, &large)?;
+        let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;
+        large.is_inf()?.choose(&large, &root)
+    }),
+    one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
+    one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
+    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| {
+        let (x, e) = (a.tensor(0)?, a.tensor(1)?);
+        let dtype = x.dtype().or_float();
+        x.mul(Tensor::full::<i64>(&[], 2.0, dtype)?.pow(e.cast(e.dtype().or_float())?)?)
+    }),
+    one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| log_add(&a.tensor(0)?, &a.tensor(1)?, 1.0)),
+    one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| log_add(&a.tensor(0)?, &a.tensor(1)?, std::f64::consts::LN_2)),
+    one("heaviside(Tensor self, Tensor values) -> Tensor", |a| {
+        let (x, at_zero) = (a.tensor(0)?, a.tensor(1)?);
+        let step = x.gt(0)?.cast(x.dtype())?;
+        let y = x.eq(0)?.choose(&at_zero, &step)?;
+        if x.dtype().is_float() { x.is_nan()?.choose(&x, &y) } else { Ok(y) }
+    }),
+    one("fmax(Tensor self, Tensor other) -> Tensor", |a| {
+        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let larger = x.maximum(&y)?;
+        y.is_nan()?.choose(&x, &x.is_nan()?.choose(&y, &larger)?)?.cast(larger.dtype())
+    }),
+    one("fmin(Tensor self, Tensor other) -> Tensor", |a| {
+        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let smaller = x.minimum(&y)?;
+        y.is_nan()?.choose(&x, &x.is_nan()?.choose(&y, &smaller)?)?.cast(smaller.dtype())
+    }),
+    one("lerp(Tensor self, Tensor end, Scalar weight) -> Tensor", |a| lerp(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)),
+    one("lerp(Tensor self, Tensor end, Tensor weight) -> Tensor", |a| lerp(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)),
+    one("gcd(Tensor self, Tensor other) -> Tensor", |a| gcd(&a.tensor(0)?, &a.tensor(1)?)),
+    one("lcm(Tensor self, Tensor other) -> Tensor", |a| {
+        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let divisor = gcd(&x, &y)?;
+        let safe = divisor.maximum(1)?;
+        x.trunc_divide(safe)?.mul(y)?.abs()
+    }),
+    one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
+    one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
+    one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
+    one("bitwise_right_shift(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
+    one("__lshift__(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
+    one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
+    one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
+    one("__rshift__(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
+    one("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", |a| {
+        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let same = x.eq(&y)?;
+        let same = if a.flag(4)? { same.logical_or(x.is_nan()?.logical_and(y.is_nan()?)?)? } else { same };
+        let (rtol, atol) = (a.float(2)?, a.float(3)?);
+        if rtol == 0.0 && atol == 0.0 {
+            return Ok(same);
+        }
+        let wide = |t: &Tensor| if t.dtype() == DType::Bool { t.cast(DType::I64) } else { Ok(t.clone()) };
+        let (x, y) = (wide(&x)?, wide(&y)?);
+        let distance = x.sub(&y)?.abs()?;
+        let near = distance.is_finite()?.logical_and(distance.le(y.mul(rtol)?.abs()?.add(atol)?)?)?;
+        same.logical_or(near)
+    }),
+    one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        let value = a.tensor(2)?.strengthened().cast(x.dtype())?;
+        x.le(a.tensor(1)?)?.choose(&value, &x)
+    }),
     one("maximum(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
     one("minimum(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
     one("logical_and(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.logical_and(a.tensor(1)?)),
@@ -65,9 +173,16 @@ pub(super) const ROWS: &[Row] = &[
     one("clamp(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", |a| {
         a.tensor(0)?.clamp_tensors(a.opt_tensor(1)?.as_ref(), a.opt_tensor(2)?.as_ref())
     }),
-    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor(0)?.clamp(a.opt_number(1)?, None)),
-    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor(0)?.clamp(None, a.opt_number(1)?)),
-    one("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", |a| a.tensor(0)?.clamp(a.opt_number(1)?, a.opt_number(2)?)),
+    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
+    one("clamp_min(Tensor self, Tensor min) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
+    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
+    one("clamp_max(Tensor self, Tensor max) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
+    one("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", |a| {
+        // The bounds take the dtype of the tensor, as they do not in clamp.
+        let x = a.tensor(0)?;
+        let whole = |bound: Scalar| if x.dtype().is_float() { bound } else { Scalar::Int(bound.to_i64()) };
+        x.clamp(Some(whole(a.number(1)?)), Some(whole(a.number(2)?)))
+    }),
     one("relu6(Tensor self) -> Tensor", |a| a.tensor(0)?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(6)))),
     one("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
         a.tensor(0)?.add(scaled(a.tensor(1)?.mul(a.tensor(2)?)?, a.number(3)?)?)
@@ -106,4 +221,65 @@ fn divided(x: Tensor, y: Tensor, rounding: Option<&str>) -> Result<Tensor> {
         Some("trunc") => x.trunc_divide(y),
         Some(other) => Err(Error::argument(format!("the rounding mode `{other}`"))),
     }
+}
+
+/// The argument of the polynomials that are shifted from −1…1 to 0…1.
+fn shifted(x: &Tensor) -> Result<Tensor> {
+    x.mul(2.0)?.sub(1.0)
+}
+
+/// log(bˣ + bʸ) in base b, whose natural logarithm is given, without overflow.
+pub(super) fn log_add(x: &Tensor, y: &Tensor, base: f64) -> Result<Tensor> {
+    let (large, distance) = (x.maximum(y)?, x.sub(y)?.abs()?);
+    let sum = large.add(distance.mul(-base)?.exp()?.log1p()?.div(base)?)?;
+    // Two equal infinities have no distance.
+    large.is_inf()?.choose(&large, &sum)
+}
+
+/// Computed from the nearer end, as torch does.
+fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let weight = &weight.cast(start.dtype().promote(end.dtype())?)?;
+    let way = end.sub(start)?;
+    let from_end = end.sub(way.mul(weight.neg()?.add(1.0)?)?)?;
+    let from_start = start.add(way.mul(weight)?)?;
+    weight.abs()?.lt(0.5)?.choose(&from_start, &from_end)
+}
+
+/// Euclid's algorithm, as many steps as the dtype can need: the worst case are two Fibonacci numbers.
+fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let steps = match x.dtype().promote(y.dtype())? {
+        DType::I8 | DType::U8 => 13,
+        DType::I16 | DType::U16 => 24,
+        DType::I32 | DType::U32 => 46,
+        _ => 92,
+    };
+    let (mut a, mut b) = (x.abs()?, y.abs()?);
+    for _ in 0..steps {
+        let rest = a.remainder(b.maximum(1)?)?;
+        let done = b.eq(0)?;
+        (a, b) = (done.choose(&a, &b)?, done.choose(&b, &rest)?);
+    }
+    Ok(a)
+}
+
+/// Bits moved left or right with the sign kept: a product, or a quotient rounded down.
+fn shift(x: &Tensor, by: &Tensor, left: bool) -> Result<Tensor> {
+    let dtype = x.dtype().promote(by.dtype())?;
+    let bits = 8 * dtype.size() as i64;
+    let (x, by) = (x.cast(dtype)?, by.strengthened().cast(dtype)?);
+    let outside = by.lt(0)?.logical_or(by.ge(bits)?)?;
+    let kept = by.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bits - 2)))?;
+    let two = Tensor::full::<i64>(&[], 2, dtype)?;
+    let powers = (0..bits - 1).map(|n| 1i64 << n).collect::<Vec<_>>();
+    let power = Tensor::from(powers.as_slice()).cast(dtype)?.index_select(0, &kept.cast(DType::I64)?)?;
+    let last = by.eq(bits - 1)?;
+    if left {
+        let y = x.mul(&power)?;
+        let y = last.choose(&y.mul(&two)?, &y)?;
+        return outside.choose(&Tensor::zeros::<i64>(&[], dtype)?, &y);
+    }
+    let y = x.floor_divide(&power)?;
+    let y = last.choose(&y.floor_divide(&two)?, &y)?;
+    let sign = if x.dtype().is_int() { x.lt(0)?.cast(dtype)?.neg()? } else { x.clone() };
+    outside.choose(&sign, &y)
 }

@@ -1,5 +1,286 @@
-//! Order.
+//! Order: sorting, medians and quantiles, places in sorted rows, running extremes and products.
 
-use super::Row;
+use super::{Args, Row, one, tuple};
+use crate::array::{DType, Scalar};
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
 
-pub(super) const ROWS: &[Row] = &[];
+pub(super) const ROWS: &[Row] = &[
+    tuple("topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", |a| {
+        let x = a.tensor(0)?;
+        if x.rank() == 0 {
+            return Ok(vec![x, Tensor::zeros::<i64>(&[], DType::I64)?]);
+        }
+        x.topk(a.dim(1)?, a.int(2)?, a.flag(3)?).map(pair)
+    }),
+    tuple("sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", |a| {
+        sorted(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(pair)
+    }),
+    tuple("sort(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", |a| {
+        sorted(&a.tensor(0)?, a.int(2)?, a.flag(3)?).map(pair)
+    }),
+    one("argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor", |a| {
+        sorted(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(|both| both.1)
+    }),
+    one("argsort(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor", |a| {
+        sorted(&a.tensor(0)?, a.int(2)?, a.flag(3)?).map(|both| both.1)
+    }),
+    one("msort(Tensor self) -> Tensor", |a| sorted(&a.tensor(0)?, 0, false).map(|both| both.0)),
+    tuple("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
+        let (values, indices) = sorted(&a.tensor(0)?, a.int(2)?, false)?;
+        Ok(vec![at(&values, a.int(2)?, a.dim(1)? - 1i64, a.flag(3)?)?, at(&indices, a.int(2)?, a.dim(1)? - 1i64, a.flag(3)?)?])
+    }),
+    one("median(Tensor self) -> Tensor", |a| {
+        let x = a.tensor(0)?.reshape(&[-1])?;
+        median(&x, 0, false).map(|both| both.0)
+    }),
+    tuple("median(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
+        median(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(pair)
+    }),
+    one("nanmedian(Tensor self) -> Tensor", |a| {
+        let x = a.tensor(0)?.reshape(&[-1])?;
+        nan_median(&x, 0, false).map(|both| both.0)
+    }),
+    tuple("nanmedian(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
+        nan_median(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(pair)
+    }),
+    one("quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation=\"linear\") -> Tensor", |a| {
+        quantile(a, false)
+    }),
+    one("quantile(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation=\"linear\") -> Tensor", |a| {
+        quantile(a, false)
+    }),
+    one("nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation=\"linear\") -> Tensor", |a| {
+        quantile(a, true)
+    }),
+    one("nanquantile(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation=\"linear\") -> Tensor", |a| {
+        quantile(a, true)
+    }),
+    tuple("mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
+        mode(&a.tensor(0)?, a.int(1)?, a.flag(2)?)
+    }),
+    one(
+        "searchsorted(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
+        search_sorted,
+    ),
+    one(
+        "searchsorted(Tensor sorted_sequence, Scalar self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
+        search_sorted,
+    ),
+    one("bucketize(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", bucketize),
+    one("bucketize(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", bucketize),
+    one("cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?.cumsum(a.int(1)?)
+    }),
+    tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, true)),
+    tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, false)),
+    one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| log_running_sum(&a.tensor(0)?, a.int(1)?)),
+    one("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
+        let x = a.tensor(0)?.reshape(&[-1])?;
+        let (low, high) = (a.float(2)?, a.float(3)?);
+        let (low, high) = if low == high {
+            (x.amin(None, false)?, x.amax(None, false)?)
+        } else {
+            let number = |n| Tensor::full::<i64>(&[], n, x.dtype());
+            (number(low)?, number(high)?)
+        };
+        // Equal ends are moved apart by one on each side.
+        let same = low.eq(&high)?.cast(x.dtype())?;
+        let (low, high) = (low.sub(&same)?, high.add(&same)?);
+        let bins = a.int(1)?;
+        let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
+        let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
+        let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
+        Tensor::zeros(&[bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, crate::ops::Reduction::Add)
+    }),
+];
+
+fn pair((values, indices): (Tensor, Tensor)) -> Vec<Tensor> {
+    vec![values, indices]
+}
+
+/// All numbers along an axis in order; equal ones as they stood.
+fn sorted(x: &Tensor, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
+    if x.rank() == 0 {
+        return Ok((x.clone(), Tensor::zeros::<i64>(&[], DType::I64)?));
+    }
+    if x.dtype() == DType::Bool {
+        let (values, indices) = x.cast(DType::U8)?.sort(axis, descending)?;
+        return Ok((values.cast(DType::Bool)?, indices));
+    }
+    x.sort(axis, descending)
+}
+
+/// One place along an axis.
+fn at(x: &Tensor, axis: i64, place: Dim, keep: bool) -> Result<Tensor> {
+    if x.rank() == 0 {
+        return Ok(x.clone());
+    }
+    if keep { x.narrow(axis, place, 1i64) } else { x.select(axis, place) }
+}
+
+/// The lower middle of the numbers along an axis; NaN if any is.
+fn median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
+    let (values, indices) = sorted(x, axis, false)?;
+    let n = if x.rank() == 0 { Dim::Fixed(1) } else { x.dim(axis)? };
+    let end = n - 1i64;
+    let place = &end / 2i64;
+    let (middle, index) = (at(&values, axis, place.clone(), keep)?, at(&indices, axis, place, keep)?);
+    if !x.dtype().is_float() || x.rank() == 0 {
+        return Ok((middle, index));
+    }
+    // NaNs stand at the end of the order, whatever the middle is.
+    let (last, last_index) = (at(&values, axis, end, keep)?, x.is_nan()?.cast(DType::U8)?.argmax(Some(axis), keep)?);
+    let lost = last.is_nan()?;
+    Ok((lost.choose(&last, &middle)?, lost.choose(&last_index, &index)?))
+}
+
+/// The lower middle of the numbers along an axis that are not NaN.
+fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
+    if !x.dtype().is_float() || x.rank() == 0 {
+        return median(x, axis, keep);
+    }
+    let (values, indices) = sorted(x, axis, false)?;
+    let count = x.is_nan()?.logical_not()?.sum(Some(&[axis]), true)?;
+    let place = count.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.floor_divide(2)?;
+    let (middle, index) = (values.gather(axis, &place)?, indices.gather(axis, &place)?);
+    if keep { Ok((middle, index)) } else { Ok((middle.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?)) }
+}
+
+fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
+    let (x, q) = (a.tensor(0)?, a.tensor(1)?.strengthened());
+    let rank = x.rank();
+    let (x, axis) = if a.is_none(2) { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(2)?)?) };
+    let q = q.cast(x.dtype())?;
+    let keep = a.flag(3)?;
+    // The quantiles stand before all other axes.
+    let (values, _) = sorted(&x.transpose(axis as i64, -1)?, -1, false)?;
+    let nan = x.transpose(axis as i64, -1)?.is_nan()?;
+    let last = match skip_nan {
+        true => nan.logical_not()?.sum(Some(&[-1]), true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
+        false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(&vec![1i64; values.rank()])?,
+    };
+    let place = last.mul(q.reshape(&[-1])?)?;
+    let mut shape = values.shape().to_vec();
+    let count = shape.len() - 1;
+    shape[count] = q.count();
+    let place = place.expand(&shape)?;
+    let (below, above) = (place.floor()?, place.ceil()?);
+    let fetch = |place: &Tensor| values.gather(-1, &place.cast(DType::I64)?);
+    let y = match a.opt_str(4)? {
+        Some("lower") => fetch(&below)?,
+        Some("higher") => fetch(&above)?,
+        Some("nearest") => fetch(&place.round()?)?,
+        Some("midpoint") => fetch(&below)?.add(fetch(&above)?)?.mul(0.5)?,
+        Some("linear") => {
+            let low = fetch(&below)?;
+            low.add(fetch(&above)?.sub(&low)?.mul(place.sub(&below)?)?)?
+        }
+        other => return Err(Error::argument(format!("the interpolation {other:?}"))),
+    };
+    let y = if skip_nan { y } else { y.masked_fill(&nan.any(Some(&[-1]), true)?.expand(&shape)?, f64::NAN)? };
+    // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
+    let y = y.unsqueeze(0)?.transpose(0, -1)?.transpose(axis as i64 + 1, -1)?;
+    let y = match (keep, a.is_none(2)) {
+        (true, true) => y.reshape(&[vec![q.count()], vec![Dim::Fixed(1); rank]].concat())?,
+        (true, false) => y,
+        (false, _) => y.squeeze_axes(&[axis as i64 + 1])?,
+    };
+    if q.rank() == 0 { y.squeeze_axes(&[0]) } else { Ok(y) }
+}
+
+/// The number that stands most often along an axis (the smallest of several), and its last place.
+fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<Vec<Tensor>> {
+    if x.rank() == 0 {
+        return Ok(vec![x.clone(), Tensor::zeros::<i64>(&[], DType::I64)?]);
+    }
+    let axis = x.shape().axis(axis)? as i64;
+    let moved = x.transpose(axis, -1)?;
+    let (ordered, _) = sorted(&moved, -1, false)?;
+    let alike = ordered.unsqueeze(-1)?.eq(ordered.unsqueeze(-2)?)?.sum(Some(&[-1]), false)?;
+    let value = ordered.gather(-1, &alike.argmax(Some(-1), true)?)?;
+    // The last place of several: of the places that hold the number, the largest.
+    let places = Tensor::arange(0, &x.dim(axis)?, 1, DType::I64)?;
+    let index = moved.eq(&value)?.cast(DType::I64)?.mul(places.add(1)?)?.amax(Some(&[-1]), true)?.sub(1)?;
+    let (value, index) = (value.transpose(axis, -1)?, index.transpose(axis, -1)?);
+    if keep { Ok(vec![value, index]) } else { Ok(vec![value.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?]) }
+}
+
+/// Before how many of the sorted numbers a value stands: a count of those below it, or not above it.
+fn places(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
+    let (among, value) = (sorted.unsqueeze(-2)?, values.unsqueeze(-1)?);
+    let before = if right { among.le(&value)? } else { among.lt(&value)? };
+    before.sum(Some(&[-1]), false)
+}
+
+fn search_sorted(a: &Args) -> Result<Tensor> {
+    let (row, values) = (a.tensor(0)?, a.tensor(1)?);
+    let row = match a.opt_tensor(5)? {
+        Some(sorter) => row.gather(-1, &sorter)?,
+        None => row,
+    };
+    let right = a.flag(3)? || a.opt_str(4)? == Some("right");
+    found(&row, &values, right, a.flag(2)?)
+}
+
+fn bucketize(a: &Args) -> Result<Tensor> {
+    found(&a.tensor(1)?, &a.tensor(0)?, a.flag(3)?, a.flag(2)?)
+}
+
+fn found(row: &Tensor, values: &Tensor, right: bool, narrow: bool) -> Result<Tensor> {
+    let y =
+        if row.rank() == 1 { places(row, &values.reshape(&[-1])?, right)?.reshape(values.shape())? } else { places(row, values, right)? };
+    if narrow { y.cast(DType::I32) } else { Ok(y) }
+}
+
+/// The largest (smallest) number so far along an axis, and the last place where it stood.
+///
+/// Halves meet: after k rounds each place knows the extreme of 2ᵏ places up to itself.
+fn running(x: &Tensor, axis: i64, largest: bool) -> Result<Vec<Tensor>> {
+    if x.rank() == 0 {
+        return Ok(vec![x.clone(), Tensor::zeros::<i64>(&[], DType::I64)?]);
+    }
+    let axis = x.shape().axis(axis)?;
+    let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("running extremes along an axis of symbolic length"))?;
+    let mut across = vec![1i64; x.rank()];
+    across[axis] = n;
+    let mut index = Tensor::arange(0, n, 1, DType::I64)?.reshape(&across)?.expand(x.shape())?;
+    let truth = x.dtype() == DType::Bool;
+    let mut value = if truth { x.cast(DType::U8)? } else { x.clone() };
+    let axis = axis as i64;
+    let mut step = 1;
+    while step < n {
+        let head = |t: &Tensor| t.slice(axis, None, Some(Dim::Fixed(step)), 1);
+        let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        let (now_at, then_at) = (index.slice(axis, Some(step.into()), None, 1)?, index.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        // What came later stays where both are equal; a NaN stays for good.
+        let mut stays = if largest { now.ge(&then)? } else { now.le(&then)? };
+        if x.dtype().is_float() {
+            stays = stays.logical_or(now.is_nan()?)?;
+        }
+        let (new, new_at) = (stays.choose(&now, &then)?, stays.choose(&now_at, &then_at)?);
+        (value, index) = (Tensor::cat(&[&head(&value)?, &new], axis)?, Tensor::cat(&[&head(&index)?, &new_at], axis)?);
+        step *= 2;
+    }
+    Ok(vec![if truth { value.cast(DType::Bool)? } else { value }, index])
+}
+
+/// ln Σ eˣ so far along an axis, by the same halving.
+fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
+    if x.rank() == 0 {
+        return Ok(x.clone());
+    }
+    let axis = x.shape().axis(axis)? as i64;
+    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("running sums along an axis of symbolic length"))?;
+    let mut value = x.cast(x.dtype().or_float())?;
+    let mut step = 1;
+    while step < n {
+        let head = value.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
+        let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        value = Tensor::cat(&[&head, &super::binary::log_add(&now, &then, 1.0)?], axis)?;
+        step *= 2;
+    }
+    Ok(value)
+}

@@ -21,10 +21,9 @@ pub(super) const ROWS: &[Row] = &[
         scatter(a, &value, reduction(a.opt_str(4)?)?)
     }),
     one("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor(3)?, Reduction::Add)),
-    one(
-        "scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor",
-        |a| reduced(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, &a.tensor(3)?, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?),
-    ),
+    one("scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor", |a| {
+        reduced(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, &a.tensor(3)?, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
+    }),
     one("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
     one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unsafe=False) -> Tensor", index_put),
     one("_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
@@ -103,7 +102,8 @@ pub(super) const ROWS: &[Row] = &[
     one("argwhere(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
     one("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", |a| {
         let (x, size) = (a.tensor(0)?, a.dim(1)?);
-        let padded = x.nonzero()?.pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int(2)?)))?;
+        let padded =
+            x.nonzero()?.pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int(2)?)))?;
         padded.slice(0, None, Some(size), 1)
     }),
     one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor(0)?, Some(&a.ints(1)?))),
@@ -176,10 +176,10 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str,
         let neutral = Tensor::full(source.shape(), number, x.dtype())?;
         fold(x, &neutral, Reduction::Replace)
     };
-    let (least, most) = if x.dtype().is_float() {
-        (Scalar::Float(f64::NEG_INFINITY), Scalar::Float(f64::INFINITY))
-    } else {
-        (Scalar::Int(i64::MIN), Scalar::Int(i64::MAX))
+    let (least, most) = match x.dtype() {
+        DType::Bool => (Scalar::Bool(false), Scalar::Bool(true)),
+        dtype if dtype.is_float() => (Scalar::Float(f64::NEG_INFINITY), Scalar::Float(f64::INFINITY)),
+        _ => (Scalar::Int(i64::MIN), Scalar::Int(i64::MAX)),
     };
     match reduce {
         "sum" => fold(&start(x, Scalar::Int(0))?, source, Reduction::Add),

@@ -15,9 +15,7 @@ pub(super) const ROWS: &[Row] = &[
         Ok(Value::list(tensors.iter().map(|x| x.expand(&shape).map(Value::from)).collect::<Result<_>>()?))
     }),
     value("meshgrid(Tensor[] tensors) -> Tensor[]", |a| meshgrid(&a.tensors(0)?, "ij").map(list)),
-    value("meshgrid(Tensor[] tensors, *, str indexing) -> Tensor[]", |a| {
-        meshgrid(&a.tensors(0)?, a.opt_str(1)?.unwrap_or("ij")).map(list)
-    }),
+    value("meshgrid(Tensor[] tensors, *, str indexing) -> Tensor[]", |a| meshgrid(&a.tensors(0)?, a.opt_str(1)?.unwrap_or("ij")).map(list)),
     one("cartesian_prod(Tensor[] tensors) -> Tensor", |a| match a.tensors(0)?.as_slice() {
         [one] => Ok(one.clone()),
         several => {
@@ -25,7 +23,9 @@ pub(super) const ROWS: &[Row] = &[
             Tensor::stack(&columns.iter().collect::<Vec<_>>(), 1)
         }
     }),
-    one("combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor", |a| combinations(&a.tensor(0)?, a.int(1)?, a.flag(2)?)),
+    one("combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor", |a| {
+        combinations(&a.tensor(0)?, a.int(1)?, a.flag(2)?)
+    }),
     value("tensor_split(Tensor(a) self, SymInt sections, int dim=0) -> Tensor(a)[]", |a| {
         sections(&a.tensor(0)?, a.int(1)?, a.int(2)?).map(list)
     }),
@@ -110,7 +110,8 @@ pub(super) const ROWS: &[Row] = &[
         let (x, groups) = (a.tensor(0)?, a.int(1)?);
         let mut split = x.shape().to_vec();
         let channels = x.dim(1)?;
-        split[1] = channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+        split[1] =
+            channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
         split.insert(1, groups.into());
         x.reshape(&split)?.transpose(1, 2)?.reshape(x.shape())
     }),
@@ -119,10 +120,16 @@ pub(super) const ROWS: &[Row] = &[
         let extra = x.rank().checked_sub(size.len()).ok_or_else(|| Error::shape("a sum to more axes"))?;
         let narrow = |axis: &usize| *axis < extra || (size[*axis - extra] == 1 && x.shape()[*axis] != 1);
         let axes: Vec<i64> = (0..x.rank()).filter(narrow).map(|axis| axis as i64).collect();
+        if size.is_empty() {
+            return x.sum(None, false);
+        }
         if axes.is_empty() { Ok(x) } else { x.sum(Some(&axes), true)?.reshape(&size) }
     }),
     one("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", |a| {
         let (x, axis) = (a.tensor(0)?, a.int(2)?);
+        if a.int(1)? == 0 {
+            return Ok(x);
+        }
         let parts = [a.opt_tensor(3)?, Some(x), a.opt_tensor(4)?];
         let parts: Vec<&Tensor> = parts.iter().flatten().collect();
         let x = if let [one] = parts.as_slice() { (*one).clone() } else { Tensor::cat(&parts, axis)? };
@@ -148,12 +155,14 @@ pub(super) const ROWS: &[Row] = &[
     one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor(0)),
     one("fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n / 2)),
     one("fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n - n / 2)),
-    one("tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column <= row + a.int(2)?), a.opt_dtype(3)?)
-    }),
-    one("triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column >= row + a.int(2)?), a.opt_dtype(3)?)
-    }),
+    one(
+        "tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column <= row + a.int(2)?), a.opt_dtype(3)?),
+    ),
+    one(
+        "triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column >= row + a.int(2)?), a.opt_dtype(3)?),
+    ),
     tuple("unravel_index(Tensor indices, SymInt[] shape) -> Tensor[]", |a| {
         let shape = a.ints(1)?;
         let mut rest = a.tensor(0)?;
@@ -297,7 +306,8 @@ fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
         shape.extend([Dim::Fixed(count), Dim::Fixed(-1)]);
         flat.push(x.pad(&widths, Padding::Constant(Scalar::Int(0)))?.reshape(&shape)?);
     }
-    join(&flat, axis + 1)
+    let rank = tensors.first().map_or(0, Tensor::rank);
+    join(&flat, crate::dim::axis(axis, rank)? as i64 + 1)
 }
 
 /// The last axis laid on the diagonal of two new ones.

@@ -1,6 +1,6 @@
 //! Element-wise functions of one tensor, and conversions.
 
-use super::{Row, one, value};
+use super::{Row, one, tuple, value};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -16,7 +16,6 @@ macro_rules! methods {
 pub(super) const METHODS: &[Row] = methods! {
     abs abs
     neg neg
-    sign sign
     ceil ceil
     floor floor
     exp exp
@@ -45,19 +44,95 @@ pub(super) const METHODS: &[Row] = methods! {
     isnan is_nan
     isinf is_inf
     isfinite is_finite
+    expm1 expm1
+    log1p log1p
+    exp2 exp2
+    erfc erfc
+    erfinv erfinv
+    lgamma lgamma
+    digamma digamma
+    i0 i0
+    sinc sinc
+    special_i0e i0e
+    special_i1 i1
+    special_i1e i1e
+    special_modified_bessel_i0 i0
+    special_modified_bessel_i1 i1
+    special_modified_bessel_k0 k0
+    special_modified_bessel_k1 k1
+    special_scaled_modified_bessel_k0 k0e
+    special_scaled_modified_bessel_k1 k1e
+    special_bessel_j0 bessel_j0
+    special_bessel_j1 bessel_j1
+    special_bessel_y0 bessel_y0
+    special_bessel_y1 bessel_y1
+    special_spherical_bessel_j0 spherical_bessel_j0
+    special_airy_ai airy_ai
+    special_erfcx erfcx
+    special_ndtr ndtr
+    special_ndtri ndtri
+    special_log_ndtr log_ndtr
+    special_entr entr
 };
 
 pub(super) const ROWS: &[Row] = &[
     one("round(Tensor self) -> Tensor", |a| a.tensor(0)?.round()),
+    one("round(Tensor self, *, int decimals) -> Tensor", |a| {
+        let (x, decimals) = (a.tensor(0)?, a.int(1)?);
+        if x.dtype().is_int() {
+            return Ok(x);
+        }
+        let scale = 10f64.powi(decimals.unsigned_abs() as i32);
+        if decimals < 0 { x.div(scale)?.round()?.mul(scale) } else { x.mul(scale)?.round()?.div(scale) }
+    }),
+    one("logit(Tensor self, float? eps=None) -> Tensor", |a| a.tensor(0)?.logit(a.opt_float(1)?)),
+    one("polygamma(int n, Tensor self) -> Tensor", |a| a.tensor(1)?.polygamma(a.int(0)?)),
+    one("special_polygamma(int n, Tensor self) -> Tensor", |a| a.tensor(1)?.polygamma(a.int(0)?)),
+    one("mvlgamma(Tensor self, int p) -> Tensor", |a| a.tensor(0)?.multigammaln(a.int(1)?)),
+    one("positive(Tensor self) -> Tensor", |a| a.tensor(0)),
+    one("conj_physical(Tensor self) -> Tensor", |a| a.tensor(0)),
+    one("deg2rad(Tensor self) -> Tensor", |a| a.tensor(0)?.mul(std::f64::consts::PI / 180.0)),
+    one("rad2deg(Tensor self) -> Tensor", |a| a.tensor(0)?.mul(180.0 / std::f64::consts::PI)),
+    one("sign(Tensor self) -> Tensor", |a| signs(&a.tensor(0)?)),
+    one("sgn(Tensor self) -> Tensor", |a| signs(&a.tensor(0)?)),
+    one("signbit(Tensor self) -> Tensor", |a| a.tensor(0)?.sign_bit()),
+    one("isneginf(Tensor self) -> Tensor", |a| a.tensor(0)?.eq(f64::NEG_INFINITY)),
+    one("isposinf(Tensor self) -> Tensor", |a| a.tensor(0)?.eq(f64::INFINITY)),
+    one("isreal(Tensor self) -> Tensor", |a| Tensor::ones(a.tensor(0)?.shape(), DType::Bool)),
+    one("angle(Tensor self) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        let x = x.cast(x.dtype().or_float())?;
+        let angle =
+            x.lt(0.0)?.choose(&Tensor::full::<i64>(&[], std::f64::consts::PI, x.dtype())?, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
+        x.is_nan()?.choose(&x, &angle)
+    }),
+    one("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        if !x.dtype().is_float() {
+            return Ok(x);
+        }
+        let most = match x.dtype() {
+            DType::F64 => f64::MAX,
+            DType::F16 => 65504.0,
+            DType::BF16 => 3.389_531_389_251_535_5e38,
+            _ => f64::from(f32::MAX),
+        };
+        let y = x.masked_fill(&x.is_nan()?, a.opt_float(1)?.unwrap_or(0.0))?;
+        let y = y.masked_fill(&x.eq(f64::INFINITY)?, a.opt_float(2)?.unwrap_or(most))?;
+        y.masked_fill(&x.eq(f64::NEG_INFINITY)?, a.opt_float(3)?.unwrap_or(-most))
+    }),
+    tuple("frexp(Tensor self) -> (Tensor mantissa, Tensor exponent)", |a| frexp(&a.tensor(0)?).map(|(m, e)| vec![m, e])),
+    one("bool(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::Bool)),
+    one("byte(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::U8)),
+    one("char(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I8)),
+    one("int(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I32)),
+    one("short(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I16)),
     one("frac(Tensor self) -> Tensor", |a| {
         let x = a.tensor(0)?;
         x.sub(x.trunc()?)
     }),
-    one("expm1(Tensor self) -> Tensor", |a| a.tensor(0)?.exp()?.sub(1)),
-    one("log1p(Tensor self) -> Tensor", |a| a.tensor(0)?.add(1)?.log()),
     one("log2(Tensor self) -> Tensor", |a| a.tensor(0)?.log()?.mul(std::f64::consts::LOG2_E)),
     one("log10(Tensor self) -> Tensor", |a| a.tensor(0)?.log()?.mul(std::f64::consts::LOG10_E)),
-    one("exp2(Tensor self) -> Tensor", |a| a.tensor(0)?.mul(std::f64::consts::LN_2)?.exp()),
     one("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", |a| a.tensor(0)),
     one("lift_fresh(Tensor self) -> Tensor", |a| a.tensor(0)),
     one("lift_fresh_copy(Tensor self) -> Tensor", |a| a.tensor(0)),
@@ -105,6 +180,28 @@ pub(super) const ROWS: &[Row] = &[
     value("Bool(Scalar a) -> bool", |a| Ok(super::Value::Bool(a.flag(0)?))),
     value("item(Tensor self) -> Scalar", |a| implicit(&a.tensor(0)?)),
 ];
+
+/// −1, 0 or 1 by the sign; a truth value is its own.
+fn signs(x: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::Bool { Ok(x.clone()) } else { x.sign() }
+}
+
+/// x = m · 2ᵉ with |m| from ½ up to 1.
+fn frexp(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let magnitude = x.abs()?;
+    let usual = magnitude.gt(0.0)?.logical_and(magnitude.is_finite()?)?;
+    let safe = usual.choose(&magnitude, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+    // The logarithm may be off by one next to a power of two; the mantissa says so.
+    let e = safe.log()?.mul(std::f64::consts::LOG2_E)?.floor()?.add(1.0)?;
+    let two = Tensor::full::<i64>(&[], 2.0, x.dtype())?;
+    let m = safe.div(two.pow(&e)?)?;
+    let (low, high) = (m.lt(0.5)?, m.ge(1.0)?);
+    let e = e.sub(low.cast(x.dtype())?)?.add(high.cast(x.dtype())?)?;
+    let m = low.choose(&m.mul(2.0)?, &high.choose(&m.mul(0.5)?, &m)?)?;
+    let m = usual.choose(&m.mul(x.sign()?)?, x)?;
+    let e = usual.choose(&e, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
+    Ok((m, e.cast(DType::I32)?))
+}
 
 fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {
     // What is converted on purpose is an ordinary tensor from then on, even where nothing changes.
