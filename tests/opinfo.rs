@@ -11,6 +11,17 @@ use std::path::{Path, PathBuf};
 /// What torch's own numbers are compared with; integers and truth values are exact.
 const TORCH: Tolerance = Tolerance { abs: 1e-4, rel: 1e-3 };
 
+/// Cases whose output `.1` is the places of equal numbers, which torch gives in no defined order: along axis `.2` of the input they must name
+/// the numbers that torch's name.
+const TIES: &[(&str, usize, i64)] = &[
+    ("argsort/bool_0", 0, -1),
+    ("kthvalue/int64_0", 1, -1),
+    ("kthvalue/int64_2", 1, -1),
+    ("sort/bool_0", 1, -1),
+    ("topk/int64_0", 1, -1),
+    ("topk/int64_2", 1, -2),
+];
+
 /// What came of a case.
 enum Outcome {
     Agrees,
@@ -39,6 +50,18 @@ fn arrays(path: &Path, prefix: &str) -> Result<Vec<Array>> {
     Ok((0..).map_while(|i| all.get(&format!("{prefix}_{i}")).cloned()).collect())
 }
 
+/// Whether two arrays of indices fetch the same numbers.
+fn name_the_same(x: &Array, axis: i64, got: &Array, expected: &Array) -> Result<bool> {
+    let x = Tensor::from(x.clone());
+    let fetched = |index: &Array| {
+        let index = Tensor::from(index.clone());
+        let index = if index.rank() < x.rank() { index.unsqueeze(axis)? } else { index };
+        x.gather(axis, &index)?.to_array()
+    };
+    let same_type = (got.dtype(), got.shape()) == (expected.dtype(), expected.shape());
+    Ok(same_type && fetched(got)?.to_f64s() == fetched(expected)?.to_f64s())
+}
+
 /// Runs one case by a runner, and compares.
 fn attempt(folder: &Path, case: &str, run: fn(&read::Opened, &[Array]) -> Result<Vec<Array>>) -> Outcome {
     let program = folder.join(format!("{case}.pt"));
@@ -50,6 +73,12 @@ fn attempt(folder: &Path, case: &str, run: fn(&read::Opened, &[Array]) -> Result
             return Ok(Some(format!("{} outputs, expected {}", got.len(), expected.len())));
         }
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            if let Some(&(.., axis)) = TIES.iter().find(|row| row.0 == case && row.1 == i) {
+                if !name_the_same(&inputs[0], axis, got, expected)? {
+                    return Ok(Some(format!("output {i} names other numbers")));
+                }
+                continue;
+            }
             match compare(got, expected, TORCH) {
                 None => return Ok(Some(format!("output {i} is {got}, expected {expected}"))),
                 Some(found) if !found.agrees => return Ok(Some(format!("output {i}: {found:?}"))),

@@ -218,7 +218,10 @@ impl Tensor {
         }
         let (batch, channels) = (self.dim(0)?, self.dim(1)?);
         // Opset 18's GroupNormalization has a scale per group, not per channel: groups are instances of one channel each.
-        let grouped = self.reshape(&[batch, Dim::Fixed(groups), Dim::Fixed(-1)])?;
+        let members =
+            channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+        let rest = self.shape()[2..].iter().fold(members, |n, dim| n * dim);
+        let grouped = self.reshape(&[batch, Dim::Fixed(groups), rest])?;
         let ones = Tensor::from(Array::vector(vec![1f32; groups as usize]).cast(self.dtype()));
         let zeros = Tensor::from(Array::vector(vec![0f32; groups as usize]).cast(self.dtype()));
         let op = InstanceNorm { epsilon: epsilon as f32 };

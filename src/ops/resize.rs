@@ -154,6 +154,7 @@ impl Tensor {
         let lengths: Vec<Dim> = self.shape()[..first].iter().chain(out).cloned().collect();
         let (coordinates, interpolation) = match (mode, corners) {
             ("nearest", _) => (Coordinates::Asymmetric, Interpolation::Nearest(Rounding::Floor)),
+            ("nearest-exact", _) => (Coordinates::HalfPixel, Interpolation::Nearest(Rounding::PreferCeil)),
             ("linear", true) => (Coordinates::AlignCorners, Interpolation::Linear),
             ("linear", false) => (Coordinates::PytorchHalfPixel, Interpolation::Linear),
             ("cubic", true) => (Coordinates::AlignCorners, Interpolation::Cubic(-0.75)),

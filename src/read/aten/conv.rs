@@ -1,6 +1,7 @@
 //! Convolutions.
 
 use super::{Args, Row, one};
+use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::ops::Window;
 use crate::tensor::Tensor;
@@ -85,20 +86,29 @@ fn convolution(
 ) -> Result<Tensor> {
     let axes = axes(a)?;
     let window = Window::symmetric(&a.counts(stride, axes)?, &a.counts(padding, axes)?, &a.counts(dilation, axes)?);
-    let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
-    match transposed.map(|i| a.flag(i)).transpose()? {
+    exact(a, |x, weight, bias| match transposed.map(|i| a.flag(i)).transpose()? {
         Some(true) => {
             let extra = output_padding.map(|i| a.counts(i, axes)).transpose()?.unwrap_or_else(|| vec![0; axes]);
-            x.conv_transpose(&weight, bias.as_ref(), window, groups(a, group)?, &extra)
+            x.conv_transpose(weight, bias, window, groups(a, group)?, &extra)
         }
-        _ => x.conv(&weight, bias.as_ref(), window, groups(a, group)?),
+        _ => x.conv(weight, bias, window, groups(a, group)?),
+    })
+}
+
+/// Runs a convolution of floats on what it was given; integers go through f64, exact as long as their sums stay below 2⁵³.
+fn exact(a: &Args, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>) -> Result<Tensor> {
+    let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
+    if !x.dtype().is_int() {
+        return convolve(&x, &weight, bias.as_ref());
     }
+    let wide = |t: &Tensor| t.cast(DType::F64);
+    convolve(&wide(&x)?, &wide(&weight)?, bias.as_ref().map(wide).transpose()?.as_ref())?.cast(x.dtype())
 }
 
 fn transposed(a: &Args) -> Result<Tensor> {
     let axes = axes(a)?;
     let window = Window::symmetric(&a.counts(3, axes)?, &a.counts(4, axes)?, &a.counts(7, axes)?);
-    a.tensor(0)?.conv_transpose(&a.tensor(1)?, a.opt_tensor(2)?.as_ref(), window, groups(a, 6)?, &a.counts(5, axes)?)
+    exact(a, |x, weight, bias| x.conv_transpose(weight, bias, window, groups(a, 6)?, &a.counts(5, axes)?))
 }
 
 /// `valid` pads nothing, `same` so much that a stride of 1 keeps the length, the odd one at the end.
@@ -118,5 +128,5 @@ fn named_padding(a: &Args) -> Result<Tensor> {
         Some("valid") => {}
         other => return Err(Error::argument(format!("the padding {other:?}"))),
     }
-    a.tensor(0)?.conv(&weight, a.opt_tensor(2)?.as_ref(), window, groups(a, 6)?)
+    exact(a, |x, weight, bias| x.conv(weight, bias, window, groups(a, 6)?))
 }

@@ -1,9 +1,9 @@
 //! Joining, repeating and picking elements.
 
-use super::{Row, one};
-use crate::array::Scalar;
+use super::{Args, Row, one, tuple};
+use crate::array::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::ops::Padding;
+use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -39,9 +39,21 @@ pub(super) const ROWS: &[Row] = &[
         "embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
         |a| a.tensor(0)?.embedding(&a.tensor(1)?),
     ),
-    one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| a.tensor(0)?.index_select(a.int(1)?, &a.tensor(2)?)),
+    one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor(0)? {
+        x if x.rank() == 0 => Ok(x),
+        x => x.index_select(a.int(1)?, &a.tensor(2)?.reshape(&[-1])?),
+    }),
+    tuple(
+        "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> (Tensor, Tensor, Tensor, Tensor)",
+        embedding_bag,
+    ),
     one("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", |a| {
-        a.tensor(0)?.gather(a.int(1)?, &a.tensor(2)?)
+        let (x, index) = (a.tensor(0)?, a.tensor(2)?.cast(DType::I64)?);
+        if x.rank() == 0 || index.rank() == 0 {
+            return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?)?.reshape(index.shape());
+        }
+        // No index reads nothing, whatever its shape.
+        if index.count() == 0 { Tensor::zeros(index.shape(), x.dtype()) } else { x.gather(a.int(1)?, &index) }
     }),
     one("index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
         let indices = a.opt_tensors(1)?;
@@ -71,4 +83,39 @@ pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor>
         let (head, tail) = (x.slice(axis, None, Some(cut.clone()), 1)?, x.slice(axis, Some(cut), None, 1)?);
         Tensor::cat(&[&tail, &head], axis)
     })
+}
+
+/// Rows of a table added up, averaged or maximised bag by bag; then, as torch does, the bag of each index, and how many each bag has.
+fn embedding_bag(a: &Args) -> Result<Vec<Tensor>> {
+    let (table, indices, mut offsets, mode) = (a.tensor(0)?, a.tensor(1)?.cast(DType::I64)?, a.tensor(2)?.cast(DType::I64)?, a.int(4)?);
+    if a.flag(7)? {
+        offsets = offsets.slice(0, None, Some(crate::Dim::Fixed(-1)), 1)?;
+    }
+    let bags = offsets.dim(0)?;
+    let places = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
+    let bag = places.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(Some(&[1]), false)?.sub(1)?;
+    let kept = match a.opt_ints(8)? {
+        Some(padding) => Some(indices.ne(padding[0])?),
+        None => None,
+    };
+    let rows = table.index_select(0, &indices)?;
+    let rows = a.opt_tensor(6)?.map_or(Ok(rows.clone()), |weights| rows.mul(weights.unsqueeze(1)?))?;
+    let ones = Tensor::ones(indices.shape(), DType::I64)?;
+    let counted = kept.as_ref().map_or(Ok(ones), |kept| kept.cast(DType::I64))?;
+    let sizes = Tensor::zeros(std::slice::from_ref(&bags), DType::I64)?.index_put(&[Some(&bag)], &counted, Reduction::Add)?;
+    let shape = [bags, table.dim(1)?];
+    let dropped = |number: f64| kept.as_ref().map_or(Ok(rows.clone()), |kept| rows.masked_fill(&kept.logical_not()?.unsqueeze(1)?, number));
+    let sum = || Tensor::zeros(&shape, table.dtype())?.index_put(&[Some(&bag)], &dropped(0.0)?, Reduction::Add);
+    let y = match mode {
+        0 => sum()?,
+        1 => sum()?.div(sizes.clamp(Some(Scalar::Int(1)), None)?.unsqueeze(1)?.cast(table.dtype())?)?,
+        2 => {
+            let least = Tensor::full(&shape, f64::NEG_INFINITY, table.dtype())?;
+            let most = least.index_put(&[Some(&bag)], &dropped(f64::NEG_INFINITY)?, Reduction::Max)?;
+            most.masked_fill(&sizes.eq(0)?.unsqueeze(1)?, 0.0)?
+        }
+        other => return Err(Error::argument(format!("the mode {other} of embedding_bag"))),
+    };
+    let nothing = Tensor::zeros::<i64>(&[0], DType::I64)?;
+    Ok(vec![y, bag, sizes, nothing])
 }

@@ -19,14 +19,81 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor(0)?.addmm(&a.tensor(1)?, &a.tensor(2)?, a.float(3)?, a.float(4)?)
     }),
     one("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        let product = a.tensor(1)?.matmul(&a.tensor(2)?)?;
-        let product = if a.float(4)? == 1.0 { product } else { product.mul(Tensor::weak(a.number(4)?))? };
-        match a.float(3)? {
-            0.0 => Ok(product),
-            1.0 => product.add(a.tensor(0)?),
-            _ => product.add(a.tensor(0)?.mul(Tensor::weak(a.number(3)?))?),
-        }
+        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)
     }),
+    one("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
+        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?.sum(Some(&[0]), false)?)
+    }),
+    one("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
+        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)
+    }),
+    one("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
+        combined(a, a.tensor(1)?.unsqueeze(1)?.mul(a.tensor(2)?.unsqueeze(0)?)?)
+    }),
+    one("ger(Tensor self, Tensor vec2) -> Tensor", |a| a.tensor(0)?.unsqueeze(1)?.mul(a.tensor(1)?.unsqueeze(0)?)),
+    one("inner(Tensor self, Tensor other) -> Tensor", |a| {
+        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        if x.rank() == 0 || y.rank() == 0 { x.mul(y) } else { tensordot(&x, &y, &[-1], &[-1]) }
+    }),
+    one("vdot(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)?.sum(None, false)),
+    one("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)?.sum(Some(&[a.int(2)?]), false)),
+    one("tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", |a| {
+        tensordot(&a.tensor(0)?, &a.tensor(1)?, &a.ints(2)?, &a.ints(3)?)
+    }),
+    one("kron(Tensor self, Tensor other) -> Tensor", |a| {
+        let (mut x, mut y) = (a.tensor(0)?, a.tensor(1)?);
+        while x.rank() < y.rank() {
+            x = x.unsqueeze(0)?;
+        }
+        while y.rank() < x.rank() {
+            y = y.unsqueeze(0)?;
+        }
+        let rank = x.rank() as i64;
+        let shape: Vec<Dim> = x.shape().iter().zip(y.shape().iter()).map(|(n, m)| n * m).collect();
+        let even: Vec<i64> = (0..rank).map(|axis| 2 * axis).collect();
+        let odd: Vec<i64> = even.iter().map(|axis| axis + 1).collect();
+        x.unsqueeze_axes(&odd)?.mul(y.unsqueeze_axes(&even)?)?.reshape(&shape)
+    }),
+    one("chain_matmul(Tensor[] matrices) -> Tensor", |a| chain(&a.tensors(0)?)),
+    one("linalg_multi_dot(Tensor[] tensors) -> Tensor", |a| chain(&a.tensors(0)?)),
+    one("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
+        let (x, y, weight) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+        // [.., 1, i] · [o, i, j] gives [.., o, 1, j].
+        let part = x.unsqueeze(-2)?.unsqueeze(-2)?.matmul(&weight)?.squeeze_axes(&[-2])?;
+        let product = part.mul(y.unsqueeze(-2)?)?.sum(Some(&[-1]), false)?;
+        a.opt_tensor(3)?.map_or(Ok(product.clone()), |bias| product.add(bias))
+    }),
+    one("cross(Tensor self, Tensor other, int? dim=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        let axis = match a.opt_ints(2)? {
+            Some(axis) => axis[0],
+            None => x.shape().iter().position(|n| *n == 3).ok_or_else(|| Error::shape("no axis of length 3"))? as i64,
+        };
+        cross(&x, &a.tensor(1)?, axis)
+    }),
+    one("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor", |a| cross(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)),
+    tuple(
+        "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
+        |a| {
+            let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+            let y = q.attention(&k, &v, a.opt_tensor(5)?.as_ref(), a.flag(4)?, a.opt_float(6)?)?;
+            let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+            let scale = a.opt_float(6)?.unwrap_or(1.0 / (width as f64).sqrt());
+            let mut scores = q.matmul(&k.transpose(-2, -1)?)?.mul(scale)?;
+            if a.flag(4)? {
+                let keep = Tensor::ones(&[q.dim(-2)?, k.dim(-2)?], DType::Bool)?.tril(0)?;
+                scores = scores.masked_fill(&keep.logical_not()?, f64::NEG_INFINITY)?;
+            }
+            if let Some(mask) = a.opt_tensor(5)? {
+                scores = if mask.dtype() == DType::Bool {
+                    scores.masked_fill(&mask.logical_not()?, f64::NEG_INFINITY)?
+                } else {
+                    scores.add(mask)?
+                };
+            }
+            Ok(vec![y, scores.log_sum_exp(Some(&[-1]), false)?])
+        },
+    ),
     one(
         "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
         |a| {
@@ -66,6 +133,62 @@ pub(super) const ROWS: &[Row] = &[
         encoder_layer,
     ),
 ];
+
+/// β · self + α · product: what the `add` family adds up.
+fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
+    let scaled = |x: Tensor, i: usize| if a.float(i)? == 1.0 { Ok(x) } else { x.mul(Tensor::weak(a.number(i)?)) };
+    if a.tensor(0)?.dtype() == DType::Bool {
+        // Of truth values the product is "and", the sum "or".
+        let product = if a.float(4)? == 0.0 { product.mul(0)? } else { product }.cast(DType::Bool)?;
+        return if a.float(3)? == 0.0 { Ok(product) } else { product.logical_or(a.tensor(0)?) };
+    }
+    let product = scaled(product, 4)?;
+    if a.float(3)? == 0.0 {
+        return product.expand(&product.shape().broadcast(a.tensor(0)?.shape())?);
+    }
+    product.add(scaled(a.tensor(0)?, 3)?)
+}
+
+/// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
+fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Tensor> {
+    let places = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
+    let (first, second) = (places(x, first)?, places(y, second)?);
+    if first.len() != second.len() {
+        return Err(Error::argument(format!("{} axes against {}", first.len(), second.len())));
+    }
+    let free = |t: &Tensor, axes: &[usize]| (0..t.rank()).filter(|axis| !axes.contains(axis)).collect::<Vec<_>>();
+    let (left, right) = (free(x, &first), free(y, &second));
+    let lengths = |t: &Tensor, axes: &[usize]| axes.iter().map(|&axis| t.shape()[axis].clone()).collect::<Vec<Dim>>();
+    let total = |dims: &[Dim]| dims.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+    let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as i64).collect::<Vec<_>>();
+    let (rows, columns) = (lengths(x, &left), lengths(y, &right));
+    // A length of 1 is broadcast.
+    let (a, b) = (lengths(x, &first), lengths(y, &second));
+    let (x, y) = (narrowed(x, &first, &b)?, narrowed(y, &second, &a)?);
+    let inner = total(&lengths(&x, &first));
+    let x = x.permute(&order(&left, &first))?.reshape(&[total(&rows), inner.clone()])?;
+    let y = y.permute(&order(&second, &right))?.reshape(&[inner, total(&columns)])?;
+    x.matmul(&y)?.reshape(&[rows, columns].concat())
+}
+
+/// Summed over those axes whose partner has length 1.
+fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
+    let sums: Vec<i64> =
+        axes.iter().zip(partners).filter(|(axis, n)| **n == 1 && x.shape()[**axis] != 1).map(|(&axis, _)| axis as i64).collect();
+    if sums.is_empty() { Ok(x.clone()) } else { x.sum(Some(&sums), true) }
+}
+
+fn chain(matrices: &[Tensor]) -> Result<Tensor> {
+    let (first, rest) = matrices.split_first().ok_or_else(|| Error::argument("a product of nothing"))?;
+    rest.iter().try_fold(first.clone(), |product, x| product.matmul(x))
+}
+
+fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
+    let shape = x.shape().broadcast(y.shape())?;
+    let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
+    let turned = |t: &Tensor, by: i64| super::index::rolled(t, &[by], &[axis]);
+    turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
+}
 
 /// Keys and values of fewer heads, each repeated for the queries that share it.
 fn shared_heads(q: &Tensor, x: &Tensor) -> Result<Tensor> {

@@ -8,6 +8,8 @@ mod conv;
 mod create;
 mod index;
 mod linear;
+mod loss;
+mod matrix;
 mod norm;
 mod order;
 mod pool;
@@ -65,6 +67,8 @@ const FAMILIES: &[&[Row]] = &[
     create::ROWS,
     index::ROWS,
     linear::ROWS,
+    loss::ROWS,
+    matrix::ROWS,
     norm::ROWS,
     order::ROWS,
     pool::ROWS,

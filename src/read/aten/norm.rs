@@ -1,6 +1,7 @@
 //! Normalisation.
 
-use super::{Row, one};
+use super::{Args, Row, one, tuple};
+use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -11,9 +12,11 @@ pub(super) const ROWS: &[Row] = &[
             let (x, scale, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
             match (a.flag(5)?, a.opt_tensor(3)?, a.opt_tensor(4)?) {
                 (false, Some(mean), Some(var)) => x.batch_norm(scale.as_ref(), bias.as_ref(), &mean, &var, a.float(7)?),
-                // Without running statistics those of the batch are used in evaluation too, and nothing is updated.
-                (true, None, None) => x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float(7)?),
-                _ => Err(training()),
+                // Without running statistics those of the batch are used in evaluation too.
+                _ => {
+                    update(a, &x, 3, a.float(6)?)?;
+                    x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float(7)?)
+                }
             }
         },
     ),
@@ -36,14 +39,108 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     one("rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", |a| {
-        if a.dims(1)?.len() != 1 {
-            return Err(Error::unsupported("rms_norm over several axes"));
+        let (x, axes, epsilon) = (a.tensor(0)?, a.dims(1)?.len(), a.opt_float(3)?);
+        let epsilon = epsilon.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) });
+        if axes == 1 {
+            return x.rms_norm(a.opt_tensor(2)?.as_ref(), epsilon);
         }
-        let x = a.tensor(0)?;
-        x.rms_norm(a.opt_tensor(2)?.as_ref(), a.opt_float(3)?.unwrap_or(f64::from(f32::EPSILON)))
+        let axes: Vec<i64> = (1..=axes as i64).map(|axis| -axis).collect();
+        let y = x.mul(x.square()?.mean(Some(&axes), true)?.add(epsilon)?.rsqrt()?)?;
+        a.opt_tensor(2)?.map_or(Ok(y.clone()), |weight| y.mul(weight))
     }),
     one("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", |a| weight_norm(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)),
+    tuple(
+        "native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
+        |a| {
+            let (x, shape, epsilon) = (a.tensor(0)?, a.dims(1)?, a.float(4)?);
+            let axes: Vec<i64> = (1..=shape.len() as i64).map(|axis| -axis).collect();
+            let y = x.layer_norm(&shape, a.opt_tensor(2)?.as_ref(), a.opt_tensor(3)?.as_ref(), epsilon)?;
+            Ok(vec![y, x.mean(Some(&axes), true)?, x.var(Some(&axes), 0.0, true)?.add(epsilon)?.rsqrt()?])
+        },
+    ),
+    tuple(
+        "native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)",
+        |a| {
+            let (x, groups, epsilon) = (a.tensor(0)?, a.int(6)?, a.float(7)?);
+            let y = x.group_norm(groups, a.opt_tensor(1)?.as_ref(), a.opt_tensor(2)?.as_ref(), epsilon)?;
+            let rest = (a.dim(4)? * a.dim(5)?) / groups;
+            let grouped = x.reshape(&[a.dim(3)?, groups.into(), rest])?;
+            Ok(vec![y, grouped.mean(Some(&[-1]), false)?, grouped.var(Some(&[-1]), 0.0, false)?.add(epsilon)?.rsqrt()?])
+        },
+    ),
+    tuple(
+        "native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
+        |a| batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?),
+    ),
+    tuple(
+        "_native_batch_norm_legit(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
+        |a| batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?),
+    ),
+    tuple(
+        "_native_batch_norm_legit(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
+        |a| batch_norm(a, None, true, a.float(4)?, a.float(5)?),
+    ),
+    tuple(
+        "_native_batch_norm_legit_no_training(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
+        |a| batch_norm(a, Some(3), false, a.float(5)?, a.float(6)?),
+    ),
+    tuple(
+        "_batch_norm_with_update(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
+        |a| {
+            let mut all = batch_norm(a, Some(3), true, a.float(5)?, a.float(6)?)?;
+            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            Ok(all)
+        },
+    ),
+    tuple(
+        "_batch_norm_no_update(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
+        |a| {
+            let mut all = batch_norm(a, Some(3), false, a.float(5)?, a.float(6)?)?;
+            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            Ok(all)
+        },
+    ),
 ];
+
+/// The axes of all that is no channel.
+fn but_channels(x: &Tensor) -> Vec<i64> {
+    (0..x.rank() as i64).filter(|&axis| axis != 1).collect()
+}
+
+/// Running statistics (arguments `running` and the next) moved towards those of the batch.
+///
+/// Those of a module would have to be carried from call to call, which a record does not do.
+fn update(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<()> {
+    if a.is_none(running) || a.is_none(running + 1) {
+        return Ok(());
+    }
+    let axes = but_channels(x);
+    for (i, new) in [(running, x.mean(Some(&axes), false)?), (running + 1, x.var(Some(&axes), 1.0, false)?)] {
+        let view = a.view(i)?;
+        let old = view.read()?;
+        if old.parameter().is_some() {
+            return Err(training());
+        }
+        view.write(old.mul(1.0 - momentum)?.add(new.mul(momentum)?)?.cast(old.dtype())?)?;
+    }
+    Ok(())
+}
+
+/// What the native spelling gives: the result, and the statistics of the batch where they were used.
+fn batch_norm(a: &Args, running: Option<usize>, training: bool, momentum: f64, epsilon: f64) -> Result<Vec<Tensor>> {
+    let (x, scale, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
+    if let (false, Some(running)) = (training, running) {
+        let y = x.batch_norm(scale.as_ref(), bias.as_ref(), &a.tensor(running)?, &a.tensor(running + 1)?, epsilon)?;
+        let nothing = Tensor::zeros::<i64>(&[0], x.dtype())?;
+        return Ok(vec![y, nothing.clone(), nothing]);
+    }
+    let axes = but_channels(&x);
+    let (mean, deviation) = (x.mean(Some(&axes), false)?, x.var(Some(&axes), 0.0, false)?.add(epsilon)?.rsqrt()?);
+    if let Some(running) = running {
+        update(a, &x, running, momentum)?;
+    }
+    Ok(vec![x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), epsilon)?, mean, deviation])
+}
 
 fn training() -> Error {
     Error::unsupported("batch norm while training, which updates its statistics").help("call .eval() on the model before it is traced")

@@ -39,7 +39,38 @@ pub(super) const ROWS: &[Row] = &[
     one("upsample_nearest2d(Tensor self, SymInt[2]? output_size, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
         a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?, a.opt_float(3)?])
     }),
+    one(
+        "upsample_nearest3d(Tensor self, SymInt[3]? output_size, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?, a.opt_float(3)?, a.opt_float(4)?]),
+    ),
+    one("upsample_nearest1d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
     one("upsample_nearest2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
+    one("upsample_nearest3d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
+    one("upsample_linear1d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "linear", a.flag(2)?, 3)
+    }),
+    one("upsample_trilinear3d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "linear", a.flag(2)?, 3)
+    }),
+    one(
+        "upsample_trilinear3d(Tensor self, SymInt[3] output_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?, a.opt_float(5)?]),
+    ),
+    one("_upsample_nearest_exact1d(Tensor self, SymInt[1]? output_size, float? scales=None) -> Tensor", |a| {
+        a.tensor(0)?.upsample(&a.dims(1)?, "nearest-exact", false, &[a.opt_float(2)?])
+    }),
+    one("_upsample_nearest_exact2d(Tensor self, SymInt[2]? output_size, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
+        a.tensor(0)?.upsample(&a.dims(1)?, "nearest-exact", false, &[a.opt_float(2)?, a.opt_float(3)?])
+    }),
+    one("_upsample_nearest_exact1d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "nearest-exact", false, 2)
+    }),
+    one("_upsample_nearest_exact2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "nearest-exact", false, 2)
+    }),
+    one("_upsample_nearest_exact3d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
+        scaled(a, "nearest-exact", false, 2)
+    }),
     one("upsample_linear1d(Tensor self, SymInt[1]? output_size, bool align_corners, float? scales=None) -> Tensor", |a| {
         a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?])
     }),
@@ -75,17 +106,40 @@ fn max(a: &Args, axes: usize) -> Result<Tensor> {
 
 fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     let (kernel, window) = window(a, axes, None)?;
-    let mean = a.tensor(0)?.average_pool(&kernel, window, a.flag(4)?, a.flag(5)?)?;
-    match a.values().get(6) {
-        Some(value) if value.kind() != "None" => {
-            if !a.flag(5)? || a.flag(4)? {
-                return Err(Error::unsupported("avg_pool with a divisor of its own beside other ways of counting"));
-            }
-            // With the padding counted every window was divided by the size of the kernel.
-            mean.mul(kernel.iter().product::<usize>() as f64 / value.number()?.to_f64())
+    let x = a.tensor(0)?;
+    let (ceil, count_pad) = (a.flag(4)?, a.flag(5)?);
+    let divisor = a.values().get(6).filter(|value| value.kind() != "None").map(|value| value.number()).transpose()?;
+    let whole = !x.dtype().is_float();
+    let wide = if whole { x.cast(crate::DType::F64)? } else { x.clone() };
+    let y = match divisor {
+        None => wide.average_pool(&kernel, window, ceil, count_pad)?,
+        Some(divisor) => window_sum(&wide, &kernel, &window, ceil)?.div(divisor.to_f64())?,
+    };
+    // Integers are divided like integers.
+    if whole { y.add(y.sign()?.mul(1e-9)?)?.trunc()?.cast(x.dtype()) } else { Ok(y) }
+}
+
+/// The sum over each window: the mean times its volume, once zeros stand wherever a window reaches beyond.
+fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Result<Tensor> {
+    let mut widths = Vec::new();
+    for (i, &kernel) in kernel.iter().enumerate() {
+        let n = x.shape()[x.rank() - window.strides.len() + i]
+            .fixed()
+            .ok_or_else(|| Error::size("sums over windows of an axis of symbolic length"))?;
+        let (before, after, stride, kernel) =
+            (window.pads_begin[i] as i64, window.pads_end[i] as i64, window.strides[i] as i64, kernel as i64);
+        let rest = n + before + after - kernel;
+        let mut out = rest.div_euclid(stride) + 1 + i64::from(ceil && rest.rem_euclid(stride) != 0);
+        // The last window must begin inside, or in the padding before.
+        if ceil && (out - 1) * stride >= n + before {
+            out -= 1;
         }
-        _ => Ok(mean),
+        widths.push([before, ((out - 1) * stride + kernel - n - before).max(after)]);
     }
+    let widths: Vec<i64> = widths.into_iter().rev().flatten().collect();
+    let dense = Window::symmetric(&window.strides, &vec![0; kernel.len()], &vec![1; kernel.len()]);
+    let mean = x.pad(&widths, crate::ops::Padding::Constant(crate::Scalar::Int(0)))?.average_pool(kernel, dense, false, true)?;
+    mean.mul(kernel.iter().product::<usize>() as f64)
 }
 
 /// The form whose lengths are given, or else follow from scale factors.

@@ -1,0 +1,539 @@
+//! Decompositions of matrices that end after as many steps as there are columns, written out.
+//!
+//! Each step costs some fifteen nodes, so only small fixed sizes are decomposed. What needs eigenvalues has no finite form and no row.
+
+use super::{Args, Row, one, tuple};
+use crate::array::DType;
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// The largest matrix whose elimination is written out.
+const LARGEST: i64 = 64;
+
+pub(super) const ROWS: &[Row] = &[
+    one("linalg_det(Tensor A) -> Tensor", |a| Lu::of(&a.tensor(0)?)?.determinant()),
+    tuple("linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)", |a| {
+        let lu = Lu::of(&a.tensor(0)?)?;
+        let diagonal = lu.diagonal()?;
+        Ok(vec![lu.parity.mul(diagonal.sign()?.prod(Some(&[-1]), false)?)?, diagonal.abs()?.log()?.sum(Some(&[-1]), false)?])
+    }),
+    one("logdet(Tensor self) -> Tensor", |a| Lu::of(&a.tensor(0)?)?.determinant()?.log()),
+    one("linalg_inv(Tensor A) -> Tensor", |a| inverse(&a.tensor(0)?)),
+    tuple("linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)", |a| {
+        let x = a.tensor(0)?;
+        Ok(vec![inverse(&x)?, no_errors(&x)?])
+    }),
+    one("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor", |a| solve(&a.tensor(0)?, &a.tensor(1)?, a.flag(2)?)),
+    tuple("linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor info)", |a| {
+        let x = a.tensor(0)?;
+        Ok(vec![solve(&x, &a.tensor(1)?, a.flag(2)?)?, no_errors(&x)?])
+    }),
+    tuple("linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)", |a| Lu::of(&a.tensor(0)?)?.factors()),
+    tuple("linalg_lu_factor(Tensor A, *, bool pivot=True) -> (Tensor LU, Tensor pivots)", |a| {
+        let lu = Lu::of(&a.tensor(0)?)?;
+        Ok(vec![lu.packed, lu.pivots])
+    }),
+    tuple("linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
+        let lu = Lu::of(&a.tensor(0)?)?;
+        Ok(vec![lu.packed, lu.pivots, no_errors(&a.tensor(0)?)?])
+    }),
+    tuple("_lu_with_info(Tensor self, bool pivot=True, bool check_errors=True) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
+        let lu = Lu::of(&a.tensor(0)?)?;
+        Ok(vec![lu.packed, lu.pivots, no_errors(&a.tensor(0)?)?])
+    }),
+    one("linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool adjoint=False) -> Tensor", |a| {
+        lu_solve(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?, a.flag(3)?, a.flag(4)?)
+    }),
+    one("lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor", |a| {
+        lu_solve(&a.tensor(1)?, &a.tensor(2)?, &a.tensor(0)?, true, false)
+    }),
+    tuple(
+        "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> (Tensor P, Tensor L, Tensor U)",
+        |a| {
+            let packed = a.tensor(0)?;
+            let (rows, columns) = size(&packed)?;
+            let order = order_of(&a.tensor(1)?, rows)?;
+            let empty = Tensor::zeros::<i64>(&[0], packed.dtype())?;
+            let permutation = if a.flag(3)? { permutation(&order, rows, packed.dtype())? } else { empty.clone() };
+            if !a.flag(2)? {
+                return Ok(vec![permutation, empty.clone(), empty]);
+            }
+            let (lower, upper) = unpacked(&packed, rows, columns)?;
+            Ok(vec![permutation, lower, upper])
+        },
+    ),
+    one("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor", |a| cholesky(&a.tensor(0)?, a.flag(1)?)),
+    tuple("linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)", |a| {
+        let x = a.tensor(0)?;
+        Ok(vec![cholesky(&x, a.flag(1)?)?, no_errors(&x)?])
+    }),
+    one("cholesky(Tensor self, bool upper=False) -> Tensor", |a| cholesky(&a.tensor(0)?, a.flag(1)?)),
+    one("cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor", |a| {
+        let (b, factor) = (a.tensor(0)?, a.tensor(1)?);
+        let lower = if a.flag(2)? { factor.transpose(-2, -1)? } else { factor };
+        triangular(&lower.transpose(-2, -1)?, &triangular(&lower, &b, false, false)?, true, false)
+    }),
+    one("cholesky_inverse(Tensor self, bool upper=False) -> Tensor", |a| {
+        let factor = a.tensor(0)?;
+        let lower = if a.flag(1)? { factor.transpose(-2, -1)? } else { factor };
+        let (n, _) = size(&lower)?;
+        let root = triangular(&lower, &identity(n, lower.dtype())?, false, false)?;
+        root.transpose(-2, -1)?.matmul(&root)
+    }),
+    one("linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, bool unitriangular=False) -> Tensor", |a| {
+        let (x, b, upper, unit) = (a.tensor(0)?, a.tensor(1)?, a.flag(2)?, a.flag(4)?);
+        if a.flag(3)? {
+            return triangular(&x, &b, upper, unit);
+        }
+        triangular(&x.transpose(-2, -1)?, &b.transpose(-2, -1)?, !upper, unit)?.transpose(-2, -1)
+    }),
+    tuple(
+        "triangular_solve(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
+        |a| {
+            let (b, x, upper) = (a.tensor(0)?, a.tensor(1)?, a.flag(2)?);
+            let solution = match a.flag(3)? {
+                true => triangular(&x.transpose(-2, -1)?, &b, !upper, a.flag(4)?)?,
+                false => triangular(&x, &b, upper, a.flag(4)?)?,
+            };
+            Ok(vec![solution, x])
+        },
+    ),
+    tuple("linalg_qr(Tensor A, str mode=\"reduced\") -> (Tensor Q, Tensor R)", |a| {
+        let x = a.tensor(0)?;
+        let (rows, columns) = size(&x)?;
+        let (packed, tau) = reflections(&x)?;
+        let kept = if a.opt_str(1)? == Some("complete") { rows } else { rows.min(columns) };
+        let upper = packed.triu(0)?.slice(-2, None, Some(Dim::Fixed(kept)), 1)?;
+        if a.opt_str(1)? == Some("r") {
+            return Ok(vec![Tensor::zeros::<i64>(&[0], x.dtype())?, upper]);
+        }
+        Ok(vec![reflected(&packed, &tau, rows)?.slice(-1, None, Some(Dim::Fixed(kept)), 1)?, upper])
+    }),
+    tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| reflections(&a.tensor(0)?).map(|(packed, tau)| vec![packed, tau])),
+    one("linalg_householder_product(Tensor input, Tensor tau) -> Tensor", |a| {
+        let packed = a.tensor(0)?;
+        let (rows, columns) = size(&packed)?;
+        reflected(&packed, &a.tensor(1)?, rows)?.slice(-1, None, Some(Dim::Fixed(columns)), 1)
+    }),
+    one("ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor", |a| {
+        let (packed, other) = (a.tensor(0)?, a.tensor(2)?);
+        let (rows, _) = size(&packed)?;
+        let q = reflected(&packed, &a.tensor(1)?, rows)?;
+        let q = if a.flag(4)? { q.transpose(-2, -1)? } else { q };
+        if a.flag(3)? { q.matmul(&other) } else { other.matmul(&q) }
+    }),
+    one("linalg_matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor(0)?, a.int(1)?)),
+    one("matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor(0)?, a.int(1)?)),
+    one("linalg_tensorinv(Tensor self, int ind=2) -> Tensor", |a| {
+        let (x, split) = (a.tensor(0)?, a.int(1)? as usize);
+        if split > x.rank() {
+            return Err(Error::argument(format!("{split} of {} axes", x.rank())));
+        }
+        let (front, back) = (x.shape()[..split].to_vec(), x.shape()[split..].to_vec());
+        let n = front.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+        inverse(&x.reshape(&[n.clone(), n])?)?.reshape(&[back, front].concat())
+    }),
+    one("linalg_tensorsolve(Tensor self, Tensor other, int[]? dims=None) -> Tensor", |a| {
+        let (mut x, b) = (a.tensor(0)?, a.tensor(1)?);
+        if let Some(axes) = a.opt_ints(2)? {
+            let axes = axes.into_iter().map(|axis| crate::dim::axis(axis, x.rank())).collect::<Result<Vec<_>>>()?;
+            let order: Vec<i64> =
+                (0..x.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).map(|axis| axis as i64).collect();
+            x = x.permute(&order)?;
+        }
+        let back = x.shape()[b.rank()..].to_vec();
+        let n = b.count();
+        solve(&x.reshape(&[n.clone(), n.clone()])?, &b.reshape(&[n])?, true)?.reshape(&back)
+    }),
+    one(
+        "linalg_matrix_norm(Tensor self, str ord='fro', int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+        |a| {
+            let x = typed(a, 4)?;
+            matrix_norm(&x, a.opt_str(1)?.unwrap_or("fro"), None, &a.ints(2)?, a.flag(3)?)
+        },
+    ),
+    one("linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let x = typed(a, 4)?;
+        matrix_norm(&x, "", Some(a.float(1)?), &a.ints(2)?, a.flag(3)?)
+    }),
+    one("linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let (x, order, axes, keep) = (typed(a, 4)?, a.opt_float(1)?, a.opt_ints(2)?, a.flag(3)?);
+        match (order, &axes) {
+            (None, axes) => x.norm(2.0, axes.as_deref(), keep),
+            (Some(p), None) if x.rank() == 2 => matrix_norm(&x, "", Some(p), &[0, 1], keep),
+            (Some(p), Some(two)) if two.len() == 2 => matrix_norm(&x, "", Some(p), two, keep),
+            (Some(p), axes) => x.norm(p, axes.as_deref(), keep),
+        }
+    }),
+    one("linalg_norm(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let axes = a.opt_ints(2)?.unwrap_or_else(|| vec![0, 1]);
+        matrix_norm(&typed(a, 4)?, a.opt_str(1)?.unwrap_or("fro"), None, &axes, a.flag(3)?)
+    }),
+    one("linalg_cond(Tensor self, Scalar? p=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        let norm = |x: &Tensor| matrix_norm(x, "", Some(a.opt_float(1)?.unwrap_or(2.0)), &[-2, -1], false);
+        norm(&x)?.mul(norm(&inverse(&x)?)?)
+    }),
+    one("linalg_cond(Tensor self, str p) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        let norm = |x: &Tensor| matrix_norm(x, a.opt_str(1)?.unwrap_or("fro"), None, &[-2, -1], false);
+        norm(&x)?.mul(norm(&inverse(&x)?)?)
+    }),
+    one("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        let x = if x.dtype() == DType::Bool { x.cast(DType::I64)? } else { x };
+        let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x };
+        let n = if a.is_none(1) { x.dim(-1)?.fixed().ok_or_else(|| Error::size("a matrix of symbolic size"))? } else { a.int(1)? };
+        let one = x.mul(0)?.add(1)?;
+        let mut powers = vec![one];
+        for _ in 1..n {
+            let last = powers.last().map_or(Ok(x.clone()), |last| last.mul(&x))?;
+            powers.push(last);
+        }
+        Tensor::stack(&powers.iter().collect::<Vec<_>>(), -1)
+    }),
+];
+
+fn typed(a: &Args, dtype: usize) -> Result<Tensor> {
+    let x = a.tensor(0)?;
+    a.opt_dtype(dtype)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))
+}
+
+/// The rows and columns of the matrices in the last two axes.
+fn size(x: &Tensor) -> Result<(i64, i64)> {
+    let length = |axis: i64| x.dim(axis)?.fixed().ok_or_else(|| Error::size("a decomposition of a matrix of symbolic size"));
+    let (rows, columns) = (length(-2)?, length(-1)?);
+    if rows.max(columns) > LARGEST {
+        return Err(Error::unsupported(format!(
+            "a decomposition of a matrix of {rows} by {columns}: every step is written out, up to {LARGEST}"
+        )));
+    }
+    Ok((rows, columns))
+}
+
+/// LAPACK's word that nothing went wrong, which the numbers themselves say as well.
+fn no_errors(x: &Tensor) -> Result<Tensor> {
+    Tensor::zeros(&x.shape()[..x.rank() - 2], DType::I32)
+}
+
+fn identity(n: i64, dtype: DType) -> Result<Tensor> {
+    Tensor::eye(&n.into(), &n.into(), 0, dtype)
+}
+
+/// Which of n places are after the k-th, as a column (or a row).
+fn after(n: i64, k: i64, column: bool) -> Result<Tensor> {
+    let places: Vec<bool> = (0..n).map(|i| i > k).collect();
+    Tensor::from(places.as_slice()).reshape(&if column { [n, 1] } else { [1, n] })
+}
+
+/// One row (or column) with its axis kept.
+fn row(x: &Tensor, k: i64) -> Result<Tensor> {
+    x.narrow(-2, k, 1i64)
+}
+
+fn column(x: &Tensor, k: i64) -> Result<Tensor> {
+    x.narrow(-1, k, 1i64)
+}
+
+/// Gauss's elimination with the largest pivot of each column.
+struct Lu {
+    /// L below the diagonal, U on and above it.
+    packed: Tensor,
+    /// The row that each step exchanged with its own, counted from 1, as LAPACK does.
+    pivots: Tensor,
+    /// Which row of the matrix stands in each place.
+    order: Tensor,
+    /// 1 or −1: the determinant of the permutation.
+    parity: Tensor,
+    rows: i64,
+    columns: i64,
+}
+
+/// Two places of an order exchanged; `other` is a tensor.
+fn exchanged(order: &Tensor, k: i64, other: &Tensor, n: i64) -> Result<Tensor> {
+    let places = Tensor::arange(0, n, 1, DType::I64)?;
+    let (here, there) = (order.narrow(-1, k, 1i64)?, order.gather(-1, other)?);
+    let order = places.eq(other)?.choose(&here, order)?;
+    places.eq(k)?.choose(&there, &order)
+}
+
+/// The rows of a matrix in another order.
+fn ordered(x: &Tensor, order: &Tensor) -> Result<Tensor> {
+    let mut shape = order.shape().to_vec();
+    shape.push(x.dim(-1)?);
+    let shape = crate::dim::Shape::new(shape);
+    let x = x.expand(&shape)?;
+    x.gather(-2, &order.unsqueeze(-1)?.expand(&shape)?)
+}
+
+impl Lu {
+    fn of(x: &Tensor) -> Result<Lu> {
+        let (rows, columns) = size(x)?;
+        let dtype = x.dtype();
+        let front = x.shape()[..x.rank() - 2].to_vec();
+        let mut shape = front.clone();
+        shape.push(rows.into());
+        let start = Tensor::arange(0, rows, 1, DType::I64)?.expand(&shape)?;
+        let (mut packed, mut order, mut pivots) = (x.clone(), start.clone(), Vec::new());
+        let mut parity = Tensor::ones(&front, dtype)?;
+        let zero = Tensor::zeros::<i64>(&[], dtype)?;
+        for k in 0..rows.min(columns) {
+            let below = column(&packed, k)?.slice(-2, Some(k.into()), None, 1)?;
+            let pivot = below.squeeze_axes(&[-1])?.abs()?.argmax(Some(-1), true)?.add(k)?;
+            packed = ordered(&packed, &exchanged(&start, k, &pivot, rows)?)?;
+            order = exchanged(&order, k, &pivot, rows)?;
+            let moved = pivot.ne(k)?.squeeze_axes(&[-1])?.cast(dtype)?;
+            parity = parity.mul(moved.mul(-2.0)?.add(1.0)?)?;
+            pivots.push(pivot);
+            let head = column(&row(&packed, k)?, k)?;
+            let safe = head.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], dtype)?, &head)?;
+            let factor = after(rows, k, true)?.choose(&column(&packed, k)?.div(&safe)?, &zero)?;
+            let rest = after(columns, k, false)?.choose(&row(&packed, k)?, &zero)?;
+            let kept = after(rows, k, true)?.logical_and(Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?)?;
+            packed = kept.choose(&factor, &packed.sub(factor.mul(rest)?)?)?;
+        }
+        let pivots = match pivots.as_slice() {
+            [] => Tensor::zeros(&[front, vec![0.into()]].concat(), DType::I32)?,
+            some => Tensor::cat(&some.iter().collect::<Vec<_>>(), -1)?.add(1)?.cast(DType::I32)?,
+        };
+        Ok(Lu { packed, pivots, order, parity, rows, columns })
+    }
+
+    fn diagonal(&self) -> Result<Tensor> {
+        super::view::diagonal(&self.packed, 0, -2, -1)
+    }
+
+    fn determinant(&self) -> Result<Tensor> {
+        if self.rows != self.columns {
+            return Err(Error::shape(format!("the determinant of {} by {}", self.rows, self.columns)));
+        }
+        self.diagonal()?.prod(Some(&[-1]), false)?.mul(&self.parity)
+    }
+
+    fn factors(&self) -> Result<Vec<Tensor>> {
+        let (lower, upper) = unpacked(&self.packed, self.rows, self.columns)?;
+        Ok(vec![permutation(&self.order, self.rows, self.packed.dtype())?, lower, upper])
+    }
+}
+
+fn unpacked(packed: &Tensor, rows: i64, columns: i64) -> Result<(Tensor, Tensor)> {
+    let least = Dim::Fixed(rows.min(columns));
+    let unit = Tensor::eye(&rows.into(), &least, 0, packed.dtype())?;
+    let lower = packed.slice(-1, None, Some(least.clone()), 1)?.tril(-1)?.add(unit)?;
+    Ok((lower, packed.slice(-2, None, Some(least), 1)?.triu(0)?))
+}
+
+/// P of A = P L U, of the order of the rows.
+fn permutation(order: &Tensor, rows: i64, dtype: DType) -> Result<Tensor> {
+    Tensor::arange(0, rows, 1, DType::I64)?.unsqueeze(-1)?.eq(order.unsqueeze(-2)?)?.cast(dtype)
+}
+
+/// The order of the rows after these exchanges.
+fn order_of(pivots: &Tensor, rows: i64) -> Result<Tensor> {
+    let steps = pivots.dim(-1)?.fixed().ok_or_else(|| Error::size("a symbolic number of pivots"))?;
+    let mut shape = pivots.shape().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = rows.into();
+    }
+    let pivots = pivots.cast(DType::I64)?.sub(1)?;
+    let start = Tensor::arange(0, rows, 1, DType::I64)?.expand(&shape)?;
+    (0..steps).try_fold(start, |order, k| exchanged(&order, k, &pivots.narrow(-1, k, 1i64)?, rows))
+}
+
+/// The solution of a triangular system, row by row.
+fn triangular(x: &Tensor, b: &Tensor, upper: bool, unit: bool) -> Result<Tensor> {
+    let (n, _) = size(x)?;
+    if n == 0 {
+        return Ok(b.clone());
+    }
+    let mut rest = b.clone();
+    let mut solved: Vec<(i64, Tensor)> = Vec::new();
+    let steps: Vec<i64> = if upper { (0..n).rev().collect() } else { (0..n).collect() };
+    for k in steps {
+        let here = row(&rest, k)?;
+        let here = if unit { here } else { here.div(column(&row(x, k)?, k)?)? };
+        rest = rest.sub(column(x, k)?.mul(&here)?)?;
+        solved.push((k, here));
+    }
+    solved.sort_by_key(|row| row.0);
+    Tensor::cat(&solved.iter().map(|row| &row.1).collect::<Vec<_>>(), -2)
+}
+
+fn inverse(x: &Tensor) -> Result<Tensor> {
+    let (n, _) = size(x)?;
+    solve(x, &identity(n, x.dtype())?.expand(x.shape())?, true)
+}
+
+fn solve(x: &Tensor, b: &Tensor, left: bool) -> Result<Tensor> {
+    let vector = b.rank() == 1 || (b.rank() + 1 == x.rank() && b.shape()[..] == x.shape()[..x.rank() - 1]);
+    let b = if vector { b.unsqueeze(-1)? } else { b.clone() };
+    if !left {
+        return solve(&x.transpose(-2, -1)?, &b.transpose(-2, -1)?, true)?.transpose(-2, -1);
+    }
+    let lu = Lu::of(x)?;
+    let y = substituted(&lu.packed, &lu.order, &b)?;
+    if vector { y.squeeze_axes(&[-1]) } else { Ok(y) }
+}
+
+fn substituted(packed: &Tensor, order: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let front = crate::dim::Shape::new(packed.shape()[..packed.rank() - 2].to_vec());
+    let front = front.broadcast(&crate::dim::Shape::new(b.shape()[..b.rank() - 2].to_vec()))?;
+    let wide = |t: &Tensor, axes: usize| t.expand(&[front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
+    let (packed, order, b) = (wide(packed, 2)?, wide(order, 1)?, wide(b, 2)?);
+    triangular(&packed, &triangular(&packed, &ordered(&b, &order)?, false, true)?, true, false)
+}
+
+fn lu_solve(packed: &Tensor, pivots: &Tensor, b: &Tensor, left: bool, adjoint: bool) -> Result<Tensor> {
+    if !left {
+        return lu_solve(packed, pivots, &b.transpose(-2, -1)?, true, !adjoint)?.transpose(-2, -1);
+    }
+    let (rows, _) = size(packed)?;
+    let order = order_of(pivots, rows)?;
+    if !adjoint {
+        return substituted(packed, &order, b);
+    }
+    // Aᵀ = Uᵀ Lᵀ Pᵀ.
+    let turned = packed.transpose(-2, -1)?;
+    let y = triangular(&turned, &triangular(&turned, b, false, false)?, true, true)?;
+    permutation(&order, rows, packed.dtype())?.matmul(&y)
+}
+
+fn cholesky(x: &Tensor, upper: bool) -> Result<Tensor> {
+    let (n, _) = size(x)?;
+    let x = if upper { x.transpose(-2, -1)? } else { x.clone() };
+    let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+    let (mut rest, mut columns) = (x, Vec::new());
+    for k in 0..n {
+        let root = column(&row(&rest, k)?, k)?.sqrt()?;
+        let here = after(n, k - 1, true)?.choose(&column(&rest, k)?.div(&root)?, &zero)?;
+        rest = rest.sub(here.mul(here.transpose(-2, -1)?)?)?;
+        columns.push(here);
+    }
+    if columns.is_empty() {
+        return Ok(rest);
+    }
+    let lower = Tensor::cat(&columns.iter().collect::<Vec<_>>(), -1)?;
+    if upper { lower.transpose(-2, -1) } else { Ok(lower) }
+}
+
+/// Householder's reflections, one a column: R on and above the diagonal, the vectors below it, and their factors.
+fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (rows, columns) = size(x)?;
+    let dtype = x.dtype();
+    let (zero, one) = (Tensor::zeros::<i64>(&[], dtype)?, Tensor::ones::<i64>(&[], dtype)?);
+    let (mut packed, mut factors) = (x.clone(), Vec::new());
+    for k in 0..rows.min(columns) {
+        let head = column(&row(&packed, k)?, k)?;
+        let below = after(rows, k, true)?.choose(&column(&packed, k)?, &zero)?;
+        let rest = below.square()?.sum(Some(&[-2]), true)?;
+        let length = head.square()?.add(&rest)?.sqrt()?;
+        let flat = rest.eq(0.0)?;
+        // The sign that does not cancel; a column that is zero below its head stays.
+        let target = flat.choose(&head, &head.lt(0.0)?.choose(&length, &length.neg()?)?)?;
+        let tau = flat.choose(&zero, &target.sub(&head)?.div(flat.choose(&one, &target)?)?)?;
+        let vector = below.div(flat.choose(&one, &head.sub(&target)?)?)?;
+        let place = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
+        let whole = place.choose(&one, &vector)?;
+        let turned = packed.sub(whole.mul(whole.transpose(-2, -1)?.matmul(&packed)?)?.mul(&tau)?)?;
+        // Columns before stay as they were packed; this one holds its head and its vector.
+        let later = after(columns, k, false)?;
+        let own = Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?;
+        let above = after(rows, k - 1, true)?.logical_not()?;
+        let new = above.choose(&packed, &place.choose(&target, &vector)?)?;
+        packed = later.choose(&turned, &own.choose(&new, &packed)?)?;
+        factors.push(tau.squeeze_axes(&[-1])?);
+    }
+    let tau = match factors.as_slice() {
+        [] => Tensor::zeros(&[&x.shape()[..x.rank() - 2], &[0.into()]].concat(), dtype)?,
+        some => Tensor::cat(&some.iter().collect::<Vec<_>>(), -1)?,
+    };
+    Ok((packed, tau))
+}
+
+/// The product of reflections, a square matrix.
+fn reflected(packed: &Tensor, tau: &Tensor, rows: i64) -> Result<Tensor> {
+    let dtype = packed.dtype();
+    let steps = tau.dim(-1)?.fixed().ok_or_else(|| Error::size("a symbolic number of reflections"))?;
+    let (zero, one) = (Tensor::zeros::<i64>(&[], dtype)?, Tensor::ones::<i64>(&[], dtype)?);
+    let mut shape = packed.shape()[..packed.rank() - 2].to_vec();
+    shape.extend([Dim::Fixed(rows), Dim::Fixed(rows)]);
+    let mut q = identity(rows, dtype)?.expand(&shape)?;
+    for k in (0..steps).rev() {
+        let below = after(rows, k, true)?.choose(&column(packed, k)?, &zero)?;
+        let place = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
+        let vector = place.choose(&one, &below)?;
+        let factor = tau.narrow(-1, k, 1i64)?.unsqueeze(-1)?;
+        q = q.sub(vector.mul(vector.transpose(-2, -1)?.matmul(&q)?)?.mul(factor)?)?;
+    }
+    Ok(q)
+}
+
+/// Powers by squaring; of the inverse where negative.
+fn power(x: &Tensor, n: i64) -> Result<Tensor> {
+    let (size, _) = size(x)?;
+    let mut base = if n < 0 { inverse(x)? } else { x.clone() };
+    let mut rest = n.unsigned_abs();
+    let mut product: Option<Tensor> = None;
+    while rest > 0 {
+        if rest & 1 == 1 {
+            product = Some(product.map_or(Ok(base.clone()), |product| product.matmul(&base))?);
+        }
+        rest >>= 1;
+        if rest > 0 {
+            base = base.matmul(&base)?;
+        }
+    }
+    product.map_or_else(|| identity(size, x.dtype())?.expand(x.shape()), Ok)
+}
+
+/// The norms of matrices that need no singular values.
+fn matrix_norm(x: &Tensor, name: &str, order: Option<f64>, axes: &[i64], keep: bool) -> Result<Tensor> {
+    let &[rows, columns] = axes else { return Err(Error::argument("the norm of a matrix is over two axes")) };
+    let (rows, columns) = (x.shape().axis(rows)? as i64, x.shape().axis(columns)? as i64);
+    let sums = |along: i64, across: i64, largest: bool| -> Result<Tensor> {
+        let sums = x.abs()?.sum(Some(&[along]), true)?;
+        let y = if largest { sums.amax(Some(&[across]), true)? } else { sums.amin(Some(&[across]), true)? };
+        if keep { Ok(y) } else { y.squeeze_axes(&[rows, columns]) }
+    };
+    match (name, order) {
+        ("fro", None) => x.norm(2.0, Some(&[rows, columns]), keep),
+        (_, Some(p)) if p.abs() == 1.0 => sums(rows, columns, p > 0.0),
+        (_, Some(p)) if p.is_infinite() => sums(columns, rows, p > 0.0),
+        _ => Err(Error::unsupported("a norm that needs singular values, which have no finite form")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: &Tensor, expected: &[f32]) {
+        for (got, expected) in got.to_vec::<f32>().unwrap().into_iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-4, "{got}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn elimination_exchanges_rows_where_the_pivot_is_zero() {
+        let x = Tensor::new(&[3, 3], vec![0.0f32, 2.0, 1.0, 1.0, 1.0, 0.0, 2.0, 0.0, 3.0]).unwrap();
+        // 0·(1·3 − 0·0) − 2·(1·3 − 0·2) + 1·(1·0 − 1·2)
+        close(&Lu::of(&x).unwrap().determinant().unwrap(), &[-8.0]);
+        close(&inverse(&x).unwrap().matmul(&x).unwrap(), &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+        let factors = Lu::of(&x).unwrap().factors().unwrap();
+        close(&factors[0].matmul(&factors[1]).unwrap().matmul(&factors[2]).unwrap(), &x.to_vec::<f32>().unwrap());
+        close(&power(&x, -2).unwrap().matmul(&power(&x, 2).unwrap()).unwrap(), &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_singular_matrix_has_the_determinant_zero() {
+        let x = Tensor::new(&[2, 2], vec![1.0f32, 2.0, 2.0, 4.0]).unwrap();
+        close(&Lu::of(&x).unwrap().determinant().unwrap(), &[0.0]);
+    }
+
+    #[test]
+    fn too_large_a_matrix_is_refused() {
+        let x = Tensor::zeros(&[100i64, 100], DType::F32).unwrap();
+        assert_eq!(Lu::of(&x).err().map(|error| error.code()), Some(crate::Code::Unsupported));
+    }
+}
