@@ -7,12 +7,15 @@ mod binary;
 mod conv;
 mod create;
 mod index;
+mod layout;
 mod linear;
 mod loss;
 mod matrix;
 mod norm;
 mod order;
 mod pool;
+#[cfg(test)]
+mod programs;
 mod reduce;
 mod scatter;
 pub mod schema;

@@ -1,5 +1,6 @@
 //! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
 
+use super::layout;
 use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -149,20 +150,41 @@ struct Window {
     cached: RefCell<(u64, Tensor)>,
     /// How often the base of the chain was written to.
     writes: Rc<Cell<u64>>,
+    /// How far apart neighbours of each axis stand in the storage of the chain's base: whether `reshape` copies depends on it.
+    strides: Vec<Dim>,
     base: Option<(View, Step)>,
 }
 
 impl View {
-    /// A tensor of its own.
+    /// A tensor of its own, whose elements stand in order.
     pub(crate) fn new(tensor: Tensor) -> View {
-        View(Rc::new(Window { cached: RefCell::new((0, tensor)), writes: Rc::default(), base: None }))
+        let strides = layout::contiguous(tensor.shape());
+        View::laid_out(tensor, strides)
     }
 
-    /// A window onto this.
-    pub(crate) fn step(&self, step: Step) -> Result<View> {
+    /// A tensor that was stored with strides of its own.
+    pub(crate) fn stored(tensor: Tensor) -> View {
+        match tensor.constant().map(|array| array.strides().iter().map(|&stride| Dim::Fixed(stride as i64)).collect()) {
+            Some(strides) => View::laid_out(tensor, strides),
+            None => View::new(tensor),
+        }
+    }
+
+    fn laid_out(tensor: Tensor, strides: Vec<Dim>) -> View {
+        View(Rc::new(Window { cached: RefCell::new((0, tensor)), writes: Rc::default(), strides, base: None }))
+    }
+
+    /// A window onto this, whose axes have these strides.
+    pub(crate) fn step(&self, step: Step, strides: Vec<Dim>) -> Result<View> {
         let tensor = (step.apply)(&self.read()?)?;
         let writes = self.0.writes.clone();
-        Ok(View(Rc::new(Window { cached: RefCell::new((writes.get(), tensor)), writes, base: Some((self.clone(), step)) })))
+        let cached = RefCell::new((writes.get(), tensor));
+        Ok(View(Rc::new(Window { cached, writes, strides, base: Some((self.clone(), step)) })))
+    }
+
+    /// The strides of the axes in the storage.
+    pub(crate) fn strides(&self) -> &[Dim] {
+        &self.0.strides
     }
 
     /// The tensor that this is a window onto, or itself.
@@ -211,9 +233,11 @@ mod tests {
     #[test]
     fn a_write_through_a_view_reaches_the_base_and_its_other_views() {
         let base = View::new(Tensor::new(&[2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap());
-        let turned = base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }).unwrap();
-        let flat =
-            turned.step(Step { apply: Box::new(|x| x.reshape(&[4])), write: Box::new(|base, new| new.reshape(base.shape())) }).unwrap();
+        let turned =
+            base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }, vec![]).unwrap();
+        let flat = turned
+            .step(Step { apply: Box::new(|x| x.reshape(&[4])), write: Box::new(|base, new| new.reshape(base.shape())) }, vec![])
+            .unwrap();
         flat.write(Tensor::from(&[10.0f32, 20.0, 30.0, 40.0])).unwrap();
         assert_eq!(base.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 30.0, 20.0, 40.0]);
         assert_eq!(turned.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 20.0, 30.0, 40.0]);

@@ -1,6 +1,7 @@
 //! Torch operators that give a view: a write to the result is a write to the operand.
 
 use super::args::Args;
+use super::layout;
 use super::value::{Step, Value, View};
 use super::{Row, value};
 use crate::dim::{Dim, Shape};
@@ -9,7 +10,10 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     value("view(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
-    value("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", |a| {
+        let size = a.dims(1)?;
+        view_or_copy(a, move |x| x.reshape(&size))
+    }),
     value("_unsafe_view(Tensor self, SymInt[] size) -> Tensor", |a| reshaped(a, |x, size| x.reshape(size))),
     value("view_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| {
         let shape = a.tensor(1)?.shape().clone();
@@ -17,11 +21,11 @@ pub(super) const ROWS: &[Row] = &[
     }),
     value("reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| {
         let shape = a.tensor(1)?.shape().clone();
-        bijection(a, move |x| x.reshape(&shape))
+        view_or_copy(a, move |x| x.reshape(&shape))
     }),
     value("flatten(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)", |a| {
         let (start, end) = (a.int(1)?, a.int(2)?);
-        bijection(a, move |x| x.flatten(start, end))
+        view_or_copy(a, move |x| x.flatten(start, end))
     }),
     value("unflatten(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)", |a| {
         let (axis, sizes) = (a.int(1)?, a.dims(2)?);
@@ -111,8 +115,10 @@ pub(super) const ROWS: &[Row] = &[
     value("detach(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
     value("alias(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
     value("contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)", |a| {
-        // In torch a copy unless it is contiguous already; which it is depends on strides, which values here do not have.
-        Ok(a.value(0)?.clone())
+        // Itself where its elements stand in order already.
+        let x = a.view(0)?;
+        let in_order = a.int(1)? == 0 && layout::is_contiguous(x.read()?.shape(), x.strides());
+        Ok(if in_order { a.value(0)?.clone() } else { x.read()?.into() })
     }),
     value("diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", |a| {
         diagonal_view(a.view(0)?, a.int(1)?, a.int(2)?, a.int(3)?)
@@ -127,7 +133,7 @@ pub(super) const ROWS: &[Row] = &[
     value("mT(Tensor(a) self) -> Tensor(a)", transposed),
     value("mH(Tensor(a) self) -> Tensor(a)", transposed),
     value("matrix_H(Tensor(a) self) -> Tensor(a)", transposed),
-    value("ravel(Tensor(a) self) -> Tensor(a)", |a| bijection(a, |x| x.reshape(&[-1]))),
+    value("ravel(Tensor(a) self) -> Tensor(a)", |a| view_or_copy(a, |x| x.reshape(&[-1]))),
     value("unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", |a| {
         let x = a.tensor(0)?;
         let (axis, size, step) = (a.int(1)?, a.int(2)?, a.int(3)?);
@@ -141,21 +147,28 @@ pub(super) const ROWS: &[Row] = &[
         }
         let count = (n - size) / step + 1;
         let index: Vec<i64> = (0..count).flat_map(|i| (0..size).map(move |j| i * step + j)).collect();
-        let windows = picked(a.view(0)?, axis, index)?;
-        let split = windows.step(step_of(
-            move |x| {
-                let x = x.unflatten(axis as i64, &[count, size])?;
-                let mut order: Vec<i64> = (0..x.rank() as i64).collect();
-                let last = order.remove(axis + 1);
-                order.push(last);
-                x.permute(&order)
-            },
-            move |base, new| {
-                let mut order: Vec<i64> = (0..new.rank() as i64 - 1).collect();
-                order.insert(axis + 1, new.rank() as i64 - 1);
-                new.permute(&order)?.reshape(base.shape())
-            },
-        ))?;
+        let base = a.view(0)?;
+        let mut strides = base.strides().to_vec();
+        strides.push(strides[axis].clone());
+        strides[axis] = &strides[axis] * step;
+        let windows = picked(base, axis, index, base.strides().to_vec())?;
+        let split = windows.step(
+            step_of(
+                move |x| {
+                    let x = x.unflatten(axis as i64, &[count, size])?;
+                    let mut order: Vec<i64> = (0..x.rank() as i64).collect();
+                    let last = order.remove(axis + 1);
+                    order.push(last);
+                    x.permute(&order)
+                },
+                move |base, new| {
+                    let mut order: Vec<i64> = (0..new.rank() as i64 - 1).collect();
+                    order.insert(axis + 1, new.rank() as i64 - 1);
+                    new.permute(&order)?.reshape(base.shape())
+                },
+            ),
+            strides,
+        )?;
         Ok(Value::Tensor(split))
     }),
     value("as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)", |a| {
@@ -187,7 +200,24 @@ fn step_of(apply: impl Fn(&Tensor) -> Result<Tensor> + 'static, write: impl Fn(&
 
 /// A view that has every element of its base once, in the same order.
 fn bijection(a: &Args, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<Value> {
-    Ok(Value::Tensor(a.view(0)?.step(step_of(apply, |base, new| new.reshape(base.shape())))?))
+    in_order(a.view(0)?, apply).map(Value::Tensor)
+}
+
+fn in_order(base: &View, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<View> {
+    let (old, new) = (base.read()?, apply(&base.read()?)?);
+    // A program that asks for a view knows that there is one; what stands in memory otherwise than here counts as in order.
+    let strides = layout::reshaped(old.shape(), base.strides(), new.shape()).unwrap_or_else(|| layout::contiguous(new.shape()));
+    base.step(step_of(apply, |base, new| new.reshape(base.shape())), strides)
+}
+
+/// The same as a view where strides can reach the elements, and else a copy: what a write to it does differs.
+fn view_or_copy(a: &Args, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<Value> {
+    let base = a.view(0)?;
+    let (old, new) = (base.read()?, apply(&base.read()?)?);
+    match layout::reshaped(old.shape(), base.strides(), new.shape()) {
+        Some(_) => bijection(a, apply),
+        None => Ok(new.into()),
+    }
 }
 
 fn reshaped(a: &Args, reshape: impl Fn(&Tensor, &[Dim]) -> Result<Tensor> + 'static) -> Result<Value> {
@@ -210,13 +240,22 @@ fn permuted(a: &Args, axes: Vec<i64>) -> Result<Value> {
     for (i, &axis) in axes.iter().enumerate() {
         *inverse.get_mut(axis as usize).ok_or_else(|| Error::argument("a permutation of other axes"))? = i as i64;
     }
-    Ok(Value::Tensor(a.view(0)?.step(step_of(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)))?))
+    let base = a.view(0)?;
+    let strides = axes.iter().map(|&axis| base.strides()[axis as usize].clone()).collect();
+    Ok(Value::Tensor(base.step(step_of(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)), strides)?))
 }
 
 fn expanded(base: &View, size: Vec<Dim>) -> Result<Value> {
     let refused =
         |_: &Tensor, _: &Tensor| Err(Error::unsupported("a write through an expanded view, where one element stands in several places"));
-    Ok(Value::Tensor(base.step(step_of(move |x| x.expand(&size), refused))?))
+    let (old, new) = (base.read()?, base.read()?.expand(&size)?);
+    let added = new.rank() - old.rank();
+    let stride = |axis: usize| match axis.checked_sub(added) {
+        Some(axis) if old.shape()[axis] == new.shape()[axis + added] => base.strides()[axis].clone(),
+        _ => Dim::Fixed(0),
+    };
+    let strides = (0..new.rank()).map(stride).collect();
+    Ok(Value::Tensor(base.step(step_of(move |x| x.expand(&size), refused), strides)?))
 }
 
 fn selected(base: &View, axis: i64, index: Dim) -> Result<Value> {
@@ -234,14 +273,19 @@ fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Res
         let end = &start + 1i64;
         put(base, &new.unsqueeze(axis)?, axis, Some(start), Some(end), 1)
     };
-    Ok(Value::Tensor(base.step(step_of(apply, write))?))
+    let mut strides = base.strides().to_vec();
+    strides.remove(base.read()?.shape().axis(axis)?);
+    Ok(Value::Tensor(base.step(step_of(apply, write), strides)?))
 }
 
 fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Value> {
     let (s, e) = (start.clone(), end.clone());
     let apply = move |x: &Tensor| x.slice(axis, s.clone(), e.clone(), by);
     let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, start.clone(), end.clone(), by);
-    Ok(Value::Tensor(base.step(step_of(apply, write))?))
+    let mut strides = base.strides().to_vec();
+    let place = base.read()?.shape().axis(axis)?;
+    strides[place] = &strides[place] * by;
+    Ok(Value::Tensor(base.step(step_of(apply, write), strides)?))
 }
 
 /// Pieces of an axis, one after the other, computed already.
@@ -255,7 +299,7 @@ fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Value> {
         let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, Some(from.clone()), Some(to.clone()), 1), Ok);
         let (from, to) = (start, end.clone());
         let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, Some(from.clone()), Some(to.clone()), 1);
-        views.push(Value::Tensor(base.step(step_of(apply, write))?));
+        views.push(Value::Tensor(base.step(step_of(apply, write), base.strides().to_vec())?));
         start = end;
     }
     Ok(Value::list(views))
@@ -320,12 +364,12 @@ fn moved(a: &Args, from: &[usize], to: &[usize]) -> Result<Value> {
 }
 
 /// Indices along an axis, each of which may stand in several places.
-fn picked(base: &View, axis: usize, index: Vec<i64>) -> Result<View> {
+fn picked(base: &View, axis: usize, index: Vec<i64>, strides: Vec<Dim>) -> Result<View> {
     let axis = axis as i64;
     let index = Tensor::from(index.as_slice());
     let places = index.clone();
     let write = move |base: &Tensor, new: &Tensor| super::scatter::index_put_along(base, axis, &places, new);
-    base.step(step_of(move |x| x.index_select(axis, &index), write))
+    base.step(step_of(move |x| x.index_select(axis, &index), write), strides)
 }
 
 /// The elements whose indices on two axes differ by `offset`, as a last axis, and how a write to them goes back.
@@ -336,12 +380,18 @@ fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -> Result<Va
     for (i, &axis) in order.iter().enumerate() {
         inverse[axis as usize] = i as i64;
     }
-    let flat = base.step(step_of(
-        move |x| x.permute(&order)?.flatten(-2, -1),
-        move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), Dim::Fixed(columns)])?.permute(&inverse),
-    ))?;
+    let (first, second) = (base.strides()[x.shape().axis(first)?].clone(), base.strides()[x.shape().axis(second)?].clone());
+    let mut strides: Vec<Dim> = order[..order.len() - 2].iter().map(|&axis| base.strides()[axis as usize].clone()).collect();
+    strides.push(first + second);
+    let flat = base.step(
+        step_of(
+            move |x| x.permute(&order)?.flatten(-2, -1),
+            move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), Dim::Fixed(columns)])?.permute(&inverse),
+        ),
+        strides.clone(),
+    )?;
     let last = flat.read()?.rank() - 1;
-    picked(&flat, last, index).map(Value::Tensor)
+    picked(&flat, last, index, strides).map(Value::Tensor)
 }
 
 /// The elements whose indices on two axes differ by `offset`, as a last axis.
@@ -381,9 +431,11 @@ fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Val
     if let Some(&outside) = index.iter().find(|&&at| !(0..storage).contains(&at)) {
         return Err(Error::argument(format!("element {outside} of a storage of {storage}")));
     }
-    let flat = base.step(step_of(|x| x.reshape(&[-1]), |base, new| new.reshape(base.shape())))?;
+    let flat = in_order(&base, |x| x.reshape(&[-1]))?;
     let size = size.to_vec();
-    let shaped = picked(&flat, 0, index)?.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())))?;
+    let strides = stride.iter().map(|&stride| Dim::Fixed(stride)).collect();
+    let picked = picked(&flat, 0, index, vec![Dim::Fixed(1)])?;
+    let shaped = picked.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())), strides)?;
     Ok(Value::Tensor(shaped))
 }
 

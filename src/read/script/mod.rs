@@ -157,7 +157,7 @@ impl Module for Script {
 fn constant_value(array: &Array, name: &str) -> Value {
     let tensor = Tensor::from(array.clone());
     let tensor = if array.rank() == 0 { Tensor::from(array.clone()).weakened() } else { tensor.named(name) };
-    Value::Tensor(View::new(tensor))
+    Value::Tensor(View::stored(tensor))
 }
 
 /// The error of a name that nothing defines.

@@ -83,7 +83,7 @@ impl Objects {
         let object = self.objects.get(id).ok_or_else(|| Error::internal("an object that is not there"))?;
         match object.attributes.get(name).ok_or_else(|| super::unknown(&format!("{}.{name}", object.class)))? {
             Attribute::Object(id) => Ok(Value::Object(*id)),
-            Attribute::Tensor(tensor) => Ok(Value::Tensor(View::new(tensor.clone()))),
+            Attribute::Tensor(tensor) => Ok(Value::Tensor(View::stored(tensor.clone()))),
             Attribute::Data(data) => Ok(data.value()),
         }
     }
