@@ -1,7 +1,8 @@
 //! ONNX run by tract: the only folder that names tract's types.
 //!
 //! tract gets a copy of the graph made for it. An operator that it lacks or gets wrong is renamed and runs on our kernel,
-//! as one node inside tract's plan; [`replace`](self) says which and why.
+//! as one node inside tract's plan; [`replace`](self) says which and why. Where tract refuses a whole graph (or fails while it runs it),
+//! all of it runs on our kernels: no model that can be written is ever "unsupported".
 
 mod foreign;
 mod guard;
@@ -14,6 +15,7 @@ use crate::error::{At, Error, Result};
 use crate::module::Module;
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
+use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use prost::Message;
 use replace::Replaced;
@@ -40,7 +42,9 @@ const PLANS: usize = 8;
 pub struct Session {
     inputs: Vec<(String, Type)>,
     outputs: Vec<(String, Type)>,
-    model: InferenceModel,
+    page: Model,
+    /// tract's reading of the page, or why it has none.
+    model: Result<InferenceModel>,
     replaced: Vec<Replaced>,
     executor: Option<Executor>,
     /// The latest used last.
@@ -51,7 +55,15 @@ pub struct Session {
 #[derive(Clone)]
 struct Plan {
     shapes: Vec<Vec<usize>>,
-    runnable: Arc<TypedRunnableModel>,
+    engine: Engine,
+}
+
+/// What runs a plan.
+#[derive(Clone)]
+enum Engine {
+    Tract(Arc<TypedRunnableModel>),
+    /// Our readers and kernels, node by node, and what tract said.
+    Ours(Arc<OnnxModule>, Error),
 }
 
 impl Session {
@@ -77,9 +89,10 @@ impl Session {
         let inputs: Vec<proto::ValueInfoProto> =
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
-        let model = parse(&page)?;
+        let page_of_ours = model.clone();
+        let model = parse(&page);
         let executor = (threads > 1).then(|| Executor::multithread(threads));
-        Ok(Session { inputs, outputs, model, replaced, executor, plans: Mutex::default() })
+        Ok(Session { inputs, outputs, page: page_of_ours, model, replaced, executor, plans: Mutex::default() })
     }
 
     /// The inputs: name and type.
@@ -92,9 +105,14 @@ impl Session {
         &self.outputs
     }
 
-    /// The nodes that run on our kernels, each with the reason.
+    /// What runs on our kernels and why: nodes inside tract's plans, and the plans made so far that tract refused as a whole.
     pub fn explain(&self) -> Vec<String> {
-        self.replaced.iter().map(Replaced::to_string).collect()
+        let plans = self.plans.lock().map(|plans| plans.clone()).unwrap_or_default();
+        let whole = plans.iter().filter_map(|plan| match &plan.engine {
+            Engine::Ours(_, error) => Some(format!("all nodes run on our kernels for inputs of {:?}: {}", plan.shapes, error.message())),
+            Engine::Tract(_) => None,
+        });
+        self.replaced.iter().map(Replaced::to_string).chain(whole).collect()
     }
 
     /// The outputs for these inputs.
@@ -116,8 +134,21 @@ impl Session {
             bindings.observe(&ty.shape, array.shape()).at(place())?;
         }
         let plan = self.plan(inputs)?;
+        match &plan.engine {
+            Engine::Ours(module, _) => ours(module, inputs),
+            Engine::Tract(runnable) => self.by_tract(runnable, inputs).or_else(|error| {
+                // What fails here fails at every call with these shapes.
+                let module = self.on_our_kernels(error)?;
+                let outputs = ours(&module.0, inputs).map_err(|_| module.1.clone())?;
+                self.keep(Plan { shapes: plan.shapes.clone(), engine: Engine::Ours(module.0, module.1) })?;
+                Ok(outputs)
+            }),
+        }
+    }
+
+    fn by_tract(&self, runnable: &Arc<TypedRunnableModel>, inputs: &[Array]) -> Result<Vec<Array>> {
         let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
-        let outputs = guard::guarded(|| plan.runnable.run(tensors))?;
+        let outputs = guard::guarded(|| runnable.run(tensors))?;
         outputs
             .iter()
             .zip(&self.outputs)
@@ -125,30 +156,49 @@ impl Session {
             .collect()
     }
 
+    /// The page as our readers have it, with what tract said; that alone where they refuse it too.
+    fn on_our_kernels(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
+        match OnnxModule::new(self.page.clone()) {
+            Ok(module) => Ok((Arc::new(module), error)),
+            Err(_) => Err(error),
+        }
+    }
+
     /// The plan for the shapes of these inputs: a kept one, or a new one in place of that used longest ago.
     fn plan(&self, inputs: &[Array]) -> Result<Plan> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|array| array.shape().to_vec()).collect();
-        let poisoned = || Error::internal("another thread failed while it kept a plan");
         {
-            let mut plans = self.plans.lock().map_err(|_| poisoned())?;
+            let mut plans = self.plans.lock().map_err(poisoned)?;
             if let Some(i) = plans.iter().position(|plan| plan.shapes == shapes) {
                 let plan = plans.remove(i);
                 plans.push(plan.clone());
                 return Ok(plan);
             }
         }
-        let plan = Plan { runnable: self.compile(&shapes)?, shapes };
-        let mut plans = self.plans.lock().map_err(|_| poisoned())?;
-        if plans.len() >= PLANS {
-            plans.remove(0);
-        }
-        plans.push(plan.clone());
+        let engine = match self.compile(&shapes) {
+            Ok(runnable) => Engine::Tract(runnable),
+            Err(error) => self.on_our_kernels(error).map(|(module, error)| Engine::Ours(module, error))?,
+        };
+        let plan = Plan { engine, shapes };
+        self.keep(plan.clone())?;
         Ok(plan)
     }
 
+    /// Keeps a plan in place of one for the same shapes, or of that used longest ago.
+    fn keep(&self, plan: Plan) -> Result<()> {
+        let mut plans = self.plans.lock().map_err(poisoned)?;
+        plans.retain(|other| other.shapes != plan.shapes);
+        if plans.len() >= PLANS {
+            plans.remove(0);
+        }
+        plans.push(plan);
+        Ok(())
+    }
+
     fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<TypedRunnableModel>> {
+        let model = self.model.as_ref().map_err(Clone::clone)?;
         guard::on_a_deep_stack(|| {
-            let mut model = self.model.clone();
+            let mut model = model.clone();
             for (i, (shape, (_, ty))) in shapes.iter().zip(&self.inputs).enumerate() {
                 let datum = numbers::datum_type(ty.dtype).map_err(guard::from_ours)?;
                 model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
@@ -160,6 +210,16 @@ impl Session {
             }
         })
     }
+}
+
+fn poisoned<T>(_: T) -> Error {
+    Error::internal("another thread failed while it kept a plan")
+}
+
+/// Runs a page on our kernels.
+fn ours(module: &OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
+    let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
+    module.forward(&tensors)?.iter().map(Tensor::to_array).collect()
 }
 
 /// Hands a page over to tract.

@@ -1,23 +1,52 @@
 //! Which operators tract lacks or gets wrong, and the copy of the page that is made for it.
 
 use super::foreign;
+use super::numbers::value_type;
 use crate::array::DType;
-use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
-use crate::onnx::{Model, tensor};
+use crate::dim::Type;
+use crate::onnx::Model;
+use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
 use std::collections::HashMap;
 use std::fmt;
 
-/// What a row asks of a node: itself, and the dtypes of its inputs as far as they are known.
-type Applies = fn(&NodeProto, &[Option<DType>]) -> bool;
+/// What a row asks of a node: whether it applies.
+type Applies = fn(&Facts) -> bool;
+
+/// A node, and what the page says of its inputs.
+pub(super) struct Facts<'a> {
+    node: &'a NodeProto,
+    types: Vec<Option<Type>>,
+    /// Which inputs are the same at every call.
+    constant: Vec<bool>,
+}
+
+impl Facts<'_> {
+    fn dtype(&self, i: usize) -> Option<DType> {
+        self.types.get(i)?.as_ref().map(|ty| ty.dtype)
+    }
+
+    fn any(&self, test: impl Fn(DType) -> bool) -> bool {
+        self.types.iter().flatten().any(|ty| test(ty.dtype))
+    }
+
+    fn string(&self, name: &str) -> &[u8] {
+        self.node.attribute.iter().find(|attribute| attribute.name == name).map_or(b"", |attribute| &attribute.s)
+    }
+}
 
 /// The operators that run on our kernels: name, where it applies, and why (tract 0.23.9).
 pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
-    ("Equal", |_, dtypes| dtypes.contains(&Some(DType::Bool)), "compares numbers only, not bools"),
+    ("Equal", |facts| facts.any(|dtype| dtype == DType::Bool), "compares numbers only, not bools"),
     (
         "MatMul",
-        |_, dtypes| dtypes.iter().any(|dtype| matches!(dtype, Some(DType::I64 | DType::U8 | DType::U32 | DType::U64))),
+        |facts| facts.any(|dtype| matches!(dtype, DType::I64 | DType::U8 | DType::U32 | DType::U64)),
         "panics on i64, refuses unsigned integers",
     ),
+    ("MatMul", |facts| facts.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
+    ("Gemm", |facts| !floats(facts), "scales integers by a float"),
+    ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
+    ("Pow", |facts| !floats(facts), "overflows on integers"),
+    ("Mod", always, "is wrong on floats, panics on zero"),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
     ("HardSwish", double, "has no f64 kernel"),
@@ -28,18 +57,49 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
     ("Selu", double, "rounds its constants to f32"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
     ("CumSum", integer, "mistakes cast integers for lengths"),
-    ("TopK", integer, "mistakes cast integers for lengths"),
-    ("ArgMax", integer, "mistakes cast integers for lengths"),
-    ("ArgMin", integer, "mistakes cast integers for lengths"),
-    ("Celu", |_, dtypes| dtypes.contains(&Some(DType::F16)), "is wrong in f16"),
+    ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
+    ("ArgMax", always, "mistakes cast integers for lengths, loses NaN"),
+    ("ArgMin", always, "mistakes cast integers for lengths, loses NaN"),
+    ("ReduceMax", always, "loses NaN, refuses bools"),
+    ("ReduceMin", always, "loses NaN, refuses bools"),
+    ("ReduceLogSumExp", always, "overflows"),
+    ("ReduceSum", empty, "divides by zero where there is no element"),
+    ("ReduceMean", empty, "divides by zero where there is no element"),
+    ("ReduceProd", empty, "divides by zero where there is no element"),
+    ("ReduceL1", |facts| empty(facts) || scalar(facts), "divides by zero where there is no element, forgets the sign of a scalar"),
+    ("ReduceL2", |facts| empty(facts) || scalar(facts), "divides by zero where there is no element, forgets the sign of a scalar"),
+    ("ReduceSumSquare", empty, "divides by zero where there is no element"),
+    ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "pads numbers only"),
+    ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows where it cuts"),
+    ("ScatterND", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
+    ("ScatterElements", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
+    ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(|constant| !constant), "needs constant statistics"),
+    ("Celu", |facts| facts.any(|dtype| dtype == DType::F16), "is wrong in f16"),
 ];
 
-fn double(_: &NodeProto, dtypes: &[Option<DType>]) -> bool {
-    dtypes.first() == Some(&Some(DType::F64))
+/// Whether an input has no element.
+fn empty(facts: &Facts) -> bool {
+    facts.types.iter().flatten().any(|ty| ty.shape.iter().any(|n| *n == 0))
 }
 
-fn integer(_: &NodeProto, dtypes: &[Option<DType>]) -> bool {
-    dtypes.first() == Some(&Some(DType::I64))
+fn scalar(facts: &Facts) -> bool {
+    facts.types.first().is_some_and(|ty| ty.as_ref().is_some_and(|ty| ty.rank() == 0))
+}
+
+fn always(_: &Facts) -> bool {
+    true
+}
+
+fn floats(facts: &Facts) -> bool {
+    facts.dtype(0).is_none_or(DType::is_float)
+}
+
+fn double(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::F64)
+}
+
+fn integer(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::I64)
 }
 
 /// A node that runs on our kernel.
@@ -56,15 +116,11 @@ impl fmt::Display for Replaced {
     }
 }
 
-fn element(info: &ValueInfoProto) -> Option<(&str, DType)> {
-    let type_proto::Value::TensorType(ty) = info.r#type.as_ref()?.value.as_ref()? else { return None };
-    Some((info.name.as_str(), tensor::dtype(ty.elem_type).ok()?))
-}
-
-/// The dtypes of the values of a graph, as far as it declares them.
-fn dtypes<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, DType> {
-    let declared = graph.input.iter().chain(&graph.value_info).chain(&graph.output).filter_map(element);
-    declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), array.dtype()))).collect()
+/// The types of the values of a graph, as far as it declares them.
+fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> {
+    let declared = graph.input.iter().chain(&graph.value_info).chain(&graph.output);
+    let declared = declared.filter_map(|info| Some((info.name.as_str(), value_type(info).ok()?)));
+    declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), Type::from(array)))).collect()
 }
 
 /// The page as tract gets it: without declarations that it would only trip over, and with our names on what we run.
@@ -72,15 +128,19 @@ pub(super) fn for_tract(model: &Model) -> (ModelProto, Vec<Replaced>) {
     let mut replaced = Vec::new();
     let mut page = model.clone().into_proto();
     if let (Some(graph), Some(original)) = (page.graph.as_mut(), model.proto.graph.as_ref()) {
-        let dtypes = dtypes(original, model);
+        let types = types(original, model);
         for node in &mut graph.node {
             node.metadata_props.clear();
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
                 node.attribute.push(foreign::zero_value());
             }
-            let inputs: Vec<Option<DType>> = node.input.iter().map(|name| dtypes.get(name.as_str()).copied()).collect();
-            if let Some(row) = REPLACED.iter().find(|row| row.0 == node.op_type && (row.1)(node, &inputs)) {
+            let facts = Facts {
+                node,
+                types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
+                constant: node.input.iter().map(|name| model.initializer(name).is_some()).collect(),
+            };
+            if let Some(row) = REPLACED.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
                 replaced.push(Replaced { name: node.name.clone(), op: node.op_type.clone(), why: row.2 });
                 node.op_type = foreign::name(&node.op_type);
             }

@@ -33,10 +33,12 @@ pub(super) const ROWS: &[Row] = &[
         cuts(&a.tensor(0)?, &a.dims(1)?, a.int(2)?).map(list)
     }),
     value("tensor_split(Tensor(a) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]", |a| {
-        if a.tensor(1)?.rank() == 0 {
-            return sections(&a.tensor(0)?, a.int(1)?, a.int(2)?).map(list);
+        let places = a.tensor(1)?;
+        let numbers = super::ints_in(&places)?;
+        match (places.rank(), numbers.as_slice()) {
+            (0, &[count]) => sections(&a.tensor(0)?, count, a.int(2)?).map(list),
+            _ => cuts(&a.tensor(0)?, &numbers.into_iter().map(Dim::Fixed).collect::<Vec<_>>(), a.int(2)?).map(list),
         }
-        cuts(&a.tensor(0)?, &a.dims(1)?, a.int(2)?).map(list)
     }),
     value("hsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| {
         let x = a.tensor(0)?;
