@@ -5,32 +5,29 @@ use ontrace::check::{Check, check};
 use ontrace::{Array, DType, Example, Module, Tensor, Traced, read, record, trace};
 use std::path::{Path, PathBuf};
 
-/// The archives of this reader's floor.
-const MODELS: &[&str] = &[
-    "mlp",
-    "lenet",
-    "resnet_tiny",
-    "mobilenet_tiny",
-    "vit_tiny",
-    "attn_sdpa",
-    "encoder_layer",
-    "gpt_tiny",
-    "wav_conv1d",
-    "convnext_tiny_s",
-    "out_tuple",
-    "out_dict",
-    "out_list",
-    "shared_submodule",
-    "storage_views",
-    "bn_eval",
-    "mha",
-    "tv_resnet18",
-    "tv_mobilenet_v3_small",
-    "timm_mobilevit_xxs",
+/// Archives whose outputs are drawn at random.
+const RANDOM: &[&str] = &["random_ops"];
+
+/// Archives that are not compared, and why.
+const REFUSED: &[(&str, &str)] = &[(
+    "pt2_hops/traced.pt",
+    "torch counted its buffer up once more while it traced, before it saved: the outputs beside it are those of the module as it was",
+)];
+
+/// Outputs of which torch's own numbers are further from the truth than the tolerance: archive, place, what they are off by.
+const ROUGH: &[(&str, usize, f64)] = &[
+    // Distances of points to themselves, which torch takes from a product of matrices.
+    ("grab_shape", 42, 4e-3),
 ];
 
 /// What torch's own numbers are compared with.
-const TORCH: Tolerance = Tolerance { abs: 1e-4, rel: 1e-3 };
+fn tolerance(dtype: DType) -> Tolerance {
+    match dtype {
+        DType::F16 => Tolerance { abs: 5e-3, rel: 5e-3 },
+        DType::BF16 => Tolerance { abs: 4e-2, rel: 4e-2 },
+        _ => Tolerance { abs: 1e-4, rel: 1e-3 },
+    }
+}
 
 fn zoo() -> Option<PathBuf> {
     let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/zoo");
@@ -54,10 +51,18 @@ fn written(name: &str) -> PathBuf {
     folder.join(format!("{name}.onnx"))
 }
 
+/// The outputs are torch's; buffers that the program wrote to may follow them.
 fn agrees(what: &str, got: &[Array], expected: &[Array]) {
-    assert_eq!(got.len(), expected.len(), "{what}: outputs");
+    assert!(got.len() >= expected.len(), "{what}: {} outputs, expected {}", got.len(), expected.len());
+    // What was computed in halves is as exact as they are, whatever it ends as.
+    let halves = expected.iter().map(Array::dtype).find(|dtype| matches!(dtype, DType::F16 | DType::BF16));
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-        let found = compare(got, expected, TORCH).unwrap_or_else(|| panic!("{what}: output {i} is {got}, expected {expected}"));
+        let mut tolerance = tolerance(halves.unwrap_or(expected.dtype()));
+        if let Some(row) = ROUGH.iter().find(|row| what.starts_with(row.0) && row.1 == i) {
+            tolerance.abs = row.2;
+        }
+        let found = compare(got, expected, tolerance);
+        let found = found.unwrap_or_else(|| panic!("{what}: output {i} is {got}, expected {expected}"));
         assert!(found.agrees, "{what}: output {i} differs: {found:?}");
     }
 }
@@ -85,7 +90,7 @@ fn agrees_with_torch(folder: &Path, name: &str, file: &str) {
         let session = traced.session().unwrap_or_else(|error| panic!("{what}: {error:?}"));
         agrees(&format!("{what} tract"), &session.run(&inputs).unwrap_or_else(|error| panic!("{what}: {error:?}")), &expected);
     }
-    leave(&traced, &format!("{name}.{}", file.trim_end_matches(".pt")), &inputs, &expected);
+    leave(&traced, &format!("{name}.{}", file.split_once('.').unwrap().0), &inputs, &expected);
 }
 
 /// Leaves a model with inputs and expected outputs for other runtimes.
@@ -107,10 +112,17 @@ impl safetensors::View for Recorded {
     fn dtype(&self) -> safetensors::Dtype {
         use safetensors::Dtype;
         match self.0.dtype() {
-            DType::F32 => Dtype::F32,
-            DType::I64 => Dtype::I64,
             DType::Bool => Dtype::BOOL,
-            other => panic!("{other} in no archive of the floor"),
+            DType::U8 => Dtype::U8,
+            DType::I8 => Dtype::I8,
+            DType::I16 => Dtype::I16,
+            DType::I32 => Dtype::I32,
+            DType::I64 => Dtype::I64,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            DType::F32 => Dtype::F32,
+            DType::F64 => Dtype::F64,
+            other => panic!("{other} in no archive of the zoo"),
         }
     }
 
@@ -128,16 +140,27 @@ impl safetensors::View for Recorded {
 }
 
 #[test]
-fn every_archive_of_the_floor_agrees_with_torch() {
+fn every_archive_agrees_with_torch() {
     let Some(zoo) = zoo() else { return };
-    for name in MODELS {
-        for file in ["traced.pt", "frozen.pt"] {
-            let folder = zoo.join(name);
-            if folder.join(file).is_file() {
-                agrees_with_torch(&folder, name, file);
+    let mut names: Vec<String> = std::fs::read_dir(&zoo).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| zoo.join(name).is_dir());
+    names.sort();
+    let mut failures = Vec::new();
+    let mut agree = 0;
+    for name in &names {
+        for file in ["traced.pt", "frozen.pt", "scripted.pt", "exported.pt2"] {
+            let (folder, what) = (zoo.join(name), format!("{name}/{file}"));
+            if !folder.join(file).is_file() || RANDOM.contains(&name.as_str()) || REFUSED.iter().any(|row| row.0 == what) {
+                continue;
+            }
+            match std::panic::catch_unwind(|| agrees_with_torch(&folder, name, file)) {
+                Ok(()) => agree += 1,
+                Err(panic) => failures.push(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
             }
         }
     }
+    println!("{agree} archives of {} models agree", names.len());
+    assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// Archives whose first axis may have any length.

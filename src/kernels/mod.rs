@@ -12,6 +12,7 @@ pub mod elementwise;
 mod fill;
 pub mod fold;
 pub mod gather;
+pub mod grid;
 mod halves;
 pub mod join;
 mod lanes;

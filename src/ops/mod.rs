@@ -11,6 +11,9 @@ mod conv;
 mod create;
 #[cfg(test)]
 pub(crate) mod examples;
+mod einsum;
+mod fold;
+mod grid;
 mod index;
 mod join;
 mod linear;
@@ -27,6 +30,7 @@ mod special;
 mod unary;
 
 pub use conv::Window;
+pub use grid::{Outside, Sampling};
 pub use index::Reduction;
 pub use join::Padding;
 
@@ -49,6 +53,9 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     compare::READS,
     conv::READS,
     create::READS,
+    einsum::READS,
+    fold::READS,
+    grid::READS,
     index::READS,
     join::READS,
     linear::READS,

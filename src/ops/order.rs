@@ -1,4 +1,4 @@
-//! Numbers by size: the k largest, sorted.
+//! Numbers by size: the k largest, sorted; each once.
 
 use super::Reader;
 use crate::array::{Array, DType};
@@ -58,10 +58,60 @@ impl Operator for TopK {
     }
 }
 
+/// The different numbers, or the different slices of an axis: each once; where it stands first; which one each was; how often it occurs.
+///
+/// [ONNX Unique](https://onnx.ai/onnx/operators/onnx__Unique.html)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unique {
+    /// The axis; none for all numbers.
+    pub axis: Option<usize>,
+    /// In order, or as they come.
+    pub sorted: bool,
+}
+
+impl Operator for Unique {
+    fn name(&self) -> &'static str {
+        "Unique"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        let (mut dims, slices) = match self.axis {
+            None => (vec![Dim::Fixed(0)], x.shape.count()),
+            Some(axis) => {
+                let length = x.shape.get(axis).cloned().ok_or_else(|| Error::argument(format!("axis {axis} of {x}")))?;
+                (x.shape.to_vec(), length)
+            }
+        };
+        dims[self.axis.unwrap_or(0)] = Dim::of_data(0);
+        let ints = |dim: Dim| Type::new(DType::I64, vec![dim]);
+        Ok(vec![Type::new(x.dtype, dims), ints(Dim::of_data(0)), ints(slices), ints(Dim::of_data(0))])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        let found = order::unique(inputs.at(0)?, self.axis, self.sorted)?;
+        Ok(vec![found.values, found.first, found.inverse, found.counts])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let line = pen.node("Unique", inputs).int("sorted", i64::from(self.sorted));
+        let line = match self.axis {
+            Some(axis) => line.int("axis", axis as i64),
+            None => line,
+        };
+        Ok(line.write(outputs))
+    }
+}
+
 pub(super) const READS: &[(&str, Reader)] = &[("TopK", |node, inputs| {
     let x = inputs.at(0)?;
     let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK without k"))?;
     apply(TopK { k, axis: x.shape().axis(node.int("axis", -1)?)?, largest: node.int("largest", 1)? != 0 }, &[Some(x)])
+}),
+("Unique", |node, inputs| {
+    let x = inputs.at(0)?;
+    let axis = node.find_int("axis")?.map(|axis| x.shape().axis(axis)).transpose()?;
+    apply(Unique { axis, sorted: node.int("sorted", 1)? != 0 }, &[Some(x)])
 })];
 
 impl Tensor {
@@ -75,6 +125,20 @@ impl Tensor {
     pub fn topk(&self, k: impl Into<Dim>, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
         let both = apply(TopK { k: k.into(), axis: self.shape().axis(axis)?, largest }, &[Some(self)])?;
         <[Tensor; 2]>::try_from(both).map(|[values, indices]| (values, indices)).map_err(|_| Error::internal("TopK without two outputs"))
+    }
+
+    /// The different numbers (or slices of an axis) in order; which of them each was; how often each occurs. How many depends on the data.
+    ///
+    /// [torch.unique](https://pytorch.org/docs/stable/generated/torch.unique.html)
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    #[track_caller]
+    pub fn unique(&self, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)> {
+        let axis = axis.map(|axis| self.shape().axis(axis)).transpose()?;
+        let found = apply(Unique { axis, sorted: true }, &[Some(self)])?;
+        let [values, _, inverse, counts] = <[Tensor; 4]>::try_from(found).map_err(|_| Error::internal("Unique without four outputs"))?;
+        Ok((values, inverse, counts))
     }
 
     /// All numbers along an axis in order, and their indices.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::pool;
 use crate::onnx::{Name, Node, Pen};
-use crate::tensor::{Tensor, apply_one};
+use crate::tensor::{Tensor, apply, apply_one};
 
 /// The largest number of each window. ONNX: [MaxPool](https://onnx.ai/onnx/operators/onnx__MaxPool.html).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct MaxPool {
     pub window: Window,
     /// Whether a last window may hang over the end.
     pub ceil: bool,
+    /// Whether a second output says where each number stood, in the whole tensor flattened.
+    pub indices: bool,
 }
 
 /// The mean of each window. ONNX: [AveragePool](https://onnx.ai/onnx/operators/onnx__AveragePool.html).
@@ -76,14 +78,26 @@ impl Operator for MaxPool {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if x.dtype == DType::Bool { Err(DType::not_taken(x.dtype)) } else { Ok(vec![pooled(x, &self.kernel, &self.window, self.ceil)?]) }
+        if x.dtype == DType::Bool {
+            return Err(DType::not_taken(x.dtype));
+        }
+        let values = pooled(x, &self.kernel, &self.window, self.ceil)?;
+        let places = self.indices.then(|| Type::new(DType::I64, values.shape.clone()));
+        Ok(std::iter::once(values).chain(places).collect())
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
             let out = result_lengths(x, &self.kernel, &self.window, self.ceil)?;
-            Ok(vec![pool::max_pool(x, &self.kernel, &self.window, &out)?])
+            if !self.indices {
+                return Ok(vec![pool::max_pool(x, &self.kernel, &self.window, &out)?]);
+            }
+            let (values, places) = pool::max_pool_indices(x, &self.kernel, &self.window, &out)?;
+            // The kernel counts from the start of each plane.
+            let (plane, each) = (x.shape()[2..].iter().product::<usize>(), out.iter().product::<usize>().max(1));
+            let whole = places.to_i64s().into_iter().enumerate().map(|(i, place)| place + (i / each * plane) as i64).collect();
+            Ok(vec![values, Array::new(places.shape(), whole)?])
         })
     }
 
@@ -148,11 +162,12 @@ fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("MaxPool", |node, inputs| {
         let x = inputs.at(0)?;
-        if node.outputs().len() > 1 {
-            return Err(Error::unsupported("MaxPool with indices"));
+        let indices = node.outputs().nth(1).flatten().is_some();
+        if indices && node.int("storage_order", 0)? != 0 {
+            return Err(Error::unsupported("MaxPool with indices counted by column"));
         }
         let (kernel, window) = read_kernel(node, x)?;
-        Ok(vec![apply_one(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0 }, &[x])?])
+        apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(x)])
     }),
     ("AveragePool", |node, inputs| {
         let x = inputs.at(0)?;
@@ -171,8 +186,72 @@ impl Tensor {
     /// [`Shape`](crate::Code::Shape) where the window does not fit.
     #[track_caller]
     pub fn max_pool(&self, kernel: &[usize], window: Window, ceil: bool) -> Result<Tensor> {
-        let op = MaxPool { kernel: kernel.to_vec(), window, ceil };
+        let op = MaxPool { kernel: kernel.to_vec(), window, ceil, indices: false };
         self.batched(kernel.len() + 2, |x| apply_one(op, &[x]))
+    }
+
+    /// The largest number of each window over the last axes, and where in its plane it stood.
+    ///
+    /// [torch.nn.functional.max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html) with `return_indices`
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the window does not fit.
+    #[track_caller]
+    pub fn max_pool_indices(&self, kernel: &[usize], window: Window, ceil: bool) -> Result<(Tensor, Tensor)> {
+        let single = self.rank() == kernel.len() + 1;
+        let x = if single { self.unsqueeze(0)? } else { self.clone() };
+        let both = apply(MaxPool { kernel: kernel.to_vec(), window, ceil, indices: true }, &[Some(&x)])?;
+        let [values, places] = <[Tensor; 2]>::try_from(both).map_err(|_| Error::internal("MaxPool without two outputs"))?;
+        let plane = x.shape()[2..].iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+        let places = places.remainder(&plane)?;
+        if single { Ok((values.squeeze_axes(&[0])?, places.squeeze_axes(&[0])?)) } else { Ok((values, places)) }
+    }
+
+    /// The largest number of regions that divide the last axes into these many each, and where in its plane it stood.
+    ///
+    /// [torch.nn.functional.adaptive_max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html)
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where an axis is symbolic.
+    #[track_caller]
+    pub fn adaptive_max_pool_indices(&self, out: &[usize]) -> Result<(Tensor, Tensor)> {
+        let front = self.rank().checked_sub(out.len()).ok_or_else(|| Error::shape(format!("{} regions of {}", out.len(), self.ty())))?;
+        let lengths = self.shape()[front..].iter().map(|dim| dim.fixed().map(|n| n as usize));
+        let lengths = lengths.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("regions of an axis of symbolic length"))?;
+        // Every region is read as if it were the longest, its last place over and over: of equal numbers the first one counts.
+        let (mut x, mut places, mut plane) = (self.clone(), vec![0i64], 1i64);
+        let mut tables = Vec::new();
+        for (axis, (&n, &count)) in lengths.iter().zip(out).enumerate() {
+            if count == 0 || n == 0 {
+                return Err(Error::shape(format!("{count} regions of an axis of length {n}")));
+            }
+            let region = |i: usize| (i * n / count, ((i + 1) * n).div_ceil(count));
+            let widest = (0..count).map(|i| region(i).1 - region(i).0).max().unwrap_or(1);
+            let table: Vec<Vec<i64>> =
+                (0..count).map(|i| (0..widest).map(|k| (region(i).0 + k).min(region(i).1 - 1) as i64).collect()).collect();
+            let at = (front + 2 * axis) as i64;
+            x = x.index_select(at, &Tensor::from(table.concat().as_slice()))?.unflatten(at, &[count as i64, widest as i64])?;
+            tables.push(table);
+        }
+        // The place in the plane of each number that a region reads.
+        for (table, &n) in tables.iter().zip(&lengths).rev() {
+            let mut wider = Vec::with_capacity(places.len() * table.len());
+            for place in table.concat() {
+                wider.extend(places.iter().map(|inner| place * plane + inner));
+            }
+            places = wider;
+            plane *= n as i64;
+        }
+        let shape: Vec<i64> = tables.iter().flat_map(|table| [table.len() as i64, table[0].len() as i64]).collect();
+        let axes = out.len() as i64;
+        let inner: Vec<i64> = (0..axes).map(|i| 2 * i).chain((0..axes).map(|i| 2 * i + 1)).collect();
+        let order = |front: i64| (0..front).chain(inner.iter().map(|axis| axis + front)).collect::<Vec<i64>>();
+        let flat = |t: &Tensor, front: usize| t.permute(&order(front as i64))?.flatten(front as i64 + axes, -1);
+        let (values, chosen) = flat(&x, front)?.max_along(-1, true)?;
+        let table = flat(&Tensor::from(places.as_slice()).reshape(&shape)?, 0)?;
+        let wide: Vec<Dim> = values.shape()[..values.rank() - 1].iter().cloned().chain([table.dim(-1)?]).collect();
+        let places = table.expand(&wide)?.gather(-1, &chosen)?;
+        Ok((values.squeeze_axes(&[-1])?, places.squeeze_axes(&[-1])?))
     }
 
     /// The mean of each window over the last axes; the padding counts as zeros where `count_pad` says so.

@@ -3,6 +3,7 @@
 pub mod aten;
 mod budget;
 mod checkpoint;
+mod export;
 mod format;
 mod legacy;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod storage;
 mod zip;
 
 pub use checkpoint::{Checkpoint, checkpoint};
+pub use export::Export;
 pub use format::Format;
 pub use onnx::OnnxModule;
 pub use script::Script;
@@ -89,9 +91,9 @@ pub fn open(path: impl AsRef<Path>) -> Result<Opened> {
             (Box::new(model), example)
         }
         Format::Export => {
-            return Err(Error::unsupported("reading torch.export archives (.pt2)")
-                .at(&place)
-                .help("save with torch.jit.trace(model, x).save(\"m.pt\") and convert that"));
+            let export = Export::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
+            let example = Some(export.example().clone());
+            (Box::new(export), example)
         }
         Format::Checkpoint | Format::Safetensors => {
             return Err(Error::new(Code::Checkpoint, format!("a {}: it holds numbers, not a program", format.name()))

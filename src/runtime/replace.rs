@@ -74,6 +74,11 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
     ("ScatterND", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
     ("ScatterElements", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
     ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(|constant| !constant), "needs constant statistics"),
+    ("Unique", always, "does not have it"),
+    ("Col2Im", always, "does not have it"),
+    ("GridSample", |facts| facts.string("mode") == b"bicubic" || !floats(facts) || double(facts), "was measured on single floats only"),
+    ("NonZero", always, "makes lengths that later nodes of ours need to know"),
+    ("MaxPool", |facts| facts.node.output.len() > 1, "counts places otherwise"),
     ("Celu", |facts| facts.any(|dtype| dtype == DType::F16), "is wrong in f16"),
 ];
 

@@ -76,9 +76,23 @@ pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> R
     let inputs: Vec<Tensor> = inputs.into_iter().map(|input| input.1).collect();
     let outputs = module.forward(&inputs)?;
     let wanted = module.output_names();
-    let output_names = (0..outputs.len()).map(|i| wanted.get(i).cloned().unwrap_or_else(|| default_name(i, outputs.len()))).collect();
+    let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
+    for i in 0..outputs.len() {
+        let wanted = wanted.get(i).cloned().unwrap_or_else(|| default_name(i, outputs.len()));
+        output_names.push(free_name(wanted, &example, &output_names));
+    }
     let (graph, guards) = recorder.finish(&outputs)?;
     Ok(Traced { graph, output_names, guards, name: "main".to_string() })
+}
+
+/// The name, marked as an output's where an input or another output has it already.
+fn free_name(wanted: String, example: &Example, taken: &[String]) -> String {
+    let is_taken = |name: &String| taken.contains(name) || example.inputs().iter().any(|input| input.0 == *name);
+    let mut name = wanted;
+    while is_taken(&name) {
+        name.push_str("_out");
+    }
+    name
 }
 
 /// Traces a closure over a tensor or a tree of tensors.

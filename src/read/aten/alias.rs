@@ -2,6 +2,12 @@
 
 /// The other name, and the one that the table has.
 const ALIASES: &[(&str, &str)] = &[
+    ("__and__", "bitwise_and"),
+    ("__iand__", "bitwise_and_"),
+    ("__ior__", "bitwise_or_"),
+    ("__ixor__", "bitwise_xor_"),
+    ("__or__", "bitwise_or"),
+    ("__xor__", "bitwise_xor"),
     ("absolute", "abs"),
     ("adjoint", "mH"),
     ("arccos", "acos"),

@@ -1,5 +1,6 @@
 //! The arguments of a call, bound to the names and defaults of a schema.
 
+use super::fourier::Complex;
 use super::schema::{Default, Kind, Schema};
 use super::value::{Value, View};
 use crate::array::{DType, Scalar};
@@ -72,6 +73,19 @@ impl<'a> Args<'a> {
     /// A tensor, or none.
     pub(crate) fn opt_tensor(&self, i: usize) -> Result<Option<Tensor>> {
         if self.is_none(i) { Ok(None) } else { self.tensor(i).map(Some) }
+    }
+
+    /// Whether the argument is complex.
+    pub(crate) fn is_complex(&self, i: usize) -> bool {
+        matches!(self.values.get(i), Some(Value::Complex(_)))
+    }
+
+    /// A tensor of complex numbers.
+    pub(crate) fn complex(&self, i: usize) -> Result<Complex> {
+        match self.value(i)? {
+            Value::Complex(x) => Ok(x.clone()),
+            other => self.named(i, Err(Error::argument(format!("expected complex numbers, got {}", other.kind())))),
+        }
     }
 
     /// A list of tensors.
@@ -228,7 +242,7 @@ fn fits(value: &Value, kind: &Kind) -> bool {
         (Kind::List(kind, _), Value::Tuple(values)) => values.iter().all(|value| fits(value, kind)),
         // One int where a list of a given length is expected stands for all of them.
         (Kind::List(kind, Some(_)), value) => !matches!(**kind, Kind::Tensor) && fits(value, kind),
-        (Kind::Tensor, Value::Tensor(_)) => true,
+        (Kind::Tensor, Value::Tensor(_)) | (Kind::Complex, Value::Complex(_)) => true,
         (Kind::Int | Kind::ScalarType | Kind::Layout | Kind::MemoryFormat, Value::Int(_)) => true,
         (Kind::Int, Value::Tensor(view)) => view.read().is_ok_and(|tensor| tensor.rank() == 0 && tensor.dtype().is_int()),
         (Kind::Float, Value::Float(_) | Value::Int(_)) => true,

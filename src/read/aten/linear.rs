@@ -56,6 +56,10 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("chain_matmul(Tensor[] matrices) -> Tensor", |a| chain(&a.tensors(0)?)),
     one("linalg_multi_dot(Tensor[] tensors) -> Tensor", |a| chain(&a.tensors(0)?)),
+    one("einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", |a| {
+        let operands = a.tensors(1)?;
+        Tensor::einsum(a.opt_str(0)?.unwrap_or_default(), &operands.iter().collect::<Vec<_>>())
+    }),
     one("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
         let (x, y, weight) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
         // [.., 1, i] · [o, i, j] gives [.., o, 1, j].

@@ -6,6 +6,7 @@ mod args;
 mod binary;
 mod conv;
 mod create;
+mod fourier;
 mod index;
 mod layout;
 mod linear;
@@ -17,6 +18,7 @@ mod pool;
 #[cfg(test)]
 mod programs;
 mod reduce;
+mod sample;
 mod scatter;
 pub mod schema;
 mod shape;
@@ -68,6 +70,7 @@ const FAMILIES: &[&[Row]] = &[
     binary::ROWS,
     conv::ROWS,
     create::ROWS,
+    fourier::ROWS,
     index::ROWS,
     linear::ROWS,
     loss::ROWS,
@@ -76,6 +79,7 @@ const FAMILIES: &[&[Row]] = &[
     order::ROWS,
     pool::ROWS,
     reduce::ROWS,
+    sample::ROWS,
     scatter::ROWS,
     shape::ROWS,
     unary::METHODS,

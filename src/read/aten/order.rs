@@ -77,6 +77,35 @@ pub(super) const ROWS: &[Row] = &[
     tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, true)),
     tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, false)),
     one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| log_running_sum(&a.tensor(0)?, a.int(1)?)),
+    tuple("_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)", |a| {
+        let x = a.tensor(0)?;
+        let (values, inverse, counts) = x.unique(None)?;
+        once(values, inverse.reshape(x.shape())?, counts, a.flag(2)?, a.flag(3)?)
+    }),
+    tuple("unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)", |a| {
+        let (values, inverse, counts) = a.tensor(0)?.unique(Some(a.int(1)?))?;
+        once(values, inverse, counts, a.flag(3)?, a.flag(4)?)
+    }),
+    tuple("unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)", |a| {
+        let x = a.tensor(0)?;
+        let (slices, axis) = if a.is_none(3) { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(3)?)? as i64) };
+        let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != axis).collect();
+        let pairs = (slices.slice(axis, Some(1.into()), None, 1)?, slices.slice(axis, None, Some(Dim::Fixed(-1)), 1)?);
+        let changes = pairs.0.ne(pairs.1)?;
+        let changes = if others.is_empty() { changes } else { changes.any(Some(&others), false)? };
+        let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(axis)?.min(1i64)], DType::Bool)?, &changes], 0)?;
+        let places = begins.nonzero()?.reshape(&[-1])?;
+        let inverse = begins.cumsum(0)?.sub(1)?;
+        let end = Tensor::from_dims(&[slices.dim(axis)?]);
+        let counts = Tensor::cat(&[&places.slice(0, Some(1.into()), None, 1)?, &end], 0)?;
+        let counts = counts.slice(0, None, Some(places.dim(0)?), 1)?.sub(&places)?;
+        let inverse = if a.is_none(3) { inverse.reshape(x.shape())? } else { inverse };
+        once(slices.index_select(axis, &places)?, inverse, counts, a.flag(1)?, a.flag(2)?)
+    }),
+    one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        running_product(&a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?, a.int(1)?)
+    }),
     one("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
         let x = a.tensor(0)?.reshape(&[-1])?;
         let (low, high) = (a.float(2)?, a.float(3)?);
@@ -280,6 +309,30 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
         let head = value.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
         let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
         value = Tensor::cat(&[&head, &super::binary::log_add(&now, &then, 1.0)?], axis)?;
+        step *= 2;
+    }
+    Ok(value)
+}
+
+/// What torch gives of the different numbers: the parts that were not asked for are empty.
+fn once(values: Tensor, inverse: Tensor, counts: Tensor, want_inverse: bool, want_counts: bool) -> Result<Vec<Tensor>> {
+    let nothing = Tensor::zeros::<i64>(&[0], DType::I64)?;
+    Ok(vec![values, if want_inverse { inverse } else { nothing.clone() }, if want_counts { counts } else { nothing }])
+}
+
+/// The product of all numbers so far along an axis, by the same halving; of integers in i64.
+fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let mut value = if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? };
+    if x.rank() == 0 {
+        return Ok(value);
+    }
+    let axis = x.shape().axis(axis)? as i64;
+    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("running products along an axis of symbolic length"))?;
+    let mut step = 1;
+    while step < n {
+        let head = value.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
+        let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        value = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
         step *= 2;
     }
     Ok(value)

@@ -25,6 +25,8 @@ pub(crate) struct Argument {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Tensor,
+    /// A tensor of complex numbers, which torch's own schemas do not tell apart.
+    Complex,
     Int,
     Float,
     Bool,
@@ -115,6 +117,7 @@ fn kind(text: &str) -> Option<Kind> {
     // `Tensor(a!)`: which storage a tensor shares is not part of its type.
     Some(match text.split('(').next()? {
         "Tensor" => Kind::Tensor,
+        "Complex" => Kind::Complex,
         "int" | "SymInt" => Kind::Int,
         "float" | "SymFloat" => Kind::Float,
         "bool" | "SymBool" => Kind::Bool,

@@ -170,6 +170,8 @@ pub(super) const ROWS: &[Row] = &[
     one("long(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I64)),
     value("numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.count()))),
     value("dim(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.rank().into()))),
+    value("sym_size(Tensor self, int dim) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.dim(a.int(1)?)?))),
+    value("sym_numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.count()))),
     value("size(Tensor self, int dim) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.dim(a.int(1)?)?))),
     value("size(Tensor self) -> int[]", |a| Ok(super::Value::list(a.tensor(0)?.shape().iter().cloned().map(super::Value::Int).collect()))),
     value("ScalarImplicit(Tensor a) -> Scalar", |a| implicit(&a.tensor(0)?)),

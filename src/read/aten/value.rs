@@ -1,5 +1,6 @@
 //! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
 
+use super::fourier::Complex;
 use super::layout;
 use crate::array::Scalar;
 use crate::dim::Dim;
@@ -21,6 +22,8 @@ pub(crate) enum Value {
     /// A device; there is only one.
     Device,
     Tensor(View),
+    /// A tensor of complex numbers, a copy wherever it is read.
+    Complex(Complex),
     List(Rc<RefCell<Vec<Value>>>),
     Tuple(Rc<[Value]>),
     /// In the order of insertion.
@@ -50,6 +53,7 @@ impl Value {
             Value::Str(_) => "str",
             Value::Device => "Device",
             Value::Tensor(_) => "Tensor",
+            Value::Complex(_) => "complex Tensor",
             Value::List(_) => "List",
             Value::Tuple(_) => "Tuple",
             Value::Dict(_) => "Dict",
@@ -126,7 +130,7 @@ impl fmt::Debug for Value {
             Value::List(values) => values.borrow().fmt(f),
             Value::Tuple(values) => values.fmt(f),
             Value::Dict(entries) => entries.borrow().fmt(f),
-            Value::Device | Value::Object(_) => f.write_str(self.kind()),
+            Value::Device | Value::Object(_) | Value::Complex(_) => f.write_str(self.kind()),
         }
     }
 }
@@ -180,6 +184,11 @@ impl View {
         let writes = self.0.writes.clone();
         let cached = RefCell::new((writes.get(), tensor));
         Ok(View(Rc::new(Window { cached, writes, strides, base: Some((self.clone(), step)) })))
+    }
+
+    /// Whether this, or a view of it, was written to.
+    pub(crate) fn is_written(&self) -> bool {
+        self.0.writes.get() > 0
     }
 
     /// The strides of the axes in the storage.

@@ -277,7 +277,7 @@ pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
 }
 
 /// A binary operator on numbers, strings, lists or tensors.
-pub(super) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
+pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
         ("is" | "is not", a, b) => return Ok(Value::Bool((is_none(a) == is_none(b)) == (op == "is"))),
         ("in", a, b) => return contains(b, a).map(Value::Bool),

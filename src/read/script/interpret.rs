@@ -344,7 +344,7 @@ pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tenso
 }
 
 /// Names for outputs: `y`, `y_0` for places in tuples, the key in dictionaries.
-pub(super) fn output_names(paths: Vec<String>) -> Vec<String> {
+pub(in crate::read) fn output_names(paths: Vec<String>) -> Vec<String> {
     let name = |path: &String| match path.chars().next() {
         None => "y".to_string(),
         Some(c) if c.is_ascii_digit() => format!("y_{}", path.replace('.', "_")),

@@ -8,6 +8,9 @@ mod objects;
 mod parser;
 mod survey;
 
+pub(super) use builtin::binary;
+pub(super) use interpret::output_names;
+
 use super::aten::value::{Value, View};
 use super::pickle::Pickle;
 use super::storage::{Storages, TRACED_INPUTS};

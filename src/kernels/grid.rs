@@ -1,0 +1,139 @@
+//! An image read at places that another tensor names.
+
+use crate::array::{Array, count};
+use crate::error::{Error, Result};
+
+/// How a number is made from the pixels around a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampling {
+    /// From the two nearest along each axis, by distance.
+    Linear,
+    /// The nearest; the even one of two as near.
+    Nearest,
+    /// From the four nearest along each axis, by a cubic with a = −0.75.
+    Cubic,
+}
+
+/// What stands outside the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// Zeros.
+    Zeros,
+    /// The nearest pixel of the border.
+    Border,
+    /// The image mirrored at its border.
+    Reflection,
+}
+
+/// The number −1…1 of a grid as a place on an axis of this length.
+fn place(x: f32, length: usize, corners: bool) -> f32 {
+    let n = length as f32;
+    if corners { (x + 1.0) / 2.0 * (n - 1.0) } else { ((x + 1.0) * n - 1.0) / 2.0 }
+}
+
+/// A place brought inside, where the border or mirrors do that.
+fn inside(x: f32, length: usize, outside: Outside, corners: bool) -> f32 {
+    let last = length as f32 - 1.0;
+    match outside {
+        Outside::Zeros => x,
+        Outside::Border => x.clamp(0.0, last),
+        Outside::Reflection => {
+            let (low, span) = if corners { (0.0, last) } else { (-0.5, length as f32) };
+            if span <= 0.0 {
+                return 0.0;
+            }
+            let distance = (x - low).abs();
+            let (flips, rest) = ((distance / span).floor(), distance % span);
+            let mirrored = if flips % 2.0 == 0.0 { rest + low } else { span - rest + low };
+            mirrored.clamp(0.0, last)
+        }
+    }
+}
+
+/// The weights of four neighbours at a fraction between the second and the third.
+fn cubic(t: f32) -> [f32; 4] {
+    const A: f32 = -0.75;
+    let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = |x: f32| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+}
+
+/// The pixels along one axis that a place reads, with their weights; `None` for one outside.
+fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bool) -> Vec<(Option<usize>, f32)> {
+    let pixel = |x: f32| (x >= 0.0 && x < length as f32).then_some(x as usize);
+    let at = place(x, length, corners);
+    match sampling {
+        Sampling::Nearest => vec![(pixel(inside(at, length, outside, corners).round_ties_even()), 1.0)],
+        Sampling::Linear => {
+            let at = inside(at, length, outside, corners);
+            let low = at.floor();
+            vec![(pixel(low), low + 1.0 - at), (pixel(low + 1.0), at - low)]
+        }
+        Sampling::Cubic => {
+            let low = at.floor();
+            let weights = cubic(at - low);
+            (0..4).map(|i| (pixel(inside(low - 1.0 + i as f32, length, outside, corners)), weights[i])).collect()
+        }
+    }
+}
+
+/// (batch, channels, lengths …) read at a grid (batch, out …, axes), whose last axis counts from the last spatial axis: → (batch, channels, out …).
+///
+/// [ONNX GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html). A place that is no number reads zeros.
+///
+/// # Errors
+/// [`Shape`](crate::Code::Shape) where image and grid do not fit.
+pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: Outside, corners: bool) -> Result<Array> {
+    let misfit = || Error::shape(format!("a grid {:?} over an image {:?}", grid.shape(), x.shape()));
+    let axes = x.rank().checked_sub(2).filter(|&axes| axes > 0 && grid.rank() == axes + 2).ok_or_else(misfit)?;
+    let (batch, channels) = (x.shape()[0], x.shape()[1]);
+    let lengths = &x.shape()[2..];
+    let out = &grid.shape()[1..=axes];
+    if grid.shape()[0] != batch || grid.shape()[axes + 1] != axes {
+        return Err(misfit());
+    }
+    let (plane, places) = (count(lengths)?, count(out)?);
+    let shape = [&[batch, channels], out].concat();
+    let mut result = vec![0f64; count(&shape)?];
+    let (pixels, points) = (x.to_f64s(), grid.to_f64s());
+    for sample in 0..batch {
+        for at in 0..places {
+            let point = &points[(sample * places + at) * axes..][..axes];
+            if point.iter().any(|x| !x.is_finite()) {
+                continue;
+            }
+            // Every combination of taps, with the product of their weights.
+            let mut reads = vec![(0usize, 1f64)];
+            for (axis, &length) in lengths.iter().enumerate() {
+                let taps = taps(point[axes - 1 - axis] as f32, length, sampling, outside, corners);
+                let along = |&(offset, weight): &(usize, f64)| {
+                    taps.iter().filter_map(move |&(pixel, w)| Some((offset * length + pixel?, weight * f64::from(w)))).collect::<Vec<_>>()
+                };
+                reads = reads.iter().flat_map(along).collect();
+            }
+            for channel in 0..channels {
+                let image = &pixels[(sample * channels + channel) * plane..][..plane];
+                result[(sample * channels + channel) * places + at] = reads.iter().map(|&(offset, weight)| image[offset] * weight).sum();
+            }
+        }
+    }
+    Ok(Array::new(&shape, result)?.cast(x.dtype()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_between_pixels_are_weighted() {
+        let x = Array::new(&[1, 1, 2, 2], vec![0f32, 1.0, 2.0, 3.0]).unwrap();
+        let at = |x: f32, y: f32| Array::new(&[1, 1, 1, 2], vec![x, y]).unwrap();
+        let read = |grid: &Array, sampling, outside, corners| grid_sample(&x, grid, sampling, outside, corners).unwrap().to_f64s()[0];
+        assert_eq!(read(&at(0.0, 0.0), Sampling::Linear, Outside::Zeros, true), 1.5);
+        assert_eq!(read(&at(-1.0, -1.0), Sampling::Linear, Outside::Zeros, false), 0.0);
+        assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, Outside::Zeros, false), 0.75);
+        assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, Outside::Border, false), 3.0);
+        assert_eq!(read(&at(9.0, 1.0), Sampling::Nearest, Outside::Border, true), 3.0);
+        assert_eq!(read(&at(3.0, 1.0), Sampling::Nearest, Outside::Reflection, true), 2.0);
+    }
+}

@@ -1,0 +1,311 @@
+//! Fourier transforms: products with tables of cosines and sines, complex numbers being pairs of tensors.
+
+use super::value::Value;
+use super::{Args, Row, one, value};
+use crate::array::{DType, Scalar};
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::ops::Padding;
+use crate::tensor::Tensor;
+use std::f64::consts::TAU;
+
+/// A complex tensor: its real and its imaginary part.
+#[derive(Clone)]
+pub(crate) struct Complex {
+    pub(crate) re: Tensor,
+    pub(crate) im: Tensor,
+}
+
+/// The longest axis whose transform is written as a product with a table.
+const LONGEST: i64 = 4096;
+
+pub(super) const ROWS: &[Row] = &[
+    value("fft_fft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false, 1)),
+    value("fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false, 1)),
+    value("fft_ifft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, true, 1)),
+    value("fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, true, 1)),
+    value("fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, false)),
+    value("fft_fft2(Complex self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, false)),
+    value("fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, true)),
+    value("fft_ifft2(Complex self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, true)),
+    value("fft_fftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, false)),
+    value("fft_fftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, false)),
+    value("fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, true)),
+    value("fft_ifftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, true)),
+    value("fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| {
+        let x = real(&a.tensor(0)?)?;
+        let axes = [(a.int(2)?, a.opt_ints(1)?.map(|n| n[0]))];
+        halved(&transformed(&x, &axes, false, a.opt_str(3)?)?, axes[0].0).map(Value::Complex)
+    }),
+    value("fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", half_over),
+    value("fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", half_over),
+    one("fft_irfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
+    one("fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
+    one("fft_hfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, false)),
+    one("fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, false)),
+    one("fft_irfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| from_half_over(a, true)),
+    one("fft_irfft2(Complex self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| from_half_over(a, true)),
+    one("fft_irfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, true)),
+    one("fft_irfftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, true)),
+    one("fft_hfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| from_half_over(a, false)),
+    one("fft_hfft2(Complex self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| from_half_over(a, false)),
+    one("fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, false)),
+    one("fft_hfftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, false)),
+    one("fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        let (n, d) = (a.int(0)?, a.float(1)?);
+        let numbers: Vec<f64> = (0..n).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * d)).collect();
+        Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
+    }),
+    one("fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        let (n, d) = (a.int(0)?, a.float(1)?);
+        let numbers: Vec<f64> = (0..n / 2 + 1).map(|i| i as f64 / (n as f64 * d)).collect();
+        Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
+    }),
+    value(
+        "stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor",
+        stft,
+    ),
+    one("hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        cosines(a.int(0)?, true, &[0.5, -0.5], a.opt_dtype(1)?)
+    }),
+    one("hann_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        cosines(a.int(0)?, a.flag(1)?, &[0.5, -0.5], a.opt_dtype(2)?)
+    }),
+    one("hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        cosines(a.int(0)?, true, &[0.54, -0.46], a.opt_dtype(1)?)
+    }),
+    one("hamming_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        cosines(a.int(0)?, a.flag(1)?, &[0.54, -0.46], a.opt_dtype(2)?)
+    }),
+    one("blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        cosines(a.int(0)?, true, &[0.42, -0.5, 0.08], a.opt_dtype(1)?)
+    }),
+    one("blackman_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        cosines(a.int(0)?, a.flag(1)?, &[0.42, -0.5, 0.08], a.opt_dtype(2)?)
+    }),
+    one("abs(Complex self) -> Tensor", |a| {
+        let x = a.complex(0)?;
+        x.re.square()?.add(x.im.square()?)?.sqrt()
+    }),
+    one("angle(Complex self) -> Tensor", |a| a.complex(0)?.im.atan2(&a.complex(0)?.re)),
+    one("real(Complex self) -> Tensor", |a| Ok(a.complex(0)?.re)),
+    one("imag(Complex self) -> Tensor", |a| Ok(a.complex(0)?.im)),
+    one("view_as_real(Complex self) -> Tensor", |a| Tensor::stack(&[&a.complex(0)?.re, &a.complex(0)?.im], -1)),
+    value("view_as_complex(Tensor self) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        Ok(Value::Complex(Complex { re: x.select(-1, 0i64)?, im: x.select(-1, 1i64)? }))
+    }),
+    value("complex(Tensor real, Tensor imag) -> Tensor", |a| Ok(Value::Complex(Complex { re: a.tensor(0)?, im: a.tensor(1)? }))),
+    value("polar(Tensor abs, Tensor angle) -> Tensor", |a| {
+        let (length, angle) = (a.tensor(0)?, a.tensor(1)?);
+        Ok(Value::Complex(Complex { re: length.mul(angle.cos()?)?, im: length.mul(angle.sin()?)? }))
+    }),
+    value("conj(Complex self) -> Tensor", |a| {
+        let x = a.complex(0)?;
+        Ok(Value::Complex(Complex { im: x.im.neg()?, ..x }))
+    }),
+    value("resolve_conj(Complex self) -> Tensor", |a| Ok(Value::Complex(a.complex(0)?))),
+    value("mul(Complex self, Complex other) -> Tensor", |a| {
+        let (x, y) = (a.complex(0)?, a.complex(1)?);
+        Ok(Value::Complex(Complex { re: x.re.mul(&y.re)?.sub(x.im.mul(&y.im)?)?, im: x.re.mul(&y.im)?.add(x.im.mul(&y.re)?)? }))
+    }),
+    value("mul(Complex self, Tensor other) -> Tensor", |a| scaled(&a.complex(0)?, &a.tensor(1)?)),
+    value("mul(Complex self, Scalar other) -> Tensor", |a| scaled(&a.complex(0)?, &a.tensor(1)?)),
+    value("mul(Tensor self, Complex other) -> Tensor", |a| scaled(&a.complex(1)?, &a.tensor(0)?)),
+    value("add(Complex self, Complex other, *, Scalar alpha=1) -> Tensor", |a| {
+        let (x, y, alpha) = (a.complex(0)?, a.complex(1)?, a.float(2)?);
+        Ok(Value::Complex(Complex { re: x.re.add(y.re.mul(alpha)?)?, im: x.im.add(y.im.mul(alpha)?)? }))
+    }),
+];
+
+/// Two tables at a time: what a frequency and a place make of 1.
+fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64, dtype: DType) -> Result<Tensor> {
+    if n > LONGEST || frequencies > LONGEST || places > LONGEST {
+        return Err(Error::unsupported(format!("a Fourier transform over {n} places: it is a product with a table, up to {LONGEST}")));
+    }
+    // The product is taken modulo n first: the angle of a large one would lose its digits.
+    let angle = |k: i64, j: i64| TAU * ((k * j).rem_euclid(n.max(1)) as f64) / n.max(1) as f64;
+    let numbers: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| wave(angle(k, j)))).collect();
+    Tensor::from(numbers.as_slice()).reshape(&[places, frequencies])?.cast(dtype)
+}
+
+fn real(x: &Tensor) -> Result<Complex> {
+    let x = x.cast(x.dtype().or_float())?;
+    Ok(Complex { im: x.mul(0.0)?, re: x })
+}
+
+fn operand(a: &Args) -> Result<Complex> {
+    if a.is_complex(0) { a.complex(0) } else { real(&a.tensor(0)?) }
+}
+
+fn scaled(x: &Complex, by: &Tensor) -> Result<Value> {
+    Ok(Value::Complex(Complex { re: x.re.mul(by)?, im: x.im.mul(by)? }))
+}
+
+/// 1, 1/√n or 1/n: `norm` says which way carries it.
+fn factor(n: f64, inverse: bool, norm: Option<&str>) -> Result<f64> {
+    Ok(match (norm.unwrap_or("backward"), inverse) {
+        ("ortho", _) => 1.0 / n.sqrt(),
+        ("backward", true) | ("forward", false) => 1.0 / n,
+        ("backward", false) | ("forward", true) => 1.0,
+        (other, _) => return Err(Error::argument(format!("the norm `{other}`"))),
+    })
+}
+
+fn length(x: &Tensor, axis: i64) -> Result<i64> {
+    x.dim(axis)?.fixed().ok_or_else(|| Error::size("a Fourier transform over an axis of symbolic length"))
+}
+
+/// Cut, or filled up with zeros, to this length.
+fn fitted(x: &Tensor, axis: i64, n: i64) -> Result<Tensor> {
+    let have = length(x, axis)?;
+    if have >= n {
+        return x.slice(axis, None, Some(n.into()), 1);
+    }
+    let after = x.rank() - 1 - x.shape().axis(axis)?;
+    let mut widths = vec![Dim::Fixed(0); 2 * after + 1];
+    widths.push(Dim::Fixed(n - have));
+    x.pad(&widths, Padding::Constant(Scalar::Int(0)))
+}
+
+/// A product with a table along an axis.
+fn product(x: &Tensor, table: &Tensor, axis: i64) -> Result<Tensor> {
+    x.transpose(axis, -1)?.matmul(table)?.transpose(axis, -1)
+}
+
+/// The transform over some axes, each perhaps of another length.
+fn transformed(x: &Complex, axes: &[(i64, Option<i64>)], inverse: bool, norm: Option<&str>) -> Result<Complex> {
+    let mut x = x.clone();
+    for &(axis, n) in axes {
+        let n = n.filter(|&n| n >= 0).map_or_else(|| length(&x.re, axis), Ok)?;
+        let (re, im) = (fitted(&x.re, axis, n)?, fitted(&x.im, axis, n)?);
+        let dtype = re.dtype();
+        let (cos, sin) = (table(n, n, n, f64::cos, dtype)?, table(n, n, n, f64::sin, dtype)?);
+        let scale = factor(n as f64, inverse, norm)?;
+        let of = |x: &Tensor, table: &Tensor| product(x, table, axis);
+        // e^∓iθ: the sine is taken away going there, added coming back.
+        let (a, b) = (of(&im, &sin)?, of(&re, &sin)?);
+        let (re, im) = (of(&re, &cos)?, of(&im, &cos)?);
+        let (re, im) = if inverse { (re.sub(a)?, im.add(b)?) } else { (re.add(a)?, im.sub(b)?) };
+        x = if scale == 1.0 { Complex { re, im } } else { Complex { re: re.mul(scale)?, im: im.mul(scale)? } };
+    }
+    Ok(x)
+}
+
+/// The frequencies up to the half of a real signal.
+fn halved(x: &Complex, axis: i64) -> Result<Complex> {
+    let kept = length(&x.re, axis)? / 2 + 1;
+    let half = |t: &Tensor| t.slice(axis, None, Some(kept.into()), 1);
+    Ok(Complex { re: half(&x.re)?, im: half(&x.im)? })
+}
+
+/// The real signal of these frequencies up to its half: each of them but the first (and the middle one) stands for two.
+fn signal(x: &Complex, axis: i64, n: i64, inverse: bool, norm: Option<&str>) -> Result<Tensor> {
+    if n < 1 {
+        return Err(Error::argument(format!("a signal of {n} numbers")));
+    }
+    let kept = n / 2 + 1;
+    let (re, im) = (fitted(&x.re, axis, kept)?, fitted(&x.im, axis, kept)?);
+    let dtype = re.dtype();
+    let weight: Vec<f64> = (0..kept).map(|k| if k == 0 || 2 * k == n { 1.0 } else { 2.0 }).collect();
+    let weight = Tensor::from(weight.as_slice()).cast(dtype)?.unsqueeze(1)?;
+    let (cos, sin) = (table(n, kept, n, f64::cos, dtype)?.mul(&weight)?, table(n, kept, n, f64::sin, dtype)?.mul(&weight)?);
+    let (even, odd) = (product(&re, &cos, axis)?, product(&im, &sin, axis)?);
+    let y = if inverse { even.sub(odd)? } else { even.add(odd)? };
+    match factor(n as f64, inverse, norm)? {
+        1.0 => Ok(y),
+        scale => y.mul(scale),
+    }
+}
+
+fn along(a: &Args, inverse: bool, n: usize) -> Result<Value> {
+    let axes = [(a.int(2)?, a.opt_ints(n)?.map(|n| n[0]))];
+    transformed(&operand(a)?, &axes, inverse, a.opt_str(3)?).map(Value::Complex)
+}
+
+/// The axes of a transform with their lengths: those given, or the last ones for which lengths are given, or all.
+fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
+    let lengths = a.opt_ints(1)?;
+    let places = match (a.opt_ints(2)?, &lengths) {
+        (Some(axes), _) => axes,
+        (None, Some(lengths)) => (rank as i64 - lengths.len() as i64..rank as i64).collect(),
+        (None, None) => (0..rank as i64).collect(),
+    };
+    if lengths.as_ref().is_some_and(|lengths| lengths.len() != places.len()) || places.is_empty() {
+        return Err(Error::argument("a length for each axis of the transform"));
+    }
+    Ok(places.into_iter().enumerate().map(|(i, axis)| (axis, lengths.as_ref().map(|lengths| lengths[i]))).collect())
+}
+
+fn over(a: &Args, inverse: bool) -> Result<Value> {
+    let x = operand(a)?;
+    transformed(&x, &axes(a, x.re.rank())?, inverse, a.opt_str(3)?).map(Value::Complex)
+}
+
+fn half_over(a: &Args) -> Result<Value> {
+    let x = real(&a.tensor(0)?)?;
+    let axes = axes(a, x.re.rank())?;
+    let last = axes.last().map_or(-1, |axis| axis.0);
+    halved(&transformed(&x, &axes, false, a.opt_str(3)?)?, last).map(Value::Complex)
+}
+
+/// The length of a signal of which these are the frequencies up to the half.
+fn doubled(x: &Complex, axis: i64, n: Option<i64>) -> Result<i64> {
+    n.filter(|&n| n > 0).map_or_else(|| Ok(2 * (length(&x.re, axis)? - 1)), Ok)
+}
+
+fn from_half(a: &Args, inverse: bool) -> Result<Tensor> {
+    let (x, axis) = (operand(a)?, a.int(2)?);
+    let n = doubled(&x, axis, a.opt_ints(1)?.map(|n| n[0]))?;
+    signal(&x, axis, n, inverse, a.opt_str(3)?)
+}
+
+fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
+    let x = operand(a)?;
+    let axes = axes(a, x.re.rank())?;
+    let (&(last, n), front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
+    let n = doubled(&x, last, n)?;
+    signal(&transformed(&x, front, inverse, a.opt_str(3)?)?, last, n, inverse, a.opt_str(3)?)
+}
+
+/// Sums of cosines over a window: Hann's, Hamming's, Blackman's.
+fn cosines(n: i64, periodic: bool, parts: &[f64], dtype: Option<DType>) -> Result<Tensor> {
+    let span = if periodic { n } else { n - 1 }.max(1) as f64;
+    let at = |i: i64| parts.iter().enumerate().map(|(k, part)| part * (TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
+    let numbers: Vec<f64> = if n == 1 { vec![1.0] } else { (0..n.clamp(0, 1 << 24)).map(at).collect() };
+    Tensor::from(numbers.as_slice()).cast(dtype.unwrap_or(DType::F32))
+}
+
+/// The transform of windows that move over a signal: (batch, frequencies, steps).
+fn stft(a: &Args) -> Result<Value> {
+    let (x, n) = (a.tensor(0)?, a.int(1)?);
+    let hop = a.opt_ints(2)?.map_or(n / 4, |hop| hop[0]);
+    let width = a.opt_ints(3)?.map_or(n, |width| width[0]);
+    let single = x.rank() == 1;
+    let x = if single { x.unsqueeze(0)? } else { x };
+    if n < 1 || hop < 1 || width < 1 || width > n || x.rank() != 2 {
+        return Err(Error::argument(format!("windows of {width} in {n} every {hop} over {}", x.ty())));
+    }
+    let samples = length(&x, 1)?;
+    let steps = (samples - n).div_euclid(hop) + 1;
+    let places: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
+    let frames = x.index_select(1, &Tensor::from(places.as_slice()))?.unflatten(1, &[steps.max(0), n])?;
+    let window = match a.opt_tensor(4)? {
+        Some(window) => window,
+        None => Tensor::ones(&[width], x.dtype())?,
+    };
+    let before = (n - width) / 2;
+    let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
+    let frames = frames.mul(window)?;
+    let one_sided = a.is_none(6) || a.flag(6)?;
+    let kept = if one_sided { n / 2 + 1 } else { n };
+    let dtype = frames.dtype();
+    let scale = if a.flag(5)? { 1.0 / (n as f64).sqrt() } else { 1.0 };
+    let part = |wave: fn(f64) -> f64, sign: f64| frames.matmul(&table(kept, n, n, wave, dtype)?.mul(scale * sign)?)?.transpose(1, 2);
+    let (re, im) = (part(f64::cos, 1.0)?, part(f64::sin, -1.0)?);
+    let (re, im) = if single { (re.squeeze_axes(&[0])?, im.squeeze_axes(&[0])?) } else { (re, im) };
+    if a.is_none(7) || a.flag(7)? {
+        return Ok(Value::Complex(Complex { re, im }));
+    }
+    Ok(Tensor::stack(&[&re, &im], -1)?.into())
+}

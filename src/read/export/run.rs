@@ -1,0 +1,362 @@
+//! Runs an exported graph: every node is a call of the table of torch's operators.
+
+use super::schema::{Argument, Graph, Node, OutputSpec};
+use super::{Export, Source, scalar_type};
+use crate::array::DType;
+use crate::dim::Dim;
+use crate::error::{At, Error, Result};
+use crate::read::aten;
+use crate::read::aten::value::{Value, View};
+use crate::read::script::binary;
+use crate::tensor::{Tensor, place};
+use std::collections::HashMap;
+
+/// How deeply graphs may nest.
+pub(super) const DEEPEST: usize = 32;
+
+/// Nodes that only check what is known anyway, or that say something to torch alone.
+const SILENT: &[&str] = &[
+    "aten._assert_async",
+    "aten._assert_scalar",
+    "aten._assert_tensor_metadata",
+    "aten.sym_constrain_range",
+    "aten.sym_constrain_range_for_size",
+    "aten._check",
+];
+
+/// Arithmetic on lengths: torch's name, and the sign.
+const ARITHMETIC: &[(&str, &str)] = &[
+    ("_operator.add", "+"),
+    ("_operator.eq", "=="),
+    ("_operator.floordiv", "//"),
+    ("_operator.ge", ">="),
+    ("_operator.gt", ">"),
+    ("_operator.le", "<="),
+    ("_operator.lt", "<"),
+    ("_operator.mod", "%"),
+    ("_operator.mul", "*"),
+    ("_operator.ne", "!="),
+    ("_operator.pow", "**"),
+    ("_operator.sub", "-"),
+    ("_operator.truediv", "/"),
+];
+
+/// Operators that hold graphs.
+const HIGHER: &[&str] = &["wrap_with_set_grad_enabled", "wrap_with_autocast", "cond"];
+
+/// The name and the overload of an operator: `aten.relu` of `torch.ops.aten.relu.default`.
+fn operator(target: &str) -> &str {
+    let name = target.trim_start_matches("torch.ops.");
+    match name.match_indices('.').nth(1) {
+        Some((end, _)) => &name[..end],
+        None => name,
+    }
+}
+
+/// Whether a node can be run.
+pub(super) fn knows(target: &str) -> bool {
+    let name = operator(target);
+    SILENT.contains(&name)
+        || ARITHMETIC.iter().any(|row| row.0 == target)
+        || matches!(target, "torch.sym_max" | "torch.sym_min" | "torch.sym_not" | "_operator.neg")
+        || name.strip_prefix("higher_order.").is_some_and(|name| HIGHER.contains(&name))
+        || name.split_once('.').is_some_and(|(space, name)| match space {
+            "aten" => aten::knows(name),
+            space => aten::knows(&format!("{space}.{name}")),
+        })
+}
+
+type Values = HashMap<String, Value>;
+
+/// Runs the program: its own outputs, then the buffers that it wrote to.
+pub(super) fn run(program: &Export, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let wanted = program.example.inputs().len();
+    if inputs.len() != wanted {
+        let names: Vec<&str> = program.example.inputs().iter().map(|input| input.0.as_str()).collect();
+        return Err(Error::input(format!("expected {wanted} inputs ({}), got {}", names.join(", "), inputs.len())));
+    }
+    let mut values = Values::new();
+    let mut given = inputs.iter();
+    for source in &program.inputs {
+        match source {
+            // A cell of its own for every call, so that what one call writes the next does not see.
+            Source::Stored { place, tensor, .. } => drop(values.insert(place.clone(), Value::Tensor(View::stored(tensor.clone())))),
+            Source::Given(name) => {
+                let tensor = given.next().ok_or_else(|| Error::internal("an input too few"))?;
+                values.insert(name.clone(), tensor.clone().into());
+            }
+            Source::Fixed(name, argument) if !name.is_empty() => {
+                let value = value(argument, &values)?;
+                values.insert(name.clone(), value);
+            }
+            Source::Fixed(..) | Source::Nothing => {}
+        }
+    }
+    Runner { autocast: false, depth: 0 }.nodes(&program.graph, &mut values)?;
+    let mut outputs = Vec::new();
+    for spec in &program.outputs {
+        let found = match spec {
+            OutputSpec::UserOutput { arg } => value(arg, &values)?,
+            OutputSpec::BufferMutation { arg, .. }
+            | OutputSpec::ParameterMutation { arg, .. }
+            | OutputSpec::UserInputMutation { arg, .. }
+            | OutputSpec::LossOutput { arg } => get(&arg.name, &values)?,
+            OutputSpec::GradientToParameter(_) | OutputSpec::GradientToUserInput(_) => {
+                return Err(Error::unsupported("a program that computes gradients"));
+            }
+            OutputSpec::Token(_) => continue,
+        };
+        match found {
+            Value::Tensor(view) => outputs.push(view.read()?),
+            Value::Int(dim) => outputs.push(Tensor::from_dim(&dim)),
+            Value::Float(x) => outputs.push(Tensor::from(crate::Array::scalar(x as f32))),
+            Value::Bool(x) => outputs.push(Tensor::from(crate::Array::scalar(x))),
+            Value::None => {}
+            other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
+        }
+    }
+    for source in &program.inputs {
+        if let Source::Stored { place, name, buffer: true, .. } = source
+            && let Some(Value::Tensor(view)) = values.get(place)
+            && view.is_written()
+        {
+            outputs.push(view.read().at(name)?);
+        }
+    }
+    Ok(outputs)
+}
+
+fn get(name: &str, values: &Values) -> Result<Value> {
+    values.get(name).cloned().ok_or_else(|| Error::damaged(format!("nothing makes `{name}`")))
+}
+
+fn list<T>(items: &[T], value: impl Fn(&T) -> Result<Value>) -> Result<Value> {
+    items.iter().map(value).collect::<Result<Vec<_>>>().map(Value::list)
+}
+
+/// The value of an argument.
+fn value(argument: &Argument, values: &Values) -> Result<Value> {
+    let int = |n: &i64| Ok(Value::Int(Dim::Fixed(*n)));
+    Ok(match argument {
+        Argument::AsNone(_) => Value::None,
+        Argument::AsTensor(name) => get(&name.name, values)?,
+        Argument::AsName(name) => get(name, values)?,
+        Argument::AsTensors(names) => list(names, |name| get(&name.name, values))?,
+        Argument::AsNestedTensors(lists) => list(lists, |names| list(names, |name| get(&name.name, values)))?,
+        Argument::AsOptionalTensor(inner) | Argument::AsSymInt(inner) | Argument::AsSymFloat(inner) | Argument::AsSymBool(inner) => {
+            value(inner, values)?
+        }
+        Argument::AsOptionalTensors(items) | Argument::AsSymInts(items) | Argument::AsSymFloats(items) | Argument::AsSymBools(items) => {
+            list(items, |item| value(item, values))?
+        }
+        Argument::AsInt(n) => int(n)?,
+        Argument::AsInts(ints) => list(ints, int)?,
+        Argument::AsIntLists(lists) => list(lists, |ints| list(ints, int))?,
+        Argument::AsFloat(x) => Value::Float(x.number()),
+        Argument::AsFloats(floats) => list(floats, |x| Ok(Value::Float(x.number())))?,
+        Argument::AsBool(x) => Value::Bool(*x),
+        Argument::AsBools(flags) => list(flags, |x| Ok(Value::Bool(*x)))?,
+        Argument::AsString(text) => Value::Str(text.as_str().into()),
+        Argument::AsStrings(texts) => list(texts, |text| Ok(Value::Str(text.as_str().into())))?,
+        Argument::AsScalarType(number) => int(&scalar_type(*number)?)?,
+        // Contiguous, channels last, channels last in 3d, preserve: c10 counts otherwise.
+        Argument::AsMemoryFormat(number) => int(&match number {
+            1 => 0,
+            4 => 1,
+            other => *other,
+        })?,
+        Argument::AsLayout(_) => int(&0)?,
+        Argument::AsDevice(_) => Value::Device,
+        Argument::AsGraph(_) => return Err(Error::unsupported("a graph among the arguments of an operator")),
+        Argument::AsOperator(_) | Argument::AsComplex(_) | Argument::AsCustomObj(_) => {
+            return Err(Error::unsupported("an argument that is no tensor, number or string"));
+        }
+    })
+}
+
+/// What holds for the nodes of a graph.
+struct Runner {
+    /// Whether dtypes are those that the file declares, as under autocast.
+    autocast: bool,
+    depth: usize,
+}
+
+impl Runner {
+    fn nodes(&self, graph: &Graph, values: &mut Values) -> Result<()> {
+        if self.depth > DEEPEST {
+            return Err(Error::too_deep("graphs that nest too deeply"));
+        }
+        for node in &graph.nodes {
+            let stack = node.metadata.nn_module_stack.as_deref().unwrap_or_default();
+            let path = stack.rsplit(';').next().and_then(|entry| entry.split(',').nth(1)).unwrap_or_default();
+            let _scope = place::absolute_scope(path);
+            let _line = place::line(node.metadata.stack_trace.as_deref().unwrap_or_default());
+            let place = || match (&node.metadata.stack_trace, path) {
+                (Some(line), "") => line.clone(),
+                (Some(line), path) => format!("{path} at {line}"),
+                (None, path) => path.to_string(),
+            };
+            self.node(graph, node, values).at(place())?;
+        }
+        Ok(())
+    }
+
+    fn node(&self, graph: &Graph, node: &Node, values: &mut Values) -> Result<()> {
+        let name = operator(&node.target);
+        if SILENT.contains(&name) {
+            return Ok(());
+        }
+        if let Some(higher) = name.strip_prefix("higher_order.") {
+            return self.higher(higher, node, values);
+        }
+        let (mut positional, mut named) = (Vec::new(), Vec::new());
+        for input in &node.inputs {
+            let value = value(&input.arg, values).at(&input.name)?;
+            match input.kind {
+                Some(2) => named.push((input.name.clone(), value)),
+                _ => positional.push(value),
+            }
+        }
+        let mut result = call(&node.target, name, &positional, &named)?;
+        if self.autocast
+            && let Some(dtype) = declared(graph, node)?
+            && let Value::Tensor(view) = &result
+            && view.read()?.dtype() != dtype
+            && dtype.is_float()
+        {
+            for value in &mut positional {
+                if let Value::Tensor(view) = value
+                    && view.read()?.dtype().is_float()
+                {
+                    *value = view.read()?.cast(dtype)?.into();
+                }
+            }
+            result = call(&node.target, name, &positional, &named)?;
+            result = result.view()?.read()?.cast(dtype)?.into();
+        }
+        bind(&node.outputs, result, values)
+    }
+
+    /// A graph that runs where it stands, or one of two.
+    fn higher(&self, name: &str, node: &Node, values: &mut Values) -> Result<()> {
+        let graphs: Vec<&Graph> = node.inputs.iter().filter_map(|input| if let Argument::AsGraph(inner) = &input.arg { Some(&inner.graph) } else { None }).collect();
+        let last = node.inputs.iter().rposition(|input| matches!(input.arg, Argument::AsGraph(_)));
+        let mut operands = Vec::new();
+        for input in &node.inputs[last.map_or(0, |last| last + 1)..] {
+            match value(&input.arg, values)? {
+                Value::List(items) => operands.extend(items.borrow().iter().cloned()),
+                other => operands.push(other),
+            }
+        }
+        let (graph, autocast) = match (name, graphs.as_slice()) {
+            ("wrap_with_set_grad_enabled", [graph]) => (*graph, self.autocast),
+            // device, dtype, enabled, cache
+            ("wrap_with_autocast", [graph]) => (*graph, matches!(node.inputs.get(2).map(|input| &input.arg), Some(Argument::AsBool(true)))),
+            ("cond", [then, otherwise]) => {
+                let condition = node.inputs.first().ok_or_else(|| Error::damaged("a condition is missing"))?;
+                let condition = value(&condition.arg, values)?;
+                let taken = match &condition {
+                    Value::Tensor(view) if view.read()?.is_traced() => {
+                        return Err(Error::unsupported("a branch that depends on the numbers of an input"));
+                    }
+                    Value::Tensor(view) => view.read()?.item()?.to_f64() != 0.0,
+                    other => other.number()?.to_f64() != 0.0,
+                };
+                (if taken { *then } else { *otherwise }, self.autocast)
+            }
+            _ => return Err(Error::damaged(format!("{name} with {} graphs", graphs.len()))),
+        };
+        let mut inner = Values::new();
+        if graph.inputs.len() != operands.len() {
+            return Err(Error::damaged(format!("{} operands for {} inputs of a graph", operands.len(), graph.inputs.len())));
+        }
+        for (input, operand) in graph.inputs.iter().zip(operands) {
+            match input {
+                Argument::AsTensor(name) => drop(inner.insert(name.name.clone(), operand)),
+                Argument::AsName(name) => drop(inner.insert(name.clone(), operand)),
+                Argument::AsSymInt(name) => {
+                    if let Argument::AsName(name) = &**name {
+                        inner.insert(name.clone(), operand);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Runner { autocast, depth: self.depth + 1 }.nodes(graph, &mut inner)?;
+        let results = graph.outputs.iter().map(|output| value(output, &inner)).collect::<Result<Vec<_>>>()?;
+        let single = node.outputs.len() == 1 && results.len() == 1 && !matches!(node.outputs[0], Argument::AsTensors(_));
+        let result = if single { results.into_iter().next().unwrap_or(Value::None) } else { Value::tuple(results) };
+        bind(&node.outputs, result, values)
+    }
+}
+
+fn call(target: &str, name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+    let all = || positional.iter().chain(named.iter().map(|entry| &entry.1)).cloned().collect::<Vec<_>>();
+    if let Some((_, sign)) = ARITHMETIC.iter().find(|row| row.0 == target) {
+        return match all().as_slice() {
+            [a, b] => binary(sign, a, b),
+            other => Err(Error::damaged(format!("{target} of {} values", other.len()))),
+        };
+    }
+    match (target, all().as_slice()) {
+        ("torch.sym_max", [a, b]) => return Ok(Value::Int(a.dim()?.max(b.dim()?))),
+        ("torch.sym_min", [a, b]) => return Ok(Value::Int(a.dim()?.min(b.dim()?))),
+        ("torch.sym_not", [a]) => return Ok(Value::Bool(a.number()?.to_f64() == 0.0)),
+        ("_operator.neg", [a]) => return Ok(Value::Int(Dim::Fixed(0) - a.dim()?)),
+        _ => {}
+    }
+    match name.split_once('.') {
+        Some(("aten", name)) => aten::call(name, positional, named),
+        _ => aten::call(name, positional, named),
+    }
+}
+
+/// The dtype that the file declares for the first output of a node.
+fn declared(graph: &Graph, node: &Node) -> Result<Option<DType>> {
+    let Some(Argument::AsTensor(name)) = node.outputs.first() else { return Ok(None) };
+    graph.tensor_values.get(&name.name).map(|meta| super::dtype(meta.dtype)).transpose()
+}
+
+/// Names what a node gave.
+fn bind(outputs: &[Argument], result: Value, values: &mut Values) -> Result<()> {
+    match outputs {
+        [] => Ok(()),
+        [output] => one(output, result, values),
+        several => {
+            let results = result.elements()?;
+            if results.len() < several.len() {
+                return Err(Error::damaged(format!("{} names for {} results", several.len(), results.len())));
+            }
+            several.iter().zip(results).try_for_each(|(output, result)| one(output, result, values))
+        }
+    }
+}
+
+fn one(output: &Argument, result: Value, values: &mut Values) -> Result<()> {
+    match output {
+        Argument::AsTensor(name) => {
+            // An operator of one tensor may be spelled as a tuple of one.
+            let result = match &result {
+                Value::Tuple(items) if items.len() == 1 => items[0].clone(),
+                _ => result,
+            };
+            values.insert(name.name.clone(), result);
+        }
+        Argument::AsName(name) => drop(values.insert(name.clone(), result)),
+        Argument::AsSymInt(inner) | Argument::AsSymBool(inner) | Argument::AsSymFloat(inner) | Argument::AsOptionalTensor(inner) => {
+            one(inner, result, values)?;
+        }
+        Argument::AsTensors(names) => {
+            let results = result.elements()?;
+            if results.len() != names.len() {
+                return Err(Error::damaged(format!("{} names for {} results", names.len(), results.len())));
+            }
+            for (name, result) in names.iter().zip(results) {
+                values.insert(name.name.clone(), result);
+            }
+        }
+        Argument::AsNone(_) => {}
+        _ => return Err(Error::damaged("an output that is no value")),
+    }
+    Ok(())
+}

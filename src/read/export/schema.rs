@@ -1,0 +1,243 @@
+//! The JSON of torch.export, as far as it says what a program does.
+//!
+//! [torch/_export/serde/schema.py](https://github.com/pytorch/pytorch/blob/main/torch/_export/serde/schema.py); what is not named here is skipped
+//! while it is read, stack traces above all.
+
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+/// `models/model.json`.
+#[derive(Deserialize)]
+pub(super) struct Program {
+    pub graph_module: GraphModule,
+}
+
+#[derive(Deserialize)]
+pub(super) struct GraphModule {
+    pub graph: Graph,
+    pub signature: Signature,
+    #[serde(default)]
+    pub module_call_graph: Vec<ModuleCall>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Graph {
+    pub inputs: Vec<Argument>,
+    pub outputs: Vec<Argument>,
+    pub nodes: Vec<Node>,
+    #[serde(default)]
+    pub tensor_values: BTreeMap<String, TensorMeta>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Node {
+    pub target: String,
+    pub inputs: Vec<Input>,
+    pub outputs: Vec<Argument>,
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Metadata {
+    #[serde(default)]
+    pub nn_module_stack: Option<String>,
+    /// The innermost line of the stack.
+    #[serde(default, deserialize_with = "last_line")]
+    pub stack_trace: Option<String>,
+}
+
+/// The file and line of the last frame of a Python stack trace.
+fn last_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+    let frame = text.as_deref().and_then(|text| text.rsplit_once("File \"")).map(|(_, frame)| frame);
+    let place = frame.and_then(|frame| {
+        let (file, rest) = frame.split_once("\", line ")?;
+        let line: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        // The machine that exported is nobody's business.
+        let parts: Vec<&str> = file.rsplit('/').take(2).collect();
+        Some(format!("{}:{line}", parts.into_iter().rev().collect::<Vec<_>>().join("/")))
+    });
+    Ok(place)
+}
+
+/// An argument by its name.
+#[derive(Deserialize)]
+pub(super) struct Input {
+    #[serde(default)]
+    pub name: String,
+    pub arg: Argument,
+    /// 1: positional, 2: by keyword.
+    #[serde(default)]
+    pub kind: Option<u8>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Name {
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct GraphArgument {
+    pub graph: Graph,
+}
+
+/// JSON has no infinities: torch writes them as strings.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Float {
+    Number(f64),
+    Text(String),
+}
+
+impl Float {
+    pub(super) fn number(&self) -> f64 {
+        match self {
+            Float::Number(x) => *x,
+            Float::Text(text) => match text.as_str() {
+                "Infinity" => f64::INFINITY,
+                "-Infinity" => f64::NEG_INFINITY,
+                _ => f64::NAN,
+            },
+        }
+    }
+}
+
+/// A value of any kind: a union of one key.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Argument {
+    AsNone(serde::de::IgnoredAny),
+    AsTensor(Name),
+    AsTensors(Vec<Name>),
+    AsOptionalTensor(Box<Argument>),
+    AsOptionalTensors(Vec<Argument>),
+    AsNestedTensors(Vec<Vec<Name>>),
+    AsInt(i64),
+    AsInts(Vec<i64>),
+    AsIntLists(Vec<Vec<i64>>),
+    AsFloat(Float),
+    AsFloats(Vec<Float>),
+    AsBool(bool),
+    AsBools(Vec<bool>),
+    AsString(String),
+    AsStrings(Vec<String>),
+    AsName(String),
+    AsSymInt(Box<Argument>),
+    AsSymInts(Vec<Argument>),
+    AsSymFloat(Box<Argument>),
+    AsSymFloats(Vec<Argument>),
+    AsSymBool(Box<Argument>),
+    AsSymBools(Vec<Argument>),
+    AsScalarType(i64),
+    AsMemoryFormat(i64),
+    AsLayout(serde::de::IgnoredAny),
+    AsDevice(serde::de::IgnoredAny),
+    AsGraph(Box<GraphArgument>),
+    AsOperator(serde::de::IgnoredAny),
+    AsComplex(serde::de::IgnoredAny),
+    AsCustomObj(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+pub(super) struct TensorMeta {
+    pub dtype: i64,
+    pub sizes: Vec<Size>,
+    #[serde(default)]
+    pub strides: Vec<Size>,
+    #[serde(default)]
+    pub storage_offset: Option<Size>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Size {
+    AsInt(i64),
+    AsExpr(SymbolicSize),
+}
+
+#[derive(Deserialize)]
+pub(super) struct SymbolicSize {
+    pub expr_str: String,
+    #[serde(default)]
+    pub hint: Option<Hint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Hint {
+    AsInt(i64),
+    AsBool(serde::de::IgnoredAny),
+    AsFloat(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+pub(super) struct Signature {
+    pub input_specs: Vec<InputSpec>,
+    pub output_specs: Vec<OutputSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum InputSpec {
+    Parameter { arg: Name, parameter_name: String },
+    Buffer { arg: Name, buffer_name: String },
+    TensorConstant { arg: Name, tensor_constant_name: String },
+    UserInput { arg: Argument },
+    ConstantInput { name: String, value: Argument },
+    CustomObj(serde::de::IgnoredAny),
+    Token(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutputSpec {
+    UserOutput { arg: Argument },
+    BufferMutation { arg: Name, buffer_name: String },
+    ParameterMutation { arg: Name, parameter_name: String },
+    UserInputMutation { arg: Name, user_input_name: String },
+    LossOutput { arg: Name },
+    GradientToParameter(serde::de::IgnoredAny),
+    GradientToUserInput(serde::de::IgnoredAny),
+    Token(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+pub(super) struct ModuleCall {
+    #[serde(default)]
+    pub fqn: String,
+    #[serde(default)]
+    pub signature: Option<CallSignature>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CallSignature {
+    /// A tree as JSON, inside the JSON.
+    pub out_spec: String,
+}
+
+/// A node of the tree of outputs: `[1, {...}]` holds the root.
+#[derive(Deserialize)]
+pub(super) struct TreeSpec {
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    #[serde(default)]
+    pub context: Option<String>,
+    #[serde(default)]
+    pub children_spec: Vec<TreeSpec>,
+}
+
+/// `weights_config.json` and `constants_config.json`.
+#[derive(Deserialize)]
+pub(super) struct Payloads {
+    pub config: BTreeMap<String, Payload>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Payload {
+    pub path_name: String,
+    #[serde(default)]
+    pub use_pickle: bool,
+    #[serde(default)]
+    pub tensor_meta: Option<TensorMeta>,
+}
