@@ -22,6 +22,7 @@ pub mod number;
 pub mod order;
 pub mod pool;
 pub mod real;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod scan;

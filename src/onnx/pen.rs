@@ -328,6 +328,16 @@ impl Line<'_> {
         self.attribute(name, AttributeType::Float, |a| a.f = x)
     }
 
+    /// An attribute of several floats.
+    pub fn floats(self, name: &str, x: &[f32]) -> Self {
+        self.attribute(name, AttributeType::Floats, |a| a.floats = x.to_vec())
+    }
+
+    /// An attribute of several strings.
+    pub fn strings(self, name: &str, x: &[&str]) -> Self {
+        self.attribute(name, AttributeType::Strings, |a| a.strings = x.iter().map(|text| text.as_bytes().to_vec().into()).collect())
+    }
+
     /// A string attribute.
     pub fn string(self, name: &str, x: &str) -> Self {
         self.attribute(name, AttributeType::String, |a| a.s = x.as_bytes().to_vec().into())

@@ -21,7 +21,9 @@ pub(super) const READS: &[(&str, Reader)] = &[("Einsum", |node, inputs| {
 /// The labels of a term, an ellipsis standing for the axes that it does not name.
 fn labels(term: &str, rank: Option<usize>) -> Result<Vec<Label>> {
     let refused = || Error::argument(format!("the term `{term}`"));
-    let letters = |text: &str| text.chars().map(|c| if c.is_ascii_alphabetic() { Ok(Label::Letter(c)) } else { Err(refused()) }).collect::<Result<Vec<_>>>();
+    let letters = |text: &str| {
+        text.chars().map(|c| if c.is_ascii_alphabetic() { Ok(Label::Letter(c)) } else { Err(refused()) }).collect::<Result<Vec<_>>>()
+    };
     let Some((before, after)) = term.split_once("...") else { return letters(term) };
     let (mut all, after) = (letters(before)?, letters(after)?);
     let hidden = match rank {
@@ -80,7 +82,8 @@ impl Term {
 
     /// With the axes in this order; those that it lacks have length 1.
     fn arranged(&self, order: &[Label]) -> Result<Tensor> {
-        let present: Vec<i64> = order.iter().filter_map(|label| self.labels.iter().position(|own| own == label)).map(|axis| axis as i64).collect();
+        let present: Vec<i64> =
+            order.iter().filter_map(|label| self.labels.iter().position(|own| own == label)).map(|axis| axis as i64).collect();
         let missing: Vec<i64> = (0..order.len()).filter(|&i| !self.has(order[i])).map(|i| i as i64).collect();
         self.tensor.permute(&present)?.unsqueeze_axes(&missing)
     }
@@ -144,7 +147,8 @@ impl Tensor {
             return Err(Error::argument(format!("{} terms for {} operands", terms.len(), operands.len())));
         }
         let named = terms.iter().zip(operands).map(|(term, x)| labels(term, Some(x.rank()))).collect::<Result<Vec<_>>>()?;
-        let hidden = named.iter().flatten().filter_map(|label| if let Label::Ellipsis(i) = label { Some(i + 1) } else { None }).max().unwrap_or(0);
+        let hidden =
+            named.iter().flatten().filter_map(|label| if let Label::Ellipsis(i) = label { Some(i + 1) } else { None }).max().unwrap_or(0);
         let result = match output {
             Some(output) => {
                 let letters = output.chars().filter(|&c| c != '.').count();
@@ -153,7 +157,8 @@ impl Tensor {
             None => {
                 let mut counts: BTreeMap<Label, usize> = BTreeMap::new();
                 named.iter().flatten().for_each(|label| *counts.entry(*label).or_default() += 1);
-                let once = counts.iter().filter(|(label, count)| matches!(label, Label::Letter(_)) && **count == 1).map(|(label, _)| *label);
+                let once =
+                    counts.iter().filter(|(label, count)| matches!(label, Label::Letter(_)) && **count == 1).map(|(label, _)| *label);
                 (0..hidden).rev().map(Label::Ellipsis).chain(once).collect()
             }
         };

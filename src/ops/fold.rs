@@ -38,9 +38,14 @@ impl Operator for Col2Im {
         let x = inputs.at(0)?;
         check_window(&self.window, self.kernel.len())?;
         let taps = self.kernel.iter().product::<usize>() as i64;
-        let [batch, rows, columns] = &x.shape[..] else { return Err(Error::shape(format!("expected columns (batch, channels · kernel, steps), got {x}"))) };
+        let [batch, rows, columns] = &x.shape[..] else {
+            return Err(Error::shape(format!("expected columns (batch, channels · kernel, steps), got {x}")));
+        };
         let channels = rows.div_exact(&Dim::Fixed(taps)).ok_or_else(|| Error::shape(format!("{rows} rows are no multiple of {taps}")))?;
-        if !x.dtype.is_float() || self.lengths.len() != self.kernel.len() || columns.fixed().is_some_and(|n| self.columns().ok() != Some(n as usize)) {
+        if !x.dtype.is_float()
+            || self.lengths.len() != self.kernel.len()
+            || columns.fixed().is_some_and(|n| self.columns().ok() != Some(n as usize))
+        {
             return Err(Error::shape(format!("columns {x} of a window {:?} over {:?}", self.kernel, self.lengths)));
         }
         let lengths = self.lengths.iter().map(|&n| Dim::from(n));
@@ -96,7 +101,8 @@ impl Tensor {
         if self.rank() == kernel.len() + 1 {
             return self.unsqueeze(0)?.im2col(kernel, window)?.squeeze_axes(&[0]);
         }
-        let widths: Vec<i64> = window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
+        let widths: Vec<i64> =
+            window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
         let mut x = self.pad(&widths, super::Padding::Constant(0i64.into()))?;
         let misfit = || Error::shape(format!("a window {kernel:?} over {}", self.ty()));
         let mut steps = Vec::new();

@@ -64,7 +64,8 @@ impl Operator for GridSample {
 
 pub(super) const READS: &[(&str, Reader)] = &[("GridSample", |node, inputs| {
     let (mode, outside) = (node.string("mode", "linear")?, node.string("padding_mode", "zeros")?);
-    let sampling = SAMPLINGS.iter().find(|row| row.1 == mode || row.2 == mode).ok_or_else(|| Error::argument(format!("the mode {mode}")))?;
+    let sampling =
+        SAMPLINGS.iter().find(|row| row.1 == mode || row.2 == mode).ok_or_else(|| Error::argument(format!("the mode {mode}")))?;
     let outside = OUTSIDES.iter().find(|row| row.1 == outside).ok_or_else(|| Error::argument(format!("the padding {outside}")))?;
     let op = GridSample { sampling: sampling.0, outside: outside.0, corners: node.int("align_corners", 0)? != 0 };
     Ok(vec![apply_one(op, &[inputs.at(0)?, inputs.at(1)?])?])
@@ -158,9 +159,8 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
         reads = if axis == 0 {
             taps
         } else {
-            let pair = |(offset, weight): &(Tensor, Tensor), (place, w): &(Tensor, Tensor)| {
-                Ok((offset.mul(n)?.add(place)?, weight.mul(w)?))
-            };
+            let pair =
+                |(offset, weight): &(Tensor, Tensor), (place, w): &(Tensor, Tensor)| Ok((offset.mul(n)?.add(place)?, weight.mul(w)?));
             reads.iter().flat_map(|read| taps.iter().map(move |tap| pair(read, tap))).collect::<Result<_>>()?
         };
     }

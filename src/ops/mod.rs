@@ -9,9 +9,9 @@ mod choose;
 mod compare;
 mod conv;
 mod create;
+mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;
-mod einsum;
 mod fold;
 mod grid;
 mod index;
@@ -21,6 +21,7 @@ mod norm;
 mod operators;
 mod order;
 mod pool;
+mod recurrent;
 mod reduce;
 mod resize;
 mod scan;
@@ -33,6 +34,7 @@ pub use conv::Window;
 pub use grid::{Outside, Sampling};
 pub use index::Reduction;
 pub use join::Padding;
+pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
 
 use crate::array::{Array, DType};
 use crate::dim::Dim;
@@ -62,6 +64,7 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     norm::READS,
     order::READS,
     pool::READS,
+    recurrent::READS,
     reduce::READS,
     resize::READS,
     scan::READS,

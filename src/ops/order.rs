@@ -103,16 +103,18 @@ impl Operator for Unique {
     }
 }
 
-pub(super) const READS: &[(&str, Reader)] = &[("TopK", |node, inputs| {
-    let x = inputs.at(0)?;
-    let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK without k"))?;
-    apply(TopK { k, axis: x.shape().axis(node.int("axis", -1)?)?, largest: node.int("largest", 1)? != 0 }, &[Some(x)])
-}),
-("Unique", |node, inputs| {
-    let x = inputs.at(0)?;
-    let axis = node.find_int("axis")?.map(|axis| x.shape().axis(axis)).transpose()?;
-    apply(Unique { axis, sorted: node.int("sorted", 1)? != 0 }, &[Some(x)])
-})];
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("TopK", |node, inputs| {
+        let x = inputs.at(0)?;
+        let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK without k"))?;
+        apply(TopK { k, axis: x.shape().axis(node.int("axis", -1)?)?, largest: node.int("largest", 1)? != 0 }, &[Some(x)])
+    }),
+    ("Unique", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axis = node.find_int("axis")?.map(|axis| x.shape().axis(axis)).transpose()?;
+        apply(Unique { axis, sorted: node.int("sorted", 1)? != 0 }, &[Some(x)])
+    }),
+];
 
 impl Tensor {
     /// The k largest (or smallest) numbers along an axis in order, and their indices.

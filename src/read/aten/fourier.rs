@@ -51,38 +51,50 @@ pub(super) const ROWS: &[Row] = &[
     one("fft_hfft2(Complex self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| from_half_over(a, false)),
     one("fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, false)),
     one("fft_hfftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, false)),
-    one("fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        let (n, d) = (a.int(0)?, a.float(1)?);
-        let numbers: Vec<f64> = (0..n).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * d)).collect();
-        Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
-    }),
-    one("fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        let (n, d) = (a.int(0)?, a.float(1)?);
-        let numbers: Vec<f64> = (0..n / 2 + 1).map(|i| i as f64 / (n as f64 * d)).collect();
-        Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
-    }),
+    one(
+        "fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| {
+            let (n, d) = (a.int(0)?, a.float(1)?);
+            let numbers: Vec<f64> = (0..n).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * d)).collect();
+            Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
+        },
+    ),
+    one(
+        "fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| {
+            let (n, d) = (a.int(0)?, a.float(1)?);
+            let numbers: Vec<f64> = (0..n / 2 + 1).map(|i| i as f64 / (n as f64 * d)).collect();
+            Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
+        },
+    ),
     value(
         "stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor",
         stft,
     ),
-    one("hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        cosines(a.int(0)?, true, &[0.5, -0.5], a.opt_dtype(1)?)
-    }),
-    one("hann_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        cosines(a.int(0)?, a.flag(1)?, &[0.5, -0.5], a.opt_dtype(2)?)
-    }),
-    one("hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        cosines(a.int(0)?, true, &[0.54, -0.46], a.opt_dtype(1)?)
-    }),
-    one("hamming_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        cosines(a.int(0)?, a.flag(1)?, &[0.54, -0.46], a.opt_dtype(2)?)
-    }),
-    one("blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        cosines(a.int(0)?, true, &[0.42, -0.5, 0.08], a.opt_dtype(1)?)
-    }),
-    one("blackman_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        cosines(a.int(0)?, a.flag(1)?, &[0.42, -0.5, 0.08], a.opt_dtype(2)?)
-    }),
+    one(
+        "hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| cosines(a.int(0)?, true, &[0.5, -0.5], a.opt_dtype(1)?),
+    ),
+    one(
+        "hann_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| cosines(a.int(0)?, a.flag(1)?, &[0.5, -0.5], a.opt_dtype(2)?),
+    ),
+    one(
+        "hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| cosines(a.int(0)?, true, &[0.54, -0.46], a.opt_dtype(1)?),
+    ),
+    one(
+        "hamming_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| cosines(a.int(0)?, a.flag(1)?, &[0.54, -0.46], a.opt_dtype(2)?),
+    ),
+    one(
+        "blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| cosines(a.int(0)?, true, &[0.42, -0.5, 0.08], a.opt_dtype(1)?),
+    ),
+    one(
+        "blackman_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| cosines(a.int(0)?, a.flag(1)?, &[0.42, -0.5, 0.08], a.opt_dtype(2)?),
+    ),
     one("abs(Complex self) -> Tensor", |a| {
         let x = a.complex(0)?;
         x.re.square()?.add(x.im.square()?)?.sqrt()

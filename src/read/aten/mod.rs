@@ -17,6 +17,7 @@ mod order;
 mod pool;
 #[cfg(test)]
 mod programs;
+mod recurrent;
 mod reduce;
 mod sample;
 mod scatter;
@@ -78,6 +79,7 @@ const FAMILIES: &[&[Row]] = &[
     norm::ROWS,
     order::ROWS,
     pool::ROWS,
+    recurrent::ROWS,
     reduce::ROWS,
     sample::ROWS,
     scatter::ROWS,

@@ -77,31 +77,40 @@ pub(super) const ROWS: &[Row] = &[
     tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, true)),
     tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, false)),
     one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| log_running_sum(&a.tensor(0)?, a.int(1)?)),
-    tuple("_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
-        let (values, inverse, counts) = x.unique(None)?;
-        once(values, inverse.reshape(x.shape())?, counts, a.flag(2)?, a.flag(3)?)
-    }),
-    tuple("unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)", |a| {
-        let (values, inverse, counts) = a.tensor(0)?.unique(Some(a.int(1)?))?;
-        once(values, inverse, counts, a.flag(3)?, a.flag(4)?)
-    }),
-    tuple("unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
-        let (slices, axis) = if a.is_none(3) { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(3)?)? as i64) };
-        let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != axis).collect();
-        let pairs = (slices.slice(axis, Some(1.into()), None, 1)?, slices.slice(axis, None, Some(Dim::Fixed(-1)), 1)?);
-        let changes = pairs.0.ne(pairs.1)?;
-        let changes = if others.is_empty() { changes } else { changes.any(Some(&others), false)? };
-        let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(axis)?.min(1i64)], DType::Bool)?, &changes], 0)?;
-        let places = begins.nonzero()?.reshape(&[-1])?;
-        let inverse = begins.cumsum(0)?.sub(1)?;
-        let end = Tensor::from_dims(&[slices.dim(axis)?]);
-        let counts = Tensor::cat(&[&places.slice(0, Some(1.into()), None, 1)?, &end], 0)?;
-        let counts = counts.slice(0, None, Some(places.dim(0)?), 1)?.sub(&places)?;
-        let inverse = if a.is_none(3) { inverse.reshape(x.shape())? } else { inverse };
-        once(slices.index_select(axis, &places)?, inverse, counts, a.flag(1)?, a.flag(2)?)
-    }),
+    tuple(
+        "_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
+        |a| {
+            let x = a.tensor(0)?;
+            let (values, inverse, counts) = x.unique(None)?;
+            once(values, inverse.reshape(x.shape())?, counts, a.flag(2)?, a.flag(3)?)
+        },
+    ),
+    tuple(
+        "unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
+        |a| {
+            let (values, inverse, counts) = a.tensor(0)?.unique(Some(a.int(1)?))?;
+            once(values, inverse, counts, a.flag(3)?, a.flag(4)?)
+        },
+    ),
+    tuple(
+        "unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)",
+        |a| {
+            let x = a.tensor(0)?;
+            let (slices, axis) = if a.is_none(3) { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(3)?)? as i64) };
+            let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != axis).collect();
+            let pairs = (slices.slice(axis, Some(1.into()), None, 1)?, slices.slice(axis, None, Some(Dim::Fixed(-1)), 1)?);
+            let changes = pairs.0.ne(pairs.1)?;
+            let changes = if others.is_empty() { changes } else { changes.any(Some(&others), false)? };
+            let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(axis)?.min(1i64)], DType::Bool)?, &changes], 0)?;
+            let places = begins.nonzero()?.reshape(&[-1])?;
+            let inverse = begins.cumsum(0)?.sub(1)?;
+            let end = Tensor::from_dims(&[slices.dim(axis)?]);
+            let counts = Tensor::cat(&[&places.slice(0, Some(1.into()), None, 1)?, &end], 0)?;
+            let counts = counts.slice(0, None, Some(places.dim(0)?), 1)?.sub(&places)?;
+            let inverse = if a.is_none(3) { inverse.reshape(x.shape())? } else { inverse };
+            once(slices.index_select(axis, &places)?, inverse, counts, a.flag(1)?, a.flag(2)?)
+        },
+    ),
     one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
         running_product(&a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?, a.int(1)?)

@@ -33,35 +33,47 @@ pub(super) const ROWS: &[Row] = &[
     one("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 1)?)),
     one("adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 2)?)),
     one("adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 3)?)),
-    tuple("max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)", |a| {
-        let (kernel, window) = window(a, 1, Some(4))?;
-        a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
-    }),
+    tuple(
+        "max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
+        |a| {
+            let (kernel, window) = window(a, 1, Some(4))?;
+            a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
+        },
+    ),
     tuple("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", |a| {
         a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 1)?).map(|(values, places)| vec![values, places])
     }),
-    tuple("max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)", |a| {
-        let (kernel, window) = window(a, 2, Some(4))?;
-        a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
-    }),
+    tuple(
+        "max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
+        |a| {
+            let (kernel, window) = window(a, 2, Some(4))?;
+            a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
+        },
+    ),
     tuple("adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)", |a| {
         a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 2)?).map(|(values, places)| vec![values, places])
     }),
-    tuple("max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)", |a| {
-        let (kernel, window) = window(a, 3, Some(4))?;
-        a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
-    }),
+    tuple(
+        "max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
+        |a| {
+            let (kernel, window) = window(a, 3, Some(4))?;
+            a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
+        },
+    ),
     tuple("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)", |a| {
         a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 3)?).map(|(values, places)| vec![values, places])
     }),
     one("max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor", |a| unpooled(a, 2)),
     one("max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] padding) -> Tensor", |a| unpooled(a, 3)),
-    one("max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor", |a| {
-        let (grad, x, places) = (a.tensor(0)?, a.tensor(1)?, a.tensor(7)?);
-        let flat = |t: &Tensor| t.flatten(-2, -1);
-        let zero = flat(&Tensor::zeros(x.shape(), x.dtype())?)?;
-        zero.scatter(-1, &flat(&places)?, &flat(&grad)?, crate::ops::Reduction::Add)?.reshape(x.shape())
-    }),
+    one(
+        "max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor",
+        |a| {
+            let (grad, x, places) = (a.tensor(0)?, a.tensor(1)?, a.tensor(7)?);
+            let flat = |t: &Tensor| t.flatten(-2, -1);
+            let zero = flat(&Tensor::zeros(x.shape(), x.dtype())?)?;
+            zero.scatter(-1, &flat(&places)?, &flat(&grad)?, crate::ops::Reduction::Add)?.reshape(x.shape())
+        },
+    ),
     one("upsample_nearest1d(Tensor self, SymInt[1]? output_size, float? scales=None) -> Tensor", |a| {
         a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?])
     }),

@@ -11,7 +11,9 @@ pub(super) const ROWS: &[Row] = &[
     one("grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor", sampled),
     one("grid_sampler_2d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor", sampled),
     one("grid_sampler_3d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor", sampled),
-    one("affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor", |a| a.tensor(0)?.affine_grid(&a.dims(1)?, a.flag(2)?)),
+    one("affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor", |a| {
+        a.tensor(0)?.affine_grid(&a.dims(1)?, a.flag(2)?)
+    }),
     one("im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor", |a| {
         let (x, kernel) = (a.tensor(0)?, a.counts(1, 2)?);
         let window = Window::symmetric(&a.counts(4, 2)?, &a.counts(3, 2)?, &a.counts(2, 2)?);
@@ -24,14 +26,20 @@ pub(super) const ROWS: &[Row] = &[
         let window = Window::symmetric(&a.counts(5, 2)?, &a.counts(4, 2)?, &a.counts(3, 2)?);
         a.tensor(0)?.col2im(&a.counts(1, 2)?, &a.counts(2, 2)?, window)
     }),
-    one("_upsample_bilinear2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
-        filtered(&a.tensor(0)?, &a.ints(1)?, a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?], 1)
+    one(
+        "_upsample_bilinear2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| filtered(&a.tensor(0)?, &a.ints(1)?, a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?], 1),
+    ),
+    one("_upsample_bilinear2d_aa(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
+        by_factors(a, 1)
     }),
-    one("_upsample_bilinear2d_aa(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| by_factors(a, 1)),
-    one("_upsample_bicubic2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
-        filtered(&a.tensor(0)?, &a.ints(1)?, a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?], 2)
+    one(
+        "_upsample_bicubic2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| filtered(&a.tensor(0)?, &a.ints(1)?, a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?], 2),
+    ),
+    one("_upsample_bicubic2d_aa(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
+        by_factors(a, 2)
     }),
-    one("_upsample_bicubic2d_aa(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| by_factors(a, 2)),
 ];
 
 fn sampled(a: &Args) -> Result<Tensor> {
@@ -95,11 +103,10 @@ fn weights(n: i64, out: i64, corners: bool, scale: Option<f64>, reach: i64) -> R
     }
     let mut table = vec![0f64; (n * out) as usize];
     for i in 0..out {
-        let centre = if corners { step * i as f64 } else { step * (i as f64 + 0.5) };
-        let shift = if corners { 0.0 } else { 0.5 };
+        let centre = step * (i as f64 + 0.5);
         let first = ((centre - support + 0.5) as i64).max(0);
         let last = ((centre + support + 0.5) as i64).min(n);
-        let row: Vec<f64> = (first..last).map(|j| kernel((j as f64 - centre + shift) / step.max(1.0))).collect();
+        let row: Vec<f64> = (first..last).map(|j| kernel((j as f64 - centre + 0.5) / step.max(1.0))).collect();
         let sum: f64 = row.iter().sum();
         for (j, weight) in (first..last).zip(row) {
             table[(i * n + j) as usize] = weight / sum;

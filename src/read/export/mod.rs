@@ -58,7 +58,8 @@ const DTYPES: &[(i64, DType)] = &[
 
 fn dtype(number: i64) -> Result<DType> {
     let row = DTYPES.iter().find(|row| row.0 == number);
-    row.map(|row| row.1).ok_or_else(|| Error::unsupported(format!("torch.export's dtype number {number}, which is complex, quantised or unknown")))
+    row.map(|row| row.1)
+        .ok_or_else(|| Error::unsupported(format!("torch.export's dtype number {number}, which is complex, quantised or unknown")))
 }
 
 impl Export {
@@ -98,7 +99,9 @@ impl Export {
             inputs.push(match spec {
                 InputSpec::Parameter { arg, parameter_name } => stored(arg.name, parameter_name, &weights, &constants, false)?,
                 InputSpec::Buffer { arg, buffer_name } => stored(arg.name, buffer_name, &weights, &constants, true)?,
-                InputSpec::TensorConstant { arg, tensor_constant_name } => stored(arg.name, tensor_constant_name, &constants, &weights, false)?,
+                InputSpec::TensorConstant { arg, tensor_constant_name } => {
+                    stored(arg.name, tensor_constant_name, &constants, &weights, false)?
+                }
                 InputSpec::UserInput { arg: Argument::AsTensor(arg) } => Source::Given(arg.name),
                 InputSpec::UserInput { arg: Argument::AsSymInt(arg) } => match *arg {
                     Argument::AsName(name) => return Err(Error::unsupported(format!("the input {name}, which is a length"))),
@@ -110,7 +113,8 @@ impl Export {
                 InputSpec::CustomObj(_) => return Err(Error::unsupported("a program with objects of its own among its inputs")),
             });
         }
-        let given: Vec<&str> = inputs.iter().filter_map(|source| if let Source::Given(name) = source { Some(name.as_str()) } else { None }).collect();
+        let given: Vec<&str> =
+            inputs.iter().filter_map(|source| if let Source::Given(name) = source { Some(name.as_str()) } else { None }).collect();
         let samples = samples(archive);
         let mut example = Example::new();
         for (i, name) in given.iter().enumerate() {

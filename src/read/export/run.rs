@@ -239,7 +239,11 @@ impl Runner {
 
     /// A graph that runs where it stands, or one of two.
     fn higher(&self, name: &str, node: &Node, values: &mut Values) -> Result<()> {
-        let graphs: Vec<&Graph> = node.inputs.iter().filter_map(|input| if let Argument::AsGraph(inner) = &input.arg { Some(&inner.graph) } else { None }).collect();
+        let graphs: Vec<&Graph> = node
+            .inputs
+            .iter()
+            .filter_map(|input| if let Argument::AsGraph(inner) = &input.arg { Some(&inner.graph) } else { None })
+            .collect();
         let last = node.inputs.iter().rposition(|input| matches!(input.arg, Argument::AsGraph(_)));
         let mut operands = Vec::new();
         for input in &node.inputs[last.map_or(0, |last| last + 1)..] {
@@ -294,6 +298,8 @@ fn call(target: &str, name: &str, positional: &[Value], named: &[(String, Value)
     let all = || positional.iter().chain(named.iter().map(|entry| &entry.1)).cloned().collect::<Vec<_>>();
     if let Some((_, sign)) = ARITHMETIC.iter().find(|row| row.0 == target) {
         return match all().as_slice() {
+            // A comparison with a length that depends on data is not decided here; what it is for is an assertion.
+            [a, b] if sign.starts_with(['<', '>', '=', '!']) => Ok(binary(sign, a, b).unwrap_or(Value::None)),
             [a, b] => binary(sign, a, b),
             other => Err(Error::damaged(format!("{target} of {} values", other.len()))),
         };

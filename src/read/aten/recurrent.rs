@@ -1,0 +1,156 @@
+//! Recurrent networks: layers, directions, projections, single cells.
+
+use super::{Args, Row, one, tuple};
+use crate::error::{Error, Result};
+use crate::ops::{Cell, Function, Recurrent, RecurrentWeights};
+use crate::tensor::Tensor;
+
+const LSTM: Cell = Cell::Lstm { coupled: false };
+const GRU: Cell = Cell::Gru { reset_after: true };
+
+pub(super) const ROWS: &[Row] = &[
+    tuple(
+        "lstm(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)",
+        |a| network(a, LSTM, None, &a.tensors(1)?),
+    ),
+    tuple(
+        "gru(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)",
+        |a| network(a, GRU, None, &[a.tensor(1)?]),
+    ),
+    tuple(
+        "rnn_tanh(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)",
+        |a| network(a, Cell::Rnn, None, &[a.tensor(1)?]),
+    ),
+    tuple(
+        "rnn_relu(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)",
+        |a| network(a, Cell::Rnn, Some("Relu"), &[a.tensor(1)?]),
+    ),
+    tuple(
+        "lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)",
+        |a| {
+            let state = a.tensors(1)?;
+            let (h, c) = lstm_step(&gates(a)?, state.get(1).ok_or_else(few)?, None)?;
+            Ok(vec![h, c])
+        },
+    ),
+    one("gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor", |a| {
+        let h = a.tensor(1)?;
+        let (x, y) = (a.tensor(0)?.linear(&a.tensor(2)?, a.opt_tensor(4)?.as_ref())?, h.linear(&a.tensor(3)?, a.opt_tensor(5)?.as_ref())?);
+        let (x, y) = (x.chunk(3, -1)?, y.chunk(3, -1)?);
+        let (r, z) = (x[0].add(&y[0])?.sigmoid()?, x[1].add(&y[1])?.sigmoid()?);
+        let n = x[2].add(r.mul(&y[2])?)?.tanh()?;
+        n.add(z.mul(h.sub(&n)?)?)
+    }),
+    one("rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor", |a| {
+        plain_gates(a)?.tanh()
+    }),
+    one("rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor", |a| {
+        plain_gates(a)?.relu()
+    }),
+];
+
+fn few() -> Error {
+    Error::argument("an LSTM has two states")
+}
+
+fn plain_gates(a: &Args) -> Result<Tensor> {
+    let x = a.tensor(0)?.linear(&a.tensor(2)?, a.opt_tensor(4)?.as_ref())?;
+    x.add(a.tensor(1)?.linear(&a.tensor(3)?, a.opt_tensor(5)?.as_ref())?)
+}
+
+fn gates(a: &Args) -> Result<Tensor> {
+    let h = a.tensors(1)?.into_iter().next().ok_or_else(few)?;
+    let x = a.tensor(0)?.linear(&a.tensor(2)?, a.opt_tensor(4)?.as_ref())?;
+    x.add(h.linear(&a.tensor(3)?, a.opt_tensor(5)?.as_ref())?)
+}
+
+/// The next states of an LSTM, of its gates i f g o; `projection` makes the state smaller than the cell.
+fn lstm_step(gates: &Tensor, c: &Tensor, projection: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
+    let parts = gates.chunk(4, -1)?;
+    let [i, f, g, o] = parts.as_slice() else { return Err(Error::shape(format!("the gates of an LSTM are {}", gates.ty()))) };
+    let c = f.sigmoid()?.mul(c)?.add(i.sigmoid()?.mul(g.tanh()?)?)?;
+    let h = o.sigmoid()?.mul(c.tanh()?)?;
+    Ok((projection.map_or(Ok(h.clone()), |projection| h.linear(projection, None))?, c))
+}
+
+/// All layers of a network, each one node of ONNX; with projections, which ONNX lacks, step by step.
+fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor]) -> Result<Vec<Tensor>> {
+    let (x, params, biases, layers) = (a.tensor(0)?, a.tensors(2)?, a.flag(3)?, a.int(4)?);
+    let (dropout, train, both, batch_first) = (a.float(5)?, a.flag(6)?, a.flag(7)?, a.flag(8)?);
+    if train && dropout > 0.0 && layers > 1 {
+        return Err(
+            Error::unsupported("a recurrent network with dropout while training").help("call .eval() on the model before it is traced")
+        );
+    }
+    let reverse = if both { vec![false, true] } else { vec![false] };
+    let count = layers.max(1) as usize * reverse.len();
+    let plain = if biases { 4 } else { 2 };
+    let each = params.len() / count;
+    let projected = each == plain + 1;
+    if params.len() != each * count || !(projected || each == plain) {
+        return Err(Error::argument(format!("{} weights for {count} layers and directions", params.len())));
+    }
+    let mut x = if batch_first { x.transpose(0, 1)? } else { x };
+    let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); states.len()];
+    for (layer, sets) in params.chunks(each * reverse.len()).enumerate() {
+        let first = |state: &Tensor| state.narrow(0, (layer * reverse.len()) as i64, reverse.len() as i64);
+        let first = states.iter().map(first).collect::<Result<Vec<_>>>()?;
+        let outputs = if projected {
+            unrolled(&x, sets, each, biases, &first)?
+        } else {
+            let weights: Vec<RecurrentWeights> = sets
+                .chunks(each)
+                .map(|set| RecurrentWeights {
+                    input: set[0].clone(),
+                    state: set[1].clone(),
+                    biases: biases.then(|| (set[2].clone(), set[3].clone())),
+                })
+                .collect();
+            let mut op = Recurrent::new(cell, reverse.clone())?;
+            if let Some(name) = function {
+                op.functions = reverse.iter().map(|_| Function { name, alpha: 0.0, beta: 0.0 }).collect();
+            }
+            x.recurrent(op, &weights, None, &first)?
+        };
+        let (all, ends) = outputs.split_first().ok_or_else(|| Error::internal("a network without an output"))?;
+        x = all.clone();
+        for (kept, end) in last.iter_mut().zip(ends) {
+            kept.push(end.clone());
+        }
+    }
+    let mut results = vec![if batch_first { x.transpose(0, 1)? } else { x }];
+    for ends in last {
+        results.push(Tensor::cat(&ends.iter().collect::<Vec<_>>(), 0)?);
+    }
+    Ok(results)
+}
+
+/// One layer of an LSTM with projections, both directions.
+fn unrolled(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, first: &[Tensor]) -> Result<Vec<Tensor>> {
+    let [h0, c0] = first else { return Err(few()) };
+    let steps = x.dim(0)?.fixed().ok_or_else(|| Error::size("an LSTM with projections over a symbolic number of steps"))?;
+    if steps > 4096 {
+        return Err(Error::too_big(format!("an LSTM with projections over {steps} steps: each is written out")));
+    }
+    let (mut sides, mut ends, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+    for (d, set) in sets.chunks(each).enumerate() {
+        let (input_bias, state_bias) = if biases { (Some(&set[2]), Some(&set[3])) } else { (None, None) };
+        let inputs = x.linear(&set[0], input_bias)?;
+        let (mut h, mut c) = (h0.select(0, d as i64)?, c0.select(0, d as i64)?);
+        let mut outputs = Vec::new();
+        let order: Vec<i64> = if d == 1 { (0..steps).rev().collect() } else { (0..steps).collect() };
+        for step in order {
+            let gates = inputs.select(0, step)?.add(h.linear(&set[1], state_bias)?)?;
+            (h, c) = lstm_step(&gates, &c, set.last())?;
+            outputs.push(h.clone());
+        }
+        if d == 1 {
+            outputs.reverse();
+        }
+        sides.push(Tensor::stack(&outputs.iter().collect::<Vec<_>>(), 0)?);
+        ends.push(h);
+        cells.push(c);
+    }
+    let stack = |parts: &[Tensor]| Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0);
+    Ok(vec![Tensor::cat(&sides.iter().collect::<Vec<_>>(), -1)?, stack(&ends)?, stack(&cells)?])
+}
