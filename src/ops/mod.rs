@@ -13,6 +13,7 @@ mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;
 mod fold;
+mod function;
 mod grid;
 mod index;
 mod join;
@@ -57,6 +58,7 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     create::READS,
     einsum::READS,
     fold::READS,
+    function::READS,
     grid::READS,
     index::READS,
     join::READS,

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The opsets whose operators mean what the readers take them to mean.
-const OPSETS: std::ops::RangeInclusive<i64> = 13..=23;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// The length that a symbol has where a file does not say one: kernels and k reach no further in most models.
 const ASSUMED: usize = 64;

@@ -1,0 +1,702 @@
+//! Operators that ONNX itself defines by others: read as what they are made of, and never written.
+
+use super::{Padding, Reader};
+use crate::array::{DType, Scalar};
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::graph::Inputs;
+use crate::onnx::Node;
+use crate::tensor::Tensor;
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Mean", |_, inputs| {
+        let mut all = inputs.iter();
+        let first = all.next().ok_or_else(|| Error::argument("a mean of nothing"))?.clone();
+        let sum = all.try_fold(first, |sum, x| sum.add(x))?;
+        Ok(vec![sum.div(inputs.len() as f64)?])
+    }),
+    ("Swish", |node, inputs| {
+        let (x, alpha) = (inputs.at(0)?, f64::from(node.float("alpha", 1.0)?));
+        Ok(vec![x.mul(x.mul(alpha)?.sigmoid()?)?])
+    }),
+    ("SwiGLU", |node, inputs| {
+        let axis = node.int("axis", -1)?;
+        let halves = inputs.at(0)?.chunk(2, axis)?;
+        let [gate, x] = halves.as_slice() else { return Err(Error::shape("an axis that does not halve")) };
+        let gated = gate.mul(gate.mul(f64::from(node.float("alpha", 1.0)?))?.sigmoid()?)?;
+        Ok(vec![gated.mul(x)?])
+    }),
+    ("Shrink", |node, inputs| {
+        let (x, edge, bias) = (inputs.at(0)?, f64::from(node.float("lambd", 0.5)?), f64::from(node.float("bias", 0.0)?));
+        let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+        let (high, low) = (x.sub(bias)?.cast(x.dtype())?, x.add(bias)?.cast(x.dtype())?);
+        Ok(vec![x.gt(edge)?.choose(&high, &x.lt(-edge)?.choose(&low, &zero)?)?])
+    }),
+    ("ThresholdedRelu", |node, inputs| {
+        let x = inputs.at(0)?;
+        let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+        Ok(vec![x.gt(f64::from(node.float("alpha", 1.0)?))?.choose(x, &zero)?])
+    }),
+    ("Hardmax", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axis = node.int("axis", -1)?;
+        let place = x.argmax(Some(axis), true)?;
+        Ok(vec![places_along(x, axis)?.eq(&place)?.cast(x.dtype())?])
+    }),
+    ("ReduceSumSquare", |node, inputs| reduced(node, inputs, |x| x.mul(x), |x| Ok(x.clone()))),
+    ("ReduceLogSum", |node, inputs| reduced(node, inputs, |x| Ok(x.clone()), Tensor::log)),
+    ("LpNormalization", |node, inputs| {
+        let x = inputs.at(0)?;
+        let norm = x.norm(node.int("p", 2)? as f64, Some(&[node.int("axis", -1)?]), true)?;
+        let safe = norm.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], x.dtype())?, &norm)?;
+        Ok(vec![x.div(safe)?])
+    }),
+    ("MeanVarianceNormalization", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axes = node.ints("axes")?.map_or_else(|| vec![0, 2, 3], <[i64]>::to_vec);
+        let centred = x.sub(x.mean(Some(&axes), true)?)?;
+        Ok(vec![centred.div(centred.square()?.mean(Some(&axes), true)?.sqrt()?.add(1e-9)?)?])
+    }),
+    ("LRN", |node, inputs| {
+        let (x, size) = (inputs.at(0)?, node.int("size", 1)?);
+        let (alpha, beta, bias) = (node.float("alpha", 1e-4)?, node.float("beta", 0.75)?, node.float("bias", 1.0)?);
+        let (before, after) = ((size - 1) / 2, size / 2);
+        let mut widths = vec![0i64; 2 * (x.rank() - 2)];
+        widths.extend([before, after]);
+        let squares = x.square()?.pad(&widths, Padding::Constant(Scalar::Int(0)))?;
+        let channels = x.dim(1)?;
+        let mut sum: Option<Tensor> = None;
+        for i in 0..size {
+            let part = squares.narrow(1, i, channels.clone())?;
+            sum = Some(sum.map_or(Ok(part.clone()), |sum| sum.add(&part))?);
+        }
+        let sum = sum.ok_or_else(|| Error::argument("a size of 0"))?;
+        let scale = sum.mul(f64::from(alpha) / size as f64)?.add(f64::from(bias))?.pow(f64::from(beta))?;
+        Ok(vec![x.div(scale)?.cast(x.dtype())?])
+    }),
+    ("RMSNormalization", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axis = x.shape().axis(node.int("axis", -1)?)?;
+        let axes: Vec<i64> = (axis as i64..x.rank() as i64).collect();
+        let wide = x.cast(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?;
+        let root = wide.square()?.mean(Some(&axes), true)?.add(f64::from(node.float("epsilon", 1e-5)?))?.sqrt()?;
+        Ok(vec![wide.div(root)?.cast(x.dtype())?.mul(inputs.at(1)?)?])
+    }),
+    ("GroupNormalization", |node, inputs| {
+        let (x, groups) = (inputs.at(0)?, node.int("num_groups", 1)?);
+        let y = x.group_norm(groups, None, None, f64::from(node.float("epsilon", 1e-5)?))?;
+        let channels = x.dim(1)?;
+        let across = |t: &Tensor| {
+            // Opset 18 has a scale a group, 21 one a channel.
+            let t = if t.dim(0)? == channels { t.clone() } else { per_group(t, &channels, groups)? };
+            let mut shape = vec![Dim::Fixed(1); x.rank()];
+            shape[1] = channels.clone();
+            t.reshape(&shape)
+        };
+        Ok(vec![y.mul(across(inputs.at(1)?)?)?.add(across(inputs.at(2)?)?)?])
+    }),
+    ("BitShift", |node, inputs| {
+        let (x, by) = (inputs.at(0)?, inputs.at(1)?);
+        let bits = 8 * x.dtype().size() as i64;
+        let kept = by.cast(DType::I64)?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(63)))?;
+        let power = |most: u32| {
+            let powers: Vec<u64> = (0..64).map(|n| if n <= most { 1u64 << n } else { 0 }).collect();
+            let powers = Tensor::from(crate::Array::vector(powers)).cast(x.dtype())?;
+            powers.index_select(0, &kept)
+        };
+        let y = match node.string("direction", "LEFT")? {
+            "LEFT" => x.mul(power(bits as u32 - 1)?)?,
+            _ => {
+                let outside = kept.ge(bits)?;
+                let safe = outside.choose(&Tensor::ones::<i64>(&[], x.dtype())?, &power(bits as u32 - 1)?)?;
+                outside.choose(&Tensor::zeros::<i64>(&[], x.dtype())?, &x.floor_divide(safe)?)?
+            }
+        };
+        Ok(vec![y])
+    }),
+    ("OneHot", |node, inputs| {
+        let (index, values) = (inputs.at(0)?, inputs.at(2)?);
+        let depth = super::fixed(&inputs.at(1)?.cast(DType::I64)?)?.first().copied().ok_or_else(|| Error::argument("OneHot without depth"))?;
+        let rank = index.rank() as i64 + 1;
+        let axis = crate::dim::axis(node.int("axis", -1)?, rank as usize)? as i64;
+        let index = index.cast(DType::I64)?;
+        let index = index.lt(0)?.choose(&index.add(depth)?, &index)?.unsqueeze(axis)?;
+        let mut across = vec![1i64; rank as usize];
+        across[axis as usize] = depth;
+        let on = Tensor::arange(0, depth, 1, DType::I64)?.reshape(&across)?.eq(index)?;
+        Ok(vec![on.choose(&values.select(0, 1i64)?, &values.select(0, 0i64)?)?])
+    }),
+    ("Compress", |node, inputs| {
+        let (x, mask) = (inputs.at(0)?, inputs.at(1)?);
+        let places = mask.nonzero()?.reshape(&[-1])?;
+        Ok(vec![match node.find_int("axis")? {
+            Some(axis) => x.index_select(axis, &places)?,
+            None => x.reshape(&[-1])?.index_select(0, &places)?,
+        }])
+    }),
+    ("Scatter", |node, inputs| {
+        let x = inputs.at(0)?;
+        Ok(vec![x.scatter(node.int("axis", 0)?, inputs.at(1)?, inputs.at(2)?, super::Reduction::Replace)?])
+    }),
+    ("DepthToSpace", |node, inputs| {
+        let (x, r) = (inputs.at(0)?, node.int("blocksize", 1)?);
+        let (n, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
+        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are no multiple of {r}²")))?;
+        let block = Dim::Fixed(r);
+        let y = if node.string("mode", "DCR")? == "DCR" {
+            x.reshape(&[n.clone(), block.clone(), block, few.clone(), h.clone(), w.clone()])?.permute(&[0, 3, 4, 1, 5, 2])?
+        } else {
+            x.reshape(&[n.clone(), few.clone(), block.clone(), block, h.clone(), w.clone()])?.permute(&[0, 1, 4, 2, 5, 3])?
+        };
+        Ok(vec![y.reshape(&[n, few, h * r, w * r])?])
+    }),
+    ("SpaceToDepth", |node, inputs| {
+        let (x, r) = (inputs.at(0)?, node.int("blocksize", 1)?);
+        let (n, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
+        let part = |n: &Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is no multiple of {r}")));
+        let (rows, columns) = (part(&h)?, part(&w)?);
+        let split = x.reshape(&[n.clone(), c.clone(), rows.clone(), Dim::Fixed(r), columns.clone(), Dim::Fixed(r)])?;
+        let order: &[i64] = if node.string("mode", "DCR")? == "CRD" { &[0, 1, 3, 5, 2, 4] } else { &[0, 3, 5, 1, 2, 4] };
+        Ok(vec![split.permute(order)?.reshape(&[n, c * (r * r), rows, columns])?])
+    }),
+    ("AffineGrid", |node, inputs| {
+        let size = super::lengths(inputs.at(1)?)?;
+        Ok(vec![inputs.at(0)?.affine_grid(&size, node.int("align_corners", 0)? != 0)?])
+    }),
+    ("CenterCropPad", |node, inputs| {
+        let x = inputs.at(0)?;
+        let lengths = super::fixed(inputs.at(1)?)?;
+        let axes = node.ints("axes")?.map_or_else(|| (0..x.rank() as i64).collect(), <[i64]>::to_vec);
+        let mut y = x.clone();
+        for (&axis, &want) in axes.iter().zip(&lengths) {
+            let axis = y.shape().axis(axis)?;
+            let have = y.shape()[axis].fixed().ok_or_else(|| Error::size("cropping an axis of symbolic length"))?;
+            y = if have >= want {
+                let start = (have - want) / 2;
+                y.slice(axis as i64, Some(start.into()), Some((start + want).into()), 1)?
+            } else {
+                let before = (want - have) / 2;
+                let mut widths = vec![0i64; 2 * (y.rank() - 1 - axis)];
+                widths.extend([before, want - have - before]);
+                y.pad(&widths, Padding::Constant(Scalar::Int(0)))?
+            };
+        }
+        Ok(vec![y])
+    }),
+    ("ReverseSequence", |node, inputs| {
+        let (x, lengths) = (inputs.at(0)?, inputs.at(1)?);
+        let (batch, time) = (node.int("batch_axis", 1)?, node.int("time_axis", 0)?);
+        let place = places_along(x, time)?;
+        let mut across = vec![1i64; x.rank()];
+        across[x.shape().axis(batch)?] = -1;
+        let lengths = lengths.reshape(&across)?;
+        let mirrored = lengths.sub(1)?.sub(&place)?;
+        let index = place.lt(&lengths)?.choose(&mirrored, &place)?;
+        Ok(vec![x.gather(time, &index.expand(x.shape())?)?])
+    }),
+    ("CumProd", |node, inputs| {
+        let x = inputs.at(0)?;
+        let axis = super::fixed(inputs.at(1)?)?.first().copied().unwrap_or(0);
+        let (exclusive, reverse) = (node.int("exclusive", 0)? != 0, node.int("reverse", 0)? != 0);
+        let mut y = if reverse { x.flip(&[axis])? } else { x.clone() };
+        let n = y.dim(axis)?.fixed().ok_or_else(|| Error::size("running products along an axis of symbolic length"))?;
+        if exclusive && n > 0 {
+            let one = y.narrow(axis, 0i64, 1i64)?.mul(0)?.add(1)?;
+            y = Tensor::cat(&[&one, &y.slice(axis, None, Some(Dim::Fixed(-1)), 1)?], axis)?;
+        }
+        let mut step = 1;
+        while step < n {
+            let head = y.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
+            let (now, then) = (y.slice(axis, Some(step.into()), None, 1)?, y.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+            y = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
+            step *= 2;
+        }
+        let y = if reverse { y.flip(&[axis])? } else { y };
+        Ok(vec![y.cast(x.dtype())?])
+    }),
+    ("NegativeLogLikelihoodLoss", |node, inputs| {
+        let ignored = node.find_int("ignore_index")?;
+        Ok(vec![chosen(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), node.string("reduction", "mean")?, ignored)?])
+    }),
+    ("SoftmaxCrossEntropyLoss", |node, inputs| {
+        let log = inputs.at(0)?.log_softmax(1)?;
+        let loss = chosen(&log, inputs.at(1)?, inputs.opt(2), node.string("reduction", "mean")?, node.find_int("ignore_index")?)?;
+        Ok(vec![loss, log])
+    }),
+    ("RotaryEmbedding", rotary),
+    ("Attention", attention),
+    ("LpPool", |node, inputs| {
+        let x = inputs.at(0)?;
+        let p = node.int("p", 2)? as f64;
+        let ints = node.ints("kernel_shape")?.ok_or_else(|| node.missing("kernel_shape"))?;
+        let mut window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
+        let kernel: Vec<usize> = ints.iter().map(|&n| usize::try_from(n)).collect::<std::result::Result<_, _>>().map_err(|_| node.missing("kernel_shape"))?;
+        let powers = x.abs()?.pow(p)?;
+        let mut widths: Vec<i64> =
+            window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
+        if node.int("ceil_mode", 0)? != 0 {
+            // Zeros where the last window hangs over.
+            for (i, &taps) in kernel.iter().enumerate() {
+                let n = x.shape()[i + 2].fixed().ok_or_else(|| Error::size("rounding up over an axis of symbolic length"))?;
+                let span = (window.dilations[i] * (taps - 1) + 1) as i64;
+                let rest = n + (window.pads_begin[i] + window.pads_end[i]) as i64 - span;
+                let stride = window.strides[i] as i64;
+                let at = widths.len() - 1 - 2 * i;
+                widths[at] += (stride - rest.rem_euclid(stride)) % stride;
+            }
+        }
+        let padded = powers.pad(&widths, Padding::Constant(Scalar::Int(0)))?;
+        window.pads_begin.fill(0);
+        window.pads_end.fill(0);
+        let columns = padded.im2col(&kernel, window.clone())?;
+        let taps = kernel.iter().product::<usize>() as i64;
+        let sums = columns.unflatten(1, &[x.dim(1)?, Dim::Fixed(taps)])?.sum(Some(&[2]), false)?;
+        let mut shape = vec![x.dim(0)?, x.dim(1)?];
+        for (i, &taps) in kernel.iter().enumerate() {
+            let n = padded.shape()[i + 2].clone();
+            shape.push((n - ((window.dilations[i] * (taps - 1)) as i64) - 1i64) / (window.strides[i] as i64) + 1i64);
+        }
+        Ok(vec![sums.reshape(&shape)?.pow(1.0 / p)?])
+    }),
+    ("MaxUnpool", |node, inputs| {
+        let (x, places) = (inputs.at(0)?, inputs.at(1)?);
+        let ints = node.ints("kernel_shape")?.ok_or_else(|| node.missing("kernel_shape"))?;
+        let window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
+        let tight: Vec<Dim> = x.shape()[..2]
+            .iter()
+            .cloned()
+            .chain(x.shape()[2..].iter().enumerate().map(|(i, n)| {
+                (n - 1i64) * (window.strides[i] as i64) + ints[i] - ((window.pads_begin[i] + window.pads_end[i]) as i64)
+            }))
+            .collect();
+        let count = tight.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+        let flat = Tensor::zeros(&[count], x.dtype())?;
+        let filled = flat.scatter(0, &places.reshape(&[-1])?, x.reshape(&[-1])?, super::Reduction::Replace)?.reshape(&tight)?;
+        let Some(shape) = inputs.opt(2) else { return Ok(vec![filled]) };
+        // A larger image keeps the places where they are counted in it.
+        let wanted = super::lengths(shape)?;
+        let count = wanted.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+        let flat = Tensor::zeros(&[count], x.dtype())?;
+        Ok(vec![flat.scatter(0, &places.reshape(&[-1])?, x.reshape(&[-1])?, super::Reduction::Replace)?.reshape(&wanted)?])
+    }),
+    ("Det", |_, inputs| Ok(vec![determinant(inputs.at(0)?)?])),
+    ("HannWindow", |node, inputs| cosines(node, inputs, &[0.5, -0.5])),
+    ("HammingWindow", |node, inputs| cosines(node, inputs, &[25.0 / 46.0, 25.0 / 46.0 - 1.0])),
+    ("BlackmanWindow", |node, inputs| cosines(node, inputs, &[0.42, -0.5, 0.08])),
+    ("QuantizeLinear", |node, inputs| {
+        let (x, scale) = (inputs.at(0)?, inputs.at(1)?);
+        let axis = node.int("axis", 1)?;
+        let dtype = match (inputs.opt(2), node.int("output_dtype", 0)?) {
+            (Some(zero), _) => zero.dtype(),
+            (None, 0) => DType::U8,
+            (None, number) => crate::onnx::tensor::dtype(number as i32)?,
+        };
+        let block = node.int("block_size", 0)?;
+        let across = |t: &Tensor| spread(t, x, axis, block);
+        let scaled = x.cast(DType::F32)?.div(across(scale)?.cast(DType::F32)?)?.round()?;
+        let shifted = match inputs.opt(2) {
+            Some(zero) => scaled.add(across(zero)?.cast(DType::F32)?)?,
+            None => scaled,
+        };
+        Ok(vec![saturated(&shifted, dtype)?])
+    }),
+    ("DequantizeLinear", |node, inputs| {
+        let (x, scale) = (inputs.at(0)?, inputs.at(1)?);
+        let (axis, block) = (node.int("axis", 1)?, node.int("block_size", 0)?);
+        let across = |t: &Tensor| spread(t, x, axis, block);
+        let wide = x.cast(DType::F32)?;
+        let centred = match inputs.opt(2) {
+            Some(zero) => wide.sub(across(zero)?.cast(DType::F32)?)?,
+            None => wide,
+        };
+        Ok(vec![centred.mul(across(scale)?.cast(DType::F32)?)?.cast(scale.dtype())?])
+    }),
+    ("DynamicQuantizeLinear", |_, inputs| {
+        let x = inputs.at(0)?;
+        let high = x.amax(None, false)?.maximum(0.0)?;
+        let low = x.amin(None, false)?.minimum(0.0)?;
+        let scale = high.sub(&low)?.div(255.0)?;
+        let zero = saturated(&low.neg()?.div(&scale)?.round()?, DType::U8)?;
+        let y = saturated(&x.div(&scale)?.round()?.add(zero.cast(DType::F32)?)?, DType::U8)?;
+        Ok(vec![y, scale, zero])
+    }),
+    ("MatMulInteger", |_, inputs| {
+        let less = |x: usize, zero: usize, row: bool| {
+            let x = inputs.at(x)?.cast(DType::I32)?;
+            match inputs.opt(zero) {
+                Some(zero) if zero.rank() == 1 && row && zero.count() != 1 => x.sub(zero.cast(DType::I32)?.unsqueeze(-1)?),
+                Some(zero) => x.sub(zero.cast(DType::I32)?),
+                None => Ok(x),
+            }
+        };
+        Ok(vec![less(0, 2, true)?.matmul(&less(1, 3, false)?)?])
+    }),
+    ("ConvInteger", |node, inputs| {
+        let less = |x: usize, zero: usize| {
+            let x = inputs.at(x)?.cast(DType::F64)?;
+            inputs.opt(zero).map_or(Ok(x.clone()), |zero| x.sub(zero.cast(DType::F64)?))
+        };
+        let (x, w) = (less(0, 2)?, less(1, 3)?);
+        let kernel: Vec<i64> = w.shape()[2..].iter().filter_map(Dim::fixed).collect();
+        let window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel)?;
+        Ok(vec![x.conv(&w, None, window, node.int("group", 1)?.max(1) as usize)?.cast(DType::I32)?])
+    }),
+    ("QLinearMatMul", |_, inputs| {
+        let part = |i: usize, row: bool| {
+            let (x, scale, zero) = (inputs.at(i)?.cast(DType::F32)?, inputs.at(i + 1)?, inputs.at(i + 2)?);
+            let fit = |t: &Tensor| if t.rank() == 1 && row && t.count() != 1 { t.unsqueeze(-1) } else { Ok(t.clone()) };
+            Ok::<_, Error>((x.sub(fit(zero)?.cast(DType::F32)?)?, fit(scale)?.cast(DType::F32)?))
+        };
+        let ((a, a_scale), (b, b_scale)) = (part(0, true)?, part(3, false)?);
+        let (scale, zero) = (inputs.at(6)?.cast(DType::F32)?, inputs.at(7)?);
+        let y = a.matmul(&b)?.mul(a_scale)?.mul(b_scale)?.div(scale)?.round()?.add(zero.cast(DType::F32)?)?;
+        Ok(vec![saturated(&y, zero.dtype())?])
+    }),
+    ("QLinearConv", |node, inputs| {
+        let less = |i: usize| inputs.at(i)?.cast(DType::F32)?.sub(fit_channels(inputs.at(i + 2)?, i == 3)?.cast(DType::F32)?);
+        let (x, w) = (less(0)?, less(3)?);
+        let kernel: Vec<i64> = w.shape()[2..].iter().filter_map(Dim::fixed).collect();
+        let window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel)?;
+        let bias = inputs.opt(8).map(|bias| bias.cast(DType::F32)).transpose()?;
+        let sum = x.conv(&w, bias.as_ref(), window, node.int("group", 1)?.max(1) as usize)?;
+        let weight_scale = inputs.at(4)?;
+        let weight_scale = if weight_scale.count() == 1 { weight_scale.reshape::<i64>(&[])? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
+        let y = sum.mul(inputs.at(1)?)?.mul(weight_scale)?.div(inputs.at(6)?)?.round()?.add(inputs.at(7)?.cast(DType::F32)?)?;
+        Ok(vec![saturated(&y, inputs.at(7)?.dtype())?])
+    }),
+    ("Upsample", |node, inputs| {
+        let x = inputs.at(0)?;
+        let scales = match (inputs.opt(1), node.floats("scales")?) {
+            (Some(scales), _) => scales.to_vec::<f32>()?,
+            (None, Some(scales)) => scales.to_vec(),
+            _ => return Err(Error::argument("Upsample without scales")),
+        };
+        let length = |(n, &scale): (&Dim, &f32)| {
+            let n = n.fixed().ok_or_else(|| Error::size("Upsample of an axis of symbolic length"))?;
+            Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64))
+        };
+        let out = x.shape().iter().zip(&scales).map(length).collect::<Result<Vec<_>>>()?;
+        if node.string("mode", "nearest")? != "nearest" {
+            return Err(Error::unsupported("Upsample other than by the nearest"));
+        }
+        Ok(vec![x.upsample(&out, "nearest", false, &[])?])
+    }),
+    ("NonMaxSuppression", suppressed),
+    ("TensorScatter", |node, inputs| {
+        let (past, new) = (inputs.at(0)?, inputs.at(1)?);
+        let axis = past.shape().axis(node.int("axis", -2)?)?;
+        let (length, whole) = (new.shape()[axis].clone(), past.shape()[axis].clone());
+        let step = places_along(new, axis as i64)?;
+        let mut across = vec![1i64; past.rank()];
+        across[0] = -1;
+        let start = match inputs.opt(2) {
+            Some(start) => start.cast(DType::I64)?.reshape(&across)?,
+            None => Tensor::weak(0i64).strengthened(),
+        };
+        let place = start.add(step)?;
+        let place = if node.string("mode", "linear")? == "circular" { place.remainder(&whole)? } else { place };
+        let _ = length;
+        Ok(vec![past.scatter(axis as i64, &place.expand(new.shape())?, new, super::Reduction::Replace)?])
+    }),
+];
+
+/// 0, 1, 2 … along an axis of this tensor, with length 1 on the others.
+fn places_along(x: &Tensor, axis: i64) -> Result<Tensor> {
+    let axis = x.shape().axis(axis)?;
+    let mut across = vec![Dim::Fixed(1); x.rank()];
+    across[axis] = x.shape()[axis].clone();
+    Tensor::arange(0, &x.shape()[axis], 1, DType::I64)?.reshape(&across)
+}
+
+fn reduced(node: &Node, inputs: &Inputs<Tensor>, before: fn(&Tensor) -> Result<Tensor>, after: fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Tensor>> {
+    let x = inputs.at(0)?;
+    let axes = super::axes(node, inputs, 1)?;
+    let axes = match axes {
+        Some(axes) if axes.is_empty() && node.int("noop_with_empty_axes", 0)? != 0 => return Ok(vec![after(&before(x)?)?]),
+        Some(axes) if axes.is_empty() => None,
+        axes => axes,
+    };
+    let sum = before(x)?.sum(axes.as_deref(), node.int("keepdims", 1)? != 0)?;
+    Ok(vec![after(&sum.cast(x.dtype())?)?])
+}
+
+/// A number a group, repeated for its channels.
+fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
+    let each = channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+    t.unsqueeze(1)?.expand(&[Dim::Fixed(groups), each])?.reshape(&[channels.clone()])
+}
+
+/// −x of each target's class on axis 1, weighted and reduced.
+fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str, ignored: Option<i64>) -> Result<Tensor> {
+    let target = target.cast(DType::I64)?;
+    let kept = ignored.map(|ignored| target.ne(ignored)).transpose()?;
+    let index = match &kept {
+        Some(kept) => kept.choose(&target, &Tensor::zeros::<i64>(&[], DType::I64)?)?,
+        None => target.clone(),
+    };
+    let picked = x.gather(1, &index.unsqueeze(1)?)?.squeeze_axes(&[1])?.neg()?;
+    let weight = weight.map(|weight| weight.index_select(0, &index)).transpose()?;
+    let counts = match (&weight, &kept) {
+        (None, None) => None,
+        (Some(weight), None) => Some(weight.clone()),
+        (None, Some(kept)) => Some(kept.cast(x.dtype())?),
+        (Some(weight), Some(kept)) => Some(weight.mul(kept.cast(x.dtype())?)?),
+    };
+    let loss = counts.as_ref().map_or(Ok(picked.clone()), |counts| picked.mul(counts))?;
+    match (reduction, &counts) {
+        ("none", _) => Ok(loss),
+        ("sum", _) => loss.sum(None, false),
+        (_, None) => loss.mean(None, false),
+        (_, Some(counts)) => loss.sum(None, false)?.div(counts.sum(None, false)?),
+    }
+}
+
+fn rotary(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let (x, cos, sin, ids) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, inputs.opt(3));
+    let heads = node.int("num_heads", 0)?;
+    // (batch, heads, steps, channels) or (batch, steps, heads · channels): the steps come second from here on.
+    let split = if x.rank() == 3 { x.unflatten(2, &[heads, -1])? } else { x.transpose(1, 2)? };
+    let wide = split.dim(-1)?.fixed().ok_or_else(|| Error::size("channels of symbolic number"))?;
+    let turned = match node.int("rotary_embedding_dim", 0)? {
+        0 => wide,
+        n => n,
+    };
+    let (head, rest) = (split.slice(-1, None, Some(turned.into()), 1)?, split.slice(-1, Some(turned.into()), None, 1)?);
+    let pick = |table: &Tensor| -> Result<Tensor> {
+        let table = ids.map_or(Ok(table.clone()), |ids| table.index_select(0, ids))?;
+        table.slice(-1, None, Some((turned / 2).into()), 1)?.unsqueeze(2)
+    };
+    let (cos, sin) = (pick(cos)?, pick(sin)?);
+    let interleaved = node.int("interleaved", 0)? != 0;
+    let (a, b) = if interleaved {
+        (head.slice(-1, None, None, 2)?, head.slice(-1, Some(1.into()), None, 2)?)
+    } else {
+        (head.slice(-1, None, Some((turned / 2).into()), 1)?, head.slice(-1, Some((turned / 2).into()), None, 1)?)
+    };
+    let (re, im) = (a.mul(&cos)?.sub(b.mul(&sin)?)?, a.mul(&sin)?.add(b.mul(&cos)?)?);
+    let new = if interleaved { Tensor::stack(&[&re, &im], -1)?.flatten(-2, -1)? } else { Tensor::cat(&[&re, &im], -1)? };
+    let y = if turned == wide { new } else { Tensor::cat(&[&new, &rest], -1)? };
+    Ok(vec![if x.rank() == 3 { y.reshape(x.shape())? } else { y.transpose(1, 2)? }])
+}
+
+fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let (q, k, v) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
+    let flat = q.rank() == 3;
+    let heads = |x: &Tensor, name: &str| {
+        if x.rank() == 4 {
+            return Ok(x.clone());
+        }
+        x.unflatten(2, &[node.int(name, 0)?, -1])?.transpose(1, 2)
+    };
+    let (q, mut k, mut v) = (heads(q, "q_num_heads")?, heads(k, "kv_num_heads")?, heads(v, "kv_num_heads")?);
+    if let (Some(past_k), Some(past_v)) = (inputs.opt(4), inputs.opt(5)) {
+        k = Tensor::cat(&[past_k, &k], 2)?;
+        v = Tensor::cat(&[past_v, &v], 2)?;
+    }
+    let (present_k, present_v) = (k.clone(), v.clone());
+    let shared = |x: &Tensor| -> Result<Tensor> {
+        let (many, few) = (q.dim(1)?, x.dim(1)?);
+        let times = many.div_exact(&few).and_then(|n| n.fixed()).ok_or_else(|| Error::shape(format!("{many} heads do not share {few}")))?;
+        if times == 1 {
+            return Ok(x.clone());
+        }
+        let mut wide = x.shape().to_vec();
+        wide.insert(2, Dim::Fixed(times));
+        x.unsqueeze(2)?.expand(&wide)?.flatten(1, 2)
+    };
+    (k, v) = (shared(&k)?, shared(&v)?);
+    let dtype = q.dtype();
+    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+    let scale = node.find_float("scale")?.map_or(1.0 / (width as f64).sqrt(), f64::from);
+    let root = scale.sqrt();
+    let mut scores = q.mul(root)?.matmul(&k.mul(root)?.transpose(-2, -1)?)?;
+    let raw = scores.clone();
+    let (rows, columns) = (q.dim(2)?, k.dim(2)?);
+    let softcap = f64::from(node.float("softcap", 0.0)?);
+    let mode = node.int("qk_matmul_output_mode", 0)?;
+    // What may be seen: the mask, what is not in the future, and what there is.
+    let mut bias: Option<Tensor> = None;
+    let mut hide = |mask: Tensor| -> Result<()> {
+        let low = Tensor::zeros::<i64>(&[], dtype)?;
+        let term = mask.choose(&low, &Tensor::full::<i64>(&[], f64::NEG_INFINITY, dtype)?)?;
+        bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
+        Ok(())
+    };
+    if node.int("is_causal", 0)? != 0 {
+        let past = &columns - &rows;
+        let past = if inputs.opt(4).is_some() { past } else { Dim::Fixed(0) };
+        let (row, column) = (Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?, Tensor::arange(0, &columns, 1, DType::I64)?);
+        let offset = match inputs.opt(6) {
+            Some(seen) => seen.cast(DType::I64)?.sub(&rows)?.reshape(&[-1, 1, 1, 1])?,
+            None => Tensor::from_dim(&past),
+        };
+        hide(column.le(row.add(offset)?)?)?;
+    }
+    if let Some(seen) = inputs.opt(6) {
+        let column = Tensor::arange(0, &columns, 1, DType::I64)?;
+        hide(column.lt(seen.cast(DType::I64)?.reshape(&[-1, 1, 1, 1])?)?)?;
+    }
+    if let Some(mask) = inputs.opt(3) {
+        let short = &columns - &mask.dim(-1)?;
+        // A mask of fewer columns hides the others.
+        let filled = |x: &Tensor, number: Scalar| if short == 0 { Ok(x.clone()) } else { x.pad(&[Dim::Fixed(0), short.clone()], Padding::Constant(number)) };
+        if mask.dtype() == DType::Bool {
+            hide(filled(mask, Scalar::Bool(false))?)?;
+        } else {
+            let term = filled(mask, Scalar::Float(f64::NEG_INFINITY))?.cast(dtype)?;
+            bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
+        }
+    }
+    if softcap > 0.0 {
+        scores = scores.div(softcap)?.tanh()?.mul(softcap)?;
+    }
+    let capped = scores.clone();
+    if let Some(bias) = &bias {
+        scores = scores.add(bias)?;
+    }
+    let precise = match node.int("softmax_precision", 0)? {
+        0 => dtype,
+        number => crate::onnx::tensor::dtype(number as i32)?,
+    };
+    let masked = scores.clone();
+    let mut weights = scores.cast(precise)?.softmax(-1)?.cast(dtype)?;
+    if bias.is_some() {
+        // A row of which nothing may be seen gives zeros.
+        let lost = masked.eq(f64::NEG_INFINITY)?.all(Some(&[-1]), true)?;
+        weights = lost.choose(&Tensor::zeros::<i64>(&[], dtype)?, &weights)?;
+    }
+    let y = weights.matmul(&v)?;
+    let y = if flat { y.transpose(1, 2)?.flatten(2, 3)? } else { y };
+    let shown = match mode {
+        0 => raw,
+        1 => masked,
+        2 => capped,
+        _ => weights,
+    };
+    Ok(vec![y, present_k, present_v, shown])
+}
+
+/// A scale or zero point over the axis (or the blocks of it) that it is for.
+fn spread(t: &Tensor, x: &Tensor, axis: i64, block: i64) -> Result<Tensor> {
+    if t.rank() == 0 || (t.count() == 1 && block == 0) {
+        return t.reshape::<i64>(&[]);
+    }
+    if block > 0 {
+        let axis = x.shape().axis(axis)? as i64;
+        let mut wide = t.shape().to_vec();
+        wide.insert(axis as usize + 1, Dim::Fixed(block));
+        let all = t.unsqueeze(axis + 1)?.expand(&wide)?.flatten(axis, axis + 1)?;
+        return all.slice(axis, None, Some(x.dim(axis)?), 1);
+    }
+    let mut across = vec![1i64; x.rank()];
+    across[x.shape().axis(axis)?] = -1;
+    t.reshape(&across)
+}
+
+fn fit_channels(t: &Tensor, weights: bool) -> Result<Tensor> {
+    match (t.count() == 1, weights) {
+        (true, _) => t.reshape::<i64>(&[]),
+        (false, true) => t.reshape(&[-1, 1, 1, 1]),
+        (false, false) => Ok(t.clone()),
+    }
+}
+
+/// Whole numbers kept inside an integer type.
+fn saturated(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    let (low, high) = match dtype {
+        DType::U8 => (0.0, 255.0),
+        DType::I8 => (-128.0, 127.0),
+        DType::U16 => (0.0, 65535.0),
+        DType::I16 => (-32768.0, 32767.0),
+        DType::I32 => (-2147483648.0, 2147483520.0),
+        other => return Err(DType::not_taken(other)),
+    };
+    x.clamp(Some(Scalar::Float(low)), Some(Scalar::Float(high)))?.cast(dtype)
+}
+
+/// By elimination with pivots, column by column.
+fn determinant(x: &Tensor) -> Result<Tensor> {
+    let n = x.dim(-1)?.fixed().filter(|&n| x.dim(-2).is_ok_and(|m| m == n)).ok_or_else(|| Error::shape(format!("the determinant of {}", x.ty())))?;
+    if n > 64 {
+        return Err(Error::unsupported(format!("a determinant of {n} by {n}: every step is written out, up to 64")));
+    }
+    let places = Tensor::arange(0, n, 1, DType::I64)?;
+    let (one, zero) = (Tensor::ones::<i64>(&[], x.dtype())?, Tensor::zeros::<i64>(&[], x.dtype())?);
+    let (mut rest, mut product) = (x.clone(), None::<Tensor>);
+    for k in 0..n {
+        let column = rest.select(-1, k)?;
+        let below = places.ge(k)?.choose(&column.abs()?, &Tensor::full::<i64>(&[], -1.0, x.dtype())?)?;
+        let pivot = below.argmax(Some(-1), true)?;
+        let moved = pivot.ne(k)?.squeeze_axes(&[-1])?;
+        let order = places.eq(&pivot)?.choose(&Tensor::weak(k).strengthened(), &places.eq(k)?.choose(&pivot, &places)?)?;
+        rest = rest.gather(-2, &order.unsqueeze(-1)?.expand(rest.shape())?)?;
+        let head = rest.select(-2, k)?.select(-1, k)?;
+        let sign = moved.choose(&one.neg()?, &one)?;
+        let factor = head.mul(sign)?;
+        product = Some(product.map_or(Ok(factor.clone()), |product| product.mul(&factor))?);
+        let safe = head.eq(0.0)?.choose(&one, &head)?.unsqueeze(-1)?;
+        let ratio = places.gt(k)?.choose(&rest.select(-1, k)?.div(safe)?, &zero)?;
+        rest = rest.sub(ratio.unsqueeze(-1)?.mul(rest.narrow(-2, k, 1i64)?)?)?;
+    }
+    product.map_or_else(|| Tensor::ones(&x.shape()[..x.rank() - 2], x.dtype()), Ok)
+}
+
+fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Tensor>> {
+    let n = super::fixed(inputs.at(0)?)?.first().copied().filter(|n| (0..=1 << 24).contains(n)).ok_or_else(|| Error::argument("the length of a window"))?;
+    let span = if node.int("periodic", 1)? != 0 { n } else { n - 1 }.max(1) as f64;
+    let at = |i: i64| parts.iter().enumerate().map(|(k, part)| part * (std::f64::consts::TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
+    let numbers: Vec<f64> = (0..n).map(at).collect();
+    let dtype = crate::onnx::tensor::dtype(node.int("output_datatype", 1)? as i32)?;
+    Ok(vec![Tensor::from(numbers.as_slice()).cast(dtype)?])
+}
+
+/// Boxes kept by score, class by class, unless they overlap one that is kept: decided from the numbers.
+fn suppressed(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let (boxes, scores) = (inputs.at(0)?.to_array()?, inputs.at(1)?.to_array()?);
+    let number = |i: usize, default: f64| Ok::<_, Error>(match inputs.opt(i) {
+        Some(x) => x.to_array()?.to_f64s().first().copied().unwrap_or(default),
+        None => default,
+    });
+    let (most, overlap, least) = (number(2, 0.0)? as usize, number(3, 0.0)?, inputs.opt(4).map(|_| number(4, 0.0)).transpose()?);
+    let &[batch, classes, count] = scores.shape() else { return Err(Error::shape(format!("scores of shape {:?}", scores.shape()))) };
+    if boxes.shape() != [batch, count, 4] {
+        return Err(Error::shape(format!("boxes of shape {:?} for scores of {:?}", boxes.shape(), scores.shape())));
+    }
+    let centred = node.int("center_point_box", 0)? != 0;
+    let (corners, points) = (boxes.to_f64s(), scores.to_f64s());
+    let region = |sample: usize, i: usize| {
+        let b = &corners[(sample * count + i) * 4..][..4];
+        if centred {
+            return [b[1] - b[3] / 2.0, b[0] - b[2] / 2.0, b[1] + b[3] / 2.0, b[0] + b[2] / 2.0];
+        }
+        [b[0].min(b[2]), b[1].min(b[3]), b[0].max(b[2]), b[1].max(b[3])]
+    };
+    let area = |r: &[f64; 4]| (r[2] - r[0]) * (r[3] - r[1]);
+    let mut kept: Vec<i64> = Vec::new();
+    for sample in 0..batch {
+        for class in 0..classes {
+            let score = |i: usize| points[(sample * classes + class) * count + i];
+            let mut order: Vec<usize> = (0..count).filter(|&i| least.is_none_or(|least| score(i) > least)).collect();
+            order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+            let mut chosen: Vec<usize> = Vec::new();
+            for i in order {
+                if chosen.len() >= most {
+                    break;
+                }
+                let own = region(sample, i);
+                let hidden = chosen.iter().any(|&other| {
+                    let other = region(sample, other);
+                    let side = |axis: usize| (own[axis + 2].min(other[axis + 2]) - own[axis].max(other[axis])).max(0.0);
+                    let common = side(0) * side(1);
+                    common / (area(&own) + area(&other) - common) > overlap
+                });
+                if !hidden {
+                    chosen.push(i);
+                    kept.extend([sample as i64, class as i64, i as i64]);
+                }
+            }
+        }
+    }
+    let rows = kept.len() as i64 / 3;
+    Ok(vec![Tensor::from(kept.as_slice()).reshape(&[rows, 3])?])
+}

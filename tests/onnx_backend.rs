@@ -1,0 +1,150 @@
+//! ONNX's own backend tests, read as modules: run eagerly, written and read again, and run by a session.
+
+use ontrace::array::{Tolerance, compare};
+use ontrace::onnx::{Model, proto, tensor};
+use ontrace::read::OnnxModule;
+use ontrace::{Array, DType, Error, Example, Module, Result, Tensor, record};
+use prost::Message;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// Where the tests are: `tools/reference/backend_tests.py` writes them there from the onnx package.
+fn folder() -> Option<PathBuf> {
+    let given = std::env::var_os("ONTRACE_ONNX_BACKEND").map(PathBuf::from);
+    let folder = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/onnx_backend"));
+    if folder.join("meta.json").is_file() {
+        return Some(folder);
+    }
+    println!("skipped: no {} (ONNX's backend tests, written by tools/reference/backend_tests.py)", folder.display());
+    None
+}
+
+/// A test: its name, and the tolerance that it asks for.
+struct Case {
+    name: String,
+    tolerance: Tolerance,
+}
+
+fn cases(folder: &Path) -> Vec<Case> {
+    let meta: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&std::fs::read(folder.join("meta.json")).unwrap()).unwrap();
+    let only = std::env::var("ONTRACE_CASES").unwrap_or_default();
+    let number = |meta: &serde_json::Value, key: &str, default: f64| meta[key].as_f64().unwrap_or(default);
+    meta.into_iter()
+        .filter(|(name, _)| name.contains(&only))
+        .map(|(name, meta)| Case { tolerance: Tolerance { rel: number(&meta, "rtol", 1e-3), abs: number(&meta, "atol", 1e-7) }, name })
+        .collect()
+}
+
+/// The arrays of one data set, in order.
+fn arrays(set: &Path, prefix: &str) -> Result<Vec<Array>> {
+    let mut found = Vec::new();
+    for i in 0.. {
+        let Ok(bytes) = std::fs::read(set.join(format!("{prefix}_{i}.pb"))) else { break };
+        let proto = proto::TensorProto::decode(bytes.as_slice()).map_err(|error| Error::damaged(error.to_string()))?;
+        found.push(tensor::array(&proto)?);
+    }
+    Ok(found)
+}
+
+type Run = fn(OnnxModule, &[Array]) -> Result<Vec<Array>>;
+
+/// One test: `None` where it passes, else why it does not.
+fn attempt(folder: &Path, case: &Case, run: Run) -> Option<String> {
+    let work = || -> Result<Option<String>> {
+        let home = folder.join(&case.name);
+        for k in 0.. {
+            let set = home.join(format!("test_data_set_{k}"));
+            if !set.is_dir() {
+                break;
+            }
+            let model = OnnxModule::open(std::fs::read(home.join("model.onnx")).unwrap().into(), Some(&home))?;
+            let (inputs, expected) = (arrays(&set, "input")?, arrays(&set, "output")?);
+            let got = run(model, &inputs)?;
+            if got.len() != expected.len() {
+                return Ok(Some(format!("wrong: {} outputs, expected {}", got.len(), expected.len())));
+            }
+            for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                let halves = matches!(expected.dtype(), DType::F16 | DType::BF16);
+                let tolerance = if halves { Tolerance { rel: 1e-2, abs: 1e-3 } } else { case.tolerance };
+                match compare(got, expected, tolerance) {
+                    None => return Ok(Some(format!("wrong: output {i} is {got}, expected {expected}"))),
+                    Some(found) if !found.agrees => return Ok(Some(format!("wrong: output {i}: {found:?}"))),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(None)
+    };
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(error)) => Some(format!("{}: {}", error.code(), error.to_string().lines().collect::<Vec<_>>().join(" "))),
+        Err(panic) => Some(format!("panic: {}", panic.downcast_ref::<String>().cloned().unwrap_or_default())),
+    }
+}
+
+/// What need not pass, by the name of a test: `tests/data/onnx_backend.txt`, a name and a reason a line.
+fn known() -> BTreeMap<String, String> {
+    let list = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx_backend.txt")).unwrap_or_default();
+    let line = |line: &str| line.split_once('\t').map(|(name, why)| (name.to_string(), why.to_string()));
+    list.lines().filter_map(line).collect()
+}
+
+/// Runs every test. One that is not listed must pass; what is listed may fail, but neither panic nor be forgotten once it passes everywhere.
+fn every_case(how: &str, run: Run) {
+    let Some(folder) = folder() else { return };
+    let cases = cases(&folder);
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let verdicts: Vec<Option<String>> = cases.par_iter().map(|case| attempt(&folder, case, run)).collect();
+    std::panic::set_hook(hook);
+    let known = known();
+    let mut failures = Vec::new();
+    let mut report = String::new();
+    for (case, verdict) in cases.iter().zip(&verdicts) {
+        if let Some(why) = verdict {
+            report.push_str(&format!("{}\t{why}\n", case.name));
+            if why.starts_with("panic") || !known.contains_key(&case.name) {
+                failures.push(format!("{}: {why}", case.name));
+            }
+        }
+    }
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx_backend_{how}.tsv")), report).unwrap();
+    println!("{how}: {} of {} pass", verdicts.iter().filter(|verdict| verdict.is_none()).count(), cases.len());
+    assert!(failures.is_empty(), "{} regress\n{}", failures.len(), failures.join("\n"));
+}
+
+fn tensors(arrays: &[Array]) -> Vec<Tensor> {
+    arrays.iter().cloned().map(Tensor::from).collect()
+}
+
+fn example(model: &OnnxModule, inputs: &[Array]) -> Example {
+    let names = model.input_names();
+    inputs.iter().enumerate().fold(Example::new(), |example, (i, array)| {
+        example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone()))
+    })
+}
+
+fn run_all(outputs: Vec<Tensor>) -> Result<Vec<Array>> {
+    outputs.iter().map(Tensor::to_array).collect()
+}
+
+#[test]
+fn backend_tests_pass_eagerly() {
+    every_case("eager", |model, inputs| run_all(model.forward(&tensors(inputs))?));
+}
+
+#[test]
+fn backend_tests_pass_written_and_read_again() {
+    every_case("rewritten", |model, inputs| {
+        let page: Model = record(&model, example(&model, inputs))?.to_model()?;
+        run_all(OnnxModule::new(page)?.forward(&tensors(inputs))?)
+    });
+}
+
+#[cfg(feature = "tract")]
+#[test]
+fn backend_tests_pass_in_a_session() {
+    every_case("session", |model, inputs| record(&model, example(&model, inputs))?.session()?.run(inputs));
+}
