@@ -64,6 +64,7 @@ pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};
 pub use error::{At, Code, Error, Result};
 pub use module::{Example, Module};
+pub use ops::{cond, while_loop};
 pub use tensor::{Tensor, concrete};
 pub use trace::{Traced, record, trace, trace_fn};
 pub use tree::Tree;

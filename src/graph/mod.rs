@@ -3,6 +3,7 @@
 mod operator;
 mod print;
 mod replay;
+mod write;
 
 pub use operator::{Agreement, Inputs, Operator};
 

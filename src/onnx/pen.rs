@@ -216,6 +216,44 @@ impl Pen {
         Line { node: NodeProto { op_type: op.to_string(), input, ..NodeProto::default() }, pen: self }
     }
 
+    /// Writes a graph inside a node: the body of a branch or a loop. `build` gets the names of its inputs and gives those of its outputs; it
+    /// may use every name that the page has so far.
+    ///
+    /// # Errors
+    /// What `build` says.
+    pub fn subgraph(
+        &mut self,
+        name: &str,
+        inputs: &[(&str, Type)],
+        build: impl FnOnce(&mut Pen, &[Name]) -> Result<Vec<Name>>,
+    ) -> Result<proto::GraphProto> {
+        // What is computed inside is not seen outside.
+        let (lengths, symbols) = (self.lengths.clone(), self.symbols.clone());
+        let outer = std::mem::take(&mut self.nodes);
+        let place = (self.scope.clone(), self.line.clone());
+        let names: Vec<Name> = inputs.iter().map(|(name, ty)| self.input(name, ty)).collect();
+        let built = build(self, &names).and_then(|outputs| {
+            (self.scope, self.line) = place.clone();
+            let mut own: Vec<Name> = Vec::new();
+            for output in outputs {
+                let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == *output));
+                let ty = self.ty(&output)?.clone();
+                own.push(if made_here && !own.contains(&output) { output } else { self.node("Identity", &[output]).write_one(ty)? });
+            }
+            Ok(own)
+        });
+        let nodes = std::mem::replace(&mut self.nodes, outer);
+        (self.lengths, self.symbols) = (lengths, symbols);
+        let info = |name: &Name| Ok(value_info(name, self.ty(name)?));
+        Ok(proto::GraphProto {
+            name: name.to_string(),
+            input: names.iter().map(info).collect::<Result<_>>()?,
+            output: built?.iter().map(info).collect::<Result<_>>()?,
+            node: nodes,
+            ..proto::GraphProto::default()
+        })
+    }
+
     /// Ends the page: these values are the outputs, under these names.
     ///
     /// # Errors
@@ -267,16 +305,24 @@ impl Pen {
             return value.clone();
         }
         let name: Name = wanted.into();
-        for slot in self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output)) {
-            if **slot == **value {
-                *slot = name.to_string();
-            }
-        }
+        rename_in(&mut self.nodes, value, &name);
         if let Some(index) = self.known.remove(value) {
             self.types[index].0 = name.clone();
             self.known.insert(name.clone(), index);
         }
         name
+    }
+}
+
+/// Gives a value another name in nodes and in the graphs inside them.
+fn rename_in(nodes: &mut [NodeProto], value: &str, name: &str) {
+    for node in nodes {
+        for slot in node.input.iter_mut().chain(&mut node.output).filter(|slot| *slot == value) {
+            *slot = name.to_string();
+        }
+        for graph in node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()) {
+            rename_in(&mut graph.node, value, name);
+        }
     }
 }
 
@@ -321,6 +367,11 @@ impl Line<'_> {
     /// An attribute of several integers.
     pub fn ints(self, name: &str, x: &[i64]) -> Self {
         self.attribute(name, AttributeType::Ints, |a| a.ints = x.to_vec())
+    }
+
+    /// A graph as an attribute: the body of a branch or a loop.
+    pub fn graph(self, name: &str, graph: proto::GraphProto) -> Self {
+        self.attribute(name, AttributeType::Graph, |a| a.g = Some(graph.into()))
     }
 
     /// A float attribute.

@@ -134,6 +134,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Mish", |_, inputs| read(Activation::Mish, inputs)),
     ("PRelu", |_, inputs| {
         let (x, slope) = (inputs.at(0)?, inputs.at(1)?);
+        // Older files give a slope a channel as a vector.
+        let by_channel = slope.rank() == 1 && x.rank() > 2 && slope.shape()[0] == x.shape()[1] && slope.shape()[0] != x.shape()[x.rank() - 1];
+        let slope = &if by_channel { slope.reshape(&[vec![-1i64], vec![1; x.rank() - 2]].concat())? } else { slope.clone() };
         Ok(vec![x.lt(0)?.choose(&x.mul(slope)?, x)?])
     }),
     ("Gelu", |node, inputs| {
@@ -142,7 +145,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Dropout", |_, inputs| {
         let x = inputs.at(0)?;
-        if inputs.opt(2).and_then(Tensor::constant).is_some_and(|on| on.to_i64s() != [0]) {
+        let nothing = inputs.opt(1).and_then(Tensor::constant).is_some_and(|ratio| ratio.to_f64s() == [0.0]);
+        if !nothing && inputs.opt(2).and_then(Tensor::constant).is_some_and(|on| on.to_i64s() != [0]) {
             return Err(Error::unsupported("Dropout while training"));
         }
         Ok(vec![x.clone(), Tensor::full(x.shape(), true, DType::Bool)?])

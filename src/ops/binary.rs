@@ -1,7 +1,7 @@
 //! Element-wise functions of two tensors that broadcast: arithmetic, logic and bits.
 
 use super::{Reader, widened};
-use crate::array::{Array, DType};
+use crate::array::{Array, DType, Scalar};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -458,5 +458,43 @@ impl Tensor {
     fn bitwise(&self, bits: Binary, logic: Binary, other: impl Operand) -> Result<Tensor> {
         let (a, b) = self.promoted(other)?;
         apply_one(if a.dtype() == DType::Bool { logic } else { bits }, &[&a, &b])
+    }
+}
+
+impl Tensor {
+    /// Bits moved left or right, the sign kept: a product, or a quotient rounded down. Moved by more than there are, nothing (but the sign) is
+    /// left; a negative number moves by more than there are.
+    ///
+    /// [torch.bitwise_left_shift](https://pytorch.org/docs/stable/generated/torch.bitwise_left_shift.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) for floats.
+    #[track_caller]
+    pub fn bit_shift(&self, by: &Tensor, left: bool) -> Result<Tensor> {
+        let dtype = if self.dtype() == by.dtype() { self.dtype() } else { self.dtype().promote(by.dtype())? };
+        if !dtype.is_int() {
+            return Err(DType::not_taken(dtype));
+        }
+        let bits = 8 * dtype.size() as i64;
+        let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
+        let (x, by) = (self.cast(dtype)?, by.strengthened().cast(DType::I64)?);
+        let outside = by.lt(0)?.logical_or(by.ge(bits)?)?;
+        // The last bit of a signed number is its sign: it is moved by one step more.
+        let most = if unsigned { bits - 1 } else { bits - 2 };
+        let kept = by.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(most)))?;
+        let powers: Vec<u64> = (0..=most).map(|n| 1u64 << n).collect();
+        let power = Tensor::from(Array::vector(powers)).cast(dtype)?.index_select(0, &kept)?;
+        let two = Tensor::full::<i64>(&[], 2, dtype)?;
+        let further = by.gt(most)?.logical_and(outside.logical_not()?)?;
+        let zero = Tensor::zeros::<i64>(&[], dtype)?;
+        if left {
+            let y = x.mul(&power)?;
+            let y = if unsigned { y } else { further.choose(&y.mul(&two)?, &y)? };
+            return outside.choose(&zero, &y);
+        }
+        let y = x.floor_divide(&power)?;
+        let y = if unsigned { y } else { further.choose(&y.floor_divide(&two)?, &y)? };
+        let sign = if unsigned { zero } else { x.lt(0)?.cast(dtype)?.neg()? };
+        outside.choose(&sign, &y)
     }
 }

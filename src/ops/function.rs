@@ -20,11 +20,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![x.mul(x.mul(alpha)?.sigmoid()?)?])
     }),
     ("SwiGLU", |node, inputs| {
-        let axis = node.int("axis", -1)?;
-        let halves = inputs.at(0)?.chunk(2, axis)?;
-        let [gate, x] = halves.as_slice() else { return Err(Error::shape("an axis that does not halve")) };
-        let gated = gate.mul(gate.mul(f64::from(node.float("alpha", 1.0)?))?.sigmoid()?)?;
-        Ok(vec![gated.mul(x)?])
+        let (gate, x) = (inputs.at(0)?, inputs.at(1)?);
+        Ok(vec![gate.mul(gate.mul(f64::from(node.float("alpha", 1.0)?))?.sigmoid()?)?.mul(x)?])
     }),
     ("Shrink", |node, inputs| {
         let (x, edge, bias) = (inputs.at(0)?, f64::from(node.float("lambd", 0.5)?), f64::from(node.float("bias", 0.0)?));
@@ -95,25 +92,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         Ok(vec![y.mul(across(inputs.at(1)?)?)?.add(across(inputs.at(2)?)?)?])
     }),
-    ("BitShift", |node, inputs| {
-        let (x, by) = (inputs.at(0)?, inputs.at(1)?);
-        let bits = 8 * x.dtype().size() as i64;
-        let kept = by.cast(DType::I64)?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(63)))?;
-        let power = |most: u32| {
-            let powers: Vec<u64> = (0..64).map(|n| if n <= most { 1u64 << n } else { 0 }).collect();
-            let powers = Tensor::from(crate::Array::vector(powers)).cast(x.dtype())?;
-            powers.index_select(0, &kept)
-        };
-        let y = match node.string("direction", "LEFT")? {
-            "LEFT" => x.mul(power(bits as u32 - 1)?)?,
-            _ => {
-                let outside = kept.ge(bits)?;
-                let safe = outside.choose(&Tensor::ones::<i64>(&[], x.dtype())?, &power(bits as u32 - 1)?)?;
-                outside.choose(&Tensor::zeros::<i64>(&[], x.dtype())?, &x.floor_divide(safe)?)?
-            }
-        };
-        Ok(vec![y])
-    }),
+    ("BitShift", |node, inputs| Ok(vec![inputs.at(0)?.bit_shift(inputs.at(1)?, node.string("direction", "LEFT")? == "LEFT")?])),
     ("OneHot", |node, inputs| {
         let (index, values) = (inputs.at(0)?, inputs.at(2)?);
         let depth = super::fixed(&inputs.at(1)?.cast(DType::I64)?)?.first().copied().ok_or_else(|| Error::argument("OneHot without depth"))?;
@@ -522,15 +501,26 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
         Ok(())
     };
-    if node.int("is_causal", 0)? != 0 {
-        let past = &columns - &rows;
-        let past = if inputs.opt(4).is_some() { past } else { Dim::Fixed(0) };
-        let (row, column) = (Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?, Tensor::arange(0, &columns, 1, DType::I64)?);
-        let offset = match inputs.opt(6) {
-            Some(seen) => seen.cast(DType::I64)?.sub(&rows)?.reshape(&[-1, 1, 1, 1])?,
-            None => Tensor::from_dim(&past),
+    let (before, after) = (node.int("left_window_size", -1)?, node.int("right_window_size", -1)?);
+    let causal = node.int("is_causal", 0)? != 0;
+    if causal || before >= 0 || after >= 0 {
+        // The place of a query among the keys.
+        let offset = match (inputs.opt(6), inputs.opt(4)) {
+            (Some(seen), _) => seen.cast(DType::I64)?.sub(&rows)?.reshape(&[-1, 1, 1, 1])?,
+            (None, Some(_)) => Tensor::from_dim(&(&columns - &rows)),
+            (None, None) => Tensor::from_dim(&Dim::Fixed(0)),
         };
-        hide(column.le(row.add(offset)?)?)?;
+        let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?.add(offset)?;
+        let column = Tensor::arange(0, &columns, 1, DType::I64)?;
+        if causal {
+            hide(column.le(&place)?)?;
+        }
+        if before >= 0 {
+            hide(column.ge(place.sub(before)?)?)?;
+        }
+        if after >= 0 {
+            hide(column.le(place.add(after)?)?)?;
+        }
     }
     if let Some(seen) = inputs.opt(6) {
         let column = Tensor::arange(0, &columns, 1, DType::I64)?;
@@ -569,8 +559,8 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let y = if flat { y.transpose(1, 2)?.flatten(2, 3)? } else { y };
     let shown = match mode {
         0 => raw,
-        1 => masked,
-        2 => capped,
+        1 => capped,
+        2 => masked,
         _ => weights,
     };
     Ok(vec![y, present_k, present_v, shown])

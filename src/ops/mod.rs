@@ -7,6 +7,7 @@ mod binary;
 mod cast;
 mod choose;
 mod compare;
+mod control;
 mod conv;
 mod create;
 mod einsum;
@@ -31,6 +32,7 @@ mod slice;
 mod special;
 mod unary;
 
+pub use control::{cond, while_loop};
 pub use conv::Window;
 pub use grid::{Outside, Sampling};
 pub use index::Reduction;
@@ -132,7 +134,7 @@ fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
 ///
 /// # Errors
 /// [`NoValue`](Code::NoValue) where they are not.
-fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
+pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
     let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("a number that must be fixed is `{dim}`")));
     lengths(tensor)?.into_iter().map(fixed).collect()
 }

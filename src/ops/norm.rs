@@ -6,7 +6,7 @@ use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::norm;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{Name, Node, Pen};
 use crate::tensor::{Tensor, apply};
 
 /// (x − mean) / √(var + ε) · scale + bias for each channel. ONNX: [BatchNormalization](https://onnx.ai/onnx/operators/onnx__BatchNormalization.html).
@@ -130,7 +130,7 @@ impl Operator for InstanceNorm {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("BatchNormalization", |node, inputs| {
         if node.int("training_mode", 0)? != 0 {
-            return Err(Error::unsupported("BatchNormalization while training"));
+            return trained(node, inputs);
         }
         apply(
             BatchNorm { epsilon: node.float("epsilon", 1e-5)? },
@@ -139,16 +139,31 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("LayerNormalization", |node, inputs| {
         let x = inputs.at(0)?;
-        if node.outputs().len() > 1 {
-            return Err(Error::unsupported("LayerNormalization with its statistics as outputs"));
-        }
         let op = LayerNorm { axis: x.shape().axis(node.int("axis", -1)?)?, epsilon: node.float("epsilon", 1e-5)? };
-        apply(op, &[Some(x), inputs.opt(1), inputs.opt(2)])
+        let mut outputs = apply(op, &[Some(x), inputs.opt(1), inputs.opt(2)])?;
+        if node.outputs().len() > 1 {
+            // The statistics, where somebody wants them: in single precision.
+            let axes: Vec<i64> = (op.axis as i64..x.rank() as i64).collect();
+            let wide = x.cast(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?;
+            outputs.push(wide.mean(Some(&axes), true)?);
+            outputs.push(wide.var(Some(&axes), 0.0, true)?.add(f64::from(op.epsilon))?.rsqrt()?);
+        }
+        Ok(outputs)
     }),
     ("InstanceNormalization", |node, inputs| {
         apply(InstanceNorm { epsilon: node.float("epsilon", 1e-5)? }, &[inputs.opt(0), inputs.opt(1), inputs.opt(2)])
     }),
 ];
+
+/// Normalised by the statistics of the batch, and the running ones moved towards them.
+fn trained(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let (x, mean, var) = (inputs.at(0)?, inputs.at(3)?, inputs.at(4)?);
+    let momentum = f64::from(node.float("momentum", 0.9)?);
+    let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
+    let moved = |old: &Tensor, new: Tensor| old.mul(momentum)?.add(new.mul(1.0 - momentum)?);
+    let y = x.batch_norm_by_itself(Some(inputs.at(1)?), Some(inputs.at(2)?), f64::from(node.float("epsilon", 1e-5)?))?;
+    Ok(vec![y, moved(mean, x.mean(Some(&axes), false)?)?, moved(var, x.var(Some(&axes), 0.0, false)?)?])
+}
 
 impl Tensor {
     /// Each channel (axis 1) normalised by stored statistics.

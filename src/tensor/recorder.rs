@@ -23,6 +23,8 @@ struct Record {
     guards: Vec<Guard>,
     /// How many lengths that depend on data have got a name.
     named: usize,
+    /// For the body of a branch or loop: the tensors of outer records that it uses, and what they are in it.
+    captures: Option<Vec<(Tensor, ValueId)>>,
 }
 
 /// A traced tensor's mark: which record knows it, and as which value.
@@ -61,9 +63,35 @@ pub struct Recorder {
 impl Recorder {
     /// Opens a record on this thread.
     pub fn open() -> Recorder {
+        Recorder::push(None)
+    }
+
+    /// Opens the record of a branch or a loop's body, which may use the tensors of the records around it.
+    pub(crate) fn open_body() -> Recorder {
+        Recorder::push(Some(Vec::new()))
+    }
+
+    fn push(captures: Option<Vec<(Tensor, ValueId)>>) -> Recorder {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        OPEN.with_borrow_mut(|open| open.push(Record { id, graph: Graph::default(), guards: Vec::new(), named: 0 }));
+        OPEN.with_borrow_mut(|open| open.push(Record { id, graph: Graph::default(), guards: Vec::new(), named: 0, captures }));
         Recorder { id }
+    }
+
+    /// Closes the record of a body: its graph, and the outer tensors that it uses, which are its last inputs.
+    pub(crate) fn finish_body(self, outputs: &[Tensor]) -> Result<(Graph, Vec<Tensor>)> {
+        let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
+        let (mut graph, captures, guards) =
+            self.with(|record| (std::mem::take(&mut record.graph), record.captures.take(), std::mem::take(&mut record.guards)))?;
+        graph.set_outputs(values);
+        graph.prune();
+        drop(self);
+        // What the body read is a guard of the record around it.
+        OPEN.with_borrow_mut(|open| {
+            if let Some(outer) = open.last_mut() {
+                outer.guards.extend(guards);
+            }
+        });
+        Ok((graph, captures.unwrap_or_default().into_iter().map(|capture| capture.0).collect()))
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Record) -> T) -> Result<T> {
@@ -112,7 +140,8 @@ pub fn is_tracing() -> bool {
 /// A name for a length that depends on data, which no input of the record has.
 pub(super) fn fresh_symbol() -> Expr {
     OPEN.with_borrow_mut(|open| {
-        let Some(record) = open.last_mut() else { return Expr::symbol("data") };
+        // Bodies share the names of the record that they are in.
+        let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Expr::symbol("data") };
         loop {
             let symbol = Expr::symbol(&format!("data{}", record.named));
             record.named += 1;
@@ -136,10 +165,34 @@ pub(super) fn guard(what: String, seen: String, place: Place) {
     });
 }
 
+/// How far below the top the record of a mark is; beyond all records where it is not open.
+fn depth(open: &[Record], mark: Mark) -> usize {
+    open.iter().rev().position(|record| record.id == mark.record).unwrap_or(usize::MAX)
+}
+
+/// The value that a tensor of an outer record is in a body: an input of its own.
+fn captured(tensor: &Tensor, mark: Mark) -> Result<ValueId> {
+    OPEN.with_borrow_mut(|open| {
+        let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
+        if top.id == mark.record {
+            return Ok(mark.value);
+        }
+        let captures = top.captures.get_or_insert_default();
+        if let Some((_, id)) = captures.iter().find(|(known, _)| known.mark() == Some(mark)) {
+            return Ok(*id);
+        }
+        let id = top.graph.add_input(&format!("captured{}", captures.len()), tensor.ty().clone());
+        captures.push((tensor.clone(), id));
+        Ok(id)
+    })
+}
+
 /// Refuses a traced tensor that the record on top of this thread's stack does not know.
 fn belongs(mark: Mark) -> Result<()> {
     OPEN.with_borrow(|open| match open.last() {
         Some(top) if top.id == mark.record => Ok(()),
+        // A body sees the records around it, as far as these are bodies too and the one that they are in.
+        Some(_) if open.iter().rev().take_while(|record| record.captures.is_some()).count() + 1 > depth(open, mark) => Ok(()),
         Some(_) if open.iter().any(|record| record.id == mark.record) => {
             Err(Error::trace("a tensor of an outer trace is used in an inner one").help("pass it to the inner function as an input"))
         }
@@ -151,7 +204,7 @@ fn belongs(mark: Mark) -> Result<()> {
 /// The value that a tensor is in the record on top: its own, or a constant.
 fn value(tensor: &Tensor) -> Result<ValueId> {
     if let Some(mark) = tensor.mark() {
-        return belongs(mark).map(|()| mark.value);
+        return belongs(mark).and_then(|()| captured(tensor, mark));
     }
     if let Some(dims) = tensor.dims().filter(|dims| dims.is_symbolic()) {
         return lengths(tensor, dims.clone());

@@ -108,14 +108,14 @@ pub(super) const ROWS: &[Row] = &[
         let safe = divisor.maximum(1)?;
         x.trunc_divide(safe)?.mul(y)?.abs()
     }),
-    one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
-    one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
-    one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
-    one("bitwise_right_shift(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
-    one("__lshift__(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
-    one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, true)),
-    one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
-    one("__rshift__(Tensor self, Tensor other) -> Tensor", |a| shift(&a.tensor(0)?, &a.tensor(1)?, false)),
+    one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
+    one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
+    one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
+    one("bitwise_right_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
+    one("__lshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
+    one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
+    one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
+    one("__rshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
     one("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", |a| {
         let (x, y) = (a.tensor(0)?, a.tensor(1)?);
         let same = x.eq(&y)?;
@@ -260,26 +260,4 @@ fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         (a, b) = (done.choose(&a, &b)?, done.choose(&b, &rest)?);
     }
     Ok(a)
-}
-
-/// Bits moved left or right with the sign kept: a product, or a quotient rounded down.
-fn shift(x: &Tensor, by: &Tensor, left: bool) -> Result<Tensor> {
-    let dtype = x.dtype().promote(by.dtype())?;
-    let bits = 8 * dtype.size() as i64;
-    let (x, by) = (x.cast(dtype)?, by.strengthened().cast(dtype)?);
-    let outside = by.lt(0)?.logical_or(by.ge(bits)?)?;
-    let kept = by.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bits - 2)))?;
-    let two = Tensor::full::<i64>(&[], 2, dtype)?;
-    let powers = (0..bits - 1).map(|n| 1i64 << n).collect::<Vec<_>>();
-    let power = Tensor::from(powers.as_slice()).cast(dtype)?.index_select(0, &kept.cast(DType::I64)?)?;
-    let last = by.eq(bits - 1)?;
-    if left {
-        let y = x.mul(&power)?;
-        let y = last.choose(&y.mul(&two)?, &y)?;
-        return outside.choose(&Tensor::zeros::<i64>(&[], dtype)?, &y);
-    }
-    let y = x.floor_divide(&power)?;
-    let y = last.choose(&y.floor_divide(&two)?, &y)?;
-    let sign = if x.dtype().is_int() { x.lt(0)?.cast(dtype)?.neg()? } else { x.clone() };
-    outside.choose(&sign, &y)
 }

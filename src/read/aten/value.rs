@@ -188,7 +188,12 @@ impl View {
 
     /// Whether this, or a view of it, was written to.
     pub(crate) fn is_written(&self) -> bool {
-        self.0.writes.get() > 0
+        self.writes() > 0
+    }
+
+    /// How often this, or a view of it, was written to.
+    pub(crate) fn writes(&self) -> u64 {
+        self.0.writes.get()
     }
 
     /// The strides of the axes in the storage.

@@ -258,40 +258,53 @@ impl Runner {
             ("wrap_with_autocast", [graph]) => (*graph, matches!(node.inputs.get(2).map(|input| &input.arg), Some(Argument::AsBool(true)))),
             ("cond", [then, otherwise]) => {
                 let condition = node.inputs.first().ok_or_else(|| Error::damaged("a condition is missing"))?;
-                let condition = value(&condition.arg, values)?;
-                let taken = match &condition {
+                match value(&condition.arg, values)? {
                     Value::Tensor(view) if view.read()?.is_traced() => {
-                        return Err(Error::unsupported("a branch that depends on the numbers of an input"));
+                        let run = |graph: &Graph| {
+                            let results = self.inside(graph, &operands, self.autocast)?;
+                            results.iter().map(|result| result.view()?.read()).collect::<Result<Vec<_>>>()
+                        };
+                        let chosen = crate::ops::cond(&view.read()?, || run(then), || run(otherwise))?;
+                        return bind_all(node, chosen.into_iter().map(Value::from).collect(), values);
                     }
-                    Value::Tensor(view) => view.read()?.item()?.to_f64() != 0.0,
-                    other => other.number()?.to_f64() != 0.0,
-                };
-                (if taken { *then } else { *otherwise }, self.autocast)
+                    Value::Tensor(view) => (if view.read()?.item()?.to_f64() != 0.0 { *then } else { *otherwise }, self.autocast),
+                    other => (if other.number()?.to_f64() != 0.0 { *then } else { *otherwise }, self.autocast),
+                }
             }
             _ => return Err(Error::damaged(format!("{name} with {} graphs", graphs.len()))),
         };
+        let results = self.inside(graph, &operands, autocast)?;
+        bind_all(node, results, values)
+    }
+
+    /// Runs a graph inside a node on these operands.
+    fn inside(&self, graph: &Graph, operands: &[Value], autocast: bool) -> Result<Vec<Value>> {
         let mut inner = Values::new();
         if graph.inputs.len() != operands.len() {
             return Err(Error::damaged(format!("{} operands for {} inputs of a graph", operands.len(), graph.inputs.len())));
         }
         for (input, operand) in graph.inputs.iter().zip(operands) {
-            match input {
-                Argument::AsTensor(name) => drop(inner.insert(name.name.clone(), operand)),
-                Argument::AsName(name) => drop(inner.insert(name.clone(), operand)),
-                Argument::AsSymInt(name) => {
-                    if let Argument::AsName(name) = &**name {
-                        inner.insert(name.clone(), operand);
-                    }
-                }
-                _ => {}
-            }
+            let name = match input {
+                Argument::AsTensor(name) => &name.name,
+                Argument::AsName(name) => name,
+                Argument::AsSymInt(inner) => match &**inner {
+                    Argument::AsName(name) => name,
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            inner.insert(name.clone(), operand.clone());
         }
         Runner { autocast, depth: self.depth + 1 }.nodes(graph, &mut inner)?;
-        let results = graph.outputs.iter().map(|output| value(output, &inner)).collect::<Result<Vec<_>>>()?;
-        let single = node.outputs.len() == 1 && results.len() == 1 && !matches!(node.outputs[0], Argument::AsTensors(_));
-        let result = if single { results.into_iter().next().unwrap_or(Value::None) } else { Value::tuple(results) };
-        bind(&node.outputs, result, values)
+        graph.outputs.iter().map(|output| value(output, &inner)).collect()
     }
+}
+
+/// Names what a node with a graph gave.
+fn bind_all(node: &Node, results: Vec<Value>, values: &mut Values) -> Result<()> {
+    let single = node.outputs.len() == 1 && results.len() == 1 && !matches!(node.outputs[0], Argument::AsTensors(_));
+    let result = if single { results.into_iter().next().unwrap_or(Value::None) } else { Value::tuple(results) };
+    bind(&node.outputs, result, values)
 }
 
 fn call(target: &str, name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {

@@ -74,6 +74,15 @@ pub(super) const NAMES: &[&str] = &[
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
     let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !matches!(value, Value::Tensor(_)));
     Some(match (path, positional) {
+        // What depends on data stays a tensor of rank 0.
+        ("int" | "float" | "bool", [Value::Tensor(view)]) if view.read().is_ok_and(|tensor| tensor.is_traced() && tensor.dims().is_none()) => {
+            let dtype = match path {
+                "int" => crate::DType::I64,
+                "float" => crate::DType::F32,
+                _ => crate::DType::Bool,
+            };
+            view.read().and_then(|tensor| tensor.cast(dtype)).map(Value::from)
+        }
         ("int", [value]) => value.dim().map(Value::Int),
         ("float", [value]) => value.number().map(|x| Value::Float(x.to_f64())),
         ("bool", [value]) => value.number().map(|x| Value::Bool(x.to_f64() != 0.0)),

@@ -99,11 +99,21 @@ impl<'a> Interpreter<'a> {
                 return Ok(Flow::Return(value));
             }
             Kind::If(condition, then, otherwise) => {
-                let taken = self.truth(condition, locals, function, statement.line)?;
-                return self.block(if taken { then } else { otherwise }, locals, function);
+                return match self.decided(condition, locals, function)? {
+                    Decision::Known(taken) => self.block(if taken { then } else { otherwise }, locals, function),
+                    Decision::Traced(condition) => self.branch(&condition, then, otherwise, locals, function),
+                };
             }
             Kind::While(condition, body) => {
-                while self.truth(condition, locals, function, statement.line)? {
+                loop {
+                    match self.decided(condition, locals, function)? {
+                        Decision::Known(false) => break,
+                        Decision::Known(true) => {}
+                        Decision::Traced(now) => {
+                            self.repeat(&now, condition, body, locals, function)?;
+                            break;
+                        }
+                    }
                     self.turn()?;
                     match self.block(body, locals, function)? {
                         Flow::Break => break,
@@ -145,16 +155,24 @@ impl<'a> Interpreter<'a> {
         if self.turns > LONGEST { Err(Error::too_big(format!("more than {LONGEST} turns of loops"))) } else { Ok(()) }
     }
 
-    /// A condition that is known. One that depends on the inputs' numbers is refused: following it would bake one branch in.
+    /// A condition that is known. One that depends on the inputs' numbers is refused where nothing can be made of it.
     fn truth(&mut self, condition: &Expr, locals: &mut Locals, function: &Rc<Function>, line: LineNumber) -> Result<bool> {
+        match self.decided(condition, locals, function)? {
+            Decision::Known(taken) => Ok(taken),
+            Decision::Traced(_) => {
+                Err(Error::unsupported("an expression that depends on the numbers of an input").at(format!("{}:{line}", function.file)))
+            }
+        }
+    }
+
+    /// What a condition comes to.
+    fn decided(&mut self, condition: &Expr, locals: &mut Locals, function: &Rc<Function>) -> Result<Decision> {
         let value = self.eval(condition, locals, function)?;
-        let known = match &value {
+        Ok(Decision::Known(match &value {
             Value::Tensor(view) => {
                 let tensor = view.read()?;
                 if tensor.is_traced() {
-                    return Err(
-                        Error::unsupported("a branch that depends on the numbers of an input").at(format!("{}:{line}", function.file))
-                    );
+                    return Ok(Decision::Traced(tensor));
                 }
                 tensor.item()?.to_f64() != 0.0
             }
@@ -162,8 +180,91 @@ impl<'a> Interpreter<'a> {
             Value::Str(text) => !text.is_empty(),
             Value::List(_) | Value::Tuple(_) => !value.elements()?.is_empty(),
             other => other.number()?.to_f64() != 0.0,
+        }))
+    }
+
+    /// A branch on data: both blocks run on copies of the locals, and what they leave in names that both have is chosen between.
+    fn branch(
+        &mut self,
+        condition: &Tensor,
+        then: &[Statement],
+        otherwise: &[Statement],
+        locals: &mut Locals,
+        function: &Rc<Function>,
+    ) -> Result<Flow> {
+        let mut names = Vec::new();
+        assigned(then, &mut names);
+        assigned(otherwise, &mut names);
+        names.sort();
+        names.dedup();
+        let mut sides: Vec<Locals> = Vec::new();
+        // Which names both sides have as tensors or numbers shows once they ran; the first run only looks.
+        for block in [then, otherwise] {
+            let mut own = locals.clone();
+            let looked = crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]));
+            looked?;
+            sides.push(own);
+        }
+        let kept: Vec<Rc<str>> = names.into_iter().filter(|name| sides.iter().all(|side| side.get(name).is_some_and(|value| number(value).is_some()))).collect();
+        let mut run = |block: &[Statement]| {
+            let mut own = locals.clone();
+            self.straight(block, &mut own, function)?;
+            kept.iter().map(|name| own.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone")))).collect::<Result<Vec<_>>>()
         };
-        Ok(known)
+        let run = std::cell::RefCell::new(&mut run);
+        let chosen = crate::ops::cond(condition, || (run.borrow_mut())(then), || (run.borrow_mut())(otherwise))?;
+        for (name, tensor) in kept.into_iter().zip(chosen) {
+            locals.insert(name, tensor.into());
+        }
+        Ok(Flow::Next)
+    }
+
+    /// A loop on data: the names that its body assigns and that were there before are its state.
+    fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+        let mut names = Vec::new();
+        assigned(body, &mut names);
+        names.sort();
+        names.dedup();
+        let kept: Vec<Rc<str>> = names.into_iter().filter(|name| locals.get(name).is_some_and(|value| number(value).is_some())).collect();
+        let tensors = |locals: &Locals| {
+            kept.iter().map(|name| locals.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone")))).collect::<Result<Vec<_>>>()
+        };
+        let state = tensors(locals)?;
+        let around = locals.clone();
+        let last = crate::ops::while_loop(now, state, |state| {
+            let mut own = around.clone();
+            for (name, tensor) in kept.iter().zip(state) {
+                own.insert(name.clone(), tensor.clone().into());
+            }
+            self.turn()?;
+            self.straight(body, &mut own, function)?;
+            let next = self.eval(condition, &mut own, function)?;
+            let next = number(&next).unwrap_or_else(|| Err(Error::unsupported("a loop on what is no number")))?;
+            Ok((next, tensors(&own)?))
+        })?;
+        for (name, tensor) in kept.into_iter().zip(last) {
+            locals.insert(name, tensor.into());
+        }
+        Ok(())
+    }
+
+    /// A block that is recorded and may not run: it has no way out, and changes nothing that was there before.
+    fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+        let around: Vec<Value> = locals.values().cloned().collect();
+        let state = |values: &[Value]| {
+            let mut marks = Vec::new();
+            values.iter().for_each(|value| mark(value, 0, &mut marks));
+            marks
+        };
+        let before = state(&around);
+        let flow = self.block(block, locals, function)?;
+        if state(&around) != before {
+            return Err(Error::unsupported("a branch or loop that depends on the numbers of an input and changes a list or a tensor in place"));
+        }
+        match flow {
+            Flow::Next => Ok(()),
+            _ => Err(Error::unsupported("a return, break or continue that depends on the numbers of an input")),
+        }
     }
 
     fn assign(&mut self, target: &Expr, value: Value, locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
@@ -301,6 +402,70 @@ impl<'a> Interpreter<'a> {
         match path.strip_prefix("torch.") {
             Some(name) => aten::call(name, positional, named),
             None => aten::call(path.strip_prefix("ops.").unwrap_or(path), positional, named),
+        }
+    }
+}
+
+/// A condition, once its expression ran.
+enum Decision {
+    Known(bool),
+    /// It depends on the numbers of an input.
+    Traced(Tensor),
+}
+
+/// A value as a tensor, where it is one or a number.
+fn number(value: &Value) -> Option<Result<Tensor>> {
+    Some(match value {
+        Value::Tensor(view) => view.read(),
+        Value::Int(dim) => Ok(Tensor::from_dim(dim)),
+        Value::Float(x) => Ok(Tensor::from(crate::Array::scalar(*x as f32))),
+        Value::Bool(x) => Ok(Tensor::from(crate::Array::scalar(*x))),
+        _ => return None,
+    })
+}
+
+/// What shows that a value was changed in place: how often a tensor was written to, how long a list is.
+fn mark(value: &Value, depth: usize, marks: &mut Vec<u64>) {
+    if depth > 8 {
+        return;
+    }
+    match value {
+        Value::Tensor(view) => marks.push(view.writes()),
+        Value::List(items) => {
+            marks.push(items.borrow().len() as u64);
+            items.borrow().iter().for_each(|item| mark(item, depth + 1, marks));
+        }
+        Value::Tuple(items) => items.iter().for_each(|item| mark(item, depth + 1, marks)),
+        Value::Dict(entries) => {
+            marks.push(entries.borrow().len() as u64);
+            entries.borrow().iter().for_each(|entry| mark(&entry.1, depth + 1, marks));
+        }
+        _ => {}
+    }
+}
+
+/// The names that statements give values to.
+fn assigned(statements: &[Statement], names: &mut Vec<Rc<str>>) {
+    fn target(expr: &Expr, names: &mut Vec<Rc<str>>) {
+        match expr {
+            Expr::Name(name) => names.push(name.clone()),
+            Expr::Tuple(items) | Expr::List(items) => items.iter().for_each(|item| target(item, names)),
+            _ => {}
+        }
+    }
+    for statement in statements {
+        match &statement.kind {
+            Kind::Assign(to, _) => target(to, names),
+            Kind::If(_, then, otherwise) => {
+                assigned(then, names);
+                assigned(otherwise, names);
+            }
+            Kind::While(_, body) => assigned(body, names),
+            Kind::For(to, _, body) => {
+                target(to, names);
+                assigned(body, names);
+            }
+            _ => {}
         }
     }
 }

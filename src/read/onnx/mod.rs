@@ -1,14 +1,16 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
+mod run;
+
 use crate::array::Array;
 use crate::dim::{Bindings, Dim, Shape, Type};
 use crate::error::{At, Code, Error, Result};
-use crate::graph::Inputs;
 use crate::module::{Example, Module};
-use crate::onnx::proto::{self, GraphProto, ValueInfoProto};
-use crate::onnx::{LINE_KEY, Model, Node, SCOPE_KEY, tensor, verify};
+use crate::onnx::proto::{self, FunctionProto, GraphProto, NodeProto, ValueInfoProto};
+use crate::onnx::{Model, tensor, verify};
 use crate::ops;
-use crate::tensor::{Tensor, place};
+use crate::tensor::Tensor;
+use run::{Runner, Scope};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -23,6 +25,7 @@ const ASSUMED: usize = 64;
 #[derive(Debug)]
 pub struct OnnxModule {
     graph: GraphProto,
+    functions: Vec<FunctionProto>,
     parameters: HashMap<String, Array>,
     inputs: Vec<(String, Type)>,
     outputs: Vec<String>,
@@ -47,9 +50,6 @@ impl OnnxModule {
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
         }
-        if !model.proto.functions.is_empty() {
-            return Err(Error::unsupported("models with functions of their own"));
-        }
         let parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
         let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(odd) = graph.initializer.first() {
@@ -57,12 +57,13 @@ impl OnnxModule {
                 Error::unsupported(format!("numbers of type {}", tensor::type_name(odd.data_type))).at(format!("initializer {}", odd.name))
             );
         }
-        missing(&graph)?;
+        let functions = model.proto.functions;
+        missing(&graph, &functions)?;
         let given = graph.input.iter().filter(|info| !parameters.contains_key(&info.name));
         let inputs =
             given.map(|info| Ok((info.name.clone(), value_type(info).at(format!("input {}", info.name))?))).collect::<Result<_>>()?;
         let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
-        Ok(OnnxModule { graph, parameters, inputs, outputs })
+        Ok(OnnxModule { graph, functions, parameters, inputs, outputs })
     }
 
     /// Inputs of the declared types, by name.
@@ -78,14 +79,28 @@ impl OnnxModule {
 }
 
 /// Refuses a graph with operators that have no reader, naming all of them.
-fn missing(graph: &GraphProto) -> Result<()> {
+fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
+    fn walk<'a>(nodes: &'a [NodeProto], depth: usize, visit: &mut dyn FnMut(&'a NodeProto)) {
+        // Deeper graphs are refused when they are run.
+        for node in nodes.iter().filter(|_| depth < 64) {
+            visit(node);
+            for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
+                walk(&graph.node, depth + 1, visit);
+            }
+        }
+    }
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
-    for node in &graph.node {
+    let mut visit = |node: &NodeProto| {
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        if !standard || ops::reader(&node.op_type).is_none() {
+        let own = functions.iter().any(|function| function.name == node.op_type && function.domain == node.domain);
+        if !own && (!standard || !(run::runs(&node.op_type) || ops::reader(&node.op_type).is_some())) {
             let domain = if standard { String::new() } else { format!("{}.", node.domain) };
             *unknown.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
         }
+    };
+    walk(&graph.node, 0, &mut visit);
+    for function in functions {
+        walk(&function.node, 0, &mut visit);
     }
     if unknown.is_empty() {
         return Ok(());
@@ -118,7 +133,7 @@ impl Module for OnnxModule {
         if inputs.len() != self.inputs.len() {
             return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
         }
-        let mut values: HashMap<&str, Tensor> = HashMap::new();
+        let mut scope = Scope::new();
         let mut bindings = Bindings::new();
         for ((name, ty), tensor) in self.inputs.iter().zip(inputs) {
             if ty.dtype != tensor.dtype() || ty.rank() != tensor.rank() {
@@ -127,30 +142,13 @@ impl Module for OnnxModule {
             if let Some(shape) = tensor.shape().seen() {
                 bindings.observe(&ty.shape, &shape).at(format!("input {name}"))?;
             }
-            values.insert(name, tensor.clone());
+            scope.insert(name, tensor.clone().into());
         }
         for (name, array) in &self.parameters {
-            values.insert(name, Tensor::from(array.clone()).named(name));
+            scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
-        for (i, proto) in self.graph.node.iter().enumerate() {
-            let node = Node::new(proto, i);
-            let known = |name: Option<&str>| {
-                name.map(|name| values.get(name).cloned().ok_or_else(|| Error::damaged(format!("nothing makes `{name}`")))).transpose()
-            };
-            let arguments = node.inputs().map(known).collect::<Result<Vec<_>>>().at(node.place())?;
-            let arguments: Vec<Option<&Tensor>> = arguments.iter().map(Option::as_ref).collect();
-            let outputs = {
-                let metadata = |key: &str| proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-                let _scope = metadata(SCOPE_KEY).map(place::absolute_scope);
-                let _line = place::line(metadata(LINE_KEY).unwrap_or_default());
-                ops::read(&node, &Inputs::new(&arguments))?
-            };
-            for (name, tensor) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
-                values.insert(name, tensor);
-            }
-        }
-        let output =
-            |name: &String| values.get(name.as_str()).cloned().ok_or_else(|| Error::damaged(format!("nothing makes the output `{name}`")));
+        Runner { functions: &self.functions, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
+        let output = |name: &String| scope.get(name).and_then(|value| value.tensor().cloned()).at(format!("output {name}"));
         self.outputs.iter().map(output).collect()
     }
 
