@@ -121,9 +121,10 @@ fn tensors(arrays: &[Array]) -> Vec<Tensor> {
 
 fn example(model: &OnnxModule, inputs: &[Array]) -> Example {
     let names = model.input_names();
-    inputs.iter().enumerate().fold(Example::new(), |example, (i, array)| {
-        example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone()))
-    })
+    inputs
+        .iter()
+        .enumerate()
+        .fold(Example::new(), |example, (i, array)| example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone())))
 }
 
 fn run_all(outputs: Vec<Tensor>) -> Result<Vec<Array>> {

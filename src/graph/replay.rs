@@ -90,7 +90,11 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate() {
             let known: Vec<Option<Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let arguments: Vec<Option<&Array>> = known.iter().map(Option::as_ref).collect();
-            let outputs = node.op.eval(&Inputs::new(&arguments), if matches!(outer, Sizes::Seen) { outer } else { Sizes::Bound(&bindings) }).at(node.op.name()).at(&node.place)?;
+            let outputs = node
+                .op
+                .eval(&Inputs::new(&arguments), if matches!(outer, Sizes::Seen) { outer } else { Sizes::Bound(&bindings) })
+                .at(node.op.name())
+                .at(&node.place)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Lengths that depend on data are known from here on.
                 for (dim, &n) in self.value(id).ty.shape.iter().zip(array.shape()).filter(|(dim, _)| dim.is_symbolic()) {

@@ -111,7 +111,8 @@ impl Operator for Loop {
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let count = self.state.len();
         let besides = inputs[1 + count..].to_vec();
-        let mut declared = vec![("iteration", Type::new(DType::I64, Vec::<Dim>::new())), ("condition", Type::new(DType::Bool, Vec::<Dim>::new()))];
+        let mut declared =
+            vec![("iteration", Type::new(DType::I64, Vec::<Dim>::new())), ("condition", Type::new(DType::Bool, Vec::<Dim>::new()))];
         declared.extend(self.state.iter().map(|ty| ("state", ty.clone())));
         let body = pen.subgraph("body", &declared, |pen, names| self.body.write(pen, &[&names[2..], &besides].concat()))?;
         let operands = [&[Name::from("")], &inputs[..1 + count]].concat();
@@ -236,7 +237,8 @@ pub fn while_loop(
         state = new.iter().map(Tensor::strengthened).collect();
     }
     let recorder = Recorder::open_body();
-    let inputs = state.iter().enumerate().map(|(i, x)| recorder.input(&format!("state{i}"), x.ty().clone(), x)).collect::<Result<Vec<_>>>()?;
+    let inputs =
+        state.iter().enumerate().map(|(i, x)| recorder.input(&format!("state{i}"), x.ty().clone(), x)).collect::<Result<Vec<_>>>()?;
     let (next, new) = body(&inputs)?;
     let mut outputs = vec![next.cast(DType::Bool)?.reshape::<i64>(&[])?];
     outputs.extend(new);

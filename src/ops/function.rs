@@ -95,7 +95,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("BitShift", |node, inputs| Ok(vec![inputs.at(0)?.bit_shift(inputs.at(1)?, node.string("direction", "LEFT")? == "LEFT")?])),
     ("OneHot", |node, inputs| {
         let (index, values) = (inputs.at(0)?, inputs.at(2)?);
-        let depth = super::fixed(&inputs.at(1)?.cast(DType::I64)?)?.first().copied().ok_or_else(|| Error::argument("OneHot without depth"))?;
+        let depth =
+            super::fixed(&inputs.at(1)?.cast(DType::I64)?)?.first().copied().ok_or_else(|| Error::argument("OneHot without depth"))?;
         let rank = index.rank() as i64 + 1;
         let axis = crate::dim::axis(node.int("axis", -1)?, rank as usize)? as i64;
         let index = index.cast(DType::I64)?;
@@ -209,7 +210,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let p = node.int("p", 2)? as f64;
         let ints = node.ints("kernel_shape")?.ok_or_else(|| node.missing("kernel_shape"))?;
         let mut window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
-        let kernel: Vec<usize> = ints.iter().map(|&n| usize::try_from(n)).collect::<std::result::Result<_, _>>().map_err(|_| node.missing("kernel_shape"))?;
+        let kernel: Vec<usize> =
+            ints.iter().map(|&n| usize::try_from(n)).collect::<std::result::Result<_, _>>().map_err(|_| node.missing("kernel_shape"))?;
         let powers = x.abs()?.pow(p)?;
         let mut widths: Vec<i64> =
             window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
@@ -244,19 +246,24 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let tight: Vec<Dim> = x.shape()[..2]
             .iter()
             .cloned()
-            .chain(x.shape()[2..].iter().enumerate().map(|(i, n)| {
-                (n - 1i64) * (window.strides[i] as i64) + ints[i] - ((window.pads_begin[i] + window.pads_end[i]) as i64)
-            }))
+            .chain(
+                x.shape()[2..]
+                    .iter()
+                    .enumerate()
+                    .map(|(i, n)| (n - 1i64) * (window.strides[i] as i64) + ints[i] - ((window.pads_begin[i] + window.pads_end[i]) as i64)),
+            )
             .collect();
         let count = tight.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
         let flat = Tensor::zeros(&[count], x.dtype())?;
         let filled = flat.scatter(0, &places.reshape(&[-1])?, x.reshape(&[-1])?, super::Reduction::Replace)?.reshape(&tight)?;
         let Some(shape) = inputs.opt(2) else { return Ok(vec![filled]) };
-        // A larger image keeps the places where they are counted in it.
+        // A larger image holds the smaller one in its corner.
         let wanted = super::lengths(shape)?;
-        let count = wanted.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-        let flat = Tensor::zeros(&[count], x.dtype())?;
-        Ok(vec![flat.scatter(0, &places.reshape(&[-1])?, x.reshape(&[-1])?, super::Reduction::Replace)?.reshape(&wanted)?])
+        let mut widths = Vec::new();
+        for (want, have) in wanted.iter().zip(&tight).rev() {
+            widths.extend([Dim::Fixed(0), want - have]);
+        }
+        Ok(vec![filled.pad(&widths, Padding::Constant(Scalar::Int(0)))?])
     }),
     ("Det", |_, inputs| Ok(vec![determinant(inputs.at(0)?)?])),
     ("HannWindow", |node, inputs| cosines(node, inputs, &[0.5, -0.5])),
@@ -313,8 +320,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ConvInteger", |node, inputs| {
         let less = |x: usize, zero: usize| {
             let x = inputs.at(x)?.cast(DType::F64)?;
-            inputs.opt(zero).map_or(Ok(x.clone()), |zero| x.sub(zero.cast(DType::F64)?))
+            inputs.opt(zero).map_or(Ok(x.clone()), |point| x.sub(fit_channels(point, zero == 3)?.cast(DType::F64)?))
         };
+        // What pads is the zero point: it is taken away before.
         let (x, w) = (less(0, 2)?, less(1, 3)?);
         let kernel: Vec<i64> = w.shape()[2..].iter().filter_map(Dim::fixed).collect();
         let window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel)?;
@@ -339,7 +347,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let bias = inputs.opt(8).map(|bias| bias.cast(DType::F32)).transpose()?;
         let sum = x.conv(&w, bias.as_ref(), window, node.int("group", 1)?.max(1) as usize)?;
         let weight_scale = inputs.at(4)?;
-        let weight_scale = if weight_scale.count() == 1 { weight_scale.reshape::<i64>(&[])? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
+        let weight_scale =
+            if weight_scale.count() == 1 { weight_scale.reshape::<i64>(&[])? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
         let y = sum.mul(inputs.at(1)?)?.mul(weight_scale)?.div(inputs.at(6)?)?.round()?.add(inputs.at(7)?.cast(DType::F32)?)?;
         Ok(vec![saturated(&y, inputs.at(7)?.dtype())?])
     }),
@@ -387,7 +396,12 @@ fn places_along(x: &Tensor, axis: i64) -> Result<Tensor> {
     Tensor::arange(0, &x.shape()[axis], 1, DType::I64)?.reshape(&across)
 }
 
-fn reduced(node: &Node, inputs: &Inputs<Tensor>, before: fn(&Tensor) -> Result<Tensor>, after: fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Tensor>> {
+fn reduced(
+    node: &Node,
+    inputs: &Inputs<Tensor>,
+    before: fn(&Tensor) -> Result<Tensor>,
+    after: fn(&Tensor) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let axes = super::axes(node, inputs, 1)?;
     let axes = match axes {
@@ -529,7 +543,9 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     if let Some(mask) = inputs.opt(3) {
         let short = &columns - &mask.dim(-1)?;
         // A mask of fewer columns hides the others.
-        let filled = |x: &Tensor, number: Scalar| if short == 0 { Ok(x.clone()) } else { x.pad(&[Dim::Fixed(0), short.clone()], Padding::Constant(number)) };
+        let filled = |x: &Tensor, number: Scalar| {
+            if short == 0 { Ok(x.clone()) } else { x.pad(&[Dim::Fixed(0), short.clone()], Padding::Constant(number)) }
+        };
         if mask.dtype() == DType::Bool {
             hide(filled(mask, Scalar::Bool(false))?)?;
         } else {
@@ -606,7 +622,11 @@ fn saturated(x: &Tensor, dtype: DType) -> Result<Tensor> {
 
 /// By elimination with pivots, column by column.
 fn determinant(x: &Tensor) -> Result<Tensor> {
-    let n = x.dim(-1)?.fixed().filter(|&n| x.dim(-2).is_ok_and(|m| m == n)).ok_or_else(|| Error::shape(format!("the determinant of {}", x.ty())))?;
+    let n = x
+        .dim(-1)?
+        .fixed()
+        .filter(|&n| x.dim(-2).is_ok_and(|m| m == n))
+        .ok_or_else(|| Error::shape(format!("the determinant of {}", x.ty())))?;
     if n > 64 {
         return Err(Error::unsupported(format!("a determinant of {n} by {n}: every step is written out, up to 64")));
     }
@@ -632,9 +652,14 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
 }
 
 fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Tensor>> {
-    let n = super::fixed(inputs.at(0)?)?.first().copied().filter(|n| (0..=1 << 24).contains(n)).ok_or_else(|| Error::argument("the length of a window"))?;
+    let n = super::fixed(inputs.at(0)?)?
+        .first()
+        .copied()
+        .filter(|n| (0..=1 << 24).contains(n))
+        .ok_or_else(|| Error::argument("the length of a window"))?;
     let span = if node.int("periodic", 1)? != 0 { n } else { n - 1 }.max(1) as f64;
-    let at = |i: i64| parts.iter().enumerate().map(|(k, part)| part * (std::f64::consts::TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
+    let at =
+        |i: i64| parts.iter().enumerate().map(|(k, part)| part * (std::f64::consts::TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
     let numbers: Vec<f64> = (0..n).map(at).collect();
     let dtype = crate::onnx::tensor::dtype(node.int("output_datatype", 1)? as i32)?;
     Ok(vec![Tensor::from(numbers.as_slice()).cast(dtype)?])
@@ -643,10 +668,12 @@ fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Te
 /// Boxes kept by score, class by class, unless they overlap one that is kept: decided from the numbers.
 fn suppressed(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let (boxes, scores) = (inputs.at(0)?.to_array()?, inputs.at(1)?.to_array()?);
-    let number = |i: usize, default: f64| Ok::<_, Error>(match inputs.opt(i) {
-        Some(x) => x.to_array()?.to_f64s().first().copied().unwrap_or(default),
-        None => default,
-    });
+    let number = |i: usize, default: f64| {
+        Ok::<_, Error>(match inputs.opt(i) {
+            Some(x) => x.to_array()?.to_f64s().first().copied().unwrap_or(default),
+            None => default,
+        })
+    };
     let (most, overlap, least) = (number(2, 0.0)? as usize, number(3, 0.0)?, inputs.opt(4).map(|_| number(4, 0.0)).transpose()?);
     let &[batch, classes, count] = scores.shape() else { return Err(Error::shape(format!("scores of shape {:?}", scores.shape()))) };
     if boxes.shape() != [batch, count, 4] {

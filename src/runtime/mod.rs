@@ -90,11 +90,12 @@ impl Session {
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
         let page_of_ours = model.clone();
-        let model = match page.graph.iter().flat_map(|graph| &graph.node).find(|node| matches!(node.op_type.as_str(), "If" | "Loop" | "Scan")) {
-            // tract has no Loop, and takes no two branches of one name or of two shapes.
-            Some(node) => Err(Error::runtime(format!("tract: no {} whose course depends on data", node.op_type))),
-            None => parse(&page),
-        };
+        let model =
+            match page.graph.iter().flat_map(|graph| &graph.node).find(|node| matches!(node.op_type.as_str(), "If" | "Loop" | "Scan")) {
+                // tract has no Loop, and takes no two branches of one name or of two shapes.
+                Some(node) => Err(Error::runtime(format!("tract: no {} whose course depends on data", node.op_type))),
+                None => parse(&page),
+            };
         let executor = (threads > 1).then(|| Executor::multithread(threads));
         Ok(Session { inputs, outputs, page: page_of_ours, model, replaced, executor, plans: Mutex::default() })
     }

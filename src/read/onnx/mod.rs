@@ -1,5 +1,6 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
+mod lift;
 mod run;
 
 use crate::array::Array;
@@ -10,8 +11,8 @@ use crate::onnx::proto::{self, FunctionProto, GraphProto, NodeProto, ValueInfoPr
 use crate::onnx::{Model, tensor, verify};
 use crate::ops;
 use crate::tensor::Tensor;
-use run::{Runner, Scope};
 use bytes::Bytes;
+use run::{Runner, Scope};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -26,6 +27,7 @@ const ASSUMED: usize = 64;
 pub struct OnnxModule {
     graph: GraphProto,
     functions: Vec<FunctionProto>,
+    opset: i64,
     parameters: HashMap<String, Array>,
     inputs: Vec<(String, Type)>,
     outputs: Vec<String>,
@@ -63,7 +65,7 @@ impl OnnxModule {
         let inputs =
             given.map(|info| Ok((info.name.clone(), value_type(info).at(format!("input {}", info.name))?))).collect::<Result<_>>()?;
         let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
-        Ok(OnnxModule { graph, functions, parameters, inputs, outputs })
+        Ok(OnnxModule { graph, functions, opset, parameters, inputs, outputs })
     }
 
     /// Inputs of the declared types, by name.
@@ -147,7 +149,7 @@ impl Module for OnnxModule {
         for (name, array) in &self.parameters {
             scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
-        Runner { functions: &self.functions, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
+        Runner { functions: &self.functions, opset: self.opset, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
         let output = |name: &String| scope.get(name).and_then(|value| value.tensor().cloned()).at(format!("output {name}"));
         self.outputs.iter().map(output).collect()
     }

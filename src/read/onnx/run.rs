@@ -1,5 +1,6 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
+use super::lift::{Lifted, lift};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{At, Code, Error, Result};
@@ -105,6 +106,8 @@ pub(super) fn runs(op_type: &str) -> bool {
 #[derive(Clone, Copy)]
 pub(super) struct Runner<'a> {
     pub functions: &'a [FunctionProto],
+    /// The version of the standard domain.
+    pub opset: i64,
     pub depth: usize,
 }
 
@@ -116,7 +119,9 @@ impl Runner<'_> {
         }
         for (i, proto) in nodes.iter().enumerate() {
             let node = Node::new(proto, i);
-            let outputs = self.node(&node, proto, scope).map_err(|error| if error.places().next().is_some() { error } else { error.at(node.place()) })?;
+            let outputs = self
+                .node(&node, proto, scope)
+                .map_err(|error| if error.places().next().is_some() { error } else { error.at(node.place()) })?;
             for (name, value) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 scope.insert(name, value);
             }
@@ -140,8 +145,17 @@ impl Runner<'_> {
         if let Some(function) = self.functions.iter().find(|function| function.name == node.op_type() && function.domain == node.domain()) {
             return self.function(function, proto, &arguments).at(node.place());
         }
-        let tensors = arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.place())?;
-        Ok(ops::read(node, &Inputs::new(&tensors))?.into_iter().map(Value::from).collect())
+        let tensors =
+            arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.place())?;
+        let outputs = match if standard { lift(proto, self.opset, &tensors).at(node.place())? } else { Lifted::AsItIs } {
+            Lifted::AsItIs => ops::read(node, &Inputs::new(&tensors))?,
+            Lifted::Node(proto, operands) => {
+                let operands: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
+                ops::read(&Node::new(&proto, 0), &Inputs::new(&operands))?
+            }
+            Lifted::Done(outputs) => outputs,
+        };
+        Ok(outputs.into_iter().map(Value::from).collect())
     }
 
     /// A function of the model: its nodes, with the attributes of the call in place of their references.
@@ -170,7 +184,12 @@ impl Runner<'_> {
                 }
             });
         }
-        Runner { depth: self.depth + 1, ..*self }.nodes(&nodes, &mut scope)?;
+        let opset = function
+            .opset_import
+            .iter()
+            .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
+            .map_or(self.opset, |import| import.version);
+        Runner { depth: self.depth + 1, opset, ..*self }.nodes(&nodes, &mut scope)?;
         function.output.iter().map(|name| scope.get(name)).collect()
     }
 
@@ -247,12 +266,20 @@ impl Runner<'_> {
                 let pieces = match arguments.get(1).and_then(Option::as_ref) {
                     None => {
                         let pieces = x.split(1i64, axis)?;
-                        if node.int("keepdims", 1)? == 0 { pieces.iter().map(|piece| piece.squeeze_axes(&[axis])).collect::<Result<Vec<_>>>()? } else { pieces }
+                        if node.int("keepdims", 1)? == 0 {
+                            pieces.iter().map(|piece| piece.squeeze_axes(&[axis])).collect::<Result<Vec<_>>>()?
+                        } else {
+                            pieces
+                        }
                     }
                     Some(lengths) => {
                         let lengths = lengths.tensor()?;
                         let numbers = ops::fixed(lengths)?;
-                        if lengths.rank() == 0 { x.split(numbers.first().copied().unwrap_or(1), axis)? } else { x.split_lengths(&numbers, axis)? }
+                        if lengths.rank() == 0 {
+                            x.split(numbers.first().copied().unwrap_or(1), axis)?
+                        } else {
+                            x.split_lengths(&numbers, axis)?
+                        }
                     }
                 };
                 vec![Value::Sequence(pieces.into_iter().map(Value::from).collect())]
@@ -325,11 +352,20 @@ impl Runner<'_> {
     }
 
     /// A loop whose course depends on data.
-    fn unknown(&self, body: &GraphProto, limit: Option<&Tensor>, condition: &Tensor, state: Vec<Value>, lists: usize, scope: &Scope) -> Result<Vec<Value>> {
+    fn unknown(
+        &self,
+        body: &GraphProto,
+        limit: Option<&Tensor>,
+        condition: &Tensor,
+        state: Vec<Value>,
+        lists: usize,
+        scope: &Scope,
+    ) -> Result<Vec<Value>> {
         if lists > 0 {
             return Err(Error::unsupported("a loop that goes on by data and collects what it computes"));
         }
-        let within = |turn: &Tensor| limit.map_or_else(|| Ok(Tensor::from(crate::Array::scalar(true))), |limit| turn.lt(limit.reshape::<i64>(&[])?));
+        let within =
+            |turn: &Tensor| limit.map_or_else(|| Ok(Tensor::from(crate::Array::scalar(true))), |limit| turn.lt(limit.reshape::<i64>(&[])?));
         let zero = Tensor::from(crate::Array::scalar(0i64));
         let mut carried = vec![zero.clone()];
         carried.extend(tensors(state)?);

@@ -75,7 +75,9 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
     let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !matches!(value, Value::Tensor(_)));
     Some(match (path, positional) {
         // What depends on data stays a tensor of rank 0.
-        ("int" | "float" | "bool", [Value::Tensor(view)]) if view.read().is_ok_and(|tensor| tensor.is_traced() && tensor.dims().is_none()) => {
+        ("int" | "float" | "bool", [Value::Tensor(view)])
+            if view.read().is_ok_and(|tensor| tensor.is_traced() && tensor.dims().is_none()) =>
+        {
             let dtype = match path {
                 "int" => crate::DType::I64,
                 "float" => crate::DType::F32,

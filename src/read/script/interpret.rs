@@ -104,24 +104,22 @@ impl<'a> Interpreter<'a> {
                     Decision::Traced(condition) => self.branch(&condition, then, otherwise, locals, function),
                 };
             }
-            Kind::While(condition, body) => {
-                loop {
-                    match self.decided(condition, locals, function)? {
-                        Decision::Known(false) => break,
-                        Decision::Known(true) => {}
-                        Decision::Traced(now) => {
-                            self.repeat(&now, condition, body, locals, function)?;
-                            break;
-                        }
-                    }
-                    self.turn()?;
-                    match self.block(body, locals, function)? {
-                        Flow::Break => break,
-                        Flow::Return(value) => return Ok(Flow::Return(value)),
-                        _ => {}
+            Kind::While(condition, body) => loop {
+                match self.decided(condition, locals, function)? {
+                    Decision::Known(false) => break,
+                    Decision::Known(true) => {}
+                    Decision::Traced(now) => {
+                        self.repeat(&now, condition, body, locals, function)?;
+                        break;
                     }
                 }
-            }
+                self.turn()?;
+                match self.block(body, locals, function)? {
+                    Flow::Break => break,
+                    Flow::Return(value) => return Ok(Flow::Return(value)),
+                    _ => {}
+                }
+            },
             Kind::For(target, over, body) => {
                 for value in self.eval(over, locals, function)?.elements()? {
                     self.turn()?;
@@ -205,11 +203,14 @@ impl<'a> Interpreter<'a> {
             looked?;
             sides.push(own);
         }
-        let kept: Vec<Rc<str>> = names.into_iter().filter(|name| sides.iter().all(|side| side.get(name).is_some_and(|value| number(value).is_some()))).collect();
+        let kept: Vec<Rc<str>> =
+            names.into_iter().filter(|name| sides.iter().all(|side| side.get(name).is_some_and(|value| number(value).is_some()))).collect();
         let mut run = |block: &[Statement]| {
             let mut own = locals.clone();
             self.straight(block, &mut own, function)?;
-            kept.iter().map(|name| own.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone")))).collect::<Result<Vec<_>>>()
+            kept.iter()
+                .map(|name| own.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone"))))
+                .collect::<Result<Vec<_>>>()
         };
         let run = std::cell::RefCell::new(&mut run);
         let chosen = crate::ops::cond(condition, || (run.borrow_mut())(then), || (run.borrow_mut())(otherwise))?;
@@ -227,7 +228,9 @@ impl<'a> Interpreter<'a> {
         names.dedup();
         let kept: Vec<Rc<str>> = names.into_iter().filter(|name| locals.get(name).is_some_and(|value| number(value).is_some())).collect();
         let tensors = |locals: &Locals| {
-            kept.iter().map(|name| locals.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone")))).collect::<Result<Vec<_>>>()
+            kept.iter()
+                .map(|name| locals.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone"))))
+                .collect::<Result<Vec<_>>>()
         };
         let state = tensors(locals)?;
         let around = locals.clone();
@@ -259,7 +262,9 @@ impl<'a> Interpreter<'a> {
         let before = state(&around);
         let flow = self.block(block, locals, function)?;
         if state(&around) != before {
-            return Err(Error::unsupported("a branch or loop that depends on the numbers of an input and changes a list or a tensor in place"));
+            return Err(Error::unsupported(
+                "a branch or loop that depends on the numbers of an input and changes a list or a tensor in place",
+            ));
         }
         match flow {
             Flow::Next => Ok(()),
