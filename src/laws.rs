@@ -49,6 +49,7 @@ const NAN: &str = "tract's vector kernels of f32 lose a NaN; our own would be sl
 const REWRITTEN: &[(&str, &str)] = &[
     ("arange_down", ORDER),
     ("eye", ORDER),
+    ("while_loop", "a limit on the turns, which there is not, is said once more"),
     ("pad_wrap", "a Concat of slices says what an attribute said"),
     ("slice_step", "an end that is arithmetic is held against the length of the axis once more"),
     ("slice_backwards", "an end that is arithmetic is held against the length of the axis once more"),
@@ -227,8 +228,10 @@ fn every_operator_obeys_the_laws() {
     println!("{} examples, {} refused to be traced with a symbolic length", tried.len(), refused.len());
     refused.iter().for_each(|why| println!("refused {why}"));
     let written: BTreeSet<&str> = found.iter().flat_map(|found| &found.written).map(String::as_str).collect();
-    let unread: Vec<&str> =
-        ops::readable().into_iter().filter(|name| !written.contains(name) && !UNWRITTEN.iter().any(|row| row.0 == *name)).collect();
+    let unread: Vec<&str> = ops::readable()
+        .into_iter()
+        .filter(|name| !written.contains(name) && !ops::is_composite(name) && !UNWRITTEN.iter().any(|row| row.0 == *name))
+        .collect();
     let broken: Vec<&str> = found.iter().flat_map(|found| &found.broken).map(String::as_str).collect();
     assert!(broken.is_empty(), "{} of {} break a law\n{}", broken.len(), tried.len(), broken.join("\n"));
     assert!(unread.is_empty(), "no example writes {unread:?}");

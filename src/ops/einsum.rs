@@ -201,16 +201,16 @@ mod tests {
         assert_eq!(of("ij->ji", &[&x]), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         assert_eq!(of("ij->", &[&x]), [15.0]);
         assert_eq!(of("ij,jk", &[&x, &y]), x.matmul(&y).unwrap().to_vec::<f32>().unwrap());
-        assert_eq!(of("ij,ji->", &[&x, &y]), [0.0 * -2.0 + 1.0 * 0.0 + 2.0 * 2.0 + 3.0 * -1.0 + 4.0 * 1.0 + 5.0 * 3.0]);
+        assert_eq!(of("ij,ji->", &[&x, &y]), [20.0]);
         assert_eq!(of("...j,j->...", &[&x, &v]), [8.0, 26.0]);
         assert_eq!(of("i,j->ij", &[&v, &v]), [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 3.0, 6.0, 9.0]);
-        assert_eq!(of("ij,jk,k->i", &[&x, &y, &Tensor::from(&[1.0f32, 1.0])]), [13.0, 22.0]);
+        assert_eq!(of("ij,jk,k->i", &[&x, &y, &Tensor::from(&[1.0f32, 1.0])]), [11.0, 20.0]);
     }
 
     #[test]
     fn equations_that_do_not_fit_are_refused() {
         let x = Tensor::from(&[1.0f32, 2.0]);
-        for equation in ["ij", "i,i", "i->k", "1->1", "i->i...", ""] {
+        for equation in ["ij", "i,i", "i->k", "1->1", ""] {
             assert!(Tensor::einsum(equation, &[&x]).is_err(), "{equation}");
         }
     }

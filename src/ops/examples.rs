@@ -1,7 +1,7 @@
 //! Every operator at work, a line an example: what the laws are tried on.
 
 use super::index::{GatherNd, ScatterNd};
-use super::{Padding, Reduction, Window};
+use super::{Cell, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, while_loop};
 use crate::array::{Array, DType, Random, Scalar};
 use crate::dim::Dim;
 use crate::error::Result;
@@ -192,7 +192,7 @@ fn weight(shape: &[usize]) -> Tensor {
 
 /// Every example.
 pub(crate) fn examples() -> Vec<Case> {
-    [elementwise(), reductions(), windows(), places(), forms(), weights()].concat()
+    [elementwise(), reductions(), windows(), places(), forms(), weights(), sequences(), branches(), chosen()].concat()
 }
 
 fn elementwise() -> Vec<Case> {
@@ -272,6 +272,64 @@ fn elementwise() -> Vec<Case> {
         all.push(Case { name: format!("{name}_bool"), inputs: vec![bools(&[2, 3]), bools(&[3])], run });
     }
     all
+}
+
+/// One layer of a network with these weights' shapes: gates, inputs, hidden, directions.
+fn network(x: &Tensor, cell: Cell, reverse: &[bool], hidden: usize, first: &[Tensor]) -> Result<Vec<Tensor>> {
+    let inputs = x.dim(-1)?.fixed().unwrap_or(1) as usize;
+    let rows = cell.gates() * hidden;
+    let set = |_: &bool| RecurrentWeights {
+        input: weight(&[rows, inputs]),
+        state: weight(&[rows, hidden]),
+        biases: Some((weight(&[rows]), weight(&[rows]))),
+    };
+    x.recurrent(Recurrent::new(cell, reverse.to_vec())?, &reverse.iter().map(set).collect::<Vec<_>>(), None, first)
+}
+
+fn sequences() -> Vec<Case> {
+    cases! {
+        "rnn", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Rnn, &[false], 5, &[]);
+        "gru", [floats(&[4, 2, 3]), floats(&[1, 2, 5])], |x| network(&x[0], Cell::Gru { reset_after: true }, &[false], 5, &x[1..]);
+        "gru_reset_before", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Gru { reset_after: false }, &[true], 5, &[]);
+        "lstm", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Lstm { coupled: false }, &[false], 5, &[]);
+        "lstm_both_ways", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Lstm { coupled: false }, &[false, true], 5, &[]);
+    }
+}
+
+fn branches() -> Vec<Case> {
+    cases! {
+        "cond", [floats(&[2, 3])], |x| cond(&x[0].sum(None, false)?.gt(0.0)?, || one(x[0].mul(2.0)?), || one(x[0].add(1.0)?));
+        "while_loop", [of(DType::F32, &[3], 0.5, 2.0)], |x| {
+            let below = |x: &Tensor| x.sum(None, false)?.lt(100.0);
+            while_loop(&below(&x[0])?, vec![x[0].clone()], |state| {
+                let doubled = state[0].mul(2.0)?;
+                Ok((below(&doubled)?, vec![doubled]))
+            })
+        };
+    }
+}
+
+fn chosen() -> Vec<Case> {
+    cases! {
+        "nonzero", [these(DType::F32, &[2, 3], &[0.0, 1.0, -2.0, 0.0, 3.0])], |x| one(x[0].nonzero()?);
+        "masked_select", [floats(&[2, 3]), bools(&[2, 3])], |x| one(x[0].masked_select(&x[1])?);
+        "unique", [these(DType::I64, &[7], &[3.0, 1.0, 3.0, 2.0, 1.0])], |x| {
+            let (values, inverse, counts) = x[0].unique(None)?;
+            Ok(vec![values, inverse, counts])
+        };
+        "unique_rows", [these(DType::I64, &[5, 2], &[3.0, 1.0, 2.0])], |x| one(x[0].unique(Some(0))?.0);
+        "index_put", [floats(&[4, 3]), indices(&[2], 4), floats(&[2, 3])], |x| one(x[0].index_put(&[Some(&x[1])], &x[2], Reduction::Add)?);
+        "max_pool_indices", [floats(&[2, 3, 6, 6])], |x| both(x[0].max_pool_indices(&[2, 2], Window::symmetric(&[2, 2], &[0, 0], &[1, 1]), false)?);
+        "col2im", [floats(&[2, 12, 4])], |x| one(x[0].col2im(&[3, 3], &[2, 2], Window::dense(2))?);
+        "im2col", [floats(&[2, 3, 4, 4])], |x| one(x[0].im2col(&[2, 2], Window::dense(2))?);
+        "grid_sample", [floats(&[2, 3, 4, 5]), of(DType::F32, &[2, 3, 3, 2], -1.0, 1.0)], |x| {
+            one(x[0].grid_sample(&x[1], Sampling::Linear, Outside::Zeros, false)?)
+        };
+        "grid_sample_cubic", [floats(&[2, 3, 4, 5]), of(DType::F32, &[2, 3, 3, 2], -1.0, 1.0)], |x| {
+            one(x[0].grid_sample(&x[1], Sampling::Cubic, Outside::Reflection, true)?)
+        };
+        "einsum", [floats(&[2, 3, 4]), floats(&[2, 4, 5])], |x| one(Tensor::einsum("bij,bjk->bik", &[&x[0], &x[1]])?);
+    }
 }
 
 fn reductions() -> Vec<Case> {

@@ -416,7 +416,7 @@ fn reduced(
 /// A number a group, repeated for its channels.
 fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
     let each = channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
-    t.unsqueeze(1)?.expand(&[Dim::Fixed(groups), each])?.reshape(&[channels.clone()])
+    t.unsqueeze(1)?.expand(&[Dim::Fixed(groups), each])?.reshape(std::slice::from_ref(channels))
 }
 
 /// −x of each target's class on axis 1, weighted and reduced.

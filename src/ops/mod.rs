@@ -82,6 +82,12 @@ pub(crate) fn reader(op_type: &str) -> Option<Reader> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|row| row.0 == op_type).map(|row| row.1)
 }
 
+/// Whether an operator is read as what it is made of, so that it is never written.
+#[cfg(test)]
+pub(crate) fn is_composite(op_type: &str) -> bool {
+    [function::READS, einsum::READS].iter().flat_map(|family| family.iter()).any(|row| row.0 == op_type)
+}
+
 /// The operators of the standard domain that can be read.
 pub fn readable() -> Vec<&'static str> {
     let mut names: Vec<_> = FAMILIES.iter().flat_map(|family| family.iter()).map(|row| row.0).collect();

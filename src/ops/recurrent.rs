@@ -61,9 +61,7 @@ impl Recurrent {
         let directions = Dim::from(self.reverse.len());
         let gates = self.cell.gates() as i64;
         let refused = || Error::shape(format!("weights {w} and {r} for inputs {x} in {directions} directions"));
-        let (&[ref a, ref b, ref n], &[ref d, ref rows, ref own], &[ref e, ref more, ref hidden]) =
-            (&x.shape[..], &w.shape[..], &r.shape[..])
-        else {
+        let ([a, b, n], [d, rows, own], [e, more, hidden]) = (&x.shape[..], &w.shape[..], &r.shape[..]) else {
             return Err(refused());
         };
         let fits = *d == directions && *e == directions && *rows == hidden * gates && rows == more && own == n;

@@ -104,6 +104,8 @@ impl Float {
 }
 
 /// A value of any kind: a union of one key.
+// The names are torch's.
+#[allow(clippy::enum_variant_names)]
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Argument {
@@ -151,6 +153,7 @@ pub(super) struct TensorMeta {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)]
 pub(super) enum Size {
     AsInt(i64),
     AsExpr(SymbolicSize),
@@ -165,6 +168,7 @@ pub(super) struct SymbolicSize {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)]
 pub(super) enum Hint {
     AsInt(i64),
     AsBool(serde::de::IgnoredAny),

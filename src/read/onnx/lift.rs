@@ -14,7 +14,7 @@ pub(super) enum Lifted {
     /// It means what it says.
     AsItIs,
     /// It is this one, with these inputs.
-    Node(NodeProto, Vec<Option<Tensor>>),
+    Node(Box<NodeProto>, Vec<Option<Tensor>>),
     /// It was run.
     Done(Vec<Tensor>),
 }
@@ -71,7 +71,7 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
         let after =
             x.rank().checked_sub(axis + y.rank()).ok_or_else(|| Error::shape(format!("{} from axis {axis} of {}", y.ty(), x.ty())))?;
         let shape: Vec<Dim> = y.shape().iter().cloned().chain(vec![Dim::Fixed(1); after]).collect();
-        return Ok(Lifted::Node(proto.clone(), vec![Some(x.clone()), Some(y.reshape(&shape)?)]));
+        return Ok(Lifted::Node(Box::new(proto.clone()), vec![Some(x.clone()), Some(y.reshape(&shape)?)]));
     }
     if op == "BatchNormalization" && node.int("spatial", 1)? == 0 {
         return Err(Error::unsupported("batch norm of every place by itself, which opset 9 gave up"));
@@ -81,18 +81,20 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
         let number =
             (1..=16).find(|&number| tensor::type_name(number) == name).ok_or_else(|| Error::argument(format!("the type {name}")))?;
         let plain = NodeProto { attribute: vec![attribute("to", AttributeType::Int, |a| a.i = i64::from(number))], ..proto.clone() };
-        return Ok(Lifted::Node(plain, owned()));
+        return Ok(Lifted::Node(Box::new(plain), owned()));
     }
     if op == "Resize" && opset < 11 {
         let mut plain = proto.clone();
         plain.attribute.push(attribute("coordinate_transformation_mode", AttributeType::String, |a| a.s = b"asymmetric".to_vec().into()));
         plain.attribute.push(attribute("nearest_mode", AttributeType::String, |a| a.s = b"floor".to_vec().into()));
-        return Ok(Lifted::Node(plain, vec![inputs.first().copied().flatten().cloned(), None, inputs.get(1).copied().flatten().cloned()]));
+        return Ok(Lifted::Node(
+            Box::new(plain),
+            vec![inputs.first().copied().flatten().cloned(), None, inputs.get(1).copied().flatten().cloned()],
+        ));
     }
     let mut operands = owned();
     let mut lifted = false;
-    for &(_, since, name, place) in ATTRIBUTES.iter().filter(|row| row.0 == op && opset < row.1) {
-        let _ = since;
+    for &(_, _, name, place) in ATTRIBUTES.iter().filter(|row| row.0 == op && opset < row.1) {
         let ints = match node.proto().attribute.iter().find(|attribute| attribute.name == name) {
             Some(given) if given.r#type == AttributeType::Int as i32 => Tensor::from(&[given.i]),
             Some(given) if given.r#type == AttributeType::Float as i32 => {
@@ -108,5 +110,5 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
         operands[place] = Some(ints);
         lifted = true;
     }
-    Ok(if lifted { Lifted::Node(proto.clone(), operands) } else { Lifted::AsItIs })
+    Ok(if lifted { Lifted::Node(Box::new(proto.clone()), operands) } else { Lifted::AsItIs })
 }
