@@ -110,6 +110,49 @@ where
     }
 }
 
+/// A module of which some inputs are always the same: [`fixed`].
+pub struct Fixed<M> {
+    module: M,
+    inputs: Vec<(usize, Tensor)>,
+}
+
+/// The module with these of its inputs (by place) given once and for all: what steers its shapes, say. Its record knows their numbers.
+///
+/// ```
+/// use ontrace::{Module, Tensor, module};
+/// let x = Tensor::from(&[1.0f32, 2.0, 3.0, 4.0]);
+/// let reshape = module::function(|(x, shape): (Tensor, Tensor)| x.reshape(&[shape.to_vec::<i64>()?[0], -1]), &(x.clone(), x.clone()));
+/// let halved = module::fixed(reshape, vec![(1, Tensor::from(&[2i64]))]);
+/// assert_eq!(halved.call(&x)?.shape().to_string(), "[2,2]");
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub fn fixed<M: Module>(module: M, mut inputs: Vec<(usize, Tensor)>) -> Fixed<M> {
+    inputs.sort_by_key(|input| input.0);
+    Fixed { module, inputs }
+}
+
+impl<M: Module> Module for Fixed<M> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let mut all = inputs.to_vec();
+        for (place, tensor) in &self.inputs {
+            if *place > all.len() {
+                return Err(crate::Error::input(format!("an input too few: {} and {} fixed ones", inputs.len(), self.inputs.len())));
+            }
+            all.insert(*place, tensor.clone());
+        }
+        self.module.forward(&all)
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        let names = self.module.input_names().into_iter().enumerate();
+        names.filter(|(place, _)| self.inputs.iter().all(|input| input.0 != *place)).map(|input| input.1).collect()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.module.output_names()
+    }
+}
+
 /// What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
 ///
 /// ```

@@ -1,9 +1,33 @@
 //! A graph put on a page of ONNX, node after node.
 
-use super::{Graph, Source, ValueId};
+use super::{Graph, Operator, Source, ValueId};
+use crate::array::DType;
+use crate::dim::Type;
 use crate::error::{At, Error, Result};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{Name, Pen, since};
 use std::collections::HashMap;
+
+/// Writes a node; in single precision, between casts, where the opset has no bf16 for it.
+fn lower(pen: &mut Pen, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
+    let half = |ty: &Type| ty.dtype == DType::BF16;
+    if !types.iter().any(half) || since::takes_bf16(op.name(), pen.opset()) {
+        return op.lower(pen, arguments, types);
+    }
+    let single = |ty: &Type| if half(ty) { Type::new(DType::F32, ty.shape.clone()) } else { ty.clone() };
+    let mut wide = Vec::with_capacity(arguments.len());
+    for name in arguments {
+        let ty = if name.is_empty() { None } else { Some(pen.ty(name)?.clone()).filter(half) };
+        wide.push(match ty {
+            Some(ty) => pen.node("Cast", std::slice::from_ref(name)).dtype("to", DType::F32).write_one(single(&ty))?,
+            None => name.clone(),
+        });
+    }
+    let written = op.lower(pen, &wide, &types.iter().map(single).collect::<Vec<_>>())?;
+    let narrow = |(name, ty): (Name, &Type)| {
+        if half(ty) { pen.node("Cast", &[name]).dtype("to", DType::BF16).write_one(ty.clone()) } else { Ok(name) }
+    };
+    written.into_iter().zip(types).map(narrow).collect()
+}
 
 impl Graph {
     /// Writes the constants and nodes; `inputs` are the names of what stands for its inputs. Gives the names of its outputs.
@@ -29,7 +53,7 @@ impl Graph {
             };
             let arguments = node.inputs.iter().map(known).collect::<Result<Vec<_>>>()?;
             let types: Vec<_> = node.outputs.iter().map(|&id| self.value(id).ty.clone()).collect();
-            let written = node.op.lower(pen, &arguments, &types).at(node.op.name()).at(&node.place)?;
+            let written = lower(pen, &*node.op, &arguments, &types).at(node.op.name()).at(&node.place)?;
             if written.len() < node.outputs.len() {
                 return Err(Error::internal(format!("{} writes {} of {} outputs", node.op.name(), written.len(), node.outputs.len())));
             }

@@ -9,6 +9,7 @@ pub mod limits;
 mod model;
 mod node;
 mod pen;
+pub(crate) mod since;
 pub mod tensor;
 pub mod text;
 mod verify;

@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{self, AttributeProto, NodeProto, StringStringEntryProto};
-use super::tensor;
+use super::{since, tensor};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Expr, Step, Type};
 use crate::error::{Error, Result};
@@ -177,6 +177,16 @@ impl Pen {
                         .help("give an axis that name alone, not inside an expression")
                 })?;
                 let axis = axis as i64;
+                if self.opset < 15 {
+                    // Shape could not be cut yet.
+                    let rank = Dim::from(self.ty(&value)?.rank());
+                    let shape = self.node("Shape", &[value]).write_one(Type::new(DType::I64, vec![rank]))?;
+                    let place = self.ints(&[axis]);
+                    let name = self.node("Gather", &[shape, place]).int("axis", 0).write_one(one())?;
+                    (self.scope, self.line) = (scope, line);
+                    self.lengths.insert(expr.clone(), name.clone());
+                    return Ok(name);
+                }
                 self.node("Shape", &[value]).int("start", axis).int("end", axis + 1).write_one(one())?
             }
             Step::Sum(terms) => self.fold("Add", &terms)?,
@@ -274,6 +284,7 @@ impl Pen {
             };
             finals.push((name, value.clone()));
         }
+        since::check(&self.nodes, self.opset)?;
         let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
         let info =
             |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));

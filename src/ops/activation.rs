@@ -106,6 +106,20 @@ impl Operator for Activation {
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let late = match *self {
+            // What they are made of, for opsets that lack them.
+            Activation::HardSwish if pen.opset() < 14 => {
+                Some(pen.node("HardSigmoid", inputs).float("alpha", 1.0 / 6.0).float("beta", 0.5).write_one(outputs[0].clone())?)
+            }
+            Activation::Mish if pen.opset() < 18 => {
+                let soft = pen.node("Softplus", inputs).write_one(outputs[0].clone())?;
+                Some(pen.node("Tanh", &[soft]).write_one(outputs[0].clone())?)
+            }
+            _ => None,
+        };
+        if let Some(gate) = late {
+            return Ok(pen.node("Mul", &[inputs[0].clone(), gate]).write(outputs));
+        }
         let line = pen.node(self.name(), inputs);
         Ok(match *self {
             Activation::LeakyRelu(a) | Activation::Elu(a) | Activation::Celu(a) => line.float("alpha", a),

@@ -114,6 +114,11 @@ fn reduction_name(reduction: Reduction) -> &'static str {
     }
 }
 
+/// The reduction, where there is one: opsets before 16 know none.
+fn reducing<'a>(line: crate::onnx::Line<'a>, reduction: Reduction) -> crate::onnx::Line<'a> {
+    if reduction == Reduction::Replace { line } else { line.string("reduction", reduction_name(reduction)) }
+}
+
 fn reduction(node: &crate::onnx::Node) -> Result<Reduction> {
     Ok(match node.string("reduction", "none")? {
         "none" => Reduction::Replace,
@@ -143,8 +148,7 @@ impl Operator for ScatterElements {
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let line = pen.node("ScatterElements", inputs).int("axis", self.axis as i64);
-        Ok(line.string("reduction", reduction_name(self.reduction)).write(outputs))
+        Ok(reducing(pen.node("ScatterElements", inputs).int("axis", self.axis as i64), self.reduction).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -214,7 +218,7 @@ impl Operator for ScatterNd {
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("ScatterND", inputs).string("reduction", reduction_name(self.reduction)).write(outputs))
+        Ok(reducing(pen.node("ScatterND", inputs), self.reduction).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {

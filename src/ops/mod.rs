@@ -13,6 +13,7 @@ mod create;
 mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;
+mod fitted;
 mod fold;
 mod function;
 mod grid;
@@ -22,6 +23,7 @@ mod linear;
 mod norm;
 mod operators;
 mod order;
+mod polynomial;
 mod pool;
 mod recurrent;
 mod reduce;

@@ -87,7 +87,36 @@ impl Operator for LayerNorm {
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         // Counted from the end, so that the node reads the same whatever stands before.
         let axis = self.axis as i64 - outputs[0].rank() as i64;
+        if pen.opset() < 17 {
+            return self.composed(pen, inputs, &outputs[0]);
+        }
         Ok(pen.node("LayerNormalization", inputs).int("axis", axis).float("epsilon", self.epsilon).write(outputs))
+    }
+}
+
+impl LayerNorm {
+    /// The formula, for opsets before 17.
+    fn composed(&self, pen: &mut Pen, inputs: &[Name], ty: &Type) -> Result<Vec<Name>> {
+        let axes: Vec<i64> = (self.axis as i64..ty.rank() as i64).map(|axis| axis - ty.rank() as i64).collect();
+        let mut narrow = ty.shape.to_vec();
+        narrow[self.axis..].fill(Dim::Fixed(1));
+        let narrow = Type::new(ty.dtype, narrow);
+        let mean =
+            |pen: &mut Pen, x: Name| pen.node("ReduceMean", &[x]).ints("axes", &axes).flag("keepdims", true).write_one(narrow.clone());
+        let centre = mean(pen, inputs[0].clone())?;
+        let centred = pen.node("Sub", &[inputs[0].clone(), centre]).write_one(ty.clone())?;
+        let square = pen.node("Mul", &[centred.clone(), centred.clone()]).write_one(ty.clone())?;
+        let spread = mean(pen, square)?;
+        let epsilon = pen.number(ty.dtype, f64::from(self.epsilon));
+        let spread = pen.node("Add", &[spread, epsilon]).write_one(narrow.clone())?;
+        let root = pen.node("Sqrt", &[spread]).write_one(narrow)?;
+        let mut y = pen.node("Div", &[centred, root]).write_one(ty.clone())?;
+        for (op, affine) in [("Mul", inputs.get(1)), ("Add", inputs.get(2))] {
+            if let Some(affine) = affine.filter(|name| !name.is_empty()) {
+                y = pen.node(op, &[y, affine.clone()]).write_one(ty.clone())?;
+            }
+        }
+        Ok(vec![y])
     }
 }
 

@@ -92,7 +92,15 @@ impl Operator for Reduce {
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let axes = pen.ints(&self.axes.iter().map(|&axis| axis as i64).collect::<Vec<_>>());
+        let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
+        if pen.opset() < 18 && self.fold != Fold::Sum {
+            // Axes were an attribute, and none of them meant all.
+            if axes.is_empty() {
+                return Err(Error::unsupported(format!("{} over no axis before opset 18", self.name())));
+            }
+            return Ok(pen.node(self.name(), &inputs[..1]).ints("axes", &axes).flag("keepdims", self.keep).write(outputs));
+        }
+        let axes = pen.ints(&axes);
         // No axes would mean all axes.
         let none = self.axes.is_empty();
         let line = pen.node(self.name(), &[inputs[0].clone(), axes]).flag("keepdims", self.keep);
@@ -217,6 +225,9 @@ impl Tensor {
         }
         if axes.is_empty() && matches!(fold, Fold::Sum | Fold::Mean | Fold::Prod | Fold::Max | Fold::Min) {
             return Ok(self.clone());
+        }
+        if axes.is_empty() && matches!(fold, Fold::L1 | Fold::L2) {
+            return self.abs();
         }
         apply_one(Reduce { fold, axes, keep }, &[self])
     }

@@ -1,246 +1,13 @@
-//! Special functions as composites: polynomials fitted to them (tools/reference/special.py), right to single precision.
+//! Special functions as composites of polynomials that were fitted to them, right to single precision.
 
+use super::fitted::{
+    AIRY, AIRY_F, AIRY_G, AIRY_RIGHT, ERFCX, ERFINV_CENTRE, ERFINV_TAIL, EULER_MACLAURIN, I0, I0_FAR, I1, I1_FAR, J0, J1, K0, K0_FAR, K1,
+    K1_FAR, P0, P1, Q0, Q1, Y0, Y1, ZETA_3,
+};
 use crate::array::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_PI_4, LN_2, PI, SQRT_2};
-
-/// J₀ on 0 to 8, in x²/32 − 1.
-const J0: &[f64] = &[
-    3.378461691e-10,
-    -7.961946165e-9,
-    1.595588389e-7,
-    -2.71767929e-6,
-    3.847319958e-5,
-    -4.435459759e-4,
-    0.004058078988,
-    -0.02847271859,
-    0.1459888486,
-    -0.5074680459,
-    1.038379461,
-    -0.8080888077,
-    -0.6484692831,
-    0.9303012473,
-    0.04582966486,
-];
-/// J₁/x on 0 to 8, in x²/32 − 1.
-const J1: &[f64] = &[
-    -2.957029803e-10,
-    6.471995825e-9,
-    -1.196688915e-7,
-    1.868396497e-6,
-    -2.404574997e-5,
-    2.494946196e-4,
-    -0.002029039494,
-    0.01245681438,
-    -0.05474581821,
-    0.1585837643,
-    -0.2595948653,
-    0.1515166514,
-    0.08105866039,
-    -0.05814382796,
-];
-/// Y₀ − 2/π ln x J₀ on 0 to 8, in x²/32 − 1.
-const Y0: &[f64] = &[
-    -7.163611886e-10,
-    1.649184943e-8,
-    -3.218458119e-7,
-    5.321167352e-6,
-    -7.279542262e-5,
-    8.061587217e-4,
-    -0.007025741056,
-    0.04636704763,
-    -0.218957471,
-    0.6721770784,
-    -1.077547734,
-    0.1441263237,
-    1.647096479,
-    -0.8284358904,
-    -0.3822506545,
-];
-/// (Y₁ − 2/π (ln x J₁ − 1/x))/x on 0 to 8, in x²/32 − 1.
-const Y1: &[f64] = &[
-    6.200348033e-10,
-    -1.324062929e-8,
-    2.380450884e-7,
-    -3.600879738e-6,
-    4.4674333e-5,
-    -4.438174255e-4,
-    0.003422490739,
-    -0.0196287568,
-    0.07854786922,
-    -0.1963983986,
-    0.2350720921,
-    0.02336757172,
-    -0.2433774308,
-    0.07075985882,
-];
-/// What of J₀ beyond 8 is in phase, in 128/x² − 1.
-const P0: &[f64] = &[-1.251367294e-9, 1.304482558e-8, -2.052595521e-7, 6.137324748e-6, -5.3636732e-4, 0.9994572758];
-/// What is not, times x/8.
-const Q0: &[f64] = &[6.704096724e-10, -5.817265843e-9, 7.105179988e-8, -1.477082415e-6, 6.833149157e-5, -0.01555511388];
-/// What of J₁ beyond 8 is in phase, in 128/x² − 1.
-const P1: &[f64] = &[1.403185073e-9, -1.497475125e-8, 2.453513553e-7, -7.959593848e-6, 8.988049426e-4, 1.000907026];
-/// What is not, times x/8.
-const Q1: &[f64] = &[-7.445952849e-10, 6.58306692e-9, -8.290836318e-8, 1.821139983e-6, -9.621458885e-5, 0.04677687403];
-/// e⁻ˣ I₀ on 0 to 8, in x/4 − 1.
-const I0: &[f64] = &[
-    -8.179725461e-4,
-    0.00197830876,
-    -8.991624062e-4,
-    0.001240379473,
-    -0.007766332662,
-    0.01450777764,
-    -0.01909066415,
-    0.02862528436,
-    -0.0431948777,
-    0.05732588823,
-    -0.06950006318,
-    0.07916705743,
-    -0.08496741818,
-    0.08735404008,
-    -0.08904328936,
-    0.09451522841,
-    -0.1130043278,
-    0.2070019237,
-];
-/// e⁻ˣ I₁/x on 0 to 8, in x/4 − 1.
-const I1: &[f64] = &[
-    2.955338828e-4,
-    -7.271867415e-4,
-    4.588673879e-4,
-    -7.827894134e-4,
-    0.00328453404,
-    -0.006275490947,
-    0.009432281484,
-    -0.01516722711,
-    0.0237323263,
-    -0.03379490308,
-    0.04466712428,
-    -0.05526015011,
-    0.0637679391,
-    -0.06848403659,
-    0.06805758873,
-    -0.06112430815,
-    0.04468770988,
-];
-/// √x e⁻ˣ I₀ beyond 8, in 16/x − 1.
-const I0_FAR: &[f64] = &[
-    3.213434568e-9,
-    3.173468265e-8,
-    1.022295795e-7,
-    3.071251795e-7,
-    1.480166868e-6,
-    1.1139924e-5,
-    1.362163481e-4,
-    0.003360552227,
-    0.4021765094,
-];
-/// √x e⁻ˣ I₁ beyond 8, in 16/x − 1.
-const I1_FAR: &[f64] = &[
-    -4.236897807e-9,
-    -3.590463833e-8,
-    -1.142353416e-7,
-    -3.581953648e-7,
-    -1.831021238e-6,
-    -1.503539036e-5,
-    -2.192360534e-4,
-    -0.009749577441,
-    0.389398459,
-];
-/// K₀ + ln(x/2) I₀ on 0 to 2, in x²/2 − 1.
-const K0: &[f64] =
-    &[6.623716999e-10, 6.094452406e-8, 4.054506576e-6, 1.828055515e-4, 0.005053392643, 0.07177701034, 0.340497321, -0.3036207729];
-/// x (K₁ − ln(x/2) I₁) on 0 to 2, in x²/2 − 1.
-const K1: &[f64] =
-    &[-9.033370356e-9, -7.082840416e-7, -3.891868987e-5, -0.00138316874, -0.02785423522, -0.2438385289, -0.3322409552, 0.8850882877];
-/// √x eˣ K₀ beyond 2, in 4/x − 1.
-const K0_FAR: &[f64] = &[
-    1.736602813e-7,
-    -4.334130973e-7,
-    6.631796873e-7,
-    -2.007514993e-6,
-    7.03902216e-6,
-    -2.48197573e-5,
-    9.955379898e-5,
-    -4.797535685e-4,
-    0.003032892151,
-    -0.03107146261,
-    1.218595339,
-];
-/// √x eˣ K₁ beyond 2, in 4/x − 1.
-const K1_FAR: &[f64] = &[
-    -2.036407283e-7,
-    5.145369896e-7,
-    -8.149907605e-7,
-    2.516564184e-6,
-    -9.003549988e-6,
-    3.294206322e-5,
-    -1.395824527e-4,
-    7.357061746e-4,
-    -0.005566730272,
-    0.1033497387,
-    1.36315189,
-];
-/// (1 + 2x) eˣ² erfc x, in (x − 2)/(x + 2).
-const ERFCX: &[f64] = &[
-    4.439877839e-6,
-    -5.490830832e-7,
-    -3.547051821e-5,
-    -1.833469288e-5,
-    1.495118561e-4,
-    2.189305691e-4,
-    -4.534580202e-4,
-    -0.001462270896,
-    0.001271090949,
-    0.008723977914,
-    -0.008033982447,
-    -0.05422016172,
-    0.1640512784,
-    -0.1660303901,
-    -0.09276382657,
-    1.276978381,
-];
-/// Ai on −3 to 3, in x/3.
-const AIRY: &[f64] = &[
-    9.600877069e-4,
-    -0.001463867604,
-    -0.005819163159,
-    0.01647801252,
-    -8.857701586e-4,
-    -0.06050018375,
-    0.1108923211,
-    0.001300140782,
-    -0.3371697852,
-    0.5387174937,
-    5.68018131e-5,
-    -1.122984636,
-    1.43785645,
-    -1.298806047e-5,
-    -1.747030566,
-    1.597626969,
-    -6.840396902e-9,
-    -0.7764582234,
-    0.3550280539,
-];
-/// x¼ e^ζ Ai beyond 3, in 2ζ₃/ζ − 1 where ζ = ⅔ x^1.5.
-const AIRY_RIGHT: &[f64] =
-    &[-2.316978219e-8, 9.690525959e-8, -4.09562587e-7, 2.303734703e-6, -1.596776977e-5, 1.504240674e-4, -0.002466798687, 0.2794587678];
-/// What of Ai before −3 is in phase, in 2(ζ₃/ζ)² − 1.
-const AIRY_F: &[f64] = &[1.27020343e-7, -4.006044891e-7, 1.318923038e-6, -7.260867707e-6, 6.391882347e-5, -0.001389503548, 0.9985374689];
-/// What is not, times ζ.
-const AIRY_G: &[f64] = &[4.814104832e-7, -1.355051631e-6, 3.649737724e-6, -1.648517473e-5, 1.069341886e-4, -0.001295174668, 0.06802035856];
-/// ζ at 3: ⅔ 3^1.5.
-const ZETA_3: f64 = 3.464_101_615_137_754_4;
-/// Giles, Approximating the erfinv function (2011): in w − 2.5, where w = −ln(1 − x²) < 5.
-const ERFINV_CENTRE: &[f64] =
-    &[2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164, 0.246640727, 1.50140941];
-/// The same in √w − 3 beyond.
-const ERFINV_TAIL: &[f64] =
-    &[-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047, 1.00167406, 2.83297682];
-/// B₂ₖ/(2k)! for k from 1: the terms of Euler and Maclaurin.
-const EULER_MACLAURIN: &[f64] =
-    &[1.0 / 12.0, -1.0 / 720.0, 1.0 / 30_240.0, -1.0 / 1_209_600.0, 1.0 / 47_900_160.0, -691.0 / 1_307_674_368_000.0];
 
 /// c₀uⁿ + c₁uⁿ⁻¹ + … + cₙ.
 fn series(u: &Tensor, coefficients: &[f64]) -> Result<Tensor> {
@@ -253,16 +20,16 @@ fn series(u: &Tensor, coefficients: &[f64]) -> Result<Tensor> {
 }
 
 /// The tensor kept at or above a bound, so that a branch not taken does not overflow.
-fn at_least(x: &Tensor, low: f64) -> Result<Tensor> {
+pub(super) fn at_least(x: &Tensor, low: f64) -> Result<Tensor> {
     x.clamp(Some(Scalar::Float(low)), None)
 }
 
-fn at_most(x: &Tensor, high: f64) -> Result<Tensor> {
+pub(super) fn at_most(x: &Tensor, high: f64) -> Result<Tensor> {
     x.clamp(None, Some(Scalar::Float(high)))
 }
 
 /// A number of the dtype of `x`.
-fn constant(x: &Tensor, number: f64) -> Result<Tensor> {
+pub(super) fn constant(x: &Tensor, number: f64) -> Result<Tensor> {
     Tensor::full::<i64>(&[], number, x.dtype())
 }
 
@@ -678,112 +445,6 @@ fn left_of_zero(s: &Tensor, q: &Tensor) -> Result<Tensor> {
     q.eq(q.floor()?)?.choose(&constant(q, f64::INFINITY)?, &y)
 }
 
-/// Polynomials whose order is a tensor too, truncated to an integer; 0 where it is negative.
-impl Tensor {
-    /// Tₙ(x): cos nθ where x = cos θ. [torch.special.chebyshev_polynomial_t](https://pytorch.org/docs/stable/special.html)
-    ///
-    /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
-    #[track_caller]
-    pub fn chebyshev_t(&self, n: &Tensor) -> Result<Tensor> {
-        let order = Order::of(self, n)?;
-        order.signed(&order.waves(&order.n, 1.0)?.0)
-    }
-
-    /// Uₙ(x): sin (n + 1)θ / sin θ where x = cos θ. [torch.special.chebyshev_polynomial_u](https://pytorch.org/docs/stable/special.html)
-    ///
-    /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
-    #[track_caller]
-    pub fn chebyshev_u(&self, n: &Tensor) -> Result<Tensor> {
-        let order = Order::of(self, n)?;
-        let next = order.n.add(1.0)?;
-        let (_, sine) = order.waves(&next, 1.0)?;
-        let (_, one) = order.waves(&constant(&order.n, 1.0)?, 1.0)?;
-        order.signed(&order.x.abs()?.eq(1.0)?.choose(&next, &sine.div(one)?)?)
-    }
-
-    /// Vₙ(x): cos (n + ½)θ / cos ½θ where x = cos θ. [torch.special.chebyshev_polynomial_v](https://pytorch.org/docs/stable/special.html)
-    ///
-    /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
-    #[track_caller]
-    pub fn chebyshev_v(&self, n: &Tensor) -> Result<Tensor> {
-        Order::of(self, n)?.halves(false)
-    }
-
-    /// Wₙ(x): sin (n + ½)θ / sin ½θ where x = cos θ. [torch.special.chebyshev_polynomial_w](https://pytorch.org/docs/stable/special.html)
-    ///
-    /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
-    #[track_caller]
-    pub fn chebyshev_w(&self, n: &Tensor) -> Result<Tensor> {
-        Order::of(self, n)?.halves(true)
-    }
-
-    /// A polynomial by its recurrence up to the largest order, which is read: p₀ = 1, p₁, and pₖ₊₁ from x, k, pₖ and pₖ₋₁.
-    pub(crate) fn by_recurrence(
-        &self,
-        n: &Tensor,
-        first: impl Fn(&Tensor) -> Result<Tensor>,
-        next: impl Fn(&Tensor, f64, &Tensor, &Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let order = Order::of(self, n)?;
-        let most = order.n.to_array()?.to_f64s().into_iter().fold(0.0, f64::max);
-        if most > 256.0 {
-            return Err(Error::too_big(format!("a polynomial of order {most}")));
-        }
-        let one = order.x.mul(0.0)?.add(1.0)?;
-        let (mut before, mut last) = (one.clone(), first(&order.x)?);
-        let mut y = order.n.eq(0.0)?.choose(&one, &constant(&order.x, 0.0)?)?;
-        for k in 1..=most as i64 {
-            y = order.n.eq(k as f64)?.choose(&last, &y)?;
-            (before, last) = (last.clone(), next(&order.x, k as f64, &last, &before)?);
-        }
-        Ok(y)
-    }
-}
-
-/// An argument, and an order truncated to an integer.
-struct Order {
-    x: Tensor,
-    n: Tensor,
-}
-
-impl Order {
-    fn of(x: &Tensor, n: &Tensor) -> Result<Order> {
-        let dtype = x.dtype().promote(n.dtype())?.or_float();
-        let shape = x.shape().broadcast(n.shape())?;
-        Ok(Order { x: x.cast(dtype)?.expand(&shape)?, n: n.cast(dtype)?.trunc()?.expand(&shape)? })
-    }
-
-    /// cos and sin of `times` the angle whose cosine is |x| (or cosh and sinh, where |x| is larger), perhaps a part of it.
-    fn waves(&self, times: &Tensor, part: f64) -> Result<(Tensor, Tensor)> {
-        let y = self.x.abs()?;
-        let inner = at_most(&y, 1.0)?.acos()?.mul(part)?.mul(times)?;
-        let outer = at_least(&y, 1.0)?.acosh()?.mul(part)?.mul(times)?;
-        let inside = y.le(1.0)?;
-        Ok((inside.choose(&inner.cos()?, &outer.cosh()?)?, inside.choose(&inner.sin()?, &outer.sinh()?)?))
-    }
-
-    /// The value at |x| with the sign of an odd order of negative numbers.
-    fn signed(&self, y: &Tensor) -> Result<Tensor> {
-        let odd = self.n.remainder(2.0)?.ne(0.0)?.logical_and(self.x.lt(0.0)?)?;
-        let y = odd.choose(&y.neg()?, y)?;
-        self.n.lt(0.0)?.choose(&constant(&self.x, 0.0)?, &y)
-    }
-
-    /// Vₙ, or Wₙ: up to the sign each is the other of the negative argument.
-    fn halves(&self, w: bool) -> Result<Tensor> {
-        let (odd, one) = (self.n.mul(2.0)?.add(1.0)?, constant(&self.n, 1.0)?);
-        let ((cosine, sine), (one_cosine, one_sine)) = (self.waves(&odd, 0.5)?, self.waves(&one, 0.5)?);
-        let upright = cosine.div(one_cosine)?;
-        let leaning = self.x.abs()?.eq(1.0)?.choose(&odd, &sine.div(one_sine)?)?;
-        let negative = self.x.lt(0.0)?;
-        self.signed(&if w { negative.choose(&upright, &leaning)? } else { negative.choose(&leaning, &upright)? })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -1130,23 +791,5 @@ mod tests {
         let y = Tensor::from(&[2.0f32]).zeta(&Tensor::from(&[-1.5f32])).unwrap().to_vec::<f32>().unwrap()[0];
         assert!((y - 9.379_246).abs() < 1e-4, "{y}");
         assert_eq!(Tensor::from(&[1.0f32]).zeta(&Tensor::from(&[2.0f32])).unwrap().to_vec::<f32>().unwrap()[0], f32::INFINITY);
-    }
-
-    #[test]
-    fn chebyshev_polynomials_hold_inside_and_outside() {
-        let x = Tensor::from(&[-2.0f32, -1.0, -0.3, 0.7, 1.0, 3.0]);
-        let of = |f: fn(f32) -> f32| x.to_vec::<f32>().unwrap().into_iter().map(f).collect::<Vec<_>>();
-        let n = |n: f32| Tensor::from(&[n]);
-        let cases = [
-            (x.chebyshev_t(&n(3.0)).unwrap(), of(|x| 4.0 * x * x * x - 3.0 * x)),
-            (x.chebyshev_u(&n(3.0)).unwrap(), of(|x| 8.0 * x * x * x - 4.0 * x)),
-            (x.chebyshev_v(&n(2.0)).unwrap(), of(|x| 4.0 * x * x - 2.0 * x - 1.0)),
-            (x.chebyshev_w(&n(2.0)).unwrap(), of(|x| 4.0 * x * x + 2.0 * x - 1.0)),
-        ];
-        for (got, expected) in cases {
-            for (got, expected) in got.to_vec::<f32>().unwrap().into_iter().zip(expected) {
-                assert!((got - expected).abs() <= 3e-5 * (1.0 + expected.abs()), "{got}, expected {expected}");
-            }
-        }
     }
 }

@@ -66,8 +66,8 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
     ("ReduceSum", empty, "divides by zero where there is no element"),
     ("ReduceMean", empty, "divides by zero where there is no element"),
     ("ReduceProd", empty, "divides by zero where there is no element"),
-    ("ReduceL1", |facts| empty(facts) || scalar(facts), "divides by zero where there is no element, forgets the sign of a scalar"),
-    ("ReduceL2", |facts| empty(facts) || scalar(facts), "divides by zero where there is no element, forgets the sign of a scalar"),
+    ("ReduceL1", empty, "divides by zero where there is no element"),
+    ("ReduceL2", empty, "divides by zero where there is no element"),
     ("ReduceSumSquare", empty, "divides by zero where there is no element"),
     ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "pads numbers only"),
     ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows where it cuts"),
@@ -88,10 +88,6 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
 /// Whether an input has no element.
 fn empty(facts: &Facts) -> bool {
     facts.types.iter().flatten().any(|ty| ty.shape.iter().any(|n| *n == 0))
-}
-
-fn scalar(facts: &Facts) -> bool {
-    facts.types.first().is_some_and(|ty| ty.as_ref().is_some_and(|ty| ty.rank() == 0))
 }
 
 fn always(_: &Facts) -> bool {

@@ -19,6 +19,9 @@ use std::path::Path;
 /// The opset that is written where nothing else is asked for.
 pub const OPSET: i64 = 18;
 
+/// The opsets that can be written, as far as they have the operators.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=23;
+
 /// What a module did to its inputs: a graph that can be replayed, read, checked and saved as ONNX.
 #[derive(Clone, Debug)]
 pub struct Traced {
@@ -163,8 +166,8 @@ impl Traced {
     /// # Errors
     /// [`Unsupported`](crate::Code::Unsupported) for an opset other than the default.
     pub fn to_model_at(&self, opset: i64) -> Result<Model> {
-        if opset != OPSET {
-            return Err(Error::unsupported(format!("opset {opset} is not written, only {OPSET}")));
+        if !OPSETS.contains(&opset) {
+            return Err(Error::unsupported(format!("opset {opset} is not written, only {} to {}", OPSETS.start(), OPSETS.end())));
         }
         lower::lower(self, opset)
     }

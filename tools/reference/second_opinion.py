@@ -30,13 +30,17 @@ def compare(session, path):
     recorded = path.with_suffix(".safetensors")
     if not recorded.exists():
         return None
+    # numpy has no bf16: such models are loaded only.
+    if '"BF16"' in recorded.read_bytes()[8 : 8 + int.from_bytes(recorded.read_bytes()[:8], "little")].decode():
+        return None
     arrays = load_file(recorded)
+    halves = any(array.dtype == np.float16 for array in arrays.values())
     feeds = {value.name: array for value, array in zip(session.get_inputs(), numbered(arrays, "in"))}
     worst = 0.0
     for got, expected in zip(session.run(None, feeds), numbered(arrays, "out"), strict=True):
         assert got.dtype == expected.dtype and got.shape == expected.shape, (got.dtype, got.shape, expected.dtype, expected.shape)
         exact = got.dtype.kind in "iub"
-        np.testing.assert_allclose(got, expected, rtol=0 if exact else 1e-3, atol=0 if exact else 1e-4, equal_nan=True)
+        np.testing.assert_allclose(got, expected, rtol=0 if exact else 5e-3 if halves else 1e-3, atol=0 if exact else 5e-3 if halves else 1e-4, equal_nan=True)
         if not exact and got.size:
             worst = max(worst, float(np.nanmax(np.abs(got.astype(np.float64) - expected), initial=0.0)))
     return worst

@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
         reduced(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, &a.tensor(3)?, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
     }),
     one("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
-    one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unsafe=False) -> Tensor", index_put),
+    one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unchecked=False) -> Tensor", index_put),
     one("_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
     one("_unsafe_index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
         let indices = a.opt_tensors(1)?;
