@@ -521,7 +521,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         // The place of a query among the keys.
         let offset = match (inputs.opt(6), inputs.opt(4)) {
             (Some(seen), _) => seen.cast(DType::I64)?.sub(&rows)?.reshape(&[-1, 1, 1, 1])?,
-            (None, Some(_)) => Tensor::from_dim(&(&columns - &rows)),
+            (None, Some(past)) => Tensor::from_dim(&past.dim(2)?),
             (None, None) => Tensor::from_dim(&Dim::Fixed(0)),
         };
         let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?.add(offset)?;

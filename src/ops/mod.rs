@@ -15,6 +15,7 @@ mod einsum;
 pub(crate) mod examples;
 mod fitted;
 mod fold;
+pub(crate) mod fourier;
 mod function;
 mod grid;
 mod index;
@@ -62,6 +63,7 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     create::READS,
     einsum::READS,
     fold::READS,
+    fourier::READS,
     function::READS,
     grid::READS,
     index::READS,
@@ -87,7 +89,7 @@ pub(crate) fn reader(op_type: &str) -> Option<Reader> {
 /// Whether an operator is read as what it is made of, so that it is never written.
 #[cfg(test)]
 pub(crate) fn is_composite(op_type: &str) -> bool {
-    [function::READS, einsum::READS].iter().flat_map(|family| family.iter()).any(|row| row.0 == op_type)
+    [fourier::READS, function::READS, einsum::READS].iter().flat_map(|family| family.iter()).any(|row| row.0 == op_type)
 }
 
 /// The operators of the standard domain that can be read.

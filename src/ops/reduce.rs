@@ -1,7 +1,7 @@
 //! One number from the numbers along some axes: sums, means, extremes.
 
 use super::{Reader, widened};
-use crate::array::{Array, DType};
+use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
@@ -180,6 +180,31 @@ macro_rules! read {
     };
 }
 
+/// Of truths too; of no number the least (largest) that there is.
+fn extreme(node: &crate::onnx::Node, inputs: &Inputs<Tensor>, largest: bool) -> Result<Vec<Tensor>> {
+    let x = inputs.at(0)?;
+    let axes = super::axes(node, inputs, 1)?.filter(|axes| !axes.is_empty());
+    if axes.is_none() && node.int("noop_with_empty_axes", 0)? != 0 {
+        return Ok(vec![x.clone()]);
+    }
+    let keep = node.int("keepdims", 1)? != 0;
+    let truth = x.dtype() == DType::Bool;
+    if x.shape().iter().any(|n| *n == 0) {
+        // A sum has the shape of the result.
+        let like = if truth { x.cast(DType::U8)? } else { x.clone() }.fold(Fold::Sum, axes.as_deref(), keep)?;
+        let number = match (x.dtype().is_float(), largest) {
+            (true, true) => Scalar::Float(f64::NEG_INFINITY),
+            (true, false) => Scalar::Float(f64::INFINITY),
+            (false, true) => Scalar::Int(if truth { 0 } else { i64::MIN }),
+            (false, false) => Scalar::Int(if truth { 1 } else { i64::MAX }),
+        };
+        return Ok(vec![Tensor::full(like.shape(), number, x.dtype())?]);
+    }
+    let fold = if largest { Fold::Max } else { Fold::Min };
+    let wide = if truth { x.cast(DType::U8)? } else { x.clone() };
+    Ok(vec![wide.fold(fold, axes.as_deref(), keep)?.cast(x.dtype())?])
+}
+
 fn arg_extreme(largest: bool, node: &crate::onnx::Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let axis = x.shape().axis(node.int("axis", 0)?)?;
@@ -191,8 +216,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     read!("ReduceSum", Fold::Sum),
     read!("ReduceMean", Fold::Mean),
     read!("ReduceProd", Fold::Prod),
-    read!("ReduceMax", Fold::Max),
-    read!("ReduceMin", Fold::Min),
+    ("ReduceMax", |node, inputs| extreme(node, inputs, true)),
+    ("ReduceMin", |node, inputs| extreme(node, inputs, false)),
     read!("ReduceL1", Fold::L1),
     read!("ReduceL2", Fold::L2),
     read!("ReduceLogSumExp", Fold::LogSumExp),

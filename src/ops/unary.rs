@@ -197,7 +197,16 @@ fn kernel(op: Unary, x: &Array) -> Result<Array> {
 /// The readers follow the names.
 macro_rules! reads {
     ($($op:ident),*) => {
-        &[$((stringify!($op), |_, inputs| Ok(vec![apply_one(Unary::$op, &[inputs.at(0)?])?]))),*]
+        &[$((stringify!($op), |node, inputs| {
+            let (x, y) = (inputs.at(0)?, apply_one(Unary::$op, &[inputs.at(0)?])?);
+            // Only IsInf has such attributes: one sign may not count.
+            Ok(vec![match (node.int("detect_negative", 1)?, node.int("detect_positive", 1)?) {
+                (0, 0) => Tensor::zeros(x.shape(), DType::Bool)?,
+                (0, _) => y.logical_and(x.gt(0.0)?)?,
+                (_, 0) => y.logical_and(x.lt(0.0)?)?,
+                _ => y,
+            }])
+        })),*]
     };
 }
 
