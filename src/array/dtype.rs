@@ -1,4 +1,4 @@
-//! The thirteen kinds of number, and what torch makes of two kinds that meet.
+//! The kinds of number, and what torch makes of two kinds that meet.
 
 use super::Scalar;
 use crate::error::{Error, Result};
@@ -34,6 +34,26 @@ pub enum DType {
     F32,
     /// IEEE double precision.
     F64,
+    /// 8-bit floats without infinities: 4 bits of exponent, 3 of mantissa. This and what follows only stores: cast it to compute.
+    F8E4M3FN,
+    /// The same with another bias, and without a negative zero.
+    F8E4M3FNUZ,
+    /// 8-bit floats: 5 bits of exponent, 2 of mantissa.
+    F8E5M2,
+    /// The same with another bias, without infinities and without a negative zero.
+    F8E5M2FNUZ,
+    /// Powers of two: 8 bits of exponent.
+    F8E8M0,
+    /// 4-bit floats: 2 bits of exponent, 1 of mantissa.
+    F4E2M1,
+    /// Signed 4-bit integers.
+    I4,
+    /// Unsigned 4-bit integers.
+    U4,
+    /// Signed 2-bit integers.
+    I2,
+    /// Unsigned 2-bit integers.
+    U2,
 }
 
 /// A Rust type that is the element of an [`Array`](super::Array).
@@ -56,7 +76,10 @@ pub trait Element: Copy + Default + PartialEq + PartialOrd + fmt::Debug + fmt::D
 
 /// Writes the element types down once: one row a dtype.
 macro_rules! elements {
-    ($($T:ty, $D:ident, $name:literal, $to_f64:expr, $to_i64:expr, $from_f64:expr, $from_i64:expr;)*) => {
+    (
+        stored { $($N:ident, $narrow:literal;)* }
+        $($T:ty, $D:ident, $name:literal, $to_f64:expr, $to_i64:expr, $from_f64:expr, $from_i64:expr;)*
+    ) => {
         $(impl Element for $T {
             const DTYPE: DType = DType::$D;
             fn bytes(slice: &[Self]) -> &[u8] { bytemuck::cast_slice(slice) }
@@ -68,23 +91,38 @@ macro_rules! elements {
         })*
 
         impl DType {
-            /// Every dtype.
+            /// Every dtype that is computed with.
             pub const ALL: &'static [DType] = &[$(DType::$D),*];
 
-            /// Bytes per element.
+            /// Every dtype that only stores.
+            pub const NARROW: &'static [DType] = &[$(DType::$N),*];
+
+            /// Bytes per element in memory.
             pub fn size(self) -> usize {
-                match self { $(DType::$D => size_of::<$T>()),* }
+                match self { $(DType::$D => size_of::<$T>(),)* $(DType::$N => 1),* }
             }
 
-            /// The name as Rust spells the type: `f32`, `i64`, `bool`.
+            /// The name as Rust spells the type, or would: `f32`, `i64`, `bool`, `f8e4m3fn`.
             pub fn name(self) -> &'static str {
-                match self { $(DType::$D => $name),* }
+                match self { $(DType::$D => $name,)* $(DType::$N => $narrow),* }
             }
         }
     };
 }
 
 elements! {
+    stored {
+        F8E4M3FN, "f8e4m3fn";
+        F8E4M3FNUZ, "f8e4m3fnuz";
+        F8E5M2, "f8e5m2";
+        F8E5M2FNUZ, "f8e5m2fnuz";
+        F8E8M0, "f8e8m0";
+        F4E2M1, "f4e2m1";
+        I4, "i4";
+        U4, "u4";
+        I2, "i2";
+        U2, "u2";
+    }
     bool, Bool, "bool", |x| f64::from(u8::from(x)), i64::from, |x| x != 0.0, |x| x != 0;
     u8, U8, "u8", f64::from, i64::from, |x| x as u8, |x| x as u8;
     i8, I8, "i8", f64::from, i64::from, |x| x as i8, |x| x as i8;
@@ -102,8 +140,9 @@ elements! {
 
 /// Runs an expression with `T` standing for the element type of a dtype (closures can't be generic).
 ///
-/// `each_dtype!(dtype, T => expr)` covers all dtypes; `each_dtype!(dtype, T: kind => expr)` covers
-/// `number` (all but Bool), `float` (F32 and F64) or `int`, and returns a coded error for the others.
+/// `each_dtype!(dtype, T => expr)` covers all dtypes that are computed with; `each_dtype!(dtype, T: kind => expr)` covers
+/// `number` (all but Bool), `float` (F32 and F64) or `int`. Both return a coded error for the others.
+/// `each_dtype!(dtype, T => expr, else other)` gives `other` for narrow dtypes.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! each_dtype {
@@ -112,7 +151,11 @@ macro_rules! each_dtype {
     };
     ($dtype:expr, $T:ident => $body:expr) => {
         $crate::each_dtype!(@arms $dtype, $T, $body, [Bool bool, U8 u8, I8 i8, I16 i16, I32 i32, I64 i64, U16 u16, U32 u32, U64 u64,
-            F16 half::f16, BF16 half::bf16, F32 f32, F64 f64],)
+            F16 half::f16, BF16 half::bf16, F32 f32, F64 f64], other => return Err($crate::array::DType::not_taken(other)))
+    };
+    ($dtype:expr, $T:ident => $body:expr, else $narrow:expr) => {
+        $crate::each_dtype!(@arms $dtype, $T, $body, [Bool bool, U8 u8, I8 i8, I16 i16, I32 i32, I64 i64, U16 u16, U32 u32, U64 u64,
+            F16 half::f16, BF16 half::bf16, F32 f32, F64 f64], _ => $narrow)
     };
     ($dtype:expr, $T:ident: number => $body:expr) => {
         $crate::each_dtype!(@arms $dtype, $T, $body, [U8 u8, I8 i8, I16 i16, I32 i32, I64 i64, U16 u16, U32 u32, U64 u64,
@@ -160,7 +203,8 @@ pub enum Strength {
 impl DType {
     /// Whether the numbers have a fraction.
     pub fn is_float(self) -> bool {
-        matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+        use DType::*;
+        matches!(self, F16 | BF16 | F32 | F64 | F8E4M3FN | F8E4M3FNUZ | F8E5M2 | F8E5M2FNUZ | F8E8M0 | F4E2M1)
     }
 
     /// Whether the numbers are integers (Bool is not).
@@ -189,6 +233,9 @@ impl DType {
         let column = |dtype| PROMOTION[0].1.iter().position(|&d| d == dtype);
         match (column(self), column(other)) {
             (Some(row), Some(column)) => Ok(PROMOTION[row].1[column]),
+            _ if self.is_narrow() || other.is_narrow() => {
+                Err(Error::dtype(format!("{self} and {other} have no common dtype")).help("cast the narrow one first: it only stores"))
+            }
             _ if self == DType::Bool || other.is_float() => Ok(other),
             _ if other == DType::Bool || self.is_float() => Ok(self),
             _ => Err(Error::dtype(format!("{self} and {other} have no common dtype in torch")).help("cast one of them to i64")),
@@ -230,16 +277,18 @@ impl DType {
             "char" => DType::I8,
             "byte" => DType::U8,
             "boolean" => DType::Bool,
+            "float8_e8m0fnu" => DType::F8E8M0,
             _ => {
-                let short = name.replace("bfloat", "bf").replace("float", "f").replace("uint", "u").replace("int", "i");
-                return DType::ALL.iter().copied().find(|dtype| dtype.name() == short);
+                let short = name.replace("bfloat", "bf").replace("float", "f").replace("uint", "u").replace("int", "i").replace('_', "");
+                return DType::ALL.iter().chain(DType::NARROW).copied().find(|dtype| dtype.name() == short);
             }
         })
     }
 
     #[doc(hidden)]
     pub fn not_taken(dtype: DType) -> Error {
-        Error::dtype(format!("this operation does not take {dtype}"))
+        let error = Error::dtype(format!("this operation does not take {dtype}"));
+        if dtype.is_narrow() { error.help("cast it first: it only stores") } else { error }
     }
 }
 
@@ -281,9 +330,14 @@ mod tests {
 
     #[test]
     fn names_parse_in_the_usual_spellings() {
-        for (name, dtype) in
-            [("f32", DType::F32), ("float32", DType::F32), ("bfloat16", DType::BF16), ("uint8", DType::U8), ("torch.int64", DType::I64)]
-        {
+        for (name, dtype) in [
+            ("f32", DType::F32),
+            ("float32", DType::F32),
+            ("bfloat16", DType::BF16),
+            ("uint8", DType::U8),
+            ("torch.int64", DType::I64),
+            ("float8_e4m3fn", DType::F8E4M3FN),
+        ] {
             assert_eq!(DType::parse(name), Some(dtype), "{name}");
         }
         assert_eq!(DType::parse("f12"), None);

@@ -3,6 +3,7 @@
 mod compare;
 mod dtype;
 mod mapped;
+mod narrow;
 pub(crate) mod nest;
 mod print;
 mod random;
@@ -13,6 +14,7 @@ mod view;
 pub use compare::{Comparison, Tolerance, compare};
 pub use dtype::{DType, Element, Strength};
 pub use mapped::{map, map_file};
+pub use narrow::{Narrowing, Round};
 pub use random::Random;
 pub use scalar::Scalar;
 
@@ -128,7 +130,7 @@ impl Array {
 
     /// A number in this dtype, repeated (without memory) to this shape.
     pub fn full(dtype: DType, shape: &[usize], x: Scalar) -> Array {
-        let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()));
+        let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()), else Array::scalar(x.to::<f64>()).cast(dtype));
         Array { shape: shape.to_vec(), strides: vec![0; shape.len()], ..one }
     }
 
@@ -195,7 +197,7 @@ impl Array {
         if self.is_contiguous() && is_aligned(self) {
             return Ok(self.clone());
         }
-        each_dtype!(self.dtype, T => Array::new(&self.shape, self.to_vec::<T>()?))
+        each_dtype!(self.dtype, T => Array::new(&self.shape, self.to_vec::<T>()?), else self.codes().dense()?.with_codes(self.dtype))
     }
 
     /// Whether two arrays are the same window onto the same bytes (not merely equal).
@@ -276,12 +278,14 @@ impl Array {
 
     /// The elements as doubles, in row-major order, whatever the dtype.
     pub fn to_f64s(&self) -> Vec<f64> {
-        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_f64()).collect()).unwrap_or_default())
+        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_f64()).collect()).unwrap_or_default(),
+            else self.widened().to_f64s())
     }
 
     /// The elements as integers, in row-major order, whatever the dtype.
     pub fn to_i64s(&self) -> Vec<i64> {
-        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_i64()).collect()).unwrap_or_default())
+        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_i64()).collect()).unwrap_or_default(),
+            else self.widened().to_i64s())
     }
 
     /// The only element as a number.
@@ -304,6 +308,12 @@ impl Array {
         if dtype == self.dtype {
             return self.clone();
         }
+        if dtype.is_narrow() {
+            return self.narrowed(dtype, Narrowing::default());
+        }
+        if self.dtype.is_narrow() {
+            return self.widened().cast(dtype);
+        }
         let dense = self.contiguous();
         let cast = each_dtype!(self.dtype, S => each_dtype!(dtype, T => dense.span::<S>().and_then(|(elements, start)| {
             let elements = elements[start..].iter();
@@ -312,9 +322,22 @@ impl Array {
             } else {
                 elements.map(|x| T::from_i64(x.to_i64())).collect()
             })
-        })));
+        }), else Err(DType::not_taken(dtype))), else Err(DType::not_taken(self.dtype)));
         // A span of its own element type cannot fail.
         cast.unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl Array {
+    /// The same bytes as elements of another dtype of the same width.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) where the widths differ, [`Damaged`](crate::Code::Damaged) where a byte is no Bool.
+    pub fn bit_cast(&self, dtype: DType) -> Result<Array> {
+        if dtype.bits() != self.dtype.bits() {
+            return Err(Error::dtype(format!("the bits of {} are not those of {dtype}", self.dtype)));
+        }
+        Array::from_bytes(dtype, self.to_bytes(), &self.shape, None, 0)
     }
 }
 
@@ -392,7 +415,8 @@ impl PartialEq for Array {
     fn eq(&self, other: &Array) -> bool {
         self.dtype == other.dtype
             && self.shape == other.shape
-            && each_dtype!(self.dtype, T => matches!((self.view::<T>(), other.view::<T>()), (Ok(a), Ok(b)) if a == b))
+            && each_dtype!(self.dtype, T => matches!((self.view::<T>(), other.view::<T>()), (Ok(a), Ok(b)) if a == b),
+                else self.to_f64s() == other.to_f64s())
     }
 }
 

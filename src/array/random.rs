@@ -45,7 +45,7 @@ impl Random {
         each_dtype!(dtype, T => {
             let elements: Vec<T> = (0..count).map(|_| T::from_f64(draw(self))).collect();
             Array::new(shape, elements).unwrap_or_else(|_| Array::full(dtype, shape, 0.into()))
-        })
+        }, else self.array(DType::F64, shape, draw).cast(dtype))
     }
 }
 

@@ -7,16 +7,17 @@ use crate::error::{At, Error, Result};
 use crate::onnx::{Name, Pen, since};
 use std::collections::HashMap;
 
-/// Writes a node; in single precision, between casts, where the opset has no bf16 for it.
+/// Writes a node; in single precision, between casts, where the opset has no kernel of these types for it.
 fn lower(pen: &mut Pen, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
-    let half = |ty: &Type| ty.dtype == DType::BF16;
-    if !types.iter().any(half) || since::takes_bf16(op.name(), pen.opset()) {
+    let opset = pen.opset();
+    let alone = |ty: &Type| !since::takes(op.name(), ty.dtype, opset);
+    if !types.iter().any(alone) {
         return op.lower(pen, arguments, types);
     }
-    let single = |ty: &Type| if half(ty) { Type::new(DType::F32, ty.shape.clone()) } else { ty.clone() };
+    let single = |ty: &Type| if alone(ty) { Type::new(DType::F32, ty.shape.clone()) } else { ty.clone() };
     let mut wide = Vec::with_capacity(arguments.len());
     for name in arguments {
-        let ty = if name.is_empty() { None } else { Some(pen.ty(name)?.clone()).filter(half) };
+        let ty = if name.is_empty() { None } else { Some(pen.ty(name)?.clone()).filter(alone) };
         wide.push(match ty {
             Some(ty) => pen.node("Cast", std::slice::from_ref(name)).dtype("to", DType::F32).write_one(single(&ty))?,
             None => name.clone(),
@@ -24,7 +25,7 @@ fn lower(pen: &mut Pen, op: &dyn Operator, arguments: &[Name], types: &[Type]) -
     }
     let written = op.lower(pen, &wide, &types.iter().map(single).collect::<Vec<_>>())?;
     let narrow = |(name, ty): (Name, &Type)| {
-        if half(ty) { pen.node("Cast", &[name]).dtype("to", DType::BF16).write_one(ty.clone()) } else { Ok(name) }
+        if alone(ty) { pen.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
     };
     written.into_iter().zip(types).map(narrow).collect()
 }

@@ -248,6 +248,7 @@ pub fn limits(dtype: DType) -> (f64, f64) {
         DType::I16 => (i16::MIN.into(), i16::MAX.into()),
         DType::I32 => (i32::MIN.into(), i32::MAX.into()),
         DType::I64 => (i64::MIN as f64, i64::MAX as f64),
+        narrow => narrow.narrow_limits(),
     }
 }
 

@@ -6,6 +6,7 @@ use super::proto::{GraphProto, ModelProto, TensorProto};
 use super::{Model, tensor};
 use crate::array::Array;
 use prost::Message;
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// The longest message that protobuf allows: 2 GiB less a byte.
@@ -39,12 +40,17 @@ fn open(number: u8, length: u64, out: &mut impl Write) -> io::Result<()> {
 /// An initializer: its tensor without numbers, and the numbers, unless they lie elsewhere.
 struct Weight<'a> {
     header: Vec<u8>,
-    numbers: Option<&'a Array>,
+    numbers: Option<Cow<'a, Array>>,
+}
+
+/// The numbers as a file packs them.
+fn packed(array: &Array) -> Cow<'_, Array> {
+    if array.dtype().bits() < 8 { Cow::Owned(array.packed()) } else { Cow::Borrowed(array) }
 }
 
 impl Weight<'_> {
     fn len(&self) -> u64 {
-        self.header.len() as u64 + self.numbers.map_or(0, |numbers| field_len(numbers.byte_len() as u64))
+        self.header.len() as u64 + self.numbers.as_ref().map_or(0, |numbers| field_len(numbers.byte_len() as u64))
     }
 }
 
@@ -58,7 +64,7 @@ pub(super) struct Layout<'a> {
     weights: Vec<Weight<'a>>,
     graph: u64,
     /// Numbers that lie in the data file, and where.
-    external: Vec<(u64, &'a Array)>,
+    external: Vec<(u64, Cow<'a, Array>)>,
 }
 
 impl<'a> Layout<'a> {
@@ -130,13 +136,13 @@ impl<'a> Layout<'a> {
         let mut end = 0u64;
         let mut external = Vec::new();
         let weight = |(name, array): &'a (String, Array)| {
-            let header = tensor::header(name, array);
+            let (header, array) = (tensor::header(name, array), packed(array));
             match data {
                 Some(path) if array.byte_len() >= SMALL => {
                     let offset = end.next_multiple_of(PAGE);
                     end = offset + array.byte_len() as u64;
-                    external.push((offset, array));
                     let location = Location { path: path.into(), offset, length: Some(array.byte_len() as u64) };
+                    external.push((offset, array));
                     let data_location = DataLocation::External as i32;
                     let header = TensorProto { external_data: location.write(), data_location, ..header };
                     Weight { header: header.encode_to_vec(), numbers: None }
@@ -183,7 +189,7 @@ impl<'a> Layout<'a> {
         for weight in &self.weights {
             open(GRAPH_INITIALIZER, weight.len(), out)?;
             out.write_all(&weight.header)?;
-            if let Some(numbers) = weight.numbers {
+            if let Some(numbers) = &weight.numbers {
                 open(TENSOR_RAW_DATA, numbers.byte_len() as u64, out)?;
                 numbers.write_to(out)?;
             }

@@ -18,9 +18,6 @@ pub const SCOPE_KEY: &str = "ontrace.scope";
 /// Node metadata: the line of the source that a node comes from.
 pub const LINE_KEY: &str = "ontrace.line";
 
-/// The first version of the file format whose nodes carry metadata.
-const IR_VERSION: i64 = 10;
-
 /// A page being written.
 #[derive(Default)]
 pub struct Pen {
@@ -285,6 +282,7 @@ impl Pen {
             finals.push((name, value.clone()));
         }
         since::check(&self.nodes, self.opset)?;
+        since::check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
         let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
         let info =
             |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
@@ -300,7 +298,7 @@ impl Pen {
             ..proto::GraphProto::default()
         };
         let proto = proto::ModelProto {
-            ir_version: IR_VERSION,
+            ir_version: since::ir_version(self.opset),
             producer_name: env!("CARGO_PKG_NAME").to_string(),
             producer_version: env!("CARGO_PKG_VERSION").to_string(),
             opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: self.opset }],

@@ -1,11 +1,14 @@
-//! From which opset on the standard has an operator in the form that is written.
+//! From which opset on the standard has an operator and an element type in the form that is written.
 
 use super::proto::NodeProto;
+use crate::array::DType;
+use crate::dim::Type;
 use crate::error::{Error, Result};
 
 /// Operators younger than opset 13, or that got what we write of them later: name, attribute (or none), first opset.
 const SINCE: &[(&str, &str, i64)] = &[
     ("AveragePool", "dilations", 19),
+    ("BitCast", "", 26),
     ("BitwiseAnd", "", 18),
     ("BitwiseNot", "", 18),
     ("BitwiseOr", "", 18),
@@ -54,9 +57,63 @@ const SINGLE: &[&str] = &[
     "Tan",
 ];
 
-/// Whether an operator takes bf16 in this opset.
-pub(crate) fn takes_bf16(op_type: &str, opset: i64) -> bool {
-    opset >= 22 || !SINGLE.contains(&op_type)
+/// Operators that take the narrow types of an opset: name, first opset.
+const NARROW: &[(&str, i64)] = &[
+    ("BitCast", 26),
+    ("Cast", 19),
+    ("Flatten", 21),
+    ("Identity", 19),
+    ("Reshape", 19),
+    ("Squeeze", 21),
+    ("Transpose", 21),
+    ("Unsqueeze", 21),
+];
+
+/// The first opset that has an element type.
+fn first_of(dtype: DType) -> i64 {
+    match dtype {
+        DType::F8E4M3FN | DType::F8E4M3FNUZ | DType::F8E5M2 | DType::F8E5M2FNUZ => 19,
+        DType::I4 | DType::U4 => 21,
+        DType::F4E2M1 => 23,
+        DType::F8E8M0 => 24,
+        DType::I2 | DType::U2 => 25,
+        _ => 13,
+    }
+}
+
+/// Whether an operator takes a dtype in this opset. Where it does not, single floats hold all of its numbers.
+pub(crate) fn takes(op_type: &str, dtype: DType, opset: i64) -> bool {
+    match dtype {
+        DType::BF16 => opset >= 22 || !SINGLE.contains(&op_type),
+        dtype if dtype.is_narrow() => NARROW.iter().any(|row| row.0 == op_type && row.1 <= opset),
+        _ => true,
+    }
+}
+
+/// The IR version that came with an opset; an older one is as good for the opsets before it.
+pub(super) fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=22 => 10,
+        23 => 11,
+        24 => 12,
+        25.. => 13,
+    }
+}
+
+/// Refuses element types that the opset lacks, and names the first value that has one.
+///
+/// # Errors
+/// [`Unsupported`](crate::Code::Unsupported).
+pub(super) fn check_types<'a>(values: impl Iterator<Item = (&'a str, &'a Type)>, opset: i64) -> Result<()> {
+    for (name, ty) in values {
+        let first = first_of(ty.dtype);
+        if opset < first {
+            return Err(Error::unsupported(format!("elements of type {} need opset {first}, not {opset}", ty.dtype))
+                .at(format!("value {name}"))
+                .help(format!("write opset {first} or later")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses nodes that the opset lacks, and names the first of them.

@@ -22,6 +22,16 @@ const TYPES: &[(DType, DataType)] = &[
     (DType::BF16, DataType::Bfloat16),
     (DType::F32, DataType::Float),
     (DType::F64, DataType::Double),
+    (DType::F8E4M3FN, DataType::Float8e4m3fn),
+    (DType::F8E4M3FNUZ, DataType::Float8e4m3fnuz),
+    (DType::F8E5M2, DataType::Float8e5m2),
+    (DType::F8E5M2FNUZ, DataType::Float8e5m2fnuz),
+    (DType::F8E8M0, DataType::Float8e8m0),
+    (DType::F4E2M1, DataType::Float4e2m1),
+    (DType::I4, DataType::Int4),
+    (DType::U4, DataType::Uint4),
+    (DType::I2, DataType::Int2),
+    (DType::U2, DataType::Uint2),
 ];
 
 /// Axes that a tensor of a file may have; numpy stops at 64 too.
@@ -38,8 +48,7 @@ pub fn data_type(dtype: DType) -> i32 {
 /// The dtype of ONNX's number.
 ///
 /// # Errors
-/// [`Unsupported`](crate::Code::Unsupported) naming a type that ONNX has and we have not (strings, complex numbers, 8-bit floats and
-/// narrower), [`Damaged`](crate::Code::Damaged) for a number that means nothing.
+/// [`Unsupported`](crate::Code::Unsupported) naming a type that ONNX has and we have not (strings, complex numbers), [`Damaged`](crate::Code::Damaged) for a number that means nothing.
 pub fn dtype(data_type: i32) -> Result<DType> {
     match DataType::try_from(data_type) {
         Ok(DataType::Undefined) => Err(Error::damaged("an element type is missing")),
@@ -115,13 +124,15 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
         _ => return Err(Error::damaged(format!("numbers in both {} and {}", filled[0].0, filled[1].0))),
     };
     let elements = count(&shape)?;
-    let expected = if field == "raw_data" { elements * dtype.size() } else { elements };
+    // Elements narrower than a byte are packed in either field.
+    let packed = (elements * dtype.bits()).div_ceil(8);
+    let expected = if field == "raw_data" || dtype.bits() < 8 { packed } else { elements };
     if length != expected {
         let unit = if field == "raw_data" { "bytes" } else { "numbers" };
         return Err(Error::damaged(format!("{length} {unit} in {field}, expected {expected} for {dtype}{shape:?}")));
     }
     match (dtype, field) {
-        (_, "raw_data") => Array::from_bytes(dtype, tensor.raw_data.clone(), &shape, None, 0),
+        (_, "raw_data") => Array::from_packed(dtype, tensor.raw_data.clone(), &shape),
         (DType::F32, "float_data") => Array::new(&shape, tensor.float_data.clone()),
         (DType::F64, "double_data") => Array::new(&shape, tensor.double_data.clone()),
         (DType::I64, "int64_data") => Array::new(&shape, tensor.int64_data.clone()),
@@ -132,6 +143,10 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
         (DType::I8, "int32_data") => convert(&shape, &tensor.int32_data, |x| i8::try_from(x).ok()),
         (DType::U16, "int32_data") => convert(&shape, &tensor.int32_data, |x| u16::try_from(x).ok()),
         (DType::U8, "int32_data") => convert(&shape, &tensor.int32_data, |x| u8::try_from(x).ok()),
+        (narrow, "int32_data") if narrow.is_narrow() => {
+            let bytes = convert(&[length], &tensor.int32_data, |x| u8::try_from(x).ok())?;
+            Array::from_packed(dtype, bytes.to_bytes(), &shape)
+        }
         (DType::Bool, "int32_data") => convert(&shape, &tensor.int32_data, |x| [false, true].get(usize::try_from(x).ok()?).copied()),
         (DType::F16, "int32_data") => convert(&shape, &tensor.int32_data, |x| u16::try_from(x).ok().map(f16::from_bits)),
         (DType::BF16, "int32_data") => convert(&shape, &tensor.int32_data, |x| u16::try_from(x).ok().map(bf16::from_bits)),
@@ -147,7 +162,7 @@ fn convert<S: Copy + std::fmt::Display, T: Element>(shape: &[usize], data: &[S],
 
 /// An array as a named tensor: its bytes are shared where they stand in row-major order.
 pub fn proto(name: &str, array: &Array) -> TensorProto {
-    TensorProto { raw_data: array.to_bytes(), ..header(name, array) }
+    TensorProto { raw_data: array.packed().to_bytes(), ..header(name, array) }
 }
 
 /// The name, type and shape of an array as a tensor without its numbers.
@@ -244,7 +259,7 @@ mod tests {
 
     #[test]
     fn every_dtype_survives_the_way_there_and_back() {
-        for &dtype in DType::ALL {
+        for &dtype in DType::ALL.iter().chain(DType::NARROW) {
             let x = Array::vector(vec![0f32, 1.0, 1.0, 0.0, 1.0, 0.0]).cast(dtype).reshape(&[2, 3]).unwrap();
             let tensor = proto("x", &x);
             assert_eq!((super::dtype(tensor.data_type), array(&tensor)), (Ok(dtype), Ok(x.clone())));
@@ -300,10 +315,10 @@ mod tests {
 
     #[test]
     fn types_that_we_have_not_are_named() {
-        assert_eq!(dtype(17).unwrap_err().to_string(), "elements of type FLOAT8E4M3FN");
+        assert_eq!(dtype(14).unwrap_err().to_string(), "elements of type COMPLEX64");
         assert_eq!(dtype(8).unwrap_err().code(), Code::Unsupported);
         assert_eq!(dtype(99).unwrap_err().code(), Code::Damaged);
-        assert_eq!((type_name(1), type_name(22), type_name(99)), ("f32".into(), "int4".into(), "type 99".into()));
+        assert_eq!((type_name(1), type_name(22), type_name(99)), ("f32".into(), "i4".into(), "type 99".into()));
     }
 
     #[test]

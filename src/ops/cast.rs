@@ -1,11 +1,11 @@
 //! The same numbers in another dtype.
 
 use super::Reader;
-use crate::array::{Array, DType};
+use crate::array::{Array, DType, Narrowing, Round};
 use crate::dim::{DimArray, Sizes, Type};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::onnx::{Name, Pen, tensor};
+use crate::onnx::{Name, Node, Pen, tensor};
 use crate::tensor::{Tensor, apply_one};
 
 /// Conversion to a dtype: towards zero into integers, `x ≠ 0` into Bool. ONNX: [Cast](https://onnx.ai/onnx/operators/onnx__Cast.html).
@@ -13,6 +13,8 @@ use crate::tensor::{Tensor, apply_one};
 pub struct Cast {
     /// The dtype of the result.
     pub to: DType,
+    /// How a narrow dtype takes what it does not have.
+    pub narrowing: Narrowing,
 }
 
 impl Operator for Cast {
@@ -25,11 +27,18 @@ impl Operator for Cast {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        Ok(vec![inputs.at(0)?.cast(self.to)])
+        Ok(vec![inputs.at(0)?.narrowed(self.to, self.narrowing)])
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("Cast", inputs).dtype("to", self.to).write(outputs))
+        let mut node = pen.node("Cast", inputs).dtype("to", self.to);
+        if !self.narrowing.saturate {
+            node = node.int("saturate", 0);
+        }
+        if self.to == DType::F8E8M0 && self.narrowing.round != Round::Up {
+            node = node.string("round_mode", if self.narrowing.round == Round::Down { "down" } else { "nearest" });
+        }
+        Ok(node.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -41,13 +50,58 @@ impl Operator for Cast {
     }
 }
 
+/// The same bits read as another dtype of the same width. ONNX: [BitCast](https://onnx.ai/onnx/operators/onnx__BitCast.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct BitCast {
+    /// The dtype of the result.
+    pub to: DType,
+}
+
+impl Operator for BitCast {
+    fn name(&self) -> &'static str {
+        "BitCast"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        match x.dtype.bits() == self.to.bits() {
+            true => Ok(vec![Type::new(self.to, x.shape.clone())]),
+            false => Err(Error::dtype(format!("the bits of {} are not those of {}", x.dtype, self.to))),
+        }
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![inputs.at(0)?.bit_cast(self.to)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("BitCast", inputs).dtype("to", self.to).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Cast", |node, inputs| {
         let to = tensor::dtype(node.int("to", 0)? as i32)?;
-        Ok(vec![inputs.at(0)?.cast(to)?])
+        Ok(vec![inputs.at(0)?.narrow_to(to, narrowing(node)?)?])
     }),
-    ("CastLike", |_, inputs| Ok(vec![inputs.at(0)?.cast(inputs.at(1)?.dtype())?])),
+    ("BitCast", |node, inputs| Ok(vec![inputs.at(0)?.bit_cast(tensor::dtype(node.int("to", 0)? as i32)?)?])),
+    ("CastLike", |node, inputs| Ok(vec![inputs.at(0)?.narrow_to(inputs.at(1)?.dtype(), narrowing(node)?)?])),
 ];
+
+/// How a node says that it narrows.
+pub(super) fn narrowing(node: &Node) -> Result<Narrowing> {
+    let round = match node.string("round_mode", "up")? {
+        "up" => Round::Up,
+        "down" => Round::Down,
+        "nearest" => Round::Nearest,
+        other => return Err(Error::unsupported(format!("Cast rounding {other}"))),
+    };
+    Ok(Narrowing { saturate: node.int("saturate", 1)? != 0, round })
+}
 
 impl Tensor {
     /// The same numbers in another dtype.
@@ -58,6 +112,31 @@ impl Tensor {
     /// Where the tensor belongs to another trace.
     #[track_caller]
     pub fn cast(&self, dtype: DType) -> Result<Tensor> {
-        if self.dtype() == dtype { Ok(self.clone()) } else { apply_one(Cast { to: dtype }, &[self]) }
+        self.narrow_to(dtype, Narrowing::default())
+    }
+
+    /// The same bits read as another dtype of the same width, `i32` as `f32` say.
+    ///
+    /// [torch.Tensor.view](https://pytorch.org/docs/stable/generated/torch.Tensor.view.html) with a dtype.
+    ///
+    /// # Errors
+    /// [`DType`](crate::Code::DType) where the widths differ.
+    #[track_caller]
+    pub fn bit_cast(&self, dtype: DType) -> Result<Tensor> {
+        if self.dtype() == dtype { Ok(self.clone()) } else { apply_one(BitCast { to: dtype }, &[self]) }
+    }
+
+    /// As [`Tensor::cast`], with a say in how a narrow dtype takes what it does not have.
+    ///
+    /// # Errors
+    /// As [`Tensor::cast`].
+    #[track_caller]
+    pub fn narrow_to(&self, dtype: DType, narrowing: Narrowing) -> Result<Tensor> {
+        if self.dtype() == dtype {
+            return Ok(self.clone());
+        }
+        // How to narrow says nothing where nothing is narrowed: one cast has one form.
+        let narrowing = if dtype.is_narrow() { narrowing } else { Narrowing::default() };
+        apply_one(Cast { to: dtype, narrowing }, &[self])
     }
 }

@@ -223,6 +223,11 @@ fn elementwise() -> Vec<Case> {
         "cast_i64_i32", [integers(&[2, 3])], |x| one(x[0].cast(DType::I32)?);
         "cast_bool_f32", [bools(&[2, 3])], |x| one(x[0].cast(DType::F32)?);
         "cast_f32_f64", [floats(&[2, 3])], |x| one(x[0].cast(DType::F64)?);
+        "cast_f32_f8e4m3fn", [floats(&[2, 3])], |x| one(x[0].cast(DType::F8E4M3FN)?.transpose(0, 1)?.cast(DType::F32)?);
+        "cast_f32_f8e5m2", [floats(&[2, 3])], |x| one(x[0].cast(DType::F8E5M2)?.cast(DType::F32)?);
+        "cast_f32_i4", [floats(&[2, 3])], |x| one(x[0].cast(DType::I4)?.narrow(1, 0i64, 2i64)?.cast(DType::F32)?);
+        "cast_f32_f4e2m1", [floats(&[2, 3])], |x| one(x[0].cast(DType::F4E2M1)?.cast(DType::F32)?);
+        "bit_cast", [floats(&[2, 3])], |x| one(x[0].bit_cast(DType::I32)?);
         "cast_f32_f16", [floats(&[2, 3])], |x| one(x[0].cast(DType::F16)?);
         "softplus_beta", [of(DType::F32, &[2, 3], -9.0, 9.0)], |x| one(x[0].softplus(2.0, 5.0)?);
         "glu", [floats(&[2, 6])], |x| one(x[0].glu(-1)?);

@@ -279,12 +279,17 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         let block = node.int("block_size", 0)?;
         let across = |t: &Tensor| spread(t, x, axis, block);
-        let scaled = x.cast(DType::F32)?.div(across(scale)?.cast(DType::F32)?)?.round()?;
+        let scaled = x.cast(DType::F32)?.div(across(scale)?.cast(DType::F32)?)?;
+        // A float is rounded by the cast, and its zero point is zero.
+        let scaled = if dtype.is_int() { scaled.round()? } else { scaled };
         let shifted = match inputs.opt(2) {
             Some(zero) => scaled.add(across(zero)?.cast(DType::F32)?)?,
             None => scaled,
         };
-        Ok(vec![saturated(&shifted, dtype)?])
+        match dtype.is_int() {
+            true => Ok(vec![saturated(&shifted, dtype)?]),
+            false => Ok(vec![shifted.narrow_to(dtype, super::cast::narrowing(node)?)?]),
+        }
     }),
     ("DequantizeLinear", |node, inputs| {
         let (x, scale) = (inputs.at(0)?, inputs.at(1)?);
@@ -615,6 +620,7 @@ fn saturated(x: &Tensor, dtype: DType) -> Result<Tensor> {
         DType::U16 => (0.0, 65535.0),
         DType::I16 => (-32768.0, 32767.0),
         DType::I32 => (-2147483648.0, 2147483520.0),
+        narrow if narrow.is_narrow() => narrow.narrow_limits(),
         other => return Err(DType::not_taken(other)),
     };
     x.clamp(Some(Scalar::Float(low)), Some(Scalar::Float(high)))?.cast(dtype)

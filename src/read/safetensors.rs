@@ -17,7 +17,7 @@ const HEADER: u64 = 100_000_000;
 /// The most axes of a tensor.
 const RANK: usize = 64;
 
-/// The names of the dtypes. The rest of the format's (eight-bit floats and smaller, complex numbers) is not read.
+/// The names of the dtypes. The rest of the format's (floats of 6 and 4 bits, complex numbers) is not read.
 const DTYPES: &[(&str, DType)] = &[
     ("BOOL", DType::Bool),
     ("U8", DType::U8),
@@ -32,6 +32,11 @@ const DTYPES: &[(&str, DType)] = &[
     ("I64", DType::I64),
     ("U64", DType::U64),
     ("F64", DType::F64),
+    ("F8_E4M3", DType::F8E4M3FN),
+    ("F8_E5M2", DType::F8E5M2),
+    ("F8_E8M0", DType::F8E8M0),
+    ("F8_E4M3FNUZ", DType::F8E4M3FNUZ),
+    ("F8_E5M2FNUZ", DType::F8E5M2FNUZ),
 ];
 
 /// Whether these bytes begin like such a file: a header's length, and a header that is an object.

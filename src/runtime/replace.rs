@@ -77,6 +77,7 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
     ("LSTM", always, "ignores directions, lengths and clip, and panics without a state"),
     ("GRU", always, "ignores directions, lengths and clip, and panics without a state"),
     ("RNN", always, "ignores directions, lengths and clip, and panics without a state"),
+    ("BitCast", always, "does not have it"),
     ("Unique", always, "does not have it"),
     ("Col2Im", always, "does not have it"),
     ("GridSample", |facts| facts.string("mode") == b"bicubic" || !floats(facts) || double(facts), "was measured on single floats only"),

@@ -8,7 +8,7 @@ pub use notes::Note;
 use crate::array::Array;
 use crate::check::{self, Check};
 use crate::dim::Type;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Code, Error, Result};
 use crate::graph::{Graph, Source};
 use crate::module::{Example, Function, Module, function};
 use crate::onnx::{Model, Saved};
@@ -16,11 +16,11 @@ use crate::tensor::{Guard, Recorder, Tensor};
 use crate::tree::Tree;
 use std::path::Path;
 
-/// The opset that is written where nothing else is asked for.
+/// The opset that is written where nothing else is asked for and nothing needs a later one.
 pub const OPSET: i64 = 18;
 
 /// The opsets that can be written, as far as they have the operators.
-pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=23;
+pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
 /// What a module did to its inputs: a graph that can be replayed, read, checked and saved as ONNX.
 #[derive(Clone, Debug)]
@@ -153,18 +153,21 @@ impl Traced {
         notes::notes(self)
     }
 
-    /// The record as an ONNX model of the default opset.
+    /// The record as an ONNX model of the default [opset](OPSET), or of the first later one that has all of its operators and types.
     ///
     /// # Errors
-    /// Where an operator has no form at that opset.
+    /// Where an operator has no form at any opset.
     pub fn to_model(&self) -> Result<Model> {
-        lower::lower(self, OPSET)
+        lower::lower(self, OPSET).or_else(|error| match error.code() {
+            Code::Unsupported => (OPSET + 1..=*OPSETS.end()).find_map(|opset| lower::lower(self, opset).ok()).ok_or(error),
+            _ => Err(error),
+        })
     }
 
     /// The record as an ONNX model of another opset.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::Code::Unsupported) for an opset other than the default.
+    /// [`Unsupported`](crate::Code::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
     pub fn to_model_at(&self, opset: i64) -> Result<Model> {
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset} is not written, only {} to {}", OPSETS.start(), OPSETS.end())));

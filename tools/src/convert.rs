@@ -27,9 +27,9 @@ pub struct Convert {
     /// Write the file even where the check fails
     #[arg(long, conflicts_with = "no_check")]
     keep: bool,
-    /// The ONNX opset to write
-    #[arg(long, default_value_t = ontrace::trace::OPSET)]
-    opset: i64,
+    /// The ONNX opset to write: 13 to 26; 18 where it is not given, or the first later one that has what the model needs
+    #[arg(long)]
+    opset: Option<i64>,
 }
 
 /// Traces a model with shapes only, or (where it needs to know numbers) with numbers.
@@ -59,7 +59,8 @@ impl Convert {
         say.step("reading", &format!("{}     {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), since);
         let since = Instant::now();
         let (record, example) = traced(&model, &self.inputs).at(self.model.display())?;
-        let page = record.to_model_at(self.opset)?;
+        let page = self.opset.map_or_else(|| record.to_model(), |opset| record.to_model_at(opset))?;
+        let opset = page.opset("").unwrap_or_default();
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
         let nodes = page.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
@@ -93,7 +94,7 @@ impl Convert {
             "wrote       {}   {}{data} · opset {} · {nodes} nodes · sha256 {short}…",
             output.display(),
             bytes(saved.bytes),
-            self.opset
+            opset
         ));
         let value = json!({
             "schema": "ontrace.convert/1",
@@ -101,7 +102,7 @@ impl Convert {
             "output": output.display().to_string(),
             "bytes": saved.bytes,
             "sha256": saved.sha256,
-            "opset": self.opset,
+            "opset": opset,
             "nodes": nodes,
             "notes": record.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "check": report.as_ref().map(report_json),

@@ -107,7 +107,7 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
         }
         ("npz", _) => write_npz(arrays)?,
         ("safetensors", _) => {
-            let views = arrays.iter().map(|(name, array)| Ok((name.clone(), View(array.clone())))).collect::<Result<Vec<_>>>()?;
+            let views = arrays.iter().map(|(name, array)| Ok((name.clone(), View::of(array)))).collect::<Result<Vec<_>>>()?;
             safetensors::serialize(views, None).map_err(|error| Error::write(error.to_string()))?
         }
         _ => return Err(Error::argument(format!("{}: arrays are written as .npy, .npz or .safetensors", path.display()))),
@@ -120,7 +120,11 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
 
 /// The array in a dtype that npy has.
 fn plain(array: &Array) -> Array {
-    if matches!(array.dtype(), DType::F16 | DType::BF16) { array.cast(DType::F32) } else { array.clone() }
+    match array.dtype() {
+        DType::F16 | DType::BF16 => array.cast(DType::F32),
+        narrow if narrow.is_narrow() => array.cast(if narrow.is_float() { DType::F32 } else { DType::I8 }),
+        _ => array.clone(),
+    }
 }
 
 fn write_npy(array: &Array, bytes: &mut Vec<u8>) -> Result<()> {
@@ -161,24 +165,43 @@ fn write_npz(arrays: &[(String, Array)]) -> Result<Vec<u8>> {
 /// An array as safetensors writes it.
 struct View(Array);
 
+/// What safetensors calls a dtype.
+fn safetensors_dtype(dtype: DType) -> Option<safetensors::Dtype> {
+    use safetensors::Dtype;
+    Some(match dtype {
+        DType::Bool => Dtype::BOOL,
+        DType::U8 => Dtype::U8,
+        DType::I8 => Dtype::I8,
+        DType::I16 => Dtype::I16,
+        DType::I32 => Dtype::I32,
+        DType::I64 => Dtype::I64,
+        DType::U16 => Dtype::U16,
+        DType::U32 => Dtype::U32,
+        DType::U64 => Dtype::U64,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::F32 => Dtype::F32,
+        DType::F64 => Dtype::F64,
+        DType::F8E4M3FN => Dtype::F8_E4M3,
+        DType::F8E5M2 => Dtype::F8_E5M2,
+        DType::F8E8M0 => Dtype::F8_E8M0,
+        DType::F8E4M3FNUZ => Dtype::F8_E4M3FNUZ,
+        DType::F8E5M2FNUZ => Dtype::F8_E5M2FNUZ,
+        _ => return None,
+    })
+}
+
+impl View {
+    /// The array in the narrowest dtype that safetensors has and that holds its numbers.
+    fn of(array: &Array) -> View {
+        let wider = if array.dtype().is_float() { DType::F32 } else { DType::I8 };
+        View(if safetensors_dtype(array.dtype()).is_some() { array.clone() } else { array.cast(wider) })
+    }
+}
+
 impl safetensors::View for View {
     fn dtype(&self) -> safetensors::Dtype {
-        use safetensors::Dtype;
-        match self.0.dtype() {
-            DType::Bool => Dtype::BOOL,
-            DType::U8 => Dtype::U8,
-            DType::I8 => Dtype::I8,
-            DType::I16 => Dtype::I16,
-            DType::I32 => Dtype::I32,
-            DType::I64 => Dtype::I64,
-            DType::U16 => Dtype::U16,
-            DType::U32 => Dtype::U32,
-            DType::U64 => Dtype::U64,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
-            DType::F32 => Dtype::F32,
-            DType::F64 => Dtype::F64,
-        }
+        safetensors_dtype(self.0.dtype()).unwrap_or(safetensors::Dtype::U8)
     }
 
     fn shape(&self) -> &[usize] {

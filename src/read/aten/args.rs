@@ -217,9 +217,14 @@ const SCALAR_TYPES: &[(i64, DType)] = &[
     (7, DType::F64),
     (11, DType::Bool),
     (15, DType::BF16),
+    (23, DType::F8E5M2),
+    (24, DType::F8E4M3FN),
+    (25, DType::F8E5M2FNUZ),
+    (26, DType::F8E4M3FNUZ),
     (27, DType::U16),
     (28, DType::U32),
     (29, DType::U64),
+    (44, DType::F8E8M0),
 ];
 
 /// The dtype with this number in torch.

@@ -10,6 +10,12 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     value("view(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("view(Tensor(a) self, ScalarType dtype) -> Tensor(a)", |a| {
+        let (base, dtype) = (a.view(0)?, super::args::scalar_type(a.int(1)?)?);
+        let cast = move |x: &Tensor| x.bit_cast(dtype);
+        let strides = base.strides().to_vec();
+        base.step(step_of(cast, |base, new| new.bit_cast(base.dtype())), strides).map(Value::Tensor)
+    }),
     value("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", |a| {
         let size = a.dims(1)?;
         view_or_copy(a, move |x| x.reshape(&size))

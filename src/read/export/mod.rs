@@ -52,6 +52,11 @@ const DTYPES: &[(i64, DType)] = &[
     (12, DType::Bool),
     (13, DType::BF16),
     (28, DType::U16),
+    (29, DType::F8E4M3FN),
+    (30, DType::F8E5M2),
+    (31, DType::F8E4M3FNUZ),
+    (32, DType::F8E5M2FNUZ),
+    (33, DType::F8E8M0),
     (34, DType::U32),
     (35, DType::U64),
 ];
