@@ -20,7 +20,7 @@ const UNWRITTEN: &[(&str, &str)] = &[
     ("Dropout", "read as Identity"),
     ("EyeLike", "read as ranges that are compared"),
     ("Flatten", "read as Reshape"),
-    ("Gelu", "read as its formula: it is younger than the opset that is written"),
+    ("Gelu", "written as its formula: it is younger than the opset that is written"),
     ("GlobalAveragePool", "read as ReduceMean"),
     ("GlobalMaxPool", "read as ReduceMax"),
     ("PRelu", "read as Where"),

@@ -84,9 +84,13 @@ macro_rules! elements {
             const DTYPE: DType = DType::$D;
             fn bytes(slice: &[Self]) -> &[u8] { bytemuck::cast_slice(slice) }
             fn slice(bytes: &[u8]) -> Option<&[Self]> { bytemuck::checked::try_cast_slice(bytes).ok() }
+            #[inline]
             fn to_f64(self) -> f64 { let f: fn($T) -> f64 = $to_f64; f(self) }
+            #[inline]
             fn to_i64(self) -> i64 { let f: fn($T) -> i64 = $to_i64; f(self) }
+            #[inline]
             fn from_f64(x: f64) -> Self { let f: fn(f64) -> $T = $from_f64; f(x) }
+            #[inline]
             fn from_i64(x: i64) -> Self { let f: fn(i64) -> $T = $from_i64; f(x) }
         })*
 

@@ -4,12 +4,13 @@ use super::columns::Columns;
 use super::direct;
 use super::fill::zeros;
 use super::halves::widened;
-use super::matmul::{product, serial_product};
+use super::matmul::product;
+use super::product::serial_product;
 use super::real::Real;
 use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, LinalgScalar};
+use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
 use rayon::prelude::*;
 
 pub use super::conv_transpose::conv_transpose;
@@ -85,7 +86,7 @@ impl<'a> Layer<'a> {
         self.kernel.iter().chain(strides).all(|&n| n == 1) && pads_begin.iter().chain(pads_end).all(|&n| n == 0)
     }
 
-    fn run<T: Real + LinalgScalar>(&self, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
+    fn run<T: Real>(&self, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
         let (image, plane) = (self.lengths.iter().product::<usize>(), self.steps.iter().product::<usize>());
         let (depth, sheets) = (self.channels * self.kernel.iter().product::<usize>(), self.batch * self.groups);
         if depth > 0 && direct::suits(self) {
@@ -145,10 +146,10 @@ fn misshapen(error: ndarray::ShapeError) -> Error {
     Error::internal(format!("a block that ndarray refuses: {error}"))
 }
 
-/// A matrix cut into strips of so many columns.
+/// A matrix cut into strips of so many columns, the last with up to half as many more.
 fn strips<T>(mut matrix: ArrayViewMut2<'_, T>, width: usize) -> Vec<ArrayViewMut2<'_, T>> {
     let mut strips = Vec::with_capacity(matrix.ncols().div_ceil(width));
-    while matrix.ncols() > width {
+    while matrix.ncols() > width + width / 2 {
         let (strip, rest) = matrix.split_at(Axis(1), width);
         strips.push(strip);
         matrix = rest;

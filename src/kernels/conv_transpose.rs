@@ -4,12 +4,12 @@ use super::columns::Columns;
 use super::conv::{Window, matrix};
 use super::fill::fill;
 use super::halves::widened;
-use super::matmul::{block, serial_product};
+use super::matmul::block;
+use super::product::serial_product;
 use super::real::Real;
 use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use ndarray::LinalgScalar;
 
 /// Elements that a thread computes before it spreads them.
 const COLUMNS: usize = 1 << 18;
@@ -83,15 +83,7 @@ struct Sizes {
 
 impl Sizes {
     /// Computes planes of the result from the `first` on.
-    fn spread<T: Real + LinalgScalar>(
-        &self,
-        columns: &Columns,
-        x: &[T],
-        w: &[T],
-        bias: Option<&[T]>,
-        mut first: usize,
-        mut out: &mut [T],
-    ) -> Result<()> {
+    fn spread<T: Real>(&self, columns: &Columns, x: &[T], w: &[T], bias: Option<&[T]>, mut first: usize, mut out: &mut [T]) -> Result<()> {
         let width = (COLUMNS / self.taps.max(1)).clamp(64, 4096).min(self.image.max(1));
         let most = (COLUMNS / (self.taps * width).max(1)).max(1);
         let mut room = Vec::new();

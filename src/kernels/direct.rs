@@ -3,6 +3,7 @@
 use super::conv::Layer;
 use super::fill::fill;
 use super::real::Real;
+use super::vector::vectorised;
 use crate::error::Result;
 
 /// Whether there are too few filters to fill the tiles of a matrix product.
@@ -84,14 +85,20 @@ pub fn conv<T: Real>(layer: &Layer, x: &[T], w: &[T], bias: Option<&[T]>) -> Res
             }
             let taps: Vec<(usize, T)> = offsets.iter().copied().zip(w[filter * depth..].iter().copied()).collect();
             let bias = bias.map_or(T::ZERO, |bias| bias[filter]);
-            for (y, out) in out.chunks_exact_mut(steps[1]).enumerate() {
-                row(&frames[y * strides[0] * stride * run..], &taps, bias, out);
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (y, out) in out.chunks_exact_mut(steps[1]).enumerate() {
+                        row(&frames[y * strides[0] * stride * run..], &taps, bias, out);
+                    }
+                },
+            );
         }
     })
 }
 
 /// One row of positions: out[i] = bias + Σ weight · frames[offset + i].
+#[inline(always)]
 fn row<T: Real>(frames: &[T], taps: &[(usize, T)], bias: T, out: &mut [T]) {
     for (out, first) in out.chunks_mut(LANES).zip((0..).step_by(LANES)) {
         let mut sums = [bias; LANES];

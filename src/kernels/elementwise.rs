@@ -1,6 +1,7 @@
 //! One number of the result from one number of each operand, broadcast without a copy.
 
 use super::fill::fill;
+use super::vector::vectorised;
 use crate::array::nest::{Nest, place};
 use crate::array::{Array, DType, Element, count};
 use crate::each_dtype;
@@ -85,6 +86,11 @@ impl<const N: usize> Plan<N> {
 /// # Errors
 /// [`DType`](crate::Code::DType) where `T` is not the dtype; [`TooBig`](crate::Code::TooBig).
 pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Result<Array> {
+    map_runs(x, &f, |from, out| out.iter_mut().zip(from).for_each(|(out, &x)| *out = f(x)))
+}
+
+/// As [`map`], the numbers that follow one another in memory by `run`.
+fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
     let plan = Plan::new([x])?;
     let (elements, start) = x.span::<T>()?;
     let [step] = plan.nest.step();
@@ -92,7 +98,7 @@ pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Resu
         plan.nest.runs(first..first + out.len(), |at, [offset]| {
             let (out, from) = (&mut out[at], place(start, offset));
             if step == 1 {
-                out.iter_mut().zip(&elements[from..]).for_each(|(out, &x)| *out = f(x));
+                run(&elements[from..from + out.len()], out);
             } else {
                 out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[place(from, i as isize * step)]));
             }
@@ -181,7 +187,16 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
 /// [`DType`](crate::Code::DType) unless `x` is a float; [`TooBig`](crate::Code::TooBig).
 pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + Sync) -> Result<Array> {
     match x.dtype() {
-        DType::F32 => map(x, f),
+        DType::F32 => map_runs(x, &f, |from: &[f32], out| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (out, &x) in out.iter_mut().zip(from) {
+                        *out = f(x);
+                    }
+                },
+            )
+        }),
         DType::F64 => map(x, g),
         DType::F16 => map(x, |a: f16| f16::from_f32(f(a.to_f32()))),
         DType::BF16 => map(x, |a: bf16| bf16::from_f32(f(a.to_f32()))),

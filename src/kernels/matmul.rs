@@ -4,12 +4,13 @@ use super::elementwise::broadcast_shape;
 use super::fill::{fill, zeros};
 use super::halves::widened;
 use super::number::Number;
+use super::product::{BLOCK, serial_product};
 use super::real::Real;
+use super::vector::vectorised;
 use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, Axis, Ix2, LinalgScalar};
+use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, Axis, Ix2};
 
 /// Multiplications that are worth a thread of their own.
 const GRAIN: usize = 1 << 20;
@@ -166,9 +167,8 @@ pub fn block<T>(m: usize, n: usize, slice: &mut [T]) -> Result<ArrayViewMut2<'_,
 
 /// C ← A·B, or C + A·B where `add`, on several threads where it is worth it. Where it does not add, C is not read.
 ///
-/// How C is divided depends on the threads and yet does not show: no sum is divided, and without factors every tile of the
-/// packed kernel, whole or cut off, rounds alike.
-pub fn product<T: Real + LinalgScalar>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
+/// How C is divided depends on the threads and yet does not show: no sum is divided, and no block is too small.
+pub fn product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
     let (m, n) = c.dim();
     let vector = match (m, n) {
         (_, 1) => matrix_vector(a, &b.column(0).to_vec()),
@@ -182,24 +182,19 @@ pub fn product<T: Real + LinalgScalar>(a: ArrayView2<T>, b: ArrayView2<T>, add: 
 }
 
 /// C ← A·B (+ C) in so many blocks.
-fn divided<T: Real + LinalgScalar>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>, blocks: usize) {
+fn divided<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>, blocks: usize) {
     let ((m, k), n) = (a.dim(), b.dim().1);
-    if blocks < 4 || m.saturating_mul(n).saturating_mul(k) < 2 * GRAIN || m.max(n) < 2 * TILE {
+    let axis = Axis(usize::from(n >= m));
+    let at = c.len_of(axis) / 2 / TILE * TILE;
+    if blocks < 4 || m.saturating_mul(n).saturating_mul(k) < 2 * GRAIN || at * m.min(n) <= BLOCK {
         return serial_product(a, b, add, c);
     }
-    let axis = Axis(usize::from(n >= m));
-    let at = (c.len_of(axis) / 2).next_multiple_of(TILE);
     let (c1, c2) = c.split_at(axis, at);
     let ((a1, a2), (b1, b2)) = match axis {
         Axis(0) => (a.split_at(axis, at), (b, b)),
         _ => ((a, a), b.split_at(axis, at)),
     };
     rayon::join(|| divided(a1, b1, add, c1, blocks / 2), || divided(a2, b2, add, c2, blocks / 2));
-}
-
-/// As [`product`], on this thread.
-pub fn serial_product<T: Real + LinalgScalar>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
-    general_mat_mul(T::ONE, &a, &b, if add { T::ONE } else { T::ZERO }, &mut c);
 }
 
 /// A·x, reading the matrix once in the order it stands in; `None` where neither rows nor columns are contiguous.
@@ -213,7 +208,12 @@ fn matrix_vector<T: Real>(a: ArrayView2<T>, x: &[T]) -> Option<Vec<T>> {
     if a.row(0).to_slice().is_some() {
         let rows = |first: usize, y: &mut [T]| {
             for (y, row) in y.iter_mut().zip(a.rows().into_iter().skip(first)) {
-                *y = row.to_slice().map_or(T::ZERO, |row| dot(row, x));
+                *y = row.to_slice().map_or(T::ZERO, |row| {
+                    vectorised(
+                        #[inline(always)]
+                        || dot(row, x),
+                    )
+                });
             }
         };
         return fill(m, 1, k / 4, rows).ok();
@@ -234,6 +234,7 @@ fn matrix_vector<T: Real>(a: ArrayView2<T>, x: &[T]) -> Option<Vec<T>> {
 }
 
 /// Σ a·b in sixteen partial sums, which the compiler keeps in vector registers.
+#[inline(always)]
 fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     const LANES: usize = 16;
     let mut sums = [T::ZERO; LANES];

@@ -21,6 +21,7 @@ pub mod norm;
 pub mod number;
 pub mod order;
 pub mod pool;
+mod product;
 pub mod real;
 pub mod recurrent;
 pub mod reduce;
@@ -30,6 +31,7 @@ pub mod scatter;
 mod single;
 pub mod special;
 mod take;
+mod vector;
 mod window;
 
 #[cfg(test)]

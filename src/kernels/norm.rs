@@ -7,6 +7,7 @@ use super::lanes::{map_lanes, map_rows};
 use super::number;
 use super::real::Real;
 use super::reduce::{extreme, total, variance};
+use super::vector::vectorised;
 use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -43,24 +44,35 @@ trait Lane: Sync {
 fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
     widened(x, |x| {
         let length = x.shape().get(axis).copied().unwrap_or(0);
-        each_dtype!(x.dtype(), T: float => map_lanes(x, axis, length, |from: &[T], to: &mut [T]| lane.write(from, to)))
+        each_dtype!(x.dtype(), T: float => map_lanes(x, axis, length, |from: &[T], to: &mut [T]| {
+            vectorised(
+                #[inline(always)]
+                || lane.write(from, to),
+            )
+        }))
     })
 }
 
 struct SoftMax;
 
 impl Lane for SoftMax {
+    #[inline(always)]
     fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
         let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
-        out.iter_mut().zip(lane).for_each(|(out, &x)| *out = (x - highest).exp());
+        for (out, &x) in out.iter_mut().zip(lane) {
+            *out = (x - highest).exp();
+        }
         let sum = T::narrow(total(out, T::widen));
-        out.iter_mut().for_each(|out| *out = *out / sum);
+        for out in out {
+            *out = *out / sum;
+        }
     }
 }
 
 struct LogSoftMax;
 
 impl Lane for LogSoftMax {
+    #[inline(always)]
     fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
         let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
         let log = T::narrow(total(lane, |x| (x - highest).exp().widen()).ln());
@@ -71,6 +83,7 @@ impl Lane for LogSoftMax {
 struct Lp(f64);
 
 impl Lane for Lp {
+    #[inline(always)]
     fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
         let norm = match self.0 {
             1.0 => total(lane, |x| x.widen().abs()),
@@ -118,15 +131,20 @@ fn normalise_from(
         each_dtype!(x.dtype(), T: float => {
             let (scale, bias) = (parameter::<T>(scale, shape)?, parameter::<T>(bias, shape)?);
             map_rows(x, length, |_, row: &[T], out: &mut [T]| {
-                let (mean, variance) = variance(row, 0.0);
-                let (shift, factor) = of(mean, variance);
-                affine(row, out, T::of(shift), T::of(factor));
-                if let Some(scale) = &scale {
-                    out.iter_mut().zip(scale).for_each(|(out, &scale)| *out *= scale);
-                }
-                if let Some(bias) = &bias {
-                    out.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
-                }
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let (mean, variance) = variance(row, 0.0);
+                        let (shift, factor) = of(mean, variance);
+                        affine(row, out, T::of(shift), T::of(factor));
+                        if let Some(scale) = &scale {
+                            out.iter_mut().zip(scale).for_each(|(out, &scale)| *out *= scale);
+                        }
+                        if let Some(bias) = &bias {
+                            out.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
+                        }
+                    },
+                )
             })
         })
     })

@@ -117,17 +117,17 @@ macro_rules! floats {
         const ZERO: $T = 0.0;
         const ONE: $T = 1.0;
 
-        #[inline]
+        #[inline(always)]
         fn widen(self) -> f64 { self as f64 }
-        #[inline]
+        #[inline(always)]
         fn narrow(wide: f64) -> $T { wide as $T }
-        #[inline]
+        #[inline(always)]
         fn add(self, other: $T) -> $T { self + other }
-        #[inline]
+        #[inline(always)]
         fn sub(self, other: $T) -> $T { self - other }
-        #[inline]
+        #[inline(always)]
         fn mul(self, other: $T) -> $T { self * other }
-        #[inline]
+        #[inline(always)]
         fn div(self, other: $T) -> $T { self / other }
         fn floor_div(self, other: $T) -> $T {
             // The quotient of what is left after the remainder is taken off is whole but for rounding.
@@ -150,9 +150,9 @@ macro_rules! floats {
         }
         fn fmod(self, other: $T) -> $T { self % other }
         fn pow(self, exponent: $T) -> $T { self.powf(exponent) }
-        #[inline]
+        #[inline(always)]
         fn neg(self) -> $T { -self }
-        #[inline]
+        #[inline(always)]
         fn abs(self) -> $T { <$T>::abs(self) }
     })* };
 }
@@ -183,7 +183,7 @@ macro_rules! halves {
 halves! { f16, bf16 }
 
 /// Whether the number is NaN; no integer is.
-#[inline]
+#[inline(always)]
 pub fn is_nan<T: Element>(x: T) -> bool {
     #[allow(clippy::eq_op)]
     let differs_from_itself = x != x;
@@ -191,13 +191,13 @@ pub fn is_nan<T: Element>(x: T) -> bool {
 }
 
 /// The larger; NaN where either is NaN. (ONNX Max, torch.maximum)
-#[inline]
+#[inline(always)]
 pub fn max<T: Element>(a: T, b: T) -> T {
     if a > b || is_nan(a) { a } else { b }
 }
 
 /// The smaller; NaN where either is NaN. (ONNX Min, torch.minimum)
-#[inline]
+#[inline(always)]
 pub fn min<T: Element>(a: T, b: T) -> T {
     if a < b || is_nan(a) { a } else { b }
 }
@@ -213,7 +213,7 @@ pub fn fmin<T: Element>(a: T, b: T) -> T {
 }
 
 /// From the smallest number to the largest, all NaN last: the order in which torch sorts.
-#[inline]
+#[inline(always)]
 pub fn order<T: Element>(a: &T, b: &T) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| is_nan(*a).cmp(&is_nan(*b)))
 }

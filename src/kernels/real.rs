@@ -26,9 +26,7 @@ pub trait Real:
     const NAN: Self;
 
     /// The nearest number of this type.
-    fn of(x: f64) -> Self {
-        Self::from_f64(x)
-    }
+    fn of(x: f64) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// The magnitude of this with the sign of the other.
@@ -89,6 +87,8 @@ pub trait Real:
     fn erf(self) -> Self;
     /// 1 − the error function, exact where that is small.
     fn erfc(self) -> Self;
+    /// Φ: the distribution function of the normal distribution.
+    fn phi(self) -> Self;
     /// The inverse of the error function.
     fn erfinv(self) -> Self;
     /// ln |Γ|.
@@ -108,13 +108,15 @@ macro_rules! functions {
         const NEG_INFINITY: $T = $T::NEG_INFINITY;
         const NAN: $T = $T::NAN;
 
+        #[inline(always)]
+        fn of(x: f64) -> $T { x as $T }
         #[inline]
         fn is_finite(self) -> bool { $T::is_finite(self) }
         #[inline]
         fn copysign(self, sign: $T) -> $T { $T::copysign(self, sign) }
         fn atan2(self, x: $T) -> $T { $T::atan2(self, x) }
         fn hypot(self, other: $T) -> $T { $T::hypot(self, other) }
-        $(#[inline] fn $name(self) -> $T { let f: fn($T) -> $T = $f; f(self) })*
+        $(#[inline(always)] fn $name(self) -> $T { let f: fn($T) -> $T = $f; f(self) })*
     };
 }
 
@@ -145,29 +147,43 @@ functions! {
     round_even: f32::round_ties_even, f64::round_ties_even;
     erf: single::erf, libm::erf;
     erfc: |x| libm::erfc(x.into()) as f32, libm::erfc;
+    phi: single::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
     erfinv: |x| special::erfinv(x.into()) as f32, special::erfinv;
     lgamma: |x| libm::lgamma(x.into()) as f32, libm::lgamma;
     digamma: |x| special::digamma(x.into()) as f32, special::digamma;
 }
 
 /// 1 / (1 + e^−x), without overflow on either side.
-#[inline]
+#[inline(always)]
 pub fn sigmoid<T: Real>(x: T) -> T {
     let small = (-x.abs()).exp();
     (if x < T::ZERO { small } else { T::ONE }) / (T::ONE + small)
 }
 
 /// ln(1 + e^x), without overflow and without losing the small side.
-#[inline]
+#[inline(always)]
 pub fn softplus<T: Real>(x: T) -> T {
     // A comparison that NaN fails hands NaN on.
     (if x < T::ZERO { T::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
 }
 
 /// ln of [`sigmoid`].
-#[inline]
+#[inline(always)]
 pub fn log_sigmoid<T: Real>(x: T) -> T {
     -softplus(-x)
+}
+
+/// x · Φ(x), where Φ is the distribution function of the normal distribution.
+#[inline(always)]
+pub fn gelu<T: Real>(x: T) -> T {
+    x * x.phi()
+}
+
+/// [`gelu`] with Φ by a hyperbolic tangent.
+#[inline(always)]
+pub fn gelu_tanh<T: Real>(x: T) -> T {
+    let inner = (x + x * x * x * T::of(0.044715)) * T::of((2.0 / std::f64::consts::PI).sqrt());
+    x * T::of(0.5) * (inner.tanh() + T::ONE)
 }
 
 #[cfg(test)]

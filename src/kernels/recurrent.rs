@@ -1,7 +1,8 @@
 //! Recurrent networks: one matrix product for all inputs, then one a step for the state.
 
 use super::matmul::matmul;
-use super::real::Real;
+use super::real::{Real, sigmoid};
+use super::vector::vectorised;
 use crate::array::{Array, Element};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -81,11 +82,21 @@ pub const FUNCTIONS: &[(&str, f64, f64)] = &[
 ];
 
 impl Function {
+    /// Every number by its value.
+    fn over<T: Real>(self, xs: &mut [T]) {
+        // What networks use has a loop of its own.
+        match self.name {
+            "Tanh" => each(xs, T::tanh),
+            "Sigmoid" => each(xs, sigmoid),
+            _ => each(xs, |x| self.of(x)),
+        }
+    }
+
     fn of<T: Real>(self, x: T) -> T {
         let (a, b, zero, one) = (T::of(self.alpha), T::of(self.beta), T::of(0.0), T::of(1.0));
         match self.name {
             "Tanh" => x.tanh(),
-            "Sigmoid" => one / (one + (-x).exp()),
+            "Sigmoid" => sigmoid(x),
             "Relu" => {
                 if x < zero {
                     zero
@@ -172,7 +183,8 @@ pub struct Operands<'a> {
 /// # Errors
 /// [`Shape`](crate::Code::Shape) where the operands do not fit; [`DType`](crate::Code::DType) unless f32 or f64.
 pub fn run(direction: &Direction, operands: &Operands) -> Result<(Array, Array, Array)> {
-    each_dtype!(operands.x.dtype(), T: float => steps::<T>(direction, operands))
+    // Within the pool, where threads that wait for the next step's product need not be woken.
+    rayon::scope(|_| each_dtype!(operands.x.dtype(), T: float => steps::<T>(direction, operands)))
 }
 
 fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Result<(Array, Array, Array)> {
@@ -195,73 +207,126 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     let (mut h, mut c) = (numbers(operands.h, batch * hidden)?, numbers(operands.c, batch * hidden)?);
     let inputs = matmul(&operands.x.reshape(&[steps * batch, inputs])?, &operands.w.permute(&[1, 0])?)?.to_vec::<T>()?;
     let state = operands.r.permute(&[1, 0])?.contiguous();
+    let both: Vec<T> = bias[..rows].iter().zip(&bias[rows..]).map(|(&b, &own)| b + own).collect();
     let clip = direction.clip.map(T::of);
-    let clipped = |x: T| match clip {
-        Some(most) if x > most => most,
-        Some(most) if x < -most => -most,
-        _ => x,
+    let gate = |f: Function, xs: &mut [T]| {
+        if let Some(most) = clip {
+            each(xs, |x| {
+                if x > most {
+                    most
+                } else if x < -most {
+                    -most
+                } else {
+                    x
+                }
+            });
+        }
+        f.over(xs);
     };
-    let mut y = vec![T::of(0.0); steps * batch * hidden];
-    let one = T::of(1.0);
+    let place = |step: usize, element: usize| {
+        let length = operands.lengths.map_or(steps, |lengths| lengths[element].clamp(0, steps as i64) as usize);
+        (step < length).then(|| if direction.reverse { length - 1 - step } else { step })
+    };
+    let mut y = vec![T::ZERO; steps * batch * hidden];
+    let mut sums = vec![T::ZERO; batch * rows];
     let f = direction.functions;
     for step in 0..steps {
-        let product = matmul(&Array::new(&[batch, hidden], h.clone())?, &state)?;
-        let (product, _) = product.span::<T>()?;
-        let product = product.into_owned();
-        // The candidate of a GRU whose reset comes first needs a product of its own.
-        let reset_first = matches!(direction.cell, Cell::Gru { reset_after: false });
-        let mut gate = vec![T::of(0.0); if reset_first { batch * hidden } else { 0 }];
-        let place = |element: usize| {
-            let length = operands.lengths.map_or(steps, |lengths| lengths[element].clamp(0, steps as i64) as usize);
-            (step < length).then(|| if direction.reverse { length - 1 - step } else { step })
-        };
-        let sum = |element: usize, at: usize, g: usize, j: usize| {
-            let k = g * hidden + j;
-            inputs[(at * batch + element) * rows + k] + product[element * rows + k] + bias[k] + bias[rows + k]
-        };
-        if reset_first {
-            for element in 0..batch {
-                let Some(at) = place(element) else { continue };
-                for j in 0..hidden {
-                    gate[element * hidden + j] = f[0].of(clipped(sum(element, at, 1, j))) * h[element * hidden + j];
+        let product = matmul(&Array::new(&[batch, hidden], h.clone())?, &state)?.to_vec::<T>()?;
+        let present = (0..batch).filter_map(|element| Some((element, place(step, element)?)));
+        let present: Vec<(usize, usize)> = present.collect();
+        for &(element, at) in &present {
+            let (own, product) = (&inputs[(at * batch + element) * rows..][..rows], &product[element * rows..][..rows]);
+            let sums = &mut sums[element * rows..][..rows];
+            sums.iter_mut().zip(own).zip(product).zip(&both).for_each(|(((sum, &x), &y), &b)| *sum = x + y + b);
+        }
+        if let Cell::Gru { reset_after } = direction.cell {
+            // The candidate's share of the state: reset after the product, or before a product of its own.
+            let mut candidate = vec![T::ZERO; batch * hidden];
+            for &(element, _) in &present {
+                let (sums, candidate) = (&mut sums[element * rows..][..rows], &mut candidate[element * hidden..][..hidden]);
+                gate(f[0], &mut sums[..2 * hidden]);
+                let (own, product) = (&bias[rows + 2 * hidden..], &product[element * rows + 2 * hidden..][..hidden]);
+                let reset = &sums[hidden..2 * hidden];
+                if reset_after {
+                    let state = product.iter().zip(own).map(|(&x, &b)| x + b);
+                    candidate.iter_mut().zip(reset).zip(state).for_each(|((to, &r), x)| *to = r * x);
+                } else {
+                    candidate.iter_mut().zip(reset).zip(&h[element * hidden..]).for_each(|((to, &r), &h)| *to = r * h);
                 }
             }
-            gate = matmul(&Array::new(&[batch, hidden], gate)?, &operands.r.slice(0, 2 * hidden, hidden, 1)?.permute(&[1, 0])?)?
-                .to_vec::<T>()?;
-        }
-        for element in 0..batch {
-            let Some(at) = place(element) else { continue };
-            for j in 0..hidden {
-                let i = element * hidden + j;
-                let sum = |g: usize| sum(element, at, g, j);
-                let new = match direction.cell {
-                    Cell::Rnn => f[0].of(clipped(sum(0))),
-                    Cell::Gru { reset_after } => {
-                        let z = f[0].of(clipped(sum(0)));
-                        let k = 2 * hidden + j;
-                        let own = inputs[(at * batch + element) * rows + k] + bias[k];
-                        let state = if reset_after {
-                            f[0].of(clipped(sum(1))) * (product[element * rows + k] + bias[rows + k])
-                        } else {
-                            gate[i] + bias[rows + k]
-                        };
-                        let candidate = f[1].of(clipped(own + state));
-                        (one - z) * candidate + z * h[i]
-                    }
-                    Cell::Lstm { coupled } => {
-                        let input = f[0].of(clipped(sum(0) + peepholes[j] * c[i]));
-                        let forget = if coupled { one - input } else { f[0].of(clipped(sum(2) + peepholes[2 * hidden + j] * c[i])) };
-                        let candidate = f[1].of(clipped(sum(3)));
-                        c[i] = forget * c[i] + input * candidate;
-                        let output = f[0].of(clipped(sum(1) + peepholes[hidden + j] * c[i]));
-                        output * f[2].of(c[i])
-                    }
-                };
-                y[(at * batch + element) * hidden + j] = new;
-                // All gates of this step were read from the product: the state may change now.
-                h[i] = new;
+            if !reset_after {
+                let weights = operands.r.slice(0, 2 * hidden, hidden, 1)?.permute(&[1, 0])?;
+                candidate = matmul(&Array::new(&[batch, hidden], candidate)?, &weights)?.to_vec::<T>()?;
             }
+            for &(element, at) in &present {
+                let own = &inputs[(at * batch + element) * rows + 2 * hidden..][..hidden];
+                let bias = if reset_after { &bias[2 * hidden..rows] } else { &both[2 * hidden..] };
+                let sums = &mut sums[element * rows + 2 * hidden..][..hidden];
+                let parts = own.iter().zip(bias).zip(&candidate[element * hidden..]);
+                sums.iter_mut().zip(parts).for_each(|(sum, ((&x, &b), &state))| *sum = x + b + state);
+            }
+        }
+        for &(element, at) in &present {
+            let sums = &mut sums[element * rows..][..rows];
+            let (h, y) = (&mut h[element * hidden..][..hidden], &mut y[(at * batch + element) * hidden..][..hidden]);
+            match direction.cell {
+                Cell::Rnn => {
+                    gate(f[0], sums);
+                    h.copy_from_slice(sums);
+                }
+                Cell::Gru { .. } => {
+                    let (z, candidate) = sums.split_at_mut(2 * hidden);
+                    gate(f[1], candidate);
+                    h.iter_mut().zip(z).zip(candidate).for_each(|((h, &mut z), &mut new)| *h = (T::ONE - z) * new + z * *h);
+                }
+                Cell::Lstm { coupled } => {
+                    let c = &mut c[element * hidden..][..hidden];
+                    let [input, output, forget, candidate] = quarters(sums, hidden);
+                    // What the second state adds to a gate, where there are weights for that.
+                    let peep = |gate: &mut [T], c: &[T], i: usize| {
+                        if operands.peepholes.is_some() {
+                            gate.iter_mut().zip(c).zip(&peepholes[i * hidden..]).for_each(|((gate, &c), &p)| *gate += p * c);
+                        }
+                    };
+                    peep(input, c, 0);
+                    gate(f[0], input);
+                    if coupled {
+                        forget.iter_mut().zip(&*input).for_each(|(forget, &input)| *forget = T::ONE - input);
+                    } else {
+                        peep(forget, c, 2);
+                        gate(f[0], forget);
+                    }
+                    gate(f[1], candidate);
+                    let parts = forget.iter().zip(&*input).zip(&*candidate);
+                    c.iter_mut().zip(parts).for_each(|(c, ((&forget, &input), &new))| *c = forget * *c + input * new);
+                    peep(output, c, 1);
+                    gate(f[0], output);
+                    h.copy_from_slice(c);
+                    f[2].over(h);
+                    h.iter_mut().zip(&*output).for_each(|(h, &output)| *h *= output);
+                }
+            }
+            y.copy_from_slice(h);
         }
     }
     Ok((Array::new(&[steps, batch, hidden], y)?, Array::new(&[batch, hidden], h)?, Array::new(&[batch, hidden], c)?))
+}
+
+/// `f` of each number.
+fn each<T: Real>(xs: &mut [T], f: impl Fn(T) -> T) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for x in xs {
+                *x = f(*x);
+            }
+        },
+    );
+}
+
+/// Four gates of so many numbers.
+fn quarters<T>(gates: &mut [T], hidden: usize) -> [&mut [T]; 4] {
+    let (first, second) = gates.split_at_mut(2 * hidden);
+    let ((a, b), (c, d)) = (first.split_at_mut(hidden), second.split_at_mut(hidden));
+    [a, b, c, d]
 }

@@ -1,6 +1,6 @@
 //! Many numbers to one: sums, means, extremes and norms along axes.
 //!
-//! Floats of every width are summed in doubles, eight partial sums a lane, and rounded once; integers in i64, wrapping.
+//! Floats of every width are summed in doubles, sixteen partial sums a lane, and rounded once; integers in i64, wrapping.
 //! The result has the dtype of the operand unless said otherwise: cast before where torch promotes (a sum of i32 to i64).
 //! No axes means no reduction: every number is a lane of its own. "All axes" is the caller's to spell out.
 
@@ -12,27 +12,38 @@ use crate::array::{Array, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
-/// The sum of a function of every number of a lane, in eight partial sums.
-#[inline]
+/// Partial sums of a lane: as many as keep the adders of wide vectors busy.
+const PARTS: usize = 16;
+
+/// The sum of a function of every number of a lane, in partial sums.
+#[inline(always)]
 pub(super) fn total<T: Copy, W: Number>(lane: &[T], of: impl Fn(T) -> W) -> W {
-    let mut sums = [W::ZERO; 8];
-    let (blocks, rest) = lane.as_chunks::<8>();
+    let mut sums = [W::ZERO; PARTS];
+    let (blocks, rest) = lane.as_chunks::<PARTS>();
     for block in blocks {
-        sums.iter_mut().zip(block).for_each(|(sum, &x)| *sum = sum.add(of(x)));
+        for (sum, &x) in sums.iter_mut().zip(block) {
+            *sum = sum.add(of(x));
+        }
     }
-    sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum = sum.add(of(x)));
+    for (sum, &x) in sums.iter_mut().zip(rest) {
+        *sum = sum.add(of(x));
+    }
     sums.into_iter().fold(W::ZERO, W::add)
 }
 
 /// The number of a lane that `pick` prefers to every other; `None` where there is none.
-#[inline]
+#[inline(always)]
 pub(super) fn extreme<T: Element>(lane: &[T], pick: impl Fn(T, T) -> T) -> Option<T> {
-    let mut best = [*lane.first()?; 8];
-    let (blocks, rest) = lane.as_chunks::<8>();
+    let mut best = [*lane.first()?; PARTS];
+    let (blocks, rest) = lane.as_chunks::<PARTS>();
     for block in blocks {
-        best.iter_mut().zip(block).for_each(|(best, &x)| *best = pick(*best, x));
+        for (best, &x) in best.iter_mut().zip(block) {
+            *best = pick(*best, x);
+        }
     }
-    best.iter_mut().zip(rest).for_each(|(best, &x)| *best = pick(*best, x));
+    for (best, &x) in best.iter_mut().zip(rest) {
+        *best = pick(*best, x);
+    }
     best.into_iter().reduce(pick)
 }
 
@@ -205,7 +216,7 @@ pub fn std(x: &Array, axes: &[usize], keep: bool, correction: f64) -> Result<Arr
 }
 
 /// The mean and the variance of a lane.
-#[inline]
+#[inline(always)]
 pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
     let n = lane.len() as f64;
     let mean = total(lane, T::widen) / n;

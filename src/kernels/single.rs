@@ -2,17 +2,28 @@
 //!
 //! No branch, no call, no instruction that an x86-64 of any age lacks; the polynomials are near-minimax (Chebyshev) fits.
 
-/// c₀xⁿ + c₁xⁿ⁻¹ + … + cₙ.
-#[inline]
+/// c₀xⁿ + c₁xⁿ⁻¹ + … + cₙ by Estrin's scheme: pairs, pairs of pairs and so on, so that few operations wait for one another.
+#[inline(always)]
 fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
-    coefficients.into_iter().fold(0.0, |sum, c| sum * x + c)
+    let (mut terms, mut count, mut power) = (coefficients, N, x);
+    while count > 1 {
+        // The highest power of an odd number of terms has no partner.
+        let odd = count % 2;
+        let pairs = count / 2;
+        for i in 0..pairs {
+            terms[odd + i] = terms[odd + 2 * i] * power + terms[odd + 2 * i + 1];
+        }
+        count = odd + pairs;
+        power *= power;
+    }
+    terms[0]
 }
 
 /// e^x in f32, within 1 unit in the last place, without a branch: a loop over it becomes vector instructions.
 ///
 /// x = k ln 2 + r with |r| ≤ ½ ln 2; e^r is a near-minimax polynomial, 2^k is written into the exponent in two halves, so
 /// that results below the normal numbers are rounded once.
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Adding 1.5 · 2²³ leaves the nearest integer in the low bits.
     const ROUND: f32 = 12_582_912.0;
@@ -32,7 +43,7 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// The hyperbolic tangent in f32, within 1.5 units in the last place, without a branch.
-#[inline]
+#[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let (t, square) = (x.abs(), x * x);
     let odd = polynomial(square, [-6.096_714e-3, 2.099_718e-2, -5.385_090_8e-2, 0.133_327_7, -0.333_333_28]);
@@ -44,7 +55,7 @@ pub fn tanh(x: f32) -> f32 {
 /// The error function in f32, within 1.5 units in the last place, without a branch.
 ///
 /// Near 0 an odd polynomial; further out 1 − e^−h, where h = −ln erfc is nearly a parabola.
-#[inline]
+#[inline(always)]
 pub fn erf(x: f32) -> f32 {
     let (t, square) = (x.abs(), x * x);
     let odd = polynomial(square, [8.334_719e-5, -8.134_709e-4, 5.200_369e-3, -2.685_915_1e-2, 0.112_836_91, -0.376_126_35, 0.128_379_17]);
@@ -67,6 +78,34 @@ pub fn erf(x: f32) -> f32 {
     );
     let large = 1.0 - exp(-h);
     (if t < 0.92 { small } else { large }).copysign(x)
+}
+
+/// The distribution function of the normal distribution in f32, within 10⁻⁷ of a number between 0 and 1, without a branch.
+///
+/// Φ(−a) = e^−h, where h = −ln Φ(−a) is nearly a parabola: what is small is right to 5 · 10⁻⁶ of itself down to a = −5.6, and beyond
+/// that as good as 0.
+#[inline(always)]
+pub fn phi(x: f32) -> f32 {
+    // From 20 on what is small is 0 in f32, and no power overflows.
+    let distance = if x.abs() > 20.0 { 20.0 } else { x.abs() };
+    let h = polynomial(
+        distance,
+        [
+            1.359_599_6e-8,
+            -4.245_781_4e-7,
+            5.687_781_3e-6,
+            -4.128_044_6e-5,
+            1.511_853_8e-4,
+            9.461_875_7e-5,
+            -4.941_208_3e-3,
+            3.644_543_1e-2,
+            0.318_269_76,
+            0.797_891,
+            0.693_146_9,
+        ],
+    );
+    let small = exp(-h);
+    if x < 0.0 { small } else { 1.0 - small }
 }
 
 #[cfg(test)]
@@ -98,6 +137,18 @@ mod tests {
     fn single_precision_is_right_to_the_last_places() {
         let errors = [worst(exp, f64::exp), worst(tanh, f64::tanh), worst(erf, libm::erf)];
         assert!(errors[0] <= 1.0 && errors[1] <= 1.5 && errors[2] <= 1.5, "{errors:?}");
+    }
+
+    #[test]
+    fn the_normal_distribution_is_right_where_it_is_small_and_where_it_is_large() {
+        for i in -56_000..=200_000 {
+            let x = i as f32 * 1e-4;
+            let expected = 0.5 * libm::erfc(-f64::from(x) * std::f64::consts::FRAC_1_SQRT_2);
+            let error = (f64::from(phi(x)) - expected).abs();
+            assert!(error <= 1e-7 && (x > 0.0 || error <= 5e-6 * expected), "{x}: {}, not {expected}", phi(x));
+        }
+        assert_eq!((phi(0.0), phi(f32::INFINITY), phi(f32::NEG_INFINITY), phi(f32::MIN)), (0.5, 1.0, 0.0, 0.0));
+        assert!((6..2000).all(|i| phi(-i as f32) < 2e-9) && phi(f32::NAN).is_nan());
     }
 
     #[test]

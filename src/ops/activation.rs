@@ -1,12 +1,12 @@
 //! The non-linear functions of networks.
 
-use super::{Reader, widened};
+use super::{Reader, float, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
-use crate::each_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
-use crate::kernels::{elementwise, norm};
+use crate::kernels::norm;
+use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
 use crate::onnx::{Name, Pen};
 use crate::tensor::{Tensor, apply_one};
 
@@ -62,6 +62,11 @@ pub enum Activation {
     Mish,
     /// α(eˣᐟᵅ − 1) below 0.
     Celu(f32),
+    /// x · Φ(x), or that by a hyperbolic tangent.
+    Gelu {
+        /// Whether by the hyperbolic tangent.
+        tanh: bool,
+    },
 }
 
 /// The constants of the self-normalising unit.
@@ -77,6 +82,7 @@ impl Operator for Activation {
             Activation::HardSwish => "HardSwish",
             Activation::Mish => "Mish",
             Activation::Celu(_) => "Celu",
+            Activation::Gelu { .. } => "Gelu",
         }
     }
 
@@ -87,25 +93,22 @@ impl Operator for Activation {
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         widened(inputs, |inputs| {
-            let (op, x) = (*self, inputs.at(0)?);
-            let y = each_dtype!(x.dtype(), T: float => {
-                let of = |x: f32| T::from(x);
-                let sixth: T = 1.0 / 6.0;
-                elementwise::map::<T, T>(x, move |x| match op {
-                    Activation::LeakyRelu(a) => if x < 0.0 { x * of(a) } else { x },
-                    Activation::Elu(a) => if x < 0.0 { of(a) * x.exp_m1() } else { x },
-                    Activation::Selu => of(SELU.1) * if x < 0.0 { of(SELU.0) * x.exp_m1() } else { x },
-                    Activation::HardSigmoid(a, b) => (of(a) * x + of(b)).clamp(0.0, 1.0),
-                    Activation::HardSwish => x * (x * sixth + 0.5).clamp(0.0, 1.0),
-                    Activation::Mish => x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh(),
-                    Activation::Celu(a) => if x < 0.0 { of(a) * (x / of(a)).exp_m1() } else { x },
-                })
-            });
+            let x = inputs.at(0)?;
+            let y = match *self {
+                Activation::Gelu { tanh: false } => float!(x, gelu),
+                Activation::Gelu { tanh: true } => float!(x, gelu_tanh),
+                op => float!(x, |x| op.of(x)),
+            };
             Ok(vec![y?])
         })
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        if let Activation::Gelu { tanh } = *self
+            && pen.opset() < 20
+        {
+            return written_out(pen, &inputs[0], tanh, outputs);
+        }
         let late = match *self {
             // What they are made of, for opsets that lack them.
             Activation::HardSwish if pen.opset() < 14 => {
@@ -124,10 +127,65 @@ impl Operator for Activation {
         Ok(match *self {
             Activation::LeakyRelu(a) | Activation::Elu(a) | Activation::Celu(a) => line.float("alpha", a),
             Activation::HardSigmoid(a, b) => line.float("alpha", a).float("beta", b),
+            Activation::Gelu { tanh: true } => line.string("approximate", "tanh"),
             _ => line,
         }
         .write(outputs))
     }
+}
+
+impl Activation {
+    fn of<T: Real>(self, x: T) -> T {
+        let wide = |a: f32| T::of(a.into());
+        // A comparison that NaN fails hands NaN on.
+        let gate = |x: T| {
+            if x < T::ZERO {
+                T::ZERO
+            } else if x > T::ONE {
+                T::ONE
+            } else {
+                x
+            }
+        };
+        match self {
+            Activation::LeakyRelu(a) if x < T::ZERO => x * wide(a),
+            Activation::Elu(a) if x < T::ZERO => wide(a) * x.expm1(),
+            Activation::Celu(a) if x < T::ZERO => wide(a) * (x / wide(a)).expm1(),
+            Activation::LeakyRelu(_) | Activation::Elu(_) | Activation::Celu(_) => x,
+            Activation::Selu => wide(SELU.1) * if x < T::ZERO { wide(SELU.0) * x.expm1() } else { x },
+            Activation::HardSigmoid(a, b) => gate(wide(a) * x + wide(b)),
+            Activation::HardSwish => x * gate(x * T::of(1.0 / 6.0) + T::of(0.5)),
+            Activation::Mish => x * softplus(x).tanh(),
+            Activation::Gelu { tanh: false } => gelu(x),
+            Activation::Gelu { tanh: true } => gelu_tanh(x),
+        }
+    }
+}
+
+/// Gelu as the formula that runtimes know it by.
+fn written_out(pen: &mut Pen, x: &Name, tanh: bool, outputs: &[Type]) -> Result<Vec<Name>> {
+    let ty = &outputs[0];
+    let mut number = |op: &str, x: &Name, number: f64| {
+        let number = pen.number(ty.dtype, number);
+        pen.node(op, &[x.clone(), number]).write_one(ty.clone())
+    };
+    let half = number("Mul", x, 0.5)?;
+    let inner = if tanh {
+        let square = pen.node("Mul", &[x.clone(), x.clone()]).write_one(ty.clone())?;
+        let cube = pen.node("Mul", &[square, x.clone()]).write_one(ty.clone())?;
+        let number = pen.number(ty.dtype, 0.044715);
+        let scaled = pen.node("Mul", &[cube, number]).write_one(ty.clone())?;
+        let sum = pen.node("Add", &[x.clone(), scaled]).write_one(ty.clone())?;
+        let number = pen.number(ty.dtype, (2.0 / std::f64::consts::PI).sqrt());
+        let angle = pen.node("Mul", &[sum, number]).write_one(ty.clone())?;
+        pen.node("Tanh", &[angle]).write_one(ty.clone())?
+    } else {
+        let scaled = number("Mul", x, std::f64::consts::FRAC_1_SQRT_2)?;
+        pen.node("Erf", &[scaled]).write_one(ty.clone())?
+    };
+    let number = pen.number(ty.dtype, 1.0);
+    let share = pen.node("Add", &[inner, number]).write_one(ty.clone())?;
+    Ok(pen.node("Mul", &[half, share]).write(outputs))
 }
 
 pub(super) const READS: &[(&str, Reader)] = &[
@@ -215,15 +273,7 @@ impl Tensor {
     /// [`DType`](crate::Code::DType) for integers.
     #[track_caller]
     pub fn gelu(&self, tanh: bool) -> Result<Tensor> {
-        let half = self.mul(0.5)?;
-        let inner = match tanh {
-            false => self.mul(std::f64::consts::FRAC_1_SQRT_2)?.erf()?,
-            true => {
-                let cube = self.mul(self)?.mul(self)?;
-                self.add(cube.mul(0.044715)?)?.mul((2.0 / std::f64::consts::PI).sqrt())?.tanh()?
-            }
-        };
-        half.mul(inner.add(1.0)?)
+        self.activation(Activation::Gelu { tanh })
     }
 
     /// x · sigmoid(x), also called Swish.

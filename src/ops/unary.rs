@@ -1,6 +1,6 @@
 //! Element-wise functions of one tensor.
 
-use super::{Reader, widened};
+use super::{Reader, float, widened};
 use crate::array::{Array, DType};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::each_dtype;
@@ -136,13 +136,6 @@ impl Operator for Unary {
         let x = inputs.opt(0)?;
         (*self == Unary::Neg).then(|| DimArray { scalar: x.scalar, dims: x.dims.iter().map(|dim| -dim).collect() })
     }
-}
-
-/// One float function for both precisions.
-macro_rules! float {
-    ($x:expr, $f:expr) => {
-        each_dtype!($x.dtype(), T: float => map::<T, T>($x, $f))
-    };
 }
 
 fn kernel(op: Unary, x: &Array) -> Result<Array> {

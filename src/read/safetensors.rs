@@ -201,7 +201,7 @@ mod tests {
             (entry("F32", "[-2]", "8"), Code::Damaged),
             (entry("F32", "[4611686018427387904, 4]", "0"), Code::TooBig),
             (entry("F32", &format!("[{}1]", "1, ".repeat(64)), "4"), Code::Damaged),
-            (entry("F8_E4M3", "[8]", "8"), Code::Unsupported),
+            (entry("F6_E2M3", "[8]", "6"), Code::Unsupported),
             (entry("BOOL", "[8]", "8"), Code::Damaged),
             ("[]".into(), Code::Damaged),
             ("{".into(), Code::Damaged),

@@ -330,7 +330,8 @@ mod tests {
             call("torch._utils._rebuild_tensor_v3", &[storage, sample::int(0), numbers(2), numbers(1), vec![0x89], b"}".to_vec(), dtype])
         };
         assert_eq!(read(&file, &value("uint16")).unwrap(), Array::vector(vec![1u16, 65535]));
-        assert_eq!(read(&file, &value("float8_e4m3fn")).unwrap_err().code(), Code::Unsupported);
+        assert_eq!(read(&file, &value("float8_e4m3fn")).unwrap().to_f64s(), [2f64.powi(-9), 0.0]);
+        assert_eq!(read(&file, &value("quint4x2")).unwrap_err().code(), Code::Unsupported);
     }
 
     #[test]
