@@ -7,11 +7,11 @@ use super::halves::widened;
 use super::matmul::product;
 use super::product::serial_product;
 use super::real::Real;
+use super::threads::{threads, try_each};
 use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
-use rayon::prelude::*;
 
 pub use super::conv_transpose::conv_transpose;
 pub use super::window::Window;
@@ -107,13 +107,17 @@ impl<'a> Layer<'a> {
         }
         if self.is_pointwise() {
             let sheets: Vec<_> = view.outer_iter_mut().enumerate().collect();
-            sheets.into_par_iter().try_for_each(|(sheet, out)| {
-                product(weights(sheet % self.groups)?, matrix(depth, plane, &x[sheet * depth * plane..])?, add, out);
-                Ok(())
-            })?;
+            try_each(
+                sheets,
+                || (),
+                |_, (sheet, out)| {
+                    product(weights(sheet % self.groups)?, matrix(depth, plane, &x[sheet * depth * plane..])?, add, out);
+                    Ok(())
+                },
+            )?;
             return Ok(out);
         }
-        let threads = rayon::current_num_threads();
+        let threads = threads();
         let share = plane.div_ceil((4 * threads).div_ceil(sheets));
         let width = share.max(POSITIONS).min((COLUMNS / depth).max(POSITIONS));
         let mut blocks = Vec::new();
@@ -123,7 +127,7 @@ impl<'a> Layer<'a> {
         let multiply = if blocks.len() < 2 * threads { product } else { serial_product };
         let columns = Columns::new(self.window, &self.kernel, &self.lengths, &self.steps);
         let taps = depth / self.channels;
-        blocks.into_par_iter().try_for_each_init(Vec::new, |gathered: &mut Vec<T>, (sheet, first, out)| {
+        try_each(blocks, Vec::new, |gathered: &mut Vec<T>, (sheet, first, out)| {
             let width = out.ncols();
             gathered.resize(depth * width, T::ZERO);
             for (row, to) in gathered.chunks_exact_mut(width).enumerate() {

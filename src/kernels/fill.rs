@@ -1,5 +1,6 @@
 //! Results filled in parallel: units of the result are handed out, and none depends on another.
 
+use super::threads::threads;
 use crate::array::{Element, room};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
@@ -51,7 +52,7 @@ pub fn fill_two<T: Element, U: Element>(
 /// How many units make a task; `None` where there is work for one only.
 fn task(units: usize, work: usize) -> Option<usize> {
     let task = GRAIN.div_ceil(work.max(1));
-    (units >= 2 * task || (units > 1 && work >= GRAIN)).then_some(task)
+    (threads() > 1 && (units >= 2 * task || (units > 1 && work >= GRAIN))).then_some(task)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::halves::widened;
 use super::number::Number;
 use super::product::{BLOCK, serial_product};
 use super::real::Real;
+use super::threads::threads;
 use super::vector::vectorised;
 use crate::array::{Array, count};
 use crate::each_dtype;
@@ -177,7 +178,7 @@ pub fn product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: Ar
     };
     match vector {
         Some(vector) => c.iter_mut().zip(vector).for_each(|(y, x)| *y = if add { *y + x } else { x }),
-        None => divided(a, b, add, c, 2 * rayon::current_num_threads()),
+        None => divided(a, b, add, c, 2 * threads()),
     }
 }
 

@@ -31,6 +31,7 @@ pub mod scatter;
 mod single;
 pub mod special;
 mod take;
+pub mod threads;
 mod vector;
 mod window;
 

@@ -2,6 +2,7 @@
 
 use super::matmul::matmul;
 use super::real::{Real, sigmoid};
+use super::threads::together;
 use super::vector::vectorised;
 use crate::array::{Array, Element};
 use crate::each_dtype;
@@ -183,8 +184,7 @@ pub struct Operands<'a> {
 /// # Errors
 /// [`Shape`](crate::Code::Shape) where the operands do not fit; [`DType`](crate::Code::DType) unless f32 or f64.
 pub fn run(direction: &Direction, operands: &Operands) -> Result<(Array, Array, Array)> {
-    // Within the pool, where threads that wait for the next step's product need not be woken.
-    rayon::scope(|_| each_dtype!(operands.x.dtype(), T: float => steps::<T>(direction, operands)))
+    together(|| each_dtype!(operands.x.dtype(), T: float => steps::<T>(direction, operands)))
 }
 
 fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Result<(Array, Array, Array)> {

@@ -1,5 +1,6 @@
 //! Resampling along axes: nearest, linear and cubic.
 
+use super::fill::fill;
 use crate::array::{Array, DType, Element, count};
 use crate::error::{Error, Result};
 
@@ -121,27 +122,25 @@ fn taps(i: usize, length: usize, scale: &Scale, coordinates: Coordinates, interp
 
 /// Weighted sums along one axis.
 fn weigh<T: Element + num_traits::Float + Send>(x: &Array, axis: usize, taps: &[Vec<(usize, f64)>]) -> Result<Array> {
-    use rayon::prelude::*;
     let mut shape = x.shape().to_vec();
     let length = shape[axis];
     shape[axis] = taps.len();
-    let total = count(&shape)?;
-    let inner: usize = shape[axis + 1..].iter().product();
+    count(&shape)?;
+    let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
     let x = x.contiguous();
     let view = x.view::<T>()?;
     let numbers = view.as_slice().ok_or_else(|| Error::internal("a contiguous array that is not"))?;
-    let mut out = vec![T::zero(); total];
-    if total > 0 {
-        out.par_chunks_mut(inner * taps.len()).enumerate().for_each(|(outer, out)| {
-            let slab = &numbers[outer * length * inner..(outer + 1) * length * inner];
+    let slab = inner * taps.len();
+    let out = fill(outer, slab, slab, |first, out: &mut [T]| {
+        for (out, from) in out.chunks_exact_mut(slab).zip(numbers[first * length * inner..].chunks_exact((length * inner).max(1))) {
             for (line, taps) in out.chunks_exact_mut(inner).zip(taps) {
                 for &(i, weight) in taps {
                     let weight = num_traits::NumCast::from(weight).unwrap_or(T::zero());
-                    line.iter_mut().zip(&slab[i * inner..(i + 1) * inner]).for_each(|(sum, &x)| *sum = *sum + x * weight);
+                    line.iter_mut().zip(&from[i * inner..(i + 1) * inner]).for_each(|(sum, &x)| *sum = *sum + x * weight);
                 }
             }
-        });
-    }
+        }
+    })?;
     Array::new(&shape, out)
 }
 

@@ -34,11 +34,19 @@ pub(super) fn register(onnx: &mut tract_onnx::Onnx) {
     }
 }
 
-/// A node as tract holds it: with the constants among its inputs, which our reader may need to know.
+/// A node as tract holds it: with the constants among its inputs, which our reader may need to know, and which the plan does not
+/// hand to it at every call.
 #[derive(Clone)]
 struct Foreign {
     node: Arc<NodeProto>,
     constants: Arc<Vec<Option<Array>>>,
+}
+
+/// What an input of a node is.
+enum Input<'a> {
+    Absent,
+    Constant(&'a Array),
+    Given,
 }
 
 impl PartialEq for Foreign {
@@ -72,24 +80,39 @@ fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractRes
 }
 
 impl Foreign {
-    /// Runs the reader of the node on tensors, of which some may have a type only. tract leaves absent inputs out.
-    fn read(&self, given: &[Tensor]) -> Result<Vec<Tensor>> {
-        let mut given = given.iter();
-        let inputs: Vec<Option<&Tensor>> = self.node.input.iter().map(|name| if name.is_empty() { None } else { given.next() }).collect();
+    fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
+        self.node.input.iter().zip(self.constants.iter()).map(|(name, constant)| match constant {
+            _ if name.is_empty() => Input::Absent,
+            Some(array) => Input::Constant(array),
+            None => Input::Given,
+        })
+    }
+
+    /// Of the inputs that are present, as tract counts them, those that are no constants.
+    fn given<T: Clone>(&self, present: &[T]) -> Vec<T> {
+        let present = self.inputs().filter(|input| !matches!(input, Input::Absent)).zip(present);
+        present.filter(|(input, _)| matches!(input, Input::Given)).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Runs the reader of the node on what is given, of which some may have a type only.
+    fn read(&self, given: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        let mut given = given.into_iter();
+        let tensor = |input| match input {
+            Input::Absent => None,
+            Input::Constant(array) => Some(Tensor::from(array.clone())),
+            Input::Given => given.next(),
+        };
+        let tensors: Vec<Option<Tensor>> = self.inputs().map(tensor).collect();
+        let inputs: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
         let mut outputs = ops::read(&Node::new(&self.node, 0), &Inputs::new(&inputs))?;
         outputs.truncate(self.node.output.len());
         Ok(outputs)
     }
 
     /// Our shape rule: the types of the outputs.
-    fn types(&self, inputs: &[(DType, Vec<usize>)]) -> Result<Vec<Type>> {
-        let present = self.constants.iter().zip(&self.node.input).filter(|(_, name)| !name.is_empty()).map(|(constant, _)| constant);
-        let tensor = |((dtype, shape), constant): (&(DType, Vec<usize>), &Option<Array>)| match constant {
-            Some(array) => Tensor::from(array.clone()),
-            None => Tensor::of_type(Type::new(*dtype, Shape::fixed(shape))),
-        };
-        let tensors: Vec<Tensor> = inputs.iter().zip(present).map(tensor).collect();
-        Ok(self.read(&tensors)?.iter().map(|tensor| tensor.ty().clone()).collect())
+    fn types(&self, given: &[(DType, Vec<usize>)]) -> Result<Vec<Type>> {
+        let tensors = given.iter().map(|(dtype, shape)| Tensor::of_type(Type::new(*dtype, Shape::fixed(shape)))).collect();
+        Ok(self.read(tensors)?.iter().map(|tensor| tensor.ty().clone()).collect())
     }
 
     fn facts(&self, inputs: &[(DType, Vec<usize>)]) -> TractResult<Vec<(DatumType, Vec<usize>)>> {
@@ -108,8 +131,10 @@ impl Expansion for Foreign {
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(&'s self, s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
+        let inputs = self.given(&inputs.iter().collect::<Vec<_>>());
         let shapes: Vec<_> = inputs.iter().map(|input| &input.shape).collect();
-        s.given_all(inputs.iter().map(|input| &input.datum_type), move |s, datums| {
+        let datums: Vec<_> = inputs.iter().map(|input| &input.datum_type).collect();
+        s.given_all(datums, move |s, datums| {
             s.given_all(shapes.clone(), move |s, shapes| {
                 let inputs = datums.iter().zip(&shapes).map(|(datum, shape)| {
                     let shape = shape.iter().map(|dim| Ok(dim.to_usize()?)).collect::<TractResult<Vec<_>>>()?;
@@ -126,7 +151,7 @@ impl Expansion for Foreign {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.clone(), inputs)
+        model.wire_node(prefix, self.clone(), &self.given(inputs))
     }
 }
 
@@ -143,7 +168,7 @@ impl EvalOp for Foreign {
         let run = || -> Result<Vec<tract_onnx::prelude::Tensor>> {
             let ours = |value: &TValue| from_tract(value, dtype(value.datum_type())?).map(Tensor::from);
             let tensors = inputs.iter().map(ours).collect::<Result<Vec<_>>>()?;
-            self.read(&tensors)?.iter().map(|tensor| to_tract(&tensor.to_array()?)).collect()
+            self.read(tensors)?.iter().map(|tensor| to_tract(&tensor.to_array()?)).collect()
         };
         Ok(run().map_err(from_ours)?.into_iter().map(TValue::from).collect())
     }

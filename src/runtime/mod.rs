@@ -12,6 +12,7 @@ mod replace;
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
 use crate::error::{At, Error, Result};
+use crate::kernels::threads;
 use crate::module::Module;
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
@@ -120,6 +121,18 @@ impl Session {
         self.replaced.iter().map(Replaced::to_string).chain(whole).collect()
     }
 
+    /// The operators that run on our kernels inside tract's plans, and why.
+    #[cfg(test)]
+    pub(crate) fn replaced(&self) -> Vec<(String, String)> {
+        self.replaced.iter().map(|replaced| (replaced.op.clone(), replaced.why.to_string())).collect()
+    }
+
+    /// Whether a plan that was made runs on our kernels alone.
+    #[cfg(test)]
+    pub(crate) fn runs_without_tract(&self) -> bool {
+        self.plans.lock().is_ok_and(|plans| plans.iter().any(|plan| matches!(plan.engine, Engine::Ours(..))))
+    }
+
     /// The outputs for these inputs.
     ///
     /// # Errors
@@ -138,16 +151,23 @@ impl Session {
             }
             bindings.observe(&ty.shape, array.shape()).at(place())?;
         }
-        let plan = self.plan(inputs)?;
-        match &plan.engine {
-            Engine::Ours(module, _) => ours(module, inputs),
-            Engine::Tract(runnable) => self.by_tract(runnable, inputs).or_else(|error| {
+        match &self.engine(inputs)? {
+            Engine::Ours(module, _) => self.on_threads(|| ours(module, inputs)),
+            Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
                 // What fails here fails at every call with these shapes.
                 let module = self.on_our_kernels(error)?;
-                let outputs = ours(&module.0, inputs).map_err(|_| module.1.clone())?;
-                self.keep(Plan { shapes: plan.shapes.clone(), engine: Engine::Ours(module.0, module.1) })?;
+                let outputs = self.on_threads(|| ours(&module.0, inputs)).map_err(|_| module.1.clone())?;
+                self.keep(Plan { shapes: shapes(inputs), engine: Engine::Ours(module.0, module.1) })?;
                 Ok(outputs)
             }),
+        }
+    }
+
+    /// Runs on the threads of this session, tract's kernels and ours.
+    fn on_threads<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
+        match &self.executor {
+            Some(Executor::MultiThread(pool)) => pool.install(run),
+            _ => threads::alone(run),
         }
     }
 
@@ -169,24 +189,23 @@ impl Session {
         }
     }
 
-    /// The plan for the shapes of these inputs: a kept one, or a new one in place of that used longest ago.
-    fn plan(&self, inputs: &[Array]) -> Result<Plan> {
-        let shapes: Vec<Vec<usize>> = inputs.iter().map(|array| array.shape().to_vec()).collect();
+    /// What runs the plan for the shapes of these inputs: a kept one, or a new one in place of that used longest ago.
+    fn engine(&self, inputs: &[Array]) -> Result<Engine> {
         {
             let mut plans = self.plans.lock().map_err(poisoned)?;
-            if let Some(i) = plans.iter().position(|plan| plan.shapes == shapes) {
-                let plan = plans.remove(i);
-                plans.push(plan.clone());
-                return Ok(plan);
+            let fits = |plan: &Plan| plan.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape());
+            if let Some(i) = plans.iter().rposition(fits) {
+                plans[i..].rotate_left(1);
+                return Ok(plans[plans.len() - 1].engine.clone());
             }
         }
+        let shapes = shapes(inputs);
         let engine = match self.compile(&shapes) {
             Ok(runnable) => Engine::Tract(runnable),
             Err(error) => self.on_our_kernels(error).map(|(module, error)| Engine::Ours(module, error))?,
         };
-        let plan = Plan { engine, shapes };
-        self.keep(plan.clone())?;
-        Ok(plan)
+        self.keep(Plan { engine: engine.clone(), shapes })?;
+        Ok(engine)
     }
 
     /// Keeps a plan in place of one for the same shapes, or of that used longest ago.
@@ -215,6 +234,10 @@ impl Session {
             }
         })
     }
+}
+
+fn shapes(inputs: &[Array]) -> Vec<Vec<usize>> {
+    inputs.iter().map(|array| array.shape().to_vec()).collect()
 }
 
 fn poisoned<T>(_: T) -> Error {

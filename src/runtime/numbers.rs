@@ -46,7 +46,7 @@ pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
     macro_rules! copy {
         ($($D:ident $T:ty),*) => {
             match array.dtype() {
-                $(DType::$D => Tensor::from_shape(array.shape(), &array.to_vec::<$T>()?),)*
+                $(DType::$D => Tensor::from_shape(array.shape(), array.view::<$T>()?.as_standard_layout().as_slice().unwrap_or_default()),)*
                 other => return datum_type(other).and_then(|_| Err(DType::not_taken(other))),
             }
         };

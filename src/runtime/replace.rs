@@ -43,7 +43,9 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
         "panics on i64, refuses unsigned integers",
     ),
     ("MatMul", |facts| facts.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
+    ("MatMul", large, SLOWER),
     ("Gemm", |facts| !floats(facts), "scales integers by a float"),
+    ("Gemm", large, SLOWER),
     ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
     ("Pow", |facts| !floats(facts), "overflows on integers"),
     ("Mod", always, "is wrong on floats, panics on zero"),
@@ -74,10 +76,16 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
     ("ScatterND", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
     ("ScatterElements", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
     ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(|constant| !constant), "needs constant statistics"),
-    ("LSTM", always, "ignores directions, lengths and clip, and panics without a state"),
-    ("GRU", always, "ignores directions, lengths and clip, and panics without a state"),
-    ("RNN", always, "ignores directions, lengths and clip, and panics without a state"),
+    ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
+    ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),
+    ("RNN", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("BitCast", always, "does not have it"),
+    ("RandomUniform", always, "draws from a generator of its own"),
+    ("RandomNormal", always, "draws from a generator of its own"),
+    ("RandomUniformLike", always, "draws from a generator of its own"),
+    ("RandomNormalLike", always, "draws from a generator of its own"),
+    ("Bernoulli", always, "does not have it"),
+    ("Multinomial", always, "draws from a generator of its own"),
     ("Unique", always, "does not have it"),
     ("Col2Im", always, "does not have it"),
     ("GridSample", |facts| facts.string("mode") == b"bicubic" || !floats(facts) || double(facts), "was measured on single floats only"),
@@ -86,9 +94,37 @@ pub(super) const REPLACED: &[(&str, Applies, &str)] = &[
     ("Celu", |facts| facts.any(|dtype| dtype == DType::F16), "is wrong in f16"),
 ];
 
+const SLOWER: &str = "takes twice as long";
+
+/// Whether a matrix that is known is large enough for the product to be worth a node of ours.
+fn large(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::F32) && facts.types.get(1).is_some_and(|ty| ty.as_ref().is_some_and(|ty| volume(ty) >= LARGE))
+}
+
+/// Numbers of a matrix from which on our product was measured to win.
+const LARGE: i64 = 1 << 12;
+
+/// How many numbers a value has, a symbolic length counted as 1.
+fn volume(ty: &Type) -> i64 {
+    ty.shape.iter().map(|n| n.fixed().unwrap_or(1)).product()
+}
+
 /// Whether an input has no element.
 fn empty(facts: &Facts) -> bool {
     facts.types.iter().flatten().any(|ty| ty.shape.iter().any(|n| *n == 0))
+}
+
+/// Whether a recurrent network is not of the plain kind: one way forward, from states that are given, all steps, no bound.
+fn unusual(facts: &Facts) -> bool {
+    let given = |i: usize| facts.node.input.get(i).is_some_and(|name| !name.is_empty());
+    let states = if facts.node.op_type == "LSTM" { given(5) && given(6) } else { given(5) };
+    let plain =
+        |name: &str| matches!(name, "hidden_size" | "linear_before_reset") || name == "direction" && facts.string(name) == b"forward";
+    facts.dtype(0) != Some(DType::F32)
+        || !states
+        || given(4)
+        || given(7)
+        || !facts.node.attribute.iter().all(|attribute| plain(&attribute.name))
 }
 
 fn always(_: &Facts) -> bool {
@@ -111,8 +147,8 @@ fn integer(facts: &Facts) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct Replaced {
     name: String,
-    op: String,
-    why: &'static str,
+    pub(super) op: String,
+    pub(super) why: &'static str,
 }
 
 impl fmt::Display for Replaced {

@@ -1,0 +1,140 @@
+"""Holds the eager library against torch, and Session against ONNX Runtime and plain tract, in one run, and prints tables of medians.
+
+usage: python tools/reference/speed.py [--binary PATH] [--rounds N] [model.onnx ...]      (in the project's folder)
+
+needs numpy, onnx, onnxruntime and torch (CPU); without --binary it builds benches/speed.rs by cargo. Each figure is the median of the
+medians of some rounds, in milliseconds; in a round everyone measures in turn, so that a busy machine is busy for all. Models are run at
+the sizes they declare (1 where symbolic).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROWS = ["matmul 512", "matmul 1024", "conv 3x3", "depthwise 3x3", "softmax", "layer_norm", "gelu", "lstm"]
+THREADS = [1, 2]
+
+
+def median(run):
+    """Milliseconds of one call, the median of many."""
+    run()
+    begin, times = time.perf_counter(), []
+    while len(times) < 5 or (time.perf_counter() - begin < 0.6 and len(times) < 10_000):
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+def torchs(row, threads):
+    """What torch does in a row: measured in a process of its own, whose threads are set once."""
+    import torch
+    from torch.nn import functional as F
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    draw = torch.randn
+    square, width = draw(1024, 1024), draw(1024)
+
+    def product(n):
+        a, b = draw(n, n), draw(n, n)
+        return lambda: a @ b
+
+    def conv(groups):
+        x, w = draw(1, 64, 56, 56), draw(64, 64 // groups, 3, 3)
+        return lambda: F.conv2d(x, w, padding=1, groups=groups)
+
+    def lstm():
+        layer, x = torch.nn.LSTM(128, 256), draw(50, 8, 128)
+        return lambda: layer(x)
+
+    rows = {
+        "matmul 512": lambda: product(512),
+        "matmul 1024": lambda: product(1024),
+        "conv 3x3": lambda: conv(1),
+        "depthwise 3x3": lambda: conv(64),
+        "softmax": lambda: lambda: F.softmax(square, -1),
+        "layer_norm": lambda: lambda: F.layer_norm(square, (1024,), width, width),
+        "gelu": lambda: lambda: F.gelu(square),
+        "lstm": lstm,
+    }
+    with torch.inference_mode():
+        return median(rows[row]())
+
+
+def onnxruntimes(model, threads):
+    """What ONNX Runtime does with a model."""
+    import numpy
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    inputs = {}
+    for value in session.get_inputs():
+        shape = [n if isinstance(n, int) else 1 for n in value.shape]
+        dtype = {"tensor(int64)": "int64", "tensor(double)": "float64", "tensor(bool)": "bool"}.get(value.type, "float32")
+        whole = dtype in ("int64", "bool")
+        inputs[value.name] = numpy.ones(shape, dtype) if whole else numpy.random.default_rng(1).standard_normal(shape).astype(dtype)
+    return median(lambda: session.run(None, inputs))
+
+
+def own(function, *arguments):
+    """A figure measured by this file in a process of its own; NaN where that fails."""
+    code = f"import sys; sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r}); import speed; print(speed.{function}(*{arguments!r}))"
+    return figure([sys.executable, "-c", code])
+
+
+def figure(command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    return float(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout else float("nan")
+
+
+def table(title, rows, peers, rounds):
+    """A line a row and number of threads: the first peer is us, the others are what we are held against."""
+    print(f"\n| {title} | threads | " + " | ".join(peers) + " | " + " | ".join(f"ratio to {peer}" for peer in list(peers)[1:]) + " |")
+    print("|---" * (2 * len(peers) + 1) + "|")
+    for row in rows:
+        for threads in THREADS:
+            times = {peer: [] for peer in peers}
+            for _ in range(rounds):
+                for peer, measure in peers.items():
+                    times[peer].append(measure(row, threads))
+            middle = [statistics.median(found) for found in times.values()]
+            ratios = [f"{middle[0] / other:.2f}" for other in middle[1:]]
+            name = pathlib.Path(row).name if row.endswith(".onnx") else row
+            print(f"| {name} | {threads} | " + " | ".join([f"{figure:.3f}" for figure in middle] + ratios) + " |", flush=True)
+
+
+def built():
+    command = ["cargo", "bench", "--bench", "speed", "--no-run", "--message-format=json"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    messages = [json.loads(line) for line in lines if line.startswith("{")]
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "speed")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", help="benches/speed.rs, built")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("models", nargs="*", help="measured in place of the rows and the encoder")
+    given = parser.parse_args()
+    binary = given.binary or built()
+    ours = lambda kind: lambda row, threads: figure([binary, kind, row, str(threads)])
+    runtimes = {"Session": ours("session"), "ONNX Runtime": lambda row, threads: own("onnxruntimes", row, threads), "tract": ours("plain")}
+    print(f"{os.cpu_count()} cores; milliseconds, medians of {given.rounds} rounds")
+    if given.models:
+        table("model", given.models, runtimes, given.rounds)
+    else:
+        table("eager", ROWS, {"ontrace": ours("eager"), "torch": lambda row, threads: own("torchs", row, threads)}, given.rounds)
+        with tempfile.TemporaryDirectory() as folder:
+            encoder = str(pathlib.Path(folder) / "encoder.onnx")
+            subprocess.run([binary, "encoder", encoder], check=True)
+            table("model", [encoder], runtimes, given.rounds)
