@@ -5,9 +5,6 @@ use ontrace::check::{Check, check};
 use ontrace::{Array, DType, Example, Module, Tensor, Traced, read, record, trace};
 use std::path::{Path, PathBuf};
 
-/// Archives whose outputs are drawn at random.
-const RANDOM: &[&str] = &["random_ops"];
-
 /// Archives that are not compared, and why.
 const REFUSED: &[(&str, &str)] = &[(
     "pt2_hops/traced.pt",
@@ -154,7 +151,7 @@ fn every_archive_agrees_with_torch() {
     for name in &names {
         for file in ["traced.pt", "frozen.pt", "scripted.pt", "exported.pt2"] {
             let (folder, what) = (zoo.join(name), format!("{name}/{file}"));
-            if !folder.join(file).is_file() || RANDOM.contains(&name.as_str()) || REFUSED.iter().any(|row| row.0 == what) {
+            if !folder.join(file).is_file() || REFUSED.iter().any(|row| row.0 == what) {
                 continue;
             }
             match std::panic::catch_unwind(|| agrees_with_torch(&folder, name, file)) {
@@ -205,7 +202,7 @@ const LATE: &[(&str, i64)] = &[("dtype_int", 18), ("grab_compare", 18), ("grab_e
 fn every_archive_can_be_written_for_other_opsets() {
     let Some(zoo) = zoo() else { return };
     let mut names: Vec<String> = std::fs::read_dir(&zoo).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| zoo.join(name).join("traced.pt").is_file() && !RANDOM.contains(&name.as_str()));
+    names.retain(|name| zoo.join(name).join("traced.pt").is_file());
     names.sort();
     let mut failures = Vec::new();
     for name in &names {

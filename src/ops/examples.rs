@@ -1,7 +1,7 @@
 //! Every operator at work, a line an example: what the laws are tried on.
 
 use super::index::{GatherNd, ScatterNd};
-use super::{Cell, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, while_loop};
+use super::{Cell, Distribution, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, seeded, while_loop};
 use crate::array::{Array, DType, Random, Scalar};
 use crate::dim::Dim;
 use crate::error::Result;
@@ -192,7 +192,19 @@ fn weight(shape: &[usize]) -> Tensor {
 
 /// Every example.
 pub(crate) fn examples() -> Vec<Case> {
-    [elementwise(), reductions(), windows(), places(), forms(), weights(), sequences(), branches(), chosen()].concat()
+    [elementwise(), reductions(), windows(), places(), forms(), weights(), sequences(), branches(), chosen(), drawn()].concat()
+}
+
+fn drawn() -> Vec<Case> {
+    cases! {
+        "rand", [floats(&[2, 3])], |x| one(seeded(1, || Tensor::rand(x[0].shape(), DType::F32))?.add(&x[0])?);
+        "randn", [floats(&[2, 3])], |x| one(seeded(2, || Tensor::randn(x[0].shape(), DType::F64))?.add(&x[0])?);
+        "draw_f16", [floats(&[2])], |x| one(seeded(3, || Tensor::draw(Distribution::Uniform(-1.0, 3.0), x[0].shape(), DType::F16))?.add(&x[0])?);
+        "bernoulli", [of(DType::F32, &[4, 5], 0.0, 1.0)], |x| one(seeded(4, || x[0].bernoulli())?);
+        "drop_out", [floats(&[4, 5])], |x| both(seeded(5, || x[0].drop_out(0.4))?);
+        "multinomial", [of(DType::F32, &[2, 4], 0.1, 1.0)], |x| one(seeded(6, || x[0].multinomial(3, true))?);
+        "multinomial_once", [of(DType::F32, &[2, 4], 0.1, 1.0)], |x| one(seeded(7, || x[0].multinomial(3, false))?);
+    }
 }
 
 fn elementwise() -> Vec<Case> {

@@ -26,6 +26,7 @@ mod operators;
 mod order;
 mod polynomial;
 mod pool;
+mod random;
 mod recurrent;
 mod reduce;
 mod resize;
@@ -40,6 +41,7 @@ pub use conv::Window;
 pub use grid::{Outside, Sampling};
 pub use index::Reduction;
 pub use join::Padding;
+pub use random::{Distribution, Draw, seeded};
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
 
 use crate::array::{Array, DType};
@@ -72,6 +74,7 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     norm::READS,
     order::READS,
     pool::READS,
+    random::READS,
     recurrent::READS,
     reduce::READS,
     resize::READS,

@@ -4,7 +4,7 @@ use super::{Facts, Origin, Tensor, place, recorder};
 use crate::array::Array;
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{At, Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Agreement, Inputs, Operator};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -41,8 +41,9 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
     }
     let symbolic = op.dims().into_iter().any(Dim::is_symbolic);
     let mut recorded = recorder::is_recorded(inputs, symbolic)?;
-    if !recorded && recorder::is_tracing() && grows(&types, inputs) {
-        recorded = true;
+    if !recorded && recorder::is_tracing() {
+        // What is drawn at random is no constant.
+        recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
     }
     let values = evaluate(&*op, inputs, &types).at(op.name())?;
     let types = named(types, &values, recorded);

@@ -12,6 +12,7 @@ use crate::error::{At, Code, Error, Result};
 use crate::graph::{Graph, Source};
 use crate::module::{Example, Function, Module, function};
 use crate::onnx::{Model, Saved};
+use crate::ops::seeded;
 use crate::tensor::{Guard, Recorder, Tensor};
 use crate::tree::Tree;
 use std::path::Path;
@@ -77,7 +78,7 @@ pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> R
         inputs.push((name.clone(), recorder.input(name, tensor.ty().clone(), tensor)?));
     }
     let inputs: Vec<Tensor> = inputs.into_iter().map(|input| input.1).collect();
-    let outputs = module.forward(&inputs)?;
+    let outputs = seeded(0, || module.forward(&inputs))?;
     let wanted = module.output_names();
     let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
     for i in 0..outputs.len() {

@@ -43,7 +43,7 @@ impl Run {
             example.tensors().iter().map(|tensor| tensor.to_array().map(Tensor::from)).collect::<ontrace::Result<_>>()?;
         let since = Instant::now();
         let outputs = match self.backend {
-            Backend::Eager => model.forward(&tensors),
+            Backend::Eager => ontrace::ops::seeded(0, || model.forward(&tensors)),
             Backend::Tract => {
                 let session = crate::convert::traced(&model, &self.inputs)?.0.session()?;
                 session.forward(&tensors)

@@ -1,8 +1,7 @@
-//! The non-linear functions of networks; dropout, which in evaluation does nothing.
+//! The non-linear functions of networks.
 
-use super::{Row, one, tuple};
-use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use super::{Row, one};
+use crate::error::Error;
 
 pub(super) const ROWS: &[Row] = &[
     one("relu(Tensor self) -> Tensor", |a| a.tensor(0)?.relu()),
@@ -45,9 +44,6 @@ pub(super) const ROWS: &[Row] = &[
         a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?.log_softmax(a.int(1)?)
     }),
     one("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", |a| a.tensor(0)?.log_softmax(a.int(1)?)),
-    one("dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
-    one("feature_dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
-    one("alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
     one("celu(Tensor self, Scalar alpha=1.0) -> Tensor", |a| {
         let (x, alpha) = (a.tensor(0)?, a.float(1)?);
         let low = x.minimum(0.0)?.div(alpha)?.expm1()?.mul(alpha)?;
@@ -63,15 +59,6 @@ pub(super) const ROWS: &[Row] = &[
         let inner = x.lt(-edge)?.choose(&x.add(edge)?, &x.mul(0.0)?)?;
         x.gt(edge)?.choose(&high, &inner)
     }),
-    one(
-        "rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
-        |a| {
-            if a.flag(3)? {
-                return Err(random("rrelu"));
-            }
-            a.tensor(0)?.leaky_relu((a.float(1)? + a.float(2)?) / 2.0)
-        },
-    ),
     one("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
         let x = a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?;
@@ -80,26 +67,4 @@ pub(super) const ROWS: &[Row] = &[
         let y = x.softmax(a.int(1)?)?;
         y.masked_fill(&lost.expand(y.shape())?, 0.0)
     }),
-    one("feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| dropout(a.tensor(0)?, a.float(1)?, a.flag(2)?)),
-    tuple("native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
-        if !a.is_none(2) && a.flag(2)? && a.float(1)? > 0.0 {
-            return Err(random("native_dropout"));
-        }
-        Ok(vec![x.clone(), Tensor::ones(x.shape(), crate::DType::Bool)?])
-    }),
 ];
-
-fn random(name: &str) -> Error {
-    Error::unsupported(format!("{name} while training, which draws random numbers")).help("call .eval() on the model before it is traced")
-}
-
-fn dropout(x: Tensor, p: f64, train: bool) -> Result<Tensor> {
-    match (train, p) {
-        (false, _) => Ok(x),
-        (true, 0.0) => Ok(x),
-        // Everything is dropped: nothing is left to chance.
-        (true, 1.0) => x.mul(0),
-        _ => Err(random("dropout")),
-    }
-}

@@ -17,6 +17,7 @@ mod order;
 mod pool;
 #[cfg(test)]
 mod programs;
+mod random;
 mod recurrent;
 mod reduce;
 mod sample;
@@ -79,6 +80,7 @@ const FAMILIES: &[&[Row]] = &[
     norm::ROWS,
     order::ROWS,
     pool::ROWS,
+    random::ROWS,
     recurrent::ROWS,
     reduce::ROWS,
     sample::ROWS,

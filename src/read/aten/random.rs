@@ -1,0 +1,161 @@
+//! Numbers drawn at random, and dropout.
+
+use super::{Args, Row, one, tuple};
+use crate::array::DType;
+use crate::dim::Dim;
+use crate::error::Result;
+use crate::ops::Distribution;
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    one("rand(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        Tensor::rand(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32))
+    }),
+    one(
+        "rand(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::rand(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+    ),
+    one(
+        "rand_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| Tensor::rand(a.tensor(0)?.shape(), a.opt_dtype(1)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one(
+        "randn(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::randn(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32)),
+    ),
+    one(
+        "randn(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::randn(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+    ),
+    one(
+        "randn_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| Tensor::randn(a.tensor(0)?.shape(), a.opt_dtype(1)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one(
+        "randint(SymInt high, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| whole(a.tensor(0)?.mul(0)?, a.tensor(0)?, &a.dims(1)?, a.opt_dtype(2)?.unwrap_or(DType::I64)),
+    ),
+    one(
+        "randint(SymInt low, SymInt high, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| whole(a.tensor(0)?, a.tensor(1)?, &a.dims(2)?, a.opt_dtype(3)?.unwrap_or(DType::I64)),
+    ),
+    one(
+        "randint_like(Tensor self, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| whole(a.tensor(1)?.mul(0)?, a.tensor(1)?, a.tensor(0)?.shape(), a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one(
+        "randint_like(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
+        |a| whole(a.tensor(1)?, a.tensor(2)?, a.tensor(0)?.shape(), a.opt_dtype(3)?.unwrap_or(a.tensor(0)?.dtype())),
+    ),
+    one("randperm(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
+        Tensor::rand(&[a.dim(0)?], DType::F32)?.sort(0, false)?.1.cast(a.opt_dtype(1)?.unwrap_or(DType::I64))
+    }),
+    one("normal(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor", |a| {
+        Tensor::randn(a.tensor(0)?.shape(), a.tensor(0)?.dtype())?.mul(a.float(1)?)?.add(a.tensor(0)?)
+    }),
+    one("normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", |a| {
+        Tensor::randn(a.tensor(1)?.shape(), a.tensor(1)?.dtype())?.mul(a.tensor(1)?)?.add(a.float(0)?)
+    }),
+    one("normal(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", |a| {
+        let (mean, deviation) = (a.tensor(0)?, a.tensor(1)?);
+        let both = mean.add(deviation.mul(0.0)?)?;
+        Tensor::randn(both.shape(), both.dtype())?.mul(deviation)?.add(mean)
+    }),
+    one("normal_functional(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::draw(Distribution::Normal(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype()))
+    }),
+    one("normal_(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::draw(Distribution::Normal(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype()))
+    }),
+    one("uniform(Tensor self, float from=0, float to=1, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::draw(Distribution::Uniform(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype()))
+    }),
+    one("exponential(Tensor self, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float(1)?))
+    }),
+    one("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", |a| a.tensor(0)?.bernoulli()),
+    one("bernoulli(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.float(1)?)?.cast(x.dtype()))
+    }),
+    one("bernoulli(Tensor self, Tensor p, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.tensor(1)?)?.cast(x.dtype()))
+    }),
+    one("multinomial(Tensor self, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", |a| {
+        a.tensor(0)?.multinomial(a.int(1)?, a.flag(2)?)
+    }),
+    one("dropout(Tensor input, float p, bool train) -> Tensor", |a| dropped(a, |x| x.shape().to_vec())),
+    // Whole channels are kept or dropped.
+    one("feature_dropout(Tensor input, float p, bool train) -> Tensor", |a| dropped(a, channels)),
+    one("alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| alpha(a, |x| x.shape().to_vec())),
+    one("feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| alpha(a, channels)),
+    tuple("native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)", |a| {
+        let x = a.tensor(0)?;
+        if a.is_none(2) || !a.flag(2)? || a.float(1)? == 0.0 {
+            return Ok(vec![x.clone(), Tensor::ones(x.shape(), DType::Bool)?]);
+        }
+        let (y, kept) = x.drop_out(a.float(1)?)?;
+        Ok(vec![y, kept])
+    }),
+    one(
+        "rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
+        |a| {
+            let (x, low, high) = (a.tensor(0)?, a.float(1)?, a.float(2)?);
+            if !a.flag(3)? {
+                return x.leaky_relu((low + high) / 2.0);
+            }
+            let slope = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
+            x.lt(0)?.choose(&x.mul(slope)?, &x)
+        },
+    ),
+];
+
+/// What is drawn in the place of a tensor.
+fn spread(a: &Args, draw: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    draw(&a.tensor(0)?)
+}
+
+/// Integers from `low` up to `high`, which is not reached.
+fn whole(low: Tensor, high: Tensor, shape: &[Dim], dtype: DType) -> Result<Tensor> {
+    let wide = |x: &Tensor| x.strengthened().cast(DType::F64);
+    let (low, high) = (wide(&low)?, wide(&high)?);
+    Tensor::rand(shape, DType::F64)?.mul(high.sub(&low)?)?.add(low)?.floor()?.cast(dtype)
+}
+
+/// One number a channel of a batch.
+fn channels(x: &Tensor) -> Vec<Dim> {
+    x.shape().iter().enumerate().map(|(axis, n)| if axis < 2 { n.clone() } else { Dim::Fixed(1) }).collect()
+}
+
+/// Which numbers are kept, one for each place of `shape`; `None` where all are.
+fn kept(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Option<Tensor>> {
+    let (x, p) = (a.tensor(0)?, a.float(1)?);
+    match a.flag(2)? && p > 0.0 {
+        true => Ok(Some(Tensor::rand(&shape(&x), DType::F32)?.ge(p)?.cast(x.dtype())?)),
+        false => Ok(None),
+    }
+}
+
+fn dropped(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
+    let (x, p) = (a.tensor(0)?, a.float(1)?);
+    match kept(a, shape)? {
+        None => Ok(x),
+        // Everything is dropped: nothing is left to scale.
+        Some(_) if p == 1.0 => x.mul(0),
+        Some(kept) => x.mul(kept)?.mul(1.0 / (1.0 - p)),
+    }
+}
+
+/// What is dropped becomes the least that SELU gives, and all is scaled so that mean and variance stay.
+fn alpha(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
+    const LEAST: f64 = -1.758_099_340_847_376_6;
+    let (x, p) = (a.tensor(0)?, a.float(1)?);
+    match kept(a, shape)? {
+        None => Ok(x),
+        Some(_) if p == 1.0 => x.mul(0),
+        Some(kept) => {
+            let scale = 1.0 / ((1.0 - p) * (1.0 + p * LEAST * LEAST)).sqrt();
+            let shifted = kept.mul(-1)?.add(1)?.mul(LEAST)?.add(p * -LEAST)?;
+            x.mul(&kept)?.add(shifted)?.mul(scale)
+        }
+    }
+}
