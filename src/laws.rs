@@ -1,6 +1,8 @@
 //! The laws that every operator obeys, tried on every example: fixed, and with each length symbolic in turn.
 
 use crate::array::{Array, Tolerance, compare};
+#[cfg(feature = "tract")]
+use crate::coverage::Coverage;
 use crate::error::Code;
 use crate::module::{Example, Module};
 use crate::onnx::Model;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Operators that can be read but that no example writes, and why.
 const UNWRITTEN: &[(&str, &str)] = &[
+    ("Bernoulli", "read as a comparison with numbers that are drawn"),
     ("CastLike", "read as Cast"),
     ("Celu", "read as an activation of its own, which no method of torch's spelling makes"),
     ("Constant", "read as the tensor that it holds"),
@@ -23,6 +26,7 @@ const UNWRITTEN: &[(&str, &str)] = &[
     ("Gelu", "written as its formula: it is younger than the opset that is written"),
     ("GlobalAveragePool", "read as ReduceMean"),
     ("GlobalMaxPool", "read as ReduceMax"),
+    ("Multinomial", "read as running sums that are compared with numbers that are drawn"),
     ("PRelu", "read as Where"),
     ("Size", "read as a length"),
     ("Sum", "read as Add"),
@@ -122,6 +126,8 @@ struct Found {
     /// Why tracing refused, where it did.
     refused: Option<String>,
     written: BTreeSet<String>,
+    #[cfg(feature = "tract")]
+    coverage: Coverage,
 }
 
 fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
@@ -195,12 +201,16 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
             Ok(again) if again == bytes || REWRITTEN.iter().any(|row| row.0 == case.name) => {}
             Ok(again) => {
                 let text = |bytes: Vec<u8>| Model::load(bytes.into(), None).map(|model| model.to_string()).unwrap_or_default();
-                let (before, after) = (text(bytes), text(again));
+                let (before, after) = (text(bytes.clone()), text(again));
                 let line = before.lines().zip(after.lines()).find(|(before, after)| before != after);
                 broken.push(format!("law 3, written again differs: {line:?}"));
             }
             Err(error) => broken.push(format!("law 3, written again: {error}")),
         }
+    }
+    #[cfg(feature = "tract")]
+    if let (Ok(session), Ok(model)) = (&session, Model::load(bytes.into(), None)) {
+        found.coverage.add(&model, !axes.is_empty(), &session.replaced(), session.runs_without_tract());
     }
     found.broken.extend(broken.into_iter().map(|why| format!("{what}: {why}")));
     found
@@ -236,6 +246,14 @@ fn every_operator_obeys_the_laws() {
     assert!(broken.is_empty(), "{} of {} break a law\n{}", broken.len(), tried.len(), broken.join("\n"));
     assert!(unread.is_empty(), "no example writes {unread:?}");
     assert!(refused.len() * 4 < tried.len(), "{} of {} refused", refused.len(), tried.len());
+    #[cfg(feature = "tract")]
+    found
+        .into_iter()
+        .fold(Coverage::default(), |mut all, found| {
+            all.extend(found.coverage);
+            all
+        })
+        .is_written_down(UNWRITTEN);
 }
 
 #[test]

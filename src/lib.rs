@@ -42,6 +42,8 @@
 
 pub mod array;
 pub mod check;
+#[cfg(all(test, feature = "tract"))]
+mod coverage;
 pub mod dim;
 pub mod error;
 pub mod graph;

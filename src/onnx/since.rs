@@ -14,6 +14,7 @@ const SINCE: &[(&str, &str, i64)] = &[
     ("BitwiseOr", "", 18),
     ("BitwiseXor", "", 18),
     ("Col2Im", "", 18),
+    ("Gelu", "", 20),
     ("GridSample", "", 16),
     ("HardSwish", "", 14),
     ("LayerNormalization", "", 17),
@@ -79,6 +80,12 @@ fn first_of(dtype: DType) -> i64 {
         DType::I2 | DType::U2 => 25,
         _ => 13,
     }
+}
+
+/// The first of the written opsets that has an operator.
+#[cfg(test)]
+pub(crate) fn first(op_type: &str) -> i64 {
+    SINCE.iter().find(|row| row.0 == op_type && row.1.is_empty()).map_or(13, |row| row.2)
 }
 
 /// Whether an operator takes a dtype in this opset. Where it does not, single floats hold all of its numbers.

@@ -1,0 +1,145 @@
+//! What is covered, written down by the tests that try it: docs/coverage.md.
+
+use crate::array::DType;
+use crate::dim::Type;
+use crate::onnx::proto::{ValueInfoProto, type_proto};
+use crate::onnx::{Model, since, tensor};
+use crate::{ops, read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Operators of the laws' models that ONNX Runtime 1.32 has no kernel for: `name dtype`. The second opinion fails where this is stale.
+const ONNX_RUNTIME: &str = include_str!("../tests/data/onnxruntime_lacks.txt");
+
+/// What the laws saw of an operator of ONNX.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Of its inputs, and of its outputs where it has none.
+    dtypes: BTreeSet<DType>,
+    fixed: bool,
+    symbolic: bool,
+    by_tract: bool,
+    /// Why it ran on our kernel.
+    ours: BTreeSet<String>,
+}
+
+fn declared_dtype(info: &ValueInfoProto) -> Option<DType> {
+    match info.r#type.as_ref()?.value.as_ref()? {
+        type_proto::Value::TensorType(ty) => tensor::dtype(ty.elem_type).ok(),
+        _ => None,
+    }
+}
+
+/// What the laws saw, by operator.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage(BTreeMap<String, Seen>);
+
+impl Coverage {
+    /// Adds a model that obeys the laws. `replaced` says which operators ran on our kernels, and why; `whole` whether all did.
+    pub fn add(&mut self, model: &Model, symbolic: bool, replaced: &[(String, String)], whole: bool) {
+        let Some(graph) = &model.proto.graph else { return };
+        let declared = graph.input.iter().chain(&graph.value_info).chain(&graph.output);
+        let dtype = |name: &String| {
+            let info = declared.clone().find(|info| info.name == *name);
+            let array = model.initializer(name).map(|array| Type::from(array).dtype);
+            array.or_else(|| info.and_then(declared_dtype))
+        };
+        for node in &graph.node {
+            let seen = self.0.entry(node.op_type.clone()).or_default();
+            let first = node.input.first().filter(|name| !name.is_empty()).or(node.output.first());
+            seen.dtypes.extend(first.and_then(dtype));
+            if symbolic {
+                seen.symbolic = true;
+            } else {
+                seen.fixed = true;
+            }
+            match replaced.iter().find(|row| row.0 == node.op_type) {
+                Some((_, why)) => drop(seen.ours.insert(why.clone())),
+                None if whole => drop(seen.ours.insert("refuses the graph around it".to_string())),
+                None => seen.by_tract = true,
+            }
+        }
+    }
+
+    /// Takes over what another thread saw.
+    pub fn extend(&mut self, other: Coverage) {
+        for (op, seen) in other.0 {
+            let mine = self.0.entry(op).or_default();
+            mine.dtypes.extend(seen.dtypes);
+            mine.ours.extend(seen.ours);
+            mine.fixed |= seen.fixed;
+            mine.symbolic |= seen.symbolic;
+            mine.by_tract |= seen.by_tract;
+        }
+    }
+
+    /// The page.
+    fn page(&self, unwritten: &[(&str, &str)]) -> String {
+        let mut out = String::from(HEAD);
+        out.push_str("\n## Operators of ONNX\n\n| operator | from opset | dtypes tried | sizes | tract | ONNX Runtime |\n|---|---|---|---|---|---|\n");
+        for (op, seen) in &self.0 {
+            let dtypes: Vec<String> = seen.dtypes.iter().map(DType::to_string).collect();
+            let sizes = match (seen.fixed, seen.symbolic) {
+                (_, true) => "fixed, symbolic",
+                _ => "fixed",
+            };
+            let ours: Vec<&str> = seen.ours.iter().map(String::as_str).collect();
+            let runtime = match (seen.by_tract, ours.is_empty()) {
+                (true, true) => "its own".to_string(),
+                (true, false) => format!("its own; ours where it {}", ours.join("; ")),
+                (false, _) => format!("ours: it {}", ours.join("; ")),
+            };
+            let lacks: Vec<&str> =
+                ONNX_RUNTIME.lines().filter_map(|line| line.split_once(' ')).filter(|row| row.0 == op).map(|row| row.1).collect();
+            let lacks = if lacks.is_empty() { "yes".to_string() } else { format!("not {}", lacks.join(", ")) };
+            writeln!(out, "| {op} | {} | {} | {sizes} | {runtime} | {lacks} |", since::first(op), dtypes.join(" ")).unwrap();
+        }
+        let composites: Vec<&str> = ops::readable().into_iter().filter(|op| ops::is_composite(op)).collect();
+        writeln!(out, "\nRead as what they are made of, and written as that: {}.", composites.join(", ")).unwrap();
+        out.push_str("\n| read only | why |\n|---|---|\n");
+        unwritten.iter().for_each(|(op, why)| writeln!(out, "| {op} | {why} |").unwrap());
+        let backend = include_str!("../tests/data/onnx_backend.txt");
+        let failing = |way: &str| backend.lines().filter(|line| line.split('\t').nth(1).is_some_and(|ways| ways.contains(way))).count();
+        writeln!(
+            out,
+            "\n## ONNX's backend tests\n\nOf 2,036 tests these do not pass: {} eagerly, {} when written again and read, {} in `Session`. Each of them, with the reason, is \
+             in [tests/data/onnx_backend.txt](../tests/data/onnx_backend.txt).",
+            failing("eager"),
+            failing("rewritten"),
+            failing("session")
+        )
+        .unwrap();
+        let aten = read::aten::readable();
+        writeln!(
+            out,
+            "\n## Operators of torch\n\n{} names of `aten`, in archives of TorchScript and of torch.export; in-place spellings (`relu_`) and copies of views \
+             (`select_copy`) go without saying.\n\n{}.",
+            aten.len(),
+            aten.join(", ")
+        )
+        .unwrap();
+        out
+    }
+
+    /// Holds the page in docs/ against what was seen.
+    ///
+    /// # Panics
+    /// Where it is stale; the new page is left in target/tmp.
+    pub fn is_written_down(&self, unwritten: &[(&str, &str)]) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let page = self.page(unwritten);
+        if std::fs::read_to_string(root.join("docs/coverage.md")).unwrap_or_default() != page {
+            std::fs::create_dir_all(root.join("target/tmp")).unwrap();
+            std::fs::write(root.join("target/tmp/coverage.md"), page).unwrap();
+            panic!("docs/coverage.md is stale: cp target/tmp/coverage.md docs/coverage.md");
+        }
+    }
+}
+
+const HEAD: &str = "# Coverage
+
+Generated by `cargo test --lib laws`, which fails where this page is stale. Every example of an operator is run eagerly, recorded, replayed,
+written, read again and run by `Session`; all must agree. Sizes are fixed, and symbolic where recording with a symbolic length was tried and
+agrees at other lengths. *tract* says whose kernel runs in tract's plan, *ONNX Runtime* what version 1.32 has no kernel for.
+";
