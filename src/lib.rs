@@ -42,7 +42,8 @@
 
 pub mod array;
 pub mod check;
-#[cfg(all(test, feature = "tract"))]
+#[cfg(test)]
+#[cfg(feature = "tract")]
 mod coverage;
 pub mod dim;
 pub mod error;

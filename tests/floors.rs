@@ -81,7 +81,7 @@ fn only_for_tests(sources: &[(String, String)]) -> Vec<String> {
     let mut found = Vec::new();
     for (name, text) in sources {
         let folder = name.trim_end_matches("mod.rs").trim_end_matches("lib.rs").trim_end_matches(".rs").trim_end_matches('/');
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with("#[cfg(feature")).collect();
         for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
             if let Some((_, module)) = pair[1].trim_end_matches(';').split_once("mod ").filter(|_| pair[1].ends_with(';')) {
                 found.push(format!("{folder}/{module}.rs"));

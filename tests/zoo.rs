@@ -228,6 +228,28 @@ fn every_archive_can_be_written_for_other_opsets() {
 }
 
 #[test]
+fn programs_whose_graphs_hold_graphs_agree_with_torch() {
+    for name in ["while_loop", "map", "scan"] {
+        let (model, recorded) =
+            (read::open(format!("tests/data/{name}.pt2")).unwrap(), PathBuf::from(format!("tests/data/{name}.safetensors")));
+        let (inputs, expected) = (arrays(&recorded, "in"), arrays(&recorded, "out"));
+        agrees(&format!("{name} eager"), &run(&model, &inputs), &expected);
+        let example = model.example().unwrap().clone();
+        let traced = trace(&model, example.shapes_only()).unwrap();
+        agrees(&format!("{name} replayed"), &run(&traced, &inputs), &expected);
+        #[cfg(feature = "tract")]
+        agrees(&format!("{name} in a session"), &traced.session().unwrap().run(&inputs).unwrap(), &expected);
+        leave(&traced, name, &inputs, &expected);
+        if name == "while_loop" {
+            for counts in [[0i64, 0], [1, 8]] {
+                let inputs = [inputs[0].clone(), Array::vector(counts.to_vec())];
+                agrees(&format!("{name} of {counts:?} turns"), &run(&traced, &inputs), &run(&model, &inputs));
+            }
+        }
+    }
+}
+
+#[test]
 fn the_same_archive_gives_the_same_bytes() {
     let model = || read::open("tests/data/resnet_tiny.pt").unwrap();
     let bytes = |threads: usize| {

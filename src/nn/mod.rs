@@ -43,6 +43,7 @@ mod group_norm;
 mod layer_norm;
 mod linear;
 mod pool;
+mod recurrent;
 mod weights;
 
 pub use activation::Activation;
@@ -57,6 +58,7 @@ pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{AdaptiveAvgPool, AdaptiveAvgPool2d, AvgPool, AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool, MaxPool1d, MaxPool2d};
+pub use recurrent::{Gru, Lstm, RecurrentOptions, Rnn};
 pub use weights::{Init, Weights};
 
 use crate::error::{At, Result};

@@ -83,7 +83,7 @@ fn first_of(dtype: DType) -> i64 {
 }
 
 /// The first of the written opsets that has an operator.
-#[cfg(test)]
+#[cfg(all(test, feature = "tract"))]
 pub(crate) fn first(op_type: &str) -> i64 {
     SINCE.iter().find(|row| row.0 == op_type && row.1.is_empty()).map_or(13, |row| row.2)
 }

@@ -19,7 +19,7 @@ use crate::onnx::{Model, verify};
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use prost::Message;
-use replace::Replaced;
+use replace::{REPLACED, Replaced, Row};
 use std::sync::{Arc, Mutex};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TypedRunnableModel};
 use tract_onnx::tract_core::tract_linalg::multithread::Executor;
@@ -81,8 +81,13 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn with_threads(model: &Model, threads: usize) -> Result<Session> {
+        Session::with_rows(model, threads, REPLACED)
+    }
+
+    /// Compiles a model of which these operators run on our kernels.
+    fn with_rows(model: &Model, threads: usize, rows: &[Row]) -> Result<Session> {
         verify(model).into_result()?;
-        let (mut page, replaced) = replace::for_tract(model);
+        let (mut page, replaced) = replace::for_tract(model, rows);
         let graph = page.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), numbers::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
@@ -125,6 +130,23 @@ impl Session {
     #[cfg(test)]
     pub(crate) fn replaced(&self) -> Vec<(String, String)> {
         self.replaced.iter().map(|replaced| (replaced.op.clone(), replaced.why.to_string())).collect()
+    }
+
+    /// What tract alone answers, without a kernel of ours.
+    ///
+    /// # Errors
+    /// Where it fails.
+    #[cfg(test)]
+    pub(crate) fn of_tract_alone(model: &Model, inputs: &[Array]) -> Result<Vec<Array>> {
+        let session = Session::with_rows(model, 1, &[])?;
+        let runnable = session.compile(&shapes(inputs))?;
+        session.by_tract(&runnable, inputs)
+    }
+
+    /// The rows of the table that are about what comes out: operator and reason.
+    #[cfg(test)]
+    pub(crate) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+        REPLACED.iter().map(|row| (row.0, row.2)).filter(|row| row.1 != replace::SLOWER)
     }
 
     /// Whether a plan that was made runs on our kernels alone.

@@ -77,11 +77,6 @@ fn lstm_step(gates: &Tensor, c: &Tensor, projection: Option<&Tensor>) -> Result<
 fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor]) -> Result<Vec<Tensor>> {
     let (x, params, biases, layers) = (a.tensor(0)?, a.tensors(2)?, a.flag(3)?, a.int(4)?);
     let (dropout, train, both, batch_first) = (a.float(5)?, a.flag(6)?, a.flag(7)?, a.flag(8)?);
-    if train && dropout > 0.0 && layers > 1 {
-        return Err(
-            Error::unsupported("a recurrent network with dropout while training").help("call .eval() on the model before it is traced")
-        );
-    }
     let reverse = if both { vec![false, true] } else { vec![false] };
     let count = layers.max(1) as usize * reverse.len();
     let plain = if biases { 4 } else { 2 };
@@ -113,7 +108,8 @@ fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tenso
             x.recurrent(op, &weights, None, &first)?
         };
         let (all, ends) = outputs.split_first().ok_or_else(|| Error::internal("a network without an output"))?;
-        x = all.clone();
+        // What goes into the next layer is dropped while training.
+        x = if train && dropout > 0.0 && layer + 1 < layers.max(1) as usize { all.drop_out(dropout)?.0 } else { all.clone() };
         for (kept, end) in last.iter_mut().zip(ends) {
             kept.push(end.clone());
         }

@@ -42,7 +42,10 @@ const ARITHMETIC: &[(&str, &str)] = &[
 ];
 
 /// Operators that hold graphs.
-const HIGHER: &[&str] = &["wrap_with_set_grad_enabled", "wrap_with_autocast", "cond"];
+const HIGHER: &[&str] = &["wrap_with_set_grad_enabled", "wrap_with_autocast", "cond", "while_loop", "map_impl", "scan"];
+
+/// Steps of a `map` or `scan` that are written out, one after the other.
+const STEPS: i64 = 4096;
 
 /// The name and the overload of an operator: `aten.relu` of `torch.ops.aten.relu.default`.
 fn operator(target: &str) -> &str {
@@ -245,13 +248,15 @@ impl Runner {
             .filter_map(|input| if let Argument::AsGraph(inner) = &input.arg { Some(&inner.graph) } else { None })
             .collect();
         let last = node.inputs.iter().rposition(|input| matches!(input.arg, Argument::AsGraph(_)));
-        let mut operands = Vec::new();
+        let mut groups = Vec::new();
         for input in &node.inputs[last.map_or(0, |last| last + 1)..] {
-            match value(&input.arg, values)? {
-                Value::List(items) => operands.extend(items.borrow().iter().cloned()),
-                other => operands.push(other),
-            }
+            groups.push(match value(&input.arg, values)? {
+                Value::List(items) => items.borrow().to_vec(),
+                Value::Tuple(items) => items.to_vec(),
+                other => vec![other],
+            });
         }
+        let operands = groups.concat();
         let (graph, autocast) = match (name, graphs.as_slice()) {
             ("wrap_with_set_grad_enabled", [graph]) => (*graph, self.autocast),
             // device, dtype, enabled, cache
@@ -260,10 +265,7 @@ impl Runner {
                 let condition = node.inputs.first().ok_or_else(|| Error::damaged("a condition is missing"))?;
                 match value(&condition.arg, values)? {
                     Value::Tensor(view) if view.read()?.is_traced() => {
-                        let run = |graph: &Graph| {
-                            let results = self.inside(graph, &operands, self.autocast)?;
-                            results.iter().map(|result| result.view()?.read()).collect::<Result<Vec<_>>>()
-                        };
+                        let run = |graph: &Graph| tensors(&self.inside(graph, &operands, self.autocast)?);
                         let chosen = crate::ops::cond(&view.read()?, || run(then), || run(otherwise))?;
                         return bind_all(node, chosen.into_iter().map(Value::from).collect(), values);
                     }
@@ -271,10 +273,64 @@ impl Runner {
                     other => (if other.number()?.to_f64() != 0.0 { *then } else { *otherwise }, self.autocast),
                 }
             }
+            ("while_loop", [condition, body]) => return bind_all(node, self.repeat(condition, body, &operands)?, values),
+            ("map_impl", [body]) => {
+                let [xs, others] = groups.as_slice() else { return Err(Error::damaged("a map without its two lists")) };
+                return bind_all(node, self.steps(body, &[], xs, others)?, values);
+            }
+            ("scan", [body]) => {
+                let [first, xs, others] = groups.as_slice() else { return Err(Error::damaged("a scan without its three lists")) };
+                return bind_all(node, self.steps(body, first, xs, others)?, values);
+            }
             _ => return Err(Error::damaged(format!("{name} with {} graphs", graphs.len()))),
         };
         let results = self.inside(graph, &operands, autocast)?;
         bind_all(node, results, values)
+    }
+
+    /// A graph that runs as long as another says so; what its outputs do not replace stays as it is.
+    fn repeat(&self, condition: &Graph, body: &Graph, operands: &[Value]) -> Result<Vec<Value>> {
+        let (state, others) =
+            operands.split_at_checked(body.outputs.len()).ok_or_else(|| Error::damaged("a loop with too few operands"))?;
+        let run = |graph: &Graph, state: &[Tensor]| {
+            let operands: Vec<Value> = state.iter().cloned().map(Value::from).chain(others.iter().cloned()).collect();
+            tensors(&self.inside(graph, &operands, self.autocast)?)
+        };
+        let goes_on =
+            |state: &[Tensor]| run(condition, state)?.into_iter().next().ok_or_else(|| Error::damaged("a loop without a condition"));
+        let state = tensors(state)?;
+        let first = goes_on(&state)?;
+        let end = crate::ops::while_loop(&first, state, |state| {
+            let new = run(body, state)?;
+            Ok((goes_on(&new)?, new))
+        })?;
+        Ok(end.into_iter().map(Value::from).collect())
+    }
+
+    /// A graph that runs once for each index of the first axis of `xs`: a state goes from step to step, and what else it gives is stacked.
+    fn steps(&self, body: &Graph, first: &[Value], xs: &[Value], others: &[Value]) -> Result<Vec<Value>> {
+        let (mut state, xs) = (first.to_vec(), tensors(xs)?);
+        let length = xs.first().ok_or_else(|| Error::damaged("steps over nothing"))?.dim(0)?;
+        let count = length.fixed().ok_or_else(|| Error::size("a map or scan over a symbolic number of steps").help("fix that axis"))?;
+        if !(1..=STEPS).contains(&count) {
+            return Err(Error::unsupported(format!("a map or scan over {count} steps: each is written out, up to {STEPS}")));
+        }
+        let mut stacks: Vec<Vec<Tensor>> = Vec::new();
+        for step in 0..count {
+            let slices = xs.iter().map(|x| Ok(x.select(0, step)?.into())).collect::<Result<Vec<Value>>>()?;
+            let mut results = self.inside(body, &[&state[..], &slices, others].concat(), self.autocast)?;
+            if results.len() < state.len() {
+                return Err(Error::damaged("a step that gives less than its state"));
+            }
+            let given = tensors(&results.split_off(state.len()))?;
+            state = results;
+            stacks.resize(given.len(), Vec::new());
+            stacks.iter_mut().zip(given).for_each(|(stack, tensor)| stack.push(tensor));
+        }
+        for stack in &stacks {
+            state.push(Tensor::stack(&stack.iter().collect::<Vec<_>>(), 0)?.into());
+        }
+        Ok(state)
     }
 
     /// Runs a graph inside a node on these operands.
@@ -298,6 +354,10 @@ impl Runner {
         Runner { autocast, depth: self.depth + 1 }.nodes(graph, &mut inner)?;
         graph.outputs.iter().map(|output| value(output, &inner)).collect()
     }
+}
+
+fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
+    values.iter().map(|value| value.view()?.read()).collect()
 }
 
 /// Names what a node with a graph gave.

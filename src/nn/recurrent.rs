@@ -1,0 +1,225 @@
+//! Recurrent networks: every step sees the state that the one before it left.
+
+use super::{Init, Weights};
+use crate::error::{At, Error, Result};
+use crate::module::Module;
+use crate::ops::{Cell, Recurrent, RecurrentWeights};
+use crate::tensor::{Tensor, place};
+
+/// How the layers of a recurrent network are arranged. The defaults are torch's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecurrentOptions {
+    /// Layers, each over the outputs of the one before; 1.
+    pub layers: usize,
+    /// Whether each layer runs from the end to the start too; it does not.
+    pub bidirectional: bool,
+    /// Whether the batch is the first axis instead of the second; it is not.
+    pub batch_first: bool,
+    /// Whether there are biases; there are.
+    pub bias: bool,
+}
+
+impl Default for RecurrentOptions {
+    fn default() -> RecurrentOptions {
+        RecurrentOptions { layers: 1, bidirectional: false, batch_first: false, bias: true }
+    }
+}
+
+/// The layers that the three networks share.
+#[derive(Clone, Debug)]
+struct Layers {
+    cell: Cell,
+    /// A set a direction, layer by layer.
+    sets: Vec<Vec<RecurrentWeights>>,
+    path: String,
+    batch_first: bool,
+}
+
+impl Layers {
+    fn new(cell: Cell, weights: &Weights, inputs: usize, hidden: usize, options: RecurrentOptions) -> Result<Layers> {
+        if options.layers == 0 || hidden == 0 {
+            return Err(Error::argument(format!("{} layers of {hidden} units", options.layers))).at(weights.path());
+        }
+        let directions: &[&str] = if options.bidirectional { &["", "_reverse"] } else { &[""] };
+        let rows = cell.gates() * hidden;
+        let layer = |layer: usize| -> Result<Vec<RecurrentWeights>> {
+            let inputs = if layer == 0 { inputs } else { directions.len() * hidden };
+            let set = |direction: &&str| {
+                let get = |name: &str, shape: &[usize]| weights.get(&format!("{name}_l{layer}{direction}"), shape, Init::fan_in(hidden));
+                let biases = match options.bias {
+                    true => Some((get("bias_ih", &[rows])?, get("bias_hh", &[rows])?)),
+                    false => None,
+                };
+                Ok(RecurrentWeights { input: get("weight_ih", &[rows, inputs])?, state: get("weight_hh", &[rows, hidden])?, biases })
+            };
+            directions.iter().map(set).collect()
+        };
+        let sets = (0..options.layers).map(layer).collect::<Result<_>>()?;
+        Ok(Layers { cell, sets, path: weights.path().to_string(), batch_first: options.batch_first })
+    }
+
+    /// The outputs of every step, and the last states of every layer and direction, one after the other.
+    fn run(&self, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
+        let mut x = if self.batch_first { x.transpose(0, 1)? } else { x.clone() };
+        let count = if matches!(self.cell, Cell::Lstm { .. }) { 2 } else { 1 };
+        if !states.is_empty() && states.len() != count {
+            return Err(Error::input(format!("expected a sequence and {count} states or none, got {} states", states.len())));
+        }
+        let mut last = vec![Vec::new(); count];
+        for (layer, sets) in self.sets.iter().enumerate() {
+            let directions = sets.len();
+            let first = |state: &Tensor| state.narrow(0, (layer * directions) as i64, directions as i64);
+            let first = states.iter().map(first).collect::<Result<Vec<_>>>()?;
+            let reverse = (0..directions).map(|direction| direction == 1).collect();
+            let mut outputs = x.recurrent(Recurrent::new(self.cell, reverse)?, sets, None, &first)?.into_iter();
+            x = outputs.next().ok_or_else(|| Error::internal("a network without an output"))?;
+            last.iter_mut().zip(outputs).for_each(|(kept, state)| kept.push(state));
+        }
+        let mut results = vec![if self.batch_first { x.transpose(0, 1)? } else { x }];
+        for states in &last {
+            results.push(Tensor::cat(&states.iter().collect::<Vec<_>>(), 0)?);
+        }
+        Ok(results)
+    }
+}
+
+impl Module for Layers {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let _scope = place::absolute_scope(&self.path);
+        let (x, states) = inputs.split_first().ok_or_else(|| Error::input("expected a sequence")).at(&self.path)?;
+        self.run(x, states).at(&self.path)
+    }
+}
+
+/// The three networks differ in what a unit computes.
+macro_rules! networks {
+    ($($(#[$doc:meta])* $name:ident, $cell:expr;)*) => { $(
+        $(#[$doc])*
+        ///
+        /// Parameters, with torch's names: `weight_ih_l0` (gates · hidden, inputs), `weight_hh_l0` (gates · hidden, hidden), `bias_ih_l0` and
+        /// `bias_hh_l0` (gates · hidden), the same for `l1` …, and with `_reverse` for the other direction.
+        ///
+        /// As a [`Module`] it takes a sequence (steps, batch, inputs), and first states (layers · directions, batch, hidden), zero where none
+        /// are given. It gives (steps, batch, directions · hidden) and the last states. ONNX has a node for each layer.
+        #[derive(Clone, Debug)]
+        pub struct $name(Layers);
+
+        impl $name {
+            /// So many inputs and units.
+            ///
+            /// # Errors
+            /// [`Argument`](crate::Code::Argument) without layers or units, and those of [`Weights::get`].
+            pub fn new(weights: &Weights, inputs: usize, hidden: usize, options: RecurrentOptions) -> Result<$name> {
+                Layers::new($cell, weights, inputs, hidden, options).map($name)
+            }
+        }
+
+        impl Module for $name {
+            fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+                self.0.forward(inputs)
+            }
+        }
+    )* };
+}
+
+networks! {
+    /// Long short-term memory: a cell that gates keep, change and show.
+    /// [torch.nn.LSTM](https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html)
+    ///
+    /// ```
+    /// use ontrace::nn::{Lstm, RecurrentOptions, Weights};
+    /// use ontrace::{DType, Module, Tensor};
+    /// let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, ..RecurrentOptions::default() };
+    /// let lstm = Lstm::new(&Weights::seeded(0).at("lstm"), 8, 16, options)?;
+    /// let outputs = lstm.forward(&[Tensor::ones(&[3, 5, 8], DType::F32)?])?;
+    /// let shapes: Vec<_> = outputs.iter().map(|output| output.shape().seen().unwrap()).collect();
+    /// assert_eq!(shapes, [vec![3, 5, 32], vec![4, 3, 16], vec![4, 3, 16]]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    Lstm, Cell::Lstm { coupled: false };
+    /// Gated recurrent units.
+    /// [torch.nn.GRU](https://pytorch.org/docs/stable/generated/torch.nn.GRU.html)
+    ///
+    /// ```
+    /// use ontrace::nn::{Gru, RecurrentOptions, Weights};
+    /// use ontrace::{DType, Module, Tensor};
+    /// let gru = Gru::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
+    /// let outputs = gru.forward(&[Tensor::ones(&[5, 3, 8], DType::F32)?])?;
+    /// assert_eq!((outputs.len(), outputs[1].shape().seen()), (2, Some(vec![1, 3, 16])));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    Gru, Cell::Gru { reset_after: true };
+    /// A state through a hyperbolic tangent.
+    /// [torch.nn.RNN](https://pytorch.org/docs/stable/generated/torch.nn.RNN.html)
+    ///
+    /// ```
+    /// use ontrace::nn::{RecurrentOptions, Rnn, Weights};
+    /// use ontrace::{DType, Module, Tensor};
+    /// let rnn = Rnn::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
+    /// let outputs = rnn.forward(&[Tensor::ones(&[5, 3, 8], DType::F32)?])?;
+    /// assert_eq!(outputs[0].shape().seen(), Some(vec![5, 3, 16]));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    Rnn, Cell::Rnn;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Array, DType, Example, trace};
+
+    fn parameters(entries: &[(&str, &[usize], &[f32])]) -> Weights {
+        let array = |(name, shape, numbers): &(&str, &[usize], &[f32])| (name.to_string(), Array::new(shape, numbers.to_vec()).unwrap());
+        Weights::from_map(entries.iter().map(array))
+    }
+
+    #[test]
+    fn one_unit_follows_torch_s_formulas() {
+        let weights = parameters(&[
+            ("weight_ih_l0", &[4, 1], &[0.1, 0.2, 0.3, 0.4]),
+            ("weight_hh_l0", &[4, 1], &[0.5, 0.6, 0.7, 0.8]),
+            ("bias_ih_l0", &[4], &[0.01, 0.02, 0.03, 0.04]),
+            ("bias_hh_l0", &[4], &[0.0; 4]),
+        ]);
+        let lstm = Lstm::new(&weights, 1, 1, RecurrentOptions::default()).unwrap();
+        let outputs = lstm.forward(&[Tensor::new(&[2, 1, 1], vec![1.0f32, -1.0]).unwrap()]).unwrap();
+        let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+        let (mut h, mut c) = (0f32, 0f32);
+        for x in [1f32, -1.0] {
+            // Gates i f g o, by rows.
+            let gate = |k: usize| [0.1, 0.2, 0.3, 0.4][k] * x + [0.5, 0.6, 0.7, 0.8][k] * h + [0.01, 0.02, 0.03, 0.04][k];
+            c = sigmoid(gate(1)) * c + sigmoid(gate(0)) * gate(2).tanh();
+            h = sigmoid(gate(3)) * c.tanh();
+        }
+        assert!((outputs[1].to_vec::<f32>().unwrap()[0] - h).abs() < 1e-6);
+        assert!((outputs[2].to_vec::<f32>().unwrap()[0] - c).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_network_is_traced_with_a_symbolic_batch_and_length() {
+        let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, bias: true };
+        let gru = Gru::new(&Weights::seeded(1).at("rnn"), 3, 4, options).unwrap();
+        let x = Tensor::ones(&[2, 5, 3], DType::F32).unwrap();
+        let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap().symbolic("x", 1, "steps").unwrap();
+        let traced = trace(&gru, example).unwrap();
+        let model = traced.to_model().unwrap();
+        let nodes = model.proto.graph.unwrap().node;
+        assert_eq!(nodes.iter().filter(|node| node.op_type == "GRU").count(), 2);
+        let y = traced.forward(&[Tensor::ones(&[3, 7, 3], DType::F32).unwrap()]).unwrap();
+        assert_eq!(y[0].shape().seen(), Some(vec![3, 7, 8]));
+    }
+
+    #[test]
+    fn wrong_arguments_say_where() {
+        let weights = Weights::seeded(0).at("lstm");
+        let none = RecurrentOptions { layers: 0, ..RecurrentOptions::default() };
+        assert_eq!(Lstm::new(&weights, 1, 1, none).unwrap_err().places().next(), Some("lstm"));
+        let lstm = Lstm::new(&weights, 2, 3, RecurrentOptions::default()).unwrap();
+        let x = Tensor::ones(&[4, 1, 2], DType::F32).unwrap();
+        let h = Tensor::zeros(&[1, 1, 3], DType::F32).unwrap();
+        assert_eq!(lstm.forward(&[x.clone(), h.clone()]).unwrap_err().code(), crate::Code::Input);
+        assert!(lstm.forward(&[x.clone(), h.clone(), h]).is_ok());
+        assert_eq!(lstm.forward(&[Tensor::ones(&[4, 1, 5], DType::F32).unwrap()]).unwrap_err().places().next(), Some("lstm"));
+        assert_eq!(lstm.forward(&[]).unwrap_err().code(), crate::Code::Input);
+    }
+}
