@@ -28,7 +28,7 @@ mod unary;
 pub(crate) mod value;
 mod view;
 
-pub(crate) use args::scalar_type_number;
+pub(crate) use args::{scalar_type, scalar_type_number};
 
 use crate::error::{At, Code, Error, Result};
 use crate::tensor::Tensor;

@@ -30,6 +30,8 @@ pub(crate) enum Value {
     Dict(Rc<RefCell<Vec<(Value, Value)>>>),
     /// Something of the reader's own: a module of the program.
     Object(usize),
+    /// A function of the program, by its full name.
+    Function(Rc<str>),
 }
 
 impl Value {
@@ -58,6 +60,7 @@ impl Value {
             Value::Tuple(_) => "Tuple",
             Value::Dict(_) => "Dict",
             Value::Object(_) => "Module",
+            Value::Function(_) => "function",
         }
     }
 
@@ -130,7 +133,7 @@ impl fmt::Debug for Value {
             Value::List(values) => values.borrow().fmt(f),
             Value::Tuple(values) => values.fmt(f),
             Value::Dict(entries) => entries.borrow().fmt(f),
-            Value::Device | Value::Object(_) | Value::Complex(_) => f.write_str(self.kind()),
+            Value::Device | Value::Object(_) | Value::Function(_) | Value::Complex(_) => f.write_str(self.kind()),
         }
     }
 }
@@ -208,6 +211,11 @@ impl View {
             view = base;
         }
         view.clone()
+    }
+
+    /// Whether two names stand for one tensor.
+    pub(crate) fn is_same(&self, other: &View) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
     }
 
     /// The numbers as they are now.

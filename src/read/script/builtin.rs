@@ -8,6 +8,7 @@ use crate::read::aten::{
     value::{Value, View},
 };
 use crate::tensor::Tensor;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// The names that [`call`] may run, for the survey of what a program needs.
@@ -19,6 +20,24 @@ pub(super) const NAMES: &[&str] = &[
     "range",
     "list",
     "torch.device",
+    "torch.list",
+    "torch.pop",
+    "torch.insert",
+    "torch.reverse",
+    "torch.clear",
+    "torch.sorted",
+    "torch.get",
+    "torch.join",
+    "torch.upper",
+    "torch.lower",
+    "torch.startswith",
+    "torch.endswith",
+    "torch.tensor",
+    "torch.is_floating_point",
+    "torch.is_autocast_enabled",
+    "torch.is_grad_enabled",
+    "torch.__range_length",
+    "torch.__derive_index",
     "torch.len",
     "torch.append",
     "torch.extend",
@@ -57,6 +76,9 @@ pub(super) const NAMES: &[&str] = &[
     "ops.prim.min",
     "ops.prim.max",
     "ops.prim.data",
+    "ops.prim.is_nested",
+    "ops.prim.requires_grad",
+    "ops.prim.type",
     "ops.prim.dtype",
     "ops.prim.device",
     "ops.prim.unchecked_unwrap_optional",
@@ -89,7 +111,21 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("float", [value]) => value.number().map(|x| Value::Float(x.to_f64())),
         ("bool", [value]) => value.number().map(|x| Value::Bool(x.to_f64() != 0.0)),
         ("str", [value]) => Ok(Value::Str(format!("{value:?}").into())),
-        ("list", [value]) => value.elements().map(Value::list),
+        ("list" | "torch.list", [value]) => value.elements().map(Value::list),
+        ("torch.tensor", [value, dtype, ..]) => tensor(value, dtype),
+        ("torch.tensor", [value]) => {
+            let dtype = named.iter().find(|entry| entry.0 == "dtype").map_or(Value::None, |entry| entry.1.clone());
+            tensor(value, &dtype)
+        }
+        ("torch.is_floating_point", [value]) => value.view().and_then(View::read).map(|x| Value::Bool(x.dtype().is_float())),
+        // As in a plain call: what is fast only without gradients computes the same.
+        ("torch.is_grad_enabled", []) | ("ops.prim.requires_grad", [_]) => Ok(Value::Bool(true)),
+        ("torch.is_autocast_enabled", _) | ("ops.prim.is_nested", [_]) => Ok(Value::Bool(false)),
+        ("ops.prim.type", [_]) => Ok(Value::Str("cpu".into())),
+        ("torch.__range_length", [low, high, step]) => {
+            range(&[low.clone(), high.clone(), step.clone()]).and_then(|all| Ok(Value::Int(all.elements()?.len().into())))
+        }
+        ("torch.__derive_index", [index, start, step]) => binary("*", index, step).and_then(|offset| binary("+", start, &offset)),
         ("range", bounds) => range(bounds),
         ("print" | "torch.warn", _) => Ok(Value::None),
         ("torch.device", _) => Ok(Value::Device),
@@ -104,9 +140,20 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             list.borrow_mut().extend(more);
             Value::None
         }),
+        (_, [Value::List(list), rest @ ..]) if on_list(path) => return of_list(path, list, rest),
+        ("torch.get", [Value::Dict(_), key, rest @ ..]) => contains(&positional[0], key)
+            .and_then(|there| if there { get_item(&positional[0], key) } else { Ok(rest.first().cloned().unwrap_or(Value::None)) }),
+        ("torch.join", [Value::Str(between), parts]) => parts.elements().map(|parts| {
+            let texts: Vec<String> = parts.iter().map(|part| format("{}", std::slice::from_ref(part))).collect();
+            Value::Str(texts.join(between).into())
+        }),
+        ("torch.upper", [Value::Str(text)]) => Ok(Value::Str(text.to_uppercase().into())),
+        ("torch.lower", [Value::Str(text)]) => Ok(Value::Str(text.to_lowercase().into())),
+        ("torch.startswith", [Value::Str(text), Value::Str(part)]) => Ok(Value::Bool(text.starts_with(&**part))),
+        ("torch.endswith", [Value::Str(text), Value::Str(part)]) => Ok(Value::Bool(text.ends_with(&**part))),
         ("torch.format", [Value::Str(text), rest @ ..]) => Ok(Value::Str(format(text, rest).into())),
-        ("torch.__is__", [a, b]) => Ok(Value::Bool(is_none(a) == is_none(b))),
-        ("torch.__isnot__", [a, b]) => Ok(Value::Bool(is_none(a) != is_none(b))),
+        ("torch.__is__", [a, b]) => Ok(Value::Bool(same(a, b))),
+        ("torch.__isnot__", [a, b]) => Ok(Value::Bool(!same(a, b))),
         ("torch.__not__", [value]) => value.number().map(|x| Value::Bool(x.to_f64() == 0.0)),
         ("torch.__contains__", [container, value]) => contains(container, value).map(Value::Bool),
         ("torch.__getitem__", [container, index]) => get_item(container, index),
@@ -125,6 +172,8 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             a.dim().and_then(|a| Ok(Value::Int(if path.ends_with("min") { a.min(b.dim()?) } else { a.max(b.dim()?) })))
         }
         ("torch.neg", [a]) if numbers(positional) => unary("-", a),
+        ("torch.pow", [a, b]) if numbers(positional) => binary("**", a, b),
+        (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return of_number(path, a),
         (_, [a, b]) if numbers(positional) && named.is_empty() => binary(operator(path)?, a, b),
         _ => return None,
     })
@@ -150,8 +199,132 @@ fn operator(path: &str) -> Option<&'static str> {
     OPERATORS.iter().find(|row| row.0 == path).map(|row| row.1)
 }
 
-fn is_none(value: &Value) -> bool {
-    matches!(value, Value::None)
+/// A function of one number, where torch has one of that name.
+fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
+    let of: fn(f64) -> f64 = match path {
+        "torch.ceil" => f64::ceil,
+        "torch.floor" => f64::floor,
+        "torch.round" => f64::round_ties_even,
+        "torch.sqrt" => f64::sqrt,
+        "torch.exp" => f64::exp,
+        "torch.log" => f64::ln,
+        "torch.sin" => f64::sin,
+        "torch.cos" => f64::cos,
+        "torch.abs" | "ops.prim.abs" => f64::abs,
+        _ => return None,
+    };
+    Some(value.number().map(|x| {
+        let y = of(x.to_f64());
+        // What is whole by its nature, or was given whole.
+        let whole = matches!(path, "torch.ceil" | "torch.floor") || matches!(x, Scalar::Int(_)) && path.ends_with("abs");
+        if whole { Value::Int(Dim::Fixed(y as i64)) } else { Value::Float(y) }
+    }))
+}
+
+/// Whether [`of_list`] has the function.
+fn on_list(path: &str) -> bool {
+    const NAMES: &[&str] =
+        &["slice", "any", "all", "pop", "insert", "reverse", "clear", "copy", "index", "count", "sum", "mul", "sorted", "sort", "remove"];
+    path.strip_prefix("torch.").is_some_and(|name| NAMES.contains(&name)) || matches!(path, "ops.prim.min" | "ops.prim.max")
+}
+
+/// A function of a list of TorchScript; `None` where it is one of tensors after all.
+fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option<Result<Value>> {
+    let items = || list.borrow().to_vec();
+    let int = |i: usize, default: i64| match rest.get(i) {
+        None | Some(Value::None) => Ok(default),
+        Some(value) => value.number().map(Scalar::to_i64),
+    };
+    let truth = |value: &Value| value.number().map(|x| x.to_f64() != 0.0);
+    let sorted = |mut items: Vec<Value>| -> Result<Vec<Value>> {
+        let mut keys = items.iter().map(|item| item.number().map(Scalar::to_f64)).collect::<Result<Vec<_>>>()?.into_iter();
+        let mut pairs: Vec<(f64, Value)> = items.drain(..).filter_map(|item| Some((keys.next()?, item))).collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(pairs.into_iter().map(|pair| pair.1).collect())
+    };
+    let work = || -> Result<Option<Value>> {
+        let none = Value::None;
+        Ok(Some(match path.rsplit('.').next().unwrap_or(path) {
+            "slice" => {
+                let (items, n) = (items(), list.borrow().len() as i64);
+                let bound = |i: i64| if i < 0 { (i + n).max(0) } else { i.min(n) };
+                let (start, end, step) = (bound(int(0, 0)?), bound(int(1, n)?), int(2, 1)?);
+                if step < 1 {
+                    return Err(Error::argument(format!("a step of {step}")));
+                }
+                let taken = (start..end).step_by(step as usize).filter_map(|i| items.get(i as usize).cloned());
+                Value::list(taken.collect())
+            }
+            "any" => Value::Bool(items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&true)),
+            "all" => Value::Bool(!items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&false)),
+            "pop" => {
+                let at = place(&Value::Int(Dim::Fixed(int(0, -1)?)), list.borrow().len())?;
+                list.borrow_mut().remove(at)
+            }
+            "insert" => {
+                let (n, i) = (list.borrow().len() as i64, int(0, 0)?);
+                let at = (if i < 0 { i + n } else { i }).clamp(0, n);
+                list.borrow_mut().insert(at as usize, rest.get(1).cloned().unwrap_or(Value::None));
+                none
+            }
+            "reverse" => {
+                list.borrow_mut().reverse();
+                none
+            }
+            "clear" => {
+                list.borrow_mut().clear();
+                none
+            }
+            "copy" => Value::list(items()),
+            "index" | "remove" | "count" => {
+                let Some(wanted) = rest.first() else { return Ok(None) };
+                let found: Vec<usize> = items().iter().enumerate().filter(|(_, item)| equal(item, wanted)).map(|row| row.0).collect();
+                if path.ends_with("count") {
+                    return Ok(Some(Value::Int(found.len().into())));
+                }
+                let &first = found.first().ok_or_else(|| Error::argument(format!("{wanted:?} is not in the list")))?;
+                if path.ends_with("index") {
+                    return Ok(Some(Value::Int(first.into())));
+                }
+                list.borrow_mut().remove(first);
+                none
+            }
+            "sum" => items().iter().try_fold(Value::Int(Dim::Fixed(0)), |sum, item| binary("+", &sum, item))?,
+            "mul" => {
+                let (items, times) = (items(), int(0, 1)?.max(0) as usize);
+                if items.len().saturating_mul(times) > 1_000_000 {
+                    return Err(Error::too_big(format!("a list of {} elements {times} times", items.len())));
+                }
+                Value::list((0..times).flat_map(|_| items.iter().cloned()).collect())
+            }
+            "sorted" => Value::list(sorted(items())?),
+            "sort" => {
+                let sorted = sorted(items())?;
+                *list.borrow_mut() = sorted;
+                none
+            }
+            "min" if rest.is_empty() => sorted(items())?.into_iter().next().ok_or_else(|| Error::argument("the least of no numbers"))?,
+            "max" if rest.is_empty() => sorted(items())?.pop().ok_or_else(|| Error::argument("the largest of no numbers"))?,
+            _ => return Ok(None),
+        }))
+    };
+    // Lists of tensors are what some operators on tensors take.
+    if list.borrow().iter().any(|item| matches!(item, Value::Tensor(_))) && matches!(path, "torch.sum" | "torch.any" | "torch.all") {
+        return None;
+    }
+    work().transpose()
+}
+
+/// Whether two names stand for one thing.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Tensor(a), Value::Tensor(b)) => a.is_same(b),
+        (Value::List(a), Value::List(b)) => Rc::ptr_eq(a, b),
+        (Value::Dict(a), Value::Dict(b)) => Rc::ptr_eq(a, b),
+        (Value::Object(a), Value::Object(b)) => a == b,
+        (Value::Tensor(_), _) | (_, Value::Tensor(_)) => false,
+        (a, b) => equal(a, b),
+    }
 }
 
 /// A number as a tensor of rank 0; a length stays one.
@@ -162,6 +335,25 @@ fn number_to_tensor(value: &Value) -> Result<Value> {
         Value::Float(x) => Tensor::weak(*x).strengthened().into(),
         Value::Tensor(_) => value.clone(),
         other => return Err(Error::argument(format!("expected a number, got {}", other.kind()))),
+    })
+}
+
+/// Numbers, nested in lists, as a tensor.
+fn tensor(value: &Value, dtype: &Value) -> Result<Value> {
+    fn stacked(value: &Value) -> Result<Tensor> {
+        if !matches!(value, Value::List(_) | Value::Tuple(_)) {
+            return number_to_tensor(value)?.view()?.read();
+        }
+        let parts = value.elements()?.iter().map(stacked).collect::<Result<Vec<_>>>()?;
+        match parts.is_empty() {
+            true => Tensor::zeros(&[0i64], crate::DType::F32),
+            false => Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0),
+        }
+    }
+    let tensor = stacked(value)?;
+    Ok(match dtype {
+        Value::None => tensor.into(),
+        dtype => tensor.cast(aten::scalar_type(dtype.number()?.to_i64())?)?.into(),
     })
 }
 
@@ -211,6 +403,9 @@ fn equal(a: &Value, b: &Value) -> bool {
         (Value::Str(a), Value::Str(b)) => a == b,
         (Value::Int(a), Value::Int(b)) => a == b,
         (Value::None, Value::None) => true,
+        (Value::List(_) | Value::Tuple(_), Value::List(_) | Value::Tuple(_)) => {
+            matches!((a.elements(), b.elements()), (Ok(a), Ok(b)) if a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| equal(a, b)))
+        }
         _ => matches!((a.number(), b.number()), (Ok(a), Ok(b)) if a.to_f64() == b.to_f64()),
     }
 }
@@ -290,11 +485,13 @@ pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
 /// A binary operator on numbers, strings, lists or tensors.
 pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
-        ("is" | "is not", a, b) => return Ok(Value::Bool((is_none(a) == is_none(b)) == (op == "is"))),
+        ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b) == (op == "is"))),
         ("in", a, b) => return contains(b, a).map(Value::Bool),
         ("+", Value::Str(a), Value::Str(b)) => return Ok(Value::Str(Rc::from(format!("{a}{b}")))),
         ("+", Value::List(a), Value::List(b)) => return Ok(Value::list(a.borrow().iter().chain(b.borrow().iter()).cloned().collect())),
-        ("==" | "!=", Value::Str(_) | Value::None, _) | ("==" | "!=", _, Value::Str(_) | Value::None) => {
+        ("==" | "!=", Value::List(_) | Value::Tuple(_), Value::List(_) | Value::Tuple(_))
+        | ("==" | "!=", Value::Str(_) | Value::None, _)
+        | ("==" | "!=", _, Value::Str(_) | Value::None) => {
             return Ok(Value::Bool(equal(a, b) == (op == "==")));
         }
         _ => {}

@@ -310,7 +310,10 @@ impl<'a> Interpreter<'a> {
                     entries.iter().map(|(key, value)| Ok((self.eval(key, locals, function)?, self.eval(value, locals, function)?)));
                 Value::Dict(Rc::new(std::cell::RefCell::new(entries.collect::<Result<_>>()?)))
             }
-            Expr::Attribute(base, name) => self.attribute(base, name, locals, function)?,
+            Expr::Attribute(base, name) => match dotted(expr).filter(|path| self.script.program.functions.contains_key(path)) {
+                Some(path) => Value::Function(path.into()),
+                None => self.attribute(base, name, locals, function)?,
+            },
             Expr::Index(base, index) => {
                 let (base, index) = (self.eval(base, locals, function)?, self.eval(index, locals, function)?);
                 builtin::get_item(&base, &index)?
@@ -376,6 +379,12 @@ impl<'a> Interpreter<'a> {
         match path.filter(|_| !local) {
             Some(path) => self.free(&path, &positional, &named, function, call.line),
             None => {
+                if let Expr::Name(name) = &call.callee
+                    && let Some(Value::Function(path)) = locals.get(name)
+                {
+                    let path = path.clone();
+                    return self.free(&path, &positional, &named, function, call.line);
+                }
                 let Expr::Attribute(base, method) = &call.callee else { return Err(Error::unsupported("a call of a computed function")) };
                 let Value::Object(id) = self.eval(base, locals, function)? else {
                     return Err(Error::unsupported(format!("a call of the method {method}")));

@@ -37,6 +37,8 @@ pub struct Script {
     inputs: Vec<String>,
     /// The names of the outputs of the last call.
     outputs: Mutex<Vec<String>>,
+    /// What has no translation, in lines that may never run.
+    missing: Option<Error>,
 }
 
 /// The code of an archive.
@@ -53,7 +55,8 @@ impl Script {
     /// Reads an archive: its objects, its code, its constants. Weights stay where they are in the file.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged), and [`UnknownOperators`](Code::UnknownOperators) with all operators that have no translation.
+    /// [`Damaged`](Code::Damaged), and [`UnknownOperators`](Code::UnknownOperators) with all operators that have no translation, unless a branch
+    /// or loop may leave them out: then the call says so that meets one.
     pub(crate) fn open(archive: &Archive) -> Result<Script> {
         let mut program = Program::default();
         for name in archive.names() {
@@ -69,8 +72,13 @@ impl Script {
         let constants = constants(archive)?;
         let forward = objects.method(&program, root, "forward")?;
         let inputs: Vec<String> = forward.parameters.iter().skip(1).map(|parameter| parameter.name.to_string()).collect();
-        let mut script = Script { program, objects, root, constants, example: None, inputs, outputs: Mutex::default() };
-        survey::survey(&script)?;
+        let mut script = Script { program, objects, root, constants, example: None, inputs, outputs: Mutex::default(), missing: None };
+        script.missing = survey::survey(&script);
+        if survey::is_straight(&script)
+            && let Some(missing) = script.missing.take()
+        {
+            return Err(missing);
+        }
         script.example = script.example_inputs(archive)?;
         Ok(script)
     }
@@ -131,7 +139,12 @@ impl Module for Script {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let forward = self.objects.method(&self.program, self.root, "forward")?;
         let arguments = interpret::arguments(&forward, inputs, self.example.as_ref())?;
-        let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[])?;
+        let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[]);
+        // Who misses one operator learns of all.
+        let result = result.map_err(|error| match &self.missing {
+            Some(missing) if error.code() == Code::UnknownOperators => missing.clone(),
+            _ => error,
+        })?;
         let mut leaves = Vec::new();
         interpret::flatten(&result, "", &mut leaves)?;
         if leaves.is_empty() {

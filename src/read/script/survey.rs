@@ -3,7 +3,7 @@
 use super::ast::{Expr, Function, Kind, Statement};
 use super::interpret::dotted;
 use super::{Program, Script, builtin};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error};
 use crate::read::aten;
 use std::collections::BTreeMap;
 
@@ -14,11 +14,8 @@ struct Use {
     first: String,
 }
 
-/// Refuses a program that calls operators without a translation, and names each.
-///
-/// # Errors
-/// [`UnknownOperators`](Code::UnknownOperators).
-pub(super) fn survey(script: &Script) -> Result<()> {
+/// The error of a program that calls operators without a translation: it names each.
+pub(super) fn survey(script: &Script) -> Option<Error> {
     let mut missing: BTreeMap<String, Use> = BTreeMap::new();
     let mut functions: Vec<&Function> = script.program.functions.values().map(|function| &**function).collect();
     functions.extend(script.program.classes.values().flat_map(|class| &class.methods).map(|method| &**method));
@@ -36,11 +33,19 @@ pub(super) fn survey(script: &Script) -> Result<()> {
         }
     }
     if missing.is_empty() {
-        return Ok(());
+        return None;
     }
     let lines: Vec<String> = missing.iter().map(|(name, found)| format!("\n   {name:<32} ×{:<4} {}", found.count, found.first)).collect();
     let noun = if missing.len() == 1 { "1 operator has" } else { &format!("{} operators have", missing.len()) };
-    Err(Error::new(Code::UnknownOperators, format!("{noun} no translation to ONNX{}", lines.concat())))
+    Some(Error::new(Code::UnknownOperators, format!("{noun} no translation to ONNX{}", lines.concat())))
+}
+
+/// Whether every line of a program runs: none stands in a branch or a loop.
+pub(super) fn is_straight(script: &Script) -> bool {
+    let program = &script.program;
+    let mut functions = program.functions.values().chain(program.classes.values().flat_map(|class| &class.methods));
+    functions
+        .all(|function| function.body.iter().all(|statement| !matches!(statement.kind, Kind::If(..) | Kind::While(..) | Kind::For(..))))
 }
 
 fn walk(statement: &Statement, program: &Program, found: &mut dyn FnMut(String, u32)) {
