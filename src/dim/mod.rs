@@ -92,6 +92,9 @@ impl Dim {
 
     fn combine(&self, other: &Dim, exprs: impl Fn(&Expr, &Expr) -> Expr) -> Dim {
         let seen = self.seen().zip(other.seen()).and_then(|(a, b)| exprs(&Expr::from(a), &Expr::from(b)).number());
+        if let (Dim::Fixed(_), Dim::Fixed(_), Some(n)) = (self, other, seen) {
+            return Dim::Fixed(n);
+        }
         Dim::new(exprs(&self.expr(), &other.expr()), seen)
     }
 

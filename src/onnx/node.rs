@@ -7,6 +7,7 @@ use super::{tensor, text};
 use crate::array::Array;
 use crate::error::{At, Error, Result};
 use std::cell::Cell;
+use std::fmt;
 
 /// A view of a node that remembers which attributes were asked for.
 ///
@@ -56,9 +57,10 @@ impl<'a> Node<'a> {
         canonical_domain(&self.proto.domain)
     }
 
-    /// Where errors of this node happened, as in `node conv1 (Conv)`.
-    pub fn place(&self) -> String {
-        place(self.proto, self.index)
+    /// Where errors of this node happened, as in `node conv1 (Conv)`: spelled where there is one.
+    pub fn place(&self) -> impl fmt::Display + use<'a> {
+        let (proto, index) = (self.proto, self.index);
+        fmt::from_fn(move |f| f.write_str(&place(proto, index)))
     }
 
     /// The names of the inputs, `None` where an optional one is left out.

@@ -167,7 +167,7 @@ impl Session {
         }
         let mut bindings = Bindings::new();
         for ((name, ty), array) in self.inputs.iter().zip(inputs) {
-            let place = || format!("input {name}");
+            let place = || std::fmt::from_fn(|f| write!(f, "input {name}"));
             if array.dtype() != ty.dtype {
                 return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(place()));
             }
