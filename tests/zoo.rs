@@ -93,7 +93,11 @@ fn agrees_with_torch(folder: &Path, name: &str, file: &str) {
     let ours = run(&model, &inputs);
     let rough = |i: usize| i >= expected.len() || ROUGH.iter().any(|row| row.0 == name && row.1 == i);
     let expected: Vec<Array> = (0..ours.len()).map(|i| if rough(i) { ours[i].clone() } else { expected[i].clone() }).collect();
-    leave(&traced, &format!("{name}.{}", file.split_once('.').unwrap().0), &inputs, &expected);
+    let left = format!("{name}.{}", file.split_once('.').unwrap().0);
+    leave(&traced, &left, &inputs, &expected);
+    // The file that was written, read again.
+    let again = read::open(written(&left)).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    agrees(&format!("{what} read back"), &run(&again, &inputs), &expected);
 }
 
 /// Leaves a model with inputs and expected outputs for other runtimes.

@@ -3,9 +3,11 @@
 use super::pickle::{Node, Pickle};
 use super::storage::{Storages, TRACED_INPUTS};
 use super::zip::Archive;
-use super::{Format, checkpoint};
+use super::{Export, Format, checkpoint};
 use crate::error::{Code, Result};
+use crate::module::Module;
 use bytes::Bytes;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// xorshift64*: the same mutations on every machine.
@@ -154,6 +156,81 @@ fn the_parts_of_an_archive_are_read_or_refused_when_the_container_is_whole() {
         read += usize::from(exercise(&pack(&entries).into()).is_ok());
     }
     assert!((100..900).contains(&read), "{read}");
+}
+
+/// Every value of a document, by the path that leads to it.
+fn places(value: &Value, path: &mut Vec<String>, all: &mut Vec<String>) {
+    all.push(path.iter().map(|step| format!("/{step}")).collect());
+    let mut below = |step: String, inner: &Value| {
+        path.push(step);
+        places(inner, path, all);
+        path.pop();
+    };
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| below(i.to_string(), item)),
+        Value::Object(entries) => entries.iter().for_each(|(key, entry)| below(key.replace('~', "~0").replace('/', "~1"), entry)),
+        _ => {}
+    }
+}
+
+/// A document of which one to three values are others: taken from elsewhere in it, or such as nobody expects.
+fn changed(document: &Value, random: &mut Random) -> Value {
+    let mut changed = document.clone();
+    for _ in 0..=random.below(3) {
+        let mut all = Vec::new();
+        places(&changed, &mut Vec::new(), &mut all);
+        // Mostly numbers, words and switches: what holds many of them is less often changed whole.
+        let leaves: Vec<&String> =
+            all.iter().filter(|path| changed.pointer(path).is_some_and(|value| !value.is_array() && !value.is_object())).collect();
+        let to = if random.below(8) > 0 && !leaves.is_empty() { leaves[random.below(leaves.len())] } else { &all[random.below(all.len())] };
+        let from = &all[random.below(all.len())];
+        let odd = [json!(null), json!(-1), json!(i64::MAX), json!(1e300), json!(""), json!([]), json!({}), json!(true), json!("add")];
+        let value = match random.below(2) {
+            0 => odd[random.below(odd.len())].clone(),
+            _ => changed.pointer(from).cloned().unwrap_or_default(),
+        };
+        if let Some(place) = changed.pointer_mut(to) {
+            *place = value;
+        }
+    }
+    changed
+}
+
+/// Opens an exported program and runs it on its sample inputs.
+fn run_exported(bytes: Vec<u8>) -> Result<()> {
+    let export = Export::open(&Archive::open(bytes.into())?)?;
+    export.forward(&export.example().tensors()).map(drop)
+}
+
+#[test]
+fn an_exported_program_whose_json_says_anything_is_run_or_refused() {
+    use super::sample::{Packed, pack};
+    let (mut random, mut run, mut codes) = (Random(0x5eed), 0, Vec::new());
+    for name in ["while_loop", "map", "scan"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{name}.pt2"));
+        let archive = Archive::open(std::fs::read(file).unwrap().into()).unwrap();
+        let documents: Vec<String> = archive.names().filter(|name| name.ends_with(".json")).map(str::to_string).collect();
+        let archived = |broken: &str, with: &[u8]| {
+            let entry = |name: &str| {
+                let bytes = archive.read(name).unwrap();
+                Packed::stored(&format!("m/{name}"), if name == broken { with } else { &bytes })
+            };
+            pack(&archive.names().map(entry).collect::<Vec<_>>())
+        };
+        run_exported(archived("", &[])).unwrap();
+        for _ in 0..700 {
+            let broken = &documents[random.below(documents.len())];
+            let document: Value = serde_json::from_slice(&archive.read(broken).unwrap()).unwrap();
+            match run_exported(archived(broken, changed(&document, &mut random).to_string().as_bytes())) {
+                Ok(()) => run += 1,
+                Err(error) => codes.push(error.code()),
+            }
+        }
+    }
+    codes.sort_unstable();
+    codes.dedup();
+    assert!((100..2000).contains(&run) && codes.len() > 3, "{run} {codes:?}");
+    assert!(!codes.contains(&Code::Internal), "a broken file is no bug of ours: {codes:?}");
 }
 
 #[test]
