@@ -93,11 +93,10 @@ impl Function {
         }
     }
 
+    /// The functions that [`Function::over`] has no loop for.
     fn of<T: Real>(self, x: T) -> T {
         let (a, b, zero, one) = (T::of(self.alpha), T::of(self.beta), T::of(0.0), T::of(1.0));
         match self.name {
-            "Tanh" => x.tanh(),
-            "Sigmoid" => sigmoid(x),
             "Relu" => {
                 if x < zero {
                     zero

@@ -95,6 +95,11 @@ pub(super) const NAMES: &[&str] = &[
 /// Runs a function of this file; `None` where the name is an operator on tensors.
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
     let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !matches!(value, Value::Tensor(_)));
+    if let [Value::List(list), rest @ ..] = positional
+        && let Some(result) = of_list(path, list, rest)
+    {
+        return Some(result);
+    }
     Some(match (path, positional) {
         // What depends on data stays a tensor of rank 0.
         ("int" | "float" | "bool", [Value::Tensor(view)])
@@ -140,7 +145,6 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             list.borrow_mut().extend(more);
             Value::None
         }),
-        (_, [Value::List(list), rest @ ..]) if on_list(path) => return of_list(path, list, rest),
         ("torch.get", [Value::Dict(_), key, rest @ ..]) => contains(&positional[0], key)
             .and_then(|there| if there { get_item(&positional[0], key) } else { Ok(rest.first().cloned().unwrap_or(Value::None)) }),
         ("torch.join", [Value::Str(between), parts]) => parts.elements().map(|parts| {
@@ -221,13 +225,6 @@ fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
     }))
 }
 
-/// Whether [`of_list`] has the function.
-fn on_list(path: &str) -> bool {
-    const NAMES: &[&str] =
-        &["slice", "any", "all", "pop", "insert", "reverse", "clear", "copy", "index", "count", "sum", "mul", "sorted", "sort", "remove"];
-    path.strip_prefix("torch.").is_some_and(|name| NAMES.contains(&name)) || matches!(path, "ops.prim.min" | "ops.prim.max")
-}
-
 /// A function of a list of TorchScript; `None` where it is one of tensors after all.
 fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option<Result<Value>> {
     let items = || list.borrow().to_vec();
@@ -244,8 +241,8 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
     };
     let work = || -> Result<Option<Value>> {
         let none = Value::None;
-        Ok(Some(match path.rsplit('.').next().unwrap_or(path) {
-            "slice" => {
+        Ok(Some(match path {
+            "torch.slice" => {
                 let (items, n) = (items(), list.borrow().len() as i64);
                 let bound = |i: i64| if i < 0 { (i + n).max(0) } else { i.min(n) };
                 let (start, end, step) = (bound(int(0, 0)?), bound(int(1, n)?), int(2, 1)?);
@@ -255,56 +252,58 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
                 let taken = (start..end).step_by(step as usize).filter_map(|i| items.get(i as usize).cloned());
                 Value::list(taken.collect())
             }
-            "any" => Value::Bool(items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&true)),
-            "all" => Value::Bool(!items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&false)),
-            "pop" => {
+            "torch.any" => Value::Bool(items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&true)),
+            "torch.all" => Value::Bool(!items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&false)),
+            "torch.pop" => {
                 let at = place(&Value::Int(Dim::Fixed(int(0, -1)?)), list.borrow().len())?;
                 list.borrow_mut().remove(at)
             }
-            "insert" => {
+            "torch.insert" => {
                 let (n, i) = (list.borrow().len() as i64, int(0, 0)?);
                 let at = (if i < 0 { i + n } else { i }).clamp(0, n);
                 list.borrow_mut().insert(at as usize, rest.get(1).cloned().unwrap_or(Value::None));
                 none
             }
-            "reverse" => {
+            "torch.reverse" => {
                 list.borrow_mut().reverse();
                 none
             }
-            "clear" => {
+            "torch.clear" => {
                 list.borrow_mut().clear();
                 none
             }
-            "copy" => Value::list(items()),
-            "index" | "remove" | "count" => {
+            "torch.copy" => Value::list(items()),
+            "torch.index" | "torch.remove" | "torch.count" => {
                 let Some(wanted) = rest.first() else { return Ok(None) };
                 let found: Vec<usize> = items().iter().enumerate().filter(|(_, item)| equal(item, wanted)).map(|row| row.0).collect();
-                if path.ends_with("count") {
+                if path == "torch.count" {
                     return Ok(Some(Value::Int(found.len().into())));
                 }
                 let &first = found.first().ok_or_else(|| Error::argument(format!("{wanted:?} is not in the list")))?;
-                if path.ends_with("index") {
+                if path == "torch.index" {
                     return Ok(Some(Value::Int(first.into())));
                 }
                 list.borrow_mut().remove(first);
                 none
             }
-            "sum" => items().iter().try_fold(Value::Int(Dim::Fixed(0)), |sum, item| binary("+", &sum, item))?,
-            "mul" => {
+            "torch.sum" => items().iter().try_fold(Value::Int(Dim::Fixed(0)), |sum, item| binary("+", &sum, item))?,
+            "torch.mul" => {
                 let (items, times) = (items(), int(0, 1)?.max(0) as usize);
                 if items.len().saturating_mul(times) > 1_000_000 {
                     return Err(Error::too_big(format!("a list of {} elements {times} times", items.len())));
                 }
                 Value::list((0..times).flat_map(|_| items.iter().cloned()).collect())
             }
-            "sorted" => Value::list(sorted(items())?),
-            "sort" => {
+            "torch.sorted" => Value::list(sorted(items())?),
+            "torch.sort" => {
                 let sorted = sorted(items())?;
                 *list.borrow_mut() = sorted;
                 none
             }
-            "min" if rest.is_empty() => sorted(items())?.into_iter().next().ok_or_else(|| Error::argument("the least of no numbers"))?,
-            "max" if rest.is_empty() => sorted(items())?.pop().ok_or_else(|| Error::argument("the largest of no numbers"))?,
+            "ops.prim.min" if rest.is_empty() => {
+                sorted(items())?.into_iter().next().ok_or_else(|| Error::argument("the least of no numbers"))?
+            }
+            "ops.prim.max" if rest.is_empty() => sorted(items())?.pop().ok_or_else(|| Error::argument("the largest of no numbers"))?,
             _ => return Ok(None),
         }))
     };
