@@ -3,7 +3,7 @@
 use super::{Init, Weights};
 use crate::error::{At, Error, Result};
 use crate::module::Module;
-use crate::ops::{Cell, Recurrent, RecurrentWeights};
+use crate::ops::{Cell, Recurrent, RecurrentWeights, layered};
 use crate::tensor::{Tensor, place};
 
 /// How the layers of a recurrent network are arranged. The defaults are torch's.
@@ -60,26 +60,15 @@ impl Layers {
 
     /// The outputs of every step, and the last states of every layer and direction, one after the other.
     fn run(&self, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
-        let mut x = if self.batch_first { x.transpose(0, 1)? } else { x.clone() };
         let count = if matches!(self.cell, Cell::Lstm { .. }) { 2 } else { 1 };
         if !states.is_empty() && states.len() != count {
             return Err(Error::input(format!("expected a sequence and {count} states or none, got {} states", states.len())));
         }
-        let mut last = vec![Vec::new(); count];
-        for (layer, sets) in self.sets.iter().enumerate() {
-            let directions = sets.len();
-            let first = |state: &Tensor| state.narrow(0, (layer * directions) as i64, directions as i64);
-            let first = states.iter().map(first).collect::<Result<Vec<_>>>()?;
+        let directions = self.sets.first().map_or(1, Vec::len);
+        layered(x, (self.sets.len(), directions), self.batch_first, states, |layer, x, first| {
             let reverse = (0..directions).map(|direction| direction == 1).collect();
-            let mut outputs = x.recurrent(Recurrent::new(self.cell, reverse)?, sets, None, &first)?.into_iter();
-            x = outputs.next().ok_or_else(|| Error::internal("a network without an output"))?;
-            last.iter_mut().zip(outputs).for_each(|(kept, state)| kept.push(state));
-        }
-        let mut results = vec![if self.batch_first { x.transpose(0, 1)? } else { x }];
-        for states in &last {
-            results.push(Tensor::cat(&states.iter().collect::<Vec<_>>(), 0)?);
-        }
-        Ok(results)
+            x.recurrent(Recurrent::new(self.cell, reverse)?, &self.sets[layer], None, first)
+        })
     }
 }
 

@@ -42,6 +42,7 @@ pub use grid::{Outside, Sampling};
 pub use index::Reduction;
 pub use join::Padding;
 pub use random::{Distribution, Draw, seeded};
+pub(crate) use recurrent::layered;
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
 
 use crate::array::{Array, DType};

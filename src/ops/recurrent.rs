@@ -262,6 +262,31 @@ fn arranged(x: &Tensor, cell: Cell) -> Result<Tensor> {
     Tensor::cat(&order.iter().map(pick).collect::<Result<Vec<_>>>()?, 0)
 }
 
+/// Layers one over the outputs of the other: `layer` gets its number, its inputs (steps, batch, inputs) and its share of the first states,
+/// `directions` of each, and gives its outputs and its last states. All outputs, and the last states of all layers one after the other.
+pub(crate) fn layered(
+    x: &Tensor,
+    (layers, directions): (usize, usize),
+    batch_first: bool,
+    states: &[Tensor],
+    mut layer: impl FnMut(usize, &Tensor, &[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let mut x = if batch_first { x.transpose(0, 1)? } else { x.clone() };
+    let mut last: Vec<Vec<Tensor>> = Vec::new();
+    for i in 0..layers {
+        let first = |state: &Tensor| state.narrow(0, (i * directions) as i64, directions as i64);
+        let mut outputs = layer(i, &x, &states.iter().map(first).collect::<Result<Vec<_>>>()?)?.into_iter();
+        x = outputs.next().ok_or_else(|| Error::internal("a network without an output"))?;
+        last.resize(outputs.len(), Vec::new());
+        last.iter_mut().zip(outputs).for_each(|(kept, state)| kept.push(state));
+    }
+    let mut results = vec![if batch_first { x.transpose(0, 1)? } else { x }];
+    for states in &last {
+        results.push(Tensor::cat(&states.iter().collect::<Vec<_>>(), 0)?);
+    }
+    Ok(results)
+}
+
 impl Tensor {
     /// One layer of a recurrent network over a sequence (steps, batch, inputs), in one direction or both.
     ///

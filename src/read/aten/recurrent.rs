@@ -2,7 +2,7 @@
 
 use super::{Args, Row, one, tuple};
 use crate::error::{Error, Result};
-use crate::ops::{Cell, Function, Recurrent, RecurrentWeights};
+use crate::ops::{Cell, Function, Recurrent, RecurrentWeights, layered};
 use crate::tensor::Tensor;
 
 const LSTM: Cell = Cell::Lstm { coupled: false };
@@ -85,40 +85,27 @@ fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tenso
     if params.len() != each * count || !(projected || each == plain) {
         return Err(Error::argument(format!("{} weights for {count} layers and directions", params.len())));
     }
-    let mut x = if batch_first { x.transpose(0, 1)? } else { x };
-    let mut last: Vec<Vec<Tensor>> = vec![Vec::new(); states.len()];
-    for (layer, sets) in params.chunks(each * reverse.len()).enumerate() {
-        let first = |state: &Tensor| state.narrow(0, (layer * reverse.len()) as i64, reverse.len() as i64);
-        let first = states.iter().map(first).collect::<Result<Vec<_>>>()?;
-        let outputs = if projected {
-            unrolled(&x, sets, each, biases, &first)?
-        } else {
-            let weights: Vec<RecurrentWeights> = sets
-                .chunks(each)
-                .map(|set| RecurrentWeights {
-                    input: set[0].clone(),
-                    state: set[1].clone(),
-                    biases: biases.then(|| (set[2].clone(), set[3].clone())),
-                })
-                .collect();
-            let mut op = Recurrent::new(cell, reverse.clone())?;
-            if let Some(name) = function {
-                op.functions = reverse.iter().map(|_| Function { name, alpha: 0.0, beta: 0.0 }).collect();
-            }
-            x.recurrent(op, &weights, None, &first)?
-        };
-        let (all, ends) = outputs.split_first().ok_or_else(|| Error::internal("a network without an output"))?;
+    let sets: Vec<&[Tensor]> = params.chunks(each * reverse.len()).collect();
+    layered(&x, (sets.len(), reverse.len()), batch_first, states, |layer, x, first| {
         // What goes into the next layer is dropped while training.
-        x = if train && dropout > 0.0 && layer + 1 < layers.max(1) as usize { all.drop_out(dropout)?.0 } else { all.clone() };
-        for (kept, end) in last.iter_mut().zip(ends) {
-            kept.push(end.clone());
+        let x = &if train && dropout > 0.0 && layer > 0 { x.drop_out(dropout)?.0 } else { x.clone() };
+        if projected {
+            return unrolled(x, sets[layer], each, biases, first);
         }
-    }
-    let mut results = vec![if batch_first { x.transpose(0, 1)? } else { x }];
-    for ends in last {
-        results.push(Tensor::cat(&ends.iter().collect::<Vec<_>>(), 0)?);
-    }
-    Ok(results)
+        let weights: Vec<RecurrentWeights> = sets[layer]
+            .chunks(each)
+            .map(|set| RecurrentWeights {
+                input: set[0].clone(),
+                state: set[1].clone(),
+                biases: biases.then(|| (set[2].clone(), set[3].clone())),
+            })
+            .collect();
+        let mut op = Recurrent::new(cell, reverse.clone())?;
+        if let Some(name) = function {
+            op.functions = reverse.iter().map(|_| Function { name, alpha: 0.0, beta: 0.0 }).collect();
+        }
+        x.recurrent(op, &weights, None, first)
+    })
 }
 
 /// One layer of an LSTM with projections, both directions.
