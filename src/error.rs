@@ -25,6 +25,10 @@ pub enum Code {
     Unsupported,
     /// Operators without a translation, all of them at once.
     UnknownOperators,
+    /// A record was called with inputs for which it does not hold.
+    Guard,
+    /// A note on a trace that its user does not accept.
+    Denied,
     /// The bytes are no format that we read.
     NotAModel,
     /// The file contradicts its own format.
@@ -65,6 +69,8 @@ const CODES: &[(Code, &str, &str)] = &[
     (Code::Size, "E0202", "sizes contradict"),
     (Code::Unsupported, "E0203", "not supported"),
     (Code::UnknownOperators, "E0204", "operators without a translation"),
+    (Code::Guard, "E0205", "the record does not hold for these inputs"),
+    (Code::Denied, "E0206", "a note that is denied"),
     (Code::NotAModel, "E0301", "not a model file"),
     (Code::Damaged, "E0302", "damaged file"),
     (Code::Checkpoint, "E0303", "a checkpoint, not a program"),

@@ -68,9 +68,9 @@ pub use dim::{Dim, Shape, Type};
 pub use error::{At, Code, Error, Result};
 pub use module::{Example, Module};
 pub use ops::{cond, while_loop};
-pub use tensor::{Tensor, concrete};
-pub use trace::{Traced, record, trace, trace_fn};
-pub use tree::Tree;
+pub use tensor::{Tensor, concrete, size};
+pub use trace::{Methods, Traced, Tracer, jit, record, trace, trace_fn, trace_methods};
+pub use tree::{Static, Tree};
 
 /// The README's example is compiled and run.
 #[cfg(all(doctest, feature = "tract"))]

@@ -1,9 +1,14 @@
 //! Everything that can be called: a closure, a network, a file, a session.
 
-use crate::dim::{Dim, Shape, Type};
+mod example;
+
+pub use example::Example;
+
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use crate::tree::Tree;
+use crate::tree::{Structure, Tree};
+use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
 
 /// Something that turns tensors into tensors.
 pub trait Module {
@@ -36,6 +41,16 @@ pub trait Module {
     fn output_names(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// How its inputs are built, where they are more than a list of tensors.
+    fn input_structure(&self) -> Option<Structure> {
+        None
+    }
+
+    /// How its outputs are built, where they are more than a list of tensors; known at the latest after a call.
+    fn output_structure(&self) -> Option<Structure> {
+        None
+    }
 }
 
 /// The only input of a module that takes one.
@@ -61,6 +76,14 @@ impl<M: Module + ?Sized> Module for &M {
     fn output_names(&self) -> Vec<String> {
         (**self).output_names()
     }
+
+    fn input_structure(&self) -> Option<Structure> {
+        (**self).input_structure()
+    }
+
+    fn output_structure(&self) -> Option<Structure> {
+        (**self).output_structure()
+    }
 }
 
 impl<M: Module + ?Sized> Module for Box<M> {
@@ -75,23 +98,33 @@ impl<M: Module + ?Sized> Module for Box<M> {
     fn output_names(&self) -> Vec<String> {
         (**self).output_names()
     }
+
+    fn input_structure(&self) -> Option<Structure> {
+        (**self).input_structure()
+    }
+
+    fn output_structure(&self) -> Option<Structure> {
+        (**self).output_structure()
+    }
 }
 
 /// A closure over trees of tensors as a [`Module`]: `function(|(x, y): (Tensor, Tensor)| &x + &y, &example)`.
 pub struct Function<F, I, O> {
     f: F,
-    structure: I,
-    result: std::marker::PhantomData<fn() -> O>,
+    structure: Structure,
+    /// That of the last call's result.
+    result: Mutex<Option<Structure>>,
+    types: PhantomData<fn(I) -> O>,
 }
 
 /// A closure as a module; the example gives the structure of its argument.
-pub fn function<F, I, O>(f: F, structure: &I) -> Function<F, I, O>
+pub fn function<F, I, O>(f: F, example: &I) -> Function<F, I, O>
 where
     F: Fn(I) -> Result<O>,
-    I: Tree + Clone,
+    I: Tree,
     O: Tree,
 {
-    Function { f, structure: structure.clone(), result: std::marker::PhantomData }
+    Function { f, structure: example.structure(), result: Mutex::default(), types: PhantomData }
 }
 
 impl<F, I, O> Module for Function<F, I, O>
@@ -102,11 +135,84 @@ where
 {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let mut leaves = inputs.iter().cloned();
-        let argument = self.structure.rebuild(&mut leaves)?;
+        let argument = I::assemble(&self.structure, &mut leaves)?;
         match leaves.count() {
-            0 => Ok((self.f)(argument)?.leaves()),
-            more => Err(Error::input(format!("{more} inputs too many"))),
+            0 => {}
+            more => return Err(Error::input(format!("{more} inputs too many"))),
         }
+        let mut outputs = Vec::new();
+        let structure = (self.f)(argument)?.take_apart(&mut outputs);
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(structure);
+        Ok(outputs)
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.output_structure().map(|structure| leaf_names(&structure, "y")).unwrap_or_default()
+    }
+
+    fn input_structure(&self) -> Option<Structure> {
+        Some(self.structure.clone())
+    }
+
+    fn output_structure(&self) -> Option<Structure> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The names of the tensors of a tree, as inputs or outputs have them: a tensor alone has the name that is given, and a path that
+/// begins with a number is put behind it.
+pub fn leaf_names(structure: &Structure, alone: &str) -> Vec<String> {
+    let name = |path: String| match path.as_str() {
+        "" => alone.to_string(),
+        path if path.starts_with(|c: char| c.is_ascii_digit()) => format!("{alone}_{path}"),
+        _ => path,
+    };
+    structure.names().into_iter().map(name).collect()
+}
+
+/// A module whose inputs and outputs have other names: [`named`].
+pub struct Named<M> {
+    module: M,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+}
+
+/// The module with these names for its inputs and outputs, in order; where a list is empty it keeps its own. What is named so may be given
+/// by name in an [`Example`], in any order.
+///
+/// ```
+/// use ontrace::{Example, Tensor, module, record};
+/// let x = Tensor::from(&[1.0f32]);
+/// let scaled = module::function(|(x, by): (Tensor, Tensor)| x.mul(&by), &(x.clone(), x.clone()));
+/// let scaled = module::named(scaled, &["signal", "gain"], &["louder"]);
+/// let traced = record(&scaled, Example::new().input("gain", &x).input("signal", &x))?;
+/// assert_eq!(traced.inputs()[0].0, "signal");
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub fn named<M: Module>(module: M, inputs: &[&str], outputs: &[&str]) -> Named<M> {
+    let strings = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+    Named { module, inputs: strings(inputs), outputs: strings(outputs) }
+}
+
+impl<M: Module> Module for Named<M> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.module.forward(inputs)
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        if self.inputs.is_empty() { self.module.input_names() } else { self.inputs.clone() }
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        if self.outputs.is_empty() { self.module.output_names() } else { self.outputs.clone() }
+    }
+
+    fn input_structure(&self) -> Option<Structure> {
+        self.module.input_structure()
+    }
+
+    fn output_structure(&self) -> Option<Structure> {
+        self.module.output_structure()
     }
 }
 
@@ -150,107 +256,5 @@ impl<M: Module> Module for Fixed<M> {
 
     fn output_names(&self) -> Vec<String> {
         self.module.output_names()
-    }
-}
-
-/// What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
-///
-/// ```
-/// use ontrace::{Example, Tensor};
-/// let image = Tensor::new(&[2, 3], vec![0.0f32; 6])?;
-/// let example = Example::new().input("image", &image).symbolic("image", 0, "batch")?;
-/// # Ok::<(), ontrace::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Example {
-    inputs: Vec<(String, Tensor)>,
-}
-
-impl Example {
-    /// No inputs yet.
-    pub fn new() -> Example {
-        Example::default()
-    }
-
-    /// The leaves of a tree as inputs; a single tensor is `x`, others are named by their path.
-    pub fn of(tree: &impl Tree) -> Example {
-        let mut leaves = Vec::new();
-        tree.flatten("", &mut leaves);
-        let name = |path: String| match path.as_str() {
-            "" => "x".to_string(),
-            path if path.starts_with(|c: char| c.is_ascii_digit()) => format!("x{path}"),
-            _ => path,
-        };
-        Example { inputs: leaves.into_iter().map(|(path, tensor)| (name(path), tensor)).collect() }
-    }
-
-    /// One input more.
-    pub fn input(mut self, name: &str, tensor: &Tensor) -> Example {
-        self.inputs.push((name.to_string(), tensor.clone()));
-        self
-    }
-
-    /// Gives the inputs these names, in order; where there are fewer names the rest keep theirs.
-    pub fn named<S: AsRef<str>>(mut self, names: &[S]) -> Example {
-        for (input, name) in self.inputs.iter_mut().zip(names) {
-            input.0 = name.as_ref().to_string();
-        }
-        self
-    }
-
-    /// Makes an axis of an input symbolic: `length` is a name, which stands for the same number wherever it is given.
-    ///
-    /// # Errors
-    /// [`Input`](crate::Code::Input) where there is no such input, [`Argument`](crate::Code::Argument) where it has no such
-    /// axis or the name is no identifier, [`Size`](crate::Code::Size) where the name stands for two numbers in the example.
-    pub fn symbolic(mut self, input: &str, axis: i64, length: &str) -> Result<Example> {
-        let names: Vec<String> = self.inputs.iter().map(|input| input.0.clone()).collect();
-        let index = names
-            .iter()
-            .position(|name| name == input)
-            .ok_or_else(|| Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", "))))?;
-        let identifier = length.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && length.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !identifier {
-            return Err(Error::argument(format!("`{length}` is no name for a length")).help("use letters, digits and _"));
-        }
-        let tensor = &self.inputs[index].1;
-        let axis = tensor.shape().axis(axis)?;
-        let seen =
-            tensor.shape()[axis].seen().ok_or_else(|| Error::size(format!("the length of axis {axis} of `{input}` is not known")))?;
-        let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *length);
-        if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
-            && other.seen() != Some(seen)
-        {
-            return Err(Error::size(format!("`{length}` is {other:?} elsewhere in the example and {seen} in `{input}`")));
-        }
-        let mut dims = tensor.shape().to_vec();
-        dims[axis] = Dim::symbol(length, seen as usize);
-        self.inputs[index].1 = tensor.retyped(Type::new(tensor.dtype(), Shape::new(dims)));
-        Ok(self)
-    }
-
-    /// Forgets the numbers: the module is then traced with shapes only, and does not run.
-    pub fn shapes_only(mut self) -> Example {
-        for input in &mut self.inputs {
-            input.1 = Tensor::of_type(input.1.ty().clone());
-        }
-        self
-    }
-
-    /// The inputs in order, with their names.
-    pub fn inputs(&self) -> &[(String, Tensor)] {
-        &self.inputs
-    }
-
-    /// The tensors in order, with the lengths of the example.
-    pub fn tensors(&self) -> Vec<Tensor> {
-        self.inputs.iter().map(|input| input.1.clone()).collect()
-    }
-}
-
-impl<T: Tree> From<&T> for Example {
-    fn from(tree: &T) -> Example {
-        Example::of(tree)
     }
 }

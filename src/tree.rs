@@ -1,119 +1,456 @@
-//! Nested tuples, lists and options of tensors ⇄ flat leaves with names.
+//! Nested tuples, lists, maps, options and structs of tensors ⇄ flat leaves with names.
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 /// A value made of tensors: what a traced function takes and gives.
 ///
-/// Leaves are named by their path: the second element of a tuple in a map under `state` is `state.1`.
+/// Leaves are named by their path: the second element of a tuple in a map under `state` is `state.1`. Structs become trees by [`tree!`](crate::tree!).
+///
+/// ```
+/// use ontrace::{Tensor, Tree};
+/// let x = Tensor::from(&[1.0f32]);
+/// let pair = (x.clone(), vec![x.clone(), x]);
+/// assert_eq!(pair.structure().names(), ["0", "1.0", "1.1"]);
+/// ```
 pub trait Tree: Sized {
-    /// Appends the tensors in order, each with its path below `path`.
-    fn flatten(&self, path: &str, leaves: &mut Vec<(String, Tensor)>);
+    /// Appends the tensors in order; gives the structure around them.
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure;
 
-    /// The same structure as `self` around other tensors, taken in order.
+    /// The tree of this structure around these tensors, taken in order.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where there are too few tensors.
-    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self>;
+    /// [`Input`](crate::Code::Input) where there are too few tensors, or the structure is no such tree.
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self>;
 
     /// The tensors in order.
     fn leaves(&self) -> Vec<Tensor> {
         let mut leaves = Vec::new();
-        self.flatten("", &mut leaves);
-        leaves.into_iter().map(|leaf| leaf.1).collect()
+        self.take_apart(&mut leaves);
+        leaves
+    }
+
+    /// The structure around the tensors.
+    fn structure(&self) -> Structure {
+        self.take_apart(&mut Vec::new())
     }
 }
 
-fn below(path: &str, key: impl std::fmt::Display) -> String {
+/// How a tree is built, without its tensors: a part of the signature of a trace, and saved with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structure {
+    /// A tensor.
+    Leaf,
+    /// An option without a value.
+    Absent,
+    /// A value that is no tensor, as text: part of the signature.
+    Static(String),
+    /// Members by place, each of its own kind.
+    Tuple(Vec<Structure>),
+    /// Members by place, all of one kind.
+    List(Vec<Structure>),
+    /// Members by name: a map, sorted, or a struct, as declared.
+    Map(Vec<(String, Structure)>),
+}
+
+impl Structure {
+    /// The members, each with its name or place.
+    fn members(&self) -> Vec<(String, &Structure)> {
+        match self {
+            Structure::Leaf | Structure::Absent | Structure::Static(_) => Vec::new(),
+            Structure::Tuple(members) | Structure::List(members) => {
+                members.iter().enumerate().map(|(i, member)| (i.to_string(), member)).collect()
+            }
+            Structure::Map(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
+        }
+    }
+
+    fn walk(&self, path: &str, visit: &mut dyn FnMut(String)) {
+        if *self == Structure::Leaf {
+            visit(path.to_string());
+        }
+        for (name, member) in self.members() {
+            member.walk(&below(path, &name), visit);
+        }
+    }
+
+    /// The paths of the tensors in order; that of a tensor alone is empty.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        self.walk("", &mut |path| names.push(path));
+        names
+    }
+
+    /// Refuses a tree that is built otherwise, naming the place where it is.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input).
+    pub fn expect(&self, got: &Structure) -> Result<()> {
+        self.compare(got, "")
+    }
+
+    fn compare(&self, got: &Structure, path: &str) -> Result<()> {
+        let refused = |what: String| {
+            let place = if path.is_empty() { "the arguments".to_string() } else { format!("`{path}`") };
+            Err(Error::input(format!("{place}: {what}")))
+        };
+        let (mine, theirs) = (self.members(), got.members());
+        let same_kind = std::mem::discriminant(self) == std::mem::discriminant(got);
+        match (self, got) {
+            (Structure::Static(expected), Structure::Static(value)) if expected != value => {
+                refused(format!("traced with the value {expected}, got {value}; trace again for another value"))
+            }
+            (Structure::Map(_), Structure::Map(_)) => {
+                let names = mine.iter().map(|member| member.0.as_str()).collect::<Vec<_>>();
+                if let Some((name, _)) = theirs.iter().find(|(name, _)| !names.contains(&name.as_str())) {
+                    return refused(format!("there is no `{name}`; the names are: {}", names.join(", ")));
+                }
+                for (name, member) in &mine {
+                    match theirs.iter().find(|(other, _)| other == name) {
+                        Some((_, other)) => member.compare(other, &below(path, name))?,
+                        None => return refused(format!("`{name}` is missing; the names are: {}", names.join(", "))),
+                    }
+                }
+                Ok(())
+            }
+            _ if !same_kind => refused(format!("expected {self}, got {got}")),
+            _ if mine.len() != theirs.len() => refused(format!("expected {} members, got {}", mine.len(), theirs.len())),
+            _ => mine.iter().zip(&theirs).try_for_each(|((name, member), (_, other))| member.compare(other, &below(path, name))),
+        }
+    }
+
+    /// The members of these names, in this order: what a struct is assembled from.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where the names are others.
+    pub fn fields(&self, names: &[&str]) -> Result<Vec<&Structure>> {
+        match self {
+            Structure::Map(members) if members.iter().map(|member| member.0.as_str()).eq(names.iter().copied()) => {
+                Ok(members.iter().map(|member| &member.1).collect())
+            }
+            other => other.refuse(&format!("struct of {}", names.join(", "))),
+        }
+    }
+
+    fn refuse<T>(&self, wanted: &str) -> Result<T> {
+        Err(Error::input(format!("the structure is {self}, which is no {wanted}")))
+    }
+}
+
+impl fmt::Display for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |members: &[Structure]| members.iter().map(Structure::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Structure::Leaf => f.write_str("Tensor"),
+            Structure::Absent => f.write_str("None"),
+            Structure::Static(value) => write!(f, "Static({value})"),
+            Structure::Tuple(members) if members.len() == 1 => write!(f, "({},)", members[0]),
+            Structure::Tuple(members) => write!(f, "({})", list(members)),
+            Structure::List(members) => write!(f, "[{}]", list(members)),
+            Structure::Map(members) => {
+                let members = members.iter().map(|(name, member)| format!("{name}: {member}")).collect::<Vec<_>>();
+                write!(f, "{{{}}}", members.join(", "))
+            }
+        }
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }
 
 impl Tree for Tensor {
-    fn flatten(&self, path: &str, leaves: &mut Vec<(String, Tensor)>) {
-        leaves.push((path.to_string(), self.clone()));
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        leaves.push(self.clone());
+        Structure::Leaf
     }
 
-    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        leaves.next().ok_or_else(|| Error::input("fewer tensors than the structure has places"))
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        match structure {
+            Structure::Leaf => leaves.next().ok_or_else(|| Error::input("fewer tensors than the structure has places")),
+            other => other.refuse("tensor"),
+        }
     }
 }
 
 impl<T: Tree> Tree for Vec<T> {
-    fn flatten(&self, path: &str, leaves: &mut Vec<(String, Tensor)>) {
-        for (i, tree) in self.iter().enumerate() {
-            tree.flatten(&below(path, i), leaves);
-        }
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        Structure::List(self.iter().map(|member| member.take_apart(leaves)).collect())
     }
 
-    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        self.iter().map(|tree| tree.rebuild(leaves)).collect()
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        match structure {
+            Structure::List(members) => members.iter().map(|member| T::assemble(member, leaves)).collect(),
+            other => other.refuse("list"),
+        }
+    }
+}
+
+impl<T: Tree, const N: usize> Tree for [T; N] {
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        Structure::List(self.iter().map(|member| member.take_apart(leaves)).collect())
+    }
+
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        let members = Vec::<T>::assemble(structure, leaves)?;
+        let count = members.len();
+        <[T; N]>::try_from(members).map_err(|_| Error::input(format!("a list of {count}, expected {N}")))
     }
 }
 
 impl<T: Tree> Tree for Option<T> {
-    fn flatten(&self, path: &str, leaves: &mut Vec<(String, Tensor)>) {
-        if let Some(tree) = self {
-            tree.flatten(path, leaves);
-        }
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        self.as_ref().map_or(Structure::Absent, |tree| tree.take_apart(leaves))
     }
 
-    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        self.as_ref().map(|tree| tree.rebuild(leaves)).transpose()
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        match structure {
+            Structure::Absent => Ok(None),
+            some => T::assemble(some, leaves).map(Some),
+        }
     }
 }
 
-impl<T: Tree> Tree for BTreeMap<String, T> {
-    fn flatten(&self, path: &str, leaves: &mut Vec<(String, Tensor)>) {
-        for (key, tree) in self {
-            tree.flatten(&below(path, key), leaves);
+impl<K: Ord + Clone + fmt::Display + FromStr, T: Tree> Tree for BTreeMap<K, T> {
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        Structure::Map(self.iter().map(|(key, member)| (key.to_string(), member.take_apart(leaves))).collect())
+    }
+
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        let Structure::Map(members) = structure else { return structure.refuse("map") };
+        let key = |name: &str| name.parse::<K>().map_err(|_| Error::input(format!("`{name}` is no key of this map")));
+        members.iter().map(|(name, member)| Ok((key(name)?, T::assemble(member, leaves)?))).collect()
+    }
+}
+
+/// A value that is no tensor: part of the signature of a trace, the same at every call.
+///
+/// ```
+/// use ontrace::{Static, Tensor, trace_fn};
+/// let traced = trace_fn(|(x, power): (Tensor, Static<i64>)| x.pow(*power), &(Tensor::from(&[3.0f32]), Static(2)))?;
+/// assert_eq!(traced.inputs().len(), 1);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Static<T>(pub T);
+
+impl<T> std::ops::Deref for Static<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: fmt::Display + FromStr> Tree for Static<T> {
+    fn take_apart(&self, _: &mut Vec<Tensor>) -> Structure {
+        Structure::Static(self.0.to_string())
+    }
+
+    fn assemble(structure: &Structure, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        match structure {
+            Structure::Static(text) => {
+                text.parse().map(Static).map_err(|_| Error::input(format!("`{text}` is no value of the type that is asked for")))
+            }
+            other => other.refuse("static value"),
+        }
+    }
+}
+
+/// A tree whose structure is known only when the program runs: that of a record which was loaded from a file, say.
+#[derive(Clone, Debug)]
+pub enum Nest {
+    /// A tensor.
+    Tensor(Tensor),
+    /// An option without a value.
+    Absent,
+    /// A value that is no tensor, as text.
+    Static(String),
+    /// Members by place, each of its own kind.
+    Tuple(Vec<Nest>),
+    /// Members by place, all of one kind.
+    List(Vec<Nest>),
+    /// Members by name.
+    Map(Vec<(String, Nest)>),
+}
+
+impl Nest {
+    /// The tensor at a path such as `state.1`; the empty path is that of a tensor alone.
+    pub fn at(&self, path: &str) -> Option<&Tensor> {
+        let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+        match self {
+            Nest::Tensor(tensor) if path.is_empty() => Some(tensor),
+            Nest::Tuple(members) | Nest::List(members) => members.get(first.parse::<usize>().ok()?)?.at(rest),
+            Nest::Map(members) => members.iter().find(|member| member.0 == first)?.1.at(rest),
+            _ => None,
+        }
+    }
+}
+
+impl Tree for Nest {
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        match self {
+            Nest::Tensor(tensor) => tensor.take_apart(leaves),
+            Nest::Absent => Structure::Absent,
+            Nest::Static(text) => Structure::Static(text.clone()),
+            Nest::Tuple(members) => Structure::Tuple(members.iter().map(|member| member.take_apart(leaves)).collect()),
+            Nest::List(members) => Structure::List(members.iter().map(|member| member.take_apart(leaves)).collect()),
+            Nest::Map(members) => Structure::Map(members.iter().map(|(name, member)| (name.clone(), member.take_apart(leaves))).collect()),
         }
     }
 
-    fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        self.iter().map(|(key, tree)| Ok((key.clone(), tree.rebuild(leaves)?))).collect()
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        let all = |members: &[Structure], leaves: &mut dyn Iterator<Item = Tensor>| {
+            members.iter().map(|member| Nest::assemble(member, leaves)).collect::<Result<Vec<_>>>()
+        };
+        Ok(match structure {
+            Structure::Leaf => Nest::Tensor(Tensor::assemble(structure, leaves)?),
+            Structure::Absent => Nest::Absent,
+            Structure::Static(text) => Nest::Static(text.clone()),
+            Structure::Tuple(members) => Nest::Tuple(all(members, leaves)?),
+            Structure::List(members) => Nest::List(all(members, leaves)?),
+            Structure::Map(members) => {
+                let member = |(name, member): &(String, Structure)| Ok((name.clone(), Nest::assemble(member, leaves)?));
+                Nest::Map(members.iter().map(member).collect::<Result<_>>()?)
+            }
+        })
     }
 }
 
 /// Tuples, one row a length.
 macro_rules! tuples {
-    ($(($($T:ident $i:tt),*)),*) => {
+    ($(($($T:ident $t:ident $i:tt),*)),* $(,)?) => {
         $(impl<$($T: Tree),*> Tree for ($($T,)*) {
-            fn flatten(&self, path: &str, leaves: &mut Vec<(String, Tensor)>) {
-                $(self.$i.flatten(&below(path, $i), leaves);)*
+            fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+                Structure::Tuple(vec![$(self.$i.take_apart(leaves)),*])
             }
 
-            fn rebuild(&self, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-                Ok(($(self.$i.rebuild(leaves)?,)*))
+            fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+                match structure {
+                    Structure::Tuple(members) => match members.as_slice() {
+                        [$($t),*] => Ok(($($T::assemble($t, leaves)?,)*)),
+                        _ => structure.refuse("tuple of this length"),
+                    },
+                    other => other.refuse("tuple"),
+                }
             }
         })*
     };
 }
 
-tuples!((A 0), (A 0, B 1), (A 0, B 1, C 2), (A 0, B 1, C 2, D 3), (A 0, B 1, C 2, D 3, E 4), (A 0, B 1, C 2, D 3, E 4, F 5));
+tuples! {
+    (A a 0),
+    (A a 0, B b 1),
+    (A a 0, B b 1, C c 2),
+    (A a 0, B b 1, C c 2, D d 3),
+    (A a 0, B b 1, C c 2, D d 3, E e 4),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7, I i 8),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7, I i 8, J j 9),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7, I i 8, J j 9, K k 10),
+    (A a 0, B b 1, C c 2, D d 3, E e 4, F f 5, G g 6, H h 7, I i 8, J j 9, K k 10, L l 11),
+}
 
 impl Tree for () {
-    fn flatten(&self, _: &str, _: &mut Vec<(String, Tensor)>) {}
-
-    fn rebuild(&self, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        Ok(())
+    fn take_apart(&self, _: &mut Vec<Tensor>) -> Structure {
+        Structure::Tuple(Vec::new())
     }
+
+    fn assemble(structure: &Structure, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        match structure {
+            Structure::Tuple(members) if members.is_empty() => Ok(()),
+            other => other.refuse("empty tuple"),
+        }
+    }
+}
+
+/// Makes a struct of trees a [`Tree`], whose members have the names of its fields.
+///
+/// ```
+/// use ontrace::{Tensor, Tree, trace_fn};
+/// struct Inputs {
+///     image: Tensor,
+///     mask: Option<Tensor>,
+/// }
+/// ontrace::tree!(Inputs { image, mask });
+///
+/// let x = Tensor::from(&[1.0f32, 2.0]);
+/// let inputs = Inputs { image: x.clone(), mask: Some(x) };
+/// let traced = trace_fn(|it: Inputs| it.image.mul(it.mask.as_ref().unwrap_or(&it.image)), &inputs)?;
+/// assert_eq!(traced.inputs().iter().map(|input| input.0.as_str()).collect::<Vec<_>>(), ["image", "mask"]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[macro_export]
+macro_rules! tree {
+    ($Name:ident { $($field:ident),* $(,)? }) => {
+        impl $crate::Tree for $Name {
+            fn take_apart(&self, leaves: &mut ::std::vec::Vec<$crate::Tensor>) -> $crate::tree::Structure {
+                $crate::tree::Structure::Map(::std::vec![$((
+                    ::std::string::String::from(stringify!($field)),
+                    $crate::Tree::take_apart(&self.$field, leaves),
+                )),*])
+            }
+
+            fn assemble(
+                structure: &$crate::tree::Structure,
+                leaves: &mut dyn ::std::iter::Iterator<Item = $crate::Tensor>,
+            ) -> $crate::Result<Self> {
+                let members = structure.fields(&[$(stringify!($field)),*])?;
+                let mut members = members.into_iter();
+                ::std::result::Result::Ok($Name { $($field: $crate::Tree::assemble(
+                    members.next().unwrap_or(&$crate::tree::Structure::Absent),
+                    leaves,
+                )?),* })
+            }
+        }
+    };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn x() -> Tensor {
+        Tensor::from(&[1.0f32])
+    }
+
     #[test]
-    fn a_tree_is_rebuilt_around_its_leaves_and_names_them_by_path() {
-        let x = || Tensor::from(&[1.0f32]);
-        let tree = (x(), (vec![x(), x()], BTreeMap::from([("h".to_string(), x())])));
-        let mut leaves = Vec::new();
-        tree.flatten("", &mut leaves);
-        let names: Vec<_> = leaves.iter().map(|leaf| leaf.0.as_str()).collect();
-        assert_eq!(names, ["0", "1.0.0", "1.0.1", "1.1.h"]);
-        let again = tree.rebuild(&mut tree.leaves().into_iter()).unwrap();
-        assert_eq!(again.leaves().len(), 4);
-        assert!(tree.rebuild(&mut vec![x()].into_iter()).is_err());
+    fn a_tree_is_assembled_around_its_leaves_and_names_them_by_path() {
+        type T = (Tensor, (Vec<Tensor>, BTreeMap<String, Tensor>), Option<Tensor>);
+        let tree: T = (x(), (vec![x(), x()], BTreeMap::from([("h".to_string(), x())])), None);
+        let structure = tree.structure();
+        assert_eq!(structure.names(), ["0", "1.0.0", "1.0.1", "1.1.h"]);
+        assert_eq!(structure.to_string(), "(Tensor, ([Tensor, Tensor], {h: Tensor}), None)");
+        let again = T::assemble(&structure, &mut tree.leaves().into_iter()).unwrap();
+        assert_eq!(again.structure(), structure);
+        assert!(T::assemble(&structure, &mut vec![x()].into_iter()).is_err());
+        assert!(<(Tensor,)>::assemble(&structure, &mut tree.leaves().into_iter()).is_err());
+    }
+
+    #[test]
+    fn what_was_saved_is_the_same_structure_and_a_nest_holds_any() {
+        let tree = (BTreeMap::from([(7i64, [x(), x()])]), Static(2.5f64));
+        let structure = tree.structure();
+        let json = serde_json::to_string(&structure).unwrap();
+        assert_eq!(serde_json::from_str::<Structure>(&json).unwrap(), structure);
+        let nest = Nest::assemble(&structure, &mut tree.leaves().into_iter()).unwrap();
+        assert_eq!(nest.structure(), structure);
+        assert!(nest.at("0.7.1").is_some() && nest.at("0.8.1").is_none());
+    }
+
+    #[test]
+    fn another_structure_is_refused_with_the_place() {
+        let map = |keys: &[&str]| BTreeMap::from_iter(keys.iter().map(|key| (key.to_string(), x()))).structure();
+        let refused = |a: Structure, b: Structure| a.expect(&b).unwrap_err().message().to_string();
+        assert_eq!(refused(map(&["a", "b"]), map(&["a"])), "the arguments: `b` is missing; the names are: a, b");
+        assert_eq!(refused(map(&["a"]), map(&["a", "c"])), "the arguments: there is no `c`; the names are: a");
+        assert_eq!(refused((x(), vec![x()]).structure(), (x(), x()).structure()), "`1`: expected [Tensor], got Tensor");
+        assert!(refused(Static(2).structure(), Static(3).structure()).contains("traced with the value 2, got 3"));
     }
 }

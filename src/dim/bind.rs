@@ -1,7 +1,7 @@
 //! From symbols to numbers: what the lengths are in one call.
 
 use super::{Dim, Expr, Shape};
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,27 +26,39 @@ impl Bindings {
         }
     }
 
-    /// Learns from an input: its declared shape and the lengths that came.
+    /// Learns from the inputs of a call: of each its name, its declared shape and the lengths that came.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where ranks or fixed lengths differ, [`Size`](crate::Code::Size) where a symbol stands for two numbers.
-    pub fn observe(&mut self, declared: &Shape, lengths: &[usize]) -> Result<()> {
-        let refused = || Error::input(format!("expected shape {declared}, got {lengths:?}"));
-        if declared.rank() != lengths.len() {
-            return Err(refused());
-        }
-        for (dim, &length) in declared.iter().zip(lengths) {
-            match dim.expr().as_symbol() {
-                Some(symbol) => self.bind(symbol, length as i64)?,
-                None => {
-                    let expected = self.eval(&dim.expr());
-                    if expected.is_some_and(|n| n != length as i64) {
-                        return Err(refused());
-                    }
+    /// [`Input`](crate::Code::Input) where ranks or lengths differ, [`Size`](crate::Code::Size) where a symbol stands for two numbers;
+    /// both name the input.
+    pub fn of<'a>(inputs: impl Iterator<Item = (&'a str, &'a Shape, &'a [usize])> + Clone) -> Result<Bindings> {
+        let mut bindings = Bindings::new();
+        let place = |name: &str| format!("input {name}");
+        for (name, declared, lengths) in inputs.clone() {
+            if declared.rank() != lengths.len() {
+                return Err(refused(declared, lengths).at(place(name)));
+            }
+            for (dim, &length) in declared.iter().zip(lengths) {
+                if let Dim::Symbolic(symbolic) = dim
+                    && let Some(symbol) = symbolic.expr.as_symbol()
+                {
+                    bindings.bind(symbol, length as i64).at(place(name))?;
                 }
             }
         }
-        Ok(())
+        for (name, declared, lengths) in inputs {
+            for (dim, &length) in declared.iter().zip(lengths) {
+                let expected = match dim {
+                    Dim::Fixed(n) => Some(*n),
+                    Dim::Symbolic(symbolic) if symbolic.expr.as_symbol().is_some() => continue,
+                    Dim::Symbolic(symbolic) => bindings.eval(&symbolic.expr),
+                };
+                if expected.is_some_and(|n| n != length as i64) {
+                    return Err(refused(declared, lengths).at(place(name)));
+                }
+            }
+        }
+        Ok(bindings)
     }
 
     /// The number that a symbol stands for.
@@ -63,6 +75,10 @@ impl Bindings {
     pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
         self.0.iter().map(|(name, &n)| (&**name, n))
     }
+}
+
+fn refused(declared: &Shape, lengths: &[usize]) -> Error {
+    Error::input(format!("expected shape {declared}, got {lengths:?}"))
 }
 
 /// Where a kernel finds the numbers behind symbolic lengths.
@@ -105,10 +121,10 @@ mod tests {
     fn one_symbol_is_one_number_in_a_call() {
         let n = Dim::symbol("n", 2);
         let declared = Shape::new(vec![n.clone(), &n * 2]);
-        let mut bindings = Bindings::new();
-        bindings.observe(&declared, &[3, 6]).unwrap();
-        assert_eq!(Sizes::Bound(&bindings).of(&(n + 1i64)).unwrap(), 4);
-        assert_eq!(bindings.observe(&declared, &[4, 8]).unwrap_err().code(), crate::Code::Size);
-        assert_eq!(Bindings::new().observe(&declared, &[3, 7]).unwrap_err().code(), crate::Code::Input);
+        let of = |lengths: &[usize]| Bindings::of([("x", &declared, lengths)].into_iter());
+        assert_eq!(Sizes::Bound(&of(&[3, 6]).unwrap()).of(&(n + 1i64)).unwrap(), 4);
+        let both = |first: &[usize], second: &[usize]| Bindings::of([("x", &declared, first), ("y", &declared, second)].into_iter());
+        assert_eq!(both(&[3, 6], &[4, 8]).unwrap_err().code(), crate::Code::Size);
+        assert_eq!(of(&[3, 7]).unwrap_err().code(), crate::Code::Input);
     }
 }

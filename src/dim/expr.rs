@@ -1,5 +1,6 @@
 //! Integer expressions over symbols in a canonical form: equal expressions are equal values and print equally.
 
+use super::assume;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -87,7 +88,34 @@ impl Expr {
             *entry = entry.saturating_add(*coefficient);
         }
         sum.retain(|_, coefficient| *coefficient != 0);
-        Expr(sum)
+        Expr(sum).settled()
+    }
+
+    /// With every quotient that is granted to be exact, and is multiplied by its divisor again, as what it is a quotient of.
+    fn settled(self) -> Expr {
+        if !assume::has_multiples() {
+            return self;
+        }
+        let whole = self.0.iter().find_map(|(monomial, &coefficient)| {
+            monomial.iter().enumerate().find_map(|(i, (atom, power))| {
+                let Atom::Floor(a, b) = atom else { return None };
+                let b = b.number().filter(|&b| b != 0 && coefficient % b == 0 && assume::is_multiple(a, b))?;
+                let mut rest = monomial.clone();
+                match power {
+                    1 => drop(rest.remove(i)),
+                    _ => rest[i].1 -= 1,
+                }
+                Some((monomial.clone(), Expr::term(rest, coefficient / b).mul(a)))
+            })
+        });
+        match whole {
+            None => self,
+            Some((monomial, product)) => {
+                let mut rest = self.0;
+                rest.remove(&monomial);
+                Expr(rest).add(&product)
+            }
+        }
     }
 
     /// The product.
@@ -214,6 +242,22 @@ impl Expr {
                 Some(product.saturating_mul(x.saturating_pow(*power)))
             })?;
             Some(sum.saturating_add(product))
+        })
+    }
+
+    /// The same with other expressions for the symbols that have one.
+    pub fn substitute(&self, of: &dyn Fn(&str) -> Option<Expr>) -> Expr {
+        self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
+            let product = monomial.iter().fold(Expr::from(coefficient), |product, (atom, power)| {
+                let factor = match atom {
+                    Atom::Symbol(name) => of(name).unwrap_or_else(|| Expr::atom(atom.clone())),
+                    Atom::Floor(a, b) => a.substitute(of).floor_div(&b.substitute(of)),
+                    Atom::Min(a, b) => a.substitute(of).minimum(&b.substitute(of)),
+                    Atom::Max(a, b) => a.substitute(of).maximum(&b.substitute(of)),
+                };
+                (0..*power).fold(product, |product, _| product.mul(&factor))
+            });
+            sum.add(&product)
         })
     }
 

@@ -49,6 +49,11 @@ impl Shape {
         self.0.iter().any(Dim::is_symbolic)
     }
 
+    /// Whether all lengths [agree](Dim::agrees).
+    pub fn agrees(&self, other: &Shape) -> bool {
+        self.rank() == other.rank() && self.iter().zip(other.iter()).all(|(a, b)| a.agrees(b))
+    }
+
     /// The shape that both broadcast to, by the rules of numpy, torch and ONNX.
     ///
     /// # Errors
@@ -65,6 +70,7 @@ impl Shape {
                 (Some(a), Some(b)) if a.fixed().is_some() && b.fixed().is_some() => {
                     return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: {a} meets {b} at axis {axis}")));
                 }
+                (Some(a), Some(b)) if a.agrees(&b) => a,
                 (Some(a), Some(b)) => {
                     let (symbol, length) = if a.is_symbolic() { (a, b) } else { (b, a) };
                     return Err(Error::size(format!(

@@ -1,11 +1,17 @@
 //! What was computed: values, and the nodes that make them from others.
 
+mod derived;
+mod guard;
 mod operator;
+mod part;
 mod print;
 mod replay;
 mod write;
 
+pub use derived::{Computed, Derivation};
+pub use guard::{Condition, Guard};
 pub use operator::{Agreement, Inputs, Operator};
+pub use write::Written;
 
 use crate::array::Array;
 use crate::dim::Type;
@@ -14,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The place of a value in its graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(usize);
 
 /// A value of a graph: made once, used any number of times.
@@ -24,6 +30,8 @@ pub struct Value {
     pub ty: Type,
     /// Where it comes from.
     pub source: Source,
+    /// For a constant behind which there are parameters: how it follows from them.
+    pub derivation: Option<Derivation>,
 }
 
 /// Where a value comes from.
@@ -76,6 +84,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
+    guards: Vec<Guard>,
     /// Constants by address, to write shared numbers once; looked up only, never walked.
     constants: HashMap<usize, Vec<ValueId>>,
 }
@@ -121,28 +130,37 @@ impl Graph {
 
     /// Adds an input.
     pub fn add_input(&mut self, name: &str, ty: Type) -> ValueId {
-        let id = self.add(Value { ty, source: Source::Input(name.into()) });
+        let id = self.add(Value { ty, source: Source::Input(name.into()), derivation: None });
         self.inputs.push(id);
         id
     }
 
     /// Adds numbers that are the same at every call; the same window onto the same bytes is one value.
-    pub fn add_constant(&mut self, array: &Array, name: Option<&Arc<str>>) -> ValueId {
+    pub fn add_constant(&mut self, array: &Array, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
         let known = self.constants.get(&array.address()).into_iter().flatten();
         let same = |id: &&ValueId| matches!(&self.value(**id).source, Source::Constant(other, _) if other.is_same(array));
         if let Some(&id) = known.clone().find(same) {
             return id;
         }
-        let id = self.add(Value { ty: Type::from(array), source: Source::Constant(array.clone(), name.cloned()) });
+        let id = self.add(Value { ty: Type::from(array), source: Source::Constant(array.clone(), name.cloned()), derivation });
         self.constants.entry(array.address()).or_default().push(id);
         id
     }
 
     /// Adds an operation; its outputs have these types.
     pub fn add_node(&mut self, op: Arc<dyn Operator>, inputs: Vec<Option<ValueId>>, types: Vec<Type>, place: Place) -> Vec<ValueId> {
-        let outputs: Vec<_> = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node })).collect();
+        let outputs: Vec<_> = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })).collect();
         self.nodes.push(Node { op, inputs, outputs: outputs.clone(), place });
         outputs
+    }
+
+    /// Gives the inputs other names.
+    pub(crate) fn rename_inputs(&mut self, name: impl Fn(&str) -> String) {
+        for id in &self.inputs {
+            if let Source::Input(known) = &mut self.values[id.0].source {
+                *known = name(known).into();
+            }
+        }
     }
 
     /// Says which values are the outputs.
@@ -166,11 +184,11 @@ impl Graph {
         makers
     }
 
-    /// Drops the operations and constants that no output needs. Inputs stay, used or not.
+    /// Drops the operations and constants that no output and no guard needs. Inputs stay, used or not.
     pub fn prune(&mut self) {
         let makers = self.makers();
         let mut needed = vec![false; self.values.len()];
-        for &id in self.outputs.iter().chain(&self.inputs) {
+        for id in self.outputs.iter().chain(&self.inputs).copied().chain(self.guarded()) {
             needed[id.0] = true;
         }
         let mut kept = vec![false; self.nodes.len()];
@@ -201,6 +219,11 @@ impl Graph {
         self.inputs.iter_mut().chain(&mut self.outputs).for_each(renumber);
         for node in &mut self.nodes {
             node.inputs.iter_mut().flatten().chain(&mut node.outputs).for_each(renumber);
+        }
+        for guard in &mut self.guards {
+            if let Condition::Numbers(id, _) = &mut guard.condition {
+                renumber(id);
+            }
         }
         self.constants.clear();
     }

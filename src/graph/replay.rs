@@ -1,6 +1,6 @@
 //! A graph run on our kernels, at any size that its symbols allow.
 
-use super::{Graph, Inputs, Source, ValueId};
+use super::{Condition, Graph, Inputs, Source, ValueId};
 use crate::array::Array;
 use crate::dim::{Bindings, Sizes};
 use crate::error::{At, Error, Result};
@@ -9,27 +9,32 @@ impl Graph {
     /// What each symbol stands for in a call with these inputs.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape.
+    /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape;
+    /// [`Size`](crate::Code::Size) where a symbol would stand for two numbers.
     pub fn bind(&self, inputs: &[Array]) -> Result<Bindings> {
-        if inputs.len() != self.inputs.len() {
-            return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
+        self.bind_first(self.inputs.len(), inputs)
+    }
+
+    /// As [`Graph::bind`], by the first inputs alone.
+    pub(crate) fn bind_first(&self, count: usize, inputs: &[Array]) -> Result<Bindings> {
+        if inputs.len() != count {
+            return Err(Error::input(format!("expected {count} inputs, got {}", inputs.len())));
         }
-        let mut bindings = Bindings::new();
+        let mut named = Vec::with_capacity(inputs.len());
         for (&id, array) in self.inputs.iter().zip(inputs) {
-            let ty = &self.value(id).ty;
+            let (name, ty) = (self.label(id), &self.value(id).ty);
             if ty.dtype != array.dtype() {
-                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape()))
-                    .at(format!("input {}", self.label(id))));
+                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
             }
-            bindings.observe(&ty.shape, array.shape()).at(format!("input {}", self.label(id)))?;
+            named.push((name, &ty.shape, array.shape()));
         }
-        Ok(bindings)
+        Bindings::of(named.iter().map(|(name, shape, lengths)| (&**name, *shape, *lengths)))
     }
 
     /// The outputs for these inputs.
     ///
     /// # Errors
-    /// As [`Graph::bind`], and where a kernel fails.
+    /// As [`Graph::bind`], [`Guard`](crate::Code::Guard) where a [guard](Graph::guards) does not hold, and where a kernel fails.
     pub fn replay(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.replay_within(inputs, Sizes::Bound(&Bindings::new()))
     }
@@ -87,6 +92,8 @@ impl Graph {
         for (&id, array) in self.inputs.iter().zip(inputs) {
             values[id.0] = Some(array.clone());
         }
+        self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))?;
+        self.check_numbers(&self.inputs, values)?;
         for (i, node) in self.nodes.iter().enumerate() {
             let known: Vec<Option<Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let arguments: Vec<Option<&Array>> = known.iter().map(Option::as_ref).collect();
@@ -104,7 +111,22 @@ impl Graph {
                 }
                 values[id.0] = Some(array);
             }
+            self.check_numbers(&node.outputs, values)?;
             after(i, &node.outputs, values)?;
+        }
+        // Those on lengths that depend on data are known only now.
+        self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))
+    }
+
+    /// Holds values that were made just now against the guards on them.
+    fn check_numbers(&self, made: &[ValueId], values: &[Option<Array>]) -> Result<()> {
+        for guard in &self.guards {
+            if let Condition::Numbers(id, _) = guard.condition
+                && made.contains(&id)
+                && let Some(array) = &values[id.0]
+            {
+                guard.check_numbers(array)?;
+            }
         }
         Ok(())
     }

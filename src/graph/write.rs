@@ -30,12 +30,20 @@ fn lower(pen: &mut Pen, op: &dyn Operator, arguments: &[Name], types: &[Type]) -
     written.into_iter().zip(types).map(narrow).collect()
 }
 
+/// The names under which values of a graph stand on a page.
+pub struct Written {
+    /// Of the outputs, in order.
+    pub outputs: Vec<Name>,
+    /// Of the values that guards look at, in order.
+    pub guarded: Vec<Name>,
+}
+
 impl Graph {
-    /// Writes the constants and nodes; `inputs` are the names of what stands for its inputs. Gives the names of its outputs.
+    /// Writes the constants and nodes; `inputs` are the names of what stands for its inputs. Gives the names of its outputs and of what its guards look at.
     ///
     /// # Errors
     /// Where an operator has no form in the opset that is being written.
-    pub fn write(&self, pen: &mut Pen, inputs: &[Name]) -> Result<Vec<Name>> {
+    pub fn write(&self, pen: &mut Pen, inputs: &[Name]) -> Result<Written> {
         let mut names: HashMap<ValueId, Name> = self.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
         for (id, value) in self.values() {
             if let Source::Constant(array, name) = &value.source {
@@ -60,7 +68,10 @@ impl Graph {
             }
             names.extend(node.outputs.iter().copied().zip(written));
         }
-        let output = |id: &ValueId| names.get(id).cloned().ok_or_else(|| Error::internal("an output that nothing makes"));
-        self.outputs().iter().map(output).collect()
+        let named = |id: ValueId| names.get(&id).cloned().ok_or_else(|| Error::internal("an output that nothing makes"));
+        Ok(Written {
+            outputs: self.outputs().iter().copied().map(named).collect::<Result<_>>()?,
+            guarded: self.guarded().map(named).collect::<Result<_>>()?,
+        })
     }
 }

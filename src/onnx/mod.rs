@@ -1,6 +1,7 @@
 //! ONNX as a page: what stands in a file, before anybody asks what it means.
 
 mod calls;
+mod digest;
 mod draft;
 mod encode;
 pub mod external;

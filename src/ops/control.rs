@@ -67,8 +67,8 @@ impl Operator for If {
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let first = 1 + self.then.inputs().len();
-        let then = pen.subgraph("then", &[], |pen, _| self.then.write(pen, &inputs[1..first]))?;
-        let otherwise = pen.subgraph("else", &[], |pen, _| self.otherwise.write(pen, &inputs[first..]))?;
+        let then = pen.subgraph("then", &[], |pen, _| Ok(self.then.write(pen, &inputs[1..first])?.outputs))?;
+        let otherwise = pen.subgraph("else", &[], |pen, _| Ok(self.otherwise.write(pen, &inputs[first..])?.outputs))?;
         Ok(pen.node("If", &inputs[..1]).graph("then_branch", then).graph("else_branch", otherwise).write(outputs))
     }
 
@@ -114,7 +114,7 @@ impl Operator for Loop {
         let mut declared =
             vec![("iteration", Type::new(DType::I64, Vec::<Dim>::new())), ("condition", Type::new(DType::Bool, Vec::<Dim>::new()))];
         declared.extend(self.state.iter().map(|ty| ("state", ty.clone())));
-        let body = pen.subgraph("body", &declared, |pen, names| self.body.write(pen, &[&names[2..], &besides].concat()))?;
+        let body = pen.subgraph("body", &declared, |pen, names| Ok(self.body.write(pen, &[&names[2..], &besides].concat())?.outputs))?;
         let operands = [&[Name::from("")], &inputs[..1 + count]].concat();
         Ok(pen.node("Loop", &operands).graph("body", body).write(outputs))
     }

@@ -29,7 +29,7 @@ impl Operator for MatMul {
             return Err(refused());
         }
         let inner = if b.rank() == 1 { 0 } else { b.rank() - 2 };
-        if a.shape[a.rank() - 1] != b.shape[inner] {
+        if !a.shape[a.rank() - 1].agrees(&b.shape[inner]) {
             return Err(refused().help(format!(
                 "the last axis of the left ({}) must have the length of axis {inner} of the right ({})",
                 a.shape[a.rank() - 1],
@@ -81,12 +81,12 @@ impl Operator for Gemm {
         }
         let side = |ty: &Type, transposed: bool, axis: usize| ty.shape[if transposed { 1 - axis } else { axis }].clone();
         let (inner_a, inner_b) = (side(a, self.trans_a, 1), side(b, self.trans_b, 0));
-        if inner_a != inner_b {
+        if !inner_a.agrees(&inner_b) {
             return Err(Error::shape(format!("shapes {} and {} have no product: {inner_a} meets {inner_b}", a.shape, b.shape)));
         }
         let shape = Shape::new(vec![side(a, self.trans_a, 0), side(b, self.trans_b, 1)]);
         if let Some(c) = inputs.opt(2)
-            && (c.dtype != a.dtype || c.shape.broadcast(&shape)? != shape)
+            && (c.dtype != a.dtype || !c.shape.broadcast(&shape)?.agrees(&shape))
         {
             return Err(Error::shape(format!("{c} does not add to a product of shape {shape}")));
         }

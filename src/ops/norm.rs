@@ -30,7 +30,7 @@ impl Operator for BatchNorm {
         }
         for i in 1..5 {
             let statistic = inputs.at(i)?;
-            if statistic.rank() != 1 || statistic.shape[0] != x.shape[1] || statistic.dtype != x.dtype {
+            if statistic.rank() != 1 || !statistic.shape[0].agrees(&x.shape[1]) || statistic.dtype != x.dtype {
                 return Err(Error::shape(format!("expected {}[{}], got {statistic}", x.dtype, x.shape[1])));
             }
         }
@@ -71,7 +71,7 @@ impl Operator for LayerNorm {
         }
         let tail = Shape::from(&x.shape[self.axis..]);
         for affine in [Some(inputs.at(1)?), inputs.opt(2)].into_iter().flatten() {
-            if affine.dtype != x.dtype || affine.shape.broadcast(&tail)? != tail {
+            if affine.dtype != x.dtype || !affine.shape.broadcast(&tail)?.agrees(&tail) {
                 return Err(Error::shape(format!("expected {}{tail}, got {affine}", x.dtype)));
             }
         }
@@ -140,7 +140,7 @@ impl Operator for InstanceNorm {
             return Err(Error::shape(format!("expected floats with batch, channels and more, got {x}")));
         }
         for affine in [inputs.at(1)?, inputs.at(2)?] {
-            if affine.rank() != 1 || affine.shape[0] != x.shape[1] || affine.dtype != x.dtype {
+            if affine.rank() != 1 || !affine.shape[0].agrees(&x.shape[1]) || affine.dtype != x.dtype {
                 return Err(Error::shape(format!("expected {}[{}], got {affine}", x.dtype, x.shape[1])));
             }
         }
@@ -219,6 +219,47 @@ impl Tensor {
         let var = centred.square()?.mean(Some(&axes), true)?;
         let normal = centred.div(var.add(epsilon)?.sqrt()?)?;
         normal.scaled_by_channel(channels, scale, bias)
+    }
+
+    /// Each channel (axis 1) normalised by the statistics of this batch, as while training, and the running statistics after it: what torch
+    /// keeps in buffers goes in and comes out. `momentum` is the share of this batch in them, of whose variance the unbiased estimate is taken.
+    ///
+    /// [torch.nn.functional.batch_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html) with `training=True`
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let x = Tensor::new(&[2, 1], vec![1.0f32, 3.0])?;
+    /// let (mean, var) = (Tensor::from(&[0.0f32]), Tensor::from(&[1.0f32]));
+    /// let (y, mean, var) = x.batch_norm_training(None, None, &mean, &var, 0.5, 0.0)?;
+    /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0]);
+    /// // 0.5·0 + 0.5·2 and 0.5·1 + 0.5·2: the unbiased variance of 1 and 3 is 2.
+    /// assert_eq!((mean.to_vec::<f32>()?, var.to_vec::<f32>()?), (vec![1.0], vec![1.5]));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where there is no channel axis, or a statistic has not one number a channel.
+    #[track_caller]
+    pub fn batch_norm_training(
+        &self,
+        scale: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        mean: &Tensor,
+        var: &Tensor,
+        momentum: f64,
+        epsilon: f64,
+    ) -> Result<(Tensor, Tensor, Tensor)> {
+        let channels = self.dim(1)?;
+        let axes: Vec<i64> = (0..self.rank() as i64).filter(|&axis| axis != 1).collect();
+        let batch_mean = self.mean(Some(&axes), true)?;
+        let centred = self.sub(&batch_mean)?;
+        let batch_var = centred.square()?.mean(Some(&axes), true)?;
+        let normal = centred.div(batch_var.add(epsilon)?.sqrt()?)?;
+        let count: Dim = axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product();
+        let unbiased = batch_var.mul(&count)?.div(&(count - 1i64))?;
+        let next = |before: &Tensor, batch: &Tensor| before.mul(1.0 - momentum)?.add(batch.reshape(&[channels.clone()])?.mul(momentum)?);
+        let after = (next(mean, &batch_mean)?, next(var, &unbiased)?);
+        Ok((normal.scaled_by_channel(channels, scale, bias)?, after.0, after.1))
     }
 
     /// Times a scale and plus a bias of one number a channel (axis 1).

@@ -23,7 +23,7 @@ impl Operator for Reshape {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if x.shape.count() != self.shape.count() {
+        if !x.shape.count().agrees(&self.shape.count()) {
             return Err(Error::shape(format!(
                 "shape {} has {} elements, {} has {}",
                 x.shape,
@@ -160,7 +160,7 @@ impl Operator for Expand {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if x.shape.broadcast(&self.shape)? != self.shape {
+        if !x.shape.broadcast(&self.shape)?.agrees(&self.shape) {
             return Err(Error::shape(format!("shape {} does not expand to {}", x.shape, self.shape)));
         }
         Ok(vec![Type::new(x.dtype, self.shape.clone())])

@@ -165,14 +165,12 @@ impl Session {
             let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
             return Err(Error::input(format!("expected {} inputs ({}), got {}", names.len(), names.join(", "), inputs.len())));
         }
-        let mut bindings = Bindings::new();
         for ((name, ty), array) in self.inputs.iter().zip(inputs) {
-            let place = || std::fmt::from_fn(|f| write!(f, "input {name}"));
             if array.dtype() != ty.dtype {
-                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(place()));
+                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
             }
-            bindings.observe(&ty.shape, array.shape()).at(place())?;
         }
+        Bindings::of(self.inputs.iter().zip(inputs).map(|((name, ty), array)| (name.as_str(), &ty.shape, array.shape())))?;
         match &self.engine(inputs)? {
             Engine::Ours(module, _) => self.on_threads(|| ours(module, inputs)),
             Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {

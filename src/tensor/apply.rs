@@ -2,9 +2,9 @@
 
 use super::{Facts, Origin, Tensor, place, recorder};
 use crate::array::Array;
-use crate::dim::{Dim, DimArray, Sizes, Type};
-use crate::error::{At, Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::dim::{Dim, DimArray, Sizes, Type, assume};
+use crate::error::{At, Code, Error, Result};
+use crate::graph::{Agreement, Computed, Inputs, Operator};
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -33,14 +33,23 @@ pub fn apply(op: impl Operator, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor
 
 fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
-    let types = op.infer(&Inputs::new(&types)).at(op.name())?;
+    let inferred = op.infer(&Inputs::new(&types));
+    let found = assume::take_found();
+    if !found.is_empty() {
+        recorder::constrain(found, place::here(None, caller));
+    }
+    let types = inferred.at(op.name()).map_err(|error| match error.code() {
+        // Who declared a length wants to know the line that contradicts it.
+        Code::Size => error.at(place::here(None, caller)),
+        _ => error,
+    })?;
     if let [ty] = types.as_slice()
         && let Some(dims) = lengths(&*op, inputs)
     {
         return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
     }
     let symbolic = op.dims().into_iter().any(Dim::is_symbolic);
-    let mut recorded = recorder::is_recorded(inputs, symbolic)?;
+    let mut recorded = recorder::is_recorded(inputs, symbolic).map_err(|error| error.at(place::here(None, caller)))?;
     if !recorded && recorder::is_tracing() {
         // What is drawn at random is no constant.
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
@@ -55,15 +64,27 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
             .collect(),
         false => vec![None; types.len()],
     };
-    let derived = match (inputs, parameter, types.len()) {
-        ([Some(_)], Some(name), 1) => Origin::Parameter(format!("{name}.{}", op.name().to_lowercase()).into()),
-        _ => Origin::Literal,
+    let name: Option<Arc<str>> = match (inputs, parameter, types.len()) {
+        ([Some(_)], Some(name), 1) => Some(format!("{name}.{}", op.name().to_lowercase()).into()),
+        _ => None,
     };
-    let tensor = |((ty, value), mark): ((Type, Option<Array>), Option<_>)| match mark {
+    let tensor = |(output, ((ty, value), mark)): (usize, ((Type, Option<Array>), Option<_>))| match mark {
         Some(mark) => Tensor(Arc::new(Facts { ty, value, dims: None, origin: Origin::Traced(mark), weak: false })),
-        None => Tensor::with(value, ty, derived.clone()),
+        None => Tensor::with(value, ty, derived(&op, inputs, output, &name)),
     };
-    Ok(types.into_iter().zip(values).zip(marks).map(tensor).collect())
+    Ok(types.into_iter().zip(values).zip(marks).enumerate().map(tensor).collect())
+}
+
+/// Where a constant output comes from: from parameters, where one is behind an input.
+fn derived(op: &Arc<dyn Operator>, inputs: &[Option<&Tensor>], output: usize, name: &Option<Arc<str>>) -> Origin {
+    if inputs.iter().flatten().all(|tensor| tensor.derivation().is_none()) {
+        return Origin::Literal;
+    }
+    let input = |tensor: &Tensor| Some((tensor.value()?.clone(), tensor.derivation()));
+    match inputs.iter().map(|tensor| tensor.map(|tensor| input(tensor).ok_or(())).transpose()).collect::<Result<Vec<_>, ()>>() {
+        Ok(inputs) => Origin::Derived(name.clone(), Arc::new(Computed { op: op.clone(), inputs, output })),
+        Err(()) => Origin::Literal,
+    }
 }
 
 /// Lengths that depend on data: known ones, unless the record is to be right at others; then symbols of their own.

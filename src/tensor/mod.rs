@@ -1,18 +1,22 @@
 //! What users hold: a value, a type and where it came from.
 
 mod apply;
+pub(crate) mod guard;
 pub(crate) mod lengths;
 mod operand;
 pub mod place;
 mod recorder;
+pub mod size;
 
 pub use apply::{apply, apply_one};
 pub use operand::Operand;
-pub use recorder::{Guard, Recorder, is_tracing};
+pub use recorder::{Recorder, is_tracing, untraced};
+pub use size::concrete;
 
 use crate::array::{Array, DType, Element, Scalar, Strength};
-use crate::dim::{Dim, DimArray, Shape, Type};
+use crate::dim::{Constraint, Dim, DimArray, Relation, Shape, Type};
 use crate::error::{Error, Result};
+use crate::graph::{Computed, Derivation};
 use recorder::Mark;
 use std::fmt;
 use std::panic::Location;
@@ -50,6 +54,8 @@ struct Facts {
 enum Origin {
     Literal,
     Parameter(Arc<str>),
+    /// Computed from parameters, under this name where it has one.
+    Derived(Option<Arc<str>>, Arc<Computed>),
     Traced(Mark),
 }
 
@@ -180,7 +186,16 @@ impl Tensor {
     /// The name, if this is a parameter.
     pub fn parameter(&self) -> Option<&Arc<str>> {
         match &self.0.origin {
-            Origin::Parameter(name) => Some(name),
+            Origin::Parameter(name) | Origin::Derived(Some(name), _) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// How the numbers follow from parameters, where they do.
+    fn derivation(&self) -> Option<Derivation> {
+        match &self.0.origin {
+            Origin::Parameter(name) => Some(Derivation::Parameter(name.clone())),
+            Origin::Derived(_, computed) => Some(Derivation::Computed(computed.clone())),
             _ => None,
         }
     }
@@ -217,16 +232,23 @@ impl Tensor {
         })
     }
 
-    /// The numbers. Inside a trace this reads the example's, so it records a guard.
+    /// The numbers. Inside a trace these are the example's, so that it records a guard: the record holds only where they are the same.
     ///
     /// # Errors
-    /// [`NoValue`](crate::Code::NoValue) where only the type is known.
+    /// [`NoValue`](crate::Code::NoValue) where only the type is known; [`Trace`](crate::Code::Trace) in the body of a traced branch or loop,
+    /// for what is made there; [`Denied`](crate::Code::Denied) in a strict trace.
     #[track_caller]
     pub fn to_array(&self) -> Result<Array> {
         let array = self.array()?;
-        if self.is_traced() || self.dims().is_some_and(DimArray::is_symbolic) {
-            let seen = if array.len() <= 16 { array.to_string() } else { format!("{} numbers", array.len()) };
-            recorder::guard(format!("a tensor {}", self.ty()), seen, place::here(None, Location::caller()));
+        let caller = Location::caller();
+        if let Some(mark) = self.mark() {
+            recorder::guard_numbers(mark, array, || place::here(None, caller))?;
+        }
+        for dim in self.dims().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
+            if let Some(seen) = dim.seen() {
+                let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
+                recorder::guard_lengths(fixed, place::here(None, caller))?;
+            }
         }
         Ok(array.clone())
     }
@@ -240,6 +262,16 @@ impl Tensor {
         self.to_array()?.to_vec()
     }
 
+    /// Whether the only element is true, or not zero: the way to branch on data, where a guard on the outcome is what is wanted.
+    ///
+    /// # Errors
+    /// As [`Tensor::item`].
+    #[track_caller]
+    pub fn is_true(&self) -> Result<bool> {
+        let truth = self.cast(DType::Bool)?;
+        Ok(truth.item()?.to_f64() != 0.0)
+    }
+
     /// The only element. Inside a trace this records a guard.
     ///
     /// # Errors
@@ -248,19 +280,6 @@ impl Tensor {
     pub fn item(&self) -> Result<Scalar> {
         self.to_array()?.item()
     }
-}
-
-/// The number behind a length, for code that must branch on it. Inside a trace this records a guard.
-///
-/// # Errors
-/// [`NoValue`](crate::Code::NoValue) where the length depends on data that is not known.
-#[track_caller]
-pub fn concrete(dim: &Dim) -> Result<usize> {
-    let seen = dim.seen().ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))?;
-    if dim.is_symbolic() {
-        recorder::guard(dim.to_string(), seen.to_string(), place::here(None, Location::caller()));
-    }
-    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is no length")))
 }
 
 impl From<Array> for Tensor {

@@ -1,11 +1,11 @@
 //! Who is writing things down: a thread's stack of open records.
 
 use super::Tensor;
-use crate::dim::{Expr, Type};
-use crate::error::{Error, Result};
-use crate::graph::{Graph, Operator, Place, ValueId};
+use crate::array::Array;
+use crate::dim::{Constraint, Expr, Type, assume};
+use crate::error::{Code, Error, Result};
+use crate::graph::{Condition, Graph, Guard, Operator, Place, ValueId};
 use std::cell::RefCell;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,7 +20,10 @@ thread_local! {
 struct Record {
     id: u64,
     graph: Graph,
-    guards: Vec<Guard>,
+    /// What the program turned out to need of its lengths.
+    constraints: Vec<Guard>,
+    /// Whether reading a number is an error.
+    strict: bool,
     /// How many lengths that depend on data have got a name.
     named: usize,
     /// For the body of a branch or loop: the tensors of outer records that it uses, and what they are in it.
@@ -34,27 +37,6 @@ pub struct Mark {
     pub(super) value: ValueId,
 }
 
-/// A number that the program read out of a traced tensor or length, and may have branched on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Guard {
-    /// What was read, `n` for a length or the shape of a tensor.
-    pub what: String,
-    /// The number in the example.
-    pub seen: String,
-    /// Where.
-    pub place: Place,
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} == {}", self.what, self.seen)?;
-        match self.place.to_string() {
-            place if place.is_empty() => Ok(()),
-            place => write!(f, " at {place}"),
-        }
-    }
-}
-
 /// An open record; dropping it without [`Recorder::finish`] (an error, a panic) throws the record away.
 pub struct Recorder {
     id: u64,
@@ -66,6 +48,15 @@ impl Recorder {
         Recorder::push(None)
     }
 
+    /// Makes it an error to read a number out of what is recorded, or not.
+    ///
+    /// # Errors
+    /// [`Trace`](crate::Code::Trace) on another thread than the one that opened the record.
+    pub fn with_strictness(self, strict: bool) -> Result<Recorder> {
+        self.with(|record| record.strict = strict)?;
+        Ok(self)
+    }
+
     /// Opens the record of a branch or a loop's body, which may use the tensors of the records around it.
     pub(crate) fn open_body() -> Recorder {
         Recorder::push(Some(Vec::new()))
@@ -73,24 +64,18 @@ impl Recorder {
 
     fn push(captures: Option<Vec<(Tensor, ValueId)>>) -> Recorder {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        OPEN.with_borrow_mut(|open| open.push(Record { id, graph: Graph::default(), guards: Vec::new(), named: 0, captures }));
+        OPEN.with_borrow_mut(|open| {
+            open.push(Record { id, graph: Graph::default(), constraints: Vec::new(), strict: false, named: 0, captures });
+        });
         Recorder { id }
     }
 
     /// Closes the record of a body: its graph, and the outer tensors that it uses, which are its last inputs.
     pub(crate) fn finish_body(self, outputs: &[Tensor]) -> Result<(Graph, Vec<Tensor>)> {
         let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
-        let (mut graph, captures, guards) =
-            self.with(|record| (std::mem::take(&mut record.graph), record.captures.take(), std::mem::take(&mut record.guards)))?;
+        let (mut graph, captures) = self.with(|record| (std::mem::take(&mut record.graph), record.captures.take()))?;
         graph.set_outputs(values);
         graph.prune();
-        drop(self);
-        // What the body read is a guard of the record around it.
-        OPEN.with_borrow_mut(|open| {
-            if let Some(outer) = open.last_mut() {
-                outer.guards.extend(guards);
-            }
-        });
         Ok((graph, captures.unwrap_or_default().into_iter().map(|capture| capture.0).collect()))
     }
 
@@ -108,16 +93,21 @@ impl Recorder {
         Ok(example.traced(ty, Mark { record: self.id, value }))
     }
 
-    /// Closes the record: the graph that makes these outputs, and the numbers that the program read on the way.
+    /// What the program turned out to need of its lengths so far, with the places where it did.
+    pub(crate) fn take_constraints(&self) -> Result<Vec<Guard>> {
+        self.with(|record| std::mem::take(&mut record.constraints))
+    }
+
+    /// Closes the record: the graph that makes these outputs, with a guard for every number that the program read on the way.
     ///
     /// # Errors
     /// [`Trace`](crate::Code::Trace) where an output belongs to another trace.
-    pub fn finish(self, outputs: &[Tensor]) -> Result<(Graph, Vec<Guard>)> {
+    pub fn finish(self, outputs: &[Tensor]) -> Result<Graph> {
         let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
-        let (mut graph, guards) = self.with(|record| (std::mem::take(&mut record.graph), std::mem::take(&mut record.guards)))?;
+        let mut graph = self.with(|record| std::mem::take(&mut record.graph))?;
         graph.set_outputs(values);
         graph.prune();
-        Ok((graph, guards))
+        Ok(graph)
     }
 }
 
@@ -153,14 +143,65 @@ pub(super) fn fresh_symbol() -> Expr {
     })
 }
 
-/// Writes a guard down, where somebody is recording.
-pub(super) fn guard(what: String, seen: String, place: Place) {
+/// Runs a function that no open record sees, as if nobody were recording.
+pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
+    /// Also where the function panics.
+    struct Before(Vec<Record>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            OPEN.set(std::mem::take(&mut self.0));
+        }
+    }
+    let _nothing = assume::nothing();
+    let _before = Before(OPEN.take());
+    run()
+}
+
+/// Writes down a relation between lengths that the program read, where somebody is recording.
+pub(super) fn guard_lengths(constraint: Constraint, place: Place) -> Result<()> {
     OPEN.with_borrow_mut(|open| {
-        if let Some(record) = open.last_mut() {
-            let guard = Guard { what, seen, place };
-            if !record.guards.contains(&guard) {
-                record.guards.push(guard);
-            }
+        // Bodies share the lengths of the record that they are in.
+        let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Ok(()) };
+        let guard = Guard::lengths(constraint, place);
+        if record.strict {
+            return Err(denied(&guard));
+        }
+        record.graph.add_guard(guard);
+        Ok(())
+    })
+}
+
+/// Writes down that the program read the numbers of a traced value.
+pub(super) fn guard_numbers(mark: Mark, seen: &Array, place: impl FnOnce() -> Place) -> Result<()> {
+    OPEN.with_borrow_mut(|open| {
+        let Some(record) = open.iter_mut().find(|record| record.id == mark.record) else { return Ok(()) };
+        let place = place();
+        if record.captures.is_some() {
+            return Err(Error::trace(
+                "a number was read in the body of a branch or loop that is traced, where it differs from turn to turn",
+            )
+            .at(place)
+            .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
+        }
+        let guard = Guard { condition: Condition::Numbers(mark.value, seen.clone()), place };
+        if record.strict {
+            return Err(denied(&guard));
+        }
+        record.graph.add_guard(guard);
+        Ok(())
+    })
+}
+
+fn denied(guard: &Guard) -> Error {
+    let error = Error::new(Code::Denied, format!("a strict trace reads no number: {guard}"));
+    error.help("keep it a tensor or a length, use cond, while_loop or scan, or trace without strict")
+}
+
+/// Keeps what a rule turned out to need of the lengths.
+pub(super) fn constrain(constraints: Vec<Constraint>, place: Place) {
+    OPEN.with_borrow_mut(|open| {
+        if let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) {
+            record.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, place.clone())));
         }
     });
 }
@@ -212,7 +253,7 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
     let array = tensor.array()?;
     OPEN.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
-        Ok(top.graph.add_constant(array, tensor.parameter()))
+        Ok(top.graph.add_constant(array, tensor.parameter(), tensor.derivation()))
     })
 }
 

@@ -1,9 +1,10 @@
 //! A record written down as ONNX.
 
-use super::Traced;
+use super::draws::{Draws, unseed};
+use super::{Traced, saved};
 use crate::error::Result;
 use crate::graph::ValueId;
-use crate::onnx::{Model, Pen};
+use crate::onnx::{Model, Name, Pen};
 
 /// Writes every node by its operator's own `lower`; inputs, parameters and outputs keep their names.
 pub(super) fn lower(traced: &Traced, opset: i64) -> Result<Model> {
@@ -18,6 +19,21 @@ pub(super) fn lower(traced: &Traced, opset: i64) -> Result<Model> {
         traced.outputs().into_iter().map(|output| output.0).zip(graph.outputs().iter().copied()).collect();
     pen.reserve(outputs.iter().map(|output| output.0.as_str()));
     let written = graph.write(&mut pen, &inputs)?;
-    let finals = outputs.into_iter().map(|output| output.0).zip(written).collect::<Vec<_>>();
-    pen.finish(&traced.name, &inputs, &finals)
+    let finals = outputs.into_iter().map(|output| output.0).zip(written.outputs).collect::<Vec<_>>();
+    let mut model = pen.finish(&traced.name, &inputs, &finals)?;
+    if traced.draws == Draws::Runtime
+        && let Some(graph) = &mut model.proto.graph
+    {
+        unseed(graph);
+    }
+    // An output has its own name in the end; a guard on it looks there.
+    let made: Vec<&str> =
+        model.proto.graph.iter().flat_map(|graph| &graph.node).flat_map(|node| &node.output).map(String::as_str).collect();
+    let named = |name: &Name| match finals.iter().find(|(_, value)| value == name) {
+        Some((wanted, _)) if !made.contains(&&**name) && !inputs.contains(name) => wanted.clone(),
+        _ => name.to_string(),
+    };
+    let guarded: Vec<String> = written.guarded.iter().map(named).collect();
+    model.proto.metadata_props = saved::metadata(traced, &guarded, &model)?;
+    Ok(model)
 }

@@ -1,21 +1,35 @@
 //! From a module to a record of what it did, and from the record to ONNX.
 
+mod draws;
+mod jit;
 mod lower;
+mod methods;
 mod notes;
+mod saved;
+mod signature;
+mod tracer;
+mod variant;
 
-pub use notes::Note;
+pub use draws::Draws;
+pub use jit::{Jit, jit};
+pub use methods::{Methods, trace_methods};
+pub use notes::{Kind, Note};
+pub(crate) use saved::{Saved as SavedGuard, guards_of, lengths_of};
+pub use signature::Signature;
+pub use tracer::Tracer;
 
 use crate::array::Array;
-use crate::check::{self, Check};
 use crate::dim::Type;
 use crate::error::{At, Code, Error, Result};
-use crate::graph::{Graph, Source};
-use crate::module::{Example, Function, Module, function};
+use crate::graph::{Graph, Guard, Operator};
+use crate::module::{Example, Module, function};
 use crate::onnx::{Model, Saved};
-use crate::ops::seeded;
-use crate::tensor::{Guard, Recorder, Tensor};
-use crate::tree::Tree;
+use crate::read::OnnxModule;
+use crate::tensor::Tensor;
+use crate::tree::{Structure, Tree};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The opset that is written where nothing else is asked for and nothing needs a later one.
 pub const OPSET: i64 = 18;
@@ -24,23 +38,33 @@ pub const OPSET: i64 = 18;
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
 /// What a module did to its inputs: a graph that can be replayed, read, checked and saved as ONNX.
+///
+/// A record holds under its [guards](Traced::guards): a call for which one does not hold is refused with the line that made it.
 #[derive(Clone, Debug)]
 pub struct Traced {
     graph: Graph,
-    output_names: Vec<String>,
-    guards: Vec<Guard>,
     name: String,
+    signature: Signature,
+    notes: Vec<Note>,
+    /// What users keep with it.
+    extra: BTreeMap<String, String>,
+    /// What a check said, in a line.
+    verdict: Option<String>,
+    draws: Draws,
+    /// What drew the numbers that are its last inputs.
+    noise: Vec<Arc<dyn Operator>>,
 }
 
 /// Traces a module: runs it on the example, records what it does, and checks that the record does the same.
 ///
 /// The check replays the record beside the module on the example, on fresh numbers, and with every symbolic axis at other
 /// lengths. Where the example has [shapes only](Example::shapes_only) nothing is computed but what is constant, and there
-/// is nothing to check; [`record`] never checks.
+/// is nothing to check; [`record`] never checks. [`Tracer`] has the options.
 ///
 /// # Errors
-/// What the module fails with; [`Trace`](crate::Code::Trace) where tensors cross the border of the trace;
-/// [`Mismatch`](crate::Code::Mismatch) where the record does something else than the module, with the first node that differs.
+/// What the module fails with; [`Trace`](Code::Trace) where tensors cross the border of the trace; [`Size`](Code::Size) where the program
+/// contradicts a declared length, with the line; [`Mismatch`](Code::Mismatch) where the record does something else than the module, with
+/// the first node that differs.
 ///
 /// ```
 /// use ontrace::{Tensor, trace_fn};
@@ -50,67 +74,23 @@ pub struct Traced {
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-    let example = example.into();
-    let traced = record(module, example.clone())?;
-    let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
-    if known {
-        check::check(&module, &traced, &traced, &example, &Check::default())?;
-    }
-    Ok(traced)
+    Tracer::new().trace(module, example)
 }
 
 /// Traces a module without checking the record.
 ///
 /// # Errors
-/// What the module fails with, and [`Trace`](crate::Code::Trace) where tensors cross the border of the trace.
+/// What the module fails with, and [`Trace`](Code::Trace) where tensors cross the border of the trace.
 pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-    let mut example = example.into();
-    let names = module.input_names();
-    if !names.is_empty() {
-        example = example.named(&names);
-    }
-    let recorder = Recorder::open();
-    let mut inputs = Vec::with_capacity(example.inputs().len());
-    for (name, tensor) in example.inputs() {
-        if inputs.iter().any(|(known, _)| known == name) {
-            return Err(Error::input(format!("two inputs are called `{name}`")));
-        }
-        inputs.push((name.clone(), recorder.input(name, tensor.ty().clone(), tensor)?));
-    }
-    let inputs: Vec<Tensor> = inputs.into_iter().map(|input| input.1).collect();
-    let outputs = seeded(0, || module.forward(&inputs))?;
-    let wanted = module.output_names();
-    let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
-    for i in 0..outputs.len() {
-        let wanted = wanted.get(i).cloned().unwrap_or_else(|| default_name(i, outputs.len()));
-        output_names.push(free_name(wanted, &example, &output_names));
-    }
-    let (graph, guards) = recorder.finish(&outputs)?;
-    Ok(Traced { graph, output_names, guards, name: "main".to_string() })
-}
-
-/// The name, marked as an output's where an input or another output has it already.
-fn free_name(wanted: String, example: &Example, taken: &[String]) -> String {
-    let is_taken = |name: &String| taken.contains(name) || example.inputs().iter().any(|input| input.0 == *name);
-    let mut name = wanted;
-    while is_taken(&name) {
-        name.push_str("_out");
-    }
-    name
+    Tracer::new().unchecked().trace(module, example)
 }
 
 /// Traces a closure over a tensor or a tree of tensors.
 ///
 /// # Errors
 /// As [`trace`].
-pub fn trace_fn<I: Tree + Clone, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
-    let module: Function<_, I, O> = function(f, example);
-    trace(&module, Example::of(example))
-}
-
-/// `y`, or `y_0`, `y_1` … where there are several outputs.
-fn default_name(i: usize, count: usize) -> String {
-    if count == 1 { "y".to_string() } else { format!("y_{i}") }
+pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
+    trace(&function(f, example), Example::of(example))
 }
 
 impl Traced {
@@ -122,9 +102,8 @@ impl Traced {
     /// The same inputs around another graph, whose outputs are named by their order.
     #[cfg(feature = "tract")]
     pub(crate) fn with_graph(&self, graph: Graph) -> Traced {
-        let count = graph.outputs().len();
-        let output_names = (0..count).map(|i| format!("value_{i}")).collect();
-        Traced { graph, output_names, guards: Vec::new(), name: self.name.clone() }
+        let outputs = (0..graph.outputs().len()).map(|i| format!("value_{i}")).collect();
+        Traced { graph, signature: self.signature.with_outputs(outputs), ..self.clone() }
     }
 
     /// The inputs: name and type.
@@ -136,7 +115,12 @@ impl Traced {
     /// The outputs: name and type.
     pub fn outputs(&self) -> Vec<(String, Type)> {
         let ty = |&id| self.graph.value(id).ty.clone();
-        self.output_names.iter().cloned().zip(self.graph.outputs().iter().map(ty)).collect()
+        self.signature.output_names().iter().cloned().zip(self.graph.outputs().iter().map(ty)).collect()
+    }
+
+    /// Names, types and structure of what it takes and gives.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
     }
 
     /// The parameters by name, in the order of their first use.
@@ -144,14 +128,66 @@ impl Traced {
         self.graph.parameters().collect()
     }
 
-    /// The numbers that the program read out of traced tensors and may have branched on.
+    /// The conditions under which the record does what its module does: numbers and lengths that the program read and may have branched on.
     pub fn guards(&self) -> &[Guard] {
-        &self.guards
+        self.graph.guards()
     }
 
-    /// What a reader of the result should know: unused inputs, numbers that were baked in, guards.
+    /// What a reader of the result should know: what is not used, what is the same at every call, what was baked in, what is random, guards.
     pub fn notes(&self) -> Vec<Note> {
         notes::notes(self)
+    }
+
+    /// What the check of the trace said, in a line; `None` where it was not checked.
+    pub fn verdict(&self) -> Option<&str> {
+        self.verdict.as_deref()
+    }
+
+    /// What is kept with the record under names of the user's: saved with it, and there again when it is loaded.
+    pub fn extra(&self) -> &BTreeMap<String, String> {
+        &self.extra
+    }
+
+    /// Keeps a text with the record, in the metadata of the file.
+    ///
+    /// # Errors
+    /// [`Argument`](Code::Argument) for a key of ontrace's own.
+    pub fn with_extra(mut self, key: &str, value: &str) -> Result<Traced> {
+        if key.starts_with(saved::OWN_PREFIX) {
+            return Err(Error::argument(format!("the key `{key}` is ontrace's own")));
+        }
+        self.extra.insert(key.to_string(), value.to_string());
+        Ok(self)
+    }
+
+    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`Nest`](crate::tree::Nest).
+    ///
+    /// ```
+    /// use ontrace::{Tensor, trace_fn};
+    /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[5.0f32]));
+    /// let traced = trace_fn(|(x, y): (Tensor, Tensor)| Ok((x.add(&y)?, vec![x.mul(&y)?])), &(x.clone(), y.clone()))?;
+    /// let (sum, products): (Tensor, Vec<Tensor>) = traced.call_tree(&(&y + &x, y))?;
+    /// assert_eq!((sum.to_vec::<f32>()?, products[0].to_vec::<f32>()?), (vec![11.0], vec![30.0]));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Input`](Code::Input) where the tree is built otherwise than the example was, naming the place; else as [`Module::forward`].
+    pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
+        let mut leaves = Vec::new();
+        let structure = inputs.take_apart(&mut leaves);
+        self.signature.inputs().expect(&structure)?;
+        O::assemble(self.signature.outputs(), &mut self.forward(&leaves)?.into_iter())
+    }
+
+    /// The outputs, with their names, for inputs given by name, in any order.
+    ///
+    /// # Errors
+    /// [`Input`](Code::Input) where a name is unknown, given twice or missing; the names are listed.
+    pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
+        let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
+        let outputs = self.forward(&given.arranged(&Named(self))?.tensors())?;
+        Ok(self.signature.output_names().iter().cloned().zip(outputs).collect())
     }
 
     /// The record as an ONNX model of the default [opset](OPSET), or of the first later one that has all of its operators and types.
@@ -168,7 +204,7 @@ impl Traced {
     /// The record as an ONNX model of another opset.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::Code::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
+    /// [`Unsupported`](Code::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
     pub fn to_model_at(&self, opset: i64) -> Result<Model> {
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset} is not written, only {} to {}", OPSETS.start(), OPSETS.end())));
@@ -187,16 +223,74 @@ impl Traced {
     /// Writes the ONNX file: to a temporary beside it that then takes its place, so that after a failure the old file is intact.
     ///
     /// # Errors
-    /// As [`Traced::to_model`], and [`Write`](crate::Code::Write).
+    /// As [`Traced::to_model`], and [`Write`](Code::Write).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
         self.to_model()?.save(path)
+    }
+
+    /// A record that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
+    /// no structure but a list of inputs and outputs.
+    ///
+    /// # Errors
+    /// [`Read`](Code::Read), and as [`read::open`](crate::read::open()).
+    pub fn load(path: impl AsRef<Path>) -> Result<Traced> {
+        let path = path.as_ref();
+        Model::open(path).and_then(Traced::from_model).at(path.display())
+    }
+
+    /// The record that a model in memory is; see [`Traced::load`].
+    ///
+    /// # Errors
+    /// As [`Traced::load`], but for reading the file.
+    pub fn from_model(model: Model) -> Result<Traced> {
+        saved::restore(model)
+    }
+
+    /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
+    fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        OnnxModule::new(self.to_model()?)?.forward(inputs)
+    }
+}
+
+impl Traced {
+    /// A record of a graph, with nothing said beside it.
+    fn of(graph: Graph, name: &str, signature: Signature) -> Traced {
+        Traced {
+            graph,
+            name: name.to_string(),
+            signature,
+            notes: Vec::new(),
+            extra: BTreeMap::new(),
+            verdict: None,
+            draws: Draws::default(),
+            noise: Vec::new(),
+        }
+    }
+}
+
+/// A record as a module of names alone, for inputs that come by name.
+struct Named<'a>(&'a Traced);
+
+impl Module for Named<'_> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.0.forward(inputs)
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.0.input_names()
     }
 }
 
 impl Module for Traced {
-    /// Replays the record on our kernels.
+    /// Replays the record on our kernels; inside a trace, and where only types are known, its operations are done one by one.
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let varies = |tensor: &Tensor| tensor.is_traced() || tensor.is_type_only() || tensor.dims().is_some_and(|dims| dims.is_symbolic());
+        if inputs.iter().any(varies) {
+            return self.inlined(inputs).at(&self.name);
+        }
         let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
+        let noise = if arrays.len() < self.graph.inputs().len() { self.noise(&arrays)? } else { Vec::new() };
+        let arrays = [arrays, noise].concat();
         Ok(self.graph.replay(&arrays).at(&self.name)?.into_iter().map(Tensor::from).collect())
     }
 
@@ -205,25 +299,20 @@ impl Module for Traced {
     }
 
     fn output_names(&self) -> Vec<String> {
-        self.output_names.clone()
+        self.signature.output_names().to_vec()
+    }
+
+    fn input_structure(&self) -> Option<Structure> {
+        Some(self.signature.inputs().clone())
+    }
+
+    fn output_structure(&self) -> Option<Structure> {
+        Some(self.signature.outputs().clone())
     }
 }
 
 impl std::fmt::Display for Traced {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(&self.graph, f)
-    }
-}
-
-/// Whether an input is used by any node or output.
-fn is_used(graph: &Graph, id: crate::graph::ValueId) -> bool {
-    graph.outputs().contains(&id) || graph.nodes().iter().any(|node| node.inputs.contains(&Some(id)))
-}
-
-/// The bytes of a constant, where the value is one.
-fn constant(graph: &Graph, id: crate::graph::ValueId) -> Option<&Array> {
-    match &graph.value(id).source {
-        Source::Constant(array, _) => Some(array),
-        _ => None,
     }
 }

@@ -1,7 +1,26 @@
 //! What a reader of a trace should know before trusting it with other inputs.
 
-use super::{Traced, constant, is_used};
+use super::Traced;
+use crate::dim::Type;
+use crate::graph::{Agreement, Graph, Place, Source, ValueId};
 use std::fmt;
+
+/// The kinds of notes: what a [`Tracer`](super::Tracer) may refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// An input that nothing uses.
+    UnusedInput,
+    /// An output that is the same at every call.
+    ConstantOutput,
+    /// Numbers without a name, several of them, that are the same at every call.
+    Baked,
+    /// An operation whose numbers are drawn at random.
+    Random,
+    /// Lengths that the program needs to be equal.
+    Sizes,
+    /// A number that the program read out of a traced tensor or length.
+    Guard,
+}
 
 /// A fact about a trace that its user did not ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,8 +29,57 @@ pub enum Note {
     UnusedInput(String),
     /// An output that is the same at every call.
     ConstantOutput(String),
+    /// Numbers without a name that are the same at every call: a literal of the program, or a tensor that it captured.
+    Baked {
+        /// What they are.
+        ty: Type,
+        /// How much memory they take.
+        bytes: usize,
+        /// Where they were used first.
+        place: Place,
+    },
+    /// Numbers that are drawn at random.
+    Random {
+        /// The operator.
+        op: &'static str,
+        /// Where.
+        place: Place,
+    },
+    /// Lengths that were declared apart and that the program needs to be equal.
+    Sizes {
+        /// What it needs, `m == n`.
+        constraint: String,
+        /// Where.
+        place: Place,
+    },
     /// A number that the program read out of a traced tensor or length, with its place.
     Guard(String),
+}
+
+impl Note {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Note::UnusedInput(_) => Kind::UnusedInput,
+            Note::ConstantOutput(_) => Kind::ConstantOutput,
+            Note::Baked { .. } => Kind::Baked,
+            Note::Random { .. } => Kind::Random,
+            Note::Sizes { .. } => Kind::Sizes,
+            Note::Guard(_) => Kind::Guard,
+        }
+    }
+}
+
+/// Where, if that is known.
+struct At<'a>(&'a Place);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.to_string() {
+            place if place.is_empty() => Ok(()),
+            place => write!(f, " at {place}"),
+        }
+    }
 }
 
 impl fmt::Display for Note {
@@ -19,6 +87,9 @@ impl fmt::Display for Note {
         match self {
             Note::UnusedInput(name) => write!(f, "input `{name}` is not used"),
             Note::ConstantOutput(name) => write!(f, "output `{name}` is the same at every call"),
+            Note::Baked { ty, bytes, place } => write!(f, "the numbers of a {ty} ({bytes} bytes) are the same at every call{}", At(place)),
+            Note::Random { op, place } => write!(f, "{op} draws at random{}", At(place)),
+            Note::Sizes { constraint, place } => write!(f, "the program needs {constraint}{}", At(place)),
             Note::Guard(guard) => write!(f, "the trace holds only where {guard}"),
         }
     }
@@ -29,7 +100,25 @@ pub(super) fn notes(traced: &Traced) -> Vec<Note> {
     let graph = traced.graph();
     let unused = graph.inputs().iter().filter(|&&id| !is_used(graph, id)).map(|&id| Note::UnusedInput(graph.label(id)));
     let outputs = graph.outputs().iter().zip(traced.outputs());
-    let fixed = outputs.filter(|(id, _)| constant(graph, **id).is_some()).map(|(_, (name, _))| Note::ConstantOutput(name));
+    let fixed =
+        outputs.filter(|(id, _)| matches!(graph.value(**id).source, Source::Constant(..))).map(|(_, (name, _))| Note::ConstantOutput(name));
+    let baked = graph.values().filter_map(|(id, value)| match &value.source {
+        Source::Constant(array, None) if array.len() > 1 => {
+            let place = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.place.clone());
+            Some(Note::Baked { ty: value.ty.clone(), bytes: array.byte_len(), place: place.unwrap_or_default() })
+        }
+        _ => None,
+    });
+    let random = graph
+        .nodes()
+        .iter()
+        .filter(|node| node.op.agreement() == Agreement::Random)
+        .map(|node| Note::Random { op: node.op.name(), place: node.place.clone() });
     let guards = traced.guards().iter().map(|guard| Note::Guard(guard.to_string()));
-    unused.chain(fixed).chain(guards).collect()
+    unused.chain(fixed).chain(baked).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
+}
+
+/// Whether an input is used by any node or output, or is one that guards look at.
+fn is_used(graph: &Graph, id: ValueId) -> bool {
+    graph.outputs().contains(&id) || graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id)
 }

@@ -4,17 +4,20 @@ mod lift;
 mod run;
 
 use crate::array::Array;
-use crate::dim::{Bindings, Dim, Shape, Type};
+use crate::dim::{Bindings, Dim, Expr, Shape, Type};
 use crate::error::{At, Code, Error, Result};
+use crate::graph::Place;
 use crate::module::{Example, Module};
 use crate::onnx::proto::{self, FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, tensor, verify};
 use crate::ops;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, guard};
+use crate::trace::{SavedGuard, guards_of, lengths_of};
 use bytes::Bytes;
 use run::{Runner, Scope};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The opsets whose operators mean what the readers take them to mean.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
@@ -31,6 +34,8 @@ pub struct OnnxModule {
     parameters: HashMap<String, Array>,
     inputs: Vec<(String, Type)>,
     outputs: Vec<String>,
+    /// The conditions under which a record of ours holds.
+    guards: Vec<(SavedGuard, Place)>,
 }
 
 impl OnnxModule {
@@ -48,6 +53,7 @@ impl OnnxModule {
     /// As [`OnnxModule::open`].
     pub fn new(model: Model) -> Result<OnnxModule> {
         verify(&model).into_result()?;
+        let (guards, lengths) = (guards_of(&model)?, lengths_of(&model));
         let opset = model.opset("").unwrap_or(0);
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
@@ -62,10 +68,11 @@ impl OnnxModule {
         let functions = model.proto.functions;
         missing(&graph, &functions)?;
         let given = graph.input.iter().filter(|info| !parameters.contains_key(&info.name));
-        let inputs =
-            given.map(|info| Ok((info.name.clone(), value_type(info).at(format!("input {}", info.name))?))).collect::<Result<_>>()?;
+        let known = given.clone().flat_map(symbols).collect();
+        let typed = |info: &ValueInfoProto| Ok((info.name.clone(), value_type(info, &known, &lengths).at(format!("input {}", info.name))?));
+        let inputs = given.map(typed).collect::<Result<_>>()?;
         let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
-        Ok(OnnxModule { graph, functions, opset, parameters, inputs, outputs })
+        Ok(OnnxModule { graph, functions, opset, parameters, inputs, outputs, guards })
     }
 
     /// Inputs of the declared types, by name.
@@ -111,23 +118,66 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
     Err(Error::new(Code::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat())))
 }
 
-/// The declared type of a value; a symbolic length keeps its name.
-fn value_type(info: &ValueInfoProto) -> Result<Type> {
+/// The names that are the whole length of an axis.
+fn symbols(info: &ValueInfoProto) -> Vec<&str> {
+    use proto::tensor_shape_proto::dimension::Value;
+    let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { return Vec::new() };
+    let name = |dim: &'_ proto::tensor_shape_proto::Dimension| matches!(&dim.value, Some(Value::DimParam(name)) if is_name(name));
+    let named = ty.shape.iter().flat_map(|shape| &shape.dim).filter(|dim| name(dim));
+    named.filter_map(|dim| if let Some(Value::DimParam(name)) = &dim.value { Some(name.as_str()) } else { None }).collect()
+}
+
+/// The declared type of a value; a symbolic length keeps its name, or its expression where inputs have axes of all its symbols. `lengths`
+/// are those of the example, where the file knows them.
+fn value_type(info: &ValueInfoProto, known: &BTreeSet<&str>, lengths: &BTreeMap<String, i64>) -> Result<Type> {
     use proto::tensor_shape_proto::dimension::Value;
     let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
         return Err(Error::unsupported("an input that is no tensor"));
     };
     let shape = ty.shape.as_ref().ok_or_else(|| Error::unsupported("an input without a rank"))?;
+    let seen = |symbol: &str| Some(lengths.get(symbol).copied().unwrap_or(ASSUMED as i64));
     let length = |(axis, dim): (usize, &proto::tensor_shape_proto::Dimension)| match &dim.value {
         Some(Value::DimValue(n)) => Dim::Fixed(*n),
-        Some(Value::DimParam(name)) if is_name(name) => Dim::symbol(name, ASSUMED),
+        Some(Value::DimParam(name)) if is_name(name) => Dim::new(Expr::symbol(name), seen(name)),
+        Some(Value::DimParam(text)) if expression(text, known).is_some() => {
+            let expr = expression(text, known).unwrap_or_default();
+            let seen = expr.eval(&seen);
+            Dim::new(expr, seen)
+        }
         _ => Dim::symbol(&format!("{}_{axis}", info.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")), ASSUMED),
     };
     Ok(Type::new(tensor::dtype(ty.elem_type)?, shape.dim.iter().enumerate().map(length).collect::<Shape>()))
 }
 
+/// The expression of a text, where all of its symbols are known.
+fn expression(text: &str, known: &BTreeSet<&str>) -> Option<Expr> {
+    Expr::parse(text).filter(|expr| expr.symbols().iter().all(|symbol| known.contains(&**symbol)))
+}
+
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl OnnxModule {
+    /// Holds the lengths of a call against the guards; inside a trace they become guards of that.
+    fn check_lengths(&self, inputs: &[Tensor]) -> Result<()> {
+        let mut lengths: HashMap<Arc<str>, Dim> = HashMap::new();
+        for ((_, ty), tensor) in self.inputs.iter().zip(inputs) {
+            for (declared, length) in ty.shape.iter().zip(tensor.shape().iter()) {
+                if let Some(symbol) = declared.expr().as_symbol() {
+                    lengths.insert(symbol.clone(), length.clone());
+                }
+            }
+        }
+        for (guard, place) in &self.guards {
+            if let SavedGuard::Lengths(constraint) = guard
+                && constraint.symbols().iter().all(|symbol| lengths.contains_key(symbol))
+            {
+                guard::lengths(constraint, &lengths, place)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Module for OnnxModule {
@@ -136,20 +186,25 @@ impl Module for OnnxModule {
             return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
         }
         let mut scope = Scope::new();
-        let mut bindings = Bindings::new();
+        let mut seen = Vec::with_capacity(inputs.len());
         for ((name, ty), tensor) in self.inputs.iter().zip(inputs) {
             if ty.dtype != tensor.dtype() || ty.rank() != tensor.rank() {
                 return Err(Error::input(format!("expected {ty}, got {}", tensor.ty())).at(format!("input {name}")));
             }
-            if let Some(shape) = tensor.shape().seen() {
-                bindings.observe(&ty.shape, &shape).at(format!("input {name}"))?;
-            }
+            seen.extend(tensor.shape().seen().map(|lengths| (name.as_str(), &ty.shape, lengths)));
             scope.insert(name, tensor.clone().into());
         }
+        Bindings::of(seen.iter().map(|(name, shape, lengths)| (*name, *shape, lengths.as_slice())))?;
+        self.check_lengths(inputs)?;
         for (name, array) in &self.parameters {
             scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
         Runner { functions: &self.functions, opset: self.opset, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
+        for (guard, place) in &self.guards {
+            if let SavedGuard::Numbers(name, seen) = guard {
+                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, place)))?;
+            }
+        }
         let output = |name: &String| scope.get(name).and_then(|value| value.tensor().cloned()).at(format!("output {name}"));
         self.outputs.iter().map(output).collect()
     }

@@ -1,0 +1,182 @@
+//! What must hold between lengths for a record to be right.
+
+use super::{Bindings, Expr};
+use std::fmt;
+use std::sync::Arc;
+
+/// How two numbers stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Relation {
+    /// `==`
+    Equal,
+    /// `!=`
+    Unequal,
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Greater,
+    /// `>=`
+    AtLeast,
+}
+
+/// The relations as they are spelled.
+const SPELLED: &[(Relation, &str)] = &[
+    (Relation::Equal, "=="),
+    (Relation::Unequal, "!="),
+    (Relation::Less, "<"),
+    (Relation::AtMost, "<="),
+    (Relation::Greater, ">"),
+    (Relation::AtLeast, ">="),
+];
+
+impl Relation {
+    /// Whether it holds between these numbers.
+    pub fn holds(self, left: i64, right: i64) -> bool {
+        match self {
+            Relation::Equal => left == right,
+            Relation::Unequal => left != right,
+            Relation::Less => left < right,
+            Relation::AtMost => left <= right,
+            Relation::Greater => left > right,
+            Relation::AtLeast => left >= right,
+        }
+    }
+
+    /// The relation that holds where this one does not.
+    pub fn opposite(self) -> Relation {
+        match self {
+            Relation::Equal => Relation::Unequal,
+            Relation::Unequal => Relation::Equal,
+            Relation::Less => Relation::AtLeast,
+            Relation::AtLeast => Relation::Less,
+            Relation::Greater => Relation::AtMost,
+            Relation::AtMost => Relation::Greater,
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SPELLED.iter().find(|row| row.0 == *self).map_or("", |row| row.1))
+    }
+}
+
+/// A relation between two expressions over lengths: `n == 3`, `n >= 4`, or that one is divisible by the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Constraint {
+    /// The left stands so to the right.
+    Related(Expr, Relation, Expr),
+    /// The expression is a multiple of the number.
+    Multiple(Expr, i64),
+}
+
+impl Constraint {
+    /// Whether it holds; `None` where a symbol stands for no number.
+    pub fn holds(&self, bindings: &Bindings) -> Option<bool> {
+        match self {
+            Constraint::Related(left, relation, right) => Some(relation.holds(bindings.eval(left)?, bindings.eval(right)?)),
+            Constraint::Multiple(expr, of) => Some(*of != 0 && bindings.eval(expr)? % of == 0),
+        }
+    }
+
+    /// The same with other expressions for the symbols.
+    pub fn substitute(&self, of: &dyn Fn(&str) -> Option<Expr>) -> Constraint {
+        match self {
+            Constraint::Related(left, relation, right) => Constraint::Related(left.substitute(of), *relation, right.substitute(of)),
+            Constraint::Multiple(expr, n) => Constraint::Multiple(expr.substitute(of), *n),
+        }
+    }
+
+    /// The expression whose number decides.
+    pub fn left(&self) -> &Expr {
+        match self {
+            Constraint::Related(left, ..) | Constraint::Multiple(left, _) => left,
+        }
+    }
+
+    /// The symbols of both sides.
+    pub fn symbols(&self) -> std::collections::BTreeSet<Arc<str>> {
+        match self {
+            Constraint::Related(left, _, right) => left.symbols().into_iter().chain(right.symbols()).collect(),
+            Constraint::Multiple(expr, _) => expr.symbols(),
+        }
+    }
+
+    /// What a symbol of an equation must be, where that says all that the equation says.
+    pub fn solved_for(&self, symbol: &str) -> Option<Expr> {
+        let Constraint::Related(left, Relation::Equal, right) = self else { return None };
+        let (difference, symbol) = (left.add(&right.neg()), Expr::symbol(symbol));
+        let free = |expr: &Expr| !expr.symbols().iter().any(|other| Expr::symbol(other) == symbol);
+        let (without, with) = (difference.add(&symbol.neg()), difference.add(&symbol));
+        if free(&without) { Some(without.neg()) } else { Some(with).filter(free) }
+    }
+
+    /// The constraint that this text says: an expression, a relation and an expression, or `n % 4 == 0`.
+    pub fn parse(text: &str) -> Option<Constraint> {
+        let (at, row) = SPELLED.iter().find_map(|row| text.find(&format!(" {} ", row.1)).map(|at| (at, row)))?;
+        let (left, right) = (&text[..at], &text[at + row.1.len() + 2..]);
+        if let Some((expr, of)) = left.rsplit_once(" % ") {
+            let expr = expr.strip_prefix('(').and_then(|expr| expr.strip_suffix(')')).unwrap_or(expr);
+            return Some(Constraint::Multiple(Expr::parse(expr)?, of.parse().ok()?));
+        }
+        Some(Constraint::Related(Expr::parse(left)?, row.0, Expr::parse(right)?))
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Constraint::Related(left, relation, right) => write!(f, "{left} {relation} {right}"),
+            Constraint::Multiple(expr, of) if expr.as_symbol().is_some() => write!(f, "{expr} % {of} == 0"),
+            Constraint::Multiple(expr, of) => write!(f, "({expr}) % {of} == 0"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n() -> Expr {
+        Expr::symbol("n")
+    }
+
+    fn equal(left: Expr, right: Expr) -> Constraint {
+        Constraint::Related(left, Relation::Equal, right)
+    }
+
+    #[test]
+    fn an_equation_is_solved_for_a_symbol_that_stands_alone() {
+        let m = Expr::symbol("m");
+        let double = equal(m.clone(), n().mul(&2.into()));
+        assert_eq!(double.solved_for("m"), Some(n().mul(&2.into())));
+        assert_eq!(double.solved_for("n"), None);
+        assert_eq!(equal(n().add(&1.into()), 6.into()).solved_for("n"), Some(5.into()));
+        assert_eq!(equal(n(), m.clone()).solved_for("n"), Some(m.clone()));
+        assert_eq!(equal(n().mul(&m), 6.into()).solved_for("n"), None);
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        let half = n().floor_div(&2.into());
+        for constraint in [
+            equal(n(), 3.into()),
+            Constraint::Related(half.add(&(-1).into()), Relation::AtLeast, Expr::symbol("m").mul(&n())),
+            Constraint::Multiple(n().add(&1.into()), 4),
+            Constraint::Multiple(n(), 4),
+        ] {
+            assert_eq!(Constraint::parse(&constraint.to_string()), Some(constraint.clone()), "{constraint}");
+        }
+    }
+
+    #[test]
+    fn a_constraint_holds_or_not_or_is_not_known() {
+        let mut bindings = Bindings::new();
+        assert_eq!(equal(n(), 3.into()).holds(&bindings), None);
+        bindings.bind("n", 8).unwrap();
+        assert_eq!(equal(n(), 3.into()).holds(&bindings), Some(false));
+        assert_eq!(Constraint::Multiple(n(), 4).holds(&bindings), Some(true));
+    }
+}

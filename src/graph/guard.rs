@@ -1,0 +1,109 @@
+//! What a record takes for granted of a call, because the program read it and may have branched on it.
+
+use super::{Graph, Place, ValueId};
+use crate::array::{Array, Tolerance, compare};
+use crate::dim::{Bindings, Constraint};
+use crate::error::{Code, Error, Result};
+use std::fmt;
+
+/// A condition under which a record does what its module does, with the place that made it one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// What must hold.
+    pub condition: Condition,
+    /// Where the program read it.
+    pub place: Place,
+}
+
+/// What must hold in a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// A relation between lengths.
+    Lengths(Constraint),
+    /// A value has the numbers that it had in the example: exactly, or as far as rounding allows.
+    Numbers(ValueId, Array),
+}
+
+impl Guard {
+    /// A relation between lengths.
+    pub fn lengths(constraint: Constraint, place: Place) -> Guard {
+        Guard { condition: Condition::Lengths(constraint), place }
+    }
+
+    /// Refuses a call in which the relation between lengths does not hold; one whose lengths are not known yet passes.
+    ///
+    /// # Errors
+    /// [`Guard`](Code::Guard) with what was found and the place.
+    pub fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
+        match &self.condition {
+            Condition::Lengths(constraint) if constraint.holds(bindings) == Some(false) => {
+                let is = bindings.eval(constraint.left()).unwrap_or_default();
+                Err(self.refused(&format!("`{}` is {is}", constraint.left())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a call in which the value is another one.
+    ///
+    /// # Errors
+    /// [`Guard`](Code::Guard) with what was found and the place.
+    pub fn check_numbers(&self, array: &Array) -> Result<()> {
+        match &self.condition {
+            Condition::Numbers(_, seen) if !compare(array, seen, Tolerance::of(seen.dtype())).is_some_and(|found| found.agrees) => {
+                Err(self.refused(&format!("it is {}", summary(array))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, found: &str) -> Error {
+        Error::new(Code::Guard, format!("the record holds only where {self}; {found} in this call"))
+            .help("the program read this number while it was traced and may have branched on it: trace it again for such inputs, or use cond, while_loop or scan")
+    }
+}
+
+/// The numbers where they are few, otherwise how many.
+fn summary(array: &Array) -> String {
+    if array.len() <= 16 { array.to_string() } else { format!("{} numbers", array.len()) }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.condition {
+            Condition::Lengths(constraint) => write!(f, "{constraint}")?,
+            Condition::Numbers(_, seen) => write!(f, "a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen))?,
+        }
+        match self.place.to_string() {
+            place if place.is_empty() => Ok(()),
+            place => write!(f, " at {place}"),
+        }
+    }
+}
+
+impl Graph {
+    /// The conditions under which the record holds, in the order in which the program made them.
+    pub fn guards(&self) -> &[Guard] {
+        &self.guards
+    }
+
+    /// Adds a condition, unless it is there already.
+    pub(crate) fn add_guard(&mut self, guard: Guard) {
+        if !self.guards.iter().any(|known| known.condition == guard.condition) {
+            self.guards.push(guard);
+        }
+    }
+
+    /// Keeps the conditions of which this is so.
+    pub(crate) fn retain_guards(&mut self, keep: impl Fn(&Guard) -> bool) {
+        self.guards.retain(keep);
+    }
+
+    /// The values that guards look at.
+    pub(crate) fn guarded(&self) -> impl Iterator<Item = ValueId> {
+        self.guards.iter().filter_map(|guard| match guard.condition {
+            Condition::Numbers(id, _) => Some(id),
+            Condition::Lengths(_) => None,
+        })
+    }
+}

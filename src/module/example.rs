@@ -1,0 +1,321 @@
+//! What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
+
+use super::{Module, leaf_names};
+use crate::array::Array;
+use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Type};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use crate::tree::{Structure, Tree};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
+///
+/// ```
+/// use ontrace::{Example, Tensor};
+/// let image = Tensor::new(&[2, 3], vec![0.0f32; 6])?;
+/// let example = Example::new().input("image", &image).symbolic("image", 0, "batch")?.range("batch", 1..=64)?;
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Example {
+    inputs: Vec<(String, Tensor)>,
+    /// The structure around them, where they came as a tree.
+    structure: Option<Structure>,
+    /// Whether the user gave the names, so that they say which input is which.
+    named: bool,
+    /// Symbols that nobody declared: their lengths may turn out to be fixed.
+    undeclared: BTreeSet<Arc<str>>,
+    ranges: BTreeMap<Arc<str>, (i64, i64)>,
+}
+
+impl Example {
+    /// No inputs yet.
+    pub fn new() -> Example {
+        Example::default()
+    }
+
+    /// The leaves of a tree as inputs, in order; a single tensor is `x`, others are named by their path.
+    pub fn of(tree: &impl Tree) -> Example {
+        let mut leaves = Vec::new();
+        let structure = tree.take_apart(&mut leaves);
+        let inputs = leaf_names(&structure, "x").into_iter().zip(leaves).collect();
+        Example { inputs, structure: Some(structure), ..Example::default() }
+    }
+
+    /// What several calls have in common: the tensors of the first; an axis whose length differs between them is symbolic, and axes
+    /// that differ in the same way have one symbol.
+    ///
+    /// ```
+    /// use ontrace::{DType, Example, Tensor};
+    /// let call = |n: usize| (Tensor::zeros(&[n, 8], DType::F32).unwrap(), Tensor::zeros(&[n], DType::I64).unwrap());
+    /// let example = Example::observed(&[call(3), call(5)])?;
+    /// let shapes: Vec<String> = example.inputs().iter().map(|input| input.1.shape().to_string()).collect();
+    /// assert_eq!(shapes, ["[x_0_0,8]", "[x_0_0]"]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where there is no call, or where two calls differ in structure, dtype or rank.
+    pub fn observed(calls: &[impl Tree]) -> Result<Example> {
+        let examples: Vec<Example> = calls.iter().map(Example::of).collect();
+        let (first, rest) = examples.split_first().ok_or_else(|| Error::input("no call was observed"))?;
+        let mut example = first.clone();
+        let mut symbols: BTreeMap<Vec<Option<i64>>, String> = BTreeMap::new();
+        for (i, (name, tensor)) in first.inputs.iter().enumerate() {
+            let mut seen: Vec<Vec<Option<i64>>> = tensor.shape().iter().map(|dim| vec![dim.seen()]).collect();
+            for other in rest {
+                if let (Some(expected), Some(got)) = (&first.structure, &other.structure) {
+                    expected.expect(got)?;
+                }
+                let ty = other.inputs[i].1.ty();
+                if ty.dtype != tensor.dtype() || ty.rank() != tensor.rank() {
+                    return Err(Error::input(format!("`{name}` is {} in one call and {ty} in another", tensor.ty())));
+                }
+                seen.iter_mut().zip(ty.shape.iter()).for_each(|(seen, dim)| seen.push(dim.seen()));
+            }
+            for (axis, seen) in seen.into_iter().enumerate().filter(|(_, seen)| seen.iter().any(|n| *n != seen[0])) {
+                let symbol = symbols.entry(seen).or_insert_with(|| symbol_of(name, axis)).clone();
+                example = example.symbolic(name, axis as i64, &symbol)?;
+            }
+        }
+        Ok(example)
+    }
+
+    /// One input more.
+    pub fn input(mut self, name: &str, tensor: &Tensor) -> Example {
+        self.named = true;
+        self.inputs.push((name.to_string(), tensor.clone()));
+        self
+    }
+
+    /// Gives the inputs these names, in order; where there are fewer names the rest keep theirs.
+    pub fn named<S: AsRef<str>>(mut self, names: &[S]) -> Example {
+        for (input, name) in self.inputs.iter_mut().zip(names) {
+            input.0 = name.as_ref().to_string();
+        }
+        self
+    }
+
+    /// The inputs as a module of these names takes them: those whose names the user gave go where their name stands, others keep
+    /// their place and get the names.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where a name is unknown, given twice or missing; the names are listed.
+    pub(crate) fn arranged(mut self, module: &(impl Module + ?Sized)) -> Result<Example> {
+        let names = module.input_names();
+        let valid = || format!("the inputs are: {}", names.join(", "));
+        for (i, (name, _)) in self.inputs.iter().enumerate() {
+            if self.inputs[..i].iter().any(|(other, _)| other == name) {
+                return Err(Error::input(format!("the input `{name}` is given twice")));
+            }
+        }
+        if let (Some(expected), Some(got)) = (module.input_structure(), &self.structure) {
+            expected.expect(got)?;
+        }
+        if names.is_empty() {
+            return Ok(self);
+        }
+        if !self.named {
+            return Ok(self.named(&names));
+        }
+        if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| !names.contains(name)) {
+            return Err(Error::input(format!("there is no input `{unknown}`")).help(valid()));
+        }
+        if let Some(missing) = names.iter().find(|name| self.inputs.iter().all(|input| input.0 != **name)) {
+            return Err(Error::input(format!("the input `{missing}` is missing")).help(valid()));
+        }
+        self.inputs.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
+        Ok(self)
+    }
+
+    /// Makes an axis of an input symbolic: `length` is a name, which stands for the same number wherever it is given.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where there is no such input, [`Argument`](crate::Code::Argument) where it has no such
+    /// axis or the name is no identifier, [`Size`](crate::Code::Size) where the name stands for two numbers in the example.
+    pub fn symbolic(mut self, input: &str, axis: i64, length: &str) -> Result<Example> {
+        let names: Vec<String> = self.inputs.iter().map(|input| input.0.clone()).collect();
+        let index = names
+            .iter()
+            .position(|name| name == input)
+            .ok_or_else(|| Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", "))))?;
+        let identifier = length.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && length.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !identifier {
+            return Err(Error::argument(format!("`{length}` is no name for a length")).help("use letters, digits and _"));
+        }
+        let tensor = &self.inputs[index].1;
+        let axis = tensor.shape().axis(axis)?;
+        let seen =
+            tensor.shape()[axis].seen().ok_or_else(|| Error::size(format!("the length of axis {axis} of `{input}` is not known")))?;
+        let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *length);
+        if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
+            && other.seen() != Some(seen)
+        {
+            return Err(Error::size(format!("`{length}` is {other:?} elsewhere in the example and {seen} in `{input}`")));
+        }
+        let mut dims = tensor.shape().to_vec();
+        dims[axis] = Dim::symbol(length, seen as usize);
+        self.inputs[index].1 = tensor.retyped(Type::new(tensor.dtype(), Shape::new(dims)));
+        Ok(self)
+    }
+
+    /// Makes every axis symbolic that can be, each with a symbol of its own: what the program then needs of them (that two are equal,
+    /// that one is 3) is found while it is traced.
+    ///
+    /// # Errors
+    /// [`Size`](crate::Code::Size) where a length is not known.
+    pub fn symbolic_wherever_possible(mut self) -> Result<Example> {
+        for (name, tensor) in self.inputs.clone() {
+            for axis in (0..tensor.rank()).filter(|&axis| !tensor.shape()[axis].is_symbolic()) {
+                let symbol = symbol_of(&name, axis);
+                self = self.symbolic(&name, axis as i64, &symbol)?;
+                self.undeclared.insert(symbol.into());
+            }
+        }
+        Ok(self)
+    }
+
+    /// Says between which numbers a symbolic length will be: a condition of the record, and of the calls that it is checked with.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where no axis has this length, [`Size`](crate::Code::Size) where the example's is outside the range.
+    pub fn range(mut self, length: &str, range: RangeInclusive<usize>) -> Result<Example> {
+        let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *length);
+        let seen = seen.ok_or_else(|| Error::input(format!("no axis has the length `{length}`")).help("declare it with symbolic first"))?.1;
+        let (low, high) = (*range.start() as i64, *range.end() as i64);
+        if !(low..=high).contains(&seen) {
+            return Err(Error::size(format!("`{length}` is {seen} in the example, which is not in {low}..={high}")));
+        }
+        self.ranges.insert(length.into(), (low, high));
+        Ok(self)
+    }
+
+    /// Forgets the numbers: the module is then traced with shapes only, and does not run.
+    pub fn shapes_only(mut self) -> Example {
+        for input in &mut self.inputs {
+            input.1 = Tensor::of_type(input.1.ty().clone());
+        }
+        self
+    }
+
+    /// The same names and symbols around other numbers, of the same types as far as these are fixed.
+    ///
+    /// # Errors
+    /// [`Input`](crate::Code::Input) where there are more or fewer, or the dtype or rank of one differs; [`Size`](crate::Code::Size) where a
+    /// symbol would be two numbers.
+    pub(crate) fn with(&self, arrays: &[Array]) -> Result<Example> {
+        if arrays.len() != self.inputs.len() {
+            return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), arrays.len())));
+        }
+        let shapes = self.inputs.iter().zip(arrays).map(|((name, tensor), array)| (name.as_str(), tensor.shape(), array.shape()));
+        let bindings = crate::dim::Bindings::of(shapes)?;
+        let mut example = self.clone();
+        for ((name, tensor), array) in example.inputs.iter_mut().zip(arrays) {
+            if tensor.dtype() != array.dtype() {
+                return Err(Error::input(format!("expected {}, got {}{:?}", tensor.ty(), array.dtype(), array.shape())).at(&*name));
+            }
+            let dims = tensor.shape().iter().map(|dim| Dim::new(dim.expr(), bindings.eval(&dim.expr())));
+            *tensor = Tensor::from(array.clone()).retyped(Type::new(array.dtype(), dims.collect::<Shape>()));
+        }
+        Ok(example)
+    }
+
+    /// The same with other expressions for symbols.
+    pub(crate) fn substituted(mut self, of: &dyn Fn(&str) -> Option<Expr>) -> Example {
+        for (_, tensor) in &mut self.inputs {
+            let dims = tensor.shape().iter().map(|dim| Dim::new(dim.expr().substitute(of), dim.seen()));
+            *tensor = tensor.retyped(Type::new(tensor.dtype(), dims.collect::<Shape>()));
+        }
+        self
+    }
+
+    /// Whether the user declared the symbol, rather than asking for all that can be.
+    pub(crate) fn declares(&self, symbol: &str) -> bool {
+        !self.undeclared.contains(symbol)
+    }
+
+    /// Whether some symbols were not declared.
+    pub(crate) fn leaves_open(&self) -> bool {
+        !self.undeclared.is_empty()
+    }
+
+    /// The symbols in the order of the inputs, with their lengths in the example.
+    pub fn symbols(&self) -> Vec<(Arc<str>, i64)> {
+        let mut symbols: Vec<(Arc<str>, i64)> = Vec::new();
+        for dim in self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter()) {
+            if let (Some(symbol), Some(seen)) = (dim.expr().as_symbol(), dim.seen())
+                && symbols.iter().all(|(known, _)| known != symbol)
+            {
+                symbols.push((symbol.clone(), seen));
+            }
+        }
+        symbols
+    }
+
+    /// The declared ranges as conditions.
+    pub(crate) fn ranges(&self) -> Vec<Constraint> {
+        let bounds = |(symbol, (low, high)): (&Arc<str>, &(i64, i64))| {
+            let of = |relation, n: i64| Constraint::Related(Expr::symbol(symbol), relation, n.into());
+            [of(Relation::AtLeast, *low), of(Relation::AtMost, *high)]
+        };
+        self.ranges.iter().flat_map(bounds).collect()
+    }
+
+    /// The structure around the inputs, where they came as a tree.
+    pub fn structure(&self) -> Option<&Structure> {
+        self.structure.as_ref()
+    }
+
+    /// The inputs in order, with their names.
+    pub fn inputs(&self) -> &[(String, Tensor)] {
+        &self.inputs
+    }
+
+    /// The tensors in order, with the lengths of the example.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        self.inputs.iter().map(|input| input.1.clone()).collect()
+    }
+}
+
+/// The symbol of an axis that nobody named.
+fn symbol_of(input: &str, axis: usize) -> String {
+    let name: String = input.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("x{name}") } else { name };
+    format!("{name}_{axis}")
+}
+
+impl<T: Tree> From<&T> for Example {
+    fn from(tree: &T) -> Example {
+        Example::of(tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, module::function};
+
+    #[test]
+    fn inputs_that_have_names_go_where_their_name_stands() {
+        let x = |n: usize| Tensor::zeros(&[n], DType::F32).unwrap();
+        let module = crate::module::named(function(|(a, b): (Tensor, Tensor)| Tensor::cat(&[&a, &b], 0), &(x(1), x(2))), &["a", "b"], &[]);
+        let given = |names: [&str; 2]| Example::new().input(names[0], &x(2)).input(names[1], &x(1));
+        let arranged = given(["b", "a"]).arranged(&module).unwrap();
+        assert_eq!(arranged.inputs().iter().map(|input| input.1.shape().to_string()).collect::<Vec<_>>(), ["[1]", "[2]"]);
+        let error = given(["b", "c"]).arranged(&module).unwrap_err();
+        assert_eq!((error.message(), error.help_line()), ("there is no input `c`", Some("the inputs are: a, b")));
+        assert_eq!(Example::new().input("a", &x(1)).arranged(&module).unwrap_err().message(), "the input `b` is missing");
+        assert_eq!(given(["a", "a"]).arranged(&module).unwrap_err().message(), "the input `a` is given twice");
+    }
+
+    #[test]
+    fn a_range_must_contain_the_example() {
+        let example = Example::of(&Tensor::zeros(&[3], DType::F32).unwrap()).symbolic("x", 0, "n").unwrap();
+        assert_eq!(example.clone().range("n", 1..=8).unwrap().ranges()[1].to_string(), "n <= 8");
+        assert_eq!(example.clone().range("n", 4..=8).unwrap_err().code(), crate::Code::Size);
+        assert_eq!(example.range("m", 1..=8).unwrap_err().code(), crate::Code::Input);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a model is, in 64 digits: its graph whatever the names, its weights whatever they are called.
+
+use super::Model;
+use super::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// A hash that can be written to.
+struct Hash(Sha256);
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Hash {
+    fn finish(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Model {
+    /// The SHA-256 of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and
+    /// the numbers of the weights have no say; two records of one program have one hash.
+    pub fn graph_hash(&self) -> String {
+        let mut proto = ModelProto {
+            ir_version: 0,
+            opset_import: self.proto.opset_import.clone(),
+            graph: self.proto.graph.clone(),
+            functions: self.proto.functions.clone(),
+            ..ModelProto::default()
+        };
+        let mut names = Names::default();
+        if let Some(graph) = &mut proto.graph {
+            let stub = |(name, array): &(String, crate::array::Array)| TensorProto {
+                name: name.clone(),
+                data_type: super::tensor::data_type(array.dtype()),
+                dims: array.shape().iter().map(|&n| n as i64).collect(),
+                ..TensorProto::default()
+            };
+            // Which constant was written first depends on nothing but the program.
+            graph.initializer = self.initializers.iter().map(stub).collect();
+            names.graph(graph);
+        }
+        for function in &mut proto.functions {
+            names.function(function);
+        }
+        let mut hash = Hash(Sha256::new());
+        hash.0.update(proto.encode_to_vec());
+        hash.finish()
+    }
+
+    /// The SHA-256 of the weights in the order of the file: dtype, shape and numbers.
+    pub fn weights_hash(&self) -> String {
+        let mut hash = Hash(Sha256::new());
+        for (_, array) in &self.initializers {
+            hash.0.update(format!("{}{:?}", array.dtype(), array.shape()));
+            // A hash takes all that is written to it.
+            let written = array.write_to(&mut hash);
+            debug_assert!(written.is_ok());
+        }
+        hash.finish()
+    }
+
+    /// Takes everything out that says where the model comes from: metadata of the model and its nodes, and documentation. What it computes,
+    /// and the names of its inputs and outputs, stay.
+    pub fn strip(&mut self) {
+        self.proto.metadata_props.clear();
+        self.proto.doc_string.clear();
+        if let Some(graph) = &mut self.proto.graph {
+            strip_graph(graph);
+        }
+        for function in &mut self.proto.functions {
+            function.doc_string.clear();
+            function.metadata_props.clear();
+            function.node.iter_mut().for_each(strip_node);
+        }
+    }
+}
+
+fn strip_graph(graph: &mut GraphProto) {
+    graph.metadata_props.clear();
+    graph.doc_string.clear();
+    for info in graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info) {
+        info.metadata_props.clear();
+        info.doc_string.clear();
+    }
+    graph.node.iter_mut().for_each(strip_node);
+}
+
+fn strip_node(node: &mut NodeProto) {
+    node.metadata_props.clear();
+    node.doc_string.clear();
+    node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| strip_graph(graph));
+}
+
+/// Names by the order in which they turn up.
+#[derive(Default)]
+struct Names(HashMap<String, String>);
+
+impl Names {
+    fn rename(&mut self, name: &mut String) {
+        if !name.is_empty() {
+            let next = self.0.len();
+            *name = self.0.entry(std::mem::take(name)).or_insert_with(|| format!("v{next}")).clone();
+        }
+    }
+
+    fn graph(&mut self, graph: &mut GraphProto) {
+        strip_graph(graph);
+        graph.name.clear();
+        graph.value_info.clear();
+        graph.input.iter_mut().for_each(|info| self.rename(&mut info.name));
+        graph.initializer.iter_mut().for_each(|tensor| self.rename(&mut tensor.name));
+        graph.node.iter_mut().for_each(|node| self.node(node));
+        graph.output.iter_mut().for_each(|info| self.rename(&mut info.name));
+    }
+
+    fn function(&mut self, function: &mut FunctionProto) {
+        function.doc_string.clear();
+        function.metadata_props.clear();
+        function.value_info.clear();
+        function.input.iter_mut().for_each(|name| self.rename(name));
+        function.node.iter_mut().for_each(|node| self.node(node));
+        function.output.iter_mut().for_each(|name| self.rename(name));
+    }
+
+    fn node(&mut self, node: &mut NodeProto) {
+        strip_node(node);
+        node.name.clear();
+        let graphs = |attribute: &mut AttributeProto| attribute.g.take();
+        node.input.iter_mut().for_each(|name| self.rename(name));
+        for attribute in &mut node.attribute {
+            if let Some(mut graph) = graphs(attribute) {
+                self.graph(&mut graph);
+                attribute.g = Some(graph);
+            }
+        }
+        node.output.iter_mut().for_each(|name| self.rename(name));
+    }
+}

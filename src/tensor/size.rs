@@ -1,0 +1,77 @@
+//! Questions about lengths that a program may branch on: each answer is that of the example, and becomes a guard of the record.
+//!
+//! ```
+//! use ontrace::{Example, Tensor, size, trace};
+//! let x = Tensor::new(&[6], vec![1.0f32; 6])?;
+//! let halved = ontrace::module::function(
+//!     |x: Tensor| if size::ge(&x.dim(0)?, 4)? { x.slice(0, 0, x.dim(0)? / 2, 1) } else { Ok(x) },
+//!     &x,
+//! );
+//! let traced = trace(&halved, Example::new().input("x", &x).symbolic("x", 0, "n")?)?;
+//! assert!(traced.guards()[0].to_string().starts_with("n >= 4 at "));
+//! # Ok::<(), ontrace::Error>(())
+//! ```
+
+use super::{place, recorder};
+use crate::dim::{Constraint, Dim, Relation};
+use crate::error::{Error, Result};
+use std::panic::Location;
+
+fn seen(dim: &Dim) -> Result<i64> {
+    dim.seen().ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))
+}
+
+/// Whether the relation holds in the example; a guard says so where that may differ from call to call.
+#[track_caller]
+fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> {
+    let right = right.into();
+    let holds = relation.holds(seen(left)?, seen(&right)?);
+    if (left - &right).is_symbolic() {
+        let relation = if holds { relation } else { relation.opposite() };
+        recorder::guard_lengths(Constraint::Related(left.expr(), relation, right.expr()), place::here(None, Location::caller()))?;
+    }
+    Ok(holds)
+}
+
+/// One function a relation.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident $Relation:ident;)*) => {
+        $($(#[$doc])*
+        ///
+        /// # Errors
+        /// [`NoValue`](crate::Code::NoValue) where a length depends on data that is not known; [`Denied`](crate::Code::Denied) in a strict trace.
+        #[track_caller]
+        pub fn $name(left: &Dim, right: impl Into<Dim>) -> Result<bool> {
+            holds(left, Relation::$Relation, right)
+        })*
+    };
+}
+
+questions! {
+    /// Whether two lengths are equal.
+    eq Equal;
+    /// Whether two lengths differ.
+    ne Unequal;
+    /// Whether the first is smaller.
+    lt Less;
+    /// Whether the first is smaller, or both are equal.
+    le AtMost;
+    /// Whether the first is larger.
+    gt Greater;
+    /// Whether the first is larger, or both are equal.
+    ge AtLeast;
+}
+
+/// The number behind a length, for code that must branch on it or count to it. Inside a trace this records a guard.
+///
+/// # Errors
+/// [`NoValue`](crate::Code::NoValue) where the length depends on data that is not known; [`Denied`](crate::Code::Denied) in a strict trace.
+#[track_caller]
+pub fn concrete(dim: &Dim) -> Result<usize> {
+    let seen = seen(dim)?;
+    if dim.is_symbolic() {
+        let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
+        recorder::guard_lengths(fixed, place::here(None, Location::caller()))?;
+    }
+    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is no length")))
+}

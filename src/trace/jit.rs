@@ -1,0 +1,126 @@
+//! A function that is traced when it is first called, and again only for a call that no record so far is right for.
+
+use super::{Traced, Tracer};
+use crate::dim::Type;
+use crate::error::{Code, Result};
+use crate::module::{Example, Module, function};
+use crate::tensor::Tensor;
+use crate::tree::{Structure, Tree};
+use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
+
+/// The records that are kept; the one that was used longest ago gives way.
+const KEPT: usize = 32;
+
+/// A function with the records of it so far: [`jit`].
+pub struct Jit<F, I, O> {
+    f: F,
+    tracer: Tracer,
+    records: Mutex<Records>,
+    types: PhantomData<fn(I) -> O>,
+}
+
+#[derive(Default)]
+struct Records {
+    /// The latest used last.
+    kept: Vec<(Structure, std::sync::Arc<Traced>)>,
+    counts: Counts,
+}
+
+/// How often a function was called and traced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that a record was there for.
+    pub hits: usize,
+    /// Calls for which the function was traced.
+    pub traces: usize,
+}
+
+/// A function that is traced on its first call, with every length symbolic that can be, and again only where no record fits: for another
+/// structure, dtype, rank or static value, and where a guard does not hold.
+///
+/// ```
+/// use ontrace::{DType, Tensor, jit};
+/// let double = jit(|x: Tensor| x.mul(2.0));
+/// for n in [3, 5, 7] {
+///     assert_eq!(double.call(&Tensor::ones(&[n], DType::F32)?)?.to_vec::<f32>()?, vec![2.0; n]);
+/// }
+/// assert_eq!((double.counts().traces, double.counts().hits), (1, 2));
+/// double.call(&Tensor::ones(&[3], DType::I64)?)?;
+/// assert_eq!(double.counts().traces, 2);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub fn jit<F, I, O>(f: F) -> Jit<F, I, O>
+where
+    F: Fn(I) -> Result<O>,
+    I: Tree,
+    O: Tree,
+{
+    Jit { f, tracer: Tracer::new().unchecked(), records: Mutex::default(), types: PhantomData }
+}
+
+impl<F, I, O> Jit<F, I, O>
+where
+    F: Fn(I) -> Result<O>,
+    I: Tree,
+    O: Tree,
+{
+    /// Traces with these options; the default does not check, because every call may be a trace.
+    #[must_use]
+    pub fn with(mut self, tracer: Tracer) -> Jit<F, I, O> {
+        self.tracer = tracer;
+        self
+    }
+
+    /// The result for these inputs, by a record that is right for them.
+    ///
+    /// # Errors
+    /// Those of the function, of its trace and of the record.
+    pub fn call(&self, inputs: &I) -> Result<O> {
+        let mut leaves = Vec::new();
+        let structure = inputs.take_apart(&mut leaves);
+        let kept: Vec<_> = self.records().kept.iter().rev().filter(|record| record.0 == structure).map(|record| record.1.clone()).collect();
+        for traced in kept.into_iter().filter(|traced| fits(traced, &leaves)) {
+            match traced.forward(&leaves) {
+                Ok(outputs) => {
+                    let mut records = self.records();
+                    records.counts.hits += 1;
+                    if let Some(i) = records.kept.iter().position(|record| std::sync::Arc::ptr_eq(&record.1, &traced)) {
+                        records.kept[i..].rotate_left(1);
+                    }
+                    return O::assemble(traced.signature().outputs(), &mut outputs.into_iter());
+                }
+                // Not what this record is of.
+                Err(error) if matches!(error.code(), Code::Guard | Code::Input | Code::Size) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let module = function(&self.f, inputs);
+        let traced = std::sync::Arc::new(self.tracer.trace(&module, Example::of(inputs).symbolic_wherever_possible()?)?);
+        {
+            let mut records = self.records();
+            records.counts.traces += 1;
+            if records.kept.len() >= KEPT {
+                records.kept.remove(0);
+            }
+            records.kept.push((structure, traced.clone()));
+        }
+        O::assemble(traced.signature().outputs(), &mut traced.forward(&leaves)?.into_iter())
+    }
+
+    /// How often it was called and traced.
+    pub fn counts(&self) -> Counts {
+        self.records().counts
+    }
+
+    fn records(&self) -> std::sync::MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether dtypes and ranks are those of the record.
+fn fits(traced: &Traced, leaves: &[Tensor]) -> bool {
+    let same = |(expected, got): (&Type, &Tensor)| expected.dtype == got.dtype() && expected.rank() == got.rank();
+    let expected: Vec<Type> = traced.inputs().into_iter().map(|input| input.1).collect();
+    expected.len() == leaves.len() && expected.iter().zip(leaves).all(same)
+}

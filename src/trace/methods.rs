@@ -1,0 +1,171 @@
+//! Several methods of a module in one artefact: their graphs stand side by side and share their parameters.
+
+use super::saved::{METHODS_KEY, entry};
+use super::{Signature, Traced, Tracer};
+use crate::error::{At, Error, Result};
+use crate::graph::{Condition, Graph};
+use crate::module::{Example, Module};
+use crate::onnx::{Model, Saved};
+use crate::tree::Structure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Records of several methods, each of which can be called; in a file they share one copy of every parameter.
+///
+/// In the file, the inputs and outputs of a method have its name before theirs: `encode.x`.
+/// [torch.jit.trace_module](https://pytorch.org/docs/stable/generated/torch.jit.trace_module.html)
+#[derive(Clone, Debug)]
+pub struct Methods {
+    methods: Vec<(String, Traced)>,
+}
+
+/// What the file says of a method beside its graph.
+#[derive(Serialize, Deserialize)]
+struct SavedMethod {
+    name: String,
+    inputs: usize,
+    outputs: Vec<String>,
+    signature: Signature,
+    /// Which of the relations between lengths are conditions of this one.
+    lengths: Vec<String>,
+}
+
+/// Traces several methods, each a module with an example of its own.
+///
+/// ```
+/// use ontrace::nn::{Linear, Weights};
+/// use ontrace::{DType, Example, Module, Tensor, module, trace_methods};
+/// let fc = Linear::without_bias(&Weights::seeded(0).at("fc"), 4, 4)?;
+/// let x = Tensor::ones(&[2, 4], DType::F32)?;
+/// let twice = module::function(|x: Tensor| fc.call(&fc.call(&x)?), &x);
+/// let methods = trace_methods(&[("once", &fc, Example::of(&x)), ("twice", &twice, Example::of(&x))])?;
+/// let y = methods.get("once")?.call(&methods.get("once")?.call(&x)?)?;
+/// assert_eq!(methods.get("twice")?.call(&x)?.to_vec::<f32>()?, y.to_vec::<f32>()?);
+/// assert_eq!(methods.to_model()?.initializers.len(), 1);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`trace`](crate::trace()), naming the method; [`Argument`](crate::Code::Argument) where two have one name.
+pub fn trace_methods(methods: &[(&str, &dyn Module, Example)]) -> Result<Methods> {
+    Tracer::new().trace_methods(methods)
+}
+
+impl Tracer {
+    /// Traces several methods with these options.
+    ///
+    /// # Errors
+    /// As [`trace_methods`].
+    pub fn trace_methods(&self, methods: &[(&str, &dyn Module, Example)]) -> Result<Methods> {
+        let mut traced: Vec<(String, Traced)> = Vec::with_capacity(methods.len());
+        for (name, module, example) in methods {
+            if traced.iter().any(|(known, _)| known == name) {
+                return Err(Error::argument(format!("two methods are called `{name}`")));
+            }
+            let one = self.clone().name(name).trace(*module, example.clone()).at(format!("method {name}"))?;
+            traced.push((name.to_string(), one));
+        }
+        Ok(Methods { methods: traced })
+    }
+}
+
+impl Methods {
+    /// The names of the methods in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.methods.iter().map(|method| method.0.as_str())
+    }
+
+    /// The record of a method.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there is none of this name; the names are listed.
+    pub fn get(&self, name: &str) -> Result<&Traced> {
+        let found = self.methods.iter().find(|method| method.0 == name).map(|method| &method.1);
+        found.ok_or_else(|| {
+            let names = self.names().collect::<Vec<_>>().join(", ");
+            Error::argument(format!("there is no method `{name}`")).help(format!("the methods are: {names}"))
+        })
+    }
+
+    /// All methods as one ONNX model.
+    ///
+    /// # Errors
+    /// As [`Traced::to_model`].
+    pub fn to_model(&self) -> Result<Model> {
+        let graphs: Vec<(&str, &Graph)> = self.methods.iter().map(|(name, traced)| (name.as_str(), traced.graph())).collect();
+        let lengths = |traced: &Traced| {
+            let text = |guard: &crate::graph::Guard| match &guard.condition {
+                Condition::Lengths(constraint) => Some(constraint.to_string()),
+                Condition::Numbers(..) => None,
+            };
+            traced.guards().iter().filter_map(text).collect()
+        };
+        let saved = self.methods.iter().map(|(name, traced)| SavedMethod {
+            name: name.clone(),
+            inputs: traced.inputs().len(),
+            outputs: traced.signature.output_names().to_vec(),
+            signature: traced.signature.clone(),
+            lengths: lengths(traced),
+        });
+        let saved = serde_json::to_string(&saved.collect::<Vec<_>>()).map_err(|error| Error::internal(error.to_string()))?;
+        let outputs: Vec<String> = self
+            .methods
+            .iter()
+            .flat_map(|(name, traced)| traced.signature.output_names().iter().map(move |it| format!("{name}.{it}")))
+            .collect();
+        let graph = Graph::side_by_side(&graphs);
+        let list = |count: usize| Structure::List(vec![Structure::Leaf; count]);
+        let mut all_lengths = BTreeMap::new();
+        for (_, traced) in &self.methods {
+            all_lengths.extend(traced.signature.lengths().clone());
+        }
+        let signature = Signature::new(list(graph.inputs().len()), list(graph.outputs().len()), outputs, all_lengths);
+        let extra = BTreeMap::from([(METHODS_KEY.to_string(), saved)]);
+        Traced { extra, ..Traced::of(graph, "methods", signature) }.to_model()
+    }
+
+    /// Writes all methods to one file, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`Traced::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
+        self.to_model()?.save(path)
+    }
+
+    /// The methods of a file that was saved.
+    ///
+    /// # Errors
+    /// As [`Traced::load`]; [`Damaged`](crate::Code::Damaged) where the file does not say which methods it has.
+    pub fn load(path: impl AsRef<Path>) -> Result<Methods> {
+        let path = path.as_ref();
+        Model::open(path).and_then(Methods::from_model).at(path.display())
+    }
+
+    fn from_model(model: Model) -> Result<Methods> {
+        let damaged = || Error::damaged("the file does not say which methods it has");
+        let saved: Vec<SavedMethod> = entry(&model, METHODS_KEY).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
+        let all = Traced::from_model(model)?;
+        let (mut inputs, mut outputs) = (all.graph.inputs(), all.graph.outputs());
+        let mut methods = Vec::with_capacity(saved.len());
+        for method in saved {
+            if method.inputs > inputs.len() || method.outputs.len() > outputs.len() {
+                return Err(damaged());
+            }
+            let own;
+            let made;
+            (own, inputs) = inputs.split_at(method.inputs);
+            (made, outputs) = outputs.split_at(method.outputs.len());
+            let mut graph = all.graph.part(own, made)?;
+            graph.rename_inputs(|name| name.strip_prefix(&format!("{}.", method.name)).unwrap_or(name).to_string());
+            graph.retain_guards(|guard| match &guard.condition {
+                Condition::Lengths(constraint) => method.lengths.contains(&constraint.to_string()),
+                Condition::Numbers(..) => true,
+            });
+            let signature = method.signature.with_names(method.outputs);
+            let one = Traced::of(graph, &method.name, signature);
+            methods.push((method.name, one));
+        }
+        Ok(Methods { methods })
+    }
+}
