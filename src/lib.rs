@@ -34,7 +34,7 @@
 //!
 //! An axis that is declared [symbolic](Example::symbolic) may have any length in the result; arithmetic on lengths
 //! ([`Dim`]) stays symbolic. Reading a number out of a traced tensor is the only way to branch on it, and is recorded as a
-//! [guard](Traced::guards).
+//! [guard](Traced::guards), which is held against every call. `docs/guide.md` has the rules, with an example each.
 //!
 //! # Features
 //!
@@ -71,6 +71,11 @@ pub use ops::{cond, while_loop};
 pub use tensor::{Tensor, concrete, size};
 pub use trace::{Methods, Traced, Tracer, jit, record, trace, trace_fn, trace_methods};
 pub use tree::{Static, Tree};
+
+/// The guide's examples are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+pub struct Guide;
 
 /// The README's example is compiled and run.
 #[cfg(all(doctest, feature = "tract"))]

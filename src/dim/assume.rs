@@ -42,6 +42,15 @@ impl Drop for Assuming {
     }
 }
 
+/// Lets a condition be relied upon from here on: a file that is run says it.
+pub(crate) fn grant(constraint: Constraint) {
+    OPEN.with_borrow_mut(|open| {
+        if let Some(open) = open {
+            open.granted.insert(constraint);
+        }
+    });
+}
+
 /// What was found since this was asked last.
 pub(crate) fn take_found() -> Vec<Constraint> {
     OPEN.with_borrow_mut(|open| open.as_mut().map(|open| std::mem::take(&mut open.found)).unwrap_or_default())
@@ -76,7 +85,8 @@ pub(super) fn equal(a: &Dim, b: &Dim) -> bool {
 
 /// Whether a length that is a multiple of this number in the example may be taken for one always.
 pub(super) fn multiple(a: &Dim, of: i64) -> bool {
-    of > 1 && a.seen().is_some_and(|seen| seen % of == 0) && assume(Constraint::Multiple(a.expr(), of), false)
+    let (expr, least) = a.expr().reduced(of);
+    of > 1 && a.seen().is_some_and(|seen| seen % of == 0) && assume(Constraint::Multiple(expr, least), false)
 }
 
 /// Whether the expression is granted to be a multiple of the number.

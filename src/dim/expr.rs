@@ -175,11 +175,23 @@ impl Expr {
                 }
                 match rest.number() {
                     Some(_) => whole,
-                    None => whole.add(&Expr::atom(Atom::Floor(rest, divisor.clone()))),
+                    None => {
+                        let (rest, b) = rest.reduced(b);
+                        whole.add(&Expr::atom(Atom::Floor(rest, b.into())))
+                    }
                 }
             }
             _ => Expr::atom(Atom::Floor(self.clone(), divisor.clone())),
         }
+    }
+
+    /// The expression and a number without the factors that both have.
+    pub(super) fn reduced(&self, number: i64) -> (Expr, i64) {
+        let common = self.0.values().fold(number, |common, &x| gcd(common, x));
+        if common <= 1 {
+            return (self.clone(), number);
+        }
+        (Expr(self.0.iter().map(|(monomial, &x)| (monomial.clone(), x / common)).collect()), number / common)
     }
 
     /// The remainder of [`Expr::floor_div`].
@@ -316,6 +328,11 @@ impl Expr {
     }
 }
 
+/// The greatest common divisor of two numbers.
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a.saturating_abs() } else { gcd(b, a.wrapping_rem(b)) }
+}
+
 fn multiply(a: &Monomial, b: &Monomial) -> Monomial {
     let mut powers: BTreeMap<Atom, u32> = a.iter().cloned().collect();
     for (atom, power) in b {
@@ -414,6 +431,7 @@ mod tests {
         assert_eq!(n().mul(&n()).mul(&k(4)).div_exact(&n().mul(&k(2))), Some(n().mul(&k(2))));
         assert_eq!(n().mul(&n()).add(&k(-1)).div_exact(&n().add(&k(1))), Some(n().add(&k(-1))));
         assert_eq!(n().add(&k(1)).div_exact(&k(2)), None);
+        assert_eq!(n().mul(&k(6)).add(&k(2)).floor_div(&k(4)).to_string(), "n + floor((n + 1)/2)");
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Operator for Split {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         let whole = x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} of shape {}", self.axis, x.shape)))?;
-        if self.lengths.iter().cloned().sum::<Dim>() != *whole {
+        if !self.lengths.iter().cloned().sum::<Dim>().agrees(whole) {
             return Err(Error::shape(format!("pieces {:?} of an axis of length {whole}", self.lengths)));
         }
         let piece = |length: &Dim| {

@@ -2,7 +2,7 @@
 
 use super::{Tensor, recorder};
 use crate::array::Array;
-use crate::dim::{Bindings, Constraint, Dim};
+use crate::dim::{Bindings, Constraint, Dim, assume};
 use crate::error::Result;
 use crate::graph::{Condition, Guard, Place};
 use std::collections::HashMap;
@@ -21,7 +21,11 @@ pub(crate) fn lengths(constraint: &Constraint, lengths: &HashMap<Arc<str>, Dim>,
     }
     Guard::lengths(constraint.clone(), place.clone()).check_lengths(&bindings)?;
     let substituted = constraint.substitute(&|symbol| lengths.get(symbol).map(Dim::expr));
-    if substituted.symbols().is_empty() { Ok(()) } else { recorder::guard_lengths(substituted, place.clone()) }
+    if substituted.symbols().is_empty() {
+        return Ok(());
+    }
+    assume::grant(substituted.clone());
+    recorder::guard_lengths(substituted, place.clone())
 }
 
 /// Holds a tensor against the numbers that it must have; where it is traced, that is recorded.

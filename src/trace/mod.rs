@@ -166,7 +166,7 @@ impl Traced {
     /// use ontrace::{Tensor, trace_fn};
     /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[5.0f32]));
     /// let traced = trace_fn(|(x, y): (Tensor, Tensor)| Ok((x.add(&y)?, vec![x.mul(&y)?])), &(x.clone(), y.clone()))?;
-    /// let (sum, products): (Tensor, Vec<Tensor>) = traced.call_tree(&(&y + &x, y))?;
+    /// let (sum, products): (Tensor, Vec<Tensor>) = traced.call_tree(&(y.clone(), y.add(1)?))?;
     /// assert_eq!((sum.to_vec::<f32>()?, products[0].to_vec::<f32>()?), (vec![11.0], vec![30.0]));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
