@@ -85,7 +85,6 @@ const NAN: &str = "tract's vector kernels of f32 lose a NaN; our own would be sl
 const REWRITTEN: &[(&str, &str)] = &[
     ("arange_down", ORDER),
     ("eye", ORDER),
-    ("while_loop", "a limit on the turns, which there is not, is said once more"),
     ("pad_wrap", "a Concat of slices says what an attribute said"),
     ("slice_step", "an end that is arithmetic is held against the length of the axis once more"),
     ("slice_backwards", "an end that is arithmetic is held against the length of the axis once more"),

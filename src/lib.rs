@@ -36,6 +36,20 @@
 //! ([`Dim`]) stays symbolic. Reading a number out of a traced tensor is the only way to branch on it, and is recorded as a
 //! [guard](Traced::guards), which is held against every call. `docs/guide.md` has the rules, with an example each.
 //!
+//! # Branches and loops
+//!
+//! [`cond`], [`scan`], [`map`], [`while_loop`] and [`fori_loop`] just run where everything is known. In a trace they record both branches, or
+//! the body, once, and the result takes the course that its own inputs ask for. Closures may use any tensor, parameter or length around them.
+//!
+//! ```
+//! use ontrace::{Array, Tensor, cond, trace_fn};
+//! let x = Tensor::from(&[1.0f32, -4.0]);
+//! let f = |x: Tensor| Ok(cond(&x.sum(None, false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![x.neg()?]))?.remove(0));
+//! let traced = trace_fn(f, &x)?; // sees the second branch only
+//! assert_eq!(traced.graph().replay(&[Array::vector(vec![2.0f32, 3.0])])?[0].to_vec::<f32>()?, [2.0, 3.0]);
+//! # Ok::<(), ontrace::Error>(())
+//! ```
+//!
 //! # Features
 //!
 //! `tract` (default): the runtime. Without it models are still traced, read, written, replayed and checked against the replay.
@@ -67,7 +81,7 @@ pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};
 pub use error::{At, Code, Error, Result};
 pub use module::{Example, Module};
-pub use ops::{cond, while_loop};
+pub use ops::{cond, fori_loop, map, scan, while_loop};
 pub use tensor::{Tensor, concrete, size};
 pub use trace::{Methods, Traced, Tracer, jit, record, trace, trace_fn, trace_methods};
 pub use tree::{Static, Tree};

@@ -26,6 +26,13 @@ impl Bindings {
         }
     }
 
+    /// Takes over what the symbols stand for around this call that mean nothing in it yet.
+    pub fn inherit(&mut self, outer: &Bindings) {
+        for (symbol, n) in &outer.0 {
+            self.0.entry(symbol.clone()).or_insert(*n);
+        }
+    }
+
     /// Learns from the inputs of a call: of each its name, its declared shape and the lengths that came.
     ///
     /// # Errors

@@ -15,9 +15,9 @@ pub use write::Written;
 
 use crate::array::Array;
 use crate::dim::Type;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The place of a value in its graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +87,8 @@ pub struct Graph {
     guards: Vec<Guard>,
     /// Constants by address, to write shared numbers once; looked up only, never walked.
     constants: HashMap<usize, Vec<ValueId>>,
+    /// For each node, the values that nothing needs after it: found on the first replay.
+    last_uses: OnceLock<Vec<Vec<ValueId>>>,
 }
 
 impl Graph {
@@ -115,12 +117,22 @@ impl Graph {
         &self.outputs
     }
 
-    /// The parameters: constants with a name, in the order of their first use.
+    /// The parameters: constants with a name, those of the graphs inside nodes last, each once.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Array)> {
-        self.values.iter().filter_map(|value| match &value.source {
-            Source::Constant(array, Some(name)) => Some((&**name, array)),
-            _ => None,
-        })
+        let mut found: Vec<(&str, &Array)> = Vec::new();
+        let mut names = BTreeSet::new();
+        let mut graphs = VecDeque::from([self]);
+        while let Some(graph) = graphs.pop_front() {
+            for value in &graph.values {
+                if let Source::Constant(array, Some(name)) = &value.source
+                    && names.insert(&**name)
+                {
+                    found.push((name, array));
+                }
+            }
+            graphs.extend(graph.nodes.iter().flat_map(|node| node.op.graphs()));
+        }
+        found.into_iter()
     }
 
     fn add(&mut self, value: Value) -> ValueId {
@@ -150,6 +162,7 @@ impl Graph {
     /// Adds an operation; its outputs have these types.
     pub fn add_node(&mut self, op: Arc<dyn Operator>, inputs: Vec<Option<ValueId>>, types: Vec<Type>, place: Place) -> Vec<ValueId> {
         let outputs: Vec<_> = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })).collect();
+        self.last_uses = OnceLock::new();
         self.nodes.push(Node { op, inputs, outputs: outputs.clone(), place });
         outputs
     }
@@ -165,6 +178,7 @@ impl Graph {
 
     /// Says which values are the outputs.
     pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.last_uses = OnceLock::new();
         self.outputs = outputs;
     }
 
@@ -226,5 +240,6 @@ impl Graph {
             }
         }
         self.constants.clear();
+        self.last_uses = OnceLock::new();
     }
 }

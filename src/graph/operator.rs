@@ -1,5 +1,6 @@
 //! What an operator is: a rule for types, a kernel for numbers, and its form in ONNX.
 
+use super::Graph;
 use crate::array::Array;
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
@@ -39,6 +40,11 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
 
     /// The lengths among the attributes: where one is symbolic, the operator is not constant even if its inputs are.
     fn dims(&self) -> Vec<&Dim> {
+        Vec::new()
+    }
+
+    /// The graphs inside: the branches or the body.
+    fn graphs(&self) -> Vec<&Graph> {
         Vec::new()
     }
 

@@ -36,15 +36,15 @@ impl Graph {
     /// # Errors
     /// As [`Graph::bind`], [`Guard`](crate::Code::Guard) where a [guard](Graph::guards) does not hold, and where a kernel fails.
     pub fn replay(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        self.replay_within(inputs, Sizes::Bound(&Bindings::new()))
+        self.replay_within(inputs, &Bindings::new())
     }
 
     /// As [`Graph::replay`], for a graph inside another, whose lengths it may use.
     ///
     /// # Errors
     /// As [`Graph::replay`].
-    pub fn replay_within(&self, inputs: &[Array], outer: Sizes) -> Result<Vec<Array>> {
-        let last_use = self.last_uses();
+    pub fn replay_within(&self, inputs: &[Array], outer: &Bindings) -> Result<Vec<Array>> {
+        let last_use = self.last_uses.get_or_init(|| self.find_last_uses());
         let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
         self.walk(inputs, outer, &mut values, |i, _, values| {
             for id in &last_use[i] {
@@ -62,8 +62,8 @@ impl Graph {
     /// As [`Graph::replay`], and what `visit` returns.
     pub fn observe(&self, inputs: &[Array], mut visit: impl FnMut(usize, ValueId, &Array) -> Result<()>) -> Result<()> {
         let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
-        let last_use = self.last_uses();
-        self.walk(inputs, Sizes::Bound(&Bindings::new()), &mut values, |i, outputs, values| {
+        let last_use = self.last_uses.get_or_init(|| self.find_last_uses());
+        self.walk(inputs, &Bindings::new(), &mut values, |i, outputs, values| {
             for &id in outputs {
                 if let Some(array) = &values[id.0] {
                     visit(i, id, array)?;
@@ -79,16 +79,12 @@ impl Graph {
     fn walk(
         &self,
         inputs: &[Array],
-        outer: Sizes,
+        outer: &Bindings,
         values: &mut [Option<Array>],
         mut after: impl FnMut(usize, &[ValueId], &mut [Option<Array>]) -> Result<()>,
     ) -> Result<()> {
         let mut bindings = self.bind(inputs)?;
-        if let Sizes::Bound(outer) = outer {
-            for (symbol, n) in outer.iter().filter(|(symbol, _)| bindings.get(symbol).is_none()).collect::<Vec<_>>() {
-                bindings.bind(symbol, n)?;
-            }
-        }
+        bindings.inherit(outer);
         for (&id, array) in self.inputs.iter().zip(inputs) {
             values[id.0] = Some(array.clone());
         }
@@ -97,11 +93,7 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate() {
             let known: Vec<Option<Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let arguments: Vec<Option<&Array>> = known.iter().map(Option::as_ref).collect();
-            let outputs = node
-                .op
-                .eval(&Inputs::new(&arguments), if matches!(outer, Sizes::Seen) { outer } else { Sizes::Bound(&bindings) })
-                .at(node.op.name())
-                .at(&node.place)?;
+            let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.place)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Lengths that depend on data are known from here on.
                 for (dim, &n) in self.value(id).ty.shape.iter().zip(array.shape()).filter(|(dim, _)| dim.is_symbolic()) {
@@ -139,7 +131,7 @@ impl Graph {
     }
 
     /// For each node, the values that nothing needs after it.
-    fn last_uses(&self) -> Vec<Vec<ValueId>> {
+    fn find_last_uses(&self) -> Vec<Vec<ValueId>> {
         let mut last = vec![None; self.values.len()];
         for (i, node) in self.nodes.iter().enumerate() {
             for id in node.inputs.iter().flatten().chain(&node.outputs) {

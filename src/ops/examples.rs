@@ -1,7 +1,10 @@
 //! Every operator at work, a line an example: what the laws are tried on.
 
 use super::index::{GatherNd, ScatterNd};
-use super::{Cell, Distribution, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, seeded, while_loop};
+use super::{
+    Cell, Distribution, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, fori_loop, map, scan, seeded,
+    while_loop,
+};
 use crate::array::{Array, DType, Random, Scalar};
 use crate::dim::Dim;
 use crate::error::Result;
@@ -323,6 +326,17 @@ fn branches() -> Vec<Case> {
                 Ok((below(&doubled)?, vec![doubled]))
             })
         };
+        "fori_loop", [these(DType::I64, &[], &[3.0]), floats(&[2, 3])], |x| {
+            fori_loop(&x[0], vec![x[1].clone()], |i, state| one(state[0].mul(0.5)?.add(i.cast(DType::F32)?)?))
+        };
+        "scan", [floats(&[4, 3]), floats(&[3])], |x| {
+            let (carry, sums) = scan(vec![x[1].clone()], &x[..1], |carry, row| {
+                let sum = carry[0].add(&row[0])?;
+                Ok((vec![sum.clone()], vec![sum.sum(None, false)?]))
+            })?;
+            Ok([carry, sums].concat())
+        };
+        "map", [floats(&[4, 3]), floats(&[3])], |x| map(&x[..1], |row| one(row[0].mul(&x[1])?.tanh()?));
     }
 }
 

@@ -37,7 +37,8 @@ mod slice;
 mod special;
 mod unary;
 
-pub use control::{cond, while_loop};
+pub(crate) use control::{FEW, Turn, read_scan, repeat};
+pub use control::{cond, fori_loop, map, scan, while_loop};
 pub use conv::Window;
 pub use grid::{Outside, Sampling};
 pub use index::Reduction;

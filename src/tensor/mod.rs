@@ -11,6 +11,7 @@ pub mod size;
 pub use apply::{apply, apply_one};
 pub use operand::Operand;
 pub use recorder::{Recorder, is_tracing, untraced};
+pub(crate) use recorder::{fresh_symbol, visible};
 pub use size::concrete;
 
 use crate::array::{Array, DType, Element, Scalar, Strength};

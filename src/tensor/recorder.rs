@@ -6,6 +6,7 @@ use crate::dim::{Constraint, Expr, Type, assume};
 use crate::error::{Code, Error, Result};
 use crate::graph::{Condition, Graph, Guard, Operator, Place, ValueId};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -127,8 +128,24 @@ pub fn is_tracing() -> bool {
     OPEN.with_borrow(|open| !open.is_empty())
 }
 
+/// The symbols in the types of what the open records of this thread hold, and what each stands for in the example.
+pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
+    OPEN.with_borrow(|open| {
+        let mut symbols = BTreeMap::new();
+        for (_, value) in open.iter().flat_map(|record| record.graph.values()) {
+            for dim in value.ty.shape.iter().filter(|dim| dim.is_symbolic()) {
+                if let Some(symbol) = dim.expr().as_symbol() {
+                    let seen = symbols.entry(symbol.clone()).or_insert(None);
+                    *seen = seen.or(dim.seen());
+                }
+            }
+        }
+        symbols
+    })
+}
+
 /// A name for a length that depends on data, which no input of the record has.
-pub(super) fn fresh_symbol() -> Expr {
+pub(crate) fn fresh_symbol() -> Expr {
     OPEN.with_borrow_mut(|open| {
         // Bodies share the names of the record that they are in.
         let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Expr::symbol("data") };

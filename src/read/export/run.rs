@@ -44,9 +44,6 @@ const ARITHMETIC: &[(&str, &str)] = &[
 /// Operators that hold graphs.
 const HIGHER: &[&str] = &["wrap_with_set_grad_enabled", "wrap_with_autocast", "cond", "while_loop", "map_impl", "scan"];
 
-/// Steps of a `map` or `scan` that are written out, one after the other.
-const STEPS: i64 = 4096;
-
 /// The name and the overload of an operator: `aten.relu` of `torch.ops.aten.relu.default`.
 fn operator(target: &str) -> &str {
     let name = target.trim_start_matches("torch.ops.");
@@ -309,28 +306,16 @@ impl Runner {
 
     /// A graph that runs once for each index of the first axis of `xs`: a state goes from step to step, and what else it gives is stacked.
     fn steps(&self, body: &Graph, first: &[Value], xs: &[Value], others: &[Value]) -> Result<Vec<Value>> {
-        let (mut state, xs) = (first.to_vec(), tensors(xs)?);
-        let length = xs.first().ok_or_else(|| Error::damaged("steps over nothing"))?.dim(0)?;
-        let count = length.fixed().ok_or_else(|| Error::size("a map or scan over a symbolic number of steps").help("fix that axis"))?;
-        if !(1..=STEPS).contains(&count) {
-            return Err(Error::unsupported(format!("a map or scan over {count} steps: each is written out, up to {STEPS}")));
-        }
-        let mut stacks: Vec<Vec<Tensor>> = Vec::new();
-        for step in 0..count {
-            let slices = xs.iter().map(|x| Ok(x.select(0, step)?.into())).collect::<Result<Vec<Value>>>()?;
-            let mut results = self.inside(body, &[&state[..], &slices, others].concat(), self.autocast)?;
+        let (state, stacks) = crate::ops::read_scan(tensors(first)?, &tensors(xs)?, |state, slices| {
+            let operands: Vec<Value> = state.iter().chain(slices).cloned().map(Value::from).chain(others.iter().cloned()).collect();
+            let mut results = tensors(&self.inside(body, &operands, self.autocast)?)?;
             if results.len() < state.len() {
                 return Err(Error::damaged("a step that gives less than its state"));
             }
-            let given = tensors(&results.split_off(state.len()))?;
-            state = results;
-            stacks.resize(given.len(), Vec::new());
-            stacks.iter_mut().zip(given).for_each(|(stack, tensor)| stack.push(tensor));
-        }
-        for stack in &stacks {
-            state.push(Tensor::stack(&stack.iter().collect::<Vec<_>>(), 0)?.into());
-        }
-        Ok(state)
+            let items = results.split_off(state.len());
+            Ok((results, items))
+        })?;
+        Ok(state.into_iter().chain(stacks).map(Value::from).collect())
     }
 
     /// Runs a graph inside a node on these operands.

@@ -1,14 +1,13 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
 use super::lift::{Lifted, lift};
-use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{At, Code, Error, Result};
 use crate::graph::Inputs;
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY};
-use crate::ops;
-use crate::tensor::{Tensor, place};
+use crate::ops::{self, Turn};
+use crate::tensor::{Tensor, is_tracing, place};
 use std::collections::HashMap;
 
 /// How deeply graphs and functions may nest.
@@ -305,85 +304,74 @@ impl Runner<'_> {
             let taken = condition.reshape::<i64>(&[])?.item()?.to_f64() != 0.0;
             return self.graph(if taken { then } else { otherwise }, scope, vec![]);
         }
-        let run = |graph: &GraphProto| tensors(self.graph(graph, scope, vec![])?);
+        let run = |graph: &GraphProto| tensors(&self.graph(graph, scope, vec![])?);
         Ok(ops::cond(condition, || run(then), || run(otherwise))?.into_iter().map(Value::from).collect())
     }
 
-    /// A loop: followed where its course is known, and else recorded once.
+    /// A loop: followed where its course is known and short, and else recorded once.
     fn repeated(&self, body: &GraphProto, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
-        let limit = arguments.first().and_then(Option::as_ref).map(Value::tensor).transpose()?;
-        let start = arguments.get(1).and_then(Option::as_ref).map(Value::tensor).transpose()?;
-        let mut state: Vec<Value> = arguments.iter().skip(2).flatten().cloned().collect();
+        let tensor = |i: usize| arguments.get(i).and_then(Option::as_ref).map(Value::tensor).transpose();
+        let (limit, start) = (tensor(0)?, tensor(1)?);
+        let state: Vec<Value> = arguments.iter().skip(2).flatten().cloned().collect();
         let lists = body.output.len().checked_sub(1 + state.len()).ok_or_else(|| Error::damaged("a body with too few outputs"))?;
-        let yes = || Tensor::from(crate::Array::scalar(true));
-        let known = |x: Option<&Tensor>| x.is_none_or(|x| !x.is_traced());
-        let mut collected: Vec<Vec<Tensor>> = vec![Vec::new(); lists];
-        let mut condition = start.cloned().unwrap_or_else(yes).reshape::<i64>(&[])?;
-        if !known(limit) || condition.is_traced() {
-            return self.unknown(body, limit, &condition, state, lists, scope);
+        let turn = |turn: &Tensor, on: Tensor, state: &[Value]| {
+            let mut inputs: Vec<Value> = vec![turn.clone().into(), on.into()];
+            inputs.extend_from_slice(state);
+            let mut outputs = self.graph(body, scope, inputs)?;
+            let mut rest = outputs.split_off(1);
+            let items = tensors(&rest.split_off(rest.len() - lists))?;
+            let on = outputs.first().ok_or_else(|| Error::damaged("a body without a condition"))?.tensor()?.reshape::<i64>(&[])?;
+            Ok((on, rest, items))
+        };
+        let once = |state: &[Value]| -> Result<Vec<Value>> {
+            let (state, stacks) = ops::repeat(limit, start, tensors(state)?, |number, state| {
+                let state: Vec<Value> = state.iter().cloned().map(Value::from).collect();
+                let (on, state, items) = turn(number, yes(), &state)?;
+                Ok(Turn { on: Some(on), state: tensors(&state)?, items })
+            })?;
+            Ok(state.into_iter().chain(stacks).map(Value::from).collect())
+        };
+        let varies = |x: &Tensor| x.is_traced() || x.dims().is_some_and(|dims| dims.is_symbolic());
+        if limit.is_some_and(varies) || start.is_some_and(varies) {
+            return once(&state);
         }
         let most = limit.map(number).transpose()?.unwrap_or(i64::MAX);
-        let mut turn = 0;
-        while turn < most {
-            if condition.is_traced() {
-                return Err(Error::unsupported("a loop that goes on by data after turns that were known"));
-            }
+        // What turns often is recorded once, unless it needs its turns one by one: for a sequence, or an index that must be known.
+        if is_tracing()
+            && most > ops::FEW
+            && limit.is_some()
+            && let Ok(done) = once(&state)
+        {
+            return Ok(done);
+        }
+        let mut condition = start.cloned().unwrap_or_else(yes).reshape::<i64>(&[])?;
+        let (mut now, mut collected) = (state.clone(), vec![Vec::new(); lists]);
+        for i in 0..most {
             if condition.item()?.to_f64() == 0.0 {
                 break;
             }
-            if turn >= LONGEST {
+            if i >= LONGEST {
                 return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
             }
-            let mut inputs: Vec<Value> = vec![Tensor::from(crate::Array::scalar(turn)).into(), condition.clone().into()];
-            inputs.append(&mut state);
-            let mut outputs = self.graph(body, scope, inputs)?;
-            let mut rest = outputs.split_off(1);
-            condition = outputs.first().map_or_else(|| Ok(yes()), |value| value.tensor()?.reshape::<i64>(&[]))?;
-            for (list, value) in collected.iter_mut().zip(rest.split_off(rest.len() - lists)) {
-                list.push(value.tensor()?.clone());
+            let (on, next, items) = turn(&Tensor::from(crate::Array::scalar(i)), condition, &now)?;
+            if varies(&on) {
+                // The turns so far were known; whether there are more is not.
+                return once(&state);
             }
-            state = rest;
-            turn += 1;
+            collected.iter_mut().zip(items).for_each(|(list, item)| list.push(item));
+            (condition, now) = (on, next);
+        }
+        if collected.iter().any(Vec::is_empty) {
+            // No turn: what a turn would give says what nothing of it is.
+            return once(&state);
         }
         for list in collected {
-            state.push(stacked(&list, 0)?.into());
+            now.push(Tensor::stack(&list.iter().collect::<Vec<_>>(), 0)?.into());
         }
-        Ok(state)
+        Ok(now)
     }
 
-    /// A loop whose course depends on data.
-    fn unknown(
-        &self,
-        body: &GraphProto,
-        limit: Option<&Tensor>,
-        condition: &Tensor,
-        state: Vec<Value>,
-        lists: usize,
-        scope: &Scope,
-    ) -> Result<Vec<Value>> {
-        if lists > 0 {
-            return Err(Error::unsupported("a loop that goes on by data and collects what it computes"));
-        }
-        let within =
-            |turn: &Tensor| limit.map_or_else(|| Ok(Tensor::from(crate::Array::scalar(true))), |limit| turn.lt(limit.reshape::<i64>(&[])?));
-        let zero = Tensor::from(crate::Array::scalar(0i64));
-        let mut carried = vec![zero.clone()];
-        carried.extend(tensors(state)?);
-        let first = condition.logical_and(within(&zero)?)?;
-        let last = ops::while_loop(&first, carried, |carried| {
-            let mut inputs: Vec<Value> = vec![carried[0].clone().into(), Tensor::from(crate::Array::scalar(true)).into()];
-            inputs.extend(carried[1..].iter().cloned().map(Value::from));
-            let mut outputs = tensors(self.graph(body, scope, inputs)?)?;
-            let next = outputs.remove(0).reshape::<i64>(&[])?;
-            let turn = carried[0].add(1)?;
-            let on = next.logical_and(within(&turn)?)?;
-            outputs.insert(0, turn);
-            Ok((on, outputs))
-        })?;
-        Ok(last.into_iter().skip(1).map(Value::from).collect())
-    }
-
-    /// A loop over the places of axes, whose number is known.
+    /// A loop over the places of axes.
     fn scanned(&self, node: &Node, body: &GraphProto, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
         let count = node.int("num_scan_inputs", 1)? as usize;
         let mut given = arguments.iter().flatten().map(Value::tensor).collect::<Result<Vec<_>>>()?;
@@ -404,43 +392,43 @@ impl Runner<'_> {
         if in_axes.len() != count || in_back.len() != count || out_axes.len() != outputs || out_back.len() != outputs {
             return Err(Error::damaged("a Scan with too few axes or directions"));
         }
-        let first = scans.first().ok_or_else(|| Error::argument("a Scan over nothing"))?;
-        let steps = first.dim(in_axes[0])?.fixed().ok_or_else(|| Error::unsupported("a Scan over an axis of symbolic length"))?;
-        if steps > LONGEST {
-            return Err(Error::too_big(format!("a Scan of {steps} steps: each is written out")));
-        }
-        let mut state: Vec<Value> = given.into_iter().cloned().map(Value::from).collect();
-        let mut lists: Vec<Vec<Tensor>> = vec![Vec::new(); outputs];
-        for step in 0..steps {
-            let mut inputs = state;
-            for ((x, &axis), &back) in scans.iter().zip(&in_axes).zip(&in_back) {
-                inputs.push(x.select(axis, if back != 0 { steps - 1 - step } else { step })?.into());
-            }
-            let mut results = self.graph(body, scope, inputs)?;
-            for (list, value) in lists.iter_mut().zip(results.split_off(states)) {
-                list.push(value.tensor()?.clone());
-            }
-            state = results;
-        }
-        for ((mut list, &axis), &back) in lists.into_iter().zip(&out_axes).zip(&out_back) {
-            if back != 0 {
-                list.reverse();
-            }
-            state.push(stacked(&list, axis)?.into());
-        }
-        Ok(state)
+        // Steps go forward along the first axis: what goes otherwise is turned before and after.
+        let turned = |x: &Tensor, from: i64, to: i64, flipped: i64, back: i64| {
+            let x = if back != 0 { x.flip(&[flipped])? } else { x.clone() };
+            moved(&x, from, to)
+        };
+        let xs = scans.iter().zip(in_axes.iter().zip(&in_back)).map(|(x, (&axis, &back))| turned(x, axis, 0, axis, back));
+        let xs = xs.collect::<Result<Vec<_>>>()?;
+        let carry = given.into_iter().cloned().collect();
+        let (state, stacks) = ops::read_scan(carry, &xs, |state, slices| {
+            let inputs = state.iter().chain(slices).cloned().map(Value::from).collect();
+            let mut results = tensors(&self.graph(body, scope, inputs)?)?;
+            let items = results.split_off(states);
+            Ok((results, items))
+        })?;
+        let stacks = stacks.iter().zip(out_axes.iter().zip(&out_back)).map(|(x, (&axis, &back))| turned(x, 0, axis, 0, back));
+        Ok(state.into_iter().chain(stacks.collect::<Result<Vec<_>>>()?).map(Value::from).collect())
     }
 }
 
-fn tensors(values: Vec<Value>) -> Result<Vec<Tensor>> {
+/// An axis put at another place among the others.
+fn moved(x: &Tensor, from: i64, to: i64) -> Result<Tensor> {
+    let (from, to) = (x.shape().axis(from)?, x.shape().axis(to)?);
+    if from == to {
+        return Ok(x.clone());
+    }
+    let mut order: Vec<i64> = (0..x.rank() as i64).collect();
+    let axis = order.remove(from);
+    order.insert(to, axis);
+    x.permute(&order)
+}
+
+fn yes() -> Tensor {
+    Tensor::from(crate::Array::scalar(true))
+}
+
+fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
     values.iter().map(|value| value.tensor().cloned()).collect()
-}
-
-fn stacked(list: &[Tensor], axis: i64) -> Result<Tensor> {
-    if list.is_empty() {
-        return Tensor::zeros::<i64>(&[0], DType::F32);
-    }
-    Tensor::stack(&list.iter().collect::<Vec<_>>(), axis)
 }
 
 /// A number that the course of a program depends on.

@@ -1,0 +1,195 @@
+//! Branches and loops whose course depends on data: both branches, or the body, are recorded once as graphs of their own.
+
+mod branch;
+mod repeat;
+mod steps;
+
+pub use branch::cond;
+pub(crate) use repeat::{Turn, repeat};
+pub use repeat::{fori_loop, while_loop};
+pub(crate) use steps::read_scan;
+pub use steps::{map, scan};
+
+use crate::array::Array;
+use crate::dim::{Bindings, Dim, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Inputs};
+use crate::kernels::join;
+use crate::tensor::{Recorder, Tensor, fresh_symbol, visible};
+use std::collections::BTreeSet;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// How often a loop may turn: a program that is read is not trusted to end.
+const LONGEST: i64 = 1 << 24;
+
+/// How many turns of known number are written out where a file has them.
+pub(crate) const FEW: i64 = 16;
+
+/// The arrays among inputs that must all be there.
+fn present(inputs: &Inputs<Array>, range: std::ops::Range<usize>) -> Result<Vec<Array>> {
+    range.map(|i| inputs.at(i).cloned()).collect()
+}
+
+/// The lengths among the attributes of the operators inside.
+fn inner(graph: &Graph) -> impl Iterator<Item = &Dim> {
+    graph.nodes().iter().flat_map(|node| node.op.dims())
+}
+
+/// The types of what a graph gives.
+fn types(graph: &Graph) -> Vec<Type> {
+    graph.outputs().iter().map(|&id| graph.value(id).ty.clone()).collect()
+}
+
+fn truth(array: &Array) -> Result<bool> {
+    array.reshape(&[])?.item().map(|x| x.to_f64() != 0.0)
+}
+
+fn list(types: &[Type]) -> String {
+    types.iter().map(Type::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What the symbols around a body stand for while it runs. In a trace that is what they stand for in the example: a symbol of the body's
+/// own is another number at every turn, so its graph is run with bindings even there.
+fn around(sizes: Sizes) -> Result<Bindings> {
+    match sizes {
+        Sizes::Bound(bindings) => Ok(bindings.clone()),
+        Sizes::Seen => {
+            let mut bindings = Bindings::new();
+            for (symbol, seen) in visible() {
+                if let Some(n) = seen {
+                    bindings.bind(&symbol, n)?;
+                }
+            }
+            Ok(bindings)
+        }
+    }
+}
+
+/// The lengths of a body's results that mean nothing outside it, counted from `unnamed` on: lengths that depend on data.
+struct Outside {
+    symbols: BTreeSet<Arc<str>>,
+    unnamed: usize,
+}
+
+impl Outside {
+    fn new() -> Outside {
+        Outside { symbols: visible().into_keys().collect(), unnamed: 0 }
+    }
+
+    fn fresh(&mut self) -> Dim {
+        self.unnamed += 1;
+        Dim::of_data(self.unnamed - 1)
+    }
+
+    fn dim(&mut self, dim: &Dim) -> Dim {
+        if dim.is_symbolic() && dim.expr().symbols().iter().any(|symbol| !self.symbols.contains(symbol)) {
+            return self.fresh();
+        }
+        dim.clone()
+    }
+
+    fn ty(&mut self, ty: &Type) -> Type {
+        Type::new(ty.dtype, ty.shape.iter().map(|dim| self.dim(dim)).collect::<Vec<_>>())
+    }
+}
+
+/// A body that was recorded: its graph, and the tensors from outside that it uses.
+struct Body {
+    graph: Graph,
+    besides: Vec<Tensor>,
+    /// What the state is at the beginning of each turn: a length that changes from turn to turn is a symbol.
+    state: Vec<Type>,
+    /// Whether a length of the state changes.
+    changes: bool,
+}
+
+/// Records a body that gets these inputs, of which those in the middle are the state; `run` gives its results, and how many of them stand
+/// before the next state.
+///
+/// An axis of the state that has another length after a turn is recorded anew as one of any length.
+fn recorded(
+    what: &str,
+    [before, state, after]: [&[Tensor]; 3],
+    caller: &Location,
+    mut run: impl FnMut(&[Tensor]) -> Result<(usize, Vec<Tensor>)>,
+) -> Result<Body> {
+    let mut types: Vec<Type> = state.iter().map(|x| x.ty().clone()).collect();
+    let mut changing: BTreeSet<(usize, usize)> = BTreeSet::new();
+    loop {
+        let recorder = Recorder::open_body();
+        let given = before.iter().map(|x| (x, x.ty())).chain(state.iter().zip(&types)).chain(after.iter().map(|x| (x, x.ty())));
+        let given = given.enumerate().map(|(i, (x, ty))| recorder.input(&format!("given{i}"), ty.clone(), x));
+        let (skipped, outputs) = run(&given.collect::<Result<Vec<_>>>()?)?;
+        let next: Vec<Type> = outputs.iter().skip(skipped).take(types.len()).map(|x| x.ty().clone()).collect();
+        let fits = next.len() == types.len() && types.iter().zip(&next).all(|(a, b)| a.dtype == b.dtype && a.rank() == b.rank());
+        if !fits {
+            return Err(Error::argument(format!("the state of {what} begins as {} and goes on as {}", list(&types), list(&next)))
+                .help("a state keeps its number, dtypes and ranks")
+                .at(place(caller)));
+        }
+        let known = changing.len();
+        for (i, (ty, next)) in types.iter_mut().zip(&next).enumerate() {
+            let differs = |axis: usize| ty.shape[axis] != next.shape[axis] && !changing.contains(&(i, axis));
+            let axes: Vec<usize> = (0..ty.rank()).filter(|&axis| differs(axis)).collect();
+            if axes.is_empty() {
+                continue;
+            }
+            let mut dims = ty.shape.to_vec();
+            for axis in axes {
+                dims[axis] = Dim::new(fresh_symbol(), dims[axis].seen());
+                changing.insert((i, axis));
+            }
+            *ty = Type::new(ty.dtype, dims);
+        }
+        if changing.len() == known {
+            let (graph, besides) = recorder.finish_body(&outputs)?;
+            return Ok(Body { graph, besides, state: types, changes: known > 0 });
+        }
+    }
+}
+
+fn place(caller: &Location) -> String {
+    format!("{}:{}:{}", caller.file(), caller.line(), caller.column())
+}
+
+/// Items of one shape as one array with a new first axis; of no item, the shape is what the type says.
+fn stacked(items: &[Array], ty: &Type, sizes: &Bindings) -> Result<Array> {
+    let Some(first) = items.first() else {
+        // What depends on data that never was has no elements.
+        let length = |dim: &Dim| sizes.eval(&dim.expr()).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let shape: Vec<usize> = std::iter::once(0).chain(ty.shape.iter().map(length)).collect();
+        return Ok(Array::full(ty.dtype, &shape, 0.into()));
+    };
+    let wide = [&[1], first.shape()].concat();
+    let items = items.iter().map(|item| {
+        if item.shape() != first.shape() {
+            return Err(Error::shape(format!("a turn gives {:?}, another {:?}", first.shape(), item.shape()))
+                .help("what every turn gives is stacked, so it has one shape"));
+        }
+        item.reshape(&wide)
+    });
+    let items = items.collect::<Result<Vec<_>>>()?;
+    join::concat(&items.iter().collect::<Vec<_>>(), 0)
+}
+
+/// Tensors of one shape with a new first axis; of none, those that a turn on this state would give.
+fn gathered(turns: Vec<Vec<Tensor>>, probe: impl FnOnce() -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+    let Some(first) = turns.first() else {
+        let recorder = Recorder::open_body();
+        let types: Vec<Type> = probe()?.iter().map(|x| x.ty().clone()).collect();
+        drop(recorder);
+        let empty = |ty: &Type| Tensor::zeros(&[&[Dim::Fixed(0)], ty.shape.as_ref()].concat(), ty.dtype);
+        return types.iter().map(empty).collect();
+    };
+    let column = |i: usize| {
+        let items = turns.iter().map(|turn| turn.get(i).ok_or_else(|| Error::argument("turns that give different numbers of tensors")));
+        Tensor::stack(&items.collect::<Result<Vec<_>>>()?, 0)
+    };
+    (0..first.len()).map(column).collect()
+}
+
+/// Whether a number that the course depends on differs from call to call.
+fn varies(x: &Tensor) -> bool {
+    x.is_traced() || x.dims().is_some_and(|dims| dims.is_symbolic()) && crate::tensor::is_tracing()
+}
