@@ -21,6 +21,8 @@ pub use checkpoint::{Checkpoint, checkpoint};
 pub use export::Export;
 pub use format::Format;
 pub use onnx::OnnxModule;
+#[cfg(feature = "tract")]
+pub(crate) use onnx::{Operand, Single, outer_names};
 pub use script::Script;
 
 use crate::array::map_file;

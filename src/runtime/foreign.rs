@@ -1,25 +1,24 @@
-//! A node inside tract's plan that runs on our kernel: the reader of its ONNX operator, with our shape rule.
+//! A node inside tract's plan that runs on our kernels: the reader of its ONNX operator, recorded once for the types that it gets.
 
 use super::guard::from_ours;
 use super::numbers::{datum_type, dtype, from_tract, to_tract};
-use super::replace::REPLACED;
+use super::symbols::Symbols;
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
-use crate::error::Result;
-use crate::graph::Inputs;
-use crate::onnx::proto::{AttributeProto, NodeProto, attribute_proto::AttributeType};
-use crate::onnx::{Node, tensor};
-use crate::ops;
-use crate::tensor::Tensor;
-use prost::Message;
-use std::sync::Arc;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, attribute_proto::AttributeType};
+use crate::onnx::tensor;
+use crate::read::{Operand, Single, outer_names};
+use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::tract_hir::internal::*;
 
-/// The name under which tract knows an operator of ours.
-pub(super) fn name(op: &str) -> String {
-    format!("ontrace.{op}")
-}
+/// What the names begin with under which tract knows our operators.
+const OURS: &str = "ontrace.";
+
+/// The attribute that holds the node as it was.
+const NODE: &str = "ontrace.node";
 
 /// The value of a ConstantOfShape that says none: 0 in f32.
 pub(super) fn zero_value() -> AttributeProto {
@@ -27,107 +26,110 @@ pub(super) fn zero_value() -> AttributeProto {
     AttributeProto { name: "value".to_string(), r#type: AttributeType::Tensor as i32, t: Some(Box::new(zero)), ..AttributeProto::default() }
 }
 
-/// Tells tract of every operator that we may run.
-pub(super) fn register(onnx: &mut tract_onnx::Onnx) {
-    for row in REPLACED {
-        onnx.op_register.0.insert(name(row.0), build);
+/// The node as tract gets it: under a name of ours, with the values that graphs inside it use from outside among its inputs.
+pub(super) fn node(node: NodeProto, functions: &[FunctionProto], opset: i64) -> NodeProto {
+    let outer: Vec<String> = outer_names(&node).into_iter().map(str::to_string).collect();
+    let calls = node.attribute.iter().any(|attribute| attribute.g.is_some()) || functions.iter().any(|f| f.name == node.op_type);
+    let mut new = NodeProto { attribute: vec![], metadata_props: vec![], op_type: format!("{OURS}{}", node.op_type), ..node.clone() };
+    for name in outer {
+        if !new.input.contains(&name) {
+            new.input.push(name);
+        }
+    }
+    let bytes = Single::new(node, if calls { functions.to_vec() } else { vec![] }, opset).encode();
+    new.attribute.push(AttributeProto {
+        name: NODE.to_string(),
+        r#type: AttributeType::String as i32,
+        s: bytes.into(),
+        ..AttributeProto::default()
+    });
+    new
+}
+
+/// Tells tract of every operator of ours on a page.
+pub(super) fn register(onnx: &mut tract_onnx::Onnx, page: &tract_onnx::pb::ModelProto) {
+    for node in page.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type.starts_with(OURS)) {
+        onnx.op_register.0.insert(node.op_type.clone(), build);
     }
 }
 
-/// A node as tract holds it: with the constants among its inputs, which our reader may need to know, and which the plan does not
+/// The types of what a node is given at every call, as tract has them.
+type Facts = Vec<(DType, TVec<TDim>)>;
+
+/// A node as it stands on tract's page: with the constants among its inputs, which our reader may need to know, and which the plan does not
 /// hand to it at every call.
 #[derive(Clone)]
 struct Foreign {
-    node: Arc<NodeProto>,
-    constants: Arc<Vec<Option<Array>>>,
+    node: Arc<Single>,
+    name: String,
+    /// The names of the inputs that are there, and the numbers of the constants.
+    inputs: Arc<Vec<(String, Option<Array>)>>,
+    symbols: SymbolScope,
+    /// What was recorded last, and for which types.
+    known: Arc<Mutex<Option<(Facts, Kernel)>>>,
 }
-
-/// What an input of a node is.
-enum Input<'a> {
-    Absent,
-    Constant(&'a Array),
-    Given,
-}
-
-impl PartialEq for Foreign {
-    fn eq(&self, other: &Foreign) -> bool {
-        self.node == other.node
-    }
-}
-
-impl Eq for Foreign {}
 
 impl std::fmt::Debug for Foreign {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.node.op_type)
+        f.write_str(&self.node.node.op_type)
     }
 }
 
 fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let mut ours = NodeProto::decode(tract_onnx::pb::NodeProto::encode_to_vec(node).as_slice())?;
-    ours.op_type = ours.op_type.trim_start_matches("ontrace.").to_string();
-    let constant = |name: &String| -> TractResult<Option<Array>> {
-        let Some(found) = context.model.graph.iter().flat_map(|graph| &graph.initializer).find(|initializer| initializer.name == *name)
-        else {
-            return Ok(None);
+    let bytes = node.attribute.iter().find(|attribute| attribute.name == NODE).map(|attribute| &attribute.s[..]);
+    let single = Single::decode(bytes.unwrap_or_default()).map_err(from_ours)?;
+    let input = |name: &String| -> TractResult<(String, Option<Array>)> {
+        let initializers = context.model.graph.iter().flat_map(|graph| &graph.initializer);
+        let Some(found) = initializers.into_iter().find(|initializer| initializer.name == *name) else {
+            return Ok((name.clone(), None));
         };
         let tensor = context.load_tensor(found)?;
         let dtype = dtype(tensor.datum_type()).map_err(from_ours)?;
-        from_tract(&tensor, dtype).map(Some).map_err(from_ours)
+        Ok((name.clone(), Some(from_tract(tensor.into_tvalue(), dtype).map_err(from_ours)?)))
     };
-    let constants = ours.input.iter().map(constant).collect::<TractResult<_>>()?;
-    Ok((expand(Foreign { node: Arc::new(ours), constants: Arc::new(constants) }), vec![]))
+    let inputs = node.input.iter().filter(|name| !name.is_empty()).map(input).collect::<TractResult<_>>()?;
+    let symbols = context.template.symbols.clone();
+    let foreign =
+        Foreign { node: Arc::new(single), name: node.name.clone(), inputs: Arc::new(inputs), symbols, known: Arc::new(Mutex::new(None)) };
+    Ok((expand(foreign), vec![]))
 }
 
 impl Foreign {
-    fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.node.input.iter().zip(self.constants.iter()).map(|(name, constant)| match constant {
-            _ if name.is_empty() => Input::Absent,
-            Some(array) => Input::Constant(array),
-            None => Input::Given,
-        })
+    /// Of these values, a value an input, those that are no constants.
+    fn given<T: Clone>(&self, values: &[T]) -> Vec<T> {
+        self.inputs.iter().zip(values).filter(|(input, _)| input.1.is_none()).map(|(_, value)| value.clone()).collect()
     }
 
-    /// Of the inputs that are present, as tract counts them, those that are no constants.
-    fn given<T: Clone>(&self, present: &[T]) -> Vec<T> {
-        let present = self.inputs().filter(|input| !matches!(input, Input::Absent)).zip(present);
-        present.filter(|(input, _)| matches!(input, Input::Given)).map(|(_, value)| value.clone()).collect()
-    }
-
-    /// Runs the reader of the node on what is given, of which some may have a type only.
-    fn read(&self, given: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let mut given = given.into_iter();
-        let tensor = |input| match input {
-            Input::Absent => None,
-            Input::Constant(array) => Some(Tensor::from(array.clone())),
-            Input::Given => given.next(),
-        };
-        let tensors: Vec<Option<Tensor>> = self.inputs().map(tensor).collect();
-        let inputs: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
-        let mut outputs = ops::read(&Node::new(&self.node, 0), &Inputs::new(&inputs))?;
-        outputs.truncate(self.node.output.len());
-        Ok(outputs)
-    }
-
-    /// Our shape rule: the types of the outputs.
-    fn types(&self, given: &[(DType, Vec<usize>)]) -> Result<Vec<Type>> {
-        let tensors = given.iter().map(|(dtype, shape)| Tensor::of_type(Type::new(*dtype, Shape::fixed(shape)))).collect();
-        Ok(self.read(tensors)?.iter().map(|tensor| tensor.ty().clone()).collect())
-    }
-
-    fn facts(&self, inputs: &[(DType, Vec<usize>)]) -> TractResult<Vec<(DatumType, Vec<usize>)>> {
-        let fact = |ty: &Type| Ok((datum_type(ty.dtype)?, crate::dim::Sizes::Seen.shape(&ty.shape)?));
-        self.types(inputs).and_then(|types| types.iter().map(fact).collect()).map_err(from_ours)
+    /// What the node does to inputs of these types, and our shape rule.
+    fn kernel(&self, facts: &Facts) -> Result<Kernel> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kernel)) = known.as_ref().filter(|known| known.0 == *facts) {
+            return Ok(kernel.clone());
+        }
+        let mut symbols = Symbols::new(&self.symbols, &self.name);
+        let mut types = facts.iter().map(|(dtype, shape)| Type::new(*dtype, shape.iter().map(|n| symbols.ours(n)).collect::<Shape>()));
+        let operands = self.inputs.iter().map(|(name, constant)| {
+            let operand = match constant {
+                Some(array) => Operand::Constant(array),
+                None => Operand::Given(types.next().ok_or_else(|| Error::internal("an input without a type"))?),
+            };
+            Ok((name.as_str(), operand))
+        });
+        let graph = self.node.record(operands.collect::<Result<Vec<_>>>()?)?;
+        let kernel =
+            Kernel { op: self.node.node.op_type.clone(), name: self.name.clone(), scope: self.symbols.clone(), graph: Arc::new(graph) };
+        *known = Some((facts.clone(), kernel.clone()));
+        Ok(kernel)
     }
 }
 
 impl Expansion for Foreign {
     fn name(&self) -> StaticName {
-        name(&self.node.op_type).into()
+        format!("{OURS}{}", self.node.node.op_type).into()
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
-        Ok(self.node.output.len())
+        Ok(self.node.node.output.iter().filter(|name| !name.is_empty()).count())
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(&'s self, s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
@@ -136,14 +138,11 @@ impl Expansion for Foreign {
         let datums: Vec<_> = inputs.iter().map(|input| &input.datum_type).collect();
         s.given_all(datums, move |s, datums| {
             s.given_all(shapes.clone(), move |s, shapes| {
-                let inputs = datums.iter().zip(&shapes).map(|(datum, shape)| {
-                    let shape = shape.iter().map(|dim| Ok(dim.to_usize()?)).collect::<TractResult<Vec<_>>>()?;
-                    Ok((dtype(*datum).map_err(from_ours)?, shape))
-                });
-                let inputs = inputs.collect::<TractResult<Vec<_>>>()?;
-                for (output, (datum, shape)) in outputs.iter().zip(self.facts(&inputs)?) {
+                let facts = datums.iter().zip(shapes).map(|(datum, shape)| Ok((dtype(*datum)?, shape))).collect::<Result<Facts>>();
+                let facts = facts.and_then(|facts| self.kernel(&facts)?.facts(&facts)).map_err(from_ours)?;
+                for (output, (datum, shape)) in outputs.iter().zip(facts) {
                     s.equals(&output.datum_type, datum)?;
-                    s.equals(&output.shape, shape.iter().map(|n| n.to_dim()).collect::<TVec<TDim>>())?;
+                    s.equals(&output.shape, shape)?;
                 }
                 Ok(())
             })
@@ -151,39 +150,79 @@ impl Expansion for Foreign {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.clone(), &self.given(inputs))
+        let given = self.given(inputs);
+        let facts = given.iter().map(|&outlet| fact(model.outlet_fact(outlet)?)).collect::<TractResult<Facts>>()?;
+        let kernel = self.kernel(&facts).map_err(from_ours)?;
+        model.wire_node(prefix, kernel, &given)
     }
 }
 
-impl Op for Foreign {
+fn fact(fact: &TypedFact) -> TractResult<(DType, TVec<TDim>)> {
+    Ok((dtype(fact.datum_type).map_err(from_ours)?, fact.shape.iter().cloned().collect()))
+}
+
+/// What a node does to inputs of some types: a graph that is replayed.
+#[derive(Clone, Debug)]
+struct Kernel {
+    op: String,
+    name: String,
+    scope: SymbolScope,
+    graph: Arc<Graph>,
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Kernel) -> bool {
+        Arc::ptr_eq(&self.graph, &other.graph)
+    }
+}
+
+impl Eq for Kernel {}
+
+impl Kernel {
+    /// The types of the outputs where the inputs have these. A length that depends on data is a symbol of tract's.
+    fn facts(&self, inputs: &Facts) -> Result<Vec<(DatumType, TVec<TDim>)>> {
+        let mut symbols = Symbols::new(&self.scope, &self.name);
+        for ((_, shape), &id) in inputs.iter().zip(self.graph.inputs()) {
+            symbols.observe(&self.graph.value(id).ty.shape, shape)?;
+        }
+        let fact = |&id| {
+            let ty = &self.graph.value(id).ty;
+            Ok((datum_type(ty.dtype)?, ty.shape.iter().map(|dim| symbols.theirs(dim)).collect()))
+        };
+        self.graph.outputs().iter().map(fact).collect()
+    }
+}
+
+impl Op for Kernel {
     fn name(&self) -> StaticName {
-        name(&self.node.op_type).into()
+        format!("{OURS}{}", self.op).into()
+    }
+
+    fn mints_runtime_symbols(&self) -> bool {
+        true
     }
 
     op_as_typed_op!();
 }
 
-impl EvalOp for Foreign {
+impl EvalOp for Kernel {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let run = || -> Result<Vec<tract_onnx::prelude::Tensor>> {
-            let ours = |value: &TValue| from_tract(value, dtype(value.datum_type())?).map(Tensor::from);
-            let tensors = inputs.iter().map(ours).collect::<Result<Vec<_>>>()?;
-            self.read(tensors)?.iter().map(|tensor| to_tract(&tensor.to_array()?)).collect()
+        let run = || -> Result<TVec<TValue>> {
+            let ids = self.graph.inputs().iter();
+            let arrays =
+                ids.zip(inputs).map(|(&id, value)| from_tract(value, self.graph.value(id).ty.dtype)).collect::<Result<Vec<_>>>()?;
+            self.graph.replay(&arrays)?.iter().map(|array| to_tract(array).map(TValue::from)).collect()
         };
-        Ok(run().map_err(from_ours)?.into_iter().map(TValue::from).collect())
+        run().map_err(from_ours)
     }
 
     op_out_of_plan!();
 }
 
-impl TypedOp for Foreign {
+impl TypedOp for Kernel {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let known = inputs.iter().map(|fact| {
-            let shape = fact.shape.as_concrete().ok_or_else(|| format_err!("a plan for no shape in particular"))?;
-            Ok((dtype(fact.datum_type).map_err(from_ours)?, shape.to_vec()))
-        });
-        let known = known.collect::<TractResult<Vec<_>>>()?;
-        Ok(self.facts(&known)?.into_iter().map(|(datum, shape)| datum.fact(shape)).collect())
+        let inputs = inputs.iter().map(|input| fact(input)).collect::<TractResult<Facts>>()?;
+        Ok(self.facts(&inputs).map_err(from_ours)?.into_iter().map(|(datum, shape)| datum.fact(shape)).collect())
     }
 
     as_op!();

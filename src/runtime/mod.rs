@@ -8,6 +8,7 @@ mod foreign;
 mod guard;
 mod numbers;
 mod replace;
+mod symbols;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
@@ -52,7 +53,7 @@ pub struct Session {
     plans: Mutex<Vec<Plan>>,
 }
 
-/// A plan for one combination of input shapes.
+/// A plan for one combination of input shapes; whoever has their dtypes and shapes has inputs that were looked at before.
 #[derive(Clone)]
 struct Plan {
     shapes: Vec<Vec<usize>>,
@@ -96,12 +97,7 @@ impl Session {
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
         let page_of_ours = model.clone();
-        let model =
-            match page.graph.iter().flat_map(|graph| &graph.node).find(|node| matches!(node.op_type.as_str(), "If" | "Loop" | "Scan")) {
-                // tract has no Loop, and takes no two branches of one name or of two shapes.
-                Some(node) => Err(Error::runtime(format!("tract: no {} whose course depends on data", node.op_type))),
-                None => parse(&page),
-            };
+        let model = parse(&page);
         let executor = (threads > 1).then(|| Executor::multithread(threads));
         Ok(Session { inputs, outputs, page: page_of_ours, model, replaced, executor, plans: Mutex::default() })
     }
@@ -161,16 +157,6 @@ impl Session {
     /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape;
     /// [`Runtime`](crate::Code::Runtime) where tract fails.
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        if inputs.len() != self.inputs.len() {
-            let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
-            return Err(Error::input(format!("expected {} inputs ({}), got {}", names.len(), names.join(", "), inputs.len())));
-        }
-        for ((name, ty), array) in self.inputs.iter().zip(inputs) {
-            if array.dtype() != ty.dtype {
-                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
-            }
-        }
-        Bindings::of(self.inputs.iter().zip(inputs).map(|((name, ty), array)| (name.as_str(), &ty.shape, array.shape())))?;
         match &self.engine(inputs)? {
             Engine::Ours(module, _) => self.on_threads(|| ours(module, inputs)),
             Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
@@ -181,6 +167,21 @@ impl Session {
                 Ok(outputs)
             }),
         }
+    }
+
+    /// Holds inputs against what the model declares.
+    fn admit(&self, inputs: &[Array]) -> Result<()> {
+        if inputs.len() != self.inputs.len() {
+            let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
+            return Err(Error::input(format!("expected {} inputs ({}), got {}", names.len(), names.join(", "), inputs.len())));
+        }
+        for ((name, ty), array) in self.inputs.iter().zip(inputs) {
+            if array.dtype() != ty.dtype {
+                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
+            }
+        }
+        Bindings::of(self.inputs.iter().zip(inputs).map(|((name, ty), array)| (name.as_str(), &ty.shape, array.shape())))?;
+        Ok(())
     }
 
     /// Runs on the threads of this session, tract's kernels and ours.
@@ -195,7 +196,7 @@ impl Session {
         let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
         let outputs = guard::guarded(|| runnable.run(tensors))?;
         outputs
-            .iter()
+            .into_iter()
             .zip(&self.outputs)
             .map(|(tensor, (name, ty))| numbers::from_tract(tensor, ty.dtype).at(format!("output {name}")))
             .collect()
@@ -210,15 +211,19 @@ impl Session {
     }
 
     /// What runs the plan for the shapes of these inputs: a kept one, or a new one in place of that used longest ago.
+    ///
+    /// Inputs that a plan was kept for are not held against the declaration again.
     fn engine(&self, inputs: &[Array]) -> Result<Engine> {
         {
             let mut plans = self.plans.lock().map_err(poisoned)?;
+            let typed = inputs.len() == self.inputs.len() && self.inputs.iter().zip(inputs).all(|((_, ty), x)| ty.dtype == x.dtype());
             let fits = |plan: &Plan| plan.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape());
-            if let Some(i) = plans.iter().rposition(fits) {
+            if typed && let Some(i) = plans.iter().rposition(fits) {
                 plans[i..].rotate_left(1);
                 return Ok(plans[plans.len() - 1].engine.clone());
             }
         }
+        self.admit(inputs)?;
         let shapes = shapes(inputs);
         let engine = match self.compile(&shapes) {
             Ok(runnable) => Engine::Tract(runnable),
@@ -276,7 +281,7 @@ fn parse(page: &ModelProto) -> Result<InferenceModel> {
     guard::on_a_deep_stack(move || {
         let page = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
         let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
-        foreign::register(&mut onnx);
+        foreign::register(&mut onnx, &page);
         onnx.model_for_proto_model(&page)
     })
 }

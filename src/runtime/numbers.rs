@@ -6,7 +6,9 @@ use crate::dim::{Dim, Expr, Shape, Type};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{self, ValueInfoProto};
 use crate::onnx::tensor;
-use tract_onnx::prelude::{DatumType, Tensor};
+use bytes::Bytes;
+use std::sync::Arc;
+use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, Tensor};
 
 /// tract's name of each dtype that it computes with.
 const DATUM_TYPES: &[(DType, DatumType)] = &[
@@ -55,30 +57,33 @@ pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
     tensor.map_err(|error| Error::runtime(error.to_string()))
 }
 
-/// A copy of tract's numbers, in the dtype that is expected where tract has lengths.
-pub(super) fn from_tract(tensor: &Tensor, expected: DType) -> Result<Array> {
-    let failed = |error: tract_onnx::prelude::TractError| Error::runtime(error.to_string());
-    let tensor = match tensor.datum_type() {
-        DatumType::TDim => tensor.cast_to::<i64>().map_err(failed)?,
-        _ => std::borrow::Cow::Borrowed(tensor),
-    };
-    macro_rules! copy {
-        ($($D:ident $T:ty),*) => {
-            match dtype(tensor.datum_type())? {
-                $(DType::$D => Array::from(tensor.to_plain_array_view::<$T>().map_err(failed)?.to_owned()),)*
-                other => return Err(DType::not_taken(other)),
-            }
-        };
+/// tract's numbers, as the owner of the bytes of an array.
+struct Owner(Arc<Tensor>);
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
-    let array = copy!(Bool bool, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F16 half::f16, F32 f32, F64 f64);
-    if array.dtype() == expected {
+}
+
+/// tract's numbers, which are not copied, in the dtype that is expected where tract has lengths.
+pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
+    let failed = |error: tract_onnx::prelude::TractError| Error::runtime(error.to_string());
+    let tensor = match value.datum_type() {
+        DatumType::TDim => Arc::new(value.cast_to::<i64>().map_err(failed)?.into_owned()),
+        _ => value.into_arc_tensor(),
+    };
+    let dtype = dtype(tensor.datum_type())?;
+    let shape = tensor.shape().to_vec();
+    let array = Array::from_bytes(dtype, Bytes::from_owner(Owner(tensor)), &shape, None, 0)?;
+    if dtype == expected {
         return Ok(array);
     }
     // tract computes with lengths in a type of its own and answers in i64.
-    if array.dtype() == DType::I64 && expected.is_int() {
+    if dtype == DType::I64 && expected.is_int() {
         return Ok(array.cast(expected));
     }
-    Err(Error::runtime(format!("expected {expected}, tract gives {}", array.dtype())))
+    Err(Error::runtime(format!("expected {expected}, tract gives {dtype}")))
 }
 
 /// The declared type of a value. A length that is an expression keeps its symbols.
@@ -102,12 +107,13 @@ pub(super) fn value_type(info: &ValueInfoProto) -> Result<Type> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tract_onnx::prelude::IntoTValue;
 
     #[test]
     fn numbers_go_there_and_back() {
         for &dtype in DType::ALL.iter().filter(|&&dtype| dtype != DType::BF16) {
             let array = Array::full(dtype, &[2, 1], 0.into());
-            assert_eq!(from_tract(&to_tract(&array).unwrap(), dtype).unwrap(), array);
+            assert_eq!(from_tract(to_tract(&array).unwrap().into_tvalue(), dtype).unwrap(), array);
         }
         assert_eq!(to_tract(&Array::full(DType::BF16, &[1], 1.into())).unwrap_err().code(), crate::Code::Unsupported);
     }

@@ -95,7 +95,13 @@ pub(super) const REPLACED: &[Row] = &[
     ("NonZero", always, "makes lengths that later nodes of ours need to know"),
     ("MaxPool", |facts| facts.node.output.len() > 1, "counts places otherwise"),
     ("Celu", |facts| facts.any(|dtype| dtype == DType::F16), "is wrong in f16"),
+    ("If", always, "takes no two branches of one name or of two shapes"),
+    ("Loop", always, "does not have it"),
+    ("Scan", always, "takes no body that uses values around it"),
 ];
+
+/// Why a call of a function of the model runs on our kernels.
+const FUNCTION: &str = "does not know the functions of a model";
 
 /// The only reason that is not about what comes out.
 pub(super) const SLOWER: &str = "takes longer";
@@ -172,10 +178,10 @@ fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> 
 pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replaced>) {
     let mut replaced = Vec::new();
     let mut page = model.clone().into_proto();
+    let opset = model.opset("").unwrap_or(0);
     if let (Some(graph), Some(original)) = (page.graph.as_mut(), model.proto.graph.as_ref()) {
         let types = types(original, model);
         for node in &mut graph.node {
-            node.metadata_props.clear();
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
                 node.attribute.push(foreign::zero_value());
@@ -185,9 +191,17 @@ pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replace
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| model.initializer(name).is_some()).collect(),
             };
-            if let Some(row) = rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
-                replaced.push(Replaced { name: node.name.clone(), op: node.op_type.clone(), why: row.2 });
-                node.op_type = foreign::name(&node.op_type);
+            let calls = page.functions.iter().any(|function| function.name == node.op_type && function.domain == node.domain);
+            let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
+                _ if calls && !rows.is_empty() => Some(FUNCTION),
+                row => row.map(|row| row.2),
+            };
+            match why {
+                Some(why) => {
+                    replaced.push(Replaced { name: node.name.clone(), op: node.op_type.clone(), why });
+                    *node = foreign::node(std::mem::take(node), &page.functions, opset);
+                }
+                None => node.metadata_props.clear(),
             }
         }
         graph.value_info.clear();

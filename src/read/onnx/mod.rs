@@ -2,6 +2,7 @@
 
 mod lift;
 mod run;
+mod single;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Dim, Expr, Shape, Type};
@@ -15,6 +16,8 @@ use crate::tensor::{Tensor, guard};
 use crate::trace::{SavedGuard, guards_of, lengths_of};
 use bytes::Bytes;
 use run::{Runner, Scope};
+#[cfg(feature = "tract")]
+pub(crate) use single::{Operand, Single, outer_names};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,135 @@
+//! One node of a page recorded alone: what it does to inputs of known types, as a graph.
+
+use super::run::{Runner, Scope};
+use crate::array::Array;
+use crate::dim::Type;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::onnx::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
+use crate::ops::seeded;
+use crate::tensor::{Recorder, Tensor};
+use prost::Message;
+use std::collections::BTreeSet;
+
+/// A node, and what of its page it needs: the functions, and the version of the standard domain.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Single {
+    pub(crate) node: NodeProto,
+    functions: Vec<FunctionProto>,
+    opset: i64,
+}
+
+/// What stands behind a name that the node uses.
+pub(crate) enum Operand<'a> {
+    /// Numbers that are the same at every call.
+    Constant(&'a Array),
+    /// An input of the graph.
+    Given(Type),
+}
+
+impl Single {
+    pub(crate) fn new(node: NodeProto, functions: Vec<FunctionProto>, opset: i64) -> Single {
+        Single { node, functions, opset }
+    }
+
+    /// As bytes: a model whose graph is this node alone.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let model = ModelProto {
+            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: self.opset }],
+            functions: self.functions.clone(),
+            graph: Some(GraphProto { node: vec![self.node.clone()], ..GraphProto::default() }),
+            ..ModelProto::default()
+        };
+        model.encode_to_vec()
+    }
+
+    /// The mirror image of [`Single::encode`].
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Code::Damaged) where these are other bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Single> {
+        let model = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
+        let opset = model.opset_import.first().map_or(0, |import| import.version);
+        let node = model.graph.and_then(|graph| graph.node.into_iter().next()).ok_or_else(|| Error::damaged("no node"))?;
+        Ok(Single { node, functions: model.functions, opset })
+    }
+
+    /// What the node does, as a graph from the operands that are given, in their order, to the outputs that have a name.
+    ///
+    /// # Errors
+    /// Where the node cannot be read, or needs to know numbers that are given.
+    pub(crate) fn record<'a>(&self, operands: impl IntoIterator<Item = (&'a str, Operand<'a>)>) -> Result<Graph> {
+        let recorder = Recorder::open();
+        let mut scope = Scope::new();
+        for (name, operand) in operands {
+            let tensor = match operand {
+                Operand::Constant(array) => Tensor::from(array.clone()),
+                Operand::Given(ty) => recorder.input(name, ty.clone(), &Tensor::of_type(ty))?,
+            };
+            scope.insert(name, tensor.into());
+        }
+        let runner = Runner { functions: &self.functions, opset: self.opset, depth: 0 };
+        seeded(0, || runner.nodes(std::slice::from_ref(&self.node), &mut scope))?;
+        let names = self.node.output.iter().filter(|name| !name.is_empty());
+        let outputs = names.map(|name| scope.get(name)?.tensor().cloned()).collect::<Result<Vec<_>>>()?;
+        recorder.finish(&outputs)
+    }
+}
+
+/// The values from outside that the graphs inside a node use, in the order of their names.
+pub(crate) fn outer_names(node: &NodeProto) -> BTreeSet<&str> {
+    let graphs = node.attribute.iter().flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs));
+    graphs.flat_map(free).collect()
+}
+
+/// The names that a graph uses and does not make.
+fn free(graph: &GraphProto) -> BTreeSet<&str> {
+    let used = graph.node.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node)));
+    let used = used.chain(graph.output.iter().map(|info| info.name.as_str()));
+    let made: BTreeSet<&str> = graph
+        .node
+        .iter()
+        .flat_map(|node| &node.output)
+        .chain(graph.input.iter().map(|info| &info.name))
+        .chain(graph.initializer.iter().map(|initializer| &initializer.name))
+        .map(String::as_str)
+        .collect();
+    used.filter(|name| !name.is_empty() && !made.contains(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::proto::{AttributeProto, ValueInfoProto};
+
+    fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        NodeProto { op_type: op.into(), input: names(inputs), output: names(outputs), ..NodeProto::default() }
+    }
+
+    #[test]
+    fn what_graphs_use_from_outside_is_found_however_deep() {
+        let named = |name: &str| ValueInfoProto { name: name.into(), ..ValueInfoProto::default() };
+        let within = |graph| AttributeProto { g: Some(Box::new(graph)), ..AttributeProto::default() };
+        let inner = GraphProto { node: vec![node("Add", &["a", "state"], &["y"])], output: vec![named("y")], ..GraphProto::default() };
+        let branch = NodeProto { attribute: vec![within(inner)], ..node("If", &["c"], &["z"]) };
+        let body = GraphProto {
+            input: vec![named("state")],
+            node: vec![node("Neg", &["w"], &["c"]), branch],
+            output: vec![named("z"), named("b")],
+            ..GraphProto::default()
+        };
+        let outer = NodeProto { attribute: vec![within(body)], ..node("Loop", &["m"], &["out"]) };
+        assert_eq!(outer_names(&outer).into_iter().collect::<Vec<_>>(), ["a", "b", "w"]);
+    }
+
+    #[test]
+    fn a_node_is_recorded_for_the_types_that_it_is_given() {
+        let single = Single::new(node("Add", &["x", "w"], &["y"]), vec![], 18);
+        let single = Single::decode(&single.encode()).unwrap();
+        let (w, ty) = (Array::vector(vec![1.0f32, 2.0]), Type::new(crate::DType::F32, vec![2.into()]));
+        let graph = single.record([("x", Operand::Given(ty)), ("w", Operand::Constant(&w))]).unwrap();
+        let y = graph.replay(&[Array::vector(vec![10.0f32, 20.0])]).unwrap();
+        assert_eq!(y[0].to_vec::<f32>().unwrap(), [11.0, 22.0]);
+    }
+}
