@@ -1,13 +1,15 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
 use super::ast::{Call, Expr, Function, Kind, LineNumber, Statement};
+use super::cells::{Cells, Plan};
 use super::{Script, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
 use crate::module::Example;
 use crate::read::aten::{self, value::Value};
 use crate::tensor::{Tensor, place};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// How deeply functions may call each other; torch's modules stay below 30.
@@ -181,7 +183,7 @@ impl<'a> Interpreter<'a> {
         }))
     }
 
-    /// A branch on data: both blocks run on copies of the locals, and what they leave in names that both have is chosen between.
+    /// A branch on data: both blocks run on copies of the locals; what they leave in names, or changed in place, is chosen between.
     fn branch(
         &mut self,
         condition: &Tensor,
@@ -190,83 +192,86 @@ impl<'a> Interpreter<'a> {
         locals: &mut Locals,
         function: &Rc<Function>,
     ) -> Result<Flow> {
-        let mut names = Vec::new();
-        assigned(then, &mut names);
-        assigned(otherwise, &mut names);
-        names.sort();
-        names.dedup();
-        let mut sides: Vec<Locals> = Vec::new();
-        // Which names both sides have as tensors or numbers shows once they ran; the first run only looks.
+        let mut cells = Cells::of(sorted(locals))?;
+        // What the sides leave shows once they ran; the first run only looks.
+        let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
         for block in [then, otherwise] {
             let mut own = locals.clone();
-            let looked = crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]));
-            looked?;
-            sides.push(own);
+            crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
+            let changed = cells.changed();
+            let held = changed.iter().map(|&i| Ok((i, cells.now(i)?))).collect::<Result<BTreeMap<_, _>>>()?;
+            cells.restore(&changed)?;
+            written.extend(changed);
+            sides.push((own, held));
         }
-        let kept: Vec<Rc<str>> =
-            names.into_iter().filter(|name| sides.iter().all(|side| side.get(name).is_some_and(|value| number(value).is_some()))).collect();
-        let mut run = |block: &[Statement]| {
+        let mut places: Vec<(Place, Plan)> = Vec::new();
+        for i in written.iter().copied() {
+            let side = |n: usize| sides[n].1.get(&i).cloned().map_or_else(|| cells.now(i), Ok);
+            places.push((Place::Cell(i), Plan::of(&side(0)?, &side(1)?, true).ok_or_else(in_place)?));
+        }
+        for name in names_of(&[then, otherwise]) {
+            match (sides[0].0.get(&name), sides[1].0.get(&name)) {
+                (Some(a), Some(b)) if let Some(plan) = Plan::of(a, b, true) => places.push((Place::Name(name), plan)),
+                // Nothing stands for both: who asks for it is told that there is no such name.
+                _ => drop(locals.remove(&name)),
+            }
+        }
+        let shared = RefCell::new((self, &mut cells));
+        let run = |block: &[Statement]| {
+            let (interpreter, cells) = &mut *shared.borrow_mut();
             let mut own = locals.clone();
-            self.straight(block, &mut own, function)?;
-            kept.iter()
-                .map(|name| own.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone"))))
-                .collect::<Result<Vec<_>>>()
+            interpreter.straight(block, &mut own, function)?;
+            let tensors = left(&places, cells, &own)?;
+            cells.restore(&cells.changed())?;
+            Ok(tensors)
         };
-        let run = std::cell::RefCell::new(&mut run);
-        let chosen = crate::ops::cond(condition, || (run.borrow_mut())(then), || (run.borrow_mut())(otherwise))?;
-        for (name, tensor) in kept.into_iter().zip(chosen) {
-            locals.insert(name, tensor.into());
-        }
+        let chosen = crate::ops::cond(condition, || run(then), || run(otherwise))?;
+        put(&places, &cells, locals, chosen)?;
         Ok(Flow::Next)
     }
 
-    /// A loop on data: the names that its body assigns and that were there before are its state.
+    /// A loop on data: the names that its body assigns and that were there before, and what it changes in place, are its state.
     fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
-        let mut names = Vec::new();
-        assigned(body, &mut names);
-        names.sort();
-        names.dedup();
-        let kept: Vec<Rc<str>> = names.into_iter().filter(|name| locals.get(name).is_some_and(|value| number(value).is_some())).collect();
-        let tensors = |locals: &Locals| {
-            kept.iter()
-                .map(|name| locals.get(name).and_then(number).unwrap_or_else(|| Err(Error::internal("a name that is gone"))))
-                .collect::<Result<Vec<_>>>()
-        };
-        let state = tensors(locals)?;
+        let mut cells = Cells::of(sorted(locals))?;
+        let mut own = locals.clone();
+        crate::ops::cond(now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
+        let written = cells.changed();
+        let held = written.iter().map(|&i| Ok((i, cells.now(i)?))).collect::<Result<Vec<_>>>()?;
+        cells.restore(&written)?;
+        let mut places: Vec<(Place, Plan)> = Vec::new();
+        for (i, after) in held {
+            places.push((Place::Cell(i), Plan::of(&cells.now(i)?, &after, false).ok_or_else(in_place)?));
+        }
+        for name in names_of(&[body]) {
+            let Some(before) = locals.get(&name) else { continue };
+            match own.get(&name).and_then(|after| Plan::of(before, after, false)) {
+                Some(plan) => places.push((Place::Name(name), plan)),
+                None => drop(locals.remove(&name)),
+            }
+        }
+        let state = left(&places, &cells, locals)?;
         let around = locals.clone();
         let last = crate::ops::while_loop(now, state, |state| {
             let mut own = around.clone();
-            for (name, tensor) in kept.iter().zip(state) {
-                own.insert(name.clone(), tensor.clone().into());
-            }
+            put(&places, &cells, &mut own, state.to_vec())?;
             self.turn()?;
             self.straight(body, &mut own, function)?;
             let next = self.eval(condition, &mut own, function)?;
             let next = number(&next).unwrap_or_else(|| Err(Error::unsupported("a loop on what is no number")))?;
-            Ok((next, tensors(&own)?))
+            let changed = cells.changed();
+            if !changed.is_subset(&written) {
+                return Err(in_place());
+            }
+            let tensors = left(&places, &cells, &own)?;
+            cells.restore(&changed)?;
+            Ok((next, tensors))
         })?;
-        for (name, tensor) in kept.into_iter().zip(last) {
-            locals.insert(name, tensor.into());
-        }
-        Ok(())
+        put(&places, &cells, locals, last)
     }
 
-    /// A block that is recorded and may not run: it has no way out, and changes nothing that was there before.
+    /// A block that is recorded and may not run: it has no way out.
     fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
-        let around: Vec<Value> = locals.values().cloned().collect();
-        let state = |values: &[Value]| {
-            let mut marks = Vec::new();
-            values.iter().for_each(|value| mark(value, 0, &mut marks));
-            marks
-        };
-        let before = state(&around);
-        let flow = self.block(block, locals, function)?;
-        if state(&around) != before {
-            return Err(Error::unsupported(
-                "a branch or loop that depends on the numbers of an input and changes a list or a tensor in place",
-            ));
-        }
-        match flow {
+        match self.block(block, locals, function)? {
             Flow::Next => Ok(()),
             _ => Err(Error::unsupported("a return, break or continue that depends on the numbers of an input")),
         }
@@ -428,7 +433,7 @@ enum Decision {
 }
 
 /// A value as a tensor, where it is one or a number.
-fn number(value: &Value) -> Option<Result<Tensor>> {
+pub(super) fn number(value: &Value) -> Option<Result<Tensor>> {
     Some(match value {
         Value::Tensor(view) => view.read(),
         Value::Int(dim) => Ok(Tensor::from_dim(dim)),
@@ -438,24 +443,53 @@ fn number(value: &Value) -> Option<Result<Tensor>> {
     })
 }
 
-/// What shows that a value was changed in place: how often a tensor was written to, how long a list is.
-fn mark(value: &Value, depth: usize, marks: &mut Vec<u64>) {
-    if depth > 8 {
-        return;
-    }
-    match value {
-        Value::Tensor(view) => marks.push(view.writes()),
-        Value::List(items) => {
-            marks.push(items.borrow().len() as u64);
-            items.borrow().iter().for_each(|item| mark(item, depth + 1, marks));
+/// Where a block left something: in a name, or in a cell that was there before.
+enum Place {
+    Name(Rc<str>),
+    Cell(usize),
+}
+
+/// The tensors that stand in these places now.
+fn left(places: &[(Place, Plan)], cells: &Cells, locals: &Locals) -> Result<Vec<Tensor>> {
+    let mut tensors = Vec::new();
+    for (place, plan) in places {
+        match place {
+            Place::Name(name) => plan.collect(locals.get(name).ok_or_else(|| super::unknown(name))?, &mut tensors)?,
+            Place::Cell(i) => plan.collect(&cells.now(*i)?, &mut tensors)?,
         }
-        Value::Tuple(items) => items.iter().for_each(|item| mark(item, depth + 1, marks)),
-        Value::Dict(entries) => {
-            marks.push(entries.borrow().len() as u64);
-            entries.borrow().iter().for_each(|entry| mark(&entry.1, depth + 1, marks));
-        }
-        _ => {}
     }
+    Ok(tensors)
+}
+
+/// Puts tensors into these places.
+fn put(places: &[(Place, Plan)], cells: &Cells, locals: &mut Locals, tensors: Vec<Tensor>) -> Result<()> {
+    let mut tensors = tensors.into_iter();
+    for (place, plan) in places {
+        let value = plan.build(&mut tensors)?;
+        match place {
+            Place::Name(name) => drop(locals.insert(name.clone(), value)),
+            Place::Cell(i) => cells.set(*i, &value)?,
+        }
+    }
+    Ok(())
+}
+
+fn in_place() -> Error {
+    Error::unsupported("a branch or loop that depends on the numbers of an input and changes the make of a list")
+        .help("the elements of a list may change, not how many it has")
+}
+
+/// The values by name, so that a program is recorded in the same order every time.
+fn sorted(locals: &Locals) -> Vec<&Value> {
+    let ordered: BTreeMap<&Rc<str>, &Value> = locals.iter().collect();
+    ordered.into_values().collect()
+}
+
+/// The names that blocks give values to, each once.
+fn names_of(blocks: &[&[Statement]]) -> BTreeSet<Rc<str>> {
+    let mut names = Vec::new();
+    blocks.iter().for_each(|block| assigned(block, &mut names));
+    names.into_iter().collect()
 }
 
 /// The names that statements give values to.

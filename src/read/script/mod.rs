@@ -2,6 +2,7 @@
 
 mod ast;
 mod builtin;
+mod cells;
 mod interpret;
 mod lexer;
 mod objects;
@@ -179,4 +180,68 @@ fn constant_value(array: &Array, name: &str) -> Value {
 /// The error of a name that nothing defines.
 fn unknown(name: &str) -> Error {
     Error::new(Code::Damaged, format!("nothing defines `{name}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::sample::{Packed, pack, pickled};
+    use crate::{Code, record};
+
+    /// A program of one module without attributes, whose `forward` has this body.
+    fn script(body: &str) -> Script {
+        let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
+        let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
+        let object = pickled(b"c__torch__\nM\n)\x81}b");
+        let entries = [
+            Packed::stored("m/data.pkl", &object),
+            Packed::stored("m/code/__torch__.py", code.as_bytes()),
+            Packed::stored("m/constants.pkl", &pickled(b")")),
+        ];
+        Script::open(&Archive::open(pack(&entries).into()).unwrap()).unwrap()
+    }
+
+    /// Traced on the first input; eager and replayed on all.
+    fn agrees(body: &str, calls: &[([f32; 2], Vec<f32>)]) {
+        let script = script(body);
+        let traced = record(&script, Example::new().input("x", &Tensor::from(&calls[0].0))).unwrap();
+        for (x, y) in calls {
+            let x = [Tensor::from(x)];
+            for module in [&script as &dyn Module, &traced] {
+                assert_eq!(module.forward(&x).unwrap()[0].to_vec::<f32>().unwrap(), *y, "{x:?}\n{body}\n{traced}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_branch_may_write_to_tensors_and_their_views() {
+        let body = "y = torch.clone(x)\nhead = torch.select(y, 0, 0)\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.mul_(head, 10.)\n\
+                    else:\n  _1 = torch.sub_(y, 1.)\nreturn torch.add(y, head)";
+        agrees(body, &[([1.0, 2.0], vec![20.0, 12.0]), ([-1.0, -2.0], vec![-4.0, -5.0])]);
+    }
+
+    #[test]
+    fn a_loop_may_write_to_a_tensor() {
+        let body = "y = torch.clone(x)\nwhile bool(torch.lt(torch.sum(y), 100)):\n  _0 = torch.mul_(y, 2.)\nreturn torch.add(y, x)";
+        agrees(body, &[([1.0, 2.0], vec![65.0, 130.0]), ([200.0, 1.0], vec![400.0, 2.0]), ([40.0, 30.0], vec![120.0, 90.0])]);
+    }
+
+    #[test]
+    fn a_branch_may_change_the_elements_of_a_list() {
+        let body = "l = [x, torch.neg(x)]\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch._set_item(l, 0, torch.mul(x, 3.))\nelse:\n  pass\n\
+                    return torch.add(l[0], l[1])";
+        agrees(body, &[([1.0, 2.0], vec![2.0, 4.0]), ([-1.0, -2.0], vec![0.0, 0.0])]);
+        let body = "l = [x]\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.append(l, torch.mul(x, 3.))\nelse:\n  \
+                    _1 = torch.append(l, torch.neg(x))\nreturn torch.add(l[0], l[1])";
+        agrees(body, &[([1.0, 2.0], vec![4.0, 8.0]), ([-1.0, -2.0], vec![0.0, 0.0])]);
+    }
+
+    #[test]
+    fn a_list_that_grows_on_one_side_only_is_refused() {
+        let script =
+            script("l = [x]\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.append(l, x)\nelse:\n  pass\nreturn torch.add(l[0], l[-1])");
+        let error = record(&script, Example::new().input("x", &Tensor::from(&[1.0f32, 2.0]))).unwrap_err();
+        assert_eq!(error.code(), Code::Unsupported);
+        assert!(error.message().contains("the make of a list"), "{error}");
+    }
 }
