@@ -34,6 +34,8 @@ pub struct Pen {
     lengths: HashMap<Expr, Name>,
     /// Unnamed constants that are already on the page, by dtype, shape and bytes.
     constants: HashMap<(DType, Vec<usize>, Vec<u8>), Name>,
+    /// What is written already by its address: a graph inside a node may use the numbers that the one around it has.
+    written: HashMap<usize, Vec<(Array, Name)>>,
     scope: String,
     line: String,
 }
@@ -99,9 +101,14 @@ impl Pen {
         Ok(&self.types[*index].1)
     }
 
-    /// Numbers under a name of their own: a parameter.
+    /// Numbers under a name of their own: a parameter. The same window onto the same bytes is written once.
     pub fn parameter(&mut self, wanted: &str, array: &Array) -> Name {
+        let known = self.written.get(&array.address()).into_iter().flatten().find(|(other, _)| other.is_same(array));
+        if let Some((_, name)) = known {
+            return name.clone();
+        }
         let name = self.fresh(wanted);
+        self.written.entry(array.address()).or_default().push((array.clone(), name.clone()));
         self.initializers.push((name.to_string(), array.clone()));
         self.declare(&name, Type::from(array));
         name
