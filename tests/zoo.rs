@@ -1,8 +1,11 @@
 //! Real torch archives, as torch wrote them, agree with the numbers that torch computed.
 
+mod left;
+
+use left::{leave, written};
 use ontrace::array::{Random, Tolerance, compare};
 use ontrace::check::{Check, check};
-use ontrace::{Array, DType, Example, Module, Tensor, Traced, read, record, trace};
+use ontrace::{Array, DType, Example, Module, Tensor, read, record, trace};
 use std::path::{Path, PathBuf};
 
 /// Archives that are not compared, and why.
@@ -41,13 +44,6 @@ fn zoo() -> Option<PathBuf> {
 fn arrays(path: &Path, prefix: &str) -> Vec<Array> {
     let all = read::checkpoint(path).unwrap();
     (0..).map_while(|i| all.get(&format!("{prefix}_{i}")).cloned()).collect()
-}
-
-/// Where a model that a test wrote is left for other runtimes to try, with its inputs and what torch computed.
-fn written(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(format!("{name}.onnx"))
 }
 
 /// The outputs are torch's; buffers that the program wrote to may follow them.
@@ -98,52 +94,6 @@ fn agrees_with_torch(folder: &Path, name: &str, file: &str) {
     // The file that was written, read again.
     let again = read::open(written(&left)).unwrap_or_else(|error| panic!("{what}: {error:?}"));
     agrees(&format!("{what} read back"), &run(&again, &inputs), &expected);
-}
-
-/// Leaves a model with inputs and expected outputs for other runtimes.
-fn leave(traced: &Traced, name: &str, inputs: &[Array], expected: &[Array]) {
-    let path = written(name);
-    traced.save(&path).unwrap();
-    let named = |prefix: &'static str, arrays: &[Array]| {
-        arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Recorded(array.contiguous()))).collect::<Vec<_>>()
-    };
-    let all = [named("in", inputs), named("out", expected)].concat();
-    safetensors::serialize_to_file(all, None, &path.with_extension("safetensors")).unwrap();
-}
-
-/// An array as safetensors writes it.
-#[derive(Clone)]
-struct Recorded(Array);
-
-impl safetensors::View for Recorded {
-    fn dtype(&self) -> safetensors::Dtype {
-        use safetensors::Dtype;
-        match self.0.dtype() {
-            DType::Bool => Dtype::BOOL,
-            DType::U8 => Dtype::U8,
-            DType::I8 => Dtype::I8,
-            DType::I16 => Dtype::I16,
-            DType::I32 => Dtype::I32,
-            DType::I64 => Dtype::I64,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
-            DType::F32 => Dtype::F32,
-            DType::F64 => Dtype::F64,
-            other => panic!("{other} in no archive of the zoo"),
-        }
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.0.shape()
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.0.to_bytes().to_vec().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.0.byte_len()
-    }
 }
 
 #[test]
@@ -233,6 +183,22 @@ fn every_archive_can_be_written_for_other_opsets() {
     assert!(failures.is_empty(), "{} fail\n{}", failures.len(), failures.join("\n"));
 }
 
+/// The program traced with its steps symbolic does as many as there are.
+fn steps_of_any_number(name: &str, model: &dyn Module) {
+    let example = read::open(format!("tests/data/{name}.pt2")).unwrap().example().unwrap().clone();
+    let (input, tensor) = example.inputs()[0].clone();
+    let rest: Vec<Array> =
+        example.inputs()[1..].iter().map(|(_, x)| Array::full(x.dtype(), &x.shape().seen().unwrap(), 1.into())).collect();
+    let traced = trace(&model, example.symbolic(&input, 0, "steps").unwrap().shapes_only()).unwrap();
+    assert!(traced.graph().nodes().iter().any(|node| node.op.name() == "Scan"), "{traced}");
+    for steps in [1, 9, 200] {
+        let mut shape = tensor.shape().seen().unwrap();
+        shape[0] = steps;
+        let inputs = [vec![Random::new(steps as u64).array(tensor.dtype(), &shape, Random::normal)], rest.clone()].concat();
+        agrees(&format!("{name} of {steps} steps"), &run(&traced, &inputs), &run(model, &inputs));
+    }
+}
+
 #[test]
 fn programs_whose_graphs_hold_graphs_agree_with_torch() {
     for name in ["while_loop", "map", "scan"] {
@@ -246,7 +212,9 @@ fn programs_whose_graphs_hold_graphs_agree_with_torch() {
         #[cfg(feature = "tract")]
         agrees(&format!("{name} in a session"), &traced.session().unwrap().run(&inputs).unwrap(), &expected);
         leave(&traced, name, &inputs, &expected);
-        if name == "while_loop" {
+        if name != "while_loop" {
+            steps_of_any_number(name, &model);
+        } else {
             for counts in [[0i64, 0], [1, 8]] {
                 let inputs = [inputs[0].clone(), Array::vector(counts.to_vec())];
                 agrees(&format!("{name} of {counts:?} turns"), &run(&traced, &inputs), &run(&model, &inputs));
