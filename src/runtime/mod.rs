@@ -198,7 +198,7 @@ impl Session {
         outputs
             .into_iter()
             .zip(&self.outputs)
-            .map(|(tensor, (name, ty))| numbers::from_tract(tensor, ty.dtype).at(format!("output {name}")))
+            .map(|(tensor, (name, ty))| numbers::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}"))))
             .collect()
     }
 
