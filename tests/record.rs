@@ -66,6 +66,12 @@ fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
         assert_eq!(error.code(), Code::Guard);
         assert!(error.message().contains("`n` is 10 in this call"), "{error}");
     }
+    #[cfg(feature = "tract")]
+    {
+        let session = traced.session()?;
+        assert_eq!(session.call(&ones(&[4, 3]))?.to_vec::<f32>()?, vec![2.0; 12]);
+        assert_eq!(session.call(&ones(&[10, 3])).unwrap_err().code(), Code::Guard);
+    }
     Ok(())
 }
 
@@ -128,6 +134,13 @@ fn guards_on_numbers_stand_in_the_file_and_in_other_records() -> Result<()> {
     assert_eq!(again.guards()[0].place, traced.guards()[0].place);
     assert_eq!(again.call(&Tensor::from(&[5.0f32, 0.0]))?.to_vec::<f32>()?, [10.0, 0.0]);
     assert_eq!(again.call(&Tensor::from(&[-5.0f32, 0.0])).unwrap_err().code(), Code::Guard);
+    #[cfg(feature = "tract")]
+    {
+        let session = again.session()?;
+        assert_eq!(session.call(&Tensor::from(&[5.0f32, 0.0]))?.to_vec::<f32>()?, [10.0, 0.0]);
+        assert_eq!(session.call(&Tensor::from(&[-5.0f32, 0.0])).unwrap_err().code(), Code::Guard);
+        assert!(session.explain().is_empty(), "tract runs it: {:?}", session.explain());
+    }
     // A record that is called inside another trace brings its guards along.
     let outer = Tracer::new().unchecked().trace_fn(|x: Tensor| again.call(&x.add(1)?), &x)?;
     assert_eq!((outer.guards().len(), outer.graph().nodes().len()), (1, again.graph().nodes().len() + 1));

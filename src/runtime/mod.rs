@@ -4,6 +4,7 @@
 //! as one node inside tract's plan; [`replace`](self) says which and why. Where tract refuses a whole graph (or fails while it runs it),
 //! all of it runs on our kernels: no model that can be written is ever "unsupported".
 
+mod condition;
 mod foreign;
 mod guard;
 mod numbers;
@@ -12,15 +13,17 @@ mod symbols;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Code, Error, Result};
 use crate::kernels::threads;
 use crate::module::Module;
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
+use condition::Conditions;
 use prost::Message;
 use replace::{REPLACED, Replaced, Row};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TypedRunnableModel};
 use tract_onnx::tract_core::tract_linalg::multithread::Executor;
@@ -44,6 +47,7 @@ const PLANS: usize = 8;
 pub struct Session {
     inputs: Vec<(String, Type)>,
     outputs: Vec<(String, Type)>,
+    conditions: Conditions,
     page: Model,
     /// tract's reading of the page, or why it has none.
     model: Result<InferenceModel>,
@@ -51,6 +55,17 @@ pub struct Session {
     executor: Option<Executor>,
     /// The latest used last.
     plans: Mutex<Vec<Plan>>,
+    made: AtomicUsize,
+    hits: AtomicUsize,
+}
+
+/// How a session came by its plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanCounts {
+    /// Plans that were made, each for a combination of input shapes.
+    pub made: usize,
+    /// Calls that a kept plan was there for.
+    pub hits: usize,
 }
 
 /// A plan for one combination of input shapes; whoever has their dtypes and shapes has inputs that were looked at before.
@@ -96,10 +111,22 @@ impl Session {
         let inputs: Vec<proto::ValueInfoProto> =
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
+        let conditions = Conditions::of(model, &inputs, graph)?;
         let page_of_ours = model.clone();
         let model = parse(&page);
         let executor = (threads > 1).then(|| Executor::multithread(threads));
-        Ok(Session { inputs, outputs, page: page_of_ours, model, replaced, executor, plans: Mutex::default() })
+        Ok(Session {
+            inputs,
+            outputs,
+            conditions,
+            page: page_of_ours,
+            model,
+            replaced,
+            executor,
+            plans: Mutex::default(),
+            made: AtomicUsize::new(0),
+            hits: AtomicUsize::new(0),
+        })
     }
 
     /// The inputs: name and type.
@@ -110,6 +137,11 @@ impl Session {
     /// The outputs: name and type.
     pub fn outputs(&self) -> &[(String, Type)] {
         &self.outputs
+    }
+
+    /// How many plans were made so far, and how many calls found one.
+    pub fn plan_counts(&self) -> PlanCounts {
+        PlanCounts { made: self.made.load(Ordering::Relaxed), hits: self.hits.load(Ordering::Relaxed) }
     }
 
     /// What runs on our kernels and why: nodes inside tract's plans, and the plans made so far that tract refused as a whole.
@@ -155,11 +187,16 @@ impl Session {
     ///
     /// # Errors
     /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape;
-    /// [`Runtime`](crate::Code::Runtime) where tract fails.
+    /// [`Guard`](crate::Code::Guard) where a condition of the record does not hold; [`Runtime`](crate::Code::Runtime) where tract fails.
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        match &self.engine(inputs)? {
+        let engine = self.engine(inputs)?;
+        self.conditions.check_inputs(inputs)?;
+        match &engine {
             Engine::Ours(module, _) => self.on_threads(|| ours(module, inputs)),
             Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
+                if error.code() == Code::Guard {
+                    return Err(error);
+                }
                 // What fails here fails at every call with these shapes.
                 let module = self.on_our_kernels(error)?;
                 let outputs = self.on_threads(|| ours(&module.0, inputs)).map_err(|_| module.1.clone())?;
@@ -180,8 +217,8 @@ impl Session {
                 return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
             }
         }
-        Bindings::of(self.inputs.iter().zip(inputs).map(|((name, ty), array)| (name.as_str(), &ty.shape, array.shape())))?;
-        Ok(())
+        let shapes = self.inputs.iter().zip(inputs).map(|((name, ty), array)| (name.as_str(), &ty.shape, array.shape()));
+        self.conditions.check_lengths(&Bindings::of(shapes)?)
     }
 
     /// Runs on the threads of this session, tract's kernels and ours.
@@ -195,6 +232,7 @@ impl Session {
     fn by_tract(&self, runnable: &Arc<TypedRunnableModel>, inputs: &[Array]) -> Result<Vec<Array>> {
         let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
         let outputs = guard::guarded(|| runnable.run(tensors))?;
+        self.conditions.check_values(outputs.iter().skip(self.outputs.len()).cloned())?;
         outputs
             .into_iter()
             .zip(&self.outputs)
@@ -220,10 +258,12 @@ impl Session {
             let fits = |plan: &Plan| plan.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape());
             if typed && let Some(i) = plans.iter().rposition(fits) {
                 plans[i..].rotate_left(1);
+                self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(plans[plans.len() - 1].engine.clone());
             }
         }
         self.admit(inputs)?;
+        self.made.fetch_add(1, Ordering::Relaxed);
         let shapes = shapes(inputs);
         let engine = match self.compile(&shapes) {
             Ok(runnable) => Engine::Tract(runnable),
@@ -349,6 +389,9 @@ mod tests {
             session.run(&[Array::full(DType::F32, &[batch, 3], 1.into())]).unwrap();
         }
         assert!(session.plans.lock().unwrap().len() <= PLANS);
+        let before = session.plan_counts();
+        session.run(&[Array::full(DType::F32, &[39, 3], 1.into())]).unwrap();
+        assert_eq!(session.plan_counts(), PlanCounts { hits: before.hits + 1, ..before });
     }
 
     #[test]
