@@ -29,7 +29,6 @@ pub mod resize;
 pub mod scan;
 pub mod scatter;
 mod single;
-pub mod special;
 mod take;
 pub mod threads;
 mod vector;

@@ -1,7 +1,7 @@
 //! The functions of a real number, written once for f32 and f64.
 
 use super::number::Number;
-use super::{single, special};
+use super::single;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 /// f32 and f64, the floats that are calculated with; halves are widened to f32 (see [`real`](super::elementwise::real)).
@@ -37,18 +37,12 @@ pub trait Real:
     fn hypot(self, other: Self) -> Self;
     /// e to this power.
     fn exp(self) -> Self;
-    /// 2 to this power.
-    fn exp2(self) -> Self;
     /// e to this power, less 1: exact near 0.
     fn expm1(self) -> Self;
     /// The natural logarithm.
     fn ln(self) -> Self;
     /// The natural logarithm of 1 + this: exact near 0.
     fn ln_1p(self) -> Self;
-    /// The logarithm to base 2.
-    fn log2(self) -> Self;
-    /// The logarithm to base 10.
-    fn log10(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
     /// The sine of an angle in radians.
@@ -85,16 +79,8 @@ pub trait Real:
     fn round_even(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
-    /// 1 − the error function, exact where that is small.
-    fn erfc(self) -> Self;
     /// Φ: the distribution function of the normal distribution.
     fn phi(self) -> Self;
-    /// The inverse of the error function.
-    fn erfinv(self) -> Self;
-    /// ln |Γ|.
-    fn lgamma(self) -> Self;
-    /// The derivative of ln Γ.
-    fn digamma(self) -> Self;
 }
 
 /// One row a function: its name, and what it is for f32 and for f64.
@@ -122,12 +108,9 @@ macro_rules! functions {
 
 functions! {
     exp: single::exp, f64::exp;
-    exp2: f32::exp2, f64::exp2;
     expm1: f32::exp_m1, f64::exp_m1;
     ln: f32::ln, f64::ln;
     ln_1p: f32::ln_1p, f64::ln_1p;
-    log2: f32::log2, f64::log2;
-    log10: f32::log10, f64::log10;
     sqrt: f32::sqrt, f64::sqrt;
     sin: f32::sin, f64::sin;
     cos: f32::cos, f64::cos;
@@ -146,11 +129,7 @@ functions! {
     trunc: f32::trunc, f64::trunc;
     round_even: f32::round_ties_even, f64::round_ties_even;
     erf: single::erf, libm::erf;
-    erfc: |x| libm::erfc(x.into()) as f32, libm::erfc;
     phi: single::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
-    erfinv: |x| special::erfinv(x.into()) as f32, special::erfinv;
-    lgamma: |x| libm::lgamma(x.into()) as f32, libm::lgamma;
-    digamma: |x| special::digamma(x.into()) as f32, special::digamma;
 }
 
 /// 1 / (1 + e^−x), without overflow on either side.
