@@ -3,6 +3,7 @@
 //! A family file reads from top to bottom: the operators (rule, kernel, ONNX form), their readers, the methods, the examples.
 
 mod activation;
+mod bessel;
 mod binary;
 mod cast;
 mod choose;
@@ -17,6 +18,7 @@ mod fitted;
 mod fold;
 pub(crate) mod fourier;
 mod function;
+mod gamma;
 mod grid;
 mod index;
 mod join;
@@ -33,6 +35,7 @@ mod reduce;
 mod resize;
 mod scan;
 mod shape;
+mod sign;
 mod slice;
 mod special;
 mod unary;

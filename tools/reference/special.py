@@ -85,3 +85,17 @@ def fg(which):
     return g
 table("F beyond -3, in 2 (zeta3/zeta)² - 1", fg(0), 6, 1)
 table("zeta G beyond -3", fg(1), 6, mpf("0.05"))
+
+# Gauss's rules of 32 points, as nodes and weights: on 0 to 1, and on 0 to infinity with the weight exp(-v), where that is not lost.
+def gauss(roots, weight):
+    return [(x, weight(x)) for x in sorted(roots)]
+def rule(name, points):
+    rows = ", ".join(f"({mp.nstr(x, 17)}, {mp.nstr(w, 17)})" for x, w in points)
+    print(f"/// {name}.\n[{rows}]\n")
+n = 32
+guesses = [cos(pi * (k + mpf(3) / 4) / (n + mpf(1) / 2)) for k in range(n)]
+roots = [mp.findroot(lambda x: mp.legendre(n, x), (x, x + mpf("1e-4"))) for x in guesses]
+slope = lambda x: n * (mp.legendre(n - 1, x) - x * mp.legendre(n, x)) / (1 - x * x)
+rule("Legendre", [((x + 1) / 2, w / 2) for x, w in gauss(roots, lambda x: 2 / ((1 - x * x) * slope(x) ** 2))])
+laguerre = mp.polyroots([mp.binomial(n, k) * (-1) ** k / mp.factorial(k) for k in range(n, -1, -1)], maxsteps=500, extraprec=400)
+rule("Laguerre", [row for row in gauss(laguerre, lambda x: x / ((n + 1) * mp.laguerre(n + 1, 0, x)) ** 2) if row[1] > mpf("1e-26")])
