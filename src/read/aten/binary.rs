@@ -65,6 +65,9 @@ pub(super) const ROWS: &[Row] = &[
             |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
         )
     }),
+    one("nextafter(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.next_after(&a.tensor(1)?)),
+    one("igamma(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.gammainc(&a.tensor(1)?)),
+    one("igammac(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.gammaincc(&a.tensor(1)?)),
     one("atan2(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.atan2(&a.tensor(1)?)),
     one("hypot(Tensor self, Tensor other) -> Tensor", |a| {
         // The larger is taken out, so that squares neither overflow nor vanish.

@@ -135,7 +135,7 @@ fn full_like(a: &Args, number: Scalar, dtype: usize) -> Result<Tensor> {
 }
 
 /// As many numbers at equal distances, both ends among them; computed from the nearer end.
-fn spaced(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor> {
+pub(super) fn spaced(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor> {
     let wide = |t: &Tensor| t.strengthened().cast(DType::F64);
     let (start, end) = (wide(start)?, wide(end)?);
     if steps == 1 {

@@ -39,6 +39,18 @@ pub(super) const ROWS: &[Row] = &[
         "embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
         |a| a.tensor(0)?.embedding(&a.tensor(1)?),
     ),
+    // The rows that are asked for, made no longer than the norm allows.
+    one("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", |a| {
+        let (table, index, most) = (a.tensor(0)?, a.tensor(1)?.reshape(&[-1])?, a.float(2)?);
+        let asked = Tensor::zeros(&[table.dim(0)?], DType::I64)?.index_put(
+            &[Some(&index)],
+            &Tensor::ones(index.shape(), DType::I64)?,
+            Reduction::Replace,
+        )?;
+        let norm = table.norm(a.float(3)?, Some(&[1]), true)?;
+        let long = norm.gt(most)?.logical_and(asked.ne(0)?.unsqueeze(-1)?)?;
+        long.choose(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)
+    }),
     one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor(0)? {
         x if x.rank() == 0 => Ok(x),
         x => x.index_select(a.int(1)?, &a.tensor(2)?.reshape(&[-1])?),

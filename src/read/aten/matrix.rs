@@ -125,6 +125,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("linalg_matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor(0)?, a.int(1)?)),
     one("matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor(0)?, a.int(1)?)),
+    one("linalg_matrix_exp(Tensor self) -> Tensor", |a| exponential(&a.tensor(0)?)),
     one("linalg_tensorinv(Tensor self, int ind=2) -> Tensor", |a| {
         let (x, split) = (a.tensor(0)?, a.int(1)? as usize);
         if split > x.rank() {
@@ -487,6 +488,38 @@ fn power(x: &Tensor, n: i64) -> Result<Tensor> {
     product.map_or_else(|| identity(size, x.dtype())?.expand(x.shape()), Ok)
 }
 
+/// How often a matrix is halved at most before its exponential is a short series: what is larger than 2²⁴ becomes NaN.
+const HALVINGS: i32 = 24;
+
+/// Taylor's series of a matrix that is halved until it is small, and squared as often: per matrix, decided by its norm.
+fn exponential(x: &Tensor) -> Result<Tensor> {
+    let (n, width) = (x.dim(-2)?, x.dim(-1)?);
+    if n != width {
+        return Err(Error::shape(format!("the exponential of {n} by {width}")));
+    }
+    if n == 0 {
+        return Ok(x.clone());
+    }
+    let dtype = x.dtype();
+    let norm = x.abs()?.sum(Some(&[-2]), true)?.amax(Some(&[-1]), true)?;
+    let powers = (0..HALVINGS).map(|k| 2f64.powi(k));
+    let limits = Tensor::from(powers.clone().collect::<Vec<_>>().as_slice()).cast(dtype)?;
+    let number = |number: f64| Tensor::full::<i64>(&[], number, dtype);
+    let halves = norm.unsqueeze(-1)?.gt(limits)?.choose(&number(0.5)?, &number(1.0)?)?.prod(Some(&[-1]), false)?;
+    let small = x.mul(halves)?;
+    let one = Tensor::eye(&n, &n, 0, dtype)?;
+    // 1/13! and 1/19! are below the rounding of f32 and f64.
+    let terms = if dtype == DType::F64 { 18 } else { 12 };
+    let mut y = small.div(f64::from(terms))?.add(&one)?;
+    for k in (1..terms).rev() {
+        y = small.matmul(&y)?.div(f64::from(k))?.add(&one)?;
+    }
+    for limit in powers {
+        y = norm.gt(limit)?.choose(&y.matmul(&y)?, &y)?;
+    }
+    norm.le(2f64.powi(HALVINGS))?.choose(&y, &number(f64::NAN)?)
+}
+
 /// The norms of matrices that need no singular values.
 fn matrix_norm(x: &Tensor, name: &str, order: Option<f64>, axes: &[i64], keep: bool) -> Result<Tensor> {
     let &[rows, columns] = axes else { return Err(Error::argument("the norm of a matrix is over two axes")) };
@@ -529,6 +562,19 @@ mod tests {
     fn a_singular_matrix_has_the_determinant_zero() {
         let x = Tensor::new(&[2, 2], vec![1.0f32, 2.0, 2.0, 4.0]).unwrap();
         close(&Lu::of(&x).unwrap().determinant().unwrap(), &[0.0]);
+    }
+
+    #[test]
+    fn the_exponential_of_a_rotation_is_a_rotation() {
+        let x = Tensor::new(&[2, 2, 2], vec![0.0f32, -2.0, 2.0, 0.0, 10.0, 0.0, 0.0, -40.0]).unwrap();
+        let (cos, sin) = (2f32.cos(), 2f32.sin());
+        close(
+            &exponential(&x).unwrap().mul(Tensor::new(&[2, 1, 1], vec![1.0f32, (-10f32).exp()]).unwrap()).unwrap(),
+            &[cos, -sin, sin, cos, 1.0, 0.0, 0.0, 0.0],
+        );
+        // A nilpotent matrix: the series ends.
+        let x = Tensor::new(&[2, 2], vec![0.0f32, 3000.0, 0.0, 0.0]).unwrap();
+        close(&exponential(&x).unwrap(), &[1.0, 3000.0, 0.0, 1.0]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod binary;
 mod conv;
 mod create;
 mod fourier;
+mod gradient;
+mod histogram;
 mod index;
 mod layout;
 mod linear;
@@ -14,6 +16,7 @@ mod loss;
 mod matrix;
 mod norm;
 mod order;
+mod packed;
 mod pool;
 #[cfg(test)]
 mod programs;
@@ -73,12 +76,15 @@ const FAMILIES: &[&[Row]] = &[
     conv::ROWS,
     create::ROWS,
     fourier::ROWS,
+    gradient::ROWS,
+    histogram::ROWS,
     index::ROWS,
     linear::ROWS,
     loss::ROWS,
     matrix::ROWS,
     norm::ROWS,
     order::ROWS,
+    packed::ROWS,
     pool::ROWS,
     random::ROWS,
     recurrent::ROWS,

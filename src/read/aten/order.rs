@@ -115,24 +115,6 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor(0)?;
         running_product(&a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?, a.int(1)?)
     }),
-    one("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
-        let x = a.tensor(0)?.reshape(&[-1])?;
-        let (low, high) = (a.float(2)?, a.float(3)?);
-        let (low, high) = if low == high {
-            (x.amin(None, false)?, x.amax(None, false)?)
-        } else {
-            let number = |n| Tensor::full::<i64>(&[], n, x.dtype());
-            (number(low)?, number(high)?)
-        };
-        // Equal ends are moved apart by one on each side.
-        let same = low.eq(&high)?.cast(x.dtype())?;
-        let (low, high) = (low.sub(&same)?, high.add(&same)?);
-        let bins = a.int(1)?;
-        let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
-        let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
-        let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
-        Tensor::zeros(&[bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, crate::ops::Reduction::Add)
-    }),
 ];
 
 fn pair((values, indices): (Tensor, Tensor)) -> Vec<Tensor> {
@@ -247,7 +229,7 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<Vec<Tensor>> {
 }
 
 /// Before how many of the sorted numbers a value stands: a count of those below it, or not above it.
-fn places(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
+pub(super) fn places(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
     let (among, value) = (sorted.unsqueeze(-2)?, values.unsqueeze(-1)?);
     let before = if right { among.le(&value)? } else { among.lt(&value)? };
     before.sum(Some(&[-1]), false)

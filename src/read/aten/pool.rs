@@ -1,6 +1,7 @@
 //! Pooling and resizing.
 
 use super::{Args, Row, one, tuple};
+use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::ops::Window;
 use crate::tensor::Tensor;
@@ -62,6 +63,12 @@ pub(super) const ROWS: &[Row] = &[
     ),
     tuple("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)", |a| {
         a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 3)?).map(|(values, places)| vec![values, places])
+    }),
+    tuple("fractional_max_pool2d(Tensor self, int[2] kernel_size, int[2] output_size, Tensor random_samples) -> (Tensor, Tensor)", |a| {
+        fractional(a, &[1, 0])
+    }),
+    tuple("fractional_max_pool3d(Tensor self, int[3] kernel_size, int[3] output_size, Tensor random_samples) -> (Tensor, Tensor)", |a| {
+        fractional(a, &[0, 1, 2])
     }),
     one("max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor", |a| unpooled(a, 2)),
     one("max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] padding) -> Tensor", |a| unpooled(a, 3)),
@@ -181,6 +188,57 @@ fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Resu
     let dense = Window::symmetric(&window.strides, &vec![0; kernel.len()], &vec![1; kernel.len()]);
     let mean = x.pad(&widths, crate::ops::Padding::Constant(crate::Scalar::Int(0)))?.average_pool(kernel, dense, false, true)?;
     mean.mul(kernel.iter().product::<usize>() as f64)
+}
+
+/// The largest number of each window, and its place: windows that begin at steps of a length that is no integer, shifted by a sample for each
+/// plane. `samples` says which of them belongs to which axis.
+fn fractional(a: &Args, samples: &[i64]) -> Result<Vec<Tensor>> {
+    let (x, axes) = (a.tensor(0)?, samples.len());
+    if x.rank() == axes + 1 {
+        let x = x.unsqueeze(0)?;
+        let pooled = fractional_planes(a, &x, samples)?;
+        return pooled.iter().map(|y| y.squeeze_axes(&[0])).collect();
+    }
+    fractional_planes(a, &x, samples)
+}
+
+fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor>> {
+    let (axes, kernel, out, random) = (samples.len(), a.ints(1)?, a.ints(2)?, a.tensor(3)?);
+    if x.rank() != axes + 2 || kernel.len() != axes || out.len() != axes || random.rank() != 3 {
+        return Err(Error::shape(format!("windows {kernel:?} for {out:?} places of {}, shifted by {}", x.ty(), random.ty())));
+    }
+    let planes = [x.dim(0)?, x.dim(1)?];
+    let mut place: Option<Tensor> = None;
+    for (i, &sample) in samples.iter().enumerate() {
+        let (n, kernel, out) = (x.shape()[i + 2].clone(), kernel[i], out[i]);
+        let last = &n - kernel;
+        let begins = if out > 1 {
+            let step = Tensor::from_dim(&last).cast(x.dtype())?.div((out - 1) as f64)?;
+            let shift = random.select(-1, sample)?.cast(x.dtype())?.unsqueeze(-1)?;
+            let whole = |t: Tensor| t.mul(&step)?.trunc()?.cast(DType::I64);
+            let steps = Tensor::arange(0, out - 1, 1, DType::I64)?.cast(x.dtype())?;
+            let moved = whole(steps.add(&shift)?)?.sub(whole(shift)?)?;
+            let end = Tensor::from_dim(&last).expand(&[planes.as_slice(), &[1.into()]].concat())?;
+            Tensor::cat(&[&moved, &end], -1)?
+        } else {
+            Tensor::from_dim(&last).expand(&[planes.as_slice(), &[out.into()]].concat())?
+        };
+        let within = begins.unsqueeze(-1)?.add(Tensor::arange(0, kernel, 1, DType::I64)?)?;
+        // [planes, 1 .. places .. 1, 1 .. window .. 1]
+        let mut shape = planes.to_vec();
+        shape.extend(vec![crate::Dim::Fixed(1); 2 * axes]);
+        (shape[2 + i], shape[2 + axes + i]) = (out.into(), kernel.into());
+        let along = within.reshape(&shape)?;
+        place = Some(match place {
+            None => along,
+            Some(place) => place.mul(&n)?.add(along)?,
+        });
+    }
+    let place = place.ok_or_else(|| Error::internal("windows over no axis"))?;
+    let place = place.flatten(2 + axes as i64, -1)?;
+    let picked = x.flatten(2, -1)?.gather(-1, &place.flatten(2, -1)?)?.reshape(place.shape())?;
+    let (largest, index) = picked.max_along(-1, true)?;
+    Ok(vec![largest.squeeze_axes(&[-1])?, place.gather(-1, &index)?.squeeze_axes(&[-1])?])
 }
 
 /// Numbers put back where they stood, zeros elsewhere.

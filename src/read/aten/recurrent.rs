@@ -1,6 +1,8 @@
-//! Recurrent networks: layers, directions, projections, single cells.
+//! Recurrent networks: layers, directions, projections, packed sequences, single cells.
 
-use super::{Args, Row, one, tuple};
+use super::packed::Packed;
+use super::value::Value;
+use super::{Args, Row, one, tuple, value};
 use crate::error::{Error, Result};
 use crate::ops::{Cell, Function, Recurrent, RecurrentWeights, layered};
 use crate::tensor::Tensor;
@@ -11,19 +13,35 @@ const GRU: Cell = Cell::Gru { reset_after: true };
 pub(super) const ROWS: &[Row] = &[
     tuple(
         "lstm(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)",
-        |a| network(a, LSTM, None, &a.tensors(1)?),
+        |a| whole(a, LSTM, None, &a.tensors(1)?),
+    ),
+    value(
+        "lstm(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor, Tensor)",
+        |a| packed(a, LSTM, None, &a.tensors(2)?),
     ),
     tuple(
         "gru(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)",
-        |a| network(a, GRU, None, &[a.tensor(1)?]),
+        |a| whole(a, GRU, None, &[a.tensor(1)?]),
+    ),
+    value(
+        "gru(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)",
+        |a| packed(a, GRU, None, &[a.tensor(2)?]),
     ),
     tuple(
         "rnn_tanh(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)",
-        |a| network(a, Cell::Rnn, None, &[a.tensor(1)?]),
+        |a| whole(a, Cell::Rnn, None, &[a.tensor(1)?]),
+    ),
+    value(
+        "rnn_tanh(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)",
+        |a| packed(a, Cell::Rnn, None, &[a.tensor(2)?]),
     ),
     tuple(
         "rnn_relu(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)",
-        |a| network(a, Cell::Rnn, Some("Relu"), &[a.tensor(1)?]),
+        |a| whole(a, Cell::Rnn, Some("Relu"), &[a.tensor(1)?]),
+    ),
+    value(
+        "rnn_relu(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)",
+        |a| packed(a, Cell::Rnn, Some("Relu"), &[a.tensor(2)?]),
     ),
     tuple(
         "lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)",
@@ -73,10 +91,32 @@ fn lstm_step(gates: &Tensor, c: &Tensor, projection: Option<&Tensor>) -> Result<
     Ok((projection.map_or(Ok(h.clone()), |projection| h.linear(projection, None))?, c))
 }
 
-/// All layers of a network, each one node of ONNX; with projections, which ONNX lacks, step by step.
-fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor]) -> Result<Vec<Tensor>> {
-    let (x, params, biases, layers) = (a.tensor(0)?, a.tensors(2)?, a.flag(3)?, a.int(4)?);
-    let (dropout, train, both, batch_first) = (a.float(5)?, a.flag(6)?, a.flag(7)?, a.flag(8)?);
+/// A network over sequences of one length.
+fn whole(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor]) -> Result<Vec<Tensor>> {
+    network(a, (cell, function), 2, &a.tensor(0)?, None, a.flag(8)?, states)
+}
+
+/// A network over a packed sequence, which gives another one.
+fn packed(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor]) -> Result<Value> {
+    let batch = states.first().ok_or_else(few)?.dim(1)?;
+    let packed = Packed::of(a, Some(batch))?;
+    let mut outputs = network(a, (cell, function), 3, &packed.padded, Some(&packed.lengths), false, states)?.into_iter();
+    let padded = outputs.next().ok_or_else(|| Error::internal("a network without an output"))?;
+    Ok(Value::tuple(std::iter::once(packed.holding(padded)).chain(outputs.map(|state| Ok(state.into()))).collect::<Result<_>>()?))
+}
+
+/// All layers of a network, each one node of ONNX; with projections, which ONNX lacks, step by step. `at` is where its arguments begin.
+fn network(
+    a: &Args,
+    (cell, function): (Cell, Option<&'static str>),
+    at: usize,
+    x: &Tensor,
+    lengths: Option<&Tensor>,
+    batch_first: bool,
+    states: &[Tensor],
+) -> Result<Vec<Tensor>> {
+    let (params, biases, layers) = (a.tensors(at)?, a.flag(at + 1)?, a.int(at + 2)?);
+    let (dropout, train, both) = (a.float(at + 3)?, a.flag(at + 4)?, a.flag(at + 5)?);
     let reverse = if both { vec![false, true] } else { vec![false] };
     let count = layers.max(1) as usize * reverse.len();
     let plain = if biases { 4 } else { 2 };
@@ -86,11 +126,11 @@ fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tenso
         return Err(Error::argument(format!("{} weights for {count} layers and directions", params.len())));
     }
     let sets: Vec<&[Tensor]> = params.chunks(each * reverse.len()).collect();
-    layered(&x, (sets.len(), reverse.len()), batch_first, states, |layer, x, first| {
+    layered(x, (sets.len(), reverse.len()), batch_first, states, |layer, x, first| {
         // What goes into the next layer is dropped while training.
         let x = &if train && dropout > 0.0 && layer > 0 { x.drop_out(dropout)?.0 } else { x.clone() };
         if projected {
-            return unrolled(x, sets[layer], each, biases, first);
+            return unrolled(x, sets[layer], each, biases, lengths, first);
         }
         let weights: Vec<RecurrentWeights> = sets[layer]
             .chunks(each)
@@ -104,12 +144,12 @@ fn network(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tenso
         if let Some(name) = function {
             op.functions = reverse.iter().map(|_| Function { name, alpha: 0.0, beta: 0.0 }).collect();
         }
-        x.recurrent(op, &weights, None, first)
+        x.recurrent(op, &weights, lengths, first)
     })
 }
 
-/// One layer of an LSTM with projections, both directions.
-fn unrolled(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, first: &[Tensor]) -> Result<Vec<Tensor>> {
+/// One layer of an LSTM with projections, both directions. Behind the end of a sequence its states stay, and its outputs are zero.
+fn unrolled(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, lengths: Option<&Tensor>, first: &[Tensor]) -> Result<Vec<Tensor>> {
     let [h0, c0] = first else { return Err(few()) };
     let steps = x.dim(0)?.fixed().ok_or_else(|| Error::size("an LSTM with projections over a symbolic number of steps"))?;
     if steps > 4096 {
@@ -124,8 +164,15 @@ fn unrolled(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, first: &[Ten
         let order: Vec<i64> = if d == 1 { (0..steps).rev().collect() } else { (0..steps).collect() };
         for step in order {
             let gates = inputs.select(0, step)?.add(h.linear(&set[1], state_bias)?)?;
-            (h, c) = lstm_step(&gates, &c, set.last())?;
-            outputs.push(h.clone());
+            let (next, cell) = lstm_step(&gates, &c, set.last())?;
+            let Some(lengths) = lengths else {
+                (h, c) = (next, cell);
+                outputs.push(h.clone());
+                continue;
+            };
+            let inside = lengths.gt(step)?.unsqueeze(-1)?;
+            outputs.push(inside.choose(&next, &Tensor::zeros::<i64>(&[], next.dtype())?)?);
+            (h, c) = (inside.choose(&next, &h)?, inside.choose(&cell, &c)?);
         }
         if d == 1 {
             outputs.reverse();

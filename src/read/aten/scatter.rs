@@ -24,6 +24,10 @@ pub(super) const ROWS: &[Row] = &[
     one("scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor", |a| {
         reduced(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, &a.tensor(3)?, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
     }),
+    one(
+        "segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor",
+        segments,
+    ),
     one("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
     one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unchecked=False) -> Tensor", index_put),
     one("_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
@@ -108,16 +112,6 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor(0)?, Some(&a.ints(1)?))),
     one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor(0)?, a.opt_ints(1)?.as_deref())),
-    one("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", |a| {
-        let (x, weights) = (a.tensor(0)?, a.opt_tensor(1)?);
-        let numbers = super::ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
-        let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int(2)?);
-        let source = match weights {
-            Some(weights) => weights,
-            None => Tensor::ones(x.shape(), DType::I64)?,
-        };
-        Tensor::zeros(&[count], source.dtype())?.scatter(0, &x, source, Reduction::Add)
-    }),
     one("one_hot(Tensor self, int num_classes=-1) -> Tensor", |a| {
         let (x, classes) = (a.tensor(0)?, a.int(1)?);
         let classes = if classes >= 0 { classes } else { super::ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1) };
@@ -195,6 +189,55 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str,
         }
         other => Err(Error::argument(format!("the reduction `{other}`"))),
     }
+}
+
+/// Neighbours along an axis folded segment by segment; the lengths (or offsets) of the segments may differ along the axes before it.
+fn segments(a: &Args) -> Result<Tensor> {
+    let (x, reduce) = (a.tensor(0)?, a.opt_str(1)?.unwrap_or_default());
+    let axis = x.shape().axis(a.int(5)?)?;
+    let along = axis as i64;
+    let offsets = match (a.opt_tensor(2)?, a.opt_tensor(4)?) {
+        (Some(lengths), None) => {
+            let ends = lengths.cast(DType::I64)?.cumsum(along)?;
+            let mut widths = vec![0i64; 2 * (ends.rank() - axis)];
+            if let Some(before) = widths.len().checked_sub(2) {
+                widths[before] = 1;
+            }
+            ends.pad(&widths, Padding::Constant(Scalar::Int(0)))?
+        }
+        (None, Some(offsets)) => offsets.cast(DType::I64)?,
+        _ => return Err(Error::argument("segments need lengths or offsets, one of the two")),
+    };
+    if offsets.rank() != axis + 1 {
+        return Err(Error::shape(format!("segments {} along axis {axis} of {}", offsets.ty(), x.ty())));
+    }
+    let count = offsets.dim(along)? - 1i64;
+    // Each element belongs to the last segment that begins before it; what is in none goes to a place that is cut off.
+    let place = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
+    let segment = super::order::places(&offsets, &place.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
+    let segment = segment.lt(0)?.choose(&Tensor::from_dim(&count), &segment)?;
+    let behind: Vec<i64> = (axis as i64 + 1..x.rank() as i64).collect();
+    let index = segment.unsqueeze_axes(&behind)?.expand(x.shape())?;
+    let mut shape = x.shape().to_vec();
+    shape[axis] = &count + 1i64;
+    let (neutral, reduction) = match reduce {
+        "sum" | "mean" => (0.0, Reduction::Add),
+        "prod" => (1.0, Reduction::Mul),
+        "max" => (f64::NEG_INFINITY, Reduction::Max),
+        "min" => (f64::INFINITY, Reduction::Min),
+        other => return Err(Error::argument(format!("the reduction `{other}`"))),
+    };
+    let initial = a.opt_float(7)?;
+    let start = Tensor::full(&shape, initial.unwrap_or(neutral), x.dtype())?;
+    let y = start.scatter(along, &index, &x, reduction)?.slice(along, None, Some(count), 1)?;
+    if reduce != "mean" {
+        return Ok(y);
+    }
+    let (begins, ends) = (offsets.slice(along, None, Some(Dim::Fixed(-1)), 1)?, offsets.slice(along, Some(1.into()), None, 1)?);
+    let lengths = ends.sub(begins)?.unsqueeze_axes(&behind)?;
+    let mean = y.div(lengths.cast(x.dtype())?)?;
+    // Of nothing there is no mean, unless it was said what to begin with.
+    if initial.is_some() { lengths.eq(0)?.choose(&y, &mean) } else { Ok(mean) }
 }
 
 fn index_put(a: &Args) -> Result<Tensor> {

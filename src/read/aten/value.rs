@@ -2,6 +2,7 @@
 
 use super::fourier::Complex;
 use super::layout;
+use super::packed::Packed;
 use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -160,6 +161,15 @@ struct Window {
     /// How far apart neighbours of each axis stand in the storage of the chain's base: whether `reshape` copies depends on it.
     strides: Vec<Dim>,
     base: Option<(View, Step)>,
+    sequence: Option<Sequence>,
+}
+
+/// What a tensor is to a packed sequence.
+pub(crate) enum Sequence {
+    /// Its numbers, step by step.
+    Data(Rc<Packed>),
+    /// How many sequences reach each step.
+    Sizes(Rc<Packed>),
 }
 
 impl View {
@@ -178,7 +188,19 @@ impl View {
     }
 
     fn laid_out(tensor: Tensor, strides: Vec<Dim>) -> View {
-        View(Rc::new(Window { cached: RefCell::new((0, tensor)), writes: Rc::default(), strides, base: None }))
+        View(Rc::new(Window { cached: RefCell::new((0, tensor)), writes: Rc::default(), strides, base: None, sequence: None }))
+    }
+
+    /// A tensor of its own that is a part of a packed sequence.
+    pub(crate) fn sequenced(tensor: Tensor, sequence: Sequence) -> View {
+        let strides = layout::contiguous(tensor.shape());
+        let cached = RefCell::new((0, tensor));
+        View(Rc::new(Window { cached, writes: Rc::default(), strides, base: None, sequence: Some(sequence) }))
+    }
+
+    /// The packed sequence that this is a part of, as long as nothing was written to it.
+    pub(crate) fn sequence(&self) -> Option<&Sequence> {
+        self.0.sequence.as_ref().filter(|_| !self.is_written())
     }
 
     /// A window onto this, whose axes have these strides.
@@ -186,7 +208,7 @@ impl View {
         let tensor = (step.apply)(&self.read()?)?;
         let writes = self.0.writes.clone();
         let cached = RefCell::new((writes.get(), tensor));
-        Ok(View(Rc::new(Window { cached, writes, strides, base: Some((self.clone(), step)) })))
+        Ok(View(Rc::new(Window { cached, writes, strides, base: Some((self.clone(), step)), sequence: None })))
     }
 
     /// Whether this, or a view of it, was written to.

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::layout;
-use super::value::{Step, Value, View};
+use super::value::{Sequence, Step, Value, View};
 use super::{Row, value};
 use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result};
@@ -265,6 +265,10 @@ fn expanded(base: &View, size: Vec<Dim>) -> Result<Value> {
 }
 
 fn selected(base: &View, axis: i64, index: Dim) -> Result<Value> {
+    // No sequence is empty: the first step of a packed one has them all.
+    if let (Some(Sequence::Sizes(packed)), true) = (base.sequence(), index == 0) {
+        return Ok(Tensor::from_dim(&packed.batch()?).into());
+    }
     selected_as(base, axis, index, None)
 }
 

@@ -1,0 +1,197 @@
+//! How many numbers fall into which bin.
+
+use super::value::Value;
+use super::{Args, Row, one, value};
+use crate::array::{DType, Scalar};
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::ops::Reduction;
+use crate::tensor::Tensor;
+
+pub(super) const ROWS: &[Row] = &[
+    one("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
+        let x = a.tensor(0)?.reshape(&[-1])?;
+        let (low, high) = (a.float(2)?, a.float(3)?);
+        let (low, high) = if low == high {
+            (x.amin(None, false)?, x.amax(None, false)?)
+        } else {
+            let number = |n| Tensor::full::<i64>(&[], n, x.dtype());
+            (number(low)?, number(high)?)
+        };
+        let (low, high) = moved_apart(low, high, 1)?;
+        let bins = a.int(1)?;
+        let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
+        let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
+        let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
+        Tensor::zeros(&[bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, Reduction::Add)
+    }),
+    value("histogram(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)", |a| {
+        let edges = vec![a.tensor(1)?];
+        pair(counted(&column(&a.tensor(0)?)?, &edges, a.opt_tensor(2)?, a.flag(3)?)?, edges)
+    }),
+    value(
+        "histogram(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)",
+        |a| {
+            let x = column(&a.tensor(0)?)?;
+            let edges = even(&x, &a.ints(1)?, ends(a, 2)?)?;
+            pair(counted(&x, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+        },
+    ),
+    value(
+        "histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
+        |a| {
+            let x = a.tensor(0)?;
+            let edges = even(&x, &a.ints(1)?, ends(a, 2)?)?;
+            listed(counted(&x, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+        },
+    ),
+    value(
+        "histogramdd(Tensor self, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
+        |a| {
+            let x = a.tensor(0)?;
+            let bins = vec![a.int(1)?; axes(&x)?];
+            let edges = even(&x, &bins, ends(a, 2)?)?;
+            listed(counted(&x, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+        },
+    ),
+    value(
+        "histogramdd(Tensor self, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
+        |a| {
+            let edges = a.tensors(1)?;
+            listed(counted(&a.tensor(0)?, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+        },
+    ),
+    value(
+        "_histogramdd_bin_edges(Tensor self, int[] bins, *, float[]? range=None, Tensor? weight=None, bool density=False) -> Tensor[]",
+        |a| even(&a.tensor(0)?, &a.ints(1)?, ends(a, 2)?).map(super::shape::list),
+    ),
+    one(
+        "_histogramdd_from_bin_cts(Tensor self, int[] bins, *, float[]? range=None, Tensor? weight=None, bool density=False) -> Tensor",
+        |a| {
+            let x = a.tensor(0)?;
+            counted(&x, &even(&x, &a.ints(1)?, ends(a, 2)?)?, a.opt_tensor(3)?, a.flag(4)?)
+        },
+    ),
+    one("_histogramdd_from_bin_tensors(Tensor self, Tensor[] bins, *, Tensor? weight=None, bool density=False) -> Tensor", |a| {
+        counted(&a.tensor(0)?, &a.tensors(1)?, a.opt_tensor(2)?, a.flag(3)?)
+    }),
+    one("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", |a| {
+        let (x, weights) = (a.tensor(0)?, a.opt_tensor(1)?);
+        let numbers = super::ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
+        let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int(2)?);
+        let source = match weights {
+            Some(weights) => weights,
+            None => Tensor::ones(x.shape(), DType::I64)?,
+        };
+        Tensor::zeros(&[count], source.dtype())?.scatter(0, &x, source, Reduction::Add)
+    }),
+];
+
+fn pair(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
+    let edges = edges.into_iter().next().ok_or_else(|| Error::internal("a histogram without edges"))?;
+    Ok(Value::tuple(vec![counts.into(), edges.into()]))
+}
+
+fn listed(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
+    Ok(Value::tuple(vec![counts.into(), super::shape::list(edges)]))
+}
+
+/// Numbers as points of one coordinate.
+fn column(x: &Tensor) -> Result<Tensor> {
+    x.reshape(&[-1, 1])
+}
+
+/// How many coordinates the points have, which stand along the last axis.
+fn axes(x: &Tensor) -> Result<usize> {
+    let n = if x.rank() < 2 { None } else { x.dim(-1)?.fixed() };
+    n.map(|n| n as usize).ok_or_else(|| Error::shape(format!("points of a fixed number of coordinates, got {}", x.ty())))
+}
+
+fn ends(a: &Args, i: usize) -> Result<Option<Vec<f64>>> {
+    if a.is_none(i) {
+        return Ok(None);
+    }
+    a.value(i)?.elements()?.iter().map(|end| end.number().map(Scalar::to_f64)).collect::<Result<_>>().map(Some)
+}
+
+/// Equal ends moved by so much to each side.
+fn moved_apart(low: Tensor, high: Tensor, by: impl Into<Scalar>) -> Result<(Tensor, Tensor)> {
+    let step = low.eq(&high)?.cast(low.dtype())?.mul(by.into())?;
+    Ok((low.sub(&step)?, high.add(step)?))
+}
+
+/// The edges of bins of one width, axis by axis: between given ends, or else the least and the largest coordinate.
+fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>> {
+    if bins.len() != axes(x)? || bins.iter().any(|&n| n < 1) || ends.as_ref().is_some_and(|ends| ends.len() != 2 * bins.len()) {
+        return Err(Error::argument(format!("{bins:?} bins between {ends:?} for {}", x.ty())));
+    }
+    let before: Vec<i64> = (0..x.rank() as i64 - 1).collect();
+    let number = |n: f64| Tensor::full::<i64>(&[], n, x.dtype());
+    let edges = |(i, &bins): (usize, &i64)| {
+        let coordinate = x.select(-1, i as i64)?;
+        let (low, high) = match &ends {
+            Some(ends) => (number(ends[2 * i])?, number(ends[2 * i + 1])?),
+            None if x.count() == 0 => (number(0.0)?, number(1.0)?),
+            None => (coordinate.amin(Some(&before), false)?, coordinate.amax(Some(&before), false)?),
+        };
+        let (low, high) = moved_apart(low, high, 0.5)?;
+        super::create::spaced(&low, &high, bins + 1)?.cast(x.dtype())
+    };
+    bins.iter().enumerate().map(edges).collect()
+}
+
+/// The weights of the points in each bin, one axis of bins a coordinate; what is outside counts nowhere, the last edge belongs to its bin.
+fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) -> Result<Tensor> {
+    if edges.len() != axes(x)? || edges.iter().any(|edge| edge.rank() != 1) {
+        return Err(Error::argument(format!("{} rows of edges for {}", edges.len(), x.ty())));
+    }
+    let bins = edges.iter().map(|edges| Ok(edges.dim(0)? - 1i64)).collect::<Result<Vec<Dim>>>()?;
+    let all = bins.iter().cloned().product::<Dim>();
+    let mut place: Option<Tensor> = None;
+    let mut inside: Option<Tensor> = None;
+    for (i, (edges, bins)) in edges.iter().zip(&bins).enumerate() {
+        let coordinate = x.select(-1, i as i64)?.reshape(&[-1])?;
+        let (low, high) = (edges.select(0, 0i64)?, edges.select(0, bins.clone())?);
+        let within = coordinate.ge(low)?.logical_and(coordinate.le(high)?)?;
+        let bin = super::order::places(edges, &coordinate, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.minimum(&(bins - 1i64))?;
+        place = Some(place.map_or(Ok(bin.clone()), |place| place.mul(bins)?.add(bin))?);
+        inside = Some(inside.map_or(Ok(within.clone()), |inside| inside.logical_and(within))?);
+    }
+    let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("points without coordinates")) };
+    let weight = match weight {
+        Some(weight) => inside.choose(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros::<i64>(&[], x.dtype())?)?,
+        None => inside.cast(x.dtype())?,
+    };
+    let sums = Tensor::zeros(&[all], x.dtype())?.scatter(0, &place, &weight, Reduction::Add)?.reshape(&bins)?;
+    if !density {
+        return Ok(sums);
+    }
+    let mut part = sums.div(sums.sum(None, false)?)?;
+    for (i, edges) in edges.iter().enumerate() {
+        let widths = edges.slice(0, Some(1.into()), None, 1)?.sub(edges.slice(0, None, Some(Dim::Fixed(-1)), 1)?)?;
+        let mut across = vec![1i64; bins.len()];
+        across[i] = -1;
+        part = part.div(widths.reshape(&across)?)?;
+    }
+    Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_edge_belongs_to_its_bin_and_what_is_outside_to_none() {
+        let x = column(&Tensor::from(&[-1.0f32, 0.0, 0.5, 1.0, 2.0, 2.5, f32::NAN])).unwrap();
+        let edges = [Tensor::from(&[0.0f32, 1.0, 2.0])];
+        assert_eq!(counted(&x, &edges, None, false).unwrap().to_vec::<f32>().unwrap(), [2.0, 2.0]);
+        let weights = Tensor::from(&[9.0f32, 1.0, 2.0, 3.0, 6.0, 9.0, 9.0]);
+        assert_eq!(counted(&x, &edges, Some(weights), true).unwrap().to_vec::<f32>().unwrap(), [0.25, 0.75]);
+    }
+
+    #[test]
+    fn equal_numbers_get_bins_around_them() {
+        let x = column(&Tensor::from(&[3.0f32, 3.0])).unwrap();
+        assert_eq!(even(&x, &[2], None).unwrap()[0].to_vec::<f32>().unwrap(), [2.5, 3.0, 3.5]);
+    }
+}
