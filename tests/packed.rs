@@ -66,7 +66,7 @@ fn packed_sequences_agree_with_torch_at_every_batch_and_length() {
         for (i, (input, other)) in inputs.iter().zip(others).enumerate() {
             for (axis, (a, b)) in input.shape().iter().zip(other.shape()).enumerate() {
                 if a != b {
-                    example = example.symbolic(&names[i], axis, &format!("n{a}_{b}")).unwrap();
+                    example = example.symbolic(&names[i], axis as i64, &format!("n{a}_{b}")).unwrap();
                 }
             }
         }

@@ -110,6 +110,14 @@ pub(super) const ROWS: &[Row] = &[
         }
         Ok(vec![reflected(&packed, &tau, rows)?.slice(-1, None, Some(Dim::Fixed(kept)), 1)?, upper])
     }),
+    tuple(
+        "linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)",
+        |a| match a.opt_str(3)? {
+            Some("gels") => least_squares(&a.tensor(0)?, &a.tensor(1)?),
+            // The others find out the rank, by estimates of singular values.
+            _ => Err(Error::unsupported("least squares of a matrix whose rank is not known to be full").help("driver=\"gels\" takes it to be")),
+        },
+    ),
     tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| reflections(&a.tensor(0)?).map(|(packed, tau)| vec![packed, tau])),
     one("linalg_householder_product(Tensor input, Tensor tau) -> Tensor", |a| {
         let packed = a.tensor(0)?;
@@ -375,6 +383,32 @@ fn solve(x: &Tensor, b: &Tensor, left: bool) -> Result<Tensor> {
     let lu = Lu::of(x)?;
     let y = substituted(&lu.packed, &lu.order, &b)?;
     if vector { y.squeeze_axes(&[-1]) } else { Ok(y) }
+}
+
+/// The least squares of a matrix of full rank: the solution (the shortest of many), and what is left over where there is none.
+fn least_squares(x: &Tensor, b: &Tensor) -> Result<Vec<Tensor>> {
+    let (rows, columns) = size(x)?;
+    let vector = b.rank() + 1 == x.rank();
+    let b = if vector { b.unsqueeze(-1)? } else { b.clone() };
+    let front = |t: &Tensor| crate::dim::Shape::new(t.shape()[..t.rank() - 2].to_vec());
+    let batch = front(x).broadcast(&front(&b))?;
+    let wide = |t: &Tensor| t.expand(&[batch.to_vec(), t.shape()[t.rank() - 2..].to_vec()].concat());
+    let (x, b) = (wide(x)?, wide(&b)?);
+    let nothing = |dtype| Tensor::zeros::<i64>(&[0], dtype);
+    let mut left = nothing(x.dtype())?;
+    let y = if rows >= columns {
+        let (packed, tau) = reflections(&x)?;
+        let turned = reflected(&packed, &tau, rows)?.transpose(-2, -1)?.matmul(&b)?;
+        if rows > columns {
+            left = turned.slice(-2, Some(columns.into()), None, 1)?.square()?.sum(Some(&[-2]), false)?;
+        }
+        triangular(&packed.narrow(-2, 0, columns)?, &turned.narrow(-2, 0, columns)?, true, false)?
+    } else {
+        let (packed, tau) = reflections(&x.transpose(-2, -1)?)?;
+        let part = triangular(&packed.narrow(-2, 0, rows)?.transpose(-2, -1)?, &b, false, false)?;
+        reflected(&packed, &tau, columns)?.narrow(-1, 0, rows)?.matmul(&part)?
+    };
+    Ok(vec![if vector { y.squeeze_axes(&[-1])? } else { y }, left, nothing(DType::I64)?, nothing(x.dtype())?])
 }
 
 fn substituted(packed: &Tensor, order: &Tensor, b: &Tensor) -> Result<Tensor> {
