@@ -1,5 +1,6 @@
 //! From a module to a record of what it did, and from the record to ONNX.
 
+mod code;
 mod draws;
 mod jit;
 mod lower;

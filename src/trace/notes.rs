@@ -22,6 +22,18 @@ pub enum Kind {
     Guard,
 }
 
+impl Kind {
+    /// Every kind, with the name that people give it.
+    pub const ALL: &[(&str, Kind)] = &[
+        ("unused-input", Kind::UnusedInput),
+        ("constant-output", Kind::ConstantOutput),
+        ("baked", Kind::Baked),
+        ("random", Kind::Random),
+        ("sizes", Kind::Sizes),
+        ("guard", Kind::Guard),
+    ];
+}
+
 /// A fact about a trace that its user did not ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
