@@ -56,7 +56,11 @@ fn agrees(name: &str, module: &impl Module, symbolic: &[(usize, i64, &str)], cal
         run("read back", &again);
         #[cfg(feature = "tract")]
         run("in a session", &session);
-        leave(&traced, &format!("flow_{name}.{i}"), inputs, expected);
+        // ONNX Runtime refuses a Scan of no steps.
+        let steps = |node: &ontrace::graph::Node| node.op.name() != "Scan" || !inputs[0].is_empty();
+        if traced.graph().nodes().iter().all(steps) {
+            leave(&traced, &format!("flow_{name}.{i}"), inputs, expected);
+        }
     }
     #[cfg(feature = "tract")]
     {
@@ -226,7 +230,7 @@ fn a_carry_of_a_scan_may_grow_too() {
 
 #[test]
 fn loops_hold_branches_and_branches_hold_loops() {
-    // Halved while above 1, for each row on its own; negative rows are left alone.
+    // Halved while above 1, for each row on its own; negative rows are scaled.
     let f = net(|inputs| {
         map(&inputs[..1], |row| {
             let x = &row[0];
@@ -234,18 +238,19 @@ fn loops_hold_branches_and_branches_hold_loops() {
                 &x.gt(0.0)?,
                 || {
                     let state = while_loop(&x.gt(1.0)?, vec![x.clone()], |state| {
-                        let half = state[0].mul(&inputs[1])?;
+                        let half = state[0].mul(0.5)?;
                         Ok((half.gt(1.0)?, vec![half]))
                     })?;
                     Ok(vec![state[0].clone()])
                 },
-                || Ok(vec![x.clone()]),
+                || Ok(vec![x.mul(&inputs[1])?]),
             )
         })
     });
     let call = |x: &[f32]| {
-        let halved = |&x: &f32| if x > 0.0 { std::iter::successors(Some(x), |x| Some(x / 2.0)).find(|x| *x <= 1.0).unwrap() } else { x };
-        (vec![f32s(&[x.len()], x.to_vec()), f32s(&[], vec![0.5])], vec![f32s(&[x.len()], x.iter().map(halved).collect())])
+        let halved =
+            |&x: &f32| if x > 0.0 { std::iter::successors(Some(x), |x| Some(x / 2.0)).find(|x| *x <= 1.0).unwrap() } else { 3.0 * x };
+        (vec![f32s(&[x.len()], x.to_vec()), f32s(&[], vec![3.0])], vec![f32s(&[x.len()], x.iter().map(halved).collect())])
     };
     let calls = [call(&[3.0, -1.0, 0.25]), call(&[-7.0]), call(&[1000.0, 5.0, -5.0, 1.5, 1.0, 64.0])];
     agrees("nested", &f, &[(0, 0, "rows")], &calls);

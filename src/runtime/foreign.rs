@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, attribute_proto::AttributeType};
 use crate::onnx::tensor;
-use crate::read::{Operand, Single, outer_names};
+use crate::read::{Operand, Single};
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::tract_hir::internal::*;
@@ -26,21 +26,21 @@ pub(super) fn zero_value() -> AttributeProto {
     AttributeProto { name: "value".to_string(), r#type: AttributeType::Tensor as i32, t: Some(Box::new(zero)), ..AttributeProto::default() }
 }
 
-/// The node as tract gets it: under a name of ours, with the values that graphs inside it use from outside among its inputs.
-pub(super) fn node(node: NodeProto, functions: &[FunctionProto], opset: i64) -> NodeProto {
-    let outer: Vec<String> = outer_names(&node).into_iter().map(str::to_string).collect();
+/// The node as tract gets it: under a name of ours, with all that it uses among its inputs.
+pub(super) fn node(node: NodeProto, lengths: Vec<NodeProto>, functions: &[FunctionProto], opset: i64) -> NodeProto {
     let calls = node.attribute.iter().any(|attribute| attribute.g.is_some()) || functions.iter().any(|f| f.name == node.op_type);
-    let mut new = NodeProto { attribute: vec![], metadata_props: vec![], op_type: format!("{OURS}{}", node.op_type), ..node.clone() };
-    for name in outer {
-        if !new.input.contains(&name) {
-            new.input.push(name);
-        }
-    }
-    let bytes = Single::new(node, if calls { functions.to_vec() } else { vec![] }, opset).encode();
+    let mut new = NodeProto {
+        op_type: format!("{OURS}{}", node.op_type),
+        name: node.name.clone(),
+        output: node.output.clone(),
+        ..NodeProto::default()
+    };
+    let single = Single::new(node, lengths, if calls { functions.to_vec() } else { vec![] }, opset);
+    new.input = single.inputs();
     new.attribute.push(AttributeProto {
         name: NODE.to_string(),
         r#type: AttributeType::String as i32,
-        s: bytes.into(),
+        s: single.encode().into(),
         ..AttributeProto::default()
     });
     new
@@ -62,7 +62,7 @@ type Facts = Vec<(DType, TVec<TDim>)>;
 struct Foreign {
     node: Arc<Single>,
     name: String,
-    /// The names of the inputs that are there, and the numbers of the constants.
+    /// The names of the inputs, and the numbers of the constants.
     inputs: Arc<Vec<(String, Option<Array>)>>,
     symbols: SymbolScope,
     /// What was recorded last, and for which types.
@@ -87,7 +87,7 @@ fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractRes
         let dtype = dtype(tensor.datum_type()).map_err(from_ours)?;
         Ok((name.clone(), Some(from_tract(tensor.into_tvalue(), dtype).map_err(from_ours)?)))
     };
-    let inputs = node.input.iter().filter(|name| !name.is_empty()).map(input).collect::<TractResult<_>>()?;
+    let inputs = node.input.iter().map(input).collect::<TractResult<_>>()?;
     let symbols = context.template.symbols.clone();
     let foreign =
         Foreign { node: Arc::new(single), name: node.name.clone(), inputs: Arc::new(inputs), symbols, known: Arc::new(Mutex::new(None)) };

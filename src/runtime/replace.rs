@@ -6,7 +6,8 @@ use crate::array::DType;
 use crate::dim::Type;
 use crate::onnx::Model;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
-use std::collections::HashMap;
+use crate::read::outer_names;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 /// What a row asks of a node: whether it applies.
@@ -174,13 +175,81 @@ fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> 
     declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), Type::from(array)))).collect()
 }
 
+/// Operators that lengths are computed with.
+const OF_LENGTHS: &[&str] = &[
+    "Add",
+    "Cast",
+    "Concat",
+    "Constant",
+    "Div",
+    "Gather",
+    "Identity",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Squeeze",
+    "Sub",
+    "Unsqueeze",
+];
+
+/// Nodes that compute lengths, by what they make.
+struct Lengths<'a> {
+    makers: HashMap<&'a str, usize>,
+    graph: &'a GraphProto,
+    model: &'a Model,
+}
+
+impl<'a> Lengths<'a> {
+    fn new(graph: &'a GraphProto, model: &'a Model) -> Lengths<'a> {
+        let made = graph.node.iter().enumerate().filter(|(_, node)| OF_LENGTHS.contains(&node.op_type.as_str()));
+        Lengths { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, model }
+    }
+
+    /// The nodes that a value is made by, where they look at shapes and constants only.
+    fn of(&self, name: &str, nodes: &mut BTreeSet<usize>) -> bool {
+        if self.model.initializer(name).is_some() {
+            return true;
+        }
+        let Some(&i) = self.makers.get(name) else { return false };
+        let node = &self.graph.node[i];
+        if nodes.contains(&i) {
+            return true;
+        }
+        if nodes.len() > MOST {
+            return false;
+        }
+        nodes.insert(i);
+        node.op_type == "Shape" || node.input.iter().filter(|name| !name.is_empty()).all(|name| self.of(name, nodes))
+    }
+
+    /// The nodes that compute lengths for a node, so that its shape rule knows them.
+    fn before(&self, node: &NodeProto) -> Vec<NodeProto> {
+        let mut all = BTreeSet::new();
+        for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
+            let mut nodes = BTreeSet::new();
+            if self.of(name, &mut nodes) {
+                all.extend(nodes);
+            }
+        }
+        all.into_iter().map(|i| self.graph.node[i].clone()).collect()
+    }
+}
+
+/// How many nodes may compute the lengths of one.
+const MOST: usize = 64;
+
 /// The page as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
 pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replaced>) {
     let mut replaced = Vec::new();
     let mut page = model.clone().into_proto();
     let opset = model.opset("").unwrap_or(0);
     if let (Some(graph), Some(original)) = (page.graph.as_mut(), model.proto.graph.as_ref()) {
-        let types = types(original, model);
+        let (types, lengths) = (types(original, model), Lengths::new(original, model));
         for node in &mut graph.node {
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
@@ -199,7 +268,8 @@ pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replace
             match why {
                 Some(why) => {
                     replaced.push(Replaced { name: node.name.clone(), op: node.op_type.clone(), why });
-                    *node = foreign::node(std::mem::take(node), &page.functions, opset);
+                    let before = lengths.before(node);
+                    *node = foreign::node(std::mem::take(node), before, &page.functions, opset);
                 }
                 None => node.metadata_props.clear(),
             }

@@ -173,13 +173,19 @@ fn stacked(items: &[Array], ty: &Type, sizes: &Bindings) -> Result<Array> {
     join::concat(&items.iter().collect::<Vec<_>>(), 0)
 }
 
-/// Tensors of one shape with a new first axis; of none, those that a turn on this state would give.
-fn gathered(turns: Vec<Vec<Tensor>>, probe: impl FnOnce() -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+/// Tensors of one shape with a new first axis; of none, those that a turn on inputs of these types would give.
+fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
     let Some(first) = turns.first() else {
         let recorder = Recorder::open_body();
-        let types: Vec<Type> = probe()?.iter().map(|x| x.ty().clone()).collect();
+        let inputs = inputs.iter().map(|ty| recorder.input("given", ty.clone(), &Tensor::of_type(ty.clone())));
+        let types: Vec<Type> = probe(&inputs.collect::<Result<Vec<_>>>()?)?.iter().map(|x| x.ty().clone()).collect();
         drop(recorder);
-        let empty = |ty: &Type| Tensor::zeros(&[&[Dim::Fixed(0)], ty.shape.as_ref()].concat(), ty.dtype);
+        // What depends on data that never was has no elements.
+        let length = |dim: &Dim| if dim.is_symbolic() && !crate::tensor::is_tracing() { Dim::Fixed(0) } else { dim.clone() };
+        let empty = |ty: &Type| {
+            let shape: Vec<Dim> = std::iter::once(Dim::Fixed(0)).chain(ty.shape.iter().map(length)).collect();
+            Tensor::zeros(&shape, ty.dtype)
+        };
         return types.iter().map(empty).collect();
     };
     let column = |i: usize| {

@@ -179,8 +179,8 @@ fn followed(
         state = turn.state.iter().map(Tensor::strengthened).collect();
         turns.push(turn.items);
     }
-    let zero = Tensor::from(Array::scalar(0i64));
-    let lists = gathered(turns, || body(&zero, &state).map(|turn| turn.items))?;
+    let given: Vec<Type> = std::iter::once(Type::new(DType::I64, Vec::<Dim>::new())).chain(state.iter().map(|x| x.ty().clone())).collect();
+    let lists = gathered(turns, &given, |given| body(&given[0], &given[1..]).map(|turn| turn.items))?;
     Ok(Some((state, lists)))
 }
 

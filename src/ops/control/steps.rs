@@ -196,8 +196,9 @@ fn followed(
         state = next.iter().map(Tensor::strengthened).collect();
         steps.push(items);
     }
-    let slices = || xs.iter().map(|x| Tensor::of_type(Type::new(x.dtype(), &x.shape()[1..]))).collect::<Vec<_>>();
-    let stacks = gathered(steps, || body(&state, &slices()).map(|step| step.1))?;
+    let slices = xs.iter().map(|x| Type::new(x.dtype(), &x.shape()[1..]));
+    let (count, given) = (state.len(), state.iter().map(|x| x.ty().clone()).chain(slices).collect::<Vec<_>>());
+    let stacks = gathered(steps, &given, |given| body(&given[..count], &given[count..]).map(|step| step.1))?;
     Ok((state, stacks))
 }
 

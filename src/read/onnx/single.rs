@@ -11,9 +11,10 @@ use crate::tensor::{Recorder, Tensor};
 use prost::Message;
 use std::collections::BTreeSet;
 
-/// A node, and what of its page it needs: the functions, and the version of the standard domain.
+/// A node, and what of its page it needs: the nodes that compute lengths for it, the functions, and the version of the standard domain.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Single {
+    lengths: Vec<NodeProto>,
     pub(crate) node: NodeProto,
     functions: Vec<FunctionProto>,
     opset: i64,
@@ -28,16 +29,30 @@ pub(crate) enum Operand<'a> {
 }
 
 impl Single {
-    pub(crate) fn new(node: NodeProto, functions: Vec<FunctionProto>, opset: i64) -> Single {
-        Single { node, functions, opset }
+    pub(crate) fn new(node: NodeProto, lengths: Vec<NodeProto>, functions: Vec<FunctionProto>, opset: i64) -> Single {
+        Single { lengths, node, functions, opset }
     }
 
-    /// As bytes: a model whose graph is this node alone.
+    /// The values from the page that are used, each once, in the order of their first use.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        let made: BTreeSet<&str> = self.lengths.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+        let mut names: Vec<String> = Vec::new();
+        for node in self.lengths.iter().chain([&self.node]) {
+            for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
+                if !name.is_empty() && !made.contains(name) && !names.iter().any(|known| known == name) {
+                    names.push(name.to_string());
+                }
+            }
+        }
+        names
+    }
+
+    /// As bytes: a model whose graph ends with this node.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let model = ModelProto {
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: self.opset }],
             functions: self.functions.clone(),
-            graph: Some(GraphProto { node: vec![self.node.clone()], ..GraphProto::default() }),
+            graph: Some(GraphProto { node: [&self.lengths[..], &[self.node.clone()]].concat(), ..GraphProto::default() }),
             ..ModelProto::default()
         };
         model.encode_to_vec()
@@ -50,8 +65,9 @@ impl Single {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Single> {
         let model = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
         let opset = model.opset_import.first().map_or(0, |import| import.version);
-        let node = model.graph.and_then(|graph| graph.node.into_iter().next()).ok_or_else(|| Error::damaged("no node"))?;
-        Ok(Single { node, functions: model.functions, opset })
+        let mut lengths = model.graph.map(|graph| graph.node).unwrap_or_default();
+        let node = lengths.pop().ok_or_else(|| Error::damaged("no node"))?;
+        Ok(Single { lengths, node, functions: model.functions, opset })
     }
 
     /// What the node does, as a graph from the operands that are given, in their order, to the outputs that have a name.
@@ -69,7 +85,10 @@ impl Single {
             scope.insert(name, tensor.into());
         }
         let runner = Runner { functions: &self.functions, opset: self.opset, depth: 0 };
-        seeded(0, || runner.nodes(std::slice::from_ref(&self.node), &mut scope))?;
+        seeded(0, || {
+            runner.nodes(&self.lengths, &mut scope)?;
+            runner.nodes(std::slice::from_ref(&self.node), &mut scope)
+        })?;
         let names = self.node.output.iter().filter(|name| !name.is_empty());
         let outputs = names.map(|name| scope.get(name)?.tensor().cloned()).collect::<Result<Vec<_>>>()?;
         recorder.finish(&outputs)
@@ -125,8 +144,9 @@ mod tests {
 
     #[test]
     fn a_node_is_recorded_for_the_types_that_it_is_given() {
-        let single = Single::new(node("Add", &["x", "w"], &["y"]), vec![], 18);
+        let single = Single::new(node("Add", &["x", "w"], &["y"]), vec![], vec![], 18);
         let single = Single::decode(&single.encode()).unwrap();
+        assert_eq!(single.inputs(), ["x", "w"]);
         let (w, ty) = (Array::vector(vec![1.0f32, 2.0]), Type::new(crate::DType::F32, vec![2.into()]));
         let graph = single.record([("x", Operand::Given(ty)), ("w", Operand::Constant(&w))]).unwrap();
         let y = graph.replay(&[Array::vector(vec![10.0f32, 20.0])]).unwrap();
