@@ -1,0 +1,257 @@
+//! Programs grown a call at a time, each kept only where its numbers are sound in every call that will be tried.
+
+use super::choose::{Chooser, DTYPES, Known, Numbers};
+use super::methods::METHODS;
+use super::program::{Node, Program, Step};
+use super::run::{self, Failure};
+use ontrace::array::{Random, Tolerance, compare};
+use ontrace::graph::Agreement;
+use ontrace::{Array, DType, Dim, Tensor, Traced, Type, record};
+use std::collections::BTreeMap;
+
+/// How many sizes each program is tried at, the example's included.
+pub const CALLS: usize = 3;
+
+/// The runs beside the true one, whose roundings are others: what they move is ill-conditioned.
+const SHAKEN: usize = 2;
+
+/// What floats and integers stay below, by dtype.
+fn bound(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => 200.0,
+        DType::F32 | DType::F64 => 1e4,
+        _ => 1e6,
+    }
+}
+
+/// A program in the making.
+struct Draft {
+    program: Program,
+    known: Vec<Known>,
+    /// The values of each call, of the true run and of the shaken ones.
+    runs: Vec<Vec<Vec<Tensor>>>,
+}
+
+/// The program of a seed, or what failed before there was one.
+pub fn program(seed: u64) -> Result<Program, (Program, Failure)> {
+    let mut random = Random::new(seed);
+    let symbols: BTreeMap<String, Vec<usize>> = ["n", "m", "k"]
+        .into_iter()
+        .map(|name| {
+            let example = random.integer(2, 4) as usize;
+            let lengths = (0..CALLS).map(|call| if call == 0 { example } else { random.integer(if call == 1 { 1 } else { 2 }, 6) as usize });
+            (name.to_string(), lengths.collect())
+        })
+        .collect();
+    let mut draft = Draft { program: Program { nodes: vec![], outputs: vec![] }, known: vec![], runs: vec![vec![vec![]; 1 + SHAKEN]; CALLS] };
+    let mut chooser = Chooser { random: &mut random, known: vec![], fresh: vec![], symbols: &symbols, calls: CALLS };
+    for i in 0..1 + chooser.below(2) {
+        let rank = if i == 0 { 1 + chooser.below(3) } else { chooser.below(4) };
+        let dims: Vec<Dim> = (0..rank)
+            .map(|axis| {
+                let name = chooser.of(&["n", "m", "k"]);
+                // The first axis of all is symbolic, so that there is always an input.
+                if (i, axis) != (0, 0) && chooser.one_in(3) { Dim::Fixed(chooser.random.integer(1, 4)) } else { Dim::symbol(name, symbols[name][0]) }
+            })
+            .collect();
+        let dtype = if chooser.one_in(2) { DType::F32 } else { chooser.of(DTYPES) };
+        chooser.make(dtype, &dims, Numbers::Any);
+    }
+    let (fresh, known) = (chooser.fresh, chooser.known);
+    draft.take(fresh, known);
+    let wanted = 2 + random.integer(0, 8) as usize;
+    let mut tried = 0;
+    while draft.program.steps().count() < wanted && tried < 6 * wanted {
+        tried += 1;
+        let method = &METHODS[random.integer(0, METHODS.len() as i64 - 1) as usize];
+        let mut chooser = Chooser { random: &mut random, known: draft.known.clone(), fresh: vec![], symbols: &symbols, calls: CALLS };
+        let Some((inputs, arguments)) = (method.fit)(&mut chooser) else { continue };
+        let (fresh, known) = (chooser.fresh, chooser.known);
+        let before = draft.before();
+        draft.take(fresh, known);
+        let step = Step { method, inputs, arguments, count: 0 };
+        match draft.grown(step, &mut random) {
+            Ok(true) => {}
+            Ok(false) => draft.back_to(before),
+            Err(failure) => {
+                let program = draft.program.clone();
+                return Err((program.pruned(), failure));
+            }
+        }
+    }
+    let mut used = vec![false; draft.known.len()];
+    draft.program.steps().for_each(|step| step.inputs.iter().for_each(|&value| used[value] = true));
+    let ends: Vec<usize> = (0..used.len()).filter(|&value| !used[value]).collect();
+    let steps: Vec<usize> = ends.iter().copied().filter(|&value| draft.made(value)).collect();
+    draft.program.outputs = if steps.is_empty() { ends } else { steps };
+    Ok(draft.program.pruned())
+}
+
+/// What a draft was before a call was tried.
+struct Before {
+    nodes: usize,
+    values: usize,
+}
+
+impl Draft {
+    fn before(&self) -> Before {
+        Before { nodes: self.program.nodes.len(), values: self.known.len() }
+    }
+
+    fn back_to(&mut self, before: Before) {
+        self.program.nodes.truncate(before.nodes);
+        self.known.truncate(before.values);
+        self.runs.iter_mut().flatten().for_each(|values| values.truncate(before.values));
+    }
+
+    /// Whether a step makes the value.
+    fn made(&self, value: usize) -> bool {
+        let mut first = 0;
+        for node in &self.program.nodes {
+            if (first..first + node.count()).contains(&value) {
+                return matches!(node, Node::Step(_));
+            }
+            first += node.count();
+        }
+        false
+    }
+
+    /// Takes fresh inputs and constants in.
+    fn take(&mut self, fresh: Vec<Node>, known: Vec<Known>) {
+        for value in &known[self.known.len()..] {
+            for (runs, array) in self.runs.iter_mut().zip(&value.calls) {
+                runs.iter_mut().for_each(|values| values.push(Tensor::from(array.clone())));
+            }
+        }
+        self.program.nodes.extend(fresh);
+        self.known = known;
+    }
+
+    /// Tries one call more: whether its numbers are sound. A call that fits must run, and its record must be made.
+    fn grown(&mut self, mut step: Step, random: &mut Random) -> Result<bool, Failure> {
+        let mut made: Vec<Vec<Vec<Tensor>>> = Vec::new();
+        for runs in &self.runs {
+            let mut row = Vec::new();
+            for (i, values) in runs.iter().enumerate() {
+                match run::caught(|| step.run(values)) {
+                    Ok(outputs) => row.push(outputs),
+                    // The shaken numbers may be out of a domain.
+                    Err(_) if i > 0 => return Ok(false),
+                    Err(error) => {
+                        self.program.outputs = vec![];
+                        step.count = 1;
+                        self.program.nodes.push(Node::Step(step));
+                        self.program.outputs = vec![self.program.count() - 1];
+                        return Err(Failure::new("eager", error));
+                    }
+                }
+            }
+            made.push(row);
+        }
+        step.count = made[0][0].len();
+        let arrays = |outputs: &[Tensor]| outputs.iter().map(|x| x.to_array().ok()).collect::<Option<Vec<Array>>>();
+        let Some(truth) = made.iter().map(|row| arrays(&row[0])).collect::<Option<Vec<_>>>() else { return Ok(false) };
+        if step.count == 0 || !truth.iter().flatten().all(|array| sound(array)) || !self.fits_integers(&step, &truth) {
+            return Ok(false);
+        }
+        self.program.nodes.push(Node::Step(step.clone()));
+        let count = self.program.count();
+        self.program.outputs = (count - step.count..count).collect();
+        let example = run::example(&self.program).shapes_only();
+        let traced = run::caught(|| record(&self.program, example)).map_err(|error| Failure::new("recorded", error))?;
+        let types: Vec<Type> = traced.outputs().into_iter().map(|output| output.1).collect();
+        // Whether this call makes roundings that other implementations are free to make otherwise.
+        let mut before = self.program.clone();
+        before.outputs = step.inputs.clone();
+        let example = run::example(&before).shapes_only();
+        let before = run::caught(|| record(&before, example)).map_err(|error| Failure::new("recorded", error))?;
+        let rounds = roundings(&traced) > roundings(&before);
+        for (call, row) in made.iter_mut().enumerate() {
+            for (k, outputs) in row.iter_mut().enumerate().skip(1) {
+                let scale = step.inputs.iter().filter_map(|&value| self.runs[call][k][value].to_array().ok()).map(|array| largest(&array)).fold(0.0, f64::max);
+                for (i, output) in outputs.iter_mut().enumerate() {
+                    let Ok(array) = output.to_array() else { return Ok(false) };
+                    let shaken = if rounds { shake(&array, scale, random) } else { array };
+                    let tolerance = Tolerance::of(shaken.dtype());
+                    let half = Tolerance { abs: tolerance.abs / 2.0, rel: tolerance.rel / 2.0 };
+                    if !compare(&shaken, &truth[call][i], half).is_some_and(|found| found.agrees) {
+                        return Ok(false);
+                    }
+                    *output = Tensor::from(shaken);
+                }
+            }
+        }
+        for (i, ty) in types.into_iter().enumerate() {
+            self.known.push(Known { ty, calls: truth.iter().map(|arrays| arrays[i].clone()).collect() });
+        }
+        for (runs, row) in self.runs.iter_mut().zip(made) {
+            for (values, outputs) in runs.iter_mut().zip(row) {
+                values.extend(outputs);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the integers are those that would come out of wider ones: nothing has overflowed, nothing was cast to what it is not.
+    fn fits_integers(&self, step: &Step, truth: &[Vec<Array>]) -> bool {
+        let cast = step.method.source.contains("cast(dtype)");
+        for (call, arrays) in truth.iter().enumerate() {
+            let values = &self.runs[call][0];
+            if cast && arrays[0].dtype() != DType::Bool && step.inputs.len() == 1 {
+                let Ok(from) = values[step.inputs[0]].to_array() else { return false };
+                let same = from.shape() == arrays[0].shape();
+                if same && from.to_f64s().iter().zip(arrays[0].to_f64s()).any(|(x, y)| (x - y).abs() >= 1.0) {
+                    return false;
+                }
+            }
+            if cast || !arrays.iter().any(|array| array.dtype().is_int() && array.dtype() != DType::I64) {
+                continue;
+            }
+            let wide = |x: &Tensor| if x.dtype().is_int() { x.cast(DType::I64) } else { Ok(x.clone()) };
+            let Ok(values) = values.iter().map(wide).collect::<ontrace::Result<Vec<_>>>() else { return false };
+            let Ok(outputs) = step.run(&values) else { continue };
+            for (wide, array) in outputs.iter().zip(arrays) {
+                let Ok(wide) = wide.to_array() else { return false };
+                if array.dtype().is_int() && wide.dtype() == DType::I64 && wide.to_i64s() != array.to_i64s() {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Whether there are numbers, and ordinary ones.
+fn sound(array: &Array) -> bool {
+    let most = bound(array.dtype());
+    !array.is_empty() && array.len() <= 3000 && array.rank() <= 5 && array.to_f64s().iter().all(|x| x.abs() <= most)
+}
+
+fn largest(array: &Array) -> f64 {
+    if array.dtype().is_float() { array.to_f64s().iter().fold(0.0, |a: f64, b| a.max(b.abs())) } else { 0.0 }
+}
+
+/// How many operators of a record are free to round.
+fn roundings(traced: &Traced) -> usize {
+    traced.graph().nodes().iter().filter(|node| node.op.agreement() != Agreement::Exact).count()
+}
+
+/// The numbers as other roundings might have made them.
+fn shake(array: &Array, scale: f64, random: &mut Random) -> Array {
+    let epsilon = match array.dtype() {
+        DType::F64 => f64::EPSILON,
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::F16 => 1.0 / 2048.0,
+        _ => return array.clone(),
+    };
+    let scale = scale.max(largest(array)) / 4.0;
+    let numbers: Vec<f64> = array.to_f64s();
+    let mut next = numbers.iter();
+    let shape = array.shape().to_vec();
+    let signs: Vec<f64> = numbers.iter().map(|_| 2.0 * random.uniform() - 1.0).collect();
+    let mut signs = signs.into_iter();
+    random.array(array.dtype(), &shape, |_| {
+        let x = next.next().copied().unwrap_or_default();
+        x + signs.next().unwrap_or_default() * epsilon * (2.0 * x.abs() + scale)
+    })
+}

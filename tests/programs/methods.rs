@@ -1,0 +1,289 @@
+//! The methods that programs call: what fits each, and the call, which is both run and printed.
+
+use super::choose::{self, Fit};
+use super::program::Argument;
+use ontrace::{DType, Result, Tensor, cond, while_loop};
+
+/// A way to call the public API.
+pub struct Method {
+    /// The call as Rust, with the names of its operands in it.
+    pub source: &'static str,
+    /// The names of the tensors.
+    pub tensors: &'static [&'static str],
+    /// The names of the other arguments.
+    pub arguments: &'static [&'static str],
+    /// Chooses operands that it takes.
+    pub fit: Fit,
+    pub run: fn(&[&Tensor], &[Argument]) -> Result<Vec<Tensor>>,
+}
+
+/// What calls give, as a list.
+trait Given {
+    fn list(self) -> Result<Vec<Tensor>>;
+}
+
+impl Given for Result<Tensor> {
+    fn list(self) -> Result<Vec<Tensor>> {
+        self.map(|x| vec![x])
+    }
+}
+
+impl Given for Result<(Tensor, Tensor)> {
+    fn list(self) -> Result<Vec<Tensor>> {
+        self.map(|(x, y)| vec![x, y])
+    }
+}
+
+impl Given for Result<(Tensor, Tensor, Tensor)> {
+    fn list(self) -> Result<Vec<Tensor>> {
+        self.map(|(x, y, z)| vec![x, y, z])
+    }
+}
+
+impl Given for Result<Vec<Tensor>> {
+    fn list(self) -> Result<Vec<Tensor>> {
+        self
+    }
+}
+
+/// A row: what fits, the tensors, the other arguments and how they are read, the call.
+macro_rules! methods {
+    ($($fit:expr, [$($tensor:ident)*] ($($argument:ident: $kind:ident),*) $call:expr;)*) => {
+        pub static METHODS: &[Method] = &[$(Method {
+            source: stringify!($call),
+            tensors: &[$(stringify!($tensor)),*],
+            arguments: &[$(stringify!($argument)),*],
+            fit: $fit,
+            run: |_tensors, _arguments| {
+                let mut _next = _tensors.iter();
+                $(let $tensor: &Tensor = _next.next().expect("as many tensors as the row names");
+                let _ = $tensor;)*
+                let mut _next = _arguments.iter();
+                $(let $argument = _next.next().expect("as many arguments as the row names").$kind(_tensors)?;)*
+                ($call).list()
+            },
+        }),*];
+    };
+}
+
+methods! {
+    // One tensor, number by number.
+    choose::floats, [x] () x.exp();
+    choose::positive, [x] () x.log();
+    choose::positive, [x] () x.sqrt();
+    choose::floats, [x] () x.reciprocal();
+    choose::floats, [x] () x.sin();
+    choose::floats, [x] () x.cos();
+    choose::floats, [x] () x.tan();
+    choose::floats, [x] () x.asin();
+    choose::floats, [x] () x.acos();
+    choose::floats, [x] () x.atan();
+    choose::floats, [x] () x.sinh();
+    choose::floats, [x] () x.cosh();
+    choose::floats, [x] () x.tanh();
+    choose::floats, [x] () x.asinh();
+    choose::positive, [x] () x.acosh();
+    choose::floats, [x] () x.atanh();
+    choose::floats, [x] () x.erf();
+    choose::floats, [x] () x.erfc();
+    choose::floats, [x] () x.expm1();
+    choose::positive, [x] () x.log1p();
+    choose::floats, [x] () x.exp2();
+    choose::floats, [x] () x.sinc();
+    choose::positive, [x] () x.entr();
+    choose::positive, [x] () x.lgamma();
+    choose::positive, [x] () x.digamma();
+    choose::floats, [x] () x.sigmoid();
+    choose::floats, [x] () x.softsign();
+    choose::positive, [x] () x.rsqrt();
+    choose::anything, [x] () x.square();
+    choose::floats, [x] () x.trunc();
+    choose::numbers, [x] () x.abs();
+    choose::numbers, [x] () x.neg();
+    choose::numbers, [x] () x.sign();
+    choose::numbers, [x] () x.relu();
+    choose::numbers, [x] () x.ceil();
+    choose::numbers, [x] () x.floor();
+    choose::numbers, [x] () x.round();
+    choose::anything, [x] () x.logical_not();
+    choose::whole, [x] () x.bitwise_not();
+    choose::anything, [x] () x.is_nan();
+    choose::anything, [x] () x.is_inf();
+    choose::anything, [x] () x.is_finite();
+    choose::real, [x] () x.mish();
+    choose::real, [x] () x.silu();
+    choose::real, [x] () x.hard_sigmoid();
+    choose::real, [x] () x.hard_swish();
+    choose::real, [x] () x.selu();
+    choose::real_and_flag, [x] (tanh: flag) x.gelu(tanh);
+    choose::real_and_number, [x] (k: float) x.leaky_relu(k);
+    choose::real_and_number, [x] (k: float) x.elu(k);
+    choose::softplus, [x] (beta: float, threshold: float) x.softplus(beta, threshold);
+    choose::real_and_axis, [x] (axis: int) x.softmax(axis);
+    choose::real_and_axis, [x] (axis: int) x.log_softmax(axis);
+    choose::halves, [x] (axis: int) x.glu(axis);
+    choose::cast, [x] (dtype: kind) x.cast(dtype);
+
+    // Two tensors that broadcast, of any two dtypes.
+    choose::pair, [x y] () x.add(y);
+    choose::pair, [x y] () x.mul(y);
+    choose::pair_of_numbers, [x y] () x.sub(y);
+    choose::pair_of_numbers, [x y] () x.div(y);
+    choose::divided, [x y] () x.floor_divide(y);
+    choose::divided, [x y] () x.trunc_divide(y);
+    choose::divided, [x y] () x.remainder(y);
+    choose::divided, [x y] () x.fmod(y);
+    choose::raised, [x y] () x.pow(y);
+    choose::pair, [x y] () x.minimum(y);
+    choose::pair, [x y] () x.maximum(y);
+    choose::pair, [x y] () x.logical_and(y);
+    choose::pair, [x y] () x.logical_or(y);
+    choose::pair, [x y] () x.logical_xor(y);
+    choose::pair_of_wholes, [x y] () x.bitwise_and(y);
+    choose::pair_of_wholes, [x y] () x.bitwise_or(y);
+    choose::pair_of_wholes, [x y] () x.bitwise_xor(y);
+    choose::pair_of_reals, [x y] () x.atan2(y);
+    choose::pair_of_reals, [x y] () x.copysign(y);
+    choose::shifted, [x y] (left: flag) x.bit_shift(y, left);
+    choose::pair, [x y] () x.eq(y);
+    choose::pair, [x y] () x.ne(y);
+    choose::pair, [x y] () x.lt(y);
+    choose::pair, [x y] () x.le(y);
+    choose::pair, [x y] () x.gt(y);
+    choose::pair, [x y] () x.ge(y);
+
+    // A tensor and a number, which is weak, or a length.
+    choose::with_float, [x] (k: float) x.add(k);
+    choose::with_float, [x] (k: float) x.mul(k);
+    choose::with_float, [x] (k: float) x.div(k);
+    choose::with_float, [x] (k: float) x.remainder(k);
+    choose::with_float, [x] (k: float) x.floor_divide(k);
+    choose::with_float, [x] (k: float) x.lt(k);
+    choose::with_float, [x] (k: float) x.ge(k);
+    choose::with_int, [x] (k: int) x.add(k);
+    choose::with_int, [x] (k: int) x.mul(k);
+    choose::with_int, [x] (k: int) x.maximum(k);
+    choose::with_int, [x] (k: int) x.eq(k);
+    choose::with_int, [x] (k: int) x.le(k);
+    choose::with_divisor, [x] (k: int) x.div(k);
+    choose::with_divisor, [x] (k: int) x.floor_divide(k);
+    choose::with_divisor, [x] (k: int) x.remainder(k);
+    choose::with_power, [x] (k: int) x.pow(k);
+    choose::with_length, [x] (n: length) x.mul(&n);
+    choose::with_length, [x] (n: length) x.add(&n);
+    choose::with_length, [x] (n: length) x.div(&n);
+    choose::with_length, [x] (n: length) x.floor_divide(&n);
+    choose::with_length, [x] (n: length) x.lt(&n);
+    choose::length, [x] (n: length, dtype: kind) Tensor::from_dim(&n).cast(dtype);
+    choose::some_lengths, [x] (shape: lengths) Tensor::from_dims(&shape).cast(DType::I64);
+    choose::all_lengths, [x] (shape: lengths) x.mul(Tensor::from_dims(&shape).cast(x.dtype()));
+    choose::range, [x] (n: length, step: int, dtype: kind) Tensor::arange(0i64, &n, step, dtype);
+    choose::filled, [x] (shape: lengths, k: float, dtype: kind) Tensor::full(&shape, k, dtype);
+    choose::filled_bare, [x] (shape: lengths, dtype: kind) Tensor::ones(&shape, dtype);
+    choose::eye, [x] (n: length, m: length, diagonal: int, dtype: kind) Tensor::eye(&n, &m, diagonal, dtype);
+
+    // Choices.
+    choose::chosen, [mask x y] () mask.choose(x, y);
+    choose::masked, [x mask] (k: int) x.masked_fill(mask, k);
+    choose::clamped, [x] (low: int, high: int) x.clamp(Some(low.into()), Some(high.into()));
+    choose::clamped, [x] (low: int, high: int) x.minimum(high)?.clamp(Some(low.into()), None);
+    choose::between, [x y z] () x.clamp_tensors(Some(y), Some(z));
+
+    // Reductions.
+    choose::reduced, [x] (axes: axes, keep: flag) x.sum(axes.as_deref(), keep);
+    choose::real_reduced, [x] (axes: axes, keep: flag) x.mean(axes.as_deref(), keep);
+    choose::reduced, [x] (axes: axes, keep: flag) x.prod(axes.as_deref(), keep);
+    choose::reduced, [x] (axes: axes, keep: flag) x.amax(axes.as_deref(), keep);
+    choose::reduced, [x] (axes: axes, keep: flag) x.amin(axes.as_deref(), keep);
+    choose::reduced, [x] (axes: axes, keep: flag) x.all(axes.as_deref(), keep);
+    choose::reduced, [x] (axes: axes, keep: flag) x.any(axes.as_deref(), keep);
+    choose::real_reduced, [x] (axes: axes, keep: flag) x.log_sum_exp(axes.as_deref(), keep);
+    choose::variance, [x] (axes: axes, correction: float, keep: flag) x.var(axes.as_deref(), correction, keep);
+    choose::norm, [x] (p: float, axes: axes, keep: flag) x.norm(p, axes.as_deref(), keep);
+    choose::one_axis, [x] (axis: int, keep: flag) x.argmax(Some(axis), keep);
+    choose::one_axis, [x] (axis: int, keep: flag) x.argmin(Some(axis), keep);
+    choose::numbers_and_flag, [x] (keep: flag) x.argmax(None, keep);
+    choose::one_axis, [x] (axis: int, keep: flag) x.max_along(axis, keep);
+    choose::one_axis, [x] (axis: int, keep: flag) x.min_along(axis, keep);
+    choose::one_axis, [x] (axis: int, descending: flag) x.sort(axis, descending);
+    choose::most, [x] (k: length, axis: int, largest: flag) x.topk(k, axis, largest);
+    choose::summed, [x] (axis: int) x.cumsum(axis);
+
+    // Shapes.
+    choose::reshaped, [x] (shape: lengths) x.reshape(&shape);
+    choose::permuted, [x] (order: ints) x.permute(&order);
+    choose::two_axes, [x] (a: int, b: int) x.transpose(a, b);
+    choose::expanded, [x y] (shape: lengths) x.expand(&shape);
+    choose::flattened, [x] (first: int, last: int) x.flatten(first, last);
+    choose::unflattened, [x] (axis: int, lengths: ints) x.unflatten(axis, &lengths);
+    choose::new_axis, [x] (axis: int) x.unsqueeze(axis);
+    choose::anything, [x] () x.squeeze();
+    choose::ones, [x] (axes: ints) x.squeeze_axes(&axes);
+    choose::sliced, [x] (axis: int, start: length, end: length, step: int) x.slice(axis, Some(start), Some(end), step);
+    choose::any_axis, [x] (axis: int) x.slice(axis, None, None, -1);
+    choose::stepped, [x] (axis: int, step: int) x.slice(axis, None, None, step);
+    choose::selected, [x] (axis: int, i: length) x.select(axis, i);
+    choose::narrowed, [x] (axis: int, start: length, length: length) x.narrow(axis, start, length);
+    choose::some_axes, [x] (axes: ints) x.flip(&axes);
+    choose::split, [x] (lengths: lengths, axis: int) x.split_lengths(&lengths, axis);
+    choose::chunked, [x] (count: int, axis: int) x.chunk(count, axis);
+    choose::unbound, [x] (axis: int) x.unbind(axis);
+    choose::square, [x] (diagonal: int) x.tril(diagonal);
+    choose::square, [x] (diagonal: int) x.triu(diagonal);
+
+    // Joins.
+    choose::joined, [x y] (axis: int) Tensor::cat(&[x, y], axis);
+    choose::alone, [x] (axis: int) Tensor::cat(&[x, x, x], axis);
+    choose::stacked, [x y] (axis: int) Tensor::stack(&[x, y], axis);
+    choose::repeated, [x] (times: lengths) x.repeat(&times);
+    choose::padded, [x] (widths: ints, mode: padding) x.pad(&widths, mode);
+
+    // Places.
+    choose::named, [x index] (axis: int) x.index_select(axis, index);
+    choose::gathered, [x index] (axis: int) x.gather(axis, index);
+    choose::anything, [x] () x.nonzero();
+    choose::masked_by, [x mask] () x.masked_select(mask);
+    choose::anything, [x] () x.unique(None);
+    choose::table, [x index] () x.embedding(index);
+    choose::scattered, [x index y] (axis: int, how: reduction) x.scatter(axis, index, y, how);
+    choose::first_index, [x index] () x.index(&[Some(index)]);
+    choose::two_indices, [x i j] () x.index(&[Some(i), Some(j)]);
+    choose::outer_indices, [x i j] () x.index(&[Some(i), None, Some(j)]);
+    choose::mask_of, [x mask] () x.index(&[Some(mask)]);
+    choose::put, [x index y] (how: reduction) x.index_put(&[Some(index)], y, how);
+    choose::put_masked, [x mask y] (how: reduction) x.index_put(&[Some(mask)], y, how);
+
+    // Products of matrices, windows, norms.
+    choose::product, [x y] () x.matmul(y);
+    choose::linear, [x weight bias] () x.linear(weight, Some(bias));
+    choose::linear, [x weight bias] () x.linear(weight, None)?.mul(bias);
+    choose::added_product, [x a b] (beta: float, alpha: float) x.addmm(a, b, beta, alpha);
+    choose::attention, [x k v] (causal: flag) x.attention(k, v, None, causal, None);
+    choose::einsum, [x y] (equation: text) Tensor::einsum(equation, &[x, y]);
+    choose::einsum_of_one, [x] (equation: text) Tensor::einsum(equation, &[x]);
+    choose::conv, [x weight bias] (window: window, groups: sizes) x.conv(weight, Some(bias), window, groups[0]);
+    choose::conv_transpose, [x weight] (window: window) x.conv_transpose(weight, None, window, 1, &[0]);
+    choose::pool, [x] (kernel: sizes, window: window, ceil: flag) x.max_pool(&kernel, window, ceil);
+    choose::padded_pool, [x] (kernel: sizes, window: window, padding: flag) x.average_pool(&kernel, window, false, padding);
+    choose::images, [x] () x.adaptive_average_pool(&[1, 1]);
+    choose::images, [x] () x.adaptive_max_pool(&[1, 1]);
+    choose::batch_norm, [x scale bias mean var] () x.batch_norm(Some(scale), Some(bias), mean, var, 1e-3);
+    choose::layer_norm, [x scale bias] (shape: lengths) x.layer_norm(&shape, Some(scale), Some(bias), 1e-3);
+    choose::group_norm, [x] (groups: int) x.group_norm(groups, None, None, 1e-2);
+    choose::rooms, [x] () x.instance_norm(None, None, 1e-2);
+    choose::real_vectors, [x] () x.rms_norm(None, 1e-2);
+    choose::resized, [x] (lengths: lengths, mode: text, corners: flag) x.upsample(&lengths, mode, corners, &[]);
+
+    // Control flow.
+    choose::real_and_number, [x] (k: float) cond(&x.sum(None, false)?.gt(k)?, || Ok(vec![x.mul(2.0)?]), || Ok(vec![x.sub(1.0)?]));
+    choose::alike, [x y] () cond(&x.amax(None, false)?.lt(y.amin(None, false)?)?, || Ok(vec![x.relu()?, y.neg()?]), || Ok(vec![y.abs()?, x.clone()]));
+    choose::real_and_number, [x] (k: float) while_loop(&x.abs()?.sum(None, false)?.gt(k.abs())?, vec![x.clone()], |state| {
+        let half = state[0].mul(0.5)?;
+        Ok((half.abs()?.sum(None, false)?.gt(k.abs() + 0.5)?, vec![half]))
+    });
+    choose::alike, [x y] () while_loop(&x.abs()?.sum(None, false)?.gt(1.0)?, vec![x.clone(), y.sum(None, false)?], |state| {
+        let half = state[0].mul(0.25)?;
+        let total = state[1].add(y.amax(None, false)?)?;
+        Ok((half.abs()?.sum(None, false)?.gt(1.0)?, vec![half, total]))
+    });
+}
