@@ -1,10 +1,12 @@
 //! Random typed programs: eager, recorded, replayed at other sizes, run by tract and read back, they do one thing.
 
-mod left;
 #[path = "programs/choose.rs"]
 mod choose;
+#[path = "programs/found.rs"]
+mod found;
 #[path = "programs/generate.rs"]
 mod generate;
+mod left;
 #[path = "programs/methods.rs"]
 mod methods;
 #[path = "programs/print.rs"]
@@ -68,7 +70,8 @@ fn random_programs_do_the_same_everywhere() {
     let failures: Vec<String> = failures.into_par_iter().map(shrunk).collect();
     std::panic::set_hook(hook);
     // How often each method was called, for those who look for what is never tried.
-    let rows: Vec<String> = methods.iter().map(|(method, count)| format!("{count:6} {method}\n")).collect();
+    let rows: Vec<String> =
+        methods.iter().map(|(method, count)| format!("{count:6} {}\n", method.split_whitespace().collect::<Vec<_>>().join(" "))).collect();
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs.txt"), rows.concat()).unwrap();
     println!("seed {seed}: {} of {count} programs agree, of {steps} calls", count as usize - failures.len());
     assert!(failures.is_empty(), "seed {seed}: {} of {count} programs fail\n\n{}", failures.len(), failures.join("\n\n"));

@@ -1,33 +1,31 @@
 //! A graph put on a page of ONNX, node after node.
 
 use super::{Graph, Operator, Source, ValueId};
-use crate::array::DType;
 use crate::dim::Type;
 use crate::error::{At, Error, Result};
 use crate::onnx::{Name, Pen, since};
 use std::collections::HashMap;
 
-/// Writes a node; in single precision, between casts, where the opset has no kernel of these types for it.
+/// Writes a node; in another dtype, between casts, where the opset has no kernel of these types for it.
 fn lower(pen: &mut Pen, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
     let opset = pen.opset();
-    let alone = |ty: &Type| !since::takes(op.name(), ty.dtype, opset);
-    if !types.iter().any(alone) {
+    let instead = |ty: &Type| since::instead(op.name(), ty.dtype, opset).map(|dtype| Type::new(dtype, ty.shape.clone()));
+    if !types.iter().any(|ty| instead(ty).is_some()) {
         return op.lower(pen, arguments, types);
     }
-    let single = |ty: &Type| if alone(ty) { Type::new(DType::F32, ty.shape.clone()) } else { ty.clone() };
-    let mut wide = Vec::with_capacity(arguments.len());
+    let mut taken = Vec::with_capacity(arguments.len());
     for name in arguments {
-        let ty = if name.is_empty() { None } else { Some(pen.ty(name)?.clone()).filter(alone) };
-        wide.push(match ty {
-            Some(ty) => pen.node("Cast", std::slice::from_ref(name)).dtype("to", DType::F32).write_one(single(&ty))?,
+        let ty = if name.is_empty() { None } else { instead(pen.ty(name)?) };
+        taken.push(match ty {
+            Some(ty) => pen.node("Cast", std::slice::from_ref(name)).dtype("to", ty.dtype).write_one(ty)?,
             None => name.clone(),
         });
     }
-    let written = op.lower(pen, &wide, &types.iter().map(single).collect::<Vec<_>>())?;
-    let narrow = |(name, ty): (Name, &Type)| {
-        if alone(ty) { pen.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
+    let written = op.lower(pen, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
+    let given = |(name, ty): (Name, &Type)| {
+        if instead(ty).is_some() { pen.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
     };
-    written.into_iter().zip(types).map(narrow).collect()
+    written.into_iter().zip(types).map(given).collect()
 }
 
 /// The names under which values of a graph stand on a page.

@@ -276,14 +276,15 @@ impl Pen {
         let mut finals: Vec<(Name, Name)> = Vec::new();
         for (wanted, value) in outputs {
             let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == **value));
-            let ty = self.ty(value)?.clone();
-            let name = if made_here && !finals.iter().any(|(_, renamed)| renamed == value) {
+            let before = finals.iter().find(|(_, renamed)| renamed == value).map(|(name, _)| name.clone());
+            let name = if made_here && before.is_none() {
                 self.rename(value, wanted)
             } else {
                 // An input, a constant or an output named twice: a node of its own carries the name.
-                let source = finals.iter().find(|(_, renamed)| renamed == value).map_or(value.clone(), |(name, _)| name.clone());
+                let source = before.unwrap_or_else(|| value.clone());
+                let ty = self.ty(&source)?.clone();
                 self.at("", "");
-                let made = self.node("Identity", &[source]).write_one(ty.clone())?;
+                let made = self.node("Identity", &[source]).write_one(ty)?;
                 self.rename(&made, wanted)
             };
             finals.push((name, value.clone()));

@@ -88,12 +88,16 @@ pub(crate) fn first(op_type: &str) -> i64 {
     SINCE.iter().find(|row| row.0 == op_type && row.1.is_empty()).map_or(13, |row| row.2)
 }
 
-/// Whether an operator takes a dtype in this opset. Where it does not, single floats hold all of its numbers.
-pub(crate) fn takes(op_type: &str, dtype: DType, opset: i64) -> bool {
+/// Integers that an operator does not take at any opset: name, dtypes.
+const INTEGERS: &[(&str, &[DType])] = &[("Pow", &[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64])];
+
+/// The dtype in whose place an operator is written where it does not take one in this opset: it holds all numbers of that one, or
+/// (integers come back with their last bits) computes the same.
+pub(crate) fn instead(op_type: &str, dtype: DType, opset: i64) -> Option<DType> {
     match dtype {
-        DType::BF16 => opset >= 22 || !SINGLE.contains(&op_type),
-        dtype if dtype.is_narrow() => NARROW.iter().any(|row| row.0 == op_type && row.1 <= opset),
-        _ => true,
+        DType::BF16 => (opset < 22 && SINGLE.contains(&op_type)).then_some(DType::F32),
+        dtype if dtype.is_narrow() => (!NARROW.iter().any(|row| row.0 == op_type && row.1 <= opset)).then_some(DType::F32),
+        dtype => INTEGERS.iter().any(|row| row.0 == op_type && row.1.contains(&dtype)).then_some(DType::I64),
     }
 }
 

@@ -332,7 +332,8 @@ impl Tensor {
             return a.binary(Binary::Div, &b)?.is_finite()?.choose(&quotient, &a.binary(Binary::Div, &b)?);
         }
         let unsigned = matches!(a.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
-        let lengths = a.dims().is_some_and(|dims| dims.is_symbolic() && dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
+        let nonnegative = |x: &Tensor| x.dims().is_some_and(|dims| dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
+        let lengths = a.dims().is_some_and(DimArray::is_symbolic) && nonnegative(&a) && nonnegative(&b);
         if unsigned || lengths {
             return a.binary(Binary::Div, &b);
         }

@@ -61,6 +61,12 @@ pub(super) const REPLACED: &[Row] = &[
     ("IsNaN", double, "has no f64 kernel"),
     ("IsInf", double, "has no f64 kernel"),
     ("Selu", double, "rounds its constants to f32"),
+    ("InstanceNormalization", double, "rounds its epsilon to f32"),
+    ("Softplus", always, "overflows"),
+    ("LogSoftmax", always, "takes the logarithm of what has become 0"),
+    ("ReduceMean", double, "means squares in f32"),
+    ("ReduceSum", half, "adds halves up in halves"),
+    ("Resize", double, "interpolates in f32"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
     ("CumSum", integer, "mistakes cast integers for lengths"),
     ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
@@ -148,6 +154,10 @@ fn floats(facts: &Facts) -> bool {
 
 fn double(facts: &Facts) -> bool {
     facts.dtype(0) == Some(DType::F64)
+}
+
+fn half(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::F16)
 }
 
 fn integer(facts: &Facts) -> bool {

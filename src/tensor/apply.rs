@@ -117,8 +117,10 @@ fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<
 
 /// Whether computing a constant would turn a small one into a large one.
 fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
-    let bytes = |ty: &Type| ty.shape.count().seen().map_or(usize::MAX, |n| n.max(0) as usize * ty.dtype.size());
-    let (made, taken) = (types.iter().map(bytes).sum::<usize>(), inputs.iter().flatten().map(|tensor| bytes(tensor.ty())).sum::<usize>());
+    // A length that follows from the numbers is at most what they are.
+    let bytes = |ty: &Type| ty.shape.count().seen().map_or(0, |n| (n.max(0) as usize).saturating_mul(ty.dtype.size()));
+    let total = |types: &mut dyn Iterator<Item = &Type>| types.map(bytes).fold(0, usize::saturating_add);
+    let (made, taken) = (total(&mut types.iter()), total(&mut inputs.iter().flatten().map(|tensor| tensor.ty())));
     made > FOLDED && made / 4 > taken
 }
 

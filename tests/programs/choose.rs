@@ -156,9 +156,7 @@ impl Chooser<'_> {
     /// A value that broadcasts with this one.
     fn partner(&mut self, x: usize, dtype: Option<DType>, test: impl Fn(&Known) -> bool, numbers: Numbers) -> Option<usize> {
         let shape = self.dims(x);
-        let broadcasts = |known: &Known| {
-            known.ty.shape.iter().rev().zip(shape.iter().rev()).all(|(a, b)| a == b || *a == 1 || *b == 1)
-        };
+        let broadcasts = |known: &Known| known.ty.shape.iter().rev().zip(shape.iter().rev()).all(|(a, b)| a == b || *a == 1 || *b == 1);
         if !self.one_in(4)
             && let Some(y) = self.pick(|known| test(known) && dtype.is_none_or(|dtype| known.ty.dtype == dtype) && broadcasts(known))
         {
@@ -242,8 +240,10 @@ pub fn anything(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(|_| true)?], vec![]))
 }
 
-pub fn real_and_flag(c: &mut Chooser) -> Option<Chosen> {
-    Some((vec![c.pick(is_float)?], vec![c.flag()]))
+/// Numbers that one rounding of a tanh near 1 does not reach when it is multiplied by them.
+pub fn gelu(c: &mut Chooser) -> Option<Chosen> {
+    let small = |known: &Known| is_float(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|x| x.abs() <= 10.0));
+    Some((vec![c.pick(small)?], vec![c.flag()]))
 }
 
 pub fn numbers_and_flag(c: &mut Chooser) -> Option<Chosen> {
@@ -308,7 +308,8 @@ pub fn divided(c: &mut Chooser) -> Option<Chosen> {
 }
 
 pub fn raised(c: &mut Chooser) -> Option<Chosen> {
-    let small = |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|&x| (0.0..=3.0).contains(&x)));
+    let small =
+        |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|&x| (0.0..=3.0).contains(&x)));
     let x = if c.one_in(2) { c.pick(is_number)? } else { positive(c)?.0[0] };
     Some((vec![x, c.partner(x, None, small, Numbers::Within(0, 3))?], vec![]))
 }
@@ -409,7 +410,10 @@ pub fn filled_bare(c: &mut Chooser) -> Option<Chosen> {
 pub fn eye(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let (n, m) = (c.some_length(x)?, c.some_length(x)?);
-    Some((vec![x], vec![Argument::Length(n), Argument::Length(m), c.int(-1, 1), Argument::Kind(c.of(&[DType::F32, DType::I64, DType::Bool]))]))
+    Some((
+        vec![x],
+        vec![Argument::Length(n), Argument::Length(m), c.int(-1, 1), Argument::Kind(c.of(&[DType::F32, DType::I64, DType::Bool]))],
+    ))
 }
 
 pub fn chosen(c: &mut Chooser) -> Option<Chosen> {
@@ -600,6 +604,13 @@ pub fn new_axis(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![x], vec![c.signed(axis, rank)]))
 }
 
+/// Every symbolic axis stays, whatever its length: it should not be 1 in any call.
+pub fn squeezed(c: &mut Chooser) -> Option<Chosen> {
+    let long = |known: &Known, axis: usize| known.calls.iter().all(|array| array.shape()[axis] != 1);
+    let stays = |known: &Known| known.ty.shape.iter().enumerate().all(|(axis, dim)| !dim.is_symbolic() || long(known, axis));
+    Some((vec![c.pick(stays)?], vec![]))
+}
+
 pub fn ones(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.shape.iter().any(|dim| *dim == 1))?;
     let axes: Vec<i64> = (0..c.rank(x)).filter(|&axis| c.dim(x, axis) == 1).map(|axis| axis as i64).collect();
@@ -705,7 +716,8 @@ pub fn stacked(c: &mut Chooser) -> Option<Chosen> {
 pub fn repeated(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() < 4)?;
     let rank = c.rank(x) + usize::from(c.one_in(3));
-    let times = (0..rank).map(|_| if c.one_in(6) { c.some_length(x).unwrap_or(Length::Fixed(2)) } else { Length::Fixed(c.random.integer(1, 2)) });
+    let times =
+        (0..rank).map(|_| if c.one_in(6) { c.some_length(x).unwrap_or(Length::Fixed(2)) } else { Length::Fixed(c.random.integer(1, 2)) });
     let times = times.collect();
     Some((vec![x], vec![Argument::Lengths(times)]))
 }
@@ -919,7 +931,8 @@ pub fn attention(c: &mut Chooser) -> Option<Chosen> {
 }
 
 /// Equations of two operands, with the axes that each has.
-const EQUATIONS: &[&str] = &["ij,jk->ik", "ij,kj->ik", "i,i->", "i,j->ij", "bij,bjk->bik", "ij,j->i", "bi,bi->b", "bij,kj->bik", "ij,ij->", "ij,ji->j"];
+const EQUATIONS: &[&str] =
+    &["ij,jk->ik", "ij,kj->ik", "i,i->", "i,j->ij", "bij,bjk->bik", "ij,j->i", "bi,bi->b", "bij,kj->bik", "ij,ij->", "ij,ji->j"];
 
 pub fn einsum(c: &mut Chooser) -> Option<Chosen> {
     let equation = c.of(EQUATIONS);
@@ -929,7 +942,11 @@ pub fn einsum(c: &mut Chooser) -> Option<Chosen> {
     let letters: BTreeMap<char, Dim> = first.chars().zip(c.dims(x)).collect();
     let dims: Vec<Dim> = second.chars().map(|letter| letters.get(&letter).cloned().unwrap_or(Dim::Fixed(2))).collect();
     let dtype = c.dtype(x);
-    let fits = |known: &Known| known.ty.dtype == dtype && known.ty.rank() == dims.len() && known.ty.shape.iter().zip(&dims).zip(second.chars()).all(|((a, b), letter)| a == b || !letters.contains_key(&letter));
+    let fits = |known: &Known| {
+        known.ty.dtype == dtype
+            && known.ty.rank() == dims.len()
+            && known.ty.shape.iter().zip(&dims).zip(second.chars()).all(|((a, b), letter)| a == b || !letters.contains_key(&letter))
+    };
     let y = match c.pick(fits) {
         Some(y) => y,
         None => c.make(dtype, &dims, Numbers::Any)?,
@@ -956,6 +973,10 @@ fn window(c: &mut Chooser, x: usize, kernel: &[usize]) -> Option<Window> {
 
 pub fn padded_pool(c: &mut Chooser) -> Option<Chosen> {
     let (x, mut arguments) = pool(c)?;
+    // Opset 18 has no means of numbers that stand apart.
+    if let Argument::Move(window) = &mut arguments[1] {
+        window.dilations.fill(1);
+    }
     arguments[2] = c.flag();
     Some((x, arguments))
 }

@@ -39,11 +39,13 @@ pub fn program(seed: u64) -> Result<Program, (Program, Failure)> {
         .into_iter()
         .map(|name| {
             let example = random.integer(2, 4) as usize;
-            let lengths = (0..CALLS).map(|call| if call == 0 { example } else { random.integer(if call == 1 { 1 } else { 2 }, 6) as usize });
+            let lengths =
+                (0..CALLS).map(|call| if call == 0 { example } else { random.integer(if call == 1 { 1 } else { 2 }, 6) as usize });
             (name.to_string(), lengths.collect())
         })
         .collect();
-    let mut draft = Draft { program: Program { nodes: vec![], outputs: vec![] }, known: vec![], runs: vec![vec![vec![]; 1 + SHAKEN]; CALLS] };
+    let mut draft =
+        Draft { program: Program { nodes: vec![], outputs: vec![] }, known: vec![], runs: vec![vec![vec![]; 1 + SHAKEN]; CALLS] };
     let mut chooser = Chooser { random: &mut random, known: vec![], fresh: vec![], symbols: &symbols, calls: CALLS };
     for i in 0..1 + chooser.below(2) {
         let rank = if i == 0 { 1 + chooser.below(3) } else { chooser.below(4) };
@@ -51,7 +53,11 @@ pub fn program(seed: u64) -> Result<Program, (Program, Failure)> {
             .map(|axis| {
                 let name = chooser.of(&["n", "m", "k"]);
                 // The first axis of all is symbolic, so that there is always an input.
-                if (i, axis) != (0, 0) && chooser.one_in(3) { Dim::Fixed(chooser.random.integer(1, 4)) } else { Dim::symbol(name, symbols[name][0]) }
+                if (i, axis) != (0, 0) && chooser.one_in(3) {
+                    Dim::Fixed(chooser.random.integer(1, 4))
+                } else {
+                    Dim::symbol(name, symbols[name][0])
+                }
             })
             .collect();
         let dtype = if chooser.one_in(2) { DType::F32 } else { chooser.of(DTYPES) };
@@ -129,28 +135,19 @@ impl Draft {
 
     /// Tries one call more: whether its numbers are sound. A call that fits must run, and its record must be made.
     fn grown(&mut self, mut step: Step, random: &mut Random) -> Result<bool, Failure> {
-        let mut made: Vec<Vec<Vec<Tensor>>> = Vec::new();
-        for runs in &self.runs {
-            let mut row = Vec::new();
-            for (i, values) in runs.iter().enumerate() {
-                match run::caught(|| step.run(values)) {
-                    Ok(outputs) => row.push(outputs),
-                    // The shaken numbers may be out of a domain.
-                    Err(_) if i > 0 => return Ok(false),
-                    Err(error) => {
-                        self.program.outputs = vec![];
-                        step.count = 1;
-                        self.program.nodes.push(Node::Step(step));
-                        self.program.outputs = vec![self.program.count() - 1];
-                        return Err(Failure::new("eager", error));
-                    }
-                }
+        let run = |runs: &Vec<Vec<Tensor>>| run::caught(|| step.run(&runs[0]));
+        let outputs = match self.runs.iter().map(run).collect::<ontrace::Result<Vec<_>>>() {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                step.count = 1;
+                self.program.nodes.push(Node::Step(step));
+                self.program.outputs = vec![self.program.count() - 1];
+                return Err(Failure::new("eager", error));
             }
-            made.push(row);
-        }
-        step.count = made[0][0].len();
+        };
+        step.count = outputs[0].len();
         let arrays = |outputs: &[Tensor]| outputs.iter().map(|x| x.to_array().ok()).collect::<Option<Vec<Array>>>();
-        let Some(truth) = made.iter().map(|row| arrays(&row[0])).collect::<Option<Vec<_>>>() else { return Ok(false) };
+        let Some(truth) = outputs.iter().map(|row| arrays(row)).collect::<Option<Vec<_>>>() else { return Ok(false) };
         if step.count == 0 || !truth.iter().flatten().all(|array| sound(array)) || !self.fits_integers(&step, &truth) {
             return Ok(false);
         }
@@ -166,19 +163,11 @@ impl Draft {
         let example = run::example(&before).shapes_only();
         let before = run::caught(|| record(&before, example)).map_err(|error| Failure::new("recorded", error))?;
         let rounds = roundings(&traced) > roundings(&before);
+        let mut made: Vec<Vec<Vec<Tensor>>> = outputs.into_iter().map(|outputs| vec![outputs]).collect();
         for (call, row) in made.iter_mut().enumerate() {
-            for (k, outputs) in row.iter_mut().enumerate().skip(1) {
-                let scale = step.inputs.iter().filter_map(|&value| self.runs[call][k][value].to_array().ok()).map(|array| largest(&array)).fold(0.0, f64::max);
-                for (i, output) in outputs.iter_mut().enumerate() {
-                    let Ok(array) = output.to_array() else { return Ok(false) };
-                    let shaken = if rounds { shake(&array, scale, random) } else { array };
-                    let tolerance = Tolerance::of(shaken.dtype());
-                    let half = Tolerance { abs: tolerance.abs / 2.0, rel: tolerance.rel / 2.0 };
-                    if !compare(&shaken, &truth[call][i], half).is_some_and(|found| found.agrees) {
-                        return Ok(false);
-                    }
-                    *output = Tensor::from(shaken);
-                }
+            for k in 1..=SHAKEN {
+                let Some(outputs) = shaken(&step, &self.runs[call][k], &truth[call], rounds.then_some(k), random) else { return Ok(false) };
+                row.push(outputs);
             }
         }
         for (i, ty) in types.into_iter().enumerate() {
@@ -236,15 +225,38 @@ fn roundings(traced: &Traced) -> usize {
     traced.graph().nodes().iter().filter(|node| node.op.agreement() != Agreement::Exact).count()
 }
 
-/// The numbers as other roundings might have made them.
-fn shake(array: &Array, scale: f64, random: &mut Random) -> Array {
+/// The call with other roundings, those before it and its own, where they make no difference that a comparison would see.
+fn shaken(step: &Step, values: &[Tensor], truth: &[Array], rounds: Option<usize>, random: &mut Random) -> Option<Vec<Tensor>> {
+    let mut operands: Vec<Tensor> = step.inputs.iter().map(|&value| values[value].clone()).collect();
+    let mut scale: f64 = 0.0;
+    for operand in operands.iter_mut().filter(|_| rounds.is_some()) {
+        let array = operand.to_array().ok()?;
+        scale = scale.max(largest(&array));
+        *operand = Tensor::from(shake(&array, 0.0, false, random));
+    }
+    let step = Step { inputs: (0..operands.len()).collect(), ..step.clone() };
+    let mut outputs = run::caught(|| step.run(&operands)).ok()?;
+    for (output, truth) in outputs.iter_mut().zip(truth) {
+        let mut array = output.to_array().ok()?;
+        if let Some(k) = rounds {
+            array = shake(&array, scale.max(largest(&array)) / 4.0, k == 1, random);
+        }
+        let Tolerance { abs, rel } = Tolerance::of(array.dtype());
+        let half = Tolerance { abs: abs / 2.0, rel: rel / 2.0 };
+        compare(&array, truth, half).filter(|found| found.agrees)?;
+        *output = Tensor::from(array);
+    }
+    Some(outputs)
+}
+
+/// The numbers as other roundings might have made them; `cleared` makes 0 of what may be one.
+fn shake(array: &Array, scale: f64, cleared: bool, random: &mut Random) -> Array {
     let epsilon = match array.dtype() {
         DType::F64 => f64::EPSILON,
         DType::F32 => f64::from(f32::EPSILON),
         DType::F16 => 1.0 / 2048.0,
         _ => return array.clone(),
     };
-    let scale = scale.max(largest(array)) / 4.0;
     let numbers: Vec<f64> = array.to_f64s();
     let mut next = numbers.iter();
     let shape = array.shape().to_vec();
@@ -252,6 +264,7 @@ fn shake(array: &Array, scale: f64, random: &mut Random) -> Array {
     let mut signs = signs.into_iter();
     random.array(array.dtype(), &shape, |_| {
         let x = next.next().copied().unwrap_or_default();
-        x + signs.next().unwrap_or_default() * epsilon * (2.0 * x.abs() + scale)
+        let sign = signs.next().unwrap_or_default();
+        if cleared && x.abs() <= 4.0 * epsilon * scale { 0.0 } else { x + sign * epsilon * (2.0 * x.abs() + scale) }
     })
 }

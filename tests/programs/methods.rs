@@ -97,7 +97,7 @@ methods! {
     choose::floats, [x] () x.softsign();
     choose::positive, [x] () x.rsqrt();
     choose::anything, [x] () x.square();
-    choose::floats, [x] () x.trunc();
+    choose::numbers, [x] () x.trunc();
     choose::numbers, [x] () x.abs();
     choose::numbers, [x] () x.neg();
     choose::numbers, [x] () x.sign();
@@ -115,7 +115,7 @@ methods! {
     choose::real, [x] () x.hard_sigmoid();
     choose::real, [x] () x.hard_swish();
     choose::real, [x] () x.selu();
-    choose::real_and_flag, [x] (tanh: flag) x.gelu(tanh);
+    choose::gelu, [x] (tanh: flag) x.gelu(tanh);
     choose::real_and_number, [x] (k: float) x.leaky_relu(k);
     choose::real_and_number, [x] (k: float) x.elu(k);
     choose::softplus, [x] (beta: float, threshold: float) x.softplus(beta, threshold);
@@ -217,7 +217,7 @@ methods! {
     choose::flattened, [x] (first: int, last: int) x.flatten(first, last);
     choose::unflattened, [x] (axis: int, lengths: ints) x.unflatten(axis, &lengths);
     choose::new_axis, [x] (axis: int) x.unsqueeze(axis);
-    choose::anything, [x] () x.squeeze();
+    choose::squeezed, [x] () x.squeeze();
     choose::ones, [x] (axes: ints) x.squeeze_axes(&axes);
     choose::sliced, [x] (axis: int, start: length, end: length, step: int) x.slice(axis, Some(start), Some(end), step);
     choose::any_axis, [x] (axis: int) x.slice(axis, None, None, -1);

@@ -83,9 +83,9 @@ impl Step {
 
 /// The source of a call with its operands put in.
 fn call(step: &Step) -> String {
-    let source = step.method.source;
+    let source = step.method.source.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = String::new();
-    let mut rest = source;
+    let mut rest = source.as_str();
     while let Some(at) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
         let (before, from) = rest.split_at(at);
         let end = from.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(from.len());

@@ -1,0 +1,73 @@
+//! What random programs have found, as small as it is.
+
+use ontrace::{Array, DType, Dim, Example, Module, Result, Tensor, module, record, trace_fn};
+
+#[test]
+fn an_output_may_be_given_twice() {
+    let x = Tensor::from(&[1.0f32, -2.0]);
+    let twice = |x: Tensor| -> Result<(Tensor, Tensor)> {
+        let y = x.relu()?;
+        Ok((y.clone(), y))
+    };
+    let page = trace_fn(twice, &x).unwrap().to_model().unwrap();
+    let again = ontrace::read::OnnxModule::new(page).unwrap().forward(&[x]).unwrap();
+    assert_eq!(again.iter().map(|y| y.to_vec::<f32>().unwrap()).collect::<Vec<_>>(), [[1.0, 0.0], [1.0, 0.0]]);
+}
+
+#[test]
+fn lengths_divided_by_negative_numbers_are_rounded_down() {
+    // Python: 5 // -2 == -3.
+    let x = Tensor::from(&[0.0f32; 5]);
+    let divided = module::function(|x: Tensor| Tensor::from_dim(&x.dim(0)?).floor_divide(-2i64), &x);
+    let traced = record(&divided, Example::new().input("x", &x).symbolic("x", 0, "n").unwrap()).unwrap();
+    assert_eq!(traced.call(&x).unwrap().to_vec::<i64>().unwrap(), [-3]);
+    assert_eq!(traced.call(&Tensor::from(&[0.0f32; 8])).unwrap().to_vec::<i64>().unwrap(), [-4]);
+}
+
+#[test]
+fn the_different_numbers_of_a_constant_are_known() {
+    let x = Tensor::from(&[0.0f32]);
+    let table = Tensor::from(&[3i64, 1, 3]);
+    let traced = trace_fn(|x: Tensor| x.add(table.unique(None)?.0), &x).unwrap();
+    assert_eq!(traced.outputs()[0].1.to_string(), "f32[2]");
+    assert_eq!(traced.call(&x).unwrap().to_vec::<f32>().unwrap(), [1.0, 3.0]);
+}
+
+#[cfg(feature = "tract")]
+fn in_a_session(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> Vec<f64> {
+    trace_fn(f, x).unwrap().session().unwrap().call(x).unwrap().to_array().unwrap().to_f64s()
+}
+
+#[cfg(feature = "tract")]
+#[test]
+fn what_is_far_from_0_stays_finite_in_a_session() {
+    let x = Tensor::from(&[0.0f32, 496.0]);
+    assert_eq!(in_a_session(|x| x.log_softmax(0), &x), [-496.0, 0.0]);
+    let y = in_a_session(|x| x.softplus(1.0, 20.0), &x);
+    assert!((y[0] - std::f64::consts::LN_2).abs() < 1e-6 && y[1] == 496.0, "{y:?}");
+}
+
+#[cfg(feature = "tract")]
+#[test]
+fn doubles_stay_doubles_in_a_session() {
+    let numbers: Vec<f64> = (0..6).map(|i| 0.1 * f64::from(i * i)).collect();
+    let x = Tensor::from(Array::new(&[1, 2, 3], numbers).unwrap());
+    let to_8: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.upsample(&[Dim::Fixed(8)], "linear", true, &[]);
+    let normal: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.instance_norm(None, None, 0.01);
+    let variance: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.var(None, 0.0, false);
+    for f in [to_8, normal, variance] {
+        let expected = f(x.clone()).unwrap().to_array().unwrap().to_f64s();
+        for (got, expected) in in_a_session(f, &x).iter().zip(&expected) {
+            assert!((got - expected).abs() < 1e-12, "{got}, expected {expected}");
+        }
+    }
+}
+
+#[cfg(feature = "tract")]
+#[test]
+fn a_sum_of_halves_is_rounded_once_in_a_session() {
+    // 2048 and 1: a half has no 2049, so that a sum in halves never leaves 2048.
+    let numbers: Vec<f64> = (0..65).map(|i| if i == 0 { 2048.0 } else { 1.0 }).collect();
+    let x = Tensor::from(Array::vector(numbers)).cast(DType::F16).unwrap();
+    assert_eq!(in_a_session(|x| x.sum(None, false), &x), [2112.0]);
+}
