@@ -88,8 +88,30 @@ pub(crate) fn first(op_type: &str) -> i64 {
     SINCE.iter().find(|row| row.0 == op_type && row.1.is_empty()).map_or(13, |row| row.2)
 }
 
-/// Integers that an operator does not take at any opset: name, dtypes.
-const INTEGERS: &[(&str, &[DType])] = &[("Pow", &[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64])];
+/// Integers that an operator does not take: name, dtypes, and the first opset that takes them.
+const INTEGERS: &[(&str, &[DType], i64)] = &[
+    ("Add", SHORT, 14),
+    ("CumSum", SHORT, NEVER),
+    ("Div", SHORT, 14),
+    ("Gemm", SHORT, NEVER),
+    ("MatMul", SHORT, NEVER),
+    ("Mul", SHORT, 14),
+    ("Neg", &[DType::U8, DType::U16, DType::U32, DType::U64], NEVER),
+    ("Pow", &[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64], NEVER),
+    ("ReduceL1", SHORT, NEVER),
+    ("ReduceMax", &[DType::U16, DType::I16], NEVER),
+    ("ReduceMin", &[DType::U16, DType::I16], NEVER),
+    ("ReduceProd", SHORT, NEVER),
+    ("ReduceSum", SHORT, NEVER),
+    ("ReduceSumSquare", SHORT, NEVER),
+    ("Sub", SHORT, 14),
+];
+
+/// Integers of at most 16 bits.
+const SHORT: &[DType] = &[DType::U8, DType::I8, DType::U16, DType::I16];
+
+/// No opset so far.
+const NEVER: i64 = i64::MAX;
 
 /// The dtype in whose place an operator is written where it does not take one in this opset: it holds all numbers of that one, or
 /// (integers come back with their last bits) computes the same.
@@ -97,7 +119,7 @@ pub(crate) fn instead(op_type: &str, dtype: DType, opset: i64) -> Option<DType> 
     match dtype {
         DType::BF16 => (opset < 22 && SINGLE.contains(&op_type)).then_some(DType::F32),
         dtype if dtype.is_narrow() => (!NARROW.iter().any(|row| row.0 == op_type && row.1 <= opset)).then_some(DType::F32),
-        dtype => INTEGERS.iter().any(|row| row.0 == op_type && row.1.contains(&dtype)).then_some(DType::I64),
+        dtype => INTEGERS.iter().any(|row| row.0 == op_type && row.1.contains(&dtype) && opset < row.2).then_some(DType::I64),
     }
 }
 

@@ -61,6 +61,11 @@ fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Typ
     Ok(Type::new(x.dtype, dims))
 }
 
+/// Whether a window hangs over the end: where none does, ONNX's own rule for rounding up counts one that begins in the padding.
+fn hangs_over(x: &Type, kernel: &[usize], window: &Window, out: &[Type]) -> bool {
+    pooled(x, kernel, window, false).is_ok_and(|floor| out.first().is_some_and(|out| out.shape != floor.shape))
+}
+
 /// The lengths of the result for these numbers.
 fn result_lengths(x: &Array, kernel: &[usize], window: &Window, ceil: bool) -> Result<Vec<usize>> {
     let ty = pooled(&Type::from(x), kernel, window, ceil)?;
@@ -102,9 +107,10 @@ impl Operator for MaxPool {
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let ceil = self.ceil && hangs_over(pen.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
         let line = pen.node("MaxPool", inputs).ints("kernel_shape", &kernel_ints(&self.kernel));
         let line = with_window(line, &self.window);
-        Ok(if self.ceil { line.flag("ceil_mode", true) } else { line }.write(outputs))
+        Ok(if ceil { line.flag("ceil_mode", true) } else { line }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -137,13 +143,14 @@ impl Operator for AveragePool {
         let window = &self.window;
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
         let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
+        let ceil = self.ceil && hangs_over(pen.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
         // Dilations came with opset 19.
         let line = pen
             .node("AveragePool", inputs)
             .ints("kernel_shape", &kernel_ints(&self.kernel))
             .ints("strides", &ints(&window.strides))
             .ints("pads", &pads);
-        let line = if self.ceil { line.flag("ceil_mode", true) } else { line };
+        let line = if ceil { line.flag("ceil_mode", true) } else { line };
         Ok(if self.count_pad { line.flag("count_include_pad", true) } else { line }.write(outputs))
     }
 }

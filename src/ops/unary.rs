@@ -121,7 +121,10 @@ impl Operator for Unary {
             let wide = pen.node("Cast", inputs).dtype("to", DType::F32).write_one(Type::new(DType::F32, x.shape))?;
             return Ok(pen.node("IsInf", &[wide]).write(outputs));
         }
-        Ok(pen.node(self.name(), inputs).write(outputs))
+        // ONNX's takes no unsigned integers, which are never below 0.
+        let unsigned = matches!(x.dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
+        let name = if *self == Unary::Relu && unsigned { "Identity" } else { self.name() };
+        Ok(pen.node(name, inputs).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {

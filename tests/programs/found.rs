@@ -33,6 +33,31 @@ fn the_different_numbers_of_a_constant_are_known() {
     assert_eq!(traced.call(&x).unwrap().to_vec::<f32>().unwrap(), [1.0, 3.0]);
 }
 
+#[test]
+fn integers_that_an_operator_of_onnx_does_not_take_are_cast() {
+    let x = Tensor::new(&[2, 2], vec![3u8, 1, 2, 15]).unwrap();
+    let powers = |x: Tensor| -> Result<Tensor> { x.pow(2i64)?.matmul(&x)?.relu() };
+    let page = trace_fn(powers, &x).unwrap().to_model().unwrap();
+    let nodes: Vec<String> = page.proto.graph.as_ref().unwrap().node.iter().map(|node| node.op_type.clone()).collect();
+    assert_eq!(nodes, ["Cast", "Cast", "Pow", "Cast", "Cast", "Cast", "MatMul", "Cast", "Identity"]);
+    // [[9, 1], [4, 225]] · [[3, 1], [2, 15]] = [[29, 24], [462, 3379]], modulo 256.
+    let again = ontrace::read::OnnxModule::new(page).unwrap().call(&x).unwrap();
+    assert_eq!(again.to_vec::<u8>().unwrap(), [29, 24, 206, 51]);
+}
+
+#[test]
+fn windows_are_rounded_up_only_where_one_hangs_over() {
+    // Windows of 1, two apart, over 4: the third would begin where nothing is left.
+    let window = || ontrace::ops::Window::symmetric(&[2], &[0], &[1]);
+    let x = Tensor::new(&[1, 1, 4], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap();
+    let ceil = |taps: usize, length: usize| {
+        let x = x.narrow(2, 0, length).unwrap();
+        let page = trace_fn(|x: Tensor| x.max_pool(&[taps], window(), true), &x).unwrap().to_model().unwrap();
+        page.proto.graph.unwrap().node[0].attribute.iter().any(|attribute| attribute.name == "ceil_mode")
+    };
+    assert!(!ceil(1, 4) && !ceil(2, 4) && ceil(2, 3));
+}
+
 #[cfg(feature = "tract")]
 fn in_a_session(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> Vec<f64> {
     trace_fn(f, x).unwrap().session().unwrap().call(x).unwrap().to_array().unwrap().to_f64s()

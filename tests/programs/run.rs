@@ -73,7 +73,13 @@ fn differs(got: &[Array], expected: &[Array], exact: &[bool]) -> Option<String> 
         let tolerance = if exact[i] { Tolerance::EXACT } else { Tolerance::of(expected.dtype()) };
         match compare(got, expected, tolerance) {
             None => {
-                return Some(format!("output {i} is {}{:?}, expected {}{:?}", got.dtype(), got.shape(), expected.dtype(), expected.shape()));
+                return Some(format!(
+                    "output {i} is {}{:?}, expected {}{:?}",
+                    got.dtype(),
+                    got.shape(),
+                    expected.dtype(),
+                    expected.shape()
+                ));
             }
             Some(found) if !found.agrees => {
                 return Some(format!("output {i}: {:?} (index, got, expected), {} outside", found.worst, found.outside));
