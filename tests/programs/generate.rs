@@ -5,7 +5,6 @@ use super::methods::METHODS;
 use super::program::{Node, Program, Step};
 use super::run::{self, Failure};
 use ontrace::array::{Random, Tolerance, compare};
-use ontrace::graph::Agreement;
 use ontrace::{Array, DType, Dim, Tensor, Traced, Type, record};
 use std::collections::BTreeMap;
 
@@ -220,9 +219,9 @@ fn largest(array: &Array) -> f64 {
     if array.dtype().is_float() { array.to_f64s().iter().fold(0.0, |a: f64, b| a.max(b.abs())) } else { 0.0 }
 }
 
-/// How many operators of a record are free to round.
+/// How many nodes of a record implementations may round each in its way.
 fn roundings(traced: &Traced) -> usize {
-    traced.graph().nodes().iter().filter(|node| node.op.agreement() != Agreement::Exact).count()
+    traced.graph().nodes().iter().filter(|node| run::rounds(traced.graph(), node)).count()
 }
 
 /// The call with other roundings, those before it and its own, where they make no difference that a comparison would see.
