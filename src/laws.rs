@@ -46,7 +46,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("sub_u8", "tract's subtraction of u8 checks for overflow in a debug build, and wraps in a release"),
 ];
 
-/// Rows of the table of replacements that ONNX's backend tests and torch's cases ask for, and no example here.
+/// Rows of the table of replacements that ONNX's backend tests, torch's cases and random programs ask for, and no example here.
 #[cfg(feature = "tract")]
 const ELSEWHERE: &[(&str, &str)] = &[
     ("MatMul", "refuses two vectors"),
@@ -76,6 +76,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("NonZero", "makes lengths that later nodes of ours need to know"),
     ("MaxPool", "counts places otherwise"),
     ("Celu", "is wrong in f16"),
+    ("InstanceNormalization", "rounds its epsilon to f32"),
+    ("Resize", "interpolates in f32"),
+    ("Softplus", "overflows"),
+    ("LogSoftmax", "takes the logarithm of what has become 0"),
+    ("ReduceMean", "means squares in f32"),
+    ("ReduceSum", "adds halves up in halves"),
 ];
 
 #[cfg(feature = "tract")]

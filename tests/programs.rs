@@ -2,6 +2,8 @@
 
 #[path = "programs/choose.rs"]
 mod choose;
+#[path = "programs/fit.rs"]
+mod fit;
 #[path = "programs/found.rs"]
 mod found;
 #[path = "programs/generate.rs"]

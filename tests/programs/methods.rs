@@ -1,6 +1,7 @@
 //! The methods that programs call: what fits each, and the call, which is both run and printed.
 
 use super::choose::{self, Fit};
+use super::fit;
 use super::program::Argument;
 use ontrace::{DType, Result, Tensor, cond, while_loop};
 
@@ -210,78 +211,78 @@ methods! {
     choose::summed, [x] (axis: int) x.cumsum(axis);
 
     // Shapes.
-    choose::reshaped, [x] (shape: lengths) x.reshape(&shape);
-    choose::permuted, [x] (order: ints) x.permute(&order);
-    choose::two_axes, [x] (a: int, b: int) x.transpose(a, b);
-    choose::expanded, [x y] (shape: lengths) x.expand(&shape);
-    choose::flattened, [x] (first: int, last: int) x.flatten(first, last);
-    choose::unflattened, [x] (axis: int, lengths: ints) x.unflatten(axis, &lengths);
-    choose::new_axis, [x] (axis: int) x.unsqueeze(axis);
-    choose::squeezed, [x] () x.squeeze();
-    choose::ones, [x] (axes: ints) x.squeeze_axes(&axes);
-    choose::sliced, [x] (axis: int, start: length, end: length, step: int) x.slice(axis, Some(start), Some(end), step);
+    fit::reshaped, [x] (shape: lengths) x.reshape(&shape);
+    fit::permuted, [x] (order: ints) x.permute(&order);
+    fit::two_axes, [x] (a: int, b: int) x.transpose(a, b);
+    fit::expanded, [x y] (shape: lengths) x.expand(&shape);
+    fit::flattened, [x] (first: int, last: int) x.flatten(first, last);
+    fit::unflattened, [x] (axis: int, lengths: ints) x.unflatten(axis, &lengths);
+    fit::new_axis, [x] (axis: int) x.unsqueeze(axis);
+    fit::squeezed, [x] () x.squeeze();
+    fit::ones, [x] (axes: ints) x.squeeze_axes(&axes);
+    fit::sliced, [x] (axis: int, start: length, end: length, step: int) x.slice(axis, Some(start), Some(end), step);
     choose::any_axis, [x] (axis: int) x.slice(axis, None, None, -1);
     choose::stepped, [x] (axis: int, step: int) x.slice(axis, None, None, step);
-    choose::selected, [x] (axis: int, i: length) x.select(axis, i);
-    choose::narrowed, [x] (axis: int, start: length, length: length) x.narrow(axis, start, length);
-    choose::some_axes, [x] (axes: ints) x.flip(&axes);
-    choose::split, [x] (lengths: lengths, axis: int) x.split_lengths(&lengths, axis);
-    choose::chunked, [x] (count: int, axis: int) x.chunk(count, axis);
-    choose::unbound, [x] (axis: int) x.unbind(axis);
-    choose::square, [x] (diagonal: int) x.tril(diagonal);
-    choose::square, [x] (diagonal: int) x.triu(diagonal);
+    fit::selected, [x] (axis: int, i: length) x.select(axis, i);
+    fit::narrowed, [x] (axis: int, start: length, length: length) x.narrow(axis, start, length);
+    fit::some_axes, [x] (axes: ints) x.flip(&axes);
+    fit::split, [x] (lengths: lengths, axis: int) x.split_lengths(&lengths, axis);
+    fit::chunked, [x] (count: int, axis: int) x.chunk(count, axis);
+    fit::unbound, [x] (axis: int) x.unbind(axis);
+    fit::square, [x] (diagonal: int) x.tril(diagonal);
+    fit::square, [x] (diagonal: int) x.triu(diagonal);
 
     // Joins.
-    choose::joined, [x y] (axis: int) Tensor::cat(&[x, y], axis);
-    choose::alone, [x] (axis: int) Tensor::cat(&[x, x, x], axis);
-    choose::stacked, [x y] (axis: int) Tensor::stack(&[x, y], axis);
-    choose::repeated, [x] (times: lengths) x.repeat(&times);
-    choose::padded, [x] (widths: ints, mode: padding) x.pad(&widths, mode);
+    fit::joined, [x y] (axis: int) Tensor::cat(&[x, y], axis);
+    fit::alone, [x] (axis: int) Tensor::cat(&[x, x, x], axis);
+    fit::stacked, [x y] (axis: int) Tensor::stack(&[x, y], axis);
+    fit::repeated, [x] (times: lengths) x.repeat(&times);
+    fit::padded, [x] (widths: ints, mode: padding) x.pad(&widths, mode);
 
     // Places.
-    choose::named, [x index] (axis: int) x.index_select(axis, index);
-    choose::gathered, [x index] (axis: int) x.gather(axis, index);
+    fit::named, [x index] (axis: int) x.index_select(axis, index);
+    fit::gathered, [x index] (axis: int) x.gather(axis, index);
     choose::anything, [x] () x.nonzero();
-    choose::masked_by, [x mask] () x.masked_select(mask);
+    fit::masked_by, [x mask] () x.masked_select(mask);
     choose::anything, [x] () x.unique(None);
-    choose::table, [x index] () x.embedding(index);
-    choose::scattered, [x index y] (axis: int, how: reduction) x.scatter(axis, index, y, how);
-    choose::first_index, [x index] () x.index(&[Some(index)]);
-    choose::two_indices, [x i j] () x.index(&[Some(i), Some(j)]);
-    choose::outer_indices, [x i j] () x.index(&[Some(i), None, Some(j)]);
-    choose::mask_of, [x mask] () x.index(&[Some(mask)]);
-    choose::put, [x index y] (how: reduction) x.index_put(&[Some(index)], y, how);
-    choose::put_masked, [x mask y] (how: reduction) x.index_put(&[Some(mask)], y, how);
+    fit::table, [x index] () x.embedding(index);
+    fit::scattered, [x index y] (axis: int, how: reduction) x.scatter(axis, index, y, how);
+    fit::first_index, [x index] () x.index(&[Some(index)]);
+    fit::two_indices, [x i j] () x.index(&[Some(i), Some(j)]);
+    fit::outer_indices, [x i j] () x.index(&[Some(i), None, Some(j)]);
+    fit::mask_of, [x mask] () x.index(&[Some(mask)]);
+    fit::put, [x index y] (how: reduction) x.index_put(&[Some(index)], y, how);
+    fit::put_masked, [x mask y] (how: reduction) x.index_put(&[Some(mask)], y, how);
 
     // Products of matrices, windows, norms.
-    choose::product, [x y] () x.matmul(y);
-    choose::linear, [x weight bias] () x.linear(weight, Some(bias));
-    choose::linear, [x weight bias] () x.linear(weight, None)?.mul(bias);
-    choose::added_product, [x a b] (beta: float, alpha: float) x.addmm(a, b, beta, alpha);
-    choose::attention, [x k v] (causal: flag) x.attention(k, v, None, causal, None);
-    choose::einsum, [x y] (equation: text) Tensor::einsum(equation, &[x, y]);
-    choose::einsum_of_one, [x] (equation: text) Tensor::einsum(equation, &[x]);
-    choose::conv, [x weight bias] (window: window, groups: sizes) x.conv(weight, Some(bias), window, groups[0]);
-    choose::conv_transpose, [x weight] (window: window) x.conv_transpose(weight, None, window, 1, &[0]);
-    choose::pool, [x] (kernel: sizes, window: window, ceil: flag) x.max_pool(&kernel, window, ceil);
-    choose::padded_pool, [x] (kernel: sizes, window: window, padding: flag) x.average_pool(&kernel, window, false, padding);
-    choose::images, [x] () x.adaptive_average_pool(&[1, 1]);
-    choose::images, [x] () x.adaptive_max_pool(&[1, 1]);
-    choose::batch_norm, [x scale bias mean var] () x.batch_norm(Some(scale), Some(bias), mean, var, 1e-3);
-    choose::layer_norm, [x scale bias] (shape: lengths) x.layer_norm(&shape, Some(scale), Some(bias), 1e-3);
-    choose::group_norm, [x] (groups: int) x.group_norm(groups, None, None, 1e-2);
-    choose::rooms, [x] () x.instance_norm(None, None, 1e-2);
-    choose::real_vectors, [x] () x.rms_norm(None, 1e-2);
-    choose::resized, [x] (lengths: lengths, mode: text, corners: flag) x.upsample(&lengths, mode, corners, &[]);
+    fit::product, [x y] () x.matmul(y);
+    fit::linear, [x weight bias] () x.linear(weight, Some(bias));
+    fit::linear, [x weight bias] () x.linear(weight, None)?.mul(bias);
+    fit::added_product, [x a b] (beta: float, alpha: float) x.addmm(a, b, beta, alpha);
+    fit::attention, [x k v] (causal: flag) x.attention(k, v, None, causal, None);
+    fit::einsum, [x y] (equation: text) Tensor::einsum(equation, &[x, y]);
+    fit::einsum_of_one, [x] (equation: text) Tensor::einsum(equation, &[x]);
+    fit::conv, [x weight bias] (window: window, groups: sizes) x.conv(weight, Some(bias), window, groups[0]);
+    fit::conv_transpose, [x weight] (window: window) x.conv_transpose(weight, None, window, 1, &[0]);
+    fit::pool, [x] (kernel: sizes, window: window, ceil: flag) x.max_pool(&kernel, window, ceil);
+    fit::padded_pool, [x] (kernel: sizes, window: window, padding: flag) x.average_pool(&kernel, window, false, padding);
+    fit::images, [x] () x.adaptive_average_pool(&[1, 1]);
+    fit::images, [x] () x.adaptive_max_pool(&[1, 1]);
+    fit::batch_norm, [x scale bias mean var] () x.batch_norm(Some(scale), Some(bias), mean, var, 1e-3);
+    fit::layer_norm, [x scale bias] (shape: lengths) x.layer_norm(&shape, Some(scale), Some(bias), 1e-3);
+    fit::group_norm, [x] (groups: int) x.group_norm(groups, None, None, 1e-2);
+    fit::rooms, [x] () x.instance_norm(None, None, 1e-2);
+    fit::real_vectors, [x] () x.rms_norm(None, 1e-2);
+    fit::resized, [x] (lengths: lengths, mode: text, corners: flag) x.upsample(&lengths, mode, corners, &[]);
 
     // Control flow.
     choose::real_and_number, [x] (k: float) cond(&x.sum(None, false)?.gt(k)?, || Ok(vec![x.mul(2.0)?]), || Ok(vec![x.sub(1.0)?]));
-    choose::alike, [x y] () cond(&x.amax(None, false)?.lt(y.amin(None, false)?)?, || Ok(vec![x.relu()?, y.neg()?]), || Ok(vec![y.abs()?, x.clone()]));
+    fit::alike, [x y] () cond(&x.amax(None, false)?.lt(y.amin(None, false)?)?, || Ok(vec![x.relu()?, y.neg()?]), || Ok(vec![y.abs()?, x.clone()]));
     choose::real_and_number, [x] (k: float) while_loop(&x.abs()?.sum(None, false)?.gt(k.abs())?, vec![x.clone()], |state| {
         let half = state[0].mul(0.5)?;
         Ok((half.abs()?.sum(None, false)?.gt(k.abs() + 0.5)?, vec![half]))
     });
-    choose::alike, [x y] () while_loop(&x.abs()?.sum(None, false)?.gt(1.0)?, vec![x.clone(), y.sum(None, false)?], |state| {
+    fit::alike, [x y] () while_loop(&x.abs()?.sum(None, false)?.gt(1.0)?, vec![x.clone(), y.sum(None, false)?], |state| {
         let half = state[0].mul(0.25)?;
         let total = state[1].add(y.amax(None, false)?)?;
         Ok((half.abs()?.sum(None, false)?.gt(1.0)?, vec![half, total]))

@@ -115,7 +115,10 @@ pub(super) const ROWS: &[Row] = &[
         |a| match a.opt_str(3)? {
             Some("gels") => least_squares(&a.tensor(0)?, &a.tensor(1)?),
             // The others find out the rank, by estimates of singular values.
-            _ => Err(Error::unsupported("least squares of a matrix whose rank is not known to be full").help("driver=\"gels\" takes it to be")),
+            _ => {
+                Err(Error::unsupported("least squares of a matrix whose rank is not known to be full")
+                    .help("driver=\"gels\" takes it to be"))
+            }
         },
     ),
     tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| reflections(&a.tensor(0)?).map(|(packed, tau)| vec![packed, tau])),
