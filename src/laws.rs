@@ -240,7 +240,14 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
         match again {
             Ok(again) if again == bytes || REWRITTEN.iter().any(|row| row.0 == case.name) => {}
             Ok(again) => {
-                let text = |bytes: Vec<u8>| Model::load(bytes.into(), None).map(|model| model.to_string()).unwrap_or_default();
+                // The hashes of the metadata say only that something differs.
+                let text = |bytes: Vec<u8>| {
+                    let model = Model::load(bytes.into(), None).map(|mut model| {
+                        model.proto.metadata_props.clear();
+                        model.to_string()
+                    });
+                    model.unwrap_or_default()
+                };
                 let (before, after) = (text(bytes.clone()), text(again));
                 let line = before.lines().zip(after.lines()).find(|(before, after)| before != after);
                 broken.push(format!("law 3, written again differs: {line:?}"));
