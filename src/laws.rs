@@ -91,11 +91,15 @@ const NAN: &str = "tract's vector kernels of f32 lose a NaN; our own would be sl
 const REWRITTEN: &[(&str, &str)] = &[
     ("arange_down", ORDER),
     ("eye", ORDER),
+    ("scan", FEW),
+    ("map", FEW),
     ("pad_wrap", "a Concat of slices says what an attribute said"),
     ("slice_step", "an end that is arithmetic is held against the length of the axis once more"),
     ("slice_backwards", "an end that is arithmetic is held against the length of the axis once more"),
     ("select", "that a symbolic axis has length 1 is said by a slice"),
 ];
+
+const FEW: &str = "a few steps of known number are written out";
 
 const ORDER: &str = "the constants of several nodes are written in another order";
 
