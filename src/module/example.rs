@@ -123,7 +123,10 @@ impl Example {
         if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| !names.contains(name)) {
             return Err(Error::input(format!("there is no input `{unknown}`")).help(valid()));
         }
-        if let Some(missing) = names.iter().find(|name| self.inputs.iter().all(|input| input.0 != **name)) {
+        // The last arguments of a program that was read may have defaults: it knows itself.
+        let given = names.iter().rposition(|name| self.inputs.iter().any(|input| input.0 == *name)).map_or(0, |last| last + 1);
+        let wanted = if module.input_structure().is_some() { &names[..] } else { &names[..given] };
+        if let Some(missing) = wanted.iter().find(|name| self.inputs.iter().all(|input| input.0 != **name)) {
             return Err(Error::input(format!("the input `{missing}` is missing")).help(valid()));
         }
         self.inputs.sort_by_key(|(name, _)| names.iter().position(|other| other == name));

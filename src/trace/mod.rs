@@ -280,6 +280,10 @@ impl Module for Named<'_> {
     fn input_names(&self) -> Vec<String> {
         self.0.input_names()
     }
+
+    fn input_structure(&self) -> Option<Structure> {
+        self.0.input_structure()
+    }
 }
 
 impl Module for Traced {
