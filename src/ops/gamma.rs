@@ -64,8 +64,9 @@ impl Tensor {
     /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn zeta(&self, q: &Tensor) -> Result<Tensor> {
-        let dtype = self.dtype().promote(q.dtype())?.or_float();
-        let (s, q) = (self.cast(dtype)?, q.cast(dtype)?);
+        let (s, q) = self.promoted(q)?;
+        let dtype = s.dtype().or_float();
+        let (s, q) = (s.cast(dtype)?, q.cast(dtype)?);
         let right = hurwitz(&s, &q.le(0.0)?.choose(&constant(&q, 1.0)?, &q)?)?;
         let known_positive = q.constant().is_some_and(|array| array.to_f64s().iter().all(|&q| q > 0.0));
         let y = if known_positive { right } else { q.gt(0.0)?.choose(&right, &left_of_zero(&s, &q)?)? };
@@ -151,7 +152,7 @@ fn weighed(terms: &Tensor, rule: &[(f64, f64)]) -> Result<Tensor> {
 
 /// Both parts of Γ(a), cut at x: of the small one an integral or a series, of the other what is missing from 1.
 fn parts(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let dtype = a.dtype().promote(x.dtype())?.or_float();
+    let dtype = a.promoted(x)?.0.dtype().or_float();
     let shape = a.shape().broadcast(x.shape())?;
     let wide = |t: &Tensor| t.cast(DType::F64)?.expand(&shape);
     let (a, x) = (wide(a)?, wide(x)?);

@@ -31,8 +31,8 @@ impl Tensor {
     /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn copysign(&self, sign: &Tensor) -> Result<Tensor> {
-        let dtype = self.dtype().promote(sign.dtype())?.or_float();
-        let magnitude = self.cast(dtype)?.abs()?;
+        let (magnitude, _) = self.promoted(sign)?;
+        let magnitude = magnitude.cast(magnitude.dtype().or_float())?.abs()?;
         sign.sign_bit()?.choose(&magnitude.neg()?, &magnitude)
     }
 
@@ -44,8 +44,9 @@ impl Tensor {
     /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn atan2(&self, x: &Tensor) -> Result<Tensor> {
-        let dtype = self.dtype().promote(x.dtype())?.or_float();
-        let (y, x) = (self.cast(dtype)?, x.cast(dtype)?);
+        let (y, x) = self.promoted(x)?;
+        let dtype = y.dtype().or_float();
+        let (y, x) = (y.cast(dtype)?, x.cast(dtype)?);
         let ratio = y.abs()?.div(x.abs()?)?;
         let ratio = y.eq(0.0)?.logical_and(x.eq(0.0)?)?.choose(&constant(&y, 0.0)?, &ratio)?;
         let ratio = y.is_inf()?.logical_and(x.is_inf()?)?.choose(&constant(&y, 1.0)?, &ratio)?;
@@ -63,7 +64,7 @@ impl Tensor {
     /// [`DType`](crate::Code::DType) where they are no floats, [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn next_after(&self, other: &Tensor) -> Result<Tensor> {
-        let dtype = self.dtype().promote(other.dtype())?;
+        let dtype = self.promoted(other)?.0.dtype();
         // The digits, the exponent of the least normal number, and that of the largest number's end.
         let (digits, least, end) = match dtype {
             DType::F64 => (53, -1022, 1024),

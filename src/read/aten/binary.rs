@@ -75,7 +75,9 @@ pub(super) const ROWS: &[Row] = &[
         let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
         let safe = large.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], large.dtype())?, &large)?;
         let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;
-        large.is_inf()?.choose(&large, &root)
+        // A distance without end is that whatever the other is, NaN too.
+        let endless = x.is_inf()?.logical_or(y.is_inf()?)?;
+        endless.choose(&Tensor::full::<i64>(&[], f64::INFINITY, root.dtype())?, &root)
     }),
     one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
     one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),

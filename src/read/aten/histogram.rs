@@ -80,6 +80,8 @@ pub(super) const ROWS: &[Row] = &[
         let numbers = super::ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
         let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int(2)?);
         let source = match weights {
+            // What is counted by weights that are no floats is a double.
+            Some(weights) if weights.dtype() != DType::F32 => weights.cast(DType::F64)?,
             Some(weights) => weights,
             None => Tensor::ones(x.shape(), DType::I64)?,
         };

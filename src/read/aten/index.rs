@@ -29,7 +29,15 @@ pub(super) const ROWS: &[Row] = &[
             Some("circular") => Padding::Wrap,
             _ => Padding::Constant(Scalar::Float(a.opt_float(3)?.unwrap_or(0.0))),
         };
-        a.tensor(0)?.pad(&a.dims(1)?, mode)
+        let (mut x, mut widths) = (a.tensor(0)?, a.dims(1)?);
+        if a.opt_str(2)? == Some("circular") {
+            // What is cut off is no part of the circle.
+            for (i, width) in widths.iter_mut().enumerate().filter(|(_, width)| width.fixed().is_some_and(|n| n < 0)) {
+                let (axis, cut) = (-1 - (i as i64 / 2), std::mem::replace(width, 0.into()));
+                x = if i % 2 == 0 { x.slice(axis, Some(-cut), None, 1)? } else { x.slice(axis, None, Some(cut), 1)? };
+            }
+        }
+        x.pad(&widths, mode)
     }),
     one("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
     one("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
@@ -107,6 +115,7 @@ fn embedding_bag(a: &Args) -> Result<Vec<Tensor>> {
     let places = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
     let bag = places.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(Some(&[1]), false)?.sub(1)?;
     let kept = match a.opt_ints(8)? {
+        Some(padding) if padding[0] < 0 => Some(indices.ne(&(table.dim(0)? + padding[0]))?),
         Some(padding) => Some(indices.ne(padding[0])?),
         None => None,
     };

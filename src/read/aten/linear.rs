@@ -11,7 +11,7 @@ pub(super) const ROWS: &[Row] = &[
     one("mm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
     one("bmm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
     one("mv(Tensor self, Tensor vec) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
-    one("dot(Tensor self, Tensor tensor) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)?.sum(None, false)),
+    one("dot(Tensor self, Tensor tensor) -> Tensor", |a| total(&a.tensor(0)?.mul(a.tensor(1)?)?, None)),
     one("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
         a.tensor(0)?.linear(&a.tensor(1)?, a.opt_tensor(2)?.as_ref())
     }),
@@ -35,8 +35,8 @@ pub(super) const ROWS: &[Row] = &[
         let (x, y) = (a.tensor(0)?, a.tensor(1)?);
         if x.rank() == 0 || y.rank() == 0 { x.mul(y) } else { tensordot(&x, &y, &[-1], &[-1]) }
     }),
-    one("vdot(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)?.sum(None, false)),
-    one("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)?.sum(Some(&[a.int(2)?]), false)),
+    one("vdot(Tensor self, Tensor other) -> Tensor", |a| total(&a.tensor(0)?.mul(a.tensor(1)?)?, None)),
+    one("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| total(&a.tensor(0)?.mul(a.tensor(1)?)?, Some(&[a.int(2)?]))),
     one("tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", |a| {
         tensordot(&a.tensor(0)?, &a.tensor(1)?, &a.ints(2)?, &a.ints(3)?)
     }),
@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
         let (x, y, weight) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
         // [.., 1, i] · [o, i, j] gives [.., o, 1, j].
         let part = x.unsqueeze(-2)?.unsqueeze(-2)?.matmul(&weight)?.squeeze_axes(&[-2])?;
-        let product = part.mul(y.unsqueeze(-2)?)?.sum(Some(&[-1]), false)?;
+        let product = total(&part.mul(y.unsqueeze(-2)?)?, Some(&[-1]))?;
         a.opt_tensor(3)?.map_or(Ok(product.clone()), |bias| product.add(bias))
     }),
     one("cross(Tensor self, Tensor other, int? dim=None) -> Tensor", |a| {
@@ -80,35 +80,24 @@ pub(super) const ROWS: &[Row] = &[
         "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
         |a| {
             let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-            let y = q.attention(&k, &v, a.opt_tensor(5)?.as_ref(), a.flag(4)?, a.opt_float(6)?)?;
-            let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
-            let scale = a.opt_float(6)?.unwrap_or(1.0 / (width as f64).sqrt());
-            let mut scores = q.matmul(&k.transpose(-2, -1)?)?.mul(scale)?;
-            if a.flag(4)? {
-                let keep = Tensor::ones(&[q.dim(-2)?, k.dim(-2)?], DType::Bool)?.tril(0)?;
-                scores = scores.masked_fill(&keep.logical_not()?, f64::NEG_INFINITY)?;
-            }
-            if let Some(mask) = a.opt_tensor(5)? {
-                scores = if mask.dtype() == DType::Bool {
-                    scores.masked_fill(&mask.logical_not()?, f64::NEG_INFINITY)?
-                } else {
-                    scores.add(mask)?
-                };
-            }
+            let (mask, causal, scale) = (a.opt_tensor(5)?, a.flag(4)?, a.opt_float(6)?);
+            let y = q.attention(&k, &v, mask.as_ref(), causal, scale)?;
+            let scores = scores(&q, &k, mask.as_ref(), causal, scale)?;
             Ok(vec![y, scores.log_sum_exp(Some(&[-1]), false)?])
         },
     ),
     one(
         "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
         |a| {
-            if a.float(4)? > 0.0 {
-                return Err(Error::unsupported("attention with dropout").help("call .eval() on the model before it is traced"));
-            }
             let (q, mut k, mut v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
             if a.flag(7)? {
                 (k, v) = (shared_heads(&q, &k)?, shared_heads(&q, &v)?);
             }
-            q.attention(&k, &v, a.opt_tensor(3)?.as_ref(), a.flag(5)?, a.opt_float(6)?)
+            let (mask, causal, scale, dropout) = (a.opt_tensor(3)?, a.flag(5)?, a.opt_float(6)?, a.float(4)?);
+            if dropout > 0.0 {
+                return scores(&q, &k, mask.as_ref(), causal, scale)?.softmax(-1)?.drop_out(dropout)?.0.matmul(&v);
+            }
+            q.attention(&k, &v, mask.as_ref(), causal, scale)
         },
     ),
     tuple(
@@ -138,16 +127,26 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
+/// The sum that a product of vectors is: of integers in their own dtype.
+fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
+    x.sum(axes, false)?.cast(x.dtype())
+}
+
 /// β · self + α · product: what the `add` family adds up.
 fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
-    let scaled = |x: Tensor, i: usize| if a.float(i)? == 1.0 { Ok(x) } else { x.mul(Tensor::weak(a.number(i)?)) };
+    let dtype = a.tensor(0)?.dtype();
+    // A sum of integers keeps its dtype, and what it is scaled by is cut to it.
+    let whole = dtype.is_int();
+    let factor = |i: usize| a.number(i).map(|factor| if whole { crate::Scalar::Int(factor.to_i64()) } else { factor });
+    let scaled = |x: Tensor, i: usize| if factor(i)?.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor(i)?)) };
+    let product = if whole { product.cast(dtype)? } else { product };
     if a.tensor(0)?.dtype() == DType::Bool {
         // Of truth values the product is "and", the sum "or".
         let product = if a.float(4)? == 0.0 { product.mul(0)? } else { product }.cast(DType::Bool)?;
         return if a.float(3)? == 0.0 { Ok(product) } else { product.logical_or(a.tensor(0)?) };
     }
     let product = scaled(product, 4)?;
-    if a.float(3)? == 0.0 {
+    if factor(3)?.to_f64() == 0.0 {
         return product.expand(&product.shape().broadcast(a.tensor(0)?.shape())?);
     }
     product.add(scaled(a.tensor(0)?, 3)?)
@@ -179,7 +178,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
 fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
     let sums: Vec<i64> =
         axes.iter().zip(partners).filter(|(axis, n)| **n == 1 && x.shape()[**axis] != 1).map(|(&axis, _)| axis as i64).collect();
-    if sums.is_empty() { Ok(x.clone()) } else { x.sum(Some(&sums), true) }
+    if sums.is_empty() { Ok(x.clone()) } else { x.sum(Some(&sums), true)?.cast(x.dtype()) }
 }
 
 fn chain(matrices: &[Tensor]) -> Result<Tensor> {
@@ -192,6 +191,24 @@ fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
     let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
     let turned = |t: &Tensor, by: i64| super::index::rolled(t, &[by], &[axis]);
     turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
+}
+
+/// How much each query is like each key, −∞ where the mask hides it.
+fn scores(q: &Tensor, k: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Option<f64>) -> Result<Tensor> {
+    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+    let scores = q.matmul(&k.transpose(-2, -1)?)?.mul(scale.unwrap_or(1.0 / (width as f64).sqrt()))?;
+    let scores = match causal {
+        true => {
+            let keep = Tensor::ones(&[q.dim(-2)?, k.dim(-2)?], DType::Bool)?.tril(0)?;
+            scores.masked_fill(&keep.logical_not()?, f64::NEG_INFINITY)?
+        }
+        false => scores,
+    };
+    match mask {
+        Some(mask) if mask.dtype() == DType::Bool => scores.masked_fill(&mask.logical_not()?, f64::NEG_INFINITY),
+        Some(mask) => scores.add(mask),
+        None => Ok(scores),
+    }
 }
 
 /// Keys and values of fewer heads, each repeated for the queries that share it.

@@ -194,7 +194,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
-        let x = if x.dtype() == DType::Bool { x.cast(DType::I64)? } else { x };
+        let x = if x.dtype().is_float() { x } else { x.cast(DType::I64)? };
         let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x };
         let n = if a.is_none(1) { x.dim(-1)?.fixed().ok_or_else(|| Error::size("a matrix of symbolic size"))? } else { a.int(1)? };
         let one = x.mul(0)?.add(1)?;

@@ -72,7 +72,8 @@ pub(super) const ROWS: &[Row] = &[
     one("bucketize(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", bucketize),
     one("cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
-        a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?.cumsum(a.int(1)?)
+        let Some(dtype) = a.opt_dtype(2)? else { return x.cumsum(a.int(1)?) };
+        x.cast(dtype)?.cumsum(a.int(1)?)?.cast(dtype)
     }),
     tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, true)),
     tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, false)),
@@ -113,7 +114,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
-        running_product(&a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?, a.int(1)?)
+        let Some(dtype) = a.opt_dtype(2)? else { return running_product(&x, a.int(1)?) };
+        running_product(&x.cast(dtype)?, a.int(1)?)?.cast(dtype)
     }),
 ];
 
@@ -172,7 +174,8 @@ fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
 fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     let (x, q) = (a.tensor(0)?, a.tensor(1)?.strengthened());
     let rank = x.rank();
-    let (x, axis) = if a.is_none(2) { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(2)?)?) };
+    let all = a.is_none(2) || rank == 0;
+    let (x, axis) = if all { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(2)?)?) };
     let q = q.cast(x.dtype())?;
     let keep = a.flag(3)?;
     // The quantiles stand before all other axes.
@@ -203,7 +206,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     let y = if skip_nan { y } else { y.masked_fill(&nan.any(Some(&[-1]), true)?.expand(&shape)?, f64::NAN)? };
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
     let y = y.unsqueeze(0)?.transpose(0, -1)?.transpose(axis as i64 + 1, -1)?;
-    let y = match (keep, a.is_none(2)) {
+    let y = match (keep, all) {
         (true, true) => y.reshape(&[vec![q.count()], vec![Dim::Fixed(1); rank]].concat())?,
         (true, false) => y,
         (false, _) => y.squeeze_axes(&[axis as i64 + 1])?,

@@ -6,17 +6,21 @@ use crate::error::Result;
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| typed(a.tensor(0)?, a.opt_dtype(1)?)?.sum(None, false)),
+    one("sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| {
+        typed(typed(a.tensor(0)?, a.opt_dtype(1)?)?.sum(None, false)?, a.opt_dtype(1)?)
+    }),
     one("sum(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(3)?)?.sum(some(&a.opt_ints(1)?), a.flag(2)?)
+        typed(typed(a.tensor(0)?, a.opt_dtype(3)?)?.sum(some(&a.opt_ints(1)?), a.flag(2)?)?, a.opt_dtype(3)?)
     }),
     one("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| typed(a.tensor(0)?, a.opt_dtype(1)?)?.mean(None, false)),
     one("mean(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
         typed(a.tensor(0)?, a.opt_dtype(3)?)?.mean(some(&a.opt_ints(1)?), a.flag(2)?)
     }),
-    one("prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| typed(a.tensor(0)?, a.opt_dtype(1)?)?.prod(None, false)),
+    one("prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| {
+        typed(typed(a.tensor(0)?, a.opt_dtype(1)?)?.prod(None, false)?, a.opt_dtype(1)?)
+    }),
     one("prod(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(3)?)?.prod(Some(&[a.int(1)?]), a.flag(2)?)
+        typed(typed(a.tensor(0)?, a.opt_dtype(3)?)?.prod(Some(&[a.int(1)?]), a.flag(2)?)?, a.opt_dtype(3)?)
     }),
     one("amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", |a| a.tensor(0)?.amax(some(&a.opt_ints(1)?), a.flag(2)?)),
     one("amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", |a| a.tensor(0)?.amin(some(&a.opt_ints(1)?), a.flag(2)?)),
@@ -92,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = typed(a.tensor(0)?, a.opt_dtype(3)?)?;
-        without_nan(&x)?.sum(some(&a.opt_ints(1)?), a.flag(2)?)
+        typed(without_nan(&x)?.sum(some(&a.opt_ints(1)?), a.flag(2)?)?, a.opt_dtype(3)?)
     }),
     one("nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = typed(a.tensor(0)?, a.opt_dtype(3)?)?;

@@ -95,14 +95,8 @@ pub(super) const ROWS: &[Row] = &[
         mask.choose(&picked, &x.expand(&shape)?.reshape(&[-1])?)?.reshape(&shape)
     }),
     one("nonzero(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
-    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| {
-        let x = a.tensor(0)?;
-        x.nonzero()?.unbind(1)
-    }),
-    tuple("where(Tensor condition) -> Tensor[]", |a| {
-        let x = a.tensor(0)?;
-        x.nonzero()?.unbind(1)
-    }),
+    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| places_by_axis(&a.tensor(0)?)),
+    tuple("where(Tensor condition) -> Tensor[]", |a| places_by_axis(&a.tensor(0)?)),
     one("argwhere(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
     one("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", |a| {
         let (x, size) = (a.tensor(0)?, a.dim(1)?);
@@ -173,6 +167,10 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str,
     let (least, most) = match x.dtype() {
         DType::Bool => (Scalar::Bool(false), Scalar::Bool(true)),
         dtype if dtype.is_float() => (Scalar::Float(f64::NEG_INFINITY), Scalar::Float(f64::INFINITY)),
+        DType::U8 => (Scalar::Int(0), Scalar::Int(i64::from(u8::MAX))),
+        DType::I8 => (Scalar::Int(i64::from(i8::MIN)), Scalar::Int(i64::from(i8::MAX))),
+        DType::I16 => (Scalar::Int(i64::from(i16::MIN)), Scalar::Int(i64::from(i16::MAX))),
+        DType::I32 => (Scalar::Int(i64::from(i32::MIN)), Scalar::Int(i64::from(i32::MAX))),
         _ => (Scalar::Int(i64::MIN), Scalar::Int(i64::MAX)),
     };
     match reduce {
@@ -254,6 +252,11 @@ fn clamped(x: &Tensor, indices: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor
         index.maximum(&(Dim::Fixed(0) - &n))?.minimum(&(&n - 1i64)).map(Some)
     };
     indices.into_iter().enumerate().map(clamp).collect()
+}
+
+/// Where a tensor is not zero, axis by axis; one of rank 0 counts as a vector.
+fn places_by_axis(x: &Tensor) -> Result<Vec<Tensor>> {
+    if x.rank() == 0 { places_by_axis(&x.reshape(&[1])?) } else { x.nonzero()?.unbind(1) }
 }
 
 /// An index along one axis, repeated over the other axes of this shape.

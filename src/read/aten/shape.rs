@@ -221,7 +221,6 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
     let mut grids = vectors.iter().enumerate().map(grid).collect::<Result<Vec<_>>>()?;
     if turned {
         grids.swap(0, 1);
-        return grids.iter().map(|grid| grid.transpose(0, 1)).collect();
     }
     Ok(grids)
 }

@@ -366,6 +366,10 @@ impl<'a> Interpreter<'a> {
             match (&**name, call.positional.as_slice()) {
                 ("annotate" | "unchecked_cast", [_, value]) => return self.eval(value, locals, function),
                 ("uninitialized", _) => return Ok(Value::None),
+                ("isinstance", [value, kind]) => {
+                    let value = self.eval(value, locals, function)?;
+                    return Ok(Value::Bool(is_instance(&value, kind)?));
+                }
                 ("getattr", [object, Expr::Str(name)]) => return self.attribute(object, name, locals, function),
                 _ => {}
             }
@@ -414,6 +418,10 @@ impl<'a> Interpreter<'a> {
             let called = called.clone();
             return self.call(&called, None, positional, named);
         }
+        if self.script.program.classes.contains_key(path) {
+            // A class that is called is a named tuple: any other is made by `__new__`.
+            return Ok(Value::tuple(positional.iter().cloned().chain(named.iter().map(|(_, value)| value.clone())).collect()));
+        }
         if let Some(result) = builtin::call(path, positional, named) {
             return result;
         }
@@ -423,6 +431,46 @@ impl<'a> Interpreter<'a> {
             None => aten::call(path.strip_prefix("ops.").unwrap_or(path), positional, named),
         }
     }
+}
+
+/// Whether a value is of a type, or of one of several.
+fn is_instance(value: &Value, kind: &Expr) -> Result<bool> {
+    let (name, inner) = match kind {
+        Expr::Tuple(kinds) | Expr::List(kinds) => {
+            return kinds.iter().try_fold(false, |found, kind| Ok(found || is_instance(value, kind)?));
+        }
+        Expr::Name(name) => (name, None),
+        Expr::Index(name, inner) => match &**name {
+            Expr::Name(name) => (name, Some(&**inner)),
+            _ => return Err(Error::unsupported("a type that is no name")),
+        },
+        Expr::None => return Ok(matches!(value, Value::None)),
+        _ => return Err(Error::unsupported("a type that is no name")),
+    };
+    // An empty list is of every type.
+    let all = |items: &[Value]| items.iter().try_fold(true, |all, item| Ok(all && inner.map_or(Ok(true), |kind| is_instance(item, kind))?));
+    Ok(match (&**name, value) {
+        ("Tensor", Value::Tensor(_) | Value::Complex(_))
+        | ("int" | "number", Value::Int(_))
+        | ("float" | "number", Value::Float(_))
+        | ("bool", Value::Bool(_))
+        | ("str", Value::Str(_))
+        | ("Device", Value::Device)
+        | ("NoneType", Value::None)
+        | ("Dict", Value::Dict(_))
+        | ("Any", _) => true,
+        ("List", Value::List(items)) => all(&items.borrow())?,
+        ("Tuple", Value::Tuple(items)) => match inner {
+            Some(Expr::Tuple(kinds)) => {
+                kinds.len() == items.len()
+                    && kinds.iter().zip(items.iter()).try_fold(true, |all, (kind, item)| Ok::<_, Error>(all && is_instance(item, kind)?))?
+            }
+            _ => all(items)?,
+        },
+        ("Optional", Value::None) => true,
+        ("Optional" | "Union", value) => inner.map_or(Ok(true), |kind| is_instance(value, kind))?,
+        _ => false,
+    })
 }
 
 /// A condition, once its expression ran.
