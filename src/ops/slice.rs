@@ -1,12 +1,12 @@
 //! Parts of a tensor: slices, single indices, pieces.
 
-use super::Reader;
-use crate::array::Array;
+use super::{Reader, Reduction};
+use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Sizes, Type};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::onnx::{Name, Pen};
-use crate::tensor::{Tensor, apply, apply_one};
+use crate::tensor::{Operand, Tensor, apply, apply_one};
 
 /// Every `step`-th index of one axis. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,17 @@ impl Operator for Slice {
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let (start, length) = (sizes.of(&self.start)?, sizes.of(&self.length)?);
-        let negative = |n: i64| Error::argument(format!("a slice that starts at or has the length {n}"));
+        let negative = |n: i64| match self.start.is_symbolic() || self.length.is_symbolic() {
+            false => Error::argument(format!("a slice that starts at or has the length {n}")),
+            // That there is such a slice was taken for granted, as in the example.
+            true => Error::new(
+                Code::Guard,
+                format!(
+                    "the record holds only where the slice from {} of length {} exists; one is {n} in this call",
+                    self.start, self.length
+                ),
+            ),
+        };
         let start = usize::try_from(start).map_err(|_| negative(start))?;
         let length = usize::try_from(length).map_err(|_| negative(length))?;
         Ok(vec![inputs.at(0)?.slice(self.axis, start, length, self.step as isize)?])
@@ -186,28 +196,102 @@ impl Tensor {
     /// [`Argument`](crate::Code::Argument) where there is no such axis or the step is 0.
     #[track_caller]
     pub fn slice(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64) -> Result<Tensor> {
+        let slice = self.slice_of(axis, start, end, step)?;
+        if slice.start == 0 && slice.length == self.shape()[slice.axis] && step == 1 { Ok(self.clone()) } else { apply_one(slice, &[self]) }
+    }
+
+    /// What Python's slice is on this tensor.
+    fn slice_of(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64) -> Result<Slice> {
         let axis = self.shape().axis(axis)?;
-        let whole = self.shape()[axis].clone();
+        let whole = &self.shape()[axis];
         if step == 0 {
             return Err(Error::argument("a slice by step 0"));
         }
-        let slice = match step > 0 {
+        Ok(match step > 0 {
             true => {
-                let start = clamp(&start.unwrap_or(Dim::Fixed(0)), &whole, 0);
-                let end = clamp(&end.unwrap_or(Dim::Fixed(i64::MAX)), &whole, 0);
+                let start = clamp(&start.unwrap_or(Dim::Fixed(0)), whole, 0);
+                let end = clamp(&end.unwrap_or(Dim::Fixed(i64::MAX)), whole, 0);
                 let length = nonnegative((&end - &start).ceil_div(step));
                 Slice { axis, start, length, step }
             }
             false => {
-                let last = &whole - 1i64;
-                let start = start.map_or(last.clone(), |start| clamp(&start, &whole, -1).min(&last));
-                let end = end.map_or(Dim::Fixed(-1), |end| clamp(&end, &whole, -1));
+                let last = whole - 1i64;
+                let start = start.map_or(last.clone(), |start| clamp(&start, whole, -1).min(&last));
+                let end = end.map_or(Dim::Fixed(-1), |end| clamp(&end, whole, -1));
                 let length = nonnegative((&start - &end).ceil_div(-step));
                 // An empty slice may start anywhere that exists.
                 Slice { axis, start: if length == 0 { Dim::Fixed(0) } else { start }, length, step }
             }
-        };
-        if slice.start == 0 && slice.length == whole && step == 1 { Ok(self.clone()) } else { apply_one(slice, &[self]) }
+        })
+    }
+
+    /// Other numbers in a slice: what `x[start:end:step] = new` leaves in x. They are cast, and broadcast to the slice.
+    ///
+    /// [torch.slice_scatter](https://pytorch.org/docs/stable/generated/torch.slice_scatter.html)
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let x = Tensor::from(&[1.0f32, 2.0, 3.0, 4.0]);
+    /// assert_eq!(x.slice_scatter(0, Some(1.into()), None, 2, 0)?.to_vec::<f32>()?, [1.0, 0.0, 3.0, 0.0]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where there is no such axis or the step is not positive, [`Shape`](crate::Code::Shape) where the
+    /// numbers do not broadcast to the slice.
+    #[track_caller]
+    pub fn slice_scatter(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64, new: impl Operand) -> Result<Tensor> {
+        if step < 1 {
+            return Err(Error::argument(format!("a write to a slice by step {step}")));
+        }
+        let Slice { axis: place, start, length, .. } = self.slice_of(axis, start, end, step)?;
+        let mut window = self.shape().to_vec();
+        window[place] = length.clone();
+        let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?;
+        if length == self.shape()[place] && step == 1 {
+            return Ok(new);
+        }
+        if step == 1 {
+            return self.joined(place, start, &self.shape()[place], &new);
+        }
+        // Every `step`-th index: written one by one along the axis.
+        let index = Tensor::arange(Tensor::from_dim(&start), Tensor::from_dim(&(&start + &(&length * step))), step, DType::I64)?;
+        let mut across = vec![Dim::Fixed(1); self.rank()];
+        across[place] = length;
+        self.scatter(axis, &index.reshape(&across)?.expand(&window)?, new, Reduction::Replace)
+    }
+
+    /// Other numbers at one index of an axis: what `x[index] = new` leaves in x. They are cast, and broadcast.
+    ///
+    /// [torch.select_scatter](https://pytorch.org/docs/stable/generated/torch.select_scatter.html)
+    ///
+    /// # Errors
+    /// As [`Tensor::select`], and [`Shape`](crate::Code::Shape) where the numbers do not broadcast to what that gives.
+    #[track_caller]
+    pub fn select_scatter(&self, axis: i64, index: impl Into<Dim>, new: impl Operand) -> Result<Tensor> {
+        let place = self.shape().axis(axis)?;
+        let whole = &self.shape()[place];
+        let start = existing(&index.into(), whole)?;
+        let mut window = self.shape().to_vec();
+        window.remove(place);
+        let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?.unsqueeze(place as i64)?;
+        if whole.is_symbolic() && start.fixed().is_some() {
+            // An index that does not exist is refused at every call; the ends of slices would be drawn to that of the axis.
+            let index = Tensor::from_dim(&start).reshape(&[1])?;
+            let indices: Vec<Option<&Tensor>> = vec![None; place].into_iter().chain([Some(&index)]).collect();
+            return self.index_put(&indices, &new, Reduction::Replace);
+        }
+        self.joined(place, start, whole, &new)
+    }
+
+    /// Numbers from `start` on along an axis, between what stands before and after them.
+    #[track_caller]
+    fn joined(&self, axis: usize, start: Dim, whole: &Dim, new: &Tensor) -> Result<Tensor> {
+        let last = &start + &new.shape()[axis];
+        let part = |start: Dim, length: Dim| apply_one(Slice { axis, start, length, step: 1 }, &[self]);
+        let (before, after) = (part(Dim::Fixed(0), start)?, part(last.clone(), whole - &last)?);
+        let parts: Vec<&Tensor> = [&before, new, &after].into_iter().filter(|part| part.shape()[axis] != 0).collect();
+        Tensor::cat(&parts, axis as i64)
     }
 
     /// One index of an axis, which goes away; a negative index counts from the end.
@@ -219,12 +303,7 @@ impl Tensor {
     #[track_caller]
     pub fn select(&self, axis: i64, index: impl Into<Dim>) -> Result<Tensor> {
         let axis = self.shape().axis(axis)?;
-        let (whole, index) = (&self.shape()[axis], index.into());
-        let start = if index.seen().is_some_and(|n| n < 0) { whole + &index } else { index.clone() };
-        let exists = start.seen().zip(whole.seen()).is_none_or(|(i, n)| (0..n).contains(&i));
-        if !exists {
-            return Err(Error::argument(format!("index {index} of an axis of length {whole}")));
-        }
+        let start = existing(&index.into(), &self.shape()[axis])?;
         apply_one(Slice { axis, start, length: Dim::Fixed(1), step: 1 }, &[self])?.squeeze_axes(&[axis as i64])
     }
 
@@ -316,6 +395,15 @@ impl Tensor {
     #[track_caller]
     pub fn flip(&self, axes: &[i64]) -> Result<Tensor> {
         axes.iter().try_fold(self.clone(), |x, &axis| x.slice(axis, None, None, -1))
+    }
+}
+
+/// An index of an axis, negative ones counted from the end.
+fn existing(index: &Dim, whole: &Dim) -> Result<Dim> {
+    let start = if index.seen().is_some_and(|n| n < 0) { whole + index } else { index.clone() };
+    match start.seen().zip(whole.seen()).is_none_or(|(i, n)| (0..n).contains(&i)) {
+        true => Ok(start),
+        false => Err(Error::argument(format!("index {index} of an axis of length {whole}"))),
     }
 }
 

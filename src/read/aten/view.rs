@@ -277,12 +277,7 @@ fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Res
     let known = std::cell::RefCell::new(known);
     let (at, to) = (index.clone(), index);
     let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.select(axis, &at), Ok);
-    let write = move |base: &Tensor, new: &Tensor| {
-        let axis = base.shape().axis(axis)? as i64;
-        let start = if to.seen().is_some_and(|n| n < 0) { base.dim(axis)? + &to } else { to.clone() };
-        let end = &start + 1i64;
-        put(base, &new.unsqueeze(axis)?, axis, Some(start), Some(end), 1)
-    };
+    let write = move |base: &Tensor, new: &Tensor| base.select_scatter(axis, &to, new);
     let mut strides = base.strides().to_vec();
     strides.remove(base.read()?.shape().axis(axis)?);
     Ok(Value::Tensor(base.step(step_of(apply, write), strides)?))
@@ -291,7 +286,7 @@ fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Res
 fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Value> {
     let (s, e) = (start.clone(), end.clone());
     let apply = move |x: &Tensor| x.slice(axis, s.clone(), e.clone(), by);
-    let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, start.clone(), end.clone(), by);
+    let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, start.clone(), end.clone(), by, new);
     let mut strides = base.strides().to_vec();
     let place = base.read()?.shape().axis(axis)?;
     strides[place] = &strides[place] * by;
@@ -308,40 +303,11 @@ fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Value> {
         let (from, to) = (start.clone(), end.clone());
         let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, Some(from.clone()), Some(to.clone()), 1), Ok);
         let (from, to) = (start, end.clone());
-        let write = move |base: &Tensor, new: &Tensor| put(base, new, axis, Some(from.clone()), Some(to.clone()), 1);
+        let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, Some(from.clone()), Some(to.clone()), 1, new);
         views.push(Value::Tensor(base.step(step_of(apply, write), base.strides().to_vec())?));
         start = end;
     }
     Ok(Value::list(views))
-}
-
-/// The base with other numbers in a slice: the parts before, between and after are joined with them.
-pub(super) fn put(base: &Tensor, new: &Tensor, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Tensor> {
-    let place = base.shape().axis(axis)?;
-    let whole = base.shape()[place].clone();
-    let size = new.shape().get(place).cloned().unwrap_or(Dim::Fixed(0));
-    if size == whole && by == 1 {
-        return Ok(new.clone());
-    }
-    let first = match start {
-        None => Dim::Fixed(0),
-        Some(start) if start.seen().is_some_and(|n| n < 0) => (&whole + &start).max(0i64),
-        Some(start) => start.min(&whole),
-    };
-    let _ = end;
-    if by == 1 {
-        let last = &first + &size;
-        let before = base.slice(axis, None, Some(first), 1)?;
-        let after = base.slice(axis, Some(last), None, 1)?;
-        let parts: Vec<&Tensor> = [&before, new, &after].into_iter().filter(|part| part.shape()[place] != 0).collect();
-        return if parts.is_empty() { Ok(base.clone()) } else { Tensor::cat(&parts, axis) };
-    }
-    // Every `by`-th index: written one by one along the axis.
-    let index = Tensor::arange(Tensor::from_dim(&first), Tensor::from_dim(&(&first + &(&size * by))), by, crate::DType::I64)?;
-    let mut across = vec![Dim::Fixed(1); base.rank()];
-    across[place] = size;
-    let index = index.reshape(&across)?.expand(new.shape())?;
-    base.scatter(axis, &index, new, crate::ops::Reduction::Replace)
 }
 
 fn fixed(x: &Tensor, axis: usize) -> Result<i64> {
