@@ -71,6 +71,9 @@ impl Shape {
                     return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: {a} meets {b} at axis {axis}")));
                 }
                 (Some(a), Some(b)) if a.agrees(&b) => a,
+                // One that nobody declared is taken to be 1 always, where it is in the example.
+                (Some(a), Some(b)) if b.agrees(&Dim::Fixed(1)) => a,
+                (Some(a), Some(b)) if a.agrees(&Dim::Fixed(1)) => b,
                 (Some(a), Some(b)) => {
                     let (symbol, length) = if a.is_symbolic() { (a, b) } else { (b, a) };
                     return Err(Error::size(format!(
