@@ -130,7 +130,17 @@ pub(super) fn notes(traced: &Traced) -> Vec<Note> {
     unused.chain(fixed).chain(baked).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
 
-/// Whether an input is used by any node or output, or is one that guards look at.
+/// Whether an input is used by any node or output, is one that guards look at, or gives a length that is used.
 fn is_used(graph: &Graph, id: ValueId) -> bool {
-    graph.outputs().contains(&id) || graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id)
+    let by_itself = graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id);
+    graph.outputs().contains(&id) || by_itself || gives_a_length(graph, id)
+}
+
+/// Whether operators compute with a length of this input that no input before it has.
+fn gives_a_length(graph: &Graph, id: ValueId) -> bool {
+    let symbols = |id: ValueId| graph.value(id).ty.shape.iter().filter_map(|dim| dim.expr().as_symbol().cloned()).collect::<Vec<_>>();
+    let before: Vec<_> = graph.inputs().iter().take_while(|&&input| input != id).flat_map(|&input| symbols(input)).collect();
+    let own = symbols(id).into_iter().filter(|symbol| !before.contains(symbol)).collect::<Vec<_>>();
+    !own.is_empty()
+        && graph.nodes().iter().flat_map(|node| node.op.dims()).any(|dim| own.iter().any(|symbol| dim.expr().symbols().contains(symbol)))
 }
