@@ -320,6 +320,65 @@ impl Tensor {
         self.expand(&shape)?.reshape(&[-1])?.index_select(0, &places)
     }
 
+    /// Where a mask is true the numbers of a source, one after the other; all are broadcast to the mask first.
+    ///
+    /// [torch.Tensor.masked_scatter](https://pytorch.org/docs/stable/generated/torch.Tensor.masked_scatter_.html)
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let (x, mask) = (Tensor::from(&[1.0f32, 2.0, 3.0]), Tensor::from(&[true, false, true]));
+    /// assert_eq!(x.masked_scatter(&mask, &Tensor::from(&[7.0f32, 8.0]))?.to_vec::<f32>()?, [7.0, 2.0, 8.0]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast, [`Argument`](crate::Code::Argument) where the source has too few numbers.
+    #[track_caller]
+    pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let shape = self.shape().broadcast(mask.shape())?;
+        self.expand(&shape)?.rows_at_mask(&mask.cast(DType::Bool)?.expand(&shape)?, &source.reshape(&[-1])?)
+    }
+
+    /// Where a mask over the first axes is true, the rows of a source one after the other.
+    fn rows_at_mask(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let rest = &self.shape()[mask.rank()..];
+        // The n-th place gets the n-th row, counted from 1; those before the first place look at a row of zeros.
+        let place = mask.reshape(&[-1])?.cumsum(0)?;
+        let zeros = Tensor::zeros(&[&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
+        let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &place)?;
+        let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
+        mask.unsqueeze_axes(&across)?.choose(&picked.reshape(self.shape())?, self)
+    }
+
+    /// What `x[mask] = values` leaves in x. How many elements the mask names need not be known for it.
+    fn put_at_mask(&self, mask: &Tensor, values: &Tensor) -> Result<Tensor> {
+        let mask = mask.cast(DType::Bool)?;
+        if mask.rank() > self.rank() || !mask.shape().agrees(&Shape::from(&self.shape()[..mask.rank()])) {
+            return Err(Error::argument(format!("a mask of shape {} on a tensor of shape {}", mask.shape(), self.shape())));
+        }
+        let values = values.cast(self.dtype())?;
+        let rest = &self.shape()[mask.rank()..];
+        let (extra, shape) = match values.rank().checked_sub(rest.len() + 1) {
+            None => (0, Vec::new()),
+            Some(extra) => (extra, values.shape()[extra..].to_vec()),
+        };
+        if values.shape()[..extra].iter().any(|dim| *dim != 1) {
+            return Err(Error::shape(format!("values of shape {} where a mask names elements of shape {:?}", values.shape(), rest)));
+        }
+        match shape.first() {
+            Some(count) if *count != 1 => {
+                let rows = values.reshape(&shape)?.expand(&[std::slice::from_ref(count), rest].concat())?;
+                self.rows_at_mask(&mask, &rows)
+            }
+            // One for all.
+            _ => {
+                let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
+                let value = if shape.is_empty() { values } else { values.reshape(&shape[1..])? };
+                mask.unsqueeze_axes(&across)?.choose(&value.expand(self.shape())?, self)
+            }
+        }
+    }
+
     /// The rows of this table that indices name.
     ///
     /// [torch.nn.functional.embedding](https://pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html)
@@ -377,6 +436,11 @@ impl Tensor {
     /// As [`index`](Tensor::index), and [`Shape`](crate::Code::Shape) where the values do not broadcast to what it reads.
     #[track_caller]
     pub fn index_put(&self, indices: &[Option<&Tensor>], values: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        if let ([Some(mask)], Reduction::Replace) = (indices, reduction)
+            && is_mask(mask)
+        {
+            return self.put_at_mask(mask, values);
+        }
         let given = numbered(self, indices)?;
         if given.is_empty() {
             return values.cast(self.dtype())?.expand(self.shape());
@@ -390,6 +454,11 @@ impl Tensor {
     }
 }
 
+/// Whether an index is true where it names an element.
+fn is_mask(index: &Tensor) -> bool {
+    matches!(index.dtype(), DType::Bool | DType::U8)
+}
+
 /// The indices by axis; a mask becomes one index for each of its axes.
 fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tensor)>> {
     let mut given = Vec::new();
@@ -397,7 +466,7 @@ fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tenso
     for index in indices {
         match index {
             None => axis += 1,
-            Some(mask) if matches!(mask.dtype(), DType::Bool | DType::U8) => {
+            Some(mask) if is_mask(mask) => {
                 let places = apply_one(NonZero, &[*mask])?;
                 for i in 0..mask.rank() {
                     given.push((axis + i, places.select(0, i as i64)?));

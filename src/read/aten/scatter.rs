@@ -85,15 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         x.expand(&wide)?.gather(axis as i64, &index.expand(&places)?)
     }),
     one("masked_select(Tensor self, Tensor mask) -> Tensor", |a| a.tensor(0)?.masked_select(&a.tensor(1)?)),
-    one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| {
-        // The n-th element that the mask names gets the n-th of the source.
-        let (x, mask, source) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-        let shape = x.shape().broadcast(mask.shape())?;
-        let mask = mask.cast(DType::Bool)?.expand(&shape)?.reshape(&[-1])?;
-        let place = mask.cumsum(0)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?;
-        let picked = source.reshape(&[-1])?.index_select(0, &place.minimum(&(source.count() - 1i64))?)?;
-        mask.choose(&picked, &x.expand(&shape)?.reshape(&[-1])?)?.reshape(&shape)
-    }),
+    one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| a.tensor(0)?.masked_scatter(&a.tensor(1)?, &a.tensor(2)?)),
     one("nonzero(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
     tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| places_by_axis(&a.tensor(0)?)),
     tuple("where(Tensor condition) -> Tensor[]", |a| places_by_axis(&a.tensor(0)?)),
