@@ -1,112 +1,417 @@
-//! The first node whose value differs, and whose fault it is.
+//! The first node whose value differs, and whose fault it is: the record's, the page's, our kernel's, tract's reading or its optimiser.
 
-use super::Check;
-use crate::array::{Array, Tolerance, compare};
+use super::compared::{allowed, apart};
+use super::part::{self, Numbers, Part};
+use super::structure::{self, Difference};
+use super::vary::Call;
+use super::{Check, Subject};
+use crate::array::{Array, Tolerance};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Graph, Place};
+use crate::graph::{Agreement, Graph, Node, Place, ValueId};
 use crate::module::{Example, Module};
+use crate::ops::seeded;
+use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::trace::{Traced, record};
+use crate::tensor::watch::{digest, watched};
+use crate::trace::{Traced, record, repeated};
 use std::fmt;
+use std::collections::HashSet;
 
-/// A node whose value differs.
+/// A node to blame.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    op: &'static str,
-    place: Place,
-    whose: Fault,
+    pub(super) op: &'static str,
+    pub(super) place: Place,
+    pub(super) whose: Fault,
+    /// What the module does instead, where the record says otherwise.
+    pub(super) instead: Option<(&'static str, Place)>,
+    /// What is different: attributes, or numbers with their index.
+    pub(super) what: String,
+    /// The nodes of the record that fail together, and the last of them; none where the record itself is wrong.
+    pub(super) nodes: Vec<usize>,
+    /// For a wrong record: what the module's node takes and gives, and the record's node alone.
+    pub(super) reproduced: Option<Reproduced>,
+}
+
+/// A node of the record with the inputs and outputs that the module has there.
+#[derive(Clone, Debug)]
+pub(super) struct Reproduced {
+    pub(super) traced: Traced,
+    pub(super) inputs: Vec<Array>,
+    pub(super) expected: Vec<Array>,
 }
 
 /// Who computed something else.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
-    /// The record does at other inputs not what the module does.
+pub(super) enum Fault {
+    /// The record says something else than the module does.
     Record,
-    /// The runtime does not do what the record says.
-    Runtime,
+    /// The page says something else than the record.
+    Page,
+    /// A kernel of ours inside the runtime's plan.
+    Kernel,
+    /// The runtime reads a node otherwise than the standard has it.
+    Reading,
+    /// The runtime's optimiser changes what it has read right.
+    Optimiser,
+    /// What is held against the module, of which no more is known.
+    Subject,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Record => "the record does something else than the module",
+            Fault::Page => "the page says something else than the record",
+            Fault::Kernel => "our kernel inside the runtime's plan computes something else than the record says",
+            Fault::Reading => "the runtime reads it otherwise than the record means it",
+            Fault::Optimiser => "the runtime computes it right until it optimises",
+            Fault::Subject => "what was made of the record computes something else than the record says",
+        })
+    }
+}
+
+/// An operator with its place.
+fn named(op: &str, place: &Place) -> String {
+    match place.to_string() {
+        place if place.is_empty() => op.to_string(),
+        place => format!("{op} ({place})"),
+    }
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = match self.whose {
-            Fault::Record => "the record does something else than the module does on these inputs",
-            Fault::Runtime => "the runtime computes something else than the record says",
-        };
-        write!(f, "the first value that differs is made by {}", self.op)?;
-        match self.place.to_string() {
-            place if place.is_empty() => write!(f, ": {whose}"),
-            place => write!(f, " ({place}): {whose}"),
+        write!(f, "the first value that differs is made by {}", named(self.op, &self.place))?;
+        if let Some((op, place)) = self.instead.as_ref().filter(|other| **other != (self.op, self.place.clone())) {
+            write!(f, " where the module has {}", named(op, place))?;
+        }
+        if !self.what.is_empty() {
+            write!(f, ", {}", self.what)?;
+        }
+        write!(f, ": {}", self.whose)
+    }
+}
+
+/// An operator and its place; lengths that meet data have none of their own, and stand where the data does.
+fn node(graph: &Graph, i: usize) -> (&'static str, Place) {
+    let node = &graph.nodes()[i];
+    let user = || graph.nodes()[i..].iter().find(|user| user.inputs.iter().flatten().any(|id| node.outputs.contains(id)));
+    let place = if node.place == Place::default() { user().map(|user| &user.place) } else { None };
+    (node.op.name(), place.unwrap_or(&node.place).clone())
+}
+
+impl Found {
+    fn new((op, place): (&'static str, Place), whose: Fault, what: String) -> Found {
+        Found { op, place, whose, instead: None, what, nodes: Vec::new(), reproduced: None }
+    }
+
+    /// Where the record is wrong and no node of it can be set against the module's, all of it is what reproduces the fault.
+    pub(super) fn stand_for_all(&mut self, record: &Traced, call: &Call, expected: &[Array]) {
+        if self.whose == Fault::Record && self.reproduced.is_none() {
+            let (traced, inputs, expected) = (record.clone(), call.inputs.clone(), expected.to_vec());
+            self.reproduced = Some(Reproduced { traced, inputs, expected });
         }
     }
-}
 
-/// Replays the record beside a second trace of the module on the same inputs; where they agree, beside the runtime.
-pub(super) fn locate(module: &dyn Module, traced: &Traced, inputs: &[Array], options: &Check) -> Option<Found> {
-    let recorded = values(traced.graph(), inputs);
-    let example = traced
-        .inputs()
-        .iter()
-        .zip(inputs)
-        .fold(Example::new(), |example, ((name, _), array)| example.input(name, &Tensor::from(array.clone())));
-    let again = record(module, example).ok()?;
-    let module_values = values(again.graph(), inputs);
-    if let Some(i) = first_difference(&recorded, &module_values, traced.graph(), options) {
-        return Some(found(traced.graph(), i, Fault::Record));
+    /// The node where a record and the trace that it should be part, with the numbers that both have there.
+    pub(super) fn of_difference(record: &Traced, module: &Graph, difference: &Difference, call: &[Array]) -> Found {
+        let (a, b) = (record.graph(), module);
+        let first = difference.first.map(|i| node(a, i));
+        let second = difference.second.map(|i| node(b, i));
+        // What only the module does is named, before what then takes another value.
+        let missing = first.as_ref().map(|first| first.0) != second.as_ref().map(|second| second.0);
+        let mut found = match (first, second) {
+            (Some(first), second) => Found { instead: second, ..Found::new(first, Fault::Record, difference.what.clone()) },
+            (None, Some(second)) => Found::new(second, Fault::Record, difference.what.clone()),
+            (None, None) => Found::new(("the record", Place::default()), Fault::Record, difference.what.clone()),
+        };
+        if let (Some(i), Some(j)) = (difference.first, difference.second) {
+            let values = |graph: &Graph, wanted: usize| at_node(graph, wanted, call);
+            if let (Some((got, _)), Some((expected, operands))) = (values(a, i), values(b, j)) {
+                let words = got.iter().zip(&expected).find_map(|(got, expected)| apart(got, expected, Tolerance::EXACT, true));
+                found.what = [Some(found.what), words].into_iter().flatten().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
+                found.reproduced = reproduce((record, i), (module, j), call, operands, expected).filter(|_| !missing);
+            }
+        }
+        found
     }
-    let runtime = runtime_values(traced, inputs).ok()?;
-    first_difference(&runtime, &recorded, traced.graph(), options).map(|i| found(traced.graph(), i, Fault::Runtime))
 }
 
-fn found(graph: &Graph, i: usize, whose: Fault) -> Found {
-    let node = &graph.nodes()[i];
-    Found { op: node.op.name(), place: node.place.clone(), whose }
-}
-
-/// The outputs of every node, in order, as far as it runs.
-fn values(graph: &Graph, inputs: &[Array]) -> Vec<(usize, &'static str, Array)> {
-    let mut values = Vec::new();
-    // A node that fails ends the list, which is then where the difference is.
-    let _ = graph.observe(inputs, |i, _, array| {
-        values.push((i, graph.nodes()[i].op.name(), array.clone()));
+/// The outputs of one node, and the numbers that it takes.
+fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, Numbers)> {
+    let mut result = None;
+    let _ = part::each_node(graph, call, |i, node, alive| {
+        if i == wanted {
+            let outputs = node.outputs.iter().map(|id| alive.get(id).cloned()).collect::<Option<Vec<_>>>();
+            let operands = node.inputs.iter().flatten().filter_map(|id| Some((*id, alive.get(id)?.clone()))).collect();
+            result = outputs.map(|outputs| (outputs, operands));
+            return Err(stop());
+        }
         Ok(())
     });
-    values
+    result
 }
 
-/// The node of the first value that one list has otherwise than the other.
-fn first_difference(got: &[(usize, &str, Array)], expected: &[(usize, &str, Array)], graph: &Graph, options: &Check) -> Option<usize> {
-    for (i, (node, op, array)) in got.iter().enumerate() {
-        let Some((_, expected_op, wanted)) = expected.get(i) else { return Some(*node) };
-        if op != expected_op {
-            return Some(*node);
+/// Ends a walk over a record whose rest nobody needs.
+fn stop() -> Error {
+    Error::internal("the walk ends here")
+}
+
+/// The record's node on the operands of the module's, as far as these stand for each other.
+fn reproduce(
+    (record, i): (&Traced, usize),
+    (module, j): (&Graph, usize),
+    call: &[Array],
+    operands: Numbers,
+    expected: Vec<Array>,
+) -> Option<Reproduced> {
+    let (x, y): (&Node, &Node) = (&record.graph().nodes()[i], &module.nodes()[j]);
+    if x.inputs.len() != y.inputs.len() || x.outputs.len() != y.outputs.len() {
+        return None;
+    }
+    let mut numbers: Numbers =
+        x.inputs.iter().zip(&y.inputs).filter_map(|(mine, theirs)| Some(((*mine)?, operands.get(&(*theirs)?)?.clone()))).collect();
+    numbers.extend(x.outputs.iter().copied().zip(expected.iter().cloned()));
+    let Part { traced, inputs, .. } = part::cut(record, &[i], &x.outputs, call, &numbers).ok()?;
+    Some(Reproduced { traced, inputs, expected })
+}
+
+/// Looks for the node in the record first, by what it says and by what it computes; then in what was made of it.
+pub(super) fn locate(
+    module: &dyn Module,
+    traced: &Traced,
+    subject: &dyn Subject,
+    example: &Example,
+    call: &Call,
+    expected: &[Array],
+    options: &Check,
+) -> Option<Found> {
+    let example = &example.with(&call.inputs).ok()?;
+    if options.again
+        && let Ok((again, _)) = repeated(module, traced, example)
+        && let Some(difference) = structure::difference(traced.graph(), &again)
+    {
+        return Some(Found::of_difference(traced, &again, &difference, &call.inputs));
+    }
+    let record_agrees = traced.graph().replay(&call.inputs).is_ok_and(|outputs| {
+        outputs.len() == expected.len()
+            && outputs.iter().zip(expected).all(|(got, expected)| apart(got, expected, allowed(expected, &call.inputs), false).is_none())
+    });
+    if !record_agrees {
+        return beside_the_module(module, traced.graph(), &call.inputs);
+    }
+    if subject.replays() {
+        return None;
+    }
+    if let Some(page) = subject.page()
+        && let Some(found) = on_the_page(traced, page, example, call)
+    {
+        return Some(found);
+    }
+    alone(traced, subject, call).or_else(|| together(traced, subject, call))
+}
+
+/// What a record has and a module that merely runs has not: courses that depend on data, and lengths that became data.
+const RECORDED_ONLY: &[&str] = &["If", "Loop", "Scan", "Lengths"];
+
+/// Replays the record beside the module, which runs without being recorded, and names the first node whose value no operation of the
+/// module makes. Of the module's values only digests are kept.
+fn beside_the_module(module: &dyn Module, graph: &Graph, call: &[Array]) -> Option<Found> {
+    let tensors: Vec<Tensor> = call.iter().cloned().map(Tensor::from).collect();
+    let run = || seeded(0, || module.forward(&tensors));
+    let (_, done, _) = watched(None, run);
+    let mut cursor = 0;
+    let mut wrong: Option<(usize, Vec<Array>)> = None;
+    let mut skipped: Vec<usize> = Vec::new();
+    let walked = part::each_node(graph, call, |i, node, alive| {
+        if RECORDED_ONLY.contains(&node.op.name()) {
+            skipped.push(i);
+            return Ok(());
         }
-        let allowed = match graph.nodes()[*node].op.agreement() {
-            Agreement::Random => continue,
-            _ => options.tolerance.unwrap_or(Tolerance::of(array.dtype())),
-        };
-        if !compare(array, wanted, allowed).is_some_and(|comparison| comparison.agrees) {
-            return Some(*node);
+        let values: Vec<Array> = node.outputs.iter().filter_map(|id| alive.get(id).cloned()).collect();
+        let digests: Vec<u64> = values.iter().map(digest).collect();
+        let same = |done: &crate::tensor::watch::Done| done.op.name() == node.op.name() && done.digests == digests;
+        match done[cursor..].iter().position(same) {
+            Some(found) => cursor += found + 1,
+            None if done[..cursor].iter().any(same) => {}
+            None => {
+                wrong = Some((i, values));
+                return Err(stop());
+            }
+        }
+        Ok(())
+    });
+    let made_by = |i: &usize, ids: &[ValueId]| graph.nodes()[*i].outputs.iter().any(|id| ids.contains(id));
+    let operands = |i: usize| graph.nodes()[i].inputs.iter().flatten().copied().collect::<Vec<_>>();
+    let suspect = match &wrong {
+        Some((i, _)) => skipped.iter().find(|skipped| made_by(skipped, &operands(*i))),
+        None => skipped.iter().rev().find(|skipped| made_by(skipped, graph.outputs())),
+    };
+    if let Some(&suspect) = suspect {
+        return Some(Found::new(node(graph, suspect), Fault::Record, String::new()));
+    }
+    let Some((i, got)) = wrong else {
+        return walked.err().map(|error| Found::new(("the record", Place::default()), Fault::Record, error.to_string()));
+    };
+    let name = graph.nodes()[i].op.name();
+    let counterpart = done[cursor..].iter().position(|done| done.op.name() == name).map(|found| cursor + found);
+    // What the module does before that, and the record nowhere, is what is missing; constants are made beforehand.
+    let constants: HashSet<u64> = graph.values().filter_map(|(_, value)| value.constant().map(digest)).collect();
+    let end = counterpart.map_or(done.len(), |end| end + 1);
+    let missing = (cursor..end).find(|&k| !done[k].digests.iter().all(|digest| constants.contains(digest)));
+    let mut found = Found::new(node(graph, i), Fault::Record, String::new());
+    if let Some(done) = missing.or(counterpart).and_then(|k| done.get(k)) {
+        found.instead = Some((done.op.name(), done.place.clone()));
+    }
+    if let Some(k) = counterpart {
+        let (_, _, expected) = watched(Some(k), run);
+        found.what = got.iter().zip(&expected).find_map(|(got, expected)| apart(got, expected, Tolerance::EXACT, true)).unwrap_or_default();
+    }
+    Some(found)
+}
+
+/// The first node of a page that says something else than the page that the record is written as.
+fn on_the_page(traced: &Traced, page: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Found> {
+    let read = |model: crate::onnx::Model| record(&OnnxModule::new(model)?, example.clone());
+    let written = page.opset("").map_or_else(|| traced.to_model(), |opset| traced.to_model_at(opset)).ok()?;
+    let right = read(written).ok()?;
+    let wrong = match read(page.clone()) {
+        Ok(wrong) => wrong,
+        Err(error) => return Some(Found::new(("the page", Place::default()), Fault::Page, error.to_string())),
+    };
+    let difference = structure::difference(wrong.graph(), right.graph())?;
+    Some(Found { whose: Fault::Page, reproduced: None, ..Found::of_difference(&wrong, right.graph(), &difference, &call.inputs) })
+}
+
+/// What a subject answers for a part: what is wrong with it, or `None`.
+fn wrong(subject: &dyn Subject, part: &Part, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
+    let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
+    // What cannot be made of a part says nothing about the whole.
+    let made = subject.part(&part.traced).ok()?;
+    let got = match seeded(0, || made.forward(&tensors)).and_then(|got| got.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()) {
+        Ok(got) => got,
+        Err(error) => return Some(error.to_string()),
+    };
+    if got.len() != part.expected.len() {
+        return Some(format!("{} outputs instead of {}", got.len(), part.expected.len()));
+    }
+    got.iter().zip(&part.expected).find_map(|(got, expected)| {
+        let whole = if exact { Tolerance::EXACT } else { allowed(expected, inputs) };
+        apart(got, expected, Tolerance { abs: whole.abs * share, rel: whole.rel * share }, false)
+    })
+}
+
+/// Every node by itself, on the very numbers that it meets in this call: first as closely as the outputs are compared, then a hundred
+/// times as closely, because the nodes behind may enlarge what one node does.
+fn alone(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
+    for share in [1.0, 0.01] {
+        let mut found = None;
+        let _ = part::each_node(traced.graph(), &call.inputs, |i, node, alive| {
+            let Ok(part) = part::cut(traced, &[i], &node.outputs, &call.inputs, alive) else { return Ok(()) };
+            let exact = node.op.agreement() == Agreement::Exact;
+            match wrong(subject, &part, &part.inputs, share, exact) {
+                Some(what) => {
+                    let whose = whose(subject, &part);
+                    found = Some(Found { nodes: vec![i], ..Found::new(self::node(traced.graph(), i), whose, what) });
+                    Err(stop())
+                }
+                None => Ok(()),
+            }
+        });
+        if found.is_some() {
+            return found;
         }
     }
-    (got.len() < expected.len()).then(|| got.last().map_or(0, |last| last.0 + 1)).filter(|&i| i < graph.nodes().len())
+    None
 }
 
-/// The outputs of every node as the runtime computes them: the same graph with every value an output.
-#[cfg(feature = "tract")]
-fn runtime_values(traced: &Traced, inputs: &[Array]) -> Result<Vec<(usize, &'static str, Array)>> {
+/// The shortest run of nodes that is wrong only when they stand together: the end is sought from the front, then the front from the end.
+fn together(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
     let graph = traced.graph();
-    let all: Vec<_> =
-        graph.nodes().iter().enumerate().flat_map(|(i, node)| node.outputs.iter().map(move |&id| (i, node.op.name(), id))).collect();
-    let mut open = graph.clone();
-    open.set_outputs(all.iter().map(|value| value.2).collect());
-    let outputs = crate::runtime::Session::new(&traced.with_graph(open).to_model()?)?.run(inputs)?;
-    if outputs.len() != all.len() {
-        return Err(Error::internal("the runtime gives another number of values"));
+    // Only on this road are all numbers kept; the memory is that of one run without forgetting.
+    let mut numbers: Numbers = graph.inputs().iter().copied().zip(call.inputs.iter().cloned()).collect();
+    graph
+        .observe(&call.inputs, |_, id, array| {
+            numbers.insert(id, array.clone());
+            Ok(())
+        })
+        .ok()?;
+    let fails = |from: usize, to: usize| -> Option<(String, Part)> {
+        let ids: Vec<ValueId> = graph.nodes()[to].outputs.clone();
+        let nodes: Vec<usize> = (from..=to).collect();
+        let part = part::cut(traced, &needed(graph, &nodes, &ids), &ids, &call.inputs, &numbers).ok()?;
+        wrong(subject, &part, &call.inputs, 1.0, false).map(|what| (what, part))
+    };
+    let count = graph.nodes().len();
+    let end = (0..count).find(|&end| fails(0, end).is_some())?;
+    let front = (0..=end).rev().find(|&front| fails(front, end).is_some())?;
+    let (what, part) = fails(front, end)?;
+    let nodes = needed(graph, &(front..=end).collect::<Vec<_>>(), &graph.nodes()[end].outputs);
+    let first = first_of(traced, subject, call, &nodes, &numbers).unwrap_or((end, what));
+    Some(Found { nodes, ..Found::new(node(graph, first.0), whose(subject, &part), first.1) })
+}
+
+/// Of nodes that are wrong together, the first whose value differs when all of their values are shown; that may break what joins them up.
+fn first_of(traced: &Traced, subject: &dyn Subject, call: &Call, nodes: &[usize], numbers: &Numbers) -> Option<(usize, String)> {
+    let graph = traced.graph();
+    let all: Vec<(usize, ValueId)> = nodes.iter().flat_map(|&i| graph.nodes()[i].outputs.iter().map(move |&id| (i, id))).collect();
+    let outputs: Vec<ValueId> = all.iter().map(|made| made.1).filter(|id| numbers.contains_key(id)).collect();
+    let part = part::cut(traced, nodes, &outputs, &call.inputs, numbers).ok()?;
+    let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
+    let got = seeded(0, || subject.part(&part.traced)?.forward(&tensors)).ok()?;
+    let maker = |id: &ValueId| all.iter().find(|made| made.1 == *id).map(|made| made.0);
+    outputs.iter().zip(got.iter().zip(&part.expected)).find_map(|(id, (got, expected))| {
+        let what = apart(&got.to_array().ok()?, expected, allowed(expected, &call.inputs), false)?;
+        Some((maker(id)?, what))
+    })
+}
+
+/// Of these nodes, those that the outputs need.
+fn needed(graph: &Graph, nodes: &[usize], outputs: &[ValueId]) -> Vec<usize> {
+    let mut wanted: std::collections::BTreeSet<ValueId> = outputs.iter().copied().collect();
+    let mut kept: Vec<usize> = Vec::new();
+    for &i in nodes.iter().rev() {
+        let node = &graph.nodes()[i];
+        if node.outputs.iter().any(|id| wanted.contains(id)) {
+            wanted.extend(node.inputs.iter().flatten());
+            kept.push(i);
+        }
     }
-    Ok(all.into_iter().zip(outputs).map(|((i, op, _), array)| (i, op, array)).collect())
+    kept.reverse();
+    kept
+}
+
+/// Whose fault a wrong part is: the page is read by our own readers, then by tract without its optimiser.
+fn whose(subject: &dyn Subject, part: &Part) -> Fault {
+    let Ok(made) = subject.part(&part.traced) else { return Fault::Subject };
+    let Some(page) = made.page() else { return Fault::Subject };
+    let agrees = |got: Result<Vec<Array>>| {
+        got.is_ok_and(|got| {
+            got.len() == part.expected.len()
+                && got.iter().zip(&part.expected).all(|(got, expected)| apart(got, expected, allowed(expected, &part.inputs), false).is_none())
+        })
+    };
+    let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
+    let ours = OnnxModule::new(page.clone())
+        .and_then(|module| seeded(0, || module.forward(&tensors)))
+        .and_then(|outputs| outputs.iter().map(Tensor::to_array).collect());
+    if !agrees(ours) {
+        return Fault::Page;
+    }
+    by_tract(page, part, agrees)
+}
+
+#[cfg(feature = "tract")]
+fn by_tract(page: &crate::onnx::Model, part: &Part, agrees: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
+    let Ok(session) = crate::runtime::Session::new(page) else { return Fault::Subject };
+    match session.run_plain(&part.inputs) {
+        plain if agrees(plain.clone()) => Fault::Optimiser,
+        _ if session.explain().is_empty() => Fault::Reading,
+        _ => Fault::Kernel,
+    }
 }
 
 #[cfg(not(feature = "tract"))]
-fn runtime_values(_: &Traced, _: &[Array]) -> Result<Vec<(usize, &'static str, Array)>> {
-    Err(Error::unsupported("this build has no runtime"))
+fn by_tract(_: &crate::onnx::Model, _: &Part, _: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
+    Fault::Subject
 }

@@ -1,16 +1,31 @@
-//! Do two modules agree? On the same inputs, on fresh ones, and at every size that was promised.
+//! Do two modules agree? On the same inputs, on fresh ones, at every size that was promised, and each time that one is asked.
 
+mod compared;
+mod cost;
 mod locate;
+mod minimise;
+mod part;
+mod report;
+mod structure;
+mod subject;
 mod vary;
 
-use crate::array::{Array, Tolerance, compare};
-use crate::error::{At, Code, Error, Result};
+pub use minimise::{Reproducer, minimise};
+pub use report::{Cost, OutputReport, Report};
+pub use subject::{Opaque, Subject};
+
+use crate::array::{Array, Tolerance};
+use crate::dim::{Bindings, Expr, Type};
+use crate::error::{Code, Error, Result};
+use crate::graph::{Condition, Graph};
 use crate::module::{Example, Module};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
-use crate::trace::Traced;
-use std::fmt;
-use vary::Call;
+use crate::trace::{Traced, repeated};
+use locate::Found;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use vary::{Call, Plan, Variations};
 
 /// How a check is done. The default needs no help from the user.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,113 +34,312 @@ pub struct Check {
     pub fresh: usize,
     /// Whether every symbolic axis is tried at other lengths.
     pub sizes: bool,
-    /// How far numbers may stand apart; by dtype where `None`.
+    /// How far numbers may stand apart. Where `None` as the dtype and the operators ask; and to the bit where the record itself is held
+    /// against the module that it was made of, because both run the same kernels.
     pub tolerance: Option<Tolerance>,
+    /// Whether the record was made of this very module: it is then traced again, and must record the same.
+    pub again: bool,
+    /// How much work may be done, in runs of the example. Models so small that nobody waits are not bound by it.
+    pub runs: f64,
 }
 
 impl Default for Check {
     fn default() -> Check {
-        Check { fresh: 2, sizes: true, tolerance: None }
+        Check { fresh: 2, sizes: true, tolerance: None, again: true, runs: 5.0 }
     }
 }
 
-/// What a check that found no difference has seen.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The calls that were compared: `the example`, `seed 1`, `batch = 5`.
-    pub calls: Vec<String>,
-    /// The largest differences of each output over all calls.
-    pub outputs: Vec<OutputReport>,
-}
-
-/// The largest differences of one output.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputReport {
-    /// The name of the output.
-    pub name: String,
-    /// The largest |got − expected|.
-    pub max_abs: f64,
-    /// The largest |got − expected| / |expected|.
-    pub max_rel: f64,
-    /// What was allowed.
-    pub tolerance: Tolerance,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "agrees: {}", self.calls.join(" · "))?;
-        for output in &self.outputs {
-            let Tolerance { abs, rel } = output.tolerance;
-            writeln!(
-                f,
-                "{:12} max abs {:.1e}  max rel {:.1e}  (allowed: abs {abs:.0e}, rel {rel:.0e})",
-                output.name, output.max_abs, output.max_rel
-            )?;
-        }
-        Ok(())
-    }
-}
+/// How many other lengths of each symbol are compared, and how many are tried to get there.
+const LENGTHS: (usize, usize) = (3, 9);
 
 /// Holds `subject` (a session, or the record itself) against the module that `traced` is the record of.
 ///
-/// Both are called with the example, with fresh numbers distributed like it, and with every symbolic axis at other
-/// lengths; all outputs are compared in dtype, shape and numbers.
+/// Both are called with the example, with fresh numbers distributed like it, with odd ones, and with every symbolic axis at other
+/// lengths; all outputs are compared in number, dtype, shape and numbers. The module is traced again, and must record the same. Sizes
+/// that the module itself refuses, and calls that a guard of the record refuses, are reported, and no failure.
 ///
 /// # Errors
 /// [`Mismatch`](Code::Mismatch) names the output, the index, what was expected and what came, and the first node of the
 /// record whose value differs, with its place; other errors are those of the two modules.
-pub fn check(module: &dyn Module, traced: &Traced, subject: &dyn Module, example: &Example, options: &Check) -> Result<Report> {
-    let outputs = traced.outputs();
-    let tolerance = |i: usize| outputs.get(i).map_or(Tolerance::EXACT, |(_, ty)| options.tolerance.unwrap_or(Tolerance::of(ty.dtype)));
-    let report =
-        |(i, (name, _)): (usize, &(String, _))| OutputReport { name: name.clone(), max_abs: 0.0, max_rel: 0.0, tolerance: tolerance(i) };
-    let mut report = Report { calls: Vec::new(), outputs: outputs.iter().enumerate().map(report).collect() };
-    for call in vary::calls(example, options.fresh, options.sizes)? {
+pub fn check(module: &dyn Module, traced: &Traced, subject: &dyn Subject, example: &Example, options: &Check) -> Result<Report> {
+    Checker::new(module, traced, subject, example, options)?.run().map_err(|failure| failure.error())
+}
+
+/// A check under way.
+struct Checker<'a> {
+    module: &'a dyn Module,
+    traced: &'a Traced,
+    subject: &'a dyn Subject,
+    options: &'a Check,
+    /// The example with the lengths as the record has them.
+    example: Example,
+    variations: Variations,
+    exact: Vec<bool>,
+    report: Report,
+    /// The work of one run of the example.
+    unit: f64,
+    /// Whether the second trace has been made: at the example's lengths, and at others.
+    again: [bool; 2],
+    /// How many calls were compared at the example's lengths.
+    compared: usize,
+    first_refusal: Option<Error>,
+}
+
+/// Two answers that differ.
+struct Failure {
+    error: Error,
+    /// The call, and the node that is to blame.
+    found: Option<(Call, Found)>,
+}
+
+impl Failure {
+    fn error(self) -> Error {
+        match self.found {
+            Some((_, found)) => self.error.help(found.to_string()),
+            None => self.error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { error, found: None }
+    }
+}
+
+/// What came of a call.
+#[derive(Clone, Copy, PartialEq)]
+enum Outcome {
+    Compared,
+    /// A guard, or the module itself, does not allow it.
+    Refused,
+    Unaffordable,
+}
+
+impl<'a> Checker<'a> {
+    fn new(
+        module: &'a dyn Module,
+        traced: &'a Traced,
+        subject: &'a dyn Subject,
+        example: &'a Example,
+        options: &'a Check,
+    ) -> Result<Checker<'a>> {
+        let example = settled(example.clone().arranged(&module)?, traced);
+        let variations = Variations::of(&example)?;
+        let report = |(name, _): (String, Type)| OutputReport { name, max_abs: 0.0, max_rel: 0.0, tolerance: Tolerance::EXACT };
+        let report = Report {
+            outputs: traced.outputs().into_iter().map(report).collect(),
+            nodes: traced.graph().nodes().len(),
+            ..Report::default()
+        };
+        let unit = cost::work(traced.graph(), &variations.seen);
+        let exact = compared::exact(traced.graph());
+        let again = [!options.again; 2];
+        Ok(Checker { module, traced, subject, options, example, variations, exact, report, unit, again, compared: 0, first_refusal: None })
+    }
+
+    /// Whether record and module run the same kernels on the same numbers.
+    fn same_kernels(&self) -> bool {
+        self.options.again && self.subject.replays()
+    }
+
+    fn run(mut self) -> Result<Report, Failure> {
+        let (same, sizes) = (self.same_kernels(), self.options.sizes);
+        let fresh = self.options.fresh as u64;
+        if self.variations.has_numbers() {
+            self.attempt(self.variations.example(), true)?;
+        } else {
+            self.attempt(self.variations.fresh(1), true)?;
+        }
+        // Lengths that the guards of the record rule out would only be refused.
+        let traced = self.traced;
+        let allowed = |lengths: &Bindings| {
+            traced.guards().iter().all(|guard| match &guard.condition {
+                Condition::Lengths(constraint) => constraint.holds(lengths) != Some(false),
+                Condition::Numbers(..) => true,
+            })
+        };
+        if sizes {
+            for symbol in self.variations.lengths(&allowed, same)? {
+                let (mut compared, mut tried) = (0, 0);
+                for plan in symbol.plans {
+                    if compared >= LENGTHS.0 || tried >= LENGTHS.1 {
+                        break;
+                    }
+                    tried += 1;
+                    // One other length is always tried: what a symbol promises is the point of it.
+                    compared += usize::from(self.attempt(plan, compared == 0 && self.is_affordable_alone(&symbol.symbol))? == Outcome::Compared);
+                }
+            }
+            if let Some(plan) = self.variations.all_different(&allowed)? {
+                self.attempt(plan, false)?;
+            }
+        }
+        for seed in 1..=fresh {
+            if self.variations.has_numbers() || seed > 1 {
+                self.attempt(self.variations.fresh(seed), false)?;
+            }
+        }
+        if fresh > 0 && self.variations.has_numbers() {
+            for plan in self.variations.odd(same) {
+                self.attempt(plan, false)?;
+            }
+        }
+        if self.compared == 0 {
+            let error = self.first_refusal.unwrap_or_else(|| Error::input("no call could be compared"));
+            return Err(error.help("give an example with real numbers, or fix the axis").into());
+        }
+        self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
+        Ok(self.report)
+    }
+
+    /// Whether anything of the symbol was compared already.
+    fn is_affordable_alone(&self, symbol: &str) -> bool {
+        !self.report.calls.iter().any(|call| call.split(", ").any(|part| part.split(" = ").next() == Some(symbol)))
+    }
+
+    /// Calls both, unless that costs too much, and compares.
+    fn attempt(&mut self, plan: Plan, always: bool) -> Result<Outcome, Failure> {
+        let work = cost::work(self.traced.graph(), &plan.lengths);
+        let cost = 2.0 * work / self.unit;
+        if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.runs {
+            self.report.untried.push(plan.what);
+            return Ok(Outcome::Unaffordable);
+        }
+        let what = plan.what.clone();
+        let call = match self.variations.draw(plan) {
+            Ok(call) => call,
+            // No call without its example, but a length that no type has is no call.
+            Err(error) if self.compared == 0 => return Err(error.into()),
+            Err(_) => return Ok(Outcome::Refused),
+        };
+        self.report.cost.work += cost;
+        let bytes = |arrays: &[Array]| arrays.iter().map(|array| array.byte_len() as u64).sum::<u64>();
+        let memory = bytes(&call.inputs) + 2 * cost::peak(self.traced.graph(), &call.lengths);
+        self.report.cost.memory = self.report.cost.memory.max(memory);
         let inputs: Vec<Tensor> = call.inputs.iter().cloned().map(Tensor::from).collect();
-        let expected = match seeded(0, || module.forward(&inputs)) {
+        let got = seeded(0, || self.subject.forward(&inputs));
+        self.report.cost.record_runs += 1;
+        if let Err(error) = &got
+            && is_guard(error)
+        {
+            self.report.skipped.push(format!("{}, so not {what}", error.message()));
+            return Ok(Outcome::Refused);
+        }
+        self.report.cost.module_runs += 1;
+        let (expected, other) = match self.expected(&call, &inputs) {
             Ok(expected) => expected,
-            // A function that is only legal on some sizes or numbers is not a wrong record, but nothing was proven either.
+            // Tensors that cross from one trace into the next are kept somewhere: no matter of sizes.
+            Err(error) if error.code() == Code::Trace => return Err(error.at("traced a second time").into()),
             Err(error) => {
-                return Err(error
-                    .at(format!("the module itself, called with {}", call.what))
-                    .help("give an example with real numbers, or fix the axis"));
+                self.report.refused.push(format!("{what}: {error}"));
+                self.first_refusal.get_or_insert(error.at(format!("the module itself, called with {what}")));
+                return Ok(Outcome::Refused);
             }
         };
-        let got = seeded(0, || subject.forward(&inputs)).at(format!("the record, called with {}", call.what))?;
-        if got.len() != expected.len() {
-            return Err(Error::new(Code::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len())).at(&call.what));
+        if let Some(other) = other {
+            self.same_again(&call, &other)?;
         }
-        for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
-            let (got, expected) = (got.to_array()?, expected.to_array()?);
-            let found = differs(&got, &expected, tolerance(i), &mut report.outputs[i]);
-            if let Some(found) = found {
-                return Err(blame(module, traced, &call, &report.outputs[i].name, &found, options));
+        let got = match got.and_then(|got| got.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()) {
+            Ok(got) => got,
+            Err(error) => {
+                let error = error.at(format!("the record, called with {what}"));
+                return Err(self.blame(call, error, &expected));
+            }
+        };
+        self.compare(&call, &got, &expected)?;
+        self.report.calls.push(what);
+        self.compared += usize::from(call.same_size);
+        Ok(Outcome::Compared)
+    }
+
+    /// What the module answers; the first time at the example's lengths and at others as it is traced again, which is the same work.
+    fn expected(&mut self, call: &Call, inputs: &[Tensor]) -> Result<(Vec<Array>, Option<Graph>)> {
+        let turn = usize::from(!call.same_size);
+        if !self.again[turn] {
+            self.again[turn] = true;
+            let (again, outputs) = repeated(self.module, self.traced, &self.example.with(&call.inputs)?)?;
+            if let Some(outputs) = outputs.iter().map(|tensor| tensor.value().cloned()).collect::<Option<Vec<_>>>() {
+                return Ok((outputs, Some(again)));
+            }
+            return Ok((self.answers(inputs)?, Some(again)));
+        }
+        Ok((self.answers(inputs)?, None))
+    }
+
+    fn answers(&self, inputs: &[Tensor]) -> Result<Vec<Array>> {
+        seeded(0, || self.module.forward(inputs))?.iter().map(Tensor::to_array).collect()
+    }
+
+    /// Holds a second trace against the record.
+    fn same_again(&mut self, call: &Call, again: &Graph) -> Result<(), Failure> {
+        let Some(difference) = structure::difference(self.traced.graph(), again) else { return Ok(()) };
+        let mut found = Found::of_difference(self.traced, again, &difference, &call.inputs);
+        if call.same_size {
+            if let Ok(expected) = again.replay(&call.inputs) {
+                found.stand_for_all(self.traced, call, &expected);
+            }
+            let error = Error::new(Code::Mismatch, "traced a second time, the module does something else")
+                .at(format!("called with {}", call.what))
+                .help(format!("{found}; a record cannot hold what changes from call to call: pass it in as an input"));
+            return Err(Failure { error, found: Some((call.clone(), found)) });
+        }
+        self.report.notes.push(format!("at {} the module records something else: {found}", call.what));
+        Ok(())
+    }
+
+    fn compare(&mut self, call: &Call, got: &[Array], expected: &[Array]) -> Result<(), Failure> {
+        if got.len() != expected.len() || got.len() != self.report.outputs.len() {
+            let error = Error::new(Code::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len()));
+            return Err(self.blame(call.clone(), error.at(format!("called with {}", call.what)), expected));
+        }
+        let bits = self.same_kernels() && self.options.tolerance.is_none();
+        for (i, (got, expected_array)) in got.iter().zip(expected).enumerate() {
+            let tolerance = match self.options.tolerance {
+                Some(tolerance) => tolerance,
+                None if bits || self.exact.get(i) == Some(&true) => Tolerance::EXACT,
+                None => compared::allowed(expected_array, &call.inputs),
+            };
+            let report = &mut self.report.outputs[i];
+            if tolerance.abs >= report.tolerance.abs {
+                report.tolerance = tolerance;
+            }
+            if let Some(found) = compared::differs(got, expected_array, tolerance, bits, report) {
+                let error = Error::new(Code::Mismatch, found).at(format!("output {}", report.name)).at(format!("called with {}", call.what));
+                return Err(self.blame(call.clone(), error, expected));
             }
         }
-        report.calls.push(call.what);
+        Ok(())
     }
-    Ok(report)
+
+    /// The failure, with the first node whose value differs.
+    fn blame(&self, call: Call, error: Error, expected: &[Array]) -> Failure {
+        let found = locate::locate(self.module, self.traced, self.subject, &self.example, &call, expected, self.options);
+        match found {
+            Some(mut found) => {
+                found.stand_for_all(self.traced, &call, expected);
+                Failure { error, found: Some((call, found)) }
+            }
+            None if !call.same_size => error.help("the record holds at the example's size only: a length was baked in").into(),
+            None => error.into(),
+        }
+    }
 }
 
-/// What differs between two answers, in words; `None` where they agree.
-fn differs(got: &Array, expected: &Array, tolerance: Tolerance, report: &mut OutputReport) -> Option<String> {
-    let Some(comparison) = compare(got, expected, tolerance) else {
-        let ty = |array: &Array| crate::dim::Type::from(array);
-        return Some(format!("expected {}, got {}", ty(expected), ty(got)));
-    };
-    report.max_abs = report.max_abs.max(comparison.max_abs);
-    report.max_rel = report.max_rel.max(comparison.max_rel);
-    let (index, got_number, number) = comparison.worst?;
-    let share = format!("{} of {} numbers differ", comparison.outside, got.len());
-    Some(format!("{share}, most at {index:?}: expected {number}, got {got_number}"))
+/// Whether a record refuses a call because it was made where something else was true.
+fn is_guard(error: &Error) -> bool {
+    error.code() == Code::Guard
 }
 
-/// The error of a difference, with the first node whose value differs.
-fn blame(module: &dyn Module, traced: &Traced, call: &Call, output: &str, found: &str, options: &Check) -> Error {
-    let error = Error::new(Code::Mismatch, found).at(format!("output {output}")).at(format!("called with {}", call.what));
-    match locate::locate(module, traced, &call.inputs, options) {
-        Some(found) => error.help(found.to_string()),
-        None if !call.same_size => error.help("the record holds at the example's size only: a length was baked in"),
-        None => error,
+/// The example with its lengths as the record has them: a symbol that turned out to be another is that one.
+fn settled(example: Example, traced: &Traced) -> Example {
+    let mut found: BTreeMap<Arc<str>, Expr> = BTreeMap::new();
+    for ((_, tensor), (_, ty)) in example.inputs().iter().zip(traced.inputs()) {
+        for (dim, recorded) in tensor.shape().iter().zip(ty.shape.iter()) {
+            if let Some(symbol) = dim.expr().as_symbol() {
+                found.entry(symbol.clone()).or_insert(recorded.expr());
+            }
+        }
     }
+    example.substituted(&|symbol| found.get(symbol).cloned())
 }

@@ -23,6 +23,13 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(usize);
 
+impl ValueId {
+    /// Its number in the order in which the values of the graph were made.
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A value of a graph: made once, used any number of times.
 #[derive(Clone, Debug)]
 pub struct Value {
@@ -32,6 +39,16 @@ pub struct Value {
     pub source: Source,
     /// For a constant behind which there are parameters: how it follows from them.
     pub derivation: Option<Derivation>,
+}
+
+impl Value {
+    /// The numbers, where they are the same at every call.
+    pub(crate) fn constant(&self) -> Option<&Array> {
+        match &self.source {
+            Source::Constant(array, _) => Some(array),
+            _ => None,
+        }
+    }
 }
 
 /// Where a value comes from.

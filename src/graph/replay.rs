@@ -44,7 +44,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::replay`].
     pub fn replay_within(&self, inputs: &[Array], outer: &Bindings) -> Result<Vec<Array>> {
-        let last_use = self.last_uses.get_or_init(|| self.find_last_uses());
+        let last_use = self.last_uses();
         let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
         self.walk(inputs, outer, &mut values, |i, _, values| {
             for id in &last_use[i] {
@@ -62,7 +62,7 @@ impl Graph {
     /// As [`Graph::replay`], and what `visit` returns.
     pub fn observe(&self, inputs: &[Array], mut visit: impl FnMut(usize, ValueId, &Array) -> Result<()>) -> Result<()> {
         let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
-        let last_use = self.last_uses.get_or_init(|| self.find_last_uses());
+        let last_use = self.last_uses();
         self.walk(inputs, &Bindings::new(), &mut values, |i, outputs, values| {
             for &id in outputs {
                 if let Some(array) = &values[id.0] {
@@ -131,6 +131,10 @@ impl Graph {
     }
 
     /// For each node, the values that nothing needs after it.
+    pub(crate) fn last_uses(&self) -> &[Vec<ValueId>] {
+        self.last_uses.get_or_init(|| self.find_last_uses())
+    }
+
     fn find_last_uses(&self) -> Vec<Vec<ValueId>> {
         let mut last = vec![None; self.values.len()];
         for (i, node) in self.nodes.iter().enumerate() {

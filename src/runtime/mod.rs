@@ -8,6 +8,7 @@ mod condition;
 mod foreign;
 mod guard;
 mod numbers;
+mod plain;
 mod replace;
 mod symbols;
 

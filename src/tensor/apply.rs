@@ -1,6 +1,6 @@
 //! The one door: every operation infers its type, computes its value where there is one, and is written down where somebody records.
 
-use super::{Facts, Origin, Tensor, place, recorder};
+use super::{Facts, Origin, Tensor, place, recorder, watch};
 use crate::array::Array;
 use crate::dim::{Dim, DimArray, Sizes, Type, assume};
 use crate::error::{At, Code, Error, Result};
@@ -57,6 +57,7 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
     let values = evaluate(&*op, inputs, &types).at(op.name())?;
     let types = named(types, &values, recorded);
     let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
+    watch::saw(&op, &values, parameter.map(|name| &**name), caller);
     let marks = match recorded {
         true => recorder::record(op.clone(), inputs, &types, place::here(parameter.map(|name| &**name), caller))?
             .into_iter()

@@ -7,6 +7,7 @@ mod operand;
 pub mod place;
 mod recorder;
 pub mod size;
+pub(crate) mod watch;
 
 pub use apply::{apply, apply_one};
 pub use operand::Operand;

@@ -18,6 +18,7 @@ pub use notes::{Kind, Note};
 pub(crate) use saved::{Saved as SavedGuard, guards_of, lengths_of};
 pub use signature::Signature;
 pub use tracer::Tracer;
+pub(crate) use tracer::repeated;
 
 use crate::array::Array;
 use crate::dim::Type;
@@ -100,11 +101,12 @@ impl Traced {
         &self.graph
     }
 
-    /// The same inputs around another graph, whose outputs are named by their order.
-    #[cfg(feature = "tract")]
-    pub(crate) fn with_graph(&self, graph: Graph) -> Traced {
+    /// A part of the record as a record of its own: inputs and outputs in lists, the outputs named by their order.
+    pub(crate) fn of_part(&self, graph: Graph) -> Traced {
+        let list = |count: usize| Structure::List(vec![Structure::Leaf; count]);
         let outputs = (0..graph.outputs().len()).map(|i| format!("value_{i}")).collect();
-        Traced { graph, signature: self.signature.with_outputs(outputs), ..self.clone() }
+        let signature = Signature::new(list(graph.inputs().len()), list(graph.outputs().len()), outputs, BTreeMap::new());
+        Traced::of(graph, &self.name, signature)
     }
 
     /// The inputs: name and type.

@@ -22,11 +22,6 @@ impl Signature {
         Signature { inputs, outputs, output_names, lengths }
     }
 
-    /// The same inputs, with a list of outputs of these names.
-    pub(super) fn with_outputs(&self, names: Vec<String>) -> Signature {
-        Signature { outputs: Structure::List(names.iter().map(|_| Structure::Leaf).collect()), output_names: names, ..self.clone() }
-    }
-
     /// The same with these names of the outputs.
     pub(super) fn with_names(self, output_names: Vec<String>) -> Signature {
         Signature { output_names, ..self }

@@ -6,7 +6,7 @@ use crate::check::{self, Check};
 use crate::dim::assume::{self, Assumptions};
 use crate::dim::{Constraint, Expr};
 use crate::error::{Code, Error, Result};
-use crate::graph::{Graph, Guard, Place};
+use crate::graph::{Condition, Graph, Guard, Place};
 use crate::module::{Example, Function, Module, function};
 use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
@@ -180,7 +180,7 @@ impl Tracer {
                 return Ok((self.finish(module, &example, graph, (outputs, names), granted, notes), example));
             }
             for Guard { condition, place } in found {
-                let crate::graph::Condition::Lengths(constraint) = condition else { continue };
+                let Condition::Lengths(constraint) = condition else { continue };
                 // What came before may have changed what the symbols are.
                 match solved(&constraint, &example)? {
                     Some((symbol, expr)) => {
@@ -250,6 +250,23 @@ impl Tracer {
         let traced = Traced { notes, draws: self.draws, ..Traced::of(graph, &self.name, signature) };
         if self.draws == Draws::AsInput { traced.with_draws_as_inputs() } else { traced }
     }
+}
+
+/// Runs a module once more as it was traced, under the conditions that its record has: what it records now, and what it answers.
+///
+/// # Errors
+/// What the module fails with.
+pub(crate) fn repeated(module: &dyn Module, record: &Traced, example: &Example) -> Result<(Graph, Vec<Tensor>)> {
+    let known = record.guards().iter().filter_map(|guard| match &guard.condition {
+        Condition::Lengths(constraint) => Some(constraint.clone()),
+        Condition::Numbers(..) => None,
+    });
+    let assumptions = Assumptions::new(known.collect(), example.leaves_open());
+    let (mut graph, outputs, _) = Tracer::new().run(&module, example, assumptions).0?;
+    if record.draws == Draws::AsInput {
+        graph.open_sources("random");
+    }
+    Ok((graph, outputs))
 }
 
 /// A symbol of the example that a constraint gives away, and what it is: the one that stands last among the inputs.

@@ -1,6 +1,6 @@
 //! `ontrace check`: is a model valid, does it run here, does it agree with a reference.
 
-use crate::convert::{report_json, table, traced};
+use crate::convert::{checked, report_json, table, traced};
 use crate::fail::Outcome;
 use crate::inputs::Inputs;
 use crate::numbers;
@@ -24,6 +24,9 @@ pub struct Check {
     /// A model that must give the same answers, or the recorded outputs (.npz, .safetensors: y, y_0 … or out_0 …) for the given inputs
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// Where the answers differ, write the smallest part that is wrong to this folder: model.onnx and test_data_set_0
+    #[arg(long, value_name = "DIR")]
+    repro: Option<PathBuf>,
     /// The absolute part of the tolerance; by dtype where it is not given
     #[arg(long)]
     atol: Option<f64>,
@@ -54,21 +57,24 @@ impl Check {
             return self.against_numbers(path, &model, say, text);
         }
         let options = check::Check { tolerance: self.tolerance(), ..check::Check::default() };
+        let repro = self.repro.as_deref();
         let since = Instant::now();
         let session = record.session();
         let report = match (&self.against, session) {
             (Some(path), _) => {
                 let reference = read::open(path)?;
-                check::check(&reference, &record, &record, &example, &options)
+                // Another model may do the same in another way.
+                let options = check::Check { again: false, ..options };
+                checked((&reference, &record, &record), &example, &options, repro, say)
             }
             (None, Ok(session)) => {
                 let foreign = session.explain();
                 text.push_str(&format!("runs here   yes, by tract ({} nodes on our kernels)\n", foreign.len()));
-                check::check(&model, &record, &session, &example, &options)
+                checked((&model, &record, &session), &example, &options, repro, say)
             }
             (None, Err(error)) => {
                 text.push_str(&format!("runs here   not by tract: {error}\n"));
-                check::check(&model, &record, &record, &example, &options)
+                checked((&model, &record, &record), &example, &options, repro, say)
             }
         };
         let report = report?;

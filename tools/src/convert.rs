@@ -3,7 +3,7 @@
 use crate::fail::{Failure, Outcome};
 use crate::inputs::Inputs;
 use crate::say::{Say, bytes, printable};
-use ontrace::check::{self, Check, Report};
+use ontrace::check::{self, Check, Report, Subject};
 use ontrace::read::{self, Opened};
 use ontrace::runtime::Session;
 use ontrace::{At, Code, Error, Example, Module, Traced, record};
@@ -27,6 +27,9 @@ pub struct Convert {
     /// Write the file even where the check fails
     #[arg(long, conflicts_with = "no_check")]
     keep: bool,
+    /// Where the check fails, write the smallest part that is wrong to this folder: model.onnx and test_data_set_0
+    #[arg(long, value_name = "DIR", conflicts_with = "no_check")]
+    repro: Option<PathBuf>,
     /// The ONNX opset to write: 13 to 26; 18 where it is not given, or the first later one that has what the model needs
     #[arg(long)]
     opset: Option<i64>,
@@ -72,7 +75,7 @@ impl Convert {
         if !self.no_check {
             let since = Instant::now();
             let session = Session::new(&page)?;
-            let found = check::check(&model, &record, &session, &example, &Check::default());
+            let found = checked((&model, &record, &session), &example, &Check::default(), self.repro.as_deref(), say);
             match found {
                 Ok(found) => {
                     say.step("checking", &format!("tract against eager: {}", found.calls.join(" · ")), since);
@@ -112,6 +115,27 @@ impl Convert {
     }
 }
 
+/// Checks; where that fails and a folder is given, the smallest part that is wrong is written there.
+pub fn checked(
+    (module, record, subject): (&dyn Module, &Traced, &dyn Subject),
+    example: &Example,
+    options: &Check,
+    repro: Option<&Path>,
+    say: &Say,
+) -> ontrace::Result<Report> {
+    let result = check::check(module, record, subject, example, options);
+    if let (Some(folder), Err(_)) = (repro, &result) {
+        match check::minimise(module, record, subject, example, options) {
+            Ok(Some(found)) => {
+                found.save(folder)?;
+                say.note(&format!("the smallest part that is wrong: {}", folder.display()));
+            }
+            _ => say.note("no part of the model is wrong by itself"),
+        }
+    }
+    result
+}
+
 /// Whether two paths name one file.
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
@@ -129,6 +153,10 @@ pub fn table(report: &Report) -> String {
             output.max_rel
         ));
     }
+    let lines = [("holds only where", &report.skipped), ("refused by the model itself", &report.refused), ("not tried, to save time", &report.untried)];
+    for (what, lines) in lines {
+        lines.iter().for_each(|line| text.push_str(&format!("   {what}: {}\n", printable(line))));
+    }
     text
 }
 
@@ -136,5 +164,14 @@ pub fn table(report: &Report) -> String {
 pub fn report_json(report: &Report) -> Value {
     let outputs: Vec<Value> =
         report.outputs.iter().map(|output| json!({"name": output.name, "max_abs": output.max_abs, "max_rel": output.max_rel})).collect();
-    json!({"calls": report.calls, "outputs": outputs})
+    let cost = report.cost;
+    json!({
+        "calls": report.calls,
+        "outputs": outputs,
+        "skipped": report.skipped,
+        "refused": report.refused,
+        "untried": report.untried,
+        "notes": report.notes,
+        "cost": {"module_runs": cost.module_runs, "record_runs": cost.record_runs, "work": cost.work, "memory": cost.memory},
+    })
 }

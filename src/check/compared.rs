@@ -1,0 +1,117 @@
+//! How far two answers may stand apart, and whether they do.
+
+use super::OutputReport;
+use crate::array::{Array, DType, Tolerance, compare};
+use crate::dim::Type;
+use crate::graph::{Agreement, Graph};
+
+/// The distance of 1 from the next number of a dtype.
+fn epsilon(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::F16 => 9.765_625e-4,
+        DType::BF16 => 7.812_5e-3,
+        _ => 0.0,
+    }
+}
+
+fn largest<'a>(arrays: impl Iterator<Item = &'a Array>) -> f64 {
+    let floats = arrays.filter(|array| array.dtype().is_float());
+    floats.flat_map(Array::to_f64s).filter(|x| x.is_finite()).fold(0.0, |most, x| most.max(x.abs()))
+}
+
+/// What rounding explains for these numbers: the absolute part follows the size of the answer, so that a small answer is held to its own
+/// digits, but does not fall below what is lost to rounding among inputs of this size.
+pub(super) fn allowed(expected: &Array, inputs: &[Array]) -> Tolerance {
+    let Tolerance { abs, rel } = Tolerance::of(expected.dtype());
+    if rel == 0.0 {
+        return Tolerance::EXACT;
+    }
+    let size = largest(std::iter::once(expected));
+    let floor = 4.0 * epsilon(expected.dtype()) * size.max(largest(inputs.iter()).min(1.0));
+    Tolerance { abs: abs.min(rel * size).max(floor), rel }
+}
+
+/// Which outputs are made by exact operators only, from the inputs on: two implementations agree on them to the bit.
+pub(super) fn exact(graph: &Graph) -> Vec<bool> {
+    let mut exact = vec![true; graph.values().count()];
+    for node in graph.nodes() {
+        let all = node.op.agreement() == Agreement::Exact && node.inputs.iter().flatten().all(|id| exact[id.index()]);
+        node.outputs.iter().for_each(|id| exact[id.index()] = all);
+    }
+    graph.outputs().iter().map(|id| exact[id.index()]).collect()
+}
+
+/// Where zeros have other signs, and what else numbers hide that are equal: the index, got and expected.
+fn sign(got: &Array, expected: &Array) -> Option<String> {
+    if !expected.dtype().is_float() {
+        return None;
+    }
+    let (got, expected) = (got.to_f64s(), expected.to_f64s());
+    let i = got.iter().zip(&expected).position(|(a, b)| *a == 0.0 && *b == 0.0 && a.is_sign_negative() != b.is_sign_negative())?;
+    Some(format!("the zero at {i} in row-major order has another sign: expected {:?}, got {:?}", expected[i], got[i]))
+}
+
+/// What differs between two answers, in words; `None` where they agree.
+pub(super) fn differs(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool, report: &mut OutputReport) -> Option<String> {
+    let same_type = got.dtype() == expected.dtype() && got.shape() == expected.shape();
+    if same_type && (got.is_same(expected) || got.to_bytes() == expected.to_bytes()) {
+        return None;
+    }
+    let Some(comparison) = compare(got, expected, tolerance) else {
+        return Some(format!("expected {}, got {}", Type::from(expected), Type::from(got)));
+    };
+    report.max_abs = report.max_abs.max(comparison.max_abs);
+    report.max_rel = report.max_rel.max(comparison.max_rel);
+    match comparison.worst {
+        Some((index, got_number, number)) => {
+            let share = format!("{} of {} numbers differ", comparison.outside, got.len());
+            Some(format!("{share}, most at {index:?}: expected {number}, got {got_number}"))
+        }
+        None if bits => sign(got, expected),
+        None => None,
+    }
+}
+
+/// As [`differs`], where nothing is to be reported but the words.
+pub(super) fn apart(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool) -> Option<String> {
+    let mut report = OutputReport { name: String::new(), max_abs: 0.0, max_rel: 0.0, tolerance };
+    differs(got, expected, tolerance, bits, &mut report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_answers_are_held_to_their_own_digits() {
+        // torch's checker takes 9e-6 for 1e-6, because its absolute tolerance is 1e-5.
+        let (got, expected) = (Array::vector(vec![9e-6f32]), Array::vector(vec![1e-6f32]));
+        let allowed = allowed(&expected, &[Array::vector(vec![1f32])]);
+        assert!(apart(&got, &expected, allowed, false).is_some(), "{allowed:?}");
+    }
+
+    #[test]
+    fn half_precision_is_allowed_its_rounding() {
+        // 0.1 + 0.2 in f16 is one step of 2^-12 away from 0.3 rounded to f16.
+        let half = |x: f32| Array::vector(vec![half::f16::from_f32(x)]);
+        let sum = half::f16::from_f32(0.1) + half::f16::from_f32(0.2);
+        let expected = half(0.3);
+        assert_ne!(sum.to_bits(), half::f16::from_f32(0.3).to_bits());
+        assert_eq!(apart(&Array::vector(vec![sum]), &expected, allowed(&expected, &[]), false), None);
+    }
+
+    #[test]
+    fn integers_are_exact() {
+        let (got, expected) = (Array::vector(vec![100_001i64]), Array::vector(vec![100_000i64]));
+        assert!(apart(&got, &expected, allowed(&expected, &[]), false).is_some());
+    }
+
+    #[test]
+    fn zeros_of_two_signs_differ_where_bits_count() {
+        let (got, expected) = (Array::vector(vec![0f32]), Array::vector(vec![-0f32]));
+        assert_eq!(apart(&got, &expected, Tolerance::EXACT, false), None);
+        assert!(apart(&got, &expected, Tolerance::EXACT, true).unwrap().contains("expected -0.0"));
+    }
+}

@@ -1,0 +1,97 @@
+//! The smallest part of a model that is wrong, with its inputs, in the layout of ONNX's own tests.
+
+use super::locate::{Fault, Found};
+use super::part::{self, Numbers};
+use super::vary::Call;
+use super::{Check, Checker, Failure, Subject};
+use crate::array::Array;
+use crate::dim::Type;
+use crate::error::{Error, Result};
+use crate::module::{Example, Module};
+use crate::onnx::{Model, tensor};
+use crate::trace::Traced;
+use prost::Message;
+use std::path::Path;
+
+/// A model that answers wrong, its inputs, and what it should answer.
+#[derive(Clone, Debug)]
+pub struct Reproducer {
+    /// The part of the model.
+    pub model: Model,
+    /// Its inputs, by name.
+    pub inputs: Vec<(String, Array)>,
+    /// The right outputs, by name.
+    pub outputs: Vec<(String, Array)>,
+    /// The failure of the check that led here.
+    pub error: Error,
+}
+
+impl Reproducer {
+    /// Writes `model.onnx`, `test_data_set_0/input_0.pb` … and `output_0.pb` … into a folder, which is made where it is missing:
+    /// the layout of [ONNX's backend tests](https://github.com/onnx/onnx/blob/main/docs/OnnxBackendTest.md).
+    ///
+    /// # Errors
+    /// [`Write`](crate::Code::Write).
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        let data = folder.join("test_data_set_0");
+        let failed = |error: std::io::Error| Error::write(error.to_string()).at(folder.display());
+        std::fs::create_dir_all(&data).map_err(failed)?;
+        self.model.save(folder.join("model.onnx"))?;
+        for (kind, arrays) in [("input", &self.inputs), ("output", &self.outputs)] {
+            for (i, (name, array)) in arrays.iter().enumerate() {
+                std::fs::write(data.join(format!("{kind}_{i}.pb")), tensor::proto(name, array).encode_to_vec()).map_err(failed)?;
+            }
+        }
+        std::fs::write(folder.join("error.txt"), format!("{:?}\n", self.error)).map_err(failed)
+    }
+}
+
+/// Checks, and where the check fails shrinks what is wrong to the smallest part that still is. `None` where the check passes.
+///
+/// # Errors
+/// The failure of the check, where no part of the record reproduces it.
+pub fn minimise(
+    module: &dyn Module,
+    traced: &Traced,
+    subject: &dyn Subject,
+    example: &Example,
+    options: &Check,
+) -> Result<Option<Reproducer>> {
+    let failure = match Checker::new(module, traced, subject, example, options)?.run() {
+        Ok(_) => return Ok(None),
+        Err(failure) => failure,
+    };
+    let error = Failure { error: failure.error.clone(), found: failure.found.clone() }.error();
+    let Some((call, found)) = failure.found else { return Err(error) };
+    if let (true, true, Some(page)) = (found.whose == Fault::Page, found.nodes.is_empty(), subject.page()) {
+        let outputs = traced.graph().replay(&call.inputs)?;
+        return named(page.clone(), traced, call.inputs, outputs, error).map(Some);
+    }
+    shrink(traced, &call, found, error).map(Some)
+}
+
+fn shrink(traced: &Traced, call: &Call, found: Found, error: Error) -> Result<Reproducer> {
+    if let Some(part) = found.reproduced {
+        return reproducer(&part.traced, part.inputs, part.expected, error);
+    }
+    let graph = traced.graph();
+    let Some(&last) = found.nodes.last() else { return Err(error) };
+    let outputs = &graph.nodes()[last].outputs;
+    let mut numbers: Numbers = graph.inputs().iter().copied().zip(call.inputs.iter().cloned()).collect();
+    graph.observe(&call.inputs, |_, id, array| {
+        numbers.insert(id, array.clone());
+        Ok(())
+    })?;
+    let part = part::cut(traced, &found.nodes, outputs, &call.inputs, &numbers)?;
+    reproducer(&part.traced, part.inputs, part.expected, error)
+}
+
+fn reproducer(traced: &Traced, inputs: Vec<Array>, outputs: Vec<Array>, error: Error) -> Result<Reproducer> {
+    named(traced.to_model()?, traced, inputs, outputs, error)
+}
+
+fn named(model: Model, traced: &Traced, inputs: Vec<Array>, outputs: Vec<Array>, error: Error) -> Result<Reproducer> {
+    let names = |names: Vec<(String, Type)>, arrays: Vec<Array>| names.into_iter().map(|named| named.0).zip(arrays).collect();
+    Ok(Reproducer { model, inputs: names(traced.inputs(), inputs), outputs: names(traced.outputs(), outputs), error })
+}

@@ -1,0 +1,94 @@
+//! A part of a record as a record of its own, with the numbers that it met.
+
+use crate::array::Array;
+use crate::dim::Type;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Source, ValueId};
+use crate::trace::Traced;
+use std::collections::{BTreeSet, HashMap};
+
+/// Some nodes of a record, cut out: what comes from elsewhere is an input, with its number of this one call.
+pub(super) struct Part {
+    pub(super) traced: Traced,
+    pub(super) inputs: Vec<Array>,
+    pub(super) expected: Vec<Array>,
+}
+
+/// The numbers that a run made, by value.
+pub(super) type Numbers = HashMap<ValueId, Array>;
+
+/// Cuts out these nodes (in order); `outputs` are what the part gives, `numbers` hold whatever crosses its border.
+///
+/// # Errors
+/// Where a number is not known, or a length that the part needs is made outside of it.
+pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], numbers: &Numbers) -> Result<Part> {
+    let whole = record.graph();
+    let number = |id: ValueId| numbers.get(&id).ok_or_else(|| Error::internal("a number that no run made"));
+    let mut graph = Graph::default();
+    let mut names: HashMap<ValueId, ValueId> = HashMap::new();
+    let mut inputs = Vec::new();
+    let made: BTreeSet<ValueId> = nodes.iter().flat_map(|&i| whole.nodes()[i].outputs.iter().copied()).collect();
+    let symbols: BTreeSet<_> =
+        nodes.iter().flat_map(|&i| whole.nodes()[i].op.dims()).filter(|dim| dim.is_symbolic()).flat_map(|dim| dim.expr().symbols()).collect();
+    // The inputs that say what a symbol stands for come along.
+    for (&id, array) in whole.inputs().iter().zip(call) {
+        let ty = &whole.value(id).ty;
+        let says = ty.shape.iter().any(|dim| dim.expr().as_symbol().is_some_and(|symbol| symbols.contains(symbol)));
+        if says {
+            names.insert(id, graph.add_input(&whole.label(id), ty.clone()));
+            inputs.push(array.clone());
+        }
+    }
+    for &i in nodes {
+        let node = &whole.nodes()[i];
+        let mut operands = Vec::with_capacity(node.inputs.len());
+        for input in &node.inputs {
+            let Some(id) = *input else {
+                operands.push(None);
+                continue;
+            };
+            if !names.contains_key(&id) && !made.contains(&id) {
+                let new = match &whole.value(id).source {
+                    Source::Constant(array, name) => graph.add_constant(array, name.as_ref(), whole.value(id).derivation.clone()),
+                    _ => {
+                        let array = number(id)?;
+                        inputs.push(array.clone());
+                        graph.add_input(&whole.label(id), Type::from(array))
+                    }
+                };
+                names.insert(id, new);
+            }
+            operands.push(names.get(&id).copied());
+        }
+        let types = node.outputs.iter().map(|&id| match outputs.contains(&id) {
+            true => number(id).map(Type::from),
+            false => Ok(numbers.get(&id).map_or_else(|| whole.value(id).ty.clone(), Type::from)),
+        });
+        let new = graph.add_node(node.op.clone(), operands, types.collect::<Result<_>>()?, node.place.clone());
+        names.extend(node.outputs.iter().copied().zip(new));
+    }
+    let known = |id: &ValueId| names.get(id).copied().ok_or_else(|| Error::internal("an output that the part does not make"));
+    graph.set_outputs(outputs.iter().map(known).collect::<Result<_>>()?);
+    let expected = outputs.iter().map(|&id| number(id).cloned()).collect::<Result<_>>()?;
+    Ok(Part { traced: record.of_part(graph), inputs, expected })
+}
+
+/// Runs a graph and shows each node with the numbers of its inputs and outputs; they are forgotten as soon as nothing needs them.
+///
+/// # Errors
+/// As [`Graph::observe`], and what `visit` returns.
+pub(super) fn each_node(graph: &Graph, call: &[Array], mut visit: impl FnMut(usize, &Node, &Numbers) -> Result<()>) -> Result<()> {
+    let uses = graph.last_uses();
+    let mut alive: Numbers = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
+    graph.observe(call, |i, id, array| {
+        alive.insert(id, array.clone());
+        let node = &graph.nodes()[i];
+        if node.outputs.last() == Some(&id) {
+            visit(i, node, &alive)?;
+            for id in &uses[i] {
+                alive.remove(id);
+            }
+        }
+        Ok(())
+    })
+}

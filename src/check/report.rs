@@ -1,0 +1,80 @@
+//! What a check has seen: what agrees and by how much, what was not compared and why, and what it cost.
+
+use crate::array::Tolerance;
+use std::fmt;
+
+/// What a check that found no difference has seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// The calls that were compared: `the example`, `seed 1`, `batch = 5`.
+    pub calls: Vec<String>,
+    /// The largest differences of each output over all calls.
+    pub outputs: Vec<OutputReport>,
+    /// Calls that the record refuses, because a guard does not hold there.
+    pub skipped: Vec<String>,
+    /// Calls that the module itself refuses: sizes or numbers that it is not made for.
+    pub refused: Vec<String>,
+    /// Calls that were not made, because they would have cost more than the check may.
+    pub untried: Vec<String>,
+    /// What is odd, though every answer agrees.
+    pub notes: Vec<String>,
+    /// The operations of the record, each done once for every call that was compared.
+    pub nodes: usize,
+    /// What was spent.
+    pub cost: Cost,
+}
+
+/// What a check has spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// How often the module ran.
+    pub module_runs: usize,
+    /// How often the record, or what was made of it, ran.
+    pub record_runs: usize,
+    /// All of that in runs of the example, counted by the numbers and operations that a run makes.
+    pub work: f64,
+    /// The most memory at once besides the parameters, in bytes: an upper bound.
+    pub memory: u64,
+}
+
+/// The largest differences of one output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputReport {
+    /// The name of the output.
+    pub name: String,
+    /// The largest |got − expected|.
+    pub max_abs: f64,
+    /// The largest |got − expected| / |expected|.
+    pub max_rel: f64,
+    /// What was allowed at most.
+    pub tolerance: Tolerance,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "agrees: {}", self.calls.join(" · "))?;
+        for output in &self.outputs {
+            let Tolerance { abs, rel } = output.tolerance;
+            let allowed = match output.tolerance == Tolerance::EXACT {
+                true => "allowed: nothing".to_string(),
+                false => format!("allowed: abs {abs:.0e}, rel {rel:.0e}"),
+            };
+            writeln!(f, "{:12} max abs {:.1e}  max rel {:.1e}  ({allowed})", output.name, output.max_abs, output.max_rel)?;
+        }
+        for (what, lines) in [
+            ("holds only where", &self.skipped),
+            ("the module itself refuses", &self.refused),
+            ("not tried, to save time", &self.untried),
+            ("note", &self.notes),
+        ] {
+            lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))?;
+        }
+        let Cost { module_runs, record_runs, work, memory } = self.cost;
+        writeln!(
+            f,
+            "{} operations; the module ran {module_runs} times, the record {record_runs}: {work:.1} runs of the example, at most {} KiB at once",
+            self.nodes,
+            memory.div_ceil(1024)
+        )
+    }
+}

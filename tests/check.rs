@@ -1,0 +1,206 @@
+//! What the checker refuses, what it lets pass, what it leaves as it was, and what it costs.
+
+use ontrace::check::{Check, Opaque, Report, check, minimise};
+use ontrace::module::function;
+use ontrace::{Array, Code, DType, Error, Example, Module, Result, Tensor, Traced, record};
+use std::cell::{Cell, RefCell};
+
+fn x() -> Tensor {
+    Tensor::new(&[2, 3], vec![1.0f32, -2.0, 3.0, 0.5, -0.25, 6.0]).unwrap()
+}
+
+fn rows() -> Example {
+    Example::new().input("x", &x()).symbolic("x", 0, "n").unwrap()
+}
+
+fn own(module: &dyn Module, example: &Example) -> Result<Report> {
+    let traced = record(module, example.clone())?;
+    check(module, &traced, &traced, example, &Check::default())
+}
+
+#[test]
+fn a_module_that_counts_its_calls_is_refused_with_the_line() {
+    let count = Cell::new(0);
+    let module = function(
+        |x: Tensor| {
+            count.set(count.get() + 1);
+            x.mul(f64::from(count.get()))
+        },
+        &x(),
+    );
+    let error = own(&module, &Example::new().input("x", &x())).unwrap_err();
+    assert_eq!(error.code(), Code::Mismatch);
+    assert!(error.message().contains("a second time"), "{error:?}");
+    let help = error.help_line().unwrap();
+    assert!(help.contains("Mul") && help.contains("check.rs") && help.contains("a constant with 1 instead of 2"), "{help}");
+}
+
+#[test]
+fn a_module_that_remembers_a_result_is_refused() {
+    let memory: RefCell<Option<Tensor>> = RefCell::new(None);
+    let module = function(|x: Tensor| memory.borrow_mut().get_or_insert_with(|| x.relu().unwrap()).add(&x), &x());
+    assert_eq!(own(&module, &Example::new().input("x", &x())).unwrap_err().code(), Code::Trace);
+}
+
+#[test]
+fn the_same_operation_on_another_line_is_no_difference() {
+    let turn = Cell::new(false);
+    let module = function(
+        |x: Tensor| {
+            turn.set(!turn.get());
+            if turn.get() {
+                x.relu()
+            } else {
+                x.relu()
+            }
+        },
+        &x(),
+    );
+    own(&module, &rows()).unwrap();
+}
+
+#[test]
+fn operations_in_another_order_are_no_difference() {
+    let turn = Cell::new(false);
+    let module = function(
+        |x: Tensor| {
+            turn.set(!turn.get());
+            let (a, b) = if turn.get() {
+                let a = x.relu()?;
+                (a, x.exp()?)
+            } else {
+                let b = x.exp()?;
+                (x.relu()?, b)
+            };
+            a.add(&b)
+        },
+        &x(),
+    );
+    own(&module, &rows()).unwrap();
+}
+
+#[test]
+fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
+    let module = function(|x: Tensor| if x.dim(0)?.seen() == Some(2) { x.relu() } else { x.abs() }, &x());
+    let error = own(&module, &rows()).unwrap_err();
+    let help = error.help_line().unwrap();
+    assert!(error.code() == Code::Mismatch && help.contains("Relu") && help.contains("where the module has Abs"), "{error:?}");
+}
+
+#[test]
+fn sizes_that_the_module_refuses_are_reported_and_no_failure() {
+    let module = function(
+        |x: Tensor| match x.dim(0)?.seen() {
+            Some(1) => Err(Error::shape("one row is no table")),
+            _ => x.relu(),
+        },
+        &x(),
+    );
+    let report = own(&module, &rows()).unwrap();
+    assert!(report.refused.iter().any(|line| line == "n = 1: one row is no table"), "{report}");
+    assert!(report.calls.iter().any(|call| call == "n = 3") && report.to_string().contains("the module itself refuses: n = 1"));
+}
+
+/// A record that holds for two rows only, and says so.
+struct Guarded(Traced);
+
+impl Module for Guarded {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        match inputs[0].dim(0)?.fixed() {
+            Some(2) => self.0.forward(inputs),
+            _ => Err(Error::new(Code::Guard, "n == 2 at src/net.rs:41")),
+        }
+    }
+}
+
+#[test]
+fn calls_that_a_guard_refuses_are_reported_and_no_failure() {
+    let module = function(|x: Tensor| x.relu(), &x());
+    let traced = record(&module, rows()).unwrap();
+    let report = check(&module, &traced, &Opaque(Guarded(traced.clone())), &rows(), &Check::default()).unwrap();
+    assert!(report.skipped.iter().any(|line| line == "n == 2 at src/net.rs:41, so not n = 3"), "{report}");
+    assert!(report.to_string().contains("holds only where: n == 2 at src/net.rs:41"));
+}
+
+#[test]
+fn every_leaf_its_number_dtype_and_shape_is_compared() {
+    let pair = function(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?])), &x());
+    for wrong in [
+        record(&function(|x: Tensor| Ok((x.relu()?, vec![x.mul(3.0)?])), &x()), rows()),
+        record(&function(|x: Tensor| x.relu(), &x()), rows()),
+        record(&function(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?.cast(DType::F64)?])), &x()), rows()),
+        record(&function(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?.unsqueeze(0)?])), &x()), rows()),
+        record(&function(|x: Tensor| Ok((x.mul(2.0)?, vec![x.relu()?])), &x()), rows()),
+    ] {
+        let wrong = wrong.unwrap();
+        for again in [true, false] {
+            let options = Check { again, ..Check::default() };
+            assert_eq!(check(&pair, &wrong, &wrong, &rows(), &options).unwrap_err().code(), Code::Mismatch);
+        }
+    }
+}
+
+#[test]
+fn a_check_leaves_numbers_seed_and_record_as_they_were() {
+    let weight = Tensor::new(&[3, 3], (0..9).map(|i| i as f32).collect()).unwrap().named("weight");
+    let module = function(|x: Tensor| x.matmul(&weight)?.add(Tensor::rand(&[3], DType::F32)?), &x());
+    let example = rows();
+    let bytes = |tensor: &Tensor| tensor.to_array().unwrap().to_bytes();
+    let draw = || Tensor::rand(&[4], DType::F32).unwrap().to_vec::<f32>().unwrap();
+    let (before, next) = ((bytes(&weight), bytes(&example.tensors()[0])), ontrace::ops::seeded(5, || draw()));
+    let traced = record(&module, example.clone()).unwrap();
+    let page = traced.to_bytes().unwrap();
+    let after = ontrace::ops::seeded(5, || {
+        check(&module, &traced, &traced, &example, &Check::default()).unwrap();
+        draw()
+    });
+    assert_eq!((bytes(&weight), bytes(&example.tensors()[0])), before);
+    assert_eq!(after, next, "the generator goes on where it was");
+    assert_eq!(traced.to_bytes().unwrap(), page);
+}
+
+#[test]
+fn a_large_model_is_checked_in_five_runs() {
+    let big = Tensor::from(Array::full(DType::F32, &[1024, 1024], 1.into()));
+    let module = function(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()), &big);
+    let runs = Cell::new(0);
+    let counted = function(
+        |x: Tensor| {
+            runs.set(runs.get() + 1);
+            module.call(&x)
+        },
+        &big,
+    );
+    let example = Example::new().input("x", &big);
+    let traced = record(&counted, example.clone()).unwrap();
+    runs.set(0);
+    let report = check(&counted, &traced, &traced, &example, &Check::default()).unwrap();
+    assert_eq!((runs.get(), report.cost.module_runs, report.cost.record_runs), (2, 2, 2));
+    assert!(report.cost.work <= 5.0 && !report.untried.is_empty(), "{report}");
+    assert!(report.cost.memory < 6 * (4 << 20), "{report}");
+    // Other lengths are chosen so that they fit: 8 rows are tried as 9 and as 1.
+    let wide = Tensor::from(Array::full(DType::F32, &[8, 1 << 17], 1.into()));
+    let example = Example::new().input("x", &wide).symbolic("x", 0, "n").unwrap();
+    let module = function(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()), &wide);
+    let report = own(&module, &example).unwrap();
+    assert!(report.cost.work <= 5.0 && report.calls.iter().any(|call| call == "n = 9"), "{report}");
+}
+
+#[test]
+fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
+    let right = function(|x: Tensor| x.exp()?.softmax(-1)?.mul(3.0), &x());
+    let wrong = function(|x: Tensor| x.exp()?.softmax(0)?.mul(3.0), &x());
+    let traced = record(&wrong, rows()).unwrap();
+    let found = minimise(&right, &traced, &traced, &rows(), &Check::default()).unwrap().expect("a fault");
+    let folder = tempfile::tempdir().unwrap();
+    found.save(folder.path()).unwrap();
+    let model = ontrace::onnx::Model::open(folder.path().join("model.onnx")).unwrap();
+    assert_eq!(model.proto.graph.as_ref().unwrap().node.len(), 1, "{model}");
+    let inputs: Vec<Tensor> = found.inputs.iter().map(|(_, array)| Tensor::from(array.clone())).collect();
+    let outputs = ontrace::read::OnnxModule::new(model).unwrap().forward(&inputs).unwrap();
+    assert_ne!(outputs[0].to_array().unwrap().to_f64s(), found.outputs[0].1.to_f64s());
+    for file in ["test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb", "error.txt"] {
+        assert!(folder.path().join(file).is_file(), "{file}");
+    }
+    assert!(minimise(&right, &record(&right, rows()).unwrap(), &record(&right, rows()).unwrap(), &rows(), &Check::default()).unwrap().is_none());
+}
