@@ -24,10 +24,7 @@ fn median(mut run: impl FnMut() -> Result<()>) -> Result<f64> {
 fn main() -> Result<()> {
     let x = Tensor::from(&[0.5f32, -1.0, 2.0, 0.25]);
     let y = Tensor::from(&[1.0f32, 0.5, 0.25, 1.0]);
-    let module = module::function(
-        |x: Tensor| (0..OPERATIONS).try_fold(x, |x, i| if i % 2 == 0 { x.add(&y) } else { x.mul(&y) }),
-        &x,
-    );
+    let module = module::function(|x: Tensor| (0..OPERATIONS).try_fold(x, |x, i| if i % 2 == 0 { x.add(&y) } else { x.mul(&y) }), &x);
     let example = Example::new().input("x", &x);
     use ontrace::Module;
     let eager = median(|| module.call(&x).map(drop))?;

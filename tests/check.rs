@@ -48,11 +48,7 @@ fn the_same_operation_on_another_line_is_no_difference() {
     let module = function(
         |x: Tensor| {
             turn.set(!turn.get());
-            if turn.get() {
-                x.relu()
-            } else {
-                x.relu()
-            }
+            if turn.get() { x.relu() } else { x.relu() }
         },
         &x(),
     );
@@ -202,5 +198,7 @@ fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
     for file in ["test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb", "error.txt"] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
-    assert!(minimise(&right, &record(&right, rows()).unwrap(), &record(&right, rows()).unwrap(), &rows(), &Check::default()).unwrap().is_none());
+    assert!(
+        minimise(&right, &record(&right, rows()).unwrap(), &record(&right, rows()).unwrap(), &rows(), &Check::default()).unwrap().is_none()
+    );
 }

@@ -28,8 +28,12 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
     let mut names: HashMap<ValueId, ValueId> = HashMap::new();
     let mut inputs = Vec::new();
     let made: BTreeSet<ValueId> = nodes.iter().flat_map(|&i| whole.nodes()[i].outputs.iter().copied()).collect();
-    let symbols: BTreeSet<_> =
-        nodes.iter().flat_map(|&i| whole.nodes()[i].op.dims()).filter(|dim| dim.is_symbolic()).flat_map(|dim| dim.expr().symbols()).collect();
+    let symbols: BTreeSet<_> = nodes
+        .iter()
+        .flat_map(|&i| whole.nodes()[i].op.dims())
+        .filter(|dim| dim.is_symbolic())
+        .flat_map(|dim| dim.expr().symbols())
+        .collect();
     // The inputs that say what a symbol stands for come along.
     for (&id, array) in whole.inputs().iter().zip(call) {
         let ty = &whole.value(id).ty;

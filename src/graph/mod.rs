@@ -193,6 +193,11 @@ impl Graph {
         }
     }
 
+    /// Whether there is a loop in it, at any depth, of which data decide how often it turns.
+    pub(crate) fn turns(&self) -> bool {
+        self.nodes.iter().any(|node| node.op.name() == "Loop" || node.op.graphs().into_iter().any(Graph::turns))
+    }
+
     /// Says which values are the outputs.
     pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
         self.last_uses = OnceLock::new();

@@ -9,7 +9,6 @@ use nets::{Faulty, NETS, Net};
 use ontrace::check::{Check, check};
 use ontrace::{Module, Result, Tensor, Traced, record};
 
-
 /// What came of one fault.
 struct Row {
     fault: String,

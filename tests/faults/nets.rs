@@ -87,7 +87,15 @@ pub const NETS: &[Net] = &[
         name: "block",
         example: || symbolic(&[("x", noise(4, &[2, 3, 8]))], &[("x", 1, "t")]),
         run: block,
-        faults: &["norm.wrong_epsilon", "norm.no_scale", "act.approximate", "residual.swapped", "residual.stale", "rms.wrong_epsilon", "groups.wrong"],
+        faults: &[
+            "norm.wrong_epsilon",
+            "norm.no_scale",
+            "act.approximate",
+            "residual.swapped",
+            "residual.stale",
+            "rms.wrong_epsilon",
+            "groups.wrong",
+        ],
     },
     Net {
         name: "recurrent",
@@ -409,7 +417,8 @@ fn types(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let both = within("logic", || if fault == "logic.or" { below.logical_or(m) } else { below.logical_and(m) })?;
     let held = within("clamp", || y.clamp(Some((-1.0).into()), Some(if fault == "clamp.wrong_bound" { 1.5 } else { 1.0 }.into())))?;
     let turned = within("zero", || if fault == "zero.sign" { Tensor::weak(0.0).sub(&held) } else { held.neg() })?;
-    let larger = within("larger", || if fault == "larger.loses_nan" { y.gt(0.25)?.choose(y, &Tensor::from(&[0.25f32])) } else { y.maximum(0.25) })?;
+    let larger =
+        within("larger", || if fault == "larger.loses_nan" { y.gt(0.25)?.choose(y, &Tensor::from(&[0.25f32])) } else { y.maximum(0.25) })?;
     let bits = within("bits", || if fault == "bits.wrong" { x.bitwise_or(6i64) } else { x.bitwise_and(6i64) })?;
     Ok(vec![divided, rest, whole, chosen, both, turned, larger, bits])
 }
@@ -421,7 +430,8 @@ fn image(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     })?;
     let bias = noise(81, &[3]);
     let wide = within("deconv", || {
-        let window = if fault == "deconv.wrong_pad" { window([2, 2], [1, 1], [0, 0], [2, 2]) } else { window([2, 2], [1, 1], [1, 1], [1, 1]) };
+        let window =
+            if fault == "deconv.wrong_pad" { window([2, 2], [1, 1], [0, 0], [2, 2]) } else { window([2, 2], [1, 1], [1, 1], [1, 1]) };
         x[0].conv_transpose(&noise(80, &[2, 3, 3, 3]), (fault != "deconv.dropped_bias").then_some(&bias), window, 1, &[0, 0])
     })?;
     let square = noise(82, &[7, 7]);
@@ -461,7 +471,8 @@ fn flow(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let turned = within("loop", || {
         let below = |x: &Tensor| x.abs()?.amax(None, false)?.lt(50.0);
         while_loop(&below(x)?, vec![x.clone()], |state| {
-            let next = state[0].mul(step)?;
+            // It ends for any number.
+            let next = state[0].abs()?.mul(step)?.add(1.0)?;
             Ok((below(&next)?, vec![next]))
         })
     })?;
