@@ -4,6 +4,7 @@ use super::{Args, Row, one, tuple};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
+use crate::ops::Reduction;
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -105,9 +106,8 @@ pub(super) const ROWS: &[Row] = &[
             let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(axis)?.min(1i64)], DType::Bool)?, &changes], 0)?;
             let places = begins.nonzero()?.reshape(&[-1])?;
             let inverse = begins.cumsum(0)?.sub(1)?;
-            let end = Tensor::from_dims(&[slices.dim(axis)?]);
-            let counts = Tensor::cat(&[&places.slice(0, Some(1.into()), None, 1)?, &end], 0)?;
-            let counts = counts.slice(0, None, Some(places.dim(0)?), 1)?.sub(&places)?;
+            let ones = Tensor::ones(inverse.shape(), DType::I64)?;
+            let counts = Tensor::zeros(&[places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
             let inverse = if a.is_none(3) { inverse.reshape(x.shape())? } else { inverse };
             once(slices.index_select(axis, &places)?, inverse, counts, a.flag(1)?, a.flag(2)?)
         },

@@ -118,6 +118,7 @@ pub(super) const ROWS: &[Row] = &[
         let select = |(i, piece): (i64, Tensor)| selected_as(base, axis, Dim::Fixed(i), Some(piece.squeeze_axes(&[axis])?));
         Ok(Value::list((0..count).zip(split).map(select).collect::<Result<_>>()?))
     }),
+    value("cpu(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
     value("detach(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
     value("alias(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value(0)?.clone())),
     value("contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)", |a| {

@@ -33,6 +33,7 @@ pub(super) const NAMES: &[&str] = &[
     "torch.startswith",
     "torch.endswith",
     "torch.tensor",
+    "torch.as_tensor",
     "torch.is_floating_point",
     "torch.is_autocast_enabled",
     "torch.is_grad_enabled",
@@ -117,8 +118,8 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("bool", [value]) => value.number().map(|x| Value::Bool(x.to_f64() != 0.0)),
         ("str", [value]) => Ok(Value::Str(format!("{value:?}").into())),
         ("list" | "torch.list", [value]) => value.elements().map(Value::list),
-        ("torch.tensor", [value, dtype, ..]) => tensor(value, dtype),
-        ("torch.tensor", [value]) => {
+        ("torch.tensor" | "torch.as_tensor", [value, dtype, ..]) => tensor(value, dtype),
+        ("torch.tensor" | "torch.as_tensor", [value]) => {
             let dtype = named.iter().find(|entry| entry.0 == "dtype").map_or(Value::None, |entry| entry.1.clone());
             tensor(value, &dtype)
         }
