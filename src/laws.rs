@@ -82,6 +82,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("LogSoftmax", "takes the logarithm of what has become 0"),
     ("ReduceMean", "means squares in f32"),
     ("ReduceSum", "adds halves up in halves"),
+    ("Slice", "skips numbers before a softmax that needs them"),
+    ("Mish", "loses small numbers in halves"),
 ];
 
 #[cfg(feature = "tract")]

@@ -2,7 +2,7 @@
 
 use super::foreign;
 use super::numbers::value_type;
-use crate::array::DType;
+use crate::array::{Array, DType};
 use crate::dim::Type;
 use crate::onnx::Model;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
@@ -17,8 +17,8 @@ type Applies = fn(&Facts) -> bool;
 pub(super) struct Facts<'a> {
     node: &'a NodeProto,
     types: Vec<Option<Type>>,
-    /// Which inputs are the same at every call.
-    constant: Vec<bool>,
+    /// The inputs that are the same at every call.
+    constant: Vec<Option<&'a Array>>,
 }
 
 impl Facts<'_> {
@@ -85,7 +85,9 @@ pub(super) const REPLACED: &[Row] = &[
     ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows where it cuts"),
     ("ScatterND", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
     ("ScatterElements", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
-    ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(|constant| !constant), "needs constant statistics"),
+    ("Slice", stepped, "skips numbers before a softmax that needs them"),
+    ("Mish", half, "loses small numbers in halves"),
+    ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
     ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("RNN", unusual, "ignores directions, lengths and clip, and panics without a state"),
@@ -154,6 +156,11 @@ fn floats(facts: &Facts) -> bool {
 
 fn double(facts: &Facts) -> bool {
     facts.dtype(0) == Some(DType::F64)
+}
+
+/// Whether a slice leaves numbers out between those that it takes.
+fn stepped(facts: &Facts) -> bool {
+    facts.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
 }
 
 fn half(facts: &Facts) -> bool {
@@ -268,7 +275,7 @@ pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replace
             let facts = Facts {
                 node,
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
-                constant: node.input.iter().map(|name| model.initializer(name).is_some()).collect(),
+                constant: node.input.iter().map(|name| model.initializer(name)).collect(),
             };
             let calls = page.functions.iter().any(|function| function.name == node.op_type && function.domain == node.domain);
             let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {

@@ -74,6 +74,18 @@ fn what_is_far_from_0_stays_finite_in_a_session() {
 
 #[cfg(feature = "tract")]
 #[test]
+fn a_softmax_is_taken_before_numbers_of_it_are_skipped() {
+    let x = Tensor::from(&[-0.5f32, 1.0, 0.0]);
+    let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
+    let every_other = module::function(|x: Tensor| x.softmax(0)?.slice(0, None, None, -2), &x);
+    let y = record(&every_other, example).unwrap().session().unwrap().call(&x).unwrap().to_vec::<f32>().unwrap();
+    // exp(0) and exp(-0.5) over the sum of all three.
+    let sum = 1f32.exp() + 1.0 + (-0.5f32).exp();
+    assert!((y[0] - 1.0 / sum).abs() < 1e-6 && (y[1] - (-0.5f32).exp() / sum).abs() < 1e-6, "{y:?}");
+}
+
+#[cfg(feature = "tract")]
+#[test]
 fn doubles_stay_doubles_in_a_session() {
     let numbers: Vec<f64> = (0..6).map(|i| 0.1 * f64::from(i * i)).collect();
     let x = Tensor::from(Array::new(&[1, 2, 3], numbers).unwrap());
