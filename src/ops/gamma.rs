@@ -108,7 +108,7 @@ fn log_gamma(x: &Tensor) -> Result<Tensor> {
     }
     let y = near.choose(&x.add(7.0)?, x)?;
     let inverse = y.reciprocal()?;
-    let tail = series(&inverse.square()?, &[1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0])?.mul(&inverse)?;
+    let tail = series(&inverse.square()?, &[1.0 / 1188.0, -1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0])?.mul(&inverse)?;
     let stirling = y.sub(0.5)?.mul(y.log()?)?.sub(&y)?.add((2.0 * PI).sqrt().ln())?.add(tail)?;
     near.choose(&stirling.sub(between.log()?)?, &stirling)
 }

@@ -82,7 +82,7 @@ impl Tensor {
         // Where the distance itself would be below the normal numbers the sum is one of larger numbers.
         let scale = if dtype == wide { power(2 * digits) } else { 1.0 };
         let size = x.abs()?;
-        let tiny = size.lt(power(least))?;
+        let tiny = size.le(power(least))?;
         let small = size.lt(power(least) * scale)?;
         let up = y.gt(&x)?;
         let towards = |step: &Tensor| up.choose(step, &step.neg()?);
