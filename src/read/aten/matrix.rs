@@ -213,7 +213,7 @@ fn typed(a: &Args, dtype: usize) -> Result<Tensor> {
 }
 
 /// The rows and columns of the matrices in the last two axes.
-fn size(x: &Tensor) -> Result<(i64, i64)> {
+pub(super) fn size(x: &Tensor) -> Result<(i64, i64)> {
     let length = |axis: i64| x.dim(axis)?.fixed().ok_or_else(|| Error::size("a decomposition of a matrix of symbolic size"));
     let (rows, columns) = (length(-2)?, length(-1)?);
     if rows.max(columns) > LARGEST {
@@ -225,7 +225,7 @@ fn size(x: &Tensor) -> Result<(i64, i64)> {
 }
 
 /// LAPACK's word that nothing went wrong, which the numbers themselves say as well.
-fn no_errors(x: &Tensor) -> Result<Tensor> {
+pub(super) fn no_errors(x: &Tensor) -> Result<Tensor> {
     Tensor::zeros(&x.shape()[..x.rank() - 2], DType::I32)
 }
 
@@ -234,17 +234,17 @@ fn identity(n: i64, dtype: DType) -> Result<Tensor> {
 }
 
 /// Which of n places are after the k-th, as a column (or a row).
-fn after(n: i64, k: i64, column: bool) -> Result<Tensor> {
+pub(super) fn after(n: i64, k: i64, column: bool) -> Result<Tensor> {
     let places: Vec<bool> = (0..n).map(|i| i > k).collect();
     Tensor::from(places.as_slice()).reshape(&if column { [n, 1] } else { [1, n] })
 }
 
 /// One row (or column) with its axis kept.
-fn row(x: &Tensor, k: i64) -> Result<Tensor> {
+pub(super) fn row(x: &Tensor, k: i64) -> Result<Tensor> {
     x.narrow(-2, k, 1i64)
 }
 
-fn column(x: &Tensor, k: i64) -> Result<Tensor> {
+pub(super) fn column(x: &Tensor, k: i64) -> Result<Tensor> {
     x.narrow(-1, k, 1i64)
 }
 
@@ -271,7 +271,7 @@ fn exchanged(order: &Tensor, k: i64, other: &Tensor, n: i64) -> Result<Tensor> {
 }
 
 /// The rows of a matrix in another order.
-fn ordered(x: &Tensor, order: &Tensor) -> Result<Tensor> {
+pub(super) fn ordered(x: &Tensor, order: &Tensor) -> Result<Tensor> {
     let mut shape = order.shape().to_vec();
     shape.push(x.dim(-1)?);
     let shape = crate::dim::Shape::new(shape);

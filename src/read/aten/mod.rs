@@ -11,6 +11,7 @@ mod gradient;
 mod histogram;
 mod index;
 mod layout;
+mod ldl;
 mod linear;
 mod loss;
 mod matrix;
@@ -79,6 +80,7 @@ const FAMILIES: &[&[Row]] = &[
     gradient::ROWS,
     histogram::ROWS,
     index::ROWS,
+    ldl::ROWS,
     linear::ROWS,
     loss::ROWS,
     matrix::ROWS,
