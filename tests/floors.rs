@@ -191,7 +191,8 @@ fn only_the_runtime_names_tract() {
 
 #[test]
 fn unsafe_has_one_address() {
-    let word = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+    // As a keyword: torch calls an argument so, too.
+    let word = |text: &str| ["{", "fn", "impl", "extern", "trait"].iter().any(|next| text.contains(&format!("unsafe {next}")));
     let found: Vec<String> = sources(&["src", "tools"])
         .into_iter()
         .filter(|(name, text)| !UNSAFE.iter().any(|allowed| name.starts_with(allowed)) && word(&program(text)))
