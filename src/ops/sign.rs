@@ -73,7 +73,8 @@ impl Tensor {
             DType::F16 => (11, -14, 16),
             _ => return Err(Error::dtype(format!("the neighbours of {dtype}, expected a float"))),
         };
-        let power = |n: i32| 2f64.powi(n);
+        // powi goes by the inverse of a power that may be infinite.
+        let power = |n: i32| libm::scalbn(1.0, n);
         // Sums of shorter floats are computed in f32 and rounded once.
         let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
         let shape = self.shape().broadcast(other.shape())?;
