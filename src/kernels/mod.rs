@@ -25,6 +25,7 @@ mod product;
 pub mod real;
 pub mod recurrent;
 pub mod reduce;
+pub mod region;
 pub mod resize;
 pub mod scan;
 pub mod scatter;

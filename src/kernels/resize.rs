@@ -11,10 +11,14 @@ pub enum Coordinates {
     HalfPixel,
     /// As half pixel, but 0 where the result has one place.
     PytorchHalfPixel,
-    /// x · (in − 1) / (out − 1)
+    /// As half pixel, about the middle of the axis where the length is not that of the scale.
+    HalfPixelSymmetric,
+    /// x · (in − 1) / (out − 1), with the out of the scale, which need not be whole.
     AlignCorners,
     /// x / scale
     Asymmetric,
+    /// As align corners, in a part of the axis.
+    Crop,
 }
 
 /// What stands between the numbers of the input.
@@ -50,6 +54,30 @@ pub struct Scale {
     pub length: usize,
     /// Result over input.
     pub scale: f64,
+    /// The part of the axis that is cropped, where it is: from 0 to 1.
+    pub part: (f64, f64),
+}
+
+/// How an axis is resampled. The names are those of ONNX's attributes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// How places are carried back.
+    pub coordinates: Coordinates,
+    /// What stands between the numbers.
+    pub interpolation: Interpolation,
+    /// Whether a kernel grows with what it has to leave out.
+    pub antialias: bool,
+    /// Whether neighbours outside have no weight, instead of being that at the border.
+    pub exclude_outside: bool,
+    /// What a place outside gives that a crop reads.
+    pub extrapolation: f64,
+}
+
+impl Rule {
+    /// Plain resampling.
+    pub fn new(coordinates: Coordinates, interpolation: Interpolation) -> Rule {
+        Rule { coordinates, interpolation, antialias: false, exclude_outside: false, extrapolation: 0.0 }
+    }
 }
 
 /// Resamples axes one after the other; floats only, halves by the caller.
@@ -58,20 +86,26 @@ pub struct Scale {
 ///
 /// # Errors
 /// [`Argument`](crate::Code::Argument) where an axis is empty or a scale is not positive.
-pub fn resize(x: &Array, scales: &[Scale], coordinates: Coordinates, interpolation: Interpolation) -> Result<Array> {
+pub fn resize(x: &Array, scales: &[Scale], rule: Rule) -> Result<Array> {
     scales.iter().try_fold(x.clone(), |x, scale| {
         let length = *x.shape().get(scale.axis).ok_or_else(|| Error::argument(format!("axis {} of rank {}", scale.axis, x.rank())))?;
         if length == 0 || !scale.scale.is_finite() || scale.scale <= 0.0 {
             return Err(Error::argument(format!("axis {} of length {length} resized by {}", scale.axis, scale.scale)));
         }
-        let taps: Vec<Vec<(usize, f64)>> = (0..scale.length).map(|i| taps(i, length, scale, coordinates, interpolation)).collect();
+        let longest = if rule.antialias { (2.0 / scale.scale).ceil() * scale.length as f64 } else { 0.0 };
+        if longest > LONGEST {
+            return Err(Error::too_big(format!("axis {} of length {length} resized by {}", scale.axis, scale.scale)));
+        }
+        let taps: Vec<Option<Vec<(usize, f64)>>> = (0..scale.length).map(|i| taps(i, length, scale, &rule)).collect();
+        let outside: Vec<usize> = taps.iter().enumerate().filter(|tap| tap.1.is_none()).map(|tap| tap.0).collect();
+        let taps: Vec<Vec<(usize, f64)>> = taps.into_iter().map(Option::unwrap_or_default).collect();
         if taps.len() == length && taps.iter().enumerate().all(|(i, taps)| matches!(taps.as_slice(), [(j, w)] if *j == i && *w == 1.0)) {
             return Ok(x);
         }
-        match (x.dtype(), interpolation) {
-            (DType::F32, _) => weigh::<f32>(&x, scale.axis, &taps),
-            (DType::F64, _) => weigh::<f64>(&x, scale.axis, &taps),
-            (_, Interpolation::Nearest(_)) => {
+        match (x.dtype(), rule.interpolation) {
+            (DType::F32, _) => weigh::<f32>(&x, scale.axis, &taps, &outside, rule.extrapolation as f32),
+            (DType::F64, _) => weigh::<f64>(&x, scale.axis, &taps, &outside, rule.extrapolation),
+            (_, Interpolation::Nearest(_)) if outside.is_empty() => {
                 let index = taps.iter().map(|taps| taps.first().map_or(0, |tap| tap.0 as i64)).collect();
                 super::gather::gather(&x, &Array::vector(index), scale.axis)
             }
@@ -80,48 +114,81 @@ pub fn resize(x: &Array, scales: &[Scale], coordinates: Coordinates, interpolati
     })
 }
 
-/// The places of the input that make one place of the result, with their weights.
-fn taps(i: usize, length: usize, scale: &Scale, coordinates: Coordinates, interpolation: Interpolation) -> Vec<(usize, f64)> {
-    let place = i as f64;
-    let source = match coordinates {
-        Coordinates::HalfPixel => (place + 0.5) / scale.scale - 0.5,
+/// The most neighbours that an axis may ask for.
+const LONGEST: f64 = (1u64 << 28) as f64;
+
+/// The place of the input that a place of the result is carried back to; `None` where a crop reads outside.
+fn source(i: usize, length: usize, scale: &Scale, coordinates: Coordinates) -> Option<f64> {
+    let (place, last) = (i as f64, length as f64 - 1.0);
+    // The length that the scale gives, which need not be whole.
+    let width = scale.scale * length as f64;
+    let width = if (width - scale.length as f64).abs() < 1e-6 * width { scale.length as f64 } else { width };
+    let half = (place + 0.5) / scale.scale - 0.5;
+    Some(match coordinates {
+        Coordinates::HalfPixel => half,
         Coordinates::PytorchHalfPixel if scale.length == 1 => 0.0,
-        Coordinates::PytorchHalfPixel => (place + 0.5) / scale.scale - 0.5,
+        Coordinates::PytorchHalfPixel => half,
+        Coordinates::HalfPixelSymmetric => half + length as f64 / 2.0 * (1.0 - scale.length as f64 / width),
         Coordinates::AlignCorners if scale.length == 1 => 0.0,
-        Coordinates::AlignCorners => place * (length as f64 - 1.0) / (scale.length as f64 - 1.0),
+        Coordinates::AlignCorners => place * last / (width - 1.0),
         Coordinates::Asymmetric => place / scale.scale,
-    };
+        Coordinates::Crop => {
+            let (start, end) = scale.part;
+            let at =
+                if scale.length == 1 { (start + end) / 2.0 * last } else { start * last + place * (end - start) * last / (width - 1.0) };
+            return (0.0..=last).contains(&at).then_some(at);
+        }
+    })
+}
+
+/// The places of the input that make one place of the result, with their weights; `None` where a crop reads outside.
+fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usize, f64)>> {
+    let source = source(i, length, scale, rule.coordinates)?;
     let clamp = |at: f64| at.clamp(0.0, length as f64 - 1.0) as usize;
-    let floor = source.floor();
-    let rest = source - floor;
-    let mut taps: Vec<(usize, f64)> = match interpolation {
+    // Halfway between two steps of a sampled kernel that is wide enough for what is left out.
+    let kernel = |reach: f64, weight: &dyn Fn(f64) -> f64| {
+        let squeeze = if rule.antialias { scale.scale.min(1.0) } else { 1.0 };
+        let base = source.ceil() - 1.0;
+        let first = (-reach / squeeze).floor() + 1.0;
+        let count = (2.0 - 2.0 * first) as usize;
+        let mut taps: Vec<(f64, f64)> =
+            (0..count).map(|k| base + first + k as f64).map(|at| (at, weight(((at - source) * squeeze).abs()))).collect();
+        if rule.exclude_outside {
+            taps.retain(|tap| tap.0 >= 0.0 && tap.0 < length as f64);
+        }
+        let sum: f64 = taps.iter().map(|tap| tap.1).sum();
+        let whole = if (rule.antialias || rule.exclude_outside) && sum != 0.0 { sum } else { 1.0 };
+        taps.into_iter().map(|(at, weight)| (clamp(at), weight / whole)).collect::<Vec<_>>()
+    };
+    let mut taps = match rule.interpolation {
         Interpolation::Nearest(rounding) => {
             let nearest = match rounding {
-                Rounding::Floor => floor,
+                Rounding::Floor => source.floor(),
                 Rounding::Ceil => source.ceil(),
                 Rounding::PreferFloor => (source - 0.5).ceil(),
                 Rounding::PreferCeil => (source + 0.5).floor(),
             };
-            return vec![(clamp(nearest), 1.0)];
+            return Some(vec![(clamp(nearest), 1.0)]);
         }
-        Interpolation::Linear => vec![(clamp(floor), 1.0 - rest), (clamp(floor + 1.0), rest)],
-        Interpolation::Cubic(a) => {
-            let near = |t: f64| ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
-            let far = |t: f64| ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a;
-            vec![
-                (clamp(floor - 1.0), far(rest + 1.0)),
-                (clamp(floor), near(rest)),
-                (clamp(floor + 1.0), near(1.0 - rest)),
-                (clamp(floor + 2.0), far(2.0 - rest)),
-            ]
-        }
+        Interpolation::Linear => kernel(1.0, &|t| (1.0 - t).max(0.0)),
+        Interpolation::Cubic(a) => kernel(2.0, &|t| match t {
+            t if t <= 1.0 => ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0,
+            t if t < 2.0 => ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a,
+            _ => 0.0,
+        }),
     };
     taps.retain(|tap| tap.1 != 0.0);
-    taps
+    Some(taps)
 }
 
-/// Weighted sums along one axis.
-fn weigh<T: Element + num_traits::Float + Send>(x: &Array, axis: usize, taps: &[Vec<(usize, f64)>]) -> Result<Array> {
+/// Weighted sums along one axis, and a number at the places that read outside.
+fn weigh<T: Element + num_traits::Float + Send>(
+    x: &Array,
+    axis: usize,
+    taps: &[Vec<(usize, f64)>],
+    outside: &[usize],
+    number: T,
+) -> Result<Array> {
     let mut shape = x.shape().to_vec();
     let length = shape[axis];
     shape[axis] = taps.len();
@@ -139,6 +206,7 @@ fn weigh<T: Element + num_traits::Float + Send>(x: &Array, axis: usize, taps: &[
                     line.iter_mut().zip(&from[i * inner..(i + 1) * inner]).for_each(|(sum, &x)| *sum = *sum + x * weight);
                 }
             }
+            outside.iter().for_each(|&i| out[i * inner..(i + 1) * inner].fill(number));
         }
     })?;
     Array::new(&shape, out)
@@ -150,7 +218,9 @@ mod tests {
 
     fn line(length: usize, coordinates: Coordinates, interpolation: Interpolation) -> Vec<f64> {
         let x = Array::new(&[1, 1, 4], vec![1.0f64, 2.0, 3.0, 4.0]).unwrap();
-        resize(&x, &[Scale { axis: 2, length, scale: length as f64 / 4.0 }], coordinates, interpolation).unwrap().to_f64s()
+        resize(&x, &[Scale { axis: 2, length, scale: length as f64 / 4.0, part: (0.0, 1.0) }], Rule::new(coordinates, interpolation))
+            .unwrap()
+            .to_f64s()
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub(super) fn key(function: &FunctionProto) -> Key<'_> {
     (canonical_domain(&function.domain), &function.name, &function.overload)
 }
 
+/// Whether a node calls this function.
+pub(crate) fn calls(node: &NodeProto, function: &FunctionProto) -> bool {
+    callee(node) == key(function)
+}
+
 /// A body's own nodes, and how often it calls which function.
 #[derive(Default)]
 struct Body {

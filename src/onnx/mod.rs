@@ -15,6 +15,7 @@ pub mod tensor;
 pub mod text;
 mod verify;
 
+pub(crate) use calls::calls;
 pub use draft::Draft;
 pub use file::{LONGEST, Saved};
 pub use model::{Model, canonical_domain};

@@ -20,6 +20,9 @@ const SINCE: &[(&str, &str, i64)] = &[
     ("LayerNormalization", "", 17),
     ("Mish", "", 18),
     ("Reshape", "allowzero", 14),
+    ("Resize", "antialias", 18),
+    ("Resize", "axes", 18),
+    ("RoiAlign", "", 16),
     ("ScatterElements", "reduction", 16),
     ("ScatterND", "reduction", 16),
     ("Shape", "start", 15),
@@ -49,6 +52,7 @@ const SINGLE: &[&str] = &[
     "MaxPool",
     "Mish",
     "RNN",
+    "RoiAlign",
     "Round",
     "Selu",
     "Sin",
@@ -88,23 +92,28 @@ pub(crate) fn first(op_type: &str) -> i64 {
     SINCE.iter().find(|row| row.0 == op_type && row.1.is_empty()).map_or(13, |row| row.2)
 }
 
-/// Integers that an operator does not take: name, dtypes, and the first opset that takes them.
-const INTEGERS: &[(&str, &[DType], i64)] = &[
-    ("Add", SHORT, 14),
-    ("CumSum", SHORT, NEVER),
-    ("Div", SHORT, 14),
-    ("Gemm", SHORT, NEVER),
-    ("MatMul", SHORT, NEVER),
-    ("Mul", SHORT, 14),
-    ("Neg", &[DType::U8, DType::U16, DType::U32, DType::U64], NEVER),
-    ("Pow", &[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64], NEVER),
-    ("ReduceL1", SHORT, NEVER),
-    ("ReduceMax", &[DType::U16, DType::I16], NEVER),
-    ("ReduceMin", &[DType::U16, DType::I16], NEVER),
-    ("ReduceProd", SHORT, NEVER),
-    ("ReduceSum", SHORT, NEVER),
-    ("ReduceSumSquare", SHORT, NEVER),
-    ("Sub", SHORT, 14),
+/// Dtypes that an operator does not take: name, dtypes, the first opset that takes them, and the dtype that stands in. It has all their
+/// numbers, or (integers come back with their last bits) computes the same.
+const LACKING: &[(&str, &[DType], i64, DType)] = &[
+    ("Add", SHORT, 14, DType::I64),
+    ("CumSum", SHORT, NEVER, DType::I64),
+    ("Div", SHORT, 14, DType::I64),
+    ("Gemm", SHORT, NEVER, DType::I64),
+    ("MatMul", SHORT, NEVER, DType::I64),
+    ("MaxPool", &[DType::I16, DType::U16], NEVER, DType::F32),
+    ("MaxPool", &[DType::I32, DType::U32], NEVER, DType::F64),
+    ("Mul", SHORT, 14, DType::I64),
+    ("Neg", &[DType::U8, DType::U16, DType::U32, DType::U64], NEVER, DType::I64),
+    ("Pow", &[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64], NEVER, DType::I64),
+    ("ReduceL1", SHORT, NEVER, DType::I64),
+    ("ReduceMax", &[DType::U16, DType::I16], NEVER, DType::I64),
+    ("ReduceMin", &[DType::U16, DType::I16], NEVER, DType::I64),
+    ("ReduceProd", SHORT, NEVER, DType::I64),
+    ("ReduceSum", SHORT, NEVER, DType::I64),
+    ("ReduceSumSquare", SHORT, NEVER, DType::I64),
+    ("Sub", SHORT, 14, DType::I64),
+    ("TopK", &[DType::BF16], 24, DType::F32),
+    ("Unique", &[DType::BF16], NEVER, DType::F32),
 ];
 
 /// Integers of at most 16 bits.
@@ -113,14 +122,17 @@ const SHORT: &[DType] = &[DType::U8, DType::I8, DType::U16, DType::I16];
 /// No opset so far.
 const NEVER: i64 = i64::MAX;
 
-/// The dtype in whose place an operator is written where it does not take one in this opset: it holds all numbers of that one, or
-/// (integers come back with their last bits) computes the same.
+/// The dtype in whose place an operator is written where it does not take one in this opset; `None` where it takes it.
 pub(crate) fn instead(op_type: &str, dtype: DType, opset: i64) -> Option<DType> {
-    match dtype {
-        DType::BF16 => (opset < 22 && SINGLE.contains(&op_type)).then_some(DType::F32),
-        dtype if dtype.is_narrow() => (!NARROW.iter().any(|row| row.0 == op_type && row.1 <= opset)).then_some(DType::F32),
-        dtype => INTEGERS.iter().any(|row| row.0 == op_type && row.1.contains(&dtype) && opset < row.2).then_some(DType::I64),
+    if let Some(row) = LACKING.iter().find(|row| row.0 == op_type && row.1.contains(&dtype) && opset < row.2) {
+        return Some(row.3);
     }
+    let taken = match dtype {
+        DType::BF16 => opset >= 22 || !SINGLE.contains(&op_type),
+        dtype if dtype.is_narrow() => NARROW.iter().any(|row| row.0 == op_type && row.1 <= opset),
+        _ => true,
+    };
+    (!taken).then_some(DType::F32)
 }
 
 /// The IR version that came with an opset; an older one is as good for the opsets before it.

@@ -218,9 +218,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Dropout", |_, inputs| {
         let x = inputs.at(0)?;
-        let nothing = inputs.opt(1).and_then(Tensor::constant).is_some_and(|ratio| ratio.to_f64s() == [0.0]);
-        if !nothing && inputs.opt(2).and_then(Tensor::constant).is_some_and(|on| on.to_i64s() != [0]) {
-            return Err(Error::unsupported("Dropout while training"));
+        let number =
+            |i: usize| inputs.opt(i).map(|x| x.constant().ok_or_else(|| Error::no_value("dropout that depends on data"))).transpose();
+        let ratio = number(1)?.map_or(0.5, |ratio| ratio.to_f64s().first().copied().unwrap_or(0.5));
+        if ratio != 0.0 && number(2)?.is_some_and(|on| on.to_i64s() != [0]) {
+            let (y, kept) = x.drop_out(ratio)?;
+            return Ok(vec![y, kept.cast(DType::Bool)?]);
         }
         Ok(vec![x.clone(), Tensor::full(x.shape(), true, DType::Bool)?])
     }),

@@ -239,8 +239,18 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![apply_one(Binary::Pow, &[a, &b.cast(a.dtype())?])?])
     }),
     ("Mod", |node, inputs| {
-        let op = if node.int("fmod", 0)? == 1 { Binary::Fmod } else { Binary::Mod };
-        Ok(vec![apply_one(op, &[inputs.at(0)?, inputs.at(1)?])?])
+        let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        if node.int("fmod", 0)? == 1 {
+            return Ok(vec![apply_one(Binary::Fmod, &[a, b])?]);
+        }
+        let rest = apply_one(Binary::Mod, &[a, b])?;
+        if !a.dtype().is_float() {
+            return Ok(vec![rest]);
+        }
+        // ONNX gives a zero the divisor's sign too, torch the dividend's.
+        let zero = |x: f64| Tensor::full::<i64>(&[], x, a.dtype());
+        let signed = b.lt(0.0)?.choose(&zero(-0.0)?, &zero(0.0)?)?;
+        Ok(vec![rest.eq(0.0)?.choose(&signed, &rest)?])
     }),
 ];
 

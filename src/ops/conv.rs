@@ -216,12 +216,33 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("ConvTranspose", |node, inputs| {
         let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
-        if node.ints("output_shape")?.is_some() || !matches!(node.string("auto_pad", "NOTSET")?, "NOTSET" | "") {
-            return Err(Error::unsupported("ConvTranspose with output_shape or auto_pad"));
-        }
         let kernel = kernel_of(weight)?;
-        let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel)?;
-        let padding = node.ints("output_padding")?.map_or_else(|| vec![0; kernel.len()], <[i64]>::to_vec);
+        let lengths = x.shape().get(2..).unwrap_or(&[]);
+        let mut window = read_window(node, lengths, &kernel)?;
+        let mut padding = node.ints("output_padding")?.map_or_else(|| vec![0; kernel.len()], <[i64]>::to_vec);
+        let auto = node.string("auto_pad", "NOTSET")?;
+        let asked = node.ints("output_shape")?.map(|shape| &shape[shape.len().saturating_sub(kernel.len())..]);
+        if asked.is_some() || auto.starts_with("SAME") {
+            for axis in 0..kernel.len() {
+                // All padding follows from the length of the result; what that has too much is added at the end.
+                let stride = window.strides[axis] as i64;
+                let reach = (kernel[axis] - 1) * window.dilations[axis] as i64 + 1;
+                let extra = padding.get(axis).copied().unwrap_or(0);
+                let all = match asked.map(|asked| asked.get(axis).copied()) {
+                    None => reach + extra - stride,
+                    Some(Some(want)) => {
+                        let n = lengths[axis].fixed().ok_or_else(|| Error::size("output_shape over a symbolic axis"))?;
+                        (n - 1) * stride + extra + reach - want
+                    }
+                    Some(None) => return Err(Error::argument(format!("output_shape for {} axes", kernel.len()))),
+                };
+                let (less, more) = ((all.max(0) / 2) as usize, ((all.max(0) + 1) / 2) as usize);
+                (window.pads_begin[axis], window.pads_end[axis]) = if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
+                if let Some(extra) = padding.get_mut(axis) {
+                    *extra += (-all).max(0);
+                }
+            }
+        }
         let output_padding = padding
             .into_iter()
             .map(|n| usize::try_from(n).map_err(|_| Error::argument("negative output_padding")))

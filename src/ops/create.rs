@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::onnx::{Name, Pen};
 use crate::tensor::{Operand, Tensor, apply_one};
@@ -112,6 +112,39 @@ impl Operator for Range {
     }
 }
 
+/// The numbers from one up to but without another, so far apart: all three depend on data, and so does how many there are.
+///
+/// ONNX: [Range](https://onnx.ai/onnx/operators/onnx__Range.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps;
+
+impl Operator for Steps {
+    fn name(&self) -> &'static str {
+        "Range"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let start = inputs.at(0)?;
+        for i in 0..3 {
+            let end = inputs.at(i)?;
+            if end.rank() != 0 || end.dtype != start.dtype || end.dtype == DType::Bool {
+                return Err(Error::argument(format!("a range with an end {end}")));
+            }
+        }
+        Ok(vec![Type::new(start.dtype, vec![Dim::of_data(0)])])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        let number = |i: usize| inputs.at(i)?.item();
+        let (start, end, step) = (number(0)?, number(1)?, number(2)?);
+        Ok(vec![crate::kernels::create::range(inputs.at(0)?.dtype(), start, end, step)?])
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("Range", inputs).write(outputs))
+    }
+}
+
 /// The upper or lower triangle of each matrix, zero elsewhere. ONNX: [Trilu](https://onnx.ai/onnx/operators/onnx__Trilu.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trilu {
@@ -159,6 +192,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
         if let Some(float) = node.find_float("value_float")? {
             return Ok(vec![Tensor::from(Array::scalar(float))]);
         }
+        if let Some(array) = node.sparse_tensor("sparse_value")? {
+            return Ok(vec![Tensor::from(array)]);
+        }
         match node.find_int("value_int")? {
             Some(int) => Ok(vec![Tensor::from(Array::scalar(int))]),
             None => Err(Error::unsupported("a Constant that is no tensor of numbers")),
@@ -170,7 +206,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Range", |_, inputs| {
         let (start, end, step) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
-        Ok(vec![Tensor::arange(start, end, step, start.dtype())?])
+        match Tensor::arange(start, end, step, start.dtype()) {
+            Err(error) if error.code() == Code::NoValue => Ok(vec![apply_one(Steps, &[start, end, step])?]),
+            range => Ok(vec![range?]),
+        }
     }),
     ("Trilu", |node, inputs| {
         let diagonal = inputs.opt(1).map_or(Ok(0), |k| super::fixed(k).map(|k| k.first().copied().unwrap_or(0)))?;

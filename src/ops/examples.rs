@@ -2,8 +2,8 @@
 
 use super::index::{GatherNd, ScatterNd};
 use super::{
-    Cell, Distribution, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, fori_loop, map, scan, seeded,
-    while_loop,
+    Alignment, Cell, Distribution, Gathered, Outside, Padding, Recurrent, RecurrentWeights, Reduction, Sampling, Window, cond, fori_loop,
+    map, scan, seeded, while_loop,
 };
 use crate::array::{Array, DType, Random, Scalar};
 use crate::dim::Dim;
@@ -38,6 +38,41 @@ pub(crate) struct Case {
 impl Module for Case {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         (self.run)(inputs)
+    }
+}
+
+thread_local! {
+    /// The dtype of the weights of examples that run on this thread.
+    static WEIGHTS: std::cell::Cell<DType> = const { std::cell::Cell::new(DType::F32) };
+}
+
+/// An example in another dtype: its inputs of the dtype that the first has, and its weights.
+pub(crate) struct Typed {
+    case: Case,
+    pub dtype: DType,
+}
+
+impl Typed {
+    /// The example with this dtype in place of its own.
+    pub fn new(case: &Case, dtype: DType) -> Typed {
+        let mut case = case.clone();
+        let own = case.inputs.first().map(|input| input.dtype);
+        case.inputs.iter_mut().filter(|input| Some(input.dtype) == own).for_each(|input| input.dtype = dtype);
+        Typed { case, dtype }
+    }
+
+    /// The inputs, of the shapes of the example.
+    pub fn inputs(&self) -> Vec<Array> {
+        self.case.inputs.iter().map(|input| input.sized(&input.shape)).collect()
+    }
+}
+
+impl Module for Typed {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let before = WEIGHTS.replace(self.dtype);
+        let outputs = self.case.forward(inputs);
+        WEIGHTS.set(before);
+        outputs
     }
 }
 
@@ -190,7 +225,7 @@ fn both((a, b): (Tensor, Tensor)) -> Result<Vec<Tensor>> {
 
 /// A tensor of small numbers that are the same at every call: a weight.
 fn weight(shape: &[usize]) -> Tensor {
-    Tensor::from(floats(shape).sized(shape))
+    Tensor::from(floats(shape).sized(shape).cast(WEIGHTS.get()))
 }
 
 /// Every example.
@@ -452,6 +487,10 @@ fn windows() -> Vec<Case> {
         "upsample_linear", [floats(&[2, 3, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2], "linear", false, &[Some(2.0)])?);
         "upsample_bilinear", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(8)], "linear", false, &[])?);
         "upsample_corners", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(8)], "linear", true, &[])?);
+        "roi_align", [floats(&[2, 3, 8, 9]), of(DType::F32, &[5, 4], 0.0, 7.0), indices(&[5], 2)], |x| {
+            one(x[0].roi_align(&x[1], &x[2], Alignment { bins: [2, 3], gathered: Gathered::Mean, samples: 2, scale: 0.75, half_pixel: true })?)
+        };
+        "average_pool_dilations", [floats(&[2, 3, 9, 11])], |x| one(x[0].average_pool(&[2, 3], window(&[1, 2], &[1, 1], &[2, 3]), false, true)?);
         "upsample_cubic", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2, x[0].dim(3)? * 2], "cubic", false, &[Some(2.0), Some(2.0)])?);
     }
 }

@@ -203,8 +203,6 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let loss = chosen(&log, inputs.at(1)?, inputs.opt(2), node.string("reduction", "mean")?, node.find_int("ignore_index")?)?;
         Ok(vec![loss, log])
     }),
-    ("RotaryEmbedding", rotary),
-    ("Attention", attention),
     ("LpPool", |node, inputs| {
         let x = inputs.at(0)?;
         let p = node.int("p", 2)? as f64;
@@ -357,23 +355,17 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let y = sum.mul(inputs.at(1)?)?.mul(weight_scale)?.div(inputs.at(6)?)?.round()?.add(inputs.at(7)?.cast(DType::F32)?)?;
         Ok(vec![saturated(&y, inputs.at(7)?.dtype())?])
     }),
-    ("Upsample", |node, inputs| {
-        let x = inputs.at(0)?;
-        let scales = match (inputs.opt(1), node.floats("scales")?) {
-            (Some(scales), _) => scales.to_vec::<f32>()?,
-            (None, Some(scales)) => scales.to_vec(),
-            _ => return Err(Error::argument("Upsample without scales")),
+    ("MelWeightMatrix", |node, inputs| {
+        let number = |i: usize, what: &str| {
+            let array = inputs.at(i)?.constant().ok_or_else(|| Error::no_value(format!("{what} of a mel matrix that depends on data")))?;
+            array.to_f64s().first().copied().ok_or_else(|| Error::argument(format!("{what} of a mel matrix is missing")))
         };
-        let length = |(n, &scale): (&Dim, &f32)| {
-            let n = n.fixed().ok_or_else(|| Error::size("Upsample of an axis of symbolic length"))?;
-            Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64))
-        };
-        let out = x.shape().iter().zip(&scales).map(length).collect::<Result<Vec<_>>>()?;
-        if node.string("mode", "nearest")? != "nearest" {
-            return Err(Error::unsupported("Upsample other than by the nearest"));
-        }
-        Ok(vec![x.upsample(&out, "nearest", false, &[])?])
+        let counts = [number(0, "the bands")?, number(1, "the length")?];
+        let edges = [number(3, "the lower edge")?, number(4, "the upper edge")?];
+        let matrix = mel_bands(counts, number(2, "the rate")?, edges)?;
+        Ok(vec![matrix.cast(crate::onnx::tensor::dtype(node.int("output_datatype", 1)? as i32)?)?])
     }),
+    ("TfIdfVectorizer", grams),
     ("NonMaxSuppression", suppressed),
     ("TensorScatter", |node, inputs| {
         let (past, new) = (inputs.at(0)?, inputs.at(1)?);
@@ -447,144 +439,6 @@ fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str,
         (_, None) => loss.mean(None, false),
         (_, Some(counts)) => loss.sum(None, false)?.div(counts.sum(None, false)?),
     }
-}
-
-fn rotary(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
-    let (x, cos, sin, ids) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, inputs.opt(3));
-    let heads = node.int("num_heads", 0)?;
-    // (batch, heads, steps, channels) or (batch, steps, heads · channels): the steps come second from here on.
-    let split = if x.rank() == 3 { x.unflatten(2, &[heads, -1])? } else { x.transpose(1, 2)? };
-    let wide = split.dim(-1)?.fixed().ok_or_else(|| Error::size("channels of symbolic number"))?;
-    let turned = match node.int("rotary_embedding_dim", 0)? {
-        0 => wide,
-        n => n,
-    };
-    let (head, rest) = (split.slice(-1, None, Some(turned.into()), 1)?, split.slice(-1, Some(turned.into()), None, 1)?);
-    let pick = |table: &Tensor| -> Result<Tensor> {
-        let table = ids.map_or(Ok(table.clone()), |ids| table.index_select(0, ids))?;
-        table.slice(-1, None, Some((turned / 2).into()), 1)?.unsqueeze(2)
-    };
-    let (cos, sin) = (pick(cos)?, pick(sin)?);
-    let interleaved = node.int("interleaved", 0)? != 0;
-    let (a, b) = if interleaved {
-        (head.slice(-1, None, None, 2)?, head.slice(-1, Some(1.into()), None, 2)?)
-    } else {
-        (head.slice(-1, None, Some((turned / 2).into()), 1)?, head.slice(-1, Some((turned / 2).into()), None, 1)?)
-    };
-    let (re, im) = (a.mul(&cos)?.sub(b.mul(&sin)?)?, a.mul(&sin)?.add(b.mul(&cos)?)?);
-    let new = if interleaved { Tensor::stack(&[&re, &im], -1)?.flatten(-2, -1)? } else { Tensor::cat(&[&re, &im], -1)? };
-    let y = if turned == wide { new } else { Tensor::cat(&[&new, &rest], -1)? };
-    Ok(vec![if x.rank() == 3 { y.reshape(x.shape())? } else { y.transpose(1, 2)? }])
-}
-
-fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
-    let (q, k, v) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
-    let flat = q.rank() == 3;
-    let heads = |x: &Tensor, name: &str| {
-        if x.rank() == 4 {
-            return Ok(x.clone());
-        }
-        x.unflatten(2, &[node.int(name, 0)?, -1])?.transpose(1, 2)
-    };
-    let (q, mut k, mut v) = (heads(q, "q_num_heads")?, heads(k, "kv_num_heads")?, heads(v, "kv_num_heads")?);
-    if let (Some(past_k), Some(past_v)) = (inputs.opt(4), inputs.opt(5)) {
-        k = Tensor::cat(&[past_k, &k], 2)?;
-        v = Tensor::cat(&[past_v, &v], 2)?;
-    }
-    let (present_k, present_v) = (k.clone(), v.clone());
-    let shared = |x: &Tensor| -> Result<Tensor> {
-        let (many, few) = (q.dim(1)?, x.dim(1)?);
-        let times = many.div_exact(&few).and_then(|n| n.fixed()).ok_or_else(|| Error::shape(format!("{many} heads do not share {few}")))?;
-        if times == 1 {
-            return Ok(x.clone());
-        }
-        let mut wide = x.shape().to_vec();
-        wide.insert(2, Dim::Fixed(times));
-        x.unsqueeze(2)?.expand(&wide)?.flatten(1, 2)
-    };
-    (k, v) = (shared(&k)?, shared(&v)?);
-    let dtype = q.dtype();
-    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
-    let scale = node.find_float("scale")?.map_or(1.0 / (width as f64).sqrt(), f64::from);
-    let root = scale.sqrt();
-    let mut scores = q.mul(root)?.matmul(&k.mul(root)?.transpose(-2, -1)?)?;
-    let raw = scores.clone();
-    let (rows, columns) = (q.dim(2)?, k.dim(2)?);
-    let softcap = f64::from(node.float("softcap", 0.0)?);
-    let mode = node.int("qk_matmul_output_mode", 0)?;
-    // What may be seen: the mask, what is not in the future, and what there is.
-    let mut bias: Option<Tensor> = None;
-    let mut hide = |mask: Tensor| -> Result<()> {
-        let low = Tensor::zeros::<i64>(&[], dtype)?;
-        let term = mask.choose(&low, &Tensor::full::<i64>(&[], f64::NEG_INFINITY, dtype)?)?;
-        bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
-        Ok(())
-    };
-    let (before, after) = (node.int("left_window_size", -1)?, node.int("right_window_size", -1)?);
-    let causal = node.int("is_causal", 0)? != 0;
-    if causal || before >= 0 || after >= 0 {
-        // The place of a query among the keys.
-        let offset = match (inputs.opt(6), inputs.opt(4)) {
-            (Some(seen), _) => seen.cast(DType::I64)?.sub(&rows)?.reshape(&[-1, 1, 1, 1])?,
-            (None, Some(past)) => Tensor::from_dim(&past.dim(2)?),
-            (None, None) => Tensor::from_dim(&Dim::Fixed(0)),
-        };
-        let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?.add(offset)?;
-        let column = Tensor::arange(0, &columns, 1, DType::I64)?;
-        if causal {
-            hide(column.le(&place)?)?;
-        }
-        if before >= 0 {
-            hide(column.ge(place.sub(before)?)?)?;
-        }
-        if after >= 0 {
-            hide(column.le(place.add(after)?)?)?;
-        }
-    }
-    if let Some(seen) = inputs.opt(6) {
-        let column = Tensor::arange(0, &columns, 1, DType::I64)?;
-        hide(column.lt(seen.cast(DType::I64)?.reshape(&[-1, 1, 1, 1])?)?)?;
-    }
-    if let Some(mask) = inputs.opt(3) {
-        let short = &columns - &mask.dim(-1)?;
-        // A mask of fewer columns hides the others.
-        let filled = |x: &Tensor, number: Scalar| {
-            if short == 0 { Ok(x.clone()) } else { x.pad(&[Dim::Fixed(0), short.clone()], Padding::Constant(number)) }
-        };
-        if mask.dtype() == DType::Bool {
-            hide(filled(mask, Scalar::Bool(false))?)?;
-        } else {
-            let term = filled(mask, Scalar::Float(f64::NEG_INFINITY))?.cast(dtype)?;
-            bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
-        }
-    }
-    if softcap > 0.0 {
-        scores = scores.div(softcap)?.tanh()?.mul(softcap)?;
-    }
-    let capped = scores.clone();
-    if let Some(bias) = &bias {
-        scores = scores.add(bias)?;
-    }
-    let precise = match node.int("softmax_precision", 0)? {
-        0 => dtype,
-        number => crate::onnx::tensor::dtype(number as i32)?,
-    };
-    let masked = scores.clone();
-    let mut weights = scores.cast(precise)?.softmax(-1)?.cast(dtype)?;
-    if bias.is_some() {
-        // A row of which nothing may be seen gives zeros.
-        let lost = masked.eq(f64::NEG_INFINITY)?.all(Some(&[-1]), true)?;
-        weights = lost.choose(&Tensor::zeros::<i64>(&[], dtype)?, &weights)?;
-    }
-    let y = weights.matmul(&v)?;
-    let y = if flat { y.transpose(1, 2)?.flatten(2, 3)? } else { y };
-    let shown = match mode {
-        0 => raw,
-        1 => capped,
-        2 => masked,
-        _ => weights,
-    };
-    Ok(vec![y, present_k, present_v, shown])
 }
 
 /// A scale or zero point over the axis (or the blocks of it) that it is for.
@@ -669,6 +523,85 @@ fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Te
     let numbers: Vec<f64> = (0..n).map(at).collect();
     let dtype = crate::onnx::tensor::dtype(node.int("output_datatype", 1)? as i32)?;
     Ok(vec![Tensor::from(numbers.as_slice()).cast(dtype)?])
+}
+
+/// Triangles of weights over frequencies, a column a band, whose peaks are as far apart on the scale of mel.
+///
+/// ONNX [MelWeightMatrix](https://onnx.ai/onnx/operators/onnx__MelWeightMatrix.html)
+fn mel_bands([bands, length]: [f64; 2], rate: f64, [low, high]: [f64; 2]) -> Result<Tensor> {
+    if !(1.0..=4096.0).contains(&bands) || !(1.0..=1e6).contains(&length) || rate <= 0.0 || low < 0.0 || high < low {
+        return Err(Error::argument(format!("{bands} bands from {low} to {high} Hz of {length} numbers at {rate} Hz")));
+    }
+    let (bands, bins) = (bands as usize, length as usize / 2 + 1);
+    let mel = |hertz: f64| 2595.0 * (hertz / 700.0).ln_1p() / std::f64::consts::LN_10;
+    let step = (mel(high) - mel(low)) / (bands + 2) as f64;
+    let hertz = |i: usize| 700.0 * ((i as f64 * step + mel(low)) / 2595.0 * std::f64::consts::LN_10).exp_m1();
+    let edge = |i: usize| (((length + 1.0) * hertz(i) / rate).floor() as usize).min(bins - 1);
+    let mut weights = vec![0f64; bins * bands];
+    for band in 0..bands {
+        let (left, peak, right) = (edge(band), edge(band + 1), edge(band + 2));
+        let mut put = |bin: usize, weight: f64| weights[bin * bands + band] = weight;
+        if left == peak {
+            put(peak, 1.0);
+        }
+        (left..=peak).filter(|_| peak > left).for_each(|bin| put(bin, (bin - left) as f64 / (peak - left) as f64));
+        (peak..right).for_each(|bin| put(bin, (right - bin) as f64 / (right - peak) as f64));
+    }
+    Tensor::from(weights.as_slice()).reshape(&[bins as i64, bands as i64])
+}
+
+/// How often each of a list of short sequences of numbers stands in a row, perhaps with numbers left out between.
+///
+/// ONNX [TfIdfVectorizer](https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html)
+fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let x = inputs.at(0)?;
+    let ints = |name: &str| node.ints(name)?.ok_or_else(|| node.missing(name));
+    let pool = node.ints("pool_int64s")?.ok_or_else(|| Error::unsupported("a TfIdfVectorizer of strings"))?;
+    let (starts, columns) = (ints("ngram_counts")?, ints("ngram_indexes")?);
+    let number = |name: &str| node.find_int(name)?.ok_or_else(|| node.missing(name));
+    let (shortest, longest, skips) = (number("min_gram_length")?, number("max_gram_length")?, number("max_skip_count")?);
+    let wide = columns.iter().max().map_or(0, |&last| last + 1);
+    if !(0..=1 << 24).contains(&wide) || columns.iter().any(|&column| column < 0) || !(0..=1 << 10).contains(&skips) {
+        return Err(Error::argument("ngram_indexes or max_skip_count out of range"));
+    }
+    let rows = if x.rank() == 2 { x.clone() } else { x.reshape(&[1, -1])? };
+    let length = rows.dim(1)?.fixed().ok_or_else(|| Error::size("short sequences in a row of symbolic length"))?;
+    let mut counts = Tensor::zeros(&[rows.dim(0)?, Dim::Fixed(wide)], DType::F32)?;
+    let mut first = 0usize;
+    for (i, &start) in starts.iter().enumerate() {
+        let n = i as i64 + 1;
+        let end = starts.get(i + 1).map_or(pool.len(), |&end| end.max(0) as usize);
+        let grams = pool.get(start.max(0) as usize..end).ok_or_else(|| Error::argument("ngram_counts beyond the pool"))?;
+        let many = grams.len() / n as usize;
+        let targets = columns.get(first..first + many).ok_or_else(|| Error::argument("fewer ngram_indexes than sequences"))?;
+        first += many;
+        if many == 0 || n < shortest || n > longest {
+            continue;
+        }
+        let grams = Tensor::from(&grams[..many * n as usize]).reshape(&[many as i64, 1, n])?;
+        // A single number is the same however many are left out.
+        for distance in 1..=if n == 1 { 1 } else { skips + 1 } {
+            let places = length - distance * (n - 1);
+            if places < 1 {
+                continue;
+            }
+            let index: Vec<i64> = (0..places).flat_map(|at| (0..n).map(move |k| at + k * distance)).collect();
+            let windows = rows.cast(DType::I64)?.index_select(1, &Tensor::from(index.as_slice()))?.unflatten(1, &[places, n])?;
+            let found = windows.unsqueeze(1)?.eq(&grams)?.all(Some(&[-1]), false)?.cast(DType::F32)?.sum(Some(&[-1]), false)?;
+            let index = Tensor::from(targets).unsqueeze(0)?.expand(found.shape())?;
+            counts = counts.scatter(1, &index, &found, super::Reduction::Add)?;
+        }
+    }
+    let weights = node.floats("weights")?.map(Tensor::from);
+    let some = || counts.gt(0.0)?.cast(DType::F32);
+    let y = match (node.string("mode", "TF")?, &weights) {
+        ("TF", _) | ("TFIDF", None) => counts.clone(),
+        ("IDF", None) => some()?,
+        ("IDF", Some(weights)) => some()?.mul(weights)?,
+        ("TFIDF", Some(weights)) => counts.mul(weights)?,
+        (other, _) => return Err(Error::argument(format!("the mode {other}"))),
+    };
+    Ok(vec![if x.rank() == 2 { y } else { y.reshape(&[-1])? }])
 }
 
 /// Boxes kept by score, class by class, unless they overlap one that is kept: decided from the numbers.

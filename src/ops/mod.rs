@@ -3,6 +3,7 @@
 //! A family file reads from top to bottom: the operators (rule, kernel, ONNX form), their readers, the methods, the examples.
 
 mod activation;
+mod attention;
 mod bessel;
 mod binary;
 mod cast;
@@ -11,6 +12,7 @@ mod compare;
 mod control;
 mod conv;
 mod create;
+mod deform;
 mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;
@@ -32,6 +34,7 @@ mod pool;
 mod random;
 mod recurrent;
 mod reduce;
+mod region;
 mod resize;
 mod scan;
 mod shape;
@@ -40,6 +43,7 @@ mod slice;
 mod special;
 mod unary;
 
+pub(crate) use attention::flex_attention;
 pub(crate) use control::{FEW, Turn, read_scan, repeat};
 pub use control::{cond, fori_loop, map, scan, while_loop};
 pub use conv::Window;
@@ -50,6 +54,7 @@ pub use parallel::join;
 pub use random::{Distribution, Draw, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
+pub use region::{Alignment, Gathered};
 
 use crate::array::{Array, DType};
 use crate::dim::Dim;
@@ -64,12 +69,14 @@ pub(crate) type Reader = fn(&Node, &Inputs<Tensor>) -> Result<Vec<Tensor>>;
 /// The readers of every family.
 const FAMILIES: &[&[(&str, Reader)]] = &[
     activation::READS,
+    attention::READS,
     binary::READS,
     cast::READS,
     choose::READS,
     compare::READS,
     conv::READS,
     create::READS,
+    deform::READS,
     einsum::READS,
     fold::READS,
     fourier::READS,
@@ -84,6 +91,7 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     random::READS,
     recurrent::READS,
     reduce::READS,
+    region::READS,
     resize::READS,
     scan::READS,
     shape::READS,
@@ -96,10 +104,14 @@ pub(crate) fn reader(op_type: &str) -> Option<Reader> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|row| row.0 == op_type).map(|row| row.1)
 }
 
+/// The families of which nothing is written: they are read as what they are made of.
+#[cfg(test)]
+const COMPOSITES: &[&[(&str, Reader)]] = &[attention::READS, deform::READS, fourier::READS, function::READS, einsum::READS];
+
 /// Whether an operator is read as what it is made of, so that it is never written.
 #[cfg(test)]
 pub(crate) fn is_composite(op_type: &str) -> bool {
-    [fourier::READS, function::READS, einsum::READS].iter().flat_map(|family| family.iter()).any(|row| row.0 == op_type)
+    COMPOSITES.iter().flat_map(|family| family.iter()).any(|row| row.0 == op_type)
 }
 
 /// The operators of the standard domain that can be read.

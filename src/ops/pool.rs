@@ -125,9 +125,6 @@ impl Operator for AveragePool {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if self.window.dilations.iter().any(|&n| n != 1) {
-            return Err(Error::unsupported("a dilated mean, which opset 18 does not have"));
-        }
         if x.dtype.is_float() { Ok(vec![pooled(x, &self.kernel, &self.window, self.ceil)?]) } else { Err(DType::not_taken(x.dtype)) }
     }
 
@@ -144,12 +141,13 @@ impl Operator for AveragePool {
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
         let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
         let ceil = self.ceil && hangs_over(pen.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
-        // Dilations came with opset 19.
         let line = pen
             .node("AveragePool", inputs)
             .ints("kernel_shape", &kernel_ints(&self.kernel))
             .ints("strides", &ints(&window.strides))
             .ints("pads", &pads);
+        // Dilations came with opset 19.
+        let line = if window.dilations.iter().any(|&n| n != 1) { line.ints("dilations", &ints(&window.dilations)) } else { line };
         let line = if ceil { line.flag("ceil_mode", true) } else { line };
         Ok(if self.count_pad { line.flag("count_include_pad", true) } else { line }.write(outputs))
     }
@@ -166,15 +164,30 @@ fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
     Ok((kernel, window))
 }
 
+/// Places counted along the last axis of planes of these lengths first, counted along the first one first.
+fn by_column(places: &Tensor, lengths: &[Dim]) -> Result<Tensor> {
+    let plane = lengths.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+    let mut rest = places.remainder(&plane)?;
+    let mut sum = places.sub(&rest)?;
+    let mut step = plane;
+    for length in lengths.iter().rev() {
+        step = step.div_exact(length).ok_or_else(|| Error::size(format!("places in planes of {lengths:?}")))?;
+        sum = sum.add(rest.remainder(length)?.mul(&step)?)?;
+        rest = rest.floor_divide(length)?;
+    }
+    Ok(sum)
+}
+
 pub(super) const READS: &[(&str, Reader)] = &[
     ("MaxPool", |node, inputs| {
         let x = inputs.at(0)?;
         let indices = node.outputs().nth(1).flatten().is_some();
-        if indices && node.int("storage_order", 0)? != 0 {
-            return Err(Error::unsupported("MaxPool with indices counted by column"));
-        }
         let (kernel, window) = read_kernel(node, x)?;
-        apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(x)])
+        let mut outputs = apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(x)])?;
+        if let (Some(places), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
+            *places = by_column(places, &x.shape()[2..])?;
+        }
+        Ok(outputs)
     }),
     ("AveragePool", |node, inputs| {
         let x = inputs.at(0)?;

@@ -5,8 +5,8 @@ use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
-use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Scale};
-use crate::onnx::{Name, Pen};
+use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Rule, Scale};
+use crate::onnx::{Name, Node, Pen};
 use crate::tensor::{Tensor, apply_one};
 
 /// Other lengths for the last axes. ONNX: [Resize](https://onnx.ai/onnx/operators/onnx__Resize.html).
@@ -16,18 +16,41 @@ pub struct Resize {
     pub lengths: Vec<Dim>,
     /// Result over input for every axis, where it is not just that of the lengths.
     pub scales: Option<Vec<f32>>,
-    /// How places are carried back.
-    pub coordinates: Coordinates,
-    /// What stands between the numbers.
-    pub interpolation: Interpolation,
+    /// How numbers are made from those of the input.
+    pub rule: Rule,
+    /// The part of every axis that is cropped, all starts and then all ends, where one is.
+    pub part: Option<Vec<f32>>,
+    /// One scale for some axes, from lengths that were asked for.
+    pub aspect: Option<Aspect>,
+}
+
+/// Lengths that were asked for of some axes, which keep their proportion: what fits in, or what covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aspect {
+    /// Whether no length exceeds what was asked for, or none falls short.
+    pub within: bool,
+    /// The axes.
+    pub axes: Vec<usize>,
+    /// The lengths that were asked for.
+    pub asked: Vec<i64>,
+}
+
+impl Aspect {
+    /// The scale of an input of these lengths.
+    fn scale(&self, lengths: &[i64]) -> f64 {
+        let scales = self.axes.iter().zip(&self.asked).map(|(&axis, &asked)| asked as f64 / lengths[axis] as f64);
+        scales.reduce(if self.within { f64::min } else { f64::max }).unwrap_or(1.0)
+    }
 }
 
 /// ONNX's names of the ways to carry a place back.
 const COORDINATES: &[(Coordinates, &str)] = &[
     (Coordinates::HalfPixel, "half_pixel"),
     (Coordinates::PytorchHalfPixel, "pytorch_half_pixel"),
+    (Coordinates::HalfPixelSymmetric, "half_pixel_symmetric"),
     (Coordinates::AlignCorners, "align_corners"),
     (Coordinates::Asymmetric, "asymmetric"),
+    (Coordinates::Crop, "tf_crop_and_resize"),
 ];
 
 /// ONNX's names of the rules of rounding.
@@ -45,8 +68,9 @@ impl Operator for Resize {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        let nearest = matches!(self.interpolation, Interpolation::Nearest(_));
-        if x.rank() != self.lengths.len() || self.scales.as_ref().is_some_and(|scales| scales.len() != x.rank()) {
+        let nearest = matches!(self.rule.interpolation, Interpolation::Nearest(_));
+        let misfit = self.part.as_ref().is_some_and(|part| part.len() != 2 * x.rank());
+        if misfit || x.rank() != self.lengths.len() || self.scales.as_ref().is_some_and(|scales| scales.len() != x.rank()) {
             return Err(Error::argument(format!("{} lengths for {x}", self.lengths.len())));
         }
         if x.dtype == DType::Bool || !(nearest || x.dtype.is_float()) {
@@ -62,25 +86,49 @@ impl Operator for Resize {
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
             let lengths = sizes.shape(&self.lengths)?;
-            let scale = |axis: usize| match &self.scales {
-                Some(scales) => f64::from(scales[axis]),
-                None => lengths[axis] as f64 / x.shape()[axis] as f64,
+            let have: Vec<i64> = x.shape().iter().map(|&n| n as i64).collect();
+            let scale = |axis: usize| match (&self.scales, &self.aspect) {
+                (Some(scales), _) => f64::from(scales[axis]),
+                (None, Some(aspect)) if aspect.axes.contains(&axis) => aspect.scale(&have),
+                _ => lengths[axis] as f64 / x.shape()[axis] as f64,
             };
-            let changed = (0..x.rank()).filter(|&axis| lengths[axis] != x.shape()[axis] || scale(axis) != 1.0);
-            let scales: Vec<Scale> = changed.map(|axis| Scale { axis, length: lengths[axis], scale: scale(axis) }).collect();
-            Ok(vec![resize::resize(x, &scales, self.coordinates, self.interpolation)?])
+            let part = |axis: usize| match &self.part {
+                Some(part) => (f64::from(part[axis]), f64::from(part[x.rank() + axis])),
+                None => (0.0, 1.0),
+            };
+            let changed = (0..x.rank()).filter(|&axis| lengths[axis] != x.shape()[axis] || scale(axis) != 1.0 || part(axis) != (0.0, 1.0));
+            let scales: Vec<Scale> =
+                changed.map(|axis| Scale { axis, length: lengths[axis], scale: scale(axis), part: part(axis) }).collect();
+            Ok(vec![resize::resize(x, &scales, self.rule)?])
         })
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let none = Name::from("");
-        let (scales, lengths) = match &self.scales {
-            Some(scales) => (pen.constant(&Array::vector(scales.clone())), none.clone()),
-            None => (none.clone(), pen.dims(&self.lengths)?),
+        let rule = &self.rule;
+        if rule.coordinates == Coordinates::HalfPixelSymmetric && pen.opset() < 19 {
+            return Err(Error::unsupported(format!("Resize by half_pixel_symmetric needs opset 19, not {}", pen.opset())));
+        }
+        let (scales, lengths) = match (&self.scales, &self.aspect) {
+            (Some(scales), _) => (pen.constant(&Array::vector(scales.clone())), none.clone()),
+            (None, Some(aspect)) => (none.clone(), pen.ints(&aspect.asked)),
+            (None, None) => (none.clone(), pen.dims(&self.lengths)?),
         };
-        let coordinates = COORDINATES.iter().find(|row| row.0 == self.coordinates).map_or("half_pixel", |row| row.1);
-        let line = pen.node("Resize", &[inputs[0].clone(), none, scales, lengths]).string("coordinate_transformation_mode", coordinates);
-        Ok(match self.interpolation {
+        let part = self.part.as_ref().map_or(none, |part| pen.constant(&Array::vector(part.clone())));
+        let coordinates = COORDINATES.iter().find(|row| row.0 == rule.coordinates).map_or("half_pixel", |row| row.1);
+        let mut line =
+            pen.node("Resize", &[inputs[0].clone(), part, scales, lengths]).string("coordinate_transformation_mode", coordinates);
+        for (name, set) in [("antialias", rule.antialias), ("exclude_outside", rule.exclude_outside)] {
+            line = if set { line.flag(name, true) } else { line };
+        }
+        if rule.extrapolation != 0.0 {
+            line = line.float("extrapolation_value", rule.extrapolation as f32);
+        }
+        if let Some(aspect) = &self.aspect {
+            let axes: Vec<i64> = aspect.axes.iter().map(|&axis| axis as i64).collect();
+            line = line.ints("axes", &axes).string("keep_aspect_ratio_policy", if aspect.within { "not_larger" } else { "not_smaller" });
+        }
+        Ok(match rule.interpolation {
             Interpolation::Nearest(rounding) => {
                 let rounding = ROUNDINGS.iter().find(|row| row.0 == rounding).map_or("round_prefer_floor", |row| row.1);
                 line.string("mode", "nearest").string("nearest_mode", rounding)
@@ -96,46 +144,117 @@ impl Operator for Resize {
     }
 }
 
-pub(super) const READS: &[(&str, Reader)] = &[("Resize", |node, inputs| {
+/// Lengths times scales, rounded down.
+fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
+    let length = |(dim, &scale): (&Dim, &f32)| match dim.fixed() {
+        Some(n) => Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64)),
+        None if scale.fract() == 0.0 => Ok(dim * (scale as i64)),
+        None => Err(Error::size(format!("{dim} times {scale} is no length"))),
+    };
+    lengths.iter().zip(scales).map(length).collect()
+}
+
+/// What Resize was until opset 9: places divided by the scale, and rounded down.
+fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
-    for (name, plain) in [("antialias", 0), ("exclude_outside", 0)] {
-        if node.int(name, plain)? != plain {
-            return Err(Error::unsupported(format!("Resize with {name}")));
+    let scales = match (inputs.opt(1), node.floats("scales")?) {
+        (Some(scales), _) => {
+            scales.constant().ok_or_else(|| Error::no_value("scales that depend on data"))?.cast(DType::F32).to_vec::<f32>()?
         }
-    }
-    if node.ints("axes")?.is_some() || node.string("keep_aspect_ratio_policy", "stretch")? != "stretch" {
-        return Err(Error::unsupported("Resize of chosen axes or with a policy"));
-    }
-    let wanted = node.string("coordinate_transformation_mode", "half_pixel")?;
-    let coordinates = COORDINATES.iter().find(|row| row.1 == wanted).ok_or_else(|| Error::unsupported(format!("Resize by {wanted}")))?.0;
+        (None, Some(scales)) => scales.to_vec(),
+        _ => return Err(Error::argument("Upsample without scales")),
+    };
     let interpolation = match node.string("mode", "nearest")? {
-        "linear" => Interpolation::Linear,
-        "cubic" => Interpolation::Cubic(f64::from(node.float("cubic_coeff_a", -0.75)?)),
-        "nearest" => {
-            let wanted = node.string("nearest_mode", "round_prefer_floor")?;
-            Interpolation::Nearest(
-                ROUNDINGS.iter().find(|row| row.1 == wanted).ok_or_else(|| Error::argument(format!("nearest_mode {wanted}")))?.0,
-            )
-        }
+        "nearest" => Interpolation::Nearest(Rounding::Floor),
+        "linear" | "bilinear" => Interpolation::Linear,
         other => return Err(Error::argument(format!("the mode {other}"))),
     };
-    let scales = inputs.opt(2).filter(|scales| scales.count() != 0);
-    let (lengths, scales) = match (inputs.opt(3), scales) {
-        (Some(lengths), _) => (super::lengths(lengths)?, None),
-        (None, Some(scales)) => {
-            let scales =
-                scales.constant().ok_or_else(|| Error::no_value("scales that depend on data"))?.cast(DType::F32).to_vec::<f32>()?;
-            let length = |(dim, &scale): (&Dim, &f32)| match dim.fixed() {
-                Some(n) => Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64)),
-                None if scale.fract() == 0.0 => Ok(dim * (scale as i64)),
-                None => Err(Error::size(format!("{dim} times {scale} is no length"))),
-            };
-            (x.shape().iter().zip(&scales).map(length).collect::<Result<_>>()?, Some(scales))
+    if scales.len() != x.rank() {
+        return Err(Error::argument(format!("{} scales for {}", scales.len(), x.ty())));
+    }
+    let lengths = scaled(x.shape(), &scales)?;
+    let rule = Rule::new(Coordinates::Asymmetric, interpolation);
+    Ok(vec![apply_one(Resize { lengths, scales: Some(scales), rule, part: None, aspect: None }, &[x])?])
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Upsample", upsample),
+    ("Resize", |node, inputs| {
+        let x = inputs.at(0)?;
+        let wanted = node.string("coordinate_transformation_mode", "half_pixel")?;
+        let coordinates =
+            COORDINATES.iter().find(|row| row.1 == wanted).ok_or_else(|| Error::unsupported(format!("Resize by {wanted}")))?.0;
+        let interpolation = match node.string("mode", "nearest")? {
+            "linear" => Interpolation::Linear,
+            "cubic" => Interpolation::Cubic(f64::from(node.float("cubic_coeff_a", -0.75)?)),
+            "nearest" => {
+                let wanted = node.string("nearest_mode", "round_prefer_floor")?;
+                Interpolation::Nearest(
+                    ROUNDINGS.iter().find(|row| row.1 == wanted).ok_or_else(|| Error::argument(format!("nearest_mode {wanted}")))?.0,
+                )
+            }
+            other => return Err(Error::argument(format!("the mode {other}"))),
+        };
+        let rule = Rule {
+            antialias: node.int("antialias", 0)? != 0,
+            exclude_outside: node.int("exclude_outside", 0)? != 0,
+            extrapolation: f64::from(node.float("extrapolation_value", 0.0)?),
+            ..Rule::new(coordinates, interpolation)
+        };
+        let rank = x.rank();
+        let axes: Vec<usize> = match node.ints("axes")? {
+            Some(axes) => axes.iter().map(|&axis| x.shape().axis(axis)).collect::<Result<_>>()?,
+            None => (0..rank).collect(),
+        };
+        let numbers = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
+            let Some(given) = inputs.opt(i).filter(|given| given.count() != 0) else { return Ok(None) };
+            let array = given.constant().ok_or_else(|| Error::no_value(format!("{what} that depend on data")))?;
+            array.cast(DType::F32).to_vec::<f32>().map(Some)
+        };
+        let all = |what: &str, given: usize| {
+            if given == axes.len() { Ok(()) } else { Err(Error::argument(format!("{given} {what} for {} axes", axes.len()))) }
+        };
+        let part = match numbers(1, "a region")?.filter(|_| coordinates == Coordinates::Crop) {
+            Some(given) => {
+                all("halves of a region", given.len() / 2)?;
+                let mut part = [vec![0f32; rank], vec![1f32; rank]].concat();
+                axes.iter().enumerate().for_each(|(i, &axis)| (part[axis], part[rank + axis]) = (given[i], given[axes.len() + i]));
+                Some(part)
+            }
+            None if coordinates == Coordinates::Crop => return Err(Error::argument("a crop without a region")),
+            None => None,
+        };
+        let mut lengths = x.shape().to_vec();
+        let (mut scales, mut aspect) = (None, None);
+        match (inputs.opt(3).filter(|lengths| lengths.count() != 0), numbers(2, "scales")?) {
+            (Some(given), _) => {
+                let given = super::lengths(given)?;
+                all("lengths", given.len())?;
+                let policy = node.string("keep_aspect_ratio_policy", "stretch")?;
+                if policy == "stretch" {
+                    axes.iter().zip(given).for_each(|(&axis, length)| lengths[axis] = length);
+                } else {
+                    let fixed = |dim: &Dim| dim.fixed().ok_or_else(|| Error::size("a proportion of symbolic lengths"));
+                    let asked = given.iter().map(fixed).collect::<Result<Vec<_>>>()?;
+                    let have = lengths.iter().map(fixed).collect::<Result<Vec<_>>>()?;
+                    let kept = Aspect { within: policy == "not_larger", axes: axes.clone(), asked };
+                    let scale = kept.scale(&have);
+                    axes.iter().for_each(|&axis| lengths[axis] = Dim::Fixed((scale * have[axis] as f64 + 0.5).floor() as i64));
+                    aspect = Some(kept);
+                }
+            }
+            (None, Some(given)) => {
+                all("scales", given.len())?;
+                let mut whole = vec![1f32; rank];
+                axes.iter().zip(given).for_each(|(&axis, scale)| whole[axis] = scale);
+                lengths = scaled(&lengths, &whole)?;
+                scales = Some(whole);
+            }
+            _ => return Err(Error::argument("Resize without lengths and without scales")),
         }
-        _ => return Err(Error::argument("Resize without lengths and without scales")),
-    };
-    Ok(vec![apply_one(Resize { lengths, scales, coordinates, interpolation }, &[x])?])
-})];
+        Ok(vec![apply_one(Resize { lengths, scales, rule, part, aspect }, &[x])?])
+    }),
+];
 
 impl Tensor {
     /// The last axes resampled to these lengths: `nearest`, `linear` or `cubic`, as torch does it.
@@ -171,6 +290,6 @@ impl Tensor {
                 _ => dim * (scale as i64) == *length && scale.fract() == 0.0,
             })
         });
-        apply_one(Resize { lengths, scales, coordinates, interpolation }, &[self])
+        apply_one(Resize { lengths, scales, rule: Rule::new(coordinates, interpolation), part: None, aspect: None }, &[self])
     }
 }

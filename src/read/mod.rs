@@ -20,7 +20,7 @@ mod zip;
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use export::Export;
 pub use format::Format;
-pub use onnx::OnnxModule;
+pub use onnx::{OnnxModule, Value};
 #[cfg(feature = "tract")]
 pub(crate) use onnx::{Operand, Single, outer_names};
 pub use script::Script;

@@ -1,5 +1,8 @@
 //! Which operators tract lacks or gets wrong, and the copy of the page that is made for it.
 
+#[cfg(test)]
+mod needed;
+
 use super::foreign;
 use super::numbers::value_type;
 use crate::array::{Array, DType};
@@ -77,14 +80,11 @@ pub(super) const REPLACED: &[Row] = &[
     ("ReduceLogSumExp", always, "overflows"),
     ("ReduceSum", empty, "divides by zero where there is no element"),
     ("ReduceMean", empty, "divides by zero where there is no element"),
-    ("ReduceProd", empty, "divides by zero where there is no element"),
     ("ReduceL1", empty, "divides by zero where there is no element"),
     ("ReduceL2", empty, "divides by zero where there is no element"),
     ("ReduceSumSquare", empty, "divides by zero where there is no element"),
     ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "pads numbers only"),
     ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows where it cuts"),
-    ("ScatterND", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
-    ("ScatterElements", |facts| facts.dtype(0) == Some(DType::Bool), "reduces numbers only"),
     ("Slice", stepped, "skips numbers before a softmax that needs them"),
     ("Mish", half, "loses small numbers in halves"),
     ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
@@ -100,9 +100,10 @@ pub(super) const REPLACED: &[Row] = &[
     ("Multinomial", always, "draws from a generator of its own"),
     ("Unique", always, "does not have it"),
     ("Col2Im", always, "does not have it"),
-    ("GridSample", |facts| facts.string("mode") == b"bicubic" || !floats(facts) || double(facts), "was measured on single floats only"),
-    ("NonZero", always, "makes lengths that later nodes of ours need to know"),
-    ("MaxPool", |facts| facts.node.output.len() > 1, "counts places otherwise"),
+    ("RoiAlign", always, "does not have it"),
+    ("GridSample", double, "computes in f32"),
+    ("Conv", |facts| facts.dtype(0) == Some(DType::F16), "adds up in f16"),
+    ("MaxPool", |facts| facts.node.output.len() > 1 && facts.dtype(0).is_some_and(DType::is_int), "gives integers no places"),
     ("Celu", |facts| facts.any(|dtype| dtype == DType::F16), "is wrong in f16"),
     ("If", always, "takes no two branches of one name or of two shapes"),
     ("Loop", always, "does not have it"),

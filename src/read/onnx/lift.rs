@@ -46,7 +46,7 @@ fn attribute(name: &str, kind: AttributeType, fill: impl FnOnce(&mut AttributePr
 
 /// Lifts a node of the standard domain to what its readers expect.
 pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) -> Result<Lifted> {
-    if opset >= 13 {
+    if opset >= 16 || (opset >= 13 && proto.op_type != "RoiAlign") {
         return Ok(Lifted::AsItIs);
     }
     let node = Node::new(proto, 0);
@@ -91,6 +91,13 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
             Box::new(plain),
             vec![inputs.first().copied().flatten().cloned(), None, inputs.get(1).copied().flatten().cloned()],
         ));
+    }
+    if op == "RoiAlign" {
+        // Pixels lay at whole numbers before opset 16.
+        let mut plain = proto.clone();
+        let mode = "coordinate_transformation_mode";
+        plain.attribute.push(attribute(mode, AttributeType::String, |a| a.s = b"output_half_pixel".to_vec().into()));
+        return Ok(Lifted::Node(Box::new(plain), owned()));
     }
     let mut operands = owned();
     let mut lifted = false;

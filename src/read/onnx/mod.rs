@@ -3,30 +3,32 @@
 mod lift;
 mod run;
 mod single;
+mod value;
+
+pub use value::Value;
 
 use crate::array::Array;
-use crate::dim::{Bindings, Dim, Expr, Shape, Type};
+use crate::dim::{Bindings, Dim};
 use crate::error::{At, Code, Error, Result};
 use crate::graph::Place;
 use crate::module::{Example, Module};
-use crate::onnx::proto::{self, FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::onnx::{Model, tensor, verify};
+use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
+use crate::onnx::{Model, calls, tensor, verify};
 use crate::ops;
 use crate::tensor::{Tensor, guard};
 use crate::trace::{SavedGuard, guards_of, lengths_of};
+use crate::tree::Tree;
 use bytes::Bytes;
 use run::{Runner, Scope};
 #[cfg(feature = "tract")]
 pub(crate) use single::{Operand, Single, outer_names};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use value::Declared;
 
 /// The opsets whose operators mean what the readers take them to mean.
 const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
-
-/// The length that a symbol has where a file does not say one: kernels and k reach no further in most models.
-const ASSUMED: usize = 64;
 
 /// An ONNX model that can be called.
 #[derive(Debug)]
@@ -35,8 +37,12 @@ pub struct OnnxModule {
     functions: Vec<FunctionProto>,
     opset: i64,
     parameters: HashMap<String, Array>,
-    inputs: Vec<(String, Type)>,
+    inputs: Vec<(String, Declared)>,
+    /// What the inputs are made of, where somebody said so.
+    form: Option<Vec<Value>>,
+    /// As declared, and as they were found at the latest call: a list has a name for each of its tensors.
     outputs: Vec<String>,
+    found: Mutex<Vec<String>>,
     /// The conditions under which a record of ours holds.
     guards: Vec<(SavedGuard, Place)>,
 }
@@ -57,30 +63,98 @@ impl OnnxModule {
     pub fn new(model: Model) -> Result<OnnxModule> {
         verify(&model).into_result()?;
         let (guards, lengths) = (guards_of(&model)?, lengths_of(&model));
-        let opset = model.opset("").unwrap_or(0);
-        if !OPSETS.contains(&opset) {
-            return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
-        }
-        let parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
+        // A model that needs none of ONNX's own operators may not say a version.
+        let opset = model.opset("").unwrap_or(*OPSETS.end());
+        let mut parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
         let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(odd) = graph.initializer.first() {
             return Err(
                 Error::unsupported(format!("numbers of type {}", tensor::type_name(odd.data_type))).at(format!("initializer {}", odd.name))
             );
         }
+        for sparse in &graph.sparse_initializer {
+            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
+            parameters.insert(name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?);
+        }
         let functions = model.proto.functions;
         missing(&graph, &functions)?;
+        if !OPSETS.contains(&opset) {
+            return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
+        }
         let given = graph.input.iter().filter(|info| !parameters.contains_key(&info.name));
-        let known = given.clone().flat_map(symbols).collect();
-        let typed = |info: &ValueInfoProto| Ok((info.name.clone(), value_type(info, &known, &lengths).at(format!("input {}", info.name))?));
-        let inputs = given.map(typed).collect::<Result<_>>()?;
-        let outputs = graph.output.iter().map(|info| info.name.clone()).collect();
-        Ok(OnnxModule { graph, functions, opset, parameters, inputs, outputs, guards })
+        let known = given.clone().flat_map(value::symbols).collect();
+        let declared =
+            |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &lengths).at(format!("input {}", info.name))?));
+        let inputs = given.map(declared).collect::<Result<_>>()?;
+        let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
+        let found = Mutex::new(outputs.clone());
+        Ok(OnnxModule { graph, functions, opset, parameters, inputs, form: None, outputs, found, guards })
     }
 
-    /// Inputs of the declared types, by name.
+    /// The module whose inputs are made like these values: it takes the tensors in them, flat and in order.
+    ///
+    /// Without this a model may have one sequence among its inputs, which takes the tensors that the others leave; optional inputs
+    /// are then there.
+    ///
+    /// # Errors
+    /// [`Input`](Code::Input) where they are not of the declared types.
+    pub fn arranged(mut self, inputs: Vec<Value>) -> Result<OnnxModule> {
+        self.check(&inputs)?;
+        self.form = Some(inputs);
+        Ok(self)
+    }
+
+    fn check(&self, inputs: &[Value]) -> Result<()> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
+        }
+        let mut seen = Vec::new();
+        for ((name, declared), value) in self.inputs.iter().zip(inputs) {
+            declared.accepts(value).at(format!("input {name}"))?;
+            if let (Some(shape), Ok(tensor)) = (declared.shape(), value.tensor()) {
+                seen.extend(tensor.shape().seen().map(|lengths| (name.as_str(), shape, lengths)));
+            }
+        }
+        Bindings::of(seen.iter().map(|(name, shape, lengths)| (*name, *shape, lengths.as_slice()))).map(drop)
+    }
+
+    /// Runs the model on values that need not be tensors.
+    ///
+    /// # Errors
+    /// Where the inputs are not of the declared types, or an operation fails.
+    pub fn evaluate(&self, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.check(inputs)?;
+        self.check_lengths(inputs)?;
+        let mut scope = Scope::new();
+        for ((name, _), value) in self.inputs.iter().zip(inputs) {
+            scope.insert(name, value.clone());
+        }
+        for (name, array) in &self.parameters {
+            scope.insert(name, Tensor::from(array.clone()).named(name).into());
+        }
+        Runner { functions: &self.functions, opset: self.opset, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
+        for (guard, place) in &self.guards {
+            if let SavedGuard::Numbers(name, seen) = guard {
+                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, place)))?;
+            }
+        }
+        self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
+    }
+
+    /// Inputs of the declared types, by name; `None` where a rank or the length of a sequence is not declared.
     pub fn example(&self) -> Option<Example> {
-        Some(self.inputs.iter().fold(Example::new(), |example, (name, ty)| example.input(name, &Tensor::of_type(ty.clone()))))
+        if let Some(form) = &self.form {
+            let leaves = self.named(form).into_iter();
+            return Some(leaves.fold(Example::new(), |example, (name, tensor)| example.input(&name, &tensor)));
+        }
+        let typed = |(name, declared): &(String, Declared)| Some((name.clone(), declared.type_of_tensor()?));
+        let types = self.inputs.iter().map(typed).collect::<Option<Vec<_>>>()?;
+        Some(types.into_iter().fold(Example::new(), |example, (name, ty)| example.input(&name, &Tensor::of_type(ty))))
+    }
+
+    /// The tensors in values for the inputs, by name.
+    fn named(&self, values: &[Value]) -> Vec<(String, Tensor)> {
+        self.inputs.iter().zip(values).flat_map(|((name, _), value)| value.named(name)).collect()
     }
 
     /// The parameters by name.
@@ -104,8 +178,9 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     let mut visit = |node: &NodeProto| {
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        let own = functions.iter().any(|function| function.name == node.op_type && function.domain == node.domain);
-        if !own && (!standard || !(run::runs(&node.op_type) || ops::reader(&node.op_type).is_some())) {
+        let own = functions.iter().any(|function| calls(node, function)) || run::runs(node);
+        let known = own || (standard && ops::reader(&node.op_type).is_some());
+        if !known {
             let domain = if standard { String::new() } else { format!("{}.", node.domain) };
             *unknown.entry(format!("{domain}{}", node.op_type)).or_default() += 1;
         }
@@ -121,52 +196,13 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
     Err(Error::new(Code::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat())))
 }
 
-/// The names that are the whole length of an axis.
-fn symbols(info: &ValueInfoProto) -> Vec<&str> {
-    use proto::tensor_shape_proto::dimension::Value;
-    let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { return Vec::new() };
-    let name = |dim: &'_ proto::tensor_shape_proto::Dimension| matches!(&dim.value, Some(Value::DimParam(name)) if is_name(name));
-    let named = ty.shape.iter().flat_map(|shape| &shape.dim).filter(|dim| name(dim));
-    named.filter_map(|dim| if let Some(Value::DimParam(name)) = &dim.value { Some(name.as_str()) } else { None }).collect()
-}
-
-/// The declared type of a value; a symbolic length keeps its name, or its expression where inputs have axes of all its symbols. `lengths`
-/// are those of the example, where the file knows them.
-fn value_type(info: &ValueInfoProto, known: &BTreeSet<&str>, lengths: &BTreeMap<String, i64>) -> Result<Type> {
-    use proto::tensor_shape_proto::dimension::Value;
-    let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
-        return Err(Error::unsupported("an input that is no tensor"));
-    };
-    let shape = ty.shape.as_ref().ok_or_else(|| Error::unsupported("an input without a rank"))?;
-    let seen = |symbol: &str| Some(lengths.get(symbol).copied().unwrap_or(ASSUMED as i64));
-    let length = |(axis, dim): (usize, &proto::tensor_shape_proto::Dimension)| match &dim.value {
-        Some(Value::DimValue(n)) => Dim::Fixed(*n),
-        Some(Value::DimParam(name)) if is_name(name) => Dim::new(Expr::symbol(name), seen(name)),
-        Some(Value::DimParam(text)) if expression(text, known).is_some() => {
-            let expr = expression(text, known).unwrap_or_default();
-            let seen = expr.eval(&seen);
-            Dim::new(expr, seen)
-        }
-        _ => Dim::symbol(&format!("{}_{axis}", info.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")), ASSUMED),
-    };
-    Ok(Type::new(tensor::dtype(ty.elem_type)?, shape.dim.iter().enumerate().map(length).collect::<Shape>()))
-}
-
-/// The expression of a text, where all of its symbols are known.
-fn expression(text: &str, known: &BTreeSet<&str>) -> Option<Expr> {
-    Expr::parse(text).filter(|expr| expr.symbols().iter().all(|symbol| known.contains(&**symbol)))
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
 impl OnnxModule {
     /// Holds the lengths of a call against the guards; inside a trace they become guards of that.
-    fn check_lengths(&self, inputs: &[Tensor]) -> Result<()> {
+    fn check_lengths(&self, inputs: &[Value]) -> Result<()> {
         let mut lengths: HashMap<Arc<str>, Dim> = HashMap::new();
-        for ((_, ty), tensor) in self.inputs.iter().zip(inputs) {
-            for (declared, length) in ty.shape.iter().zip(tensor.shape().iter()) {
+        for ((_, declared), value) in self.inputs.iter().zip(inputs) {
+            let (Some(shape), Ok(tensor)) = (declared.shape(), value.tensor()) else { continue };
+            for (declared, length) in shape.iter().zip(tensor.shape().iter()) {
                 if let Some(symbol) = declared.expr().as_symbol() {
                     lengths.insert(symbol.clone(), length.clone());
                 }
@@ -185,38 +221,33 @@ impl OnnxModule {
 
 impl Module for OnnxModule {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        if inputs.len() != self.inputs.len() {
-            return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), inputs.len())));
-        }
-        let mut scope = Scope::new();
-        let mut seen = Vec::with_capacity(inputs.len());
-        for ((name, ty), tensor) in self.inputs.iter().zip(inputs) {
-            if ty.dtype != tensor.dtype() || ty.rank() != tensor.rank() {
-                return Err(Error::input(format!("expected {ty}, got {}", tensor.ty())).at(format!("input {name}")));
+        let values = match &self.form {
+            Some(form) => {
+                let mut leaves = inputs.iter().cloned();
+                let values = Vec::assemble(&form.structure(), &mut leaves)?;
+                if leaves.next().is_some() {
+                    return Err(Error::input(format!("expected fewer inputs than {}", inputs.len())));
+                }
+                values
             }
-            seen.extend(tensor.shape().seen().map(|lengths| (name.as_str(), &ty.shape, lengths)));
-            scope.insert(name, tensor.clone().into());
+            None => value::around(&self.inputs, inputs)?,
+        };
+        let outputs = self.evaluate(&values)?;
+        let (names, tensors) = self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
+        if let Ok(mut found) = self.found.lock() {
+            *found = names;
         }
-        Bindings::of(seen.iter().map(|(name, shape, lengths)| (*name, *shape, lengths.as_slice())))?;
-        self.check_lengths(inputs)?;
-        for (name, array) in &self.parameters {
-            scope.insert(name, Tensor::from(array.clone()).named(name).into());
-        }
-        Runner { functions: &self.functions, opset: self.opset, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
-        for (guard, place) in &self.guards {
-            if let SavedGuard::Numbers(name, seen) = guard {
-                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, place)))?;
-            }
-        }
-        let output = |name: &String| scope.get(name).and_then(|value| value.tensor().cloned()).at(format!("output {name}"));
-        self.outputs.iter().map(output).collect()
+        Ok(tensors)
     }
 
     fn input_names(&self) -> Vec<String> {
-        self.inputs.iter().map(|input| input.0.clone()).collect()
+        match &self.form {
+            Some(form) => self.named(form).into_iter().map(|leaf| leaf.0).collect(),
+            None => self.inputs.iter().map(|input| input.0.clone()).collect(),
+        }
     }
 
     fn output_names(&self) -> Vec<String> {
-        self.outputs.clone()
+        self.found.lock().map(|names| names.clone()).unwrap_or_default()
     }
 }

@@ -1,11 +1,12 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
 use super::lift::{Lifted, lift};
+use super::value::Value;
 use crate::dim::Dim;
 use crate::error::{At, Code, Error, Result};
 use crate::graph::Inputs;
-use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto};
-use crate::onnx::{LINE_KEY, Node, SCOPE_KEY};
+use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
+use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
 use crate::ops::{self, Turn};
 use crate::tensor::{Tensor, is_tracing, place};
 use std::collections::HashMap;
@@ -14,39 +15,6 @@ use std::collections::HashMap;
 const DEEPEST: usize = 64;
 /// How often a loop may turn whose course is known.
 const LONGEST: i64 = 1 << 20;
-
-/// A value of a file: a tensor, a list of values, or something that may be absent.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Tensor(Tensor),
-    Sequence(Vec<Value>),
-    Optional(Option<Box<Value>>),
-}
-
-impl Value {
-    pub(super) fn tensor(&self) -> Result<&Tensor> {
-        match self {
-            Value::Tensor(tensor) => Ok(tensor),
-            Value::Optional(Some(inner)) => inner.tensor(),
-            Value::Sequence(_) => Err(Error::argument("expected a tensor, got a sequence")),
-            Value::Optional(None) => Err(Error::argument("expected a tensor, got nothing")),
-        }
-    }
-
-    fn sequence(&self) -> Result<&[Value]> {
-        match self {
-            Value::Sequence(items) => Ok(items),
-            Value::Optional(Some(inner)) => inner.sequence(),
-            _ => Err(Error::argument("expected a sequence")),
-        }
-    }
-}
-
-impl From<Tensor> for Value {
-    fn from(tensor: Tensor) -> Value {
-        Value::Tensor(tensor)
-    }
-}
 
 /// The values that can be seen from a graph: its own, then those around it.
 #[derive(Clone)]
@@ -96,9 +64,13 @@ const OWN: &[&str] = &[
     "OptionalGetElement",
 ];
 
-/// Whether this file, and not a reader of tensors, runs an operator of the standard domain.
-pub(super) fn runs(op_type: &str) -> bool {
-    OWN.contains(&op_type)
+/// Whether this file, and not a reader of tensors, runs a node.
+pub(super) fn runs(node: &NodeProto) -> bool {
+    match node.domain.as_str() {
+        "" | "ai.onnx" => OWN.contains(&node.op_type.as_str()),
+        "ai.onnx.preview" => node.op_type == "FlexAttention",
+        _ => false,
+    }
 }
 
 /// What nodes are run with.
@@ -138,11 +110,11 @@ impl Runner<'_> {
         if standard && node.op_type() == "Identity" {
             return Ok(arguments.into_iter().flatten().collect());
         }
-        if standard && runs(node.op_type()) {
-            return self.own(node, &arguments, scope).at(node.place());
-        }
-        if let Some(function) = self.functions.iter().find(|function| function.name == node.op_type() && function.domain == node.domain()) {
+        if let Some(function) = self.functions.iter().find(|function| calls(proto, function)) {
             return self.function(function, proto, &arguments).at(node.place());
+        }
+        if runs(proto) {
+            return self.own(node, &arguments, scope).at(node.place());
         }
         let tensors =
             arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.place())?;
@@ -165,24 +137,12 @@ impl Runner<'_> {
                 scope.insert(name, value.clone());
             }
         }
+        let given: Vec<&AttributeProto> = call.attribute.iter().chain(&function.attribute_proto).collect();
+        let is_absent = |i: usize| arguments.get(i).is_none_or(Option::is_none);
+        let absent: Vec<&str> =
+            function.input.iter().enumerate().filter(|input| is_absent(input.0)).map(|input| input.1.as_str()).collect();
         let mut nodes = function.node.clone();
-        for node in &mut nodes {
-            node.attribute.retain_mut(|attribute| {
-                if attribute.ref_attr_name.is_empty() {
-                    return true;
-                }
-                let given = call.attribute.iter().chain(&function.attribute_proto).find(|given| given.name == attribute.ref_attr_name);
-                match given {
-                    Some(given) => {
-                        let name = std::mem::take(&mut attribute.name);
-                        *attribute = given.clone();
-                        attribute.name = name;
-                        true
-                    }
-                    None => false,
-                }
-            });
-        }
+        filled_in(&mut nodes, &given, &absent);
         let opset = function
             .opset_import
             .iter()
@@ -197,6 +157,10 @@ impl Runner<'_> {
         let mut scope = Scope::inside(around);
         for initializer in &graph.initializer {
             scope.insert(&initializer.name, Tensor::from(crate::onnx::tensor::array(initializer)?).into());
+        }
+        for sparse in &graph.sparse_initializer {
+            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
+            scope.insert(name, Tensor::from(crate::onnx::tensor::dense(sparse)?).into());
         }
         for (info, value) in graph.input.iter().zip(inputs) {
             scope.insert(&info.name, value);
@@ -217,6 +181,7 @@ impl Runner<'_> {
             "If" => self.choice(given(0)?.tensor()?, graph("then_branch")?, graph("else_branch")?, scope)?,
             "Loop" => self.repeated(graph("body")?, arguments, scope)?,
             "Scan" => self.scanned(node, graph("body")?, arguments, scope)?,
+            "FlexAttention" => self.flexible(node, arguments, scope)?,
             "SequenceMap" => {
                 let body = graph("body")?;
                 let count = given(0)?.sequence()?.len();
@@ -374,20 +339,18 @@ impl Runner<'_> {
     /// A loop over the places of axes.
     fn scanned(&self, node: &Node, body: &GraphProto, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
         let count = node.int("num_scan_inputs", 1)? as usize;
-        let mut given = arguments.iter().flatten().map(Value::tensor).collect::<Result<Vec<_>>>()?;
-        // Opset 8 begins with lengths and has a batch axis.
-        let old = node.ints("directions")?.is_some() || arguments.len() == 1 + body.input.len();
-        if old {
-            if arguments.first().is_some_and(Option::is_some) {
-                return Err(Error::unsupported("a Scan of opset 8 with lengths"));
-            }
-            return Err(Error::unsupported("a Scan of opset 8"));
+        let batched = self.opset < 9;
+        if batched && arguments.first().is_some_and(Option::is_some) {
+            return Err(Error::unsupported("a Scan of opset 8 with lengths"));
         }
+        let given = arguments.iter().skip(usize::from(batched)).flatten().map(|value| value.tensor().cloned());
+        let mut given = given.collect::<Result<Vec<_>>>()?;
         let states = given.len().checked_sub(count).ok_or_else(|| Error::damaged("a Scan with too few inputs"))?;
         let scans = given.split_off(states);
         let axes = |name: &str, n: usize| Ok::<_, Error>(node.ints(name)?.map_or_else(|| vec![0; n], <[i64]>::to_vec));
         let outputs = body.output.len().checked_sub(states).ok_or_else(|| Error::damaged("a Scan with too few outputs"))?;
-        let (in_axes, in_back) = (axes("scan_input_axes", count)?, axes("scan_input_directions", count)?);
+        let (in_axes, in_back) =
+            (axes("scan_input_axes", count)?, axes(if batched { "directions" } else { "scan_input_directions" }, count)?);
         let (out_axes, out_back) = (axes("scan_output_axes", outputs)?, axes("scan_output_directions", outputs)?);
         if in_axes.len() != count || in_back.len() != count || out_axes.len() != outputs || out_back.len() != outputs {
             return Err(Error::damaged("a Scan with too few axes or directions"));
@@ -397,17 +360,70 @@ impl Runner<'_> {
             let x = if back != 0 { x.flip(&[flipped])? } else { x.clone() };
             moved(&x, from, to)
         };
-        let xs = scans.iter().zip(in_axes.iter().zip(&in_back)).map(|(x, (&axis, &back))| turned(x, axis, 0, axis, back));
-        let xs = xs.collect::<Result<Vec<_>>>()?;
-        let carry = given.into_iter().cloned().collect();
-        let (state, stacks) = ops::read_scan(carry, &xs, |state, slices| {
-            let inputs = state.iter().chain(slices).cloned().map(Value::from).collect();
-            let mut results = tensors(&self.graph(body, scope, inputs)?)?;
-            let items = results.split_off(states);
-            Ok((results, items))
-        })?;
-        let stacks = stacks.iter().zip(out_axes.iter().zip(&out_back)).map(|(x, (&axis, &back))| turned(x, 0, axis, 0, back));
-        Ok(state.into_iter().chain(stacks.collect::<Result<Vec<_>>>()?).map(Value::from).collect())
+        let scan = |carry: Vec<Tensor>, scans: &[Tensor]| -> Result<Vec<Tensor>> {
+            let xs = scans.iter().zip(in_axes.iter().zip(&in_back)).map(|(x, (&axis, &back))| turned(x, axis, 0, axis, back));
+            let xs = xs.collect::<Result<Vec<_>>>()?;
+            let (state, stacks) = ops::read_scan(carry, &xs, |state, slices| {
+                let inputs = state.iter().chain(slices).cloned().map(Value::from).collect();
+                let mut results = tensors(&self.graph(body, scope, inputs)?)?;
+                let items = results.split_off(states.min(results.len()));
+                Ok((results, items))
+            })?;
+            let stacks = stacks.iter().zip(out_axes.iter().zip(&out_back)).map(|(x, (&axis, &back))| turned(x, 0, axis, 0, back));
+            Ok(state.into_iter().chain(stacks.collect::<Result<Vec<_>>>()?).collect())
+        };
+        if !batched {
+            return Ok(scan(given, &scans)?.into_iter().map(Value::from).collect());
+        }
+        // Opset 8 goes through each element of a batch by itself.
+        let batch = scans.first().ok_or_else(|| Error::argument("a Scan over nothing"))?.dim(0)?;
+        let batch =
+            batch.fixed().filter(|&n| n > 0).ok_or_else(|| Error::unsupported("a Scan of opset 8 over a batch of symbolic length"))?;
+        let each = (0..batch).map(|i| {
+            let of = |list: &[Tensor]| list.iter().map(|x| x.select(0, i)).collect::<Result<Vec<_>>>();
+            scan(of(&given)?, &of(&scans)?)
+        });
+        let each = each.collect::<Result<Vec<_>>>()?;
+        let across = |k: usize| Tensor::stack(&each.iter().filter_map(|outputs| outputs.get(k)).collect::<Vec<_>>(), 0).map(Value::from);
+        (0..body.output.len()).map(across).collect()
+    }
+
+    /// Attention whose scores and weights pass through graphs of the model.
+    fn flexible(&self, node: &Node, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
+        let operand = |i: usize| match arguments.get(i) {
+            Some(Some(value)) => value.tensor(),
+            _ => Err(Error::argument(format!("input {i} is missing"))),
+        };
+        let through = |name: &str, x: Tensor| match node.graph(name)? {
+            Some(graph) => match self.graph(graph, scope, vec![x.into()])?.as_slice() {
+                [value] => value.tensor().cloned(),
+                _ => Err(Error::damaged(format!("{name} gives more or less than one tensor"))),
+            },
+            None => Ok(x),
+        };
+        let y = ops::flex_attention(node, [operand(0)?, operand(1)?, operand(2)?], through)?;
+        Ok(vec![y.into()])
+    }
+}
+
+/// Puts the attributes of a call in place of the references to them; a reference to one that is not given goes, and so does the use of an
+/// input that is absent.
+fn filled_in(nodes: &mut [NodeProto], given: &[&AttributeProto], absent: &[&str]) {
+    for node in nodes {
+        node.input.iter_mut().filter(|name| absent.contains(&name.as_str())).for_each(String::clear);
+        node.attribute.retain_mut(|attribute| {
+            if let Some(graph) = &mut attribute.g {
+                filled_in(&mut graph.node, given, absent);
+            }
+            if attribute.ref_attr_name.is_empty() {
+                return true;
+            }
+            let found = given.iter().find(|given| given.name == attribute.ref_attr_name);
+            if let Some(&found) = found {
+                *attribute = AttributeProto { name: std::mem::take(&mut attribute.name), ..found.clone() };
+            }
+            found.is_some()
+        });
     }
 }
 

@@ -111,6 +111,7 @@ fn free(graph: &GraphProto) -> BTreeSet<&str> {
         .flat_map(|node| &node.output)
         .chain(graph.input.iter().map(|info| &info.name))
         .chain(graph.initializer.iter().map(|initializer| &initializer.name))
+        .chain(graph.sparse_initializer.iter().filter_map(|sparse| sparse.values.as_ref()).map(|values| &values.name))
         .map(String::as_str)
         .collect();
     used.filter(|name| !name.is_empty() && !made.contains(name)).collect()

@@ -1,0 +1,269 @@
+//! Values of a file, which need not be tensors: lists of values, and values that may be absent.
+
+use crate::DType;
+use crate::dim::{Dim, Expr, Shape, Type};
+use crate::error::{At, Error, Result};
+use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Length};
+use crate::onnx::proto::{self, OptionalProto, SequenceProto, TypeProto, ValueInfoProto};
+use crate::onnx::tensor;
+use crate::tensor::Tensor;
+use crate::tree::{Structure, Tree};
+use prost::Message;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How deeply a value of a file may nest.
+const DEEPEST: usize = 16;
+
+/// A value of an ONNX program.
+///
+/// It is a [`Tree`]: a module takes and gives its tensors flat, those of the list `xs` as `xs.0`, `xs.1` ….
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A tensor.
+    Tensor(Tensor),
+    /// A list of values.
+    Sequence(Vec<Value>),
+    /// A value that may be absent.
+    Optional(Option<Box<Value>>),
+}
+
+impl Value {
+    /// The tensor that this is, perhaps as a value that might have been absent.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::Code::Argument) where it is none.
+    pub fn tensor(&self) -> Result<&Tensor> {
+        match self {
+            Value::Tensor(tensor) => Ok(tensor),
+            Value::Optional(Some(inner)) => inner.tensor(),
+            Value::Sequence(_) => Err(Error::argument("expected a tensor, got a sequence")),
+            Value::Optional(None) => Err(Error::argument("expected a tensor, got nothing")),
+        }
+    }
+
+    pub(super) fn sequence(&self) -> Result<&[Value]> {
+        match self {
+            Value::Sequence(items) => Ok(items),
+            Value::Optional(Some(inner)) => inner.sequence(),
+            _ => Err(Error::argument("expected a sequence")),
+        }
+    }
+
+    /// Decodes a value of this type as ONNX's tests store it: a TensorProto, SequenceProto or OptionalProto.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::Code::Damaged) where the bytes are none, [`Unsupported`](crate::Code::Unsupported) for maps and sparse tensors.
+    pub fn decode(bytes: &[u8], ty: &TypeProto) -> Result<Value> {
+        use proto::type_proto::Value as Kind;
+        let damaged = |error: prost::DecodeError| Error::damaged(error.to_string());
+        match &ty.value {
+            Some(Kind::TensorType(_)) => {
+                let tensor = proto::TensorProto::decode(bytes).map_err(damaged)?;
+                Ok(Value::Tensor(tensor::array(&tensor)?.into()))
+            }
+            Some(Kind::SequenceType(_)) => of_sequence(&SequenceProto::decode(bytes).map_err(damaged)?, 0),
+            Some(Kind::OptionalType(_)) => of_optional(&OptionalProto::decode(bytes).map_err(damaged)?, 0),
+            _ => Err(Error::unsupported("a value that is no tensor, no sequence and no optional one")),
+        }
+    }
+}
+
+fn of_sequence(list: &SequenceProto, depth: usize) -> Result<Value> {
+    if depth > DEEPEST {
+        return Err(Error::too_deep("sequences that nest too deeply"));
+    }
+    let tensors = list.tensor_values.iter().map(|tensor| Ok(Value::Tensor(tensor::array(tensor)?.into())));
+    let lists = list.sequence_values.iter().map(|list| of_sequence(list, depth + 1));
+    let optionals = list.optional_values.iter().map(|optional| of_optional(optional, depth + 1));
+    tensors.chain(lists).chain(optionals).collect::<Result<_>>().map(Value::Sequence)
+}
+
+fn of_optional(optional: &OptionalProto, depth: usize) -> Result<Value> {
+    if depth > DEEPEST {
+        return Err(Error::too_deep("optional values that nest too deeply"));
+    }
+    let inner = match (&optional.tensor_value, &optional.sequence_value, &optional.optional_value) {
+        (Some(tensor), ..) => Some(Value::Tensor(tensor::array(tensor)?.into())),
+        (_, Some(list), _) => Some(of_sequence(list, depth + 1)?),
+        (.., Some(inner)) => Some(of_optional(inner, depth + 1)?),
+        _ => None,
+    };
+    Ok(Value::Optional(inner.map(Box::new)))
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Value {
+        Value::Tensor(tensor)
+    }
+}
+
+impl Tree for Value {
+    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+        match self {
+            Value::Tensor(tensor) => tensor.take_apart(leaves),
+            Value::Sequence(items) => items.take_apart(leaves),
+            Value::Optional(Some(inner)) => inner.take_apart(leaves),
+            Value::Optional(None) => Structure::Absent,
+        }
+    }
+
+    /// An optional value that is there comes back as what it is.
+    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Value> {
+        match structure {
+            Structure::Absent => Ok(Value::Optional(None)),
+            Structure::List(_) => Vec::assemble(structure, leaves).map(Value::Sequence),
+            _ => Tensor::assemble(structure, leaves).map(Value::Tensor),
+        }
+    }
+}
+
+impl Value {
+    /// The tensors in it, each by the path that begins with this name.
+    pub(super) fn named(&self, name: &str) -> Vec<(String, Tensor)> {
+        let mut leaves = Vec::new();
+        let paths = self.take_apart(&mut leaves).names().into_iter();
+        paths.map(|path| if path.is_empty() { name.to_string() } else { format!("{name}.{path}") }).zip(leaves).collect()
+    }
+}
+
+/// What a file says of the type of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Declared {
+    /// A dtype, and a shape if the rank is known.
+    Tensor(DType, Option<Shape>),
+    Sequence(Box<Declared>),
+    Optional(Box<Declared>),
+}
+
+/// The length that a symbol has where a file does not say one: kernels and k reach no further in most models.
+const ASSUMED: usize = 64;
+
+impl Declared {
+    /// The declared type of an input; a symbolic length keeps its name, or its expression where inputs have axes of all its symbols.
+    /// `lengths` are those of the example, where the file knows them.
+    pub(super) fn of(info: &ValueInfoProto, known: &BTreeSet<&str>, lengths: &BTreeMap<String, i64>) -> Result<Declared> {
+        let ty = info.r#type.as_ref().ok_or_else(|| Error::unsupported("an input without a type"))?;
+        let name = info.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let seen = |symbol: &str| Some(lengths.get(symbol).copied().unwrap_or(ASSUMED as i64));
+        let length = |(axis, dim): (usize, &Dimension)| match &dim.value {
+            Some(Length::DimValue(n)) => Dim::Fixed(*n),
+            Some(Length::DimParam(name)) if is_name(name) => Dim::new(Expr::symbol(name), seen(name)),
+            Some(Length::DimParam(text)) if expression(text, known).is_some() => {
+                let expr = expression(text, known).unwrap_or_default();
+                let seen = expr.eval(&seen);
+                Dim::new(expr, seen)
+            }
+            _ => Dim::symbol(&format!("{name}_{axis}"), ASSUMED),
+        };
+        Declared::read(ty, &length, 0)
+    }
+
+    fn read(ty: &TypeProto, length: &dyn Fn((usize, &Dimension)) -> Dim, depth: usize) -> Result<Declared> {
+        use proto::type_proto::Value as Kind;
+        if depth > DEEPEST {
+            return Err(Error::too_deep("types that nest too deeply"));
+        }
+        let inside = |inner: &Option<Box<TypeProto>>| {
+            let inner = inner.as_deref().ok_or_else(|| Error::damaged("a list or an optional value of no type"))?;
+            Declared::read(inner, length, depth + 1).map(Box::new)
+        };
+        match &ty.value {
+            Some(Kind::TensorType(tensor)) => {
+                let shape = tensor.shape.as_ref().map(|shape| shape.dim.iter().enumerate().map(length).collect());
+                Ok(Declared::Tensor(tensor::dtype(tensor.elem_type)?, shape))
+            }
+            Some(Kind::SequenceType(list)) => inside(&list.elem_type).map(Declared::Sequence),
+            Some(Kind::OptionalType(optional)) => inside(&optional.elem_type).map(Declared::Optional),
+            _ => Err(Error::unsupported("an input that is no tensor, no sequence and no optional one")),
+        }
+    }
+
+    /// The shape of a tensor, of known rank, that is not in a list.
+    pub(super) fn shape(&self) -> Option<&Shape> {
+        match self {
+            Declared::Tensor(_, shape) => shape.as_ref(),
+            Declared::Optional(inner) => inner.shape(),
+            Declared::Sequence(_) => None,
+        }
+    }
+
+    /// The type of a tensor of known rank.
+    pub(super) fn type_of_tensor(&self) -> Option<Type> {
+        match self {
+            Declared::Tensor(dtype, Some(shape)) => Some(Type::new(*dtype, shape.clone())),
+            _ => None,
+        }
+    }
+
+    /// How many tensors it takes, an optional value being there: none can be said of a sequence.
+    fn leaves(&self) -> Option<usize> {
+        match self {
+            Declared::Tensor(..) => Some(1),
+            Declared::Sequence(_) => None,
+            Declared::Optional(inner) => inner.leaves(),
+        }
+    }
+
+    /// A value of this type around tensors in order, of which `list` belong to the one list in it.
+    fn around(&self, list: usize, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Value> {
+        Ok(match self {
+            Declared::Tensor(..) => Value::Tensor(leaves.next().ok_or_else(|| Error::input("an input too few"))?),
+            Declared::Sequence(_) => Value::Sequence(leaves.take(list).map(Value::Tensor).collect()),
+            Declared::Optional(inner) => Value::Optional(Some(Box::new(inner.around(list, leaves)?))),
+        })
+    }
+
+    /// Whether a value is of this type as far as that is declared, but for the lengths of axes.
+    pub(super) fn accepts(&self, value: &Value) -> Result<()> {
+        match (self, value) {
+            (Declared::Optional(_), Value::Optional(None)) => Ok(()),
+            (Declared::Optional(inner), Value::Optional(Some(value))) => inner.accepts(value),
+            // What is there may be given as it is.
+            (Declared::Optional(inner), value) => inner.accepts(value),
+            (Declared::Sequence(inner), Value::Sequence(items)) => {
+                let place = |i: usize| std::fmt::from_fn(move |f| write!(f, "element {i}"));
+                items.iter().enumerate().try_for_each(|(i, item)| inner.accepts(item).at(place(i)))
+            }
+            (Declared::Tensor(dtype, shape), Value::Tensor(tensor)) => {
+                let fits = shape.as_ref().is_none_or(|shape| shape.len() == tensor.rank());
+                if *dtype != tensor.dtype() || !fits {
+                    let shape = shape.as_ref().map_or_else(String::new, Shape::to_string);
+                    return Err(Error::input(format!("expected {dtype}{shape}, got {}", tensor.ty())));
+                }
+                Ok(())
+            }
+            (Declared::Tensor(..), _) => Err(Error::input("expected a tensor")),
+            (Declared::Sequence(_), _) => Err(Error::input("expected a sequence")),
+        }
+    }
+}
+
+/// Values of these types around tensors in order: the length of the only list among them follows from how many there are.
+pub(super) fn around(inputs: &[(String, Declared)], leaves: &[Tensor]) -> Result<Vec<Value>> {
+    let lists = inputs.iter().filter(|input| input.1.leaves().is_none()).count();
+    let others: usize = inputs.iter().filter_map(|input| input.1.leaves()).sum();
+    let list = leaves.len().saturating_sub(others);
+    if lists > 1 || leaves.len() < others || (lists == 0 && list > 0) {
+        return Err(Error::input(format!("expected {} inputs, got {}", inputs.len(), leaves.len()))
+            .help("`OnnxModule::arranged` says how long sequences are, and which optional inputs are left out"));
+    }
+    let mut leaves = leaves.iter().cloned();
+    inputs.iter().map(|(name, declared)| declared.around(list, &mut leaves).at(format!("input {name}"))).collect()
+}
+
+/// The names that are the whole length of an axis of a tensor.
+pub(super) fn symbols(info: &ValueInfoProto) -> Vec<&str> {
+    let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { return Vec::new() };
+    let name = |dim: &'_ Dimension| matches!(&dim.value, Some(Length::DimParam(name)) if is_name(name));
+    let named = ty.shape.iter().flat_map(|shape| &shape.dim).filter(|dim| name(dim));
+    named.filter_map(|dim| if let Some(Length::DimParam(name)) = &dim.value { Some(name.as_str()) } else { None }).collect()
+}
+
+/// The expression of a text, where all of its symbols are known.
+fn expression(text: &str, known: &BTreeSet<&str>) -> Option<Expr> {
+    Expr::parse(text).filter(|expr| expr.symbols().iter().all(|symbol| known.contains(&**symbol)))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

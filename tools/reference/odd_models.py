@@ -1,0 +1,129 @@
+"""Writes tests/data/onnx: small models of kinds that ONNX's backend tests leave out, with inputs and the outputs that ONNX Runtime gives.
+
+usage: python tools/reference/odd_models.py      (in the project's folder; needs numpy, onnx and onnxruntime)
+"""
+
+import pathlib
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper, parser
+
+FOLDER = pathlib.Path("tests/data/onnx")
+random = np.random.default_rng(0)
+
+
+def floats(*shape):
+    return random.standard_normal(shape).astype(np.float32)
+
+
+def proto(value, name=""):
+    return numpy_helper.from_list(value, name) if isinstance(value, list) else numpy_helper.from_array(np.asarray(value), name)
+
+
+def save(name, model, feeds, expected=None):
+    """A model (or its text), what goes in, and what comes out where ONNX Runtime does not say it."""
+    model = parser.parse_model(model) if isinstance(model, str) else model
+    if expected is None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        expected = session.run(None, feeds)
+    data = FOLDER / name / "test_data_set_0"
+    data.mkdir(parents=True)
+    (FOLDER / name / "model.onnx").write_bytes(model.SerializeToString())
+    for kind, values in (("input", feeds.values()), ("output", expected)):
+        for i, value in enumerate(values):
+            (data / f"{kind}_{i}.pb").write_bytes(proto(value).SerializeToString())
+
+
+def node(name, opset, ir, op, feeds, initializers, shape, **attributes):
+    """A model of one node: inputs in the order given, those that are the same at every call after them."""
+    value = lambda name, array: helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+    graph = helper.make_graph(
+        [helper.make_node(op, [*feeds, *initializers], ["y"], **attributes)],
+        name,
+        [value(key, array) for key, array in (feeds | (initializers if ir < 4 else {})).items()],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(array, key) for key, array in initializers.items()],
+    )
+    save(name, helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir), feeds)
+
+
+def sparse(places, name=""):
+    tensor = onnx.SparseTensorProto(dims=[2, 3])
+    tensor.values.CopyFrom(numpy_helper.from_array(np.array([1.5, 2.5], np.float32), name))
+    tensor.indices.CopyFrom(numpy_helper.from_array(np.array(places, np.int64)))
+    return tensor
+
+
+def main():
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    head = '<ir_version: 8, opset_import: ["" : 17]>\n'
+    # A loop that does not turn collects nothing of the declared shape.
+    save("loop_without_a_turn", head + """g (float[2,3] x) => (float[2,3] s, float[K,2,3] ys) {
+  n = Constant<value_int=0>()
+  s, ys = Loop (n, , x) <body = b (int64 i, bool ci, float[2,3] si) => (bool co, float[2,3] so, float[2,3] yo) {
+    co = Identity(ci)
+    so = Neg(si)
+    yo = Identity(so)
+  }>
+}""", {"x": floats(2, 3)})
+    save("scan_both_ways", head + """g (float[2] s0, float[3,4] a, float[2,4] b) => (float[2] s, float[2,4] y, float[4] z) {
+  s, y, z = Scan (s0, a, b) <num_scan_inputs=2, scan_input_axes=[1,1], scan_input_directions=[1,0], scan_output_axes=[1,-1], scan_output_directions=[0,1],
+    body = b (float[2] si, float[3] ai, float[2] bi) => (float[2] so, float[2] yo, float zo) {
+      r = ReduceSum<keepdims=0>(ai)
+      q = Mul(si, r)
+      so = Add(q, bi)
+      yo = Neg(so)
+      zo = ReduceMax<keepdims=0>(yo)
+    }>
+}""", {"s0": floats(2), "a": floats(3, 4), "b": floats(2, 4)})
+    save("two_sequences", head + """g (seq(float[K]) a, seq(float[K]) b) => (seq(float[K]) c) {
+  c = SequenceMap (a, b) <body = bb (float[K] p, float[K] q) => (float[K] r) { r = Add(p, q) }>
+}""", {"a": [floats(2), floats(3)], "b": [floats(2), floats(3)]})
+    # A reference to an attribute inside a branch inside a function that another function calls.
+    save("functions_in_functions", """<ir_version: 9, opset_import: ["" : 17, "m" : 1]>
+g (float[2,3] x) => (float[2,3] y, float[2,3] z) { y = m.outer<a=0.25, ax=-1>(x)  z = m.outer<ax=0>(x) }
+<domain: "m", opset_import: ["" : 17, "m" : 1]>
+inner <alpha, axis>(p) => (q) { l = LeakyRelu<alpha: float = @alpha>(p)  q = Softmax<axis: int = @axis>(l) }
+<domain: "m", opset_import: ["" : 17, "m" : 1]>
+outer <ax, a: float = 0.5>(u) => (v) {
+  t = m.inner<alpha: float = @a, axis: int = @ax>(u)
+  c = Constant<value = bool {1}>()
+  v = If (c) <
+    then_branch = tb () => (float[2,3] r) { r = m.inner<alpha: float = @a, axis: int = @ax>(t) },
+    else_branch = eb () => (float[2,3] w) { w = Neg(t) }>
+}""", {"x": floats(2, 3)})
+    save("function_with_an_input_left_out", """<ir_version: 9, opset_import: ["" : 17, "m" : 1]>
+g (float[4] x) => (float[4] y) { lo = Constant<value_float=-0.5>() y = m.cut(x, lo) }
+<domain: "m", opset_import: ["" : 17]>
+cut (p, lo, hi) => (q) { q = Clip(p, lo, hi) }
+""", {"x": floats(4)})
+    node("upsample_linear", 9, 4, "Upsample", {"x": floats(1, 2, 3, 2)}, {"s": np.array([1, 1, 2, 2], np.float32)}, [1, 2, 6, 4], mode="linear")
+    weight = {"w": floats(2, 3, 3, 3)}
+    node("conv_transpose_same", 11, 6, "ConvTranspose", {"x": floats(1, 2, 4, 4)}, weight, [1, 3, 8, 8], strides=[2, 2], auto_pad="SAME_LOWER")
+    regions = {"r": np.array([[0, 0, 4, 4], [1, 2, 5, 5.5]], np.float32), "b": np.array([1, 0])}
+    sizes = {"output_height": 2, "output_width": 3, "sampling_ratio": 0, "spatial_scale": 0.8}
+    node("roi_align_of_old", 10, 5, "RoiAlign", {"x": floats(2, 2, 6, 6)} | regions, {}, [2, 2, 2, 3], **sizes)
+    pooled = {"r": np.array([[0, 0, 0, 4, 4], [1, 1, 2, 5, 5.5]], np.float32)}
+    node("max_roi_pool", 13, 7, "MaxRoiPool", {"x": floats(2, 2, 6, 6)} | pooled, {}, [2, 2, 2, 3], pooled_shape=[2, 3], spatial_scale=0.9)
+    offsets = {"x": floats(2, 4, 6, 5), "w": floats(4, 2, 3, 2), "o": floats(2, 24, 3, 3) * 2, "b": floats(4), "m": floats(2, 12, 3, 3)}
+    ways = {"group": 2, "offset_group": 2, "strides": [2, 2], "pads": [1, 1, 1, 1], "dilations": [1, 2]}
+    node("deform_conv", 19, 9, "DeformConv", offsets, {}, [2, 4, 3, 3], **ways)
+    # ONNX Runtime keeps sparse initializers only where it can use them, so the sum is spelled out here.
+    x = floats(2, 3)
+    value = lambda name: helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2, 3])
+    opset = {"opset_imports": [helper.make_opsetid("", 17)], "ir_version": 8}
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [value("x")], [value("y")])
+    graph.sparse_initializer.append(sparse([1, 4], "w"))
+    save("sparse_initializer", helper.make_model(graph, **opset), {"x": x}, [x + np.array([[0, 1.5, 0], [0, 2.5, 0]], np.float32)])
+    nodes = [helper.make_node("Constant", [], ["c"], sparse_value=sparse([[0, 1], [1, 2]])), helper.make_node("Add", ["x", "c"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [value("x")], [value("y")])
+    save("sparse_constant", helper.make_model(graph, **opset), {"x": x}, [x + np.array([[0, 1.5, 0], [0, 0, 2.5]], np.float32)])
+
+
+if __name__ == "__main__":
+    main()
