@@ -48,7 +48,8 @@ fn the_same_operation_on_another_line_is_no_difference() {
     let module = function(
         |x: Tensor| {
             turn.set(!turn.get());
-            if turn.get() { x.relu() } else { x.relu() }
+            let again = |x: &Tensor| x.relu();
+            if turn.get() { x.relu() } else { again(&x) }
         },
         &x(),
     );
@@ -143,7 +144,7 @@ fn a_check_leaves_numbers_seed_and_record_as_they_were() {
     let example = rows();
     let bytes = |tensor: &Tensor| tensor.to_array().unwrap().to_bytes();
     let draw = || Tensor::rand(&[4], DType::F32).unwrap().to_vec::<f32>().unwrap();
-    let (before, next) = ((bytes(&weight), bytes(&example.tensors()[0])), ontrace::ops::seeded(5, || draw()));
+    let (before, next) = ((bytes(&weight), bytes(&example.tensors()[0])), ontrace::ops::seeded(5, draw));
     let traced = record(&module, example.clone()).unwrap();
     let page = traced.to_bytes().unwrap();
     let after = ontrace::ops::seeded(5, || {

@@ -39,7 +39,7 @@ fn attempt(seed: u64, leave: bool) -> Result<Program, (Program, Failure)> {
             if leave {
                 let call = program.calls() - 1;
                 let expected = run::expected(&program).expect("what agreed runs again");
-                left::leave(&traced, &format!("program_{seed}"), &program.arrays(call), &expected[call]);
+                left::leave(&traced.to_model().unwrap(), &format!("program_{seed}"), &program.arrays(call), &expected[call]);
             }
             Ok(program)
         }

@@ -249,7 +249,7 @@ fn a_part_is_a_record_of_its_own() -> Result<()> {
 #[test]
 fn another_float_is_the_same_program() -> Result<()> {
     let x = Tensor::from(&[0.5f32, 2.0]);
-    let traced = trace_fn(|x: Tensor| x.mul(&Tensor::from(&[3.0f32, 4.0]))?.cast(DType::F32)?.exp(), &x)?;
+    let traced = trace_fn(|x: Tensor| x.mul(Tensor::from(&[3.0f32, 4.0]))?.cast(DType::F32)?.exp(), &x)?;
     let double = traced.with_dtype(DType::F64)?;
     let y = double.call(&x.cast(DType::F64)?)?.to_vec::<f64>()?;
     assert!((y[0] - 1.5f64.exp()).abs() < 1e-12 && (y[1] - 8f64.exp()).abs() < 1e-9, "{y:?}");

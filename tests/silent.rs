@@ -268,10 +268,12 @@ fn f1() -> Result<Verdict> {
 
 fn f2() -> Result<Verdict> {
     let calls = AtomicUsize::new(0);
+    let (here, there): (fn(&Tensor) -> Result<Tensor>, fn(&Tensor) -> Result<Tensor>) = (
+        |x| x.relu(), //
+        |x| x.relu(),
+    );
     let module = module::function(
-        |x: Tensor| {
-            if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { x.relu() } else { x.relu() }
-        },
+        |x: Tensor| if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { here(&x) } else { there(&x) },
         &f32s(&[1.0]),
     );
     trace(&module, &f32s(&[1.0, -1.0]))?;

@@ -90,7 +90,7 @@ fn agrees_with_torch(folder: &Path, name: &str, file: &str) {
     let rough = |i: usize| i >= expected.len() || ROUGH.iter().any(|row| row.0 == name && row.1 == i);
     let expected: Vec<Array> = (0..ours.len()).map(|i| if rough(i) { ours[i].clone() } else { expected[i].clone() }).collect();
     let left = format!("{name}.{}", file.split_once('.').unwrap().0);
-    leave(&traced, &left, &inputs, &expected);
+    leave(&traced.to_model().unwrap(), &left, &inputs, &expected);
     // The file that was written, read again.
     let again = read::open(written(&left)).unwrap_or_else(|error| panic!("{what}: {error:?}"));
     agrees(&format!("{what} read back"), &run(&again, &inputs), &expected);
@@ -146,7 +146,7 @@ fn one_file_is_right_at_every_batch() {
             agrees(&format!("{name} at batch {batch}, replayed"), &run(&traced, &inputs), &expected);
             #[cfg(feature = "tract")]
             agrees(&format!("{name} at batch {batch}, tract"), &session.run(&inputs).unwrap(), &expected);
-            leave(&traced, &format!("{name}.batch{batch}"), &inputs, &expected);
+            leave(&traced.to_model().unwrap(), &format!("{name}.batch{batch}"), &inputs, &expected);
         }
     }
 }
@@ -211,7 +211,7 @@ fn programs_whose_graphs_hold_graphs_agree_with_torch() {
         agrees(&format!("{name} replayed"), &run(&traced, &inputs), &expected);
         #[cfg(feature = "tract")]
         agrees(&format!("{name} in a session"), &traced.session().unwrap().run(&inputs).unwrap(), &expected);
-        leave(&traced, name, &inputs, &expected);
+        leave(&traced.to_model().unwrap(), name, &inputs, &expected);
         if name != "while_loop" {
             steps_of_any_number(name, &model);
         } else {

@@ -290,7 +290,8 @@ fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[Done]
 
 /// The first node of a page that says something else than the page that the record is written as.
 fn on_the_page(traced: &Traced, page: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Found> {
-    let read = |model: crate::onnx::Model| record(&OnnxModule::new(model)?, example.clone());
+    let operators = traced.operators();
+    let read = |model: crate::onnx::Model| record(&OnnxModule::with(model, &operators)?, example.clone());
     let written = page.opset("").map_or_else(|| traced.to_model(), |opset| traced.to_model_at(opset)).ok()?;
     let right = read(written).ok()?;
     let wrong = match read(page.clone()) {
@@ -413,7 +414,7 @@ fn whose(subject: &dyn Subject, part: &Part) -> Fault {
         })
     };
     let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
-    let ours = OnnxModule::new(page.clone())
+    let ours = OnnxModule::with(page.clone(), &part.traced.operators())
         .and_then(|module| seeded(0, || module.forward(&tensors)))
         .and_then(|outputs| outputs.iter().map(Tensor::to_array).collect());
     if !agrees(ours) {
@@ -424,7 +425,7 @@ fn whose(subject: &dyn Subject, part: &Part) -> Fault {
 
 #[cfg(feature = "tract")]
 fn by_tract(page: &crate::onnx::Model, part: &Part, agrees: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
-    let Ok(session) = crate::runtime::Session::new(page) else { return Fault::Subject };
+    let Ok(session) = crate::runtime::Session::with_operators(page, 1, &part.traced.operators()) else { return Fault::Subject };
     match session.run_plain(&part.inputs) {
         plain if agrees(plain.clone()) => Fault::Optimiser,
         _ if session.explain().is_empty() => Fault::Reading,

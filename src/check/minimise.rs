@@ -8,9 +8,8 @@ use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result};
 use crate::module::{Example, Module};
-use crate::onnx::{Model, tensor};
+use crate::onnx::{DataSet, Model};
 use crate::trace::Traced;
-use prost::Message;
 use std::path::Path;
 
 /// A model that answers wrong, its inputs, and what it should answer.
@@ -34,15 +33,10 @@ impl Reproducer {
     /// [`Write`](crate::Code::Write).
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
-        let data = folder.join("test_data_set_0");
         let failed = |error: std::io::Error| Error::write(error.to_string()).at(folder.display());
-        std::fs::create_dir_all(&data).map_err(failed)?;
+        std::fs::create_dir_all(folder).map_err(failed)?;
         self.model.save(folder.join("model.onnx"))?;
-        for (kind, arrays) in [("input", &self.inputs), ("output", &self.outputs)] {
-            for (i, (name, array)) in arrays.iter().enumerate() {
-                std::fs::write(data.join(format!("{kind}_{i}.pb")), tensor::proto(name, array).encode_to_vec()).map_err(failed)?;
-            }
-        }
+        DataSet { inputs: self.inputs.clone(), outputs: self.outputs.clone() }.save(folder, 0)?;
         std::fs::write(folder.join("error.txt"), format!("{:?}\n", self.error)).map_err(failed)
     }
 }
@@ -63,7 +57,7 @@ pub fn minimise(
         Err(failure) => failure,
     };
     let error = Failure { error: failure.error.clone(), found: failure.found.clone() }.error();
-    let Some((call, found)) = failure.found else { return Err(error) };
+    let Some((call, found)) = failure.found.map(|found| *found) else { return Err(error) };
     if let (true, true, Some(page)) = (found.whose == Fault::Page, found.nodes.is_empty(), subject.page()) {
         let outputs = traced.graph().replay(&call.inputs)?;
         return named(page.clone(), traced, call.inputs, outputs, error).map(Some);

@@ -3,6 +3,7 @@
 mod compared;
 mod cost;
 mod locate;
+mod made;
 mod minimise;
 mod part;
 mod report;
@@ -16,7 +17,7 @@ pub use subject::{Opaque, Subject};
 
 use crate::array::{Array, Tolerance};
 use crate::dim::{Bindings, Expr, Type};
-use crate::error::{Code, Error, Result};
+use crate::error::{At, Code, Error, Result};
 use crate::graph::{Condition, Graph};
 use crate::module::{Example, Module};
 use crate::ops::seeded;
@@ -89,13 +90,13 @@ struct Checker<'a> {
 struct Failure {
     error: Error,
     /// The call, and the node that is to blame.
-    found: Option<(Call, Found)>,
+    found: Option<Box<(Call, Found)>>,
 }
 
 impl Failure {
     fn error(self) -> Error {
         match self.found {
-            Some((_, found)) => self.error.help(found.to_string()),
+            Some(found) => self.error.help(found.1.to_string()),
             None => self.error,
         }
     }
@@ -250,6 +251,7 @@ impl<'a> Checker<'a> {
             }
         };
         self.compare(&call, &got, &expected)?;
+        made::agree(self.traced, &call.inputs, self.options).at(format!("called with {what}"))?;
         self.report.calls.push(what);
         self.compared += usize::from(call.same_size);
         Ok(Outcome::Compared)
@@ -284,7 +286,7 @@ impl<'a> Checker<'a> {
             let error = Error::new(Code::Mismatch, "traced a second time, the module does something else")
                 .at(format!("called with {}", call.what))
                 .help(format!("{found}; a record cannot hold what changes from call to call: pass it in as an input"));
-            return Err(Failure { error, found: Some((call.clone(), found)) });
+            return Err(Failure { error, found: Some(Box::new((call.clone(), found))) });
         }
         self.report.notes.push(format!("at {} the module records something else: {found}", call.what));
         Ok(())
@@ -321,7 +323,7 @@ impl<'a> Checker<'a> {
         match found {
             Some(mut found) => {
                 found.stand_for_all(self.traced, &call, expected);
-                Failure { error, found: Some((call, found)) }
+                Failure { error, found: Some(Box::new((call, found))) }
             }
             None if !call.same_size => error.help("the record holds at the example's size only: a length was baked in").into(),
             None => error.into(),

@@ -40,7 +40,7 @@ impl Subject for Traced {
 
 impl Subject for OnnxModule {
     fn part(&self, part: &Traced) -> Result<Box<dyn Subject>> {
-        Ok(Box::new(OnnxModule::new(part.to_model()?)?))
+        Ok(Box::new(OnnxModule::with(part.to_model()?, &part.operators())?))
     }
 }
 

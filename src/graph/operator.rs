@@ -5,15 +5,21 @@ use crate::array::Array;
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::onnx::{Name, Pen};
+use std::any::Any;
 use std::fmt;
 
 /// An operator of the ONNX standard with its attributes, as one node of a graph.
 ///
 /// The rule ([`infer`](Operator::infer)) and the kernel ([`eval`](Operator::eval)) state the same fact twice and are
 /// compared on every call; [`lower`](Operator::lower) and the reader of the same file are mirror images.
-pub trait Operator: fmt::Debug + Send + Sync + 'static {
+pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The name in the ONNX standard, `Conv` for example.
     fn name(&self) -> &'static str;
+
+    /// The domain of the name: empty for ONNX's own.
+    fn domain(&self) -> &'static str {
+        ""
+    }
 
     /// The types of the outputs.
     ///
@@ -46,6 +52,14 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// The graphs inside: the branches or the body.
     fn graphs(&self) -> Vec<&Graph> {
         Vec::new()
+    }
+
+    /// The outputs by what the operator is made of, where it says that: a check holds its kernel against them.
+    ///
+    /// # Errors
+    /// Those of what it is made of.
+    fn composed(&self, _inputs: &Inputs<Array>) -> Result<Option<Vec<Array>>> {
+        Ok(None)
     }
 
     /// The output where every input is a small tensor of lengths, if that is again lengths.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 fn lower(pen: &mut Pen, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
     let opset = pen.opset();
     let instead = |ty: &Type| since::instead(op.name(), ty.dtype, opset).map(|dtype| Type::new(dtype, ty.shape.clone()));
-    if !types.iter().any(|ty| instead(ty).is_some()) {
+    if !op.domain().is_empty() || !types.iter().any(|ty| instead(ty).is_some()) {
         return op.lower(pen, arguments, types);
     }
     let mut taken = Vec::with_capacity(arguments.len());

@@ -1,7 +1,8 @@
 //! What a model is, in 64 digits: its graph whatever the names, its weights whatever they are called.
 
 use super::Model;
-use super::proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::names::{each_name, each_name_in};
+use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use prost::Message;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -104,10 +105,10 @@ fn strip_node(node: &mut NodeProto) {
 
 /// Names by the order in which they turn up.
 #[derive(Default)]
-struct Names(HashMap<String, String>);
+pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
-    fn rename(&mut self, name: &mut String) {
+    pub(super) fn rename(&mut self, name: &mut String) {
         if !name.is_empty() {
             let next = self.0.len();
             *name = self.0.entry(std::mem::take(name)).or_insert_with(|| format!("v{next}")).clone();
@@ -115,13 +116,8 @@ impl Names {
     }
 
     fn graph(&mut self, graph: &mut GraphProto) {
-        strip_graph(graph);
-        graph.name.clear();
-        graph.value_info.clear();
-        graph.input.iter_mut().for_each(|info| self.rename(&mut info.name));
-        graph.initializer.iter_mut().for_each(|tensor| self.rename(&mut tensor.name));
-        graph.node.iter_mut().for_each(|node| self.node(node));
-        graph.output.iter_mut().for_each(|info| self.rename(&mut info.name));
+        blank(graph);
+        each_name_in(graph, &mut |name| self.rename(name));
     }
 
     fn function(&mut self, function: &mut FunctionProto) {
@@ -133,17 +129,22 @@ impl Names {
         function.output.iter_mut().for_each(|name| self.rename(name));
     }
 
-    fn node(&mut self, node: &mut NodeProto) {
-        strip_node(node);
-        node.name.clear();
-        let graphs = |attribute: &mut AttributeProto| attribute.g.take();
-        node.input.iter_mut().for_each(|name| self.rename(name));
-        for attribute in &mut node.attribute {
-            if let Some(mut graph) = graphs(attribute) {
-                self.graph(&mut graph);
-                attribute.g = Some(graph);
-            }
-        }
-        node.output.iter_mut().for_each(|name| self.rename(name));
+    pub(super) fn node(&mut self, node: &mut NodeProto) {
+        blank_node(node);
+        each_name(node, &mut |name| self.rename(name));
     }
+}
+
+/// Takes out whatever has no say in what a graph computes.
+fn blank(graph: &mut GraphProto) {
+    strip_graph(graph);
+    graph.name.clear();
+    graph.value_info.clear();
+    graph.node.iter_mut().for_each(blank_node);
+}
+
+fn blank_node(node: &mut NodeProto) {
+    strip_node(node);
+    node.name.clear();
+    node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| blank(graph));
 }

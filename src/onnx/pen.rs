@@ -1,8 +1,9 @@
 //! Writes a graph as ONNX nodes: names, attributes, constants, and lengths computed once for each expression.
 
 use super::model::Model;
+use super::names::each_name;
 use super::proto::attribute_proto::AttributeType;
-use super::proto::{self, AttributeProto, NodeProto, StringStringEntryProto};
+use super::proto::{self, AttributeProto, FunctionProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
 use super::{since, tensor};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Expr, Step, Type};
@@ -36,6 +37,9 @@ pub struct Pen {
     constants: HashMap<(DType, Vec<usize>, Vec<u8>), Name>,
     /// What is written already by its address: a graph inside a node may use the numbers that the one around it has.
     written: HashMap<usize, Vec<(Array, Name)>>,
+    /// The functions that nodes of other domains call, and the versions of those domains.
+    functions: Vec<FunctionProto>,
+    imports: BTreeMap<String, i64>,
     scope: String,
     line: String,
 }
@@ -248,13 +252,7 @@ impl Pen {
         let names: Vec<Name> = inputs.iter().map(|(name, ty)| self.input(name, ty)).collect();
         let built = build(self, &names).and_then(|outputs| {
             (self.scope, self.line) = place.clone();
-            let mut own: Vec<Name> = Vec::new();
-            for output in outputs {
-                let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == *output));
-                let ty = self.ty(&output)?.clone();
-                own.push(if made_here && !own.contains(&output) { output } else { self.node("Identity", &[output]).write_one(ty)? });
-            }
-            Ok(own)
+            self.results(outputs)
         });
         let nodes = std::mem::replace(&mut self.nodes, outer);
         (self.lengths, self.symbols) = (lengths, symbols);
@@ -265,6 +263,61 @@ impl Pen {
             output: built?.iter().map(info).collect::<Result<_>>()?,
             node: nodes,
             ..proto::GraphProto::default()
+        })
+    }
+
+    /// The outputs of a graph or function, each made in it and named once.
+    fn results(&mut self, outputs: Vec<Name>) -> Result<Vec<Name>> {
+        let mut own: Vec<Name> = Vec::new();
+        for output in outputs {
+            let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == *output));
+            let ty = self.ty(&output)?.clone();
+            own.push(if made_here && !own.contains(&output) { output } else { self.node("Identity", &[output]).write_one(ty)? });
+        }
+        Ok(own)
+    }
+
+    /// Writes the body of a function, which sees nothing but its inputs; absent ones keep their place. [`Line::calling`] gives it its name.
+    ///
+    /// # Errors
+    /// What `build` says; [`Unsupported`](crate::Code::Unsupported) where the opset lacks something in it.
+    pub fn body(&mut self, inputs: &[Option<Type>], build: impl FnOnce(&mut Pen, &[Name]) -> Result<Vec<Name>>) -> Result<FunctionProto> {
+        // Functions in the body are found again, and given the names that they have outside.
+        let mut pen = Pen { functions: std::mem::take(&mut self.functions), ..Pen::new(self.opset) };
+        let input = |(i, ty): (usize, &Option<Type>)| match ty {
+            Some(ty) => pen.input(&format!("input_{i}"), ty),
+            None => pen.fresh(&format!("input_{i}")),
+        };
+        let names: Vec<Name> = inputs.iter().enumerate().map(input).collect();
+        let built = build(&mut pen, &names).and_then(|outputs| {
+            pen.at("", "");
+            pen.results(outputs)
+        });
+        self.functions = std::mem::take(&mut pen.functions);
+        let outputs = built?;
+        since::check(&pen.nodes, self.opset)?;
+        since::check_types(pen.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        let constants = std::mem::take(&mut pen.initializers);
+        let constant = |(name, array): &(String, Array)| NodeProto {
+            op_type: "Constant".to_string(),
+            name: name.clone(),
+            output: vec![name.clone()],
+            attribute: vec![AttributeProto {
+                name: "value".to_string(),
+                r#type: AttributeType::Tensor as i32,
+                t: Some(Box::new(tensor::proto("", array))),
+                ..AttributeProto::default()
+            }],
+            ..NodeProto::default()
+        };
+        self.imports.extend(pen.imports.clone());
+        let text = |names: &[Name]| names.iter().map(|name| name.to_string()).collect();
+        Ok(FunctionProto {
+            input: text(&names),
+            output: text(&outputs),
+            node: constants.iter().map(constant).chain(pen.nodes).collect(),
+            opset_import: imports(self.opset, &pen.imports),
+            ..FunctionProto::default()
         })
     }
 
@@ -309,8 +362,9 @@ impl Pen {
             ir_version: since::ir_version(self.opset),
             producer_name: env!("CARGO_PKG_NAME").to_string(),
             producer_version: env!("CARGO_PKG_VERSION").to_string(),
-            opset_import: vec![proto::OperatorSetIdProto { domain: String::new(), version: self.opset }],
+            opset_import: imports(self.opset, &self.imports),
             graph: Some(graph),
+            functions: self.functions,
             ..proto::ModelProto::default()
         };
         Ok(Model { proto, initializers: self.initializers })
@@ -322,7 +376,12 @@ impl Pen {
             return value.clone();
         }
         let name: Name = wanted.into();
-        rename_in(&mut self.nodes, value, &name);
+        let renamed = |slot: &mut String| {
+            if *slot == **value {
+                *slot = wanted.to_string();
+            }
+        };
+        self.nodes.iter_mut().for_each(|node| each_name(node, &mut { renamed }));
         if let Some(index) = self.known.remove(value) {
             self.types[index].0 = name.clone();
             self.known.insert(name.clone(), index);
@@ -331,16 +390,10 @@ impl Pen {
     }
 }
 
-/// Gives a value another name in nodes and in the graphs inside them.
-fn rename_in(nodes: &mut [NodeProto], value: &str, name: &str) {
-    for node in nodes {
-        for slot in node.input.iter_mut().chain(&mut node.output).filter(|slot| *slot == value) {
-            *slot = name.to_string();
-        }
-        for graph in node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()) {
-            rename_in(&mut graph.node, value, name);
-        }
-    }
+/// The operator sets that nodes are of: ONNX's own, then those of other domains.
+fn imports(opset: i64, others: &BTreeMap<String, i64>) -> Vec<OperatorSetIdProto> {
+    let others = others.iter().map(|(domain, version)| OperatorSetIdProto { domain: domain.clone(), version: *version });
+    std::iter::once(OperatorSetIdProto { domain: String::new(), version: opset }).chain(others).collect()
 }
 
 /// A value's name and type, as the page declares it.
@@ -420,6 +473,36 @@ impl Line<'_> {
     pub fn tensor(self, name: &str, x: &Array) -> Self {
         let x = tensor::proto("", x);
         self.attribute(name, AttributeType::Tensor, |a| a.t = Some(Box::new(x)))
+    }
+
+    /// Says that the operator is of another domain than ONNX's own, in this version of it.
+    pub fn domain(mut self, domain: &str, version: i64) -> Self {
+        self.node.domain = domain.to_string();
+        let known = self.pen.imports.entry(domain.to_string()).or_insert(version);
+        *known = version.max(*known);
+        self
+    }
+
+    /// Makes the node the call of a function with this body. The function has the operator's name and the node's attributes; where there is
+    /// another body under that name, it is an overload of it.
+    pub fn calling(mut self, body: FunctionProto) -> Self {
+        let attribute = self.node.attribute.iter().map(|attribute| attribute.name.clone()).collect();
+        let (domain, name) = (self.node.domain.clone(), self.node.op_type.clone());
+        let mut function = FunctionProto { domain, name, attribute, ..body };
+        for n in 0.. {
+            function.overload = if n == 0 { String::new() } else { n.to_string() };
+            let same = |known: &&FunctionProto| super::calls::key(known) == super::calls::key(&function);
+            match self.pen.functions.iter().find(same) {
+                Some(known) if *known == function => break,
+                Some(_) => {}
+                None => {
+                    self.pen.functions.push(function.clone());
+                    break;
+                }
+            }
+        }
+        self.node.overload = function.overload;
+        self
     }
 
     /// Puts the node on the page; its outputs, which have these types, are named after the scope and the operator.

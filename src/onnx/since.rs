@@ -167,6 +167,13 @@ pub(super) fn check_types<'a>(values: impl Iterator<Item = (&'a str, &'a Type)>,
 /// [`Unsupported`](crate::Code::Unsupported).
 pub(super) fn check(nodes: &[NodeProto], opset: i64) -> Result<()> {
     for node in nodes {
+        for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+            check(&graph.node, opset)?;
+        }
+        // Other domains have versions of their own.
+        if !node.domain.is_empty() {
+            continue;
+        }
         let has = |name: &str| name.is_empty() || node.attribute.iter().any(|attribute| attribute.name == name);
         let late = SINCE.iter().find(|row| row.0 == node.op_type && has(row.1) && opset < row.2);
         // Extremes as a reduction came later than sums and products.
@@ -176,9 +183,6 @@ pub(super) fn check(nodes: &[NodeProto], opset: i64) -> Result<()> {
             return Err(Error::unsupported(format!("{} needs opset {first}, not {opset}", node.op_type))
                 .at(format!("node {}", node.name))
                 .help(format!("write opset {first} or later")));
-        }
-        for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
-            check(&graph.node, opset)?;
         }
     }
     Ok(())

@@ -104,7 +104,7 @@ impl Operator for Binary {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (a, b) = (inputs.at(0)?, inputs.at(1)?);
-        let taken = match self.domain() {
+        let taken = match (*self).domain() {
             Domain::Number => a.dtype != DType::Bool,
             Domain::Bool => a.dtype == DType::Bool,
             Domain::Int => a.dtype.is_int(),

@@ -12,6 +12,7 @@ mod compare;
 mod control;
 mod conv;
 mod create;
+mod custom;
 mod deform;
 mod einsum;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub(crate) use attention::flex_attention;
 pub(crate) use control::{FEW, Turn, read_scan, repeat};
 pub use control::{cond, fori_loop, map, scan, while_loop};
 pub use conv::Window;
+pub use custom::{Custom, Operators};
 pub use grid::{Outside, Sampling};
 pub use index::Reduction;
 pub use join::Padding;

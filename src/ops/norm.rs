@@ -257,7 +257,9 @@ impl Tensor {
         let normal = centred.div(batch_var.add(epsilon)?.sqrt()?)?;
         let count: Dim = axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product();
         let unbiased = batch_var.mul(&count)?.div(&(count - 1i64))?;
-        let next = |before: &Tensor, batch: &Tensor| before.mul(1.0 - momentum)?.add(batch.reshape(&[channels.clone()])?.mul(momentum)?);
+        let next = |before: &Tensor, batch: &Tensor| {
+            before.mul(1.0 - momentum)?.add(batch.reshape(std::slice::from_ref(&channels))?.mul(momentum)?)
+        };
         let after = (next(mean, &batch_mean)?, next(var, &unbiased)?);
         Ok((normal.scaled_by_channel(channels, scale, bias)?, after.0, after.1))
     }

@@ -22,12 +22,13 @@ pub use export::Export;
 pub use format::Format;
 pub use onnx::{OnnxModule, Value};
 #[cfg(feature = "tract")]
-pub(crate) use onnx::{Operand, Single, outer_names};
+pub(crate) use onnx::{Operand, Single};
 pub use script::Script;
 
 use crate::array::map_file;
 use crate::error::{At, Code, Error, Result};
 use crate::module::{Example, Module};
+use crate::ops::Operators;
 use crate::tensor::Tensor;
 use std::path::Path;
 
@@ -76,6 +77,14 @@ impl Module for Opened {
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 pub fn open(path: impl AsRef<Path>) -> Result<Opened> {
+    open_with(path, &Operators::new())
+}
+
+/// As [`open`], with these operators of users' crates.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Opened> {
     let path = path.as_ref();
     let place = path.display();
     let bytes = map_file(path)?;
@@ -88,7 +97,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Opened> {
             (Box::new(script), example)
         }
         Format::Onnx => {
-            let model = OnnxModule::open(bytes, path.parent()).at(&place)?;
+            let model = OnnxModule::open_with(bytes, path.parent(), operators).at(&place)?;
             let example = model.example();
             (Box::new(model), example)
         }

@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, attribute_proto::AttributeType};
 use crate::onnx::tensor;
+use crate::ops::Operators;
 use crate::read::{Operand, Single};
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::tract_hir::internal::*;
@@ -46,6 +48,17 @@ pub(super) fn node(node: NodeProto, lengths: Vec<NodeProto>, functions: &[Functi
     new
 }
 
+thread_local! {
+    /// The operators of users' crates in the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
+    static KNOWN: RefCell<Arc<Operators>> = RefCell::default();
+}
+
+/// Has tract read a model that may have these operators of users' crates.
+pub(super) fn knowing<R>(operators: &Operators, read: impl FnOnce() -> R) -> R {
+    KNOWN.set(Arc::new(operators.clone()));
+    read()
+}
+
 /// Tells tract of every operator of ours on a page.
 pub(super) fn register(onnx: &mut tract_onnx::Onnx, page: &tract_onnx::pb::ModelProto) {
     for node in page.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type.starts_with(OURS)) {
@@ -61,6 +74,7 @@ type Facts = Vec<(DType, TVec<TDim>)>;
 #[derive(Clone)]
 struct Foreign {
     node: Arc<Single>,
+    operators: Arc<Operators>,
     name: String,
     /// The names of the inputs, and the numbers of the constants.
     inputs: Arc<Vec<(String, Option<Array>)>>,
@@ -89,8 +103,14 @@ fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractRes
     };
     let inputs = node.input.iter().map(input).collect::<TractResult<_>>()?;
     let symbols = context.template.symbols.clone();
-    let foreign =
-        Foreign { node: Arc::new(single), name: node.name.clone(), inputs: Arc::new(inputs), symbols, known: Arc::new(Mutex::new(None)) };
+    let foreign = Foreign {
+        node: Arc::new(single),
+        operators: KNOWN.with_borrow(Arc::clone),
+        name: node.name.clone(),
+        inputs: Arc::new(inputs),
+        symbols,
+        known: Arc::new(Mutex::new(None)),
+    };
     Ok((expand(foreign), vec![]))
 }
 
@@ -115,7 +135,7 @@ impl Foreign {
             };
             Ok((name.as_str(), operand))
         });
-        let graph = self.node.record(operands.collect::<Result<Vec<_>>>()?)?;
+        let graph = self.node.record(operands.collect::<Result<Vec<_>>>()?, &self.operators)?;
         let kernel =
             Kernel { op: self.node.node.op_type.clone(), name: self.name.clone(), scope: self.symbols.clone(), graph: Arc::new(graph) };
         *known = Some((facts.clone(), kernel.clone()));

@@ -19,8 +19,10 @@ use crate::kernels::threads;
 use crate::module::Module;
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
+use crate::ops::Operators;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
+use crate::trace::Traced;
 use condition::Conditions;
 use prost::Message;
 use replace::{REPLACED, Replaced, Row};
@@ -50,6 +52,7 @@ pub struct Session {
     outputs: Vec<(String, Type)>,
     conditions: Conditions,
     page: Model,
+    operators: Operators,
     /// tract's reading of the page, or why it has none.
     model: Result<InferenceModel>,
     replaced: Vec<Replaced>,
@@ -98,13 +101,23 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn with_threads(model: &Model, threads: usize) -> Result<Session> {
-        Session::with_rows(model, threads, REPLACED)
+        Session::with_operators(model, threads, &Operators::new())
+    }
+
+    /// Compiles a model with these operators of users' crates, to be run on so many threads: each is one node of the plan.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn with_operators(model: &Model, threads: usize, operators: &Operators) -> Result<Session> {
+        Session::with_rows(model, threads, REPLACED, operators)
     }
 
     /// Compiles a model of which these operators run on our kernels.
-    fn with_rows(model: &Model, threads: usize, rows: &[Row]) -> Result<Session> {
+    fn with_rows(model: &Model, threads: usize, rows: &[Row], operators: &Operators) -> Result<Session> {
         verify(model).into_result()?;
-        let (mut page, replaced) = replace::for_tract(model, rows);
+        let flat = without_functions(model, operators);
+        let written = flat.as_ref().unwrap_or(model);
+        let (mut page, replaced) = replace::for_tract(written, rows, operators);
         let graph = page.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), numbers::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
@@ -112,15 +125,16 @@ impl Session {
         let inputs: Vec<proto::ValueInfoProto> =
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
-        let conditions = Conditions::of(model, &inputs, graph)?;
+        let conditions = Conditions::of(written, &inputs, graph)?;
         let page_of_ours = model.clone();
-        let model = parse(&page);
+        let model = parse(&page, operators);
         let executor = (threads > 1).then(|| Executor::multithread(threads));
         Ok(Session {
             inputs,
             outputs,
             conditions,
             page: page_of_ours,
+            operators: operators.clone(),
             model,
             replaced,
             executor,
@@ -167,7 +181,7 @@ impl Session {
     /// Where it fails.
     #[cfg(test)]
     pub(crate) fn of_tract_alone(model: &Model, inputs: &[Array]) -> Result<Vec<Array>> {
-        let session = Session::with_rows(model, 1, &[])?;
+        let session = Session::with_rows(model, 1, &[], &Operators::new())?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
     }
@@ -243,7 +257,7 @@ impl Session {
 
     /// The page as our readers have it, with what tract said; that alone where they refuse it too.
     fn on_our_kernels(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
-        match OnnxModule::new(self.page.clone()) {
+        match OnnxModule::with(self.page.clone(), &self.operators) {
             Ok(module) => Ok((Arc::new(module), error)),
             Err(_) => Err(error),
         }
@@ -316,14 +330,23 @@ fn ours(module: &OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
     module.forward(&tensors)?.iter().map(Tensor::to_array).collect()
 }
 
+/// The model with the bodies of its functions in the place of their calls, which tract does not follow: its program is traced once more.
+/// `None` where there is nothing to do, and where that cannot be done with shapes only.
+fn without_functions(model: &Model, operators: &Operators) -> Option<Model> {
+    if model.proto.functions.is_empty() {
+        return None;
+    }
+    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.to_model()).ok()
+}
+
 /// Hands a page over to tract.
-fn parse(page: &ModelProto) -> Result<InferenceModel> {
+fn parse(page: &ModelProto, operators: &Operators) -> Result<InferenceModel> {
     let bytes = page.encode_to_vec();
     guard::on_a_deep_stack(move || {
         let page = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
         let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
         foreign::register(&mut onnx, &page);
-        onnx.model_for_proto_model(&page)
+        foreign::knowing(operators, || onnx.model_for_proto_model(&page))
     })
 }
 
@@ -348,13 +371,13 @@ impl std::fmt::Debug for Session {
     }
 }
 
-impl crate::trace::Traced {
+impl Traced {
     /// The record compiled by tract, to be run on one thread.
     ///
     /// # Errors
     /// As [`Session::new`].
     pub fn session(&self) -> Result<Session> {
-        Session::new(&self.to_model()?)
+        Session::with_operators(&self.to_model()?, 1, &self.operators())
     }
 }
 

@@ -8,8 +8,9 @@ use super::numbers::value_type;
 use crate::array::{Array, DType};
 use crate::dim::Type;
 use crate::onnx::Model;
+use crate::onnx::outer_names;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
-use crate::read::outer_names;
+use crate::ops::Operators;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
@@ -109,6 +110,9 @@ pub(super) const REPLACED: &[Row] = &[
     ("Loop", always, "does not have it"),
     ("Scan", always, "takes no body that uses values around it"),
 ];
+
+/// Why an operator of a user's crate runs on its kernel.
+const LACKING: &str = "does not have it";
 
 /// Why a call of a function of the model runs on our kernels.
 const FUNCTION: &str = "does not know the functions of a model";
@@ -262,7 +266,7 @@ impl<'a> Lengths<'a> {
 const MOST: usize = 64;
 
 /// The page as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
-pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replaced>) {
+pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &Operators) -> (ModelProto, Vec<Replaced>) {
     let mut replaced = Vec::new();
     let mut page = model.clone().into_proto();
     let opset = model.opset("").unwrap_or(0);
@@ -280,6 +284,7 @@ pub(super) fn for_tract(model: &Model, rows: &[Row]) -> (ModelProto, Vec<Replace
             };
             let calls = page.functions.iter().any(|function| function.name == node.op_type && function.domain == node.domain);
             let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
+                _ if operators.reader(&node.domain, &node.op_type).is_some() => Some(LACKING),
                 _ if calls && !rows.is_empty() => Some(FUNCTION),
                 row => row.map(|row| row.2),
             };

@@ -7,7 +7,7 @@ use crate::graph::ValueId;
 use crate::onnx::{Model, Name, Pen};
 
 /// Writes every node by its operator's own `lower`; inputs, parameters and outputs keep their names.
-pub(super) fn lower(traced: &Traced, opset: i64) -> Result<Model> {
+pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Model> {
     let graph = traced.graph();
     let mut pen = Pen::new(opset);
     let mut inputs = Vec::new();
@@ -34,6 +34,10 @@ pub(super) fn lower(traced: &Traced, opset: i64) -> Result<Model> {
         _ => name.to_string(),
     };
     let guarded: Vec<String> = written.guarded.iter().map(named).collect();
+    if functions {
+        let parameters: Vec<&str> = graph.parameters().map(|parameter| parameter.0).collect();
+        model.write_modules_as_functions(&guarded, &parameters);
+    }
     model.proto.metadata_props = saved::metadata(traced, &guarded, &model)?;
     Ok(model)
 }

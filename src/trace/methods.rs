@@ -6,6 +6,7 @@ use crate::error::{At, Error, Result};
 use crate::graph::{Condition, Graph};
 use crate::module::{Example, Module};
 use crate::onnx::{Model, Saved};
+use crate::ops::Operators;
 use crate::tree::Structure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -138,14 +139,22 @@ impl Methods {
     /// # Errors
     /// As [`Traced::load`]; [`Damaged`](crate::Code::Damaged) where the file does not say which methods it has.
     pub fn load(path: impl AsRef<Path>) -> Result<Methods> {
-        let path = path.as_ref();
-        Model::open(path).and_then(Methods::from_model).at(path.display())
+        Methods::load_with(path, &Operators::new())
     }
 
-    fn from_model(model: Model) -> Result<Methods> {
+    /// As [`Methods::load`], with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`Methods::load`].
+    pub fn load_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Methods> {
+        let path = path.as_ref();
+        Model::open(path).and_then(|model| Methods::from_model(model, operators)).at(path.display())
+    }
+
+    fn from_model(model: Model, operators: &Operators) -> Result<Methods> {
         let damaged = || Error::damaged("the file does not say which methods it has");
         let saved: Vec<SavedMethod> = entry(&model, METHODS_KEY).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
-        let all = Traced::from_model(model)?;
+        let all = Traced::from_model_with(model, operators)?;
         let (mut inputs, mut outputs) = (all.graph.inputs(), all.graph.outputs());
         let mut methods = Vec::with_capacity(saved.len());
         for method in saved {

@@ -10,11 +10,13 @@ mod saved;
 mod signature;
 mod tracer;
 mod variant;
+mod vectors;
 
 pub use draws::Draws;
 pub use jit::{Jit, jit};
 pub use methods::{Methods, trace_methods};
 pub use notes::{Kind, Note};
+pub use saved::Provenance;
 pub(crate) use saved::{Saved as SavedGuard, guards_of, lengths_of};
 pub use signature::Signature;
 pub use tracer::Tracer;
@@ -26,6 +28,7 @@ use crate::error::{At, Code, Error, Result};
 use crate::graph::{Graph, Guard, Operator};
 use crate::module::{Example, Module, function};
 use crate::onnx::{Model, Saved};
+use crate::ops::Operators;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree};
@@ -38,6 +41,16 @@ pub const OPSET: i64 = 18;
 
 /// The opsets that can be written, as far as they have the operators.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
+
+/// How a record is written as ONNX.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// The opset; where it is `None` the [default](OPSET), or the first later one that has what the record needs.
+    pub opset: Option<i64>,
+    /// Whether a module that is there more than once, with other weights, is written as one function that is called: the layers of an
+    /// encoder, say. The function has the path of the module without its indices for a name.
+    pub functions: bool,
+}
 
 /// What a module did to its inputs: a graph that can be replayed, read, checked and saved as ONNX.
 ///
@@ -198,10 +211,25 @@ impl Traced {
     /// # Errors
     /// Where an operator has no form at any opset.
     pub fn to_model(&self) -> Result<Model> {
-        lower::lower(self, OPSET).or_else(|error| match error.code() {
-            Code::Unsupported => (OPSET + 1..=*OPSETS.end()).find_map(|opset| lower::lower(self, opset).ok()).ok_or(error),
-            _ => Err(error),
-        })
+        self.to_model_as(Form::default())
+    }
+
+    /// The record as an ONNX model of this form.
+    ///
+    /// # Errors
+    /// As [`Traced::to_model`] and [`Traced::to_model_at`].
+    pub fn to_model_as(&self, form: Form) -> Result<Model> {
+        let lower = |opset| lower::lower(self, opset, form.functions);
+        match form.opset {
+            Some(opset) if !OPSETS.contains(&opset) => {
+                Err(Error::unsupported(format!("opset {opset} is not written, only {} to {}", OPSETS.start(), OPSETS.end())))
+            }
+            Some(opset) => lower(opset),
+            None => lower(OPSET).or_else(|error| match error.code() {
+                Code::Unsupported => (OPSET + 1..=*OPSETS.end()).find_map(|opset| lower(opset).ok()).ok_or(error),
+                _ => Err(error),
+            }),
+        }
     }
 
     /// The record as an ONNX model of another opset.
@@ -209,10 +237,7 @@ impl Traced {
     /// # Errors
     /// [`Unsupported`](Code::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
     pub fn to_model_at(&self, opset: i64) -> Result<Model> {
-        if !OPSETS.contains(&opset) {
-            return Err(Error::unsupported(format!("opset {opset} is not written, only {} to {}", OPSETS.start(), OPSETS.end())));
-        }
-        lower::lower(self, opset)
+        self.to_model_as(Form { opset: Some(opset), ..Form::default() })
     }
 
     /// The ONNX file as bytes.
@@ -241,17 +266,39 @@ impl Traced {
         Model::open(path).and_then(Traced::from_model).at(path.display())
     }
 
+    /// As [`Traced::load`], with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`Traced::load`].
+    pub fn load_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Traced> {
+        let path = path.as_ref();
+        Model::open(path).and_then(|model| Traced::from_model_with(model, operators)).at(path.display())
+    }
+
     /// The record that a model in memory is; see [`Traced::load`].
     ///
     /// # Errors
     /// As [`Traced::load`], but for reading the file.
     pub fn from_model(model: Model) -> Result<Traced> {
-        saved::restore(model)
+        Traced::from_model_with(model, &Operators::new())
+    }
+
+    /// As [`Traced::from_model`], with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`Traced::from_model`].
+    pub fn from_model_with(model: Model, operators: &Operators) -> Result<Traced> {
+        saved::restore(model, operators)
+    }
+
+    /// The operators of users' crates that are in it.
+    pub(crate) fn operators(&self) -> Operators {
+        Operators::of(&self.graph)
     }
 
     /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
     fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::new(self.to_model()?)?.forward(inputs)
+        OnnxModule::with(self.to_model()?, &self.operators())?.forward(inputs)
     }
 }
 

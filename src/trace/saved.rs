@@ -7,6 +7,7 @@ use crate::error::{At, Error, Result};
 use crate::graph::{Condition, Place};
 use crate::onnx::Model;
 use crate::onnx::proto::StringStringEntryProto;
+use crate::ops::Operators;
 use crate::read::OnnxModule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -93,6 +94,29 @@ impl SavedValue {
     }
 }
 
+/// What a file of ours says of itself beside what it computes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// What the check of the trace said.
+    pub verdict: Option<String>,
+    /// The [hash of the graph](Model::graph_hash).
+    pub graph: String,
+    /// The [hash of the weights](Model::weights_hash).
+    pub weights: String,
+    /// Whether the hashes are those that the file was written with; `None` where it says none.
+    pub intact: Option<bool>,
+}
+
+impl Provenance {
+    /// That of a model; the hashes are computed.
+    pub fn of(model: &Model) -> Provenance {
+        let (graph, weights) = (model.graph_hash(), model.weights_hash());
+        let said = entry(model, GRAPH_KEY).zip(entry(model, WEIGHTS_KEY));
+        let intact = said.map(|said| said == (graph.as_str(), weights.as_str()));
+        Provenance { verdict: entry(model, CHECK_KEY).map(str::to_string), graph, weights, intact }
+    }
+}
+
 /// The guards that a model of ours says it has.
 ///
 /// # Errors
@@ -156,7 +180,7 @@ pub(super) fn metadata(traced: &Traced, guarded: &[String], model: &Model) -> Re
 }
 
 /// The record of a model: its program is traced again with shapes only, and what its metadata says stands beside it.
-pub(super) fn restore(model: Model) -> Result<Traced> {
+pub(super) fn restore(model: Model, operators: &Operators) -> Result<Traced> {
     let signature = signature_of(&model);
     let sizes: Vec<SavedSize> = entry(&model, SIZES_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let verdict = entry(&model, CHECK_KEY).map(str::to_string);
@@ -164,7 +188,7 @@ pub(super) fn restore(model: Model) -> Result<Traced> {
     let extra: BTreeMap<String, String> =
         model.proto.metadata_props.iter().filter(|entry| !own(entry)).map(|entry| (entry.key.clone(), entry.value.clone())).collect();
     let name = model.proto.graph.as_ref().map(|graph| graph.name.clone()).filter(|name| !name.is_empty());
-    let module = OnnxModule::new(model)?;
+    let module = OnnxModule::with(model, operators)?;
     let traced = record(&module, module.example().unwrap_or_default())?;
     let fits = |signature: &Signature| {
         signature.inputs().names().len() == traced.inputs().len() && signature.outputs().names().len() == traced.outputs().len()

@@ -65,7 +65,7 @@ impl Traced {
         }
         let mut model = self.to_model()?;
         convert(&mut model, dtype);
-        let mut traced = Traced::from_model(model)?;
+        let mut traced = Traced::from_model_with(model, &self.operators())?;
         traced.verdict = None;
         Ok(traced)
     }

@@ -1,6 +1,7 @@
 //! Models that tests leave for other runtimes to try.
 
-use ontrace::{Array, DType, Traced};
+use ontrace::onnx::Model;
+use ontrace::{Array, DType};
 use std::path::{Path, PathBuf};
 
 /// Where a model that a test wrote is left for other runtimes to try, with its inputs and what torch computed.
@@ -11,9 +12,9 @@ pub fn written(name: &str) -> PathBuf {
 }
 
 /// Leaves a model with inputs and expected outputs for other runtimes.
-pub fn leave(traced: &Traced, name: &str, inputs: &[Array], expected: &[Array]) {
+pub fn leave(model: &Model, name: &str, inputs: &[Array], expected: &[Array]) {
     let path = written(name);
-    traced.save(&path).unwrap();
+    model.save(&path).unwrap();
     let named = |prefix: &'static str, arrays: &[Array]| {
         arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Recorded(array.contiguous()))).collect::<Vec<_>>()
     };

@@ -147,7 +147,7 @@ impl Draft {
         step.count = outputs[0].len();
         let arrays = |outputs: &[Tensor]| outputs.iter().map(|x| x.to_array().ok()).collect::<Option<Vec<Array>>>();
         let Some(truth) = outputs.iter().map(|row| arrays(row)).collect::<Option<Vec<_>>>() else { return Ok(false) };
-        if step.count == 0 || !truth.iter().flatten().all(|array| sound(array)) || !self.fits_integers(&step, &truth) {
+        if step.count == 0 || !truth.iter().flatten().all(sound) || !self.fits_integers(&step, &truth) {
             return Ok(false);
         }
         self.program.nodes.push(Node::Step(step.clone()));

@@ -247,6 +247,6 @@ impl Argument {
     }
 
     pub fn padding(&self, _: &[&Tensor]) -> Result<Padding> {
-        Ok(if let Argument::Border(padding) = self { padding.clone() } else { Padding::Constant(0.into()) })
+        Ok(if let Argument::Border(padding) = self { *padding } else { Padding::Constant(0.into()) })
     }
 }

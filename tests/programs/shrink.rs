@@ -166,7 +166,7 @@ fn plainer(program: &Program) -> Option<Program> {
         if array.dtype().is_float() {
             let numbers: Vec<f64> = array.to_f64s().iter().map(|x| (x * 2.0).round() / 2.0).collect();
             changed |= numbers != array.to_f64s();
-            *array = Array::new(&array.shape().to_vec(), numbers).expect("as many numbers as before").cast(array.dtype());
+            *array = Array::new(array.shape(), numbers).expect("as many numbers as before").cast(array.dtype());
         }
     };
     for node in &mut program.nodes {

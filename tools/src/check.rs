@@ -5,19 +5,20 @@ use crate::fail::Outcome;
 use crate::inputs::Inputs;
 use crate::numbers;
 use crate::say::{Say, printable};
-use ontrace::array::{Tolerance, compare};
+use ontrace::array::{Comparison, Tolerance, compare};
 use ontrace::check;
-use ontrace::onnx::{Model, verify};
+use ontrace::onnx::{DataSet, Model, verify};
 use ontrace::read::{self, Format};
-use ontrace::{Code, Error, Module, Tensor};
-use serde_json::json;
+use ontrace::runtime::Session;
+use ontrace::{Array, At, Code, Error, Module, Tensor};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// The arguments of `ontrace check`.
 #[derive(clap::Args)]
 pub struct Check {
-    /// The model: .pt (TorchScript) or .onnx
+    /// The model: .pt (TorchScript) or .onnx, or a folder with model.onnx; test vectors beside an .onnx (test_data_set_0 …) are run
     model: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
@@ -42,11 +43,19 @@ impl Check {
 
     /// Runs the command.
     pub fn run(&self, say: &Say) -> Outcome {
-        let model = read::open(&self.model)?;
+        let path = if self.model.is_dir() { self.model.join("model.onnx") } else { self.model.clone() };
+        let model = read::open(&path)?;
         let mut text = String::new();
+        let mut vectors = Vec::new();
         if model.format == Format::Onnx {
-            for warning in verify(&Model::open(&self.model)?).warnings {
+            let page = Model::open(&path)?;
+            for warning in verify(&page).warnings {
                 text.push_str(&format!("warning: {}\n", printable(&warning.to_string())));
+            }
+            for (name, set) in DataSet::beside(&path)? {
+                let since = Instant::now();
+                vectors.push(self.vectors(&name, &set, &model, &page, &mut text)?);
+                say.step("checking", &name, since);
             }
         }
         let (record, example) = traced(&model, &self.inputs)?;
@@ -80,8 +89,43 @@ impl Check {
         let report = report?;
         say.step("checking", &report.calls.join(" · "), since);
         text.push_str(&table(&report));
-        say.answer(&text, json!({"schema": "ontrace.check/1", "ok": true, "check": report_json(&report)}));
+        say.answer(&text, json!({"schema": "ontrace.check/1", "ok": true, "check": report_json(&report), "test_data_sets": vectors}));
         Ok(())
+    }
+
+    /// The outputs of a set of test vectors beside what our kernels and tract compute.
+    fn vectors(&self, name: &str, set: &DataSet, model: &dyn Module, page: &Model, text: &mut String) -> anyhow::Result<Value> {
+        let arrays: Vec<Array> = set.inputs.iter().map(|input| input.1.clone()).collect();
+        let tensors: Vec<Tensor> = arrays.iter().cloned().map(Tensor::from).collect();
+        let ours =
+            || ontrace::ops::seeded(0, || model.forward(&tensors))?.iter().map(Tensor::to_array).collect::<ontrace::Result<Vec<_>>>();
+        let mut worst = json!({"name": name});
+        let by_tract = || Session::new(page)?.run(&arrays);
+        for (who, got) in [("eager", ours()), ("tract", by_tract())] {
+            let got = got.at(who).at(name)?;
+            let mut max_abs: f64 = 0.0;
+            for (i, (wanted, expected)) in set.outputs.iter().enumerate() {
+                let got = got.get(i).ok_or_else(|| Error::new(Code::Mismatch, format!("there is no output {i}")).at(who).at(name))?;
+                max_abs =
+                    max_abs.max(self.compared(got, expected).at(format!("output {i} ({})", printable(wanted))).at(who).at(name)?.max_abs);
+            }
+            text.push_str(&format!("{name:<18} {who:<6} {} outputs   max abs {max_abs:.1e}   agrees\n", set.outputs.len()));
+            worst[who] = json!({"max_abs": max_abs});
+        }
+        Ok(worst)
+    }
+
+    /// How far an array is from what it should be.
+    fn compared(&self, got: &Array, expected: &Array) -> ontrace::Result<Comparison> {
+        let ty = |array: &Array| format!("{}{:?}", array.dtype(), array.shape());
+        let found = compare(got, expected, self.tolerance().unwrap_or(Tolerance::of(got.dtype())));
+        let found = found.ok_or_else(|| Error::new(Code::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))))?;
+        match &found.worst {
+            Some((index, got, expected)) if !found.agrees => {
+                Err(Error::new(Code::Mismatch, format!("at {index:?}: expected {expected}, got {got}")))
+            }
+            _ => Ok(found),
+        }
     }
 
     /// The outputs for the given inputs beside recorded ones.
@@ -106,16 +150,7 @@ impl Check {
                 .find_map(|name| recorded.get(name))
                 .ok_or_else(|| Error::input(format!("no recorded output {i}")).help(format!("one of: {}", candidates.join(", "))))?;
             let got = output.to_array()?;
-            let tolerance = self.tolerance().unwrap_or(Tolerance::of(got.dtype()));
-            let found = compare(&got, expected, tolerance).ok_or_else(|| {
-                Error::new(
-                    Code::Mismatch,
-                    format!("output {i}: expected {}{:?}, got {}{:?}", expected.dtype(), expected.shape(), got.dtype(), got.shape()),
-                )
-            })?;
-            if let (false, Some((index, got, expected))) = (found.agrees, &found.worst) {
-                return Err(Error::new(Code::Mismatch, format!("output {i} at {index:?}: expected {expected}, got {got}")).into());
-            }
+            let found = self.compared(&got, expected).at(format!("output {i}"))?;
             text.push_str(&format!("   output {i:<6} max abs {:.1e}   max rel {:.1e}   agrees\n", found.max_abs, found.max_rel));
             worst.push(json!({"output": i, "max_abs": found.max_abs, "max_rel": found.max_rel}));
         }

@@ -6,6 +6,7 @@ use crate::say::{Say, bytes, printable};
 use ontrace::check::{self, Check, Report, Subject};
 use ontrace::read::{self, Opened};
 use ontrace::runtime::Session;
+use ontrace::trace::Form;
 use ontrace::{At, Code, Error, Example, Module, Traced, record};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,9 @@ pub struct Convert {
     /// The ONNX opset to write: 13 to 26; 18 where it is not given, or the first later one that has what the model needs
     #[arg(long)]
     opset: Option<i64>,
+    /// Write a module that is there more than once as one function that is called
+    #[arg(long)]
+    functions: bool,
 }
 
 /// Traces a model with shapes only, or (where it needs to know numbers) with numbers.
@@ -62,7 +66,7 @@ impl Convert {
         say.step("reading", &format!("{}     {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), since);
         let since = Instant::now();
         let (record, example) = traced(&model, &self.inputs).at(self.model.display())?;
-        let page = self.opset.map_or_else(|| record.to_model(), |opset| record.to_model_at(opset))?;
+        let page = record.to_model_as(Form { opset: self.opset, functions: self.functions })?;
         let opset = page.opset("").unwrap_or_default();
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
@@ -137,7 +141,7 @@ pub fn checked(
 }
 
 /// Whether two paths name one file.
-fn same_file(a: &Path, b: &Path) -> bool {
+pub fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 

@@ -4,7 +4,9 @@ use crate::fail::Outcome;
 use crate::inputs::Inputs;
 use crate::say::{Say, bytes, printable};
 use ontrace::array::map_file;
+use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
+use ontrace::trace::Provenance;
 use ontrace::{Array, At, Code, Module};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -48,15 +50,22 @@ impl Inspect {
                     }
                 }
                 let (numbers, size) = sums(parameters.iter().map(|parameter| parameter.1));
+                text.push_str(&format!("  {}\n", printable(&record.declaration().to_string())));
                 text.push_str(&format!("  {} parameters · {numbers} numbers · {}\n", parameters.len(), bytes(size)));
                 let operators: Vec<String> = counts.iter().map(|(name, count)| format!("{name} ×{count}")).collect();
                 text.push_str(&format!("  {} operators: {}\n", record.graph().nodes().len(), operators.join(", ")));
                 for note in record.notes() {
                     text.push_str(&format!("  note: {}\n", printable(&note.to_string())));
                 }
+                if format == Format::Onnx {
+                    self.provenance(&mut text, &mut value)?;
+                }
                 if self.tensors {
                     parameters.iter().for_each(|(name, array)| text.push_str(&line(name, array)));
                 }
+                value["declaration"] = json!(record.declaration().to_string());
+                value["guards"] = json!(record.guards().iter().map(ToString::to_string).collect::<Vec<_>>());
+                value["notes"] = json!(record.notes().iter().map(ToString::to_string).collect::<Vec<_>>());
                 let types = |list: Vec<(String, ontrace::Type)>| {
                     list.into_iter().map(|(name, ty)| json!({"name": name, "dtype": ty.dtype.name(), "shape": ty.shape.iter().map(ToString::to_string).collect::<Vec<_>>()})).collect::<Vec<Value>>()
                 };
@@ -76,6 +85,35 @@ impl Inspect {
             Err(error) => return Err(error.at(self.model.display()).into()),
         }
         say.answer(&text, value);
+        Ok(())
+    }
+
+    /// What the file says of itself, and its functions.
+    fn provenance(&self, text: &mut String, value: &mut Value) -> Outcome {
+        let page = Model::open(&self.model)?;
+        let known = Provenance::of(&page);
+        let intact = match known.intact {
+            Some(true) => "as it was written",
+            Some(false) => "changed since it was written",
+            None => "as it is: the file does not say",
+        };
+        text.push_str(&format!("  graph sha256 {}… · weights sha256 {}… · {intact}\n", &known.graph[..12], &known.weights[..12]));
+        if let Some(verdict) = &known.verdict {
+            text.push_str(&format!("  checked when it was written: {}\n", printable(verdict)));
+        }
+        let functions: Vec<String> = page.proto.functions.iter().map(|function| function.name.clone()).collect();
+        if !functions.is_empty() {
+            text.push_str(&format!("  {} functions: {}\n", functions.len(), printable(&functions.join(", "))));
+        }
+        let extra = page.proto.metadata_props.iter().filter(|entry| !entry.key.starts_with("ontrace."));
+        for entry in extra {
+            text.push_str(&format!("  {}: {}\n", printable(&entry.key), printable(&entry.value)));
+        }
+        value["graph_sha256"] = json!(known.graph);
+        value["weights_sha256"] = json!(known.weights);
+        value["intact"] = json!(known.intact);
+        value["verdict"] = json!(known.verdict);
+        value["functions"] = json!(functions);
         Ok(())
     }
 

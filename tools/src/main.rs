@@ -8,6 +8,7 @@ mod inspect;
 mod numbers;
 mod run;
 mod say;
+mod strip;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     Check(check::Check),
     /// Run a model on given or random data
     Run(run::Run),
+    /// Write an ONNX file without what it says of where it comes from: paths, lines, hashes, verdict, guards
+    Strip(strip::Strip),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => command.run(&say),
         Command::Check(command) => command.run(&say),
         Command::Run(command) => command.run(&say),
+        Command::Strip(command) => command.run(&say),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

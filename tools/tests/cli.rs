@@ -38,6 +38,58 @@ fn a_model_is_converted_checked_and_runs() {
 }
 
 #[test]
+fn a_file_of_ours_says_what_it_is_and_can_be_stripped() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let model = data("resnet_tiny.pt");
+    let converted = ontrace(&["convert", model.to_str().unwrap(), "-o", &at("m.onnx"), "--functions"]);
+    assert_eq!(converted.status.code(), Some(0), "{}", text(&converted.stderr));
+    let said = text(&ontrace(&["inspect", &at("m.onnx")]).stdout);
+    assert!(said.contains("as it was written") && said.contains("functions: ") && said.contains("main(x: f32["), "{said}");
+    let stripped = ontrace(&["strip", &at("m.onnx"), "-o", &at("bare.onnx")]);
+    assert_eq!(stripped.status.code(), Some(0), "{}", text(&stripped.stderr));
+    assert!(!String::from_utf8_lossy(&std::fs::read(at("bare.onnx")).unwrap()).contains("ontrace.line"));
+    assert!(text(&ontrace(&["inspect", &at("bare.onnx")]).stdout).contains("the file does not say"));
+    assert_eq!(ontrace(&["check", &at("bare.onnx"), "--against", &at("m.onnx")]).status.code(), Some(0));
+    assert_eq!(ontrace(&["strip", &at("m.onnx"), "-o", &at("m.onnx")]).status.code(), Some(2));
+}
+
+#[test]
+fn test_vectors_beside_a_model_are_run() {
+    use ontrace::onnx::DataSet;
+    let folder = tempfile::tempdir().unwrap();
+    let x = ontrace::Tensor::from(&[1.0f32, -2.0]);
+    let traced = ontrace::trace_fn(|x: ontrace::Tensor| x.relu(), &x).unwrap();
+    traced.save_with_tests(folder.path(), &[ontrace::Example::of(&x)]).unwrap();
+    let home = folder.path().to_str().unwrap();
+    let output = ontrace(&["check", home]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(said.contains("test_data_set_0    eager") && said.contains("test_data_set_0    tract"), "{said}");
+    let mut set = DataSet::open(folder.path().join("test_data_set_0")).unwrap();
+    set.outputs[0].1 = ontrace::Array::vector(vec![1.0f32, 0.5]);
+    set.save(folder.path(), 3).unwrap();
+    let output = ontrace(&["check", home]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("test_data_set_3: eager: output 0 (y): at [1]: expected 0.5, got 0"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_conversion_is_the_same_bytes_in_every_directory_and_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = data("resnet_tiny.pt").canonicalize().unwrap();
+    let convert = |name: &str, threads: &str| {
+        let home = folder.path().join(name);
+        std::fs::create_dir(&home).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ontrace"));
+        command.arg("convert").arg(&model).args(["-o", "m.onnx", "--functions"]).current_dir(&home).env("RAYON_NUM_THREADS", threads);
+        assert!(command.output().unwrap().status.success());
+        std::fs::read(home.join("m.onnx")).unwrap()
+    };
+    assert!(convert("here", "1") == convert("there", "3"));
+}
+
+#[test]
 fn json_is_one_object_with_a_schema() {
     let folder = tempfile::tempdir().unwrap();
     let onnx = folder.path().join("m.onnx");

@@ -36,7 +36,7 @@ impl Operator for Loop {
         if wrong(0, DType::I64) || wrong(1, DType::Bool) || inputs.len() + 1 != 2 + self.body.inputs().len() {
             return Err(Error::argument("a loop needs an integer, a truth value, and what its body uses"));
         }
-        let lists = self.items.iter().map(|ty| Type::new(ty.dtype, [&[self.turns.clone()], ty.shape.as_ref()].concat()));
+        let lists = self.items.iter().map(|ty| Type::new(ty.dtype, [std::slice::from_ref(&self.turns), ty.shape.as_ref()].concat()));
         Ok(self.state.iter().cloned().chain(lists).collect())
     }
 

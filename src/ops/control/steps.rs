@@ -49,7 +49,7 @@ impl Operator for Scan {
         }
         let cut = (first..first + self.cut).map(|i| inputs.at(i).map(|ty| &ty.shape)).collect::<Result<Vec<_>>>()?;
         let length = steps(cut)?;
-        let stacks = self.items.iter().map(|ty| Type::new(ty.dtype, [&[length.clone()], ty.shape.as_ref()].concat()));
+        let stacks = self.items.iter().map(|ty| Type::new(ty.dtype, [std::slice::from_ref(&length), ty.shape.as_ref()].concat()));
         Ok(self.state.iter().cloned().chain(stacks).collect())
     }
 

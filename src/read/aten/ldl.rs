@@ -138,8 +138,8 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
         below.choose(&column(&packed, i)?, &zero)
     };
     let at = |k: i64| after(n, k - 1, true)?.logical_and(after(n, k, true)?.logical_not()?);
-    for k in 0..n as usize {
-        y = ordered(&y, &orders[k])?;
+    for (k, order) in orders.iter().enumerate() {
+        y = ordered(&y, order)?;
         y = y.sub(part(k)?.mul(row(&y, k as i64)?)?)?;
     }
     let mut rows = Vec::new();

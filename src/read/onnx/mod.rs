@@ -14,14 +14,14 @@ use crate::graph::Place;
 use crate::module::{Example, Module};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, calls, tensor, verify};
-use crate::ops;
+use crate::ops::{self, Operators};
 use crate::tensor::{Tensor, guard};
 use crate::trace::{SavedGuard, guards_of, lengths_of};
 use crate::tree::Tree;
 use bytes::Bytes;
 use run::{Runner, Scope};
 #[cfg(feature = "tract")]
-pub(crate) use single::{Operand, Single, outer_names};
+pub(crate) use single::{Operand, Single};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -35,6 +35,7 @@ const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 pub struct OnnxModule {
     graph: GraphProto,
     functions: Vec<FunctionProto>,
+    operators: Operators,
     opset: i64,
     parameters: HashMap<String, Array>,
     inputs: Vec<(String, Declared)>,
@@ -56,11 +57,27 @@ impl OnnxModule {
         OnnxModule::new(Model::load(bytes, folder)?)
     }
 
+    /// As [`OnnxModule::open`], with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`OnnxModule::open`].
+    pub fn open_with(bytes: Bytes, folder: Option<&Path>, operators: &Operators) -> Result<OnnxModule> {
+        OnnxModule::with(Model::load(bytes, folder)?, operators)
+    }
+
     /// A model in memory.
     ///
     /// # Errors
     /// As [`OnnxModule::open`].
     pub fn new(model: Model) -> Result<OnnxModule> {
+        OnnxModule::with(model, &Operators::new())
+    }
+
+    /// A model in memory, with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`OnnxModule::open`].
+    pub fn with(model: Model, operators: &Operators) -> Result<OnnxModule> {
         verify(&model).into_result()?;
         let (guards, lengths) = (guards_of(&model)?, lengths_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
@@ -77,7 +94,7 @@ impl OnnxModule {
             parameters.insert(name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?);
         }
         let functions = model.proto.functions;
-        missing(&graph, &functions)?;
+        missing(&graph, &functions, operators)?;
         if !OPSETS.contains(&opset) {
             return Err(Error::unsupported(format!("opset {opset}, expected {} to {}", OPSETS.start(), OPSETS.end())));
         }
@@ -88,7 +105,8 @@ impl OnnxModule {
         let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
         let found = Mutex::new(outputs.clone());
-        Ok(OnnxModule { graph, functions, opset, parameters, inputs, form: None, outputs, found, guards })
+        let operators = operators.clone();
+        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, found, guards })
     }
 
     /// The module whose inputs are made like these values: it takes the tensors in them, flat and in order.
@@ -132,7 +150,8 @@ impl OnnxModule {
         for (name, array) in &self.parameters {
             scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
-        Runner { functions: &self.functions, opset: self.opset, depth: 0 }.nodes(&self.graph.node, &mut scope)?;
+        Runner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
+            .nodes(&self.graph.node, &mut scope)?;
         for (guard, place) in &self.guards {
             if let SavedGuard::Numbers(name, seen) = guard {
                 scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, place)))?;
@@ -165,7 +184,7 @@ impl OnnxModule {
 }
 
 /// Refuses a graph with operators that have no reader, naming all of them.
-fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
+fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &Operators) -> Result<()> {
     fn walk<'a>(nodes: &'a [NodeProto], depth: usize, visit: &mut dyn FnMut(&'a NodeProto)) {
         // Deeper graphs are refused when they are run.
         for node in nodes.iter().filter(|_| depth < 64) {
@@ -178,7 +197,9 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     let mut visit = |node: &NodeProto| {
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        let own = functions.iter().any(|function| calls(node, function)) || run::runs(node);
+        let own = functions.iter().any(|function| calls(node, function))
+            || run::runs(node)
+            || operators.reader(&node.domain, &node.op_type).is_some();
         let known = own || (standard && ops::reader(&node.op_type).is_some());
         if !known {
             let domain = if standard { String::new() } else { format!("{}.", node.domain) };
@@ -193,7 +214,11 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto]) -> Result<()> {
         return Ok(());
     }
     let lines: Vec<String> = unknown.iter().map(|(name, count)| format!("\n   {name:<32} ×{count}")).collect();
-    Err(Error::new(Code::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat())))
+    let error = Error::new(Code::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat()));
+    Err(match unknown.keys().find(|name| name.contains('.')) {
+        Some(name) => error.help(format!("{name} is nobody's but its author's: open the file with Operators that have it")),
+        None => error,
+    })
 }
 
 impl OnnxModule {

@@ -7,7 +7,7 @@ use crate::error::{At, Code, Error, Result};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
-use crate::ops::{self, Turn};
+use crate::ops::{self, Operators, Turn};
 use crate::tensor::{Tensor, is_tracing, place};
 use std::collections::HashMap;
 
@@ -77,9 +77,13 @@ pub(super) fn runs(node: &NodeProto) -> bool {
 #[derive(Clone, Copy)]
 pub(super) struct Runner<'a> {
     pub functions: &'a [FunctionProto],
+    /// Operators of other domains that are read as what they are, whether or not there is a function of their name.
+    pub operators: &'a Operators,
     /// The version of the standard domain.
     pub opset: i64,
     pub depth: usize,
+    /// In the body of a function: the module that the call belongs to.
+    pub caller: Option<&'a str>,
 }
 
 impl Runner<'_> {
@@ -104,20 +108,33 @@ impl Runner<'_> {
         let known = |name: Option<&str>| name.map(|name| scope.get(name)).transpose();
         let arguments = node.inputs().map(known).collect::<Result<Vec<_>>>().at(node.place())?;
         let metadata = |key: &str| proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-        let _scope = metadata(SCOPE_KEY).map(place::absolute_scope);
-        let _line = place::line(metadata(LINE_KEY).unwrap_or_default());
+        let path = match (self.caller.unwrap_or_default(), metadata(SCOPE_KEY).unwrap_or_default()) {
+            (outer, "") => outer.to_string(),
+            ("", own) => own.to_string(),
+            (outer, own) => format!("{outer}.{own}"),
+        };
+        let _scope = (!path.is_empty()).then(|| place::absolute_scope(&path));
+        // What says no line in the body of a function is at the line of the call.
+        let line = metadata(LINE_KEY).or(self.caller.is_none().then_some(""));
+        let _line = line.map(place::line);
         let standard = matches!(node.domain(), "" | "ai.onnx");
         if standard && node.op_type() == "Identity" {
             return Ok(arguments.into_iter().flatten().collect());
         }
-        if let Some(function) = self.functions.iter().find(|function| calls(proto, function)) {
-            return self.function(function, proto, &arguments).at(node.place());
+        let own = self.operators.reader(node.domain(), node.op_type());
+        if own.is_none()
+            && let Some(function) = self.functions.iter().find(|function| calls(proto, function))
+        {
+            return self.function(function, proto, &path, &arguments).at(node.place());
         }
         if runs(proto) {
             return self.own(node, &arguments, scope).at(node.place());
         }
         let tensors =
             arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.place())?;
+        if let Some(read) = own {
+            return Ok(read(node, &Inputs::new(&tensors)).at(node.place())?.into_iter().map(Value::from).collect());
+        }
         let outputs = match if standard { lift(proto, self.opset, &tensors).at(node.place())? } else { Lifted::AsItIs } {
             Lifted::AsItIs => ops::read(node, &Inputs::new(&tensors))?,
             Lifted::Node(proto, operands) => {
@@ -130,7 +147,7 @@ impl Runner<'_> {
     }
 
     /// A function of the model: its nodes, with the attributes of the call in place of their references.
-    fn function(&self, function: &FunctionProto, call: &NodeProto, arguments: &[Option<Value>]) -> Result<Vec<Value>> {
+    fn function(&self, function: &FunctionProto, call: &NodeProto, path: &str, arguments: &[Option<Value>]) -> Result<Vec<Value>> {
         let mut scope = Scope::new();
         for (name, value) in function.input.iter().zip(arguments) {
             if let Some(value) = value {
@@ -148,7 +165,7 @@ impl Runner<'_> {
             .iter()
             .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
             .map_or(self.opset, |import| import.version);
-        Runner { depth: self.depth + 1, opset, ..*self }.nodes(&nodes, &mut scope)?;
+        Runner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope)?;
         function.output.iter().map(|name| scope.get(name)).collect()
     }
 

@@ -5,8 +5,9 @@ use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::onnx::outer_names;
 use crate::onnx::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
-use crate::ops::seeded;
+use crate::ops::{Operators, seeded};
 use crate::tensor::{Recorder, Tensor};
 use prost::Message;
 use std::collections::BTreeSet;
@@ -52,7 +53,7 @@ impl Single {
         let model = ModelProto {
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: self.opset }],
             functions: self.functions.clone(),
-            graph: Some(GraphProto { node: [&self.lengths[..], &[self.node.clone()]].concat(), ..GraphProto::default() }),
+            graph: Some(GraphProto { node: [&self.lengths[..], std::slice::from_ref(&self.node)].concat(), ..GraphProto::default() }),
             ..ModelProto::default()
         };
         model.encode_to_vec()
@@ -74,7 +75,7 @@ impl Single {
     ///
     /// # Errors
     /// Where the node cannot be read, or needs to know numbers that are given.
-    pub(crate) fn record<'a>(&self, operands: impl IntoIterator<Item = (&'a str, Operand<'a>)>) -> Result<Graph> {
+    pub(crate) fn record<'a>(&self, operands: impl IntoIterator<Item = (&'a str, Operand<'a>)>, operators: &Operators) -> Result<Graph> {
         let recorder = Recorder::open();
         let mut scope = Scope::new();
         for (name, operand) in operands {
@@ -84,7 +85,7 @@ impl Single {
             };
             scope.insert(name, tensor.into());
         }
-        let runner = Runner { functions: &self.functions, opset: self.opset, depth: 0 };
+        let runner = Runner { functions: &self.functions, operators, opset: self.opset, depth: 0, caller: None };
         seeded(0, || {
             runner.nodes(&self.lengths, &mut scope)?;
             runner.nodes(std::slice::from_ref(&self.node), &mut scope)
@@ -95,52 +96,13 @@ impl Single {
     }
 }
 
-/// The values from outside that the graphs inside a node use, in the order of their names.
-pub(crate) fn outer_names(node: &NodeProto) -> BTreeSet<&str> {
-    let graphs = node.attribute.iter().flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs));
-    graphs.flat_map(free).collect()
-}
-
-/// The names that a graph uses and does not make.
-fn free(graph: &GraphProto) -> BTreeSet<&str> {
-    let used = graph.node.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node)));
-    let used = used.chain(graph.output.iter().map(|info| info.name.as_str()));
-    let made: BTreeSet<&str> = graph
-        .node
-        .iter()
-        .flat_map(|node| &node.output)
-        .chain(graph.input.iter().map(|info| &info.name))
-        .chain(graph.initializer.iter().map(|initializer| &initializer.name))
-        .chain(graph.sparse_initializer.iter().filter_map(|sparse| sparse.values.as_ref()).map(|values| &values.name))
-        .map(String::as_str)
-        .collect();
-    used.filter(|name| !name.is_empty() && !made.contains(name)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::proto::{AttributeProto, ValueInfoProto};
 
     fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
         let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
         NodeProto { op_type: op.into(), input: names(inputs), output: names(outputs), ..NodeProto::default() }
-    }
-
-    #[test]
-    fn what_graphs_use_from_outside_is_found_however_deep() {
-        let named = |name: &str| ValueInfoProto { name: name.into(), ..ValueInfoProto::default() };
-        let within = |graph| AttributeProto { g: Some(Box::new(graph)), ..AttributeProto::default() };
-        let inner = GraphProto { node: vec![node("Add", &["a", "state"], &["y"])], output: vec![named("y")], ..GraphProto::default() };
-        let branch = NodeProto { attribute: vec![within(inner)], ..node("If", &["c"], &["z"]) };
-        let body = GraphProto {
-            input: vec![named("state")],
-            node: vec![node("Neg", &["w"], &["c"]), branch],
-            output: vec![named("z"), named("b")],
-            ..GraphProto::default()
-        };
-        let outer = NodeProto { attribute: vec![within(body)], ..node("Loop", &["m"], &["out"]) };
-        assert_eq!(outer_names(&outer).into_iter().collect::<Vec<_>>(), ["a", "b", "w"]);
     }
 
     #[test]
@@ -149,7 +111,7 @@ mod tests {
         let single = Single::decode(&single.encode()).unwrap();
         assert_eq!(single.inputs(), ["x", "w"]);
         let (w, ty) = (Array::vector(vec![1.0f32, 2.0]), Type::new(crate::DType::F32, vec![2.into()]));
-        let graph = single.record([("x", Operand::Given(ty)), ("w", Operand::Constant(&w))]).unwrap();
+        let graph = single.record([("x", Operand::Given(ty)), ("w", Operand::Constant(&w))], &Operators::new()).unwrap();
         let y = graph.replay(&[Array::vector(vec![10.0f32, 20.0])]).unwrap();
         assert_eq!(y[0].to_vec::<f32>().unwrap(), [11.0, 22.0]);
     }

@@ -44,19 +44,15 @@ impl Cells {
                 }
             }
             Value::Tuple(items) => items.iter().try_for_each(|item| self.add(item, depth + 1))?,
-            Value::List(items) => {
-                if !self.0.iter().any(|cell| matches!(cell, Cell::List(known, _) if Rc::ptr_eq(known, items))) {
-                    let held = items.borrow().clone();
-                    self.0.push(Cell::List(items.clone(), held.clone()));
-                    held.iter().try_for_each(|item| self.add(item, depth + 1))?;
-                }
+            Value::List(items) if !self.0.iter().any(|cell| matches!(cell, Cell::List(known, _) if Rc::ptr_eq(known, items))) => {
+                let held = items.borrow().clone();
+                self.0.push(Cell::List(items.clone(), held.clone()));
+                held.iter().try_for_each(|item| self.add(item, depth + 1))?;
             }
-            Value::Dict(entries) => {
-                if !self.0.iter().any(|cell| matches!(cell, Cell::Dict(known, _) if Rc::ptr_eq(known, entries))) {
-                    let held = entries.borrow().clone();
-                    self.0.push(Cell::Dict(entries.clone(), held.clone()));
-                    held.iter().try_for_each(|entry| self.add(&entry.1, depth + 1))?;
-                }
+            Value::Dict(entries) if !self.0.iter().any(|cell| matches!(cell, Cell::Dict(known, _) if Rc::ptr_eq(known, entries))) => {
+                let held = entries.borrow().clone();
+                self.0.push(Cell::Dict(entries.clone(), held.clone()));
+                held.iter().try_for_each(|entry| self.add(&entry.1, depth + 1))?;
             }
             _ => {}
         }

@@ -1,0 +1,336 @@
+//! Operators that a user's crate defines: rule, kernel, attributes, and what they are made of for runtimes that do not know them.
+
+use super::Reader;
+use crate::array::Array;
+use crate::dim::assume::{self, Assumptions};
+use crate::dim::{Dim, Expr, Sizes, Type};
+use crate::error::{Code, Error, Result};
+use crate::graph::{Agreement, Graph, Inputs, Operator};
+use crate::onnx::{Line, Name, Node, Pen};
+use crate::tensor::{Recorder, Tensor, apply, untraced};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// An operator of a domain of its own. It is traced, checked, written and read like those of ONNX, and runs on its kernel as one node
+/// inside tract's plan.
+///
+/// Where it [composes](Custom::compose) standard operators, that is written as a [function](https://onnx.ai/onnx/repo-docs/IR.html#functions)
+/// beside its node: every runtime that knows functions runs the file, and it is read without this type too. Where it does not, only who
+/// has its kernel runs the file, and reading needs [`Operators`] that have it.
+///
+/// ```
+/// use ontrace::graph::Inputs;
+/// use ontrace::onnx::{Line, Node};
+/// use ontrace::ops::{Custom, Operators};
+/// use ontrace::{Array, Result, Tensor, Traced, Type, trace_fn};
+///
+/// /// x + sin²(a·x) / a
+/// #[derive(Debug)]
+/// struct Snake {
+///     a: f32,
+/// }
+///
+/// impl Custom for Snake {
+///     const DOMAIN: &'static str = "com.example";
+///     const NAME: &'static str = "Snake";
+///
+///     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+///         Ok(vec![inputs.at(0)?.clone()])
+///     }
+///
+///     fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>> {
+///         let x = inputs.at(0)?;
+///         let y = x.to_vec::<f32>()?.iter().map(|x| x + (self.a * x).sin().powi(2) / self.a).collect();
+///         Ok(vec![Array::new(x.shape(), y)?])
+///     }
+///
+///     fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+///         line.float("a", self.a)
+///     }
+///
+///     fn read(node: &Node) -> Result<Snake> {
+///         Ok(Snake { a: node.float("a", 1.0)? })
+///     }
+///
+///     fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>> {
+///         let x = inputs.at(0)?;
+///         let sine = x.mul(self.a)?.sin()?;
+///         Ok(Some(vec![x.add(sine.mul(&sine)?.div(self.a)?)?]))
+///     }
+/// }
+///
+/// let x = Tensor::from(&[0.5f32, -1.0]);
+/// let traced = trace_fn(|x: Tensor| Snake { a: 2.0 }.apply_one(&[&x])?.relu(), &x)?;
+/// assert_eq!(traced.graph().nodes()[0].op.name(), "Snake");
+/// let model = traced.to_model()?;
+/// assert_eq!(model.proto.functions[0].name, "Snake");
+/// // Read as what it is made of, or as what it is.
+/// assert!(Traced::from_model(model.clone())?.graph().nodes().len() > 2);
+/// assert_eq!(Traced::from_model_with(model, &Operators::new().with::<Snake>())?.graph().nodes().len(), 2);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub trait Custom: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The domain of the operator: a name that is its author's, `com.example`.
+    const DOMAIN: &'static str;
+
+    /// Its name in the domain.
+    const NAME: &'static str;
+
+    /// The version of the domain that has it.
+    const VERSION: i64 = 1;
+
+    /// The types of the outputs. A length may be symbolic: take it over, or do arithmetic on it.
+    ///
+    /// # Errors
+    /// Where the inputs do not fit the operator or each other.
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
+
+    /// The outputs; their types are held against what the rule says of them at every call.
+    ///
+    /// # Errors
+    /// Where an element does not fit.
+    fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>>;
+
+    /// Writes the attributes on the node.
+    fn write<'a>(&self, line: Line<'a>) -> Line<'a>;
+
+    /// The operator of a node: the mirror image of [`write`](Custom::write).
+    ///
+    /// # Errors
+    /// Where an attribute is missing, or is not what it should be.
+    fn read(node: &Node) -> Result<Self>;
+
+    /// The same outputs by standard operators, if it can be said so; it sees nothing but the inputs. A check holds the kernel against it.
+    ///
+    /// # Errors
+    /// Those of the operators.
+    fn compose(&self, _inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>> {
+        Ok(None)
+    }
+
+    /// How closely the kernel agrees with another implementation.
+    fn agreement(&self) -> Agreement {
+        Agreement::Rounding
+    }
+
+    /// Applies the operator; optional inputs may be absent.
+    ///
+    /// # Errors
+    /// As [`tensor::apply`](crate::tensor::apply()).
+    #[track_caller]
+    fn apply(self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        const { named::<Self>() };
+        apply(Own(Box::new(self)), inputs)
+    }
+
+    /// Applies an operator that has one output.
+    ///
+    /// # Errors
+    /// As [`Custom::apply`].
+    #[track_caller]
+    fn apply_one(self, inputs: &[&Tensor]) -> Result<Tensor> {
+        let inputs: Vec<_> = inputs.iter().map(|tensor| Some(*tensor)).collect();
+        self.apply(&inputs)?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+    }
+}
+
+/// Refuses to compile an operator without a name, or of ONNX's own domain.
+const fn named<C: Custom>() {
+    assert!(!C::NAME.is_empty() && !C::DOMAIN.is_empty(), "an operator of a user's has a name and a domain of its own");
+}
+
+/// The operators of users' crates that are read as what they are.
+///
+/// A value that is passed to who reads a file, and not a list of the whole process: what a file becomes depends on nothing that another
+/// thread or another crate did before. A record knows the operators that it has, so that its session and its replay need none.
+#[derive(Clone, Debug, Default)]
+pub struct Operators(BTreeMap<(&'static str, &'static str), Reader>);
+
+impl Operators {
+    /// None.
+    pub fn new() -> Operators {
+        Operators::default()
+    }
+
+    /// These and this one.
+    #[must_use]
+    pub fn with<C: Custom>(mut self) -> Operators {
+        const { named::<C>() };
+        self.0.insert((C::DOMAIN, C::NAME), read::<C>);
+        self
+    }
+
+    /// Those of a graph, and of the graphs inside it.
+    pub(crate) fn of(graph: &Graph) -> Operators {
+        let mut found = Operators::new();
+        let mut open = vec![graph];
+        while let Some(graph) = open.pop() {
+            for op in graph.nodes().iter().map(|node| &*node.op) {
+                open.extend(op.graphs());
+                if let Some(own) = (op as &dyn Any).downcast_ref::<Own>() {
+                    found.0.insert((own.domain(), own.name()), own.0.reader());
+                }
+            }
+        }
+        found
+    }
+
+    /// The reader of an operator.
+    pub(crate) fn reader(&self, domain: &str, name: &str) -> Option<Reader> {
+        self.0.get(&(domain, name)).copied()
+    }
+}
+
+fn read<C: Custom>(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+    let inputs: Vec<Option<&Tensor>> = (0..inputs.len()).map(|i| inputs.opt(i)).collect();
+    C::read(node)?.apply(&inputs)
+}
+
+/// What a [`Custom`] says, whichever it is.
+trait Said: fmt::Debug + Send + Sync {
+    fn key(&self) -> (&'static str, &'static str);
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
+    fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>>;
+    fn line<'a>(&self, pen: &'a mut Pen, inputs: &[Name]) -> Line<'a>;
+    fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>>;
+    fn agreement(&self) -> Agreement;
+    fn reader(&self) -> Reader;
+}
+
+impl<C: Custom> Said for C {
+    fn key(&self) -> (&'static str, &'static str) {
+        (C::DOMAIN, C::NAME)
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        Custom::infer(self, inputs)
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>> {
+        Custom::eval(self, inputs)
+    }
+
+    fn line<'a>(&self, pen: &'a mut Pen, inputs: &[Name]) -> Line<'a> {
+        self.write(pen.node(C::NAME, inputs).domain(C::DOMAIN, C::VERSION))
+    }
+
+    fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>> {
+        Custom::compose(self, inputs)
+    }
+
+    fn agreement(&self) -> Agreement {
+        Custom::agreement(self)
+    }
+
+    fn reader(&self) -> Reader {
+        read::<C>
+    }
+}
+
+/// A user's operator as one of ours.
+struct Own(Box<dyn Said>);
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Own {
+    /// What it is made of, for inputs of these types; `None` where it does not say.
+    fn body(&self, inputs: &[Option<Type>], outputs: &[Type]) -> Result<Option<Graph>> {
+        let recorder = Recorder::open();
+        let input = |(i, ty): (usize, &Option<Type>)| {
+            ty.as_ref().map(|ty| recorder.input(&format!("input_{i}"), ty.clone(), &Tensor::of_type(ty.clone()))).transpose()
+        };
+        let tensors = inputs.iter().enumerate().map(input).collect::<Result<Vec<_>>>()?;
+        let tensors: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
+        let Some(made) = self.0.compose(&Inputs::new(&tensors))? else { return Ok(None) };
+        let graph = recorder.finish(&made)?;
+        if let Some(guard) = graph.guards().first() {
+            return Err(Error::trace(format!("what {} is made of holds only where {guard}", self.name()))
+                .help("a composition is the same for all numbers: keep it a tensor"));
+        }
+        let fits = |(made, ty): (&Tensor, &Type)| made.dtype() == ty.dtype && made.rank() == ty.rank();
+        if made.len() != outputs.len() || !made.iter().zip(outputs).all(fits) {
+            let list = |types: Vec<String>| types.join(", ");
+            let (made, said) = (made.iter().map(|made| made.ty().to_string()), outputs.iter().map(Type::to_string));
+            return Err(Error::new(
+                Code::Mismatch,
+                format!("the rule promises {}, what it is made of makes {}", list(said.collect()), list(made.collect())),
+            ));
+        }
+        Ok(Some(graph))
+    }
+}
+
+/// The types with a symbol of its own for every length that a function cannot compute from the axes that it sees.
+fn seen_from_inside(types: Vec<Option<Type>>) -> Vec<Option<Type>> {
+    let dims = || types.iter().flatten().flat_map(|ty| ty.shape.iter());
+    let known: BTreeSet<_> = dims().filter_map(|dim| dim.expr().as_symbol().cloned()).collect();
+    let mut others: Vec<Expr> = Vec::new();
+    for dim in dims().filter(|dim| dim.is_symbolic() && !dim.expr().symbols().iter().all(|symbol| known.contains(symbol))) {
+        if !others.contains(&dim.expr()) {
+            others.push(dim.expr());
+        }
+    }
+    let inside = |dim: &Dim| match others.iter().position(|other| *other == dim.expr()) {
+        Some(i) => Dim::new(Expr::symbol(&format!("length{i}")), dim.seen()),
+        None => dim.clone(),
+    };
+    let inside = |ty: &Type| Type::new(ty.dtype, ty.shape.iter().map(inside).collect::<Vec<_>>());
+    types.iter().map(|ty| ty.as_ref().map(inside)).collect()
+}
+
+impl Operator for Own {
+    fn name(&self) -> &'static str {
+        self.0.key().1
+    }
+
+    fn domain(&self) -> &'static str {
+        self.0.key().0
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        self.0.infer(inputs)
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        self.0.eval(inputs)
+    }
+
+    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let ty = |name: &Name| if name.is_empty() { Ok(None) } else { pen.ty(name).cloned().map(Some) };
+        let types = seen_from_inside(inputs.iter().map(ty).collect::<Result<_>>()?);
+        let graph = untraced(|| {
+            // Lengths that are equal in the example are so by the operator's rule.
+            let _assuming = assume::assuming(Assumptions::new(BTreeSet::new(), false));
+            self.body(&types, outputs)
+        })?;
+        let body = match graph {
+            Some(graph) => Some(pen.body(&types, |pen, names| {
+                let given: Vec<Name> = names.iter().zip(&types).filter(|(_, ty)| ty.is_some()).map(|(name, _)| name.clone()).collect();
+                Ok(graph.write(pen, &given)?.outputs)
+            })?),
+            None => None,
+        };
+        let line = self.0.line(pen, inputs);
+        Ok(match body {
+            Some(body) => line.calling(body),
+            None => line,
+        }
+        .write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        self.0.agreement()
+    }
+
+    fn composed(&self, inputs: &Inputs<Array>) -> Result<Option<Vec<Array>>> {
+        let tensors: Vec<Option<Tensor>> = (0..inputs.len()).map(|i| inputs.opt(i).cloned().map(Tensor::from)).collect();
+        let tensors: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_ref).collect();
+        let made = untraced(|| self.0.compose(&Inputs::new(&tensors)))?;
+        made.map(|made| made.iter().map(Tensor::to_array).collect()).transpose()
+    }
+}
