@@ -77,8 +77,9 @@ struct Checker<'a> {
     variations: Variations,
     exact: Vec<bool>,
     report: Report,
-    /// The work of one run of the example.
+    /// The work of one run of the example, and the most bytes that are alive in it.
     unit: f64,
+    peak: u64,
     /// Whether the second trace has been made: at the example's lengths, and at others.
     again: [bool; 2],
     /// How many calls were compared at the example's lengths.
@@ -133,10 +134,24 @@ impl<'a> Checker<'a> {
             nodes: traced.graph().nodes().len(),
             ..Report::default()
         };
-        let unit = cost::work(traced.graph(), &variations.seen);
+        let (unit, peak) = (cost::work(traced.graph(), &variations.seen), cost::peak(traced.graph(), &variations.seen));
         let exact = compared::exact(traced.graph());
         let again = [!options.again; 2];
-        Ok(Checker { module, traced, subject, options, example, variations, exact, report, unit, again, compared: 0, first_refusal: None })
+        Ok(Checker {
+            module,
+            traced,
+            subject,
+            options,
+            example,
+            variations,
+            exact,
+            report,
+            unit,
+            peak,
+            again,
+            compared: 0,
+            first_refusal: None,
+        })
     }
 
     /// Whether record and module run the same kernels on the same numbers.
@@ -203,7 +218,7 @@ impl<'a> Checker<'a> {
 
     /// Calls both, unless that costs too much, and compares.
     fn attempt(&mut self, plan: Plan, always: bool) -> Result<Outcome, Failure> {
-        let work = cost::work(self.traced.graph(), &plan.lengths);
+        let work = if plan.same_size { self.unit } else { cost::work(self.traced.graph(), &plan.lengths) };
         let cost = 2.0 * work / self.unit;
         if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.runs {
             self.report.untried.push(plan.what);
@@ -218,7 +233,8 @@ impl<'a> Checker<'a> {
         };
         self.report.cost.work += cost;
         let bytes = |arrays: &[Array]| arrays.iter().map(|array| array.byte_len() as u64).sum::<u64>();
-        let memory = bytes(&call.inputs) + 2 * cost::peak(self.traced.graph(), &call.lengths);
+        let peak = if call.same_size { self.peak } else { cost::peak(self.traced.graph(), &call.lengths) };
+        let memory = bytes(&call.inputs) + 2 * peak;
         self.report.cost.memory = self.report.cost.memory.max(memory);
         let inputs: Vec<Tensor> = call.inputs.iter().cloned().map(Tensor::from).collect();
         let got = seeded(0, || self.subject.forward(&inputs));

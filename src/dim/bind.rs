@@ -103,6 +103,10 @@ impl Sizes<'_> {
     /// # Errors
     /// [`NoValue`](crate::Code::NoValue) where it is not known here.
     pub fn of(&self, dim: &Dim) -> Result<i64> {
+        // Most lengths are numbers, which need no expression.
+        if let Dim::Fixed(n) = dim {
+            return Ok(*n);
+        }
         match self {
             Sizes::Seen => dim.seen(),
             Sizes::Bound(bindings) => bindings.eval(&dim.expr()),
