@@ -146,6 +146,25 @@ fn functions_call_functions() {
 }
 
 #[test]
+fn modules_of_several_kinds_are_several_functions() {
+    let x = Tensor::from(&[1.0f32, -2.0]);
+    let f = |x: Tensor| {
+        let kind = |path: String, x: &Tensor| {
+            let _scope = place::scope(&path);
+            if path.starts_with("odd") { x.exp()?.neg()?.sin() } else { x.tanh()?.cos() }
+        };
+        (0..3).try_fold(x, |x, i| kind(format!("odd.{i}"), &kind(format!("even.{i}"), &x)?))
+    };
+    let traced = record(&module::function(f, &x), Example::of(&x)).unwrap();
+    let model = traced.to_model_as(FUNCTIONS).unwrap();
+    assert_eq!(calls(&model), [("even".to_string(), 3), ("odd".to_string(), 3)]);
+    let operators = |i: usize| model.proto.functions[i].node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>();
+    assert_eq!((operators(0), operators(1)), (vec!["Tanh", "Cos"], vec!["Exp", "Neg", "Sin"]));
+    same(&traced, &model, &x);
+    leave(&model, &traced, "functions_kinds", &[x.clone()]);
+}
+
+#[test]
 fn a_module_that_is_left_and_entered_again_stays_where_it_is() {
     let x = Tensor::from(&[1.0f32, -2.0]);
     let f = |x: Tensor| {
