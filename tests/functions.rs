@@ -161,7 +161,7 @@ fn modules_of_several_kinds_are_several_functions() {
     let operators = |i: usize| model.proto.functions[i].node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>();
     assert_eq!((operators(0), operators(1)), (vec!["Tanh", "Cos"], vec!["Exp", "Neg", "Sin"]));
     same(&traced, &model, &x);
-    leave(&model, &traced, "functions_kinds", &[x.clone()]);
+    leave(&model, &traced, "functions_kinds", std::slice::from_ref(&x));
 }
 
 #[test]

@@ -96,6 +96,7 @@ pub(crate) fn first(op_type: &str) -> i64 {
 /// numbers, or (integers come back with their last bits) computes the same.
 const LACKING: &[(&str, &[DType], i64, DType)] = &[
     ("Add", SHORT, 14, DType::I64),
+    ("Celu", &[DType::F16, DType::BF16], NEVER, DType::F32),
     ("CumSum", SHORT, NEVER, DType::I64),
     ("Div", SHORT, 14, DType::I64),
     ("Gemm", SHORT, NEVER, DType::I64),
@@ -105,6 +106,7 @@ const LACKING: &[(&str, &[DType], i64, DType)] = &[
     ("Mul", SHORT, 14, DType::I64),
     ("Neg", &[DType::U8, DType::U16, DType::U32, DType::U64], NEVER, DType::I64),
     ("Pow", &[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64], NEVER, DType::I64),
+    ("Range", &[DType::F16, DType::BF16], NEVER, DType::F32),
     ("ReduceL1", SHORT, NEVER, DType::I64),
     ("ReduceMax", &[DType::U16, DType::I16], NEVER, DType::I64),
     ("ReduceMin", &[DType::U16, DType::I16], NEVER, DType::I64),

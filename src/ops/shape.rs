@@ -40,12 +40,14 @@ impl Operator for Reshape {
     }
 
     fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let from = pen.ty(&inputs[0])?.shape.clone();
-        if let Some(axes) = ones_added(&from, &self.shape) {
+        let Type { dtype, shape: from } = pen.ty(&inputs[0])?.clone();
+        // Narrow numbers are reshaped before they are squeezed.
+        let as_ones = !dtype.is_narrow() || pen.opset() >= 21;
+        if let Some(axes) = ones_added(&from, &self.shape).filter(|_| as_ones) {
             let axes = pen.ints(&axes);
             return Ok(pen.node("Unsqueeze", &[inputs[0].clone(), axes]).write(outputs));
         }
-        if let Some(axes) = ones_added(&self.shape, &from) {
+        if let Some(axes) = ones_added(&self.shape, &from).filter(|_| as_ones) {
             let axes = pen.ints(&axes);
             return Ok(pen.node("Squeeze", &[inputs[0].clone(), axes]).write(outputs));
         }
