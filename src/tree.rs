@@ -59,6 +59,11 @@ pub enum Structure {
 }
 
 impl Structure {
+    /// A list of so many tensors.
+    pub(crate) fn list(count: usize) -> Structure {
+        Structure::List(vec![Structure::Leaf; count])
+    }
+
     /// The members, each with its name or place.
     fn members(&self) -> Vec<(String, &Structure)> {
         match self {

@@ -7,7 +7,6 @@ use crate::graph::{Condition, Graph};
 use crate::module::{Example, Module};
 use crate::onnx::{Model, Saved};
 use crate::ops::Operators;
-use crate::tree::Structure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -116,12 +115,11 @@ impl Methods {
             .flat_map(|(name, traced)| traced.signature.output_names().iter().map(move |it| format!("{name}.{it}")))
             .collect();
         let graph = Graph::side_by_side(&graphs);
-        let list = |count: usize| Structure::List(vec![Structure::Leaf; count]);
         let mut all_lengths = BTreeMap::new();
         for (_, traced) in &self.methods {
             all_lengths.extend(traced.signature.lengths().clone());
         }
-        let signature = Signature::new(list(graph.inputs().len()), list(graph.outputs().len()), outputs, all_lengths);
+        let signature = Signature::flat(graph.inputs().len(), outputs, all_lengths);
         let extra = BTreeMap::from([(METHODS_KEY.to_string(), saved)]);
         Traced { extra, ..Traced::of(graph, "methods", signature) }.to_model()
     }

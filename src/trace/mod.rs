@@ -116,9 +116,8 @@ impl Traced {
 
     /// A part of the record as a record of its own: inputs and outputs in lists, the outputs named by their order.
     pub(crate) fn of_part(&self, graph: Graph) -> Traced {
-        let list = |count: usize| Structure::List(vec![Structure::Leaf; count]);
         let outputs = (0..graph.outputs().len()).map(|i| format!("value_{i}")).collect();
-        let signature = Signature::new(list(graph.inputs().len()), list(graph.outputs().len()), outputs, BTreeMap::new());
+        let signature = Signature::flat(graph.inputs().len(), outputs, BTreeMap::new());
         Traced::of(graph, &self.name, signature)
     }
 
@@ -202,7 +201,7 @@ impl Traced {
     /// [`Input`](Code::Input) where a name is unknown, given twice or missing; the names are listed.
     pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
         let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
-        let outputs = self.forward(&given.arranged(&Named(self))?.tensors())?;
+        let outputs = self.forward(&given.arranged(self)?.tensors())?;
         Ok(self.signature.output_names().iter().cloned().zip(outputs).collect())
     }
 
@@ -315,23 +314,6 @@ impl Traced {
             draws: Draws::default(),
             noise: Vec::new(),
         }
-    }
-}
-
-/// A record as a module of names alone, for inputs that come by name.
-struct Named<'a>(&'a Traced);
-
-impl Module for Named<'_> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        self.0.forward(inputs)
-    }
-
-    fn input_names(&self) -> Vec<String> {
-        self.0.input_names()
-    }
-
-    fn input_structure(&self) -> Option<Structure> {
-        self.0.input_structure()
     }
 }
 

@@ -22,6 +22,11 @@ impl Signature {
         Signature { inputs, outputs, output_names, lengths }
     }
 
+    /// A list of so many inputs, and one of outputs of these names.
+    pub(super) fn flat(inputs: usize, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
+        Signature::new(Structure::list(inputs), Structure::list(output_names.len()), output_names, lengths)
+    }
+
     /// The same with these names of the outputs.
     pub(super) fn with_names(self, output_names: Vec<String>) -> Signature {
         Signature { output_names, ..self }

@@ -200,7 +200,6 @@ impl Tracer {
     }
 
     /// One run: what was recorded, and what it turned out to need of the lengths.
-    #[allow(clippy::type_complexity)]
     fn run(
         &self,
         module: &dyn Module,
@@ -239,11 +238,10 @@ impl Tracer {
             let wanted = wanted.get(i).cloned().unwrap_or_else(|| default_name(i, outputs.len()));
             output_names.push(free_name(wanted, example, &output_names));
         }
-        let list = |count: usize| Structure::List(vec![Structure::Leaf; count]);
         let of_inputs = module.input_structure().or_else(|| example.structure().cloned());
         let signature = Signature::new(
-            of_inputs.filter(|it| it.names().len() == example.inputs().len()).unwrap_or_else(|| list(example.inputs().len())),
-            module.output_structure().filter(|it| it.names().len() == outputs.len()).unwrap_or_else(|| list(outputs.len())),
+            of_inputs.filter(|it| it.names().len() == example.inputs().len()).unwrap_or_else(|| Structure::list(example.inputs().len())),
+            module.output_structure().filter(|it| it.names().len() == outputs.len()).unwrap_or_else(|| Structure::list(outputs.len())),
             output_names,
             example.symbols().into_iter().map(|(symbol, seen)| (symbol.to_string(), seen)).collect(),
         );
@@ -299,6 +297,6 @@ fn free_name(wanted: String, example: &Example, taken: &[String]) -> String {
 }
 
 /// `y`, or `y_0`, `y_1` … where there are several outputs.
-fn default_name(i: usize, count: usize) -> String {
+pub(super) fn default_name(i: usize, count: usize) -> String {
     if count == 1 { "y".to_string() } else { format!("y_{i}") }
 }

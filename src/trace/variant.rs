@@ -1,11 +1,11 @@
 //! A record made into another: with other weights, in another dtype, or a part of it.
 
+use super::tracer::default_name;
 use super::{Signature, Traced};
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{GraphProto, NodeProto, attribute_proto::AttributeType, type_proto};
 use crate::onnx::{Model, tensor};
-use crate::tree::Structure;
 use std::collections::BTreeMap;
 
 impl Traced {
@@ -48,10 +48,8 @@ impl Traced {
             Error::argument(format!("no node belongs to a module `{path}`")).help(format!("there are: {}", paths.join(", ")))
         })?;
         let graph = self.graph.part(&inputs, &outputs)?;
-        let list = |count: usize| Structure::List(vec![Structure::Leaf; count]);
-        let alone = outputs.len() == 1;
-        let names = (0..outputs.len()).map(|i| if alone { "y".to_string() } else { format!("y_{i}") }).collect();
-        let signature = Signature::new(list(inputs.len()), list(outputs.len()), names, self.signature.lengths().clone());
+        let names = (0..outputs.len()).map(|i| default_name(i, outputs.len())).collect();
+        let signature = Signature::flat(inputs.len(), names, self.signature.lengths().clone());
         Ok(Traced::of(graph, path, signature))
     }
 

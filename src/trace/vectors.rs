@@ -1,6 +1,6 @@
 //! A record with test vectors beside it, which anybody can run again.
 
-use super::{Named, Traced};
+use super::Traced;
 use crate::error::{At, Error, Result};
 use crate::module::Example;
 use crate::onnx::{DataSet, Saved};
@@ -14,7 +14,7 @@ impl Traced {
     /// # Errors
     /// [`NoValue`](crate::Code::NoValue) for an example of shapes only; else as [`Module::forward`](crate::Module::forward).
     pub fn vectors(&self, example: &Example) -> Result<DataSet> {
-        let example = example.clone().arranged(&Named(self))?;
+        let example = example.clone().arranged(self)?;
         let given = example.tensors().iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
         let arrays = [given.clone(), self.noise(&given)?].concat();
         let outputs = seeded(0, || self.graph.replay(&arrays)).at(&self.name)?;

@@ -155,7 +155,6 @@ pub(crate) fn repeat(
 }
 
 /// The last state and what was collected, where the course is known all the way.
-#[allow(clippy::type_complexity)]
 fn followed(
     limit: Option<&Tensor>,
     condition: Option<&Tensor>,
