@@ -30,8 +30,7 @@ pub(super) fn peak(graph: &Graph, lengths: &Bindings) -> u64 {
     for (node, dead) in graph.nodes().iter().zip(uses) {
         alive += node.outputs.iter().map(|&id| bytes(&graph.value(id).ty)).sum::<f64>();
         most = most.max(alive);
-        let constant = |id: &crate::graph::ValueId| matches!(graph.value(*id).source, crate::graph::Source::Constant(..));
-        alive -= dead.iter().filter(|id| !constant(id)).map(|&id| bytes(&graph.value(id).ty)).sum::<f64>();
+        alive -= dead.iter().filter(|&&id| graph.value(id).constant().is_none()).map(|&id| bytes(&graph.value(id).ty)).sum::<f64>();
     }
     most as u64
 }

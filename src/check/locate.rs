@@ -16,6 +16,7 @@ use crate::tensor::watch::{Done, digest, watched};
 use crate::trace::{Traced, record, repeated};
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// A node to blame.
 #[derive(Clone, Debug)]
@@ -348,24 +349,17 @@ fn alone(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
 fn together(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
     let graph = traced.graph();
     // Only on this road are all numbers kept; the memory is that of one run without forgetting.
-    let mut numbers: Numbers = graph.inputs().iter().copied().zip(call.inputs.iter().cloned()).collect();
-    graph
-        .observe(&call.inputs, |_, id, array| {
-            numbers.insert(id, array.clone());
-            Ok(())
-        })
-        .ok()?;
+    let numbers = part::numbers(graph, &call.inputs, |_| true).ok()?;
     let fails = |from: usize, to: usize| -> Option<(String, Part)> {
         let ids: Vec<ValueId> = graph.nodes()[to].outputs.clone();
-        let nodes: Vec<usize> = (from..=to).collect();
-        let part = part::cut(traced, &needed(graph, &nodes, &ids), &ids, &call.inputs, &numbers).ok()?;
+        let part = part::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &numbers).ok()?;
         wrong(subject, &part, &call.inputs, 1.0, false).map(|what| (what, part))
     };
     let count = graph.nodes().len();
     let end = (0..count).find(|&end| fails(0, end).is_some())?;
     let front = (0..=end).rev().find(|&front| fails(front, end).is_some())?;
     let (what, part) = fails(front, end)?;
-    let nodes = needed(graph, &(front..=end).collect::<Vec<_>>(), &graph.nodes()[end].outputs);
+    let nodes = needed(graph, front..=end, &graph.nodes()[end].outputs);
     let first = first_of(traced, subject, call, &nodes, &numbers).unwrap_or((end, what));
     Some(Found { nodes, ..Found::new(node(graph, first.0), whose(subject, &part), first.1) })
 }
@@ -385,19 +379,10 @@ fn first_of(traced: &Traced, subject: &dyn Subject, call: &Call, nodes: &[usize]
     })
 }
 
-/// Of these nodes, those that the outputs need.
-fn needed(graph: &Graph, nodes: &[usize], outputs: &[ValueId]) -> Vec<usize> {
-    let mut wanted: std::collections::BTreeSet<ValueId> = outputs.iter().copied().collect();
-    let mut kept: Vec<usize> = Vec::new();
-    for &i in nodes.iter().rev() {
-        let node = &graph.nodes()[i];
-        if node.outputs.iter().any(|id| wanted.contains(id)) {
-            wanted.extend(node.inputs.iter().flatten());
-            kept.push(i);
-        }
-    }
-    kept.reverse();
-    kept
+/// Of a run of nodes, those that the outputs need.
+fn needed(graph: &Graph, run: RangeInclusive<usize>, outputs: &[ValueId]) -> Vec<usize> {
+    let wanted = graph.needed_by(outputs);
+    run.filter(|&i| graph.nodes()[i].outputs.iter().any(|id| wanted.contains(id))).collect()
 }
 
 /// Whose fault a wrong part is: the page is read by our own readers, then by tract without its optimiser.

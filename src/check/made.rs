@@ -2,12 +2,12 @@
 
 use super::Check;
 use super::compared::apart;
+use super::part;
 use crate::array::{Array, Tolerance};
 use crate::dim::Type;
 use crate::error::{At, Code, Error, Result};
-use crate::graph::{Agreement, Inputs, Source, ValueId};
+use crate::graph::{Agreement, Inputs, ValueId};
 use crate::trace::Traced;
-use std::collections::HashMap;
 
 /// Holds the kernels of users' operators against what they are made of, on the values that they meet in this call.
 ///
@@ -22,18 +22,8 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &Check) -> Resul
     }
     let inputs = [inputs.to_vec(), traced.noise(inputs)?].concat();
     let wanted = |id: &ValueId| own.iter().any(|node| node.inputs.contains(&Some(*id)) || node.outputs.contains(id));
-    let mut values: HashMap<ValueId, Array> = graph.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
-    for (id, value) in graph.values() {
-        if let Source::Constant(array, _) = &value.source {
-            values.insert(id, array.clone());
-        }
-    }
-    graph.observe(&inputs, |_, id, array| {
-        if wanted(&id) {
-            values.insert(id, array.clone());
-        }
-        Ok(())
-    })?;
+    let mut values = part::numbers(graph, &inputs, wanted)?;
+    values.extend(graph.values().filter_map(|(id, value)| Some((id, value.constant()?.clone()))));
     for node in own {
         let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| values.get(&id))).collect();
         let what = format!("{}.{}", node.op.domain(), node.op.name());

@@ -1,7 +1,7 @@
 //! The smallest part of a model that is wrong, with its inputs, in the layout of ONNX's own tests.
 
 use super::locate::{Fault, Found};
-use super::part::{self, Numbers};
+use super::part;
 use super::vary::Call;
 use super::{Check, Checker, Failure, Subject};
 use crate::array::Array;
@@ -72,11 +72,7 @@ fn shrink(traced: &Traced, call: &Call, found: Found, error: Error) -> Result<Re
     let graph = traced.graph();
     let Some(&last) = found.nodes.last() else { return Err(error) };
     let outputs = &graph.nodes()[last].outputs;
-    let mut numbers: Numbers = graph.inputs().iter().copied().zip(call.inputs.iter().cloned()).collect();
-    graph.observe(&call.inputs, |_, id, array| {
-        numbers.insert(id, array.clone());
-        Ok(())
-    })?;
+    let numbers = part::numbers(graph, &call.inputs, |_| true)?;
     let part = part::cut(traced, &found.nodes, outputs, &call.inputs, &numbers)?;
     reproducer(&part.traced, part.inputs, part.expected, error)
 }

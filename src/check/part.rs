@@ -77,6 +77,21 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
     Ok(Part { traced: record.of_part(graph), inputs, expected })
 }
 
+/// The numbers of the inputs, and of those values that are wanted.
+///
+/// # Errors
+/// As [`Graph::observe`].
+pub(super) fn numbers(graph: &Graph, call: &[Array], wanted: impl Fn(&ValueId) -> bool) -> Result<Numbers> {
+    let mut numbers: Numbers = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
+    graph.observe(call, |_, id, array| {
+        if wanted(&id) {
+            numbers.insert(id, array.clone());
+        }
+        Ok(())
+    })?;
+    Ok(numbers)
+}
+
 /// Runs a graph and shows each node with the numbers of its inputs and outputs; they are forgotten as soon as nothing needs them.
 ///
 /// # Errors

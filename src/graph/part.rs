@@ -48,7 +48,7 @@ impl Graph {
     }
 
     /// The values that these depend on, themselves included, back to the inputs.
-    fn needed_by(&self, values: &[ValueId]) -> BTreeSet<ValueId> {
+    pub(crate) fn needed_by(&self, values: &[ValueId]) -> BTreeSet<ValueId> {
         let mut needed: BTreeSet<ValueId> = values.iter().copied().collect();
         for node in self.nodes.iter().rev() {
             if node.outputs.iter().any(|id| needed.contains(id)) {
