@@ -13,7 +13,7 @@ use crate::ops::seeded;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::tensor::watch::{Done, digest, watched};
-use crate::trace::{Traced, record, repeated};
+use crate::trace::{Form, Traced, record, repeated};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -293,7 +293,7 @@ fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[Done]
 fn on_the_page(traced: &Traced, page: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Found> {
     let operators = traced.operators();
     let read = |model: crate::onnx::Model| record(&OnnxModule::with(model, &operators)?, example.clone());
-    let written = page.opset("").map_or_else(|| traced.to_model(), |opset| traced.to_model_at(opset)).ok()?;
+    let written = traced.page(Form { opset: page.opset(""), ..Form::default() }).ok()?;
     let right = read(written).ok()?;
     let wrong = match read(page.clone()) {
         Ok(wrong) => wrong,

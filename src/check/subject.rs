@@ -5,7 +5,7 @@ use crate::module::Module;
 use crate::onnx::Model;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::trace::Traced;
+use crate::trace::{Form, Traced};
 
 /// A module that was made from a record.
 pub trait Subject: Module {
@@ -40,7 +40,7 @@ impl Subject for Traced {
 
 impl Subject for OnnxModule {
     fn part(&self, part: &Traced) -> Result<Box<dyn Subject>> {
-        Ok(Box::new(OnnxModule::with(part.to_model()?, &part.operators())?))
+        Ok(Box::new(OnnxModule::with(part.page(Form::default())?, &part.operators())?))
     }
 }
 

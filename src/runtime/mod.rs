@@ -22,7 +22,7 @@ use crate::onnx::{Model, verify};
 use crate::ops::Operators;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::trace::Traced;
+use crate::trace::{Form, Traced};
 use condition::Conditions;
 use prost::Message;
 use replace::{REPLACED, Replaced, Row};
@@ -336,7 +336,7 @@ fn without_functions(model: &Model, operators: &Operators) -> Option<Model> {
     if model.proto.functions.is_empty() {
         return None;
     }
-    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.to_model()).ok()
+    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.page(Form::default())).ok()
 }
 
 /// Hands a page over to tract.
@@ -377,7 +377,7 @@ impl Traced {
     /// # Errors
     /// As [`Session::new`].
     pub fn session(&self) -> Result<Session> {
-        Session::with_operators(&self.to_model()?, 1, &self.operators())
+        Session::with_operators(&self.page(Form::default())?, 1, &self.operators())
     }
 }
 

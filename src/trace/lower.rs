@@ -38,6 +38,6 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
         let parameters: Vec<&str> = graph.parameters().map(|parameter| parameter.0).collect();
         model.write_modules_as_functions(&guarded, &parameters);
     }
-    model.proto.metadata_props = saved::metadata(traced, &guarded, &model)?;
+    model.proto.metadata_props = saved::metadata(traced, &guarded)?;
     Ok(model)
 }

@@ -218,6 +218,13 @@ impl Traced {
     /// # Errors
     /// As [`Traced::to_model`] and [`Traced::to_model_at`].
     pub fn to_model_as(&self, form: Form) -> Result<Model> {
+        let mut model = self.page(form)?;
+        saved::seal(&mut model);
+        Ok(model)
+    }
+
+    /// The model as whoever runs it needs it, without the hashes that a file has: to make these, every weight is read.
+    pub(crate) fn page(&self, form: Form) -> Result<Model> {
         let lower = |opset| lower::lower(self, opset, form.functions);
         match form.opset {
             Some(opset) if !OPSETS.contains(&opset) => {
@@ -297,7 +304,7 @@ impl Traced {
 
     /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
     fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::with(self.to_model()?, &self.operators())?.forward(inputs)
+        OnnxModule::with(self.page(Form::default())?, &self.operators())?.forward(inputs)
     }
 }
 

@@ -112,8 +112,7 @@ pub(super) fn notes(traced: &Traced) -> Vec<Note> {
     let graph = traced.graph();
     let unused = graph.inputs().iter().filter(|&&id| !is_used(graph, id)).map(|&id| Note::UnusedInput(graph.label(id)));
     let outputs = graph.outputs().iter().zip(traced.outputs());
-    let fixed =
-        outputs.filter(|(id, _)| matches!(graph.value(**id).source, Source::Constant(..))).map(|(_, (name, _))| Note::ConstantOutput(name));
+    let fixed = outputs.filter(|(id, _)| graph.value(**id).constant().is_some()).map(|(_, (name, _))| Note::ConstantOutput(name));
     let baked = graph.values().filter_map(|(id, value)| match &value.source {
         Source::Constant(array, None) if array.len() > 1 => {
             let place = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.place.clone());

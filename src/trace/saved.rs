@@ -141,7 +141,7 @@ pub(super) fn entry<'a>(model: &'a Model, key: &str) -> Option<&'a str> {
 }
 
 /// The metadata of a record whose guarded values have these names on the page, by key.
-pub(super) fn metadata(traced: &Traced, guarded: &[String], model: &Model) -> Result<Vec<StringStringEntryProto>> {
+pub(super) fn metadata(traced: &Traced, guarded: &[String]) -> Result<Vec<StringStringEntryProto>> {
     let json = |text: serde_json::Result<String>| text.map_err(|error| Error::internal(error.to_string()));
     let mut entries = traced.extra.clone();
     entries.insert(SIGNATURE_KEY.to_string(), json(serde_json::to_string(&traced.signature))?);
@@ -174,9 +174,15 @@ pub(super) fn metadata(traced: &Traced, guarded: &[String], model: &Model) -> Re
     if let Some(verdict) = &traced.verdict {
         entries.insert(CHECK_KEY.to_string(), verdict.clone());
     }
-    entries.insert(GRAPH_KEY.to_string(), model.graph_hash());
-    entries.insert(WEIGHTS_KEY.to_string(), model.weights_hash());
     Ok(entries.into_iter().map(|(key, value)| StringStringEntryProto { key, value }).collect())
+}
+
+/// Adds the hashes to the metadata of a model, which stay in the order of their keys.
+pub(super) fn seal(model: &mut Model) {
+    let hashes = [(GRAPH_KEY, model.graph_hash()), (WEIGHTS_KEY, model.weights_hash())];
+    let entries = hashes.map(|(key, value)| StringStringEntryProto { key: key.to_string(), value });
+    model.proto.metadata_props.extend(entries);
+    model.proto.metadata_props.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
 /// The record of a model: its program is traced again with shapes only, and what its metadata says stands beside it.

@@ -1,7 +1,7 @@
 //! A record made into another: with other weights, in another dtype, or a part of it.
 
 use super::tracer::default_name;
-use super::{Signature, Traced};
+use super::{Form, Signature, Traced};
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use crate::onnx::proto::{GraphProto, NodeProto, attribute_proto::AttributeType, type_proto};
@@ -61,7 +61,7 @@ impl Traced {
         if !dtype.is_float() {
             return Err(DType::not_taken(dtype));
         }
-        let mut model = self.to_model()?;
+        let mut model = self.page(Form::default())?;
         convert(&mut model, dtype);
         let mut traced = Traced::from_model_with(model, &self.operators())?;
         traced.verdict = None;
