@@ -1,7 +1,7 @@
 //! The conditions under which a model of ours holds, as a session looks at them: lengths when a plan is made, numbers at every call.
 
 use super::numbers::from_tract;
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::dim::{Bindings, Type};
 use crate::error::Result;
 use crate::graph::{Condition, Guard};
@@ -16,8 +16,8 @@ pub(super) struct Conditions {
     lengths: Vec<Guard>,
     /// Guards on inputs, by their place.
     inputs: Vec<(usize, Guard)>,
-    /// Guards on values in between, which the plan gives behind its outputs.
-    values: Vec<(Guard, Array)>,
+    /// Guards on values in between, which the plan gives behind its outputs, and their dtypes.
+    values: Vec<(Guard, DType)>,
 }
 
 impl Conditions {
@@ -31,12 +31,13 @@ impl Conditions {
             match saved {
                 SavedGuard::Lengths(constraint) => conditions.lengths.push(Guard::lengths(constraint, place)),
                 SavedGuard::Numbers(name, seen) => {
-                    let guard = Guard { condition: Condition::Numbers(Default::default(), seen.clone()), place };
+                    let dtype = seen.dtype();
+                    let guard = Guard { condition: Condition::Numbers(Default::default(), seen), place };
                     match inputs.iter().position(|input| input.0 == name) {
                         Some(i) => conditions.inputs.push((i, guard)),
                         None => {
                             page.output.push(ValueInfoProto { name, ..ValueInfoProto::default() });
-                            conditions.values.push((guard, seen));
+                            conditions.values.push((guard, dtype));
                         }
                     }
                 }
@@ -66,6 +67,6 @@ impl Conditions {
     /// # Errors
     /// [`Guard`](crate::Code::Guard), and where the numbers are not those of the declared type.
     pub(super) fn check_values(&self, values: impl Iterator<Item = TValue>) -> Result<()> {
-        self.values.iter().zip(values).try_for_each(|((guard, seen), value)| guard.check_numbers(&from_tract(value, seen.dtype())?))
+        self.values.iter().zip(values).try_for_each(|((guard, dtype), value)| guard.check_numbers(&from_tract(value, *dtype)?))
     }
 }

@@ -28,7 +28,7 @@ use prost::Message;
 use replace::{REPLACED, Replaced, Row};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TypedRunnableModel};
+use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult, TypedRunnableModel};
 use tract_onnx::tract_core::tract_linalg::multithread::Executor;
 use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
 
@@ -300,6 +300,17 @@ impl Session {
     }
 
     fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<TypedRunnableModel>> {
+        self.planned(shapes, |model| {
+            let options = tract_onnx::prelude::RunOptions { executor: self.executor.clone(), ..Default::default() };
+            match self.executor {
+                None => model.into_optimized()?.into_runnable(),
+                Some(_) => model.into_optimized()?.into_runnable_with_options(&options),
+            }
+        })
+    }
+
+    /// What is made of tract's model for inputs of these shapes.
+    fn planned<R: Send>(&self, shapes: &[Vec<usize>], plan: impl FnOnce(InferenceModel) -> TractResult<R> + Send) -> Result<R> {
         let model = self.model.as_ref().map_err(Clone::clone)?;
         guard::on_a_deep_stack(|| {
             let mut model = model.clone();
@@ -307,11 +318,7 @@ impl Session {
                 let datum = numbers::datum_type(ty.dtype).map_err(guard::from_ours)?;
                 model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
             }
-            let options = tract_onnx::prelude::RunOptions { executor: self.executor.clone(), ..Default::default() };
-            match self.executor {
-                None => model.into_optimized()?.into_runnable(),
-                Some(_) => model.into_optimized()?.into_runnable_with_options(&options),
-            }
+            plan(model)
         })
     }
 }
