@@ -12,6 +12,7 @@ pub use array::DimArray;
 pub use bind::{Bindings, Sizes};
 pub use constraint::{Constraint, Relation};
 pub use expr::{Expr, Step};
+pub(crate) use parse::is_symbol;
 pub(crate) use shape::axis;
 pub use shape::{Shape, Type};
 

@@ -7,6 +7,11 @@ const DEEPEST: usize = 40;
 /// The longest text that is read.
 const LONGEST: usize = 2000;
 
+/// Whether a text is a name that a length can have: a letter or _, then letters, digits and _.
+pub(crate) fn is_symbol(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 impl Expr {
     /// The expression of a text such as `2*batch + 1`, `floor((h + 1)/2)`, `min(n, 7)`; `None` where it is none.
     ///

@@ -2,7 +2,7 @@
 
 use super::{Module, leaf_names};
 use crate::array::Array;
-use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Type};
+use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Type, is_symbol};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree};
@@ -144,9 +144,7 @@ impl Example {
             .iter()
             .position(|name| name == input)
             .ok_or_else(|| Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", "))))?;
-        let identifier = length.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && length.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !identifier {
+        if !is_symbol(length) {
             return Err(Error::argument(format!("`{length}` is no name for a length")).help("use letters, digits and _"));
         }
         let tensor = &self.inputs[index].1;

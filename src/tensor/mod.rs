@@ -212,6 +212,11 @@ impl Tensor {
         self.0.dims.as_ref()
     }
 
+    /// Whether the numbers differ from call to call: a record knows them, or they are lengths that do.
+    pub(crate) fn varies(&self) -> bool {
+        self.is_traced() || self.dims().is_some_and(DimArray::is_symbolic)
+    }
+
     /// How much the dtype counts when this meets other tensors.
     pub fn strength(&self) -> Strength {
         match (self.0.weak, self.rank()) {
@@ -228,8 +233,7 @@ impl Tensor {
 
     /// The numbers where they are the same at every call.
     pub(crate) fn constant(&self) -> Option<&Array> {
-        let varies = self.is_traced() || self.dims().is_some_and(DimArray::is_symbolic);
-        self.value().filter(|_| !varies)
+        self.value().filter(|_| !self.varies())
     }
 
     fn array(&self) -> Result<&Array> {

@@ -327,8 +327,7 @@ impl Traced {
 impl Module for Traced {
     /// Replays the record on our kernels; inside a trace, and where only types are known, its operations are done one by one.
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let varies = |tensor: &Tensor| tensor.is_traced() || tensor.is_type_only() || tensor.dims().is_some_and(|dims| dims.is_symbolic());
-        if inputs.iter().any(varies) {
+        if inputs.iter().any(|tensor| tensor.varies() || tensor.is_type_only()) {
             return self.inlined(inputs).at(&self.name);
         }
         let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;

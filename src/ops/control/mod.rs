@@ -197,5 +197,5 @@ fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tenso
 
 /// Whether a number that the course depends on differs from call to call.
 fn varies(x: &Tensor) -> bool {
-    x.is_traced() || x.dims().is_some_and(|dims| dims.is_symbolic()) && crate::tensor::is_tracing()
+    x.is_traced() || x.varies() && crate::tensor::is_tracing()
 }

@@ -313,8 +313,7 @@ impl Runner<'_> {
             })?;
             Ok(state.into_iter().chain(stacks).map(Value::from).collect())
         };
-        let varies = |x: &Tensor| x.is_traced() || x.dims().is_some_and(|dims| dims.is_symbolic());
-        if limit.is_some_and(varies) || start.is_some_and(varies) {
+        if limit.is_some_and(Tensor::varies) || start.is_some_and(Tensor::varies) {
             return once(&state);
         }
         let most = limit.map(number).transpose()?.unwrap_or(i64::MAX);
@@ -336,7 +335,7 @@ impl Runner<'_> {
                 return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
             }
             let (on, next, items) = turn(&Tensor::from(crate::Array::scalar(i)), condition, &now)?;
-            if varies(&on) {
+            if on.varies() {
                 // The turns so far were known; whether there are more is not.
                 return once(&state);
             }

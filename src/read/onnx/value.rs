@@ -1,7 +1,7 @@
 //! Values of a file, which need not be tensors: lists of values, and values that may be absent.
 
 use crate::DType;
-use crate::dim::{Dim, Expr, Shape, Type};
+use crate::dim::{Dim, Expr, Shape, Type, is_symbol};
 use crate::error::{At, Error, Result};
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Length};
 use crate::onnx::proto::{self, OptionalProto, SequenceProto, TypeProto, ValueInfoProto};
@@ -147,7 +147,7 @@ impl Declared {
         let seen = |symbol: &str| Some(lengths.get(symbol).copied().unwrap_or(ASSUMED as i64));
         let length = |(axis, dim): (usize, &Dimension)| match &dim.value {
             Some(Length::DimValue(n)) => Dim::Fixed(*n),
-            Some(Length::DimParam(name)) if is_name(name) => Dim::new(Expr::symbol(name), seen(name)),
+            Some(Length::DimParam(name)) if is_symbol(name) => Dim::new(Expr::symbol(name), seen(name)),
             Some(Length::DimParam(text)) if expression(text, known).is_some() => {
                 let expr = expression(text, known).unwrap_or_default();
                 let seen = expr.eval(&seen);
@@ -254,7 +254,7 @@ pub(super) fn around(inputs: &[(String, Declared)], leaves: &[Tensor]) -> Result
 /// The names that are the whole length of an axis of a tensor.
 pub(super) fn symbols(info: &ValueInfoProto) -> Vec<&str> {
     let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { return Vec::new() };
-    let name = |dim: &'_ Dimension| matches!(&dim.value, Some(Length::DimParam(name)) if is_name(name));
+    let name = |dim: &'_ Dimension| matches!(&dim.value, Some(Length::DimParam(name)) if is_symbol(name));
     let named = ty.shape.iter().flat_map(|shape| &shape.dim).filter(|dim| name(dim));
     named.filter_map(|dim| if let Some(Length::DimParam(name)) = &dim.value { Some(name.as_str()) } else { None }).collect()
 }
@@ -262,8 +262,4 @@ pub(super) fn symbols(info: &ValueInfoProto) -> Vec<&str> {
 /// The expression of a text, where all of its symbols are known.
 fn expression(text: &str, known: &BTreeSet<&str>) -> Option<Expr> {
     Expr::parse(text).filter(|expr| expr.symbols().iter().all(|symbol| known.contains(&**symbol)))
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
