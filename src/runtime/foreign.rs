@@ -8,7 +8,7 @@ use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, attribute_proto::AttributeType};
-use crate::onnx::tensor;
+use crate::onnx::{calls, tensor};
 use crate::ops::Operators;
 use crate::read::{Operand, Single};
 use std::cell::RefCell;
@@ -30,14 +30,15 @@ pub(super) fn zero_value() -> AttributeProto {
 
 /// The node as tract gets it: under a name of ours, with all that it uses among its inputs.
 pub(super) fn node(node: NodeProto, lengths: Vec<NodeProto>, functions: &[FunctionProto], opset: i64) -> NodeProto {
-    let calls = node.attribute.iter().any(|attribute| attribute.g.is_some()) || functions.iter().any(|f| f.name == node.op_type);
+    let holds_calls =
+        node.attribute.iter().any(|attribute| attribute.g.is_some()) || functions.iter().any(|function| calls(&node, function));
     let mut new = NodeProto {
         op_type: format!("{OURS}{}", node.op_type),
         name: node.name.clone(),
         output: node.output.clone(),
         ..NodeProto::default()
     };
-    let single = Single::new(node, lengths, if calls { functions.to_vec() } else { vec![] }, opset);
+    let single = Single::new(node, lengths, if holds_calls { functions.to_vec() } else { vec![] }, opset);
     new.input = single.inputs();
     new.attribute.push(AttributeProto {
         name: NODE.to_string(),

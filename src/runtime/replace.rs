@@ -7,9 +7,8 @@ use super::foreign;
 use super::numbers::value_type;
 use crate::array::{Array, DType};
 use crate::dim::Type;
-use crate::onnx::Model;
-use crate::onnx::outer_names;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
+use crate::onnx::{Model, calls, outer_names};
 use crate::ops::Operators;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -283,10 +282,10 @@ pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &Operators) -> (
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| model.initializer(name)).collect(),
             };
-            let calls = page.functions.iter().any(|function| function.name == node.op_type && function.domain == node.domain);
+            let is_call = page.functions.iter().any(|function| calls(node, function));
             let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
                 _ if operators.reader(&node.domain, &node.op_type).is_some() => Some(LACKING),
-                _ if calls && !rows.is_empty() => Some(FUNCTION),
+                _ if is_call && !rows.is_empty() => Some(FUNCTION),
                 row => row.map(|row| row.2),
             };
             match why {
