@@ -3,8 +3,9 @@
 use super::packed::Packed;
 use super::value::Value;
 use super::{Args, Row, one, tuple, value};
+use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::ops::{Cell, Function, Recurrent, RecurrentWeights, layered};
+use crate::ops::{Cell, Function, Recurrent, RecurrentWeights, layered, scan};
 use crate::tensor::Tensor;
 
 const LSTM: Cell = Cell::Lstm { coupled: false };
@@ -105,7 +106,7 @@ fn packed(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor
     Ok(Value::tuple(std::iter::once(packed.holding(padded)).chain(outputs.map(|state| Ok(state.into()))).collect::<Result<_>>()?))
 }
 
-/// All layers of a network, each one node of ONNX; with projections, which ONNX lacks, step by step. `at` is where its arguments begin.
+/// All layers of a network, each one node of ONNX; with projections, which ONNX lacks, a scan over the steps. `at` is where its arguments begin.
 fn network(
     a: &Args,
     (cell, function): (Cell, Option<&'static str>),
@@ -121,16 +122,16 @@ fn network(
     let count = layers.max(1) as usize * reverse.len();
     let plain = if biases { 4 } else { 2 };
     let each = params.len() / count;
-    let projected = each == plain + 1;
-    if params.len() != each * count || !(projected || each == plain) {
+    let smaller = each == plain + 1;
+    if params.len() != each * count || !(smaller || each == plain) {
         return Err(Error::argument(format!("{} weights for {count} layers and directions", params.len())));
     }
     let sets: Vec<&[Tensor]> = params.chunks(each * reverse.len()).collect();
     layered(x, (sets.len(), reverse.len()), batch_first, states, |layer, x, first| {
         // What goes into the next layer is dropped while training.
         let x = &if train && dropout > 0.0 && layer > 0 { x.drop_out(dropout)?.0 } else { x.clone() };
-        if projected {
-            return unrolled(x, sets[layer], each, biases, lengths, first);
+        if smaller {
+            return projected(x, sets[layer], each, biases, lengths, first);
         }
         let weights: Vec<RecurrentWeights> = sets[layer]
             .chunks(each)
@@ -149,35 +150,25 @@ fn network(
 }
 
 /// One layer of an LSTM with projections, both directions. Behind the end of a sequence its states stay, and its outputs are zero.
-fn unrolled(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, lengths: Option<&Tensor>, first: &[Tensor]) -> Result<Vec<Tensor>> {
+fn projected(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, lengths: Option<&Tensor>, first: &[Tensor]) -> Result<Vec<Tensor>> {
     let [h0, c0] = first else { return Err(few()) };
-    let steps = x.dim(0)?.fixed().ok_or_else(|| Error::size("an LSTM with projections over a symbolic number of steps"))?;
-    if steps > 4096 {
-        return Err(Error::too_big(format!("an LSTM with projections over {steps} steps: each is written out")));
-    }
     let (mut sides, mut ends, mut cells) = (Vec::new(), Vec::new(), Vec::new());
     for (d, set) in sets.chunks(each).enumerate() {
+        let turned = |x: Tensor| if d == 1 { x.flip(&[0]) } else { Ok(x) };
         let (input_bias, state_bias) = if biases { (Some(&set[2]), Some(&set[3])) } else { (None, None) };
-        let inputs = x.linear(&set[0], input_bias)?;
-        let (mut h, mut c) = (h0.select(0, d as i64)?, c0.select(0, d as i64)?);
-        let mut outputs = Vec::new();
-        let order: Vec<i64> = if d == 1 { (0..steps).rev().collect() } else { (0..steps).collect() };
-        for step in order {
-            let gates = inputs.select(0, step)?.add(h.linear(&set[1], state_bias)?)?;
-            let (next, cell) = lstm_step(&gates, &c, set.last())?;
-            let Some(lengths) = lengths else {
-                (h, c) = (next, cell);
-                outputs.push(h.clone());
-                continue;
-            };
-            let inside = lengths.gt(step)?.unsqueeze(-1)?;
-            outputs.push(inside.choose(&next, &Tensor::zeros::<i64>(&[], next.dtype())?)?);
-            (h, c) = (inside.choose(&next, &h)?, inside.choose(&cell, &c)?);
-        }
-        if d == 1 {
-            outputs.reverse();
-        }
-        sides.push(Tensor::stack(&outputs.iter().collect::<Vec<_>>(), 0)?);
+        let inputs = turned(x.linear(&set[0], input_bias)?)?;
+        let steps = turned(Tensor::arange(0, &x.dim(0)?, 1, DType::I64)?)?;
+        let states = vec![h0.select(0, d as i64)?, c0.select(0, d as i64)?];
+        let (states, outputs) = scan(states, &[inputs, steps], |state, cut| {
+            let gates = cut[0].add(state[0].linear(&set[1], state_bias)?)?;
+            let (h, c) = lstm_step(&gates, &state[1], set.last())?;
+            let Some(lengths) = lengths else { return Ok((vec![h.clone(), c], vec![h])) };
+            let inside = lengths.gt(&cut[1])?.unsqueeze(-1)?;
+            let output = inside.choose(&h, &Tensor::zeros::<i64>(&[], h.dtype())?)?;
+            Ok((vec![inside.choose(&h, &state[0])?, inside.choose(&c, &state[1])?], vec![output]))
+        })?;
+        let [h, c] = <[Tensor; 2]>::try_from(states).map_err(|_| few())?;
+        sides.push(turned(outputs.into_iter().next().ok_or_else(few)?)?);
         ends.push(h);
         cells.push(c);
     }
