@@ -30,6 +30,7 @@ pub mod resize;
 pub mod scan;
 pub mod scatter;
 mod single;
+pub mod suppress;
 mod take;
 pub mod threads;
 mod vector;

@@ -490,6 +490,7 @@ fn windows() -> Vec<Case> {
         "roi_align", [floats(&[2, 3, 8, 9]), of(DType::F32, &[5, 4], 0.0, 7.0), indices(&[5], 2)], |x| {
             one(x[0].roi_align(&x[1], &x[2], Alignment { bins: [2, 3], gathered: Gathered::Mean, samples: 2, scale: 0.75, half_pixel: true })?)
         };
+        "nms", [of(DType::F32, &[9, 4], 0.0, 7.0), of(DType::F32, &[9], 0.0, 1.0)], |x| one(x[0].nms(&x[1], 0.25)?);
         "average_pool_dilations", [floats(&[2, 3, 9, 11])], |x| one(x[0].average_pool(&[2, 3], window(&[1, 2], &[1, 1], &[2, 3]), false, true)?);
         "upsample_cubic", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2, x[0].dim(3)? * 2], "cubic", false, &[Some(2.0), Some(2.0)])?);
     }

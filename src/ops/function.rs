@@ -366,7 +366,6 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![matrix.cast(crate::onnx::tensor::dtype(node.int("output_datatype", 1)? as i32)?)?])
     }),
     ("TfIdfVectorizer", grams),
-    ("NonMaxSuppression", suppressed),
     ("TensorScatter", |node, inputs| {
         let (past, new) = (inputs.at(0)?, inputs.at(1)?);
         let axis = past.shape().axis(node.int("axis", -2)?)?;
@@ -602,57 +601,4 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         (other, _) => return Err(Error::argument(format!("the mode {other}"))),
     };
     Ok(vec![if x.rank() == 2 { y } else { y.reshape(&[-1])? }])
-}
-
-/// Boxes kept by score, class by class, unless they overlap one that is kept: decided from the numbers.
-fn suppressed(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
-    let (boxes, scores) = (inputs.at(0)?.to_array()?, inputs.at(1)?.to_array()?);
-    let number = |i: usize, default: f64| {
-        Ok::<_, Error>(match inputs.opt(i) {
-            Some(x) => x.to_array()?.to_f64s().first().copied().unwrap_or(default),
-            None => default,
-        })
-    };
-    let (most, overlap, least) = (number(2, 0.0)? as usize, number(3, 0.0)?, inputs.opt(4).map(|_| number(4, 0.0)).transpose()?);
-    let &[batch, classes, count] = scores.shape() else { return Err(Error::shape(format!("scores of shape {:?}", scores.shape()))) };
-    if boxes.shape() != [batch, count, 4] {
-        return Err(Error::shape(format!("boxes of shape {:?} for scores of {:?}", boxes.shape(), scores.shape())));
-    }
-    let centred = node.int("center_point_box", 0)? != 0;
-    let (corners, points) = (boxes.to_f64s(), scores.to_f64s());
-    let region = |sample: usize, i: usize| {
-        let b = &corners[(sample * count + i) * 4..][..4];
-        if centred {
-            return [b[1] - b[3] / 2.0, b[0] - b[2] / 2.0, b[1] + b[3] / 2.0, b[0] + b[2] / 2.0];
-        }
-        [b[0].min(b[2]), b[1].min(b[3]), b[0].max(b[2]), b[1].max(b[3])]
-    };
-    let area = |r: &[f64; 4]| (r[2] - r[0]) * (r[3] - r[1]);
-    let mut kept: Vec<i64> = Vec::new();
-    for sample in 0..batch {
-        for class in 0..classes {
-            let score = |i: usize| points[(sample * classes + class) * count + i];
-            let mut order: Vec<usize> = (0..count).filter(|&i| least.is_none_or(|least| score(i) > least)).collect();
-            order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
-            let mut chosen: Vec<usize> = Vec::new();
-            for i in order {
-                if chosen.len() >= most {
-                    break;
-                }
-                let own = region(sample, i);
-                let hidden = chosen.iter().any(|&other| {
-                    let other = region(sample, other);
-                    let side = |axis: usize| (own[axis + 2].min(other[axis + 2]) - own[axis].max(other[axis])).max(0.0);
-                    let common = side(0) * side(1);
-                    common / (area(&own) + area(&other) - common) > overlap
-                });
-                if !hidden {
-                    chosen.push(i);
-                    kept.extend([sample as i64, class as i64, i as i64]);
-                }
-            }
-        }
-    }
-    let rows = kept.len() as i64 / 3;
-    Ok(vec![Tensor::from(kept.as_slice()).reshape(&[rows, 3])?])
 }

@@ -42,6 +42,7 @@ mod shape;
 mod sign;
 mod slice;
 mod special;
+mod suppress;
 mod unary;
 
 pub(crate) use attention::flex_attention;
@@ -98,6 +99,7 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     scan::READS,
     shape::READS,
     slice::READS,
+    suppress::READS,
     unary::READS,
 ];
 
