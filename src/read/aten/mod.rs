@@ -31,6 +31,7 @@ mod shape;
 mod unary;
 pub(crate) mod value;
 mod view;
+mod vision;
 
 pub(crate) use args::{scalar_type, scalar_type_number};
 
@@ -97,6 +98,7 @@ const FAMILIES: &[&[Row]] = &[
     unary::METHODS,
     unary::ROWS,
     view::ROWS,
+    vision::ROWS,
 ];
 
 /// A row with its schema read.
@@ -141,7 +143,15 @@ fn spelling(name: &str) -> Option<Spelling<'_>> {
     in_place.map(Spelling::InPlace).or_else(|| name.strip_suffix("_copy").filter(known).map(Spelling::Copied))
 }
 
-/// Whether an operator is in the table, in place or not.
+/// The name of an operator as torch writes it: `aten::relu`, `torchvision::nms`.
+pub(crate) fn full(name: &str) -> String {
+    match name.split_once('.') {
+        Some((space, name)) => format!("{space}::{name}"),
+        None => format!("aten::{name}"),
+    }
+}
+
+/// Whether an operator is in the table, in place or not. One that is not aten's own has its namespace and a point before its name.
 pub(crate) fn knows(name: &str) -> bool {
     spelling(name).is_some()
 }
@@ -153,12 +163,12 @@ pub fn readable() -> Vec<&'static str> {
     names
 }
 
-/// Calls an operator of torch by name.
+/// Calls an operator of torch by name, as [`knows`] has it.
 ///
 /// An in-place spelling (`relu_`) runs the plain one and writes the result to its first operand.
 pub(crate) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
-    let at = || format!("aten::{name}");
-    let unknown = || Error::new(Code::UnknownOperators, format!("aten::{name} has no translation"));
+    let at = || full(name);
+    let unknown = || Error::new(Code::UnknownOperators, format!("{} has no translation", full(name)));
     match spelling(name).ok_or_else(unknown)? {
         Spelling::Plain(rows) => run(name, rows, positional, named).at(at()),
         Spelling::Copied(plain) => call(plain, positional, named).and_then(detached).at(at()),
@@ -193,7 +203,7 @@ fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value
             .map(|value| value.kind().to_string())
             .chain(named.iter().map(|(name, value)| format!("{name}={}", value.kind())))
             .collect();
-        return Err(Error::unsupported(format!("no overload of aten::{name} that is translated takes ({})", kinds.join(", "))));
+        return Err(Error::unsupported(format!("no overload of {} that is translated takes ({})", full(name), kinds.join(", "))));
     };
     match row.run {
         Run::One(f) => f(&args).map(Value::from),

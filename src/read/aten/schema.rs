@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// What an operator takes, by name, with defaults.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Schema {
-    /// The name without the overload.
+    /// The name without the overload; of an operator that is not aten's own, behind its namespace and a point.
     pub(crate) name: String,
     /// The arguments in order.
     pub(crate) arguments: Vec<Argument>,
@@ -74,7 +74,12 @@ impl Schema {
                 _ => arguments.push(argument(part, keyword_only).ok_or_else(|| refused(part))?),
             }
         }
-        Ok(Schema { name: head.split('.').next().unwrap_or(head).to_string(), arguments })
+        let plain = |name: &str| name.split('.').next().unwrap_or(name).to_string();
+        let name = match head.split_once("::") {
+            Some((space, name)) => format!("{space}.{}", plain(name)),
+            None => plain(head),
+        };
+        Ok(Schema { name, arguments })
     }
 }
 

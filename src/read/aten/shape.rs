@@ -108,6 +108,7 @@ pub(super) const ROWS: &[Row] = &[
         let n = front.len() as i64;
         split.permute(&order(n, &[0, 2, 4, 1, 3]))?.reshape(&lengths(&front, &[c * (r * r), h, w]))
     }),
+    one("_shape_as_tensor(Tensor self) -> Tensor", |a| Ok(Tensor::from_dims(a.tensor(0)?.shape()))),
     one("channel_shuffle(Tensor self, SymInt groups) -> Tensor", |a| {
         let (x, groups) = (a.tensor(0)?, a.int(1)?);
         let mut split = x.shape().to_vec();

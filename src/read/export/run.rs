@@ -53,6 +53,11 @@ fn operator(target: &str) -> &str {
     }
 }
 
+/// The name that the table of operators has for one: aten's own stand there without their namespace.
+fn in_table(name: &str) -> &str {
+    name.strip_prefix("aten.").unwrap_or(name)
+}
+
 /// Whether a node can be run.
 pub(super) fn knows(target: &str) -> bool {
     let name = operator(target);
@@ -60,10 +65,7 @@ pub(super) fn knows(target: &str) -> bool {
         || ARITHMETIC.iter().any(|row| row.0 == target)
         || matches!(target, "torch.sym_max" | "torch.sym_min" | "torch.sym_not" | "_operator.neg")
         || name.strip_prefix("higher_order.").is_some_and(|name| HIGHER.contains(&name))
-        || name.split_once('.').is_some_and(|(space, name)| match space {
-            "aten" => aten::knows(name),
-            space => aten::knows(&format!("{space}.{name}")),
-        })
+        || aten::knows(in_table(name))
 }
 
 type Values = HashMap<String, Value>;
@@ -369,10 +371,7 @@ fn call(target: &str, name: &str, positional: &[Value], named: &[(String, Value)
         ("_operator.neg", [a]) => return Ok(Value::Int(Dim::Fixed(0) - a.dim()?)),
         _ => {}
     }
-    match name.split_once('.') {
-        Some(("aten", name)) => aten::call(name, positional, named),
-        _ => aten::call(name, positional, named),
-    }
+    aten::call(in_table(name), positional, named)
 }
 
 /// The dtype that the file declares for the first output of a node.

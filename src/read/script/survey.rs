@@ -81,8 +81,7 @@ fn expression(expr: &Expr, program: &Program, found: &mut dyn FnMut(String, u32)
                 if let Some(name) = operator
                     .filter(|name| !aten::knows(name) && !builtin::NAMES.contains(&path.as_str()) && !program.functions.contains_key(&path))
                 {
-                    let full = if path.starts_with("torch.") { format!("aten::{name}") } else { name.replace('.', "::") };
-                    found(full, call.line);
+                    found(aten::full(name), call.line);
                 }
             } else {
                 expression(&call.callee, program, found);
