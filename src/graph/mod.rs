@@ -6,6 +6,7 @@ mod operator;
 mod part;
 mod print;
 mod replay;
+mod twin;
 mod write;
 
 pub use derived::{Computed, Derivation};

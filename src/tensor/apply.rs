@@ -55,7 +55,11 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
     }
     let values = evaluate(&*op, inputs, &types).at(op.name())?;
-    let types = named(types, &values, recorded);
+    let repeated = match recorded && types.iter().any(|ty| ty.shape.iter().any(Dim::is_unnamed)) {
+        true => recorder::repeated(&*op, inputs)?,
+        false => None,
+    };
+    let types = repeated.unwrap_or_else(|| named(types, &values, recorded));
     let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
     watch::saw(&op, &values, parameter.map(|name| &**name), caller);
     let marks = match recorded {

@@ -294,6 +294,15 @@ pub(super) fn record(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], types: &
     })
 }
 
+/// The types of what an earlier operation of the record gave that did the same to the same: lengths that depend on data are equal in both.
+pub(super) fn repeated(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Result<Option<Vec<Type>>> {
+    let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
+    Ok(OPEN.with_borrow(|open| {
+        let graph = &open.last()?.graph;
+        graph.twin(op, &inputs).map(|node| node.outputs.iter().map(|&id| graph.value(id).ty.clone()).collect())
+    }))
+}
+
 /// Whether an operation on these inputs is to be written down, and refuses inputs of other traces.
 pub(super) fn is_recorded(inputs: &[Option<&Tensor>], symbolic: bool) -> Result<bool> {
     let mut traced = symbolic && is_tracing();
