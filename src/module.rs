@@ -2,7 +2,7 @@
 
 mod example;
 
-pub use example::Example;
+pub use example::{Example, element};
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;

@@ -120,16 +120,23 @@ impl Example {
         if !self.named {
             return Ok(self.named(&names));
         }
-        if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| !names.contains(name)) {
+        // A program that was read may take lists, whose elements are inputs, and its last arguments may have defaults: it knows itself.
+        let of_file = module.input_structure().is_none();
+        let element = |name: &String| names.iter().enumerate().find_map(|(i, list)| Some((i, element(name, list)?)));
+        let place = |name: &String| {
+            let own = names.iter().position(|other| other == name).map(|i| (i, 0));
+            own.or_else(|| element(name).filter(|_| of_file))
+        };
+        if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| place(name).is_none()) {
             return Err(Error::input(format!("there is no input `{unknown}`")).help(valid()));
         }
-        // The last arguments of a program that was read may have defaults: it knows itself.
-        let given = names.iter().rposition(|name| self.inputs.iter().any(|input| input.0 == *name)).map_or(0, |last| last + 1);
-        let wanted = if module.input_structure().is_some() { &names[..] } else { &names[..given] };
-        if let Some(missing) = wanted.iter().find(|name| self.inputs.iter().all(|input| input.0 != **name)) {
-            return Err(Error::input(format!("the input `{missing}` is missing")).help(valid()));
+        let there = |i: usize| self.inputs.iter().any(|(name, _)| place(name).is_some_and(|place| place.0 == i));
+        let given = (0..names.len()).rfind(|&i| there(i)).map_or(0, |last| last + 1);
+        let wanted = if of_file { given } else { names.len() };
+        if let Some(missing) = (0..wanted).find(|&i| !there(i)) {
+            return Err(Error::input(format!("the input `{}` is missing", names[missing])).help(valid()));
         }
-        self.inputs.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
+        self.inputs.sort_by_key(|(name, _)| place(name));
         Ok(self)
     }
 
@@ -279,6 +286,11 @@ impl Example {
     pub fn tensors(&self) -> Vec<Tensor> {
         self.inputs.iter().map(|input| input.1.clone()).collect()
     }
+}
+
+/// The place of an input in the list that it is named after: 1 of `images_1` in `images`.
+pub fn element(name: &str, list: &str) -> Option<usize> {
+    name.strip_prefix(list)?.strip_prefix('_')?.parse().ok()
 }
 
 /// The symbol of an axis that nobody named.

@@ -2,6 +2,7 @@
 
 use crate::numbers;
 use ontrace::array::Random;
+use ontrace::module::element;
 use ontrace::{Array, At, Code, DType, Dim, Error, Example, Result, Shape, Tensor, Type};
 
 /// Inputs and symbolic axes, for every command that needs some.
@@ -150,6 +151,14 @@ impl Spec {
     }
 }
 
+/// An input, or the elements of the list that it is, where those were given.
+fn named(input: &str, specs: &[Spec]) -> Vec<String> {
+    let given = specs.iter().filter_map(|spec| spec.name.as_deref());
+    let mut elements: Vec<(usize, &str)> = given.filter_map(|name| Some((element(name, input)?, name))).collect();
+    elements.sort_unstable();
+    if elements.is_empty() { vec![input.to_string()] } else { elements.into_iter().map(|(_, name)| name.to_string()).collect() }
+}
+
 impl Inputs {
     /// Whether numbers were given.
     pub fn has_numbers(&self) -> bool {
@@ -163,7 +172,7 @@ impl Inputs {
         let specs = self.specs.iter().map(|spec| Spec::parse(spec)).collect::<Result<Vec<_>>>()?;
         let mut inputs: Vec<(String, Option<Tensor>)> = match from_file {
             Some(example) => example.inputs().iter().map(|(name, tensor)| (name.clone(), Some(tensor.clone()))).collect(),
-            None => names.iter().map(|name| (name.clone(), None)).collect(),
+            None => names.iter().flat_map(|name| named(name, &specs)).map(|name| (name, None)).collect(),
         };
         let known: Vec<String> = inputs.iter().map(|input| input.0.clone()).collect();
         let mut symbolic = Vec::new();

@@ -75,10 +75,11 @@ pub(crate) struct Function {
     pub(crate) file: Rc<str>,
 }
 
-/// A parameter of a function, with its default.
+/// A parameter of a function, with its declared type and its default.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameter {
     pub(crate) name: Rc<str>,
+    pub(crate) kind: Option<Expr>,
     pub(crate) default: Option<Expr>,
 }
 

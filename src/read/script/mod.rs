@@ -7,10 +7,11 @@ mod interpret;
 mod lexer;
 mod objects;
 mod parser;
+mod signature;
 mod survey;
 
 pub(super) use builtin::binary;
-pub(super) use interpret::output_names;
+pub(super) use signature::output_names;
 
 use super::aten::value::{Value, View};
 use super::pickle::Pickle;
@@ -49,6 +50,14 @@ struct Program {
     functions: HashMap<String, Rc<Function>>,
 }
 
+impl Program {
+    /// The method of a class.
+    fn method(&self, class: &str, name: &str) -> Result<Rc<Function>> {
+        let methods = &self.classes.get(class).ok_or_else(|| unknown(class))?.methods;
+        methods.iter().find(|method| *method.name == *name).cloned().ok_or_else(|| unknown(&format!("{class}.{name}")))
+    }
+}
+
 // The syntax tree is shared by reference counts that are not atomic; `Script` never gives them away and every call
 // clones only within one thread, so it stays on the thread that made it: it is not Send.
 
@@ -71,8 +80,8 @@ impl Script {
         let storages = Storages::new(archive, "data")?;
         let (objects, root) = Objects::read(&data, &storages).at("data.pkl")?;
         let constants = constants(archive)?;
-        let forward = objects.method(&program, root, "forward")?;
-        let inputs: Vec<String> = forward.parameters.iter().skip(1).map(|parameter| parameter.name.to_string()).collect();
+        let forward = program.method(objects.class(root), "forward")?;
+        let inputs = signature::input_names(&forward);
         let mut script = Script { program, objects, root, constants, example: None, inputs, outputs: Mutex::default(), missing: None };
         script.missing = survey::survey(&script);
         if survey::is_straight(&script)
@@ -138,8 +147,8 @@ fn constants(archive: &Archive) -> Result<Vec<Array>> {
 
 impl Module for Script {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let forward = self.objects.method(&self.program, self.root, "forward")?;
-        let arguments = interpret::arguments(&forward, inputs, self.example.as_ref())?;
+        let forward = self.program.method(self.objects.class(self.root), "forward")?;
+        let arguments = signature::arguments(&forward, inputs, self.example.as_ref())?;
         let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[]);
         // Who misses one operator learns of all.
         let result = result.map_err(|error| match &self.missing {
@@ -147,13 +156,13 @@ impl Module for Script {
             _ => error,
         })?;
         let mut leaves = Vec::new();
-        interpret::flatten(&result, "", &mut leaves)?;
+        signature::flatten(&result, "", &mut leaves)?;
         if leaves.is_empty() {
             return Err(Error::unsupported("a program without tensors among its outputs"));
         }
         let names = leaves.iter().map(|leaf| leaf.0.clone()).collect::<Vec<_>>();
         if let Ok(mut outputs) = self.outputs.lock() {
-            *outputs = interpret::output_names(names);
+            *outputs = signature::output_names(names);
         }
         Ok(leaves.into_iter().map(|leaf| leaf.1).collect())
     }

@@ -1,7 +1,5 @@
 //! The objects of an archive: modules with their attributes, by place, shared ones once.
 
-use super::Program;
-use super::ast::Function;
 use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
@@ -71,11 +69,9 @@ impl Objects {
         self.objects.get(id).map_or("", |object| &object.path)
     }
 
-    /// The method of an object's class.
-    pub(super) fn method(&self, program: &Program, id: usize, name: &str) -> Result<Rc<Function>> {
-        let class = self.objects.get(id).map_or("", |object| &object.class);
-        let methods = program.classes.get(class).ok_or_else(|| super::unknown(class))?;
-        methods.methods.iter().find(|method| *method.name == *name).cloned().ok_or_else(|| super::unknown(&format!("{class}.{name}")))
+    /// The class of an object, by its full name.
+    pub(super) fn class(&self, id: usize) -> &str {
+        self.objects.get(id).map_or("", |object| &object.class)
     }
 
     /// An attribute of an object.

@@ -155,11 +155,9 @@ impl Parser {
         while !self.take(")") {
             if !self.take("*") {
                 let name = self.name()?;
-                if self.take(":") {
-                    self.expression()?;
-                }
+                let kind = if self.take(":") { Some(self.expression()?) } else { None };
                 let default = if self.take("=") { Some(self.expression()?) } else { None };
-                parameters.push(Parameter { name, default });
+                parameters.push(Parameter { name, kind, default });
             }
             if !self.take(",") && !self.is(")") {
                 return self.unexpected("`,` or `)`");
