@@ -31,6 +31,8 @@ pub(crate) enum Value {
     Dict(Rc<RefCell<Vec<(Value, Value)>>>),
     /// Something of the reader's own: a module of the program.
     Object(usize),
+    /// An object that the program itself made: its class, and its attributes by name.
+    Instance(Rc<str>, Rc<RefCell<Vec<(Value, Value)>>>),
     /// A function of the program, by its full name.
     Function(Rc<str>),
 }
@@ -61,6 +63,7 @@ impl Value {
             Value::Tuple(_) => "Tuple",
             Value::Dict(_) => "Dict",
             Value::Object(_) => "Module",
+            Value::Instance(..) => "object",
             Value::Function(_) => "function",
         }
     }
@@ -134,7 +137,7 @@ impl fmt::Debug for Value {
             Value::List(values) => values.borrow().fmt(f),
             Value::Tuple(values) => values.fmt(f),
             Value::Dict(entries) => entries.borrow().fmt(f),
-            Value::Device | Value::Object(_) | Value::Function(_) | Value::Complex(_) => f.write_str(self.kind()),
+            Value::Device | Value::Object(_) | Value::Instance(..) | Value::Function(_) | Value::Complex(_) => f.write_str(self.kind()),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::layout;
 use super::value::{Sequence, Step, Value, View};
 use super::{Row, value};
+use crate::array::DType;
 use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -79,7 +80,14 @@ pub(super) const ROWS: &[Row] = &[
     value("expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)", |a| expanded(a.view(0)?, a.dims(1)?)),
     value("expand_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| expanded(a.view(0)?, a.tensor(1)?.shape().to_vec())),
     value("broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| expanded(a.view(0)?, a.dims(1)?)),
-    value("select(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", |a| selected(a.view(0)?, a.int(1)?, a.dim(2)?)),
+    value("select(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", |a| match a.value(2)? {
+        Value::Tensor(index) if index.read()?.is_traced() && index.read()?.dims().is_none() => {
+            let (base, axis) = (a.view(0)?, a.tensor(0)?.shape().axis(a.int(1)?)?);
+            let one = picked(base, axis, index.read()?.cast(DType::I64)?.reshape(&[1])?, base.strides().to_vec())?;
+            selected(&one, axis as i64, Dim::Fixed(0))
+        }
+        _ => selected(a.view(0)?, a.int(1)?, a.dim(2)?),
+    }),
     value("slice(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)", |a| {
         sliced(a.view(0)?, a.int(1)?, a.opt_dim(2)?, a.opt_dim(3)?, a.int(4)?)
     }),
@@ -158,7 +166,7 @@ pub(super) const ROWS: &[Row] = &[
         let mut strides = base.strides().to_vec();
         strides.push(strides[axis].clone());
         strides[axis] = &strides[axis] * step;
-        let windows = picked(base, axis, index, base.strides().to_vec())?;
+        let windows = picked(base, axis, Tensor::from(index.as_slice()), base.strides().to_vec())?;
         let split = windows.step(
             step_of(
                 move |x| {
@@ -341,9 +349,8 @@ fn moved(a: &Args, from: &[usize], to: &[usize]) -> Result<Value> {
 }
 
 /// Indices along an axis, each of which may stand in several places.
-fn picked(base: &View, axis: usize, index: Vec<i64>, strides: Vec<Dim>) -> Result<View> {
+fn picked(base: &View, axis: usize, index: Tensor, strides: Vec<Dim>) -> Result<View> {
     let axis = axis as i64;
-    let index = Tensor::from(index.as_slice());
     let places = index.clone();
     let write = move |base: &Tensor, new: &Tensor| super::scatter::index_put_along(base, axis, &places, new);
     base.step(step_of(move |x| x.index_select(axis, &index), write), strides)
@@ -368,7 +375,7 @@ fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -> Result<Va
         strides.clone(),
     )?;
     let last = flat.read()?.rank() - 1;
-    picked(&flat, last, index, strides).map(Value::Tensor)
+    picked(&flat, last, Tensor::from(index.as_slice()), strides).map(Value::Tensor)
 }
 
 /// The elements whose indices on two axes differ by `offset`, as a last axis.
@@ -411,7 +418,7 @@ fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Val
     let flat = in_order(&base, |x| x.reshape(&[-1]))?;
     let size = size.to_vec();
     let strides = stride.iter().map(|&stride| Dim::Fixed(stride)).collect();
-    let picked = picked(&flat, 0, index, vec![Dim::Fixed(1)])?;
+    let picked = picked(&flat, 0, Tensor::from(index.as_slice()), vec![Dim::Fixed(1)])?;
     let shaped = picked.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())), strides)?;
     Ok(Value::Tensor(shaped))
 }

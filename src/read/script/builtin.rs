@@ -34,6 +34,18 @@ pub(super) const NAMES: &[&str] = &[
     "torch.endswith",
     "torch.tensor",
     "torch.as_tensor",
+    "torch.is_complex",
+    "torch.element_size",
+    "torch.is_contiguous",
+    "torch.is_tracing",
+    "torch._is_tracing",
+    "torch._get_tracing_state",
+    "torch.is_scripting",
+    "torch.manual_seed",
+    "torch.set_grad_enabled",
+    "torch.degrees",
+    "torch.radians",
+    "torch.fabs",
     "torch.is_floating_point",
     "torch.is_autocast_enabled",
     "torch.is_grad_enabled",
@@ -49,6 +61,9 @@ pub(super) const NAMES: &[&str] = &[
     "torch.__contains__",
     "torch.__getitem__",
     "torch._set_item",
+    "torch.dict",
+    "torch.copy",
+    "torch.update",
     "torch.keys",
     "torch.values",
     "torch.items",
@@ -123,10 +138,17 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             let dtype = named.iter().find(|entry| entry.0 == "dtype").map_or(Value::None, |entry| entry.1.clone());
             tensor(value, &dtype)
         }
+        ("torch.is_complex", [value]) => Ok(Value::Bool(matches!(value, Value::Complex(_)))),
+        ("torch.element_size", [value]) => value.view().and_then(View::read).map(|x| Value::Int(x.dtype().size().into())),
+        // There are no strides here: what is laid out anew where it is not contiguous computes the same.
+        ("torch.is_contiguous", [_, ..]) => Ok(Value::Bool(true)),
         ("torch.is_floating_point", [value]) => value.view().and_then(View::read).map(|x| Value::Bool(x.dtype().is_float())),
         // As in a plain call: what is fast only without gradients computes the same.
         ("torch.is_grad_enabled", []) | ("ops.prim.requires_grad", [_]) => Ok(Value::Bool(true)),
-        ("torch.is_autocast_enabled", _) | ("ops.prim.is_nested", [_]) => Ok(Value::Bool(false)),
+        ("torch.is_scripting", []) => Ok(Value::Bool(true)),
+        ("torch.manual_seed" | "torch.set_grad_enabled", [_]) => Ok(Value::None),
+        ("torch.is_autocast_enabled" | "torch.is_tracing" | "torch._is_tracing" | "torch._get_tracing_state", _)
+        | ("ops.prim.is_nested", [_]) => Ok(Value::Bool(false)),
         ("ops.prim.type", [_]) => Ok(Value::Str("cpu".into())),
         ("torch.__range_length", [low, high, step]) => {
             range(&[low.clone(), high.clone(), step.clone()]).and_then(|all| Ok(Value::Int(all.elements()?.len().into())))
@@ -159,10 +181,24 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.format", [Value::Str(text), rest @ ..]) => Ok(Value::Str(format(text, rest).into())),
         ("torch.__is__", [a, b]) => Ok(Value::Bool(same(a, b))),
         ("torch.__isnot__", [a, b]) => Ok(Value::Bool(!same(a, b))),
-        ("torch.__not__", [value]) => value.number().map(|x| Value::Bool(x.to_f64() == 0.0)),
+        ("torch.__not__", [value]) => unary("not", value),
         ("torch.__contains__", [container, value]) => contains(container, value).map(Value::Bool),
         ("torch.__getitem__", [container, index]) => get_item(container, index),
         ("torch._set_item", [container, index, value]) => set_item(container, index, value.clone()).map(|()| Value::None),
+        ("torch.dict", []) => Ok(Value::Dict(Rc::default())),
+        ("torch.dict" | "torch.copy", [Value::Dict(entries)]) => Ok(Value::Dict(Rc::new(RefCell::new(entries.borrow().clone())))),
+        ("torch.dict", [pairs]) => pairs.elements().and_then(|pairs| {
+            let dict = Value::Dict(Rc::default());
+            pairs.iter().try_for_each(|pair| match pair.elements()?.as_slice() {
+                [key, value] => set_item(&dict, key, value.clone()),
+                other => Err(Error::argument(format!("a dictionary of groups of {}", other.len()))),
+            })?;
+            Ok(dict)
+        }),
+        ("torch.update", [dict @ Value::Dict(_), Value::Dict(more)]) => {
+            let more = more.borrow().clone();
+            more.into_iter().try_for_each(|(key, value)| set_item(dict, &key, value)).map(|()| Value::None)
+        }
         ("torch.keys", [Value::Dict(entries)]) => Ok(Value::list(entries.borrow().iter().map(|entry| entry.0.clone()).collect())),
         ("torch.values", [Value::Dict(entries)]) => Ok(Value::list(entries.borrow().iter().map(|entry| entry.1.clone()).collect())),
         ("torch.items", [Value::Dict(entries)]) => {
@@ -215,13 +251,26 @@ fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
         "torch.log" => f64::ln,
         "torch.sin" => f64::sin,
         "torch.cos" => f64::cos,
-        "torch.abs" | "ops.prim.abs" => f64::abs,
+        "torch.tan" => f64::tan,
+        "torch.asin" => f64::asin,
+        "torch.acos" => f64::acos,
+        "torch.atan" => f64::atan,
+        "torch.sinh" => f64::sinh,
+        "torch.cosh" => f64::cosh,
+        "torch.tanh" => f64::tanh,
+        "torch.expm1" => f64::exp_m1,
+        "torch.log1p" => f64::ln_1p,
+        "torch.log2" => f64::log2,
+        "torch.log10" => f64::log10,
+        "torch.degrees" => f64::to_degrees,
+        "torch.radians" => f64::to_radians,
+        "torch.abs" | "torch.fabs" | "ops.prim.abs" => f64::abs,
         _ => return None,
     };
     Some(value.number().map(|x| {
         let y = of(x.to_f64());
         // What is whole by its nature, or was given whole.
-        let whole = matches!(path, "torch.ceil" | "torch.floor") || matches!(x, Scalar::Int(_)) && path.ends_with("abs");
+        let whole = matches!(path, "torch.ceil" | "torch.floor") || matches!(x, Scalar::Int(_)) && path.ends_with(".abs");
         if whole { Value::Int(Dim::Fixed(y as i64)) } else { Value::Float(y) }
     }))
 }
@@ -477,10 +526,14 @@ pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
         ("-", Value::Float(x)) => Ok(Value::Float(-x)),
         ("-", Value::Tensor(_)) => aten::call("neg", std::slice::from_ref(value), &[]),
         ("~", Value::Tensor(_)) => aten::call("bitwise_not", std::slice::from_ref(value), &[]),
+        ("not", Value::Tensor(_)) => aten::call("logical_not", std::slice::from_ref(value), &[]),
         ("not", value) => Ok(Value::Bool(value.number()?.to_f64() == 0.0)),
         _ => Err(Error::unsupported(format!("{op} of a {}", value.kind()))),
     }
 }
+
+/// What is as true of lengths as of tensors: where a length differs from call to call, so does the answer.
+const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
 
 /// A binary operator on numbers, strings, lists or tensors.
 pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
@@ -515,6 +568,8 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             ("&", "bitwise_and"),
             ("|", "bitwise_or"),
             ("^", "bitwise_xor"),
+            ("and", "logical_and"),
+            ("or", "logical_or"),
         ];
         let name = NAMES.iter().find(|row| row.0 == op).ok_or_else(|| Error::unsupported(format!("{op} of tensors")))?.1;
         return aten::call(name, &[a.clone(), b.clone()], &[]);
@@ -528,6 +583,10 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             "//" => x / y,
             "%" => x % y,
             "==" if x == y => return Ok(Value::Bool(true)),
+            _ if COMPARISONS.contains(&op) && (x.is_symbolic() || y.is_symbolic()) => {
+                let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
+                return binary(op, &tensor(x), &tensor(y));
+            }
             _ => return numbers(op, a.number()?, b.number()?),
         };
         return Ok(Value::Int(dim));

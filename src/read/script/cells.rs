@@ -49,7 +49,9 @@ impl Cells {
                 self.0.push(Cell::List(items.clone(), held.clone()));
                 held.iter().try_for_each(|item| self.add(item, depth + 1))?;
             }
-            Value::Dict(entries) if !self.0.iter().any(|cell| matches!(cell, Cell::Dict(known, _) if Rc::ptr_eq(known, entries))) => {
+            Value::Dict(entries) | Value::Instance(_, entries)
+                if !self.0.iter().any(|cell| matches!(cell, Cell::Dict(known, _) if Rc::ptr_eq(known, entries))) =>
+            {
                 let held = entries.borrow().clone();
                 self.0.push(Cell::Dict(entries.clone(), held.clone()));
                 held.iter().try_for_each(|entry| self.add(&entry.1, depth + 1))?;
@@ -124,6 +126,7 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Tuple(a), Value::Tuple(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
         (Value::Dict(a), Value::Dict(b)) => Rc::ptr_eq(a, b),
         (Value::Object(a), Value::Object(b)) => a == b,
+        (Value::Instance(_, a), Value::Instance(_, b)) => Rc::ptr_eq(a, b),
         (Value::Function(a), Value::Function(b)) => a == b,
         _ => false,
     }

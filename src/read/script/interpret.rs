@@ -5,7 +5,6 @@ use super::cells::{Cells, Plan};
 use super::{Script, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
-use crate::module::Example;
 use crate::read::aten::{self, value::Value};
 use crate::tensor::{Tensor, place};
 use std::cell::RefCell;
@@ -22,6 +21,10 @@ pub(super) struct Interpreter<'a> {
     script: &'a Script,
     depth: usize,
     turns: usize,
+    /// What the program assigned to the attributes of its modules: there for this call, and for no other.
+    assigned: HashMap<(usize, Rc<str>), Value>,
+    /// How often it did.
+    assignments: usize,
 }
 
 type Locals = HashMap<Rc<str>, Value>;
@@ -36,7 +39,7 @@ enum Flow {
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(script: &'a Script) -> Interpreter<'a> {
-        Interpreter { script, depth: 0, turns: 0 }
+        Interpreter { script, depth: 0, turns: 0, assigned: HashMap::new(), assignments: 0 }
     }
 
     /// Calls a function; a method gets its object first.
@@ -123,6 +126,9 @@ impl<'a> Interpreter<'a> {
                 }
             },
             Kind::For(target, over, body) => {
+                if let Some(counted) = self.counted(statement, locals, function)? {
+                    return self.statement(&counted, locals, function);
+                }
                 for value in self.eval(over, locals, function)?.elements()? {
                     self.turn()?;
                     self.assign(target, value, locals, function)?;
@@ -148,6 +154,37 @@ impl<'a> Interpreter<'a> {
             Kind::Pass | Kind::Declare => {}
         }
         Ok(Flow::Next)
+    }
+
+    /// A loop over a range whose end differs from call to call, as the loop with a counter that it is; `None` for any other.
+    fn counted(&mut self, statement: &Statement, locals: &mut Locals, function: &Rc<Function>) -> Result<Option<Statement>> {
+        let Kind::For(target, Expr::Call(call), body) = &statement.kind else { return Ok(None) };
+        let (low, high) = match (&call.callee, call.positional.as_slice()) {
+            (Expr::Name(name), [high]) if **name == *"range" => (&Expr::Int(0), high),
+            (Expr::Name(name), [low, high]) if **name == *"range" => (low, high),
+            _ => return Ok(None),
+        };
+        let end = self.eval(high, locals, function)?;
+        let varies = match &end {
+            Value::Int(dim) => dim.is_symbolic(),
+            Value::Tensor(view) => view.read()?.is_traced(),
+            _ => false,
+        };
+        if !varies {
+            return Ok(None);
+        }
+        // Names that no program has; loops inside have others.
+        let name = |what: &str| Expr::Name(format!("{what} of line {}", statement.line).into());
+        let (at, until) = (name("turn"), name("end"));
+        let start = self.eval(low, locals, function)?;
+        self.assign(&at, number(&start).ok_or_else(|| Error::argument("a range from what is no number"))??.into(), locals, function)?;
+        self.assign(&until, end, locals, function)?;
+        let here = |kind| Statement { line: statement.line, kind };
+        let next = Expr::Binary("+", Box::new((at.clone(), Expr::Int(1))));
+        let mut turn = vec![here(Kind::Assign(target.clone(), at.clone()))];
+        turn.extend(body.iter().cloned());
+        turn.push(here(Kind::Assign(at.clone(), next)));
+        Ok(Some(here(Kind::While(Expr::Binary("<", Box::new((at, until))), turn))))
     }
 
     fn turn(&mut self) -> Result<()> {
@@ -271,7 +308,11 @@ impl<'a> Interpreter<'a> {
 
     /// A block that is recorded and may not run: it has no way out.
     fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+        let before = self.assignments;
         match self.block(block, locals, function)? {
+            Flow::Next if self.assignments > before => {
+                Err(Error::unsupported("an assignment to an attribute of a module that depends on the numbers of an input"))
+            }
             Flow::Next => Ok(()),
             _ => Err(Error::unsupported("a return, break or continue that depends on the numbers of an input")),
         }
@@ -293,8 +334,16 @@ impl<'a> Interpreter<'a> {
                 let (container, index) = (self.eval(container, locals, function)?, self.eval(index, locals, function)?);
                 builtin::set_item(&container, &index, value)?;
             }
-            // State of the module: a call must not change what the next one sees.
-            Expr::Attribute(..) => return Err(Error::unsupported("a program that assigns to an attribute")),
+            Expr::Attribute(base, name) => match self.eval(base, locals, function)? {
+                Value::Instance(_, attributes) => {
+                    builtin::set_item(&Value::Dict(attributes), &Value::Str(name.clone()), value)?;
+                }
+                Value::Object(id) => {
+                    self.assigned.insert((id, name.clone()), value);
+                    self.assignments += 1;
+                }
+                other => return Err(Error::unsupported(format!("an assignment to an attribute of a {}", other.kind()))),
+            },
             _ => return Err(Error::damaged("a target that cannot be assigned to")),
         }
         Ok(())
@@ -354,7 +403,15 @@ impl<'a> Interpreter<'a> {
             return Ok(constant_value(array, &format!("constants.{name}")));
         }
         match self.eval(base, locals, function)? {
-            Value::Object(id) => self.script.objects.attribute(id, name),
+            Value::Object(id) => match self.assigned.get(&(id, name.into())) {
+                Some(value) => Ok(value.clone()),
+                None => self.script.objects.attribute(id, name),
+            },
+            Value::Instance(class, attributes) => {
+                let attributes = attributes.borrow();
+                let found = attributes.iter().find(|entry| matches!(&entry.0, Value::Str(key) if **key == *name));
+                found.map(|entry| entry.1.clone()).ok_or_else(|| super::unknown(&format!("{class}.{name}")))
+            }
             Value::Tensor(view) => builtin::tensor_attribute(&view.read()?, name),
             other => Err(Error::unsupported(format!("the attribute {name} of a {}", other.kind()))),
         }
@@ -375,6 +432,9 @@ impl<'a> Interpreter<'a> {
             }
         }
         let path = dotted(&call.callee);
+        if let Some(class) = path.as_ref().and_then(|path| path.strip_suffix(".__new__")) {
+            return Ok(Value::Instance(class.into(), Rc::default()));
+        }
         let local = match &path {
             Some(path) => locals.contains_key(path.split('.').next().unwrap_or(path)),
             None => true,
@@ -395,12 +455,18 @@ impl<'a> Interpreter<'a> {
                     return self.free(&path, &positional, &named, function, call.line);
                 }
                 let Expr::Attribute(base, method) = &call.callee else { return Err(Error::unsupported("a call of a computed function")) };
-                let Value::Object(id) = self.eval(base, locals, function)? else {
-                    return Err(Error::unsupported(format!("a call of the method {method}")));
-                };
-                let called = self.script.objects.method(&self.script.program, id, method)?;
-                let _scope = place::absolute_scope(self.script.objects.path(id));
-                self.call(&called, Some(Value::Object(id)), &positional, &named)
+                match self.eval(base, locals, function)? {
+                    Value::Object(id) => {
+                        let called = self.script.program.method(self.script.objects.class(id), method)?;
+                        let _scope = place::absolute_scope(self.script.objects.path(id));
+                        self.call(&called, Some(Value::Object(id)), &positional, &named)
+                    }
+                    Value::Instance(class, attributes) => {
+                        let called = self.script.program.method(&class, method)?;
+                        self.call(&called, Some(Value::Instance(class, attributes)), &positional, &named)
+                    }
+                    _ => Err(Error::unsupported(format!("a call of the method {method}"))),
+                }
             }
         }
     }
@@ -573,70 +639,4 @@ pub(super) fn dotted(expr: &Expr) -> Option<String> {
         Expr::Attribute(base, name) => Some(format!("{}.{name}", dotted(base)?)),
         _ => None,
     }
-}
-
-/// The tensors of a result with their paths, dictionaries by key and in their order.
-pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tensor)>) -> Result<()> {
-    let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
-    match value {
-        Value::Tensor(view) => leaves.push((path.to_string(), view.read()?)),
-        Value::List(_) | Value::Tuple(_) => {
-            for (i, value) in value.elements()?.iter().enumerate() {
-                flatten(value, &below(&i.to_string()), leaves)?;
-            }
-        }
-        Value::Dict(entries) => {
-            for (key, value) in entries.borrow().iter() {
-                let key = match key {
-                    Value::Str(key) => key.to_string(),
-                    other => format!("{other:?}"),
-                };
-                flatten(value, &below(&key), leaves)?;
-            }
-        }
-        // A number among the outputs is one of rank 0.
-        Value::Int(dim) => leaves.push((path.to_string(), Tensor::from_dim(dim))),
-        Value::Float(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x as f32)))),
-        Value::Bool(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x)))),
-        Value::None => {}
-        other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
-    }
-    Ok(())
-}
-
-/// Names for outputs: `y`, `y_0` for places in tuples, the key in dictionaries.
-pub(in crate::read) fn output_names(paths: Vec<String>) -> Vec<String> {
-    let name = |path: &String| match path.chars().next() {
-        None => "y".to_string(),
-        Some(c) if c.is_ascii_digit() => format!("y_{}", path.replace('.', "_")),
-        Some(_) => path.replace('.', "_"),
-    };
-    paths.iter().map(name).collect()
-}
-
-/// The arguments of `forward` from flat tensors: nested where the example inputs were.
-pub(super) fn arguments(forward: &Function, inputs: &[Tensor], example: Option<&Example>) -> Result<Vec<Value>> {
-    let wanted = forward.parameters.len().saturating_sub(1);
-    let required = forward.parameters.iter().skip(1).filter(|parameter| parameter.default.is_none()).count();
-    if (required..=wanted).contains(&inputs.len()) {
-        return Ok(inputs.iter().cloned().map(Value::from).collect());
-    }
-    let names: Vec<&str> = forward.parameters.iter().skip(1).map(|parameter| &*parameter.name).collect();
-    let wrong = || Error::input(format!("expected {wanted} inputs ({}), got {}", names.join(", "), inputs.len()));
-    // Tuples and lists arrive flattened, named `pair_0`, `pair_1`: they are put together again by those names.
-    let example = example.filter(|example| example.inputs().len() == inputs.len()).ok_or_else(wrong)?;
-    let mut values: Vec<Vec<Value>> = vec![Vec::new(); wanted];
-    let mut nested = vec![false; wanted];
-    for ((name, _), tensor) in example.inputs().iter().zip(inputs) {
-        let exact = names.iter().position(|parameter| parameter == name);
-        let place = exact.or_else(|| names.iter().position(|parameter| name.starts_with(&format!("{parameter}_")))).ok_or_else(wrong)?;
-        nested[place] |= exact.is_none();
-        values[place].push(tensor.clone().into());
-    }
-    let join = |(values, nested): (Vec<Value>, bool)| match (nested, values.len()) {
-        (false, 1) => Ok(values.into_iter().next().unwrap_or(Value::None)),
-        (true, _) => Ok(Value::list(values)),
-        _ => Err(wrong()),
-    };
-    values.into_iter().zip(nested).map(join).collect()
 }
