@@ -1,4 +1,5 @@
-//! Packed sequences in torch's archives: the numbers are torch's, and what was recorded at one batch and length is right at others.
+//! Small archives of torch whose results have lengths of their own: packed sequences, the boxes that a detector keeps. The numbers are torch's,
+//! and what was recorded at one set of inputs is right at others.
 
 use ontrace::array::{Tolerance, compare};
 use ontrace::{Array, Example, Module, Result, Tensor, read, record};
@@ -7,10 +8,11 @@ use std::path::{Path, PathBuf};
 /// What torch's own numbers are compared with.
 const TORCH: Tolerance = Tolerance { abs: 1e-5, rel: 1e-4 };
 
-/// The archives, each with two sets of inputs and outputs beside it; `ONTRACE_PACKED` names a folder of others, built alike.
+/// The archives, each with two sets of inputs and outputs beside it; `ONTRACE_ARCHIVES` names a folder of others, built alike.
 fn archives() -> Vec<PathBuf> {
-    let Some(folder) = std::env::var_os("ONTRACE_PACKED") else {
-        return vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/packed.pt")];
+    let Some(folder) = std::env::var_os("ONTRACE_ARCHIVES") else {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        return ["packed.pt", "boxes.pt", "boxes_scripted.pt"].map(|name| data.join(name)).to_vec();
     };
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "pt" || extension == "pt2"));
@@ -46,7 +48,7 @@ fn difference(got: Result<Vec<Array>>, expected: &[Array]) -> Option<String> {
 }
 
 #[test]
-fn packed_sequences_agree_with_torch_at_every_batch_and_length() {
+fn what_was_recorded_at_one_set_of_inputs_agrees_with_torch_at_others() {
     let mut failures = Vec::new();
     for path in archives() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -59,7 +61,11 @@ fn packed_sequences_agree_with_torch_at_every_batch_and_length() {
             .collect();
         let mut fails = |how: &str, difference: Option<String>| failures.extend(difference.map(|why| format!("{name} {how}: {why}")));
         let (inputs, others) = (&sets[0].0, &sets[sets.len() - 1].0);
-        let names = model.input_names();
+        let mut names = model.input_names();
+        if names.len() < inputs.len() {
+            // The elements of a list.
+            names = (0..inputs.len()).map(|i| format!("{}_{i}", names[0])).collect();
+        }
         let given = |example: Example, (i, array): (usize, &Array)| example.input(&names[i], &Tensor::from(array.clone()));
         let mut example = inputs.iter().enumerate().fold(Example::new(), given);
         // A length that differs between the two sets is symbolic: one symbol for what is equal in both.
