@@ -1,7 +1,8 @@
 //! The non-linear functions of networks.
 
-use super::{Row, one};
-use crate::error::Error;
+use super::{Row, one, tuple};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("relu(Tensor self) -> Tensor", |a| a.tensor(0)?.relu()),
@@ -21,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     one("selu(Tensor self) -> Tensor", |a| a.tensor(0)?.selu()),
     one("softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor", |a| a.tensor(0)?.softplus(a.float(1)?, a.float(2)?)),
     one("softsign(Tensor self) -> Tensor", |a| a.tensor(0)?.softsign()),
-    one("log_sigmoid(Tensor self) -> Tensor", |a| a.tensor(0)?.neg()?.softplus(1.0, 20.0)?.neg()),
+    one("log_sigmoid(Tensor self) -> Tensor", |a| log_sigmoid(&a.tensor(0)?)),
     one("prelu(Tensor self, Tensor weight) -> Tensor", |a| {
         let (x, slope) = (a.tensor(0)?, a.tensor(1)?);
         let slope = if slope.count() == 1 || x.rank() < 2 {
@@ -67,4 +68,27 @@ pub(super) const ROWS: &[Row] = &[
         let y = x.softmax(a.int(1)?)?;
         y.masked_fill(&lost.expand(y.shape())?, 0.0)
     }),
+    // The buffer is there for gradients.
+    tuple("log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)", |a| {
+        let x = a.tensor(0)?;
+        Ok(vec![log_sigmoid(&x)?, x.abs()?.neg()?.exp()?])
+    }),
+    // The slopes are broadcast already.
+    one("_prelu_kernel(Tensor self, Tensor weight) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        x.gt(0)?.choose(&x, &x.mul(a.tensor(1)?)?)
+    }),
+    one("_masked_softmax(Tensor self, Tensor mask, int? dim=None, int? mask_type=None) -> Tensor", |a| {
+        let (x, mask) = (a.tensor(0)?, a.tensor(1)?);
+        // 0: (rows, columns), 1: what of each element of the batch is padding, 2: the full shape.
+        let mask = match (a.opt_ints(3)?.map(|kind| kind[0]), mask.rank()) {
+            (Some(1), 2) => mask.unsqueeze_axes(&[1, 2])?,
+            _ => mask,
+        };
+        x.masked_fill(&mask.expand(x.shape())?, f64::NEG_INFINITY)?.softmax(a.opt_ints(2)?.map_or(-1, |axis| axis[0]))
+    }),
 ];
+
+fn log_sigmoid(x: &Tensor) -> Result<Tensor> {
+    x.neg()?.softplus(1.0, 20.0)?.neg()
+}

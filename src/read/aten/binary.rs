@@ -1,6 +1,6 @@
 //! Element-wise functions of two tensors: arithmetic, comparison, choice.
 
-use super::{Row, one};
+use super::{Args, Row, one};
 use crate::array::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -121,19 +121,24 @@ pub(super) const ROWS: &[Row] = &[
     one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
     one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
     one("__rshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
-    one("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", |a| {
+    one("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", close),
+    // What is one truth value in torch stays a tensor of one here: it may depend on data.
+    one("allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool", |a| {
+        close(a)?.all(None, false)
+    }),
+    one("equal(Tensor self, Tensor other) -> bool", |a| {
         let (x, y) = (a.tensor(0)?, a.tensor(1)?);
-        let same = x.eq(&y)?;
-        let same = if a.flag(4)? { same.logical_or(x.is_nan()?.logical_and(y.is_nan()?)?)? } else { same };
-        let (rtol, atol) = (a.float(2)?, a.float(3)?);
-        if rtol == 0.0 && atol == 0.0 {
-            return Ok(same);
+        if x.shape() != y.shape() {
+            return Tensor::zeros::<i64>(&[], DType::Bool);
         }
-        let wide = |t: &Tensor| if t.dtype() == DType::Bool { t.cast(DType::I64) } else { Ok(t.clone()) };
-        let (x, y) = (wide(&x)?, wide(&y)?);
-        let distance = x.sub(&y)?.abs()?;
-        let near = distance.is_finite()?.logical_and(distance.le(y.mul(rtol)?.abs()?.add(atol)?)?)?;
-        same.logical_or(near)
+        x.eq(y)?.all(None, false)
+    }),
+    one("is_nonzero(Tensor self) -> bool", |a| a.tensor(0)?.ne(0)?.reshape::<i64>(&[])),
+    one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)?.relu()
+    }),
+    one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)?.relu()
     }),
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor(0)?;
@@ -203,6 +208,22 @@ pub(super) const ROWS: &[Row] = &[
         Tensor::zeros(x.shape(), x.dtype())
     }),
 ];
+
+/// Whether two numbers are as near as the tolerances allow.
+fn close(a: &Args) -> Result<Tensor> {
+    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    let same = x.eq(&y)?;
+    let same = if a.flag(4)? { same.logical_or(x.is_nan()?.logical_and(y.is_nan()?)?)? } else { same };
+    let (rtol, atol) = (a.float(2)?, a.float(3)?);
+    if rtol == 0.0 && atol == 0.0 {
+        return Ok(same);
+    }
+    let wide = |t: &Tensor| if t.dtype() == DType::Bool { t.cast(DType::I64) } else { Ok(t.clone()) };
+    let (x, y) = (wide(&x)?, wide(&y)?);
+    let distance = x.sub(&y)?.abs()?;
+    let near = distance.is_finite()?.logical_and(distance.le(y.mul(rtol)?.abs()?.add(atol)?)?)?;
+    same.logical_or(near)
+}
 
 /// The tensor times the factor, which is mostly 1.
 fn scaled(x: Tensor, factor: Scalar) -> Result<Tensor> {

@@ -59,6 +59,52 @@ pub(super) const ROWS: &[Row] = &[
         "conv_transpose3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor",
         transposed,
     ),
+    // What follows are the kernels behind them, which say the size of their window once more.
+    one(
+        "_conv_depthwise2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias, SymInt[2] stride, SymInt[2] padding, SymInt[2] dilation) -> Tensor",
+        depthwise,
+    ),
+    one(
+        "conv_depthwise3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, SymInt[3] padding, SymInt[3] dilation) -> Tensor",
+        depthwise,
+    ),
+    one(
+        "thnn_conv2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0) -> Tensor",
+        |a| kernel(a, None, 1),
+    ),
+    one(
+        "_slow_conv2d_forward(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias, SymInt[2] stride, SymInt[2] padding) -> Tensor",
+        |a| kernel(a, None, 1),
+    ),
+    one(
+        "slow_conv3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0) -> Tensor",
+        |a| kernel(a, None, 1),
+    ),
+    one(
+        "slow_conv_dilated2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1) -> Tensor",
+        |a| kernel(a, Some(6), 1),
+    ),
+    one(
+        "slow_conv_dilated3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] dilation=1) -> Tensor",
+        |a| kernel(a, Some(6), 1),
+    ),
+    one(
+        "slow_conv_transpose2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt[2] dilation=1) -> Tensor",
+        transposed_kernel,
+    ),
+    one(
+        "slow_conv_transpose3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt[3] dilation=1) -> Tensor",
+        transposed_kernel,
+    ),
+    one("_nnpack_spatial_convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[2] padding, SymInt[2] stride=1) -> Tensor", |a| {
+        let window = Window::symmetric(&a.counts(4, 2)?, &a.counts(3, 2)?, &[1, 1]);
+        exact(a, 2, |x, weight, bias| x.conv(weight, bias, window, 1))
+    }),
+    // Time, batch, channels; the weight is (window, in, out).
+    one("conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor", |a| {
+        let window = Window::symmetric(&[1], &a.counts(3, 1)?, &[1]);
+        exact(a, 2, |x, weight, bias| x.permute(&[1, 2, 0])?.conv(&weight.permute(&[2, 1, 0])?, bias, window, 1)?.permute(&[2, 0, 1]))
+    }),
 ];
 
 fn groups(a: &Args, i: usize) -> Result<usize> {
@@ -86,7 +132,7 @@ fn convolution(
 ) -> Result<Tensor> {
     let axes = axes(a)?;
     let window = Window::symmetric(&a.counts(stride, axes)?, &a.counts(padding, axes)?, &a.counts(dilation, axes)?);
-    exact(a, |x, weight, bias| match transposed.map(|i| a.flag(i)).transpose()? {
+    exact(a, 2, |x, weight, bias| match transposed.map(|i| a.flag(i)).transpose()? {
         Some(true) => {
             let extra = output_padding.map(|i| a.counts(i, axes)).transpose()?.unwrap_or_else(|| vec![0; axes]);
             x.conv_transpose(weight, bias, window, groups(a, group)?, &extra)
@@ -96,8 +142,8 @@ fn convolution(
 }
 
 /// Runs a convolution of floats on what it was given; integers go through f64, exact as long as their sums stay below 2⁵³.
-fn exact(a: &Args, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>) -> Result<Tensor> {
-    let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
+fn exact(a: &Args, bias: usize, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>) -> Result<Tensor> {
+    let (x, weight, bias) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(bias)?);
     if !x.dtype().is_int() {
         return convolve(&x, &weight, bias.as_ref());
     }
@@ -108,7 +154,27 @@ fn exact(a: &Args, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> R
 fn transposed(a: &Args) -> Result<Tensor> {
     let axes = axes(a)?;
     let window = Window::symmetric(&a.counts(3, axes)?, &a.counts(4, axes)?, &a.counts(7, axes)?);
-    exact(a, |x, weight, bias| x.conv_transpose(weight, bias, window, groups(a, 6)?, &a.counts(5, axes)?))
+    exact(a, 2, |x, weight, bias| x.conv_transpose(weight, bias, window, groups(a, 6)?, &a.counts(5, axes)?))
+}
+
+/// A kernel: stride and padding are the arguments 4 and 5.
+fn kernel(a: &Args, dilation: Option<usize>, groups: usize) -> Result<Tensor> {
+    let axes = axes(a)?;
+    let dilation = dilation.map_or(Ok(vec![1; axes]), |i| a.counts(i, axes))?;
+    let window = Window::symmetric(&a.counts(4, axes)?, &a.counts(5, axes)?, &dilation);
+    exact(a, 3, |x, weight, bias| x.conv(weight, bias, window, groups))
+}
+
+/// Every channel is a group of its own.
+fn depthwise(a: &Args) -> Result<Tensor> {
+    let channels = a.tensor(0)?.dim(-1 - axes(a)? as i64)?.fixed().ok_or_else(|| Error::size("a symbolic number of channels"))?;
+    kernel(a, Some(6), channels.max(1) as usize)
+}
+
+fn transposed_kernel(a: &Args) -> Result<Tensor> {
+    let axes = axes(a)?;
+    let window = Window::symmetric(&a.counts(4, axes)?, &a.counts(5, axes)?, &a.counts(7, axes)?);
+    exact(a, 3, |x, weight, bias| x.conv_transpose(weight, bias, window, 1, &a.counts(6, axes)?))
 }
 
 /// `valid` pads nothing, `same` so much that a stride of 1 keeps the length, the odd one at the end.
@@ -128,5 +194,5 @@ fn named_padding(a: &Args) -> Result<Tensor> {
         Some("valid") => {}
         other => return Err(Error::argument(format!("the padding {other:?}"))),
     }
-    exact(a, |x, weight, bias| x.conv(weight, bias, window, groups(a, 6)?))
+    exact(a, 2, |x, weight, bias| x.conv(weight, bias, window, groups(a, 6)?))
 }

@@ -3,10 +3,11 @@
 use super::value::Value;
 use super::{Args, Row, one, value};
 use crate::array::{DType, Scalar};
+use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::ops::Padding;
 pub(crate) use crate::ops::fourier::Complex;
 use crate::ops::fourier::{halved, length, real, signal, table, transformed};
+use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
 use std::f64::consts::TAU;
 
@@ -23,13 +24,29 @@ pub(super) const ROWS: &[Row] = &[
     value("fft_fftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, false)),
     value("fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, true)),
     value("fft_ifftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| over(a, true)),
-    value("fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| {
-        let x = real(&a.tensor(0)?)?;
-        let axes = [(a.int(2)?, a.opt_ints(1)?.map(|n| n[0]))];
-        halved(&transformed(&x, &axes, false, a.opt_str(3)?)?, axes[0].0).map(Value::Complex)
+    value("fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| half_along(a, false)),
+    value("fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| half_along(a, true)),
+    value("fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| half_over(a, false)),
+    value("fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| half_over(a, false)),
+    value("fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| half_over(a, true)),
+    value("fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| half_over(a, true)),
+    value("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor", |a| {
+        let (x, axes) = (real(&a.tensor(0)?)?, a.ints(1)?);
+        let y = transformed(&x, &whole(&axes), false, Some(norm(a.int(2)?, false)?))?;
+        Ok(Value::Complex(match axes.last() {
+            Some(&last) if a.flag(3)? => halved(&y, last)?,
+            _ => y,
+        }))
     }),
-    value("fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", half_over),
-    value("fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", half_over),
+    value("_fft_c2c(Complex self, SymInt[] dim, int normalization, bool forward) -> Tensor", |a| {
+        let inverse = !a.flag(3)?;
+        transformed(&a.complex(0)?, &whole(&a.ints(1)?), inverse, Some(norm(a.int(2)?, inverse)?)).map(Value::Complex)
+    }),
+    one("_fft_c2r(Complex self, int[] dim, int normalization, SymInt last_dim_size) -> Tensor", |a| {
+        let (axes, norm) = (a.ints(1)?, Some(norm(a.int(2)?, true)?));
+        let (&last, front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
+        signal(&transformed(&a.complex(0)?, &whole(front), true, norm)?, last, a.int(3)?, true, norm)
+    }),
     one("fft_irfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
     one("fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
     one("fft_hfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, false)),
@@ -85,6 +102,30 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "blackman_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| cosines(a.int(0)?, a.flag(1)?, &[0.42, -0.5, 0.08], a.opt_dtype(2)?),
+    ),
+    one(
+        "bartlett_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| triangle(a.int(0)?, true, a.opt_dtype(1)?),
+    ),
+    one(
+        "bartlett_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| triangle(a.int(0)?, a.flag(1)?, a.opt_dtype(2)?),
+    ),
+    one(
+        "kaiser_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| kaiser(a.int(0)?, true, 12.0, a.opt_dtype(1)?),
+    ),
+    one(
+        "kaiser_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| kaiser(a.int(0)?, a.flag(1)?, 12.0, a.opt_dtype(2)?),
+    ),
+    one(
+        "kaiser_window(int window_length, bool periodic, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| kaiser(a.int(0)?, a.flag(1)?, a.float(2)?, a.opt_dtype(3)?),
+    ),
+    one(
+        "istft(Complex self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor",
+        istft,
     ),
     one("abs(Complex self) -> Tensor", |a| {
         let x = a.complex(0)?;
@@ -153,11 +194,33 @@ fn over(a: &Args, inverse: bool) -> Result<Value> {
     transformed(&x, &axes(a, x.re.rank())?, inverse, a.opt_str(3)?).map(Value::Complex)
 }
 
-fn half_over(a: &Args) -> Result<Value> {
+/// The frequencies up to the half of a real signal; coming back, of one whose transform is real.
+fn half_along(a: &Args, inverse: bool) -> Result<Value> {
+    let x = real(&a.tensor(0)?)?;
+    let axes = [(a.int(2)?, a.opt_ints(1)?.map(|n| n[0]))];
+    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, axes[0].0).map(Value::Complex)
+}
+
+fn half_over(a: &Args, inverse: bool) -> Result<Value> {
     let x = real(&a.tensor(0)?)?;
     let axes = axes(a, x.re.rank())?;
     let last = axes.last().map_or(-1, |axis| axis.0);
-    halved(&transformed(&x, &axes, false, a.opt_str(3)?)?, last).map(Value::Complex)
+    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, last).map(Value::Complex)
+}
+
+/// Axes of which no other length is asked for.
+fn whole(axes: &[i64]) -> Vec<(i64, Option<i64>)> {
+    axes.iter().map(|&axis| (axis, None)).collect()
+}
+
+/// torch's number of a normalisation (0: none, 1: by √n, 2: by n) in the words of its users.
+fn norm(number: i64, inverse: bool) -> Result<&'static str> {
+    match (number, inverse) {
+        (0, false) | (2, true) => Ok("backward"),
+        (1, _) => Ok("ortho"),
+        (2, false) | (0, true) => Ok("forward"),
+        (other, _) => Err(Error::argument(format!("the normalisation {other}"))),
+    }
 }
 
 /// The length of a signal of which these are the frequencies up to the half.
@@ -179,12 +242,29 @@ fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
     signal(&transformed(&x, front, inverse, a.opt_str(3)?)?, last, n, inverse, a.opt_str(3)?)
 }
 
+/// A window by its formula over 0…1; a periodic one leaves out the end, where it would begin again.
+fn window(n: i64, periodic: bool, at: impl Fn(f64) -> f64) -> Tensor {
+    let span = if periodic { n } else { n - 1 }.max(1) as f64;
+    let numbers: Vec<f64> = if n == 1 { vec![1.0] } else { (0..n.clamp(0, 1 << 24)).map(|i| at(i as f64 / span)).collect() };
+    Tensor::from(numbers.as_slice())
+}
+
 /// Sums of cosines over a window: Hann's, Hamming's, Blackman's.
 fn cosines(n: i64, periodic: bool, parts: &[f64], dtype: Option<DType>) -> Result<Tensor> {
-    let span = if periodic { n } else { n - 1 }.max(1) as f64;
-    let at = |i: i64| parts.iter().enumerate().map(|(k, part)| part * (TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
-    let numbers: Vec<f64> = if n == 1 { vec![1.0] } else { (0..n.clamp(0, 1 << 24)).map(at).collect() };
-    Tensor::from(numbers.as_slice()).cast(dtype.unwrap_or(DType::F32))
+    let at = |t: f64| parts.iter().enumerate().map(|(k, part)| part * (TAU * k as f64 * t).cos()).sum::<f64>();
+    window(n, periodic, at).cast(dtype.unwrap_or(DType::F32))
+}
+
+/// Bartlett's window.
+fn triangle(n: i64, periodic: bool, dtype: Option<DType>) -> Result<Tensor> {
+    window(n, periodic, |t| 1.0 - (2.0 * t - 1.0).abs()).cast(dtype.unwrap_or(DType::F32))
+}
+
+/// Kaiser's window, I₀(β √(1 − (2t − 1)²)) / I₀(β).
+fn kaiser(n: i64, periodic: bool, beta: f64, dtype: Option<DType>) -> Result<Tensor> {
+    let bent = window(n, periodic, |t| beta * (1.0 - (2.0 * t - 1.0).powi(2)).max(0.0).sqrt());
+    let bent = if n == 1 { bent.mul(beta)? } else { bent };
+    bent.i0()?.div(Tensor::from(&[beta]).i0()?)?.cast(dtype.unwrap_or(DType::F32))
 }
 
 /// The transform of windows that move over a signal: (batch, frequencies, steps).
@@ -219,4 +299,99 @@ fn stft(a: &Args) -> Result<Value> {
         return Ok(Value::Complex(Complex { re, im }));
     }
     Ok(Tensor::stack(&[&re, &im], -1)?.into())
+}
+
+/// The signal of which these are the transforms of windows: overlapping frames are added up, and divided by what the windows add up to.
+fn istft(a: &Args) -> Result<Tensor> {
+    let (x, n) = (a.complex(0)?, a.int(1)?);
+    if a.flag(9)? {
+        return Err(Error::unsupported("a complex signal of transforms of windows"));
+    }
+    let single = x.re.rank() == 2;
+    let part = |t: &Tensor| if single { t.unsqueeze(0) } else { Ok(t.clone()) };
+    let x = Complex { re: part(&x.re)?, im: part(&x.im)? };
+    let hop = a.opt_ints(2)?.map_or(n / 4, |hop| hop[0]);
+    let width = a.opt_ints(3)?.map_or(n, |width| width[0]);
+    if n < 1 || hop < 1 || width < 1 || width > n || x.re.rank() != 3 {
+        return Err(Error::argument(format!("windows of {width} in {n} every {hop} of {}", x.re.ty())));
+    }
+    let window = match a.opt_tensor(4)? {
+        Some(window) => window,
+        None => Tensor::ones(&[width], x.re.dtype())?,
+    };
+    let before = (n - width) / 2;
+    let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
+    let frames = signal(&x, 1, n, true, a.flag(6)?.then_some("ortho"))?.transpose(1, 2)?.mul(&window)?;
+    let steps = length(&frames, 1)?;
+    let whole = n + hop * (steps - 1);
+    let places: Vec<i64> = (0..steps).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
+    let places = Tensor::from(places.as_slice());
+    let batch = x.re.dim(0)?;
+    let added = |frames: &Tensor, batch: Dim| {
+        let index = places.expand(&[batch.clone(), places.dim(0)?])?;
+        Tensor::zeros(&[batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
+    };
+    let weight = added(&window.square()?.expand(&[1, steps, n])?, 1.into())?;
+    let (start, end) = match (a.flag(5)?, a.opt_ints(8)?) {
+        (centred, Some(length)) => (if centred { n / 2 } else { 0 }, if centred { n / 2 } else { 0 } + length[0]),
+        (true, None) => (n / 2, whole - n / 2),
+        (false, None) => (0, whole),
+    };
+    let cut = |t: &Tensor| t.slice(1, Some(start.into()), Some(end.min(whole).into()), 1);
+    let y = cut(&added(&frames, batch)?)?.div(cut(&weight)?)?;
+    let y = if end > whole { y.pad(&[0, end - whole], Padding::Constant(Scalar::Int(0)))? } else { y };
+    if single { y.squeeze_axes(&[0]) } else { Ok(y) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::call;
+    use super::*;
+
+    fn close(got: &Value, expected: &[f32]) {
+        let got = got.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(got.len(), expected.len());
+        for (got, expected) in got.iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-5, "{got}, expected {expected}");
+        }
+    }
+
+    fn int(n: i64) -> Value {
+        Value::Int(n.into())
+    }
+
+    #[test]
+    fn windows_are_as_torch_has_them() {
+        let kaiser = call("kaiser_window", &[int(6)], &[]).unwrap();
+        close(&kaiser, &[5.277_343_7e-5, 0.054_759_316, 0.518_844_54, 1.0, 0.518_844_54, 0.054_759_316]);
+        let kaiser = call("kaiser_window", &[int(5), Value::Bool(false), Value::Float(3.0)], &[]).unwrap();
+        close(&kaiser, &[0.204_884_74, 0.726_925_5, 1.0, 0.726_925_5, 0.204_884_74]);
+        close(&call("bartlett_window", &[int(4)], &[]).unwrap(), &[0.0, 0.5, 1.0, 0.5]);
+    }
+
+    #[test]
+    fn the_numbers_of_normalisations_are_none_root_and_whole() {
+        // 1 + 2 + 4, and 1 + 2 w + 4 w², w being a third of a turn back.
+        let expected = [[7.0, 0.0], [-2.0, 3f32.sqrt()]].concat();
+        for (number, scale) in [(0, 1.0), (1, 3f32.sqrt()), (2, 3.0)] {
+            let x = Value::from(Tensor::from(&[1.0f32, 2.0, 4.0]));
+            let axes = Value::list(vec![int(0)]);
+            let y = call("_fft_r2c", &[x, axes.clone(), int(number), Value::Bool(true)], &[]).unwrap();
+            let pairs = call("view_as_real", std::slice::from_ref(&y), &[]).unwrap();
+            close(&pairs, &expected.iter().map(|x| x / scale).collect::<Vec<_>>());
+            // Back again, what is left of the two is the rest of a division by n.
+            close(&call("_fft_c2r", &[y, axes, int(2 - number), int(3)], &[]).unwrap(), &[1.0, 2.0, 4.0]);
+        }
+    }
+
+    #[test]
+    fn the_windows_of_a_signal_give_it_back() {
+        let signal: Vec<f32> = (0..40u16).map(|i| f32::from(i * 7 % 11) - 4.0).collect();
+        let window = call("hamming_window", &[int(8)], &[]).unwrap();
+        let named = [("window".to_string(), window)];
+        let x = Value::from(Tensor::from(signal.as_slice()));
+        let transforms = call("stft", &[x, int(8), int(2)], &named).unwrap();
+        let y = call("istft", &[transforms, int(8), int(2), int(8)], &[named[0].clone(), ("center".to_string(), Value::Bool(false))]);
+        close(&y.unwrap(), &signal);
+    }
 }

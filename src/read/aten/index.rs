@@ -2,6 +2,7 @@
 
 use super::{Args, Row, one, tuple};
 use crate::array::{DType, Scalar};
+use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
@@ -26,23 +27,18 @@ pub(super) const ROWS: &[Row] = &[
         let mode = match a.opt_str(2)? {
             Some("reflect") => Padding::Reflect,
             Some("replicate") => Padding::Edge,
-            Some("circular") => Padding::Wrap,
             _ => Padding::Constant(Scalar::Float(a.opt_float(3)?.unwrap_or(0.0))),
         };
-        let (mut x, mut widths) = (a.tensor(0)?, a.dims(1)?);
-        if a.opt_str(2)? == Some("circular") {
-            // What is cut off is no part of the circle.
-            for (i, width) in widths.iter_mut().enumerate().filter(|(_, width)| width.fixed().is_some_and(|n| n < 0)) {
-                let (axis, cut) = (-1 - (i as i64 / 2), std::mem::replace(width, 0.into()));
-                x = if i % 2 == 0 { x.slice(axis, Some(-cut), None, 1)? } else { x.slice(axis, None, Some(cut), 1)? };
-            }
-        }
-        x.pad(&widths, mode)
+        let (x, widths) = (a.tensor(0)?, a.dims(1)?);
+        if a.opt_str(2)? == Some("circular") { circular(x, widths) } else { x.pad(&widths, mode) }
     }),
+    one("_pad_circular(Tensor self, SymInt[] pad) -> Tensor", |a| circular(a.tensor(0)?, a.dims(1)?)),
     one("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
     one("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
+    one("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
     one("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Edge)),
     one("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Edge)),
+    one("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Edge)),
     one(
         "embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
         |a| a.tensor(0)?.embedding(&a.tensor(1)?),
@@ -65,7 +61,12 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple(
         "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> (Tensor, Tensor, Tensor, Tensor)",
-        embedding_bag,
+        |a| embedding_bag(a, a.opt_ints(8)?.map(|padding| padding[0])),
+    ),
+    // Inside torch −1 means that no index is padding.
+    tuple(
+        "_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
+        |a| embedding_bag(a, Some(a.int(8)?).filter(|&padding| padding >= 0)),
     ),
     one("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", |a| {
         let (x, index) = (a.tensor(0)?, a.tensor(2)?.cast(DType::I64)?);
@@ -80,6 +81,15 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor(0)?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
     }),
 ];
+
+/// Padded with what stands at the other end; what is cut off is no part of the circle.
+fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
+    for (i, width) in widths.iter_mut().enumerate().filter(|(_, width)| width.fixed().is_some_and(|n| n < 0)) {
+        let (axis, cut) = (-1 - (i as i64 / 2), std::mem::replace(width, 0.into()));
+        x = if i % 2 == 0 { x.slice(axis, Some(-cut), None, 1)? } else { x.slice(axis, None, Some(cut), 1)? };
+    }
+    x.pad(&widths, Padding::Wrap)
+}
 
 /// The elements moved around the axes, or around the flattened tensor.
 pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
@@ -106,17 +116,17 @@ pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor>
 }
 
 /// Rows of a table added up, averaged or maximised bag by bag; then, as torch does, the bag of each index, and how many each bag has.
-fn embedding_bag(a: &Args) -> Result<Vec<Tensor>> {
+fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) = (a.tensor(0)?, a.tensor(1)?.cast(DType::I64)?, a.tensor(2)?.cast(DType::I64)?, a.int(4)?);
     if a.flag(7)? {
-        offsets = offsets.slice(0, None, Some(crate::Dim::Fixed(-1)), 1)?;
+        offsets = offsets.slice(0, None, Some(Dim::Fixed(-1)), 1)?;
     }
     let bags = offsets.dim(0)?;
     let places = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
     let bag = places.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(Some(&[1]), false)?.sub(1)?;
-    let kept = match a.opt_ints(8)? {
-        Some(padding) if padding[0] < 0 => Some(indices.ne(&(table.dim(0)? + padding[0]))?),
-        Some(padding) => Some(indices.ne(padding[0])?),
+    let kept = match padding {
+        Some(padding) if padding < 0 => Some(indices.ne(&(table.dim(0)? + padding))?),
+        Some(padding) => Some(indices.ne(padding)?),
         None => None,
     };
     let rows = table.index_select(0, &indices)?;

@@ -125,7 +125,45 @@ pub(super) const ROWS: &[Row] = &[
         "_transformer_encoder_layer_fwd(Tensor src, int embed_dim, int num_heads, Tensor qkv_weight, Tensor qkv_bias, Tensor proj_weight, Tensor proj_bias, bool use_gelu, bool norm_first, float eps, Tensor norm_weight_1, Tensor norm_bias_1, Tensor norm_weight_2, Tensor norm_bias_2, Tensor ffn_weight_1, Tensor ffn_bias_1, Tensor ffn_weight_2, Tensor ffn_bias_2, Tensor? mask=None, int? mask_type=None) -> Tensor",
         encoder_layer,
     ),
+    one("_int_mm(Tensor self, Tensor mat2) -> Tensor", |a| {
+        let wide = |i: usize| a.tensor(i)?.cast(DType::I32);
+        wide(0)?.matmul(&wide(1)?)?.cast(DType::I32)
+    }),
+    one(
+        "_trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, int[] sumdim, int unroll_dim=1) -> Tensor",
+        |a| {
+            let wide = |i: usize| a.tensor(i)?.unsqueeze_axes(&a.ints(i + 3)?);
+            let (product, axes) = (wide(0)?.mul(wide(1)?)?.mul(wide(2)?)?, a.ints(6)?);
+            if axes.is_empty() { Ok(product) } else { total(&product, Some(&axes)) }
+        },
+    ),
+    one("_grouped_mm(Tensor self, Tensor mat2, Tensor? offs=None, Tensor? bias=None, ScalarType? out_dtype=None) -> Tensor", |a| {
+        let (x, matrices) = (a.tensor(0)?, a.tensor(1)?);
+        let y = match (x.rank(), matrices.rank(), a.opt_tensor(2)?) {
+            (3, 3, None) => x.matmul(&matrices)?,
+            (2, 3, Some(ends)) => grouped(&x, &matrices, &ends)?,
+            _ => return Err(Error::unsupported("a product in groups that divide the columns, or what is summed over")),
+        };
+        let y = a.opt_tensor(3)?.map_or(Ok(y.clone()), |bias| y.add(bias))?;
+        a.opt_dtype(4)?.map_or(Ok(y.clone()), |dtype| y.cast(dtype))
+    }),
+    one("transformers::grouped_mm_fallback(Tensor input, Tensor weight, Tensor offs) -> Tensor", |a| {
+        grouped(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)
+    }),
 ];
+
+/// Each row by the matrix of its group, given where the groups end; a row after the last end is zero.
+///
+/// Every row meets every matrix, and its own product is picked: a row of another group, whatever it holds, reaches no sum.
+fn grouped(x: &Tensor, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
+    let (rows, groups, columns) = (x.dim(0)?, matrices.dim(0)?, matrices.dim(2)?);
+    let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
+    let group = ends.cast(DType::I64)?.le(&place)?.sum(Some(&[1]), true)?;
+    let beyond = group.ge(&groups)?;
+    let index = group.minimum(&(&groups - 1i64))?.expand(&[rows.clone(), columns.clone()])?.unsqueeze(0)?;
+    let own = x.unsqueeze(0)?.matmul(matrices)?.gather(0, &index)?.squeeze_axes(&[0])?;
+    own.masked_fill(&beyond.expand(&[rows, columns])?, 0)
+}
 
 /// The sum that a product of vectors is: of integers in their own dtype.
 fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
@@ -296,4 +334,20 @@ fn encoder_layer(a: &Args) -> Result<Tensor> {
     }
     let x = normal(&x.add(attend(&x)?)?, 10)?;
     normal(&x.add(feed(&x)?)?, 12)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_meets_the_matrix_of_its_group_only() {
+        let x = Tensor::new(&[4, 1], vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap();
+        let matrices = Tensor::new(&[3, 1, 2], vec![1.0f32, 2.0, 10.0, 20.0, 100.0, f32::INFINITY]).unwrap();
+        // The second group is empty, and the last row is in none.
+        let y = grouped(&x, &matrices, &Tensor::from(&[2i32, 2, 3])).unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(y[..2], [1.0, 2.0]);
+        assert!(y[2].is_nan() && y[3].is_nan());
+        assert_eq!(y[4..], [300.0, f32::INFINITY, 0.0, 0.0]);
+    }
 }

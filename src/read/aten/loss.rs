@@ -139,6 +139,18 @@ pub(super) const ROWS: &[Row] = &[
     one("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor", nll),
     one("nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor", nll),
     one("nll_loss2d(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor", nll),
+    tuple(
+        "nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)",
+        |a| {
+            let (target, dtype) = (a.tensor(1)?, a.tensor(0)?.dtype());
+            let total = match a.int(3)? {
+                // What is not reduced is not counted.
+                0 => Tensor::zeros::<i64>(&[], dtype)?,
+                _ => target_weight(&target, a.opt_tensor(2)?.as_ref(), a.int(4)?, dtype)?.1.sum(None, false)?,
+            };
+            Ok(vec![nll(a)?, total])
+        },
+    ),
     one(
         "cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100, float label_smoothing=0.0) -> Tensor",
         cross_entropy,
@@ -161,9 +173,8 @@ pub(super) const ROWS: &[Row] = &[
         let unit = |t: &Tensor| t.div(t.norm(2.0, Some(&[axis]), true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
         unit(&x)?.mul(unit(&y)?)?.sum(Some(&[axis]), false)
     }),
-    one("cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", |a| {
-        a.tensor(0)?.unsqueeze(-2)?.sub(a.tensor(1)?.unsqueeze(-3)?)?.norm(a.float(2)?, Some(&[-1]), false)
-    }),
+    one("cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", |a| between(&a.tensor(0)?, &a.tensor(1)?, a.float(2)?)),
+    one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| between(&a.tensor(0)?, &a.tensor(1)?, 2.0)),
     one("pdist(Tensor self, float p=2) -> Tensor", |a| {
         let x = a.tensor(0)?;
         let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("distances between a symbolic number of points"))?;
@@ -203,6 +214,11 @@ fn weighted(loss: Tensor, weight: Option<Tensor>) -> Result<Tensor> {
 
 fn distance(x: &Tensor, y: &Tensor, p: f64, epsilon: f64, keep: bool) -> Result<Tensor> {
     x.sub(y)?.add(epsilon)?.norm(p, Some(&[-1]), keep)
+}
+
+/// The distances of all points of one set to all of the other.
+fn between(x: &Tensor, y: &Tensor, p: f64) -> Result<Tensor> {
+    x.unsqueeze(-2)?.sub(y.unsqueeze(-3)?)?.norm(p, Some(&[-1]), false)
 }
 
 fn nll(a: &Args) -> Result<Tensor> {

@@ -14,9 +14,8 @@ const LARGEST: i64 = 64;
 pub(super) const ROWS: &[Row] = &[
     one("linalg_det(Tensor A) -> Tensor", |a| Lu::of(&a.tensor(0)?)?.determinant()),
     tuple("linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)", |a| {
-        let lu = Lu::of(&a.tensor(0)?)?;
-        let diagonal = lu.diagonal()?;
-        Ok(vec![lu.parity.mul(diagonal.sign()?.prod(Some(&[-1]), false)?)?, diagonal.abs()?.log()?.sum(Some(&[-1]), false)?])
+        let (sign, log) = Lu::of(&a.tensor(0)?)?.log_determinant()?;
+        Ok(vec![sign, log])
     }),
     one("logdet(Tensor self) -> Tensor", |a| Lu::of(&a.tensor(0)?)?.determinant()?.log()),
     one("linalg_inv(Tensor A) -> Tensor", |a| inverse(&a.tensor(0)?)),
@@ -192,20 +191,51 @@ pub(super) const ROWS: &[Row] = &[
         let norm = |x: &Tensor| matrix_norm(x, a.opt_str(1)?.unwrap_or("fro"), None, &[-2, -1], false);
         norm(&x)?.mul(norm(&inverse(&x)?)?)
     }),
-    one("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let x = if x.dtype().is_float() { x } else { x.cast(DType::I64)? };
-        let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x };
-        let n = if a.is_none(1) { x.dim(-1)?.fixed().ok_or_else(|| Error::size("a matrix of symbolic size"))? } else { a.int(1)? };
-        let one = x.mul(0)?.add(1)?;
-        let mut powers = vec![one];
-        for _ in 1..n {
-            let last = powers.last().map_or(Ok(x.clone()), |last| last.mul(&x))?;
-            powers.push(last);
-        }
-        Tensor::stack(&powers.iter().collect::<Vec<_>>(), -1)
+    tuple("_linalg_det(Tensor A) -> (Tensor result, Tensor LU, Tensor pivots)", |a| {
+        let lu = Lu::of(&stored(a)?)?;
+        Ok(vec![lu.determinant()?, lu.packed, lu.pivots])
+    }),
+    tuple("_linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet, Tensor LU, Tensor pivots)", |a| {
+        let lu = Lu::of(&stored(a)?)?;
+        let (sign, log) = lu.log_determinant()?;
+        Ok(vec![sign, log, lu.packed, lu.pivots])
+    }),
+    tuple(
+        "_linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor LU, Tensor pivots, Tensor info)",
+        |a| {
+            let (x, lu) = (a.tensor(0)?, Lu::of(&a.tensor(0)?)?);
+            Ok(vec![solve(&x, &a.tensor(1)?, a.flag(2)?)?, lu.packed, lu.pivots, no_errors(&x)?])
+        },
+    ),
+    one("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", |a| powers(&a.tensor(0)?, a.opt_ints(1)?.map(|n| n[0]))),
+    one("vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", |a| {
+        let columns = powers(&a.tensor(0)?, a.opt_ints(1)?.map(|n| n[0]))?;
+        if a.flag(2)? { Ok(columns) } else { columns.flip(&[-1]) }
     }),
 ];
+
+/// The matrix as LAPACK finds it, column by column: for a determinant torch hands over the transpose of one whose rows lie in order.
+fn stored(a: &Args) -> Result<Tensor> {
+    let x = a.tensor(0)?;
+    if super::layout::is_contiguous(x.shape(), a.view(0)?.strides()) { x.transpose(-2, -1) } else { Ok(x) }
+}
+
+/// The powers of numbers from 0 on, in a last axis: as many as there are numbers where no count is given.
+fn powers(x: &Tensor, count: Option<i64>) -> Result<Tensor> {
+    let x = if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? };
+    let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x };
+    let n = match count {
+        Some(n) => n,
+        None => x.dim(-1)?.fixed().ok_or_else(|| Error::size("a matrix of symbolic size"))?,
+    };
+    let one = x.mul(0)?.add(1)?;
+    let mut powers = vec![one];
+    for _ in 1..n {
+        let last = powers.last().map_or(Ok(x.clone()), |last| last.mul(&x))?;
+        powers.push(last);
+    }
+    Tensor::stack(&powers.iter().take(n.max(0) as usize).collect::<Vec<_>>(), -1)
+}
 
 fn typed(a: &Args, dtype: usize) -> Result<Tensor> {
     let x = a.tensor(0)?;
@@ -321,6 +351,13 @@ impl Lu {
             return Err(Error::shape(format!("the determinant of {} by {}", self.rows, self.columns)));
         }
         self.diagonal()?.prod(Some(&[-1]), false)?.mul(&self.parity)
+    }
+
+    /// The sign of the determinant, and the logarithm of its size.
+    fn log_determinant(&self) -> Result<(Tensor, Tensor)> {
+        let diagonal = self.diagonal()?;
+        let sign = self.parity.mul(diagonal.sign()?.prod(Some(&[-1]), false)?)?;
+        Ok((sign, diagonal.abs()?.log()?.sum(Some(&[-1]), false)?))
     }
 
     fn factors(&self) -> Result<Vec<Tensor>> {
@@ -612,6 +649,13 @@ mod tests {
         // A nilpotent matrix: the series ends.
         let x = Tensor::new(&[2, 2], vec![0.0f32, 3000.0, 0.0, 0.0]).unwrap();
         close(&exponential(&x).unwrap(), &[1.0, 3000.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn the_columns_of_vandermonde_are_powers_from_the_highest_down() {
+        let x: super::super::Value = Tensor::from(&[2.0f32, 3.0]).into();
+        let y = super::super::call("vander", &[x, super::super::Value::Int(3.into())], &[]).unwrap();
+        close(&y.view().unwrap().read().unwrap(), &[4.0, 2.0, 1.0, 9.0, 3.0, 1.0]);
     }
 
     #[test]

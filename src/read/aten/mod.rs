@@ -197,7 +197,19 @@ fn detached(value: Value) -> Result<Value> {
 }
 
 fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
-    let Some((row, args)) = rows.iter().find_map(|row| Args::bind(&row.schema, positional, named).map(|args| (row, args))) else {
+    let bound = |positional: &[Value]| rows.iter().find_map(|row| Args::bind(&row.schema, positional, named).map(|args| (row, args)));
+    // A decomposed program may have a number in front where the operator wants a tensor: `sub(1, x)`.
+    let raised = || match positional {
+        [first @ (Value::Int(_) | Value::Float(_)), rest @ ..] => {
+            let first = match first {
+                Value::Int(dim) => Tensor::from_dim(dim).weakened(),
+                other => Tensor::weak(other.number().ok()?),
+            };
+            bound(&[&[first.into()], rest].concat())
+        }
+        _ => None,
+    };
+    let Some((row, args)) = bound(positional).or_else(raised) else {
         let kinds: Vec<String> = positional
             .iter()
             .map(|value| value.kind().to_string())

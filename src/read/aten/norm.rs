@@ -1,6 +1,7 @@
 //! Normalisation.
 
-use super::{Args, Row, one, tuple};
+use super::value::Value;
+use super::{Args, Row, one, tuple, value};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -50,6 +51,14 @@ pub(super) const ROWS: &[Row] = &[
         let axes: Vec<i64> = (1..=axes as i64).map(|axis| -axis).collect();
         let y = x.mul(x.square()?.mean(Some(&axes), true)?.add(epsilon)?.rsqrt()?)?;
         a.opt_tensor(2)?.map_or(Ok(y.clone()), |weight| y.mul(weight))
+    }),
+    one("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", |a| {
+        let (v, p) = (a.tensor(0)?, a.float(1)?);
+        if a.int(2)? == -1 { v.norm(p, None, false) } else { norm_but(&v, p, a.int(2)?) }
+    }),
+    tuple("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", |a| {
+        let (v, axis) = (a.tensor(0)?, a.int(2)?);
+        Ok(vec![weight_norm(&v, &a.tensor(1)?, axis)?, norm_but(&v, 2.0, axis)?])
     }),
     one("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", |a| weight_norm(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)),
     tuple(
@@ -103,11 +112,47 @@ pub(super) const ROWS: &[Row] = &[
             Ok(all)
         },
     ),
+    // The last numbers say which library computed it, and keep what that needs for gradients.
+    value(
+        "_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)",
+        |a| {
+            let mut all = batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?)?;
+            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            Ok(Value::tuple(all.into_iter().map(Value::from).chain([Value::Int(0.into())]).collect()))
+        },
+    ),
+    // These give the new statistics and leave the old ones.
+    tuple(
+        "_batch_norm_with_update_functional(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+        |a| {
+            let mut all = batch_norm(a, None, true, a.float(5)?, a.float(6)?)?;
+            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            all.extend(statistics(a, &a.tensor(0)?, 3, a.float(5)?)?);
+            Ok(all)
+        },
+    ),
+    tuple(
+        "_native_batch_norm_legit_functional(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+        |a| {
+            let training = a.flag(5)?;
+            let mut all = batch_norm(a, if training { None } else { Some(3) }, training, a.float(6)?, a.float(7)?)?;
+            all.extend(if training { statistics(a, &a.tensor(0)?, 3, a.float(6)?)? } else { [a.tensor(3)?, a.tensor(4)?] });
+            Ok(all)
+        },
+    ),
 ];
 
 /// The axes of all that is no channel.
 fn but_channels(x: &Tensor) -> Vec<i64> {
     (0..x.rank() as i64).filter(|&axis| axis != 1).collect()
+}
+
+/// Running mean and variance (arguments `running` and the next) as they are after this batch.
+fn statistics(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<[Tensor; 2]> {
+    let axes = but_channels(x);
+    let moved = |old: Tensor, new: Tensor| old.mul(1.0 - momentum)?.add(new.mul(momentum)?)?.cast(old.dtype());
+    let mean = moved(a.tensor(running)?, x.mean(Some(&axes), false)?)?;
+    Ok([mean, moved(a.tensor(running + 1)?, x.var(Some(&axes), 1.0, false)?)?])
 }
 
 /// Running statistics (arguments `running` and the next) moved towards those of the batch.
@@ -117,14 +162,12 @@ fn update(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<()> {
     if a.is_none(running) || a.is_none(running + 1) {
         return Ok(());
     }
-    let axes = but_channels(x);
-    for (i, new) in [(running, x.mean(Some(&axes), false)?), (running + 1, x.var(Some(&axes), 1.0, false)?)] {
+    for (i, new) in (running..).zip(statistics(a, x, running, momentum)?) {
         let view = a.view(i)?;
-        let old = view.read()?;
-        if old.parameter().is_some() {
+        if view.read()?.parameter().is_some() {
             return Err(training());
         }
-        view.write(old.mul(1.0 - momentum)?.add(new.mul(momentum)?)?.cast(old.dtype())?)?;
+        view.write(new)?;
     }
     Ok(())
 }
@@ -151,6 +194,11 @@ fn training() -> Error {
 
 /// v · g / ‖v‖, the norm being taken over all axes but one (or all, for -1).
 pub(super) fn weight_norm(v: &Tensor, g: &Tensor, axis: i64) -> Result<Tensor> {
+    v.mul(g.div(norm_but(v, 2.0, axis)?)?)
+}
+
+/// The norm over all axes but one (or all, for -1), which stay with length 1.
+fn norm_but(v: &Tensor, p: f64, axis: i64) -> Result<Tensor> {
     let axes: Vec<i64> = match axis {
         -1 => (0..v.rank() as i64).collect(),
         axis => {
@@ -158,5 +206,5 @@ pub(super) fn weight_norm(v: &Tensor, g: &Tensor, axis: i64) -> Result<Tensor> {
             (0..v.rank() as i64).filter(|&other| other != kept).collect()
         }
     };
-    v.mul(g.div(v.norm(2.0, Some(&axes), true)?)?)
+    v.norm(p, Some(&axes), true)
 }

@@ -94,23 +94,20 @@ pub(super) const ROWS: &[Row] = &[
             once(values, inverse, counts, a.flag(3)?, a.flag(4)?)
         },
     ),
+    tuple("_unique(Tensor self, bool sorted=True, bool return_inverse=False) -> (Tensor, Tensor)", |a| {
+        let x = a.tensor(0)?;
+        let (values, inverse, counts) = x.unique(None)?;
+        let mut parts = once(values, inverse.reshape(x.shape())?, counts, a.flag(2)?, false)?;
+        parts.truncate(2);
+        Ok(parts)
+    }),
     tuple(
         "unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)",
-        |a| {
-            let x = a.tensor(0)?;
-            let (slices, axis) = if a.is_none(3) { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(3)?)? as i64) };
-            let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != axis).collect();
-            let pairs = (slices.slice(axis, Some(1.into()), None, 1)?, slices.slice(axis, None, Some(Dim::Fixed(-1)), 1)?);
-            let changes = pairs.0.ne(pairs.1)?;
-            let changes = if others.is_empty() { changes } else { changes.any(Some(&others), false)? };
-            let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(axis)?.min(1i64)], DType::Bool)?, &changes], 0)?;
-            let places = begins.nonzero()?.reshape(&[-1])?;
-            let inverse = begins.cumsum(0)?.sub(1)?;
-            let ones = Tensor::ones(inverse.shape(), DType::I64)?;
-            let counts = Tensor::zeros(&[places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
-            let inverse = if a.is_none(3) { inverse.reshape(x.shape())? } else { inverse };
-            once(slices.index_select(axis, &places)?, inverse, counts, a.flag(1)?, a.flag(2)?)
-        },
+        |a| consecutive(&a.tensor(0)?, a.opt_ints(3)?.map(|axis| axis[0]), a.flag(1)?, a.flag(2)?),
+    ),
+    tuple(
+        "unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
+        |a| consecutive(&a.tensor(0)?, Some(a.int(1)?), a.flag(2)?, a.flag(3)?),
     ),
     one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
@@ -306,6 +303,25 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
         step *= 2;
     }
     Ok(value)
+}
+
+/// The slices along an axis (or all numbers) of which neighbours that are alike are one.
+fn consecutive(x: &Tensor, axis: Option<i64>, want_inverse: bool, want_counts: bool) -> Result<Vec<Tensor>> {
+    let (slices, along) = match axis {
+        None => (x.reshape(&[-1])?, 0),
+        Some(axis) => (x.clone(), x.shape().axis(axis)? as i64),
+    };
+    let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != along).collect();
+    let pairs = (slices.slice(along, Some(1.into()), None, 1)?, slices.slice(along, None, Some(Dim::Fixed(-1)), 1)?);
+    let changes = pairs.0.ne(pairs.1)?;
+    let changes = if others.is_empty() { changes } else { changes.any(Some(&others), false)? };
+    let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(along)?.min(1i64)], DType::Bool)?, &changes], 0)?;
+    let places = begins.nonzero()?.reshape(&[-1])?;
+    let inverse = begins.cumsum(0)?.sub(1)?;
+    let ones = Tensor::ones(inverse.shape(), DType::I64)?;
+    let counts = Tensor::zeros(&[places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
+    let inverse = if axis.is_none() { inverse.reshape(x.shape())? } else { inverse };
+    once(slices.index_select(along, &places)?, inverse, counts, want_inverse, want_counts)
 }
 
 /// What torch gives of the different numbers: the parts that were not asked for are empty.

@@ -1,7 +1,7 @@
 //! Numbers drawn at random, and dropout.
 
 use super::{Args, Row, one, tuple};
-use crate::array::DType;
+use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::Result;
 use crate::ops::Distribution;
@@ -73,6 +73,30 @@ pub(super) const ROWS: &[Row] = &[
     one("exponential(Tensor self, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
         spread(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float(1)?))
     }),
+    one("log_normal(Tensor self, float mean=1, float std=2, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| Tensor::draw(Distribution::Normal(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype())?.exp())
+    }),
+    one("cauchy(Tensor self, float median=0, float sigma=1, *, Generator? generator=None) -> Tensor", |a| {
+        let turn = |x: &Tensor| Tensor::rand(x.shape(), x.dtype())?.sub(0.5)?.mul(std::f64::consts::PI);
+        spread(a, |x| turn(x)?.tan()?.mul(a.float(2)?)?.add(a.float(1)?))
+    }),
+    // How many trials it takes, the first at least.
+    one("geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
+        let rest = |x: &Tensor| Tensor::rand(x.shape(), DType::F32)?.neg()?.add(1.0)?.log();
+        spread(a, |x| rest(x)?.div((-a.float(1)?).ln_1p())?.ceil()?.clamp(Some(Scalar::Float(1.0)), None)?.cast(x.dtype()))
+    }),
+    one("random(Tensor self, int from, int? to, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| {
+            let end = if a.is_none(2) { unlike(x.dtype()) } else { a.float(2)? };
+            whole(a.tensor(1)?, Tensor::weak(Scalar::Float(end)), x.shape(), x.dtype())
+        })
+    }),
+    one("random(Tensor self, int to, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| whole(a.tensor(1)?.mul(0)?, a.tensor(1)?, x.shape(), x.dtype()))
+    }),
+    one("random(Tensor self, *, Generator? generator=None) -> Tensor", |a| {
+        spread(a, |x| whole(Tensor::weak(Scalar::Float(0.0)), Tensor::weak(Scalar::Float(unlike(x.dtype()))), x.shape(), x.dtype()))
+    }),
     one("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", |a| a.tensor(0)?.bernoulli()),
     one("bernoulli(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
         spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.float(1)?)?.cast(x.dtype()))
@@ -107,7 +131,51 @@ pub(super) const ROWS: &[Row] = &[
             x.lt(0)?.choose(&x.mul(slope)?, &x)
         },
     ),
+    one(
+        "rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
+        |a| {
+            let (y, slopes) = sloped(a)?;
+            if let Some(slopes) = slopes {
+                a.view(1)?.write(super::view::like(&a.tensor(1)?, &slopes)?)?;
+            }
+            Ok(y)
+        },
+    ),
+    tuple(
+        "rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> (Tensor, Tensor noise_out)",
+        |a| {
+            let (y, slopes) = sloped(a)?;
+            Ok(vec![y, slopes.map_or_else(|| a.tensor(1), Ok)?])
+        },
+    ),
 ];
+
+/// Negative numbers times slopes drawn at random while training, and the slopes, which are 1 for the others.
+fn sloped(a: &Args) -> Result<(Tensor, Option<Tensor>)> {
+    let (x, low, high) = (a.tensor(0)?, a.float(2)?, a.float(3)?);
+    if !a.flag(4)? {
+        return Ok((x.leaky_relu((low + high) / 2.0)?, None));
+    }
+    let drawn = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
+    let slopes = x.le(0)?.choose(&drawn, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+    Ok((x.mul(&slopes)?, Some(slopes)))
+}
+
+/// The first whole number that torch does not draw for a dtype where no end is given.
+fn unlike(dtype: DType) -> f64 {
+    match dtype {
+        DType::Bool => 2.0,
+        DType::BF16 => 257.0,
+        DType::F16 => 2049.0,
+        DType::F32 => 16_777_217.0,
+        DType::U8 => 256.0,
+        DType::I8 => 128.0,
+        DType::I16 => 32_768.0,
+        DType::I32 => 2_147_483_648.0,
+        // 2⁵³, up to which f64 has every whole number, for i64 as well: a draw has no more digits.
+        _ => 9_007_199_254_740_992.0,
+    }
+}
 
 /// What is drawn in the place of a tensor.
 fn spread(a: &Args, draw: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {

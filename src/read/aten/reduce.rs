@@ -149,6 +149,24 @@ pub(super) const ROWS: &[Row] = &[
         let y = c.div(deviation.unsqueeze(1)?)?.div(deviation.unsqueeze(0)?)?;
         y.clamp(Some(crate::Scalar::Float(-1.0)), Some(crate::Scalar::Float(1.0)))
     }),
+    tuple("_aminmax(Tensor self) -> (Tensor, Tensor)", |a| {
+        let x = a.tensor(0)?;
+        Ok(vec![x.amin(None, false)?, x.amax(None, false)?])
+    }),
+    tuple("_aminmax(Tensor self, int dim, bool keepdim=False) -> (Tensor, Tensor)", |a| {
+        let (x, axes) = (a.tensor(0)?, [a.int(1)?]);
+        Ok(vec![x.amin(Some(&axes), a.flag(2)?)?, x.amax(Some(&axes), a.flag(2)?)?])
+    }),
+    one("native_norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor(0)?.norm(a.float(1)?, None, false)),
+    one("native_norm(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor", |a| {
+        typed(a.tensor(0)?, a.opt_dtype(4)?)?.norm(a.opt_float(1)?.unwrap_or(2.0), some(&a.opt_ints(2)?), a.flag(3)?)
+    }),
+    // A norm before its root is taken.
+    one("linalg__powsum(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let x = typed(a.tensor(0)?, a.opt_dtype(4)?)?;
+        let powers = if a.float(1)? == 2.0 { x.square()? } else { x.abs()?.pow(a.float(1)?)? };
+        powers.sum(some(&a.opt_ints(2)?), a.flag(3)?)
+    }),
 ];
 
 /// The variance (or its root) and the mean.

@@ -79,6 +79,10 @@ pub(super) const ROWS: &[Row] = &[
     one("diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", |a| {
         diag_embed(&a.tensor(0)?, a.int(1)?, a.int(2)?, a.int(3)?)
     }),
+    one("fill_diagonal(Tensor self, Scalar fill_value, bool wrap=False) -> Tensor", |a| {
+        let x = a.tensor(0)?;
+        x.masked_fill(&on_diagonal(&x, a.flag(2)?)?, Tensor::weak(a.number(1)?))
+    }),
     one("trace(Tensor self) -> Tensor", |a| super::view::diagonal(&a.tensor(0)?, 0, 0, 1)?.sum(None, false)),
     one("fliplr(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[1])),
     one("flipud(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[0])),
@@ -181,6 +185,23 @@ pub(super) const ROWS: &[Row] = &[
 
 pub(super) fn list(tensors: Vec<Tensor>) -> Value {
     Value::list(tensors.into_iter().map(Value::from).collect())
+}
+
+/// Which places have one index on all axes; in a tall matrix the diagonal may begin again below its end.
+fn on_diagonal(x: &Tensor, wrap: bool) -> Result<Tensor> {
+    let along = |axis: usize, n: &Dim| {
+        let mut across = vec![Dim::Fixed(1); x.rank()];
+        across[axis] = n.clone();
+        Tensor::arange(0, n, 1, DType::I64)?.reshape(&across)
+    };
+    let places = x.shape().iter().enumerate().map(|(axis, n)| along(axis, n)).collect::<Result<Vec<_>>>()?;
+    match places.as_slice() {
+        [rows, columns] if wrap => rows.remainder(&(x.dim(1)? + 1i64))?.eq(columns),
+        [first, rest @ ..] if !rest.is_empty() => {
+            rest.iter().try_fold(Tensor::ones::<i64>(&[], DType::Bool)?, |same, other| same.logical_and(first.eq(other)?))
+        }
+        _ => Err(Error::shape("a diagonal needs two axes")),
+    }
 }
 
 fn join(tensors: &[Tensor], axis: i64) -> Result<Tensor> {
@@ -378,4 +399,23 @@ pub(super) fn scattered(a: &Args, view: impl Fn(&View) -> Result<Value>) -> Resu
     let window = window.view()?;
     window.write(super::view::like(&window.read()?, &a.tensor(1)?)?)?;
     base.read()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::call;
+    use super::*;
+
+    #[test]
+    fn a_diagonal_is_filled_and_begins_again_where_asked() {
+        let filled = |shape: &[i64], wrap: bool| {
+            let x = Value::from(Tensor::zeros(shape, DType::F32).unwrap());
+            call("fill_diagonal_", &[x.clone(), Value::Int(1.into()), Value::Bool(wrap)], &[]).unwrap();
+            x.view().unwrap().read().unwrap().to_vec::<f32>().unwrap()
+        };
+        assert_eq!(filled(&[5, 2], false), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        // A row is left out between the two, as in NumPy.
+        assert_eq!(filled(&[5, 2], true), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(filled(&[2, 2, 2], false), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
 }

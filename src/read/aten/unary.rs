@@ -181,6 +181,15 @@ pub(super) const ROWS: &[Row] = &[
     value("Float(Scalar a) -> float", |a| Ok(super::Value::Float(a.float(0)?))),
     value("Bool(Scalar a) -> bool", |a| Ok(super::Value::Bool(a.flag(0)?))),
     value("item(Tensor self) -> Scalar", |a| implicit(&a.tensor(0)?)),
+    one("_cast_Byte(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::U8)),
+    one("_cast_Char(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I8)),
+    one("_cast_Short(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I16)),
+    one("_cast_Int(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I32)),
+    one("_cast_Long(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I64)),
+    one("_cast_Half(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F16)),
+    one("_cast_Float(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F32)),
+    one("_cast_Double(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F64)),
+    one("_shape_as_tensor(Tensor self) -> Tensor", |a| Ok(Tensor::from_dims(a.tensor(0)?.shape()))),
 ];
 
 /// −1, 0 or 1 by the sign; a truth value is its own.

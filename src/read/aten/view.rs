@@ -22,6 +22,16 @@ pub(super) const ROWS: &[Row] = &[
         view_or_copy(a, move |x| x.reshape(&size))
     }),
     value("_unsafe_view(Tensor self, SymInt[] size) -> Tensor", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("_reshape_alias(Tensor(a) self, SymInt[] size, SymInt[] stride) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
+    value("_reshape_copy(Tensor self, SymInt[] size) -> Tensor", |a| a.tensor(0)?.reshape(&a.dims(1)?).map(Value::from)),
+    value("sym_stride(Tensor self, int dim) -> SymInt", |a| {
+        let x = a.view(0)?;
+        Ok(Value::Int(x.strides()[x.read()?.shape().axis(a.int(1)?)?].clone()))
+    }),
+    value("sym_is_contiguous(Tensor self, MemoryFormat memory_format=contiguous_format) -> SymBool", |a| {
+        let x = a.view(0)?;
+        Ok(Value::Bool(a.int(1)? == 0 && layout::is_contiguous(x.read()?.shape(), x.strides())))
+    }),
     value("view_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| {
         let shape = a.tensor(1)?.shape().clone();
         bijection(a, move |x| x.reshape(&shape))

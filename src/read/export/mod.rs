@@ -234,8 +234,9 @@ fn type_of(meta: &TensorMeta, hints: &Hints) -> Result<Type> {
 fn survey(graph: &Graph) -> Result<()> {
     let mut missing: BTreeMap<String, (usize, String)> = BTreeMap::new();
     walk(graph, 0, &mut |node| {
-        if !run::knows(&node.target) {
-            let entry = missing.entry(node.target.trim_start_matches("torch.ops.").replacen('.', "::", 1)).or_default();
+        let target = run::performed(node);
+        if !run::knows(target) {
+            let entry = missing.entry(target.trim_start_matches("torch.ops.").replacen('.', "::", 1)).or_default();
             entry.0 += 1;
             if entry.1.is_empty() {
                 entry.1 = node.metadata.stack_trace.clone().unwrap_or_default();

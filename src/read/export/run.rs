@@ -22,7 +22,19 @@ const SILENT: &[&str] = &[
     "aten.sym_constrain_range",
     "aten.sym_constrain_range_for_size",
     "aten._check",
+    "aten._linalg_check_errors",
 ];
+
+/// Runs an operator in the order of others: a token goes in first and comes out first.
+const EFFECTS: &str = "torch.ops.higher_order.with_effects";
+
+/// The operator that a node stands for.
+pub(super) fn performed(node: &Node) -> &str {
+    match node.inputs.get(1).map(|input| &input.arg) {
+        Some(Argument::AsOperator(target)) if node.target == EFFECTS => target,
+        _ => &node.target,
+    }
+}
 
 /// Arithmetic on lengths: torch's name, and the sign.
 const ARITHMETIC: &[(&str, &str)] = &[
@@ -204,7 +216,8 @@ impl Runner {
     }
 
     fn node(&self, graph: &Graph, node: &Node, values: &mut Values) -> Result<()> {
-        let name = operator(&node.target);
+        let target = performed(node);
+        let name = operator(target);
         if SILENT.contains(&name) {
             return Ok(());
         }
@@ -212,14 +225,19 @@ impl Runner {
             return self.higher(higher, node, values);
         }
         let (mut positional, mut named) = (Vec::new(), Vec::new());
-        for input in &node.inputs {
+        // Beside its own operands, an effect has a token and the operator in front, and a token among the outputs.
+        let (inputs, outputs) = match node.target == EFFECTS {
+            true => (node.inputs.get(2..).unwrap_or_default(), node.outputs.get(1..).unwrap_or_default()),
+            false => (&node.inputs[..], &node.outputs[..]),
+        };
+        for input in inputs {
             let value = value(&input.arg, values).at(&input.name)?;
             match input.kind {
                 Some(2) => named.push((input.name.clone(), value)),
                 _ => positional.push(value),
             }
         }
-        let mut result = call(&node.target, name, &positional, &named)?;
+        let mut result = call(target, name, &positional, &named)?;
         if self.autocast
             && let Some(dtype) = declared(graph, node)?
             && let Value::Tensor(view) = &result
@@ -233,10 +251,10 @@ impl Runner {
                     *value = view.read()?.cast(dtype)?.into();
                 }
             }
-            result = call(&node.target, name, &positional, &named)?;
+            result = call(target, name, &positional, &named)?;
             result = result.view()?.read()?.cast(dtype)?.into();
         }
-        bind(&node.outputs, result, values)
+        bind(outputs, result, values)
     }
 
     /// A graph that runs where it stands, or one of two.

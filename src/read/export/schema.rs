@@ -136,7 +136,7 @@ pub(super) enum Argument {
     AsLayout(serde::de::IgnoredAny),
     AsDevice(serde::de::IgnoredAny),
     AsGraph(Box<GraphArgument>),
-    AsOperator(serde::de::IgnoredAny),
+    AsOperator(String),
     AsComplex(serde::de::IgnoredAny),
     AsCustomObj(serde::de::IgnoredAny),
 }
