@@ -1,6 +1,6 @@
 //! The arguments of a call, bound to the names and defaults of a schema.
 
-use super::fourier::Complex;
+use super::complex::Complex;
 use super::schema::{Default, Kind, Schema};
 use super::value::{Value, View};
 use crate::array::{DType, Scalar};

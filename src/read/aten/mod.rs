@@ -4,6 +4,7 @@ mod activation;
 mod alias;
 mod args;
 mod binary;
+mod complex;
 mod conv;
 mod create;
 mod fourier;
@@ -75,6 +76,7 @@ const fn value(schema: &'static str, run: fn(&Args) -> Result<Value>) -> Row {
 const FAMILIES: &[&[Row]] = &[
     activation::ROWS,
     binary::ROWS,
+    complex::ROWS,
     conv::ROWS,
     create::ROWS,
     fourier::ROWS,

@@ -1,6 +1,6 @@
 //! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
 
-use super::fourier::Complex;
+use super::complex::Complex;
 use super::layout;
 use super::packed::Packed;
 use crate::array::Scalar;
