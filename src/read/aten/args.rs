@@ -1,6 +1,6 @@
 //! The arguments of a call, bound to the names and defaults of a schema.
 
-use super::complex::Complex;
+use super::complex::{Complex, Pair};
 use super::schema::{Default, Kind, Schema};
 use super::value::{Value, View};
 use crate::array::{DType, Scalar};
@@ -80,10 +80,15 @@ impl<'a> Args<'a> {
         matches!(self.values.get(i), Some(Value::Complex(_)))
     }
 
-    /// A tensor of complex numbers.
+    /// The numbers of a complex tensor.
     pub(crate) fn complex(&self, i: usize) -> Result<Complex> {
+        self.pair(i)?.read()
+    }
+
+    /// A complex tensor, whose parts can be written to.
+    pub(crate) fn pair(&self, i: usize) -> Result<&Pair> {
         match self.value(i)? {
-            Value::Complex(x) => Ok(x.clone()),
+            Value::Complex(pair) => Ok(pair),
             other => self.named(i, Err(Error::argument(format!("expected complex numbers, got {}", other.kind())))),
         }
     }
@@ -226,6 +231,9 @@ const SCALAR_TYPES: &[(i64, DType)] = &[
     (29, DType::U64),
     (44, DType::F8E8M0),
 ];
+
+/// torch's numbers of complex dtypes, and the dtype of the parts.
+pub(super) const COMPLEX_TYPES: &[(i64, DType)] = &[(8, DType::F16), (9, DType::F32), (10, DType::F64)];
 
 /// The dtype with this number in torch.
 pub(crate) fn scalar_type(number: i64) -> Result<DType> {

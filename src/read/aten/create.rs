@@ -115,6 +115,10 @@ pub(super) const ROWS: &[Row] = &[
         "empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
     ),
+    one(
+        "empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+        |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+    ),
     one("tril(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor(0)?.tril(a.int(1)?)),
     one("triu(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor(0)?.triu(a.int(1)?)),
     one(

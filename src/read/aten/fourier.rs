@@ -32,14 +32,15 @@ pub(super) const ROWS: &[Row] = &[
     value("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor", |a| {
         let (x, axes) = (real(&a.tensor(0)?)?, a.ints(1)?);
         let y = transformed(&x, &whole(&axes), false, Some(norm(a.int(2)?, false)?))?;
-        Ok(Value::Complex(match axes.last() {
+        Ok(match axes.last() {
             Some(&last) if a.flag(3)? => halved(&y, last)?,
             _ => y,
-        }))
+        }
+        .into())
     }),
     value("_fft_c2c(Complex self, SymInt[] dim, int normalization, bool forward) -> Tensor", |a| {
         let inverse = !a.flag(3)?;
-        transformed(&a.complex(0)?, &whole(&a.ints(1)?), inverse, Some(norm(a.int(2)?, inverse)?)).map(Value::Complex)
+        transformed(&a.complex(0)?, &whole(&a.ints(1)?), inverse, Some(norm(a.int(2)?, inverse)?)).map(Value::from)
     }),
     one("_fft_c2r(Complex self, int[] dim, int normalization, SymInt last_dim_size) -> Tensor", |a| {
         let (axes, norm) = (a.ints(1)?, Some(norm(a.int(2)?, true)?));
@@ -134,7 +135,7 @@ fn operand(a: &Args) -> Result<Complex> {
 
 fn along(a: &Args, inverse: bool, n: usize) -> Result<Value> {
     let axes = [(a.int(2)?, a.opt_ints(n)?.map(|n| n[0]))];
-    transformed(&operand(a)?, &axes, inverse, a.opt_str(3)?).map(Value::Complex)
+    transformed(&operand(a)?, &axes, inverse, a.opt_str(3)?).map(Value::from)
 }
 
 /// The axes of a transform with their lengths: those given, or the last ones for which lengths are given, or all.
@@ -153,21 +154,21 @@ fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
 
 fn over(a: &Args, inverse: bool) -> Result<Value> {
     let x = operand(a)?;
-    transformed(&x, &axes(a, x.re.rank())?, inverse, a.opt_str(3)?).map(Value::Complex)
+    transformed(&x, &axes(a, x.re.rank())?, inverse, a.opt_str(3)?).map(Value::from)
 }
 
 /// The frequencies up to the half of a real signal; coming back, of one whose transform is real.
 fn half_along(a: &Args, inverse: bool) -> Result<Value> {
     let x = real(&a.tensor(0)?)?;
     let axes = [(a.int(2)?, a.opt_ints(1)?.map(|n| n[0]))];
-    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, axes[0].0).map(Value::Complex)
+    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, axes[0].0).map(Value::from)
 }
 
 fn half_over(a: &Args, inverse: bool) -> Result<Value> {
     let x = real(&a.tensor(0)?)?;
     let axes = axes(a, x.re.rank())?;
     let last = axes.last().map_or(-1, |axis| axis.0);
-    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, last).map(Value::Complex)
+    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, last).map(Value::from)
 }
 
 /// Axes of which no other length is asked for.
@@ -258,7 +259,7 @@ fn stft(a: &Args) -> Result<Value> {
     let (re, im) = (part(f64::cos, 1.0)?, part(f64::sin, -1.0)?);
     let (re, im) = if single { (re.squeeze_axes(&[0])?, im.squeeze_axes(&[0])?) } else { (re, im) };
     if a.is_none(7) || a.flag(7)? {
-        return Ok(Value::Complex(Complex { re, im }));
+        return Ok(Complex { re, im }.into());
     }
     Ok(Tensor::stack(&[&re, &im], -1)?.into())
 }

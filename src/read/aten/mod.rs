@@ -4,7 +4,7 @@ mod activation;
 mod alias;
 mod args;
 mod binary;
-mod complex;
+pub(crate) mod complex;
 mod conv;
 mod create;
 mod fourier;
@@ -175,23 +175,28 @@ pub(crate) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) 
         Spelling::Plain(rows) => run(name, rows, positional, named).at(at()),
         Spelling::Copied(plain) => call(plain, positional, named).and_then(detached).at(at()),
         Spelling::InPlace(plain) => {
-            let target = positional
-                .first()
-                .ok_or_else(|| Error::argument("an in-place operation on nothing"))
-                .and_then(|value| value.view().cloned())
-                .at(at())?;
+            let target = positional.first().ok_or_else(|| Error::argument("an in-place operation on nothing")).at(at())?;
             let result = call(plain, positional, named).at(at())?;
-            let result = result.view().and_then(|view| view.read()).and_then(|result| view::like(&target.read()?, &result)).at(at())?;
-            target.write(result).at(at())?;
-            Ok(positional[0].clone())
+            write(target, &result).at(at())?;
+            Ok(target.clone())
         }
     }
+}
+
+/// Writes a result to the operand of an in-place operation.
+fn write(target: &Value, result: &Value) -> Result<()> {
+    if let Value::Complex(pair) = target {
+        return complex::write(pair, result);
+    }
+    let (target, result) = (target.view()?, result.view()?.read()?);
+    target.write(view::like(&target.read()?, &result)?)
 }
 
 /// The same numbers in tensors of their own.
 fn detached(value: Value) -> Result<Value> {
     Ok(match value {
         Value::Tensor(view) => view.read()?.into(),
+        Value::Complex(pair) => pair.read()?.into(),
         Value::List(values) => Value::list(values.borrow().iter().cloned().map(detached).collect::<Result<_>>()?),
         Value::Tuple(values) => Value::tuple(values.iter().cloned().map(detached).collect::<Result<_>>()?),
         other => other,
@@ -199,6 +204,9 @@ fn detached(value: Value) -> Result<Value> {
 }
 
 fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+    if let Some(result) = complex::made(name, positional, named) {
+        return result;
+    }
     let bound = |positional: &[Value]| rows.iter().find_map(|row| Args::bind(&row.schema, positional, named).map(|args| (row, args)));
     // A decomposed program may have a number in front where the operator wants a tensor: `sub(1, x)`.
     let raised = || match positional {
@@ -212,6 +220,9 @@ fn run(name: &str, rows: &[Known], positional: &[Value], named: &[(String, Value
         _ => None,
     };
     let Some((row, args)) = bound(positional).or_else(raised) else {
+        if let Some(result) = complex::call(name, positional, named) {
+            return result;
+        }
         let kinds: Vec<String> = positional
             .iter()
             .map(|value| value.kind().to_string())

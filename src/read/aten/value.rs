@@ -1,6 +1,6 @@
 //! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
 
-use super::complex::Complex;
+use super::complex::Pair;
 use super::layout;
 use super::packed::Packed;
 use crate::array::Scalar;
@@ -23,8 +23,8 @@ pub(crate) enum Value {
     /// A device; there is only one.
     Device,
     Tensor(View),
-    /// A tensor of complex numbers, a copy wherever it is read.
-    Complex(Complex),
+    /// A tensor of complex numbers.
+    Complex(Pair),
     List(Rc<RefCell<Vec<Value>>>),
     Tuple(Rc<[Value]>),
     /// In the order of insertion.

@@ -4,7 +4,9 @@ use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::read::aten::{
-    self, scalar_type_number,
+    self,
+    complex::Pair,
+    scalar_type_number,
     value::{Value, View},
 };
 use crate::tensor::Tensor;
@@ -110,7 +112,7 @@ pub(super) const NAMES: &[&str] = &[
 
 /// Runs a function of this file; `None` where the name is an operator on tensors.
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
-    let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !matches!(value, Value::Tensor(_)));
+    let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !is_tensor(value));
     if let [Value::List(list), rest @ ..] = positional
         && let Some(result) = of_list(path, list, rest)
     {
@@ -142,6 +144,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.element_size", [value]) => value.view().and_then(View::read).map(|x| Value::Int(x.dtype().size().into())),
         // There are no strides here: what is laid out anew where it is not contiguous computes the same.
         ("torch.is_contiguous", [_, ..]) => Ok(Value::Bool(true)),
+        ("torch.is_floating_point", [Value::Complex(_)]) => Ok(Value::Bool(false)),
         ("torch.is_floating_point", [value]) => value.view().and_then(View::read).map(|x| Value::Bool(x.dtype().is_float())),
         // As in a plain call: what is fast only without gradients computes the same.
         ("torch.is_grad_enabled", []) | ("ops.prim.requires_grad", [_]) => Ok(Value::Bool(true)),
@@ -207,6 +210,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("ops.prim.NumToTensor", [value]) => number_to_tensor(value),
         ("ops.prim.data" | "ops.prim.unchecked_unwrap_optional", [value]) => Ok(value.clone()),
         ("ops.prim.device", [_]) => Ok(Value::Device),
+        ("ops.prim.dtype", [Value::Complex(pair)]) => pair.dtype_number().map(|number| Value::Int(number.into())),
         ("ops.prim.dtype", [value]) => value.view().and_then(View::read).map(|x| Value::Int(scalar_type_number(x.dtype()).into())),
         ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("the program raises an error: {message:?}"))),
         ("ops.prim.min" | "ops.prim.max", [a, b]) if numbers(positional) => {
@@ -425,7 +429,7 @@ fn range(bounds: &[Value]) -> Result<Value> {
 
 fn length(value: &Value) -> Result<Value> {
     let length = match value {
-        Value::Tensor(view) => return Ok(Value::Int(view.read()?.dim(0)?)),
+        Value::Tensor(view) | Value::Complex(Pair { re: view, .. }) => return Ok(Value::Int(view.read()?.dim(0)?)),
         Value::Dict(entries) => entries.borrow().len(),
         Value::Str(text) => text.chars().count(),
         other => other.elements()?.len(),
@@ -479,7 +483,7 @@ pub(super) fn get_item(container: &Value, index: &Value) -> Result<Value> {
             let found = entries.borrow().iter().find(|entry| equal(&entry.0, index)).map(|entry| entry.1.clone());
             found.ok_or_else(|| Error::input(format!("no key {index:?}")))
         }
-        Value::Tensor(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
+        Value::Tensor(_) | Value::Complex(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
         other => {
             let elements = other.elements()?;
             Ok(elements[place(index, elements.len())?].clone())
@@ -519,12 +523,16 @@ pub(super) fn tensor_attribute(tensor: &Tensor, name: &str) -> Result<Value> {
     })
 }
 
+fn is_tensor(value: &Value) -> bool {
+    matches!(value, Value::Tensor(_) | Value::Complex(_))
+}
+
 /// A unary operator on a number or a tensor.
 pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
     match (op, value) {
         ("-", Value::Int(dim)) => Ok(Value::Int(-dim)),
         ("-", Value::Float(x)) => Ok(Value::Float(-x)),
-        ("-", Value::Tensor(_)) => aten::call("neg", std::slice::from_ref(value), &[]),
+        ("-", Value::Tensor(_) | Value::Complex(_)) => aten::call("neg", std::slice::from_ref(value), &[]),
         ("~", Value::Tensor(_)) => aten::call("bitwise_not", std::slice::from_ref(value), &[]),
         ("not", Value::Tensor(_)) => aten::call("logical_not", std::slice::from_ref(value), &[]),
         ("not", value) => Ok(Value::Bool(value.number()?.to_f64() == 0.0)),
@@ -549,7 +557,7 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
         }
         _ => {}
     }
-    if matches!(a, Value::Tensor(_)) || matches!(b, Value::Tensor(_)) {
+    if is_tensor(a) || is_tensor(b) {
         const NAMES: &[(&str, &str)] = &[
             ("+", "add"),
             ("-", "sub"),

@@ -43,6 +43,10 @@ impl Cells {
                     self.0.push(Cell::Tensor(root.clone(), root.read()?, root.writes()));
                 }
             }
+            Value::Complex(pair) => {
+                self.add(&Value::Tensor(pair.re.clone()), depth + 1)?;
+                self.add(&Value::Tensor(pair.im.clone()), depth + 1)?;
+            }
             Value::Tuple(items) => items.iter().try_for_each(|item| self.add(item, depth + 1))?,
             Value::List(items) if !self.0.iter().any(|cell| matches!(cell, Cell::List(known, _) if Rc::ptr_eq(known, items))) => {
                 let held = items.borrow().clone();
@@ -122,6 +126,7 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
         (Value::Str(a), Value::Str(b)) => a == b,
         (Value::Tensor(a), Value::Tensor(b)) => a.is_same(b),
+        (Value::Complex(a), Value::Complex(b)) => a.re.is_same(&b.re) && a.im.is_same(&b.im),
         (Value::List(a), Value::List(b)) => Rc::ptr_eq(a, b),
         (Value::Tuple(a), Value::Tuple(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
         (Value::Dict(a), Value::Dict(b)) => Rc::ptr_eq(a, b),

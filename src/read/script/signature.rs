@@ -143,6 +143,7 @@ pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tenso
         Value::Float(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x as f32)))),
         Value::Bool(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x)))),
         Value::None => {}
+        Value::Complex(_) => return Err(crate::read::aten::complex::refused()),
         other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
     }
     Ok(())
