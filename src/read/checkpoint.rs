@@ -136,7 +136,11 @@ impl Walk<'_> {
     }
 
     fn tensor(&mut self, id: Id, path: &str) -> Result<()> {
-        let Some(Stored::Numbers(array)) = self.storages.tensor(self.pickle, id)? else { return Ok(()) };
+        let array = match self.storages.tensor(self.pickle, id)? {
+            Some(Stored::Numbers(array)) => array,
+            Some(Stored::Pairs(_)) => return Err(Error::unsupported("a complex tensor")),
+            Some(Stored::TypeOnly(_)) | None => return Ok(()),
+        };
         self.budget.spend(400 + path.len() + 16 * array.rank())?;
         match self.found.insert(path.to_string(), array) {
             Some(_) => Err(Error::damaged("two tensors of one name")),

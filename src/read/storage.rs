@@ -31,10 +31,15 @@ const CLASSES: &[(&str, DType)] = &[
     ("UInt64Storage", DType::U64),
 ];
 
+/// Storage classes of complex numbers, with the dtype of their parts, which stand side by side.
+const PAIRS: &[(&str, DType)] = &[("ComplexFloatStorage", DType::F32), ("ComplexDoubleStorage", DType::F64)];
+
 /// A tensor as it was pickled: with its numbers, or (an example input) without.
 #[derive(Clone, Debug)]
 pub(crate) enum Stored {
     Numbers(Array),
+    /// Complex numbers: the parts stand side by side in a last axis.
+    Pairs(Array),
     /// The storage was left out: only the type is known.
     TypeOnly(Type),
 }
@@ -63,6 +68,8 @@ pub(super) struct Named<'a> {
     pub key: &'a str,
     /// `None` for bytes of no type.
     pub dtype: Option<DType>,
+    /// Whether each element is two numbers of the dtype.
+    pub pairs: bool,
     /// In elements, or bytes where there is no dtype.
     pub length: usize,
     /// Where a tensor's offset is counted from, in elements; 0 but in the oldest files.
@@ -79,11 +86,17 @@ impl<'a> Named<'a> {
             _ => return Err(Error::damaged("a storage whose name is not ('storage', class, key, device, length)")),
         };
         let Node::Global(module, class) = pickle.node(class) else { return Err(Error::damaged("a storage without a class")) };
+        let pairs = PAIRS.iter().any(|row| row.0 == &**class);
         let dtype = match &**class {
             "UntypedStorage" | "_UntypedStorage" => None,
-            _ => Some(CLASSES.iter().find(|row| row.0 == &**class && &**module == "torch").map(|row| row.1).ok_or_else(|| {
-                Error::unsupported(format!("tensors whose numbers are in a {:?}", pickle.node(parts.map_or(persistent, |parts| parts[1]))))
-            })?),
+            _ => Some(CLASSES.iter().chain(PAIRS).find(|row| row.0 == &**class && &**module == "torch").map(|row| row.1).ok_or_else(
+                || {
+                    Error::unsupported(format!(
+                        "tensors whose numbers are in a {:?}",
+                        pickle.node(parts.map_or(persistent, |parts| parts[1]))
+                    ))
+                },
+            )?),
         };
         let start = match part.map(|part| pickle.node(part)) {
             None | Some(Node::None) => 0,
@@ -92,13 +105,13 @@ impl<'a> Named<'a> {
             }
             Some(other) => return Err(Error::damaged(format!("a part of a storage that is {other:?}"))),
         };
-        Ok(Named { key: pickle.str(key)?, dtype, length: length_at(pickle, length)?, start })
+        Ok(Named { key: pickle.str(key)?, dtype, pairs, length: length_at(pickle, length)?, start })
     }
 
     /// The size in bytes.
     pub(super) fn size(&self) -> Result<usize> {
         self.length
-            .checked_mul(self.dtype.map_or(1, DType::size))
+            .checked_mul(self.dtype.map_or(1, DType::size) << usize::from(self.pairs))
             .ok_or_else(|| Error::damaged(format!("a storage of {} elements", self.length)))
     }
 }
@@ -132,7 +145,7 @@ impl<'a> Storages<'a> {
     ///
     /// # Errors
     /// [`Damaged`](crate::Code::Damaged) where the call does not fit the storage, [`Unsupported`](crate::Code::Unsupported) for
-    /// tensors that are sparse, quantised, complex or of eight-bit floats.
+    /// tensors that are sparse or quantised.
     pub(crate) fn tensor(&self, pickle: &Pickle, id: Id) -> Result<Option<Stored>> {
         let mut id = id;
         let mut arguments;
@@ -177,11 +190,23 @@ impl<'a> Storages<'a> {
             }
             Some(other) => return Err(Error::damaged(format!("a tensor whose dtype is {other:?}"))),
         };
-        let shape = pickle.items(shape)?.iter().map(|&n| length_at(pickle, n)).collect::<Result<Vec<_>>>()?;
-        let strides = pickle.items(strides)?.iter().map(|&n| length_at(pickle, n).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
-        let offset = length_at(pickle, offset)?.checked_add(storage.start).ok_or_else(|| Error::damaged("an offset beyond any storage"))?;
+        let mut shape = pickle.items(shape)?.iter().map(|&n| length_at(pickle, n)).collect::<Result<Vec<_>>>()?;
+        let mut strides = pickle.items(strides)?.iter().map(|&n| length_at(pickle, n).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
+        let beyond = || Error::damaged("an offset or a stride beyond any storage");
+        let mut offset = length_at(pickle, offset)?.checked_add(storage.start).ok_or_else(beyond)?;
+        if storage.pairs {
+            for stride in &mut strides {
+                *stride = stride.checked_mul(2).ok_or_else(beyond)?;
+            }
+            offset = offset.checked_mul(2).ok_or_else(beyond)?;
+            shape.push(2);
+            strides.push(1);
+        }
         let elements = count(&shape)?;
         if let Source::Folder(_, TRACED_INPUTS) = self.source {
+            if storage.pairs {
+                return Err(super::aten::complex::refused_input());
+            }
             return Ok(Stored::TypeOnly(Type::new(dtype, Shape::fixed(&shape))));
         }
         let place = || format!("storage {:?}", Node::Str(storage.key.into()));
@@ -195,7 +220,7 @@ impl<'a> Storages<'a> {
             }
             Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset)
         };
-        window().at(place()).map(Stored::Numbers)
+        window().at(place()).map(if storage.pairs { Stored::Pairs } else { Stored::Numbers })
     }
 
     /// The bytes of a storage, swapped to this machine's order where that differs.
@@ -321,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn complex_numbers_are_pairs_in_a_last_axis() {
+        let complex = sample::tensor(sample::storage("torch.ComplexFloatStorage", "0", 3), 1, &[2], &[1]);
+        let (file, pickle) = (floats(), Pickle::parse(&pickled(&complex)).unwrap());
+        match Storages::new(&file, "data").unwrap().tensor(&pickle, pickle.root()) {
+            Ok(Some(Stored::Pairs(array))) => assert_eq!((array.shape(), array.to_f64s()), (&[2usize, 2][..], vec![2., 3., 4., 5.])),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn bytes_of_no_type_are_read_as_the_tensor_says() {
         let file = archive(&[("0", &[1, 0, 255, 255])], "little");
         let value = |dtype: &str| {
@@ -374,7 +409,9 @@ mod tests {
         assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40, 1 << 40], &[0, 0])), Code::TooBig);
         assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40], &[0])), Code::TooBig);
         assert_eq!(refused(&sample::tensor(storage(), 0, &[0, 1 << 40, 1 << 40], &[0, 0, 0])), Code::TooBig);
-        assert_eq!(refused(&with("torch.ComplexFloatStorage", "0", 6)), Code::Unsupported);
+        assert_eq!(refused(&with("torch.QInt8Storage", "0", 6)), Code::Unsupported);
+        // Six complex numbers would be twelve floats.
+        assert_eq!(refused(&with("torch.ComplexFloatStorage", "0", 6)), Code::Damaged);
         assert_eq!(refused(&call("torch._utils._rebuild_sparse_tensor", &[storage()])), Code::Unsupported);
     }
 }

@@ -33,6 +33,16 @@ impl From<Complex> for Value {
     }
 }
 
+/// A complex number.
+pub(crate) fn number(re: f64, im: f64) -> Value {
+    Complex { re: Tensor::weak(re), im: Tensor::weak(im) }.into()
+}
+
+/// Complex numbers as files have them: the parts side by side in a last axis.
+pub(crate) fn stored(x: &Tensor) -> Result<Value> {
+    Ok(Complex { re: x.select(-1, 0i64)?, im: x.select(-1, 1i64)? }.into())
+}
+
 /// Operators that do the same to both parts, and which of their arguments hold numbers: a real number there has the imaginary part 0.
 ///
 /// All other arguments (indices, conditions, lengths) go to both parts as they are.
@@ -464,6 +474,12 @@ pub(super) fn write(target: &Pair, result: &Value) -> Result<()> {
 /// The error of a complex number that would leave the program.
 pub(crate) fn refused() -> Error {
     Error::unsupported("a complex tensor among the outputs: ONNX's operators have real ones only").help("give torch.view_as_real of it")
+}
+
+/// The error of a complex number that would be given to the program.
+pub(crate) fn refused_input() -> Error {
+    Error::unsupported("a complex tensor among the inputs: ONNX's operators have real ones only")
+        .help("take its parts in a last axis, and join them with torch.view_as_complex")
 }
 
 #[cfg(test)]

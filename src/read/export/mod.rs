@@ -30,7 +30,7 @@ pub struct Export {
 /// Where an input of the graph comes from.
 enum Source {
     /// A parameter, a buffer or a constant of the program, by its name.
-    Stored { place: String, name: String, tensor: Tensor, buffer: bool },
+    Stored { place: String, name: String, tensor: Tensor, buffer: bool, pairs: bool },
     /// The next input of the caller.
     Given(String),
     /// A value that the program was exported for.
@@ -60,6 +60,9 @@ const DTYPES: &[(i64, DType)] = &[
     (34, DType::U32),
     (35, DType::U64),
 ];
+
+/// torch.export's numbers of complex dtypes, c10's, and the dtype of the parts.
+const PAIRS: &[(i64, i64, DType)] = &[(9, 8, DType::F16), (10, 9, DType::F32), (11, 10, DType::F64)];
 
 fn dtype(number: i64) -> Result<DType> {
     let row = DTYPES.iter().find(|row| row.0 == number);
@@ -97,9 +100,9 @@ impl Export {
         let mut inputs = Vec::with_capacity(module.signature.input_specs.len());
         for spec in module.signature.input_specs {
             let stored = |place: String, name: String, first: &Stored, second: &Stored, buffer| {
-                let array = first.get(&name).or_else(|| second.get(&name));
-                let array = array.ok_or_else(|| Error::damaged(format!("the archive holds no numbers for `{name}`")))?;
-                Ok::<_, Error>(Source::Stored { place, tensor: Tensor::from(array).named(&name), name, buffer })
+                let found = first.get(&name).or_else(|| second.get(&name));
+                let (array, pairs) = found.ok_or_else(|| Error::damaged(format!("the archive holds no numbers for `{name}`")))?;
+                Ok::<_, Error>(Source::Stored { place, tensor: Tensor::from(array).named(&name), name, buffer, pairs })
             };
             inputs.push(match spec {
                 InputSpec::Parameter { arg, parameter_name } => stored(arg.name, parameter_name, &weights, &constants, false)?,
@@ -124,6 +127,9 @@ impl Export {
         let mut example = Example::new();
         for (i, name) in given.iter().enumerate() {
             let meta = module.graph.tensor_values.get(*name).ok_or_else(|| Error::damaged(format!("the input {name} has no type")))?;
+            if PAIRS.iter().any(|row| row.0 == meta.dtype) {
+                return Err(aten::complex::refused_input()).at(name);
+            }
             let ty = type_of(meta, &hints).at(name)?;
             let sample = samples.as_ref().filter(|samples| samples.len() == given.len()).map(|samples| &samples[i]);
             let fits = |array: &&Array| array.dtype() == ty.dtype && ty.shape.seen().as_deref() == Some(array.shape());
@@ -166,8 +172,8 @@ impl Module for Export {
     }
 }
 
-/// The numbers of an archive by name.
-struct Stored(BTreeMap<String, Array>);
+/// The numbers of an archive by name, and whether they are complex: the parts then stand side by side in a last axis.
+struct Stored(BTreeMap<String, (Array, bool)>);
 
 impl Stored {
     /// From a folder of raw storages with a table, or (in flat archives) a checkpoint.
@@ -185,33 +191,43 @@ impl Stored {
             return Ok(Stored(payloads.config.into_iter().filter_map(|entry| read(entry).transpose()).collect::<Result<_>>()?));
         }
         if archive.has(flat) {
-            return Ok(Stored(checkpoint::read(&archive.window(flat)?).at(flat)?.into_iter().collect()));
+            return Ok(Stored(
+                checkpoint::read(&archive.window(flat)?).at(flat)?.into_iter().map(|(name, array)| (name, (array, false))).collect(),
+            ));
         }
         Ok(Stored(BTreeMap::new()))
     }
 
-    fn get(&self, name: &str) -> Option<Array> {
+    fn get(&self, name: &str) -> Option<(Array, bool)> {
         self.0.get(name).cloned()
     }
 }
 
-/// A window onto the bytes of a storage; `None` for objects that are no tensors.
-fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<Option<Array>> {
+/// A window onto the bytes of a storage, and whether its numbers are complex; `None` for objects that are no tensors.
+fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<Option<(Array, bool)>> {
     let Some(meta) = payload.tensor_meta.as_ref().filter(|_| !payload.use_pickle) else { return Ok(None) };
-    let dtype = dtype(meta.dtype)?;
+    let parts = PAIRS.iter().find(|row| row.0 == meta.dtype).map(|row| row.2);
+    let (dtype, pairs) = (parts.map_or_else(|| dtype(meta.dtype), Ok)?, parts.is_some());
     let int = |size: &Size| match size {
         Size::AsInt(n) => Ok(*n),
         Size::AsExpr(_) => Err(Error::damaged("a stored tensor of symbolic shape")),
     };
     let count = |size: &Size| usize::try_from(int(size)?).map_err(|_| Error::damaged("a negative length"));
-    let shape = meta.sizes.iter().map(count).collect::<Result<Vec<_>>>()?;
-    let strides = meta.strides.iter().map(|size| int(size).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
-    let offset = meta.storage_offset.as_ref().map_or(Ok(0), count)?;
+    let mut shape = meta.sizes.iter().map(count).collect::<Result<Vec<_>>>()?;
+    let mut strides = meta.strides.iter().map(|size| int(size).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
+    let mut offset = meta.storage_offset.as_ref().map_or(Ok(0), count)?;
+    if pairs {
+        let beyond = || Error::damaged("an offset or a stride beyond any storage");
+        strides = strides.iter().map(|stride| stride.checked_mul(2).ok_or_else(beyond)).collect::<Result<_>>()?;
+        offset = offset.checked_mul(2).ok_or_else(beyond)?;
+        shape.push(2);
+        strides.push(1);
+    }
     if shape.contains(&0) {
-        return Ok(Some(Array::from_bytes(dtype, bytes::Bytes::new(), &shape, None, 0)?));
+        return Ok(Some((Array::from_bytes(dtype, bytes::Bytes::new(), &shape, None, 0)?, pairs)));
     }
     let bytes = archive.window(&format!("{folder}{}", payload.path_name))?;
-    Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset).map(Some)
+    Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset).map(|array| Some((array, pairs)))
 }
 
 /// The tensors of the sample inputs in their order, where the archive keeps them.
@@ -299,5 +315,8 @@ fn leaves(node: &TreeSpec, path: String, depth: usize, paths: &mut Vec<String>) 
 
 /// c10's number of a dtype that torch.export numbers otherwise.
 fn scalar_type(number: i64) -> Result<i64> {
-    dtype(number).map(aten::scalar_type_number)
+    match PAIRS.iter().find(|row| row.0 == number) {
+        Some(row) => Ok(row.1),
+        None => dtype(number).map(aten::scalar_type_number),
+    }
 }

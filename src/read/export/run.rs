@@ -94,6 +94,7 @@ pub(super) fn run(program: &Export, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     for source in &program.inputs {
         match source {
             // A cell of its own for every call, so that what one call writes the next does not see.
+            Source::Stored { place, tensor, pairs: true, .. } => drop(values.insert(place.clone(), aten::complex::stored(tensor)?)),
             Source::Stored { place, tensor, .. } => drop(values.insert(place.clone(), Value::Tensor(View::stored(tensor.clone())))),
             Source::Given(name) => {
                 let tensor = given.next().ok_or_else(|| Error::internal("an input too few"))?;
@@ -126,15 +127,18 @@ pub(super) fn run(program: &Export, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
             Value::Float(x) => outputs.push(Tensor::from(crate::Array::scalar(x as f32))),
             Value::Bool(x) => outputs.push(Tensor::from(crate::Array::scalar(x))),
             Value::None => {}
+            Value::Complex(_) => return Err(aten::complex::refused()),
             other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
         }
     }
     for source in &program.inputs {
-        if let Source::Stored { place, name, buffer: true, .. } = source
-            && let Some(Value::Tensor(view)) = values.get(place)
-            && view.is_written()
-        {
-            outputs.push(view.read().at(name)?);
+        let Source::Stored { place, name, buffer: true, .. } = source else { continue };
+        match values.get(place) {
+            Some(Value::Tensor(view)) if view.is_written() => outputs.push(view.read().at(name)?),
+            Some(Value::Complex(pair)) if pair.re.is_written() || pair.im.is_written() => {
+                return Err(aten::complex::refused()).at(name);
+            }
+            _ => {}
         }
     }
     Ok(outputs)
@@ -182,7 +186,8 @@ fn value(argument: &Argument, values: &Values) -> Result<Value> {
         Argument::AsLayout(_) => int(&0)?,
         Argument::AsDevice(_) => Value::Device,
         Argument::AsGraph(_) => return Err(Error::unsupported("a graph among the arguments of an operator")),
-        Argument::AsOperator(_) | Argument::AsComplex(_) | Argument::AsCustomObj(_) => {
+        Argument::AsComplex(x) => aten::complex::number(x.real.number(), x.imag.number()),
+        Argument::AsOperator(_) | Argument::AsCustomObj(_) => {
             return Err(Error::unsupported("an argument that is no tensor, number or string"));
         }
     })

@@ -137,8 +137,14 @@ pub(super) enum Argument {
     AsDevice(serde::de::IgnoredAny),
     AsGraph(Box<GraphArgument>),
     AsOperator(String),
-    AsComplex(serde::de::IgnoredAny),
+    AsComplex(Complex),
     AsCustomObj(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+pub(super) struct Complex {
+    pub real: Float,
+    pub imag: Float,
 }
 
 #[derive(Deserialize)]

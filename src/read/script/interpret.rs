@@ -399,8 +399,8 @@ impl<'a> Interpreter<'a> {
             && **base == *"CONSTANTS"
         {
             let index = name.strip_prefix('c').and_then(|digits| digits.parse::<usize>().ok());
-            let array = index.and_then(|i| self.script.constants.get(i)).ok_or_else(|| super::unknown(&format!("CONSTANTS.{name}")))?;
-            return Ok(constant_value(array, &format!("constants.{name}")));
+            let constant = index.and_then(|i| self.script.constants.get(i)).ok_or_else(|| super::unknown(&format!("CONSTANTS.{name}")))?;
+            return constant_value(constant, &format!("constants.{name}"));
         }
         match self.eval(base, locals, function)? {
             Value::Object(id) => match self.assigned.get(&(id, name.into())) {
@@ -413,6 +413,8 @@ impl<'a> Interpreter<'a> {
                 found.map(|entry| entry.1.clone()).ok_or_else(|| super::unknown(&format!("{class}.{name}")))
             }
             Value::Tensor(view) => builtin::tensor_attribute(&view.read()?, name),
+            Value::Complex(pair) if name == "dtype" => Ok(Value::Int(pair.dtype_number()?.into())),
+            Value::Complex(pair) => builtin::tensor_attribute(&pair.re.read()?, name),
             other => Err(Error::unsupported(format!("the attribute {name} of a {}", other.kind()))),
         }
     }

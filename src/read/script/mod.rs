@@ -13,9 +13,10 @@ mod survey;
 pub(super) use builtin::binary;
 pub(super) use signature::output_names;
 
+use super::aten::complex;
 use super::aten::value::{Value, View};
 use super::pickle::Pickle;
-use super::storage::{Storages, TRACED_INPUTS};
+use super::storage::{Storages, Stored, TRACED_INPUTS};
 use super::zip::Archive;
 use crate::array::Array;
 use crate::error::{At, Code, Error, Result};
@@ -34,7 +35,7 @@ pub struct Script {
     program: Program,
     objects: Objects,
     root: usize,
-    constants: Vec<Array>,
+    constants: Vec<Stored>,
     example: Option<Example>,
     inputs: Vec<String>,
     /// The names of the outputs of the last call.
@@ -131,16 +132,16 @@ impl Script {
 }
 
 /// The tensors of `constants.pkl`, in order.
-fn constants(archive: &Archive) -> Result<Vec<Array>> {
+fn constants(archive: &Archive) -> Result<Vec<Stored>> {
     if !archive.has("constants.pkl") {
         return Ok(Vec::new());
     }
     let pickle = Pickle::of(archive, "constants.pkl")?;
     let storages = Storages::new(archive, "constants")?;
     let constant = |&id| match storages.tensor(&pickle, id)? {
-        Some(super::storage::Stored::Numbers(array)) => Ok(array),
+        Some(stored) => Ok(stored),
         // Other constants (of scripted code) are kept as empty arrays, and refused where they are used.
-        _ => Ok(Array::vector(Vec::<u8>::new())),
+        None => Ok(Stored::Numbers(Array::vector(Vec::<u8>::new()))),
     };
     pickle.items(pickle.root())?.iter().map(constant).collect::<Result<_>>().at("constants.pkl")
 }
@@ -180,10 +181,19 @@ impl Module for Script {
 }
 
 /// A constant as the program sees it: of rank 0 it is a number that the tracer met, and gives way to other dtypes.
-fn constant_value(array: &Array, name: &str) -> Value {
-    let tensor = Tensor::from(array.clone());
-    let tensor = if array.rank() == 0 { Tensor::from(array.clone()).weakened() } else { tensor.named(name) };
-    Value::Tensor(View::stored(tensor))
+fn constant_value(constant: &Stored, name: &str) -> Result<Value> {
+    match constant {
+        Stored::Numbers(array) => {
+            let tensor = Tensor::from(array.clone());
+            Ok(Value::Tensor(View::stored(if array.rank() == 0 { tensor.weakened() } else { tensor.named(name) })))
+        }
+        Stored::Pairs(array) if array.rank() == 1 => {
+            let parts = array.to_f64s();
+            Ok(complex::number(parts[0], parts[1]))
+        }
+        Stored::Pairs(array) => complex::stored(&Tensor::from(array.clone()).named(name)),
+        Stored::TypeOnly(_) => Err(Error::damaged(format!("the archive holds no numbers for {name}"))),
+    }
 }
 
 /// The error of a name that nothing defines.

@@ -3,6 +3,7 @@
 use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
+use crate::read::aten::complex;
 use crate::read::aten::value::{Value, View};
 use crate::read::pickle::{Id, Node, Pickle};
 use crate::read::storage::{Storages, Stored};
@@ -14,6 +15,8 @@ use std::rc::Rc;
 enum Attribute {
     Object(usize),
     Tensor(Tensor),
+    /// A complex tensor, its parts in a last axis.
+    Pairs(Tensor),
     Data(Data),
 }
 
@@ -26,6 +29,8 @@ enum Data {
     Float(f64),
     Str(String),
     Tensor(Tensor),
+    /// A complex tensor, its parts in a last axis.
+    Pairs(Tensor),
     List(Vec<Data>),
     Tuple(Vec<Data>),
     Dict(Vec<(Data, Data)>),
@@ -80,7 +85,8 @@ impl Objects {
         match object.attributes.get(name).ok_or_else(|| super::unknown(&format!("{}.{name}", object.class)))? {
             Attribute::Object(id) => Ok(Value::Object(*id)),
             Attribute::Tensor(tensor) => Ok(Value::Tensor(View::stored(tensor.clone()))),
-            Attribute::Data(data) => Ok(data.value()),
+            Attribute::Pairs(tensor) => complex::stored(tensor),
+            Attribute::Data(data) => data.value(),
         }
     }
 
@@ -96,7 +102,9 @@ impl Objects {
             let mut below = Vec::new();
             for name in &object.order {
                 match &object.attributes[name] {
-                    Attribute::Tensor(tensor) => found.extend(tensor.value().map(|array| (join(&object.path, name), array.clone()))),
+                    Attribute::Tensor(tensor) | Attribute::Pairs(tensor) => {
+                        found.extend(tensor.value().map(|array| (join(&object.path, name), array.clone())))
+                    }
                     Attribute::Object(id) => below.push(*id),
                     Attribute::Data(_) => {}
                 }
@@ -137,7 +145,9 @@ impl Reader<'_> {
             let attribute = match self.object(value, &place)? {
                 Some(object) => Attribute::Object(object),
                 None => match self.storages.tensor(self.pickle, value).at(&place)? {
-                    Some(stored) => Attribute::Tensor(tensor(stored).named(&place)),
+                    Some(Stored::Pairs(array)) => Attribute::Pairs(Tensor::from(array).named(&place)),
+                    Some(Stored::Numbers(array)) => Attribute::Tensor(Tensor::from(array).named(&place)),
+                    Some(Stored::TypeOnly(ty)) => Attribute::Tensor(Tensor::of_type(ty).named(&place)),
                     None => Attribute::Data(self.data(value).at(&place)?),
                 },
             };
@@ -161,7 +171,9 @@ impl Reader<'_> {
                 Data::Dict(entries.iter().map(|&(key, value)| Ok((self.data(key)?, self.data(value)?))).collect::<Result<_>>()?)
             }
             Node::Call(callee, arguments) => match (self.storages.tensor(self.pickle, id)?, self.pickle.node(*callee)) {
-                (Some(stored), _) => Data::Tensor(tensor(stored)),
+                (Some(Stored::Numbers(array)), _) => Data::Tensor(array.into()),
+                (Some(Stored::Pairs(array)), _) => Data::Pairs(array.into()),
+                (Some(Stored::TypeOnly(ty)), _) => Data::Tensor(Tensor::of_type(ty)),
                 // Typed containers: the first argument is what they hold.
                 (None, Node::Global(module, _)) if **module == *"torch.jit._pickle" => match self.pickle.items(*arguments)?.first() {
                     Some(&inner) => self.data(inner)?,
@@ -175,30 +187,24 @@ impl Reader<'_> {
     }
 }
 
-fn tensor(stored: Stored) -> Tensor {
-    match stored {
-        Stored::Numbers(array) => Tensor::from(array),
-        Stored::TypeOnly(ty) => Tensor::of_type(ty),
-    }
-}
-
 impl Data {
-    fn value(&self) -> Value {
-        let many = |items: &[Data]| items.iter().map(Data::value).collect();
-        match self {
+    fn value(&self) -> Result<Value> {
+        let many = |items: &[Data]| items.iter().map(Data::value).collect::<Result<Vec<_>>>();
+        Ok(match self {
             Data::None => Value::None,
             Data::Bool(x) => Value::Bool(*x),
             Data::Int(x) => Value::Int(Dim::Fixed(*x)),
             Data::Float(x) => Value::Float(*x),
             Data::Str(x) => Value::Str(x.as_str().into()),
             Data::Tensor(tensor) => Value::from(tensor.clone()),
-            Data::List(items) => Value::list(many(items)),
-            Data::Tuple(items) => Value::tuple(many(items)),
+            Data::Pairs(tensor) => complex::stored(tensor)?,
+            Data::List(items) => Value::list(many(items)?),
+            Data::Tuple(items) => Value::tuple(many(items)?),
             Data::Dict(entries) => {
-                let entries = entries.iter().map(|(key, value)| (key.value(), value.value())).collect();
+                let entries = entries.iter().map(|(key, value)| Ok((key.value()?, value.value()?))).collect::<Result<_>>()?;
                 Value::Dict(Rc::new(std::cell::RefCell::new(entries)))
             }
-        }
+        })
     }
 
     /// The tensors in it, each with its path.
