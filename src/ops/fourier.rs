@@ -71,7 +71,9 @@ pub(crate) fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64,
     }
     // The product is taken modulo n first: the angle of a large one would lose its digits.
     let angle = |k: i64, j: i64| TAU * ((k * j).rem_euclid(n.max(1)) as f64) / n.max(1) as f64;
-    let numbers: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| wave(angle(k, j)))).collect();
+    // f64 misses the zeros of half and quarter turns by 1e-16, and the phase of a real number hangs on the sign of its imaginary part.
+    let exact = |x: f64| if x.abs() < 1e-15 { 0.0 } else { x };
+    let numbers: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| exact(wave(angle(k, j))))).collect();
     Tensor::from(numbers.as_slice()).reshape(&[places, frequencies])?.cast(dtype)
 }
 
@@ -128,6 +130,18 @@ pub(crate) fn transformed(x: &Complex, axes: &[(i64, Option<i64>)], inverse: boo
         x = if scale == 1.0 { Complex { re, im } } else { Complex { re: re.mul(scale)?, im: im.mul(scale)? } };
     }
     Ok(x)
+}
+
+/// The transform of a real signal over some axes, of the last one perhaps the frequencies up to the half only.
+pub(crate) fn spectrum(x: &Tensor, axes: &[(i64, Option<i64>)], half: bool, inverse: bool, norm: Option<&str>) -> Result<Complex> {
+    let (&(axis, n), front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
+    let x = x.cast(x.dtype().or_float())?;
+    let n = n.filter(|&n| n >= 0).map_or_else(|| length(&x, axis), Ok)?;
+    let (x, kept) = (fitted(&x, axis, n)?, if half { n / 2 + 1 } else { n });
+    let scale = factor(n as f64, inverse, norm)?;
+    let part = |wave: fn(f64) -> f64, scale: f64| product(&x, &table(kept, n, n, wave, x.dtype())?.mul(scale)?, axis);
+    let first = Complex { re: part(f64::cos, scale)?, im: part(f64::sin, if inverse { scale } else { -scale })? };
+    transformed(&first, front, inverse, norm)
 }
 
 /// The frequencies up to the half of a real signal.

@@ -5,7 +5,7 @@ use super::{Args, Row, one, value};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::ops::fourier::{Complex, halved, length, real, signal, table, transformed};
+use crate::ops::fourier::{Complex, length, real, signal, spectrum, table, transformed};
 use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
 use std::f64::consts::TAU;
@@ -30,13 +30,8 @@ pub(super) const ROWS: &[Row] = &[
     value("fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| half_over(a, true)),
     value("fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| half_over(a, true)),
     value("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor", |a| {
-        let (x, axes) = (real(&a.tensor(0)?)?, a.ints(1)?);
-        let y = transformed(&x, &whole(&axes), false, Some(norm(a.int(2)?, false)?))?;
-        Ok(match axes.last() {
-            Some(&last) if a.flag(3)? => halved(&y, last)?,
-            _ => y,
-        }
-        .into())
+        let axes = whole(&a.ints(1)?);
+        spectrum(&a.tensor(0)?, &axes, a.flag(3)?, false, Some(norm(a.int(2)?, false)?)).map(Value::from)
     }),
     value("_fft_c2c(Complex self, SymInt[] dim, int normalization, bool forward) -> Tensor", |a| {
         let inverse = !a.flag(3)?;
@@ -134,8 +129,16 @@ fn operand(a: &Args) -> Result<Complex> {
 }
 
 fn along(a: &Args, inverse: bool, n: usize) -> Result<Value> {
-    let axes = [(a.int(2)?, a.opt_ints(n)?.map(|n| n[0]))];
-    transformed(&operand(a)?, &axes, inverse, a.opt_str(3)?).map(Value::from)
+    frequencies(a, &[(a.int(2)?, a.opt_ints(n)?.map(|n| n[0]))], inverse)
+}
+
+/// All frequencies of a signal that may be complex.
+fn frequencies(a: &Args, axes: &[(i64, Option<i64>)], inverse: bool) -> Result<Value> {
+    let y = match a.is_complex(0) {
+        true => transformed(&a.complex(0)?, axes, inverse, a.opt_str(3)?),
+        false => spectrum(&a.tensor(0)?, axes, false, inverse, a.opt_str(3)?),
+    };
+    y.map(Value::from)
 }
 
 /// The axes of a transform with their lengths: those given, or the last ones for which lengths are given, or all.
@@ -153,22 +156,19 @@ fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
 }
 
 fn over(a: &Args, inverse: bool) -> Result<Value> {
-    let x = operand(a)?;
-    transformed(&x, &axes(a, x.re.rank())?, inverse, a.opt_str(3)?).map(Value::from)
+    let rank = if a.is_complex(0) { a.complex(0)?.re.rank() } else { a.tensor(0)?.rank() };
+    frequencies(a, &axes(a, rank)?, inverse)
 }
 
 /// The frequencies up to the half of a real signal; coming back, of one whose transform is real.
 fn half_along(a: &Args, inverse: bool) -> Result<Value> {
-    let x = real(&a.tensor(0)?)?;
     let axes = [(a.int(2)?, a.opt_ints(1)?.map(|n| n[0]))];
-    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, axes[0].0).map(Value::from)
+    spectrum(&a.tensor(0)?, &axes, true, inverse, a.opt_str(3)?).map(Value::from)
 }
 
 fn half_over(a: &Args, inverse: bool) -> Result<Value> {
-    let x = real(&a.tensor(0)?)?;
-    let axes = axes(a, x.re.rank())?;
-    let last = axes.last().map_or(-1, |axis| axis.0);
-    halved(&transformed(&x, &axes, inverse, a.opt_str(3)?)?, last).map(Value::from)
+    let x = a.tensor(0)?;
+    spectrum(&x, &axes(a, x.rank())?, true, inverse, a.opt_str(3)?).map(Value::from)
 }
 
 /// Axes of which no other length is asked for.
