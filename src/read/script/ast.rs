@@ -13,6 +13,8 @@ pub(crate) enum Expr {
     Bool(bool),
     Int(i64),
     Float(f64),
+    /// A real number times i.
+    Imaginary(f64),
     Str(Rc<str>),
     /// `self.weight`, `torch.add`
     Attribute(Box<Expr>, Rc<str>),

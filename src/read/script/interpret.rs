@@ -356,6 +356,7 @@ impl<'a> Interpreter<'a> {
             Expr::Bool(x) => Value::Bool(*x),
             Expr::Int(x) => Value::Int(Dim::Fixed(*x)),
             Expr::Float(x) => Value::Float(*x),
+            Expr::Imaginary(x) => crate::read::aten::complex::number(0.0, *x),
             Expr::Str(x) => Value::Str(x.clone()),
             Expr::List(items) => Value::list(self.all(items, locals, function)?),
             Expr::Tuple(items) => Value::tuple(self.all(items, locals, function)?),

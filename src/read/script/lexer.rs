@@ -10,6 +10,8 @@ pub(super) enum Token {
     Name(Rc<str>),
     Int(i64),
     Float(f64),
+    /// `2.j`.
+    Imaginary(f64),
     Str(Rc<str>),
     /// An operator, a bracket, a comma.
     Mark(&'static str),
@@ -188,8 +190,13 @@ impl<'a> Lexer<'a> {
             // The lowest integer is written as the negative of one that is too large by one.
             false => Token::Int(text.parse::<u64>().ok().filter(|&n| n <= 1 << 63).map(|n| n as i64).ok_or_else(refused)?),
         };
-        self.push(token);
-        self.at += end;
+        let imaginary = bytes.get(end) == Some(&b'j');
+        self.push(match token {
+            Token::Float(x) if imaginary => Token::Imaginary(x),
+            Token::Int(n) if imaginary => Token::Imaginary(n as f64),
+            other => other,
+        });
+        self.at += end + usize::from(imaginary);
         Ok(())
     }
 }

@@ -240,6 +240,12 @@ mod tests {
     }
 
     #[test]
+    fn imaginary_numbers_are_read_as_the_code_has_them() {
+        let body = "return torch.view_as_real(torch.sub(torch.mul(x, 2.-3.j), 0.+1.j))";
+        agrees(body, &[([1.0, 2.0], vec![2.0, -4.0, 4.0, -7.0])]);
+    }
+
+    #[test]
     fn a_loop_may_write_to_a_tensor() {
         let body = "y = torch.clone(x)\nwhile bool(torch.lt(torch.sum(y), 100)):\n  _0 = torch.mul_(y, 2.)\nreturn torch.add(y, x)";
         agrees(body, &[([1.0, 2.0], vec![65.0, 130.0]), ([200.0, 1.0], vec![400.0, 2.0]), ([40.0, 30.0], vec![120.0, 90.0])]);

@@ -407,6 +407,7 @@ impl Parser {
             },
             Some(Token::Int(n)) => Expr::Int(*n),
             Some(Token::Float(x)) => Expr::Float(*x),
+            Some(Token::Imaginary(x)) => Expr::Imaginary(*x),
             Some(Token::Str(text)) => Expr::Str(text.clone()),
             Some(Token::Mark(open @ ("(" | "[" | "{"))) => {
                 let open = *open;

@@ -107,6 +107,6 @@ fn expression(expr: &Expr, program: &Program, found: &mut dyn FnMut(String, u32)
             expression(&parts.1, program, found);
             expression(&parts.2, program, found);
         }
-        Expr::Name(_) | Expr::None | Expr::Bool(_) | Expr::Int(_) | Expr::Float(_) | Expr::Str(_) => {}
+        Expr::Name(_) | Expr::None | Expr::Bool(_) | Expr::Int(_) | Expr::Float(_) | Expr::Imaginary(_) | Expr::Str(_) => {}
     }
 }
