@@ -196,3 +196,24 @@ fn named_padding(a: &Args) -> Result<Tensor> {
     }
     exact(a, 2, |x, weight, bias| x.conv(weight, bias, window, groups(a, 6)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Value, call};
+    use super::*;
+
+    #[test]
+    fn a_depthwise_kernel_is_a_convolution_of_as_many_groups() {
+        let tensor = |shape: &[i64]| {
+            let count = shape.iter().product::<i64>();
+            let numbers: Vec<f32> = (0..count).map(|i| (i * 7 % 5) as f32 - 2.0).collect();
+            Value::from(Tensor::from(numbers.as_slice()).reshape(shape).unwrap())
+        };
+        let ints = |n: i64| Value::list(vec![Value::Int(n.into()), Value::Int(n.into())]);
+        let (x, weight, bias) = (tensor(&[2, 3, 5, 5]), tensor(&[6, 1, 2, 2]), tensor(&[6]));
+        let ours = call("_conv_depthwise2d", &[x.clone(), weight.clone(), ints(2), bias.clone(), ints(1), ints(0), ints(2)], &[]).unwrap();
+        let plain = call("conv2d", &[x, weight, bias, ints(1), ints(0), ints(2), Value::Int(3.into())], &[]).unwrap();
+        let numbers = |value: &Value| value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(numbers(&ours), numbers(&plain));
+    }
+}

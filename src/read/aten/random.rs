@@ -227,3 +227,35 @@ fn alpha(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Value, call};
+    use super::*;
+
+    /// Many numbers drawn in place of zeros.
+    fn drawn(name: &str, dtype: DType, arguments: &[Value]) -> Vec<f64> {
+        let x = Value::from(Tensor::zeros(&[10_000i64], dtype).unwrap());
+        let y = call(name, &[&[x], arguments].concat(), &[]).unwrap();
+        y.view().unwrap().read().unwrap().to_array().unwrap().to_f64s()
+    }
+
+    fn median(mut numbers: Vec<f64>) -> f64 {
+        numbers.sort_by(f64::total_cmp);
+        numbers[numbers.len() / 2]
+    }
+
+    #[test]
+    fn draws_have_the_middle_and_the_range_of_their_distribution() {
+        assert!((median(drawn("log_normal_", DType::F32, &[Value::Float(1.0), Value::Float(0.5)])) - 1f64.exp()).abs() < 0.1);
+        assert!((median(drawn("cauchy_", DType::F32, &[Value::Float(3.0), Value::Float(0.5)])) - 3.0).abs() < 0.1);
+        let trials = drawn("geometric_", DType::I64, &[Value::Float(0.25)]);
+        assert!(trials.iter().all(|&n| n >= 1.0) && (trials.iter().sum::<f64>() / 10_000.0 - 4.0).abs() < 0.3);
+        let whole = drawn("random_", DType::F32, &[Value::Int((-2).into()), Value::Int(3.into())]);
+        let mut seen: Vec<i64> = whole.iter().map(|&x| x as i64).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [-2, -1, 0, 1, 2]);
+        assert!(drawn("random_", DType::U8, &[]).iter().any(|&x| x > 200.0));
+    }
+}
