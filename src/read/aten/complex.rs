@@ -197,6 +197,9 @@ pub(super) const ROWS: &[Row] = &[
     value("imag(Complex self) -> Tensor", |a| Ok(Value::Tensor(a.pair(0)?.im.clone()))),
     one("view_as_real(Complex self) -> Tensor", |a| Tensor::stack(&[&a.complex(0)?.re, &a.complex(0)?.im], -1)),
     value("view_as_complex(Tensor self) -> Tensor", |a| {
+        if a.tensor(0)?.dim(-1)? != 2 {
+            return Err(Error::shape(format!("two parts in a last axis, of {}", a.tensor(0)?.ty())));
+        }
         let part = |i: i64| super::call("select", &[a.value(0)?.clone(), Value::Int((-1).into()), Value::Int(i.into())], &[]);
         paired(part(0)?, part(1)?)
     }),
@@ -286,11 +289,12 @@ fn alike(a: &Args) -> Result<Tensor> {
 
 /// Whether a value is complex, or a list of which an element is.
 fn concerns(value: &Value) -> bool {
+    // No operator takes lists of lists of tensors that may be complex.
+    let complex = |value: &Value| matches!(value, Value::Complex(_));
     match value {
-        Value::Complex(_) => true,
-        Value::List(values) => values.borrow().iter().any(concerns),
-        Value::Tuple(values) => values.iter().any(concerns),
-        _ => false,
+        Value::List(values) => values.borrow().iter().any(complex),
+        Value::Tuple(values) => values.iter().any(complex),
+        other => complex(other),
     }
 }
 
@@ -354,13 +358,19 @@ impl Call {
     }
 }
 
-/// One of the parts of a value; a real one is returned as it is, or has the imaginary part 0 where it is a number.
+/// One of the parts of a value, in a list of each element; a real one is returned as it is, or has the imaginary part 0 where it is a number.
 fn part(value: &Value, imaginary: bool, number: bool) -> Result<Value> {
-    let all = |values: &[Value]| values.iter().map(|value| part(value, imaginary, true)).collect::<Result<Vec<_>>>();
+    let all = |values: &[Value]| values.iter().map(|value| part_of_one(value, imaginary, true)).collect::<Result<Vec<_>>>();
+    match value {
+        Value::List(values) if concerns(value) => all(&values.borrow()).map(Value::list),
+        Value::Tuple(values) if concerns(value) => all(values).map(Value::tuple),
+        other => part_of_one(other, imaginary, number),
+    }
+}
+
+fn part_of_one(value: &Value, imaginary: bool, number: bool) -> Result<Value> {
     Ok(match value {
         Value::Complex(pair) => Value::Tensor(if imaginary { pair.im.clone() } else { pair.re.clone() }),
-        Value::List(values) if concerns(value) => Value::list(all(&values.borrow())?),
-        Value::Tuple(values) if concerns(value) => Value::tuple(all(values)?),
         Value::Tensor(view) if imaginary && number => {
             let x = view.read()?;
             Tensor::zeros(x.shape(), x.dtype())?.into()
@@ -398,9 +408,9 @@ pub(super) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) 
     if LENGTHS.contains(&plain) {
         return Some(on(&[], false));
     }
-    if NORMS.contains(&plain) {
-        let absolute = |value: &Value| super::call("abs", std::slice::from_ref(value), &[]);
-        return Some(absolute(&positional[0]).and_then(|x| super::call(name, &[&[x], &positional[1..]].concat(), named)));
+    if let (true, [x @ Value::Complex(_), rest @ ..]) = (NORMS.contains(&plain), positional) {
+        let absolute = super::call("abs", std::slice::from_ref(x), &[]);
+        return Some(absolute.and_then(|x| super::call(name, &[&[x], rest].concat(), named)));
     }
     let numbers = APART.iter().find(|row| row.1.contains(&plain)).map(|row| row.0);
     // The imaginary part of what becomes real is lost.
@@ -427,7 +437,7 @@ fn product(name: &str, positional: &[Value], named: &[(String, Value)]) -> Resul
     if let ("linear", [x, weight, bias]) = (name, positional)
         && !matches!(bias, Value::None)
     {
-        return super::call("add", &[product(name, &[x.clone(), weight.clone()], named)?, bias.clone()], &[]);
+        return super::call("add", &[super::call(name, &[x.clone(), weight.clone()], named)?, bias.clone()], &[]);
     }
     let place = positional.iter().position(concerns).ok_or_else(|| Error::unsupported("a complex operand by name"))?;
     let with = |imaginary: bool| {
@@ -526,6 +536,9 @@ mod tests {
         assert_eq!(parts(&called("mul", &[x.clone(), y.clone()])), [[5.0], [5.0]]);
         let all = Value::list(vec![x.clone(), y.clone(), i]);
         assert_eq!(parts(&called("einsum", &[Value::Str("a,a,a->a".into()), all])), [[-5.0], [5.0]]);
+        // With a real weight and a complex bias: 2 (1 + 2i) + i.
+        let weight = Value::from(Tensor::new(&[1, 1], vec![2.0f32]).unwrap());
+        assert_eq!(parts(&called("linear", &[x.clone(), weight, complex(&[0.0], &[1.0])])), [[2.0], [5.0]]);
         // (1 + 2i) / (3 − i) = (1 + 7i) / 10.
         let [re, im] = parts(&called("div", &[x, y]));
         assert!((re[0] - 0.1).abs() < 1e-6 && (im[0] - 0.7).abs() < 1e-6);
