@@ -224,6 +224,21 @@ fn programs_whose_graphs_hold_graphs_agree_with_torch() {
 }
 
 #[test]
+fn programs_of_complex_numbers_agree_with_torch() {
+    for name in ["rotary.pt", "spectral.pt2"] {
+        let path = Path::new("tests/data").join(name);
+        let (model, recorded) = (read::open(&path).unwrap(), path.with_extension("safetensors"));
+        let (inputs, expected) = (arrays(&recorded, "in"), arrays(&recorded, "out"));
+        agrees(&format!("{name} eager"), &run(&model, &inputs), &expected);
+        let traced = trace(&model, model.example().unwrap().clone().shapes_only()).unwrap();
+        agrees(&format!("{name} replayed"), &run(&traced, &inputs), &expected);
+        #[cfg(feature = "tract")]
+        agrees(&format!("{name} in a session"), &traced.session().unwrap().run(&inputs).unwrap(), &expected);
+        leave(&traced.to_model().unwrap(), name.split_once('.').unwrap().0, &inputs, &expected);
+    }
+}
+
+#[test]
 fn the_same_archive_gives_the_same_bytes() {
     let model = || read::open("tests/data/resnet_tiny.pt").unwrap();
     let bytes = |threads: usize| {
