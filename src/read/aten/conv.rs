@@ -100,6 +100,10 @@ pub(super) const ROWS: &[Row] = &[
         let window = Window::symmetric(&a.counts(4, 2)?, &a.counts(3, 2)?, &[1, 1]);
         exact(a, 2, |x, weight, bias| x.conv(weight, bias, window, 1))
     }),
+    one(
+        "mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor",
+        |a| convolution(a, 4, 3, 5, None, None, 6),
+    ),
     // Time, batch, channels; the weight is (window, in, out).
     one("conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor", |a| {
         let window = Window::symmetric(&[1], &a.counts(3, 1)?, &[1]);

@@ -1,6 +1,7 @@
 //! Products of matrices, and the attention that is made of them.
 
-use super::{Args, Row, one, tuple};
+use super::value::Value;
+use super::{Args, Row, one, tuple, value};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -79,13 +80,52 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
         |a| {
-            let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-            let (mask, causal, scale) = (a.opt_tensor(5)?, a.flag(4)?, a.opt_float(6)?);
-            let y = q.attention(&k, &v, mask.as_ref(), causal, scale)?;
-            let scores = scores(&q, &k, mask.as_ref(), causal, scale)?;
-            Ok(vec![y, scores.log_sum_exp(Some(&[-1]), false)?])
+            let (y, sum) = fused(a, Some(5), 4, 6)?;
+            Ok(vec![y, sum])
         },
     ),
+    // The kernels of programs that were exported on a GPU. What they give beside is for gradients and for dropout.
+    value(
+        "_scaled_dot_product_flash_attention(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor, SymInt, SymInt, Tensor, Tensor, Tensor)",
+        |a| attended(fused(a, None, 4, 6)?, 9),
+    ),
+    value(
+        "_scaled_dot_product_efficient_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_bias, bool compute_log_sumexp, float dropout_p=0.0, bool is_causal=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor)",
+        |a| attended(fused(a, Some(3), 6, 7)?, 4),
+    ),
+    value(
+        "_scaled_dot_product_cudnn_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_bias, bool compute_log_sumexp, float dropout_p=0.0, bool is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor, SymInt, SymInt, Tensor, Tensor, Tensor)",
+        |a| attended(fused(a, Some(3), 6, 8)?, 9),
+    ),
+    value(
+        "_scaled_dot_product_fused_attention_overrideable(Tensor query, Tensor key, Tensor value, Tensor? attn_bias=None, float dropout_p=0.0, bool is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor, SymInt, SymInt, Tensor, Tensor, Tensor)",
+        |a| attended(fused(a, Some(3), 5, 7)?, 9),
+    ),
+    tuple(
+        "_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) -> (Tensor, Tensor)",
+        |a| {
+            let (q, mut k, mut v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+            if a.flag(8)? {
+                (k, v) = (shared_heads(&q, &k)?, shared_heads(&q, &v)?);
+            }
+            let weights = scores(&q, &k, a.opt_tensor(3)?.as_ref(), a.flag(5)?, a.opt_float(7)?)?.softmax(-1)?;
+            let kept = if a.float(4)? > 0.0 { weights.drop_out(a.float(4)?)?.0 } else { weights.clone() };
+            Ok(vec![kept.matmul(&v)?, weights])
+        },
+    ),
+    one("_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor", |a| {
+        let y = combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)?;
+        if a.flag(5)? { y.gelu(false) } else { y.relu() }
+    }),
+    // (batch, steps, 3 · heads · width) to queries, keys and values of (batch, heads, steps, width), the queries scaled.
+    tuple("_transform_bias_rescale_qkv(Tensor qkv, Tensor qkv_bias, int num_heads) -> (Tensor, Tensor, Tensor)", |a| {
+        let (x, heads) = (a.tensor(0)?.add(a.tensor(1)?)?, a.int(2)?);
+        let channels = x.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+        let width = channels.checked_div(3 * heads).filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("{heads} heads")))?;
+        let parts = x.unflatten(-1, &[3, heads, width])?.permute(&[2, 0, 3, 1, 4])?;
+        let part = |i: i64| parts.select(0, i);
+        Ok(vec![part(0)?.mul(1.0 / (width as f64).sqrt())?, part(1)?, part(2)?])
+    }),
     one(
         "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
         |a| {
@@ -249,6 +289,22 @@ fn scores(q: &Tensor, k: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Op
     }
 }
 
+/// Attention and the logarithm of what its weights are divided by; the places are those of the mask, of `is_causal` and of the scale.
+fn fused(a: &Args, mask: Option<usize>, causal: usize, scale: usize) -> Result<(Tensor, Tensor)> {
+    let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let mask = mask.map_or(Ok(None), |i| a.opt_tensor(i))?;
+    let (causal, scale) = (a.flag(causal)?, a.opt_float(scale)?);
+    let y = q.attention(&k, &v, mask.as_ref(), causal, scale)?;
+    Ok((y, scores(&q, &k, mask.as_ref(), causal, scale)?.log_sum_exp(Some(&[-1]), false)?))
+}
+
+/// The results of a kernel that gives so many, of which two are of use.
+fn attended((y, sum): (Tensor, Tensor), count: usize) -> Result<Value> {
+    let mut all = vec![y.into(), sum.into()];
+    all.resize(count, Value::None);
+    Ok(Value::tuple(all))
+}
+
 /// Keys and values of fewer heads, each repeated for the queries that share it.
 fn shared_heads(q: &Tensor, x: &Tensor) -> Result<Tensor> {
     let (many, few) = (q.dim(-3)?, x.dim(-3)?);
@@ -338,7 +394,30 @@ fn encoder_layer(a: &Args) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::call;
     use super::*;
+
+    #[test]
+    fn the_kernels_of_other_machines_attend_alike() {
+        let tensor = |seed: i64| {
+            let numbers: Vec<f32> = (0..24).map(|i| ((i * seed) % 7) as f32 / 3.0 - 1.0).collect();
+            Value::from(Tensor::new(&[1, 2, 3, 4], numbers).unwrap())
+        };
+        let three = || vec![tensor(3), tensor(5), tensor(4)];
+        let with = |more: &[Value]| [three(), more.to_vec()].concat();
+        let causal = [("is_causal".to_string(), Value::Bool(true)), ("scale".to_string(), Value::Float(0.3))];
+        let plain = call("scaled_dot_product_attention", &three(), &causal).unwrap();
+        let numbers = |value: &Value| value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
+        for (name, more, count) in [
+            ("_scaled_dot_product_flash_attention", vec![], 9),
+            ("_scaled_dot_product_efficient_attention", vec![Value::None, Value::Bool(false)], 4),
+            ("_scaled_dot_product_cudnn_attention", vec![Value::None, Value::Bool(false)], 9),
+            ("_scaled_dot_product_fused_attention_overrideable", vec![], 9),
+        ] {
+            let results = call(name, &with(&more), &causal).unwrap().elements().unwrap();
+            assert_eq!((results.len(), numbers(&results[0])), (count, numbers(&plain)), "{name}");
+        }
+    }
 
     #[test]
     fn each_row_meets_the_matrix_of_its_group_only() {

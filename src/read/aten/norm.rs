@@ -43,14 +43,24 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     one("rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", |a| {
-        let (x, axes, epsilon) = (a.tensor(0)?, a.dims(1)?.len(), a.opt_float(3)?);
-        let epsilon = epsilon.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) });
+        let (x, axes) = (a.tensor(0)?, a.dims(1)?.len());
         if axes == 1 {
-            return x.rms_norm(a.opt_tensor(2)?.as_ref(), epsilon);
+            return x.rms_norm(a.opt_tensor(2)?.as_ref(), least(&x, a.opt_float(3)?));
         }
-        let axes: Vec<i64> = (1..=axes as i64).map(|axis| -axis).collect();
-        let y = x.mul(x.square()?.mean(Some(&axes), true)?.add(epsilon)?.rsqrt()?)?;
+        let y = x.mul(inverse_root(&x, axes, a.opt_float(3)?)?)?;
         a.opt_tensor(2)?.map_or(Ok(y.clone()), |weight| y.mul(weight))
+    }),
+    tuple("_fused_rms_norm(Tensor input, int[] normalized_shape, Tensor? weight, float? eps) -> (Tensor, Tensor)", |a| {
+        let (x, axes, epsilon) = (a.tensor(0)?, a.dims(1)?.len(), a.opt_float(3)?);
+        let root = inverse_root(&x, axes, epsilon)?;
+        let y = match axes {
+            1 => x.rms_norm(a.opt_tensor(2)?.as_ref(), least(&x, epsilon))?,
+            _ => {
+                let y = x.mul(&root)?;
+                a.opt_tensor(2)?.map_or(Ok(y.clone()), |weight| y.mul(weight))?
+            }
+        };
+        Ok(vec![y, root])
     }),
     one("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", |a| {
         let (v, p) = (a.tensor(0)?, a.float(1)?);
@@ -112,6 +122,14 @@ pub(super) const ROWS: &[Row] = &[
             Ok(all)
         },
     ),
+    tuple(
+        "cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)",
+        |a| {
+            let mut all = batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?)?;
+            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            Ok(all)
+        },
+    ),
     // The last numbers say which library computed it, and keep what that needs for gradients.
     value(
         "_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)",
@@ -141,6 +159,17 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
 ];
+
+/// What is added to a mean of squares: the rounding of the dtype where torch is told nothing.
+fn least(x: &Tensor, epsilon: Option<f64>) -> f64 {
+    epsilon.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) })
+}
+
+/// 1 / √(the mean of squares over the last axes).
+fn inverse_root(x: &Tensor, axes: usize, epsilon: Option<f64>) -> Result<Tensor> {
+    let axes: Vec<i64> = (1..=axes as i64).map(|axis| -axis).collect();
+    x.square()?.mean(Some(&axes), true)?.add(least(x, epsilon))?.rsqrt()
+}
 
 /// The axes of all that is no channel.
 fn but_channels(x: &Tensor) -> Vec<i64> {
