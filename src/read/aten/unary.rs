@@ -189,7 +189,6 @@ pub(super) const ROWS: &[Row] = &[
     one("_cast_Half(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F16)),
     one("_cast_Float(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F32)),
     one("_cast_Double(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F64)),
-    one("_shape_as_tensor(Tensor self) -> Tensor", |a| Ok(Tensor::from_dims(a.tensor(0)?.shape()))),
 ];
 
 /// −1, 0 or 1 by the sign; a truth value is its own.
