@@ -99,6 +99,7 @@ impl Array {
             ))
         };
         if elements > 0 {
+            // The lowest and the highest element.
             let (mut low, mut high) = (offset as i128, offset as i128);
             for (&length, &stride) in shape.iter().zip(&strides) {
                 let reach = (length as i128 - 1) * stride as i128;
@@ -107,15 +108,11 @@ impl Array {
             if low < 0 || (high + 1) * dtype.size() as i128 > bytes.len() as i128 {
                 return Err(outside());
             }
-        }
-        let array = Array { dtype, shape: shape.to_vec(), strides, offset, bytes };
-        if dtype == DType::Bool {
-            let as_bytes = Array { dtype: DType::U8, ..array.clone() };
-            if as_bytes.view::<u8>()?.iter().any(|&b| b > 1) {
+            if dtype == DType::Bool && bytes[low as usize..=high as usize].iter().any(|&b| b > 1) {
                 return Err(Error::damaged("a Bool that is neither 0 nor 1"));
             }
         }
-        Ok(array)
+        Ok(Array { dtype, shape: shape.to_vec(), strides, offset, bytes })
     }
 
     /// An array of rank 0.
@@ -171,8 +168,14 @@ impl Array {
 
     /// Whether the elements stand one after the other in row-major order.
     pub fn is_contiguous(&self) -> bool {
-        let row_major = contiguous_strides(&self.shape);
-        self.is_empty() || (0..self.rank()).all(|axis| self.shape[axis] == 1 || self.strides[axis] == row_major[axis])
+        let mut row_major = 1;
+        let mut axes = self.shape.iter().zip(&self.strides).rev();
+        self.is_empty()
+            || axes.all(|(&length, &stride)| {
+                let fits = length == 1 || stride == row_major;
+                row_major *= length as isize;
+                fits
+            })
     }
 
     /// The bytes of the elements in row-major order: shared where they stand so, otherwise gathered.
@@ -264,6 +267,14 @@ impl Array {
             view.invert_axis(Axis(axis));
         }
         Ok(view)
+    }
+
+    /// The elements in row-major order, copied only where they do not stand so.
+    ///
+    /// # Errors
+    /// As [`Array::to_vec`].
+    pub fn elements<T: Element>(&self) -> Result<Cow<'_, [T]>> {
+        if self.is_contiguous() { self.span().map(|span| span.0) } else { self.to_vec().map(Cow::Owned) }
     }
 
     /// The elements in row-major order.

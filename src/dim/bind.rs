@@ -3,6 +3,7 @@
 use super::{Dim, Expr, Shape};
 use crate::error::{At, Error, Result};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// The number that each symbol stands for in one call.
@@ -38,18 +39,20 @@ impl Bindings {
     /// # Errors
     /// [`Input`](crate::Code::Input) where ranks or lengths differ, [`Size`](crate::Code::Size) where a symbol stands for two numbers;
     /// both name the input.
-    pub fn of<'a>(inputs: impl Iterator<Item = (&'a str, &'a Shape, &'a [usize])> + Clone) -> Result<Bindings> {
+    pub fn of<'a, N: Display>(inputs: impl Iterator<Item = (N, &'a Shape, &'a [usize])> + Clone) -> Result<Bindings> {
         let mut bindings = Bindings::new();
-        let place = |name: &str| format!("input {name}");
+        fn place<N: Display>(name: &N) -> impl Display {
+            std::fmt::from_fn(move |f| write!(f, "input {name}"))
+        }
         for (name, declared, lengths) in inputs.clone() {
             if declared.rank() != lengths.len() {
-                return Err(refused(declared, lengths).at(place(name)));
+                return Err(refused(declared, lengths).at(place(&name)));
             }
             for (dim, &length) in declared.iter().zip(lengths) {
                 if let Dim::Symbolic(symbolic) = dim
                     && let Some(symbol) = symbolic.expr.as_symbol()
                 {
-                    bindings.bind(symbol, length as i64).at(place(name))?;
+                    bindings.bind(symbol, length as i64).at(place(&name))?;
                 }
             }
         }
@@ -61,7 +64,7 @@ impl Bindings {
                     Dim::Symbolic(symbolic) => bindings.eval(&symbolic.expr),
                 };
                 if expected.is_some_and(|n| n != length as i64) {
-                    return Err(refused(declared, lengths).at(place(name)));
+                    return Err(refused(declared, lengths).at(place(&name)));
                 }
             }
         }

@@ -20,15 +20,16 @@ impl Graph {
         if inputs.len() != count {
             return Err(Error::input(format!("expected {count} inputs, got {}", inputs.len())));
         }
-        let mut named = Vec::with_capacity(inputs.len());
+        let name = |id: ValueId| std::fmt::from_fn(move |f| f.write_str(&self.label(id)));
         for (&id, array) in self.inputs.iter().zip(inputs) {
-            let (name, ty) = (self.label(id), &self.value(id).ty);
+            let ty = &self.value(id).ty;
             if ty.dtype != array.dtype() {
-                return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
+                let error = Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape()));
+                return Err(error.at(format!("input {}", name(id))));
             }
-            named.push((name, &ty.shape, array.shape()));
         }
-        Bindings::of(named.iter().map(|(name, shape, lengths)| (&**name, *shape, *lengths)))
+        let shapes = self.inputs.iter().zip(inputs);
+        Bindings::of(shapes.map(|(&id, array)| (name(id), &self.value(id).ty.shape, array.shape())))
     }
 
     /// The outputs for these inputs.
@@ -52,7 +53,7 @@ impl Graph {
             }
             Ok(())
         })?;
-        let output = |id: &ValueId| self.known(*id, &values).ok_or_else(|| Error::internal("an output that no node makes"));
+        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node makes"));
         self.outputs.iter().map(output).collect()
     }
 
@@ -91,8 +92,7 @@ impl Graph {
         self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))?;
         self.check_numbers(&self.inputs, values)?;
         for (i, node) in self.nodes.iter().enumerate() {
-            let known: Vec<Option<Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
-            let arguments: Vec<Option<&Array>> = known.iter().map(Option::as_ref).collect();
+            let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.place)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Lengths that depend on data are known from here on.
@@ -123,10 +123,10 @@ impl Graph {
         Ok(())
     }
 
-    fn known(&self, id: ValueId, values: &[Option<Array>]) -> Option<Array> {
+    fn known<'a>(&'a self, id: ValueId, values: &'a [Option<Array>]) -> Option<&'a Array> {
         match &self.value(id).source {
-            Source::Constant(array, _) => Some(array.clone()),
-            _ => values[id.0].clone(),
+            Source::Constant(array, _) => Some(array),
+            _ => values[id.0].as_ref(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::onnx::proto::{self, ValueInfoProto};
 use crate::onnx::tensor;
 use bytes::Bytes;
 use std::sync::Arc;
-use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, Tensor};
+use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, TVec, Tensor};
 
 /// tract's name of each dtype that it computes with.
 const DATUM_TYPES: &[(DType, DatumType)] = &[
@@ -48,7 +48,7 @@ pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
     macro_rules! copy {
         ($($D:ident $T:ty),*) => {
             match array.dtype() {
-                $(DType::$D => Tensor::from_shape(array.shape(), array.view::<$T>()?.as_standard_layout().as_slice().unwrap_or_default()),)*
+                $(DType::$D => Tensor::from_shape(array.shape(), &array.elements::<$T>()?),)*
                 other => return datum_type(other).and_then(|_| Err(DType::not_taken(other))),
             }
         };
@@ -74,7 +74,7 @@ pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
         _ => value.into_arc_tensor(),
     };
     let dtype = dtype(tensor.datum_type())?;
-    let shape = tensor.shape().to_vec();
+    let shape: TVec<usize> = tensor.shape().into();
     let array = Array::from_bytes(dtype, Bytes::from_owner(Owner(tensor)), &shape, None, 0)?;
     if dtype == expected {
         return Ok(array);
