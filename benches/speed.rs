@@ -1,6 +1,7 @@
 //! Measures one thing and prints its median in milliseconds; tools/reference/speed.py holds it against torch and ONNX Runtime.
 //!
-//! usage: speed eager ROW THREADS · speed session MODEL THREADS · speed plain MODEL THREADS · speed encoder OUT
+//! usage: speed eager ROW THREADS · speed session MODEL THREADS · speed plain MODEL THREADS · speed explain MODEL ·
+//! speed encoder OUT
 
 use ontrace::array::Random;
 use ontrace::nn::{LayerNorm, Linear, MultiHeadAttention, Weights};
@@ -34,7 +35,15 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             let session = Session::new(&Model::open(model)?)?;
             plain(model, threads.parse()?, &inputs(&session))?
         }
-        _ => return Err("usage: speed eager ROW THREADS | session MODEL THREADS | plain MODEL THREADS | encoder OUT".into()),
+        ["explain", model] => {
+            let session = Session::new(&Model::open(model)?)?;
+            session.run(&inputs(&session))?;
+            println!("{}", session.explain().join("\n"));
+            return Ok(());
+        }
+        _ => {
+            return Err("usage: speed eager ROW THREADS | session MODEL THREADS | plain MODEL THREADS | explain MODEL | encoder OUT".into());
+        }
     };
     println!("{median:.5}");
     Ok(())
