@@ -43,6 +43,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// The natural logarithm of 1 + this: exact near 0.
     fn ln_1p(self) -> Self;
+    /// ln(1 + x) for x from 0 to 1
+    fn ln_1p_unit(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
     /// The sine of an angle in radians.
@@ -111,6 +113,7 @@ functions! {
     expm1: f32::exp_m1, f64::exp_m1;
     ln: f32::ln, f64::ln;
     ln_1p: f32::ln_1p, f64::ln_1p;
+    ln_1p_unit: single::ln_1p_unit, f64::ln_1p;
     sqrt: f32::sqrt, f64::sqrt;
     sin: f32::sin, f64::sin;
     cos: f32::cos, f64::cos;
@@ -143,7 +146,7 @@ pub fn sigmoid<T: Real>(x: T) -> T {
 #[inline(always)]
 pub fn softplus<T: Real>(x: T) -> T {
     // A comparison that NaN fails hands NaN on.
-    (if x < T::ZERO { T::ZERO } else { x }) + (-x.abs()).exp().ln_1p()
+    (if x < T::ZERO { T::ZERO } else { x }) + (-x.abs()).exp().ln_1p_unit()
 }
 
 /// ln of [`sigmoid`].

@@ -52,6 +52,17 @@ pub fn exp(x: f32) -> f32 {
     m * power(k >> 1) * power(k.wrapping_sub(k >> 1))
 }
 
+/// ln(1 + x) in f32 for x from 0 to 1, within 2 units in the last place, without a branch.
+///
+/// It is 2 artanh s for s = x / (2 + x), which is at most ⅓: its series ends soon.
+#[inline(always)]
+pub fn ln_1p_unit(x: f32) -> f32 {
+    let s = x / (2.0 + x);
+    let square = s * s;
+    let tail = polynomial(square, [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0]);
+    2.0 * (s + s * square * tail)
+}
+
 /// The hyperbolic tangent in f32, within 1.5 units in the last place, without a branch.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
@@ -148,6 +159,13 @@ mod tests {
     fn single_precision_is_right_to_the_last_places() {
         let errors = [worst(exp, f64::exp), worst(tanh, f64::tanh), worst(erf, libm::erf)];
         assert!(errors[0] <= 1.0 && errors[1] <= 1.5 && errors[2] <= 1.5, "{errors:?}");
+    }
+
+    #[test]
+    fn a_logarithm_near_0_is_right_to_the_last_places() {
+        let near = |x: f32| if x.is_nan() || (0.0..=1.0).contains(&x) { x } else { 0.5 };
+        let error = worst(|x| ln_1p_unit(near(x)), |x| f64::from(near(x as f32)).ln_1p());
+        assert!(error <= 2.0, "{error}");
     }
 
     #[test]
