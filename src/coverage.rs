@@ -140,10 +140,10 @@ impl Coverage {
         let aten = read::aten::readable();
         writeln!(
             out,
-            "\n## Operators of torch\n\n{} names of `aten`, in archives of TorchScript and of torch.export; in-place spellings (`relu_`) and copies of views \
-             (`select_copy`) go without saying.\n\n{}.",
+            "\n## Operators of torch\n\n{} names, those without a namespace `aten`'s own, in archives of TorchScript and of torch.export; in-place spellings \
+             (`relu_`) and copies of views (`select_copy`) go without saying.\n\n{}.",
             aten.len(),
-            aten.join(", ")
+            aten.join(", ").replace('.', "::")
         )
         .unwrap();
         out
