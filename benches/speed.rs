@@ -140,20 +140,27 @@ fn inputs(session: &Session) -> Vec<Array> {
     session.inputs().iter().map(of).collect()
 }
 
-/// tract by itself.
+/// tract by itself, from numbers to numbers as a session: its tensors are made at every call.
 fn plain(model: &str, threads: usize, inputs: &[Array]) -> TractResult<f64> {
+    fn tensor(array: &Array) -> TractResult<tract_onnx::prelude::Tensor> {
+        macro_rules! of {
+            ($($D:ident $T:ty),*) => {
+                match array.dtype() {
+                    $(DType::$D => tract_onnx::prelude::Tensor::from_shape(array.shape(), &array.elements::<$T>()?),)*
+                    other => Err(Error::dtype(format!("no input of {other} is made here")).into()),
+                }
+            };
+        }
+        of!(Bool bool, U8 u8, I32 i32, I64 i64, F32 f32, F64 f64)
+    }
     let mut model = tract_onnx::onnx().with_ignore_value_info(true).model_for_path(model)?;
-    let mut tensors: TVec<TValue> = tvec!();
     for (i, array) in inputs.iter().enumerate() {
-        let tensor = match array.dtype() {
-            DType::F32 => tract_onnx::prelude::Tensor::from_shape(array.shape(), &array.to_vec::<f32>()?)?,
-            DType::I64 => tract_onnx::prelude::Tensor::from_shape(array.shape(), &array.to_vec::<i64>()?)?,
-            other => return Err(Error::dtype(format!("no input of {other} is made here")).into()),
-        };
-        model.set_input_fact(i, InferenceFact::dt_shape(tensor.datum_type(), array.shape()))?;
-        tensors.push(tensor.into());
+        model.set_input_fact(i, InferenceFact::dt_shape(tensor(array)?.datum_type(), array.shape()))?;
     }
     let executor = (threads > 1).then(|| tract_linalg::multithread::Executor::multithread(threads));
     let runnable = model.into_optimized()?.into_runnable_with_options(&RunOptions { executor, ..RunOptions::default() })?;
-    median(|| runnable.run(tensors.clone()).map(drop))
+    median(|| {
+        let tensors = inputs.iter().map(|array| tensor(array).map(TValue::from)).collect::<TractResult<TVec<_>>>()?;
+        runnable.run(tensors).map(drop)
+    })
 }
