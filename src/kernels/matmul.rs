@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, Axis, Ix2};
 
 /// Multiplications that are worth a thread of their own.
-const GRAIN: usize = 1 << 20;
+const GRAIN: usize = 1 << 22;
 /// Blocks are split at multiples of this: the tile of the packed kernel.
 const TILE: usize = 16;
 

@@ -1,4 +1,4 @@
-//! Products of two matrices of floats by the `gemm` crate: the only unsafe code of the kernels.
+//! Products of two matrices of floats by the `gemm` crate.
 
 use super::real::Real;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
