@@ -255,7 +255,6 @@ pub(super) const ROWS: &[Row] = &[
     one("isreal(Complex self) -> Tensor", |a| a.complex(0)?.im.eq(0.0)),
     value("is_complex(Complex self) -> bool", |_| Ok(Value::Bool(true))),
     value("is_complex(Tensor self) -> bool", |_| Ok(Value::Bool(false))),
-    value("is_floating_point(Complex self) -> bool", |_| Ok(Value::Bool(false))),
 ];
 
 /// √(re² + im²).

@@ -36,7 +36,6 @@ pub(super) const NAMES: &[&str] = &[
     "torch.endswith",
     "torch.tensor",
     "torch.as_tensor",
-    "torch.is_complex",
     "torch.element_size",
     "torch.is_contiguous",
     "torch.is_tracing",
@@ -140,7 +139,6 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             let dtype = named.iter().find(|entry| entry.0 == "dtype").map_or(Value::None, |entry| entry.1.clone());
             tensor(value, &dtype)
         }
-        ("torch.is_complex", [value]) => Ok(Value::Bool(matches!(value, Value::Complex(_)))),
         ("torch.element_size", [value]) => value.view().and_then(View::read).map(|x| Value::Int(x.dtype().size().into())),
         // There are no strides here: what is laid out anew where it is not contiguous computes the same.
         ("torch.is_contiguous", [_, ..]) => Ok(Value::Bool(true)),
