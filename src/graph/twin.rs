@@ -45,3 +45,31 @@ impl Graph {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Array, DType, Tensor, trace_fn};
+
+    #[test]
+    fn what_is_found_twice_has_one_length() {
+        let x = Tensor::from(&[1.0f32, -2.0, 3.0]);
+        let twice = |x: Tensor| {
+            let found = || x.index_select(0, &x.gt(0.0)?.nonzero()?.reshape(&[-1])?);
+            found()?.add(found()?)
+        };
+        let traced = trace_fn(twice, &x).unwrap();
+        let sum = traced.graph().replay(&[Array::vector(vec![5.0f32, 6.0, -1.0])]).unwrap();
+        assert_eq!(sum[0].to_vec::<f32>().unwrap(), [10.0, 12.0]);
+    }
+
+    #[test]
+    fn what_is_drawn_twice_has_two() {
+        let drawn = |x: Tensor| {
+            let length = || Tensor::rand(x.shape(), DType::F32)?.gt(0.5)?.nonzero()?.dim(0);
+            let (first, second) = (length()?, length()?);
+            assert!(!first.is_symbolic() || first != second, "{first}");
+            x.add(1.0)
+        };
+        trace_fn(drawn, &Tensor::from(&[0.0f32; 64])).unwrap();
+    }
+}
