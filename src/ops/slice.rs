@@ -398,6 +398,9 @@ impl Tensor {
     }
 }
 
+/// What a length is taken to be of which nothing is known.
+const LONG: i64 = 1 << 20;
+
 /// An index of an axis, negative ones counted from the end.
 fn existing(index: &Dim, whole: &Dim) -> Result<Dim> {
     let start = if index.seen().is_some_and(|n| n < 0) { whole + index } else { index.clone() };
@@ -417,7 +420,11 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
     }
     let negative = match index.fixed() {
         Some(n) => n < 0,
-        None => !index.expr().is_nonnegative() && index.seen().is_some_and(|n| n < 0),
+        None => {
+            // Lengths that nobody has seen are taken to be long.
+            let usual = || index.expr().eval(&|_| Some(LONG));
+            !index.expr().is_nonnegative() && index.seen().or_else(usual).is_some_and(|n| n < 0)
+        }
     };
     let index = if negative { whole + index } else { index.clone() };
     match (index.fixed(), whole.fixed()) {
