@@ -137,7 +137,9 @@ impl fmt::Debug for Value {
             Value::List(values) => values.borrow().fmt(f),
             Value::Tuple(values) => values.fmt(f),
             Value::Dict(entries) => entries.borrow().fmt(f),
-            Value::Device | Value::Object(_) | Value::Instance(..) | Value::Function(_) | Value::Complex(_) => f.write_str(self.kind()),
+            // There is only one.
+            Value::Device => f.write_str("cpu"),
+            Value::Object(_) | Value::Instance(..) | Value::Function(_) | Value::Complex(_) => f.write_str(self.kind()),
         }
     }
 }

@@ -188,7 +188,13 @@ impl<'a> Machine<'a> {
     /// What a callable makes of its arguments: known only where it makes a container or an object of plain data.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
-        let Node::Tuple(items) = &self.nodes[arguments.index()] else { return Err(Error::damaged("a call without a tuple of arguments")) };
+        let Node::Tuple(items) = &self.nodes[arguments.index()] else {
+            // An enumeration of the program is called with the value of its member alone.
+            return match &self.nodes[callee.index()] {
+                Node::Global(module, _) if module.starts_with("__torch__") => self.push(Node::Call(callee, arguments)),
+                _ => Err(Error::damaged("a call without a tuple of arguments")),
+            };
+        };
         let Node::Global(module, name) = &self.nodes[callee.index()] else { return self.push(Node::Call(callee, arguments)) };
         match (&**module, &**name, items.as_slice()) {
             ("collections", "OrderedDict", []) => self.push(Node::Dict(vec![])),

@@ -85,8 +85,9 @@ pub(crate) struct Parameter {
     pub(crate) default: Option<Expr>,
 }
 
-/// A class: its methods by name.
+/// A class: its methods, and the members that it has as an enumeration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Class {
     pub(crate) methods: Vec<Rc<Function>>,
+    pub(crate) members: Vec<(Rc<str>, Expr)>,
 }

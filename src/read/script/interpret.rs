@@ -21,8 +21,9 @@ pub(super) struct Interpreter<'a> {
     script: &'a Script,
     depth: usize,
     turns: usize,
-    /// What the program assigned to the attributes of its modules: there for this call, and for no other.
-    assigned: HashMap<(usize, Rc<str>), Value>,
+    /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
+    /// no other.
+    assigned: BTreeMap<(usize, Rc<str>), Value>,
     /// How often it did.
     assignments: usize,
 }
@@ -39,7 +40,7 @@ enum Flow {
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(script: &'a Script) -> Interpreter<'a> {
-        Interpreter { script, depth: 0, turns: 0, assigned: HashMap::new(), assignments: 0 }
+        Interpreter { script, depth: 0, turns: 0, assigned: BTreeMap::new(), assignments: 0 }
     }
 
     /// Calls a function; a method gets its object first.
@@ -229,7 +230,7 @@ impl<'a> Interpreter<'a> {
         locals: &mut Locals,
         function: &Rc<Function>,
     ) -> Result<Flow> {
-        let mut cells = Cells::of(sorted(locals))?;
+        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values()))?;
         // What the sides leave shows once they ran; the first run only looks.
         let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
         for block in [then, otherwise] {
@@ -269,7 +270,7 @@ impl<'a> Interpreter<'a> {
 
     /// A loop on data: the names that its body assigns and that were there before, and what it changes in place, are its state.
     fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
-        let mut cells = Cells::of(sorted(locals))?;
+        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values()))?;
         let mut own = locals.clone();
         crate::ops::cond(now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
         let written = cells.changed();
@@ -367,6 +368,7 @@ impl<'a> Interpreter<'a> {
             }
             Expr::Attribute(base, name) => match dotted(expr).filter(|path| self.script.program.functions.contains_key(path)) {
                 Some(path) => Value::Function(path.into()),
+                None if let Some(member) = self.member(base, name) => self.eval(&member, &mut Locals::new(), function)?,
                 None => self.attribute(base, name, locals, function)?,
             },
             Expr::Index(base, index) => {
@@ -391,6 +393,12 @@ impl<'a> Interpreter<'a> {
         })
     }
 
+    /// The value of a member of an enumeration of the program.
+    fn member(&self, class: &Expr, name: &str) -> Option<Expr> {
+        let members = &self.script.program.classes.get(&dotted(class)?)?.members;
+        members.iter().find(|member| *member.0 == *name).map(|member| member.1.clone())
+    }
+
     fn all(&mut self, items: &[Expr], locals: &mut Locals, function: &Rc<Function>) -> Result<Vec<Value>> {
         items.iter().map(|item| self.eval(item, locals, function)).collect()
     }
@@ -406,7 +414,13 @@ impl<'a> Interpreter<'a> {
         match self.eval(base, locals, function)? {
             Value::Object(id) => match self.assigned.get(&(id, name.into())) {
                 Some(value) => Ok(value.clone()),
-                None => self.script.objects.attribute(id, name),
+                None => {
+                    let value = self.script.objects.attribute(id, name)?;
+                    if matches!(value, Value::List(_) | Value::Dict(_)) {
+                        self.assigned.insert((id, name.into()), value.clone());
+                    }
+                    Ok(value)
+                }
             },
             Value::Instance(class, attributes) => {
                 let attributes = attributes.borrow();

@@ -179,6 +179,7 @@ impl Reader<'_> {
                     Some(&inner) => self.data(inner)?,
                     None => return Err(Error::damaged("a typed container of nothing")),
                 },
+                (None, Node::Global(module, _)) if module.starts_with("__torch__") => self.data(*arguments)?,
                 (None, other) => return Err(Error::unsupported(format!("an attribute made by {other:?}"))),
             },
             // An enum, a device, a class: refused where the program reads it, which it seldom does.

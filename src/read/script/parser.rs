@@ -141,8 +141,14 @@ impl Parser {
                 Some(Token::Newline) => self.at += 1,
                 None => return Ok((name, class)),
                 _ if self.is("def") => class.methods.push(Rc::new(self.function()?)),
-                // Attributes say nothing that the pickled object does not.
-                _ => drop(self.statement()?),
+                // Other attributes say nothing that the pickled object does not.
+                _ => {
+                    if let Kind::Assign(Expr::Name(name), value) = self.statement()?.kind
+                        && matches!(value, Expr::Str(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_))
+                    {
+                        class.members.push((name, value));
+                    }
+                }
             }
         }
     }
