@@ -1,6 +1,7 @@
 //! Operations that do the same to the same.
 
 use super::{Agreement, Graph, Node, Operator, Source, ValueId};
+use std::collections::HashMap;
 
 /// How far back two values are followed to what they are made of.
 const DEEPEST: usize = 16;
@@ -11,13 +12,28 @@ const SMALL: usize = 64;
 impl Graph {
     /// An operation of the record that does to the same values what this one does to these: what it gives has the same numbers at every call.
     pub(crate) fn twin(&self, op: &dyn Operator, inputs: &[Option<ValueId>]) -> Option<&Node> {
-        self.nodes.iter().rev().find(|node| self.does(node, op, inputs, 0))
+        let mut alike = Alike { graph: self, makers: HashMap::new(), known: HashMap::new() };
+        for node in &self.nodes {
+            alike.makers.extend(node.outputs.iter().enumerate().map(|(i, &id)| (id, (node, i))));
+        }
+        self.nodes.iter().rev().find(|node| alike.does(node, op, inputs, 0))
     }
+}
 
-    fn does(&self, node: &Node, op: &dyn Operator, inputs: &[Option<ValueId>], depth: usize) -> bool {
+/// What is known of values that are equal at every call: looked up only, never walked.
+struct Alike<'a> {
+    graph: &'a Graph,
+    /// What makes a value, as which of its outputs.
+    makers: HashMap<ValueId, (&'a Node, usize)>,
+    /// Pairs that were compared: each once, however often it is met.
+    known: HashMap<(ValueId, ValueId), bool>,
+}
+
+impl Alike<'_> {
+    fn does(&mut self, node: &Node, op: &dyn Operator, inputs: &[Option<ValueId>], depth: usize) -> bool {
         // What is drawn differs from one time to the next; what a user's operator holds may not show.
         let certain = op.agreement() != Agreement::Random && op.domain().is_empty() && op.graphs().is_empty();
-        let same = |(a, b): (&Option<ValueId>, &Option<ValueId>)| match (a, b) {
+        let mut same = |(a, b): (&Option<ValueId>, &Option<ValueId>)| match (a, b) {
             (Some(a), Some(b)) => self.equals(*a, *b, depth),
             (None, None) => true,
             _ => false,
@@ -25,24 +41,28 @@ impl Graph {
         certain
             && node.op.name() == op.name()
             && node.inputs.len() == inputs.len()
+            && node.inputs.iter().zip(inputs).all(&mut same)
             && format!("{:?}", node.op) == format!("{op:?}")
-            && node.inputs.iter().zip(inputs).all(same)
     }
 
     /// Whether two values are known to be equal at every call.
-    fn equals(&self, a: ValueId, b: ValueId, depth: usize) -> bool {
+    fn equals(&mut self, a: ValueId, b: ValueId, depth: usize) -> bool {
         if a == b {
             return true;
         }
-        match (&self.value(a).source, &self.value(b).source) {
-            (Source::Constant(x, _), Source::Constant(y, _)) => x.is_same(y) || x.len() <= SMALL && x.dtype() == y.dtype() && x == y,
-            (Source::Node, Source::Node) if depth < DEEPEST => {
-                let maker = |id| self.nodes.iter().find_map(|node| Some((node, node.outputs.iter().position(|output| *output == id)?)));
-                let (Some((x, i)), Some((y, j))) = (maker(a), maker(b)) else { return false };
-                i == j && self.does(x, &*y.op, &y.inputs, depth + 1)
-            }
-            _ => false,
+        if let Some(&known) = self.known.get(&(a, b)) {
+            return known;
         }
+        let equal = match (&self.graph.value(a).source, &self.graph.value(b).source) {
+            (Source::Constant(x, _), Source::Constant(y, _)) => x.is_same(y) || x.len() <= SMALL && x.dtype() == y.dtype() && x == y,
+            (Source::Node, Source::Node) if depth < DEEPEST => match (self.makers.get(&a).copied(), self.makers.get(&b).copied()) {
+                (Some((x, i)), Some((y, j))) => i == j && self.does(x, &*y.op, &y.inputs, depth + 1),
+                _ => false,
+            },
+            _ => false,
+        };
+        self.known.insert((a, b), equal);
+        equal
     }
 }
 
