@@ -40,6 +40,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("greater", "gt"),
     ("greater_equal", "ge"),
     ("inverse", "linalg_inv"),
+    ("is_contiguous", "sym_is_contiguous"),
     ("less", "lt"),
     ("less_equal", "le"),
     ("lift", "lift_fresh"),

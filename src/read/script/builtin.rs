@@ -37,7 +37,6 @@ pub(super) const NAMES: &[&str] = &[
     "torch.tensor",
     "torch.as_tensor",
     "torch.element_size",
-    "torch.is_contiguous",
     "torch.is_tracing",
     "torch._is_tracing",
     "torch._get_tracing_state",
@@ -140,8 +139,6 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             tensor(value, &dtype)
         }
         ("torch.element_size", [value]) => value.view().and_then(View::read).map(|x| Value::Int(x.dtype().size().into())),
-        // There are no strides here: what is laid out anew where it is not contiguous computes the same.
-        ("torch.is_contiguous", [_, ..]) => Ok(Value::Bool(true)),
         ("torch.is_floating_point", [Value::Complex(_)]) => Ok(Value::Bool(false)),
         ("torch.is_floating_point", [value]) => value.view().and_then(View::read).map(|x| Value::Bool(x.dtype().is_float())),
         // As in a plain call: what is fast only without gradients computes the same.
