@@ -122,19 +122,12 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one(
         "rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
-        |a| {
-            let (x, low, high) = (a.tensor(0)?, a.float(1)?, a.float(2)?);
-            if !a.flag(3)? {
-                return x.leaky_relu((low + high) / 2.0);
-            }
-            let slope = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
-            x.lt(0)?.choose(&x.mul(slope)?, &x)
-        },
+        |a| Ok(sloped(a, 1)?.0),
     ),
     one(
         "rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
         |a| {
-            let (y, slopes) = sloped(a)?;
+            let (y, slopes) = sloped(a, 2)?;
             if let Some(slopes) = slopes {
                 a.view(1)?.write(super::view::like(&a.tensor(1)?, &slopes)?)?;
             }
@@ -144,16 +137,16 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> (Tensor, Tensor noise_out)",
         |a| {
-            let (y, slopes) = sloped(a)?;
+            let (y, slopes) = sloped(a, 2)?;
             Ok(vec![y, slopes.map_or_else(|| a.tensor(1), Ok)?])
         },
     ),
 ];
 
-/// Negative numbers times slopes drawn at random while training, and the slopes, which are 1 for the others.
-fn sloped(a: &Args) -> Result<(Tensor, Option<Tensor>)> {
-    let (x, low, high) = (a.tensor(0)?, a.float(2)?, a.float(3)?);
-    if !a.flag(4)? {
+/// Negative numbers times slopes drawn at random while training, and the slopes, which are 1 for the others. `at` is where their bounds stand.
+fn sloped(a: &Args, at: usize) -> Result<(Tensor, Option<Tensor>)> {
+    let (x, low, high) = (a.tensor(0)?, a.float(at)?, a.float(at + 1)?);
+    if !a.flag(at + 2)? {
         return Ok((x.leaky_relu((low + high) / 2.0)?, None));
     }
     let drawn = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
