@@ -136,6 +136,11 @@ pub(crate) fn read(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> 
     reader(node, inputs).at(node.place())
 }
 
+/// Operands without the absent ones at the end.
+fn given<'a, 'b>(operands: &'a [Option<&'b Tensor>]) -> &'a [Option<&'b Tensor>] {
+    &operands[..operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1)]
+}
+
 /// The output of an operator that has one, where optional inputs keep [`apply_one`](crate::tensor::apply_one) from serving.
 fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
     outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))

@@ -1,6 +1,6 @@
 //! Recurrent networks as ONNX has them: LSTM, GRU and RNN over a whole sequence, in one or two directions.
 
-use super::{Reader, widened};
+use super::{Reader, given, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
@@ -229,8 +229,7 @@ fn read(node: &Node, inputs: &Inputs<Tensor>, cell: Cell) -> Result<Vec<Tensor>>
     op.clip = node.find_float("clip")?;
     op.batch_first = node.int("layout", 0)? != 0;
     let operands: Vec<Option<&Tensor>> = (0..8).map(|i| inputs.opt(i)).collect();
-    let used = operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-    apply(op, &operands[..used])
+    apply(op, given(&operands))
 }
 
 pub(super) const READS: &[(&str, Reader)] = &[
@@ -322,8 +321,7 @@ impl Tensor {
         };
         let lengths = lengths.map(|lengths| lengths.cast(DType::I32)).transpose()?;
         let operands = [Some(self), Some(&w), Some(&r), bias.as_ref(), lengths.as_ref(), first.first(), first.get(1)];
-        let used = operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        let mut outputs = apply(op, &operands[..used])?;
+        let mut outputs = apply(op, given(&operands))?;
         let all = outputs.first().ok_or_else(|| Error::internal("a network without an output"))?;
         // (steps, directions, batch, hidden)
         outputs[0] = all.transpose(1, 2)?.flatten(2, 3)?;

@@ -1,6 +1,6 @@
 //! Boxes by score, without those that overlap a better one.
 
-use super::Reader;
+use super::{Reader, given};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
@@ -65,8 +65,7 @@ impl Operator for NonMaxSuppression {
 
 pub(super) const READS: &[(&str, Reader)] = &[("NonMaxSuppression", |node, inputs| {
     let operands: Vec<Option<&Tensor>> = (0..5).map(|i| inputs.opt(i)).collect();
-    let used = operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-    apply(NonMaxSuppression { centred: node.int("center_point_box", 0)? != 0 }, &operands[..used])
+    apply(NonMaxSuppression { centred: node.int("center_point_box", 0)? != 0 }, given(&operands))
 })];
 
 impl Tensor {
