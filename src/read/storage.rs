@@ -31,6 +31,20 @@ const CLASSES: &[(&str, DType)] = &[
     ("UInt64Storage", DType::U64),
 ];
 
+fn beyond() -> Error {
+    Error::damaged("an offset or a stride beyond any storage")
+}
+
+/// A window onto complex numbers as one onto their parts, which stand side by side in a last axis; gives its offset.
+pub(super) fn in_parts(shape: &mut Vec<usize>, strides: &mut Vec<isize>, offset: usize) -> Result<usize> {
+    for stride in &mut *strides {
+        *stride = stride.checked_mul(2).ok_or_else(beyond)?;
+    }
+    shape.push(2);
+    strides.push(1);
+    offset.checked_mul(2).ok_or_else(beyond)
+}
+
 /// Storage classes of complex numbers, with the dtype of their parts, which stand side by side.
 const PAIRS: &[(&str, DType)] = &[("ComplexFloatStorage", DType::F32), ("ComplexDoubleStorage", DType::F64)];
 
@@ -192,15 +206,9 @@ impl<'a> Storages<'a> {
         };
         let mut shape = pickle.items(shape)?.iter().map(|&n| length_at(pickle, n)).collect::<Result<Vec<_>>>()?;
         let mut strides = pickle.items(strides)?.iter().map(|&n| length_at(pickle, n).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
-        let beyond = || Error::damaged("an offset or a stride beyond any storage");
         let mut offset = length_at(pickle, offset)?.checked_add(storage.start).ok_or_else(beyond)?;
         if storage.pairs {
-            for stride in &mut strides {
-                *stride = stride.checked_mul(2).ok_or_else(beyond)?;
-            }
-            offset = offset.checked_mul(2).ok_or_else(beyond)?;
-            shape.push(2);
-            strides.push(1);
+            offset = in_parts(&mut shape, &mut strides, offset)?;
         }
         let elements = count(&shape)?;
         if let Source::Folder(_, TRACED_INPUTS) = self.source {

@@ -5,6 +5,7 @@ mod schema;
 mod symbol;
 
 use super::checkpoint;
+use super::storage;
 use super::zip::Archive;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
@@ -217,11 +218,7 @@ fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<
     let mut strides = meta.strides.iter().map(|size| int(size).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
     let mut offset = meta.storage_offset.as_ref().map_or(Ok(0), count)?;
     if pairs {
-        let beyond = || Error::damaged("an offset or a stride beyond any storage");
-        strides = strides.iter().map(|stride| stride.checked_mul(2).ok_or_else(beyond)).collect::<Result<_>>()?;
-        offset = offset.checked_mul(2).ok_or_else(beyond)?;
-        shape.push(2);
-        strides.push(1);
+        offset = storage::in_parts(&mut shape, &mut strides, offset)?;
     }
     if shape.contains(&0) {
         return Ok(Some((Array::from_bytes(dtype, bytes::Bytes::new(), &shape, None, 0)?, pairs)));
