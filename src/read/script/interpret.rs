@@ -23,7 +23,7 @@ pub(super) struct Interpreter<'a> {
     turns: usize,
     /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
     /// no other.
-    assigned: BTreeMap<(usize, Rc<str>), Value>,
+    assigned: BTreeMap<usize, BTreeMap<Rc<str>, Value>>,
     /// How often it did.
     assignments: usize,
 }
@@ -230,7 +230,7 @@ impl<'a> Interpreter<'a> {
         locals: &mut Locals,
         function: &Rc<Function>,
     ) -> Result<Flow> {
-        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values()))?;
+        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         // What the sides leave shows once they ran; the first run only looks.
         let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
         for block in [then, otherwise] {
@@ -270,7 +270,7 @@ impl<'a> Interpreter<'a> {
 
     /// A loop on data: the names that its body assigns and that were there before, and what it changes in place, are its state.
     fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
-        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values()))?;
+        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         let mut own = locals.clone();
         crate::ops::cond(now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
         let written = cells.changed();
@@ -340,7 +340,7 @@ impl<'a> Interpreter<'a> {
                     builtin::set_item(&Value::Dict(attributes), &Value::Str(name.clone()), value)?;
                 }
                 Value::Object(id) => {
-                    self.assigned.insert((id, name.clone()), value);
+                    self.assigned.entry(id).or_default().insert(name.clone(), value);
                     self.assignments += 1;
                 }
                 other => return Err(Error::unsupported(format!("an assignment to an attribute of a {}", other.kind()))),
@@ -412,12 +412,12 @@ impl<'a> Interpreter<'a> {
             return constant_value(constant, &format!("constants.{name}"));
         }
         match self.eval(base, locals, function)? {
-            Value::Object(id) => match self.assigned.get(&(id, name.into())) {
+            Value::Object(id) => match self.assigned.get(&id).and_then(|own| own.get(name)) {
                 Some(value) => Ok(value.clone()),
                 None => {
                     let value = self.script.objects.attribute(id, name)?;
                     if matches!(value, Value::List(_) | Value::Dict(_)) {
-                        self.assigned.insert((id, name.into()), value.clone());
+                        self.assigned.entry(id).or_default().insert(name.into(), value.clone());
                     }
                     Ok(value)
                 }
