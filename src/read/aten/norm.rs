@@ -108,34 +108,21 @@ pub(super) const ROWS: &[Row] = &[
     ),
     tuple(
         "_batch_norm_with_update(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| {
-            let mut all = batch_norm(a, Some(3), true, a.float(5)?, a.float(6)?)?;
-            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
-            Ok(all)
-        },
+        |a| reserving(a, true, a.float(5)?, a.float(6)?),
     ),
     tuple(
         "_batch_norm_no_update(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| {
-            let mut all = batch_norm(a, Some(3), false, a.float(5)?, a.float(6)?)?;
-            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
-            Ok(all)
-        },
+        |a| reserving(a, false, a.float(5)?, a.float(6)?),
     ),
     tuple(
         "cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| {
-            let mut all = batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?)?;
-            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
-            Ok(all)
-        },
+        |a| reserving(a, a.flag(5)?, a.float(6)?, a.float(7)?),
     ),
     // The last numbers say which library computed it, and keep what that needs for gradients.
     value(
         "_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)",
         |a| {
-            let mut all = batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?)?;
-            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            let all = reserving(a, a.flag(5)?, a.float(6)?, a.float(7)?)?;
             Ok(Value::tuple(all.into_iter().map(Value::from).chain([Value::Int(0.into())]).collect()))
         },
     ),
@@ -215,6 +202,13 @@ fn batch_norm(a: &Args, running: Option<usize>, training: bool, momentum: f64, e
         update(a, &x, running, momentum)?;
     }
     Ok(vec![x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), epsilon)?, mean, deviation])
+}
+
+/// As [`batch_norm`], and the room that torch reserves for gradients, which is empty.
+fn reserving(a: &Args, training: bool, momentum: f64, epsilon: f64) -> Result<Vec<Tensor>> {
+    let mut all = batch_norm(a, Some(3), training, momentum, epsilon)?;
+    all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+    Ok(all)
 }
 
 fn training() -> Error {
