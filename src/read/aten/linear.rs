@@ -104,10 +104,7 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) -> (Tensor, Tensor)",
         |a| {
-            let (q, mut k, mut v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-            if a.flag(8)? {
-                (k, v) = (shared_heads(&q, &k)?, shared_heads(&q, &v)?);
-            }
+            let (q, k, v) = operands(a, a.flag(8)?)?;
             let weights = scores(&q, &k, a.opt_tensor(3)?.as_ref(), a.flag(5)?, a.opt_float(7)?)?.softmax(-1)?;
             let kept = if a.float(4)? > 0.0 { weights.drop_out(a.float(4)?)?.0 } else { weights.clone() };
             Ok(vec![kept.matmul(&v)?, weights])
@@ -129,10 +126,7 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
         |a| {
-            let (q, mut k, mut v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-            if a.flag(7)? {
-                (k, v) = (shared_heads(&q, &k)?, shared_heads(&q, &v)?);
-            }
+            let (q, k, v) = operands(a, a.flag(7)?)?;
             let (mask, causal, scale, dropout) = (a.opt_tensor(3)?, a.flag(5)?, a.opt_float(6)?, a.float(4)?);
             if dropout > 0.0 {
                 return scores(&q, &k, mask.as_ref(), causal, scale)?.softmax(-1)?.drop_out(dropout)?.0.matmul(&v);
@@ -303,6 +297,14 @@ fn attended((y, sum): (Tensor, Tensor), count: usize) -> Result<Value> {
     let mut all = vec![y.into(), sum.into()];
     all.resize(count, Value::None);
     Ok(Value::tuple(all))
+}
+
+/// Queries, keys and values; `grouped` says that several heads of the queries share one of the others.
+fn operands(a: &Args, grouped: bool) -> Result<(Tensor, Tensor, Tensor)> {
+    let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let own = |x: Tensor| if grouped { shared_heads(&q, &x) } else { Ok(x) };
+    let (k, v) = (own(k)?, own(v)?);
+    Ok((q, k, v))
 }
 
 /// Keys and values of fewer heads, each repeated for the queries that share it.
