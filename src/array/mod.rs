@@ -22,7 +22,11 @@ use crate::each_dtype;
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use ndarray::{ArrayD, ArrayViewD, Axis, CowArray, IxDyn, ShapeBuilder};
+use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
+
+/// A number for each axis; for the usual ranks without memory of its own.
+pub type Dims<T> = SmallVec<[T; 4]>;
 
 /// An immutable n-dimensional array of any dtype: a window, given by shape and strides, onto shared bytes.
 ///
@@ -32,9 +36,9 @@ use std::borrow::Cow;
 #[derive(Clone)]
 pub struct Array {
     dtype: DType,
-    shape: Vec<usize>,
+    shape: Dims<usize>,
     /// In elements; negative where an axis runs backwards, 0 where it repeats.
-    strides: Vec<isize>,
+    strides: Dims<isize>,
     /// The element at index 0, 0, …, counted from the start of `bytes`.
     offset: usize,
     /// Little-endian, as every format that we read stores numbers. Bool bytes are 0 or 1.
@@ -54,8 +58,8 @@ impl<T: Element> AsRef<[u8]> for Owner<T> {
 }
 
 /// The strides of a row-major array of this shape.
-pub fn contiguous_strides(shape: &[usize]) -> Vec<isize> {
-    let mut strides = vec![1; shape.len()];
+pub fn contiguous_strides(shape: &[usize]) -> Dims<isize> {
+    let mut strides = Dims::from_elem(1, shape.len());
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis].max(1) as isize;
     }
@@ -73,7 +77,7 @@ impl Array {
         }
         Ok(Array {
             dtype: T::DTYPE,
-            shape: shape.to_vec(),
+            shape: shape.into(),
             strides: contiguous_strides(shape),
             offset: 0,
             bytes: Bytes::from_owner(Owner(elements)),
@@ -88,7 +92,7 @@ impl Array {
     /// [`Damaged`](crate::Code::Damaged) where the window reaches outside the bytes or a Bool is neither 0 nor 1.
     pub fn from_bytes(dtype: DType, bytes: Bytes, shape: &[usize], strides: Option<&[isize]>, offset: usize) -> Result<Array> {
         let elements = count(shape)?;
-        let strides = strides.map_or_else(|| contiguous_strides(shape), <[isize]>::to_vec);
+        let strides = strides.map_or_else(|| contiguous_strides(shape), Dims::from);
         if strides.len() != shape.len() {
             return Err(Error::damaged(format!("{} strides for the {} axes of shape {shape:?}", strides.len(), shape.len())));
         }
@@ -112,23 +116,29 @@ impl Array {
                 return Err(Error::damaged("a Bool that is neither 0 nor 1"));
             }
         }
-        Ok(Array { dtype, shape: shape.to_vec(), strides, offset, bytes })
+        Ok(Array { dtype, shape: shape.into(), strides, offset, bytes })
     }
 
     /// An array of rank 0.
     pub fn scalar<T: Element>(x: T) -> Array {
-        Array { dtype: T::DTYPE, shape: vec![], strides: vec![], offset: 0, bytes: Bytes::from_owner(Owner(vec![x])) }
+        Array { dtype: T::DTYPE, shape: Dims::new(), strides: Dims::new(), offset: 0, bytes: Bytes::from_owner(Owner(vec![x])) }
     }
 
     /// An array of rank 1. The vector is not copied.
     pub fn vector<T: Element>(elements: Vec<T>) -> Array {
-        Array { dtype: T::DTYPE, shape: vec![elements.len()], strides: vec![1], offset: 0, bytes: Bytes::from_owner(Owner(elements)) }
+        Array {
+            dtype: T::DTYPE,
+            shape: smallvec![elements.len()],
+            strides: smallvec![1],
+            offset: 0,
+            bytes: Bytes::from_owner(Owner(elements)),
+        }
     }
 
     /// A number in this dtype, repeated (without memory) to this shape.
     pub fn full(dtype: DType, shape: &[usize], x: Scalar) -> Array {
         let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()), else Array::scalar(x.to::<f64>()).cast(dtype));
-        Array { shape: shape.to_vec(), strides: vec![0; shape.len()], ..one }
+        Array { shape: shape.into(), strides: Dims::from_elem(0, shape.len()), ..one }
     }
 
     /// The element type.
@@ -400,7 +410,7 @@ pub(crate) fn room<T: Element>(n: usize) -> Result<()> {
 impl<T: Element, D: ndarray::Dimension> From<ndarray::Array<T, D>> for Array {
     /// Takes an ndarray over; copied only where it is not in row-major order.
     fn from(array: ndarray::Array<T, D>) -> Array {
-        let shape = array.shape().to_vec();
+        let shape = Dims::from(array.shape());
         let elements = if array.is_standard_layout() {
             let len = array.len();
             let (mut elements, offset) = array.into_raw_vec_and_offset();

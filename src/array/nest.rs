@@ -1,6 +1,7 @@
 //! One loop over several windows: axes that step alike are walked as one, and the innermost is a run.
 
-use super::{Element, contiguous_strides};
+use super::{Dims, Element, contiguous_strides};
+use smallvec::smallvec;
 use std::ops::Range;
 
 /// Rows that are copied together where neighbours in a row lie far apart in memory: as many as share a cache line.
@@ -9,16 +10,16 @@ const TILE: usize = 16;
 /// A loop nest over `N` windows of one shape.
 pub struct Nest<const N: usize> {
     /// At least one axis; no two neighbours could be one.
-    lengths: Vec<usize>,
-    strides: Vec<[isize; N]>,
+    lengths: Dims<usize>,
+    strides: Dims<[isize; N]>,
 }
 
 impl<const N: usize> Nest<N> {
     /// The nest of a shape whose windows step by these strides.
     pub fn new(shape: &[usize], strides: [&[isize]; N]) -> Nest<N> {
-        let mut nest = Nest { lengths: Vec::with_capacity(shape.len()), strides: Vec::with_capacity(shape.len()) };
+        let mut nest = Nest { lengths: Dims::new(), strides: Dims::new() };
         if shape.contains(&0) {
-            return Nest { lengths: vec![0], strides: vec![[0; N]] };
+            return Nest { lengths: smallvec![0], strides: smallvec![[0; N]] };
         }
         for (axis, &length) in shape.iter().enumerate().filter(|(_, length)| **length != 1) {
             let step = strides.map(|strides| strides[axis]);
@@ -60,7 +61,7 @@ impl<const N: usize> Nest<N> {
     pub fn runs(&self, range: Range<usize>, mut run: impl FnMut(Range<usize>, [isize; N])) {
         let range = range.start.min(self.len())..range.end.min(self.len());
         let rank = self.lengths.len();
-        let mut index = vec![0; rank];
+        let mut index = Dims::from_elem(0, rank);
         let mut offsets = [0; N];
         let mut rest = range.start;
         for axis in (0..rank).rev() {

@@ -35,7 +35,7 @@ fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(", ")?;
         }
         let row = array.slice(0, i, 1, 1).map_err(|_| fmt::Error)?;
-        axis(&Array { shape: row.shape[1..].to_vec(), strides: row.strides[1..].to_vec(), ..row }, f)?;
+        axis(&Array { shape: row.shape[1..].into(), strides: row.strides[1..].into(), ..row }, f)?;
     }
     f.write_str(if length > SHOWN { ", …]" } else { "]" })
 }

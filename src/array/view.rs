@@ -1,6 +1,6 @@
 //! Other windows onto the same numbers: nothing is copied.
 
-use super::Array;
+use super::{Array, Dims};
 use crate::error::{Error, Result};
 
 impl Array {
@@ -76,8 +76,8 @@ impl Array {
         let new = shape.len().checked_sub(self.rank()).ok_or_else(refused)?;
         super::count(shape)?;
         let mut view = self.clone();
-        view.shape = shape.to_vec();
-        view.strides = vec![0; shape.len()];
+        view.shape = shape.into();
+        view.strides = Dims::from_elem(0, shape.len());
         for axis in 0..self.rank() {
             if self.shape[axis] == shape[new + axis] {
                 view.strides[new + axis] = self.strides[axis];
@@ -99,19 +99,19 @@ impl Array {
         let mut view = match self.is_contiguous() {
             true => self.clone(),
             false => match self.reshaped_strides(shape) {
-                Some(strides) => return Ok(Array { shape: shape.to_vec(), strides, ..self.clone() }),
+                Some(strides) => return Ok(Array { shape: shape.into(), strides, ..self.clone() }),
                 None => self.dense()?,
             },
         };
-        view.shape = shape.to_vec();
+        view.shape = shape.into();
         view.strides = super::contiguous_strides(shape);
         Ok(view)
     }
 
     /// Strides under which this shape is a window onto the same numbers, where only axes of length 1 come or go.
-    fn reshaped_strides(&self, shape: &[usize]) -> Option<Vec<isize>> {
+    fn reshaped_strides(&self, shape: &[usize]) -> Option<Dims<isize>> {
         let mut old = (0..self.rank()).filter(|&axis| self.shape[axis] != 1);
-        let mut strides = Vec::with_capacity(shape.len());
+        let mut strides = Dims::with_capacity(shape.len());
         for &length in shape {
             strides.push(match length {
                 1 => 0,

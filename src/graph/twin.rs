@@ -1,6 +1,7 @@
 //! Operations that do the same to the same.
 
-use super::{Agreement, Graph, Node, Operator, Source, ValueId};
+use super::{Agreement, Graph, Node, Operator, Source, Value, ValueId};
+use crate::array::Array;
 use std::collections::HashMap;
 
 /// How far back two values are followed to what they are made of.
@@ -20,6 +21,27 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Whether another graph is known to make equal outputs of equal inputs at every call: it is this one, value by value.
+    pub(crate) fn is_twin_of(&self, other: &Graph) -> bool {
+        let same_value = |(a, b): (&Value, &Value)| {
+            a.ty == b.ty
+                && match (&a.source, &b.source) {
+                    (Source::Constant(x, _), Source::Constant(y, _)) => holds_the_same(x, y),
+                    (Source::Input(_), Source::Input(_)) | (Source::Node, Source::Node) => true,
+                    _ => false,
+                }
+        };
+        let same_node = |(a, b): (&Node, &Node)| a.inputs == b.inputs && a.outputs == b.outputs && does_the_same(&*a.op, &*b.op);
+        (self.values.len(), self.nodes.len()) == (other.values.len(), other.nodes.len())
+            && (&self.inputs, &self.outputs) == (&other.inputs, &other.outputs)
+            && self.guards.is_empty()
+            && other.guards.is_empty()
+            && self.values.iter().zip(&other.values).all(same_value)
+            && self.nodes.iter().zip(&other.nodes).all(same_node)
+    }
+}
+
 /// What is known of values that are equal at every call: looked up only, never walked.
 struct Alike<'a> {
     graph: &'a Graph,
@@ -31,18 +53,12 @@ struct Alike<'a> {
 
 impl Alike<'_> {
     fn does(&mut self, node: &Node, op: &dyn Operator, inputs: &[Option<ValueId>], depth: usize) -> bool {
-        // What is drawn differs from one time to the next; what a user's operator holds may not show.
-        let certain = op.agreement() != Agreement::Random && op.domain().is_empty() && op.graphs().is_empty();
         let mut same = |(a, b): (&Option<ValueId>, &Option<ValueId>)| match (a, b) {
             (Some(a), Some(b)) => self.equals(*a, *b, depth),
             (None, None) => true,
             _ => false,
         };
-        certain
-            && node.op.name() == op.name()
-            && node.inputs.len() == inputs.len()
-            && node.inputs.iter().zip(inputs).all(&mut same)
-            && format!("{:?}", node.op) == format!("{op:?}")
+        node.inputs.len() == inputs.len() && does_the_same(&*node.op, op) && node.inputs.iter().zip(inputs).all(&mut same)
     }
 
     /// Whether two values are known to be equal at every call.
@@ -54,7 +70,7 @@ impl Alike<'_> {
             return known;
         }
         let equal = match (&self.graph.value(a).source, &self.graph.value(b).source) {
-            (Source::Constant(x, _), Source::Constant(y, _)) => x.is_same(y) || x.len() <= SMALL && x.dtype() == y.dtype() && x == y,
+            (Source::Constant(x, _), Source::Constant(y, _)) => holds_the_same(x, y),
             (Source::Node, Source::Node) if depth < DEEPEST => match (self.makers.get(&a).copied(), self.makers.get(&b).copied()) {
                 (Some((x, i)), Some((y, j))) => i == j && self.does(x, &*y.op, &y.inputs, depth + 1),
                 _ => false,
@@ -64,6 +80,18 @@ impl Alike<'_> {
         self.known.insert((a, b), equal);
         equal
     }
+}
+
+/// Whether two operators are known to make equal values of equal values, at every call.
+fn does_the_same(a: &dyn Operator, b: &dyn Operator) -> bool {
+    // What is drawn differs from one time to the next; what a user's operator holds may not show.
+    let certain = || a.agreement() != Agreement::Random && a.domain().is_empty() && a.graphs().is_empty();
+    a.name() == b.name() && certain() && format!("{a:?}") == format!("{b:?}")
+}
+
+/// Whether two constants are known to be equal; large ones are not looked through.
+fn holds_the_same(x: &Array, y: &Array) -> bool {
+    x.is_same(y) || x.len() <= SMALL && (x.dtype(), x.shape(), x.to_bytes()) == (y.dtype(), y.shape(), y.to_bytes())
 }
 
 #[cfg(test)]

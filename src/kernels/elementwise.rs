@@ -3,7 +3,7 @@
 use super::fill::fill;
 use super::vector::vectorised;
 use crate::array::nest::{Nest, place};
-use crate::array::{Array, DType, Element, count};
+use crate::array::{Array, DType, Dims, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 use half::{bf16, f16};
@@ -39,42 +39,60 @@ pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>> {
 struct Plan<const N: usize> {
     nest: Nest<N>,
     /// The result's shape.
-    shape: Vec<usize>,
-    /// The lengths computed, in the order of `order`.
-    computed: Vec<usize>,
-    /// The axes from the outermost loop to the innermost.
-    order: Vec<usize>,
+    shape: Dims<usize>,
+    /// The lengths computed and the axes that they belong to, from the outermost loop to the innermost; `None` where that is
+    /// the shape itself.
+    turned: Option<(Dims<usize>, Dims<usize>)>,
 }
 
 impl<const N: usize> Plan<N> {
     fn new(operands: [&Array; N]) -> Result<Plan<N>> {
-        let shape = broadcast_shape(&operands.map(Array::shape))?;
+        if let Some(plan) = Plan::run(operands) {
+            return Ok(plan);
+        }
+        let shape = Dims::from_vec(broadcast_shape(&operands.map(Array::shape))?);
         let strides = operands.map(|x| {
             let new = shape.len() - x.rank();
             (0..shape.len())
                 .map(|axis| if axis < new || x.shape()[axis - new] == 1 { 0 } else { x.strides()[axis - new] })
-                .collect::<Vec<_>>()
+                .collect::<Dims<_>>()
         });
-        let mut order: Vec<_> = (0..shape.len()).collect();
+        let mut order: Dims<_> = (0..shape.len()).collect();
         // Only an operand that moves along every axis has an order worth keeping.
         let full = strides.iter().find(|strides| (0..shape.len()).all(|axis| shape[axis] == 1 || strides[axis] != 0));
         if let Some(strides) = full {
             order.sort_by_key(|&axis| std::cmp::Reverse(if shape[axis] == 1 { 0 } else { strides[axis].unsigned_abs() }));
         }
-        let lengths: Vec<_> = order
+        let lengths: Dims<_> = order
             .iter()
             .map(|&axis| if shape[axis] > 1 && strides.iter().all(|strides| strides[axis] == 0) { 1 } else { shape[axis] })
             .collect();
-        let ordered = strides.map(|strides| order.iter().map(|&axis| strides[axis]).collect::<Vec<_>>());
-        let nest = Nest::new(&lengths, ordered.each_ref().map(Vec::as_slice));
-        Ok(Plan { nest, shape, computed: lengths, order })
+        let ordered = strides.map(|strides| order.iter().map(|&axis| strides[axis]).collect::<Dims<_>>());
+        let nest = Nest::new(&lengths, ordered.each_ref().map(Dims::as_slice));
+        Ok(Plan { nest, shape, turned: Some((lengths, order)) })
+    }
+
+    /// One run, where operands lie in row-major order and have one shape, or one number.
+    fn run(operands: [&Array; N]) -> Option<Plan<N>> {
+        let shape = operands.iter().map(|x| x.shape()).max_by_key(|shape| (shape.len(), shape.iter().product::<usize>()))?;
+        let mut steps = [0; N];
+        for (step, x) in steps.iter_mut().zip(operands) {
+            *step = match x.len() {
+                1 => 0,
+                _ if x.shape() == shape && x.is_contiguous() => 1,
+                _ => return None,
+            };
+        }
+        let nest = Nest::new(&[shape.iter().product()], steps.each_ref().map(std::slice::from_ref));
+        Some(Plan { nest, shape: shape.into(), turned: None })
     }
 
     /// The result as an array of its own shape.
     fn finish<U: Element>(self, elements: Vec<U>) -> Result<Array> {
-        let computed = Array::new(&self.computed, elements)?;
-        let mut inverse = vec![0; self.order.len()];
-        for (i, &axis) in self.order.iter().enumerate() {
+        let Some((computed, order)) = self.turned else { return Array::new(&self.shape, elements) };
+        let computed = Array::new(&computed, elements)?;
+        let mut inverse = Dims::from_elem(0, order.len());
+        for (i, &axis) in order.iter().enumerate() {
             inverse[axis] = i;
         }
         computed.permute(&inverse)?.broadcast(&self.shape)

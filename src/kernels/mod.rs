@@ -20,6 +20,7 @@ pub mod matmul;
 pub mod norm;
 pub mod number;
 pub mod order;
+pub mod panels;
 pub mod pool;
 mod product;
 pub mod real;

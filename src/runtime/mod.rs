@@ -9,6 +9,7 @@ mod foreign;
 mod guard;
 mod numbers;
 mod plain;
+mod product;
 mod replace;
 mod symbols;
 

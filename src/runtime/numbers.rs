@@ -10,37 +10,29 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, TVec, Tensor};
 
-/// tract's name of each dtype that it computes with.
-const DATUM_TYPES: &[(DType, DatumType)] = &[
-    (DType::Bool, DatumType::Bool),
-    (DType::U8, DatumType::U8),
-    (DType::U16, DatumType::U16),
-    (DType::U32, DatumType::U32),
-    (DType::U64, DatumType::U64),
-    (DType::I8, DatumType::I8),
-    (DType::I16, DatumType::I16),
-    (DType::I32, DatumType::I32),
-    (DType::I64, DatumType::I64),
-    (DType::F16, DatumType::F16),
-    (DType::F32, DatumType::F32),
-    (DType::F64, DatumType::F64),
-];
+/// The types of numbers that tract computes with, in its names and ours.
+macro_rules! names {
+    ($($name:ident),*) => {
+        /// tract's name of a dtype.
+        pub(super) fn datum_type(dtype: DType) -> Result<DatumType> {
+            match dtype {
+                $(DType::$name => Ok(DatumType::$name),)*
+                _ => Err(Error::unsupported(format!("{dtype} in tract")).help("run it with our own kernels: the record itself is a module")),
+            }
+        }
 
-/// tract's name of a dtype.
-pub(super) fn datum_type(dtype: DType) -> Result<DatumType> {
-    let row = DATUM_TYPES.iter().find(|row| row.0 == dtype);
-    row.map(|row| row.1)
-        .ok_or_else(|| Error::unsupported(format!("{dtype} in tract")).help("run it with our own kernels: the record itself is a module"))
+        /// Our name of tract's, which has a type of its own for lengths.
+        pub(super) fn dtype(datum: DatumType) -> Result<DType> {
+            match datum {
+                $(DatumType::$name => Ok(DType::$name),)*
+                DatumType::TDim => Ok(DType::I64),
+                _ => Err(Error::runtime(format!("numbers of tract's type {datum:?}"))),
+            }
+        }
+    };
 }
 
-/// Our name of tract's, which has a type of its own for lengths.
-pub(super) fn dtype(datum: DatumType) -> Result<DType> {
-    if datum == DatumType::TDim {
-        return Ok(DType::I64);
-    }
-    let row = DATUM_TYPES.iter().find(|row| row.1 == datum);
-    row.map(|row| row.0).ok_or_else(|| Error::runtime(format!("numbers of tract's type {datum:?}")))
-}
+names!(Bool, U8, U16, U32, U64, I8, I16, I32, I64, F16, F32, F64);
 
 /// A copy of the numbers for tract.
 pub(super) fn to_tract(array: &Array) -> Result<Tensor> {

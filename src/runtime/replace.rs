@@ -5,6 +5,7 @@ mod needed;
 
 use super::foreign;
 use super::numbers::value_type;
+use super::product::Linear;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
@@ -20,6 +21,8 @@ type Applies = fn(&Facts) -> bool;
 pub(super) struct Facts<'a> {
     node: &'a NodeProto,
     types: Vec<Option<Type>>,
+    /// Whether the first input is one of the model.
+    given: bool,
     /// The inputs that are the same at every call.
     constant: Vec<Option<&'a Array>>,
 }
@@ -50,12 +53,14 @@ pub(super) const REPLACED: &[Row] = &[
         "panics on i64, refuses unsigned integers",
     ),
     ("MatMul", |facts| facts.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
+    ("MatMul", linear, SLOWER),
     ("MatMul", large, SLOWER),
     ("Gemm", |facts| !floats(facts), "scales integers by a float"),
+    ("Gemm", linear, SLOWER),
     ("Gemm", large, SLOWER),
     ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
     ("Pow", |facts| !floats(facts), "overflows on integers"),
-    ("Mod", always, "is wrong on floats, panics on zero"),
+    ("Mod", lengths, LENGTHS),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
     ("HardSwish", double, "has no f64 kernel"),
@@ -71,12 +76,12 @@ pub(super) const REPLACED: &[Row] = &[
     ("ReduceSum", half, "adds halves up in halves"),
     ("Resize", double, "interpolates in f32"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
-    ("CumSum", integer, "mistakes cast integers for lengths"),
+    ("CumSum", lengths, LENGTHS),
     ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
     ("ArgMax", always, "mistakes cast integers for lengths, loses NaN"),
     ("ArgMin", always, "mistakes cast integers for lengths, loses NaN"),
-    ("ReduceMax", always, "loses NaN, refuses bools"),
-    ("ReduceMin", always, "loses NaN, refuses bools"),
+    ("ReduceMax", |facts| !integers(facts), "loses NaN, refuses bools"),
+    ("ReduceMin", |facts| !integers(facts), "loses NaN, refuses bools"),
     ("ReduceLogSumExp", always, "overflows"),
     ("ReduceSum", empty, "divides by zero where there is no element"),
     ("ReduceMean", empty, "divides by zero where there is no element"),
@@ -120,7 +125,13 @@ const FUNCTION: &str = "does not know the functions of a model";
 /// The only reason that is not about what comes out.
 pub(super) const SLOWER: &str = "takes longer";
 
-/// Whether a product is large enough for a node of ours: many rows by a large matrix that is known.
+/// Whether it is a product with a matrix of the model, which we lay out once.
+fn linear(facts: &Facts) -> bool {
+    let place = |name: &str| facts.node.input.iter().position(|input| input == name);
+    Linear::of(facts.node, |name| facts.constant[place(name)?]).is_some()
+}
+
+/// Whether a product is large enough for a node of ours: many rows by a large matrix.
 fn large(facts: &Facts) -> bool {
     let [Some(x), Some(matrix), ..] = &facts.types[..] else { return false };
     let width = x.shape.last().and_then(Dim::fixed).unwrap_or(i64::MAX).max(1);
@@ -171,12 +182,20 @@ fn stepped(facts: &Facts) -> bool {
     facts.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
 }
 
-fn half(facts: &Facts) -> bool {
-    facts.dtype(0) == Some(DType::F16)
+/// Whether tract may take integers for lengths: it does with what is cast.
+fn lengths(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::I64) && !facts.given
 }
 
-fn integer(facts: &Facts) -> bool {
-    facts.dtype(0) == Some(DType::I64)
+/// What tract does then.
+const LENGTHS: &str = "mistakes cast integers for lengths";
+
+fn integers(facts: &Facts) -> bool {
+    facts.dtype(0).is_some_and(DType::is_int)
+}
+
+fn half(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::F16)
 }
 
 /// A node that runs on our kernel.
@@ -282,6 +301,7 @@ pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &Operators) -> (
             }
             let facts = Facts {
                 node,
+                given: node.input.first().is_some_and(|name| original.input.iter().any(|input| input.name == *name)),
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| model.initializer(name)).collect(),
             };

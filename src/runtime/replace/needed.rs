@@ -1,6 +1,6 @@
 //! Pages that need a row of the table: without it tract fails or answers something else. One for each row that no example of the laws needs.
 
-use super::{REPLACED, Row};
+use super::{LENGTHS, REPLACED, Row};
 use crate::array::{Array, DType, Tolerance, compare};
 use crate::dim::{Shape, Type};
 use crate::error::Result;
@@ -37,6 +37,13 @@ const STEPS: &[f64] = &[0.5, -1.0, 2.0, 0.25, -0.75];
 fn reduced<'a>(pen: &'a mut Pen, op: &str, x: &[Name], axis: i64) -> Line<'a> {
     let axes = pen.ints(&[axis]);
     pen.node(op, &[x[0].clone(), axes])
+}
+
+const CAST: &[Given] = &[(I32, &[4], &[-7.0, -3.0, 5.0, 8.0])];
+
+/// Integers that tract takes for lengths.
+fn cast(pen: &mut Pen, x: &[Name]) -> Name {
+    pen.node("Cast", x).int("to", 7).write_one(Type::new(I64, [4].map(crate::Dim::Fixed).to_vec())).unwrap()
 }
 
 const PAGES: &[Page] = &[
@@ -154,6 +161,15 @@ const PAGES: &[Page] = &[
         write: |pen, x| {
             let axes = pen.ints(&[0]);
             pen.node("ReduceSum", &[x[0].clone(), axes])
+        },
+    },
+    Page {
+        row: ("Mod", LENGTHS),
+        given: CAST,
+        types: &[(I64, &[4])],
+        write: |pen, x| {
+            let (cast, four) = (cast(pen, x), pen.ints(&[4]));
+            pen.node("Mod", &[cast, four])
         },
     },
     Page {
