@@ -11,6 +11,7 @@ mod numbers;
 mod plain;
 mod product;
 mod replace;
+mod runnable;
 mod symbols;
 
 use crate::array::Array;
@@ -27,9 +28,10 @@ use crate::trace::{Form, Traced};
 use condition::Conditions;
 use prost::Message;
 use replace::{REPLACED, Replaced, Row};
+use runnable::Runnable;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult, TypedRunnableModel};
+use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult};
 use tract_onnx::tract_core::tract_linalg::multithread::Executor;
 use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
 
@@ -83,7 +85,7 @@ struct Plan {
 /// What runs a plan.
 #[derive(Clone)]
 enum Engine {
-    Tract(Arc<TypedRunnableModel>),
+    Tract(Arc<Runnable>),
     /// Our readers and kernels, node by node, and what tract said.
     Ours(Arc<OnnxModule>, Error),
 }
@@ -245,15 +247,15 @@ impl Session {
         }
     }
 
-    fn by_tract(&self, runnable: &Arc<TypedRunnableModel>, inputs: &[Array]) -> Result<Vec<Array>> {
+    fn by_tract(&self, runnable: &Runnable, inputs: &[Array]) -> Result<Vec<Array>> {
         let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
         let outputs = guard::guarded(|| runnable.run(tensors))?;
         self.conditions.check_values(outputs.iter().skip(self.outputs.len()).cloned())?;
-        outputs
-            .into_iter()
-            .zip(&self.outputs)
-            .map(|(tensor, (name, ty))| numbers::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}"))))
-            .collect()
+        let mut arrays = Vec::with_capacity(self.outputs.len());
+        for (tensor, (name, ty)) in outputs.into_iter().zip(&self.outputs) {
+            arrays.push(numbers::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}")))?);
+        }
+        Ok(arrays)
     }
 
     /// The page as our readers have it, with what tract said; that alone where they refuse it too.
@@ -300,13 +302,14 @@ impl Session {
         Ok(())
     }
 
-    fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<TypedRunnableModel>> {
+    fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<Runnable>> {
         self.planned(shapes, |model| {
             let options = tract_onnx::prelude::RunOptions { executor: self.executor.clone(), ..Default::default() };
-            match self.executor {
+            let plan = match self.executor {
                 None => model.into_optimized()?.into_runnable(),
                 Some(_) => model.into_optimized()?.into_runnable_with_options(&options),
-            }
+            };
+            Runnable::new(plan?).map(Arc::new)
         })
     }
 

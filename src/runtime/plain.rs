@@ -1,5 +1,6 @@
 //! tract as it reads a page, before it optimises: tells a wrong reading from a wrong optimiser.
 
+use super::runnable::Runnable;
 use super::{Session, shapes};
 use crate::array::Array;
 use crate::error::Result;
@@ -17,7 +18,7 @@ impl Session {
     /// # Errors
     /// [`Runtime`](crate::Code::Runtime) where tract refuses the page or fails: then there is no plan to compare with.
     pub fn run_plain(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        let plan = self.planned(&shapes(inputs), |model| model.into_typed()?.into_runnable())?;
+        let plan = self.planned(&shapes(inputs), |model| Runnable::new(model.into_typed()?.into_runnable()?))?;
         self.on_threads(|| self.by_tract(&plan, inputs))
     }
 }

@@ -187,9 +187,7 @@ mod tests {
 
     /// The operators of the plan for these inputs, and what it answers.
     fn run(session: &Session, inputs: &[Array]) -> (Vec<String>, Vec<Array>) {
-        let plan = session.compile(&shapes(inputs)).unwrap();
-        let names = plan.model().nodes().iter().map(|node| node.op().name().into_owned());
-        (names.collect(), session.run(inputs).unwrap())
+        (session.compile(&shapes(inputs)).unwrap().operators(), session.run(inputs).unwrap())
     }
 
     fn noise(shape: &[usize], seed: u64) -> Tensor {

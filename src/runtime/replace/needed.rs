@@ -222,7 +222,8 @@ impl Session {
     pub(crate) fn without(model: &Model, row: (&str, &str), inputs: &[Array]) -> Result<Vec<Array>> {
         let rows: Vec<Row> = REPLACED.iter().filter(|other| (other.0, other.2) != row).copied().collect();
         let session = Session::with_rows(model, 1, &rows, &crate::ops::Operators::new())?;
-        session.by_tract(&session.compile(&shapes(inputs))?, inputs)
+        let runnable = session.compile(&shapes(inputs))?;
+        session.by_tract(&runnable, inputs)
     }
 }
 
