@@ -5,7 +5,7 @@ use super::threads::threads;
 use crate::array::room;
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows of the result that are summed together: with a panel's width in vectors, what the registers hold.
@@ -27,8 +27,8 @@ struct Line([f32; 16]);
 pub struct Panels {
     rows: usize,
     columns: usize,
-    /// The columns of a panel; the last one is filled up with zeros.
-    width: usize,
+    /// The numbers that this machine computes with at once. A panel is some of them wide; the last one as few as it needs.
+    lanes: usize,
     /// Panels of [`DEPTH`] rows at most, one beside the other; those of the next rows come behind them.
     lines: Vec<Line>,
 }
@@ -39,16 +39,18 @@ impl Panels {
     /// # Errors
     /// [`TooBig`](crate::Code::TooBig) where the machine has no room for it.
     pub fn new(matrix: ArrayView2<f32>) -> Result<Panels> {
-        let ((rows, columns), width) = (matrix.dim(), Arch::new().dispatch(Width));
-        let padded = columns.checked_next_multiple_of(width).and_then(|padded| padded.checked_mul(rows));
-        let lines = padded.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns}")))?.div_ceil(16);
+        let ((rows, columns), lanes) = (matrix.dim(), Arch::new().dispatch(Lanes));
+        let size = columns.checked_next_multiple_of(lanes).and_then(|padded| padded.checked_mul(rows));
+        let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns}")))?.div_ceil(16);
         room::<f32>(lines * 16)?;
-        let mut panels = Panels { rows, columns, width, lines: vec![Line::zeroed(); lines] };
+        let mut panels = Panels { rows, columns, lanes, lines: vec![Line::zeroed(); lines] };
+        let width = panels.width();
         let mut numbers: &mut [f32] = bytemuck::cast_slice_mut(&mut panels.lines);
         for block in matrix.axis_chunks_iter(Axis(0), depth(rows)) {
             for panel in block.axis_chunks_iter(Axis(1), width) {
-                let (room, rest) = numbers.split_at_mut(panel.nrows() * width);
-                for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(width)) {
+                let padded = panel.ncols().next_multiple_of(lanes);
+                let (room, rest) = numbers.split_at_mut(panel.nrows() * padded);
+                for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(padded)) {
                     row.iter().zip(room).for_each(|(&x, room)| *room = x);
                 }
                 numbers = rest;
@@ -71,12 +73,14 @@ impl Panels {
         assert!(k == self.rows && c.dim() == (m, self.columns), "{m} × {k} by {:?} is not {:?}", self.dim(), c.dim());
         assert!(bias.is_none_or(|bias| bias.len() == self.columns), "a bias for {} columns", self.columns);
         if k == 0 {
-            return c
-                .rows_mut()
-                .into_iter()
-                .for_each(|mut row| row.iter_mut().enumerate().for_each(|(i, y)| *y = bias.map_or(0.0, |bias| bias[i])));
+            return c.indexed_iter_mut().for_each(|((_, column), y)| *y = bias.map_or(0.0, |bias| bias[column]));
         }
         divided(a, Part { panels: self, first: 0, columns: self.columns, bias }, false, c, 2 * threads());
+    }
+
+    /// The columns of a panel.
+    fn width(&self) -> usize {
+        vectors(self.lanes) * self.lanes
     }
 
     /// As floats.
@@ -106,12 +110,12 @@ impl Right<f32> for Part<'_> {
     }
 
     fn grain(&self) -> usize {
-        self.panels.width
+        self.panels.width()
     }
 
     fn at_column(self, column: usize) -> (Self, Self) {
         let biases = self.bias.map(|bias| bias.split_at(column)).unzip();
-        let first = self.first + column / self.panels.width;
+        let first = self.first + column / self.panels.width();
         (Part { columns: column, bias: biases.0, ..self }, Part { first, columns: self.columns - column, bias: biases.1, ..self })
     }
 
@@ -120,15 +124,15 @@ impl Right<f32> for Part<'_> {
     }
 }
 
-/// The columns of a panel on this machine.
-struct Width;
+/// The numbers that this machine computes with at once.
+struct Lanes;
 
-impl WithSimd for Width {
+impl WithSimd for Lanes {
     type Output = usize;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> usize {
-        vectors(S::F32_LANES) * S::F32_LANES
+        S::F32_LANES
     }
 }
 
@@ -147,43 +151,27 @@ struct Multiply<'a, 'c> {
 impl WithSimd for Multiply<'_, '_> {
     type Output = ();
 
+    /// Block by block of what the caches hold.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match vectors(S::F32_LANES) {
-            2 => self.blocks::<S, 2>(simd),
-            _ => self.blocks::<S, 4>(simd),
-        }
-    }
-}
-
-impl Multiply<'_, '_> {
-    /// Block by block of what the caches hold, for panels `V` vectors wide.
-    #[inline(always)]
-    fn blocks<S: Simd, const V: usize>(self, simd: S) {
         let Multiply { a, b, mut c } = self;
-        let (numbers, width) = (b.panels.numbers(), b.panels.width);
-        let (k, depth, padded) = (b.panels.rows, depth(b.panels.rows), b.panels.columns.next_multiple_of(width));
+        let (numbers, width) = (b.panels.numbers(), b.panels.width());
+        let (k, padded) = (b.panels.rows, b.panels.columns.next_multiple_of(S::F32_LANES));
         for (a, mut c) in a.axis_chunks_iter(Axis(0), HEIGHT).zip(c.axis_chunks_iter_mut(Axis(0), HEIGHT)) {
-            for start in (0..k).step_by(depth) {
-                let rows = depth.min(k - start);
-                let block = &numbers[start * padded..][b.first * rows * width..];
-                for (i, column) in (0..b.columns).step_by(width).enumerate() {
-                    let columns = column..b.columns.min(column + width);
-                    let bias = b.bias.filter(|_| start + rows == k).map(|bias| {
-                        let mut vectors = [simd.splat_f32s(0.0); V];
-                        bytemuck::cast_slice_mut(&mut vectors)[..columns.len()].copy_from_slice(&bias[columns.clone()]);
-                        vectors
-                    });
-                    let c = c.slice_mut(s![.., columns]);
-                    tiles::<S, V>(
-                        simd,
-                        a.slice(s![.., start..start + rows]),
-                        &block[i * rows * width..],
-                        rows * width,
-                        &Ends { first: start == 0, bias },
-                        c,
-                    );
+            let mut start = 0;
+            for a in a.axis_chunks_iter(Axis(1), depth(k)) {
+                let (first, last) = (start == 0, start + a.ncols() == k);
+                for (i, mut c) in c.axis_chunks_iter_mut(Axis(1), width).enumerate() {
+                    let numbers = &numbers[start * padded + (b.first + i) * a.ncols() * width..];
+                    let bias = b.bias.filter(|_| last).map(|bias| &bias[i * width..][..c.ncols()]);
+                    match c.ncols().div_ceil(S::F32_LANES) {
+                        1 => panel::<S, 1>(simd, a, numbers, first, bias, c.view_mut()),
+                        2 => panel::<S, 2>(simd, a, numbers, first, bias, c.view_mut()),
+                        3 => panel::<S, 3>(simd, a, numbers, first, bias, c.view_mut()),
+                        _ => panel::<S, 4>(simd, a, numbers, first, bias, c.view_mut()),
+                    }
                 }
+                start += a.ncols();
             }
         }
     }
@@ -199,16 +187,22 @@ struct Ends<S: Simd, const V: usize> {
 
 /// A few columns of C by the panel at the front of `numbers`, tile by tile; what comes behind it is fetched on the way.
 #[inline(always)]
-fn tiles<S: Simd, const V: usize>(
+fn panel<S: Simd, const V: usize>(
     simd: S,
     a: ArrayView2<f32>,
     numbers: &[f32],
-    panel: usize,
-    ends: &Ends<S, V>,
+    first: bool,
+    bias: Option<&[f32]>,
     mut c: ArrayViewMut2<f32>,
 ) {
-    let (panel, ahead) = numbers.split_at(panel);
     let (m, columns, width) = (a.nrows(), c.ncols(), V * S::F32_LANES);
+    let (panel, ahead) = numbers.split_at(a.ncols() * width);
+    let bias = bias.map(|bias| {
+        let mut vectors = [simd.splat_f32s(0.0); V];
+        bytemuck::cast_slice_mut(&mut vectors)[..columns].copy_from_slice(bias);
+        vectors
+    });
+    let ends = &Ends { first, bias };
     // Each tile fetches its share, a little at each step.
     let tiles = m.div_ceil(ROWS).max(1);
     let (share, step) = (panel.len().div_ceil(tiles), width.div_ceil(tiles));
@@ -231,7 +225,7 @@ fn tiles<S: Simd, const V: usize>(
                 if columns == width {
                     run(c.map(|row| S::as_mut_simd_f32s(row).0.first_chunk_mut().expect("a row as wide as a panel")));
                 } else {
-                    // The last panel is wider than what is left of C.
+                    // The panel is wider than what is left of C.
                     let mut whole = [[simd.splat_f32s(0.0); V]; $R];
                     whole.iter_mut().zip(&c).for_each(|(whole, row)| bytemuck::cast_slice_mut(whole)[..columns].copy_from_slice(row));
                     run(whole.each_mut());
@@ -318,7 +312,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
+    use ndarray::{Array2, s};
 
     /// Numbers without pattern between −1 and 1.
     fn noise(rows: usize, columns: usize, seed: usize) -> Array2<f32> {

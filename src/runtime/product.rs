@@ -228,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn a_product_that_is_an_output_too_is_given_without_the_bias() {
+        let (x, w, row) = (noise(&[3, 20], 1), noise(&[20, 7], 2), noise(&[7], 3));
+        let both = |x: Tensor| {
+            let y = x.matmul(&w)?;
+            Ok((y.clone(), y.add(&row)?))
+        };
+        let got = trace_fn(both, &x).unwrap().session().unwrap().run(&[x.to_array().unwrap()]).unwrap();
+        let (y, z) = both(x).unwrap();
+        for (got, expected) in got.iter().zip([y, z]) {
+            assert!(compare(got, &expected.to_array().unwrap(), Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap().agrees);
+        }
+    }
+
+    #[test]
     fn matrices_are_gemms_too() {
         let (x, w, row) = (noise(&[5, 20], 1), noise(&[7, 20], 2), noise(&[7], 3));
         assert_eq!(counts(|x| x.linear(&w, Some(&row)), &x), (1, 0));

@@ -68,7 +68,7 @@ mod tests {
             assert_eq!(session.explain(), Vec::<String>::new());
             let other: Array = noise(&[5, 2, 4], 9).to_array().unwrap();
             let x = x.to_array().unwrap();
-            let first = session.run(&[x.clone()]).unwrap();
+            let first = session.run(std::slice::from_ref(&x)).unwrap();
             session.run(&[other]).unwrap();
             assert_eq!(session.run(&[x]).unwrap(), first);
         }
