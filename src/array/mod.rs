@@ -26,7 +26,7 @@ use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 /// A number for each axis; for the usual ranks without memory of its own.
-pub type Dims<T> = SmallVec<[T; 4]>;
+pub(crate) type Dims<T> = SmallVec<[T; 4]>;
 
 /// An immutable n-dimensional array of any dtype: a window, given by shape and strides, onto shared bytes.
 ///
@@ -58,7 +58,7 @@ impl<T: Element> AsRef<[u8]> for Owner<T> {
 }
 
 /// The strides of a row-major array of this shape.
-pub fn contiguous_strides(shape: &[usize]) -> Dims<isize> {
+pub(crate) fn contiguous_strides(shape: &[usize]) -> Dims<isize> {
     let mut strides = Dims::from_elem(1, shape.len());
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis].max(1) as isize;
@@ -93,7 +93,7 @@ impl Array {
     pub fn from_bytes(dtype: DType, bytes: Bytes, shape: &[usize], strides: Option<&[isize]>, offset: usize) -> Result<Array> {
         let elements = count(shape)?;
         if strides.is_some_and(|strides| strides.len() != shape.len()) {
-            return Err(Error::damaged(format!("strides {strides:?} for shape {shape:?}")));
+            return Err(Error::damaged(format!("strides {:?} for shape {shape:?}", strides.unwrap_or_default())));
         }
         // The first element in the bytes, and where the last one ends.
         let (mut low, mut end) = (offset as i128, offset as i128);

@@ -19,9 +19,7 @@ impl Graph {
         }
         self.nodes.iter().rev().find(|node| alike.does(node, op, inputs, 0))
     }
-}
 
-impl Graph {
     /// Whether another graph is known to make equal outputs of equal inputs at every call: it is this one, value by value.
     pub(crate) fn is_twin_of(&self, other: &Graph) -> bool {
         let same_value = |(a, b): (&Value, &Value)| {

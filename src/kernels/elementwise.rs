@@ -74,7 +74,14 @@ impl<const N: usize> Plan<N> {
 
     /// One run, where operands lie in row-major order and have one shape, or one number.
     fn run(operands: [&Array; N]) -> Option<Plan<N>> {
-        let shape = operands.iter().map(|x| x.shape()).max_by_key(|shape| (shape.len(), shape.iter().product::<usize>()))?;
+        let mut shape: &[usize] = &[];
+        let mut most = 0;
+        for x in operands {
+            let len = count(x.shape()).ok()?;
+            if (x.rank(), len) >= (shape.len(), most) {
+                (shape, most) = (x.shape(), len);
+            }
+        }
         let mut steps = [0; N];
         for (step, x) in steps.iter_mut().zip(operands) {
             *step = match x.len() {
@@ -83,7 +90,7 @@ impl<const N: usize> Plan<N> {
                 _ => return None,
             };
         }
-        let nest = Nest::new(&[shape.iter().product()], steps.each_ref().map(std::slice::from_ref));
+        let nest = Nest::new(&[most], steps.each_ref().map(std::slice::from_ref));
         Some(Plan { nest, shape: shape.into(), turned: None })
     }
 

@@ -119,7 +119,8 @@ impl Right<f32> for Part<'_> {
         (Part { columns: column, bias: biases.0, ..self }, Part { first, columns: self.columns - column, bias: biases.1, ..self })
     }
 
-    fn multiply(self, a: ArrayView2<f32>, _: bool, c: ArrayViewMut2<f32>) {
+    fn multiply(self, a: ArrayView2<f32>, add: bool, c: ArrayViewMut2<f32>) {
+        debug_assert!(!add, "sums begin with 0");
         Arch::new().dispatch(Multiply { a, b: self, c });
     }
 }
@@ -227,7 +228,9 @@ fn panel<S: Simd, const V: usize>(
                 } else {
                     // The panel is wider than what is left of C.
                     let mut whole = [[simd.splat_f32s(0.0); V]; $R];
-                    whole.iter_mut().zip(&c).for_each(|(whole, row)| bytemuck::cast_slice_mut(whole)[..columns].copy_from_slice(row));
+                    if !first {
+                        whole.iter_mut().zip(&c).for_each(|(whole, row)| bytemuck::cast_slice_mut(whole)[..columns].copy_from_slice(row));
+                    }
                     run(whole.each_mut());
                     whole.iter().zip(&mut c).for_each(|(whole, row)| row.copy_from_slice(&bytemuck::cast_slice(whole)[..columns]));
                 }

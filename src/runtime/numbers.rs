@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, TVec, Tensor};
 
 /// The types of numbers that tract computes with, in its names and ours.
-macro_rules! names {
+macro_rules! types {
     ($($name:ident),*) => {
         /// tract's name of a dtype.
         pub(super) fn datum_type(dtype: DType) -> Result<DatumType> {
@@ -32,7 +32,7 @@ macro_rules! names {
     };
 }
 
-names!(Bool, U8, U16, U32, U64, I8, I16, I32, I64, F16, F32, F64);
+types!(Bool, U8, U16, U32, U64, I8, I16, I32, I64, F16, F32, F64);
 
 /// A copy of the numbers for tract.
 pub(super) fn to_tract(array: &Array) -> Result<Tensor> {

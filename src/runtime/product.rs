@@ -14,8 +14,8 @@ use tract_onnx::tract_hir::internal::*;
 
 /// A node that multiplies what it is given by a matrix of the model.
 pub(super) struct Linear<'a> {
-    /// The name of what it is given.
-    pub(super) given: &'a str,
+    /// The name of what is multiplied.
+    pub(super) left: &'a str,
     name: &'a str,
     matrix: &'a Array,
     turned: bool,
@@ -27,20 +27,20 @@ impl<'a> Linear<'a> {
     /// that is the same at every call.
     pub(super) fn of(node: &'a NodeProto, constant: impl Fn(&str) -> Option<&'a Array>) -> Option<Linear<'a>> {
         let node = Node::new(node, 0);
-        let (given, name, added) = (node.input(0)?, node.input(1)?, node.input(2));
+        let (left, name, added) = (node.input(0)?, node.input(1)?, node.input(2));
         let matrix = constant(name).filter(|matrix| matrix.dtype() == DType::F32 && matrix.rank() == 2)?;
-        if constant(given).is_some() || node.domain() != "" {
+        if constant(left).is_some() || node.domain() != "" {
             return None;
         }
         match node.op_type() {
-            "MatMul" => Some(Linear { given, name, matrix, turned: false, bias: None }),
+            "MatMul" => Some(Linear { left, name, matrix, turned: false, bias: None }),
             "Gemm" => {
                 let turned = node.int("transB", 0).ok()? != 0;
                 let columns = matrix.shape()[usize::from(!turned)];
-                let bias = added.map(|name| constant(name).filter(|bias| is_row(bias.shape(), columns)));
+                let bias = added.map(|name| constant(name).filter(|bias| bias.rank() <= 2 && is_row(bias.shape(), columns)));
                 let plain = node.float("alpha", 1.0).ok()? == 1.0 && node.int("transA", 0).ok()? == 0;
                 let whole = bias.is_none_or(|bias| bias.is_some()) && (bias.is_none() || node.float("beta", 1.0).ok()? == 1.0);
-                (plain && whole).then(|| Linear { given, name, matrix, turned, bias: bias.flatten() })
+                (plain && whole).then(|| Linear { left, name, matrix, turned, bias: bias.flatten() })
             }
             _ => None,
         }
@@ -92,7 +92,8 @@ impl Product {
     fn shape(&self, mut shape: TVec<TDim>) -> TractResult<TVec<TDim>> {
         let (rows, columns) = self.matrix.dim();
         let last = shape.last_mut().context("a product of a scalar")?;
-        ensure!(*last == rows.to_dim(), "rows of {last} numbers for a matrix of {rows} rows");
+        // A length that depends on data is seen when it is there.
+        ensure!(last.to_i64().is_err() || *last == rows.to_dim(), "rows of {last} numbers for a matrix of {rows} rows");
         *last = columns.to_dim();
         Ok(shape)
     }
@@ -103,7 +104,7 @@ impl Product {
 pub(super) struct OnPage {
     pub(super) product: Product,
     /// Which of the inputs is multiplied.
-    pub(super) given: usize,
+    pub(super) left: usize,
 }
 
 impl Expansion for OnPage {
@@ -113,11 +114,11 @@ impl Expansion for OnPage {
 
     fn rules<'r, 'p: 'r, 's: 'r>(&'s self, s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
         s.equals(&outputs[0].datum_type, f32::datum_type())?;
-        s.given(&inputs[self.given].shape, |s, shape| s.equals(&outputs[0].shape, self.product.shape(shape)?))
+        s.given(&inputs[self.left].shape, |s, shape| s.equals(&outputs[0].shape, self.product.shape(shape)?))
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.product.clone(), &[inputs[self.given]])
+        model.wire_node(prefix, self.product.clone(), &[inputs[self.left]])
     }
 }
 
@@ -162,7 +163,10 @@ impl TypedOp for Product {
 
     /// Takes an addition of the same numbers to every row in.
     fn declutter(&self, model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
-        let Some(next) = model.single_succ(node.id)?.filter(|_| self.bias.is_none()) else { return Ok(None) };
+        if self.bias.is_some() || model.outputs.contains(&node.id.into()) {
+            return Ok(None);
+        }
+        let Some(next) = model.single_succ(node.id)? else { return Ok(None) };
         if !next.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Add>()) {
             return Ok(None);
         }

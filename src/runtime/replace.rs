@@ -21,8 +21,8 @@ type Applies = fn(&Facts) -> bool;
 pub(super) struct Facts<'a> {
     node: &'a NodeProto,
     types: Vec<Option<Type>>,
-    /// Whether the first input is one of the model.
-    given: bool,
+    /// Whether an input is one of the graph's, or the same at every call: numbers that tract has as they are.
+    plain: Vec<bool>,
     /// The inputs that are the same at every call.
     constant: Vec<Option<&'a Array>>,
 }
@@ -60,7 +60,7 @@ pub(super) const REPLACED: &[Row] = &[
     ("Gemm", large, SLOWER),
     ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
     ("Pow", |facts| !floats(facts), "overflows on integers"),
-    ("Mod", lengths, LENGTHS),
+    ("Mod", |facts| lengths(facts) || zero(facts, 1), "mistakes cast integers for lengths, panics on zero"),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
     ("HardSwish", double, "has no f64 kernel"),
@@ -80,8 +80,8 @@ pub(super) const REPLACED: &[Row] = &[
     ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
     ("ArgMax", always, "mistakes cast integers for lengths, loses NaN"),
     ("ArgMin", always, "mistakes cast integers for lengths, loses NaN"),
-    ("ReduceMax", |facts| !integers(facts), "loses NaN, refuses bools"),
-    ("ReduceMin", |facts| !integers(facts), "loses NaN, refuses bools"),
+    ("ReduceMax", |facts| !integers(facts) || empty(facts), "loses NaN, refuses bools, has an extreme of nothing"),
+    ("ReduceMin", |facts| !integers(facts) || empty(facts), "loses NaN, refuses bools, has an extreme of nothing"),
     ("ReduceLogSumExp", always, "overflows"),
     ("ReduceSum", empty, "divides by zero where there is no element"),
     ("ReduceMean", empty, "divides by zero where there is no element"),
@@ -184,14 +184,20 @@ fn stepped(facts: &Facts) -> bool {
 
 /// Whether tract may take integers for lengths: it does with what is cast.
 fn lengths(facts: &Facts) -> bool {
-    facts.dtype(0) == Some(DType::I64) && !facts.given
+    facts.types.iter().zip(&facts.plain).any(|(ty, &plain)| !plain && ty.as_ref().is_none_or(|ty| ty.dtype == DType::I64))
+}
+
+/// Whether an integer input may hold a zero.
+fn zero(facts: &Facts, i: usize) -> bool {
+    !floats(facts) && facts.constant[i].is_none_or(|numbers| numbers.to_i64s().contains(&0))
 }
 
 /// What tract does then.
 const LENGTHS: &str = "mistakes cast integers for lengths";
 
+/// Whether it is given integers of which tract has extremes.
 fn integers(facts: &Facts) -> bool {
-    facts.dtype(0).is_some_and(DType::is_int)
+    facts.dtype(0).is_some_and(|dtype| dtype.is_int() && !matches!(dtype, DType::U32 | DType::U64))
 }
 
 fn half(facts: &Facts) -> bool {
@@ -299,9 +305,10 @@ pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &Operators) -> (
                 // Without a value tract makes f64.
                 node.attribute.push(foreign::zero_value());
             }
+            let known = |name: &str| model.initializer(name).is_some();
             let facts = Facts {
                 node,
-                given: node.input.first().is_some_and(|name| original.input.iter().any(|input| input.name == *name)),
+                plain: node.input.iter().map(|name| known(name) || original.input.iter().any(|input| input.name == *name)).collect(),
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| model.initializer(name)).collect(),
             };

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use tract_onnx::prelude::{TValue, TVec, TractResult, TypedRunnableModel};
 use tract_onnx::tract_core::model::TypedSimpleState;
+use tract_onnx::tract_core::ops::matmul::optimized::OptMatMul;
 
 /// How many states are kept: one for each thread that ran the plan at the same time as others.
 const IDLE: usize = 8;
@@ -11,15 +12,17 @@ const IDLE: usize = 8;
 pub(super) struct Runnable {
     plan: Arc<TypedRunnableModel>,
     idle: Mutex<Vec<TypedSimpleState>>,
-    /// Whether no operator has a state of its own, which would go on where the last run stopped.
+    /// Whether no operator keeps anything between runs: in a state, which would go on where the last run stopped, or on the thread
+    /// that it ran on, for which alone it is given up.
     stateless: bool,
 }
 
 impl Runnable {
     pub(super) fn new(plan: Arc<TypedRunnableModel>) -> TractResult<Runnable> {
         let state = plan.spawn()?;
-        let stateless = state.op_states.iter().all(Option::is_none);
-        Ok(Runnable { plan, idle: Mutex::new(vec![state]), stateless })
+        let keeps_for_thread = plan.model().nodes().iter().any(|node| node.op_is::<OptMatMul>());
+        let stateless = !keeps_for_thread && state.op_states.iter().all(Option::is_none);
+        Ok(Runnable { plan, idle: Mutex::default(), stateless })
     }
 
     /// The outputs for these inputs.
@@ -31,6 +34,8 @@ impl Runnable {
             && let Ok(mut idle) = self.idle.lock()
             && idle.len() < IDLE
         {
+            // An input that nothing uses would stay.
+            self.plan.model().input_outlets()?.iter().for_each(|input| state.turn_state.values[input.node] = None);
             idle.push(state);
         }
         Ok(outputs)

@@ -1,6 +1,6 @@
 //! Pages that need a row of the table: without it tract fails or answers something else. One for each row that no example of the laws needs.
 
-use super::{LENGTHS, REPLACED, Row};
+use super::{REPLACED, Row};
 use crate::array::{Array, DType, Tolerance, compare};
 use crate::dim::{Shape, Type};
 use crate::error::Result;
@@ -84,13 +84,13 @@ const PAGES: &[Page] = &[
         write: |pen, x| pen.node("ArgMin", x).int("axis", 0),
     },
     Page {
-        row: ("ReduceMax", "loses NaN, refuses bools"),
+        row: ("ReduceMax", "loses NaN, refuses bools, has an extreme of nothing"),
         given: &[(F32, &[3], &[NAN, 1.0, 2.0])],
         types: &[(F32, &[1])],
         write: |pen, x| reduced(pen, "ReduceMax", x, 0),
     },
     Page {
-        row: ("ReduceMin", "loses NaN, refuses bools"),
+        row: ("ReduceMin", "loses NaN, refuses bools, has an extreme of nothing"),
         given: &[(F32, &[3], &[NAN, 1.0, 2.0])],
         types: &[(F32, &[1])],
         write: |pen, x| reduced(pen, "ReduceMin", x, 0),
@@ -164,12 +164,21 @@ const PAGES: &[Page] = &[
         },
     },
     Page {
-        row: ("Mod", LENGTHS),
+        row: ("Mod", "mistakes cast integers for lengths, panics on zero"),
         given: CAST,
         types: &[(I64, &[4])],
         write: |pen, x| {
             let (cast, four) = (cast(pen, x), pen.ints(&[4]));
             pen.node("Mod", &[cast, four])
+        },
+    },
+    Page {
+        row: ("Mod", "mistakes cast integers for lengths, panics on zero"),
+        given: &[(I64, &[2], &[-1.0, 7.0]), (F32, &[5], STEPS)],
+        types: &[(I64, &[2])],
+        write: |pen, x| {
+            let length = pen.node("Shape", &x[1..]).write_one(Type::new(I64, vec![crate::Dim::Fixed(1)])).unwrap();
+            pen.node("Mod", &[x[0].clone(), length])
         },
     },
     Page {
