@@ -60,7 +60,11 @@ pub(super) const REPLACED: &[Row] = &[
     ("Gemm", large, SLOWER),
     ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
     ("Pow", |facts| !floats(facts), "overflows on integers"),
-    ("Mod", |facts| lengths(facts) || zero(facts, 1), "mistakes cast integers for lengths, panics on zero"),
+    (
+        "Mod",
+        |facts| !keeps_shape(facts) || lengths(facts) || zero(facts, 1),
+        "swaps operands of two shapes, mistakes cast integers for lengths, panics on zero",
+    ),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
     ("HardSwish", double, "has no f64 kernel"),
@@ -185,6 +189,12 @@ fn stepped(facts: &Facts) -> bool {
 /// Whether tract may take integers for lengths: it does with what is cast.
 fn lengths(facts: &Facts) -> bool {
     facts.types.iter().zip(&facts.plain).any(|(ty, &plain)| !plain && ty.as_ref().is_none_or(|ty| ty.dtype == DType::I64))
+}
+
+/// Whether the second of two operands has the shape of the first, or one number.
+fn keeps_shape(facts: &Facts) -> bool {
+    let [Some(a), Some(b)] = &facts.types[..] else { return false };
+    a.shape == b.shape || b.rank() <= a.rank() && b.shape.iter().all(|n| *n == 1)
 }
 
 /// Whether an integer input may hold a zero.

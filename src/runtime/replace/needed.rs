@@ -39,6 +39,7 @@ fn reduced<'a>(pen: &'a mut Pen, op: &str, x: &[Name], axis: i64) -> Line<'a> {
     pen.node(op, &[x[0].clone(), axes])
 }
 
+const MOD: &str = "swaps operands of two shapes, mistakes cast integers for lengths, panics on zero";
 const CAST: &[Given] = &[(I32, &[4], &[-7.0, -3.0, 5.0, 8.0])];
 
 /// Integers that tract takes for lengths.
@@ -164,7 +165,7 @@ const PAGES: &[Page] = &[
         },
     },
     Page {
-        row: ("Mod", "mistakes cast integers for lengths, panics on zero"),
+        row: ("Mod", MOD),
         given: CAST,
         types: &[(I64, &[4])],
         write: |pen, x| {
@@ -173,7 +174,13 @@ const PAGES: &[Page] = &[
         },
     },
     Page {
-        row: ("Mod", "mistakes cast integers for lengths, panics on zero"),
+        row: ("Mod", MOD),
+        given: &[(F32, &[3], STEPS), (F32, &[2, 3], &[0.75, 3.0, -2.0, 0.5, 1.5])],
+        types: &[(F32, &[2, 3])],
+        write: |pen, x| pen.node("Mod", x).int("fmod", 1),
+    },
+    Page {
+        row: ("Mod", MOD),
         given: &[(I64, &[2], &[-1.0, 7.0]), (F32, &[5], STEPS)],
         types: &[(I64, &[2])],
         write: |pen, x| {
