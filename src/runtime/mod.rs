@@ -251,11 +251,12 @@ impl Session {
         let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
         let outputs = guard::guarded(|| runnable.run(tensors))?;
         self.conditions.check_values(outputs.iter().skip(self.outputs.len()).cloned())?;
-        outputs
-            .into_iter()
-            .zip(&self.outputs)
-            .map(|(tensor, (name, ty))| numbers::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}"))))
-            .collect()
+        // Results that are collected do not know how many they will be: the room for them would grow step by step.
+        let mut arrays = Vec::with_capacity(self.outputs.len());
+        for (tensor, (name, ty)) in outputs.into_iter().zip(&self.outputs) {
+            arrays.push(numbers::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}")))?);
+        }
+        Ok(arrays)
     }
 
     /// The page as our readers have it, with what tract said; that alone where they refuse it too.

@@ -4,8 +4,7 @@ usage: python tools/reference/speed.py [--binary PATH] [--rounds N] [model.onnx 
 
 needs numpy, onnx, onnxruntime and torch (CPU); without --binary it builds benches/speed.rs by cargo. Each figure is the median of the
 medians of some rounds, in milliseconds; in a round everyone measures in turn, so that a busy machine is busy for all. Models are run at
-the sizes they declare (1 where symbolic). The C library keeps freed memory for everyone: whether it gives pages back at every call is a matter
-of where they happen to lie.
+the sizes they declare (1 where symbolic).
 """
 
 import argparse
@@ -20,8 +19,6 @@ import time
 
 ROWS = ["matmul 512", "matmul 1024", "conv 3x3", "depthwise 3x3", "softmax", "layer_norm", "gelu", "lstm"]
 THREADS = [1, 2]
-# Bytes at the end of the heap that glibc does not give back.
-os.environ["MALLOC_TOP_PAD_"] = str(1 << 24)
 
 
 def median(run):
