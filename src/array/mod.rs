@@ -95,31 +95,30 @@ impl Array {
         if strides.is_some_and(|strides| strides.len() != shape.len()) {
             return Err(Error::damaged(format!("strides {:?} for shape {shape:?}", strides.unwrap_or_default())));
         }
-        // The first element in the bytes, and where the last one ends.
-        let (mut low, mut end) = (offset as i128, offset as i128);
-        match strides {
-            _ if elements == 0 => {}
-            None => end += elements as i128,
-            Some(strides) => {
-                end += 1;
-                for (&length, &stride) in shape.iter().zip(strides) {
-                    let reach = (length as i128 - 1) * stride as i128;
-                    if reach < 0 { low += reach } else { end += reach }
+        let own = strides.map_or_else(|| contiguous_strides(shape), Dims::from);
+        if elements > 0 {
+            // The first element in the bytes, and where the last one ends.
+            let (mut low, mut end) = (offset as i128, offset as i128 + 1);
+            match strides {
+                None => end += elements as i128 - 1,
+                Some(strides) => {
+                    for (&length, &stride) in shape.iter().zip(strides) {
+                        let reach = (length as i128 - 1) * stride as i128;
+                        if reach < 0 { low += reach } else { end += reach }
+                    }
                 }
             }
+            if low < 0 || end * dtype.size() as i128 > bytes.len() as i128 {
+                return Err(Error::damaged(format!(
+                    "an array of shape {shape:?} and strides {own:?} at {offset} reaches outside its {} bytes",
+                    bytes.len()
+                )));
+            }
+            if dtype == DType::Bool && bytes[low as usize..end as usize].iter().any(|&b| b > 1) {
+                return Err(Error::damaged("a Bool that is neither 0 nor 1"));
+            }
         }
-        if elements > 0 && (low < 0 || end * dtype.size() as i128 > bytes.len() as i128) {
-            let strides = strides.map_or_else(|| contiguous_strides(shape), Dims::from);
-            return Err(Error::damaged(format!(
-                "an array of shape {shape:?} and strides {strides:?} at {offset} reaches outside its {} bytes",
-                bytes.len()
-            )));
-        }
-        if elements > 0 && dtype == DType::Bool && bytes[low as usize..end as usize].iter().any(|&b| b > 1) {
-            return Err(Error::damaged("a Bool that is neither 0 nor 1"));
-        }
-        let strides = strides.map_or_else(|| contiguous_strides(shape), Dims::from);
-        Ok(Array { dtype, shape: shape.into(), strides, offset, bytes })
+        Ok(Array { dtype, shape: shape.into(), strides: own, offset, bytes })
     }
 
     /// An array of rank 0.

@@ -393,6 +393,13 @@ impl Traced {
     }
 }
 
+/// Numbers for the tests of this folder.
+#[cfg(test)]
+fn noise(shape: &[usize], seed: u64) -> Tensor {
+    use crate::array::{DType, Random};
+    Random::new(seed).array(DType::F32, shape, Random::normal).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -185,17 +185,13 @@ impl TypedOp for Product {
 
 #[cfg(test)]
 mod tests {
-    use crate::array::{Random, Tolerance, compare};
-    use crate::runtime::{Session, shapes};
-    use crate::{Array, DType, Tensor, trace_fn};
+    use crate::array::{Tolerance, compare};
+    use crate::runtime::{Session, noise, shapes};
+    use crate::{Array, Tensor, trace_fn};
 
     /// The operators of the plan for these inputs, and what it answers.
     fn run(session: &Session, inputs: &[Array]) -> (Vec<String>, Vec<Array>) {
         (session.compile(&shapes(inputs)).unwrap().operators(), session.run(inputs).unwrap())
-    }
-
-    fn noise(shape: &[usize], seed: u64) -> Tensor {
-        Random::new(seed).array(DType::F32, shape, Random::normal).into()
     }
 
     /// How many products and additions there are in the plan of a function, which answers what the function does.

@@ -20,9 +20,8 @@ type Applies = fn(&Facts) -> bool;
 /// A node, and what the page says of its inputs.
 pub(super) struct Facts<'a> {
     node: &'a NodeProto,
+    graph: &'a GraphProto,
     types: Vec<Option<Type>>,
-    /// Whether an input is one of the graph's, or the same at every call: numbers that tract has as they are.
-    plain: Vec<bool>,
     /// The inputs that are the same at every call.
     constant: Vec<Option<&'a Array>>,
 }
@@ -80,7 +79,7 @@ pub(super) const REPLACED: &[Row] = &[
     ("ReduceSum", half, "adds halves up in halves"),
     ("Resize", double, "interpolates in f32"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
-    ("CumSum", lengths, LENGTHS),
+    ("CumSum", lengths, "mistakes cast integers for lengths"),
     ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
     ("ArgMax", always, "mistakes cast integers for lengths, loses NaN"),
     ("ArgMin", always, "mistakes cast integers for lengths, loses NaN"),
@@ -188,7 +187,9 @@ fn stepped(facts: &Facts) -> bool {
 
 /// Whether tract may take integers for lengths: it does with what is cast.
 fn lengths(facts: &Facts) -> bool {
-    facts.types.iter().zip(&facts.plain).any(|(ty, &plain)| !plain && ty.as_ref().is_none_or(|ty| ty.dtype == DType::I64))
+    // Inputs of the graph and constants it has as they are.
+    let computed = |i: usize| facts.constant[i].is_none() && !facts.graph.input.iter().any(|input| input.name == facts.node.input[i]);
+    (0..facts.types.len()).any(|i| facts.dtype(i).is_none_or(|dtype| dtype == DType::I64) && computed(i))
 }
 
 /// Whether the second of two operands has the shape of the first, or one number.
@@ -201,9 +202,6 @@ fn keeps_shape(facts: &Facts) -> bool {
 fn zero(facts: &Facts, i: usize) -> bool {
     !floats(facts) && facts.constant[i].is_none_or(|numbers| numbers.to_i64s().contains(&0))
 }
-
-/// What tract does then.
-const LENGTHS: &str = "mistakes cast integers for lengths";
 
 /// Whether it is given integers of which tract has extremes.
 fn integers(facts: &Facts) -> bool {
@@ -315,10 +313,9 @@ pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &Operators) -> (
                 // Without a value tract makes f64.
                 node.attribute.push(foreign::zero_value());
             }
-            let known = |name: &str| model.initializer(name).is_some();
             let facts = Facts {
                 node,
-                plain: node.input.iter().map(|name| known(name) || original.input.iter().any(|input| input.name == *name)).collect(),
+                graph: original,
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| model.initializer(name)).collect(),
             };

@@ -50,13 +50,9 @@ impl Runnable {
 
 #[cfg(test)]
 mod tests {
-    use crate::array::Random;
     use crate::ops::{Cell, Recurrent, RecurrentWeights};
-    use crate::{Array, DType, Result, Tensor, trace_fn};
-
-    fn noise(shape: &[usize], seed: u64) -> Tensor {
-        Random::new(seed).array(DType::F32, shape, Random::normal).into()
-    }
+    use crate::runtime::noise;
+    use crate::{Array, Result, Tensor, trace_fn};
 
     /// A network that tract runs as a scan, which has a state.
     fn lstm(x: Tensor) -> Result<Tensor> {
