@@ -2,9 +2,9 @@
 
 use crate::array::DType;
 use crate::dim::Type;
-use crate::error::Code;
+use crate::error::ErrorCode;
 use crate::onnx::proto::{ValueInfoProto, type_proto};
-use crate::onnx::{Model, since, tensor};
+use crate::onnx::{Model, opset_versions, tensor};
 use crate::{ops, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -34,22 +34,22 @@ fn declared_dtype(info: &ValueInfoProto) -> Option<DType> {
 
 /// The dtypes that each method takes, and why it refuses others: by the name of its example.
 #[derive(Clone, Debug, Default)]
-pub struct Methods(BTreeMap<String, BTreeMap<DType, Option<Code>>>);
+pub struct Methods(BTreeMap<String, BTreeMap<DType, Option<ErrorCode>>>);
 
 impl Methods {
     /// Adds a dtype that an example was tried in: whether it was refused, and how.
-    pub fn add(&mut self, name: &str, dtype: DType, refused: Option<Code>) {
+    pub fn add(&mut self, name: &str, dtype: DType, refused: Option<ErrorCode>) {
         self.0.entry(name.to_string()).or_default().insert(dtype, refused);
     }
 
     fn table(&self) -> String {
         let mut out = String::from("\n## Methods\n\n| example | dtypes | refused |\n|---|---|---|\n");
         for (name, dtypes) in &self.0 {
-            let list = |wanted: Option<Code>| {
+            let list = |wanted: Option<ErrorCode>| {
                 let chosen = dtypes.iter().filter(|row| *row.1 == wanted).map(|row| row.0.to_string());
                 chosen.collect::<Vec<_>>().join(" ")
             };
-            let codes: BTreeSet<Code> = dtypes.values().flatten().copied().collect();
+            let codes: BTreeSet<ErrorCode> = dtypes.values().flatten().copied().collect();
             let refused: Vec<String> = codes.into_iter().map(|code| format!("{}: {}", list(Some(code)), code.title())).collect();
             writeln!(out, "| {name} | {} | {} |", list(None), refused.join("; ")).unwrap();
         }
@@ -119,7 +119,7 @@ impl Coverage {
             let lacks: Vec<&str> =
                 ONNX_RUNTIME.lines().filter_map(|line| line.split_once(' ')).filter(|row| row.0 == op).map(|row| row.1).collect();
             let lacks = if lacks.is_empty() { "yes".to_string() } else { format!("not {}", lacks.join(", ")) };
-            writeln!(out, "| {op} | {} | {} | {sizes} | {runtime} | {lacks} |", since::first(op), dtypes.join(" ")).unwrap();
+            writeln!(out, "| {op} | {} | {} | {sizes} | {runtime} | {lacks} |", opset_versions::first(op), dtypes.join(" ")).unwrap();
         }
         let composites: Vec<&str> = ops::readable().into_iter().filter(|op| ops::is_composite(op)).collect();
         writeln!(out, "\nRead as what they are made of, and written as that: {}.", composites.join(", ")).unwrap();
@@ -140,7 +140,7 @@ impl Coverage {
         let aten = read::aten::readable();
         writeln!(
             out,
-            "\n## Operators of torch\n\n{} names, those without a namespace `aten`'s own, in archives of TorchScript and of torch.export; in-place spellings \
+            "\n## OpRegistry of torch\n\n{} names, those without a namespace `aten`'s own, in archives of TorchScript and of torch.export; in-place spellings \
              (`relu_`) and copies of views (`select_copy`) go without saying.\n\n{}.",
             aten.len(),
             aten.join(", ").replace('.', "::")

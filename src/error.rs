@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The kind of a failure. Stable: programs may match on it, people may look it up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Code {
+pub enum ErrorCode {
     /// Shapes that do not fit an operation.
     Shape,
     /// A dtype that an operation does not take.
@@ -60,35 +60,35 @@ pub enum Code {
 }
 
 /// One row a code: its number, and a title for people.
-const CODES: &[(Code, &str, &str)] = &[
-    (Code::Shape, "E0101", "shapes do not fit"),
-    (Code::DType, "E0102", "dtype not taken"),
-    (Code::Argument, "E0103", "argument out of range"),
-    (Code::NoValue, "E0104", "value not known"),
-    (Code::Trace, "E0201", "tensor used outside its trace"),
-    (Code::Size, "E0202", "sizes contradict"),
-    (Code::Unsupported, "E0203", "not supported"),
-    (Code::UnknownOperators, "E0204", "operators without a translation"),
-    (Code::Guard, "E0205", "the record does not hold for these inputs"),
-    (Code::Denied, "E0206", "a note that is denied"),
-    (Code::NotAModel, "E0301", "not a model file"),
-    (Code::Damaged, "E0302", "damaged file"),
-    (Code::Checkpoint, "E0303", "a checkpoint, not a program"),
-    (Code::NoInputs, "E0304", "example inputs needed"),
-    (Code::TooNew, "E0305", "written by a newer version"),
-    (Code::Input, "E0401", "wrong input"),
-    (Code::Runtime, "E0402", "the runtime failed"),
-    (Code::Mismatch, "E0403", "answers differ"),
-    (Code::TooBig, "E0501", "asks for too much memory"),
-    (Code::TooDeep, "E0502", "nested too deeply"),
-    (Code::Escapes, "E0503", "path leaves the model's folder"),
-    (Code::Read, "E0601", "reading failed"),
-    (Code::Write, "E0602", "writing failed"),
-    (Code::Internal, "E0901", "internal error"),
+const CODES: &[(ErrorCode, &str, &str)] = &[
+    (ErrorCode::Shape, "E0101", "shapes do not fit"),
+    (ErrorCode::DType, "E0102", "dtype not taken"),
+    (ErrorCode::Argument, "E0103", "argument out of range"),
+    (ErrorCode::NoValue, "E0104", "value not known"),
+    (ErrorCode::Trace, "E0201", "tensor used outside its trace"),
+    (ErrorCode::Size, "E0202", "sizes contradict"),
+    (ErrorCode::Unsupported, "E0203", "not supported"),
+    (ErrorCode::UnknownOperators, "E0204", "operators without a translation"),
+    (ErrorCode::Guard, "E0205", "the record does not hold for these inputs"),
+    (ErrorCode::Denied, "E0206", "a note that is denied"),
+    (ErrorCode::NotAModel, "E0301", "not a model file"),
+    (ErrorCode::Damaged, "E0302", "damaged file"),
+    (ErrorCode::Checkpoint, "E0303", "a checkpoint, not a program"),
+    (ErrorCode::NoInputs, "E0304", "example inputs needed"),
+    (ErrorCode::TooNew, "E0305", "written by a newer version"),
+    (ErrorCode::Input, "E0401", "wrong input"),
+    (ErrorCode::Runtime, "E0402", "the runtime failed"),
+    (ErrorCode::Mismatch, "E0403", "answers differ"),
+    (ErrorCode::TooBig, "E0501", "asks for too much memory"),
+    (ErrorCode::TooDeep, "E0502", "nested too deeply"),
+    (ErrorCode::Escapes, "E0503", "path leaves the model's folder"),
+    (ErrorCode::Read, "E0601", "reading failed"),
+    (ErrorCode::Write, "E0602", "writing failed"),
+    (ErrorCode::Internal, "E0901", "internal error"),
 ];
 
-impl Code {
-    fn row(self) -> &'static (Code, &'static str, &'static str) {
+impl ErrorCode {
+    fn row(self) -> &'static (ErrorCode, &'static str, &'static str) {
         CODES.iter().find(|row| row.0 == self).unwrap_or(&CODES[CODES.len() - 1])
     }
 
@@ -103,12 +103,12 @@ impl Code {
     }
 
     /// Every code, in the order of the numbers.
-    pub fn all() -> impl Iterator<Item = Code> {
+    pub fn all() -> impl Iterator<Item = ErrorCode> {
         CODES.iter().map(|row| row.0)
     }
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
     }
@@ -123,7 +123,7 @@ pub struct Error(Box<Facts>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Facts {
-    code: Code,
+    code: ErrorCode,
     message: String,
     places: Vec<String>,
     help: Option<String>,
@@ -132,7 +132,7 @@ struct Facts {
 /// One constructor a code.
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $code:ident),* $(,)?) => {
-        impl Error { $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Error { Error::new(Code::$code, message) })* }
+        impl Error { $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Error { Error::new(ErrorCode::$code, message) })* }
     };
 }
 
@@ -171,7 +171,7 @@ constructors! {
 
 impl Error {
     /// An error of this code; say what was expected and what came.
-    pub fn new(code: Code, message: impl Into<String>) -> Error {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
         Error(Box::new(Facts { code, message: message.into(), places: Vec::new(), help: None }))
     }
 
@@ -191,7 +191,7 @@ impl Error {
     }
 
     /// The kind of the failure.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         self.0.code
     }
 

@@ -5,7 +5,7 @@ use crate::array::DType;
 use crate::array::{Array, Tolerance, compare};
 #[cfg(feature = "tract")]
 use crate::coverage::{Coverage, Methods};
-use crate::error::Code;
+use crate::error::ErrorCode;
 use crate::module::{Example, Module};
 use crate::onnx::Model;
 use crate::ops::examples::{Case, Typed, examples};
@@ -166,7 +166,10 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
     };
     let traced = match traced(case, axes, &first) {
         Ok(traced) => traced,
-        Err(error) if !axes.is_empty() && matches!(error.code(), Code::Size | Code::Unsupported | Code::Shape | Code::NoValue) => {
+        Err(error)
+            if !axes.is_empty()
+                && matches!(error.code(), ErrorCode::Size | ErrorCode::Unsupported | ErrorCode::Shape | ErrorCode::NoValue) =>
+        {
             found.refused = Some(format!("{what}: {error}"));
             return found;
         }
@@ -262,7 +265,7 @@ const UNDEFINED: &[(&str, &[DType])] = &[("MaxPool", &[DType::I64, DType::U64])]
 struct InDType {
     found: Found,
     /// Why it is refused, where it is.
-    refused: Option<Code>,
+    refused: Option<ErrorCode>,
 }
 
 /// The laws with sizes fixed, in a dtype that an example was not made for.
@@ -289,7 +292,7 @@ fn try_dtype(folder: &Path, case: &Case, dtype: DType) -> InDType {
             model
         }
         // A loop may begin in one dtype and go on in another when it just runs.
-        Err(error) if error.code() == Code::Argument => return InDType { found, refused: Some(error.code()) },
+        Err(error) if error.code() == ErrorCode::Argument => return InDType { found, refused: Some(error.code()) },
         Err(error) => {
             found.broken.push(format!("{what}: {error}"));
             return InDType { found, refused: None };
@@ -357,7 +360,7 @@ fn every_operator_obeys_the_laws() {
         let justified = |row: &(&str, &str)| found.iter().any(|found| found.justified.contains(&(row.0.to_string(), row.1.to_string())));
         let needed: Vec<_> = crate::runtime::Session::needed().collect();
         let idle: Vec<_> = rows.iter().filter(|row| !justified(row) && !needed.contains(row)).collect();
-        assert!(idle.is_empty(), "no example and no page of src/runtime/replace/needed.rs needs these rows: {idle:?}");
+        assert!(idle.is_empty(), "no example and no page of src/runtime/fallback_table/needed.rs needs these rows: {idle:?}");
         let gone: Vec<_> = needed.iter().filter(|row| !rows.contains(row)).collect();
         assert!(gone.is_empty(), "these rows are gone: {gone:?}");
     }

@@ -20,12 +20,12 @@
 //! # A file becomes checked ONNX
 //!
 //! ```
-//! use ontrace::check::{Check, check};
+//! use ontrace::check::{CheckOptions, check};
 //! use ontrace::{read, trace};
 //! let model = read::open("tests/data/mlp.pt")?;
 //! let example = model.example().cloned().unwrap_or_default().symbolic("input", 0, "batch")?;
 //! let traced = trace(&model, example.clone().shapes_only())?;
-//! let report = check(&model, &traced, &traced.session()?, &example, &Check::default())?;
+//! let report = check(&model, &traced, &traced.session()?, &example, &CheckOptions::default())?;
 //! assert!(report.calls.iter().any(|call| call == "batch = 5"));
 //! # Ok::<(), ontrace::Error>(())
 //! ```
@@ -79,7 +79,7 @@ pub mod tree;
 
 pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};
-pub use error::{At, Code, Error, Result};
+pub use error::{At, Error, ErrorCode, Result};
 pub use module::{Example, Module};
 pub use ops::{cond, fori_loop, map, scan, while_loop};
 pub use tensor::{Tensor, concrete, size};

@@ -21,7 +21,7 @@ pub trait Module {
     /// The output for this input, of a module that takes and gives one tensor.
     ///
     /// # Errors
-    /// As [`Module::forward`], and [`Input`](crate::Code::Input) where it takes or gives more.
+    /// As [`Module::forward`], and [`Input`](crate::ErrorCode::Input) where it takes or gives more.
     fn call(&self, input: &Tensor) -> Result<Tensor> {
         let outputs = self.forward(std::slice::from_ref(input))?;
         let count = outputs.len();
@@ -56,7 +56,7 @@ pub trait Module {
 /// The only input of a module that takes one.
 ///
 /// # Errors
-/// [`Input`](crate::Code::Input) where there is none, or more than one.
+/// [`Input`](crate::ErrorCode::Input) where there is none, or more than one.
 pub fn only(inputs: &[Tensor]) -> Result<&Tensor> {
     match inputs {
         [input] => Ok(input),

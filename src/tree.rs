@@ -24,7 +24,7 @@ pub trait Tree: Sized {
     /// The tree of this structure around these tensors, taken in order.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where there are too few tensors, or the structure is no such tree.
+    /// [`Input`](crate::ErrorCode::Input) where there are too few tensors, or the structure is no such tree.
     fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self>;
 
     /// The tensors in order.
@@ -94,7 +94,7 @@ impl Structure {
     /// Refuses a tree that is built otherwise, naming the place where it is.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input).
+    /// [`Input`](crate::ErrorCode::Input).
     pub fn expect(&self, got: &Structure) -> Result<()> {
         self.compare(got, "")
     }
@@ -132,7 +132,7 @@ impl Structure {
     /// The members of these names, in this order: what a struct is assembled from.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where the names are others.
+    /// [`Input`](crate::ErrorCode::Input) where the names are others.
     pub fn fields(&self, names: &[&str]) -> Result<Vec<&Structure>> {
         match self {
             Structure::Map(members) if members.iter().map(|member| member.0.as_str()).eq(names.iter().copied()) => {
@@ -268,7 +268,7 @@ impl<T: fmt::Display + FromStr> Tree for Static<T> {
 
 /// A tree whose structure is known only when the program runs: that of a record which was loaded from a file, say.
 #[derive(Clone, Debug)]
-pub enum Nest {
+pub enum DynTree {
     /// A tensor.
     Tensor(Tensor),
     /// An option without a value.
@@ -276,51 +276,53 @@ pub enum Nest {
     /// A value that is no tensor, as text.
     Static(String),
     /// Members by place, each of its own kind.
-    Tuple(Vec<Nest>),
+    Tuple(Vec<DynTree>),
     /// Members by place, all of one kind.
-    List(Vec<Nest>),
+    List(Vec<DynTree>),
     /// Members by name.
-    Map(Vec<(String, Nest)>),
+    Map(Vec<(String, DynTree)>),
 }
 
-impl Nest {
+impl DynTree {
     /// The tensor at a path such as `state.1`; the empty path is that of a tensor alone.
     pub fn at(&self, path: &str) -> Option<&Tensor> {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         match self {
-            Nest::Tensor(tensor) if path.is_empty() => Some(tensor),
-            Nest::Tuple(members) | Nest::List(members) => members.get(first.parse::<usize>().ok()?)?.at(rest),
-            Nest::Map(members) => members.iter().find(|member| member.0 == first)?.1.at(rest),
+            DynTree::Tensor(tensor) if path.is_empty() => Some(tensor),
+            DynTree::Tuple(members) | DynTree::List(members) => members.get(first.parse::<usize>().ok()?)?.at(rest),
+            DynTree::Map(members) => members.iter().find(|member| member.0 == first)?.1.at(rest),
             _ => None,
         }
     }
 }
 
-impl Tree for Nest {
+impl Tree for DynTree {
     fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
         match self {
-            Nest::Tensor(tensor) => tensor.take_apart(leaves),
-            Nest::Absent => Structure::Absent,
-            Nest::Static(text) => Structure::Static(text.clone()),
-            Nest::Tuple(members) => Structure::Tuple(members.iter().map(|member| member.take_apart(leaves)).collect()),
-            Nest::List(members) => Structure::List(members.iter().map(|member| member.take_apart(leaves)).collect()),
-            Nest::Map(members) => Structure::Map(members.iter().map(|(name, member)| (name.clone(), member.take_apart(leaves))).collect()),
+            DynTree::Tensor(tensor) => tensor.take_apart(leaves),
+            DynTree::Absent => Structure::Absent,
+            DynTree::Static(text) => Structure::Static(text.clone()),
+            DynTree::Tuple(members) => Structure::Tuple(members.iter().map(|member| member.take_apart(leaves)).collect()),
+            DynTree::List(members) => Structure::List(members.iter().map(|member| member.take_apart(leaves)).collect()),
+            DynTree::Map(members) => {
+                Structure::Map(members.iter().map(|(name, member)| (name.clone(), member.take_apart(leaves))).collect())
+            }
         }
     }
 
     fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         let all = |members: &[Structure], leaves: &mut dyn Iterator<Item = Tensor>| {
-            members.iter().map(|member| Nest::assemble(member, leaves)).collect::<Result<Vec<_>>>()
+            members.iter().map(|member| DynTree::assemble(member, leaves)).collect::<Result<Vec<_>>>()
         };
         Ok(match structure {
-            Structure::Leaf => Nest::Tensor(Tensor::assemble(structure, leaves)?),
-            Structure::Absent => Nest::Absent,
-            Structure::Static(text) => Nest::Static(text.clone()),
-            Structure::Tuple(members) => Nest::Tuple(all(members, leaves)?),
-            Structure::List(members) => Nest::List(all(members, leaves)?),
+            Structure::Leaf => DynTree::Tensor(Tensor::assemble(structure, leaves)?),
+            Structure::Absent => DynTree::Absent,
+            Structure::Static(text) => DynTree::Static(text.clone()),
+            Structure::Tuple(members) => DynTree::Tuple(all(members, leaves)?),
+            Structure::List(members) => DynTree::List(all(members, leaves)?),
             Structure::Map(members) => {
-                let member = |(name, member): &(String, Structure)| Ok((name.clone(), Nest::assemble(member, leaves)?));
-                Nest::Map(members.iter().map(member).collect::<Result<_>>()?)
+                let member = |(name, member): &(String, Structure)| Ok((name.clone(), DynTree::assemble(member, leaves)?));
+                DynTree::Map(members.iter().map(member).collect::<Result<_>>()?)
             }
         })
     }
@@ -444,7 +446,7 @@ mod tests {
         let structure = tree.structure();
         let json = serde_json::to_string(&structure).unwrap();
         assert_eq!(serde_json::from_str::<Structure>(&json).unwrap(), structure);
-        let nest = Nest::assemble(&structure, &mut tree.leaves().into_iter()).unwrap();
+        let nest = DynTree::assemble(&structure, &mut tree.leaves().into_iter()).unwrap();
         assert_eq!(nest.structure(), structure);
         assert!(nest.at("0.7.1").is_some() && nest.at("0.8.1").is_none());
     }

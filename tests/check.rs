@@ -1,8 +1,8 @@
 //! What the checker refuses, what it lets pass, what it leaves as it was, and what it costs.
 
-use ontrace::check::{Check, Opaque, Report, check, minimise};
+use ontrace::check::{BlackBox, CheckOptions, Report, check, minimise};
 use ontrace::module::function;
-use ontrace::{Array, Code, DType, Error, Example, Module, Result, Tensor, Traced, record};
+use ontrace::{Array, DType, Error, ErrorCode, Example, Module, Result, Tensor, Traced, record};
 use std::cell::{Cell, RefCell};
 
 fn x() -> Tensor {
@@ -15,7 +15,7 @@ fn rows() -> Example {
 
 fn own(module: &dyn Module, example: &Example) -> Result<Report> {
     let traced = record(module, example.clone())?;
-    check(module, &traced, &traced, example, &Check::default())
+    check(module, &traced, &traced, example, &CheckOptions::default())
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_module_that_counts_its_calls_is_refused_with_the_line() {
         &x(),
     );
     let error = own(&module, &Example::new().input("x", &x())).unwrap_err();
-    assert_eq!(error.code(), Code::Mismatch);
+    assert_eq!(error.code(), ErrorCode::Mismatch);
     assert!(error.message().contains("a second time"), "{error:?}");
     let help = error.help_line().unwrap();
     assert!(help.contains("Mul") && help.contains("check.rs") && help.contains("a constant with 1 instead of 2"), "{help}");
@@ -39,7 +39,7 @@ fn a_module_that_counts_its_calls_is_refused_with_the_line() {
 fn a_module_that_remembers_a_result_is_refused() {
     let memory: RefCell<Option<Tensor>> = RefCell::new(None);
     let module = function(|x: Tensor| memory.borrow_mut().get_or_insert_with(|| x.relu().unwrap()).add(&x), &x());
-    assert_eq!(own(&module, &Example::new().input("x", &x())).unwrap_err().code(), Code::Trace);
+    assert_eq!(own(&module, &Example::new().input("x", &x())).unwrap_err().code(), ErrorCode::Trace);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
     let module = function(|x: Tensor| if x.dim(0)?.seen() == Some(2) { x.relu() } else { x.abs() }, &x());
     let error = own(&module, &rows()).unwrap_err();
     let help = error.help_line().unwrap();
-    assert!(error.code() == Code::Mismatch && help.contains("Relu") && help.contains("where the module has Abs"), "{error:?}");
+    assert!(error.code() == ErrorCode::Mismatch && help.contains("Relu") && help.contains("where the module has Abs"), "{error:?}");
 }
 
 #[test]
@@ -105,7 +105,7 @@ impl Module for Guarded {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         match inputs[0].dim(0)?.fixed() {
             Some(2) => self.0.forward(inputs),
-            _ => Err(Error::new(Code::Guard, "n == 2 at src/net.rs:41")),
+            _ => Err(Error::new(ErrorCode::Guard, "n == 2 at src/net.rs:41")),
         }
     }
 }
@@ -114,7 +114,7 @@ impl Module for Guarded {
 fn calls_that_a_guard_refuses_are_reported_and_no_failure() {
     let module = function(|x: Tensor| x.relu(), &x());
     let traced = record(&module, rows()).unwrap();
-    let report = check(&module, &traced, &Opaque(Guarded(traced.clone())), &rows(), &Check::default()).unwrap();
+    let report = check(&module, &traced, &BlackBox(Guarded(traced.clone())), &rows(), &CheckOptions::default()).unwrap();
     assert!(report.skipped.iter().any(|line| line == "n == 2 at src/net.rs:41, so not n = 3"), "{report}");
     assert!(report.to_string().contains("holds only where: n == 2 at src/net.rs:41"));
 }
@@ -131,8 +131,8 @@ fn every_leaf_its_number_dtype_and_shape_is_compared() {
     ] {
         let wrong = wrong.unwrap();
         for again in [true, false] {
-            let options = Check { again, ..Check::default() };
-            assert_eq!(check(&pair, &wrong, &wrong, &rows(), &options).unwrap_err().code(), Code::Mismatch);
+            let options = CheckOptions { again, ..CheckOptions::default() };
+            assert_eq!(check(&pair, &wrong, &wrong, &rows(), &options).unwrap_err().code(), ErrorCode::Mismatch);
         }
     }
 }
@@ -148,7 +148,7 @@ fn a_check_leaves_numbers_seed_and_record_as_they_were() {
     let traced = record(&module, example.clone()).unwrap();
     let page = traced.to_bytes().unwrap();
     let after = ontrace::ops::seeded(5, || {
-        check(&module, &traced, &traced, &example, &Check::default()).unwrap();
+        check(&module, &traced, &traced, &example, &CheckOptions::default()).unwrap();
         draw()
     });
     assert_eq!((bytes(&weight), bytes(&example.tensors()[0])), before);
@@ -171,7 +171,7 @@ fn a_large_model_is_checked_in_five_runs() {
     let example = Example::new().input("x", &big);
     let traced = record(&counted, example.clone()).unwrap();
     runs.set(0);
-    let report = check(&counted, &traced, &traced, &example, &Check::default()).unwrap();
+    let report = check(&counted, &traced, &traced, &example, &CheckOptions::default()).unwrap();
     assert_eq!((runs.get(), report.cost.module_runs, report.cost.record_runs), (2, 2, 2));
     assert!(report.cost.work <= 5.0 && !report.untried.is_empty(), "{report}");
     assert!(report.cost.memory < 6 * (4 << 20), "{report}");
@@ -188,7 +188,7 @@ fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
     let right = function(|x: Tensor| x.exp()?.softmax(-1)?.mul(3.0), &x());
     let wrong = function(|x: Tensor| x.exp()?.softmax(0)?.mul(3.0), &x());
     let traced = record(&wrong, rows()).unwrap();
-    let found = minimise(&right, &traced, &traced, &rows(), &Check::default()).unwrap().expect("a fault");
+    let found = minimise(&right, &traced, &traced, &rows(), &CheckOptions::default()).unwrap().expect("a fault");
     let folder = tempfile::tempdir().unwrap();
     found.save(folder.path()).unwrap();
     let model = ontrace::onnx::Model::open(folder.path().join("model.onnx")).unwrap();
@@ -200,6 +200,8 @@ fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
     assert!(
-        minimise(&right, &record(&right, rows()).unwrap(), &record(&right, rows()).unwrap(), &rows(), &Check::default()).unwrap().is_none()
+        minimise(&right, &record(&right, rows()).unwrap(), &record(&right, rows()).unwrap(), &rows(), &CheckOptions::default())
+            .unwrap()
+            .is_none()
     );
 }

@@ -4,7 +4,7 @@ mod left;
 
 use left::leave;
 use ontrace::nn::{Linear, Weights};
-use ontrace::{Array, Code, DType, Dim, Example, Module, Result, Tensor, Traced, cond, fori_loop, map, scan, trace, while_loop};
+use ontrace::{Array, DType, Dim, ErrorCode, Example, Module, Result, Tensor, Traced, cond, fori_loop, map, scan, trace, while_loop};
 
 /// A function of tensors as a module.
 struct Net<F>(F);
@@ -315,7 +315,7 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
 fn a_state_that_changes_its_kind_is_refused_with_its_line() {
     let f = net(|inputs| fori_loop(&inputs[0], vec![inputs[1].clone()], |_, state| Ok(vec![state[0].cast(DType::F64)?])));
     let error = trace(&f, example(&[Array::scalar(2i64), f32s(&[2], vec![1.0, 2.0])], &[])).unwrap_err();
-    assert_eq!(error.code(), Code::Argument);
+    assert_eq!(error.code(), ErrorCode::Argument);
     assert!(error.message().contains("begins as f32[2] and goes on as f64[2]"), "{error}");
     assert!(format!("{error}").contains("control_flow.rs"), "{error}");
     let f = net(|inputs| {

@@ -1,9 +1,9 @@
 //! Operators of a user's crate: traced, checked, written with what they are made of, read, and run as one node of tract's plan.
 
 use ontrace::graph::{Agreement, Inputs};
-use ontrace::onnx::{Line, Model, Node};
-use ontrace::ops::{Custom, Operators};
-use ontrace::{Array, Code, DType, Dim, Error, Example, Module, Result, Tensor, Traced, Type, module, read, trace, trace_fn};
+use ontrace::onnx::{Model, Node, NodeBuilder};
+use ontrace::ops::{CustomOp, OpRegistry};
+use ontrace::{Array, DType, Dim, Error, ErrorCode, Example, Module, Result, Tensor, Traced, Type, module, read, trace, trace_fn};
 
 mod left;
 
@@ -13,7 +13,7 @@ struct Snake {
     a: f32,
 }
 
-impl Custom for Snake {
+impl CustomOp for Snake {
     const DOMAIN: &'static str = "com.example.audio";
     const NAME: &'static str = "Snake";
     const VERSION: i64 = 3;
@@ -32,7 +32,7 @@ impl Custom for Snake {
         Ok(vec![Array::new(x.shape(), y)?])
     }
 
-    fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+    fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a> {
         line.float("a", self.a)
     }
 
@@ -51,7 +51,7 @@ impl Custom for Snake {
 #[derive(Debug)]
 struct Halves;
 
-impl Custom for Halves {
+impl CustomOp for Halves {
     const DOMAIN: &'static str = "com.example";
     const NAME: &'static str = "Halves";
 
@@ -73,7 +73,7 @@ impl Custom for Halves {
         Ok(vec![Array::new(&shape(width / 2), first)?, Array::new(&shape(width - width / 2), second)?])
     }
 
-    fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+    fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a> {
         line
     }
 
@@ -98,7 +98,7 @@ impl Custom for Halves {
 #[derive(Debug)]
 struct IsPrime;
 
-impl Custom for IsPrime {
+impl CustomOp for IsPrime {
     const DOMAIN: &'static str = "com.example";
     const NAME: &'static str = "IsPrime";
 
@@ -112,7 +112,7 @@ impl Custom for IsPrime {
         Ok(vec![Array::new(x.shape(), x.to_vec::<i64>()?.iter().map(prime).collect())?])
     }
 
-    fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+    fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a> {
         line
     }
 
@@ -127,7 +127,7 @@ struct Square {
     wrong: &'static str,
 }
 
-impl Custom for Square {
+impl CustomOp for Square {
     const DOMAIN: &'static str = "com.example";
     const NAME: &'static str = "Square";
 
@@ -143,7 +143,7 @@ impl Custom for Square {
         Ok(vec![Array::new(x.shape(), x.to_vec::<f32>()?.iter().map(|x| x * x + off).collect())?])
     }
 
-    fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+    fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a> {
         line
     }
 
@@ -157,8 +157,8 @@ impl Custom for Square {
     }
 }
 
-fn all() -> Operators {
-    Operators::new().with::<Snake>().with::<Halves>().with::<IsPrime>()
+fn all() -> OpRegistry {
+    OpRegistry::new().with::<Snake>().with::<Halves>().with::<IsPrime>()
 }
 
 fn names(traced: &Traced) -> Vec<&str> {
@@ -273,7 +273,7 @@ fn without_a_composition_it_is_read_by_who_has_it() {
     let model = traced.to_model().unwrap();
     assert!(model.proto.functions.is_empty());
     let error = Traced::from_model(model.clone()).unwrap_err();
-    assert_eq!(error.code(), Code::UnknownOperators);
+    assert_eq!(error.code(), ErrorCode::UnknownOperators);
     assert!(error.to_string().contains("com.example.IsPrime"), "{error:?}");
     assert!(error.help_line().unwrap().contains("Operators"), "{error:?}");
     let again = Traced::from_model_with(model, &all()).unwrap();
@@ -295,10 +295,10 @@ fn a_wrong_kernel_composition_or_rule_is_caught() {
     assert!(traced("").is_ok());
     for wrong in ["kernel", "composition"] {
         let error = traced(wrong).unwrap_err();
-        assert_eq!(error.code(), Code::Mismatch, "{error:?}");
+        assert_eq!(error.code(), ErrorCode::Mismatch, "{error:?}");
         assert!(error.to_string().contains("com.example.Square") && error.to_string().contains("tests/custom.rs:"), "{error:?}");
     }
-    assert_eq!(traced("rule").unwrap_err().code(), Code::Internal);
+    assert_eq!(traced("rule").unwrap_err().code(), ErrorCode::Internal);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What goes wrong at the rim is said with a code and a place, and leaves what was there intact.
 
-use ontrace::{Array, Code, DType, Dim, Module, Tensor, Traced, read, trace_fn};
+use ontrace::{Array, DType, Dim, ErrorCode, Module, Tensor, Traced, read, trace_fn};
 
 fn doubled() -> Traced {
     trace_fn(|x: Tensor| 2.0 * &x, &Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap()).unwrap()
@@ -23,7 +23,7 @@ fn refuses(module: &dyn Module) {
     for inputs in wrong() {
         let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
         let error = module.forward(&tensors).expect_err("a wrong call");
-        assert_eq!(error.code(), Code::Input, "{error:?}");
+        assert_eq!(error.code(), ErrorCode::Input, "{error:?}");
     }
     let right = module.forward(&[Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap()]).unwrap();
     assert_eq!(right[0].to_vec::<f32>().unwrap(), [2.0; 6], "a refused call leaves the module as it was");
@@ -63,13 +63,13 @@ fn lengths_of_one_name_must_be_equal() {
     let vector = |n: usize| Tensor::new(&[n], vec![1.0f32; n]).unwrap();
     assert_eq!(traced.forward(&[vector(5), vector(5)]).unwrap()[0].shape()[0], Dim::Fixed(5));
     let error = traced.forward(&[vector(5), vector(4)]).unwrap_err();
-    assert!(matches!(error.code(), Code::Input | Code::Size), "{error:?}");
+    assert!(matches!(error.code(), ErrorCode::Input | ErrorCode::Size), "{error:?}");
 }
 
 #[test]
 fn a_folder_is_no_file_to_write() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(doubled().save(folder.path()).unwrap_err().code(), Code::Write);
+    assert_eq!(doubled().save(folder.path()).unwrap_err().code(), ErrorCode::Write);
     assert!(folder.path().is_dir());
     assert_eq!(
         std::fs::read_dir(folder.path().parent().unwrap()).unwrap().filter(|entry| entry.as_ref().unwrap().path() == folder.path()).count(),
@@ -81,7 +81,7 @@ fn a_folder_is_no_file_to_write() {
 fn a_missing_folder_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    assert_eq!(doubled().save(missing.join("x.onnx")).unwrap_err().code(), Code::Write);
+    assert_eq!(doubled().save(missing.join("x.onnx")).unwrap_err().code(), ErrorCode::Write);
     assert!(!missing.exists());
 }
 
@@ -95,7 +95,7 @@ fn a_failing_save_leaves_the_old_file() {
     let blocked = folder.path().join("blocked.onnx");
     std::fs::create_dir(&blocked).unwrap();
     std::fs::write(blocked.join("kept"), &old).unwrap();
-    assert_eq!(doubled().save(&blocked).unwrap_err().code(), Code::Write);
+    assert_eq!(doubled().save(&blocked).unwrap_err().code(), ErrorCode::Write);
     assert_eq!(std::fs::read(blocked.join("kept")).unwrap(), old);
     assert_eq!(std::fs::read(&path).unwrap(), old);
     let names = std::fs::read_dir(folder.path()).unwrap().count();
@@ -114,8 +114,8 @@ fn saving_again_takes_the_place_of_the_old_file() {
 #[test]
 fn a_missing_file_is_a_reading_error() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(read::open(folder.path().join("none.onnx")).err().map(|error| error.code()), Some(Code::Read));
-    assert_eq!(read::open(folder.path()).err().map(|error| error.code()), Some(Code::Read), "a folder");
+    assert_eq!(read::open(folder.path().join("none.onnx")).err().map(|error| error.code()), Some(ErrorCode::Read));
+    assert_eq!(read::open(folder.path()).err().map(|error| error.code()), Some(ErrorCode::Read), "a folder");
 }
 
 #[test]
@@ -124,5 +124,5 @@ fn an_empty_file_is_no_model() {
     let path = folder.path().join("empty.onnx");
     std::fs::write(&path, "").unwrap();
     let code = read::open(&path).err().map(|error| error.code());
-    assert!(matches!(code, Some(Code::NotAModel | Code::Damaged)), "{code:?}");
+    assert!(matches!(code, Some(ErrorCode::NotAModel | ErrorCode::Damaged)), "{code:?}");
 }

@@ -2,14 +2,14 @@
 
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{MODULES_DOMAIN, Model, SCOPE_KEY};
-use ontrace::tensor::place;
-use ontrace::trace::Form;
+use ontrace::tensor::location;
+use ontrace::trace::ExportOptions;
 use ontrace::{DType, Example, Module, Result, Tensor, Traced, module, read, record, trace};
 use std::collections::BTreeSet;
 
 mod left;
 
-const FUNCTIONS: Form = Form { opset: None, functions: true };
+const FUNCTIONS: ExportOptions = ExportOptions { opset: None, functions: true };
 
 /// x + second(relu(first(x))), in a module at this path.
 struct Block {

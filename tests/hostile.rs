@@ -3,7 +3,7 @@
 mod counting;
 
 use ontrace::array::Random;
-use ontrace::{Code, Example, read, trace};
+use ontrace::{ErrorCode, Example, read, trace};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -47,7 +47,7 @@ fn mutated(bytes: &[u8], seed: u64) -> Vec<u8> {
 }
 
 /// Opens the file and, where that succeeds, traces its shapes; the code of the failure, if it fails.
-fn attempt(path: &Path) -> Option<Code> {
+fn attempt(path: &Path) -> Option<ErrorCode> {
     let opened = match read::open(path) {
         Ok(opened) => opened,
         Err(error) => return Some(error.code()),
@@ -62,7 +62,7 @@ fn every_mutation_is_survived(original: &[u8], suffix: &str) {
     assert_eq!(attempt(file.path()), None, "the file itself opens");
     std::panic::set_hook(Box::new(|_| {}));
     let mut failures = Vec::new();
-    let mut codes: BTreeMap<Option<Code>, usize> = BTreeMap::new();
+    let mut codes: BTreeMap<Option<ErrorCode>, usize> = BTreeMap::new();
     for seed in 0..MUTATIONS {
         let bytes = mutated(original, seed);
         std::fs::write(file.path(), &bytes).unwrap();
@@ -82,7 +82,7 @@ fn every_mutation_is_survived(original: &[u8], suffix: &str) {
     println!("{suffix}: {codes:?}");
     assert!(failures.is_empty(), "{} of {MUTATIONS}\n{}", failures.len(), failures.join("\n"));
     assert!(codes.len() > 3, "the mutations reach no depth: {codes:?}");
-    assert!(!codes.contains_key(&Some(Code::Internal)), "a broken file is no bug of ours: {codes:?}");
+    assert!(!codes.contains_key(&Some(ErrorCode::Internal)), "a broken file is no bug of ours: {codes:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ontrace::array::{Tolerance, compare};
 use ontrace::onnx::proto::{self, ValueInfoProto};
 use ontrace::read::{OnnxModule, Value};
 use ontrace::tree::Tree;
-use ontrace::{Array, Code, DType, Example, Module, Result, Tensor, Traced, module, record};
+use ontrace::{Array, DType, ErrorCode, Example, Module, Result, Tensor, Traced, module, record};
 use prost::Message;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,7 +162,7 @@ fn run_all(outputs: Vec<Tensor>) -> Result<Vec<Array>> {
 fn recorded(model: OnnxModule, inputs: &[Array], run: impl Fn(&Traced, &[Array]) -> Result<Vec<Array>>) -> Result<Vec<Array>> {
     let whole = record(&model, example(&model, inputs));
     match whole {
-        Err(error) if matches!(error.code(), Code::NoValue | Code::Size | Code::Unsupported | Code::Argument) => {
+        Err(error) if matches!(error.code(), ErrorCode::NoValue | ErrorCode::Size | ErrorCode::Unsupported | ErrorCode::Argument) => {
             let steers = |place: usize, array: &Array| (place > 0 || !array.dtype().is_float()) && array.len() <= 64;
             let (fixed, rest): (Vec<_>, Vec<_>) = inputs.iter().cloned().enumerate().partition(|(place, array)| steers(*place, array));
             let rest: Vec<Array> = rest.into_iter().map(|input| input.1).collect();

@@ -2,8 +2,8 @@
 
 mod counting;
 
-use ontrace::Code;
-use ontrace::onnx::{Model, limits};
+use ontrace::ErrorCode;
+use ontrace::onnx::{Model, decode_budget};
 
 /// A field with a length.
 fn field(number: u8, contents: &[u8]) -> Vec<u8> {
@@ -46,8 +46,8 @@ fn decoding_takes_no_more_than_the_scanner_says() {
                 Ok(estimate) => assert!(peak <= estimate + 4096, "{times} {what}: {peak} bytes taken, {estimate} foretold"),
                 Err(error) => {
                     refused += 1;
-                    assert_eq!(error.code(), Code::TooBig);
-                    assert_eq!(model.err().map(|error| error.code()), Some(Code::TooBig), "{times} {what}");
+                    assert_eq!(error.code(), ErrorCode::TooBig);
+                    assert_eq!(model.err().map(|error| error.code()), Some(ErrorCode::TooBig), "{times} {what}");
                     assert!(peak < 4096, "{times} {what}: {peak} bytes taken to refuse {length}");
                 }
             }

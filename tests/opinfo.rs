@@ -2,7 +2,7 @@
 
 use ontrace::array::{Tolerance, compare};
 use ontrace::graph::Agreement;
-use ontrace::{Array, Code, Error, Example, Module, Result, Tensor, read, record};
+use ontrace::{Array, Error, ErrorCode, Example, Module, Result, Tensor, read, record};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -65,7 +65,7 @@ fn name_the_same(x: &Array, axis: i64, got: &Array, expected: &Array) -> Result<
 }
 
 /// Runs one case by a runner, and compares.
-fn attempt(folder: &Path, case: &str, run: fn(&read::Opened, &[Array]) -> Result<Vec<Array>>) -> Outcome {
+fn attempt(folder: &Path, case: &str, run: fn(&read::LoadedModel, &[Array]) -> Result<Vec<Array>>) -> Outcome {
     let program = folder.join(format!("{case}.pt"));
     let work = || -> Result<Option<String>> {
         let data = folder.join(format!("{case}.safetensors"));
@@ -105,13 +105,13 @@ fn attempt(folder: &Path, case: &str, run: fn(&read::Opened, &[Array]) -> Result
 }
 
 /// Runs every case; the outcomes are left in a file, and what is neither right nor refused is a failure.
-fn every_case(how: &str, run: fn(&read::Opened, &[Array]) -> Result<Vec<Array>>) {
+fn every_case(how: &str, run: fn(&read::LoadedModel, &[Array]) -> Result<Vec<Array>>) {
     let Some((folder, cases)) = cases() else { return };
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let outcomes: Vec<Outcome> = cases.par_iter().map(|case| attempt(&folder, case, run)).collect();
     std::panic::set_hook(hook);
-    let (mut agree, mut bad, mut report, mut codes) = (0, Vec::new(), String::new(), BTreeMap::<Code, usize>::new());
+    let (mut agree, mut bad, mut report, mut codes) = (0, Vec::new(), String::new(), BTreeMap::<ErrorCode, usize>::new());
     for (case, outcome) in cases.iter().zip(&outcomes) {
         match outcome {
             Outcome::Agrees => agree += 1,
@@ -119,7 +119,7 @@ fn every_case(how: &str, run: fn(&read::Opened, &[Array]) -> Result<Vec<Array>>)
                 *codes.entry(error.code()).or_default() += 1;
                 let place = error.places().last().unwrap_or_default();
                 writeln!(report, "{case}\trefused\t{}\t{place}\t{}", error.code(), error.message()).unwrap();
-                if matches!(error.code(), Code::Internal | Code::Mismatch) {
+                if matches!(error.code(), ErrorCode::Internal | ErrorCode::Mismatch) {
                     bad.push(format!("{case}: {error}"));
                 }
             }
@@ -134,7 +134,7 @@ fn every_case(how: &str, run: fn(&read::Opened, &[Array]) -> Result<Vec<Array>>)
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
-fn example(model: &read::Opened, inputs: &[Array]) -> Example {
+fn example(model: &read::LoadedModel, inputs: &[Array]) -> Example {
     let names = model.input_names();
     inputs
         .iter()
@@ -142,7 +142,7 @@ fn example(model: &read::Opened, inputs: &[Array]) -> Example {
         .fold(Example::new(), |example, (i, array)| example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone())))
 }
 
-fn eager(model: &read::Opened, inputs: &[Array]) -> Result<Vec<Array>> {
+fn eager(model: &read::LoadedModel, inputs: &[Array]) -> Result<Vec<Array>> {
     let inputs: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     model.forward(&inputs)?.iter().map(Tensor::to_array).collect()
 }

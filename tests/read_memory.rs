@@ -2,7 +2,7 @@
 
 mod counting;
 
-use ontrace::{Code, read};
+use ontrace::{ErrorCode, read};
 use std::path::Path;
 
 /// A stored zip file; names come with their folder.
@@ -71,7 +71,7 @@ const SHAPES: &[(&str, Shape)] = &[
 ];
 
 /// Reads a file; says what it took and what came of it.
-fn measured(path: &Path) -> (usize, Result<usize, Code>) {
+fn measured(path: &Path) -> (usize, Result<usize, ErrorCode>) {
     let (read, peak) = counting::peak(|| read::checkpoint(path).map(|tensors| tensors.len()).map_err(|error| error.code()));
     (peak, read)
 }

@@ -1,12 +1,12 @@
 //! Where `torch.jit.trace` is silently wrong, or cries wolf, a record is right or refuses with the line.
 
 use ontrace::array::Random;
-use ontrace::check::{Check, check};
-use ontrace::nn::{Activation, Chain, LayerNorm, Linear, MultiHeadAttention, Weights};
-use ontrace::trace::{Kind, Note};
+use ontrace::check::{CheckOptions, check};
+use ontrace::nn::{Activation, LayerNorm, Linear, MultiHeadAttention, Sequential, Weights};
+use ontrace::trace::{Diagnostic, DiagnosticKind};
 use ontrace::{
-    Array, Code, DType, Error, Example, Module, Result, Static, Tensor, Traced, Tracer, concrete, jit, module, ops, record, size, trace,
-    trace_fn, trace_methods,
+    Array, DType, Error, ErrorCode, Example, Module, Result, Static, Tensor, Traced, Tracer, concrete, jit, module, ops, record, size,
+    trace, trace_fn, trace_methods,
 };
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -68,7 +68,7 @@ fn names_this_file(text: &str) -> bool {
     text.contains("tests/silent.rs:")
 }
 
-fn refused(error: &Error, code: Code) -> Result<Verdict> {
+fn refused(error: &Error, code: ErrorCode) -> Result<Verdict> {
     let text = format!("{error} {}", error.help_line().unwrap_or_default());
     assert_eq!(error.code(), code, "{text}");
     assert!(names_this_file(&text), "{text}");
@@ -90,20 +90,20 @@ fn s01() -> Result<Verdict> {
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [6.0, 9.0]);
     let five = Tensor::new(&[5, 2], vec![1f32; 10])?;
-    refused(&traced.forward(&[five]).unwrap_err(), Code::Guard)
+    refused(&traced.forward(&[five]).unwrap_err(), ErrorCode::Guard)
 }
 
 fn s02() -> Result<Verdict> {
     let x = f32s(&[1.0, 2.0, 3.0]);
     let traced = trace_fn(|x: Tensor| x.add(f32s(&x.to_vec::<f32>()?).sum(None, false)?), &x)?;
     assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [7.0, 8.0, 9.0]);
-    refused(&traced.forward(&[f32s(&[1.0, 2.0, 7.0])]).unwrap_err(), Code::Guard)
+    refused(&traced.forward(&[f32s(&[1.0, 2.0, 7.0])]).unwrap_err(), ErrorCode::Guard)
 }
 
 fn s03() -> Result<Verdict> {
     let x = f32s(&[4.0]);
     let on_another = |x: Tensor| std::thread::scope(|scope| scope.spawn(|| x.square()).join().expect("the thread ends"));
-    refused(&trace_fn(on_another, &f32s(&[3.0])).unwrap_err(), Code::Trace)?;
+    refused(&trace_fn(on_another, &f32s(&[3.0])).unwrap_err(), ErrorCode::Trace)?;
     let joined = |x: Tensor| {
         let (a, b) = ops::join(|| x.square(), || x.mul(0.0));
         a?.add(b?)
@@ -127,7 +127,7 @@ fn s05() -> Result<Verdict> {
     let traced = trace_fn(like, &x)?;
     let double = x.cast(DType::F64)?;
     let error = traced.forward(std::slice::from_ref(&double)).unwrap_err();
-    assert_eq!((error.code(), error.places().last()), (Code::Input, Some("input x")));
+    assert_eq!((error.code(), error.places().last()), (ErrorCode::Input, Some("input x")));
     let any = jit(like);
     assert_eq!((any.call(&x)?.dtype(), any.call(&double)?.dtype()), (DType::F32, DType::F64));
     Ok(Verdict::Right)
@@ -176,36 +176,36 @@ fn s08() -> Result<Verdict> {
         |x| Ok(BTreeMap::from([("a".to_string(), (x.add(1)?, x.mul(3)?))])),
     );
     let error = trace(&module, &f32s(&[1.0, 2.0])).unwrap_err();
-    refused(&error, Code::Mismatch)
+    refused(&error, ErrorCode::Mismatch)
 }
 
 fn s09() -> Result<Verdict> {
     let module = changing(|x| x.mul(2), |x| x.mul(2)?.cast(DType::F64));
-    refused(&trace(&module, &f32s(&[1.0])).unwrap_err(), Code::Mismatch)
+    refused(&trace(&module, &f32s(&[1.0])).unwrap_err(), ErrorCode::Mismatch)
 }
 
 fn s10() -> Result<Verdict> {
     let module = changing(|x| Ok(vec![x.mul(2)?, x.mul(3)?]), |x| Ok(vec![x.mul(2)?]));
     let error = trace(&module, &f32s(&[1.0])).unwrap_err();
-    assert_eq!(error.code(), Code::Mismatch, "{error}");
+    assert_eq!(error.code(), ErrorCode::Mismatch, "{error}");
     Ok(Verdict::Refused)
 }
 
 fn s11() -> Result<Verdict> {
     // A list without inputs cannot be said; the example itself is always compared.
     let module = changing(|x| x.mul(2), |x| x.mul(3));
-    let least = Tracer::new().check(Check { fresh: 0, sizes: false, ..Check::default() });
-    refused(&least.trace(&module, &f32s(&[1.0])).unwrap_err(), Code::Mismatch)
+    let least = Tracer::new().check(CheckOptions { fresh: 0, sizes: false, ..CheckOptions::default() });
+    refused(&least.trace(&module, &f32s(&[1.0])).unwrap_err(), ErrorCode::Mismatch)
 }
 
 fn s12() -> Result<Verdict> {
     let module = changing(|x| x.mul(1e-6), |x| x.mul(9e-6));
-    refused(&trace(&module, &f32s(&[1.0, 1.0])).unwrap_err(), Code::Mismatch)
+    refused(&trace(&module, &f32s(&[1.0, 1.0])).unwrap_err(), ErrorCode::Mismatch)
 }
 
 fn s13() -> Result<Verdict> {
     let module = changing(|x| x.mul(0)?.cast(DType::I64)?.add(100_000), |x| x.mul(0)?.cast(DType::I64)?.add(100_001));
-    refused(&trace(&module, &f32s(&[1.0])).unwrap_err(), Code::Mismatch)
+    refused(&trace(&module, &f32s(&[1.0])).unwrap_err(), ErrorCode::Mismatch)
 }
 
 fn s14() -> Result<Verdict> {
@@ -221,9 +221,9 @@ fn s15() -> Result<Verdict> {
     let x = f32s(&[1.0]);
     let traced = trace_fn(|(x, _): (Tensor, Tensor)| x.relu(), &(x.clone(), x.clone()))?;
     assert_eq!(traced.inputs().len(), 2);
-    assert!(traced.notes().contains(&Note::UnusedInput("x_1".to_string())), "{:?}", traced.notes());
-    let denied = Tracer::new().deny(Kind::UnusedInput).trace_fn(|(x, _): (Tensor, Tensor)| x.relu(), &(x.clone(), x));
-    assert_eq!(denied.unwrap_err().code(), Code::Denied);
+    assert!(traced.notes().contains(&Diagnostic::UnusedInput("x_1".to_string())), "{:?}", traced.notes());
+    let denied = Tracer::new().deny(DiagnosticKind::UnusedInput).trace_fn(|(x, _): (Tensor, Tensor)| x.relu(), &(x.clone(), x));
+    assert_eq!(denied.unwrap_err().code(), ErrorCode::Denied);
     Ok(Verdict::Right)
 }
 
@@ -233,7 +233,7 @@ fn s16() -> Result<Verdict> {
     let traced = trace_fn(power, &(x.clone(), Static(3)))?;
     assert_eq!(traced.call_tree::<_, Tensor>(&(x.clone(), Static(3)))?.to_vec::<f32>()?, [8.0]);
     let error = traced.call_tree::<_, Tensor>(&(x, Static(4))).unwrap_err();
-    assert!(error.code() == Code::Input && error.message().contains("traced with the value 3, got 4"), "{error}");
+    assert!(error.code() == ErrorCode::Input && error.message().contains("traced with the value 3, got 4"), "{error}");
     Ok(Verdict::Refused)
 }
 
@@ -242,7 +242,7 @@ fn s17() -> Result<Verdict> {
     let module =
         module::function(|x: Tensor| if size::eq(&x.dim(0)?, 5)? { x.add(1) } else { Err(Error::argument("expected five rows")) }, &x);
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
-    refused(&traced.forward(&[Tensor::zeros(&[6, 1], DType::F32)?]).unwrap_err(), Code::Guard)
+    refused(&traced.forward(&[Tensor::zeros(&[6, 1], DType::F32)?]).unwrap_err(), ErrorCode::Guard)
 }
 
 fn s18() -> Result<Verdict> {
@@ -251,13 +251,14 @@ fn s18() -> Result<Verdict> {
     let traced = trace_fn(sum, &(one.clone(), Some(f32s(&[10.0]))))?;
     assert_eq!(traced.call_tree::<_, Tensor>(&(one.clone(), Some(f32s(&[10.0]))))?.to_vec::<f32>()?, [11.0]);
     let error = traced.call_named(&[("x_0", &one), ("z", &one)]).unwrap_err();
-    assert_eq!((error.code(), error.help_line()), (Code::Input, Some("the inputs are: x_0, x_1")));
+    assert_eq!((error.code(), error.help_line()), (ErrorCode::Input, Some("the inputs are: x_0, x_1")));
     Ok(Verdict::Right)
 }
 
 fn f1() -> Result<Verdict> {
     let weights = Weights::seeded(0);
-    let wide = Chain::new().push(Linear::new(&weights.at(0), 64, 64)?).push(Activation::Gelu).push(Linear::new(&weights.at(1), 64, 8)?);
+    let wide =
+        Sequential::new().push(Linear::new(&weights.at(0), 64, 64)?).push(Activation::Gelu).push(Linear::new(&weights.at(1), 64, 8)?);
     let mut random = Random::new(1);
     let x = Tensor::from(random.array(DType::F32, &[4, 64], Random::normal));
     let half = trace(&wide, &x)?.with_dtype(DType::F16)?;
@@ -284,7 +285,7 @@ fn f3() -> Result<Verdict> {
     let weights = Weights::seeded(3);
     let (attention, norm) = (MultiHeadAttention::new(&weights.at("attn"), 16, 4)?, LayerNorm::new(&weights.at("norm"), &[16])?);
     let feed =
-        Chain::new().push(Linear::new(&weights.at("a"), 16, 32)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 32, 16)?);
+        Sequential::new().push(Linear::new(&weights.at("a"), 16, 32)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 32, 16)?);
     let x = Tensor::from(Random::new(2).array(DType::F32, &[2, 5, 16], Random::normal));
     let layer = module::function(
         |x: Tensor| {
@@ -375,7 +376,7 @@ fn a_module_that_remembers_is_found_out() {
         &f32s(&[1.0]),
     );
     let error = trace(&module, &f32s(&[1.0])).unwrap_err();
-    assert_eq!(error.code(), Code::Trace, "{error}");
+    assert_eq!(error.code(), ErrorCode::Trace, "{error}");
     assert!(names_this_file(&error.to_string()), "{error}");
 }
 
@@ -384,8 +385,9 @@ fn a_record_that_was_edited_is_caught_on_the_example_alone() -> Result<()> {
     let x = f32s(&[1.0, 2.0]);
     let (double, triple) = (module::function(|x: Tensor| x.mul(2), &x), module::function(|x: Tensor| x.mul(3), &x));
     let wrong: Traced = record(&triple, &x)?;
-    let error = check(&double, &wrong, &wrong, &Example::of(&x), &Check { fresh: 0, sizes: false, ..Check::default() }).unwrap_err();
-    assert_eq!(error.code(), Code::Mismatch);
+    let error =
+        check(&double, &wrong, &wrong, &Example::of(&x), &CheckOptions { fresh: 0, sizes: false, ..CheckOptions::default() }).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Mismatch);
     let expected: Vec<f32> = Array::vector(vec![2f32, 4.0]).to_vec()?;
     assert_eq!(numbers(&double, &[x])?, expected);
     Ok(())

@@ -2,7 +2,7 @@
 
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{DataSet, Model};
-use ontrace::trace::{Draws, Form, Provenance, Tracer};
+use ontrace::trace::{ExportOptions, Provenance, RandomMode, Tracer};
 use ontrace::{Array, DType, Example, Module, Result, Tensor, Traced, module, read};
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ fn vectors_beside_a_model_are_what_it_computes() {
 #[test]
 fn what_is_drawn_is_among_the_vectors_where_it_is_an_input() {
     let x = Tensor::ones(&[3], DType::F32).unwrap();
-    let noisy = Tracer::new().draws(Draws::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[3], DType::F32)?), &x).unwrap();
+    let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[3], DType::F32)?), &x).unwrap();
     let set = noisy.vectors(&Example::of(&x)).unwrap();
     assert_eq!(set.inputs.iter().map(|input| input.0.as_str()).collect::<Vec<_>>(), ["x", "random_0"]);
     let sum = |i: usize| 1.0 + set.inputs[1].1.to_vec::<f32>().unwrap()[i];
@@ -51,14 +51,14 @@ fn what_is_drawn_is_among_the_vectors_where_it_is_an_input() {
 #[test]
 fn an_example_of_shapes_only_has_no_vectors() {
     let (traced, example) = net();
-    assert_eq!(traced.vectors(&example.shapes_only()).unwrap_err().code(), ontrace::Code::NoValue);
+    assert_eq!(traced.vectors(&example.shapes_only()).unwrap_err().code(), ontrace::ErrorCode::NoValue);
 }
 
 #[test]
 fn a_file_knows_whether_it_was_changed() {
     let (traced, _) = net();
     for functions in [false, true] {
-        let mut model = traced.to_model_as(Form { functions, ..Form::default() }).unwrap();
+        let mut model = traced.to_model_as(ExportOptions { functions, ..ExportOptions::default() }).unwrap();
         let known = Provenance::of(&model);
         assert_eq!(known.intact, Some(true));
         assert!(known.verdict.unwrap().starts_with("the record agrees with its module"));
@@ -82,7 +82,7 @@ fn writes_where_it_is_told() -> Result<()> {
     let Some(path) = std::env::var_os(OUT) else { return Ok(()) };
     let (traced, example) = net();
     traced.save_with_tests(&path, &[example])?;
-    traced.to_model_as(Form { functions: true, ..Form::default() })?.save(Path::new(&path).join("functions.onnx"))?;
+    traced.to_model_as(ExportOptions { functions: true, ..ExportOptions::default() })?.save(Path::new(&path).join("functions.onnx"))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ mod left;
 
 use left::{leave, written};
 use ontrace::array::{Random, Tolerance, compare};
-use ontrace::check::{Check, check};
+use ontrace::check::{CheckOptions, check};
 use ontrace::{Array, DType, Example, Module, Tensor, read, record, trace};
 use std::path::{Path, PathBuf};
 
@@ -175,7 +175,7 @@ fn every_archive_can_be_written_for_other_opsets() {
             match traced.to_model_at(opset) {
                 Ok(page) if opset >= first => drop(page.save(written(&format!("{name}.opset{opset}"))).unwrap()),
                 Ok(_) => failures.push(format!("{name} can be written for opset {opset} by now")),
-                Err(error) if opset < first => assert_eq!(error.code(), ontrace::Code::Unsupported, "{error}"),
+                Err(error) if opset < first => assert_eq!(error.code(), ontrace::ErrorCode::Unsupported, "{error}"),
                 Err(error) => failures.push(format!("{name}: {error}")),
             }
         }
@@ -278,9 +278,9 @@ fn a_record_that_bakes_a_length_in_is_caught_and_located() {
     let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap();
     let traced = record(&module, example.clone()).unwrap();
     assert!(traced.guards().is_empty());
-    assert_eq!(trace(&module, example.clone()).unwrap_err().code(), ontrace::Code::Mismatch, "the check is on by default");
-    let error = check(&module, &traced, &traced, &example, &Check::default()).unwrap_err();
-    assert_eq!(error.code(), ontrace::Code::Mismatch);
+    assert_eq!(trace(&module, example.clone()).unwrap_err().code(), ontrace::ErrorCode::Mismatch, "the check is on by default");
+    let error = check(&module, &traced, &traced, &example, &CheckOptions::default()).unwrap_err();
+    assert_eq!(error.code(), ontrace::ErrorCode::Mismatch);
     assert!(error.to_string().contains("output y") && error.message().contains("expected"), "{error}");
     assert!(error.help_line().unwrap().contains("Mul") && error.help_line().unwrap().contains("zoo.rs"), "{:?}", error.help_line());
 }

@@ -195,7 +195,7 @@ const PROMOTION: &[(DType, [DType; 10])] = {
 
 /// How much a value insists on its dtype when it meets another (torch's `result_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Strength {
+pub enum PromotionPriority {
     /// A Python number, or a 0-d constant that the tracer made of one: only its category counts.
     Weak,
     /// A tensor of rank 0.
@@ -229,7 +229,7 @@ impl DType {
     /// The dtype that holds both, as `torch.promote_types`.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for an unsigned 16, 32 or 64-bit integer with another integer, as in torch.
+    /// [`DType`](crate::ErrorCode::DType) for an unsigned 16, 32 or 64-bit integer with another integer, as in torch.
     pub fn promote(self, other: DType) -> Result<DType> {
         if self == other {
             return Ok(self);
@@ -251,13 +251,13 @@ impl DType {
     ///
     /// # Errors
     /// As [`DType::promote`].
-    pub fn result(operands: &[(DType, Strength)]) -> Result<DType> {
+    pub fn result(operands: &[(DType, PromotionPriority)]) -> Result<DType> {
         let mut result: Option<DType> = None;
-        for strength in [Strength::Strong, Strength::Scalar, Strength::Weak] {
+        for strength in [PromotionPriority::Strong, PromotionPriority::Scalar, PromotionPriority::Weak] {
             let mut level: Option<DType> = None;
             for &(dtype, _) in operands.iter().filter(|operand| operand.1 == strength) {
                 // A Python float is the default dtype, f32, and a Python int i64, whatever held it.
-                let dtype = if strength == Strength::Weak && dtype.is_float() { DType::F32 } else { dtype };
+                let dtype = if strength == PromotionPriority::Weak && dtype.is_float() { DType::F32 } else { dtype };
                 level = Some(level.map_or(Ok(dtype), |level| level.promote(dtype))?);
             }
             result = match (result, level) {
@@ -328,8 +328,8 @@ mod tests {
 
     #[test]
     fn a_python_float_never_makes_a_double() {
-        assert_eq!(DType::result(&[(DType::I64, Strength::Strong), (DType::F64, Strength::Weak)]), Ok(DType::F32));
-        assert_eq!(DType::result(&[(DType::F16, Strength::Strong), (DType::F64, Strength::Weak)]), Ok(DType::F16));
+        assert_eq!(DType::result(&[(DType::I64, PromotionPriority::Strong), (DType::F64, PromotionPriority::Weak)]), Ok(DType::F32));
+        assert_eq!(DType::result(&[(DType::F16, PromotionPriority::Strong), (DType::F64, PromotionPriority::Weak)]), Ok(DType::F16));
     }
 
     #[test]

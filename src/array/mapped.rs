@@ -9,7 +9,7 @@ use std::path::Path;
 /// The contents of a regular file, mapped: nothing is read before it is used, and nothing is copied.
 ///
 /// # Errors
-/// [`Read`](crate::Code::Read) where there is no such file, it is a folder, a pipe or a device, or it may not be read.
+/// [`Read`](crate::ErrorCode::Read) where there is no such file, it is a folder, a pipe or a device, or it may not be read.
 pub fn map_file(path: &Path) -> Result<Bytes> {
     let failed = |error: io::Error| Error::read(reason(&error)).at(path.display());
     // Asked before opening, because opening a pipe waits for its writer.

@@ -3,20 +3,20 @@
 mod compare;
 mod dtype;
 mod mapped;
-mod narrow;
-pub(crate) mod nest;
 mod print;
 mod random;
 mod scalar;
 mod stream;
+pub(crate) mod strided_loop;
+mod sub_byte;
 mod view;
 
 pub use compare::{Comparison, Tolerance, compare};
-pub use dtype::{DType, Element, Strength};
+pub use dtype::{DType, Element, PromotionPriority};
 pub use mapped::{map, map_file};
-pub use narrow::{Narrowing, Round};
 pub use random::Random;
 pub use scalar::Scalar;
+pub use sub_byte::{Narrowing, Round};
 
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ impl Array {
     /// An array of this shape from its elements in row-major order. The vector is not copied.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the number of elements differs.
+    /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs.
     pub fn new<T: Element>(shape: &[usize], elements: Vec<T>) -> Result<Array> {
         if count(shape)? != elements.len() {
             return Err(Error::shape(format!("{} elements cannot have shape {shape:?}", elements.len())));
@@ -89,7 +89,7 @@ impl Array {
     /// `strides` (row-major where `None`) and `offset` are in elements.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where the window reaches outside the bytes or a Bool is neither 0 nor 1.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where the window reaches outside the bytes or a Bool is neither 0 nor 1.
     pub fn from_bytes(dtype: DType, bytes: Bytes, shape: &[usize], strides: Option<&[isize]>, offset: usize) -> Result<Array> {
         let elements = count(shape)?;
         if strides.is_some_and(|strides| strides.len() != shape.len()) {
@@ -233,7 +233,7 @@ impl Array {
     /// the strides lead from there. Nothing where there is no element; copied only where a file holds them unaligned.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) where `T` is not the element type.
+    /// [`DType`](crate::ErrorCode::DType) where `T` is not the element type.
     pub fn span<T: Element>(&self) -> Result<(Cow<'_, [T]>, usize)> {
         if T::DTYPE != self.dtype {
             return Err(Error::dtype(format!("expected {}, got {}", T::DTYPE, self.dtype)));
@@ -258,7 +258,7 @@ impl Array {
     /// The numbers as an ndarray view; copied only where a file holds them unaligned.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) where `T` is not the element type.
+    /// [`DType`](crate::ErrorCode::DType) where `T` is not the element type.
     pub fn view<T: Element>(&self) -> Result<CowArray<'_, T, IxDyn>> {
         if self.is_empty() && T::DTYPE == self.dtype {
             return Ok(ArrayD::from_elem(IxDyn(&self.shape), T::default()).into());
@@ -292,11 +292,11 @@ impl Array {
     /// The elements in row-major order.
     ///
     /// # Errors
-    /// As [`Array::view`]; [`TooBig`](crate::Code::TooBig) for repeated numbers that do not fit into memory written out.
+    /// As [`Array::view`]; [`TooBig`](crate::ErrorCode::TooBig) for repeated numbers that do not fit into memory written out.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let (elements, start) = self.span::<T>()?;
         room::<T>(count(&self.shape)?)?;
-        Ok(nest::Nest::new(&self.shape, [&self.strides]).gather(&elements, start))
+        Ok(strided_loop::StridedLoop::new(&self.shape, [&self.strides]).gather(&elements, start))
     }
 
     /// The elements as doubles, in row-major order, whatever the dtype.
@@ -314,7 +314,7 @@ impl Array {
     /// The only element as a number.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) unless there is exactly one element.
+    /// [`Shape`](crate::ErrorCode::Shape) unless there is exactly one element.
     pub fn item(&self) -> Result<Scalar> {
         if self.len() != 1 {
             return Err(Error::shape(format!("expected one element, got shape {:?}", self.shape)));
@@ -355,7 +355,7 @@ impl Array {
     /// The same bytes as elements of another dtype of the same width.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) where the widths differ, [`Damaged`](crate::Code::Damaged) where a byte is no Bool.
+    /// [`DType`](crate::ErrorCode::DType) where the widths differ, [`Damaged`](crate::ErrorCode::Damaged) where a byte is no Bool.
     pub fn bit_cast(&self, dtype: DType) -> Result<Array> {
         if dtype.bits() != self.dtype.bits() {
             return Err(Error::dtype(format!("the bits of {} are not those of {dtype}", self.dtype)));
@@ -385,7 +385,7 @@ fn realign<T: Element>(bytes: &[u8]) -> Result<Vec<T>> {
 /// The number of elements of a shape.
 ///
 /// # Errors
-/// [`TooBig`](crate::Code::TooBig) where it is beyond the address space; so is an empty shape whose other axes are, because
+/// [`TooBig`](crate::ErrorCode::TooBig) where it is beyond the address space; so is an empty shape whose other axes are, because
 /// strides are products of them.
 pub fn count(shape: &[usize]) -> Result<usize> {
     shape
@@ -399,7 +399,7 @@ pub fn count(shape: &[usize]) -> Result<usize> {
 /// Checks that there is room for `n` elements: a plain allocation that fails ends the process.
 ///
 /// # Errors
-/// [`TooBig`](crate::Code::TooBig) where there is not.
+/// [`TooBig`](crate::ErrorCode::TooBig) where there is not.
 pub(crate) fn room<T: Element>(n: usize) -> Result<()> {
     const LARGE: usize = 1 << 28;
     let fits = match n.checked_mul(size_of::<T>()) {

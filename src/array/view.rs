@@ -7,7 +7,7 @@ impl Array {
     /// Axis `i` of the result is axis `axes[i]` of this.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) unless `axes` names each axis once.
+    /// [`Argument`](crate::ErrorCode::Argument) unless `axes` names each axis once.
     pub fn permute(&self, axes: &[usize]) -> Result<Array> {
         let mut seen = vec![false; self.rank()];
         let each_once =
@@ -24,7 +24,7 @@ impl Array {
     /// Every `step`-th index of an axis from `start`, `length` of them; a negative step runs backwards.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an index lies outside the axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where an index lies outside the axis.
     pub fn slice(&self, axis: usize, start: usize, length: usize, step: isize) -> Result<Array> {
         let whole = *self.shape.get(axis).ok_or_else(|| Error::argument(format!("axis {axis} of rank {}", self.rank())))?;
         let last = start as i128 + (length as i128 - 1) * step as i128;
@@ -46,7 +46,7 @@ impl Array {
     /// <https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html>
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) unless these are two axes of this array.
+    /// [`Argument`](crate::ErrorCode::Argument) unless these are two axes of this array.
     pub fn diagonal(&self, offset: isize, row: usize, column: usize) -> Result<Array> {
         if row == column || row.max(column) >= self.rank() {
             return Err(Error::argument(format!("a diagonal of axes {row} and {column} of rank {}", self.rank())));
@@ -70,7 +70,7 @@ impl Array {
     /// The numbers repeated along axes of length 1, and along new leading axes, to fill this shape.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where an axis is neither 1 nor the length asked for; [`TooBig`](crate::Code::TooBig).
+    /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the length asked for; [`TooBig`](crate::ErrorCode::TooBig).
     pub fn broadcast(&self, shape: &[usize]) -> Result<Array> {
         let refused = || Error::shape(format!("shape {:?} does not broadcast to {shape:?}", self.shape));
         let new = shape.len().checked_sub(self.rank()).ok_or_else(refused)?;
@@ -91,7 +91,7 @@ impl Array {
     /// The numbers in row-major order under another shape; copied only where the strides do not allow a window.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the number of elements differs; [`TooBig`](crate::Code::TooBig).
+    /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs; [`TooBig`](crate::ErrorCode::TooBig).
     pub fn reshape(&self, shape: &[usize]) -> Result<Array> {
         if super::count(shape)? != self.len() {
             return Err(Error::shape(format!("shape {:?} has {} elements, {shape:?} does not", self.shape, self.len())));

@@ -1,10 +1,10 @@
 //! The first node whose value differs, and whose fault it is: the record's, the page's, our kernel's, tract's reading or its optimiser.
 
-use super::compared::{allowed, apart};
-use super::part::{self, Numbers, Part};
-use super::structure::{self, Difference};
-use super::vary::Call;
-use super::{Check, Subject};
+use super::graph_diff::{self, Difference};
+use super::input_generation::Call;
+use super::subgraph::{self, Numbers, Part};
+use super::tolerance::{allowed, apart};
+use super::{Candidate, CheckOptions};
 use crate::array::{Array, Tolerance};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Graph, Node, Place, ValueId};
@@ -12,8 +12,8 @@ use crate::module::{Example, Module};
 use crate::ops::seeded;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::tensor::watch::{Done, digest, watched};
-use crate::trace::{Form, Traced, record, repeated};
+use crate::tensor::observer::{Done, digest, watched};
+use crate::trace::{ExportOptions, Traced, record, repeated};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -56,7 +56,7 @@ pub(super) enum Fault {
     /// The runtime's optimiser changes what it has read right.
     Optimiser,
     /// What is held against the module, of which no more is known.
-    Subject,
+    Candidate,
 }
 
 impl fmt::Display for Fault {
@@ -67,7 +67,7 @@ impl fmt::Display for Fault {
             Fault::Kernel => "our kernel inside the runtime's plan computes something else than the record says",
             Fault::Reading => "the runtime reads it otherwise than the record means it",
             Fault::Optimiser => "the runtime computes it right until it optimises",
-            Fault::Subject => "what was made of the record computes something else than the record says",
+            Fault::Candidate => "what was made of the record computes something else than the record says",
         })
     }
 }
@@ -142,7 +142,7 @@ impl Found {
 /// The outputs of one node, and the numbers that it takes.
 fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, Numbers)> {
     let mut result = None;
-    let _ = part::each_node(graph, call, |i, node, alive| {
+    let _ = subgraph::each_node(graph, call, |i, node, alive| {
         if i == wanted {
             let outputs = node.outputs.iter().map(|id| alive.get(id).cloned()).collect::<Option<Vec<_>>>();
             let operands = node.inputs.iter().flatten().filter_map(|id| Some((*id, alive.get(id)?.clone()))).collect();
@@ -174,7 +174,7 @@ fn reproduce(
     let mut numbers: Numbers =
         x.inputs.iter().zip(&y.inputs).filter_map(|(mine, theirs)| Some(((*mine)?, operands.get(&(*theirs)?)?.clone()))).collect();
     numbers.extend(x.outputs.iter().copied().zip(expected.iter().cloned()));
-    let Part { traced, inputs, .. } = part::cut(record, &[i], &x.outputs, call, &numbers).ok()?;
+    let Part { traced, inputs, .. } = subgraph::cut(record, &[i], &x.outputs, call, &numbers).ok()?;
     Some(Reproduced { traced, inputs, expected })
 }
 
@@ -182,16 +182,16 @@ fn reproduce(
 pub(super) fn locate(
     module: &dyn Module,
     traced: &Traced,
-    subject: &dyn Subject,
+    subject: &dyn Candidate,
     example: &Example,
     call: &Call,
     expected: &[Array],
-    options: &Check,
+    options: &CheckOptions,
 ) -> Option<Found> {
     let example = &example.with(&call.inputs).ok()?;
     if options.again
         && let Ok((again, _)) = repeated(module, traced, example)
-        && let Some(difference) = structure::difference(traced.graph(), &again)
+        && let Some(difference) = graph_diff::difference(traced.graph(), &again)
     {
         return Some(Found::of_difference(traced, &again, &difference, &call.inputs));
     }
@@ -229,7 +229,7 @@ fn beside_the_module(module: &dyn Module, graph: &Graph, call: &[Array], expecte
     let mut cursor = 0;
     let mut wrong: Option<(usize, Vec<Array>)> = None;
     let mut skipped: Vec<usize> = Vec::new();
-    let walked = part::each_node(graph, call, |i, node, alive| {
+    let walked = subgraph::each_node(graph, call, |i, node, alive| {
         if RECORDED_ONLY.contains(&node.op.name()) {
             skipped.push(i);
             return Ok(());
@@ -293,18 +293,18 @@ fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[Done]
 fn on_the_page(traced: &Traced, page: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Found> {
     let operators = traced.operators();
     let read = |model: crate::onnx::Model| record(&OnnxModule::with(model, &operators)?, example.clone());
-    let written = traced.page(Form { opset: page.opset(""), ..Form::default() }).ok()?;
+    let written = traced.page(ExportOptions { opset: page.opset(""), ..ExportOptions::default() }).ok()?;
     let right = read(written).ok()?;
     let wrong = match read(page.clone()) {
         Ok(wrong) => wrong,
         Err(error) => return Some(Found::new(("the page", Place::default()), Fault::Page, error.to_string())),
     };
-    let difference = structure::difference(wrong.graph(), right.graph())?;
+    let difference = graph_diff::difference(wrong.graph(), right.graph())?;
     Some(Found { whose: Fault::Page, reproduced: None, ..Found::of_difference(&wrong, right.graph(), &difference, &call.inputs) })
 }
 
 /// What a subject answers for a part: what is wrong with it, or `None`.
-fn wrong(subject: &dyn Subject, part: &Part, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
+fn wrong(subject: &dyn Candidate, part: &Part, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
     let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
     // What cannot be made of a part says nothing about the whole.
     let made = subject.part(&part.traced).ok()?;
@@ -323,11 +323,11 @@ fn wrong(subject: &dyn Subject, part: &Part, inputs: &[Array], share: f64, exact
 
 /// Every node by itself, on the very numbers that it meets in this call: first as closely as the outputs are compared, then a hundred
 /// times as closely, because the nodes behind may enlarge what one node does.
-fn alone(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
+fn alone(traced: &Traced, subject: &dyn Candidate, call: &Call) -> Option<Found> {
     for share in [1.0, 0.01] {
         let mut found = None;
-        let _ = part::each_node(traced.graph(), &call.inputs, |i, node, alive| {
-            let Ok(part) = part::cut(traced, &[i], &node.outputs, &call.inputs, alive) else { return Ok(()) };
+        let _ = subgraph::each_node(traced.graph(), &call.inputs, |i, node, alive| {
+            let Ok(part) = subgraph::cut(traced, &[i], &node.outputs, &call.inputs, alive) else { return Ok(()) };
             let exact = node.op.agreement() == Agreement::Exact;
             match wrong(subject, &part, &part.inputs, share, exact) {
                 Some(what) => {
@@ -346,13 +346,13 @@ fn alone(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
 }
 
 /// The shortest run of nodes that is wrong only when they stand together: the end is sought from the front, then the front from the end.
-fn together(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found> {
+fn together(traced: &Traced, subject: &dyn Candidate, call: &Call) -> Option<Found> {
     let graph = traced.graph();
     // Only on this road are all numbers kept; the memory is that of one run without forgetting.
-    let numbers = part::numbers(graph, &call.inputs, |_| true).ok()?;
+    let numbers = subgraph::numbers(graph, &call.inputs, |_| true).ok()?;
     let fails = |from: usize, to: usize| -> Option<(String, Part)> {
         let ids: Vec<ValueId> = graph.nodes()[to].outputs.clone();
-        let part = part::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &numbers).ok()?;
+        let part = subgraph::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &numbers).ok()?;
         wrong(subject, &part, &call.inputs, 1.0, false).map(|what| (what, part))
     };
     let count = graph.nodes().len();
@@ -365,11 +365,11 @@ fn together(traced: &Traced, subject: &dyn Subject, call: &Call) -> Option<Found
 }
 
 /// Of nodes that are wrong together, the first whose value differs when all of their values are shown; that may break what joins them up.
-fn first_of(traced: &Traced, subject: &dyn Subject, call: &Call, nodes: &[usize], numbers: &Numbers) -> Option<(usize, String)> {
+fn first_of(traced: &Traced, subject: &dyn Candidate, call: &Call, nodes: &[usize], numbers: &Numbers) -> Option<(usize, String)> {
     let graph = traced.graph();
     let all: Vec<(usize, ValueId)> = nodes.iter().flat_map(|&i| graph.nodes()[i].outputs.iter().map(move |&id| (i, id))).collect();
     let outputs: Vec<ValueId> = all.iter().map(|made| made.1).filter(|id| numbers.contains_key(id)).collect();
-    let part = part::cut(traced, nodes, &outputs, &call.inputs, numbers).ok()?;
+    let part = subgraph::cut(traced, nodes, &outputs, &call.inputs, numbers).ok()?;
     let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
     let got = seeded(0, || subject.part(&part.traced)?.forward(&tensors)).ok()?;
     let maker = |id: &ValueId| all.iter().find(|made| made.1 == *id).map(|made| made.0);
@@ -386,9 +386,9 @@ fn needed(graph: &Graph, run: RangeInclusive<usize>, outputs: &[ValueId]) -> Vec
 }
 
 /// Whose fault a wrong part is: the page is read by our own readers, then by tract without its optimiser.
-fn whose(subject: &dyn Subject, part: &Part) -> Fault {
-    let Ok(made) = subject.part(&part.traced) else { return Fault::Subject };
-    let Some(page) = made.page() else { return Fault::Subject };
+fn whose(subject: &dyn Candidate, part: &Part) -> Fault {
+    let Ok(made) = subject.part(&part.traced) else { return Fault::Candidate };
+    let Some(page) = made.page() else { return Fault::Candidate };
     let agrees = |got: Result<Vec<Array>>| {
         got.is_ok_and(|got| {
             got.len() == part.expected.len()
@@ -410,7 +410,7 @@ fn whose(subject: &dyn Subject, part: &Part) -> Fault {
 
 #[cfg(feature = "tract")]
 fn by_tract(page: &crate::onnx::Model, part: &Part, agrees: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
-    let Ok(session) = crate::runtime::Session::with_operators(page, 1, &part.traced.operators()) else { return Fault::Subject };
+    let Ok(session) = crate::runtime::Session::with_operators(page, 1, &part.traced.operators()) else { return Fault::Candidate };
     match session.run_plain(&part.inputs) {
         plain if agrees(plain.clone()) => Fault::Optimiser,
         _ if session.explain().is_empty() => Fault::Reading,
@@ -420,5 +420,5 @@ fn by_tract(page: &crate::onnx::Model, part: &Part, agrees: impl Fn(Result<Vec<A
 
 #[cfg(not(feature = "tract"))]
 fn by_tract(_: &crate::onnx::Model, _: &Part, _: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
-    Fault::Subject
+    Fault::Candidate
 }

@@ -1,9 +1,9 @@
 //! The smallest part of a model that is wrong, with its inputs, in the layout of ONNX's own tests.
 
+use super::input_generation::Call;
 use super::locate::{Fault, Found};
-use super::part;
-use super::vary::Call;
-use super::{Check, Checker, Failure, Subject};
+use super::subgraph;
+use super::{Candidate, CheckOptions, Checker, Failure};
 use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ impl Reproducer {
     /// the layout of [ONNX's backend tests](https://github.com/onnx/onnx/blob/main/docs/OnnxBackendTest.md).
     ///
     /// # Errors
-    /// [`Write`](crate::Code::Write).
+    /// [`Write`](crate::ErrorCode::Write).
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         let failed = |error: std::io::Error| Error::write(error.to_string()).at(folder.display());
@@ -48,9 +48,9 @@ impl Reproducer {
 pub fn minimise(
     module: &dyn Module,
     traced: &Traced,
-    subject: &dyn Subject,
+    subject: &dyn Candidate,
     example: &Example,
-    options: &Check,
+    options: &CheckOptions,
 ) -> Result<Option<Reproducer>> {
     let failure = match Checker::new(module, traced, subject, example, options)?.run() {
         Ok(_) => return Ok(None),
@@ -72,8 +72,8 @@ fn shrink(traced: &Traced, call: &Call, found: Found, error: Error) -> Result<Re
     let graph = traced.graph();
     let Some(&last) = found.nodes.last() else { return Err(error) };
     let outputs = &graph.nodes()[last].outputs;
-    let numbers = part::numbers(graph, &call.inputs, |_| true)?;
-    let part = part::cut(traced, &found.nodes, outputs, &call.inputs, &numbers)?;
+    let numbers = subgraph::numbers(graph, &call.inputs, |_| true)?;
+    let part = subgraph::cut(traced, &found.nodes, outputs, &call.inputs, &numbers)?;
     reproducer(&part.traced, part.inputs, part.expected, error)
 }
 

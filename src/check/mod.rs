@@ -1,36 +1,36 @@
 //! Do two modules agree? On the same inputs, on fresh ones, at every size that was promised, and each time that one is asked.
 
-mod compared;
+mod candidate;
 mod cost;
+mod decomposition_check;
+mod graph_diff;
+mod input_generation;
 mod locate;
-mod made;
 mod minimise;
-mod part;
 mod report;
-mod structure;
-mod subject;
-mod vary;
+mod subgraph;
+mod tolerance;
 
+pub use candidate::{BlackBox, Candidate};
 pub use minimise::{Reproducer, minimise};
 pub use report::{Cost, OutputReport, Report};
-pub use subject::{Opaque, Subject};
 
 use crate::array::{Array, Tolerance};
 use crate::dim::{Bindings, Expr, Type};
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph};
 use crate::module::{Example, Module};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
+use input_generation::{Call, Plan, Variations};
 use locate::Found;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use vary::{Call, Plan, Variations};
 
 /// How a check is done. The default needs no help from the user.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Check {
+pub struct CheckOptions {
     /// How many sets of fresh numbers are tried besides the example's.
     pub fresh: usize,
     /// Whether every symbolic axis is tried at other lengths.
@@ -44,9 +44,9 @@ pub struct Check {
     pub runs: f64,
 }
 
-impl Default for Check {
-    fn default() -> Check {
-        Check { fresh: 2, sizes: true, tolerance: None, again: true, runs: 5.0 }
+impl Default for CheckOptions {
+    fn default() -> CheckOptions {
+        CheckOptions { fresh: 2, sizes: true, tolerance: None, again: true, runs: 5.0 }
     }
 }
 
@@ -60,9 +60,9 @@ const LENGTHS: (usize, usize) = (3, 9);
 /// that the module itself refuses, and calls that a guard of the record refuses, are reported, and no failure.
 ///
 /// # Errors
-/// [`Mismatch`](Code::Mismatch) names the output, the index, what was expected and what came, and the first node of the
+/// [`Mismatch`](ErrorCode::Mismatch) names the output, the index, what was expected and what came, and the first node of the
 /// record whose value differs, with its place; other errors are those of the two modules.
-pub fn check(module: &dyn Module, traced: &Traced, subject: &dyn Subject, example: &Example, options: &Check) -> Result<Report> {
+pub fn check(module: &dyn Module, traced: &Traced, subject: &dyn Candidate, example: &Example, options: &CheckOptions) -> Result<Report> {
     Checker::new(module, traced, subject, example, options)?.run().map_err(|failure| failure.error())
 }
 
@@ -70,8 +70,8 @@ pub fn check(module: &dyn Module, traced: &Traced, subject: &dyn Subject, exampl
 struct Checker<'a> {
     module: &'a dyn Module,
     traced: &'a Traced,
-    subject: &'a dyn Subject,
-    options: &'a Check,
+    subject: &'a dyn Candidate,
+    options: &'a CheckOptions,
     /// The example with the lengths as the record has them.
     example: Example,
     variations: Variations,
@@ -122,9 +122,9 @@ impl<'a> Checker<'a> {
     fn new(
         module: &'a dyn Module,
         traced: &'a Traced,
-        subject: &'a dyn Subject,
+        subject: &'a dyn Candidate,
         example: &'a Example,
-        options: &'a Check,
+        options: &'a CheckOptions,
     ) -> Result<Checker<'a>> {
         let example = settled(example.clone().arranged(&module)?, traced);
         let variations = Variations::of(&example)?;
@@ -135,7 +135,7 @@ impl<'a> Checker<'a> {
             ..Report::default()
         };
         let (unit, peak) = (cost::work(traced.graph(), &variations.seen), cost::peak(traced.graph(), &variations.seen));
-        let exact = compared::exact(traced.graph());
+        let exact = tolerance::exact(traced.graph());
         let again = [!options.again; 2];
         Ok(Checker {
             module,
@@ -249,7 +249,7 @@ impl<'a> Checker<'a> {
         let (expected, other) = match self.expected(&call, &inputs) {
             Ok(expected) => expected,
             // Tensors that cross from one trace into the next are kept somewhere: no matter of sizes.
-            Err(error) if error.code() == Code::Trace => return Err(error.at("traced a second time").into()),
+            Err(error) if error.code() == ErrorCode::Trace => return Err(error.at("traced a second time").into()),
             Err(error) => {
                 self.report.refused.push(format!("{what}: {error}"));
                 self.first_refusal.get_or_insert(error.at(format!("the module itself, called with {what}")));
@@ -267,7 +267,7 @@ impl<'a> Checker<'a> {
             }
         };
         self.compare(&call, &got, &expected)?;
-        made::agree(self.traced, &call.inputs, self.options).at(format!("called with {what}"))?;
+        decomposition_check::agree(self.traced, &call.inputs, self.options).at(format!("called with {what}"))?;
         self.report.calls.push(what);
         self.compared += usize::from(call.same_size);
         Ok(Outcome::Compared)
@@ -293,13 +293,13 @@ impl<'a> Checker<'a> {
 
     /// Holds a second trace against the record.
     fn same_again(&mut self, call: &Call, again: &Graph) -> Result<(), Failure> {
-        let Some(difference) = structure::difference(self.traced.graph(), again) else { return Ok(()) };
+        let Some(difference) = graph_diff::difference(self.traced.graph(), again) else { return Ok(()) };
         let mut found = Found::of_difference(self.traced, again, &difference, &call.inputs);
         if call.same_size {
             if let Ok(expected) = again.replay(&call.inputs) {
                 found.stand_for_all(self.traced, call, &expected);
             }
-            let error = Error::new(Code::Mismatch, "traced a second time, the module does something else")
+            let error = Error::new(ErrorCode::Mismatch, "traced a second time, the module does something else")
                 .at(format!("called with {}", call.what))
                 .help(format!("{found}; a record cannot hold what changes from call to call: pass it in as an input"));
             return Err(Failure { error, found: Some(Box::new((call.clone(), found))) });
@@ -310,7 +310,7 @@ impl<'a> Checker<'a> {
 
     fn compare(&mut self, call: &Call, got: &[Array], expected: &[Array]) -> Result<(), Failure> {
         if got.len() != expected.len() || got.len() != self.report.outputs.len() {
-            let error = Error::new(Code::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len()));
+            let error = Error::new(ErrorCode::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len()));
             return Err(self.blame(call.clone(), error.at(format!("called with {}", call.what)), expected));
         }
         let bits = self.same_kernels() && self.options.tolerance.is_none();
@@ -318,15 +318,15 @@ impl<'a> Checker<'a> {
             let tolerance = match self.options.tolerance {
                 Some(tolerance) => tolerance,
                 None if bits || self.exact.get(i) == Some(&true) => Tolerance::EXACT,
-                None => compared::allowed(expected_array, &call.inputs),
+                None => tolerance::allowed(expected_array, &call.inputs),
             };
             let report = &mut self.report.outputs[i];
             if tolerance.abs >= report.tolerance.abs {
                 report.tolerance = tolerance;
             }
-            if let Some(found) = compared::differs(got, expected_array, tolerance, bits, report) {
+            if let Some(found) = tolerance::differs(got, expected_array, tolerance, bits, report) {
                 let error =
-                    Error::new(Code::Mismatch, found).at(format!("output {}", report.name)).at(format!("called with {}", call.what));
+                    Error::new(ErrorCode::Mismatch, found).at(format!("output {}", report.name)).at(format!("called with {}", call.what));
                 return Err(self.blame(call.clone(), error, expected));
             }
         }
@@ -349,7 +349,7 @@ impl<'a> Checker<'a> {
 
 /// Whether a record refuses a call because it was made where something else was true.
 fn is_guard(error: &Error) -> bool {
-    error.code() == Code::Guard
+    error.code() == ErrorCode::Guard
 }
 
 /// The example with its lengths as the record has them: a symbol that turned out to be another is that one.

@@ -19,7 +19,7 @@ impl Bindings {
     /// Binds a symbol.
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where it already stands for another number.
+    /// [`Size`](crate::ErrorCode::Size) where it already stands for another number.
     pub fn bind(&mut self, symbol: &str, n: i64) -> Result<()> {
         match self.0.insert(symbol.into(), n) {
             Some(before) if before != n => Err(Error::size(format!("`{symbol}` is {before} and {n} in one call"))),
@@ -37,7 +37,7 @@ impl Bindings {
     /// Learns from the inputs of a call: of each its name, its declared shape and the lengths that came.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where ranks or lengths differ, [`Size`](crate::Code::Size) where a symbol stands for two numbers;
+    /// [`Input`](crate::ErrorCode::Input) where ranks or lengths differ, [`Size`](crate::ErrorCode::Size) where a symbol stands for two numbers;
     /// both name the input.
     pub fn of<'a, N: Display>(inputs: impl Iterator<Item = (N, &'a Shape, &'a [usize])> + Clone) -> Result<Bindings> {
         let mut bindings = Bindings::new();
@@ -104,7 +104,7 @@ impl Sizes<'_> {
     /// The number behind a length (or an index computed from lengths, which may be negative).
     ///
     /// # Errors
-    /// [`NoValue`](crate::Code::NoValue) where it is not known here.
+    /// [`NoValue`](crate::ErrorCode::NoValue) where it is not known here.
     pub fn of(&self, dim: &Dim) -> Result<i64> {
         // Most lengths are numbers, which need no expression.
         if let Dim::Fixed(n) = dim {
@@ -120,7 +120,7 @@ impl Sizes<'_> {
     /// The numbers behind a shape.
     ///
     /// # Errors
-    /// [`NoValue`](crate::Code::NoValue) where one is not known, [`Shape`](crate::Code::Shape) where one is negative.
+    /// [`NoValue`](crate::ErrorCode::NoValue) where one is not known, [`Shape`](crate::ErrorCode::Shape) where one is negative.
     pub fn shape(&self, dims: &[Dim]) -> Result<Vec<usize>> {
         let length = |dim| self.of(dim).and_then(|n| usize::try_from(n).map_err(|_| Error::shape(format!("an axis of length {n}"))));
         dims.iter().map(length).collect()
@@ -138,7 +138,7 @@ mod tests {
         let of = |lengths: &[usize]| Bindings::of([("x", &declared, lengths)].into_iter());
         assert_eq!(Sizes::Bound(&of(&[3, 6]).unwrap()).of(&(n + 1i64)).unwrap(), 4);
         let both = |first: &[usize], second: &[usize]| Bindings::of([("x", &declared, first), ("y", &declared, second)].into_iter());
-        assert_eq!(both(&[3, 6], &[4, 8]).unwrap_err().code(), crate::Code::Size);
-        assert_eq!(of(&[3, 7]).unwrap_err().code(), crate::Code::Input);
+        assert_eq!(both(&[3, 6], &[4, 8]).unwrap_err().code(), crate::ErrorCode::Size);
+        assert_eq!(of(&[3, 7]).unwrap_err().code(), crate::ErrorCode::Input);
     }
 }

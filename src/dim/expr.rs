@@ -1,6 +1,6 @@
 //! Integer expressions over symbols in a canonical form: equal expressions are equal values and print equally.
 
-use super::assume;
+use super::solver;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -93,13 +93,13 @@ impl Expr {
 
     /// With every quotient that is granted to be exact, and is multiplied by its divisor again, as what it is a quotient of.
     fn settled(self) -> Expr {
-        if !assume::has_multiples() {
+        if !solver::has_multiples() {
             return self;
         }
         let whole = self.0.iter().find_map(|(monomial, &coefficient)| {
             monomial.iter().enumerate().find_map(|(i, (atom, power))| {
                 let Atom::Floor(a, b) = atom else { return None };
-                let b = b.number().filter(|&b| b != 0 && coefficient % b == 0 && assume::is_multiple(a, b))?;
+                let b = b.number().filter(|&b| b != 0 && coefficient % b == 0 && solver::is_multiple(a, b))?;
                 let mut rest = monomial.clone();
                 match power {
                     1 => drop(rest.remove(i)),

@@ -1,12 +1,12 @@
 //! Axis lengths that remember where they came from.
 
 mod array;
-pub(crate) mod assume;
 mod bind;
 mod constraint;
 mod expr;
 mod parse;
 mod shape;
+pub(crate) mod solver;
 
 pub use array::DimArray;
 pub use bind::{Bindings, Sizes};
@@ -121,14 +121,14 @@ impl Dim {
     /// Whether the lengths are equal at every size. Inside a trace, lengths that are equal in the example alone count as well: that they
     /// are becomes a condition of the record.
     pub fn agrees(&self, other: &Dim) -> bool {
-        self == other || assume::equal(self, other)
+        self == other || solver::equal(self, other)
     }
 
     /// The quotient where it is exact for every size, as when a shape is completed. Inside a trace, where it is in the example: that
     /// becomes a condition of the record.
     pub fn div_exact(&self, divisor: &Dim) -> Option<Dim> {
         let exact = self.expr().div_exact(&divisor.expr());
-        let assumed = || divisor.fixed().filter(|n| assume::multiple(self, *n)).map(|n| self.expr().floor_div(&n.into()));
+        let assumed = || divisor.fixed().filter(|n| solver::multiple(self, *n)).map(|n| self.expr().floor_div(&n.into()));
         let expr = exact.or_else(assumed)?;
         let seen = self.seen().zip(divisor.seen()).and_then(|(a, b)| a.checked_div(b));
         Some(Dim::new(expr, seen))

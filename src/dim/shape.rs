@@ -34,7 +34,7 @@ impl Shape {
     /// The axis that a torch index (negative from the end) names.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there is no such axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     pub fn axis(&self, index: i64) -> Result<usize> {
         axis(index, self.rank())
     }
@@ -57,7 +57,7 @@ impl Shape {
     /// The shape that both broadcast to, by the rules of numpy, torch and ONNX.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where fixed lengths differ; [`Size`](crate::Code::Size) where a symbolic length
+    /// [`Shape`](crate::ErrorCode::Shape) where fixed lengths differ; [`Size`](crate::ErrorCode::Size) where a symbolic length
     /// meets another length, because then the result would be right at some sizes only.
     pub fn broadcast(&self, other: &Shape) -> Result<Shape> {
         let rank = self.rank().max(other.rank());
@@ -91,7 +91,7 @@ impl Shape {
 /// The axis that a torch index (negative from the end) names among `rank` axes.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) where there is no such axis.
+/// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
 pub(crate) fn axis(index: i64, rank: usize) -> Result<usize> {
     let axis = if index < 0 { index + rank as i64 } else { index };
     usize::try_from(axis)
@@ -191,6 +191,6 @@ mod tests {
         let n = Shape::new(vec![Dim::symbol("n", 3)]);
         assert_eq!(n.broadcast(&shape(&[1])).unwrap(), n);
         assert_eq!(n.broadcast(&n).unwrap(), n);
-        assert_eq!(n.broadcast(&shape(&[3])).unwrap_err().code(), crate::Code::Size);
+        assert_eq!(n.broadcast(&shape(&[3])).unwrap_err().code(), crate::ErrorCode::Size);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Graph, Place, ValueId};
 use crate::array::{Array, Tolerance, compare};
 use crate::dim::{Bindings, Constraint};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use std::fmt;
 
 /// A condition under which a record does what its module does, with the place that made it one.
@@ -33,7 +33,7 @@ impl Guard {
     /// Refuses a call in which the relation between lengths does not hold; one whose lengths are not known yet passes.
     ///
     /// # Errors
-    /// [`Guard`](Code::Guard) with what was found and the place.
+    /// [`Guard`](ErrorCode::Guard) with what was found and the place.
     pub fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
         match &self.condition {
             Condition::Lengths(constraint) if constraint.holds(bindings) == Some(false) => {
@@ -47,7 +47,7 @@ impl Guard {
     /// Refuses a call in which the value is another one.
     ///
     /// # Errors
-    /// [`Guard`](Code::Guard) with what was found and the place.
+    /// [`Guard`](ErrorCode::Guard) with what was found and the place.
     pub fn check_numbers(&self, array: &Array) -> Result<()> {
         match &self.condition {
             Condition::Numbers(_, seen) if !compare(array, seen, Tolerance::of(seen.dtype())).is_some_and(|found| found.agrees) => {
@@ -58,7 +58,7 @@ impl Guard {
     }
 
     fn refused(&self, found: &str) -> Error {
-        Error::new(Code::Guard, format!("the record holds only where {self}; {found} in this call"))
+        Error::new(ErrorCode::Guard, format!("the record holds only where {self}; {found} in this call"))
             .help("the program read this number while it was traced and may have branched on it: trace it again for such inputs, or use cond, while_loop or scan")
     }
 }

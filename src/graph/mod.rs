@@ -1,18 +1,18 @@
 //! What was computed: values, and the nodes that make them from others.
 
-mod derived;
 mod guard;
+mod lower;
 mod operator;
-mod part;
 mod print;
 mod replay;
-mod twin;
-mod write;
+mod structural_eq;
+mod subgraph;
+mod weight_provenance;
 
-pub use derived::{Computed, Derivation};
 pub use guard::{Condition, Guard};
+pub use lower::Written;
 pub use operator::{Agreement, Inputs, Operator};
-pub use write::Written;
+pub use weight_provenance::{Computed, Derivation};
 
 use crate::array::Array;
 use crate::dim::Type;

@@ -4,7 +4,7 @@ use super::Graph;
 use crate::array::Array;
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use std::any::Any;
 use std::fmt;
 
@@ -37,7 +37,7 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Where the opset that is being written has no form for it.
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>>;
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>>;
 
     /// How closely two implementations must agree.
     fn agreement(&self) -> Agreement {
@@ -92,7 +92,7 @@ impl<'a, T> Inputs<'a, T> {
     /// A required input.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where it is absent.
+    /// [`Argument`](crate::ErrorCode::Argument) where it is absent.
     pub fn at(&self, i: usize) -> Result<&'a T> {
         self.opt(i).ok_or_else(|| Error::argument(format!("input {i} is missing")))
     }

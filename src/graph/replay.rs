@@ -9,8 +9,8 @@ impl Graph {
     /// What each symbol stands for in a call with these inputs.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape;
-    /// [`Size`](crate::Code::Size) where a symbol would stand for two numbers.
+    /// [`Input`](crate::ErrorCode::Input) where an input is missing, left over, or has the wrong dtype or shape;
+    /// [`Size`](crate::ErrorCode::Size) where a symbol would stand for two numbers.
     pub fn bind(&self, inputs: &[Array]) -> Result<Bindings> {
         self.bind_first(self.inputs.len(), inputs)
     }
@@ -35,7 +35,7 @@ impl Graph {
     /// The outputs for these inputs.
     ///
     /// # Errors
-    /// As [`Graph::bind`], [`Guard`](crate::Code::Guard) where a [guard](Graph::guards) does not hold, and where a kernel fails.
+    /// As [`Graph::bind`], [`Guard`](crate::ErrorCode::Guard) where a [guard](Graph::guards) does not hold, and where a kernel fails.
     pub fn replay(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.replay_within(inputs, &Bindings::new())
     }

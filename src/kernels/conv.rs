@@ -1,9 +1,9 @@
 //! Convolutions: matrix products over columns of the image, gathered block by block.
 
-use super::columns::Columns;
 use super::direct;
 use super::fill::zeros;
-use super::halves::widened;
+use super::half_precision::widened;
+use super::im2col::Columns;
 use super::matmul::product;
 use super::product::serial_product;
 use super::real::Real;
@@ -27,7 +27,7 @@ const POSITIONS: usize = 256;
 /// and ONNX [Conv](https://onnx.ai/onnx/operators/onnx__Conv.html), the kernel is not mirrored.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where channels, groups or lengths do not fit, [`DType`](crate::Code::DType) unless all are one
+/// [`Shape`](crate::ErrorCode::Shape) where channels, groups or lengths do not fit, [`DType`](crate::ErrorCode::DType) unless all are one
 /// float dtype, and as [`Window::steps`].
 pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, window: &Window, groups: usize) -> Result<Array> {
     let operands: Vec<&Array> = [x, w].into_iter().chain(bias).collect();
@@ -309,16 +309,16 @@ mod tests {
         let code =
             |x: &Array, w: &Array, bias: Option<&Array>, window: &Window, groups| conv(x, w, bias, window, groups).unwrap_err().code();
         assert!(conv(&x, &w, None, &plain, 2).is_ok());
-        assert_eq!(code(&x, &w, None, &plain, 1), crate::Code::Shape);
-        assert_eq!(code(&x, &w, None, &plain, 0), crate::Code::Shape);
-        assert_eq!(code(&x, &w, Some(&noise(&[5], 0)), &plain, 2), crate::Code::Shape);
-        assert_eq!(code(&x, &w, None, &window(1, |_| [1, 1, 0, 0]), 2), crate::Code::Argument);
-        assert_eq!(code(&x, &w, None, &window(2, |_| [0, 1, 0, 0]), 2), crate::Code::Argument);
-        assert_eq!(code(&x, &w, None, &window(2, |_| [1, 3, 0, 0]), 2), crate::Code::Shape);
-        assert_eq!(code(&x, &w.cast(DType::F32), None, &plain, 2), crate::Code::DType);
-        assert_eq!(code(&x.cast(DType::I32), &w.cast(DType::I32), None, &plain, 2), crate::Code::DType);
-        assert_eq!(code(&noise(&[4], 0), &noise(&[4], 0), None, &plain, 2), crate::Code::Shape);
-        assert_eq!(conv_transpose(&x, &w, None, &plain, 2, &[0, 0]).unwrap_err().code(), crate::Code::Shape);
+        assert_eq!(code(&x, &w, None, &plain, 1), crate::ErrorCode::Shape);
+        assert_eq!(code(&x, &w, None, &plain, 0), crate::ErrorCode::Shape);
+        assert_eq!(code(&x, &w, Some(&noise(&[5], 0)), &plain, 2), crate::ErrorCode::Shape);
+        assert_eq!(code(&x, &w, None, &window(1, |_| [1, 1, 0, 0]), 2), crate::ErrorCode::Argument);
+        assert_eq!(code(&x, &w, None, &window(2, |_| [0, 1, 0, 0]), 2), crate::ErrorCode::Argument);
+        assert_eq!(code(&x, &w, None, &window(2, |_| [1, 3, 0, 0]), 2), crate::ErrorCode::Shape);
+        assert_eq!(code(&x, &w.cast(DType::F32), None, &plain, 2), crate::ErrorCode::DType);
+        assert_eq!(code(&x.cast(DType::I32), &w.cast(DType::I32), None, &plain, 2), crate::ErrorCode::DType);
+        assert_eq!(code(&noise(&[4], 0), &noise(&[4], 0), None, &plain, 2), crate::ErrorCode::Shape);
+        assert_eq!(conv_transpose(&x, &w, None, &plain, 2, &[0, 0]).unwrap_err().code(), crate::ErrorCode::Shape);
     }
 
     #[test]

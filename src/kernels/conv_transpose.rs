@@ -1,9 +1,9 @@
 //! Transposed convolutions: every number of the image is spread over a window of the result.
 
-use super::columns::Columns;
 use super::conv::{Window, matrix};
 use super::fill::fill;
-use super::halves::widened;
+use super::half_precision::widened;
+use super::im2col::Columns;
 use super::matmul::block;
 use super::product::serial_product;
 use super::real::Real;
@@ -21,7 +21,7 @@ const COLUMNS: usize = 1 << 18;
 /// [ConvTranspose](https://onnx.ai/onnx/operators/onnx__ConvTranspose.html) with explicit pads.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where channels, groups or lengths do not fit, [`DType`](crate::Code::DType) unless all are one
+/// [`Shape`](crate::ErrorCode::Shape) where channels, groups or lengths do not fit, [`DType`](crate::ErrorCode::DType) unless all are one
 /// float dtype, and as [`Window::unsteps`].
 pub fn conv_transpose(
     x: &Array,

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// <https://onnx.ai/onnx/operators/onnx__Range.html>, `torch.arange`.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) where `delta` is 0 or a bound is not finite; [`DType`](crate::Code::DType) for Bool;
-/// [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) where `delta` is 0 or a bound is not finite; [`DType`](crate::ErrorCode::DType) for Bool;
+/// [`TooBig`](crate::ErrorCode::TooBig).
 pub fn range(dtype: DType, start: Scalar, limit: Scalar, delta: Scalar) -> Result<Array> {
     let n = range_len(dtype, start, limit, delta)?;
     each_dtype!(dtype, T: number => {
@@ -54,7 +54,7 @@ pub fn range_len(dtype: DType, start: Scalar, limit: Scalar, delta: Scalar) -> R
 /// <https://docs.pytorch.org/docs/stable/generated/torch.linspace.html>
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) for Bool; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) for Bool; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn linspace(dtype: DType, start: f64, end: f64, steps: usize) -> Result<Array> {
     count(&[steps])?;
     // From both ends towards the middle, so that both are met exactly.
@@ -73,7 +73,7 @@ pub fn linspace(dtype: DType, start: f64, end: f64, steps: usize) -> Result<Arra
 /// <https://onnx.ai/onnx/operators/onnx__EyeLike.html>
 ///
 /// # Errors
-/// [`TooBig`](crate::Code::TooBig).
+/// [`TooBig`](crate::ErrorCode::TooBig).
 pub fn eye(dtype: DType, rows: usize, columns: usize, k: i64) -> Result<Array> {
     let n = count(&[rows, columns])?;
     each_dtype!(dtype, T => {
@@ -107,15 +107,15 @@ mod tests {
 
     #[test]
     fn ranges_that_never_end_are_refused() {
-        use crate::Code;
+        use crate::ErrorCode;
         let code = |dtype, a: Scalar, b: Scalar, d: Scalar| range(dtype, a, b, d).unwrap_err().code();
-        assert_eq!(code(DType::I64, 0.into(), 5.into(), 0.into()), Code::Argument);
-        assert_eq!(code(DType::F32, 0.0.into(), 0.0.into(), 0.0.into()), Code::Argument);
-        assert_eq!(code(DType::F32, 0.0.into(), f64::INFINITY.into(), 1.0.into()), Code::Argument);
-        assert_eq!(code(DType::F32, 0.0.into(), f64::NAN.into(), 1.0.into()), Code::Argument);
-        assert_eq!(code(DType::F64, 0.0.into(), 1.0.into(), 1e-300.into()), Code::TooBig);
-        assert_eq!(code(DType::I64, i64::MIN.into(), i64::MAX.into(), 1.into()), Code::TooBig);
-        assert_eq!(code(DType::Bool, 0.into(), 1.into(), 1.into()), Code::DType);
+        assert_eq!(code(DType::I64, 0.into(), 5.into(), 0.into()), ErrorCode::Argument);
+        assert_eq!(code(DType::F32, 0.0.into(), 0.0.into(), 0.0.into()), ErrorCode::Argument);
+        assert_eq!(code(DType::F32, 0.0.into(), f64::INFINITY.into(), 1.0.into()), ErrorCode::Argument);
+        assert_eq!(code(DType::F32, 0.0.into(), f64::NAN.into(), 1.0.into()), ErrorCode::Argument);
+        assert_eq!(code(DType::F64, 0.0.into(), 1.0.into(), 1e-300.into()), ErrorCode::TooBig);
+        assert_eq!(code(DType::I64, i64::MIN.into(), i64::MAX.into(), 1.into()), ErrorCode::TooBig);
+        assert_eq!(code(DType::Bool, 0.into(), 1.into(), 1.into()), ErrorCode::DType);
     }
 
     #[test]

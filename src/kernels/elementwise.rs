@@ -2,7 +2,7 @@
 
 use super::fill::fill;
 use super::vector::vectorised;
-use crate::array::nest::{Nest, place};
+use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, DType, Dims, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use half::{bf16, f16};
 /// <https://numpy.org/doc/stable/user/basics.broadcasting.html>
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where two lengths differ and neither is 1; [`TooBig`](crate::Code::TooBig).
+/// [`Shape`](crate::ErrorCode::Shape) where two lengths differ and neither is 1; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>> {
     let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
     let mut result = vec![1; rank];
@@ -37,7 +37,7 @@ pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>> {
 /// How a result of several operands is computed: in the order in which the largest lies in memory, and numbers that repeat
 /// along an axis in every operand once.
 struct Plan<const N: usize> {
-    nest: Nest<N>,
+    nest: StridedLoop<N>,
     /// The result's shape.
     shape: Dims<usize>,
     /// The lengths computed and the axes that they belong to, from the outermost loop to the innermost; `None` where that is
@@ -68,7 +68,7 @@ impl<const N: usize> Plan<N> {
             .map(|&axis| if shape[axis] > 1 && strides.iter().all(|strides| strides[axis] == 0) { 1 } else { shape[axis] })
             .collect();
         let ordered = strides.map(|strides| order.iter().map(|&axis| strides[axis]).collect::<Dims<_>>());
-        let nest = Nest::new(&lengths, ordered.each_ref().map(Dims::as_slice));
+        let nest = StridedLoop::new(&lengths, ordered.each_ref().map(Dims::as_slice));
         Ok(Plan { nest, shape, turned: Some((lengths, order)) })
     }
 
@@ -90,7 +90,7 @@ impl<const N: usize> Plan<N> {
                 _ => return None,
             };
         }
-        let nest = Nest::new(&[most], steps.each_ref().map(std::slice::from_ref));
+        let nest = StridedLoop::new(&[most], steps.each_ref().map(std::slice::from_ref));
         Some(Plan { nest, shape: shape.into(), turned: None })
     }
 
@@ -109,7 +109,7 @@ impl<const N: usize> Plan<N> {
 /// `f` of every number. The result lies in memory as `x` does; numbers that `x` repeats without memory are computed once.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) where `T` is not the dtype; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Result<Array> {
     map_runs(x, &f, |from, out| out.iter_mut().zip(from).for_each(|(out, &x)| *out = f(x)))
 }
@@ -135,8 +135,8 @@ fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: i
 /// `f` of every pair of numbers, the shapes broadcast.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where the shapes do not broadcast; [`DType`](crate::Code::DType) where `A` or `B` is not
-/// the dtype; [`TooBig`](crate::Code::TooBig).
+/// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast; [`DType`](crate::ErrorCode::DType) where `A` or `B` is not
+/// the dtype; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(A, B) -> U + Sync) -> Result<Array> {
     let plan = Plan::new([a, b])?;
     let ((x, x_start), (y, y_start)) = (a.span::<A>()?, b.span::<B>()?);
@@ -166,8 +166,8 @@ pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(
 /// `a` where the condition holds, elsewhere `b`; the three shapes broadcast. (ONNX Where, torch.where)
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless the condition is Bool and `a` and `b` have one dtype; [`Shape`](crate::Code::Shape)
-/// where the shapes do not broadcast; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) unless the condition is Bool and `a` and `b` have one dtype; [`Shape`](crate::ErrorCode::Shape)
+/// where the shapes do not broadcast; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     if a.dtype() != b.dtype() {
         return Err(Error::dtype(format!("a choice between {} and {}", a.dtype(), b.dtype())));
@@ -209,7 +209,7 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
 /// Both are usually the same generic function: `real(x, Real::exp, Real::exp)`, or `real(x, |a| elu(a, α), |a| elu(a, α))`.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless `x` is a float; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) unless `x` is a float; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + Sync) -> Result<Array> {
     match x.dtype() {
         DType::F32 => map_runs(x, &f, |from: &[f32], out| {
@@ -232,8 +232,8 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
 /// A float function of every pair of numbers, as [`real`] and [`zip`].
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless both are floats of one dtype; [`Shape`](crate::Code::Shape) where the shapes do not
-/// broadcast; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) unless both are floats of one dtype; [`Shape`](crate::ErrorCode::Shape) where the shapes do not
+/// broadcast; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn real_zip(a: &Array, b: &Array, f: impl Fn(f32, f32) -> f32 + Sync, g: impl Fn(f64, f64) -> f64 + Sync) -> Result<Array> {
     match a.dtype() {
         DType::F32 => zip(a, b, f),
@@ -247,7 +247,7 @@ pub fn real_zip(a: &Array, b: &Array, f: impl Fn(f32, f32) -> f32 + Sync, g: imp
 /// A float predicate of every number (NaN, infinite, finite), halves and singles as doubles.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless `x` is a float; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) unless `x` is a float; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn real_test(x: &Array, f: impl Fn(f64) -> bool + Sync) -> Result<Array> {
     if !x.dtype().is_float() {
         return Err(DType::not_taken(x.dtype()));
@@ -258,7 +258,7 @@ pub fn real_test(x: &Array, f: impl Fn(f64) -> bool + Sync) -> Result<Array> {
 /// A kernel that is written for f32 and f64, run on any float: halves are widened to f32 and the result is rounded.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless `x` is a float; the kernel's own.
+/// [`DType`](crate::ErrorCode::DType) unless `x` is a float; the kernel's own.
 pub fn widened(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
     match x.dtype() {
         DType::F32 | DType::F64 => kernel(x),
@@ -354,7 +354,7 @@ mod tests {
     fn a_shape_beyond_memory_is_an_error() {
         let wide = Array::full(DType::U8, &[1 << 40, 1], 0.into());
         let tall = Array::full(DType::U8, &[1 << 40], 0.into());
-        assert_eq!(zip(&wide, &tall, |a: u8, _: u8| a).unwrap_err().code(), crate::Code::TooBig);
+        assert_eq!(zip(&wide, &tall, |a: u8, _: u8| a).unwrap_err().code(), crate::ErrorCode::TooBig);
     }
 
     #[test]

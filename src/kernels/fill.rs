@@ -12,7 +12,7 @@ const GRAIN: usize = 1 << 14;
 /// Room for `n` elements, all zero.
 ///
 /// # Errors
-/// [`TooBig`](crate::Code::TooBig) where the machine has no such room.
+/// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no such room.
 pub fn zeros<T: Element>(n: usize) -> Result<Vec<T>> {
     room::<T>(n)?;
     Ok(vec![T::default(); n])
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn room_beyond_the_machine_is_an_error() {
-        assert_eq!(zeros::<f64>(1 << 58).unwrap_err().code(), crate::Code::TooBig);
-        assert_eq!(fill::<u8>(1 << 40, 1 << 40, 1, |_, _| {}).unwrap_err().code(), crate::Code::TooBig);
+        assert_eq!(zeros::<f64>(1 << 58).unwrap_err().code(), crate::ErrorCode::TooBig);
+        assert_eq!(fill::<u8>(1 << 40, 1 << 40, 1, |_, _| {}).unwrap_err().code(), crate::ErrorCode::TooBig);
     }
 }

@@ -3,7 +3,7 @@
 use super::fill::{fill, zeros};
 use super::lanes::reduce_lanes;
 use super::take::{advance, take};
-use crate::array::nest::{Nest, place};
+use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, DType, Scalar, contiguous_strides, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// Indices into an axis of this length, in row-major order; negative ones count from the end.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) that names the index outside; [`DType`](crate::Code::DType) unless integers.
+/// [`Argument`](crate::ErrorCode::Argument) that names the index outside; [`DType`](crate::ErrorCode::DType) unless integers.
 pub(super) fn resolve(indices: &Array, length: usize) -> Result<Vec<usize>> {
     if !indices.dtype().is_int() {
         return Err(Error::dtype(format!("indices are {}, expected integers", indices.dtype())));
@@ -43,8 +43,8 @@ pub(super) fn length_of(x: &Array, axis: usize) -> Result<usize> {
 /// <https://onnx.ai/onnx/operators/onnx__Gather.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis or an index outside; [`DType`](crate::Code::DType) unless the indices are
-/// integers; [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) for an axis or an index outside; [`DType`](crate::ErrorCode::DType) unless the indices are
+/// integers; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn gather(x: &Array, indices: &Array, axis: usize) -> Result<Array> {
     let positions = resolve(indices, length_of(x, axis)?)?;
     let shape = [&x.shape()[..axis], indices.shape(), &x.shape()[axis + 1..]].concat();
@@ -65,13 +65,13 @@ pub fn gather(x: &Array, indices: &Array, axis: usize) -> Result<Array> {
 /// <https://onnx.ai/onnx/operators/onnx__GatherElements.html>, `torch.gather`.
 ///
 /// # Errors
-/// As [`gather`]; [`Shape`](crate::Code::Shape) where `indices` does not fit into `x`.
+/// As [`gather`]; [`Shape`](crate::ErrorCode::Shape) where `indices` does not fit into `x`.
 pub fn gather_elements(x: &Array, indices: &Array, axis: usize) -> Result<Array> {
     let positions = resolve(indices, length_of(x, axis)?)?;
     refuse_larger(indices.shape(), x.shape(), axis, "indices", "the operand")?;
     let mut strides = x.strides().to_vec();
     let stride = std::mem::replace(&mut strides[axis], 0);
-    let nest = Nest::new(indices.shape(), [&strides]);
+    let nest = StridedLoop::new(indices.shape(), [&strides]);
     let [step] = nest.step();
     each_dtype!(x.dtype(), T => {
         let (elements, start) = x.span::<T>()?;
@@ -132,7 +132,7 @@ pub(super) fn slices(shape: &[usize], indices: &Array, batch: usize) -> Result<(
 /// <https://onnx.ai/onnx/operators/onnx__GatherND.html>
 ///
 /// # Errors
-/// As [`gather`]; [`Shape`](crate::Code::Shape) where the tuples are longer than `x` has axes, or the batch axes differ.
+/// As [`gather`]; [`Shape`](crate::ErrorCode::Shape) where the tuples are longer than `x` has axes, or the batch axes differ.
 pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
     let (starts, each) = slices(x.shape(), indices, batch)?;
     let (named, outer) = indices.shape().split_last().unwrap_or((&0, &[]));
@@ -157,7 +157,7 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
 /// <https://onnx.ai/onnx/operators/onnx__OneHot.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis beyond the rank; [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) for an axis beyond the rank; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Scalar, on: Scalar) -> Result<Array> {
     if axis > indices.rank() {
         return Err(Error::argument(format!("a new axis {axis} in an array of rank {}", indices.rank())));
@@ -183,7 +183,7 @@ pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Sc
 /// <https://onnx.ai/onnx/operators/onnx__NonZero.html>; `torch.nonzero` is its transpose.
 ///
 /// # Errors
-/// [`TooBig`](crate::Code::TooBig).
+/// [`TooBig`](crate::ErrorCode::TooBig).
 pub fn nonzero(x: &Array) -> Result<Array> {
     let n = count(x.shape())?;
     let found: Vec<usize> = each_dtype!(x.dtype(), T => {
@@ -209,8 +209,8 @@ pub fn nonzero(x: &Array) -> Result<Array> {
 /// <https://onnx.ai/onnx/operators/onnx__Compress.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis that there is not; [`DType`](crate::Code::DType) unless the mask is Bool;
-/// [`Shape`](crate::Code::Shape) unless it has one axis and is no longer than that of `x`.
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not; [`DType`](crate::ErrorCode::DType) unless the mask is Bool;
+/// [`Shape`](crate::ErrorCode::Shape) unless it has one axis and is no longer than that of `x`.
 pub fn compress(x: &Array, mask: &Array, axis: usize) -> Result<Array> {
     let length = length_of(x, axis)?;
     if mask.rank() != 1 || mask.len() > length {
@@ -237,7 +237,7 @@ pub fn bincount(indices: &Array, length: usize) -> Result<Array> {
 /// How many numbers along some axes are not 0, as i64. (torch.count_nonzero)
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn count_nonzero(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().filter(|x| **x != T::default()).count() as i64))
 }

@@ -82,7 +82,7 @@ fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bo
 /// [ONNX GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html). A place that is no number reads zeros.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where image and grid do not fit.
+/// [`Shape`](crate::ErrorCode::Shape) where image and grid do not fit.
 pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: Outside, corners: bool) -> Result<Array> {
     let misfit = || Error::shape(format!("a grid {:?} over an image {:?}", grid.shape(), x.shape()));
     let axes = x.rank().checked_sub(2).filter(|&axes| axes > 0 && grid.rank() == axes + 2).ok_or_else(misfit)?;

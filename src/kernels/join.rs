@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 /// The arrays one after the other along an axis.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for no arrays or an axis that there is not; [`DType`](crate::Code::DType) where dtypes
-/// differ; [`Shape`](crate::Code::Shape) where other axes do; [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) for no arrays or an axis that there is not; [`DType`](crate::ErrorCode::DType) where dtypes
+/// differ; [`Shape`](crate::ErrorCode::Shape) where other axes do; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
     let first = *arrays.first().ok_or_else(|| Error::argument("nothing to concatenate"))?;
     let mut shape = first.shape().to_vec();
@@ -49,7 +49,7 @@ pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
 /// <https://onnx.ai/onnx/operators/onnx__Tile.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) unless there is a number for each axis; [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) unless there is a number for each axis; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn tile(x: &Array, repeats: &[usize]) -> Result<Array> {
     if repeats.len() != x.rank() {
         return Err(Error::argument(format!("{} repeats for {} axes", repeats.len(), x.rank())));
@@ -86,8 +86,8 @@ pub enum Padding {
 /// <https://onnx.ai/onnx/operators/onnx__Pad.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) unless there is a number for each axis, where more is cut than there is, and where an
-/// axis without numbers is reflected, extended or wrapped; [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) unless there is a number for each axis, where more is cut than there is, and where an
+/// axis without numbers is reflected, extended or wrapped; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn pad(x: &Array, begin: &[i64], end: &[i64], mode: Padding) -> Result<Array> {
     if begin.len() != x.rank() || end.len() != x.rank() {
         return Err(Error::argument(format!("{} and {} pads for {} axes", begin.len(), end.len(), x.rank())));
@@ -163,7 +163,7 @@ fn is_negative_zero<T: Element>(x: T) -> bool {
 /// <https://docs.pytorch.org/docs/stable/generated/torch.roll.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis that there is not, and unless there is a shift for each.
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, and unless there is a shift for each.
 pub fn roll(x: &Array, shifts: &[i64], axes: &[usize]) -> Result<Array> {
     if shifts.len() != axes.len() {
         return Err(Error::argument(format!("{} shifts for {} axes", shifts.len(), axes.len())));
@@ -189,7 +189,7 @@ pub fn roll(x: &Array, shifts: &[i64], axes: &[usize]) -> Result<Array> {
 /// <https://onnx.ai/onnx/operators/onnx__Trilu.html>
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) unless there are two axes.
+/// [`Shape`](crate::ErrorCode::Shape) unless there are two axes.
 pub fn trilu(x: &Array, k: i64, upper: bool) -> Result<Array> {
     let [.., rows, columns] = *x.shape() else {
         return Err(Error::shape(format!("expected at least 2 axes, got shape {:?}", x.shape())));

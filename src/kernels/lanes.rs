@@ -1,7 +1,7 @@
 //! Lanes: the numbers of an array along some axes, one slice after the other, whatever the strides.
 
 use super::fill::{fill, fill_two};
-use crate::array::nest::{Nest, place};
+use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, Element, count};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ struct Lanes<'a, T: Element> {
     elements: Cow<'a, [T]>,
     start: usize,
     /// Where each lane starts.
-    starts: Nest<1>,
+    starts: StridedLoop<1>,
     /// Where a lane's elements stand, from its start; `None` where they follow one another.
     steps: Option<Vec<isize>>,
     length: usize,
@@ -33,8 +33,8 @@ impl<'a, T: Element> Lanes<'a, T> {
             (0..x.rank()).filter(|axis| axes.contains(axis) == lane).map(|axis| (x.shape()[axis], x.strides()[axis])).unzip()
         };
         let ((lengths, strides), (outer, outer_strides)) = (part(true), part(false));
-        let lane = Nest::new(&lengths, [&strides]);
-        let starts = Nest::new(&outer, [&outer_strides]);
+        let lane = StridedLoop::new(&lengths, [&strides]);
+        let starts = StridedLoop::new(&outer, [&outer_strides]);
         let length = count(&lengths)?;
         let scattered = length > 1 && !x.is_empty() && !(lane.is_run() && lane.step() == [1]);
         let steps = match scattered {
@@ -100,7 +100,7 @@ fn ascending(x: &Array, axes: &[usize]) -> Result<Vec<usize>> {
 /// `f` of all numbers along some axes. These are left out of the result, or kept with length 1.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice; [`DType`](crate::Code::DType) where `T` is
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice; [`DType`](crate::ErrorCode::DType) where `T` is
 /// not the dtype.
 pub fn reduce_lanes<T: Element, U: Element>(x: &Array, axes: &[usize], keep: bool, f: impl Fn(&[T]) -> U + Sync) -> Result<Array> {
     let axes = ascending(x, axes)?;
@@ -116,7 +116,7 @@ pub fn reduce_lanes<T: Element, U: Element>(x: &Array, axes: &[usize], keep: boo
 /// A lane of `length` numbers for each lane along an axis: `f` reads the one and writes the other.
 ///
 /// # Errors
-/// As [`reduce_lanes`]; [`TooBig`](crate::Code::TooBig).
+/// As [`reduce_lanes`]; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map_lanes<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
     let (lanes, mut shape) = along(x, axis)?;
     let out = fill(count(&shape)?, length, lanes.length, |first, out: &mut [U]| {
@@ -153,7 +153,7 @@ pub fn map_lanes_two<T: Element, U: Element, V: Element>(
 /// and writes the other. The result has the shape of `x`, whose rows these are.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) where `T` is not the dtype; [`TooBig`](crate::Code::TooBig).
+/// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map_rows<T: Element>(x: &Array, length: usize, f: impl Fn(usize, &[T], &mut [T]) + Sync) -> Result<Array> {
     let rows = count(x.shape())?.checked_div(length).unwrap_or(0);
     let dense = x.dense()?;

@@ -2,7 +2,7 @@
 
 use super::elementwise::broadcast_shape;
 use super::fill::{fill, zeros};
-use super::halves::widened;
+use super::half_precision::widened;
 use super::number::Number;
 use super::product::{BLOCK, serial_product};
 use super::real::Real;
@@ -25,8 +25,8 @@ const TILE: usize = 16;
 /// [`MatMul`](https://onnx.ai/onnx/operators/onnx__MatMul.html). Integers wrap.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) for a scalar, inner lengths that differ or batches that do not broadcast;
-/// [`DType`](crate::Code::DType) for Bool or two dtypes.
+/// [`Shape`](crate::ErrorCode::Shape) for a scalar, inner lengths that differ or batches that do not broadcast;
+/// [`DType`](crate::ErrorCode::DType) for Bool or two dtypes.
 pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
     let misfit = || Error::shape(format!("shapes {:?} and {:?} do not multiply", a.shape(), b.shape()));
     let (a_axes, b_axes) = match (a.rank(), b.rank()) {
@@ -71,7 +71,7 @@ pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
 /// Integers wrap where α and β are 1; otherwise the scaled sum is taken in doubles and truncated.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where the matrices or C do not fit; [`DType`](crate::Code::DType) as for [`matmul`].
+/// [`Shape`](crate::ErrorCode::Shape) where the matrices or C do not fit; [`DType`](crate::ErrorCode::DType) as for [`matmul`].
 pub fn gemm(a: &Array, b: &Array, c: Option<&Array>, alpha: f64, beta: f64, trans_a: bool, trans_b: bool) -> Result<Array> {
     let matrix = |x: &Array, transposed: bool| match x.rank() {
         2 if transposed => x.permute(&[1, 0]),
@@ -378,12 +378,12 @@ mod tests {
     #[test]
     fn wrong_operands_are_refused_by_code() {
         let x = noise(&[2, 3], 0);
-        assert_eq!(matmul(&x, &x).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(matmul(&Array::scalar(1f64), &x).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(matmul(&noise(&[2, 2, 3], 0), &noise(&[3, 3, 2], 0)).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(matmul(&x, &Array::new(&[3, 1], vec![1f32; 3]).unwrap()).unwrap_err().code(), crate::Code::DType);
-        assert_eq!(matmul(&Array::vector(vec![true]), &Array::vector(vec![true])).unwrap_err().code(), crate::Code::DType);
-        assert_eq!(gemm(&x, &x, None, 1.0, 1.0, false, false).unwrap_err().code(), crate::Code::Shape);
+        assert_eq!(matmul(&x, &x).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(matmul(&Array::scalar(1f64), &x).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(matmul(&noise(&[2, 2, 3], 0), &noise(&[3, 3, 2], 0)).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(matmul(&x, &Array::new(&[3, 1], vec![1f32; 3]).unwrap()).unwrap_err().code(), crate::ErrorCode::DType);
+        assert_eq!(matmul(&Array::vector(vec![true]), &Array::vector(vec![true])).unwrap_err().code(), crate::ErrorCode::DType);
+        assert_eq!(gemm(&x, &x, None, 1.0, 1.0, false, false).unwrap_err().code(), crate::ErrorCode::Shape);
     }
 
     #[test]

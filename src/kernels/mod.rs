@@ -3,35 +3,35 @@
 //! A kernel takes and gives an [`Array`](crate::Array), never panics on what it is given, and splits its work between
 //! threads only by independent elements of the result, so that the numbers do not depend on how many threads there are.
 
-mod columns;
 pub mod conv;
 mod conv_transpose;
 pub mod create;
 mod direct;
 pub mod elementwise;
+mod fast_math_f32;
 mod fill;
-pub mod fold;
+pub mod fold_unfold;
 pub mod gather;
 pub mod grid;
-mod halves;
+mod half_precision;
+mod im2col;
 pub mod join;
 mod lanes;
 pub mod matmul;
+pub mod nms;
 pub mod norm;
 pub mod number;
-pub mod order;
-pub mod panels;
+pub mod packed_gemm;
 pub mod pool;
 mod product;
 pub mod real;
 pub mod recurrent;
 pub mod reduce;
-pub mod region;
 pub mod resize;
+pub mod roi;
 pub mod scan;
 pub mod scatter;
-mod single;
-pub mod suppress;
+pub mod sort;
 mod take;
 pub mod threads;
 mod vector;
@@ -40,14 +40,14 @@ mod window;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Array, Code, DType, Result};
+    use crate::{Array, DType, ErrorCode, Result};
 
     /// Results that threads share out: one a kind of loop.
     fn results() -> Vec<Array> {
         let n = 1 << 16;
         let x = Array::new(&[256, n / 256], (0..n).map(|i| (i as f32 * 0.37).sin()).collect()).unwrap();
         let turned = x.permute(&[1, 0]).unwrap();
-        let (values, indices) = order::sort(&x, 0, true).unwrap();
+        let (values, indices) = sort::sort(&x, 0, true).unwrap();
         let all = [
             elementwise::real(&x, real::Real::exp, real::Real::exp),
             elementwise::zip(&x, &turned, |a: f32, b: f32| a * b),
@@ -87,18 +87,18 @@ mod tests {
             join::roll(&huge, &[1], &[0]),
             join::trilu(&huge, 0, true),
             scan::cumsum(&huge, 1, false, true),
-            order::topk(&huge, 1, 0, true).map(|top| top.0),
+            sort::topk(&huge, 1, 0, true).map(|top| top.0),
             huge.reshape(&[1 << 58]),
             join::roll(&huge, &[1], &[1]),
             join::tile(&Array::vector(vec![1f32, 2.0]), &[1 << 57]),
             join::pad(&index, &[0, 1 << 57], &[0, 0], join::Padding::Wrap),
-            order::unique(&hollow, Some(0), true).map(|unique| unique.values),
+            sort::unique(&hollow, Some(0), true).map(|unique| unique.values),
             gather::gather_nd(&index, &hollow.cast(DType::I64), 0),
             gather::gather(&index, &Array::full(DType::I64, &[1 << 57], 0.into()), 0),
             create::range(DType::I64, 0.into(), (1i64 << 57).into(), 1.into()),
         ];
         for (i, outcome) in outcomes.into_iter().enumerate() {
-            assert_eq!(outcome.unwrap_err().code(), Code::TooBig, "{i}");
+            assert_eq!(outcome.unwrap_err().code(), ErrorCode::TooBig, "{i}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// e^x / Σ e^x along an axis.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not.
+/// [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn softmax(x: &Array, axis: usize) -> Result<Array> {
     lanewise(x, axis, SoftMax)
 }
@@ -100,8 +100,8 @@ impl Lane for Lp {
 /// <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis beyond the rank;
-/// [`Shape`](crate::Code::Shape) where `scale` or `bias` does not fit.
+/// [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for an axis beyond the rank;
+/// [`Shape`](crate::ErrorCode::Shape) where `scale` or `bias` does not fit.
 pub fn layer_norm(x: &Array, scale: Option<&Array>, bias: Option<&Array>, axis: usize, epsilon: f64) -> Result<Array> {
     normalise_from(x, scale, bias, axis, |mean, variance| (mean, 1.0 / (variance + epsilon).sqrt()))
 }
@@ -166,7 +166,7 @@ fn affine<T: Real>(row: &[T], out: &mut [T], shift: T, factor: T) {
 /// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html>, at inference.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless `x` is a float; [`Shape`](crate::Code::Shape) unless `x` has at least 2 axes and the
+/// [`DType`](crate::ErrorCode::DType) unless `x` is a float; [`Shape`](crate::ErrorCode::Shape) unless `x` has at least 2 axes and the
 /// others shape \[channels\].
 pub fn batch_norm(x: &Array, scale: &Array, bias: &Array, mean: &Array, variance: &Array, epsilon: f64) -> Result<Array> {
     let (channels, inner) = channels(x)?;
@@ -188,7 +188,7 @@ pub fn batch_norm(x: &Array, scale: &Array, bias: &Array, mean: &Array, variance
 /// <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html> (from opset 21 on)
 ///
 /// # Errors
-/// As [`batch_norm`]; [`Argument`](crate::Code::Argument) where the groups do not divide the channels.
+/// As [`batch_norm`]; [`Argument`](crate::ErrorCode::Argument) where the groups do not divide the channels.
 pub fn group_norm(x: &Array, groups: usize, scale: Option<&Array>, bias: Option<&Array>, epsilon: f64) -> Result<Array> {
     let (channels, inner) = channels(x)?;
     if groups == 0 || channels % groups != 0 {

@@ -221,7 +221,7 @@ pub fn order<T: Element>(a: &T, b: &T) -> Ordering {
 /// Refuses a divisor of integers that has a zero in it; floats may have one.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) that says where the zero is.
+/// [`Argument`](crate::ErrorCode::Argument) that says where the zero is.
 pub fn refuse_zero(divisor: &Array) -> Result<()> {
     if !divisor.dtype().is_int() {
         return Ok(());

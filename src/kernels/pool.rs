@@ -1,7 +1,7 @@
 //! Pooling: one number for each region of a plane, its largest or its mean.
 
 use super::fill::{fill, fill_two};
-use super::halves::widened;
+use super::half_precision::widened;
 use super::number::{self, Number, is_nan};
 use super::real::Real;
 use super::take::{advance, unravel};
@@ -208,7 +208,7 @@ fn lowest<T: Number>() -> T {
 /// [ONNX](https://onnx.ai/onnx/operators/onnx__MaxPool.html)
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) for more axes than there are, [`DType`](crate::Code::DType) for Bool, and as [`Window::check`].
+/// [`Shape`](crate::ErrorCode::Shape) for more axes than there are, [`DType`](crate::ErrorCode::DType) for Bool, and as [`Window::check`].
 pub fn max_pool(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> Result<Array> {
     let regions = Regions::of_window(x, kernel, window, out)?;
     each_dtype!(x.dtype(), T: number => regions.combine::<T>(x, lowest(), number::max, |_, largest| largest))
@@ -235,7 +235,7 @@ pub fn max_pool_indices(x: &Array, kernel: &[usize], window: &Window, out: &[usi
 /// [ONNX](https://onnx.ai/onnx/operators/onnx__AveragePool.html)
 ///
 /// # Errors
-/// As [`max_pool`]; [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for a divisor of 0.
+/// As [`max_pool`]; [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for a divisor of 0.
 pub fn average_pool(
     x: &Array,
     kernel: &[usize],
@@ -258,7 +258,7 @@ pub fn average_pool(
 /// [torch](https://pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html)
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) for more axes than there are or empty ones; [`DType`](crate::Code::DType) unless a float.
+/// [`Shape`](crate::ErrorCode::Shape) for more axes than there are or empty ones; [`DType`](crate::ErrorCode::DType) unless a float.
 pub fn adaptive_average_pool(x: &Array, out: &[usize]) -> Result<Array> {
     let regions = Regions::evenly(x, out)?;
     let divisors: Vec<f64> = regions.product(|region| region.count).into_iter().map(|count| count as f64).collect();
@@ -377,9 +377,9 @@ mod tests {
         let unit = |n: usize| Window { strides: vec![1; n], dilations: vec![1; n], pads_begin: vec![0; n], pads_end: vec![0; n] };
         assert_eq!(max_pool(&x, &[2, 1, 2], &unit(3), &[1, 2, 1]).unwrap().to_i64s(), [5, 7]);
         assert!(max_pool(&Array::new::<f32>(&[0, 4], vec![]).unwrap(), &[2], &unit(1), &[3]).unwrap().is_empty());
-        assert_eq!(max_pool(&x, &[2], &unit(2), &[1]).unwrap_err().code(), crate::Code::Argument);
-        assert_eq!(max_pool(&x, &[1; 4], &unit(4), &[1; 4]).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(average_pool(&x, &[2], &unit(1), &[1], false, None).unwrap_err().code(), crate::Code::DType);
-        assert_eq!(max_pool(&Array::vector(vec![true]), &[1], &unit(1), &[1]).unwrap_err().code(), crate::Code::DType);
+        assert_eq!(max_pool(&x, &[2], &unit(2), &[1]).unwrap_err().code(), crate::ErrorCode::Argument);
+        assert_eq!(max_pool(&x, &[1; 4], &unit(4), &[1; 4]).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(average_pool(&x, &[2], &unit(1), &[1], false, None).unwrap_err().code(), crate::ErrorCode::DType);
+        assert_eq!(max_pool(&Array::vector(vec![true]), &[1], &unit(1), &[1]).unwrap_err().code(), crate::ErrorCode::DType);
     }
 }

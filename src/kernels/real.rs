@@ -1,7 +1,7 @@
 //! The functions of a real number, written once for f32 and f64.
 
+use super::fast_math_f32;
 use super::number::Number;
-use super::single;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 /// f32 and f64, the floats that are calculated with; halves are widened to f32 (see [`real`](super::elementwise::real)).
@@ -109,11 +109,11 @@ macro_rules! functions {
 }
 
 functions! {
-    exp: single::exp, f64::exp;
+    exp: fast_math_f32::exp, f64::exp;
     expm1: f32::exp_m1, f64::exp_m1;
     ln: f32::ln, f64::ln;
     ln_1p: f32::ln_1p, f64::ln_1p;
-    ln_1p_unit: single::ln_1p_unit, f64::ln_1p;
+    ln_1p_unit: fast_math_f32::ln_1p_unit, f64::ln_1p;
     sqrt: f32::sqrt, f64::sqrt;
     sin: f32::sin, f64::sin;
     cos: f32::cos, f64::cos;
@@ -123,7 +123,7 @@ functions! {
     atan: f32::atan, f64::atan;
     sinh: f32::sinh, f64::sinh;
     cosh: f32::cosh, f64::cosh;
-    tanh: single::tanh, f64::tanh;
+    tanh: fast_math_f32::tanh, f64::tanh;
     asinh: |x| libm::asinh(x.into()) as f32, libm::asinh;
     acosh: |x| libm::acosh(x.into()) as f32, libm::acosh;
     atanh: |x| libm::atanh(x.into()) as f32, libm::atanh;
@@ -131,8 +131,8 @@ functions! {
     ceil: f32::ceil, f64::ceil;
     trunc: f32::trunc, f64::trunc;
     round_even: f32::round_ties_even, f64::round_ties_even;
-    erf: single::erf, libm::erf;
-    phi: single::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    erf: fast_math_f32::erf, libm::erf;
+    phi: fast_math_f32::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
 }
 
 /// 1 / (1 + e^−x), without overflow on either side.

@@ -181,7 +181,7 @@ pub struct Operands<'a> {
 /// [LSTM](https://onnx.ai/onnx/operators/onnx__LSTM.html). After the end of a shorter element its outputs are 0 and its state stays.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) where the operands do not fit; [`DType`](crate::Code::DType) unless f32 or f64.
+/// [`Shape`](crate::ErrorCode::Shape) where the operands do not fit; [`DType`](crate::ErrorCode::DType) unless f32 or f64.
 pub fn run(direction: &Direction, operands: &Operands) -> Result<(Array, Array, Array)> {
     together(|| each_dtype!(operands.x.dtype(), T: float => steps::<T>(direction, operands)))
 }

@@ -60,7 +60,7 @@ fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
 /// The sum; 0 of no numbers.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) for Bool; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`DType`](crate::ErrorCode::DType) for Bool; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn sum(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, T::widen))))
 }
@@ -78,7 +78,7 @@ pub fn sum_square(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// The mean; of no floats NaN, of integers rounded towards zero.
 ///
 /// # Errors
-/// As [`sum`]; [`Shape`](crate::Code::Shape) for the mean of no integers.
+/// As [`sum`]; [`Shape`](crate::ErrorCode::Shape) for the mean of no integers.
 pub fn mean(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     if !x.dtype().is_float() {
         refuse_empty(x, axes, "the mean")?;
@@ -101,7 +101,7 @@ pub fn prod(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// The largest number, of any dtype; NaN where there is one.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) for no numbers; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`Shape`](crate::ErrorCode::Shape) for no numbers; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn max(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     refuse_empty(x, axes, "the maximum")?;
     each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::max).unwrap_or_default()))
@@ -119,7 +119,7 @@ pub fn min(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// Whether any number is not 0, as Bool; `false` of no numbers.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn any(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().any(|&x| x != T::default())))
 }
@@ -135,7 +135,7 @@ pub fn all(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// ln Σ e^x, without overflow; −∞ of no numbers.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn log_sum_exp(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     widened(x, |x| {
         each_dtype!(x.dtype(), T: float => reduce_lanes(x, axes, keep, |lane: &[T]| {
@@ -172,8 +172,8 @@ pub fn l2(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// <https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html>
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless a float; [`Shape`](crate::Code::Shape) for an infinite norm of no numbers;
-/// [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`DType`](crate::ErrorCode::DType) unless a float; [`Shape`](crate::ErrorCode::Shape) for an infinite norm of no numbers;
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn norm(x: &Array, p: f64, axes: &[usize], keep: bool) -> Result<Array> {
     if p.is_infinite() {
         refuse_empty(x, axes, "an infinite norm")?;
@@ -199,7 +199,7 @@ pub fn norm(x: &Array, p: f64, axes: &[usize], keep: bool) -> Result<Array> {
 /// <https://docs.pytorch.org/docs/stable/generated/torch.var.html>
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not, or twice.
+/// [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn var(x: &Array, axes: &[usize], keep: bool, correction: f64) -> Result<Array> {
     widened(x, |x| each_dtype!(x.dtype(), T: float => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(variance(lane, correction).1))))
 }
@@ -230,7 +230,7 @@ pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
 /// The index (i64) of the largest number along an axis: the first of several, or the last; a NaN where there is one.
 ///
 /// # Errors
-/// [`Shape`](crate::Code::Shape) for no numbers; [`Argument`](crate::Code::Argument) for an axis that there is not.
+/// [`Shape`](crate::ErrorCode::Shape) for no numbers; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn argmax(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
     refuse_empty(x, &[axis], "the index of the maximum")?;
     each_dtype!(x.dtype(), T => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::gt)))
@@ -294,7 +294,7 @@ mod tests {
         assert!(mean(&none, &[1], false).unwrap().to_f64s().iter().all(|x| x.is_nan()));
         assert_eq!(log_sum_exp(&none, &[1], false).unwrap().to_f64s(), [f64::NEG_INFINITY; 2]);
         assert_eq!((any(&none, &[1], false).unwrap().to_i64s(), all(&none, &[1], false).unwrap().to_i64s()), (vec![0, 0], vec![1, 1]));
-        assert_eq!(max(&none, &[1], false).unwrap_err().code(), crate::Code::Shape);
+        assert_eq!(max(&none, &[1], false).unwrap_err().code(), crate::ErrorCode::Shape);
         assert!(argmax(&none, 1, false, false).is_err());
         assert_eq!(max(&none, &[0], false).unwrap().shape(), [0]);
         assert!(mean(&none.cast(DType::I32), &[1], false).is_err());

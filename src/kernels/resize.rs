@@ -85,7 +85,7 @@ impl Rule {
 /// [ONNX Resize](https://onnx.ai/onnx/operators/onnx__Resize.html), [torch.nn.functional.interpolate](https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html)
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) where an axis is empty or a scale is not positive.
+/// [`Argument`](crate::ErrorCode::Argument) where an axis is empty or a scale is not positive.
 pub fn resize(x: &Array, scales: &[Scale], rule: Rule) -> Result<Array> {
     scales.iter().try_fold(x.clone(), |x, scale| {
         let length = *x.shape().get(scale.axis).ok_or_else(|| Error::argument(format!("axis {} of rank {}", scale.axis, x.rank())))?;

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// <https://onnx.ai/onnx/operators/onnx__CumSum.html>
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) for Bool; [`Argument`](crate::Code::Argument) for an axis that there is not.
+/// [`DType`](crate::ErrorCode::DType) for Bool; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn cumsum(x: &Array, axis: usize, exclusive: bool, reverse: bool) -> Result<Array> {
     each_dtype!(x.dtype(), T: number => {
         scan(x, axis, exclusive, reverse, <T as Number>::Wide::ZERO, |sum, x: T| sum.add(x.widen()), T::narrow)
@@ -35,7 +35,7 @@ pub fn cumprod(x: &Array, axis: usize, exclusive: bool, reverse: bool) -> Result
 /// ln of the running sum of e^x along an axis, without overflow.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) unless a float; [`Argument`](crate::Code::Argument) for an axis that there is not.
+/// [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn logcumsumexp(x: &Array, axis: usize) -> Result<Array> {
     widened(x, |x| {
         each_dtype!(x.dtype(), T: float => {
@@ -81,7 +81,7 @@ fn scan<T: Element, S: Copy + Sync>(
 /// <https://docs.pytorch.org/docs/stable/generated/torch.cummax.html>
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis that there is not.
+/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn cummax(x: &Array, axis: usize) -> Result<(Array, Array)> {
     each_dtype!(x.dtype(), T => running(x, axis, |x: T, best| x >= best))
 }

@@ -4,7 +4,7 @@
 
 use super::gather::{length_of, refuse_larger, resolve, slices};
 use super::number::{self, Number};
-use crate::array::nest::{Nest, place};
+use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, DType, Element, contiguous_strides, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -39,8 +39,8 @@ fn refuse_other(x: &Array, updates: &Array) -> Result<()> {
 /// <https://onnx.ai/onnx/operators/onnx__ScatterElements.html>, `torch.scatter`.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) for an axis or an index outside; [`DType`](crate::Code::DType) unless the indices are
-/// integers and the updates as `x`; [`Shape`](crate::Code::Shape) where shapes do not fit.
+/// [`Argument`](crate::ErrorCode::Argument) for an axis or an index outside; [`DType`](crate::ErrorCode::DType) unless the indices are
+/// integers and the updates as `x`; [`Shape`](crate::ErrorCode::Shape) where shapes do not fit.
 pub fn scatter_elements(x: &Array, indices: &Array, updates: &Array, axis: usize, reduction: Reduction) -> Result<Array> {
     refuse_other(x, updates)?;
     let positions = resolve(indices, length_of(x, axis)?)?;
@@ -48,7 +48,7 @@ pub fn scatter_elements(x: &Array, indices: &Array, updates: &Array, axis: usize
     refuse_larger(indices.shape(), updates.shape(), indices.rank(), "indices", "updates")?;
     let mut strides = contiguous_strides(x.shape());
     let stride = std::mem::replace(&mut strides[axis], 0);
-    let nest = Nest::new(indices.shape(), [&strides, updates.strides()]);
+    let nest = StridedLoop::new(indices.shape(), [&strides, updates.strides()]);
     let [to_step, from_step] = nest.step();
     write(x, updates, reduction, |put| {
         nest.runs(0..positions.len(), |at, [to, from]| {

@@ -1,7 +1,7 @@
 //! The numbers at chosen indices of each axis, and a window pasted into another: what all copying comes down to.
 
 use super::fill::fill;
-use crate::array::nest::{Nest, place};
+use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, Element, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Index `i` of an axis of the result is index `tables[axis][i]` of the operand; an axis without a table stays.
 ///
 /// # Errors
-/// [`Argument`](crate::Code::Argument) where a table leads outside its axis; [`TooBig`](crate::Code::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) where a table leads outside its axis; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn take(x: &Array, tables: &[Option<Vec<usize>>]) -> Result<Array> {
     if tables.len() != x.rank() {
         return Err(Error::internal(format!("{} tables for {} axes", tables.len(), x.rank())));
@@ -22,7 +22,7 @@ pub fn take(x: &Array, tables: &[Option<Vec<usize>>]) -> Result<Array> {
     }
     // Behind the last table whole blocks are copied.
     let split = tables.iter().rposition(Option::is_some).map_or(0, |axis| axis + 1);
-    let block = Nest::new(&x.shape()[split..], [&x.strides()[split..]]);
+    let block = StridedLoop::new(&x.shape()[split..], [&x.strides()[split..]]);
     let steps = (0..split).map(|axis| steps(x, axis, tables[axis].as_deref())).collect::<Result<Vec<_>>>()?;
     let (length, [step]) = (block.len(), block.step());
     each_dtype!(x.dtype(), T => {
@@ -93,9 +93,9 @@ pub fn advance(index: &mut [usize], shape: &[usize]) {
 /// Copies an array into a window of a result, given by where its element 0 stands and its strides.
 ///
 /// # Errors
-/// [`DType`](crate::Code::DType) where `T` is not the dtype.
+/// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype.
 pub fn paste<T: Element>(x: &Array, out: &mut [T], start: usize, strides: &[isize]) -> Result<()> {
-    let nest = Nest::new(x.shape(), [x.strides(), strides]);
+    let nest = StridedLoop::new(x.shape(), [x.strides(), strides]);
     let [from_step, to_step] = nest.step();
     let (elements, origin) = x.span::<T>()?;
     nest.runs(0..nest.len(), |at, [from, to]| {

@@ -22,8 +22,8 @@ impl Window {
     /// Refuses a window that cannot slide over axes of these lengths.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) for a step, a gap or a kernel of length 0 and for one number too many or too few;
-    /// [`TooBig`](crate::Code::TooBig) for lengths of 2³¹ and more.
+    /// [`Argument`](crate::ErrorCode::Argument) for a step, a gap or a kernel of length 0 and for one number too many or too few;
+    /// [`TooBig`](crate::ErrorCode::TooBig) for lengths of 2³¹ and more.
     pub fn check(&self, kernel: &[usize], lengths: &[usize]) -> Result<()> {
         let parts = [&self.strides[..], &self.dilations, &self.pads_begin, &self.pads_end, kernel];
         if lengths.is_empty() || parts.iter().any(|part| part.len() != lengths.len()) {
@@ -49,7 +49,7 @@ impl Window {
     /// How many steps fit each axis: (length + pads − span) / stride + 1, rounded down.
     ///
     /// # Errors
-    /// As [`Window::check`], and [`Shape`](crate::Code::Shape) where the kernel is longer than an axis with its padding.
+    /// As [`Window::check`], and [`Shape`](crate::ErrorCode::Shape) where the kernel is longer than an axis with its padding.
     pub fn steps(&self, kernel: &[usize], lengths: &[usize]) -> Result<Vec<usize>> {
         self.check(kernel, lengths)?;
         let steps = |axis: usize| {
@@ -63,7 +63,7 @@ impl Window {
     /// The lengths that a transposed convolution makes: (length − 1) · stride + span + output padding − pads.
     ///
     /// # Errors
-    /// As [`Window::check`], and [`Shape`](crate::Code::Shape) where the padding eats more than there is.
+    /// As [`Window::check`], and [`Shape`](crate::ErrorCode::Shape) where the padding eats more than there is.
     pub fn unsteps(&self, kernel: &[usize], lengths: &[usize], output_padding: &[usize]) -> Result<Vec<usize>> {
         self.check(kernel, lengths)?;
         if output_padding.len() != lengths.len() || output_padding.iter().any(|&n| n >= LIMIT) {
@@ -96,11 +96,11 @@ mod tests {
 
     #[test]
     fn windows_that_cannot_slide_are_refused() {
-        assert_eq!(window(0, 1, 0, 0).steps(&[1], &[4]).unwrap_err().code(), crate::Code::Argument);
-        assert_eq!(window(1, 1, 0, 0).steps(&[0], &[4]).unwrap_err().code(), crate::Code::Argument);
-        assert_eq!(window(1, 1, 0, 0).steps(&[1, 1], &[4]).unwrap_err().code(), crate::Code::Argument);
-        assert_eq!(window(1, 1, 0, 0).steps(&[5], &[4]).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(window(1, 1, 9, 0).unsteps(&[1], &[4], &[0]).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(window(usize::MAX, 1, 0, 0).steps(&[1], &[4]).unwrap_err().code(), crate::Code::TooBig);
+        assert_eq!(window(0, 1, 0, 0).steps(&[1], &[4]).unwrap_err().code(), crate::ErrorCode::Argument);
+        assert_eq!(window(1, 1, 0, 0).steps(&[0], &[4]).unwrap_err().code(), crate::ErrorCode::Argument);
+        assert_eq!(window(1, 1, 0, 0).steps(&[1, 1], &[4]).unwrap_err().code(), crate::ErrorCode::Argument);
+        assert_eq!(window(1, 1, 0, 0).steps(&[5], &[4]).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(window(1, 1, 9, 0).unsteps(&[1], &[4], &[0]).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(window(usize::MAX, 1, 0, 0).steps(&[1], &[4]).unwrap_err().code(), crate::ErrorCode::TooBig);
     }
 }

@@ -57,7 +57,7 @@ impl Example {
     /// ```
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where there is no call, or where two calls differ in structure, dtype or rank.
+    /// [`Input`](crate::ErrorCode::Input) where there is no call, or where two calls differ in structure, dtype or rank.
     pub fn observed(calls: &[impl Tree]) -> Result<Example> {
         let examples: Vec<Example> = calls.iter().map(Example::of).collect();
         let (first, rest) = examples.split_first().ok_or_else(|| Error::input("no call was observed"))?;
@@ -102,7 +102,7 @@ impl Example {
     /// their place and get the names.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where a name is unknown, given twice or missing; the names are listed.
+    /// [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
     pub(crate) fn arranged(mut self, module: &(impl Module + ?Sized)) -> Result<Example> {
         let names = module.input_names();
         let valid = || format!("the inputs are: {}", names.join(", "));
@@ -143,8 +143,8 @@ impl Example {
     /// Makes an axis of an input symbolic: `length` is a name, which stands for the same number wherever it is given.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where there is no such input, [`Argument`](crate::Code::Argument) where it has no such
-    /// axis or the name is no identifier, [`Size`](crate::Code::Size) where the name stands for two numbers in the example.
+    /// [`Input`](crate::ErrorCode::Input) where there is no such input, [`Argument`](crate::ErrorCode::Argument) where it has no such
+    /// axis or the name is no identifier, [`Size`](crate::ErrorCode::Size) where the name stands for two numbers in the example.
     pub fn symbolic(mut self, input: &str, axis: i64, length: &str) -> Result<Example> {
         let names: Vec<String> = self.inputs.iter().map(|input| input.0.clone()).collect();
         let index = names
@@ -174,7 +174,7 @@ impl Example {
     /// that one is 3) is found while it is traced.
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where a length is not known.
+    /// [`Size`](crate::ErrorCode::Size) where a length is not known.
     pub fn symbolic_wherever_possible(mut self) -> Result<Example> {
         for (name, tensor) in self.inputs.clone() {
             for axis in (0..tensor.rank()).filter(|&axis| !tensor.shape()[axis].is_symbolic()) {
@@ -189,7 +189,7 @@ impl Example {
     /// Says between which numbers a symbolic length will be: a condition of the record, and of the calls that it is checked with.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where no axis has this length, [`Size`](crate::Code::Size) where the example's is outside the range.
+    /// [`Input`](crate::ErrorCode::Input) where no axis has this length, [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
     pub fn range(mut self, length: &str, range: RangeInclusive<usize>) -> Result<Example> {
         let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *length);
         let seen = seen.ok_or_else(|| Error::input(format!("no axis has the length `{length}`")).help("declare it with symbolic first"))?.1;
@@ -212,7 +212,7 @@ impl Example {
     /// The same names and symbols around other numbers, of the same types as far as these are fixed.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where there are more or fewer, or the dtype or rank of one differs; [`Size`](crate::Code::Size) where a
+    /// [`Input`](crate::ErrorCode::Input) where there are more or fewer, or the dtype or rank of one differs; [`Size`](crate::ErrorCode::Size) where a
     /// symbol would be two numbers.
     pub(crate) fn with(&self, arrays: &[Array]) -> Result<Example> {
         if arrays.len() != self.inputs.len() {
@@ -328,7 +328,7 @@ mod tests {
     fn a_range_must_contain_the_example() {
         let example = Example::of(&Tensor::zeros(&[3], DType::F32).unwrap()).symbolic("x", 0, "n").unwrap();
         assert_eq!(example.clone().range("n", 1..=8).unwrap().ranges()[1].to_string(), "n <= 8");
-        assert_eq!(example.clone().range("n", 4..=8).unwrap_err().code(), crate::Code::Size);
-        assert_eq!(example.range("m", 1..=8).unwrap_err().code(), crate::Code::Input);
+        assert_eq!(example.clone().range("n", 4..=8).unwrap_err().code(), crate::ErrorCode::Size);
+        assert_eq!(example.range("m", 1..=8).unwrap_err().code(), crate::ErrorCode::Input);
     }
 }

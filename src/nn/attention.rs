@@ -37,7 +37,7 @@ impl MultiHeadAttention {
     /// So many heads that share this width.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the heads do not divide the width, and those of [`Weights::get`].
+    /// [`Argument`](crate::ErrorCode::Argument) where the heads do not divide the width, and those of [`Weights::get`].
     pub fn new(weights: &Weights, width: usize, heads: usize) -> Result<MultiHeadAttention> {
         if heads == 0 || !width.is_multiple_of(heads) {
             return Err(Error::argument(format!("{heads} heads do not divide a width of {width}"))).at(weights.path());
@@ -65,7 +65,7 @@ impl MultiHeadAttention {
     /// [`Tensor::attention`]. (The Bool masks of torch's layer say where it is forbidden: pass their `logical_not`.)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not fit.
     pub fn attend(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         let gathered = within(&self.weight, || {
             let part = |i: usize, x: &Tensor| {

@@ -66,7 +66,7 @@ impl<const N: usize> Conv<N> {
     /// From channels to channels by a kernel of these lengths.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the groups do not divide the channels, and those of [`Weights::get`].
+    /// [`Argument`](crate::ErrorCode::Argument) where the groups do not divide the channels, and those of [`Weights::get`].
     pub fn new(weights: &Weights, inputs: usize, outputs: usize, kernel: [usize; N], options: ConvOptions<N>) -> Result<Conv<N>> {
         let ConvOptions { stride, padding, dilation, groups, bias } = options;
         if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {

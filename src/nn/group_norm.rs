@@ -30,7 +30,7 @@ impl GroupNorm {
     /// So many groups of so many channels in all, with ε = 10⁻⁵.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the groups do not divide the channels, and those of [`Weights::get`].
+    /// [`Argument`](crate::ErrorCode::Argument) where the groups do not divide the channels, and those of [`Weights::get`].
     pub fn new(weights: &Weights, groups: usize, channels: usize) -> Result<GroupNorm> {
         if groups == 0 || !channels.is_multiple_of(groups) {
             return Err(Error::argument(format!("{groups} groups do not divide {channels} channels"))).at(weights.path());

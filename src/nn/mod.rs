@@ -5,12 +5,12 @@
 //! initializers and the scopes of the ONNX file. All layers behave as torch's in evaluation mode.
 //!
 //! ```
-//! use ontrace::nn::{Activation, BatchNorm, Chain, Conv2d, ConvOptions, GlobalAveragePool, Linear, MaxPool2d, Weights};
+//! use ontrace::nn::{Activation, BatchNorm, Sequential, Conv2d, ConvOptions, GlobalAveragePool, Linear, MaxPool2d, Weights};
 //! use ontrace::{DType, Example, Module, Tensor, trace};
 //!
 //! let weights = Weights::seeded(0); // or Weights::open("net.safetensors")?
 //! let same = ConvOptions { padding: [1, 1], ..ConvOptions::default() };
-//! let net = Chain::new()
+//! let net = Sequential::new()
 //!     .push(Conv2d::new(&weights.at("conv1"), 3, 8, [3, 3], same)?)
 //!     .push(BatchNorm::new(&weights.at("bn1"), 8)?)
 //!     .push(Activation::Relu)
@@ -34,7 +34,6 @@
 mod activation;
 mod attention;
 mod batch_norm;
-mod chain;
 mod conv;
 mod dropout;
 mod embedding;
@@ -44,12 +43,12 @@ mod layer_norm;
 mod linear;
 mod pool;
 mod recurrent;
+mod sequential;
 mod weights;
 
 pub use activation::Activation;
 pub use attention::MultiHeadAttention;
 pub use batch_norm::BatchNorm;
-pub use chain::Chain;
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d, ConvOptions};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
@@ -59,14 +58,15 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{AdaptiveAvgPool, AdaptiveAvgPool2d, AvgPool, AvgPool1d, AvgPool2d, GlobalAveragePool, MaxPool, MaxPool1d, MaxPool2d};
 pub use recurrent::{Gru, Lstm, RecurrentOptions, Rnn};
+pub use sequential::Sequential;
 pub use weights::{Init, Weights};
 
 use crate::error::{At, Result};
-use crate::tensor::{Tensor, place};
+use crate::tensor::{Tensor, location};
 
 /// Runs a layer in the scope of one of its parameters, so that its nodes and its errors say where they belong.
 fn within(parameter: &Tensor, run: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
     let path = parameter.parameter().and_then(|name| name.rsplit_once('.')).map_or("", |(path, _)| path);
-    let _scope = place::absolute_scope(path);
+    let _scope = location::absolute_scope(path);
     run().at(path)
 }

@@ -4,7 +4,7 @@ use super::{Init, Weights};
 use crate::error::{At, Error, Result};
 use crate::module::Module;
 use crate::ops::{Cell, Recurrent, RecurrentWeights, layered};
-use crate::tensor::{Tensor, place};
+use crate::tensor::{Tensor, location};
 
 /// How the layers of a recurrent network are arranged. The defaults are torch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Layers {
 
 impl Module for Layers {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let _scope = place::absolute_scope(&self.path);
+        let _scope = location::absolute_scope(&self.path);
         let (x, states) = inputs.split_first().ok_or_else(|| Error::input("expected a sequence")).at(&self.path)?;
         self.run(x, states).at(&self.path)
     }
@@ -97,7 +97,7 @@ macro_rules! networks {
             /// So many inputs and units.
             ///
             /// # Errors
-            /// [`Argument`](crate::Code::Argument) without layers or units, and those of [`Weights::get`].
+            /// [`Argument`](crate::ErrorCode::Argument) without layers or units, and those of [`Weights::get`].
             pub fn new(weights: &Weights, inputs: usize, hidden: usize, options: RecurrentOptions) -> Result<$name> {
                 Layers::new($cell, weights, inputs, hidden, options).map($name)
             }
@@ -206,9 +206,9 @@ mod tests {
         let lstm = Lstm::new(&weights, 2, 3, RecurrentOptions::default()).unwrap();
         let x = Tensor::ones(&[4, 1, 2], DType::F32).unwrap();
         let h = Tensor::zeros(&[1, 1, 3], DType::F32).unwrap();
-        assert_eq!(lstm.forward(&[x.clone(), h.clone()]).unwrap_err().code(), crate::Code::Input);
+        assert_eq!(lstm.forward(&[x.clone(), h.clone()]).unwrap_err().code(), crate::ErrorCode::Input);
         assert!(lstm.forward(&[x.clone(), h.clone(), h]).is_ok());
         assert_eq!(lstm.forward(&[Tensor::ones(&[4, 1, 5], DType::F32).unwrap()]).unwrap_err().places().next(), Some("lstm"));
-        assert_eq!(lstm.forward(&[]).unwrap_err().code(), crate::Code::Input);
+        assert_eq!(lstm.forward(&[]).unwrap_err().code(), crate::ErrorCode::Input);
     }
 }

@@ -107,7 +107,7 @@ impl Weights {
     /// The parameter of this name and shape: as stored, in the stored dtype, or drawn from the seed in f32.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where the source has no such name, [`Shape`](crate::Code::Shape) where it has another shape.
+    /// [`Input`](crate::ErrorCode::Input) where the source has no such name, [`Shape`](crate::ErrorCode::Shape) where it has another shape.
     pub fn get(&self, name: &str, shape: &[usize], init: Init) -> Result<Tensor> {
         let found = self.opt(name, shape, init)?;
         found.ok_or_else(|| {
@@ -118,7 +118,7 @@ impl Weights {
     /// As [`Weights::get`], but `None` where the source has no such name. A seed has every name.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the source has another shape.
+    /// [`Shape`](crate::ErrorCode::Shape) where the source has another shape.
     pub fn opt(&self, name: &str, shape: &[usize], init: Init) -> Result<Option<Tensor>> {
         let full = self.full(name);
         let array = match &*self.source {
@@ -197,7 +197,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
+    use crate::error::ErrorCode;
 
     fn seeded(path: &str) -> Vec<f32> {
         Weights::seeded(7).at(path).get("weight", &[64], Init::Uniform(0.5)).unwrap().to_vec().unwrap()
@@ -231,7 +231,7 @@ mod tests {
     fn a_missing_weight_is_named_in_full_with_its_neighbours() {
         let weights = Weights::from_map([("layer1.wieght", Array::vector(vec![1f32])), ("head.bias", Array::vector(vec![1f32]))]);
         let error = weights.at("layer1").get("weight", &[1], Init::Constant(0.0)).unwrap_err();
-        assert_eq!(error.code(), Code::Input);
+        assert_eq!(error.code(), ErrorCode::Input);
         assert!(error.to_string().contains("layer1.weight") && error.to_string().contains("[1]"), "{error}");
         assert!(error.help_line().unwrap().starts_with("did you mean `layer1.wieght`"));
         assert!(weights.opt("absent", &[1], Init::Constant(0.0)).unwrap().is_none());
@@ -241,7 +241,7 @@ mod tests {
     fn another_shape_is_an_error_that_has_both() {
         let weights = Weights::from_map([("fc.weight", Array::vector(vec![1f32; 3]))]);
         let error = weights.at("fc").get("weight", &[2, 3], Init::Constant(0.0)).unwrap_err();
-        assert_eq!((error.code(), error.to_string().as_str()), (Code::Shape, "fc.weight: expected shape [2, 3], found [3]"));
+        assert_eq!((error.code(), error.to_string().as_str()), (ErrorCode::Shape, "fc.weight: expected shape [2, 3], found [3]"));
     }
 
     #[test]

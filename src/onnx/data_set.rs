@@ -1,6 +1,6 @@
 //! Test vectors beside a model: inputs and the outputs that belong to them, in the layout of ONNX's own tests.
 
-use super::draft::{Draft, failed};
+use super::atomic_file::{Draft, failed};
 use super::proto::TensorProto;
 use super::tensor;
 use crate::array::{Array, map_file};
@@ -28,7 +28,7 @@ impl DataSet {
     /// Writes the set as the one of this number beside a model; the folder is made where it is missing.
     ///
     /// # Errors
-    /// [`Write`](crate::Code::Write).
+    /// [`Write`](crate::ErrorCode::Write).
     pub fn save(&self, beside: impl AsRef<Path>, number: usize) -> Result<PathBuf> {
         let folder = beside.as_ref().join(format!("{FOLDER}{number}"));
         std::fs::create_dir_all(&folder).map_err(|error| failed(&error, 0)).at(folder.display())?;
@@ -53,7 +53,7 @@ impl DataSet {
     /// Reads the set in a folder.
     ///
     /// # Errors
-    /// [`Read`](crate::Code::Read), [`Damaged`](crate::Code::Damaged); [`Unsupported`](crate::Code::Unsupported) for what is no tensor of ours.
+    /// [`Read`](crate::ErrorCode::Read), [`Damaged`](crate::ErrorCode::Damaged); [`Unsupported`](crate::ErrorCode::Unsupported) for what is no tensor of ours.
     pub fn open(folder: impl AsRef<Path>) -> Result<DataSet> {
         let read = |kind: &str| {
             let paths = (0..).map(|i| folder.as_ref().join(format!("{kind}_{i}.pb"))).take_while(|path| path.exists());
@@ -88,7 +88,7 @@ fn one(path: &Path) -> Result<(String, Array)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
     #[test]
     fn what_is_written_is_read_in_order_and_an_older_set_leaves_nothing() {
@@ -111,7 +111,7 @@ mod tests {
         let set = DataSet { inputs: vec![("x".into(), Array::scalar(1f32))], outputs: vec![] }.save(&folder, 0).unwrap();
         std::fs::write(set.join("input_0.pb"), b"\xff\xff").unwrap();
         let error = DataSet::open(&set).unwrap_err();
-        assert_eq!(error.code(), Code::Damaged);
+        assert_eq!(error.code(), ErrorCode::Damaged);
         assert!(error.to_string().contains("input_0.pb"), "{error}");
     }
 }

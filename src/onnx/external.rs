@@ -3,7 +3,7 @@
 use super::proto::{StringStringEntryProto, TensorProto};
 use super::{tensor, text};
 use crate::array::map;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ impl Location {
     /// Reads the entries `location`, `offset` and `length`; `checksum` and `basepath` are known and not used.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged) for an entry that is missing, unknown, there twice or no number.
+    /// [`Damaged`](ErrorCode::Damaged) for an entry that is missing, unknown, there twice or no number.
     pub fn read(entries: &[StringStringEntryProto]) -> Result<Location> {
         let mut known = BTreeMap::new();
         for entry in entries {
@@ -65,7 +65,7 @@ impl Folder {
     /// A folder that external data may lie in.
     ///
     /// # Errors
-    /// [`Read`](Code::Read) where there is no such folder.
+    /// [`Read`](ErrorCode::Read) where there is no such folder.
     pub fn new(path: &Path) -> Result<Folder> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let root = fs::canonicalize(path).map_err(|error| Error::read(error.to_string()).at(path.display()))?;
@@ -75,8 +75,8 @@ impl Folder {
     /// Puts the numbers of a tensor in another file into its `raw_data`, as a slice of that file mapped.
     ///
     /// # Errors
-    /// [`Escapes`](Code::Escapes) for a path that leaves the folder, by its parts or by a link; [`Read`](Code::Read) where there is no
-    /// regular file; [`Damaged`](Code::Damaged) where the file is too short or the range cuts into another tensor's.
+    /// [`Escapes`](ErrorCode::Escapes) for a path that leaves the folder, by its parts or by a link; [`Read`](ErrorCode::Read) where there is no
+    /// regular file; [`Damaged`](ErrorCode::Damaged) where the file is too short or the range cuts into another tensor's.
     pub fn resolve(&mut self, tensor: &mut TensorProto) -> Result<()> {
         if !tensor::is_external(tensor) {
             return Ok(());
@@ -117,7 +117,7 @@ impl Folder {
     }
 
     fn map(&self, path: &str) -> Result<Bytes> {
-        let outside = |what: &str| Error::new(Code::Escapes, format!("external data by {what}, which could leave the model's folder"));
+        let outside = |what: &str| Error::new(ErrorCode::Escapes, format!("external data by {what}, which could leave the model's folder"));
         if path.is_empty() || path.contains(['\\', '\0']) {
             return Err(outside("a path that is empty or holds a backslash or NUL"));
         }
@@ -207,14 +207,14 @@ mod tests {
         let (_scene, mut folder) = scene();
         for (offset, length) in [("7", "2"), ("9", "0"), ("18446744073709551615", "2"), ("-1", "2"), ("0", "1e3"), ("", "2")] {
             let mut tensor = external(&[("location", "data"), ("offset", offset), ("length", length)]);
-            assert_eq!(folder.resolve(&mut tensor).unwrap_err().code(), Code::Damaged, "{offset} {length}");
+            assert_eq!(folder.resolve(&mut tensor).unwrap_err().code(), ErrorCode::Damaged, "{offset} {length}");
         }
         assert!(folder.resolve(&mut external(&[("location", "data"), ("length", "4")])).is_ok());
         assert!(folder.resolve(&mut external(&[("location", "data"), ("length", "4")])).is_ok(), "a tied weight");
         assert!(folder.resolve(&mut external(&[("location", "data"), ("offset", "3"), ("length", "2")])).is_err(), "an overlap");
         for entries in [&[("offset", "0")][..], &[("location", "data"), ("__class__", "x")], &[("location", "data"), ("location", "data")]]
         {
-            assert_eq!(folder.resolve(&mut external(entries)).unwrap_err().code(), Code::Damaged);
+            assert_eq!(folder.resolve(&mut external(entries)).unwrap_err().code(), ErrorCode::Damaged);
         }
     }
 
@@ -243,11 +243,11 @@ mod tests {
             "./../canary",
         ] {
             let error = folder.resolve(&mut external(&[("location", path), ("length", "2")])).unwrap_err();
-            assert_eq!(error.code(), Code::Escapes, "{path}: {error}");
+            assert_eq!(error.code(), ErrorCode::Escapes, "{path}: {error}");
         }
         for path in ["sub", "missing", ".", "data/x"] {
             let error = folder.resolve(&mut external(&[("location", path), ("length", "2")])).unwrap_err();
-            assert_eq!(error.code(), Code::Read, "{path}: {error}");
+            assert_eq!(error.code(), ErrorCode::Read, "{path}: {error}");
         }
         assert!(folder.resolve(&mut external(&[("location", "inside/data"), ("length", "2")])).is_ok());
     }

@@ -1,13 +1,13 @@
 //! Models as files: mapped when they are read, replaced whole when they are written.
 
-use super::draft::{Draft, failed};
+use super::atomic_file::{Draft, failed};
 use super::encode::Layout;
 use super::external::Folder;
 use super::model::each_tensor;
 use super::proto::ModelProto;
-use super::{Model, limits, tensor};
+use super::{Model, decode_budget, tensor};
 use crate::array::map_file;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use bytes::Bytes;
 use prost::Message;
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ impl Model {
     /// beside it; nothing is read before it is used.
     ///
     /// # Errors
-    /// [`Read`](Code::Read) where the file cannot be read; otherwise as [`Model::load`].
+    /// [`Read`](ErrorCode::Read) where the file cannot be read; otherwise as [`Model::load`].
     pub fn open(path: impl AsRef<Path>) -> Result<Model> {
         let path = path.as_ref();
         Model::load(map_file(path)?, path.parent()).at(path.display())
@@ -41,13 +41,13 @@ impl Model {
     /// that has such numbers is refused.
     ///
     /// # Errors
-    /// [`NotAModel`](Code::NotAModel), [`Damaged`](Code::Damaged), [`TooBig`](Code::TooBig), [`TooDeep`](Code::TooDeep) for what
-    /// the bytes are; [`Escapes`](Code::Escapes) and [`Read`](Code::Read) for the files that they name.
+    /// [`NotAModel`](ErrorCode::NotAModel), [`Damaged`](ErrorCode::Damaged), [`TooBig`](ErrorCode::TooBig), [`TooDeep`](ErrorCode::TooDeep) for what
+    /// the bytes are; [`Escapes`](ErrorCode::Escapes) and [`Read`](ErrorCode::Read) for the files that they name.
     pub fn load(bytes: Bytes, folder: Option<&Path>) -> Result<Model> {
-        limits::scan(&bytes)?;
+        decode_budget::scan(&bytes)?;
         let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
         if proto.graph.is_none() {
-            return Err(Error::new(Code::NotAModel, "no ONNX model: there is no graph in it"));
+            return Err(Error::new(ErrorCode::NotAModel, "no ONNX model: there is no graph in it"));
         }
         // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
         let mut opened = None;
@@ -65,7 +65,7 @@ impl Model {
     /// Writes the model to a stream, weights included, in constant memory.
     ///
     /// # Errors
-    /// [`Write`](Code::Write) where the writer refuses, or the model is longer than protobuf allows (2 GiB).
+    /// [`Write`](ErrorCode::Write) where the writer refuses, or the model is longer than protobuf allows (2 GiB).
     pub fn write_to(&self, out: &mut impl Write) -> Result<()> {
         let layout = Layout::whole(self);
         if layout.len() > LONGEST {
@@ -92,7 +92,7 @@ impl Model {
     /// says what is in it, so an old model never points at new weights; an older data file is left for whoever still reads it.
     ///
     /// # Errors
-    /// [`Write`](Code::Write), with the path: no such folder, a folder, link or pipe in the way, no permission, a full disk.
+    /// [`Write`](ErrorCode::Write), with the path: no such folder, a folder, link or pipe in the way, no permission, a full disk.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
         self.save_split(path, LONGEST)
     }
@@ -210,7 +210,7 @@ mod tests {
         let model = Model::open(&path).unwrap();
         assert_eq!(model, heavy(0));
         assert!(model.initializer("second").unwrap().address().is_multiple_of(4096));
-        assert_eq!(Model::load(map_file(&path).unwrap(), None).unwrap_err().code(), Code::Read);
+        assert_eq!(Model::load(map_file(&path).unwrap(), None).unwrap_err().code(), ErrorCode::Read);
         // Other weights have another file, so the old pair stays a pair until the model is replaced.
         let other = heavy(1).save_split(&path, 0).unwrap();
         assert_ne!(other.data.unwrap().0, data);
@@ -234,7 +234,7 @@ mod tests {
         let long = folder.path().join("x".repeat(300));
         for target in [folder.path().to_path_buf(), "/dev/full".into(), path.join("m.onnx"), folder.path().join("no/m.onnx"), long] {
             let error = heavy(1).save(&target).unwrap_err();
-            assert_eq!((error.code(), error.places().next()), (Code::Write, Some(&*target.display().to_string())), "{error}");
+            assert_eq!((error.code(), error.places().next()), (ErrorCode::Write, Some(&*target.display().to_string())), "{error}");
         }
         assert_eq!((Model::open(&path).unwrap(), fs::read_dir(&folder).unwrap().count()), (heavy(0), 1));
         let mut full = fs::File::create("/dev/full").unwrap();
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn bytes_that_hold_no_graph_are_no_model() {
         for bytes in [&b""[..], b"\x08\x08", b"PK\x03\x04", b"some text"] {
-            assert_eq!(Model::load(Bytes::from_static(bytes), None).unwrap_err().code(), Code::NotAModel, "{bytes:?}");
+            assert_eq!(Model::load(Bytes::from_static(bytes), None).unwrap_err().code(), ErrorCode::NotAModel, "{bytes:?}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Repeated modules as functions: bodies that are equal up to names and weights are written once and called.
 
+use super::builder::{LINE_KEY, SCOPE_KEY};
 use super::digest::Names;
 use super::model::Model;
 use super::names::{each_name, each_use};
-use super::pen::{LINE_KEY, SCOPE_KEY};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
 use super::{canonical_domain, tensor};

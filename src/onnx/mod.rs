@@ -1,32 +1,32 @@
 //! ONNX as a page: what stands in a file, before anybody asks what it means.
 
-mod calls;
+mod atomic_file;
+mod builder;
 mod data_set;
+pub mod decode_budget;
 mod digest;
-mod draft;
 mod encode;
 pub mod external;
 mod file;
+mod function_calls;
 mod functions;
-pub mod limits;
 mod model;
 mod names;
 mod node;
-mod pen;
-pub(crate) mod since;
+pub(crate) mod opset_versions;
 pub mod tensor;
 pub mod text;
 mod verify;
 
-pub(crate) use calls::calls;
+pub use atomic_file::Draft;
+pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
-pub use draft::Draft;
 pub use file::{LONGEST, Saved};
+pub(crate) use function_calls::calls;
 pub use functions::MODULES_DOMAIN;
 pub use model::{Model, canonical_domain};
 pub(crate) use names::outer_names;
 pub use node::Node;
-pub use pen::{LINE_KEY, Line, Name, Pen, SCOPE_KEY};
 pub use verify::{Findings, NEWEST_IR, NEWEST_OPSET, OLDEST_IR, verify};
 
 /// The messages of the ONNX schema (`proto/onnx.proto`), as prost spells them.

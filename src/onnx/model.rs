@@ -3,7 +3,7 @@
 use super::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
 use super::{tensor, text};
 use crate::array::Array;
-use crate::error::{At, Code, Result};
+use crate::error::{At, ErrorCode, Result};
 
 /// A model whose initializers are arrays beside the messages, in order.
 ///
@@ -28,7 +28,7 @@ impl Model {
             for initializer in std::mem::take(&mut graph.initializer) {
                 match tensor::array(&initializer) {
                     Ok(array) => initializers.push((initializer.name, array)),
-                    Err(error) if error.code() == Code::Unsupported => graph.initializer.push(initializer),
+                    Err(error) if error.code() == ErrorCode::Unsupported => graph.initializer.push(initializer),
                     Err(error) => return Err(error.at(format!("initializer {}", text::name(&initializer.name)))),
                 }
             }

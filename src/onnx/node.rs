@@ -11,7 +11,7 @@ use std::fmt;
 
 /// A view of a node that remembers which attributes were asked for.
 ///
-/// An attribute of the wrong type is an error ([`Damaged`](crate::Code::Damaged)); the caller adds the [`place`](Node::place).
+/// An attribute of the wrong type is an error ([`Damaged`](crate::ErrorCode::Damaged)); the caller adds the [`place`](Node::place).
 pub struct Node<'a> {
     proto: &'a NodeProto,
     index: usize,
@@ -76,7 +76,7 @@ impl<'a> Node<'a> {
     /// The name of an input that must be there; `what` is the standard's name for it.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where it is left out.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where it is left out.
     pub fn required(&self, i: usize, what: &str) -> Result<&'a str> {
         self.input(i).ok_or_else(|| Error::damaged(format!("input {i} ({what}) is missing")))
     }
@@ -118,7 +118,7 @@ impl<'a> Node<'a> {
     /// An integer, if it is there.
     ///
     /// # Errors
-    /// As for all attributes, [`Damaged`](crate::Code::Damaged) where it has another type.
+    /// As for all attributes, [`Damaged`](crate::ErrorCode::Damaged) where it has another type.
     pub fn find_int(&self, name: &str) -> Result<Option<i64>> {
         Ok(self.attribute(name, AttributeType::Int)?.map(|attribute| attribute.i))
     }
@@ -134,7 +134,7 @@ impl<'a> Node<'a> {
     /// An integer that means yes or no, or its default.
     ///
     /// # Errors
-    /// As [`Node::find_int`]; [`Damaged`](crate::Code::Damaged) also where it is neither 0 nor 1.
+    /// As [`Node::find_int`]; [`Damaged`](crate::ErrorCode::Damaged) also where it is neither 0 nor 1.
     pub fn flag(&self, name: &str, default: bool) -> Result<bool> {
         match self.int(name, i64::from(default))? {
             0 => Ok(false),
@@ -178,7 +178,7 @@ impl<'a> Node<'a> {
     /// Text, if it is there.
     ///
     /// # Errors
-    /// As [`Node::find_int`]; [`Damaged`](crate::Code::Damaged) also where it is no UTF-8.
+    /// As [`Node::find_int`]; [`Damaged`](crate::ErrorCode::Damaged) also where it is no UTF-8.
     pub fn find_string(&self, name: &str) -> Result<Option<&'a str>> {
         self.attribute(name, AttributeType::String)?.map(|attribute| utf8(name, &attribute.s)).transpose()
     }

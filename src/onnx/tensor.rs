@@ -48,7 +48,7 @@ pub fn data_type(dtype: DType) -> i32 {
 /// The dtype of ONNX's number.
 ///
 /// # Errors
-/// [`Unsupported`](crate::Code::Unsupported) naming a type that ONNX has and we have not (strings, complex numbers), [`Damaged`](crate::Code::Damaged) for a number that means nothing.
+/// [`Unsupported`](crate::ErrorCode::Unsupported) naming a type that ONNX has and we have not (strings, complex numbers), [`Damaged`](crate::ErrorCode::Damaged) for a number that means nothing.
 pub fn dtype(data_type: i32) -> Result<DType> {
     match DataType::try_from(data_type) {
         Ok(DataType::Undefined) => Err(Error::damaged("an element type is missing")),
@@ -72,8 +72,8 @@ pub fn type_name(data_type: i32) -> String {
 /// The shape of these dims.
 ///
 /// # Errors
-/// [`Damaged`](crate::Code::Damaged) for a negative length, [`Unsupported`](crate::Code::Unsupported) beyond 64 axes,
-/// [`TooBig`](crate::Code::TooBig) where the number of elements is beyond the address space.
+/// [`Damaged`](crate::ErrorCode::Damaged) for a negative length, [`Unsupported`](crate::ErrorCode::Unsupported) beyond 64 axes,
+/// [`TooBig`](crate::ErrorCode::TooBig) where the number of elements is beyond the address space.
 pub fn shape(dims: &[i64]) -> Result<Vec<usize>> {
     if dims.len() > MOST_AXES {
         return Err(Error::unsupported(format!("a tensor of {} axes", dims.len())));
@@ -96,9 +96,9 @@ pub(super) fn not_loaded() -> Error {
 /// The numbers of a tensor: a window onto `raw_data`, or a copy of a typed field.
 ///
 /// # Errors
-/// As [`dtype`] and [`shape`]; [`Damaged`](crate::Code::Damaged) where there are more or fewer numbers than the shape has, in a field
-/// that does not belong to the type, in two fields, or outside the type's range; [`Unsupported`](crate::Code::Unsupported) for
-/// a segment; [`Read`](crate::Code::Read) where the numbers lie in another file that was not loaded.
+/// As [`dtype`] and [`shape`]; [`Damaged`](crate::ErrorCode::Damaged) where there are more or fewer numbers than the shape has, in a field
+/// that does not belong to the type, in two fields, or outside the type's range; [`Unsupported`](crate::ErrorCode::Unsupported) for
+/// a segment; [`Read`](crate::ErrorCode::Read) where the numbers lie in another file that was not loaded.
 pub fn array(tensor: &TensorProto) -> Result<Array> {
     let dtype = dtype(tensor.data_type)?;
     let shape = shape(&tensor.dims)?;
@@ -225,7 +225,7 @@ fn sparse(tensor: &SparseTensorProto) -> Result<Sparse> {
 /// Whether the parts of a sparse tensor fit together.
 ///
 /// # Errors
-/// As [`array()`], and [`Damaged`](crate::Code::Damaged) where indices do not ascend or lie outside the shape.
+/// As [`array()`], and [`Damaged`](crate::ErrorCode::Damaged) where indices do not ascend or lie outside the shape.
 pub fn check_sparse(tensor: &SparseTensorProto) -> Result<()> {
     sparse(tensor).map(drop)
 }
@@ -233,7 +233,7 @@ pub fn check_sparse(tensor: &SparseTensorProto) -> Result<()> {
 /// The numbers of a sparse tensor with the zeros between them.
 ///
 /// # Errors
-/// As [`check_sparse`], and [`TooBig`](crate::Code::TooBig) where the dense form takes over 64 MiB.
+/// As [`check_sparse`], and [`TooBig`](crate::ErrorCode::TooBig) where the dense form takes over 64 MiB.
 pub fn dense(tensor: &SparseTensorProto) -> Result<Array> {
     let Sparse { shape, values, positions } = sparse(tensor)?;
     let size = values.dtype().size();
@@ -251,7 +251,7 @@ pub fn dense(tensor: &SparseTensorProto) -> Result<Array> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
     fn typed(data_type: DataType, dims: &[i64]) -> TensorProto {
         TensorProto { data_type: data_type as i32, dims: dims.to_vec(), ..TensorProto::default() }
@@ -281,8 +281,8 @@ mod tests {
         assert_eq!(ints(DataType::Bfloat16, &[0x3fc0]).unwrap(), Array::vector(vec![bf16::from_f32(1.5)]));
         assert_eq!(ints(DataType::Bool, &[1, 0]).unwrap(), Array::vector(vec![true, false]));
         assert_eq!(ints(DataType::Int8, &[-128]).unwrap(), Array::vector(vec![-128i8]));
-        assert_eq!(ints(DataType::Uint8, &[256]).unwrap_err().code(), Code::Damaged);
-        assert_eq!(ints(DataType::Bool, &[2]).unwrap_err().code(), Code::Damaged);
+        assert_eq!(ints(DataType::Uint8, &[256]).unwrap_err().code(), ErrorCode::Damaged);
+        assert_eq!(ints(DataType::Bool, &[2]).unwrap_err().code(), ErrorCode::Damaged);
         assert_eq!(ints(DataType::Float, &[1]).unwrap_err().message(), "f32 numbers in int32_data");
         let wide = TensorProto { uint64_data: vec![1 << 32], ..typed(DataType::Uint32, &[]) };
         assert_eq!(array(&wide).unwrap_err().message(), "4294967296 is no u32");
@@ -292,7 +292,7 @@ mod tests {
     fn neither_more_nor_fewer_numbers_than_the_shape_has() {
         for length in [0, 7, 9, 16] {
             let tensor = TensorProto { raw_data: vec![0; length].into(), ..typed(DataType::Float, &[2]) };
-            assert_eq!(array(&tensor).unwrap_err().code(), Code::Damaged, "{length}");
+            assert_eq!(array(&tensor).unwrap_err().code(), ErrorCode::Damaged, "{length}");
         }
         let twice = TensorProto { float_data: vec![0.0], raw_data: vec![0; 4].into(), ..typed(DataType::Float, &[1]) };
         assert_eq!(array(&twice).unwrap_err().message(), "numbers in both raw_data and float_data");
@@ -302,12 +302,12 @@ mod tests {
     #[test]
     fn lengths_that_no_memory_has_are_refused() {
         for (dims, code) in [
-            (vec![-1], Code::Damaged),
-            (vec![1 << 40, 1 << 40], Code::TooBig),
-            (vec![0, 1 << 62, 1 << 62], Code::TooBig),
-            (vec![i64::MAX], Code::TooBig),
-            (vec![i64::MIN, 0], Code::Damaged),
-            (vec![1; 65], Code::Unsupported),
+            (vec![-1], ErrorCode::Damaged),
+            (vec![1 << 40, 1 << 40], ErrorCode::TooBig),
+            (vec![0, 1 << 62, 1 << 62], ErrorCode::TooBig),
+            (vec![i64::MAX], ErrorCode::TooBig),
+            (vec![i64::MIN, 0], ErrorCode::Damaged),
+            (vec![1; 65], ErrorCode::Unsupported),
         ] {
             assert_eq!(array(&typed(DataType::Uint8, &dims)).unwrap_err().code(), code, "{dims:?}");
         }
@@ -316,8 +316,8 @@ mod tests {
     #[test]
     fn types_that_we_have_not_are_named() {
         assert_eq!(dtype(14).unwrap_err().to_string(), "elements of type COMPLEX64");
-        assert_eq!(dtype(8).unwrap_err().code(), Code::Unsupported);
-        assert_eq!(dtype(99).unwrap_err().code(), Code::Damaged);
+        assert_eq!(dtype(8).unwrap_err().code(), ErrorCode::Unsupported);
+        assert_eq!(dtype(99).unwrap_err().code(), ErrorCode::Damaged);
         assert_eq!((type_name(1), type_name(22), type_name(99)), ("f32".into(), "i4".into(), "type 99".into()));
     }
 
@@ -333,10 +333,10 @@ mod tests {
         assert_eq!(dense(&tensor).unwrap().to_f64s(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
         for wrong in [vec![5i64, 1], vec![1, 1], vec![-1, 2], vec![1, 6], vec![1]] {
             tensor.indices = Some(proto("i", &Array::vector(wrong)));
-            assert_eq!(dense(&tensor).unwrap_err().code(), Code::Damaged);
+            assert_eq!(dense(&tensor).unwrap_err().code(), ErrorCode::Damaged);
         }
         tensor.indices = Some(proto("i", &Array::vector(vec![1i64, 5])));
         tensor.dims = vec![1 << 20, 1 << 20];
-        assert_eq!((check_sparse(&tensor), dense(&tensor).unwrap_err().code()), (Ok(()), Code::TooBig));
+        assert_eq!((check_sparse(&tensor), dense(&tensor).unwrap_err().code()), (Ok(()), ErrorCode::TooBig));
     }
 }

@@ -1,6 +1,6 @@
 //! Is the page well formed? Everything that can be said without knowing what an operator means, said before anything runs.
 
-use super::calls;
+use super::function_calls;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{
@@ -9,7 +9,7 @@ use super::proto::{
 };
 use super::{Model, canonical_domain, node, tensor, text};
 use crate::array::Array;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use std::collections::{HashMap, HashSet};
 
 /// The oldest revision of the format that says which operator set a model means.
@@ -80,7 +80,7 @@ struct Check<'a> {
     path: Vec<Step<'a>>,
     /// The names that can be seen from here.
     visible: HashSet<&'a str>,
-    functions: HashSet<calls::Key<'a>>,
+    functions: HashSet<function_calls::Key<'a>>,
     imports: HashMap<&'a str, i64>,
     /// The attributes of the function whose body this is.
     parameters: Option<HashSet<&'a str>>,
@@ -131,12 +131,12 @@ impl<'a> Check<'a> {
     fn model(&mut self, model: &'a Model) {
         let version = model.proto.ir_version;
         if version > NEWEST_IR {
-            self.report(Error::new(Code::TooNew, format!("IR version {version}; the newest known is {NEWEST_IR}")));
+            self.report(Error::new(ErrorCode::TooNew, format!("IR version {version}; the newest known is {NEWEST_IR}")));
         } else if version < OLDEST_IR {
             self.report(Error::unsupported(format!("IR version {version}; the oldest that is read is {OLDEST_IR}")));
         }
         for function in &model.proto.functions {
-            if !self.functions.insert(calls::key(function)) {
+            if !self.functions.insert(function_calls::key(function)) {
                 self.damaged(format!("two functions {}", text::name(&function.name)));
             }
         }
@@ -151,7 +151,7 @@ impl<'a> Check<'a> {
         for function in &model.proto.functions {
             self.within(Step::Named("function", &function.name), |check| check.function(function));
         }
-        if let Err(error) = calls::check(&model.proto) {
+        if let Err(error) = function_calls::check(&model.proto) {
             self.report(error);
         }
         if !model.proto.training_info.is_empty() {
@@ -168,7 +168,7 @@ impl<'a> Check<'a> {
             if version < 1 {
                 self.damaged(format!("version {version} of operator set {title}"));
             } else if domain.is_empty() && version > NEWEST_OPSET {
-                self.report(Error::new(Code::TooNew, format!("operator set {version}; the newest known is {NEWEST_OPSET}")));
+                self.report(Error::new(ErrorCode::TooNew, format!("operator set {version}; the newest known is {NEWEST_OPSET}")));
             }
             match known.insert(domain, version) {
                 Some(other) if other != version => self.damaged(format!("operator set {title} both in version {other} and {version}")),
@@ -307,7 +307,7 @@ impl<'a> Check<'a> {
         let domain = canonical_domain(&node.domain);
         if node.op_type.is_empty() {
             self.damaged("a node without an operator");
-        } else if !self.imports.contains_key(domain) && !self.functions.contains(&calls::callee(node)) {
+        } else if !self.imports.contains_key(domain) && !self.functions.contains(&function_calls::callee(node)) {
             let domain = if domain.is_empty() { "ONNX's own operator set".into() } else { format!("operator set {}", text::name(domain)) };
             self.damaged(format!("{domain} is not imported"));
         }
@@ -383,7 +383,7 @@ impl<'a> Check<'a> {
 
     fn sparse(&mut self, read: Result<()>) {
         if let Err(error) = read
-            && error.code() != Code::Unsupported
+            && error.code() != ErrorCode::Unsupported
         {
             self.report(error);
         }
@@ -495,49 +495,49 @@ mod tests {
     type Change = fn(&mut Model, &mut GraphProto);
 
     /// One row a wrong: what is changed, the code, and a part of what is said.
-    const WRONGS: &[(Change, Code, &str)] = &[
-        (|m, _| m.proto.ir_version = 99, Code::TooNew, "IR version 99"),
-        (|m, _| m.proto.ir_version = 2, Code::Unsupported, "IR version 2"),
-        (|m, _| m.proto.opset_import[0].version = 999, Code::TooNew, "operator set 999"),
-        (|m, _| m.proto.opset_import[0].version = 0, Code::Damaged, "version 0"),
-        (|m, _| m.proto.opset_import.clear(), Code::Damaged, "no operator set"),
+    const WRONGS: &[(Change, ErrorCode, &str)] = &[
+        (|m, _| m.proto.ir_version = 99, ErrorCode::TooNew, "IR version 99"),
+        (|m, _| m.proto.ir_version = 2, ErrorCode::Unsupported, "IR version 2"),
+        (|m, _| m.proto.opset_import[0].version = 999, ErrorCode::TooNew, "operator set 999"),
+        (|m, _| m.proto.opset_import[0].version = 0, ErrorCode::Damaged, "version 0"),
+        (|m, _| m.proto.opset_import.clear(), ErrorCode::Damaged, "no operator set"),
         (
             |m, _| m.proto.opset_import.push(OperatorSetIdProto { domain: "ai.onnx".into(), version: 11 }),
-            Code::Damaged,
+            ErrorCode::Damaged,
             "both in version 17 and 11",
         ),
-        (|_, g| g.node[0].domain = "com.acme".into(), Code::Damaged, "node #0 (Gemm): operator set com.acme is not imported"),
-        (|_, g| g.output[0].name = "z".into(), Code::Damaged, "output z is made by no node"),
-        (|_, g| g.node.swap(0, 1), Code::Damaged, "input h is made by no node before"),
-        (|_, g| g.node.insert(0, node("Relu", &["h"], &["k"])), Code::Damaged, "node #0 (Relu): input h is used before it is made"),
-        (|_, g| g.node.push(node("Relu", &["q"], &["r"])), Code::Damaged, "node #2 (Relu): input q is made by no node"),
-        (|_, g| g.node.push(node("Relu", &["x"], &["h"])), Code::Damaged, "output h was defined before"),
-        (|_, g| g.node.push(node("Relu", &["x"], &["weight"])), Code::Damaged, "output weight was defined before"),
-        (|_, g| g.node.push(node("Relu", &["x"], &["x"])), Code::Damaged, "output x was defined before"),
-        (|_, g| g.node.push(node("Relu", &["a"], &["r"])), Code::Damaged, "input a is made by no node"),
-        (|_, g| g.node.push(node("", &["x"], &["r"])), Code::Damaged, "without an operator"),
-        (|_, g| g.input.push(value("x", 1, &[])), Code::Damaged, "input x was defined before"),
-        (|_, g| g.input[0].r#type = None, Code::Damaged, "input x without a type"),
-        (|_, g| g.input.push(value("n", 0, &[])), Code::Damaged, "input n: 0 is no element type"),
-        (|_, g| g.input.push(value("n", 1, &["-1"])), Code::Damaged, "an axis of length -1"),
-        (|_, g| g.input.push(value("n", 1, &["2147483648"])), Code::TooBig, "an axis of length 2147483648"),
-        (|_, g| g.value_info.push(value("n", 1, &["2147483647", "2147483647", "9"])), Code::TooBig, "value n"),
-        (|_, g| g.input.push(value("a\0b", 1, &[])), Code::Damaged, r#"input "a\0b" holds a control character"#),
-        (|_, g| g.node[0].name = "\x1b[31m".into(), Code::Damaged, r#"node "\u{1b}[31m" (Gemm): name "\u{1b}[31m" holds"#),
-        (|m, _| m.initializers.push(m.initializers[0].clone()), Code::Damaged, "initializer weight was defined before"),
-        (|m, _| m.initializers[0].0.clear(), Code::Damaged, "an initializer without a name"),
-        (|_, g| g.node[0].attribute.push(int("transB", 0)), Code::Damaged, "attribute transB: an attribute without a name or twice"),
-        (|_, g| g.node[0].attribute[0].r#type = 0, Code::Damaged, "attribute transB: type 0"),
-        (|_, g| g.node[0].attribute[0].r#type = 77, Code::Damaged, "attribute transB: type 77"),
-        (|_, g| g.node[0].attribute[0].floats.push(1.0), Code::Damaged, "INT that holds FLOATS"),
-        (|_, g| g.node[0].attribute[0].r#type = AttributeType::Graph as i32, Code::Damaged, "GRAPH that holds nothing"),
-        (|_, g| g.node[0].attribute[0].ref_attr_name = "x".into(), Code::Damaged, "outside a function"),
+        (|_, g| g.node[0].domain = "com.acme".into(), ErrorCode::Damaged, "node #0 (Gemm): operator set com.acme is not imported"),
+        (|_, g| g.output[0].name = "z".into(), ErrorCode::Damaged, "output z is made by no node"),
+        (|_, g| g.node.swap(0, 1), ErrorCode::Damaged, "input h is made by no node before"),
+        (|_, g| g.node.insert(0, node("Relu", &["h"], &["k"])), ErrorCode::Damaged, "node #0 (Relu): input h is used before it is made"),
+        (|_, g| g.node.push(node("Relu", &["q"], &["r"])), ErrorCode::Damaged, "node #2 (Relu): input q is made by no node"),
+        (|_, g| g.node.push(node("Relu", &["x"], &["h"])), ErrorCode::Damaged, "output h was defined before"),
+        (|_, g| g.node.push(node("Relu", &["x"], &["weight"])), ErrorCode::Damaged, "output weight was defined before"),
+        (|_, g| g.node.push(node("Relu", &["x"], &["x"])), ErrorCode::Damaged, "output x was defined before"),
+        (|_, g| g.node.push(node("Relu", &["a"], &["r"])), ErrorCode::Damaged, "input a is made by no node"),
+        (|_, g| g.node.push(node("", &["x"], &["r"])), ErrorCode::Damaged, "without an operator"),
+        (|_, g| g.input.push(value("x", 1, &[])), ErrorCode::Damaged, "input x was defined before"),
+        (|_, g| g.input[0].r#type = None, ErrorCode::Damaged, "input x without a type"),
+        (|_, g| g.input.push(value("n", 0, &[])), ErrorCode::Damaged, "input n: 0 is no element type"),
+        (|_, g| g.input.push(value("n", 1, &["-1"])), ErrorCode::Damaged, "an axis of length -1"),
+        (|_, g| g.input.push(value("n", 1, &["2147483648"])), ErrorCode::TooBig, "an axis of length 2147483648"),
+        (|_, g| g.value_info.push(value("n", 1, &["2147483647", "2147483647", "9"])), ErrorCode::TooBig, "value n"),
+        (|_, g| g.input.push(value("a\0b", 1, &[])), ErrorCode::Damaged, r#"input "a\0b" holds a control character"#),
+        (|_, g| g.node[0].name = "\x1b[31m".into(), ErrorCode::Damaged, r#"node "\u{1b}[31m" (Gemm): name "\u{1b}[31m" holds"#),
+        (|m, _| m.initializers.push(m.initializers[0].clone()), ErrorCode::Damaged, "initializer weight was defined before"),
+        (|m, _| m.initializers[0].0.clear(), ErrorCode::Damaged, "an initializer without a name"),
+        (|_, g| g.node[0].attribute.push(int("transB", 0)), ErrorCode::Damaged, "attribute transB: an attribute without a name or twice"),
+        (|_, g| g.node[0].attribute[0].r#type = 0, ErrorCode::Damaged, "attribute transB: type 0"),
+        (|_, g| g.node[0].attribute[0].r#type = 77, ErrorCode::Damaged, "attribute transB: type 77"),
+        (|_, g| g.node[0].attribute[0].floats.push(1.0), ErrorCode::Damaged, "INT that holds FLOATS"),
+        (|_, g| g.node[0].attribute[0].r#type = AttributeType::Graph as i32, ErrorCode::Damaged, "GRAPH that holds nothing"),
+        (|_, g| g.node[0].attribute[0].ref_attr_name = "x".into(), ErrorCode::Damaged, "outside a function"),
         (
             |_, g| {
                 let short = TensorProto { data_type: 1, dims: vec![2], raw_data: vec![0; 9].into(), ..Default::default() };
                 g.node[0].attribute.push(tensor_attribute(short))
             },
-            Code::Damaged,
+            ErrorCode::Damaged,
             "attribute value: 9 bytes in raw_data, expected 8 for f32[2]",
         ),
         (
@@ -545,17 +545,17 @@ mod tests {
                 let inner = branch("then", "h", vec![node("Relu", &["x"], &["h"])], vec![]);
                 g.node[1].attribute[0] = body("then_branch", inner)
             },
-            Code::Damaged,
+            ErrorCode::Damaged,
             "node choose (If): attribute then_branch: node #0 (Relu): output h was defined before",
         ),
         (
             |_, g| g.node[1].attribute[0] = body("then_branch", branch("then", "nothing", vec![], vec![])),
-            Code::Damaged,
+            ErrorCode::Damaged,
             "attribute then_branch: output nothing is made by no node",
         ),
         (
             |m, _| m.proto.functions.push(FunctionProto { name: "f".into(), output: vec!["y".into()], ..Default::default() }),
-            Code::Damaged,
+            ErrorCode::Damaged,
             "function f: output y is made by no node",
         ),
     ];

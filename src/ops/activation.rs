@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::norm;
 use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
 /// eˣ over its sum along an axis, or the logarithm of that. ONNX: [Softmax](https://onnx.ai/onnx/operators/onnx__Softmax.html), LogSoftmax.
@@ -40,7 +40,7 @@ impl Operator for Softmax {
         widened(inputs, |inputs| Ok(vec![kernel(inputs.at(0)?, self.axis)?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node(self.name(), inputs).int("axis", self.axis as i64).write(outputs))
     }
 }
@@ -103,7 +103,7 @@ impl Operator for Activation {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         if let Activation::Gelu { tanh } = *self
             && pen.opset() < 20
         {
@@ -163,7 +163,7 @@ impl Activation {
 }
 
 /// Gelu as the formula that runtimes know it by.
-fn written_out(pen: &mut Pen, x: &Name, tanh: bool, outputs: &[Type]) -> Result<Vec<Name>> {
+fn written_out(pen: &mut GraphBuilder, x: &Name, tanh: bool, outputs: &[Type]) -> Result<Vec<Name>> {
     let ty = &outputs[0];
     let mut number = |op: &str, x: &Name, number: f64| {
         let number = pen.number(ty.dtype, number);
@@ -239,7 +239,7 @@ impl Tensor {
     /// [torch.softmax](https://pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis does not exist, [`DType`](crate::Code::DType) of integers and Bools.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist, [`DType`](crate::ErrorCode::DType) of integers and Bools.
     #[track_caller]
     pub fn softmax(&self, axis: i64) -> Result<Tensor> {
         self.softmax_of(axis, false)
@@ -248,7 +248,7 @@ impl Tensor {
     /// The logarithm of [`Tensor::softmax`].
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
     #[track_caller]
     pub fn log_softmax(&self, axis: i64) -> Result<Tensor> {
         self.softmax_of(axis, true)
@@ -273,7 +273,7 @@ impl Tensor {
     /// [torch.nn.functional.gelu](https://pytorch.org/docs/stable/generated/torch.nn.functional.gelu.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn gelu(&self, tanh: bool) -> Result<Tensor> {
         self.activation(Activation::Gelu { tanh })
@@ -282,7 +282,7 @@ impl Tensor {
     /// x · sigmoid(x), also called Swish.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn silu(&self) -> Result<Tensor> {
         self.mul(self.sigmoid()?)
@@ -291,7 +291,7 @@ impl Tensor {
     /// x · tanh(softplus(x))
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn mish(&self) -> Result<Tensor> {
         self.activation(Activation::Mish)
@@ -300,7 +300,7 @@ impl Tensor {
     /// max(0, min(1, x/6 + ½))
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn hard_sigmoid(&self) -> Result<Tensor> {
         self.activation(Activation::HardSigmoid(1.0 / 6.0, 0.5))
@@ -309,7 +309,7 @@ impl Tensor {
     /// x · max(0, min(1, x/6 + ½))
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn hard_swish(&self) -> Result<Tensor> {
         self.activation(Activation::HardSwish)
@@ -318,7 +318,7 @@ impl Tensor {
     /// x, but x · `slope` below 0.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn leaky_relu(&self, slope: f64) -> Result<Tensor> {
         self.activation(Activation::LeakyRelu(slope as f32))
@@ -327,7 +327,7 @@ impl Tensor {
     /// x, but α(eˣ − 1) below 0.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn elu(&self, alpha: f64) -> Result<Tensor> {
         self.activation(Activation::Elu(alpha as f32))
@@ -336,7 +336,7 @@ impl Tensor {
     /// The self-normalising exponential unit.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn selu(&self) -> Result<Tensor> {
         self.activation(Activation::Selu)
@@ -345,7 +345,7 @@ impl Tensor {
     /// log(1 + eᵝˣ) / β, and x itself where β·x is above the threshold.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn softplus(&self, beta: f64, threshold: f64) -> Result<Tensor> {
         let scaled = if beta == 1.0 { self.clone() } else { self.mul(beta)? };
@@ -358,7 +358,7 @@ impl Tensor {
     /// The first half of an axis times the sigmoid of the second.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the axis has no halves.
+    /// [`Shape`](crate::ErrorCode::Shape) where the axis has no halves.
     #[track_caller]
     pub fn glu(&self, axis: i64) -> Result<Tensor> {
         let half = self

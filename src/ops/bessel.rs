@@ -1,6 +1,6 @@
 //! The functions of Bessel and Airy: fitted polynomials near zero, waves or exponentials further out.
 
-use super::fitted::{
+use super::coefficients::{
     AIRY, AIRY_F, AIRY_G, AIRY_RIGHT, I0, I0_FAR, I1, I1_FAR, J0, J1, K0, K0_FAR, K1, K1_FAR, P0, P1, Q0, Q1, Y0, Y1, ZETA_3,
 };
 use super::special::{at_least, at_most, constant, functions, odd, positive, series, with_nan};

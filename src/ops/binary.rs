@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::elementwise::zip;
 use crate::kernels::number::Number;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
 /// A function of two numbers of one dtype. The names are ONNX's, the two remainders being one ONNX operator.
@@ -134,7 +134,7 @@ impl Operator for Binary {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let float = outputs.first().is_some_and(|ty| ty.dtype.is_float());
         Ok(match self {
             Binary::Fmod => pen.node("Mod", inputs).int("fmod", 1).write(outputs),
@@ -258,7 +258,7 @@ impl Tensor {
     /// This and another operand in the dtype that torch gives their combination.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) where torch has none.
+    /// [`DType`](crate::ErrorCode::DType) where torch has none.
     #[track_caller]
     pub(crate) fn promoted(&self, other: impl Operand) -> Result<(Tensor, Tensor)> {
         let other = other.into_tensor()?;
@@ -276,7 +276,7 @@ impl Tensor {
         };
         let result = apply_one(op, &[&a, &b])?;
         // A number made of numbers is still a number.
-        let weak = self.strength() == crate::array::Strength::Weak && b.strength() == crate::array::Strength::Weak;
+        let weak = self.strength() == crate::array::PromotionPriority::Weak && b.strength() == crate::array::PromotionPriority::Weak;
         Ok(if weak && !result.is_traced() { result.weakened() } else { result })
     }
 
@@ -479,7 +479,7 @@ impl Tensor {
     /// [torch.bitwise_left_shift](https://pytorch.org/docs/stable/generated/torch.bitwise_left_shift.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for floats.
+    /// [`DType`](crate::ErrorCode::DType) for floats.
     #[track_caller]
     pub fn bit_shift(&self, by: &Tensor, left: bool) -> Result<Tensor> {
         let dtype = if self.dtype() == by.dtype() { self.dtype() } else { self.dtype().promote(by.dtype())? };

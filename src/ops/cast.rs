@@ -5,7 +5,7 @@ use crate::array::{Array, DType, Narrowing, Round};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::onnx::{Name, Node, Pen, tensor};
+use crate::onnx::{GraphBuilder, Name, Node, tensor};
 use crate::tensor::{Tensor, apply_one};
 
 /// Conversion to a dtype: towards zero into integers, `x ≠ 0` into Bool. ONNX: [Cast](https://onnx.ai/onnx/operators/onnx__Cast.html).
@@ -30,7 +30,7 @@ impl Operator for Cast {
         Ok(vec![inputs.at(0)?.narrowed(self.to, self.narrowing)])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let mut node = pen.node("Cast", inputs).dtype("to", self.to);
         if !self.narrowing.saturate {
             node = node.int("saturate", 0);
@@ -74,7 +74,7 @@ impl Operator for BitCast {
         Ok(vec![inputs.at(0)?.bit_cast(self.to)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("BitCast", inputs).dtype("to", self.to).write(outputs))
     }
 
@@ -120,7 +120,7 @@ impl Tensor {
     /// [torch.Tensor.view](https://pytorch.org/docs/stable/generated/torch.Tensor.view.html) with a dtype.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) where the widths differ.
+    /// [`DType`](crate::ErrorCode::DType) where the widths differ.
     #[track_caller]
     pub fn bit_cast(&self, dtype: DType) -> Result<Tensor> {
         if self.dtype() == dtype { Ok(self.clone()) } else { apply_one(BitCast { to: dtype }, &[self]) }

@@ -7,7 +7,7 @@ use crate::each_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::elementwise::zip;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
 /// A question about two numbers. A NaN equals nothing and is neither smaller nor larger. The names are ONNX's.
@@ -56,7 +56,7 @@ impl Operator for Compare {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node(self.name(), inputs).write(outputs))
     }
 

@@ -6,7 +6,7 @@ use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::conv;
-use crate::onnx::{Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
 
 pub use crate::kernels::conv::Window;
@@ -107,7 +107,7 @@ impl Operator for Conv {
         widened(inputs, |inputs| Ok(vec![conv::conv(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), &self.window, self.groups)?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let kernel = kernel_shape(pen, &inputs[1])?;
         let line = pen.node("Conv", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
         Ok(with_window(line, &self.window).write(outputs))
@@ -115,12 +115,12 @@ impl Operator for Conv {
 }
 
 /// The lengths of the kernel, from the weight.
-fn kernel_shape(pen: &Pen, weight: &Name) -> Result<Vec<i64>> {
+fn kernel_shape(pen: &GraphBuilder, weight: &Name) -> Result<Vec<i64>> {
     pen.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))).collect()
 }
 
 /// The attributes that say how a kernel moves.
-pub(super) fn with_window<'a>(line: crate::onnx::Line<'a>, window: &Window) -> crate::onnx::Line<'a> {
+pub(super) fn with_window<'a>(line: crate::onnx::NodeBuilder<'a>, window: &Window) -> crate::onnx::NodeBuilder<'a> {
     let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
     let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
     line.ints("strides", &ints(&window.strides)).ints("dilations", &ints(&window.dilations)).ints("pads", &pads)
@@ -156,7 +156,7 @@ impl Operator for ConvTranspose {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let kernel = kernel_shape(pen, &inputs[1])?;
         let line = pen.node("ConvTranspose", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
         let padding: Vec<i64> = self.output_padding.iter().map(|&n| n as i64).collect();
@@ -270,7 +270,7 @@ impl Tensor {
     /// [torch.nn.functional.conv2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where channels or lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where channels or lengths do not fit.
     #[track_caller]
     pub fn conv(&self, weight: &Tensor, bias: Option<&Tensor>, window: Window, groups: usize) -> Result<Tensor> {
         self.batched(weight.rank(), |x| one(apply(Conv { window, groups }, &[Some(x), Some(weight), bias])))
@@ -281,7 +281,7 @@ impl Tensor {
     /// [torch.nn.functional.conv_transpose2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where channels or lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where channels or lengths do not fit.
     #[track_caller]
     pub fn conv_transpose(
         &self,

@@ -3,9 +3,9 @@
 use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
 /// One number in every place. ONNX: [ConstantOfShape](https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html).
@@ -35,7 +35,7 @@ impl Operator for Full {
         Ok(vec![Array::full(self.dtype, &sizes.shape(&self.shape)?, self.number)])
     }
 
-    fn lower(&self, pen: &mut Pen, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let shape = pen.dims(&self.shape)?;
         let value = Array::full(self.dtype, &[1], self.number);
         Ok(pen.node("ConstantOfShape", &[shape]).tensor("value", &value).write(outputs))
@@ -76,7 +76,7 @@ impl Operator for Range {
         Ok(vec![Array::vector((0..length).map(|i| start.wrapping_add(i.wrapping_mul(self.step))).collect())])
     }
 
-    fn lower(&self, pen: &mut Pen, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let end = &self.start + &(&self.length * self.step);
         let mut scalar = |dim: &Dim| -> Result<Name> {
             if let Some(n) = dim.fixed() {
@@ -140,7 +140,7 @@ impl Operator for Steps {
         Ok(vec![crate::kernels::create::range(inputs.at(0)?.dtype(), start, end, step)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("Range", inputs).write(outputs))
     }
 }
@@ -168,7 +168,7 @@ impl Operator for Trilu {
         Ok(vec![crate::kernels::join::trilu(inputs.at(0)?, self.diagonal, self.upper)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let diagonal = pen.number(DType::I64, self.diagonal);
         Ok(pen.node("Trilu", &[inputs[0].clone(), diagonal]).flag("upper", self.upper).write(outputs))
     }
@@ -207,7 +207,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Range", |_, inputs| {
         let (start, end, step) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
         match Tensor::arange(start, end, step, start.dtype()) {
-            Err(error) if error.code() == Code::NoValue => Ok(vec![apply_one(Steps, &[start, end, step])?]),
+            Err(error) if error.code() == ErrorCode::NoValue => Ok(vec![apply_one(Steps, &[start, end, step])?]),
             range => Ok(vec![range?]),
         }
     }),
@@ -229,7 +229,7 @@ impl Tensor {
     /// [torch.full](https://pytorch.org/docs/stable/generated/torch.full.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where a length is negative.
+    /// [`Shape`](crate::ErrorCode::Shape) where a length is negative.
     #[track_caller]
     pub fn full<D: Clone + Into<Dim>>(shape: &[D], number: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
         let shape = shape.iter().cloned().map(Into::into).collect();
@@ -259,7 +259,7 @@ impl Tensor {
     /// [torch.arange](https://pytorch.org/docs/stable/generated/torch.arange.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the step is zero or leads away from the end, [`NoValue`](crate::Code::NoValue) where an end depends on data.
+    /// [`Argument`](crate::ErrorCode::Argument) where the step is zero or leads away from the end, [`NoValue`](crate::ErrorCode::NoValue) where an end depends on data.
     #[track_caller]
     pub fn arange(start: impl Operand, end: impl Operand, step: impl Operand, dtype: DType) -> Result<Tensor> {
         let (start, end, step) = (start.into_tensor()?, end.into_tensor()?, step.into_tensor()?);
@@ -298,7 +298,7 @@ impl Tensor {
     /// The lower triangle of each matrix, from a diagonal down.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the rank is below 2.
+    /// [`Shape`](crate::ErrorCode::Shape) where the rank is below 2.
     #[track_caller]
     pub fn tril(&self, diagonal: i64) -> Result<Tensor> {
         self.triangle(Trilu { upper: false, diagonal })
@@ -307,7 +307,7 @@ impl Tensor {
     /// The upper triangle of each matrix, from a diagonal up.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the rank is below 2.
+    /// [`Shape`](crate::ErrorCode::Shape) where the rank is below 2.
     #[track_caller]
     pub fn triu(&self, diagonal: i64) -> Result<Tensor> {
         self.triangle(Trilu { upper: true, diagonal })

@@ -2,11 +2,11 @@
 
 use super::Reader;
 use crate::array::Array;
-use crate::dim::assume::{self, Assumptions};
+use crate::dim::solver::{self, Assumptions};
 use crate::dim::{Dim, Expr, Sizes, Type};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Agreement, Graph, Inputs, Operator};
-use crate::onnx::{Line, Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node, NodeBuilder};
 use crate::tensor::{Recorder, Tensor, apply, untraced};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,14 +15,14 @@ use std::fmt;
 /// An operator of a domain of its own. It is traced, checked, written and read like those of ONNX, and runs on its kernel as one node
 /// inside tract's plan.
 ///
-/// Where it [composes](Custom::compose) standard operators, that is written as a [function](https://onnx.ai/onnx/repo-docs/IR.html#functions)
+/// Where it [composes](CustomOp::compose) standard operators, that is written as a [function](https://onnx.ai/onnx/repo-docs/IR.html#functions)
 /// beside its node: every runtime that knows functions runs the file, and it is read without this type too. Where it does not, only who
-/// has its kernel runs the file, and reading needs [`Operators`] that have it.
+/// has its kernel runs the file, and reading needs [`OpRegistry`] that have it.
 ///
 /// ```
 /// use ontrace::graph::Inputs;
-/// use ontrace::onnx::{Line, Node};
-/// use ontrace::ops::{Custom, Operators};
+/// use ontrace::onnx::{NodeBuilder, Node};
+/// use ontrace::ops::{CustomOp, OpRegistry};
 /// use ontrace::{Array, Result, Tensor, Traced, Type, trace_fn};
 ///
 /// /// x + sin²(a·x) / a
@@ -31,7 +31,7 @@ use std::fmt;
 ///     a: f32,
 /// }
 ///
-/// impl Custom for Snake {
+/// impl CustomOp for Snake {
 ///     const DOMAIN: &'static str = "com.example";
 ///     const NAME: &'static str = "Snake";
 ///
@@ -45,7 +45,7 @@ use std::fmt;
 ///         Ok(vec![Array::new(x.shape(), y)?])
 ///     }
 ///
-///     fn write<'a>(&self, line: Line<'a>) -> Line<'a> {
+///     fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a> {
 ///         line.float("a", self.a)
 ///     }
 ///
@@ -67,10 +67,10 @@ use std::fmt;
 /// assert_eq!(model.proto.functions[0].name, "Snake");
 /// // Read as what it is made of, or as what it is.
 /// assert!(Traced::from_model(model.clone())?.graph().nodes().len() > 2);
-/// assert_eq!(Traced::from_model_with(model, &Operators::new().with::<Snake>())?.graph().nodes().len(), 2);
+/// assert_eq!(Traced::from_model_with(model, &OpRegistry::new().with::<Snake>())?.graph().nodes().len(), 2);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
-pub trait Custom: fmt::Debug + Send + Sync + Sized + 'static {
+pub trait CustomOp: fmt::Debug + Send + Sync + Sized + 'static {
     /// The domain of the operator: a name that is its author's, `com.example`.
     const DOMAIN: &'static str;
 
@@ -93,9 +93,9 @@ pub trait Custom: fmt::Debug + Send + Sync + Sized + 'static {
     fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>>;
 
     /// Writes the attributes on the node.
-    fn write<'a>(&self, line: Line<'a>) -> Line<'a>;
+    fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a>;
 
-    /// The operator of a node: the mirror image of [`write`](Custom::write).
+    /// The operator of a node: the mirror image of [`write`](CustomOp::write).
     ///
     /// # Errors
     /// Where an attribute is missing, or is not what it should be.
@@ -121,13 +121,13 @@ pub trait Custom: fmt::Debug + Send + Sync + Sized + 'static {
     #[track_caller]
     fn apply(self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         const { named::<Self>() };
-        apply(Own(Box::new(self)), inputs)
+        apply(CustomOpNode(Box::new(self)), inputs)
     }
 
     /// Applies an operator that has one output.
     ///
     /// # Errors
-    /// As [`Custom::apply`].
+    /// As [`CustomOp::apply`].
     #[track_caller]
     fn apply_one(self, inputs: &[&Tensor]) -> Result<Tensor> {
         let inputs: Vec<_> = inputs.iter().map(|tensor| Some(*tensor)).collect();
@@ -136,7 +136,7 @@ pub trait Custom: fmt::Debug + Send + Sync + Sized + 'static {
 }
 
 /// Refuses to compile an operator without a name, or of ONNX's own domain.
-const fn named<C: Custom>() {
+const fn named<C: CustomOp>() {
     assert!(!C::NAME.is_empty() && !C::DOMAIN.is_empty(), "an operator of a user's has a name and a domain of its own");
 }
 
@@ -145,30 +145,30 @@ const fn named<C: Custom>() {
 /// A value that is passed to who reads a file, and not a list of the whole process: what a file becomes depends on nothing that another
 /// thread or another crate did before. A record knows the operators that it has, so that its session and its replay need none.
 #[derive(Clone, Debug, Default)]
-pub struct Operators(BTreeMap<(&'static str, &'static str), Reader>);
+pub struct OpRegistry(BTreeMap<(&'static str, &'static str), Reader>);
 
-impl Operators {
+impl OpRegistry {
     /// None.
-    pub fn new() -> Operators {
-        Operators::default()
+    pub fn new() -> OpRegistry {
+        OpRegistry::default()
     }
 
     /// These and this one.
     #[must_use]
-    pub fn with<C: Custom>(mut self) -> Operators {
+    pub fn with<C: CustomOp>(mut self) -> OpRegistry {
         const { named::<C>() };
         self.0.insert((C::DOMAIN, C::NAME), read::<C>);
         self
     }
 
     /// Those of a graph, and of the graphs inside it.
-    pub(crate) fn of(graph: &Graph) -> Operators {
-        let mut found = Operators::new();
+    pub(crate) fn of(graph: &Graph) -> OpRegistry {
+        let mut found = OpRegistry::new();
         let mut open = vec![graph];
         while let Some(graph) = open.pop() {
             for op in graph.nodes().iter().map(|node| &*node.op) {
                 open.extend(op.graphs());
-                if let Some(own) = (op as &dyn Any).downcast_ref::<Own>() {
+                if let Some(own) = (op as &dyn Any).downcast_ref::<CustomOpNode>() {
                     found.0.insert((own.domain(), own.name()), own.0.reader());
                 }
             }
@@ -182,45 +182,45 @@ impl Operators {
     }
 }
 
-fn read<C: Custom>(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
+fn read<C: CustomOp>(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let inputs: Vec<Option<&Tensor>> = (0..inputs.len()).map(|i| inputs.opt(i)).collect();
     C::read(node)?.apply(&inputs)
 }
 
-/// What a [`Custom`] says, whichever it is.
-trait Said: fmt::Debug + Send + Sync {
+/// What a [`CustomOp`] says, whichever it is.
+trait DynCustomOp: fmt::Debug + Send + Sync {
     fn key(&self) -> (&'static str, &'static str);
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
     fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>>;
-    fn line<'a>(&self, pen: &'a mut Pen, inputs: &[Name]) -> Line<'a>;
+    fn line<'a>(&self, pen: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a>;
     fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>>;
     fn agreement(&self) -> Agreement;
     fn reader(&self) -> Reader;
 }
 
-impl<C: Custom> Said for C {
+impl<C: CustomOp> DynCustomOp for C {
     fn key(&self) -> (&'static str, &'static str) {
         (C::DOMAIN, C::NAME)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
-        Custom::infer(self, inputs)
+        CustomOp::infer(self, inputs)
     }
 
     fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>> {
-        Custom::eval(self, inputs)
+        CustomOp::eval(self, inputs)
     }
 
-    fn line<'a>(&self, pen: &'a mut Pen, inputs: &[Name]) -> Line<'a> {
+    fn line<'a>(&self, pen: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a> {
         self.write(pen.node(C::NAME, inputs).domain(C::DOMAIN, C::VERSION))
     }
 
     fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>> {
-        Custom::compose(self, inputs)
+        CustomOp::compose(self, inputs)
     }
 
     fn agreement(&self) -> Agreement {
-        Custom::agreement(self)
+        CustomOp::agreement(self)
     }
 
     fn reader(&self) -> Reader {
@@ -229,15 +229,15 @@ impl<C: Custom> Said for C {
 }
 
 /// A user's operator as one of ours.
-struct Own(Box<dyn Said>);
+struct CustomOpNode(Box<dyn DynCustomOp>);
 
-impl fmt::Debug for Own {
+impl fmt::Debug for CustomOpNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Own {
+impl CustomOpNode {
     /// What it is made of, for inputs of these types; `None` where it does not say.
     fn body(&self, inputs: &[Option<Type>], outputs: &[Type]) -> Result<Option<Graph>> {
         let recorder = Recorder::open();
@@ -257,7 +257,7 @@ impl Own {
             let list = |types: Vec<String>| types.join(", ");
             let (made, said) = (made.iter().map(|made| made.ty().to_string()), outputs.iter().map(Type::to_string));
             return Err(Error::new(
-                Code::Mismatch,
+                ErrorCode::Mismatch,
                 format!("the rule promises {}, what it is made of makes {}", list(said.collect()), list(made.collect())),
             ));
         }
@@ -283,7 +283,7 @@ fn seen_from_inside(types: Vec<Option<Type>>) -> Vec<Option<Type>> {
     types.iter().map(|ty| ty.as_ref().map(inside)).collect()
 }
 
-impl Operator for Own {
+impl Operator for CustomOpNode {
     fn name(&self) -> &'static str {
         self.0.key().1
     }
@@ -300,12 +300,12 @@ impl Operator for Own {
         self.0.eval(inputs)
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let ty = |name: &Name| if name.is_empty() { Ok(None) } else { pen.ty(name).cloned().map(Some) };
         let types = seen_from_inside(inputs.iter().map(ty).collect::<Result<_>>()?);
         let graph = untraced(|| {
             // Lengths that are equal in the example are so by the operator's rule.
-            let _assuming = assume::assuming(Assumptions::new(BTreeSet::new(), false));
+            let _assuming = solver::assuming(Assumptions::new(BTreeSet::new(), false));
             self.body(&types, outputs)
         })?;
         let body = match graph {

@@ -24,7 +24,7 @@ impl Tensor {
     /// [torchvision.ops.deform_conv2d](https://pytorch.org/vision/stable/generated/torchvision.ops.deform_conv2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where channels, groups or taps do not fit, [`Size`](crate::Code::Size) where their numbers are symbolic.
+    /// [`Shape`](crate::ErrorCode::Shape) where channels, groups or taps do not fit, [`Size`](crate::ErrorCode::Size) where their numbers are symbolic.
     #[allow(clippy::too_many_arguments)]
     pub fn deform_conv(
         &self,

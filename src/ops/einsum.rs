@@ -133,7 +133,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the equation does not fit the operands, [`Shape`](crate::Code::Shape) where their lengths
+    /// [`Argument`](crate::ErrorCode::Argument) where the equation does not fit the operands, [`Shape`](crate::ErrorCode::Shape) where their lengths
     /// do not fit each other.
     #[track_caller]
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {

@@ -1,6 +1,6 @@
 //! The gamma function and its kin: its logarithm, the derivatives of that, the zeta function.
 
-use super::fitted::{EULER_MACLAURIN, LAGUERRE, LEGENDRE};
+use super::coefficients::{EULER_MACLAURIN, LAGUERRE, LEGENDRE};
 use super::special::{at_least, at_most, constant, functions, series};
 use crate::array::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ impl Tensor {
     /// ζ(s, q), the zeta function of Hurwitz. [torch.special.zeta](https://pytorch.org/docs/stable/special.html#torch.special.zeta)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn zeta(&self, q: &Tensor) -> Result<Tensor> {
         let (s, q) = self.promoted(q)?;
@@ -79,7 +79,7 @@ impl Tensor {
     /// [torch.special.gammainc](https://pytorch.org/docs/stable/special.html#torch.special.gammainc)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn gammainc(&self, x: &Tensor) -> Result<Tensor> {
         parts(self, x).map(|both| both.0)
@@ -90,7 +90,7 @@ impl Tensor {
     /// [torch.special.gammaincc](https://pytorch.org/docs/stable/special.html#torch.special.gammaincc)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn gammaincc(&self, x: &Tensor) -> Result<Tensor> {
         parts(self, x).map(|both| both.1)

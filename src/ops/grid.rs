@@ -7,7 +7,7 @@ use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::grid;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
 pub use crate::kernels::grid::{Outside, Sampling};
@@ -50,7 +50,7 @@ impl Operator for GridSample {
         widened(inputs, |inputs| Ok(vec![grid::grid_sample(inputs.at(0)?, inputs.at(1)?, self.sampling, self.outside, self.corners)?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let new = pen.opset() >= 20;
         if !new && outputs[0].rank() != 4 {
             return Err(Error::unsupported(format!("sampling an image of {} axes before opset 20", outputs[0].rank())));
@@ -78,7 +78,7 @@ impl Tensor {
     /// [torch.nn.functional.grid_sample](https://pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where image and grid do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where image and grid do not fit.
     #[track_caller]
     pub fn grid_sample(&self, grid: &Tensor, sampling: Sampling, outside: Outside, corners: bool) -> Result<Tensor> {
         if self.rank() == 5 {
@@ -92,7 +92,7 @@ impl Tensor {
     /// [torch.nn.functional.affine_grid](https://pytorch.org/docs/stable/generated/torch.nn.functional.affine_grid.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where map and lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where map and lengths do not fit.
     #[track_caller]
     pub fn affine_grid(&self, lengths: &[Dim], corners: bool) -> Result<Tensor> {
         let axes = lengths.len().saturating_sub(2);

@@ -6,7 +6,7 @@ use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::{gather, scatter};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
 pub use crate::kernels::scatter::Reduction;
@@ -44,7 +44,7 @@ impl Operator for Gather {
         Ok(vec![gather::gather(inputs.at(0)?, inputs.at(1)?, self.axis)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("Gather", inputs).int("axis", self.axis as i64).write(outputs))
     }
 
@@ -85,7 +85,7 @@ impl Operator for GatherElements {
         Ok(vec![gather::gather_elements(inputs.at(0)?, inputs.at(1)?, self.axis)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("GatherElements", inputs).int("axis", self.axis as i64).write(outputs))
     }
 
@@ -115,7 +115,7 @@ fn reduction_name(reduction: Reduction) -> &'static str {
 }
 
 /// The reduction, where there is one: opsets before 16 know none.
-fn reducing<'a>(line: crate::onnx::Line<'a>, reduction: Reduction) -> crate::onnx::Line<'a> {
+fn reducing<'a>(line: crate::onnx::NodeBuilder<'a>, reduction: Reduction) -> crate::onnx::NodeBuilder<'a> {
     if reduction == Reduction::Replace { line } else { line.string("reduction", reduction_name(reduction)) }
 }
 
@@ -147,7 +147,7 @@ impl Operator for ScatterElements {
         Ok(vec![scatter::scatter_elements(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, self.axis, self.reduction)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(reducing(pen.node("ScatterElements", inputs).int("axis", self.axis as i64), self.reduction).write(outputs))
     }
 
@@ -181,7 +181,7 @@ impl Operator for GatherNd {
         Ok(vec![gather::gather_nd(inputs.at(0)?, inputs.at(1)?, self.batch)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("GatherND", inputs).int("batch_dims", self.batch as i64).write(outputs))
     }
 
@@ -217,7 +217,7 @@ impl Operator for ScatterNd {
         Ok(vec![scatter::scatter_nd(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, self.reduction)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(reducing(pen.node("ScatterND", inputs), self.reduction).write(outputs))
     }
 
@@ -246,7 +246,7 @@ impl Operator for NonZero {
         Ok(vec![gather::nonzero(inputs.at(0)?)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("NonZero", inputs).write(outputs))
     }
 }
@@ -278,7 +278,7 @@ impl Tensor {
     /// [torch.index_select](https://pytorch.org/docs/stable/generated/torch.index_select.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an index is outside the axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where an index is outside the axis.
     #[track_caller]
     pub fn index_select(&self, axis: i64, index: &Tensor) -> Result<Tensor> {
         let axis = self.shape().axis(axis)?;
@@ -290,7 +290,7 @@ impl Tensor {
     /// [torch.gather](https://pytorch.org/docs/stable/generated/torch.gather.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an index is outside the axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where an index is outside the axis.
     #[track_caller]
     pub fn gather(&self, axis: i64, index: &Tensor) -> Result<Tensor> {
         apply_one(GatherElements { axis: self.shape().axis(axis)? }, &[self, index])
@@ -301,7 +301,7 @@ impl Tensor {
     /// [torch.nonzero](https://pytorch.org/docs/stable/generated/torch.nonzero.html)
     ///
     /// # Errors
-    /// [`Trace`](crate::Code::Trace) where the tensor belongs to another trace.
+    /// [`Trace`](crate::ErrorCode::Trace) where the tensor belongs to another trace.
     #[track_caller]
     pub fn nonzero(&self) -> Result<Tensor> {
         apply_one(NonZero, &[self])?.transpose(0, 1)
@@ -312,7 +312,7 @@ impl Tensor {
     /// [torch.masked_select](https://pytorch.org/docs/stable/generated/torch.masked_select.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
         let shape = self.shape().broadcast(mask.shape())?;
@@ -332,7 +332,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast, [`Argument`](crate::Code::Argument) where the source has too few numbers.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast, [`Argument`](crate::ErrorCode::Argument) where the source has too few numbers.
     #[track_caller]
     pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let shape = self.shape().broadcast(mask.shape())?;
@@ -384,7 +384,7 @@ impl Tensor {
     /// [torch.nn.functional.embedding](https://pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an index is outside the table.
+    /// [`Argument`](crate::ErrorCode::Argument) where an index is outside the table.
     #[track_caller]
     pub fn embedding(&self, indices: &Tensor) -> Result<Tensor> {
         if self.rank() != 2 {
@@ -398,7 +398,7 @@ impl Tensor {
     /// [torch.Tensor.scatter](https://pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an index is outside the axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where an index is outside the axis.
     #[track_caller]
     pub fn scatter(&self, axis: i64, index: &Tensor, updates: impl Operand, reduction: Reduction) -> Result<Tensor> {
         let updates = updates.into_tensor()?.cast(self.dtype())?;
@@ -413,7 +413,7 @@ impl Tensor {
     /// the indexed ones stood, or at the front where those do not stand together.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) for more indices than axes, and where an index is outside its axis.
+    /// [`Argument`](crate::ErrorCode::Argument) for more indices than axes, and where an index is outside its axis.
     #[track_caller]
     pub fn index(&self, indices: &[Option<&Tensor>]) -> Result<Tensor> {
         let given = numbered(self, indices)?;
@@ -433,7 +433,7 @@ impl Tensor {
     /// [torch.Tensor.index_put](https://pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html)
     ///
     /// # Errors
-    /// As [`index`](Tensor::index), and [`Shape`](crate::Code::Shape) where the values do not broadcast to what it reads.
+    /// As [`index`](Tensor::index), and [`Shape`](crate::ErrorCode::Shape) where the values do not broadcast to what it reads.
     #[track_caller]
     pub fn index_put(&self, indices: &[Option<&Tensor>], values: &Tensor, reduction: Reduction) -> Result<Tensor> {
         if let ([Some(mask)], Reduction::Replace) = (indices, reduction)

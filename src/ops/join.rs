@@ -6,7 +6,7 @@ use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::join;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply, apply_one};
 
 pub use crate::kernels::join::Padding;
@@ -42,7 +42,7 @@ impl Operator for Concat {
         Ok(vec![join::concat(&inputs.iter().collect::<Vec<_>>(), self.axis)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("Concat", inputs).int("axis", self.axis as i64).write(outputs))
     }
 
@@ -80,7 +80,7 @@ impl Operator for Tile {
         Ok(vec![join::tile(inputs.at(0)?, &sizes.shape(&self.repeats)?)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let repeats = pen.dims(&self.repeats)?;
         Ok(pen.node("Tile", &[inputs[0].clone(), repeats]).write(outputs))
     }
@@ -127,7 +127,7 @@ impl Operator for Pad {
         Ok(vec![join::pad(inputs.at(0)?, &numbers(&self.begin)?, &numbers(&self.end)?, self.mode)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let (mode, fill) = match self.mode {
             Padding::Constant(number) => ("constant", pen.number(outputs[0].dtype, number)),
             Padding::Reflect => ("reflect", Name::from("")),
@@ -150,7 +150,7 @@ impl Operator for Pad {
 }
 
 /// Padding with the other end of each axis, by slices and Concat.
-fn wrapped(pad: &Pad, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+fn wrapped(pad: &Pad, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
     let mut x = inputs[0].clone();
     let mut dims = pen.ty(&x)?.shape.to_vec();
     for axis in 0..dims.len() {
@@ -222,7 +222,7 @@ impl Tensor {
     /// [torch.cat](https://pytorch.org/docs/stable/generated/torch.cat.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where other axes differ.
+    /// [`Shape`](crate::ErrorCode::Shape) where other axes differ.
     #[track_caller]
     pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
         // A vector of length 0 joins anything, as in torch.
@@ -245,7 +245,7 @@ impl Tensor {
     /// [torch.stack](https://pytorch.org/docs/stable/generated/torch.stack.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where shapes differ.
+    /// [`Shape`](crate::ErrorCode::Shape) where shapes differ.
     #[track_caller]
     pub fn stack(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
         let first = tensors.first().ok_or_else(|| Error::argument("nothing to stack"))?;
@@ -259,7 +259,7 @@ impl Tensor {
     /// [torch.Tensor.repeat](https://pytorch.org/docs/stable/generated/torch.Tensor.repeat.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there are fewer repeats than axes.
+    /// [`Argument`](crate::ErrorCode::Argument) where there are fewer repeats than axes.
     #[track_caller]
     pub fn repeat<D: Clone + Into<Dim>>(&self, repeats: &[D]) -> Result<Tensor> {
         let repeats: Vec<Dim> = repeats.iter().cloned().map(Into::into).collect();
@@ -276,7 +276,7 @@ impl Tensor {
     /// [torch.nn.functional.pad](https://pytorch.org/docs/stable/generated/torch.nn.functional.pad.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there are more widths than axes.
+    /// [`Argument`](crate::ErrorCode::Argument) where there are more widths than axes.
     #[track_caller]
     pub fn pad<D: Clone + Into<Dim>>(&self, widths: &[D], mode: Padding) -> Result<Tensor> {
         if !widths.len().is_multiple_of(2) || widths.len() / 2 > self.rank() {

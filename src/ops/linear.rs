@@ -6,7 +6,7 @@ use crate::dim::{Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::matmul;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply, apply_one};
 
 /// The product of matrices, batched and broadcast; a vector counts as a row on the left, as a column on the right.
@@ -51,7 +51,7 @@ impl Operator for MatMul {
         Ok(vec![matmul::matmul(inputs.at(0)?, inputs.at(1)?)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("MatMul", inputs).write(outputs))
     }
 }
@@ -98,7 +98,7 @@ impl Operator for Gemm {
         Ok(vec![matmul::gemm(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), alpha, beta, self.trans_a, self.trans_b)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let mut line = pen.node("Gemm", inputs);
         for (name, factor) in [("alpha", self.alpha), ("beta", self.beta)] {
             line = if factor == 1.0 { line } else { line.float(name, factor) };
@@ -129,7 +129,7 @@ impl Tensor {
     /// [torch.matmul](https://pytorch.org/docs/stable/generated/torch.matmul.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where inner lengths differ.
+    /// [`Shape`](crate::ErrorCode::Shape) where inner lengths differ.
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         if self.rank() == 1 && other.rank() == 1 {
@@ -144,7 +144,7 @@ impl Tensor {
     /// [torch.nn.functional.linear](https://pytorch.org/docs/stable/generated/torch.nn.functional.linear.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the last axis of x is not `in` long.
+    /// [`Shape`](crate::ErrorCode::Shape) where the last axis of x is not `in` long.
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         if self.rank() == 2 && weight.rank() == 2 && bias.is_none_or(|bias| bias.rank() == 1) {
@@ -169,7 +169,7 @@ impl Tensor {
     /// [torch.addmm](https://pytorch.org/docs/stable/generated/torch.addmm.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where inner lengths differ.
+    /// [`Shape`](crate::ErrorCode::Shape) where inner lengths differ.
     #[track_caller]
     pub fn addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         let op = Gemm { alpha: alpha as f32, beta: beta as f32, trans_a: false, trans_b: false };
@@ -184,7 +184,7 @@ impl Tensor {
     /// [torch.nn.functional.scaled_dot_product_attention](https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where the lengths do not fit.
     #[track_caller]
     pub fn attention(&self, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Option<f64>) -> Result<Tensor> {
         let width = self.dim(-1)?;

@@ -7,61 +7,61 @@ mod attention;
 mod bessel;
 mod binary;
 mod cast;
-mod choose;
+mod coefficients;
 mod compare;
 mod control;
 mod conv;
 mod create;
 mod custom;
+mod decompositions;
 mod deform;
 mod einsum;
 #[cfg(test)]
 pub(crate) mod examples;
-mod fitted;
-mod fold;
+mod fold_unfold;
+mod fork_join;
 pub(crate) mod fourier;
-mod function;
 mod gamma;
 mod grid;
 mod index;
 mod join;
 mod linear;
+mod nms;
 mod norm;
 mod operators;
 mod order;
-mod parallel;
 mod polynomial;
 mod pool;
 mod random;
 mod recurrent;
 mod reduce;
-mod region;
 mod resize;
+mod roi;
 mod scan;
 mod shape;
 mod sign;
 mod slice;
 mod special;
-mod suppress;
 mod unary;
+mod where_clip;
 
 pub(crate) use attention::flex_attention;
 pub(crate) use control::{FEW, Turn, read_scan, repeat};
 pub use control::{cond, fori_loop, map, scan, while_loop};
 pub use conv::Window;
-pub use custom::{Custom, Operators};
+pub use custom::{CustomOp, OpRegistry};
+pub use fork_join::join;
 pub use grid::{Outside, Sampling};
 pub use index::Reduction;
 pub use join::Padding;
-pub use parallel::join;
 pub use random::{Distribution, Draw, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
-pub use region::{Alignment, Gathered};
+pub use roi::{Alignment, Gathered};
 
 use crate::array::{Array, DType};
 use crate::dim::Dim;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::Inputs;
 use crate::onnx::Node;
 use crate::tensor::Tensor;
@@ -75,15 +75,15 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     attention::READS,
     binary::READS,
     cast::READS,
-    choose::READS,
+    where_clip::READS,
     compare::READS,
     conv::READS,
     create::READS,
     deform::READS,
     einsum::READS,
-    fold::READS,
+    fold_unfold::READS,
     fourier::READS,
-    function::READS,
+    decompositions::READS,
     grid::READS,
     index::READS,
     join::READS,
@@ -94,12 +94,12 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     random::READS,
     recurrent::READS,
     reduce::READS,
-    region::READS,
+    roi::READS,
     resize::READS,
     scan::READS,
     shape::READS,
     slice::READS,
-    suppress::READS,
+    nms::READS,
     unary::READS,
 ];
 
@@ -110,7 +110,7 @@ pub(crate) fn reader(op_type: &str) -> Option<Reader> {
 
 /// The families of which nothing is written: they are read as what they are made of.
 #[cfg(test)]
-const COMPOSITES: &[&[(&str, Reader)]] = &[attention::READS, deform::READS, fourier::READS, function::READS, einsum::READS];
+const COMPOSITES: &[&[(&str, Reader)]] = &[attention::READS, deform::READS, fourier::READS, decompositions::READS, einsum::READS];
 
 /// Whether an operator is read as what it is made of, so that it is never written.
 #[cfg(test)]
@@ -128,11 +128,11 @@ pub fn readable() -> Vec<&'static str> {
 /// Runs a node of the standard domain on tensors.
 ///
 /// # Errors
-/// [`UnknownOperators`](Code::UnknownOperators) where there is no reader; otherwise what the operator says.
+/// [`UnknownOperators`](ErrorCode::UnknownOperators) where there is no reader; otherwise what the operator says.
 pub(crate) fn read(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let op_type = node.op_type();
     let reader = reader(op_type).filter(|_| matches!(node.domain(), "" | "ai.onnx"));
-    let reader = reader.ok_or_else(|| Error::new(Code::UnknownOperators, format!("the operator {op_type} of ONNX is not read")))?;
+    let reader = reader.ok_or_else(|| Error::new(ErrorCode::UnknownOperators, format!("the operator {op_type} of ONNX is not read")))?;
     reader(node, inputs).at(node.place())
 }
 
@@ -170,7 +170,7 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
 /// The contents of a shape-like input.
 ///
 /// # Errors
-/// [`NoValue`](Code::NoValue) where they depend on data.
+/// [`NoValue`](ErrorCode::NoValue) where they depend on data.
 fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
     if let Some(dims) = tensor.dims() {
         return Ok(dims.dims.clone());
@@ -182,7 +182,7 @@ fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
 /// Integers that must be the same at every call: axes, steps, k.
 ///
 /// # Errors
-/// [`NoValue`](Code::NoValue) where they are not.
+/// [`NoValue`](ErrorCode::NoValue) where they are not.
 pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
     let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("a number that must be fixed is `{dim}`")));
     lengths(tensor)?.into_iter().map(fixed).collect()

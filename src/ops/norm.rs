@@ -6,7 +6,7 @@ use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::norm;
-use crate::onnx::{Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
 
 /// (x − mean) / √(var + ε) · scale + bias for each channel. ONNX: [BatchNormalization](https://onnx.ai/onnx/operators/onnx__BatchNormalization.html).
@@ -43,7 +43,7 @@ impl Operator for BatchNorm {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("BatchNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
     }
 }
@@ -84,7 +84,7 @@ impl Operator for LayerNorm {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         // Counted from the end, so that the node reads the same whatever stands before.
         let axis = self.axis as i64 - outputs[0].rank() as i64;
         if pen.opset() < 17 {
@@ -96,13 +96,14 @@ impl Operator for LayerNorm {
 
 impl LayerNorm {
     /// The formula, for opsets before 17.
-    fn composed(&self, pen: &mut Pen, inputs: &[Name], ty: &Type) -> Result<Vec<Name>> {
+    fn composed(&self, pen: &mut GraphBuilder, inputs: &[Name], ty: &Type) -> Result<Vec<Name>> {
         let axes: Vec<i64> = (self.axis as i64..ty.rank() as i64).map(|axis| axis - ty.rank() as i64).collect();
         let mut narrow = ty.shape.to_vec();
         narrow[self.axis..].fill(Dim::Fixed(1));
         let narrow = Type::new(ty.dtype, narrow);
-        let mean =
-            |pen: &mut Pen, x: Name| pen.node("ReduceMean", &[x]).ints("axes", &axes).flag("keepdims", true).write_one(narrow.clone());
+        let mean = |pen: &mut GraphBuilder, x: Name| {
+            pen.node("ReduceMean", &[x]).ints("axes", &axes).flag("keepdims", true).write_one(narrow.clone())
+        };
         let centre = mean(pen, inputs[0].clone())?;
         let centred = pen.node("Sub", &[inputs[0].clone(), centre]).write_one(ty.clone())?;
         let square = pen.node("Mul", &[centred.clone(), centred.clone()]).write_one(ty.clone())?;
@@ -151,7 +152,7 @@ impl Operator for InstanceNorm {
         widened(inputs, |inputs| Ok(vec![norm::instance_norm(inputs.at(0)?, inputs.opt(1), inputs.opt(2), f64::from(self.epsilon))?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("InstanceNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
     }
 }
@@ -200,7 +201,7 @@ impl Tensor {
     /// [torch.nn.functional.batch_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html) in evaluation mode
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where a statistic has not one number a channel.
+    /// [`Shape`](crate::ErrorCode::Shape) where a statistic has not one number a channel.
     #[track_caller]
     pub fn batch_norm(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, mean: &Tensor, var: &Tensor, epsilon: f64) -> Result<Tensor> {
         let (scale, bias) = (self.affine(scale, 1, mean.shape())?, self.affine(bias, 0, mean.shape())?);
@@ -210,7 +211,7 @@ impl Tensor {
     /// Each channel (axis 1) normalised by its own mean and variance over the batch and all other axes.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where there is no channel axis.
+    /// [`Shape`](crate::ErrorCode::Shape) where there is no channel axis.
     #[track_caller]
     pub fn batch_norm_by_itself(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         let channels = self.dim(1)?;
@@ -238,7 +239,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where there is no channel axis, or a statistic has not one number a channel.
+    /// [`Shape`](crate::ErrorCode::Shape) where there is no channel axis, or a statistic has not one number a channel.
     #[track_caller]
     pub fn batch_norm_training(
         &self,
@@ -283,7 +284,7 @@ impl Tensor {
     /// [torch.nn.functional.layer_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the last axes have another shape.
+    /// [`Shape`](crate::ErrorCode::Shape) where the last axes have another shape.
     #[track_caller]
     pub fn layer_norm(&self, shape: &[Dim], scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         let axis = self.rank().checked_sub(shape.len()).filter(|&axis| self.shape()[axis..] == *shape && !shape.is_empty());
@@ -297,7 +298,7 @@ impl Tensor {
     /// [torch.nn.functional.group_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.group_norm.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the channels do not divide into the groups.
+    /// [`Shape`](crate::ErrorCode::Shape) where the channels do not divide into the groups.
     #[track_caller]
     pub fn group_norm(&self, groups: i64, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         if self.rank() < 2 || groups < 1 {
@@ -321,7 +322,7 @@ impl Tensor {
     /// [torch.nn.functional.instance_norm](https://pytorch.org/docs/stable/generated/torch.nn.functional.instance_norm.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where there is no axis after the channels.
+    /// [`Shape`](crate::ErrorCode::Shape) where there is no axis after the channels.
     #[track_caller]
     pub fn instance_norm(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         let channels = Shape::new(vec![self.dim(1)?]);
@@ -332,7 +333,7 @@ impl Tensor {
     /// x / √(mean of x² + ε) over the last axis, times a scale.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn rms_norm(&self, scale: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         let wide = if matches!(self.dtype(), DType::F16 | DType::BF16) { self.cast(DType::F32)? } else { self.clone() };

@@ -5,8 +5,8 @@ use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::kernels::order;
-use crate::onnx::{Name, Pen};
+use crate::kernels::sort;
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
 
 /// The k largest or smallest numbers along an axis, in order, and their indices. ONNX: [TopK](https://onnx.ai/onnx/operators/onnx__TopK.html).
@@ -39,11 +39,11 @@ impl Operator for TopK {
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let k = usize::try_from(sizes.of(&self.k)?).map_err(|_| Error::argument("a negative k"))?;
-        let (values, indices) = order::topk(inputs.at(0)?, k, self.axis, self.largest)?;
+        let (values, indices) = sort::topk(inputs.at(0)?, k, self.axis, self.largest)?;
         Ok(vec![values, indices])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let k = pen.dims(std::slice::from_ref(&self.k))?;
         let line = pen.node("TopK", &[inputs[0].clone(), k]).int("axis", self.axis as i64);
         Ok(if self.largest { line } else { line.flag("largest", false) }.write(outputs))
@@ -89,11 +89,11 @@ impl Operator for Unique {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        let found = order::unique(inputs.at(0)?, self.axis, self.sorted)?;
+        let found = sort::unique(inputs.at(0)?, self.axis, self.sorted)?;
         Ok(vec![found.values, found.first, found.inverse, found.counts])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let line = pen.node("Unique", inputs).int("sorted", i64::from(self.sorted));
         let line = match self.axis {
             Some(axis) => line.int("axis", axis as i64),
@@ -122,7 +122,7 @@ impl Tensor {
     /// [torch.topk](https://pytorch.org/docs/stable/generated/torch.topk.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis has fewer than k numbers.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis has fewer than k numbers.
     #[track_caller]
     pub fn topk(&self, k: impl Into<Dim>, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
         let both = apply(TopK { k: k.into(), axis: self.shape().axis(axis)?, largest }, &[Some(self)])?;
@@ -134,7 +134,7 @@ impl Tensor {
     /// [torch.unique](https://pytorch.org/docs/stable/generated/torch.unique.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
     #[track_caller]
     pub fn unique(&self, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)> {
         let axis = axis.map(|axis| self.shape().axis(axis)).transpose()?;
@@ -148,7 +148,7 @@ impl Tensor {
     /// [torch.sort](https://pytorch.org/docs/stable/generated/torch.sort.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
     #[track_caller]
     pub fn sort(&self, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
         self.topk(self.dim(axis)?, axis, descending)

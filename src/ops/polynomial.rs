@@ -9,7 +9,7 @@ impl Tensor {
     /// Tₙ(x): cos nθ where x = cos θ. [torch.special.chebyshev_polynomial_t](https://pytorch.org/docs/stable/special.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn chebyshev_t(&self, n: &Tensor) -> Result<Tensor> {
         let order = Order::of(self, n)?;
@@ -19,7 +19,7 @@ impl Tensor {
     /// Uₙ(x): sin (n + 1)θ / sin θ where x = cos θ. [torch.special.chebyshev_polynomial_u](https://pytorch.org/docs/stable/special.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn chebyshev_u(&self, n: &Tensor) -> Result<Tensor> {
         let order = Order::of(self, n)?;
@@ -32,7 +32,7 @@ impl Tensor {
     /// Vₙ(x): cos (n + ½)θ / cos ½θ where x = cos θ. [torch.special.chebyshev_polynomial_v](https://pytorch.org/docs/stable/special.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn chebyshev_v(&self, n: &Tensor) -> Result<Tensor> {
         Order::of(self, n)?.halves(false)
@@ -41,7 +41,7 @@ impl Tensor {
     /// Wₙ(x): sin (n + ½)θ / sin ½θ where x = cos θ. [torch.special.chebyshev_polynomial_w](https://pytorch.org/docs/stable/special.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn chebyshev_w(&self, n: &Tensor) -> Result<Tensor> {
         Order::of(self, n)?.halves(true)

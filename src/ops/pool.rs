@@ -7,7 +7,7 @@ use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::pool;
-use crate::onnx::{Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply, apply_one};
 
 /// The largest number of each window. ONNX: [MaxPool](https://onnx.ai/onnx/operators/onnx__MaxPool.html).
@@ -106,7 +106,7 @@ impl Operator for MaxPool {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let ceil = self.ceil && hangs_over(pen.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
         let line = pen.node("MaxPool", inputs).ints("kernel_shape", &kernel_ints(&self.kernel));
         let line = with_window(line, &self.window);
@@ -136,7 +136,7 @@ impl Operator for AveragePool {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let window = &self.window;
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
         let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
@@ -203,7 +203,7 @@ impl Tensor {
     /// [torch.nn.functional.max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the window does not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where the window does not fit.
     #[track_caller]
     pub fn max_pool(&self, kernel: &[usize], window: Window, ceil: bool) -> Result<Tensor> {
         let op = MaxPool { kernel: kernel.to_vec(), window, ceil, indices: false };
@@ -215,7 +215,7 @@ impl Tensor {
     /// [torch.nn.functional.max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html) with `return_indices`
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the window does not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where the window does not fit.
     #[track_caller]
     pub fn max_pool_indices(&self, kernel: &[usize], window: Window, ceil: bool) -> Result<(Tensor, Tensor)> {
         let single = self.rank() == kernel.len() + 1;
@@ -232,7 +232,7 @@ impl Tensor {
     /// [torch.nn.functional.adaptive_max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html)
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where an axis is symbolic.
+    /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic.
     #[track_caller]
     pub fn adaptive_max_pool_indices(&self, out: &[usize]) -> Result<(Tensor, Tensor)> {
         let front = self.rank().checked_sub(out.len()).ok_or_else(|| Error::shape(format!("{} regions of {}", out.len(), self.ty())))?;
@@ -279,7 +279,7 @@ impl Tensor {
     /// [torch.nn.functional.avg_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the window does not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where the window does not fit.
     #[track_caller]
     pub fn average_pool(&self, kernel: &[usize], window: Window, ceil: bool, count_pad: bool) -> Result<Tensor> {
         let op = AveragePool { kernel: kernel.to_vec(), window, ceil, count_pad };
@@ -291,7 +291,7 @@ impl Tensor {
     /// [torch.nn.functional.adaptive_avg_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html)
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where an axis is symbolic and more than one region is asked for.
+    /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic and more than one region is asked for.
     #[track_caller]
     pub fn adaptive_average_pool(&self, out: &[usize]) -> Result<Tensor> {
         self.adaptive(out, |x, axis| x.mean(Some(&[axis]), true), |x, kernel, window| x.average_pool(kernel, window, false, false))
@@ -300,7 +300,7 @@ impl Tensor {
     /// The largest number of regions that divide the last axes into these many each.
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where an axis is symbolic and more than one region is asked for.
+    /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic and more than one region is asked for.
     #[track_caller]
     pub fn adaptive_max_pool(&self, out: &[usize]) -> Result<Tensor> {
         self.adaptive(out, |x, axis| x.amax(Some(&[axis]), true), |x, kernel, window| x.max_pool(kernel, window, false))

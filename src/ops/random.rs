@@ -5,7 +5,7 @@ use crate::array::{Array, DType, Random};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::onnx::{Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
 use std::cell::Cell;
 
@@ -104,7 +104,7 @@ impl Operator for Draw {
         Ok(vec![Random::new(self.seed.to_bits().into()).array(self.dtype, &shape, draw)])
     }
 
-    fn lower(&self, pen: &mut Pen, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         // Before opset 22 no halves of Google's kind are drawn.
         let dtype = if self.dtype == DType::BF16 && pen.opset() < 22 { DType::F32 } else { self.dtype };
         let fixed: Option<Vec<i64>> = self.shape.iter().map(Dim::fixed).collect();
@@ -193,7 +193,7 @@ impl Tensor {
     /// [torch.rand](https://pytorch.org/docs/stable/generated/torch.rand.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) unless a float, [`Shape`](crate::Code::Shape) for a negative length.
+    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) for a negative length.
     #[track_caller]
     pub fn rand<D: Into<Dim> + Clone>(shape: &[D], dtype: DType) -> Result<Tensor> {
         Tensor::draw(UNIT, shape, dtype)
@@ -225,7 +225,7 @@ impl Tensor {
     /// [torch.bernoulli](https://pytorch.org/docs/stable/generated/torch.bernoulli.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) unless a float.
+    /// [`DType`](crate::ErrorCode::DType) unless a float.
     #[track_caller]
     pub fn bernoulli(&self) -> Result<Tensor> {
         Tensor::draw(UNIT, self.shape(), self.dtype())?.lt(self)?.cast(self.dtype())
@@ -236,7 +236,7 @@ impl Tensor {
     /// [torch.nn.functional.dropout](https://pytorch.org/docs/stable/generated/torch.nn.functional.dropout.html) while training
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) unless a float, [`Argument`](crate::Code::Argument) unless 0 ≤ p ≤ 1.
+    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Argument`](crate::ErrorCode::Argument) unless 0 ≤ p ≤ 1.
     #[track_caller]
     pub fn drop_out(&self, p: f64) -> Result<(Tensor, Tensor)> {
         if !(0.0..=1.0).contains(&p) {
@@ -252,7 +252,7 @@ impl Tensor {
     /// [torch.multinomial](https://pytorch.org/docs/stable/generated/torch.multinomial.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) unless a float, [`Shape`](crate::Code::Shape) of a scalar or where more are drawn than there are.
+    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) of a scalar or where more are drawn than there are.
     #[track_caller]
     pub fn multinomial(&self, count: i64, again: bool) -> Result<Tensor> {
         self.drawn(count, again, next_seed())
@@ -348,11 +348,11 @@ mod tests {
 
     #[test]
     fn wrong_draws_are_refused_by_code() {
-        assert_eq!(Tensor::rand(&[2i64], DType::I64).unwrap_err().code(), crate::Code::DType);
-        assert_eq!(Tensor::rand(&[-2i64], DType::F32).unwrap_err().code(), crate::Code::Shape);
-        assert_eq!(Tensor::rand(&[1i64 << 60], DType::F32).unwrap_err().code(), crate::Code::TooBig);
+        assert_eq!(Tensor::rand(&[2i64], DType::I64).unwrap_err().code(), crate::ErrorCode::DType);
+        assert_eq!(Tensor::rand(&[-2i64], DType::F32).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(Tensor::rand(&[1i64 << 60], DType::F32).unwrap_err().code(), crate::ErrorCode::TooBig);
         let x = Tensor::from(&[1.0f32]);
-        assert_eq!(x.drop_out(1.5).unwrap_err().code(), crate::Code::Argument);
+        assert_eq!(x.drop_out(1.5).unwrap_err().code(), crate::ErrorCode::Argument);
         assert!(x.multinomial(2, false).is_err() && x.multinomial(-1, true).is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::recurrent::{self, FUNCTIONS};
-use crate::onnx::{Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
 
 pub use crate::kernels::recurrent::{Cell, Function};
@@ -166,7 +166,7 @@ impl Operator for Recurrent {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let hidden = pen.ty(&inputs[2])?.shape[2].fixed().ok_or_else(|| Error::size("a state of symbolic length"))?;
         let direction = match self.reverse.as_slice() {
             [false] => "forward",
@@ -294,7 +294,7 @@ impl Tensor {
     /// [torch.nn.LSTM](https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where weights, states and inputs do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where weights, states and inputs do not fit.
     #[track_caller]
     pub fn recurrent(
         &self,

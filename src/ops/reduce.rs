@@ -6,7 +6,7 @@ use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::reduce;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
 /// A function of the numbers along some axes.
@@ -91,7 +91,7 @@ impl Operator for Reduce {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
         if pen.opset() < 18 && self.fold != Fold::Sum {
             // Axes were an attribute, and none of them meant all.
@@ -156,7 +156,7 @@ impl Operator for ArgExtreme {
         widened(inputs, |inputs| Ok(vec![kernel(inputs.at(0)?, self.axis, self.keep, self.last)?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let line = pen.node(self.name(), inputs).int("axis", self.axis as i64).flag("keepdims", self.keep);
         Ok(if self.last { line.flag("select_last_index", true) } else { line }.write(outputs))
     }
@@ -267,7 +267,7 @@ impl Tensor {
     /// [torch.sum](https://pytorch.org/docs/stable/generated/torch.sum.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn sum(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.summable()?.fold(Fold::Sum, axes, keep)
@@ -278,7 +278,7 @@ impl Tensor {
     /// [torch.mean](https://pytorch.org/docs/stable/generated/torch.mean.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn mean(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         if !self.dtype().is_float() {
@@ -290,7 +290,7 @@ impl Tensor {
     /// The product over these axes, or over all; of integers in i64.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn prod(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.summable()?.fold(Fold::Prod, axes, keep)
@@ -299,7 +299,7 @@ impl Tensor {
     /// The largest number over these axes, or over all.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn amax(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.extreme(Fold::Max, axes, keep)
@@ -308,7 +308,7 @@ impl Tensor {
     /// The smallest number over these axes, or over all.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn amin(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.extreme(Fold::Min, axes, keep)
@@ -327,7 +327,7 @@ impl Tensor {
     /// [torch.argmax](https://pytorch.org/docs/stable/generated/torch.argmax.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the axis is empty, [`DType`](crate::Code::DType) of Bools.
+    /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty, [`DType`](crate::ErrorCode::DType) of Bools.
     #[track_caller]
     pub fn argmax(&self, axis: Option<i64>, keep: bool) -> Result<Tensor> {
         self.numbers()?.arg_extreme(true, axis, keep)
@@ -336,7 +336,7 @@ impl Tensor {
     /// The index of the smallest number along an axis, or in the flattened tensor; of equal ones the first.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the axis is empty, [`DType`](crate::Code::DType) of Bools.
+    /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty, [`DType`](crate::ErrorCode::DType) of Bools.
     #[track_caller]
     pub fn argmin(&self, axis: Option<i64>, keep: bool) -> Result<Tensor> {
         self.numbers()?.arg_extreme(false, axis, keep)
@@ -362,7 +362,7 @@ impl Tensor {
     /// [torch.max](https://pytorch.org/docs/stable/generated/torch.max.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the axis is empty.
+    /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty.
     #[track_caller]
     pub fn max_along(&self, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
         Ok((self.amax(Some(&[axis]), keep)?, self.arg_extreme(true, Some(axis), keep)?))
@@ -371,7 +371,7 @@ impl Tensor {
     /// The smallest numbers along an axis and their indices.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the axis is empty.
+    /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty.
     #[track_caller]
     pub fn min_along(&self, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
         Ok((self.amin(Some(&[axis]), keep)?, self.arg_extreme(false, Some(axis), keep)?))
@@ -385,7 +385,7 @@ impl Tensor {
     /// Whether all (of these axes) are true or not zero; of u8 as u8, as in torch.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn all(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.cast(DType::Bool)?.amin(axes, keep)?.cast(self.truth())
@@ -394,7 +394,7 @@ impl Tensor {
     /// Whether any (of these axes) is true or not zero; of u8 as u8, as in torch.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn any(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.cast(DType::Bool)?.amax(axes, keep)?.cast(self.truth())
@@ -403,7 +403,7 @@ impl Tensor {
     /// log Σ eˣ over these axes.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn log_sum_exp(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         self.cast(self.dtype().or_float())?.fold(Fold::LogSumExp, axes, keep)
@@ -414,7 +414,7 @@ impl Tensor {
     /// [torch.var](https://pytorch.org/docs/stable/generated/torch.var.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn var(&self, axes: Option<&[i64]>, correction: f64, keep: bool) -> Result<Tensor> {
         let squares = self.sub(self.mean(axes, true)?)?.square()?;
@@ -435,7 +435,7 @@ impl Tensor {
     /// The Euclidean (p = 2), Manhattan (1) or any other p-norm over these axes.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for integers.
+    /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn norm(&self, p: f64, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
         match p {

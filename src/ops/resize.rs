@@ -6,7 +6,7 @@ use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Rule, Scale};
-use crate::onnx::{Name, Node, Pen};
+use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
 
 /// Other lengths for the last axes. ONNX: [Resize](https://onnx.ai/onnx/operators/onnx__Resize.html).
@@ -103,7 +103,7 @@ impl Operator for Resize {
         })
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let none = Name::from("");
         let rule = &self.rule;
         if rule.coordinates == Coordinates::HalfPixelSymmetric && pen.opset() < 19 {
@@ -263,7 +263,7 @@ impl Tensor {
     /// [torch.nn.functional.interpolate](https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) for another mode or too many lengths.
+    /// [`Argument`](crate::ErrorCode::Argument) for another mode or too many lengths.
     #[track_caller]
     pub fn upsample(&self, out: &[Dim], mode: &str, corners: bool, scales: &[Option<f64>]) -> Result<Tensor> {
         let first = self

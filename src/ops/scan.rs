@@ -6,7 +6,7 @@ use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Inputs, Operator};
 use crate::kernels::scan;
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
 /// The sum of all numbers up to each. ONNX: [CumSum](https://onnx.ai/onnx/operators/onnx__CumSum.html).
@@ -37,7 +37,7 @@ impl Operator for CumSum {
         super::widened(inputs, |inputs| Ok(vec![scan::cumsum(inputs.at(0)?, self.axis, self.exclusive, self.reverse)?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let axis = pen.number(DType::I64, self.axis as i64);
         let mut line = pen.node("CumSum", &[inputs[0].clone(), axis]);
         for (name, set) in [("exclusive", self.exclusive), ("reverse", self.reverse)] {
@@ -60,7 +60,7 @@ impl Tensor {
     /// [torch.cumsum](https://pytorch.org/docs/stable/generated/torch.cumsum.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
     #[track_caller]
     pub fn cumsum(&self, axis: i64) -> Result<Tensor> {
         let x = if self.dtype().is_float() { self.clone() } else { self.cast(DType::I64)? };

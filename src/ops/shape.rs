@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
 /// The same numbers in row-major order under this shape. ONNX: Reshape, or Squeeze, Unsqueeze and Flatten where it is one of these.
@@ -39,7 +39,7 @@ impl Operator for Reshape {
         Ok(vec![inputs.at(0)?.reshape(&sizes.shape(&self.shape)?)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let Type { dtype, shape: from } = pen.ty(&inputs[0])?.clone();
         // Narrow numbers are reshaped before they are squeezed.
         let as_ones = !dtype.is_narrow() || pen.opset() >= 21;
@@ -138,7 +138,7 @@ impl Operator for Transpose {
         Ok(vec![inputs.at(0)?.permute(&self.axes)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let perm: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
         Ok(pen.node("Transpose", inputs).ints("perm", &perm).write(outputs))
     }
@@ -172,7 +172,7 @@ impl Operator for Expand {
         Ok(vec![inputs.at(0)?.broadcast(&sizes.shape(&self.shape)?)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let shape = pen.dims(&self.shape)?;
         Ok(pen.node("Expand", &[inputs[0].clone(), shape]).write(outputs))
     }
@@ -247,7 +247,7 @@ impl Tensor {
     /// [torch.reshape](https://pytorch.org/docs/stable/generated/torch.reshape.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the number of elements differs.
+    /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs.
     #[track_caller]
     pub fn reshape<D: Clone + Into<Dim>>(&self, shape: &[D]) -> Result<Tensor> {
         let mut dims: Vec<Dim> = shape.iter().cloned().map(Into::into).collect();
@@ -271,7 +271,7 @@ impl Tensor {
     /// [torch.permute](https://pytorch.org/docs/stable/generated/torch.permute.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) unless each axis is named once.
+    /// [`Argument`](crate::ErrorCode::Argument) unless each axis is named once.
     #[track_caller]
     pub fn permute(&self, axes: &[i64]) -> Result<Tensor> {
         let axes = axes.iter().map(|&axis| self.shape().axis(axis)).collect::<Result<Vec<_>>>()?;
@@ -281,7 +281,7 @@ impl Tensor {
     /// Two axes exchanged.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there is no such axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     #[track_caller]
     pub fn transpose(&self, a: i64, b: i64) -> Result<Tensor> {
         if self.rank() == 0 && (-1..=0).contains(&a) && (-1..=0).contains(&b) {
@@ -298,7 +298,7 @@ impl Tensor {
     /// [torch.Tensor.expand](https://pytorch.org/docs/stable/generated/torch.Tensor.expand.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where an axis is neither 1 nor the length asked for.
+    /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the length asked for.
     #[track_caller]
     pub fn expand<D: Clone + Into<Dim>>(&self, shape: &[D]) -> Result<Tensor> {
         let mut dims: Vec<Dim> = shape.iter().cloned().map(Into::into).collect();
@@ -318,7 +318,7 @@ impl Tensor {
     /// [torch.flatten](https://pytorch.org/docs/stable/generated/torch.flatten.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axes do not exist or are out of order.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axes do not exist or are out of order.
     #[track_caller]
     pub fn flatten(&self, start: i64, end: i64) -> Result<Tensor> {
         if self.rank() == 0 {
@@ -358,7 +358,7 @@ impl Tensor {
     /// A new axis of length 1 before `axis`.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis is beyond the rank.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis is beyond the rank.
     #[track_caller]
     pub fn unsqueeze(&self, axis: i64) -> Result<Tensor> {
         self.unsqueeze_axes(&[axis])
@@ -367,7 +367,7 @@ impl Tensor {
     /// New axes of length 1: `axes` are their places in the result.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where a place is named twice or beyond the rank.
+    /// [`Argument`](crate::ErrorCode::Argument) where a place is named twice or beyond the rank.
     #[track_caller]
     pub fn unsqueeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
         let rank = self.rank() + axes.len();
@@ -395,7 +395,7 @@ impl Tensor {
     /// Without these axes, which must have length 1.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where one has another length.
+    /// [`Shape`](crate::ErrorCode::Shape) where one has another length.
     #[track_caller]
     pub fn squeeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
         let axes = axes.iter().map(|&axis| self.shape().axis(axis)).collect::<Result<Vec<_>>>()?;

@@ -28,7 +28,7 @@ impl Tensor {
     /// [torch.copysign](https://pytorch.org/docs/stable/generated/torch.copysign.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn copysign(&self, sign: &Tensor) -> Result<Tensor> {
         let (magnitude, _) = self.promoted(sign)?;
@@ -41,7 +41,7 @@ impl Tensor {
     /// [torch.atan2](https://pytorch.org/docs/stable/generated/torch.atan2.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn atan2(&self, x: &Tensor) -> Result<Tensor> {
         let (y, x) = self.promoted(x)?;
@@ -61,7 +61,7 @@ impl Tensor {
     /// [torch.nextafter](https://pytorch.org/docs/stable/generated/torch.nextafter.html)
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) where they are no floats, [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`DType`](crate::ErrorCode::DType) where they are no floats, [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn next_after(&self, other: &Tensor) -> Result<Tensor> {
         let dtype = self.promoted(other)?.0.dtype();

@@ -3,9 +3,9 @@
 use super::{Reader, Reduction};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Sizes, Type};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Agreement, Inputs, Operator};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply, apply_one};
 
 /// Every `step`-th index of one axis. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
@@ -42,7 +42,7 @@ impl Operator for Slice {
             false => Error::argument(format!("a slice that starts at or has the length {n}")),
             // That there is such a slice was taken for granted, as in the example.
             true => Error::new(
-                Code::Guard,
+                ErrorCode::Guard,
                 format!(
                     "the record holds only where the slice from {} of length {} exists; one is {n} in this call",
                     self.start, self.length
@@ -54,7 +54,7 @@ impl Operator for Slice {
         Ok(vec![inputs.at(0)?.slice(self.axis, start, length, self.step as isize)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let whole = pen.ty(&inputs[0])?.shape[self.axis].clone();
         let end = &self.start + &(&self.length * self.step);
         // To the end of the axis, whatever its length: no arithmetic is needed on the page.
@@ -130,7 +130,7 @@ impl Operator for Split {
         Ok(pieces)
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let lengths = pen.dims(&self.lengths)?;
         Ok(pen.node("Split", &[inputs[0].clone(), lengths]).int("axis", self.axis as i64).write(outputs))
     }
@@ -193,7 +193,7 @@ impl Tensor {
     /// negative ends count from the end of the axis, and ends beyond it are the end.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there is no such axis or the step is 0.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is 0.
     #[track_caller]
     pub fn slice(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64) -> Result<Tensor> {
         let slice = self.slice_of(axis, start, end, step)?;
@@ -237,7 +237,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there is no such axis or the step is not positive, [`Shape`](crate::Code::Shape) where the
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is not positive, [`Shape`](crate::ErrorCode::Shape) where the
     /// numbers do not broadcast to the slice.
     #[track_caller]
     pub fn slice_scatter(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64, new: impl Operand) -> Result<Tensor> {
@@ -266,7 +266,7 @@ impl Tensor {
     /// [torch.select_scatter](https://pytorch.org/docs/stable/generated/torch.select_scatter.html)
     ///
     /// # Errors
-    /// As [`Tensor::select`], and [`Shape`](crate::Code::Shape) where the numbers do not broadcast to what that gives.
+    /// As [`Tensor::select`], and [`Shape`](crate::ErrorCode::Shape) where the numbers do not broadcast to what that gives.
     #[track_caller]
     pub fn select_scatter(&self, axis: i64, index: impl Into<Dim>, new: impl Operand) -> Result<Tensor> {
         let place = self.shape().axis(axis)?;
@@ -299,7 +299,7 @@ impl Tensor {
     /// [torch.select](https://pytorch.org/docs/stable/generated/torch.select.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis or the index does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis or the index does not exist.
     #[track_caller]
     pub fn select(&self, axis: i64, index: impl Into<Dim>) -> Result<Tensor> {
         let axis = self.shape().axis(axis)?;
@@ -310,7 +310,7 @@ impl Tensor {
     /// `length` indices of an axis from `start` on.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where the axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
     #[track_caller]
     pub fn narrow(&self, axis: i64, start: impl Into<Dim>, length: impl Into<Dim>) -> Result<Tensor> {
         let start = start.into();
@@ -321,7 +321,7 @@ impl Tensor {
     /// An axis in pieces of these lengths.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the lengths do not add up.
+    /// [`Shape`](crate::ErrorCode::Shape) where the lengths do not add up.
     #[track_caller]
     pub fn split_lengths<D: Clone + Into<Dim>>(&self, lengths: &[D], axis: i64) -> Result<Vec<Tensor>> {
         let axis = self.shape().axis(axis)?;
@@ -338,7 +338,7 @@ impl Tensor {
     /// [torch.split](https://pytorch.org/docs/stable/generated/torch.split.html)
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where the number of pieces would differ from call to call.
+    /// [`Size`](crate::ErrorCode::Size) where the number of pieces would differ from call to call.
     #[track_caller]
     pub fn split(&self, length: impl Into<Dim>, axis: i64) -> Result<Vec<Tensor>> {
         let (length, whole) = (length.into(), self.dim(axis)?);
@@ -378,7 +378,7 @@ impl Tensor {
     /// The indices of an axis, one tensor each, without that axis.
     ///
     /// # Errors
-    /// [`Size`](crate::Code::Size) where the axis is symbolic.
+    /// [`Size`](crate::ErrorCode::Size) where the axis is symbolic.
     #[track_caller]
     pub fn unbind(&self, axis: i64) -> Result<Vec<Tensor>> {
         let count = self.dim(axis)?;
@@ -391,7 +391,7 @@ impl Tensor {
     /// [torch.flip](https://pytorch.org/docs/stable/generated/torch.flip.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where an axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn flip(&self, axes: &[i64]) -> Result<Tensor> {
         axes.iter().try_fold(self.clone(), |x, &axis| x.slice(axis, None, None, -1))

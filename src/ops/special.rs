@@ -1,6 +1,6 @@
 //! Special functions as composites of polynomials that were fitted to them, right to single precision.
 
-use super::fitted::{ERFCX, ERFINV_CENTRE, ERFINV_TAIL};
+use super::coefficients::{ERFCX, ERFINV_CENTRE, ERFINV_TAIL};
 use crate::array::Scalar;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -161,7 +161,7 @@ impl Tensor {
     /// x ln y, 0 where x is 0. [torch.special.xlogy](https://pytorch.org/docs/stable/special.html#torch.special.xlogy)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn xlogy(&self, y: &Tensor) -> Result<Tensor> {
         times_log(self, y, &y.cast(y.dtype().or_float())?.log()?)
@@ -170,7 +170,7 @@ impl Tensor {
     /// x ln(1 + y), 0 where x is 0. [torch.special.xlog1py](https://pytorch.org/docs/stable/special.html#torch.special.xlog1py)
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the shapes do not broadcast.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn xlog1py(&self, y: &Tensor) -> Result<Tensor> {
         times_log(self, y, &y.log1p()?)

@@ -9,7 +9,7 @@ use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::elementwise::map;
 use crate::kernels::number::Number;
 use crate::kernels::real::{self, Real};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
 /// A function of one number. Those after [`Unary::Not`] give a Bool.
@@ -114,7 +114,7 @@ impl Operator for Unary {
         widened(inputs, |inputs| Ok(vec![kernel(*self, inputs.at(0)?)?]))
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let x = pen.ty(&inputs[0])?.clone();
         if *self == Unary::IsInf && matches!(x.dtype, DType::F16 | DType::BF16) {
             // Before opset 20 only singles and doubles are asked; widening keeps what is infinite.
@@ -309,7 +309,7 @@ impl Tensor {
     /// The integer part.
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for Bool.
+    /// [`DType`](crate::ErrorCode::DType) for Bool.
     #[track_caller]
     pub fn trunc(&self) -> Result<Tensor> {
         if self.dtype().is_int() { Ok(self.clone()) } else { self.sign()?.mul(self.abs()?.floor()?) }
@@ -327,7 +327,7 @@ impl Tensor {
     /// Every bit turned; of Bools, [`Tensor::logical_not`].
     ///
     /// # Errors
-    /// [`DType`](crate::Code::DType) for floats.
+    /// [`DType`](crate::ErrorCode::DType) for floats.
     #[track_caller]
     pub fn bitwise_not(&self) -> Result<Tensor> {
         if self.dtype() == DType::Bool { self.logical_not() } else { apply_one(Unary::BitwiseNot, &[self]) }
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(x.is_finite().unwrap().to_vec::<bool>().unwrap(), [true, true, false, false]);
         assert_eq!(Tensor::from(&[-2i64, 3]).abs().unwrap().to_vec::<i64>().unwrap(), [2, 3]);
         assert_eq!(Tensor::from(&[4i64]).sqrt().unwrap().dtype(), DType::F32);
-        assert_eq!(Tensor::from(&[true]).neg().unwrap_err().code(), crate::Code::DType);
+        assert_eq!(Tensor::from(&[true]).neg().unwrap_err().code(), crate::ErrorCode::DType);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl Budget {
     /// Takes this many bytes.
     ///
     /// # Errors
-    /// [`TooBig`](crate::Code::TooBig) where they are not left.
+    /// [`TooBig`](crate::ErrorCode::TooBig) where they are not left.
     pub(crate) fn spend(&mut self, bytes: usize) -> Result<()> {
         self.0 = self.0.checked_sub(bytes).ok_or_else(|| Error::too_big("the file asks for more memory than its size justifies"))?;
         Ok(())
@@ -41,13 +41,13 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
     #[test]
     fn what_is_spent_is_gone() {
         let mut budget = Budget(100);
         assert!(budget.spend(60).is_ok());
-        assert_eq!(budget.spend(41).unwrap_err().code(), Code::TooBig);
+        assert_eq!(budget.spend(41).unwrap_err().code(), ErrorCode::TooBig);
         assert!(budget.spend(40).is_ok());
     }
 

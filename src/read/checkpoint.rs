@@ -6,7 +6,7 @@ use super::storage::{Storages, Stored, is_tensor};
 use super::zip::Archive;
 use super::{Format, legacy, safetensors};
 use crate::array::{Array, map_file};
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::path::Path;
@@ -27,9 +27,9 @@ const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model", "net", "m
 /// archive gives the parameters and buffers of its modules.
 ///
 /// # Errors
-/// [`Read`](Code::Read), [`Damaged`](Code::Damaged), [`TooBig`](Code::TooBig) and [`TooDeep`](Code::TooDeep) as the file is;
-/// [`Unsupported`](Code::Unsupported) for tensors that are sparse, quantised, complex or of eight-bit floats;
-/// [`NotAModel`](Code::NotAModel) where it is something else or holds no tensor.
+/// [`Read`](ErrorCode::Read), [`Damaged`](ErrorCode::Damaged), [`TooBig`](ErrorCode::TooBig) and [`TooDeep`](ErrorCode::TooDeep) as the file is;
+/// [`Unsupported`](ErrorCode::Unsupported) for tensors that are sparse, quantised, complex or of eight-bit floats;
+/// [`NotAModel`](ErrorCode::NotAModel) where it is something else or holds no tensor.
 pub fn checkpoint(path: impl AsRef<Path>) -> Result<Checkpoint> {
     let path = path.as_ref();
     read(&map_file(path)?).at(path.display())
@@ -51,7 +51,7 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Checkpoint> {
             let (pickle, storages) = legacy::read(bytes)?;
             tensors(&pickle, &storages, Budget::of(bytes.len()))
         }
-        other => Err(Error::new(Code::NotAModel, format!("expected a checkpoint, got {}", other.name()))),
+        other => Err(Error::new(ErrorCode::NotAModel, format!("expected a checkpoint, got {}", other.name()))),
     }
 }
 
@@ -60,7 +60,7 @@ fn tensors(pickle: &Pickle, storages: &Storages, budget: Budget) -> Result<Check
     let mut walk = Walk { pickle, storages, budget, found: Checkpoint::new() };
     walk.value(state_dict(pickle), &mut String::new(), 0)?;
     match walk.found.is_empty() {
-        true => Err(Error::new(Code::NotAModel, "there is no tensor in it")),
+        true => Err(Error::new(ErrorCode::NotAModel, "there is no tensor in it")),
         false => Ok(walk.found),
     }
 }
@@ -207,10 +207,10 @@ mod tests {
     #[test]
     fn what_holds_no_tensor_or_two_of_one_name_is_refused() {
         let code = |value: &[u8]| saved(value).unwrap_err().code();
-        assert_eq!(code(&dict(&[("epoch", int(3))])), Code::NotAModel);
-        assert_eq!(code(&dict(&[("a.b", number(0)), ("a", dict(&[("b", number(1))]))])), Code::Damaged);
+        assert_eq!(code(&dict(&[("epoch", int(3))])), ErrorCode::NotAModel);
+        assert_eq!(code(&dict(&[("a.b", number(0)), ("a", dict(&[("b", number(1))]))])), ErrorCode::Damaged);
         let deep = (0..300).fold(number(0), |inner, _| dict(&[("a", inner)]));
-        assert_eq!(code(&deep), Code::TooDeep);
+        assert_eq!(code(&deep), ErrorCode::TooDeep);
     }
 
     #[test]
@@ -221,6 +221,6 @@ mod tests {
             let names: Vec<_> = (0..10).map(|i| [text(&i.to_string()), vec![b'h', level]].concat()).collect();
             value = [value, b"0}(".to_vec(), names.concat(), vec![b'u', b'q', level + 1]].concat();
         }
-        assert_eq!(saved(&value).unwrap_err().code(), Code::TooBig);
+        assert_eq!(saved(&value).unwrap_err().code(), ErrorCode::TooBig);
     }
 }

@@ -1,7 +1,7 @@
 //! What kind of file it is: told by what is in it, never by its name.
 
 use super::{legacy, safetensors, zip::Archive};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use bytes::Bytes;
 
 /// What kind of file it is, by its contents and not by its name.
@@ -10,7 +10,7 @@ pub enum Format {
     /// `torch.jit.save`: modules with code.
     TorchScript,
     /// `torch.export.save`: a graph as JSON.
-    Export,
+    ExportedProgram,
     /// `torch.save`: numbers without a program.
     Checkpoint,
     /// safetensors: numbers without a program.
@@ -24,7 +24,7 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Format::TorchScript => "TorchScript",
-            Format::Export => "torch.export",
+            Format::ExportedProgram => "torch.export",
             Format::Checkpoint => "PyTorch checkpoint",
             Format::Safetensors => "safetensors",
             Format::Onnx => "ONNX",
@@ -34,7 +34,7 @@ impl Format {
     /// Recognises a file.
     ///
     /// # Errors
-    /// [`NotAModel`](Code::NotAModel) where it is none of these; as the zip directory is refused, where it is a zip file.
+    /// [`NotAModel`](ErrorCode::NotAModel) where it is none of these; as the zip directory is refused, where it is a zip file.
     pub fn of(bytes: &Bytes) -> Result<Format> {
         if bytes.starts_with(b"PK\x03\x04") {
             return of_archive(&Archive::open(bytes.clone())?);
@@ -50,7 +50,7 @@ impl Format {
             return Ok(Format::Onnx);
         }
         let error =
-            Error::new(Code::NotAModel, if bytes.is_empty() { "an empty file" } else { "neither a torch archive nor an ONNX model" });
+            Error::new(ErrorCode::NotAModel, if bytes.is_empty() { "an empty file" } else { "neither a torch archive nor an ONNX model" });
         Err(error.help("give a .pt, .onnx, .pth or .safetensors file"))
     }
 }
@@ -59,7 +59,7 @@ fn of_archive(archive: &Archive) -> Result<Format> {
     let has_below = |folder: &str| archive.names().any(|name| name.starts_with(folder));
     // Archives of torch.export carry a checkpoint inside, and their flat ancestors a state dict.
     if archive.has("archive_format") || archive.has("serialized_exported_program.json") || has_below("models/") {
-        return Ok(Format::Export);
+        return Ok(Format::ExportedProgram);
     }
     if archive.has("constants.pkl") || has_below("code/") {
         return Ok(Format::TorchScript);
@@ -67,7 +67,7 @@ fn of_archive(archive: &Archive) -> Result<Format> {
     if archive.has("data.pkl") {
         return Ok(Format::Checkpoint);
     }
-    Err(Error::new(Code::NotAModel, "a zip file that torch did not write"))
+    Err(Error::new(ErrorCode::NotAModel, "a zip file that torch did not write"))
 }
 
 /// Whether the bytes are fields of a `ModelProto`, a graph among them. A graph that is cut off counts: its reader can

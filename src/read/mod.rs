@@ -18,22 +18,22 @@ mod storage;
 mod zip;
 
 pub use checkpoint::{Checkpoint, checkpoint};
-pub use export::Export;
+pub use export::ExportedProgram;
 pub use format::Format;
-pub use onnx::{OnnxModule, Value};
 #[cfg(feature = "tract")]
-pub(crate) use onnx::{Operand, Single};
-pub use script::Script;
+pub(crate) use onnx::{NodeProgram, Operand};
+pub use onnx::{OnnxModule, Value};
+pub use script::ScriptModule;
 
 use crate::array::map_file;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::module::{Example, Module};
-use crate::ops::Operators;
+use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
 use std::path::Path;
 
 /// A file that can be called.
-pub struct Opened {
+pub struct LoadedModel {
     /// What it was.
     pub format: Format,
     /// Its size in bytes.
@@ -42,14 +42,14 @@ pub struct Opened {
     example: Option<Example>,
 }
 
-impl Opened {
+impl LoadedModel {
     /// The inputs that the file was saved with, or (where it declares them) inputs of its types.
     pub fn example(&self) -> Option<&Example> {
         self.example.as_ref()
     }
 }
 
-impl Module for Opened {
+impl Module for LoadedModel {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.module.forward(inputs)
     }
@@ -66,8 +66,8 @@ impl Module for Opened {
 /// Reads a model as a module. The file is mapped: its weights stay where they are.
 ///
 /// # Errors
-/// [`Read`](Code::Read); [`NotAModel`](Code::NotAModel); [`Checkpoint`](Code::Checkpoint) where there is no program in it;
-/// [`UnknownOperators`](Code::UnknownOperators) with all that have no translation.
+/// [`Read`](ErrorCode::Read); [`NotAModel`](ErrorCode::NotAModel); [`Checkpoint`](ErrorCode::Checkpoint) where there is no program in it;
+/// [`UnknownOperators`](ErrorCode::UnknownOperators) with all that have no translation.
 ///
 /// ```
 /// use ontrace::{Module, Tensor, read};
@@ -76,15 +76,15 @@ impl Module for Opened {
 /// assert_eq!(model.call(&x)?.shape().to_string(), "[1,10]");
 /// # Ok::<(), ontrace::Error>(())
 /// ```
-pub fn open(path: impl AsRef<Path>) -> Result<Opened> {
-    open_with(path, &Operators::new())
+pub fn open(path: impl AsRef<Path>) -> Result<LoadedModel> {
+    open_with(path, &OpRegistry::new())
 }
 
 /// As [`open`], with these operators of users' crates.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Opened> {
+pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<LoadedModel> {
     let path = path.as_ref();
     let place = path.display();
     let bytes = map_file(path)?;
@@ -92,7 +92,7 @@ pub fn open_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Opened
     let format = Format::of(&bytes).at(&place)?;
     let (module, example): (Box<dyn Module>, _) = match format {
         Format::TorchScript => {
-            let script = Script::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
+            let script = ScriptModule::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
             let example = script.example().cloned();
             (Box::new(script), example)
         }
@@ -101,25 +101,25 @@ pub fn open_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Opened
             let example = model.example();
             (Box::new(model), example)
         }
-        Format::Export => {
-            let export = Export::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
+        Format::ExportedProgram => {
+            let export = ExportedProgram::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
             let example = Some(export.example().clone());
             (Box::new(export), example)
         }
         Format::Checkpoint | Format::Safetensors => {
-            return Err(Error::new(Code::Checkpoint, format!("a {}: it holds numbers, not a program", format.name()))
+            return Err(Error::new(ErrorCode::Checkpoint, format!("a {}: it holds numbers, not a program", format.name()))
                 .at(&place)
                 .help("save the model with torch.jit.trace(model, x).save(\"m.pt\"), then convert that"));
         }
     };
-    Ok(Opened { format, size, module, example })
+    Ok(LoadedModel { format, size, module, example })
 }
 
 /// Reads a torch archive whole and tries the checksum of everything in it. [`open`] tries those of programs only, because tensors
 /// are not read before they are used; other formats have no checksums.
 ///
 /// # Errors
-/// [`Read`](Code::Read); [`Damaged`](Code::Damaged) where a checksum is wrong.
+/// [`Read`](ErrorCode::Read); [`Damaged`](ErrorCode::Damaged) where a checksum is wrong.
 pub fn verify(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let bytes = map_file(path)?;

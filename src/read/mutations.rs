@@ -3,8 +3,8 @@
 use super::pickle::{Node, Pickle};
 use super::storage::{Storages, TRACED_INPUTS};
 use super::zip::Archive;
-use super::{Export, Format, checkpoint};
-use crate::error::{Code, Result};
+use super::{ExportedProgram, Format, checkpoint};
+use crate::error::{ErrorCode, Result};
 use crate::module::Module;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ fn exercise(bytes: &Bytes) -> Result<usize> {
 }
 
 /// Mutates a file this many times; says how many were still read, and which codes the others were refused with.
-fn campaign(whole: &[u8], times: usize, seed: u64) -> (usize, Vec<Code>) {
+fn campaign(whole: &[u8], times: usize, seed: u64) -> (usize, Vec<ErrorCode>) {
     let (mut random, mut read, mut codes) = (Random(seed), 0, Vec::new());
     for _ in 0..times {
         match exercise(&random.mutated(whole).into()) {
@@ -138,7 +138,7 @@ fn the_files_themselves_are_good() {
 fn a_changed_archive_is_read_or_refused() {
     let (read, codes) = campaign(&mlp(), 300, 0x0417ace);
     assert!((30..270).contains(&read), "mutations that change nothing, or break everything, test nothing: {read}");
-    assert!(codes.contains(&Code::Damaged), "{codes:?}");
+    assert!(codes.contains(&ErrorCode::Damaged), "{codes:?}");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn changed(document: &Value, random: &mut Random) -> Value {
 
 /// Opens an exported program and runs it on its sample inputs.
 fn run_exported(bytes: Vec<u8>) -> Result<()> {
-    let export = Export::open(&Archive::open(bytes.into())?)?;
+    let export = ExportedProgram::open(&Archive::open(bytes.into())?)?;
     export.forward(&export.example().tensors()).map(drop)
 }
 
@@ -230,7 +230,7 @@ fn an_exported_program_whose_json_says_anything_is_run_or_refused() {
     codes.sort_unstable();
     codes.dedup();
     assert!((100..2000).contains(&run) && codes.len() > 3, "{run} {codes:?}");
-    assert!(!codes.contains(&Code::Internal), "a broken file is no bug of ours: {codes:?}");
+    assert!(!codes.contains(&ErrorCode::Internal), "a broken file is no bug of ours: {codes:?}");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn changed_checkpoints_are_read_or_refused() {
     for (whole, seed) in [(legacy(), 7), (safetensors(), 8)] {
         let (read, codes) = campaign(&whole, 2000, seed);
         assert!((50..1900).contains(&read), "{read}");
-        assert!(codes.contains(&Code::Damaged), "{codes:?}");
+        assert!(codes.contains(&ErrorCode::Damaged), "{codes:?}");
     }
 }
 
@@ -248,7 +248,7 @@ fn files_cut_off_anywhere_are_refused() {
         let step = if whole.len() > 10_000 { 97 } else { 1 };
         for length in (0..whole.len()).step_by(step) {
             let error = exercise(&whole[..length].to_vec().into()).unwrap_err();
-            assert!(matches!(error.code(), Code::Damaged | Code::NotAModel), "{length}: {error:?}");
+            assert!(matches!(error.code(), ErrorCode::Damaged | ErrorCode::NotAModel), "{length}: {error:?}");
         }
     }
 }
@@ -268,7 +268,7 @@ fn real_files_are_read_whole() {
         if bytes.starts_with(b"PK") {
             let archive = Archive::open(bytes.clone()).unwrap();
             archive.verify().unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
-            if format == Format::Export {
+            if format == Format::ExportedProgram {
                 let inner = archive.window("data/sample_inputs/model.pt").unwrap();
                 assert!(matches!(checkpoint::read(&inner), Ok(tensors) if !tensors.is_empty()), "{}", path.display());
             }
@@ -276,15 +276,15 @@ fn real_files_are_read_whole() {
         let name = path.extension().and_then(|name| name.to_str());
         let (slot, expected) = match name {
             Some("pt") => (0, Format::TorchScript),
-            Some("pt2") => (1, Format::Export),
+            Some("pt2") => (1, Format::ExportedProgram),
             _ => (2, Format::Safetensors),
         };
         assert_eq!(format, expected, "{}", path.display());
         formats[slot] += 1;
         match exercise(&bytes) {
-            Ok(elements) => assert!(elements > 0 || format == Format::Export, "{}", path.display()),
+            Ok(elements) => assert!(elements > 0 || format == Format::ExportedProgram, "{}", path.display()),
             // Functions without weights are archives without tensors.
-            Err(error) => assert_eq!(error.code(), Code::NotAModel, "{}: {error:?}", path.display()),
+            Err(error) => assert_eq!(error.code(), ErrorCode::NotAModel, "{}: {error:?}", path.display()),
         }
     }
     assert!(formats.iter().all(|&count| count > 0), "{formats:?}");

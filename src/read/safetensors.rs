@@ -48,8 +48,8 @@ pub(super) fn begins(bytes: &[u8]) -> bool {
 /// Reads the tensors in the order in which their bytes stand.
 ///
 /// # Errors
-/// [`Damaged`](crate::Code::Damaged) unless the tensors cover the file, without gaps and without sharing bytes;
-/// [`Unsupported`](crate::Code::Unsupported) for other dtypes.
+/// [`Damaged`](crate::ErrorCode::Damaged) unless the tensors cover the file, without gaps and without sharing bytes;
+/// [`Unsupported`](crate::ErrorCode::Unsupported) for other dtypes.
 pub(super) fn read(bytes: &Bytes) -> Result<Checkpoint> {
     let short = || Error::damaged("the header is cut off");
     let length = bytes.first_chunk::<8>().map(|head| u64::from_le_bytes(*head)).ok_or_else(short)?;
@@ -153,13 +153,13 @@ impl<'de> Deserialize<'de> for Lengths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
     fn file(header: &str, data: &[u8]) -> Bytes {
         [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat().into()
     }
 
-    fn refused(header: &str, data: &[u8]) -> Code {
+    fn refused(header: &str, data: &[u8]) -> ErrorCode {
         read(&file(header, data)).unwrap_err().code()
     }
 
@@ -180,15 +180,15 @@ mod tests {
     fn every_byte_belongs_to_one_tensor() {
         let one = |from, to| format!(r#"{{"a": {{"dtype": "U8", "shape": [{}], "data_offsets": [{from}, {to}]}}}}"#, to - from);
         assert!(read(&file(&one(0, 4), &[0; 4])).is_ok());
-        assert_eq!(refused(&one(0, 4), &[0; 5]), Code::Damaged);
-        assert_eq!(refused(&one(1, 4), &[0; 4]), Code::Damaged);
-        assert_eq!(refused(&one(0, 5), &[0; 4]), Code::Damaged);
+        assert_eq!(refused(&one(0, 4), &[0; 5]), ErrorCode::Damaged);
+        assert_eq!(refused(&one(1, 4), &[0; 4]), ErrorCode::Damaged);
+        assert_eq!(refused(&one(0, 5), &[0; 4]), ErrorCode::Damaged);
         let two =
             r#"{"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}, "b": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}"#;
-        assert_eq!(refused(two, &[0; 2]), Code::Damaged);
+        assert_eq!(refused(two, &[0; 2]), ErrorCode::Damaged);
         let same =
             r#"{"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}, "a": {"dtype": "U8", "shape": [2], "data_offsets": [2, 4]}}"#;
-        assert_eq!(refused(same, &[0; 4]), Code::Damaged);
+        assert_eq!(refused(same, &[0; 4]), ErrorCode::Damaged);
     }
 
     #[test]
@@ -196,20 +196,20 @@ mod tests {
         let entry =
             |dtype: &str, shape: &str, to: &str| format!(r#"{{"a": {{"dtype": "{dtype}", "shape": {shape}, "data_offsets": [0, {to}]}}}}"#);
         for (header, code) in [
-            (entry("F32", "[1]", "8"), Code::Damaged),
-            (entry("F32", "[2]", "18446744073709551615"), Code::Damaged),
-            (entry("F32", "[-2]", "8"), Code::Damaged),
-            (entry("F32", "[4611686018427387904, 4]", "0"), Code::TooBig),
-            (entry("F32", &format!("[{}1]", "1, ".repeat(64)), "4"), Code::Damaged),
-            (entry("F6_E2M3", "[8]", "6"), Code::Unsupported),
-            (entry("BOOL", "[8]", "8"), Code::Damaged),
-            ("[]".into(), Code::Damaged),
-            ("{".into(), Code::Damaged),
-            (format!(r#"{{"__metadata__": {}"#, "[".repeat(100_000)), Code::Damaged),
+            (entry("F32", "[1]", "8"), ErrorCode::Damaged),
+            (entry("F32", "[2]", "18446744073709551615"), ErrorCode::Damaged),
+            (entry("F32", "[-2]", "8"), ErrorCode::Damaged),
+            (entry("F32", "[4611686018427387904, 4]", "0"), ErrorCode::TooBig),
+            (entry("F32", &format!("[{}1]", "1, ".repeat(64)), "4"), ErrorCode::Damaged),
+            (entry("F6_E2M3", "[8]", "6"), ErrorCode::Unsupported),
+            (entry("BOOL", "[8]", "8"), ErrorCode::Damaged),
+            ("[]".into(), ErrorCode::Damaged),
+            ("{".into(), ErrorCode::Damaged),
+            (format!(r#"{{"__metadata__": {}"#, "[".repeat(100_000)), ErrorCode::Damaged),
         ] {
             assert_eq!(refused(&header, &[7; 8]), code, "{}", &header[..header.len().min(200)]);
         }
-        assert_eq!(read(&Bytes::from_static(&[0xff; 16])).unwrap_err().code(), Code::TooBig);
-        assert_eq!(read(&Bytes::from_static(&[9, 0, 0, 0, 0, 0, 0, 0, b'{'])).unwrap_err().code(), Code::Damaged);
+        assert_eq!(read(&Bytes::from_static(&[0xff; 16])).unwrap_err().code(), ErrorCode::TooBig);
+        assert_eq!(read(&Bytes::from_static(&[9, 0, 0, 0, 0, 0, 0, 0, b'{'])).unwrap_err().code(), ErrorCode::Damaged);
     }
 }

@@ -139,7 +139,7 @@ impl<'a> Storages<'a> {
     /// The storages in a folder of an archive: `data`, `constants`, or [`TRACED_INPUTS`], which are empty.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where the byte order is neither of the two.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where the byte order is neither of the two.
     pub(crate) fn new(archive: &'a Archive, folder: &'a str) -> Result<Storages<'a>> {
         let order = archive.has("byteorder").then(|| archive.text("byteorder")).transpose()?;
         let big_endian = match order.as_deref().map(str::trim_end) {
@@ -158,7 +158,7 @@ impl<'a> Storages<'a> {
     /// The tensor that a call in a pickle rebuilds; `None` where the value is something else.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where the call does not fit the storage, [`Unsupported`](crate::Code::Unsupported) for
+    /// [`Damaged`](crate::ErrorCode::Damaged) where the call does not fit the storage, [`Unsupported`](crate::ErrorCode::Unsupported) for
     /// tensors that are sparse or quantised.
     pub(crate) fn tensor(&self, pickle: &Pickle, id: Id) -> Result<Option<Stored>> {
         let mut id = id;
@@ -266,7 +266,7 @@ impl Named<'_> {
 mod tests {
     use super::super::sample::{self, Packed, call, pack, pickled, text, tuple};
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
     const FLOATS: &str = "torch.FloatStorage";
 
@@ -374,7 +374,7 @@ mod tests {
         };
         assert_eq!(read(&file, &value("uint16")).unwrap(), Array::vector(vec![1u16, 65535]));
         assert_eq!(read(&file, &value("float8_e4m3fn")).unwrap().to_f64s(), [2f64.powi(-9), 0.0]);
-        assert_eq!(read(&file, &value("quint4x2")).unwrap_err().code(), Code::Unsupported);
+        assert_eq!(read(&file, &value("quint4x2")).unwrap_err().code(), ErrorCode::Unsupported);
     }
 
     #[test]
@@ -382,7 +382,7 @@ mod tests {
         let value = sample::tensor(storage(), 0, &[2], &[1]);
         let data: Vec<u8> = [1f32, -2.5, 0., 0., 0., 0.].iter().flat_map(|x| x.to_be_bytes()).collect();
         assert_eq!(read(&archive(&[("0", &data)], "big"), &value).unwrap().to_f64s(), [1., -2.5]);
-        assert_eq!(read(&archive(&[("0", &data)], "middle"), &value).unwrap_err().code(), Code::Damaged);
+        assert_eq!(read(&archive(&[("0", &data)], "middle"), &value).unwrap_err().code(), ErrorCode::Damaged);
     }
 
     #[test]
@@ -412,14 +412,14 @@ mod tests {
             sample::tensor(text("storage"), 0, &[1], &[1]),
             call("torch._utils._rebuild_tensor_v2", &[storage()]),
         ] {
-            assert_eq!(refused(&value), Code::Damaged);
+            assert_eq!(refused(&value), ErrorCode::Damaged);
         }
-        assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40, 1 << 40], &[0, 0])), Code::TooBig);
-        assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40], &[0])), Code::TooBig);
-        assert_eq!(refused(&sample::tensor(storage(), 0, &[0, 1 << 40, 1 << 40], &[0, 0, 0])), Code::TooBig);
-        assert_eq!(refused(&with("torch.QInt8Storage", "0", 6)), Code::Unsupported);
+        assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40, 1 << 40], &[0, 0])), ErrorCode::TooBig);
+        assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40], &[0])), ErrorCode::TooBig);
+        assert_eq!(refused(&sample::tensor(storage(), 0, &[0, 1 << 40, 1 << 40], &[0, 0, 0])), ErrorCode::TooBig);
+        assert_eq!(refused(&with("torch.QInt8Storage", "0", 6)), ErrorCode::Unsupported);
         // Six complex numbers would be twelve floats.
-        assert_eq!(refused(&with("torch.ComplexFloatStorage", "0", 6)), Code::Damaged);
-        assert_eq!(refused(&call("torch._utils._rebuild_sparse_tensor", &[storage()])), Code::Unsupported);
+        assert_eq!(refused(&with("torch.ComplexFloatStorage", "0", 6)), ErrorCode::Damaged);
+        assert_eq!(refused(&call("torch._utils._rebuild_sparse_tensor", &[storage()])), ErrorCode::Unsupported);
     }
 }

@@ -5,7 +5,7 @@
 //! contradict the directory, and whatever two readers could read differently (entries that overlap or share a name,
 //! bytes behind the end) is refused.
 
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use bytes::Bytes;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use indexmap::IndexMap;
@@ -43,9 +43,9 @@ impl Archive {
     /// Reads the directory. Nothing is inflated, nothing copied.
     ///
     /// # Errors
-    /// [`NotAModel`](Code::NotAModel) where this is no zip file, [`Damaged`](Code::Damaged) where it contradicts itself,
-    /// [`Unsupported`](Code::Unsupported) where it is encrypted or compressed by another method than deflate,
-    /// [`TooBig`](Code::TooBig) where it would inflate beyond reason.
+    /// [`NotAModel`](ErrorCode::NotAModel) where this is no zip file, [`Damaged`](ErrorCode::Damaged) where it contradicts itself,
+    /// [`Unsupported`](ErrorCode::Unsupported) where it is encrypted or compressed by another method than deflate,
+    /// [`TooBig`](ErrorCode::TooBig) where it would inflate beyond reason.
     pub(crate) fn open(bytes: Bytes) -> Result<Archive> {
         let (directory, count) = directory(&bytes)?;
         let mut named = Vec::with_capacity(count);
@@ -118,7 +118,7 @@ impl Archive {
     /// The bytes of an entry, all of them read once to try the checksum: for programs, not for tensors.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged) where there is no such entry, it does not inflate, or its checksum is wrong.
+    /// [`Damaged`](ErrorCode::Damaged) where there is no such entry, it does not inflate, or its checksum is wrong.
     pub(crate) fn read(&self, name: &str) -> Result<Bytes> {
         let (entry, bytes) = self.contents(name)?;
         let mut crc = Crc::new();
@@ -134,7 +134,7 @@ impl Archive {
     /// A deflated entry is inflated, on every call anew.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged) where there is no such entry or it does not inflate.
+    /// [`Damaged`](ErrorCode::Damaged) where there is no such entry or it does not inflate.
     pub(crate) fn window(&self, name: &str) -> Result<Bytes> {
         self.contents(name).map(|(_, bytes)| bytes)
     }
@@ -202,7 +202,7 @@ fn directory(bytes: &[u8]) -> Result<(Range<usize>, usize)> {
         match begins(bytes, 0, b"PK\x03\x04") {
             true => Error::damaged("no zip directory at the end: the file is cut off, or something follows it")
                 .help("copy or download the file again"),
-            false => Error::new(Code::NotAModel, "no zip file"),
+            false => Error::new(ErrorCode::NotAModel, "no zip file"),
         }
     })?;
     // Disk, disk of the directory, entries on this disk, entries, size, start, comment.
@@ -309,7 +309,7 @@ mod tests {
         Archive::open(pack(entries).into())
     }
 
-    fn refused(entries: &[Packed]) -> Code {
+    fn refused(entries: &[Packed]) -> ErrorCode {
         open(entries).unwrap_err().code()
     }
 
@@ -318,7 +318,7 @@ mod tests {
         let archive = open(&[Packed::stored("net/b", b"1"), Packed::stored("net/data/0", b"22"), Packed::stored("net/a", b"")]).unwrap();
         assert_eq!(archive.names().collect::<Vec<_>>(), ["b", "data/0", "a"]);
         assert_eq!(archive.read("data/0").unwrap(), b"22"[..]);
-        assert_eq!(archive.read("net/b").unwrap_err().code(), Code::Damaged);
+        assert_eq!(archive.read("net/b").unwrap_err().code(), ErrorCode::Damaged);
         let flat = open(&[Packed::stored("version", b"3"), Packed::stored("code/a", b"")]).unwrap();
         assert_eq!(flat.names().collect::<Vec<_>>(), ["version", "code/a"]);
     }
@@ -340,8 +340,8 @@ mod tests {
         for mut entry in [Packed::stored("m/x", b"abc"), Packed::deflated("m/x", b"abc")] {
             entry.crc ^= 1;
             let archive = open(&[entry]).unwrap();
-            assert_eq!(archive.read("x").unwrap_err().code(), Code::Damaged);
-            assert_eq!(archive.verify().unwrap_err().code(), Code::Damaged);
+            assert_eq!(archive.read("x").unwrap_err().code(), ErrorCode::Damaged);
+            assert_eq!(archive.verify().unwrap_err().code(), ErrorCode::Damaged);
             assert_eq!(archive.window("x").unwrap(), b"abc"[..]);
         }
     }
@@ -351,39 +351,39 @@ mod tests {
         let whole = pack(&[Packed::stored("m/x", b"abc"), Packed::deflated("m/y", b"abc")]);
         for length in 0..whole.len() {
             let error = Archive::open(whole[..length].to_vec().into()).unwrap_err();
-            assert_eq!(error.code(), if length < 4 { Code::NotAModel } else { Code::Damaged }, "{length}");
+            assert_eq!(error.code(), if length < 4 { ErrorCode::NotAModel } else { ErrorCode::Damaged }, "{length}");
         }
-        assert_eq!(Archive::open([&whole[..], b"\0"].concat().into()).unwrap_err().code(), Code::Damaged);
+        assert_eq!(Archive::open([&whole[..], b"\0"].concat().into()).unwrap_err().code(), ErrorCode::Damaged);
         assert!(Archive::open([b"\0", &whole[..]].concat().into()).is_err());
     }
 
     #[test]
     fn what_two_readers_could_read_differently_is_refused() {
         let a = || Packed::stored("m/a", b"abc");
-        assert_eq!(refused(&[a(), a()]), Code::Damaged);
+        assert_eq!(refused(&[a(), a()]), ErrorCode::Damaged);
         // Two entries, one place.
-        assert_eq!(refused(&[a(), Packed { place: Some(0), ..a() }]), Code::Damaged);
-        assert_eq!(refused(&[a(), Packed { place: Some(0), ..Packed::stored("m/b", b"abc") }]), Code::Damaged);
-        assert_eq!(refused(&[Packed { size: 4, ..a() }]), Code::Damaged);
-        assert_eq!(refused(&[Packed { local_name: Some("m/b"), ..a() }]), Code::Damaged);
-        assert_eq!(refused(&[Packed { place: Some(u32::MAX - 1), ..a() }]), Code::Damaged);
+        assert_eq!(refused(&[a(), Packed { place: Some(0), ..a() }]), ErrorCode::Damaged);
+        assert_eq!(refused(&[a(), Packed { place: Some(0), ..Packed::stored("m/b", b"abc") }]), ErrorCode::Damaged);
+        assert_eq!(refused(&[Packed { size: 4, ..a() }]), ErrorCode::Damaged);
+        assert_eq!(refused(&[Packed { local_name: Some("m/b"), ..a() }]), ErrorCode::Damaged);
+        assert_eq!(refused(&[Packed { place: Some(u32::MAX - 1), ..a() }]), ErrorCode::Damaged);
     }
 
     #[test]
     fn encryption_and_other_methods_are_named() {
-        assert_eq!(refused(&[Packed { flags: 1, ..Packed::stored("m/a", b"abc") }]), Code::Unsupported);
-        assert_eq!(refused(&[Packed { method: 12, ..Packed::stored("m/a", b"abc") }]), Code::Unsupported);
+        assert_eq!(refused(&[Packed { flags: 1, ..Packed::stored("m/a", b"abc") }]), ErrorCode::Unsupported);
+        assert_eq!(refused(&[Packed { method: 12, ..Packed::stored("m/a", b"abc") }]), ErrorCode::Unsupported);
     }
 
     #[test]
     fn a_bomb_is_refused_before_it_goes_off() {
         let blanks = vec![b' '; 1 << 20];
-        assert_eq!(refused(&[Packed::deflated("m/a", &blanks)]), Code::TooBig);
+        assert_eq!(refused(&[Packed::deflated("m/a", &blanks)]), ErrorCode::TooBig);
         // What the directory says is what is inflated, whatever the stream holds.
         let lie = |size| Packed { size, ..Packed::deflated("m/a", &[b' '; 50_000]) };
-        assert_eq!(open(&[lie(4)]).unwrap().read("a").unwrap_err().code(), Code::Damaged);
-        assert_eq!(open(&[lie(50_001)]).unwrap().read("a").unwrap_err().code(), Code::Damaged);
-        assert_eq!(refused(&[lie(usize::MAX >> 1)]), Code::TooBig);
+        assert_eq!(open(&[lie(4)]).unwrap().read("a").unwrap_err().code(), ErrorCode::Damaged);
+        assert_eq!(open(&[lie(50_001)]).unwrap().read("a").unwrap_err().code(), ErrorCode::Damaged);
+        assert_eq!(refused(&[lie(usize::MAX >> 1)]), ErrorCode::TooBig);
     }
 
     #[test]

@@ -4,30 +4,30 @@
 //! as one node inside tract's plan; [`replace`](self) says which and why. Where tract refuses a whole graph (or fails while it runs it),
 //! all of it runs on our kernels: no model that can be written is ever "unsupported".
 
-mod condition;
-mod foreign;
-mod guard;
-mod numbers;
-mod plain;
-mod product;
-mod replace;
+mod conversion;
+mod fallback_op;
+mod fallback_table;
+mod guards;
+mod packed_matmul;
+mod panic;
 mod runnable;
 mod symbols;
+mod unoptimized;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::kernels::threads;
 use crate::module::Module;
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
-use crate::ops::Operators;
+use crate::ops::OpRegistry;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::trace::{Form, Traced};
-use condition::Conditions;
+use crate::trace::{ExportOptions, Traced};
+use fallback_table::{REPLACED, Replaced, Row};
+use guards::Conditions;
 use prost::Message;
-use replace::{REPLACED, Replaced, Row};
 use runnable::Runnable;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,7 +55,7 @@ pub struct Session {
     outputs: Vec<(String, Type)>,
     conditions: Conditions,
     page: Model,
-    operators: Operators,
+    operators: OpRegistry,
     /// tract's reading of the page, or why it has none.
     model: Result<InferenceModel>,
     replaced: Vec<Replaced>,
@@ -94,7 +94,7 @@ impl Session {
     /// Compiles a model, to be run on one thread.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where it is not valid, [`Runtime`](crate::Code::Runtime) where tract refuses it.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where it is not valid, [`Runtime`](crate::ErrorCode::Runtime) where tract refuses it.
     pub fn new(model: &Model) -> Result<Session> {
         Session::with_threads(model, 1)
     }
@@ -104,26 +104,26 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub fn with_threads(model: &Model, threads: usize) -> Result<Session> {
-        Session::with_operators(model, threads, &Operators::new())
+        Session::with_operators(model, threads, &OpRegistry::new())
     }
 
     /// Compiles a model with these operators of users' crates, to be run on so many threads: each is one node of the plan.
     ///
     /// # Errors
     /// As [`Session::new`].
-    pub fn with_operators(model: &Model, threads: usize, operators: &Operators) -> Result<Session> {
+    pub fn with_operators(model: &Model, threads: usize, operators: &OpRegistry) -> Result<Session> {
         Session::with_rows(model, threads, REPLACED, operators)
     }
 
     /// Compiles a model of which these operators run on our kernels.
-    fn with_rows(model: &Model, threads: usize, rows: &[Row], operators: &Operators) -> Result<Session> {
+    fn with_rows(model: &Model, threads: usize, rows: &[Row], operators: &OpRegistry) -> Result<Session> {
         verify(model).into_result()?;
         let flat = without_functions(model, operators);
         let written = flat.as_ref().unwrap_or(model);
-        let (mut page, replaced) = replace::for_tract(written, rows, operators);
+        let (mut page, replaced) = fallback_table::for_tract(written, rows, operators);
         let graph = page.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
-            infos.iter().map(|info| Ok((info.name.clone(), numbers::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
+            infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
         };
         let inputs: Vec<proto::ValueInfoProto> =
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
@@ -184,7 +184,7 @@ impl Session {
     /// Where it fails.
     #[cfg(test)]
     pub(crate) fn of_tract_alone(model: &Model, inputs: &[Array]) -> Result<Vec<Array>> {
-        let session = Session::with_rows(model, 1, &[], &Operators::new())?;
+        let session = Session::with_rows(model, 1, &[], &OpRegistry::new())?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
     }
@@ -192,7 +192,7 @@ impl Session {
     /// The rows of the table that are about what comes out: operator and reason.
     #[cfg(test)]
     pub(crate) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-        REPLACED.iter().map(|row| (row.0, row.2)).filter(|row| row.1 != replace::SLOWER)
+        REPLACED.iter().map(|row| (row.0, row.2)).filter(|row| row.1 != fallback_table::SLOWER)
     }
 
     /// Whether a plan that was made runs on our kernels alone.
@@ -204,15 +204,15 @@ impl Session {
     /// The outputs for these inputs.
     ///
     /// # Errors
-    /// [`Input`](crate::Code::Input) where an input is missing, left over, or has the wrong dtype or shape;
-    /// [`Guard`](crate::Code::Guard) where a condition of the record does not hold; [`Runtime`](crate::Code::Runtime) where tract fails.
+    /// [`Input`](crate::ErrorCode::Input) where an input is missing, left over, or has the wrong dtype or shape;
+    /// [`Guard`](crate::ErrorCode::Guard) where a condition of the record does not hold; [`Runtime`](crate::ErrorCode::Runtime) where tract fails.
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let engine = self.engine(inputs)?;
         self.conditions.check_inputs(inputs)?;
         match &engine {
             Engine::Ours(module, _) => self.on_threads(|| ours(module, inputs)),
             Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
-                if error.code() == Code::Guard {
+                if error.code() == ErrorCode::Guard {
                     return Err(error);
                 }
                 // What fails here fails at every call with these shapes.
@@ -248,13 +248,13 @@ impl Session {
     }
 
     fn by_tract(&self, runnable: &Runnable, inputs: &[Array]) -> Result<Vec<Array>> {
-        let tensors = inputs.iter().map(|array| numbers::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
-        let outputs = guard::guarded(|| runnable.run(tensors))?;
+        let tensors = inputs.iter().map(|array| conversion::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
+        let outputs = panic::guarded(|| runnable.run(tensors))?;
         self.conditions.check_values(outputs.iter().skip(self.outputs.len()).cloned())?;
         // Results that are collected do not know how many they will be: the room for them would grow step by step.
         let mut arrays = Vec::with_capacity(self.outputs.len());
         for (tensor, (name, ty)) in outputs.into_iter().zip(&self.outputs) {
-            arrays.push(numbers::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}")))?);
+            arrays.push(conversion::from_tract(tensor, ty.dtype).at(std::fmt::from_fn(|f| write!(f, "output {name}")))?);
         }
         Ok(arrays)
     }
@@ -317,10 +317,10 @@ impl Session {
     /// What is made of tract's model for inputs of these shapes.
     fn planned<R: Send>(&self, shapes: &[Vec<usize>], plan: impl FnOnce(InferenceModel) -> TractResult<R> + Send) -> Result<R> {
         let model = self.model.as_ref().map_err(Clone::clone)?;
-        guard::on_a_deep_stack(|| {
+        panic::on_a_deep_stack(|| {
             let mut model = model.clone();
             for (i, (shape, (_, ty))) in shapes.iter().zip(&self.inputs).enumerate() {
-                let datum = numbers::datum_type(ty.dtype).map_err(guard::from_ours)?;
+                let datum = conversion::datum_type(ty.dtype).map_err(panic::from_ours)?;
                 model.set_input_fact(i, InferenceFact::dt_shape(datum, shape.as_slice()))?;
             }
             plan(model)
@@ -344,21 +344,21 @@ fn ours(module: &OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
 
 /// The model with the bodies of its functions in the place of their calls, which tract does not follow: its program is traced once more.
 /// `None` where there is nothing to do, and where that cannot be done with shapes only.
-fn without_functions(model: &Model, operators: &Operators) -> Option<Model> {
+fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
     if model.proto.functions.is_empty() {
         return None;
     }
-    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.page(Form::default())).ok()
+    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.page(ExportOptions::default())).ok()
 }
 
 /// Hands a page over to tract.
-fn parse(page: &ModelProto, operators: &Operators) -> Result<InferenceModel> {
+fn parse(page: &ModelProto, operators: &OpRegistry) -> Result<InferenceModel> {
     let bytes = page.encode_to_vec();
-    guard::on_a_deep_stack(move || {
+    panic::on_a_deep_stack(move || {
         let page = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
         let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
-        foreign::register(&mut onnx, &page);
-        foreign::knowing(operators, || onnx.model_for_proto_model(&page))
+        fallback_op::register(&mut onnx, &page);
+        fallback_op::knowing(operators, || onnx.model_for_proto_model(&page))
     })
 }
 
@@ -389,7 +389,7 @@ impl Traced {
     /// # Errors
     /// As [`Session::new`].
     pub fn session(&self) -> Result<Session> {
-        Session::with_operators(&self.page(Form::default())?, 1, &self.operators())
+        Session::with_operators(&self.page(ExportOptions::default())?, 1, &self.operators())
     }
 }
 
@@ -455,7 +455,7 @@ mod tests {
         assert!(session.run(&[]).unwrap_err().message().contains("(x)"));
         for wrong in [shape(&[2, 4]), shape(&[2]), Array::full(DType::F64, &[2, 3], 1.into())] {
             let error = session.run(&[wrong]).unwrap_err();
-            assert_eq!((error.code(), error.places().next()), (crate::Code::Input, Some("input x")));
+            assert_eq!((error.code(), error.places().next()), (crate::ErrorCode::Input, Some("input x")));
         }
         assert!(session.run(&[shape(&[2, 3])]).is_ok(), "a refused call leaves the session as it was");
     }
@@ -467,7 +467,7 @@ mod tests {
         model.proto.graph.as_mut().unwrap().node[0].attribute[0].ints = vec![7, 0];
         let failed = Session::new(&model).and_then(|session| session.run(&[x.to_array().unwrap()]));
         // Our own kernels, which are asked next, say what is wrong with the node.
-        assert_eq!(failed.unwrap_err().code(), crate::Code::Argument);
+        assert_eq!(failed.unwrap_err().code(), crate::ErrorCode::Argument);
     }
 
     #[test]

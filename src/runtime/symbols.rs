@@ -31,7 +31,7 @@ impl<'a> Symbols<'a> {
     /// Learns what the symbols of a shape stand for.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where a length that is known is another.
+    /// [`Shape`](crate::ErrorCode::Shape) where a length that is known is another.
     pub(super) fn observe(&mut self, ours: &Shape, theirs: &[TDim]) -> Result<()> {
         let differs = || Error::shape(format!("a plan for {ours}, not for {theirs:?}"));
         if ours.rank() != theirs.len() {
@@ -94,6 +94,6 @@ mod tests {
         let shape = Shape::new(vec![Dim::Fixed(2), Dim::new(Expr::symbol("n"), None)]);
         assert!(symbols.observe(&shape, &[2.into(), 5.into()]).is_ok());
         assert_eq!(symbols.theirs(&shape[1]), 5.into());
-        assert_eq!(symbols.observe(&shape, &[3.into(), 5.into()]).unwrap_err().code(), crate::Code::Shape);
+        assert_eq!(symbols.observe(&shape, &[3.into(), 5.into()]).unwrap_err().code(), crate::ErrorCode::Shape);
     }
 }

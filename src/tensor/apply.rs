@@ -1,9 +1,9 @@
 //! The one door: every operation infers its type, computes its value where there is one, and is written down where somebody records.
 
-use super::{Facts, Origin, Tensor, place, recorder, watch};
+use super::{Facts, Origin, Tensor, location, observer, recorder};
 use crate::array::Array;
-use crate::dim::{Dim, DimArray, Sizes, Type, assume};
-use crate::error::{At, Code, Error, Result};
+use crate::dim::{Dim, DimArray, Sizes, Type, solver};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::{Agreement, Computed, Inputs, Operator};
 use std::panic::Location;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ pub fn apply(op: impl Operator, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor
 fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
     let inferred = op.infer(&Inputs::new(&types));
-    let found = assume::take_found();
+    let found = solver::take_found();
     if !found.is_empty() {
-        recorder::constrain(found, place::here(None, caller));
+        recorder::constrain(found, location::here(None, caller));
     }
     let types = inferred.at(op.name()).map_err(|error| match error.code() {
         // Who declared a length wants to know the line that contradicts it.
-        Code::Size => error.at(place::here(None, caller)),
+        ErrorCode::Size => error.at(location::here(None, caller)),
         _ => error,
     })?;
     if let [ty] = types.as_slice()
@@ -49,7 +49,7 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
         return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
     }
     let symbolic = op.dims().into_iter().any(Dim::is_symbolic);
-    let mut recorded = recorder::is_recorded(inputs, symbolic).map_err(|error| error.at(place::here(None, caller)))?;
+    let mut recorded = recorder::is_recorded(inputs, symbolic).map_err(|error| error.at(location::here(None, caller)))?;
     if !recorded && recorder::is_tracing() {
         // What is drawn at random is no constant.
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
@@ -61,9 +61,9 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
     };
     let types = repeated.unwrap_or_else(|| named(types, &values, recorded));
     let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
-    watch::saw(&op, &values, parameter.map(|name| &**name), caller);
+    observer::saw(&op, &values, parameter.map(|name| &**name), caller);
     let marks = match recorded {
-        true => recorder::record(op.clone(), inputs, &types, place::here(parameter.map(|name| &**name), caller))?
+        true => recorder::record(op.clone(), inputs, &types, location::here(parameter.map(|name| &**name), caller))?
             .into_iter()
             .map(Some)
             .collect(),

@@ -2,7 +2,7 @@
 
 use super::{Tensor, recorder};
 use crate::array::Array;
-use crate::dim::{Bindings, Constraint, Dim, assume};
+use crate::dim::{Bindings, Constraint, Dim, solver};
 use crate::error::Result;
 use crate::graph::{Condition, Guard, Place};
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Holds these lengths against a relation between symbols that stand for them; where they are symbolic, the relation is recorded.
 ///
 /// # Errors
-/// [`Guard`](crate::Code::Guard) where it does not hold in the example.
+/// [`Guard`](crate::ErrorCode::Guard) where it does not hold in the example.
 pub(crate) fn lengths(constraint: &Constraint, lengths: &HashMap<Arc<str>, Dim>, place: &Place) -> Result<()> {
     let mut bindings = Bindings::new();
     for (symbol, dim) in lengths {
@@ -24,14 +24,14 @@ pub(crate) fn lengths(constraint: &Constraint, lengths: &HashMap<Arc<str>, Dim>,
     if substituted.symbols().is_empty() {
         return Ok(());
     }
-    assume::grant(substituted.clone());
+    solver::grant(substituted.clone());
     recorder::guard_lengths(substituted, place.clone())
 }
 
 /// Holds a tensor against the numbers that it must have; where it is traced, that is recorded.
 ///
 /// # Errors
-/// [`Guard`](crate::Code::Guard) where it has others.
+/// [`Guard`](crate::ErrorCode::Guard) where it has others.
 pub(crate) fn numbers(tensor: &Tensor, seen: &Array, place: &Place) -> Result<()> {
     if let Some(array) = tensor.value() {
         // No graph is asked for the value: it is here.

@@ -4,7 +4,7 @@ use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::Result;
 use crate::graph::{Inputs, Operator};
-use crate::onnx::{Name, Pen};
+use crate::onnx::{GraphBuilder, Name};
 
 /// A tensor of lengths, computed from the inputs' shapes. In ONNX: Shape, Gather and arithmetic, once for each expression.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Operator for Lengths {
         Ok(vec![array.cast(self.dtype)])
     }
 
-    fn lower(&self, pen: &mut Pen, _: &[Name], _: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], _: &[Type]) -> Result<Vec<Name>> {
         let mut name = pen.dims(&self.dims.dims)?;
         if self.dims.scalar {
             let axes = pen.constant(&Array::vector(vec![0i64]));

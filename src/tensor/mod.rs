@@ -3,11 +3,11 @@
 mod apply;
 pub(crate) mod guard;
 pub(crate) mod lengths;
+pub mod location;
+pub(crate) mod observer;
 mod operand;
-pub mod place;
 mod recorder;
 pub mod size;
-pub(crate) mod watch;
 
 pub use apply::{apply, apply_one};
 pub use operand::Operand;
@@ -15,7 +15,7 @@ pub use recorder::{Recorder, is_tracing, untraced};
 pub(crate) use recorder::{fresh_symbol, visible};
 pub use size::concrete;
 
-use crate::array::{Array, DType, Element, Scalar, Strength};
+use crate::array::{Array, DType, Element, PromotionPriority, Scalar};
 use crate::dim::{Constraint, Dim, DimArray, Relation, Shape, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Computed, Derivation};
@@ -70,7 +70,7 @@ impl Tensor {
     /// A tensor of this shape from its elements in row-major order.
     ///
     /// # Errors
-    /// [`Shape`](crate::Code::Shape) where the number of elements differs.
+    /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs.
     pub fn new<T: Element>(shape: &[usize], elements: Vec<T>) -> Result<Tensor> {
         Array::new(shape, elements).map(Tensor::from)
     }
@@ -158,7 +158,7 @@ impl Tensor {
     /// The length of an axis, counted from the end where negative.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there is no such axis.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     pub fn dim(&self, axis: i64) -> Result<Dim> {
         Ok(self.shape()[self.shape().axis(axis)?].clone())
     }
@@ -218,11 +218,11 @@ impl Tensor {
     }
 
     /// How much the dtype counts when this meets other tensors.
-    pub fn strength(&self) -> Strength {
+    pub fn strength(&self) -> PromotionPriority {
         match (self.0.weak, self.rank()) {
-            (true, _) => Strength::Weak,
-            (false, 0) => Strength::Scalar,
-            _ => Strength::Strong,
+            (true, _) => PromotionPriority::Weak,
+            (false, 0) => PromotionPriority::Scalar,
+            _ => PromotionPriority::Strong,
         }
     }
 
@@ -246,19 +246,19 @@ impl Tensor {
     /// The numbers. Inside a trace these are the example's, so that it records a guard: the record holds only where they are the same.
     ///
     /// # Errors
-    /// [`NoValue`](crate::Code::NoValue) where only the type is known; [`Trace`](crate::Code::Trace) in the body of a traced branch or loop,
-    /// for what is made there; [`Denied`](crate::Code::Denied) in a strict trace.
+    /// [`NoValue`](crate::ErrorCode::NoValue) where only the type is known; [`Trace`](crate::ErrorCode::Trace) in the body of a traced branch or loop,
+    /// for what is made there; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
     #[track_caller]
     pub fn to_array(&self) -> Result<Array> {
         let array = self.array()?;
         let caller = Location::caller();
         if let Some(mark) = self.mark() {
-            recorder::guard_numbers(mark, array, || place::here(None, caller))?;
+            recorder::guard_numbers(mark, array, || location::here(None, caller))?;
         }
         for dim in self.dims().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
             if let Some(seen) = dim.seen() {
                 let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
-                recorder::guard_lengths(fixed, place::here(None, caller))?;
+                recorder::guard_lengths(fixed, location::here(None, caller))?;
             }
         }
         Ok(array.clone())
@@ -267,7 +267,7 @@ impl Tensor {
     /// The elements in row-major order. Inside a trace this records a guard.
     ///
     /// # Errors
-    /// [`NoValue`](crate::Code::NoValue) where only the type is known, [`DType`](crate::Code::DType) where `T` is not the element type.
+    /// [`NoValue`](crate::ErrorCode::NoValue) where only the type is known, [`DType`](crate::ErrorCode::DType) where `T` is not the element type.
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.to_array()?.to_vec()
@@ -286,7 +286,7 @@ impl Tensor {
     /// The only element. Inside a trace this records a guard.
     ///
     /// # Errors
-    /// [`NoValue`](crate::Code::NoValue) where only the type is known, [`Shape`](crate::Code::Shape) unless there is exactly one element.
+    /// [`NoValue`](crate::ErrorCode::NoValue) where only the type is known, [`Shape`](crate::ErrorCode::Shape) unless there is exactly one element.
     #[track_caller]
     pub fn item(&self) -> Result<Scalar> {
         self.to_array()?.item()

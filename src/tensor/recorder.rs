@@ -2,8 +2,8 @@
 
 use super::Tensor;
 use crate::array::Array;
-use crate::dim::{Constraint, Expr, Type, assume};
-use crate::error::{Code, Error, Result};
+use crate::dim::{Constraint, Expr, Type, solver};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Operator, Place, ValueId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ impl Recorder {
     /// Makes it an error to read a number out of what is recorded, or not.
     ///
     /// # Errors
-    /// [`Trace`](crate::Code::Trace) on another thread than the one that opened the record.
+    /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that opened the record.
     pub fn with_strictness(self, strict: bool) -> Result<Recorder> {
         self.with(|record| record.strict = strict)?;
         Ok(self)
@@ -88,7 +88,7 @@ impl Recorder {
     /// Adds an input: the tensor that the function gets in the example's place.
     ///
     /// # Errors
-    /// [`Trace`](crate::Code::Trace) on another thread than the one that opened the record.
+    /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that opened the record.
     pub fn input(&self, name: &str, ty: Type, example: &Tensor) -> Result<Tensor> {
         let value = self.with(|record| record.graph.add_input(name, ty.clone()))?;
         Ok(example.traced(ty, Mark { record: self.id, value }))
@@ -102,7 +102,7 @@ impl Recorder {
     /// Closes the record: the graph that makes these outputs, with a guard for every number that the program read on the way.
     ///
     /// # Errors
-    /// [`Trace`](crate::Code::Trace) where an output belongs to another trace.
+    /// [`Trace`](crate::ErrorCode::Trace) where an output belongs to another trace.
     pub fn finish(self, outputs: &[Tensor]) -> Result<Graph> {
         let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
         let mut graph = self.with(|record| std::mem::take(&mut record.graph))?;
@@ -169,7 +169,7 @@ pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
             OPEN.set(std::mem::take(&mut self.0));
         }
     }
-    let _nothing = assume::nothing();
+    let _nothing = solver::nothing();
     let _before = Before(OPEN.take());
     run()
 }
@@ -210,7 +210,7 @@ pub(super) fn guard_numbers(mark: Mark, seen: &Array, place: impl FnOnce() -> Pl
 }
 
 fn denied(guard: &Guard) -> Error {
-    let error = Error::new(Code::Denied, format!("a strict trace reads no number: {guard}"));
+    let error = Error::new(ErrorCode::Denied, format!("a strict trace reads no number: {guard}"));
     error.help("keep it a tensor or a length, use cond, while_loop or scan, or trace without strict")
 }
 

@@ -12,7 +12,7 @@
 //! # Ok::<(), ontrace::Error>(())
 //! ```
 
-use super::{place, recorder};
+use super::{location, recorder};
 use crate::dim::{Constraint, Dim, Relation};
 use crate::error::{Error, Result};
 use std::panic::Location;
@@ -28,7 +28,7 @@ fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> 
     let holds = relation.holds(seen(left)?, seen(&right)?);
     if (left - &right).is_symbolic() {
         let relation = if holds { relation } else { relation.opposite() };
-        recorder::guard_lengths(Constraint::Related(left.expr(), relation, right.expr()), place::here(None, Location::caller()))?;
+        recorder::guard_lengths(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
     }
     Ok(holds)
 }
@@ -39,7 +39,7 @@ macro_rules! questions {
         $($(#[$doc])*
         ///
         /// # Errors
-        /// [`NoValue`](crate::Code::NoValue) where a length depends on data that is not known; [`Denied`](crate::Code::Denied) in a strict trace.
+        /// [`NoValue`](crate::ErrorCode::NoValue) where a length depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
         #[track_caller]
         pub fn $name(left: &Dim, right: impl Into<Dim>) -> Result<bool> {
             holds(left, Relation::$Relation, right)
@@ -65,13 +65,13 @@ questions! {
 /// The number behind a length, for code that must branch on it or count to it. Inside a trace this records a guard.
 ///
 /// # Errors
-/// [`NoValue`](crate::Code::NoValue) where the length depends on data that is not known; [`Denied`](crate::Code::Denied) in a strict trace.
+/// [`NoValue`](crate::ErrorCode::NoValue) where the length depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
 #[track_caller]
 pub fn concrete(dim: &Dim) -> Result<usize> {
     let seen = seen(dim)?;
     if dim.is_symbolic() {
         let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
-        recorder::guard_lengths(fixed, place::here(None, Location::caller()))?;
+        recorder::guard_lengths(fixed, location::here(None, Location::caller()))?;
     }
     usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is no length")))
 }

@@ -2,7 +2,7 @@
 
 use super::{Traced, Tracer};
 use crate::dim::Type;
-use crate::error::{Code, Result};
+use crate::error::{ErrorCode, Result};
 use crate::module::{Example, Module, function};
 use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree};
@@ -91,7 +91,7 @@ where
                     return O::assemble(traced.signature().outputs(), &mut outputs.into_iter());
                 }
                 // Not what this record is of.
-                Err(error) if matches!(error.code(), Code::Guard | Code::Input | Code::Size) => {}
+                Err(error) if matches!(error.code(), ErrorCode::Guard | ErrorCode::Input | ErrorCode::Size) => {}
                 Err(error) => return Err(error),
             }
         }

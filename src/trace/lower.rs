@@ -1,15 +1,15 @@
 //! A record written down as ONNX.
 
-use super::draws::{Draws, unseed};
-use super::{Traced, saved};
+use super::random_mode::{RandomMode, unseed};
+use super::{Traced, metadata};
 use crate::error::Result;
 use crate::graph::ValueId;
-use crate::onnx::{Model, Name, Pen};
+use crate::onnx::{GraphBuilder, Model, Name};
 
 /// Writes every node by its operator's own `lower`; inputs, parameters and outputs keep their names.
 pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Model> {
     let graph = traced.graph();
-    let mut pen = Pen::new(opset);
+    let mut pen = GraphBuilder::new(opset);
     let mut inputs = Vec::new();
     for (name, ty) in traced.inputs() {
         inputs.push(pen.input(&name, &ty));
@@ -21,7 +21,7 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
     let written = graph.write(&mut pen, &inputs)?;
     let finals = outputs.into_iter().map(|output| output.0).zip(written.outputs).collect::<Vec<_>>();
     let mut model = pen.finish(&traced.name, &inputs, &finals)?;
-    if traced.draws == Draws::Runtime
+    if traced.draws == RandomMode::Runtime
         && let Some(graph) = &mut model.proto.graph
     {
         unseed(graph);
@@ -38,6 +38,6 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
         let parameters: Vec<&str> = graph.parameters().map(|parameter| parameter.0).collect();
         model.write_modules_as_functions(&guarded, &parameters);
     }
-    model.proto.metadata_props = saved::metadata(traced, &guarded)?;
+    model.proto.metadata_props = metadata::metadata(traced, &guarded)?;
     Ok(model)
 }

@@ -1,12 +1,12 @@
 //! Several methods of a module in one artefact: their graphs stand side by side and share their parameters.
 
-use super::saved::{METHODS_KEY, entry};
+use super::metadata::{METHODS_KEY, entry};
 use super::{Signature, Traced, Tracer};
 use crate::error::{At, Error, Result};
 use crate::graph::{Condition, Graph};
 use crate::module::{Example, Module};
 use crate::onnx::{Model, Saved};
-use crate::ops::Operators;
+use crate::ops::OpRegistry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,7 +47,7 @@ struct SavedMethod {
 /// ```
 ///
 /// # Errors
-/// As [`trace`](crate::trace()), naming the method; [`Argument`](crate::Code::Argument) where two have one name.
+/// As [`trace`](crate::trace()), naming the method; [`Argument`](crate::ErrorCode::Argument) where two have one name.
 pub fn trace_methods(methods: &[(&str, &dyn Module, Example)]) -> Result<Methods> {
     Tracer::new().trace_methods(methods)
 }
@@ -79,7 +79,7 @@ impl Methods {
     /// The record of a method.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where there is none of this name; the names are listed.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is none of this name; the names are listed.
     pub fn get(&self, name: &str) -> Result<&Traced> {
         let found = self.methods.iter().find(|method| method.0 == name).map(|method| &method.1);
         found.ok_or_else(|| {
@@ -135,21 +135,21 @@ impl Methods {
     /// The methods of a file that was saved.
     ///
     /// # Errors
-    /// As [`Traced::load`]; [`Damaged`](crate::Code::Damaged) where the file does not say which methods it has.
+    /// As [`Traced::load`]; [`Damaged`](crate::ErrorCode::Damaged) where the file does not say which methods it has.
     pub fn load(path: impl AsRef<Path>) -> Result<Methods> {
-        Methods::load_with(path, &Operators::new())
+        Methods::load_with(path, &OpRegistry::new())
     }
 
     /// As [`Methods::load`], with these operators of users' crates.
     ///
     /// # Errors
     /// As [`Methods::load`].
-    pub fn load_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Methods> {
+    pub fn load_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Methods> {
         let path = path.as_ref();
         Model::open(path).and_then(|model| Methods::from_model(model, operators)).at(path.display())
     }
 
-    fn from_model(model: Model, operators: &Operators) -> Result<Methods> {
+    fn from_model(model: Model, operators: &OpRegistry) -> Result<Methods> {
         let damaged = || Error::damaged("the file does not say which methods it has");
         let saved: Vec<SavedMethod> = entry(&model, METHODS_KEY).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
         let all = Traced::from_model_with(model, operators)?;

@@ -1,34 +1,34 @@
 //! From a module to a record of what it did, and from the record to ONNX.
 
 mod code;
-mod draws;
+mod diagnostic;
 mod jit;
 mod lower;
+mod metadata;
 mod methods;
-mod notes;
-mod saved;
+mod random_mode;
 mod signature;
+mod test_vectors;
 mod tracer;
-mod variant;
-mod vectors;
+mod transform;
 
-pub use draws::Draws;
+pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use jit::{Jit, jit};
+pub use metadata::Provenance;
+pub(crate) use metadata::{Saved as SavedGuard, guards_of, lengths_of};
 pub use methods::{Methods, trace_methods};
-pub use notes::{Kind, Note};
-pub use saved::Provenance;
-pub(crate) use saved::{Saved as SavedGuard, guards_of, lengths_of};
+pub use random_mode::RandomMode;
 pub use signature::Signature;
 pub use tracer::Tracer;
 pub(crate) use tracer::repeated;
 
 use crate::array::Array;
 use crate::dim::Type;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::{Graph, Guard, Operator};
 use crate::module::{Example, Module, function};
 use crate::onnx::{Model, Saved};
-use crate::ops::Operators;
+use crate::ops::OpRegistry;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::tree::{Structure, Tree};
@@ -44,7 +44,7 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
 /// How a record is written as ONNX.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Form {
+pub struct ExportOptions {
     /// The opset; where it is `None` the [default](OPSET), or the first later one that has what the record needs.
     pub opset: Option<i64>,
     /// Whether a module that is there more than once, with other weights, is written as one function that is called: the layers of an
@@ -60,12 +60,12 @@ pub struct Traced {
     graph: Graph,
     name: String,
     signature: Signature,
-    notes: Vec<Note>,
+    notes: Vec<Diagnostic>,
     /// What users keep with it.
     extra: BTreeMap<String, String>,
     /// What a check said, in a line.
     verdict: Option<String>,
-    draws: Draws,
+    draws: RandomMode,
     /// What drew the numbers that are its last inputs.
     noise: Vec<Arc<dyn Operator>>,
 }
@@ -77,8 +77,8 @@ pub struct Traced {
 /// is nothing to check; [`record`] never checks. [`Tracer`] has the options.
 ///
 /// # Errors
-/// What the module fails with; [`Trace`](Code::Trace) where tensors cross the border of the trace; [`Size`](Code::Size) where the program
-/// contradicts a declared length, with the line; [`Mismatch`](Code::Mismatch) where the record does something else than the module, with
+/// What the module fails with; [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace; [`Size`](ErrorCode::Size) where the program
+/// contradicts a declared length, with the line; [`Mismatch`](ErrorCode::Mismatch) where the record does something else than the module, with
 /// the first node that differs.
 ///
 /// ```
@@ -95,7 +95,7 @@ pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Re
 /// Traces a module without checking the record.
 ///
 /// # Errors
-/// What the module fails with, and [`Trace`](Code::Trace) where tensors cross the border of the trace.
+/// What the module fails with, and [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace.
 pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
     Tracer::new().unchecked().trace(module, example)
 }
@@ -149,8 +149,8 @@ impl Traced {
     }
 
     /// What a reader of the result should know: what is not used, what is the same at every call, what was baked in, what is random, guards.
-    pub fn notes(&self) -> Vec<Note> {
-        notes::notes(self)
+    pub fn notes(&self) -> Vec<Diagnostic> {
+        diagnostic::notes(self)
     }
 
     /// What the check of the trace said, in a line; `None` where it was not checked.
@@ -166,16 +166,16 @@ impl Traced {
     /// Keeps a text with the record, in the metadata of the file.
     ///
     /// # Errors
-    /// [`Argument`](Code::Argument) for a key of ontrace's own.
+    /// [`Argument`](ErrorCode::Argument) for a key of ontrace's own.
     pub fn with_extra(mut self, key: &str, value: &str) -> Result<Traced> {
-        if key.starts_with(saved::OWN_PREFIX) {
+        if key.starts_with(metadata::OWN_PREFIX) {
             return Err(Error::argument(format!("the key `{key}` is ontrace's own")));
         }
         self.extra.insert(key.to_string(), value.to_string());
         Ok(self)
     }
 
-    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`Nest`](crate::tree::Nest).
+    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`StridedLoop`](crate::tree::StridedLoop).
     ///
     /// ```
     /// use ontrace::{Tensor, trace_fn};
@@ -187,7 +187,7 @@ impl Traced {
     /// ```
     ///
     /// # Errors
-    /// [`Input`](Code::Input) where the tree is built otherwise than the example was, naming the place; else as [`Module::forward`].
+    /// [`Input`](ErrorCode::Input) where the tree is built otherwise than the example was, naming the place; else as [`Module::forward`].
     pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
         let mut leaves = Vec::new();
         let structure = inputs.take_apart(&mut leaves);
@@ -198,7 +198,7 @@ impl Traced {
     /// The outputs, with their names, for inputs given by name, in any order.
     ///
     /// # Errors
-    /// [`Input`](Code::Input) where a name is unknown, given twice or missing; the names are listed.
+    /// [`Input`](ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
     pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
         let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
         let outputs = self.forward(&given.arranged(self)?.tensors())?;
@@ -210,21 +210,21 @@ impl Traced {
     /// # Errors
     /// Where an operator has no form at any opset.
     pub fn to_model(&self) -> Result<Model> {
-        self.to_model_as(Form::default())
+        self.to_model_as(ExportOptions::default())
     }
 
     /// The record as an ONNX model of this form.
     ///
     /// # Errors
     /// As [`Traced::to_model`] and [`Traced::to_model_at`].
-    pub fn to_model_as(&self, form: Form) -> Result<Model> {
+    pub fn to_model_as(&self, form: ExportOptions) -> Result<Model> {
         let mut model = self.page(form)?;
-        saved::seal(&mut model);
+        metadata::seal(&mut model);
         Ok(model)
     }
 
     /// The model as whoever runs it needs it, without the hashes that a file has: to make these, every weight is read.
-    pub(crate) fn page(&self, form: Form) -> Result<Model> {
+    pub(crate) fn page(&self, form: ExportOptions) -> Result<Model> {
         let lower = |opset| lower::lower(self, opset, form.functions);
         match form.opset {
             Some(opset) if !OPSETS.contains(&opset) => {
@@ -232,7 +232,7 @@ impl Traced {
             }
             Some(opset) => lower(opset),
             None => lower(OPSET).or_else(|error| match error.code() {
-                Code::Unsupported => (OPSET + 1..=*OPSETS.end()).find_map(|opset| lower(opset).ok()).ok_or(error),
+                ErrorCode::Unsupported => (OPSET + 1..=*OPSETS.end()).find_map(|opset| lower(opset).ok()).ok_or(error),
                 _ => Err(error),
             }),
         }
@@ -241,9 +241,9 @@ impl Traced {
     /// The record as an ONNX model of another opset.
     ///
     /// # Errors
-    /// [`Unsupported`](Code::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
+    /// [`Unsupported`](ErrorCode::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
     pub fn to_model_at(&self, opset: i64) -> Result<Model> {
-        self.to_model_as(Form { opset: Some(opset), ..Form::default() })
+        self.to_model_as(ExportOptions { opset: Some(opset), ..ExportOptions::default() })
     }
 
     /// The ONNX file as bytes.
@@ -257,7 +257,7 @@ impl Traced {
     /// Writes the ONNX file: to a temporary beside it that then takes its place, so that after a failure the old file is intact.
     ///
     /// # Errors
-    /// As [`Traced::to_model`], and [`Write`](Code::Write).
+    /// As [`Traced::to_model`], and [`Write`](ErrorCode::Write).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
         self.to_model()?.save(path)
     }
@@ -266,7 +266,7 @@ impl Traced {
     /// no structure but a list of inputs and outputs.
     ///
     /// # Errors
-    /// [`Read`](Code::Read), and as [`read::open`](crate::read::open()).
+    /// [`Read`](ErrorCode::Read), and as [`read::open`](crate::read::open()).
     pub fn load(path: impl AsRef<Path>) -> Result<Traced> {
         let path = path.as_ref();
         Model::open(path).and_then(Traced::from_model).at(path.display())
@@ -276,7 +276,7 @@ impl Traced {
     ///
     /// # Errors
     /// As [`Traced::load`].
-    pub fn load_with(path: impl AsRef<Path>, operators: &Operators) -> Result<Traced> {
+    pub fn load_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Traced> {
         let path = path.as_ref();
         Model::open(path).and_then(|model| Traced::from_model_with(model, operators)).at(path.display())
     }
@@ -286,25 +286,25 @@ impl Traced {
     /// # Errors
     /// As [`Traced::load`], but for reading the file.
     pub fn from_model(model: Model) -> Result<Traced> {
-        Traced::from_model_with(model, &Operators::new())
+        Traced::from_model_with(model, &OpRegistry::new())
     }
 
     /// As [`Traced::from_model`], with these operators of users' crates.
     ///
     /// # Errors
     /// As [`Traced::from_model`].
-    pub fn from_model_with(model: Model, operators: &Operators) -> Result<Traced> {
-        saved::restore(model, operators)
+    pub fn from_model_with(model: Model, operators: &OpRegistry) -> Result<Traced> {
+        metadata::restore(model, operators)
     }
 
     /// The operators of users' crates that are in it.
-    pub(crate) fn operators(&self) -> Operators {
-        Operators::of(&self.graph)
+    pub(crate) fn operators(&self) -> OpRegistry {
+        OpRegistry::of(&self.graph)
     }
 
     /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
     fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::with(self.page(Form::default())?, &self.operators())?.forward(inputs)
+        OnnxModule::with(self.page(ExportOptions::default())?, &self.operators())?.forward(inputs)
     }
 }
 
@@ -318,7 +318,7 @@ impl Traced {
             notes: Vec::new(),
             extra: BTreeMap::new(),
             verdict: None,
-            draws: Draws::default(),
+            draws: RandomMode::default(),
             noise: Vec::new(),
         }
     }

@@ -1,11 +1,11 @@
 //! How a module is traced: what is checked, what is refused, and the rounds that find out what its lengths must be.
 
-use super::{Draws, Kind, Note, Signature, Traced};
+use super::{Diagnostic, DiagnosticKind, RandomMode, Signature, Traced};
 use crate::array::Tolerance;
-use crate::check::{self, Check};
-use crate::dim::assume::{self, Assumptions};
+use crate::check::{self, CheckOptions};
+use crate::dim::solver::{self, Assumptions};
 use crate::dim::{Constraint, Expr};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Place};
 use crate::module::{Example, Function, Module, function};
 use crate::ops::seeded;
@@ -19,23 +19,23 @@ const ROUNDS: usize = 32;
 /// The options of a trace: those of `torch.jit.trace`, and what it has not.
 ///
 /// ```
-/// use ontrace::trace::{Kind, Tracer};
-/// use ontrace::{Code, Tensor, module};
+/// use ontrace::trace::{DiagnosticKind, Tracer};
+/// use ontrace::{ErrorCode, Tensor, module};
 /// let x = Tensor::from(&[1.0f32, 2.0]);
 /// let branches = module::function(|x: Tensor| if x.sum(None, false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
 /// let traced = Tracer::new().trace(&branches, &x)?;
 /// assert_eq!(traced.guards().len(), 1);
-/// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), Code::Denied);
-/// assert_eq!(Tracer::new().deny(Kind::Guard).trace(&branches, &x).unwrap_err().code(), Code::Denied);
+/// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
+/// assert_eq!(Tracer::new().deny(DiagnosticKind::Guard).trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Tracer {
     strict: bool,
-    check: Option<Check>,
+    check: Option<CheckOptions>,
     inputs: Vec<(Structure, Vec<Tensor>)>,
-    denied: BTreeSet<Kind>,
-    draws: Draws,
+    denied: BTreeSet<DiagnosticKind>,
+    draws: RandomMode,
     name: String,
 }
 
@@ -50,10 +50,10 @@ impl Tracer {
     pub fn new() -> Tracer {
         Tracer {
             strict: false,
-            check: Some(Check::default()),
+            check: Some(CheckOptions::default()),
             inputs: Vec::new(),
             denied: BTreeSet::new(),
-            draws: Draws::default(),
+            draws: RandomMode::default(),
             name: "main".to_string(),
         }
     }
@@ -67,7 +67,7 @@ impl Tracer {
 
     /// Checks the record in another way than the default.
     #[must_use]
-    pub fn check(mut self, check: Check) -> Tracer {
+    pub fn check(mut self, check: CheckOptions) -> Tracer {
         self.check = Some(check);
         self
     }
@@ -98,21 +98,21 @@ impl Tracer {
 
     /// Refuses a trace on which there is a note of this kind.
     #[must_use]
-    pub fn deny(mut self, kind: Kind) -> Tracer {
+    pub fn deny(mut self, kind: DiagnosticKind) -> Tracer {
         self.denied.insert(kind);
         self
     }
 
     /// Accepts notes of this kind again.
     #[must_use]
-    pub fn allow(mut self, kind: Kind) -> Tracer {
+    pub fn allow(mut self, kind: DiagnosticKind) -> Tracer {
         self.denied.remove(&kind);
         self
     }
 
     /// What becomes of numbers that are drawn at random.
     #[must_use]
-    pub fn draws(mut self, draws: Draws) -> Tracer {
+    pub fn draws(mut self, draws: RandomMode) -> Tracer {
         self.draws = draws;
         self
     }
@@ -136,13 +136,13 @@ impl Tracer {
     /// Traces a module.
     ///
     /// # Errors
-    /// As [`trace`](crate::trace()), and [`Denied`](Code::Denied) for what these options refuse.
+    /// As [`trace`](crate::trace()), and [`Denied`](ErrorCode::Denied) for what these options refuse.
     pub fn trace(&self, module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
         let (mut traced, example) = self.settle(&module, example.into().arranged(module)?)?;
         let denied: Vec<String> =
             traced.notes().iter().filter(|note| self.denied.contains(&note.kind())).map(|note| format!("\n   {note}")).collect();
         if !denied.is_empty() {
-            return Err(Error::new(Code::Denied, format!("{} notes that are denied:{}", denied.len(), denied.concat())));
+            return Err(Error::new(ErrorCode::Denied, format!("{} notes that are denied:{}", denied.len(), denied.concat())));
         }
         if let Some(check) = &self.check {
             traced.verdict = self.checked(&module, &traced, &example, check)?;
@@ -151,7 +151,7 @@ impl Tracer {
     }
 
     /// Holds the record against its module; says so in a line.
-    fn checked(&self, module: &dyn Module, traced: &Traced, example: &Example, options: &Check) -> Result<Option<String>> {
+    fn checked(&self, module: &dyn Module, traced: &Traced, example: &Example, options: &CheckOptions) -> Result<Option<String>> {
         let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
         let mut calls = Vec::new();
         if known {
@@ -161,7 +161,7 @@ impl Tracer {
             traced.signature.inputs().expect(structure)?;
             let arrays = leaves.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
             let given = example.with(&arrays)?;
-            let once = Check { fresh: 0, sizes: false, ..options.clone() };
+            let once = CheckOptions { fresh: 0, sizes: false, ..options.clone() };
             calls.extend(check::check(module, traced, traced, &given, &once)?.calls.into_iter().map(|_| "given inputs".to_string()));
         }
         Ok((!calls.is_empty()).then(|| format!("the record agrees with its module: {}", calls.join(" · "))))
@@ -185,7 +185,7 @@ impl Tracer {
                 match solved(&constraint, &example)? {
                     Some((symbol, expr)) => {
                         let of = |name: &str| (*symbol == *name).then(|| expr.clone());
-                        notes.push(Note::Sizes { constraint: constraint.to_string(), place });
+                        notes.push(Diagnostic::Sizes { constraint: constraint.to_string(), place });
                         example = example.substituted(&of);
                         let moved = granted.into_iter().map(|(constraint, place)| (constraint.substitute(&of), place));
                         granted = moved.collect();
@@ -196,7 +196,7 @@ impl Tracer {
                 }
             }
         }
-        Err(Error::new(Code::Size, "the lengths contradict each other in ever new ways").help("declare fewer symbolic lengths"))
+        Err(Error::new(ErrorCode::Size, "the lengths contradict each other in ever new ways").help("declare fewer symbolic lengths"))
     }
 
     /// One run: what was recorded, and what it turned out to need of the lengths.
@@ -206,7 +206,7 @@ impl Tracer {
         example: &Example,
         assumptions: Assumptions,
     ) -> (Result<(Graph, Vec<Tensor>, Vec<String>)>, Vec<Guard>) {
-        let _assuming = assume::assuming(assumptions);
+        let _assuming = solver::assuming(assumptions);
         let recorder = match Recorder::open().with_strictness(self.strict) {
             Ok(recorder) => recorder,
             Err(error) => return (Err(error), Vec::new()),
@@ -215,7 +215,7 @@ impl Tracer {
         let outputs = example.inputs().iter().map(input).collect::<Result<Vec<_>>>();
         let outputs = outputs.and_then(|inputs| seeded(0, || module.forward(&inputs)));
         let mut found = recorder.take_constraints().unwrap_or_default();
-        found.extend(assume::take_found().into_iter().map(|constraint| Guard::lengths(constraint, Place::default())));
+        found.extend(solver::take_found().into_iter().map(|constraint| Guard::lengths(constraint, Place::default())));
         let finished = outputs.and_then(|outputs| Ok((recorder.finish(&outputs)?, outputs, module.output_names())));
         (finished, found)
     }
@@ -228,7 +228,7 @@ impl Tracer {
         mut graph: Graph,
         (outputs, wanted): (Vec<Tensor>, Vec<String>),
         granted: BTreeMap<Constraint, Place>,
-        notes: Vec<Note>,
+        notes: Vec<Diagnostic>,
     ) -> Traced {
         for (constraint, place) in granted {
             graph.add_guard(Guard::lengths(constraint, place));
@@ -246,7 +246,7 @@ impl Tracer {
             example.symbols().into_iter().map(|(symbol, seen)| (symbol.to_string(), seen)).collect(),
         );
         let traced = Traced { notes, draws: self.draws, ..Traced::of(graph, &self.name, signature) };
-        if self.draws == Draws::AsInput { traced.with_draws_as_inputs() } else { traced }
+        if self.draws == RandomMode::AsInput { traced.with_draws_as_inputs() } else { traced }
     }
 }
 
@@ -261,7 +261,7 @@ pub(crate) fn repeated(module: &dyn Module, record: &Traced, example: &Example) 
     });
     let assumptions = Assumptions::new(known.collect(), example.leaves_open());
     let (mut graph, outputs, _) = Tracer::new().run(&module, example, assumptions).0?;
-    if record.draws == Draws::AsInput {
+    if record.draws == RandomMode::AsInput {
         graph.open_sources("random");
     }
     Ok((graph, outputs))
@@ -270,7 +270,7 @@ pub(crate) fn repeated(module: &dyn Module, record: &Traced, example: &Example) 
 /// A symbol of the example that a constraint gives away, and what it is: the one that stands last among the inputs.
 ///
 /// # Errors
-/// [`Size`](Code::Size) where the user declared the length that would be a number.
+/// [`Size`](ErrorCode::Size) where the user declared the length that would be a number.
 fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(std::sync::Arc<str>, Expr)>> {
     let symbols = example.symbols();
     for (symbol, _) in symbols.iter().rev() {

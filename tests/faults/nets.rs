@@ -2,7 +2,7 @@
 
 use ontrace::array::Random;
 use ontrace::ops::{Cell, Padding, Recurrent, RecurrentWeights, Reduction, Window, seeded};
-use ontrace::tensor::place;
+use ontrace::tensor::location;
 use ontrace::{Array, DType, Dim, Example, Module, Result, Tensor, cond, while_loop};
 
 /// A network, what it is called with, and the faults that it can be written down with: each is named after the place where it is.
@@ -32,7 +32,7 @@ fn positive(seed: u64, shape: &[usize]) -> Result<Tensor> {
 }
 
 fn within<T>(place: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    let _here = place::scope(place);
+    let _here = location::scope(place);
     run()
 }
 

@@ -5,9 +5,9 @@ use super::modules::scopes;
 use ontrace::array::{Array, DType};
 use ontrace::dim::{Sizes, Type};
 use ontrace::graph::{Inputs, Operator};
-use ontrace::nn::{Activation, Chain, Linear, Weights};
-use ontrace::onnx::{Name, Pen};
-use ontrace::tensor::{apply, apply_one, place};
+use ontrace::nn::{Activation, Linear, Sequential, Weights};
+use ontrace::onnx::{GraphBuilder, Name};
+use ontrace::tensor::{apply, apply_one, location};
 use ontrace::{Example, Module, Result, Tensor, Traced, module, trace, trace_fn};
 
 /// Twice the numbers, by a kernel that works where they stand.
@@ -30,7 +30,7 @@ impl Operator for Doubled {
         Ok(vec![Array::new(x.shape(), numbers)?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         Ok(pen.node("Add", &[inputs[0].clone(), inputs[0].clone()]).write(outputs))
     }
 }
@@ -58,7 +58,7 @@ impl Operator for Turned {
         Ok(vec![Array::new(&[columns, rows], turned)?, Array::new(x.shape(), numbers.iter().map(|x| x - 1.0).collect())?])
     }
 
-    fn lower(&self, pen: &mut Pen, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let one = pen.number(DType::F32, 1.0);
         let turned = pen.node("Transpose", &inputs[..1]).ints("perm", &[1, 0]).write_one(outputs[0].clone())?;
         let less = pen.node("Sub", &[inputs[0].clone(), one]).write_one(outputs[1].clone())?;
@@ -142,7 +142,7 @@ fn t098_a_traced_function_is_called_by_a_traced_module() -> Result<()> {
 
 #[test]
 fn t099_a_traced_module_is_called_by_a_traced_module() -> Result<()> {
-    let inner = Chain::new().push(Linear::new(&Weights::seeded(2).at("inner"), 3, 3)?).push(Activation::Relu);
+    let inner = Sequential::new().push(Linear::new(&Weights::seeded(2).at("inner"), 3, 3)?).push(Activation::Relu);
     let callee = trace(&inner, &ramp(&[2, 3]))?;
     let outer = Linear::new(&Weights::seeded(2).at("outer"), 3, 2)?;
     let traced = check_trace(|x: Tensor| outer.call(&callee.call(&x)?), &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
@@ -176,11 +176,11 @@ fn t131_a_part_takes_each_value_once_however_often_it_uses_it() -> Result<()> {
 #[test]
 fn t138_the_paths_of_the_modules_survive_the_file() -> Result<()> {
     let weights = Weights::seeded(4);
-    let block = |i: usize| -> Result<Chain> {
+    let block = |i: usize| -> Result<Sequential> {
         let at = weights.at("blocks").at(i);
-        Ok(Chain::new().push(Linear::new(&at.at("up"), 4, 8)?).push(Activation::Relu).push(Linear::new(&at.at("down"), 8, 4)?))
+        Ok(Sequential::new().push(Linear::new(&at.at("up"), 4, 8)?).push(Activation::Relu).push(Linear::new(&at.at("down"), 8, 4)?))
     };
-    let net = Chain::new().push(block(0)?).push(block(1)?);
+    let net = Sequential::new().push(block(0)?).push(block(1)?);
     let traced = check_module(&net, Example::of(&ramp(&[2, 4])), &[normal(1, &[2, 4])])?;
     let loaded = Traced::from_model(traced.to_model()?)?;
     let paths = ["blocks.0.up", "blocks.0.down", "blocks.1.up", "blocks.1.down"];

@@ -3,8 +3,8 @@
 use super::harness::{check_module, f32s, normal, numbers, ops, ramp};
 use ontrace::nn::Dropout;
 use ontrace::ops::seeded;
-use ontrace::trace::{Kind, Note};
-use ontrace::{Code, DType, Error, Example, Module, Result, Tensor, Tracer, concrete, module, trace_fn};
+use ontrace::trace::{Diagnostic, DiagnosticKind};
+use ontrace::{DType, Error, ErrorCode, Example, Module, Result, Tensor, Tracer, concrete, module, trace_fn};
 use std::cell::RefCell;
 
 /// Whether a text names this line of this file.
@@ -37,11 +37,11 @@ fn t033_six_ways_to_read_a_number_are_six_guards_in_order() -> Result<()> {
     let guards: Vec<String> = traced.guards().iter().map(ToString::to_string).collect();
     assert_eq!(guards.len(), 6, "{guards:?}");
     assert!(guards.iter().zip(first..).all(|(guard, line)| names(guard, line)), "{guards:?}");
-    assert_eq!(traced.notes().iter().filter(|note| note.kind() == Kind::Guard).count(), 6);
+    assert_eq!(traced.notes().iter().filter(|note| note.kind() == DiagnosticKind::Guard).count(), 6);
     // 3 + 1 + 2 + 2 + 2 + 2
     assert_eq!(numbers(&traced, &x)?, [13.0, 14.0]);
     let denied = Tracer::new().strict().trace(&module, example).unwrap_err();
-    assert!(denied.code() == Code::Denied && names(&whole(&denied), first), "{denied}");
+    assert!(denied.code() == ErrorCode::Denied && names(&whole(&denied), first), "{denied}");
     Ok(())
 }
 
@@ -52,9 +52,9 @@ fn t102_numbers_that_leave_the_trace_and_come_back_are_a_guard() -> Result<()> {
     let traced = Tracer::new().unchecked().trace_fn(f, &f32s(&[1.0, 2.0]))?;
     assert_eq!(numbers(&traced, &f32s(&[1.0, 2.0]))?, [11.0, 22.0]);
     let refused = traced.call(&f32s(&[1.0, 3.0])).unwrap_err();
-    assert!(refused.code() == Code::Guard && names(&whole(&refused), line), "{}", whole(&refused));
+    assert!(refused.code() == ErrorCode::Guard && names(&whole(&refused), line), "{}", whole(&refused));
     let denied = Tracer::new().strict().trace_fn(f, &f32s(&[1.0, 2.0])).unwrap_err();
-    assert!(denied.code() == Code::Denied && names(&whole(&denied), line), "{}", whole(&denied));
+    assert!(denied.code() == ErrorCode::Denied && names(&whole(&denied), line), "{}", whole(&denied));
     Ok(())
 }
 
@@ -67,7 +67,7 @@ fn t103_a_loop_over_rows_holds_for_as_many_rows_only() -> Result<()> {
     let traced = Tracer::new().unchecked().trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(numbers(&traced, &x)?, [8.0; 6]);
     let refused = traced.call(&Tensor::ones(&[4, 2], DType::F32)?).unwrap_err();
-    assert!(refused.code() == Code::Guard && names(&whole(&refused), line), "{}", whole(&refused));
+    assert!(refused.code() == ErrorCode::Guard && names(&whole(&refused), line), "{}", whole(&refused));
     assert!(refused.message().contains("`n` is 4"), "{refused}");
     Ok(())
 }
@@ -83,7 +83,7 @@ fn t104_a_value_remembered_from_the_trace_is_refused_when_it_is_used_again() -> 
         x.add(memory.borrow().as_ref().expect("it was just put there"))
     };
     let error = trace_fn(f, &f32s(&[1.0, 2.0])).unwrap_err();
-    assert!(error.code() == Code::Trace && names(&whole(&error), line), "{}", whole(&error));
+    assert!(error.code() == ErrorCode::Trace && names(&whole(&error), line), "{}", whole(&error));
     assert!(error.message().contains("used after its trace has ended"), "{error}");
     Ok(())
 }
@@ -96,9 +96,9 @@ fn t110_dropout_that_trains_draws_the_same_again_and_is_said_to_be_random() -> R
     let traced = trace_fn(f, &x)?;
     assert_eq!(numbers(&traced, &x)?, seeded(0, || f(x.clone()))?.to_vec::<f32>()?);
     let notes = traced.notes();
-    assert!(matches!(&notes[..], [Note::Random { op: "RandomUniform", place }] if names(&place.line, line)), "{notes:?}");
-    let denied = Tracer::new().deny(Kind::Random).trace_fn(f, &x).unwrap_err();
-    assert!(denied.code() == Code::Denied && names(&whole(&denied), line), "{}", whole(&denied));
+    assert!(matches!(&notes[..], [Diagnostic::Random { op: "RandomUniform", place }] if names(&place.line, line)), "{notes:?}");
+    let denied = Tracer::new().deny(DiagnosticKind::Random).trace_fn(f, &x).unwrap_err();
+    assert!(denied.code() == ErrorCode::Denied && names(&whole(&denied), line), "{}", whole(&denied));
     Ok(())
 }
 
@@ -116,11 +116,11 @@ fn t122_a_captured_tensor_is_noted_and_a_named_one_is_a_parameter() -> Result<()
     let f = |x: Tensor| x.mul(&weight);
     let x = f32s(&[1.0, 1.0]);
     let notes = trace_fn(f, &x)?.notes();
-    assert!(matches!(&notes[..], [Note::Baked { place, .. }] if names(&place.line, line)), "{notes:?}");
-    let denied = Tracer::new().deny(Kind::Baked).trace_fn(f, &x).unwrap_err();
-    assert!(denied.code() == Code::Denied && names(&whole(&denied), line), "{}", whole(&denied));
+    assert!(matches!(&notes[..], [Diagnostic::Baked { place, .. }] if names(&place.line, line)), "{notes:?}");
+    let denied = Tracer::new().deny(DiagnosticKind::Baked).trace_fn(f, &x).unwrap_err();
+    assert!(denied.code() == ErrorCode::Denied && names(&whole(&denied), line), "{}", whole(&denied));
     let named = weight.named("weight");
-    let traced = Tracer::new().deny(Kind::Baked).trace_fn(|x: Tensor| x.mul(&named), &x)?;
+    let traced = Tracer::new().deny(DiagnosticKind::Baked).trace_fn(|x: Tensor| x.mul(&named), &x)?;
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["weight"]);
     Ok(())
 }

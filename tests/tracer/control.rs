@@ -1,7 +1,7 @@
 //! Branches whose course is chosen at every call, and work on several threads.
 
 use super::harness::{check_sizes, check_trace, f32s, numbers, ops, ramp};
-use ontrace::{Array, Code, Result, Tensor, cond, ops as operations, trace_fn};
+use ontrace::{Array, ErrorCode, Result, Tensor, cond, ops as operations, trace_fn};
 
 /// torch: `if flag: return x else: return torch.zeros_like(x)`, scripted.
 fn kept_if(flag: &Tensor, x: &Tensor) -> Result<Tensor> {
@@ -32,7 +32,7 @@ fn t116_work_that_is_forked_and_joined_is_recorded() -> Result<()> {
     assert_eq!(numbers(&traced, &f32s(&[7.0]))?, [22.0]);
     // A thread of one's own is refused: torch's record loses what is done there.
     let elsewhere = |x: Tensor| std::thread::scope(|scope| scope.spawn(|| x.square()).join().expect("the thread ends"));
-    assert_eq!(trace_fn(elsewhere, &f32s(&[3.0])).unwrap_err().code(), Code::Trace);
+    assert_eq!(trace_fn(elsewhere, &f32s(&[3.0])).unwrap_err().code(), ErrorCode::Trace);
     Ok(())
 }
 

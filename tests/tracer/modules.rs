@@ -1,8 +1,8 @@
 //! Networks: their parameters, their names and their parts.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ramp};
-use ontrace::nn::{Activation, Chain, Linear, Weights};
-use ontrace::{Array, Code, DType, Example, Module, Result, Tensor, Tracer, jit, module, record, trace, trace_fn, trace_methods};
+use ontrace::nn::{Activation, Linear, Sequential, Weights};
+use ontrace::{Array, DType, ErrorCode, Example, Module, Result, Tensor, Tracer, jit, module, record, trace, trace_fn, trace_methods};
 use std::collections::BTreeMap;
 
 /// The scopes of the nodes of a record, each once, in order.
@@ -52,7 +52,8 @@ fn t067_a_function_becomes_a_traced_one_where_it_is_declared() -> Result<()> {
 #[test]
 fn t068_the_parameters_of_a_record_are_read_replaced_and_cast_and_its_parts_called() -> Result<()> {
     let weights = Weights::seeded(1);
-    let net = Chain::new().push(Linear::new(&weights.at("a"), 2, 3)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 3, 1)?);
+    let net =
+        Sequential::new().push(Linear::new(&weights.at("a"), 2, 3)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 3, 1)?);
     let x = Tensor::ones(&[1, 2], DType::F32)?;
     let traced = trace(&net, &x)?;
     let before = numbers(&traced, &x)?;
@@ -65,7 +66,7 @@ fn t068_the_parameters_of_a_record_are_read_replaced_and_cast_and_its_parts_call
     assert_eq!(numbers(&replaced, &x)?, [10.0]);
     assert_eq!(numbers(&replaced.with_state(&state)?, &x)?, before);
     let unknown = BTreeMap::from([("c.weight".to_string(), Array::scalar(1f32))]);
-    assert_eq!(traced.with_state(&unknown).unwrap_err().code(), Code::Input);
+    assert_eq!(traced.with_state(&unknown).unwrap_err().code(), ErrorCode::Input);
     let wide = replaced.with_dtype(DType::F64)?;
     assert_eq!(wide.call(&x.cast(DType::F64)?)?.to_vec::<f64>()?, [10.0]);
     assert_eq!(replaced.sub("a")?.call(&x)?.to_vec::<f32>()?, [3.0; 3]);

@@ -1,12 +1,12 @@
 //! What was saved is what was traced, to the bit.
 
 use super::harness::{check_module, f32s, normal, ramp};
-use ontrace::nn::{Activation, Chain, Linear, Weights};
+use ontrace::nn::{Activation, Linear, Sequential, Weights};
 use ontrace::{DType, Example, Module, Result, Tensor, Traced, record, trace, trace_fn};
 
-fn network() -> Result<Chain> {
+fn network() -> Result<Sequential> {
     let weights = Weights::seeded(7);
-    Ok(Chain::new().push(Linear::new(&weights.at(0), 16, 32)?).push(Activation::Tanh).push(Linear::new(&weights.at(2), 32, 8)?))
+    Ok(Sequential::new().push(Linear::new(&weights.at(0), 16, 32)?).push(Activation::Tanh).push(Linear::new(&weights.at(2), 32, 8)?))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Lengths that the program computes with: the record follows them at every size.
 
 use super::harness::{check_module, check_sizes, check_with, f32s, normal, numbers, ramp, written};
-use ontrace::{Code, DType, Dim, Example, Module, Result, Tensor, Tracer, module};
+use ontrace::{DType, Dim, ErrorCode, Example, Module, Result, Tensor, Tracer, module};
 
 #[test]
 fn t021_an_empty_tensor_that_is_filled_follows_the_shape() -> Result<()> {
@@ -103,7 +103,7 @@ fn t030_slices_whose_ends_are_computed_from_lengths() -> Result<()> {
     let module = module::function(|x: Tensor| corners(&x), &x);
     // Where size - 3 is negative Python counts from the end: that is another program, and refused.
     let traced = check_with(&Tracer::new().unchecked(), &module, example, &[ramp(&[3, 6, 7]), ramp(&[6, 6, 7])])?;
-    assert_eq!(traced.call(&ramp(&[2, 6, 7])).unwrap_err().code(), Code::Guard);
+    assert_eq!(traced.call(&ramp(&[2, 6, 7])).unwrap_err().code(), ErrorCode::Guard);
     let out: Four = traced.call_tree(&ramp(&[4, 6, 7]))?;
     let shapes = [&out.0, &out.1, &out.2, &out.3].map(|y| y.shape().seen().unwrap_or_default());
     assert_eq!(shapes, [vec![4, 4, 3], vec![3, 3, 2], vec![2, 2, 1], vec![1, 1, 0]]);

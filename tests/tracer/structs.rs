@@ -1,7 +1,7 @@
 //! Structs as arguments and results: their fields are the names in the record.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, ramp};
-use ontrace::{Code, Example, Module, Result, Tensor, module, trace};
+use ontrace::{ErrorCode, Example, Module, Result, Tensor, module, trace};
 
 struct Point {
     x: Tensor,
@@ -60,7 +60,7 @@ fn t128_a_module_names_its_arguments_called_itself_or_through_a_closure() -> Res
     let traced = check_module(&Scaled, by_name, &[(ramp(&[3]), f32s(&[5.0]))])?;
     assert_eq!(traced.declaration().to_string(), "main(signal: f32[3], gain: f32[1]) -> (y: f32[3])");
     let unknown = trace(&Scaled, Example::new().input("volume", &gain).input("signal", &signal)).unwrap_err();
-    assert_eq!((unknown.code(), unknown.help_line()), (Code::Input, Some("the inputs are: signal, gain")));
+    assert_eq!((unknown.code(), unknown.help_line()), (ErrorCode::Input, Some("the inputs are: signal, gain")));
     let forward = module::function(|(x, k): (Tensor, Tensor)| Ok(Scaled.forward(&[x, k])?.remove(0)), &(signal.clone(), gain.clone()));
     let bound =
         check_module(&module::named(forward, &["signal", "gain"], &[]), Example::of(&(signal.clone(), gain)), &[(signal, f32s(&[7.0]))])?;

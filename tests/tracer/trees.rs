@@ -1,9 +1,9 @@
 //! Tuples, lists, maps and options of tensors, in and out.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, ramp};
-use ontrace::trace::Note;
-use ontrace::tree::Nest;
-use ontrace::{Code, DType, Example, Module, Result, Static, Tensor, Traced, Tree, module};
+use ontrace::trace::Diagnostic;
+use ontrace::tree::DynTree;
+use ontrace::{DType, ErrorCode, Example, Module, Result, Static, Tensor, Traced, Tree, module};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
@@ -32,7 +32,7 @@ fn t007_a_tuple_of_one_stays_a_tuple() -> Result<()> {
     let traced = check_trace(|x: Tensor| Ok((x.mul(2)?,)), &f32s(&[1.0]), &[f32s(&[2.0])])?;
     let (y,): (Tensor,) = traced.call_tree(&f32s(&[4.0]))?;
     assert_eq!(y.to_vec::<f32>()?, [8.0]);
-    assert_eq!(traced.call_tree::<_, Tensor>(&f32s(&[4.0])).unwrap_err().code(), Code::Input);
+    assert_eq!(traced.call_tree::<_, Tensor>(&f32s(&[4.0])).unwrap_err().code(), ErrorCode::Input);
     Ok(())
 }
 
@@ -79,7 +79,7 @@ fn t039_tuples_that_come_in_are_inputs_named_by_their_path() -> Result<()> {
 fn t040_an_empty_map_is_no_input() -> Result<()> {
     let traced = check_trace(|_: Map| Ok(f32s(&[1.0])), &Map::new(), &[Map::new()])?;
     assert_eq!((traced.inputs().len(), traced.signature().inputs().to_string()), (0, "{}".to_string()));
-    assert_eq!(traced.call_tree::<_, Tensor>(&xy(1.0, 2.0)).unwrap_err().code(), Code::Input);
+    assert_eq!(traced.call_tree::<_, Tensor>(&xy(1.0, 2.0)).unwrap_err().code(), ErrorCode::Input);
     Ok(())
 }
 
@@ -90,11 +90,11 @@ fn t041_a_map_remembers_its_keys() -> Result<()> {
     let mut less = xy(1.0, 2.0);
     less.remove("x");
     let error = traced.call_tree::<_, Tensor>(&less).unwrap_err();
-    assert!(error.code() == Code::Input && error.message().contains("`x` is missing"), "{error}");
+    assert!(error.code() == ErrorCode::Input && error.message().contains("`x` is missing"), "{error}");
     let mut more = xy(1.0, 2.0);
     more.insert("z".to_string(), f32s(&[0.0]));
     let error = traced.call_tree::<_, Tensor>(&more).unwrap_err();
-    assert!(error.code() == Code::Input && error.message().contains("there is no `z`; the names are: x, y"), "{error}");
+    assert!(error.code() == ErrorCode::Input && error.message().contains("there is no `z`; the names are: x, y"), "{error}");
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn t042_the_order_in_which_a_map_was_filled_does_not_matter() -> Result<()> {
     let turned: Map = [("y".to_string(), f32s(&[2.0])), ("x".to_string(), f32s(&[9.0]))].into_iter().collect();
     assert_eq!(traced.call_tree::<_, Tensor>(&turned)?.to_vec::<f32>()?, [7.0]);
     // A tree that is known at run time only may have its own order.
-    let nest = Nest::Map(vec![("x".to_string(), Nest::Tensor(f32s(&[9.0]))), ("y".to_string(), Nest::Tensor(f32s(&[2.0])))]);
+    let nest = DynTree::Map(vec![("x".to_string(), DynTree::Tensor(f32s(&[9.0]))), ("y".to_string(), DynTree::Tensor(f32s(&[2.0])))]);
     assert_eq!(traced.call_tree::<_, Tensor>(&nest)?.to_vec::<f32>()?, [7.0]);
     Ok(())
 }
@@ -151,7 +151,7 @@ fn t046_what_is_not_used_of_a_tuple_of_maps_is_said_and_stays() -> Result<()> {
     type Deep = (BTreeMap<String, Map>,);
     let of = |n: f32| -> Deep { (map(&[("a".to_string(), xy(n, n + 1.0)), ("b".to_string(), xy(n + 2.0, n + 3.0))]),) };
     let traced = check_trace(|(it,): Deep| it["a"]["x"].add(&it["b"]["y"]), &of(0.0), &[of(10.0)])?;
-    let unused = |name: &str| Note::UnusedInput(name.to_string());
+    let unused = |name: &str| Diagnostic::UnusedInput(name.to_string());
     assert_eq!(traced.notes(), [unused("x_0.a.y"), unused("x_0.b.x")]);
     assert_eq!((traced.inputs().len(), traced.call_tree::<_, Tensor>(&of(1.0))?.to_vec::<f32>()?), (4, vec![5.0]));
     Ok(())
@@ -258,7 +258,7 @@ fn t096_an_argument_that_may_be_absent() -> Result<()> {
     let with = check_trace(f, &(f32s(&[1.0]), Some(f32s(&[10.0]))), &[(f32s(&[2.0]), Some(f32s(&[20.0])))])?;
     assert_eq!((without.inputs().len(), with.inputs().len()), (1, 2));
     assert_eq!(with.call_tree::<_, Tensor>(&(f32s(&[3.0]), Some(f32s(&[4.0]))))?.to_vec::<f32>()?, [7.0]);
-    assert_eq!(with.call_tree::<_, Tensor>(&(f32s(&[3.0]), None::<Tensor>)).unwrap_err().code(), Code::Input);
+    assert_eq!(with.call_tree::<_, Tensor>(&(f32s(&[3.0]), None::<Tensor>)).unwrap_err().code(), ErrorCode::Input);
     Ok(())
 }
 
@@ -315,6 +315,6 @@ fn t130_a_tuple_among_named_inputs_is_called_by_name() -> Result<()> {
     let given = [("pair.1", &f32s(&[3.0])), ("x", &f32s(&[1.0])), ("pair.0", &f32s(&[2.0]))];
     assert_eq!(traced.call_named(&given)?["sum"].to_vec::<f32>()?, [7.0]);
     let error = traced.call_named(&given[..2]).unwrap_err();
-    assert_eq!((error.code(), error.message()), (Code::Input, "the input `pair.0` is missing"));
+    assert_eq!((error.code(), error.message()), (ErrorCode::Input, "the input `pair.0` is missing"));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ops, ramp, written};
 use ontrace::nn::{Conv2d, ConvOptions, Linear, MaxPool2d, Weights};
 use ontrace::ops::seeded;
-use ontrace::trace::Note;
+use ontrace::trace::Diagnostic;
 use ontrace::{Array, DType, Example, Module, Result, Tensor, Tree, module, trace_fn};
 
 #[test]
@@ -24,7 +24,7 @@ fn t002_a_tensor_made_inside_is_an_output_and_noted_as_always_the_same() -> Resu
     let traced = check_trace(|x: Tensor| Ok((x.add(1)?, f32s(&[0.0]))), &f32s(&[2.0]), &[f32s(&[3.0])])?;
     let (y, zero): (Tensor, Tensor) = traced.call_tree(&f32s(&[5.0]))?;
     assert_eq!((y.to_vec::<f32>()?, zero.to_vec::<f32>()?), (vec![6.0], vec![0.0]));
-    assert!(traced.notes().contains(&Note::ConstantOutput("y_1".to_string())), "{:?}", traced.notes());
+    assert!(traced.notes().contains(&Diagnostic::ConstantOutput("y_1".to_string())), "{:?}", traced.notes());
     Ok(())
 }
 
@@ -99,7 +99,9 @@ fn t016_a_literal_inside_is_the_same_at_every_call() -> Result<()> {
     let f = |x: Tensor| x.matmul(&Tensor::new(&[2, 2], vec![2f32, 0.0, 0.0, 3.0])?);
     let traced = check_trace(f, &ramp(&[2, 2]), &[normal(3, &[2, 2])])?;
     assert_eq!(numbers(&traced, &Tensor::ones(&[2, 2], DType::F32)?)?, [2.0, 3.0, 2.0, 3.0]);
-    assert!(matches!(&traced.notes()[..], [Note::Baked { bytes: 16, place, .. }] if place.line.starts_with("tests/tracer/values.rs:")));
+    assert!(
+        matches!(&traced.notes()[..], [Diagnostic::Baked { bytes: 16, place, .. }] if place.line.starts_with("tests/tracer/values.rs:"))
+    );
     Ok(())
 }
 
@@ -153,7 +155,7 @@ fn t035_random_numbers_follow_the_shape_and_are_those_of_the_program() -> Result
     let variance = drawn.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
     // Eight thousand numbers around 10 with deviation 2: both are this near but once in a million times.
     assert!(count == 8000.0 && (mean - 10.0).abs() < 0.11 && (variance - 4.0).abs() < 0.32, "{mean} {variance}");
-    assert!(matches!(traced.notes()[..], [Note::Random { .. }]));
+    assert!(matches!(traced.notes()[..], [Diagnostic::Random { .. }]));
     Ok(())
 }
 
@@ -225,7 +227,7 @@ fn t063_inputs_given_back_in_another_order_and_some_not_at_all() -> Result<()> {
     let out: Four = traced.call_tree(&four(20.0))?;
     let numbers = out.leaves().iter().map(Tensor::to_vec::<f32>).collect::<Result<Vec<_>>>()?;
     assert_eq!(numbers, [[21.0], [20.0], [44.0], [21.0]]);
-    assert!(traced.notes().contains(&Note::UnusedInput("x_3".to_string())));
+    assert!(traced.notes().contains(&Diagnostic::UnusedInput("x_3".to_string())));
     Ok(())
 }
 

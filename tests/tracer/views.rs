@@ -2,7 +2,7 @@
 
 use super::harness::{check_given_sizes, check_sizes, check_trace, f32s, normal, numbers, ops, ramp};
 use ontrace::ops::Reduction;
-use ontrace::{Code, DType, Module, Result, Tensor, concrete};
+use ontrace::{DType, ErrorCode, Module, Result, Tensor, concrete};
 
 #[test]
 fn t014_a_mask_says_where_numbers_are_written() -> Result<()> {
@@ -34,7 +34,10 @@ fn t029_a_column_is_written_at_every_size() -> Result<()> {
     assert_eq!(y.to_vec::<f32>()?, [0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 9.0, 0.0]);
     // There is no column 2 of two.
     let refused = traced.call_tree::<_, Tensor>(&(ramp(&[3, 2]), ramp(&[3]))).unwrap_err();
-    assert!(refused.code() == Code::Argument && refused.places().any(|place| place.starts_with("tests/tracer/views.rs:")), "{refused}");
+    assert!(
+        refused.code() == ErrorCode::Argument && refused.places().any(|place| place.starts_with("tests/tracer/views.rs:")),
+        "{refused}"
+    );
     Ok(())
 }
 
@@ -173,7 +176,7 @@ fn t136_bounds_counted_from_the_end_are_so_at_every_length() -> Result<()> {
     let traced = check_given_sizes(f, &ramp(&[10]), &[ramp(&[17]), ramp(&[5])])?;
     assert_eq!(numbers(&traced, &ramp(&[20]))?, [15.0, 16.0]);
     // As in the example, there are five.
-    assert_eq!(traced.call(&ramp(&[4])).unwrap_err().code(), Code::Guard);
+    assert_eq!(traced.call(&ramp(&[4])).unwrap_err().code(), ErrorCode::Guard);
     Ok(())
 }
 

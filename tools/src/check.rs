@@ -10,7 +10,7 @@ use ontrace::check;
 use ontrace::onnx::{DataSet, Model, verify};
 use ontrace::read::{self, Format};
 use ontrace::runtime::Session;
-use ontrace::{Array, At, Code, Error, Module, Tensor};
+use ontrace::{Array, At, Error, ErrorCode, Module, Tensor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -65,7 +65,7 @@ impl Check {
         if let Some(path) = recorded {
             return self.against_numbers(path, &model, say, text);
         }
-        let options = check::Check { tolerance: self.tolerance(), ..check::Check::default() };
+        let options = check::CheckOptions { tolerance: self.tolerance(), ..check::CheckOptions::default() };
         let repro = self.repro.as_deref();
         let since = Instant::now();
         let session = record.session();
@@ -73,7 +73,7 @@ impl Check {
             (Some(path), _) => {
                 let reference = read::open(path)?;
                 // Another model may do the same in another way.
-                let options = check::Check { again: false, ..options };
+                let options = check::CheckOptions { again: false, ..options };
                 checked((&reference, &record, &record), &example, &options, repro, say)
             }
             (None, Ok(session)) => {
@@ -105,7 +105,7 @@ impl Check {
             let got = got.at(who).at(name)?;
             let mut max_abs: f64 = 0.0;
             for (i, (wanted, expected)) in set.outputs.iter().enumerate() {
-                let got = got.get(i).ok_or_else(|| Error::new(Code::Mismatch, format!("there is no output {i}")).at(who).at(name))?;
+                let got = got.get(i).ok_or_else(|| Error::new(ErrorCode::Mismatch, format!("there is no output {i}")).at(who).at(name))?;
                 max_abs =
                     max_abs.max(self.compared(got, expected).at(format!("output {i} ({})", printable(wanted))).at(who).at(name)?.max_abs);
             }
@@ -119,10 +119,10 @@ impl Check {
     fn compared(&self, got: &Array, expected: &Array) -> ontrace::Result<Comparison> {
         let ty = |array: &Array| format!("{}{:?}", array.dtype(), array.shape());
         let found = compare(got, expected, self.tolerance().unwrap_or(Tolerance::of(got.dtype())));
-        let found = found.ok_or_else(|| Error::new(Code::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))))?;
+        let found = found.ok_or_else(|| Error::new(ErrorCode::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))))?;
         match &found.worst {
             Some((index, got, expected)) if !found.agrees => {
-                Err(Error::new(Code::Mismatch, format!("at {index:?}: expected {expected}, got {got}")))
+                Err(Error::new(ErrorCode::Mismatch, format!("at {index:?}: expected {expected}, got {got}")))
             }
             _ => Ok(found),
         }

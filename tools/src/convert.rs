@@ -3,11 +3,11 @@
 use crate::fail::{Failure, Outcome};
 use crate::inputs::Inputs;
 use crate::say::{Say, bytes, printable};
-use ontrace::check::{self, Check, Report, Subject};
-use ontrace::read::{self, Opened};
+use ontrace::check::{self, Candidate, CheckOptions, Report};
+use ontrace::read::{self, LoadedModel};
 use ontrace::runtime::Session;
-use ontrace::trace::Form;
-use ontrace::{At, Code, Error, Example, Module, Traced, record};
+use ontrace::trace::ExportOptions;
+use ontrace::{At, Error, ErrorCode, Example, Module, Traced, record};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -40,11 +40,11 @@ pub struct Convert {
 }
 
 /// Traces a model with shapes only, or (where it needs to know numbers) with numbers.
-pub fn traced(model: &Opened, inputs: &Inputs) -> ontrace::Result<(Traced, Example)> {
+pub fn traced(model: &LoadedModel, inputs: &Inputs) -> ontrace::Result<(Traced, Example)> {
     let names = model.input_names();
     let example = inputs.example(&names, model.example(), false)?;
     match record(model, example.clone().shapes_only()) {
-        Err(error) if error.code() == Code::NoValue => {
+        Err(error) if error.code() == ErrorCode::NoValue => {
             let example = inputs.example(&names, model.example(), true)?;
             Ok((record(model, example.clone())?, example))
         }
@@ -66,7 +66,7 @@ impl Convert {
         say.step("reading", &format!("{}     {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), since);
         let since = Instant::now();
         let (record, example) = traced(&model, &self.inputs).at(self.model.display())?;
-        let page = record.to_model_as(Form { opset: self.opset, functions: self.functions })?;
+        let page = record.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
         let opset = page.opset("").unwrap_or_default();
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
@@ -79,7 +79,7 @@ impl Convert {
         if !self.no_check {
             let since = Instant::now();
             let session = Session::new(&page)?;
-            let found = checked((&model, &record, &session), &example, &Check::default(), self.repro.as_deref(), say);
+            let found = checked((&model, &record, &session), &example, &CheckOptions::default(), self.repro.as_deref(), say);
             match found {
                 Ok(found) => {
                     say.step("checking", &format!("tract against eager: {}", found.calls.join(" · ")), since);
@@ -121,9 +121,9 @@ impl Convert {
 
 /// Checks; where that fails and a folder is given, the smallest part that is wrong is written there.
 pub fn checked(
-    (module, record, subject): (&dyn Module, &Traced, &dyn Subject),
+    (module, record, subject): (&dyn Module, &Traced, &dyn Candidate),
     example: &Example,
-    options: &Check,
+    options: &CheckOptions,
     repro: Option<&Path>,
     say: &Say,
 ) -> ontrace::Result<Report> {

@@ -1,6 +1,6 @@
 //! Failures and their exit codes.
 
-use ontrace::{Code, Error};
+use ontrace::{Error, ErrorCode};
 use std::fmt;
 
 /// A failure that ends the process with another code than its error alone would.
@@ -21,15 +21,15 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// The exit code of each kind of error; all others are 1.
-const EXITS: &[(Code, u8)] = &[
-    (Code::Argument, 2),
-    (Code::NoInputs, 2),
-    (Code::Input, 2),
-    (Code::Mismatch, 3),
-    (Code::UnknownOperators, 4),
-    (Code::TooBig, 5),
-    (Code::TooDeep, 5),
-    (Code::Escapes, 5),
+const EXITS: &[(ErrorCode, u8)] = &[
+    (ErrorCode::Argument, 2),
+    (ErrorCode::NoInputs, 2),
+    (ErrorCode::Input, 2),
+    (ErrorCode::Mismatch, 3),
+    (ErrorCode::UnknownOperators, 4),
+    (ErrorCode::TooBig, 5),
+    (ErrorCode::TooDeep, 5),
+    (ErrorCode::Escapes, 5),
 ];
 
 /// The exit code and the error of a failed command.

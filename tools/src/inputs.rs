@@ -3,7 +3,7 @@
 use crate::numbers;
 use ontrace::array::Random;
 use ontrace::module::element;
-use ontrace::{Array, At, Code, DType, Dim, Error, Example, Result, Shape, Tensor, Type};
+use ontrace::{Array, At, DType, Dim, Error, ErrorCode, Example, Result, Shape, Tensor, Type};
 
 /// Inputs and symbolic axes, for every command that needs some.
 #[derive(clap::Args, Debug, Default)]
@@ -210,7 +210,7 @@ impl Inputs {
                 (Some(source), Some(shape)) => Tensor::from(source.array(dtype, &shape, place as u64 + 1).at(&name)?),
                 (None, Some(shape)) => Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))),
                 (_, None) => {
-                    return Err(Error::new(Code::NoInputs, format!("the shape of `{name}` is not known"))
+                    return Err(Error::new(ErrorCode::NoInputs, format!("the shape of `{name}` is not known"))
                         .help(format!("give it: -i {name}:1,3,224,224")));
                 }
             };
@@ -223,7 +223,7 @@ impl Inputs {
         for (i, (name, tensor)) in inputs.iter().enumerate() {
             let tensor = tensor.clone().ok_or_else(|| {
                 let flags: Vec<String> = inputs.iter().map(|(name, _)| format!("-i {name}:1,3,224,224")).collect();
-                Error::new(Code::NoInputs, format!("the file does not say what `{name}` looks like"))
+                Error::new(ErrorCode::NoInputs, format!("the file does not say what `{name}` looks like"))
                     .help(format!("give every input, for example: {}", flags.join(" ")))
             })?;
             let symbols: Vec<(usize, Dim)> = tensor.shape().iter().cloned().enumerate().filter(|(_, dim)| dim.is_symbolic()).collect();

@@ -7,7 +7,7 @@ use ontrace::array::map_file;
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
 use ontrace::trace::Provenance;
-use ontrace::{Array, At, Code, Module};
+use ontrace::{Array, At, ErrorCode, Module};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ impl Inspect {
                 value["operators"] = json!(counts);
                 value["parameters"] = json!({"count": parameters.len(), "numbers": numbers, "bytes": size});
             }
-            Err(error) if error.code() == Code::NoInputs => {
+            Err(error) if error.code() == ErrorCode::NoInputs => {
                 let names = model.input_names();
                 text.push_str(&format!("  inputs  {} (their shapes are not in the file)\n", printable(&names.join(", "))));
                 if let Some(help) = error.help_line() {

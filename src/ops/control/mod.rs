@@ -1,14 +1,14 @@
 //! Branches and loops whose course depends on data: both branches, or the body, are recorded once as graphs of their own.
 
-mod branch;
-mod repeat;
-mod steps;
+mod cond;
+mod loops;
+mod scan;
 
-pub use branch::cond;
-pub(crate) use repeat::{Turn, repeat};
-pub use repeat::{fori_loop, while_loop};
-pub(crate) use steps::read_scan;
-pub use steps::{map, scan};
+pub use cond::cond;
+pub(crate) use loops::{Turn, repeat};
+pub use loops::{fori_loop, while_loop};
+pub(crate) use scan::read_scan;
+pub use scan::{map, scan};
 
 use crate::array::Array;
 use crate::dim::{Bindings, Dim, Sizes, Type};

@@ -661,6 +661,6 @@ mod tests {
     #[test]
     fn too_large_a_matrix_is_refused() {
         let x = Tensor::zeros(&[100i64, 100], DType::F32).unwrap();
-        assert_eq!(Lu::of(&x).err().map(|error| error.code()), Some(crate::Code::Unsupported));
+        assert_eq!(Lu::of(&x).err().map(|error| error.code()), Some(crate::ErrorCode::Unsupported));
     }
 }

@@ -36,7 +36,7 @@ mod vision;
 
 pub(crate) use args::{scalar_type, scalar_type_number};
 
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::tensor::Tensor;
 use args::Args;
 use schema::Schema;
@@ -170,7 +170,7 @@ pub fn readable() -> Vec<&'static str> {
 /// An in-place spelling (`relu_`) runs the plain one and writes the result to its first operand.
 pub(crate) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
     let at = || full(name);
-    let unknown = || Error::new(Code::UnknownOperators, format!("{} has no translation", full(name)));
+    let unknown = || Error::new(ErrorCode::UnknownOperators, format!("{} has no translation", full(name)));
     match spelling(name).ok_or_else(unknown)? {
         Spelling::Plain(rows) => run(name, rows, positional, named).at(at()),
         Spelling::Copied(plain) => call(plain, positional, named).and_then(detached).at(at()),
@@ -265,6 +265,6 @@ mod tests {
     #[test]
     fn an_unknown_operator_says_its_name() {
         let error = call("frobnicate", &[], &[]).unwrap_err();
-        assert_eq!((error.code(), error.message().contains("aten::frobnicate")), (Code::UnknownOperators, true));
+        assert_eq!((error.code(), error.message().contains("aten::frobnicate")), (ErrorCode::UnknownOperators, true));
     }
 }

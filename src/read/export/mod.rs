@@ -9,7 +9,7 @@ use super::storage;
 use super::zip::Archive;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::module::{Example, Module};
 use crate::read::aten;
 use crate::tensor::Tensor;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use symbol::Hints;
 
 /// A program of torch.export that can be called.
-pub struct Export {
+pub struct ExportedProgram {
     graph: Graph,
     outputs: Vec<OutputSpec>,
     /// What the inputs of the graph are, in their order.
@@ -71,13 +71,13 @@ fn dtype(number: i64) -> Result<DType> {
         .ok_or_else(|| Error::unsupported(format!("torch.export's dtype number {number}, which is complex, quantised or unknown")))
 }
 
-impl Export {
+impl ExportedProgram {
     /// Reads an archive: the graph, and the weights where they stand in the file.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged); [`Unsupported`](Code::Unsupported) for programs with objects other than tensors;
-    /// [`UnknownOperators`](Code::UnknownOperators) with all that have no translation.
-    pub(crate) fn open(archive: &Archive) -> Result<Export> {
+    /// [`Damaged`](ErrorCode::Damaged); [`Unsupported`](ErrorCode::Unsupported) for programs with objects other than tensors;
+    /// [`UnknownOperators`](ErrorCode::UnknownOperators) with all that have no translation.
+    pub(crate) fn open(archive: &Archive) -> Result<ExportedProgram> {
         let model = match archive.names().find(|name| name.starts_with("models/") && name.ends_with(".json")) {
             Some(name) => name.to_string(),
             None => "serialized_exported_program.json".to_string(),
@@ -141,7 +141,7 @@ impl Export {
             example = example.input(name, &tensor);
         }
         let names = output_names(&module.module_call_graph, &module.signature.output_specs);
-        Ok(Export { graph: module.graph, outputs: module.signature.output_specs, inputs, example, names })
+        Ok(ExportedProgram { graph: module.graph, outputs: module.signature.output_specs, inputs, example, names })
     }
 
     /// The inputs that the program was exported with: their numbers where the archive keeps them, and their symbolic axes.
@@ -159,7 +159,7 @@ impl Export {
     }
 }
 
-impl Module for Export {
+impl Module for ExportedProgram {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         run::run(self, inputs)
     }
@@ -261,7 +261,7 @@ fn survey(graph: &Graph) -> Result<()> {
     }
     let lines: Vec<String> = missing.iter().map(|(name, (count, first))| format!("\n   {name:<40} ×{count:<4} {first}")).collect();
     let noun = if missing.len() == 1 { "1 operator has" } else { &format!("{} operators have", missing.len()) };
-    Err(Error::new(Code::UnknownOperators, format!("{noun} no translation to ONNX{}", lines.concat())))
+    Err(Error::new(ErrorCode::UnknownOperators, format!("{noun} no translation to ONNX{}", lines.concat())))
 }
 
 fn walk(graph: &Graph, depth: usize, visit: &mut dyn FnMut(&schema::Node)) -> Result<()> {

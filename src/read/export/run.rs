@@ -1,14 +1,14 @@
 //! Runs an exported graph: every node is a call of the table of torch's operators.
 
 use super::schema::{Argument, Graph, Node, OutputSpec};
-use super::{Export, Source, scalar_type};
+use super::{ExportedProgram, Source, scalar_type};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
 use crate::read::aten;
 use crate::read::aten::value::{Value, View};
 use crate::read::script::binary;
-use crate::tensor::{Tensor, place};
+use crate::tensor::{Tensor, location};
 use std::collections::HashMap;
 
 /// How deeply graphs may nest.
@@ -83,7 +83,7 @@ pub(super) fn knows(target: &str) -> bool {
 type Values = HashMap<String, Value>;
 
 /// Runs the program: its own outputs, then the buffers that it wrote to.
-pub(super) fn run(program: &Export, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let wanted = program.example.inputs().len();
     if inputs.len() != wanted {
         let names: Vec<&str> = program.example.inputs().iter().map(|input| input.0.as_str()).collect();
@@ -208,8 +208,8 @@ impl Runner {
         for node in &graph.nodes {
             let stack = node.metadata.nn_module_stack.as_deref().unwrap_or_default();
             let path = stack.rsplit(';').next().and_then(|entry| entry.split(',').nth(1)).unwrap_or_default();
-            let _scope = place::absolute_scope(path);
-            let _line = place::line(node.metadata.stack_trace.as_deref().unwrap_or_default());
+            let _scope = location::absolute_scope(path);
+            let _line = location::line(node.metadata.stack_trace.as_deref().unwrap_or_default());
             let place = || match (&node.metadata.stack_trace, path) {
                 (Some(line), "") => line.clone(),
                 (Some(line), path) => format!("{path} at {line}"),

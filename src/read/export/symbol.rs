@@ -13,7 +13,7 @@ pub(super) type Hints = BTreeMap<String, i64>;
 /// Reads an expression.
 ///
 /// # Errors
-/// [`Damaged`](crate::Code::Damaged) for no expression, [`Unsupported`](crate::Code::Unsupported) for a function of other than lengths.
+/// [`Damaged`](crate::ErrorCode::Damaged) for no expression, [`Unsupported`](crate::ErrorCode::Unsupported) for a function of other than lengths.
 pub(super) fn parse(text: &str, hints: &Hints) -> Result<Dim> {
     let mut reader = Reader { rest: text.trim(), hints, whole: text };
     let dim = reader.expression(0)?;

@@ -1,27 +1,27 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
-mod lift;
+mod node_program;
+mod opset_upgrade;
 mod run;
-mod single;
 mod value;
 
 pub use value::Value;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Dim};
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::Place;
 use crate::module::{Example, Module};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, calls, tensor, verify};
-use crate::ops::{self, Operators};
+use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
 use crate::trace::{SavedGuard, guards_of, lengths_of};
 use crate::tree::Tree;
 use bytes::Bytes;
-use run::{Runner, Scope};
 #[cfg(feature = "tract")]
-pub(crate) use single::{Operand, Single};
+pub(crate) use node_program::{NodeProgram, Operand};
+use run::{Runner, Scope};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 pub struct OnnxModule {
     graph: GraphProto,
     functions: Vec<FunctionProto>,
-    operators: Operators,
+    operators: OpRegistry,
     opset: i64,
     parameters: HashMap<String, Array>,
     inputs: Vec<(String, Declared)>,
@@ -52,7 +52,7 @@ impl OnnxModule {
     /// Reads a model; external data is looked for in the folder.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged) where it is no valid model, [`UnknownOperators`](Code::UnknownOperators) with all that have no reader.
+    /// [`Damaged`](ErrorCode::Damaged) where it is no valid model, [`UnknownOperators`](ErrorCode::UnknownOperators) with all that have no reader.
     pub fn open(bytes: Bytes, folder: Option<&Path>) -> Result<OnnxModule> {
         OnnxModule::new(Model::load(bytes, folder)?)
     }
@@ -61,7 +61,7 @@ impl OnnxModule {
     ///
     /// # Errors
     /// As [`OnnxModule::open`].
-    pub fn open_with(bytes: Bytes, folder: Option<&Path>, operators: &Operators) -> Result<OnnxModule> {
+    pub fn open_with(bytes: Bytes, folder: Option<&Path>, operators: &OpRegistry) -> Result<OnnxModule> {
         OnnxModule::with(Model::load(bytes, folder)?, operators)
     }
 
@@ -70,14 +70,14 @@ impl OnnxModule {
     /// # Errors
     /// As [`OnnxModule::open`].
     pub fn new(model: Model) -> Result<OnnxModule> {
-        OnnxModule::with(model, &Operators::new())
+        OnnxModule::with(model, &OpRegistry::new())
     }
 
     /// A model in memory, with these operators of users' crates.
     ///
     /// # Errors
     /// As [`OnnxModule::open`].
-    pub fn with(model: Model, operators: &Operators) -> Result<OnnxModule> {
+    pub fn with(model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
         verify(&model).into_result()?;
         let (guards, lengths) = (guards_of(&model)?, lengths_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
@@ -115,7 +115,7 @@ impl OnnxModule {
     /// are then there.
     ///
     /// # Errors
-    /// [`Input`](Code::Input) where they are not of the declared types.
+    /// [`Input`](ErrorCode::Input) where they are not of the declared types.
     pub fn arranged(mut self, inputs: Vec<Value>) -> Result<OnnxModule> {
         self.check(&inputs)?;
         self.form = Some(inputs);
@@ -184,7 +184,7 @@ impl OnnxModule {
 }
 
 /// Refuses a graph with operators that have no reader, naming all of them.
-fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &Operators) -> Result<()> {
+fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegistry) -> Result<()> {
     fn walk<'a>(nodes: &'a [NodeProto], depth: usize, visit: &mut dyn FnMut(&'a NodeProto)) {
         // Deeper graphs are refused when they are run.
         for node in nodes.iter().filter(|_| depth < 64) {
@@ -214,7 +214,7 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &Operator
         return Ok(());
     }
     let lines: Vec<String> = unknown.iter().map(|(name, count)| format!("\n   {name:<32} ×{count}")).collect();
-    let error = Error::new(Code::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat()));
+    let error = Error::new(ErrorCode::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat()));
     Err(match unknown.keys().find(|name| name.contains('.')) {
         Some(name) => error.help(format!("{name} is nobody's but its author's: open the file with Operators that have it")),
         None => error,

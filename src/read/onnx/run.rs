@@ -1,14 +1,14 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
-use super::lift::{Lifted, lift};
+use super::opset_upgrade::{Lifted, lift};
 use super::value::Value;
 use crate::dim::Dim;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
-use crate::ops::{self, Operators, Turn};
-use crate::tensor::{Tensor, is_tracing, place};
+use crate::ops::{self, OpRegistry, Turn};
+use crate::tensor::{Tensor, is_tracing, location};
 use std::collections::HashMap;
 
 /// How deeply graphs and functions may nest.
@@ -78,7 +78,7 @@ pub(super) fn runs(node: &NodeProto) -> bool {
 pub(super) struct Runner<'a> {
     pub functions: &'a [FunctionProto],
     /// Operators of other domains that are read as what they are, whether or not there is a function of their name.
-    pub operators: &'a Operators,
+    pub operators: &'a OpRegistry,
     /// The version of the standard domain.
     pub opset: i64,
     pub depth: usize,
@@ -113,10 +113,10 @@ impl Runner<'_> {
             ("", own) => own.to_string(),
             (outer, own) => format!("{outer}.{own}"),
         };
-        let _scope = (!path.is_empty()).then(|| place::absolute_scope(&path));
+        let _scope = (!path.is_empty()).then(|| location::absolute_scope(&path));
         // What says no line in the body of a function is at the line of the call.
         let line = metadata(LINE_KEY).or(self.caller.is_none().then_some(""));
-        let _line = line.map(place::line);
+        let _line = line.map(location::line);
         let standard = matches!(node.domain(), "" | "ai.onnx");
         if standard && node.op_type() == "Identity" {
             return Ok(arguments.into_iter().flatten().collect());
@@ -465,5 +465,5 @@ fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
 
 /// A number that the course of a program depends on.
 fn number(x: &Tensor) -> Result<i64> {
-    ops::fixed(x)?.first().copied().ok_or_else(|| Error::new(Code::Argument, "a number is missing"))
+    ops::fixed(x)?.first().copied().ok_or_else(|| Error::new(ErrorCode::Argument, "a number is missing"))
 }

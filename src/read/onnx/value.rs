@@ -31,7 +31,7 @@ impl Value {
     /// The tensor that this is, perhaps as a value that might have been absent.
     ///
     /// # Errors
-    /// [`Argument`](crate::Code::Argument) where it is none.
+    /// [`Argument`](crate::ErrorCode::Argument) where it is none.
     pub fn tensor(&self) -> Result<&Tensor> {
         match self {
             Value::Tensor(tensor) => Ok(tensor),
@@ -52,7 +52,7 @@ impl Value {
     /// Decodes a value of this type as ONNX's tests store it: a TensorProto, SequenceProto or OptionalProto.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where the bytes are none, [`Unsupported`](crate::Code::Unsupported) for maps and sparse tensors.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where the bytes are none, [`Unsupported`](crate::ErrorCode::Unsupported) for maps and sparse tensors.
     pub fn decode(bytes: &[u8], ty: &TypeProto) -> Result<Value> {
         use proto::type_proto::Value as Kind;
         let damaged = |error: prost::DecodeError| Error::damaged(error.to_string());

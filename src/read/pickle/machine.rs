@@ -411,7 +411,7 @@ impl<'a> Machine<'a> {
             // The machine's own, and what stands outside.
             0x80 => match self.unsigned(1)? {
                 0..=PROTOCOL => Ok(()),
-                version => Err(Error::new(crate::Code::TooNew, format!("pickle protocol {version}; {PROTOCOL} is the newest known"))),
+                version => Err(Error::new(crate::ErrorCode::TooNew, format!("pickle protocol {version}; {PROTOCOL} is the newest known"))),
             },
             0x95 => self.take(8).map(drop),
             b'Q' => {
@@ -432,14 +432,14 @@ impl<'a> Machine<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
     fn value(bytes: &[u8]) -> Node {
         let pickle = Pickle::parse(bytes).unwrap();
         pickle.node(pickle.root()).clone()
     }
 
-    fn refused(bytes: &[u8]) -> Code {
+    fn refused(bytes: &[u8]) -> ErrorCode {
         Pickle::parse(bytes).unwrap_err().code()
     }
 
@@ -537,7 +537,7 @@ mod tests {
             b"I1x\n.",
             b"\xfe.",
         ] {
-            assert_eq!(refused(bytes), Code::Damaged, "{bytes:?}");
+            assert_eq!(refused(bytes), ErrorCode::Damaged, "{bytes:?}");
         }
     }
 
@@ -548,16 +548,16 @@ mod tests {
 
     #[test]
     fn what_no_torch_file_has_is_named() {
-        assert_eq!(refused(b"\x82\x01."), Code::Unsupported);
-        assert_eq!(refused(b"V\\u0041\n."), Code::Unsupported);
-        assert_eq!(refused(b"\x80\x06N."), Code::TooNew);
+        assert_eq!(refused(b"\x82\x01."), ErrorCode::Unsupported);
+        assert_eq!(refused(b"V\\u0041\n."), ErrorCode::Unsupported);
+        assert_eq!(refused(b"\x80\x06N."), ErrorCode::TooNew);
     }
 
     #[test]
     fn memory_is_bounded_by_the_length_of_the_pickle() {
         for fill in [&b"]"[..], b"N", b"(", b"}", b"U\0", b"]\x94", b"ca\nb\n", b"2"] {
             let many = [b"N", &fill.repeat((4 << 20) / fill.len())[..]].concat();
-            assert!(matches!(refused(&many), Code::TooBig | Code::Damaged), "{fill:?}");
+            assert!(matches!(refused(&many), ErrorCode::TooBig | ErrorCode::Damaged), "{fill:?}");
         }
     }
 }

@@ -70,8 +70,8 @@ impl Pickle {
     /// Runs a pickle of protocol 0 to 5 (of 0, without its text strings).
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where it is no pickle or a value contains itself, [`TooBig`](crate::Code::TooBig) and
-    /// [`TooDeep`](crate::Code::TooDeep) where it is out of proportion, [`Unsupported`](crate::Code::Unsupported) for
+    /// [`Damaged`](crate::ErrorCode::Damaged) where it is no pickle or a value contains itself, [`TooBig`](crate::ErrorCode::TooBig) and
+    /// [`TooDeep`](crate::ErrorCode::TooDeep) where it is out of proportion, [`Unsupported`](crate::ErrorCode::Unsupported) for
     /// operations that no torch file has.
     #[cfg(test)]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Pickle> {
@@ -104,7 +104,7 @@ impl Pickle {
     /// The string at a place.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where something else stands there.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where something else stands there.
     pub(crate) fn str(&self, id: Id) -> Result<&str> {
         match self.node(id) {
             Node::Str(text) => Ok(text),
@@ -115,7 +115,7 @@ impl Pickle {
     /// The integer at a place.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where something else stands there.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where something else stands there.
     pub(crate) fn int(&self, id: Id) -> Result<i64> {
         match self.node(id) {
             Node::Int(n) => Ok(*n),
@@ -127,7 +127,7 @@ impl Pickle {
     /// The elements of a tuple or list.
     ///
     /// # Errors
-    /// [`Damaged`](crate::Code::Damaged) where something else stands there.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where something else stands there.
     pub(crate) fn items(&self, id: Id) -> Result<&[Id]> {
         match self.node(id) {
             Node::Tuple(items) | Node::List(items) => Ok(items),
@@ -236,9 +236,9 @@ impl fmt::Debug for Node {
 mod tests {
     use super::super::sample::{int, text, tuple};
     use super::*;
-    use crate::Code;
+    use crate::ErrorCode;
 
-    fn refused(bytes: &[u8]) -> Code {
+    fn refused(bytes: &[u8]) -> ErrorCode {
         Pickle::parse(bytes).unwrap_err().code()
     }
 
@@ -254,27 +254,27 @@ mod tests {
     fn a_tree_of_a_thousand_is_walked_and_one_deeper_is_not() {
         let nested = |depth: usize| [b")".as_slice(), &vec![0x85; depth - 1], b"."].concat();
         assert!(Pickle::parse(&nested(1000)).is_ok());
-        assert_eq!(refused(&nested(1001)), Code::TooDeep);
-        assert_eq!(refused(&nested(200_000)), Code::TooDeep);
+        assert_eq!(refused(&nested(1001)), ErrorCode::TooDeep);
+        assert_eq!(refused(&nested(200_000)), ErrorCode::TooDeep);
         // 600 deep, made first, inside 600 more.
         let half = [b")".as_slice(), &[0x85; 599], b"q\0"].concat();
-        assert_eq!(refused(&[half, vec![0x85; 600], b"h\0\x86.".to_vec()].concat()), Code::TooDeep);
+        assert_eq!(refused(&[half, vec![0x85; 600], b"h\0\x86.".to_vec()].concat()), ErrorCode::TooDeep);
     }
 
     #[test]
     fn laughs_are_counted_and_not_walked() {
         let laughs = |times: usize| [b")".as_slice(), &b"2\x86".repeat(times), b"."].concat();
         assert!(Pickle::parse(&laughs(10)).is_ok());
-        assert_eq!(refused(&laughs(60)), Code::TooBig);
-        assert_eq!(refused(&laughs(900)), Code::TooBig);
+        assert_eq!(refused(&laughs(60)), ErrorCode::TooBig);
+        assert_eq!(refused(&laughs(900)), ErrorCode::TooBig);
     }
 
     #[test]
     fn a_value_that_contains_itself_is_refused() {
-        assert_eq!(refused(b"]q\0h\0a."), Code::Damaged);
-        assert_eq!(refused(b"}q\0X\x01\0\0\0ah\0s."), Code::Damaged);
+        assert_eq!(refused(b"]q\0h\0a."), ErrorCode::Damaged);
+        assert_eq!(refused(b"}q\0X\x01\0\0\0ah\0s."), ErrorCode::Damaged);
         // An object whose state is a tuple of the object.
-        assert_eq!(refused(b"ca\nB\n)\x81q\0h\0\x85b."), Code::Damaged);
+        assert_eq!(refused(b"ca\nB\n)\x81q\0h\0\x85b."), ErrorCode::Damaged);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
 use super::ast::{Call, Expr, Function, Kind, LineNumber, Statement};
-use super::cells::{Cells, Plan};
-use super::{Script, builtin, constant_value};
+use super::side_effects::{Cells, Plan};
+use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
 use crate::read::aten::{self, value::Value};
-use crate::tensor::{Tensor, place};
+use crate::tensor::{Tensor, location};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -18,7 +18,7 @@ const LONGEST: usize = 1_000_000;
 
 /// One run of a program.
 pub(super) struct Interpreter<'a> {
-    script: &'a Script,
+    script: &'a ScriptModule,
     depth: usize,
     turns: usize,
     /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
@@ -39,7 +39,7 @@ enum Flow {
 }
 
 impl<'a> Interpreter<'a> {
-    pub(super) fn new(script: &'a Script) -> Interpreter<'a> {
+    pub(super) fn new(script: &'a ScriptModule) -> Interpreter<'a> {
         Interpreter { script, depth: 0, turns: 0, assigned: BTreeMap::new(), assignments: 0 }
     }
 
@@ -475,7 +475,7 @@ impl<'a> Interpreter<'a> {
                 match self.eval(base, locals, function)? {
                     Value::Object(id) => {
                         let called = self.script.program.method(self.script.objects.class(id), method)?;
-                        let _scope = place::absolute_scope(self.script.objects.path(id));
+                        let _scope = location::absolute_scope(self.script.objects.path(id));
                         self.call(&called, Some(Value::Object(id)), &positional, &named)
                     }
                     Value::Instance(class, attributes) => {
@@ -508,7 +508,7 @@ impl<'a> Interpreter<'a> {
         if let Some(result) = builtin::call(path, positional, named) {
             return result;
         }
-        let _line = place::line(format!("{}:{line}", function.file));
+        let _line = location::line(format!("{}:{line}", function.file));
         match path.strip_prefix("torch.") {
             Some(name) => aten::call(name, positional, named),
             None => aten::call(path.strip_prefix("ops.").unwrap_or(path), positional, named),

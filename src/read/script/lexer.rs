@@ -29,7 +29,7 @@ const MARKS: &[&str] = &[
 /// The tokens of a source, each with its line.
 ///
 /// # Errors
-/// [`Damaged`](crate::Code::Damaged) with the line where it is no Python.
+/// [`Damaged`](crate::ErrorCode::Damaged) with the line where it is no Python.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, LineNumber)>> {
     let mut lexer = Lexer { text, at: 0, line: 1, depth: 0, indents: vec![0], tokens: Vec::with_capacity(text.len() / 4) };
     lexer.run().map_err(|error| error.at(format!("line {}", lexer.line)))?;

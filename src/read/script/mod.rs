@@ -2,13 +2,13 @@
 
 mod ast;
 mod builtin;
-mod cells;
 mod interpret;
 mod lexer;
 mod objects;
 mod parser;
+mod side_effects;
 mod signature;
-mod survey;
+mod unsupported_ops;
 
 pub(super) use builtin::binary;
 pub(super) use signature::output_names;
@@ -19,7 +19,7 @@ use super::pickle::Pickle;
 use super::storage::{Storages, Stored, TRACED_INPUTS};
 use super::zip::Archive;
 use crate::array::Array;
-use crate::error::{At, Code, Error, Result};
+use crate::error::{At, Error, ErrorCode, Result};
 use crate::module::{Example, Module};
 use crate::tensor::Tensor;
 use ast::{Class, Function};
@@ -31,7 +31,7 @@ use std::sync::Mutex;
 /// A TorchScript program that can be called, and so traced.
 ///
 /// Its code is interpreted with ordinary tensor methods: converting it is tracing this interpreter.
-pub struct Script {
+pub struct ScriptModule {
     program: Program,
     objects: Objects,
     root: usize,
@@ -59,16 +59,16 @@ impl Program {
     }
 }
 
-// The syntax tree is shared by reference counts that are not atomic; `Script` never gives them away and every call
+// The syntax tree is shared by reference counts that are not atomic; `ScriptModule` never gives them away and every call
 // clones only within one thread, so it stays on the thread that made it: it is not Send.
 
-impl Script {
+impl ScriptModule {
     /// Reads an archive: its objects, its code, its constants. Weights stay where they are in the file.
     ///
     /// # Errors
-    /// [`Damaged`](Code::Damaged), and [`UnknownOperators`](Code::UnknownOperators) with all operators that have no translation, unless a branch
+    /// [`Damaged`](ErrorCode::Damaged), and [`UnknownOperators`](ErrorCode::UnknownOperators) with all operators that have no translation, unless a branch
     /// or loop may leave them out: then the call says so that meets one.
-    pub(crate) fn open(archive: &Archive) -> Result<Script> {
+    pub(crate) fn open(archive: &Archive) -> Result<ScriptModule> {
         let mut program = Program::default();
         for name in archive.names() {
             let Some(path) = name.strip_prefix("code/").and_then(|path| path.strip_suffix(".py")) else { continue };
@@ -83,9 +83,10 @@ impl Script {
         let constants = constants(archive)?;
         let forward = program.method(objects.class(root), "forward")?;
         let inputs = signature::input_names(&forward);
-        let mut script = Script { program, objects, root, constants, example: None, inputs, outputs: Mutex::default(), missing: None };
-        script.missing = survey::survey(&script);
-        if survey::is_straight(&script)
+        let mut script =
+            ScriptModule { program, objects, root, constants, example: None, inputs, outputs: Mutex::default(), missing: None };
+        script.missing = unsupported_ops::survey(&script);
+        if unsupported_ops::is_straight(&script)
             && let Some(missing) = script.missing.take()
         {
             return Err(missing);
@@ -146,14 +147,14 @@ fn constants(archive: &Archive) -> Result<Vec<Stored>> {
     pickle.items(pickle.root())?.iter().map(constant).collect::<Result<_>>().at("constants.pkl")
 }
 
-impl Module for Script {
+impl Module for ScriptModule {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let forward = self.program.method(self.objects.class(self.root), "forward")?;
         let arguments = signature::arguments(&forward, inputs, self.example.as_ref())?;
         let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[]);
         // Who misses one operator learns of all.
         let result = result.map_err(|error| match &self.missing {
-            Some(missing) if error.code() == Code::UnknownOperators => missing.clone(),
+            Some(missing) if error.code() == ErrorCode::UnknownOperators => missing.clone(),
             _ => error,
         })?;
         let mut leaves = Vec::new();
@@ -198,17 +199,17 @@ fn constant_value(constant: &Stored, name: &str) -> Result<Value> {
 
 /// The error of a name that nothing defines.
 fn unknown(name: &str) -> Error {
-    Error::new(Code::Damaged, format!("nothing defines `{name}`"))
+    Error::new(ErrorCode::Damaged, format!("nothing defines `{name}`"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::read::sample::{Packed, pack, pickled};
-    use crate::{Code, record};
+    use crate::{ErrorCode, record};
 
     /// A program of one module without attributes, whose `forward` has this body.
-    fn script(body: &str) -> Script {
+    fn script(body: &str) -> ScriptModule {
         let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
         let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
         let object = pickled(b"c__torch__\nM\n)\x81}b");
@@ -217,7 +218,7 @@ mod tests {
             Packed::stored("m/code/__torch__.py", code.as_bytes()),
             Packed::stored("m/constants.pkl", &pickled(b")")),
         ];
-        Script::open(&Archive::open(pack(&entries).into()).unwrap()).unwrap()
+        ScriptModule::open(&Archive::open(pack(&entries).into()).unwrap()).unwrap()
     }
 
     /// Traced on the first input; eager and replayed on all.
@@ -266,7 +267,7 @@ mod tests {
         let script =
             script("l = [x]\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.append(l, x)\nelse:\n  pass\nreturn torch.add(l[0], l[-1])");
         let error = record(&script, Example::new().input("x", &Tensor::from(&[1.0f32, 2.0]))).unwrap_err();
-        assert_eq!(error.code(), Code::Unsupported);
+        assert_eq!(error.code(), ErrorCode::Unsupported);
         assert!(error.message().contains("the make of a list"), "{error}");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Source {
 /// Reads a source file.
 ///
 /// # Errors
-/// [`Damaged`](crate::Code::Damaged) or [`TooDeep`](crate::Code::TooDeep) with the line.
+/// [`Damaged`](crate::ErrorCode::Damaged) or [`TooDeep`](crate::ErrorCode::TooDeep) with the line.
 pub(crate) fn parse(file: &str, text: &str) -> Result<Source> {
     let parse = || {
         let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, links: 0, file: file.into() };
@@ -505,9 +505,9 @@ mod tests {
     #[test]
     fn nesting_and_nonsense_are_refused_with_the_line() {
         let deep = format!("def f():\n  return {}x{}\n", "(".repeat(100_000), ")".repeat(100_000));
-        assert_eq!(parse("x.py", &deep).unwrap_err().code(), crate::Code::TooDeep);
+        assert_eq!(parse("x.py", &deep).unwrap_err().code(), crate::ErrorCode::TooDeep);
         let long = format!("def f():\n  return x{}\n", ".a".repeat(100_000));
-        assert_eq!(parse("x.py", &long).unwrap_err().code(), crate::Code::TooDeep);
+        assert_eq!(parse("x.py", &long).unwrap_err().code(), crate::ErrorCode::TooDeep);
         for text in ["def f(:\n  pass", "def f():\n  return ]", "x = \"", "def f():\n    a = 1\n  b = 2", "\0", "def f():\n  a = 1e"] {
             let error = parse("x.py", text).unwrap_err();
             assert!(error.places().any(|place| place.starts_with("line")), "{text:?}: {error}");

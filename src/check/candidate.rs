@@ -1,0 +1,75 @@
+//! What is held against a module: it answers for the whole record, and for parts of it when a fault is looked for.
+
+use crate::error::{Error, Result};
+use crate::module::Module;
+use crate::onnx::Model;
+use crate::read::OnnxModule;
+use crate::tensor::Tensor;
+use crate::trace::{ExportOptions, Traced};
+
+/// A module that was made from a record.
+pub trait Candidate: Module {
+    /// The same thing made from a part of the record, so that the node that is wrong can be found.
+    ///
+    /// # Errors
+    /// Where it cannot be made; a subject that does not say otherwise answers for the whole only.
+    fn part(&self, _part: &Traced) -> Result<Box<dyn Candidate>> {
+        Err(Error::unsupported("a part of something that was made elsewhere"))
+    }
+
+    /// The page that it runs, where it runs one.
+    fn page(&self) -> Option<&Model> {
+        None
+    }
+
+    /// Whether it runs the kernels that the module ran, so that its answers are the same to the bit.
+    fn replays(&self) -> bool {
+        false
+    }
+}
+
+impl Candidate for Traced {
+    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+        Ok(Box::new(part.clone()))
+    }
+
+    fn replays(&self) -> bool {
+        true
+    }
+}
+
+impl Candidate for OnnxModule {
+    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+        Ok(Box::new(OnnxModule::with(part.page(ExportOptions::default())?, &part.operators())?))
+    }
+}
+
+#[cfg(feature = "tract")]
+impl Candidate for crate::runtime::Session {
+    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+        Ok(Box::new(part.session()?))
+    }
+
+    fn page(&self) -> Option<&Model> {
+        Some(self.model())
+    }
+}
+
+/// Any module, as a subject that answers for the whole only.
+pub struct BlackBox<M>(pub M);
+
+impl<M: Module> Module for BlackBox<M> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.0.forward(inputs)
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.0.input_names()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.0.output_names()
+    }
+}
+
+impl<M: Module> Candidate for BlackBox<M> {}

@@ -1,0 +1,75 @@
+//! A graph put on a page of ONNX, node after node.
+
+use super::{Graph, Operator, Source, ValueId};
+use crate::dim::Type;
+use crate::error::{At, Error, Result};
+use crate::onnx::{GraphBuilder, Name, opset_versions};
+use std::collections::HashMap;
+
+/// Writes a node; in another dtype, between casts, where the opset has no kernel of these types for it.
+fn lower(pen: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
+    let opset = pen.opset();
+    let instead = |ty: &Type| opset_versions::instead(op.name(), ty.dtype, opset).map(|dtype| Type::new(dtype, ty.shape.clone()));
+    if !op.domain().is_empty() || !types.iter().any(|ty| instead(ty).is_some()) {
+        return op.lower(pen, arguments, types);
+    }
+    let mut taken = Vec::with_capacity(arguments.len());
+    for name in arguments {
+        let ty = if name.is_empty() { None } else { instead(pen.ty(name)?) };
+        taken.push(match ty {
+            Some(ty) => pen.node("Cast", std::slice::from_ref(name)).dtype("to", ty.dtype).write_one(ty)?,
+            None => name.clone(),
+        });
+    }
+    let written = op.lower(pen, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
+    let given = |(name, ty): (Name, &Type)| {
+        if instead(ty).is_some() { pen.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
+    };
+    written.into_iter().zip(types).map(given).collect()
+}
+
+/// The names under which values of a graph stand on a page.
+pub struct Written {
+    /// Of the outputs, in order.
+    pub outputs: Vec<Name>,
+    /// Of the values that guards look at, in order.
+    pub guarded: Vec<Name>,
+}
+
+impl Graph {
+    /// Writes the constants and nodes; `inputs` are the names of what stands for its inputs. Gives the names of its outputs and of what its guards look at.
+    ///
+    /// # Errors
+    /// Where an operator has no form in the opset that is being written.
+    pub fn write(&self, pen: &mut GraphBuilder, inputs: &[Name]) -> Result<Written> {
+        let mut names: HashMap<ValueId, Name> = self.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
+        for (id, value) in self.values() {
+            if let Source::Constant(array, name) = &value.source {
+                let written = match name {
+                    Some(name) => pen.parameter(name, array),
+                    None => pen.constant(array),
+                };
+                names.insert(id, written);
+            }
+        }
+        for node in self.nodes() {
+            pen.at(&node.place.scope, &node.place.line);
+            let known = |id: &Option<ValueId>| match id {
+                None => Ok(Name::from("")),
+                Some(id) => names.get(id).cloned().ok_or_else(|| Error::internal("a value is used before it is made")),
+            };
+            let arguments = node.inputs.iter().map(known).collect::<Result<Vec<_>>>()?;
+            let types: Vec<_> = node.outputs.iter().map(|&id| self.value(id).ty.clone()).collect();
+            let written = lower(pen, &*node.op, &arguments, &types).at(node.op.name()).at(&node.place)?;
+            if written.len() < node.outputs.len() {
+                return Err(Error::internal(format!("{} writes {} of {} outputs", node.op.name(), written.len(), node.outputs.len())));
+            }
+            names.extend(node.outputs.iter().copied().zip(written));
+        }
+        let named = |id: ValueId| names.get(&id).cloned().ok_or_else(|| Error::internal("an output that nothing makes"));
+        Ok(Written {
+            outputs: self.outputs().iter().copied().map(named).collect::<Result<_>>()?,
+            guarded: self.guarded().map(named).collect::<Result<_>>()?,
+        })
+    }
+}

@@ -1,0 +1,371 @@
+//! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
+
+use super::matmul::{Right, divided};
+use super::threads::threads;
+use crate::array::room;
+use crate::error::{Error, Result};
+use bytemuck::{Pod, Zeroable};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use pulp::{Arch, Simd, WithSimd};
+
+/// Rows of the result that are summed together: with a panel's width in vectors, what the registers hold.
+const ROWS: usize = 6;
+/// Summands that are taken together: so many rows of a panel lie in a core's cache beside those of the left side.
+const DEPTH: usize = 768;
+/// Rows of the left side that meet a panel before the next one comes: so many lie in a core's cache.
+const HEIGHT: usize = 32 * ROWS;
+
+/// Sixteen numbers that a core reads at once.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// A matrix for the right side of products, in panels of a few columns, the numbers of a panel one row behind the other.
+///
+/// Every sum is taken from front to back, so that neither the threads nor the sides of the result show.
+#[derive(Debug)]
+pub struct Panels {
+    rows: usize,
+    columns: usize,
+    /// The numbers that this machine computes with at once. A panel is some of them wide; the last one as few as it needs.
+    lanes: usize,
+    /// Panels of [`DEPTH`] rows at most, one beside the other; those of the next rows come behind them.
+    lines: Vec<Line>,
+}
+
+impl Panels {
+    /// Lays a matrix out.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for it.
+    pub fn new(matrix: ArrayView2<f32>) -> Result<Panels> {
+        let ((rows, columns), lanes) = (matrix.dim(), Arch::new().dispatch(Lanes));
+        let size = columns.checked_next_multiple_of(lanes).and_then(|padded| padded.checked_mul(rows));
+        let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns}")))?.div_ceil(16);
+        room::<f32>(lines * 16)?;
+        let mut panels = Panels { rows, columns, lanes, lines: vec![Line::zeroed(); lines] };
+        let width = panels.width();
+        let mut numbers: &mut [f32] = bytemuck::cast_slice_mut(&mut panels.lines);
+        for block in matrix.axis_chunks_iter(Axis(0), depth(rows)) {
+            for panel in block.axis_chunks_iter(Axis(1), width) {
+                let padded = panel.ncols().next_multiple_of(lanes);
+                let (room, rest) = numbers.split_at_mut(panel.nrows() * padded);
+                for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(padded)) {
+                    row.iter().zip(room).for_each(|(&x, room)| *room = x);
+                }
+                numbers = rest;
+            }
+        }
+        Ok(panels)
+    }
+
+    /// The sides of the matrix.
+    pub fn dim(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    /// C ← A·B + bias, on several threads where it is worth it; the bias is a number a column, and C is not read.
+    ///
+    /// # Panics
+    /// Where the sides do not fit, or the numbers of a row of A or C do not lie together.
+    pub fn multiply(&self, a: ArrayView2<f32>, bias: Option<&[f32]>, mut c: ArrayViewMut2<f32>) {
+        let (m, k) = a.dim();
+        assert!(k == self.rows && c.dim() == (m, self.columns), "{m} × {k} by {:?} is not {:?}", self.dim(), c.dim());
+        assert!(bias.is_none_or(|bias| bias.len() == self.columns), "a bias for {} columns", self.columns);
+        if k == 0 {
+            return c.indexed_iter_mut().for_each(|((_, column), y)| *y = bias.map_or(0.0, |bias| bias[column]));
+        }
+        divided(a, Part { panels: self, first: 0, columns: self.columns, bias }, false, c, 2 * threads());
+    }
+
+    /// The columns of a panel.
+    fn width(&self) -> usize {
+        vectors(self.lanes) * self.lanes
+    }
+
+    /// As floats.
+    fn numbers(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.lines)
+    }
+}
+
+/// How many rows of a panel are taken together.
+fn depth(rows: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(DEPTH).max(1)).max(1)
+}
+
+/// Some panels of a matrix, and what is added to their columns.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    panels: &'a Panels,
+    /// The first panel.
+    first: usize,
+    columns: usize,
+    bias: Option<&'a [f32]>,
+}
+
+impl Right<f32> for Part<'_> {
+    fn width(&self) -> usize {
+        self.columns
+    }
+
+    fn grain(&self) -> usize {
+        self.panels.width()
+    }
+
+    fn at_column(self, column: usize) -> (Self, Self) {
+        let biases = self.bias.map(|bias| bias.split_at(column)).unzip();
+        let first = self.first + column / self.panels.width();
+        (Part { columns: column, bias: biases.0, ..self }, Part { first, columns: self.columns - column, bias: biases.1, ..self })
+    }
+
+    fn multiply(self, a: ArrayView2<f32>, add: bool, c: ArrayViewMut2<f32>) {
+        debug_assert!(!add, "sums begin with 0");
+        Arch::new().dispatch(Multiply { a, b: self, c });
+    }
+}
+
+/// The numbers that this machine computes with at once.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+/// How many vectors a panel is wide: [`ROWS`] times as many sums fit into the registers, of which machines with vectors of eight have 16.
+const fn vectors(lanes: usize) -> usize {
+    if lanes == 8 { 2 } else { 4 }
+}
+
+/// A product on one thread.
+struct Multiply<'a, 'c> {
+    a: ArrayView2<'a, f32>,
+    b: Part<'a>,
+    c: ArrayViewMut2<'c, f32>,
+}
+
+impl WithSimd for Multiply<'_, '_> {
+    type Output = ();
+
+    /// Block by block of what the caches hold.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Multiply { a, b, mut c } = self;
+        let (numbers, width) = (b.panels.numbers(), b.panels.width());
+        let (k, padded) = (b.panels.rows, b.panels.columns.next_multiple_of(S::F32_LANES));
+        for (a, mut c) in a.axis_chunks_iter(Axis(0), HEIGHT).zip(c.axis_chunks_iter_mut(Axis(0), HEIGHT)) {
+            let mut start = 0;
+            for a in a.axis_chunks_iter(Axis(1), depth(k)) {
+                let (first, last) = (start == 0, start + a.ncols() == k);
+                for (i, mut c) in c.axis_chunks_iter_mut(Axis(1), width).enumerate() {
+                    let numbers = &numbers[start * padded + (b.first + i) * a.ncols() * width..];
+                    let bias = b.bias.filter(|_| last).map(|bias| &bias[i * width..][..c.ncols()]);
+                    match c.ncols().div_ceil(S::F32_LANES) {
+                        1 => panel::<S, 1>(simd, a, numbers, first, bias, c.view_mut()),
+                        2 => panel::<S, 2>(simd, a, numbers, first, bias, c.view_mut()),
+                        3 => panel::<S, 3>(simd, a, numbers, first, bias, c.view_mut()),
+                        _ => panel::<S, 4>(simd, a, numbers, first, bias, c.view_mut()),
+                    }
+                }
+                start += a.ncols();
+            }
+        }
+    }
+}
+
+/// How sums begin and end.
+struct Ends<S: Simd, const V: usize> {
+    /// Whether they begin with 0, not with what C holds.
+    first: bool,
+    /// What they end with: a number a column.
+    bias: Option<[S::f32s; V]>,
+}
+
+/// A few columns of C by the panel at the front of `numbers`, tile by tile; what comes behind it is fetched on the way.
+#[inline(always)]
+fn panel<S: Simd, const V: usize>(
+    simd: S,
+    a: ArrayView2<f32>,
+    numbers: &[f32],
+    first: bool,
+    bias: Option<&[f32]>,
+    mut c: ArrayViewMut2<f32>,
+) {
+    let (m, columns, width) = (a.nrows(), c.ncols(), V * S::F32_LANES);
+    let (panel, ahead) = numbers.split_at(a.ncols() * width);
+    let bias = bias.map(|bias| {
+        let mut vectors = [simd.splat_f32s(0.0); V];
+        bytemuck::cast_slice_mut(&mut vectors)[..columns].copy_from_slice(bias);
+        vectors
+    });
+    let ends = &Ends { first, bias };
+    // Each tile fetches its share, a little at each step.
+    let tiles = m.div_ceil(ROWS).max(1);
+    let (share, step) = (panel.len().div_ceil(tiles), width.div_ceil(tiles));
+    let (mut rows_of_a, mut rows_of_c) = (a.rows().into_iter(), c.rows_mut().into_iter());
+    let mut row = 0;
+    while row < m {
+        let ahead = Ahead { from: ahead.as_ptr().wrapping_add(row / ROWS * share), step };
+        /// The next rows as one tile.
+        macro_rules! tile {
+            ($R:literal) => {{
+                let together = "rows whose numbers lie together";
+                let a: [&[f32]; $R] = std::array::from_fn(|_| rows_of_a.next().and_then(|row| row.to_slice()).expect(together));
+                let mut c: [&mut [f32]; $R] = std::array::from_fn(|_| rows_of_c.next().and_then(|row| row.into_slice()).expect(together));
+                let run = |c: [&mut [S::f32s; V]; $R]| {
+                    simd.vectorize(
+                        #[inline(always)]
+                        || tile::<S, $R, V>(simd, a, panel, ahead, ends, c),
+                    )
+                };
+                if columns == width {
+                    run(c.map(|row| S::as_mut_simd_f32s(row).0.first_chunk_mut().expect("a row as wide as a panel")));
+                } else {
+                    // The panel is wider than what is left of C.
+                    let mut whole = [[simd.splat_f32s(0.0); V]; $R];
+                    if !first {
+                        whole.iter_mut().zip(&c).for_each(|(whole, row)| bytemuck::cast_slice_mut(whole)[..columns].copy_from_slice(row));
+                    }
+                    run(whole.each_mut());
+                    whole.iter().zip(&mut c).for_each(|(whole, row)| row.copy_from_slice(&bytemuck::cast_slice(whole)[..columns]));
+                }
+                $R
+            }};
+        }
+        row += match m - row {
+            ROWS.. => tile!(6),
+            4.. => tile!(4),
+            2.. => tile!(2),
+            _ => tile!(1),
+        };
+    }
+}
+
+/// What is fetched into the cache while a tile is summed.
+#[derive(Clone, Copy)]
+struct Ahead {
+    from: *const f32,
+    /// How many numbers at each step of the sums.
+    step: usize,
+}
+
+impl Ahead {
+    #[inline(always)]
+    fn fetch(self, i: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            // SAFETY: a hint, which reads nothing and may name any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.from.wrapping_add(i * self.step).cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = i;
+    }
+}
+
+/// `R` rows of C, `V` vectors wide.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "sums that are walked by reference do not stay in registers")]
+fn tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: [&[f32]; R],
+    panel: &[f32],
+    ahead: Ahead,
+    ends: &Ends<S, V>,
+    c: [&mut [S::f32s; V]; R],
+) {
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    if !ends.first {
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = c[r][v];
+            }
+        }
+    }
+    let panel = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
+    a.iter().for_each(|row| assert!(row.len() == panel.len()));
+    for (i, b) in panel.iter().enumerate() {
+        ahead.fetch(i);
+        for r in 0..R {
+            let x = simd.splat_f32s(a[r][i]);
+            for v in 0..V {
+                sums[r][v] = simd.mul_add_e_f32s(x, b[v], sums[r][v]);
+            }
+        }
+    }
+    if let Some(bias) = &ends.bias {
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = simd.add_f32s(sums[r][v], bias[v]);
+            }
+        }
+    }
+    for r in 0..R {
+        for v in 0..V {
+            c[r][v] = sums[r][v];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, s};
+
+    /// Numbers without pattern between −1 and 1.
+    fn noise(rows: usize, columns: usize, seed: usize) -> Array2<f32> {
+        Array2::from_shape_fn((rows, columns), |(i, j)| (((i * columns + j) * 7919 + seed * 104729) % 2003) as f32 / 1001.0 - 1.0)
+    }
+
+    fn multiplied(a: &Array2<f32>, panels: &Panels, bias: Option<&[f32]>) -> Array2<f32> {
+        let mut c = Array2::from_elem((a.nrows(), panels.dim().1), f32::NAN);
+        panels.multiply(a.view(), bias, c.view_mut());
+        c
+    }
+
+    #[test]
+    fn every_side_gives_the_definition() {
+        for m in [1, 3, 6, 13, 200] {
+            for (k, n) in [(1, 1), (7, 15), (30, 16), (5, 65), (800, 40), (1537, 130)] {
+                let (a, b, bias) = (noise(m, k, 1), noise(k, n, 2), noise(1, n, 3));
+                let panels = Panels::new(b.view()).unwrap();
+                let turned = b.t().as_standard_layout().into_owned();
+                assert_eq!(Panels::new(turned.t()).unwrap().numbers(), panels.numbers());
+                for bias in [None, bias.as_slice()] {
+                    let c = multiplied(&a, &panels, bias);
+                    for ((i, j), &y) in c.indexed_iter() {
+                        let exact: f64 = (0..k).map(|l| f64::from(a[(i, l)]) * f64::from(b[(l, j)])).sum::<f64>()
+                            + f64::from(bias.map_or(0.0, |bias| bias[j]));
+                        assert!((f64::from(y) - exact).abs() <= 1e-6 * k as f64, "{m} × {k} × {n} at {i}, {j}: {y}, not {exact}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_summands_the_bias_is_left() {
+        let panels = Panels::new(noise(0, 70, 0).view()).unwrap();
+        let bias: Vec<f32> = (0..70).map(|i| i as f32).collect();
+        assert_eq!(multiplied(&noise(2, 0, 0), &panels, Some(&bias)).row(1).to_vec(), bias);
+        assert_eq!(multiplied(&noise(0, 3, 0), &Panels::new(noise(3, 70, 0).view()).unwrap(), Some(&bias)).len(), 0);
+        assert_eq!(multiplied(&noise(2, 3, 0), &Panels::new(noise(3, 0, 0).view()).unwrap(), None).len(), 0);
+    }
+
+    #[test]
+    fn neither_the_threads_nor_the_rows_beside_it_show_in_a_row() {
+        let (a, panels) = (noise(300, 900, 3), Panels::new(noise(900, 333, 4).view()).unwrap());
+        let run = |threads, a: &Array2<f32>| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| multiplied(a, &panels, None))
+        };
+        let whole = run(1, &a);
+        assert_eq!(run(2, &a), whole);
+        assert_eq!(run(2, &a.slice(s![17..18, ..]).to_owned()).row(0), whole.row(17));
+    }
+}

@@ -1,0 +1,540 @@
+//! Writes a graph as ONNX nodes: names, attributes, constants, and lengths computed once for each expression.
+
+use super::model::Model;
+use super::names::each_name;
+use super::proto::attribute_proto::AttributeType;
+use super::proto::{self, AttributeProto, FunctionProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
+use super::{opset_versions, tensor};
+use crate::array::{Array, DType, Scalar};
+use crate::dim::{Dim, Expr, Step, Type};
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The name of a value on the page; empty for an optional input that is absent.
+pub type Name = Arc<str>;
+
+/// Node metadata: the path of the module that a node belongs to.
+pub const SCOPE_KEY: &str = "ontrace.scope";
+/// Node metadata: the line of the source that a node comes from.
+pub const LINE_KEY: &str = "ontrace.line";
+
+/// A page being written.
+#[derive(Default)]
+pub struct GraphBuilder {
+    opset: i64,
+    nodes: Vec<NodeProto>,
+    initializers: Vec<(String, Array)>,
+    /// What every value is, in the order of writing.
+    types: Vec<(Name, Type)>,
+    known: HashMap<Name, usize>,
+    taken: HashSet<String>,
+    /// Where a symbol's number is read: an axis of a value.
+    symbols: BTreeMap<Arc<str>, (Name, usize)>,
+    /// Lengths that are already on the page, each a vector of one element.
+    lengths: HashMap<Expr, Name>,
+    /// Unnamed constants that are already on the page, by dtype, shape and bytes.
+    constants: HashMap<(DType, Vec<usize>, Vec<u8>), Name>,
+    /// What is written already by its address: a graph inside a node may use the numbers that the one around it has.
+    written: HashMap<usize, Vec<(Array, Name)>>,
+    /// The functions that nodes of other domains call, and the versions of those domains.
+    functions: Vec<FunctionProto>,
+    imports: BTreeMap<String, i64>,
+    scope: String,
+    line: String,
+}
+
+impl GraphBuilder {
+    /// A pen that writes this opset.
+    pub fn new(opset: i64) -> GraphBuilder {
+        GraphBuilder { opset, ..GraphBuilder::default() }
+    }
+
+    /// The opset that is being written.
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// Says where the nodes written next come from.
+    pub fn at(&mut self, scope: &str, line: &str) {
+        self.scope = scope.to_string();
+        self.line = line.to_string();
+    }
+
+    /// A name that nothing has yet: this one, or this one with a number.
+    pub fn fresh(&mut self, wanted: &str) -> Name {
+        let wanted = if wanted.is_empty() { "value" } else { wanted };
+        let mut name = wanted.to_string();
+        let mut n = 1;
+        while !self.taken.insert(name.clone()) {
+            name = format!("{wanted}_{n}");
+            n += 1;
+        }
+        name.into()
+    }
+
+    /// Keeps names for the outputs; they are given by [`GraphBuilder::finish`].
+    pub fn reserve<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        self.taken.extend(names.into_iter().map(str::to_string));
+    }
+
+    /// A symbol's number is read where it first is the length of an axis: of an input, or of a node whose sizes depend on data.
+    fn declare(&mut self, name: &Name, ty: Type) {
+        for (axis, dim) in ty.shape.iter().enumerate().filter(|(_, dim)| dim.is_symbolic()) {
+            if let Some(symbol) = dim.expr().as_symbol() {
+                self.symbols.entry(symbol.clone()).or_insert((name.clone(), axis));
+            }
+        }
+        self.known.insert(name.clone(), self.types.len());
+        self.types.push((name.clone(), ty));
+    }
+
+    /// Declares an input of the graph.
+    pub fn input(&mut self, wanted: &str, ty: &Type) -> Name {
+        let name = self.fresh(wanted);
+        self.declare(&name, ty.clone());
+        name
+    }
+
+    /// What is known of a value on the page.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorCode::Internal) where no such value was written.
+    pub fn ty(&self, name: &Name) -> Result<&Type> {
+        let index = self.known.get(name).ok_or_else(|| Error::internal(format!("`{name}` is not on the page")))?;
+        Ok(&self.types[*index].1)
+    }
+
+    /// Numbers under a name of their own: a parameter. The same window onto the same bytes is written once.
+    pub fn parameter(&mut self, wanted: &str, array: &Array) -> Name {
+        let known = self.written.get(&array.address()).into_iter().flatten().find(|(other, _)| other.is_same(array));
+        if let Some((_, name)) = known {
+            return name.clone();
+        }
+        let name = self.fresh(wanted);
+        self.written.entry(array.address()).or_default().push((array.clone(), name.clone()));
+        self.initializers.push((name.to_string(), array.clone()));
+        self.declare(&name, Type::from(array));
+        name
+    }
+
+    /// Numbers without a name; small equal ones are written once.
+    pub fn constant(&mut self, array: &Array) -> Name {
+        const SMALL: usize = 256;
+        let key = (array.byte_len() <= SMALL).then(|| (array.dtype(), array.shape().to_vec(), array.to_bytes().to_vec()));
+        if let Some(name) = key.as_ref().and_then(|key| self.constants.get(key)) {
+            return name.clone();
+        }
+        let name = self.parameter("constant", array);
+        if let Some(key) = key {
+            self.constants.insert(key, name.clone());
+        }
+        name
+    }
+
+    /// A number of this dtype, as a constant of rank 0.
+    pub fn number(&mut self, dtype: DType, number: impl Into<Scalar>) -> Name {
+        let number = number.into();
+        self.constant(&Array::full(dtype, &[], number))
+    }
+
+    /// Integers as a constant i64 vector: axes, pads, repeats.
+    pub fn ints(&mut self, ints: &[i64]) -> Name {
+        self.constant(&Array::vector(ints.to_vec()))
+    }
+
+    /// Lengths as an i64 vector, a constant as far as they are fixed.
+    ///
+    /// # Errors
+    /// [`Size`](crate::ErrorCode::Size) where a symbol belongs to no input.
+    pub fn dims(&mut self, dims: &[Dim]) -> Result<Name> {
+        let mut parts: Vec<Name> = Vec::new();
+        let mut fixed: Vec<i64> = Vec::new();
+        for dim in dims {
+            match dim.fixed() {
+                Some(n) => fixed.push(n),
+                None => {
+                    if !fixed.is_empty() {
+                        parts.push(self.ints(&std::mem::take(&mut fixed)));
+                    }
+                    parts.push(self.length(&dim.expr())?);
+                }
+            }
+        }
+        if !fixed.is_empty() || parts.is_empty() {
+            parts.push(self.ints(&fixed));
+        }
+        match parts.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => self.node("Concat", &parts).int("axis", 0).write_one(Type::new(DType::I64, vec![Dim::from(dims.len())])),
+        }
+    }
+
+    /// A length as an i64 vector of one element. Runs outside the scope of any module, since all share it.
+    fn length(&mut self, expr: &Expr) -> Result<Name> {
+        if let Some(name) = self.lengths.get(expr) {
+            return Ok(name.clone());
+        }
+        let one = || Type::new(DType::I64, vec![Dim::Fixed(1)]);
+        let (scope, line) = (std::mem::take(&mut self.scope), std::mem::take(&mut self.line));
+        let name = match expr.step() {
+            Step::Number(n) => self.ints(&[n]),
+            Step::Symbol(symbol) => {
+                let (value, axis) = self.symbols.get(&symbol).cloned().ok_or_else(|| {
+                    Error::size(format!("nothing on the page has an axis of length `{symbol}`"))
+                        .help("give an axis that name alone, not inside an expression")
+                })?;
+                let axis = axis as i64;
+                if self.opset < 15 {
+                    // Shape could not be cut yet.
+                    let rank = Dim::from(self.ty(&value)?.rank());
+                    let shape = self.node("Shape", &[value]).write_one(Type::new(DType::I64, vec![rank]))?;
+                    let place = self.ints(&[axis]);
+                    let name = self.node("Gather", &[shape, place]).int("axis", 0).write_one(one())?;
+                    (self.scope, self.line) = (scope, line);
+                    self.lengths.insert(expr.clone(), name.clone());
+                    return Ok(name);
+                }
+                self.node("Shape", &[value]).int("start", axis).int("end", axis + 1).write_one(one())?
+            }
+            Step::Sum(terms) => self.fold("Add", &terms)?,
+            Step::Product(factors) => self.fold("Mul", &factors)?,
+            Step::Floor(a, b) => {
+                let (mut dividend, divisor) = (self.length(&a)?, self.length(&b)?);
+                // ONNX's integer Div truncates, its Mod takes the divisor's sign: a − a mod b is divisible.
+                if !a.is_nonnegative() {
+                    let rest = self.node("Mod", &[dividend.clone(), divisor.clone()]).write_one(one())?;
+                    dividend = self.node("Sub", &[dividend, rest]).write_one(one())?;
+                }
+                self.node("Div", &[dividend, divisor]).write_one(one())?
+            }
+            Step::Min(a, b) => self.fold("Min", &[a, b])?,
+            Step::Max(a, b) => self.fold("Max", &[a, b])?,
+        };
+        (self.scope, self.line) = (scope, line);
+        self.lengths.insert(expr.clone(), name.clone());
+        Ok(name)
+    }
+
+    fn fold(&mut self, op: &str, operands: &[Expr]) -> Result<Name> {
+        let mut names = operands.iter().map(|operand| self.length(operand)).collect::<Result<Vec<_>>>()?.into_iter();
+        let mut folded = names.next().ok_or_else(|| Error::internal("an empty sum"))?;
+        for name in names {
+            folded = self.node(op, &[folded, name]).write_one(Type::new(DType::I64, vec![Dim::Fixed(1)]))?;
+        }
+        Ok(folded)
+    }
+
+    /// Begins a node of the standard domain.
+    pub fn node(&mut self, op: &str, inputs: &[Name]) -> NodeBuilder<'_> {
+        let mut input: Vec<String> = inputs.iter().map(|name| name.to_string()).collect();
+        while input.last().is_some_and(String::is_empty) {
+            input.pop();
+        }
+        NodeBuilder { node: NodeProto { op_type: op.to_string(), input, ..NodeProto::default() }, pen: self }
+    }
+
+    /// Writes a graph inside a node: the body of a branch or a loop. `build` gets the names of its inputs and gives those of its outputs; it
+    /// may use every name that the page has so far.
+    ///
+    /// # Errors
+    /// What `build` says.
+    pub fn subgraph(
+        &mut self,
+        name: &str,
+        inputs: &[(&str, Type)],
+        build: impl FnOnce(&mut GraphBuilder, &[Name]) -> Result<Vec<Name>>,
+    ) -> Result<proto::GraphProto> {
+        // What is computed inside is not seen outside.
+        let (lengths, symbols) = (self.lengths.clone(), self.symbols.clone());
+        let outer = std::mem::take(&mut self.nodes);
+        let place = (self.scope.clone(), self.line.clone());
+        let names: Vec<Name> = inputs.iter().map(|(name, ty)| self.input(name, ty)).collect();
+        let built = build(self, &names).and_then(|outputs| {
+            (self.scope, self.line) = place.clone();
+            self.results(outputs)
+        });
+        let nodes = std::mem::replace(&mut self.nodes, outer);
+        (self.lengths, self.symbols) = (lengths, symbols);
+        let info = |name: &Name| Ok(value_info(name, self.ty(name)?));
+        Ok(proto::GraphProto {
+            name: name.to_string(),
+            input: names.iter().map(info).collect::<Result<_>>()?,
+            output: built?.iter().map(info).collect::<Result<_>>()?,
+            node: nodes,
+            ..proto::GraphProto::default()
+        })
+    }
+
+    /// The outputs of a graph or function, each made in it and named once.
+    fn results(&mut self, outputs: Vec<Name>) -> Result<Vec<Name>> {
+        let mut own: Vec<Name> = Vec::new();
+        for output in outputs {
+            let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == *output));
+            let ty = self.ty(&output)?.clone();
+            own.push(if made_here && !own.contains(&output) { output } else { self.node("Identity", &[output]).write_one(ty)? });
+        }
+        Ok(own)
+    }
+
+    /// Writes the body of a function, which sees nothing but its inputs; absent ones keep their place. [`NodeBuilder::calling`] gives it its name.
+    ///
+    /// # Errors
+    /// What `build` says; [`Unsupported`](crate::ErrorCode::Unsupported) where the opset lacks something in it.
+    pub fn body(
+        &mut self,
+        inputs: &[Option<Type>],
+        build: impl FnOnce(&mut GraphBuilder, &[Name]) -> Result<Vec<Name>>,
+    ) -> Result<FunctionProto> {
+        // Functions in the body are found again, and given the names that they have outside.
+        let mut pen = GraphBuilder { functions: std::mem::take(&mut self.functions), ..GraphBuilder::new(self.opset) };
+        let input = |(i, ty): (usize, &Option<Type>)| match ty {
+            Some(ty) => pen.input(&format!("input_{i}"), ty),
+            None => pen.fresh(&format!("input_{i}")),
+        };
+        let names: Vec<Name> = inputs.iter().enumerate().map(input).collect();
+        let built = build(&mut pen, &names).and_then(|outputs| {
+            pen.at("", "");
+            pen.results(outputs)
+        });
+        self.functions = std::mem::take(&mut pen.functions);
+        let outputs = built?;
+        opset_versions::check(&pen.nodes, self.opset)?;
+        opset_versions::check_types(pen.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        let constants = std::mem::take(&mut pen.initializers);
+        let constant = |(name, array): &(String, Array)| NodeProto {
+            op_type: "Constant".to_string(),
+            name: name.clone(),
+            output: vec![name.clone()],
+            attribute: vec![AttributeProto {
+                name: "value".to_string(),
+                r#type: AttributeType::Tensor as i32,
+                t: Some(Box::new(tensor::proto("", array))),
+                ..AttributeProto::default()
+            }],
+            ..NodeProto::default()
+        };
+        self.imports.extend(pen.imports.clone());
+        let text = |names: &[Name]| names.iter().map(|name| name.to_string()).collect();
+        Ok(FunctionProto {
+            input: text(&names),
+            output: text(&outputs),
+            node: constants.iter().map(constant).chain(pen.nodes).collect(),
+            opset_import: imports(self.opset, &pen.imports),
+            ..FunctionProto::default()
+        })
+    }
+
+    /// Ends the page: these values are the outputs, under these names.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorCode::Internal) where an output is not on the page.
+    pub fn finish(mut self, graph_name: &str, inputs: &[Name], outputs: &[(String, Name)]) -> Result<Model> {
+        let mut finals: Vec<(Name, Name)> = Vec::new();
+        for (wanted, value) in outputs {
+            let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == **value));
+            let before = finals.iter().find(|(_, renamed)| renamed == value).map(|(name, _)| name.clone());
+            let name = if made_here && before.is_none() {
+                self.rename(value, wanted)
+            } else {
+                // An input, a constant or an output named twice: a node of its own carries the name.
+                let source = before.unwrap_or_else(|| value.clone());
+                let ty = self.ty(&source)?.clone();
+                self.at("", "");
+                let made = self.node("Identity", &[source]).write_one(ty)?;
+                self.rename(&made, wanted)
+            };
+            finals.push((name, value.clone()));
+        }
+        opset_versions::check(&self.nodes, self.opset)?;
+        opset_versions::check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
+        let info =
+            |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
+        let produced: HashSet<&str> = self.nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+        let is_final = |name: &Name| finals.iter().any(|(known, _)| known == name);
+        let inner = self.types.iter().filter(|(name, _)| produced.contains(&**name) && !is_final(name));
+        let graph = proto::GraphProto {
+            name: graph_name.to_string(),
+            input: inputs.iter().map(info).collect::<Result<_>>()?,
+            output: finals.iter().map(|(name, _)| info(name)).collect::<Result<_>>()?,
+            value_info: inner.map(|(name, ty)| value_info(name, ty)).collect(),
+            node: self.nodes,
+            ..proto::GraphProto::default()
+        };
+        let proto = proto::ModelProto {
+            ir_version: opset_versions::ir_version(self.opset),
+            producer_name: env!("CARGO_PKG_NAME").to_string(),
+            producer_version: env!("CARGO_PKG_VERSION").to_string(),
+            opset_import: imports(self.opset, &self.imports),
+            graph: Some(graph),
+            functions: self.functions,
+            ..proto::ModelProto::default()
+        };
+        Ok(Model { proto, initializers: self.initializers })
+    }
+
+    /// Gives a value another name wherever it is used.
+    fn rename(&mut self, value: &Name, wanted: &str) -> Name {
+        if **value == *wanted {
+            return value.clone();
+        }
+        let name: Name = wanted.into();
+        let renamed = |slot: &mut String| {
+            if *slot == **value {
+                *slot = wanted.to_string();
+            }
+        };
+        self.nodes.iter_mut().for_each(|node| each_name(node, &mut { renamed }));
+        if let Some(index) = self.known.remove(value) {
+            self.types[index].0 = name.clone();
+            self.known.insert(name.clone(), index);
+        }
+        name
+    }
+}
+
+/// The operator sets that nodes are of: ONNX's own, then those of other domains.
+fn imports(opset: i64, others: &BTreeMap<String, i64>) -> Vec<OperatorSetIdProto> {
+    let others = others.iter().map(|(domain, version)| OperatorSetIdProto { domain: domain.clone(), version: *version });
+    std::iter::once(OperatorSetIdProto { domain: String::new(), version: opset }).chain(others).collect()
+}
+
+/// A value's name and type, as the page declares it.
+fn value_info(name: &str, ty: &Type) -> proto::ValueInfoProto {
+    use proto::tensor_shape_proto::{Dimension, dimension::Value};
+    use proto::type_proto;
+    let length = |dim: &Dim| match dim.fixed() {
+        Some(n) => Value::DimValue(n),
+        None => Value::DimParam(dim.to_string()),
+    };
+    let dim = ty.shape.iter().map(|dim| Dimension { value: Some(length(dim)), ..Dimension::default() }).collect();
+    let tensor = type_proto::Tensor { elem_type: tensor::data_type(ty.dtype), shape: Some(proto::TensorShapeProto { dim }) };
+    let ty = proto::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..proto::TypeProto::default() };
+    proto::ValueInfoProto { name: name.to_string(), r#type: Some(ty), ..proto::ValueInfoProto::default() }
+}
+
+/// A node being written.
+pub struct NodeBuilder<'a> {
+    pen: &'a mut GraphBuilder,
+    node: NodeProto,
+}
+
+impl NodeBuilder<'_> {
+    fn attribute(mut self, name: &str, kind: AttributeType, fill: impl FnOnce(&mut AttributeProto)) -> Self {
+        let mut attribute = AttributeProto { name: name.to_string(), r#type: kind as i32, ..AttributeProto::default() };
+        fill(&mut attribute);
+        self.node.attribute.push(attribute);
+        self
+    }
+
+    /// An integer attribute.
+    pub fn int(self, name: &str, x: i64) -> Self {
+        self.attribute(name, AttributeType::Int, |a| a.i = x)
+    }
+
+    /// A truth value, as the integer 0 or 1.
+    pub fn flag(self, name: &str, x: bool) -> Self {
+        self.int(name, i64::from(x))
+    }
+
+    /// An attribute of several integers.
+    pub fn ints(self, name: &str, x: &[i64]) -> Self {
+        self.attribute(name, AttributeType::Ints, |a| a.ints = x.to_vec())
+    }
+
+    /// A graph as an attribute: the body of a branch or a loop.
+    pub fn graph(self, name: &str, graph: proto::GraphProto) -> Self {
+        self.attribute(name, AttributeType::Graph, |a| a.g = Some(graph.into()))
+    }
+
+    /// A float attribute.
+    pub fn float(self, name: &str, x: f32) -> Self {
+        self.attribute(name, AttributeType::Float, |a| a.f = x)
+    }
+
+    /// An attribute of several floats.
+    pub fn floats(self, name: &str, x: &[f32]) -> Self {
+        self.attribute(name, AttributeType::Floats, |a| a.floats = x.to_vec())
+    }
+
+    /// An attribute of several strings.
+    pub fn strings(self, name: &str, x: &[&str]) -> Self {
+        self.attribute(name, AttributeType::Strings, |a| a.strings = x.iter().map(|text| text.as_bytes().to_vec().into()).collect())
+    }
+
+    /// A string attribute.
+    pub fn string(self, name: &str, x: &str) -> Self {
+        self.attribute(name, AttributeType::String, |a| a.s = x.as_bytes().to_vec().into())
+    }
+
+    /// A dtype, as the number of ONNX's `DataType`.
+    pub fn dtype(self, name: &str, x: DType) -> Self {
+        self.int(name, i64::from(tensor::data_type(x)))
+    }
+
+    /// A tensor attribute.
+    pub fn tensor(self, name: &str, x: &Array) -> Self {
+        let x = tensor::proto("", x);
+        self.attribute(name, AttributeType::Tensor, |a| a.t = Some(Box::new(x)))
+    }
+
+    /// Says that the operator is of another domain than ONNX's own, in this version of it.
+    pub fn domain(mut self, domain: &str, version: i64) -> Self {
+        self.node.domain = domain.to_string();
+        let known = self.pen.imports.entry(domain.to_string()).or_insert(version);
+        *known = version.max(*known);
+        self
+    }
+
+    /// Makes the node the call of a function with this body. The function has the operator's name and the node's attributes; where there is
+    /// another body under that name, it is an overload of it.
+    pub fn calling(mut self, body: FunctionProto) -> Self {
+        let attribute = self.node.attribute.iter().map(|attribute| attribute.name.clone()).collect();
+        let (domain, name) = (self.node.domain.clone(), self.node.op_type.clone());
+        let mut function = FunctionProto { domain, name, attribute, ..body };
+        for n in 0.. {
+            function.overload = if n == 0 { String::new() } else { n.to_string() };
+            let same = |known: &&FunctionProto| super::function_calls::key(known) == super::function_calls::key(&function);
+            match self.pen.functions.iter().find(same) {
+                Some(known) if *known == function => break,
+                Some(_) => {}
+                None => {
+                    self.pen.functions.push(function.clone());
+                    break;
+                }
+            }
+        }
+        self.node.overload = function.overload;
+        self
+    }
+
+    /// Puts the node on the page; its outputs, which have these types, are named after the scope and the operator.
+    pub fn write(mut self, types: &[Type]) -> Vec<Name> {
+        let pen = &mut *self.pen;
+        let wanted = if pen.scope.is_empty() { self.node.op_type.clone() } else { format!("{}.{}", pen.scope, self.node.op_type) };
+        let mut names = Vec::with_capacity(types.len());
+        for ty in types {
+            let name = pen.fresh(&wanted);
+            pen.declare(&name, ty.clone());
+            names.push(name);
+        }
+        self.node.output = names.iter().map(|name| name.to_string()).collect();
+        self.node.name = self.node.output.first().cloned().unwrap_or_default();
+        for (key, value) in [(SCOPE_KEY, &pen.scope), (LINE_KEY, &pen.line)] {
+            if !value.is_empty() {
+                self.node.metadata_props.push(StringStringEntryProto { key: key.to_string(), value: value.clone() });
+            }
+        }
+        pen.nodes.push(self.node);
+        names
+    }
+
+    /// Puts the node on the page; its only output has this type.
+    ///
+    /// # Errors
+    /// None in practice: the result saves callers a wrapping.
+    pub fn write_one(self, ty: Type) -> Result<Name> {
+        self.write(&[ty]).into_iter().next().ok_or_else(|| Error::internal("a node without an output"))
+    }
+}

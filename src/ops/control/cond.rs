@@ -1,0 +1,119 @@
+//! One of two computations, chosen by data.
+
+use super::{Outside, around, inner, place, present, truth, types};
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Inputs, Operator};
+use crate::onnx::{GraphBuilder, Name};
+use crate::tensor::{Recorder, Tensor, apply};
+use std::panic::Location;
+
+/// One of two graphs. Inputs: the condition, then what the first graph uses, then what the second does.
+///
+/// ONNX: [If](https://onnx.ai/onnx/operators/onnx__If.html), whose graphs use outer values by name.
+#[derive(Debug)]
+pub struct If {
+    then: Graph,
+    otherwise: Graph,
+    types: Vec<Type>,
+}
+
+impl Operator for If {
+    fn name(&self) -> &'static str {
+        "If"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let condition = inputs.at(0)?;
+        if condition.dtype != DType::Bool || inputs.len() != 1 + self.then.inputs().len() + self.otherwise.inputs().len() {
+            return Err(Error::argument(format!("a branch on {condition}")));
+        }
+        Ok(self.types.clone())
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let (first, sizes) = (1 + self.then.inputs().len(), around(sizes)?);
+        if truth(inputs.at(0)?)? {
+            self.then.replay_within(&present(inputs, 1..first)?, &sizes)
+        } else {
+            self.otherwise.replay_within(&present(inputs, first..inputs.len())?, &sizes)
+        }
+    }
+
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let first = 1 + self.then.inputs().len();
+        let then = pen.subgraph("then", &[], |pen, _| Ok(self.then.write(pen, &inputs[1..first])?.outputs))?;
+        let otherwise = pen.subgraph("else", &[], |pen, _| Ok(self.otherwise.write(pen, &inputs[first..])?.outputs))?;
+        Ok(pen.node("If", &inputs[..1]).graph("then_branch", then).graph("else_branch", otherwise).write(outputs))
+    }
+
+    fn graphs(&self) -> Vec<&Graph> {
+        vec![&self.then, &self.otherwise]
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        inner(&self.then).chain(inner(&self.otherwise)).collect()
+    }
+}
+
+/// What both branches give: where lengths differ, or are known inside a branch only, they depend on data.
+fn unified(then: &[Type], otherwise: &[Type]) -> Result<Vec<Type>> {
+    if then.len() != otherwise.len() {
+        return Err(Error::argument(format!("{} results of one branch, {} of the other", then.len(), otherwise.len())));
+    }
+    let mut outside = Outside::new();
+    let both = |(a, b): (&Type, &Type)| {
+        if a.dtype != b.dtype || a.rank() != b.rank() {
+            return Err(Error::argument(format!("one branch gives {a}, the other {b}")).help("a result has one dtype and one rank"));
+        }
+        let dims = a.shape.iter().zip(b.shape.iter()).map(|(a, b)| if a == b { outside.dim(a) } else { outside.fresh() });
+        Ok(Type::new(a.dtype, dims.collect::<Vec<_>>()))
+    };
+    then.iter().zip(otherwise).map(both).collect()
+}
+
+/// One of two computations. Where the condition is known, that one just runs; where it is traced, both are recorded and the choice is made at
+/// every call. They may use any tensor; their results have the same number, dtypes and ranks.
+///
+/// [torch.cond](https://pytorch.org/docs/stable/generated/torch.cond.html), ONNX [If](https://onnx.ai/onnx/operators/onnx__If.html)
+///
+/// ```
+/// use ontrace::{Array, Tensor, cond, trace_fn};
+/// let x = Tensor::from(&[1.0f32, 2.0]);
+/// let f = |x: Tensor| {
+///     let large = x.sum(None, false)?.gt(10.0)?;
+///     Ok(cond(&large, || Ok(vec![x.mul(0.5)?]), || Ok(vec![x.add(1.0)?]))?.remove(0))
+/// };
+/// let traced = trace_fn(f, &x)?;
+/// assert_eq!(traced.graph().replay(&[Array::vector(vec![3.0f32, 4.0])])?[0].to_vec::<f32>()?, [4.0, 5.0]);
+/// assert_eq!(traced.graph().replay(&[Array::vector(vec![30.0f32, 4.0])])?[0].to_vec::<f32>()?, [15.0, 2.0]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Argument`](crate::ErrorCode::Argument) where the condition is no truth value or the results differ in kind; what the computations say.
+#[track_caller]
+pub fn cond(
+    condition: &Tensor,
+    then: impl FnOnce() -> Result<Vec<Tensor>>,
+    otherwise: impl FnOnce() -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let caller = Location::caller();
+    let condition = condition.cast(DType::Bool)?.reshape::<i64>(&[])?;
+    if !condition.is_traced() {
+        return if condition.item()?.to_f64() != 0.0 { then() } else { otherwise() };
+    }
+    let recorder = Recorder::open_body();
+    let (then, first) = recorder.finish_body(&strong(then()?))?;
+    let recorder = Recorder::open_body();
+    let (otherwise, second) = recorder.finish_body(&strong(otherwise()?))?;
+    let types = unified(&types(&then), &types(&otherwise)).map_err(|error| error.at(place(caller)))?;
+    let inputs: Vec<Option<&Tensor>> = std::iter::once(&condition).chain(&first).chain(&second).map(Some).collect();
+    apply(If { then, otherwise, types }, &inputs)
+}
+
+/// A number that gave way to other dtypes while it was computed with is an ordinary one from here on.
+fn strong(tensors: Vec<Tensor>) -> Vec<Tensor> {
+    tensors.iter().map(Tensor::strengthened).collect()
+}

@@ -1,0 +1,254 @@
+//! A computation repeated on its own results.
+
+use super::{LONGEST, Outside, around, gathered, inner, present, recorded, stacked, truth, types, varies};
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Inputs, Operator};
+use crate::onnx::{GraphBuilder, Name};
+use crate::tensor::{Operand, Tensor, apply};
+use std::panic::Location;
+
+/// A graph run so often, or as long as it says so. Inputs: how often and whether at all (either may be absent), the state, then what the
+/// graph uses besides. The graph gets the number of the turn, the state and the rest; it gives whether to go on (where that is not certain),
+/// the next state, and what is collected turn by turn.
+///
+/// ONNX: [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)
+#[derive(Debug)]
+pub struct Loop {
+    body: Graph,
+    /// Whether the body says if it goes on.
+    asks: bool,
+    state: Vec<Type>,
+    /// What each turn adds.
+    items: Vec<Type>,
+    /// How many turns there are, where that is a length.
+    turns: Dim,
+}
+
+impl Operator for Loop {
+    fn name(&self) -> &'static str {
+        "Loop"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let wrong = |i: usize, dtype: DType| inputs.opt(i).is_some_and(|ty| ty.dtype != dtype || ty.rank() != 0);
+        if wrong(0, DType::I64) || wrong(1, DType::Bool) || inputs.len() + 1 != 2 + self.body.inputs().len() {
+            return Err(Error::argument("a loop needs an integer, a truth value, and what its body uses"));
+        }
+        let lists = self.items.iter().map(|ty| Type::new(ty.dtype, [std::slice::from_ref(&self.turns), ty.shape.as_ref()].concat()));
+        Ok(self.state.iter().cloned().chain(lists).collect())
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let (count, sizes) = (self.state.len(), around(sizes)?);
+        let mut arguments = vec![Array::scalar(0i64)];
+        arguments.extend(present(inputs, 2..inputs.len())?);
+        let limit = inputs.opt(0).map(|limit| limit.reshape(&[])?.item()).transpose()?.map(|n| n.to_i64());
+        let mut on = inputs.opt(1).map_or(Ok(true), truth)?;
+        let mut lists = vec![Vec::new(); self.items.len()];
+        let mut turn = 0;
+        while on && limit.is_none_or(|limit| turn < limit) {
+            if turn >= LONGEST {
+                return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
+            }
+            arguments[0] = Array::scalar(turn);
+            let mut outputs = self.body.replay_within(&arguments, &sizes)?.into_iter();
+            if self.asks {
+                on = outputs.next().map_or(Ok(false), |condition| truth(&condition))?;
+            }
+            for (slot, array) in arguments[1..=count].iter_mut().zip(&mut outputs) {
+                *slot = array;
+            }
+            lists.iter_mut().zip(outputs).for_each(|(list, array)| list.push(array));
+            turn += 1;
+        }
+        let mut outputs = arguments.drain(1..=count).collect::<Vec<_>>();
+        for (items, ty) in lists.iter().zip(&self.items) {
+            outputs.push(stacked(items, ty, &sizes)?);
+        }
+        Ok(outputs)
+    }
+
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let count = self.state.len();
+        let besides = inputs[2 + count..].to_vec();
+        let number = |dtype| Type::new(dtype, Vec::<Dim>::new());
+        let mut declared = vec![("turn", number(DType::I64)), ("condition", number(DType::Bool))];
+        let state = &self.body.inputs()[1..=count];
+        declared.extend(state.iter().map(|&id| ("state", self.body.value(id).ty.clone())));
+        let body = pen.subgraph("body", &declared, |pen, names| {
+            let mut results = self.body.write(pen, &[&names[..1], &names[2..], &besides].concat())?.outputs;
+            if !self.asks {
+                results.insert(0, names[1].clone());
+            }
+            Ok(results)
+        })?;
+        Ok(pen.node("Loop", &inputs[..2 + count]).graph("body", body).write(outputs))
+    }
+
+    fn graphs(&self) -> Vec<&Graph> {
+        vec![&self.body]
+    }
+
+    fn dims(&self) -> Vec<&Dim> {
+        inner(&self.body).chain(Some(&self.turns).filter(|turns| !turns.is_unnamed())).collect()
+    }
+}
+
+/// What one turn of a loop gives.
+pub(crate) struct Turn {
+    /// Whether to go on; without it the number of turns alone decides.
+    pub(crate) on: Option<Tensor>,
+    /// The next state.
+    pub(crate) state: Vec<Tensor>,
+    /// What is collected: stacked over the turns.
+    pub(crate) items: Vec<Tensor>,
+}
+
+impl Turn {
+    fn all(self) -> Result<Vec<Tensor>> {
+        let on = self.on.map(|on| on.cast(DType::Bool)?.reshape::<i64>(&[])).transpose()?;
+        Ok(on.into_iter().chain(self.state).chain(self.items).map(|x| x.strengthened()).collect())
+    }
+}
+
+/// A loop of ONNX: so many turns, or as long as its condition holds; gives the last state, and what was collected.
+///
+/// Where nothing varies from call to call it just runs; else the body is recorded once.
+#[track_caller]
+pub(crate) fn repeat(
+    limit: Option<&Tensor>,
+    condition: Option<&Tensor>,
+    state: Vec<Tensor>,
+    mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Turn>,
+) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+    let caller = Location::caller();
+    let limit = limit.map(|limit| limit.cast(DType::I64)?.reshape::<i64>(&[])).transpose()?;
+    let condition = condition.map(|condition| condition.cast(DType::Bool)?.reshape::<i64>(&[])).transpose()?;
+    let state: Vec<Tensor> = state.iter().map(Tensor::strengthened).collect();
+    if !limit.iter().chain(&condition).chain(&state).any(varies)
+        && let Some(done) = followed(limit.as_ref(), condition.as_ref(), &state, &mut body)?
+    {
+        return Ok(done);
+    }
+    let mut asks = false;
+    let first = Tensor::from(Array::scalar(0i64));
+    let body = recorded("a loop", [&[first], &state, &[]], caller, |inputs| {
+        let turn = body(&inputs[0], &inputs[1..])?;
+        asks = turn.on.as_ref().is_some_and(|on| varies(on) || on.item().is_ok_and(|on| on.to_f64() == 0.0));
+        let turn = if asks { turn } else { Turn { on: None, ..turn } };
+        Ok((usize::from(asks), turn.all()?))
+    })?;
+    let skipped = usize::from(asks);
+    let mut outside = Outside::new();
+    let results = types(&body.graph);
+    let turns = limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.dims()?.dims.first().cloned());
+    let turns = turns.map_or_else(|| outside.fresh(), |turns| turns.max(0));
+    let kept: Vec<Type> = body.state.iter().map(|ty| outside.ty(ty)).collect();
+    let items = results[skipped + state.len()..].iter().map(|ty| outside.ty(ty)).collect();
+    let ends = [limit.as_ref(), condition.as_ref()];
+    let inputs: Vec<Option<&Tensor>> = ends.into_iter().chain(state.iter().chain(&body.besides).map(Some)).collect();
+    let mut outputs = apply(Loop { body: body.graph, asks, state: kept, items, turns }, &inputs)?;
+    let lists = outputs.split_off(state.len());
+    Ok((outputs, lists))
+}
+
+/// The last state and what was collected, where the course is known all the way.
+fn followed(
+    limit: Option<&Tensor>,
+    condition: Option<&Tensor>,
+    state: &[Tensor],
+    body: &mut impl FnMut(&Tensor, &[Tensor]) -> Result<Turn>,
+) -> Result<Option<(Vec<Tensor>, Vec<Tensor>)>> {
+    let limit = limit.map(Tensor::item).transpose()?.map(|n| n.to_i64());
+    let mut on = condition.map(Tensor::item).transpose()?.is_none_or(|on| on.to_f64() != 0.0);
+    let mut state = state.to_vec();
+    let mut turns = Vec::new();
+    while on && limit.is_none_or(|limit| (turns.len() as i64) < limit) {
+        if turns.len() as i64 >= LONGEST {
+            return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
+        }
+        let turn = body(&Tensor::from(Array::scalar(turns.len() as i64)), &state)?;
+        on = match &turn.on {
+            Some(on) if varies(on) => return Ok(None),
+            Some(on) => on.reshape::<i64>(&[])?.item()?.to_f64() != 0.0,
+            None => true,
+        };
+        state = turn.state.iter().map(Tensor::strengthened).collect();
+        turns.push(turn.items);
+    }
+    let given: Vec<Type> = std::iter::once(Type::new(DType::I64, Vec::<Dim>::new())).chain(state.iter().map(|x| x.ty().clone())).collect();
+    let lists = gathered(turns, &given, |given| body(&given[0], &given[1..]).map(|turn| turn.items))?;
+    Ok(Some((state, lists)))
+}
+
+/// A computation repeated on its own results as long as it says so: `body` gives whether to go on, and the next state, of the same dtypes and
+/// ranks. A length that changes from turn to turn depends on data afterwards.
+///
+/// Where everything is known it just runs; where the condition or the state is traced, the body is recorded once and may turn any number of
+/// times at a call. ONNX: [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)
+///
+/// ```
+/// use ontrace::{Array, Tensor, trace_fn, while_loop};
+/// let x = Tensor::from(&[3.0f32]);
+/// let below = |x: &Tensor| x.sum(None, false)?.lt(100.0);
+/// let f = |x: Tensor| {
+///     let state = while_loop(&below(&x)?, vec![x], |state| {
+///         let doubled = state[0].mul(2.0)?;
+///         Ok((below(&doubled)?, vec![doubled]))
+///     })?;
+///     Ok(state[0].clone())
+/// };
+/// let traced = trace_fn(f, &x)?;
+/// assert_eq!(traced.graph().replay(&[Array::vector(vec![60.0f32])])?[0].to_vec::<f32>()?, [120.0]);
+/// assert_eq!(traced.graph().replay(&[Array::vector(vec![1.0f32])])?[0].to_vec::<f32>()?, [128.0]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Argument`](crate::ErrorCode::Argument) where the state changes its dtypes or ranks; [`TooBig`](crate::ErrorCode::TooBig) for a loop that does not
+/// end; what the body says.
+#[track_caller]
+pub fn while_loop(
+    condition: &Tensor,
+    state: Vec<Tensor>,
+    mut body: impl FnMut(&[Tensor]) -> Result<(Tensor, Vec<Tensor>)>,
+) -> Result<Vec<Tensor>> {
+    let (state, _) = repeat(None, Some(condition), state, |_, state| {
+        let (on, state) = body(state)?;
+        Ok(Turn { on: Some(on), state, items: vec![] })
+    })?;
+    Ok(state)
+}
+
+/// A computation repeated so often on its own results: `body` gets the number of the turn, from 0 on, as an i64 tensor, and gives the next
+/// state, of the same dtypes and ranks. The count is a number, a length, or an integer tensor, which may be traced; below 0 it is 0.
+///
+/// [jax.lax.fori_loop](https://docs.jax.dev/en/latest/_autosummary/jax.lax.fori_loop.html), ONNX
+/// [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)
+///
+/// ```
+/// use ontrace::{Array, Tensor, fori_loop, trace_fn};
+/// let f = |n: Tensor| {
+///     let one = Tensor::from(Array::scalar(1i64));
+///     Ok(fori_loop(&n, vec![one], |i, state| Ok(vec![state[0].mul(i.add(1)?)?]))?.remove(0))
+/// };
+/// let traced = trace_fn(f, &Tensor::from(Array::scalar(3i64)))?;
+/// assert_eq!(traced.graph().replay(&[Array::scalar(10i64)])?[0].to_vec::<i64>()?, [3628800]);
+/// assert_eq!(traced.graph().replay(&[Array::scalar(0i64)])?[0].to_vec::<i64>()?, [1]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`while_loop`].
+#[track_caller]
+pub fn fori_loop(
+    count: impl Operand,
+    state: Vec<Tensor>,
+    mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let count = count.into_tensor()?.strengthened();
+    let (state, _) = repeat(Some(&count), None, state, |turn, state| Ok(Turn { on: None, state: body(turn, state)?, items: vec![] }))?;
+    Ok(state)
+}

@@ -1,0 +1,157 @@
+//! One tensor here, another there: where, masked fill, clamp.
+
+use super::Reader;
+use crate::array::{Array, DType, Scalar};
+use crate::dim::{Sizes, Type};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Inputs, Operator};
+use crate::kernels::elementwise;
+use crate::onnx::{GraphBuilder, Name};
+use crate::tensor::{Operand, Tensor, apply_one};
+
+/// The second input where the first is true, the third elsewhere; all three broadcast. ONNX: [Where](https://onnx.ai/onnx/operators/onnx__Where.html).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Where;
+
+impl Operator for Where {
+    fn name(&self) -> &'static str {
+        "Where"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let (condition, a, b) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
+        if condition.dtype != DType::Bool || a.dtype != b.dtype {
+            return Err(Error::dtype(format!(
+                "expected a bool and two tensors of one dtype, got {}, {} and {}",
+                condition.dtype, a.dtype, b.dtype
+            )));
+        }
+        Ok(vec![Type::new(a.dtype, condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        Ok(vec![elementwise::choose(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?)?])
+    }
+
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(pen.node("Where", inputs).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+/// Between a fixed lowest and highest number; NaN stays. ONNX: [Clip](https://onnx.ai/onnx/operators/onnx__Clip.html).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clip {
+    /// The lowest number, if there is one.
+    pub low: Option<Scalar>,
+    /// The highest number, if there is one; it wins over the lowest.
+    pub high: Option<Scalar>,
+}
+
+impl Operator for Clip {
+    fn name(&self) -> &'static str {
+        "Clip"
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if x.dtype == DType::Bool { Err(DType::not_taken(x.dtype)) } else { Ok(vec![x.clone()]) }
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
+        super::widened(inputs, |inputs| {
+            let x = inputs.at(0)?;
+            let clipped = crate::each_dtype!(x.dtype(), T: number => {
+                let (low, high) = (self.low.map(Scalar::to::<T>), self.high.map(Scalar::to::<T>));
+                elementwise::map::<T, T>(x, move |a| {
+                    let a = low.filter(|&low| a < low).unwrap_or(a);
+                    high.filter(|&high| a > high).unwrap_or(a)
+                })
+            });
+            Ok(vec![clipped?])
+        })
+    }
+
+    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let dtype = outputs[0].dtype;
+        let mut end = |number: Option<Scalar>| number.map_or_else(|| Name::from(""), |number| pen.number(dtype, number));
+        let (low, high) = (end(self.low), end(self.high));
+        Ok(pen.node("Clip", &[inputs[0].clone(), low, high]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+}
+
+pub(super) const READS: &[(&str, Reader)] = &[
+    ("Where", |_, inputs| Ok(vec![apply_one(Where, &[inputs.at(0)?, inputs.at(1)?, inputs.at(2)?])?])),
+    ("Clip", |node, inputs| {
+        let x = inputs.at(0)?;
+        let end = |input: usize, attribute: &str| match inputs.opt(input) {
+            Some(number) => Ok(Some(number.clone())),
+            None => Ok(node.find_float(attribute)?.map(|number| Tensor::weak(f64::from(number)))),
+        };
+        Ok(vec![x.clamp_tensors(end(1, "min")?.as_ref(), end(2, "max")?.as_ref())?])
+    }),
+];
+
+impl Tensor {
+    /// The numbers of `a` where this is true, of `b` elsewhere, in the dtype that both promote to.
+    ///
+    /// [torch.where](https://pytorch.org/docs/stable/generated/torch.where.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) unless this is Bool.
+    #[track_caller]
+    pub fn choose(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        let (a, b) = a.promoted(b)?;
+        apply_one(Where, &[self, &a, &b])
+    }
+
+    /// This number where the mask is true.
+    ///
+    /// [torch.Tensor.masked_fill](https://pytorch.org/docs/stable/generated/torch.Tensor.masked_fill_.html)
+    ///
+    /// # Errors
+    /// Where shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor, number: impl Operand) -> Result<Tensor> {
+        let number = number.into_tensor()?.cast(self.dtype())?;
+        apply_one(Where, &[&mask.cast(DType::Bool)?, &number, self])
+    }
+
+    /// Between two numbers, either of which may be absent.
+    ///
+    /// [torch.clamp](https://pytorch.org/docs/stable/generated/torch.clamp.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) for Bool.
+    #[track_caller]
+    pub fn clamp(&self, low: Option<Scalar>, high: Option<Scalar>) -> Result<Tensor> {
+        let ends = [low, high].into_iter().flatten().map(|number| (number.dtype(), crate::array::PromotionPriority::Weak));
+        let dtype = DType::result(&std::iter::once((self.dtype(), self.strength())).chain(ends).collect::<Vec<_>>())?;
+        apply_one(Clip { low, high }, &[&self.cast(dtype)?])
+    }
+
+    /// Between two tensors that broadcast, either of which may be absent; where they cross, the high one wins.
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) for Bool.
+    #[track_caller]
+    pub fn clamp_tensors(&self, low: Option<&Tensor>, high: Option<&Tensor>) -> Result<Tensor> {
+        let number = |end: Option<&Tensor>| match end {
+            None => Some(None),
+            Some(end) if end.count() == 1 && end.rank() == 0 => end.constant().and_then(|array| array.item().ok()).map(Some),
+            Some(_) => None,
+        };
+        if let (Some(low), Some(high)) = (number(low), number(high)) {
+            return apply_one(Clip { low, high }, &[self]);
+        }
+        let raised = low.map_or(Ok(self.clone()), |low| self.maximum(low))?;
+        high.map_or(Ok(raised.clone()), |high| raised.minimum(high))
+    }
+}

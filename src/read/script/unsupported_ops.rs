@@ -1,0 +1,112 @@
+//! What a program needs that we do not have: all of it at once, with counts and lines, before anything runs.
+
+use super::ast::{Expr, Function, Kind, Statement};
+use super::interpret::dotted;
+use super::{Program, ScriptModule, builtin};
+use crate::error::{Error, ErrorCode};
+use crate::read::aten;
+use std::collections::BTreeMap;
+
+/// How often an operator is called, and where first.
+#[derive(Default)]
+struct Use {
+    count: usize,
+    first: String,
+}
+
+/// The error of a program that calls operators without a translation: it names each.
+pub(super) fn survey(script: &ScriptModule) -> Option<Error> {
+    let mut missing: BTreeMap<String, Use> = BTreeMap::new();
+    let mut functions: Vec<&Function> = script.program.functions.values().map(|function| &**function).collect();
+    functions.extend(script.program.classes.values().flat_map(|class| &class.methods).map(|method| &**method));
+    functions.sort_by_key(|function| (function.file.clone(), function.name.clone()));
+    for function in functions {
+        let mut found = |name: String, line: u32| {
+            let entry = missing.entry(name).or_default();
+            entry.count += 1;
+            if entry.first.is_empty() {
+                entry.first = format!("{}:{line}", function.file);
+            }
+        };
+        for statement in &function.body {
+            walk(statement, &script.program, &mut found);
+        }
+    }
+    if missing.is_empty() {
+        return None;
+    }
+    let lines: Vec<String> = missing.iter().map(|(name, found)| format!("\n   {name:<32} ×{:<4} {}", found.count, found.first)).collect();
+    let noun = if missing.len() == 1 { "1 operator has" } else { &format!("{} operators have", missing.len()) };
+    Some(Error::new(ErrorCode::UnknownOperators, format!("{noun} no translation to ONNX{}", lines.concat())))
+}
+
+/// Whether every line of a program runs: none stands in a branch or a loop.
+pub(super) fn is_straight(script: &ScriptModule) -> bool {
+    let program = &script.program;
+    let mut functions = program.functions.values().chain(program.classes.values().flat_map(|class| &class.methods));
+    functions
+        .all(|function| function.body.iter().all(|statement| !matches!(statement.kind, Kind::If(..) | Kind::While(..) | Kind::For(..))))
+}
+
+fn walk(statement: &Statement, program: &Program, found: &mut dyn FnMut(String, u32)) {
+    let mut visit = |expr: &Expr| expression(expr, program, found);
+    match &statement.kind {
+        Kind::Assign(target, value) => {
+            visit(target);
+            visit(value);
+        }
+        Kind::Expr(value) | Kind::Return(Some(value)) => visit(value),
+        Kind::If(condition, then, otherwise) => {
+            visit(condition);
+            then.iter().chain(otherwise).for_each(|statement| walk(statement, program, found));
+        }
+        Kind::While(condition, body) => {
+            visit(condition);
+            body.iter().for_each(|statement| walk(statement, program, found));
+        }
+        Kind::For(_, over, body) => {
+            visit(over);
+            body.iter().for_each(|statement| walk(statement, program, found));
+        }
+        Kind::Assert(condition, _) => visit(condition),
+        Kind::Raise(_) | Kind::Return(None) | Kind::Declare | Kind::Pass | Kind::Break | Kind::Continue => {}
+    }
+}
+
+fn expression(expr: &Expr, program: &Program, found: &mut dyn FnMut(String, u32)) {
+    match expr {
+        Expr::Call(call) => {
+            if let Some(path) = dotted(&call.callee) {
+                let operator = path.strip_prefix("torch.").or_else(|| path.strip_prefix("ops."));
+                if let Some(name) = operator
+                    .filter(|name| !aten::knows(name) && !builtin::NAMES.contains(&path.as_str()) && !program.functions.contains_key(&path))
+                {
+                    found(aten::full(name), call.line);
+                }
+            } else {
+                expression(&call.callee, program, found);
+            }
+            call.positional.iter().chain(call.named.iter().map(|named| &named.1)).for_each(|argument| expression(argument, program, found));
+        }
+        Expr::Attribute(base, _) | Expr::Unary(_, base) => expression(base, program, found),
+        Expr::Index(base, index) => {
+            expression(base, program, found);
+            expression(index, program, found);
+        }
+        Expr::List(items) | Expr::Tuple(items) => items.iter().for_each(|item| expression(item, program, found)),
+        Expr::Dict(entries) => entries.iter().for_each(|(key, value)| {
+            expression(key, program, found);
+            expression(value, program, found);
+        }),
+        Expr::Binary(_, sides) => {
+            expression(&sides.0, program, found);
+            expression(&sides.1, program, found);
+        }
+        Expr::Either(parts) => {
+            expression(&parts.0, program, found);
+            expression(&parts.1, program, found);
+            expression(&parts.2, program, found);
+        }
+        Expr::Name(_) | Expr::None | Expr::Bool(_) | Expr::Int(_) | Expr::Float(_) | Expr::Imaginary(_) | Expr::Str(_) => {}
+    }
+}

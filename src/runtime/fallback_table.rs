@@ -1,0 +1,340 @@
+//! Which operators tract lacks or gets wrong, and the copy of the page that is made for it.
+
+#[cfg(test)]
+mod needed;
+
+use super::conversion::value_type;
+use super::fallback_op;
+use super::packed_matmul::Linear;
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Type};
+use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
+use crate::onnx::{Model, calls, outer_names};
+use crate::ops::OpRegistry;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+/// What a row asks of a node: whether it applies.
+type Applies = fn(&Facts) -> bool;
+
+/// A node, and what the page says of its inputs.
+pub(super) struct Facts<'a> {
+    node: &'a NodeProto,
+    graph: &'a GraphProto,
+    types: Vec<Option<Type>>,
+    /// The inputs that are the same at every call.
+    constant: Vec<Option<&'a Array>>,
+}
+
+impl Facts<'_> {
+    fn dtype(&self, i: usize) -> Option<DType> {
+        self.types.get(i)?.as_ref().map(|ty| ty.dtype)
+    }
+
+    fn any(&self, test: impl Fn(DType) -> bool) -> bool {
+        self.types.iter().flatten().any(|ty| test(ty.dtype))
+    }
+
+    fn string(&self, name: &str) -> &[u8] {
+        self.node.attribute.iter().find(|attribute| attribute.name == name).map_or(b"", |attribute| &attribute.s)
+    }
+}
+
+/// An operator that runs on our kernel: its name, where it applies, and why.
+pub(super) type Row = (&'static str, Applies, &'static str);
+
+/// The operators that run on our kernels, for tract 0.23.9. A test fails where tract alone does what a row says it does not.
+pub(super) const REPLACED: &[Row] = &[
+    ("Equal", |facts| facts.any(|dtype| dtype == DType::Bool), "compares numbers only, not bools"),
+    (
+        "MatMul",
+        |facts| facts.any(|dtype| matches!(dtype, DType::I64 | DType::U8 | DType::U32 | DType::U64)),
+        "panics on i64, refuses unsigned integers",
+    ),
+    ("MatMul", |facts| facts.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
+    ("MatMul", linear, SLOWER),
+    ("MatMul", large, SLOWER),
+    ("Gemm", |facts| !floats(facts), "scales integers by a float"),
+    ("Gemm", linear, SLOWER),
+    ("Gemm", large, SLOWER),
+    ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
+    ("Pow", |facts| !floats(facts), "overflows on integers"),
+    (
+        "Mod",
+        |facts| !keeps_shape(facts) || lengths(facts) || zero(facts, 1),
+        "swaps operands of two shapes, mistakes cast integers for lengths, panics on zero",
+    ),
+    ("Erf", double, "has no f64 kernel"),
+    ("Sigmoid", double, "has no f64 kernel"),
+    ("HardSwish", double, "has no f64 kernel"),
+    ("LeakyRelu", double, "has no f64 kernel"),
+    ("Round", double, "has no f64 kernel"),
+    ("IsNaN", double, "has no f64 kernel"),
+    ("IsInf", double, "has no f64 kernel"),
+    ("Selu", double, "rounds its constants to f32"),
+    ("InstanceNormalization", double, "rounds its epsilon to f32"),
+    ("Softplus", always, "overflows"),
+    ("LogSoftmax", always, "takes the logarithm of what has become 0"),
+    ("ReduceMean", double, "means squares in f32"),
+    ("ReduceSum", half, "adds halves up in halves"),
+    ("Resize", double, "interpolates in f32"),
+    ("LayerNormalization", double, "rounds its epsilon to f32"),
+    ("CumSum", lengths, "mistakes cast integers for lengths"),
+    ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
+    ("ArgMax", always, "mistakes cast integers for lengths, loses NaN"),
+    ("ArgMin", always, "mistakes cast integers for lengths, loses NaN"),
+    ("ReduceMax", |facts| !integers(facts) || empty(facts), "loses NaN, refuses bools, has an extreme of nothing"),
+    ("ReduceMin", |facts| !integers(facts) || empty(facts), "loses NaN, refuses bools, has an extreme of nothing"),
+    ("ReduceLogSumExp", always, "overflows"),
+    ("ReduceSum", empty, "divides by zero where there is no element"),
+    ("ReduceMean", empty, "divides by zero where there is no element"),
+    ("ReduceL1", empty, "divides by zero where there is no element"),
+    ("ReduceL2", empty, "divides by zero where there is no element"),
+    ("ReduceSumSquare", empty, "divides by zero where there is no element"),
+    ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "pads numbers only"),
+    ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows where it cuts"),
+    ("Slice", stepped, "skips numbers before a softmax that needs them"),
+    ("Mish", half, "loses small numbers in halves"),
+    ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
+    ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
+    ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),
+    ("RNN", unusual, "ignores directions, lengths and clip, and panics without a state"),
+    ("BitCast", always, "does not have it"),
+    ("RandomUniform", always, "draws from a generator of its own"),
+    ("RandomNormal", always, "draws from a generator of its own"),
+    ("RandomUniformLike", always, "draws from a generator of its own"),
+    ("RandomNormalLike", always, "draws from a generator of its own"),
+    ("Bernoulli", always, "does not have it"),
+    ("Multinomial", always, "draws from a generator of its own"),
+    ("Unique", always, "does not have it"),
+    ("Col2Im", always, "does not have it"),
+    ("RoiAlign", always, "does not have it"),
+    ("GridSample", double, "computes in f32"),
+    ("Conv", |facts| facts.dtype(0) == Some(DType::F16), "adds up in f16"),
+    ("MaxPool", |facts| facts.node.output.len() > 1 && facts.dtype(0).is_some_and(DType::is_int), "gives integers no places"),
+    // Also where it is cast to f32 for it: tract leaves the casts out.
+    ("Celu", always, "is wrong in f16"),
+    ("If", always, "takes no two branches of one name or of two shapes"),
+    ("Loop", always, "does not have it"),
+    ("Scan", always, "takes no body that uses values around it"),
+];
+
+/// Why an operator of a user's crate runs on its kernel.
+const LACKING: &str = "does not have it";
+
+/// Why a call of a function of the model runs on our kernels.
+const FUNCTION: &str = "does not know the functions of a model";
+
+/// The only reason that is not about what comes out.
+pub(super) const SLOWER: &str = "takes longer";
+
+/// Whether it is a product with a matrix of the model, which we lay out once.
+fn linear(facts: &Facts) -> bool {
+    let place = |name: &str| facts.node.input.iter().position(|input| input == name);
+    Linear::of(facts.node, |name| facts.constant[place(name)?]).is_some()
+}
+
+/// Whether a product is large enough for a node of ours: many rows by a large matrix.
+fn large(facts: &Facts) -> bool {
+    let [Some(x), Some(matrix), ..] = &facts.types[..] else { return false };
+    let width = x.shape.last().and_then(Dim::fixed).unwrap_or(i64::MAX).max(1);
+    x.dtype == DType::F32 && volume(x) / width >= ROWS && volume(matrix) >= LARGE
+}
+
+/// Rows, and numbers of the matrix, from which on our product was measured to win over tract's, on one thread and on two.
+const ROWS: i64 = 128;
+const LARGE: i64 = 1 << 18;
+
+/// How many numbers a value has, a symbolic length counted as 1.
+fn volume(ty: &Type) -> i64 {
+    ty.shape.iter().map(|n| n.fixed().unwrap_or(1)).product()
+}
+
+/// Whether an input has no element.
+fn empty(facts: &Facts) -> bool {
+    facts.types.iter().flatten().any(|ty| ty.shape.iter().any(|n| *n == 0))
+}
+
+/// Whether a recurrent network is not of the plain kind: one way forward, from states that are given, all steps, no bound.
+fn unusual(facts: &Facts) -> bool {
+    let given = |i: usize| facts.node.input.get(i).is_some_and(|name| !name.is_empty());
+    let states = if facts.node.op_type == "LSTM" { given(5) && given(6) } else { given(5) };
+    let plain =
+        |name: &str| matches!(name, "hidden_size" | "linear_before_reset") || name == "direction" && facts.string(name) == b"forward";
+    facts.dtype(0) != Some(DType::F32)
+        || !states
+        || given(4)
+        || given(7)
+        || !facts.node.attribute.iter().all(|attribute| plain(&attribute.name))
+}
+
+fn always(_: &Facts) -> bool {
+    true
+}
+
+fn floats(facts: &Facts) -> bool {
+    facts.dtype(0).is_none_or(DType::is_float)
+}
+
+fn double(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::F64)
+}
+
+/// Whether a slice leaves numbers out between those that it takes.
+fn stepped(facts: &Facts) -> bool {
+    facts.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
+}
+
+/// Whether tract may take integers for lengths: it does with what is cast.
+fn lengths(facts: &Facts) -> bool {
+    // Inputs of the graph and constants it has as they are.
+    let computed = |i: usize| facts.constant[i].is_none() && !facts.graph.input.iter().any(|input| input.name == facts.node.input[i]);
+    (0..facts.types.len()).any(|i| facts.dtype(i).is_none_or(|dtype| dtype == DType::I64) && computed(i))
+}
+
+/// Whether the second of two operands has the shape of the first, or one number.
+fn keeps_shape(facts: &Facts) -> bool {
+    let [Some(a), Some(b)] = &facts.types[..] else { return false };
+    a.shape == b.shape || b.rank() <= a.rank() && b.shape.iter().all(|n| *n == 1)
+}
+
+/// Whether an integer input may hold a zero.
+fn zero(facts: &Facts, i: usize) -> bool {
+    !floats(facts) && facts.constant[i].is_none_or(|numbers| numbers.to_i64s().contains(&0))
+}
+
+/// Whether it is given integers of which tract has extremes.
+fn integers(facts: &Facts) -> bool {
+    facts.dtype(0).is_some_and(|dtype| dtype.is_int() && !matches!(dtype, DType::U32 | DType::U64))
+}
+
+fn half(facts: &Facts) -> bool {
+    facts.dtype(0) == Some(DType::F16)
+}
+
+/// A node that runs on our kernel.
+#[derive(Clone, Debug)]
+pub(super) struct Replaced {
+    name: String,
+    pub(super) op: String,
+    pub(super) why: &'static str,
+}
+
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) runs on our kernel: tract's {}", self.name, self.op, self.why)
+    }
+}
+
+/// The types of the values of a graph, as far as it declares them.
+fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> {
+    let declared = graph.input.iter().chain(&graph.value_info).chain(&graph.output);
+    let declared = declared.filter_map(|info| Some((info.name.as_str(), value_type(info).ok()?)));
+    declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), Type::from(array)))).collect()
+}
+
+/// Operators that lengths are computed with.
+const OF_LENGTHS: &[&str] = &[
+    "Add",
+    "Cast",
+    "Concat",
+    "Constant",
+    "Div",
+    "Gather",
+    "Identity",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Squeeze",
+    "Sub",
+    "Unsqueeze",
+];
+
+/// Nodes that compute lengths, by what they make.
+struct Lengths<'a> {
+    makers: HashMap<&'a str, usize>,
+    graph: &'a GraphProto,
+    model: &'a Model,
+}
+
+impl<'a> Lengths<'a> {
+    fn new(graph: &'a GraphProto, model: &'a Model) -> Lengths<'a> {
+        let made = graph.node.iter().enumerate().filter(|(_, node)| OF_LENGTHS.contains(&node.op_type.as_str()));
+        Lengths { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, model }
+    }
+
+    /// The nodes that a value is made by, where they look at shapes and constants only.
+    fn of(&self, name: &str, nodes: &mut BTreeSet<usize>) -> bool {
+        if self.model.initializer(name).is_some() {
+            return true;
+        }
+        let Some(&i) = self.makers.get(name) else { return false };
+        let node = &self.graph.node[i];
+        if nodes.contains(&i) {
+            return true;
+        }
+        if nodes.len() > MOST {
+            return false;
+        }
+        nodes.insert(i);
+        node.op_type == "Shape" || node.input.iter().filter(|name| !name.is_empty()).all(|name| self.of(name, nodes))
+    }
+
+    /// The nodes that compute lengths for a node, so that its shape rule knows them.
+    fn before(&self, node: &NodeProto) -> Vec<NodeProto> {
+        let mut all = BTreeSet::new();
+        for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
+            let mut nodes = BTreeSet::new();
+            if self.of(name, &mut nodes) {
+                all.extend(nodes);
+            }
+        }
+        all.into_iter().map(|i| self.graph.node[i].clone()).collect()
+    }
+}
+
+/// How many nodes may compute the lengths of one.
+const MOST: usize = 64;
+
+/// The page as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
+pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &OpRegistry) -> (ModelProto, Vec<Replaced>) {
+    let mut replaced = Vec::new();
+    let mut page = model.clone().into_proto();
+    let opset = model.opset("").unwrap_or(0);
+    if let (Some(graph), Some(original)) = (page.graph.as_mut(), model.proto.graph.as_ref()) {
+        let (types, lengths) = (types(original, model), Lengths::new(original, model));
+        for node in &mut graph.node {
+            if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
+                // Without a value tract makes f64.
+                node.attribute.push(fallback_op::zero_value());
+            }
+            let facts = Facts {
+                node,
+                graph: original,
+                types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
+                constant: node.input.iter().map(|name| model.initializer(name)).collect(),
+            };
+            let is_call = page.functions.iter().any(|function| calls(node, function));
+            let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
+                _ if operators.reader(&node.domain, &node.op_type).is_some() => Some(LACKING),
+                _ if is_call && !rows.is_empty() => Some(FUNCTION),
+                row => row.map(|row| row.2),
+            };
+            match why {
+                Some(why) => {
+                    replaced.push(Replaced { name: node.name.clone(), op: node.op_type.clone(), why });
+                    let before = lengths.before(node);
+                    *node = fallback_op::node(std::mem::take(node), before, &page.functions, opset);
+                }
+                None => node.metadata_props.clear(),
+            }
+        }
+        graph.value_info.clear();
+    }
+    (page, replaced)
+}

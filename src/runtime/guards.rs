@@ -1,0 +1,72 @@
+//! The conditions under which a model of ours holds, as a session looks at them: lengths when a plan is made, numbers at every call.
+
+use super::conversion::from_tract;
+use crate::array::{Array, DType};
+use crate::dim::{Bindings, Type};
+use crate::error::Result;
+use crate::graph::{Condition, Guard};
+use crate::onnx::Model;
+use crate::onnx::proto::{GraphProto, ValueInfoProto};
+use crate::trace::{SavedGuard, guards_of};
+use tract_onnx::prelude::TValue;
+
+/// The guards of a model, by what they look at.
+#[derive(Default)]
+pub(super) struct Conditions {
+    lengths: Vec<Guard>,
+    /// Guards on inputs, by their place.
+    inputs: Vec<(usize, Guard)>,
+    /// Guards on values in between, which the plan gives behind its outputs, and their dtypes.
+    values: Vec<(Guard, DType)>,
+}
+
+impl Conditions {
+    /// Those of a model; what they look at becomes an output of the page that is made for tract.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read.
+    pub(super) fn of(model: &Model, inputs: &[(String, Type)], page: &mut GraphProto) -> Result<Conditions> {
+        let mut conditions = Conditions::default();
+        for (saved, place) in guards_of(model)? {
+            match saved {
+                SavedGuard::Lengths(constraint) => conditions.lengths.push(Guard::lengths(constraint, place)),
+                SavedGuard::Numbers(name, seen) => {
+                    let dtype = seen.dtype();
+                    let guard = Guard { condition: Condition::Numbers(Default::default(), seen), place };
+                    match inputs.iter().position(|input| input.0 == name) {
+                        Some(i) => conditions.inputs.push((i, guard)),
+                        None => {
+                            page.output.push(ValueInfoProto { name, ..ValueInfoProto::default() });
+                            conditions.values.push((guard, dtype));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(conditions)
+    }
+
+    /// Holds the lengths of a call against them.
+    ///
+    /// # Errors
+    /// [`Guard`](crate::ErrorCode::Guard).
+    pub(super) fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
+        self.lengths.iter().try_for_each(|guard| guard.check_lengths(bindings))
+    }
+
+    /// Holds the inputs of a call against them.
+    ///
+    /// # Errors
+    /// [`Guard`](crate::ErrorCode::Guard).
+    pub(super) fn check_inputs(&self, inputs: &[Array]) -> Result<()> {
+        self.inputs.iter().try_for_each(|(i, guard)| guard.check_numbers(&inputs[*i]))
+    }
+
+    /// Holds what a plan gave behind its outputs against them.
+    ///
+    /// # Errors
+    /// [`Guard`](crate::ErrorCode::Guard), and where the numbers are not those of the declared type.
+    pub(super) fn check_values(&self, values: impl Iterator<Item = TValue>) -> Result<()> {
+        self.values.iter().zip(values).try_for_each(|((guard, dtype), value)| guard.check_numbers(&from_tract(value, *dtype)?))
+    }
+}

@@ -1,0 +1,264 @@
+//! A product with a matrix of the model, as one node of tract's plan: the matrix is laid out once for all plans, a bias is added on the way.
+
+use crate::array::{Array, DType};
+use crate::error::{Error, Result};
+use crate::kernels::packed_gemm::Panels;
+use crate::onnx::Node;
+use crate::onnx::proto::NodeProto;
+use ndarray::{ArrayView2, ArrayViewMut2, Ix2};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::math::Add;
+use tract_onnx::tract_hir::internal::*;
+
+/// A node that multiplies what it is given by a matrix of the model.
+pub(super) struct Linear<'a> {
+    /// The name of what is multiplied.
+    pub(super) left: &'a str,
+    name: &'a str,
+    matrix: &'a Array,
+    turned: bool,
+    bias: Option<&'a Array>,
+}
+
+impl<'a> Linear<'a> {
+    /// A node as one: a MatMul, or a Gemm that scales nothing and adds the same to every row. `constant` gives the numbers of an input
+    /// that is the same at every call.
+    pub(super) fn of(node: &'a NodeProto, constant: impl Fn(&str) -> Option<&'a Array>) -> Option<Linear<'a>> {
+        let node = Node::new(node, 0);
+        let (left, name, added) = (node.input(0)?, node.input(1)?, node.input(2));
+        let matrix = constant(name).filter(|matrix| matrix.dtype() == DType::F32 && matrix.rank() == 2)?;
+        if constant(left).is_some() || node.domain() != "" {
+            return None;
+        }
+        match node.op_type() {
+            "MatMul" => Some(Linear { left, name, matrix, turned: false, bias: None }),
+            "Gemm" => {
+                let turned = node.int("transB", 0).ok()? != 0;
+                let columns = matrix.shape()[usize::from(!turned)];
+                let bias = added.map(|name| constant(name).filter(|bias| bias.rank() <= 2 && is_row(bias.shape(), columns)));
+                let plain = node.float("alpha", 1.0).ok()? == 1.0 && node.int("transA", 0).ok()? == 0;
+                let whole = bias.is_none_or(|bias| bias.is_some()) && (bias.is_none() || node.float("beta", 1.0).ok()? == 1.0);
+                (plain && whole).then(|| Linear { left, name, matrix, turned, bias: bias.flatten() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a shape broadcasts to rows of so many columns that are all the same.
+fn is_row(shape: &[usize], columns: usize) -> bool {
+    shape.split_last().is_some_and(|(&last, before)| last == columns && before.iter().all(|&n| n == 1))
+}
+
+/// The matrices that were laid out while tract read a page, by their names and whether they were turned: each once, however many nodes
+/// multiply by it.
+#[derive(Default)]
+pub(super) struct LaidOut(BTreeMap<(String, bool), Arc<Panels>>);
+
+impl LaidOut {
+    fn panels(&mut self, linear: &Linear) -> Result<Arc<Panels>> {
+        let key = (linear.name.to_string(), linear.turned);
+        if let Some(known) = self.0.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let view = linear.matrix.view::<f32>()?;
+        let view = view.view().into_dimensionality::<Ix2>().map_err(|error| Error::internal(error.to_string()))?;
+        let panels = Arc::new(Panels::new(if linear.turned { view.t() } else { view })?);
+        self.0.insert(key, Arc::clone(&panels));
+        Ok(panels)
+    }
+}
+
+/// x·B + bias along the last axis of x.
+#[derive(Clone, Debug)]
+pub(super) struct Product {
+    matrix: Arc<Panels>,
+    bias: Option<Arc<[f32]>>,
+}
+
+impl Product {
+    /// What a node does, with the matrix laid out.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for the matrix.
+    pub(super) fn new(linear: &Linear, laid_out: &mut LaidOut) -> Result<Product> {
+        let bias = linear.bias.map(|bias| bias.to_vec().map(Into::into)).transpose()?;
+        Ok(Product { matrix: laid_out.panels(linear)?, bias })
+    }
+
+    /// The shape of the product of what has this one.
+    fn shape(&self, mut shape: TVec<TDim>) -> TractResult<TVec<TDim>> {
+        let (rows, columns) = self.matrix.dim();
+        let last = shape.last_mut().context("a product of a scalar")?;
+        // A length that depends on data is seen when it is there.
+        ensure!(last.to_i64().is_err() || *last == rows.to_dim(), "rows of {last} numbers for a matrix of {rows} rows");
+        *last = columns.to_dim();
+        Ok(shape)
+    }
+}
+
+/// A product as it stands on tract's page, among whose inputs the matrix is too.
+#[derive(Clone, Debug)]
+pub(super) struct OnPage {
+    pub(super) product: Product,
+    /// Which of the inputs is multiplied.
+    pub(super) left: usize,
+}
+
+impl Expansion for OnPage {
+    fn name(&self) -> StaticName {
+        self.product.name()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(&'s self, s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
+        s.equals(&outputs[0].datum_type, f32::datum_type())?;
+        s.given(&inputs[self.left].shape, |s, shape| s.equals(&outputs[0].shape, self.product.shape(shape)?))
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        model.wire_node(prefix, self.product.clone(), &[inputs[self.left]])
+    }
+}
+
+impl PartialEq for Product {
+    fn eq(&self, other: &Product) -> bool {
+        Arc::ptr_eq(&self.matrix, &other.matrix) && self.bias == other.bias
+    }
+}
+
+impl Eq for Product {}
+
+impl Op for Product {
+    fn name(&self) -> StaticName {
+        "ontrace.Product".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Product {
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let (k, n) = self.matrix.dim();
+        let x = args_1!(inputs);
+        let mut shape: TVec<usize> = x.shape().into();
+        *shape.last_mut().context("a product of a scalar")? = n;
+        let rows = shape[..shape.len() - 1].iter().product();
+        // SAFETY: every number is written before it is read: what the product writes is all of it.
+        let mut y = unsafe { Tensor::uninitialized::<f32>(&shape)? };
+        let x = ArrayView2::from_shape((rows, k), x.try_as_plain_ram()?.as_slice::<f32>()?)?;
+        let mut room = y.try_as_plain_ram_mut()?;
+        self.matrix.multiply(x, self.bias.as_deref(), ArrayViewMut2::from_shape((rows, n), room.as_slice_mut::<f32>()?)?);
+        Ok(tvec![y.into_tvalue()])
+    }
+
+    op_out_of_plan!();
+}
+
+impl TypedOp for Product {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec![f32::fact(self.shape(inputs[0].shape.to_tvec())?)])
+    }
+
+    /// Takes an addition of the same numbers to every row in.
+    fn declutter(&self, model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+        if self.bias.is_some() || model.outputs.contains(&node.id.into()) {
+            return Ok(None);
+        }
+        let Some(next) = model.single_succ(node.id)? else { return Ok(None) };
+        if !next.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Add>()) {
+            return Ok(None);
+        }
+        let Some(other) = next.inputs.iter().find(|input| input.node != node.id) else { return Ok(None) };
+        let Some(numbers) = &model.outlet_fact(*other)?.konst else { return Ok(None) };
+        let row = numbers.rank() <= node.outputs[0].fact.rank() && is_row(numbers.shape(), self.matrix.dim().1);
+        if !row || numbers.datum_type() != f32::datum_type() {
+            return Ok(None);
+        }
+        let bias: Arc<[f32]> = numbers.try_as_plain_ram()?.as_slice::<f32>()?.into();
+        TypedModelPatch::fuse_with_next(model, node, Product { matrix: Arc::clone(&self.matrix), bias: Some(bias) }).map(Some)
+    }
+
+    as_op!();
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::array::{Tolerance, compare};
+    use crate::runtime::{Session, noise, shapes};
+    use crate::{Array, Tensor, trace_fn};
+
+    /// The operators of the plan for these inputs, and what it answers.
+    fn run(session: &Session, inputs: &[Array]) -> (Vec<String>, Vec<Array>) {
+        (session.compile(&shapes(inputs)).unwrap().operators(), session.run(inputs).unwrap())
+    }
+
+    /// How many products and additions there are in the plan of a function, which answers what the function does.
+    fn counts(f: impl Fn(Tensor) -> crate::Result<Tensor>, x: &Tensor) -> (usize, usize) {
+        let traced = trace_fn(&f, x).unwrap();
+        let (names, got) = run(&traced.session().unwrap(), &[x.to_array().unwrap()]);
+        let expected = f(x.clone()).unwrap().to_array().unwrap();
+        assert!(compare(&got[0], &expected, Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap().agrees);
+        let count = |name: &str| names.iter().filter(|found| *found == name).count();
+        (count("ontrace.Product"), names.iter().filter(|name| name.contains("Add")).count())
+    }
+
+    #[test]
+    fn what_is_added_to_every_row_is_added_on_the_way() {
+        let (x, w) = (noise(&[2, 3, 20], 1), noise(&[20, 70], 2));
+        let (row, column, scalar) = (noise(&[70], 3), noise(&[3, 1], 4), noise(&[], 5));
+        assert_eq!(counts(|x| x.matmul(&w)?.add(&row), &x), (1, 0));
+        assert_eq!(counts(|x| row.add(x.matmul(&w)?), &x), (1, 0));
+        assert_eq!(counts(|x| x.matmul(&w)?.add(&row)?.add(&row), &x), (1, 1));
+        assert_eq!(counts(|x| x.matmul(&w)?.add(&column), &x), (1, 1));
+        assert_eq!(counts(|x| x.matmul(&w)?.add(&scalar), &x), (1, 1));
+        // The product is needed by itself too.
+        assert_eq!(
+            counts(
+                |x| {
+                    let y = x.matmul(&w)?;
+                    y.add(&row)?.mul(&y)
+                },
+                &x
+            ),
+            (1, 1)
+        );
+        assert_eq!(counts(|x| x.linear(&noise(&[70, 20], 6), Some(&row)), &x), (1, 0));
+    }
+
+    #[test]
+    fn a_product_that_is_an_output_too_is_given_without_the_bias() {
+        let (x, w, row) = (noise(&[3, 20], 1), noise(&[20, 7], 2), noise(&[7], 3));
+        let both = |x: Tensor| {
+            let y = x.matmul(&w)?;
+            Ok((y.clone(), y.add(&row)?))
+        };
+        let got = trace_fn(both, &x).unwrap().session().unwrap().run(&[x.to_array().unwrap()]).unwrap();
+        let (y, z) = both(x).unwrap();
+        for (got, expected) in got.iter().zip([y, z]) {
+            assert!(compare(got, &expected.to_array().unwrap(), Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap().agrees);
+        }
+    }
+
+    #[test]
+    fn matrices_are_gemms_too() {
+        let (x, w, row) = (noise(&[5, 20], 1), noise(&[7, 20], 2), noise(&[7], 3));
+        assert_eq!(counts(|x| x.linear(&w, Some(&row)), &x), (1, 0));
+        assert_eq!(counts(|x| x.linear(&w, None), &x), (1, 0));
+        let w = w.transpose(0, 1).unwrap();
+        assert_eq!(counts(|x| row.addmm(&x, &w, 1.0, 1.0), &x), (1, 0));
+        // Scaled ones are tract's.
+        assert_eq!(counts(|x| row.addmm(&x, &w, 0.5, 1.0), &x).0, 0);
+        assert_eq!(counts(|x| row.addmm(&x, &w, 1.0, 2.0), &x).0, 0);
+        assert_eq!(counts(|x| noise(&[5, 1], 4).addmm(&x, &w, 1.0, 1.0), &x).0, 0);
+    }
+
+    #[test]
+    fn vectors_and_empty_batches_have_a_product() {
+        let w = noise(&[4, 3], 1);
+        assert_eq!(counts(|x| x.matmul(&w), &noise(&[4], 2)), (1, 0));
+        // tract knows what is empty before anything runs.
+        assert_eq!(counts(|x| x.matmul(&w), &noise(&[2, 0, 4], 2)), (0, 0));
+    }
+}

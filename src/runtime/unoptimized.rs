@@ -1,0 +1,24 @@
+//! tract as it reads a page, before it optimises: tells a wrong reading from a wrong optimiser.
+
+use super::runnable::Runnable;
+use super::{Session, shapes};
+use crate::array::Array;
+use crate::error::Result;
+use crate::onnx::Model;
+use tract_onnx::prelude::{InferenceModelExt, IntoRunnable};
+
+impl Session {
+    /// The page that was compiled.
+    pub fn model(&self) -> &Model {
+        &self.page
+    }
+
+    /// The outputs for these inputs by tract's plan without any optimisation, our kernels inside it as in [`Session::run`].
+    ///
+    /// # Errors
+    /// [`Runtime`](crate::ErrorCode::Runtime) where tract refuses the page or fails: then there is no plan to compare with.
+    pub fn run_plain(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        let plan = self.planned(&shapes(inputs), |model| Runnable::new(model.into_typed()?.into_runnable()?))?;
+        self.on_threads(|| self.by_tract(&plan, inputs))
+    }
+}

@@ -1,0 +1,78 @@
+//! Where in the model and in the source the program is now, for the nodes that are recorded.
+
+use crate::graph::Place;
+use std::cell::RefCell;
+use std::panic::Location;
+use std::sync::Arc;
+
+thread_local! {
+    static HERE: RefCell<Here> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Here {
+    scope: Vec<String>,
+    lines: Vec<Arc<str>>,
+}
+
+/// Leaves the place when dropped, on return, `?` and panic alike.
+#[must_use = "the place is left when the guard is dropped"]
+pub struct Within(Part);
+
+enum Part {
+    Scope(usize),
+    /// The scope to come back to.
+    Outer(Vec<String>),
+    NodeBuilder(usize),
+}
+
+/// Enters the module of this name: nodes recorded until the guard is dropped belong to it.
+pub fn scope(name: &str) -> Within {
+    HERE.with_borrow_mut(|here| {
+        here.scope.push(name.to_string());
+        Within(Part::Scope(here.scope.len() - 1))
+    })
+}
+
+/// Enters the module at this path from the top, wherever the program is now.
+pub(crate) fn absolute_scope(path: &str) -> Within {
+    HERE.with_borrow_mut(|here| {
+        let outer = std::mem::replace(&mut here.scope, path.split('.').filter(|part| !part.is_empty()).map(str::to_string).collect());
+        Within(Part::Outer(outer))
+    })
+}
+
+/// Says which line of an interpreted source is running; it wins over the line of the Rust caller.
+pub fn line(line: impl Into<Arc<str>>) -> Within {
+    HERE.with_borrow_mut(|here| {
+        here.lines.push(line.into());
+        Within(Part::NodeBuilder(here.lines.len() - 1))
+    })
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        HERE.with_borrow_mut(|here| match &mut self.0 {
+            Part::Scope(depth) => here.scope.truncate(*depth),
+            Part::Outer(outer) => here.scope = std::mem::take(outer),
+            Part::NodeBuilder(depth) => here.lines.truncate(*depth),
+        })
+    }
+}
+
+/// The place of a node recorded now. A node outside any scope belongs to the module whose parameter it takes.
+pub(super) fn here(parameter: Option<&str>, caller: &Location) -> Place {
+    HERE.with_borrow(|here| {
+        let scope = match (here.scope.is_empty(), parameter) {
+            (true, Some(name)) => name.rsplit_once('.').map_or("", |(module, _)| module).to_string(),
+            _ => here.scope.join("."),
+        };
+        let line = match here.lines.last() {
+            Some(line) => line.clone(),
+            // A method passed by name (`.map(Tensor::relu)`) reports the standard library: no line is better than that one.
+            None if caller.file().starts_with("/rustc/") => "".into(),
+            None => format!("{}:{}:{}", caller.file(), caller.line(), caller.column()).into(),
+        };
+        Place { scope: scope.into(), line }
+    })
+}

@@ -1,0 +1,147 @@
+//! What a reader of a trace should know before trusting it with other inputs.
+
+use super::Traced;
+use crate::dim::Type;
+use crate::graph::{Agreement, Graph, Place, Source, ValueId};
+use std::fmt;
+
+/// The kinds of notes: what a [`Tracer`](super::Tracer) may refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DiagnosticKind {
+    /// An input that nothing uses.
+    UnusedInput,
+    /// An output that is the same at every call.
+    ConstantOutput,
+    /// Numbers without a name, several of them, that are the same at every call.
+    Baked,
+    /// An operation whose numbers are drawn at random.
+    Random,
+    /// Lengths that the program needs to be equal.
+    Sizes,
+    /// A number that the program read out of a traced tensor or length.
+    Guard,
+}
+
+impl DiagnosticKind {
+    /// Every kind, with the name that people give it.
+    pub const ALL: &[(&str, DiagnosticKind)] = &[
+        ("unused-input", DiagnosticKind::UnusedInput),
+        ("constant-output", DiagnosticKind::ConstantOutput),
+        ("baked", DiagnosticKind::Baked),
+        ("random", DiagnosticKind::Random),
+        ("sizes", DiagnosticKind::Sizes),
+        ("guard", DiagnosticKind::Guard),
+    ];
+}
+
+/// A fact about a trace that its user did not ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Diagnostic {
+    /// An input that nothing uses; it stays an input.
+    UnusedInput(String),
+    /// An output that is the same at every call.
+    ConstantOutput(String),
+    /// Numbers without a name that are the same at every call: a literal of the program, or a tensor that it captured.
+    Baked {
+        /// What they are.
+        ty: Type,
+        /// How much memory they take.
+        bytes: usize,
+        /// Where they were used first.
+        place: Place,
+    },
+    /// Numbers that are drawn at random.
+    Random {
+        /// The operator.
+        op: &'static str,
+        /// Where.
+        place: Place,
+    },
+    /// Lengths that were declared apart and that the program needs to be equal.
+    Sizes {
+        /// What it needs, `m == n`.
+        constraint: String,
+        /// Where.
+        place: Place,
+    },
+    /// A number that the program read out of a traced tensor or length, with its place.
+    Guard(String),
+}
+
+impl Diagnostic {
+    /// Its kind.
+    pub fn kind(&self) -> DiagnosticKind {
+        match self {
+            Diagnostic::UnusedInput(_) => DiagnosticKind::UnusedInput,
+            Diagnostic::ConstantOutput(_) => DiagnosticKind::ConstantOutput,
+            Diagnostic::Baked { .. } => DiagnosticKind::Baked,
+            Diagnostic::Random { .. } => DiagnosticKind::Random,
+            Diagnostic::Sizes { .. } => DiagnosticKind::Sizes,
+            Diagnostic::Guard(_) => DiagnosticKind::Guard,
+        }
+    }
+}
+
+/// Where, if that is known.
+struct At<'a>(&'a Place);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.to_string() {
+            place if place.is_empty() => Ok(()),
+            place => write!(f, " at {place}"),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Diagnostic::UnusedInput(name) => write!(f, "input `{name}` is not used"),
+            Diagnostic::ConstantOutput(name) => write!(f, "output `{name}` is the same at every call"),
+            Diagnostic::Baked { ty, bytes, place } => {
+                write!(f, "the numbers of a {ty} ({bytes} bytes) are the same at every call{}", At(place))
+            }
+            Diagnostic::Random { op, place } => write!(f, "{op} draws at random{}", At(place)),
+            Diagnostic::Sizes { constraint, place } => write!(f, "the program needs {constraint}{}", At(place)),
+            Diagnostic::Guard(guard) => write!(f, "the trace holds only where {guard}"),
+        }
+    }
+}
+
+/// The notes on a trace, in a fixed order.
+pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
+    let graph = traced.graph();
+    let unused = graph.inputs().iter().filter(|&&id| !is_used(graph, id)).map(|&id| Diagnostic::UnusedInput(graph.label(id)));
+    let outputs = graph.outputs().iter().zip(traced.outputs());
+    let fixed = outputs.filter(|(id, _)| graph.value(**id).constant().is_some()).map(|(_, (name, _))| Diagnostic::ConstantOutput(name));
+    let baked = graph.values().filter_map(|(id, value)| match &value.source {
+        Source::Constant(array, None) if array.len() > 1 => {
+            let place = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.place.clone());
+            Some(Diagnostic::Baked { ty: value.ty.clone(), bytes: array.byte_len(), place: place.unwrap_or_default() })
+        }
+        _ => None,
+    });
+    let random = graph
+        .nodes()
+        .iter()
+        .filter(|node| node.op.agreement() == Agreement::Random)
+        .map(|node| Diagnostic::Random { op: node.op.name(), place: node.place.clone() });
+    let guards = traced.guards().iter().map(|guard| Diagnostic::Guard(guard.to_string()));
+    unused.chain(fixed).chain(baked).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
+}
+
+/// Whether an input is used by any node or output, is one that guards look at, or gives a length that is used.
+fn is_used(graph: &Graph, id: ValueId) -> bool {
+    let by_itself = graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id);
+    graph.outputs().contains(&id) || by_itself || gives_a_length(graph, id)
+}
+
+/// Whether operators compute with a length of this input that no input before it has.
+fn gives_a_length(graph: &Graph, id: ValueId) -> bool {
+    let symbols = |id: ValueId| graph.value(id).ty.shape.iter().filter_map(|dim| dim.expr().as_symbol().cloned()).collect::<Vec<_>>();
+    let before: Vec<_> = graph.inputs().iter().take_while(|&&input| input != id).flat_map(|&input| symbols(input)).collect();
+    let own = symbols(id).into_iter().filter(|symbol| !before.contains(symbol)).collect::<Vec<_>>();
+    !own.is_empty()
+        && graph.nodes().iter().flat_map(|node| node.op.dims()).any(|dim| own.iter().any(|symbol| dim.expr().symbols().contains(symbol)))
+}
