@@ -28,7 +28,7 @@ impl Block {
     }
 
     fn run(&self, x: &Tensor) -> Result<Tensor> {
-        let _scope = place::scope(&self.path);
+        let _scope = location::scope(&self.path);
         let y = x.add(self.second.call(&self.first.call(x)?.relu()?)?)?;
         if self.more == 0.0 { Ok(y) } else { y.add(self.more) }
     }
@@ -130,7 +130,7 @@ fn functions_call_functions() {
     let f = |x: Tensor| {
         let run = |(t, tower): (usize, &Vec<Block>)| {
             let y = tower.iter().try_fold(x.clone(), |x, block| block.run(&x))?;
-            let _scope = place::scope(&format!("towers.{t}"));
+            let _scope = location::scope(&format!("towers.{t}"));
             y.tanh()
         };
         let ys = towers.iter().enumerate().map(run).collect::<Result<Vec<_>>>()?;
@@ -150,7 +150,7 @@ fn modules_of_several_kinds_are_several_functions() {
     let x = Tensor::from(&[1.0f32, -2.0]);
     let f = |x: Tensor| {
         let kind = |path: String, x: &Tensor| {
-            let _scope = place::scope(&path);
+            let _scope = location::scope(&path);
             if path.starts_with("odd") { x.exp()?.neg()?.sin() } else { x.tanh()?.cos() }
         };
         (0..3).try_fold(x, |x, i| kind(format!("odd.{i}"), &kind(format!("even.{i}"), &x)?))
@@ -170,7 +170,7 @@ fn a_module_that_is_left_and_entered_again_stays_where_it_is() {
     let f = |x: Tensor| {
         let part = |i: usize, x: &Tensor| {
             let inside = |x: Tensor| {
-                let _scope = place::scope(&format!("parts.{i}"));
+                let _scope = location::scope(&format!("parts.{i}"));
                 x.exp()?.neg()
             };
             // What the module makes of its own result, through something that is not its own.
@@ -189,7 +189,7 @@ fn one_tensor_that_is_taken_twice_is_one_input() {
     let x = Tensor::from(&[1.0f32, -2.0]);
     let f = |x: Tensor| {
         let square = |i: usize, a: &Tensor, b: &Tensor| {
-            let _scope = place::scope(&format!("squares.{i}"));
+            let _scope = location::scope(&format!("squares.{i}"));
             let y = a.mul(b)?.add(a)?;
             Ok::<_, ontrace::Error>((y.clone(), y.sin()?))
         };
@@ -212,7 +212,7 @@ fn what_a_guard_looks_at_can_still_be_seen() {
     let x = Tensor::from(&[1.0f32, 2.0]);
     let f = |x: Tensor| {
         let part = |i: usize, x: &Tensor| {
-            let _scope = place::scope(&format!("parts.{i}"));
+            let _scope = location::scope(&format!("parts.{i}"));
             let y = x.exp()?;
             if y.sum(None, false)?.gt(0.0)?.is_true()? { y.neg() } else { Ok(y) }
         };

@@ -40,7 +40,7 @@ fn decoding_takes_no_more_than_the_scanner_says() {
         for times in [1000, 60_000, 1_000_000] {
             let bytes = bytes::Bytes::from(shape(times));
             let length = bytes.len();
-            let ((estimate, model), peak) = counting::peak(|| (limits::scan(&bytes), Model::load(bytes, None)));
+            let ((estimate, model), peak) = counting::peak(|| (decode_budget::scan(&bytes), Model::load(bytes, None)));
             let peak = peak as u64;
             match estimate {
                 Ok(estimate) => assert!(peak <= estimate + 4096, "{times} {what}: {peak} bytes taken, {estimate} foretold"),

@@ -111,7 +111,7 @@ fn t072_a_function_of_two_results_is_one_node_of_which_either_may_be_used() -> R
 fn t093_an_operator_of_one_s_own_inside_a_network_stands_in_its_scope() -> Result<()> {
     let linear = Linear::new(&Weights::seeded(1).at("inner.fc"), 3, 3)?;
     let f = |x: Tensor| {
-        let _scope = place::scope("inner");
+        let _scope = location::scope("inner");
         apply_one(Doubled, &[&linear.call(&x)?])
     };
     let traced = check_trace(f, &ramp(&[1, 3]), &[normal(1, &[1, 3])])?;
@@ -158,7 +158,7 @@ fn t131_a_part_takes_each_value_once_however_often_it_uses_it() -> Result<()> {
     let (first, second) = (layer("first")?, layer("second")?);
     let f = |x: Tensor| {
         let hidden = first.call(&x)?;
-        let _scope = place::scope("gate");
+        let _scope = location::scope("gate");
         let gate = hidden.sigmoid()?;
         let gated = hidden.mul(&gate)?.add(&hidden)?;
         drop(_scope);
