@@ -78,7 +78,7 @@ fn operations_in_another_order_are_no_difference() {
 
 #[test]
 fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
-    let module = function(|x: Tensor| if x.dim(0)?.seen() == Some(2) { x.relu() } else { x.abs() }, &x());
+    let module = function(|x: Tensor| if x.dim(0)?.example() == Some(2) { x.relu() } else { x.abs() }, &x());
     let error = own(&module, &rows()).unwrap_err();
     let help = error.help_line().unwrap();
     assert!(error.code() == ErrorCode::Mismatch && help.contains("Relu") && help.contains("where the module has Abs"), "{error:?}");
@@ -87,7 +87,7 @@ fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
 #[test]
 fn sizes_that_the_module_refuses_are_reported_and_no_failure() {
     let module = function(
-        |x: Tensor| match x.dim(0)?.seen() {
+        |x: Tensor| match x.dim(0)?.example() {
             Some(1) => Err(Error::shape("one row is no table")),
             _ => x.relu(),
         },

@@ -39,7 +39,7 @@ fn apply(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         "maximum" => a.maximum(b),
         "bitwise_and" => a.bitwise_and(b),
         "eq" => a.eq(b),
-        "where" => Tensor::from(&[true, false]).choose(a, b),
+        "where" => Tensor::from(&[true, false]).where_(a, b),
         "matmul" => a.matmul(b),
         "cat" => Tensor::cat(&[a, b], 0),
         "abs" => a.abs(),

@@ -135,7 +135,7 @@ fn one_file_is_right_at_every_batch() {
         #[cfg(feature = "tract")]
         let session = traced.session().unwrap();
         for batch in [1, 2, 5] {
-            let mut shape = tensor.shape().seen().unwrap();
+            let mut shape = tensor.shape().example().unwrap();
             shape[0] = batch;
             let x = match tensor.dtype() {
                 DType::I64 => random.array(DType::I64, &shape, |random| random.integer(0, 49) as f64),
@@ -188,11 +188,11 @@ fn steps_of_any_number(name: &str, model: &dyn Module) {
     let example = read::open(format!("tests/data/{name}.pt2")).unwrap().example().unwrap().clone();
     let (input, tensor) = example.inputs()[0].clone();
     let rest: Vec<Array> =
-        example.inputs()[1..].iter().map(|(_, x)| Array::full(x.dtype(), &x.shape().seen().unwrap(), 1.into())).collect();
+        example.inputs()[1..].iter().map(|(_, x)| Array::full(x.dtype(), &x.shape().example().unwrap(), 1.into())).collect();
     let traced = trace(&model, example.symbolic(&input, 0, "steps").unwrap().shapes_only()).unwrap();
     assert!(traced.graph().nodes().iter().any(|node| node.op.name() == "Scan"), "{traced}");
     for steps in [1, 9, 200] {
-        let mut shape = tensor.shape().seen().unwrap();
+        let mut shape = tensor.shape().example().unwrap();
         shape[0] = steps;
         let inputs = [vec![Random::new(steps as u64).array(tensor.dtype(), &shape, Random::normal)], rest.clone()].concat();
         agrees(&format!("{name} of {steps} steps"), &run(&traced, &inputs), &run(model, &inputs));
@@ -270,7 +270,7 @@ fn a_record_that_bakes_a_length_in_is_caught_and_located() {
     let module = ontrace::module::function(
         |x: Tensor| {
             // What the length is in the example, without a word to anybody.
-            let rows = x.dim(0)?.seen().unwrap_or_default();
+            let rows = x.dim(0)?.example().unwrap_or_default();
             x.mul(rows)
         },
         &x,

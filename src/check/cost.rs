@@ -11,7 +11,7 @@ pub(super) const CHEAP: f64 = 2e6;
 
 /// The elements of a value at these lengths; a length that depends on data counts as in the example.
 fn elements(ty: &Type, lengths: &Bindings) -> f64 {
-    let length = |dim: &Dim| Sizes::Bound(lengths).of(dim).ok().or(dim.seen()).unwrap_or(1).max(0) as f64;
+    let length = |dim: &Dim| Sizes::Bound(lengths).of(dim).ok().or(dim.example()).unwrap_or(1).max(0) as f64;
     ty.shape.iter().map(length).product()
 }
 

@@ -43,8 +43,8 @@ impl DimArray {
     }
 
     /// The elements in the example, where all are known.
-    pub fn seen(&self) -> Option<Array> {
-        let elements: Vec<i64> = self.dims.iter().map(Dim::seen).collect::<Option<_>>()?;
+    pub fn example(&self) -> Option<Array> {
+        let elements: Vec<i64> = self.dims.iter().map(Dim::example).collect::<Option<_>>()?;
         Some(if self.scalar { Array::scalar(elements[0]) } else { Array::vector(elements) })
     }
 

@@ -95,7 +95,7 @@ fn refused(declared: &Shape, lengths: &[usize]) -> Error {
 #[derive(Clone, Copy, Debug)]
 pub enum Sizes<'a> {
     /// As they are in the example: the function is running while it is traced.
-    Seen,
+    Example,
     /// As they are in this call: the record is being replayed.
     Bound(&'a Bindings),
 }
@@ -111,7 +111,7 @@ impl Sizes<'_> {
             return Ok(*n);
         }
         match self {
-            Sizes::Seen => dim.seen(),
+            Sizes::Example => dim.example(),
             Sizes::Bound(bindings) => bindings.eval(&dim.expr()),
         }
         .ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))

@@ -80,7 +80,7 @@ impl Dim {
     }
 
     /// What the length is in the example. Branching on it bakes the example in: use `ontrace::concrete`, which records that.
-    pub fn seen(&self) -> Option<i64> {
+    pub fn example(&self) -> Option<i64> {
         match self {
             Dim::Fixed(n) => Some(*n),
             Dim::Symbolic(symbolic) => symbolic.seen,
@@ -96,7 +96,7 @@ impl Dim {
     }
 
     fn combine(&self, other: &Dim, exprs: impl Fn(&Expr, &Expr) -> Expr) -> Dim {
-        let seen = self.seen().zip(other.seen()).and_then(|(a, b)| exprs(&Expr::from(a), &Expr::from(b)).number());
+        let seen = self.example().zip(other.example()).and_then(|(a, b)| exprs(&Expr::from(a), &Expr::from(b)).number());
         if let (Dim::Fixed(_), Dim::Fixed(_), Some(n)) = (self, other, seen) {
             return Dim::Fixed(n);
         }
@@ -130,7 +130,7 @@ impl Dim {
         let exact = self.expr().div_exact(&divisor.expr());
         let assumed = || divisor.fixed().filter(|n| solver::multiple(self, *n)).map(|n| self.expr().floor_div(&n.into()));
         let expr = exact.or_else(assumed)?;
-        let seen = self.seen().zip(divisor.seen()).and_then(|(a, b)| a.checked_div(b));
+        let seen = self.example().zip(divisor.example()).and_then(|(a, b)| a.checked_div(b));
         Some(Dim::new(expr, seen))
     }
 }
@@ -165,7 +165,7 @@ impl fmt::Display for Dim {
 
 impl fmt::Debug for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.is_symbolic(), self.seen()) {
+        match (self.is_symbolic(), self.example()) {
             (true, Some(seen)) => write!(f, "{self}={seen}"),
             _ => write!(f, "{self}"),
         }
@@ -252,7 +252,7 @@ mod tests {
     fn arithmetic_keeps_the_symbol_and_the_example() {
         let n = Dim::symbol("n", 5);
         let d = (&n + 1i64).ceil_div(2) * 3;
-        assert_eq!(d.seen(), Some(9));
+        assert_eq!(d.example(), Some(9));
         assert_eq!((&n - &n).fixed(), Some(0));
         assert_eq!(format!("{:?}", &n * 2), "2*n=10");
     }

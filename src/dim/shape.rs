@@ -27,7 +27,7 @@ impl Shape {
     }
 
     /// The number of elements.
-    pub fn count(&self) -> Dim {
+    pub fn numel(&self) -> Dim {
         self.0.iter().cloned().product()
     }
 
@@ -40,8 +40,8 @@ impl Shape {
     }
 
     /// The lengths in the example, where all are known.
-    pub fn seen(&self) -> Option<Vec<usize>> {
-        self.0.iter().map(|dim| dim.seen().and_then(|n| usize::try_from(n).ok())).collect()
+    pub fn example(&self) -> Option<Vec<usize>> {
+        self.0.iter().map(|dim| dim.example().and_then(|n| usize::try_from(n).ok())).collect()
     }
 
     /// Whether any length differs from call to call.

@@ -75,7 +75,7 @@ fn assume(constraint: Constraint, fixes: bool) -> bool {
 
 /// Whether two lengths that differ as expressions may be taken for equal.
 pub(super) fn equal(a: &Dim, b: &Dim) -> bool {
-    if a.seen().is_none() || a.seen() != b.seen() {
+    if a.example().is_none() || a.example() != b.example() {
         return false;
     }
     let (left, right) = if a.is_symbolic() { (a.expr(), b.expr()) } else { (b.expr(), a.expr()) };
@@ -86,7 +86,7 @@ pub(super) fn equal(a: &Dim, b: &Dim) -> bool {
 /// Whether a length that is a multiple of this number in the example may be taken for one always.
 pub(super) fn multiple(a: &Dim, of: i64) -> bool {
     let (expr, least) = a.expr().reduced(of);
-    of > 1 && a.seen().is_some_and(|seen| seen % of == 0) && assume(Constraint::Multiple(expr, least), false)
+    of > 1 && a.example().is_some_and(|seen| seen % of == 0) && assume(Constraint::Multiple(expr, least), false)
 }
 
 /// Whether the expression is granted to be a multiple of the number.

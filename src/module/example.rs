@@ -64,7 +64,7 @@ impl Example {
         let mut example = first.clone();
         let mut symbols: BTreeMap<Vec<Option<i64>>, String> = BTreeMap::new();
         for (i, (name, tensor)) in first.inputs.iter().enumerate() {
-            let mut seen: Vec<Vec<Option<i64>>> = tensor.shape().iter().map(|dim| vec![dim.seen()]).collect();
+            let mut seen: Vec<Vec<Option<i64>>> = tensor.shape().iter().map(|dim| vec![dim.example()]).collect();
             for other in rest {
                 if let (Some(expected), Some(got)) = (&first.structure, &other.structure) {
                     expected.expect(got)?;
@@ -73,7 +73,7 @@ impl Example {
                 if ty.dtype != tensor.dtype() || ty.rank() != tensor.rank() {
                     return Err(Error::input(format!("`{name}` is {} in one call and {ty} in another", tensor.ty())));
                 }
-                seen.iter_mut().zip(ty.shape.iter()).for_each(|(seen, dim)| seen.push(dim.seen()));
+                seen.iter_mut().zip(ty.shape.iter()).for_each(|(seen, dim)| seen.push(dim.example()));
             }
             for (axis, seen) in seen.into_iter().enumerate().filter(|(_, seen)| seen.iter().any(|n| *n != seen[0])) {
                 let symbol = symbols.entry(seen).or_insert_with(|| symbol_of(name, axis)).clone();
@@ -157,10 +157,10 @@ impl Example {
         let tensor = &self.inputs[index].1;
         let axis = tensor.shape().axis(axis)?;
         let seen =
-            tensor.shape()[axis].seen().ok_or_else(|| Error::size(format!("the length of axis {axis} of `{input}` is not known")))?;
+            tensor.shape()[axis].example().ok_or_else(|| Error::size(format!("the length of axis {axis} of `{input}` is not known")))?;
         let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *length);
         if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
-            && other.seen() != Some(seen)
+            && other.example() != Some(seen)
         {
             return Err(Error::size(format!("`{length}` is {other:?} elsewhere in the example and {seen} in `{input}`")));
         }
@@ -234,7 +234,7 @@ impl Example {
     /// The same with other expressions for symbols.
     pub(crate) fn substituted(mut self, of: &dyn Fn(&str) -> Option<Expr>) -> Example {
         for (_, tensor) in &mut self.inputs {
-            let dims = tensor.shape().iter().map(|dim| Dim::new(dim.expr().substitute(of), dim.seen()));
+            let dims = tensor.shape().iter().map(|dim| Dim::new(dim.expr().substitute(of), dim.example()));
             *tensor = tensor.retyped(Type::new(tensor.dtype(), dims.collect::<Shape>()));
         }
         self
@@ -254,7 +254,7 @@ impl Example {
     pub fn symbols(&self) -> Vec<(Arc<str>, i64)> {
         let mut symbols: Vec<(Arc<str>, i64)> = Vec::new();
         for dim in self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter()) {
-            if let (Some(symbol), Some(seen)) = (dim.expr().as_symbol(), dim.seen())
+            if let (Some(symbol), Some(seen)) = (dim.expr().as_symbol(), dim.example())
                 && symbols.iter().all(|(known, _)| known != symbol)
             {
                 symbols.push((symbol.clone(), seen));

@@ -20,7 +20,7 @@ use crate::tensor::Tensor;
 /// use ontrace::{DType, Module, Tensor};
 /// let attention = MultiHeadAttention::new(&Weights::seeded(0).at("attn"), 8, 2)?.causal();
 /// let y = attention.call(&Tensor::ones(&[1, 5, 8], DType::F32)?)?;
-/// assert_eq!(y.shape().seen(), Some(vec![1, 5, 8]));
+/// assert_eq!(y.shape().example(), Some(vec![1, 5, 8]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Clone, Debug)]

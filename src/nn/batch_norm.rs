@@ -68,7 +68,7 @@ mod tests {
         for shape in [&[1, 2][..], &[1, 2, 1], &[1, 2, 1, 1], &[1, 2, 1, 1, 1]] {
             let y = norm.call(&Tensor::new(shape, vec![2.0f32, -4.0]).unwrap()).unwrap();
             // √(1 + 3) = 2
-            assert_eq!((y.shape().seen().unwrap().as_slice(), y.to_vec::<f32>().unwrap()), (shape, vec![1.0, -2.0]));
+            assert_eq!((y.shape().example().unwrap().as_slice(), y.to_vec::<f32>().unwrap()), (shape, vec![1.0, -2.0]));
         }
     }
 }

@@ -101,7 +101,7 @@ mod tests {
         let conv = Conv2d::new(&Weights::seeded(3), 4, 6, [3, 3], options).unwrap();
         let y = conv.call(&Tensor::zeros(&[1, 4, 8, 9], DType::F32).unwrap()).unwrap();
         // ⌊(length + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
-        assert_eq!(y.shape().seen(), Some(vec![1, 6, (8 + 2 - 2 - 1) / 2 + 1, 9 - 4]));
+        assert_eq!(y.shape().example(), Some(vec![1, 6, (8 + 2 - 2 - 1) / 2 + 1, 9 - 4]));
     }
 
     #[test]

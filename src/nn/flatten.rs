@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 /// use ontrace::nn::Flatten;
 /// use ontrace::{DType, Module, Tensor};
 /// let y = Flatten::default().call(&Tensor::zeros(&[2, 3, 4, 5], DType::F32)?)?;
-/// assert_eq!(y.shape().seen(), Some(vec![2, 60]));
+/// assert_eq!(y.shape().example(), Some(vec![2, 60]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

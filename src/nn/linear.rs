@@ -68,7 +68,7 @@ mod tests {
     fn axes_before_the_last_are_carried_along() {
         let fc = Linear::without_bias(&Weights::seeded(0), 4, 3).unwrap();
         let y = fc.call(&Tensor::zeros(&[2, 5, 4], crate::DType::F32).unwrap()).unwrap();
-        assert_eq!(y.shape().seen(), Some(vec![2, 5, 3]));
+        assert_eq!(y.shape().example(), Some(vec![2, 5, 3]));
         assert!(y.to_vec::<f32>().unwrap().iter().all(|&x| x == 0.0));
     }
 

@@ -26,7 +26,7 @@
 //!
 //! let images = Tensor::ones(&[5, 3, 32, 32], DType::F32)?;
 //! let scores = traced.call(&images)?;
-//! assert_eq!(scores.shape().seen(), Some(vec![5, 10]));
+//! assert_eq!(scores.shape().example(), Some(vec![5, 10]));
 //! assert_eq!(scores.to_vec::<f32>()?, net.call(&images)?.to_vec::<f32>()?);
 //! # Ok::<(), ontrace::Error>(())
 //! ```

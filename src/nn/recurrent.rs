@@ -121,7 +121,7 @@ networks! {
     /// let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, ..RecurrentOptions::default() };
     /// let lstm = Lstm::new(&Weights::seeded(0).at("lstm"), 8, 16, options)?;
     /// let outputs = lstm.forward(&[Tensor::ones(&[3, 5, 8], DType::F32)?])?;
-    /// let shapes: Vec<_> = outputs.iter().map(|output| output.shape().seen().unwrap()).collect();
+    /// let shapes: Vec<_> = outputs.iter().map(|output| output.shape().example().unwrap()).collect();
     /// assert_eq!(shapes, [vec![3, 5, 32], vec![4, 3, 16], vec![4, 3, 16]]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
@@ -134,7 +134,7 @@ networks! {
     /// use ontrace::{DType, Module, Tensor};
     /// let gru = Gru::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
     /// let outputs = gru.forward(&[Tensor::ones(&[5, 3, 8], DType::F32)?])?;
-    /// assert_eq!((outputs.len(), outputs[1].shape().seen()), (2, Some(vec![1, 3, 16])));
+    /// assert_eq!((outputs.len(), outputs[1].shape().example()), (2, Some(vec![1, 3, 16])));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     Gru, Cell::Gru { reset_after: true };
@@ -146,7 +146,7 @@ networks! {
     /// use ontrace::{DType, Module, Tensor};
     /// let rnn = Rnn::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
     /// let outputs = rnn.forward(&[Tensor::ones(&[5, 3, 8], DType::F32)?])?;
-    /// assert_eq!(outputs[0].shape().seen(), Some(vec![5, 3, 16]));
+    /// assert_eq!(outputs[0].shape().example(), Some(vec![5, 3, 16]));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     Rnn, Cell::Rnn;
@@ -195,7 +195,7 @@ mod tests {
         let nodes = model.proto.graph.unwrap().node;
         assert_eq!(nodes.iter().filter(|node| node.op_type == "GRU").count(), 2);
         let y = traced.forward(&[Tensor::ones(&[3, 7, 3], DType::F32).unwrap()]).unwrap();
-        assert_eq!(y[0].shape().seen(), Some(vec![3, 7, 8]));
+        assert_eq!(y[0].shape().example(), Some(vec![3, 7, 8]));
     }
 
     #[test]

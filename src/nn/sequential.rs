@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 /// use ontrace::{DType, Module, Tensor};
 /// let weights = Weights::seeded(0);
 /// let net = Sequential::new().push(Linear::new(&weights.at(0), 4, 8)?).push(Activation::Gelu).push(Linear::new(&weights.at(2), 8, 2)?);
-/// assert_eq!(net.call(&Tensor::ones(&[3, 4], DType::F32)?)?.shape().seen(), Some(vec![3, 2]));
+/// assert_eq!(net.call(&Tensor::ones(&[3, 4], DType::F32)?)?.shape().example(), Some(vec![3, 2]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Default)]

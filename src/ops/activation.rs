@@ -210,7 +210,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let by_channel =
             slope.rank() == 1 && x.rank() > 2 && slope.shape()[0] == x.shape()[1] && slope.shape()[0] != x.shape()[x.rank() - 1];
         let slope = &if by_channel { slope.reshape(&[vec![-1i64], vec![1; x.rank() - 2]].concat())? } else { slope.clone() };
-        Ok(vec![x.lt(0)?.choose(&x.mul(slope)?, x)?])
+        Ok(vec![x.lt(0)?.where_(&x.mul(slope)?, x)?])
     }),
     ("Gelu", |node, inputs| {
         let tanh = node.string("approximate", "none")? == "tanh";
@@ -352,7 +352,7 @@ impl Tensor {
         let soft = apply_one(super::unary::Unary::Softplus, &[&scaled])?;
         let soft = if beta == 1.0 { soft } else { soft.div(beta)? };
         // Above torch's threshold of 20 the two are one number in f32.
-        if threshold >= 20.0 { Ok(soft) } else { scaled.gt(threshold)?.choose(self, &soft) }
+        if threshold >= 20.0 { Ok(soft) } else { scaled.gt(threshold)?.where_(self, &soft) }
     }
 
     /// The first half of an axis times the sigmoid of the second.

@@ -80,7 +80,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let mut bias: Option<Tensor> = None;
     let mut hide = |mask: Tensor| -> Result<()> {
         let low = Tensor::zeros::<i64>(&[], dtype)?;
-        let term = mask.choose(&low, &Tensor::full::<i64>(&[], f64::NEG_INFINITY, dtype)?)?;
+        let term = mask.where_(&low, &Tensor::full::<i64>(&[], f64::NEG_INFINITY, dtype)?)?;
         bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
         Ok(())
     };
@@ -138,7 +138,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     if bias.is_some() {
         // A row of which nothing may be seen gives zeros.
         let lost = masked.eq(f64::NEG_INFINITY)?.all(Some(&[-1]), true)?;
-        weights = lost.choose(&Tensor::zeros::<i64>(&[], dtype)?, &weights)?;
+        weights = lost.where_(&Tensor::zeros::<i64>(&[], dtype)?, &weights)?;
     }
     let y = weights.matmul(&v)?;
     let y = if flat { y.transpose(1, 2)?.flatten(2, 3)? } else { y };

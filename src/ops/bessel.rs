@@ -25,14 +25,14 @@ functions! {
     bessel_j0(x) {
         let x = x.abs()?;
         let near = series(&at_most(&x, 8.0)?.square()?.div(32.0)?.sub(1.0)?, J0)?;
-        x.lt(8.0)?.choose(&near, &far(&x, 0, false)?)
+        x.lt(8.0)?.where_(&near, &far(&x, 0, false)?)
     }
 
     /// J₁, the Bessel function of the first kind of order 1. [torch.special.bessel_j1](https://pytorch.org/docs/stable/special.html)
     bessel_j1(x) {
         let y = x.abs()?;
         let near = series(&at_most(&y, 8.0)?.square()?.div(32.0)?.sub(1.0)?, J1)?.mul(&y)?;
-        odd(x, &y.lt(8.0)?.choose(&near, &far(&y, 1, false)?)?)
+        odd(x, &y.lt(8.0)?.where_(&near, &far(&y, 1, false)?)?)
     }
 
     /// Y₀, the Bessel function of the second kind of order 0. [torch.special.bessel_y0](https://pytorch.org/docs/stable/special.html)
@@ -40,7 +40,7 @@ functions! {
         let z = at_most(x, 8.0)?;
         let singular = z.log()?.mul(z.bessel_j0()?)?.mul(FRAC_2_PI)?;
         let near = series(&z.square()?.div(32.0)?.sub(1.0)?, Y0)?.add(singular)?;
-        positive(x, &x.lt(8.0)?.choose(&near, &far(x, 0, true)?)?, f64::NEG_INFINITY)
+        positive(x, &x.lt(8.0)?.where_(&near, &far(x, 0, true)?)?, f64::NEG_INFINITY)
     }
 
     /// Y₁, the Bessel function of the second kind of order 1. [torch.special.bessel_y1](https://pytorch.org/docs/stable/special.html)
@@ -48,7 +48,7 @@ functions! {
         let z = at_most(x, 8.0)?;
         let singular = z.log()?.mul(z.bessel_j1()?)?.sub(z.reciprocal()?)?.mul(FRAC_2_PI)?;
         let near = series(&z.square()?.div(32.0)?.sub(1.0)?, Y1)?.mul(&z)?.add(singular)?;
-        positive(x, &x.lt(8.0)?.choose(&near, &far(x, 1, true)?)?, f64::NEG_INFINITY)
+        positive(x, &x.lt(8.0)?.where_(&near, &far(x, 1, true)?)?, f64::NEG_INFINITY)
     }
 
     /// e^−|x| I₀. [torch.special.i0e](https://pytorch.org/docs/stable/special.html#torch.special.i0e)
@@ -57,7 +57,7 @@ functions! {
         let near = series(&at_most(&x, 8.0)?.div(4.0)?.sub(1.0)?, I0)?;
         let y = at_least(&x, 8.0)?;
         let far = series(&y.reciprocal()?.mul(16.0)?.sub(1.0)?, I0_FAR)?.div(y.sqrt()?)?;
-        x.lt(8.0)?.choose(&near, &far)
+        x.lt(8.0)?.where_(&near, &far)
     }
 
     /// I₀, the modified Bessel function of the first kind of order 0. [torch.special.i0](https://pytorch.org/docs/stable/special.html#torch.special.i0)
@@ -69,7 +69,7 @@ functions! {
         let near = series(&at_most(&z, 8.0)?.div(4.0)?.sub(1.0)?, I1)?.mul(&z)?;
         let y = at_least(&z, 8.0)?;
         let far = series(&y.reciprocal()?.mul(16.0)?.sub(1.0)?, I1_FAR)?.div(y.sqrt()?)?;
-        odd(x, &z.lt(8.0)?.choose(&near, &far)?)
+        odd(x, &z.lt(8.0)?.where_(&near, &far)?)
     }
 
     /// I₁, the modified Bessel function of the first kind of order 1. [torch.special.i1](https://pytorch.org/docs/stable/special.html#torch.special.i1)
@@ -81,7 +81,7 @@ functions! {
         let near = series(&z.square()?.div(2.0)?.sub(1.0)?, K0)?.sub(z.div(2.0)?.log()?.mul(z.i0()?)?)?.mul(z.exp()?)?;
         let y = at_least(x, 2.0)?;
         let far = series(&y.reciprocal()?.mul(4.0)?.sub(1.0)?, K0_FAR)?.div(y.sqrt()?)?;
-        positive(x, &x.le(2.0)?.choose(&near, &far)?, f64::INFINITY)
+        positive(x, &x.le(2.0)?.where_(&near, &far)?, f64::INFINITY)
     }
 
     /// K₀, the modified Bessel function of the second kind of order 0. [torch.special.modified_bessel_k0](https://pytorch.org/docs/stable/special.html)
@@ -94,14 +94,14 @@ functions! {
         let near = series(&z.square()?.div(2.0)?.sub(1.0)?, K1)?.div(&z)?.add(singular)?.mul(z.exp()?)?;
         let y = at_least(x, 2.0)?;
         let far = series(&y.reciprocal()?.mul(4.0)?.sub(1.0)?, K1_FAR)?.div(y.sqrt()?)?;
-        positive(x, &x.le(2.0)?.choose(&near, &far)?, f64::INFINITY)
+        positive(x, &x.le(2.0)?.where_(&near, &far)?, f64::INFINITY)
     }
 
     /// K₁, the modified Bessel function of the second kind of order 1. [torch.special.modified_bessel_k1](https://pytorch.org/docs/stable/special.html)
     k1(x) { x.k1e()?.mul(x.neg()?.exp()?) }
 
     /// sin x / x, 1 at 0. [torch.special.spherical_bessel_j0](https://pytorch.org/docs/stable/special.html)
-    spherical_bessel_j0(x) { x.eq(0.0)?.choose(&constant(x, 1.0)?, &x.sin()?.div(x)?) }
+    spherical_bessel_j0(x) { x.eq(0.0)?.where_(&constant(x, 1.0)?, &x.sin()?.div(x)?) }
 
     /// Ai, the Airy function. [torch.special.airy_ai](https://pytorch.org/docs/stable/special.html)
     airy_ai(x) {
@@ -112,8 +112,8 @@ functions! {
         let right = series(&inverse.mul(2.0)?.sub(1.0)?, AIRY_RIGHT)?.mul(zeta.neg()?.exp()?)?.div(&quarter)?;
         let (v, angle) = (inverse.square()?.mul(2.0)?.sub(1.0)?, zeta.add(FRAC_PI_4)?);
         let wave = angle.sin()?.mul(series(&v, AIRY_F)?)?.sub(angle.cos()?.mul(series(&v, AIRY_G)?)?.div(&zeta)?)?;
-        let outside = x.gt(0.0)?.choose(&right, &wave.div(quarter.mul(PI.sqrt())?)?)?;
-        with_nan(x, &x.abs()?.lt(3.0)?.choose(&near, &outside)?)
+        let outside = x.gt(0.0)?.where_(&right, &wave.div(quarter.mul(PI.sqrt())?)?)?;
+        with_nan(x, &x.abs()?.lt(3.0)?.where_(&near, &outside)?)
     }
 }
 

@@ -249,8 +249,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         }
         // ONNX gives a zero the divisor's sign too, torch the dividend's.
         let zero = |x: f64| Tensor::full::<i64>(&[], x, a.dtype());
-        let signed = b.lt(0.0)?.choose(&zero(-0.0)?, &zero(0.0)?)?;
-        Ok(vec![rest.eq(0.0)?.choose(&signed, &rest)?])
+        let signed = b.lt(0.0)?.where_(&zero(-0.0)?, &zero(0.0)?)?;
+        Ok(vec![rest.eq(0.0)?.where_(&signed, &rest)?])
     }),
 ];
 
@@ -339,11 +339,11 @@ impl Tensor {
             // As torch: exact multiples must not fall below themselves because a quotient was rounded.
             let rest = a.binary(Binary::Mod, &b)?;
             let quotient = a.binary(Binary::Sub, rest)?.binary(Binary::Div, &b)?.round()?;
-            return a.binary(Binary::Div, &b)?.is_finite()?.choose(&quotient, &a.binary(Binary::Div, &b)?);
+            return a.binary(Binary::Div, &b)?.is_finite()?.where_(&quotient, &a.binary(Binary::Div, &b)?);
         }
         let unsigned = matches!(a.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
-        let nonnegative = |x: &Tensor| x.dims().is_some_and(|dims| dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
-        let lengths = a.dims().is_some_and(DimArray::is_symbolic) && nonnegative(&a) && nonnegative(&b);
+        let nonnegative = |x: &Tensor| x.symbolic_values().is_some_and(|dims| dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
+        let lengths = a.symbolic_values().is_some_and(DimArray::is_symbolic) && nonnegative(&a) && nonnegative(&b);
         if unsigned || lengths {
             return a.binary(Binary::Div, &b);
         }
@@ -500,12 +500,12 @@ impl Tensor {
         let zero = Tensor::zeros::<i64>(&[], dtype)?;
         if left {
             let y = x.mul(&power)?;
-            let y = if unsigned { y } else { further.choose(&y.mul(&two)?, &y)? };
-            return outside.choose(&zero, &y);
+            let y = if unsigned { y } else { further.where_(&y.mul(&two)?, &y)? };
+            return outside.where_(&zero, &y);
         }
         let y = x.floor_divide(&power)?;
-        let y = if unsigned { y } else { further.choose(&y.floor_divide(&two)?, &y)? };
+        let y = if unsigned { y } else { further.where_(&y.floor_divide(&two)?, &y)? };
         let sign = if unsigned { zero } else { x.lt(0)?.cast(dtype)?.neg()? };
-        outside.choose(&sign, &y)
+        outside.where_(&sign, &y)
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize, c
     let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
     let reach = (kernel - 1) * window.dilations[axis] as i64 + 1;
     let room = length + (pads - reach);
-    if kernel < 1 || room.seen().is_some_and(|n| n < 0) {
+    if kernel < 1 || room.example().is_some_and(|n| n < 0) {
         return Err(Error::shape(format!("a kernel that reaches over {reach} does not fit an axis of length {length} padded by {pads}")));
     }
     let stride = window.strides[axis] as i64;

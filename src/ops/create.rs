@@ -263,7 +263,9 @@ impl Tensor {
     #[track_caller]
     pub fn arange(start: impl Operand, end: impl Operand, step: impl Operand, dtype: DType) -> Result<Tensor> {
         let (start, end, step) = (start.into_tensor()?, end.into_tensor()?, step.into_tensor()?);
-        let whole = |tensor: &Tensor| tensor.dtype().is_int().then(|| tensor.dims().and_then(|dims| dims.dims.first().cloned())).flatten();
+        let whole = |tensor: &Tensor| {
+            tensor.dtype().is_int().then(|| tensor.symbolic_values().and_then(|dims| dims.dims.first().cloned())).flatten()
+        };
         if let (Some(start), Some(end), Some(Some(step))) = (whole(&start), whole(&end), whole(&step).map(|dim| dim.fixed())) {
             let length = match step {
                 0 => return Err(Error::argument("a range with step 0")),

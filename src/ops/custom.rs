@@ -276,7 +276,7 @@ fn seen_from_inside(types: Vec<Option<Type>>) -> Vec<Option<Type>> {
         }
     }
     let inside = |dim: &Dim| match others.iter().position(|other| *other == dim.expr()) {
-        Some(i) => Dim::new(Expr::symbol(&format!("length{i}")), dim.seen()),
+        Some(i) => Dim::new(Expr::symbol(&format!("length{i}")), dim.example()),
         None => dim.clone(),
     };
     let inside = |ty: &Type| Type::new(ty.dtype, ty.shape.iter().map(inside).collect::<Vec<_>>());

@@ -27,12 +27,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let (x, edge, bias) = (inputs.at(0)?, f64::from(node.float("lambd", 0.5)?), f64::from(node.float("bias", 0.0)?));
         let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
         let (high, low) = (x.sub(bias)?.cast(x.dtype())?, x.add(bias)?.cast(x.dtype())?);
-        Ok(vec![x.gt(edge)?.choose(&high, &x.lt(-edge)?.choose(&low, &zero)?)?])
+        Ok(vec![x.gt(edge)?.where_(&high, &x.lt(-edge)?.where_(&low, &zero)?)?])
     }),
     ("ThresholdedRelu", |node, inputs| {
         let x = inputs.at(0)?;
         let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
-        Ok(vec![x.gt(f64::from(node.float("alpha", 1.0)?))?.choose(x, &zero)?])
+        Ok(vec![x.gt(f64::from(node.float("alpha", 1.0)?))?.where_(x, &zero)?])
     }),
     ("Hardmax", |node, inputs| {
         let x = inputs.at(0)?;
@@ -45,7 +45,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("LpNormalization", |node, inputs| {
         let x = inputs.at(0)?;
         let norm = x.norm(node.int("p", 2)? as f64, Some(&[node.int("axis", -1)?]), true)?;
-        let safe = norm.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], x.dtype())?, &norm)?;
+        let safe = norm.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], x.dtype())?, &norm)?;
         Ok(vec![x.div(safe)?])
     }),
     ("MeanVarianceNormalization", |node, inputs| {
@@ -100,11 +100,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let rank = index.rank() as i64 + 1;
         let axis = crate::dim::axis(node.int("axis", -1)?, rank as usize)? as i64;
         let index = index.cast(DType::I64)?;
-        let index = index.lt(0)?.choose(&index.add(depth)?, &index)?.unsqueeze(axis)?;
+        let index = index.lt(0)?.where_(&index.add(depth)?, &index)?.unsqueeze(axis)?;
         let mut across = vec![1i64; rank as usize];
         across[axis as usize] = depth;
         let on = Tensor::arange(0, depth, 1, DType::I64)?.reshape(&across)?.eq(index)?;
-        Ok(vec![on.choose(&values.select(0, 1i64)?, &values.select(0, 0i64)?)?])
+        Ok(vec![on.where_(&values.select(0, 1i64)?, &values.select(0, 0i64)?)?])
     }),
     ("Compress", |node, inputs| {
         let (x, mask) = (inputs.at(0)?, inputs.at(1)?);
@@ -171,7 +171,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         across[x.shape().axis(batch)?] = -1;
         let lengths = lengths.reshape(&across)?;
         let mirrored = lengths.sub(1)?.sub(&place)?;
-        let index = place.lt(&lengths)?.choose(&mirrored, &place)?;
+        let index = place.lt(&lengths)?.where_(&mirrored, &place)?;
         Ok(vec![x.gather(time, &index.expand(x.shape())?)?])
     }),
     ("CumProd", |node, inputs| {
@@ -313,7 +313,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let less = |x: usize, zero: usize, row: bool| {
             let x = inputs.at(x)?.cast(DType::I32)?;
             match inputs.opt(zero) {
-                Some(zero) if zero.rank() == 1 && row && zero.count() != 1 => x.sub(zero.cast(DType::I32)?.unsqueeze(-1)?),
+                Some(zero) if zero.rank() == 1 && row && zero.numel() != 1 => x.sub(zero.cast(DType::I32)?.unsqueeze(-1)?),
                 Some(zero) => x.sub(zero.cast(DType::I32)?),
                 None => Ok(x),
             }
@@ -334,7 +334,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("QLinearMatMul", |_, inputs| {
         let part = |i: usize, row: bool| {
             let (x, scale, zero) = (inputs.at(i)?.cast(DType::F32)?, inputs.at(i + 1)?, inputs.at(i + 2)?);
-            let fit = |t: &Tensor| if t.rank() == 1 && row && t.count() != 1 { t.unsqueeze(-1) } else { Ok(t.clone()) };
+            let fit = |t: &Tensor| if t.rank() == 1 && row && t.numel() != 1 { t.unsqueeze(-1) } else { Ok(t.clone()) };
             Ok::<_, Error>((x.sub(fit(zero)?.cast(DType::F32)?)?, fit(scale)?.cast(DType::F32)?))
         };
         let ((a, a_scale), (b, b_scale)) = (part(0, true)?, part(3, false)?);
@@ -351,7 +351,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let sum = x.conv(&w, bias.as_ref(), window, node.int("group", 1)?.max(1) as usize)?;
         let weight_scale = inputs.at(4)?;
         let weight_scale =
-            if weight_scale.count() == 1 { weight_scale.reshape::<i64>(&[])? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
+            if weight_scale.numel() == 1 { weight_scale.reshape::<i64>(&[])? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
         let y = sum.mul(inputs.at(1)?)?.mul(weight_scale)?.div(inputs.at(6)?)?.round()?.add(inputs.at(7)?.cast(DType::F32)?)?;
         Ok(vec![saturated(&y, inputs.at(7)?.dtype())?])
     }),
@@ -420,7 +420,7 @@ fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str,
     let target = target.cast(DType::I64)?;
     let kept = ignored.map(|ignored| target.ne(ignored)).transpose()?;
     let index = match &kept {
-        Some(kept) => kept.choose(&target, &Tensor::zeros::<i64>(&[], DType::I64)?)?,
+        Some(kept) => kept.where_(&target, &Tensor::zeros::<i64>(&[], DType::I64)?)?,
         None => target.clone(),
     };
     let picked = x.gather(1, &index.unsqueeze(1)?)?.squeeze_axes(&[1])?.neg()?;
@@ -442,7 +442,7 @@ fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str,
 
 /// A scale or zero point over the axis (or the blocks of it) that it is for.
 fn spread(t: &Tensor, x: &Tensor, axis: i64, block: i64) -> Result<Tensor> {
-    if t.rank() == 0 || (t.count() == 1 && block == 0) {
+    if t.rank() == 0 || (t.numel() == 1 && block == 0) {
         return t.reshape::<i64>(&[]);
     }
     if block > 0 {
@@ -458,7 +458,7 @@ fn spread(t: &Tensor, x: &Tensor, axis: i64, block: i64) -> Result<Tensor> {
 }
 
 fn fit_channels(t: &Tensor, weights: bool) -> Result<Tensor> {
-    match (t.count() == 1, weights) {
+    match (t.numel() == 1, weights) {
         (true, _) => t.reshape::<i64>(&[]),
         (false, true) => t.reshape(&[-1, 1, 1, 1]),
         (false, false) => Ok(t.clone()),
@@ -494,17 +494,17 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
     let (mut rest, mut product) = (x.clone(), None::<Tensor>);
     for k in 0..n {
         let column = rest.select(-1, k)?;
-        let below = places.ge(k)?.choose(&column.abs()?, &Tensor::full::<i64>(&[], -1.0, x.dtype())?)?;
+        let below = places.ge(k)?.where_(&column.abs()?, &Tensor::full::<i64>(&[], -1.0, x.dtype())?)?;
         let pivot = below.argmax(Some(-1), true)?;
         let moved = pivot.ne(k)?.squeeze_axes(&[-1])?;
-        let order = places.eq(&pivot)?.choose(&Tensor::weak(k).strengthened(), &places.eq(k)?.choose(&pivot, &places)?)?;
+        let order = places.eq(&pivot)?.where_(&Tensor::weak(k).strengthened(), &places.eq(k)?.where_(&pivot, &places)?)?;
         rest = rest.gather(-2, &order.unsqueeze(-1)?.expand(rest.shape())?)?;
         let head = rest.select(-2, k)?.select(-1, k)?;
-        let sign = moved.choose(&one.neg()?, &one)?;
+        let sign = moved.where_(&one.neg()?, &one)?;
         let factor = head.mul(sign)?;
         product = Some(product.map_or(Ok(factor.clone()), |product| product.mul(&factor))?);
-        let safe = head.eq(0.0)?.choose(&one, &head)?.unsqueeze(-1)?;
-        let ratio = places.gt(k)?.choose(&rest.select(-1, k)?.div(safe)?, &zero)?;
+        let safe = head.eq(0.0)?.where_(&one, &head)?.unsqueeze(-1)?;
+        let ratio = places.gt(k)?.where_(&rest.select(-1, k)?.div(safe)?, &zero)?;
         rest = rest.sub(ratio.unsqueeze(-1)?.mul(rest.narrow(-2, k, 1i64)?)?)?;
     }
     product.map_or_else(|| Tensor::ones(&x.shape()[..x.rank() - 2], x.dtype()), Ok)

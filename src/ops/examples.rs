@@ -262,8 +262,8 @@ fn elementwise() -> Vec<Case> {
         "bitwise_and_i32", [of(DType::I32, &[2, 3], -99.0, 99.0), of(DType::I32, &[3], -99.0, 99.0)], |x| one(x[0].bitwise_and(&x[1])?);
         "bitwise_or_u8", [of(DType::U8, &[2, 3], 0.0, 255.0), of(DType::U8, &[3], 0.0, 255.0)], |x| one(x[0].bitwise_or(&x[1])?);
         "bitwise_xor_i64", [integers(&[2, 3]), integers(&[3])], |x| one(x[0].bitwise_xor(&x[1])?);
-        "where", [bools(&[2, 3]), floats(&[2, 3]), floats(&[3])], |x| one(x[0].choose(&x[1], &x[2])?);
-        "where_broadcast", [bools(&[2, 1]), integers(&[3]), integers(&[])], |x| one(x[0].choose(&x[1], &x[2])?);
+        "where", [bools(&[2, 3]), floats(&[2, 3]), floats(&[3])], |x| one(x[0].where_(&x[1], &x[2])?);
+        "where_broadcast", [bools(&[2, 1]), integers(&[3]), integers(&[])], |x| one(x[0].where_(&x[1], &x[2])?);
         "masked_fill", [floats(&[2, 3]), bools(&[3])], |x| one(x[0].masked_fill(&x[1], f64::NEG_INFINITY)?);
         "clamp_i64", [integers(&[2, 3])], |x| one(x[0].clamp(Some(Scalar::Int(-2)), Some(Scalar::Int(3)))?);
         "clamp_tensors", [floats(&[2, 3]), these(DType::F32, &[3], &[-1.0, 0.0, -0.5])], |x| one(x[0].clamp_tensors(Some(&x[1]), None)?);
@@ -281,7 +281,7 @@ fn elementwise() -> Vec<Case> {
         "cast_f32_f16", [floats(&[2, 3])], |x| one(x[0].cast(DType::F16)?);
         "softplus_beta", [of(DType::F32, &[2, 3], -9.0, 9.0)], |x| one(x[0].softplus(2.0, 5.0)?);
         "glu", [floats(&[2, 6])], |x| one(x[0].glu(-1)?);
-        "prelu", [floats(&[2, 3, 4])], |x| one(x[0].gt(0.0)?.choose(&x[0], &x[0].mul(weight(&[3, 1]))?)?);
+        "prelu", [floats(&[2, 3, 4])], |x| one(x[0].gt(0.0)?.where_(&x[0], &x[0].mul(weight(&[3, 1]))?)?);
         "softmax", [floats(&[2, 3, 4])], |x| one(x[0].softmax(-1)?);
         "softmax_first", [floats(&[2, 3])], |x| one(x[0].softmax(0)?);
         "softmax_rank_0", [floats(&[])], |x| one(x[0].softmax(0)?);

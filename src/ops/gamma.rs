@@ -11,18 +11,18 @@ functions! {
     /// ln |Γ(x)|. [torch.lgamma](https://pytorch.org/docs/stable/generated/torch.lgamma.html)
     lgamma(x) {
         let left = x.lt(0.5)?;
-        let right = log_gamma(&left.choose(&x.neg()?.add(1.0)?, x)?)?;
+        let right = log_gamma(&left.where_(&x.neg()?.add(1.0)?, x)?)?;
         let sine = x.sub(x.floor()?)?.mul(PI)?.sin()?.abs()?;
-        let y = left.choose(&sine.log()?.neg()?.add(PI.ln())?.sub(&right)?, &right)?;
+        let y = left.where_(&sine.log()?.neg()?.add(PI.ln())?.sub(&right)?, &right)?;
         // At the poles, and at both ends.
         let infinite = left.logical_and(x.eq(x.floor()?)?)?.logical_or(x.is_inf()?)?;
-        infinite.choose(&constant(x, f64::INFINITY)?, &y)
+        infinite.where_(&constant(x, f64::INFINITY)?, &y)
     }
 
     /// ψ, the logarithmic derivative of Γ. [torch.special.digamma](https://pytorch.org/docs/stable/special.html#torch.special.digamma)
     digamma(x) {
         let left = x.lt(0.0)?;
-        let y = left.choose(&x.neg()?.add(1.0)?, x)?;
+        let y = left.where_(&x.neg()?.add(1.0)?, x)?;
         let mut between = y.reciprocal()?;
         for k in 1..8 {
             between = between.add(y.add(f64::from(k))?.reciprocal()?)?;
@@ -32,10 +32,10 @@ functions! {
         let tail = series(&inverse, &[-1.0 / 252.0, 1.0 / 120.0, -1.0 / 12.0])?.mul(&inverse)?;
         let right = shifted.log()?.sub(shifted.reciprocal()?.mul(0.5)?)?.add(tail)?.sub(between)?;
         let angle = x.sub(x.floor()?)?.mul(PI)?;
-        let y = left.choose(&right.sub(angle.cos()?.div(angle.sin()?)?.mul(PI)?)?, &right)?;
-        let y = left.logical_and(x.eq(x.floor()?)?)?.choose(&constant(x, f64::NAN)?, &y)?;
+        let y = left.where_(&right.sub(angle.cos()?.div(angle.sin()?)?.mul(PI)?)?, &right)?;
+        let y = left.logical_and(x.eq(x.floor()?)?)?.where_(&constant(x, f64::NAN)?, &y)?;
         // 1/x keeps the sign of a zero.
-        x.eq(0.0)?.choose(&x.reciprocal()?.neg()?, &y)
+        x.eq(0.0)?.where_(&x.reciprocal()?.neg()?, &y)
     }
 
     /// The n-th derivative of [`digamma`](Tensor::digamma). [torch.special.polygamma](https://pytorch.org/docs/stable/special.html#torch.special.polygamma)
@@ -67,11 +67,11 @@ impl Tensor {
         let (s, q) = self.promoted(q)?;
         let dtype = s.dtype().or_float();
         let (s, q) = (s.cast(dtype)?, q.cast(dtype)?);
-        let right = hurwitz(&s, &q.le(0.0)?.choose(&constant(&q, 1.0)?, &q)?)?;
+        let right = hurwitz(&s, &q.le(0.0)?.where_(&constant(&q, 1.0)?, &q)?)?;
         let known_positive = q.constant().is_some_and(|array| array.to_f64s().iter().all(|&q| q > 0.0));
-        let y = if known_positive { right } else { q.gt(0.0)?.choose(&right, &left_of_zero(&s, &q)?)? };
-        let y = s.eq(1.0)?.choose(&constant(&s, f64::INFINITY)?, &y)?;
-        s.lt(1.0)?.choose(&constant(&s, f64::NAN)?, &y)
+        let y = if known_positive { right } else { q.gt(0.0)?.where_(&right, &left_of_zero(&s, &q)?)? };
+        let y = s.eq(1.0)?.where_(&constant(&s, f64::INFINITY)?, &y)?;
+        s.lt(1.0)?.where_(&constant(&s, f64::NAN)?, &y)
     }
 
     /// P(a, x): the part of Γ(a) = ∫ tᵃ⁻¹ e⁻ᵗ dt that lies below x. This is a; both are taken as f64.
@@ -106,11 +106,11 @@ fn log_gamma(x: &Tensor) -> Result<Tensor> {
     for k in 1..7 {
         between = between.mul(small.add(f64::from(k))?)?;
     }
-    let y = near.choose(&x.add(7.0)?, x)?;
+    let y = near.where_(&x.add(7.0)?, x)?;
     let inverse = y.reciprocal()?;
     let tail = series(&inverse.square()?, &[1.0 / 1188.0, -1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0])?.mul(&inverse)?;
     let stirling = y.sub(0.5)?.mul(y.log()?)?.sub(&y)?.add((2.0 * PI).sqrt().ln())?.add(tail)?;
-    near.choose(&stirling.sub(between.log()?)?, &stirling)
+    near.where_(&stirling.sub(between.log()?)?, &stirling)
 }
 
 /// ζ(s, q) of positive q: nine terms, and what Euler and Maclaurin say of the rest.
@@ -162,15 +162,15 @@ fn parts(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (few, few_below) = near(&at_most(&inner_a, LARGE)?, &inner_x)?;
     let (many, many_below) = far(&at_least(&inner_a, LARGE)?, &inner_x)?;
     let large = a.ge(LARGE)?;
-    let (part, below) = (large.choose(&many, &few)?, large.choose(&many_below, &few_below)?);
+    let (part, below) = (large.where_(&many, &few)?, large.where_(&many_below, &few_below)?);
     let rest = part.neg()?.add(1.0)?;
     // No a, or an x without end: all of it lies below. No x, or an a without end: nothing does. Both at once is no number.
     let (all, none) = (a.eq(0.0)?.logical_or(x.is_inf()?)?, x.eq(0.0)?.logical_or(a.is_inf()?)?);
     let lost = [x.lt(0.0)?, a.lt(0.0)?, x.is_nan()?, a.is_nan()?];
     let lost = lost.iter().try_fold(all.logical_and(&none)?, |lost, more| lost.logical_or(more))?;
     let (zero, one, nan) = (constant(&a, 0.0)?, constant(&a, 1.0)?, constant(&a, f64::NAN)?);
-    let whole = |y: &Tensor, full: &Tensor, empty: &Tensor| lost.choose(&nan, &none.choose(empty, &all.choose(full, y)?)?)?.cast(dtype);
-    Ok((whole(&below.choose(&part, &rest)?, &one, &zero)?, whole(&below.choose(&rest, &part)?, &zero, &one)?))
+    let whole = |y: &Tensor, full: &Tensor, empty: &Tensor| lost.where_(&nan, &none.where_(empty, &all.where_(full, y)?)?)?.cast(dtype);
+    Ok((whole(&below.where_(&part, &rest)?, &one, &zero)?, whole(&below.where_(&rest, &part)?, &zero, &one)?))
 }
 
 /// The smaller part at small a, and whether it is the one below x.
@@ -185,7 +185,7 @@ fn near(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let places = across(LAGUERRE.iter().map(|point| point.0));
     let terms = places.div(at_least(&wide_x, 1.0)?)?.add(1.0)?.log()?.mul(wide_a.sub(1.0)?)?.exp()?;
     let tail = weighed(&terms, LAGUERRE)?.mul(a)?.div(x)?;
-    Ok((front.mul(below.choose(&series, &tail)?)?, below))
+    Ok((front.mul(below.where_(&series, &tail)?)?, below))
 }
 
 /// The smaller part at large a, and whether it is the one below x: an integral from x to where nothing is left of tᵃ⁻¹ e⁻ᵗ, whose peak is at
@@ -196,7 +196,7 @@ fn far(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let below = x.le(&peak)?;
     let left = at_least(&peak.sub(width.mul(7.5)?)?.minimum(x.sub(width.mul(5.0)?)?)?, 0.0)?;
     let right = peak.add(width.mul(11.5)?)?.maximum(x.add(width.mul(6.0)?)?)?;
-    let way = below.choose(&left, &right)?.sub(x)?;
+    let way = below.where_(&left, &right)?.sub(x)?;
     let ratio = way.unsqueeze(-1)?.mul(across(LEGENDRE.iter().map(|point| point.0)))?.add(x.unsqueeze(-1)?)?.div(peak.unsqueeze(-1)?)?;
     let heights = ratio.log()?.sub(ratio.sub(1.0)?)?.mul(peak.unsqueeze(-1)?)?.exp()?;
     let inverse = peak.reciprocal()?;
@@ -209,12 +209,12 @@ fn far(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// 1 − q.
 fn left_of_zero(s: &Tensor, q: &Tensor) -> Result<Tensor> {
     let even = s.remainder(2.0)?.eq(0.0)?;
-    let sign = even.choose(&constant(s, 1.0)?, &constant(s, -1.0)?)?;
+    let sign = even.where_(&constant(s, 1.0)?, &constant(s, -1.0)?)?;
     let fraction = at_most(&at_least(&q.sub(q.floor()?)?, 1e-6)?, 1.0 - 1e-6)?;
     let mirrored = |q: &Tensor| sign.mul(hurwitz(s, &at_least(&q.neg()?.add(1.0)?, 1e-6)?)?);
     let y = hurwitz(s, &fraction)?.add(mirrored(&fraction)?)?.sub(mirrored(q)?)?;
-    let y = s.eq(s.floor()?)?.choose(&y, &constant(q, f64::NAN)?)?;
-    q.eq(q.floor()?)?.choose(&constant(q, f64::INFINITY)?, &y)
+    let y = s.eq(s.floor()?)?.where_(&y, &constant(q, f64::NAN)?)?;
+    q.eq(q.floor()?)?.where_(&constant(q, f64::INFINITY)?, &y)
 }
 
 #[cfg(test)]

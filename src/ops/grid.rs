@@ -141,7 +141,7 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
                 let flips = distance.div(&span)?.floor()?;
                 let rest = distance.sub(flips.mul(&span)?)?;
                 let even = flips.remainder(2.0)?.eq(0.0)?;
-                even.choose(&rest.add(low)?, &span.sub(&rest)?.add(low)?)?.maximum(0.0)?.minimum(&last)?
+                even.where_(&rest.add(low)?, &span.sub(&rest)?.add(low)?)?.maximum(0.0)?.minimum(&last)?
             }
         };
         let taps = if sampling == Sampling::Nearest {

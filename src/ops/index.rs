@@ -347,7 +347,7 @@ impl Tensor {
         let zeros = Tensor::zeros(&[&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
         let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &place)?;
         let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
-        mask.unsqueeze_axes(&across)?.choose(&picked.reshape(self.shape())?, self)
+        mask.unsqueeze_axes(&across)?.where_(&picked.reshape(self.shape())?, self)
     }
 
     /// What `x[mask] = values` leaves in x. How many elements the mask names need not be known for it.
@@ -374,7 +374,7 @@ impl Tensor {
             _ => {
                 let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
                 let value = if shape.is_empty() { values } else { values.reshape(&shape[1..])? };
-                mask.unsqueeze_axes(&across)?.choose(&value.expand(self.shape())?, self)
+                mask.unsqueeze_axes(&across)?.where_(&value.expand(self.shape())?, self)
             }
         }
     }
@@ -510,7 +510,7 @@ impl Places {
             let n = length(axis);
             let places = places.cast(DType::I64)?;
             let known = places.constant().is_some_and(|array| array.to_i64s().iter().all(|&i| i >= 0));
-            let places = if known { places } else { places.lt(0)?.choose(&places.add(&n)?, &places)? };
+            let places = if known { places } else { places.lt(0)?.where_(&places.add(&n)?, &places)? };
             index = Some(match index {
                 None => places,
                 Some(index) => index.mul(&n)?.add(places)?,

@@ -116,7 +116,7 @@ impl Operator for Pad {
             return Err(Error::argument(format!("widths for {} axes of {}", self.begin.len(), x.rank())));
         }
         let dims: Vec<Dim> = x.shape.iter().zip(self.begin.iter().zip(&self.end)).map(|(dim, (begin, end))| dim + &(begin + end)).collect();
-        if dims.iter().any(|dim| dim.seen().is_some_and(|n| n < 0)) {
+        if dims.iter().any(|dim| dim.example().is_some_and(|n| n < 0)) {
             return Err(Error::shape(format!("more is cut off than shape {} has", x.shape)));
         }
         Ok(vec![Type::new(x.dtype, dims)])
@@ -299,7 +299,7 @@ impl Tensor {
                 if first != 0 || last != 0 {
                     let whole = &x.shape()[axis];
                     let length = whole + &(&first + &last);
-                    if length.seen().is_some_and(|n| n < 0) {
+                    if length.example().is_some_and(|n| n < 0) {
                         return Err(Error::shape(format!("more is cut off than shape {} has", self.shape())));
                     }
                     x = x.slice(axis as i64, Some(-&first), Some(whole + &last), 1)?;

@@ -172,7 +172,7 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
 /// # Errors
 /// [`NoValue`](ErrorCode::NoValue) where they depend on data.
 fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
-    if let Some(dims) = tensor.dims() {
+    if let Some(dims) = tensor.symbolic_values() {
         return Ok(dims.dims.clone());
     }
     let array = tensor.constant().ok_or_else(|| Error::no_value("a shape, an axis or an index that depends on data"))?;

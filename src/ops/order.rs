@@ -29,7 +29,7 @@ impl Operator for TopK {
         let x = inputs.at(0)?;
         let length = x.shape.get(self.axis).filter(|_| x.dtype != DType::Bool);
         let length = length.ok_or_else(|| Error::argument(format!("the top of axis {} of {x}", self.axis)))?;
-        if self.k.seen().zip(length.seen()).is_some_and(|(k, n)| k < 0 || k > n) {
+        if self.k.example().zip(length.example()).is_some_and(|(k, n)| k < 0 || k > n) {
             return Err(Error::argument(format!("the {} largest of {length}", self.k)));
         }
         let mut dims = x.shape.to_vec();
@@ -77,7 +77,7 @@ impl Operator for Unique {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         let (mut dims, slices) = match self.axis {
-            None => (vec![Dim::Fixed(0)], x.shape.count()),
+            None => (vec![Dim::Fixed(0)], x.shape.numel()),
             Some(axis) => {
                 let length = x.shape.get(axis).cloned().ok_or_else(|| Error::argument(format!("axis {axis} of {x}")))?;
                 (x.shape.to_vec(), length)

@@ -26,7 +26,7 @@ impl Tensor {
         let next = order.n.add(1.0)?;
         let (_, sine) = order.waves(&next, 1.0)?;
         let (_, one) = order.waves(&constant(&order.n, 1.0)?, 1.0)?;
-        order.signed(&order.x.abs()?.eq(1.0)?.choose(&next, &sine.div(one)?)?)
+        order.signed(&order.x.abs()?.eq(1.0)?.where_(&next, &sine.div(one)?)?)
     }
 
     /// Vₙ(x): cos (n + ½)θ / cos ½θ where x = cos θ. [torch.special.chebyshev_polynomial_v](https://pytorch.org/docs/stable/special.html)
@@ -61,9 +61,9 @@ impl Tensor {
         }
         let one = order.x.mul(0.0)?.add(1.0)?;
         let (mut before, mut last) = (one.clone(), first(&order.x)?);
-        let mut y = order.n.eq(0.0)?.choose(&one, &constant(&order.x, 0.0)?)?;
+        let mut y = order.n.eq(0.0)?.where_(&one, &constant(&order.x, 0.0)?)?;
         for k in 1..=most as i64 {
-            y = order.n.eq(k as f64)?.choose(&last, &y)?;
+            y = order.n.eq(k as f64)?.where_(&last, &y)?;
             (before, last) = (last.clone(), next(&order.x, k as f64, &last, &before)?);
         }
         Ok(y)
@@ -89,14 +89,14 @@ impl Order {
         let inner = at_most(&y, 1.0)?.acos()?.mul(part)?.mul(times)?;
         let outer = at_least(&y, 1.0)?.acosh()?.mul(part)?.mul(times)?;
         let inside = y.le(1.0)?;
-        Ok((inside.choose(&inner.cos()?, &outer.cosh()?)?, inside.choose(&inner.sin()?, &outer.sinh()?)?))
+        Ok((inside.where_(&inner.cos()?, &outer.cosh()?)?, inside.where_(&inner.sin()?, &outer.sinh()?)?))
     }
 
     /// The value at |x| with the sign of an odd order of negative numbers.
     fn signed(&self, y: &Tensor) -> Result<Tensor> {
         let odd = self.n.remainder(2.0)?.ne(0.0)?.logical_and(self.x.lt(0.0)?)?;
-        let y = odd.choose(&y.neg()?, y)?;
-        self.n.lt(0.0)?.choose(&constant(&self.x, 0.0)?, &y)
+        let y = odd.where_(&y.neg()?, y)?;
+        self.n.lt(0.0)?.where_(&constant(&self.x, 0.0)?, &y)
     }
 
     /// Vₙ, or Wₙ: up to the sign each is the other of the negative argument.
@@ -104,9 +104,9 @@ impl Order {
         let (odd, one) = (self.n.mul(2.0)?.add(1.0)?, constant(&self.n, 1.0)?);
         let ((cosine, sine), (one_cosine, one_sine)) = (self.waves(&odd, 0.5)?, self.waves(&one, 0.5)?);
         let upright = cosine.div(one_cosine)?;
-        let leaning = self.x.abs()?.eq(1.0)?.choose(&odd, &sine.div(one_sine)?)?;
+        let leaning = self.x.abs()?.eq(1.0)?.where_(&odd, &sine.div(one_sine)?)?;
         let negative = self.x.lt(0.0)?;
-        self.signed(&if w { negative.choose(&upright, &leaning)? } else { negative.choose(&leaning, &upright)? })
+        self.signed(&if w { negative.where_(&upright, &leaning)? } else { negative.where_(&leaning, &upright)? })
     }
 }
 

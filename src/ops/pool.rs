@@ -69,7 +69,7 @@ fn hangs_over(x: &Type, kernel: &[usize], window: &Window, out: &[Type]) -> bool
 /// The lengths of the result for these numbers.
 fn result_lengths(x: &Array, kernel: &[usize], window: &Window, ceil: bool) -> Result<Vec<usize>> {
     let ty = pooled(&Type::from(x), kernel, window, ceil)?;
-    Sizes::Seen.shape(&ty.shape[2..])
+    Sizes::Example.shape(&ty.shape[2..])
 }
 
 fn kernel_ints(kernel: &[usize]) -> Vec<i64> {

@@ -422,7 +422,7 @@ impl Tensor {
             return squares.mean(axes, keep);
         }
         let count = match axes {
-            None => self.count(),
+            None => self.numel(),
             Some(axes) => axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product(),
         };
         let divisor = match count.fixed() {

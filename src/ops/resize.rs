@@ -76,7 +76,7 @@ impl Operator for Resize {
         if x.dtype == DType::Bool || !(nearest || x.dtype.is_float()) {
             return Err(DType::not_taken(x.dtype));
         }
-        if self.lengths.iter().any(|dim| dim.seen().is_some_and(|n| n < 1)) {
+        if self.lengths.iter().any(|dim| dim.example().is_some_and(|n| n < 1)) {
             return Err(Error::shape(format!("resized to {:?}", self.lengths)));
         }
         Ok(vec![Type::new(x.dtype, self.lengths.clone())])
@@ -207,7 +207,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             None => (0..rank).collect(),
         };
         let numbers = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
-            let Some(given) = inputs.opt(i).filter(|given| given.count() != 0) else { return Ok(None) };
+            let Some(given) = inputs.opt(i).filter(|given| given.numel() != 0) else { return Ok(None) };
             let array = given.constant().ok_or_else(|| Error::no_value(format!("{what} that depend on data")))?;
             array.cast(DType::F32).to_vec::<f32>().map(Some)
         };
@@ -226,7 +226,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         let mut lengths = x.shape().to_vec();
         let (mut scales, mut aspect) = (None, None);
-        match (inputs.opt(3).filter(|lengths| lengths.count() != 0), numbers(2, "scales")?) {
+        match (inputs.opt(3).filter(|lengths| lengths.numel() != 0), numbers(2, "scales")?) {
             (Some(given), _) => {
                 let given = super::lengths(given)?;
                 all("lengths", given.len())?;

@@ -117,11 +117,11 @@ impl Tensor {
             // (regions, bins, places), with room for the axes between.
             let seen = place.ge(start.unsqueeze(2)?)?.logical_and(place.lt(end.unsqueeze(2)?)?)?;
             let line = x.transpose(axis as i64, -1)?.unsqueeze(3)?;
-            let largest = seen.unsqueeze(1)?.unsqueeze(1)?.choose(&line, &lowest)?.amax(Some(&[-1]), false)?;
+            let largest = seen.unsqueeze(1)?.unsqueeze(1)?.where_(&line, &lowest)?.amax(Some(&[-1]), false)?;
             x = largest.transpose(axis as i64, -1)?;
         }
         // A bin without a pixel gives 0.
-        x.eq(f64::NEG_INFINITY)?.choose(&Tensor::zeros::<i64>(&[], dtype)?, &x)
+        x.eq(f64::NEG_INFINITY)?.where_(&Tensor::zeros::<i64>(&[], dtype)?, &x)
     }
 }
 

@@ -23,13 +23,13 @@ impl Operator for Reshape {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if !x.shape.count().agrees(&self.shape.count()) {
+        if !x.shape.numel().agrees(&self.shape.numel()) {
             return Err(Error::shape(format!(
                 "shape {} has {} elements, {} has {}",
                 x.shape,
-                x.shape.count(),
+                x.shape.numel(),
                 self.shape,
-                self.shape.count()
+                self.shape.numel()
             )));
         }
         Ok(vec![Type::new(x.dtype, self.shape.clone())])
@@ -238,7 +238,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let (start, end) = (clamp(node.int("start", 0)?), clamp(node.int("end", i64::MAX)?));
         Ok(vec![Tensor::from_dims(x.shape().get(start..end).unwrap_or(&[]))])
     }),
-    ("Size", |_, inputs| Ok(vec![Tensor::from_dim(&inputs.at(0)?.count())])),
+    ("Size", |_, inputs| Ok(vec![Tensor::from_dim(&inputs.at(0)?.numel())])),
 ];
 
 impl Tensor {
@@ -258,8 +258,8 @@ impl Tensor {
             (Some(i), None) => {
                 dims[i] = Dim::Fixed(1);
                 let known: Dim = dims.iter().cloned().product();
-                let refused = || Error::shape(format!("{} elements of shape {} do not fill {known} × -1", self.count(), self.shape()));
-                dims[i] = if known == 0 { return Err(refused()) } else { self.count().div_exact(&known).ok_or_else(refused)? };
+                let refused = || Error::shape(format!("{} elements of shape {} do not fill {known} × -1", self.numel(), self.shape()));
+                dims[i] = if known == 0 { return Err(refused()) } else { self.numel().div_exact(&known).ok_or_else(refused)? };
             }
         }
         let shape = Shape::new(dims);

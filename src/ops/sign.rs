@@ -33,7 +33,7 @@ impl Tensor {
     pub fn copysign(&self, sign: &Tensor) -> Result<Tensor> {
         let (magnitude, _) = self.promoted(sign)?;
         let magnitude = magnitude.cast(magnitude.dtype().or_float())?.abs()?;
-        sign.sign_bit()?.choose(&magnitude.neg()?, &magnitude)
+        sign.sign_bit()?.where_(&magnitude.neg()?, &magnitude)
     }
 
     /// The angle of the point (x, this) from −π to π.
@@ -48,10 +48,10 @@ impl Tensor {
         let dtype = y.dtype().or_float();
         let (y, x) = (y.cast(dtype)?, x.cast(dtype)?);
         let ratio = y.abs()?.div(x.abs()?)?;
-        let ratio = y.eq(0.0)?.logical_and(x.eq(0.0)?)?.choose(&constant(&y, 0.0)?, &ratio)?;
-        let ratio = y.is_inf()?.logical_and(x.is_inf()?)?.choose(&constant(&y, 1.0)?, &ratio)?;
+        let ratio = y.eq(0.0)?.logical_and(x.eq(0.0)?)?.where_(&constant(&y, 0.0)?, &ratio)?;
+        let ratio = y.is_inf()?.logical_and(x.is_inf()?)?.where_(&constant(&y, 1.0)?, &ratio)?;
         let angle = ratio.atan()?;
-        x.sign_bit()?.choose(&angle.neg()?.add(PI)?, &angle)?.copysign(&y)
+        x.sign_bit()?.where_(&angle.neg()?.add(PI)?, &angle)?.copysign(&y)
     }
 
     /// The float next to this towards the other; the other where they are equal.
@@ -86,17 +86,17 @@ impl Tensor {
         let tiny = size.le(power(least))?;
         let small = size.lt(power(least) * scale)?;
         let up = y.gt(&x)?;
-        let towards = |step: &Tensor| up.choose(step, &step.neg()?);
+        let towards = |step: &Tensor| up.where_(step, &step.neg()?);
         let near = |x: &Tensor| x.add(towards(&x.abs()?.mul(more)?)?)?.cast(dtype);
         let subnormal = x.add(towards(&constant(&x, power(least - digits + 1))?.expand(&shape)?)?)?.cast(dtype)?;
-        let scaled = near(&small.choose(&x, &constant(&x, 0.0)?)?.mul(scale)?)?.mul(constant(&x, 1.0 / scale)?.cast(dtype)?)?;
-        let next = tiny.choose(&subnormal, &small.choose(&scaled, &near(&x)?)?)?;
+        let scaled = near(&small.where_(&x, &constant(&x, 0.0)?)?.mul(scale)?)?.mul(constant(&x, 1.0 / scale)?.cast(dtype)?)?;
+        let next = tiny.where_(&subnormal, &small.where_(&scaled, &near(&x)?)?)?;
         // From an infinity the way leads to the largest number.
         let largest = (power(1 - digits) - 2.0) * power(end - 1);
         let largest = towards(&constant(&x, largest)?.expand(&shape)?)?.cast(dtype)?;
-        let next = x.is_inf()?.choose(&largest, &next)?;
+        let next = x.is_inf()?.where_(&largest, &next)?;
         let lost = x.is_nan()?.logical_or(y.is_nan()?)?;
-        lost.choose(&constant(&next, f64::NAN)?, &x.eq(&y)?.choose(&y.cast(dtype)?, &next)?)
+        lost.where_(&constant(&next, f64::NAN)?, &x.eq(&y)?.where_(&y.cast(dtype)?, &next)?)
     }
 }
 

@@ -403,8 +403,8 @@ const LONG: i64 = 1 << 20;
 
 /// An index of an axis, negative ones counted from the end.
 fn existing(index: &Dim, whole: &Dim) -> Result<Dim> {
-    let start = if index.seen().is_some_and(|n| n < 0) { whole + index } else { index.clone() };
-    match start.seen().zip(whole.seen()).is_none_or(|(i, n)| (0..n).contains(&i)) {
+    let start = if index.example().is_some_and(|n| n < 0) { whole + index } else { index.clone() };
+    match start.example().zip(whole.example()).is_none_or(|(i, n)| (0..n).contains(&i)) {
         true => Ok(start),
         false => Err(Error::argument(format!("index {index} of an axis of length {whole}"))),
     }
@@ -423,7 +423,7 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
         None => {
             // Lengths that nobody has seen are taken to be long.
             let usual = || index.expr().eval(&|_| Some(LONG));
-            !index.expr().is_nonnegative() && index.seen().or_else(usual).is_some_and(|n| n < 0)
+            !index.expr().is_nonnegative() && index.example().or_else(usual).is_some_and(|n| n < 0)
         }
     };
     let index = if negative { whole + index } else { index.clone() };
@@ -440,5 +440,5 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
 /// At least 0. A symbolic length that is not negative in the example is taken to be one: `n - 1` stays that, and a
 /// call where it would be negative is refused.
 pub(super) fn nonnegative(dim: Dim) -> Dim {
-    if dim.is_symbolic() && dim.seen().is_none_or(|n| n >= 0) { dim } else { dim.max(0i64) }
+    if dim.is_symbolic() && dim.example().is_none_or(|n| n >= 0) { dim } else { dim.max(0i64) }
 }

@@ -32,18 +32,18 @@ pub(super) fn constant(x: &Tensor, number: f64) -> Result<Tensor> {
 
 /// The odd function that has this value at |x|.
 pub(super) fn odd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    x.lt(0.0)?.choose(&y.neg()?, y)
+    x.lt(0.0)?.where_(&y.neg()?, y)
 }
 
 /// `y` for positive numbers, `at_zero` for 0 and NaN for negative ones.
 pub(super) fn positive(x: &Tensor, y: &Tensor, at_zero: f64) -> Result<Tensor> {
-    let edge = x.eq(0.0)?.choose(&constant(x, at_zero)?, &constant(x, f64::NAN)?)?;
-    x.gt(0.0)?.choose(y, &edge)
+    let edge = x.eq(0.0)?.where_(&constant(x, at_zero)?, &constant(x, f64::NAN)?)?;
+    x.gt(0.0)?.where_(y, &edge)
 }
 
 /// The function, NaN where its argument is: comparisons lose that.
 pub(super) fn with_nan(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    x.is_nan()?.choose(x, y)
+    x.is_nan()?.where_(x, y)
 }
 
 macro_rules! functions {
@@ -74,20 +74,20 @@ functions! {
     erfcx(x) {
         let z = x.abs()?;
         let right = series(&z.sub(2.0)?.div(z.add(2.0)?)?, ERFCX)?.div(z.mul(2.0)?.add(1.0)?)?;
-        let right = z.eq(f64::INFINITY)?.choose(&constant(x, 0.0)?, &right)?;
-        x.lt(0.0)?.choose(&z.square()?.exp()?.mul(2.0)?.sub(&right)?, &right)
+        let right = z.eq(f64::INFINITY)?.where_(&constant(x, 0.0)?, &right)?;
+        x.lt(0.0)?.where_(&z.square()?.exp()?.mul(2.0)?.sub(&right)?, &right)
     }
 
     /// 1 − erf x without cancellation. [torch.special.erfc](https://pytorch.org/docs/stable/special.html#torch.special.erfc)
     erfc(x) {
         let tail = x.erfcx()?.mul(x.square()?.neg()?.exp()?)?;
-        x.gt(0.5)?.choose(&tail, &x.erf()?.neg()?.add(1.0)?)
+        x.gt(0.5)?.where_(&tail, &x.erf()?.neg()?.add(1.0)?)
     }
 
     /// The inverse of erf: ±∞ at ±1, NaN beyond. [torch.special.erfinv](https://pytorch.org/docs/stable/special.html#torch.special.erfinv)
     erfinv(x) {
         let product = x.neg()?.add(1.0)?.mul(x.add(1.0)?)?;
-        x.abs()?.eq(1.0)?.choose(&x.mul(f64::INFINITY)?, &quantile(x, &product)?)
+        x.abs()?.eq(1.0)?.where_(&x.mul(f64::INFINITY)?, &quantile(x, &product)?)
     }
 
     /// Φ, the distribution function of the normal distribution. [torch.special.ndtr](https://pytorch.org/docs/stable/special.html#torch.special.ndtr)
@@ -98,27 +98,27 @@ functions! {
         let y = x.mul(-FRAC_1_SQRT_2)?;
         let left = y.erfcx()?.mul(0.5)?.log()?.sub(y.square()?)?;
         let right = y.neg()?.erfc()?.mul(-0.5)?.log1p()?;
-        x.lt(-1.0)?.choose(&left, &right)
+        x.lt(-1.0)?.where_(&left, &right)
     }
 
     /// The inverse of Φ: ∓∞ at 0 and 1, NaN outside. [torch.special.ndtri](https://pytorch.org/docs/stable/special.html#torch.special.ndtri)
     ndtri(x) {
         let (centred, product) = (x.mul(2.0)?.sub(1.0)?, x.neg()?.add(1.0)?.mul(x)?.mul(4.0)?);
         let edge = x.eq(0.0)?.logical_or(x.eq(1.0)?)?;
-        edge.choose(&centred.mul(f64::INFINITY)?, &quantile(&centred, &product)?.mul(SQRT_2)?)
+        edge.where_(&centred.mul(f64::INFINITY)?, &quantile(&centred, &product)?.mul(SQRT_2)?)
     }
 
     /// −x ln x: 0 at 0, −∞ below. [torch.special.entr](https://pytorch.org/docs/stable/special.html#torch.special.entr)
     entr(x) {
-        let edge = x.eq(0.0)?.choose(&constant(x, 0.0)?, &constant(x, f64::NEG_INFINITY)?)?;
-        with_nan(x, &x.gt(0.0)?.choose(&x.mul(x.log()?)?.neg()?, &edge)?)
+        let edge = x.eq(0.0)?.where_(&constant(x, 0.0)?, &constant(x, f64::NEG_INFINITY)?)?;
+        with_nan(x, &x.gt(0.0)?.where_(&x.mul(x.log()?)?.neg()?, &edge)?)
     }
 
     /// eˣ − 1 without cancellation. [torch.special.expm1](https://pytorch.org/docs/stable/special.html#torch.special.expm1)
     expm1(x) {
         let half = at_most(&at_least(x, -1.0)?, 1.0)?.div(2.0)?.tanh()?;
         let near = half.mul(2.0)?.div(half.neg()?.add(1.0)?)?;
-        x.abs()?.lt(1.0)?.choose(&near, &x.exp()?.sub(1.0)?)
+        x.abs()?.lt(1.0)?.where_(&near, &x.exp()?.sub(1.0)?)
     }
 
     /// ln(1 + x) without cancellation. [torch.special.log1p](https://pytorch.org/docs/stable/special.html#torch.special.log1p)
@@ -126,14 +126,14 @@ functions! {
         // What rounding takes from 1 + x it takes from (1 + x) − 1 as well: Kahan's quotient gives it back.
         let sum = x.add(1.0)?;
         let rounded = sum.sub(1.0)?;
-        let small = rounded.eq(0.0)?.choose(x, &sum.log()?.mul(x.div(&rounded)?)?)?;
-        x.abs()?.lt(1.0)?.choose(&small, &sum.log()?)
+        let small = rounded.eq(0.0)?.where_(x, &sum.log()?.mul(x.div(&rounded)?)?)?;
+        x.abs()?.lt(1.0)?.where_(&small, &sum.log()?)
     }
 
     /// ln(x/(1 − x)), of x kept between epsilon and 1 − epsilon. [torch.special.logit](https://pytorch.org/docs/stable/special.html#torch.special.logit)
     logit(x, epsilon: Option<f64>) {
         let x = match epsilon {
-            Some(epsilon) => x.lt(epsilon)?.choose(&constant(x, epsilon)?, &at_most(x, 1.0 - epsilon)?)?,
+            Some(epsilon) => x.lt(epsilon)?.where_(&constant(x, epsilon)?, &at_most(x, 1.0 - epsilon)?)?,
             None => x.clone(),
         };
         x.div(x.neg()?.add(1.0)?)?.log()
@@ -148,13 +148,13 @@ fn quantile(x: &Tensor, product: &Tensor) -> Result<Tensor> {
     let w = product.log()?.neg()?;
     let centre = series(&at_most(&w, 5.0)?.sub(2.5)?, ERFINV_CENTRE)?;
     let tail = series(&at_least(&w, 5.0)?.sqrt()?.sub(3.0)?, ERFINV_TAIL)?;
-    with_nan(&w, &w.lt(5.0)?.choose(&centre, &tail)?)?.mul(x)
+    with_nan(&w, &w.lt(5.0)?.where_(&centre, &tail)?)?.mul(x)
 }
 
 fn times_log(x: &Tensor, y: &Tensor, log: &Tensor) -> Result<Tensor> {
     let product = x.mul(log)?;
     let zero = x.eq(0)?.logical_and(y.is_nan()?.logical_not()?)?;
-    zero.choose(&constant(&product, 0.0)?, &product)
+    zero.where_(&constant(&product, 0.0)?, &product)
 }
 
 impl Tensor {

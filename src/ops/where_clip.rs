@@ -107,7 +107,7 @@ impl Tensor {
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) unless this is Bool.
     #[track_caller]
-    pub fn choose(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    pub fn where_(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let (a, b) = a.promoted(b)?;
         apply_one(Where, &[self, &a, &b])
     }
@@ -145,7 +145,7 @@ impl Tensor {
     pub fn clamp_tensors(&self, low: Option<&Tensor>, high: Option<&Tensor>) -> Result<Tensor> {
         let number = |end: Option<&Tensor>| match end {
             None => Some(None),
-            Some(end) if end.count() == 1 && end.rank() == 0 => end.constant().and_then(|array| array.item().ok()).map(Some),
+            Some(end) if end.numel() == 1 && end.rank() == 0 => end.constant().and_then(|array| array.item().ok()).map(Some),
             Some(_) => None,
         };
         if let (Some(low), Some(high)) = (number(low), number(high)) {

@@ -123,7 +123,7 @@ fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<
 /// Whether computing a constant would turn a small one into a large one.
 fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
     // A length that follows from the numbers is at most what they are.
-    let bytes = |ty: &Type| ty.shape.count().seen().map_or(0, |n| (n.max(0) as usize).saturating_mul(ty.dtype.size()));
+    let bytes = |ty: &Type| ty.shape.numel().example().map_or(0, |n| (n.max(0) as usize).saturating_mul(ty.dtype.size()));
     let total = |types: &mut dyn Iterator<Item = &Type>| types.map(bytes).fold(0, usize::saturating_add);
     let (made, taken) = (total(&mut types.iter()), total(&mut inputs.iter().flatten().map(|tensor| tensor.ty())));
     made > FOLDED && made / 4 > taken
@@ -132,7 +132,7 @@ fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
 /// The contents of the output as lengths, where all inputs are lengths and the operator knows what it does to them.
 fn lengths(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Option<DimArray> {
     let known: Vec<Option<&DimArray>> =
-        inputs.iter().map(|input| input.map(|tensor| tensor.dims().ok_or(())).transpose()).collect::<Result<_, _>>().ok()?;
+        inputs.iter().map(|input| input.map(|tensor| tensor.symbolic_values().ok_or(())).transpose()).collect::<Result<_, _>>().ok()?;
     // Numbers alone are computed like any other constant.
     known.iter().flatten().any(|dims| dims.is_symbolic()).then(|| op.of_dims(&Inputs::new(&known))).flatten()
 }
@@ -144,17 +144,17 @@ fn evaluate(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type]) -> Re
     else {
         return Ok(absent());
     };
-    if op.dims().iter().any(|dim| dim.seen().is_none()) {
+    if op.dims().iter().any(|dim| dim.example().is_none()) {
         return Ok(absent());
     }
-    let values = op.eval(&Inputs::new(&arrays), Sizes::Seen)?;
+    let values = op.eval(&Inputs::new(&arrays), Sizes::Example)?;
     if values.len() != types.len() {
         return Err(Error::internal(format!("the rule promises {} outputs, the kernel makes {}", types.len(), values.len())));
     }
     for (ty, value) in types.iter().zip(&values) {
         let fits = ty.dtype == value.dtype()
             && ty.rank() == value.rank()
-            && ty.shape.iter().zip(value.shape()).all(|(dim, &n)| dim.seen().is_none_or(|seen| seen == n as i64));
+            && ty.shape.iter().zip(value.shape()).all(|(dim, &n)| dim.example().is_none_or(|seen| seen == n as i64));
         if !fits {
             return Err(Error::internal(format!("the rule promises {ty}, the kernel makes {}{:?}", value.dtype(), value.shape())));
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(crate) fn lengths(constraint: &Constraint, lengths: &HashMap<Arc<str>, Dim>, place: &Place) -> Result<()> {
     let mut bindings = Bindings::new();
     for (symbol, dim) in lengths {
-        if let Some(seen) = dim.seen() {
+        if let Some(seen) = dim.example() {
             bindings.bind(symbol, seen)?;
         }
     }

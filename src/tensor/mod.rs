@@ -103,7 +103,7 @@ impl Tensor {
     }
 
     fn of_lengths(dims: DimArray, dtype: DType) -> Tensor {
-        let value = dims.seen().map(|array| array.cast(dtype));
+        let value = dims.example().map(|array| array.cast(dtype));
         let ty = Type::new(dtype, dims.shape());
         Tensor(Arc::new(Facts { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))
     }
@@ -145,7 +145,12 @@ impl Tensor {
         self.0.ty.dtype
     }
 
-    /// The length of each axis, symbolic ones as they are.
+    /// The size of each axis, as a slice.
+    pub fn dims(&self) -> &[Dim] {
+        self.shape()
+    }
+
+    /// The size of each axis; symbolic sizes stay symbolic.
     pub fn shape(&self) -> &Shape {
         &self.0.ty.shape
     }
@@ -164,8 +169,8 @@ impl Tensor {
     }
 
     /// The number of elements.
-    pub fn count(&self) -> Dim {
-        self.shape().count()
+    pub fn numel(&self) -> Dim {
+        self.shape().numel()
     }
 
     /// Whether only the type is known, not the numbers.
@@ -207,14 +212,14 @@ impl Tensor {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The contents as lengths, where they are a few integers that the program knows.
-    pub fn dims(&self) -> Option<&DimArray> {
+    /// The elements as symbolic expressions, where this is a small integer tensor (rank 0 or 1) whose elements follow from sizes.
+    pub fn symbolic_values(&self) -> Option<&DimArray> {
         self.0.dims.as_ref()
     }
 
     /// Whether the numbers differ from call to call: a record knows them, or they are lengths that do.
     pub(crate) fn varies(&self) -> bool {
-        self.is_traced() || self.dims().is_some_and(DimArray::is_symbolic)
+        self.is_traced() || self.symbolic_values().is_some_and(DimArray::is_symbolic)
     }
 
     /// How much the dtype counts when this meets other tensors.
@@ -255,8 +260,8 @@ impl Tensor {
         if let Some(mark) = self.mark() {
             recorder::guard_numbers(mark, array, || location::here(None, caller))?;
         }
-        for dim in self.dims().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
-            if let Some(seen) = dim.seen() {
+        for dim in self.symbolic_values().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
+            if let Some(seen) = dim.example() {
                 let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
                 recorder::guard_lengths(fixed, location::here(None, caller))?;
             }

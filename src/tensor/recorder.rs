@@ -136,7 +136,7 @@ pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
             for dim in value.ty.shape.iter().filter(|dim| dim.is_symbolic()) {
                 if let Some(symbol) = dim.expr().as_symbol() {
                     let seen = symbols.entry(symbol.clone()).or_insert(None);
-                    *seen = seen.or(dim.seen());
+                    *seen = seen.or(dim.example());
                 }
             }
         }
@@ -264,7 +264,7 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
     if let Some(mark) = tensor.mark() {
         return belongs(mark).and_then(|()| captured(tensor, mark));
     }
-    if let Some(dims) = tensor.dims().filter(|dims| dims.is_symbolic()) {
+    if let Some(dims) = tensor.symbolic_values().filter(|dims| dims.is_symbolic()) {
         return lengths(tensor, dims.clone());
     }
     let array = tensor.array()?;
@@ -312,7 +312,7 @@ pub(super) fn is_recorded(inputs: &[Option<&Tensor>], symbolic: bool) -> Result<
             traced = true;
         }
         // Lengths that meet data are data.
-        traced |= is_tracing() && tensor.dims().is_some_and(|dims| dims.is_symbolic());
+        traced |= is_tracing() && tensor.symbolic_values().is_some_and(|dims| dims.is_symbolic());
     }
     Ok(traced)
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use std::panic::Location;
 
 fn seen(dim: &Dim) -> Result<i64> {
-    dim.seen().ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))
+    dim.example().ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))
 }
 
 /// Whether the relation holds in the example; a guard says so where that may differ from call to call.

@@ -52,7 +52,7 @@ fn is_real(net: &Net, wrong: &dyn Module) -> bool {
     };
     let special = |x: f64| {
         let tensors = example.tensors().into_iter().map(|tensor| {
-            let shape: Vec<usize> = tensor.shape().seen().unwrap();
+            let shape: Vec<usize> = tensor.shape().example().unwrap();
             ontrace::Array::full(tensor.dtype(), &shape, x.into()).into()
         });
         tensors.collect::<Vec<Tensor>>()

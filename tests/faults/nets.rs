@@ -412,13 +412,13 @@ fn types(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         if fault == "cast.rounded" { y.round()?.cast(DType::I32) } else { y.cast(DType::I32) }
     })?;
     let sum = within("promote", || if fault == "promote.widened" { x.cast(DType::F64)?.add(y) } else { x.add(y) })?;
-    let chosen = within("choose", || if fault == "choose.swapped" { m.choose(&sum, y) } else { m.choose(y, &sum) })?;
+    let chosen = within("choose", || if fault == "choose.swapped" { m.where_(&sum, y) } else { m.where_(y, &sum) })?;
     let below = within("compare", || if fault == "compare.ties" { x.le(3i64) } else { x.lt(3i64) })?;
     let both = within("logic", || if fault == "logic.or" { below.logical_or(m) } else { below.logical_and(m) })?;
     let held = within("clamp", || y.clamp(Some((-1.0).into()), Some(if fault == "clamp.wrong_bound" { 1.5 } else { 1.0 }.into())))?;
     let turned = within("zero", || if fault == "zero.sign" { Tensor::weak(0.0).sub(&held) } else { held.neg() })?;
     let larger =
-        within("larger", || if fault == "larger.loses_nan" { y.gt(0.25)?.choose(y, &Tensor::from(&[0.25f32])) } else { y.maximum(0.25) })?;
+        within("larger", || if fault == "larger.loses_nan" { y.gt(0.25)?.where_(y, &Tensor::from(&[0.25f32])) } else { y.maximum(0.25) })?;
     let bits = within("bits", || if fault == "bits.wrong" { x.bitwise_or(6i64) } else { x.bitwise_and(6i64) })?;
     Ok(vec![divided, rest, whole, chosen, both, turned, larger, bits])
 }

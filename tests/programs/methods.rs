@@ -184,7 +184,7 @@ methods! {
     choose::eye, [x] (n: length, m: length, diagonal: int, dtype: kind) Tensor::eye(&n, &m, diagonal, dtype);
 
     // Choices.
-    choose::chosen, [mask x y] () mask.choose(x, y);
+    choose::chosen, [mask x y] () mask.where_(x, y);
     choose::masked, [x mask] (k: int) x.masked_fill(mask, k);
     choose::clamped, [x] (low: int, high: int) x.clamp(Some(low.into()), Some(high.into()));
     choose::clamped, [x] (low: int, high: int) x.minimum(high)?.clamp(Some(low.into()), None);

@@ -15,7 +15,7 @@ fn t021_an_empty_tensor_that_is_filled_follows_the_shape() -> Result<()> {
 fn t022_an_empty_tensor_that_is_zeroed_follows_the_shape() -> Result<()> {
     let f = |x: Tensor| Tensor::zeros(x.shape(), x.dtype());
     let traced = check_sizes(f, &ramp(&[10, 15]), &[ramp(&[9, 13])])?;
-    assert_eq!(traced.call(&ramp(&[3, 0]))?.shape().seen(), Some(vec![3, 0]));
+    assert_eq!(traced.call(&ramp(&[3, 0]))?.shape().example(), Some(vec![3, 0]));
     Ok(())
 }
 
@@ -30,7 +30,7 @@ fn t023_a_view_of_lengths_that_are_computed() -> Result<()> {
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
     let traced = check_module(&module::function(|x: Tensor| viewed(&x), &x), example, &[ramp(&[9, 7, 4])])?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[a,b,4]) -> (y: f32[2*b,a,2])");
-    assert_eq!(traced.call(&ramp(&[4, 5, 4]))?.shape().seen(), Some(vec![10, 4, 2]));
+    assert_eq!(traced.call(&ramp(&[4, 5, 4]))?.shape().example(), Some(vec![10, 4, 2]));
     Ok(())
 }
 
@@ -48,7 +48,7 @@ fn t024_the_same_view_between_other_operations() -> Result<()> {
 
 #[test]
 fn t025_the_number_of_elements_may_be_returned() -> Result<()> {
-    let f = |x: Tensor| Ok((Tensor::from_dim(&x.count()), x.mul(&x.count())?));
+    let f = |x: Tensor| Ok((Tensor::from_dim(&x.numel()), x.mul(&x.numel())?));
     let traced = check_sizes(f, &ramp(&[2, 3]), &[ramp(&[4, 5]), ramp(&[0, 3])])?;
     let (count, scaled): (Tensor, Tensor) = traced.call_tree(&ramp(&[3, 2]))?;
     assert_eq!((count.rank(), count.to_vec::<i64>()?, scaled.to_vec::<f32>()?[1]), (0, vec![6], 6.0));
@@ -105,7 +105,7 @@ fn t030_slices_whose_ends_are_computed_from_lengths() -> Result<()> {
     let traced = check_with(&Tracer::new().unchecked(), &module, example, &[ramp(&[3, 6, 7]), ramp(&[6, 6, 7])])?;
     assert_eq!(traced.call(&ramp(&[2, 6, 7])).unwrap_err().code(), ErrorCode::Guard);
     let out: Four = traced.call_tree(&ramp(&[4, 6, 7]))?;
-    let shapes = [&out.0, &out.1, &out.2, &out.3].map(|y| y.shape().seen().unwrap_or_default());
+    let shapes = [&out.0, &out.1, &out.2, &out.3].map(|y| y.shape().example().unwrap_or_default());
     assert_eq!(shapes, [vec![4, 4, 3], vec![3, 3, 2], vec![2, 2, 1], vec![1, 1, 0]]);
     // Index (0, 2, 2) of a tensor whose rows have 6 · 7 numbers.
     assert_eq!(out.2.to_vec::<f32>()?[0], 16.0);

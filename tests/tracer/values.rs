@@ -182,7 +182,7 @@ fn t054_a_convolution_with_its_parameters() -> Result<()> {
     assert_eq!((ops(&traced), traced.parameters().len()), (vec!["Conv"], 2));
     // Of ones: half of 3 · 3 · 3, and the bias of the channel.
     let y = traced.call(&Tensor::ones(&[2, 3, 8, 8], DType::F32)?)?;
-    assert_eq!(y.shape().seen(), Some(vec![2, 5, 6, 6]));
+    assert_eq!(y.shape().example(), Some(vec![2, 5, 6, 6]));
     assert_eq!(y.select(0, 1)?.select(1, 5)?.select(1, 5)?.to_vec::<f32>()?, [13.5, 14.5, 15.5, 16.5, 17.5]);
     Ok(())
 }

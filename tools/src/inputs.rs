@@ -195,7 +195,7 @@ impl Inputs {
                 .unwrap_or(DType::F32);
             let shape = match (&spec.shape, &before) {
                 (Some(shape), _) => Some(shape.iter().map(|length| length.1).collect::<Vec<_>>()),
-                (None, Some(ty)) => ty.shape.seen(),
+                (None, Some(ty)) => ty.shape.example(),
                 (None, None) => None,
             };
             let name = slot.0.clone();
@@ -228,7 +228,7 @@ impl Inputs {
             })?;
             let symbols: Vec<(usize, Dim)> = tensor.shape().iter().cloned().enumerate().filter(|(_, dim)| dim.is_symbolic()).collect();
             let missing = tensor.is_type_only();
-            let tensor = match tensor.shape().seen() {
+            let tensor = match tensor.shape().example() {
                 Some(shape) if numbers && missing => {
                     Tensor::from(Source::usual(tensor.dtype()).array(tensor.dtype(), &shape, i as u64 + 1)?)
                 }

@@ -143,7 +143,7 @@ pub(crate) fn repeat(
     let skipped = usize::from(asks);
     let mut outside = Outside::new();
     let results = types(&body.graph);
-    let turns = limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.dims()?.dims.first().cloned());
+    let turns = limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.symbolic_values()?.dims.first().cloned());
     let turns = turns.map_or_else(|| outside.fresh(), |turns| turns.max(0));
     let kept: Vec<Type> = body.state.iter().map(|ty| outside.ty(ty)).collect();
     let items = results[skipped + state.len()..].iter().map(|ty| outside.ty(ty)).collect();

@@ -54,7 +54,7 @@ fn list(types: &[Type]) -> String {
 fn around(sizes: Sizes) -> Result<Bindings> {
     match sizes {
         Sizes::Bound(bindings) => Ok(bindings.clone()),
-        Sizes::Seen => {
+        Sizes::Example => {
             let mut bindings = Bindings::new();
             for (symbol, seen) in visible() {
                 if let Some(n) = seen {
@@ -137,7 +137,7 @@ fn recorded(
             }
             let mut dims = ty.shape.to_vec();
             for axis in axes {
-                dims[axis] = Dim::new(fresh_symbol(), dims[axis].seen());
+                dims[axis] = Dim::new(fresh_symbol(), dims[axis].example());
                 changing.insert((i, axis));
             }
             *ty = Type::new(ty.dtype, dims);

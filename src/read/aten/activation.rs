@@ -25,14 +25,14 @@ pub(super) const ROWS: &[Row] = &[
     one("log_sigmoid(Tensor self) -> Tensor", |a| log_sigmoid(&a.tensor(0)?)),
     one("prelu(Tensor self, Tensor weight) -> Tensor", |a| {
         let (x, slope) = (a.tensor(0)?, a.tensor(1)?);
-        let slope = if slope.count() == 1 || x.rank() < 2 {
+        let slope = if slope.numel() == 1 || x.rank() < 2 {
             slope
         } else {
             let mut across = vec![crate::Dim::Fixed(1); x.rank() - 1];
-            across[0] = slope.count();
+            across[0] = slope.numel();
             slope.reshape(&across)?
         };
-        x.lt(0)?.choose(&x.mul(&slope)?, &x)
+        x.lt(0)?.where_(&x.mul(&slope)?, &x)
     }),
     one("glu(Tensor self, int dim=-1) -> Tensor", |a| a.tensor(0)?.glu(a.int(1)?)),
     one("softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
     one("celu(Tensor self, Scalar alpha=1.0) -> Tensor", |a| {
         let (x, alpha) = (a.tensor(0)?, a.float(1)?);
         let low = x.minimum(0.0)?.div(alpha)?.expm1()?.mul(alpha)?;
-        x.gt(0.0)?.choose(&x, &low)
+        x.gt(0.0)?.where_(&x, &low)
     }),
     one("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| {
         let (x, edge) = (a.tensor(0)?, a.float(1)?);
@@ -57,8 +57,8 @@ pub(super) const ROWS: &[Row] = &[
     one("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| {
         let (x, edge) = (a.tensor(0)?, a.float(1)?);
         let high = x.sub(edge)?;
-        let inner = x.lt(-edge)?.choose(&x.add(edge)?, &x.mul(0.0)?)?;
-        x.gt(edge)?.choose(&high, &inner)
+        let inner = x.lt(-edge)?.where_(&x.add(edge)?, &x.mul(0.0)?)?;
+        x.gt(edge)?.where_(&high, &inner)
     }),
     one("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Row] = &[
     // The slopes are broadcast already.
     one("_prelu_kernel(Tensor self, Tensor weight) -> Tensor", |a| {
         let x = a.tensor(0)?;
-        x.gt(0)?.choose(&x, &x.mul(a.tensor(1)?)?)
+        x.gt(0)?.where_(&x, &x.mul(a.tensor(1)?)?)
     }),
     one("_masked_softmax(Tensor self, Tensor mask, int? dim=None, int? mask_type=None) -> Tensor", |a| {
         let (x, mask) = (a.tensor(0)?, a.tensor(1)?);

@@ -138,7 +138,7 @@ impl<'a> Args<'a> {
             match value {
                 Value::Int(dim) => Ok(vec![dim.clone()]),
                 // A tensor of lengths where torch unpacks one.
-                Value::Tensor(view) => view.read().and_then(|tensor| match tensor.dims() {
+                Value::Tensor(view) => view.read().and_then(|tensor| match tensor.symbolic_values() {
                     Some(dims) => Ok(dims.dims.clone()),
                     None => Err(Error::no_value("a list of ints that depends on data")),
                 }),

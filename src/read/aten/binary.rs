@@ -73,11 +73,11 @@ pub(super) const ROWS: &[Row] = &[
         // The larger is taken out, so that squares neither overflow nor vanish.
         let (x, y) = (a.tensor(0)?.abs()?, a.tensor(1)?.abs()?);
         let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
-        let safe = large.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], large.dtype())?, &large)?;
+        let safe = large.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], large.dtype())?, &large)?;
         let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;
         // A distance without end is that whatever the other is, NaN too.
         let endless = x.is_inf()?.logical_or(y.is_inf()?)?;
-        endless.choose(&Tensor::full::<i64>(&[], f64::INFINITY, root.dtype())?, &root)
+        endless.where_(&Tensor::full::<i64>(&[], f64::INFINITY, root.dtype())?, &root)
     }),
     one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
     one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
@@ -91,18 +91,18 @@ pub(super) const ROWS: &[Row] = &[
     one("heaviside(Tensor self, Tensor values) -> Tensor", |a| {
         let (x, at_zero) = (a.tensor(0)?, a.tensor(1)?);
         let step = x.gt(0)?.cast(x.dtype())?;
-        let y = x.eq(0)?.choose(&at_zero, &step)?;
-        if x.dtype().is_float() { x.is_nan()?.choose(&x, &y) } else { Ok(y) }
+        let y = x.eq(0)?.where_(&at_zero, &step)?;
+        if x.dtype().is_float() { x.is_nan()?.where_(&x, &y) } else { Ok(y) }
     }),
     one("fmax(Tensor self, Tensor other) -> Tensor", |a| {
         let (x, y) = (a.tensor(0)?, a.tensor(1)?);
         let larger = x.maximum(&y)?;
-        y.is_nan()?.choose(&x, &x.is_nan()?.choose(&y, &larger)?)?.cast(larger.dtype())
+        y.is_nan()?.where_(&x, &x.is_nan()?.where_(&y, &larger)?)?.cast(larger.dtype())
     }),
     one("fmin(Tensor self, Tensor other) -> Tensor", |a| {
         let (x, y) = (a.tensor(0)?, a.tensor(1)?);
         let smaller = x.minimum(&y)?;
-        y.is_nan()?.choose(&x, &x.is_nan()?.choose(&y, &smaller)?)?.cast(smaller.dtype())
+        y.is_nan()?.where_(&x, &x.is_nan()?.where_(&y, &smaller)?)?.cast(smaller.dtype())
     }),
     one("lerp(Tensor self, Tensor end, Scalar weight) -> Tensor", |a| lerp(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)),
     one("lerp(Tensor self, Tensor end, Tensor weight) -> Tensor", |a| lerp(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)),
@@ -143,7 +143,7 @@ pub(super) const ROWS: &[Row] = &[
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor(0)?;
         let value = a.tensor(2)?.strengthened().cast(x.dtype())?;
-        x.le(a.tensor(1)?)?.choose(&value, &x)
+        x.le(a.tensor(1)?)?.where_(&value, &x)
     }),
     one("maximum(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
     one("minimum(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
@@ -169,13 +169,13 @@ pub(super) const ROWS: &[Row] = &[
     one("ge(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.ge(a.tensor(1)?)),
     one("ge(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.ge(a.tensor(1)?)),
     one("where(Tensor condition, Tensor self, Tensor other) -> Tensor", |a| {
-        a.tensor(0)?.cast(DType::Bool)?.choose(&a.tensor(1)?, &a.tensor(2)?)
+        a.tensor(0)?.cast(DType::Bool)?.where_(&a.tensor(1)?, &a.tensor(2)?)
     }),
     one("where(Tensor condition, Scalar self, Tensor other) -> Tensor", |a| {
-        a.tensor(0)?.cast(DType::Bool)?.choose(&a.tensor(1)?, &a.tensor(2)?)
+        a.tensor(0)?.cast(DType::Bool)?.where_(&a.tensor(1)?, &a.tensor(2)?)
     }),
     one("where(Tensor condition, Tensor self, Scalar other) -> Tensor", |a| {
-        a.tensor(0)?.cast(DType::Bool)?.choose(&a.tensor(1)?, &a.tensor(2)?)
+        a.tensor(0)?.cast(DType::Bool)?.where_(&a.tensor(1)?, &a.tensor(2)?)
     }),
     one("masked_fill(Tensor self, Tensor mask, Tensor value) -> Tensor", |a| a.tensor(0)?.masked_fill(&a.tensor(1)?, a.tensor(2)?)),
     one("masked_fill(Tensor self, Tensor mask, Scalar value) -> Tensor", |a| a.tensor(0)?.masked_fill(&a.tensor(1)?, a.tensor(2)?)),
@@ -259,7 +259,7 @@ pub(super) fn log_add(x: &Tensor, y: &Tensor, base: f64) -> Result<Tensor> {
     let (large, distance) = (x.maximum(y)?, x.sub(y)?.abs()?);
     let sum = large.add(distance.mul(-base)?.exp()?.log1p()?.div(base)?)?;
     // Two equal infinities have no distance.
-    large.is_inf()?.choose(&large, &sum)
+    large.is_inf()?.where_(&large, &sum)
 }
 
 /// Computed from the nearer end, as torch does.
@@ -268,7 +268,7 @@ fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let way = end.sub(start)?;
     let from_end = end.sub(way.mul(weight.neg()?.add(1.0)?)?)?;
     let from_start = start.add(way.mul(weight)?)?;
-    weight.abs()?.lt(0.5)?.choose(&from_start, &from_end)
+    weight.abs()?.lt(0.5)?.where_(&from_start, &from_end)
 }
 
 /// Euclid's algorithm, as many steps as the dtype can need: the worst case are two Fibonacci numbers.
@@ -283,7 +283,7 @@ fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     for _ in 0..steps {
         let rest = a.remainder(b.maximum(1)?)?;
         let done = b.eq(0)?;
-        (a, b) = (done.choose(&a, &b)?, done.choose(&b, &rest)?);
+        (a, b) = (done.where_(&a, &b)?, done.where_(&b, &rest)?);
     }
     Ok(a)
 }

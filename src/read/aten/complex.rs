@@ -240,12 +240,12 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.complex(0)?;
         let (size, zero) = (size(&x)?, Tensor::weak(0.0));
         let (re, im) = (size.add(&x.re)?.mul(0.5)?.maximum(&zero)?.sqrt()?, size.sub(&x.re)?.mul(0.5)?.maximum(&zero)?.sqrt()?);
-        Ok(Complex { re, im: x.im.sign_bit()?.choose(&im.neg()?, &im)? }.into())
+        Ok(Complex { re, im: x.im.sign_bit()?.where_(&im.neg()?, &im)? }.into())
     }),
     value("sgn(Complex self) -> Tensor", |a| {
         let x = a.complex(0)?;
         let size = size(&x)?;
-        let size = size.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], size.dtype())?, &size)?;
+        let size = size.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], size.dtype())?, &size)?;
         Ok(Complex { re: x.re.div(&size)?, im: x.im.div(size)? }.into())
     }),
     one("eq(Complex self, Any other) -> Tensor", alike),

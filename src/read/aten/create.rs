@@ -148,7 +148,7 @@ pub(super) fn spaced(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor>
     let place = Tensor::arange(0, steps, 1, DType::I64)?.cast(DType::F64)?;
     let step = end.sub(&start)?.div((steps - 1) as f64)?;
     let last = (steps - 1) as f64;
-    place.lt((steps / 2) as f64)?.choose(&place.mul(&step)?.add(&start)?, &place.neg()?.add(last)?.mul(&step)?.neg()?.add(&end)?)
+    place.lt((steps / 2) as f64)?.where_(&place.mul(&step)?.add(&start)?, &place.neg()?.add(last)?.mul(&step)?.neg()?.add(&end)?)
 }
 
 fn logarithmic(a: &Args) -> Result<Tensor> {

@@ -133,7 +133,7 @@ fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>>
         let coordinate = x.select(-1, i as i64)?;
         let (low, high) = match &ends {
             Some(ends) => (number(ends[2 * i])?, number(ends[2 * i + 1])?),
-            None if x.count() == 0 => (number(0.0)?, number(1.0)?),
+            None if x.numel() == 0 => (number(0.0)?, number(1.0)?),
             None => (coordinate.amin(Some(&before), false)?, coordinate.amax(Some(&before), false)?),
         };
         let (low, high) = moved_apart(low, high, 0.5)?;
@@ -161,7 +161,7 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) 
     }
     let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("points without coordinates")) };
     let weight = match weight {
-        Some(weight) => inside.choose(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros::<i64>(&[], x.dtype())?)?,
+        Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros::<i64>(&[], x.dtype())?)?,
         None => inside.cast(x.dtype())?,
     };
     let sums = Tensor::zeros(&[all], x.dtype())?.scatter(0, &place, &weight, Reduction::Add)?.reshape(&bins)?;

@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         )?;
         let norm = table.norm(a.float(3)?, Some(&[1]), true)?;
         let long = norm.gt(most)?.logical_and(asked.ne(0)?.unsqueeze(-1)?)?;
-        long.choose(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)
+        long.where_(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)
     }),
     one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor(0)? {
         x if x.rank() == 0 => Ok(x),
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
             return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?)?.reshape(index.shape());
         }
         // No index reads nothing, whatever its shape.
-        if index.count() == 0 { Tensor::zeros(index.shape(), x.dtype()) } else { x.gather(a.int(1)?, &index) }
+        if index.numel() == 0 { Tensor::zeros(index.shape(), x.dtype()) } else { x.gather(a.int(1)?, &index) }
     }),
     one("index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
         let indices = a.opt_tensors(1)?;

@@ -37,7 +37,7 @@ fn element(x: &Tensor, i: i64, j: i64) -> Result<Tensor> {
 /// An order in which two places are exchanged; the places are tensors with one last element.
 fn exchange(n: i64, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let places = Tensor::arange(0, n, 1, DType::I64)?;
-    places.eq(a)?.choose(b, &places.eq(b)?.choose(a, &places)?)
+    places.eq(a)?.where_(b, &places.eq(b)?.where_(a, &places)?)
 }
 
 /// L and D in one lower triangle; and for each row, counted from 1, which it was exchanged with: negative where it is one of a pair.
@@ -61,47 +61,47 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (mut pair, mut chosen) = (Tensor::zeros(&single, DType::Bool)?, place(k)?);
         if k + 1 < n {
             let own = element(&rest, k, k)?.abs()?;
-            let below = after(n, k, true)?.choose(&column(&rest, k)?.abs()?, &zero)?;
+            let below = after(n, k, true)?.where_(&column(&rest, k)?.abs()?, &zero)?;
             let (largest, at) = (below.amax(Some(&[-2]), true)?, below.argmax(Some(-2), true)?);
             let across = rest.gather(-2, &at.expand(&[front.as_slice(), &[1.into(), n.into()]].concat())?)?;
             let places = Tensor::arange(0, n, 1, DType::I64)?;
             let others = places.ge(k)?.logical_and(places.ne(&at)?)?;
-            let widest = others.choose(&across.abs()?, &zero)?.amax(Some(&[-1]), true)?;
-            let safe = widest.eq(0.0)?.choose(&unit, &widest)?;
+            let widest = others.where_(&across.abs()?, &zero)?.amax(Some(&[-1]), true)?;
+            let safe = widest.eq(0.0)?.where_(&unit, &widest)?;
             let bound = largest.mul(limit)?;
             let here = own.ge(&bound)?.logical_or(own.ge(bound.mul(largest.div(safe)?)?)?)?;
             let there = across.gather(-1, &at)?.abs()?.ge(widest.mul(limit)?)?;
             pair = here.logical_or(there)?.logical_or(&second)?.logical_not()?;
-            chosen = here.logical_or(&second)?.choose(&place(k)?, &at)?;
-            let to = pair.choose(&place(k + 1)?, &place(k)?)?;
+            chosen = here.logical_or(&second)?.where_(&place(k)?, &at)?;
+            let to = pair.where_(&place(k + 1)?, &place(k)?)?;
             let order = exchange(n, &to.squeeze_axes(&[-1])?, &chosen.squeeze_axes(&[-1])?)?;
             rest = ordered(&ordered(&rest, &order)?.transpose(-2, -1)?, &order)?.transpose(-2, -1)?;
         }
         let (own, here) = (element(&rest, k, k)?, column(&rest, k)?);
-        let single = after(n, k, true)?.choose(&here.div(own.eq(0.0)?.choose(&unit, &own)?)?, &zero)?;
+        let single = after(n, k, true)?.where_(&here.div(own.eq(0.0)?.where_(&unit, &own)?)?, &zero)?;
         let mut next = rest.sub(single.mul(single.transpose(-2, -1)?)?.mul(&own)?)?;
         let at = |k: i64| after(n, k - 1, true)?.logical_and(after(n, k, true)?.logical_not()?);
-        let mut kept = at(k)?.choose(&own, &single)?;
+        let mut kept = at(k)?.where_(&own, &single)?;
         let mut follows = kept.clone();
         if k + 1 < n {
             let (beside, corner) = (element(&rest, k + 1, k)?, element(&rest, k + 1, k + 1)?);
-            let safe = pair.choose(&beside, &unit)?;
+            let safe = pair.where_(&beside, &unit)?;
             let (a, c) = (own.div(&safe)?, corner.div(&safe)?);
-            let scale = pair.choose(&a.mul(&c)?.sub(1.0)?.mul(&safe)?, &unit)?;
+            let scale = pair.where_(&a.mul(&c)?.sub(1.0)?.mul(&safe)?, &unit)?;
             let behind = after(n, k + 1, true)?;
-            let tail = |x: &Tensor| behind.choose(x, &zero);
+            let tail = |x: &Tensor| behind.where_(x, &zero);
             let (first, last) = (tail(&here)?, tail(&column(&rest, k + 1)?)?);
             let (l, m) = (c.mul(&first)?.sub(&last)?.div(&scale)?, a.mul(&last)?.sub(&first)?.div(&scale)?);
             let taken = l.mul(first.transpose(-2, -1)?)?.add(m.mul(last.transpose(-2, -1)?)?)?;
-            next = pair.choose(&rest.sub(taken)?, &next)?;
-            kept = pair.choose(&at(k)?.choose(&own, &at(k + 1)?.choose(&beside, &l)?)?, &kept)?;
-            follows = at(k + 1)?.choose(&corner, &m)?;
+            next = pair.where_(&rest.sub(taken)?, &next)?;
+            kept = pair.where_(&at(k)?.where_(&own, &at(k + 1)?.where_(&beside, &l)?)?, &kept)?;
+            follows = at(k + 1)?.where_(&corner, &m)?;
         }
-        columns.push(second.choose(&pending, &kept)?);
+        columns.push(second.where_(&pending, &kept)?);
         let counted = chosen.add(1)?;
-        partner = second.choose(&partner, &pair.choose(&counted.neg()?, &counted)?)?;
+        partner = second.where_(&partner, &pair.where_(&counted.neg()?, &counted)?)?;
         pivots.push(partner.squeeze_axes(&[-1])?);
-        rest = second.choose(&rest, &next)?;
+        rest = second.where_(&rest, &next)?;
         (pending, second) = (follows, pair);
     }
     let joined = |parts: &[Tensor]| Tensor::cat(&parts.iter().collect::<Vec<_>>(), -1);
@@ -126,16 +126,16 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
         };
         let second = pivot.lt(0)?.logical_and(first.logical_not()?)?;
         let place = |k: i64| Tensor::full::<i64>(&[], k, DType::I64);
-        let to = first.choose(&place((k + 1).min(n - 1))?, &place(k)?)?;
-        orders.push(exchange(n, &to, &second.choose(&to, &pivot.abs()?.sub(1)?)?)?);
+        let to = first.where_(&place((k + 1).min(n - 1))?, &place(k)?)?;
+        orders.push(exchange(n, &to, &second.where_(&to, &pivot.abs()?.sub(1)?)?)?);
         firsts.push(first);
     }
     let wide: Vec<Tensor> = firsts.iter().map(|first| first.unsqueeze(-1)).collect::<Result<_>>()?;
     // What of a column of L stands below its block.
     let part = |k: usize| {
         let i = k as i64;
-        let below = wide[k].choose(&after(n, i + 1, true)?, &after(n, i, true)?)?;
-        below.choose(&column(&packed, i)?, &zero)
+        let below = wide[k].where_(&after(n, i + 1, true)?, &after(n, i, true)?)?;
+        below.where_(&column(&packed, i)?, &zero)
     };
     let at = |k: i64| after(n, k - 1, true)?.logical_and(after(n, k, true)?.logical_not()?);
     for (k, order) in orders.iter().enumerate() {
@@ -152,10 +152,10 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
         };
         let mut divided = here.div(&own)?;
         if k + 1 < n {
-            divided = wide[k as usize].choose(&block(k + 1, &element(&packed, k + 1, k)?)?, &divided)?;
+            divided = wide[k as usize].where_(&block(k + 1, &element(&packed, k + 1, k)?)?, &divided)?;
         }
         if k > 0 {
-            divided = wide[k as usize - 1].choose(&block(k - 1, &element(&packed, k, k - 1)?)?, &divided)?;
+            divided = wide[k as usize - 1].where_(&block(k - 1, &element(&packed, k, k - 1)?)?, &divided)?;
         }
         rows.push(divided);
     }
@@ -164,7 +164,7 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
     for k in (0..n as usize).rev() {
         let sum = part(k)?.transpose(-2, -1)?.matmul(&y)?;
-        y = at(k as i64)?.choose(&y.sub(sum)?, &y)?;
+        y = at(k as i64)?.where_(&y.sub(sum)?, &y)?;
         y = ordered(&y, &orders[k])?;
     }
     Ok(y)

@@ -19,12 +19,12 @@ pub(super) const ROWS: &[Row] = &[
             return reduced(distance, a.int(2)?);
         }
         let near = distance.square()?.mul(0.5 / beta)?;
-        reduced(distance.lt(beta)?.choose(&near, &distance.sub(0.5 * beta)?)?, a.int(2)?)
+        reduced(distance.lt(beta)?.where_(&near, &distance.sub(0.5 * beta)?)?, a.int(2)?)
     }),
     one("huber_loss(Tensor self, Tensor target, int reduction=Mean, float delta=1.0) -> Tensor", |a| {
         let (distance, delta) = (a.tensor(0)?.sub(a.tensor(1)?)?.abs()?, a.float(3)?);
         let far = distance.sub(0.5 * delta)?.mul(delta)?;
-        reduced(distance.le(delta)?.choose(&distance.square()?.mul(0.5)?, &far)?, a.int(2)?)
+        reduced(distance.le(delta)?.where_(&distance.square()?.mul(0.5)?, &far)?, a.int(2)?)
     }),
     one("soft_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", |a| {
         reduced(a.tensor(0)?.mul(a.tensor(1)?.neg()?)?.exp()?.log1p()?, a.int(2)?)
@@ -87,8 +87,8 @@ pub(super) const ROWS: &[Row] = &[
         let norm = |t: &Tensor| t.square()?.sum(Some(&[axis]), false)?.add(1e-12);
         let cosine = x.mul(&y)?.sum(Some(&[axis]), false)?.div(norm(&x)?.mul(norm(&y)?)?.sqrt()?)?;
         let zero = Tensor::zeros::<i64>(&[], cosine.dtype())?;
-        let alike = target.eq(1)?.choose(&cosine.neg()?.add(1.0)?, &zero)?;
-        let apart = target.eq(-1)?.choose(&cosine.sub(a.float(3)?)?.relu()?, &zero)?;
+        let alike = target.eq(1)?.where_(&cosine.neg()?.add(1.0)?, &zero)?;
+        let apart = target.eq(-1)?.where_(&cosine.sub(a.float(3)?)?.relu()?, &zero)?;
         reduced(alike.add(apart)?, a.int(4)?)
     }),
     one(
@@ -228,7 +228,7 @@ fn nll(a: &Args) -> Result<Tensor> {
 /// What counts of each target: the weight of its class, 0 where it is ignored.
 fn target_weight(target: &Tensor, weight: Option<&Tensor>, ignored: i64, dtype: DType) -> Result<(Tensor, Tensor)> {
     let kept = target.ne(ignored)?;
-    let index = kept.choose(target, &Tensor::zeros::<i64>(&[], target.dtype())?)?;
+    let index = kept.where_(target, &Tensor::zeros::<i64>(&[], target.dtype())?)?;
     let kept = kept.cast(dtype)?;
     let counts = match weight {
         None => kept,
@@ -266,7 +266,7 @@ fn cross_entropy(a: &Args) -> Result<Tensor> {
         let loss = all(&log)?.mul(target)?.sum(Some(&[axis]), false)?.neg()?;
         return match reduction {
             1 => {
-                let batch = x.count().div_exact(&classes).unwrap_or(Dim::Fixed(1));
+                let batch = x.numel().div_exact(&classes).unwrap_or(Dim::Fixed(1));
                 loss.sum(None, false)?.div(Tensor::from_dim(&batch).cast(x.dtype())?)
             }
             other => reduced(loss, other),
@@ -341,9 +341,9 @@ fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64)
     };
     let may_skip = spread.ne(blank)?.logical_and(spread.ne(&before)?)?;
     let begins = Tensor::arange(0, places, 1, DType::I64)?.lt(2)?;
-    let mut alpha = begins.choose(&emitted.select(0, 0i64)?, &never(places)?)?;
+    let mut alpha = begins.where_(&emitted.select(0, 0i64)?, &never(places)?)?;
     for step in 1..steps {
-        let skipped = may_skip.choose(&delayed(&alpha, 2)?, &never(places)?)?;
+        let skipped = may_skip.where_(&delayed(&alpha, 2)?, &never(places)?)?;
         let ways = Tensor::stack(&[&alpha, &delayed(&alpha, 1)?, &skipped], 0)?;
         let most = ways.amax(Some(&[0]), false)?;
         let safe = most.masked_fill(&most.eq(f64::NEG_INFINITY)?, 0.0)?;

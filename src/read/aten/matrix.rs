@@ -154,7 +154,7 @@ pub(super) const ROWS: &[Row] = &[
             x = x.permute(&order)?;
         }
         let back = x.shape()[b.rank()..].to_vec();
-        let n = b.count();
+        let n = b.numel();
         solve(&x.reshape(&[n.clone(), n.clone()])?, &b.reshape(&[n])?, true)?.reshape(&back)
     }),
     one(
@@ -296,8 +296,8 @@ struct Lu {
 fn exchanged(order: &Tensor, k: i64, other: &Tensor, n: i64) -> Result<Tensor> {
     let places = Tensor::arange(0, n, 1, DType::I64)?;
     let (here, there) = (order.narrow(-1, k, 1i64)?, order.gather(-1, other)?);
-    let order = places.eq(other)?.choose(&here, order)?;
-    places.eq(k)?.choose(&there, &order)
+    let order = places.eq(other)?.where_(&here, order)?;
+    places.eq(k)?.where_(&there, &order)
 }
 
 /// The rows of a matrix in another order.
@@ -329,11 +329,11 @@ impl Lu {
             parity = parity.mul(moved.mul(-2.0)?.add(1.0)?)?;
             pivots.push(pivot);
             let head = column(&row(&packed, k)?, k)?;
-            let safe = head.eq(0.0)?.choose(&Tensor::ones::<i64>(&[], dtype)?, &head)?;
-            let factor = after(rows, k, true)?.choose(&column(&packed, k)?.div(&safe)?, &zero)?;
-            let rest = after(columns, k, false)?.choose(&row(&packed, k)?, &zero)?;
+            let safe = head.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], dtype)?, &head)?;
+            let factor = after(rows, k, true)?.where_(&column(&packed, k)?.div(&safe)?, &zero)?;
+            let rest = after(columns, k, false)?.where_(&row(&packed, k)?, &zero)?;
             let kept = after(rows, k, true)?.logical_and(Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?)?;
-            packed = kept.choose(&factor, &packed.sub(factor.mul(rest)?)?)?;
+            packed = kept.where_(&factor, &packed.sub(factor.mul(rest)?)?)?;
         }
         let pivots = match pivots.as_slice() {
             [] => Tensor::zeros(&[front, vec![0.into()]].concat(), DType::I32)?,
@@ -481,7 +481,7 @@ fn cholesky(x: &Tensor, upper: bool) -> Result<Tensor> {
     let (mut rest, mut columns) = (x, Vec::new());
     for k in 0..n {
         let root = column(&row(&rest, k)?, k)?.sqrt()?;
-        let here = after(n, k - 1, true)?.choose(&column(&rest, k)?.div(&root)?, &zero)?;
+        let here = after(n, k - 1, true)?.where_(&column(&rest, k)?.div(&root)?, &zero)?;
         rest = rest.sub(here.mul(here.transpose(-2, -1)?)?)?;
         columns.push(here);
     }
@@ -500,23 +500,23 @@ fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (mut packed, mut factors) = (x.clone(), Vec::new());
     for k in 0..rows.min(columns) {
         let head = column(&row(&packed, k)?, k)?;
-        let below = after(rows, k, true)?.choose(&column(&packed, k)?, &zero)?;
+        let below = after(rows, k, true)?.where_(&column(&packed, k)?, &zero)?;
         let rest = below.square()?.sum(Some(&[-2]), true)?;
         let length = head.square()?.add(&rest)?.sqrt()?;
         let flat = rest.eq(0.0)?;
         // The sign that does not cancel; a column that is zero below its head stays.
-        let target = flat.choose(&head, &head.lt(0.0)?.choose(&length, &length.neg()?)?)?;
-        let tau = flat.choose(&zero, &target.sub(&head)?.div(flat.choose(&one, &target)?)?)?;
-        let vector = below.div(flat.choose(&one, &head.sub(&target)?)?)?;
+        let target = flat.where_(&head, &head.lt(0.0)?.where_(&length, &length.neg()?)?)?;
+        let tau = flat.where_(&zero, &target.sub(&head)?.div(flat.where_(&one, &target)?)?)?;
+        let vector = below.div(flat.where_(&one, &head.sub(&target)?)?)?;
         let place = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
-        let whole = place.choose(&one, &vector)?;
+        let whole = place.where_(&one, &vector)?;
         let turned = packed.sub(whole.mul(whole.transpose(-2, -1)?.matmul(&packed)?)?.mul(&tau)?)?;
         // Columns before stay as they were packed; this one holds its head and its vector.
         let later = after(columns, k, false)?;
         let own = Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?;
         let above = after(rows, k - 1, true)?.logical_not()?;
-        let new = above.choose(&packed, &place.choose(&target, &vector)?)?;
-        packed = later.choose(&turned, &own.choose(&new, &packed)?)?;
+        let new = above.where_(&packed, &place.where_(&target, &vector)?)?;
+        packed = later.where_(&turned, &own.where_(&new, &packed)?)?;
         factors.push(tau.squeeze_axes(&[-1])?);
     }
     let tau = match factors.as_slice() {
@@ -535,9 +535,9 @@ fn reflected(packed: &Tensor, tau: &Tensor, rows: i64) -> Result<Tensor> {
     shape.extend([Dim::Fixed(rows), Dim::Fixed(rows)]);
     let mut q = identity(rows, dtype)?.expand(&shape)?;
     for k in (0..steps).rev() {
-        let below = after(rows, k, true)?.choose(&column(packed, k)?, &zero)?;
+        let below = after(rows, k, true)?.where_(&column(packed, k)?, &zero)?;
         let place = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
-        let vector = place.choose(&one, &below)?;
+        let vector = place.where_(&one, &below)?;
         let factor = tau.narrow(-1, k, 1i64)?.unsqueeze(-1)?;
         q = q.sub(vector.mul(vector.transpose(-2, -1)?.matmul(&q)?)?.mul(factor)?)?;
     }
@@ -579,7 +579,7 @@ fn exponential(x: &Tensor) -> Result<Tensor> {
     let powers = (0..HALVINGS).map(|k| 2f64.powi(k));
     let limits = Tensor::from(powers.clone().collect::<Vec<_>>().as_slice()).cast(dtype)?;
     let number = |number: f64| Tensor::full::<i64>(&[], number, dtype);
-    let halves = norm.unsqueeze(-1)?.gt(limits)?.choose(&number(0.5)?, &number(1.0)?)?.prod(Some(&[-1]), false)?;
+    let halves = norm.unsqueeze(-1)?.gt(limits)?.where_(&number(0.5)?, &number(1.0)?)?.prod(Some(&[-1]), false)?;
     let small = x.mul(halves)?;
     let one = Tensor::eye(&n, &n, 0, dtype)?;
     // 1/13! and 1/19! are below the rounding of f32 and f64.
@@ -589,9 +589,9 @@ fn exponential(x: &Tensor) -> Result<Tensor> {
         y = small.matmul(&y)?.div(f64::from(k))?.add(&one)?;
     }
     for limit in powers {
-        y = norm.gt(limit)?.choose(&y.matmul(&y)?, &y)?;
+        y = norm.gt(limit)?.where_(&y.matmul(&y)?, &y)?;
     }
-    norm.le(2f64.powi(HALVINGS))?.choose(&y, &number(f64::NAN)?)
+    norm.le(2f64.powi(HALVINGS))?.where_(&y, &number(f64::NAN)?)
 }
 
 /// The norms of matrices that need no singular values.

@@ -11,7 +11,7 @@ pub(super) const ROWS: &[Row] = &[
         "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor",
         |a| {
             let (x, scale, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
-            if x.count() == 0 && x.rank() < 2 {
+            if x.numel() == 0 && x.rank() < 2 {
                 return Ok(x);
             }
             match (a.flag(5)?, a.opt_tensor(3)?, a.opt_tensor(4)?) {

@@ -153,7 +153,7 @@ fn median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
     // NaNs stand at the end of the order, whatever the middle is.
     let (last, last_index) = (at(&values, axis, end, keep)?, x.is_nan()?.cast(DType::U8)?.argmax(Some(axis), keep)?);
     let lost = last.is_nan()?;
-    Ok((lost.choose(&last, &middle)?, lost.choose(&last_index, &index)?))
+    Ok((lost.where_(&last, &middle)?, lost.where_(&last_index, &index)?))
 }
 
 /// The lower middle of the numbers along an axis that are not NaN.
@@ -185,7 +185,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     let place = last.mul(q.reshape(&[-1])?)?;
     let mut shape = values.shape().to_vec();
     let count = shape.len() - 1;
-    shape[count] = q.count();
+    shape[count] = q.numel();
     let place = place.expand(&shape)?;
     let (below, above) = (place.floor()?, place.ceil()?);
     let fetch = |place: &Tensor| values.gather(-1, &place.cast(DType::I64)?);
@@ -204,7 +204,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
     let y = y.unsqueeze(0)?.transpose(0, -1)?.transpose(axis as i64 + 1, -1)?;
     let y = match (keep, all) {
-        (true, true) => y.reshape(&[vec![q.count()], vec![Dim::Fixed(1); rank]].concat())?,
+        (true, true) => y.reshape(&[vec![q.numel()], vec![Dim::Fixed(1); rank]].concat())?,
         (true, false) => y,
         (false, _) => y.squeeze_axes(&[axis as i64 + 1])?,
     };
@@ -280,7 +280,7 @@ fn running(x: &Tensor, axis: i64, largest: bool) -> Result<Vec<Tensor>> {
         if x.dtype().is_float() {
             stays = stays.logical_or(now.is_nan()?)?;
         }
-        let (new, new_at) = (stays.choose(&now, &then)?, stays.choose(&now_at, &then_at)?);
+        let (new, new_at) = (stays.where_(&now, &then)?, stays.where_(&now_at, &then_at)?);
         (value, index) = (Tensor::cat(&[&head(&value)?, &new], axis)?, Tensor::cat(&[&head(&index)?, &new_at], axis)?);
         step *= 2;
     }

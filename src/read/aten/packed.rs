@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row] = &[
             let inside = packed.inside()?;
             let behind: Vec<i64> = (2..packed.padded.rank() as i64).collect();
             let filler = Tensor::full::<i64>(&[], a.number(3)?, packed.padded.dtype())?;
-            let padded = inside.unsqueeze_axes(&behind)?.choose(&packed.padded, &filler)?;
+            let padded = inside.unsqueeze_axes(&behind)?.where_(&packed.padded, &filler)?;
             let longest = a.tensor(1)?.dim(0)?;
             let padded = if total == longest || total.fixed().is_some_and(|n| n < 1) {
                 padded.slice(0, None, Some(longest), 1)?

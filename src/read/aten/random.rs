@@ -150,7 +150,7 @@ fn sloped(a: &Args, at: usize) -> Result<(Tensor, Option<Tensor>)> {
         return Ok((x.leaky_relu((low + high) / 2.0)?, None));
     }
     let drawn = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
-    let slopes = x.le(0)?.choose(&drawn, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+    let slopes = x.le(0)?.where_(&drawn, &Tensor::ones::<i64>(&[], x.dtype())?)?;
     Ok((x.mul(&slopes)?, Some(slopes)))
 }
 

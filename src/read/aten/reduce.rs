@@ -119,7 +119,7 @@ pub(super) const ROWS: &[Row] = &[
         let kept = x.shape().axis(a.int(2)?)? as i64;
         let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != kept).collect();
         let norm = x.norm(a.float(1)?, Some(&axes), true)?;
-        let factor = norm.gt(most)?.choose(&norm.add(1e-7)?.reciprocal()?.mul(most)?, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+        let factor = norm.gt(most)?.where_(&norm.add(1e-7)?.reciprocal()?.mul(most)?, &Tensor::ones::<i64>(&[], x.dtype())?)?;
         x.mul(factor)
     }),
     one("trapezoid(Tensor y, *, int dim=-1) -> Tensor", |a| {

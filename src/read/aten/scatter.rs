@@ -205,7 +205,7 @@ fn segments(a: &Args) -> Result<Tensor> {
     // Each element belongs to the last segment that begins before it; what is in none goes to a place that is cut off.
     let place = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
     let segment = super::order::places(&offsets, &place.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
-    let segment = segment.lt(0)?.choose(&Tensor::from_dim(&count), &segment)?;
+    let segment = segment.lt(0)?.where_(&Tensor::from_dim(&count), &segment)?;
     let behind: Vec<i64> = (axis as i64 + 1..x.rank() as i64).collect();
     let index = segment.unsqueeze_axes(&behind)?.expand(x.shape())?;
     let mut shape = x.shape().to_vec();
@@ -227,7 +227,7 @@ fn segments(a: &Args) -> Result<Tensor> {
     let lengths = ends.sub(begins)?.unsqueeze_axes(&behind)?;
     let mean = y.div(lengths.cast(x.dtype())?)?;
     // Of nothing there is no mean, unless it was said what to begin with.
-    if initial.is_some() { lengths.eq(0)?.choose(&y, &mean) } else { Ok(mean) }
+    if initial.is_some() { lengths.eq(0)?.where_(&y, &mean) } else { Ok(mean) }
 }
 
 fn index_put(a: &Args) -> Result<Tensor> {
@@ -288,7 +288,7 @@ fn fill(a: &Args, value: &Tensor) -> Result<Tensor> {
     }
     let axis = x.shape().axis(a.int(1)?)?;
     let mut shape = x.shape().to_vec();
-    shape[axis] = index.count();
+    shape[axis] = index.numel();
     along(a, &value.cast(x.dtype())?.expand(&shape)?, Reduction::Replace)
 }
 

@@ -234,7 +234,7 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
     if turned {
         vectors.swap(0, 1);
     }
-    let shape: Vec<Dim> = vectors.iter().map(Tensor::count).collect();
+    let shape: Vec<Dim> = vectors.iter().map(Tensor::numel).collect();
     let grid = |(i, x): (usize, &Tensor)| {
         let mut across = vec![Dim::Fixed(1); shape.len()];
         across[i] = shape[i].clone();
@@ -344,7 +344,7 @@ fn diag_embed(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor
     let mask = Tensor::eye(&n, &n, offset, DType::Bool)?;
     let spread = padded.unsqueeze(-2)?;
     let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
-    let square = mask.choose(&spread, &zero)?;
+    let square = mask.where_(&spread, &zero)?;
     let mut order: Vec<i64> = (0..rank as i64 - 2).collect();
     let (low, high) = (first.min(second), first.max(second));
     let (row, column) = (rank as i64 - 2, rank as i64 - 1);

@@ -103,8 +103,8 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor(0)?;
         let x = x.cast(x.dtype().or_float())?;
         let angle =
-            x.lt(0.0)?.choose(&Tensor::full::<i64>(&[], std::f64::consts::PI, x.dtype())?, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
-        x.is_nan()?.choose(&x, &angle)
+            x.lt(0.0)?.where_(&Tensor::full::<i64>(&[], std::f64::consts::PI, x.dtype())?, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
+        x.is_nan()?.where_(&x, &angle)
     }),
     one("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
         let x = a.tensor(0)?;
@@ -168,10 +168,10 @@ pub(super) const ROWS: &[Row] = &[
     one("half(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::F16)),
     one("bfloat16(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::BF16)),
     one("long(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I64)),
-    value("numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.count()))),
+    value("numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.numel()))),
     value("dim(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.rank().into()))),
     value("sym_size(Tensor self, int dim) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.dim(a.int(1)?)?))),
-    value("sym_numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.count()))),
+    value("sym_numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.numel()))),
     value("size(Tensor self, int dim) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.dim(a.int(1)?)?))),
     value("size(Tensor self) -> int[]", |a| Ok(super::Value::list(a.tensor(0)?.shape().iter().cloned().map(super::Value::Int).collect()))),
     value("ScalarImplicit(Tensor a) -> Scalar", |a| implicit(&a.tensor(0)?)),
@@ -200,16 +200,16 @@ fn signs(x: &Tensor) -> Result<Tensor> {
 fn frexp(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let magnitude = x.abs()?;
     let usual = magnitude.gt(0.0)?.logical_and(magnitude.is_finite()?)?;
-    let safe = usual.choose(&magnitude, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+    let safe = usual.where_(&magnitude, &Tensor::ones::<i64>(&[], x.dtype())?)?;
     // The logarithm may be off by one next to a power of two; the mantissa says so.
     let e = safe.log()?.mul(std::f64::consts::LOG2_E)?.floor()?.add(1.0)?;
     let two = Tensor::full::<i64>(&[], 2.0, x.dtype())?;
     let m = safe.div(two.pow(&e)?)?;
     let (low, high) = (m.lt(0.5)?, m.ge(1.0)?);
     let e = e.sub(low.cast(x.dtype())?)?.add(high.cast(x.dtype())?)?;
-    let m = low.choose(&m.mul(2.0)?, &high.choose(&m.mul(0.5)?, &m)?)?;
-    let m = usual.choose(&m.mul(x.sign()?)?, x)?;
-    let e = usual.choose(&e, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
+    let m = low.where_(&m.mul(2.0)?, &high.where_(&m.mul(0.5)?, &m)?)?;
+    let m = usual.where_(&m.mul(x.sign()?)?, x)?;
+    let e = usual.where_(&e, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
     Ok((m, e.cast(DType::I32)?))
 }
 
@@ -221,7 +221,7 @@ fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {
 
 /// The number in a tensor of rank 0: a length stays one.
 fn implicit(tensor: &Tensor) -> Result<super::Value> {
-    if let Some(dims) = tensor.dims()
+    if let Some(dims) = tensor.symbolic_values()
         && let [dim] = dims.dims.as_slice()
     {
         return Ok(super::Value::Int(dim.clone()));

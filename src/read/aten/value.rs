@@ -105,7 +105,7 @@ impl Value {
             Value::Bool(x) => Ok(Dim::Fixed(i64::from(*x))),
             Value::Tensor(view) => {
                 let tensor = view.read()?;
-                match tensor.dims() {
+                match tensor.symbolic_values() {
                     Some(dims) if dims.dims.len() == 1 => Ok(dims.dims[0].clone()),
                     _ => Ok(Dim::Fixed(tensor.item()?.to_i64())),
                 }

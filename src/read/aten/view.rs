@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     value("expand_as(Tensor(a) self, Tensor other) -> Tensor(a)", |a| expanded(a.view(0)?, a.tensor(1)?.shape().to_vec())),
     value("broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| expanded(a.view(0)?, a.dims(1)?)),
     value("select(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", |a| match a.value(2)? {
-        Value::Tensor(index) if index.read()?.is_traced() && index.read()?.dims().is_none() => {
+        Value::Tensor(index) if index.read()?.is_traced() && index.read()?.symbolic_values().is_none() => {
             let (base, axis) = (a.view(0)?, a.tensor(0)?.shape().axis(a.int(1)?)?);
             let one = picked(base, axis, index.read()?.cast(DType::I64)?.reshape(&[1])?, base.strides().to_vec())?;
             selected(&one, axis as i64, Dim::Fixed(0))
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     value("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", |a| {
         let (start, length) = (a.dim(2)?, a.dim(3)?);
-        let start = if start.seen().is_some_and(|n| n < 0) { a.tensor(0)?.dim(a.int(1)?)? + start } else { start };
+        let start = if start.example().is_some_and(|n| n < 0) { a.tensor(0)?.dim(a.int(1)?)? + start } else { start };
         let end = &start + &length;
         sliced(a.view(0)?, a.int(1)?, Some(start), Some(end), 1)
     }),
@@ -414,7 +414,7 @@ fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Val
         return Err(Error::argument(format!("{} strides for {} axes", stride.len(), size.len())));
     }
     let base = view.root();
-    let storage = base.read()?.count().fixed().ok_or_else(|| Error::size("strides onto a storage of symbolic size"))?;
+    let storage = base.read()?.numel().fixed().ok_or_else(|| Error::size("strides onto a storage of symbolic size"))?;
     let mut index = vec![offset];
     for (&n, &by) in size.iter().zip(stride) {
         if index.len() as i64 * n.max(0) > 1 << 24 {

@@ -133,7 +133,7 @@ impl ExportedProgram {
             }
             let ty = type_of(meta, &hints).at(name)?;
             let sample = samples.as_ref().filter(|samples| samples.len() == given.len()).map(|samples| &samples[i]);
-            let fits = |array: &&Array| array.dtype() == ty.dtype && ty.shape.seen().as_deref() == Some(array.shape());
+            let fits = |array: &&Array| array.dtype() == ty.dtype && ty.shape.example().as_deref() == Some(array.shape());
             let tensor = match sample.filter(fits) {
                 Some(array) => Tensor::from(array.clone()).retyped(ty),
                 None => Tensor::of_type(ty),

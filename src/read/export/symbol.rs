@@ -106,8 +106,8 @@ mod tests {
     fn sympys_spelling_is_read() {
         let hints = Hints::from([("s77".to_string(), 2)]);
         let dim = parse("Add(Mul(Integer(16), Symbol('s77', positive=True, integer=True)), Integer(-3))", &hints).unwrap();
-        assert_eq!((dim.to_string(), dim.seen()), ("16*s77 - 3".to_string(), Some(29)));
-        assert_eq!(parse("FloorDiv(Symbol('s77', integer=True), Integer(2))", &hints).unwrap().seen(), Some(1));
+        assert_eq!((dim.to_string(), dim.example()), ("16*s77 - 3".to_string(), Some(29)));
+        assert_eq!(parse("FloorDiv(Symbol('s77', integer=True), Integer(2))", &hints).unwrap().example(), Some(1));
         assert_eq!(name("Symbol('s0', positive=True)"), Some("s0"));
     }
 

@@ -130,7 +130,7 @@ impl OnnxModule {
         for ((name, declared), value) in self.inputs.iter().zip(inputs) {
             declared.accepts(value).at(format!("input {name}"))?;
             if let (Some(shape), Ok(tensor)) = (declared.shape(), value.tensor()) {
-                seen.extend(tensor.shape().seen().map(|lengths| (name.as_str(), shape, lengths)));
+                seen.extend(tensor.shape().example().map(|lengths| (name.as_str(), shape, lengths)));
             }
         }
         Bindings::of(seen.iter().map(|(name, shape, lengths)| (*name, *shape, lengths.as_slice()))).map(drop)

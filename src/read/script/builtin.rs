@@ -119,7 +119,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
     Some(match (path, positional) {
         // What depends on data stays a tensor of rank 0.
         ("int" | "float" | "bool", [Value::Tensor(view)])
-            if view.read().is_ok_and(|tensor| tensor.is_traced() && tensor.dims().is_none()) =>
+            if view.read().is_ok_and(|tensor| tensor.is_traced() && tensor.symbolic_values().is_none()) =>
         {
             let dtype = match path {
                 "int" => crate::DType::I64,
