@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use ontrace::{Tensor, trace_fn};
-//! let x = Tensor::new(&[2, 2], vec![1.0f32, -2.0, 3.0, -4.0])?;
+//! let x = Tensor::new([2, 2], vec![1.0f32, -2.0, 3.0, -4.0])?;
 //! let traced = trace_fn(|x: Tensor| (2.0 * &x + &x)?.relu(), &x)?;
 //! assert_eq!(traced.graph().nodes().len(), 3);
 //! let onnx: Vec<u8> = traced.to_bytes()?;
@@ -44,7 +44,7 @@
 //! ```
 //! use ontrace::{Array, Tensor, cond, trace_fn};
 //! let x = Tensor::from(&[1.0f32, -4.0]);
-//! let f = |x: Tensor| Ok(cond(&x.sum(None, false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![x.neg()?]))?.remove(0));
+//! let f = |x: Tensor| Ok(cond(&x.sum(.., false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![x.neg()?]))?.remove(0));
 //! let traced = trace_fn(f, &x)?; // sees the second branch only
 //! assert_eq!(traced.graph().replay(&[Array::vector(vec![2.0f32, 3.0])])?[0].to_vec::<f32>()?, [2.0, 3.0]);
 //! # Ok::<(), ontrace::Error>(())

@@ -6,7 +6,7 @@ use ontrace::{Array, DType, Error, ErrorCode, Example, Module, Result, Tensor, T
 use std::cell::{Cell, RefCell};
 
 fn x() -> Tensor {
-    Tensor::new(&[2, 3], vec![1.0f32, -2.0, 3.0, 0.5, -0.25, 6.0]).unwrap()
+    Tensor::new([2, 3], vec![1.0f32, -2.0, 3.0, 0.5, -0.25, 6.0]).unwrap()
 }
 
 fn rows() -> Example {
@@ -139,11 +139,11 @@ fn every_leaf_its_number_dtype_and_shape_is_compared() {
 
 #[test]
 fn a_check_leaves_numbers_seed_and_record_as_they_were() {
-    let weight = Tensor::new(&[3, 3], (0..9).map(|i| i as f32).collect()).unwrap().named("weight");
-    let module = function(|x: Tensor| x.matmul(&weight)?.add(Tensor::rand(&[3], DType::F32)?), &x());
+    let weight = Tensor::new([3, 3], (0..9).map(|i| i as f32).collect()).unwrap().named("weight");
+    let module = function(|x: Tensor| x.matmul(&weight)?.add(Tensor::rand([3], DType::F32)?), &x());
     let example = rows();
     let bytes = |tensor: &Tensor| tensor.to_array().unwrap().to_bytes();
-    let draw = || Tensor::rand(&[4], DType::F32).unwrap().to_vec::<f32>().unwrap();
+    let draw = || Tensor::rand([4], DType::F32).unwrap().to_vec::<f32>().unwrap();
     let (before, next) = ((bytes(&weight), bytes(&example.tensors()[0])), ontrace::ops::seeded(5, draw));
     let traced = record(&module, example.clone()).unwrap();
     let page = traced.to_bytes().unwrap();

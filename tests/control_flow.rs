@@ -85,7 +85,7 @@ fn wave(shape: &[usize]) -> Array {
 fn a_branch_that_the_trace_did_not_take_is_right() {
     let f = net(|inputs| {
         let x = &inputs[0];
-        cond(&x.sum(None, false)?.gt(10.0)?, || Ok(vec![x.mul(0.5)?]), || Ok(vec![x.add(1.0)?]))
+        cond(&x.sum(.., false)?.gt(10.0)?, || Ok(vec![x.mul(0.5)?]), || Ok(vec![x.add(1.0)?]))
     });
     let call = |x: [f32; 2], y: [f32; 2]| (vec![f32s(&[2], x.to_vec())], vec![f32s(&[2], y.to_vec())]);
     agrees("cond", &f, &[], &[call([1.0, 2.0], [2.0, 3.0]), call([30.0, 4.0], [15.0, 2.0]), call([5.0, 5.0], [6.0, 6.0])]);
@@ -95,8 +95,8 @@ fn a_branch_that_the_trace_did_not_take_is_right() {
 fn branches_of_other_lengths_give_a_length_that_depends_on_data() {
     let f = net(|inputs| {
         let x = &inputs[0];
-        let chosen = cond(&x.sum(None, false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![Tensor::cat(&[x, x], 0)?]))?;
-        Ok(vec![chosen[0].mul(2.0)?, chosen[0].sum(None, false)?])
+        let chosen = cond(&x.sum(.., false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![Tensor::cat(&[x, x], 0)?]))?;
+        Ok(vec![chosen[0].mul(2.0)?, chosen[0].sum(.., false)?])
     });
     let call =
         |x: &[f32], y: &[f32], sum: f32| (vec![f32s(&[x.len()], x.to_vec())], vec![f32s(&[y.len()], y.to_vec()), f32s(&[], vec![sum])]);
@@ -126,7 +126,7 @@ fn rows(x: &Array) -> Vec<Vec<f32>> {
 #[test]
 fn a_scan_does_as_many_steps_as_there_are() {
     let f = net(|inputs| {
-        let zero = Tensor::zeros(&[2], DType::F32)?;
+        let zero = Tensor::zeros([2], DType::F32)?;
         let (last, all) = scan(vec![zero], &inputs[..1], |h, x| {
             let h = h[0].mul(0.5)?.add(&x[0])?;
             Ok((vec![h.clone()], vec![h]))
@@ -146,7 +146,7 @@ fn a_scan_does_as_many_steps_as_there_are() {
 fn a_map_takes_as_many_rows_as_there_are() {
     let f = net(|inputs| {
         let scale = &inputs[1];
-        map(&inputs[..1], |row| Ok(vec![row[0].mul(scale)?.sum(None, false)?]))
+        map(&inputs[..1], |row| Ok(vec![row[0].mul(scale)?.sum(.., false)?]))
     });
     let call = |steps: usize| {
         let x = wave(&[steps, 3]);
@@ -214,7 +214,7 @@ fn a_carry_of_a_scan_may_grow_too() {
     let f = net(|inputs| {
         let (all, sums) = scan(vec![inputs[1].clone()], &inputs[..1], |seen, x| {
             let seen = Tensor::cat(&[&seen[0], &x[0].reshape(&[1])?], 0)?;
-            Ok((vec![seen.clone()], vec![seen.sum(None, false)?]))
+            Ok((vec![seen.clone()], vec![seen.sum(.., false)?]))
         })?;
         Ok(vec![all[0].clone(), sums[0].clone()])
     });
@@ -264,9 +264,9 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
     let f = net(move |inputs| {
         let x = &inputs[0];
         let batch = x.dim(1)?;
-        let start = Tensor::zeros(&[batch.clone(), Dim::Fixed(4)], DType::F32)?;
+        let start = Tensor::zeros([batch.clone(), Dim::Fixed(4)], DType::F32)?;
         let (last, _) = scan(vec![start], &inputs[..1], |h, x| {
-            let bias = Tensor::ones(&[batch.clone(), Dim::Fixed(1)], DType::F32)?;
+            let bias = Tensor::ones([batch.clone(), Dim::Fixed(1)], DType::F32)?;
             Ok((vec![inner.forward(&[h[0].add(&x[0])?])?[0].add(&bias)?.tanh()?], vec![]))
         })?;
         outer.forward(&last)
@@ -277,13 +277,13 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
         let (layer, leaf) = name.split_once('.').unwrap();
         let rows = if layer == "cell" { 4 } else { 2 };
         let layer = Linear::new(&seeded.at(layer), 4, rows).unwrap();
-        let zero = layer.forward(&[Tensor::zeros(&[1, 4], DType::F32).unwrap()]).unwrap()[0].to_vec::<f32>().unwrap();
+        let zero = layer.forward(&[Tensor::zeros([1, 4], DType::F32).unwrap()]).unwrap()[0].to_vec::<f32>().unwrap();
         if leaf == "bias" {
             return zero;
         }
         // Column i of the matrix is what the i-th unit vector gives beyond the bias.
         let units: Vec<f32> = (0..16).map(|i| if i % 5 == 0 { 1.0 } else { 0.0 }).collect();
-        let images = layer.forward(&[Tensor::new(&[4, 4], units).unwrap()]).unwrap()[0].to_vec::<f32>().unwrap();
+        let images = layer.forward(&[Tensor::new([4, 4], units).unwrap()]).unwrap()[0].to_vec::<f32>().unwrap();
         images.iter().enumerate().map(|(i, y)| y - zero[i % zero.len()]).collect()
     };
     let (w, b, v, c) = (numbers("cell.weight"), numbers("cell.bias"), numbers("head.weight"), numbers("head.bias"));
@@ -320,7 +320,7 @@ fn a_state_that_changes_its_kind_is_refused_with_its_line() {
     assert!(format!("{error}").contains("control_flow.rs"), "{error}");
     let f = net(|inputs| {
         let x = &inputs[0];
-        cond(&x.sum(None, false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![x.cast(DType::I64)?]))
+        cond(&x.sum(.., false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![x.cast(DType::I64)?]))
     });
     let error = trace(&f, example(&[f32s(&[2], vec![1.0, 2.0])], &[])).unwrap_err();
     assert!(format!("{error}").contains("control_flow.rs") && error.message().contains("the other i64[2]"), "{error}");
@@ -345,7 +345,7 @@ fn a_number_that_a_body_reads_is_a_guard() {
 #[cfg(feature = "tract")]
 fn many_threads_run_loops_of_one_session() {
     let f = net(|inputs| {
-        let zero = Tensor::zeros(&[2], DType::F32)?;
+        let zero = Tensor::zeros([2], DType::F32)?;
         scan(vec![zero], &inputs[..1], |h, x| Ok((vec![h[0].mul(0.5)?.add(&x[0])?], vec![]))).map(|(carry, _)| carry)
     });
     let traced = trace(&f, example(&[wave(&[3, 2])], &[(0, 0, "steps")])).unwrap();

@@ -85,7 +85,7 @@ impl CustomOp for Halves {
         let x = inputs.at(0)?;
         let width = x.dim(-1)?;
         let half = &width / 2;
-        let parts = x.split_lengths(&[half.clone(), width - half], -1)?;
+        let parts = x.split_with_sizes(&[half.clone(), width - half], -1)?;
         Ok(Some(vec![parts[0].clone(), parts[1].neg()?]))
     }
 
@@ -177,7 +177,7 @@ fn numbers(outputs: &[Tensor]) -> Vec<Vec<f32>> {
 
 /// Two calls with one attribute and one with another, over rows whose number is not known.
 fn snakes() -> (Traced, Tensor) {
-    let x = Tensor::new(&[2, 2], vec![0.5f32, -1.0, 2.0, 0.0]).unwrap();
+    let x = Tensor::new([2, 2], vec![0.5f32, -1.0, 2.0, 0.0]).unwrap();
     let f = |x: Tensor| {
         let once = Snake { a: 2.0 }.apply_one(&[&x])?;
         let twice = Snake { a: 2.0 }.apply_one(&[&once])?;
@@ -229,14 +229,14 @@ fn it_is_one_node_of_the_plan_at_every_size() {
     let (traced, _) = snakes();
     let session = traced.session().unwrap();
     for rows in [1, 2, 5] {
-        let x = Tensor::new(&[rows, 2], (0..rows * 2).map(|i| i as f32 / 4.0).collect()).unwrap();
+        let x = Tensor::new([rows, 2], (0..rows * 2).map(|i| i as f32 / 4.0).collect()).unwrap();
         assert_eq!(numbers(&session.forward(std::slice::from_ref(&x)).unwrap()), numbers(&traced.forward(&[x]).unwrap()));
     }
     let said = session.explain();
     assert!(said.len() == 3 && said.iter().all(|line| line.contains("(Snake) runs on our kernel")), "{said:?}");
     // Who does not know the operator runs what it is made of.
     let session = ontrace::runtime::Session::new(&traced.to_model().unwrap()).unwrap();
-    let x = Tensor::new(&[3, 2], vec![0.25f32; 6]).unwrap();
+    let x = Tensor::new([3, 2], vec![0.25f32; 6]).unwrap();
     let (got, expected) = (numbers(&session.forward(std::slice::from_ref(&x)).unwrap()), numbers(&traced.forward(&[x]).unwrap()));
     assert!(got[0].iter().zip(&expected[0]).all(|(got, expected)| (got - expected).abs() < 1e-6), "{got:?}, {expected:?}");
     assert!(session.explain().is_empty(), "{:?}", session.explain());
@@ -244,7 +244,7 @@ fn it_is_one_node_of_the_plan_at_every_size() {
 
 #[test]
 fn it_may_have_two_outputs_and_sizes_of_its_own() {
-    let x = Tensor::new(&[2, 4], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]).unwrap();
+    let x = Tensor::new([2, 4], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]).unwrap();
     let f = |x: Tensor| {
         let halves = Halves.apply(&[Some(&x)])?;
         Ok((halves[0].clone(), Snake { a: 1.0 }.apply_one(&[&halves[1]])?))
@@ -256,7 +256,7 @@ fn it_may_have_two_outputs_and_sizes_of_its_own() {
     let again = Traced::from_model_with(traced.to_model().unwrap(), &all()).unwrap();
     assert_eq!(names(&again), ["Halves", "Snake"]);
     let unknown = Traced::from_model(traced.to_model().unwrap()).unwrap();
-    let wide = Tensor::new(&[2, 6], (0..12).map(|i| i as f32).collect()).unwrap();
+    let wide = Tensor::new([2, 6], (0..12).map(|i| i as f32).collect()).unwrap();
     assert_eq!(numbers(&unknown.forward(std::slice::from_ref(&wide)).unwrap())[0], [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
     #[cfg(feature = "tract")]
     assert_eq!(
@@ -308,7 +308,7 @@ fn a_record_with_it_is_a_module_like_any_other() {
     assert_eq!(names(&outer), ["Snake", "Snake", "Snake", "Relu"]);
     // It may stand in the branches of a choice.
     let f = |x: Tensor| {
-        let large = x.sum(None, false)?.gt(10.0)?;
+        let large = x.sum(.., false)?.gt(10.0)?;
         let other = || Ok(vec![Snake { a: 1.0 }.apply_one(&[&x])?]);
         Ok(ontrace::cond(&large, || Ok(vec![x.neg()?]), other)?.remove(0))
     };

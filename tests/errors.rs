@@ -3,7 +3,7 @@
 use ontrace::{Array, DType, Dim, ErrorCode, Module, Tensor, Traced, read, trace_fn};
 
 fn doubled() -> Traced {
-    trace_fn(|x: Tensor| 2.0 * &x, &Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap()).unwrap()
+    trace_fn(|x: Tensor| 2.0 * &x, &Tensor::new([2, 3], vec![1.0f32; 6]).unwrap()).unwrap()
 }
 
 /// Calls that a module of one f32[2,3] must refuse.
@@ -25,7 +25,7 @@ fn refuses(module: &dyn Module) {
         let error = module.forward(&tensors).expect_err("a wrong call");
         assert_eq!(error.code(), ErrorCode::Input, "{error:?}");
     }
-    let right = module.forward(&[Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap()]).unwrap();
+    let right = module.forward(&[Tensor::new([2, 3], vec![1.0f32; 6]).unwrap()]).unwrap();
     assert_eq!(right[0].to_vec::<f32>().unwrap(), [2.0; 6], "a refused call leaves the module as it was");
 }
 
@@ -50,17 +50,17 @@ fn an_onnx_file_refuses_wrong_inputs() {
 
 #[test]
 fn an_input_is_named_where_it_is_wrong() {
-    let error = doubled().forward(&[Tensor::new(&[2, 4], vec![1.0f32; 8]).unwrap()]).unwrap_err();
+    let error = doubled().forward(&[Tensor::new([2, 4], vec![1.0f32; 8]).unwrap()]).unwrap_err();
     assert!(error.places().any(|place| place == "input x"), "{error:?}");
 }
 
 #[test]
 fn lengths_of_one_name_must_be_equal() {
-    let x = Tensor::new(&[2], vec![1.0f32; 2]).unwrap();
+    let x = Tensor::new([2], vec![1.0f32; 2]).unwrap();
     let example = ontrace::Example::new().input("a", &x).input("b", &x).symbolic("a", 0, "n").unwrap().symbolic("b", 0, "n").unwrap();
     let sum = ontrace::module::function(|(a, b): (Tensor, Tensor)| &a + &b, &(x.clone(), x));
     let traced = ontrace::trace(&sum, example).unwrap();
-    let vector = |n: usize| Tensor::new(&[n], vec![1.0f32; n]).unwrap();
+    let vector = |n: usize| Tensor::new([n], vec![1.0f32; n]).unwrap();
     assert_eq!(traced.forward(&[vector(5), vector(5)]).unwrap()[0].shape()[0], Dim::Fixed(5));
     let error = traced.forward(&[vector(5), vector(4)]).unwrap_err();
     assert!(matches!(error.code(), ErrorCode::Input | ErrorCode::Size), "{error:?}");

@@ -40,7 +40,7 @@ fn encoder(depth: usize, odd: Option<usize>) -> (Traced, Tensor) {
     if let Some(odd) = odd {
         blocks[odd].more = 1.0;
     }
-    let x = Tensor::new(&[3, 4], (0..12).map(|i| i as f32 / 12.0).collect()).unwrap();
+    let x = Tensor::new([3, 4], (0..12).map(|i| i as f32 / 12.0).collect()).unwrap();
     let f = |x: Tensor| blocks.iter().try_fold(x, |x, block| block.run(&x));
     let example = Example::of(&x).symbolic("x", 0, "batch").unwrap();
     (trace(&module::function(f, &x), example).unwrap(), x)
@@ -126,7 +126,7 @@ fn functions_call_functions() {
     let weights = Weights::seeded(3);
     let tower = |t: usize| -> Vec<Block> { (0..3).map(|i| Block::new(&weights, &format!("towers.{t}.blocks.{i}"))).collect() };
     let towers = [tower(0), tower(1)];
-    let x = Tensor::ones(&[2, 4], DType::F32).unwrap();
+    let x = Tensor::ones([2, 4], DType::F32).unwrap();
     let f = |x: Tensor| {
         let run = |(t, tower): (usize, &Vec<Block>)| {
             let y = tower.iter().try_fold(x.clone(), |x, block| block.run(&x))?;
@@ -214,7 +214,7 @@ fn what_a_guard_looks_at_can_still_be_seen() {
         let part = |i: usize, x: &Tensor| {
             let _scope = location::scope(&format!("parts.{i}"));
             let y = x.exp()?;
-            if y.sum(None, false)?.gt(0.0)?.is_true()? { y.neg() } else { Ok(y) }
+            if y.sum(.., false)?.gt(0.0)?.is_true()? { y.neg() } else { Ok(y) }
         };
         part(1, &part(0, &x)?)
     };
@@ -240,7 +240,7 @@ fn networks_are_the_same_with_functions() {
                 let names = module.input_names();
                 arrays.values().zip(names).fold(Example::new(), |example, (array, name)| example.input(&name, &Tensor::from(array.clone())))
             }
-            Err(_) => Example::new().input("x", &Tensor::ones(&[1, 3, 32, 32], DType::F32).unwrap()),
+            Err(_) => Example::new().input("x", &Tensor::ones([1, 3, 32, 32], DType::F32).unwrap()),
         };
         let tensors = example.tensors();
         let traced = record(&module, example.shapes_only()).unwrap();

@@ -92,7 +92,7 @@ fn damaged_files_are_refused_without_panic_and_in_little_memory() {
     let example = opened
         .example()
         .cloned()
-        .map_or_else(|| Example::new().input("x", &ontrace::Tensor::new(&[2, 16], vec![0.5f32; 32]).unwrap()), Example::shapes_only);
+        .map_or_else(|| Example::new().input("x", &ontrace::Tensor::new([2, 16], vec![0.5f32; 32]).unwrap()), Example::shapes_only);
     let onnx = trace(&opened, example).unwrap().to_bytes().unwrap();
     every_mutation_is_survived(&std::fs::read(archive).unwrap(), ".pt");
     every_mutation_is_survived(&onnx, ".onnx");

@@ -18,11 +18,11 @@ fn dtype(name: &str) -> DType {
 /// The operand of a row: a matrix of ones, a number in a tensor (`0d_i8`), or a Python number (`scalar_int`).
 fn operand(name: &str) -> Tensor {
     match (name.strip_prefix("0d_"), name.strip_prefix("scalar_")) {
-        (Some(name), _) => Tensor::full::<usize>(&[], 1, dtype(name)).unwrap(),
+        (Some(name), _) => Tensor::full((), 1, dtype(name)).unwrap(),
         (_, Some("bool")) => Tensor::weak(true),
         (_, Some("int")) => Tensor::weak(1i64),
         (_, Some("float")) => Tensor::weak(1.0),
-        _ => Tensor::full(&[2usize, 2], Scalar::Int(1), dtype(name)).unwrap(),
+        _ => Tensor::full([2usize, 2], Scalar::Int(1), dtype(name)).unwrap(),
     }
 }
 
@@ -50,13 +50,13 @@ fn apply(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         "relu" => a.relu(),
         "floor" => a.floor(),
         "round" => a.round(),
-        "sum" => a.sum(None, false),
-        "prod" => a.prod(None, false),
-        "mean" => a.mean(None, false),
+        "sum" => a.sum(.., false),
+        "prod" => a.prod(.., false),
+        "mean" => a.mean(.., false),
         "cumsum" => a.cumsum(0),
         "argmax" => a.argmax(None, false),
-        "all" => a.all(None, false),
-        "any" => a.any(None, false),
+        "all" => a.all(.., false),
+        "any" => a.any(.., false),
         "softmax" => a.softmax(-1),
         _ => panic!("no method for {op}"),
     }

@@ -76,7 +76,7 @@ fn refused(error: &Error, code: ErrorCode) -> Result<Verdict> {
 }
 
 fn s01() -> Result<Verdict> {
-    let x = Tensor::new(&[3, 2], (0..6).map(|n| n as f32).collect())?;
+    let x = Tensor::new([3, 2], (0..6).map(|n| n as f32).collect())?;
     let module = module::function(
         |x: Tensor| {
             let mut sum = x.select(0, 0)?;
@@ -89,13 +89,13 @@ fn s01() -> Result<Verdict> {
     );
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [6.0, 9.0]);
-    let five = Tensor::new(&[5, 2], vec![1f32; 10])?;
+    let five = Tensor::new([5, 2], vec![1f32; 10])?;
     refused(&traced.forward(&[five]).unwrap_err(), ErrorCode::Guard)
 }
 
 fn s02() -> Result<Verdict> {
     let x = f32s(&[1.0, 2.0, 3.0]);
-    let traced = trace_fn(|x: Tensor| x.add(f32s(&x.to_vec::<f32>()?).sum(None, false)?), &x)?;
+    let traced = trace_fn(|x: Tensor| x.add(f32s(&x.to_vec::<f32>()?).sum(.., false)?), &x)?;
     assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [7.0, 8.0, 9.0]);
     refused(&traced.forward(&[f32s(&[1.0, 2.0, 7.0])]).unwrap_err(), ErrorCode::Guard)
 }
@@ -135,7 +135,7 @@ fn s05() -> Result<Verdict> {
 
 fn s06() -> Result<Verdict> {
     // There is no switch on the result: the two modes are two methods of one artefact.
-    let x = Tensor::ones(&[64], DType::F32)?;
+    let x = Tensor::ones([64], DType::F32)?;
     let (train, eval) = (module::function(|x: Tensor| Ok(x.drop_out(0.5)?.0), &x), module::function(|x: Tensor| x.mul(1.0), &x));
     let both = trace_methods(&[("train", &train, Example::of(&x)), ("eval", &eval, Example::of(&x))])?;
     assert_eq!(numbers(both.get("eval")?, std::slice::from_ref(&x))?, vec![1.0; 64]);
@@ -144,7 +144,7 @@ fn s06() -> Result<Verdict> {
 }
 
 fn s07() -> Result<Verdict> {
-    let x = Tensor::new(&[4, 2], (0..8).map(|n| (n * n) as f32).collect())?;
+    let x = Tensor::new([4, 2], (0..8).map(|n| (n * n) as f32).collect())?;
     let state = (f32s(&[0.0, 0.0]), f32s(&[1.0, 1.0]));
     let step = |(x, (mean, var)): (Tensor, (Tensor, Tensor))| {
         let (y, mean, var) = x.batch_norm_training(None, None, &mean, &var, 0.1, 1e-5)?;
@@ -238,11 +238,11 @@ fn s16() -> Result<Verdict> {
 }
 
 fn s17() -> Result<Verdict> {
-    let x = Tensor::zeros(&[5, 1], DType::F32)?;
+    let x = Tensor::zeros([5, 1], DType::F32)?;
     let module =
         module::function(|x: Tensor| if size::eq(&x.dim(0)?, 5)? { x.add(1) } else { Err(Error::argument("expected five rows")) }, &x);
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
-    refused(&traced.forward(&[Tensor::zeros(&[6, 1], DType::F32)?]).unwrap_err(), ErrorCode::Guard)
+    refused(&traced.forward(&[Tensor::zeros([6, 1], DType::F32)?]).unwrap_err(), ErrorCode::Guard)
 }
 
 fn s18() -> Result<Verdict> {

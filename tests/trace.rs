@@ -107,7 +107,7 @@ fn everything_that_can_be_symbolic_is_and_the_rest_is_not() -> Result<()> {
 #[test]
 fn calls_that_were_observed_say_which_lengths_differ() -> Result<()> {
     let call = |batch: usize, length: usize| (ones(&[batch, length, 4]), ones(&[batch, length]));
-    let pool = |(x, mask): (Tensor, Tensor)| x.mul(mask.unsqueeze(2)?)?.sum(Some(&[1]), false);
+    let pool = |(x, mask): (Tensor, Tensor)| x.mul(mask.unsqueeze(2)?)?.sum(1, false);
     let module = module::function(pool, &call(1, 1));
     let traced = record(&module, Example::observed(&[call(2, 5), call(3, 5), call(2, 7)])?)?;
     assert_eq!(traced.declaration().to_string(), "main(x_0: f32[x_0_0,x_0_1,4], x_1: f32[x_0_0,x_0_1]) -> (y: f32[x_0_0,4])");
@@ -127,7 +127,7 @@ fn a_range_is_a_condition_of_every_call() -> Result<()> {
 #[test]
 fn guards_on_numbers_stand_in_the_file_and_in_other_records() -> Result<()> {
     let x = Tensor::from(&[1.0f32, 2.0]);
-    let sign = |x: Tensor| if x.sum(None, false)?.gt(0.0)?.is_true()? { x.mul(2) } else { x.mul(3) };
+    let sign = |x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.mul(2) } else { x.mul(3) };
     let traced = Tracer::new().unchecked().trace_fn(sign, &x)?;
     let again = reloaded(&traced);
     assert_eq!(again.guards().len(), 1);
@@ -157,11 +157,11 @@ fn guards_on_numbers_stand_in_the_file_and_in_other_records() -> Result<()> {
 fn a_number_is_not_read_in_the_body_of_a_loop() {
     let x = Tensor::from(&[1.0f32]);
     let f = |x: Tensor| {
-        let below = x.sum(None, false)?.lt(10.0)?;
+        let below = x.sum(.., false)?.lt(10.0)?;
         let state = ontrace::while_loop(&below, vec![x], |state| {
             let next = state[0].mul(2)?;
             next.item()?;
-            Ok((next.sum(None, false)?.lt(10.0)?, vec![next]))
+            Ok((next.sum(.., false)?.lt(10.0)?, vec![next]))
         })?;
         Ok(state[0].clone())
     };
@@ -272,7 +272,7 @@ fn a_function_is_traced_again_only_where_no_record_holds() -> Result<()> {
 #[test]
 fn what_is_denied_is_listed_whole() -> Result<()> {
     let x = Tensor::from(&[1.0f32, 2.0]);
-    let f = |(x, _): (Tensor, Tensor)| x.mul(Tensor::from(&[3.0f32, 4.0]))?.add(Tensor::rand(&[2], DType::F32)?);
+    let f = |(x, _): (Tensor, Tensor)| x.mul(Tensor::from(&[3.0f32, 4.0]))?.add(Tensor::rand([2], DType::F32)?);
     let tracer = Tracer::new().deny(DiagnosticKind::Baked).deny(DiagnosticKind::Random).deny(DiagnosticKind::UnusedInput);
     let error = tracer.trace_fn(f, &(x.clone(), x.clone())).unwrap_err();
     assert_eq!((error.code(), error.message().lines().count()), (ErrorCode::Denied, 4), "{error}");

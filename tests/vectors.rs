@@ -12,10 +12,10 @@ fn net() -> (Traced, Example) {
     let weights = Weights::seeded(11);
     let part = |i: usize, name: &str| Linear::new(&weights.at("layers").at(i).at(name), 4, 4).unwrap();
     let layers: Vec<[Linear; 2]> = (0..2).map(|i| [part(i, "in"), part(i, "out")]).collect();
-    let x = Tensor::new(&[2, 4], (0..8).map(|i| i as f32 / 8.0).collect()).unwrap();
+    let x = Tensor::new([2, 4], (0..8).map(|i| i as f32 / 8.0).collect()).unwrap();
     let f = move |x: Tensor| {
         let y = layers.iter().try_fold(x, |x, [inner, outer]| outer.call(&inner.call(&x)?)?.relu())?;
-        if y.dtype() == DType::F32 && y.sum(None, false)?.gt(-1.0)?.is_true()? { y.add(1.0) } else { Ok(y) }
+        if y.dtype() == DType::F32 && y.sum(.., false)?.gt(-1.0)?.is_true()? { y.add(1.0) } else { Ok(y) }
     };
     let example = Example::of(&x).symbolic("x", 0, "batch").unwrap();
     (Tracer::new().trace(&module::function(f, &x), example.clone()).unwrap(), example)
@@ -25,7 +25,7 @@ fn net() -> (Traced, Example) {
 fn vectors_beside_a_model_are_what_it_computes() {
     let (traced, example) = net();
     let folder = tempfile::tempdir().unwrap();
-    let other = Example::new().input("x", &Tensor::ones(&[5, 4], DType::F32).unwrap());
+    let other = Example::new().input("x", &Tensor::ones([5, 4], DType::F32).unwrap());
     traced.save_with_tests(folder.path().join("net"), &[example, other]).unwrap();
     let model = folder.path().join("net/model.onnx");
     let sets = DataSet::beside(&model).unwrap();
@@ -40,8 +40,8 @@ fn vectors_beside_a_model_are_what_it_computes() {
 
 #[test]
 fn what_is_drawn_is_among_the_vectors_where_it_is_an_input() {
-    let x = Tensor::ones(&[3], DType::F32).unwrap();
-    let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[3], DType::F32)?), &x).unwrap();
+    let x = Tensor::ones([3], DType::F32).unwrap();
+    let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand([3], DType::F32)?), &x).unwrap();
     let set = noisy.vectors(&Example::of(&x)).unwrap();
     assert_eq!(set.inputs.iter().map(|input| input.0.as_str()).collect::<Vec<_>>(), ["x", "random_0"]);
     let sum = |i: usize| 1.0 + set.inputs[1].1.to_vec::<f32>().unwrap()[i];

@@ -266,7 +266,7 @@ fn names_of_parameters_and_scopes_survive() {
 
 #[test]
 fn a_record_that_bakes_a_length_in_is_caught_and_located() {
-    let x = Tensor::new(&[2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+    let x = Tensor::new([2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
     let module = ontrace::module::function(
         |x: Tensor| {
             // What the length is in the example, without a word to anybody.

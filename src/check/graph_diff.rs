@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn lengths_of_the_example_and_lines_are_no_part_of_what_is_done() {
         let graph = |rows: usize, twice: bool| {
-            let x = Tensor::new(&[rows, 2], vec![1f32; 2 * rows]).unwrap();
+            let x = Tensor::new([rows, 2], vec![1f32; 2 * rows]).unwrap();
             let halve = |x: &Tensor| x.reshape(&[x.dim(0)? * 2, 1.into()]);
             let f = module::function(|x: Tensor| if twice { halve(&x)?.relu() } else { x.reshape(&[x.dim(0)? * 2, 1.into()])?.relu() }, &x);
             record(&f, Example::new().input("x", &x).symbolic("x", 0, "n").unwrap()).unwrap().graph().clone()

@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn several_symbols_get_lengths_of_their_own() {
-        let x = Tensor::new(&[3, 3], vec![0f32; 9]).unwrap();
+        let x = Tensor::new([3, 3], vec![0f32; 9]).unwrap();
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap().symbolic("x", 1, "m").unwrap();
         let variations = Variations::of(&example).unwrap();
         let call = variations.draw(variations.all_different(&|_| true).unwrap().unwrap()).unwrap();
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn odd_numbers_have_zeros_of_both_signs_and_ties() {
-        let variations = Variations::of(&Example::new().input("x", &Tensor::new(&[16], vec![1f32; 16]).unwrap())).unwrap();
+        let variations = Variations::of(&Example::new().input("x", &Tensor::new([16], vec![1f32; 16]).unwrap())).unwrap();
         let x = variations.draw(variations.odd(true).remove(0)).unwrap().inputs[0].to_vec::<f32>().unwrap();
         assert!(x.iter().any(|x| *x == 0.0 && x.is_sign_negative()) && x.iter().any(|x| *x == 0.0 && x.is_sign_positive()));
         assert!(x.windows(2).any(|pair| pair[0] == pair[1] && pair[0] != 0.0));

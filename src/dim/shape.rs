@@ -11,9 +11,9 @@ use std::ops::Deref;
 pub struct Shape(Vec<Dim>);
 
 impl Shape {
-    /// The shape with these lengths.
-    pub fn new(dims: impl Into<Vec<Dim>>) -> Shape {
-        Shape(dims.into())
+    /// The shape with these sizes.
+    pub fn new(dims: impl Into<Shape>) -> Shape {
+        dims.into()
     }
 
     /// A shape that is the same at every call.
@@ -44,7 +44,19 @@ impl Shape {
         self.0.iter().map(|dim| dim.example().and_then(|n| usize::try_from(n).ok())).collect()
     }
 
-    /// Whether any length differs from call to call.
+    /// The sizes as numbers.
+    ///
+    /// # Errors
+    /// [`Size`](crate::ErrorCode::Size) where one is symbolic, [`Shape`](crate::ErrorCode::Shape) where one is negative.
+    pub fn to_fixed(&self) -> Result<Vec<usize>> {
+        let size = |dim: &Dim| {
+            let n = dim.fixed().ok_or_else(|| Error::size(format!("expected fixed sizes, got shape {self}")))?;
+            usize::try_from(n).map_err(|_| Error::shape(format!("negative size in shape {self}")))
+        };
+        self.0.iter().map(size).collect()
+    }
+
+    /// Whether any size is symbolic.
     pub fn is_symbolic(&self) -> bool {
         self.0.iter().any(Dim::is_symbolic)
     }
@@ -107,21 +119,72 @@ impl Deref for Shape {
     }
 }
 
-impl From<Vec<Dim>> for Shape {
-    fn from(dims: Vec<Dim>) -> Shape {
-        Shape(dims)
+impl<D: Into<Dim>> From<Vec<D>> for Shape {
+    fn from(dims: Vec<D>) -> Shape {
+        dims.into_iter().collect()
     }
 }
 
-impl From<&[Dim]> for Shape {
-    fn from(dims: &[Dim]) -> Shape {
-        Shape(dims.to_vec())
+impl<D: Into<Dim> + Clone> From<&Vec<D>> for Shape {
+    fn from(dims: &Vec<D>) -> Shape {
+        dims.iter().cloned().collect()
     }
 }
 
-impl FromIterator<Dim> for Shape {
-    fn from_iter<I: IntoIterator<Item = Dim>>(dims: I) -> Shape {
-        Shape(dims.into_iter().collect())
+impl<D: Into<Dim> + Clone> From<&[D]> for Shape {
+    fn from(dims: &[D]) -> Shape {
+        dims.iter().cloned().collect()
+    }
+}
+
+impl<D: Into<Dim>, const N: usize> From<[D; N]> for Shape {
+    fn from(dims: [D; N]) -> Shape {
+        dims.into_iter().collect()
+    }
+}
+
+impl<D: Into<Dim> + Clone, const N: usize> From<&[D; N]> for Shape {
+    fn from(dims: &[D; N]) -> Shape {
+        dims.iter().cloned().collect()
+    }
+}
+
+impl From<&Shape> for Shape {
+    fn from(shape: &Shape) -> Shape {
+        shape.clone()
+    }
+}
+
+/// The shape of a scalar.
+impl From<()> for Shape {
+    fn from((): ()) -> Shape {
+        Shape::default()
+    }
+}
+
+/// Tuples, whose members may differ in type: `(batch, 3)`.
+macro_rules! tuples {
+    ($(($($D:ident $i:tt),*);)*) => {
+        $(impl<$($D: Into<Dim>),*> From<($($D,)*)> for Shape {
+            fn from(dims: ($($D,)*)) -> Shape {
+                Shape(vec![$(dims.$i.into()),*])
+            }
+        })*
+    };
+}
+
+tuples! {
+    (A 0);
+    (A 0, B 1);
+    (A 0, B 1, C 2);
+    (A 0, B 1, C 2, D 3);
+    (A 0, B 1, C 2, D 3, E 4);
+    (A 0, B 1, C 2, D 3, E 4, F 5);
+}
+
+impl<D: Into<Dim>> FromIterator<D> for Shape {
+    fn from_iter<I: IntoIterator<Item = D>>(dims: I) -> Shape {
+        Shape(dims.into_iter().map(Into::into).collect())
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// use ontrace::{Example, Tensor};
-/// let image = Tensor::new(&[2, 3], vec![0.0f32; 6])?;
+/// let image = Tensor::new([2, 3], vec![0.0f32; 6])?;
 /// let example = Example::new().input("image", &image).symbolic("image", 0, "batch")?.range("batch", 1..=64)?;
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -49,7 +49,7 @@ impl Example {
     ///
     /// ```
     /// use ontrace::{DType, Example, Tensor};
-    /// let call = |n: usize| (Tensor::zeros(&[n, 8], DType::F32).unwrap(), Tensor::zeros(&[n], DType::I64).unwrap());
+    /// let call = |n: usize| (Tensor::zeros([n, 8], DType::F32).unwrap(), Tensor::zeros([n], DType::I64).unwrap());
     /// let example = Example::observed(&[call(3), call(5)])?;
     /// let shapes: Vec<String> = example.inputs().iter().map(|input| input.1.shape().to_string()).collect();
     /// assert_eq!(shapes, ["[x_0_0,8]", "[x_0_0]"]);
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn inputs_that_have_names_go_where_their_name_stands() {
-        let x = |n: usize| Tensor::zeros(&[n], DType::F32).unwrap();
+        let x = |n: usize| Tensor::zeros([n], DType::F32).unwrap();
         let module = crate::module::named(function(|(a, b): (Tensor, Tensor)| Tensor::cat(&[&a, &b], 0), &(x(1), x(2))), &["a", "b"], &[]);
         let given = |names: [&str; 2]| Example::new().input(names[0], &x(2)).input(names[1], &x(1));
         let arranged = given(["b", "a"]).arranged(&module).unwrap();
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_range_must_contain_the_example() {
-        let example = Example::of(&Tensor::zeros(&[3], DType::F32).unwrap()).symbolic("x", 0, "n").unwrap();
+        let example = Example::of(&Tensor::zeros([3], DType::F32).unwrap()).symbolic("x", 0, "n").unwrap();
         assert_eq!(example.clone().range("n", 1..=8).unwrap().ranges()[1].to_string(), "n <= 8");
         assert_eq!(example.clone().range("n", 4..=8).unwrap_err().code(), crate::ErrorCode::Size);
         assert_eq!(example.range("m", 1..=8).unwrap_err().code(), crate::ErrorCode::Input);

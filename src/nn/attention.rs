@@ -19,7 +19,7 @@ use crate::tensor::Tensor;
 /// use ontrace::nn::{MultiHeadAttention, Weights};
 /// use ontrace::{DType, Module, Tensor};
 /// let attention = MultiHeadAttention::new(&Weights::seeded(0).at("attn"), 8, 2)?.causal();
-/// let y = attention.call(&Tensor::ones(&[1, 5, 8], DType::F32)?)?;
+/// let y = attention.call(&Tensor::ones([1, 5, 8], DType::F32)?)?;
 /// assert_eq!(y.shape().example(), Some(vec![1, 5, 8]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn x() -> Tensor {
-        Tensor::new(&[1, 2, 2], vec![1f32, 0.0, 0.0, 1.0]).unwrap()
+        Tensor::new([1, 2, 2], vec![1f32, 0.0, 0.0, 1.0]).unwrap()
     }
 
     /// The softmax of (x, 0).
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn causal_is_the_mask_of_the_past() {
         let p = share(1.0 / 2f64.sqrt());
-        let past = Tensor::new(&[2, 2], vec![true, false, true, true]).unwrap();
+        let past = Tensor::new([2, 2], vec![true, false, true, true]).unwrap();
         near(&identity(1).causal().call(&x()).unwrap(), &[1.0, 0.0, 1.0 - p, p]);
         near(&identity(1).attend(&x(), &x(), &x(), Some(&past)).unwrap(), &[1.0, 0.0, 1.0 - p, p]);
     }
@@ -168,7 +168,7 @@ mod tests {
             ("out_proj.bias", Array::vector(vec![1f32])),
         ]);
         let attention = MultiHeadAttention::new(&weights, 1, 1).unwrap();
-        let x = Tensor::new(&[1, 2, 1], vec![1f32, 3.0]).unwrap();
+        let x = Tensor::new([1, 2, 1], vec![1f32, 3.0]).unwrap();
         near(&attention.call(&x).unwrap(), &[11.0, 11.0]);
         near(&attention.attend(&x, &x, &x, None).unwrap(), &[11.0, 11.0]);
     }

@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 /// use ontrace::{Array, Module, Tensor};
 /// let numbers = [("weight", 3.0f32), ("bias", 1.0), ("running_mean", 5.0), ("running_var", 4.0)];
 /// let weights = Weights::from_map(numbers.map(|(name, x)| (name, Array::vector(vec![x]))));
-/// let y = BatchNorm::new(&weights, 1)?.epsilon(0.0).call(&Tensor::new(&[1, 1, 1, 1], vec![9.0f32])?)?;
+/// let y = BatchNorm::new(&weights, 1)?.epsilon(0.0).call(&Tensor::new([1, 1, 1, 1], vec![9.0f32])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [(9.0 - 5.0) / 2.0 * 3.0 + 1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```

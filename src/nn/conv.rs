@@ -50,7 +50,7 @@ pub type Conv3d = Conv<3>;
 /// use ontrace::{Array, Module, Tensor};
 /// let weights = Weights::from_map([("weight", Array::new(&[1, 1, 2], vec![-1.0f32, 1.0])?)]);
 /// let differences = Conv1d::new(&weights, 1, 1, [2], ConvOptions { bias: false, ..ConvOptions::default() })?;
-/// let y = differences.call(&Tensor::new(&[1, 1, 4], vec![0.0f32, 1.0, 4.0, 9.0])?)?;
+/// let y = differences.call(&Tensor::new([1, 1, 4], vec![0.0f32, 1.0, 4.0, 9.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [1.0, 3.0, 5.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -99,7 +99,7 @@ mod tests {
     fn lengths_follow_torch_s_formula() {
         let options = ConvOptions { stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2, bias: true };
         let conv = Conv2d::new(&Weights::seeded(3), 4, 6, [3, 3], options).unwrap();
-        let y = conv.call(&Tensor::zeros(&[1, 4, 8, 9], DType::F32).unwrap()).unwrap();
+        let y = conv.call(&Tensor::zeros([1, 4, 8, 9], DType::F32).unwrap()).unwrap();
         // ⌊(length + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
         assert_eq!(y.shape().example(), Some(vec![1, 6, (8 + 2 - 2 - 1) / 2 + 1, 9 - 4]));
     }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn of_zeros_there_is_the_bias() {
         let conv = Conv2d::new(&Weights::seeded(3), 1, 2, [1, 1], ConvOptions::default()).unwrap();
-        let y = conv.call(&Tensor::zeros(&[1, 1, 1, 1], DType::F32).unwrap()).unwrap();
+        let y = conv.call(&Tensor::zeros([1, 1, 1, 1], DType::F32).unwrap()).unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap(), conv.bias.unwrap().to_vec::<f32>().unwrap());
     }
 

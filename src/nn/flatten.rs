@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 /// ```
 /// use ontrace::nn::Flatten;
 /// use ontrace::{DType, Module, Tensor};
-/// let y = Flatten::default().call(&Tensor::zeros(&[2, 3, 4, 5], DType::F32)?)?;
+/// let y = Flatten::default().call(&Tensor::zeros([2, 3, 4, 5], DType::F32)?)?;
 /// assert_eq!(y.shape().example(), Some(vec![2, 60]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```

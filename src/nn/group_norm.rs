@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 /// use ontrace::nn::{GroupNorm, Weights};
 /// use ontrace::{Module, Tensor};
 /// let norm = GroupNorm::new(&Weights::seeded(0), 2, 4)?.epsilon(0.0);
-/// let y = norm.call(&Tensor::new(&[1, 4, 1], vec![3.0f32, 7.0, 10.0, -10.0])?)?;
+/// let y = norm.call(&Tensor::new([1, 4, 1], vec![3.0f32, 7.0, 10.0, -10.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0, 1.0, -1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```

@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// ```
 /// use ontrace::nn::{LayerNorm, Weights};
 /// use ontrace::{Module, Tensor};
-/// let y = LayerNorm::new(&Weights::seeded(0), &[2])?.epsilon(0.0).call(&Tensor::new(&[1, 2], vec![3.0f32, 7.0])?)?;
+/// let y = LayerNorm::new(&Weights::seeded(0), &[2])?.epsilon(0.0).call(&Tensor::new([1, 2], vec![3.0f32, 7.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```

@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// use ontrace::{Array, Module, Tensor};
 /// let weights = Weights::from_map([("fc.weight", Array::new(&[1, 2], vec![2.0f32, 3.0])?), ("fc.bias", Array::vector(vec![1.0f32]))]);
 /// let fc = Linear::new(&weights.at("fc"), 2, 1)?;
-/// let y = fc.call(&Tensor::new(&[1, 2], vec![10.0f32, 100.0])?)?;
+/// let y = fc.call(&Tensor::new([1, 2], vec![10.0f32, 100.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [2.0 * 10.0 + 3.0 * 100.0 + 1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn axes_before_the_last_are_carried_along() {
         let fc = Linear::without_bias(&Weights::seeded(0), 4, 3).unwrap();
-        let y = fc.call(&Tensor::zeros(&[2, 5, 4], crate::DType::F32).unwrap()).unwrap();
+        let y = fc.call(&Tensor::zeros([2, 5, 4], crate::DType::F32).unwrap()).unwrap();
         assert_eq!(y.shape().example(), Some(vec![2, 5, 3]));
         assert!(y.to_vec::<f32>().unwrap().iter().all(|&x| x == 0.0));
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn an_error_says_which_layer() {
         let fc = Linear::new(&Weights::seeded(0).at("head.fc"), 4, 3).unwrap();
-        let error = fc.call(&Tensor::zeros(&[2, 5], crate::DType::F32).unwrap()).unwrap_err();
+        let error = fc.call(&Tensor::zeros([2, 5], crate::DType::F32).unwrap()).unwrap_err();
         assert_eq!(error.places().next(), Some("head.fc"));
     }
 }

@@ -19,12 +19,12 @@
 //!     .push(GlobalAveragePool)
 //!     .push(Linear::new(&weights.at("fc"), 16, 10)?);
 //!
-//! let image = Tensor::zeros(&[2, 3, 32, 32], DType::F32)?;
+//! let image = Tensor::zeros([2, 3, 32, 32], DType::F32)?;
 //! let example = Example::new().input("image", &image).symbolic("image", 0, "batch")?;
 //! let traced = trace(&net, example)?;
 //! traced.save(std::env::temp_dir().join("ontrace_net.onnx"))?;
 //!
-//! let images = Tensor::ones(&[5, 3, 32, 32], DType::F32)?;
+//! let images = Tensor::ones([5, 3, 32, 32], DType::F32)?;
 //! let scores = traced.call(&images)?;
 //! assert_eq!(scores.shape().example(), Some(vec![5, 10]));
 //! assert_eq!(scores.to_vec::<f32>()?, net.call(&images)?.to_vec::<f32>()?);

@@ -21,7 +21,7 @@ pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 /// ```
 /// use ontrace::nn::MaxPool2d;
 /// use ontrace::{Module, Tensor};
-/// let x = Tensor::new(&[1, 1, 2, 4], vec![1.0f32, 2.0, 3.0, 4.0, 8.0, 7.0, 6.0, 5.0])?;
+/// let x = Tensor::new([1, 1, 2, 4], vec![1.0f32, 2.0, 3.0, 4.0, 8.0, 7.0, 6.0, 5.0])?;
 /// assert_eq!(MaxPool2d::new([2, 2]).call(&x)?.to_vec::<f32>()?, [8.0, 6.0]);
 /// let sliding = MaxPool2d { stride: [1, 1], ..MaxPool2d::new([2, 2]) };
 /// assert_eq!(sliding.call(&x)?.to_vec::<f32>()?, [8.0, 7.0, 6.0]);
@@ -60,7 +60,7 @@ impl<const N: usize> Module for MaxPool<N> {
 /// ```
 /// use ontrace::nn::AvgPool2d;
 /// use ontrace::{Module, Tensor};
-/// let x = Tensor::new(&[1, 1, 2, 2], vec![1.0f32, 2.0, 3.0, 6.0])?;
+/// let x = Tensor::new([1, 1, 2, 2], vec![1.0f32, 2.0, 3.0, 6.0])?;
 /// assert_eq!(AvgPool2d::new([2, 2]).call(&x)?.to_vec::<f32>()?, [3.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -97,7 +97,7 @@ impl<const N: usize> Module for AvgPool<N> {
 /// ```
 /// use ontrace::nn::AdaptiveAvgPool2d;
 /// use ontrace::{Module, Tensor};
-/// let x = Tensor::new(&[1, 1, 2, 4], vec![1.0f32, 3.0, 5.0, 7.0, 1.0, 3.0, 5.0, 7.0])?;
+/// let x = Tensor::new([1, 1, 2, 4], vec![1.0f32, 3.0, 5.0, 7.0, 1.0, 3.0, 5.0, 7.0])?;
 /// assert_eq!(AdaptiveAvgPool2d::new([1, 2]).call(&x)?.to_vec::<f32>()?, [2.0, 6.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -125,7 +125,7 @@ impl<const N: usize> Module for AdaptiveAvgPool<N> {
 /// ```
 /// use ontrace::nn::GlobalAveragePool;
 /// use ontrace::{Module, Tensor};
-/// let x = Tensor::new(&[1, 2, 1, 2], vec![1.0f32, 3.0, 10.0, 30.0])?;
+/// let x = Tensor::new([1, 2, 1, 2], vec![1.0f32, 3.0, 10.0, 30.0])?;
 /// assert_eq!(GlobalAveragePool.call(&x)?.to_vec::<f32>()?, [2.0, 20.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -139,7 +139,7 @@ impl Module for GlobalAveragePool {
             return Err(Error::shape(format!("expected batch, channels and more, got shape {}", x.shape())));
         }
         let axes: Vec<i64> = (2..x.rank() as i64).collect();
-        Ok(vec![x.mean(Some(&axes), false)?])
+        Ok(vec![x.mean(&axes, false)?])
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn padding_counts_in_a_mean_unless_told_otherwise() {
-        let x = Tensor::new(&[1, 1, 2], vec![2f32, 4.0]).unwrap();
+        let x = Tensor::new([1, 1, 2], vec![2f32, 4.0]).unwrap();
         let padded = AvgPool1d { padding: [1], ..AvgPool1d::new([2]) };
         assert_eq!(padded.call(&x).unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0]);
         assert_eq!(AvgPool1d { count_pad: false, ..padded }.call(&x).unwrap().to_vec::<f32>().unwrap(), [2.0, 4.0]);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn padding_is_never_the_largest() {
-        let x = Tensor::new(&[1, 1, 2], vec![-2f32, -4.0]).unwrap();
+        let x = Tensor::new([1, 1, 2], vec![-2f32, -4.0]).unwrap();
         let padded = MaxPool1d { padding: [1], ..MaxPool1d::new([2]) };
         assert_eq!(padded.call(&x).unwrap().to_vec::<f32>().unwrap(), [-2.0, -4.0]);
     }

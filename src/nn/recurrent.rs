@@ -120,7 +120,7 @@ networks! {
     /// use ontrace::{DType, Module, Tensor};
     /// let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, ..RecurrentOptions::default() };
     /// let lstm = Lstm::new(&Weights::seeded(0).at("lstm"), 8, 16, options)?;
-    /// let outputs = lstm.forward(&[Tensor::ones(&[3, 5, 8], DType::F32)?])?;
+    /// let outputs = lstm.forward(&[Tensor::ones([3, 5, 8], DType::F32)?])?;
     /// let shapes: Vec<_> = outputs.iter().map(|output| output.shape().example().unwrap()).collect();
     /// assert_eq!(shapes, [vec![3, 5, 32], vec![4, 3, 16], vec![4, 3, 16]]);
     /// # Ok::<(), ontrace::Error>(())
@@ -133,7 +133,7 @@ networks! {
     /// use ontrace::nn::{Gru, RecurrentOptions, Weights};
     /// use ontrace::{DType, Module, Tensor};
     /// let gru = Gru::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
-    /// let outputs = gru.forward(&[Tensor::ones(&[5, 3, 8], DType::F32)?])?;
+    /// let outputs = gru.forward(&[Tensor::ones([5, 3, 8], DType::F32)?])?;
     /// assert_eq!((outputs.len(), outputs[1].shape().example()), (2, Some(vec![1, 3, 16])));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
@@ -145,7 +145,7 @@ networks! {
     /// use ontrace::nn::{RecurrentOptions, Rnn, Weights};
     /// use ontrace::{DType, Module, Tensor};
     /// let rnn = Rnn::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
-    /// let outputs = rnn.forward(&[Tensor::ones(&[5, 3, 8], DType::F32)?])?;
+    /// let outputs = rnn.forward(&[Tensor::ones([5, 3, 8], DType::F32)?])?;
     /// assert_eq!(outputs[0].shape().example(), Some(vec![5, 3, 16]));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
@@ -171,7 +171,7 @@ mod tests {
             ("bias_hh_l0", &[4], &[0.0; 4]),
         ]);
         let lstm = Lstm::new(&weights, 1, 1, RecurrentOptions::default()).unwrap();
-        let outputs = lstm.forward(&[Tensor::new(&[2, 1, 1], vec![1.0f32, -1.0]).unwrap()]).unwrap();
+        let outputs = lstm.forward(&[Tensor::new([2, 1, 1], vec![1.0f32, -1.0]).unwrap()]).unwrap();
         let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
         let (mut h, mut c) = (0f32, 0f32);
         for x in [1f32, -1.0] {
@@ -188,13 +188,13 @@ mod tests {
     fn a_network_is_traced_with_a_symbolic_batch_and_length() {
         let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, bias: true };
         let gru = Gru::new(&Weights::seeded(1).at("rnn"), 3, 4, options).unwrap();
-        let x = Tensor::ones(&[2, 5, 3], DType::F32).unwrap();
+        let x = Tensor::ones([2, 5, 3], DType::F32).unwrap();
         let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap().symbolic("x", 1, "steps").unwrap();
         let traced = trace(&gru, example).unwrap();
         let model = traced.to_model().unwrap();
         let nodes = model.proto.graph.unwrap().node;
         assert_eq!(nodes.iter().filter(|node| node.op_type == "GRU").count(), 2);
-        let y = traced.forward(&[Tensor::ones(&[3, 7, 3], DType::F32).unwrap()]).unwrap();
+        let y = traced.forward(&[Tensor::ones([3, 7, 3], DType::F32).unwrap()]).unwrap();
         assert_eq!(y[0].shape().example(), Some(vec![3, 7, 8]));
     }
 
@@ -204,11 +204,11 @@ mod tests {
         let none = RecurrentOptions { layers: 0, ..RecurrentOptions::default() };
         assert_eq!(Lstm::new(&weights, 1, 1, none).unwrap_err().places().next(), Some("lstm"));
         let lstm = Lstm::new(&weights, 2, 3, RecurrentOptions::default()).unwrap();
-        let x = Tensor::ones(&[4, 1, 2], DType::F32).unwrap();
-        let h = Tensor::zeros(&[1, 1, 3], DType::F32).unwrap();
+        let x = Tensor::ones([4, 1, 2], DType::F32).unwrap();
+        let h = Tensor::zeros([1, 1, 3], DType::F32).unwrap();
         assert_eq!(lstm.forward(&[x.clone(), h.clone()]).unwrap_err().code(), crate::ErrorCode::Input);
         assert!(lstm.forward(&[x.clone(), h.clone(), h]).is_ok());
-        assert_eq!(lstm.forward(&[Tensor::ones(&[4, 1, 5], DType::F32).unwrap()]).unwrap_err().places().next(), Some("lstm"));
+        assert_eq!(lstm.forward(&[Tensor::ones([4, 1, 5], DType::F32).unwrap()]).unwrap_err().places().next(), Some("lstm"));
         assert_eq!(lstm.forward(&[]).unwrap_err().code(), crate::ErrorCode::Input);
     }
 }

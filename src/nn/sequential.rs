@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 /// use ontrace::{DType, Module, Tensor};
 /// let weights = Weights::seeded(0);
 /// let net = Sequential::new().push(Linear::new(&weights.at(0), 4, 8)?).push(Activation::Gelu).push(Linear::new(&weights.at(2), 8, 2)?);
-/// assert_eq!(net.call(&Tensor::ones(&[3, 4], DType::F32)?)?.shape().example(), Some(vec![3, 2]));
+/// assert_eq!(net.call(&Tensor::ones([3, 4], DType::F32)?)?.shape().example(), Some(vec![3, 2]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Default)]
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn an_error_says_which_module() {
         let chain = Sequential::new().push(Activation::Relu).push(Linear::new(&Weights::seeded(0).at("fc"), 4, 2).unwrap());
-        let error = chain.call(&Tensor::zeros(&[1, 3], DType::F32).unwrap()).unwrap_err();
+        let error = chain.call(&Tensor::zeros([1, 3], DType::F32).unwrap()).unwrap_err();
         assert_eq!(error.places().take(2).collect::<Vec<_>>(), ["module 1 of the chain", "fc"]);
     }
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 /// }
 ///
 /// let net = Net::new(&Weights::seeded(1))?;
-/// let y = net.call(&Tensor::new(&[1, 4], vec![1.0f32; 4])?)?;
+/// let y = net.call(&Tensor::new([1, 4], vec![1.0f32; 4])?)?;
 /// assert_eq!(y.shape().example(), Some(vec![1, 2]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```

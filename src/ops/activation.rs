@@ -365,7 +365,7 @@ impl Tensor {
             .dim(axis)?
             .div_exact(&2i64.into())
             .ok_or_else(|| Error::shape(format!("axis {axis} of shape {} has no halves", self.shape())))?;
-        match self.split_lengths(&[half.clone(), half], axis)?.as_slice() {
+        match self.split_with_sizes(&[half.clone(), half], axis)?.as_slice() {
             [a, b] => a.mul(b.sigmoid()?),
             _ => Err(Error::internal("two halves are not two")),
         }

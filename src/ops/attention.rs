@@ -33,17 +33,17 @@ fn rotary(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         0 => wide,
         n => n,
     };
-    let (head, rest) = (split.slice(-1, None, Some(turned.into()), 1)?, split.slice(-1, Some(turned.into()), None, 1)?);
+    let (head, rest) = (split.slice(-1, ..turned)?, split.slice(-1, turned..)?);
     let pick = |table: &Tensor| -> Result<Tensor> {
         let table = ids.map_or(Ok(table.clone()), |ids| table.index_select(0, ids))?;
-        table.slice(-1, None, Some((turned / 2).into()), 1)?.unsqueeze(2)
+        table.slice(-1, ..turned / 2)?.unsqueeze(2)
     };
     let (cos, sin) = (pick(cos)?, pick(sin)?);
     let interleaved = node.int("interleaved", 0)? != 0;
     let (a, b) = if interleaved {
-        (head.slice(-1, None, None, 2)?, head.slice(-1, Some(1.into()), None, 2)?)
+        (head.slice_step(-1, .., 2)?, head.slice_step(-1, 1.., 2)?)
     } else {
-        (head.slice(-1, None, Some((turned / 2).into()), 1)?, head.slice(-1, Some((turned / 2).into()), None, 1)?)
+        (head.slice(-1, ..turned / 2)?, head.slice(-1, turned / 2..)?)
     };
     let (re, im) = (a.mul(&cos)?.sub(b.mul(&sin)?)?, a.mul(&sin)?.add(b.mul(&cos)?)?);
     let new = if interleaved { Tensor::stack(&[&re, &im], -1)?.flatten(-2, -1)? } else { Tensor::cat(&[&re, &im], -1)? };
@@ -79,8 +79,8 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     // What may be seen: the mask, what is not in the future, and what there is.
     let mut bias: Option<Tensor> = None;
     let mut hide = |mask: Tensor| -> Result<()> {
-        let low = Tensor::zeros::<i64>(&[], dtype)?;
-        let term = mask.where_(&low, &Tensor::full::<i64>(&[], f64::NEG_INFINITY, dtype)?)?;
+        let low = Tensor::zeros((), dtype)?;
+        let term = mask.where_(&low, &Tensor::full((), f64::NEG_INFINITY, dtype)?)?;
         bias = Some(bias.take().map_or(Ok(term.clone()), |bias| bias.add(&term))?);
         Ok(())
     };
@@ -137,8 +137,8 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let mut weights = scores.cast(precise)?.softmax(-1)?.cast(dtype)?;
     if bias.is_some() {
         // A row of which nothing may be seen gives zeros.
-        let lost = masked.eq(f64::NEG_INFINITY)?.all(Some(&[-1]), true)?;
-        weights = lost.where_(&Tensor::zeros::<i64>(&[], dtype)?, &weights)?;
+        let lost = masked.eq(f64::NEG_INFINITY)?.all(-1, true)?;
+        weights = lost.where_(&Tensor::zeros((), dtype)?, &weights)?;
     }
     let y = weights.matmul(&v)?;
     let y = if flat { y.transpose(1, 2)?.flatten(2, 3)? } else { y };
@@ -183,7 +183,7 @@ fn linear(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     };
     let mut state = match inputs.opt(3) {
         Some(past) => past.cast(DType::F32)?,
-        None => Tensor::zeros(&[q.dim(0)?, Dim::Fixed(few), width, depth], DType::F32)?,
+        None => Tensor::zeros([q.dim(0)?, Dim::Fixed(few), width, depth], DType::F32)?,
     };
     let mut outputs = Vec::new();
     for step in 0..steps {

@@ -248,7 +248,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             return Ok(vec![rest]);
         }
         // ONNX gives a zero the divisor's sign too, torch the dividend's.
-        let zero = |x: f64| Tensor::full::<i64>(&[], x, a.dtype());
+        let zero = |x: f64| Tensor::full((), x, a.dtype());
         let signed = b.lt(0.0)?.where_(&zero(-0.0)?, &zero(0.0)?)?;
         Ok(vec![rest.eq(0.0)?.where_(&signed, &rest)?])
     }),
@@ -495,9 +495,9 @@ impl Tensor {
         let kept = by.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(most)))?;
         let powers: Vec<u64> = (0..=most).map(|n| 1u64 << n).collect();
         let power = Tensor::from(Array::vector(powers)).cast(dtype)?.index_select(0, &kept)?;
-        let two = Tensor::full::<i64>(&[], 2, dtype)?;
+        let two = Tensor::full((), 2, dtype)?;
         let further = by.gt(most)?.logical_and(outside.logical_not()?)?;
-        let zero = Tensor::zeros::<i64>(&[], dtype)?;
+        let zero = Tensor::zeros((), dtype)?;
         if left {
             let y = x.mul(&power)?;
             let y = if unsigned { y } else { further.where_(&y.mul(&two)?, &y)? };

@@ -84,7 +84,7 @@ impl Operator for Range {
             }
             let vector = pen.dims(std::slice::from_ref(dim))?;
             let axes = pen.ints(&[0]);
-            pen.node("Squeeze", &[vector, axes]).write_one(Type::new(DType::I64, vec![]))
+            pen.node("Squeeze", &[vector, axes]).write_one(Type::new(DType::I64, ()))
         };
         if self.step < 0 && self.length.is_symbolic() {
             // Runtimes disagree about the length of a descending range whose ends they do not know: it is made of an ascending one.
@@ -231,9 +231,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where a length is negative.
     #[track_caller]
-    pub fn full<D: Clone + Into<Dim>>(shape: &[D], number: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
-        let shape = shape.iter().cloned().map(Into::into).collect();
-        apply_one(Full { shape, dtype, number: number.into() }, &[])
+    pub fn full(shape: impl Into<Shape>, number: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
+        apply_one(Full { shape: shape.into(), dtype, number: number.into() }, &[])
     }
 
     /// Zeros of a shape.
@@ -241,7 +240,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::full`].
     #[track_caller]
-    pub fn zeros<D: Clone + Into<Dim>>(shape: &[D], dtype: DType) -> Result<Tensor> {
+    pub fn zeros(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
         Tensor::full(shape, 0, dtype)
     }
 
@@ -250,7 +249,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::full`].
     #[track_caller]
-    pub fn ones<D: Clone + Into<Dim>>(shape: &[D], dtype: DType) -> Result<Tensor> {
+    pub fn ones(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
         Tensor::full(shape, 1, dtype)
     }
 

@@ -25,13 +25,13 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Shrink", |node, inputs| {
         let (x, edge, bias) = (inputs.at(0)?, f64::from(node.float("lambd", 0.5)?), f64::from(node.float("bias", 0.0)?));
-        let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+        let zero = Tensor::zeros((), x.dtype())?;
         let (high, low) = (x.sub(bias)?.cast(x.dtype())?, x.add(bias)?.cast(x.dtype())?);
         Ok(vec![x.gt(edge)?.where_(&high, &x.lt(-edge)?.where_(&low, &zero)?)?])
     }),
     ("ThresholdedRelu", |node, inputs| {
         let x = inputs.at(0)?;
-        let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+        let zero = Tensor::zeros((), x.dtype())?;
         Ok(vec![x.gt(f64::from(node.float("alpha", 1.0)?))?.where_(x, &zero)?])
     }),
     ("Hardmax", |node, inputs| {
@@ -44,15 +44,15 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ReduceLogSum", |node, inputs| reduced(node, inputs, |x| Ok(x.clone()), Tensor::log)),
     ("LpNormalization", |node, inputs| {
         let x = inputs.at(0)?;
-        let norm = x.norm(node.int("p", 2)? as f64, Some(&[node.int("axis", -1)?]), true)?;
-        let safe = norm.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], x.dtype())?, &norm)?;
+        let norm = x.norm(node.int("p", 2)? as f64, [node.int("axis", -1)?], true)?;
+        let safe = norm.eq(0.0)?.where_(&Tensor::ones((), x.dtype())?, &norm)?;
         Ok(vec![x.div(safe)?])
     }),
     ("MeanVarianceNormalization", |node, inputs| {
         let x = inputs.at(0)?;
         let axes = node.ints("axes")?.map_or_else(|| vec![0, 2, 3], <[i64]>::to_vec);
-        let centred = x.sub(x.mean(Some(&axes), true)?)?;
-        Ok(vec![centred.div(centred.square()?.mean(Some(&axes), true)?.sqrt()?.add(1e-9)?)?])
+        let centred = x.sub(x.mean(&axes, true)?)?;
+        Ok(vec![centred.div(centred.square()?.mean(&axes, true)?.sqrt()?.add(1e-9)?)?])
     }),
     ("LRN", |node, inputs| {
         let (x, size) = (inputs.at(0)?, node.int("size", 1)?);
@@ -76,7 +76,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let axis = x.shape().axis(node.int("axis", -1)?)?;
         let axes: Vec<i64> = (axis as i64..x.rank() as i64).collect();
         let wide = x.cast(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?;
-        let root = wide.square()?.mean(Some(&axes), true)?.add(f64::from(node.float("epsilon", 1e-5)?))?.sqrt()?;
+        let root = wide.square()?.mean(&axes, true)?.add(f64::from(node.float("epsilon", 1e-5)?))?.sqrt()?;
         Ok(vec![wide.div(root)?.cast(x.dtype())?.mul(inputs.at(1)?)?])
     }),
     ("GroupNormalization", |node, inputs| {
@@ -153,7 +153,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             let have = y.shape()[axis].fixed().ok_or_else(|| Error::size("cropping an axis of symbolic length"))?;
             y = if have >= want {
                 let start = (have - want) / 2;
-                y.slice(axis as i64, Some(start.into()), Some((start + want).into()), 1)?
+                y.slice(axis as i64, start..start + want)?
             } else {
                 let before = (want - have) / 2;
                 let mut widths = vec![0i64; 2 * (y.rank() - 1 - axis)];
@@ -182,12 +182,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let n = y.dim(axis)?.fixed().ok_or_else(|| Error::size("running products along an axis of symbolic length"))?;
         if exclusive && n > 0 {
             let one = y.narrow(axis, 0i64, 1i64)?.mul(0)?.add(1)?;
-            y = Tensor::cat(&[&one, &y.slice(axis, None, Some(Dim::Fixed(-1)), 1)?], axis)?;
+            y = Tensor::cat(&[&one, &y.slice(axis, ..-1)?], axis)?;
         }
         let mut step = 1;
         while step < n {
-            let head = y.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
-            let (now, then) = (y.slice(axis, Some(step.into()), None, 1)?, y.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+            let head = y.slice(axis, ..step)?;
+            let (now, then) = (y.slice(axis, step..)?, y.slice(axis, ..-step)?);
             y = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
             step *= 2;
         }
@@ -229,7 +229,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         window.pads_end.fill(0);
         let columns = padded.im2col(&kernel, window.clone())?;
         let taps = kernel.iter().product::<usize>() as i64;
-        let sums = columns.unflatten(1, &[x.dim(1)?, Dim::Fixed(taps)])?.sum(Some(&[2]), false)?;
+        let sums = columns.unflatten(1, &[x.dim(1)?, Dim::Fixed(taps)])?.sum(2, false)?;
         let mut shape = vec![x.dim(0)?, x.dim(1)?];
         for (i, &taps) in kernel.iter().enumerate() {
             let n = padded.shape()[i + 2].clone();
@@ -252,7 +252,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             )
             .collect();
         let count = tight.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-        let flat = Tensor::zeros(&[count], x.dtype())?;
+        let flat = Tensor::zeros([count], x.dtype())?;
         let filled = flat.scatter(0, &places.reshape(&[-1])?, x.reshape(&[-1])?, super::Reduction::Replace)?.reshape(&tight)?;
         let Some(shape) = inputs.opt(2) else { return Ok(vec![filled]) };
         // A larger image holds the smaller one in its corner.
@@ -302,8 +302,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("DynamicQuantizeLinear", |_, inputs| {
         let x = inputs.at(0)?;
-        let high = x.amax(None, false)?.maximum(0.0)?;
-        let low = x.amin(None, false)?.minimum(0.0)?;
+        let high = x.amax(.., false)?.maximum(0.0)?;
+        let low = x.amin(.., false)?.minimum(0.0)?;
         let scale = high.sub(&low)?.div(255.0)?;
         let zero = saturated(&low.neg()?.div(&scale)?.round()?, DType::U8)?;
         let y = saturated(&x.div(&scale)?.round()?.add(zero.cast(DType::F32)?)?, DType::U8)?;
@@ -350,8 +350,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let bias = inputs.opt(8).map(|bias| bias.cast(DType::F32)).transpose()?;
         let sum = x.conv(&w, bias.as_ref(), window, node.int("group", 1)?.max(1) as usize)?;
         let weight_scale = inputs.at(4)?;
-        let weight_scale =
-            if weight_scale.numel() == 1 { weight_scale.reshape::<i64>(&[])? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
+        let weight_scale = if weight_scale.numel() == 1 { weight_scale.reshape(())? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
         let y = sum.mul(inputs.at(1)?)?.mul(weight_scale)?.div(inputs.at(6)?)?.round()?.add(inputs.at(7)?.cast(DType::F32)?)?;
         Ok(vec![saturated(&y, inputs.at(7)?.dtype())?])
     }),
@@ -420,7 +419,7 @@ fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str,
     let target = target.cast(DType::I64)?;
     let kept = ignored.map(|ignored| target.ne(ignored)).transpose()?;
     let index = match &kept {
-        Some(kept) => kept.where_(&target, &Tensor::zeros::<i64>(&[], DType::I64)?)?,
+        Some(kept) => kept.where_(&target, &Tensor::zeros((), DType::I64)?)?,
         None => target.clone(),
     };
     let picked = x.gather(1, &index.unsqueeze(1)?)?.squeeze_axes(&[1])?.neg()?;
@@ -434,23 +433,23 @@ fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str,
     let loss = counts.as_ref().map_or(Ok(picked.clone()), |counts| picked.mul(counts))?;
     match (reduction, &counts) {
         ("none", _) => Ok(loss),
-        ("sum", _) => loss.sum(None, false),
-        (_, None) => loss.mean(None, false),
-        (_, Some(counts)) => loss.sum(None, false)?.div(counts.sum(None, false)?),
+        ("sum", _) => loss.sum(.., false),
+        (_, None) => loss.mean(.., false),
+        (_, Some(counts)) => loss.sum(.., false)?.div(counts.sum(.., false)?),
     }
 }
 
 /// A scale or zero point over the axis (or the blocks of it) that it is for.
 fn spread(t: &Tensor, x: &Tensor, axis: i64, block: i64) -> Result<Tensor> {
     if t.rank() == 0 || (t.numel() == 1 && block == 0) {
-        return t.reshape::<i64>(&[]);
+        return t.reshape(());
     }
     if block > 0 {
         let axis = x.shape().axis(axis)? as i64;
         let mut wide = t.shape().to_vec();
         wide.insert(axis as usize + 1, Dim::Fixed(block));
         let all = t.unsqueeze(axis + 1)?.expand(&wide)?.flatten(axis, axis + 1)?;
-        return all.slice(axis, None, Some(x.dim(axis)?), 1);
+        return all.slice(axis, ..x.dim(axis)?);
     }
     let mut across = vec![1i64; x.rank()];
     across[x.shape().axis(axis)?] = -1;
@@ -459,7 +458,7 @@ fn spread(t: &Tensor, x: &Tensor, axis: i64, block: i64) -> Result<Tensor> {
 
 fn fit_channels(t: &Tensor, weights: bool) -> Result<Tensor> {
     match (t.numel() == 1, weights) {
-        (true, _) => t.reshape::<i64>(&[]),
+        (true, _) => t.reshape(()),
         (false, true) => t.reshape(&[-1, 1, 1, 1]),
         (false, false) => Ok(t.clone()),
     }
@@ -490,11 +489,11 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
         return Err(Error::unsupported(format!("a determinant of {n} by {n}: every step is written out, up to 64")));
     }
     let places = Tensor::arange(0, n, 1, DType::I64)?;
-    let (one, zero) = (Tensor::ones::<i64>(&[], x.dtype())?, Tensor::zeros::<i64>(&[], x.dtype())?);
+    let (one, zero) = (Tensor::ones((), x.dtype())?, Tensor::zeros((), x.dtype())?);
     let (mut rest, mut product) = (x.clone(), None::<Tensor>);
     for k in 0..n {
         let column = rest.select(-1, k)?;
-        let below = places.ge(k)?.where_(&column.abs()?, &Tensor::full::<i64>(&[], -1.0, x.dtype())?)?;
+        let below = places.ge(k)?.where_(&column.abs()?, &Tensor::full((), -1.0, x.dtype())?)?;
         let pivot = below.argmax(Some(-1), true)?;
         let moved = pivot.ne(k)?.squeeze_axes(&[-1])?;
         let order = places.eq(&pivot)?.where_(&Tensor::weak(k).strengthened(), &places.eq(k)?.where_(&pivot, &places)?)?;
@@ -565,7 +564,7 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     }
     let rows = if x.rank() == 2 { x.clone() } else { x.reshape(&[1, -1])? };
     let length = rows.dim(1)?.fixed().ok_or_else(|| Error::size("short sequences in a row of symbolic length"))?;
-    let mut counts = Tensor::zeros(&[rows.dim(0)?, Dim::Fixed(wide)], DType::F32)?;
+    let mut counts = Tensor::zeros([rows.dim(0)?, Dim::Fixed(wide)], DType::F32)?;
     let mut first = 0usize;
     for (i, &start) in starts.iter().enumerate() {
         let n = i as i64 + 1;
@@ -586,7 +585,7 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
             }
             let index: Vec<i64> = (0..places).flat_map(|at| (0..n).map(move |k| at + k * distance)).collect();
             let windows = rows.cast(DType::I64)?.index_select(1, &Tensor::from(index.as_slice()))?.unflatten(1, &[places, n])?;
-            let found = windows.unsqueeze(1)?.eq(&grams)?.all(Some(&[-1]), false)?.cast(DType::F32)?.sum(Some(&[-1]), false)?;
+            let found = windows.unsqueeze(1)?.eq(&grams)?.all(-1, false)?.cast(DType::F32)?.sum(-1, false)?;
             let index = Tensor::from(targets).unsqueeze(0)?.expand(found.shape())?;
             counts = counts.scatter(1, &index, &found, super::Reduction::Add)?;
         }

@@ -77,7 +77,7 @@ impl Term {
         if axes.is_empty() {
             return Ok(self);
         }
-        Ok(Term { tensor: self.tensor.sum(Some(&axes), false)?, labels: self.labels.into_iter().filter(|&label| needed(label)).collect() })
+        Ok(Term { tensor: self.tensor.sum(&axes, false)?, labels: self.labels.into_iter().filter(|&label| needed(label)).collect() })
     }
 
     /// With the axes in this order; those that it lacks have length 1.
@@ -126,7 +126,7 @@ impl Tensor {
     ///
     /// ```
     /// use ontrace::Tensor;
-    /// let x = Tensor::new(&[2, 2], vec![1.0f32, 2.0, 3.0, 4.0])?;
+    /// let x = Tensor::new([2, 2], vec![1.0f32, 2.0, 3.0, 4.0])?;
     /// assert_eq!(Tensor::einsum("ij,kj->ik", &[&x, &x])?.to_vec::<f32>()?, [5.0, 11.0, 11.0, 25.0]);
     /// assert_eq!(Tensor::einsum("ii", &[&x])?.to_vec::<f32>()?, [5.0]);
     /// # Ok::<(), ontrace::Error>(())
@@ -194,8 +194,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_equation_is_its_sum() {
-        let x = Tensor::new(&[2, 3], (0..6).map(|i| i as f32).collect()).unwrap();
-        let y = Tensor::new(&[3, 2], (0..6).map(|i| i as f32 - 2.0).collect()).unwrap();
+        let x = Tensor::new([2, 3], (0..6).map(|i| i as f32).collect()).unwrap();
+        let y = Tensor::new([3, 2], (0..6).map(|i| i as f32 - 2.0).collect()).unwrap();
         let v = Tensor::from(&[1.0f32, 2.0, 3.0]);
         let of = |equation: &str, operands: &[&Tensor]| Tensor::einsum(equation, operands).unwrap().to_vec::<f32>().unwrap();
         assert_eq!(of("ij->ji", &[&x]), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);

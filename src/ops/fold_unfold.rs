@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn columns_are_what_windows_see_and_sum_back() {
-        let x = Tensor::new(&[1, 2, 4, 5], (0..40).map(|i| i as f32).collect()).unwrap();
+        let x = Tensor::new([1, 2, 4, 5], (0..40).map(|i| i as f32).collect()).unwrap();
         let window = Window::symmetric(&[1, 2], &[1, 0], &[2, 1]);
         let columns = x.im2col(&[2, 3], window.clone()).unwrap();
         let kernel = fold_unfold::unfold(&x.to_array().unwrap(), &[2, 3], &window).unwrap();

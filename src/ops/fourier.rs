@@ -100,7 +100,7 @@ pub(crate) fn length(x: &Tensor, axis: i64) -> Result<i64> {
 pub(crate) fn fitted(x: &Tensor, axis: i64, n: i64) -> Result<Tensor> {
     let have = length(x, axis)?;
     if have >= n {
-        return x.slice(axis, None, Some(n.into()), 1);
+        return x.slice(axis, ..n);
     }
     let after = x.rank() - 1 - x.shape().axis(axis)?;
     let mut widths = vec![Dim::Fixed(0); 2 * after + 1];
@@ -147,7 +147,7 @@ pub(crate) fn spectrum(x: &Tensor, axes: &[(i64, Option<i64>)], half: bool, inve
 /// The frequencies up to the half of a real signal.
 pub(crate) fn halved(x: &Complex, axis: i64) -> Result<Complex> {
     let kept = length(&x.re, axis)? / 2 + 1;
-    let half = |t: &Tensor| t.slice(axis, None, Some(kept.into()), 1);
+    let half = |t: &Tensor| t.slice(axis, ..kept);
     Ok(Complex { re: half(&x.re)?, im: half(&x.im)? })
 }
 

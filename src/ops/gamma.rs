@@ -147,7 +147,7 @@ fn across(numbers: impl Iterator<Item = f64>) -> Tensor {
 
 /// The sum over the last axis, each term with its weight.
 fn weighed(terms: &Tensor, rule: &[(f64, f64)]) -> Result<Tensor> {
-    terms.mul(across(rule.iter().map(|point| point.1)))?.sum(Some(&[-1]), false)
+    terms.mul(across(rule.iter().map(|point| point.1)))?.sum(-1, false)
 }
 
 /// Both parts of Γ(a), cut at x: of the small one an integral or a series, of the other what is missing from 1.
@@ -181,7 +181,7 @@ fn near(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (wide_a, wide_x) = (a.unsqueeze(-1)?, x.unsqueeze(-1)?);
     let below = x.lt(a.add(1.0)?)?;
     let steps = at_most(x, LARGE + 1.0)?.unsqueeze(-1)?.div(wide_a.add(across((1..=TERMS).map(|n| n as f64)))?)?.log()?;
-    let series = steps.cumsum(-1)?.exp()?.sum(Some(&[-1]), false)?.add(1.0)?;
+    let series = steps.cumsum(-1)?.exp()?.sum(-1, false)?.add(1.0)?;
     let places = across(LAGUERRE.iter().map(|point| point.0));
     let terms = places.div(at_least(&wide_x, 1.0)?)?.add(1.0)?.log()?.mul(wide_a.sub(1.0)?)?.exp()?;
     let tail = weighed(&terms, LAGUERRE)?.mul(a)?.div(x)?;

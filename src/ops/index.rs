@@ -344,7 +344,7 @@ impl Tensor {
         let rest = &self.shape()[mask.rank()..];
         // The n-th place gets the n-th row, counted from 1; those before the first place look at a row of zeros.
         let place = mask.reshape(&[-1])?.cumsum(0)?;
-        let zeros = Tensor::zeros(&[&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
+        let zeros = Tensor::zeros([&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
         let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &place)?;
         let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
         mask.unsqueeze_axes(&across)?.where_(&picked.reshape(self.shape())?, self)

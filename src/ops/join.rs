@@ -2,7 +2,7 @@
 
 use super::{Reader, one};
 use crate::array::{Array, DType, Scalar};
-use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::join;
@@ -261,8 +261,8 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there are fewer repeats than axes.
     #[track_caller]
-    pub fn repeat<D: Clone + Into<Dim>>(&self, repeats: &[D]) -> Result<Tensor> {
-        let repeats: Vec<Dim> = repeats.iter().cloned().map(Into::into).collect();
+    pub fn repeat(&self, repeats: impl Into<Shape>) -> Result<Tensor> {
+        let repeats: Vec<Dim> = repeats.into().to_vec();
         let new = repeats
             .len()
             .checked_sub(self.rank())
@@ -278,14 +278,15 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there are more widths than axes.
     #[track_caller]
-    pub fn pad<D: Clone + Into<Dim>>(&self, widths: &[D], mode: Padding) -> Result<Tensor> {
+    pub fn pad(&self, widths: impl Into<Shape>, mode: Padding) -> Result<Tensor> {
+        let widths = widths.into();
         if !widths.len().is_multiple_of(2) || widths.len() / 2 > self.rank() {
             return Err(Error::argument(format!("{} widths for {} axes", widths.len(), self.rank())));
         }
         let (mut begin, mut end) = (vec![Dim::Fixed(0); self.rank()], vec![Dim::Fixed(0); self.rank()]);
         for (i, pair) in widths.chunks_exact(2).enumerate() {
             let axis = self.rank() - 1 - i;
-            (begin[axis], end[axis]) = (pair[0].clone().into(), pair[1].clone().into());
+            (begin[axis], end[axis]) = (pair[0].clone(), pair[1].clone());
         }
         // What is cut off is a slice: a negative width in ONNX is not what every runtime reads it as.
         let mut x = self.clone();
@@ -302,7 +303,7 @@ impl Tensor {
                     if length.example().is_some_and(|n| n < 0) {
                         return Err(Error::shape(format!("more is cut off than shape {} has", self.shape())));
                     }
-                    x = x.slice(axis as i64, Some(-&first), Some(whole + &last), 1)?;
+                    x = x.slice(axis as i64, -&first..whole + &last)?;
                 }
             }
         }

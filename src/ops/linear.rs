@@ -222,8 +222,8 @@ mod tests {
 
     #[test]
     fn a_linear_layer_is_one_gemm() {
-        let x = Tensor::new(&[2, 3], vec![1.0f32, 0.0, -1.0, 2.0, 1.0, 0.0]).unwrap();
-        let w = Tensor::new(&[2, 3], vec![1.0f32, 2.0, 3.0, 0.0, 1.0, 0.0]).unwrap();
+        let x = Tensor::new([2, 3], vec![1.0f32, 0.0, -1.0, 2.0, 1.0, 0.0]).unwrap();
+        let w = Tensor::new([2, 3], vec![1.0f32, 2.0, 3.0, 0.0, 1.0, 0.0]).unwrap();
         let y = x.linear(&w, Some(&Tensor::from(&[10.0f32, 20.0]))).unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap(), [8.0, 20.0, 14.0, 21.0]);
     }

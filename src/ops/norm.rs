@@ -175,8 +175,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
             // The statistics, where somebody wants them: in single precision.
             let axes: Vec<i64> = (op.axis as i64..x.rank() as i64).collect();
             let wide = x.cast(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?;
-            outputs.push(wide.mean(Some(&axes), true)?);
-            outputs.push(wide.var(Some(&axes), 0.0, true)?.add(f64::from(op.epsilon))?.rsqrt()?);
+            outputs.push(wide.mean(&axes, true)?);
+            outputs.push(wide.var(&axes, 0.0, true)?.add(f64::from(op.epsilon))?.rsqrt()?);
         }
         Ok(outputs)
     }),
@@ -192,7 +192,7 @@ fn trained(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
     let moved = |old: &Tensor, new: Tensor| old.mul(momentum)?.add(new.mul(1.0 - momentum)?);
     let y = x.batch_norm_by_itself(Some(inputs.at(1)?), Some(inputs.at(2)?), f64::from(node.float("epsilon", 1e-5)?))?;
-    Ok(vec![y, moved(mean, x.mean(Some(&axes), false)?)?, moved(var, x.var(Some(&axes), 0.0, false)?)?])
+    Ok(vec![y, moved(mean, x.mean(&axes, false)?)?, moved(var, x.var(&axes, 0.0, false)?)?])
 }
 
 impl Tensor {
@@ -216,8 +216,8 @@ impl Tensor {
     pub fn batch_norm_by_itself(&self, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         let channels = self.dim(1)?;
         let axes: Vec<i64> = (0..self.rank() as i64).filter(|&axis| axis != 1).collect();
-        let centred = self.sub(self.mean(Some(&axes), true)?)?;
-        let var = centred.square()?.mean(Some(&axes), true)?;
+        let centred = self.sub(self.mean(&axes, true)?)?;
+        let var = centred.square()?.mean(&axes, true)?;
         let normal = centred.div(var.add(epsilon)?.sqrt()?)?;
         normal.scaled_by_channel(channels, scale, bias)
     }
@@ -229,7 +229,7 @@ impl Tensor {
     ///
     /// ```
     /// use ontrace::Tensor;
-    /// let x = Tensor::new(&[2, 1], vec![1.0f32, 3.0])?;
+    /// let x = Tensor::new([2, 1], vec![1.0f32, 3.0])?;
     /// let (mean, var) = (Tensor::from(&[0.0f32]), Tensor::from(&[1.0f32]));
     /// let (y, mean, var) = x.batch_norm_training(None, None, &mean, &var, 0.5, 0.0)?;
     /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0]);
@@ -252,9 +252,9 @@ impl Tensor {
     ) -> Result<(Tensor, Tensor, Tensor)> {
         let channels = self.dim(1)?;
         let axes: Vec<i64> = (0..self.rank() as i64).filter(|&axis| axis != 1).collect();
-        let batch_mean = self.mean(Some(&axes), true)?;
+        let batch_mean = self.mean(&axes, true)?;
         let centred = self.sub(&batch_mean)?;
-        let batch_var = centred.square()?.mean(Some(&axes), true)?;
+        let batch_var = centred.square()?.mean(&axes, true)?;
         let normal = centred.div(batch_var.add(epsilon)?.sqrt()?)?;
         let count: Dim = axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product();
         let unbiased = batch_var.mul(&count)?.div(&(count - 1i64))?;
@@ -337,7 +337,7 @@ impl Tensor {
     #[track_caller]
     pub fn rms_norm(&self, scale: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         let wide = if matches!(self.dtype(), DType::F16 | DType::BF16) { self.cast(DType::F32)? } else { self.clone() };
-        let normal = wide.mul(wide.square()?.mean(Some(&[-1]), true)?.add(epsilon)?.rsqrt()?)?.cast(self.dtype())?;
+        let normal = wide.mul(wide.square()?.mean(-1, true)?.add(epsilon)?.rsqrt()?)?.cast(self.dtype())?;
         scale.map_or(Ok(normal.clone()), |scale| normal.mul(scale))
     }
 }

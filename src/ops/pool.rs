@@ -294,7 +294,7 @@ impl Tensor {
     /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic and more than one region is asked for.
     #[track_caller]
     pub fn adaptive_average_pool(&self, out: &[usize]) -> Result<Tensor> {
-        self.adaptive(out, |x, axis| x.mean(Some(&[axis]), true), |x, kernel, window| x.average_pool(kernel, window, false, false))
+        self.adaptive(out, |x, axis| x.mean(axis, true), |x, kernel, window| x.average_pool(kernel, window, false, false))
     }
 
     /// The largest number of regions that divide the last axes into these many each.
@@ -303,7 +303,7 @@ impl Tensor {
     /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic and more than one region is asked for.
     #[track_caller]
     pub fn adaptive_max_pool(&self, out: &[usize]) -> Result<Tensor> {
-        self.adaptive(out, |x, axis| x.amax(Some(&[axis]), true), |x, kernel, window| x.max_pool(kernel, window, false))
+        self.adaptive(out, |x, axis| x.amax(axis, true), |x, kernel, window| x.max_pool(kernel, window, false))
     }
 
     /// Regions as one reduction, as equal windows, or one after the other, whichever the lengths allow.
@@ -337,7 +337,7 @@ impl Tensor {
             let (axis, n) = ((first + i) as i64, n as i64);
             let region = |k: i64| {
                 let (start, end) = (k * length / n, ((k + 1) * length + n - 1) / n);
-                reduce(&x.slice(axis, Some(Dim::Fixed(start)), Some(Dim::Fixed(end)), 1)?, axis)
+                reduce(&x.slice(axis, start..end)?, axis)
             };
             let regions = (0..n).map(region).collect::<Result<Vec<_>>>()?;
             x = Tensor::cat(&regions.iter().collect::<Vec<_>>(), axis)?;

@@ -22,7 +22,7 @@ thread_local! {
 /// ```
 /// use ontrace::ops::seeded;
 /// use ontrace::{DType, Tensor};
-/// let draw = || seeded(7, || Tensor::rand(&[4], DType::F32)?.to_vec::<f32>());
+/// let draw = || seeded(7, || Tensor::rand([4], DType::F32)?.to_vec::<f32>());
 /// assert_eq!(draw()?, draw()?);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -195,7 +195,7 @@ impl Tensor {
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) for a negative length.
     #[track_caller]
-    pub fn rand<D: Into<Dim> + Clone>(shape: &[D], dtype: DType) -> Result<Tensor> {
+    pub fn rand(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
         Tensor::draw(UNIT, shape, dtype)
     }
 
@@ -206,7 +206,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::rand`].
     #[track_caller]
-    pub fn randn<D: Into<Dim> + Clone>(shape: &[D], dtype: DType) -> Result<Tensor> {
+    pub fn randn(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
         Tensor::draw(Distribution::Normal(0.0, 1.0), shape, dtype)
     }
 
@@ -215,8 +215,8 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::rand`].
     #[track_caller]
-    pub fn draw<D: Into<Dim> + Clone>(distribution: Distribution, shape: &[D], dtype: DType) -> Result<Tensor> {
-        let shape: Shape = shape.iter().cloned().map(Into::into).collect();
+    pub fn draw(distribution: Distribution, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
+        let shape = shape.into();
         apply_one(Draw { distribution, shape, dtype, seed: next_seed() }, &[])
     }
 
@@ -271,7 +271,7 @@ impl Tensor {
             let mut shape: Vec<Dim> = self.shape().to_vec();
             *shape.last_mut().ok_or_else(|| Error::internal("a tensor without axes"))? = Dim::Fixed(count);
             let drawn = draw(shape.into())?.mul(&total)?.unsqueeze(-1)?;
-            return sums.unsqueeze(-2)?.le(&drawn)?.cast(DType::I64)?.sum(Some(&[-1]), false);
+            return sums.unsqueeze(-2)?.le(&drawn)?.cast(DType::I64)?.sum(-1, false);
         }
         // The largest of exponentials whose rates are the weights: Efraimidis and Spirakis.
         let keys = draw(self.shape().clone())?.log()?.div(self)?;
@@ -333,8 +333,8 @@ mod tests {
 
     #[test]
     fn a_record_draws_what_its_module_drew() {
-        let x = Tensor::zeros(&[3, 4], DType::F32).unwrap();
-        let noisy = |x: Tensor| x.add(Tensor::randn(x.shape(), DType::F32)?)?.add(Tensor::rand(&[4], DType::F32)?);
+        let x = Tensor::zeros([3, 4], DType::F32).unwrap();
+        let noisy = |x: Tensor| x.add(Tensor::randn(x.shape(), DType::F32)?)?.add(Tensor::rand([4], DType::F32)?);
         // Tracing checks, so that the session must draw the same; and one draw is not the next.
         let traced = trace_fn(noisy, &x).unwrap();
         assert_eq!(traced.graph().nodes().iter().filter(|node| node.op.agreement() == Agreement::Random).count(), 2);
@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn wrong_draws_are_refused_by_code() {
-        assert_eq!(Tensor::rand(&[2i64], DType::I64).unwrap_err().code(), crate::ErrorCode::DType);
-        assert_eq!(Tensor::rand(&[-2i64], DType::F32).unwrap_err().code(), crate::ErrorCode::Shape);
-        assert_eq!(Tensor::rand(&[1i64 << 60], DType::F32).unwrap_err().code(), crate::ErrorCode::TooBig);
+        assert_eq!(Tensor::rand([2i64], DType::I64).unwrap_err().code(), crate::ErrorCode::DType);
+        assert_eq!(Tensor::rand([-2i64], DType::F32).unwrap_err().code(), crate::ErrorCode::Shape);
+        assert_eq!(Tensor::rand([1i64 << 60], DType::F32).unwrap_err().code(), crate::ErrorCode::TooBig);
         let x = Tensor::from(&[1.0f32]);
         assert_eq!(x.drop_out(1.5).unwrap_err().code(), crate::ErrorCode::Argument);
         assert!(x.multinomial(2, false).is_err() && x.multinomial(-1, true).is_err());

@@ -336,14 +336,14 @@ mod tests {
     /// One step by the formulas of torch's documentation.
     #[test]
     fn a_gru_resets_after_the_product_as_torchs() {
-        let x = Tensor::new(&[1, 1, 1], vec![0.5f32]).unwrap();
-        let column = |numbers: [f32; 3]| Tensor::new(&[3, 1], numbers.to_vec()).unwrap();
+        let x = Tensor::new([1, 1, 1], vec![0.5f32]).unwrap();
+        let column = |numbers: [f32; 3]| Tensor::new([3, 1], numbers.to_vec()).unwrap();
         let weights = RecurrentWeights {
             input: column([0.1, 0.2, 0.3]),
             state: column([0.4, 0.5, 0.6]),
             biases: Some((Tensor::from(&[0.01f32, 0.02, 0.03]), Tensor::from(&[0.04f32, 0.05, 0.06]))),
         };
-        let h = Tensor::new(&[1, 1, 1], vec![0.7f32]).unwrap();
+        let h = Tensor::new([1, 1, 1], vec![0.7f32]).unwrap();
         let op = Recurrent::new(Cell::Gru { reset_after: true }, vec![false]).unwrap();
         let y = x.recurrent(op, &[weights], None, &[h]).unwrap();
         let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
@@ -357,8 +357,8 @@ mod tests {
 
     #[test]
     fn a_shorter_element_ends_with_zeros_and_keeps_its_state() {
-        let x = Tensor::new(&[3, 2, 1], vec![1.0f32; 6]).unwrap();
-        let one = Tensor::new(&[1, 1], vec![1.0f32]).unwrap();
+        let x = Tensor::new([3, 2, 1], vec![1.0f32; 6]).unwrap();
+        let one = Tensor::new([1, 1], vec![1.0f32]).unwrap();
         let weights = RecurrentWeights { input: one.clone(), state: one, biases: None };
         let op = Recurrent::new(Cell::Rnn, vec![false]).unwrap();
         let lengths = Tensor::from(&[3i64, 1]);

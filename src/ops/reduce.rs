@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::kernels::reduce;
 use crate::onnx::{GraphBuilder, Name};
+use crate::tensor::Axes;
 use crate::tensor::{Tensor, apply_one};
 
 /// A function of the numbers along some axes.
@@ -225,19 +226,19 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ArgMin", |node, inputs| arg_extreme(false, node, inputs)),
     ("GlobalAveragePool", |_, inputs| {
         let x = inputs.at(0)?;
-        Ok(vec![x.mean(Some(&(2..x.rank() as i64).collect::<Vec<_>>()), true)?])
+        Ok(vec![x.mean(&(2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
     ("GlobalMaxPool", |_, inputs| {
         let x = inputs.at(0)?;
-        Ok(vec![x.amax(Some(&(2..x.rank() as i64).collect::<Vec<_>>()), true)?])
+        Ok(vec![x.amax(&(2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
 ];
 
 impl Tensor {
     /// A fold over these axes, or over all where there are none.
     #[track_caller]
-    pub(crate) fn fold(&self, fold: Fold, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
-        let mut axes = match axes {
+    pub(crate) fn fold(&self, fold: Fold, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
+        let mut axes = match axes.into().listed() {
             None => (0..self.rank()).collect(),
             Some(axes) => {
                 axes.iter().map(|&axis| if self.rank() == 0 { Ok(0) } else { self.shape().axis(axis) }).collect::<Result<Vec<_>>>()?
@@ -269,7 +270,7 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn sum(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn sum(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.summable()?.fold(Fold::Sum, axes, keep)
     }
 
@@ -280,7 +281,7 @@ impl Tensor {
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
-    pub fn mean(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn mean(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         if !self.dtype().is_float() {
             return Err(DType::not_taken(self.dtype()).help("cast to a float first"));
         }
@@ -292,7 +293,7 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn prod(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn prod(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.summable()?.fold(Fold::Prod, axes, keep)
     }
 
@@ -301,7 +302,7 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn amax(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn amax(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.extreme(Fold::Max, axes, keep)
     }
 
@@ -310,12 +311,12 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn amin(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn amin(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.extreme(Fold::Min, axes, keep)
     }
 
     #[track_caller]
-    fn extreme(&self, fold: Fold, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    fn extreme(&self, fold: Fold, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         match self.dtype() {
             DType::Bool => self.cast(DType::U8)?.fold(fold, axes, keep)?.cast(DType::Bool),
             _ => self.fold(fold, axes, keep),
@@ -365,7 +366,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty.
     #[track_caller]
     pub fn max_along(&self, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
-        Ok((self.amax(Some(&[axis]), keep)?, self.arg_extreme(true, Some(axis), keep)?))
+        Ok((self.amax(axis, keep)?, self.arg_extreme(true, Some(axis), keep)?))
     }
 
     /// The smallest numbers along an axis and their indices.
@@ -374,7 +375,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty.
     #[track_caller]
     pub fn min_along(&self, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
-        Ok((self.amin(Some(&[axis]), keep)?, self.arg_extreme(false, Some(axis), keep)?))
+        Ok((self.amin(axis, keep)?, self.arg_extreme(false, Some(axis), keep)?))
     }
 
     /// The dtype in which torch says whether: Bool, but u8 of u8.
@@ -387,7 +388,7 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn all(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn all(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.cast(DType::Bool)?.amin(axes, keep)?.cast(self.truth())
     }
 
@@ -396,7 +397,7 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn any(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn any(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.cast(DType::Bool)?.amax(axes, keep)?.cast(self.truth())
     }
 
@@ -405,7 +406,7 @@ impl Tensor {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
-    pub fn log_sum_exp(&self, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn logsumexp(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         self.cast(self.dtype().or_float())?.fold(Fold::LogSumExp, axes, keep)
     }
 
@@ -416,12 +417,13 @@ impl Tensor {
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
-    pub fn var(&self, axes: Option<&[i64]>, correction: f64, keep: bool) -> Result<Tensor> {
-        let squares = self.sub(self.mean(axes, true)?)?.square()?;
+    pub fn var(&self, axes: impl Into<Axes>, correction: f64, keep: bool) -> Result<Tensor> {
+        let axes = axes.into();
+        let squares = self.sub(self.mean(&axes, true)?)?.square()?;
         if correction == 0.0 {
             return squares.mean(axes, keep);
         }
-        let count = match axes {
+        let count = match axes.listed() {
             None => self.numel(),
             Some(axes) => axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product(),
         };
@@ -437,7 +439,7 @@ impl Tensor {
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
-    pub fn norm(&self, p: f64, axes: Option<&[i64]>, keep: bool) -> Result<Tensor> {
+    pub fn norm(&self, p: f64, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
         match p {
             2.0 => self.fold(Fold::L2, axes, keep),
             1.0 => self.fold(Fold::L1, axes, keep),

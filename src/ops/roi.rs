@@ -104,7 +104,7 @@ impl Tensor {
         }
         let dtype = self.dtype();
         let side = |i: i64| regions.select(1, i)?.mul(scale)?.add(0.5)?.floor();
-        let lowest = Tensor::full::<i64>(&[], f64::NEG_INFINITY, dtype)?;
+        let lowest = Tensor::full((), f64::NEG_INFINITY, dtype)?;
         let mut x = self.index_select(0, &regions.select(1, 0i64)?.cast(DType::I64)?)?;
         // Columns first, then rows: an axis goes, and its bins come in its place.
         for axis in [3usize, 2] {
@@ -117,11 +117,11 @@ impl Tensor {
             // (regions, bins, places), with room for the axes between.
             let seen = place.ge(start.unsqueeze(2)?)?.logical_and(place.lt(end.unsqueeze(2)?)?)?;
             let line = x.transpose(axis as i64, -1)?.unsqueeze(3)?;
-            let largest = seen.unsqueeze(1)?.unsqueeze(1)?.where_(&line, &lowest)?.amax(Some(&[-1]), false)?;
+            let largest = seen.unsqueeze(1)?.unsqueeze(1)?.where_(&line, &lowest)?.amax(-1, false)?;
             x = largest.transpose(axis as i64, -1)?;
         }
         // A bin without a pixel gives 0.
-        x.eq(f64::NEG_INFINITY)?.where_(&Tensor::zeros::<i64>(&[], dtype)?, &x)
+        x.eq(f64::NEG_INFINITY)?.where_(&Tensor::zeros((), dtype)?, &x)
     }
 }
 
@@ -131,12 +131,12 @@ mod tests {
 
     #[test]
     fn a_bin_takes_the_largest_of_its_pixels() {
-        let x = Tensor::new(&[1, 1, 4, 4], (0..16).map(|i| i as f32).collect()).unwrap();
-        let regions = Tensor::new(&[2, 5], vec![0f32, 0.0, 0.0, 3.0, 3.0, 0.0, 1.0, 2.0, 1.0, 2.0]).unwrap();
+        let x = Tensor::new([1, 1, 4, 4], (0..16).map(|i| i as f32).collect()).unwrap();
+        let regions = Tensor::new([2, 5], vec![0f32, 0.0, 0.0, 3.0, 3.0, 0.0, 1.0, 2.0, 1.0, 2.0]).unwrap();
         let y = x.max_roi_pool(&regions, &[2, 2], 1.0).unwrap();
         assert_eq!(y.shape().to_string(), "[2,1,2,2]");
         assert_eq!(y.to_vec::<f32>().unwrap(), [5.0, 7.0, 13.0, 15.0, 9.0, 9.0, 9.0, 9.0]);
-        let outside = Tensor::new(&[1, 5], vec![0f32, 9.0, 9.0, 9.0, 9.0]).unwrap();
+        let outside = Tensor::new([1, 5], vec![0f32, 9.0, 9.0, 9.0, 9.0]).unwrap();
         assert_eq!(x.max_roi_pool(&outside, &[1, 1], 1.0).unwrap().to_vec::<f32>().unwrap(), [0.0]);
         assert_eq!(x.max_roi_pool(&outside, &[0, 1], 1.0).unwrap_err().code(), crate::ErrorCode::Shape);
     }

@@ -249,8 +249,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs.
     #[track_caller]
-    pub fn reshape<D: Clone + Into<Dim>>(&self, shape: &[D]) -> Result<Tensor> {
-        let mut dims: Vec<Dim> = shape.iter().cloned().map(Into::into).collect();
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let mut dims: Vec<Dim> = shape.into().to_vec();
         let mut unknown = dims.iter().enumerate().filter(|(_, dim)| **dim == -1).map(|(i, _)| i);
         match (unknown.next(), unknown.next()) {
             (None, _) => {}
@@ -300,8 +300,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the length asked for.
     #[track_caller]
-    pub fn expand<D: Clone + Into<Dim>>(&self, shape: &[D]) -> Result<Tensor> {
-        let mut dims: Vec<Dim> = shape.iter().cloned().map(Into::into).collect();
+    pub fn expand(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let mut dims: Vec<Dim> = shape.into().to_vec();
         let new = dims
             .len()
             .checked_sub(self.rank())
@@ -339,10 +339,10 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::reshape`].
     #[track_caller]
-    pub fn unflatten<D: Clone + Into<Dim>>(&self, axis: i64, lengths: &[D]) -> Result<Tensor> {
+    pub fn unflatten(&self, axis: i64, sizes: impl Into<Shape>) -> Result<Tensor> {
         let axis = self.shape().axis(axis)?;
         let mut dims = self.shape().to_vec();
-        let inner: Vec<Dim> = lengths.iter().cloned().map(Into::into).collect();
+        let inner: Vec<Dim> = sizes.into().to_vec();
         if let Some(unknown) = inner.iter().position(|dim| *dim == -1) {
             let known: Dim = inner.iter().enumerate().filter(|(i, _)| *i != unknown).map(|(_, dim)| dim.clone()).product();
             let left = dims[axis]

@@ -2,10 +2,11 @@
 
 use super::{Reader, Reduction};
 use crate::array::{Array, DType};
-use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Agreement, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
+use crate::tensor::AxisRange;
 use crate::tensor::{Operand, Tensor, apply, apply_one};
 
 /// Every `step`-th index of one axis. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
@@ -159,7 +160,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         }
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let number = |dim: &Dim| dim.fixed().ok_or_else(|| Error::no_value("an axis or step that is not fixed"));
-            x = x.slice(number(axis)?, Some(start.clone()), Some(end.clone()), number(step)?)?;
+            x = x.slice_step(number(axis)?, start.clone()..end.clone(), number(step)?)?;
         }
         Ok(vec![x])
     }),
@@ -189,19 +190,28 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// The indices from `start` up to but without `end` of an axis, `step` apart, as Python's `x[start:end:step]`:
-    /// negative ends count from the end of the axis, and ends beyond it are the end.
+    /// A range of indices along an axis, as Python's `x[start:end]`: negative ends count from the end of the axis, and ends beyond it are
+    /// clamped. Ends may be symbolic: `x.slice(0, ..n)`.
+    ///
+    /// # Errors
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
+    #[track_caller]
+    pub fn slice(&self, axis: i64, range: impl Into<AxisRange>) -> Result<Tensor> {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th index of a range along an axis, as Python's `x[start:end:step]`; a negative step goes backwards.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is 0.
     #[track_caller]
-    pub fn slice(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64) -> Result<Tensor> {
-        let slice = self.slice_of(axis, start, end, step)?;
+    pub fn slice_step(&self, axis: i64, range: impl Into<AxisRange>, step: i64) -> Result<Tensor> {
+        let slice = self.slice_of(axis, range.into(), step)?;
         if slice.start == 0 && slice.length == self.shape()[slice.axis] && step == 1 { Ok(self.clone()) } else { apply_one(slice, &[self]) }
     }
 
     /// What Python's slice is on this tensor.
-    fn slice_of(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64) -> Result<Slice> {
+    fn slice_of(&self, axis: i64, AxisRange { start, end }: AxisRange, step: i64) -> Result<Slice> {
         let axis = self.shape().axis(axis)?;
         let whole = &self.shape()[axis];
         if step == 0 {
@@ -232,7 +242,7 @@ impl Tensor {
     /// ```
     /// use ontrace::Tensor;
     /// let x = Tensor::from(&[1.0f32, 2.0, 3.0, 4.0]);
-    /// assert_eq!(x.slice_scatter(0, Some(1.into()), None, 2, 0)?.to_vec::<f32>()?, [1.0, 0.0, 3.0, 0.0]);
+    /// assert_eq!(x.slice_scatter(0, 1.., 2, 0)?.to_vec::<f32>()?, [1.0, 0.0, 3.0, 0.0]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     ///
@@ -240,11 +250,11 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is not positive, [`Shape`](crate::ErrorCode::Shape) where the
     /// numbers do not broadcast to the slice.
     #[track_caller]
-    pub fn slice_scatter(&self, axis: i64, start: Option<Dim>, end: Option<Dim>, step: i64, new: impl Operand) -> Result<Tensor> {
+    pub fn slice_scatter(&self, axis: i64, range: impl Into<AxisRange>, step: i64, new: impl Operand) -> Result<Tensor> {
         if step < 1 {
             return Err(Error::argument(format!("a write to a slice by step {step}")));
         }
-        let Slice { axis: place, start, length, .. } = self.slice_of(axis, start, end, step)?;
+        let Slice { axis: place, start, length, .. } = self.slice_of(axis, range.into(), step)?;
         let mut window = self.shape().to_vec();
         window[place] = length.clone();
         let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?;
@@ -315,7 +325,7 @@ impl Tensor {
     pub fn narrow(&self, axis: i64, start: impl Into<Dim>, length: impl Into<Dim>) -> Result<Tensor> {
         let start = start.into();
         let end = &start + &length.into();
-        self.slice(axis, Some(start), Some(end), 1)
+        self.slice(axis, start..end)
     }
 
     /// An axis in pieces of these lengths.
@@ -323,9 +333,9 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the lengths do not add up.
     #[track_caller]
-    pub fn split_lengths<D: Clone + Into<Dim>>(&self, lengths: &[D], axis: i64) -> Result<Vec<Tensor>> {
+    pub fn split_with_sizes(&self, sizes: impl Into<Shape>, axis: i64) -> Result<Vec<Tensor>> {
         let axis = self.shape().axis(axis)?;
-        let lengths: Vec<Dim> = lengths.iter().cloned().map(Into::into).collect();
+        let lengths: Vec<Dim> = sizes.into().to_vec();
         if lengths.len() == 1 && lengths[0] == self.shape()[axis] {
             Ok(vec![self.clone()])
         } else {
@@ -354,7 +364,7 @@ impl Tensor {
         let count = count.max(1);
         let mut lengths = vec![length.clone(); count as usize];
         lengths[count as usize - 1] = whole - length * (count - 1);
-        self.split_lengths(&lengths, axis)
+        self.split_with_sizes(&lengths, axis)
     }
 
     /// An axis in at most `count` pieces of one length, the last perhaps shorter.
@@ -370,7 +380,7 @@ impl Tensor {
         }
         let whole = self.dim(axis)?;
         if whole == 0 {
-            return self.split_lengths(&vec![Dim::Fixed(0); count as usize], axis);
+            return self.split_with_sizes(&vec![Dim::Fixed(0); count as usize], axis);
         }
         self.split(whole.ceil_div(count), axis)
     }
@@ -394,7 +404,7 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn flip(&self, axes: &[i64]) -> Result<Tensor> {
-        axes.iter().try_fold(self.clone(), |x, &axis| x.slice(axis, None, None, -1))
+        axes.iter().try_fold(self.clone(), |x, &axis| x.slice_step(axis, .., -1))
     }
 }
 

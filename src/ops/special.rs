@@ -27,7 +27,7 @@ pub(super) fn at_most(x: &Tensor, high: f64) -> Result<Tensor> {
 
 /// A number of the dtype of `x`.
 pub(super) fn constant(x: &Tensor, number: f64) -> Result<Tensor> {
-    Tensor::full::<i64>(&[], number, x.dtype())
+    Tensor::full((), number, x.dtype())
 }
 
 /// The odd function that has this value at |x|.

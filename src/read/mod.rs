@@ -72,7 +72,7 @@ impl Module for LoadedModel {
 /// ```
 /// use ontrace::{Module, Tensor, read};
 /// let model = read::open("tests/data/mlp.pt")?;
-/// let x = Tensor::new(&[1, 16], vec![0.5f32; 16])?;
+/// let x = Tensor::new([1, 16], vec![0.5f32; 16])?;
 /// assert_eq!(model.call(&x)?.shape().to_string(), "[1,10]");
 /// # Ok::<(), ontrace::Error>(())
 /// ```

@@ -413,8 +413,8 @@ mod tests {
 
     #[test]
     fn one_session_serves_every_batch_and_many_threads() {
-        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
-        let w = Tensor::new(&[4, 3], (0..12).map(|i| i as f32).collect()).unwrap();
+        let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
+        let w = Tensor::new([4, 3], (0..12).map(|i| i as f32).collect()).unwrap();
         let module = crate::module::function(|x: Tensor| x.linear(&w, None)?.relu(), &x);
         let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap();
         let session = trace(&module, example).unwrap().session().unwrap();
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn wrong_inputs_are_named() {
-        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
         let session = trace_fn(|x: Tensor| x.relu(), &x).unwrap().session().unwrap();
         let shape = |shape: &[usize]| Array::full(DType::F32, shape, 1.into());
         assert!(session.run(&[]).unwrap_err().message().contains("(x)"));
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_panic_inside_tract_is_an_error() {
-        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
         let mut model = trace_fn(|x: Tensor| x.transpose(0, 1), &x).unwrap().to_model().unwrap();
         model.proto.graph.as_mut().unwrap().node[0].attribute[0].ints = vec![7, 0];
         let failed = Session::new(&model).and_then(|session| session.run(&[x.to_array().unwrap()]));
@@ -472,7 +472,7 @@ mod tests {
 
     #[test]
     fn lengths_come_back_as_integers() {
-        let x = Tensor::new(&[2, 3], vec![1.0f32; 6]).unwrap();
+        let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
         let module = crate::module::function(|x: Tensor| Ok(Tensor::from_dims(&[x.dim(0)? * 2, Dim::Fixed(7)])), &x);
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
         let session = trace(&module, example).unwrap().session().unwrap();

@@ -34,7 +34,7 @@ impl Operator for Lengths {
         let mut name = pen.dims(&self.dims.dims)?;
         if self.dims.scalar {
             let axes = pen.constant(&Array::vector(vec![0i64]));
-            name = pen.node("Squeeze", &[name, axes]).write_one(Type::new(DType::I64, vec![]))?;
+            name = pen.node("Squeeze", &[name, axes]).write_one(Type::new(DType::I64, ()))?;
         }
         if self.dtype != DType::I64 {
             name = pen.node("Cast", &[name]).dtype("to", self.dtype).write_one(Type::new(self.dtype, self.dims.shape()))?;

@@ -1,6 +1,7 @@
 //! What users hold: a value, a type and where it came from.
 
 mod apply;
+mod axes;
 pub(crate) mod guard;
 pub(crate) mod lengths;
 pub mod location;
@@ -10,6 +11,7 @@ mod recorder;
 pub mod size;
 
 pub use apply::{apply, apply_one};
+pub use axes::{Axes, AxisRange};
 pub use operand::Operand;
 pub use recorder::{Recorder, is_tracing, untraced};
 pub(crate) use recorder::{fresh_symbol, visible};
@@ -70,9 +72,9 @@ impl Tensor {
     /// A tensor of this shape from its elements in row-major order.
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs.
-    pub fn new<T: Element>(shape: &[usize], elements: Vec<T>) -> Result<Tensor> {
-        Array::new(shape, elements).map(Tensor::from)
+    /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs, [`Size`](crate::ErrorCode::Size) for a symbolic shape.
+    pub fn new<T: Element>(shape: impl Into<Shape>, elements: Vec<T>) -> Result<Tensor> {
+        Array::new(&shape.into().to_fixed()?, elements).map(Tensor::from)
     }
 
     /// A tensor of which only the type is known: what a function is traced with when it need not run.
@@ -93,8 +95,8 @@ impl Tensor {
     }
 
     /// Lengths as an i64 tensor of rank 1: what `shape` is in torch.
-    pub fn from_dims(dims: &[Dim]) -> Tensor {
-        Tensor::of_lengths(DimArray::vector(dims), DType::I64)
+    pub fn from_dims(dims: impl Into<Shape>) -> Tensor {
+        Tensor::of_lengths(DimArray::vector(dims.into().to_vec()), DType::I64)
     }
 
     /// A length as an i64 tensor of rank 0.
@@ -160,7 +162,7 @@ impl Tensor {
         self.0.ty.rank()
     }
 
-    /// The length of an axis, counted from the end where negative.
+    /// The size of an axis, counted from the end where negative.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.

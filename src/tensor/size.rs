@@ -2,9 +2,9 @@
 //!
 //! ```
 //! use ontrace::{Example, Tensor, size, trace};
-//! let x = Tensor::new(&[6], vec![1.0f32; 6])?;
+//! let x = Tensor::new([6], vec![1.0f32; 6])?;
 //! let halved = ontrace::module::function(
-//!     |x: Tensor| if size::ge(&x.dim(0)?, 4)? { x.slice(0, None, Some(x.dim(0)? / 2), 1) } else { Ok(x) },
+//!     |x: Tensor| if size::ge(&x.dim(0)?, 4)? { x.slice(0, ..x.dim(0)? / 2) } else { Ok(x) },
 //!     &x,
 //! );
 //! let traced = trace(&halved, Example::new().input("x", &x).symbolic("x", 0, "n")?)?;

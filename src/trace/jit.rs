@@ -43,10 +43,10 @@ pub struct Counts {
 /// use ontrace::{DType, Tensor, jit};
 /// let double = jit(|x: Tensor| x.mul(2.0));
 /// for n in [3, 5, 7] {
-///     assert_eq!(double.call(&Tensor::ones(&[n], DType::F32)?)?.to_vec::<f32>()?, vec![2.0; n]);
+///     assert_eq!(double.call(&Tensor::ones([n], DType::F32)?)?.to_vec::<f32>()?, vec![2.0; n]);
 /// }
 /// assert_eq!((double.counts().traces, double.counts().hits), (1, 2));
-/// double.call(&Tensor::ones(&[3], DType::I64)?)?;
+/// double.call(&Tensor::ones([3], DType::I64)?)?;
 /// assert_eq!(double.counts().traces, 2);
 /// # Ok::<(), ontrace::Error>(())
 /// ```

@@ -37,7 +37,7 @@ struct SavedMethod {
 /// use ontrace::nn::{Linear, Weights};
 /// use ontrace::{DType, Example, Module, Tensor, module, trace_methods};
 /// let fc = Linear::without_bias(&Weights::seeded(0).at("fc"), 4, 4)?;
-/// let x = Tensor::ones(&[2, 4], DType::F32)?;
+/// let x = Tensor::ones([2, 4], DType::F32)?;
 /// let twice = module::function(|x: Tensor| fc.call(&fc.call(&x)?), &x);
 /// let methods = trace_methods(&[("once", &fc, Example::of(&x)), ("twice", &twice, Example::of(&x))])?;
 /// let y = methods.get("once")?.call(&methods.get("once")?.call(&x)?)?;

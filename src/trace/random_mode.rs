@@ -33,10 +33,10 @@ impl Traced {
     /// ```
     /// use ontrace::trace::{RandomMode, Tracer};
     /// use ontrace::{DType, Module, Tensor};
-    /// let x = Tensor::ones(&[2], DType::F32)?;
-    /// let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[2], DType::F32)?), &x)?;
+    /// let x = Tensor::ones([2], DType::F32)?;
+    /// let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand([2], DType::F32)?), &x)?;
     /// assert_eq!(noisy.inputs()[1].0, "random_0");
-    /// let zeros = Tensor::zeros(&[2], DType::F32)?;
+    /// let zeros = Tensor::zeros([2], DType::F32)?;
     /// assert_eq!(noisy.forward(&[x.clone(), zeros])?[0].to_vec::<f32>()?, [1.0, 1.0]);
     /// let noise = Tensor::from(noisy.noise(&[x.to_array()?])?.remove(0));
     /// assert_eq!(noisy.forward(&[x.clone(), noise])?[0].to_vec::<f32>()?, noisy.forward(&[x])?[0].to_vec::<f32>()?);

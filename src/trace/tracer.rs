@@ -22,7 +22,7 @@ const ROUNDS: usize = 32;
 /// use ontrace::trace::{DiagnosticKind, Tracer};
 /// use ontrace::{ErrorCode, Tensor, module};
 /// let x = Tensor::from(&[1.0f32, 2.0]);
-/// let branches = module::function(|x: Tensor| if x.sum(None, false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
+/// let branches = module::function(|x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
 /// let traced = Tracer::new().trace(&branches, &x)?;
 /// assert_eq!(traced.guards().len(), 1);
 /// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);

@@ -21,7 +21,7 @@ impl Traced {
     /// ```
     /// use ontrace::nn::{Linear, Weights};
     /// use ontrace::{Array, DType, Module, Tensor, trace};
-    /// let x = Tensor::ones(&[1, 2], DType::F32)?;
+    /// let x = Tensor::ones([1, 2], DType::F32)?;
     /// let traced = trace(&Linear::new(&Weights::seeded(0).at("fc"), 2, 1)?, &x)?;
     /// let mut state = traced.state();
     /// state.insert("fc.weight".into(), Array::new(&[1, 2], vec![2f32, 3.0])?);

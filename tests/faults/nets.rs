@@ -239,7 +239,7 @@ fn convnet(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         h.batch_norm(Some(&bias), Some(&bias), mean, var, if fault == "norm.wrong_epsilon" { 1e-4 } else { 1e-5 })
     })?;
     let side = within("mean", || {
-        h.average_pool(&[3, 3], window([2, 2], [1, 1], [1, 1], [1, 1]), false, fault == "mean.counts_padding")?.mean(Some(&[2, 3]), false)
+        h.average_pool(&[3, 3], window([2, 2], [1, 1], [1, 1], [1, 1]), false, fault == "mean.counts_padding")?.mean([2, 3], false)
     })?;
     let h = within("pool", || {
         let window = window([2, 2], [1, 1], [0, 0], [0, 0]);
@@ -343,9 +343,9 @@ fn words(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let mask = within("mask", || mask.cast(DType::F32)?.unsqueeze(-1))?;
     let h = within("hide", || h.mul(&mask))?;
     let h = within("pool", || match fault {
-        "pool.sum_for_mean" => h.sum(Some(&[1]), false),
-        "pool.max" => h.amax(Some(&[1]), false),
-        _ => h.mean(Some(&[1]), false),
+        "pool.sum_for_mean" => h.sum(1, false),
+        "pool.max" => h.amax(1, false),
+        _ => h.mean(1, false),
     })?;
     let t = x[0].dim(1)?;
     let h = within("count", || h.mul(&if fault == "count.baked_length" { Dim::from(5) } else { t }))?;
@@ -355,10 +355,10 @@ fn words(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
 fn index(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let x = &x[0];
     let cut = within("cut", || match fault {
-        "cut.off_by_one_end" => x.slice(1, Some(1.into()), Some(5.into()), 2),
-        "cut.off_by_one_start" => x.slice(1, Some(0.into()), Some(6.into()), 2),
-        "cut.wrong_step" => x.slice(1, Some(1.into()), Some(4.into()), 1),
-        _ => x.slice(1, Some(1.into()), Some(6.into()), 2),
+        "cut.off_by_one_end" => x.slice_step(1, 1..5, 2),
+        "cut.off_by_one_start" => x.slice_step(1, 0..6, 2),
+        "cut.wrong_step" => x.slice(1, 1..4),
+        _ => x.slice_step(1, 1..6, 2),
     })?;
     let flipped = within("flip", || cut.flip(&[if fault == "flip.wrong_axis" { 0 } else { 1 }]))?;
     let last = within("last", || x.select(0, if fault == "last.negative_index" { 0 } else { -1 }))?;
@@ -371,7 +371,7 @@ fn index(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         _ => taken.pad(&[1, 0], Padding::Constant(1.0.into())),
     })?;
     let written = within("write", || {
-        let rows = Tensor::full(&[padded.dim(0)?, 1.into()], 1, DType::I64)?;
+        let rows = Tensor::full([padded.dim(0)?, 1.into()], 1, DType::I64)?;
         let reduction = if fault == "write.added" { Reduction::Add } else { Reduction::Replace };
         padded.scatter(1, &rows, 7.0, reduction)
     })?;
@@ -382,22 +382,22 @@ fn index(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
 fn reduce(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let x = &x[0];
     let centred = within("mean", || match fault {
-        "mean.missing_keepdims" => x.sub(x.mean(Some(&[1]), false)?),
-        "mean.wrong_axis" => x.sub(x.mean(Some(&[0]), true)?),
-        _ => x.sub(x.mean(Some(&[1]), true)?),
+        "mean.missing_keepdims" => x.sub(x.mean(1, false)?),
+        "mean.wrong_axis" => x.sub(x.mean(0, true)?),
+        _ => x.sub(x.mean(1, true)?),
     })?;
     let most = within("most", || match fault {
-        "most.min_for_max" => x.amin(Some(&[1]), false),
-        "most.mean_for_max" => x.mean(Some(&[1]), false),
-        _ => x.amax(Some(&[1]), false),
+        "most.min_for_max" => x.amin(1, false),
+        "most.mean_for_max" => x.mean(1, false),
+        _ => x.amax(1, false),
     })?;
-    let spread = within("spread", || x.var(Some(&[1]), if fault == "spread.wrong_correction" { 0.0 } else { 1.0 }, false))?;
-    let length = within("length", || x.norm(if fault == "length.wrong_power" { 1.0 } else { 2.0 }, Some(&[0]), false))?;
+    let spread = within("spread", || x.var(1, if fault == "spread.wrong_correction" { 0.0 } else { 1.0 }, false))?;
+    let length = within("length", || x.norm(if fault == "length.wrong_power" { 1.0 } else { 2.0 }, 0, false))?;
     let best = within("best", || if fault == "best.argmin" { x.argmin(Some(1), false) } else { x.argmax(Some(1), false) })?;
     let top = within("top", || Ok(x.topk(if fault == "top.one_more" { 3 } else { 2 }, 1, fault != "top.smallest")?.1))?;
     let order = within("order", || Ok(x.sort(0, fault == "order.descending")?.0))?;
     let run = within("run", || x.cumsum(if fault == "run.wrong_axis" { 0 } else { 1 }))?;
-    let soft = within("soft", || x.log_sum_exp(Some(&[if fault == "soft.wrong_axis" { 0 } else { 1 }]), false))?;
+    let soft = within("soft", || x.logsumexp(if fault == "soft.wrong_axis" { 0 } else { 1 }, false))?;
     let (spread, length) = if fault == "spread.reordered_outputs" { (length, spread) } else { (spread, length) };
     let most = if fault == "most.duplicated_output" { soft.clone() } else { most };
     Ok(vec![centred, most, spread, length, best, top, order, run, soft])
@@ -456,7 +456,7 @@ fn sizes(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     })?;
     let steps = within("steps", || {
         let end = if fault == "steps.baked" { Dim::from(4) } else { n.clone() };
-        Tensor::arange(0i64, &end, 1i64, DType::F32)?.sum(None, false)
+        Tensor::arange(0i64, &end, 1i64, DType::F32)?.sum(.., false)
     })?;
     let spread = within("spread", || {
         let rows = if fault == "spread.another_length" { &m } else { &n };
@@ -469,7 +469,7 @@ fn flow(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let x = &x[0];
     let step = if fault == "loop.wrong_step" { 3.0 } else { 2.0 };
     let turned = within("loop", || {
-        let below = |x: &Tensor| x.abs()?.amax(None, false)?.lt(50.0);
+        let below = |x: &Tensor| x.abs()?.amax(.., false)?.lt(50.0);
         while_loop(&below(x)?, vec![x.clone()], |state| {
             // It ends for any number.
             let next = state[0].abs()?.mul(step)?.add(1.0)?;
@@ -477,7 +477,7 @@ fn flow(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         })
     })?;
     let chosen = within("branch", || {
-        let sum = x.sum(None, false)?;
+        let sum = x.sum(.., false)?;
         let condition = if fault == "branch.wrong_condition" { sum.lt(0.0)? } else { sum.gt(0.0)? };
         let constant = if fault == "branch.wrong_constant" { 1.5 } else { 1.0 };
         match fault {
@@ -499,7 +499,7 @@ fn special(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let soft = within("soft", || x.softplus(1.0, if fault == "soft.threshold" { 0.5 } else { 20.0 }))?;
     let hard = within("hard", || if fault == "hard.smooth" { x.sigmoid() } else { x.hard_sigmoid() })?;
     let angle = within("angle", || if fault == "angle.swapped" { y.atan2(x) } else { x.atan2(y) })?;
-    let draw = || Tensor::rand(&[x.dim(0)?], DType::F32);
+    let draw = || Tensor::rand([x.dim(0)?], DType::F32);
     let noise = within("noise", || if fault == "noise.wrong_seed" { seeded(7, draw) } else { draw() })?;
     Ok(vec![root, log, soft, hard, angle, within("noise", || noise.add(x))?])
 }

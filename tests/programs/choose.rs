@@ -166,11 +166,8 @@ impl Chooser<'_> {
         let dtype = match dtype {
             Some(dtype) => dtype,
             None => {
-                let kinds: Vec<DType> = DTYPES
-                    .iter()
-                    .copied()
-                    .filter(|&dtype| test(&Known { ty: Type::new(dtype, Vec::<Dim>::new()), calls: vec![] }))
-                    .collect();
+                let kinds: Vec<DType> =
+                    DTYPES.iter().copied().filter(|&dtype| test(&Known { ty: Type::new(dtype, ()), calls: vec![] })).collect();
                 if self.one_in(2) && kinds.contains(&self.dtype(x)) { self.dtype(x) } else { self.of(&kinds) }
             }
         };
@@ -425,7 +422,7 @@ pub fn chosen(c: &mut Chooser) -> Option<Chosen> {
 /// Whether all of these broadcast with each other.
 fn together(c: &Chooser, values: &[usize]) -> bool {
     let shape = |&x: &usize| c.known[x].ty.shape.clone();
-    values.iter().map(shape).try_fold(ontrace::Shape::new(Vec::<Dim>::new()), |a, b| a.broadcast(&b)).is_ok()
+    values.iter().map(shape).try_fold(ontrace::Shape::default(), |a, b| a.broadcast(&b)).is_ok()
 }
 
 pub fn masked(c: &mut Chooser) -> Option<Chosen> {

@@ -35,7 +35,7 @@ fn the_different_numbers_of_a_constant_are_known() {
 
 #[test]
 fn integers_that_an_operator_of_onnx_does_not_take_are_cast() {
-    let x = Tensor::new(&[2, 2], vec![3u8, 1, 2, 15]).unwrap();
+    let x = Tensor::new([2, 2], vec![3u8, 1, 2, 15]).unwrap();
     let powers = |x: Tensor| -> Result<Tensor> { x.pow(2i64)?.matmul(&x)?.relu() };
     let page = trace_fn(powers, &x).unwrap().to_model().unwrap();
     let nodes: Vec<String> = page.proto.graph.as_ref().unwrap().node.iter().map(|node| node.op_type.clone()).collect();
@@ -49,7 +49,7 @@ fn integers_that_an_operator_of_onnx_does_not_take_are_cast() {
 fn windows_are_rounded_up_only_where_one_hangs_over() {
     // Windows of 1, two apart, over 4: the third would begin where nothing is left.
     let window = || ontrace::ops::Window::symmetric(&[2], &[0], &[1]);
-    let x = Tensor::new(&[1, 1, 4], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap();
+    let x = Tensor::new([1, 1, 4], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap();
     let ceil = |taps: usize, length: usize| {
         let x = x.narrow(2, 0, length).unwrap();
         let page = trace_fn(|x: Tensor| x.max_pool(&[taps], window(), true), &x).unwrap().to_model().unwrap();
@@ -77,7 +77,7 @@ fn what_is_far_from_0_stays_finite_in_a_session() {
 fn a_softmax_is_taken_before_numbers_of_it_are_skipped() {
     let x = Tensor::from(&[-0.5f32, 1.0, 0.0]);
     let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
-    let every_other = module::function(|x: Tensor| x.softmax(0)?.slice(0, None, None, -2), &x);
+    let every_other = module::function(|x: Tensor| x.softmax(0)?.slice_step(0, .., -2), &x);
     let y = record(&every_other, example).unwrap().session().unwrap().call(&x).unwrap().to_vec::<f32>().unwrap();
     // exp(0) and exp(-0.5) over the sum of all three.
     let sum = 1f32.exp() + 1.0 + (-0.5f32).exp();
@@ -91,7 +91,7 @@ fn doubles_stay_doubles_in_a_session() {
     let x = Tensor::from(Array::new(&[1, 2, 3], numbers).unwrap());
     let to_8: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.upsample(&[Dim::Fixed(8)], "linear", true, &[]);
     let normal: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.instance_norm(None, None, 0.01);
-    let variance: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.var(None, 0.0, false);
+    let variance: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.var(.., 0.0, false);
     for f in [to_8, normal, variance] {
         let expected = f(x.clone()).unwrap().to_array().unwrap().to_f64s();
         for (got, expected) in in_a_session(f, &x).iter().zip(&expected) {
@@ -106,7 +106,7 @@ fn a_sum_of_halves_is_rounded_once_in_a_session() {
     // 2048 and 1: a half has no 2049, so that a sum in halves never leaves 2048.
     let numbers: Vec<f64> = (0..65).map(|i| if i == 0 { 2048.0 } else { 1.0 }).collect();
     let x = Tensor::from(Array::vector(numbers)).cast(DType::F16).unwrap();
-    assert_eq!(in_a_session(|x| x.sum(None, false), &x), [2112.0]);
+    assert_eq!(in_a_session(|x| x.sum(.., false), &x), [2112.0]);
 }
 
 #[cfg(feature = "tract")]
@@ -115,7 +115,7 @@ fn a_slice_backwards_to_an_index_that_depends_on_data_ends_there() {
     let every_other = module::function(
         |x: Tensor| {
             let (_, _, counts) = x.unique(None)?;
-            counts.slice(0, Some(counts.dim(0)? - 1i64), Some(Dim::Fixed(0)), -2)
+            counts.slice_step(0, counts.dim(0)? - 1i64..Dim::from(0), -2)
         },
         &Tensor::from(&[9i64, 0, 7, -9, 6, -1]),
     );

@@ -198,7 +198,7 @@ methods! {
     choose::reduced, [x] (axes: axes, keep: flag) x.amin(axes.as_deref(), keep);
     choose::reduced, [x] (axes: axes, keep: flag) x.all(axes.as_deref(), keep);
     choose::reduced, [x] (axes: axes, keep: flag) x.any(axes.as_deref(), keep);
-    choose::real_reduced, [x] (axes: axes, keep: flag) x.log_sum_exp(axes.as_deref(), keep);
+    choose::real_reduced, [x] (axes: axes, keep: flag) x.logsumexp(axes.as_deref(), keep);
     choose::variance, [x] (axes: axes, correction: float, keep: flag) x.var(axes.as_deref(), correction, keep);
     choose::norm, [x] (p: float, axes: axes, keep: flag) x.norm(p, axes.as_deref(), keep);
     choose::one_axis, [x] (axis: int, keep: flag) x.argmax(Some(axis), keep);
@@ -220,13 +220,13 @@ methods! {
     fit::new_axis, [x] (axis: int) x.unsqueeze(axis);
     fit::squeezed, [x] () x.squeeze();
     fit::ones, [x] (axes: ints) x.squeeze_axes(&axes);
-    fit::sliced, [x] (axis: int, start: length, end: length, step: int) x.slice(axis, Some(start), Some(end), step);
-    choose::any_axis, [x] (axis: int) x.slice(axis, None, None, -1);
-    choose::stepped, [x] (axis: int, step: int) x.slice(axis, None, None, step);
+    fit::sliced, [x] (axis: int, start: length, end: length, step: int) x.slice_step(axis, start..end, step);
+    choose::any_axis, [x] (axis: int) x.slice_step(axis, .., -1);
+    choose::stepped, [x] (axis: int, step: int) x.slice_step(axis, .., step);
     fit::selected, [x] (axis: int, i: length) x.select(axis, i);
     fit::narrowed, [x] (axis: int, start: length, length: length) x.narrow(axis, start, length);
     fit::some_axes, [x] (axes: ints) x.flip(&axes);
-    fit::split, [x] (lengths: lengths, axis: int) x.split_lengths(&lengths, axis);
+    fit::split, [x] (lengths: lengths, axis: int) x.split_with_sizes(&lengths, axis);
     fit::chunked, [x] (count: int, axis: int) x.chunk(count, axis);
     fit::unbound, [x] (axis: int) x.unbind(axis);
     fit::square, [x] (diagonal: int) x.tril(diagonal);
@@ -276,15 +276,15 @@ methods! {
     fit::resized, [x] (lengths: lengths, mode: text, corners: flag) x.upsample(&lengths, mode, corners, &[]);
 
     // Control flow.
-    choose::real_and_number, [x] (k: float) cond(&x.sum(None, false)?.gt(k)?, || Ok(vec![x.mul(2.0)?]), || Ok(vec![x.sub(1.0)?]));
-    fit::alike, [x y] () cond(&x.amax(None, false)?.lt(y.amin(None, false)?)?, || Ok(vec![x.relu()?, y.neg()?]), || Ok(vec![y.abs()?, x.clone()]));
-    choose::real_and_number, [x] (k: float) while_loop(&x.abs()?.sum(None, false)?.gt(k.abs())?, vec![x.clone()], |state| {
+    choose::real_and_number, [x] (k: float) cond(&x.sum(.., false)?.gt(k)?, || Ok(vec![x.mul(2.0)?]), || Ok(vec![x.sub(1.0)?]));
+    fit::alike, [x y] () cond(&x.amax(.., false)?.lt(y.amin(.., false)?)?, || Ok(vec![x.relu()?, y.neg()?]), || Ok(vec![y.abs()?, x.clone()]));
+    choose::real_and_number, [x] (k: float) while_loop(&x.abs()?.sum(.., false)?.gt(k.abs())?, vec![x.clone()], |state| {
         let half = state[0].mul(0.5)?;
-        Ok((half.abs()?.sum(None, false)?.gt(k.abs() + 0.5)?, vec![half]))
+        Ok((half.abs()?.sum(.., false)?.gt(k.abs() + 0.5)?, vec![half]))
     });
-    fit::alike, [x y] () while_loop(&x.abs()?.sum(None, false)?.gt(1.0)?, vec![x.clone(), y.sum(None, false)?], |state| {
+    fit::alike, [x y] () while_loop(&x.abs()?.sum(.., false)?.gt(1.0)?, vec![x.clone(), y.sum(.., false)?], |state| {
         let half = state[0].mul(0.25)?;
-        let total = state[1].add(y.amax(None, false)?)?;
-        Ok((half.abs()?.sum(None, false)?.gt(1.0)?, vec![half, total]))
+        let total = state[1].add(y.amax(.., false)?)?;
+        Ok((half.abs()?.sum(.., false)?.gt(1.0)?, vec![half, total]))
     });
 }

@@ -77,7 +77,7 @@ fn body(program: &Program) -> String {
 impl Step {
     /// Whether the method gives a list.
     fn is_list(&self) -> bool {
-        ["split_lengths", "chunk", "unbind", "vec!"].iter().any(|name| self.method.source.contains(name))
+        ["split_with_sizes", "chunk", "unbind", "vec!"].iter().any(|name| self.method.source.contains(name))
     }
 }
 

@@ -22,9 +22,9 @@ fn t033_six_ways_to_read_a_number_are_six_guards_in_order() -> Result<()> {
     let first = line!() + 3;
     #[rustfmt::skip]
     let reads = |x: Tensor| {
-        let count = x.sum(None, false)?.item()?.to_f64() as i64;
-        let positive = x.amax(None, false)?.gt(0)?.is_true()?;
-        let largest = x.amax(None, false)?.to_vec::<f32>()?[0];
+        let count = x.sum(.., false)?.item()?.to_f64() as i64;
+        let positive = x.amax(.., false)?.gt(0)?.is_true()?;
+        let largest = x.amax(.., false)?.to_vec::<f32>()?[0];
         let list = x.mul(2)?.to_vec::<f32>()?;
         let array = x.add(1)?.to_array()?;
         let rows = concrete(&x.dim(0)?)?;
@@ -62,11 +62,11 @@ fn t102_numbers_that_leave_the_trace_and_come_back_are_a_guard() -> Result<()> {
 fn t103_a_loop_over_rows_holds_for_as_many_rows_only() -> Result<()> {
     let line = line!() + 1;
     let f = |x: Tensor| (0..concrete(&x.dim(0)?)?).try_fold(x.clone(), |x, i| x.add(x.select(0, i as i64)?));
-    let x = Tensor::ones(&[3, 2], DType::F32)?;
+    let x = Tensor::ones([3, 2], DType::F32)?;
     let module = module::function(f, &x);
     let traced = Tracer::new().unchecked().trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(numbers(&traced, &x)?, [8.0; 6]);
-    let refused = traced.call(&Tensor::ones(&[4, 2], DType::F32)?).unwrap_err();
+    let refused = traced.call(&Tensor::ones([4, 2], DType::F32)?).unwrap_err();
     assert!(refused.code() == ErrorCode::Guard && names(&whole(&refused), line), "{}", whole(&refused));
     assert!(refused.message().contains("`n` is 4"), "{refused}");
     Ok(())
@@ -92,7 +92,7 @@ fn t104_a_value_remembered_from_the_trace_is_refused_when_it_is_used_again() -> 
 fn t110_dropout_that_trains_draws_the_same_again_and_is_said_to_be_random() -> Result<()> {
     let line = line!() + 1;
     let f = |x: Tensor| Ok(x.drop_out(0.5)?.0);
-    let x = Tensor::ones(&[3, 4], DType::F32)?;
+    let x = Tensor::ones([3, 4], DType::F32)?;
     let traced = trace_fn(f, &x)?;
     assert_eq!(numbers(&traced, &x)?, seeded(0, || f(x.clone()))?.to_vec::<f32>()?);
     let notes = traced.notes();

@@ -39,7 +39,7 @@ fn t116_work_that_is_forked_and_joined_is_recorded() -> Result<()> {
 #[test]
 fn t134_a_branch_on_data_is_kept_and_the_shape_is_known_behind_it() -> Result<()> {
     let f = |x: Tensor| {
-        let large = x.sum(None, false)?.gt(10)?;
+        let large = x.sum(.., false)?.gt(10)?;
         let y = cond(&large, || Ok(vec![x.add(1)?]), || Ok(vec![x.sub(1)?]))?.remove(0);
         y.reshape(&[y.dim(0)? * y.dim(1)?])
     };

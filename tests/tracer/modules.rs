@@ -29,13 +29,13 @@ fn t005_an_example_that_is_a_parameter_is_another_input() -> Result<()> {
 
 #[test]
 fn t061_a_parameter_that_two_layers_share_is_written_once() -> Result<()> {
-    let table = Tensor::new(&[2, 2], vec![1f32, 2.0, 3.0, 4.0])?;
+    let table = Tensor::new([2, 2], vec![1f32, 2.0, 3.0, 4.0])?;
     let (into, out) = (table.named("embed.weight"), table.named("head.weight"));
     let f = |x: Tensor| x.linear(&into, None)?.relu()?.linear(&out, None);
     let traced = check_trace(f, &ramp(&[1, 2]), &[normal(1, &[1, 2])])?;
     assert_eq!(initializers(&traced)?, ["embed.weight"]);
     // (1, 1) → (3, 7) → (17, 37)
-    assert_eq!(numbers(&traced, &Tensor::ones(&[1, 2], DType::F32)?)?, [17.0, 37.0]);
+    assert_eq!(numbers(&traced, &Tensor::ones([1, 2], DType::F32)?)?, [17.0, 37.0]);
     Ok(())
 }
 
@@ -43,7 +43,7 @@ fn t061_a_parameter_that_two_layers_share_is_written_once() -> Result<()> {
 fn t067_a_function_becomes_a_traced_one_where_it_is_declared() -> Result<()> {
     let doubled = jit(|x: Tensor| x.mul(2)?.add(&x.dim(0)?));
     for n in [2, 3, 5] {
-        assert_eq!(doubled.call(&Tensor::ones(&[n], DType::F32)?)?.to_vec::<f32>()?, vec![2.0 + n as f32; n]);
+        assert_eq!(doubled.call(&Tensor::ones([n], DType::F32)?)?.to_vec::<f32>()?, vec![2.0 + n as f32; n]);
     }
     assert_eq!((doubled.counts().traces, doubled.counts().hits), (1, 2));
     Ok(())
@@ -54,7 +54,7 @@ fn t068_the_parameters_of_a_record_are_read_replaced_and_cast_and_its_parts_call
     let weights = Weights::seeded(1);
     let net =
         Sequential::new().push(Linear::new(&weights.at("a"), 2, 3)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 3, 1)?);
-    let x = Tensor::ones(&[1, 2], DType::F32)?;
+    let x = Tensor::ones([1, 2], DType::F32)?;
     let traced = trace(&net, &x)?;
     let before = numbers(&traced, &x)?;
     let state = traced.state();
@@ -151,7 +151,7 @@ fn t119_what_is_done_before_and_after_a_module_is_recorded() -> Result<()> {
     let linear = Linear::without_bias(&Weights::from_map([("weight", Array::new(&[1, 2], vec![1f32, 2.0])?)]), 2, 1)?;
     let hooked = Hooked { module: &linear, before: &|x| x.mul(3), after: &|y| y.add(&offset) };
     let traced = check_module(&hooked, Example::of(&ramp(&[1, 2])), &[normal(1, &[1, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones(&[1, 2], DType::F32)?)?, [109.0]);
+    assert_eq!(numbers(&traced, &Tensor::ones([1, 2], DType::F32)?)?, [109.0]);
     Ok(())
 }
 
@@ -171,7 +171,7 @@ fn t121_several_methods_share_their_parameters_and_are_checked_each() -> Result<
     let loaded = ontrace::Methods::load(folder.path().join("both.onnx"))?;
     let x = normal(5, &[2, 4]);
     assert_eq!(loaded.get("forward")?.call(&x)?.to_vec::<f32>()?, conv.call(&x)?.to_vec::<f32>()?);
-    let twice = [x.clone(), Tensor::full(&[4], 2, DType::F32)?];
+    let twice = [x.clone(), Tensor::full([4], 2, DType::F32)?];
     assert_eq!(loaded.get("weighted_kernel_sum")?.forward(&twice)?[0].to_vec::<f32>()?, conv.call(&x)?.mul(2)?.to_vec::<f32>()?);
     assert_eq!(both.to_model()?.initializers.len(), 2);
     assert_eq!(both.get("backward").unwrap_err().help_line(), Some("the methods are: forward, weighted_kernel_sum"));

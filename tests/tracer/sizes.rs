@@ -36,7 +36,7 @@ fn t023_a_view_of_lengths_that_are_computed() -> Result<()> {
 
 #[test]
 fn t024_the_same_view_between_other_operations() -> Result<()> {
-    let f = |x: Tensor| viewed(&x.mul(2)?)?.sum(Some(&[0]), false);
+    let f = |x: Tensor| viewed(&x.mul(2)?)?.sum(0, false);
     let x = ramp(&[5, 2, 4]);
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
     let traced = check_module(&module::function(f, &x), example, &[ramp(&[9, 7, 4])])?;
@@ -89,8 +89,8 @@ fn t028_a_shape_is_handed_on_to_what_fills_it() -> Result<()> {
 fn corners(x: &Tensor) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
     let size = x.dim(0)?;
     let corner = |i: i64| {
-        let x = x.slice(0, None, Some(&size - i), 1)?.slice(1, Some(i.into()), Some(size.clone()), 1)?;
-        x.slice(2, Some(i.into()), Some(3.into()), 1)
+        let x = x.slice(0, ..&size - i)?.slice(1, Dim::from(i)..size.clone())?;
+        x.slice(2, i..3)
     };
     Ok((corner(0)?, corner(1)?, corner(2)?, corner(3)?))
 }
@@ -116,13 +116,13 @@ fn t030_slices_whose_ends_are_computed_from_lengths() -> Result<()> {
 fn t031_what_is_cut_out_is_computed_with() -> Result<()> {
     let f = |x: Tensor| {
         let (a, b, c, _) = corners(&x)?;
-        a.sum(None, false)?.add(b.sum(None, false)?)?.add(c.amax(None, false)?)
+        a.sum(.., false)?.add(b.sum(.., false)?)?.add(c.amax(.., false)?)
     };
     let x = normal(1, &[5, 6, 7]);
     let example = Example::of(&x).symbolic("x", 0, "size")?;
     let traced = check_with(&Tracer::new().unchecked(), &module::function(f, &x), example, &[normal(2, &[6, 6, 7])])?;
     // Of ones: 4·4·3, 3·3·2 and 1.
-    assert_eq!(numbers(&traced, &Tensor::ones(&[4, 6, 7], DType::F32)?)?, [67.0]);
+    assert_eq!(numbers(&traced, &Tensor::ones([4, 6, 7], DType::F32)?)?, [67.0]);
     Ok(())
 }
 

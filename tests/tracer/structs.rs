@@ -72,11 +72,11 @@ fn t128_a_module_names_its_arguments_called_itself_or_through_a_closure() -> Res
 fn t133_a_function_inside_returns_a_struct_by_whose_fields_it_goes_on() -> Result<()> {
     let halves = |x: &Tensor| -> Result<Point> {
         let half = x.dim(0)? / 2;
-        Ok(Point { x: x.slice(0, None, Some(half.clone()), 1)?, y: x.slice(0, Some(half), None, 1)? })
+        Ok(Point { x: x.slice(0, ..half.clone())?, y: x.slice(0, half..)? })
     };
     let f = |x: Tensor| {
         let halves = halves(&x)?;
-        Ok(Point { x: halves.y.sum(None, false)?, y: halves.x.sum(None, false)? })
+        Ok(Point { x: halves.y.sum(.., false)?, y: halves.x.sum(.., false)? })
     };
     let traced = check_sizes(f, &ramp(&[6]), &[ramp(&[4]), ramp(&[7])])?;
     assert_eq!(traced.output_names(), ["x_out", "y"]);

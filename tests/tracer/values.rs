@@ -14,7 +14,7 @@ fn t001_a_hundred_and_thirty_rows_taken_apart_join_again() -> Result<()> {
         Tensor::cat(&rows.iter().collect::<Vec<_>>(), 0)
     };
     let traced = check_trace(apart, &x, &[normal(2, &[130, 4])])?;
-    let y = numbers(&traced, &Tensor::ones(&[130, 4], DType::F32)?)?;
+    let y = numbers(&traced, &Tensor::ones([130, 4], DType::F32)?)?;
     assert_eq!(y, (0..130).flat_map(|i| [i as f32; 4]).collect::<Vec<_>>());
     Ok(())
 }
@@ -48,7 +48,7 @@ fn t010_how_many_are_the_largest_is_an_input() -> Result<()> {
         values.index_select(1, &columns.lt(&k)?.nonzero()?.reshape(&[-1])?)
     };
     let k = |k: i64| Tensor::from(Array::scalar(k));
-    let x = Tensor::new(&[2, 4], vec![3f32, 9.0, 1.0, 5.0, 2.0, 8.0, 7.0, 4.0])?;
+    let x = Tensor::new([2, 4], vec![3f32, 9.0, 1.0, 5.0, 2.0, 8.0, 7.0, 4.0])?;
     let traced = check_trace(largest, &(x.clone(), k(2)), &[(x.clone(), k(3)), (x.clone(), k(1))])?;
     assert!(traced.guards().is_empty());
     let three: Tensor = traced.call_tree(&(x, k(3)))?;
@@ -96,9 +96,9 @@ fn t015_each_number_of_the_program_is_one_constant_of_the_file() -> Result<()> {
 
 #[test]
 fn t016_a_literal_inside_is_the_same_at_every_call() -> Result<()> {
-    let f = |x: Tensor| x.matmul(&Tensor::new(&[2, 2], vec![2f32, 0.0, 0.0, 3.0])?);
+    let f = |x: Tensor| x.matmul(&Tensor::new([2, 2], vec![2f32, 0.0, 0.0, 3.0])?);
     let traced = check_trace(f, &ramp(&[2, 2]), &[normal(3, &[2, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones(&[2, 2], DType::F32)?)?, [2.0, 3.0, 2.0, 3.0]);
+    assert_eq!(numbers(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [2.0, 3.0, 2.0, 3.0]);
     assert!(
         matches!(&traced.notes()[..], [Diagnostic::Baked { bytes: 16, place, .. }] if place.line.starts_with("tests/tracer/values.rs:"))
     );
@@ -107,7 +107,7 @@ fn t016_a_literal_inside_is_the_same_at_every_call() -> Result<()> {
 
 #[test]
 fn t017_a_double_number_leaves_single_precision_as_it_is() -> Result<()> {
-    let f = |_: Tensor| Tensor::ones(&[1], DType::F32)?.mul(-10000.0);
+    let f = |_: Tensor| Tensor::ones([1], DType::F32)?.mul(-10000.0);
     let traced = check_trace(f, &f32s(&[1.0]), &[])?;
     assert_eq!((traced.outputs()[0].1.dtype, numbers(&traced, &f32s(&[0.0]))?), (DType::F32, vec![-10000.0]));
     let half = check_trace(|x: Tensor| x.mul(0.1), &f32s(&[1.0]).cast(DType::F16)?, &[])?;
@@ -144,10 +144,10 @@ fn t032_casts_that_change_nothing_leave_nothing_behind() -> Result<()> {
 #[test]
 fn t035_random_numbers_follow_the_shape_and_are_those_of_the_program() -> Result<()> {
     let noisy = |x: Tensor| Tensor::randn(x.shape(), DType::F32)?.mul(2.0)?.add(10.0);
-    let x = Tensor::zeros(&[100, 20], DType::F32)?;
+    let x = Tensor::zeros([100, 20], DType::F32)?;
     let example = Example::of(&x).symbolic("x", 0, "n")?;
     let traced = ontrace::trace(&module::function(noisy, &x), example)?;
-    let other = Tensor::zeros(&[400, 20], DType::F32)?;
+    let other = Tensor::zeros([400, 20], DType::F32)?;
     let drawn = numbers(&traced, &other)?;
     assert_eq!(drawn, seeded(0, || noisy(other))?.to_vec::<f32>()?);
     let count = drawn.len() as f64;
@@ -181,7 +181,7 @@ fn t054_a_convolution_with_its_parameters() -> Result<()> {
     let traced = check_module(&conv, Example::of(&normal(1, &[2, 3, 8, 8])), &[normal(2, &[2, 3, 8, 8])])?;
     assert_eq!((ops(&traced), traced.parameters().len()), (vec!["Conv"], 2));
     // Of ones: half of 3 · 3 · 3, and the bias of the channel.
-    let y = traced.call(&Tensor::ones(&[2, 3, 8, 8], DType::F32)?)?;
+    let y = traced.call(&Tensor::ones([2, 3, 8, 8], DType::F32)?)?;
     assert_eq!(y.shape().example(), Some(vec![2, 5, 6, 6]));
     assert_eq!(y.select(0, 1)?.select(1, 5)?.select(1, 5)?.to_vec::<f32>()?, [13.5, 14.5, 15.5, 16.5, 17.5]);
     Ok(())

@@ -8,7 +8,7 @@ use ontrace::{DType, ErrorCode, Module, Result, Tensor, concrete};
 fn t014_a_mask_says_where_numbers_are_written() -> Result<()> {
     let f = |(target, mask, values): (Tensor, Tensor, Tensor)| target.index_put(&[Some(&mask)], &values, Reduction::Replace);
     let mask = |bits: [bool; 4]| Tensor::from(&bits);
-    let zeros = Tensor::zeros(&[4], DType::F32)?;
+    let zeros = Tensor::zeros([4], DType::F32)?;
     let example = (zeros.clone(), mask([true, false, true, false]), f32s(&[5.0, 6.0]));
     let other = (ramp(&[4]), mask([false, true, false, true]), f32s(&[7.0, 8.0]));
     let traced = check_trace(f, &example, &[other])?;
@@ -30,7 +30,7 @@ fn t014_a_mask_says_where_numbers_are_written() -> Result<()> {
 fn t029_a_column_is_written_at_every_size() -> Result<()> {
     let f = |(x, y): (Tensor, Tensor)| x.select_scatter(1, 2, y.add(1)?);
     let traced = check_given_sizes(f, &(ramp(&[3, 4]), ramp(&[3])), &[(ramp(&[5, 6]), ramp(&[5])), (ramp(&[1, 3]), ramp(&[1]))])?;
-    let y: Tensor = traced.call_tree(&(Tensor::zeros(&[2, 4], DType::F32)?, f32s(&[7.0, 8.0])))?;
+    let y: Tensor = traced.call_tree(&(Tensor::zeros([2, 4], DType::F32)?, f32s(&[7.0, 8.0])))?;
     assert_eq!(y.to_vec::<f32>()?, [0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 9.0, 0.0]);
     // There is no column 2 of two.
     let refused = traced.call_tree::<_, Tensor>(&(ramp(&[3, 2]), ramp(&[3]))).unwrap_err();
@@ -58,13 +58,13 @@ fn t056_a_threshold_is_a_choice() -> Result<()> {
     let f = |x: Tensor| x.masked_fill(&x.le(0)?, 20);
     let traced = check_trace(f, &normal(1, &[2, 2]), &[normal(2, &[2, 2])])?;
     assert!(ops(&traced).contains(&"Where"));
-    assert_eq!(numbers(&traced, &Tensor::new(&[2, 2], vec![-1f32, 0.0, 0.5, 3.0])?)?, [20.0, 20.0, 0.5, 3.0]);
+    assert_eq!(numbers(&traced, &Tensor::new([2, 2], vec![-1f32, 0.0, 0.5, 3.0])?)?, [20.0, 20.0, 0.5, 3.0]);
     Ok(())
 }
 
 #[test]
 fn t059_zeros_of_a_shape_into_which_all_is_copied_are_a_copy() -> Result<()> {
-    let f = |x: Tensor| Tensor::zeros(x.shape(), x.dtype())?.slice_scatter(0, None, None, 1, &x);
+    let f = |x: Tensor| Tensor::zeros(x.shape(), x.dtype())?.slice_scatter(0, .., 1, &x);
     let traced = check_sizes(f, &ramp(&[4]), &[ramp(&[7])])?;
     assert_eq!(ops(&traced), [""; 0]);
     assert_eq!(numbers(&traced, &f32s(&[3.0, 1.0]))?, [3.0, 1.0]);
@@ -73,7 +73,7 @@ fn t059_zeros_of_a_shape_into_which_all_is_copied_are_a_copy() -> Result<()> {
 
 #[test]
 fn t060_what_is_copied_into_more_places_is_expanded() -> Result<()> {
-    let f = |(x, y): (Tensor, Tensor)| Tensor::zeros(x.shape(), x.dtype())?.slice_scatter(0, None, None, 1, &y);
+    let f = |(x, y): (Tensor, Tensor)| Tensor::zeros(x.shape(), x.dtype())?.slice_scatter(0, .., 1, &y);
     let traced = check_sizes(f, &(ramp(&[2, 3]), ramp(&[1, 3])), &[(ramp(&[5, 3]), ramp(&[1, 3]))])?;
     assert_eq!(ops(&traced), ["Expand"]);
     let y: Tensor = traced.call_tree(&(ramp(&[2, 3]), f32s(&[7.0, 8.0, 9.0]).unsqueeze(0)?))?;
@@ -83,7 +83,7 @@ fn t060_what_is_copied_into_more_places_is_expanded() -> Result<()> {
 
 #[test]
 fn t078_an_end_that_is_the_length_of_the_example_stays_a_number() -> Result<()> {
-    let f = |x: Tensor| x.slice(0, Some(0.into()), Some(5.into()), 1)?.select(1, 0);
+    let f = |x: Tensor| x.slice(0, 0..5)?.select(1, 0);
     let example = ontrace::Example::of(&ramp(&[5, 2])).symbolic("x", 0, "n")?;
     let traced = ontrace::trace(&ontrace::module::function(f, &ramp(&[5, 2])), example)?;
     assert_eq!(numbers(&traced, &ramp(&[6, 2]))?, [0.0, 2.0, 4.0, 6.0, 8.0]);
@@ -96,8 +96,8 @@ fn t100_values_with_more_axes_than_the_place_are_fitted() -> Result<()> {
     let f =
         |(target, index, values): (Tensor, Tensor, Tensor)| target.index_put(&[Some(&index)], &values.reshape(&[-1])?, Reduction::Replace);
     let index = |i: &[i64]| Tensor::from(i);
-    let example = (ramp(&[4]), index(&[0, 2]), Tensor::new(&[1, 2], vec![10f32, 11.0])?);
-    let other = (normal(1, &[4]), index(&[3, 1]), Tensor::new(&[1, 2], vec![20f32, 21.0])?);
+    let example = (ramp(&[4]), index(&[0, 2]), Tensor::new([1, 2], vec![10f32, 11.0])?);
+    let other = (normal(1, &[4]), index(&[3, 1]), Tensor::new([1, 2], vec![20f32, 21.0])?);
     let traced = check_trace(f, &example, &[other])?;
     assert_eq!(ops(&traced).iter().filter(|op| **op == "Reshape").count(), 2);
     assert_eq!(traced.call_tree::<_, Tensor>(&example)?.to_vec::<f32>()?, [10.0, 1.0, 11.0, 3.0]);
@@ -120,7 +120,7 @@ fn t105_a_loop_that_writes_row_after_row() -> Result<()> {
     let f = |x: Tensor| {
         let mut x = x;
         for i in 0..concrete(&x.dim(0)?)? {
-            x = x.select_scatter(0, i as i64, Tensor::zeros(&[4], DType::F32)?)?;
+            x = x.select_scatter(0, i as i64, Tensor::zeros([4], DType::F32)?)?;
         }
         Ok(x)
     };
@@ -144,8 +144,8 @@ fn t106_a_write_to_all_of_a_view_is_a_write_to_its_base() -> Result<()> {
 #[test]
 fn t107_one_number_is_written() -> Result<()> {
     let f = |x: Tensor| x.select_scatter(0, 0, x.select(0, 0)?.select_scatter(0, 1, 4)?);
-    let traced = check_trace(f, &Tensor::ones(&[2, 2], DType::F32)?, &[normal(1, &[2, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones(&[2, 2], DType::F32)?)?, [1.0, 4.0, 1.0, 1.0]);
+    let traced = check_trace(f, &Tensor::ones([2, 2], DType::F32)?, &[normal(1, &[2, 2])])?;
+    assert_eq!(numbers(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [1.0, 4.0, 1.0, 1.0]);
     Ok(())
 }
 
@@ -162,7 +162,7 @@ fn t109_a_write_to_a_column_reaches_the_base_and_its_other_views() -> Result<()>
     // torch: y = x[:, 1]; y.add_(10); x.sum(0), about which its record warns.
     let f = |x: Tensor| {
         let x = x.select_scatter(1, 1, x.select(1, 1)?.add(10)?)?;
-        Ok((x.sum(Some(&[0]), false)?, x.select(1, 1)?))
+        Ok((x.sum(0, false)?, x.select(1, 1)?))
     };
     let traced = check_trace(f, &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
     let (sums, column): (Tensor, Tensor) = traced.call_tree(&ramp(&[2, 3]))?;
@@ -172,7 +172,7 @@ fn t109_a_write_to_a_column_reaches_the_base_and_its_other_views() -> Result<()>
 
 #[test]
 fn t136_bounds_counted_from_the_end_are_so_at_every_length() -> Result<()> {
-    let f = |x: Tensor| x.slice(0, Some((-5).into()), Some((-3).into()), 1);
+    let f = |x: Tensor| x.slice(0, -5..-3);
     let traced = check_given_sizes(f, &ramp(&[10]), &[ramp(&[17]), ramp(&[5])])?;
     assert_eq!(numbers(&traced, &ramp(&[20]))?, [15.0, 16.0]);
     // As in the example, there are five.

@@ -82,7 +82,7 @@ fn unified(then: &[Type], otherwise: &[Type]) -> Result<Vec<Type>> {
 /// use ontrace::{Array, Tensor, cond, trace_fn};
 /// let x = Tensor::from(&[1.0f32, 2.0]);
 /// let f = |x: Tensor| {
-///     let large = x.sum(None, false)?.gt(10.0)?;
+///     let large = x.sum(.., false)?.gt(10.0)?;
 ///     Ok(cond(&large, || Ok(vec![x.mul(0.5)?]), || Ok(vec![x.add(1.0)?]))?.remove(0))
 /// };
 /// let traced = trace_fn(f, &x)?;
@@ -100,7 +100,7 @@ pub fn cond(
     otherwise: impl FnOnce() -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Tensor>> {
     let caller = Location::caller();
-    let condition = condition.cast(DType::Bool)?.reshape::<i64>(&[])?;
+    let condition = condition.cast(DType::Bool)?.reshape(())?;
     if !condition.is_traced() {
         return if condition.item()?.to_f64() != 0.0 { then() } else { otherwise() };
     }

@@ -73,7 +73,7 @@ impl Operator for Loop {
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let count = self.state.len();
         let besides = inputs[2 + count..].to_vec();
-        let number = |dtype| Type::new(dtype, Vec::<Dim>::new());
+        let number = |dtype| Type::new(dtype, ());
         let mut declared = vec![("turn", number(DType::I64)), ("condition", number(DType::Bool))];
         let state = &self.body.inputs()[1..=count];
         declared.extend(state.iter().map(|&id| ("state", self.body.value(id).ty.clone())));
@@ -108,7 +108,7 @@ pub(crate) struct Turn {
 
 impl Turn {
     fn all(self) -> Result<Vec<Tensor>> {
-        let on = self.on.map(|on| on.cast(DType::Bool)?.reshape::<i64>(&[])).transpose()?;
+        let on = self.on.map(|on| on.cast(DType::Bool)?.reshape(())).transpose()?;
         Ok(on.into_iter().chain(self.state).chain(self.items).map(|x| x.strengthened()).collect())
     }
 }
@@ -124,8 +124,8 @@ pub(crate) fn repeat(
     mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Turn>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let caller = Location::caller();
-    let limit = limit.map(|limit| limit.cast(DType::I64)?.reshape::<i64>(&[])).transpose()?;
-    let condition = condition.map(|condition| condition.cast(DType::Bool)?.reshape::<i64>(&[])).transpose()?;
+    let limit = limit.map(|limit| limit.cast(DType::I64)?.reshape(())).transpose()?;
+    let condition = condition.map(|condition| condition.cast(DType::Bool)?.reshape(())).transpose()?;
     let state: Vec<Tensor> = state.iter().map(Tensor::strengthened).collect();
     if !limit.iter().chain(&condition).chain(&state).any(varies)
         && let Some(done) = followed(limit.as_ref(), condition.as_ref(), &state, &mut body)?
@@ -172,13 +172,13 @@ fn followed(
         let turn = body(&Tensor::from(Array::scalar(turns.len() as i64)), &state)?;
         on = match &turn.on {
             Some(on) if varies(on) => return Ok(None),
-            Some(on) => on.reshape::<i64>(&[])?.item()?.to_f64() != 0.0,
+            Some(on) => on.reshape(())?.item()?.to_f64() != 0.0,
             None => true,
         };
         state = turn.state.iter().map(Tensor::strengthened).collect();
         turns.push(turn.items);
     }
-    let given: Vec<Type> = std::iter::once(Type::new(DType::I64, Vec::<Dim>::new())).chain(state.iter().map(|x| x.ty().clone())).collect();
+    let given: Vec<Type> = std::iter::once(Type::new(DType::I64, ())).chain(state.iter().map(|x| x.ty().clone())).collect();
     let lists = gathered(turns, &given, |given| body(&given[0], &given[1..]).map(|turn| turn.items))?;
     Ok(Some((state, lists)))
 }
@@ -192,7 +192,7 @@ fn followed(
 /// ```
 /// use ontrace::{Array, Tensor, trace_fn, while_loop};
 /// let x = Tensor::from(&[3.0f32]);
-/// let below = |x: &Tensor| x.sum(None, false)?.lt(100.0);
+/// let below = |x: &Tensor| x.sum(.., false)?.lt(100.0);
 /// let f = |x: Tensor| {
 ///     let state = while_loop(&below(&x)?, vec![x], |state| {
 ///         let doubled = state[0].mul(2.0)?;

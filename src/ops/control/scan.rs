@@ -209,8 +209,8 @@ fn followed(
 ///
 /// ```
 /// use ontrace::{Array, Tensor, map, trace_fn};
-/// let x = Tensor::new(&[2, 2], vec![1.0f32, 2.0, 3.0, 5.0])?;
-/// let f = |x: Tensor| Ok(map(&[x], |row| Ok(vec![row[0].sum(None, false)?]))?.remove(0));
+/// let x = Tensor::new([2, 2], vec![1.0f32, 2.0, 3.0, 5.0])?;
+/// let f = |x: Tensor| Ok(map(&[x], |row| Ok(vec![row[0].sum(.., false)?]))?.remove(0));
 /// assert_eq!(trace_fn(f, &x)?.graph().replay(&[x.to_array()?])?[0].to_vec::<f32>()?, [3.0, 8.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```

@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor(0)?;
         let x = a.opt_dtype(2)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?;
         // A row of which nothing is left is zero.
-        let lost = x.eq(f64::NEG_INFINITY)?.all(Some(&[a.int(1)?]), true)?;
+        let lost = x.eq(f64::NEG_INFINITY)?.all(a.int(1)?, true)?;
         let y = x.softmax(a.int(1)?)?;
         y.masked_fill(&lost.expand(y.shape())?, 0.0)
     }),

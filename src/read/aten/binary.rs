@@ -73,18 +73,18 @@ pub(super) const ROWS: &[Row] = &[
         // The larger is taken out, so that squares neither overflow nor vanish.
         let (x, y) = (a.tensor(0)?.abs()?, a.tensor(1)?.abs()?);
         let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
-        let safe = large.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], large.dtype())?, &large)?;
+        let safe = large.eq(0.0)?.where_(&Tensor::ones((), large.dtype())?, &large)?;
         let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;
         // A distance without end is that whatever the other is, NaN too.
         let endless = x.is_inf()?.logical_or(y.is_inf()?)?;
-        endless.where_(&Tensor::full::<i64>(&[], f64::INFINITY, root.dtype())?, &root)
+        endless.where_(&Tensor::full((), f64::INFINITY, root.dtype())?, &root)
     }),
     one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
     one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
     one("ldexp(Tensor self, Tensor other) -> Tensor", |a| {
         let (x, e) = (a.tensor(0)?, a.tensor(1)?);
         let dtype = x.dtype().or_float();
-        x.mul(Tensor::full::<i64>(&[], 2.0, dtype)?.pow(e.cast(e.dtype().or_float())?)?)
+        x.mul(Tensor::full((), 2.0, dtype)?.pow(e.cast(e.dtype().or_float())?)?)
     }),
     one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| log_add(&a.tensor(0)?, &a.tensor(1)?, 1.0)),
     one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| log_add(&a.tensor(0)?, &a.tensor(1)?, std::f64::consts::LN_2)),
@@ -124,16 +124,16 @@ pub(super) const ROWS: &[Row] = &[
     one("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", close),
     // What is one truth value in torch stays a tensor of one here: it may depend on data.
     one("allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool", |a| {
-        close(a)?.all(None, false)
+        close(a)?.all(.., false)
     }),
     one("equal(Tensor self, Tensor other) -> bool", |a| {
         let (x, y) = (a.tensor(0)?, a.tensor(1)?);
         if x.shape() != y.shape() {
-            return Tensor::zeros::<i64>(&[], DType::Bool);
+            return Tensor::zeros((), DType::Bool);
         }
-        x.eq(y)?.all(None, false)
+        x.eq(y)?.all(.., false)
     }),
-    one("is_nonzero(Tensor self) -> bool", |a| a.tensor(0)?.ne(0)?.reshape::<i64>(&[])),
+    one("is_nonzero(Tensor self) -> bool", |a| a.tensor(0)?.ne(0)?.reshape(())),
     one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
         a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)?.relu()
     }),

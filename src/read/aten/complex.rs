@@ -245,7 +245,7 @@ pub(super) const ROWS: &[Row] = &[
     value("sgn(Complex self) -> Tensor", |a| {
         let x = a.complex(0)?;
         let size = size(&x)?;
-        let size = size.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], size.dtype())?, &size)?;
+        let size = size.eq(0.0)?.where_(&Tensor::ones((), size.dtype())?, &size)?;
         Ok(Complex { re: x.re.div(&size)?, im: x.im.div(size)? }.into())
     }),
     one("eq(Complex self, Any other) -> Tensor", alike),
@@ -536,7 +536,7 @@ mod tests {
         let all = Value::list(vec![x.clone(), y.clone(), i]);
         assert_eq!(parts(&called("einsum", &[Value::Str("a,a,a->a".into()), all])), [[-5.0], [5.0]]);
         // With a real weight and a complex bias: 2 (1 + 2i) + i.
-        let weight = Value::from(Tensor::new(&[1, 1], vec![2.0f32]).unwrap());
+        let weight = Value::from(Tensor::new([1, 1], vec![2.0f32]).unwrap());
         assert_eq!(parts(&called("linear", &[x.clone(), weight, complex(&[0.0], &[1.0])])), [[2.0], [5.0]]);
         // (1 + 2i) / (3 − i) = (1 + 7i) / 10.
         let [re, im] = parts(&called("div", &[x, y]));

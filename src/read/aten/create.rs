@@ -153,5 +153,5 @@ pub(super) fn spaced(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor>
 
 fn logarithmic(a: &Args) -> Result<Tensor> {
     let exponents = spaced(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)?;
-    Tensor::full::<i64>(&[], a.float(3)?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype(4)?.unwrap_or(DType::F32))
+    Tensor::full((), a.float(3)?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype(4)?.unwrap_or(DType::F32))
 }

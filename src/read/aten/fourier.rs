@@ -246,7 +246,7 @@ fn stft(a: &Args) -> Result<Value> {
     let frames = x.index_select(1, &Tensor::from(places.as_slice()))?.unflatten(1, &[steps.max(0), n])?;
     let window = match a.opt_tensor(4)? {
         Some(window) => window,
-        None => Tensor::ones(&[width], x.dtype())?,
+        None => Tensor::ones([width], x.dtype())?,
     };
     let before = (n - width) / 2;
     let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
@@ -280,7 +280,7 @@ fn istft(a: &Args) -> Result<Tensor> {
     }
     let window = match a.opt_tensor(4)? {
         Some(window) => window,
-        None => Tensor::ones(&[width], x.re.dtype())?,
+        None => Tensor::ones([width], x.re.dtype())?,
     };
     let before = (n - width) / 2;
     let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
@@ -292,7 +292,7 @@ fn istft(a: &Args) -> Result<Tensor> {
     let batch = x.re.dim(0)?;
     let added = |frames: &Tensor, batch: Dim| {
         let index = places.expand(&[batch.clone(), places.dim(0)?])?;
-        Tensor::zeros(&[batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
+        Tensor::zeros([batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
     };
     let weight = added(&window.square()?.expand(&[1, steps, n])?, 1.into())?;
     let (start, end) = match (a.flag(5)?, a.opt_ints(8)?) {
@@ -300,7 +300,7 @@ fn istft(a: &Args) -> Result<Tensor> {
         (true, None) => (n / 2, whole - n / 2),
         (false, None) => (0, whole),
     };
-    let cut = |t: &Tensor| t.slice(1, Some(start.into()), Some(end.min(whole).into()), 1);
+    let cut = |t: &Tensor| t.slice(1, Dim::from(start)..end.min(whole).into());
     let y = cut(&added(&frames, batch)?)?.div(cut(&weight)?)?;
     let y = if end > whole { y.pad(&[0, end - whole], Padding::Constant(Scalar::Int(0)))? } else { y };
     if single { y.squeeze_axes(&[0]) } else { Ok(y) }

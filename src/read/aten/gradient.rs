@@ -66,7 +66,7 @@ fn each(x: &Tensor, axes: Option<Vec<i64>>, order: i64, spacing: impl Fn(usize) 
 
 /// Elements from one place up to another, where a negative place counts from the end.
 fn part(x: &Tensor, axis: i64, start: i64, end: Option<i64>) -> Result<Tensor> {
-    x.slice(axis, Some(Dim::Fixed(start)), end.map(Dim::Fixed), 1)
+    x.slice(axis, (Some(Dim::Fixed(start)), end.map(Dim::Fixed)))
 }
 
 /// The first, the middle ones and the last.

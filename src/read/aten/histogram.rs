@@ -13,9 +13,9 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor(0)?.reshape(&[-1])?;
         let (low, high) = (a.float(2)?, a.float(3)?);
         let (low, high) = if low == high {
-            (x.amin(None, false)?, x.amax(None, false)?)
+            (x.amin(.., false)?, x.amax(.., false)?)
         } else {
-            let number = |n| Tensor::full::<i64>(&[], n, x.dtype());
+            let number = |n| Tensor::full((), n, x.dtype());
             (number(low)?, number(high)?)
         };
         let (low, high) = moved_apart(low, high, 1)?;
@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
         let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
         let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
-        Tensor::zeros(&[bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, Reduction::Add)
+        Tensor::zeros([bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, Reduction::Add)
     }),
     value("histogram(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)", |a| {
         let edges = vec![a.tensor(1)?];
@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
             Some(weights) => weights,
             None => Tensor::ones(x.shape(), DType::I64)?,
         };
-        Tensor::zeros(&[count], source.dtype())?.scatter(0, &x, source, Reduction::Add)
+        Tensor::zeros([count], source.dtype())?.scatter(0, &x, source, Reduction::Add)
     }),
 ];
 
@@ -128,13 +128,13 @@ fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>>
         return Err(Error::argument(format!("{bins:?} bins between {ends:?} for {}", x.ty())));
     }
     let before: Vec<i64> = (0..x.rank() as i64 - 1).collect();
-    let number = |n: f64| Tensor::full::<i64>(&[], n, x.dtype());
+    let number = |n: f64| Tensor::full((), n, x.dtype());
     let edges = |(i, &bins): (usize, &i64)| {
         let coordinate = x.select(-1, i as i64)?;
         let (low, high) = match &ends {
             Some(ends) => (number(ends[2 * i])?, number(ends[2 * i + 1])?),
             None if x.numel() == 0 => (number(0.0)?, number(1.0)?),
-            None => (coordinate.amin(Some(&before), false)?, coordinate.amax(Some(&before), false)?),
+            None => (coordinate.amin(&before, false)?, coordinate.amax(&before, false)?),
         };
         let (low, high) = moved_apart(low, high, 0.5)?;
         super::create::spaced(&low, &high, bins + 1)?.cast(x.dtype())
@@ -161,16 +161,16 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) 
     }
     let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("points without coordinates")) };
     let weight = match weight {
-        Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros::<i64>(&[], x.dtype())?)?,
+        Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros((), x.dtype())?)?,
         None => inside.cast(x.dtype())?,
     };
-    let sums = Tensor::zeros(&[all], x.dtype())?.scatter(0, &place, &weight, Reduction::Add)?.reshape(&bins)?;
+    let sums = Tensor::zeros([all], x.dtype())?.scatter(0, &place, &weight, Reduction::Add)?.reshape(&bins)?;
     if !density {
         return Ok(sums);
     }
-    let mut part = sums.div(sums.sum(None, false)?)?;
+    let mut part = sums.div(sums.sum(.., false)?)?;
     for (i, edges) in edges.iter().enumerate() {
-        let widths = edges.slice(0, Some(1.into()), None, 1)?.sub(edges.slice(0, None, Some(Dim::Fixed(-1)), 1)?)?;
+        let widths = edges.slice(0, 1..)?.sub(edges.slice(0, ..-1)?)?;
         let mut across = vec![1i64; bins.len()];
         across[i] = -1;
         part = part.div(widths.reshape(&across)?)?;

@@ -46,12 +46,12 @@ pub(super) const ROWS: &[Row] = &[
     // The rows that are asked for, made no longer than the norm allows.
     one("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", |a| {
         let (table, index, most) = (a.tensor(0)?, a.tensor(1)?.reshape(&[-1])?, a.float(2)?);
-        let asked = Tensor::zeros(&[table.dim(0)?], DType::I64)?.index_put(
+        let asked = Tensor::zeros([table.dim(0)?], DType::I64)?.index_put(
             &[Some(&index)],
             &Tensor::ones(index.shape(), DType::I64)?,
             Reduction::Replace,
         )?;
-        let norm = table.norm(a.float(3)?, Some(&[1]), true)?;
+        let norm = table.norm(a.float(3)?, 1, true)?;
         let long = norm.gt(most)?.logical_and(asked.ne(0)?.unsqueeze(-1)?)?;
         long.where_(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)
     }),
@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Row] = &[
 fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
     for (i, width) in widths.iter_mut().enumerate().filter(|(_, width)| width.fixed().is_some_and(|n| n < 0)) {
         let (axis, cut) = (-1 - (i as i64 / 2), std::mem::replace(width, 0.into()));
-        x = if i % 2 == 0 { x.slice(axis, Some(-cut), None, 1)? } else { x.slice(axis, None, Some(cut), 1)? };
+        x = if i % 2 == 0 { x.slice(axis, -cut..)? } else { x.slice(axis, ..cut)? };
     }
     x.pad(&widths, Padding::Wrap)
 }
@@ -110,7 +110,7 @@ pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor>
             return Ok(x);
         }
         let cut = length - shift;
-        let (head, tail) = (x.slice(axis, None, Some(cut.clone()), 1)?, x.slice(axis, Some(cut), None, 1)?);
+        let (head, tail) = (x.slice(axis, ..cut.clone())?, x.slice(axis, cut..)?);
         Tensor::cat(&[&tail, &head], axis)
     })
 }
@@ -119,11 +119,11 @@ pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor>
 fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) = (a.tensor(0)?, a.tensor(1)?.cast(DType::I64)?, a.tensor(2)?.cast(DType::I64)?, a.int(4)?);
     if a.flag(7)? {
-        offsets = offsets.slice(0, None, Some(Dim::Fixed(-1)), 1)?;
+        offsets = offsets.slice(0, ..-1)?;
     }
     let bags = offsets.dim(0)?;
     let places = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
-    let bag = places.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(Some(&[1]), false)?.sub(1)?;
+    let bag = places.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(1, false)?.sub(1)?;
     let kept = match padding {
         Some(padding) if padding < 0 => Some(indices.ne(&(table.dim(0)? + padding))?),
         Some(padding) => Some(indices.ne(padding)?),
@@ -147,6 +147,6 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
         }
         other => return Err(Error::argument(format!("the mode {other} of embedding_bag"))),
     };
-    let nothing = Tensor::zeros::<i64>(&[0], DType::I64)?;
+    let nothing = Tensor::zeros([0], DType::I64)?;
     Ok(vec![y, bag, sizes, nothing])
 }

@@ -45,10 +45,10 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (n, dtype) = (square(x)?, x.dtype());
     let front = x.shape()[..x.rank() - 2].to_vec();
     if n == 0 {
-        return Ok((x.clone(), Tensor::zeros(&[front, vec![0.into()]].concat(), DType::I32)?));
+        return Ok((x.clone(), Tensor::zeros([front, vec![0.into()]].concat(), DType::I32)?));
     }
     let limit = (1.0 + 17f64.sqrt()) / 8.0;
-    let number = |number: f64| Tensor::full::<i64>(&[], number, dtype);
+    let number = |number: f64| Tensor::full((), number, dtype);
     let (zero, unit) = (number(0.0)?, number(1.0)?);
     let lower = x.tril(-1)?;
     let mut rest = x.tril(0)?.add(lower.transpose(-2, -1)?)?;
@@ -62,11 +62,11 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
         if k + 1 < n {
             let own = element(&rest, k, k)?.abs()?;
             let below = after(n, k, true)?.where_(&column(&rest, k)?.abs()?, &zero)?;
-            let (largest, at) = (below.amax(Some(&[-2]), true)?, below.argmax(Some(-2), true)?);
+            let (largest, at) = (below.amax(-2, true)?, below.argmax(Some(-2), true)?);
             let across = rest.gather(-2, &at.expand(&[front.as_slice(), &[1.into(), n.into()]].concat())?)?;
             let places = Tensor::arange(0, n, 1, DType::I64)?;
             let others = places.ge(k)?.logical_and(places.ne(&at)?)?;
-            let widest = others.where_(&across.abs()?, &zero)?.amax(Some(&[-1]), true)?;
+            let widest = others.where_(&across.abs()?, &zero)?.amax(-1, true)?;
             let safe = widest.eq(0.0)?.where_(&unit, &widest)?;
             let bound = largest.mul(limit)?;
             let here = own.ge(&bound)?.logical_or(own.ge(bound.mul(largest.div(safe)?)?)?)?;
@@ -115,7 +115,7 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
     let front = shape(packed, 2).broadcast(&shape(b, 2))?;
     let wide = |t: &Tensor, axes: usize| t.expand(&[front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
     let (packed, pivots, mut y) = (wide(packed, 2)?, wide(&pivots.cast(DType::I64)?, 1)?, wide(b, 2)?);
-    let zero = Tensor::zeros::<i64>(&[], packed.dtype())?;
+    let zero = Tensor::zeros((), packed.dtype())?;
     // For each row whether it is the first or the second of a pair.
     let (mut firsts, mut orders) = (Vec::<Tensor>::new(), Vec::new());
     for k in 0..n {
@@ -125,7 +125,7 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
             None => pivot.lt(0)?,
         };
         let second = pivot.lt(0)?.logical_and(first.logical_not()?)?;
-        let place = |k: i64| Tensor::full::<i64>(&[], k, DType::I64);
+        let place = |k: i64| Tensor::full((), k, DType::I64);
         let to = first.where_(&place((k + 1).min(n - 1))?, &place(k)?)?;
         orders.push(exchange(n, &to, &second.where_(&to, &pivot.abs()?.sub(1)?)?)?);
         firsts.push(first);
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn a_matrix_with_a_zero_diagonal_needs_pairs() {
         let numbers = vec![0.0f64, 2.0, 1.0, 0.5, 2.0, 0.0, 3.0, -1.0, 1.0, 3.0, 0.0, 4.0, 0.5, -1.0, 4.0, 0.0];
-        let x = Tensor::new(&[4, 4], numbers).unwrap();
-        let b = Tensor::new(&[4, 1], vec![1.0f64, 2.0, 3.0, 4.0]).unwrap();
+        let x = Tensor::new([4, 4], numbers).unwrap();
+        let b = Tensor::new([4, 1], vec![1.0f64, 2.0, 3.0, 4.0]).unwrap();
         let (packed, pivots) = factored(&x).unwrap();
         assert!(pivots.to_vec::<i32>().unwrap().iter().any(|&pivot| pivot < 0));
         let y = solved(&packed, &pivots, &b).unwrap();

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)
     }),
     one("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?.sum(Some(&[0]), false)?)
+        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?.sum(0, false)?)
     }),
     one("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
         combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)
@@ -148,8 +148,8 @@ pub(super) const ROWS: &[Row] = &[
             let mask = mask(a, 9, 12)?;
             let (y, weights) = head.attend(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?, mask.as_ref())?;
             let weights = match (a.flag(10)?, a.flag(11)?) {
-                (false, _) => Tensor::zeros::<i64>(&[0], y.dtype())?,
-                (true, true) => weights.mean(Some(&[1]), false)?,
+                (false, _) => Tensor::zeros([0], y.dtype())?,
+                (true, true) => weights.mean(1, false)?,
                 (true, false) => weights,
             };
             Ok(vec![y, weights])
@@ -192,7 +192,7 @@ pub(super) const ROWS: &[Row] = &[
 fn grouped(x: &Tensor, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
     let (rows, groups, columns) = (x.dim(0)?, matrices.dim(0)?, matrices.dim(2)?);
     let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
-    let group = ends.cast(DType::I64)?.le(&place)?.sum(Some(&[1]), true)?;
+    let group = ends.cast(DType::I64)?.le(&place)?.sum(1, true)?;
     let beyond = group.ge(&groups)?;
     let index = group.minimum(&(&groups - 1i64))?.expand(&[rows.clone(), columns.clone()])?.unsqueeze(0)?;
     let own = x.unsqueeze(0)?.matmul(matrices)?.gather(0, &index)?.squeeze_axes(&[0])?;
@@ -250,7 +250,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
 fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
     let sums: Vec<i64> =
         axes.iter().zip(partners).filter(|(axis, n)| **n == 1 && x.shape()[**axis] != 1).map(|(&axis, _)| axis as i64).collect();
-    if sums.is_empty() { Ok(x.clone()) } else { x.sum(Some(&sums), true)?.cast(x.dtype()) }
+    if sums.is_empty() { Ok(x.clone()) } else { x.sum(&sums, true)?.cast(x.dtype()) }
 }
 
 fn chain(matrices: &[Tensor]) -> Result<Tensor> {
@@ -271,7 +271,7 @@ fn scores(q: &Tensor, k: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Op
     let scores = q.matmul(&k.transpose(-2, -1)?)?.mul(scale.unwrap_or(1.0 / (width as f64).sqrt()))?;
     let scores = match causal {
         true => {
-            let keep = Tensor::ones(&[q.dim(-2)?, k.dim(-2)?], DType::Bool)?.tril(0)?;
+            let keep = Tensor::ones([q.dim(-2)?, k.dim(-2)?], DType::Bool)?.tril(0)?;
             scores.masked_fill(&keep.logical_not()?, f64::NEG_INFINITY)?
         }
         false => scores,
@@ -289,7 +289,7 @@ fn fused(a: &Args, mask: Option<usize>, causal: usize, scale: usize) -> Result<(
     let mask = mask.map_or(Ok(None), |i| a.opt_tensor(i))?;
     let (causal, scale) = (a.flag(causal)?, a.opt_float(scale)?);
     let y = q.attention(&k, &v, mask.as_ref(), causal, scale)?;
-    Ok((y, scores(&q, &k, mask.as_ref(), causal, scale)?.log_sum_exp(Some(&[-1]), false)?))
+    Ok((y, scores(&q, &k, mask.as_ref(), causal, scale)?.logsumexp(-1, false)?))
 }
 
 /// The results of a kernel that gives so many, of which two are of use.
@@ -403,7 +403,7 @@ mod tests {
     fn the_kernels_of_other_machines_attend_alike() {
         let tensor = |seed: i64| {
             let numbers: Vec<f32> = (0..24).map(|i| ((i * seed) % 7) as f32 / 3.0 - 1.0).collect();
-            Value::from(Tensor::new(&[1, 2, 3, 4], numbers).unwrap())
+            Value::from(Tensor::new([1, 2, 3, 4], numbers).unwrap())
         };
         let three = || vec![tensor(3), tensor(5), tensor(4)];
         let with = |more: &[Value]| [three(), more.to_vec()].concat();
@@ -423,8 +423,8 @@ mod tests {
 
     #[test]
     fn each_row_meets_the_matrix_of_its_group_only() {
-        let x = Tensor::new(&[4, 1], vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap();
-        let matrices = Tensor::new(&[3, 1, 2], vec![1.0f32, 2.0, 10.0, 20.0, 100.0, f32::INFINITY]).unwrap();
+        let x = Tensor::new([4, 1], vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap();
+        let matrices = Tensor::new([3, 1, 2], vec![1.0f32, 2.0, 10.0, 20.0, 100.0, f32::INFINITY]).unwrap();
         // The second group is empty, and the last row is in none.
         let y = grouped(&x, &matrices, &Tensor::from(&[2i32, 2, 3])).unwrap().to_vec::<f32>().unwrap();
         assert_eq!(y[..2], [1.0, 2.0]);

@@ -84,9 +84,9 @@ pub(super) const ROWS: &[Row] = &[
     one("cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor", |a| {
         let (x, y, target) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
         let axis = if target.rank() == 1 { 1 } else { 0 };
-        let norm = |t: &Tensor| t.square()?.sum(Some(&[axis]), false)?.add(1e-12);
-        let cosine = x.mul(&y)?.sum(Some(&[axis]), false)?.div(norm(&x)?.mul(norm(&y)?)?.sqrt()?)?;
-        let zero = Tensor::zeros::<i64>(&[], cosine.dtype())?;
+        let norm = |t: &Tensor| t.square()?.sum(axis, false)?.add(1e-12);
+        let cosine = x.mul(&y)?.sum(axis, false)?.div(norm(&x)?.mul(norm(&y)?)?.sqrt()?)?;
+        let zero = Tensor::zeros((), cosine.dtype())?;
         let alike = target.eq(1)?.where_(&cosine.neg()?.add(1.0)?, &zero)?;
         let apart = target.eq(-1)?.where_(&cosine.sub(a.float(3)?)?.relu()?, &zero)?;
         reduced(alike.add(apart)?, a.int(4)?)
@@ -116,8 +116,8 @@ pub(super) const ROWS: &[Row] = &[
                 Some(weight) => loss.mul(weight.index_select(0, &target)?.unsqueeze(1)?)?,
             };
             let own = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?.eq(&index)?;
-            let loss = loss.masked_fill(&own, 0.0)?.sum(Some(&[1]), false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
-            let loss = if a.tensor(0)?.rank() < 2 { loss.reshape::<i64>(&[])? } else { loss };
+            let loss = loss.masked_fill(&own, 0.0)?.sum(1, false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
+            let loss = if a.tensor(0)?.rank() < 2 { loss.reshape(())? } else { loss };
             reduced(loss, a.int(5)?)
         },
     ),
@@ -129,11 +129,11 @@ pub(super) const ROWS: &[Row] = &[
         let counts = target.lt(0)?.cast(DType::I64)?.cumsum(1)?.eq(0)?;
         let place = target.clamp(Some(Scalar::Int(0)), None)?;
         let classes = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?;
-        let own = place.unsqueeze(2)?.eq(&classes)?.logical_and(counts.unsqueeze(2)?)?.any(Some(&[1]), false)?;
+        let own = place.unsqueeze(2)?.eq(&classes)?.logical_and(counts.unsqueeze(2)?)?.any(1, false)?;
         let gaps = x.unsqueeze(1)?.sub(x.gather(1, &place)?.unsqueeze(2)?)?.add(1.0)?.relu()?;
         let kept = counts.unsqueeze(2)?.logical_and(own.logical_not()?.unsqueeze(1)?)?.cast(x.dtype())?;
-        let loss = gaps.mul(kept)?.sum(Some(&[1, 2]), false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
-        let loss = if flat { loss.reshape::<i64>(&[])? } else { loss };
+        let loss = gaps.mul(kept)?.sum([1, 2], false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
+        let loss = if flat { loss.reshape(())? } else { loss };
         reduced(loss, a.int(2)?)
     }),
     one("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor", nll),
@@ -145,8 +145,8 @@ pub(super) const ROWS: &[Row] = &[
             let (target, dtype) = (a.tensor(1)?, a.tensor(0)?.dtype());
             let total = match a.int(3)? {
                 // What is not reduced is not counted.
-                0 => Tensor::zeros::<i64>(&[], dtype)?,
-                _ => target_weight(&target, a.opt_tensor(2)?.as_ref(), a.int(4)?, dtype)?.1.sum(None, false)?,
+                0 => Tensor::zeros((), dtype)?,
+                _ => target_weight(&target, a.opt_tensor(2)?.as_ref(), a.int(4)?, dtype)?.1.sum(.., false)?,
             };
             Ok(vec![nll(a)?, total])
         },
@@ -170,8 +170,8 @@ pub(super) const ROWS: &[Row] = &[
         let (x, y, axis, epsilon) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?, a.float(3)?);
         let shape = x.shape().broadcast(y.shape())?;
         let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
-        let unit = |t: &Tensor| t.div(t.norm(2.0, Some(&[axis]), true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
-        unit(&x)?.mul(unit(&y)?)?.sum(Some(&[axis]), false)
+        let unit = |t: &Tensor| t.div(t.norm(2.0, axis, true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
+        unit(&x)?.mul(unit(&y)?)?.sum(axis, false)
     }),
     one("cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", |a| between(&a.tensor(0)?, &a.tensor(1)?, a.float(2)?)),
     one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| between(&a.tensor(0)?, &a.tensor(1)?, 2.0)),
@@ -181,16 +181,16 @@ pub(super) const ROWS: &[Row] = &[
         let pairs: Vec<(i64, i64)> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
         let rows = |index: Vec<i64>| x.index_select(0, &Tensor::from(index.as_slice()));
         let (first, second) = (rows(pairs.iter().map(|pair| pair.0).collect())?, rows(pairs.iter().map(|pair| pair.1).collect())?);
-        first.sub(second)?.norm(a.float(1)?, Some(&[-1]), false)
+        first.sub(second)?.norm(a.float(1)?, -1, false)
     }),
     tuple("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
         let (grad, y, axis) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?);
-        Ok(vec![grad.sub(y.exp()?.mul(grad.sum(Some(&[axis]), true)?)?)?])
+        Ok(vec![grad.sub(y.exp()?.mul(grad.sum(axis, true)?)?)?])
     }),
     one("_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
         let (grad, y, axis) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?);
         let product = grad.mul(&y)?;
-        product.sub(y.mul(product.sum(Some(&[axis]), true)?)?)?.cast(super::args::scalar_type(a.int(3)?)?)
+        product.sub(y.mul(product.sum(axis, true)?)?)?.cast(super::args::scalar_type(a.int(3)?)?)
     }),
     one("native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor", |a| {
         let (grad, mask) = (a.tensor(0)?, a.tensor(1)?);
@@ -202,8 +202,8 @@ pub(super) const ROWS: &[Row] = &[
 fn reduced(loss: Tensor, reduction: i64) -> Result<Tensor> {
     match reduction {
         0 => Ok(loss),
-        1 => loss.mean(None, false),
-        2 => loss.sum(None, false),
+        1 => loss.mean(.., false),
+        2 => loss.sum(.., false),
         other => Err(Error::argument(format!("the reduction {other}"))),
     }
 }
@@ -213,12 +213,12 @@ fn weighted(loss: Tensor, weight: Option<Tensor>) -> Result<Tensor> {
 }
 
 fn distance(x: &Tensor, y: &Tensor, p: f64, epsilon: f64, keep: bool) -> Result<Tensor> {
-    x.sub(y)?.add(epsilon)?.norm(p, Some(&[-1]), keep)
+    x.sub(y)?.add(epsilon)?.norm(p, -1, keep)
 }
 
 /// The distances of all points of one set to all of the other.
 fn between(x: &Tensor, y: &Tensor, p: f64) -> Result<Tensor> {
-    x.unsqueeze(-2)?.sub(y.unsqueeze(-3)?)?.norm(p, Some(&[-1]), false)
+    x.unsqueeze(-2)?.sub(y.unsqueeze(-3)?)?.norm(p, -1, false)
 }
 
 fn nll(a: &Args) -> Result<Tensor> {
@@ -228,7 +228,7 @@ fn nll(a: &Args) -> Result<Tensor> {
 /// What counts of each target: the weight of its class, 0 where it is ignored.
 fn target_weight(target: &Tensor, weight: Option<&Tensor>, ignored: i64, dtype: DType) -> Result<(Tensor, Tensor)> {
     let kept = target.ne(ignored)?;
-    let index = kept.where_(target, &Tensor::zeros::<i64>(&[], target.dtype())?)?;
+    let index = kept.where_(target, &Tensor::zeros((), target.dtype())?)?;
     let kept = kept.cast(dtype)?;
     let counts = match weight {
         None => kept,
@@ -244,7 +244,7 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: i64, 
     let chosen = x.gather(axis, &index.unsqueeze(axis)?)?.squeeze_axes(&[axis])?;
     let loss = chosen.mul(&counts)?.neg()?;
     match reduction {
-        1 => loss.sum(None, false)?.div(counts.sum(None, false)?),
+        1 => loss.sum(.., false)?.div(counts.sum(.., false)?),
         other => reduced(loss, other),
     }
 }
@@ -263,11 +263,11 @@ fn cross_entropy(a: &Args) -> Result<Tensor> {
     if target.shape() == x.shape() && target.dtype().is_float() {
         // The target is a distribution.
         let target = if smoothing > 0.0 { target.mul(1.0 - smoothing)?.add(count.reciprocal()?.mul(smoothing)?)? } else { target };
-        let loss = all(&log)?.mul(target)?.sum(Some(&[axis]), false)?.neg()?;
+        let loss = all(&log)?.mul(target)?.sum(axis, false)?.neg()?;
         return match reduction {
             1 => {
                 let batch = x.numel().div_exact(&classes).unwrap_or(Dim::Fixed(1));
-                loss.sum(None, false)?.div(Tensor::from_dim(&batch).cast(x.dtype())?)
+                loss.sum(.., false)?.div(Tensor::from_dim(&batch).cast(x.dtype())?)
             }
             other => reduced(loss, other),
         };
@@ -276,13 +276,13 @@ fn cross_entropy(a: &Args) -> Result<Tensor> {
     if smoothing == 0.0 {
         return Ok(sharp);
     }
-    let smooth = all(&log)?.sum(Some(&[axis]), false)?.neg()?;
+    let smooth = all(&log)?.sum(axis, false)?.neg()?;
     let kept = target.ne(ignored)?;
     let smooth = smooth.mul(kept.cast(x.dtype())?)?;
     let smooth = match reduction {
         1 => {
             let (_, counts) = target_weight(&target, weight.as_ref(), ignored, x.dtype())?;
-            smooth.sum(None, false)?.div(counts.sum(None, false)?)?
+            smooth.sum(.., false)?.div(counts.sum(.., false)?)?
         }
         other => reduced(smooth, other)?,
     };
@@ -301,8 +301,8 @@ fn ctc(a: &Args, input_lengths: &[i64], target_lengths: &[i64]) -> Result<Tensor
             return Err(Error::argument(format!("{steps} steps for {length} labels")));
         }
         let labels = match targets.rank() {
-            2 => targets.select(0, i as i64)?.slice(0, None, Some(length.into()), 1)?,
-            _ => targets.slice(0, Some(start.into()), Some((start + length).into()), 1)?,
+            2 => targets.select(0, i as i64)?.slice(0, ..length)?,
+            _ => targets.slice(0, start..start + length)?,
         };
         start += length;
         losses.push(alignment(&log.select(1, i as i64)?, &labels, steps, length, blank)?);
@@ -312,7 +312,7 @@ fn ctc(a: &Args, input_lengths: &[i64], target_lengths: &[i64]) -> Result<Tensor
     match reduction {
         1 => {
             let lengths: Vec<f32> = target_lengths.iter().map(|&n| n.max(1) as f32).collect();
-            loss.div(Tensor::from(lengths.as_slice()).cast(loss.dtype())?)?.mean(None, false)
+            loss.div(Tensor::from(lengths.as_slice()).cast(loss.dtype())?)?.mean(.., false)
         }
         0 if single => loss.select(0, 0i64),
         other => reduced(loss, other),
@@ -321,21 +321,21 @@ fn ctc(a: &Args, input_lengths: &[i64], target_lengths: &[i64]) -> Result<Tensor
 
 fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64) -> Result<Tensor> {
     let places = 2 * length + 1;
-    let blanks = Tensor::full(&[length, 1], blank, labels.dtype())?;
+    let blanks = Tensor::full([length, 1], blank, labels.dtype())?;
     let spread = Tensor::cat(&[&blanks, &labels.unsqueeze(1)?], 1)?.reshape(&[-1])?;
-    let spread = Tensor::cat(&[&spread, &Tensor::full(&[1i64], blank, labels.dtype())?], 0)?;
+    let spread = Tensor::cat(&[&spread, &Tensor::full([1i64], blank, labels.dtype())?], 0)?;
     let emitted = log.index_select(1, &spread)?;
-    let never = |n: i64| Tensor::full(&[n], f64::NEG_INFINITY, log.dtype());
+    let never = |n: i64| Tensor::full([n], f64::NEG_INFINITY, log.dtype());
     let delayed = |t: &Tensor, by: i64| -> Result<Tensor> {
         if by >= places {
             return never(places);
         }
-        Tensor::cat(&[&never(by)?, &t.slice(0, None, Some(Dim::Fixed(places - by)), 1)?], 0)
+        Tensor::cat(&[&never(by)?, &t.slice(0, ..places - by)?], 0)
     };
     // A blank may be skipped between two labels that differ.
     let before = if places > 2 {
-        let head = Tensor::full(&[2i64], blank, labels.dtype())?;
-        Tensor::cat(&[&head, &spread.slice(0, None, Some(Dim::Fixed(places - 2)), 1)?], 0)?
+        let head = Tensor::full([2i64], blank, labels.dtype())?;
+        Tensor::cat(&[&head, &spread.slice(0, ..places - 2)?], 0)?
     } else {
         spread.clone()
     };
@@ -345,13 +345,13 @@ fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64)
     for step in 1..steps {
         let skipped = may_skip.where_(&delayed(&alpha, 2)?, &never(places)?)?;
         let ways = Tensor::stack(&[&alpha, &delayed(&alpha, 1)?, &skipped], 0)?;
-        let most = ways.amax(Some(&[0]), false)?;
+        let most = ways.amax(0, false)?;
         let safe = most.masked_fill(&most.eq(f64::NEG_INFINITY)?, 0.0)?;
-        let sum = ways.sub(&safe)?.exp()?.sum(Some(&[0]), false)?.log()?.add(&safe)?;
+        let sum = ways.sub(&safe)?.exp()?.sum(0, false)?.log()?.add(&safe)?;
         alpha = sum.add(emitted.select(0, step)?)?;
     }
-    let ends = alpha.slice(0, Some(Dim::Fixed((places - 2).max(0))), None, 1)?;
-    let most = ends.amax(None, false)?;
+    let ends = alpha.slice(0, (places - 2).max(0)..)?;
+    let most = ends.amax(.., false)?;
     let safe = most.masked_fill(&most.eq(f64::NEG_INFINITY)?, 0.0)?;
-    ends.sub(&safe)?.exp()?.sum(None, false)?.log()?.add(&safe)?.neg()
+    ends.sub(&safe)?.exp()?.sum(.., false)?.log()?.add(&safe)?.neg()
 }

@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
             let packed = a.tensor(0)?;
             let (rows, columns) = size(&packed)?;
             let order = order_of(&a.tensor(1)?, rows)?;
-            let empty = Tensor::zeros::<i64>(&[0], packed.dtype())?;
+            let empty = Tensor::zeros([0], packed.dtype())?;
             let permutation = if a.flag(3)? { permutation(&order, rows, packed.dtype())? } else { empty.clone() };
             if !a.flag(2)? {
                 return Ok(vec![permutation, empty.clone(), empty]);
@@ -103,11 +103,11 @@ pub(super) const ROWS: &[Row] = &[
         let (rows, columns) = size(&x)?;
         let (packed, tau) = reflections(&x)?;
         let kept = if a.opt_str(1)? == Some("complete") { rows } else { rows.min(columns) };
-        let upper = packed.triu(0)?.slice(-2, None, Some(Dim::Fixed(kept)), 1)?;
+        let upper = packed.triu(0)?.slice(-2, ..kept)?;
         if a.opt_str(1)? == Some("r") {
-            return Ok(vec![Tensor::zeros::<i64>(&[0], x.dtype())?, upper]);
+            return Ok(vec![Tensor::zeros([0], x.dtype())?, upper]);
         }
-        Ok(vec![reflected(&packed, &tau, rows)?.slice(-1, None, Some(Dim::Fixed(kept)), 1)?, upper])
+        Ok(vec![reflected(&packed, &tau, rows)?.slice(-1, ..kept)?, upper])
     }),
     tuple(
         "linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)",
@@ -124,7 +124,7 @@ pub(super) const ROWS: &[Row] = &[
     one("linalg_householder_product(Tensor input, Tensor tau) -> Tensor", |a| {
         let packed = a.tensor(0)?;
         let (rows, columns) = size(&packed)?;
-        reflected(&packed, &a.tensor(1)?, rows)?.slice(-1, None, Some(Dim::Fixed(columns)), 1)
+        reflected(&packed, &a.tensor(1)?, rows)?.slice(-1, ..columns)
     }),
     one("ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor", |a| {
         let (packed, other) = (a.tensor(0)?, a.tensor(2)?);
@@ -319,9 +319,9 @@ impl Lu {
         let start = Tensor::arange(0, rows, 1, DType::I64)?.expand(&shape)?;
         let (mut packed, mut order, mut pivots) = (x.clone(), start.clone(), Vec::new());
         let mut parity = Tensor::ones(&front, dtype)?;
-        let zero = Tensor::zeros::<i64>(&[], dtype)?;
+        let zero = Tensor::zeros((), dtype)?;
         for k in 0..rows.min(columns) {
-            let below = column(&packed, k)?.slice(-2, Some(k.into()), None, 1)?;
+            let below = column(&packed, k)?.slice(-2, k..)?;
             let pivot = below.squeeze_axes(&[-1])?.abs()?.argmax(Some(-1), true)?.add(k)?;
             packed = ordered(&packed, &exchanged(&start, k, &pivot, rows)?)?;
             order = exchanged(&order, k, &pivot, rows)?;
@@ -329,14 +329,14 @@ impl Lu {
             parity = parity.mul(moved.mul(-2.0)?.add(1.0)?)?;
             pivots.push(pivot);
             let head = column(&row(&packed, k)?, k)?;
-            let safe = head.eq(0.0)?.where_(&Tensor::ones::<i64>(&[], dtype)?, &head)?;
+            let safe = head.eq(0.0)?.where_(&Tensor::ones((), dtype)?, &head)?;
             let factor = after(rows, k, true)?.where_(&column(&packed, k)?.div(&safe)?, &zero)?;
             let rest = after(columns, k, false)?.where_(&row(&packed, k)?, &zero)?;
             let kept = after(rows, k, true)?.logical_and(Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?)?;
             packed = kept.where_(&factor, &packed.sub(factor.mul(rest)?)?)?;
         }
         let pivots = match pivots.as_slice() {
-            [] => Tensor::zeros(&[front, vec![0.into()]].concat(), DType::I32)?,
+            [] => Tensor::zeros([front, vec![0.into()]].concat(), DType::I32)?,
             some => Tensor::cat(&some.iter().collect::<Vec<_>>(), -1)?.add(1)?.cast(DType::I32)?,
         };
         Ok(Lu { packed, pivots, order, parity, rows, columns })
@@ -350,14 +350,14 @@ impl Lu {
         if self.rows != self.columns {
             return Err(Error::shape(format!("the determinant of {} by {}", self.rows, self.columns)));
         }
-        self.diagonal()?.prod(Some(&[-1]), false)?.mul(&self.parity)
+        self.diagonal()?.prod(-1, false)?.mul(&self.parity)
     }
 
     /// The sign of the determinant, and the logarithm of its size.
     fn log_determinant(&self) -> Result<(Tensor, Tensor)> {
         let diagonal = self.diagonal()?;
-        let sign = self.parity.mul(diagonal.sign()?.prod(Some(&[-1]), false)?)?;
-        Ok((sign, diagonal.abs()?.log()?.sum(Some(&[-1]), false)?))
+        let sign = self.parity.mul(diagonal.sign()?.prod(-1, false)?)?;
+        Ok((sign, diagonal.abs()?.log()?.sum(-1, false)?))
     }
 
     fn factors(&self) -> Result<Vec<Tensor>> {
@@ -369,8 +369,8 @@ impl Lu {
 fn unpacked(packed: &Tensor, rows: i64, columns: i64) -> Result<(Tensor, Tensor)> {
     let least = Dim::Fixed(rows.min(columns));
     let unit = Tensor::eye(&rows.into(), &least, 0, packed.dtype())?;
-    let lower = packed.slice(-1, None, Some(least.clone()), 1)?.tril(-1)?.add(unit)?;
-    Ok((lower, packed.slice(-2, None, Some(least), 1)?.triu(0)?))
+    let lower = packed.slice(-1, ..least.clone())?.tril(-1)?.add(unit)?;
+    Ok((lower, packed.slice(-2, ..least)?.triu(0)?))
 }
 
 /// P of A = P L U, of the order of the rows.
@@ -434,13 +434,13 @@ fn least_squares(x: &Tensor, b: &Tensor) -> Result<Vec<Tensor>> {
     let batch = front(x).broadcast(&front(&b))?;
     let wide = |t: &Tensor| t.expand(&[batch.to_vec(), t.shape()[t.rank() - 2..].to_vec()].concat());
     let (x, b) = (wide(x)?, wide(&b)?);
-    let nothing = |dtype| Tensor::zeros::<i64>(&[0], dtype);
+    let nothing = |dtype| Tensor::zeros([0], dtype);
     let mut left = nothing(x.dtype())?;
     let y = if rows >= columns {
         let (packed, tau) = reflections(&x)?;
         let turned = reflected(&packed, &tau, rows)?.transpose(-2, -1)?.matmul(&b)?;
         if rows > columns {
-            left = turned.slice(-2, Some(columns.into()), None, 1)?.square()?.sum(Some(&[-2]), false)?;
+            left = turned.slice(-2, columns..)?.square()?.sum(-2, false)?;
         }
         triangular(&packed.narrow(-2, 0, columns)?, &turned.narrow(-2, 0, columns)?, true, false)?
     } else {
@@ -477,7 +477,7 @@ fn lu_solve(packed: &Tensor, pivots: &Tensor, b: &Tensor, left: bool, adjoint: b
 fn cholesky(x: &Tensor, upper: bool) -> Result<Tensor> {
     let (n, _) = size(x)?;
     let x = if upper { x.transpose(-2, -1)? } else { x.clone() };
-    let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+    let zero = Tensor::zeros((), x.dtype())?;
     let (mut rest, mut columns) = (x, Vec::new());
     for k in 0..n {
         let root = column(&row(&rest, k)?, k)?.sqrt()?;
@@ -496,12 +496,12 @@ fn cholesky(x: &Tensor, upper: bool) -> Result<Tensor> {
 fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (rows, columns) = size(x)?;
     let dtype = x.dtype();
-    let (zero, one) = (Tensor::zeros::<i64>(&[], dtype)?, Tensor::ones::<i64>(&[], dtype)?);
+    let (zero, one) = (Tensor::zeros((), dtype)?, Tensor::ones((), dtype)?);
     let (mut packed, mut factors) = (x.clone(), Vec::new());
     for k in 0..rows.min(columns) {
         let head = column(&row(&packed, k)?, k)?;
         let below = after(rows, k, true)?.where_(&column(&packed, k)?, &zero)?;
-        let rest = below.square()?.sum(Some(&[-2]), true)?;
+        let rest = below.square()?.sum(-2, true)?;
         let length = head.square()?.add(&rest)?.sqrt()?;
         let flat = rest.eq(0.0)?;
         // The sign that does not cancel; a column that is zero below its head stays.
@@ -520,7 +520,7 @@ fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
         factors.push(tau.squeeze_axes(&[-1])?);
     }
     let tau = match factors.as_slice() {
-        [] => Tensor::zeros(&[&x.shape()[..x.rank() - 2], &[0.into()]].concat(), dtype)?,
+        [] => Tensor::zeros([&x.shape()[..x.rank() - 2], &[0.into()]].concat(), dtype)?,
         some => Tensor::cat(&some.iter().collect::<Vec<_>>(), -1)?,
     };
     Ok((packed, tau))
@@ -530,7 +530,7 @@ fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
 fn reflected(packed: &Tensor, tau: &Tensor, rows: i64) -> Result<Tensor> {
     let dtype = packed.dtype();
     let steps = tau.dim(-1)?.fixed().ok_or_else(|| Error::size("a symbolic number of reflections"))?;
-    let (zero, one) = (Tensor::zeros::<i64>(&[], dtype)?, Tensor::ones::<i64>(&[], dtype)?);
+    let (zero, one) = (Tensor::zeros((), dtype)?, Tensor::ones((), dtype)?);
     let mut shape = packed.shape()[..packed.rank() - 2].to_vec();
     shape.extend([Dim::Fixed(rows), Dim::Fixed(rows)]);
     let mut q = identity(rows, dtype)?.expand(&shape)?;
@@ -575,11 +575,11 @@ fn exponential(x: &Tensor) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let dtype = x.dtype();
-    let norm = x.abs()?.sum(Some(&[-2]), true)?.amax(Some(&[-1]), true)?;
+    let norm = x.abs()?.sum(-2, true)?.amax(-1, true)?;
     let powers = (0..HALVINGS).map(|k| 2f64.powi(k));
     let limits = Tensor::from(powers.clone().collect::<Vec<_>>().as_slice()).cast(dtype)?;
-    let number = |number: f64| Tensor::full::<i64>(&[], number, dtype);
-    let halves = norm.unsqueeze(-1)?.gt(limits)?.where_(&number(0.5)?, &number(1.0)?)?.prod(Some(&[-1]), false)?;
+    let number = |number: f64| Tensor::full((), number, dtype);
+    let halves = norm.unsqueeze(-1)?.gt(limits)?.where_(&number(0.5)?, &number(1.0)?)?.prod(-1, false)?;
     let small = x.mul(halves)?;
     let one = Tensor::eye(&n, &n, 0, dtype)?;
     // 1/13! and 1/19! are below the rounding of f32 and f64.
@@ -599,12 +599,12 @@ fn matrix_norm(x: &Tensor, name: &str, order: Option<f64>, axes: &[i64], keep: b
     let &[rows, columns] = axes else { return Err(Error::argument("the norm of a matrix is over two axes")) };
     let (rows, columns) = (x.shape().axis(rows)? as i64, x.shape().axis(columns)? as i64);
     let sums = |along: i64, across: i64, largest: bool| -> Result<Tensor> {
-        let sums = x.abs()?.sum(Some(&[along]), true)?;
-        let y = if largest { sums.amax(Some(&[across]), true)? } else { sums.amin(Some(&[across]), true)? };
+        let sums = x.abs()?.sum(along, true)?;
+        let y = if largest { sums.amax(across, true)? } else { sums.amin(across, true)? };
         if keep { Ok(y) } else { y.squeeze_axes(&[rows, columns]) }
     };
     match (name, order) {
-        ("fro", None) => x.norm(2.0, Some(&[rows, columns]), keep),
+        ("fro", None) => x.norm(2.0, [rows, columns], keep),
         (_, Some(p)) if p.abs() == 1.0 => sums(rows, columns, p > 0.0),
         (_, Some(p)) if p.is_infinite() => sums(columns, rows, p > 0.0),
         _ => Err(Error::unsupported("a norm that needs singular values, which have no finite form")),
@@ -623,7 +623,7 @@ mod tests {
 
     #[test]
     fn elimination_exchanges_rows_where_the_pivot_is_zero() {
-        let x = Tensor::new(&[3, 3], vec![0.0f32, 2.0, 1.0, 1.0, 1.0, 0.0, 2.0, 0.0, 3.0]).unwrap();
+        let x = Tensor::new([3, 3], vec![0.0f32, 2.0, 1.0, 1.0, 1.0, 0.0, 2.0, 0.0, 3.0]).unwrap();
         // 0·(1·3 − 0·0) − 2·(1·3 − 0·2) + 1·(1·0 − 1·2)
         close(&Lu::of(&x).unwrap().determinant().unwrap(), &[-8.0]);
         close(&inverse(&x).unwrap().matmul(&x).unwrap(), &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
@@ -634,20 +634,20 @@ mod tests {
 
     #[test]
     fn a_singular_matrix_has_the_determinant_zero() {
-        let x = Tensor::new(&[2, 2], vec![1.0f32, 2.0, 2.0, 4.0]).unwrap();
+        let x = Tensor::new([2, 2], vec![1.0f32, 2.0, 2.0, 4.0]).unwrap();
         close(&Lu::of(&x).unwrap().determinant().unwrap(), &[0.0]);
     }
 
     #[test]
     fn the_exponential_of_a_rotation_is_a_rotation() {
-        let x = Tensor::new(&[2, 2, 2], vec![0.0f32, -2.0, 2.0, 0.0, 10.0, 0.0, 0.0, -40.0]).unwrap();
+        let x = Tensor::new([2, 2, 2], vec![0.0f32, -2.0, 2.0, 0.0, 10.0, 0.0, 0.0, -40.0]).unwrap();
         let (cos, sin) = (2f32.cos(), 2f32.sin());
         close(
-            &exponential(&x).unwrap().mul(Tensor::new(&[2, 1, 1], vec![1.0f32, (-10f32).exp()]).unwrap()).unwrap(),
+            &exponential(&x).unwrap().mul(Tensor::new([2, 1, 1], vec![1.0f32, (-10f32).exp()]).unwrap()).unwrap(),
             &[cos, -sin, sin, cos, 1.0, 0.0, 0.0, 0.0],
         );
         // A nilpotent matrix: the series ends.
-        let x = Tensor::new(&[2, 2], vec![0.0f32, 3000.0, 0.0, 0.0]).unwrap();
+        let x = Tensor::new([2, 2], vec![0.0f32, 3000.0, 0.0, 0.0]).unwrap();
         close(&exponential(&x).unwrap(), &[1.0, 3000.0, 0.0, 1.0]);
     }
 
@@ -660,7 +660,7 @@ mod tests {
 
     #[test]
     fn too_large_a_matrix_is_refused() {
-        let x = Tensor::zeros(&[100i64, 100], DType::F32).unwrap();
+        let x = Tensor::zeros([100i64, 100], DType::F32).unwrap();
         assert_eq!(Lu::of(&x).err().map(|error| error.code()), Some(crate::ErrorCode::Unsupported));
     }
 }

@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", |a| {
         let (v, p) = (a.tensor(0)?, a.float(1)?);
-        if a.int(2)? == -1 { v.norm(p, None, false) } else { norm_but(&v, p, a.int(2)?) }
+        if a.int(2)? == -1 { v.norm(p, .., false) } else { norm_but(&v, p, a.int(2)?) }
     }),
     tuple("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", |a| {
         let (v, axis) = (a.tensor(0)?, a.int(2)?);
@@ -77,7 +77,7 @@ pub(super) const ROWS: &[Row] = &[
             let (x, shape, epsilon) = (a.tensor(0)?, a.dims(1)?, a.float(4)?);
             let axes: Vec<i64> = (1..=shape.len() as i64).map(|axis| -axis).collect();
             let y = x.layer_norm(&shape, a.opt_tensor(2)?.as_ref(), a.opt_tensor(3)?.as_ref(), epsilon)?;
-            Ok(vec![y, x.mean(Some(&axes), true)?, x.var(Some(&axes), 0.0, true)?.add(epsilon)?.rsqrt()?])
+            Ok(vec![y, x.mean(&axes, true)?, x.var(&axes, 0.0, true)?.add(epsilon)?.rsqrt()?])
         },
     ),
     tuple(
@@ -87,7 +87,7 @@ pub(super) const ROWS: &[Row] = &[
             let y = x.group_norm(groups, a.opt_tensor(1)?.as_ref(), a.opt_tensor(2)?.as_ref(), epsilon)?;
             let rest = (a.dim(4)? * a.dim(5)?) / groups;
             let grouped = x.reshape(&[a.dim(3)?, groups.into(), rest])?;
-            Ok(vec![y, grouped.mean(Some(&[-1]), false)?, grouped.var(Some(&[-1]), 0.0, false)?.add(epsilon)?.rsqrt()?])
+            Ok(vec![y, grouped.mean(-1, false)?, grouped.var(-1, 0.0, false)?.add(epsilon)?.rsqrt()?])
         },
     ),
     tuple(
@@ -131,7 +131,7 @@ pub(super) const ROWS: &[Row] = &[
         "_batch_norm_with_update_functional(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
         |a| {
             let mut all = batch_norm(a, None, true, a.float(5)?, a.float(6)?)?;
-            all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+            all.push(Tensor::zeros([0], DType::U8)?);
             all.extend(statistics(a, &a.tensor(0)?, 3, a.float(5)?)?);
             Ok(all)
         },
@@ -155,7 +155,7 @@ fn least(x: &Tensor, epsilon: Option<f64>) -> f64 {
 /// 1 / √(the mean of squares over the last axes).
 fn inverse_root(x: &Tensor, axes: usize, epsilon: Option<f64>) -> Result<Tensor> {
     let axes: Vec<i64> = (1..=axes as i64).map(|axis| -axis).collect();
-    x.square()?.mean(Some(&axes), true)?.add(least(x, epsilon))?.rsqrt()
+    x.square()?.mean(&axes, true)?.add(least(x, epsilon))?.rsqrt()
 }
 
 /// The axes of all that is no channel.
@@ -167,8 +167,8 @@ fn but_channels(x: &Tensor) -> Vec<i64> {
 fn statistics(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<[Tensor; 2]> {
     let axes = but_channels(x);
     let moved = |old: Tensor, new: Tensor| old.mul(1.0 - momentum)?.add(new.mul(momentum)?)?.cast(old.dtype());
-    let mean = moved(a.tensor(running)?, x.mean(Some(&axes), false)?)?;
-    Ok([mean, moved(a.tensor(running + 1)?, x.var(Some(&axes), 1.0, false)?)?])
+    let mean = moved(a.tensor(running)?, x.mean(&axes, false)?)?;
+    Ok([mean, moved(a.tensor(running + 1)?, x.var(&axes, 1.0, false)?)?])
 }
 
 /// Running statistics (arguments `running` and the next) moved towards those of the batch.
@@ -193,11 +193,11 @@ fn batch_norm(a: &Args, running: Option<usize>, training: bool, momentum: f64, e
     let (x, scale, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
     if let (false, Some(running)) = (training, running) {
         let y = x.batch_norm(scale.as_ref(), bias.as_ref(), &a.tensor(running)?, &a.tensor(running + 1)?, epsilon)?;
-        let nothing = Tensor::zeros::<i64>(&[0], x.dtype())?;
+        let nothing = Tensor::zeros([0], x.dtype())?;
         return Ok(vec![y, nothing.clone(), nothing]);
     }
     let axes = but_channels(&x);
-    let (mean, deviation) = (x.mean(Some(&axes), false)?, x.var(Some(&axes), 0.0, false)?.add(epsilon)?.rsqrt()?);
+    let (mean, deviation) = (x.mean(&axes, false)?, x.var(&axes, 0.0, false)?.add(epsilon)?.rsqrt()?);
     if let Some(running) = running {
         update(a, &x, running, momentum)?;
     }
@@ -207,7 +207,7 @@ fn batch_norm(a: &Args, running: Option<usize>, training: bool, momentum: f64, e
 /// As [`batch_norm`], and the room that torch reserves for gradients, which is empty.
 fn reserving(a: &Args, training: bool, momentum: f64, epsilon: f64) -> Result<Vec<Tensor>> {
     let mut all = batch_norm(a, Some(3), training, momentum, epsilon)?;
-    all.push(Tensor::zeros::<i64>(&[0], DType::U8)?);
+    all.push(Tensor::zeros([0], DType::U8)?);
     Ok(all)
 }
 
@@ -229,5 +229,5 @@ fn norm_but(v: &Tensor, p: f64, axis: i64) -> Result<Tensor> {
             (0..v.rank() as i64).filter(|&other| other != kept).collect()
         }
     };
-    v.norm(p, Some(&axes), true)
+    v.norm(p, &axes, true)
 }

@@ -11,7 +11,7 @@ pub(super) const ROWS: &[Row] = &[
     tuple("topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", |a| {
         let x = a.tensor(0)?;
         if x.rank() == 0 {
-            return Ok(vec![x, Tensor::zeros::<i64>(&[], DType::I64)?]);
+            return Ok(vec![x, Tensor::zeros((), DType::I64)?]);
         }
         x.topk(a.dim(1)?, a.int(2)?, a.flag(3)?).map(pair)
     }),
@@ -123,7 +123,7 @@ fn pair((values, indices): (Tensor, Tensor)) -> Vec<Tensor> {
 /// All numbers along an axis in order; equal ones as they stood.
 fn sorted(x: &Tensor, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
     if x.rank() == 0 {
-        return Ok((x.clone(), Tensor::zeros::<i64>(&[], DType::I64)?));
+        return Ok((x.clone(), Tensor::zeros((), DType::I64)?));
     }
     if x.dtype() == DType::Bool {
         let (values, indices) = x.cast(DType::U8)?.sort(axis, descending)?;
@@ -162,7 +162,7 @@ fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
         return median(x, axis, keep);
     }
     let (values, indices) = sorted(x, axis, false)?;
-    let count = x.is_nan()?.logical_not()?.sum(Some(&[axis]), true)?;
+    let count = x.is_nan()?.logical_not()?.sum(axis, true)?;
     let place = count.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.floor_divide(2)?;
     let (middle, index) = (values.gather(axis, &place)?, indices.gather(axis, &place)?);
     if keep { Ok((middle, index)) } else { Ok((middle.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?)) }
@@ -179,7 +179,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     let (values, _) = sorted(&x.transpose(axis as i64, -1)?, -1, false)?;
     let nan = x.transpose(axis as i64, -1)?.is_nan()?;
     let last = match skip_nan {
-        true => nan.logical_not()?.sum(Some(&[-1]), true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
+        true => nan.logical_not()?.sum(-1, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
         false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(&vec![1i64; values.rank()])?,
     };
     let place = last.mul(q.reshape(&[-1])?)?;
@@ -200,7 +200,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
         }
         other => return Err(Error::argument(format!("the interpolation {other:?}"))),
     };
-    let y = if skip_nan { y } else { y.masked_fill(&nan.any(Some(&[-1]), true)?.expand(&shape)?, f64::NAN)? };
+    let y = if skip_nan { y } else { y.masked_fill(&nan.any(-1, true)?.expand(&shape)?, f64::NAN)? };
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
     let y = y.unsqueeze(0)?.transpose(0, -1)?.transpose(axis as i64 + 1, -1)?;
     let y = match (keep, all) {
@@ -214,16 +214,16 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
 /// The number that stands most often along an axis (the smallest of several), and its last place.
 fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<Vec<Tensor>> {
     if x.rank() == 0 {
-        return Ok(vec![x.clone(), Tensor::zeros::<i64>(&[], DType::I64)?]);
+        return Ok(vec![x.clone(), Tensor::zeros((), DType::I64)?]);
     }
     let axis = x.shape().axis(axis)? as i64;
     let moved = x.transpose(axis, -1)?;
     let (ordered, _) = sorted(&moved, -1, false)?;
-    let alike = ordered.unsqueeze(-1)?.eq(ordered.unsqueeze(-2)?)?.sum(Some(&[-1]), false)?;
+    let alike = ordered.unsqueeze(-1)?.eq(ordered.unsqueeze(-2)?)?.sum(-1, false)?;
     let value = ordered.gather(-1, &alike.argmax(Some(-1), true)?)?;
     // The last place of several: of the places that hold the number, the largest.
     let places = Tensor::arange(0, &x.dim(axis)?, 1, DType::I64)?;
-    let index = moved.eq(&value)?.cast(DType::I64)?.mul(places.add(1)?)?.amax(Some(&[-1]), true)?.sub(1)?;
+    let index = moved.eq(&value)?.cast(DType::I64)?.mul(places.add(1)?)?.amax(-1, true)?.sub(1)?;
     let (value, index) = (value.transpose(axis, -1)?, index.transpose(axis, -1)?);
     if keep { Ok(vec![value, index]) } else { Ok(vec![value.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?]) }
 }
@@ -232,7 +232,7 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<Vec<Tensor>> {
 pub(super) fn places(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
     let (among, value) = (sorted.unsqueeze(-2)?, values.unsqueeze(-1)?);
     let before = if right { among.le(&value)? } else { among.lt(&value)? };
-    before.sum(Some(&[-1]), false)
+    before.sum(-1, false)
 }
 
 fn search_sorted(a: &Args) -> Result<Tensor> {
@@ -260,7 +260,7 @@ fn found(row: &Tensor, values: &Tensor, right: bool, narrow: bool) -> Result<Ten
 /// Halves meet: after k rounds each place knows the extreme of 2ᵏ places up to itself.
 fn running(x: &Tensor, axis: i64, largest: bool) -> Result<Vec<Tensor>> {
     if x.rank() == 0 {
-        return Ok(vec![x.clone(), Tensor::zeros::<i64>(&[], DType::I64)?]);
+        return Ok(vec![x.clone(), Tensor::zeros((), DType::I64)?]);
     }
     let axis = x.shape().axis(axis)?;
     let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("running extremes along an axis of symbolic length"))?;
@@ -272,9 +272,9 @@ fn running(x: &Tensor, axis: i64, largest: bool) -> Result<Vec<Tensor>> {
     let axis = axis as i64;
     let mut step = 1;
     while step < n {
-        let head = |t: &Tensor| t.slice(axis, None, Some(Dim::Fixed(step)), 1);
-        let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
-        let (now_at, then_at) = (index.slice(axis, Some(step.into()), None, 1)?, index.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        let head = |t: &Tensor| t.slice(axis, ..step);
+        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
+        let (now_at, then_at) = (index.slice(axis, step..)?, index.slice(axis, ..-step)?);
         // What came later stays where both are equal; a NaN stays for good.
         let mut stays = if largest { now.ge(&then)? } else { now.le(&then)? };
         if x.dtype().is_float() {
@@ -297,8 +297,8 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
     let mut value = x.cast(x.dtype().or_float())?;
     let mut step = 1;
     while step < n {
-        let head = value.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
-        let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        let head = value.slice(axis, ..step)?;
+        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
         value = Tensor::cat(&[&head, &super::binary::log_add(&now, &then, 1.0)?], axis)?;
         step *= 2;
     }
@@ -312,21 +312,21 @@ fn consecutive(x: &Tensor, axis: Option<i64>, want_inverse: bool, want_counts: b
         Some(axis) => (x.clone(), x.shape().axis(axis)? as i64),
     };
     let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != along).collect();
-    let pairs = (slices.slice(along, Some(1.into()), None, 1)?, slices.slice(along, None, Some(Dim::Fixed(-1)), 1)?);
+    let pairs = (slices.slice(along, 1..)?, slices.slice(along, ..-1)?);
     let changes = pairs.0.ne(pairs.1)?;
-    let changes = if others.is_empty() { changes } else { changes.any(Some(&others), false)? };
-    let begins = Tensor::cat(&[&Tensor::ones(&[slices.dim(along)?.min(1i64)], DType::Bool)?, &changes], 0)?;
+    let changes = if others.is_empty() { changes } else { changes.any(&others, false)? };
+    let begins = Tensor::cat(&[&Tensor::ones([slices.dim(along)?.min(1i64)], DType::Bool)?, &changes], 0)?;
     let places = begins.nonzero()?.reshape(&[-1])?;
     let inverse = begins.cumsum(0)?.sub(1)?;
     let ones = Tensor::ones(inverse.shape(), DType::I64)?;
-    let counts = Tensor::zeros(&[places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
+    let counts = Tensor::zeros([places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
     let inverse = if axis.is_none() { inverse.reshape(x.shape())? } else { inverse };
     once(slices.index_select(along, &places)?, inverse, counts, want_inverse, want_counts)
 }
 
 /// What torch gives of the different numbers: the parts that were not asked for are empty.
 fn once(values: Tensor, inverse: Tensor, counts: Tensor, want_inverse: bool, want_counts: bool) -> Result<Vec<Tensor>> {
-    let nothing = Tensor::zeros::<i64>(&[0], DType::I64)?;
+    let nothing = Tensor::zeros([0], DType::I64)?;
     Ok(vec![values, if want_inverse { inverse } else { nothing.clone() }, if want_counts { counts } else { nothing }])
 }
 
@@ -340,8 +340,8 @@ fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
     let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("running products along an axis of symbolic length"))?;
     let mut step = 1;
     while step < n {
-        let head = value.slice(axis, None, Some(Dim::Fixed(step)), 1)?;
-        let (now, then) = (value.slice(axis, Some(step.into()), None, 1)?, value.slice(axis, None, Some(Dim::Fixed(-step)), 1)?);
+        let head = value.slice(axis, ..step)?;
+        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
         value = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
         step *= 2;
     }

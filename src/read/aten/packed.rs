@@ -34,15 +34,15 @@ pub(super) const ROWS: &[Row] = &[
             let total = a.dim(4)?;
             let inside = packed.inside()?;
             let behind: Vec<i64> = (2..packed.padded.rank() as i64).collect();
-            let filler = Tensor::full::<i64>(&[], a.number(3)?, packed.padded.dtype())?;
+            let filler = Tensor::full((), a.number(3)?, packed.padded.dtype())?;
             let padded = inside.unsqueeze_axes(&behind)?.where_(&packed.padded, &filler)?;
             let longest = a.tensor(1)?.dim(0)?;
             let padded = if total == longest || total.fixed().is_some_and(|n| n < 1) {
-                padded.slice(0, None, Some(longest), 1)?
+                padded.slice(0, ..longest)?
             } else {
                 let mut more = padded.shape().to_vec();
                 more[0] = total.clone();
-                Tensor::cat(&[&padded, &filler.expand(&more)?], 0)?.slice(0, None, Some(total), 1)?
+                Tensor::cat(&[&padded, &filler.expand(&more)?], 0)?.slice(0, ..total)?
             };
             let padded = if a.flag(2)? { padded.transpose(0, 1)? } else { padded };
             Ok(Value::tuple(vec![padded.into(), packed.lengths.clone().into()]))
@@ -92,7 +92,7 @@ impl Packed {
         }
         let (data, sizes) = (data.read()?, sizes.read()?.cast(DType::I64)?);
         let (sizes, batch, lengths) = match known {
-            Some(known) => (known.inside()?.sum(Some(&[1]), false)?, known.batch()?, Some(known.lengths.clone())),
+            Some(known) => (known.inside()?.sum(1, false)?, known.batch()?, Some(known.lengths.clone())),
             None => {
                 let batch = match batch {
                     Some(batch) => batch,
@@ -108,7 +108,7 @@ impl Packed {
         let index = before.add(&row)?.mul(inside.cast(DType::I64)?)?;
         let lengths = match lengths {
             Some(lengths) => lengths,
-            None => inside.sum(Some(&[0]), false)?,
+            None => inside.sum(0, false)?,
         };
         Ok(Rc::new(Packed { padded: data.index_select(0, &index)?, lengths }))
     }
@@ -140,7 +140,7 @@ impl Packed {
 
     /// How many sequences reach each step that any reaches.
     fn sizes(&self) -> Result<Tensor> {
-        let sizes = self.inside()?.sum(Some(&[1]), false)?;
+        let sizes = self.inside()?.sum(1, false)?;
         sizes.index_select(0, &places(&sizes.gt(0)?)?)
     }
 }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn packing_goes_step_by_step_and_comes_back() {
         // (batch, steps): 1 2 3 and 4 5, padded by 9.
-        let x: Value = Tensor::new(&[2, 4], vec![1i64, 2, 3, 9, 4, 5, 9, 9]).unwrap().into();
+        let x: Value = Tensor::new([2, 4], vec![1i64, 2, 3, 9, 4, 5, 9, 9]).unwrap().into();
         let lengths: Value = Tensor::from(&[3i64, 2]).into();
         let packed = call("_pack_padded_sequence", &[x, lengths, Value::Bool(true)], &[]).unwrap().elements().unwrap();
         assert_eq!((numbers(&packed[0]), numbers(&packed[1])), (vec![1, 4, 2, 5, 3], vec![2, 2, 1]));

@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
         |a| whole(a.tensor(1)?, a.tensor(2)?, a.tensor(0)?.shape(), a.opt_dtype(3)?.unwrap_or(a.tensor(0)?.dtype())),
     ),
     one("randperm(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        Tensor::rand(&[a.dim(0)?], DType::F32)?.sort(0, false)?.1.cast(a.opt_dtype(1)?.unwrap_or(DType::I64))
+        Tensor::rand([a.dim(0)?], DType::F32)?.sort(0, false)?.1.cast(a.opt_dtype(1)?.unwrap_or(DType::I64))
     }),
     one("normal(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor", |a| {
         Tensor::randn(a.tensor(0)?.shape(), a.tensor(0)?.dtype())?.mul(a.float(1)?)?.add(a.tensor(0)?)
@@ -150,7 +150,7 @@ fn sloped(a: &Args, at: usize) -> Result<(Tensor, Option<Tensor>)> {
         return Ok((x.leaky_relu((low + high) / 2.0)?, None));
     }
     let drawn = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
-    let slopes = x.le(0)?.where_(&drawn, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+    let slopes = x.le(0)?.where_(&drawn, &Tensor::ones((), x.dtype())?)?;
     Ok((x.mul(&slopes)?, Some(slopes)))
 }
 
@@ -228,7 +228,7 @@ mod tests {
 
     /// Many numbers drawn in place of zeros.
     fn drawn(name: &str, dtype: DType, arguments: &[Value]) -> Vec<f64> {
-        let x = Value::from(Tensor::zeros(&[10_000i64], dtype).unwrap());
+        let x = Value::from(Tensor::zeros([10_000i64], dtype).unwrap());
         let y = call(name, &[&[x], arguments].concat(), &[]).unwrap();
         y.view().unwrap().read().unwrap().to_array().unwrap().to_f64s()
     }

@@ -164,7 +164,7 @@ fn projected(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, lengths: Op
             let (h, c) = lstm_step(&gates, &state[1], set.last())?;
             let Some(lengths) = lengths else { return Ok((vec![h.clone(), c], vec![h])) };
             let inside = lengths.gt(&cut[1])?.unsqueeze(-1)?;
-            let output = inside.where_(&h, &Tensor::zeros::<i64>(&[], h.dtype())?)?;
+            let output = inside.where_(&h, &Tensor::zeros((), h.dtype())?)?;
             Ok((vec![inside.where_(&h, &state[0])?, inside.where_(&c, &state[1])?], vec![output]))
         })?;
         let [h, c] = <[Tensor; 2]>::try_from(states).map_err(|_| few())?;

@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Row] = &[
         if x.rank() == 0 {
             let index = a.tensor(2)?.reshape(&[1])?;
             let source = source.reshape(&[1])?;
-            return reduced(&x.reshape(&[1])?, 0, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)?.reshape::<i64>(&[]);
+            return reduced(&x.reshape(&[1])?, 0, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)?.reshape(());
         }
         let index = spread(&a.tensor(2)?, source.shape(), x.shape().axis(a.int(1)?)?)?;
         reduced(&x, a.int(1)?, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Row] = &[
         let (x, size) = (a.tensor(0)?, a.dim(1)?);
         let padded =
             x.nonzero()?.pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int(2)?)))?;
-        padded.slice(0, None, Some(size), 1)
+        padded.slice(0, ..size)
     }),
     one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor(0)?, Some(&a.ints(1)?))),
     one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor(0)?, a.opt_ints(1)?.as_deref())),
@@ -131,7 +131,7 @@ fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: 
     let index = index.cast(DType::I64)?;
     if x.rank() == 0 {
         let one = |t: &Tensor| t.reshape(&[-1]);
-        return one(x)?.scatter(0, &one(&index)?, one(source)?, reduction)?.reshape::<i64>(&[]);
+        return one(x)?.scatter(0, &one(&index)?, one(source)?, reduction)?.reshape(());
     }
     let (index, mut source) = (if index.rank() == 0 { index.reshape(&[1])? } else { index }, source.clone());
     if source.rank() == 0 {
@@ -139,7 +139,7 @@ fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: 
     }
     for (axis, n) in index.shape().iter().enumerate() {
         if source.dim(axis as i64)? != *n {
-            source = source.slice(axis as i64, None, Some(n.clone()), 1)?;
+            source = source.slice(axis as i64, ..n.clone())?;
         }
     }
     x.scatter(axis, &index, source, reduction)
@@ -219,11 +219,11 @@ fn segments(a: &Args) -> Result<Tensor> {
     };
     let initial = a.opt_float(7)?;
     let start = Tensor::full(&shape, initial.unwrap_or(neutral), x.dtype())?;
-    let y = start.scatter(along, &index, &x, reduction)?.slice(along, None, Some(count), 1)?;
+    let y = start.scatter(along, &index, &x, reduction)?.slice(along, ..count)?;
     if reduce != "mean" {
         return Ok(y);
     }
-    let (begins, ends) = (offsets.slice(along, None, Some(Dim::Fixed(-1)), 1)?, offsets.slice(along, Some(1.into()), None, 1)?);
+    let (begins, ends) = (offsets.slice(along, ..-1)?, offsets.slice(along, 1..)?);
     let lengths = ends.sub(begins)?.unsqueeze_axes(&behind)?;
     let mean = y.div(lengths.cast(x.dtype())?)?;
     // Of nothing there is no mean, unless it was said what to begin with.
@@ -267,7 +267,7 @@ pub(super) fn index_put_along(x: &Tensor, axis: i64, index: &Tensor, source: &Te
 
 fn slices(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
     if x.rank() == 0 {
-        return slices(&x.reshape(&[1])?, 0, &index.reshape(&[-1])?, &source.reshape(&[-1])?, reduction)?.reshape::<i64>(&[]);
+        return slices(&x.reshape(&[1])?, 0, &index.reshape(&[-1])?, &source.reshape(&[-1])?, reduction)?.reshape(());
     }
     let axis = x.shape().axis(axis)?;
     let mut indices = vec![None; axis];
@@ -297,6 +297,6 @@ fn counted(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
 }
 
 fn is_in(x: &Tensor, among: &Tensor, invert: bool) -> Result<Tensor> {
-    let found = x.unsqueeze(-1)?.eq(&among.reshape(&[-1])?)?.any(Some(&[-1]), false)?;
+    let found = x.unsqueeze(-1)?.eq(&among.reshape(&[-1])?)?.any(-1, false)?;
     if invert { found.logical_not() } else { Ok(found) }
 }

@@ -83,7 +83,7 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor(0)?;
         x.masked_fill(&on_diagonal(&x, a.flag(2)?)?, Tensor::weak(a.number(1)?))
     }),
-    one("trace(Tensor self) -> Tensor", |a| super::view::diagonal(&a.tensor(0)?, 0, 0, 1)?.sum(None, false)),
+    one("trace(Tensor self) -> Tensor", |a| super::view::diagonal(&a.tensor(0)?, 0, 0, 1)?.sum(.., false)),
     one("fliplr(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[1])),
     one("flipud(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[0])),
     one("rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor", |a| match (a.int(1)?.rem_euclid(4), a.ints(2)?.as_slice()) {
@@ -128,9 +128,9 @@ pub(super) const ROWS: &[Row] = &[
         let narrow = |axis: &usize| *axis < extra || (size[*axis - extra] == 1 && x.shape()[*axis] != 1);
         let axes: Vec<i64> = (0..x.rank()).filter(narrow).map(|axis| axis as i64).collect();
         if size.is_empty() {
-            return x.sum(None, false);
+            return x.sum(.., false);
         }
-        if axes.is_empty() { Ok(x) } else { x.sum(Some(&axes), true)?.reshape(&size) }
+        if axes.is_empty() { Ok(x) } else { x.sum(&axes, true)?.reshape(&size) }
     }),
     one("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", |a| {
         let (x, axis) = (a.tensor(0)?, a.int(2)?);
@@ -141,7 +141,7 @@ pub(super) const ROWS: &[Row] = &[
         let parts: Vec<&Tensor> = parts.iter().flatten().collect();
         let x = if let [one] = parts.as_slice() { (*one).clone() } else { Tensor::cat(&parts, axis)? };
         (0..a.int(1)?).try_fold(x, |x, _| {
-            let (high, low) = (x.slice(axis, Some(1.into()), None, 1)?, x.slice(axis, None, Some(Dim::Fixed(-1)), 1)?);
+            let (high, low) = (x.slice(axis, 1..)?, x.slice(axis, ..-1)?);
             if x.dtype() == DType::Bool { high.logical_xor(low) } else { high.sub(low) }
         })
     }),
@@ -198,7 +198,7 @@ fn on_diagonal(x: &Tensor, wrap: bool) -> Result<Tensor> {
     match places.as_slice() {
         [rows, columns] if wrap => rows.remainder(&(x.dim(1)? + 1i64))?.eq(columns),
         [first, rest @ ..] if !rest.is_empty() => {
-            rest.iter().try_fold(Tensor::ones::<i64>(&[], DType::Bool)?, |same, other| same.logical_and(first.eq(other)?))
+            rest.iter().try_fold(Tensor::ones((), DType::Bool)?, |same, other| same.logical_and(first.eq(other)?))
         }
         _ => Err(Error::shape("a diagonal needs two axes")),
     }
@@ -210,7 +210,7 @@ fn join(tensors: &[Tensor], axis: i64) -> Result<Tensor> {
 
 /// The shape that all of them broadcast to.
 pub(super) fn broadcast(tensors: &[Tensor]) -> Result<Shape> {
-    tensors.iter().try_fold(Shape::new(vec![]), |shape, x| shape.broadcast(x.shape()))
+    tensors.iter().try_fold(Shape::default(), |shape, x| shape.broadcast(x.shape()))
 }
 
 fn lengths(front: &[Dim], back: &[Dim]) -> Vec<Dim> {
@@ -259,7 +259,7 @@ fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
     }
     let flat: Vec<i64> = rows.concat();
     if r == 0 {
-        return Tensor::zeros::<i64>(&[0], x.dtype());
+        return Tensor::zeros([0], x.dtype());
     }
     x.index_select(0, &Tensor::from(flat.as_slice()))?.reshape(&[rows.len() as i64, r])
 }
@@ -271,7 +271,7 @@ fn sections(x: &Tensor, count: i64, axis: i64) -> Result<Vec<Tensor>> {
         return Err(Error::argument(format!("{count} sections")));
     }
     let sizes: Vec<i64> = (0..count).map(|i| n / count + i64::from(i < n % count)).collect();
-    x.split_lengths(&sizes, axis)
+    x.split_with_sizes(&sizes, axis)
 }
 
 /// The parts of an axis between the indices.
@@ -279,10 +279,10 @@ fn cuts(x: &Tensor, indices: &[Dim], axis: i64) -> Result<Vec<Tensor>> {
     let mut parts = Vec::with_capacity(indices.len() + 1);
     let mut start = Dim::Fixed(0);
     for index in indices {
-        parts.push(x.slice(axis, Some(start), Some(index.clone()), 1)?);
+        parts.push(x.slice(axis, start..index.clone())?);
         start = index.clone();
     }
-    parts.push(x.slice(axis, Some(start), None, 1)?);
+    parts.push(x.slice(axis, start..)?);
     Ok(parts)
 }
 
@@ -343,7 +343,7 @@ fn diag_embed(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor
     let padded = x.pad(&[Dim::Fixed(left), Dim::Fixed(above)], Padding::Constant(Scalar::Int(0)))?;
     let mask = Tensor::eye(&n, &n, offset, DType::Bool)?;
     let spread = padded.unsqueeze(-2)?;
-    let zero = Tensor::zeros::<i64>(&[], x.dtype())?;
+    let zero = Tensor::zeros((), x.dtype())?;
     let square = mask.where_(&spread, &zero)?;
     let mut order: Vec<i64> = (0..rank as i64 - 2).collect();
     let (low, high) = (first.min(second), first.max(second));

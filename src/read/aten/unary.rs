@@ -102,8 +102,7 @@ pub(super) const ROWS: &[Row] = &[
     one("angle(Tensor self) -> Tensor", |a| {
         let x = a.tensor(0)?;
         let x = x.cast(x.dtype().or_float())?;
-        let angle =
-            x.lt(0.0)?.where_(&Tensor::full::<i64>(&[], std::f64::consts::PI, x.dtype())?, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
+        let angle = x.lt(0.0)?.where_(&Tensor::full((), std::f64::consts::PI, x.dtype())?, &Tensor::zeros((), x.dtype())?)?;
         x.is_nan()?.where_(&x, &angle)
     }),
     one("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
@@ -200,16 +199,16 @@ fn signs(x: &Tensor) -> Result<Tensor> {
 fn frexp(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let magnitude = x.abs()?;
     let usual = magnitude.gt(0.0)?.logical_and(magnitude.is_finite()?)?;
-    let safe = usual.where_(&magnitude, &Tensor::ones::<i64>(&[], x.dtype())?)?;
+    let safe = usual.where_(&magnitude, &Tensor::ones((), x.dtype())?)?;
     // The logarithm may be off by one next to a power of two; the mantissa says so.
     let e = safe.log()?.mul(std::f64::consts::LOG2_E)?.floor()?.add(1.0)?;
-    let two = Tensor::full::<i64>(&[], 2.0, x.dtype())?;
+    let two = Tensor::full((), 2.0, x.dtype())?;
     let m = safe.div(two.pow(&e)?)?;
     let (low, high) = (m.lt(0.5)?, m.ge(1.0)?);
     let e = e.sub(low.cast(x.dtype())?)?.add(high.cast(x.dtype())?)?;
     let m = low.where_(&m.mul(2.0)?, &high.where_(&m.mul(0.5)?, &m)?)?;
     let m = usual.where_(&m.mul(x.sign()?)?, x)?;
-    let e = usual.where_(&e, &Tensor::zeros::<i64>(&[], x.dtype())?)?;
+    let e = usual.where_(&e, &Tensor::zeros((), x.dtype())?)?;
     Ok((m, e.cast(DType::I32)?))
 }
 

@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_write_through_a_view_reaches_the_base_and_its_other_views() {
-        let base = View::new(Tensor::new(&[2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap());
+        let base = View::new(Tensor::new([2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap());
         let turned =
             base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }, vec![]).unwrap();
         let flat = turned

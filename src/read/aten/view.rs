@@ -113,11 +113,11 @@ pub(super) const ROWS: &[Row] = &[
     }),
     value("split(Tensor(a) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]", |a| {
         let (x, axis) = (a.tensor(0)?, a.int(2)?);
-        pieces(a.view(0)?, axis, x.split_lengths(&a.dims(1)?, axis)?)
+        pieces(a.view(0)?, axis, x.split_with_sizes(&a.dims(1)?, axis)?)
     }),
     value("split_with_sizes(Tensor(a) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]", |a| {
         let (x, axis) = (a.tensor(0)?, a.int(2)?);
-        pieces(a.view(0)?, axis, x.split_lengths(&a.dims(1)?, axis)?)
+        pieces(a.view(0)?, axis, x.split_with_sizes(&a.dims(1)?, axis)?)
     }),
     value("chunk(Tensor(a) self, int chunks, int dim=0) -> Tensor(a)[]", |a| {
         let (x, axis) = (a.tensor(0)?, a.int(2)?);
@@ -304,8 +304,8 @@ fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Res
 
 fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Value> {
     let (s, e) = (start.clone(), end.clone());
-    let apply = move |x: &Tensor| x.slice(axis, s.clone(), e.clone(), by);
-    let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, start.clone(), end.clone(), by, new);
+    let apply = move |x: &Tensor| x.slice_step(axis, (s.clone(), e.clone()), by);
+    let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, (start.clone(), end.clone()), by, new);
     let mut strides = base.strides().to_vec();
     let place = base.read()?.shape().axis(axis)?;
     strides[place] = &strides[place] * by;
@@ -320,9 +320,9 @@ fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Value> {
         let end = &start + &tensor.dim(axis)?;
         let known = std::cell::RefCell::new(Some(tensor));
         let (from, to) = (start.clone(), end.clone());
-        let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, Some(from.clone()), Some(to.clone()), 1), Ok);
+        let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, from.clone()..to.clone()), Ok);
         let (from, to) = (start, end.clone());
-        let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, Some(from.clone()), Some(to.clone()), 1, new);
+        let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, from.clone()..to.clone(), 1, new);
         views.push(Value::Tensor(base.step(step_of(apply, write), base.strides().to_vec())?));
         start = end;
     }

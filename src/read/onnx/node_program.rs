@@ -110,7 +110,7 @@ mod tests {
         let single = NodeProgram::new(node("Add", &["x", "w"], &["y"]), vec![], vec![], 18);
         let single = NodeProgram::decode(&single.encode()).unwrap();
         assert_eq!(single.inputs(), ["x", "w"]);
-        let (w, ty) = (Array::vector(vec![1.0f32, 2.0]), Type::new(crate::DType::F32, vec![2.into()]));
+        let (w, ty) = (Array::vector(vec![1.0f32, 2.0]), Type::new(crate::DType::F32, [2]));
         let graph = single.record([("x", Operand::Given(ty)), ("w", Operand::Constant(&w))], &OpRegistry::new()).unwrap();
         let y = graph.replay(&[Array::vector(vec![10.0f32, 20.0])]).unwrap();
         assert_eq!(y[0].to_vec::<f32>().unwrap(), [11.0, 22.0]);

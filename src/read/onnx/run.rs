@@ -259,7 +259,7 @@ impl Runner<'_> {
                         if lengths.rank() == 0 {
                             x.split(numbers.first().copied().unwrap_or(1), axis)?
                         } else {
-                            x.split_lengths(&numbers, axis)?
+                            x.split_with_sizes(&numbers, axis)?
                         }
                     }
                 };
@@ -283,7 +283,7 @@ impl Runner<'_> {
 
     fn choice(&self, condition: &Tensor, then: &GraphProto, otherwise: &GraphProto, scope: &Scope) -> Result<Vec<Value>> {
         if !condition.is_traced() {
-            let taken = condition.reshape::<i64>(&[])?.item()?.to_f64() != 0.0;
+            let taken = condition.reshape(())?.item()?.to_f64() != 0.0;
             return self.graph(if taken { then } else { otherwise }, scope, vec![]);
         }
         let run = |graph: &GraphProto| tensors(&self.graph(graph, scope, vec![])?);
@@ -302,7 +302,7 @@ impl Runner<'_> {
             let mut outputs = self.graph(body, scope, inputs)?;
             let mut rest = outputs.split_off(1);
             let items = tensors(&rest.split_off(rest.len() - lists))?;
-            let on = outputs.first().ok_or_else(|| Error::damaged("a body without a condition"))?.tensor()?.reshape::<i64>(&[])?;
+            let on = outputs.first().ok_or_else(|| Error::damaged("a body without a condition"))?.tensor()?.reshape(())?;
             Ok((on, rest, items))
         };
         let once = |state: &[Value]| -> Result<Vec<Value>> {
@@ -325,7 +325,7 @@ impl Runner<'_> {
         {
             return Ok(done);
         }
-        let mut condition = start.cloned().unwrap_or_else(yes).reshape::<i64>(&[])?;
+        let mut condition = start.cloned().unwrap_or_else(yes).reshape(())?;
         let (mut now, mut collected) = (state.clone(), vec![Vec::new(); lists]);
         for i in 0..most {
             if condition.item()?.to_f64() == 0.0 {

@@ -394,7 +394,7 @@ fn tensor(value: &Value, dtype: &Value) -> Result<Value> {
         }
         let parts = value.elements()?.iter().map(stacked).collect::<Result<Vec<_>>>()?;
         match parts.is_empty() {
-            true => Tensor::zeros(&[0i64], crate::DType::F32),
+            true => Tensor::zeros([0i64], crate::DType::F32),
             false => Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0),
         }
     }
