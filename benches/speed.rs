@@ -27,7 +27,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             median(|| run().map(drop))?
         }
         ["session", model, threads] => {
-            let session = Session::with_threads(&Model::open(model)?, threads.parse()?)?;
+            let session = Session::builder().threads(threads.parse()?).open(model)?;
             let inputs = inputs(&session);
             median(|| session.run(&inputs).map(drop))?
         }

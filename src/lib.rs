@@ -3,7 +3,7 @@
 //!
 //! Everything that can be called is a [`Module`]: a closure, a network of [`nn`] layers, a TorchScript archive opened by
 //! [`read::open`], an ONNX file, a compiled [`Session`](runtime::Session). [`trace()`] takes a module and gives a [`Traced`];
-//! [`check::check`] holds two modules against each other.
+//! [`check::Checker`] compares two modules.
 //!
 //! # A closure becomes ONNX
 //!
@@ -20,12 +20,13 @@
 //! # A file becomes checked ONNX
 //!
 //! ```
-//! use ontrace::check::{CheckOptions, check};
+//! use ontrace::check::Checker;
 //! use ontrace::{read, trace};
 //! let model = read::open("tests/data/mlp.pt")?;
 //! let example = model.example().cloned().unwrap_or_default().symbolic("input", 0, "batch")?;
 //! let traced = trace(&model, example.clone().shapes_only())?;
-//! let report = check(&model, &traced, &traced.session()?, &example, &CheckOptions::default())?;
+//! let session = traced.session()?;
+//! let report = Checker::new(&model, &traced, &example).candidate(&session).run()?;
 //! assert!(report.calls.iter().any(|call| call == "batch = 5"));
 //! # Ok::<(), ontrace::Error>(())
 //! ```

@@ -1,6 +1,6 @@
 //! What the checker refuses, what it lets pass, what it leaves as it was, and what it costs.
 
-use ontrace::check::{BlackBox, CheckOptions, Report, check, minimise};
+use ontrace::check::{BlackBox, CheckOptions, Checker, Report};
 use ontrace::module::function;
 use ontrace::{Array, DType, Error, ErrorCode, Example, Module, Result, Tensor, Traced, record};
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ fn rows() -> Example {
 
 fn own(module: &dyn Module, example: &Example) -> Result<Report> {
     let traced = record(module, example.clone())?;
-    check(module, &traced, &traced, example, &CheckOptions::default())
+    Checker::new(module, &traced, example).run()
 }
 
 #[test]
@@ -114,7 +114,7 @@ impl Module for Guarded {
 fn calls_that_a_guard_refuses_are_reported_and_no_failure() {
     let module = function(|x: Tensor| x.relu(), &x());
     let traced = record(&module, rows()).unwrap();
-    let report = check(&module, &traced, &BlackBox(Guarded(traced.clone())), &rows(), &CheckOptions::default()).unwrap();
+    let report = Checker::new(&module, &traced, &rows()).candidate(&BlackBox(Guarded(traced.clone()))).run().unwrap();
     assert!(report.skipped.iter().any(|line| line == "n == 2 at src/net.rs:41, so not n = 3"), "{report}");
     assert!(report.to_string().contains("holds only where: n == 2 at src/net.rs:41"));
 }
@@ -131,8 +131,8 @@ fn every_leaf_its_number_dtype_and_shape_is_compared() {
     ] {
         let wrong = wrong.unwrap();
         for again in [true, false] {
-            let options = CheckOptions { again, ..CheckOptions::default() };
-            assert_eq!(check(&pair, &wrong, &wrong, &rows(), &options).unwrap_err().code(), ErrorCode::Mismatch);
+            let options = CheckOptions::new().retrace(again);
+            assert_eq!(Checker::new(&pair, &wrong, &rows()).options(options.clone()).run().unwrap_err().code(), ErrorCode::Mismatch);
         }
     }
 }
@@ -148,7 +148,7 @@ fn a_check_leaves_numbers_seed_and_record_as_they_were() {
     let traced = record(&module, example.clone()).unwrap();
     let page = traced.to_bytes().unwrap();
     let after = ontrace::ops::seeded(5, || {
-        check(&module, &traced, &traced, &example, &CheckOptions::default()).unwrap();
+        Checker::new(&module, &traced, &example).run().unwrap();
         draw()
     });
     assert_eq!((bytes(&weight), bytes(&example.tensors()[0])), before);
@@ -171,7 +171,7 @@ fn a_large_model_is_checked_in_five_runs() {
     let example = Example::new().input("x", &big);
     let traced = record(&counted, example.clone()).unwrap();
     runs.set(0);
-    let report = check(&counted, &traced, &traced, &example, &CheckOptions::default()).unwrap();
+    let report = Checker::new(&counted, &traced, &example).run().unwrap();
     assert_eq!((runs.get(), report.cost.module_runs, report.cost.record_runs), (2, 2, 2));
     assert!(report.cost.work <= 5.0 && !report.untried.is_empty(), "{report}");
     assert!(report.cost.memory < 6 * (4 << 20), "{report}");
@@ -188,7 +188,7 @@ fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
     let right = function(|x: Tensor| x.exp()?.softmax(-1)?.mul(3.0), &x());
     let wrong = function(|x: Tensor| x.exp()?.softmax(0)?.mul(3.0), &x());
     let traced = record(&wrong, rows()).unwrap();
-    let found = minimise(&right, &traced, &traced, &rows(), &CheckOptions::default()).unwrap().expect("a fault");
+    let found = Checker::new(&right, &traced, &rows()).minimise().unwrap().expect("a fault");
     let folder = tempfile::tempdir().unwrap();
     found.save(folder.path()).unwrap();
     let model = ontrace::onnx::Model::open(folder.path().join("model.onnx")).unwrap();
@@ -199,9 +199,5 @@ fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
     for file in ["test_data_set_0/input_0.pb", "test_data_set_0/output_0.pb", "error.txt"] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
-    assert!(
-        minimise(&right, &record(&right, rows()).unwrap(), &record(&right, rows()).unwrap(), &rows(), &CheckOptions::default())
-            .unwrap()
-            .is_none()
-    );
+    assert!(Checker::new(&right, &record(&right, rows()).unwrap(), &rows()).minimise().unwrap().is_none());
 }

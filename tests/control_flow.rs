@@ -350,7 +350,7 @@ fn many_threads_run_loops_of_one_session() {
     });
     let traced = trace(&f, example(&[wave(&[3, 2])], &[(0, 0, "steps")])).unwrap();
     for threads in [1, 2] {
-        let session = ontrace::runtime::Session::with_threads(&traced.to_model().unwrap(), threads).unwrap();
+        let session = ontrace::runtime::Session::builder().threads(threads).build(&traced.to_model().unwrap()).unwrap();
         std::thread::scope(|scope| {
             for steps in [1usize, 9, 200] {
                 let session = &session;

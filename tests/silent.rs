@@ -1,7 +1,7 @@
 //! Where `torch.jit.trace` is silently wrong, or cries wolf, a record is right or refuses with the line.
 
 use ontrace::array::Random;
-use ontrace::check::{CheckOptions, check};
+use ontrace::check::{CheckOptions, Checker};
 use ontrace::nn::{Activation, LayerNorm, Linear, MultiHeadAttention, Sequential, Weights};
 use ontrace::trace::{Diagnostic, DiagnosticKind};
 use ontrace::{
@@ -194,7 +194,7 @@ fn s10() -> Result<Verdict> {
 fn s11() -> Result<Verdict> {
     // A list without inputs cannot be said; the example itself is always compared.
     let module = changing(|x| x.mul(2), |x| x.mul(3));
-    let least = Tracer::new().check(CheckOptions { fresh: 0, sizes: false, ..CheckOptions::default() });
+    let least = Tracer::new().check(CheckOptions::example_only());
     refused(&least.trace(&module, &f32s(&[1.0])).unwrap_err(), ErrorCode::Mismatch)
 }
 
@@ -385,8 +385,7 @@ fn a_record_that_was_edited_is_caught_on_the_example_alone() -> Result<()> {
     let x = f32s(&[1.0, 2.0]);
     let (double, triple) = (module::function(|x: Tensor| x.mul(2), &x), module::function(|x: Tensor| x.mul(3), &x));
     let wrong: Traced = record(&triple, &x)?;
-    let error =
-        check(&double, &wrong, &wrong, &Example::of(&x), &CheckOptions { fresh: 0, sizes: false, ..CheckOptions::default() }).unwrap_err();
+    let error = Checker::new(&double, &wrong, &Example::of(&x)).options(CheckOptions::example_only()).run().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Mismatch);
     let expected: Vec<f32> = Array::vector(vec![2f32, 4.0]).to_vec()?;
     assert_eq!(numbers(&double, &[x])?, expected);

@@ -4,7 +4,7 @@ mod left;
 
 use left::{leave, written};
 use ontrace::array::{Random, Tolerance, compare};
-use ontrace::check::{CheckOptions, check};
+use ontrace::check::Checker;
 use ontrace::{Array, DType, Example, Module, Tensor, read, record, trace};
 use std::path::{Path, PathBuf};
 
@@ -279,7 +279,7 @@ fn a_record_that_bakes_a_length_in_is_caught_and_located() {
     let traced = record(&module, example.clone()).unwrap();
     assert!(traced.guards().is_empty());
     assert_eq!(trace(&module, example.clone()).unwrap_err().code(), ontrace::ErrorCode::Mismatch, "the check is on by default");
-    let error = check(&module, &traced, &traced, &example, &CheckOptions::default()).unwrap_err();
+    let error = Checker::new(&module, &traced, &example).run().unwrap_err();
     assert_eq!(error.code(), ontrace::ErrorCode::Mismatch);
     assert!(error.to_string().contains("output y") && error.message().contains("expected"), "{error}");
     assert!(error.help_line().unwrap().contains("Mul") && error.help_line().unwrap().contains("zoo.rs"), "{:?}", error.help_line());

@@ -189,14 +189,14 @@ pub(super) fn locate(
     options: &CheckOptions,
 ) -> Option<Found> {
     let example = &example.with(&call.inputs).ok()?;
-    if options.again
+    if options.retrace
         && let Ok((again, _)) = repeated(module, traced, example)
         && let Some(difference) = graph_diff::difference(traced.graph(), &again)
     {
         return Some(Found::of_difference(traced, &again, &difference, &call.inputs));
     }
     // The record runs the kernels that the module ran; another module need not.
-    let differs = |got: &Array, expected: &Array| match options.again {
+    let differs = |got: &Array, expected: &Array| match options.retrace {
         true => apart(got, expected, Tolerance::EXACT, true),
         false => apart(got, expected, allowed(expected, &call.inputs), false),
     };
@@ -410,7 +410,7 @@ fn whose(subject: &dyn Candidate, part: &Part) -> Fault {
 
 #[cfg(feature = "tract")]
 fn by_tract(page: &crate::onnx::Model, part: &Part, agrees: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
-    let Ok(session) = crate::runtime::Session::with_operators(page, 1, &part.traced.operators()) else { return Fault::Candidate };
+    let Ok(session) = crate::runtime::Session::builder().operators(&part.traced.operators()).build(page) else { return Fault::Candidate };
     match session.run_plain(&part.inputs) {
         plain if agrees(plain.clone()) => Fault::Optimiser,
         _ if session.explain().is_empty() => Fault::Reading,

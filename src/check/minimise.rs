@@ -3,11 +3,10 @@
 use super::input_generation::Call;
 use super::locate::{Fault, Found};
 use super::subgraph;
-use super::{Candidate, CheckOptions, Checker, Failure};
+use super::{Checker, Failure};
 use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result};
-use crate::module::{Example, Module};
 use crate::onnx::{DataSet, Model};
 use crate::trace::Traced;
 use std::path::Path;
@@ -41,28 +40,25 @@ impl Reproducer {
     }
 }
 
-/// Checks, and where the check fails shrinks what is wrong to the smallest part that still is. `None` where the check passes.
-///
-/// # Errors
-/// The failure of the check, where no part of the record reproduces it.
-pub fn minimise(
-    module: &dyn Module,
-    traced: &Traced,
-    subject: &dyn Candidate,
-    example: &Example,
-    options: &CheckOptions,
-) -> Result<Option<Reproducer>> {
-    let failure = match Checker::new(module, traced, subject, example, options)?.run() {
-        Ok(_) => return Ok(None),
-        Err(failure) => failure,
-    };
-    let error = Failure { error: failure.error.clone(), found: failure.found.clone() }.error();
-    let Some((call, found)) = failure.found.map(|found| *found) else { return Err(error) };
-    if let (true, true, Some(page)) = (found.whose == Fault::Page, found.nodes.is_empty(), subject.page()) {
-        let outputs = traced.graph().replay(&call.inputs)?;
-        return named(page.clone(), traced, call.inputs, outputs, error).map(Some);
+impl Checker<'_> {
+    /// Runs the check, and where it fails reduces the graph to the smallest subgraph that still fails. `None` where the check passes.
+    ///
+    /// # Errors
+    /// The failure of the check, where no subgraph reproduces it.
+    pub fn minimise(&self) -> Result<Option<Reproducer>> {
+        let failure = match self.checked() {
+            Ok(_) => return Ok(None),
+            Err(failure) => failure,
+        };
+        let traced = self.traced;
+        let error = Failure { error: failure.error.clone(), found: failure.found.clone() }.error();
+        let Some((call, found)) = failure.found.map(|found| *found) else { return Err(error) };
+        if let (true, true, Some(page)) = (found.whose == Fault::Page, found.nodes.is_empty(), self.candidate.page()) {
+            let outputs = traced.graph().replay(&call.inputs)?;
+            return named(page.clone(), traced, call.inputs, outputs, error).map(Some);
+        }
+        shrink(traced, &call, found, error).map(Some)
     }
-    shrink(traced, &call, found, error).map(Some)
 }
 
 fn shrink(traced: &Traced, call: &Call, found: Found, error: Error) -> Result<Reproducer> {

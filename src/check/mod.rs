@@ -12,7 +12,7 @@ mod subgraph;
 mod tolerance;
 
 pub use candidate::{BlackBox, Candidate};
-pub use minimise::{Reproducer, minimise};
+pub use minimise::Reproducer;
 pub use report::{Cost, OutputReport, Report};
 
 use crate::array::{Array, Tolerance};
@@ -28,49 +28,152 @@ use locate::Found;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How a check is done. The default needs no help from the user.
+/// The options of a check. The default suits every model.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct CheckOptions {
-    /// How many sets of fresh numbers are tried besides the example's.
-    pub fresh: usize,
-    /// Whether every symbolic axis is tried at other lengths.
+    /// How many sets of random inputs are compared besides the example.
+    pub random_inputs: usize,
+    /// Whether every symbolic axis is also compared at other sizes.
     pub sizes: bool,
-    /// How far numbers may stand apart. Where `None` as the dtype and the operators ask; and to the bit where the record itself is held
-    /// against the module that it was made of, because both run the same kernels.
+    /// The largest difference allowed. Where `None`, it follows from dtypes and operators; a traced graph that is compared with the module
+    /// it was traced from must agree to the bit, because both run the same kernels.
     pub tolerance: Option<Tolerance>,
-    /// Whether the record was made of this very module: it is then traced again, and must record the same.
-    pub again: bool,
-    /// How much work may be done, in runs of the example. Models so small that nobody waits are not bound by it.
-    pub runs: f64,
+    /// Whether the graph was traced from this very module: the module is then traced again, and must give the same graph.
+    pub retrace: bool,
+    /// How much work may be done, in runs of the example. Small models are not bound by it.
+    pub budget: f64,
 }
 
 impl Default for CheckOptions {
     fn default() -> CheckOptions {
-        CheckOptions { fresh: 2, sizes: true, tolerance: None, again: true, runs: 5.0 }
+        CheckOptions { random_inputs: 2, sizes: true, tolerance: None, retrace: true, budget: 5.0 }
     }
 }
 
-/// How many other lengths of each symbol are compared, and how many are tried to get there.
-const LENGTHS: (usize, usize) = (3, 9);
+impl CheckOptions {
+    /// The default options.
+    pub fn new() -> CheckOptions {
+        CheckOptions::default()
+    }
 
-/// Holds `subject` (a session, or the record itself) against the module that `traced` is the record of.
-///
-/// Both are called with the example, with fresh numbers distributed like it, with odd ones, and with every symbolic axis at other
-/// lengths; all outputs are compared in number, dtype, shape and numbers. The module is traced again, and must record the same. Sizes
-/// that the module itself refuses, and calls that a guard of the record refuses, are reported, and no failure.
-///
-/// # Errors
-/// [`Mismatch`](ErrorCode::Mismatch) names the output, the index, what was expected and what came, and the first node of the
-/// record whose value differs, with its place; other errors are those of the two modules.
-pub fn check(module: &dyn Module, traced: &Traced, subject: &dyn Candidate, example: &Example, options: &CheckOptions) -> Result<Report> {
-    Checker::new(module, traced, subject, example, options)?.run().map_err(|failure| failure.error())
+    /// Options that compare the example only: no random inputs, no other sizes.
+    pub fn example_only() -> CheckOptions {
+        CheckOptions { random_inputs: 0, sizes: false, ..CheckOptions::default() }
+    }
+
+    /// How many sets of random inputs are compared besides the example.
+    #[must_use]
+    pub fn random_inputs(mut self, sets: usize) -> CheckOptions {
+        self.random_inputs = sets;
+        self
+    }
+
+    /// Whether every symbolic axis is also compared at other sizes.
+    #[must_use]
+    pub fn sizes(mut self, sizes: bool) -> CheckOptions {
+        self.sizes = sizes;
+        self
+    }
+
+    /// The largest difference allowed, in place of what dtypes and operators ask for.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> CheckOptions {
+        self.tolerance = Some(tolerance);
+        self
+    }
+
+    /// Whether the graph was traced from this very module, so that tracing it again must give the same graph.
+    #[must_use]
+    pub fn retrace(mut self, retrace: bool) -> CheckOptions {
+        self.retrace = retrace;
+        self
+    }
+
+    /// How much work may be done, in runs of the example.
+    #[must_use]
+    pub fn budget(mut self, runs: f64) -> CheckOptions {
+        self.budget = runs;
+        self
+    }
 }
 
-/// A check under way.
-struct Checker<'a> {
+/// How many other sizes of each symbol are compared, and how many are tried to get there.
+const SIZES: (usize, usize) = (3, 9);
+
+/// Checks a traced graph against the module it was traced from, with the default options: [`Checker`] with nothing set.
+///
+/// # Errors
+/// As [`Checker::run`].
+pub fn check(reference: &dyn Module, traced: &Traced, example: &Example) -> Result<Report> {
+    Checker::new(reference, traced, example).run()
+}
+
+/// Compares a candidate (the traced graph, or a session made from it) with the module that was traced.
+///
+/// Both are called with the example, with random inputs distributed like it, with edge-case values, and with every symbolic axis at other
+/// sizes; all outputs are compared in number, dtype, shape and values. The module is traced again, and must give the same graph. Sizes
+/// that the module itself rejects, and calls that a guard of the graph rejects, are reported and are no failure.
+///
+/// ```
+/// use ontrace::check::Checker;
+/// use ontrace::{Example, Tensor, module, trace};
+/// let x = Tensor::from(&[1.0f32, -2.0]);
+/// let model = module::function(|x: Tensor| x.relu(), &x);
+/// let example = Example::of(&x).symbolic("x", 0, "n")?;
+/// let traced = trace(&model, example.clone())?;
+/// let report = Checker::new(&model, &traced, &example).run()?;
+/// assert!(report.calls.iter().any(|call| call == "n = 3"));
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Checker<'a> {
+    reference: &'a dyn Module,
+    traced: &'a Traced,
+    candidate: &'a dyn Candidate,
+    example: &'a Example,
+    options: CheckOptions,
+}
+
+impl<'a> Checker<'a> {
+    /// A check of `traced` against `reference`, the module it was traced from with this example. The example must have values.
+    pub fn new(reference: &'a dyn Module, traced: &'a Traced, example: &'a Example) -> Checker<'a> {
+        Checker { reference, traced, candidate: traced, example, options: CheckOptions::default() }
+    }
+
+    /// Compares this candidate, made from the traced graph, in place of the graph itself.
+    #[must_use]
+    pub fn candidate(mut self, candidate: &'a dyn Candidate) -> Checker<'a> {
+        self.candidate = candidate;
+        self
+    }
+
+    /// Checks with these options.
+    #[must_use]
+    pub fn options(mut self, options: CheckOptions) -> Checker<'a> {
+        self.options = options;
+        self
+    }
+
+    /// Runs the check.
+    ///
+    /// # Errors
+    /// [`Mismatch`](ErrorCode::Mismatch) names the output, the index, the expected and the actual value, and the first node of the graph whose
+    /// value differs, with its source location; other errors are those of the two modules.
+    pub fn run(&self) -> Result<Report> {
+        self.checked().map_err(|failure| failure.error())
+    }
+
+    fn checked(&self) -> Result<Report, Failure> {
+        CheckRun::new(self)?.run()
+    }
+}
+
+/// A check that is running.
+struct CheckRun<'a> {
     module: &'a dyn Module,
     traced: &'a Traced,
-    subject: &'a dyn Candidate,
+    candidate: &'a dyn Candidate,
     options: &'a CheckOptions,
     /// The example with the lengths as the record has them.
     example: Example,
@@ -118,14 +221,9 @@ enum Outcome {
     Unaffordable,
 }
 
-impl<'a> Checker<'a> {
-    fn new(
-        module: &'a dyn Module,
-        traced: &'a Traced,
-        subject: &'a dyn Candidate,
-        example: &'a Example,
-        options: &'a CheckOptions,
-    ) -> Result<Checker<'a>> {
+impl<'a> CheckRun<'a> {
+    fn new(checker: &'a Checker<'a>) -> Result<CheckRun<'a>> {
+        let Checker { reference: module, traced, candidate, example, ref options } = *checker;
         let example = settled(example.clone().arranged(&module)?, traced);
         let variations = Variations::of(&example)?;
         let report = |(name, _): (String, Type)| OutputReport { name, max_abs: 0.0, max_rel: 0.0, tolerance: Tolerance::EXACT };
@@ -136,11 +234,11 @@ impl<'a> Checker<'a> {
         };
         let (unit, peak) = (cost::work(traced.graph(), &variations.seen), cost::peak(traced.graph(), &variations.seen));
         let exact = tolerance::exact(traced.graph());
-        let again = [!options.again; 2];
-        Ok(Checker {
+        let again = [!options.retrace; 2];
+        Ok(CheckRun {
             module,
             traced,
-            subject,
+            candidate,
             options,
             example,
             variations,
@@ -156,12 +254,12 @@ impl<'a> Checker<'a> {
 
     /// Whether record and module run the same kernels on the same numbers.
     fn same_kernels(&self) -> bool {
-        self.options.again && self.subject.replays()
+        self.options.retrace && self.candidate.replays()
     }
 
     fn run(mut self) -> Result<Report, Failure> {
         let (same, sizes) = (self.same_kernels(), self.options.sizes);
-        let fresh = self.options.fresh as u64;
+        let fresh = self.options.random_inputs as u64;
         if self.variations.has_numbers() {
             self.attempt(self.variations.example(), true)?;
         } else {
@@ -179,7 +277,7 @@ impl<'a> Checker<'a> {
             for symbol in self.variations.lengths(&allowed, same)? {
                 let (mut compared, mut tried) = (0, 0);
                 for plan in symbol.plans {
-                    if compared >= LENGTHS.0 || tried >= LENGTHS.1 {
+                    if compared >= SIZES.0 || tried >= SIZES.1 {
                         break;
                     }
                     tried += 1;
@@ -220,7 +318,7 @@ impl<'a> Checker<'a> {
     fn attempt(&mut self, plan: Plan, always: bool) -> Result<Outcome, Failure> {
         let work = if plan.same_size { self.unit } else { cost::work(self.traced.graph(), &plan.lengths) };
         let cost = 2.0 * work / self.unit;
-        if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.runs {
+        if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.budget {
             self.report.untried.push(plan.what);
             return Ok(Outcome::Unaffordable);
         }
@@ -237,7 +335,7 @@ impl<'a> Checker<'a> {
         let memory = bytes(&call.inputs) + 2 * peak;
         self.report.cost.memory = self.report.cost.memory.max(memory);
         let inputs: Vec<Tensor> = call.inputs.iter().cloned().map(Tensor::from).collect();
-        let got = seeded(0, || self.subject.forward(&inputs));
+        let got = seeded(0, || self.candidate.forward(&inputs));
         self.report.cost.record_runs += 1;
         if let Err(error) = &got
             && is_guard(error)
@@ -335,7 +433,7 @@ impl<'a> Checker<'a> {
 
     /// The failure, with the first node whose value differs.
     fn blame(&self, call: Call, error: Error, expected: &[Array]) -> Failure {
-        let found = locate::locate(self.module, self.traced, self.subject, &self.example, &call, expected, self.options);
+        let found = locate::locate(self.module, self.traced, self.candidate, &self.example, &call, expected, self.options);
         match found {
             Some(mut found) => {
                 found.stand_for_all(self.traced, &call, expected);

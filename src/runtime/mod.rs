@@ -35,8 +35,8 @@ use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResul
 use tract_onnx::tract_core::tract_linalg::multithread::Executor;
 use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
 
-/// How many plans are kept: one for each combination of input shapes that was run lately.
-const PLANS: usize = 8;
+/// How many plans a session keeps, where its options do not say: one for each combination of input shapes that was run lately.
+const CACHED_PLANS: usize = 8;
 
 /// A model compiled for this machine; one session serves many threads.
 ///
@@ -60,7 +60,9 @@ pub struct Session {
     model: Result<InferenceModel>,
     replaced: Vec<Replaced>,
     executor: Option<Executor>,
-    /// The latest used last.
+    /// How many plans are kept.
+    cached_plans: usize,
+    /// The plan used last stands last.
     plans: Mutex<Vec<Plan>>,
     made: AtomicUsize,
     hits: AtomicUsize,
@@ -90,33 +92,128 @@ enum Engine {
     Ours(Arc<OnnxModule>, Error),
 }
 
+/// The options of a [`Session`].
+///
+/// ```
+/// use ontrace::{Array, Tensor, runtime::Session, trace_fn};
+/// let x = Tensor::from(&[1.0f32, 2.0]);
+/// let traced = trace_fn(|x: Tensor| x.add(1.0), &x)?;
+/// let session = Session::builder().threads(2).cached_plans(4).build(&traced.to_model()?)?;
+/// assert_eq!(session.run(&[Array::vector(vec![5.0f32, 6.0])])?[0].to_vec::<f32>()?, [6.0, 7.0]);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionBuilder {
+    threads: usize,
+    cached_plans: usize,
+    operators: OpRegistry,
+}
+
+impl Default for SessionBuilder {
+    fn default() -> SessionBuilder {
+        SessionBuilder { threads: 1, cached_plans: CACHED_PLANS, operators: OpRegistry::new() }
+    }
+}
+
+impl SessionBuilder {
+    /// The number of threads that one call runs on. Calls from several threads at once need no threads here.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> SessionBuilder {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// The number of plans that are kept, one for each combination of input shapes; at least one.
+    #[must_use]
+    pub fn cached_plans(mut self, plans: usize) -> SessionBuilder {
+        self.cached_plans = plans.max(1);
+        self
+    }
+
+    /// Custom operators that the model may use.
+    #[must_use]
+    pub fn operators(mut self, operators: &OpRegistry) -> SessionBuilder {
+        self.operators = operators.clone();
+        self
+    }
+
+    /// Prepares the model. A plan is compiled on the first call with each combination of input shapes.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::ErrorCode::Damaged) where the model is not valid.
+    pub fn build(&self, model: &Model) -> Result<Session> {
+        Session::with_rows(model, self, REPLACED)
+    }
+
+    /// Opens an ONNX file and prepares it.
+    ///
+    /// # Errors
+    /// Those of [`Model::open`] and [`SessionBuilder::build`].
+    pub fn open(&self, path: impl AsRef<std::path::Path>) -> Result<Session> {
+        self.build(&Model::open(path.as_ref())?)
+    }
+
+    /// Prepares a traced graph, with its custom operators.
+    ///
+    /// # Errors
+    /// As [`SessionBuilder::build`].
+    pub fn build_traced(&self, traced: &Traced) -> Result<Session> {
+        self.clone().operators(&traced.operators()).build(&traced.page(ExportOptions::default())?)
+    }
+}
+
+/// The outputs of a call, by name: `outputs["logits"]`. In the order of the model's outputs.
+#[derive(Clone, Debug)]
+pub struct NamedOutputs(Vec<(String, Array)>);
+
+impl NamedOutputs {
+    /// The output of this name.
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.0.iter().find(|output| output.0 == name).map(|output| &output.1)
+    }
+
+    /// The outputs with their names, in the order of the model.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> {
+        self.0.iter().map(|(name, array)| (name.as_str(), array))
+    }
+}
+
+impl std::ops::Index<&str> for NamedOutputs {
+    type Output = Array;
+
+    /// # Panics
+    /// Where the model has no output of this name; [`NamedOutputs::get`] does not panic.
+    fn index(&self, name: &str) -> &Array {
+        self.get(name).unwrap_or_else(|| panic!("no output `{name}`"))
+    }
+}
+
+impl IntoIterator for NamedOutputs {
+    type Item = (String, Array);
+    type IntoIter = std::vec::IntoIter<(String, Array)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl Session {
-    /// Compiles a model, to be run on one thread.
+    /// A session of a model with the default options: one thread. [`Session::builder`] takes options.
     ///
     /// # Errors
-    /// [`Damaged`](crate::ErrorCode::Damaged) where it is not valid, [`Runtime`](crate::ErrorCode::Runtime) where tract refuses it.
+    /// As [`SessionBuilder::build`].
     pub fn new(model: &Model) -> Result<Session> {
-        Session::with_threads(model, 1)
+        Session::builder().build(model)
     }
 
-    /// Compiles a model, to be run on so many threads.
-    ///
-    /// # Errors
-    /// As [`Session::new`].
-    pub fn with_threads(model: &Model, threads: usize) -> Result<Session> {
-        Session::with_operators(model, threads, &OpRegistry::new())
+    /// The options of a session.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
     }
 
-    /// Compiles a model with these operators of users' crates, to be run on so many threads: each is one node of the plan.
-    ///
-    /// # Errors
-    /// As [`Session::new`].
-    pub fn with_operators(model: &Model, threads: usize, operators: &OpRegistry) -> Result<Session> {
-        Session::with_rows(model, threads, REPLACED, operators)
-    }
-
-    /// Compiles a model of which these operators run on our kernels.
-    fn with_rows(model: &Model, threads: usize, rows: &[Row], operators: &OpRegistry) -> Result<Session> {
+    /// A session in which the operators of these rows run on our kernels.
+    fn with_rows(model: &Model, options: &SessionBuilder, rows: &[Row]) -> Result<Session> {
+        let SessionBuilder { threads, cached_plans, operators } = options;
         verify(model).into_result()?;
         let flat = without_functions(model, operators);
         let written = flat.as_ref().unwrap_or(model);
@@ -131,7 +228,7 @@ impl Session {
         let conditions = Conditions::of(written, &inputs, graph)?;
         let page_of_ours = model.clone();
         let model = parse(&page, operators);
-        let executor = (threads > 1).then(|| Executor::multithread(threads));
+        let executor = (*threads > 1).then(|| Executor::multithread(*threads));
         Ok(Session {
             inputs,
             outputs,
@@ -141,6 +238,7 @@ impl Session {
             model,
             replaced,
             executor,
+            cached_plans: *cached_plans,
             plans: Mutex::default(),
             made: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
@@ -184,7 +282,7 @@ impl Session {
     /// Where it fails.
     #[cfg(test)]
     pub(crate) fn of_tract_alone(model: &Model, inputs: &[Array]) -> Result<Vec<Array>> {
-        let session = Session::with_rows(model, 1, &[], &OpRegistry::new())?;
+        let session = Session::with_rows(model, &Session::builder(), &[])?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
     }
@@ -224,7 +322,41 @@ impl Session {
         }
     }
 
-    /// Holds inputs against what the model declares.
+    /// The outputs by name, for inputs by name, in any order.
+    ///
+    /// ```
+    /// use ontrace::{Array, Example, Tensor, module, trace};
+    /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[2.0f32]));
+    /// let model = module::function(|(x, y): (Tensor, Tensor)| x.sub(&y), &(x.clone(), y.clone()));
+    /// let session = trace(&model, Example::new().input("x", &x).input("y", &y))?.session()?;
+    /// let (five, three) = (Array::vector(vec![5.0f32]), Array::vector(vec![3.0f32]));
+    /// let outputs = session.run_named([("y", &three), ("x", &five)])?;
+    /// assert_eq!(outputs["output"].to_vec::<f32>()?, [2.0]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing.
+    pub fn run_named<'a, N: AsRef<str>>(&self, inputs: impl IntoIterator<Item = (N, &'a Array)>) -> Result<NamedOutputs> {
+        let names = || self.inputs.iter().map(|input| input.0.as_str()).collect::<Vec<_>>().join(", ");
+        let mut given: Vec<Option<&Array>> = vec![None; self.inputs.len()];
+        for (name, array) in inputs {
+            let name = name.as_ref();
+            let index = self.inputs.iter().position(|input| input.0 == name);
+            let index = index.ok_or_else(|| Error::input(format!("no input `{name}`")).help(format!("the inputs are: {}", names())))?;
+            if given[index].replace(array).is_some() {
+                return Err(Error::input(format!("input `{name}` is given twice")));
+            }
+        }
+        let array = |(array, (name, _)): (Option<&Array>, &(String, Type))| {
+            array.cloned().ok_or_else(|| Error::input(format!("input `{name}` is missing")).help(format!("the inputs are: {}", names())))
+        };
+        let arrays = given.into_iter().zip(&self.inputs).map(array).collect::<Result<Vec<_>>>()?;
+        let outputs = self.run(&arrays)?;
+        Ok(NamedOutputs(self.outputs.iter().map(|output| output.0.clone()).zip(outputs).collect()))
+    }
+
+    /// Compares inputs with what the model declares.
     fn admit(&self, inputs: &[Array]) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
@@ -296,7 +428,7 @@ impl Session {
     fn keep(&self, plan: Plan) -> Result<()> {
         let mut plans = self.plans.lock().map_err(poisoned)?;
         plans.retain(|other| other.shapes != plan.shapes);
-        if plans.len() >= PLANS {
+        if plans.len() >= self.cached_plans {
             plans.remove(0);
         }
         plans.push(plan);
@@ -384,12 +516,12 @@ impl std::fmt::Debug for Session {
 }
 
 impl Traced {
-    /// The record compiled by tract, to be run on one thread.
+    /// A session of the traced graph with the default options: one thread. [`SessionBuilder::build_traced`] takes options.
     ///
     /// # Errors
-    /// As [`Session::new`].
+    /// As [`SessionBuilder::build`].
     pub fn session(&self) -> Result<Session> {
-        Session::with_operators(&self.page(ExportOptions::default())?, 1, &self.operators())
+        Session::builder().build_traced(self)
     }
 }
 
@@ -431,7 +563,7 @@ mod tests {
         for batch in 1..40 {
             session.run(&[Array::full(DType::F32, &[batch, 3], 1.into())]).unwrap();
         }
-        assert!(session.plans.lock().unwrap().len() <= PLANS);
+        assert!(session.plans.lock().unwrap().len() <= CACHED_PLANS);
         let before = session.plan_counts();
         session.run(&[Array::full(DType::F32, &[39, 3], 1.into())]).unwrap();
         assert_eq!(session.plan_counts(), PlanCounts { hits: before.hits + 1, ..before });

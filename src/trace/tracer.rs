@@ -2,7 +2,7 @@
 
 use super::{Diagnostic, DiagnosticKind, RandomMode, Signature, Traced};
 use crate::array::Tolerance;
-use crate::check::{self, CheckOptions};
+use crate::check::{CheckOptions, Checker};
 use crate::dim::solver::{self, Assumptions};
 use crate::dim::{Constraint, Expr};
 use crate::error::{Error, ErrorCode, Result};
@@ -155,14 +155,15 @@ impl Tracer {
         let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
         let mut calls = Vec::new();
         if known {
-            calls.extend(check::check(module, traced, traced, example, options)?.calls);
+            calls.extend(Checker::new(module, traced, example).options(options.clone()).run()?.calls);
         }
         for (structure, leaves) in &self.inputs {
             traced.signature.inputs().expect(structure)?;
             let arrays = leaves.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
             let given = example.with(&arrays)?;
-            let once = CheckOptions { fresh: 0, sizes: false, ..options.clone() };
-            calls.extend(check::check(module, traced, traced, &given, &once)?.calls.into_iter().map(|_| "given inputs".to_string()));
+            let once = options.clone().random_inputs(0).sizes(false);
+            let report = Checker::new(module, traced, &given).options(once).run()?;
+            calls.extend(report.calls.into_iter().map(|_| "given inputs".to_string()));
         }
         Ok((!calls.is_empty()).then(|| format!("the record agrees with its module: {}", calls.join(" · "))))
     }

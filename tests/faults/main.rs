@@ -6,7 +6,7 @@ mod nets;
 mod pages;
 
 use nets::{Faulty, NETS, Net};
-use ontrace::check::{CheckOptions, check};
+use ontrace::check::Checker;
 use ontrace::{Module, Result, Tensor, Traced, record};
 
 /// What came of one fault.
@@ -67,7 +67,7 @@ fn in_the_record(net: &Net, fault: &str) -> Row {
     let example = (net.example)().unwrap();
     let traced = record(&wrong, example.clone()).unwrap_or_else(|error| panic!("{} {fault}: {error:?}", net.name));
     assert!(is_real(net, &wrong), "{} {fault} changes no answer", net.name);
-    let result = check(&right, &traced, &traced, &example, &CheckOptions::default());
+    let result = Checker::new(&right, &traced, &example).run();
     Row::new(format!("{} {fault}", net.name), "record", fault.split('.').next().unwrap(), result)
 }
 
@@ -85,7 +85,7 @@ fn in_the_tracer(net: &Net, fault: &str) -> Row {
     let module = Mistraced(net, fault);
     let example = (net.example)().unwrap();
     let traced = record(&module, example.clone()).unwrap();
-    let result = check(&module, &traced, &traced, &example, &CheckOptions::default());
+    let result = Checker::new(&module, &traced, &example).run();
     Row::new(format!("{} {fault}", net.name), "tracer", fault.split('.').next().unwrap(), result)
 }
 
@@ -103,10 +103,10 @@ fn no_network_without_a_fault_is_accused() {
     for net in NETS {
         let (traced, example) = traced(net);
         let right = Faulty(net, "");
-        let own = check(&right, &traced, &traced, &example, &CheckOptions::default()).unwrap_or_else(|e| panic!("{}: {e:?}", net.name));
+        let own = Checker::new(&right, &traced, &example).run().unwrap_or_else(|e| panic!("{}: {e:?}", net.name));
         assert!(own.notes.is_empty(), "{}: {:?}", net.name, own.notes);
         let session = traced.session().unwrap();
-        check(&right, &traced, &session, &example, &CheckOptions::default()).unwrap_or_else(|e| panic!("{} by tract: {e:?}", net.name));
+        Checker::new(&right, &traced, &example).candidate(&session).run().unwrap_or_else(|e| panic!("{} by tract: {e:?}", net.name));
         println!("{} {own}", net.name);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::nets::Faulty;
 use crate::{Row, is_real, net, traced};
-use ontrace::check::{BlackBox, Candidate, CheckOptions, check};
+use ontrace::check::{BlackBox, Candidate, Checker};
 use ontrace::onnx::proto::NodeProto;
 use ontrace::onnx::{Model, SCOPE_KEY};
 use ontrace::read::OnnxModule;
@@ -205,24 +205,24 @@ pub fn rows() -> Vec<Row> {
         let module = OnnxModule::new(wrong.clone()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert!(is_real(net, &module), "{name} changes no answer");
         let session = Session::new(&wrong).unwrap();
-        rows.push(Row::new(name.clone(), "page", place, check(&right, &traced, &session, &example, &CheckOptions::default())));
+        rows.push(Row::new(name.clone(), "page", place, Checker::new(&right, &traced, &example).candidate(&session).run()));
         let (kind, tract) = if i % 2 == 0 { ("lowering", false) } else { ("runtime", true) };
         let road = Road::new(*planted, tract, 0, &traced).unwrap();
-        rows.push(Row::new(name, kind, place, check(&right, &traced, &road, &example, &CheckOptions::default())));
+        rows.push(Row::new(name, kind, place, Checker::new(&right, &traced, &example).candidate(&road).run()));
     }
     // Wrong only among others: at least three nodes of a page.
     for planted in [PAGES[0], PAGES[11], PAGES[25]] {
         let net = net(planted.0);
         let (traced, example) = traced(net);
         let road = Road::new(planted, true, 3, &traced).unwrap();
-        let result = check(&Faulty(net, ""), &traced, &road, &example, &CheckOptions::default());
+        let result = Checker::new(&Faulty(net, ""), &traced, &example).candidate(&road).run();
         rows.push(Row::new(format!("{} {} {}", planted.0, planted.1, what(planted.3)), "optimiser", planted.1, result));
     }
     for &(name, what, spoil) in ANSWERS {
         let net = net(name);
         let (traced, example) = traced(net);
         let spoilt = BlackBox(Spoilt(traced.session().unwrap(), spoil));
-        let result = check(&Faulty(net, ""), &traced, &spoilt, &example, &CheckOptions::default());
+        let result = Checker::new(&Faulty(net, ""), &traced, &example).candidate(&spoilt).run();
         rows.push(Row::new(format!("{name} {what}"), "answer", "the answer", result));
     }
     rows

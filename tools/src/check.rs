@@ -6,7 +6,7 @@ use crate::inputs::Inputs;
 use crate::numbers;
 use crate::say::{Say, printable};
 use ontrace::array::{Comparison, Tolerance, compare};
-use ontrace::check;
+use ontrace::check::{CheckOptions, Checker};
 use ontrace::onnx::{DataSet, Model, verify};
 use ontrace::read::{self, Format};
 use ontrace::runtime::Session;
@@ -65,7 +65,10 @@ impl Check {
         if let Some(path) = recorded {
             return self.against_numbers(path, &model, say, text);
         }
-        let options = check::CheckOptions { tolerance: self.tolerance(), ..check::CheckOptions::default() };
+        let options = match self.tolerance() {
+            Some(tolerance) => CheckOptions::new().tolerance(tolerance),
+            None => CheckOptions::new(),
+        };
         let repro = self.repro.as_deref();
         let since = Instant::now();
         let session = record.session();
@@ -73,17 +76,16 @@ impl Check {
             (Some(path), _) => {
                 let reference = read::open(path)?;
                 // Another model may do the same in another way.
-                let options = check::CheckOptions { again: false, ..options };
-                checked((&reference, &record, &record), &example, &options, repro, say)
+                checked(&Checker::new(&reference, &record, &example).options(options.retrace(false)), repro, say)
             }
             (None, Ok(session)) => {
                 let foreign = session.explain();
                 text.push_str(&format!("runs here   yes, by tract ({} nodes on our kernels)\n", foreign.len()));
-                checked((&model, &record, &session), &example, &options, repro, say)
+                checked(&Checker::new(&model, &record, &example).candidate(&session).options(options), repro, say)
             }
             (None, Err(error)) => {
                 text.push_str(&format!("runs here   not by tract: {error}\n"));
-                checked((&model, &record, &record), &example, &options, repro, say)
+                checked(&Checker::new(&model, &record, &example).options(options), repro, say)
             }
         };
         let report = report?;

@@ -3,7 +3,7 @@
 use crate::fail::{Failure, Outcome};
 use crate::inputs::Inputs;
 use crate::say::{Say, bytes, printable};
-use ontrace::check::{self, Candidate, CheckOptions, Report};
+use ontrace::check::{Checker, Report};
 use ontrace::read::{self, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::ExportOptions;
@@ -79,7 +79,7 @@ impl Convert {
         if !self.no_check {
             let since = Instant::now();
             let session = Session::new(&page)?;
-            let found = checked((&model, &record, &session), &example, &CheckOptions::default(), self.repro.as_deref(), say);
+            let found = checked(&Checker::new(&model, &record, &example).candidate(&session), self.repro.as_deref(), say);
             match found {
                 Ok(found) => {
                     say.step("checking", &format!("tract against eager: {}", found.calls.join(" · ")), since);
@@ -120,16 +120,10 @@ impl Convert {
 }
 
 /// Checks; where that fails and a folder is given, the smallest part that is wrong is written there.
-pub fn checked(
-    (module, record, subject): (&dyn Module, &Traced, &dyn Candidate),
-    example: &Example,
-    options: &CheckOptions,
-    repro: Option<&Path>,
-    say: &Say,
-) -> ontrace::Result<Report> {
-    let result = check::check(module, record, subject, example, options);
+pub fn checked(checker: &Checker, repro: Option<&Path>, say: &Say) -> ontrace::Result<Report> {
+    let result = checker.run();
     if let (Some(folder), Err(_)) = (repro, &result) {
-        match check::minimise(module, record, subject, example, options) {
+        match checker.minimise() {
             Ok(Some(found)) => {
                 found.save(folder)?;
                 say.note(&format!("the smallest part that is wrong: {}", folder.display()));

@@ -237,7 +237,7 @@ impl Session {
     /// Where it fails.
     pub(crate) fn without(model: &Model, row: (&str, &str), inputs: &[Array]) -> Result<Vec<Array>> {
         let rows: Vec<Row> = REPLACED.iter().filter(|other| (other.0, other.2) != row).copied().collect();
-        let session = Session::with_rows(model, 1, &rows, &crate::ops::OpRegistry::new())?;
+        let session = Session::with_rows(model, &Session::builder(), &rows)?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
     }
