@@ -1,103 +1,25 @@
-//! Do two records say the same? By what is done to what, not by names, lines or order.
+//! Graph diff: the first nodes in which two traced graphs differ. Names, source locations and the order of independent nodes do not count.
 
-use crate::array::{Array, Tolerance, compare};
-use crate::graph::{Graph, Node, Source, ValueId};
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
-use std::fmt::Write;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::array::{Tolerance, compare};
+use crate::graph::{ConstantHashes, Graph, Node, Source, StructuralHashes, ValueId};
+use std::collections::HashSet;
 
-/// Where two records part.
+/// Where two graphs differ.
 #[derive(Clone, Debug)]
 pub(super) struct Difference {
-    /// The first node of the first record that the second does not have.
+    /// The first node of the first graph that the second does not have.
     pub(super) first: Option<usize>,
-    /// The first node of the second record that the first does not have.
+    /// The first node of the second graph that the first does not have.
     pub(super) second: Option<usize>,
-    /// What is different, for people.
+    /// The difference as text.
     pub(super) what: String,
 }
 
-/// What an operator does, as text, without what is no part of it: lengths of the example (`n=3`), and places of the nodes inside it.
-fn text<'a>(node: &Node, buffer: &'a mut String) -> Cow<'a, str> {
-    buffer.clear();
-    // Writing to a String does not fail.
-    let _ = write!(buffer, "{} {:?}", node.op.name(), node.op);
-    let name = node.op.name().len() + 1;
-    if !buffer.contains(['=', '#']) {
-        return Cow::Borrowed(buffer);
-    }
-    let mut kept = buffer[..name].to_string();
-    for line in buffer[name..].split_inclusive('\n') {
-        let line = line.split("  # ").next().unwrap_or_default();
-        for (i, part) in line.split('=').enumerate() {
-            // Behind an equals sign stands the length of the example, or a space.
-            kept.push_str(if i == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) });
-        }
-    }
-    Cow::Owned(kept)
-}
-
-/// Constants of both records by number: the same window is the same without a look at its bytes.
-#[derive(Default)]
-struct Constants {
-    windows: HashMap<usize, Vec<(Array, u64)>>,
-}
-
-impl Constants {
-    fn hash(&mut self, array: &Array) -> u64 {
-        let known = self.windows.entry(array.address()).or_default();
-        if let Some((_, hash)) = known.iter().find(|(other, _)| other.is_same(array)) {
-            return *hash;
-        }
-        let mut hasher = DefaultHasher::new();
-        (array.dtype() as u32, array.shape(), &*array.to_bytes()).hash(&mut hasher);
-        let hash = hasher.finish();
-        known.push((array.clone(), hash));
-        hash
-    }
-}
-
-/// A number for each value that says how it is made, from the inputs on.
-struct Meaning {
-    values: Vec<u64>,
-    nodes: Vec<u64>,
-}
-
-fn meaning(graph: &Graph, constants: &mut Constants) -> Meaning {
-    let mut values = vec![0u64; graph.values().count()];
-    for (place, &id) in graph.inputs().iter().enumerate() {
-        let mut hasher = DefaultHasher::new();
-        let ty = &graph.value(id).ty;
-        ("input", place, ty.dtype as u32, ty.rank()).hash(&mut hasher);
-        values[id.index()] = hasher.finish();
-    }
-    for (id, value) in graph.values() {
-        if let Source::Constant(array, _) = &value.source {
-            values[id.index()] = constants.hash(array);
-        }
-    }
-    let (mut nodes, mut buffer) = (Vec::with_capacity(graph.nodes().len()), String::new());
-    for node in graph.nodes() {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(text(node, &mut buffer).as_bytes());
-        for input in &node.inputs {
-            input.map_or(1, |id| values[id.index()]).hash(&mut hasher);
-        }
-        let hash = hasher.finish();
-        for (i, &id) in node.outputs.iter().enumerate() {
-            values[id.index()] = hash.rotate_left(i as u32 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-        nodes.push(hash);
-    }
-    Meaning { values, nodes }
-}
-
-/// Where the second record says otherwise than the first; `None` where they say the same.
+/// Where the second graph differs from the first; `None` where they compute the same.
 pub(super) fn difference(a: &Graph, b: &Graph) -> Option<Difference> {
-    let mut constants = Constants::default();
-    let (left, right) = (meaning(a, &mut constants), meaning(b, &mut constants));
-    let outputs = |graph: &Graph, meaning: &Meaning| graph.outputs().iter().map(|&id| meaning.values[id.index()]).collect::<Vec<_>>();
+    let mut constants = ConstantHashes::default();
+    let (left, right) = (a.structural_hashes(&mut constants), b.structural_hashes(&mut constants));
+    let outputs = |graph: &Graph, hashes: &StructuralHashes| graph.outputs().iter().map(|&id| hashes.value(id)).collect::<Vec<_>>();
     let (mine, theirs) = (outputs(a, &left), outputs(b, &right));
     if mine == theirs {
         return None;
@@ -107,7 +29,7 @@ pub(super) fn difference(a: &Graph, b: &Graph) -> Option<Difference> {
         nodes.iter().position(|node| !other.contains(node))
     };
     let (first, second) = (lacking(&left.nodes, &right.nodes), lacking(&right.nodes, &left.nodes));
-    let maker = |graph: &Graph, i: usize| {
+    let producer = |graph: &Graph, i: usize| {
         let id = graph.outputs()[i];
         graph.nodes().iter().position(|node| node.outputs.contains(&id))
     };
@@ -118,7 +40,7 @@ pub(super) fn difference(a: &Graph, b: &Graph) -> Option<Difference> {
         (None, Some(_)) => "is done the other time only".to_string(),
         (None, None) => match mine.iter().zip(&theirs).position(|(a, b)| a != b) {
             Some(i) => {
-                (first, second) = (maker(a, i), maker(b, i));
+                (first, second) = (producer(a, i), producer(b, i));
                 format!("output {i} is another value")
             }
             None => format!("{} outputs, and {} the other time", mine.len(), theirs.len()),
@@ -127,18 +49,17 @@ pub(super) fn difference(a: &Graph, b: &Graph) -> Option<Difference> {
     Some(Difference { first, second, what })
 }
 
-/// What two nodes that stand for each other do differently.
-fn between((a, left, i): (&Graph, &Meaning, usize), (b, right, j): (&Graph, &Meaning, usize)) -> String {
+/// The difference between two nodes in corresponding positions.
+fn between((a, left, i): (&Graph, &StructuralHashes, usize), (b, right, j): (&Graph, &StructuralHashes, usize)) -> String {
     let (x, y) = (&a.nodes()[i], &b.nodes()[j]);
-    let (mut first, mut second) = (String::new(), String::new());
-    let (mine, theirs) = (text(x, &mut first), text(y, &mut second));
+    let (mine, theirs) = (x.operation(), y.operation());
     if mine != theirs {
         return format!("{mine} instead of {theirs}");
     }
     if x.inputs.len() != y.inputs.len() {
         return format!("{} inputs instead of {}", x.inputs.len(), y.inputs.len());
     }
-    let hash = |meaning: &Meaning, id: &Option<ValueId>| id.map(|id| meaning.values[id.index()]);
+    let hash = |hashes: &StructuralHashes, id: &Option<ValueId>| id.map(|id| hashes.value(id));
     let Some(k) = (0..x.inputs.len()).find(|&k| hash(left, &x.inputs[k]) != hash(right, &y.inputs[k])) else {
         return "another operation".to_string();
     };
@@ -169,10 +90,15 @@ fn same_set(x: &Node, y: &Node, left: impl Fn(&Option<ValueId>) -> Option<u64>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::array::Array;
+    use crate::dim::Type;
+    use crate::graph::Inputs;
+    use crate::onnx::{Node as OnnxNode, NodeBuilder};
+    use crate::ops::CustomOp;
     use crate::{Example, Tensor, module, record};
 
     #[test]
-    fn lengths_of_the_example_and_lines_are_no_part_of_what_is_done() {
+    fn sizes_of_the_example_and_source_locations_do_not_count() {
         let graph = |rows: usize, twice: bool| {
             let x = Tensor::new([rows, 2], vec![1f32; 2 * rows]).unwrap();
             let halve = |x: &Tensor| x.reshape(&[x.dim(0)? * 2, 1.into()]);
@@ -185,12 +111,50 @@ mod tests {
     #[test]
     fn the_first_node_that_is_really_another_is_named() {
         let x = Tensor::from(&[1f32, 2.0]);
-        let graph = |number: f64| {
-            let f = module::function(|x: Tensor| x.relu()?.mul(number)?.exp(), &x);
+        let graph = |factor: f64| {
+            let f = module::function(|x: Tensor| x.relu()?.mul(factor)?.exp(), &x);
             record(&f, &x).unwrap().graph().clone()
         };
         let found = difference(&graph(2.0), &graph(3.0)).unwrap();
         assert_eq!((found.first, found.second), (Some(1), Some(1)));
         assert!(found.what.contains("a constant with 2 instead of 3"), "{}", found.what);
+    }
+
+    /// x, with a key that only the attribute holds.
+    #[derive(Debug)]
+    struct Keyed(&'static str);
+
+    impl CustomOp for Keyed {
+        const DOMAIN: &'static str = "com.example";
+        const NAME: &'static str = "Keyed";
+
+        fn infer(&self, inputs: &Inputs<Type>) -> crate::Result<Vec<Type>> {
+            Ok(vec![inputs.at(0)?.clone()])
+        }
+
+        fn eval(&self, inputs: &Inputs<Array>) -> crate::Result<Vec<Array>> {
+            Ok(vec![inputs.at(0)?.clone()])
+        }
+
+        fn write<'a>(&self, node: NodeBuilder<'a>) -> NodeBuilder<'a> {
+            node.string("key", self.0)
+        }
+
+        fn read(_: &OnnxNode) -> crate::Result<Keyed> {
+            Ok(Keyed("k=5"))
+        }
+    }
+
+    #[test]
+    fn custom_operators_are_equal_where_they_write_the_same_attributes() {
+        let x = Tensor::from(&[1f32, 2.0]);
+        let graph = |key: &'static str| {
+            let f = module::function(|x: Tensor| Keyed(key).apply_one(&[&x])?.relu(), &x);
+            record(&f, &x).unwrap().graph().clone()
+        };
+        assert!(difference(&graph("k=5"), &graph("k=5")).is_none());
+        assert!(graph("k=5").structurally_equals(&graph("k=5")) && !graph("k=5").structurally_equals(&graph("k=6")));
+        let other = difference(&graph("k=5"), &graph("k=6")).unwrap();
+        assert_eq!(other.what, "com.example.Keyed[key=\"k=5\"] instead of com.example.Keyed[key=\"k=6\"]");
     }
 }

@@ -296,7 +296,7 @@ impl<'a> CheckRun<'a> {
             }
         }
         // A loop that data end may never end at infinity or NaN, in the module as in the record.
-        if fresh > 0 && self.variations.has_numbers() && !self.traced.graph().turns() {
+        if fresh > 0 && self.variations.has_numbers() && !self.traced.graph().has_data_dependent_loop() {
             for plan in self.variations.odd(same) {
                 self.attempt(plan, false)?;
             }

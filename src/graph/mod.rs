@@ -1,17 +1,21 @@
 //! What was computed: values, and the nodes that make them from others.
 
+mod attributes;
 mod guard;
 mod lower;
 mod operator;
 mod print;
 mod replay;
 mod structural_eq;
+mod structural_hash;
 mod subgraph;
 mod weight_provenance;
 
+pub use attributes::{Attribute, Attributes};
 pub use guard::{Condition, Guard};
 pub use lower::Written;
 pub use operator::{Agreement, Inputs, Operator};
+pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};
 pub use weight_provenance::{Computed, Derivation};
 
 use crate::array::Array;
@@ -194,9 +198,10 @@ impl Graph {
         }
     }
 
-    /// Whether there is a loop in it, at any depth, of which data decide how often it turns.
-    pub(crate) fn turns(&self) -> bool {
-        self.nodes.iter().any(|node| node.op.name() == "Loop" || node.op.graphs().into_iter().any(Graph::turns))
+    /// Whether there is a loop in it, at any depth, of which data decide the number of iterations.
+    pub(crate) fn has_data_dependent_loop(&self) -> bool {
+        let is_one = |op: &dyn Operator| op.is_data_dependent_loop() || op.graphs().into_iter().any(Graph::has_data_dependent_loop);
+        self.nodes.iter().any(|node| is_one(&*node.op))
     }
 
     /// Says which values are the outputs.

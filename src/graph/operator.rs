@@ -1,6 +1,6 @@
 //! What an operator is: a rule for types, a kernel for numbers, and its form in ONNX.
 
-use super::Graph;
+use super::{Attributes, Graph};
 use crate::array::Array;
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
@@ -20,6 +20,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     fn domain(&self) -> &'static str {
         ""
     }
+
+    /// Everything that the operator computes from besides its inputs, under ONNX's names.
+    ///
+    /// Structural equality, hashing, the comparison of traces and the printed graph use it.
+    fn attributes(&self) -> Attributes;
 
     /// The types of the outputs.
     ///
@@ -44,9 +49,14 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         Agreement::Rounding
     }
 
-    /// The lengths among the attributes: where one is symbolic, the operator is not constant even if its inputs are.
-    fn dims(&self) -> Vec<&Dim> {
-        Vec::new()
+    /// The sizes among the attributes: where one is symbolic, the operator is not constant even if its inputs are.
+    fn dims(&self) -> Vec<Dim> {
+        self.attributes().dims()
+    }
+
+    /// Whether data decide how often a graph inside runs.
+    fn is_data_dependent_loop(&self) -> bool {
+        false
     }
 
     /// The graphs inside: the branches or the body.

@@ -1,6 +1,6 @@
-//! A graph for people: one line an operation, in the order in which they were done.
+//! Text form of a graph: one line a node, in topological order.
 
-use super::{Graph, Source, ValueId};
+use super::{Graph, Node, Source, ValueId};
 use std::fmt;
 
 impl Graph {
@@ -18,6 +18,18 @@ impl Graph {
     }
 }
 
+impl Node {
+    /// The operator with its attributes, `Softmax[axis=1]`; one of a user's with its domain, `com.example.Snake[a=2.0]`.
+    pub fn operation(&self) -> String {
+        let (domain, attributes) = (self.op.domain(), self.op.attributes());
+        let dot = if domain.is_empty() { "" } else { "." };
+        match attributes.is_empty() {
+            true => format!("{domain}{dot}{}", self.op.name()),
+            false => format!("{domain}{dot}{}[{attributes}]", self.op.name()),
+        }
+    }
+}
+
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let typed = |id: &ValueId| format!("{}: {}", self.label(*id), self.value(*id).ty);
@@ -25,7 +37,7 @@ impl fmt::Display for Graph {
         writeln!(f, "graph({})", join(&self.inputs))?;
         for node in &self.nodes {
             let inputs: Vec<_> = node.inputs.iter().map(|id| id.map_or("-".to_string(), |id| self.label(id))).collect();
-            write!(f, "  {} = {:?}({})", join(&node.outputs), node.op, inputs.join(", "))?;
+            write!(f, "  {} = {}({})", join(&node.outputs), node.operation(), inputs.join(", "))?;
             match node.place.to_string() {
                 place if place.is_empty() => writeln!(f)?,
                 place => writeln!(f, "  # {place}")?,

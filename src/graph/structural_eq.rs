@@ -1,36 +1,37 @@
-//! Operations that do the same to the same.
+//! Structural equality: nodes and graphs that compute equal values from equal values.
 
 use super::{Agreement, Graph, Node, Operator, Source, Value, ValueId};
 use crate::array::Array;
+use std::any::Any;
 use std::collections::HashMap;
 
-/// How far back two values are followed to what they are made of.
-const DEEPEST: usize = 16;
+/// How many producers back two values are compared.
+const MAX_DEPTH: usize = 16;
 
-/// Numbers of a constant that are compared one by one; larger ones are the same where they stand in one place.
+/// Elements of a constant that are compared one by one; larger ones are equal where they are one view of one buffer.
 const SMALL: usize = 64;
 
 impl Graph {
-    /// An operation of the record that does to the same values what this one does to these: what it gives has the same numbers at every call.
-    pub(crate) fn twin(&self, op: &dyn Operator, inputs: &[Option<ValueId>]) -> Option<&Node> {
-        let mut alike = Alike { graph: self, makers: HashMap::new(), known: HashMap::new() };
+    /// A node with an equal operator on equal inputs: its outputs have the same elements at every call.
+    pub(crate) fn equal_node(&self, op: &dyn Operator, inputs: &[Option<ValueId>]) -> Option<&Node> {
+        let mut comparison = Comparison { graph: self, producers: HashMap::new(), known: HashMap::new() };
         for node in &self.nodes {
-            alike.makers.extend(node.outputs.iter().enumerate().map(|(i, &id)| (id, (node, i))));
+            comparison.producers.extend(node.outputs.iter().enumerate().map(|(i, &id)| (id, (node, i))));
         }
-        self.nodes.iter().rev().find(|node| alike.does(node, op, inputs, 0))
+        self.nodes.iter().rev().find(|node| comparison.is_equal_node(node, op, inputs, 0))
     }
 
-    /// Whether another graph is known to make equal outputs of equal inputs at every call: it is this one, value by value.
-    pub(crate) fn is_twin_of(&self, other: &Graph) -> bool {
+    /// Whether another graph is known to compute equal outputs from equal inputs at every call: it is this one, value by value.
+    pub(crate) fn structurally_equals(&self, other: &Graph) -> bool {
         let same_value = |(a, b): (&Value, &Value)| {
             a.ty == b.ty
                 && match (&a.source, &b.source) {
-                    (Source::Constant(x, _), Source::Constant(y, _)) => holds_the_same(x, y),
+                    (Source::Constant(x, _), Source::Constant(y, _)) => equal_constants(x, y),
                     (Source::Input(_), Source::Input(_)) | (Source::Node, Source::Node) => true,
                     _ => false,
                 }
         };
-        let same_node = |(a, b): (&Node, &Node)| a.inputs == b.inputs && a.outputs == b.outputs && does_the_same(&*a.op, &*b.op);
+        let same_node = |(a, b): (&Node, &Node)| a.inputs == b.inputs && a.outputs == b.outputs && equal_operators(&*a.op, &*b.op);
         (self.values.len(), self.nodes.len()) == (other.values.len(), other.nodes.len())
             && (&self.inputs, &self.outputs) == (&other.inputs, &other.outputs)
             && self.guards.is_empty()
@@ -40,23 +41,23 @@ impl Graph {
     }
 }
 
-/// What is known of values that are equal at every call: looked up only, never walked.
-struct Alike<'a> {
+/// A comparison of values of one graph; its maps are looked up only, never iterated.
+struct Comparison<'a> {
     graph: &'a Graph,
-    /// What makes a value, as which of its outputs.
-    makers: HashMap<ValueId, (&'a Node, usize)>,
-    /// Pairs that were compared: each once, however often it is met.
+    /// The node that computes a value, as which of its outputs.
+    producers: HashMap<ValueId, (&'a Node, usize)>,
+    /// Results for pairs: each is compared once, however often it occurs.
     known: HashMap<(ValueId, ValueId), bool>,
 }
 
-impl Alike<'_> {
-    fn does(&mut self, node: &Node, op: &dyn Operator, inputs: &[Option<ValueId>], depth: usize) -> bool {
+impl Comparison<'_> {
+    fn is_equal_node(&mut self, node: &Node, op: &dyn Operator, inputs: &[Option<ValueId>], depth: usize) -> bool {
         let mut same = |(a, b): (&Option<ValueId>, &Option<ValueId>)| match (a, b) {
             (Some(a), Some(b)) => self.equals(*a, *b, depth),
             (None, None) => true,
             _ => false,
         };
-        node.inputs.len() == inputs.len() && does_the_same(&*node.op, op) && node.inputs.iter().zip(inputs).all(&mut same)
+        node.inputs.len() == inputs.len() && equal_operators(&*node.op, op) && node.inputs.iter().zip(inputs).all(&mut same)
     }
 
     /// Whether two values are known to be equal at every call.
@@ -68,9 +69,9 @@ impl Alike<'_> {
             return known;
         }
         let equal = match (&self.graph.value(a).source, &self.graph.value(b).source) {
-            (Source::Constant(x, _), Source::Constant(y, _)) => holds_the_same(x, y),
-            (Source::Node, Source::Node) if depth < DEEPEST => match (self.makers.get(&a).copied(), self.makers.get(&b).copied()) {
-                (Some((x, i)), Some((y, j))) => i == j && self.does(x, &*y.op, &y.inputs, depth + 1),
+            (Source::Constant(x, _), Source::Constant(y, _)) => equal_constants(x, y),
+            (Source::Node, Source::Node) if depth < MAX_DEPTH => match (self.producers.get(&a).copied(), self.producers.get(&b).copied()) {
+                (Some((x, i)), Some((y, j))) => i == j && self.is_equal_node(x, &*y.op, &y.inputs, depth + 1),
                 _ => false,
             },
             _ => false,
@@ -80,28 +81,30 @@ impl Alike<'_> {
     }
 }
 
-/// Whether two operators are known to make equal values of equal values, at every call.
-fn does_the_same(a: &dyn Operator, b: &dyn Operator) -> bool {
-    // What is drawn differs from one time to the next; what a user's operator holds may not show.
-    let certain = || a.agreement() != Agreement::Random && a.domain().is_empty() && a.graphs().is_empty();
-    a.name() == b.name() && certain() && format!("{a:?}") == format!("{b:?}")
+/// Whether two operators are known to compute equal outputs from equal inputs, at every call. Random ones differ from call to call.
+fn equal_operators(a: &dyn Operator, b: &dyn Operator) -> bool {
+    (a as &dyn Any).type_id() == (b as &dyn Any).type_id()
+        && (a.name(), a.domain()) == (b.name(), b.domain())
+        && a.agreement() != Agreement::Random
+        && a.attributes() == b.attributes()
 }
 
-/// Whether two constants are known to be equal; large ones are not looked through.
-fn holds_the_same(x: &Array, y: &Array) -> bool {
+/// Whether two constants are known to be equal; the elements of large ones are not compared.
+fn equal_constants(x: &Array, y: &Array) -> bool {
     x.is_same(y) || x.len() <= SMALL && (x.dtype(), x.shape(), x.to_bytes()) == (y.dtype(), y.shape(), y.to_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Array, DType, Tensor, trace_fn};
+    use crate::graph::Node;
+    use crate::{Array, DType, Tensor, cond, trace_fn};
 
     #[test]
-    fn what_is_found_twice_has_one_length() {
+    fn what_is_computed_twice_has_one_size() {
         let x = Tensor::from(&[1.0f32, -2.0, 3.0]);
         let twice = |x: Tensor| {
-            let found = || x.index_select(0, &x.gt(0.0)?.nonzero()?.reshape(&[-1])?);
-            found()?.add(found()?)
+            let selected = || x.index_select(0, &x.gt(0.0)?.nonzero()?.reshape(&[-1])?);
+            selected()?.add(selected()?)
         };
         let traced = trace_fn(twice, &x).unwrap();
         let sum = traced.graph().replay(&[Array::vector(vec![5.0f32, 6.0, -1.0])]).unwrap();
@@ -109,13 +112,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_twice_has_two() {
-        let drawn = |x: Tensor| {
-            let length = || Tensor::rand(x.shape(), DType::F32)?.gt(0.5)?.nonzero()?.dim(0);
-            let (first, second) = (length()?, length()?);
+    fn two_random_samples_have_two_sizes() {
+        let sampled = |x: Tensor| {
+            let size = || Tensor::rand(x.shape(), DType::F32)?.gt(0.5)?.nonzero()?.dim(0);
+            let (first, second) = (size()?, size()?);
             assert!(!first.is_symbolic() || first != second, "{first}");
             x.add(1.0)
         };
-        trace_fn(drawn, &Tensor::from(&[0.0f32; 64])).unwrap();
+        trace_fn(sampled, &Tensor::from(&[0.0f32; 64])).unwrap();
+    }
+
+    #[test]
+    fn branches_are_compared_by_what_they_compute() {
+        let branch = |scale: f64| {
+            let f = move |x: Tensor| Ok(cond(&x.sum(None, false)?.gt(0.0)?, || Ok(vec![x.mul(scale)?]), || Ok(vec![x.neg()?]))?.remove(0));
+            trace_fn(f, &Tensor::from(&[1.0f32, 2.0])).unwrap().graph().clone()
+        };
+        let attributes = |scale: f64| branch(scale).nodes().iter().map(|node: &Node| node.op.attributes()).collect::<Vec<_>>();
+        assert_eq!(attributes(2.0), attributes(2.0));
+        assert_ne!(attributes(2.0), attributes(3.0));
+        assert!(branch(2.0).structurally_equals(&branch(2.0)) && !branch(2.0).structurally_equals(&branch(3.0)));
     }
 }

@@ -428,6 +428,11 @@ impl NodeBuilder<'_> {
         self
     }
 
+    /// The attributes so far, without writing the node.
+    pub(crate) fn into_attributes(self) -> Vec<AttributeProto> {
+        self.node.attribute
+    }
+
     /// An integer attribute.
     pub fn int(self, name: &str, x: i64) -> Self {
         self.attribute(name, AttributeType::Int, |a| a.i = x)

@@ -4,7 +4,7 @@ use super::{Reader, float, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::norm;
 use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
 use crate::onnx::{GraphBuilder, Name};
@@ -22,6 +22,10 @@ pub struct Softmax {
 impl Operator for Softmax {
     fn name(&self) -> &'static str {
         if self.log { "LogSoftmax" } else { "Softmax" }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -83,6 +87,15 @@ impl Operator for Activation {
             Activation::Mish => "Mish",
             Activation::Celu(_) => "Celu",
             Activation::Gelu { .. } => "Gelu",
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        match *self {
+            Activation::LeakyRelu(alpha) | Activation::Elu(alpha) | Activation::Celu(alpha) => Attributes::new().with("alpha", alpha),
+            Activation::HardSigmoid(alpha, beta) => Attributes::new().with("alpha", alpha).with("beta", beta),
+            Activation::Gelu { tanh } => Attributes::new().with("approximate", if tanh { "tanh" } else { "none" }),
+            Activation::Selu | Activation::HardSwish | Activation::Mish => Attributes::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::array::{Array, DType, Scalar};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::elementwise::zip;
 use crate::kernels::number::Number;
 use crate::onnx::{GraphBuilder, Name};
@@ -99,6 +99,14 @@ impl Operator for Binary {
             Binary::BitwiseAnd => "BitwiseAnd",
             Binary::BitwiseOr => "BitwiseOr",
             Binary::BitwiseXor => "BitwiseXor",
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        match self {
+            Binary::Mod => Attributes::new().with("fmod", false),
+            Binary::Fmod => Attributes::new().with("fmod", true),
+            _ => Attributes::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Narrowing, Round};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name, Node, tensor};
 use crate::tensor::{Tensor, apply_one};
 
@@ -22,6 +22,14 @@ impl Operator for Cast {
         "Cast"
     }
 
+    fn attributes(&self) -> Attributes {
+        let attributes = Attributes::new().with("to", self.to);
+        if self.narrowing == Narrowing::default() {
+            return attributes;
+        }
+        attributes.with("saturate", self.narrowing.saturate).with("round_mode", round_name(self.narrowing.round))
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         Ok(vec![Type::new(self.to, inputs.at(0)?.shape.clone())])
     }
@@ -36,7 +44,7 @@ impl Operator for Cast {
             node = node.int("saturate", 0);
         }
         if self.to == DType::F8E8M0 && self.narrowing.round != Round::Up {
-            node = node.string("round_mode", if self.narrowing.round == Round::Down { "down" } else { "nearest" });
+            node = node.string("round_mode", round_name(self.narrowing.round));
         }
         Ok(node.write(outputs))
     }
@@ -60,6 +68,10 @@ pub struct BitCast {
 impl Operator for BitCast {
     fn name(&self) -> &'static str {
         "BitCast"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("to", self.to)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -91,6 +103,15 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("BitCast", |node, inputs| Ok(vec![inputs.at(0)?.bit_cast(tensor::dtype(node.int("to", 0)? as i32)?)?])),
     ("CastLike", |node, inputs| Ok(vec![inputs.at(0)?.narrow_to(inputs.at(1)?.dtype(), narrowing(node)?)?])),
 ];
+
+/// ONNX's name of a rounding.
+fn round_name(round: Round) -> &'static str {
+    match round {
+        Round::Up => "up",
+        Round::Down => "down",
+        Round::Nearest => "nearest",
+    }
+}
 
 /// How a node says that it narrows.
 pub(super) fn narrowing(node: &Node) -> Result<Narrowing> {

@@ -5,7 +5,7 @@ use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::elementwise::zip;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
@@ -30,6 +30,10 @@ impl Operator for Compare {
             Compare::Greater => "Greater",
             Compare::GreaterOrEqual => "GreaterOrEqual",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::{Reader, one, widened};
 use crate::array::Array;
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::conv;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
@@ -88,6 +88,10 @@ impl Operator for Conv {
         "Conv"
     }
 
+    fn attributes(&self) -> Attributes {
+        window_attributes(Attributes::new(), &self.window).with("group", self.groups)
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, weight) = parts(inputs, &self.window, self.groups)?;
         let groups = self.groups as i64;
@@ -120,6 +124,12 @@ fn kernel_shape(pen: &GraphBuilder, weight: &Name) -> Result<Vec<i64>> {
 }
 
 /// The attributes that say how a kernel moves.
+/// The attributes that say how a kernel moves.
+pub(super) fn window_attributes(attributes: Attributes, window: &Window) -> Attributes {
+    let pads = [window.pads_begin.as_slice(), &window.pads_end].concat();
+    attributes.with("strides", &window.strides).with("dilations", &window.dilations).with("pads", pads)
+}
+
 pub(super) fn with_window<'a>(line: crate::onnx::NodeBuilder<'a>, window: &Window) -> crate::onnx::NodeBuilder<'a> {
     let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
     let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
@@ -129,6 +139,10 @@ pub(super) fn with_window<'a>(line: crate::onnx::NodeBuilder<'a>, window: &Windo
 impl Operator for ConvTranspose {
     fn name(&self) -> &'static str {
         "ConvTranspose"
+    }
+
+    fn attributes(&self) -> Attributes {
+        window_attributes(Attributes::new(), &self.window).with("group", self.groups).with("output_padding", &self.output_padding)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
@@ -22,6 +22,10 @@ pub struct Full {
 impl Operator for Full {
     fn name(&self) -> &'static str {
         "ConstantOfShape"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape).with("dtype", self.dtype).with("value", self.number)
     }
 
     fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -44,10 +48,6 @@ impl Operator for Full {
     fn agreement(&self) -> Agreement {
         Agreement::Exact
     }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.shape.iter().collect()
-    }
 }
 
 /// 0, 1, 2 … up to a length, times a step, plus a start. ONNX: [Range](https://onnx.ai/onnx/operators/onnx__Range.html) of i64.
@@ -64,6 +64,10 @@ pub struct Range {
 impl Operator for Range {
     fn name(&self) -> &'static str {
         "Range"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("start", &self.start).with("length", &self.length).with("step", self.step)
     }
 
     fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -106,10 +110,6 @@ impl Operator for Range {
     fn agreement(&self) -> Agreement {
         Agreement::Exact
     }
-
-    fn dims(&self) -> Vec<&Dim> {
-        vec![&self.start, &self.length]
-    }
 }
 
 /// The numbers from one up to but without another, so far apart: all three depend on data, and so does how many there are.
@@ -121,6 +121,10 @@ pub struct Steps;
 impl Operator for Steps {
     fn name(&self) -> &'static str {
         "Range"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -157,6 +161,10 @@ pub struct Trilu {
 impl Operator for Trilu {
     fn name(&self) -> &'static str {
         "Trilu"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("upper", self.upper).with("k", self.diagonal)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -5,8 +5,8 @@ use crate::array::Array;
 use crate::dim::solver::{self, Assumptions};
 use crate::dim::{Dim, Expr, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Graph, Inputs, Operator};
-use crate::onnx::{GraphBuilder, Name, Node, NodeBuilder};
+use crate::graph::{Agreement, Attributes, Graph, Inputs, Operator};
+use crate::onnx::{GraphBuilder, NEWEST_OPSET, Name, Node, NodeBuilder};
 use crate::tensor::{Recorder, Tensor, apply, untraced};
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,7 +92,8 @@ pub trait CustomOp: fmt::Debug + Send + Sync + Sized + 'static {
     /// Where an element does not fit.
     fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>>;
 
-    /// Writes the attributes on the node.
+    /// Writes the attributes on the node: all that the operator computes from besides its inputs. Two operators that write the same are
+    /// [equal](crate::graph::Attributes).
     fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a>;
 
     /// The operator of a node: the mirror image of [`write`](CustomOp::write).
@@ -195,6 +196,7 @@ trait DynCustomOp: fmt::Debug + Send + Sync {
     fn line<'a>(&self, pen: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a>;
     fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>>;
     fn agreement(&self) -> Agreement;
+    fn attributes(&self) -> Result<Attributes>;
     fn reader(&self) -> Reader;
 }
 
@@ -221,6 +223,11 @@ impl<C: CustomOp> DynCustomOp for C {
 
     fn agreement(&self) -> Agreement {
         CustomOp::agreement(self)
+    }
+
+    fn attributes(&self) -> Result<Attributes> {
+        let mut scratch = GraphBuilder::new(NEWEST_OPSET);
+        Attributes::from_proto(&self.write(scratch.node(C::NAME, &[])).into_attributes())
     }
 
     fn reader(&self) -> Reader {
@@ -290,6 +297,16 @@ impl Operator for CustomOpNode {
 
     fn domain(&self) -> &'static str {
         self.0.key().0
+    }
+
+    fn attributes(&self) -> Attributes {
+        // A tensor that was encoded just now is decoded.
+        self.0.attributes().unwrap_or_default()
+    }
+
+    fn dims(&self) -> Vec<Dim> {
+        // What is written on a node is fixed.
+        Vec::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

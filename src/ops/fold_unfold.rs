@@ -5,7 +5,7 @@ use super::{Reader, widened};
 use crate::array::Array;
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::fold_unfold;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
@@ -32,6 +32,11 @@ impl Col2Im {
 impl Operator for Col2Im {
     fn name(&self) -> &'static str {
         "Col2Im"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let attributes = Attributes::new().with("image_shape", &self.lengths).with("block_shape", &self.kernel);
+        super::conv::window_attributes(attributes, &self.window)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

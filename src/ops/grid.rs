@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::array::DType;
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::grid;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
@@ -31,6 +31,15 @@ const OUTSIDES: &[(Outside, &str)] = &[(Outside::Zeros, "zeros"), (Outside::Bord
 impl Operator for GridSample {
     fn name(&self) -> &'static str {
         "GridSample"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let sampling = SAMPLINGS.iter().find(|row| row.0 == self.sampling);
+        let outside = OUTSIDES.iter().find(|row| row.0 == self.outside);
+        Attributes::new()
+            .with("mode", sampling.map_or("", |row| row.2))
+            .with("padding_mode", outside.map_or("", |row| row.1))
+            .with("align_corners", self.corners)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

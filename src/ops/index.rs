@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::{gather, scatter};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
@@ -29,6 +29,10 @@ fn indices(ty: &Type) -> Result<&Type> {
 impl Operator for Gather {
     fn name(&self) -> &'static str {
         "Gather"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -71,6 +75,10 @@ pub struct GatherElements {
 impl Operator for GatherElements {
     fn name(&self) -> &'static str {
         "GatherElements"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -135,6 +143,10 @@ impl Operator for ScatterElements {
         "ScatterElements"
     }
 
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("reduction", reduction_name(self.reduction))
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, index, updates) = (inputs.at(0)?, indices(inputs.at(1)?)?, inputs.at(2)?);
         if self.axis >= x.rank() || x.rank() != index.rank() || index.shape != updates.shape || x.dtype != updates.dtype {
@@ -166,6 +178,10 @@ pub struct GatherNd {
 impl Operator for GatherNd {
     fn name(&self) -> &'static str {
         "GatherND"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("batch_dims", self.batch)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -202,6 +218,10 @@ impl Operator for ScatterNd {
         "ScatterND"
     }
 
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("reduction", reduction_name(self.reduction))
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, index, updates) = (inputs.at(0)?, indices(inputs.at(1)?)?, inputs.at(2)?);
         let depth = index.shape.last().and_then(|dim| dim.fixed()).and_then(|n| usize::try_from(n).ok()).filter(|&depth| depth <= x.rank());
@@ -235,6 +255,10 @@ pub struct NonZero;
 impl Operator for NonZero {
     fn name(&self) -> &'static str {
         "NonZero"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

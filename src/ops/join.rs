@@ -4,7 +4,7 @@ use super::{Reader, one};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::join;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply, apply_one};
@@ -21,6 +21,10 @@ pub struct Concat {
 impl Operator for Concat {
     fn name(&self) -> &'static str {
         "Concat"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -67,6 +71,10 @@ impl Operator for Tile {
         "Tile"
     }
 
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("repeats", &self.repeats)
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.rank() != self.repeats.len() {
@@ -88,10 +96,6 @@ impl Operator for Tile {
     fn agreement(&self) -> Agreement {
         Agreement::Exact
     }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.repeats.iter().collect()
-    }
 }
 
 /// A border around a tensor; a negative width cuts off. ONNX: [Pad](https://onnx.ai/onnx/operators/onnx__Pad.html).
@@ -108,6 +112,17 @@ pub struct Pad {
 impl Operator for Pad {
     fn name(&self) -> &'static str {
         "Pad"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let (mode, fill) = match self.mode {
+            Padding::Constant(fill) => ("constant", Some(fill)),
+            Padding::Reflect => ("reflect", None),
+            Padding::Edge => ("edge", None),
+            Padding::Wrap => ("wrap", None),
+        };
+        let pads = [self.begin.as_slice(), &self.end].concat();
+        Attributes::new().with("mode", mode).with("pads", pads).with_some("constant_value", fill)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -142,10 +157,6 @@ impl Operator for Pad {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.begin.iter().chain(&self.end).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Reader, one};
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::matmul;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply, apply_one};
@@ -17,6 +17,10 @@ pub struct MatMul;
 impl Operator for MatMul {
     fn name(&self) -> &'static str {
         "MatMul"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -72,6 +76,10 @@ pub struct Gemm {
 impl Operator for Gemm {
     fn name(&self) -> &'static str {
         "Gemm"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("alpha", self.alpha).with("beta", self.beta).with("transA", self.trans_a).with("transB", self.trans_b)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::{Reader, given};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::nms::{Rule, suppress};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
@@ -22,6 +22,10 @@ pub struct NonMaxSuppression {
 impl Operator for NonMaxSuppression {
     fn name(&self) -> &'static str {
         "NonMaxSuppression"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("center_point_box", self.centred)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

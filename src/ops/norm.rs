@@ -4,7 +4,7 @@ use super::{Reader, one, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::norm;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
@@ -21,6 +21,10 @@ pub struct BatchNorm {
 impl Operator for BatchNorm {
     fn name(&self) -> &'static str {
         "BatchNormalization"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("epsilon", self.epsilon)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -62,6 +66,10 @@ pub struct LayerNorm {
 impl Operator for LayerNorm {
     fn name(&self) -> &'static str {
         "LayerNormalization"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("epsilon", self.epsilon)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -133,6 +141,10 @@ pub struct InstanceNorm {
 impl Operator for InstanceNorm {
     fn name(&self) -> &'static str {
         "InstanceNormalization"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("epsilon", self.epsilon)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

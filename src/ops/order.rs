@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::sort;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
@@ -23,6 +23,10 @@ pub struct TopK {
 impl Operator for TopK {
     fn name(&self) -> &'static str {
         "TopK"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("k", &self.k).with("axis", self.axis).with("largest", self.largest)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -52,10 +56,6 @@ impl Operator for TopK {
     fn agreement(&self) -> Agreement {
         Agreement::Exact
     }
-
-    fn dims(&self) -> Vec<&Dim> {
-        vec![&self.k]
-    }
 }
 
 /// The different numbers, or the different slices of an axis: each once; where it stands first; which one each was; how often it occurs.
@@ -72,6 +72,10 @@ pub struct Unique {
 impl Operator for Unique {
     fn name(&self) -> &'static str {
         "Unique"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with_some("axis", self.axis).with("sorted", self.sorted)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

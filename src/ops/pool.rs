@@ -1,11 +1,11 @@
 //! Pooling: the largest number or the mean of each window.
 
-use super::conv::{Window, check_window, read_window, windows, with_window};
+use super::conv::{Window, check_window, read_window, window_attributes, windows, with_window};
 use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::pool;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply, apply_one};
@@ -81,6 +81,12 @@ impl Operator for MaxPool {
         "MaxPool"
     }
 
+    fn attributes(&self) -> Attributes {
+        window_attributes(Attributes::new().with("kernel_shape", &self.kernel), &self.window)
+            .with("ceil_mode", self.ceil)
+            .with("indices", self.indices)
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.dtype == DType::Bool {
@@ -121,6 +127,12 @@ impl Operator for MaxPool {
 impl Operator for AveragePool {
     fn name(&self) -> &'static str {
         "AveragePool"
+    }
+
+    fn attributes(&self) -> Attributes {
+        window_attributes(Attributes::new().with("kernel_shape", &self.kernel), &self.window)
+            .with("ceil_mode", self.ceil)
+            .with("count_include_pad", self.count_pad)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Random};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
 use std::cell::Cell;
@@ -76,6 +76,14 @@ impl Operator for Draw {
         }
     }
 
+    fn attributes(&self) -> Attributes {
+        let attributes = match self.distribution {
+            Distribution::Uniform(low, high) => Attributes::new().with("low", low).with("high", high),
+            Distribution::Normal(mean, scale) => Attributes::new().with("mean", mean).with("scale", scale),
+        };
+        attributes.with("shape", &self.shape).with("dtype", self.dtype).with("seed", self.seed)
+    }
+
     fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
         if !self.dtype.is_float() {
             return Err(DType::not_taken(self.dtype));
@@ -132,10 +140,6 @@ impl Operator for Draw {
 
     fn agreement(&self) -> Agreement {
         Agreement::Random
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.shape.iter().collect()
     }
 }
 

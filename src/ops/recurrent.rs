@@ -4,7 +4,7 @@ use super::{Reader, given, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::recurrent::{self, FUNCTIONS};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
@@ -55,6 +55,15 @@ impl Recurrent {
         Ok(Recurrent { cell, reverse, functions, clip: None, batch_first: false })
     }
 
+    /// ONNX's name of the direction, or of both.
+    fn direction(&self) -> &'static str {
+        match self.reverse.as_slice() {
+            [false] => "forward",
+            [true] => "reverse",
+            _ => "bidirectional",
+        }
+    }
+
     /// steps, batch, inputs, hidden
     fn lengths(&self, inputs: &Inputs<Type>) -> Result<(Dim, Dim, Dim, Dim)> {
         let (x, w, r) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
@@ -102,6 +111,21 @@ impl Operator for Recurrent {
             Cell::Gru { .. } => "GRU",
             Cell::Lstm { .. } => "LSTM",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        let attributes = match self.cell {
+            Cell::Rnn => Attributes::new(),
+            Cell::Gru { reset_after } => Attributes::new().with("linear_before_reset", reset_after),
+            Cell::Lstm { coupled } => Attributes::new().with("input_forget", coupled),
+        };
+        attributes
+            .with("direction", self.direction())
+            .with("activations", self.functions.iter().map(|function| function.name).collect::<Vec<_>>())
+            .with("activation_alpha", self.functions.iter().map(|function| function.alpha).collect::<Vec<_>>())
+            .with("activation_beta", self.functions.iter().map(|function| function.beta).collect::<Vec<_>>())
+            .with_some("clip", self.clip)
+            .with("layout", self.batch_first)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -168,13 +192,8 @@ impl Operator for Recurrent {
 
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let hidden = pen.ty(&inputs[2])?.shape[2].fixed().ok_or_else(|| Error::size("a state of symbolic length"))?;
-        let direction = match self.reverse.as_slice() {
-            [false] => "forward",
-            [true] => "reverse",
-            _ => "bidirectional",
-        };
         let usual = Recurrent::new(self.cell, self.reverse.clone())?.functions;
-        let line = pen.node(self.name(), inputs).int("hidden_size", hidden).string("direction", direction);
+        let line = pen.node(self.name(), inputs).int("hidden_size", hidden).string("direction", self.direction());
         let line = match self.cell {
             Cell::Gru { reset_after: true } => line.int("linear_before_reset", 1),
             Cell::Lstm { coupled: true } => line.int("input_forget", 1),

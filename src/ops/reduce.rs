@@ -4,7 +4,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::reduce;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::Axes;
@@ -63,6 +63,10 @@ impl Operator for Reduce {
             Fold::L2 => "ReduceL2",
             Fold::LogSumExp => "ReduceLogSumExp",
         }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes).with("keepdims", self.keep)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -139,6 +143,10 @@ pub struct ArgExtreme {
 impl Operator for ArgExtreme {
     fn name(&self) -> &'static str {
         if self.largest { "ArgMax" } else { "ArgMin" }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("keepdims", self.keep).with("select_last_index", self.last)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Rule, Scale};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
@@ -64,6 +64,34 @@ const ROUNDINGS: &[(Rounding, &str)] = &[
 impl Operator for Resize {
     fn name(&self) -> &'static str {
         "Resize"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let rule = &self.rule;
+        let coordinates = COORDINATES.iter().find(|row| row.0 == rule.coordinates).map_or("half_pixel", |row| row.1);
+        let attributes = match rule.interpolation {
+            Interpolation::Nearest(rounding) => {
+                let rounding = ROUNDINGS.iter().find(|row| row.0 == rounding).map_or("round_prefer_floor", |row| row.1);
+                Attributes::new().with("mode", "nearest").with("nearest_mode", rounding)
+            }
+            Interpolation::Linear => Attributes::new().with("mode", "linear"),
+            Interpolation::Cubic(a) => Attributes::new().with("mode", "cubic").with("cubic_coeff_a", a),
+        };
+        let attributes = attributes
+            .with("coordinate_transformation_mode", coordinates)
+            .with("antialias", rule.antialias)
+            .with("exclude_outside", rule.exclude_outside)
+            .with("extrapolation_value", rule.extrapolation)
+            .with("sizes", &self.lengths)
+            .with_some("scales", self.scales.as_ref())
+            .with_some("roi", self.part.as_ref());
+        match &self.aspect {
+            Some(aspect) => attributes
+                .with("keep_aspect_ratio_policy", if aspect.within { "not_larger" } else { "not_smaller" })
+                .with("axes", &aspect.axes)
+                .with("requested_sizes", &aspect.asked),
+            None => attributes,
+        }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -137,10 +165,6 @@ impl Operator for Resize {
             Interpolation::Cubic(a) => line.string("mode", "cubic").float("cubic_coeff_a", a as f32),
         }
         .write(outputs))
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.lengths.iter().collect()
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::roi;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
@@ -20,6 +20,16 @@ pub struct RoiAlign(pub Alignment);
 impl Operator for RoiAlign {
     fn name(&self) -> &'static str {
         "RoiAlign"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
+            .with("coordinate_transformation_mode", if self.0.half_pixel { "half_pixel" } else { "output_half_pixel" })
+            .with("mode", if self.0.gathered == Gathered::Mean { "avg" } else { "max" })
+            .with("output_height", self.0.bins[0])
+            .with("output_width", self.0.bins[1])
+            .with("sampling_ratio", self.0.samples)
+            .with("spatial_scale", self.0.scale)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::scan;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
@@ -23,6 +23,10 @@ pub struct CumSum {
 impl Operator for CumSum {
     fn name(&self) -> &'static str {
         "CumSum"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("exclusive", self.exclusive).with("reverse", self.reverse)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

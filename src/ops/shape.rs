@@ -5,7 +5,7 @@ use super::slice::Slice;
 use crate::array::Array;
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
@@ -19,6 +19,10 @@ pub struct Reshape {
 impl Operator for Reshape {
     fn name(&self) -> &'static str {
         "Reshape"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -63,10 +67,6 @@ impl Operator for Reshape {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.shape.iter().collect()
     }
 
     fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
@@ -124,6 +124,10 @@ impl Operator for Transpose {
         "Transpose"
     }
 
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("perm", &self.axes)
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         let mut sorted = self.axes.clone();
@@ -160,6 +164,10 @@ impl Operator for Expand {
         "Expand"
     }
 
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape)
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if !x.shape.broadcast(&self.shape)?.agrees(&self.shape) {
@@ -179,10 +187,6 @@ impl Operator for Expand {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.shape.iter().collect()
     }
 }
 

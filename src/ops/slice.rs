@@ -4,7 +4,7 @@ use super::{Reader, Reduction};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::AxisRange;
 use crate::tensor::{Operand, Tensor, apply, apply_one};
@@ -25,6 +25,10 @@ pub struct Slice {
 impl Operator for Slice {
     fn name(&self) -> &'static str {
         "Slice"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("start", &self.start).with("length", &self.length).with("step", self.step)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -80,10 +84,6 @@ impl Operator for Slice {
         Agreement::Exact
     }
 
-    fn dims(&self) -> Vec<&Dim> {
-        vec![&self.start, &self.length]
-    }
-
     fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
         let x = inputs.opt(0)?;
         let (start, length) = (self.start.fixed()?, self.length.fixed()?);
@@ -104,6 +104,10 @@ pub struct Split {
 impl Operator for Split {
     fn name(&self) -> &'static str {
         "Split"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("split", &self.lengths)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -138,10 +142,6 @@ impl Operator for Split {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.lengths.iter().collect()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::array::{Array, DType};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::each_dtype;
 use crate::error::Result;
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::elementwise::map;
 use crate::kernels::number::Number;
 use crate::kernels::real::{self, Real};
@@ -94,6 +94,10 @@ impl Unary {
 impl Operator for Unary {
     fn name(&self) -> &'static str {
         Unary::NAMES.iter().find(|row| row.0 == *self).map_or("Unary", |row| row.1)
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::elementwise;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
@@ -16,6 +16,10 @@ pub struct Where;
 impl Operator for Where {
     fn name(&self) -> &'static str {
         "Where"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -54,6 +58,10 @@ pub struct Clip {
 impl Operator for Clip {
     fn name(&self) -> &'static str {
         "Clip"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with_some("min", self.low).with_some("max", self.high)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

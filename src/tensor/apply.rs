@@ -48,7 +48,7 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
     {
         return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
     }
-    let symbolic = op.dims().into_iter().any(Dim::is_symbolic);
+    let symbolic = op.dims().iter().any(Dim::is_symbolic);
     let mut recorded = recorder::is_recorded(inputs, symbolic).map_err(|error| error.at(location::here(None, caller)))?;
     if !recorded && recorder::is_tracing() {
         // What is drawn at random is no constant.

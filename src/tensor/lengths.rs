@@ -1,9 +1,9 @@
 //! Lengths written out as an integer tensor: the one place where shape arithmetic enters a graph.
 
 use crate::array::{Array, DType};
-use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::dim::{DimArray, Sizes, Type};
 use crate::error::Result;
-use crate::graph::{Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 
 /// A tensor of lengths, computed from the inputs' shapes. In ONNX: Shape, Gather and arithmetic, once for each expression.
@@ -18,6 +18,10 @@ pub struct Lengths {
 impl Operator for Lengths {
     fn name(&self) -> &'static str {
         "Lengths"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("value", &self.dims.dims).with("scalar", self.dims.scalar).with("dtype", self.dtype)
     }
 
     fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -40,9 +44,5 @@ impl Operator for Lengths {
             name = pen.node("Cast", &[name]).dtype("to", self.dtype).write_one(Type::new(self.dtype, self.dims.shape()))?;
         }
         Ok(vec![name])
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        self.dims.dims.iter().collect()
     }
 }

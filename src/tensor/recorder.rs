@@ -299,7 +299,7 @@ pub(super) fn repeated(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Result<
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
     Ok(OPEN.with_borrow(|open| {
         let graph = &open.last()?.graph;
-        graph.twin(op, &inputs).map(|node| node.outputs.iter().map(|&id| graph.value(id).ty.clone()).collect())
+        graph.equal_node(op, &inputs).map(|node| node.outputs.iter().map(|&id| graph.value(id).ty.clone()).collect())
     }))
 }
 

@@ -45,7 +45,7 @@ impl fmt::Display for Code<'_> {
             }
             let inputs: Vec<String> = node.inputs.iter().map(|id| id.map_or("None".to_string(), |id| graph.label(id))).collect();
             let types: Vec<String> = node.outputs.iter().map(|&id| graph.value(id).ty.to_string()).collect();
-            writeln!(f, "    let {}: {} = {:?}({});", names(&node.outputs), types.join(", "), node.op, inputs.join(", "))?;
+            writeln!(f, "    let {}: {} = {}({});", names(&node.outputs), types.join(", "), node.operation(), inputs.join(", "))?;
         }
         writeln!(f, "    ({})", names(graph.outputs()))?;
         f.write_str("}")

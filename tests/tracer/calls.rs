@@ -4,7 +4,7 @@ use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbe
 use super::modules::scopes;
 use ontrace::array::{Array, DType};
 use ontrace::dim::{Sizes, Type};
-use ontrace::graph::{Inputs, Operator};
+use ontrace::graph::{Attributes, Inputs, Operator};
 use ontrace::nn::{Activation, Linear, Sequential, Weights};
 use ontrace::onnx::{GraphBuilder, Name};
 use ontrace::tensor::{apply, apply_one, location};
@@ -17,6 +17,10 @@ struct Doubled;
 impl Operator for Doubled {
     fn name(&self) -> &'static str {
         "Doubled"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -42,6 +46,10 @@ struct Turned;
 impl Operator for Turned {
     fn name(&self) -> &'static str {
         "Turned"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

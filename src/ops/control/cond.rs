@@ -1,27 +1,32 @@
 //! One of two computations, chosen by data.
 
-use super::{Outside, around, inner, place, present, truth, types};
+use super::{Outside, around, place, present, truth, types};
 use crate::array::{Array, DType};
-use crate::dim::{Dim, Sizes, Type};
+use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Inputs, Operator};
+use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Recorder, Tensor, apply};
 use std::panic::Location;
+use std::sync::Arc;
 
 /// One of two graphs. Inputs: the condition, then what the first graph uses, then what the second does.
 ///
 /// ONNX: [If](https://onnx.ai/onnx/operators/onnx__If.html), whose graphs use outer values by name.
 #[derive(Debug)]
 pub struct If {
-    then: Graph,
-    otherwise: Graph,
+    then: Arc<Graph>,
+    otherwise: Arc<Graph>,
     types: Vec<Type>,
 }
 
 impl Operator for If {
     fn name(&self) -> &'static str {
         "If"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("then_branch", &self.then).with("else_branch", &self.otherwise)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -50,10 +55,6 @@ impl Operator for If {
 
     fn graphs(&self) -> Vec<&Graph> {
         vec![&self.then, &self.otherwise]
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        inner(&self.then).chain(inner(&self.otherwise)).collect()
     }
 }
 
@@ -110,7 +111,7 @@ pub fn cond(
     let (otherwise, second) = recorder.finish_body(&strong(otherwise()?))?;
     let types = unified(&types(&then), &types(&otherwise)).map_err(|error| error.at(place(caller)))?;
     let inputs: Vec<Option<&Tensor>> = std::iter::once(&condition).chain(&first).chain(&second).map(Some).collect();
-    apply(If { then, otherwise, types }, &inputs)
+    apply(If { then: Arc::new(then), otherwise: Arc::new(otherwise), types }, &inputs)
 }
 
 /// A number that gave way to other dtypes while it was computed with is an ordinary one from here on.

@@ -1,13 +1,14 @@
 //! A computation repeated on its own results.
 
-use super::{LONGEST, Outside, around, gathered, inner, present, recorded, stacked, truth, types, varies};
+use super::{LONGEST, Outside, around, gathered, present, recorded, stacked, truth, types, varies};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Inputs, Operator};
+use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply};
 use std::panic::Location;
+use std::sync::Arc;
 
 /// A graph run so often, or as long as it says so. Inputs: how often and whether at all (either may be absent), the state, then what the
 /// graph uses besides. The graph gets the number of the turn, the state and the rest; it gives whether to go on (where that is not certain),
@@ -16,7 +17,7 @@ use std::panic::Location;
 /// ONNX: [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)
 #[derive(Debug)]
 pub struct Loop {
-    body: Graph,
+    body: Arc<Graph>,
     /// Whether the body says if it goes on.
     asks: bool,
     state: Vec<Type>,
@@ -29,6 +30,12 @@ pub struct Loop {
 impl Operator for Loop {
     fn name(&self) -> &'static str {
         "Loop"
+    }
+
+    fn attributes(&self) -> Attributes {
+        // A number of iterations that depends on data is no attribute.
+        let iterations = Some(&self.turns).filter(|turns| !turns.is_unnamed());
+        Attributes::new().with("body", &self.body).with("has_condition", self.asks).with_some("iterations", iterations)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -87,12 +94,12 @@ impl Operator for Loop {
         Ok(pen.node("Loop", &inputs[..2 + count]).graph("body", body).write(outputs))
     }
 
-    fn graphs(&self) -> Vec<&Graph> {
-        vec![&self.body]
+    fn is_data_dependent_loop(&self) -> bool {
+        true
     }
 
-    fn dims(&self) -> Vec<&Dim> {
-        inner(&self.body).chain(Some(&self.turns).filter(|turns| !turns.is_unnamed())).collect()
+    fn graphs(&self) -> Vec<&Graph> {
+        vec![&self.body]
     }
 }
 
@@ -149,7 +156,7 @@ pub(crate) fn repeat(
     let items = results[skipped + state.len()..].iter().map(|ty| outside.ty(ty)).collect();
     let ends = [limit.as_ref(), condition.as_ref()];
     let inputs: Vec<Option<&Tensor>> = ends.into_iter().chain(state.iter().chain(&body.besides).map(Some)).collect();
-    let mut outputs = apply(Loop { body: body.graph, asks, state: kept, items, turns }, &inputs)?;
+    let mut outputs = apply(Loop { body: Arc::new(body.graph), asks, state: kept, items, turns }, &inputs)?;
     let lists = outputs.split_off(state.len());
     Ok((outputs, lists))
 }

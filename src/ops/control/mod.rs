@@ -31,11 +31,6 @@ fn present(inputs: &Inputs<Array>, range: std::ops::Range<usize>) -> Result<Vec<
     range.map(|i| inputs.at(i).cloned()).collect()
 }
 
-/// The lengths among the attributes of the operators inside.
-fn inner(graph: &Graph) -> impl Iterator<Item = &Dim> {
-    graph.nodes().iter().flat_map(|node| node.op.dims())
-}
-
 /// The types of what a graph gives.
 fn types(graph: &Graph) -> Vec<Type> {
     graph.outputs().iter().map(|&id| graph.value(id).ty.clone()).collect()

@@ -1,13 +1,14 @@
 //! A computation done for each index of the first axis, in order.
 
-use super::{FEW, Outside, Turn, around, gathered, inner, place, present, recorded, repeat, stacked, types, varies};
+use super::{FEW, Outside, Turn, around, gathered, place, present, recorded, repeat, stacked, types, varies};
 use crate::array::Array;
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{At, Error, Result};
-use crate::graph::{Graph, Inputs, Operator};
+use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
 use std::panic::Location;
+use std::sync::Arc;
 
 /// A graph run for each index of the first axis of some inputs. Inputs: the state, what is cut, then what the graph uses besides. The graph
 /// gets the state, the slices and the rest; it gives the next state, and what is stacked.
@@ -15,7 +16,7 @@ use std::panic::Location;
 /// ONNX: [Scan](https://onnx.ai/onnx/operators/onnx__Scan.html)
 #[derive(Debug)]
 pub struct Scan {
-    body: Graph,
+    body: Arc<Graph>,
     state: Vec<Type>,
     /// How many inputs are cut.
     cut: usize,
@@ -40,6 +41,10 @@ fn steps<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> Result<Dim> {
 impl Operator for Scan {
     fn name(&self) -> &'static str {
         "Scan"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("body", &self.body).with("num_scan_inputs", self.cut)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -88,10 +93,6 @@ impl Operator for Scan {
 
     fn graphs(&self) -> Vec<&Graph> {
         vec![&self.body]
-    }
-
-    fn dims(&self) -> Vec<&Dim> {
-        inner(&self.body).collect()
     }
 }
 
@@ -164,7 +165,7 @@ pub fn scan(
     let mut outside = Outside::new();
     let items = types(&recorded.graph)[count..].iter().map(|ty| outside.ty(ty)).collect();
     let inputs: Vec<Option<&Tensor>> = state.iter().chain(xs).chain(&recorded.besides).map(Some).collect();
-    let mut outputs = apply(Scan { body: recorded.graph, state: recorded.state, cut: xs.len(), items }, &inputs)?;
+    let mut outputs = apply(Scan { body: Arc::new(recorded.graph), state: recorded.state, cut: xs.len(), items }, &inputs)?;
     let stacks = outputs.split_off(count);
     Ok((outputs, stacks))
 }
