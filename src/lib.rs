@@ -76,6 +76,7 @@ pub mod read;
 pub mod runtime;
 pub mod tensor;
 pub mod trace;
+pub mod tracer;
 pub mod tree;
 
 pub use array::{Array, DType, Scalar};
@@ -84,7 +85,8 @@ pub use error::{At, Error, ErrorCode, Result};
 pub use module::{Example, Module};
 pub use ops::{cond, fori_loop, map, scan, while_loop};
 pub use tensor::{Tensor, concrete, size};
-pub use trace::{Methods, Traced, Tracer, jit, record, trace, trace_fn, trace_methods};
+pub use trace::{Traced, record};
+pub use tracer::{Methods, Tracer, jit, trace, trace_fn, trace_methods};
 pub use tree::{Static, Tree};
 
 /// The guide's examples are compiled and run.

@@ -2,8 +2,8 @@
 
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{DataSet, Model};
-use ontrace::trace::{ExportOptions, Provenance, RandomMode, Tracer};
-use ontrace::{Array, DType, Example, Module, Result, Tensor, Traced, module, read};
+use ontrace::trace::{ExportOptions, Provenance, RandomMode};
+use ontrace::{Array, DType, Example, Module, Result, Tensor, Traced, Tracer, module, read};
 use std::path::Path;
 use std::process::Command;
 

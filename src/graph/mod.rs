@@ -3,6 +3,7 @@
 mod attributes;
 mod guard;
 mod lower;
+mod metadata;
 mod operator;
 mod print;
 mod replay;
@@ -14,6 +15,7 @@ mod weight_provenance;
 pub use attributes::{Attribute, Attributes};
 pub use guard::{Condition, Guard};
 pub use lower::Written;
+pub(crate) use metadata::{SavedGuard, guards_entry, guards_of};
 pub use operator::{Agreement, Inputs, Operator};
 pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};
 pub use weight_provenance::{Computed, Derivation};

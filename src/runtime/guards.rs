@@ -4,10 +4,9 @@ use super::conversion::from_tract;
 use crate::array::{Array, DType};
 use crate::dim::{Bindings, Type};
 use crate::error::Result;
-use crate::graph::{Condition, Guard};
+use crate::graph::{Condition, Guard, SavedGuard, guards_of};
 use crate::onnx::Model;
 use crate::onnx::proto::{GraphProto, ValueInfoProto};
-use crate::trace::{SavedGuard, guards_of};
 use tract_onnx::prelude::TValue;
 
 /// The guards of a model, by what they look at.

@@ -5,7 +5,7 @@ use crate::dim::Type;
 use crate::graph::{Agreement, Graph, Place, Source, ValueId};
 use std::fmt;
 
-/// The kinds of notes: what a [`Tracer`](super::Tracer) may refuse.
+/// The kinds of notes: what a [`Tracer`](crate::Tracer) may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DiagnosticKind {
     /// An input that nothing uses.

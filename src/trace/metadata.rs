@@ -1,14 +1,11 @@
-//! What a file of ours says of a record besides the graph: signature, guards, notes, hashes, verdict; and the way back from the file.
+//! What a file of ours says of a record besides the graph: signature, guards, notes, hashes, verdict.
 
-use super::{Diagnostic, Signature, Traced, record};
-use crate::array::{Array, DType};
-use crate::dim::Constraint;
-use crate::error::{At, Error, Result};
-use crate::graph::{Condition, Place};
+use super::{Diagnostic, Traced};
+use crate::error::{Error, Result};
+use crate::graph::{Place, guards_entry};
+use crate::module::Signature;
 use crate::onnx::Model;
 use crate::onnx::proto::StringStringEntryProto;
-use crate::ops::OpRegistry;
-use crate::read::OnnxModule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,42 +13,16 @@ use std::collections::BTreeMap;
 pub(super) const OWN_PREFIX: &str = "ontrace.";
 /// Model metadata: the structure of the inputs and outputs, as JSON.
 const SIGNATURE_KEY: &str = "ontrace.signature";
-/// Model metadata: the conditions under which the record holds, as JSON.
-const GUARDS_KEY: &str = "ontrace.guards";
 /// Model metadata: lengths that were declared apart and are equal, as JSON.
 const SIZES_KEY: &str = "ontrace.sizes";
 /// Model metadata: the methods that stand side by side in one graph, as JSON.
-pub(super) const METHODS_KEY: &str = "ontrace.methods";
+pub(crate) const METHODS_KEY: &str = "ontrace.methods";
 /// Model metadata: what the check said.
 const CHECK_KEY: &str = "ontrace.check";
 /// Model metadata: the [hash of the graph](Model::graph_hash).
 const GRAPH_KEY: &str = "ontrace.graph_sha256";
 /// Model metadata: the [hash of the weights](Model::weights_hash).
 const WEIGHTS_KEY: &str = "ontrace.weights_sha256";
-
-/// A guard as it stands in a file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedGuard {
-    /// A relation between lengths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    lengths: Option<String>,
-    /// The name of a value, and the numbers that it must have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<SavedValue>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    scope: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    line: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedValue {
-    name: String,
-    dtype: String,
-    shape: Vec<usize>,
-    /// The bytes in row-major order, little-endian, in hexadecimal.
-    bytes: String,
-}
 
 #[derive(Serialize, Deserialize)]
 struct SavedSize {
@@ -60,38 +31,6 @@ struct SavedSize {
     scope: String,
     #[serde(default)]
     line: String,
-}
-
-/// A guard of a file: what it says of lengths, or of the value of a name.
-#[derive(Clone, Debug)]
-pub(crate) enum Saved {
-    Lengths(Constraint),
-    Numbers(String, Array),
-}
-
-impl SavedGuard {
-    /// What it says, and where the program read it.
-    ///
-    /// # Errors
-    /// [`Damaged`](crate::ErrorCode::Damaged) where it says nothing.
-    fn read(&self) -> Result<(Saved, Place)> {
-        let damaged = || Error::damaged("a guard that says nothing");
-        let place = Place { scope: self.scope.as_str().into(), line: self.line.as_str().into() };
-        let saved = match (&self.lengths, &self.value) {
-            (Some(text), None) => Saved::Lengths(Constraint::parse(text).ok_or_else(damaged)?),
-            (None, Some(value)) => Saved::Numbers(value.name.clone(), value.array().ok_or_else(damaged)?),
-            _ => return Err(damaged()),
-        };
-        Ok((saved, place))
-    }
-}
-
-impl SavedValue {
-    fn array(&self) -> Option<Array> {
-        let digit = |i: usize| u8::from_str_radix(self.bytes.get(i..i + 2)?, 16).ok();
-        let bytes = (0..self.bytes.len()).step_by(2).map(digit).collect::<Option<Vec<u8>>>()?;
-        Array::from_bytes(DType::parse(&self.dtype)?, bytes.into(), &self.shape, None, 0).ok()
-    }
 }
 
 /// What a file of ours says of itself beside what it computes.
@@ -117,16 +56,6 @@ impl Provenance {
     }
 }
 
-/// The guards that a model of ours says it has.
-///
-/// # Errors
-/// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read: a record without its guards is not trusted.
-pub(crate) fn guards_of(model: &Model) -> Result<Vec<(Saved, Place)>> {
-    let Some(text) = entry(model, GUARDS_KEY) else { return Ok(Vec::new()) };
-    let saved: Vec<SavedGuard> = serde_json::from_str(text).map_err(|error| Error::damaged(error.to_string()).at(GUARDS_KEY))?;
-    saved.iter().map(SavedGuard::read).collect::<Result<_>>().at(GUARDS_KEY)
-}
-
 fn signature_of(model: &Model) -> Option<Signature> {
     entry(model, SIGNATURE_KEY).and_then(|text| serde_json::from_str(text).ok())
 }
@@ -136,7 +65,7 @@ pub(crate) fn lengths_of(model: &Model) -> BTreeMap<String, i64> {
     signature_of(model).map(|signature| signature.lengths().clone()).unwrap_or_default()
 }
 
-pub(super) fn entry<'a>(model: &'a Model, key: &str) -> Option<&'a str> {
+pub(crate) fn entry<'a>(model: &'a Model, key: &str) -> Option<&'a str> {
     model.proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
 }
 
@@ -145,21 +74,8 @@ pub(super) fn metadata(traced: &Traced, guarded: &[String]) -> Result<Vec<String
     let json = |text: serde_json::Result<String>| text.map_err(|error| Error::internal(error.to_string()));
     let mut entries = traced.extra.clone();
     entries.insert(SIGNATURE_KEY.to_string(), json(serde_json::to_string(&traced.signature))?);
-    let mut names = guarded.iter();
-    let saved = traced.guards().iter().map(|guard| {
-        let (lengths, value) = match &guard.condition {
-            Condition::Lengths(constraint) => (Some(constraint.to_string()), None),
-            Condition::Numbers(_, seen) => {
-                let bytes = seen.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-                let name = names.next().cloned().unwrap_or_default();
-                (None, Some(SavedValue { name, dtype: seen.dtype().name().to_string(), shape: seen.shape().to_vec(), bytes }))
-            }
-        };
-        SavedGuard { lengths, value, scope: guard.place.scope.to_string(), line: guard.place.line.to_string() }
-    });
-    let saved: Vec<SavedGuard> = saved.collect();
-    if !saved.is_empty() {
-        entries.insert(GUARDS_KEY.to_string(), json(serde_json::to_string(&saved))?);
+    if let Some((key, guards)) = guards_entry(traced.guards(), guarded)? {
+        entries.insert(key.to_string(), guards);
     }
     let sizes = traced.notes.iter().filter_map(|note| match note {
         Diagnostic::Sizes { constraint, place } => {
@@ -185,25 +101,46 @@ pub(super) fn seal(model: &mut Model) {
     model.proto.metadata_props.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
-/// The record of a model: its program is traced again with shapes only, and what its metadata says stands beside it.
-pub(super) fn restore(model: Model, operators: &OpRegistry) -> Result<Traced> {
-    let signature = signature_of(&model);
-    let sizes: Vec<SavedSize> = entry(&model, SIZES_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let verdict = entry(&model, CHECK_KEY).map(str::to_string);
-    let own = |entry: &&StringStringEntryProto| entry.key.starts_with(OWN_PREFIX);
-    let extra: BTreeMap<String, String> =
-        model.proto.metadata_props.iter().filter(|entry| !own(entry)).map(|entry| (entry.key.clone(), entry.value.clone())).collect();
-    let name = model.proto.graph.as_ref().map(|graph| graph.name.clone()).filter(|name| !name.is_empty());
-    let module = OnnxModule::with(model, operators)?;
-    let traced = record(&module, module.example().unwrap_or_default())?;
-    let fits = |signature: &Signature| {
-        signature.inputs().names().len() == traced.inputs().len() && signature.outputs().names().len() == traced.outputs().len()
-    };
-    let signature = match signature.filter(fits) {
-        Some(saved) => saved.with_names(traced.signature.output_names().to_vec()),
-        None => traced.signature.clone(),
-    };
+/// What the metadata of a model says of the record that it was written from.
+pub(crate) struct RestoredMetadata {
+    signature: Option<Signature>,
+    notes: Vec<Diagnostic>,
+    verdict: Option<String>,
+    extra: BTreeMap<String, String>,
+    name: Option<String>,
+}
+
+/// What the metadata of a model says.
+pub(crate) fn restored(model: &Model) -> RestoredMetadata {
+    let sizes: Vec<SavedSize> = entry(model, SIZES_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let place = |size: &SavedSize| Place { scope: size.scope.as_str().into(), line: size.line.as_str().into() };
-    let notes = sizes.into_iter().map(|size| Diagnostic::Sizes { place: place(&size), constraint: size.constraint }).collect();
-    Ok(Traced { signature, notes, extra, verdict, name: name.unwrap_or(traced.name.clone()), ..traced })
+    let own = |entry: &&StringStringEntryProto| entry.key.starts_with(OWN_PREFIX);
+    RestoredMetadata {
+        signature: signature_of(model),
+        notes: sizes.into_iter().map(|size| Diagnostic::Sizes { place: place(&size), constraint: size.constraint }).collect(),
+        verdict: entry(model, CHECK_KEY).map(str::to_string),
+        extra: model
+            .proto
+            .metadata_props
+            .iter()
+            .filter(|entry| !own(entry))
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect(),
+        name: model.proto.graph.as_ref().map(|graph| graph.name.clone()).filter(|name| !name.is_empty()),
+    }
+}
+
+impl RestoredMetadata {
+    /// The record with what its metadata says; a signature that does not fit it is left out.
+    pub(crate) fn beside(self, traced: Traced) -> Traced {
+        let fits = |signature: &Signature| {
+            signature.inputs().names().len() == traced.inputs().len() && signature.outputs().names().len() == traced.outputs().len()
+        };
+        let signature = match self.signature.filter(fits) {
+            Some(saved) => saved.with_names(traced.signature.output_names().to_vec()),
+            None => traced.signature.clone(),
+        };
+        let name = self.name.unwrap_or(traced.name.clone());
+        Traced { signature, notes: self.notes, extra: self.extra, verdict: self.verdict, name, ..traced }
+    }
 }

@@ -1,37 +1,27 @@
 //! From a module to a record of what it did, and from the record to ONNX.
 
 mod code;
+mod declaration;
 mod diagnostic;
-mod jit;
 mod lower;
 mod metadata;
-mod methods;
 mod random_mode;
-mod signature;
-mod test_vectors;
-mod tracer;
+mod recording;
 mod transform;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
-pub use jit::{Jit, jit};
 pub use metadata::Provenance;
-pub(crate) use metadata::{Saved as SavedGuard, guards_of, lengths_of};
-pub use methods::{Methods, trace_methods};
+pub(crate) use metadata::{METHODS_KEY, entry, lengths_of, restored};
 pub use random_mode::RandomMode;
-pub use signature::Signature;
-pub use tracer::Tracer;
-pub(crate) use tracer::repeated;
+pub(crate) use recording::{Recording, repeated};
 
 use crate::array::Array;
 use crate::dim::Type;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Graph, Guard, Operator};
-use crate::module::{Example, Module, function};
+use crate::module::{Example, Module, Signature};
 use crate::onnx::{Model, Saved};
 use crate::ops::OpRegistry;
-use crate::read::OnnxModule;
-use crate::tensor::Tensor;
-use crate::tree::{Structure, Tree};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,39 +47,17 @@ pub struct ExportOptions {
 /// A record holds under its [guards](Traced::guards): a call for which one does not hold is refused with the line that made it.
 #[derive(Clone, Debug)]
 pub struct Traced {
-    graph: Graph,
-    name: String,
-    signature: Signature,
-    notes: Vec<Diagnostic>,
+    pub(crate) graph: Graph,
+    pub(crate) name: String,
+    pub(crate) signature: Signature,
+    pub(crate) notes: Vec<Diagnostic>,
     /// What users keep with it.
-    extra: BTreeMap<String, String>,
+    pub(crate) extra: BTreeMap<String, String>,
     /// What a check said, in a line.
-    verdict: Option<String>,
+    pub(crate) verdict: Option<String>,
     draws: RandomMode,
     /// What drew the numbers that are its last inputs.
     noise: Vec<Arc<dyn Operator>>,
-}
-
-/// Traces a module: runs it on the example, records what it does, and checks that the record does the same.
-///
-/// The check replays the record beside the module on the example, on fresh numbers, and with every symbolic axis at other
-/// lengths. Where the example has [shapes only](Example::shapes_only) nothing is computed but what is constant, and there
-/// is nothing to check; [`record`] never checks. [`Tracer`] has the options.
-///
-/// # Errors
-/// What the module fails with; [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace; [`Size`](ErrorCode::Size) where the program
-/// contradicts a declared length, with the line; [`Mismatch`](ErrorCode::Mismatch) where the record does something else than the module, with
-/// the first node that differs.
-///
-/// ```
-/// use ontrace::{Tensor, trace_fn};
-/// let x = Tensor::from(&[1.0f32, 2.0]);
-/// let traced = trace_fn(|x: Tensor| 2.0 * &x, &x)?;
-/// assert_eq!(traced.graph().nodes().len(), 1);
-/// # Ok::<(), ontrace::Error>(())
-/// ```
-pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-    Tracer::new().trace(module, example)
 }
 
 /// Traces a module without checking the record.
@@ -97,15 +65,7 @@ pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Re
 /// # Errors
 /// What the module fails with, and [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace.
 pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-    Tracer::new().unchecked().trace(module, example)
-}
-
-/// Traces a closure over a tensor or a tree of tensors.
-///
-/// # Errors
-/// As [`trace`].
-pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
-    trace(&function(f, example), Example::of(example))
+    Ok(Recording::default().record(&module, example.into().arranged(module)?)?.0)
 }
 
 impl Traced {
@@ -175,36 +135,6 @@ impl Traced {
         Ok(self)
     }
 
-    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`StridedLoop`](crate::tree::StridedLoop).
-    ///
-    /// ```
-    /// use ontrace::{Tensor, trace_fn};
-    /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[5.0f32]));
-    /// let traced = trace_fn(|(x, y): (Tensor, Tensor)| Ok((x.add(&y)?, vec![x.mul(&y)?])), &(x.clone(), y.clone()))?;
-    /// let (sum, products): (Tensor, Vec<Tensor>) = traced.call_tree(&(y.clone(), y.add(1)?))?;
-    /// assert_eq!((sum.to_vec::<f32>()?, products[0].to_vec::<f32>()?), (vec![11.0], vec![30.0]));
-    /// # Ok::<(), ontrace::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Input`](ErrorCode::Input) where the tree is built otherwise than the example was, naming the place; else as [`Module::forward`].
-    pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
-        let mut leaves = Vec::new();
-        let structure = inputs.take_apart(&mut leaves);
-        self.signature.inputs().expect(&structure)?;
-        O::assemble(self.signature.outputs(), &mut self.forward(&leaves)?.into_iter())
-    }
-
-    /// The outputs, with their names, for inputs given by name, in any order.
-    ///
-    /// # Errors
-    /// [`Input`](ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
-    pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
-        let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
-        let outputs = self.forward(&given.arranged(self)?.tensors())?;
-        Ok(self.signature.output_names().iter().cloned().zip(outputs).collect())
-    }
-
     /// The record as an ONNX model of the default [opset](OPSET), or of the first later one that has all of its operators and types.
     ///
     /// # Errors
@@ -262,55 +192,15 @@ impl Traced {
         self.to_model()?.save(path)
     }
 
-    /// A record that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
-    /// no structure but a list of inputs and outputs.
-    ///
-    /// # Errors
-    /// [`Read`](ErrorCode::Read), and as [`read::open`](crate::read::open()).
-    pub fn load(path: impl AsRef<Path>) -> Result<Traced> {
-        let path = path.as_ref();
-        Model::open(path).and_then(Traced::from_model).at(path.display())
-    }
-
-    /// As [`Traced::load`], with these operators of users' crates.
-    ///
-    /// # Errors
-    /// As [`Traced::load`].
-    pub fn load_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Traced> {
-        let path = path.as_ref();
-        Model::open(path).and_then(|model| Traced::from_model_with(model, operators)).at(path.display())
-    }
-
-    /// The record that a model in memory is; see [`Traced::load`].
-    ///
-    /// # Errors
-    /// As [`Traced::load`], but for reading the file.
-    pub fn from_model(model: Model) -> Result<Traced> {
-        Traced::from_model_with(model, &OpRegistry::new())
-    }
-
-    /// As [`Traced::from_model`], with these operators of users' crates.
-    ///
-    /// # Errors
-    /// As [`Traced::from_model`].
-    pub fn from_model_with(model: Model, operators: &OpRegistry) -> Result<Traced> {
-        metadata::restore(model, operators)
-    }
-
     /// The operators of users' crates that are in it.
     pub(crate) fn operators(&self) -> OpRegistry {
         OpRegistry::of(&self.graph)
-    }
-
-    /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
-    fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::with(self.page(ExportOptions::default())?, &self.operators())?.forward(inputs)
     }
 }
 
 impl Traced {
     /// A record of a graph, with nothing said beside it.
-    fn of(graph: Graph, name: &str, signature: Signature) -> Traced {
+    pub(crate) fn of(graph: Graph, name: &str, signature: Signature) -> Traced {
         Traced {
             graph,
             name: name.to_string(),
@@ -321,35 +211,6 @@ impl Traced {
             draws: RandomMode::default(),
             noise: Vec::new(),
         }
-    }
-}
-
-impl Module for Traced {
-    /// Replays the record on our kernels; inside a trace, and where only types are known, its operations are done one by one.
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        if inputs.iter().any(|tensor| tensor.varies() || tensor.is_type_only()) {
-            return self.inlined(inputs).at(&self.name);
-        }
-        let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
-        let noise = if arrays.len() < self.graph.inputs().len() { self.noise(&arrays)? } else { Vec::new() };
-        let arrays = [arrays, noise].concat();
-        Ok(self.graph.replay(&arrays).at(&self.name)?.into_iter().map(Tensor::from).collect())
-    }
-
-    fn input_names(&self) -> Vec<String> {
-        self.inputs().into_iter().map(|input| input.0).collect()
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        self.signature.output_names().to_vec()
-    }
-
-    fn input_structure(&self) -> Option<Structure> {
-        Some(self.signature.inputs().clone())
-    }
-
-    fn output_structure(&self) -> Option<Structure> {
-        Some(self.signature.outputs().clone())
     }
 }
 

@@ -31,10 +31,10 @@ impl Traced {
     /// The numbers that the module draws in a call with these inputs, in the order of the inputs that stand for them.
     ///
     /// ```
-    /// use ontrace::trace::{RandomMode, Tracer};
-    /// use ontrace::{DType, Module, Tensor};
-    /// let x = Tensor::ones([2], DType::F32)?;
-    /// let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand([2], DType::F32)?), &x)?;
+    /// use ontrace::trace::RandomMode;
+    /// use ontrace::{DType, Module, Tensor, Tracer};
+    /// let x = Tensor::ones(&[2], DType::F32)?;
+    /// let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[2], DType::F32)?), &x)?;
     /// assert_eq!(noisy.inputs()[1].0, "random_0");
     /// let zeros = Tensor::zeros([2], DType::F32)?;
     /// assert_eq!(noisy.forward(&[x.clone(), zeros])?[0].to_vec::<f32>()?, [1.0, 1.0]);

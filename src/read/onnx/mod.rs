@@ -1,8 +1,10 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
+mod dtype_conversion;
 mod node_program;
 mod opset_upgrade;
 mod run;
+mod traced;
 mod value;
 
 pub use value::Value;
@@ -10,13 +12,13 @@ pub use value::Value;
 use crate::array::Array;
 use crate::dim::{Bindings, Dim};
 use crate::error::{At, Error, ErrorCode, Result};
-use crate::graph::Place;
+use crate::graph::{Place, SavedGuard, guards_of};
 use crate::module::{Example, Module};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, calls, tensor, verify};
 use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
-use crate::trace::{SavedGuard, guards_of, lengths_of};
+use crate::trace::lengths_of;
 use crate::tree::Tree;
 use bytes::Bytes;
 #[cfg(feature = "tract")]

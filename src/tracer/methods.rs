@@ -1,12 +1,12 @@
 //! Several methods of a module in one artefact: their graphs stand side by side and share their parameters.
 
-use super::metadata::{METHODS_KEY, entry};
-use super::{Signature, Traced, Tracer};
+use super::Tracer;
 use crate::error::{At, Error, Result};
 use crate::graph::{Condition, Graph};
-use crate::module::{Example, Module};
+use crate::module::{Example, Module, Signature};
 use crate::onnx::{Model, Saved};
 use crate::ops::OpRegistry;
+use crate::trace::{METHODS_KEY, Traced, entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -121,7 +121,9 @@ impl Methods {
         }
         let signature = Signature::flat(graph.inputs().len(), outputs, all_lengths);
         let extra = BTreeMap::from([(METHODS_KEY.to_string(), saved)]);
-        Traced { extra, ..Traced::of(graph, "methods", signature) }.to_model()
+        let mut all = Traced::of(graph, "methods", signature);
+        all.extra = extra;
+        all.to_model()
     }
 
     /// Writes all methods to one file, whole or not at all.

@@ -1,176 +1,40 @@
-//! How a module is traced: what is checked, what is refused, and the rounds that find out what its lengths must be.
+//! Recording a module: the rounds that find out what its lengths must be.
 
-use super::{Diagnostic, DiagnosticKind, RandomMode, Signature, Traced};
-use crate::array::Tolerance;
-use crate::check::{CheckOptions, Checker};
+use super::{Diagnostic, RandomMode, Signature, Traced};
 use crate::dim::solver::{self, Assumptions};
 use crate::dim::{Constraint, Expr};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Place};
-use crate::module::{Example, Function, Module, function};
+use crate::module::{Example, Module};
 use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
-use crate::tree::{Structure, Tree};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::tree::Structure;
+use std::collections::BTreeMap;
 
 /// How often a module may be run to find out what its lengths must be.
 const ROUNDS: usize = 32;
 
-/// The options of a trace: those of `torch.jit.trace`, and what it has not.
-///
-/// ```
-/// use ontrace::trace::{DiagnosticKind, Tracer};
-/// use ontrace::{ErrorCode, Tensor, module};
-/// let x = Tensor::from(&[1.0f32, 2.0]);
-/// let branches = module::function(|x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
-/// let traced = Tracer::new().trace(&branches, &x)?;
-/// assert_eq!(traced.guards().len(), 1);
-/// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
-/// assert_eq!(Tracer::new().deny(DiagnosticKind::Guard).trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
-/// # Ok::<(), ontrace::Error>(())
-/// ```
+/// The options of a recording.
 #[derive(Clone, Debug)]
-pub struct Tracer {
-    strict: bool,
-    check: Option<CheckOptions>,
-    inputs: Vec<(Structure, Vec<Tensor>)>,
-    denied: BTreeSet<DiagnosticKind>,
-    draws: RandomMode,
-    name: String,
-}
-
-impl Default for Tracer {
-    fn default() -> Tracer {
-        Tracer::new()
-    }
-}
-
-impl Tracer {
-    /// The default: checked with inputs that nobody supplied, and nothing refused that is right under its guards.
-    pub fn new() -> Tracer {
-        Tracer {
-            strict: false,
-            check: Some(CheckOptions::default()),
-            inputs: Vec::new(),
-            denied: BTreeSet::new(),
-            draws: RandomMode::default(),
-            name: "main".to_string(),
-        }
-    }
-
-    /// Refuses a program that reads a number out of a traced tensor or length, at the line where it does.
-    #[must_use]
-    pub fn strict(mut self) -> Tracer {
-        self.strict = true;
-        self
-    }
-
-    /// Checks the record in another way than the default.
-    #[must_use]
-    pub fn check(mut self, check: CheckOptions) -> Tracer {
-        self.check = Some(check);
-        self
-    }
-
-    /// Does not check the record.
-    #[must_use]
-    pub fn unchecked(mut self) -> Tracer {
-        self.check = None;
-        self
-    }
-
-    /// Compares the record with its module on these inputs too. They are built as the example is.
-    #[must_use]
-    pub fn check_inputs(mut self, inputs: &impl Tree) -> Tracer {
-        let mut leaves = Vec::new();
-        let structure = inputs.take_apart(&mut leaves);
-        self.inputs.push((structure, leaves));
-        self.check.get_or_insert_default();
-        self
-    }
-
-    /// How far numbers may stand apart in the check; by dtype and operator where it is not said.
-    #[must_use]
-    pub fn tolerance(mut self, tolerance: Tolerance) -> Tracer {
-        self.check.get_or_insert_default().tolerance = Some(tolerance);
-        self
-    }
-
-    /// Refuses a trace on which there is a note of this kind.
-    #[must_use]
-    pub fn deny(mut self, kind: DiagnosticKind) -> Tracer {
-        self.denied.insert(kind);
-        self
-    }
-
-    /// Accepts notes of this kind again.
-    #[must_use]
-    pub fn allow(mut self, kind: DiagnosticKind) -> Tracer {
-        self.denied.remove(&kind);
-        self
-    }
-
+pub(crate) struct Recording {
+    /// Refuses a program that reads a number out of a traced tensor or length.
+    pub(crate) strict: bool,
     /// What becomes of numbers that are drawn at random.
-    #[must_use]
-    pub fn draws(mut self, draws: RandomMode) -> Tracer {
-        self.draws = draws;
-        self
-    }
-
+    pub(crate) draws: RandomMode,
     /// The name of the record, and of the graph in the file.
-    #[must_use]
-    pub fn name(mut self, name: &str) -> Tracer {
-        self.name = name.to_string();
-        self
-    }
+    pub(crate) name: String,
+}
 
-    /// Traces a closure over a tensor or a tree of tensors.
-    ///
-    /// # Errors
-    /// As [`trace`](crate::trace()).
-    pub fn trace_fn<I: Tree, O: Tree>(&self, f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
-        let module: Function<_, I, O> = function(f, example);
-        self.trace(&module, Example::of(example))
+impl Default for Recording {
+    fn default() -> Recording {
+        Recording { strict: false, draws: RandomMode::default(), name: "main".to_string() }
     }
+}
 
-    /// Traces a module.
-    ///
-    /// # Errors
-    /// As [`trace`](crate::trace()), and [`Denied`](ErrorCode::Denied) for what these options refuse.
-    pub fn trace(&self, module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-        let (mut traced, example) = self.settle(&module, example.into().arranged(module)?)?;
-        let denied: Vec<String> =
-            traced.notes().iter().filter(|note| self.denied.contains(&note.kind())).map(|note| format!("\n   {note}")).collect();
-        if !denied.is_empty() {
-            return Err(Error::new(ErrorCode::Denied, format!("{} notes that are denied:{}", denied.len(), denied.concat())));
-        }
-        if let Some(check) = &self.check {
-            traced.verdict = self.checked(&module, &traced, &example, check)?;
-        }
-        Ok(traced)
-    }
-
-    /// Holds the record against its module; says so in a line.
-    fn checked(&self, module: &dyn Module, traced: &Traced, example: &Example, options: &CheckOptions) -> Result<Option<String>> {
-        let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
-        let mut calls = Vec::new();
-        if known {
-            calls.extend(Checker::new(module, traced, example).options(options.clone()).run()?.calls);
-        }
-        for (structure, leaves) in &self.inputs {
-            traced.signature.inputs().expect(structure)?;
-            let arrays = leaves.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
-            let given = example.with(&arrays)?;
-            let once = options.clone().random_inputs(0).sizes(false);
-            let report = Checker::new(module, traced, &given).options(once).run()?;
-            calls.extend(report.calls.into_iter().map(|_| "given inputs".to_string()));
-        }
-        Ok((!calls.is_empty()).then(|| format!("the record agrees with its module: {}", calls.join(" · "))))
-    }
-
+impl Recording {
     /// Runs the module until its lengths are what it needs them to be: a symbol that must equal another becomes that one, a condition
     /// that no symbol says becomes a guard.
-    fn settle(&self, module: &dyn Module, mut example: Example) -> Result<(Traced, Example)> {
+    pub(crate) fn record(&self, module: &dyn Module, mut example: Example) -> Result<(Traced, Example)> {
         let mut granted: BTreeMap<Constraint, Place> = example.ranges().into_iter().map(|range| (range, Place::default())).collect();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
@@ -261,7 +125,7 @@ pub(crate) fn repeated(module: &dyn Module, record: &Traced, example: &Example) 
         Condition::Numbers(..) => None,
     });
     let assumptions = Assumptions::new(known.collect(), example.leaves_open());
-    let (mut graph, outputs, _) = Tracer::new().run(&module, example, assumptions).0?;
+    let (mut graph, outputs, _) = Recording::default().run(&module, example, assumptions).0?;
     if record.draws == RandomMode::AsInput {
         graph.open_sources("random");
     }
@@ -298,6 +162,6 @@ fn free_name(wanted: String, example: &Example, taken: &[String]) -> String {
 }
 
 /// `y`, or `y_0`, `y_1` … where there are several outputs.
-pub(super) fn default_name(i: usize, count: usize) -> String {
+pub(crate) fn default_name(i: usize, count: usize) -> String {
     if count == 1 { "y".to_string() } else { format!("y_{i}") }
 }

@@ -1,8 +1,10 @@
 //! Everything that can be called: a closure, a network, a file, a session.
 
 mod example;
+mod signature;
 
 pub use example::{Example, element};
+pub use signature::Signature;
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;

@@ -1,10 +1,11 @@
 //! A function that is traced when it is first called, and again only for a call that no record so far is right for.
 
-use super::{Traced, Tracer};
+use super::Tracer;
 use crate::dim::Type;
 use crate::error::{ErrorCode, Result};
 use crate::module::{Example, Module, function};
 use crate::tensor::Tensor;
+use crate::trace::Traced;
 use crate::tree::{Structure, Tree};
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};

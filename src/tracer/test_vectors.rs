@@ -1,11 +1,11 @@
 //! A record with test vectors beside it, which anybody can run again.
 
-use super::Traced;
 use crate::error::{At, Error, Result};
 use crate::module::Example;
 use crate::onnx::{DataSet, Saved};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
+use crate::trace::Traced;
 use std::path::Path;
 
 impl Traced {

@@ -1,0 +1,103 @@
+//! Guards in the metadata of an ONNX model, as JSON.
+
+use super::{Condition, Guard, Place};
+use crate::array::{Array, DType};
+use crate::dim::Constraint;
+use crate::error::{At, Error, Result};
+use crate::onnx::Model;
+use serde::{Deserialize, Serialize};
+
+/// Model metadata: the conditions under which the record holds, as JSON.
+const GUARDS_KEY: &str = "ontrace.guards";
+
+/// A guard as it stands in the metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct GuardEntry {
+    /// A relation between lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lengths: Option<String>,
+    /// The name of a value, and the numbers that it must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<ValueEntry>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    scope: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    line: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct ValueEntry {
+    name: String,
+    dtype: String,
+    shape: Vec<usize>,
+    /// The bytes in row-major order, little-endian, in hexadecimal.
+    bytes: String,
+}
+
+/// A guard of a file: what it says of lengths, or of the value of a name.
+#[derive(Clone, Debug)]
+pub(crate) enum SavedGuard {
+    Lengths(Constraint),
+    Numbers(String, Array),
+}
+
+impl GuardEntry {
+    /// What it says, and where the program read it.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::ErrorCode::Damaged) where it says nothing.
+    fn read(&self) -> Result<(SavedGuard, Place)> {
+        let damaged = || Error::damaged("a guard that says nothing");
+        let place = Place { scope: self.scope.as_str().into(), line: self.line.as_str().into() };
+        let saved = match (&self.lengths, &self.value) {
+            (Some(text), None) => SavedGuard::Lengths(Constraint::parse(text).ok_or_else(damaged)?),
+            (None, Some(value)) => SavedGuard::Numbers(value.name.clone(), value.array().ok_or_else(damaged)?),
+            _ => return Err(damaged()),
+        };
+        Ok((saved, place))
+    }
+}
+
+impl ValueEntry {
+    fn array(&self) -> Option<Array> {
+        let digit = |i: usize| u8::from_str_radix(self.bytes.get(i..i + 2)?, 16).ok();
+        let bytes = (0..self.bytes.len()).step_by(2).map(digit).collect::<Option<Vec<u8>>>()?;
+        Array::from_bytes(DType::parse(&self.dtype)?, bytes.into(), &self.shape, None, 0).ok()
+    }
+}
+
+/// The guards that a model of ours says it has.
+///
+/// # Errors
+/// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read: a record without its guards is not trusted.
+pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, Place)>> {
+    let text = model.proto.metadata_props.iter().find(|entry| entry.key == GUARDS_KEY).map(|entry| entry.value.as_str());
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let saved: Vec<GuardEntry> = serde_json::from_str(text).map_err(|error| Error::damaged(error.to_string()).at(GUARDS_KEY))?;
+    saved.iter().map(GuardEntry::read).collect::<Result<_>>().at(GUARDS_KEY)
+}
+
+/// The metadata entry of these guards, `None` where there are none: the key and the JSON. The guarded values have these names in the model.
+///
+/// # Errors
+/// [`Internal`](crate::ErrorCode::Internal) where they cannot be written as JSON.
+pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Option<(&'static str, String)>> {
+    let mut names = guarded.iter();
+    let saved = guards.iter().map(|guard| {
+        let (lengths, value) = match &guard.condition {
+            Condition::Lengths(constraint) => (Some(constraint.to_string()), None),
+            Condition::Numbers(_, seen) => {
+                let bytes = seen.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                let name = names.next().cloned().unwrap_or_default();
+                (None, Some(ValueEntry { name, dtype: seen.dtype().name().to_string(), shape: seen.shape().to_vec(), bytes }))
+            }
+        };
+        GuardEntry { lengths, value, scope: guard.place.scope.to_string(), line: guard.place.line.to_string() }
+    });
+    let saved: Vec<GuardEntry> = saved.collect();
+    if saved.is_empty() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(&saved).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Some((GUARDS_KEY, text)))
+}

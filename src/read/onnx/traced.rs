@@ -1,0 +1,115 @@
+//! Records as modules: loading one that was saved, calling one, and running one as a part of another trace.
+
+use super::OnnxModule;
+use crate::error::{At, Result};
+use crate::module::{Example, Module};
+use crate::onnx::Model;
+use crate::ops::OpRegistry;
+use crate::tensor::Tensor;
+use crate::trace::{ExportOptions, Traced, record, restored};
+use crate::tree::{Structure, Tree};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+impl Traced {
+    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`StridedLoop`](crate::tree::StridedLoop).
+    ///
+    /// ```
+    /// use ontrace::{Tensor, trace_fn};
+    /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[5.0f32]));
+    /// let traced = trace_fn(|(x, y): (Tensor, Tensor)| Ok((x.add(&y)?, vec![x.mul(&y)?])), &(x.clone(), y.clone()))?;
+    /// let (sum, products): (Tensor, Vec<Tensor>) = traced.call_tree(&(y.clone(), y.add(1)?))?;
+    /// assert_eq!((sum.to_vec::<f32>()?, products[0].to_vec::<f32>()?), (vec![11.0], vec![30.0]));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorCode::Input) where the tree is built otherwise than the example was, naming the place; else as [`Module::forward`].
+    pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
+        let mut leaves = Vec::new();
+        let structure = inputs.take_apart(&mut leaves);
+        self.signature().inputs().expect(&structure)?;
+        O::assemble(self.signature().outputs(), &mut self.forward(&leaves)?.into_iter())
+    }
+
+    /// The outputs, with their names, for inputs given by name, in any order.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
+    pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
+        let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
+        let outputs = self.forward(&given.arranged(self)?.tensors())?;
+        Ok(self.signature().output_names().iter().cloned().zip(outputs).collect())
+    }
+
+    /// A record that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
+    /// no structure but a list of inputs and outputs.
+    ///
+    /// # Errors
+    /// [`Read`](crate::ErrorCode::Read), and as [`read::open`](crate::read::open()).
+    pub fn load(path: impl AsRef<Path>) -> Result<Traced> {
+        let path = path.as_ref();
+        Model::open(path).and_then(Traced::from_model).at(path.display())
+    }
+
+    /// As [`Traced::load`], with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`Traced::load`].
+    pub fn load_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Traced> {
+        let path = path.as_ref();
+        Model::open(path).and_then(|model| Traced::from_model_with(model, operators)).at(path.display())
+    }
+
+    /// The record that a model in memory is; see [`Traced::load`].
+    ///
+    /// # Errors
+    /// As [`Traced::load`], but for reading the file.
+    pub fn from_model(model: Model) -> Result<Traced> {
+        Traced::from_model_with(model, &OpRegistry::new())
+    }
+
+    /// As [`Traced::from_model`], with these operators of users' crates.
+    ///
+    /// # Errors
+    /// As [`Traced::from_model`].
+    pub fn from_model_with(model: Model, operators: &OpRegistry) -> Result<Traced> {
+        let metadata = restored(&model);
+        let module = OnnxModule::with(model, operators)?;
+        Ok(metadata.beside(record(&module, module.example().unwrap_or_default())?))
+    }
+
+    /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
+    fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        OnnxModule::with(self.page(ExportOptions::default())?, &self.operators())?.forward(inputs)
+    }
+}
+
+impl Module for Traced {
+    /// Replays the record on our kernels; inside a trace, and where only types are known, its operations are done one by one.
+    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        if inputs.iter().any(|tensor| tensor.varies() || tensor.is_type_only()) {
+            return self.inlined(inputs).at(&self.name);
+        }
+        let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
+        let noise = if arrays.len() < self.graph().inputs().len() { self.noise(&arrays)? } else { Vec::new() };
+        let arrays = [arrays, noise].concat();
+        Ok(self.graph().replay(&arrays).at(&self.name)?.into_iter().map(Tensor::from).collect())
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.inputs().into_iter().map(|input| input.0).collect()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.signature().output_names().to_vec()
+    }
+
+    fn input_structure(&self) -> Option<Structure> {
+        Some(self.signature().inputs().clone())
+    }
+
+    fn output_structure(&self) -> Option<Structure> {
+        Some(self.signature().outputs().clone())
+    }
+}

@@ -1,0 +1,190 @@
+//! Tracing as users call it: recording a module, and checking that the record does what the module does.
+
+mod jit;
+mod methods;
+mod test_vectors;
+
+pub use jit::{Counts, Jit, jit};
+pub use methods::{Methods, trace_methods};
+
+use crate::array::Tolerance;
+use crate::check::{self, CheckOptions};
+use crate::error::{Error, ErrorCode, Result};
+use crate::module::{Example, Function, Module, function};
+use crate::tensor::Tensor;
+use crate::trace::{DiagnosticKind, RandomMode, Recording, Traced};
+use crate::tree::{Structure, Tree};
+use std::collections::BTreeSet;
+
+/// Traces a module: runs it on the example, records what it does, and checks that the record does the same.
+///
+/// The check replays the record beside the module on the example, on fresh numbers, and with every symbolic axis at other
+/// lengths. Where the example has [shapes only](Example::shapes_only) nothing is computed but what is constant, and there
+/// is nothing to check; [`record`](crate::record) never checks. [`Tracer`] has the options.
+///
+/// # Errors
+/// What the module fails with; [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace; [`Size`](ErrorCode::Size) where the program
+/// contradicts a declared length, with the line; [`Mismatch`](ErrorCode::Mismatch) where the record does something else than the module, with
+/// the first node that differs.
+///
+/// ```
+/// use ontrace::{Tensor, trace_fn};
+/// let x = Tensor::from(&[1.0f32, 2.0]);
+/// let traced = trace_fn(|x: Tensor| 2.0 * &x, &x)?;
+/// assert_eq!(traced.graph().nodes().len(), 1);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
+    Tracer::new().trace(module, example)
+}
+
+/// Traces a closure over a tensor or a tree of tensors.
+///
+/// # Errors
+/// As [`trace`].
+pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
+    trace(&function(f, example), Example::of(example))
+}
+
+/// The options of a trace: those of `torch.jit.trace`, and what it has not.
+///
+/// ```
+/// use ontrace::trace::DiagnosticKind;
+/// use ontrace::{ErrorCode, Tensor, Tracer, module};
+/// let x = Tensor::from(&[1.0f32, 2.0]);
+/// let branches = module::function(|x: Tensor| if x.sum(None, false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
+/// let traced = Tracer::new().trace(&branches, &x)?;
+/// assert_eq!(traced.guards().len(), 1);
+/// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
+/// assert_eq!(Tracer::new().deny(DiagnosticKind::Guard).trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tracer {
+    recording: Recording,
+    check: Option<CheckOptions>,
+    inputs: Vec<(Structure, Vec<Tensor>)>,
+    denied: BTreeSet<DiagnosticKind>,
+}
+
+impl Default for Tracer {
+    fn default() -> Tracer {
+        Tracer::new()
+    }
+}
+
+impl Tracer {
+    /// The default: checked with inputs that nobody supplied, and nothing refused that is right under its guards.
+    pub fn new() -> Tracer {
+        Tracer { recording: Recording::default(), check: Some(CheckOptions::default()), inputs: Vec::new(), denied: BTreeSet::new() }
+    }
+
+    /// Refuses a program that reads a number out of a traced tensor or length, at the line where it does.
+    #[must_use]
+    pub fn strict(mut self) -> Tracer {
+        self.recording.strict = true;
+        self
+    }
+
+    /// Checks the record in another way than the default.
+    #[must_use]
+    pub fn check(mut self, check: CheckOptions) -> Tracer {
+        self.check = Some(check);
+        self
+    }
+
+    /// Does not check the record.
+    #[must_use]
+    pub fn unchecked(mut self) -> Tracer {
+        self.check = None;
+        self
+    }
+
+    /// Compares the record with its module on these inputs too. They are built as the example is.
+    #[must_use]
+    pub fn check_inputs(mut self, inputs: &impl Tree) -> Tracer {
+        let mut leaves = Vec::new();
+        let structure = inputs.take_apart(&mut leaves);
+        self.inputs.push((structure, leaves));
+        self.check.get_or_insert_default();
+        self
+    }
+
+    /// How far numbers may stand apart in the check; by dtype and operator where it is not said.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Tolerance) -> Tracer {
+        self.check.get_or_insert_default().tolerance = Some(tolerance);
+        self
+    }
+
+    /// Refuses a trace on which there is a note of this kind.
+    #[must_use]
+    pub fn deny(mut self, kind: DiagnosticKind) -> Tracer {
+        self.denied.insert(kind);
+        self
+    }
+
+    /// Accepts notes of this kind again.
+    #[must_use]
+    pub fn allow(mut self, kind: DiagnosticKind) -> Tracer {
+        self.denied.remove(&kind);
+        self
+    }
+
+    /// What becomes of numbers that are drawn at random.
+    #[must_use]
+    pub fn draws(mut self, draws: RandomMode) -> Tracer {
+        self.recording.draws = draws;
+        self
+    }
+
+    /// The name of the record, and of the graph in the file.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Tracer {
+        self.recording.name = name.to_string();
+        self
+    }
+
+    /// Traces a closure over a tensor or a tree of tensors.
+    ///
+    /// # Errors
+    /// As [`trace`](crate::trace()).
+    pub fn trace_fn<I: Tree, O: Tree>(&self, f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
+        let module: Function<_, I, O> = function(f, example);
+        self.trace(&module, Example::of(example))
+    }
+
+    /// Traces a module.
+    ///
+    /// # Errors
+    /// As [`trace`](crate::trace()), and [`Denied`](ErrorCode::Denied) for what these options refuse.
+    pub fn trace(&self, module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
+        let (mut traced, example) = self.recording.record(&module, example.into().arranged(module)?)?;
+        let denied: Vec<String> =
+            traced.notes().iter().filter(|note| self.denied.contains(&note.kind())).map(|note| format!("\n   {note}")).collect();
+        if !denied.is_empty() {
+            return Err(Error::new(ErrorCode::Denied, format!("{} notes that are denied:{}", denied.len(), denied.concat())));
+        }
+        if let Some(check) = &self.check {
+            traced.verdict = self.checked(&module, &traced, &example, check)?;
+        }
+        Ok(traced)
+    }
+
+    /// Holds the record against its module; says so in a line.
+    fn checked(&self, module: &dyn Module, traced: &Traced, example: &Example, options: &CheckOptions) -> Result<Option<String>> {
+        let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
+        let mut calls = Vec::new();
+        if known {
+            calls.extend(check::check(module, traced, traced, example, options)?.calls);
+        }
+        for (structure, leaves) in &self.inputs {
+            traced.signature().inputs().expect(structure)?;
+            let arrays = leaves.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
+            let given = example.with(&arrays)?;
+            let once = CheckOptions { fresh: 0, sizes: false, ..options.clone() };
+            calls.extend(check::check(module, traced, traced, &given, &once)?.calls.into_iter().map(|_| "given inputs".to_string()));
+        }
+        Ok((!calls.is_empty()).then(|| format!("the record agrees with its module: {}", calls.join(" · "))))
+    }
+}
