@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn branches_are_compared_by_what_they_compute() {
         let branch = |scale: f64| {
-            let f = move |x: Tensor| Ok(cond(&x.sum(None, false)?.gt(0.0)?, || Ok(vec![x.mul(scale)?]), || Ok(vec![x.neg()?]))?.remove(0));
+            let f = move |x: Tensor| Ok(cond(&x.sum(.., false)?.gt(0.0)?, || Ok(vec![x.mul(scale)?]), || Ok(vec![x.neg()?]))?.remove(0));
             trace_fn(f, &Tensor::from(&[1.0f32, 2.0])).unwrap().graph().clone()
         };
         let attributes = |scale: f64| branch(scale).nodes().iter().map(|node: &Node| node.op.attributes()).collect::<Vec<_>>();

@@ -8,7 +8,7 @@ pub use jit::{Counts, Jit, jit};
 pub use methods::{Methods, trace_methods};
 
 use crate::array::Tolerance;
-use crate::check::{self, CheckOptions};
+use crate::check::{CheckOptions, Checker};
 use crate::error::{Error, ErrorCode, Result};
 use crate::module::{Example, Function, Module, function};
 use crate::tensor::Tensor;
@@ -52,7 +52,7 @@ pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Re
 /// use ontrace::trace::DiagnosticKind;
 /// use ontrace::{ErrorCode, Tensor, Tracer, module};
 /// let x = Tensor::from(&[1.0f32, 2.0]);
-/// let branches = module::function(|x: Tensor| if x.sum(None, false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
+/// let branches = module::function(|x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
 /// let traced = Tracer::new().trace(&branches, &x)?;
 /// assert_eq!(traced.guards().len(), 1);
 /// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
@@ -176,14 +176,15 @@ impl Tracer {
         let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
         let mut calls = Vec::new();
         if known {
-            calls.extend(check::check(module, traced, traced, example, options)?.calls);
+            calls.extend(Checker::new(module, traced, example).options(options.clone()).run()?.calls);
         }
         for (structure, leaves) in &self.inputs {
             traced.signature().inputs().expect(structure)?;
             let arrays = leaves.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
             let given = example.with(&arrays)?;
-            let once = CheckOptions { fresh: 0, sizes: false, ..options.clone() };
-            calls.extend(check::check(module, traced, traced, &given, &once)?.calls.into_iter().map(|_| "given inputs".to_string()));
+            let once = options.clone().random_inputs(0).sizes(false);
+            let report = Checker::new(module, traced, &given).options(once).run()?;
+            calls.extend(report.calls.into_iter().map(|_| "given inputs".to_string()));
         }
         Ok((!calls.is_empty()).then(|| format!("the record agrees with its module: {}", calls.join(" · "))))
     }
