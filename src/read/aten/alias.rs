@@ -93,15 +93,17 @@ pub(super) fn of(name: &str) -> &str {
     ALIASES.binary_search_by_key(&name, |row| row.0).map_or(name, |i| ALIASES[i].1)
 }
 
+/// The other names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().map(|row| row.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_in_order_and_lead_to_rows() {
+    fn names_are_sorted() {
         assert!(ALIASES.is_sorted_by_key(|row| row.0));
-        for (name, plain) in ALIASES {
-            assert!(super::super::knows(plain), "{name} leads to {plain}, which has no row");
-        }
     }
 }

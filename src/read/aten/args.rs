@@ -1,16 +1,18 @@
-//! The arguments of a call, bound to the names and defaults of a schema.
+//! The arguments of a call, bound to a schema and read by name.
 
-use super::complex::{Complex, Pair};
+use super::scalar_type::scalar_type;
 use super::schema::{Default, Kind, Schema};
-use super::value::{Value, View};
+use super::value::{Pair, Value, View};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
+use crate::ops::fourier::Complex;
 use crate::tensor::Tensor;
 
-/// The arguments of a call in the order of the schema, defaults filled in.
+/// The arguments of a call, defaults filled in. Each getter takes the argument's name in the schema; a name that the schema does not have is an
+/// internal error, and a test compares the names in the source of every row with its schema.
 pub(crate) struct Args<'a> {
-    pub(crate) schema: &'a Schema,
+    schema: &'a Schema,
     values: Vec<Value>,
 }
 
@@ -38,30 +40,37 @@ impl<'a> Args<'a> {
         Some(Args { schema, values: values.collect::<Option<_>>()? })
     }
 
-    /// The arguments as they are.
-    pub(crate) fn values(&self) -> &[Value] {
-        &self.values
+    /// Adds the argument's name to an error.
+    fn named<T>(&self, name: &str, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.at(name))
     }
 
-    fn named<T>(&self, i: usize, result: Result<T>) -> Result<T> {
-        result.map_err(|error| error.at(self.schema.arguments.get(i).map_or("argument", |argument| &argument.name)))
+    /// Whether the schema has an argument of this name: for helpers of rows of which only some have it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.schema.arguments.iter().any(|argument| argument.name == name)
+    }
+
+    /// The name of the first argument, which some schemas call `self` and others `input`.
+    pub(crate) fn first(&self) -> &'a str {
+        self.schema.arguments.first().map_or("", |argument| &argument.name)
     }
 
     /// The value of an argument.
-    pub(crate) fn value(&self, i: usize) -> Result<&Value> {
-        self.values.get(i).ok_or_else(|| Error::internal(format!("{} has no argument {i}", self.schema.name)))
+    pub(crate) fn value(&self, name: &str) -> Result<&Value> {
+        let value = self.schema.arguments.iter().zip(&self.values).find(|(argument, _)| argument.name == name);
+        value.map(|(_, value)| value).ok_or_else(|| Error::internal(format!("the schema of {} has no argument `{name}`", self.schema.name)))
     }
 
     /// A tensor that can be written to.
-    pub(crate) fn view(&self, i: usize) -> Result<&View> {
-        self.named(i, self.value(i)?.view())
+    pub(crate) fn view(&self, name: &str) -> Result<&View> {
+        self.named(name, self.value(name)?.view())
     }
 
     /// A tensor; a number is one of rank 0.
-    pub(crate) fn tensor(&self, i: usize) -> Result<Tensor> {
-        let value = self.value(i)?;
+    pub(crate) fn tensor(&self, name: &str) -> Result<Tensor> {
+        let value = self.value(name)?;
         self.named(
-            i,
+            name,
             match value {
                 Value::Tensor(view) => view.read(),
                 Value::Int(dim) => Ok(Tensor::from_dim(dim).weakened()),
@@ -71,70 +80,70 @@ impl<'a> Args<'a> {
     }
 
     /// A tensor, or none.
-    pub(crate) fn opt_tensor(&self, i: usize) -> Result<Option<Tensor>> {
-        if self.is_none(i) { Ok(None) } else { self.tensor(i).map(Some) }
+    pub(crate) fn opt_tensor(&self, name: &str) -> Result<Option<Tensor>> {
+        if self.is_none(name)? { Ok(None) } else { self.tensor(name).map(Some) }
     }
 
     /// Whether the argument is complex.
-    pub(crate) fn is_complex(&self, i: usize) -> bool {
-        matches!(self.values.get(i), Some(Value::Complex(_)))
+    pub(crate) fn is_complex(&self, name: &str) -> Result<bool> {
+        Ok(matches!(self.value(name)?, Value::Complex(_)))
     }
 
     /// The numbers of a complex tensor.
-    pub(crate) fn complex(&self, i: usize) -> Result<Complex> {
-        self.pair(i)?.read()
+    pub(crate) fn complex(&self, name: &str) -> Result<Complex> {
+        self.pair(name)?.read()
     }
 
     /// A complex tensor, whose parts can be written to.
-    pub(crate) fn pair(&self, i: usize) -> Result<&Pair> {
-        match self.value(i)? {
+    pub(crate) fn pair(&self, name: &str) -> Result<&Pair> {
+        match self.value(name)? {
             Value::Complex(pair) => Ok(pair),
-            other => self.named(i, Err(Error::argument(format!("expected complex numbers, got {}", other.kind())))),
+            other => self.named(name, Err(Error::argument(format!("expected complex numbers, got {}", other.kind())))),
         }
     }
 
     /// A list of tensors.
-    pub(crate) fn tensors(&self, i: usize) -> Result<Vec<Tensor>> {
-        let elements = self.named(i, self.value(i)?.elements())?;
-        elements.iter().map(|value| self.named(i, value.view().and_then(View::read))).collect()
+    pub(crate) fn tensors(&self, name: &str) -> Result<Vec<Tensor>> {
+        let elements = self.named(name, self.value(name)?.elements())?;
+        elements.iter().map(|value| self.named(name, value.view().and_then(View::read))).collect()
     }
 
     /// A list of tensors some of which may be absent.
-    pub(crate) fn opt_tensors(&self, i: usize) -> Result<Vec<Option<Tensor>>> {
-        let elements = self.named(i, self.value(i)?.elements())?;
+    pub(crate) fn opt_tensors(&self, name: &str) -> Result<Vec<Option<Tensor>>> {
+        let elements = self.named(name, self.value(name)?.elements())?;
         let tensor = |value: &Value| match value {
             Value::None => Ok(None),
-            value => self.named(i, value.view().and_then(View::read)).map(Some),
+            value => self.named(name, value.view().and_then(View::read)).map(Some),
         };
         elements.iter().map(tensor).collect()
     }
 
     /// Whether the argument is None.
-    pub(crate) fn is_none(&self, i: usize) -> bool {
-        matches!(self.values.get(i), None | Some(Value::None))
+    pub(crate) fn is_none(&self, name: &str) -> Result<bool> {
+        Ok(matches!(self.value(name)?, Value::None))
     }
 
     /// An integer, which may be a length.
-    pub(crate) fn dim(&self, i: usize) -> Result<Dim> {
-        self.named(i, self.value(i)?.dim())
+    pub(crate) fn dim(&self, name: &str) -> Result<Dim> {
+        self.named(name, self.value(name)?.dim())
     }
 
     /// An integer, which may be a length, or none.
-    pub(crate) fn opt_dim(&self, i: usize) -> Result<Option<Dim>> {
-        if self.is_none(i) { Ok(None) } else { self.dim(i).map(Some) }
+    pub(crate) fn opt_dim(&self, name: &str) -> Result<Option<Dim>> {
+        if self.is_none(name)? { Ok(None) } else { self.dim(name).map(Some) }
     }
 
     /// An integer that is the same at every call.
-    pub(crate) fn int(&self, i: usize) -> Result<i64> {
-        let dim = self.dim(i)?;
-        self.named(i, dim.fixed().ok_or_else(|| Error::size(format!("expected a fixed int, got the length `{dim}`"))))
+    pub(crate) fn int(&self, name: &str) -> Result<i64> {
+        let dim = self.dim(name)?;
+        self.named(name, dim.fixed().ok_or_else(|| Error::size(format!("expected a fixed int, got the length `{dim}`"))))
     }
 
     /// Integers, which may be lengths; one integer is a list of one.
-    pub(crate) fn dims(&self, i: usize) -> Result<Vec<Dim>> {
-        let value = self.value(i)?;
+    pub(crate) fn dims(&self, name: &str) -> Result<Vec<Dim>> {
+        let value = self.value(name)?;
         self.named(
-            i,
+            name,
             match value {
                 Value::Int(dim) => Ok(vec![dim.clone()]),
                 // A tensor of lengths where torch unpacks one.
@@ -148,102 +157,66 @@ impl<'a> Args<'a> {
     }
 
     /// Integers that are the same at every call.
-    pub(crate) fn ints(&self, i: usize) -> Result<Vec<i64>> {
+    pub(crate) fn ints(&self, name: &str) -> Result<Vec<i64>> {
         let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::size(format!("expected fixed ints, got the length `{dim}`")));
-        let ints = self.dims(i)?.into_iter().map(fixed).collect();
-        self.named(i, ints)
+        let ints = self.dims(name)?.into_iter().map(fixed).collect();
+        self.named(name, ints)
     }
 
     /// Integers, or none.
-    pub(crate) fn opt_ints(&self, i: usize) -> Result<Option<Vec<i64>>> {
-        if self.is_none(i) { Ok(None) } else { self.ints(i).map(Some) }
+    pub(crate) fn opt_ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
+        if self.is_none(name)? { Ok(None) } else { self.ints(name).map(Some) }
     }
 
     /// As many counts (not negative) as there are axes; one counts for all.
-    pub(crate) fn counts(&self, i: usize, axes: usize) -> Result<Vec<usize>> {
+    pub(crate) fn counts(&self, name: &str, axes: usize) -> Result<Vec<usize>> {
         let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("{n} is negative")));
-        let counts: Vec<usize> = self.named(i, self.ints(i)?.into_iter().map(count).collect())?;
+        let counts: Vec<usize> = self.named(name, self.ints(name)?.into_iter().map(count).collect())?;
         match counts.as_slice() {
             [one] => Ok(vec![*one; axes]),
             many if many.len() == axes => Ok(counts),
-            many => self.named(i, Err(Error::argument(format!("{} numbers for {axes} axes", many.len())))),
+            many => self.named(name, Err(Error::argument(format!("{} numbers for {axes} axes", many.len())))),
         }
     }
 
     /// A number.
-    pub(crate) fn number(&self, i: usize) -> Result<Scalar> {
-        self.named(i, self.value(i)?.number())
+    pub(crate) fn number(&self, name: &str) -> Result<Scalar> {
+        self.named(name, self.value(name)?.number())
     }
 
     /// A number, or none.
-    pub(crate) fn opt_number(&self, i: usize) -> Result<Option<Scalar>> {
-        if self.is_none(i) { Ok(None) } else { self.number(i).map(Some) }
+    pub(crate) fn opt_number(&self, name: &str) -> Result<Option<Scalar>> {
+        if self.is_none(name)? { Ok(None) } else { self.number(name).map(Some) }
     }
 
     /// A number as a float.
-    pub(crate) fn float(&self, i: usize) -> Result<f64> {
-        self.number(i).map(Scalar::to_f64)
+    pub(crate) fn float(&self, name: &str) -> Result<f64> {
+        self.number(name).map(Scalar::to_f64)
     }
 
     /// A number as a float, or none.
-    pub(crate) fn opt_float(&self, i: usize) -> Result<Option<f64>> {
-        if self.is_none(i) { Ok(None) } else { self.float(i).map(Some) }
+    pub(crate) fn opt_float(&self, name: &str) -> Result<Option<f64>> {
+        if self.is_none(name)? { Ok(None) } else { self.float(name).map(Some) }
     }
 
     /// A truth value.
-    pub(crate) fn flag(&self, i: usize) -> Result<bool> {
-        self.number(i).map(|number| number.to_f64() != 0.0)
+    pub(crate) fn flag(&self, name: &str) -> Result<bool> {
+        self.number(name).map(|number| number.to_f64() != 0.0)
     }
 
     /// A string, or none.
-    pub(crate) fn opt_str(&self, i: usize) -> Result<Option<&str>> {
-        match self.value(i)? {
+    pub(crate) fn opt_str(&self, name: &str) -> Result<Option<&str>> {
+        match self.value(name)? {
             Value::None => Ok(None),
             Value::Str(text) => Ok(Some(text)),
-            other => self.named(i, Err(Error::argument(format!("expected a string, got {}", other.kind())))),
+            other => self.named(name, Err(Error::argument(format!("expected a string, got {}", other.kind())))),
         }
     }
 
     /// A dtype by its number in torch, or none.
-    pub(crate) fn opt_dtype(&self, i: usize) -> Result<Option<DType>> {
-        if self.is_none(i) { Ok(None) } else { self.named(i, scalar_type(self.int(i)?)).map(Some) }
+    pub(crate) fn opt_dtype(&self, name: &str) -> Result<Option<DType>> {
+        if self.is_none(name)? { Ok(None) } else { self.named(name, scalar_type(self.int(name)?)).map(Some) }
     }
-}
-
-/// torch's numbers of dtypes, `c10::ScalarType`.
-const SCALAR_TYPES: &[(i64, DType)] = &[
-    (0, DType::U8),
-    (1, DType::I8),
-    (2, DType::I16),
-    (3, DType::I32),
-    (4, DType::I64),
-    (5, DType::F16),
-    (6, DType::F32),
-    (7, DType::F64),
-    (11, DType::Bool),
-    (15, DType::BF16),
-    (23, DType::F8E5M2),
-    (24, DType::F8E4M3FN),
-    (25, DType::F8E5M2FNUZ),
-    (26, DType::F8E4M3FNUZ),
-    (27, DType::U16),
-    (28, DType::U32),
-    (29, DType::U64),
-    (44, DType::F8E8M0),
-];
-
-/// torch's numbers of complex dtypes, and the dtype of the parts.
-pub(super) const COMPLEX_TYPES: &[(i64, DType)] = &[(8, DType::F16), (9, DType::F32), (10, DType::F64)];
-
-/// The dtype with this number in torch.
-pub(crate) fn scalar_type(number: i64) -> Result<DType> {
-    let row = SCALAR_TYPES.iter().find(|row| row.0 == number);
-    row.map(|row| row.1).ok_or_else(|| Error::unsupported(format!("torch's dtype number {number}, which is complex, quantised or unknown")))
-}
-
-/// The number that torch gives a dtype.
-pub(crate) fn scalar_type_number(dtype: DType) -> i64 {
-    SCALAR_TYPES.iter().find(|row| row.1 == dtype).map_or(-1, |row| row.0)
 }
 
 /// Whether a value can be an argument of this kind.
@@ -278,4 +251,9 @@ fn constant(default: &Default) -> Value {
         Default::Str(x) => Value::Str(x.as_str().into()),
         Default::List(values) => Value::list(values.iter().map(constant).collect()),
     }
+}
+
+/// The integers in a tensor on whose values a size of the result depends: what is traced holds for these values only.
+pub(super) fn ints_in(tensor: &Tensor) -> Result<Vec<i64>> {
+    Ok(tensor.to_array()?.to_i64s())
 }

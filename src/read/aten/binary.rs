@@ -1,77 +1,97 @@
 //! Element-wise functions of two tensors: arithmetic, comparison, choice.
 
-use super::{Args, Row, one};
+use super::args::Args;
+use super::row::{Row, one};
+use super::value::like;
 use crate::array::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)),
-    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)),
-    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor(0)?.sub(scaled(a.tensor(1)?, a.number(2)?)?)),
-    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor(0)?.sub(scaled(a.tensor(1)?, a.number(2)?)?)),
-    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor(1)?.sub(scaled(a.tensor(0)?, a.number(2)?)?)),
-    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor(1)?.sub(scaled(a.tensor(0)?, a.number(2)?)?)),
-    one("mul(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)),
-    one("mul(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.mul(a.tensor(1)?)),
-    one("div(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.div(a.tensor(1)?)),
-    one("div(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.div(a.tensor(1)?)),
-    one("div(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", |a| divided(a.tensor(0)?, a.tensor(1)?, a.opt_str(2)?)),
-    one("div(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", |a| divided(a.tensor(0)?, a.tensor(1)?, a.opt_str(2)?)),
-    one("floor_divide(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.floor_divide(a.tensor(1)?)),
-    one("floor_divide(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.floor_divide(a.tensor(1)?)),
-    one("remainder(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.remainder(a.tensor(1)?)),
-    one("remainder(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.remainder(a.tensor(1)?)),
-    one("fmod(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.fmod(a.tensor(1)?)),
-    one("fmod(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.fmod(a.tensor(1)?)),
-    one("pow(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor(0)?, a.tensor(1)?)),
-    one("pow(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor(0)?, a.tensor(1)?)),
-    one("pow(Scalar self, Tensor exponent) -> Tensor", |a| a.tensor(0)?.pow(a.tensor(1)?)),
-    one("float_power(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor(0)?.cast(DType::F64)?, a.tensor(1)?.cast(DType::F64)?)),
-    one("float_power(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor(0)?.cast(DType::F64)?, a.tensor(1)?)),
-    one("float_power(Scalar self, Tensor exponent) -> Tensor", |a| {
-        a.tensor(0)?.strengthened().cast(DType::F64)?.pow(a.tensor(1)?.cast(DType::F64)?)
+    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)
     }),
-    one("xlogy(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.xlogy(&a.tensor(1)?)),
-    one("xlogy(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.xlogy(&a.tensor(1)?)),
-    one("xlogy(Scalar self, Tensor other) -> Tensor", |a| a.tensor(0)?.xlogy(&a.tensor(1)?)),
-    one("special_xlog1py(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.xlog1py(&a.tensor(1)?)),
-    one("special_zeta(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.zeta(&a.tensor(1)?)),
-    one("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_t(&a.tensor(1)?)),
-    one("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_u(&a.tensor(1)?)),
-    one("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_v(&a.tensor(1)?)),
-    one("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| a.tensor(0)?.chebyshev_w(&a.tensor(1)?)),
-    one("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_t(&a.tensor(1)?)),
-    one("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_u(&a.tensor(1)?)),
-    one("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_v(&a.tensor(1)?)),
-    one("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor(0)?)?.chebyshev_w(&a.tensor(1)?)),
+    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)
+    }),
+    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor("self")?.sub(scaled(a.tensor("other")?, a.number("alpha")?)?)
+    }),
+    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor("self")?.sub(scaled(a.tensor("other")?, a.number("alpha")?)?)
+    }),
+    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor("other")?.sub(scaled(a.tensor("self")?, a.number("alpha")?)?)
+    }),
+    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        a.tensor("other")?.sub(scaled(a.tensor("self")?, a.number("alpha")?)?)
+    }),
+    one("mul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
+    one("mul(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
+    one("div(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
+    one("div(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
+    one("div(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", |a| {
+        divided(a.tensor("self")?, a.tensor("other")?, a.opt_str("rounding_mode")?)
+    }),
+    one("div(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", |a| {
+        divided(a.tensor("self")?, a.tensor("other")?, a.opt_str("rounding_mode")?)
+    }),
+    one("floor_divide(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.floor_divide(a.tensor("other")?)),
+    one("floor_divide(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.floor_divide(a.tensor("other")?)),
+    one("remainder(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.remainder(a.tensor("other")?)),
+    one("remainder(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.remainder(a.tensor("other")?)),
+    one("fmod(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.fmod(a.tensor("other")?)),
+    one("fmod(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.fmod(a.tensor("other")?)),
+    one("pow(Tensor self, Tensor exponent) -> Tensor", |a| power(a.tensor("self")?, a.tensor("exponent")?)),
+    one("pow(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor("self")?, a.tensor("exponent")?)),
+    one("pow(Scalar self, Tensor exponent) -> Tensor", |a| a.tensor("self")?.pow(a.tensor("exponent")?)),
+    one("float_power(Tensor self, Tensor exponent) -> Tensor", |a| {
+        power(a.tensor("self")?.cast(DType::F64)?, a.tensor("exponent")?.cast(DType::F64)?)
+    }),
+    one("float_power(Tensor self, Scalar exponent) -> Tensor", |a| power(a.tensor("self")?.cast(DType::F64)?, a.tensor("exponent")?)),
+    one("float_power(Scalar self, Tensor exponent) -> Tensor", |a| {
+        a.tensor("self")?.strengthened().cast(DType::F64)?.pow(a.tensor("exponent")?.cast(DType::F64)?)
+    }),
+    one("xlogy(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.xlogy(&a.tensor("other")?)),
+    one("xlogy(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.xlogy(&a.tensor("other")?)),
+    one("xlogy(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.xlogy(&a.tensor("other")?)),
+    one("special_xlog1py(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.xlog1py(&a.tensor("other")?)),
+    one("special_zeta(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.zeta(&a.tensor("other")?)),
+    one("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_t(&a.tensor("n")?)),
+    one("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_u(&a.tensor("n")?)),
+    one("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_v(&a.tensor("n")?)),
+    one("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_w(&a.tensor("n")?)),
+    one("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_t(&a.tensor("n")?)),
+    one("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_u(&a.tensor("n")?)),
+    one("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_v(&a.tensor("n")?)),
+    one("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_w(&a.tensor("n")?)),
     one("special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor(0)?.by_recurrence(&a.tensor(1)?, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
+        a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
     }),
     one("special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor(0)?.by_recurrence(&a.tensor(1)?, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
+        a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
     }),
     one("special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor(0)?.by_recurrence(
-            &a.tensor(1)?,
+        a.tensor("x")?.by_recurrence(
+            &a.tensor("n")?,
             |x| x.neg()?.add(1.0),
             |x, k, p, q| x.neg()?.add(2.0 * k + 1.0)?.mul(p)?.sub(q.mul(k)?)?.div(k + 1.0),
         )
     }),
     one("special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor(0)?.by_recurrence(
-            &a.tensor(1)?,
+        a.tensor("x")?.by_recurrence(
+            &a.tensor("n")?,
             |x| Ok(x.clone()),
             |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
         )
     }),
-    one("nextafter(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.next_after(&a.tensor(1)?)),
-    one("igamma(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.gammainc(&a.tensor(1)?)),
-    one("igammac(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.gammaincc(&a.tensor(1)?)),
-    one("atan2(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.atan2(&a.tensor(1)?)),
+    one("nextafter(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.next_after(&a.tensor("other")?)),
+    one("igamma(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gammainc(&a.tensor("other")?)),
+    one("igammac(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gammaincc(&a.tensor("other")?)),
+    one("atan2(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.atan2(&a.tensor("other")?)),
     one("hypot(Tensor self, Tensor other) -> Tensor", |a| {
         // The larger is taken out, so that squares neither overflow nor vanish.
-        let (x, y) = (a.tensor(0)?.abs()?, a.tensor(1)?.abs()?);
+        let (x, y) = (a.tensor("self")?.abs()?, a.tensor("other")?.abs()?);
         let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
         let safe = large.eq(0.0)?.where_(&Tensor::ones((), large.dtype())?, &large)?;
         let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;
@@ -79,142 +99,148 @@ pub(super) const ROWS: &[Row] = &[
         let endless = x.is_inf()?.logical_or(y.is_inf()?)?;
         endless.where_(&Tensor::full((), f64::INFINITY, root.dtype())?, &root)
     }),
-    one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
-    one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.copysign(&a.tensor(1)?)),
+    one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
+    one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
     one("ldexp(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, e) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, e) = (a.tensor("self")?, a.tensor("other")?);
         let dtype = x.dtype().or_float();
         x.mul(Tensor::full((), 2.0, dtype)?.pow(e.cast(e.dtype().or_float())?)?)
     }),
-    one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| log_add(&a.tensor(0)?, &a.tensor(1)?, 1.0)),
-    one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| log_add(&a.tensor(0)?, &a.tensor(1)?, std::f64::consts::LN_2)),
+    one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp(&a.tensor("other")?)),
+    one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp2(&a.tensor("other")?)),
     one("heaviside(Tensor self, Tensor values) -> Tensor", |a| {
-        let (x, at_zero) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, at_zero) = (a.tensor("self")?, a.tensor("values")?);
         let step = x.gt(0)?.cast(x.dtype())?;
         let y = x.eq(0)?.where_(&at_zero, &step)?;
         if x.dtype().is_float() { x.is_nan()?.where_(&x, &y) } else { Ok(y) }
     }),
     one("fmax(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
         let larger = x.maximum(&y)?;
         y.is_nan()?.where_(&x, &x.is_nan()?.where_(&y, &larger)?)?.cast(larger.dtype())
     }),
     one("fmin(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
         let smaller = x.minimum(&y)?;
         y.is_nan()?.where_(&x, &x.is_nan()?.where_(&y, &smaller)?)?.cast(smaller.dtype())
     }),
-    one("lerp(Tensor self, Tensor end, Scalar weight) -> Tensor", |a| lerp(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)),
-    one("lerp(Tensor self, Tensor end, Tensor weight) -> Tensor", |a| lerp(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)),
-    one("gcd(Tensor self, Tensor other) -> Tensor", |a| gcd(&a.tensor(0)?, &a.tensor(1)?)),
+    one("lerp(Tensor self, Tensor end, Scalar weight) -> Tensor", |a| lerp(&a.tensor("self")?, &a.tensor("end")?, &a.tensor("weight")?)),
+    one("lerp(Tensor self, Tensor end, Tensor weight) -> Tensor", |a| lerp(&a.tensor("self")?, &a.tensor("end")?, &a.tensor("weight")?)),
+    one("gcd(Tensor self, Tensor other) -> Tensor", |a| gcd(&a.tensor("self")?, &a.tensor("other")?)),
     one("lcm(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
         let divisor = gcd(&x, &y)?;
         let safe = divisor.maximum(1)?;
         x.trunc_divide(safe)?.mul(y)?.abs()
     }),
-    one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
-    one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
-    one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
-    one("bitwise_right_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
-    one("__lshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
-    one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, true)),
-    one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
-    one("__rshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bit_shift(&a.tensor(1)?, false)),
+    one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
+    one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
+    one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
+    one("bitwise_right_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
+    one("__lshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
+    one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
+    one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
+    one("__rshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
     one("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", close),
     // What is one truth value in torch stays a tensor of one here: it may depend on data.
     one("allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool", |a| {
         close(a)?.all(.., false)
     }),
     one("equal(Tensor self, Tensor other) -> bool", |a| {
-        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
         if x.shape() != y.shape() {
             return Tensor::zeros((), DType::Bool);
         }
         x.eq(y)?.all(.., false)
     }),
-    one("is_nonzero(Tensor self) -> bool", |a| a.tensor(0)?.ne(0)?.reshape(())),
+    one("is_nonzero(Tensor self) -> bool", |a| a.tensor("self")?.ne(0)?.reshape(())),
     one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)?.relu()
+        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)?.relu()
     }),
     one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor(0)?.add(scaled(a.tensor(1)?, a.number(2)?)?)?.relu()
+        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)?.relu()
     }),
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let value = a.tensor(2)?.strengthened().cast(x.dtype())?;
-        x.le(a.tensor(1)?)?.where_(&value, &x)
+        let x = a.tensor("self")?;
+        let value = a.tensor("value")?.strengthened().cast(x.dtype())?;
+        x.le(a.tensor("threshold")?)?.where_(&value, &x)
     }),
-    one("maximum(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
-    one("minimum(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
-    one("logical_and(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.logical_and(a.tensor(1)?)),
-    one("logical_or(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.logical_or(a.tensor(1)?)),
-    one("logical_xor(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.logical_xor(a.tensor(1)?)),
-    one("bitwise_and(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bitwise_and(a.tensor(1)?)),
-    one("bitwise_and(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bitwise_and(a.tensor(1)?)),
-    one("bitwise_or(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bitwise_or(a.tensor(1)?)),
-    one("bitwise_or(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bitwise_or(a.tensor(1)?)),
-    one("bitwise_xor(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.bitwise_xor(a.tensor(1)?)),
-    one("bitwise_xor(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.bitwise_xor(a.tensor(1)?)),
-    one("eq(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.eq(a.tensor(1)?)),
-    one("eq(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.eq(a.tensor(1)?)),
-    one("ne(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.ne(a.tensor(1)?)),
-    one("ne(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.ne(a.tensor(1)?)),
-    one("lt(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.lt(a.tensor(1)?)),
-    one("lt(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.lt(a.tensor(1)?)),
-    one("le(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.le(a.tensor(1)?)),
-    one("le(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.le(a.tensor(1)?)),
-    one("gt(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.gt(a.tensor(1)?)),
-    one("gt(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.gt(a.tensor(1)?)),
-    one("ge(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.ge(a.tensor(1)?)),
-    one("ge(Tensor self, Scalar other) -> Tensor", |a| a.tensor(0)?.ge(a.tensor(1)?)),
+    one("maximum(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("other")?)),
+    one("minimum(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("other")?)),
+    one("logical_and(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logical_and(a.tensor("other")?)),
+    one("logical_or(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logical_or(a.tensor("other")?)),
+    one("logical_xor(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logical_xor(a.tensor("other")?)),
+    one("bitwise_and(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_and(a.tensor("other")?)),
+    one("bitwise_and(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bitwise_and(a.tensor("other")?)),
+    one("bitwise_or(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_or(a.tensor("other")?)),
+    one("bitwise_or(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bitwise_or(a.tensor("other")?)),
+    one("bitwise_xor(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_xor(a.tensor("other")?)),
+    one("bitwise_xor(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bitwise_xor(a.tensor("other")?)),
+    one("eq(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.eq(a.tensor("other")?)),
+    one("eq(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.eq(a.tensor("other")?)),
+    one("ne(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.ne(a.tensor("other")?)),
+    one("ne(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.ne(a.tensor("other")?)),
+    one("lt(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.lt(a.tensor("other")?)),
+    one("lt(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.lt(a.tensor("other")?)),
+    one("le(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.le(a.tensor("other")?)),
+    one("le(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.le(a.tensor("other")?)),
+    one("gt(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gt(a.tensor("other")?)),
+    one("gt(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.gt(a.tensor("other")?)),
+    one("ge(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.ge(a.tensor("other")?)),
+    one("ge(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.ge(a.tensor("other")?)),
     one("where(Tensor condition, Tensor self, Tensor other) -> Tensor", |a| {
-        a.tensor(0)?.cast(DType::Bool)?.where_(&a.tensor(1)?, &a.tensor(2)?)
+        a.tensor("condition")?.cast(DType::Bool)?.where_(&a.tensor("self")?, &a.tensor("other")?)
     }),
     one("where(Tensor condition, Scalar self, Tensor other) -> Tensor", |a| {
-        a.tensor(0)?.cast(DType::Bool)?.where_(&a.tensor(1)?, &a.tensor(2)?)
+        a.tensor("condition")?.cast(DType::Bool)?.where_(&a.tensor("self")?, &a.tensor("other")?)
     }),
     one("where(Tensor condition, Tensor self, Scalar other) -> Tensor", |a| {
-        a.tensor(0)?.cast(DType::Bool)?.where_(&a.tensor(1)?, &a.tensor(2)?)
+        a.tensor("condition")?.cast(DType::Bool)?.where_(&a.tensor("self")?, &a.tensor("other")?)
     }),
-    one("masked_fill(Tensor self, Tensor mask, Tensor value) -> Tensor", |a| a.tensor(0)?.masked_fill(&a.tensor(1)?, a.tensor(2)?)),
-    one("masked_fill(Tensor self, Tensor mask, Scalar value) -> Tensor", |a| a.tensor(0)?.masked_fill(&a.tensor(1)?, a.tensor(2)?)),
-    one("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", |a| a.tensor(0)?.clamp(a.opt_number(1)?, a.opt_number(2)?)),
+    one("masked_fill(Tensor self, Tensor mask, Tensor value) -> Tensor", |a| {
+        a.tensor("self")?.masked_fill(&a.tensor("mask")?, a.tensor("value")?)
+    }),
+    one("masked_fill(Tensor self, Tensor mask, Scalar value) -> Tensor", |a| {
+        a.tensor("self")?.masked_fill(&a.tensor("mask")?, a.tensor("value")?)
+    }),
+    one("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", |a| {
+        a.tensor("self")?.clamp(a.opt_number("min")?, a.opt_number("max")?)
+    }),
     one("clamp(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", |a| {
-        a.tensor(0)?.clamp_tensors(a.opt_tensor(1)?.as_ref(), a.opt_tensor(2)?.as_ref())
+        a.tensor("self")?.clamp_tensors(a.opt_tensor("min")?.as_ref(), a.opt_tensor("max")?.as_ref())
     }),
-    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
-    one("clamp_min(Tensor self, Tensor min) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
-    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
-    one("clamp_max(Tensor self, Tensor max) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
+    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("min")?)),
+    one("clamp_min(Tensor self, Tensor min) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("min")?)),
+    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("max")?)),
+    one("clamp_max(Tensor self, Tensor max) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("max")?)),
     one("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", |a| {
         // The bounds take the dtype of the tensor, as they do not in clamp.
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         let whole = |bound: Scalar| if x.dtype().is_float() { bound } else { Scalar::Int(bound.to_i64()) };
-        x.clamp(Some(whole(a.number(1)?)), Some(whole(a.number(2)?)))
+        x.clamp(Some(whole(a.number("min_val")?)), Some(whole(a.number("max_val")?)))
     }),
-    one("relu6(Tensor self) -> Tensor", |a| a.tensor(0)?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(6)))),
+    one("relu6(Tensor self) -> Tensor", |a| a.tensor("self")?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(6)))),
     one("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
-        a.tensor(0)?.add(scaled(a.tensor(1)?.mul(a.tensor(2)?)?, a.number(3)?)?)
+        a.tensor("self")?.add(scaled(a.tensor("tensor1")?.mul(a.tensor("tensor2")?)?, a.number("value")?)?)
     }),
     one("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
-        a.tensor(0)?.add(scaled(a.tensor(1)?.div(a.tensor(2)?)?, a.number(3)?)?)
+        a.tensor("self")?.add(scaled(a.tensor("tensor1")?.div(a.tensor("tensor2")?)?, a.number("value")?)?)
     }),
-    one("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", |a| super::view::like(&a.tensor(0)?, &a.tensor(1)?)),
-    one("fill(Tensor self, Scalar value) -> Tensor", |a| super::view::like(&a.tensor(0)?, &a.tensor(1)?)),
-    one("fill(Tensor self, Tensor value) -> Tensor", |a| super::view::like(&a.tensor(0)?, &a.tensor(1)?)),
+    one("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("src")?)),
+    one("fill(Tensor self, Scalar value) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("value")?)),
+    one("fill(Tensor self, Tensor value) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("value")?)),
     one("zero(Tensor self) -> Tensor", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         Tensor::zeros(x.shape(), x.dtype())
     }),
 ];
 
 /// Whether two numbers are as near as the tolerances allow.
 fn close(a: &Args) -> Result<Tensor> {
-    let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+    let (x, y) = (a.tensor("self")?, a.tensor("other")?);
     let same = x.eq(&y)?;
-    let same = if a.flag(4)? { same.logical_or(x.is_nan()?.logical_and(y.is_nan()?)?)? } else { same };
-    let (rtol, atol) = (a.float(2)?, a.float(3)?);
+    let same = if a.flag("equal_nan")? { same.logical_or(x.is_nan()?.logical_and(y.is_nan()?)?)? } else { same };
+    let (rtol, atol) = (a.float("rtol")?, a.float("atol")?);
     if rtol == 0.0 && atol == 0.0 {
         return Ok(same);
     }
@@ -252,14 +278,6 @@ fn divided(x: Tensor, y: Tensor, rounding: Option<&str>) -> Result<Tensor> {
 /// The argument of the polynomials that are shifted from −1…1 to 0…1.
 fn shifted(x: &Tensor) -> Result<Tensor> {
     x.mul(2.0)?.sub(1.0)
-}
-
-/// log(bˣ + bʸ) in base b, whose natural logarithm is given, without overflow.
-pub(super) fn log_add(x: &Tensor, y: &Tensor, base: f64) -> Result<Tensor> {
-    let (large, distance) = (x.maximum(y)?, x.sub(y)?.abs()?);
-    let sum = large.add(distance.mul(-base)?.exp()?.log1p()?.div(base)?)?;
-    // Two equal infinities have no distance.
-    large.is_inf()?.where_(&large, &sum)
 }
 
 /// Computed from the nearer end, as torch does.

@@ -1,75 +1,76 @@
 //! Tensors from nothing.
 
-use super::{Args, Row, one};
+use super::args::Args;
+use super::row::{Row, one};
 use crate::array::{DType, Scalar};
 use crate::error::Result;
 use crate::tensor::{Operand, Tensor};
 
 pub(super) const ROWS: &[Row] = &[
     one("arange(Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        range(Tensor::weak(0), a.tensor(0)?, Tensor::weak(1), a.opt_dtype(1)?)
+        range(Tensor::weak(0), a.tensor("end")?, Tensor::weak(1), a.opt_dtype("dtype")?)
     }),
     one(
         "arange(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| range(a.tensor(0)?, a.tensor(1)?, Tensor::weak(1), a.opt_dtype(2)?),
+        |a| range(a.tensor("start")?, a.tensor("end")?, Tensor::weak(1), a.opt_dtype("dtype")?),
     ),
     one(
         "arange(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| range(a.tensor(0)?, a.tensor(1)?, a.tensor(2)?, a.opt_dtype(3)?),
+        |a| range(a.tensor("start")?, a.tensor("end")?, a.tensor("step")?, a.opt_dtype("dtype")?),
     ),
     one(
         "zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32)),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one("ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        Tensor::ones(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32))
+        Tensor::ones(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32))
     }),
     one(
         "full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| {
-            let number = a.number(1)?;
-            Tensor::full(&a.dims(0)?, number, a.opt_dtype(2)?.unwrap_or(number.dtype()))
+            let number = a.number("fill_value")?;
+            Tensor::full(&a.dims("size")?, number, a.opt_dtype("dtype")?.unwrap_or(number.dtype()))
         },
     ),
     one(
         "zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| full_like(a, Scalar::Int(0), 1),
+        |a| full_like(a, Scalar::Int(0)),
     ),
     one(
         "ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| full_like(a, Scalar::Int(1), 1),
+        |a| full_like(a, Scalar::Int(1)),
     ),
     one(
         "full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| full_like(a, a.number(1)?, 2),
+        |a| full_like(a, a.number("fill_value")?),
     ),
     one(
         "new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(1)?, a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::ones(&a.dims(1)?, a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::ones(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::full(&a.dims(1)?, a.number(2)?, a.opt_dtype(3)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::full(&a.dims("size")?, a.number("fill_value")?, a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| spaced(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)?.cast(a.opt_dtype(3)?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "linspace(Tensor start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| spaced(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)?.cast(a.opt_dtype(3)?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "linspace(Tensor start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| spaced(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)?.cast(a.opt_dtype(3)?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "linspace(Scalar start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| spaced(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)?.cast(a.opt_dtype(3)?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
@@ -88,42 +89,42 @@ pub(super) const ROWS: &[Row] = &[
         logarithmic,
     ),
     one("eye(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        Tensor::eye(&a.dim(0)?, &a.dim(0)?, 0, a.opt_dtype(1)?.unwrap_or(DType::F32))
+        Tensor::eye(&a.dim("n")?, &a.dim("n")?, 0, a.opt_dtype("dtype")?.unwrap_or(DType::F32))
     }),
     one(
         "eye(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::eye(&a.dim(0)?, &a.dim(1)?, 0, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+        |a| Tensor::eye(&a.dim("n")?, &a.dim("m")?, 0, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     // What torch leaves uninitialised is zero here.
     one(
         "empty(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32)),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "empty_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| full_like(a, Scalar::Int(0), 1),
+        |a| full_like(a, Scalar::Int(0)),
     ),
     one(
         "new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(1)?, a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "new_empty_strided(Tensor self, SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(1)?, a.opt_dtype(3)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::zeros(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+        |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
-    one("tril(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor(0)?.tril(a.int(1)?)),
-    one("triu(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor(0)?.triu(a.int(1)?)),
+    one("tril(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor("self")?.tril(a.int("diagonal")?)),
+    one("triu(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor("self")?.triu(a.int("diagonal")?)),
     one(
         "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| a.tensor(0)?.strengthened().cast(a.opt_dtype(1)?.unwrap_or(DType::F32)),
+        |a| a.tensor("s")?.strengthened().cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
 ];
 
@@ -133,25 +134,12 @@ fn range(start: Tensor, end: Tensor, step: Tensor, dtype: Option<DType>) -> Resu
     Tensor::arange(start.into_tensor()?, end, step, dtype)
 }
 
-fn full_like(a: &Args, number: Scalar, dtype: usize) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    Tensor::full(x.shape(), number, a.opt_dtype(dtype)?.unwrap_or(x.dtype()))
-}
-
-/// As many numbers at equal distances, both ends among them; computed from the nearer end.
-pub(super) fn spaced(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor> {
-    let wide = |t: &Tensor| t.strengthened().cast(DType::F64);
-    let (start, end) = (wide(start)?, wide(end)?);
-    if steps == 1 {
-        return start.reshape(&[1]);
-    }
-    let place = Tensor::arange(0, steps, 1, DType::I64)?.cast(DType::F64)?;
-    let step = end.sub(&start)?.div((steps - 1) as f64)?;
-    let last = (steps - 1) as f64;
-    place.lt((steps / 2) as f64)?.where_(&place.mul(&step)?.add(&start)?, &place.neg()?.add(last)?.mul(&step)?.neg()?.add(&end)?)
+fn full_like(a: &Args, number: Scalar) -> Result<Tensor> {
+    let x = a.tensor("self")?;
+    Tensor::full(x.shape(), number, a.opt_dtype("dtype")?.unwrap_or(x.dtype()))
 }
 
 fn logarithmic(a: &Args) -> Result<Tensor> {
-    let exponents = spaced(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)?;
-    Tensor::full((), a.float(3)?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype(4)?.unwrap_or(DType::F32))
+    let exponents = Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?;
+    Tensor::full((), a.float("base")?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
 }

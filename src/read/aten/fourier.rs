@@ -1,7 +1,8 @@
 //! Fourier transforms and windows.
 
+use super::args::Args;
+use super::row::{Row, one, value};
 use super::value::Value;
-use super::{Args, Row, one, value};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -11,10 +12,10 @@ use crate::tensor::Tensor;
 use std::f64::consts::TAU;
 
 pub(super) const ROWS: &[Row] = &[
-    value("fft_fft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false, 1)),
-    value("fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false, 1)),
-    value("fft_ifft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, true, 1)),
-    value("fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, true, 1)),
+    value("fft_fft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false)),
+    value("fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false)),
+    value("fft_ifft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, true)),
+    value("fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, true)),
     value("fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, false)),
     value("fft_fft2(Complex self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, false)),
     value("fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| over(a, true)),
@@ -30,17 +31,17 @@ pub(super) const ROWS: &[Row] = &[
     value("fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor", |a| half_over(a, true)),
     value("fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| half_over(a, true)),
     value("_fft_r2c(Tensor self, int[] dim, int normalization, bool onesided) -> Tensor", |a| {
-        let axes = whole(&a.ints(1)?);
-        spectrum(&a.tensor(0)?, &axes, a.flag(3)?, false, Some(norm(a.int(2)?, false)?)).map(Value::from)
+        let axes = whole(&a.ints("dim")?);
+        spectrum(&a.tensor("self")?, &axes, a.flag("onesided")?, false, Some(norm(a.int("normalization")?, false)?)).map(Value::from)
     }),
     value("_fft_c2c(Complex self, SymInt[] dim, int normalization, bool forward) -> Tensor", |a| {
-        let inverse = !a.flag(3)?;
-        transformed(&a.complex(0)?, &whole(&a.ints(1)?), inverse, Some(norm(a.int(2)?, inverse)?)).map(Value::from)
+        let inverse = !a.flag("forward")?;
+        transformed(&a.complex("self")?, &whole(&a.ints("dim")?), inverse, Some(norm(a.int("normalization")?, inverse)?)).map(Value::from)
     }),
     one("_fft_c2r(Complex self, int[] dim, int normalization, SymInt last_dim_size) -> Tensor", |a| {
-        let (axes, norm) = (a.ints(1)?, Some(norm(a.int(2)?, true)?));
+        let (axes, norm) = (a.ints("dim")?, Some(norm(a.int("normalization")?, true)?));
         let (&last, front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
-        signal(&transformed(&a.complex(0)?, &whole(front), true, norm)?, last, a.int(3)?, true, norm)
+        signal(&transformed(&a.complex("self")?, &whole(front), true, norm)?, last, a.int("last_dim_size")?, true, norm)
     }),
     one("fft_irfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
     one("fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
@@ -57,17 +58,17 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| {
-            let (n, d) = (a.int(0)?, a.float(1)?);
+            let (n, d) = (a.int("n")?, a.float("d")?);
             let numbers: Vec<f64> = (0..n).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * d)).collect();
-            Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
+            Tensor::from(numbers.as_slice()).cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
         },
     ),
     one(
         "fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| {
-            let (n, d) = (a.int(0)?, a.float(1)?);
+            let (n, d) = (a.int("n")?, a.float("d")?);
             let numbers: Vec<f64> = (0..n / 2 + 1).map(|i| i as f64 / (n as f64 * d)).collect();
-            Tensor::from(numbers.as_slice()).cast(a.opt_dtype(2)?.unwrap_or(DType::F32))
+            Tensor::from(numbers.as_slice()).cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
         },
     ),
     value(
@@ -76,47 +77,47 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int(0)?, true, &[0.5, -0.5], a.opt_dtype(1)?),
+        |a| cosines(a.int("window_length")?, true, &[0.5, -0.5], a.opt_dtype("dtype")?),
     ),
     one(
         "hann_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int(0)?, a.flag(1)?, &[0.5, -0.5], a.opt_dtype(2)?),
+        |a| cosines(a.int("window_length")?, a.flag("periodic")?, &[0.5, -0.5], a.opt_dtype("dtype")?),
     ),
     one(
         "hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int(0)?, true, &[0.54, -0.46], a.opt_dtype(1)?),
+        |a| cosines(a.int("window_length")?, true, &[0.54, -0.46], a.opt_dtype("dtype")?),
     ),
     one(
         "hamming_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int(0)?, a.flag(1)?, &[0.54, -0.46], a.opt_dtype(2)?),
+        |a| cosines(a.int("window_length")?, a.flag("periodic")?, &[0.54, -0.46], a.opt_dtype("dtype")?),
     ),
     one(
         "blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int(0)?, true, &[0.42, -0.5, 0.08], a.opt_dtype(1)?),
+        |a| cosines(a.int("window_length")?, true, &[0.42, -0.5, 0.08], a.opt_dtype("dtype")?),
     ),
     one(
         "blackman_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int(0)?, a.flag(1)?, &[0.42, -0.5, 0.08], a.opt_dtype(2)?),
+        |a| cosines(a.int("window_length")?, a.flag("periodic")?, &[0.42, -0.5, 0.08], a.opt_dtype("dtype")?),
     ),
     one(
         "bartlett_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int(0)?, true, a.opt_dtype(1)?),
+        |a| triangle(a.int("window_length")?, true, a.opt_dtype("dtype")?),
     ),
     one(
         "bartlett_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int(0)?, a.flag(1)?, a.opt_dtype(2)?),
+        |a| triangle(a.int("window_length")?, a.flag("periodic")?, a.opt_dtype("dtype")?),
     ),
     one(
         "kaiser_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| kaiser(a.int(0)?, true, 12.0, a.opt_dtype(1)?),
+        |a| kaiser(a.int("window_length")?, true, 12.0, a.opt_dtype("dtype")?),
     ),
     one(
         "kaiser_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| kaiser(a.int(0)?, a.flag(1)?, 12.0, a.opt_dtype(2)?),
+        |a| kaiser(a.int("window_length")?, a.flag("periodic")?, 12.0, a.opt_dtype("dtype")?),
     ),
     one(
         "kaiser_window(int window_length, bool periodic, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| kaiser(a.int(0)?, a.flag(1)?, a.float(2)?, a.opt_dtype(3)?),
+        |a| kaiser(a.int("window_length")?, a.flag("periodic")?, a.float("beta")?, a.opt_dtype("dtype")?),
     ),
     one(
         "istft(Complex self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor",
@@ -125,26 +126,26 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn operand(a: &Args) -> Result<Complex> {
-    if a.is_complex(0) { a.complex(0) } else { real(&a.tensor(0)?) }
+    if a.is_complex("self")? { a.complex("self") } else { real(&a.tensor("self")?) }
 }
 
-fn along(a: &Args, inverse: bool, n: usize) -> Result<Value> {
-    frequencies(a, &[(a.int(2)?, a.opt_ints(n)?.map(|n| n[0]))], inverse)
+fn along(a: &Args, inverse: bool) -> Result<Value> {
+    frequencies(a, &[(a.int("dim")?, a.opt_ints("n")?.map(|n| n[0]))], inverse)
 }
 
 /// All frequencies of a signal that may be complex.
 fn frequencies(a: &Args, axes: &[(i64, Option<i64>)], inverse: bool) -> Result<Value> {
-    let y = match a.is_complex(0) {
-        true => transformed(&a.complex(0)?, axes, inverse, a.opt_str(3)?),
-        false => spectrum(&a.tensor(0)?, axes, false, inverse, a.opt_str(3)?),
+    let y = match a.is_complex("self")? {
+        true => transformed(&a.complex("self")?, axes, inverse, a.opt_str("norm")?),
+        false => spectrum(&a.tensor("self")?, axes, false, inverse, a.opt_str("norm")?),
     };
     y.map(Value::from)
 }
 
 /// The axes of a transform with their lengths: those given, or the last ones for which lengths are given, or all.
 fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
-    let lengths = a.opt_ints(1)?;
-    let places = match (a.opt_ints(2)?, &lengths) {
+    let lengths = a.opt_ints("s")?;
+    let places = match (a.opt_ints("dim")?, &lengths) {
         (Some(axes), _) => axes,
         (None, Some(lengths)) => (rank as i64 - lengths.len() as i64..rank as i64).collect(),
         (None, None) => (0..rank as i64).collect(),
@@ -156,19 +157,19 @@ fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
 }
 
 fn over(a: &Args, inverse: bool) -> Result<Value> {
-    let rank = if a.is_complex(0) { a.complex(0)?.re.rank() } else { a.tensor(0)?.rank() };
+    let rank = if a.is_complex("self")? { a.complex("self")?.re.rank() } else { a.tensor("self")?.rank() };
     frequencies(a, &axes(a, rank)?, inverse)
 }
 
 /// The frequencies up to the half of a real signal; coming back, of one whose transform is real.
 fn half_along(a: &Args, inverse: bool) -> Result<Value> {
-    let axes = [(a.int(2)?, a.opt_ints(1)?.map(|n| n[0]))];
-    spectrum(&a.tensor(0)?, &axes, true, inverse, a.opt_str(3)?).map(Value::from)
+    let axes = [(a.int("dim")?, a.opt_ints("n")?.map(|n| n[0]))];
+    spectrum(&a.tensor("self")?, &axes, true, inverse, a.opt_str("norm")?).map(Value::from)
 }
 
 fn half_over(a: &Args, inverse: bool) -> Result<Value> {
-    let x = a.tensor(0)?;
-    spectrum(&x, &axes(a, x.rank())?, true, inverse, a.opt_str(3)?).map(Value::from)
+    let x = a.tensor("self")?;
+    spectrum(&x, &axes(a, x.rank())?, true, inverse, a.opt_str("norm")?).map(Value::from)
 }
 
 /// Axes of which no other length is asked for.
@@ -192,9 +193,9 @@ fn doubled(x: &Complex, axis: i64, n: Option<i64>) -> Result<i64> {
 }
 
 fn from_half(a: &Args, inverse: bool) -> Result<Tensor> {
-    let (x, axis) = (operand(a)?, a.int(2)?);
-    let n = doubled(&x, axis, a.opt_ints(1)?.map(|n| n[0]))?;
-    signal(&x, axis, n, inverse, a.opt_str(3)?)
+    let (x, axis) = (operand(a)?, a.int("dim")?);
+    let n = doubled(&x, axis, a.opt_ints("n")?.map(|n| n[0]))?;
+    signal(&x, axis, n, inverse, a.opt_str("norm")?)
 }
 
 fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
@@ -202,7 +203,7 @@ fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
     let axes = axes(a, x.re.rank())?;
     let (&(last, n), front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
     let n = doubled(&x, last, n)?;
-    signal(&transformed(&x, front, inverse, a.opt_str(3)?)?, last, n, inverse, a.opt_str(3)?)
+    signal(&transformed(&x, front, inverse, a.opt_str("norm")?)?, last, n, inverse, a.opt_str("norm")?)
 }
 
 /// A window by its formula over 0…1; a periodic one leaves out the end, where it would begin again.
@@ -232,9 +233,9 @@ fn kaiser(n: i64, periodic: bool, beta: f64, dtype: Option<DType>) -> Result<Ten
 
 /// The transform of windows that move over a signal: (batch, frequencies, steps).
 fn stft(a: &Args) -> Result<Value> {
-    let (x, n) = (a.tensor(0)?, a.int(1)?);
-    let hop = a.opt_ints(2)?.map_or(n / 4, |hop| hop[0]);
-    let width = a.opt_ints(3)?.map_or(n, |width| width[0]);
+    let (x, n) = (a.tensor("self")?, a.int("n_fft")?);
+    let hop = a.opt_ints("hop_length")?.map_or(n / 4, |hop| hop[0]);
+    let width = a.opt_ints("win_length")?.map_or(n, |width| width[0]);
     let single = x.rank() == 1;
     let x = if single { x.unsqueeze(0)? } else { x };
     if n < 1 || hop < 1 || width < 1 || width > n || x.rank() != 2 {
@@ -244,21 +245,21 @@ fn stft(a: &Args) -> Result<Value> {
     let steps = (samples - n).div_euclid(hop) + 1;
     let places: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
     let frames = x.index_select(1, &Tensor::from(places.as_slice()))?.unflatten(1, &[steps.max(0), n])?;
-    let window = match a.opt_tensor(4)? {
+    let window = match a.opt_tensor("window")? {
         Some(window) => window,
         None => Tensor::ones([width], x.dtype())?,
     };
     let before = (n - width) / 2;
     let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
     let frames = frames.mul(window)?;
-    let one_sided = a.is_none(6) || a.flag(6)?;
+    let one_sided = a.is_none("onesided")? || a.flag("onesided")?;
     let kept = if one_sided { n / 2 + 1 } else { n };
     let dtype = frames.dtype();
-    let scale = if a.flag(5)? { 1.0 / (n as f64).sqrt() } else { 1.0 };
+    let scale = if a.flag("normalized")? { 1.0 / (n as f64).sqrt() } else { 1.0 };
     let part = |wave: fn(f64) -> f64, sign: f64| frames.matmul(&table(kept, n, n, wave, dtype)?.mul(scale * sign)?)?.transpose(1, 2);
     let (re, im) = (part(f64::cos, 1.0)?, part(f64::sin, -1.0)?);
     let (re, im) = if single { (re.squeeze_axes(&[0])?, im.squeeze_axes(&[0])?) } else { (re, im) };
-    if a.is_none(7) || a.flag(7)? {
+    if a.is_none("return_complex")? || a.flag("return_complex")? {
         return Ok(Complex { re, im }.into());
     }
     Ok(Tensor::stack(&[&re, &im], -1)?.into())
@@ -266,25 +267,25 @@ fn stft(a: &Args) -> Result<Value> {
 
 /// The signal of which these are the transforms of windows: overlapping frames are added up, and divided by what the windows add up to.
 fn istft(a: &Args) -> Result<Tensor> {
-    let (x, n) = (a.complex(0)?, a.int(1)?);
-    if a.flag(9)? {
+    let (x, n) = (a.complex("self")?, a.int("n_fft")?);
+    if a.flag("return_complex")? {
         return Err(Error::unsupported("a complex signal of transforms of windows"));
     }
     let single = x.re.rank() == 2;
     let part = |t: &Tensor| if single { t.unsqueeze(0) } else { Ok(t.clone()) };
     let x = Complex { re: part(&x.re)?, im: part(&x.im)? };
-    let hop = a.opt_ints(2)?.map_or(n / 4, |hop| hop[0]);
-    let width = a.opt_ints(3)?.map_or(n, |width| width[0]);
+    let hop = a.opt_ints("hop_length")?.map_or(n / 4, |hop| hop[0]);
+    let width = a.opt_ints("win_length")?.map_or(n, |width| width[0]);
     if n < 1 || hop < 1 || width < 1 || width > n || x.re.rank() != 3 {
         return Err(Error::argument(format!("windows of {width} in {n} every {hop} of {}", x.re.ty())));
     }
-    let window = match a.opt_tensor(4)? {
+    let window = match a.opt_tensor("window")? {
         Some(window) => window,
         None => Tensor::ones([width], x.re.dtype())?,
     };
     let before = (n - width) / 2;
     let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
-    let frames = signal(&x, 1, n, true, a.flag(6)?.then_some("ortho"))?.transpose(1, 2)?.mul(&window)?;
+    let frames = signal(&x, 1, n, true, a.flag("normalized")?.then_some("ortho"))?.transpose(1, 2)?.mul(&window)?;
     let steps = length(&frames, 1)?;
     let whole = n + hop * (steps - 1);
     let places: Vec<i64> = (0..steps).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
@@ -295,7 +296,7 @@ fn istft(a: &Args) -> Result<Tensor> {
         Tensor::zeros([batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
     };
     let weight = added(&window.square()?.expand(&[1, steps, n])?, 1.into())?;
-    let (start, end) = match (a.flag(5)?, a.opt_ints(8)?) {
+    let (start, end) = match (a.flag("center")?, a.opt_ints("length")?) {
         (centred, Some(length)) => (if centred { n / 2 } else { 0 }, if centred { n / 2 } else { 0 } + length[0]),
         (true, None) => (n / 2, whole - n / 2),
         (false, None) => (0, whole),
@@ -308,7 +309,7 @@ fn istft(a: &Args) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::call;
+    use super::super::table::call;
     use super::*;
 
     fn close(got: &Value, expected: &[f32]) {

@@ -1,22 +1,23 @@
 //! Derivatives along axes from the differences of neighbours.
 
-use super::shape::list;
-use super::{Args, Row, value};
+use super::args::Args;
+use super::row::{Row, value};
+use super::value::Value;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     value("gradient(Tensor self, *, Scalar? spacing=None, int? dim=None, int edge_order=1) -> Tensor[]", |a| {
-        let (x, step) = (a.tensor(0)?, a.opt_float(1)?.unwrap_or(1.0));
-        each(&x, a.opt_ints(2)?, a.int(3)?, |_| Ok(Spacing::Even(step))).map(list)
+        let (x, step) = (a.tensor("self")?, a.opt_float("spacing")?.unwrap_or(1.0));
+        each(&x, a.opt_ints("dim")?, a.int("edge_order")?, |_| Ok(Spacing::Even(step))).map(Value::tensors)
     }),
     value("gradient(Tensor self, *, Scalar spacing, int[] dim, int edge_order=1) -> Tensor[]", |a| {
-        let (x, step) = (a.tensor(0)?, a.float(1)?);
-        each(&x, a.opt_ints(2)?, a.int(3)?, |_| Ok(Spacing::Even(step))).map(list)
+        let (x, step) = (a.tensor("self")?, a.float("spacing")?);
+        each(&x, a.opt_ints("dim")?, a.int("edge_order")?, |_| Ok(Spacing::Even(step))).map(Value::tensors)
     }),
     value("gradient(Tensor self, *, int[] dim, int edge_order=1) -> Tensor[]", |a| {
-        each(&a.tensor(0)?, a.opt_ints(1)?, a.int(2)?, |_| Ok(Spacing::Even(1.0))).map(list)
+        each(&a.tensor("self")?, a.opt_ints("dim")?, a.int("edge_order")?, |_| Ok(Spacing::Even(1.0))).map(Value::tensors)
     }),
     value("gradient(Tensor self, *, Scalar[] spacing, int? dim=None, int edge_order=1) -> Tensor[]", by_steps),
     value("gradient(Tensor self, *, Scalar[] spacing, int[] dim, int edge_order=1) -> Tensor[]", by_steps),
@@ -32,14 +33,16 @@ enum Spacing {
     At(Tensor),
 }
 
-fn by_steps(a: &Args) -> Result<super::value::Value> {
-    let steps = a.value(1)?.elements()?.iter().map(|step| step.number().map(crate::Scalar::to_f64)).collect::<Result<Vec<_>>>()?;
-    each(&a.tensor(0)?, a.opt_ints(2)?, a.int(3)?, |i| steps.get(i).copied().map(Spacing::Even).ok_or_else(few)).map(list)
+fn by_steps(a: &Args) -> Result<Value> {
+    let steps = a.value("spacing")?.elements()?.iter().map(|step| step.number().map(crate::Scalar::to_f64)).collect::<Result<Vec<_>>>()?;
+    each(&a.tensor("self")?, a.opt_ints("dim")?, a.int("edge_order")?, |i| steps.get(i).copied().map(Spacing::Even).ok_or_else(few))
+        .map(Value::tensors)
 }
 
-fn by_places(a: &Args) -> Result<super::value::Value> {
-    let places = a.tensors(1)?;
-    each(&a.tensor(0)?, a.opt_ints(2)?, a.int(3)?, |i| places.get(i).cloned().map(Spacing::At).ok_or_else(few)).map(list)
+fn by_places(a: &Args) -> Result<Value> {
+    let places = a.tensors("spacing")?;
+    each(&a.tensor("self")?, a.opt_ints("dim")?, a.int("edge_order")?, |i| places.get(i).cloned().map(Spacing::At).ok_or_else(few))
+        .map(Value::tensors)
 }
 
 fn few() -> Error {

@@ -1,7 +1,8 @@
 //! How many numbers fall into which bin.
 
+use super::args::{Args, ints_in};
+use super::row::{Row, one, value};
 use super::value::Value;
-use super::{Args, Row, one, value};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -10,8 +11,8 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
-        let x = a.tensor(0)?.reshape(&[-1])?;
-        let (low, high) = (a.float(2)?, a.float(3)?);
+        let x = a.tensor("self")?.reshape(&[-1])?;
+        let (low, high) = (a.float("min")?, a.float("max")?);
         let (low, high) = if low == high {
             (x.amin(.., false)?, x.amax(.., false)?)
         } else {
@@ -19,66 +20,66 @@ pub(super) const ROWS: &[Row] = &[
             (number(low)?, number(high)?)
         };
         let (low, high) = moved_apart(low, high, 1)?;
-        let bins = a.int(1)?;
+        let bins = a.int("bins")?;
         let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
         let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
         let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
         Tensor::zeros([bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, Reduction::Add)
     }),
     value("histogram(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)", |a| {
-        let edges = vec![a.tensor(1)?];
-        pair(counted(&column(&a.tensor(0)?)?, &edges, a.opt_tensor(2)?, a.flag(3)?)?, edges)
+        let edges = vec![a.tensor("bins")?];
+        pair(counted(&column(&a.tensor("self")?)?, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
     }),
     value(
         "histogram(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)",
         |a| {
-            let x = column(&a.tensor(0)?)?;
-            let edges = even(&x, &a.ints(1)?, ends(a, 2)?)?;
-            pair(counted(&x, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+            let x = column(&a.tensor("self")?)?;
+            let edges = even(&x, &a.ints("bins")?, ends(a)?)?;
+            pair(counted(&x, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
         },
     ),
     value(
         "histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
         |a| {
-            let x = a.tensor(0)?;
-            let edges = even(&x, &a.ints(1)?, ends(a, 2)?)?;
-            listed(counted(&x, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+            let x = a.tensor("self")?;
+            let edges = even(&x, &a.ints("bins")?, ends(a)?)?;
+            listed(counted(&x, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
         },
     ),
     value(
         "histogramdd(Tensor self, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
         |a| {
-            let x = a.tensor(0)?;
-            let bins = vec![a.int(1)?; axes(&x)?];
-            let edges = even(&x, &bins, ends(a, 2)?)?;
-            listed(counted(&x, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+            let x = a.tensor("self")?;
+            let bins = vec![a.int("bins")?; axes(&x)?];
+            let edges = even(&x, &bins, ends(a)?)?;
+            listed(counted(&x, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
         },
     ),
     value(
         "histogramdd(Tensor self, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
         |a| {
-            let edges = a.tensors(1)?;
-            listed(counted(&a.tensor(0)?, &edges, a.opt_tensor(3)?, a.flag(4)?)?, edges)
+            let edges = a.tensors("bins")?;
+            listed(counted(&a.tensor("self")?, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
         },
     ),
     value(
         "_histogramdd_bin_edges(Tensor self, int[] bins, *, float[]? range=None, Tensor? weight=None, bool density=False) -> Tensor[]",
-        |a| even(&a.tensor(0)?, &a.ints(1)?, ends(a, 2)?).map(super::shape::list),
+        |a| even(&a.tensor("self")?, &a.ints("bins")?, ends(a)?).map(Value::tensors),
     ),
     one(
         "_histogramdd_from_bin_cts(Tensor self, int[] bins, *, float[]? range=None, Tensor? weight=None, bool density=False) -> Tensor",
         |a| {
-            let x = a.tensor(0)?;
-            counted(&x, &even(&x, &a.ints(1)?, ends(a, 2)?)?, a.opt_tensor(3)?, a.flag(4)?)
+            let x = a.tensor("self")?;
+            counted(&x, &even(&x, &a.ints("bins")?, ends(a)?)?, a.opt_tensor("weight")?, a.flag("density")?)
         },
     ),
     one("_histogramdd_from_bin_tensors(Tensor self, Tensor[] bins, *, Tensor? weight=None, bool density=False) -> Tensor", |a| {
-        counted(&a.tensor(0)?, &a.tensors(1)?, a.opt_tensor(2)?, a.flag(3)?)
+        counted(&a.tensor("self")?, &a.tensors("bins")?, a.opt_tensor("weight")?, a.flag("density")?)
     }),
     one("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", |a| {
-        let (x, weights) = (a.tensor(0)?, a.opt_tensor(1)?);
-        let numbers = super::ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
-        let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int(2)?);
+        let (x, weights) = (a.tensor("self")?, a.opt_tensor("weights")?);
+        let numbers = ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
+        let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int("minlength")?);
         let source = match weights {
             // What is counted by weights that are no floats is a double.
             Some(weights) if weights.dtype() != DType::F32 => weights.cast(DType::F64)?,
@@ -95,7 +96,7 @@ fn pair(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
 }
 
 fn listed(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
-    Ok(Value::tuple(vec![counts.into(), super::shape::list(edges)]))
+    Ok(Value::tuple(vec![counts.into(), Value::tensors(edges)]))
 }
 
 /// Numbers as points of one coordinate.
@@ -109,11 +110,11 @@ fn axes(x: &Tensor) -> Result<usize> {
     n.map(|n| n as usize).ok_or_else(|| Error::shape(format!("points of a fixed number of coordinates, got {}", x.ty())))
 }
 
-fn ends(a: &Args, i: usize) -> Result<Option<Vec<f64>>> {
-    if a.is_none(i) {
+fn ends(a: &Args) -> Result<Option<Vec<f64>>> {
+    if a.is_none("range")? {
         return Ok(None);
     }
-    a.value(i)?.elements()?.iter().map(|end| end.number().map(Scalar::to_f64)).collect::<Result<_>>().map(Some)
+    a.value("range")?.elements()?.iter().map(|end| end.number().map(Scalar::to_f64)).collect::<Result<_>>().map(Some)
 }
 
 /// Equal ends moved by so much to each side.
@@ -137,7 +138,7 @@ fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>>
             None => (coordinate.amin(&before, false)?, coordinate.amax(&before, false)?),
         };
         let (low, high) = moved_apart(low, high, 0.5)?;
-        super::create::spaced(&low, &high, bins + 1)?.cast(x.dtype())
+        Tensor::linspace(&low, &high, bins + 1)?.cast(x.dtype())
     };
     bins.iter().enumerate().map(edges).collect()
 }
@@ -155,7 +156,7 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) 
         let coordinate = x.select(-1, i as i64)?.reshape(&[-1])?;
         let (low, high) = (edges.select(0, 0i64)?, edges.select(0, bins.clone())?);
         let within = coordinate.ge(low)?.logical_and(coordinate.le(high)?)?;
-        let bin = super::order::places(edges, &coordinate, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.minimum(&(bins - 1i64))?;
+        let bin = edges.searchsorted(&coordinate, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.minimum(&(bins - 1i64))?;
         place = Some(place.map_or(Ok(bin.clone()), |place| place.mul(bins)?.add(bin))?);
         inside = Some(inside.map_or(Ok(within.clone()), |inside| inside.logical_and(within))?);
     }

@@ -1,6 +1,7 @@
 //! Joining, repeating and picking elements.
 
-use super::{Args, Row, one, tuple};
+use super::args::Args;
+use super::row::{Row, one, tuple};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -8,77 +9,79 @@ use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::cat(&a.tensors(0)?.iter().collect::<Vec<_>>(), a.int(1)?)),
-    one("stack(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::stack(&a.tensors(0)?.iter().collect::<Vec<_>>(), a.int(1)?)),
-    one("repeat(Tensor self, SymInt[] repeats) -> Tensor", |a| a.tensor(0)?.repeat(&a.dims(1)?)),
+    one("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::cat(&a.tensors("tensors")?.iter().collect::<Vec<_>>(), a.int("dim")?)),
+    one("stack(Tensor[] tensors, int dim=0) -> Tensor", |a| {
+        Tensor::stack(&a.tensors("tensors")?.iter().collect::<Vec<_>>(), a.int("dim")?)
+    }),
+    one("repeat(Tensor self, SymInt[] repeats) -> Tensor", |a| a.tensor("self")?.repeat(&a.dims("repeats")?)),
     one("tile(Tensor self, SymInt[] dims) -> Tensor", |a| {
-        let (x, mut repeats) = (a.tensor(0)?, a.dims(1)?);
+        let (x, mut repeats) = (a.tensor("self")?, a.dims("dims")?);
         while repeats.len() < x.rank() {
             repeats.insert(0, 1.into());
         }
         x.repeat(&repeats)
     }),
-    one("flip(Tensor self, int[] dims) -> Tensor", |a| a.tensor(0)?.flip(&a.ints(1)?)),
-    one("roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor", |a| rolled(&a.tensor(0)?, &a.ints(1)?, &a.ints(2)?)),
+    one("flip(Tensor self, int[] dims) -> Tensor", |a| a.tensor("self")?.flip(&a.ints("dims")?)),
+    one("roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor", |a| a.tensor("self")?.roll(&a.ints("shifts")?, &a.ints("dims")?)),
     one("constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor", |a| {
-        a.tensor(0)?.pad(&a.dims(1)?, Padding::Constant(a.number(2)?))
+        a.tensor("self")?.pad(&a.dims("pad")?, Padding::Constant(a.number("value")?))
     }),
     one("pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor", |a| {
-        let mode = match a.opt_str(2)? {
+        let mode = match a.opt_str("mode")? {
             Some("reflect") => Padding::Reflect,
             Some("replicate") => Padding::Edge,
-            _ => Padding::Constant(Scalar::Float(a.opt_float(3)?.unwrap_or(0.0))),
+            _ => Padding::Constant(Scalar::Float(a.opt_float("value")?.unwrap_or(0.0))),
         };
-        let (x, widths) = (a.tensor(0)?, a.dims(1)?);
-        if a.opt_str(2)? == Some("circular") { circular(x, widths) } else { x.pad(&widths, mode) }
+        let (x, widths) = (a.tensor("self")?, a.dims("pad")?);
+        if a.opt_str("mode")? == Some("circular") { circular(x, widths) } else { x.pad(&widths, mode) }
     }),
-    one("_pad_circular(Tensor self, SymInt[] pad) -> Tensor", |a| circular(a.tensor(0)?, a.dims(1)?)),
-    one("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
-    one("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
-    one("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Reflect)),
-    one("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Edge)),
-    one("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Edge)),
-    one("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor", |a| a.tensor(0)?.pad(&a.dims(1)?, Padding::Edge)),
+    one("_pad_circular(Tensor self, SymInt[] pad) -> Tensor", |a| circular(a.tensor("self")?, a.dims("pad")?)),
+    one("reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor("self")?.pad(&a.dims("padding")?, Padding::Reflect)),
+    one("reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor("self")?.pad(&a.dims("padding")?, Padding::Reflect)),
+    one("reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor", |a| a.tensor("self")?.pad(&a.dims("padding")?, Padding::Reflect)),
+    one("replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor", |a| a.tensor("self")?.pad(&a.dims("padding")?, Padding::Edge)),
+    one("replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor", |a| a.tensor("self")?.pad(&a.dims("padding")?, Padding::Edge)),
+    one("replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor", |a| a.tensor("self")?.pad(&a.dims("padding")?, Padding::Edge)),
     one(
         "embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
-        |a| a.tensor(0)?.embedding(&a.tensor(1)?),
+        |a| a.tensor("weight")?.embedding(&a.tensor("indices")?),
     ),
     // The rows that are asked for, made no longer than the norm allows.
     one("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", |a| {
-        let (table, index, most) = (a.tensor(0)?, a.tensor(1)?.reshape(&[-1])?, a.float(2)?);
+        let (table, index, most) = (a.tensor("self")?, a.tensor("indices")?.reshape(&[-1])?, a.float("max_norm")?);
         let asked = Tensor::zeros([table.dim(0)?], DType::I64)?.index_put(
             &[Some(&index)],
             &Tensor::ones(index.shape(), DType::I64)?,
             Reduction::Replace,
         )?;
-        let norm = table.norm(a.float(3)?, 1, true)?;
+        let norm = table.norm(a.float("norm_type")?, 1, true)?;
         let long = norm.gt(most)?.logical_and(asked.ne(0)?.unsqueeze(-1)?)?;
         long.where_(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)
     }),
-    one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor(0)? {
+    one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor("self")? {
         x if x.rank() == 0 => Ok(x),
-        x => x.index_select(a.int(1)?, &a.tensor(2)?.reshape(&[-1])?),
+        x => x.index_select(a.int("dim")?, &a.tensor("index")?.reshape(&[-1])?),
     }),
     tuple(
         "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| embedding_bag(a, a.opt_ints(8)?.map(|padding| padding[0])),
+        |a| embedding_bag(a, a.opt_ints("padding_idx")?.map(|padding| padding[0])),
     ),
     // Inside torch −1 means that no index is padding.
     tuple(
         "_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| embedding_bag(a, Some(a.int(8)?).filter(|&padding| padding >= 0)),
+        |a| embedding_bag(a, Some(a.int("padding_idx")?).filter(|&padding| padding >= 0)),
     ),
     one("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", |a| {
-        let (x, index) = (a.tensor(0)?, a.tensor(2)?.cast(DType::I64)?);
+        let (x, index) = (a.tensor("self")?, a.tensor("index")?.cast(DType::I64)?);
         if x.rank() == 0 || index.rank() == 0 {
             return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?)?.reshape(index.shape());
         }
         // No index reads nothing, whatever its shape.
-        if index.numel() == 0 { Tensor::zeros(index.shape(), x.dtype()) } else { x.gather(a.int(1)?, &index) }
+        if index.numel() == 0 { Tensor::zeros(index.shape(), x.dtype()) } else { x.gather(a.int("dim")?, &index) }
     }),
     one("index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
-        let indices = a.opt_tensors(1)?;
-        a.tensor(0)?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
+        let indices = a.opt_tensors("indices")?;
+        a.tensor("self")?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
     }),
 ];
 
@@ -91,34 +94,11 @@ fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
     x.pad(&widths, Padding::Wrap)
 }
 
-/// The elements moved around the axes, or around the flattened tensor.
-pub(super) fn rolled(x: &Tensor, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
-    if axes.is_empty() {
-        return rolled(&x.reshape(&[-1])?, shifts, &[0])?.reshape(x.shape());
-    }
-    if axes.len() != shifts.len() {
-        return Err(Error::argument(format!("{} shifts for {} axes", shifts.len(), axes.len())));
-    }
-    axes.iter().zip(shifts).try_fold(x.clone(), |x, (&axis, &shift)| {
-        let length = x.dim(axis)?;
-        let shift = match length.fixed() {
-            Some(0) => return Ok(x),
-            Some(n) => shift.rem_euclid(n),
-            None => return Err(Error::size(format!("rolling an axis of symbolic length {length}"))),
-        };
-        if shift == 0 {
-            return Ok(x);
-        }
-        let cut = length - shift;
-        let (head, tail) = (x.slice(axis, ..cut.clone())?, x.slice(axis, cut..)?);
-        Tensor::cat(&[&tail, &head], axis)
-    })
-}
-
 /// Rows of a table added up, averaged or maximised bag by bag; then, as torch does, the bag of each index, and how many each bag has.
 fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
-    let (table, indices, mut offsets, mode) = (a.tensor(0)?, a.tensor(1)?.cast(DType::I64)?, a.tensor(2)?.cast(DType::I64)?, a.int(4)?);
-    if a.flag(7)? {
+    let (table, indices, mut offsets, mode) =
+        (a.tensor("weight")?, a.tensor("indices")?.cast(DType::I64)?, a.tensor("offsets")?.cast(DType::I64)?, a.int("mode")?);
+    if a.flag("include_last_offset")? {
         offsets = offsets.slice(0, ..-1)?;
     }
     let bags = offsets.dim(0)?;
@@ -130,7 +110,7 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
         None => None,
     };
     let rows = table.index_select(0, &indices)?;
-    let rows = a.opt_tensor(6)?.map_or(Ok(rows.clone()), |weights| rows.mul(weights.unsqueeze(1)?))?;
+    let rows = a.opt_tensor("per_sample_weights")?.map_or(Ok(rows.clone()), |weights| rows.mul(weights.unsqueeze(1)?))?;
     let ones = Tensor::ones(indices.shape(), DType::I64)?;
     let counted = kept.as_ref().map_or(Ok(ones), |kept| kept.cast(DType::I64))?;
     let sizes = Tensor::zeros(std::slice::from_ref(&bags), DType::I64)?.index_put(&[Some(&bag)], &counted, Reduction::Add)?;

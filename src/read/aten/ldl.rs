@@ -3,22 +3,23 @@
 //! [LAPACK's sytf2 and sytrs](https://netlib.org/lapack/explore-html/) with the lower triangle: which rows are exchanged and which make a pair
 //! depends on the numbers, so each step computes both forms and takes one.
 
+use super::args::Args;
 use super::matrix::{after, column, no_errors, ordered, row, size};
-use super::{Args, Row, one, tuple};
+use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     tuple("linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)", |a| {
-        factored(&a.tensor(0)?).map(|(packed, pivots)| vec![packed, pivots])
+        factored(&a.tensor("self")?).map(|(packed, pivots)| vec![packed, pivots])
     }),
     tuple(
         "linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> (Tensor LD, Tensor pivots, Tensor info)",
-        |a| factored(&a.tensor(0)?).and_then(|(packed, pivots)| Ok(vec![packed, pivots, no_errors(&a.tensor(0)?)?])),
+        |a| factored(&a.tensor("self")?).and_then(|(packed, pivots)| Ok(vec![packed, pivots, no_errors(&a.tensor("self")?)?])),
     ),
     one("linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor", |a: &Args| {
-        solved(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)
+        solved(&a.tensor("LD")?, &a.tensor("pivots")?, &a.tensor("B")?)
     }),
 ];
 

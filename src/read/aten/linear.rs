@@ -1,48 +1,51 @@
 //! Products of matrices, and the attention that is made of them.
 
+use super::args::Args;
+use super::row::{Row, one, tuple, value};
 use super::value::Value;
-use super::{Args, Row, one, tuple, value};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("matmul(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
-    one("mm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
-    one("bmm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
-    one("mv(Tensor self, Tensor vec) -> Tensor", |a| a.tensor(0)?.matmul(&a.tensor(1)?)),
-    one("dot(Tensor self, Tensor tensor) -> Tensor", |a| total(&a.tensor(0)?.mul(a.tensor(1)?)?, None)),
+    one("matmul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("other")?)),
+    one("mm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("mat2")?)),
+    one("bmm(Tensor self, Tensor mat2) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("mat2")?)),
+    one("mv(Tensor self, Tensor vec) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("vec")?)),
+    one("dot(Tensor self, Tensor tensor) -> Tensor", |a| total(&a.tensor("self")?.mul(a.tensor("tensor")?)?, None)),
     one("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
-        a.tensor(0)?.linear(&a.tensor(1)?, a.opt_tensor(2)?.as_ref())
+        a.tensor("input")?.linear(&a.tensor("weight")?, a.opt_tensor("bias")?.as_ref())
     }),
     one("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor(0)?.addmm(&a.tensor(1)?, &a.tensor(2)?, a.float(3)?, a.float(4)?)
+        a.tensor("self")?.addmm(&a.tensor("mat1")?, &a.tensor("mat2")?, a.float("beta")?, a.float("alpha")?)
     }),
     one("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)
+        combined(a, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?)
     }),
     one("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?.sum(0, false)?)
+        combined(a, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?.sum(0, false)?)
     }),
     one("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)
+        combined(a, a.tensor("mat")?.matmul(&a.tensor("vec")?)?)
     }),
     one("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor(1)?.unsqueeze(1)?.mul(a.tensor(2)?.unsqueeze(0)?)?)
+        combined(a, a.tensor("vec1")?.unsqueeze(1)?.mul(a.tensor("vec2")?.unsqueeze(0)?)?)
     }),
-    one("ger(Tensor self, Tensor vec2) -> Tensor", |a| a.tensor(0)?.unsqueeze(1)?.mul(a.tensor(1)?.unsqueeze(0)?)),
+    one("ger(Tensor self, Tensor vec2) -> Tensor", |a| a.tensor("self")?.unsqueeze(1)?.mul(a.tensor("vec2")?.unsqueeze(0)?)),
     one("inner(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
         if x.rank() == 0 || y.rank() == 0 { x.mul(y) } else { tensordot(&x, &y, &[-1], &[-1]) }
     }),
-    one("vdot(Tensor self, Tensor other) -> Tensor", |a| total(&a.tensor(0)?.mul(a.tensor(1)?)?, None)),
-    one("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| total(&a.tensor(0)?.mul(a.tensor(1)?)?, Some(&[a.int(2)?]))),
+    one("vdot(Tensor self, Tensor other) -> Tensor", |a| total(&a.tensor("self")?.mul(a.tensor("other")?)?, None)),
+    one("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| {
+        total(&a.tensor("x")?.mul(a.tensor("y")?)?, Some(&[a.int("dim")?]))
+    }),
     one("tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", |a| {
-        tensordot(&a.tensor(0)?, &a.tensor(1)?, &a.ints(2)?, &a.ints(3)?)
+        tensordot(&a.tensor("self")?, &a.tensor("other")?, &a.ints("dims_self")?, &a.ints("dims_other")?)
     }),
     one("kron(Tensor self, Tensor other) -> Tensor", |a| {
-        let (mut x, mut y) = (a.tensor(0)?, a.tensor(1)?);
+        let (mut x, mut y) = (a.tensor("self")?, a.tensor("other")?);
         while x.rank() < y.rank() {
             x = x.unsqueeze(0)?;
         }
@@ -55,68 +58,70 @@ pub(super) const ROWS: &[Row] = &[
         let odd: Vec<i64> = even.iter().map(|axis| axis + 1).collect();
         x.unsqueeze_axes(&odd)?.mul(y.unsqueeze_axes(&even)?)?.reshape(&shape)
     }),
-    one("chain_matmul(Tensor[] matrices) -> Tensor", |a| chain(&a.tensors(0)?)),
-    one("linalg_multi_dot(Tensor[] tensors) -> Tensor", |a| chain(&a.tensors(0)?)),
+    one("chain_matmul(Tensor[] matrices) -> Tensor", |a| chain(&a.tensors("matrices")?)),
+    one("linalg_multi_dot(Tensor[] tensors) -> Tensor", |a| chain(&a.tensors("tensors")?)),
     one("einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", |a| {
-        let operands = a.tensors(1)?;
-        Tensor::einsum(a.opt_str(0)?.unwrap_or_default(), &operands.iter().collect::<Vec<_>>())
+        let operands = a.tensors("tensors")?;
+        Tensor::einsum(a.opt_str("equation")?.unwrap_or_default(), &operands.iter().collect::<Vec<_>>())
     }),
     one("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
-        let (x, y, weight) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+        let (x, y, weight) = (a.tensor("input1")?, a.tensor("input2")?, a.tensor("weight")?);
         // [.., 1, i] · [o, i, j] gives [.., o, 1, j].
         let part = x.unsqueeze(-2)?.unsqueeze(-2)?.matmul(&weight)?.squeeze_axes(&[-2])?;
         let product = total(&part.mul(y.unsqueeze(-2)?)?, Some(&[-1]))?;
-        a.opt_tensor(3)?.map_or(Ok(product.clone()), |bias| product.add(bias))
+        a.opt_tensor("bias")?.map_or(Ok(product.clone()), |bias| product.add(bias))
     }),
     one("cross(Tensor self, Tensor other, int? dim=None) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let axis = match a.opt_ints(2)? {
+        let x = a.tensor("self")?;
+        let axis = match a.opt_ints("dim")? {
             Some(axis) => axis[0],
             None => x.shape().iter().position(|n| *n == 3).ok_or_else(|| Error::shape("no axis of length 3"))? as i64,
         };
-        cross(&x, &a.tensor(1)?, axis)
+        cross(&x, &a.tensor("other")?, axis)
     }),
-    one("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor", |a| cross(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)),
+    one("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor", |a| {
+        cross(&a.tensor("self")?, &a.tensor("other")?, a.int("dim")?)
+    }),
     tuple(
         "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
         |a| {
-            let (y, sum) = fused(a, Some(5), 4, 6)?;
+            let (y, sum) = fused(a, Some("attn_mask"))?;
             Ok(vec![y, sum])
         },
     ),
     // The kernels of programs that were exported on a GPU. What they give beside is for gradients and for dropout.
     value(
         "_scaled_dot_product_flash_attention(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor, SymInt, SymInt, Tensor, Tensor, Tensor)",
-        |a| attended(fused(a, None, 4, 6)?, 9),
+        |a| attended(fused(a, None)?, 9),
     ),
     value(
         "_scaled_dot_product_efficient_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_bias, bool compute_log_sumexp, float dropout_p=0.0, bool is_causal=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| attended(fused(a, Some(3), 6, 7)?, 4),
+        |a| attended(fused(a, Some("attn_bias"))?, 4),
     ),
     value(
         "_scaled_dot_product_cudnn_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_bias, bool compute_log_sumexp, float dropout_p=0.0, bool is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor, SymInt, SymInt, Tensor, Tensor, Tensor)",
-        |a| attended(fused(a, Some(3), 6, 8)?, 9),
+        |a| attended(fused(a, Some("attn_bias"))?, 9),
     ),
     value(
         "_scaled_dot_product_fused_attention_overrideable(Tensor query, Tensor key, Tensor value, Tensor? attn_bias=None, float dropout_p=0.0, bool is_causal=False, bool return_debug_mask=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor, SymInt, SymInt, Tensor, Tensor, Tensor)",
-        |a| attended(fused(a, Some(3), 5, 7)?, 9),
+        |a| attended(fused(a, Some("attn_bias"))?, 9),
     ),
     tuple(
         "_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) -> (Tensor, Tensor)",
         |a| {
-            let (q, k, v) = operands(a, a.flag(8)?)?;
-            let weights = scores(&q, &k, a.opt_tensor(3)?.as_ref(), a.flag(5)?, a.opt_float(7)?)?.softmax(-1)?;
-            let kept = if a.float(4)? > 0.0 { weights.drop_out(a.float(4)?)?.0 } else { weights.clone() };
+            let (q, k, v) = operands(a, a.flag("enable_gqa")?)?;
+            let weights = scores(&q, &k, a.opt_tensor("attn_mask")?.as_ref(), a.flag("is_causal")?, a.opt_float("scale")?)?.softmax(-1)?;
+            let kept = if a.float("dropout_p")? > 0.0 { weights.drop_out(a.float("dropout_p")?)?.0 } else { weights.clone() };
             Ok(vec![kept.matmul(&v)?, weights])
         },
     ),
     one("_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor", |a| {
-        let y = combined(a, a.tensor(1)?.matmul(&a.tensor(2)?)?)?;
-        if a.flag(5)? { y.gelu(false) } else { y.relu() }
+        let y = combined(a, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?)?;
+        if a.flag("use_gelu")? { y.gelu(false) } else { y.relu() }
     }),
     // (batch, steps, 3 · heads · width) to queries, keys and values of (batch, heads, steps, width), the queries scaled.
     tuple("_transform_bias_rescale_qkv(Tensor qkv, Tensor qkv_bias, int num_heads) -> (Tensor, Tensor, Tensor)", |a| {
-        let (x, heads) = (a.tensor(0)?.add(a.tensor(1)?)?, a.int(2)?);
+        let (x, heads) = (a.tensor("qkv")?.add(a.tensor("qkv_bias")?)?, a.int("num_heads")?);
         let channels = x.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
         let width = channels.checked_div(3 * heads).filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("{heads} heads")))?;
         let parts = x.unflatten(-1, &[3, heads, width])?.permute(&[2, 0, 3, 1, 4])?;
@@ -126,8 +131,9 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor",
         |a| {
-            let (q, k, v) = operands(a, a.flag(7)?)?;
-            let (mask, causal, scale, dropout) = (a.opt_tensor(3)?, a.flag(5)?, a.opt_float(6)?, a.float(4)?);
+            let (q, k, v) = operands(a, a.flag("enable_gqa")?)?;
+            let (mask, causal, scale, dropout) =
+                (a.opt_tensor("attn_mask")?, a.flag("is_causal")?, a.opt_float("scale")?, a.float("dropout_p")?);
             if dropout > 0.0 {
                 return scores(&q, &k, mask.as_ref(), causal, scale)?.softmax(-1)?.drop_out(dropout)?.0.matmul(&v);
             }
@@ -138,16 +144,16 @@ pub(super) const ROWS: &[Row] = &[
         "_native_multi_head_attention(Tensor query, Tensor key, Tensor value, int embed_dim, int num_head, Tensor qkv_weight, Tensor qkv_bias, Tensor proj_weight, Tensor proj_bias, Tensor? mask=None, bool need_weights=True, bool average_attn_weights=True, int? mask_type=None) -> (Tensor, Tensor)",
         |a| {
             let head = Head {
-                embed: a.int(3)?,
-                heads: a.int(4)?,
-                in_weight: a.tensor(5)?,
-                in_bias: a.tensor(6)?,
-                out_weight: a.tensor(7)?,
-                out_bias: a.tensor(8)?,
+                embed: a.int("embed_dim")?,
+                heads: a.int("num_head")?,
+                in_weight: a.tensor("qkv_weight")?,
+                in_bias: a.tensor("qkv_bias")?,
+                out_weight: a.tensor("proj_weight")?,
+                out_bias: a.tensor("proj_bias")?,
             };
-            let mask = mask(a, 9, 12)?;
-            let (y, weights) = head.attend(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?, mask.as_ref())?;
-            let weights = match (a.flag(10)?, a.flag(11)?) {
+            let mask = mask(a)?;
+            let (y, weights) = head.attend(&a.tensor("query")?, &a.tensor("key")?, &a.tensor("value")?, mask.as_ref())?;
+            let weights = match (a.flag("need_weights")?, a.flag("average_attn_weights")?) {
                 (false, _) => Tensor::zeros([0], y.dtype())?,
                 (true, true) => weights.mean(1, false)?,
                 (true, false) => weights,
@@ -160,29 +166,30 @@ pub(super) const ROWS: &[Row] = &[
         encoder_layer,
     ),
     one("_int_mm(Tensor self, Tensor mat2) -> Tensor", |a| {
-        let wide = |i: usize| a.tensor(i)?.cast(DType::I32);
-        wide(0)?.matmul(&wide(1)?)?.cast(DType::I32)
+        let wide = |name: &str| a.tensor(name)?.cast(DType::I32);
+        wide("self")?.matmul(&wide("mat2")?)?.cast(DType::I32)
     }),
     one(
         "_trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, int[] sumdim, int unroll_dim=1) -> Tensor",
         |a| {
-            let wide = |i: usize| a.tensor(i)?.unsqueeze_axes(&a.ints(i + 3)?);
-            let (product, axes) = (wide(0)?.mul(wide(1)?)?.mul(wide(2)?)?, a.ints(6)?);
+            let wide = |name: &str, axes: &str| a.tensor(name)?.unsqueeze_axes(&a.ints(axes)?);
+            let product = wide("i1", "expand1")?.mul(wide("i2", "expand2")?)?.mul(wide("i3", "expand3")?)?;
+            let axes = a.ints("sumdim")?;
             if axes.is_empty() { Ok(product) } else { total(&product, Some(&axes)) }
         },
     ),
     one("_grouped_mm(Tensor self, Tensor mat2, Tensor? offs=None, Tensor? bias=None, ScalarType? out_dtype=None) -> Tensor", |a| {
-        let (x, matrices) = (a.tensor(0)?, a.tensor(1)?);
-        let y = match (x.rank(), matrices.rank(), a.opt_tensor(2)?) {
+        let (x, matrices) = (a.tensor("self")?, a.tensor("mat2")?);
+        let y = match (x.rank(), matrices.rank(), a.opt_tensor("offs")?) {
             (3, 3, None) => x.matmul(&matrices)?,
             (2, 3, Some(ends)) => grouped(&x, &matrices, &ends)?,
             _ => return Err(Error::unsupported("a product in groups that divide the columns, or what is summed over")),
         };
-        let y = a.opt_tensor(3)?.map_or(Ok(y.clone()), |bias| y.add(bias))?;
-        a.opt_dtype(4)?.map_or(Ok(y.clone()), |dtype| y.cast(dtype))
+        let y = a.opt_tensor("bias")?.map_or(Ok(y.clone()), |bias| y.add(bias))?;
+        a.opt_dtype("out_dtype")?.map_or(Ok(y.clone()), |dtype| y.cast(dtype))
     }),
     one("transformers::grouped_mm_fallback(Tensor input, Tensor weight, Tensor offs) -> Tensor", |a| {
-        grouped(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?)
+        grouped(&a.tensor("input")?, &a.tensor("weight")?, &a.tensor("offs")?)
     }),
 ];
 
@@ -206,22 +213,22 @@ fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
 
 /// β · self + α · product: what the `add` family adds up.
 fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
-    let dtype = a.tensor(0)?.dtype();
+    let dtype = a.tensor("self")?.dtype();
     // A sum of integers keeps its dtype, and what it is scaled by is cut to it.
     let whole = dtype.is_int();
-    let factor = |i: usize| a.number(i).map(|factor| if whole { crate::Scalar::Int(factor.to_i64()) } else { factor });
-    let scaled = |x: Tensor, i: usize| if factor(i)?.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor(i)?)) };
+    let factor = |name: &str| a.number(name).map(|factor| if whole { crate::Scalar::Int(factor.to_i64()) } else { factor });
+    let scaled = |x: Tensor, by: &str| if factor(by)?.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor(by)?)) };
     let product = if whole { product.cast(dtype)? } else { product };
-    if a.tensor(0)?.dtype() == DType::Bool {
+    if a.tensor("self")?.dtype() == DType::Bool {
         // Of truth values the product is "and", the sum "or".
-        let product = if a.float(4)? == 0.0 { product.mul(0)? } else { product }.cast(DType::Bool)?;
-        return if a.float(3)? == 0.0 { Ok(product) } else { product.logical_or(a.tensor(0)?) };
+        let product = if a.float("alpha")? == 0.0 { product.mul(0)? } else { product }.cast(DType::Bool)?;
+        return if a.float("beta")? == 0.0 { Ok(product) } else { product.logical_or(a.tensor("self")?) };
     }
-    let product = scaled(product, 4)?;
-    if factor(3)?.to_f64() == 0.0 {
-        return product.expand(&product.shape().broadcast(a.tensor(0)?.shape())?);
+    let product = scaled(product, "alpha")?;
+    if factor("beta")?.to_f64() == 0.0 {
+        return product.expand(&product.shape().broadcast(a.tensor("self")?.shape())?);
     }
-    product.add(scaled(a.tensor(0)?, 3)?)
+    product.add(scaled(a.tensor("self")?, "beta")?)
 }
 
 /// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
@@ -261,7 +268,7 @@ fn chain(matrices: &[Tensor]) -> Result<Tensor> {
 fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
     let shape = x.shape().broadcast(y.shape())?;
     let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
-    let turned = |t: &Tensor, by: i64| super::index::rolled(t, &[by], &[axis]);
+    let turned = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
     turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
 }
 
@@ -283,11 +290,11 @@ fn scores(q: &Tensor, k: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Op
     }
 }
 
-/// Attention and the logarithm of what its weights are divided by; the places are those of the mask, of `is_causal` and of the scale.
-fn fused(a: &Args, mask: Option<usize>, causal: usize, scale: usize) -> Result<(Tensor, Tensor)> {
-    let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-    let mask = mask.map_or(Ok(None), |i| a.opt_tensor(i))?;
-    let (causal, scale) = (a.flag(causal)?, a.opt_float(scale)?);
+/// Attention and the logarithm of what its weights are divided by; schemas differ in the name of the mask.
+fn fused(a: &Args, mask: Option<&str>) -> Result<(Tensor, Tensor)> {
+    let (q, k, v) = (a.tensor("query")?, a.tensor("key")?, a.tensor("value")?);
+    let mask = mask.map_or(Ok(None), |name| a.opt_tensor(name))?;
+    let (causal, scale) = (a.flag("is_causal")?, a.opt_float("scale")?);
     let y = q.attention(&k, &v, mask.as_ref(), causal, scale)?;
     Ok((y, scores(&q, &k, mask.as_ref(), causal, scale)?.logsumexp(-1, false)?))
 }
@@ -301,7 +308,7 @@ fn attended((y, sum): (Tensor, Tensor), count: usize) -> Result<Value> {
 
 /// Queries, keys and values; `grouped` says that several heads of the queries share one of the others.
 fn operands(a: &Args, grouped: bool) -> Result<(Tensor, Tensor, Tensor)> {
-    let (q, k, v) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+    let (q, k, v) = (a.tensor("query")?, a.tensor("key")?, a.tensor("value")?);
     let own = |x: Tensor| if grouped { shared_heads(&q, &x) } else { Ok(x) };
     let (k, v) = (own(k)?, own(v)?);
     Ok((q, k, v))
@@ -321,10 +328,10 @@ fn shared_heads(q: &Tensor, x: &Tensor) -> Result<Tensor> {
 }
 
 /// The mask of the fused operators, as one that keeps where it is true (or is added, where it is a float).
-fn mask(a: &Args, mask: usize, kind: usize) -> Result<Option<Tensor>> {
-    let Some(mask) = a.opt_tensor(mask)? else { return Ok(None) };
+fn mask(a: &Args) -> Result<Option<Tensor>> {
+    let Some(mask) = a.opt_tensor("mask")? else { return Ok(None) };
     // 0: (rows, columns), 1: what of each element of the batch is padding, 2: the full shape.
-    let mask = match (a.opt_ints(kind)?.map(|kind| kind[0]), mask.rank()) {
+    let mask = match (a.opt_ints("mask_type")?.map(|kind| kind[0]), mask.rank()) {
         (Some(1), 2) => mask.unsqueeze_axes(&[1, 2])?,
         _ => mask,
     };
@@ -369,34 +376,37 @@ impl Head {
 
 fn encoder_layer(a: &Args) -> Result<Tensor> {
     let head = Head {
-        embed: a.int(1)?,
-        heads: a.int(2)?,
-        in_weight: a.tensor(3)?,
-        in_bias: a.tensor(4)?,
-        out_weight: a.tensor(5)?,
-        out_bias: a.tensor(6)?,
+        embed: a.int("embed_dim")?,
+        heads: a.int("num_heads")?,
+        in_weight: a.tensor("qkv_weight")?,
+        in_bias: a.tensor("qkv_bias")?,
+        out_weight: a.tensor("proj_weight")?,
+        out_bias: a.tensor("proj_bias")?,
     };
-    let (gelu, first, epsilon) = (a.flag(7)?, a.flag(8)?, a.float(9)?);
-    let mask = mask(a, 18, 19)?;
-    let normal = |x: &Tensor, i: usize| x.layer_norm(&[x.dim(-1)?], Some(&a.tensor(i)?), Some(&a.tensor(i + 1)?), epsilon);
+    let (gelu, first, epsilon) = (a.flag("use_gelu")?, a.flag("norm_first")?, a.float("eps")?);
+    let mask = mask(a)?;
+    let normal =
+        |x: &Tensor, weight: &str, bias: &str| x.layer_norm(&[x.dim(-1)?], Some(&a.tensor(weight)?), Some(&a.tensor(bias)?), epsilon);
+    let (first_norm, second_norm) =
+        (|x: &Tensor| normal(x, "norm_weight_1", "norm_bias_1"), |x: &Tensor| normal(x, "norm_weight_2", "norm_bias_2"));
     let attend = |x: &Tensor| head.attend(x, x, x, mask.as_ref()).map(|both| both.0);
     let feed = |x: &Tensor| -> Result<Tensor> {
-        let inner = x.linear(&a.tensor(14)?, Some(&a.tensor(15)?))?;
+        let inner = x.linear(&a.tensor("ffn_weight_1")?, Some(&a.tensor("ffn_bias_1")?))?;
         let inner = if gelu { inner.gelu(false)? } else { inner.relu()? };
-        inner.linear(&a.tensor(16)?, Some(&a.tensor(17)?))
+        inner.linear(&a.tensor("ffn_weight_2")?, Some(&a.tensor("ffn_bias_2")?))
     };
-    let x = a.tensor(0)?;
+    let x = a.tensor("src")?;
     if first {
-        let x = x.add(attend(&normal(&x, 10)?)?)?;
-        return x.add(feed(&normal(&x, 12)?)?);
+        let x = x.add(attend(&first_norm(&x)?)?)?;
+        return x.add(feed(&second_norm(&x)?)?);
     }
-    let x = normal(&x.add(attend(&x)?)?, 10)?;
-    normal(&x.add(feed(&x)?)?, 12)
+    let x = first_norm(&x.add(attend(&x)?)?)?;
+    second_norm(&x.add(feed(&x)?)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::call;
+    use super::super::table::call;
     use super::*;
 
     #[test]

@@ -1,6 +1,8 @@
 //! Losses and distances.
 
-use super::{Args, Row, one, tuple};
+use super::args::{Args, ints_in};
+use super::row::{Row, one, tuple};
+use super::scalar_type::scalar_type;
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -8,39 +10,39 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", |a| {
-        reduced(a.tensor(0)?.sub(a.tensor(1)?)?.square()?, a.int(2)?)
+        reduced(a.tensor("self")?.sub(a.tensor("target")?)?.square()?, a.int("reduction")?)
     }),
     one("l1_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", |a| {
-        reduced(a.tensor(0)?.sub(a.tensor(1)?)?.abs()?, a.int(2)?)
+        reduced(a.tensor("self")?.sub(a.tensor("target")?)?.abs()?, a.int("reduction")?)
     }),
     one("smooth_l1_loss(Tensor self, Tensor target, int reduction=Mean, float beta=1.0) -> Tensor", |a| {
-        let (distance, beta) = (a.tensor(0)?.sub(a.tensor(1)?)?.abs()?, a.float(3)?);
+        let (distance, beta) = (a.tensor("self")?.sub(a.tensor("target")?)?.abs()?, a.float("beta")?);
         if beta == 0.0 {
-            return reduced(distance, a.int(2)?);
+            return reduced(distance, a.int("reduction")?);
         }
         let near = distance.square()?.mul(0.5 / beta)?;
-        reduced(distance.lt(beta)?.where_(&near, &distance.sub(0.5 * beta)?)?, a.int(2)?)
+        reduced(distance.lt(beta)?.where_(&near, &distance.sub(0.5 * beta)?)?, a.int("reduction")?)
     }),
     one("huber_loss(Tensor self, Tensor target, int reduction=Mean, float delta=1.0) -> Tensor", |a| {
-        let (distance, delta) = (a.tensor(0)?.sub(a.tensor(1)?)?.abs()?, a.float(3)?);
+        let (distance, delta) = (a.tensor("self")?.sub(a.tensor("target")?)?.abs()?, a.float("delta")?);
         let far = distance.sub(0.5 * delta)?.mul(delta)?;
-        reduced(distance.le(delta)?.where_(&distance.square()?.mul(0.5)?, &far)?, a.int(2)?)
+        reduced(distance.le(delta)?.where_(&distance.square()?.mul(0.5)?, &far)?, a.int("reduction")?)
     }),
     one("soft_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", |a| {
-        reduced(a.tensor(0)?.mul(a.tensor(1)?.neg()?)?.exp()?.log1p()?, a.int(2)?)
+        reduced(a.tensor("self")?.mul(a.tensor("target")?.neg()?)?.exp()?.log1p()?, a.int("reduction")?)
     }),
     one("kl_div(Tensor self, Tensor target, int reduction=Mean, *, bool log_target=False) -> Tensor", |a| {
-        let (x, target) = (a.tensor(0)?, a.tensor(1)?);
-        let loss = if a.flag(3)? { target.exp()?.mul(target.sub(x)?)? } else { target.xlogy(&target)?.sub(target.mul(x)?)? };
-        reduced(loss, a.int(2)?)
+        let (x, target) = (a.tensor("self")?, a.tensor("target")?);
+        let loss = if a.flag("log_target")? { target.exp()?.mul(target.sub(x)?)? } else { target.xlogy(&target)?.sub(target.mul(x)?)? };
+        reduced(loss, a.int("reduction")?)
     }),
     one("poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor", |a| {
-        let (x, target, epsilon) = (a.tensor(0)?, a.tensor(1)?, a.float(4)?);
-        let loss = match a.flag(2)? {
+        let (x, target, epsilon) = (a.tensor("input")?, a.tensor("target")?, a.float("eps")?);
+        let loss = match a.flag("log_input")? {
             true => x.exp()?.sub(target.mul(&x)?)?,
             false => x.sub(target.mul(x.add(epsilon)?.log()?)?)?,
         };
-        let loss = match a.flag(3)? {
+        let loss = match a.flag("full")? {
             // Stirling's approximation of ln(target!), where the target is more than 1.
             true => {
                 let stirling = target.xlogy(&target)?.sub(&target)?.add(target.mul(2.0 * std::f64::consts::PI)?.log()?.mul(0.5)?)?;
@@ -48,81 +50,81 @@ pub(super) const ROWS: &[Row] = &[
             }
             false => loss,
         };
-        reduced(loss, a.int(5)?)
+        reduced(loss, a.int("reduction")?)
     }),
     one("binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean) -> Tensor", |a| {
-        let (x, target) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, target) = (a.tensor("self")?, a.tensor("target")?);
         // torch keeps the logarithms from −∞.
         let log = |p: Tensor| p.log()?.clamp(Some(Scalar::Float(-100.0)), None);
         let no = x.neg()?.add(1.0)?;
         let loss = target.sub(1.0)?.mul(log(no)?)?.sub(target.mul(log(x)?)?)?;
-        reduced(weighted(loss, a.opt_tensor(2)?)?, a.int(3)?)
+        reduced(weighted(loss, a.opt_tensor("weight")?)?, a.int("reduction")?)
     }),
     one(
         "binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=Mean) -> Tensor",
         |a| {
-            let (x, target) = (a.tensor(0)?, a.tensor(1)?);
+            let (x, target) = (a.tensor("self")?, a.tensor("target")?);
             let log_sigmoid = x.neg()?.softplus(1.0, 20.0)?.neg()?;
             let no = target.neg()?.add(1.0)?.mul(&x)?;
-            let loss = match a.opt_tensor(3)? {
+            let loss = match a.opt_tensor("pos_weight")? {
                 None => no.sub(log_sigmoid)?,
                 Some(more) => no.sub(more.sub(1.0)?.mul(&target)?.add(1.0)?.mul(log_sigmoid)?)?,
             };
-            reduced(weighted(loss, a.opt_tensor(2)?)?, a.int(4)?)
+            reduced(weighted(loss, a.opt_tensor("weight")?)?, a.int("reduction")?)
         },
     ),
     one("hinge_embedding_loss(Tensor self, Tensor target, float margin=1.0, int reduction=Mean) -> Tensor", |a| {
-        let (x, target) = (a.tensor(0)?, a.tensor(1)?);
-        let apart = x.neg()?.add(a.float(2)?)?.relu()?.masked_fill(&target.eq(1)?, 0)?;
+        let (x, target) = (a.tensor("self")?, a.tensor("target")?);
+        let apart = x.neg()?.add(a.float("margin")?)?.relu()?.masked_fill(&target.eq(1)?, 0)?;
         let alike = x.masked_fill(&target.eq(-1)?, 0)?;
-        reduced(apart.add(alike)?, a.int(3)?)
+        reduced(apart.add(alike)?, a.int("reduction")?)
     }),
     one("margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor", |a| {
-        let distance = a.tensor(0)?.sub(a.tensor(1)?)?;
-        reduced(distance.mul(a.tensor(2)?)?.neg()?.add(a.float(3)?)?.clamp(Some(Scalar::Int(0)), None)?, a.int(4)?)
+        let distance = a.tensor("input1")?.sub(a.tensor("input2")?)?;
+        reduced(distance.mul(a.tensor("target")?)?.neg()?.add(a.float("margin")?)?.clamp(Some(Scalar::Int(0)), None)?, a.int("reduction")?)
     }),
     one("cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor", |a| {
-        let (x, y, target) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
+        let (x, y, target) = (a.tensor("input1")?, a.tensor("input2")?, a.tensor("target")?);
         let axis = if target.rank() == 1 { 1 } else { 0 };
         let norm = |t: &Tensor| t.square()?.sum(axis, false)?.add(1e-12);
         let cosine = x.mul(&y)?.sum(axis, false)?.div(norm(&x)?.mul(norm(&y)?)?.sqrt()?)?;
         let zero = Tensor::zeros((), cosine.dtype())?;
         let alike = target.eq(1)?.where_(&cosine.neg()?.add(1.0)?, &zero)?;
-        let apart = target.eq(-1)?.where_(&cosine.sub(a.float(3)?)?.relu()?, &zero)?;
-        reduced(alike.add(apart)?, a.int(4)?)
+        let apart = target.eq(-1)?.where_(&cosine.sub(a.float("margin")?)?.relu()?, &zero)?;
+        reduced(alike.add(apart)?, a.int("reduction")?)
     }),
     one(
         "triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2, float eps=1e-06, bool swap=False, int reduction=Mean) -> Tensor",
         |a| {
-            let (anchor, positive, negative) = (a.tensor(0)?, a.tensor(1)?, a.tensor(2)?);
-            let between = |x: &Tensor, y: &Tensor| distance(x, y, a.float(4)?, a.float(5)?, false);
+            let (anchor, positive, negative) = (a.tensor("anchor")?, a.tensor("positive")?, a.tensor("negative")?);
+            let between = |x: &Tensor, y: &Tensor| distance(x, y, a.float("p")?, a.float("eps")?, false);
             let (near, mut far) = (between(&anchor, &positive)?, between(&anchor, &negative)?);
-            if a.flag(6)? {
+            if a.flag("swap")? {
                 far = far.minimum(between(&positive, &negative)?)?;
             }
-            reduced(near.sub(far)?.add(a.float(3)?)?.clamp(Some(Scalar::Int(0)), None)?, a.int(7)?)
+            reduced(near.sub(far)?.add(a.float("margin")?)?.clamp(Some(Scalar::Int(0)), None)?, a.int("reduction")?)
         },
     ),
     one(
         "multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1, Tensor? weight=None, int reduction=Mean) -> Tensor",
         |a| {
-            let (x, target, p) = (a.tensor(0)?, a.tensor(1)?, a.float(2)?);
+            let (x, target, p) = (a.tensor("self")?, a.tensor("target")?, a.float("p")?);
             let (x, target) = if x.rank() < 2 { (x.reshape(&[1, -1])?, target.reshape(&[1])?) } else { (x, target) };
             let index = target.unsqueeze(1)?;
-            let loss = x.sub(x.gather(1, &index)?)?.add(a.float(3)?)?.relu()?;
+            let loss = x.sub(x.gather(1, &index)?)?.add(a.float("margin")?)?.relu()?;
             let loss = if p == 2.0 { loss.square()? } else { loss };
-            let loss = match a.opt_tensor(4)? {
+            let loss = match a.opt_tensor("weight")? {
                 None => loss,
                 Some(weight) => loss.mul(weight.index_select(0, &target)?.unsqueeze(1)?)?,
             };
             let own = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?.eq(&index)?;
             let loss = loss.masked_fill(&own, 0.0)?.sum(1, false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
-            let loss = if a.tensor(0)?.rank() < 2 { loss.reshape(())? } else { loss };
-            reduced(loss, a.int(5)?)
+            let loss = if a.tensor("self")?.rank() < 2 { loss.reshape(())? } else { loss };
+            reduced(loss, a.int("reduction")?)
         },
     ),
     one("multilabel_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", |a| {
-        let (x, target) = (a.tensor(0)?, a.tensor(1)?);
+        let (x, target) = (a.tensor("self")?, a.tensor("target")?);
         let flat = x.rank() < 2;
         let (x, target) = if flat { (x.reshape(&[1, -1])?, target.reshape(&[1, -1])?) } else { (x, target) };
         // Labels up to the first −1 count.
@@ -134,7 +136,7 @@ pub(super) const ROWS: &[Row] = &[
         let kept = counts.unsqueeze(2)?.logical_and(own.logical_not()?.unsqueeze(1)?)?.cast(x.dtype())?;
         let loss = gaps.mul(kept)?.sum([1, 2], false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
         let loss = if flat { loss.reshape(())? } else { loss };
-        reduced(loss, a.int(2)?)
+        reduced(loss, a.int("reduction")?)
     }),
     one("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor", nll),
     one("nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor", nll),
@@ -142,11 +144,11 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt ignore_index) -> (Tensor output, Tensor total_weight)",
         |a| {
-            let (target, dtype) = (a.tensor(1)?, a.tensor(0)?.dtype());
-            let total = match a.int(3)? {
+            let (target, dtype) = (a.tensor("target")?, a.tensor("self")?.dtype());
+            let total = match a.int("reduction")? {
                 // What is not reduced is not counted.
                 0 => Tensor::zeros((), dtype)?,
-                _ => target_weight(&target, a.opt_tensor(2)?.as_ref(), a.int(4)?, dtype)?.1.sum(.., false)?,
+                _ => target_weight(&target, a.opt_tensor("weight")?.as_ref(), a.int("ignore_index")?, dtype)?.1.sum(.., false)?,
             };
             Ok(vec![nll(a)?, total])
         },
@@ -157,44 +159,46 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "ctc_loss(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank=0, int reduction=Mean, bool zero_infinity=False) -> Tensor",
-        |a| ctc(a, &a.ints(2)?, &a.ints(3)?),
+        |a| ctc(a, &a.ints("input_lengths")?, &a.ints("target_lengths")?),
     ),
     one(
         "ctc_loss(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, int reduction=Mean, bool zero_infinity=False) -> Tensor",
-        |a| ctc(a, &super::ints_in(&a.tensor(2)?)?, &super::ints_in(&a.tensor(3)?)?),
+        |a| ctc(a, &ints_in(&a.tensor("input_lengths")?)?, &ints_in(&a.tensor("target_lengths")?)?),
     ),
     one("pairwise_distance(Tensor x1, Tensor x2, float p=2, float eps=1e-06, bool keepdim=False) -> Tensor", |a| {
-        distance(&a.tensor(0)?, &a.tensor(1)?, a.float(2)?, a.float(3)?, a.flag(4)?)
+        distance(&a.tensor("x1")?, &a.tensor("x2")?, a.float("p")?, a.float("eps")?, a.flag("keepdim")?)
     }),
     one("cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor", |a| {
-        let (x, y, axis, epsilon) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?, a.float(3)?);
+        let (x, y, axis, epsilon) = (a.tensor("x1")?, a.tensor("x2")?, a.int("dim")?, a.float("eps")?);
         let shape = x.shape().broadcast(y.shape())?;
         let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
         let unit = |t: &Tensor| t.div(t.norm(2.0, axis, true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
         unit(&x)?.mul(unit(&y)?)?.sum(axis, false)
     }),
-    one("cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", |a| between(&a.tensor(0)?, &a.tensor(1)?, a.float(2)?)),
-    one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| between(&a.tensor(0)?, &a.tensor(1)?, 2.0)),
+    one("cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", |a| {
+        between(&a.tensor("x1")?, &a.tensor("x2")?, a.float("p")?)
+    }),
+    one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| between(&a.tensor("x1")?, &a.tensor("x2")?, 2.0)),
     one("pdist(Tensor self, float p=2) -> Tensor", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("distances between a symbolic number of points"))?;
         let pairs: Vec<(i64, i64)> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
         let rows = |index: Vec<i64>| x.index_select(0, &Tensor::from(index.as_slice()));
         let (first, second) = (rows(pairs.iter().map(|pair| pair.0).collect())?, rows(pairs.iter().map(|pair| pair.1).collect())?);
-        first.sub(second)?.norm(a.float(1)?, -1, false)
+        first.sub(second)?.norm(a.float("p")?, -1, false)
     }),
     tuple("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
-        let (grad, y, axis) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?);
+        let (grad, y, axis) = (a.tensor("grad_output")?, a.tensor("output")?, a.int("dim")?);
         Ok(vec![grad.sub(y.exp()?.mul(grad.sum(axis, true)?)?)?])
     }),
     one("_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
-        let (grad, y, axis) = (a.tensor(0)?, a.tensor(1)?, a.int(2)?);
+        let (grad, y, axis) = (a.tensor("grad_output")?, a.tensor("output")?, a.int("dim")?);
         let product = grad.mul(&y)?;
-        product.sub(y.mul(product.sum(axis, true)?)?)?.cast(super::args::scalar_type(a.int(3)?)?)
+        product.sub(y.mul(product.sum(axis, true)?)?)?.cast(scalar_type(a.int("input_dtype")?)?)
     }),
     one("native_dropout_backward(Tensor grad_output, Tensor mask, float scale) -> Tensor", |a| {
-        let (grad, mask) = (a.tensor(0)?, a.tensor(1)?);
-        grad.mul(mask.cast(grad.dtype())?)?.mul(a.float(2)?)
+        let (grad, mask) = (a.tensor("grad_output")?, a.tensor("mask")?);
+        grad.mul(mask.cast(grad.dtype())?)?.mul(a.float("scale")?)
     }),
 ];
 
@@ -222,7 +226,7 @@ fn between(x: &Tensor, y: &Tensor, p: f64) -> Result<Tensor> {
 }
 
 fn nll(a: &Args) -> Result<Tensor> {
-    picked(&a.tensor(0)?, &a.tensor(1)?, a.opt_tensor(2)?.as_ref(), a.int(3)?, a.int(4)?)
+    picked(&a.tensor("self")?, &a.tensor("target")?, a.opt_tensor("weight")?.as_ref(), a.int("reduction")?, a.int("ignore_index")?)
 }
 
 /// What counts of each target: the weight of its class, 0 where it is ignored.
@@ -250,8 +254,8 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: i64, 
 }
 
 fn cross_entropy(a: &Args) -> Result<Tensor> {
-    let (x, target, weight) = (a.tensor(0)?, a.tensor(1)?, a.opt_tensor(2)?);
-    let (reduction, ignored, smoothing) = (a.int(3)?, a.int(4)?, a.float(5)?);
+    let (x, target, weight) = (a.tensor("self")?, a.tensor("target")?, a.opt_tensor("weight")?);
+    let (reduction, ignored, smoothing) = (a.int("reduction")?, a.int("ignore_index")?, a.float("label_smoothing")?);
     let axis = i64::from(x.rank() > 1);
     let classes = x.dim(axis)?;
     let log = x.log_softmax(axis)?;
@@ -291,7 +295,8 @@ fn cross_entropy(a: &Args) -> Result<Tensor> {
 
 /// The probability of all alignments, step by step: α over the target with blanks between.
 fn ctc(a: &Args, input_lengths: &[i64], target_lengths: &[i64]) -> Result<Tensor> {
-    let (log, targets, blank, reduction, finite) = (a.tensor(0)?, a.tensor(1)?, a.int(4)?, a.int(5)?, a.flag(6)?);
+    let (log, targets, blank, reduction, finite) =
+        (a.tensor("log_probs")?, a.tensor("targets")?, a.int("blank")?, a.int("reduction")?, a.flag("zero_infinity")?);
     let single = log.rank() == 2;
     let log = if single { log.unsqueeze(1)? } else { log };
     let mut losses = Vec::new();

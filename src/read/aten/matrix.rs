@@ -2,7 +2,9 @@
 //!
 //! Each step costs some fifteen nodes, so only small fixed sizes are decomposed. What needs eigenvalues has no finite form and no row.
 
-use super::{Args, Row, one, tuple};
+use super::args::Args;
+use super::layout;
+use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -12,77 +14,77 @@ use crate::tensor::Tensor;
 const LARGEST: i64 = 64;
 
 pub(super) const ROWS: &[Row] = &[
-    one("linalg_det(Tensor A) -> Tensor", |a| Lu::of(&a.tensor(0)?)?.determinant()),
+    one("linalg_det(Tensor A) -> Tensor", |a| Lu::of(&a.tensor("A")?)?.determinant()),
     tuple("linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)", |a| {
-        let (sign, log) = Lu::of(&a.tensor(0)?)?.log_determinant()?;
+        let (sign, log) = Lu::of(&a.tensor("A")?)?.log_determinant()?;
         Ok(vec![sign, log])
     }),
-    one("logdet(Tensor self) -> Tensor", |a| Lu::of(&a.tensor(0)?)?.determinant()?.log()),
-    one("linalg_inv(Tensor A) -> Tensor", |a| inverse(&a.tensor(0)?)),
+    one("logdet(Tensor self) -> Tensor", |a| Lu::of(&a.tensor("self")?)?.determinant()?.log()),
+    one("linalg_inv(Tensor A) -> Tensor", |a| inverse(&a.tensor("A")?)),
     tuple("linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("A")?;
         Ok(vec![inverse(&x)?, no_errors(&x)?])
     }),
-    one("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor", |a| solve(&a.tensor(0)?, &a.tensor(1)?, a.flag(2)?)),
+    one("linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor", |a| solve(&a.tensor("A")?, &a.tensor("B")?, a.flag("left")?)),
     tuple("linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor info)", |a| {
-        let x = a.tensor(0)?;
-        Ok(vec![solve(&x, &a.tensor(1)?, a.flag(2)?)?, no_errors(&x)?])
+        let x = a.tensor("A")?;
+        Ok(vec![solve(&x, &a.tensor("B")?, a.flag("left")?)?, no_errors(&x)?])
     }),
-    tuple("linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)", |a| Lu::of(&a.tensor(0)?)?.factors()),
+    tuple("linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)", |a| Lu::of(&a.tensor("A")?)?.factors()),
     tuple("linalg_lu_factor(Tensor A, *, bool pivot=True) -> (Tensor LU, Tensor pivots)", |a| {
-        let lu = Lu::of(&a.tensor(0)?)?;
+        let lu = Lu::of(&a.tensor("A")?)?;
         Ok(vec![lu.packed, lu.pivots])
     }),
     tuple("linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
-        let lu = Lu::of(&a.tensor(0)?)?;
-        Ok(vec![lu.packed, lu.pivots, no_errors(&a.tensor(0)?)?])
+        let lu = Lu::of(&a.tensor("A")?)?;
+        Ok(vec![lu.packed, lu.pivots, no_errors(&a.tensor("A")?)?])
     }),
     tuple("_lu_with_info(Tensor self, bool pivot=True, bool check_errors=True) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
-        let lu = Lu::of(&a.tensor(0)?)?;
-        Ok(vec![lu.packed, lu.pivots, no_errors(&a.tensor(0)?)?])
+        let lu = Lu::of(&a.tensor("self")?)?;
+        Ok(vec![lu.packed, lu.pivots, no_errors(&a.tensor("self")?)?])
     }),
     one("linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool adjoint=False) -> Tensor", |a| {
-        lu_solve(&a.tensor(0)?, &a.tensor(1)?, &a.tensor(2)?, a.flag(3)?, a.flag(4)?)
+        lu_solve(&a.tensor("LU")?, &a.tensor("pivots")?, &a.tensor("B")?, a.flag("left")?, a.flag("adjoint")?)
     }),
     one("lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor", |a| {
-        lu_solve(&a.tensor(1)?, &a.tensor(2)?, &a.tensor(0)?, true, false)
+        lu_solve(&a.tensor("LU_data")?, &a.tensor("LU_pivots")?, &a.tensor("self")?, true, false)
     }),
     tuple(
         "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> (Tensor P, Tensor L, Tensor U)",
         |a| {
-            let packed = a.tensor(0)?;
+            let packed = a.tensor("LU_data")?;
             let (rows, columns) = size(&packed)?;
-            let order = order_of(&a.tensor(1)?, rows)?;
+            let order = order_of(&a.tensor("LU_pivots")?, rows)?;
             let empty = Tensor::zeros([0], packed.dtype())?;
-            let permutation = if a.flag(3)? { permutation(&order, rows, packed.dtype())? } else { empty.clone() };
-            if !a.flag(2)? {
+            let permutation = if a.flag("unpack_pivots")? { permutation(&order, rows, packed.dtype())? } else { empty.clone() };
+            if !a.flag("unpack_data")? {
                 return Ok(vec![permutation, empty.clone(), empty]);
             }
             let (lower, upper) = unpacked(&packed, rows, columns)?;
             Ok(vec![permutation, lower, upper])
         },
     ),
-    one("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor", |a| cholesky(&a.tensor(0)?, a.flag(1)?)),
+    one("linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor", |a| cholesky(&a.tensor("self")?, a.flag("upper")?)),
     tuple("linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)", |a| {
-        let x = a.tensor(0)?;
-        Ok(vec![cholesky(&x, a.flag(1)?)?, no_errors(&x)?])
+        let x = a.tensor("self")?;
+        Ok(vec![cholesky(&x, a.flag("upper")?)?, no_errors(&x)?])
     }),
-    one("cholesky(Tensor self, bool upper=False) -> Tensor", |a| cholesky(&a.tensor(0)?, a.flag(1)?)),
+    one("cholesky(Tensor self, bool upper=False) -> Tensor", |a| cholesky(&a.tensor("self")?, a.flag("upper")?)),
     one("cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor", |a| {
-        let (b, factor) = (a.tensor(0)?, a.tensor(1)?);
-        let lower = if a.flag(2)? { factor.transpose(-2, -1)? } else { factor };
+        let (b, factor) = (a.tensor("self")?, a.tensor("input2")?);
+        let lower = if a.flag("upper")? { factor.transpose(-2, -1)? } else { factor };
         triangular(&lower.transpose(-2, -1)?, &triangular(&lower, &b, false, false)?, true, false)
     }),
     one("cholesky_inverse(Tensor self, bool upper=False) -> Tensor", |a| {
-        let factor = a.tensor(0)?;
-        let lower = if a.flag(1)? { factor.transpose(-2, -1)? } else { factor };
+        let factor = a.tensor("self")?;
+        let lower = if a.flag("upper")? { factor.transpose(-2, -1)? } else { factor };
         let (n, _) = size(&lower)?;
         let root = triangular(&lower, &identity(n, lower.dtype())?, false, false)?;
         root.transpose(-2, -1)?.matmul(&root)
     }),
     one("linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, bool unitriangular=False) -> Tensor", |a| {
-        let (x, b, upper, unit) = (a.tensor(0)?, a.tensor(1)?, a.flag(2)?, a.flag(4)?);
-        if a.flag(3)? {
+        let (x, b, upper, unit) = (a.tensor("self")?, a.tensor("B")?, a.flag("upper")?, a.flag("unitriangular")?);
+        if a.flag("left")? {
             return triangular(&x, &b, upper, unit);
         }
         triangular(&x.transpose(-2, -1)?, &b.transpose(-2, -1)?, !upper, unit)?.transpose(-2, -1)
@@ -90,29 +92,29 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "triangular_solve(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
         |a| {
-            let (b, x, upper) = (a.tensor(0)?, a.tensor(1)?, a.flag(2)?);
-            let solution = match a.flag(3)? {
-                true => triangular(&x.transpose(-2, -1)?, &b, !upper, a.flag(4)?)?,
-                false => triangular(&x, &b, upper, a.flag(4)?)?,
+            let (b, x, upper) = (a.tensor("self")?, a.tensor("A")?, a.flag("upper")?);
+            let solution = match a.flag("transpose")? {
+                true => triangular(&x.transpose(-2, -1)?, &b, !upper, a.flag("unitriangular")?)?,
+                false => triangular(&x, &b, upper, a.flag("unitriangular")?)?,
             };
             Ok(vec![solution, x])
         },
     ),
     tuple("linalg_qr(Tensor A, str mode=\"reduced\") -> (Tensor Q, Tensor R)", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("A")?;
         let (rows, columns) = size(&x)?;
         let (packed, tau) = reflections(&x)?;
-        let kept = if a.opt_str(1)? == Some("complete") { rows } else { rows.min(columns) };
+        let kept = if a.opt_str("mode")? == Some("complete") { rows } else { rows.min(columns) };
         let upper = packed.triu(0)?.slice(-2, ..kept)?;
-        if a.opt_str(1)? == Some("r") {
+        if a.opt_str("mode")? == Some("r") {
             return Ok(vec![Tensor::zeros([0], x.dtype())?, upper]);
         }
         Ok(vec![reflected(&packed, &tau, rows)?.slice(-1, ..kept)?, upper])
     }),
     tuple(
         "linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)",
-        |a| match a.opt_str(3)? {
-            Some("gels") => least_squares(&a.tensor(0)?, &a.tensor(1)?),
+        |a| match a.opt_str("driver")? {
+            Some("gels") => least_squares(&a.tensor("self")?, &a.tensor("b")?),
             // The others find out the rank, by estimates of singular values.
             _ => {
                 Err(Error::unsupported("least squares of a matrix whose rank is not known to be full")
@@ -120,24 +122,24 @@ pub(super) const ROWS: &[Row] = &[
             }
         },
     ),
-    tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| reflections(&a.tensor(0)?).map(|(packed, tau)| vec![packed, tau])),
+    tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| reflections(&a.tensor("self")?).map(|(packed, tau)| vec![packed, tau])),
     one("linalg_householder_product(Tensor input, Tensor tau) -> Tensor", |a| {
-        let packed = a.tensor(0)?;
+        let packed = a.tensor("input")?;
         let (rows, columns) = size(&packed)?;
-        reflected(&packed, &a.tensor(1)?, rows)?.slice(-1, ..columns)
+        reflected(&packed, &a.tensor("tau")?, rows)?.slice(-1, ..columns)
     }),
     one("ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor", |a| {
-        let (packed, other) = (a.tensor(0)?, a.tensor(2)?);
+        let (packed, other) = (a.tensor("self")?, a.tensor("input3")?);
         let (rows, _) = size(&packed)?;
-        let q = reflected(&packed, &a.tensor(1)?, rows)?;
-        let q = if a.flag(4)? { q.transpose(-2, -1)? } else { q };
-        if a.flag(3)? { q.matmul(&other) } else { other.matmul(&q) }
+        let q = reflected(&packed, &a.tensor("input2")?, rows)?;
+        let q = if a.flag("transpose")? { q.transpose(-2, -1)? } else { q };
+        if a.flag("left")? { q.matmul(&other) } else { other.matmul(&q) }
     }),
-    one("linalg_matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor(0)?, a.int(1)?)),
-    one("matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor(0)?, a.int(1)?)),
-    one("linalg_matrix_exp(Tensor self) -> Tensor", |a| exponential(&a.tensor(0)?)),
+    one("linalg_matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor("self")?, a.int("n")?)),
+    one("matrix_power(Tensor self, int n) -> Tensor", |a| power(&a.tensor("self")?, a.int("n")?)),
+    one("linalg_matrix_exp(Tensor self) -> Tensor", |a| exponential(&a.tensor("self")?)),
     one("linalg_tensorinv(Tensor self, int ind=2) -> Tensor", |a| {
-        let (x, split) = (a.tensor(0)?, a.int(1)? as usize);
+        let (x, split) = (a.tensor("self")?, a.int("ind")? as usize);
         if split > x.rank() {
             return Err(Error::argument(format!("{split} of {} axes", x.rank())));
         }
@@ -146,8 +148,8 @@ pub(super) const ROWS: &[Row] = &[
         inverse(&x.reshape(&[n.clone(), n])?)?.reshape(&[back, front].concat())
     }),
     one("linalg_tensorsolve(Tensor self, Tensor other, int[]? dims=None) -> Tensor", |a| {
-        let (mut x, b) = (a.tensor(0)?, a.tensor(1)?);
-        if let Some(axes) = a.opt_ints(2)? {
+        let (mut x, b) = (a.tensor("self")?, a.tensor("other")?);
+        if let Some(axes) = a.opt_ints("dims")? {
             let axes = axes.into_iter().map(|axis| crate::dim::axis(axis, x.rank())).collect::<Result<Vec<_>>>()?;
             let order: Vec<i64> =
                 (0..x.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).map(|axis| axis as i64).collect();
@@ -160,16 +162,16 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "linalg_matrix_norm(Tensor self, str ord='fro', int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
         |a| {
-            let x = typed(a, 4)?;
-            matrix_norm(&x, a.opt_str(1)?.unwrap_or("fro"), None, &a.ints(2)?, a.flag(3)?)
+            let x = typed(a)?;
+            matrix_norm(&x, a.opt_str("ord")?.unwrap_or("fro"), None, &a.ints("dim")?, a.flag("keepdim")?)
         },
     ),
     one("linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = typed(a, 4)?;
-        matrix_norm(&x, "", Some(a.float(1)?), &a.ints(2)?, a.flag(3)?)
+        let x = typed(a)?;
+        matrix_norm(&x, "", Some(a.float("ord")?), &a.ints("dim")?, a.flag("keepdim")?)
     }),
     one("linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let (x, order, axes, keep) = (typed(a, 4)?, a.opt_float(1)?, a.opt_ints(2)?, a.flag(3)?);
+        let (x, order, axes, keep) = (typed(a)?, a.opt_float("ord")?, a.opt_ints("dim")?, a.flag("keepdim")?);
         match (order, &axes) {
             (None, axes) => x.norm(2.0, axes.as_deref(), keep),
             (Some(p), None) if x.rank() == 2 => matrix_norm(&x, "", Some(p), &[0, 1], keep),
@@ -178,17 +180,17 @@ pub(super) const ROWS: &[Row] = &[
         }
     }),
     one("linalg_norm(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let axes = a.opt_ints(2)?.unwrap_or_else(|| vec![0, 1]);
-        matrix_norm(&typed(a, 4)?, a.opt_str(1)?.unwrap_or("fro"), None, &axes, a.flag(3)?)
+        let axes = a.opt_ints("dim")?.unwrap_or_else(|| vec![0, 1]);
+        matrix_norm(&typed(a)?, a.opt_str("ord")?.unwrap_or("fro"), None, &axes, a.flag("keepdim")?)
     }),
     one("linalg_cond(Tensor self, Scalar? p=None) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let norm = |x: &Tensor| matrix_norm(x, "", Some(a.opt_float(1)?.unwrap_or(2.0)), &[-2, -1], false);
+        let x = a.tensor("self")?;
+        let norm = |x: &Tensor| matrix_norm(x, "", Some(a.opt_float("p")?.unwrap_or(2.0)), &[-2, -1], false);
         norm(&x)?.mul(norm(&inverse(&x)?)?)
     }),
     one("linalg_cond(Tensor self, str p) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let norm = |x: &Tensor| matrix_norm(x, a.opt_str(1)?.unwrap_or("fro"), None, &[-2, -1], false);
+        let x = a.tensor("self")?;
+        let norm = |x: &Tensor| matrix_norm(x, a.opt_str("p")?.unwrap_or("fro"), None, &[-2, -1], false);
         norm(&x)?.mul(norm(&inverse(&x)?)?)
     }),
     tuple("_linalg_det(Tensor A) -> (Tensor result, Tensor LU, Tensor pivots)", |a| {
@@ -203,21 +205,21 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "_linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor LU, Tensor pivots, Tensor info)",
         |a| {
-            let (x, lu) = (a.tensor(0)?, Lu::of(&a.tensor(0)?)?);
-            Ok(vec![solve(&x, &a.tensor(1)?, a.flag(2)?)?, lu.packed, lu.pivots, no_errors(&x)?])
+            let (x, lu) = (a.tensor("A")?, Lu::of(&a.tensor("A")?)?);
+            Ok(vec![solve(&x, &a.tensor("B")?, a.flag("left")?)?, lu.packed, lu.pivots, no_errors(&x)?])
         },
     ),
-    one("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", |a| powers(&a.tensor(0)?, a.opt_ints(1)?.map(|n| n[0]))),
+    one("linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor", |a| powers(&a.tensor("x")?, a.opt_ints("N")?.map(|n| n[0]))),
     one("vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", |a| {
-        let columns = powers(&a.tensor(0)?, a.opt_ints(1)?.map(|n| n[0]))?;
-        if a.flag(2)? { Ok(columns) } else { columns.flip(&[-1]) }
+        let columns = powers(&a.tensor("x")?, a.opt_ints("N")?.map(|n| n[0]))?;
+        if a.flag("increasing")? { Ok(columns) } else { columns.flip(&[-1]) }
     }),
 ];
 
 /// The matrix as LAPACK finds it, column by column: for a determinant torch hands over the transpose of one whose rows lie in order.
 fn stored(a: &Args) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    if super::layout::is_contiguous(x.shape(), a.view(0)?.strides()) { x.transpose(-2, -1) } else { Ok(x) }
+    let x = a.tensor("A")?;
+    if layout::is_contiguous(x.shape(), a.view("A")?.strides()) { x.transpose(-2, -1) } else { Ok(x) }
 }
 
 /// The powers of numbers from 0 on, in a last axis: as many as there are numbers where no count is given.
@@ -237,9 +239,9 @@ fn powers(x: &Tensor, count: Option<i64>) -> Result<Tensor> {
     Tensor::stack(&powers.iter().take(n.max(0) as usize).collect::<Vec<_>>(), -1)
 }
 
-fn typed(a: &Args, dtype: usize) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    a.opt_dtype(dtype)?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))
+fn typed(a: &Args) -> Result<Tensor> {
+    let x = a.tensor("self")?;
+    a.opt_dtype("dtype")?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))
 }
 
 /// The rows and columns of the matrices in the last two axes.
@@ -343,7 +345,7 @@ impl Lu {
     }
 
     fn diagonal(&self) -> Result<Tensor> {
-        super::view::diagonal(&self.packed, 0, -2, -1)
+        self.packed.diagonal(0, -2, -1)
     }
 
     fn determinant(&self) -> Result<Tensor> {
@@ -653,8 +655,8 @@ mod tests {
 
     #[test]
     fn the_columns_of_vandermonde_are_powers_from_the_highest_down() {
-        let x: super::super::Value = Tensor::from(&[2.0f32, 3.0]).into();
-        let y = super::super::call("vander", &[x, super::super::Value::Int(3.into())], &[]).unwrap();
+        let x: super::super::value::Value = Tensor::from(&[2.0f32, 3.0]).into();
+        let y = super::super::table::call("vander", &[x, super::super::value::Value::Int(3.into())], &[]).unwrap();
         close(&y.view().unwrap().read().unwrap(), &[4.0, 2.0, 1.0, 9.0, 3.0, 1.0]);
     }
 

@@ -1,7 +1,8 @@
 //! Normalisation.
 
+use super::args::Args;
+use super::row::{Row, one, tuple, value};
 use super::value::Value;
-use super::{Args, Row, one, tuple, value};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -10,119 +11,133 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor",
         |a| {
-            let (x, scale, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
+            let (x, scale, bias) = (a.tensor("input")?, a.opt_tensor("weight")?, a.opt_tensor("bias")?);
             if x.numel() == 0 && x.rank() < 2 {
                 return Ok(x);
             }
-            match (a.flag(5)?, a.opt_tensor(3)?, a.opt_tensor(4)?) {
-                (false, Some(mean), Some(var)) => x.batch_norm(scale.as_ref(), bias.as_ref(), &mean, &var, a.float(7)?),
+            match (a.flag("training")?, a.opt_tensor("running_mean")?, a.opt_tensor("running_var")?) {
+                (false, Some(mean), Some(var)) => x.batch_norm(scale.as_ref(), bias.as_ref(), &mean, &var, a.float("eps")?),
                 // Without running statistics those of the batch are used in evaluation too.
                 _ => {
-                    update(a, &x, 3, a.float(6)?)?;
-                    x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float(7)?)
+                    update(a, &x, a.float("momentum")?)?;
+                    x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float("eps")?)
                 }
             }
         },
     ),
     one(
         "layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True) -> Tensor",
-        |a| a.tensor(0)?.layer_norm(&a.dims(1)?, a.opt_tensor(2)?.as_ref(), a.opt_tensor(3)?.as_ref(), a.float(4)?),
+        |a| {
+            a.tensor("input")?.layer_norm(
+                &a.dims("normalized_shape")?,
+                a.opt_tensor("weight")?.as_ref(),
+                a.opt_tensor("bias")?.as_ref(),
+                a.float("eps")?,
+            )
+        },
     ),
     one(
         "group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor",
-        |a| a.tensor(0)?.group_norm(a.int(1)?, a.opt_tensor(2)?.as_ref(), a.opt_tensor(3)?.as_ref(), a.float(4)?),
+        |a| {
+            a.tensor("input")?.group_norm(
+                a.int("num_groups")?,
+                a.opt_tensor("weight")?.as_ref(),
+                a.opt_tensor("bias")?.as_ref(),
+                a.float("eps")?,
+            )
+        },
     ),
     one(
         "instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor",
         |a| {
-            let (x, weight, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
-            match (a.flag(5)?, a.opt_tensor(3)?, a.opt_tensor(4)?) {
-                (false, Some(mean), Some(var)) => x.batch_norm(weight.as_ref(), bias.as_ref(), &mean, &var, a.float(7)?),
-                _ => x.instance_norm(weight.as_ref(), bias.as_ref(), a.float(7)?),
+            let (x, weight, bias) = (a.tensor("input")?, a.opt_tensor("weight")?, a.opt_tensor("bias")?);
+            match (a.flag("use_input_stats")?, a.opt_tensor("running_mean")?, a.opt_tensor("running_var")?) {
+                (false, Some(mean), Some(var)) => x.batch_norm(weight.as_ref(), bias.as_ref(), &mean, &var, a.float("eps")?),
+                _ => x.instance_norm(weight.as_ref(), bias.as_ref(), a.float("eps")?),
             }
         },
     ),
     one("rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", |a| {
-        let (x, axes) = (a.tensor(0)?, a.dims(1)?.len());
+        let (x, axes) = (a.tensor("input")?, a.dims("normalized_shape")?.len());
         if axes == 1 {
-            return x.rms_norm(a.opt_tensor(2)?.as_ref(), least(&x, a.opt_float(3)?));
+            return x.rms_norm(a.opt_tensor("weight")?.as_ref(), least(&x, a.opt_float("eps")?));
         }
-        let y = x.mul(inverse_root(&x, axes, a.opt_float(3)?)?)?;
-        a.opt_tensor(2)?.map_or(Ok(y.clone()), |weight| y.mul(weight))
+        let y = x.mul(inverse_root(&x, axes, a.opt_float("eps")?)?)?;
+        a.opt_tensor("weight")?.map_or(Ok(y.clone()), |weight| y.mul(weight))
     }),
     tuple("_fused_rms_norm(Tensor input, int[] normalized_shape, Tensor? weight, float? eps) -> (Tensor, Tensor)", |a| {
-        let (x, axes, epsilon) = (a.tensor(0)?, a.dims(1)?.len(), a.opt_float(3)?);
+        let (x, axes, epsilon) = (a.tensor("input")?, a.dims("normalized_shape")?.len(), a.opt_float("eps")?);
         let root = inverse_root(&x, axes, epsilon)?;
         let y = match axes {
-            1 => x.rms_norm(a.opt_tensor(2)?.as_ref(), least(&x, epsilon))?,
+            1 => x.rms_norm(a.opt_tensor("weight")?.as_ref(), least(&x, epsilon))?,
             _ => {
                 let y = x.mul(&root)?;
-                a.opt_tensor(2)?.map_or(Ok(y.clone()), |weight| y.mul(weight))?
+                a.opt_tensor("weight")?.map_or(Ok(y.clone()), |weight| y.mul(weight))?
             }
         };
         Ok(vec![y, root])
     }),
     one("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", |a| {
-        let (v, p) = (a.tensor(0)?, a.float(1)?);
-        if a.int(2)? == -1 { v.norm(p, .., false) } else { norm_but(&v, p, a.int(2)?) }
+        let (v, p) = (a.tensor("v")?, a.float("pow")?);
+        if a.int("dim")? == -1 { v.norm(p, .., false) } else { norm_but(&v, p, a.int("dim")?) }
     }),
     tuple("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", |a| {
-        let (v, axis) = (a.tensor(0)?, a.int(2)?);
-        Ok(vec![weight_norm(&v, &a.tensor(1)?, axis)?, norm_but(&v, 2.0, axis)?])
+        let (v, axis) = (a.tensor("v")?, a.int("dim")?);
+        Ok(vec![weight_norm(&v, &a.tensor("g")?, axis)?, norm_but(&v, 2.0, axis)?])
     }),
-    one("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", |a| weight_norm(&a.tensor(0)?, &a.tensor(1)?, a.int(2)?)),
+    one("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", |a| weight_norm(&a.tensor("v")?, &a.tensor("g")?, a.int("dim")?)),
     tuple(
         "native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
         |a| {
-            let (x, shape, epsilon) = (a.tensor(0)?, a.dims(1)?, a.float(4)?);
+            let (x, shape, epsilon) = (a.tensor("input")?, a.dims("normalized_shape")?, a.float("eps")?);
             let axes: Vec<i64> = (1..=shape.len() as i64).map(|axis| -axis).collect();
-            let y = x.layer_norm(&shape, a.opt_tensor(2)?.as_ref(), a.opt_tensor(3)?.as_ref(), epsilon)?;
+            let y = x.layer_norm(&shape, a.opt_tensor("weight")?.as_ref(), a.opt_tensor("bias")?.as_ref(), epsilon)?;
             Ok(vec![y, x.mean(&axes, true)?, x.var(&axes, 0.0, true)?.add(epsilon)?.rsqrt()?])
         },
     ),
     tuple(
         "native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)",
         |a| {
-            let (x, groups, epsilon) = (a.tensor(0)?, a.int(6)?, a.float(7)?);
-            let y = x.group_norm(groups, a.opt_tensor(1)?.as_ref(), a.opt_tensor(2)?.as_ref(), epsilon)?;
-            let rest = (a.dim(4)? * a.dim(5)?) / groups;
-            let grouped = x.reshape(&[a.dim(3)?, groups.into(), rest])?;
+            let (x, groups, epsilon) = (a.tensor("input")?, a.int("group")?, a.float("eps")?);
+            let y = x.group_norm(groups, a.opt_tensor("weight")?.as_ref(), a.opt_tensor("bias")?.as_ref(), epsilon)?;
+            let rest = (a.dim("C")? * a.dim("HxW")?) / groups;
+            let grouped = x.reshape(&[a.dim("N")?, groups.into(), rest])?;
             Ok(vec![y, grouped.mean(-1, false)?, grouped.var(-1, 0.0, false)?.add(epsilon)?.rsqrt()?])
         },
     ),
     tuple(
         "native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
-        |a| batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?),
+        |a| batch_norm(a, true, a.flag("training")?, a.float("momentum")?, a.float("eps")?),
     ),
     tuple(
         "_native_batch_norm_legit(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
-        |a| batch_norm(a, Some(3), a.flag(5)?, a.float(6)?, a.float(7)?),
+        |a| batch_norm(a, true, a.flag("training")?, a.float("momentum")?, a.float("eps")?),
     ),
     tuple(
         "_native_batch_norm_legit(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
-        |a| batch_norm(a, None, true, a.float(4)?, a.float(5)?),
+        |a| batch_norm(a, false, true, a.float("momentum")?, a.float("eps")?),
     ),
     tuple(
         "_native_batch_norm_legit_no_training(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor)",
-        |a| batch_norm(a, Some(3), false, a.float(5)?, a.float(6)?),
+        |a| batch_norm(a, true, false, a.float("momentum")?, a.float("eps")?),
     ),
     tuple(
         "_batch_norm_with_update(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| reserving(a, true, a.float(5)?, a.float(6)?),
+        |a| reserving(a, true, a.float("momentum")?, a.float("eps")?),
     ),
     tuple(
         "_batch_norm_no_update(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| reserving(a, false, a.float(5)?, a.float(6)?),
+        |a| reserving(a, false, a.float("momentum")?, a.float("eps")?),
     ),
     tuple(
         "cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)",
-        |a| reserving(a, a.flag(5)?, a.float(6)?, a.float(7)?),
+        |a| reserving(a, a.flag("training")?, a.float("exponential_average_factor")?, a.float("epsilon")?),
     ),
     // The last numbers say which library computed it, and keep what that needs for gradients.
     value(
         "_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)",
         |a| {
-            let all = reserving(a, a.flag(5)?, a.float(6)?, a.float(7)?)?;
+            let all = reserving(a, a.flag("training")?, a.float("momentum")?, a.float("eps")?)?;
             Ok(Value::tuple(all.into_iter().map(Value::from).chain([Value::Int(0.into())]).collect()))
         },
     ),
@@ -130,18 +145,22 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "_batch_norm_with_update_functional(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
         |a| {
-            let mut all = batch_norm(a, None, true, a.float(5)?, a.float(6)?)?;
+            let mut all = batch_norm(a, false, true, a.float("momentum")?, a.float("eps")?)?;
             all.push(Tensor::zeros([0], DType::U8)?);
-            all.extend(statistics(a, &a.tensor(0)?, 3, a.float(5)?)?);
+            all.extend(statistics(a, &a.tensor("input")?, a.float("momentum")?)?);
             Ok(all)
         },
     ),
     tuple(
         "_native_batch_norm_legit_functional(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
         |a| {
-            let training = a.flag(5)?;
-            let mut all = batch_norm(a, if training { None } else { Some(3) }, training, a.float(6)?, a.float(7)?)?;
-            all.extend(if training { statistics(a, &a.tensor(0)?, 3, a.float(6)?)? } else { [a.tensor(3)?, a.tensor(4)?] });
+            let training = a.flag("training")?;
+            let mut all = batch_norm(a, !training, training, a.float("momentum")?, a.float("eps")?)?;
+            all.extend(if training {
+                statistics(a, &a.tensor("input")?, a.float("momentum")?)?
+            } else {
+                [a.tensor("running_mean")?, a.tensor("running_var")?]
+            });
             Ok(all)
         },
     ),
@@ -163,23 +182,23 @@ fn but_channels(x: &Tensor) -> Vec<i64> {
     (0..x.rank() as i64).filter(|&axis| axis != 1).collect()
 }
 
-/// Running mean and variance (arguments `running` and the next) as they are after this batch.
-fn statistics(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<[Tensor; 2]> {
+/// Running mean and variance as they are after this batch.
+fn statistics(a: &Args, x: &Tensor, momentum: f64) -> Result<[Tensor; 2]> {
     let axes = but_channels(x);
     let moved = |old: Tensor, new: Tensor| old.mul(1.0 - momentum)?.add(new.mul(momentum)?)?.cast(old.dtype());
-    let mean = moved(a.tensor(running)?, x.mean(&axes, false)?)?;
-    Ok([mean, moved(a.tensor(running + 1)?, x.var(&axes, 1.0, false)?)?])
+    let mean = moved(a.tensor("running_mean")?, x.mean(&axes, false)?)?;
+    Ok([mean, moved(a.tensor("running_var")?, x.var(&axes, 1.0, false)?)?])
 }
 
-/// Running statistics (arguments `running` and the next) moved towards those of the batch.
+/// Moves the running statistics towards those of the batch.
 ///
 /// Those of a module would have to be carried from call to call, which a record does not do.
-fn update(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<()> {
-    if a.is_none(running) || a.is_none(running + 1) {
+fn update(a: &Args, x: &Tensor, momentum: f64) -> Result<()> {
+    if a.is_none("running_mean")? || a.is_none("running_var")? {
         return Ok(());
     }
-    for (i, new) in (running..).zip(statistics(a, x, running, momentum)?) {
-        let view = a.view(i)?;
+    for (name, new) in ["running_mean", "running_var"].into_iter().zip(statistics(a, x, momentum)?) {
+        let view = a.view(name)?;
         if view.read()?.parameter().is_some() {
             return Err(training());
         }
@@ -188,25 +207,27 @@ fn update(a: &Args, x: &Tensor, running: usize, momentum: f64) -> Result<()> {
     Ok(())
 }
 
-/// What the native spelling gives: the result, and the statistics of the batch where they were used.
-fn batch_norm(a: &Args, running: Option<usize>, training: bool, momentum: f64, epsilon: f64) -> Result<Vec<Tensor>> {
-    let (x, scale, bias) = (a.tensor(0)?, a.opt_tensor(1)?, a.opt_tensor(2)?);
-    if let (false, Some(running)) = (training, running) {
-        let y = x.batch_norm(scale.as_ref(), bias.as_ref(), &a.tensor(running)?, &a.tensor(running + 1)?, epsilon)?;
+/// What the native spelling gives: the result, and the statistics of the batch where they were used. `running` says that there are running
+/// statistics, to be used or to be moved.
+fn batch_norm(a: &Args, running: bool, training: bool, momentum: f64, epsilon: f64) -> Result<Vec<Tensor>> {
+    let (x, scale, bias) = (a.tensor("input")?, a.opt_tensor("weight")?, a.opt_tensor("bias")?);
+    let running = running && a.has("running_mean") && a.has("running_var");
+    if running && !training {
+        let y = x.batch_norm(scale.as_ref(), bias.as_ref(), &a.tensor("running_mean")?, &a.tensor("running_var")?, epsilon)?;
         let nothing = Tensor::zeros([0], x.dtype())?;
         return Ok(vec![y, nothing.clone(), nothing]);
     }
     let axes = but_channels(&x);
     let (mean, deviation) = (x.mean(&axes, false)?, x.var(&axes, 0.0, false)?.add(epsilon)?.rsqrt()?);
-    if let Some(running) = running {
-        update(a, &x, running, momentum)?;
+    if running {
+        update(a, &x, momentum)?;
     }
     Ok(vec![x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), epsilon)?, mean, deviation])
 }
 
 /// As [`batch_norm`], and the room that torch reserves for gradients, which is empty.
 fn reserving(a: &Args, training: bool, momentum: f64, epsilon: f64) -> Result<Vec<Tensor>> {
-    let mut all = batch_norm(a, Some(3), training, momentum, epsilon)?;
+    let mut all = batch_norm(a, true, training, momentum, epsilon)?;
     all.push(Tensor::zeros([0], DType::U8)?);
     Ok(all)
 }

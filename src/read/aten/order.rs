@@ -1,6 +1,7 @@
 //! Order: sorting, medians and quantiles, places in sorted rows, running extremes and products.
 
-use super::{Args, Row, one, tuple};
+use super::args::Args;
+use super::row::{Row, one, tuple};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -9,42 +10,45 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     tuple("topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         if x.rank() == 0 {
             return Ok(vec![x, Tensor::zeros((), DType::I64)?]);
         }
-        x.topk(a.dim(1)?, a.int(2)?, a.flag(3)?).map(pair)
+        x.topk(a.dim("k")?, a.int("dim")?, a.flag("largest")?).map(pair)
     }),
     tuple("sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", |a| {
-        sorted(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(pair)
+        sorted(&a.tensor("self")?, a.int("dim")?, a.flag("descending")?).map(pair)
     }),
     tuple("sort(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", |a| {
-        sorted(&a.tensor(0)?, a.int(2)?, a.flag(3)?).map(pair)
+        sorted(&a.tensor("self")?, a.int("dim")?, a.flag("descending")?).map(pair)
     }),
     one("argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor", |a| {
-        sorted(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(|both| both.1)
+        sorted(&a.tensor("self")?, a.int("dim")?, a.flag("descending")?).map(|both| both.1)
     }),
     one("argsort(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor", |a| {
-        sorted(&a.tensor(0)?, a.int(2)?, a.flag(3)?).map(|both| both.1)
+        sorted(&a.tensor("self")?, a.int("dim")?, a.flag("descending")?).map(|both| both.1)
     }),
-    one("msort(Tensor self) -> Tensor", |a| sorted(&a.tensor(0)?, 0, false).map(|both| both.0)),
+    one("msort(Tensor self) -> Tensor", |a| sorted(&a.tensor("self")?, 0, false).map(|both| both.0)),
     tuple("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        let (values, indices) = sorted(&a.tensor(0)?, a.int(2)?, false)?;
-        Ok(vec![at(&values, a.int(2)?, a.dim(1)? - 1i64, a.flag(3)?)?, at(&indices, a.int(2)?, a.dim(1)? - 1i64, a.flag(3)?)?])
+        let (values, indices) = sorted(&a.tensor("self")?, a.int("dim")?, false)?;
+        Ok(vec![
+            at(&values, a.int("dim")?, a.dim("k")? - 1i64, a.flag("keepdim")?)?,
+            at(&indices, a.int("dim")?, a.dim("k")? - 1i64, a.flag("keepdim")?)?,
+        ])
     }),
     one("median(Tensor self) -> Tensor", |a| {
-        let x = a.tensor(0)?.reshape(&[-1])?;
+        let x = a.tensor("self")?.reshape(&[-1])?;
         median(&x, 0, false).map(|both| both.0)
     }),
     tuple("median(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        median(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(pair)
+        median(&a.tensor("self")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
     one("nanmedian(Tensor self) -> Tensor", |a| {
-        let x = a.tensor(0)?.reshape(&[-1])?;
+        let x = a.tensor("self")?.reshape(&[-1])?;
         nan_median(&x, 0, false).map(|both| both.0)
     }),
     tuple("nanmedian(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        nan_median(&a.tensor(0)?, a.int(1)?, a.flag(2)?).map(pair)
+        nan_median(&a.tensor("self")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
     one("quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation=\"linear\") -> Tensor", |a| {
         quantile(a, false)
@@ -59,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         quantile(a, true)
     }),
     tuple("mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        mode(&a.tensor(0)?, a.int(1)?, a.flag(2)?)
+        mode(&a.tensor("self")?, a.int("dim")?, a.flag("keepdim")?)
     }),
     one(
         "searchsorted(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
@@ -72,47 +76,47 @@ pub(super) const ROWS: &[Row] = &[
     one("bucketize(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", bucketize),
     one("bucketize(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", bucketize),
     one("cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let Some(dtype) = a.opt_dtype(2)? else { return x.cumsum(a.int(1)?) };
-        x.cast(dtype)?.cumsum(a.int(1)?)?.cast(dtype)
+        let x = a.tensor("self")?;
+        let Some(dtype) = a.opt_dtype("dtype")? else { return x.cumsum(a.int("dim")?) };
+        x.cast(dtype)?.cumsum(a.int("dim")?)?.cast(dtype)
     }),
-    tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, true)),
-    tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor(0)?, a.int(1)?, false)),
-    one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| log_running_sum(&a.tensor(0)?, a.int(1)?)),
+    tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor("self")?, a.int("dim")?, true)),
+    tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor("self")?, a.int("dim")?, false)),
+    one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| log_running_sum(&a.tensor("self")?, a.int("dim")?)),
     tuple(
         "_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
         |a| {
-            let x = a.tensor(0)?;
+            let x = a.tensor("self")?;
             let (values, inverse, counts) = x.unique(None)?;
-            once(values, inverse.reshape(x.shape())?, counts, a.flag(2)?, a.flag(3)?)
+            once(values, inverse.reshape(x.shape())?, counts, a.flag("return_inverse")?, a.flag("return_counts")?)
         },
     ),
     tuple(
         "unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
         |a| {
-            let (values, inverse, counts) = a.tensor(0)?.unique(Some(a.int(1)?))?;
-            once(values, inverse, counts, a.flag(3)?, a.flag(4)?)
+            let (values, inverse, counts) = a.tensor("self")?.unique(Some(a.int("dim")?))?;
+            once(values, inverse, counts, a.flag("return_inverse")?, a.flag("return_counts")?)
         },
     ),
     tuple("_unique(Tensor self, bool sorted=True, bool return_inverse=False) -> (Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         let (values, inverse, counts) = x.unique(None)?;
-        let mut parts = once(values, inverse.reshape(x.shape())?, counts, a.flag(2)?, false)?;
+        let mut parts = once(values, inverse.reshape(x.shape())?, counts, a.flag("return_inverse")?, false)?;
         parts.truncate(2);
         Ok(parts)
     }),
     tuple(
         "unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)",
-        |a| consecutive(&a.tensor(0)?, a.opt_ints(3)?.map(|axis| axis[0]), a.flag(1)?, a.flag(2)?),
+        |a| consecutive(&a.tensor("self")?, a.opt_ints("dim")?.map(|axis| axis[0]), a.flag("return_inverse")?, a.flag("return_counts")?),
     ),
     tuple(
         "unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
-        |a| consecutive(&a.tensor(0)?, Some(a.int(1)?), a.flag(2)?, a.flag(3)?),
+        |a| consecutive(&a.tensor("self")?, Some(a.int("dim")?), a.flag("return_inverse")?, a.flag("return_counts")?),
     ),
     one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        let Some(dtype) = a.opt_dtype(2)? else { return running_product(&x, a.int(1)?) };
-        running_product(&x.cast(dtype)?, a.int(1)?)?.cast(dtype)
+        let x = a.tensor("self")?;
+        let Some(dtype) = a.opt_dtype("dtype")? else { return running_product(&x, a.int("dim")?) };
+        running_product(&x.cast(dtype)?, a.int("dim")?)?.cast(dtype)
     }),
 ];
 
@@ -169,12 +173,12 @@ fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
 }
 
 fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
-    let (x, q) = (a.tensor(0)?, a.tensor(1)?.strengthened());
+    let (x, q) = (a.tensor("self")?, a.tensor("q")?.strengthened());
     let rank = x.rank();
-    let all = a.is_none(2) || rank == 0;
-    let (x, axis) = if all { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int(2)?)?) };
+    let all = a.is_none("dim")? || rank == 0;
+    let (x, axis) = if all { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int("dim")?)?) };
     let q = q.cast(x.dtype())?;
-    let keep = a.flag(3)?;
+    let keep = a.flag("keepdim")?;
     // The quantiles stand before all other axes.
     let (values, _) = sorted(&x.transpose(axis as i64, -1)?, -1, false)?;
     let nan = x.transpose(axis as i64, -1)?.is_nan()?;
@@ -189,7 +193,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     let place = place.expand(&shape)?;
     let (below, above) = (place.floor()?, place.ceil()?);
     let fetch = |place: &Tensor| values.gather(-1, &place.cast(DType::I64)?);
-    let y = match a.opt_str(4)? {
+    let y = match a.opt_str("interpolation")? {
         Some("lower") => fetch(&below)?,
         Some("higher") => fetch(&above)?,
         Some("nearest") => fetch(&place.round()?)?,
@@ -228,31 +232,23 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<Vec<Tensor>> {
     if keep { Ok(vec![value, index]) } else { Ok(vec![value.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?]) }
 }
 
-/// Before how many of the sorted numbers a value stands: a count of those below it, or not above it.
-pub(super) fn places(sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
-    let (among, value) = (sorted.unsqueeze(-2)?, values.unsqueeze(-1)?);
-    let before = if right { among.le(&value)? } else { among.lt(&value)? };
-    before.sum(-1, false)
-}
-
 fn search_sorted(a: &Args) -> Result<Tensor> {
-    let (row, values) = (a.tensor(0)?, a.tensor(1)?);
-    let row = match a.opt_tensor(5)? {
+    let (row, values) = (a.tensor("sorted_sequence")?, a.tensor("self")?);
+    let row = match a.opt_tensor("sorter")? {
         Some(sorter) => row.gather(-1, &sorter)?,
         None => row,
     };
-    let right = a.flag(3)? || a.opt_str(4)? == Some("right");
-    found(&row, &values, right, a.flag(2)?)
+    let right = a.flag("right")? || a.opt_str("side")? == Some("right");
+    narrowed(a, row.searchsorted(&values, right)?)
 }
 
 fn bucketize(a: &Args) -> Result<Tensor> {
-    found(&a.tensor(1)?, &a.tensor(0)?, a.flag(3)?, a.flag(2)?)
+    narrowed(a, a.tensor("boundaries")?.searchsorted(&a.tensor("self")?, a.flag("right")?)?)
 }
 
-fn found(row: &Tensor, values: &Tensor, right: bool, narrow: bool) -> Result<Tensor> {
-    let y =
-        if row.rank() == 1 { places(row, &values.reshape(&[-1])?, right)?.reshape(values.shape())? } else { places(row, values, right)? };
-    if narrow { y.cast(DType::I32) } else { Ok(y) }
+/// Positions in the dtype that is asked for.
+fn narrowed(a: &Args, positions: Tensor) -> Result<Tensor> {
+    if a.flag("out_int32")? { positions.cast(DType::I32) } else { Ok(positions) }
 }
 
 /// The largest (smallest) number so far along an axis, and the last place where it stood.
@@ -299,7 +295,7 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
     while step < n {
         let head = value.slice(axis, ..step)?;
         let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        value = Tensor::cat(&[&head, &super::binary::log_add(&now, &then, 1.0)?], axis)?;
+        value = Tensor::cat(&[&head, &now.logaddexp(&then)?], axis)?;
         step *= 2;
     }
     Ok(value)

@@ -1,6 +1,7 @@
 //! Pooling and resizing.
 
-use super::{Args, Row, one, tuple};
+use super::args::Args;
+use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::ops::Window;
@@ -31,38 +32,44 @@ pub(super) const ROWS: &[Row] = &[
         "avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor",
         |a| mean(a, 3),
     ),
-    one("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 1)?)),
-    one("adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 2)?)),
-    one("adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor", |a| a.tensor(0)?.adaptive_average_pool(&a.counts(1, 3)?)),
+    one("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", |a| {
+        a.tensor("self")?.adaptive_average_pool(&a.counts("output_size", 1)?)
+    }),
+    one("adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor", |a| {
+        a.tensor("self")?.adaptive_average_pool(&a.counts("output_size", 2)?)
+    }),
+    one("adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor", |a| {
+        a.tensor("self")?.adaptive_average_pool(&a.counts("output_size", 3)?)
+    }),
     tuple(
         "max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
         |a| {
-            let (kernel, window) = window(a, 1, Some(4))?;
-            a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
+            let (kernel, window) = dilated(a, 1)?;
+            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, places)| vec![values, places])
         },
     ),
     tuple("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 1)?).map(|(values, places)| vec![values, places])
+        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 1)?).map(|(values, places)| vec![values, places])
     }),
     tuple(
         "max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
         |a| {
-            let (kernel, window) = window(a, 2, Some(4))?;
-            a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
+            let (kernel, window) = dilated(a, 2)?;
+            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, places)| vec![values, places])
         },
     ),
     tuple("adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 2)?).map(|(values, places)| vec![values, places])
+        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 2)?).map(|(values, places)| vec![values, places])
     }),
     tuple(
         "max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
         |a| {
-            let (kernel, window) = window(a, 3, Some(4))?;
-            a.tensor(0)?.max_pool_indices(&kernel, window, a.flag(5)?).map(|(values, places)| vec![values, places])
+            let (kernel, window) = dilated(a, 3)?;
+            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, places)| vec![values, places])
         },
     ),
     tuple("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor(0)?.adaptive_max_pool_indices(&a.counts(1, 3)?).map(|(values, places)| vec![values, places])
+        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 3)?).map(|(values, places)| vec![values, places])
     }),
     tuple("fractional_max_pool2d(Tensor self, int[2] kernel_size, int[2] output_size, Tensor random_samples) -> (Tensor, Tensor)", |a| {
         fractional(a, &[1, 0])
@@ -75,88 +82,119 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor",
         |a| {
-            let (grad, x, places) = (a.tensor(0)?, a.tensor(1)?, a.tensor(7)?);
+            let (grad, x, places) = (a.tensor("grad_output")?, a.tensor("self")?, a.tensor("indices")?);
             let flat = |t: &Tensor| t.flatten(-2, -1);
             let zero = flat(&Tensor::zeros(x.shape(), x.dtype())?)?;
             zero.scatter(-1, &flat(&places)?, &flat(&grad)?, crate::ops::Reduction::Add)?.reshape(x.shape())
         },
     ),
     one("upsample_nearest1d(Tensor self, SymInt[1]? output_size, float? scales=None) -> Tensor", |a| {
-        a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?])
+        a.tensor("self")?.upsample(&a.dims("output_size")?, "nearest", false, &[a.opt_float("scales")?])
     }),
     one("upsample_nearest2d(Tensor self, SymInt[2]? output_size, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
-        a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?, a.opt_float(3)?])
+        a.tensor("self")?.upsample(&a.dims("output_size")?, "nearest", false, &[a.opt_float("scales_h")?, a.opt_float("scales_w")?])
     }),
     one(
         "upsample_nearest3d(Tensor self, SymInt[3]? output_size, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor",
-        |a| a.tensor(0)?.upsample(&a.dims(1)?, "nearest", false, &[a.opt_float(2)?, a.opt_float(3)?, a.opt_float(4)?]),
+        |a| {
+            a.tensor("self")?.upsample(
+                &a.dims("output_size")?,
+                "nearest",
+                false,
+                &[a.opt_float("scales_d")?, a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+            )
+        },
     ),
-    one("upsample_nearest1d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
-    one("upsample_nearest2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
-    one("upsample_nearest3d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false, 2)),
+    one("upsample_nearest1d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false)),
+    one("upsample_nearest2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false)),
+    one("upsample_nearest3d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| scaled(a, "nearest", false)),
     one("upsample_linear1d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "linear", a.flag(2)?, 3)
+        scaled(a, "linear", a.flag("align_corners")?)
     }),
     one("upsample_trilinear3d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "linear", a.flag(2)?, 3)
+        scaled(a, "linear", a.flag("align_corners")?)
     }),
     one(
         "upsample_trilinear3d(Tensor self, SymInt[3] output_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor",
-        |a| a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?, a.opt_float(5)?]),
+        |a| {
+            a.tensor("self")?.upsample(
+                &a.dims("output_size")?,
+                "linear",
+                a.flag("align_corners")?,
+                &[a.opt_float("scales_d")?, a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+            )
+        },
     ),
     one("_upsample_nearest_exact1d(Tensor self, SymInt[1]? output_size, float? scales=None) -> Tensor", |a| {
-        a.tensor(0)?.upsample(&a.dims(1)?, "nearest-exact", false, &[a.opt_float(2)?])
+        a.tensor("self")?.upsample(&a.dims("output_size")?, "nearest-exact", false, &[a.opt_float("scales")?])
     }),
     one("_upsample_nearest_exact2d(Tensor self, SymInt[2]? output_size, float? scales_h=None, float? scales_w=None) -> Tensor", |a| {
-        a.tensor(0)?.upsample(&a.dims(1)?, "nearest-exact", false, &[a.opt_float(2)?, a.opt_float(3)?])
+        a.tensor("self")?.upsample(&a.dims("output_size")?, "nearest-exact", false, &[a.opt_float("scales_h")?, a.opt_float("scales_w")?])
     }),
     one("_upsample_nearest_exact1d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "nearest-exact", false, 2)
+        scaled(a, "nearest-exact", false)
     }),
     one("_upsample_nearest_exact2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "nearest-exact", false, 2)
+        scaled(a, "nearest-exact", false)
     }),
     one("_upsample_nearest_exact3d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "nearest-exact", false, 2)
+        scaled(a, "nearest-exact", false)
     }),
     one("upsample_linear1d(Tensor self, SymInt[1]? output_size, bool align_corners, float? scales=None) -> Tensor", |a| {
-        a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?])
+        a.tensor("self")?.upsample(&a.dims("output_size")?, "linear", a.flag("align_corners")?, &[a.opt_float("scales")?])
     }),
     one(
         "upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
-        |a| a.tensor(0)?.upsample(&a.dims(1)?, "linear", a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?]),
+        |a| {
+            a.tensor("self")?.upsample(
+                &a.dims("output_size")?,
+                "linear",
+                a.flag("align_corners")?,
+                &[a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+            )
+        },
     ),
     one("upsample_bilinear2d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "linear", a.flag(2)?, 3)
+        scaled(a, "linear", a.flag("align_corners")?)
     }),
     one(
         "upsample_bicubic2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
-        |a| a.tensor(0)?.upsample(&a.dims(1)?, "cubic", a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?]),
+        |a| {
+            a.tensor("self")?.upsample(
+                &a.dims("output_size")?,
+                "cubic",
+                a.flag("align_corners")?,
+                &[a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+            )
+        },
     ),
     one("upsample_bicubic2d(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
-        scaled(a, "cubic", a.flag(2)?, 3)
+        scaled(a, "cubic", a.flag("align_corners")?)
     }),
 ];
 
 /// The window of a pooling; the stride is the kernel where it is not given.
-fn window(a: &Args, axes: usize, dilation: Option<usize>) -> Result<(Vec<usize>, Window)> {
-    let kernel = a.counts(1, axes)?;
-    let stride = if a.ints(2)?.is_empty() { kernel.clone() } else { a.counts(2, axes)? };
-    let dilation = dilation.map_or(Ok(vec![1; axes]), |i| a.counts(i, axes))?;
-    let window = Window::symmetric(&stride, &a.counts(3, axes)?, &dilation);
+fn window(a: &Args, axes: usize, dilation: &[usize]) -> Result<(Vec<usize>, Window)> {
+    let kernel = a.counts("kernel_size", axes)?;
+    let stride = if a.ints("stride")?.is_empty() { kernel.clone() } else { a.counts("stride", axes)? };
+    let window = Window::symmetric(&stride, &a.counts("padding", axes)?, dilation);
     Ok((kernel, window))
 }
 
+fn dilated(a: &Args, axes: usize) -> Result<(Vec<usize>, Window)> {
+    window(a, axes, &a.counts("dilation", axes)?)
+}
+
 fn max(a: &Args, axes: usize) -> Result<Tensor> {
-    let (kernel, window) = window(a, axes, Some(4))?;
-    a.tensor(0)?.max_pool(&kernel, window, a.flag(5)?)
+    let (kernel, window) = dilated(a, axes)?;
+    a.tensor("self")?.max_pool(&kernel, window, a.flag("ceil_mode")?)
 }
 
 fn mean(a: &Args, axes: usize) -> Result<Tensor> {
-    let (kernel, window) = window(a, axes, None)?;
-    let x = a.tensor(0)?;
-    let (ceil, count_pad) = (a.flag(4)?, a.flag(5)?);
-    let divisor = a.values().get(6).filter(|value| value.kind() != "None").map(|value| value.number()).transpose()?;
+    let (kernel, window) = window(a, axes, &vec![1; axes])?;
+    let x = a.tensor("self")?;
+    let (ceil, count_pad) = (a.flag("ceil_mode")?, a.flag("count_include_pad")?);
+    let divisor = if a.has("divisor_override") { a.opt_number("divisor_override")? } else { None };
     let whole = !x.dtype().is_float();
     let wide = if whole { x.cast(crate::DType::F64)? } else { x.clone() };
     let y = match divisor {
@@ -193,7 +231,7 @@ fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Resu
 /// The largest number of each window, and its place: windows that begin at steps of a length that is no integer, shifted by a sample for each
 /// plane. `samples` says which of them belongs to which axis.
 fn fractional(a: &Args, samples: &[i64]) -> Result<Vec<Tensor>> {
-    let (x, axes) = (a.tensor(0)?, samples.len());
+    let (x, axes) = (a.tensor("self")?, samples.len());
     if x.rank() == axes + 1 {
         let x = x.unsqueeze(0)?;
         let pooled = fractional_planes(a, &x, samples)?;
@@ -203,7 +241,7 @@ fn fractional(a: &Args, samples: &[i64]) -> Result<Vec<Tensor>> {
 }
 
 fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor>> {
-    let (axes, kernel, out, random) = (samples.len(), a.ints(1)?, a.ints(2)?, a.tensor(3)?);
+    let (axes, kernel, out, random) = (samples.len(), a.ints("kernel_size")?, a.ints("output_size")?, a.tensor("random_samples")?);
     if x.rank() != axes + 2 || kernel.len() != axes || out.len() != axes || random.rank() != 3 {
         return Err(Error::shape(format!("windows {kernel:?} for {out:?} places of {}, shifted by {}", x.ty(), random.ty())));
     }
@@ -243,7 +281,7 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
 
 /// Numbers put back where they stood, zeros elsewhere.
 fn unpooled(a: &Args, axes: usize) -> Result<Tensor> {
-    let (x, places, lengths) = (a.tensor(0)?, a.tensor(1)?, a.dims(2)?);
+    let (x, places, lengths) = (a.tensor("self")?, a.tensor("indices")?, a.dims("output_size")?);
     let front = x.rank().checked_sub(axes).ok_or_else(|| Error::shape(format!("{axes} axes of {}", x.ty())))?;
     let flat = |t: &Tensor| t.flatten(front as i64, -1);
     let plane = lengths.iter().fold(crate::Dim::Fixed(1), |n, dim| n * dim);
@@ -253,13 +291,13 @@ fn unpooled(a: &Args, axes: usize) -> Result<Tensor> {
 }
 
 /// The form whose lengths are given, or else follow from scale factors.
-fn scaled(a: &Args, mode: &str, corners: bool, scales: usize) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    if !a.is_none(1) {
-        return x.upsample(&a.dims(1)?, mode, corners, &[]);
+fn scaled(a: &Args, mode: &str, corners: bool) -> Result<Tensor> {
+    let x = a.tensor("input")?;
+    if !a.is_none("output_size")? {
+        return x.upsample(&a.dims("output_size")?, mode, corners, &[]);
     }
     let factors: Vec<f64> =
-        a.value(scales)?.elements()?.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<_>>()?;
+        a.value("scale_factors")?.elements()?.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<_>>()?;
     let first = x.rank().checked_sub(factors.len()).ok_or_else(|| Error::argument("more scale factors than axes"))?;
     let mut out = Vec::with_capacity(factors.len());
     for (dim, &factor) in x.shape()[first..].iter().zip(&factors) {

@@ -1,6 +1,6 @@
 //! Random programs of views and writes, run through the table, through a record of it, and on plain memory with strides.
 
-use super::call;
+use super::table::call;
 use super::value::Value;
 use crate::dim::Dim;
 use crate::error::Result;

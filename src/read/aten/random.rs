@@ -1,6 +1,7 @@
 //! Numbers drawn at random, and dropout.
 
-use super::{Args, Row, one, tuple};
+use super::args::Args;
+use super::row::{Row, one, tuple};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::Result;
@@ -9,103 +10,117 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("rand(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        Tensor::rand(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32))
+        Tensor::rand(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32))
     }),
     one(
         "rand(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::rand(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+        |a| Tensor::rand(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "rand_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| Tensor::rand(a.tensor(0)?.shape(), a.opt_dtype(1)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::rand(a.tensor("self")?.shape(), a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "randn(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::randn(&a.dims(0)?, a.opt_dtype(1)?.unwrap_or(DType::F32)),
+        |a| Tensor::randn(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "randn(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::randn(&a.dims(0)?, a.opt_dtype(2)?.unwrap_or(DType::F32)),
+        |a| Tensor::randn(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "randn_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| Tensor::randn(a.tensor(0)?.shape(), a.opt_dtype(1)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| Tensor::randn(a.tensor("self")?.shape(), a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "randint(SymInt high, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| whole(a.tensor(0)?.mul(0)?, a.tensor(0)?, &a.dims(1)?, a.opt_dtype(2)?.unwrap_or(DType::I64)),
+        |a| whole(a.tensor("high")?.mul(0)?, a.tensor("high")?, &a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::I64)),
     ),
     one(
         "randint(SymInt low, SymInt high, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| whole(a.tensor(0)?, a.tensor(1)?, &a.dims(2)?, a.opt_dtype(3)?.unwrap_or(DType::I64)),
+        |a| whole(a.tensor("low")?, a.tensor("high")?, &a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::I64)),
     ),
     one(
         "randint_like(Tensor self, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| whole(a.tensor(1)?.mul(0)?, a.tensor(1)?, a.tensor(0)?.shape(), a.opt_dtype(2)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| {
+            whole(
+                a.tensor("high")?.mul(0)?,
+                a.tensor("high")?,
+                a.tensor("self")?.shape(),
+                a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype()),
+            )
+        },
     ),
     one(
         "randint_like(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| whole(a.tensor(1)?, a.tensor(2)?, a.tensor(0)?.shape(), a.opt_dtype(3)?.unwrap_or(a.tensor(0)?.dtype())),
+        |a| {
+            whole(
+                a.tensor("low")?,
+                a.tensor("high")?,
+                a.tensor("self")?.shape(),
+                a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype()),
+            )
+        },
     ),
     one("randperm(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
-        Tensor::rand([a.dim(0)?], DType::F32)?.sort(0, false)?.1.cast(a.opt_dtype(1)?.unwrap_or(DType::I64))
+        Tensor::rand([a.dim("n")?], DType::F32)?.sort(0, false)?.1.cast(a.opt_dtype("dtype")?.unwrap_or(DType::I64))
     }),
     one("normal(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        Tensor::randn(a.tensor(0)?.shape(), a.tensor(0)?.dtype())?.mul(a.float(1)?)?.add(a.tensor(0)?)
+        Tensor::randn(a.tensor("mean")?.shape(), a.tensor("mean")?.dtype())?.mul(a.float("std")?)?.add(a.tensor("mean")?)
     }),
     one("normal(float mean, Tensor std, *, Generator? generator=None) -> Tensor", |a| {
-        Tensor::randn(a.tensor(1)?.shape(), a.tensor(1)?.dtype())?.mul(a.tensor(1)?)?.add(a.float(0)?)
+        Tensor::randn(a.tensor("std")?.shape(), a.tensor("std")?.dtype())?.mul(a.tensor("std")?)?.add(a.float("mean")?)
     }),
     one("normal(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", |a| {
-        let (mean, deviation) = (a.tensor(0)?, a.tensor(1)?);
+        let (mean, deviation) = (a.tensor("mean")?, a.tensor("std")?);
         let both = mean.add(deviation.mul(0.0)?)?;
         Tensor::randn(both.shape(), both.dtype())?.mul(deviation)?.add(mean)
     }),
     one("normal_functional(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Normal(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype()))
+        spread(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
     }),
     one("normal_(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Normal(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype()))
+        spread(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
     }),
     one("uniform(Tensor self, float from=0, float to=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Uniform(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype()))
+        spread(a, |x| Tensor::draw(Distribution::Uniform(a.float("from")? as f32, a.float("to")? as f32), x.shape(), x.dtype()))
     }),
     one("exponential(Tensor self, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float(1)?))
+        spread(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float("lambd")?))
     }),
     one("log_normal(Tensor self, float mean=1, float std=2, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Normal(a.float(1)? as f32, a.float(2)? as f32), x.shape(), x.dtype())?.exp())
+        spread(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype())?.exp())
     }),
     one("cauchy(Tensor self, float median=0, float sigma=1, *, Generator? generator=None) -> Tensor", |a| {
         let turn = |x: &Tensor| Tensor::rand(x.shape(), x.dtype())?.sub(0.5)?.mul(std::f64::consts::PI);
-        spread(a, |x| turn(x)?.tan()?.mul(a.float(2)?)?.add(a.float(1)?))
+        spread(a, |x| turn(x)?.tan()?.mul(a.float("sigma")?)?.add(a.float("median")?))
     }),
     // How many trials it takes, the first at least.
     one("geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
         let rest = |x: &Tensor| Tensor::rand(x.shape(), DType::F32)?.neg()?.add(1.0)?.log();
-        spread(a, |x| rest(x)?.div((-a.float(1)?).ln_1p())?.ceil()?.clamp(Some(Scalar::Float(1.0)), None)?.cast(x.dtype()))
+        spread(a, |x| rest(x)?.div((-a.float("p")?).ln_1p())?.ceil()?.clamp(Some(Scalar::Float(1.0)), None)?.cast(x.dtype()))
     }),
     one("random(Tensor self, int from, int? to, *, Generator? generator=None) -> Tensor", |a| {
         spread(a, |x| {
-            let end = if a.is_none(2) { unlike(x.dtype()) } else { a.float(2)? };
-            whole(a.tensor(1)?, Tensor::weak(Scalar::Float(end)), x.shape(), x.dtype())
+            let end = if a.is_none("to")? { unlike(x.dtype()) } else { a.float("to")? };
+            whole(a.tensor("from")?, Tensor::weak(Scalar::Float(end)), x.shape(), x.dtype())
         })
     }),
     one("random(Tensor self, int to, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| whole(a.tensor(1)?.mul(0)?, a.tensor(1)?, x.shape(), x.dtype()))
+        spread(a, |x| whole(a.tensor("to")?.mul(0)?, a.tensor("to")?, x.shape(), x.dtype()))
     }),
     one("random(Tensor self, *, Generator? generator=None) -> Tensor", |a| {
         spread(a, |x| whole(Tensor::weak(Scalar::Float(0.0)), Tensor::weak(Scalar::Float(unlike(x.dtype()))), x.shape(), x.dtype()))
     }),
-    one("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", |a| a.tensor(0)?.bernoulli()),
+    one("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", |a| a.tensor("self")?.bernoulli()),
     one("bernoulli(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.float(1)?)?.cast(x.dtype()))
+        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.float("p")?)?.cast(x.dtype()))
     }),
     one("bernoulli(Tensor self, Tensor p, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.tensor(1)?)?.cast(x.dtype()))
+        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.tensor("p")?)?.cast(x.dtype()))
     }),
     one("multinomial(Tensor self, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", |a| {
-        a.tensor(0)?.multinomial(a.int(1)?, a.flag(2)?)
+        a.tensor("self")?.multinomial(a.int("num_samples")?, a.flag("replacement")?)
     }),
     one("dropout(Tensor input, float p, bool train) -> Tensor", |a| dropped(a, |x| x.shape().to_vec())),
     // Whole channels are kept or dropped.
@@ -113,23 +128,23 @@ pub(super) const ROWS: &[Row] = &[
     one("alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| alpha(a, |x| x.shape().to_vec())),
     one("feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor", |a| alpha(a, channels)),
     tuple("native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
-        if a.is_none(2) || !a.flag(2)? || a.float(1)? == 0.0 {
+        let x = a.tensor("input")?;
+        if a.is_none("train")? || !a.flag("train")? || a.float("p")? == 0.0 {
             return Ok(vec![x.clone(), Tensor::ones(x.shape(), DType::Bool)?]);
         }
-        let (y, kept) = x.drop_out(a.float(1)?)?;
+        let (y, kept) = x.drop_out(a.float("p")?)?;
         Ok(vec![y, kept])
     }),
     one(
         "rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
-        |a| Ok(sloped(a, 1)?.0),
+        |a| Ok(sloped(a)?.0),
     ),
     one(
         "rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor",
         |a| {
-            let (y, slopes) = sloped(a, 2)?;
+            let (y, slopes) = sloped(a)?;
             if let Some(slopes) = slopes {
-                a.view(1)?.write(super::view::like(&a.tensor(1)?, &slopes)?)?;
+                a.view("noise")?.assign(&slopes)?;
             }
             Ok(y)
         },
@@ -137,16 +152,16 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> (Tensor, Tensor noise_out)",
         |a| {
-            let (y, slopes) = sloped(a, 2)?;
-            Ok(vec![y, slopes.map_or_else(|| a.tensor(1), Ok)?])
+            let (y, slopes) = sloped(a)?;
+            Ok(vec![y, slopes.map_or_else(|| a.tensor("noise"), Ok)?])
         },
     ),
 ];
 
-/// Negative numbers times slopes drawn at random while training, and the slopes, which are 1 for the others. `at` is where their bounds stand.
-fn sloped(a: &Args, at: usize) -> Result<(Tensor, Option<Tensor>)> {
-    let (x, low, high) = (a.tensor(0)?, a.float(at)?, a.float(at + 1)?);
-    if !a.flag(at + 2)? {
+/// Negative numbers times slopes drawn at random while training, and the slopes, which are 1 for the others.
+fn sloped(a: &Args) -> Result<(Tensor, Option<Tensor>)> {
+    let (x, low, high) = (a.tensor("self")?, a.float("lower")?, a.float("upper")?);
+    if !a.flag("training")? {
         return Ok((x.leaky_relu((low + high) / 2.0)?, None));
     }
     let drawn = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
@@ -172,7 +187,7 @@ fn unlike(dtype: DType) -> f64 {
 
 /// What is drawn in the place of a tensor.
 fn spread(a: &Args, draw: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    draw(&a.tensor(0)?)
+    draw(&a.tensor("self")?)
 }
 
 /// Integers from `low` up to `high`, which is not reached.
@@ -189,15 +204,15 @@ fn channels(x: &Tensor) -> Vec<Dim> {
 
 /// Which numbers are kept, one for each place of `shape`; `None` where all are.
 fn kept(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Option<Tensor>> {
-    let (x, p) = (a.tensor(0)?, a.float(1)?);
-    match a.flag(2)? && p > 0.0 {
+    let (x, p) = (a.tensor("input")?, a.float("p")?);
+    match a.flag("train")? && p > 0.0 {
         true => Ok(Some(Tensor::rand(&shape(&x), DType::F32)?.ge(p)?.cast(x.dtype())?)),
         false => Ok(None),
     }
 }
 
 fn dropped(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
-    let (x, p) = (a.tensor(0)?, a.float(1)?);
+    let (x, p) = (a.tensor("input")?, a.float("p")?);
     match kept(a, shape)? {
         None => Ok(x),
         // Everything is dropped: nothing is left to scale.
@@ -209,7 +224,7 @@ fn dropped(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
 /// What is dropped becomes the least that SELU gives, and all is scaled so that mean and variance stay.
 fn alpha(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
     const LEAST: f64 = -1.758_099_340_847_376_6;
-    let (x, p) = (a.tensor(0)?, a.float(1)?);
+    let (x, p) = (a.tensor("input")?, a.float("p")?);
     match kept(a, shape)? {
         None => Ok(x),
         Some(_) if p == 1.0 => x.mul(0),
@@ -223,7 +238,8 @@ fn alpha(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Value, call};
+    use super::super::table::call;
+    use super::super::value::Value;
     use super::*;
 
     /// Many numbers drawn in place of zeros.

@@ -1,173 +1,198 @@
 //! Sums, means, extremes, running sums, order.
 
-use super::{Row, one, tuple};
+use super::args::Args;
+use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("sum(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(typed(a.tensor(0)?, a.opt_dtype(1)?)?.sum(.., false)?, a.opt_dtype(1)?)
+        typed(typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.sum(.., false)?, a.opt_dtype("dtype")?)
     }),
     one("sum(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(typed(a.tensor(0)?, a.opt_dtype(3)?)?.sum(some(&a.opt_ints(1)?), a.flag(2)?)?, a.opt_dtype(3)?)
+        typed(typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.sum(some(&a.opt_ints("dim")?), a.flag("keepdim")?)?, a.opt_dtype("dtype")?)
     }),
-    one("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| typed(a.tensor(0)?, a.opt_dtype(1)?)?.mean(.., false)),
+    one("mean(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.mean(.., false)),
     one("mean(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(3)?)?.mean(some(&a.opt_ints(1)?), a.flag(2)?)
+        typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.mean(some(&a.opt_ints("dim")?), a.flag("keepdim")?)
     }),
     one("prod(Tensor self, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(typed(a.tensor(0)?, a.opt_dtype(1)?)?.prod(.., false)?, a.opt_dtype(1)?)
+        typed(typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.prod(.., false)?, a.opt_dtype("dtype")?)
     }),
     one("prod(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(typed(a.tensor(0)?, a.opt_dtype(3)?)?.prod(a.int(1)?, a.flag(2)?)?, a.opt_dtype(3)?)
+        typed(typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.prod(a.int("dim")?, a.flag("keepdim")?)?, a.opt_dtype("dtype")?)
     }),
-    one("amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", |a| a.tensor(0)?.amax(some(&a.opt_ints(1)?), a.flag(2)?)),
-    one("amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", |a| a.tensor(0)?.amin(some(&a.opt_ints(1)?), a.flag(2)?)),
-    one("max(Tensor self) -> Tensor", |a| a.tensor(0)?.amax(.., false)),
-    one("max(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.maximum(a.tensor(1)?)),
+    one("amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.amax(some(&a.opt_ints("dim")?), a.flag("keepdim")?)
+    }),
+    one("amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.amin(some(&a.opt_ints("dim")?), a.flag("keepdim")?)
+    }),
+    one("max(Tensor self) -> Tensor", |a| a.tensor("self")?.amax(.., false)),
+    one("max(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("other")?)),
     tuple("max(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        a.tensor(0)?.max_along(a.int(1)?, a.flag(2)?).map(|(values, indices)| vec![values, indices])
+        a.tensor("self")?.max_along(a.int("dim")?, a.flag("keepdim")?).map(|(values, indices)| vec![values, indices])
     }),
-    one("min(Tensor self) -> Tensor", |a| a.tensor(0)?.amin(.., false)),
-    one("min(Tensor self, Tensor other) -> Tensor", |a| a.tensor(0)?.minimum(a.tensor(1)?)),
+    one("min(Tensor self) -> Tensor", |a| a.tensor("self")?.amin(.., false)),
+    one("min(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("other")?)),
     tuple("min(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        a.tensor(0)?.min_along(a.int(1)?, a.flag(2)?).map(|(values, indices)| vec![values, indices])
+        a.tensor("self")?.min_along(a.int("dim")?, a.flag("keepdim")?).map(|(values, indices)| vec![values, indices])
     }),
     one("argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.argmax(a.opt_ints(1)?.map(|d| d[0]), a.flag(2)?)
+        a.tensor("self")?.argmax(a.opt_ints("dim")?.map(|d| d[0]), a.flag("keepdim")?)
     }),
     one("argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.argmin(a.opt_ints(1)?.map(|d| d[0]), a.flag(2)?)
+        a.tensor("self")?.argmin(a.opt_ints("dim")?.map(|d| d[0]), a.flag("keepdim")?)
     }),
-    one("all(Tensor self) -> Tensor", |a| a.tensor(0)?.all(.., false)),
-    one("all(Tensor self, int dim, bool keepdim=False) -> Tensor", |a| a.tensor(0)?.all(a.int(1)?, a.flag(2)?)),
-    one("all(Tensor self, int[]? dim, bool keepdim=False) -> Tensor", |a| a.tensor(0)?.all(a.opt_ints(1)?.as_deref(), a.flag(2)?)),
-    one("any(Tensor self) -> Tensor", |a| a.tensor(0)?.any(.., false)),
-    one("any(Tensor self, int dim, bool keepdim=False) -> Tensor", |a| a.tensor(0)?.any(a.int(1)?, a.flag(2)?)),
-    one("any(Tensor self, int[]? dim, bool keepdim=False) -> Tensor", |a| a.tensor(0)?.any(a.opt_ints(1)?.as_deref(), a.flag(2)?)),
-    one("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", |a| a.tensor(0)?.logsumexp(some(&a.opt_ints(1)?), a.flag(2)?)),
-    one("var(Tensor self, bool unbiased=True) -> Tensor", |a| a.tensor(0)?.var(.., f64::from(u8::from(a.flag(1)?)), false)),
+    one("all(Tensor self) -> Tensor", |a| a.tensor("self")?.all(.., false)),
+    one("all(Tensor self, int dim, bool keepdim=False) -> Tensor", |a| a.tensor("self")?.all(a.int("dim")?, a.flag("keepdim")?)),
+    one("all(Tensor self, int[]? dim, bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.all(a.opt_ints("dim")?.as_deref(), a.flag("keepdim")?)
+    }),
+    one("any(Tensor self) -> Tensor", |a| a.tensor("self")?.any(.., false)),
+    one("any(Tensor self, int dim, bool keepdim=False) -> Tensor", |a| a.tensor("self")?.any(a.int("dim")?, a.flag("keepdim")?)),
+    one("any(Tensor self, int[]? dim, bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.any(a.opt_ints("dim")?.as_deref(), a.flag("keepdim")?)
+    }),
+    one("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", |a| {
+        a.tensor("self")?.logsumexp(some(&a.opt_ints("dim")?), a.flag("keepdim")?)
+    }),
+    one("var(Tensor self, bool unbiased=True) -> Tensor", |a| a.tensor("self")?.var(.., f64::from(u8::from(a.flag("unbiased")?)), false)),
     one("var(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.var(some(&a.opt_ints(1)?), f64::from(u8::from(a.flag(2)?)), a.flag(3)?)
+        a.tensor("self")?.var(some(&a.opt_ints("dim")?), f64::from(u8::from(a.flag("unbiased")?)), a.flag("keepdim")?)
     }),
     one("var(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.var(some(&a.opt_ints(1)?), a.opt_float(2)?.unwrap_or(1.0), a.flag(3)?)
+        a.tensor("self")?.var(some(&a.opt_ints("dim")?), a.opt_float("correction")?.unwrap_or(1.0), a.flag("keepdim")?)
     }),
-    one("std(Tensor self, bool unbiased=True) -> Tensor", |a| a.tensor(0)?.var(.., f64::from(u8::from(a.flag(1)?)), false)?.sqrt()),
+    one("std(Tensor self, bool unbiased=True) -> Tensor", |a| {
+        a.tensor("self")?.var(.., f64::from(u8::from(a.flag("unbiased")?)), false)?.sqrt()
+    }),
     one("std(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.var(some(&a.opt_ints(1)?), f64::from(u8::from(a.flag(2)?)), a.flag(3)?)?.sqrt()
+        a.tensor("self")?.var(some(&a.opt_ints("dim")?), f64::from(u8::from(a.flag("unbiased")?)), a.flag("keepdim")?)?.sqrt()
     }),
     one("std(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.var(some(&a.opt_ints(1)?), a.opt_float(2)?.unwrap_or(1.0), a.flag(3)?)?.sqrt()
+        a.tensor("self")?.var(some(&a.opt_ints("dim")?), a.opt_float("correction")?.unwrap_or(1.0), a.flag("keepdim")?)?.sqrt()
     }),
-    one("norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor(0)?.norm(a.float(1)?, .., false)),
+    one("norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor("self")?.norm(a.float("p")?, .., false)),
     one("norm(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.norm(a.opt_float(1)?.unwrap_or(2.0), some(&a.opt_ints(2)?), a.flag(3)?)
+        a.tensor("self")?.norm(a.opt_float("p")?.unwrap_or(2.0), some(&a.opt_ints("dim")?), a.flag("keepdim")?)
     }),
     one("linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(4)?)?.norm(a.float(1)?, some(&a.opt_ints(2)?), a.flag(3)?)
+        typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.norm(a.float("ord")?, some(&a.opt_ints("dim")?), a.flag("keepdim")?)
     }),
     tuple("aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", |a| {
-        let (x, axes) = (a.tensor(0)?, a.opt_ints(1)?);
-        Ok(vec![x.amin(axes.as_deref(), a.flag(2)?)?, x.amax(axes.as_deref(), a.flag(2)?)?])
+        let (x, axes) = (a.tensor("self")?, a.opt_ints("dim")?);
+        Ok(vec![x.amin(axes.as_deref(), a.flag("keepdim")?)?, x.amax(axes.as_deref(), a.flag("keepdim")?)?])
     }),
     tuple("var_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
-        Ok(vec![x.var(.., f64::from(u8::from(a.flag(1)?)), false)?, x.mean(.., false)?])
+        let x = a.tensor("self")?;
+        Ok(vec![x.var(.., f64::from(u8::from(a.flag("unbiased")?)), false)?, x.mean(.., false)?])
     }),
     tuple("var_mean(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)", |a| {
-        moments(a, f64::from(u8::from(a.flag(2)?)), false)
+        moments(a, f64::from(u8::from(a.flag("unbiased")?)), false)
     }),
     tuple("var_mean(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)", |a| {
-        moments(a, a.opt_float(2)?.unwrap_or(1.0), false)
+        moments(a, a.opt_float("correction")?.unwrap_or(1.0), false)
     }),
     tuple("std_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
-        Ok(vec![x.var(.., f64::from(u8::from(a.flag(1)?)), false)?.sqrt()?, x.mean(.., false)?])
+        let x = a.tensor("self")?;
+        Ok(vec![x.var(.., f64::from(u8::from(a.flag("unbiased")?)), false)?.sqrt()?, x.mean(.., false)?])
     }),
     tuple("std_mean(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)", |a| {
-        moments(a, f64::from(u8::from(a.flag(2)?)), true)
+        moments(a, f64::from(u8::from(a.flag("unbiased")?)), true)
     }),
     tuple("std_mean(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)", |a| {
-        moments(a, a.opt_float(2)?.unwrap_or(1.0), true)
+        moments(a, a.opt_float("correction")?.unwrap_or(1.0), true)
     }),
     one("nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = typed(a.tensor(0)?, a.opt_dtype(3)?)?;
-        typed(without_nan(&x)?.sum(some(&a.opt_ints(1)?), a.flag(2)?)?, a.opt_dtype(3)?)
+        let x = typed(a.tensor("self")?, a.opt_dtype("dtype")?)?;
+        typed(without_nan(&x)?.sum(some(&a.opt_ints("dim")?), a.flag("keepdim")?)?, a.opt_dtype("dtype")?)
     }),
     one("nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = typed(a.tensor(0)?, a.opt_dtype(3)?)?;
-        let axes = a.opt_ints(1)?;
-        let count = x.is_nan()?.logical_not()?.sum(some(&axes), a.flag(2)?)?;
-        without_nan(&x)?.sum(some(&axes), a.flag(2)?)?.div(count.cast(x.dtype())?)
+        let x = typed(a.tensor("self")?, a.opt_dtype("dtype")?)?;
+        let axes = a.opt_ints("dim")?;
+        let count = x.is_nan()?.logical_not()?.sum(some(&axes), a.flag("keepdim")?)?;
+        without_nan(&x)?.sum(some(&axes), a.flag("keepdim")?)?.div(count.cast(x.dtype())?)
     }),
     one("norm(Tensor self, Scalar? p, *, ScalarType dtype) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(2)?)?.norm(a.opt_float(1)?.unwrap_or(2.0), .., false)
+        typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.norm(a.opt_float("p")?.unwrap_or(2.0), .., false)
     }),
     one("norm(Tensor self, Scalar? p, int[1] dim, bool keepdim=False, *, ScalarType dtype) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(4)?)?.norm(a.opt_float(1)?.unwrap_or(2.0), some(&a.opt_ints(2)?), a.flag(3)?)
+        typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.norm(
+            a.opt_float("p")?.unwrap_or(2.0),
+            some(&a.opt_ints("dim")?),
+            a.flag("keepdim")?,
+        )
     }),
     one("frobenius_norm(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", |a| {
-        a.tensor(0)?.norm(2.0, some(&a.opt_ints(1)?), a.flag(2)?)
+        a.tensor("self")?.norm(2.0, some(&a.opt_ints("dim")?), a.flag("keepdim")?)
     }),
-    one("dist(Tensor self, Tensor other, Scalar p=2) -> Tensor", |a| a.tensor(0)?.sub(a.tensor(1)?)?.norm(a.float(2)?, .., false)),
+    one("dist(Tensor self, Tensor other, Scalar p=2) -> Tensor", |a| {
+        a.tensor("self")?.sub(a.tensor("other")?)?.norm(a.float("p")?, .., false)
+    }),
     one("renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", |a| {
-        let (x, most) = (a.tensor(0)?, a.float(3)?);
-        let kept = x.shape().axis(a.int(2)?)? as i64;
+        let (x, most) = (a.tensor("self")?, a.float("maxnorm")?);
+        let kept = x.shape().axis(a.int("dim")?)? as i64;
         let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != kept).collect();
-        let norm = x.norm(a.float(1)?, &axes, true)?;
+        let norm = x.norm(a.float("p")?, &axes, true)?;
         let factor = norm.gt(most)?.where_(&norm.add(1e-7)?.reciprocal()?.mul(most)?, &Tensor::ones((), x.dtype())?)?;
         x.mul(factor)
     }),
-    one("trapezoid(Tensor y, *, int dim=-1) -> Tensor", |a| trapezia(&a.tensor(0)?, None, Some(1.0), a.int(1)?)?.sum(a.int(1)?, false)),
+    one("trapezoid(Tensor y, *, int dim=-1) -> Tensor", |a| {
+        trapezia(&a.tensor("y")?, None, Some(1.0), a.int("dim")?)?.sum(a.int("dim")?, false)
+    }),
     one("trapezoid(Tensor y, *, Scalar dx, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor(0)?, None, Some(a.float(1)?), a.int(2)?)?.sum(a.int(2)?, false)
+        trapezia(&a.tensor("y")?, None, Some(a.float("dx")?), a.int("dim")?)?.sum(a.int("dim")?, false)
     }),
     one("trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor(0)?, Some(&a.tensor(1)?), None, a.int(2)?)?.sum(a.int(2)?, false)
+        trapezia(&a.tensor("y")?, Some(&a.tensor("x")?), None, a.int("dim")?)?.sum(a.int("dim")?, false)
     }),
     one("cumulative_trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor(0)?, Some(&a.tensor(1)?), None, a.int(2)?)?.cumsum(a.int(2)?)
+        trapezia(&a.tensor("y")?, Some(&a.tensor("x")?), None, a.int("dim")?)?.cumsum(a.int("dim")?)
     }),
     one("cumulative_trapezoid(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor(0)?, None, Some(a.float(1)?), a.int(2)?)?.cumsum(a.int(2)?)
+        trapezia(&a.tensor("y")?, None, Some(a.float("dx")?), a.int("dim")?)?.cumsum(a.int("dim")?)
     }),
     one("cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor", |a| {
-        covariance(&a.tensor(0)?, a.int(1)?, a.opt_tensor(2)?, a.opt_tensor(3)?)
+        covariance(&a.tensor("self")?, a.int("correction")?, a.opt_tensor("fweights")?, a.opt_tensor("aweights")?)
     }),
     one("corrcoef(Tensor self) -> Tensor", |a| {
-        let c = covariance(&a.tensor(0)?, 1, None, None)?;
+        let c = covariance(&a.tensor("self")?, 1, None, None)?;
         if c.rank() == 0 {
             return c.div(&c);
         }
-        let deviation = super::view::diagonal(&c, 0, 0, 1)?.sqrt()?;
+        let deviation = c.diagonal(0, 0, 1)?.sqrt()?;
         let y = c.div(deviation.unsqueeze(1)?)?.div(deviation.unsqueeze(0)?)?;
         y.clamp(Some(crate::Scalar::Float(-1.0)), Some(crate::Scalar::Float(1.0)))
     }),
     tuple("_aminmax(Tensor self) -> (Tensor, Tensor)", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         Ok(vec![x.amin(.., false)?, x.amax(.., false)?])
     }),
     tuple("_aminmax(Tensor self, int dim, bool keepdim=False) -> (Tensor, Tensor)", |a| {
-        let (x, axes) = (a.tensor(0)?, [a.int(1)?]);
-        Ok(vec![x.amin(&axes, a.flag(2)?)?, x.amax(&axes, a.flag(2)?)?])
+        let (x, axes) = (a.tensor("self")?, [a.int("dim")?]);
+        Ok(vec![x.amin(&axes, a.flag("keepdim")?)?, x.amax(&axes, a.flag("keepdim")?)?])
     }),
-    one("native_norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor(0)?.norm(a.float(1)?, .., false)),
+    one("native_norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor("self")?.norm(a.float("p")?, .., false)),
     one("native_norm(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor", |a| {
-        typed(a.tensor(0)?, a.opt_dtype(4)?)?.norm(a.opt_float(1)?.unwrap_or(2.0), some(&a.opt_ints(2)?), a.flag(3)?)
+        typed(a.tensor("self")?, a.opt_dtype("dtype")?)?.norm(
+            a.opt_float("p")?.unwrap_or(2.0),
+            some(&a.opt_ints("dim")?),
+            a.flag("keepdim")?,
+        )
     }),
     // A norm before its root is taken.
     one("linalg__powsum(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let x = typed(a.tensor(0)?, a.opt_dtype(4)?)?;
-        let powers = if a.float(1)? == 2.0 { x.square()? } else { x.abs()?.pow(a.float(1)?)? };
-        powers.sum(some(&a.opt_ints(2)?), a.flag(3)?)
+        let x = typed(a.tensor("self")?, a.opt_dtype("dtype")?)?;
+        let powers = if a.float("ord")? == 2.0 { x.square()? } else { x.abs()?.pow(a.float("ord")?)? };
+        powers.sum(some(&a.opt_ints("dim")?), a.flag("keepdim")?)
     }),
 ];
 
 /// The variance (or its root) and the mean.
-fn moments(a: &super::Args, correction: f64, root: bool) -> Result<Vec<Tensor>> {
-    let (x, axes, keep) = (a.tensor(0)?, a.opt_ints(1)?, a.flag(3)?);
+fn moments(a: &Args, correction: f64, root: bool) -> Result<Vec<Tensor>> {
+    let (x, axes, keep) = (a.tensor("self")?, a.opt_ints("dim")?, a.flag("keepdim")?);
     let spread = x.var(some(&axes), correction, keep)?;
     Ok(vec![if root { spread.sqrt()? } else { spread }, x.mean(some(&axes), keep)?])
 }

@@ -1,6 +1,7 @@
 //! Grids, windows as columns, and resampling by a filter.
 
-use super::{Args, Row, one};
+use super::args::Args;
+use super::row::{Row, one};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -12,30 +13,46 @@ pub(super) const ROWS: &[Row] = &[
     one("grid_sampler_2d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor", sampled),
     one("grid_sampler_3d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor", sampled),
     one("affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor", |a| {
-        a.tensor(0)?.affine_grid(&a.dims(1)?, a.flag(2)?)
+        a.tensor("theta")?.affine_grid(&a.dims("size")?, a.flag("align_corners")?)
     }),
     one("im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor", |a| {
-        let (x, kernel) = (a.tensor(0)?, a.counts(1, 2)?);
-        let window = Window::symmetric(&a.counts(4, 2)?, &a.counts(3, 2)?, &a.counts(2, 2)?);
+        let (x, kernel) = (a.tensor("self")?, a.counts("kernel_size", 2)?);
+        let window = Window::symmetric(&a.counts("stride", 2)?, &a.counts("padding", 2)?, &a.counts("dilation", 2)?);
         if x.dtype() == DType::Bool {
             return x.cast(DType::U8)?.im2col(&kernel, window)?.cast(DType::Bool);
         }
         x.im2col(&kernel, window)
     }),
     one("col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor", |a| {
-        let window = Window::symmetric(&a.counts(5, 2)?, &a.counts(4, 2)?, &a.counts(3, 2)?);
-        a.tensor(0)?.col2im(&a.counts(1, 2)?, &a.counts(2, 2)?, window)
+        let window = Window::symmetric(&a.counts("stride", 2)?, &a.counts("padding", 2)?, &a.counts("dilation", 2)?);
+        a.tensor("self")?.col2im(&a.counts("output_size", 2)?, &a.counts("kernel_size", 2)?, window)
     }),
     one(
         "_upsample_bilinear2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
-        |a| filtered(&a.tensor(0)?, &a.ints(1)?, a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?], 1),
+        |a| {
+            filtered(
+                &a.tensor("self")?,
+                &a.ints("output_size")?,
+                a.flag("align_corners")?,
+                &[a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+                1,
+            )
+        },
     ),
     one("_upsample_bilinear2d_aa(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
         by_factors(a, 1)
     }),
     one(
         "_upsample_bicubic2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
-        |a| filtered(&a.tensor(0)?, &a.ints(1)?, a.flag(2)?, &[a.opt_float(3)?, a.opt_float(4)?], 2),
+        |a| {
+            filtered(
+                &a.tensor("self")?,
+                &a.ints("output_size")?,
+                a.flag("align_corners")?,
+                &[a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+                2,
+            )
+        },
     ),
     one("_upsample_bicubic2d_aa(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor", |a| {
         by_factors(a, 2)
@@ -43,30 +60,31 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn sampled(a: &Args) -> Result<Tensor> {
-    let sampling = match a.int(2)? {
+    let sampling = match a.int("interpolation_mode")? {
         0 => Sampling::Linear,
         1 => Sampling::Nearest,
         2 => Sampling::Cubic,
         other => return Err(Error::argument(format!("the interpolation {other}"))),
     };
-    let outside = match a.int(3)? {
+    let outside = match a.int("padding_mode")? {
         0 => Outside::Zeros,
         1 => Outside::Border,
         2 => Outside::Reflection,
         other => return Err(Error::argument(format!("the padding {other}"))),
     };
-    a.tensor(0)?.grid_sample(&a.tensor(1)?, sampling, outside, a.flag(4)?)
+    a.tensor("input")?.grid_sample(&a.tensor("grid")?, sampling, outside, a.flag("align_corners")?)
 }
 
 fn by_factors(a: &Args, reach: i64) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    if !a.is_none(1) {
-        return filtered(&x, &a.ints(1)?, a.flag(2)?, &[None, None], reach);
+    let x = a.tensor("input")?;
+    if !a.is_none("output_size")? {
+        return filtered(&x, &a.ints("output_size")?, a.flag("align_corners")?, &[None, None], reach);
     }
-    let factors = a.value(3)?.elements()?.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<Vec<_>>>()?;
+    let factors =
+        a.value("scale_factors")?.elements()?.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<Vec<_>>>()?;
     let length = |(axis, factor): (i64, &f64)| Ok((fixed(&x, axis)? as f64 * factor).floor() as i64);
     let out = (-2..0).zip(&factors).map(length).collect::<Result<Vec<_>>>()?;
-    filtered(&x, &out, a.flag(2)?, &factors.into_iter().map(Some).collect::<Vec<_>>(), reach)
+    filtered(&x, &out, a.flag("align_corners")?, &factors.into_iter().map(Some).collect::<Vec<_>>(), reach)
 }
 
 fn fixed(x: &Tensor, axis: i64) -> Result<i64> {

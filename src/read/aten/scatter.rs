@@ -1,6 +1,7 @@
 //! Writing to chosen elements, and picking those that data chooses.
 
-use super::{Args, Row, one, tuple};
+use super::args::{Args, ints_in};
+use super::row::{Row, one, tuple};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -8,21 +9,28 @@ use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("scatter(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor(3)?, Reduction::Replace)),
+    one("scatter(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor("src")?, Reduction::Replace)),
     one("scatter(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| {
-        let value = a.tensor(3)?.expand(a.tensor(2)?.shape())?;
+        let value = a.tensor("value")?.expand(a.tensor("index")?.shape())?;
         scatter(a, &value, Reduction::Replace)
     }),
     one("scatter(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor", |a| {
-        scatter(a, &a.tensor(3)?, reduction(a.opt_str(4)?)?)
+        scatter(a, &a.tensor("src")?, reduction(a.opt_str("reduce")?)?)
     }),
     one("scatter(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor", |a| {
-        let value = a.tensor(3)?.expand(a.tensor(2)?.shape())?;
-        scatter(a, &value, reduction(a.opt_str(4)?)?)
+        let value = a.tensor("value")?.expand(a.tensor("index")?.shape())?;
+        scatter(a, &value, reduction(a.opt_str("reduce")?)?)
     }),
-    one("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor(3)?, Reduction::Add)),
+    one("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor("src")?, Reduction::Add)),
     one("scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor", |a| {
-        reduced(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, &a.tensor(3)?, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
+        reduced(
+            &a.tensor("self")?,
+            a.int("dim")?,
+            &a.tensor("index")?,
+            &a.tensor("src")?,
+            a.opt_str("reduce")?.unwrap_or_default(),
+            a.flag("include_self")?,
+        )
     }),
     one(
         "segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor",
@@ -32,51 +40,52 @@ pub(super) const ROWS: &[Row] = &[
     one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unchecked=False) -> Tensor", index_put),
     one("_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
     one("_unsafe_index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
-        let indices = a.opt_tensors(1)?;
-        a.tensor(0)?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
+        let indices = a.opt_tensors("indices")?;
+        a.tensor("self")?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
     }),
     one("_unsafe_masked_index(Tensor self, Tensor mask, Tensor?[] indices, Scalar fill) -> Tensor", |a| {
-        let (x, mask) = (a.tensor(0)?, a.tensor(1)?);
-        let indices = clamped(&x, a.opt_tensors(2)?)?;
+        let (x, mask) = (a.tensor("self")?, a.tensor("mask")?);
+        let indices = clamped(&x, a.opt_tensors("indices")?)?;
         let picked = x.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())?;
-        picked.masked_fill(&mask.logical_not()?, a.tensor(3)?)
+        picked.masked_fill(&mask.logical_not()?, a.tensor("fill")?)
     }),
     one("_unsafe_masked_index_put_accumulate(Tensor self, Tensor mask, Tensor?[] indices, Tensor values) -> Tensor", |a| {
-        let (x, mask) = (a.tensor(0)?, a.tensor(1)?);
-        let indices = clamped(&x, a.opt_tensors(2)?)?;
-        let values = a.tensor(3)?.masked_fill(&mask.logical_not()?, 0)?;
+        let (x, mask) = (a.tensor("self")?, a.tensor("mask")?);
+        let indices = clamped(&x, a.opt_tensors("indices")?)?;
+        let values = a.tensor("values")?.masked_fill(&mask.logical_not()?, 0)?;
         x.index_put(&indices.iter().map(Option::as_ref).collect::<Vec<_>>(), &values, Reduction::Add)
     }),
-    one("index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor", |a| along(a, &a.tensor(3)?, Reduction::Replace)),
-    one("index_fill(Tensor self, int dim, Tensor index, Tensor value) -> Tensor", |a| fill(a, &a.tensor(3)?)),
-    one("index_fill(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| fill(a, &a.tensor(3)?)),
+    one("index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor", |a| along(a, &a.tensor("source")?, Reduction::Replace)),
+    one("index_fill(Tensor self, int dim, Tensor index, Tensor value) -> Tensor", |a| fill(a, &a.tensor("value")?)),
+    one("index_fill(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| fill(a, &a.tensor("value")?)),
     one("index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor", |a| {
-        let source = a.tensor(3)?;
-        let source = if a.number(4)?.to_f64() == 1.0 { source } else { source.mul(Tensor::weak(a.number(4)?))? };
+        let source = a.tensor("source")?;
+        let source = if a.number("alpha")?.to_f64() == 1.0 { source } else { source.mul(Tensor::weak(a.number("alpha")?))? };
         along(a, &source, Reduction::Add)
     }),
     one("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor", |a| {
-        let (x, source) = (a.tensor(0)?, a.tensor(3)?);
+        let (x, source) = (a.tensor("self")?, a.tensor("source")?);
         if x.rank() == 0 {
-            let index = a.tensor(2)?.reshape(&[1])?;
+            let index = a.tensor("index")?.reshape(&[1])?;
             let source = source.reshape(&[1])?;
-            return reduced(&x.reshape(&[1])?, 0, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)?.reshape(());
+            return reduced(&x.reshape(&[1])?, 0, &index, &source, a.opt_str("reduce")?.unwrap_or_default(), a.flag("include_self")?)?
+                .reshape(());
         }
-        let index = spread(&a.tensor(2)?, source.shape(), x.shape().axis(a.int(1)?)?)?;
-        reduced(&x, a.int(1)?, &index, &source, a.opt_str(4)?.unwrap_or_default(), a.flag(5)?)
+        let index = spread(&a.tensor("index")?, source.shape(), x.shape().axis(a.int("dim")?)?)?;
+        reduced(&x, a.int("dim")?, &index, &source, a.opt_str("reduce")?.unwrap_or_default(), a.flag("include_self")?)
     }),
     one("put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor", |a| {
-        let (x, index) = (a.tensor(0)?, a.tensor(1)?.reshape(&[-1])?);
-        let reduction = if a.flag(3)? { Reduction::Add } else { Reduction::Replace };
-        x.reshape(&[-1])?.index_put(&[Some(&index)], &a.tensor(2)?.reshape(&[-1])?, reduction)?.reshape(x.shape())
+        let (x, index) = (a.tensor("self")?, a.tensor("index")?.reshape(&[-1])?);
+        let reduction = if a.flag("accumulate")? { Reduction::Add } else { Reduction::Replace };
+        x.reshape(&[-1])?.index_put(&[Some(&index)], &a.tensor("source")?.reshape(&[-1])?, reduction)?.reshape(x.shape())
     }),
-    one("take(Tensor self, Tensor index) -> Tensor", |a| a.tensor(0)?.reshape(&[-1])?.index_select(0, &a.tensor(1)?)),
+    one("take(Tensor self, Tensor index) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.index_select(0, &a.tensor("index")?)),
     one("take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor", |a| {
-        let (x, index) = (a.tensor(0)?, a.tensor(1)?);
-        if a.is_none(2) {
+        let (x, index) = (a.tensor("self")?, a.tensor("indices")?);
+        if a.is_none("dim")? {
             return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?);
         }
-        let axis = x.shape().axis(a.int(2)?)?;
+        let axis = x.shape().axis(a.int("dim")?)?;
         let (mut wide, mut places) = (x.shape().to_vec(), index.shape().to_vec());
         for i in (0..x.rank()).filter(|&i| i != axis) {
             let both = crate::dim::Shape::new(vec![wide[i].clone()]).broadcast(&crate::dim::Shape::new(vec![places[i].clone()]))?;
@@ -84,33 +93,36 @@ pub(super) const ROWS: &[Row] = &[
         }
         x.expand(&wide)?.gather(axis as i64, &index.expand(&places)?)
     }),
-    one("masked_select(Tensor self, Tensor mask) -> Tensor", |a| a.tensor(0)?.masked_select(&a.tensor(1)?)),
-    one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| a.tensor(0)?.masked_scatter(&a.tensor(1)?, &a.tensor(2)?)),
-    one("nonzero(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
-    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| places_by_axis(&a.tensor(0)?)),
-    tuple("where(Tensor condition) -> Tensor[]", |a| places_by_axis(&a.tensor(0)?)),
-    one("argwhere(Tensor self) -> Tensor", |a| a.tensor(0)?.nonzero()),
+    one("masked_select(Tensor self, Tensor mask) -> Tensor", |a| a.tensor("self")?.masked_select(&a.tensor("mask")?)),
+    one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| {
+        a.tensor("self")?.masked_scatter(&a.tensor("mask")?, &a.tensor("source")?)
+    }),
+    one("nonzero(Tensor self) -> Tensor", |a| a.tensor("self")?.nonzero()),
+    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| places_by_axis(&a.tensor("self")?)),
+    tuple("where(Tensor condition) -> Tensor[]", |a| places_by_axis(&a.tensor("condition")?)),
+    one("argwhere(Tensor self) -> Tensor", |a| a.tensor("self")?.nonzero()),
     one("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", |a| {
-        let (x, size) = (a.tensor(0)?, a.dim(1)?);
-        let padded =
-            x.nonzero()?.pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int(2)?)))?;
+        let (x, size) = (a.tensor("self")?, a.dim("size")?);
+        let padded = x
+            .nonzero()?
+            .pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int("fill_value")?)))?;
         padded.slice(0, ..size)
     }),
-    one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor(0)?, Some(&a.ints(1)?))),
-    one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor(0)?, a.opt_ints(1)?.as_deref())),
+    one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor("self")?, Some(&a.ints("dim")?))),
+    one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor("self")?, a.opt_ints("dim")?.as_deref())),
     one("one_hot(Tensor self, int num_classes=-1) -> Tensor", |a| {
-        let (x, classes) = (a.tensor(0)?, a.int(1)?);
-        let classes = if classes >= 0 { classes } else { super::ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1) };
+        let (x, classes) = (a.tensor("self")?, a.int("num_classes")?);
+        let classes = if classes >= 0 { classes } else { ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1) };
         x.unsqueeze(-1)?.eq(&Tensor::arange(0, classes, 1, DType::I64)?)?.cast(DType::I64)
     }),
     one("isin(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
-        is_in(&a.tensor(0)?, &a.tensor(1)?, a.flag(3)?)
+        is_in(&a.tensor("elements")?, &a.tensor("test_elements")?, a.flag("invert")?)
     }),
     one("isin(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
-        is_in(&a.tensor(0)?, &a.tensor(1)?, a.flag(3)?)
+        is_in(&a.tensor("elements")?, &a.tensor("test_element")?, a.flag("invert")?)
     }),
     one("isin(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
-        is_in(&a.tensor(0)?, &a.tensor(1)?, a.flag(3)?)
+        is_in(&a.tensor("element")?, &a.tensor("test_elements")?, a.flag("invert")?)
     }),
 ];
 
@@ -124,7 +136,7 @@ fn reduction(name: Option<&str>) -> Result<Reduction> {
 
 /// Elements along an axis, of which torch reads as many as there are indices. A tensor of rank 0 is one of one element.
 fn scatter(a: &Args, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    scattered(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, source, reduction)
+    scattered(&a.tensor("self")?, a.int("dim")?, &a.tensor("index")?, source, reduction)
 }
 
 fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
@@ -183,10 +195,10 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str,
 
 /// Neighbours along an axis folded segment by segment; the lengths (or offsets) of the segments may differ along the axes before it.
 fn segments(a: &Args) -> Result<Tensor> {
-    let (x, reduce) = (a.tensor(0)?, a.opt_str(1)?.unwrap_or_default());
-    let axis = x.shape().axis(a.int(5)?)?;
+    let (x, reduce) = (a.tensor("data")?, a.opt_str("reduce")?.unwrap_or_default());
+    let axis = x.shape().axis(a.int("axis")?)?;
     let along = axis as i64;
-    let offsets = match (a.opt_tensor(2)?, a.opt_tensor(4)?) {
+    let offsets = match (a.opt_tensor("lengths")?, a.opt_tensor("offsets")?) {
         (Some(lengths), None) => {
             let ends = lengths.cast(DType::I64)?.cumsum(along)?;
             let mut widths = vec![0i64; 2 * (ends.rank() - axis)];
@@ -204,7 +216,7 @@ fn segments(a: &Args) -> Result<Tensor> {
     let count = offsets.dim(along)? - 1i64;
     // Each element belongs to the last segment that begins before it; what is in none goes to a place that is cut off.
     let place = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
-    let segment = super::order::places(&offsets, &place.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
+    let segment = offsets.searchsorted(&place.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
     let segment = segment.lt(0)?.where_(&Tensor::from_dim(&count), &segment)?;
     let behind: Vec<i64> = (axis as i64 + 1..x.rank() as i64).collect();
     let index = segment.unsqueeze_axes(&behind)?.expand(x.shape())?;
@@ -217,7 +229,7 @@ fn segments(a: &Args) -> Result<Tensor> {
         "min" => (f64::INFINITY, Reduction::Min),
         other => return Err(Error::argument(format!("the reduction `{other}`"))),
     };
-    let initial = a.opt_float(7)?;
+    let initial = a.opt_float("initial")?;
     let start = Tensor::full(&shape, initial.unwrap_or(neutral), x.dtype())?;
     let y = start.scatter(along, &index, &x, reduction)?.slice(along, ..count)?;
     if reduce != "mean" {
@@ -231,9 +243,9 @@ fn segments(a: &Args) -> Result<Tensor> {
 }
 
 fn index_put(a: &Args) -> Result<Tensor> {
-    let indices = a.opt_tensors(1)?;
-    let reduction = if a.flag(3)? { Reduction::Add } else { Reduction::Replace };
-    a.tensor(0)?.index_put(&indices.iter().map(Option::as_ref).collect::<Vec<_>>(), &a.tensor(2)?, reduction)
+    let indices = a.opt_tensors("indices")?;
+    let reduction = if a.flag("accumulate")? { Reduction::Add } else { Reduction::Replace };
+    a.tensor("self")?.index_put(&indices.iter().map(Option::as_ref).collect::<Vec<_>>(), &a.tensor("values")?, reduction)
 }
 
 /// Indices kept inside their axes, where a mask will drop what stands outside.
@@ -260,33 +272,17 @@ fn spread(index: &Tensor, shape: &[Dim], axis: usize) -> Result<Tensor> {
     index.reshape(&across)?.expand(shape)
 }
 
-/// Slices along an axis replaced, or added to.
-pub(super) fn index_put_along(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-    slices(x, axis, index, source, Reduction::Replace)
-}
-
-fn slices(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    if x.rank() == 0 {
-        return slices(&x.reshape(&[1])?, 0, &index.reshape(&[-1])?, &source.reshape(&[-1])?, reduction)?.reshape(());
-    }
-    let axis = x.shape().axis(axis)?;
-    let mut indices = vec![None; axis];
-    let index = if index.rank() == 0 { index.reshape(&[1])? } else { index.clone() };
-    indices.push(Some(&index));
-    x.index_put(&indices, source, reduction)
-}
-
 fn along(a: &Args, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    slices(&a.tensor(0)?, a.int(1)?, &a.tensor(2)?, source, reduction)
+    a.tensor("self")?.index_put_along(a.int("dim")?, &a.tensor("index")?, source, reduction)
 }
 
 fn fill(a: &Args, value: &Tensor) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    let index = a.tensor(2)?;
+    let x = a.tensor("self")?;
+    let index = a.tensor("index")?;
     if x.rank() == 0 {
         return value.cast(x.dtype());
     }
-    let axis = x.shape().axis(a.int(1)?)?;
+    let axis = x.shape().axis(a.int("dim")?)?;
     let mut shape = x.shape().to_vec();
     shape[axis] = index.numel();
     along(a, &value.cast(x.dtype())?.expand(&shape)?, Reduction::Replace)

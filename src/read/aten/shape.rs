@@ -1,7 +1,8 @@
 //! Other arrangements of the same elements that are no views: stacks, diagonals, shuffles of channels.
 
-use super::value::{Value, View};
-use super::{Args, Row, one, tuple, value};
+use super::args::{Args, ints_in};
+use super::row::{Row, one, tuple, value};
+use super::value::Value;
 use crate::array::{DType, Scalar};
 use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result};
@@ -10,13 +11,15 @@ use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     value("broadcast_tensors(Tensor[] tensors) -> Tensor[]", |a| {
-        let tensors = a.tensors(0)?;
+        let tensors = a.tensors("tensors")?;
         let shape = broadcast(&tensors)?;
         Ok(Value::list(tensors.iter().map(|x| x.expand(&shape).map(Value::from)).collect::<Result<_>>()?))
     }),
-    value("meshgrid(Tensor[] tensors) -> Tensor[]", |a| meshgrid(&a.tensors(0)?, "ij").map(list)),
-    value("meshgrid(Tensor[] tensors, *, str indexing) -> Tensor[]", |a| meshgrid(&a.tensors(0)?, a.opt_str(1)?.unwrap_or("ij")).map(list)),
-    one("cartesian_prod(Tensor[] tensors) -> Tensor", |a| match a.tensors(0)?.as_slice() {
+    value("meshgrid(Tensor[] tensors) -> Tensor[]", |a| meshgrid(&a.tensors("tensors")?, "ij").map(Value::tensors)),
+    value("meshgrid(Tensor[] tensors, *, str indexing) -> Tensor[]", |a| {
+        meshgrid(&a.tensors("tensors")?, a.opt_str("indexing")?.unwrap_or("ij")).map(Value::tensors)
+    }),
+    one("cartesian_prod(Tensor[] tensors) -> Tensor", |a| match a.tensors("tensors")?.as_slice() {
         [one] => Ok(one.clone()),
         several => {
             let columns = meshgrid(several, "ij")?.iter().map(|grid| grid.reshape(&[-1])).collect::<Result<Vec<_>>>()?;
@@ -24,40 +27,44 @@ pub(super) const ROWS: &[Row] = &[
         }
     }),
     one("combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor", |a| {
-        combinations(&a.tensor(0)?, a.int(1)?, a.flag(2)?)
+        combinations(&a.tensor("self")?, a.int("r")?, a.flag("with_replacement")?)
     }),
     value("tensor_split(Tensor(a) self, SymInt sections, int dim=0) -> Tensor(a)[]", |a| {
-        sections(&a.tensor(0)?, a.int(1)?, a.int(2)?).map(list)
+        sections(&a.tensor("self")?, a.int("sections")?, a.int("dim")?).map(Value::tensors)
     }),
     value("tensor_split(Tensor(a) self, SymInt[] indices, int dim=0) -> Tensor(a)[]", |a| {
-        cuts(&a.tensor(0)?, &a.dims(1)?, a.int(2)?).map(list)
+        cuts(&a.tensor("self")?, &a.dims("indices")?, a.int("dim")?).map(Value::tensors)
     }),
     value("tensor_split(Tensor(a) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]", |a| {
-        let places = a.tensor(1)?;
-        let numbers = super::ints_in(&places)?;
+        let places = a.tensor("tensor_indices_or_sections")?;
+        let numbers = ints_in(&places)?;
         match (places.rank(), numbers.as_slice()) {
-            (0, &[count]) => sections(&a.tensor(0)?, count, a.int(2)?).map(list),
-            _ => cuts(&a.tensor(0)?, &numbers.into_iter().map(Dim::Fixed).collect::<Vec<_>>(), a.int(2)?).map(list),
+            (0, &[count]) => sections(&a.tensor("self")?, count, a.int("dim")?).map(Value::tensors),
+            _ => cuts(&a.tensor("self")?, &numbers.into_iter().map(Dim::Fixed).collect::<Vec<_>>(), a.int("dim")?).map(Value::tensors),
         }
     }),
     value("hsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| {
-        let x = a.tensor(0)?;
-        sections(&x, a.int(1)?, i64::from(x.rank() > 1)).map(list)
+        let x = a.tensor("self")?;
+        sections(&x, a.int("sections")?, i64::from(x.rank() > 1)).map(Value::tensors)
     }),
     value("hsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| {
-        let x = a.tensor(0)?;
-        cuts(&x, &a.dims(1)?, i64::from(x.rank() > 1)).map(list)
+        let x = a.tensor("self")?;
+        cuts(&x, &a.dims("indices")?, i64::from(x.rank() > 1)).map(Value::tensors)
     }),
-    value("vsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| sections(&a.tensor(0)?, a.int(1)?, 0).map(list)),
-    value("vsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| cuts(&a.tensor(0)?, &a.dims(1)?, 0).map(list)),
-    value("dsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| sections(&a.tensor(0)?, a.int(1)?, 2).map(list)),
-    value("dsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| cuts(&a.tensor(0)?, &a.dims(1)?, 2).map(list)),
-    one("atleast_1d(Tensor self) -> Tensor", |a| at_least(&a.tensor(0)?, 1)),
-    one("atleast_2d(Tensor self) -> Tensor", |a| at_least(&a.tensor(0)?, 2)),
-    one("atleast_3d(Tensor self) -> Tensor", |a| at_least(&a.tensor(0)?, 3)),
-    value("atleast_1d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 1).map(list)),
-    value("atleast_2d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 2).map(list)),
-    value("atleast_3d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 3).map(list)),
+    value("vsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| {
+        sections(&a.tensor("self")?, a.int("sections")?, 0).map(Value::tensors)
+    }),
+    value("vsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| cuts(&a.tensor("self")?, &a.dims("indices")?, 0).map(Value::tensors)),
+    value("dsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| {
+        sections(&a.tensor("self")?, a.int("sections")?, 2).map(Value::tensors)
+    }),
+    value("dsplit(Tensor(a) self, int[] indices) -> Tensor(a)[]", |a| cuts(&a.tensor("self")?, &a.dims("indices")?, 2).map(Value::tensors)),
+    one("atleast_1d(Tensor self) -> Tensor", |a| at_least(&a.tensor("self")?, 1)),
+    one("atleast_2d(Tensor self) -> Tensor", |a| at_least(&a.tensor("self")?, 2)),
+    one("atleast_3d(Tensor self) -> Tensor", |a| at_least(&a.tensor("self")?, 3)),
+    value("atleast_1d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 1).map(Value::tensors)),
+    value("atleast_2d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 2).map(Value::tensors)),
+    value("atleast_3d(Tensor[] tensors) -> Tensor[]", |a| raised(a, 3).map(Value::tensors)),
     one("hstack(Tensor[] tensors) -> Tensor", |a| {
         let tensors = raised(a, 1)?;
         let axis = i64::from(tensors.first().is_some_and(|x| x.rank() > 1));
@@ -67,34 +74,36 @@ pub(super) const ROWS: &[Row] = &[
     one("dstack(Tensor[] tensors) -> Tensor", |a| join(&raised(a, 3)?, 2)),
     one("column_stack(Tensor[] tensors) -> Tensor", |a| {
         let column = |x: &Tensor| if x.rank() < 2 { x.reshape(&[-1, 1]) } else { Ok(x.clone()) };
-        join(&a.tensors(0)?.iter().map(column).collect::<Result<Vec<_>>>()?, 1)
+        join(&a.tensors("tensors")?.iter().map(column).collect::<Result<Vec<_>>>()?, 1)
     }),
     one("block_diag(Tensor[] tensors) -> Tensor", |a| block_diag(&raised(a, 2)?)),
-    one("_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor", |a| chunk_cat(&a.tensors(0)?, a.int(1)?, a.int(2)?)),
-    one("diag(Tensor self, int diagonal=0) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        if x.rank() == 1 { diag_embed(&x, a.int(1)?, 0, 1) } else { super::view::diagonal(&x, a.int(1)?, 0, 1) }
+    one("_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor", |a| {
+        chunk_cat(&a.tensors("tensors")?, a.int("dim")?, a.int("num_chunks")?)
     }),
-    one("diagflat(Tensor self, int offset=0) -> Tensor", |a| diag_embed(&a.tensor(0)?.reshape(&[-1])?, a.int(1)?, 0, 1)),
+    one("diag(Tensor self, int diagonal=0) -> Tensor", |a| {
+        let x = a.tensor("self")?;
+        if x.rank() == 1 { diag_embed(&x, a.int("diagonal")?, 0, 1) } else { x.diagonal(a.int("diagonal")?, 0, 1) }
+    }),
+    one("diagflat(Tensor self, int offset=0) -> Tensor", |a| diag_embed(&a.tensor("self")?.reshape(&[-1])?, a.int("offset")?, 0, 1)),
     one("diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", |a| {
-        diag_embed(&a.tensor(0)?, a.int(1)?, a.int(2)?, a.int(3)?)
+        diag_embed(&a.tensor("self")?, a.int("offset")?, a.int("dim1")?, a.int("dim2")?)
     }),
     one("fill_diagonal(Tensor self, Scalar fill_value, bool wrap=False) -> Tensor", |a| {
-        let x = a.tensor(0)?;
-        x.masked_fill(&on_diagonal(&x, a.flag(2)?)?, Tensor::weak(a.number(1)?))
+        let x = a.tensor("self")?;
+        x.masked_fill(&on_diagonal(&x, a.flag("wrap")?)?, Tensor::weak(a.number("fill_value")?))
     }),
-    one("trace(Tensor self) -> Tensor", |a| super::view::diagonal(&a.tensor(0)?, 0, 0, 1)?.sum(.., false)),
-    one("fliplr(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[1])),
-    one("flipud(Tensor self) -> Tensor", |a| a.tensor(0)?.flip(&[0])),
-    one("rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor", |a| match (a.int(1)?.rem_euclid(4), a.ints(2)?.as_slice()) {
-        (0, _) => a.tensor(0),
-        (1, &[first, second]) => a.tensor(0)?.flip(&[second])?.transpose(first, second),
-        (2, axes) => a.tensor(0)?.flip(axes),
-        (_, &[first, second]) => a.tensor(0)?.transpose(first, second)?.flip(&[second]),
+    one("trace(Tensor self) -> Tensor", |a| a.tensor("self")?.diagonal(0, 0, 1)?.sum(.., false)),
+    one("fliplr(Tensor self) -> Tensor", |a| a.tensor("self")?.flip(&[1])),
+    one("flipud(Tensor self) -> Tensor", |a| a.tensor("self")?.flip(&[0])),
+    one("rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor", |a| match (a.int("k")?.rem_euclid(4), a.ints("dims")?.as_slice()) {
+        (0, _) => a.tensor("self"),
+        (1, &[first, second]) => a.tensor("self")?.flip(&[second])?.transpose(first, second),
+        (2, axes) => a.tensor("self")?.flip(axes),
+        (_, &[first, second]) => a.tensor("self")?.transpose(first, second)?.flip(&[second]),
         _ => Err(Error::argument("a rotation needs two axes")),
     }),
     one("pixel_shuffle(Tensor self, int upscale_factor) -> Tensor", |a| {
-        let (x, r) = (a.tensor(0)?, a.int(1)?);
+        let (x, r) = (a.tensor("self")?, a.int("upscale_factor")?);
         let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
         let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are no multiple of {r}²")))?;
         let front = x.shape()[..x.rank() - 3].to_vec();
@@ -103,7 +112,7 @@ pub(super) const ROWS: &[Row] = &[
         split.permute(&order(n, &[0, 3, 1, 4, 2]))?.reshape(&lengths(&front, &[few, h * r, w * r]))
     }),
     one("pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor", |a| {
-        let (x, r) = (a.tensor(0)?, a.int(1)?);
+        let (x, r) = (a.tensor("self")?, a.int("downscale_factor")?);
         let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
         let part = |n: Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is no multiple of {r}")));
         let (h, w) = (part(h)?, part(w)?);
@@ -112,9 +121,9 @@ pub(super) const ROWS: &[Row] = &[
         let n = front.len() as i64;
         split.permute(&order(n, &[0, 2, 4, 1, 3]))?.reshape(&lengths(&front, &[c * (r * r), h, w]))
     }),
-    one("_shape_as_tensor(Tensor self) -> Tensor", |a| Ok(Tensor::from_dims(a.tensor(0)?.shape()))),
+    one("_shape_as_tensor(Tensor self) -> Tensor", |a| Ok(Tensor::from_dims(a.tensor("self")?.shape()))),
     one("channel_shuffle(Tensor self, SymInt groups) -> Tensor", |a| {
-        let (x, groups) = (a.tensor(0)?, a.int(1)?);
+        let (x, groups) = (a.tensor("self")?, a.int("groups")?);
         let mut split = x.shape().to_vec();
         let channels = x.dim(1)?;
         split[1] =
@@ -123,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
         x.reshape(&split)?.transpose(1, 2)?.reshape(x.shape())
     }),
     one("sum_to_size(Tensor self, SymInt[] size) -> Tensor", |a| {
-        let (x, size) = (a.tensor(0)?, a.dims(1)?);
+        let (x, size) = (a.tensor("self")?, a.dims("size")?);
         let extra = x.rank().checked_sub(size.len()).ok_or_else(|| Error::shape("a sum to more axes"))?;
         let narrow = |axis: &usize| *axis < extra || (size[*axis - extra] == 1 && x.shape()[*axis] != 1);
         let axes: Vec<i64> = (0..x.rank()).filter(narrow).map(|axis| axis as i64).collect();
@@ -133,46 +142,46 @@ pub(super) const ROWS: &[Row] = &[
         if axes.is_empty() { Ok(x) } else { x.sum(&axes, true)?.reshape(&size) }
     }),
     one("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", |a| {
-        let (x, axis) = (a.tensor(0)?, a.int(2)?);
-        if a.int(1)? == 0 {
+        let (x, axis) = (a.tensor("self")?, a.int("dim")?);
+        if a.int("n")? == 0 {
             return Ok(x);
         }
-        let parts = [a.opt_tensor(3)?, Some(x), a.opt_tensor(4)?];
+        let parts = [a.opt_tensor("prepend")?, Some(x), a.opt_tensor("append")?];
         let parts: Vec<&Tensor> = parts.iter().flatten().collect();
         let x = if let [one] = parts.as_slice() { (*one).clone() } else { Tensor::cat(&parts, axis)? };
-        (0..a.int(1)?).try_fold(x, |x, _| {
+        (0..a.int("n")?).try_fold(x, |x, _| {
             let (high, low) = (x.slice(axis, 1..)?, x.slice(axis, ..-1)?);
             if x.dtype() == DType::Bool { high.logical_xor(low) } else { high.sub(low) }
         })
     }),
     one("repeat_interleave(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor", |a| {
-        let (x, axis) = flat_or(a, 2)?;
-        let (axis, repeats) = (x.shape().axis(axis)?, a.dim(1)?);
+        let (x, axis) = flat_or(a)?;
+        let (axis, repeats) = (x.shape().axis(axis)?, a.dim("repeats")?);
         let mut wide = x.shape().to_vec();
         wide.insert(axis + 1, repeats);
         x.unsqueeze(axis as i64 + 1)?.expand(&wide)?.flatten(axis as i64, axis as i64 + 1)
     }),
     one("repeat_interleave(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor", |a| {
-        let (x, axis) = flat_or(a, 2)?;
-        let repeats = a.tensor(1)?;
+        let (x, axis) = flat_or(a)?;
+        let repeats = a.tensor("repeats")?;
         let index = repeated(&if repeats.rank() == 0 { repeats.expand(&[x.dim(axis)?])? } else { repeats })?;
         x.index_select(axis, &index)
     }),
-    one("repeat_interleave(Tensor repeats, *, SymInt? output_size=None) -> Tensor", |a| repeated(&a.tensor(0)?)),
-    one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor(0)),
+    one("repeat_interleave(Tensor repeats, *, SymInt? output_size=None) -> Tensor", |a| repeated(&a.tensor("repeats")?)),
+    one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor("flat")),
     one("fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n / 2)),
     one("fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n - n / 2)),
     one(
         "tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column <= row + a.int(2)?), a.opt_dtype(3)?),
+        |a| triangle(a.int("row")?, a.int("col")?, |row, column| Ok(column <= row + a.int("offset")?), a.opt_dtype("dtype")?),
     ),
     one(
         "triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int(0)?, a.int(1)?, |row, column| Ok(column >= row + a.int(2)?), a.opt_dtype(3)?),
+        |a| triangle(a.int("row")?, a.int("col")?, |row, column| Ok(column >= row + a.int("offset")?), a.opt_dtype("dtype")?),
     ),
     tuple("unravel_index(Tensor indices, SymInt[] shape) -> Tensor[]", |a| {
-        let shape = a.ints(1)?;
-        let mut rest = a.tensor(0)?;
+        let shape = a.ints("shape")?;
+        let mut rest = a.tensor("indices")?;
         let mut places = Vec::new();
         for &n in shape.iter().rev() {
             places.push(rest.remainder(n)?);
@@ -182,10 +191,6 @@ pub(super) const ROWS: &[Row] = &[
         Ok(places)
     }),
 ];
-
-pub(super) fn list(tensors: Vec<Tensor>) -> Value {
-    Value::list(tensors.into_iter().map(Value::from).collect())
-}
 
 /// Which places have one index on all axes; in a tall matrix the diagonal may begin again below its end.
 fn on_diagonal(x: &Tensor, wrap: bool) -> Result<Tensor> {
@@ -223,9 +228,9 @@ fn order(front: i64, back: &[i64]) -> Vec<i64> {
 }
 
 /// The tensor and the axis, or the flattened tensor where no axis is given.
-fn flat_or(a: &Args, axis: usize) -> Result<(Tensor, i64)> {
-    let x = a.tensor(0)?;
-    if a.is_none(axis) { Ok((x.reshape(&[-1])?, 0)) } else { Ok((x, a.int(axis)?)) }
+fn flat_or(a: &Args) -> Result<(Tensor, i64)> {
+    let x = a.tensor("self")?;
+    if a.is_none("dim")? { Ok((x.reshape(&[-1])?, 0)) } else { Ok((x, a.int("dim")?)) }
 }
 
 fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
@@ -297,7 +302,7 @@ fn at_least(x: &Tensor, rank: usize) -> Result<Tensor> {
 }
 
 fn raised(a: &Args, rank: usize) -> Result<Vec<Tensor>> {
-    a.tensors(0)?.iter().map(|x| at_least(x, rank)).collect()
+    a.tensors("tensors")?.iter().map(|x| at_least(x, rank)).collect()
 }
 
 fn block_diag(blocks: &[Tensor]) -> Result<Tensor> {
@@ -355,7 +360,7 @@ fn diag_embed(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor
 
 /// The index of the element that each place of a run-length code repeats.
 fn repeated(repeats: &Tensor) -> Result<Tensor> {
-    let times = super::ints_in(repeats)?;
+    let times = ints_in(repeats)?;
     let mut index = Vec::new();
     for (i, &n) in times.iter().enumerate() {
         if !(0..=1 << 24).contains(&n) || index.len() > 1 << 24 {
@@ -367,11 +372,11 @@ fn repeated(repeats: &Tensor) -> Result<Tensor> {
 }
 
 fn shifted(a: &Args, by: fn(i64) -> i64) -> Result<Tensor> {
-    let x = a.tensor(0)?;
-    let axes = a.opt_ints(1)?.unwrap_or_else(|| (0..x.rank() as i64).collect());
+    let x = a.tensor("self")?;
+    let axes = a.opt_ints("dim")?.unwrap_or_else(|| (0..x.rank() as i64).collect());
     let length = |&axis: &i64| x.dim(axis)?.fixed().map(by).ok_or_else(|| Error::size("a shift of an axis of symbolic length"));
     let shifts = axes.iter().map(length).collect::<Result<Vec<_>>>()?;
-    super::index::rolled(&x, &shifts, &axes)
+    x.roll(&shifts, &axes)
 }
 
 fn triangle(rows: i64, columns: i64, keep: impl Fn(i64, i64) -> Result<bool>, dtype: Option<DType>) -> Result<Tensor> {
@@ -392,18 +397,9 @@ fn triangle(rows: i64, columns: i64, keep: impl Fn(i64, i64) -> Result<bool>, dt
     Tensor::from(down.as_slice()).reshape(&[2, count])?.cast(dtype.unwrap_or(DType::I64))
 }
 
-/// The base after one of its views got other numbers, as a tensor of its own.
-pub(super) fn scattered(a: &Args, view: impl Fn(&View) -> Result<Value>) -> Result<Tensor> {
-    let base = View::new(a.tensor(0)?);
-    let window = view(&base)?;
-    let window = window.view()?;
-    window.write(super::view::like(&window.read()?, &a.tensor(1)?)?)?;
-    base.read()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::call;
+    use super::super::table::call;
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! Element-wise functions of one tensor, and conversions.
 
-use super::{Row, one, tuple, value};
+use super::row::{Row, one, tuple, value};
+use super::value::Value;
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -8,7 +9,7 @@ use crate::tensor::Tensor;
 /// Rows that are one method.
 macro_rules! methods {
     ($($name:ident $method:ident)*) => {
-        &[$(one(concat!(stringify!($name), "(Tensor self) -> Tensor"), |a| a.tensor(0)?.$method())),*]
+        &[$(one(concat!(stringify!($name), "(Tensor self) -> Tensor"), |a| a.tensor("self")?.$method())),*]
     };
 }
 
@@ -76,37 +77,37 @@ pub(super) const METHODS: &[Row] = methods! {
 };
 
 pub(super) const ROWS: &[Row] = &[
-    one("round(Tensor self) -> Tensor", |a| a.tensor(0)?.round()),
+    one("round(Tensor self) -> Tensor", |a| a.tensor("self")?.round()),
     one("round(Tensor self, *, int decimals) -> Tensor", |a| {
-        let (x, decimals) = (a.tensor(0)?, a.int(1)?);
+        let (x, decimals) = (a.tensor("self")?, a.int("decimals")?);
         if x.dtype().is_int() {
             return Ok(x);
         }
         let scale = 10f64.powi(decimals.unsigned_abs() as i32);
         if decimals < 0 { x.div(scale)?.round()?.mul(scale) } else { x.mul(scale)?.round()?.div(scale) }
     }),
-    one("logit(Tensor self, float? eps=None) -> Tensor", |a| a.tensor(0)?.logit(a.opt_float(1)?)),
-    one("polygamma(int n, Tensor self) -> Tensor", |a| a.tensor(1)?.polygamma(a.int(0)?)),
-    one("special_polygamma(int n, Tensor self) -> Tensor", |a| a.tensor(1)?.polygamma(a.int(0)?)),
-    one("mvlgamma(Tensor self, int p) -> Tensor", |a| a.tensor(0)?.multigammaln(a.int(1)?)),
-    one("positive(Tensor self) -> Tensor", |a| a.tensor(0)),
-    one("conj_physical(Tensor self) -> Tensor", |a| a.tensor(0)),
-    one("deg2rad(Tensor self) -> Tensor", |a| a.tensor(0)?.mul(std::f64::consts::PI / 180.0)),
-    one("rad2deg(Tensor self) -> Tensor", |a| a.tensor(0)?.mul(180.0 / std::f64::consts::PI)),
-    one("sign(Tensor self) -> Tensor", |a| signs(&a.tensor(0)?)),
-    one("sgn(Tensor self) -> Tensor", |a| signs(&a.tensor(0)?)),
-    one("signbit(Tensor self) -> Tensor", |a| a.tensor(0)?.sign_bit()),
-    one("isneginf(Tensor self) -> Tensor", |a| a.tensor(0)?.eq(f64::NEG_INFINITY)),
-    one("isposinf(Tensor self) -> Tensor", |a| a.tensor(0)?.eq(f64::INFINITY)),
-    one("isreal(Tensor self) -> Tensor", |a| Tensor::ones(a.tensor(0)?.shape(), DType::Bool)),
+    one("logit(Tensor self, float? eps=None) -> Tensor", |a| a.tensor("self")?.logit(a.opt_float("eps")?)),
+    one("polygamma(int n, Tensor self) -> Tensor", |a| a.tensor("self")?.polygamma(a.int("n")?)),
+    one("special_polygamma(int n, Tensor self) -> Tensor", |a| a.tensor("self")?.polygamma(a.int("n")?)),
+    one("mvlgamma(Tensor self, int p) -> Tensor", |a| a.tensor("self")?.multigammaln(a.int("p")?)),
+    one("positive(Tensor self) -> Tensor", |a| a.tensor("self")),
+    one("conj_physical(Tensor self) -> Tensor", |a| a.tensor("self")),
+    one("deg2rad(Tensor self) -> Tensor", |a| a.tensor("self")?.mul(std::f64::consts::PI / 180.0)),
+    one("rad2deg(Tensor self) -> Tensor", |a| a.tensor("self")?.mul(180.0 / std::f64::consts::PI)),
+    one("sign(Tensor self) -> Tensor", |a| signs(&a.tensor("self")?)),
+    one("sgn(Tensor self) -> Tensor", |a| signs(&a.tensor("self")?)),
+    one("signbit(Tensor self) -> Tensor", |a| a.tensor("self")?.sign_bit()),
+    one("isneginf(Tensor self) -> Tensor", |a| a.tensor("self")?.eq(f64::NEG_INFINITY)),
+    one("isposinf(Tensor self) -> Tensor", |a| a.tensor("self")?.eq(f64::INFINITY)),
+    one("isreal(Tensor self) -> Tensor", |a| Tensor::ones(a.tensor("self")?.shape(), DType::Bool)),
     one("angle(Tensor self) -> Tensor", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         let x = x.cast(x.dtype().or_float())?;
         let angle = x.lt(0.0)?.where_(&Tensor::full((), std::f64::consts::PI, x.dtype())?, &Tensor::zeros((), x.dtype())?)?;
         x.is_nan()?.where_(&x, &angle)
     }),
     one("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         if !x.dtype().is_float() {
             return Ok(x);
         }
@@ -116,78 +117,78 @@ pub(super) const ROWS: &[Row] = &[
             DType::BF16 => 3.389_531_389_251_535_5e38,
             _ => f64::from(f32::MAX),
         };
-        let y = x.masked_fill(&x.is_nan()?, a.opt_float(1)?.unwrap_or(0.0))?;
-        let y = y.masked_fill(&x.eq(f64::INFINITY)?, a.opt_float(2)?.unwrap_or(most))?;
-        y.masked_fill(&x.eq(f64::NEG_INFINITY)?, a.opt_float(3)?.unwrap_or(-most))
+        let y = x.masked_fill(&x.is_nan()?, a.opt_float("nan")?.unwrap_or(0.0))?;
+        let y = y.masked_fill(&x.eq(f64::INFINITY)?, a.opt_float("posinf")?.unwrap_or(most))?;
+        y.masked_fill(&x.eq(f64::NEG_INFINITY)?, a.opt_float("neginf")?.unwrap_or(-most))
     }),
-    tuple("frexp(Tensor self) -> (Tensor mantissa, Tensor exponent)", |a| frexp(&a.tensor(0)?).map(|(m, e)| vec![m, e])),
-    one("bool(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::Bool)),
-    one("byte(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::U8)),
-    one("char(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I8)),
-    one("int(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I32)),
-    one("short(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I16)),
+    tuple("frexp(Tensor self) -> (Tensor mantissa, Tensor exponent)", |a| frexp(&a.tensor("self")?).map(|(m, e)| vec![m, e])),
+    one("bool(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::Bool)),
+    one("byte(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::U8)),
+    one("char(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::I8)),
+    one("int(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::I32)),
+    one("short(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::I16)),
     one("frac(Tensor self) -> Tensor", |a| {
-        let x = a.tensor(0)?;
+        let x = a.tensor("self")?;
         x.sub(x.trunc()?)
     }),
-    one("log2(Tensor self) -> Tensor", |a| a.tensor(0)?.log()?.mul(std::f64::consts::LOG2_E)),
-    one("log10(Tensor self) -> Tensor", |a| a.tensor(0)?.log()?.mul(std::f64::consts::LOG10_E)),
-    one("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", |a| a.tensor(0)),
-    one("lift_fresh(Tensor self) -> Tensor", |a| a.tensor(0)),
-    one("lift_fresh_copy(Tensor self) -> Tensor", |a| a.tensor(0)),
+    one("log2(Tensor self) -> Tensor", |a| a.tensor("self")?.log()?.mul(std::f64::consts::LOG2_E)),
+    one("log10(Tensor self) -> Tensor", |a| a.tensor("self")?.log()?.mul(std::f64::consts::LOG10_E)),
+    one("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", |a| a.tensor("self")),
+    one("lift_fresh(Tensor self) -> Tensor", |a| a.tensor("self")),
+    one("lift_fresh_copy(Tensor self) -> Tensor", |a| a.tensor("self")),
     // The overloads of `to` differ in what stands where: a dtype, a device and a dtype, or a tensor to be like.
     one("to(Tensor self, ScalarType dtype, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        to(a.tensor(0)?, a.opt_dtype(1)?)
+        to(a.tensor("self")?, a.opt_dtype("dtype")?)
     }),
     one(
         "to(Tensor self, Device device, ScalarType dtype, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
-        |a| to(a.tensor(0)?, a.opt_dtype(2)?),
+        |a| to(a.tensor("self")?, a.opt_dtype("dtype")?),
     ),
     one("to(Tensor self, Tensor other, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        let dtype = a.tensor(1)?.dtype();
-        to(a.tensor(0)?, Some(dtype))
+        let dtype = a.tensor("other")?.dtype();
+        to(a.tensor("self")?, Some(dtype))
     }),
     one("to(Tensor self, Device? device, ScalarType? dtype=None, bool non_blocking=False, bool copy=False) -> Tensor", |a| {
-        to(a.tensor(0)?, a.opt_dtype(2)?)
+        to(a.tensor("self")?, a.opt_dtype("dtype")?)
     }),
     one(
         "to(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
-        |a| to(a.tensor(0)?, a.opt_dtype(1)?),
+        |a| to(a.tensor("self")?, a.opt_dtype("dtype")?),
     ),
     one(
         "_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor",
-        |a| to(a.tensor(0)?, a.opt_dtype(1)?),
+        |a| to(a.tensor("self")?, a.opt_dtype("dtype")?),
     ),
     one("type_as(Tensor self, Tensor other) -> Tensor", |a| {
-        let dtype = a.tensor(1)?.dtype();
-        a.tensor(0)?.cast(dtype)
+        let dtype = a.tensor("other")?.dtype();
+        a.tensor("self")?.cast(dtype)
     }),
-    one("float(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::F32)),
-    one("double(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::F64)),
-    one("half(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::F16)),
-    one("bfloat16(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::BF16)),
-    one("long(Tensor self) -> Tensor", |a| a.tensor(0)?.cast(DType::I64)),
-    value("numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.numel()))),
-    value("dim(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.rank().into()))),
-    value("sym_size(Tensor self, int dim) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.dim(a.int(1)?)?))),
-    value("sym_numel(Tensor self) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.numel()))),
-    value("size(Tensor self, int dim) -> int", |a| Ok(super::Value::Int(a.tensor(0)?.dim(a.int(1)?)?))),
-    value("size(Tensor self) -> int[]", |a| Ok(super::Value::list(a.tensor(0)?.shape().iter().cloned().map(super::Value::Int).collect()))),
-    value("ScalarImplicit(Tensor a) -> Scalar", |a| implicit(&a.tensor(0)?)),
-    value("IntImplicit(Tensor a) -> int", |a| implicit(&a.tensor(0)?)),
-    value("FloatImplicit(Tensor a) -> float", |a| implicit(&a.tensor(0)?)),
-    value("Int(Scalar a) -> int", |a| Ok(super::Value::Int(a.dim(0)?))),
-    value("Float(Scalar a) -> float", |a| Ok(super::Value::Float(a.float(0)?))),
-    value("Bool(Scalar a) -> bool", |a| Ok(super::Value::Bool(a.flag(0)?))),
-    value("item(Tensor self) -> Scalar", |a| implicit(&a.tensor(0)?)),
-    one("_cast_Byte(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::U8)),
-    one("_cast_Char(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I8)),
-    one("_cast_Short(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I16)),
-    one("_cast_Int(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I32)),
-    one("_cast_Long(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::I64)),
-    one("_cast_Half(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F16)),
-    one("_cast_Float(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F32)),
-    one("_cast_Double(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor(0)?.cast(DType::F64)),
+    one("float(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::F32)),
+    one("double(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::F64)),
+    one("half(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::F16)),
+    one("bfloat16(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::BF16)),
+    one("long(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::I64)),
+    value("numel(Tensor self) -> int", |a| Ok(Value::Int(a.tensor("self")?.numel()))),
+    value("dim(Tensor self) -> int", |a| Ok(Value::Int(a.tensor("self")?.rank().into()))),
+    value("sym_size(Tensor self, int dim) -> int", |a| Ok(Value::Int(a.tensor("self")?.dim(a.int("dim")?)?))),
+    value("sym_numel(Tensor self) -> int", |a| Ok(Value::Int(a.tensor("self")?.numel()))),
+    value("size(Tensor self, int dim) -> int", |a| Ok(Value::Int(a.tensor("self")?.dim(a.int("dim")?)?))),
+    value("size(Tensor self) -> int[]", |a| Ok(Value::list(a.tensor("self")?.shape().iter().cloned().map(Value::Int).collect()))),
+    value("ScalarImplicit(Tensor a) -> Scalar", |a| implicit(&a.tensor("a")?)),
+    value("IntImplicit(Tensor a) -> int", |a| implicit(&a.tensor("a")?)),
+    value("FloatImplicit(Tensor a) -> float", |a| implicit(&a.tensor("a")?)),
+    value("Int(Scalar a) -> int", |a| Ok(Value::Int(a.dim("a")?))),
+    value("Float(Scalar a) -> float", |a| Ok(Value::Float(a.float("a")?))),
+    value("Bool(Scalar a) -> bool", |a| Ok(Value::Bool(a.flag("a")?))),
+    value("item(Tensor self) -> Scalar", |a| implicit(&a.tensor("self")?)),
+    one("_cast_Byte(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::U8)),
+    one("_cast_Char(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::I8)),
+    one("_cast_Short(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::I16)),
+    one("_cast_Int(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::I32)),
+    one("_cast_Long(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::I64)),
+    one("_cast_Half(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::F16)),
+    one("_cast_Float(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::F32)),
+    one("_cast_Double(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::F64)),
 ];
 
 /// −1, 0 or 1 by the sign; a truth value is its own.
@@ -219,16 +220,16 @@ fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {
 }
 
 /// The number in a tensor of rank 0: a length stays one.
-fn implicit(tensor: &Tensor) -> Result<super::Value> {
+fn implicit(tensor: &Tensor) -> Result<Value> {
     if let Some(dims) = tensor.symbolic_values()
         && let [dim] = dims.dims.as_slice()
     {
-        return Ok(super::Value::Int(dim.clone()));
+        return Ok(Value::Int(dim.clone()));
     }
     match tensor.item() {
-        Ok(crate::Scalar::Bool(x)) => Ok(super::Value::Bool(x)),
-        Ok(crate::Scalar::Int(x)) => Ok(super::Value::Int(x.into())),
-        Ok(crate::Scalar::Float(x)) => Ok(super::Value::Float(x)),
+        Ok(crate::Scalar::Bool(x)) => Ok(Value::Bool(x)),
+        Ok(crate::Scalar::Int(x)) => Ok(Value::Int(x.into())),
+        Ok(crate::Scalar::Float(x)) => Ok(Value::Float(x)),
         Err(error) => Err(Error::new(error.code(), error.message())),
     }
 }

@@ -1,11 +1,12 @@
 //! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
 
-use super::complex::Pair;
 use super::layout;
-use super::packed::Packed;
+use super::scalar_type::COMPLEX_TYPES;
+use super::sequence::Packed;
 use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
+use crate::ops::fourier::Complex;
 use crate::tensor::Tensor;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -41,6 +42,11 @@ impl Value {
     /// A list.
     pub(crate) fn list(values: Vec<Value>) -> Value {
         Value::List(Rc::new(RefCell::new(values)))
+    }
+
+    /// A list of tensors.
+    pub(crate) fn tensors(tensors: Vec<Tensor>) -> Value {
+        Value::list(tensors.into_iter().map(Value::from).collect())
     }
 
     /// A tuple.
@@ -98,6 +104,31 @@ impl Value {
         }
     }
 
+    /// Writes the result of an in-place operation to its operand, cast and broadcast to it.
+    pub(crate) fn assign(&self, result: &Value) -> Result<()> {
+        let Value::Complex(target) = self else { return self.view()?.assign(&result.view()?.read()?) };
+        let result = match result {
+            Value::Complex(pair) => pair.read()?,
+            other => {
+                let re = other.view()?.read()?;
+                Complex { im: Tensor::zeros(re.shape(), re.dtype())?, re }
+            }
+        };
+        target.re.assign(&result.re)?;
+        target.im.assign(&result.im)
+    }
+
+    /// The same elements in tensors of their own, which no write to another tensor reaches.
+    pub(crate) fn detached(self) -> Result<Value> {
+        Ok(match self {
+            Value::Tensor(view) => view.read()?.into(),
+            Value::Complex(pair) => pair.read()?.into(),
+            Value::List(values) => Value::list(values.borrow().iter().cloned().map(Value::detached).collect::<Result<_>>()?),
+            Value::Tuple(values) => Value::tuple(values.iter().cloned().map(Value::detached).collect::<Result<_>>()?),
+            other => other,
+        })
+    }
+
     /// The integer, which may be a length; a tensor that holds one counts.
     pub(crate) fn dim(&self) -> Result<Dim> {
         match self {
@@ -144,6 +175,32 @@ impl fmt::Debug for Value {
     }
 }
 
+/// A complex tensor: the cells of its parts, each perhaps a window onto another, so that writes go where torch's go.
+#[derive(Clone)]
+pub(crate) struct Pair {
+    pub(crate) re: View,
+    pub(crate) im: View,
+}
+
+impl Pair {
+    /// The numbers as they are now.
+    pub(crate) fn read(&self) -> Result<Complex> {
+        Ok(Complex { re: self.re.read()?, im: self.im.read()? })
+    }
+
+    /// torch's number of the dtype: complex32, complex64 or complex128.
+    pub(crate) fn dtype_number(&self) -> Result<i64> {
+        let dtype = self.re.read()?.dtype();
+        Ok(COMPLEX_TYPES.iter().find(|row| row.1 == dtype).map_or(-1, |row| row.0))
+    }
+}
+
+impl From<Complex> for Value {
+    fn from(x: Complex) -> Value {
+        Value::Complex(Pair { re: View::new(x.re), im: View::new(x.im) })
+    }
+}
+
 /// How a view is made from its base, and how a write to it goes back.
 pub(crate) struct Step {
     /// The view of a base.
@@ -156,9 +213,9 @@ pub(crate) struct Step {
 ///
 /// A write to a view rebuilds its base; every other view of that base, and the base itself, then reads the new numbers.
 #[derive(Clone)]
-pub(crate) struct View(Rc<Window>);
+pub(crate) struct View(Rc<ViewData>);
 
-struct Window {
+struct ViewData {
     /// What this reads as, if nothing was written since.
     cached: RefCell<(u64, Tensor)>,
     /// How often the base of the chain was written to.
@@ -193,14 +250,14 @@ impl View {
     }
 
     fn laid_out(tensor: Tensor, strides: Vec<Dim>) -> View {
-        View(Rc::new(Window { cached: RefCell::new((0, tensor)), writes: Rc::default(), strides, base: None, sequence: None }))
+        View(Rc::new(ViewData { cached: RefCell::new((0, tensor)), writes: Rc::default(), strides, base: None, sequence: None }))
     }
 
     /// A tensor of its own that is a part of a packed sequence.
     pub(crate) fn sequenced(tensor: Tensor, sequence: Sequence) -> View {
         let strides = layout::contiguous(tensor.shape());
         let cached = RefCell::new((0, tensor));
-        View(Rc::new(Window { cached, writes: Rc::default(), strides, base: None, sequence: Some(sequence) }))
+        View(Rc::new(ViewData { cached, writes: Rc::default(), strides, base: None, sequence: Some(sequence) }))
     }
 
     /// The packed sequence that this is a part of, as long as nothing was written to it.
@@ -213,7 +270,7 @@ impl View {
         let tensor = (step.apply)(&self.read()?)?;
         let writes = self.0.writes.clone();
         let cached = RefCell::new((writes.get(), tensor));
-        Ok(View(Rc::new(Window { cached, writes, strides, base: Some((self.clone(), step)), sequence: None })))
+        Ok(View(Rc::new(ViewData { cached, writes, strides, base: Some((self.clone(), step)), sequence: None })))
     }
 
     /// Whether this, or a view of it, was written to.
@@ -273,6 +330,16 @@ impl View {
             }
         }
     }
+
+    /// Writes a tensor, cast to the dtype of this and broadcast to its shape.
+    pub(crate) fn assign(&self, tensor: &Tensor) -> Result<()> {
+        self.write(like(&self.read()?, tensor)?)
+    }
+}
+
+/// A tensor cast to the dtype of another and broadcast to its shape.
+pub(super) fn like(target: &Tensor, tensor: &Tensor) -> Result<Tensor> {
+    tensor.cast(target.dtype())?.expand(target.shape())
 }
 
 #[cfg(test)]

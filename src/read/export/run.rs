@@ -77,7 +77,7 @@ pub(super) fn knows(target: &str) -> bool {
         || ARITHMETIC.iter().any(|row| row.0 == target)
         || matches!(target, "torch.sym_max" | "torch.sym_min" | "torch.sym_not" | "_operator.neg")
         || name.strip_prefix("higher_order.").is_some_and(|name| HIGHER.contains(&name))
-        || aten::knows(in_table(name))
+        || aten::resolve(in_table(name)).is_some()
 }
 
 type Values = HashMap<String, Value>;
@@ -242,7 +242,7 @@ impl Runner {
                 _ => positional.push(value),
             }
         }
-        let mut result = call(target, name, &positional, &named)?;
+        let mut result = call(node, &positional, &named)?;
         if self.autocast
             && let Some(dtype) = declared(graph, node)?
             && let Value::Tensor(view) = &result
@@ -256,7 +256,7 @@ impl Runner {
                     *value = view.read()?.cast(dtype)?.into();
                 }
             }
-            result = call(target, name, &positional, &named)?;
+            result = call(node, &positional, &named)?;
             result = result.view()?.read()?.cast(dtype)?.into();
         }
         bind(outputs, result, values)
@@ -377,7 +377,9 @@ fn bind_all(node: &Node, results: Vec<Value>, values: &mut Values) -> Result<()>
     bind(&node.outputs, result, values)
 }
 
-fn call(target: &str, name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+/// What a node computes: arithmetic on sizes, or an operator of the table.
+fn call(node: &Node, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+    let target = performed(node);
     let all = || positional.iter().chain(named.iter().map(|entry| &entry.1)).cloned().collect::<Vec<_>>();
     if let Some((_, sign)) = ARITHMETIC.iter().find(|row| row.0 == target) {
         return match all().as_slice() {
@@ -394,7 +396,9 @@ fn call(target: &str, name: &str, positional: &[Value], named: &[(String, Value)
         ("_operator.neg", [a]) => return Ok(Value::Int(Dim::Fixed(0) - a.dim()?)),
         _ => {}
     }
-    aten::call(in_table(name), positional, named)
+    let name = in_table(operator(target));
+    let operator = node.operator.get_or_init(|| aten::resolve(name)).ok_or_else(|| aten::unknown(name))?;
+    operator.call(positional, named)
 }
 
 /// The dtype that the file declares for the first output of a node.

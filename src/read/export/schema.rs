@@ -3,8 +3,10 @@
 //! [torch/_export/serde/schema.py](https://github.com/pytorch/pytorch/blob/main/torch/_export/serde/schema.py); what is not named here is skipped
 //! while it is read, stack traces above all.
 
+use crate::read::aten::Operator;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// `models/model.json`.
 #[derive(Deserialize)]
@@ -36,6 +38,9 @@ pub(super) struct Node {
     pub outputs: Vec<Argument>,
     #[serde(default)]
     pub metadata: Metadata,
+    /// The operator of torch that the target names, looked up at the first run that comes here.
+    #[serde(skip)]
+    pub operator: OnceLock<Option<&'static Operator>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -1,6 +1,8 @@
 //! The syntax of TorchScript: the small part of Python that its printer writes.
 
+use crate::read::aten::Operator;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// A line of the source, from 1.
 pub(crate) type LineNumber = u32;
@@ -39,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) positional: Vec<Expr>,
     pub(crate) named: Vec<(Rc<str>, Expr)>,
     pub(crate) line: LineNumber,
+    /// The operator of torch that the callee names, looked up at the first run that comes here.
+    pub(crate) operator: OnceLock<Option<&'static Operator>>,
 }
 
 /// A statement with its line.

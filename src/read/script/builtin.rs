@@ -4,10 +4,8 @@ use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::read::aten::{
-    self,
-    complex::Pair,
-    scalar_type_number,
-    value::{Value, View},
+    self, scalar_type_number,
+    value::{Pair, Value, View},
 };
 use crate::tensor::Tensor;
 use std::cell::RefCell;

@@ -5,11 +5,12 @@ use super::side_effects::{Cells, Plan};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
-use crate::read::aten::{self, value::Value};
+use crate::read::aten::{self, Operator, value::Value};
 use crate::tensor::{Tensor, location};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// How deeply functions may call each other; torch's modules stay below 30.
 const DEEPEST: usize = 200;
@@ -463,13 +464,13 @@ impl<'a> Interpreter<'a> {
             .map(|(name, value)| Ok((name.to_string(), self.eval(value, locals, function)?)))
             .collect::<Result<Vec<_>>>()?;
         match path.filter(|_| !local) {
-            Some(path) => self.free(&path, &positional, &named, function, call.line),
+            Some(path) => self.free(&path, &positional, &named, function, (call, &call.operator)),
             None => {
                 if let Expr::Name(name) = &call.callee
                     && let Some(Value::Function(path)) = locals.get(name)
                 {
                     let path = path.clone();
-                    return self.free(&path, &positional, &named, function, call.line);
+                    return self.free(&path, &positional, &named, function, (call, &OnceLock::new()));
                 }
                 let Expr::Attribute(base, method) = &call.callee else { return Err(Error::unsupported("a call of a computed function")) };
                 match self.eval(base, locals, function)? {
@@ -488,14 +489,14 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// A call of a function by its full name.
+    /// A call of a function by its full name; the call site keeps the operator of torch that the name stands for.
     fn free(
         &mut self,
         path: &str,
         positional: &[Value],
         named: &[(String, Value)],
         function: &Rc<Function>,
-        line: LineNumber,
+        (call, operator): (&Call, &OnceLock<Option<&'static Operator>>),
     ) -> Result<Value> {
         if let Some(called) = self.script.program.functions.get(path) {
             let called = called.clone();
@@ -508,11 +509,10 @@ impl<'a> Interpreter<'a> {
         if let Some(result) = builtin::call(path, positional, named) {
             return result;
         }
-        let _line = location::line(format!("{}:{line}", function.file));
-        match path.strip_prefix("torch.") {
-            Some(name) => aten::call(name, positional, named),
-            None => aten::call(path.strip_prefix("ops.").unwrap_or(path), positional, named),
-        }
+        let _line = location::line(format!("{}:{}", function.file, call.line));
+        let name = path.strip_prefix("torch.").or_else(|| path.strip_prefix("ops.")).unwrap_or(path);
+        let operator = operator.get_or_init(|| aten::resolve(name)).ok_or_else(|| aten::unknown(name))?;
+        operator.call(positional, named)
     }
 }
 

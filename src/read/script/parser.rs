@@ -4,6 +4,7 @@ use super::ast::{Call, Class, Expr, Function, Kind, LineNumber, Parameter, State
 use super::lexer::{Token, tokens};
 use crate::error::{Error, Result};
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// How deeply expressions and blocks may nest; torch's own code stays below 20.
 pub(super) const DEEPEST: usize = 100;
@@ -364,7 +365,7 @@ impl Parser {
                 Expr::Attribute(Box::new(value), self.name()?)
             } else if self.take("(") {
                 let (positional, named) = self.arguments()?;
-                Expr::Call(Box::new(Call { callee: value, positional, named, line }))
+                Expr::Call(Box::new(Call { callee: value, positional, named, line, operator: OnceLock::new() }))
             } else if self.take("[") {
                 let mut items = Vec::new();
                 while !self.take("]") {

@@ -78,9 +78,9 @@ fn expression(expr: &Expr, program: &Program, found: &mut dyn FnMut(String, u32)
         Expr::Call(call) => {
             if let Some(path) = dotted(&call.callee) {
                 let operator = path.strip_prefix("torch.").or_else(|| path.strip_prefix("ops."));
-                if let Some(name) = operator
-                    .filter(|name| !aten::knows(name) && !builtin::NAMES.contains(&path.as_str()) && !program.functions.contains_key(&path))
-                {
+                if let Some(name) = operator.filter(|name| {
+                    aten::resolve(name).is_none() && !builtin::NAMES.contains(&path.as_str()) && !program.functions.contains_key(&path)
+                }) {
                     found(aten::full(name), call.line);
                 }
             } else {

@@ -1,0 +1,54 @@
+//! Composites that create evenly spaced values, and search in sorted ones.
+
+use crate::array::DType;
+use crate::error::Result;
+use crate::tensor::Tensor;
+
+impl Tensor {
+    /// `steps` values from `start` to `end` at equal distances, both ends included, in f64; each is computed from the nearer end.
+    /// [torch.linspace](https://docs.pytorch.org/docs/stable/generated/torch.linspace.html).
+    ///
+    /// `start` and `end` have rank 0.
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let x = Tensor::linspace(&Tensor::scalar(0.0f64), &Tensor::scalar(1.0f64), 5)?;
+    /// assert_eq!(x.to_vec::<f64>()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn linspace(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor> {
+        let wide = |t: &Tensor| t.strengthened().cast(DType::F64);
+        let (start, end) = (wide(start)?, wide(end)?);
+        if steps == 1 {
+            return start.reshape(&[1]);
+        }
+        let position = Tensor::arange(0, steps, 1, DType::I64)?.cast(DType::F64)?;
+        let step = end.sub(&start)?.div((steps - 1) as f64)?;
+        let last = (steps - 1) as f64;
+        let from_end = position.neg()?.add(last)?.mul(&step)?.neg()?.add(&end)?;
+        position.lt((steps / 2) as f64)?.where_(&position.mul(&step)?.add(&start)?, &from_end)
+    }
+
+    /// The positions at which `values` would be inserted into this sorted tensor: how many of its elements along the last axis are smaller, or
+    /// not larger where `right` is true. [torch.searchsorted](https://docs.pytorch.org/docs/stable/generated/torch.searchsorted.html).
+    ///
+    /// A tensor of rank 1 is searched for every value; one of a higher rank has the axes of `values` before the last.
+    /// The result is an i64 tensor of the shape of `values`.
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let sorted = Tensor::from(&[1.0f32, 3.0, 5.0]);
+    /// assert_eq!(sorted.searchsorted(&Tensor::from(&[3.0f32, 6.0]), false)?.to_vec::<i64>()?, [1, 3]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn searchsorted(&self, values: &Tensor, right: bool) -> Result<Tensor> {
+        if self.rank() == 1 && values.rank() != 1 {
+            return self.searchsorted(&values.reshape(&[-1])?, right)?.reshape(values.shape());
+        }
+        let (among, value) = (self.unsqueeze(-2)?, values.unsqueeze(-1)?);
+        let before = if right { among.le(&value)? } else { among.lt(&value)? };
+        before.sum(-1, false)
+    }
+}

@@ -1,0 +1,154 @@
+//! Views of tensors: how each is computed from its base, and how a write to it goes back.
+
+use super::layout;
+use super::value::{Sequence, Step, Value, View};
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::ops::Reduction;
+use crate::tensor::Tensor;
+
+/// A view and its inverse.
+pub(super) fn step_of(
+    apply: impl Fn(&Tensor) -> Result<Tensor> + 'static,
+    write: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static,
+) -> Step {
+    Step { apply: Box::new(apply), write: Box::new(write) }
+}
+
+pub(super) fn in_order(base: &View, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<View> {
+    let (old, new) = (base.read()?, apply(&base.read()?)?);
+    // A program that asks for a view knows that there is one; what stands in memory otherwise than here counts as in order.
+    let strides = layout::reshaped(old.shape(), base.strides(), new.shape()).unwrap_or_else(|| layout::contiguous(new.shape()));
+    base.step(step_of(apply, |base, new| new.reshape(base.shape())), strides)
+}
+
+pub(super) fn expanded(base: &View, size: Vec<Dim>) -> Result<Value> {
+    let refused =
+        |_: &Tensor, _: &Tensor| Err(Error::unsupported("a write through an expanded view, where one element stands in several places"));
+    let (old, new) = (base.read()?, base.read()?.expand(&size)?);
+    let added = new.rank() - old.rank();
+    let stride = |axis: usize| match axis.checked_sub(added) {
+        Some(axis) if old.shape()[axis] == new.shape()[axis + added] => base.strides()[axis].clone(),
+        _ => Dim::Fixed(0),
+    };
+    let strides = (0..new.rank()).map(stride).collect();
+    Ok(Value::Tensor(base.step(step_of(move |x| x.expand(&size), refused), strides)?))
+}
+
+pub(super) fn selected(base: &View, axis: i64, index: Dim) -> Result<Value> {
+    // No sequence is empty: the first step of a packed one has them all.
+    if let (Some(Sequence::Sizes(packed)), true) = (base.sequence(), index == 0) {
+        return Ok(Tensor::from_dim(&packed.batch()?).into());
+    }
+    selected_as(base, axis, index, None)
+}
+
+/// One index of an axis, perhaps computed already.
+pub(super) fn selected_as(base: &View, axis: i64, index: Dim, known: Option<Tensor>) -> Result<Value> {
+    let known = std::cell::RefCell::new(known);
+    let (at, to) = (index.clone(), index);
+    let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.select(axis, &at), Ok);
+    let write = move |base: &Tensor, new: &Tensor| base.select_scatter(axis, &to, new);
+    let mut strides = base.strides().to_vec();
+    strides.remove(base.read()?.shape().axis(axis)?);
+    Ok(Value::Tensor(base.step(step_of(apply, write), strides)?))
+}
+
+pub(super) fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim>, by: i64) -> Result<Value> {
+    let (s, e) = (start.clone(), end.clone());
+    let apply = move |x: &Tensor| x.slice_step(axis, (s.clone(), e.clone()), by);
+    let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, (start.clone(), end.clone()), by, new);
+    let mut strides = base.strides().to_vec();
+    let place = base.read()?.shape().axis(axis)?;
+    strides[place] = &strides[place] * by;
+    Ok(Value::Tensor(base.step(step_of(apply, write), strides)?))
+}
+
+/// Pieces of an axis, one after the other, computed already.
+pub(super) fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Value> {
+    let mut start = Dim::Fixed(0);
+    let mut views = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        let end = &start + &tensor.dim(axis)?;
+        let known = std::cell::RefCell::new(Some(tensor));
+        let (from, to) = (start.clone(), end.clone());
+        let apply = move |x: &Tensor| known.borrow_mut().take().map_or_else(|| x.slice(axis, from.clone()..to.clone()), Ok);
+        let (from, to) = (start, end.clone());
+        let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, from.clone()..to.clone(), 1, new);
+        views.push(Value::Tensor(base.step(step_of(apply, write), base.strides().to_vec())?));
+        start = end;
+    }
+    Ok(Value::list(views))
+}
+
+/// Indices along an axis, each of which may stand in several places.
+pub(super) fn picked(base: &View, axis: usize, index: Tensor, strides: Vec<Dim>) -> Result<View> {
+    let axis = axis as i64;
+    let places = index.clone();
+    let write = move |base: &Tensor, new: &Tensor| base.index_put_along(axis, &places, new, Reduction::Replace);
+    base.step(step_of(move |x| x.index_select(axis, &index), write), strides)
+}
+
+/// The elements whose indices on two axes differ by `offset`, as a last axis, and how a write to them goes back.
+pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -> Result<Value> {
+    let x = base.read()?;
+    let (order, index, columns) = x.diagonal_positions(offset, first, second)?;
+    let mut inverse = vec![0; order.len()];
+    for (i, &axis) in order.iter().enumerate() {
+        inverse[axis as usize] = i as i64;
+    }
+    let (first, second) = (base.strides()[x.shape().axis(first)?].clone(), base.strides()[x.shape().axis(second)?].clone());
+    let mut strides: Vec<Dim> = order[..order.len() - 2].iter().map(|&axis| base.strides()[axis as usize].clone()).collect();
+    strides.push(first + second);
+    let flat = base.step(
+        step_of(
+            move |x| x.permute(&order)?.flatten(-2, -1),
+            move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), Dim::Fixed(columns)])?.permute(&inverse),
+        ),
+        strides.clone(),
+    )?;
+    let last = flat.read()?.rank() - 1;
+    picked(&flat, last, Tensor::from(index.as_slice()), strides).map(Value::Tensor)
+}
+
+/// A window with strides of its own onto the storage of the base, whose elements stand there in order.
+pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Value> {
+    if size.len() != stride.len() {
+        return Err(Error::argument(format!("{} strides for {} axes", stride.len(), size.len())));
+    }
+    let base = view.root();
+    let storage = base.read()?.numel().fixed().ok_or_else(|| Error::size("strides onto a storage of symbolic size"))?;
+    let mut index = vec![offset];
+    for (&n, &by) in size.iter().zip(stride) {
+        if index.len() as i64 * n.max(0) > 1 << 24 {
+            return Err(Error::too_big("a window with strides by the million"));
+        }
+        index = index.iter().flat_map(|&at| (0..n).map(move |i| at + i * by)).collect();
+    }
+    if let Some(&outside) = index.iter().find(|&&at| !(0..storage).contains(&at)) {
+        return Err(Error::argument(format!("element {outside} of a storage of {storage}")));
+    }
+    let flat = in_order(&base, |x| x.reshape(&[-1]))?;
+    let size = size.to_vec();
+    let strides = stride.iter().map(|&stride| Dim::Fixed(stride)).collect();
+    let picked = picked(&flat, 0, Tensor::from(index.as_slice()), vec![Dim::Fixed(1)])?;
+    let shaped = picked.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())), strides)?;
+    Ok(Value::Tensor(shaped))
+}
+
+/// The axes in another order.
+pub(super) fn permuted(base: &View, axes: Vec<i64>) -> Result<View> {
+    let mut inverse = vec![0; axes.len()];
+    for (i, &axis) in axes.iter().enumerate() {
+        *inverse.get_mut(axis as usize).ok_or_else(|| Error::argument("a permutation of other axes"))? = i as i64;
+    }
+    let strides = axes.iter().map(|&axis| base.strides()[axis as usize].clone()).collect();
+    base.step(step_of(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)), strides)
+}
+
+/// The base with other elements where one of its views lies, as a tensor of its own: torch's `select_scatter` and its like.
+pub(super) fn scattered(base: Tensor, source: &Tensor, view: impl Fn(&View) -> Result<Value>) -> Result<Tensor> {
+    let base = View::new(base);
+    view(&base)?.view()?.assign(source)?;
+    base.read()
+}
