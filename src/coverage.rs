@@ -1,4 +1,4 @@
-//! What is covered, written down by the tests that try it: docs/coverage.md.
+//! Generates docs/coverage.md: which operators, dtypes and sizes the law tests cover.
 
 use crate::array::DType;
 use crate::dim::Type;
@@ -100,10 +100,10 @@ impl Coverage {
         }
     }
 
-    /// The page.
-    fn page(&self, unwritten: &[(&str, &str)], methods: &Methods) -> String {
+    /// The text of docs/coverage.md.
+    fn text(&self, unwritten: &[(&str, &str)], methods: &Methods) -> String {
         let mut out = String::from(HEAD);
-        out.push_str("\n## Operators of ONNX\n\n| operator | from opset | dtypes tried | sizes | tract | ONNX Runtime |\n|---|---|---|---|---|---|\n");
+        out.push_str("\n## Operators of ONNX\n\n| operator | from opset | dtypes tried | sizes | runs on | ONNX Runtime |\n|---|---|---|---|---|---|\n");
         for (op, seen) in &self.0 {
             let dtypes: Vec<String> = seen.dtypes.iter().map(DType::to_string).collect();
             let sizes = match (seen.fixed, seen.symbolic) {
@@ -112,9 +112,9 @@ impl Coverage {
             };
             let ours: Vec<&str> = seen.ours.iter().map(String::as_str).collect();
             let runtime = match (seen.by_tract, ours.is_empty()) {
-                (true, true) => "its own".to_string(),
-                (true, false) => format!("its own; ours where it {}", ours.join("; ")),
-                (false, _) => format!("ours: it {}", ours.join("; ")),
+                (true, true) => "tract".to_string(),
+                (true, false) => format!("tract; ontrace's where tract {}", ours.join("; ")),
+                (false, _) => format!("ontrace's: tract {}", ours.join("; ")),
             };
             let lacks: Vec<&str> =
                 ONNX_RUNTIME.lines().filter_map(|line| line.split_once(' ')).filter(|row| row.0 == op).map(|row| row.1).collect();
@@ -122,7 +122,7 @@ impl Coverage {
             writeln!(out, "| {op} | {} | {} | {sizes} | {runtime} | {lacks} |", opset_versions::first(op), dtypes.join(" ")).unwrap();
         }
         let composites: Vec<&str> = ops::readable().into_iter().filter(|op| ops::is_composite(op)).collect();
-        writeln!(out, "\nRead as what they are made of, and written as that: {}.", composites.join(", ")).unwrap();
+        writeln!(out, "\nRead as their decompositions, and written as those: {}.", composites.join(", ")).unwrap();
         out.push_str("\n| read only | why |\n|---|---|\n");
         unwritten.iter().for_each(|(op, why)| writeln!(out, "| {op} | {why} |").unwrap());
         out.push_str(&methods.table());
@@ -130,7 +130,7 @@ impl Coverage {
         let failing = |way: &str| backend.lines().filter(|line| line.split('\t').nth(1).is_some_and(|ways| ways.contains(way))).count();
         writeln!(
             out,
-            "\n## ONNX's backend tests\n\nOf 2,036 tests these do not pass: {} eagerly, {} when written again and read, {} in `Session`. Each of them, with the reason, is \
+            "\n## ONNX's backend tests\n\nOf 2,036 tests these do not pass: {} eagerly, {} after export and reading back, {} in `Session`. Each of them, with the reason, is \
              in [tests/data/onnx_backend.txt](../tests/data/onnx_backend.txt).",
             failing("eager"),
             failing("rewritten"),
@@ -140,8 +140,8 @@ impl Coverage {
         let aten = read::aten::readable();
         writeln!(
             out,
-            "\n## OpRegistry of torch\n\n{} names, those without a namespace `aten`'s own, in archives of TorchScript and of torch.export; in-place spellings \
-             (`relu_`) and copies of views (`select_copy`) go without saying.\n\n{}.",
+            "\n## Operators of torch\n\n{} names, those without a namespace `aten`'s own, in archives of TorchScript and of torch.export; in-place spellings \
+             (`relu_`) and copies of views (`select_copy`) are not listed.\n\n{}.",
             aten.len(),
             aten.join(", ").replace('.', "::")
         )
@@ -149,16 +149,16 @@ impl Coverage {
         out
     }
 
-    /// Holds the page in docs/ against what was seen.
+    /// Compares docs/coverage.md with what was seen.
     ///
     /// # Panics
-    /// Where it is stale; the new page is left in target/tmp.
-    pub fn is_written_down(&self, unwritten: &[(&str, &str)], methods: &Methods) {
+    /// If it is stale; the new text is then in target/tmp/coverage.md.
+    pub fn is_up_to_date(&self, unwritten: &[(&str, &str)], methods: &Methods) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let page = self.page(unwritten, methods);
-        if std::fs::read_to_string(root.join("docs/coverage.md")).unwrap_or_default() != page {
+        let text = self.text(unwritten, methods);
+        if std::fs::read_to_string(root.join("docs/coverage.md")).unwrap_or_default() != text {
             std::fs::create_dir_all(root.join("target/tmp")).unwrap();
-            std::fs::write(root.join("target/tmp/coverage.md"), page).unwrap();
+            std::fs::write(root.join("target/tmp/coverage.md"), text).unwrap();
             panic!("docs/coverage.md is stale: cp target/tmp/coverage.md docs/coverage.md");
         }
     }
@@ -166,8 +166,8 @@ impl Coverage {
 
 const HEAD: &str = "# Coverage
 
-Generated by `cargo test --lib laws`, which fails where this page is stale. Every example of an operator is run eagerly, recorded, replayed,
-written, read again and run by `Session`; all must agree. Sizes are fixed, and symbolic where recording with a symbolic length was tried and
-agrees at other lengths. Every plain example is tried in all dtypes, its sizes fixed: an operator's dtypes are those of its first input
-on the pages that came of it, *Methods* says which each example takes. *tract* says whose kernel runs in tract's plan, *ONNX Runtime* what version 1.32 has no kernel for.
+Generated by `cargo test --lib laws`, which fails if this file is stale. Every example of an operator is evaluated eagerly, traced, replayed,
+exported, read back and executed by `Session`; all results must agree. *sizes*: fixed, and symbolic if tracing with a symbolic dimension was tried and
+the result agrees at other sizes. Every plain example is tried in all dtypes with fixed sizes: an operator's dtypes are those of its first input
+in the exported graphs; *Methods* lists which dtypes each example takes. *runs on* says whose kernel runs in tract's plan; *ONNX Runtime* lists the dtypes for which version 1.32 has no kernel.
 ";

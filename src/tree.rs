@@ -143,7 +143,7 @@ impl Structure {
     }
 
     fn refuse<T>(&self, wanted: &str) -> Result<T> {
-        Err(Error::input(format!("the structure is {self}, which is no {wanted}")))
+        Err(Error::input(format!("the structure is {self}, expected {wanted}")))
     }
 }
 
@@ -177,7 +177,7 @@ impl Tree for Tensor {
 
     fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
-            Structure::Leaf => leaves.next().ok_or_else(|| Error::input("fewer tensors than the structure has places")),
+            Structure::Leaf => leaves.next().ok_or_else(|| Error::input("fewer tensors than the structure has leaves")),
             other => other.refuse("tensor"),
         }
     }
@@ -228,7 +228,7 @@ impl<K: Ord + Clone + fmt::Display + FromStr, T: Tree> Tree for BTreeMap<K, T> {
 
     fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         let Structure::Map(members) = structure else { return structure.refuse("map") };
-        let key = |name: &str| name.parse::<K>().map_err(|_| Error::input(format!("`{name}` is no key of this map")));
+        let key = |name: &str| name.parse::<K>().map_err(|_| Error::input(format!("`{name}` is not a key of this map")));
         members.iter().map(|(name, member)| Ok((key(name)?, T::assemble(member, leaves)?))).collect()
     }
 }
@@ -259,7 +259,7 @@ impl<T: fmt::Display + FromStr> Tree for Static<T> {
     fn assemble(structure: &Structure, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
             Structure::Static(text) => {
-                text.parse().map(Static).map_err(|_| Error::input(format!("`{text}` is no value of the type that is asked for")))
+                text.parse().map(Static).map_err(|_| Error::input(format!("`{text}` is not a value of the requested type")))
             }
             other => other.refuse("static value"),
         }

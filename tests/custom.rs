@@ -233,7 +233,7 @@ fn it_is_one_node_of_the_plan_at_every_size() {
         assert_eq!(numbers(&session.forward(std::slice::from_ref(&x)).unwrap()), numbers(&traced.forward(&[x]).unwrap()));
     }
     let said = session.explain();
-    assert!(said.len() == 3 && said.iter().all(|line| line.contains("(Snake) runs on our kernel")), "{said:?}");
+    assert!(said.len() == 3 && said.iter().all(|line| line.contains("(Snake) runs on ontrace's kernel")), "{said:?}");
     // Who does not know the operator runs what it is made of.
     let session = ontrace::runtime::Session::new(&traced.to_model().unwrap()).unwrap();
     let x = Tensor::new([3, 2], vec![0.25f32; 6]).unwrap();

@@ -36,7 +36,7 @@ fn lengths_that_must_be_equal_become_one_symbol() -> Result<()> {
     assert_eq!(traced.forward(&[ones(&[2, 5]), ones(&[5, 2])])?[0].to_vec::<f32>()?, vec![2.0; 10]);
     assert_eq!(traced.forward(&[ones(&[2, 5]), ones(&[5, 3])]).unwrap_err().code(), ErrorCode::Size);
     let notes: Vec<String> = reloaded(&traced).notes().iter().map(ToString::to_string).collect();
-    assert!(notes.iter().any(|note| note.starts_with("the program needs a == d at tests/trace.rs:")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("requires a == d at tests/trace.rs:")), "{notes:?}");
     Ok(())
 }
 
@@ -64,7 +64,7 @@ fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
         assert_eq!(traced.forward(&[ones(&[12, 3])])?[0].to_vec::<f32>()?, vec![2.0; 36]);
         let error = traced.forward(&[ones(&[10, 3])]).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Guard);
-        assert!(error.message().contains("`n` is 10 in this call"), "{error}");
+        assert!(error.message().contains("in this call `n` is 10"), "{error}");
     }
     #[cfg(feature = "tract")]
     {
@@ -120,7 +120,10 @@ fn a_range_is_a_condition_of_every_call() -> Result<()> {
     let module = module::function(|x: Tensor| x.mul(2), &x);
     let traced = record(&module, Example::of(&x).symbolic("x", 0, "n")?.range("n", 2..=4)?)?;
     assert!(reloaded(&traced).call(&ones(&[4])).is_ok());
-    assert_eq!(reloaded(&traced).call(&ones(&[5])).unwrap_err().message(), "the record holds only where n <= 4; `n` is 5 in this call");
+    assert_eq!(
+        reloaded(&traced).call(&ones(&[5])).unwrap_err().message(),
+        "the traced graph is valid only for n <= 4; in this call `n` is 5"
+    );
     Ok(())
 }
 

@@ -61,7 +61,7 @@ fn a_file_knows_whether_it_was_changed() {
         let mut model = traced.to_model_as(ExportOptions { functions, ..ExportOptions::default() }).unwrap();
         let known = Provenance::of(&model);
         assert_eq!(known.intact, Some(true));
-        assert!(known.verdict.unwrap().starts_with("the record agrees with its module"));
+        assert!(known.verdict.unwrap().starts_with("the traced graph agrees with its module"));
         model.initializers[0].1 = Array::full(DType::F32, model.initializers[0].1.shape(), 0.5.into());
         let changed = Provenance::of(&model);
         assert_eq!((changed.intact, changed.graph == known.graph, changed.weights == known.weights), (Some(false), true, false));

@@ -237,9 +237,8 @@ impl DType {
         let column = |dtype| PROMOTION[0].1.iter().position(|&d| d == dtype);
         match (column(self), column(other)) {
             (Some(row), Some(column)) => Ok(PROMOTION[row].1[column]),
-            _ if self.is_narrow() || other.is_narrow() => {
-                Err(Error::dtype(format!("{self} and {other} have no common dtype")).help("cast the narrow one first: it only stores"))
-            }
+            _ if self.is_narrow() || other.is_narrow() => Err(Error::dtype(format!("{self} and {other} have no common dtype"))
+                .help("cast the narrow operand first: narrow dtypes are for storage only")),
             _ if self == DType::Bool || other.is_float() => Ok(other),
             _ if other == DType::Bool || self.is_float() => Ok(self),
             _ => Err(Error::dtype(format!("{self} and {other} have no common dtype in torch")).help("cast one of them to i64")),
@@ -292,7 +291,7 @@ impl DType {
     #[doc(hidden)]
     pub fn not_taken(dtype: DType) -> Error {
         let error = Error::dtype(format!("this operation does not take {dtype}"));
-        if dtype.is_narrow() { error.help("cast it first: it only stores") } else { error }
+        if dtype.is_narrow() { error.help("cast it first: this dtype is for storage only") } else { error }
     }
 }
 

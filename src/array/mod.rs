@@ -115,7 +115,7 @@ impl Array {
                 )));
             }
             if dtype == DType::Bool && bytes[low as usize..end as usize].iter().any(|&b| b > 1) {
-                return Err(Error::damaged("a Bool that is neither 0 nor 1"));
+                return Err(Error::damaged("invalid bool: a byte that is neither 0 nor 1"));
             }
         }
         Ok(Array { dtype, shape: shape.into(), strides: own, offset, bytes })
@@ -274,7 +274,7 @@ impl Array {
         let strides: Vec<_> =
             self.shape.iter().zip(&self.strides).map(|(&length, stride)| if length == 1 { 0 } else { stride.unsigned_abs() }).collect();
         let mut view = ArrayViewD::from_shape(IxDyn(&self.shape).strides(IxDyn(&strides)), span)
-            .map_err(|e| Error::internal(format!("a window that ndarray refuses: {e}")))?;
+            .map_err(|e| Error::internal(format!("ndarray cannot view this array: {e}")))?;
         for axis in (0..self.rank()).filter(|&axis| self.strides[axis] < 0 && self.shape[axis] > 1) {
             view.invert_axis(Axis(axis));
         }
@@ -372,7 +372,7 @@ fn is_aligned(array: &Array) -> bool {
 /// A copy of unaligned bytes as elements.
 fn realign<T: Element>(bytes: &[u8]) -> Result<Vec<T>> {
     let mut elements = vec![T::default(); bytes.len() / size_of::<T>()];
-    let invalid = || Error::damaged(format!("bytes that are no {}", T::DTYPE));
+    let invalid = || Error::damaged(format!("the bytes are not valid for {}", T::DTYPE));
     for (element, chunk) in elements.iter_mut().zip(bytes.chunks_exact(size_of::<T>())) {
         let mut aligned = [0u64; 1];
         let room: &mut [u8] = bytemuck::cast_slice_mut(&mut aligned);

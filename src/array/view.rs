@@ -13,7 +13,7 @@ impl Array {
         let each_once =
             axes.len() == self.rank() && axes.iter().all(|&axis| axis < self.rank() && !std::mem::replace(&mut seen[axis], true));
         if !each_once {
-            return Err(Error::argument(format!("{axes:?} does not permute {} axes", self.rank())));
+            return Err(Error::argument(format!("{axes:?} is not a permutation of {} axes", self.rank())));
         }
         let mut view = self.clone();
         view.shape = axes.iter().map(|&axis| self.shape[axis]).collect();
@@ -26,10 +26,11 @@ impl Array {
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where an index lies outside the axis.
     pub fn slice(&self, axis: usize, start: usize, length: usize, step: isize) -> Result<Array> {
-        let whole = *self.shape.get(axis).ok_or_else(|| Error::argument(format!("axis {axis} of rank {}", self.rank())))?;
+        let whole =
+            *self.shape.get(axis).ok_or_else(|| Error::argument(format!("axis {axis} is out of range for rank {}", self.rank())))?;
         let last = start as i128 + (length as i128 - 1) * step as i128;
         if length > 0 && (start >= whole || last < 0 || last >= whole as i128) {
-            return Err(Error::argument(format!("indices {start}..={last} of an axis of length {whole}")));
+            return Err(Error::argument(format!("indices {start}..={last} are out of range for an axis of size {whole}")));
         }
         let mut view = self.clone();
         view.shape[axis] = length;
@@ -49,7 +50,7 @@ impl Array {
     /// [`Argument`](crate::ErrorCode::Argument) unless these are two axes of this array.
     pub fn diagonal(&self, offset: isize, row: usize, column: usize) -> Result<Array> {
         if row == column || row.max(column) >= self.rank() {
-            return Err(Error::argument(format!("a diagonal of axes {row} and {column} of rank {}", self.rank())));
+            return Err(Error::argument(format!("no diagonal over axes {row} and {column} of an array of rank {}", self.rank())));
         }
         let (down, right) = (offset.min(0).unsigned_abs(), offset.max(0).unsigned_abs());
         let length = self.shape[row].saturating_sub(down).min(self.shape[column].saturating_sub(right));

@@ -14,7 +14,7 @@ pub trait Candidate: Module {
     /// # Errors
     /// Where it cannot be made; a subject that does not say otherwise answers for the whole only.
     fn part(&self, _part: &Traced) -> Result<Box<dyn Candidate>> {
-        Err(Error::unsupported("a part of something that was made elsewhere"))
+        Err(Error::unsupported("cannot cut a subgraph out of a black box"))
     }
 
     /// The page that it runs, where it runs one.

@@ -27,7 +27,7 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -
     for node in own {
         let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| values.get(&id))).collect();
         let what = format!("{}.{}", node.op.domain(), node.op.name());
-        let made = node.op.composed(&Inputs::new(&arguments)).at("what it is made of").at(&what).at(&node.place)?;
+        let made = node.op.composed(&Inputs::new(&arguments)).at("decomposition").at(&what).at(&node.place)?;
         for (i, (id, made)) in node.outputs.iter().zip(made.into_iter().flatten()).enumerate() {
             let Some(got) = values.get(id) else { continue };
             let exact = node.op.agreement() == Agreement::Exact;
@@ -36,10 +36,13 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -
                 None => continue,
                 Some(found) => found,
             };
-            return Err(Error::new(ErrorCode::Mismatch, format!("output {i} of the kernel is not what the operator is made of: {found}"))
-                .at(&what)
-                .at(&node.place)
-                .help(format!("one of the two is wrong; the output is {}", Type::from(got))));
+            return Err(Error::new(
+                ErrorCode::Mismatch,
+                format!("output {i} of the kernel differs from the operator's decomposition: {found}"),
+            )
+            .at(&what)
+            .at(&node.place)
+            .help(format!("either the kernel or the decomposition is wrong; the output is {}", Type::from(got))));
         }
     }
     Ok(())

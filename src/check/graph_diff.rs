@@ -36,14 +36,14 @@ pub(super) fn difference(a: &Graph, b: &Graph) -> Option<Difference> {
     let (mut first, mut second) = (first, second);
     let what = match (first, second) {
         (Some(i), Some(j)) => between((a, &left, i), (b, &right, j)),
-        (Some(_), None) => "is not done the other time".to_string(),
-        (None, Some(_)) => "is done the other time only".to_string(),
+        (Some(_), None) => "is missing in the other trace".to_string(),
+        (None, Some(_)) => "is only in the other trace".to_string(),
         (None, None) => match mine.iter().zip(&theirs).position(|(a, b)| a != b) {
             Some(i) => {
                 (first, second) = (producer(a, i), producer(b, i));
                 format!("output {i} is another value")
             }
-            None => format!("{} outputs, and {} the other time", mine.len(), theirs.len()),
+            None => format!("{} outputs, {} in the other trace", mine.len(), theirs.len()),
         },
     };
     Some(Difference { first, second, what })
@@ -72,9 +72,9 @@ fn between((a, left, i): (&Graph, &StructuralHashes, usize), (b, right, j): (&Gr
             Some((at, got, expected)) => format!("input {k} is a constant with {got} instead of {expected} at {at:?}"),
             None => format!("input {k} is {got} instead of {expected}"),
         },
-        (None, None) if same_set(x, y, |id| hash(left, id), |id| hash(right, id)) => "its operands in another order".to_string(),
-        (Some(_), None) => format!("input {k} is a constant, and computed the other time"),
-        (None, Some(_)) => format!("input {k} is computed, and a constant the other time"),
+        (None, None) if same_set(x, y, |id| hash(left, id), |id| hash(right, id)) => "its operands are in another order".to_string(),
+        (Some(_), None) => format!("input {k} is a constant here and computed in the other trace"),
+        (None, Some(_)) => format!("input {k} is computed here and a constant in the other trace"),
         _ => format!("input {k} is another value"),
     }
 }

@@ -62,12 +62,12 @@ pub(super) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Fault::Record => "the record does something else than the module",
-            Fault::Page => "the page says something else than the record",
-            Fault::Kernel => "our kernel inside the runtime's plan computes something else than the record says",
-            Fault::Reading => "the runtime reads it otherwise than the record means it",
-            Fault::Optimiser => "the runtime computes it right until it optimises",
-            Fault::Candidate => "what was made of the record computes something else than the record says",
+            Fault::Record => "the traced graph differs from the module",
+            Fault::Page => "the ONNX model differs from the traced graph",
+            Fault::Kernel => "ontrace's kernel in tract's plan computes this node differently from the traced graph",
+            Fault::Reading => "tract computes this node differently from ONNX's definition",
+            Fault::Optimiser => "it differs only after tract's optimisation",
+            Fault::Candidate => "the candidate computes this node differently from the traced graph",
         })
     }
 }
@@ -82,9 +82,9 @@ fn named(op: &str, place: &Place) -> String {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the first value that differs is made by {}", named(self.op, &self.place))?;
+        write!(f, "the first differing value is the output of {}", named(self.op, &self.place))?;
         if let Some((op, place)) = self.instead.as_ref().filter(|other| **other != (self.op, self.place.clone())) {
-            write!(f, " where the module has {}", named(op, place))?;
+            write!(f, ", where the module has {}", named(op, place))?;
         }
         if !self.what.is_empty() {
             write!(f, ", {}", self.what)?;
@@ -156,7 +156,7 @@ fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, 
 
 /// Ends a walk over a record whose rest nobody needs.
 fn stop() -> Error {
-    Error::internal("the walk ends here")
+    Error::internal("traversal stopped")
 }
 
 /// The record's node on the operands of the module's, as far as these stand for each other.

@@ -302,8 +302,8 @@ impl<'a> CheckRun<'a> {
             }
         }
         if self.compared == 0 {
-            let error = self.first_refusal.unwrap_or_else(|| Error::input("no call could be compared"));
-            return Err(error.help("give an example with real numbers, or fix the axis").into());
+            let error = self.first_refusal.unwrap_or_else(|| Error::input("no run could be compared"));
+            return Err(error.help("give an example with realistic values, or fix the axis").into());
         }
         self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
         Ok(self.report)
@@ -340,7 +340,7 @@ impl<'a> CheckRun<'a> {
         if let Err(error) = &got
             && is_guard(error)
         {
-            self.report.skipped.push(format!("{}, so not {what}", error.message()));
+            self.report.skipped.push(format!("{}; skipped {what}", error.message()));
             return Ok(Outcome::Refused);
         }
         self.report.cost.module_runs += 1;
@@ -350,7 +350,7 @@ impl<'a> CheckRun<'a> {
             Err(error) if error.code() == ErrorCode::Trace => return Err(error.at("traced a second time").into()),
             Err(error) => {
                 self.report.refused.push(format!("{what}: {error}"));
-                self.first_refusal.get_or_insert(error.at(format!("the module itself, called with {what}")));
+                self.first_refusal.get_or_insert(error.at(format!("the source model, called with {what}")));
                 return Ok(Outcome::Refused);
             }
         };
@@ -360,7 +360,7 @@ impl<'a> CheckRun<'a> {
         let got = match got.and_then(|got| got.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()) {
             Ok(got) => got,
             Err(error) => {
-                let error = error.at(format!("the record, called with {what}"));
+                let error = error.at(format!("the traced graph, called with {what}"));
                 return Err(self.blame(call, error, &expected));
             }
         };
@@ -397,12 +397,12 @@ impl<'a> CheckRun<'a> {
             if let Ok(expected) = again.replay(&call.inputs) {
                 found.stand_for_all(self.traced, call, &expected);
             }
-            let error = Error::new(ErrorCode::Mismatch, "traced a second time, the module does something else")
+            let error = Error::new(ErrorCode::Mismatch, "the module is not deterministic: a second trace differs")
                 .at(format!("called with {}", call.what))
-                .help(format!("{found}; a record cannot hold what changes from call to call: pass it in as an input"));
+                .help(format!("{found}; what changes between calls must be an input of the module"));
             return Err(Failure { error, found: Some(Box::new((call.clone(), found))) });
         }
-        self.report.notes.push(format!("at {} the module records something else: {found}", call.what));
+        self.report.notes.push(format!("at {} the module traces to a different graph: {found}", call.what));
         Ok(())
     }
 
@@ -439,7 +439,9 @@ impl<'a> CheckRun<'a> {
                 found.stand_for_all(self.traced, &call, expected);
                 Failure { error, found: Some(Box::new((call, found))) }
             }
-            None if !call.same_size => error.help("the record holds at the example's size only: a length was baked in").into(),
+            None if !call.same_size => {
+                error.help("the traced graph is right at the example's sizes only: a size was folded into it as a constant").into()
+            }
             None => error.into(),
         }
     }

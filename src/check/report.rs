@@ -56,15 +56,15 @@ impl fmt::Display for Report {
         for output in &self.outputs {
             let Tolerance { abs, rel } = output.tolerance;
             let allowed = match output.tolerance == Tolerance::EXACT {
-                true => "allowed: nothing".to_string(),
-                false => format!("allowed: abs {abs:.0e}, rel {rel:.0e}"),
+                true => "tolerance: exact".to_string(),
+                false => format!("tolerance: abs {abs:.0e}, rel {rel:.0e}"),
             };
             writeln!(f, "{:12} max abs {:.1e}  max rel {:.1e}  ({allowed})", output.name, output.max_abs, output.max_rel)?;
         }
         for (what, lines) in [
-            ("holds only where", &self.skipped),
-            ("the module itself refuses", &self.refused),
-            ("not tried, to save time", &self.untried),
+            ("valid only for", &self.skipped),
+            ("the source model rejects", &self.refused),
+            ("skipped (time budget)", &self.untried),
             ("note", &self.notes),
         ] {
             lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))?;
@@ -72,7 +72,7 @@ impl fmt::Display for Report {
         let Cost { module_runs, record_runs, work, memory } = self.cost;
         writeln!(
             f,
-            "{} operations; the module ran {module_runs} times, the record {record_runs}: {work:.1} runs of the example, at most {} KiB at once",
+            "{} operations; the module ran {module_runs} times, the traced graph {record_runs} times: work of {work:.1} example runs, peak memory {} KiB",
             self.nodes,
             memory.div_ceil(1024)
         )

@@ -23,7 +23,7 @@ pub(super) type Numbers = HashMap<ValueId, Array>;
 /// Where a number is not known, or a length that the part needs is made outside of it.
 pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], numbers: &Numbers) -> Result<Part> {
     let whole = record.graph();
-    let number = |id: ValueId| numbers.get(&id).ok_or_else(|| Error::internal("a number that no run made"));
+    let number = |id: ValueId| numbers.get(&id).ok_or_else(|| Error::internal("the value was not computed in this run"));
     let mut graph = Graph::default();
     let mut names: HashMap<ValueId, ValueId> = HashMap::new();
     let mut inputs = Vec::new();
@@ -71,7 +71,7 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
         let new = graph.add_node(node.op.clone(), operands, types.collect::<Result<_>>()?, node.place.clone());
         names.extend(node.outputs.iter().copied().zip(new));
     }
-    let known = |id: &ValueId| names.get(id).copied().ok_or_else(|| Error::internal("an output that the part does not make"));
+    let known = |id: &ValueId| names.get(id).copied().ok_or_else(|| Error::internal("the subgraph does not compute this output"));
     graph.set_outputs(outputs.iter().map(known).collect::<Result<_>>()?);
     let expected = outputs.iter().map(|&id| number(id).cloned()).collect::<Result<_>>()?;
     Ok(Part { traced: record.of_part(graph), inputs, expected })

@@ -50,7 +50,7 @@ fn sign(got: &Array, expected: &Array) -> Option<String> {
     }
     let (got, expected) = (got.to_f64s(), expected.to_f64s());
     let i = got.iter().zip(&expected).position(|(a, b)| *a == 0.0 && *b == 0.0 && a.is_sign_negative() != b.is_sign_negative())?;
-    Some(format!("the zero at {i} in row-major order has another sign: expected {:?}, got {:?}", expected[i], got[i]))
+    Some(format!("zeros of different sign at element {i} (row-major): expected {:?}, got {:?}", expected[i], got[i]))
 }
 
 /// What differs between two answers, in words; `None` where they agree.
@@ -66,8 +66,8 @@ pub(super) fn differs(got: &Array, expected: &Array, tolerance: Tolerance, bits:
     report.max_rel = report.max_rel.max(comparison.max_rel);
     match comparison.worst {
         Some((index, got_number, number)) => {
-            let share = format!("{} of {} numbers differ", comparison.outside, got.len());
-            Some(format!("{share}, most at {index:?}: expected {number}, got {got_number}"))
+            let share = format!("{} of {} elements differ", comparison.outside, got.len());
+            Some(format!("{share}, largest difference at {index:?}: expected {number}, got {got_number}"))
         }
         None if bits => sign(got, expected),
         None => None,

@@ -114,7 +114,7 @@ impl Sizes<'_> {
             Sizes::Example => dim.example(),
             Sizes::Bound(bindings) => bindings.eval(&dim.expr()),
         }
-        .ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))
+        .ok_or_else(|| Error::no_value(format!("the size `{dim}` is not known here")))
     }
 
     /// The numbers behind a shape.
@@ -122,7 +122,7 @@ impl Sizes<'_> {
     /// # Errors
     /// [`NoValue`](crate::ErrorCode::NoValue) where one is not known, [`Shape`](crate::ErrorCode::Shape) where one is negative.
     pub fn shape(&self, dims: &[Dim]) -> Result<Vec<usize>> {
-        let length = |dim| self.of(dim).and_then(|n| usize::try_from(n).map_err(|_| Error::shape(format!("an axis of length {n}"))));
+        let length = |dim| self.of(dim).and_then(|n| usize::try_from(n).map_err(|_| Error::shape(format!("an axis of size {n}"))));
         dims.iter().map(length).collect()
     }
 }

@@ -80,7 +80,7 @@ impl Shape {
                 (Some(a), Some(b)) if a == b || b == 1 => a,
                 (Some(a), Some(b)) if a == 1 => b,
                 (Some(a), Some(b)) if a.fixed().is_some() && b.fixed().is_some() => {
-                    return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: {a} meets {b} at axis {axis}")));
+                    return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: sizes {a} and {b} at axis {axis}")));
                 }
                 (Some(a), Some(b)) if a.agrees(&b) => a,
                 // One that nobody declared is taken to be 1 always, where it is in the example.
@@ -91,7 +91,7 @@ impl Shape {
                     return Err(Error::size(format!(
                         "shapes {self} and {other}: {symbol} meets {length} at axis {axis}, so it cannot be any length"
                     ))
-                    .help(format!("fix `{symbol}` to a number, or give both axes the same name")));
+                    .help(format!("give `{symbol}` a fixed size, or give both axes the same name")));
                 }
                 (a, b) => a.or(b).unwrap_or(Dim::Fixed(1)),
             });
@@ -109,7 +109,7 @@ pub(crate) fn axis(index: i64, rank: usize) -> Result<usize> {
     usize::try_from(axis)
         .ok()
         .filter(|&axis| axis < rank)
-        .ok_or_else(|| Error::argument(format!("axis {index} of a tensor with {rank} axes")))
+        .ok_or_else(|| Error::argument(format!("axis {index} is out of range for a tensor of rank {rank}")))
 }
 
 impl Deref for Shape {

@@ -58,8 +58,8 @@ impl Guard {
     }
 
     fn refused(&self, found: &str) -> Error {
-        Error::new(ErrorCode::Guard, format!("the record holds only where {self}; {found} in this call"))
-            .help("the program read this number while it was traced and may have branched on it: trace it again for such inputs, or use cond, while_loop or scan")
+        Error::new(ErrorCode::Guard, format!("the traced graph is valid only for {self}; in this call {found}"))
+            .help("the program read this value while it was traced and may have branched on it: trace again with such inputs, or use cond, while_loop or scan")
     }
 }
 

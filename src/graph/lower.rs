@@ -56,7 +56,7 @@ impl Graph {
             pen.at(&node.place.scope, &node.place.line);
             let known = |id: &Option<ValueId>| match id {
                 None => Ok(Name::from("")),
-                Some(id) => names.get(id).cloned().ok_or_else(|| Error::internal("a value is used before it is made")),
+                Some(id) => names.get(id).cloned().ok_or_else(|| Error::internal("a value is used before it is computed")),
             };
             let arguments = node.inputs.iter().map(known).collect::<Result<Vec<_>>>()?;
             let types: Vec<_> = node.outputs.iter().map(|&id| self.value(id).ty.clone()).collect();
@@ -66,7 +66,7 @@ impl Graph {
             }
             names.extend(node.outputs.iter().copied().zip(written));
         }
-        let named = |id: ValueId| names.get(&id).cloned().ok_or_else(|| Error::internal("an output that nothing makes"));
+        let named = |id: ValueId| names.get(&id).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
         Ok(Written {
             outputs: self.outputs().iter().copied().map(named).collect::<Result<_>>()?,
             guarded: self.guarded().map(named).collect::<Result<_>>()?,

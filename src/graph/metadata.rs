@@ -47,7 +47,7 @@ impl GuardEntry {
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where it says nothing.
     fn read(&self) -> Result<(SavedGuard, Place)> {
-        let damaged = || Error::damaged("a guard that says nothing");
+        let damaged = || Error::damaged("an empty guard");
         let place = Place { scope: self.scope.as_str().into(), line: self.line.as_str().into() };
         let saved = match (&self.lengths, &self.value) {
             (Some(text), None) => SavedGuard::Lengths(Constraint::parse(text).ok_or_else(damaged)?),

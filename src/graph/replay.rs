@@ -53,7 +53,7 @@ impl Graph {
             }
             Ok(())
         })?;
-        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node makes"));
+        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
         self.outputs.iter().map(output).collect()
     }
 

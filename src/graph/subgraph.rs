@@ -30,7 +30,10 @@ impl Graph {
         graph.outputs = outputs.to_vec();
         let needed = graph.needed_by(outputs);
         if let Some(missing) = self.inputs.iter().find(|id| needed.contains(id) && !inputs.contains(id)) {
-            return Err(Error::argument(format!("the part depends on the input `{}`, which is not given to it", self.label(*missing))));
+            return Err(Error::argument(format!(
+                "the subgraph depends on the input `{}`, which is not among its inputs",
+                self.label(*missing)
+            )));
         }
         let symbols: BTreeSet<Arc<str>> =
             inputs.iter().flat_map(|id| graph.values[id.0].ty.shape.to_vec()).flat_map(|dim| dim.expr().symbols()).collect();

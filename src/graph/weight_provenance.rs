@@ -68,7 +68,7 @@ fn again(derivation: &Derivation, parameters: &BTreeMap<String, Array>, done: &m
     let result = if changed {
         let arrays: Vec<Option<&Array>> = inputs.iter().map(|input| input.as_ref().map(|input| &input.0)).collect();
         let outputs = computed.op.eval(&Inputs::new(&arrays), Sizes::Example).at(computed.op.name())?;
-        let array = outputs.into_iter().nth(computed.output).ok_or_else(|| Error::internal("a kernel without this output"))?;
+        let array = outputs.into_iter().nth(computed.output).ok_or_else(|| Error::internal("the kernel did not return this output"))?;
         Some((array, Derivation::Computed(Arc::new(Computed { op: computed.op.clone(), inputs, output: computed.output }))))
     } else {
         None

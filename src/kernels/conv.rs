@@ -60,7 +60,7 @@ pub struct Layer<'a> {
 impl<'a> Layer<'a> {
     fn new(x: &Array, w: &Array, bias: Option<&Array>, window: &'a Window, groups: usize) -> Result<Layer<'a>> {
         let misfit =
-            || Error::shape(format!("weight of shape {:?} in {groups} groups does not take an image of shape {:?}", w.shape(), x.shape()));
+            || Error::shape(format!("a weight of shape {:?} in {groups} groups does not fit an input of shape {:?}", w.shape(), x.shape()));
         let (&[batch, all], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;
         let (&[out, channels], kernel) = w.shape().split_first_chunk().ok_or_else(misfit)?;
         if x.rank() != w.rank() || channels.checked_mul(groups) != Some(all) || out.checked_rem(groups) != Some(0) {
@@ -147,7 +147,7 @@ pub fn matrix<T>(rows: usize, columns: usize, slice: &[T]) -> Result<ArrayView2<
 }
 
 fn misshapen(error: ndarray::ShapeError) -> Error {
-    Error::internal(format!("a block that ndarray refuses: {error}"))
+    Error::internal(format!("ndarray cannot view this block: {error}"))
 }
 
 /// A matrix cut into strips of so many columns, the last with up to half as many more.

@@ -32,7 +32,7 @@ pub fn conv_transpose(
     output_padding: &[usize],
 ) -> Result<Array> {
     let misfit =
-        || Error::shape(format!("weight of shape {:?} in {groups} groups does not take an image of shape {:?}", w.shape(), x.shape()));
+        || Error::shape(format!("a weight of shape {:?} in {groups} groups does not fit an input of shape {:?}", w.shape(), x.shape()));
     let (&[batch, all], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;
     let (&[inputs, filters], kernel) = w.shape().split_first_chunk().ok_or_else(misfit)?;
     if x.rank() != w.rank() || inputs != all || all.checked_rem(groups) != Some(0) {

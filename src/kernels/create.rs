@@ -32,7 +32,7 @@ pub fn range(dtype: DType, start: Scalar, limit: Scalar, delta: Scalar) -> Resul
 /// # Errors
 /// As [`range`].
 pub fn range_len(dtype: DType, start: Scalar, limit: Scalar, delta: Scalar) -> Result<usize> {
-    let refused = || Error::argument(format!("a range from {start} to {limit} by {delta}"));
+    let refused = || Error::argument(format!("invalid range: start {start}, limit {limit}, delta {delta}"));
     if dtype.is_float() {
         let n = ((limit.to_f64() - start.to_f64()) / delta.to_f64()).ceil().max(0.0);
         // NaN is lost in a maximum: a range of 0 by 0 shows here.

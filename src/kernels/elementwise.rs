@@ -170,7 +170,7 @@ pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(
 /// where the shapes do not broadcast; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     if a.dtype() != b.dtype() {
-        return Err(Error::dtype(format!("a choice between {} and {}", a.dtype(), b.dtype())));
+        return Err(Error::dtype(format!("where: the branches have dtypes {} and {}", a.dtype(), b.dtype())));
     }
     let plan = Plan::new([condition, a, b])?;
     let (holds, start) = condition.span::<bool>()?;

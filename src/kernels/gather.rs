@@ -29,13 +29,13 @@ fn index_of(index: i64, length: usize, at: usize) -> Result<usize> {
     let position = if index < 0 { index.wrapping_add_unsigned(length as u64) } else { index };
     match usize::try_from(position) {
         Ok(position) if position < length => Ok(position),
-        _ => Err(Error::argument(format!("index {index} (element {at} of the indices) is outside an axis of length {length}"))),
+        _ => Err(Error::argument(format!("index {index} (element {at} of the indices) is out of range for an axis of size {length}"))),
     }
 }
 
 /// Checks that an array has this axis, and gives its length.
 pub(super) fn length_of(x: &Array, axis: usize) -> Result<usize> {
-    x.shape().get(axis).copied().ok_or_else(|| Error::argument(format!("axis {axis} of an array of rank {}", x.rank())))
+    x.shape().get(axis).copied().ok_or_else(|| Error::argument(format!("axis {axis} is out of range for an array of rank {}", x.rank())))
 }
 
 /// The slices of `x` at these indices of an axis, whose place the axes of `indices` take. A single index copies nothing.
@@ -92,7 +92,7 @@ pub(super) fn refuse_larger(small: &[usize], large: &[usize], axis: usize, what:
     let fits = small.len() == large.len() && (0..small.len()).all(|i| i == axis || small[i] <= large[i]);
     match fits {
         true => Ok(()),
-        false => Err(Error::shape(format!("{what} of shape {small:?} do not fit into {than} of shape {large:?}"))),
+        false => Err(Error::shape(format!("{what} of shape {small:?} exceed {than} of shape {large:?}"))),
     }
 }
 
@@ -100,14 +100,14 @@ pub(super) fn refuse_larger(small: &[usize], large: &[usize], axis: usize, what:
 /// numbers a slice has.
 pub(super) fn slices(shape: &[usize], indices: &Array, batch: usize) -> Result<(Vec<usize>, usize)> {
     let (&named, outer) =
-        indices.shape().split_last().ok_or_else(|| Error::shape("indices of rank 0, expected an axis of index tuples"))?;
+        indices.shape().split_last().ok_or_else(|| Error::shape("indices have rank 0, expected a last axis of index tuples"))?;
     if batch > outer.len() || batch > shape.len() || outer[..batch] != shape[..batch] {
         let indices = indices.shape();
         return Err(Error::shape(format!("the first {batch} axes of indices {indices:?} and the operand {shape:?} differ")));
     }
     let rest = &shape[batch..];
     if named > rest.len() {
-        return Err(Error::shape(format!("index tuples of length {named} for {} axes", rest.len())));
+        return Err(Error::shape(format!("index tuples have {named} elements, the operand has {} axes", rest.len())));
     }
     if !indices.dtype().is_int() {
         return Err(Error::dtype(format!("indices are {}, expected integers", indices.dtype())));
@@ -160,7 +160,7 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
 /// [`Argument`](crate::ErrorCode::Argument) for an axis beyond the rank; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Scalar, on: Scalar) -> Result<Array> {
     if axis > indices.rank() {
-        return Err(Error::argument(format!("a new axis {axis} in an array of rank {}", indices.rank())));
+        return Err(Error::argument(format!("cannot insert axis {axis} into an array of rank {}", indices.rank())));
     }
     let mut shape = indices.shape().to_vec();
     shape.insert(axis, depth);
@@ -189,7 +189,8 @@ pub fn nonzero(x: &Array) -> Result<Array> {
     let found: Vec<usize> = each_dtype!(x.dtype(), T => {
         x.view::<T>()?.iter().enumerate().filter(|(_, number)| **number != T::default()).map(|(at, _)| at).collect()
     });
-    let mut out = zeros::<i64>(found.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("the places of {n} numbers")))?)?;
+    let mut out =
+        zeros::<i64>(found.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
     let (mut index, mut at) = (vec![0; x.rank()], 0);
     for (column, &next) in found.iter().enumerate() {
         // A few steps are cheaper than a division an axis.
@@ -214,7 +215,7 @@ pub fn nonzero(x: &Array) -> Result<Array> {
 pub fn compress(x: &Array, mask: &Array, axis: usize) -> Result<Array> {
     let length = length_of(x, axis)?;
     if mask.rank() != 1 || mask.len() > length {
-        return Err(Error::shape(format!("a mask of shape {:?} for an axis of length {length}", mask.shape())));
+        return Err(Error::shape(format!("a mask of shape {:?} does not fit an axis of size {length}", mask.shape())));
     }
     let holds = mask.view::<bool>()?;
     let mut tables = vec![None; x.rank()];
@@ -268,7 +269,7 @@ mod tests {
     #[test]
     fn an_index_outside_is_named() {
         let error = gather(&grid(), &ints(&[2], &[0, 3]), 1).unwrap_err();
-        assert_eq!(error.to_string(), "index 3 (element 1 of the indices) is outside an axis of length 3");
+        assert_eq!(error.to_string(), "index 3 (element 1 of the indices) is out of range for an axis of size 3");
         assert!(gather(&grid(), &ints(&[1], &[-4]), 1).is_err());
         assert!(gather(&grid(), &ints(&[1], &[i64::MIN]), 1).is_err());
         assert!(gather(&grid(), &Array::scalar(0f32), 0).is_err());

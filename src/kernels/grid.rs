@@ -84,7 +84,7 @@ fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bo
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where image and grid do not fit.
 pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: Outside, corners: bool) -> Result<Array> {
-    let misfit = || Error::shape(format!("a grid {:?} over an image {:?}", grid.shape(), x.shape()));
+    let misfit = || Error::shape(format!("a grid of shape {:?} does not fit an image of shape {:?}", grid.shape(), x.shape()));
     let axes = x.rank().checked_sub(2).filter(|&axes| axes > 0 && grid.rank() == axes + 2).ok_or_else(misfit)?;
     let (batch, channels) = (x.shape()[0], x.shape()[1]);
     let lengths = &x.shape()[2..];

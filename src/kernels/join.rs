@@ -25,7 +25,9 @@ pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
             let (x, shape) = (x.shape(), first.shape());
             return Err(Error::shape(format!("array {i} has shape {x:?}, the first {shape:?}: they may differ on axis {axis} only")));
         }
-        length = length.checked_add(x.shape()[axis]).ok_or_else(|| Error::too_big(format!("axis {axis} of {} arrays", arrays.len())))?;
+        length = length
+            .checked_add(x.shape()[axis])
+            .ok_or_else(|| Error::too_big(format!("axis {axis} is out of range for {} arrays", arrays.len())))?;
     }
     if arrays.len() == 1 {
         return Ok(first.clone());
@@ -52,10 +54,12 @@ pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
 /// [`Argument`](crate::ErrorCode::Argument) unless there is a number for each axis; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn tile(x: &Array, repeats: &[usize]) -> Result<Array> {
     if repeats.len() != x.rank() {
-        return Err(Error::argument(format!("{} repeats for {} axes", repeats.len(), x.rank())));
+        return Err(Error::argument(format!("expected one repeat per axis: got {} for {} axes", repeats.len(), x.rank())));
     }
     let lengths = x.shape().iter().zip(repeats).map(|(length, &repeat)| length.checked_mul(repeat));
-    let shape = lengths.collect::<Option<Vec<_>>>().ok_or_else(|| Error::too_big(format!("{:?} repeated {repeats:?} times", x.shape())))?;
+    let shape = lengths
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Error::too_big(format!("shape {:?} cannot be repeated {repeats:?} times", x.shape())))?;
     count(&shape)?;
     if shape.contains(&0) {
         return each_dtype!(x.dtype(), T => Array::new::<T>(&shape, vec![]));
@@ -90,15 +94,20 @@ pub enum Padding {
 /// axis without numbers is reflected, extended or wrapped; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn pad(x: &Array, begin: &[i64], end: &[i64], mode: Padding) -> Result<Array> {
     if begin.len() != x.rank() || end.len() != x.rank() {
-        return Err(Error::argument(format!("{} and {} pads for {} axes", begin.len(), end.len(), x.rank())));
+        return Err(Error::argument(format!(
+            "expected a pad before and after each axis: got {} and {} for {} axes",
+            begin.len(),
+            end.len(),
+            x.rank()
+        )));
     }
     let mut shape = Vec::with_capacity(x.rank());
     for (axis, &length) in x.shape().iter().enumerate() {
         let padded = length as i128 + i128::from(begin[axis]) + i128::from(end[axis]);
         let padded = usize::try_from(padded)
-            .map_err(|_| Error::argument(format!("pads {} and {} of axis {axis}, which has length {length}", begin[axis], end[axis])))?;
+            .map_err(|_| Error::argument(format!("pads {} and {} do not fit axis {axis} of size {length}", begin[axis], end[axis])))?;
         if length == 0 && padded > 0 && !matches!(mode, Padding::Constant(_)) {
-            return Err(Error::argument(format!("axis {axis} has no number to pad with")));
+            return Err(Error::argument(format!("axis {axis} is empty: no element to pad with")));
         }
         shape.push(padded);
     }
@@ -166,7 +175,7 @@ fn is_negative_zero<T: Element>(x: T) -> bool {
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, and unless there is a shift for each.
 pub fn roll(x: &Array, shifts: &[i64], axes: &[usize]) -> Result<Array> {
     if shifts.len() != axes.len() {
-        return Err(Error::argument(format!("{} shifts for {} axes", shifts.len(), axes.len())));
+        return Err(Error::argument(format!("expected one shift per axis: got {} for {} axes", shifts.len(), axes.len())));
     }
     let mut totals = vec![0i128; x.rank()];
     for (&shift, &axis) in shifts.iter().zip(axes) {

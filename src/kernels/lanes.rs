@@ -40,7 +40,7 @@ impl<'a, T: Element> Lanes<'a, T> {
         let steps = match scattered {
             true => {
                 let mut steps = Vec::new();
-                steps.try_reserve_exact(length).map_err(|_| Error::too_big(format!("{length} elements along axes {axes:?}")))?;
+                steps.try_reserve_exact(length).map_err(|_| Error::too_big(format!("too many elements along axes {axes:?}: {length}")))?;
                 lane.runs(0..length, |at, [offset]| steps.extend((0..at.len() as isize).map(|i| offset + i * lane.step()[0])));
                 Some(steps)
             }
@@ -91,8 +91,8 @@ fn ascending(x: &Array, axes: &[usize]) -> Result<Vec<usize>> {
     sorted.sort_unstable();
     sorted.dedup();
     match sorted.last() {
-        Some(&last) if last >= x.rank() => Err(Error::argument(format!("axis {last} of an array of rank {}", x.rank()))),
-        _ if sorted.len() < axes.len() => Err(Error::argument(format!("axes {axes:?} name one twice"))),
+        Some(&last) if last >= x.rank() => Err(Error::argument(format!("axis {last} is out of range for an array of rank {}", x.rank()))),
+        _ if sorted.len() < axes.len() => Err(Error::argument(format!("axes {axes:?} repeat an axis"))),
         _ => Ok(sorted),
     }
 }

@@ -28,7 +28,7 @@ const TILE: usize = 16;
 /// [`Shape`](crate::ErrorCode::Shape) for a scalar, inner lengths that differ or batches that do not broadcast;
 /// [`DType`](crate::ErrorCode::DType) for Bool or two dtypes.
 pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
-    let misfit = || Error::shape(format!("shapes {:?} and {:?} do not multiply", a.shape(), b.shape()));
+    let misfit = || Error::shape(format!("shapes {:?} and {:?} have no matrix product", a.shape(), b.shape()));
     let (a_axes, b_axes) = match (a.rank(), b.rank()) {
         (0, _) | (_, 0) => return Err(misfit().help("a matrix product needs at least one axis on each side")),
         (1, 1) => (a.reshape(&[1, a.len()])?, b.reshape(&[b.len(), 1])?),
@@ -39,7 +39,7 @@ pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
     let (a_batch, &[m, k]) = a_axes.shape().split_last_chunk().ok_or_else(misfit)?;
     let (b_batch, &[inner, n]) = b_axes.shape().split_last_chunk().ok_or_else(misfit)?;
     if k != inner {
-        return Err(misfit().help(format!("the last axis of the left side is {k}, the one it meets on the right {inner}")));
+        return Err(misfit().help(format!("matrix product: the inner sizes are {k} and {inner}")));
     }
     let batch = broadcast_shape(&[a_batch, b_batch]).map_err(|_| misfit())?;
     let mut shape = batch.clone();
@@ -81,7 +81,7 @@ pub fn gemm(a: &Array, b: &Array, c: Option<&Array>, alpha: f64, beta: f64, tran
     let (a, b) = (matrix(a, trans_a)?, matrix(b, trans_b)?);
     let (m, n) = (a.shape()[0], b.shape()[1]);
     if a.shape()[1] != b.shape()[0] {
-        return Err(Error::shape(format!("shapes {:?} and {:?} do not multiply", a.shape(), b.shape())));
+        return Err(Error::shape(format!("shapes {:?} and {:?} have no matrix product", a.shape(), b.shape())));
     }
     count(&[m, n])?;
     let c = c.filter(|_| beta != 0.0).map(|c| c.broadcast(&[m, n])).transpose()?;
@@ -158,12 +158,12 @@ fn matrices<T>(stack: ArrayViewD<'_, T>) -> Result<Vec<ArrayView2<'_, T>>> {
 }
 
 fn matrix_of<T>(view: ArrayViewD<'_, T>) -> Result<ArrayView2<'_, T>> {
-    view.into_dimensionality::<Ix2>().map_err(|e| Error::internal(format!("a matrix that is none: {e}")))
+    view.into_dimensionality::<Ix2>().map_err(|e| Error::internal(format!("not a matrix: {e}")))
 }
 
 /// A slice as a row-major matrix.
 pub fn block<T>(m: usize, n: usize, slice: &mut [T]) -> Result<ArrayViewMut2<'_, T>> {
-    ArrayViewMut2::from_shape((m, n), slice).map_err(|e| Error::internal(format!("a block of {m} × {n}: {e}")))
+    ArrayViewMut2::from_shape((m, n), slice).map_err(|e| Error::internal(format!("cannot view a block of {m} × {n}: {e}")))
 }
 
 /// C ← A·B, or C + A·B where `add`, on several threads where it is worth it. Where it does not add, C is not read.

@@ -24,7 +24,7 @@ pub struct Rule {
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where they do not fit, [`DType`](crate::ErrorCode::DType) where they are not f32.
 pub fn suppress(boxes: &Array, scores: &Array, rule: &Rule) -> Result<Array> {
-    let misfit = || Error::shape(format!("boxes {:?} with scores {:?}", boxes.shape(), scores.shape()));
+    let misfit = || Error::shape(format!("boxes of shape {:?} do not match scores of shape {:?}", boxes.shape(), scores.shape()));
     let &[batch, classes, count] = scores.shape() else { return Err(misfit()) };
     if boxes.shape() != [batch, count, 4] {
         return Err(misfit());

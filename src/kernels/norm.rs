@@ -125,7 +125,8 @@ fn normalise_from(
     axis: usize,
     of: impl Fn(f64, f64) -> (f64, f64) + Sync,
 ) -> Result<Array> {
-    let shape = x.shape().get(axis..).ok_or_else(|| Error::argument(format!("axis {axis} of an array of rank {}", x.rank())))?;
+    let shape =
+        x.shape().get(axis..).ok_or_else(|| Error::argument(format!("axis {axis} is out of range for an array of rank {}", x.rank())))?;
     let length = count(shape)?;
     widened(x, |x| {
         each_dtype!(x.dtype(), T: float => {
@@ -192,7 +193,7 @@ pub fn batch_norm(x: &Array, scale: &Array, bias: &Array, mean: &Array, variance
 pub fn group_norm(x: &Array, groups: usize, scale: Option<&Array>, bias: Option<&Array>, epsilon: f64) -> Result<Array> {
     let (channels, inner) = channels(x)?;
     if groups == 0 || channels % groups != 0 {
-        return Err(Error::argument(format!("{channels} channels do not make {groups} equal groups")));
+        return Err(Error::argument(format!("{channels} channels are not divisible into {groups} groups")));
     }
     let scale = scale.map(|scale| per_channel("scale", scale, channels)).transpose()?;
     let bias = bias.map(|bias| per_channel("bias", bias, channels)).transpose()?;
@@ -233,7 +234,7 @@ fn channels(x: &Array) -> Result<(usize, usize)> {
 /// A parameter with a number for each channel, as doubles.
 fn per_channel(name: &str, x: &Array, channels: usize) -> Result<Vec<f64>> {
     if x.shape() != [channels] {
-        return Err(Error::shape(format!("{name} has shape {:?}, expected [{channels}], one number a channel", x.shape())));
+        return Err(Error::shape(format!("{name} has shape {:?}, expected [{channels}] (one value per channel)", x.shape())));
     }
     Ok(x.to_f64s())
 }

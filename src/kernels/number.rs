@@ -227,7 +227,7 @@ pub fn refuse_zero(divisor: &Array) -> Result<()> {
         return Ok(());
     }
     each_dtype!(divisor.dtype(), T: int => match divisor.view::<T>()?.iter().position(|&x| x == 0) {
-        Some(position) => Err(Error::argument(format!("an integer divided by zero (element {position} of the divisor, {})", T::DTYPE))),
+        Some(position) => Err(Error::argument(format!("integer division by zero (element {position} of the divisor, {})", T::DTYPE))),
         None => Ok(()),
     })
 }

@@ -41,7 +41,7 @@ impl Panels {
     pub fn new(matrix: ArrayView2<f32>) -> Result<Panels> {
         let ((rows, columns), lanes) = (matrix.dim(), Arch::new().dispatch(Lanes));
         let size = columns.checked_next_multiple_of(lanes).and_then(|padded| padded.checked_mul(rows));
-        let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns}")))?.div_ceil(16);
+        let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns} is too large")))?.div_ceil(16);
         room::<f32>(lines * 16)?;
         let mut panels = Panels { rows, columns, lanes, lines: vec![Line::zeroed(); lines] };
         let width = panels.width();
@@ -70,8 +70,13 @@ impl Panels {
     /// Where the sides do not fit, or the numbers of a row of A or C do not lie together.
     pub fn multiply(&self, a: ArrayView2<f32>, bias: Option<&[f32]>, mut c: ArrayViewMut2<f32>) {
         let (m, k) = a.dim();
-        assert!(k == self.rows && c.dim() == (m, self.columns), "{m} × {k} by {:?} is not {:?}", self.dim(), c.dim());
-        assert!(bias.is_none_or(|bias| bias.len() == self.columns), "a bias for {} columns", self.columns);
+        assert!(
+            k == self.rows && c.dim() == (m, self.columns),
+            "the product of {m} × {k} by {:?} does not have shape {:?}",
+            self.dim(),
+            c.dim()
+        );
+        assert!(bias.is_none_or(|bias| bias.len() == self.columns), "the bias does not have {} elements", self.columns);
         if k == 0 {
             return c.indexed_iter_mut().for_each(|((_, column), y)| *y = bias.map_or(0.0, |bias| bias[column]));
         }

@@ -79,7 +79,7 @@ impl Regions {
         let lengths = spatial(x, out)?;
         window.check(kernel, lengths)?;
         if out.iter().any(|&n| n >= 1 << 31) {
-            return Err(Error::too_big(format!("pooling to lengths {out:?}")));
+            return Err(Error::too_big(format!("cannot pool to output size {out:?}")));
         }
         Regions::new(x, (0..out.len()).map(|axis| windows(window, axis, lengths[axis], kernel[axis], out[axis])).collect())
     }
@@ -245,7 +245,7 @@ pub fn average_pool(
     divisor: Option<i64>,
 ) -> Result<Array> {
     if divisor == Some(0) {
-        return Err(Error::argument("a mean with divisor 0"));
+        return Err(Error::argument("average pooling with divisor 0"));
     }
     let regions = Regions::of_window(x, kernel, window, out)?;
     let counts = regions.product(|region| if count_include_pad { region.padded } else { region.count });

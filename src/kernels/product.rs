@@ -17,7 +17,7 @@ pub const BLOCK: usize = 256;
 /// Where the matrices do not fit.
 pub fn serial_product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: ArrayViewMut2<T>) {
     let ((m, k), (inner, n)) = (a.dim(), b.dim());
-    assert!(k == inner && c.dim() == (m, n), "matrices of {m} × {k} and {inner} × {n} for {:?}", c.dim());
+    assert!(k == inner && c.dim() == (m, n), "matrices of {m} × {k} and {inner} × {n} do not give shape {:?}", c.dim());
     let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
     for (i, (a, b)) in a.axis_chunks_iter(Axis(1), depth).zip(b.axis_chunks_iter(Axis(0), depth)).enumerate() {
         multiply(a, b, add || i > 0, c.view_mut());

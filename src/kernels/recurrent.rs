@@ -188,8 +188,14 @@ pub fn run(direction: &Direction, operands: &Operands) -> Result<(Array, Array, 
 
 fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Result<(Array, Array, Array)> {
     let (gates, hidden) = (direction.cell.gates(), operands.r.shape().last().copied().unwrap_or(0));
-    let misfit =
-        || Error::shape(format!("weights {:?} and {:?} for inputs {:?}", operands.w.shape(), operands.r.shape(), operands.x.shape()));
+    let misfit = || {
+        Error::shape(format!(
+            "weights of shapes {:?} and {:?} do not fit an input of shape {:?}",
+            operands.w.shape(),
+            operands.r.shape(),
+            operands.x.shape()
+        ))
+    };
     let (&[steps, batch, inputs], &[rows, columns], &[own, _]) = (operands.x.shape(), operands.w.shape(), operands.r.shape()) else {
         return Err(misfit());
     };
@@ -198,7 +204,7 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     }
     let numbers = |array: Option<&Array>, n: usize| match array {
         Some(array) if array.len() == n => array.to_vec::<T>(),
-        Some(array) => Err(Error::shape(format!("{:?} where {n} numbers belong", array.shape()))),
+        Some(array) => Err(Error::shape(format!("shape {:?}, expected {n} elements", array.shape()))),
         None => Ok(vec![T::of(0.0); n]),
     };
     let bias = numbers(operands.bias, 2 * rows)?;

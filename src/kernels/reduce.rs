@@ -52,7 +52,7 @@ fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
     let lengths: Vec<_> = axes.iter().filter_map(|&axis| x.shape().get(axis).copied()).collect();
     let others: Vec<_> = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).collect();
     if count(&lengths)? == 0 && count(&others)? > 0 {
-        return Err(Error::shape(format!("{name} of no numbers: shape {:?} along axes {axes:?}", x.shape())));
+        return Err(Error::shape(format!("{name} of an empty set of elements: shape {:?} along axes {axes:?}", x.shape())));
     }
     Ok(())
 }

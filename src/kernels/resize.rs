@@ -88,13 +88,16 @@ impl Rule {
 /// [`Argument`](crate::ErrorCode::Argument) where an axis is empty or a scale is not positive.
 pub fn resize(x: &Array, scales: &[Scale], rule: Rule) -> Result<Array> {
     scales.iter().try_fold(x.clone(), |x, scale| {
-        let length = *x.shape().get(scale.axis).ok_or_else(|| Error::argument(format!("axis {} of rank {}", scale.axis, x.rank())))?;
+        let length = *x
+            .shape()
+            .get(scale.axis)
+            .ok_or_else(|| Error::argument(format!("axis {} is out of range for rank {}", scale.axis, x.rank())))?;
         if length == 0 || !scale.scale.is_finite() || scale.scale <= 0.0 {
-            return Err(Error::argument(format!("axis {} of length {length} resized by {}", scale.axis, scale.scale)));
+            return Err(Error::argument(format!("axis {} of size {length} cannot be resized by {}", scale.axis, scale.scale)));
         }
         let longest = if rule.antialias { (2.0 / scale.scale).ceil() * scale.length as f64 } else { 0.0 };
         if longest > LONGEST {
-            return Err(Error::too_big(format!("axis {} of length {length} resized by {}", scale.axis, scale.scale)));
+            return Err(Error::too_big(format!("axis {} of size {length} cannot be resized by {}", scale.axis, scale.scale)));
         }
         let taps: Vec<Option<Vec<(usize, f64)>>> = (0..scale.length).map(|i| taps(i, length, scale, &rule)).collect();
         let outside: Vec<usize> = taps.iter().enumerate().filter(|tap| tap.1.is_none()).map(|tap| tap.0).collect();
@@ -196,7 +199,7 @@ fn weigh<T: Element + num_traits::Float + Send>(
     let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
     let x = x.contiguous();
     let view = x.view::<T>()?;
-    let numbers = view.as_slice().ok_or_else(|| Error::internal("a contiguous array that is not"))?;
+    let numbers = view.as_slice().ok_or_else(|| Error::internal("array is not contiguous"))?;
     let slab = inner * taps.len();
     let out = fill(outer, slab, slab, |first, out: &mut [T]| {
         for (out, from) in out.chunks_exact_mut(slab).zip(numbers[first * length * inner..].chunks_exact((length * inner).max(1))) {

@@ -54,7 +54,14 @@ fn corners(y: f64, x: f64, height: usize, width: usize) -> Option<[(usize, f64);
 /// [`Shape`](crate::ErrorCode::Shape) where they do not fit, [`Argument`](crate::ErrorCode::Argument) where there is no such image,
 /// [`TooBig`](crate::ErrorCode::TooBig) where a region asks for more places than there is time for.
 pub fn roi_align(x: &Array, regions: &Array, images: &Array, how: &Alignment) -> Result<Array> {
-    let misfit = || Error::shape(format!("regions {:?} of images {:?} in {:?}", regions.shape(), images.shape(), x.shape()));
+    let misfit = || {
+        Error::shape(format!(
+            "regions of shape {:?} and batch indices of shape {:?} do not fit images of shape {:?}",
+            regions.shape(),
+            images.shape(),
+            x.shape()
+        ))
+    };
     let &[batch, channels, height, width] = x.shape() else { return Err(misfit()) };
     let n = regions.shape().first().copied().unwrap_or(0);
     if regions.shape() != [n, 4] || images.shape() != [n] {
@@ -66,7 +73,7 @@ pub fn roi_align(x: &Array, regions: &Array, images: &Array, how: &Alignment) ->
     let (pixels, sides) = (x.to_f64s(), regions.to_f64s());
     for (region, image) in images.to_i64s().into_iter().enumerate() {
         let image = usize::try_from(image).ok().filter(|&image| image < batch);
-        let image = image.ok_or_else(|| Error::argument(format!("a region of an image beyond the {batch} that there are")))?;
+        let image = image.ok_or_else(|| Error::argument(format!("the batch index of a region is out of range for a batch of {batch}")))?;
         let shift = if how.half_pixel { 0.5 } else { 0.0 };
         let side = |i: usize| sides[region * 4 + i] * f64::from(how.scale) - shift;
         let extent = |low: f64, high: f64| if how.half_pixel { high - low } else { (high - low).max(1.0) };
@@ -75,7 +82,7 @@ pub fn roi_align(x: &Array, regions: &Array, images: &Array, how: &Alignment) ->
         let samples = |bin: f64| if how.samples > 0 { how.samples } else { bin.ceil().max(0.0) as usize };
         let (down, across) = (samples(bin_h), samples(bin_w));
         if down.saturating_mul(across).saturating_mul(rows * columns) > 1 << 26 {
-            return Err(Error::too_big(format!("{down} by {across} places in each of {rows} by {columns} bins")));
+            return Err(Error::too_big(format!("too many sampling points: {down} × {across} in each of {rows} × {columns} bins")));
         }
         for row in 0..rows {
             for column in 0..columns {

@@ -33,7 +33,7 @@ pub fn sort(x: &Array, axis: usize, descending: bool) -> Result<(Array, Array)> 
 pub fn topk(x: &Array, k: usize, axis: usize, largest: bool) -> Result<(Array, Array)> {
     let length = length_of(x, axis)?;
     if k > length {
-        return Err(Error::argument(format!("the first {k} of an axis of length {length}")));
+        return Err(Error::argument(format!("k = {k} is out of range for an axis of size {length}")));
     }
     each_dtype!(x.dtype(), T => map_lanes_two(x, axis, k, |lane: &[T], values: &mut [T], indices: &mut [i64]| {
         let before = |&i: &i64, &j: &i64| directed(lane, i, j, largest).then(i.cmp(&j));
@@ -71,10 +71,14 @@ pub fn search_sorted(sorted: &Array, values: &Array, right: bool) -> Result<Arra
         _ => false,
     };
     if !fits {
-        return Err(Error::shape(format!("sorted numbers of shape {:?} for values of shape {:?}", sorted.shape(), values.shape())));
+        return Err(Error::shape(format!(
+            "sorted sequence of shape {:?} does not fit values of shape {:?}",
+            sorted.shape(),
+            values.shape()
+        )));
     }
     if sorted.dtype() != values.dtype() {
-        return Err(Error::dtype(format!("sorted numbers are {}, values {}", sorted.dtype(), values.dtype())));
+        return Err(Error::dtype(format!("the sorted sequence is {}, the values are {}", sorted.dtype(), values.dtype())));
     }
     let n = count(values.shape())?;
     let (lane, row) = (sorted.shape().last().copied().unwrap_or(0), values.shape().last().copied().unwrap_or(1));

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// [`Argument`](crate::ErrorCode::Argument) where a table leads outside its axis; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn take(x: &Array, tables: &[Option<Vec<usize>>]) -> Result<Array> {
     if tables.len() != x.rank() {
-        return Err(Error::internal(format!("{} tables for {} axes", tables.len(), x.rank())));
+        return Err(Error::internal(format!("expected one index table per axis: got {} for {} axes", tables.len(), x.rank())));
     }
     let shape: Vec<_> = tables.iter().zip(x.shape()).map(|(table, &length)| table.as_ref().map_or(length, Vec::len)).collect();
     count(&shape)?;
@@ -53,7 +53,7 @@ fn steps(x: &Array, axis: usize, table: Option<&[usize]>) -> Result<Vec<isize>> 
     let (length, stride) = (x.shape()[axis], x.strides()[axis]);
     let step = |i: usize| match i < length {
         true => Ok(i as isize * stride),
-        false => Err(Error::argument(format!("index {i} of axis {axis}, which has length {length}"))),
+        false => Err(Error::argument(format!("index {i} is out of range for axis {axis} of size {length}"))),
     };
     match table {
         Some(table) => table.iter().map(|&i| step(i)).collect(),

@@ -28,7 +28,7 @@ impl Window {
         let parts = [&self.strides[..], &self.dilations, &self.pads_begin, &self.pads_end, kernel];
         if lengths.is_empty() || parts.iter().any(|part| part.len() != lengths.len()) {
             return Err(Error::argument(format!(
-                "expected a number an axis for {} axes, got kernel {kernel:?} and {self:?}",
+                "expected one value per axis for {} axes, got kernel {kernel:?} and {self:?}",
                 lengths.len()
             )));
         }
@@ -36,7 +36,7 @@ impl Window {
             return Err(Error::argument(format!("expected strides, dilations and kernel of at least 1, got {kernel:?} and {self:?}")));
         }
         if parts.iter().copied().chain([lengths]).flatten().any(|&n| n >= LIMIT) {
-            return Err(Error::too_big(format!("a window {kernel:?} {self:?} over axes of lengths {lengths:?}")));
+            return Err(Error::too_big(format!("a window of size {kernel:?} ({self:?}) does not fit axes of sizes {lengths:?}")));
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl Window {
         self.check(kernel, lengths)?;
         let steps = |axis: usize| {
             let (room, span) = (lengths[axis] + self.pads_begin[axis] + self.pads_end[axis], self.span(axis, kernel[axis]));
-            let misfit = || Error::shape(format!("a kernel that spans {span} does not fit axis {axis} of length {room} with its padding"));
+            let misfit = || Error::shape(format!("a kernel of extent {span} does not fit axis {axis} of padded size {room}"));
             Ok(room.checked_sub(span).ok_or_else(misfit)? / self.strides[axis] + 1)
         };
         (0..lengths.len()).map(steps).collect()
@@ -67,13 +67,13 @@ impl Window {
     pub fn unsteps(&self, kernel: &[usize], lengths: &[usize], output_padding: &[usize]) -> Result<Vec<usize>> {
         self.check(kernel, lengths)?;
         if output_padding.len() != lengths.len() || output_padding.iter().any(|&n| n >= LIMIT) {
-            return Err(Error::argument(format!("output padding {output_padding:?} for {} axes", lengths.len())));
+            return Err(Error::argument(format!("output padding {output_padding:?} does not fit {} axes", lengths.len())));
         }
         let unsteps = |axis: usize| {
             let whole = lengths[axis].saturating_sub(1) * self.strides[axis] + self.span(axis, kernel[axis]) + output_padding[axis];
             let pads = self.pads_begin[axis] + self.pads_end[axis];
             let left = whole.checked_sub(pads).filter(|_| lengths[axis] > 0);
-            left.ok_or_else(|| Error::shape(format!("padding of {pads} leaves nothing of axis {axis}, which has length {whole} with it")))
+            left.ok_or_else(|| Error::shape(format!("padding {pads} exceeds axis {axis}, of size {whole}")))
         };
         (0..lengths.len()).map(unsteps).collect()
     }

@@ -60,7 +60,7 @@ impl Example {
     /// [`Input`](crate::ErrorCode::Input) where there is no call, or where two calls differ in structure, dtype or rank.
     pub fn observed(calls: &[impl Tree]) -> Result<Example> {
         let examples: Vec<Example> = calls.iter().map(Example::of).collect();
-        let (first, rest) = examples.split_first().ok_or_else(|| Error::input("no call was observed"))?;
+        let (first, rest) = examples.split_first().ok_or_else(|| Error::input("no call was observed: nothing to infer sizes from"))?;
         let mut example = first.clone();
         let mut symbols: BTreeMap<Vec<Option<i64>>, String> = BTreeMap::new();
         for (i, (name, tensor)) in first.inputs.iter().enumerate() {
@@ -152,12 +152,12 @@ impl Example {
             .position(|name| name == input)
             .ok_or_else(|| Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", "))))?;
         if !is_symbol(length) {
-            return Err(Error::argument(format!("`{length}` is no name for a length")).help("use letters, digits and _"));
+            return Err(Error::argument(format!("`{length}` is not a valid dimension name")).help("use letters, digits and _"));
         }
         let tensor = &self.inputs[index].1;
         let axis = tensor.shape().axis(axis)?;
         let seen =
-            tensor.shape()[axis].example().ok_or_else(|| Error::size(format!("the length of axis {axis} of `{input}` is not known")))?;
+            tensor.shape()[axis].example().ok_or_else(|| Error::size(format!("the size of axis {axis} of `{input}` is not known")))?;
         let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *length);
         if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
             && other.example() != Some(seen)
@@ -192,7 +192,8 @@ impl Example {
     /// [`Input`](crate::ErrorCode::Input) where no axis has this length, [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
     pub fn range(mut self, length: &str, range: RangeInclusive<usize>) -> Result<Example> {
         let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *length);
-        let seen = seen.ok_or_else(|| Error::input(format!("no axis has the length `{length}`")).help("declare it with symbolic first"))?.1;
+        let seen =
+            seen.ok_or_else(|| Error::input(format!("no axis has the symbolic size `{length}`")).help("declare it with symbolic first"))?.1;
         let (low, high) = (*range.start() as i64, *range.end() as i64);
         if !(low..=high).contains(&seen) {
             return Err(Error::size(format!("`{length}` is {seen} in the example, which is not in {low}..={high}")));

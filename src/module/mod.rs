@@ -140,7 +140,7 @@ where
         let argument = I::assemble(&self.structure, &mut leaves)?;
         match leaves.count() {
             0 => {}
-            more => return Err(Error::input(format!("{more} inputs too many"))),
+            more => return Err(Error::input(format!("{more} inputs more than expected"))),
         }
         let mut outputs = Vec::new();
         let structure = (self.f)(argument)?.take_apart(&mut outputs);
@@ -244,7 +244,7 @@ impl<M: Module> Module for Fixed<M> {
         let mut all = inputs.to_vec();
         for (place, tensor) in &self.inputs {
             if *place > all.len() {
-                return Err(crate::Error::input(format!("an input too few: {} and {} fixed ones", inputs.len(), self.inputs.len())));
+                return Err(crate::Error::input(format!("too few inputs: {} given and {} bound", inputs.len(), self.inputs.len())));
             }
             all.insert(*place, tensor.clone());
         }

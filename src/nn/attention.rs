@@ -40,7 +40,7 @@ impl MultiHeadAttention {
     /// [`Argument`](crate::ErrorCode::Argument) where the heads do not divide the width, and those of [`Weights::get`].
     pub fn new(weights: &Weights, width: usize, heads: usize) -> Result<MultiHeadAttention> {
         if heads == 0 || !width.is_multiple_of(heads) {
-            return Err(Error::argument(format!("{heads} heads do not divide a width of {width}"))).at(weights.path());
+            return Err(Error::argument(format!("width {width} is not divisible by {heads} heads"))).at(weights.path());
         }
         // Xavier's bound √(6 / (inputs + outputs)), as torch draws this one.
         let bound = (6.0 / (4 * width.max(1)) as f64).sqrt();
@@ -81,7 +81,7 @@ impl MultiHeadAttention {
     fn attend_to_itself(&self, x: &Tensor) -> Result<Tensor> {
         let gathered = within(&self.weight, || match x.linear(&self.weight, Some(&self.bias))?.chunk(3, -1)?.as_slice() {
             [queries, keys, values] => self.gather(queries, keys, values, None),
-            _ => Err(Error::internal("three parts are not three")),
+            _ => Err(Error::internal("the projection did not split into three parts")),
         })?;
         self.out.call(&gathered)
     }

@@ -70,7 +70,8 @@ impl<const N: usize> Conv<N> {
     pub fn new(weights: &Weights, inputs: usize, outputs: usize, kernel: [usize; N], options: ConvOptions<N>) -> Result<Conv<N>> {
         let ConvOptions { stride, padding, dilation, groups, bias } = options;
         if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
-            return Err(Error::argument(format!("{groups} groups do not divide {inputs} and {outputs} channels"))).at(weights.path());
+            return Err(Error::argument(format!("{groups} groups do not divide {inputs} input and {outputs} output channels")))
+                .at(weights.path());
         }
         let shape = [&[outputs, inputs / groups], kernel.as_slice()].concat();
         let init = Init::fan_in(shape[1..].iter().product());
@@ -115,6 +116,6 @@ mod tests {
     fn groups_divide_the_channels() {
         let options = ConvOptions { groups: 2, ..ConvOptions::default() };
         let error = Conv1d::new(&Weights::seeded(0).at("conv"), 3, 4, [1], options).unwrap_err();
-        assert_eq!(error.to_string(), "conv: 2 groups do not divide 3 and 4 channels");
+        assert_eq!(error.to_string(), "conv: 2 groups do not divide 3 input and 4 output channels");
     }
 }

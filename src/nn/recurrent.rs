@@ -38,7 +38,8 @@ struct Layers {
 impl Layers {
     fn new(cell: Cell, weights: &Weights, inputs: usize, hidden: usize, options: RecurrentOptions) -> Result<Layers> {
         if options.layers == 0 || hidden == 0 {
-            return Err(Error::argument(format!("{} layers of {hidden} units", options.layers))).at(weights.path());
+            return Err(Error::argument(format!("{} layers of {hidden} units are not a valid recurrent network", options.layers)))
+                .at(weights.path());
         }
         let directions: &[&str] = if options.bidirectional { &["", "_reverse"] } else { &[""] };
         let rows = cell.gates() * hidden;

@@ -40,7 +40,7 @@ impl Module for Sequential {
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let mut tensors = inputs.to_vec();
         for (i, module) in self.modules.iter().enumerate() {
-            tensors = module.forward(&tensors).at(format!("module {i} of the chain"))?;
+            tensors = module.forward(&tensors).at(format!("module {i} of the sequence"))?;
         }
         Ok(tensors)
     }
@@ -65,6 +65,6 @@ mod tests {
     fn an_error_says_which_module() {
         let chain = Sequential::new().push(Activation::Relu).push(Linear::new(&Weights::seeded(0).at("fc"), 4, 2).unwrap());
         let error = chain.call(&Tensor::zeros([1, 3], DType::F32).unwrap()).unwrap_err();
-        assert_eq!(error.places().take(2).collect::<Vec<_>>(), ["module 1 of the chain", "fc"]);
+        assert_eq!(error.places().take(2).collect::<Vec<_>>(), ["module 1 of the sequence", "fc"]);
     }
 }

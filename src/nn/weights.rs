@@ -111,7 +111,7 @@ impl Weights {
     pub fn get(&self, name: &str, shape: &[usize], init: Init) -> Result<Tensor> {
         let found = self.opt(name, shape, init)?;
         found.ok_or_else(|| {
-            Error::input(format!("there is no weight of shape {shape:?} of this name")).help(self.nearest(name)).at(self.full(name))
+            Error::input(format!("no weight of this name with shape {shape:?}")).help(self.nearest(name)).at(self.full(name))
         })
     }
 
@@ -148,7 +148,7 @@ impl Weights {
         // Stable: equally near names stay in the order of the source.
         names.sort_by_key(|row| row.0);
         match names.is_empty() {
-            true => "the source has no weights at all".to_string(),
+            true => "the source contains no weights".to_string(),
             false => format!("did you mean {}?", names.iter().take(3).map(|row| format!("`{}`", row.1)).collect::<Vec<_>>().join(", ")),
         }
     }

@@ -93,7 +93,7 @@ fn check(target: &Path) -> Result<()> {
     }
     match fs::symlink_metadata(target) {
         Ok(metadata) if metadata.is_symlink() => Err(match fs::read_link(target) {
-            Ok(real) => refused("a link").help(format!("name the file that it leads to, {}", real.display())),
+            Ok(real) => refused("a link").help(format!("give the link's target instead: {}", real.display())),
             Err(_) => refused("a link"),
         }),
         Ok(metadata) if metadata.is_dir() => Err(refused("a folder")),

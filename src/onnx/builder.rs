@@ -101,7 +101,7 @@ impl GraphBuilder {
     /// # Errors
     /// [`Internal`](crate::ErrorCode::Internal) where no such value was written.
     pub fn ty(&self, name: &Name) -> Result<&Type> {
-        let index = self.known.get(name).ok_or_else(|| Error::internal(format!("`{name}` is not on the page")))?;
+        let index = self.known.get(name).ok_or_else(|| Error::internal(format!("`{name}` is not a value of the ONNX graph")))?;
         Ok(&self.types[*index].1)
     }
 
@@ -181,8 +181,8 @@ impl GraphBuilder {
             Step::Number(n) => self.ints(&[n]),
             Step::Symbol(symbol) => {
                 let (value, axis) = self.symbols.get(&symbol).cloned().ok_or_else(|| {
-                    Error::size(format!("nothing on the page has an axis of length `{symbol}`"))
-                        .help("give an axis that name alone, not inside an expression")
+                    Error::size(format!("no value of the graph has an axis of size `{symbol}`"))
+                        .help("one input axis must have this size by itself, not inside an expression")
                 })?;
                 let axis = axis as i64;
                 if self.opset < 15 {
@@ -218,7 +218,7 @@ impl GraphBuilder {
 
     fn fold(&mut self, op: &str, operands: &[Expr]) -> Result<Name> {
         let mut names = operands.iter().map(|operand| self.length(operand)).collect::<Result<Vec<_>>>()?.into_iter();
-        let mut folded = names.next().ok_or_else(|| Error::internal("an empty sum"))?;
+        let mut folded = names.next().ok_or_else(|| Error::internal("a sum without terms"))?;
         for name in names {
             folded = self.node(op, &[folded, name]).write_one(Type::new(DType::I64, vec![Dim::Fixed(1)]))?;
         }

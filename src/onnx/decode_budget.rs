@@ -70,7 +70,7 @@ pub fn scan(bytes: &[u8]) -> Result<u64> {
             Ok(true) => {}
             Ok(false) => return Ok(scan.cost),
             Err(error) if error.code() == ErrorCode::Damaged && matches!(&scan.stack[..], [Frame { seen: 0, .. }]) => {
-                return Err(Error::new(ErrorCode::NotAModel, format!("no ONNX model: {}", error.message())));
+                return Err(Error::new(ErrorCode::NotAModel, format!("not an ONNX model: {}", error.message())));
             }
             Err(error) => return Err(error.at(format!("byte {start}"))),
         }
@@ -99,7 +99,7 @@ impl Scan<'_> {
         let slot = message.fields.iter().position(|field| u64::from(field.number) == number);
         let known = slot.map(|slot| (slot, &message.fields[slot]));
         if number == 0 || key > u64::from(u32::MAX) {
-            return Err(Error::damaged("a protobuf field without a number"));
+            return Err(Error::damaged("a protobuf field with number 0"));
         }
         let length = match wire {
             0 => {
@@ -109,7 +109,7 @@ impl Scan<'_> {
             1 => 8,
             2 => self.varint(end)?,
             5 => 4,
-            _ => return Err(Error::damaged(format!("wire type {wire}, which ONNX does not use"))),
+            _ => return Err(Error::damaged(format!("wire type {wire} is not used by ONNX"))),
         };
         let length = usize::try_from(length).ok().filter(|&length| length <= end - self.at).ok_or_else(|| {
             let field = known.map_or_else(|| format!("field {number}"), |(_, field)| format!("`{}`", field.name));
@@ -126,7 +126,7 @@ impl Scan<'_> {
         match (field.kind, wire) {
             (Kind::Message(index), 2) => {
                 if again && !field.repeated {
-                    return Err(Error::damaged(format!("`{}` twice in one {}", field.name, message.name)));
+                    return Err(Error::damaged(format!("field `{}` occurs twice in one {}", field.name, message.name)));
                 }
                 let size = MESSAGES[index].size;
                 if field.repeated {
@@ -157,7 +157,7 @@ impl Scan<'_> {
                 self.push(slot, elements, size)?;
             }
             (Kind::Fixed(size), 2) if field.repeated && length.is_multiple_of(size) => self.push(slot, length / size, size)?,
-            _ => return Err(Error::damaged(format!("`{}` of {} with wire type {wire}", field.name, message.name))),
+            _ => return Err(Error::damaged(format!("field `{}` of {} has wire type {wire}", field.name, message.name))),
         }
         Ok(true)
     }
@@ -199,7 +199,7 @@ impl Scan<'_> {
         self.cost = self.cost.saturating_add(bytes);
         if self.cost > self.budget {
             let (length, budget) = (self.bytes.len(), self.budget >> 20);
-            return Err(Error::too_big(format!("a file of {length} bytes whose messages take over {budget} MiB")));
+            return Err(Error::too_big(format!("decoding this file of {length} bytes would take over {budget} MiB")));
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl Scan<'_> {
                 return Ok(value);
             }
         }
-        Err(Error::damaged(if end - self.at < 10 { "truncated in the middle of a number" } else { "a number of more than 64 bits" }))
+        Err(Error::damaged(if end - self.at < 10 { "truncated inside a varint" } else { "a varint of more than 64 bits" }))
     }
 }
 

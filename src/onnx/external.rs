@@ -29,17 +29,19 @@ impl Location {
         let mut known = BTreeMap::new();
         for entry in entries {
             if !["location", "offset", "length", "checksum", "basepath"].contains(&&entry.key[..]) {
-                return Err(Error::damaged(format!("external data with an unknown entry {}", text::name(&entry.key))));
+                return Err(Error::damaged(format!("unknown external_data entry {}", text::name(&entry.key))));
             }
             if known.insert(&entry.key[..], &entry.value[..]).is_some() {
-                return Err(Error::damaged(format!("external data with two entries {:?}", entry.key)));
+                return Err(Error::damaged(format!("duplicate external_data entry {:?}", entry.key)));
             }
         }
         let number = |key: &str| match known.get(key) {
             None => Ok(None),
-            Some(value) => value.parse().map(Some).map_err(|_| Error::damaged(format!("external data with {key} {}", text::name(value)))),
+            Some(value) => {
+                value.parse().map(Some).map_err(|_| Error::damaged(format!("invalid external_data entry {key} = {}", text::name(value))))
+            }
         };
-        let path = known.get("location").ok_or_else(|| Error::damaged("external data without a location"))?;
+        let path = known.get("location").ok_or_else(|| Error::damaged("external_data has no location"))?;
         Ok(Location { path: path.to_string(), offset: number("offset")?.unwrap_or(0), length: number("length")? })
     }
 
@@ -82,7 +84,7 @@ impl Folder {
             return Ok(());
         }
         if !tensor.raw_data.is_empty() {
-            return Err(Error::damaged("numbers both in the model and in another file"));
+            return Err(Error::damaged("a tensor has data both in the model and in an external file"));
         }
         let location = Location::read(&tensor.external_data)?;
         tensor.raw_data = self.bytes(&location).at(text::name(&location.path))?;
@@ -107,17 +109,19 @@ impl Folder {
         };
         let end = end.filter(|&end| location.offset <= end && end <= size).ok_or_else(|| {
             let length = location.length.map_or("the rest".into(), |length| format!("{length} bytes"));
-            Error::damaged(format!("{length} from {} of a file of {size}", location.offset))
+            Error::damaged(format!("external data: {length} bytes at offset {} exceed the file of {size} bytes", location.offset))
         })?;
         if !claim(self.claimed.entry(location.path.clone()).or_default(), location.offset, end) {
-            return Err(Error::damaged(format!("bytes {}..{end} cut into another tensor's", location.offset)));
+            return Err(Error::damaged(format!("external data: bytes {}..{end} overlap another tensor's", location.offset)));
         }
         // Both fit in usize: they are at most the length of a slice.
         Ok(file.slice(location.offset as usize..end as usize))
     }
 
     fn map(&self, path: &str) -> Result<Bytes> {
-        let outside = |what: &str| Error::new(ErrorCode::Escapes, format!("external data by {what}, which could leave the model's folder"));
+        let outside = |what: &str| {
+            Error::new(ErrorCode::Escapes, format!("external data at {what}: such a path could lead outside the model's folder"))
+        };
         if path.is_empty() || path.contains(['\\', '\0']) {
             return Err(outside("a path that is empty or holds a backslash or NUL"));
         }
@@ -134,7 +138,7 @@ impl Folder {
         // Asked before opening, because opening a pipe waits for its writer.
         let regular = |metadata: fs::Metadata| match metadata.is_file() {
             true => Ok(()),
-            false => Err(Error::read("external data in what is no regular file")),
+            false => Err(Error::read("external data must be in a regular file")),
         };
         regular(fs::metadata(&real).map_err(failed)?)?;
         let file = File::open(&real).map_err(failed)?;

@@ -47,7 +47,7 @@ impl Model {
         decode_budget::scan(&bytes)?;
         let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
         if proto.graph.is_none() {
-            return Err(Error::new(ErrorCode::NotAModel, "no ONNX model: there is no graph in it"));
+            return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph"));
         }
         // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
         let mut opened = None;
@@ -69,7 +69,7 @@ impl Model {
     pub fn write_to(&self, out: &mut impl Write) -> Result<()> {
         let layout = Layout::whole(self);
         if layout.len() > LONGEST {
-            return Err(Error::write(format!("a model of {} bytes is over protobuf's 2 GiB", layout.len()))
+            return Err(Error::write(format!("the model takes {} bytes, over protobuf's limit of 2 GiB", layout.len()))
                 .help("save it under a path: large weights then go into a file beside it"));
         }
         layout.write(out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len()))
@@ -123,7 +123,8 @@ fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
 
 fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Error::write("a model that names its data file needs a name in UTF-8"))?;
+    let name =
+        name.ok_or_else(|| Error::write("the model's file name must be UTF-8, because the model refers to its data file by name"))?;
     // The name of the data is known once it is written; the lengths do not depend on it.
     let layout = Layout::split(model, "");
     let needed = layout.data_len() + layout.len();
@@ -136,7 +137,7 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
 
     let layout = Layout::split(model, &data_name);
     if layout.len() > LONGEST {
-        return Err(Error::write(format!("a model of {} bytes without its weights is over protobuf's 2 GiB", layout.len())));
+        return Err(Error::write(format!("the model takes {} bytes without its weights, over protobuf's limit of 2 GiB", layout.len())));
     }
     let mut draft = Draft::beside(path)?;
     layout.write(&mut draft).and_then(|()| draft.sync()).map_err(failed)?;
@@ -256,7 +257,7 @@ mod tests {
         elsewhere(&mut attribute.g.as_mut().unwrap().initializer[0]);
         assert_eq!(Model::load(model.to_bytes().into(), Some(folder.path())).unwrap(), sample::branches());
         let error = Model::load(model.to_bytes().into(), None).unwrap_err();
-        assert_eq!(error.to_string(), "node choose (If): initializer two: the numbers lie in another file, which was not loaded");
+        assert_eq!(error.to_string(), "node choose (If): initializer two: the tensor's data is in an external file that was not loaded");
     }
 
     #[test]

@@ -111,10 +111,10 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
                 }
             }
             if total.nested > MOST_NESTED {
-                return Err(Error::too_deep(format!("functions that call functions over {MOST_NESTED} deep")));
+                return Err(Error::too_deep(format!("function calls nested over {MOST_NESTED} deep")));
             }
             if total.nodes > MOST_NODES && total.nested > 0 {
-                return Err(Error::too_big(format!("functions that come to over {MOST_NODES} nodes when they are written out")));
+                return Err(Error::too_big(format!("inlining the functions gives over {MOST_NODES} nodes")));
             }
             open[current] = false;
             reach[current] = Some(total);

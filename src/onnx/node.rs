@@ -241,7 +241,7 @@ impl<'a> Node<'a> {
 }
 
 fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str> {
-    std::str::from_utf8(bytes).map_err(|_| Error::damaged(format!("attribute {name} is no UTF-8")))
+    std::str::from_utf8(bytes).map_err(|_| Error::damaged(format!("attribute {name} is not UTF-8")))
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ pub(super) fn check_types<'a>(values: impl Iterator<Item = (&'a str, &'a Type)>,
     for (name, ty) in values {
         let first = first_of(ty.dtype);
         if opset < first {
-            return Err(Error::unsupported(format!("elements of type {} need opset {first}, not {opset}", ty.dtype))
+            return Err(Error::unsupported(format!("element type {} needs opset {first}, the model has opset {opset}", ty.dtype))
                 .at(format!("value {name}"))
                 .help(format!("write opset {first} or later")));
         }
@@ -182,7 +182,7 @@ pub(super) fn check(nodes: &[NodeProto], opset: i64) -> Result<()> {
         let extreme = node.attribute.iter().any(|attribute| attribute.name == "reduction" && matches!(&attribute.s[..], b"max" | b"min"));
         let first = if extreme { Some(18) } else { late.map(|row| row.2) };
         if let Some(first) = first.filter(|&first| opset < first) {
-            return Err(Error::unsupported(format!("{} needs opset {first}, not {opset}", node.op_type))
+            return Err(Error::unsupported(format!("{} needs opset {first}, the model has opset {opset}", node.op_type))
                 .at(format!("node {}", node.name))
                 .help(format!("write opset {first} or later")));
         }

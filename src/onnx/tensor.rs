@@ -55,8 +55,8 @@ pub fn dtype(data_type: i32) -> Result<DType> {
         Ok(kind) => TYPES
             .iter()
             .find_map(|row| (row.1 == kind).then_some(row.0))
-            .ok_or_else(|| Error::unsupported(format!("elements of type {}", kind.as_str_name()))),
-        Err(_) => Err(Error::damaged(format!("{data_type} is no element type"))),
+            .ok_or_else(|| Error::unsupported(format!("unsupported element type {}", kind.as_str_name()))),
+        Err(_) => Err(Error::damaged(format!("{data_type} is not an ONNX element type"))),
     }
 }
 
@@ -78,7 +78,7 @@ pub fn shape(dims: &[i64]) -> Result<Vec<usize>> {
     if dims.len() > MOST_AXES {
         return Err(Error::unsupported(format!("a tensor of {} axes", dims.len())));
     }
-    let length = |&n| usize::try_from(n).map_err(|_| Error::damaged(format!("an axis of length {n} in shape {dims:?}")));
+    let length = |&n| usize::try_from(n).map_err(|_| Error::damaged(format!("negative or too large size {n} in shape {dims:?}")));
     let shape = dims.iter().map(length).collect::<Result<Vec<_>>>()?;
     count(&shape)?;
     Ok(shape)
@@ -90,7 +90,7 @@ pub fn is_external(tensor: &TensorProto) -> bool {
 }
 
 pub(super) fn not_loaded() -> Error {
-    Error::read("the numbers lie in another file, which was not loaded").help("load the model by its path")
+    Error::read("the tensor's data is in an external file that was not loaded").help("load the model by its path")
 }
 
 /// The numbers of a tensor: a window onto `raw_data`, or a copy of a typed field.
@@ -103,7 +103,7 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
     let dtype = dtype(tensor.data_type)?;
     let shape = shape(&tensor.dims)?;
     if tensor.segment.is_some() {
-        return Err(Error::unsupported("a tensor cut into segments"));
+        return Err(Error::unsupported("tensors in segments are not supported"));
     }
     if is_external(tensor) {
         return Err(not_loaded());
@@ -121,7 +121,7 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
     let (field, length) = match filled[..] {
         [] => ("raw_data", 0),
         [field] => field,
-        _ => return Err(Error::damaged(format!("numbers in both {} and {}", filled[0].0, filled[1].0))),
+        _ => return Err(Error::damaged(format!("a tensor has data in both {} and {}", filled[0].0, filled[1].0))),
     };
     let elements = count(&shape)?;
     // Elements narrower than a byte are packed in either field.
@@ -150,13 +150,13 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
         (DType::Bool, "int32_data") => convert(&shape, &tensor.int32_data, |x| [false, true].get(usize::try_from(x).ok()?).copied()),
         (DType::F16, "int32_data") => convert(&shape, &tensor.int32_data, |x| u16::try_from(x).ok().map(f16::from_bits)),
         (DType::BF16, "int32_data") => convert(&shape, &tensor.int32_data, |x| u16::try_from(x).ok().map(bf16::from_bits)),
-        _ => Err(Error::damaged(format!("{dtype} numbers in {field}"))),
+        _ => Err(Error::damaged(format!("{dtype} data in field {field}"))),
     }
 }
 
 /// The elements of a typed field in a narrower type.
 fn convert<S: Copy + std::fmt::Display, T: Element>(shape: &[usize], data: &[S], narrow: impl Fn(S) -> Option<T>) -> Result<Array> {
-    let narrow = |&x: &S| narrow(x).ok_or_else(|| Error::damaged(format!("{x} is no {}", T::DTYPE)));
+    let narrow = |&x: &S| narrow(x).ok_or_else(|| Error::damaged(format!("{x} is not a valid {}", T::DTYPE)));
     Array::new(shape, data.iter().map(narrow).collect::<Result<_>>()?)
 }
 
@@ -196,7 +196,7 @@ fn sparse(tensor: &SparseTensorProto) -> Result<Sparse> {
         [n, rank] if *values.shape() == [n] && rank == shape.len() => rank,
         _ => {
             return Err(Error::damaged(format!(
-                "values of shape {:?} with indices of shape {:?} for {} axes",
+                "sparse tensor: values of shape {:?} do not fit indices of shape {:?} and {} axes",
                 values.shape(),
                 indices.shape(),
                 shape.len()
@@ -206,7 +206,7 @@ fn sparse(tensor: &SparseTensorProto) -> Result<Sparse> {
     let flat = [count(&shape)?];
     let lengths = if indices.rank() == 1 { &flat[..] } else { &shape[..] };
     let elements = indices.to_vec::<i64>()?;
-    let outside = || Error::damaged(format!("an index outside shape {shape:?}"));
+    let outside = || Error::damaged(format!("sparse tensor: index out of range for shape {shape:?}"));
     let mut positions = Vec::with_capacity(values.len());
     for i in 0..values.len() {
         let index = elements.get(i * width..(i + 1) * width).unwrap_or_default();
@@ -215,7 +215,7 @@ fn sparse(tensor: &SparseTensorProto) -> Result<Sparse> {
             Ok::<_, Error>(position * length + at)
         })?;
         if positions.last().is_some_and(|&last| last >= position) {
-            return Err(Error::damaged("indices of a sparse tensor that do not ascend"));
+            return Err(Error::damaged("sparse tensor: indices are not in ascending order"));
         }
         positions.push(position);
     }
@@ -283,9 +283,9 @@ mod tests {
         assert_eq!(ints(DataType::Int8, &[-128]).unwrap(), Array::vector(vec![-128i8]));
         assert_eq!(ints(DataType::Uint8, &[256]).unwrap_err().code(), ErrorCode::Damaged);
         assert_eq!(ints(DataType::Bool, &[2]).unwrap_err().code(), ErrorCode::Damaged);
-        assert_eq!(ints(DataType::Float, &[1]).unwrap_err().message(), "f32 numbers in int32_data");
+        assert_eq!(ints(DataType::Float, &[1]).unwrap_err().message(), "f32 data in field int32_data");
         let wide = TensorProto { uint64_data: vec![1 << 32], ..typed(DataType::Uint32, &[]) };
-        assert_eq!(array(&wide).unwrap_err().message(), "4294967296 is no u32");
+        assert_eq!(array(&wide).unwrap_err().message(), "4294967296 is not a valid u32");
     }
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
             assert_eq!(array(&tensor).unwrap_err().code(), ErrorCode::Damaged, "{length}");
         }
         let twice = TensorProto { float_data: vec![0.0], raw_data: vec![0; 4].into(), ..typed(DataType::Float, &[1]) };
-        assert_eq!(array(&twice).unwrap_err().message(), "numbers in both raw_data and float_data");
+        assert_eq!(array(&twice).unwrap_err().message(), "a tensor has data in both raw_data and float_data");
         assert!(array(&typed(DataType::Float, &[3, 0])).unwrap().is_empty());
     }
 
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn types_that_we_have_not_are_named() {
-        assert_eq!(dtype(14).unwrap_err().to_string(), "elements of type COMPLEX64");
+        assert_eq!(dtype(14).unwrap_err().to_string(), "unsupported element type COMPLEX64");
         assert_eq!(dtype(8).unwrap_err().code(), ErrorCode::Unsupported);
         assert_eq!(dtype(99).unwrap_err().code(), ErrorCode::Damaged);
         assert_eq!((type_name(1), type_name(22), type_name(99)), ("f32".into(), "i4".into(), "type 99".into()));

@@ -137,7 +137,7 @@ impl<'a> Check<'a> {
         }
         for function in &model.proto.functions {
             if !self.functions.insert(function_calls::key(function)) {
-                self.damaged(format!("two functions {}", text::name(&function.name)));
+                self.damaged(format!("duplicate function {}", text::name(&function.name)));
             }
         }
         if model.proto.opset_import.is_empty() {
@@ -146,7 +146,7 @@ impl<'a> Check<'a> {
         self.imports = self.imported(&model.proto.opset_import);
         match &model.proto.graph {
             Some(graph) => self.graph(graph, &model.initializers, true),
-            None => self.damaged("there is no graph"),
+            None => self.damaged("the model has no graph"),
         }
         for function in &model.proto.functions {
             self.within(Step::Named("function", &function.name), |check| check.function(function));
@@ -155,7 +155,7 @@ impl<'a> Check<'a> {
             self.report(error);
         }
         if !model.proto.training_info.is_empty() {
-            self.warn("graphs for training, which are not looked at");
+            self.warn("training graphs are not checked");
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a> Check<'a> {
             let title = if domain.is_empty() { "ONNX".into() } else { text::name(domain) };
             self.name("operator set", domain);
             if version < 1 {
-                self.damaged(format!("version {version} of operator set {title}"));
+                self.damaged(format!("invalid version {version} of operator set {title}"));
             } else if domain.is_empty() && version > NEWEST_OPSET {
                 self.report(Error::new(ErrorCode::TooNew, format!("operator set {version}; the newest known is {NEWEST_OPSET}")));
             }
@@ -191,7 +191,7 @@ impl<'a> Check<'a> {
         self.name(what, name);
         match self.visible.insert(name) {
             true => own.push(name),
-            false => self.damaged(format!("{what} {} was defined before", text::name(name))),
+            false => self.damaged(format!("{what} {} is defined twice", text::name(name))),
         }
     }
 
@@ -222,7 +222,7 @@ impl<'a> Check<'a> {
                 self.damaged("an initializer without a name");
             } else if inputs.contains(name) {
                 if !defaults.insert(name) {
-                    self.damaged(format!("initializer {} was defined before", text::name(name)));
+                    self.damaged(format!("initializer {} is defined twice", text::name(name)));
                 }
             } else {
                 self.define("initializer", name, &mut own);
@@ -252,7 +252,7 @@ impl<'a> Check<'a> {
     /// An output that somebody has to make.
     fn made(&mut self, what: &str, name: &str) {
         if !self.visible.contains(name) {
-            self.damaged(format!("{what} {} is made by no node", text::name(name)));
+            self.damaged(format!("{what} {} is not produced by a node, input or initializer", text::name(name)));
         }
     }
 
@@ -272,7 +272,7 @@ impl<'a> Check<'a> {
         for name in function.attribute.iter().chain(defaults) {
             self.name("attribute", name);
             if name.is_empty() || !parameters.insert(&name[..]) {
-                self.damaged(format!("attribute {} without a name or twice", text::name(name)));
+                self.damaged(format!("attribute {} has no name or occurs twice", text::name(name)));
             }
         }
         for attribute in &function.attribute_proto {
@@ -293,7 +293,7 @@ impl<'a> Check<'a> {
         for (index, node) in nodes.iter().enumerate() {
             self.within(Step::Node(node, index), |check| {
                 if !node.name.is_empty() && !names.insert(&node.name[..]) {
-                    check.warn("another node has this name");
+                    check.warn("duplicate node name");
                 }
                 check.node(node, &nodes[index..], own);
             });
@@ -306,21 +306,25 @@ impl<'a> Check<'a> {
         }
         let domain = canonical_domain(&node.domain);
         if node.op_type.is_empty() {
-            self.damaged("a node without an operator");
+            self.damaged("node without an op_type");
         } else if !self.imports.contains_key(domain) && !self.functions.contains(&function_calls::callee(node)) {
             let domain = if domain.is_empty() { "ONNX's own operator set".into() } else { format!("operator set {}", text::name(domain)) };
-            self.damaged(format!("{domain} is not imported"));
+            self.damaged(format!("{domain} is not in opset_import"));
         }
         for input in node.input.iter().filter(|input| !input.is_empty() && !self.visible.contains(&input[..])).collect::<Vec<_>>() {
             let later = self.findings.errors.len() < MOST_FINDINGS && rest.iter().any(|node| node.output.contains(input));
-            let what = if later { "is used before it is made: the nodes are not in order" } else { "is made by no node before" };
+            let what = if later {
+                "is used before it is produced: the nodes are not topologically sorted"
+            } else {
+                "is not produced by a node, input or initializer"
+            };
             self.damaged(format!("input {} {what}", text::name(input)));
         }
         let mut names = HashSet::new();
         for attribute in &node.attribute {
             self.within(Step::Named("attribute", &attribute.name), |check| {
                 if attribute.name.is_empty() || !names.insert(&attribute.name[..]) {
-                    check.damaged("an attribute without a name or twice");
+                    check.damaged("an attribute has no name or occurs twice");
                 }
                 check.attribute(attribute);
             });
@@ -336,7 +340,10 @@ impl<'a> Check<'a> {
             match &self.parameters {
                 None => self.damaged("a reference to a function's attribute outside a function"),
                 Some(known) if !known.contains(&attribute.ref_attr_name[..]) => {
-                    self.damaged(format!("a reference to {}, which the function has not", text::name(&attribute.ref_attr_name)));
+                    self.damaged(format!(
+                        "a reference to attribute {}, which the function does not declare",
+                        text::name(&attribute.ref_attr_name)
+                    ));
                 }
                 Some(_) => {}
             }
@@ -347,13 +354,13 @@ impl<'a> Check<'a> {
         };
         for (field, filled) in filled(attribute) {
             if filled && field != kind {
-                self.damaged(format!("{} that holds {}", kind.as_str_name(), field.as_str_name()));
+                self.damaged(format!("{} holds {}", kind.as_str_name(), field.as_str_name()));
             }
             // An absent number is zero and an absent list is empty, but there is no absent graph.
             let message =
                 matches!(kind, AttributeType::Tensor | AttributeType::Graph | AttributeType::SparseTensor | AttributeType::TypeProto);
             if !filled && field == kind && message && attribute.ref_attr_name.is_empty() {
-                self.damaged(format!("{} that holds nothing", kind.as_str_name()));
+                self.damaged(format!("{} has no value", kind.as_str_name()));
             }
         }
         for tensor in attribute.t.as_deref().into_iter().chain(&attribute.tensors) {
@@ -398,10 +405,10 @@ impl<'a> Check<'a> {
     fn kind(&mut self, kind: &TypeProto, nested: usize) {
         use type_proto::Value;
         if nested == MOST_NESTED {
-            return self.report(Error::too_deep("a type of types without end"));
+            return self.report(Error::too_deep("a type nested too deeply"));
         }
         let inner = match &kind.value {
-            None => return self.damaged("a type that says nothing"),
+            None => return self.damaged("an empty type"),
             Some(Value::TensorType(kind)) => {
                 self.elements(kind.elem_type);
                 return self.shape(kind.shape.as_ref());
@@ -420,13 +427,13 @@ impl<'a> Check<'a> {
         };
         match inner {
             Some(inner) => self.kind(inner, nested + 1),
-            None => self.damaged("a container of nothing"),
+            None => self.damaged("a container without an element type"),
         }
     }
 
     fn elements(&mut self, data_type: i32) {
         if matches!(DataType::try_from(data_type), Ok(DataType::Undefined) | Err(_)) {
-            self.damaged(format!("{data_type} is no element type"));
+            self.damaged(format!("{data_type} is not an ONNX element type"));
         }
     }
 
@@ -435,8 +442,8 @@ impl<'a> Check<'a> {
         let mut elements = 1i64;
         for dim in shape.iter().flat_map(|shape| &shape.dim) {
             match &dim.value {
-                Some(Value::DimValue(n)) if *n < 0 => self.damaged(format!("an axis of length {n}")),
-                Some(Value::DimValue(n)) if *n > LONGEST_AXIS => self.report(Error::too_big(format!("an axis of length {n}"))),
+                Some(Value::DimValue(n)) if *n < 0 => self.damaged(format!("an axis of size {n}")),
+                Some(Value::DimValue(n)) if *n > LONGEST_AXIS => self.report(Error::too_big(format!("an axis of size {n}"))),
                 Some(Value::DimValue(n)) => elements = elements.saturating_mul((*n).max(1)),
                 Some(Value::DimParam(symbol)) => self.name("length", symbol),
                 None => {}
@@ -506,31 +513,43 @@ mod tests {
             ErrorCode::Damaged,
             "both in version 17 and 11",
         ),
-        (|_, g| g.node[0].domain = "com.acme".into(), ErrorCode::Damaged, "node #0 (Gemm): operator set com.acme is not imported"),
-        (|_, g| g.output[0].name = "z".into(), ErrorCode::Damaged, "output z is made by no node"),
-        (|_, g| g.node.swap(0, 1), ErrorCode::Damaged, "input h is made by no node before"),
-        (|_, g| g.node.insert(0, node("Relu", &["h"], &["k"])), ErrorCode::Damaged, "node #0 (Relu): input h is used before it is made"),
-        (|_, g| g.node.push(node("Relu", &["q"], &["r"])), ErrorCode::Damaged, "node #2 (Relu): input q is made by no node"),
-        (|_, g| g.node.push(node("Relu", &["x"], &["h"])), ErrorCode::Damaged, "output h was defined before"),
-        (|_, g| g.node.push(node("Relu", &["x"], &["weight"])), ErrorCode::Damaged, "output weight was defined before"),
-        (|_, g| g.node.push(node("Relu", &["x"], &["x"])), ErrorCode::Damaged, "output x was defined before"),
-        (|_, g| g.node.push(node("Relu", &["a"], &["r"])), ErrorCode::Damaged, "input a is made by no node"),
-        (|_, g| g.node.push(node("", &["x"], &["r"])), ErrorCode::Damaged, "without an operator"),
-        (|_, g| g.input.push(value("x", 1, &[])), ErrorCode::Damaged, "input x was defined before"),
+        (|_, g| g.node[0].domain = "com.acme".into(), ErrorCode::Damaged, "node #0 (Gemm): operator set com.acme is not in opset_import"),
+        (|_, g| g.output[0].name = "z".into(), ErrorCode::Damaged, "output z is not produced by a node, input or initializer"),
+        (|_, g| g.node.swap(0, 1), ErrorCode::Damaged, "input h is not produced by a node, input or initializer"),
+        (
+            |_, g| g.node.insert(0, node("Relu", &["h"], &["k"])),
+            ErrorCode::Damaged,
+            "node #0 (Relu): input h is used before it is produced",
+        ),
+        (
+            |_, g| g.node.push(node("Relu", &["q"], &["r"])),
+            ErrorCode::Damaged,
+            "node #2 (Relu): input q is not produced by a node, input or initializer",
+        ),
+        (|_, g| g.node.push(node("Relu", &["x"], &["h"])), ErrorCode::Damaged, "output h is defined twice"),
+        (|_, g| g.node.push(node("Relu", &["x"], &["weight"])), ErrorCode::Damaged, "output weight is defined twice"),
+        (|_, g| g.node.push(node("Relu", &["x"], &["x"])), ErrorCode::Damaged, "output x is defined twice"),
+        (|_, g| g.node.push(node("Relu", &["a"], &["r"])), ErrorCode::Damaged, "input a is not produced by a node, input or initializer"),
+        (|_, g| g.node.push(node("", &["x"], &["r"])), ErrorCode::Damaged, "without an op_type"),
+        (|_, g| g.input.push(value("x", 1, &[])), ErrorCode::Damaged, "input x is defined twice"),
         (|_, g| g.input[0].r#type = None, ErrorCode::Damaged, "input x without a type"),
-        (|_, g| g.input.push(value("n", 0, &[])), ErrorCode::Damaged, "input n: 0 is no element type"),
-        (|_, g| g.input.push(value("n", 1, &["-1"])), ErrorCode::Damaged, "an axis of length -1"),
-        (|_, g| g.input.push(value("n", 1, &["2147483648"])), ErrorCode::TooBig, "an axis of length 2147483648"),
+        (|_, g| g.input.push(value("n", 0, &[])), ErrorCode::Damaged, "input n: 0 is not an ONNX element type"),
+        (|_, g| g.input.push(value("n", 1, &["-1"])), ErrorCode::Damaged, "size -1"),
+        (|_, g| g.input.push(value("n", 1, &["2147483648"])), ErrorCode::TooBig, "size 2147483648"),
         (|_, g| g.value_info.push(value("n", 1, &["2147483647", "2147483647", "9"])), ErrorCode::TooBig, "value n"),
         (|_, g| g.input.push(value("a\0b", 1, &[])), ErrorCode::Damaged, r#"input "a\0b" holds a control character"#),
         (|_, g| g.node[0].name = "\x1b[31m".into(), ErrorCode::Damaged, r#"node "\u{1b}[31m" (Gemm): name "\u{1b}[31m" holds"#),
-        (|m, _| m.initializers.push(m.initializers[0].clone()), ErrorCode::Damaged, "initializer weight was defined before"),
+        (|m, _| m.initializers.push(m.initializers[0].clone()), ErrorCode::Damaged, "initializer weight is defined twice"),
         (|m, _| m.initializers[0].0.clear(), ErrorCode::Damaged, "an initializer without a name"),
-        (|_, g| g.node[0].attribute.push(int("transB", 0)), ErrorCode::Damaged, "attribute transB: an attribute without a name or twice"),
+        (
+            |_, g| g.node[0].attribute.push(int("transB", 0)),
+            ErrorCode::Damaged,
+            "attribute transB: an attribute has no name or occurs twice",
+        ),
         (|_, g| g.node[0].attribute[0].r#type = 0, ErrorCode::Damaged, "attribute transB: type 0"),
         (|_, g| g.node[0].attribute[0].r#type = 77, ErrorCode::Damaged, "attribute transB: type 77"),
-        (|_, g| g.node[0].attribute[0].floats.push(1.0), ErrorCode::Damaged, "INT that holds FLOATS"),
-        (|_, g| g.node[0].attribute[0].r#type = AttributeType::Graph as i32, ErrorCode::Damaged, "GRAPH that holds nothing"),
+        (|_, g| g.node[0].attribute[0].floats.push(1.0), ErrorCode::Damaged, "INT holds FLOATS"),
+        (|_, g| g.node[0].attribute[0].r#type = AttributeType::Graph as i32, ErrorCode::Damaged, "GRAPH has no value"),
         (|_, g| g.node[0].attribute[0].ref_attr_name = "x".into(), ErrorCode::Damaged, "outside a function"),
         (
             |_, g| {
@@ -546,17 +565,17 @@ mod tests {
                 g.node[1].attribute[0] = body("then_branch", inner)
             },
             ErrorCode::Damaged,
-            "node choose (If): attribute then_branch: node #0 (Relu): output h was defined before",
+            "node choose (If): attribute then_branch: node #0 (Relu): output h is defined twice",
         ),
         (
             |_, g| g.node[1].attribute[0] = body("then_branch", branch("then", "nothing", vec![], vec![])),
             ErrorCode::Damaged,
-            "attribute then_branch: output nothing is made by no node",
+            "attribute then_branch: output nothing is not produced by a node, input or initializer",
         ),
         (
             |m, _| m.proto.functions.push(FunctionProto { name: "f".into(), output: vec!["y".into()], ..Default::default() }),
             ErrorCode::Damaged,
-            "function f: output y is made by no node",
+            "function f: output y is not produced by a node, input or initializer",
         ),
     ];
 
@@ -606,9 +625,9 @@ mod tests {
         assert_eq!(with(function.clone()), Findings::default());
         let mut outside = function.clone();
         outside.node[0].input[0] = "x".into();
-        assert!(with(outside).errors[0].to_string().contains("input x is made by no node"));
+        assert!(with(outside).errors[0].to_string().contains("input x is not produced by a node, input or initializer"));
         let mut unknown = function;
         unknown.attribute.clear();
-        assert!(with(unknown).errors[0].to_string().contains("a reference to alpha, which the function has not"));
+        assert!(with(unknown).errors[0].to_string().contains("a reference to attribute alpha, which the function does not declare"));
     }
 }

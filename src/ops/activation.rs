@@ -34,7 +34,7 @@ impl Operator for Softmax {
             return Err(Error::dtype(format!("{} does not take {}", self.name(), x.dtype)));
         }
         if self.axis >= x.rank() {
-            return Err(Error::argument(format!("{} over axis {} of {x}", self.name(), self.axis)));
+            return Err(Error::argument(format!("{} does not support axis {} of {x}", self.name(), self.axis)));
         }
         Ok(vec![x.clone()])
     }
@@ -232,7 +232,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Dropout", |_, inputs| {
         let x = inputs.at(0)?;
         let number =
-            |i: usize| inputs.opt(i).map(|x| x.constant().ok_or_else(|| Error::no_value("dropout that depends on data"))).transpose();
+            |i: usize| inputs.opt(i).map(|x| x.constant().ok_or_else(|| Error::no_value("the dropout ratio must be constant"))).transpose();
         let ratio = number(1)?.map_or(0.5, |ratio| ratio.to_f64s().first().copied().unwrap_or(0.5));
         if ratio != 0.0 && number(2)?.is_some_and(|on| on.to_i64s() != [0]) {
             let (y, kept) = x.drop_out(ratio)?;
@@ -377,10 +377,10 @@ impl Tensor {
         let half = self
             .dim(axis)?
             .div_exact(&2i64.into())
-            .ok_or_else(|| Error::shape(format!("axis {axis} of shape {} has no halves", self.shape())))?;
+            .ok_or_else(|| Error::shape(format!("axis {axis} of shape {} cannot be split into halves", self.shape())))?;
         match self.split_with_sizes(&[half.clone(), half], axis)?.as_slice() {
             [a, b] => a.mul(b.sigmoid()?),
-            _ => Err(Error::internal("two halves are not two")),
+            _ => Err(Error::internal("the split did not give two halves")),
         }
     }
 }

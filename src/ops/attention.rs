@@ -14,7 +14,10 @@ pub(super) const READS: &[(&str, Reader)] =
 /// Heads repeated so that each query head has one of its own.
 fn shared(x: &Tensor, many: &Dim) -> Result<Tensor> {
     let few = x.dim(1)?;
-    let times = many.div_exact(&few).and_then(|n| n.fixed()).ok_or_else(|| Error::shape(format!("{many} heads do not share {few}")))?;
+    let times = many
+        .div_exact(&few)
+        .and_then(|n| n.fixed())
+        .ok_or_else(|| Error::shape(format!("{many} query heads are not a multiple of {few} key and value heads")))?;
     if times == 1 {
         return Ok(x.clone());
     }
@@ -28,7 +31,7 @@ fn rotary(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let heads = node.int("num_heads", 0)?;
     // (batch, heads, steps, channels) or (batch, steps, heads · channels): the steps come second from here on.
     let split = if x.rank() == 3 { x.unflatten(2, &[heads, -1])? } else { x.transpose(1, 2)? };
-    let wide = split.dim(-1)?.fixed().ok_or_else(|| Error::size("channels of symbolic number"))?;
+    let wide = split.dim(-1)?.fixed().ok_or_else(|| Error::size("the number of channels must be fixed"))?;
     let turned = match node.int("rotary_embedding_dim", 0)? {
         0 => wide,
         n => n,
@@ -68,7 +71,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let (present_k, present_v) = (k.clone(), v.clone());
     (k, v) = (shared(&k, &q.dim(1)?)?, shared(&v, &q.dim(1)?)?);
     let dtype = q.dtype();
-    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention needs a fixed number of channels"))?;
     let scale = node.find_float("scale")?.map_or(1.0 / (width as f64).sqrt(), f64::from);
     let root = scale.sqrt();
     let mut scores = q.mul(root)?.matmul(&k.mul(root)?.transpose(-2, -1)?)?;
@@ -163,7 +166,7 @@ fn linear(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         "gated" => (true, false),
         "delta" => (false, true),
         "gated_delta" => (true, true),
-        other => return Err(Error::argument(format!("the rule {other}"))),
+        other => return Err(Error::argument(format!("unknown update rule {other}"))),
     };
     // (batch, steps, heads, width), in f32 whatever comes in.
     let split = |x: &Tensor, heads: i64| x.cast(DType::F32)?.unflatten(2, &[heads, -1]);
@@ -171,14 +174,14 @@ fn linear(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let decay = if fades { Some(split(inputs.at(4)?, few)?.exp()?.unsqueeze(-1)?) } else { None };
     let rate = match inputs.opt(5).filter(|_| corrects) {
         Some(beta) => Some(beta.cast(DType::F32)?.unsqueeze(-1)?),
-        None if corrects => return Err(Error::argument(format!("{rule} without a rate"))),
+        None if corrects => return Err(Error::argument(format!("update rule {rule} needs a decay input"))),
         None => None,
     };
-    let steps = q.dim(1)?.fixed().ok_or_else(|| Error::size("linear attention over a symbolic number of steps: each is written out"))?;
+    let steps = q.dim(1)?.fixed().ok_or_else(|| Error::size("linear attention needs a fixed number of steps, because it is unrolled"))?;
     let (width, depth) = (k.dim(-1)?, v.dim(-1)?);
     let scale = match (node.float("scale", 0.0)?, width.fixed()) {
         (0.0, Some(width)) => 1.0 / (width as f64).sqrt(),
-        (0.0, None) => return Err(Error::size("attention over a symbolic number of channels")),
+        (0.0, None) => return Err(Error::size("attention needs a fixed number of channels")),
         (scale, _) => f64::from(scale),
     };
     let mut state = match inputs.opt(3) {
@@ -211,8 +214,8 @@ fn linear(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
 /// (channels, 1, taps), state (batch, channels, taps − 1).
 fn causal_conv(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
-    let taps = weight.dim(-1)?.fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
-    let channels = weight.dim(0)?.fixed().ok_or_else(|| Error::size("a symbolic number of channels"))?;
+    let taps = weight.dim(-1)?.fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))?;
+    let channels = weight.dim(0)?.fixed().ok_or_else(|| Error::size("the number of channels must be fixed"))?;
     let whole = match inputs.opt(3) {
         Some(past) => Tensor::cat(&[past, x], 2)?,
         None => x.pad(&[taps - 1, 0], Padding::Constant(Scalar::Int(0)))?,
@@ -221,7 +224,7 @@ fn causal_conv(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let y = match node.string("activation", "none")? {
         "none" => y,
         "silu" | "swish" => y.cast(y.dtype().or_float())?.silu()?,
-        other => return Err(Error::argument(format!("the activation {other}"))),
+        other => return Err(Error::argument(format!("unknown activation {other}"))),
     };
     let length = whole.dim(2)?;
     Ok(vec![y, whole.narrow(2, &length - (taps - 1), taps - 1)?])
@@ -236,10 +239,10 @@ fn causal_conv(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
 /// Where the shapes do not fit, and what the functions say.
 pub(crate) fn flex_attention(node: &Node, [q, k, v]: [&Tensor; 3], through: impl Fn(&str, Tensor) -> Result<Tensor>) -> Result<Tensor> {
     if [q, k, v].iter().any(|x| x.rank() != 4) {
-        return Err(Error::shape(format!("attention of {}, {} and {}", q.ty(), k.ty(), v.ty())));
+        return Err(Error::shape(format!("attention does not support query {}, key {} and value {}", q.ty(), k.ty(), v.ty())));
     }
     let (k, v) = (shared(k, &q.dim(1)?)?, shared(v, &q.dim(1)?)?);
-    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention needs a fixed number of channels"))?;
     let root = node.find_float("scale")?.map_or(1.0 / (width as f64).sqrt(), f64::from).sqrt();
     let precise = match node.find_int("softmax_precision")? {
         Some(number) => tensor::dtype(number as i32)?,

@@ -188,7 +188,7 @@ impl Operator for Binary {
 fn integers(op: Binary, dtype: DType, a: &Array, b: &Array) -> Result<Array> {
     let divides = matches!(op, Binary::Div | Binary::Mod | Binary::Fmod);
     if divides && !a.is_empty() && b.to_i64s().contains(&0) {
-        return Err(Error::argument("division of an integer by zero"));
+        return Err(Error::argument("integer division by zero"));
     }
     each_dtype!(dtype, T: int => zip::<T, T, T>(a, b, move |x, y| match op {
         Binary::Add => x.wrapping_add(y),
@@ -307,7 +307,7 @@ impl Tensor {
     pub fn sub(&self, other: impl Operand) -> Result<Tensor> {
         let other = other.into_tensor()?;
         if self.dtype() == DType::Bool || other.dtype() == DType::Bool {
-            return Err(Error::dtype("Bools have no difference").help("use logical_xor or logical_not, or cast first"));
+            return Err(Error::dtype("sub is not defined for bool").help("use logical_xor or logical_not, or cast first"));
         }
         self.binary(Binary::Sub, other)
     }

@@ -39,10 +39,10 @@ pub struct ConvTranspose {
 pub(super) fn check_window(window: &Window, axes: usize) -> Result<()> {
     let parts = [&window.strides, &window.dilations, &window.pads_begin, &window.pads_end];
     if axes == 0 || parts.iter().any(|part| part.len() != axes) {
-        return Err(Error::argument(format!("strides, dilations and pads for {axes} axes, got {window:?}")));
+        return Err(Error::argument(format!("expected strides, dilations and pads for {axes} axes, got {window:?}")));
     }
     if window.strides.iter().chain(&window.dilations).any(|&n| n == 0) {
-        return Err(Error::argument(format!("strides and dilations are at least 1, got {window:?}")));
+        return Err(Error::argument(format!("strides and dilations must be at least 1, got {window:?}")));
     }
     Ok(())
 }
@@ -53,7 +53,7 @@ pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize, c
     let reach = (kernel - 1) * window.dilations[axis] as i64 + 1;
     let room = length + (pads - reach);
     if kernel < 1 || room.example().is_some_and(|n| n < 0) {
-        return Err(Error::shape(format!("a kernel that reaches over {reach} does not fit an axis of length {length} padded by {pads}")));
+        return Err(Error::shape(format!("a kernel of extent {reach} does not fit an axis of size {length} with padding {pads}")));
     }
     let stride = window.strides[axis] as i64;
     Ok(if ceil { room.ceil_div(stride) } else { room / stride } + 1i64)
@@ -65,10 +65,10 @@ fn parts<'a>(inputs: &Inputs<'a, Type>, window: &Window, groups: usize) -> Resul
         return Err(Error::shape(format!("weight has {} axes, expected {} as the input {x}", weight.rank(), x.rank())));
     }
     if x.dtype != weight.dtype || !x.dtype.is_float() || inputs.opt(2).is_some_and(|bias| bias.dtype != x.dtype) {
-        return Err(Error::dtype(format!("a convolution of {} by {}", x.dtype, weight.dtype)));
+        return Err(Error::dtype(format!("no convolution of {} by a weight {}", x.dtype, weight.dtype)));
     }
     if groups == 0 {
-        return Err(Error::argument("a convolution in 0 groups"));
+        return Err(Error::argument("the number of groups must be at least 1"));
     }
     check_window(window, x.rank() - 2)?;
     Ok((x, weight))
@@ -77,7 +77,7 @@ fn parts<'a>(inputs: &Inputs<'a, Type>, window: &Window, groups: usize) -> Resul
 fn check_bias(inputs: &Inputs<Type>, channels: &Dim) -> Result<()> {
     match inputs.opt(2) {
         Some(bias) if bias.rank() != 1 || bias.shape[0] != *channels => {
-            Err(Error::shape(format!("expected a bias of length {channels}, got {bias}")))
+            Err(Error::shape(format!("expected a bias of shape [{channels}], got {bias}")))
         }
         _ => Ok(()),
     }
@@ -96,12 +96,12 @@ impl Operator for Conv {
         let (x, weight) = parts(inputs, &self.window, self.groups)?;
         let groups = self.groups as i64;
         if !x.shape[1].agrees(&(&weight.shape[1] * groups)) || weight.shape[0].fixed().is_some_and(|out| out % groups != 0) {
-            return Err(Error::shape(format!("weight {weight} in {groups} groups does not take the {} channels of {x}", x.shape[1])));
+            return Err(Error::shape(format!("weight {weight} in {groups} groups does not fit the {} channels of {x}", x.shape[1])));
         }
         check_bias(inputs, &weight.shape[0])?;
         let mut dims = vec![x.shape[0].clone(), weight.shape[0].clone()];
         for axis in 0..x.rank() - 2 {
-            let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
+            let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))?;
             dims.push(windows(&x.shape[axis + 2], kernel, &self.window, axis, false)?);
         }
         Ok(vec![Type::new(x.dtype, dims)])
@@ -120,7 +120,7 @@ impl Operator for Conv {
 
 /// The lengths of the kernel, from the weight.
 fn kernel_shape(pen: &GraphBuilder, weight: &Name) -> Result<Vec<i64>> {
-    pen.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))).collect()
+    pen.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))).collect()
 }
 
 /// The attributes that say how a kernel moves.
@@ -148,13 +148,13 @@ impl Operator for ConvTranspose {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, weight) = parts(inputs, &self.window, self.groups)?;
         if !x.shape[1].agrees(&weight.shape[0]) || self.output_padding.len() != x.rank() - 2 {
-            return Err(Error::shape(format!("weight {weight} does not take the {} channels of {x}", x.shape[1])));
+            return Err(Error::shape(format!("weight {weight} does not fit the {} channels of {x}", x.shape[1])));
         }
         let channels = &weight.shape[1] * (self.groups as i64);
         check_bias(inputs, &channels)?;
         let mut dims = vec![x.shape[0].clone(), channels];
         for axis in 0..x.rank() - 2 {
-            let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
+            let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))?;
             let window = &self.window;
             let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
             let reach = (kernel - 1) * window.dilations[axis] as i64 + 1 + self.output_padding[axis] as i64;
@@ -182,7 +182,7 @@ impl Operator for ConvTranspose {
 pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Result<Window> {
     let axes = kernel.len();
     if lengths.len() != axes {
-        return Err(Error::shape(format!("a kernel of {axes} axes over {}", lengths.len())));
+        return Err(Error::shape(format!("a kernel of {axes} axes does not fit {}", lengths.len())));
     }
     let counts = |name: &str, default: i64, count: usize| -> Result<Vec<usize>> {
         let ints = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
@@ -201,7 +201,7 @@ pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Resul
             "NOTSET" | "" => continue,
             "VALID" => (0, 0),
             "SAME_UPPER" | "SAME_LOWER" => {
-                let length = lengths[axis].fixed().ok_or_else(|| Error::size("auto_pad over a symbolic axis"))?;
+                let length = lengths[axis].fixed().ok_or_else(|| Error::size("auto_pad needs a fixed size"))?;
                 let (stride, reach) = (strides[axis] as i64, (kernel[axis] - 1) * dilations[axis] as i64 + 1);
                 let all = (((length + stride - 1) / stride - 1) * stride + reach - length).max(0) as usize;
                 if auto == "SAME_UPPER" { (all / 2, all - all / 2) } else { (all - all / 2, all / 2) }
@@ -214,8 +214,8 @@ pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Resul
 }
 
 fn kernel_of(weight: &Tensor) -> Result<Vec<i64>> {
-    let dims = weight.shape().get(2..).ok_or_else(|| Error::shape(format!("a weight of shape {}", weight.shape())))?;
-    dims.iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))).collect()
+    let dims = weight.shape().get(2..).ok_or_else(|| Error::shape(format!("unsupported weight of shape {}", weight.shape())))?;
+    dims.iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))).collect()
 }
 
 fn groups(node: &Node) -> Result<usize> {
@@ -245,10 +245,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 let all = match asked.map(|asked| asked.get(axis).copied()) {
                     None => reach + extra - stride,
                     Some(Some(want)) => {
-                        let n = lengths[axis].fixed().ok_or_else(|| Error::size("output_shape over a symbolic axis"))?;
+                        let n = lengths[axis].fixed().ok_or_else(|| Error::size("output_shape needs a fixed size"))?;
                         (n - 1) * stride + extra + reach - want
                     }
-                    Some(None) => return Err(Error::argument(format!("output_shape for {} axes", kernel.len()))),
+                    Some(None) => return Err(Error::argument(format!("expected output_shape for {} axes", kernel.len()))),
                 };
                 let (less, more) = ((all.max(0) / 2) as usize, ((all.max(0) + 1) / 2) as usize);
                 (window.pads_begin[axis], window.pads_end[axis]) = if auto == "SAME_UPPER" { (less, more) } else { (more, less) };

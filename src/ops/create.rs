@@ -30,7 +30,7 @@ impl Operator for Full {
 
     fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
         if self.shape.iter().any(|dim| dim.fixed().is_some_and(|n| n < 0)) {
-            return Err(Error::shape(format!("a negative length in {}", self.shape)));
+            return Err(Error::shape(format!("negative size in {}", self.shape)));
         }
         Ok(vec![Type::new(self.dtype, self.shape.clone())])
     }
@@ -132,7 +132,7 @@ impl Operator for Steps {
         for i in 0..3 {
             let end = inputs.at(i)?;
             if end.rank() != 0 || end.dtype != start.dtype || end.dtype == DType::Bool {
-                return Err(Error::argument(format!("a range with an end {end}")));
+                return Err(Error::argument(format!("the end of a range must be finite, got {end}")));
             }
         }
         Ok(vec![Type::new(start.dtype, vec![Dim::of_data(0)])])
@@ -205,7 +205,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         }
         match node.find_int("value_int")? {
             Some(int) => Ok(vec![Tensor::from(Array::scalar(int))]),
-            None => Err(Error::unsupported("a Constant that is no tensor of numbers")),
+            None => Err(Error::unsupported("Constant: only numeric tensors are supported")),
         }
     }),
     ("ConstantOfShape", |node, inputs| {
@@ -275,19 +275,20 @@ impl Tensor {
         };
         if let (Some(start), Some(end), Some(Some(step))) = (whole(&start), whole(&end), whole(&step).map(|dim| dim.fixed())) {
             let length = match step {
-                0 => return Err(Error::argument("a range with step 0")),
+                0 => return Err(Error::argument("the step of a range must not be 0")),
                 step if step > 0 => (&end - &start).ceil_div(step),
                 step => (&start - &end).ceil_div(-step),
             };
             let length = super::slice::nonnegative(length);
             return apply_one(Range { start, length, step }, &[])?.cast(dtype);
         }
-        let number =
-            |tensor: &Tensor| tensor.constant().ok_or_else(|| Error::no_value("a range whose end depends on data")).and_then(Array::item);
+        let number = |tensor: &Tensor| {
+            tensor.constant().ok_or_else(|| Error::no_value("the end of a range of floats must not depend on data")).and_then(Array::item)
+        };
         let (start, end, step) = (number(&start)?.to_f64(), number(&end)?.to_f64(), number(&step)?.to_f64());
         let length = ((end - start) / step).ceil();
         if !length.is_finite() || length > 1e9 {
-            return Err(Error::argument(format!("a range from {start} to {end} by {step}")));
+            return Err(Error::argument(format!("invalid range: start {start}, end {end}, step {step}")));
         }
         let numbers: Vec<f64> = (0..length.max(0.0) as u64).map(|i| start + i as f64 * step).collect();
         Ok(Tensor::from(Array::vector(numbers).cast(dtype)))

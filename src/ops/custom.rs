@@ -132,13 +132,13 @@ pub trait CustomOp: fmt::Debug + Send + Sync + Sized + 'static {
     #[track_caller]
     fn apply_one(self, inputs: &[&Tensor]) -> Result<Tensor> {
         let inputs: Vec<_> = inputs.iter().map(|tensor| Some(*tensor)).collect();
-        self.apply(&inputs)?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+        self.apply(&inputs)?.into_iter().next().ok_or_else(|| Error::internal("the operator has no output"))
     }
 }
 
 /// Refuses to compile an operator without a name, or of ONNX's own domain.
 const fn named<C: CustomOp>() {
-    assert!(!C::NAME.is_empty() && !C::DOMAIN.is_empty(), "an operator of a user's has a name and a domain of its own");
+    assert!(!C::NAME.is_empty() && !C::DOMAIN.is_empty(), "a custom operator needs a name and a domain outside ONNX's");
 }
 
 /// The operators of users' crates that are read as what they are.
@@ -256,8 +256,8 @@ impl CustomOpNode {
         let Some(made) = self.0.compose(&Inputs::new(&tensors))? else { return Ok(None) };
         let graph = recorder.finish(&made)?;
         if let Some(guard) = graph.guards().first() {
-            return Err(Error::trace(format!("what {} is made of holds only where {guard}", self.name()))
-                .help("a composition is the same for all numbers: keep it a tensor"));
+            return Err(Error::trace(format!("the decomposition of {} is valid only for {guard}", self.name()))
+                .help("a decomposition must not branch on values: keep it a tensor"));
         }
         let fits = |(made, ty): (&Tensor, &Type)| made.dtype() == ty.dtype && made.rank() == ty.rank();
         if made.len() != outputs.len() || !made.iter().zip(outputs).all(fits) {
@@ -265,7 +265,7 @@ impl CustomOpNode {
             let (made, said) = (made.iter().map(|made| made.ty().to_string()), outputs.iter().map(Type::to_string));
             return Err(Error::new(
                 ErrorCode::Mismatch,
-                format!("the rule promises {}, what it is made of makes {}", list(said.collect()), list(made.collect())),
+                format!("infer gives {}, the decomposition {}", list(said.collect()), list(made.collect())),
             ));
         }
         Ok(Some(graph))

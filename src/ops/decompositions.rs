@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Mean", |_, inputs| {
         let mut all = inputs.iter();
-        let first = all.next().ok_or_else(|| Error::argument("a mean of nothing"))?.clone();
+        let first = all.next().ok_or_else(|| Error::argument("the mean of no inputs"))?.clone();
         let sum = all.try_fold(first, |sum, x| sum.add(x))?;
         Ok(vec![sum.div(inputs.len() as f64)?])
     }),
@@ -67,7 +67,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             let part = squares.narrow(1, i, channels.clone())?;
             sum = Some(sum.map_or(Ok(part.clone()), |sum| sum.add(&part))?);
         }
-        let sum = sum.ok_or_else(|| Error::argument("a size of 0"))?;
+        let sum = sum.ok_or_else(|| Error::argument("the size must not be 0"))?;
         let scale = sum.mul(f64::from(alpha) / size as f64)?.add(f64::from(bias))?.pow(f64::from(beta))?;
         Ok(vec![x.div(scale)?.cast(x.dtype())?])
     }),
@@ -121,7 +121,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("DepthToSpace", |node, inputs| {
         let (x, r) = (inputs.at(0)?, node.int("blocksize", 1)?);
         let (n, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
-        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are no multiple of {r}²")))?;
+        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
         let block = Dim::Fixed(r);
         let y = if node.string("mode", "DCR")? == "DCR" {
             x.reshape(&[n.clone(), block.clone(), block, few.clone(), h.clone(), w.clone()])?.permute(&[0, 3, 4, 1, 5, 2])?
@@ -133,7 +133,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("SpaceToDepth", |node, inputs| {
         let (x, r) = (inputs.at(0)?, node.int("blocksize", 1)?);
         let (n, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
-        let part = |n: &Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is no multiple of {r}")));
+        let part = |n: &Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
         let (rows, columns) = (part(&h)?, part(&w)?);
         let split = x.reshape(&[n.clone(), c.clone(), rows.clone(), Dim::Fixed(r), columns.clone(), Dim::Fixed(r)])?;
         let order: &[i64] = if node.string("mode", "DCR")? == "CRD" { &[0, 1, 3, 5, 2, 4] } else { &[0, 3, 5, 1, 2, 4] };
@@ -150,7 +150,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let mut y = x.clone();
         for (&axis, &want) in axes.iter().zip(&lengths) {
             let axis = y.shape().axis(axis)?;
-            let have = y.shape()[axis].fixed().ok_or_else(|| Error::size("cropping an axis of symbolic length"))?;
+            let have = y.shape()[axis].fixed().ok_or_else(|| Error::size("cropping needs a fixed size"))?;
             y = if have >= want {
                 let start = (have - want) / 2;
                 y.slice(axis as i64, start..start + want)?
@@ -179,7 +179,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let axis = super::fixed(inputs.at(1)?)?.first().copied().unwrap_or(0);
         let (exclusive, reverse) = (node.int("exclusive", 0)? != 0, node.int("reverse", 0)? != 0);
         let mut y = if reverse { x.flip(&[axis])? } else { x.clone() };
-        let n = y.dim(axis)?.fixed().ok_or_else(|| Error::size("running products along an axis of symbolic length"))?;
+        let n = y.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative product needs a fixed size"))?;
         if exclusive && n > 0 {
             let one = y.narrow(axis, 0i64, 1i64)?.mul(0)?.add(1)?;
             y = Tensor::cat(&[&one, &y.slice(axis, ..-1)?], axis)?;
@@ -216,7 +216,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         if node.int("ceil_mode", 0)? != 0 {
             // Zeros where the last window hangs over.
             for (i, &taps) in kernel.iter().enumerate() {
-                let n = x.shape()[i + 2].fixed().ok_or_else(|| Error::size("rounding up over an axis of symbolic length"))?;
+                let n = x.shape()[i + 2].fixed().ok_or_else(|| Error::size("ceil_mode needs a fixed size"))?;
                 let span = (window.dilations[i] * (taps - 1) + 1) as i64;
                 let rest = n + (window.pads_begin[i] + window.pads_end[i]) as i64 - span;
                 let stride = window.strides[i] as i64;
@@ -356,8 +356,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("MelWeightMatrix", |node, inputs| {
         let number = |i: usize, what: &str| {
-            let array = inputs.at(i)?.constant().ok_or_else(|| Error::no_value(format!("{what} of a mel matrix that depends on data")))?;
-            array.to_f64s().first().copied().ok_or_else(|| Error::argument(format!("{what} of a mel matrix is missing")))
+            let array = inputs.at(i)?.constant().ok_or_else(|| Error::no_value(format!("MelWeightMatrix: {what} must be constant")))?;
+            array.to_f64s().first().copied().ok_or_else(|| Error::argument(format!("MelWeightMatrix: {what} is missing")))
         };
         let counts = [number(0, "the bands")?, number(1, "the length")?];
         let edges = [number(3, "the lower edge")?, number(4, "the upper edge")?];
@@ -410,7 +410,9 @@ fn reduced(
 
 /// A number a group, repeated for its channels.
 fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
-    let each = channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+    let each = channels
+        .div_exact(&Dim::Fixed(groups))
+        .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
     t.unsqueeze(1)?.expand(&[Dim::Fixed(groups), each])?.reshape(std::slice::from_ref(channels))
 }
 
@@ -484,9 +486,9 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
         .dim(-1)?
         .fixed()
         .filter(|&n| x.dim(-2).is_ok_and(|m| m == n))
-        .ok_or_else(|| Error::shape(format!("the determinant of {}", x.ty())))?;
+        .ok_or_else(|| Error::shape(format!("the determinant needs square matrices, got {}", x.ty())))?;
     if n > 64 {
-        return Err(Error::unsupported(format!("a determinant of {n} by {n}: every step is written out, up to 64")));
+        return Err(Error::unsupported(format!("the determinant of {n} × {n} matrices is not supported: it is unrolled, up to size 64")));
     }
     let places = Tensor::arange(0, n, 1, DType::I64)?;
     let (one, zero) = (Tensor::ones((), x.dtype())?, Tensor::zeros((), x.dtype())?);
@@ -514,7 +516,7 @@ fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Te
         .first()
         .copied()
         .filter(|n| (0..=1 << 24).contains(n))
-        .ok_or_else(|| Error::argument("the length of a window"))?;
+        .ok_or_else(|| Error::argument("the window size must be constant"))?;
     let span = if node.int("periodic", 1)? != 0 { n } else { n - 1 }.max(1) as f64;
     let at =
         |i: i64| parts.iter().enumerate().map(|(k, part)| part * (std::f64::consts::TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
@@ -528,7 +530,9 @@ fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Te
 /// ONNX [MelWeightMatrix](https://onnx.ai/onnx/operators/onnx__MelWeightMatrix.html)
 fn mel_bands([bands, length]: [f64; 2], rate: f64, [low, high]: [f64; 2]) -> Result<Tensor> {
     if !(1.0..=4096.0).contains(&bands) || !(1.0..=1e6).contains(&length) || rate <= 0.0 || low < 0.0 || high < low {
-        return Err(Error::argument(format!("{bands} bands from {low} to {high} Hz of {length} numbers at {rate} Hz")));
+        return Err(Error::argument(format!(
+            "invalid mel filter bank: {bands} bands from {low} to {high} Hz, {length} points at {rate} Hz"
+        )));
     }
     let (bands, bins) = (bands as usize, length as usize / 2 + 1);
     let mel = |hertz: f64| 2595.0 * (hertz / 700.0).ln_1p() / std::f64::consts::LN_10;
@@ -554,7 +558,7 @@ fn mel_bands([bands, length]: [f64; 2], rate: f64, [low, high]: [f64; 2]) -> Res
 fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let ints = |name: &str| node.ints(name)?.ok_or_else(|| node.missing(name));
-    let pool = node.ints("pool_int64s")?.ok_or_else(|| Error::unsupported("a TfIdfVectorizer of strings"))?;
+    let pool = node.ints("pool_int64s")?.ok_or_else(|| Error::unsupported("TfIdfVectorizer of strings is not supported"))?;
     let (starts, columns) = (ints("ngram_counts")?, ints("ngram_indexes")?);
     let number = |name: &str| node.find_int(name)?.ok_or_else(|| node.missing(name));
     let (shortest, longest, skips) = (number("min_gram_length")?, number("max_gram_length")?, number("max_skip_count")?);
@@ -563,13 +567,13 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         return Err(Error::argument("ngram_indexes or max_skip_count out of range"));
     }
     let rows = if x.rank() == 2 { x.clone() } else { x.reshape(&[1, -1])? };
-    let length = rows.dim(1)?.fixed().ok_or_else(|| Error::size("short sequences in a row of symbolic length"))?;
+    let length = rows.dim(1)?.fixed().ok_or_else(|| Error::size("TfIdfVectorizer needs a fixed size"))?;
     let mut counts = Tensor::zeros([rows.dim(0)?, Dim::Fixed(wide)], DType::F32)?;
     let mut first = 0usize;
     for (i, &start) in starts.iter().enumerate() {
         let n = i as i64 + 1;
         let end = starts.get(i + 1).map_or(pool.len(), |&end| end.max(0) as usize);
-        let grams = pool.get(start.max(0) as usize..end).ok_or_else(|| Error::argument("ngram_counts beyond the pool"))?;
+        let grams = pool.get(start.max(0) as usize..end).ok_or_else(|| Error::argument("ngram_counts out of range"))?;
         let many = grams.len() / n as usize;
         let targets = columns.get(first..first + many).ok_or_else(|| Error::argument("fewer ngram_indexes than sequences"))?;
         first += many;
@@ -597,7 +601,7 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         ("IDF", None) => some()?,
         ("IDF", Some(weights)) => some()?.mul(weights)?,
         ("TFIDF", Some(weights)) => counts.mul(weights)?,
-        (other, _) => return Err(Error::argument(format!("the mode {other}"))),
+        (other, _) => return Err(Error::argument(format!("unknown mode {other}"))),
     };
     Ok(vec![if x.rank() == 2 { y } else { y.reshape(&[-1])? }])
 }

@@ -36,9 +36,16 @@ impl Tensor {
         groups: i64,
         offset_groups: i64,
     ) -> Result<Tensor> {
-        let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::size("a deformed convolution with a symbolic number of channels or taps"));
+        let fixed = |dim: Dim| {
+            dim.fixed().ok_or_else(|| Error::size("deformable convolution needs a fixed number of channels and kernel positions"))
+        };
         if [self, weight, offset].iter().any(|x| x.rank() != 4) {
-            return Err(Error::shape(format!("a deformed convolution of {} by {} at {}", self.ty(), weight.ty(), offset.ty())));
+            return Err(Error::shape(format!(
+                "deformable convolution: input {}, weight {} and offsets {} do not fit",
+                self.ty(),
+                weight.ty(),
+                offset.ty()
+            )));
         }
         super::conv::check_window(window, 2)?;
         let (channels, out, each) = (fixed(self.dim(1)?)?, fixed(weight.dim(0)?)?, fixed(weight.dim(1)?)?);
@@ -95,7 +102,7 @@ impl Tensor {
                 sum = Some(sum.map_or(Ok(term.clone()), |sum| sum.add(&term))?);
             }
         }
-        let mut patches = sum.ok_or_else(|| Error::internal("an image without corners"))?;
+        let mut patches = sum.ok_or_else(|| Error::internal("an image without elements"))?;
         if let Some(mask) = mask {
             patches = patches.mul(mask.flatten(2, -1)?.unsqueeze(2)?)?;
         }

@@ -20,7 +20,7 @@ pub(super) const READS: &[(&str, Reader)] = &[("Einsum", |node, inputs| {
 
 /// The labels of a term, an ellipsis standing for the axes that it does not name.
 fn labels(term: &str, rank: Option<usize>) -> Result<Vec<Label>> {
-    let refused = || Error::argument(format!("the term `{term}`"));
+    let refused = || Error::argument(format!("einsum: invalid term `{term}`"));
     let letters = |text: &str| {
         text.chars().map(|c| if c.is_ascii_alphabetic() { Ok(Label::Letter(c)) } else { Err(refused()) }).collect::<Result<Vec<_>>>()
     };
@@ -28,7 +28,7 @@ fn labels(term: &str, rank: Option<usize>) -> Result<Vec<Label>> {
     let (mut all, after) = (letters(before)?, letters(after)?);
     let hidden = match rank {
         Some(rank) => rank.checked_sub(all.len() + after.len()).ok_or_else(refused)?,
-        None => return Err(Error::internal("an ellipsis without a rank")),
+        None => return Err(Error::internal("einsum: the ellipsis has no known rank")),
     };
     all.extend((0..hidden).rev().map(Label::Ellipsis));
     all.extend(after);
@@ -45,7 +45,7 @@ impl Term {
     /// Axes of one name become one: their diagonal.
     fn of(tensor: &Tensor, labels: Vec<Label>) -> Result<Term> {
         if labels.len() != tensor.rank() {
-            return Err(Error::argument(format!("{} names for the axes of {}", labels.len(), tensor.ty())));
+            return Err(Error::argument(format!("einsum: {} labels for the axes of {}", labels.len(), tensor.ty())));
         }
         let mut term = Term { tensor: tensor.clone(), labels };
         while let Some((first, second)) = (0..term.labels.len())
@@ -54,9 +54,9 @@ impl Term {
         {
             let n = term.tensor.shape()[first].clone();
             if term.tensor.shape()[second] != n {
-                return Err(Error::shape(format!("one name for lengths {n} and {}", term.tensor.shape()[second])));
+                return Err(Error::shape(format!("einsum: one label for sizes {n} and {}", term.tensor.shape()[second])));
             }
-            let fixed = n.fixed().ok_or_else(|| Error::size("the diagonal of axes of symbolic length"))?;
+            let fixed = n.fixed().ok_or_else(|| Error::size("a diagonal needs fixed sizes"))?;
             let places: Vec<i64> = (0..fixed).map(|i| i * fixed + i).collect();
             let mut order: Vec<i64> = (0..term.labels.len() as i64).filter(|&axis| axis != second as i64).collect();
             order.insert(first + 1, second as i64);
@@ -144,7 +144,7 @@ impl Tensor {
         };
         let terms: Vec<&str> = inputs.split(',').collect();
         if terms.len() != operands.len() {
-            return Err(Error::argument(format!("{} terms for {} operands", terms.len(), operands.len())));
+            return Err(Error::argument(format!("einsum: {} terms for {} operands", terms.len(), operands.len())));
         }
         let named = terms.iter().zip(operands).map(|(term, x)| labels(term, Some(x.rank()))).collect::<Result<Vec<_>>>()?;
         let hidden =
@@ -169,15 +169,15 @@ impl Tensor {
                 if *known == 1 {
                     *known = n.clone();
                 } else if *n != 1 && n != known {
-                    return Err(Error::shape(format!("an axis has lengths {known} and {n}")));
+                    return Err(Error::shape(format!("einsum: an axis has sizes {known} and {n}")));
                 }
             }
         }
         if let Some(label) = result.iter().find(|label| !lengths.contains_key(label)) {
-            return Err(Error::argument(format!("no operand has the axis {label:?} of the result")));
+            return Err(Error::argument(format!("einsum: no operand has the output label {label:?}")));
         }
         let mut rest = named.into_iter().zip(operands).map(|(labels, x)| Term::of(x, labels)).collect::<Result<Vec<_>>>()?.into_iter();
-        let mut product = rest.next().ok_or_else(|| Error::argument("a product of nothing"))?;
+        let mut product = rest.next().ok_or_else(|| Error::argument("einsum: no operands"))?;
         while let Some(next) = rest.next() {
             let later: Vec<Label> = rest.as_slice().iter().flat_map(|term| &term.labels).chain(&result).copied().collect();
             product = contracted(product, next, &lengths, |label| later.contains(&label))?;

@@ -46,12 +46,13 @@ impl Operator for Col2Im {
         let [batch, rows, columns] = &x.shape[..] else {
             return Err(Error::shape(format!("expected columns (batch, channels · kernel, steps), got {x}")));
         };
-        let channels = rows.div_exact(&Dim::Fixed(taps)).ok_or_else(|| Error::shape(format!("{rows} rows are no multiple of {taps}")))?;
+        let channels =
+            rows.div_exact(&Dim::Fixed(taps)).ok_or_else(|| Error::shape(format!("{rows} rows are not a multiple of {taps}")))?;
         if !x.dtype.is_float()
             || self.lengths.len() != self.kernel.len()
             || columns.fixed().is_some_and(|n| self.columns().ok() != Some(n as usize))
         {
-            return Err(Error::shape(format!("columns {x} of a window {:?} over {:?}", self.kernel, self.lengths)));
+            return Err(Error::shape(format!("fold: columns {x} do not fit kernel {:?} and output {:?}", self.kernel, self.lengths)));
         }
         let lengths = self.lengths.iter().map(|&n| Dim::from(n));
         Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(lengths).collect::<Vec<_>>())])
@@ -71,7 +72,7 @@ impl Operator for Col2Im {
 
 pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
     let counts = |i: usize| {
-        let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("the length {n}")));
+        let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("invalid size {n}")));
         super::fixed(inputs.at(i)?)?.into_iter().map(count).collect::<Result<Vec<_>>>()
     };
     let (lengths, kernel) = (counts(1)?, counts(2)?);
@@ -109,11 +110,11 @@ impl Tensor {
         let widths: Vec<i64> =
             window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
         let mut x = self.pad(&widths, super::Padding::Constant(0i64.into()))?;
-        let misfit = || Error::shape(format!("a window {kernel:?} over {}", self.ty()));
+        let misfit = || Error::shape(format!("a kernel of size {kernel:?} does not fit {}", self.ty()));
         let mut steps = Vec::new();
         for (axis, &taps) in kernel.iter().enumerate() {
             let at = 2 + 2 * axis;
-            let n = x.shape().get(at).ok_or_else(misfit)?.fixed().ok_or_else(|| Error::size("windows over an axis of symbolic length"))?;
+            let n = x.shape().get(at).ok_or_else(misfit)?.fixed().ok_or_else(|| Error::size("unfold needs a fixed size"))?;
             let (stride, dilation) = (window.strides[axis] as i64, window.dilations[axis] as i64);
             let count = (n - dilation * (taps as i64 - 1) - 1).div_euclid(stride) + 1;
             if count < 0 || taps == 0 {

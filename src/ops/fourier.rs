@@ -46,12 +46,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("STFT", |node, inputs| {
         let x = inputs.at(0)?;
         let number = |i: usize| inputs.opt(i).map(super::fixed).transpose().map(|n| n.and_then(|n| n.first().copied()));
-        let hop = number(1)?.filter(|&hop| hop > 0).ok_or_else(|| Error::argument("a step of no length"))?;
+        let hop = number(1)?.filter(|&hop| hop > 0).ok_or_else(|| Error::argument("the hop size must not be 0"))?;
         let window = inputs.opt(2);
         let n = match (number(3)?, window) {
             (Some(n), _) => n,
             (None, Some(window)) => length(window, 0)?,
-            (None, None) => return Err(Error::argument("a frame of no length")),
+            (None, None) => return Err(Error::argument("the frame size must not be 0")),
         };
         let x = if x.rank() == 3 { x.select(-1, 0i64)? } else { x.clone() };
         let steps = (length(&x, 1)? - n).div_euclid(hop) + 1;
@@ -67,7 +67,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
 /// Two tables at a time: what a frequency and a place make of 1.
 pub(crate) fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64, dtype: DType) -> Result<Tensor> {
     if n > LONGEST || frequencies > LONGEST || places > LONGEST {
-        return Err(Error::unsupported(format!("a Fourier transform over {n} places: it is a product with a table, up to {LONGEST}")));
+        return Err(Error::unsupported(format!(
+            "a Fourier transform of size {n} is not supported: it is a matrix product, up to size {LONGEST}"
+        )));
     }
     // The product is taken modulo n first: the angle of a large one would lose its digits.
     let angle = |k: i64, j: i64| TAU * ((k * j).rem_euclid(n.max(1)) as f64) / n.max(1) as f64;
@@ -88,12 +90,12 @@ pub(crate) fn factor(n: f64, inverse: bool, norm: Option<&str>) -> Result<f64> {
         ("ortho", _) => 1.0 / n.sqrt(),
         ("backward", true) | ("forward", false) => 1.0 / n,
         ("backward", false) | ("forward", true) => 1.0,
-        (other, _) => return Err(Error::argument(format!("the norm `{other}`"))),
+        (other, _) => return Err(Error::argument(format!("unknown norm `{other}`"))),
     })
 }
 
 pub(crate) fn length(x: &Tensor, axis: i64) -> Result<i64> {
-    x.dim(axis)?.fixed().ok_or_else(|| Error::size("a Fourier transform over an axis of symbolic length"))
+    x.dim(axis)?.fixed().ok_or_else(|| Error::size("a Fourier transform needs a fixed size"))
 }
 
 /// Cut, or filled up with zeros, to this length.
@@ -134,7 +136,7 @@ pub(crate) fn transformed(x: &Complex, axes: &[(i64, Option<i64>)], inverse: boo
 
 /// The transform of a real signal over some axes, of the last one perhaps the frequencies up to the half only.
 pub(crate) fn spectrum(x: &Tensor, axes: &[(i64, Option<i64>)], half: bool, inverse: bool, norm: Option<&str>) -> Result<Complex> {
-    let (&(axis, n), front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
+    let (&(axis, n), front) = axes.split_last().ok_or_else(|| Error::argument("a Fourier transform needs an axis"))?;
     let x = x.cast(x.dtype().or_float())?;
     let n = n.filter(|&n| n >= 0).map_or_else(|| length(&x, axis), Ok)?;
     let (x, kept) = (fitted(&x, axis, n)?, if half { n / 2 + 1 } else { n });
@@ -154,7 +156,7 @@ pub(crate) fn halved(x: &Complex, axis: i64) -> Result<Complex> {
 /// The real signal of these frequencies up to its half: each of them but the first (and the middle one) stands for two.
 pub(crate) fn signal(x: &Complex, axis: i64, n: i64, inverse: bool, norm: Option<&str>) -> Result<Tensor> {
     if n < 1 {
-        return Err(Error::argument(format!("a signal of {n} numbers")));
+        return Err(Error::argument(format!("a Fourier transform of {n} points is not possible")));
     }
     let kept = n / 2 + 1;
     let (re, im) = (fitted(&x.re, axis, kept)?, fitted(&x.im, axis, kept)?);

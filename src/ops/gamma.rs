@@ -41,7 +41,7 @@ functions! {
     /// The n-th derivative of [`digamma`](Tensor::digamma). [torch.special.polygamma](https://pytorch.org/docs/stable/special.html#torch.special.polygamma)
     polygamma(x, n: i64) {
         if n < 1 {
-            return if n == 0 { x.digamma() } else { Err(Error::argument(format!("the derivative of order {n}"))) };
+            return if n == 0 { x.digamma() } else { Err(Error::argument(format!("a derivative of order {n} is not supported"))) };
         }
         let factorial: f64 = (1..=n).map(|k| k as f64).product();
         constant(x, n as f64 + 1.0)?.zeta(x)?.mul(if n % 2 == 0 { -factorial } else { factorial })

@@ -46,10 +46,10 @@ impl Operator for GridSample {
         let (x, grid) = (inputs.at(0)?, inputs.at(1)?);
         let axes = x.rank().saturating_sub(2);
         if axes == 0 || grid.rank() != axes + 2 || grid.shape[axes + 1] != axes as i64 || !x.dtype.is_float() || !grid.dtype.is_float() {
-            return Err(Error::shape(format!("a grid {grid} over an image {x}")));
+            return Err(Error::shape(format!("grid {grid} does not fit image {x}")));
         }
         if (axes != 2 && self.sampling == Sampling::Cubic) || x.shape[2..].iter().any(|n| *n == 0) {
-            return Err(Error::shape(format!("a grid {grid} over an image {x}")));
+            return Err(Error::shape(format!("grid {grid} does not fit image {x}")));
         }
         let dims = x.shape[..2].iter().chain(&grid.shape[1..=axes]).cloned();
         Ok(vec![Type::new(x.dtype, dims.collect::<Vec<_>>())])
@@ -62,7 +62,7 @@ impl Operator for GridSample {
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let new = pen.opset() >= 20;
         if !new && outputs[0].rank() != 4 {
-            return Err(Error::unsupported(format!("sampling an image of {} axes before opset 20", outputs[0].rank())));
+            return Err(Error::unsupported(format!("GridSample of {} axes needs opset 20", outputs[0].rank())));
         }
         let sampling = SAMPLINGS.iter().find(|row| row.0 == self.sampling).map_or("", |row| if new { row.2 } else { row.1 });
         let outside = OUTSIDES.iter().find(|row| row.0 == self.outside).map_or("", |row| row.1);
@@ -74,8 +74,8 @@ impl Operator for GridSample {
 pub(super) const READS: &[(&str, Reader)] = &[("GridSample", |node, inputs| {
     let (mode, outside) = (node.string("mode", "linear")?, node.string("padding_mode", "zeros")?);
     let sampling =
-        SAMPLINGS.iter().find(|row| row.1 == mode || row.2 == mode).ok_or_else(|| Error::argument(format!("the mode {mode}")))?;
-    let outside = OUTSIDES.iter().find(|row| row.1 == outside).ok_or_else(|| Error::argument(format!("the padding {outside}")))?;
+        SAMPLINGS.iter().find(|row| row.1 == mode || row.2 == mode).ok_or_else(|| Error::argument(format!("unknown mode {mode}")))?;
+    let outside = OUTSIDES.iter().find(|row| row.1 == outside).ok_or_else(|| Error::argument(format!("unknown padding mode {outside}")))?;
     let op = GridSample { sampling: sampling.0, outside: outside.0, corners: node.int("align_corners", 0)? != 0 };
     Ok(vec![apply_one(op, &[inputs.at(0)?, inputs.at(1)?])?])
 })];
@@ -106,7 +106,7 @@ impl Tensor {
     pub fn affine_grid(&self, lengths: &[Dim], corners: bool) -> Result<Tensor> {
         let axes = lengths.len().saturating_sub(2);
         if axes == 0 || self.rank() != 3 {
-            return Err(Error::shape(format!("an affine map {} for {} lengths", self.ty(), lengths.len())));
+            return Err(Error::shape(format!("affine_grid: theta {} does not fit {} sizes", self.ty(), lengths.len())));
         }
         let spatial = &lengths[2..];
         let mut columns = Vec::new();
@@ -132,7 +132,7 @@ impl Tensor {
 /// A volume read at places, which opset 18 has no operator for: its eight neighbours, weighted.
 fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corners: bool) -> Result<Tensor> {
     if grid.rank() != 5 || sampling == Sampling::Cubic {
-        return Err(Error::shape(format!("a grid {} over a volume {}", grid.ty(), x.ty())));
+        return Err(Error::shape(format!("grid {} does not fit volume {}", grid.ty(), x.ty())));
     }
     let spatial = x.shape()[2..].to_vec();
     let mut reads: Vec<(Tensor, Tensor)> = Vec::new();
@@ -182,5 +182,5 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
         let term = flat.gather(2, &places.expand(&wide)?)?.mul(weight.flatten(1, -1)?.unsqueeze(1)?)?;
         sum = Some(sum.map_or(Ok(term.clone()), |sum| sum.add(&term))?);
     }
-    sum.ok_or_else(|| Error::internal("a volume without axes"))?.reshape(&shape)
+    sum.ok_or_else(|| Error::internal("a volume without spatial axes"))?.reshape(&shape)
 }

@@ -38,7 +38,7 @@ impl Operator for Gather {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, index) = (inputs.at(0)?, indices(inputs.at(1)?)?);
         if self.axis >= x.rank() {
-            return Err(Error::argument(format!("axis {} of shape {}", self.axis, x.shape)));
+            return Err(Error::argument(format!("axis {} is out of range for shape {}", self.axis, x.shape)));
         }
         let dims: Shape = x.shape[..self.axis].iter().chain(index.shape.iter()).chain(&x.shape[self.axis + 1..]).cloned().collect();
         Ok(vec![Type::new(x.dtype, dims)])
@@ -84,7 +84,7 @@ impl Operator for GatherElements {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, index) = (inputs.at(0)?, indices(inputs.at(1)?)?);
         if self.axis >= x.rank() || x.rank() != index.rank() {
-            return Err(Error::shape(format!("indices of shape {} along axis {} of {}", index.shape, self.axis, x.shape)));
+            return Err(Error::shape(format!("indices of shape {} do not fit axis {} of {}", index.shape, self.axis, x.shape)));
         }
         Ok(vec![Type::new(x.dtype, index.shape.clone())])
     }
@@ -134,7 +134,7 @@ fn reduction(node: &crate::onnx::Node) -> Result<Reduction> {
         "mul" => Reduction::Mul,
         "max" => Reduction::Max,
         "min" => Reduction::Min,
-        other => return Err(Error::argument(format!("the reduction `{other}`"))),
+        other => return Err(Error::argument(format!("unknown reduction `{other}`"))),
     })
 }
 
@@ -150,7 +150,7 @@ impl Operator for ScatterElements {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, index, updates) = (inputs.at(0)?, indices(inputs.at(1)?)?, inputs.at(2)?);
         if self.axis >= x.rank() || x.rank() != index.rank() || index.shape != updates.shape || x.dtype != updates.dtype {
-            return Err(Error::shape(format!("updates {updates} at indices {index} along axis {} of {x}", self.axis)));
+            return Err(Error::shape(format!("updates {updates} and indices {index} do not fit axis {} of {x}", self.axis)));
         }
         Ok(vec![x.clone()])
     }
@@ -188,7 +188,7 @@ impl Operator for GatherNd {
         let (x, index) = (inputs.at(0)?, indices(inputs.at(1)?)?);
         let depth = index.shape.last().and_then(|dim| dim.fixed()).and_then(|n| usize::try_from(n).ok());
         let depth = depth.filter(|depth| self.batch + depth <= x.rank() && self.batch < index.rank());
-        let depth = depth.ok_or_else(|| Error::shape(format!("index tuples of shape {} into {}", index.shape, x.shape)))?;
+        let depth = depth.ok_or_else(|| Error::shape(format!("index tuples of shape {} do not fit {}", index.shape, x.shape)))?;
         let dims: Shape = index.shape[..index.rank() - 1].iter().chain(&x.shape[self.batch + depth..]).cloned().collect();
         Ok(vec![Type::new(x.dtype, dims)])
     }
@@ -225,7 +225,7 @@ impl Operator for ScatterNd {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, index, updates) = (inputs.at(0)?, indices(inputs.at(1)?)?, inputs.at(2)?);
         let depth = index.shape.last().and_then(|dim| dim.fixed()).and_then(|n| usize::try_from(n).ok()).filter(|&depth| depth <= x.rank());
-        let depth = depth.ok_or_else(|| Error::shape(format!("index tuples of shape {} into {}", index.shape, x.shape)))?;
+        let depth = depth.ok_or_else(|| Error::shape(format!("index tuples of shape {} do not fit {}", index.shape, x.shape)))?;
         let expected: Shape = index.shape[..index.rank() - 1].iter().chain(&x.shape[depth..]).cloned().collect();
         if expected != updates.shape || x.dtype != updates.dtype {
             return Err(Error::shape(format!("expected updates {}{expected}, got {updates}", x.dtype)));
@@ -378,7 +378,7 @@ impl Tensor {
     fn put_at_mask(&self, mask: &Tensor, values: &Tensor) -> Result<Tensor> {
         let mask = mask.cast(DType::Bool)?;
         if mask.rank() > self.rank() || !mask.shape().agrees(&Shape::from(&self.shape()[..mask.rank()])) {
-            return Err(Error::argument(format!("a mask of shape {} on a tensor of shape {}", mask.shape(), self.shape())));
+            return Err(Error::argument(format!("a mask of shape {} does not fit a tensor of shape {}", mask.shape(), self.shape())));
         }
         let values = values.cast(self.dtype())?;
         let rest = &self.shape()[mask.rank()..];
@@ -387,7 +387,7 @@ impl Tensor {
             Some(extra) => (extra, values.shape()[extra..].to_vec()),
         };
         if values.shape()[..extra].iter().any(|dim| *dim != 1) {
-            return Err(Error::shape(format!("values of shape {} where a mask names elements of shape {:?}", values.shape(), rest)));
+            return Err(Error::shape(format!("values of shape {} do not fit the masked elements of shape {:?}", values.shape(), rest)));
         }
         match shape.first() {
             Some(count) if *count != 1 => {
@@ -504,7 +504,7 @@ fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tenso
         }
     }
     if axis > x.rank() {
-        return Err(Error::argument(format!("{axis} indices into a tensor of shape {}", x.shape())));
+        return Err(Error::argument(format!("{axis} indices for a tensor of shape {}", x.shape())));
     }
     Ok(given)
 }

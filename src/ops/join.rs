@@ -35,7 +35,7 @@ impl Operator for Concat {
             let fits =
                 ty.dtype == first.dtype && ty.rank() == first.rank() && (0..ty.rank()).all(|i| i == axis || ty.shape[i].agrees(&dims[i]));
             if !fits {
-                return Err(Error::shape(format!("{ty} does not join {first} along axis {axis}")));
+                return Err(Error::shape(format!("cannot concatenate {ty} to {first} along axis {axis}")));
             }
             dims[axis] = &dims[axis] + &ty.shape[axis];
         }
@@ -78,7 +78,7 @@ impl Operator for Tile {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.rank() != self.repeats.len() {
-            return Err(Error::argument(format!("{} repeats for {} axes", self.repeats.len(), x.rank())));
+            return Err(Error::argument(format!("expected one repeat per axis: got {} for {} axes", self.repeats.len(), x.rank())));
         }
         let dims: Vec<Dim> = x.shape.iter().zip(&self.repeats).map(|(dim, n)| dim * n).collect();
         Ok(vec![Type::new(x.dtype, dims)])
@@ -128,11 +128,11 @@ impl Operator for Pad {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.rank() != self.begin.len() || x.rank() != self.end.len() {
-            return Err(Error::argument(format!("widths for {} axes of {}", self.begin.len(), x.rank())));
+            return Err(Error::argument(format!("pads for {} axes do not fit {}", self.begin.len(), x.rank())));
         }
         let dims: Vec<Dim> = x.shape.iter().zip(self.begin.iter().zip(&self.end)).map(|(dim, (begin, end))| dim + &(begin + end)).collect();
         if dims.iter().any(|dim| dim.example().is_some_and(|n| n < 0)) {
-            return Err(Error::shape(format!("more is cut off than shape {} has", x.shape)));
+            return Err(Error::shape(format!("negative padding exceeds shape {}", x.shape)));
         }
         Ok(vec![Type::new(x.dtype, dims)])
     }
@@ -172,7 +172,7 @@ fn wrapped(pad: &Pad, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type])
                 continue;
             }
             if width.fixed().is_none_or(|n| n < 0) {
-                return Err(Error::unsupported("padding with the other end by a width that is negative or not fixed"));
+                return Err(Error::unsupported("wrap padding needs a fixed, non-negative width"));
             }
             let (start, stop, axes) = (pen.dims(&[from])?, pen.dims(&[to])?, pen.ints(&[axis as i64]));
             let mut part = dims.clone();
@@ -201,7 +201,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             None => node.ints("pads")?.unwrap_or_default().iter().copied().map(Dim::Fixed).collect(),
         };
         let number = match inputs.opt(2) {
-            Some(number) => number.constant().ok_or_else(|| Error::no_value("a padding number that depends on data"))?.item()?,
+            Some(number) => number.constant().ok_or_else(|| Error::no_value("the padding value must be constant"))?.item()?,
             None => Scalar::Float(f64::from(node.find_float("value")?.unwrap_or(0.0))),
         };
         let mode = match node.string("mode", "constant")? {
@@ -209,14 +209,14 @@ pub(super) const READS: &[(&str, Reader)] = &[
             "reflect" => Padding::Reflect,
             "edge" => Padding::Edge,
             "wrap" => Padding::Wrap,
-            other => return Err(Error::argument(format!("the padding mode `{other}`"))),
+            other => return Err(Error::argument(format!("unknown padding mode `{other}`"))),
         };
         let axes = match inputs.opt(3) {
             Some(axes) => super::fixed(axes)?,
             None => (0..x.rank() as i64).collect(),
         };
         if widths.len() != 2 * axes.len() {
-            return Err(Error::argument(format!("{} widths for {} axes", widths.len(), axes.len())));
+            return Err(Error::argument(format!("expected two pads per axis: got {} for {} axes", widths.len(), axes.len())));
         }
         let (mut begin, mut end) = (vec![Dim::Fixed(0); x.rank()], vec![Dim::Fixed(0); x.rank()]);
         for (i, &axis) in axes.iter().enumerate() {
@@ -241,7 +241,7 @@ impl Tensor {
         let dtype = DType::result(&tensors.iter().map(|tensor| (tensor.dtype(), tensor.strength())).collect::<Vec<_>>())?;
         let some: Vec<Tensor> = tensors.iter().filter(|tensor| !nothing(tensor)).map(|tensor| tensor.cast(dtype)).collect::<Result<_>>()?;
         let Some(first) = some.first() else {
-            return tensors.first().map_or_else(|| Err(Error::argument("nothing to join")), |tensor| tensor.cast(dtype));
+            return tensors.first().map_or_else(|| Err(Error::argument("nothing to concatenate")), |tensor| tensor.cast(dtype));
         };
         let axis = first.shape().axis(axis)?;
         if some.len() == 1 {
@@ -277,7 +277,7 @@ impl Tensor {
         let new = repeats
             .len()
             .checked_sub(self.rank())
-            .ok_or_else(|| Error::argument(format!("{} repeats for {} axes", repeats.len(), self.rank())))?;
+            .ok_or_else(|| Error::argument(format!("expected one repeat per axis: got {} for {} axes", repeats.len(), self.rank())))?;
         let raised = self.unsqueeze_axes(&(0..new as i64).collect::<Vec<_>>())?;
         if repeats.iter().all(|n| *n == 1) { Ok(raised) } else { apply_one(Tile { repeats }, &[&raised]) }
     }
@@ -292,7 +292,7 @@ impl Tensor {
     pub fn pad(&self, widths: impl Into<Shape>, mode: Padding) -> Result<Tensor> {
         let widths = widths.into();
         if !widths.len().is_multiple_of(2) || widths.len() / 2 > self.rank() {
-            return Err(Error::argument(format!("{} widths for {} axes", widths.len(), self.rank())));
+            return Err(Error::argument(format!("expected two pads per axis: got {} for {} axes", widths.len(), self.rank())));
         }
         let (mut begin, mut end) = (vec![Dim::Fixed(0); self.rank()], vec![Dim::Fixed(0); self.rank()]);
         for (i, pair) in widths.chunks_exact(2).enumerate() {
@@ -312,7 +312,7 @@ impl Tensor {
                     let whole = &x.shape()[axis];
                     let length = whole + &(&first + &last);
                     if length.example().is_some_and(|n| n < 0) {
-                        return Err(Error::shape(format!("more is cut off than shape {} has", self.shape())));
+                        return Err(Error::shape(format!("negative padding exceeds shape {}", self.shape())));
                     }
                     x = x.slice(axis as i64, -&first..whole + &last)?;
                 }

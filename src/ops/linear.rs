@@ -26,16 +26,16 @@ impl Operator for MatMul {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (a, b) = (inputs.at(0)?, inputs.at(1)?);
         if a.dtype != b.dtype || a.dtype == DType::Bool {
-            return Err(Error::dtype(format!("a product of {} and {}", a.dtype, b.dtype)));
+            return Err(Error::dtype(format!("no matrix product of {} and {}", a.dtype, b.dtype)));
         }
-        let refused = || Error::shape(format!("shapes {} and {} have no product", a.shape, b.shape));
+        let refused = || Error::shape(format!("shapes {} and {} have no matrix product", a.shape, b.shape));
         if a.rank() == 0 || b.rank() == 0 {
             return Err(refused());
         }
         let inner = if b.rank() == 1 { 0 } else { b.rank() - 2 };
         if !a.shape[a.rank() - 1].agrees(&b.shape[inner]) {
             return Err(refused().help(format!(
-                "the last axis of the left ({}) must have the length of axis {inner} of the right ({})",
+                "the last axis of the left operand ({}) must have the size of axis {inner} of the right operand ({})",
                 a.shape[a.rank() - 1],
                 b.shape[inner]
             )));
@@ -90,13 +90,16 @@ impl Operator for Gemm {
         let side = |ty: &Type, transposed: bool, axis: usize| ty.shape[if transposed { 1 - axis } else { axis }].clone();
         let (inner_a, inner_b) = (side(a, self.trans_a, 1), side(b, self.trans_b, 0));
         if !inner_a.agrees(&inner_b) {
-            return Err(Error::shape(format!("shapes {} and {} have no product: {inner_a} meets {inner_b}", a.shape, b.shape)));
+            return Err(Error::shape(format!(
+                "shapes {} and {} have no matrix product: inner sizes {inner_a} and {inner_b}",
+                a.shape, b.shape
+            )));
         }
         let shape = Shape::new(vec![side(a, self.trans_a, 0), side(b, self.trans_b, 1)]);
         if let Some(c) = inputs.opt(2)
             && (c.dtype != a.dtype || !c.shape.broadcast(&shape)?.agrees(&shape))
         {
-            return Err(Error::shape(format!("{c} does not add to a product of shape {shape}")));
+            return Err(Error::shape(format!("{c} does not broadcast to the product's shape {shape}")));
         }
         Ok(vec![Type::new(a.dtype, shape)])
     }

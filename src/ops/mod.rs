@@ -135,7 +135,7 @@ pub fn readable() -> Vec<&'static str> {
 pub(crate) fn read(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let op_type = node.op_type();
     let reader = reader(op_type).filter(|_| matches!(node.domain(), "" | "ai.onnx"));
-    let reader = reader.ok_or_else(|| Error::new(ErrorCode::UnknownOperators, format!("the operator {op_type} of ONNX is not read")))?;
+    let reader = reader.ok_or_else(|| Error::new(ErrorCode::UnknownOperators, format!("ONNX operator {op_type} is not supported")))?;
     reader(node, inputs).at(node.place())
 }
 
@@ -146,7 +146,7 @@ fn given<'a, 'b>(operands: &'a [Option<&'b Tensor>]) -> &'a [Option<&'b Tensor>]
 
 /// The output of an operator that has one, where optional inputs keep [`apply_one`](crate::tensor::apply_one) from serving.
 fn one(outputs: Result<Vec<Tensor>>) -> Result<Tensor> {
-    outputs?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+    outputs?.into_iter().next().ok_or_else(|| Error::internal("the operator has no output"))
 }
 
 /// One float function for both precisions: `float!(x, f)`.
@@ -178,7 +178,7 @@ fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
     if let Some(dims) = tensor.symbolic_values() {
         return Ok(dims.dims.clone());
     }
-    let array = tensor.constant().ok_or_else(|| Error::no_value("a shape, an axis or an index that depends on data"))?;
+    let array = tensor.constant().ok_or_else(|| Error::no_value("a shape, axis or index must not depend on data"))?;
     Ok(array.to_i64s().into_iter().map(Dim::Fixed).collect())
 }
 
@@ -187,7 +187,7 @@ fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
 /// # Errors
 /// [`NoValue`](ErrorCode::NoValue) where they are not.
 pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
-    let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("a number that must be fixed is `{dim}`")));
+    let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("expected a fixed integer, got the symbolic size `{dim}`")));
     lengths(tensor)?.into_iter().map(fixed).collect()
 }
 

@@ -30,17 +30,17 @@ impl Operator for NonMaxSuppression {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (boxes, scores) = (inputs.at(0)?, inputs.at(1)?);
-        let misfit = || Error::shape(format!("boxes {boxes} with scores {scores}"));
+        let misfit = || Error::shape(format!("boxes {boxes} do not match scores {scores}"));
         let ([batch, count, four], [samples, _, places]) = (&boxes.shape[..], &scores.shape[..]) else { return Err(misfit()) };
         if batch != samples || count != places || *four != 4i64 {
             return Err(misfit());
         }
         if boxes.dtype != DType::F32 || scores.dtype != DType::F32 {
-            return Err(Error::dtype(format!("boxes {boxes} with scores {scores}: both are f32")));
+            return Err(Error::dtype(format!("boxes and scores must be f32, got {boxes} and {scores}")));
         }
         for (i, dtype) in [(2, DType::I64), (3, DType::F32), (4, DType::F32)] {
             if let Some(ty) = inputs.opt(i).filter(|ty| ty.dtype != dtype || ty.shape.iter().any(|n| *n != 1i64)) {
-                return Err(Error::argument(format!("expected one number of {dtype}, got {ty}")));
+                return Err(Error::argument(format!("expected one element of {dtype}, got {ty}")));
             }
         }
         Ok(vec![Type::new(DType::I64, vec![Dim::of_data(0), Dim::Fixed(3)])])
@@ -83,7 +83,7 @@ impl Tensor {
     #[track_caller]
     pub fn nms(&self, scores: &Tensor, overlap: f64) -> Result<Tensor> {
         if self.rank() != 2 || scores.rank() != 1 {
-            return Err(Error::shape(format!("boxes {} with scores {}", self.ty(), scores.ty())));
+            return Err(Error::shape(format!("boxes {} do not match scores {}", self.ty(), scores.ty())));
         }
         let (boxes, scores) = (self.cast(DType::F32)?.unsqueeze(0)?, scores.cast(DType::F32)?.unsqueeze(0)?.unsqueeze(0)?);
         // A share above a bound in f64 is one above the next f32 below it.
@@ -91,6 +91,6 @@ impl Tensor {
         let below = if f64::from(near) > overlap { near.next_down() } else { near };
         let (all, bound) = (Tensor::from(&[i64::from(i32::MAX)]), Tensor::from(&[below]));
         let found = apply(NonMaxSuppression { centred: false }, &[Some(&boxes), Some(&scores), Some(&all), Some(&bound)])?;
-        found.first().ok_or_else(|| Error::internal("a suppression without an output"))?.select(1, 2i64)
+        found.first().ok_or_else(|| Error::internal("NonMaxSuppression has no output"))?.select(1, 2i64)
     }
 }

@@ -75,7 +75,7 @@ impl Operator for LayerNorm {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if self.axis >= x.rank() || !x.dtype.is_float() {
-            return Err(Error::argument(format!("normalising from axis {} of {x}", self.axis)));
+            return Err(Error::argument(format!("cannot normalise from axis {} of {x}", self.axis)));
         }
         let tail = Shape::from(&x.shape[self.axis..]);
         for affine in [Some(inputs.at(1)?), inputs.opt(2)].into_iter().flatten() {
@@ -314,12 +314,13 @@ impl Tensor {
     #[track_caller]
     pub fn group_norm(&self, groups: i64, scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
         if self.rank() < 2 || groups < 1 {
-            return Err(Error::shape(format!("{groups} groups of the channels of shape {}", self.shape())));
+            return Err(Error::shape(format!("{groups} groups do not divide the channels of shape {}", self.shape())));
         }
         let (batch, channels) = (self.dim(0)?, self.dim(1)?);
         // Opset 18's GroupNormalization has a scale per group, not per channel: groups are instances of one channel each.
-        let members =
-            channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+        let members = channels
+            .div_exact(&Dim::Fixed(groups))
+            .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
         let rest = self.shape()[2..].iter().fold(members, |n, dim| n * dim);
         let grouped = self.reshape(&[batch, Dim::Fixed(groups), rest])?;
         let ones = Tensor::from(Array::vector(vec![1f32; groups as usize]).cast(self.dtype()));

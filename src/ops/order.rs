@@ -32,9 +32,9 @@ impl Operator for TopK {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         let length = x.shape.get(self.axis).filter(|_| x.dtype != DType::Bool);
-        let length = length.ok_or_else(|| Error::argument(format!("the top of axis {} of {x}", self.axis)))?;
+        let length = length.ok_or_else(|| Error::argument(format!("TopK: axis {} is out of range for {x}", self.axis)))?;
         if self.k.example().zip(length.example()).is_some_and(|(k, n)| k < 0 || k > n) {
-            return Err(Error::argument(format!("the {} largest of {length}", self.k)));
+            return Err(Error::argument(format!("TopK: k = {} is out of range for size {length}", self.k)));
         }
         let mut dims = x.shape.to_vec();
         dims[self.axis] = self.k.clone();
@@ -42,7 +42,7 @@ impl Operator for TopK {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
-        let k = usize::try_from(sizes.of(&self.k)?).map_err(|_| Error::argument("a negative k"))?;
+        let k = usize::try_from(sizes.of(&self.k)?).map_err(|_| Error::argument("k must not be negative"))?;
         let (values, indices) = sort::topk(inputs.at(0)?, k, self.axis, self.largest)?;
         Ok(vec![values, indices])
     }
@@ -83,7 +83,7 @@ impl Operator for Unique {
         let (mut dims, slices) = match self.axis {
             None => (vec![Dim::Fixed(0)], x.shape.numel()),
             Some(axis) => {
-                let length = x.shape.get(axis).cloned().ok_or_else(|| Error::argument(format!("axis {axis} of {x}")))?;
+                let length = x.shape.get(axis).cloned().ok_or_else(|| Error::argument(format!("axis {axis} is out of range for {x}")))?;
                 (x.shape.to_vec(), length)
             }
         };
@@ -110,7 +110,7 @@ impl Operator for Unique {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("TopK", |node, inputs| {
         let x = inputs.at(0)?;
-        let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK without k"))?;
+        let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK: k is missing"))?;
         apply(TopK { k, axis: x.shape().axis(node.int("axis", -1)?)?, largest: node.int("largest", 1)? != 0 }, &[Some(x)])
     }),
     ("Unique", |node, inputs| {
@@ -130,7 +130,7 @@ impl Tensor {
     #[track_caller]
     pub fn topk(&self, k: impl Into<Dim>, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
         let both = apply(TopK { k: k.into(), axis: self.shape().axis(axis)?, largest }, &[Some(self)])?;
-        <[Tensor; 2]>::try_from(both).map(|[values, indices]| (values, indices)).map_err(|_| Error::internal("TopK without two outputs"))
+        <[Tensor; 2]>::try_from(both).map(|[values, indices]| (values, indices)).map_err(|_| Error::internal("TopK needs two outputs"))
     }
 
     /// The different numbers (or slices of an axis) in order; which of them each was; how often each occurs. How many depends on the data.
@@ -143,7 +143,7 @@ impl Tensor {
     pub fn unique(&self, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)> {
         let axis = axis.map(|axis| self.shape().axis(axis)).transpose()?;
         let found = apply(Unique { axis, sorted: true }, &[Some(self)])?;
-        let [values, _, inverse, counts] = <[Tensor; 4]>::try_from(found).map_err(|_| Error::internal("Unique without four outputs"))?;
+        let [values, _, inverse, counts] = <[Tensor; 4]>::try_from(found).map_err(|_| Error::internal("Unique needs four outputs"))?;
         Ok((values, inverse, counts))
     }
 

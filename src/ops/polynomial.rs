@@ -57,7 +57,7 @@ impl Tensor {
         let order = Order::of(self, n)?;
         let most = order.n.to_array()?.to_f64s().into_iter().fold(0.0, f64::max);
         if most > 256.0 {
-            return Err(Error::too_big(format!("a polynomial of order {most}")));
+            return Err(Error::too_big(format!("a polynomial of order {most} is not supported")));
         }
         let one = order.x.mul(0.0)?.add(1.0)?;
         let (mut before, mut last) = (one.clone(), first(&order.x)?);

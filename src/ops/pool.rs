@@ -39,11 +39,11 @@ pub struct AveragePool {
 /// The lengths that are left; a window that would begin in the padding at the end is dropped, as torch does.
 fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Type> {
     if x.rank() != kernel.len() + 2 {
-        return Err(Error::shape(format!("a window of {} axes over {x}", kernel.len())));
+        return Err(Error::shape(format!("a window of {} axes does not fit {x}", kernel.len())));
     }
     check_window(window, kernel.len())?;
     if (0..kernel.len()).any(|axis| window.pads_begin[axis].max(window.pads_end[axis]) >= kernel[axis] * window.dilations[axis]) {
-        return Err(Error::argument(format!("padding as wide as the window {kernel:?}")));
+        return Err(Error::argument(format!("the padding must be smaller than the window {kernel:?}")));
     }
     let mut dims = x.shape[..2].to_vec();
     for (axis, &taps) in kernel.iter().enumerate() {
@@ -53,7 +53,7 @@ fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Typ
             let last = (&count - 1i64) * window.strides[axis];
             match length.fixed().zip(last.fixed()) {
                 Some((length, last)) => count = if last >= length + window.pads_begin[axis] as i64 { count - 1i64 } else { count },
-                None => return Err(Error::unsupported(format!("rounding up the windows over an axis of symbolic length {length}"))),
+                None => return Err(Error::unsupported(format!("ceil_mode needs a fixed size, got {length}"))),
             }
         }
         dims.push(count);
@@ -166,12 +166,12 @@ impl Operator for AveragePool {
 }
 
 fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
-    let ints = node.ints("kernel_shape")?.ok_or_else(|| Error::argument("pooling without kernel_shape"))?;
+    let ints = node.ints("kernel_shape")?.ok_or_else(|| Error::argument("kernel_shape is missing"))?;
     let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
     let kernel = ints
         .iter()
         .copied()
-        .map(|n| usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("a window of length {n}"))))
+        .map(|n| usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("invalid window size {n}"))))
         .collect::<Result<_>>()?;
     Ok((kernel, window))
 }
@@ -183,7 +183,7 @@ fn by_column(places: &Tensor, lengths: &[Dim]) -> Result<Tensor> {
     let mut sum = places.sub(&rest)?;
     let mut step = plane;
     for length in lengths.iter().rev() {
-        step = step.div_exact(length).ok_or_else(|| Error::size(format!("places in planes of {lengths:?}")))?;
+        step = step.div_exact(length).ok_or_else(|| Error::size(format!("too many positions in planes of {lengths:?}")))?;
         sum = sum.add(rest.remainder(length)?.mul(&step)?)?;
         rest = rest.floor_divide(length)?;
     }
@@ -233,7 +233,7 @@ impl Tensor {
         let single = self.rank() == kernel.len() + 1;
         let x = if single { self.unsqueeze(0)? } else { self.clone() };
         let both = apply(MaxPool { kernel: kernel.to_vec(), window, ceil, indices: true }, &[Some(&x)])?;
-        let [values, places] = <[Tensor; 2]>::try_from(both).map_err(|_| Error::internal("MaxPool without two outputs"))?;
+        let [values, places] = <[Tensor; 2]>::try_from(both).map_err(|_| Error::internal("MaxPool needs two outputs"))?;
         let plane = x.shape()[2..].iter().fold(Dim::Fixed(1), |n, dim| n * dim);
         let places = places.remainder(&plane)?;
         if single { Ok((values.squeeze_axes(&[0])?, places.squeeze_axes(&[0])?)) } else { Ok((values, places)) }
@@ -247,15 +247,18 @@ impl Tensor {
     /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic.
     #[track_caller]
     pub fn adaptive_max_pool_indices(&self, out: &[usize]) -> Result<(Tensor, Tensor)> {
-        let front = self.rank().checked_sub(out.len()).ok_or_else(|| Error::shape(format!("{} regions of {}", out.len(), self.ty())))?;
+        let front = self
+            .rank()
+            .checked_sub(out.len())
+            .ok_or_else(|| Error::shape(format!("adaptive pooling: {} output sizes for {}", out.len(), self.ty())))?;
         let lengths = self.shape()[front..].iter().map(|dim| dim.fixed().map(|n| n as usize));
-        let lengths = lengths.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("regions of an axis of symbolic length"))?;
+        let lengths = lengths.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("adaptive pooling needs a fixed size"))?;
         // Every region is read as if it were the longest, its last place over and over: of equal numbers the first one counts.
         let (mut x, mut places, mut plane) = (self.clone(), vec![0i64], 1i64);
         let mut tables = Vec::new();
         for (axis, (&n, &count)) in lengths.iter().zip(out).enumerate() {
             if count == 0 || n == 0 {
-                return Err(Error::shape(format!("{count} regions of an axis of length {n}")));
+                return Err(Error::shape(format!("adaptive pooling: output size {count} for an axis of size {n}")));
             }
             let region = |i: usize| (i * n / count, ((i + 1) * n).div_ceil(count));
             let widest = (0..count).map(|i| region(i).1 - region(i).0).max().unwrap_or(1);
@@ -329,14 +332,16 @@ impl Tensor {
         let first = self
             .rank()
             .checked_sub(out.len())
-            .ok_or_else(|| Error::shape(format!("regions of {} axes over shape {}", out.len(), self.shape())))?;
+            .ok_or_else(|| Error::shape(format!("adaptive pooling: {} axes for shape {}", out.len(), self.shape())))?;
         if out.iter().all(|&n| n == 1) {
             return (0..out.len()).try_fold(self.clone(), |x, i| reduce(&x, (first + i) as i64));
         }
         let lengths: Vec<i64> = self.shape()[first..]
             .iter()
             .map(|dim| {
-                dim.fixed().ok_or_else(|| Error::size(format!("several regions of an axis of symbolic length {dim}")).help("fix that axis"))
+                dim.fixed().ok_or_else(|| {
+                    Error::size(format!("adaptive pooling to more than 1 needs a fixed size, got {dim}")).help("fix that axis")
+                })
             })
             .collect::<Result<_>>()?;
         if out.iter().zip(&lengths).all(|(&n, &length)| n > 0 && length > 0 && length % n as i64 == 0) && self.rank() > out.len() {

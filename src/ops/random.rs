@@ -89,7 +89,7 @@ impl Operator for Draw {
             return Err(DType::not_taken(self.dtype));
         }
         if self.shape.iter().any(|dim| dim.fixed().is_some_and(|n| n < 0)) {
-            return Err(Error::shape(format!("a negative length in {}", self.shape)));
+            return Err(Error::shape(format!("negative size in {}", self.shape)));
         }
         Ok(vec![Type::new(self.dtype, self.shape.clone())])
     }
@@ -244,7 +244,7 @@ impl Tensor {
     #[track_caller]
     pub fn drop_out(&self, p: f64) -> Result<(Tensor, Tensor)> {
         if !(0.0..=1.0).contains(&p) {
-            return Err(Error::argument(format!("a probability of {p}")));
+            return Err(Error::argument(format!("invalid probability {p}")));
         }
         let kept = Tensor::draw(UNIT, self.shape(), DType::F32)?.ge(p)?;
         let scale = if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 };
@@ -265,7 +265,7 @@ impl Tensor {
     #[track_caller]
     fn drawn(&self, count: i64, again: bool, seed: f32) -> Result<Tensor> {
         if self.rank() == 0 || count < 0 {
-            return Err(Error::shape(format!("{count} indices of a tensor of shape {}", self.shape())));
+            return Err(Error::shape(format!("{count} samples from a tensor of shape {}", self.shape())));
         }
         let draw = |shape: Shape| apply_one(Draw { distribution: UNIT, shape, dtype: self.dtype(), seed }, &[]);
         if again {
@@ -273,7 +273,7 @@ impl Tensor {
             let sums = self.cumsum(-1)?;
             let total = sums.narrow(-1, self.dim(-1)? - 1, 1)?;
             let mut shape: Vec<Dim> = self.shape().to_vec();
-            *shape.last_mut().ok_or_else(|| Error::internal("a tensor without axes"))? = Dim::Fixed(count);
+            *shape.last_mut().ok_or_else(|| Error::internal("expected a tensor with at least one axis"))? = Dim::Fixed(count);
             let drawn = draw(shape.into())?.mul(&total)?.unsqueeze(-1)?;
             return sums.unsqueeze(-2)?.le(&drawn)?.cast(DType::I64)?.sum(-1, false);
         }

@@ -24,7 +24,7 @@ impl Tensor {
             return self.reshape(&[-1])?.roll(shifts, &[0])?.reshape(self.shape());
         }
         if axes.len() != shifts.len() {
-            return Err(Error::argument(format!("{} shifts for {} axes", shifts.len(), axes.len())));
+            return Err(Error::argument(format!("expected one shift per axis: got {} for {} axes", shifts.len(), axes.len())));
         }
         axes.iter().zip(shifts).try_fold(self.clone(), |x, (&axis, &shift)| {
             let size = x.dim(axis)?;

@@ -32,7 +32,7 @@ pub struct Recurrent {
 fn function(name: &str) -> Result<Function> {
     let row = FUNCTIONS.iter().find(|row| row.0.eq_ignore_ascii_case(name));
     row.map(|row| Function { name: row.0, alpha: row.1, beta: row.2 })
-        .ok_or_else(|| Error::unsupported(format!("the function {name} of a gate")))
+        .ok_or_else(|| Error::unsupported(format!("unknown gate activation {name}")))
 }
 
 impl Recurrent {
@@ -69,7 +69,7 @@ impl Recurrent {
         let (x, w, r) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
         let directions = Dim::from(self.reverse.len());
         let gates = self.cell.gates() as i64;
-        let refused = || Error::shape(format!("weights {w} and {r} for inputs {x} in {directions} directions"));
+        let refused = || Error::shape(format!("weights {w} and {r} do not fit input {x} in {directions} directions"));
         let ([a, b, n], [d, rows, own], [e, more, hidden]) = (&x.shape[..], &w.shape[..], &r.shape[..]) else {
             return Err(refused());
         };
@@ -81,15 +81,15 @@ impl Recurrent {
         let state = if self.batch_first { [batch, &directions, hidden] } else { [&directions, batch, hidden] };
         let expect = |i: usize, shape: &[&Dim], what: &str| match inputs.opt(i) {
             Some(ty) if ty.rank() != shape.len() || !ty.shape.iter().zip(shape).all(|(a, b)| a == *b) => {
-                Err(Error::shape(format!("{what} is {ty}, for weights {r}")))
+                Err(Error::shape(format!("{what} is {ty}, which does not fit weights {r}")))
             }
             _ => Ok(()),
         };
         expect(3, &[&directions, &(rows * 2i64)], "the bias")?;
-        expect(4, &[batch], "the list of lengths")?;
-        expect(5, &state, "the first state")?;
+        expect(4, &[batch], "sequence_lens")?;
+        expect(5, &state, "initial_h")?;
         if matches!(self.cell, Cell::Lstm { .. }) {
-            expect(6, &state, "the first cell")?;
+            expect(6, &state, "initial_c")?;
             expect(7, &[&directions, &(hidden * 3i64)], "the peepholes")?;
         }
         Ok((steps.clone(), batch.clone(), n.clone(), hidden.clone()))
@@ -155,7 +155,7 @@ impl Operator for Recurrent {
                 let of = |i: usize, axis: usize| part(inputs.opt(i), axis, d);
                 let (w, r, bias) = (of(1, 0)?, of(2, 0)?, of(3, 0)?);
                 let (h, c, peepholes) = (of(5, state)?, of(6, state)?, of(7, 0)?);
-                let (Some(w), Some(r)) = (&w, &r) else { return Err(Error::argument("a network without weights")) };
+                let (Some(w), Some(r)) = (&w, &r) else { return Err(Error::argument("the weights are missing")) };
                 let operands = recurrent::Operands {
                     x: &x,
                     w,
@@ -166,7 +166,7 @@ impl Operator for Recurrent {
                     c: c.as_ref(),
                     peepholes: peepholes.as_ref(),
                 };
-                let functions = self.functions.get(d * each..(d + 1) * each).ok_or_else(|| Error::argument("a gate without a function"))?;
+                let functions = self.functions.get(d * each..(d + 1) * each).ok_or_else(|| Error::argument("an activation is missing"))?;
                 let direction = recurrent::Direction { cell: self.cell, reverse, functions, clip: self.clip.map(f64::from) };
                 let (y, h, c) = recurrent::run(&direction, &operands)?;
                 all.push(y);
@@ -191,7 +191,7 @@ impl Operator for Recurrent {
     }
 
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let hidden = pen.ty(&inputs[2])?.shape[2].fixed().ok_or_else(|| Error::size("a state of symbolic length"))?;
+        let hidden = pen.ty(&inputs[2])?.shape[2].fixed().ok_or_else(|| Error::size("hidden_size must be fixed"))?;
         let usual = Recurrent::new(self.cell, self.reverse.clone())?.functions;
         let line = pen.node(self.name(), inputs).int("hidden_size", hidden).string("direction", self.direction());
         let line = match self.cell {
@@ -222,7 +222,7 @@ fn read(node: &Node, inputs: &Inputs<Tensor>, cell: Cell) -> Result<Vec<Tensor>>
         "forward" => vec![false],
         "reverse" => vec![true],
         "bidirectional" => vec![false, true],
-        other => return Err(Error::argument(format!("the direction {other}"))),
+        other => return Err(Error::argument(format!("unknown direction {other}"))),
     };
     let mut op = Recurrent::new(cell, reverse)?;
     if let Some(names) = node.strings("activations")? {
@@ -242,7 +242,7 @@ fn read(node: &Node, inputs: &Inputs<Tensor>, cell: Cell) -> Result<Vec<Tensor>>
         });
         op.functions = named.collect::<Result<_>>()?;
         if op.functions.len() != cell.functions() * op.reverse.len() {
-            return Err(Error::argument(format!("{} functions for {} directions", op.functions.len(), op.reverse.len())));
+            return Err(Error::argument(format!("{} activations for {} directions", op.functions.len(), op.reverse.len())));
         }
     }
     op.clip = node.find_float("clip")?;
@@ -276,7 +276,7 @@ fn arranged(x: &Tensor, cell: Cell) -> Result<Tensor> {
         Cell::Lstm { .. } => &[0, 3, 1, 2],
     };
     let gates = x.chunk(order.len() as i64, 0)?;
-    let pick = |&gate: &usize| gates.get(gate).ok_or_else(|| Error::shape(format!("weights {} of {} gates", x.ty(), order.len())));
+    let pick = |&gate: &usize| gates.get(gate).ok_or_else(|| Error::shape(format!("weights {} do not fit {} gates", x.ty(), order.len())));
     Tensor::cat(&order.iter().map(pick).collect::<Result<Vec<_>>>()?, 0)
 }
 
@@ -294,7 +294,7 @@ pub(crate) fn layered(
     for i in 0..layers {
         let first = |state: &Tensor| state.narrow(0, (i * directions) as i64, directions as i64);
         let mut outputs = layer(i, &x, &states.iter().map(first).collect::<Result<Vec<_>>>()?)?.into_iter();
-        x = outputs.next().ok_or_else(|| Error::internal("a network without an output"))?;
+        x = outputs.next().ok_or_else(|| Error::internal("the operator has no output"))?;
         last.resize(outputs.len(), Vec::new());
         last.iter_mut().zip(outputs).for_each(|(kept, state)| kept.push(state));
     }
@@ -323,7 +323,7 @@ impl Tensor {
         first: &[Tensor],
     ) -> Result<Vec<Tensor>> {
         if weights.len() != op.reverse.len() || op.batch_first {
-            return Err(Error::argument(format!("{} sets of weights for {} directions", weights.len(), op.reverse.len())));
+            return Err(Error::argument(format!("weights of {} directions, expected {}", weights.len(), op.reverse.len())));
         }
         let cell = op.cell;
         let stacked = |part: &dyn Fn(&RecurrentWeights) -> Result<Tensor>| {
@@ -334,14 +334,14 @@ impl Tensor {
         let bias = match weights.iter().all(|weights| weights.biases.is_some()) {
             true => Some(stacked(&|weights| match &weights.biases {
                 Some((input, state)) => Tensor::cat(&[&arranged(input, cell)?, &arranged(state, cell)?], 0),
-                None => Err(Error::argument("a direction without a bias")),
+                None => Err(Error::argument("the bias of one direction is missing")),
             })?),
             false => None,
         };
         let lengths = lengths.map(|lengths| lengths.cast(DType::I32)).transpose()?;
         let operands = [Some(self), Some(&w), Some(&r), bias.as_ref(), lengths.as_ref(), first.first(), first.get(1)];
         let mut outputs = apply(op, given(&operands))?;
-        let all = outputs.first().ok_or_else(|| Error::internal("a network without an output"))?;
+        let all = outputs.first().ok_or_else(|| Error::internal("the operator has no output"))?;
         // (steps, directions, batch, hidden)
         outputs[0] = all.transpose(1, 2)?.flatten(2, 3)?;
         Ok(outputs)

@@ -72,7 +72,7 @@ impl Operator for Reduce {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.dtype == DType::Bool || self.axes.iter().any(|&axis| axis >= x.rank()) {
-            return Err(Error::argument(format!("{} over axes {:?} of {x}", self.name(), self.axes)));
+            return Err(Error::argument(format!("{} does not support axes {:?} of {x}", self.name(), self.axes)));
         }
         if matches!(self.fold, Fold::Mean | Fold::L2 | Fold::LogSumExp) && !x.dtype.is_float() {
             return Err(DType::not_taken(x.dtype));
@@ -101,7 +101,7 @@ impl Operator for Reduce {
         if pen.opset() < 18 && self.fold != Fold::Sum {
             // Axes were an attribute, and none of them meant all.
             if axes.is_empty() {
-                return Err(Error::unsupported(format!("{} over no axis before opset 18", self.name())));
+                return Err(Error::unsupported(format!("{} over an empty list of axes needs opset 18", self.name())));
             }
             return Ok(pen.node(self.name(), &inputs[..1]).ints("axes", &axes).flag("keepdims", self.keep).write(outputs));
         }
@@ -152,10 +152,10 @@ impl Operator for ArgExtreme {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.dtype == DType::Bool || self.axis >= x.rank() {
-            return Err(Error::argument(format!("{} over axis {} of {x}", self.name(), self.axis)));
+            return Err(Error::argument(format!("{} does not support axis {} of {x}", self.name(), self.axis)));
         }
         if x.shape[self.axis] == 0 {
-            return Err(Error::shape(format!("nothing is extreme along an axis of length 0 of {x}")));
+            return Err(Error::shape(format!("no minimum or maximum along an axis of size 0 of {x}")));
         }
         Ok(vec![Type::new(DType::I64, folded(&x.shape, &[self.axis], self.keep))])
     }
@@ -353,7 +353,7 @@ impl Tensor {
 
     /// Refuses Bools, as torch's argmax does (though not its max along an axis).
     fn numbers(&self) -> Result<&Tensor> {
-        if self.dtype() == DType::Bool { Err(Error::dtype("Bools have no order").help("cast to u8 first")) } else { Ok(self) }
+        if self.dtype() == DType::Bool { Err(Error::dtype("bool has no order").help("cast to u8 first")) } else { Ok(self) }
     }
 
     #[track_caller]

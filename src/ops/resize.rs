@@ -99,13 +99,13 @@ impl Operator for Resize {
         let nearest = matches!(self.rule.interpolation, Interpolation::Nearest(_));
         let misfit = self.part.as_ref().is_some_and(|part| part.len() != 2 * x.rank());
         if misfit || x.rank() != self.lengths.len() || self.scales.as_ref().is_some_and(|scales| scales.len() != x.rank()) {
-            return Err(Error::argument(format!("{} lengths for {x}", self.lengths.len())));
+            return Err(Error::argument(format!("{} sizes for {x}", self.lengths.len())));
         }
         if x.dtype == DType::Bool || !(nearest || x.dtype.is_float()) {
             return Err(DType::not_taken(x.dtype));
         }
         if self.lengths.iter().any(|dim| dim.example().is_some_and(|n| n < 1)) {
-            return Err(Error::shape(format!("resized to {:?}", self.lengths)));
+            return Err(Error::shape(format!("cannot resize to {:?}", self.lengths)));
         }
         Ok(vec![Type::new(x.dtype, self.lengths.clone())])
     }
@@ -135,7 +135,10 @@ impl Operator for Resize {
         let none = Name::from("");
         let rule = &self.rule;
         if rule.coordinates == Coordinates::HalfPixelSymmetric && pen.opset() < 19 {
-            return Err(Error::unsupported(format!("Resize by half_pixel_symmetric needs opset 19, not {}", pen.opset())));
+            return Err(Error::unsupported(format!(
+                "Resize with half_pixel_symmetric needs opset 19, the model has opset {}",
+                pen.opset()
+            )));
         }
         let (scales, lengths) = match (&self.scales, &self.aspect) {
             (Some(scales), _) => (pen.constant(&Array::vector(scales.clone())), none.clone()),
@@ -173,7 +176,7 @@ fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
     let length = |(dim, &scale): (&Dim, &f32)| match dim.fixed() {
         Some(n) => Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64)),
         None if scale.fract() == 0.0 => Ok(dim * (scale as i64)),
-        None => Err(Error::size(format!("{dim} times {scale} is no length"))),
+        None => Err(Error::size(format!("{dim} × {scale} is not a valid size"))),
     };
     lengths.iter().zip(scales).map(length).collect()
 }
@@ -183,18 +186,18 @@ fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let scales = match (inputs.opt(1), node.floats("scales")?) {
         (Some(scales), _) => {
-            scales.constant().ok_or_else(|| Error::no_value("scales that depend on data"))?.cast(DType::F32).to_vec::<f32>()?
+            scales.constant().ok_or_else(|| Error::no_value("the scales must be constant"))?.cast(DType::F32).to_vec::<f32>()?
         }
         (None, Some(scales)) => scales.to_vec(),
-        _ => return Err(Error::argument("Upsample without scales")),
+        _ => return Err(Error::argument("Upsample: scales are missing")),
     };
     let interpolation = match node.string("mode", "nearest")? {
         "nearest" => Interpolation::Nearest(Rounding::Floor),
         "linear" | "bilinear" => Interpolation::Linear,
-        other => return Err(Error::argument(format!("the mode {other}"))),
+        other => return Err(Error::argument(format!("unknown mode {other}"))),
     };
     if scales.len() != x.rank() {
-        return Err(Error::argument(format!("{} scales for {}", scales.len(), x.ty())));
+        return Err(Error::argument(format!("{} scales do not fit {}", scales.len(), x.ty())));
     }
     let lengths = scaled(x.shape(), &scales)?;
     let rule = Rule::new(Coordinates::Asymmetric, interpolation);
@@ -206,8 +209,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Resize", |node, inputs| {
         let x = inputs.at(0)?;
         let wanted = node.string("coordinate_transformation_mode", "half_pixel")?;
-        let coordinates =
-            COORDINATES.iter().find(|row| row.1 == wanted).ok_or_else(|| Error::unsupported(format!("Resize by {wanted}")))?.0;
+        let coordinates = COORDINATES
+            .iter()
+            .find(|row| row.1 == wanted)
+            .ok_or_else(|| Error::unsupported(format!("Resize: unsupported mode {wanted}")))?
+            .0;
         let interpolation = match node.string("mode", "nearest")? {
             "linear" => Interpolation::Linear,
             "cubic" => Interpolation::Cubic(f64::from(node.float("cubic_coeff_a", -0.75)?)),
@@ -217,7 +223,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
                     ROUNDINGS.iter().find(|row| row.1 == wanted).ok_or_else(|| Error::argument(format!("nearest_mode {wanted}")))?.0,
                 )
             }
-            other => return Err(Error::argument(format!("the mode {other}"))),
+            other => return Err(Error::argument(format!("unknown mode {other}"))),
         };
         let rule = Rule {
             antialias: node.int("antialias", 0)? != 0,
@@ -232,20 +238,20 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         let numbers = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
             let Some(given) = inputs.opt(i).filter(|given| given.numel() != 0) else { return Ok(None) };
-            let array = given.constant().ok_or_else(|| Error::no_value(format!("{what} that depend on data")))?;
+            let array = given.constant().ok_or_else(|| Error::no_value(format!("Resize: {what} must be constant")))?;
             array.cast(DType::F32).to_vec::<f32>().map(Some)
         };
         let all = |what: &str, given: usize| {
-            if given == axes.len() { Ok(()) } else { Err(Error::argument(format!("{given} {what} for {} axes", axes.len()))) }
+            if given == axes.len() { Ok(()) } else { Err(Error::argument(format!("Resize: {given} {what} for {} axes", axes.len()))) }
         };
         let part = match numbers(1, "a region")?.filter(|_| coordinates == Coordinates::Crop) {
             Some(given) => {
-                all("halves of a region", given.len() / 2)?;
+                all("Resize: roi must have two values per axis", given.len() / 2)?;
                 let mut part = [vec![0f32; rank], vec![1f32; rank]].concat();
                 axes.iter().enumerate().for_each(|(i, &axis)| (part[axis], part[rank + axis]) = (given[i], given[axes.len() + i]));
                 Some(part)
             }
-            None if coordinates == Coordinates::Crop => return Err(Error::argument("a crop without a region")),
+            None if coordinates == Coordinates::Crop => return Err(Error::argument("Resize: tf_crop_and_resize needs roi")),
             None => None,
         };
         let mut lengths = x.shape().to_vec();
@@ -258,7 +264,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 if policy == "stretch" {
                     axes.iter().zip(given).for_each(|(&axis, length)| lengths[axis] = length);
                 } else {
-                    let fixed = |dim: &Dim| dim.fixed().ok_or_else(|| Error::size("a proportion of symbolic lengths"));
+                    let fixed = |dim: &Dim| dim.fixed().ok_or_else(|| Error::size("Resize: keep_aspect_ratio needs fixed sizes"));
                     let asked = given.iter().map(fixed).collect::<Result<Vec<_>>>()?;
                     let have = lengths.iter().map(fixed).collect::<Result<Vec<_>>>()?;
                     let kept = Aspect { within: policy == "not_larger", axes: axes.clone(), asked };
@@ -274,7 +280,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 lengths = scaled(&lengths, &whole)?;
                 scales = Some(whole);
             }
-            _ => return Err(Error::argument("Resize without lengths and without scales")),
+            _ => return Err(Error::argument("Resize: neither sizes nor scales given")),
         }
         Ok(vec![apply_one(Resize { lengths, scales, rule, part, aspect }, &[x])?])
     }),
@@ -290,10 +296,8 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) for another mode or too many lengths.
     #[track_caller]
     pub fn upsample(&self, out: &[Dim], mode: &str, corners: bool, scales: &[Option<f64>]) -> Result<Tensor> {
-        let first = self
-            .rank()
-            .checked_sub(out.len())
-            .ok_or_else(|| Error::argument(format!("{} lengths for shape {}", out.len(), self.shape())))?;
+        let first =
+            self.rank().checked_sub(out.len()).ok_or_else(|| Error::argument(format!("{} sizes for shape {}", out.len(), self.shape())))?;
         let lengths: Vec<Dim> = self.shape()[..first].iter().chain(out).cloned().collect();
         let (coordinates, interpolation) = match (mode, corners) {
             ("nearest", _) => (Coordinates::Asymmetric, Interpolation::Nearest(Rounding::Floor)),
@@ -302,7 +306,7 @@ impl Tensor {
             ("linear", false) => (Coordinates::PytorchHalfPixel, Interpolation::Linear),
             ("cubic", true) => (Coordinates::AlignCorners, Interpolation::Cubic(-0.75)),
             ("cubic", false) => (Coordinates::HalfPixel, Interpolation::Cubic(-0.75)),
-            (other, _) => return Err(Error::argument(format!("the mode {other}"))),
+            (other, _) => return Err(Error::argument(format!("unknown mode {other}"))),
         };
         let given = (scales.len() == out.len() && !corners).then(|| scales.iter().copied().collect::<Option<Vec<f64>>>()).flatten();
         let scales =

@@ -35,10 +35,10 @@ impl Operator for RoiAlign {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, regions, images) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
         if !x.dtype.is_float() || regions.dtype != x.dtype || images.dtype != DType::I64 {
-            return Err(Error::dtype(format!("regions {regions} of images {images} in {x}")));
+            return Err(Error::dtype(format!("RoiAlign: rois {regions} and batch indices {images} do not fit {x}")));
         }
         if x.rank() != 4 || regions.rank() != 2 || regions.shape[1] != 4 || images.rank() != 1 {
-            return Err(Error::shape(format!("regions {regions} of images {images} in {x}")));
+            return Err(Error::shape(format!("RoiAlign: rois {regions} and batch indices {images} do not fit {x}")));
         }
         let [rows, columns] = self.0.bins;
         Ok(vec![Type::new(x.dtype, vec![images.shape[0].clone(), x.shape[1].clone(), rows.into(), columns.into()])])
@@ -64,12 +64,12 @@ impl Operator for RoiAlign {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("RoiAlign", |node, inputs| {
         let count = |name: &str, default: i64| {
-            usize::try_from(node.int(name, default)?).map_err(|_| Error::argument(format!("{name} is negative")))
+            usize::try_from(node.int(name, default)?).map_err(|_| Error::argument(format!("{name} must not be negative")))
         };
         let gathered = match node.string("mode", "avg")? {
             "avg" => Gathered::Mean,
             "max" => Gathered::Max,
-            other => return Err(Error::argument(format!("the mode {other}"))),
+            other => return Err(Error::argument(format!("unknown mode {other}"))),
         };
         let how = Alignment {
             bins: [count("output_height", 1)?, count("output_width", 1)?],
@@ -110,7 +110,7 @@ impl Tensor {
     #[track_caller]
     pub fn max_roi_pool(&self, regions: &Tensor, bins: &[i64], scale: f64) -> Result<Tensor> {
         if self.rank() != 4 || regions.rank() != 2 || regions.dim(1)? != 5i64 || bins.len() != 2 || bins.iter().any(|&n| n < 1) {
-            return Err(Error::shape(format!("regions {} of {} in {bins:?} bins", regions.ty(), self.ty())));
+            return Err(Error::shape(format!("RoiAlign: {} and {} do not fit output size {bins:?}", regions.ty(), self.ty())));
         }
         let dtype = self.dtype();
         let side = |i: i64| regions.select(1, i)?.mul(scale)?.add(0.5)?.floor();

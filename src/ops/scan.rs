@@ -32,7 +32,7 @@ impl Operator for CumSum {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.dtype == DType::Bool || self.axis >= x.rank() {
-            return Err(Error::argument(format!("a running sum over axis {} of {x}", self.axis)));
+            return Err(Error::argument(format!("CumSum: axis {} does not fit {x}", self.axis)));
         }
         Ok(vec![x.clone()])
     }

@@ -133,7 +133,7 @@ impl Operator for Transpose {
         let mut sorted = self.axes.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..x.rank()) {
-            return Err(Error::argument(format!("{:?} does not permute the {} axes", self.axes, x.rank())));
+            return Err(Error::argument(format!("{:?} is not a permutation of the {} axes", self.axes, x.rank())));
         }
         Ok(vec![Type::new(x.dtype, self.axes.iter().map(|&axis| x.shape[axis].clone()).collect::<Shape>())])
     }
@@ -222,7 +222,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         }])
     }),
     ("Unsqueeze", |node, inputs| {
-        let axes = super::axes(node, inputs, 1)?.ok_or_else(|| Error::argument("Unsqueeze without axes"))?;
+        let axes = super::axes(node, inputs, 1)?.ok_or_else(|| Error::argument("Unsqueeze: axes are missing"))?;
         Ok(vec![inputs.at(0)?.unsqueeze_axes(&axes)?])
     }),
     ("Transpose", |node, inputs| {
@@ -258,7 +258,7 @@ impl Tensor {
         let mut unknown = dims.iter().enumerate().filter(|(_, dim)| **dim == -1).map(|(i, _)| i);
         match (unknown.next(), unknown.next()) {
             (None, _) => {}
-            (Some(_), Some(_)) => return Err(Error::argument("only one length can be -1")),
+            (Some(_), Some(_)) => return Err(Error::argument("only one size can be -1")),
             (Some(i), None) => {
                 dims[i] = Dim::Fixed(1);
                 let known: Dim = dims.iter().cloned().product();
@@ -311,7 +311,7 @@ impl Tensor {
             .checked_sub(self.rank())
             .ok_or_else(|| Error::shape(format!("shape {} has more axes than the {} asked for", self.shape(), dims.len())))?;
         for (axis, dim) in dims.iter_mut().enumerate().filter(|(_, dim)| **dim == -1) {
-            *dim = self.shape().get(axis.wrapping_sub(new)).cloned().ok_or_else(|| Error::shape("a new axis needs a length"))?;
+            *dim = self.shape().get(axis.wrapping_sub(new)).cloned().ok_or_else(|| Error::shape("a new axis needs a size"))?;
         }
         let shape = Shape::new(dims);
         if *self.shape() == shape { Ok(self.clone()) } else { apply_one(Expand { shape }, &[self]) }
@@ -330,7 +330,7 @@ impl Tensor {
         }
         let (start, end) = (self.shape().axis(start)?, self.shape().axis(end)?);
         if start > end {
-            return Err(Error::argument(format!("flatten from axis {start} to axis {end}")));
+            return Err(Error::argument(format!("cannot flatten from axis {start} to axis {end}")));
         }
         let mut dims = self.shape().to_vec();
         let one: Dim = dims.drain(start..=end).product();
@@ -351,7 +351,7 @@ impl Tensor {
             let known: Dim = inner.iter().enumerate().filter(|(i, _)| *i != unknown).map(|(_, dim)| dim.clone()).product();
             let left = dims[axis]
                 .div_exact(&known)
-                .ok_or_else(|| Error::shape(format!("an axis of length {} is not {known} × -1", dims[axis])))?;
+                .ok_or_else(|| Error::shape(format!("an axis of size {} is not divisible by {known}", dims[axis])))?;
             dims.splice(axis..=axis, inner.into_iter().enumerate().map(|(i, dim)| if i == unknown { left.clone() } else { dim }));
         } else {
             dims.splice(axis..=axis, inner);
@@ -377,7 +377,7 @@ impl Tensor {
         let rank = self.rank() + axes.len();
         let places = axes.iter().map(|&axis| crate::dim::axis(axis, rank)).collect::<Result<std::collections::BTreeSet<_>>>()?;
         if places.len() != axes.len() {
-            return Err(Error::argument(format!("axes {axes:?} name a place twice")));
+            return Err(Error::argument(format!("axes {axes:?} repeat an axis")));
         }
         let mut old = self.shape().iter();
         let dims: Vec<Dim> = (0..rank)
@@ -404,7 +404,7 @@ impl Tensor {
     pub fn squeeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
         let axes = axes.iter().map(|&axis| self.shape().axis(axis)).collect::<Result<Vec<_>>>()?;
         if let Some(&axis) = axes.iter().find(|&&axis| self.shape()[axis] != 1) {
-            return Err(Error::shape(format!("axis {axis} of shape {} has not length 1", self.shape())));
+            return Err(Error::shape(format!("axis {axis} of shape {} does not have size 1", self.shape())));
         }
         let dims: Vec<Dim> = self.shape().iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, dim)| dim.clone()).collect();
         self.reshape(&dims)

@@ -71,7 +71,7 @@ impl Tensor {
             DType::F32 => (24, -126, 128),
             DType::BF16 => (8, -126, 128),
             DType::F16 => (11, -14, 16),
-            _ => return Err(Error::dtype(format!("the neighbours of {dtype}, expected a float"))),
+            _ => return Err(Error::dtype(format!("nextafter needs a float, got {dtype}"))),
         };
         // powi goes by the inverse of a power that may be infinite.
         let power = |n: i32| libm::scalbn(1.0, n);

@@ -34,7 +34,7 @@ impl Operator for Slice {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if self.axis >= x.rank() || self.step == 0 {
-            return Err(Error::argument(format!("a slice of axis {} by {} of shape {}", self.axis, self.step, x.shape)));
+            return Err(Error::argument(format!("invalid slice of axis {} with step {} of shape {}", self.axis, self.step, x.shape)));
         }
         let mut dims = x.shape.to_vec();
         dims[self.axis] = self.length.clone();
@@ -44,12 +44,12 @@ impl Operator for Slice {
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let (start, length) = (sizes.of(&self.start)?, sizes.of(&self.length)?);
         let negative = |n: i64| match self.start.is_symbolic() || self.length.is_symbolic() {
-            false => Error::argument(format!("a slice that starts at or has the length {n}")),
+            false => Error::argument(format!("invalid slice: start or size is {n}")),
             // That there is such a slice was taken for granted, as in the example.
             true => Error::new(
                 ErrorCode::Guard,
                 format!(
-                    "the record holds only where the slice from {} of length {} exists; one is {n} in this call",
+                    "the traced graph is valid only where the slice from {} of size {} exists; one of them is {n} in this call",
                     self.start, self.length
                 ),
             ),
@@ -112,9 +112,10 @@ impl Operator for Split {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        let whole = x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} of shape {}", self.axis, x.shape)))?;
+        let whole =
+            x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} is out of range for shape {}", self.axis, x.shape)))?;
         if !self.lengths.iter().cloned().sum::<Dim>().agrees(whole) {
-            return Err(Error::shape(format!("pieces {:?} of an axis of length {whole}", self.lengths)));
+            return Err(Error::shape(format!("split sizes {:?} do not add up to the axis size {whole}", self.lengths)));
         }
         let piece = |length: &Dim| {
             let mut dims = x.shape.to_vec();
@@ -156,10 +157,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len()).map(Dim::from).collect());
         let steps = part(4, "steps")?.unwrap_or_else(|| vec![Dim::Fixed(1); starts.len()]);
         if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-            return Err(Error::argument("starts, ends, axes and steps of different lengths"));
+            return Err(Error::argument("starts, ends, axes and steps have different sizes"));
         }
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
-            let number = |dim: &Dim| dim.fixed().ok_or_else(|| Error::no_value("an axis or step that is not fixed"));
+            let number = |dim: &Dim| dim.fixed().ok_or_else(|| Error::no_value("axes and steps must be fixed"));
             x = x.slice_step(number(axis)?, start.clone()..end.clone(), number(step)?)?;
         }
         Ok(vec![x])
@@ -176,7 +177,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             None => {
                 let count = node.find_int("num_outputs")?.unwrap_or(node.outputs().len() as i64);
                 if !(1..=1 << 16).contains(&count) {
-                    return Err(Error::argument(format!("a split into {count}")));
+                    return Err(Error::argument(format!("cannot split into {count}")));
                 }
                 let whole = x.shape()[axis].clone();
                 let piece = whole.ceil_div(count);
@@ -215,7 +216,7 @@ impl Tensor {
         let axis = self.shape().axis(axis)?;
         let whole = &self.shape()[axis];
         if step == 0 {
-            return Err(Error::argument("a slice by step 0"));
+            return Err(Error::argument("the step of a slice must not be 0"));
         }
         Ok(match step > 0 {
             true => {
@@ -252,7 +253,7 @@ impl Tensor {
     #[track_caller]
     pub fn slice_scatter(&self, axis: i64, range: impl Into<AxisRange>, step: i64, new: impl Operand) -> Result<Tensor> {
         if step < 1 {
-            return Err(Error::argument(format!("a write to a slice by step {step}")));
+            return Err(Error::argument(format!("cannot assign to a slice with step {step}")));
         }
         let Slice { axis: place, start, length, .. } = self.slice_of(axis, range.into(), step)?;
         let mut window = self.shape().to_vec();
@@ -356,10 +357,12 @@ impl Tensor {
             return Ok(vec![self.clone()]);
         }
         if length.fixed().is_some_and(|n| n <= 0) {
-            return Err(Error::argument(format!("pieces of length {length}")));
+            return Err(Error::argument(format!("invalid split size {length}")));
         }
         let count = whole.ceil_div(&length).fixed().ok_or_else(|| {
-            Error::size(format!("an axis of length {whole} in pieces of {length}: their number differs from call to call"))
+            Error::size(format!(
+                "splitting an axis of size {whole} into chunks of {length}: the number of chunks would differ between calls"
+            ))
         })?;
         let count = count.max(1);
         let mut lengths = vec![length.clone(); count as usize];
@@ -392,7 +395,8 @@ impl Tensor {
     #[track_caller]
     pub fn unbind(&self, axis: i64) -> Result<Vec<Tensor>> {
         let count = self.dim(axis)?;
-        let count = count.fixed().ok_or_else(|| Error::size(format!("an axis of length {count} has no fixed number of indices")))?;
+        let count =
+            count.fixed().ok_or_else(|| Error::size(format!("an axis of size {count} cannot be unbound: its size is not fixed")))?;
         (0..count).map(|i| self.select(axis, i)).collect()
     }
 
@@ -416,7 +420,7 @@ fn existing(index: &Dim, whole: &Dim) -> Result<Dim> {
     let start = if index.example().is_some_and(|n| n < 0) { whole + index } else { index.clone() };
     match start.example().zip(whole.example()).is_none_or(|(i, n)| (0..n).contains(&i)) {
         true => Ok(start),
-        false => Err(Error::argument(format!("index {index} of an axis of length {whole}"))),
+        false => Err(Error::argument(format!("index {index} is out of range for an axis of size {whole}"))),
     }
 }
 

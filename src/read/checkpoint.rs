@@ -60,7 +60,7 @@ fn tensors(pickle: &Pickle, storages: &Storages, budget: Budget) -> Result<Check
     let mut walk = Walk { pickle, storages, budget, found: Checkpoint::new() };
     walk.value(state_dict(pickle), &mut String::new(), 0)?;
     match walk.found.is_empty() {
-        true => Err(Error::new(ErrorCode::NotAModel, "there is no tensor in it")),
+        true => Err(Error::new(ErrorCode::NotAModel, "the checkpoint contains no tensor")),
         false => Ok(walk.found),
     }
 }
@@ -138,12 +138,12 @@ impl Walk<'_> {
     fn tensor(&mut self, id: Id, path: &str) -> Result<()> {
         let array = match self.storages.tensor(self.pickle, id)? {
             Some(Stored::Numbers(array)) => array,
-            Some(Stored::Pairs(_)) => return Err(Error::unsupported("a complex tensor")),
+            Some(Stored::Pairs(_)) => return Err(Error::unsupported("complex tensors are not supported here")),
             Some(Stored::TypeOnly(_)) | None => return Ok(()),
         };
         self.budget.spend(400 + path.len() + 16 * array.rank())?;
         match self.found.insert(path.to_string(), array) {
-            Some(_) => Err(Error::damaged("two tensors of one name")),
+            Some(_) => Err(Error::damaged("duplicate tensor name")),
             None => Ok(()),
         }
     }

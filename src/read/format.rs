@@ -49,8 +49,10 @@ impl Format {
         if is_onnx(bytes) {
             return Ok(Format::Onnx);
         }
-        let error =
-            Error::new(ErrorCode::NotAModel, if bytes.is_empty() { "an empty file" } else { "neither a torch archive nor an ONNX model" });
+        let error = Error::new(
+            ErrorCode::NotAModel,
+            if bytes.is_empty() { "the file is empty" } else { "neither a torch archive nor an ONNX model" },
+        );
         Err(error.help("give a .pt, .onnx, .pth or .safetensors file"))
     }
 }
@@ -67,7 +69,7 @@ fn of_archive(archive: &Archive) -> Result<Format> {
     if archive.has("data.pkl") {
         return Ok(Format::Checkpoint);
     }
-    Err(Error::new(ErrorCode::NotAModel, "a zip file that torch did not write"))
+    Err(Error::new(ErrorCode::NotAModel, "a zip archive not written by torch"))
 }
 
 /// Whether the bytes are fields of a `ModelProto`, a graph among them. A graph that is cut off counts: its reader can

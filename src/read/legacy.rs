@@ -26,7 +26,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Pickle, Storages<'static>)> {
     };
     let version = next("version")?;
     if *version.node(version.root()) != Node::Int(VERSION) {
-        return Err(Error::unsupported(format!("a checkpoint of version {:?}, expected {VERSION}", version.node(version.root()))));
+        return Err(Error::unsupported(format!("checkpoint version {:?}, expected {VERSION}", version.node(version.root()))));
     }
     next("machine")?;
     let (value, keys) = (next("value")?, next("keys")?);
@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Pickle, Storages<'static>)> {
         let head = bytes[at..].first_chunk::<8>().ok_or_else(|| Error::damaged("the file ends before it").at(place()))?;
         let found = u64::from_le_bytes(*head);
         if found != length as u64 {
-            return Err(Error::damaged(format!("{found} numbers in the file, {length} by the pickle")).at(place()));
+            return Err(Error::damaged(format!("the file has {found} elements, the pickle says {length}")).at(place()));
         }
         let start = at + 8;
         at = start
@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Pickle, Storages<'static>)> {
             .filter(|&end| end <= bytes.len())
             .ok_or_else(|| Error::damaged("the file ends within it").at(place()))?;
         if storages.insert(key.to_string(), bytes.slice(start..at)).is_some() {
-            return Err(Error::damaged("it stands in the file twice").at(place()));
+            return Err(Error::damaged("it occurs twice in the file").at(place()));
         }
     }
     Ok((value, Storages::loose(storages)))

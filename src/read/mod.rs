@@ -107,9 +107,9 @@ pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Loade
             (Box::new(export), example)
         }
         Format::Checkpoint | Format::Safetensors => {
-            return Err(Error::new(ErrorCode::Checkpoint, format!("a {}: it holds numbers, not a program", format.name()))
+            return Err(Error::new(ErrorCode::Checkpoint, format!("{} (state_dict): weights only, no model code", format.name()))
                 .at(&place)
-                .help("save the model with torch.jit.trace(model, x).save(\"m.pt\"), then convert that"));
+                .help("save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file"));
         }
     };
     Ok(LoadedModel { format, size, module, example })

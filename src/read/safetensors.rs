@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<Checkpoint> {
         return Err(Error::too_big(format!("a header of {length} bytes, at most {HEADER} are allowed")));
     }
     let start = 8 + length as usize;
-    let header = std::str::from_utf8(bytes.get(8..start).ok_or_else(short)?).map_err(|_| Error::damaged("the header is no UTF-8"))?;
+    let header = std::str::from_utf8(bytes.get(8..start).ok_or_else(short)?).map_err(|_| Error::damaged("the header is not UTF-8"))?;
     let mut header: Header = serde_json::from_str(header).map_err(|error| Error::damaged(error.to_string()).at("header"))?;
     header.0.sort_by_key(|(_, entry)| entry.data_offsets);
     let (data, mut at) = (bytes.slice(start..), 0);
@@ -67,24 +67,22 @@ pub(super) fn read(bytes: &Bytes) -> Result<Checkpoint> {
         let place = || name.escape_default().to_string();
         let (from, to) = entry.data_offsets;
         let dtype = DTYPES.iter().find(|row| row.0 == entry.dtype).map(|row| row.1);
-        let dtype = dtype.ok_or_else(|| Error::unsupported(format!("numbers of type {}", entry.dtype.escape_default())).at(place()))?;
+        let dtype =
+            dtype.ok_or_else(|| Error::unsupported(format!("unsupported element type {}", entry.dtype.escape_default())).at(place()))?;
         let size = count(&entry.shape.0).at(place())? * dtype.size();
         if from != at || to.checked_sub(from) != Some(size) || to > data.len() {
-            let message =
-                format!("{dtype}{:?} stands at {from}..{to} of {} bytes, expected {size} bytes at {at}", entry.shape.0, data.len());
+            let message = format!("{dtype}{:?} is at {from}..{to} of {} bytes, expected {size} bytes at {at}", entry.shape.0, data.len());
             return Err(Error::damaged(message).at(place()));
         }
         at = to;
         let array = Array::from_bytes(dtype, data.slice(from..to), &entry.shape.0, None, 0).at(place())?;
         if let (index, Some(_)) = tensors.insert_full(name, array) {
-            return Err(
-                Error::damaged("two tensors of one name").at(tensors.get_index(index).map_or("", |(name, _)| name).escape_default())
-            );
+            return Err(Error::damaged("duplicate tensor name").at(tensors.get_index(index).map_or("", |(name, _)| name).escape_default()));
         }
     }
     match at == data.len() {
         true => Ok(tensors),
-        false => Err(Error::damaged(format!("{} bytes that belong to no tensor", data.len() - at))),
+        false => Err(Error::damaged(format!("{} bytes belong to no tensor", data.len() - at))),
     }
 }
 
@@ -132,7 +130,7 @@ impl<'de> Deserialize<'de> for Lengths {
             type Value = Lengths;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                write!(f, "at most {RANK} lengths")
+                write!(f, "at most {RANK} dimensions")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Lengths, A::Error> {

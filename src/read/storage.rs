@@ -104,20 +104,15 @@ impl<'a> Named<'a> {
         let dtype = match &**class {
             "UntypedStorage" | "_UntypedStorage" => None,
             _ => Some(CLASSES.iter().chain(PAIRS).find(|row| row.0 == &**class && &**module == "torch").map(|row| row.1).ok_or_else(
-                || {
-                    Error::unsupported(format!(
-                        "tensors whose numbers are in a {:?}",
-                        pickle.node(parts.map_or(persistent, |parts| parts[1]))
-                    ))
-                },
+                || Error::unsupported(format!("unsupported storage class {:?}", pickle.node(parts.map_or(persistent, |parts| parts[1])))),
             )?),
         };
         let start = match part.map(|part| pickle.node(part)) {
             None | Some(Node::None) => 0,
             Some(Node::Tuple(items)) => {
-                length_at(pickle, *items.get(1).ok_or_else(|| Error::damaged("a part of a storage without a start"))?)?
+                length_at(pickle, *items.get(1).ok_or_else(|| Error::damaged("a storage view without an offset"))?)?
             }
-            Some(other) => return Err(Error::damaged(format!("a part of a storage that is {other:?}"))),
+            Some(other) => return Err(Error::damaged(format!("a storage view of {other:?}"))),
         };
         Ok(Named { key: pickle.str(key)?, dtype, pairs, length: length_at(pickle, length)?, start })
     }
@@ -132,7 +127,7 @@ impl<'a> Named<'a> {
 
 fn length_at(pickle: &Pickle, id: Id) -> Result<usize> {
     let n = pickle.int(id)?;
-    usize::try_from(n).map_err(|_| Error::damaged(format!("a length or place {n}")))
+    usize::try_from(n).map_err(|_| Error::damaged(format!("invalid size or offset {n}")))
 }
 
 impl<'a> Storages<'a> {
@@ -171,7 +166,7 @@ impl<'a> Storages<'a> {
             match (module, name, items) {
                 ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state", &[tensor, ..]) => id = tensor,
                 ("torch._tensor", "_rebuild_from_type_v2", &[inner, _, inner_arguments, ..]) => {
-                    let Node::Global(_, name) = pickle.node(inner) else { return Err(Error::damaged("a tensor that nothing makes")) };
+                    let Node::Global(_, name) = pickle.node(inner) else { return Err(Error::damaged("a tensor without a constructor")) };
                     (function, arguments) = (name, pickle.items(inner_arguments)?);
                     break;
                 }
@@ -186,7 +181,7 @@ impl<'a> Storages<'a> {
             ("_rebuild_tensor_v3", &[storage, offset, shape, strides, _, _, dtype, ..]) => {
                 self.rebuild(pickle, storage, [offset, shape, strides], Some(dtype)).map(Some)
             }
-            ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3", _) => Err(Error::damaged("a tensor of too few parts")),
+            ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3", _) => Err(Error::damaged("a tensor with too few arguments")),
             (other, _) if other.starts_with("_rebuild") => {
                 Err(Error::unsupported(format!("a tensor made by {:?}", Node::Str(other.into()))))
             }

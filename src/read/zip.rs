@@ -56,7 +56,7 @@ impl Archive {
             at = next;
         }
         if at != directory.end {
-            return Err(Error::damaged("a zip directory that is longer than its entries"));
+            return Err(Error::damaged("the zip directory is longer than its entries"));
         }
         // The folder is named after the file that was written, `archive` or whatever else: the first entry says.
         let top = named.first().and_then(|(name, _)| name.split_once('/')).map_or("", |(top, _)| top);
@@ -69,7 +69,7 @@ impl Archive {
             let name = &name[top.len()..];
             let folder = name.is_empty() || name.ends_with('/');
             if !(folder && entry.size == 0) && entries.insert(name.to_string(), entry).is_some() {
-                return Err(Error::damaged(format!("two entries called `{}`", name.escape_default())));
+                return Err(Error::damaged(format!("duplicate zip entry `{}`", name.escape_default())));
             }
         }
         let archive = Archive { bytes, entries };
@@ -83,7 +83,7 @@ impl Archive {
         let mut spans: Vec<_> = self.entries.values().map(|entry| (entry.span.start, entry.span.end)).collect();
         spans.sort_unstable();
         match spans.windows(2).any(|pair| pair[0].1 > pair[1].0) {
-            true => Err(Error::damaged("zip entries that overlap")),
+            true => Err(Error::damaged("overlapping zip entries")),
             false => Ok(()),
         }
     }
@@ -170,8 +170,8 @@ fn inflate(data: &[u8], size: usize) -> Result<Bytes> {
     let mut stream = Decompress::new(false);
     match stream.decompress_vec(data, &mut inflated, FlushDecompress::Finish) {
         Ok(Status::StreamEnd) if inflated.len() == size && stream.total_in() == data.len() as u64 => Ok(inflated.into()),
-        Ok(_) => Err(Error::damaged(format!("a deflated entry that does not come to the {size} bytes it should"))),
-        Err(error) => Err(Error::damaged(format!("a deflated entry that does not inflate: {error}"))),
+        Ok(_) => Err(Error::damaged(format!("a deflated entry does not have the stated size of {size} bytes"))),
+        Err(error) => Err(Error::damaged(format!("a deflated entry cannot be decompressed: {error}"))),
     }
 }
 
@@ -191,7 +191,7 @@ fn begins(bytes: &[u8], at: usize, magic: &[u8; 4]) -> bool {
 }
 
 fn cut() -> Error {
-    Error::damaged("a zip record that reaches beyond the file")
+    Error::damaged("a zip record extends beyond the file")
 }
 
 /// Where the central directory stands. The file must end with the directory's end record, which no comment follows.
@@ -202,7 +202,7 @@ fn directory(bytes: &[u8]) -> Result<(Range<usize>, usize)> {
         match begins(bytes, 0, b"PK\x03\x04") {
             true => Error::damaged("no zip directory at the end: the file is cut off, or something follows it")
                 .help("copy or download the file again"),
-            false => Error::new(ErrorCode::NotAModel, "no zip file"),
+            false => Error::new(ErrorCode::NotAModel, "not a zip file"),
         }
     })?;
     // Disk, disk of the directory, entries on this disk, entries, size, start, comment.
@@ -224,7 +224,7 @@ fn directory(bytes: &[u8]) -> Result<(Range<usize>, usize)> {
             let wide = number(bytes, limit + at, wide)?;
             let full = (1 << (8 * width)) - 1;
             if *narrow != full && *narrow != wide {
-                return Err(Error::damaged("a zip directory that is described in two ways"));
+                return Err(Error::damaged("the zip and zip64 directory records contradict each other"));
             }
             *narrow = wide;
         }
@@ -233,7 +233,7 @@ fn directory(bytes: &[u8]) -> Result<(Range<usize>, usize)> {
     let agree = disk == 0 && directory_disk == 0 && on_disk == count && comment == 0;
     if !agree || start.checked_add(size) != Some(limit as u64) || count > size / 46 {
         return Err(Error::damaged(format!(
-            "a zip directory of {count} entries and {size} bytes at {start}, with {limit} bytes before its end"
+            "invalid zip directory: {count} entries and {size} bytes at {start}, with {limit} bytes before its end"
         )));
     }
     Ok((limit - size as usize..limit, count as usize))
@@ -249,20 +249,20 @@ fn entry(bytes: &[u8], at: usize, directory: &Range<usize>) -> Result<(String, E
     let (name_length, extra_length, comment_length) =
         (length(record, at + 28, 2)?, length(record, at + 30, 2)?, length(record, at + 32, 2)?);
     let raw_name = record.get(at + 46..at + 46 + name_length).ok_or_else(cut)?;
-    let name = std::str::from_utf8(raw_name).map_err(|_| Error::damaged("a zip entry whose name is no UTF-8"))?.to_string();
+    let name = std::str::from_utf8(raw_name).map_err(|_| Error::damaged("a zip entry name is not UTF-8"))?.to_string();
     let place = || name.escape_default();
     let extra = at + 46 + name_length..at + 46 + name_length + extra_length;
     let [stored, size, local] = wide_sizes(record, at, extra.clone()).at(place())?;
     // Bit 0 and bit 6: encrypted; bit 13: the directory itself is.
     if flags & 0x2041 != 0 {
-        return Err(Error::unsupported("an encrypted zip entry").at(place()));
+        return Err(Error::unsupported("encrypted zip entries are not supported").at(place()));
     }
     let deflated = match method {
         0 => false,
         8 => true,
-        other => return Err(Error::unsupported(format!("a zip entry compressed by method {other}")).at(place())),
+        other => return Err(Error::unsupported(format!("unsupported zip compression method {other}")).at(place())),
     };
-    let contradiction = || Error::damaged("a zip entry that is not where the directory says").at(place());
+    let contradiction = || Error::damaged("a zip entry is not where the directory says").at(place());
     let same = begins(bytes, local, b"PK\x03\x04")
         && number(bytes, local + 8, 2)? == method
         && number(bytes, local + 6, 2)? & 0x2041 == 0
@@ -273,7 +273,7 @@ fn entry(bytes: &[u8], at: usize, directory: &Range<usize>) -> Result<(String, E
     let start = local + 30 + name_length + length(bytes, local + 28, 2)?;
     let end = start.checked_add(stored).filter(|&end| end <= directory.start).ok_or_else(contradiction)?;
     if !deflated && stored != size {
-        return Err(Error::damaged(format!("{stored} bytes that are said to be {size}")).at(place()));
+        return Err(Error::damaged(format!("{stored} bytes stored, {size} stated")).at(place()));
     }
     Ok((name, Entry { span: local..end, data: start..end, size, deflated, crc }, extra.end + comment_length))
 }

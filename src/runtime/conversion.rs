@@ -17,7 +17,7 @@ macro_rules! types {
         pub(super) fn datum_type(dtype: DType) -> Result<DatumType> {
             match dtype {
                 $(DType::$name => Ok(DatumType::$name),)*
-                _ => Err(Error::unsupported(format!("{dtype} in tract")).help("run it with our own kernels: the record itself is a module")),
+                _ => Err(Error::unsupported(format!("tract has no {dtype}")).help("run it on ontrace's kernels: call the Traced itself")),
             }
         }
 
@@ -26,7 +26,7 @@ macro_rules! types {
             match datum {
                 $(DatumType::$name => Ok(DType::$name),)*
                 DatumType::TDim => Ok(DType::I64),
-                _ => Err(Error::runtime(format!("numbers of tract's type {datum:?}"))),
+                _ => Err(Error::runtime(format!("unsupported tract type {datum:?}"))),
             }
         }
     };
@@ -82,7 +82,7 @@ pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
 pub(super) fn value_type(info: &ValueInfoProto) -> Result<Type> {
     use proto::tensor_shape_proto::dimension::Value;
     let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
-        return Err(Error::unsupported("a value that is no tensor"));
+        return Err(Error::unsupported("a value is not a tensor"));
     };
     let unknown = |axis: usize| Expr::symbol(&format!("{}_{axis}", info.name));
     let length = |(axis, dim): (usize, &proto::tensor_shape_proto::Dimension)| match &dim.value {

@@ -45,7 +45,7 @@ pub(super) type Row = (&'static str, Applies, &'static str);
 
 /// The operators that run on our kernels, for tract 0.23.9. A test fails where tract alone does what a row says it does not.
 pub(super) const REPLACED: &[Row] = &[
-    ("Equal", |facts| facts.any(|dtype| dtype == DType::Bool), "compares numbers only, not bools"),
+    ("Equal", |facts| facts.any(|dtype| dtype == DType::Bool), "does not compare bools"),
     (
         "MatMul",
         |facts| facts.any(|dtype| matches!(dtype, DType::I64 | DType::U8 | DType::U32 | DType::U64)),
@@ -54,7 +54,7 @@ pub(super) const REPLACED: &[Row] = &[
     ("MatMul", |facts| facts.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
     ("MatMul", linear, SLOWER),
     ("MatMul", large, SLOWER),
-    ("Gemm", |facts| !floats(facts), "scales integers by a float"),
+    ("Gemm", |facts| !floats(facts), "multiplies integers by a float"),
     ("Gemm", linear, SLOWER),
     ("Gemm", large, SLOWER),
     ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
@@ -62,7 +62,7 @@ pub(super) const REPLACED: &[Row] = &[
     (
         "Mod",
         |facts| !keeps_shape(facts) || lengths(facts) || zero(facts, 1),
-        "swaps operands of two shapes, mistakes cast integers for lengths, panics on zero",
+        "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero",
     ),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
@@ -74,53 +74,53 @@ pub(super) const REPLACED: &[Row] = &[
     ("Selu", double, "rounds its constants to f32"),
     ("InstanceNormalization", double, "rounds its epsilon to f32"),
     ("Softplus", always, "overflows"),
-    ("LogSoftmax", always, "takes the logarithm of what has become 0"),
+    ("LogSoftmax", always, "takes the logarithm of an underflowed 0"),
     ("ReduceMean", double, "means squares in f32"),
-    ("ReduceSum", half, "adds halves up in halves"),
+    ("ReduceSum", half, "accumulates f16 in f16"),
     ("Resize", double, "interpolates in f32"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
-    ("CumSum", lengths, "mistakes cast integers for lengths"),
-    ("TopK", always, "mistakes cast integers for lengths, loses NaN"),
-    ("ArgMax", always, "mistakes cast integers for lengths, loses NaN"),
-    ("ArgMin", always, "mistakes cast integers for lengths, loses NaN"),
-    ("ReduceMax", |facts| !integers(facts) || empty(facts), "loses NaN, refuses bools, has an extreme of nothing"),
-    ("ReduceMin", |facts| !integers(facts) || empty(facts), "loses NaN, refuses bools, has an extreme of nothing"),
+    ("CumSum", lengths, "confuses cast integers with symbolic dimensions"),
+    ("TopK", always, "confuses cast integers with symbolic dimensions, loses NaN"),
+    ("ArgMax", always, "confuses cast integers with symbolic dimensions, loses NaN"),
+    ("ArgMin", always, "confuses cast integers with symbolic dimensions, loses NaN"),
+    ("ReduceMax", |facts| !integers(facts) || empty(facts), "loses NaN, rejects bools, accepts empty inputs"),
+    ("ReduceMin", |facts| !integers(facts) || empty(facts), "loses NaN, rejects bools, accepts empty inputs"),
     ("ReduceLogSumExp", always, "overflows"),
-    ("ReduceSum", empty, "divides by zero where there is no element"),
-    ("ReduceMean", empty, "divides by zero where there is no element"),
-    ("ReduceL1", empty, "divides by zero where there is no element"),
-    ("ReduceL2", empty, "divides by zero where there is no element"),
-    ("ReduceSumSquare", empty, "divides by zero where there is no element"),
-    ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "pads numbers only"),
-    ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows where it cuts"),
-    ("Slice", stepped, "skips numbers before a softmax that needs them"),
-    ("Mish", half, "loses small numbers in halves"),
+    ("ReduceSum", empty, "divides by zero for empty inputs"),
+    ("ReduceMean", empty, "divides by zero for empty inputs"),
+    ("ReduceL1", empty, "divides by zero for empty inputs"),
+    ("ReduceL2", empty, "divides by zero for empty inputs"),
+    ("ReduceSumSquare", empty, "divides by zero for empty inputs"),
+    ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "does not pad bools"),
+    ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows with negative pads"),
+    ("Slice", stepped, "omits values before a softmax that needs them"),
+    ("Mish", half, "loses small values in f16"),
     ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
     ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("RNN", unusual, "ignores directions, lengths and clip, and panics without a state"),
-    ("BitCast", always, "does not have it"),
-    ("RandomUniform", always, "draws from a generator of its own"),
-    ("RandomNormal", always, "draws from a generator of its own"),
-    ("RandomUniformLike", always, "draws from a generator of its own"),
-    ("RandomNormalLike", always, "draws from a generator of its own"),
-    ("Bernoulli", always, "does not have it"),
-    ("Multinomial", always, "draws from a generator of its own"),
-    ("Unique", always, "does not have it"),
-    ("Col2Im", always, "does not have it"),
-    ("RoiAlign", always, "does not have it"),
+    ("BitCast", always, "does not implement it"),
+    ("RandomUniform", always, "uses a different random generator"),
+    ("RandomNormal", always, "uses a different random generator"),
+    ("RandomUniformLike", always, "uses a different random generator"),
+    ("RandomNormalLike", always, "uses a different random generator"),
+    ("Bernoulli", always, "does not implement it"),
+    ("Multinomial", always, "uses a different random generator"),
+    ("Unique", always, "does not implement it"),
+    ("Col2Im", always, "does not implement it"),
+    ("RoiAlign", always, "does not implement it"),
     ("GridSample", double, "computes in f32"),
-    ("Conv", |facts| facts.dtype(0) == Some(DType::F16), "adds up in f16"),
-    ("MaxPool", |facts| facts.node.output.len() > 1 && facts.dtype(0).is_some_and(DType::is_int), "gives integers no places"),
+    ("Conv", |facts| facts.dtype(0) == Some(DType::F16), "accumulates in f16"),
+    ("MaxPool", |facts| facts.node.output.len() > 1 && facts.dtype(0).is_some_and(DType::is_int), "has no indices for integers"),
     // Also where it is cast to f32 for it: tract leaves the casts out.
     ("Celu", always, "is wrong in f16"),
-    ("If", always, "takes no two branches of one name or of two shapes"),
-    ("Loop", always, "does not have it"),
-    ("Scan", always, "takes no body that uses values around it"),
+    ("If", always, "rejects branches with equal names or different shapes"),
+    ("Loop", always, "does not implement it"),
+    ("Scan", always, "rejects bodies that use outer values"),
 ];
 
 /// Why an operator of a user's crate runs on its kernel.
-const LACKING: &str = "does not have it";
+const LACKING: &str = "does not implement it";
 
 /// Why a call of a function of the model runs on our kernels.
 const FUNCTION: &str = "does not know the functions of a model";
@@ -222,7 +222,7 @@ pub(super) struct Replaced {
 
 impl fmt::Display for Replaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}) runs on our kernel: tract's {}", self.name, self.op, self.why)
+        write!(f, "{} ({}) runs on ontrace's kernel: tract's {}", self.name, self.op, self.why)
     }
 }
 

@@ -264,7 +264,9 @@ impl Session {
     pub fn explain(&self) -> Vec<String> {
         let plans = self.plans.lock().map(|plans| plans.clone()).unwrap_or_default();
         let whole = plans.iter().filter_map(|plan| match &plan.engine {
-            Engine::Ours(_, error) => Some(format!("all nodes run on our kernels for inputs of {:?}: {}", plan.shapes, error.message())),
+            Engine::Ours(_, error) => {
+                Some(format!("all nodes run on ontrace's kernels for inputs of shapes {:?}: {}", plan.shapes, error.message()))
+            }
             Engine::Tract(_) => None,
         });
         self.replaced.iter().map(Replaced::to_string).chain(whole).collect()
@@ -465,7 +467,7 @@ fn shapes(inputs: &[Array]) -> Vec<Vec<usize>> {
 }
 
 fn poisoned<T>(_: T) -> Error {
-    Error::internal("another thread failed while it kept a plan")
+    Error::internal("another thread panicked while compiling a plan")
 }
 
 /// Runs a page on our kernels.

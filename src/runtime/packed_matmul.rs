@@ -91,9 +91,9 @@ impl Product {
     /// The shape of the product of what has this one.
     fn shape(&self, mut shape: TVec<TDim>) -> TractResult<TVec<TDim>> {
         let (rows, columns) = self.matrix.dim();
-        let last = shape.last_mut().context("a product of a scalar")?;
+        let last = shape.last_mut().context("a matrix product with a scalar")?;
         // A length that depends on data is seen when it is there.
-        ensure!(last.to_i64().is_err() || *last == rows.to_dim(), "rows of {last} numbers for a matrix of {rows} rows");
+        ensure!(last.to_i64().is_err() || *last == rows.to_dim(), "rows of {last} elements do not fit a matrix of {rows} rows");
         *last = columns.to_dim();
         Ok(shape)
     }
@@ -143,7 +143,7 @@ impl EvalOp for Product {
         let (k, n) = self.matrix.dim();
         let x = args_1!(inputs);
         let mut shape: TVec<usize> = x.shape().into();
-        *shape.last_mut().context("a product of a scalar")? = n;
+        *shape.last_mut().context("a matrix product with a scalar")? = n;
         let rows = shape[..shape.len() - 1].iter().product();
         // SAFETY: every number is written before it is read: what the product writes is all of it.
         let mut y = unsafe { Tensor::uninitialized::<f32>(&shape)? };

@@ -53,7 +53,7 @@ fn chain(error: &tract_onnx::prelude::TractError) -> String {
 pub(super) fn on_a_deep_stack<T: Send>(f: impl FnOnce() -> TractResult<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || guarded(f));
-        let thread = thread.map_err(|error| Error::runtime(format!("no thread to compile on: {error}")))?;
+        let thread = thread.map_err(|error| Error::runtime(format!("cannot start a thread to compile on: {error}")))?;
         thread.join().unwrap_or_else(|_| Err(Error::runtime("tract panicked")))
     })
 }

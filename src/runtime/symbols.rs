@@ -33,7 +33,7 @@ impl<'a> Symbols<'a> {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where a length that is known is another.
     pub(super) fn observe(&mut self, ours: &Shape, theirs: &[TDim]) -> Result<()> {
-        let differs = || Error::shape(format!("a plan for {ours}, not for {theirs:?}"));
+        let differs = || Error::shape(format!("the plan is for {ours}, got {theirs:?}"));
         if ours.rank() != theirs.len() {
             return Err(differs());
         }

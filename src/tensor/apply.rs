@@ -18,7 +18,7 @@ const FOLDED: usize = 1 << 16;
 #[track_caller]
 pub fn apply_one(op: impl Operator, inputs: &[&Tensor]) -> Result<Tensor> {
     let inputs: Vec<_> = inputs.iter().map(|tensor| Some(*tensor)).collect();
-    apply(op, &inputs)?.into_iter().next().ok_or_else(|| Error::internal("an operator without an output"))
+    apply(op, &inputs)?.into_iter().next().ok_or_else(|| Error::internal("the operator has no output"))
 }
 
 /// Applies an operator; optional inputs may be absent.
@@ -149,14 +149,14 @@ fn evaluate(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type]) -> Re
     }
     let values = op.eval(&Inputs::new(&arrays), Sizes::Example)?;
     if values.len() != types.len() {
-        return Err(Error::internal(format!("the rule promises {} outputs, the kernel makes {}", types.len(), values.len())));
+        return Err(Error::internal(format!("infer gives {} outputs, the kernel {}", types.len(), values.len())));
     }
     for (ty, value) in types.iter().zip(&values) {
         let fits = ty.dtype == value.dtype()
             && ty.rank() == value.rank()
             && ty.shape.iter().zip(value.shape()).all(|(dim, &n)| dim.example().is_none_or(|seen| seen == n as i64));
         if !fits {
-            return Err(Error::internal(format!("the rule promises {ty}, the kernel makes {}{:?}", value.dtype(), value.shape())));
+            return Err(Error::internal(format!("infer gives {ty}, the kernel {}{:?}", value.dtype(), value.shape())));
         }
     }
     Ok(values.into_iter().map(Some).collect())

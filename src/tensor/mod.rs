@@ -245,8 +245,8 @@ impl Tensor {
 
     fn array(&self) -> Result<&Array> {
         self.value().ok_or_else(|| {
-            Error::no_value(format!("only the type {} of this tensor is known, not its numbers", self.ty()))
-                .help("trace with an example that has numbers, or keep the computation on tensors")
+            Error::no_value(format!("only the type {} of this tensor is known, not its values", self.ty()))
+                .help("trace with an example that has values, or keep the computation on tensors")
         })
     }
 

@@ -194,11 +194,9 @@ pub(super) fn guard_numbers(mark: Mark, seen: &Array, place: impl FnOnce() -> Pl
         let Some(record) = open.iter_mut().find(|record| record.id == mark.record) else { return Ok(()) };
         let place = place();
         if record.captures.is_some() {
-            return Err(Error::trace(
-                "a number was read in the body of a branch or loop that is traced, where it differs from turn to turn",
-            )
-            .at(place)
-            .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
+            return Err(Error::trace("a value was read in the traced body of a branch or loop, where it differs between iterations")
+                .at(place)
+                .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
         }
         let guard = Guard { condition: Condition::Numbers(mark.value, seen.clone()), place };
         if record.strict {
@@ -210,8 +208,8 @@ pub(super) fn guard_numbers(mark: Mark, seen: &Array, place: impl FnOnce() -> Pl
 }
 
 fn denied(guard: &Guard) -> Error {
-    let error = Error::new(ErrorCode::Denied, format!("a strict trace reads no number: {guard}"));
-    error.help("keep it a tensor or a length, use cond, while_loop or scan, or trace without strict")
+    let error = Error::new(ErrorCode::Denied, format!("a strict trace must not read values: {guard}"));
+    error.help("keep it a tensor or a Dim, use cond, while_loop or scan, or trace without strict")
 }
 
 /// Keeps what a rule turned out to need of the lengths.
@@ -231,7 +229,7 @@ fn depth(open: &[Record], mark: Mark) -> usize {
 /// The value that a tensor of an outer record is in a body: an input of its own.
 fn captured(tensor: &Tensor, mark: Mark) -> Result<ValueId> {
     OPEN.with_borrow_mut(|open| {
-        let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
+        let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
         if top.id == mark.record {
             return Ok(mark.value);
         }
@@ -269,7 +267,7 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
     }
     let array = tensor.array()?;
     OPEN.with_borrow_mut(|open| {
-        let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
+        let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
         Ok(top.graph.add_constant(array, tensor.parameter(), tensor.derivation()))
     })
 }
@@ -278,9 +276,9 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
 fn lengths(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
     let op: Arc<dyn Operator> = Arc::new(super::lengths::Lengths { dims, dtype: tensor.dtype() });
     OPEN.with_borrow_mut(|open| {
-        let top = open.last_mut().ok_or_else(|| Error::internal("a value without a record"))?;
+        let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
         let outputs = top.graph.add_node(op, vec![], vec![tensor.ty().clone()], Place::default());
-        outputs.first().copied().ok_or_else(|| Error::internal("lengths without an output"))
+        outputs.first().copied().ok_or_else(|| Error::internal("Lengths: no output"))
     })
 }
 
@@ -288,7 +286,7 @@ fn lengths(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
 pub(super) fn record(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], types: &[Type], place: Place) -> Result<Vec<Mark>> {
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
     OPEN.with_borrow_mut(|open| {
-        let top = open.last_mut().ok_or_else(|| Error::internal("an operation without a record"))?;
+        let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this operation"))?;
         let outputs = top.graph.add_node(op, inputs, types.to_vec(), place);
         Ok(outputs.into_iter().map(|value| Mark { record: top.id, value }).collect())
     })

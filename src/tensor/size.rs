@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use std::panic::Location;
 
 fn seen(dim: &Dim) -> Result<i64> {
-    dim.example().ok_or_else(|| Error::no_value(format!("the length `{dim}` is not known here")))
+    dim.example().ok_or_else(|| Error::no_value(format!("the size `{dim}` is not known here")))
 }
 
 /// Whether the relation holds in the example; a guard says so where that may differ from call to call.
@@ -73,5 +73,5 @@ pub fn concrete(dim: &Dim) -> Result<usize> {
         let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
         recorder::guard_lengths(fixed, location::here(None, Location::caller()))?;
     }
-    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is no length")))
+    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is not a valid size")))
 }

@@ -26,7 +26,7 @@ impl fmt::Display for Code<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let graph = self.0.graph();
         for guard in graph.guards() {
-            writeln!(f, "// holds only where {guard}")?;
+            writeln!(f, "// valid only for {guard}")?;
         }
         writeln!(f, "fn {} {{", self.0.declaration())?;
         for (id, value) in graph.values() {

@@ -98,13 +98,13 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Diagnostic::UnusedInput(name) => write!(f, "input `{name}` is not used"),
-            Diagnostic::ConstantOutput(name) => write!(f, "output `{name}` is the same at every call"),
+            Diagnostic::ConstantOutput(name) => write!(f, "output `{name}` is constant"),
             Diagnostic::Baked { ty, bytes, place } => {
-                write!(f, "the numbers of a {ty} ({bytes} bytes) are the same at every call{}", At(place))
+                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", At(place))
             }
-            Diagnostic::Random { op, place } => write!(f, "{op} draws at random{}", At(place)),
-            Diagnostic::Sizes { constraint, place } => write!(f, "the program needs {constraint}{}", At(place)),
-            Diagnostic::Guard(guard) => write!(f, "the trace holds only where {guard}"),
+            Diagnostic::Random { op, place } => write!(f, "random operator {op}{}", At(place)),
+            Diagnostic::Sizes { constraint, place } => write!(f, "requires {constraint}{}", At(place)),
+            Diagnostic::Guard(guard) => write!(f, "the traced graph is valid only for {guard}"),
         }
     }
 }

@@ -129,7 +129,7 @@ impl Traced {
     /// [`Argument`](ErrorCode::Argument) for a key of ontrace's own.
     pub fn with_extra(mut self, key: &str, value: &str) -> Result<Traced> {
         if key.starts_with(metadata::OWN_PREFIX) {
-            return Err(Error::argument(format!("the key `{key}` is ontrace's own")));
+            return Err(Error::argument(format!("the metadata key `{key}` is reserved for ontrace")));
         }
         self.extra.insert(key.to_string(), value.to_string());
         Ok(self)
@@ -158,7 +158,7 @@ impl Traced {
         let lower = |opset| lower::lower(self, opset, form.functions);
         match form.opset {
             Some(opset) if !OPSETS.contains(&opset) => {
-                Err(Error::unsupported(format!("opset {opset} is not written, only {} to {}", OPSETS.start(), OPSETS.end())))
+                Err(Error::unsupported(format!("cannot write opset {opset} ({} to {})", OPSETS.start(), OPSETS.end())))
             }
             Some(opset) => lower(opset),
             None => lower(OPSET).or_else(|error| match error.code() {

@@ -61,7 +61,7 @@ impl Recording {
                 }
             }
         }
-        Err(Error::new(ErrorCode::Size, "the lengths contradict each other in ever new ways").help("declare fewer symbolic lengths"))
+        Err(Error::new(ErrorCode::Size, "the constraints on the sizes have no solution").help("declare fewer symbolic sizes"))
     }
 
     /// One run: what was recorded, and what it turned out to need of the lengths.
@@ -141,7 +141,9 @@ fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(std::syn
     for (symbol, _) in symbols.iter().rev() {
         let Some(expr) = constraint.solved_for(symbol) else { continue };
         if expr.number().is_some() && example.declares(symbol) {
-            return Err(Error::size(format!("`{symbol}` cannot be any length: {constraint}")).help(format!("fix `{symbol}` to a number")));
+            return Err(
+                Error::size(format!("`{symbol}` is valid for one size only: {constraint}")).help(format!("give `{symbol}` a fixed size"))
+            );
         }
         // Whatever replaces it must be read off an input.
         if expr.symbols().iter().all(|other| symbols.iter().any(|known| known.0 == *other)) {

@@ -44,7 +44,7 @@ impl Traced {
         let (inputs, outputs) = self.graph.border(path).ok_or_else(|| {
             let mut paths: Vec<&str> = self.graph.nodes().iter().map(|node| &*node.place.scope).filter(|path| !path.is_empty()).collect();
             paths.dedup();
-            Error::argument(format!("no node belongs to a module `{path}`")).help(format!("there are: {}", paths.join(", ")))
+            Error::argument(format!("no node belongs to a module `{path}`")).help(format!("the modules are: {}", paths.join(", ")))
         })?;
         let graph = self.graph.part(&inputs, &outputs)?;
         let names = (0..outputs.len()).map(|i| default_name(i, outputs.len())).collect();

@@ -61,7 +61,7 @@ impl Tracer {
         let mut traced: Vec<(String, Traced)> = Vec::with_capacity(methods.len());
         for (name, module, example) in methods {
             if traced.iter().any(|(known, _)| known == name) {
-                return Err(Error::argument(format!("two methods are called `{name}`")));
+                return Err(Error::argument(format!("duplicate method `{name}`")));
             }
             let one = self.clone().name(name).trace(*module, example.clone()).at(format!("method {name}"))?;
             traced.push((name.to_string(), one));
@@ -152,7 +152,7 @@ impl Methods {
     }
 
     fn from_model(model: Model, operators: &OpRegistry) -> Result<Methods> {
-        let damaged = || Error::damaged("the file does not say which methods it has");
+        let damaged = || Error::damaged("the file does not list its methods");
         let saved: Vec<SavedMethod> = entry(&model, METHODS_KEY).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
         let all = Traced::from_model_with(model, operators)?;
         let (mut inputs, mut outputs) = (all.graph.inputs(), all.graph.outputs());

@@ -163,7 +163,7 @@ impl Tracer {
         let denied: Vec<String> =
             traced.notes().iter().filter(|note| self.denied.contains(&note.kind())).map(|note| format!("\n   {note}")).collect();
         if !denied.is_empty() {
-            return Err(Error::new(ErrorCode::Denied, format!("{} notes that are denied:{}", denied.len(), denied.concat())));
+            return Err(Error::new(ErrorCode::Denied, format!("{} denied diagnostics:{}", denied.len(), denied.concat())));
         }
         if let Some(check) = &self.check {
             traced.verdict = self.checked(&module, &traced, &example, check)?;
@@ -186,6 +186,6 @@ impl Tracer {
             let report = Checker::new(module, traced, &given).options(once).run()?;
             calls.extend(report.calls.into_iter().map(|_| "given inputs".to_string()));
         }
-        Ok((!calls.is_empty()).then(|| format!("the record agrees with its module: {}", calls.join(" · "))))
+        Ok((!calls.is_empty()).then(|| format!("the traced graph agrees with its module: {}", calls.join(" · "))))
     }
 }

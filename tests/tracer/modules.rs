@@ -199,7 +199,7 @@ fn t124_a_module_that_is_not_there_is_skipped() -> Result<()> {
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["first.bias", "first.weight"]);
     let net = Net { second: Some(Linear::new(&weights.at("second"), 2, 2)?), ..net };
     assert_eq!(record(&net, &ramp(&[1, 2]))?.state().len(), 4);
-    assert_eq!(traced.sub("second").unwrap_err().help_line(), Some("there are: first"));
+    assert_eq!(traced.sub("second").unwrap_err().help_line(), Some("the modules are: first"));
     Ok(())
 }
 

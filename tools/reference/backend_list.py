@@ -15,22 +15,22 @@ for way in ("eager", "rewritten", "session"):
         ways, _ = failures.setdefault(name, ([], why))
         ways.append(way)
 
-# What a difference in numbers is due to, by the name of the test.
+# The cause of a difference in values, by the name of the test.
 DIFFERENCES = [
-    (r"bernoulli|training_dropout", "draws random numbers, which are others in every runtime"),
-    (r"dft_inverse", "single floats round to 2e-7 where the exact answer is 0, and the test allows 1e-7"),
-    (r"dynamicquantizelinear", "tract divides by a constant as a product with its reciprocal, and a tie then rounds the other way"),
-    (r"signed_zero", "tract takes 0 and -0 for one constant"),
+    (r"bernoulli|training_dropout", "draws random numbers, which differ between runtimes"),
+    (r"dft_inverse", "f32 rounding gives 2e-7 where the exact value is 0; the test's tolerance is 1e-7"),
+    (r"dynamicquantizelinear", "tract divides by a constant by multiplying with its reciprocal; a tie then rounds the other way"),
+    (r"signed_zero", "tract merges the constants 0 and -0"),
 ]
 
 REASONS = [
-    (r"^E\d+: 1 operators of ONNX are not read +(ai\.onnx\.ml\.\w+) .*", r"\1 is not read: only ONNX's own operators are"),
-    (r"^E\d+: 1 operators of ONNX are not read +(ai\.onnx\.preview\.training\.\w+) .*", r"\1 is not read: it trains"),
-    (r"^E\d+: 1 operators of ONNX are not read +(String\w+|RegexFullMatch) .*", r"\1 is not read: there are no strings"),
-    (r"^E\d+: 1 operators of ONNX are not read +(ImageDecoder) .*", r"\1 is not read: it takes the bytes of a file"),
-    (r"^wrong: output \d+: Comparison.*", "the numbers differ"),
+    (r"^E\d+: 1 ONNX operators? (?:is|are) not supported +(ai\.onnx\.ml\.\w+) .*", r"\1 is not supported: only ONNX's own domain is"),
+    (r"^E\d+: 1 ONNX operators? (?:is|are) not supported +(ai\.onnx\.preview\.training\.\w+) .*", r"\1 is not supported: it is for training"),
+    (r"^E\d+: 1 ONNX operators? (?:is|are) not supported +(String\w+|RegexFullMatch) .*", r"\1 is not supported: strings are not supported"),
+    (r"^E\d+: 1 ONNX operators? (?:is|are) not supported +(ImageDecoder) .*", r"\1 is not supported: it decodes an image file"),
+    (r"^wrong: output \d+: Comparison.*", "the values differ"),
     (r"^wrong: (.{0,80}).*", r"\1"),
-    (r"^E\d+: 1 operators of ONNX are not read +([\w.]+) .*", r"\1 is not read"),
+    (r"^E\d+: 1 ONNX operators? (?:is|are) not supported +([\w.]+) .*", r"\1 is not supported"),
     (r"^E\d+: (?:node #\d+ \(\w+\): |input \w+: )?(.{0,160}).*", r"\1"),
 ]
 

@@ -151,11 +151,8 @@ pub fn table(report: &Report) -> String {
             output.max_rel
         ));
     }
-    let lines = [
-        ("holds only where", &report.skipped),
-        ("refused by the model itself", &report.refused),
-        ("not tried, to save time", &report.untried),
-    ];
+    let lines =
+        [("valid only for", &report.skipped), ("the source model rejects", &report.refused), ("skipped (time budget)", &report.untried)];
     for (what, lines) in lines {
         lines.iter().for_each(|line| text.push_str(&format!("   {what}: {}\n", printable(line))));
     }

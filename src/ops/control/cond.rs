@@ -32,7 +32,7 @@ impl Operator for If {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let condition = inputs.at(0)?;
         if condition.dtype != DType::Bool || inputs.len() != 1 + self.then.inputs().len() + self.otherwise.inputs().len() {
-            return Err(Error::argument(format!("a branch on {condition}")));
+            return Err(Error::argument(format!("the condition must be one bool, got {condition}")));
         }
         Ok(self.types.clone())
     }
@@ -61,12 +61,13 @@ impl Operator for If {
 /// What both branches give: where lengths differ, or are known inside a branch only, they depend on data.
 fn unified(then: &[Type], otherwise: &[Type]) -> Result<Vec<Type>> {
     if then.len() != otherwise.len() {
-        return Err(Error::argument(format!("{} results of one branch, {} of the other", then.len(), otherwise.len())));
+        return Err(Error::argument(format!("the branches return different numbers of outputs: {} and {}", then.len(), otherwise.len())));
     }
     let mut outside = Outside::new();
     let both = |(a, b): (&Type, &Type)| {
         if a.dtype != b.dtype || a.rank() != b.rank() {
-            return Err(Error::argument(format!("one branch gives {a}, the other {b}")).help("a result has one dtype and one rank"));
+            return Err(Error::argument(format!("the branches return different types: {a} and {b}"))
+                .help("both branches must return the same dtype and rank"));
         }
         let dims = a.shape.iter().zip(b.shape.iter()).map(|(a, b)| if a == b { outside.dim(a) } else { outside.fresh() });
         Ok(Type::new(a.dtype, dims.collect::<Vec<_>>()))

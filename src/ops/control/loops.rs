@@ -41,7 +41,7 @@ impl Operator for Loop {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let wrong = |i: usize, dtype: DType| inputs.opt(i).is_some_and(|ty| ty.dtype != dtype || ty.rank() != 0);
         if wrong(0, DType::I64) || wrong(1, DType::Bool) || inputs.len() + 1 != 2 + self.body.inputs().len() {
-            return Err(Error::argument("a loop needs an integer, a truth value, and what its body uses"));
+            return Err(Error::argument("Loop needs a trip count, a condition and the values its body uses"));
         }
         let lists = self.items.iter().map(|ty| Type::new(ty.dtype, [std::slice::from_ref(&self.turns), ty.shape.as_ref()].concat()));
         Ok(self.state.iter().cloned().chain(lists).collect())
@@ -57,7 +57,7 @@ impl Operator for Loop {
         let mut turn = 0;
         while on && limit.is_none_or(|limit| turn < limit) {
             if turn >= LONGEST {
-                return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
+                return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
             }
             arguments[0] = Array::scalar(turn);
             let mut outputs = self.body.replay_within(&arguments, &sizes)?.into_iter();
@@ -174,7 +174,7 @@ fn followed(
     let mut turns = Vec::new();
     while on && limit.is_none_or(|limit| (turns.len() as i64) < limit) {
         if turns.len() as i64 >= LONGEST {
-            return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
+            return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
         }
         let turn = body(&Tensor::from(Array::scalar(turns.len() as i64)), &state)?;
         on = match &turn.on {

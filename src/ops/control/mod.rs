@@ -119,8 +119,8 @@ fn recorded(
         let next: Vec<Type> = outputs.iter().skip(skipped).take(types.len()).map(|x| x.ty().clone()).collect();
         let fits = next.len() == types.len() && types.iter().zip(&next).all(|(a, b)| a.dtype == b.dtype && a.rank() == b.rank());
         if !fits {
-            return Err(Error::argument(format!("the state of {what} begins as {} and goes on as {}", list(&types), list(&next)))
-                .help("a state keeps its number, dtypes and ranks")
+            return Err(Error::argument(format!("the state of {what} is initially {} and later {}", list(&types), list(&next)))
+                .help("a state must keep its number of tensors, their dtypes and ranks")
                 .at(place(caller)));
         }
         let known = changing.len();
@@ -159,8 +159,8 @@ fn stacked(items: &[Array], ty: &Type, sizes: &Bindings) -> Result<Array> {
     let wide = [&[1], first.shape()].concat();
     let items = items.iter().map(|item| {
         if item.shape() != first.shape() {
-            return Err(Error::shape(format!("a turn gives {:?}, another {:?}", first.shape(), item.shape()))
-                .help("what every turn gives is stacked, so it has one shape"));
+            return Err(Error::shape(format!("one iteration returns {:?}, another {:?}", first.shape(), item.shape()))
+                .help("the outputs of the iterations are stacked, so they must have one shape"));
         }
         item.reshape(&wide)
     });
@@ -184,7 +184,8 @@ fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tenso
         return types.iter().map(empty).collect();
     };
     let column = |i: usize| {
-        let items = turns.iter().map(|turn| turn.get(i).ok_or_else(|| Error::argument("turns that give different numbers of tensors")));
+        let items =
+            turns.iter().map(|turn| turn.get(i).ok_or_else(|| Error::argument("the iterations return different numbers of tensors")));
         Tensor::stack(&items.collect::<Result<Vec<_>>>()?, 0)
     };
     (0..first.len()).map(column).collect()

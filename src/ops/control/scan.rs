@@ -27,12 +27,13 @@ pub struct Scan {
 /// The length that the first axes of the inputs share.
 fn steps<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> Result<Dim> {
     let mut shapes = shapes.into_iter();
-    let first = |shape: &Shape| shape.first().cloned().ok_or_else(|| Error::shape("steps over a tensor without axes"));
-    let length = first(shapes.next().ok_or_else(|| Error::argument("steps over nothing").help("`fori_loop` counts by itself"))?)?;
+    let first = |shape: &Shape| shape.first().cloned().ok_or_else(|| Error::shape("cannot scan over a tensor of rank 0"));
+    let length =
+        first(shapes.next().ok_or_else(|| Error::argument("scan needs a tensor to iterate over").help("`fori_loop` counts by itself"))?)?;
     for shape in shapes {
         let other = first(shape)?;
         if other != length {
-            return Err(Error::shape(format!("{length} steps over one tensor, {other} over another")));
+            return Err(Error::shape(format!("the scanned tensors have different sizes: {length} and {other}")));
         }
     }
     Ok(length)
@@ -50,7 +51,7 @@ impl Operator for Scan {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let first = self.state.len();
         if inputs.len() != self.body.inputs().len() {
-            return Err(Error::argument(format!("{} inputs of steps that need {}", inputs.len(), self.body.inputs().len())));
+            return Err(Error::argument(format!("scan got {} inputs, its body needs {}", inputs.len(), self.body.inputs().len())));
         }
         let cut = (first..first + self.cut).map(|i| inputs.at(i).map(|ty| &ty.shape)).collect::<Result<Vec<_>>>()?;
         let length = steps(cut)?;

@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     one("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", |a| a.tensor("self")?.leaky_relu(a.float("negative_slope")?)),
     one("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor", |a| {
         if a.float("input_scale")? != 1.0 {
-            return Err(Error::unsupported("elu with an input scale"));
+            return Err(Error::unsupported("elu with input_scale is not supported"));
         }
         let y = a.tensor("self")?.elu(a.float("alpha")?)?;
         if a.float("scale")? == 1.0 { Ok(y) } else { y.mul(a.float("scale")?) }

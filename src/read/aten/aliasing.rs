@@ -24,7 +24,7 @@ pub(super) fn in_order(base: &View, apply: impl Fn(&Tensor) -> Result<Tensor> + 
 
 pub(super) fn expanded(base: &View, size: Vec<Dim>) -> Result<Value> {
     let refused =
-        |_: &Tensor, _: &Tensor| Err(Error::unsupported("a write through an expanded view, where one element stands in several places"));
+        |_: &Tensor, _: &Tensor| Err(Error::unsupported("in-place write through an expanded view: several of its elements share memory"));
     let (old, new) = (base.read()?, base.read()?.expand(&size)?);
     let added = new.rank() - old.rank();
     let stride = |axis: usize| match axis.checked_sub(added) {
@@ -114,19 +114,19 @@ pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -
 /// A window with strides of its own onto the storage of the base, whose elements stand there in order.
 pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Value> {
     if size.len() != stride.len() {
-        return Err(Error::argument(format!("{} strides for {} axes", stride.len(), size.len())));
+        return Err(Error::argument(format!("as_strided: {} strides for {} axes", stride.len(), size.len())));
     }
     let base = view.root();
-    let storage = base.read()?.numel().fixed().ok_or_else(|| Error::size("strides onto a storage of symbolic size"))?;
+    let storage = base.read()?.numel().fixed().ok_or_else(|| Error::size("as_strided needs a storage of fixed size"))?;
     let mut index = vec![offset];
     for (&n, &by) in size.iter().zip(stride) {
         if index.len() as i64 * n.max(0) > 1 << 24 {
-            return Err(Error::too_big("a window with strides by the million"));
+            return Err(Error::too_big("as_strided: the view is too large"));
         }
         index = index.iter().flat_map(|&at| (0..n).map(move |i| at + i * by)).collect();
     }
     if let Some(&outside) = index.iter().find(|&&at| !(0..storage).contains(&at)) {
-        return Err(Error::argument(format!("element {outside} of a storage of {storage}")));
+        return Err(Error::argument(format!("as_strided: element {outside} is outside the storage of {storage} elements")));
     }
     let flat = in_order(&base, |x| x.reshape(&[-1]))?;
     let size = size.to_vec();
@@ -140,7 +140,7 @@ pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) ->
 pub(super) fn permuted(base: &View, axes: Vec<i64>) -> Result<View> {
     let mut inverse = vec![0; axes.len()];
     for (i, &axis) in axes.iter().enumerate() {
-        *inverse.get_mut(axis as usize).ok_or_else(|| Error::argument("a permutation of other axes"))? = i as i64;
+        *inverse.get_mut(axis as usize).ok_or_else(|| Error::argument("the permutation does not fit the tensor's axes"))? = i as i64;
     }
     let strides = axes.iter().map(|&axis| base.strides()[axis as usize].clone()).collect();
     base.step(step_of(move |x| x.permute(&axes), move |_, new| new.permute(&inverse)), strides)

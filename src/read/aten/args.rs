@@ -136,7 +136,7 @@ impl<'a> Args<'a> {
     /// An integer that is the same at every call.
     pub(crate) fn int(&self, name: &str) -> Result<i64> {
         let dim = self.dim(name)?;
-        self.named(name, dim.fixed().ok_or_else(|| Error::size(format!("expected a fixed int, got the length `{dim}`"))))
+        self.named(name, dim.fixed().ok_or_else(|| Error::size(format!("expected a fixed int, got the symbolic size `{dim}`"))))
     }
 
     /// Integers, which may be lengths; one integer is a list of one.
@@ -149,7 +149,7 @@ impl<'a> Args<'a> {
                 // A tensor of lengths where torch unpacks one.
                 Value::Tensor(view) => view.read().and_then(|tensor| match tensor.symbolic_values() {
                     Some(dims) => Ok(dims.dims.clone()),
-                    None => Err(Error::no_value("a list of ints that depends on data")),
+                    None => Err(Error::no_value("the list of ints must not depend on data")),
                 }),
                 other => other.elements().and_then(|elements| elements.iter().map(Value::dim).collect()),
             },
@@ -158,7 +158,7 @@ impl<'a> Args<'a> {
 
     /// Integers that are the same at every call.
     pub(crate) fn ints(&self, name: &str) -> Result<Vec<i64>> {
-        let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::size(format!("expected fixed ints, got the length `{dim}`")));
+        let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::size(format!("expected fixed ints, got the symbolic size `{dim}`")));
         let ints = self.dims(name)?.into_iter().map(fixed).collect();
         self.named(name, ints)
     }
@@ -170,12 +170,12 @@ impl<'a> Args<'a> {
 
     /// As many counts (not negative) as there are axes; one counts for all.
     pub(crate) fn counts(&self, name: &str, axes: usize) -> Result<Vec<usize>> {
-        let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("{n} is negative")));
+        let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("{n} must not be negative")));
         let counts: Vec<usize> = self.named(name, self.ints(name)?.into_iter().map(count).collect())?;
         match counts.as_slice() {
             [one] => Ok(vec![*one; axes]),
             many if many.len() == axes => Ok(counts),
-            many => self.named(name, Err(Error::argument(format!("{} numbers for {axes} axes", many.len())))),
+            many => self.named(name, Err(Error::argument(format!("{} values for {axes} axes", many.len())))),
         }
     }
 

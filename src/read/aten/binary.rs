@@ -271,7 +271,7 @@ fn divided(x: Tensor, y: Tensor, rounding: Option<&str>) -> Result<Tensor> {
         None => x.div(y),
         Some("floor") => x.floor_divide(y),
         Some("trunc") => x.trunc_divide(y),
-        Some(other) => Err(Error::argument(format!("the rounding mode `{other}`"))),
+        Some(other) => Err(Error::argument(format!("unknown rounding mode `{other}`"))),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
     one("view_as_real(Complex self) -> Tensor", |a| Tensor::stack(&[&a.complex("self")?.re, &a.complex("self")?.im], -1)),
     value("view_as_complex(Tensor self) -> Tensor", |a| {
         if a.tensor("self")?.dim(-1)? != 2 {
-            return Err(Error::shape(format!("two parts in a last axis, of {}", a.tensor("self")?.ty())));
+            return Err(Error::shape(format!("expected a last axis of size 2 (real, imaginary), got {}", a.tensor("self")?.ty())));
         }
         let part = |i: i64| selected(a.view("self")?, -1, Dim::Fixed(i))?.view().cloned();
         Ok(Value::Complex(Pair { re: part(0)?, im: part(1)? }))
@@ -144,11 +144,11 @@ fn alike(a: &Args) -> Result<Tensor> {
 
 /// The error of a complex number that would leave the program.
 pub(crate) fn refused() -> Error {
-    Error::unsupported("a complex tensor among the outputs: ONNX's operators have real ones only").help("give torch.view_as_real of it")
+    Error::unsupported("a complex tensor among the outputs: ONNX's operators have real ones only").help("return torch.view_as_real of it")
 }
 
 /// The error of a complex number that would be given to the program.
 pub(crate) fn refused_input() -> Error {
     Error::unsupported("a complex tensor among the inputs: ONNX's operators have real ones only")
-        .help("take its parts in a last axis, and join them with torch.view_as_complex")
+        .help("pass real and imaginary parts in a last axis, and use torch.view_as_complex inside")
 }

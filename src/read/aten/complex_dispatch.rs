@@ -341,7 +341,8 @@ fn product(call: Call, name: &str, positional: &[Value], named: &[(String, Value
     {
         return call("add", &[call(name, &[x.clone(), weight.clone()], named)?, bias.clone()], &[]);
     }
-    let first = positional.iter().position(is_complex).ok_or_else(|| Error::unsupported("a complex operand by name"))?;
+    let first =
+        positional.iter().position(is_complex).ok_or_else(|| Error::unsupported("a complex tensor cannot be a keyword argument here"))?;
     let with = |imaginary: bool| {
         let mut positional = positional.to_vec();
         positional[first] = match &positional[first] {

@@ -164,7 +164,8 @@ fn kernel(a: &Args, dilation: &[usize], groups: usize) -> Result<Tensor> {
 
 /// Every channel is a group of its own.
 fn depthwise(a: &Args) -> Result<Tensor> {
-    let channels = a.tensor("self")?.dim(-1 - axes(a)? as i64)?.fixed().ok_or_else(|| Error::size("a symbolic number of channels"))?;
+    let channels =
+        a.tensor("self")?.dim(-1 - axes(a)? as i64)?.fixed().ok_or_else(|| Error::size("the number of channels must be fixed"))?;
     kernel(a, &a.counts("dilation", axes(a)?)?, channels.max(1) as usize)
 }
 
@@ -181,13 +182,13 @@ fn named_padding(a: &Args) -> Result<Tensor> {
     match a.opt_str("padding")? {
         Some("same") => {
             for (axis, &dilation) in dilation.iter().enumerate() {
-                let kernel = weight.shape()[axis + 2].fixed().ok_or_else(|| Error::size("a kernel of symbolic length"))?;
+                let kernel = weight.shape()[axis + 2].fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))?;
                 let all = dilation * (kernel.max(1) as usize - 1);
                 (window.pads_begin[axis], window.pads_end[axis]) = (all / 2, all - all / 2);
             }
         }
         Some("valid") => {}
-        other => return Err(Error::argument(format!("the padding {other:?}"))),
+        other => return Err(Error::argument(format!("unknown padding {other:?}"))),
     }
     exact(a, |x, weight, bias| x.conv(weight, bias, window, groups(a)?))
 }

@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("_fft_c2r(Complex self, int[] dim, int normalization, SymInt last_dim_size) -> Tensor", |a| {
         let (axes, norm) = (a.ints("dim")?, Some(norm(a.int("normalization")?, true)?));
-        let (&last, front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
+        let (&last, front) = axes.split_last().ok_or_else(|| Error::argument("a Fourier transform needs an axis"))?;
         signal(&transformed(&a.complex("self")?, &whole(front), true, norm)?, last, a.int("last_dim_size")?, true, norm)
     }),
     one("fft_irfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
@@ -151,7 +151,7 @@ fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
         (None, None) => (0..rank as i64).collect(),
     };
     if lengths.as_ref().is_some_and(|lengths| lengths.len() != places.len()) || places.is_empty() {
-        return Err(Error::argument("a length for each axis of the transform"));
+        return Err(Error::argument("expected one size per axis of the transform"));
     }
     Ok(places.into_iter().enumerate().map(|(i, axis)| (axis, lengths.as_ref().map(|lengths| lengths[i]))).collect())
 }
@@ -183,7 +183,7 @@ fn norm(number: i64, inverse: bool) -> Result<&'static str> {
         (0, false) | (2, true) => Ok("backward"),
         (1, _) => Ok("ortho"),
         (2, false) | (0, true) => Ok("forward"),
-        (other, _) => Err(Error::argument(format!("the normalisation {other}"))),
+        (other, _) => Err(Error::argument(format!("unknown norm {other}"))),
     }
 }
 
@@ -201,7 +201,7 @@ fn from_half(a: &Args, inverse: bool) -> Result<Tensor> {
 fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
     let x = operand(a)?;
     let axes = axes(a, x.re.rank())?;
-    let (&(last, n), front) = axes.split_last().ok_or_else(|| Error::argument("a transform over no axis"))?;
+    let (&(last, n), front) = axes.split_last().ok_or_else(|| Error::argument("a Fourier transform needs an axis"))?;
     let n = doubled(&x, last, n)?;
     signal(&transformed(&x, front, inverse, a.opt_str("norm")?)?, last, n, inverse, a.opt_str("norm")?)
 }
@@ -239,7 +239,7 @@ fn stft(a: &Args) -> Result<Value> {
     let single = x.rank() == 1;
     let x = if single { x.unsqueeze(0)? } else { x };
     if n < 1 || hop < 1 || width < 1 || width > n || x.rank() != 2 {
-        return Err(Error::argument(format!("windows of {width} in {n} every {hop} over {}", x.ty())));
+        return Err(Error::argument(format!("stft: win_length {width}, n_fft {n} and hop_length {hop} do not fit {}", x.ty())));
     }
     let samples = length(&x, 1)?;
     let steps = (samples - n).div_euclid(hop) + 1;
@@ -269,7 +269,7 @@ fn stft(a: &Args) -> Result<Value> {
 fn istft(a: &Args) -> Result<Tensor> {
     let (x, n) = (a.complex("self")?, a.int("n_fft")?);
     if a.flag("return_complex")? {
-        return Err(Error::unsupported("a complex signal of transforms of windows"));
+        return Err(Error::unsupported("istft with a complex result is not supported"));
     }
     let single = x.re.rank() == 2;
     let part = |t: &Tensor| if single { t.unsqueeze(0) } else { Ok(t.clone()) };
@@ -277,7 +277,7 @@ fn istft(a: &Args) -> Result<Tensor> {
     let hop = a.opt_ints("hop_length")?.map_or(n / 4, |hop| hop[0]);
     let width = a.opt_ints("win_length")?.map_or(n, |width| width[0]);
     if n < 1 || hop < 1 || width < 1 || width > n || x.re.rank() != 3 {
-        return Err(Error::argument(format!("windows of {width} in {n} every {hop} of {}", x.re.ty())));
+        return Err(Error::argument(format!("istft: win_length {width}, n_fft {n} and hop_length {hop} do not fit {}", x.re.ty())));
     }
     let window = match a.opt_tensor("window")? {
         Some(window) => window,

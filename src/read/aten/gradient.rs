@@ -46,13 +46,13 @@ fn by_places(a: &Args) -> Result<Value> {
 }
 
 fn few() -> Error {
-    Error::argument("fewer spacings than axes")
+    Error::argument("gradient: fewer spacings than axes")
 }
 
 /// The derivative along each axis (all where none is named), with edges of the first or the second order.
 fn each(x: &Tensor, axes: Option<Vec<i64>>, order: i64, spacing: impl Fn(usize) -> Result<Spacing>) -> Result<Vec<Tensor>> {
     if !(1..=2).contains(&order) {
-        return Err(Error::argument(format!("edges of the order {order}")));
+        return Err(Error::argument(format!("gradient: unsupported edge_order {order}")));
     }
     let x = x.cast(x.dtype().or_float())?;
     let axes = axes.unwrap_or_else(|| (0..x.rank() as i64).collect());

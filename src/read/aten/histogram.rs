@@ -78,7 +78,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", |a| {
         let (x, weights) = (a.tensor("self")?, a.opt_tensor("weights")?);
-        let numbers = ints_in(&x).map_err(|error| error.help("how many bins there are depends on the data"))?;
+        let numbers = ints_in(&x).map_err(|error| error.help("the number of bins must not depend on data"))?;
         let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int("minlength")?);
         let source = match weights {
             // What is counted by weights that are no floats is a double.
@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn pair(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
-    let edges = edges.into_iter().next().ok_or_else(|| Error::internal("a histogram without edges"))?;
+    let edges = edges.into_iter().next().ok_or_else(|| Error::internal("histogram: no bin edges"))?;
     Ok(Value::tuple(vec![counts.into(), edges.into()]))
 }
 
@@ -107,7 +107,7 @@ fn column(x: &Tensor) -> Result<Tensor> {
 /// How many coordinates the points have, which stand along the last axis.
 fn axes(x: &Tensor) -> Result<usize> {
     let n = if x.rank() < 2 { None } else { x.dim(-1)?.fixed() };
-    n.map(|n| n as usize).ok_or_else(|| Error::shape(format!("points of a fixed number of coordinates, got {}", x.ty())))
+    n.map(|n| n as usize).ok_or_else(|| Error::shape(format!("expected points with a fixed number of coordinates, got {}", x.ty())))
 }
 
 fn ends(a: &Args) -> Result<Option<Vec<f64>>> {
@@ -126,7 +126,7 @@ fn moved_apart(low: Tensor, high: Tensor, by: impl Into<Scalar>) -> Result<(Tens
 /// The edges of bins of one width, axis by axis: between given ends, or else the least and the largest coordinate.
 fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>> {
     if bins.len() != axes(x)? || bins.iter().any(|&n| n < 1) || ends.as_ref().is_some_and(|ends| ends.len() != 2 * bins.len()) {
-        return Err(Error::argument(format!("{bins:?} bins between {ends:?} for {}", x.ty())));
+        return Err(Error::argument(format!("histogram: {bins:?} bins and range {ends:?} do not fit {}", x.ty())));
     }
     let before: Vec<i64> = (0..x.rank() as i64 - 1).collect();
     let number = |n: f64| Tensor::full((), n, x.dtype());
@@ -146,7 +146,7 @@ fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>>
 /// The weights of the points in each bin, one axis of bins a coordinate; what is outside counts nowhere, the last edge belongs to its bin.
 fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) -> Result<Tensor> {
     if edges.len() != axes(x)? || edges.iter().any(|edge| edge.rank() != 1) {
-        return Err(Error::argument(format!("{} rows of edges for {}", edges.len(), x.ty())));
+        return Err(Error::argument(format!("histogram: {} bin edge tensors do not fit {}", edges.len(), x.ty())));
     }
     let bins = edges.iter().map(|edges| Ok(edges.dim(0)? - 1i64)).collect::<Result<Vec<Dim>>>()?;
     let all = bins.iter().cloned().product::<Dim>();
@@ -160,7 +160,7 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) 
         place = Some(place.map_or(Ok(bin.clone()), |place| place.mul(bins)?.add(bin))?);
         inside = Some(inside.map_or(Ok(within.clone()), |inside| inside.logical_and(within))?);
     }
-    let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("points without coordinates")) };
+    let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("histogram: points have no coordinates")) };
     let weight = match weight {
         Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros((), x.dtype())?)?,
         None => inside.cast(x.dtype())?,

@@ -125,7 +125,7 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
             let most = least.index_put(&[Some(&bag)], &dropped(f64::NEG_INFINITY)?, Reduction::Max)?;
             most.masked_fill(&sizes.eq(0)?.unsqueeze(1)?, 0.0)?
         }
-        other => return Err(Error::argument(format!("the mode {other} of embedding_bag"))),
+        other => return Err(Error::argument(format!("embedding_bag: unknown mode {other}"))),
     };
     let nothing = Tensor::zeros([0], DType::I64)?;
     Ok(vec![y, bag, sizes, nothing])

@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
 fn square(x: &Tensor) -> Result<i64> {
     match size(x)? {
         (rows, columns) if rows == columns => Ok(rows),
-        (rows, columns) => Err(Error::shape(format!("a symmetric matrix of {rows} by {columns}"))),
+        (rows, columns) => Err(Error::shape(format!("ldl_factor needs a square matrix, got {rows} × {columns}"))),
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor("self")?;
         let axis = match a.opt_ints("dim")? {
             Some(axis) => axis[0],
-            None => x.shape().iter().position(|n| *n == 3).ok_or_else(|| Error::shape("no axis of length 3"))? as i64,
+            None => x.shape().iter().position(|n| *n == 3).ok_or_else(|| Error::shape("cross product: no axis of size 3"))? as i64,
         };
         cross(&x, &a.tensor("other")?, axis)
     }),
@@ -122,7 +122,7 @@ pub(super) const ROWS: &[Row] = &[
     // (batch, steps, 3 · heads · width) to queries, keys and values of (batch, heads, steps, width), the queries scaled.
     tuple("_transform_bias_rescale_qkv(Tensor qkv, Tensor qkv_bias, int num_heads) -> (Tensor, Tensor, Tensor)", |a| {
         let (x, heads) = (a.tensor("qkv")?.add(a.tensor("qkv_bias")?)?, a.int("num_heads")?);
-        let channels = x.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+        let channels = x.dim(-1)?.fixed().ok_or_else(|| Error::size("attention needs a fixed number of channels"))?;
         let width = channels.checked_div(3 * heads).filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("{heads} heads")))?;
         let parts = x.unflatten(-1, &[3, heads, width])?.permute(&[2, 0, 3, 1, 4])?;
         let part = |i: i64| parts.select(0, i);
@@ -183,7 +183,7 @@ pub(super) const ROWS: &[Row] = &[
         let y = match (x.rank(), matrices.rank(), a.opt_tensor("offs")?) {
             (3, 3, None) => x.matmul(&matrices)?,
             (2, 3, Some(ends)) => grouped(&x, &matrices, &ends)?,
-            _ => return Err(Error::unsupported("a product in groups that divide the columns, or what is summed over")),
+            _ => return Err(Error::unsupported("unsupported group size of a quantised matrix product")),
         };
         let y = a.opt_tensor("bias")?.map_or(Ok(y.clone()), |bias| y.add(bias))?;
         a.opt_dtype("out_dtype")?.map_or(Ok(y.clone()), |dtype| y.cast(dtype))
@@ -236,7 +236,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
     let places = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
     let (first, second) = (places(x, first)?, places(y, second)?);
     if first.len() != second.len() {
-        return Err(Error::argument(format!("{} axes against {}", first.len(), second.len())));
+        return Err(Error::argument(format!("different numbers of axes: {} and {}", first.len(), second.len())));
     }
     let free = |t: &Tensor, axes: &[usize]| (0..t.rank()).filter(|axis| !axes.contains(axis)).collect::<Vec<_>>();
     let (left, right) = (free(x, &first), free(y, &second));
@@ -261,7 +261,7 @@ fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
 }
 
 fn chain(matrices: &[Tensor]) -> Result<Tensor> {
-    let (first, rest) = matrices.split_first().ok_or_else(|| Error::argument("a product of nothing"))?;
+    let (first, rest) = matrices.split_first().ok_or_else(|| Error::argument("einsum: no operands"))?;
     rest.iter().try_fold(first.clone(), |product, x| product.matmul(x))
 }
 
@@ -274,7 +274,7 @@ fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
 
 /// How much each query is like each key, −∞ where the mask hides it.
 fn scores(q: &Tensor, k: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Option<f64>) -> Result<Tensor> {
-    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention over a symbolic number of channels"))?;
+    let width = q.dim(-1)?.fixed().ok_or_else(|| Error::size("attention needs a fixed number of channels"))?;
     let scores = q.matmul(&k.transpose(-2, -1)?)?.mul(scale.unwrap_or(1.0 / (width as f64).sqrt()))?;
     let scores = match causal {
         true => {
@@ -317,7 +317,10 @@ fn operands(a: &Args, grouped: bool) -> Result<(Tensor, Tensor, Tensor)> {
 /// Keys and values of fewer heads, each repeated for the queries that share it.
 fn shared_heads(q: &Tensor, x: &Tensor) -> Result<Tensor> {
     let (many, few) = (q.dim(-3)?, x.dim(-3)?);
-    let times = many.div_exact(&few).and_then(|n| n.fixed()).ok_or_else(|| Error::shape(format!("{many} heads do not share {few}")))?;
+    let times = many
+        .div_exact(&few)
+        .and_then(|n| n.fixed())
+        .ok_or_else(|| Error::shape(format!("{many} query heads are not a multiple of {few} key and value heads")))?;
     if times == 1 {
         return Ok(x.clone());
     }
@@ -352,12 +355,13 @@ impl Head {
     /// The output and the weights of each head, batch first.
     fn attend(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
         if self.heads < 1 || self.embed % self.heads != 0 {
-            return Err(Error::argument(format!("{} heads of {} channels", self.heads, self.embed)));
+            return Err(Error::argument(format!("{} heads do not divide {} channels", self.heads, self.embed)));
         }
         let width = self.embed / self.heads;
         let (weights, biases) = (self.in_weight.chunk(3, 0)?, self.in_bias.chunk(3, 0)?);
         let project = |x: &Tensor, i: usize| -> Result<Tensor> {
-            let (weight, bias) = weights.get(i).zip(biases.get(i)).ok_or_else(|| Error::shape("a projection that is not three"))?;
+            let (weight, bias) =
+                weights.get(i).zip(biases.get(i)).ok_or_else(|| Error::shape("the projection did not split into three parts"))?;
             let projected = x.linear(weight, Some(bias))?;
             projected.reshape(&[x.dim(0)?, x.dim(1)?, self.heads.into(), width.into()])?.transpose(1, 2)
         };

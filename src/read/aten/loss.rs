@@ -181,7 +181,7 @@ pub(super) const ROWS: &[Row] = &[
     one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| between(&a.tensor("x1")?, &a.tensor("x2")?, 2.0)),
     one("pdist(Tensor self, float p=2) -> Tensor", |a| {
         let x = a.tensor("self")?;
-        let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("distances between a symbolic number of points"))?;
+        let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("pairwise distances need a fixed number of points"))?;
         let pairs: Vec<(i64, i64)> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
         let rows = |index: Vec<i64>| x.index_select(0, &Tensor::from(index.as_slice()));
         let (first, second) = (rows(pairs.iter().map(|pair| pair.0).collect())?, rows(pairs.iter().map(|pair| pair.1).collect())?);
@@ -208,7 +208,7 @@ fn reduced(loss: Tensor, reduction: i64) -> Result<Tensor> {
         0 => Ok(loss),
         1 => loss.mean(.., false),
         2 => loss.sum(.., false),
-        other => Err(Error::argument(format!("the reduction {other}"))),
+        other => Err(Error::argument(format!("unknown reduction {other}"))),
     }
 }
 
@@ -303,7 +303,7 @@ fn ctc(a: &Args, input_lengths: &[i64], target_lengths: &[i64]) -> Result<Tensor
     let mut start = 0;
     for (i, (&steps, &length)) in input_lengths.iter().zip(target_lengths).enumerate() {
         if steps < 1 || length < 0 || steps * length > 1 << 20 {
-            return Err(Error::argument(format!("{steps} steps for {length} labels")));
+            return Err(Error::argument(format!("CTC loss: {steps} steps are too few for {length} labels")));
         }
         let labels = match targets.rank() {
             2 => targets.select(0, i as i64)?.slice(0, ..length)?,

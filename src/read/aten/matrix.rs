@@ -116,10 +116,7 @@ pub(super) const ROWS: &[Row] = &[
         |a| match a.opt_str("driver")? {
             Some("gels") => least_squares(&a.tensor("self")?, &a.tensor("b")?),
             // The others find out the rank, by estimates of singular values.
-            _ => {
-                Err(Error::unsupported("least squares of a matrix whose rank is not known to be full")
-                    .help("driver=\"gels\" takes it to be"))
-            }
+            _ => Err(Error::unsupported("lstsq is supported for matrices of full rank only").help("driver=\"gels\" assumes full rank")),
         },
     ),
     tuple("geqrf(Tensor self) -> (Tensor a, Tensor tau)", |a| reflections(&a.tensor("self")?).map(|(packed, tau)| vec![packed, tau])),
@@ -141,7 +138,7 @@ pub(super) const ROWS: &[Row] = &[
     one("linalg_tensorinv(Tensor self, int ind=2) -> Tensor", |a| {
         let (x, split) = (a.tensor("self")?, a.int("ind")? as usize);
         if split > x.rank() {
-            return Err(Error::argument(format!("{split} of {} axes", x.rank())));
+            return Err(Error::argument(format!("{split} does not fit {} axes", x.rank())));
         }
         let (front, back) = (x.shape()[..split].to_vec(), x.shape()[split..].to_vec());
         let n = front.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
@@ -228,7 +225,7 @@ fn powers(x: &Tensor, count: Option<i64>) -> Result<Tensor> {
     let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x };
     let n = match count {
         Some(n) => n,
-        None => x.dim(-1)?.fixed().ok_or_else(|| Error::size("a matrix of symbolic size"))?,
+        None => x.dim(-1)?.fixed().ok_or_else(|| Error::size("the matrix size must be fixed"))?,
     };
     let one = x.mul(0)?.add(1)?;
     let mut powers = vec![one];
@@ -246,11 +243,11 @@ fn typed(a: &Args) -> Result<Tensor> {
 
 /// The rows and columns of the matrices in the last two axes.
 pub(super) fn size(x: &Tensor) -> Result<(i64, i64)> {
-    let length = |axis: i64| x.dim(axis)?.fixed().ok_or_else(|| Error::size("a decomposition of a matrix of symbolic size"));
+    let length = |axis: i64| x.dim(axis)?.fixed().ok_or_else(|| Error::size("a matrix decomposition needs a fixed size"));
     let (rows, columns) = (length(-2)?, length(-1)?);
     if rows.max(columns) > LARGEST {
         return Err(Error::unsupported(format!(
-            "a decomposition of a matrix of {rows} by {columns}: every step is written out, up to {LARGEST}"
+            "the decomposition of a {rows} × {columns} matrix is not supported: it is unrolled, up to size {LARGEST}"
         )));
     }
     Ok((rows, columns))
@@ -350,7 +347,7 @@ impl Lu {
 
     fn determinant(&self) -> Result<Tensor> {
         if self.rows != self.columns {
-            return Err(Error::shape(format!("the determinant of {} by {}", self.rows, self.columns)));
+            return Err(Error::shape(format!("the determinant needs a square matrix, got {} × {}", self.rows, self.columns)));
         }
         self.diagonal()?.prod(-1, false)?.mul(&self.parity)
     }
@@ -382,7 +379,7 @@ fn permutation(order: &Tensor, rows: i64, dtype: DType) -> Result<Tensor> {
 
 /// The order of the rows after these exchanges.
 fn order_of(pivots: &Tensor, rows: i64) -> Result<Tensor> {
-    let steps = pivots.dim(-1)?.fixed().ok_or_else(|| Error::size("a symbolic number of pivots"))?;
+    let steps = pivots.dim(-1)?.fixed().ok_or_else(|| Error::size("the number of pivots must be fixed"))?;
     let mut shape = pivots.shape().to_vec();
     if let Some(last) = shape.last_mut() {
         *last = rows.into();
@@ -531,7 +528,7 @@ fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
 /// The product of reflections, a square matrix.
 fn reflected(packed: &Tensor, tau: &Tensor, rows: i64) -> Result<Tensor> {
     let dtype = packed.dtype();
-    let steps = tau.dim(-1)?.fixed().ok_or_else(|| Error::size("a symbolic number of reflections"))?;
+    let steps = tau.dim(-1)?.fixed().ok_or_else(|| Error::size("the number of Householder reflections must be fixed"))?;
     let (zero, one) = (Tensor::zeros((), dtype)?, Tensor::ones((), dtype)?);
     let mut shape = packed.shape()[..packed.rank() - 2].to_vec();
     shape.extend([Dim::Fixed(rows), Dim::Fixed(rows)]);
@@ -571,7 +568,7 @@ const HALVINGS: i32 = 24;
 fn exponential(x: &Tensor) -> Result<Tensor> {
     let (n, width) = (x.dim(-2)?, x.dim(-1)?);
     if n != width {
-        return Err(Error::shape(format!("the exponential of {n} by {width}")));
+        return Err(Error::shape(format!("matrix_exp needs a square matrix, got {n} × {width}")));
     }
     if n == 0 {
         return Ok(x.clone());
@@ -598,7 +595,7 @@ fn exponential(x: &Tensor) -> Result<Tensor> {
 
 /// The norms of matrices that need no singular values.
 fn matrix_norm(x: &Tensor, name: &str, order: Option<f64>, axes: &[i64], keep: bool) -> Result<Tensor> {
-    let &[rows, columns] = axes else { return Err(Error::argument("the norm of a matrix is over two axes")) };
+    let &[rows, columns] = axes else { return Err(Error::argument("a matrix norm needs two axes")) };
     let (rows, columns) = (x.shape().axis(rows)? as i64, x.shape().axis(columns)? as i64);
     let sums = |along: i64, across: i64, largest: bool| -> Result<Tensor> {
         let sums = x.abs()?.sum(along, true)?;
@@ -609,7 +606,7 @@ fn matrix_norm(x: &Tensor, name: &str, order: Option<f64>, axes: &[i64], keep: b
         ("fro", None) => x.norm(2.0, [rows, columns], keep),
         (_, Some(p)) if p.abs() == 1.0 => sums(rows, columns, p > 0.0),
         (_, Some(p)) if p.is_infinite() => sums(columns, rows, p > 0.0),
-        _ => Err(Error::unsupported("a norm that needs singular values, which have no finite form")),
+        _ => Err(Error::unsupported("this matrix norm needs singular values, which ONNX cannot express")),
     }
 }
 

@@ -233,7 +233,7 @@ fn reserving(a: &Args, training: bool, momentum: f64, epsilon: f64) -> Result<Ve
 }
 
 fn training() -> Error {
-    Error::unsupported("batch norm while training, which updates its statistics").help("call .eval() on the model before it is traced")
+    Error::unsupported("batch norm in training mode updates its running statistics").help("call .eval() on the model before it is traced")
 }
 
 /// v · g / ‖v‖, the norm being taken over all axes but one (or all, for -1).

@@ -202,7 +202,7 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
             let low = fetch(&below)?;
             low.add(fetch(&above)?.sub(&low)?.mul(place.sub(&below)?)?)?
         }
-        other => return Err(Error::argument(format!("the interpolation {other:?}"))),
+        other => return Err(Error::argument(format!("unknown interpolation {other:?}"))),
     };
     let y = if skip_nan { y } else { y.masked_fill(&nan.any(-1, true)?.expand(&shape)?, f64::NAN)? };
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
@@ -259,7 +259,7 @@ fn running(x: &Tensor, axis: i64, largest: bool) -> Result<Vec<Tensor>> {
         return Ok(vec![x.clone(), Tensor::zeros((), DType::I64)?]);
     }
     let axis = x.shape().axis(axis)?;
-    let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("running extremes along an axis of symbolic length"))?;
+    let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("cummax and cummin need a fixed size"))?;
     let mut across = vec![1i64; x.rank()];
     across[axis] = n;
     let mut index = Tensor::arange(0, n, 1, DType::I64)?.reshape(&across)?.expand(x.shape())?;
@@ -289,7 +289,7 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let axis = x.shape().axis(axis)? as i64;
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("running sums along an axis of symbolic length"))?;
+    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative sum needs a fixed size here"))?;
     let mut value = x.cast(x.dtype().or_float())?;
     let mut step = 1;
     while step < n {
@@ -333,7 +333,7 @@ fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
         return Ok(value);
     }
     let axis = x.shape().axis(axis)? as i64;
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("running products along an axis of symbolic length"))?;
+    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative product needs a fixed size"))?;
     let mut step = 1;
     while step < n {
         let head = value.slice(axis, ..step)?;

@@ -209,9 +209,7 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
 fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Result<Tensor> {
     let mut widths = Vec::new();
     for (i, &kernel) in kernel.iter().enumerate() {
-        let n = x.shape()[x.rank() - window.strides.len() + i]
-            .fixed()
-            .ok_or_else(|| Error::size("sums over windows of an axis of symbolic length"))?;
+        let n = x.shape()[x.rank() - window.strides.len() + i].fixed().ok_or_else(|| Error::size("this pooling needs a fixed size"))?;
         let (before, after, stride, kernel) =
             (window.pads_begin[i] as i64, window.pads_end[i] as i64, window.strides[i] as i64, kernel as i64);
         let rest = n + before + after - kernel;
@@ -243,7 +241,11 @@ fn fractional(a: &Args, samples: &[i64]) -> Result<Vec<Tensor>> {
 fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor>> {
     let (axes, kernel, out, random) = (samples.len(), a.ints("kernel_size")?, a.ints("output_size")?, a.tensor("random_samples")?);
     if x.rank() != axes + 2 || kernel.len() != axes || out.len() != axes || random.rank() != 3 {
-        return Err(Error::shape(format!("windows {kernel:?} for {out:?} places of {}, shifted by {}", x.ty(), random.ty())));
+        return Err(Error::shape(format!(
+            "fractional pooling: kernel {kernel:?} and output size {out:?} do not fit {} with samples {}",
+            x.ty(),
+            random.ty()
+        )));
     }
     let planes = [x.dim(0)?, x.dim(1)?];
     let mut place: Option<Tensor> = None;
@@ -272,7 +274,7 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
             Some(place) => place.mul(&n)?.add(along)?,
         });
     }
-    let place = place.ok_or_else(|| Error::internal("windows over no axis"))?;
+    let place = place.ok_or_else(|| Error::internal("pooling needs a spatial axis"))?;
     let place = place.flatten(2 + axes as i64, -1)?;
     let picked = x.flatten(2, -1)?.gather(-1, &place.flatten(2, -1)?)?.reshape(place.shape())?;
     let (largest, index) = picked.max_along(-1, true)?;
@@ -282,7 +284,7 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
 /// Numbers put back where they stood, zeros elsewhere.
 fn unpooled(a: &Args, axes: usize) -> Result<Tensor> {
     let (x, places, lengths) = (a.tensor("self")?, a.tensor("indices")?, a.dims("output_size")?);
-    let front = x.rank().checked_sub(axes).ok_or_else(|| Error::shape(format!("{axes} axes of {}", x.ty())))?;
+    let front = x.rank().checked_sub(axes).ok_or_else(|| Error::shape(format!("{axes} spatial axes do not fit {}", x.ty())))?;
     let flat = |t: &Tensor| t.flatten(front as i64, -1);
     let plane = lengths.iter().fold(crate::Dim::Fixed(1), |n, dim| n * dim);
     let shape: Vec<_> = x.shape()[..front].iter().cloned().chain([plane]).collect();
@@ -304,7 +306,7 @@ fn scaled(a: &Args, mode: &str, corners: bool) -> Result<Tensor> {
         out.push(match dim.fixed() {
             Some(n) => crate::Dim::Fixed((n as f64 * factor).floor() as i64),
             None if factor.fract() == 0.0 => dim * (factor as i64),
-            None => return Err(Error::size(format!("{dim} times {factor} is no length"))),
+            None => return Err(Error::size(format!("{dim} × {factor} is not a valid size"))),
         });
     }
     x.upsample(&out, mode, corners, &factors.into_iter().map(Some).collect::<Vec<_>>())

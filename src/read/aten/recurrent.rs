@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         let (x, lengths) = (a.tensor("input")?, a.tensor("lengths")?.cast(DType::I64)?);
         let padded = if a.flag("batch_first")? { x.transpose(0, 1)? } else { x };
         if padded.rank() < 2 || lengths.rank() != 1 {
-            return Err(Error::shape(format!("sequences {} of lengths {}", padded.ty(), lengths.ty())));
+            return Err(Error::shape(format!("packed sequence: input {} does not fit lengths {}", padded.ty(), lengths.ty())));
         }
         let packed = Packed { padded, lengths };
         let (data, sizes) = (packed.data()?, packed.sizes()?);
@@ -123,7 +123,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn few() -> Error {
-    Error::argument("an LSTM has two states")
+    Error::argument("LSTM: expected two states (h, c)")
 }
 
 fn plain_gates(a: &Args) -> Result<Tensor> {
@@ -140,7 +140,7 @@ fn gates(a: &Args) -> Result<Tensor> {
 /// The next states of an LSTM, of its gates i f g o; `projection` makes the state smaller than the cell.
 fn lstm_step(gates: &Tensor, c: &Tensor, projection: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
     let parts = gates.chunk(4, -1)?;
-    let [i, f, g, o] = parts.as_slice() else { return Err(Error::shape(format!("the gates of an LSTM are {}", gates.ty()))) };
+    let [i, f, g, o] = parts.as_slice() else { return Err(Error::shape(format!("LSTM: unexpected gates {}", gates.ty()))) };
     let c = f.sigmoid()?.mul(c)?.add(i.sigmoid()?.mul(g.tanh()?)?)?;
     let h = o.sigmoid()?.mul(c.tanh()?)?;
     Ok((projection.map_or(Ok(h.clone()), |projection| h.linear(projection, None))?, c))
@@ -156,7 +156,7 @@ fn packed(a: &Args, cell: Cell, function: Option<&'static str>, states: &[Tensor
     let batch = states.first().ok_or_else(few)?.dim(1)?;
     let packed = packed_of(a.view("data")?, a.view("batch_sizes")?, Some(batch))?;
     let mut outputs = network(a, (cell, function), &packed.padded, Some(&packed.lengths), false, states)?.into_iter();
-    let padded = outputs.next().ok_or_else(|| Error::internal("a network without an output"))?;
+    let padded = outputs.next().ok_or_else(|| Error::internal("the operator has no output"))?;
     Ok(Value::tuple(std::iter::once(holding(&packed, padded)).chain(outputs.map(|state| Ok(state.into()))).collect::<Result<_>>()?))
 }
 

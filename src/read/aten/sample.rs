@@ -64,7 +64,7 @@ fn sampled(a: &Args) -> Result<Tensor> {
         0 => Sampling::Linear,
         1 => Sampling::Nearest,
         2 => Sampling::Cubic,
-        other => return Err(Error::argument(format!("the interpolation {other}"))),
+        other => return Err(Error::argument(format!("unknown interpolation {other}"))),
     };
     let outside = match a.int("padding_mode")? {
         0 => Outside::Zeros,

@@ -130,7 +130,7 @@ fn reduction(name: Option<&str>) -> Result<Reduction> {
     match name {
         Some("add") => Ok(Reduction::Add),
         Some("multiply") => Ok(Reduction::Mul),
-        other => Err(Error::argument(format!("the reduction {other:?}"))),
+        other => Err(Error::argument(format!("unknown reduction {other:?}"))),
     }
 }
 
@@ -189,7 +189,7 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str,
             let count = count.clamp(Some(Scalar::Int(1)), None)?;
             if x.dtype().is_float() { sum.div(count) } else { sum.floor_divide(count)?.cast(x.dtype()) }
         }
-        other => Err(Error::argument(format!("the reduction `{other}`"))),
+        other => Err(Error::argument(format!("unknown reduction `{other}`"))),
     }
 }
 
@@ -208,10 +208,10 @@ fn segments(a: &Args) -> Result<Tensor> {
             ends.pad(&widths, Padding::Constant(Scalar::Int(0)))?
         }
         (None, Some(offsets)) => offsets.cast(DType::I64)?,
-        _ => return Err(Error::argument("segments need lengths or offsets, one of the two")),
+        _ => return Err(Error::argument("segment_reduce needs either lengths or offsets")),
     };
     if offsets.rank() != axis + 1 {
-        return Err(Error::shape(format!("segments {} along axis {axis} of {}", offsets.ty(), x.ty())));
+        return Err(Error::shape(format!("segment_reduce: {} does not fit axis {axis} of {}", offsets.ty(), x.ty())));
     }
     let count = offsets.dim(along)? - 1i64;
     // Each element belongs to the last segment that begins before it; what is in none goes to a place that is cut off.
@@ -227,7 +227,7 @@ fn segments(a: &Args) -> Result<Tensor> {
         "prod" => (1.0, Reduction::Mul),
         "max" => (f64::NEG_INFINITY, Reduction::Max),
         "min" => (f64::INFINITY, Reduction::Min),
-        other => return Err(Error::argument(format!("the reduction `{other}`"))),
+        other => return Err(Error::argument(format!("unknown reduction `{other}`"))),
     };
     let initial = a.opt_float("initial")?;
     let start = Tensor::full(&shape, initial.unwrap_or(neutral), x.dtype())?;

@@ -100,12 +100,12 @@ pub(super) const ROWS: &[Row] = &[
         (1, &[first, second]) => a.tensor("self")?.flip(&[second])?.transpose(first, second),
         (2, axes) => a.tensor("self")?.flip(axes),
         (_, &[first, second]) => a.tensor("self")?.transpose(first, second)?.flip(&[second]),
-        _ => Err(Error::argument("a rotation needs two axes")),
+        _ => Err(Error::argument("rot90 needs two axes")),
     }),
     one("pixel_shuffle(Tensor self, int upscale_factor) -> Tensor", |a| {
         let (x, r) = (a.tensor("self")?, a.int("upscale_factor")?);
         let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
-        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are no multiple of {r}²")))?;
+        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
         let front = x.shape()[..x.rank() - 3].to_vec();
         let split = x.reshape(&lengths(&front, &[few.clone(), r.into(), r.into(), h.clone(), w.clone()]))?;
         let n = front.len() as i64;
@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Row] = &[
     one("pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor", |a| {
         let (x, r) = (a.tensor("self")?, a.int("downscale_factor")?);
         let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
-        let part = |n: Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is no multiple of {r}")));
+        let part = |n: Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
         let (h, w) = (part(h)?, part(w)?);
         let front = x.shape()[..x.rank() - 3].to_vec();
         let split = x.reshape(&lengths(&front, &[c.clone(), h.clone(), r.into(), w.clone(), r.into()]))?;
@@ -126,14 +126,15 @@ pub(super) const ROWS: &[Row] = &[
         let (x, groups) = (a.tensor("self")?, a.int("groups")?);
         let mut split = x.shape().to_vec();
         let channels = x.dim(1)?;
-        split[1] =
-            channels.div_exact(&Dim::Fixed(groups)).ok_or_else(|| Error::shape(format!("{channels} channels in {groups} groups")))?;
+        split[1] = channels
+            .div_exact(&Dim::Fixed(groups))
+            .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
         split.insert(1, groups.into());
         x.reshape(&split)?.transpose(1, 2)?.reshape(x.shape())
     }),
     one("sum_to_size(Tensor self, SymInt[] size) -> Tensor", |a| {
         let (x, size) = (a.tensor("self")?, a.dims("size")?);
-        let extra = x.rank().checked_sub(size.len()).ok_or_else(|| Error::shape("a sum to more axes"))?;
+        let extra = x.rank().checked_sub(size.len()).ok_or_else(|| Error::shape("sum_to_size cannot add axes"))?;
         let narrow = |axis: &usize| *axis < extra || (size[*axis - extra] == 1 && x.shape()[*axis] != 1);
         let axes: Vec<i64> = (0..x.rank()).filter(narrow).map(|axis| axis as i64).collect();
         if size.is_empty() {
@@ -253,13 +254,13 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
 }
 
 fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
-    let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("combinations of a symbolic number of elements"))?;
+    let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("combinations need a fixed number of elements"))?;
     let mut rows: Vec<Vec<i64>> = vec![vec![]];
     for _ in 0..r {
         let from = |row: &Vec<i64>| row.last().map_or(0, |last| last + i64::from(!with_replacement));
         rows = rows.iter().flat_map(|row| (from(row)..n).map(|i| [row.as_slice(), &[i]].concat())).collect();
         if rows.len() > 1_000_000 {
-            return Err(Error::too_big("combinations by the million"));
+            return Err(Error::too_big("too many combinations"));
         }
     }
     let flat: Vec<i64> = rows.concat();
@@ -271,7 +272,7 @@ fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
 
 /// As many sections of an axis, the first ones longer by one where it does not divide.
 fn sections(x: &Tensor, count: i64, axis: i64) -> Result<Vec<Tensor>> {
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("sections of an axis of symbolic length"))?;
+    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("tensor_split needs a fixed size"))?;
     if count < 1 {
         return Err(Error::argument(format!("{count} sections")));
     }
@@ -325,7 +326,7 @@ fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
     let mut flat = Vec::with_capacity(tensors.len());
     for x in tensors {
         let axis = x.shape().axis(axis)?;
-        let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("chunks of an axis of symbolic length"))?;
+        let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("chunk needs a fixed size"))?;
         let size = (n + count - 1) / count.max(1);
         let mut widths = vec![Dim::Fixed(0); 2 * (x.rank() - axis)];
         let last = widths.len() - 1;
@@ -374,7 +375,7 @@ fn repeated(repeats: &Tensor) -> Result<Tensor> {
 fn shifted(a: &Args, by: fn(i64) -> i64) -> Result<Tensor> {
     let x = a.tensor("self")?;
     let axes = a.opt_ints("dim")?.unwrap_or_else(|| (0..x.rank() as i64).collect());
-    let length = |&axis: &i64| x.dim(axis)?.fixed().map(by).ok_or_else(|| Error::size("a shift of an axis of symbolic length"));
+    let length = |&axis: &i64| x.dim(axis)?.fixed().map(by).ok_or_else(|| Error::size("roll needs a fixed size"));
     let shifts = axes.iter().map(length).collect::<Result<Vec<_>>>()?;
     x.roll(&shifts, &axes)
 }
@@ -382,7 +383,7 @@ fn shifted(a: &Args, by: fn(i64) -> i64) -> Result<Tensor> {
 fn triangle(rows: i64, columns: i64, keep: impl Fn(i64, i64) -> Result<bool>, dtype: Option<DType>) -> Result<Tensor> {
     let (mut down, mut across) = (Vec::new(), Vec::new());
     if rows.checked_mul(columns).is_none_or(|n| !(0..=1 << 24).contains(&n)) {
-        return Err(Error::too_big(format!("a triangle of {rows} by {columns}")));
+        return Err(Error::too_big(format!("invalid triangle: {rows} × {columns}")));
     }
     for row in 0..rows {
         for column in 0..columns {

@@ -188,7 +188,7 @@ impl Operator {
 }
 
 fn in_place(positional: &[Value], run: impl FnOnce() -> Result<Value>) -> Result<Value> {
-    let target = positional.first().ok_or_else(|| Error::argument("an in-place operation on nothing"))?;
+    let target = positional.first().ok_or_else(|| Error::argument("an in-place operation without a tensor"))?;
     target.assign(&run()?)?;
     Ok(target.clone())
 }
@@ -228,7 +228,7 @@ impl Overloads {
     fn no_overload(&self, positional: &[Value], named: &[(String, Value)]) -> Error {
         let named = named.iter().map(|(name, value)| format!("{name}={}", value.kind()));
         let kinds: Vec<String> = positional.iter().map(|value| value.kind().to_string()).chain(named).collect();
-        Error::unsupported(format!("no overload of {} that is translated takes ({})", self.full, kinds.join(", ")))
+        Error::unsupported(format!("no supported overload of {} takes ({})", self.full, kinds.join(", ")))
     }
 }
 

@@ -97,7 +97,7 @@ impl Value {
             Value::Bool(x) => Ok(Scalar::Bool(*x)),
             Value::Float(x) => Ok(Scalar::Float(*x)),
             Value::Int(dim) => {
-                dim.fixed().map(Scalar::Int).ok_or_else(|| Error::size(format!("a number that must be fixed is the length `{dim}`")))
+                dim.fixed().map(Scalar::Int).ok_or_else(|| Error::size(format!("expected a fixed number, got the symbolic size `{dim}`")))
             }
             Value::Tensor(view) => view.read()?.item(),
             other => Err(Error::argument(format!("expected a number, got {}", other.kind()))),

@@ -129,7 +129,8 @@ pub(super) const ROWS: &[Row] = &[
     value("unbind(Tensor(a) self, int dim=0) -> Tensor(a)[]", |a| {
         let (x, axis) = (a.tensor("self")?, a.int("dim")?);
         let count = x.dim(axis)?;
-        let count = count.fixed().ok_or_else(|| Error::size(format!("an axis of length {count} has no fixed number of indices")))?;
+        let count =
+            count.fixed().ok_or_else(|| Error::size(format!("an axis of size {count} cannot be unbound: its size is not fixed")))?;
         // One Split, then views of single indices: what runtimes do best.
         let base = a.view("self")?;
         let split = x.split(1i64, axis)?;
@@ -171,7 +172,7 @@ pub(super) const ROWS: &[Row] = &[
         let axis = x.shape().axis(axis)?;
         let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("views of parts of an axis of symbolic size"))?;
         if size < 0 || step < 1 || size > n {
-            return Err(Error::argument(format!("windows of {size} every {step} on {n} elements")));
+            return Err(Error::argument(format!("unfold: size {size} and step {step} do not fit an axis of size {n}")));
         }
         let count = (n - size) / step + 1;
         let index: Vec<i64> = (0..count).flat_map(|i| (0..size).map(move |j| i * step + j)).collect();
@@ -263,7 +264,7 @@ fn transposed(a: &Args) -> Result<Value> {
         return Ok(a.value("self")?.clone());
     }
     if rank < 2 {
-        return Err(Error::shape(format!("the transpose of a matrix, of a tensor with {rank} axes")));
+        return Err(Error::shape(format!("t() expects at most 2 axes, got {rank}")));
     }
     let mut axes: Vec<i64> = (0..rank).collect();
     axes.swap(rank as usize - 1, rank as usize - 2);
@@ -273,7 +274,7 @@ fn transposed(a: &Args) -> Result<Value> {
 fn moved(a: &Args, from: &[usize], to: &[usize]) -> Result<Value> {
     let rank = a.tensor("self")?.rank();
     if from.len() != to.len() {
-        return Err(Error::argument("as many destinations as sources"));
+        return Err(Error::argument("the numbers of destinations and sources differ"));
     }
     let mut rest = (0..rank).filter(|axis| !from.contains(axis));
     let place = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));

@@ -59,5 +59,5 @@ pub(super) const ROWS: &[Row] = &[
 
 /// A number that counts something.
 fn count(a: &Args, name: &str) -> Result<usize> {
-    usize::try_from(a.int(name)?).map_err(|_| Error::argument(format!("{name} is negative")))
+    usize::try_from(a.int(name)?).map_err(|_| Error::argument(format!("{name} must not be negative")))
 }

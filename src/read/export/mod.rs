@@ -84,7 +84,7 @@ impl ExportedProgram {
         };
         let text = archive.read(&model)?;
         let program: Program =
-            serde_json::from_slice(&text).map_err(|error| Error::damaged(format!("no program of torch.export: {error}"))).at(&model)?;
+            serde_json::from_slice(&text).map_err(|error| Error::damaged(format!("invalid torch.export program: {error}"))).at(&model)?;
         let stem = model.trim_start_matches("models/").trim_end_matches(".json").to_string();
         let weights = Stored::open(archive, "weights", &stem, "serialized_state_dict.pt")?;
         let constants = Stored::open(archive, "constants", &stem, "serialized_constants.pt")?;
@@ -102,7 +102,7 @@ impl ExportedProgram {
         for spec in module.signature.input_specs {
             let stored = |place: String, name: String, first: &Stored, second: &Stored, buffer| {
                 let found = first.get(&name).or_else(|| second.get(&name));
-                let (array, pairs) = found.ok_or_else(|| Error::damaged(format!("the archive holds no numbers for `{name}`")))?;
+                let (array, pairs) = found.ok_or_else(|| Error::damaged(format!("the archive has no data for `{name}`")))?;
                 Ok::<_, Error>(Source::Stored { place, tensor: Tensor::from(array).named(&name), name, buffer, pairs })
             };
             inputs.push(match spec {
@@ -113,13 +113,15 @@ impl ExportedProgram {
                 }
                 InputSpec::UserInput { arg: Argument::AsTensor(arg) } => Source::Given(arg.name),
                 InputSpec::UserInput { arg: Argument::AsSymInt(arg) } => match *arg {
-                    Argument::AsName(name) => return Err(Error::unsupported(format!("the input {name}, which is a length"))),
+                    Argument::AsName(name) => {
+                        return Err(Error::unsupported(format!("input {name} is a symbolic int; only tensors can be inputs")));
+                    }
                     other => Source::Fixed(String::new(), other),
                 },
                 InputSpec::UserInput { arg } => Source::Fixed(String::new(), arg),
                 InputSpec::ConstantInput { name, value } => Source::Fixed(name, value),
                 InputSpec::Token(_) => Source::Nothing,
-                InputSpec::CustomObj(_) => return Err(Error::unsupported("a program with objects of its own among its inputs")),
+                InputSpec::CustomObj(_) => return Err(Error::unsupported("custom objects among the inputs are not supported")),
             });
         }
         let given: Vec<&str> =
@@ -183,7 +185,7 @@ impl Stored {
         let table = format!("{folder}{model}_{kind}_config.json");
         if archive.has(&table) {
             let payloads: Payloads = serde_json::from_slice(&archive.read(&table)?)
-                .map_err(|error| Error::damaged(format!("no table of numbers: {error}")))
+                .map_err(|error| Error::damaged(format!("invalid weight table: {error}")))
                 .at(&table)?;
             let read = |(name, payload): (String, schema::Payload)| {
                 let array = stored(archive, &folder, &payload).at(&name)?;
@@ -211,9 +213,9 @@ fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<
     let (dtype, pairs) = (parts.map_or_else(|| dtype(meta.dtype), Ok)?, parts.is_some());
     let int = |size: &Size| match size {
         Size::AsInt(n) => Ok(*n),
-        Size::AsExpr(_) => Err(Error::damaged("a stored tensor of symbolic shape")),
+        Size::AsExpr(_) => Err(Error::damaged("a stored tensor must have a fixed shape")),
     };
-    let count = |size: &Size| usize::try_from(int(size)?).map_err(|_| Error::damaged("a negative length"));
+    let count = |size: &Size| usize::try_from(int(size)?).map_err(|_| Error::damaged("negative size"));
     let mut shape = meta.sizes.iter().map(count).collect::<Result<Vec<_>>>()?;
     let mut strides = meta.strides.iter().map(|size| int(size).map(|n| n as isize)).collect::<Result<Vec<_>>>()?;
     let mut offset = meta.storage_offset.as_ref().map_or(Ok(0), count)?;
@@ -266,7 +268,7 @@ fn survey(graph: &Graph) -> Result<()> {
 
 fn walk(graph: &Graph, depth: usize, visit: &mut dyn FnMut(&schema::Node)) -> Result<()> {
     if depth > run::DEEPEST {
-        return Err(Error::too_deep("graphs that nest too deeply"));
+        return Err(Error::too_deep("graphs nested too deeply"));
     }
     for node in &graph.nodes {
         visit(node);

@@ -97,7 +97,7 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
             Source::Stored { place, tensor, pairs: true, .. } => drop(values.insert(place.clone(), aten::complex::stored(tensor)?)),
             Source::Stored { place, tensor, .. } => drop(values.insert(place.clone(), Value::Tensor(View::stored(tensor.clone())))),
             Source::Given(name) => {
-                let tensor = given.next().ok_or_else(|| Error::internal("an input too few"))?;
+                let tensor = given.next().ok_or_else(|| Error::internal("too few inputs"))?;
                 values.insert(name.clone(), tensor.clone().into());
             }
             Source::Fixed(name, argument) if !name.is_empty() => {
@@ -117,7 +117,7 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
             | OutputSpec::UserInputMutation { arg, .. }
             | OutputSpec::LossOutput { arg } => get(&arg.name, &values)?,
             OutputSpec::GradientToParameter(_) | OutputSpec::GradientToUserInput(_) => {
-                return Err(Error::unsupported("a program that computes gradients"));
+                return Err(Error::unsupported("programs that compute gradients are not supported"));
             }
             OutputSpec::Token(_) => continue,
         };
@@ -128,7 +128,7 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
             Value::Bool(x) => outputs.push(Tensor::from(crate::Array::scalar(x))),
             Value::None => {}
             Value::Complex(_) => return Err(aten::complex::refused()),
-            other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
+            other => return Err(Error::unsupported(format!("an output of type {} is not supported", other.kind()))),
         }
     }
     for source in &program.inputs {
@@ -145,7 +145,7 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
 }
 
 fn get(name: &str, values: &Values) -> Result<Value> {
-    values.get(name).cloned().ok_or_else(|| Error::damaged(format!("nothing makes `{name}`")))
+    values.get(name).cloned().ok_or_else(|| Error::damaged(format!("`{name}` is not defined")))
 }
 
 fn list<T>(items: &[T], value: impl Fn(&T) -> Result<Value>) -> Result<Value> {
@@ -185,10 +185,10 @@ fn value(argument: &Argument, values: &Values) -> Result<Value> {
         })?,
         Argument::AsLayout(_) => int(&0)?,
         Argument::AsDevice(_) => Value::Device,
-        Argument::AsGraph(_) => return Err(Error::unsupported("a graph among the arguments of an operator")),
+        Argument::AsGraph(_) => return Err(Error::unsupported("an operator with a graph argument is not supported")),
         Argument::AsComplex(x) => aten::complex::number(x.real.number(), x.imag.number()),
         Argument::AsOperator(_) | Argument::AsCustomObj(_) => {
-            return Err(Error::unsupported("an argument that is no tensor, number or string"));
+            return Err(Error::unsupported("an argument is not a tensor, number or string"));
         }
     })
 }
@@ -203,7 +203,7 @@ struct Runner {
 impl Runner {
     fn nodes(&self, graph: &Graph, values: &mut Values) -> Result<()> {
         if self.depth > DEEPEST {
-            return Err(Error::too_deep("graphs that nest too deeply"));
+            return Err(Error::too_deep("graphs nested too deeply"));
         }
         for node in &graph.nodes {
             let stack = node.metadata.nn_module_stack.as_deref().unwrap_or_default();
@@ -297,14 +297,14 @@ impl Runner {
             }
             ("while_loop", [condition, body]) => return bind_all(node, self.repeat(condition, body, &operands)?, values),
             ("map_impl", [body]) => {
-                let [xs, others] = groups.as_slice() else { return Err(Error::damaged("a map without its two lists")) };
+                let [xs, others] = groups.as_slice() else { return Err(Error::damaged("map: expected two lists of operands")) };
                 return bind_all(node, self.steps(body, &[], xs, others)?, values);
             }
             ("scan", [body]) => {
-                let [first, xs, others] = groups.as_slice() else { return Err(Error::damaged("a scan without its three lists")) };
+                let [first, xs, others] = groups.as_slice() else { return Err(Error::damaged("scan: expected three lists of operands")) };
                 return bind_all(node, self.steps(body, first, xs, others)?, values);
             }
-            _ => return Err(Error::damaged(format!("{name} with {} graphs", graphs.len()))),
+            _ => return Err(Error::damaged(format!("{name}: unexpected number of graphs: {}", graphs.len()))),
         };
         let results = self.inside(graph, &operands, autocast)?;
         bind_all(node, results, values)
@@ -313,13 +313,13 @@ impl Runner {
     /// A graph that runs as long as another says so; what its outputs do not replace stays as it is.
     fn repeat(&self, condition: &Graph, body: &Graph, operands: &[Value]) -> Result<Vec<Value>> {
         let (state, others) =
-            operands.split_at_checked(body.outputs.len()).ok_or_else(|| Error::damaged("a loop with too few operands"))?;
+            operands.split_at_checked(body.outputs.len()).ok_or_else(|| Error::damaged("while_loop: too few operands"))?;
         let run = |graph: &Graph, state: &[Tensor]| {
             let operands: Vec<Value> = state.iter().cloned().map(Value::from).chain(others.iter().cloned()).collect();
             tensors(&self.inside(graph, &operands, self.autocast)?)
         };
         let goes_on =
-            |state: &[Tensor]| run(condition, state)?.into_iter().next().ok_or_else(|| Error::damaged("a loop without a condition"));
+            |state: &[Tensor]| run(condition, state)?.into_iter().next().ok_or_else(|| Error::damaged("while_loop: no condition"));
         let state = tensors(state)?;
         let first = goes_on(&state)?;
         let end = crate::ops::while_loop(&first, state, |state| {
@@ -335,7 +335,7 @@ impl Runner {
             let operands: Vec<Value> = state.iter().chain(slices).cloned().map(Value::from).chain(others.iter().cloned()).collect();
             let mut results = tensors(&self.inside(body, &operands, self.autocast)?)?;
             if results.len() < state.len() {
-                return Err(Error::damaged("a step that gives less than its state"));
+                return Err(Error::damaged("scan: the body returns fewer values than its state has"));
             }
             let items = results.split_off(state.len());
             Ok((results, items))
@@ -347,7 +347,7 @@ impl Runner {
     fn inside(&self, graph: &Graph, operands: &[Value], autocast: bool) -> Result<Vec<Value>> {
         let mut inner = Values::new();
         if graph.inputs.len() != operands.len() {
-            return Err(Error::damaged(format!("{} operands for {} inputs of a graph", operands.len(), graph.inputs.len())));
+            return Err(Error::damaged(format!("{} operands for a graph with {} inputs", operands.len(), graph.inputs.len())));
         }
         for (input, operand) in graph.inputs.iter().zip(operands) {
             let name = match input {
@@ -386,7 +386,7 @@ fn call(node: &Node, positional: &[Value], named: &[(String, Value)]) -> Result<
             // A comparison with a length that depends on data is not decided here; what it is for is an assertion.
             [a, b] if sign.starts_with(['<', '>', '=', '!']) => Ok(binary(sign, a, b).unwrap_or(Value::None)),
             [a, b] => binary(sign, a, b),
-            other => Err(Error::damaged(format!("{target} of {} values", other.len()))),
+            other => Err(Error::damaged(format!("{target}: unexpected number of values: {}", other.len()))),
         };
     }
     match (target, all().as_slice()) {
@@ -446,7 +446,7 @@ fn one(output: &Argument, result: Value, values: &mut Values) -> Result<()> {
             }
         }
         Argument::AsNone(_) => {}
-        _ => return Err(Error::damaged("an output that is no value")),
+        _ => return Err(Error::damaged("an output is not a value")),
     }
     Ok(())
 }

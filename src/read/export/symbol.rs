@@ -33,7 +33,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn damaged(&self) -> Error {
-        Error::damaged(format!("a length `{}`", self.whole.chars().take(80).collect::<String>()))
+        Error::damaged(format!("unsupported size expression `{}`", self.whole.chars().take(80).collect::<String>()))
     }
 
     fn take(&mut self, token: char) -> bool {
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
 
     fn expression(&mut self, depth: usize) -> Result<Dim> {
         if depth > DEEPEST {
-            return Err(Error::too_deep("a length that nests too deeply"));
+            return Err(Error::too_deep("a size expression nested too deeply"));
         }
         let head = self.word();
         if let Ok(n) = head.parse::<i64>() {
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
             }
             operands.push(self.expression(depth + 1)?);
         }
-        let overflow = || Error::unsupported(format!("a length of {head}"));
+        let overflow = || Error::unsupported(format!("unsupported size expression {head}"));
         match (head, operands.as_slice()) {
             ("Integer", [n]) => Ok(n.clone()),
             ("Add", [first, rest @ ..]) => Ok(rest.iter().fold(first.clone(), |sum, x| sum + x)),

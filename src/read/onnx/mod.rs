@@ -87,9 +87,8 @@ impl OnnxModule {
         let mut parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
         let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(odd) = graph.initializer.first() {
-            return Err(
-                Error::unsupported(format!("numbers of type {}", tensor::type_name(odd.data_type))).at(format!("initializer {}", odd.name))
-            );
+            return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(odd.data_type)))
+                .at(format!("initializer {}", odd.name)));
         }
         for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
@@ -216,9 +215,9 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegist
         return Ok(());
     }
     let lines: Vec<String> = unknown.iter().map(|(name, count)| format!("\n   {name:<32} ×{count}")).collect();
-    let error = Error::new(ErrorCode::UnknownOperators, format!("{} operators of ONNX are not read{}", unknown.len(), lines.concat()));
+    let error = Error::new(ErrorCode::UnknownOperators, format!("{} ONNX operators are not supported{}", unknown.len(), lines.concat()));
     Err(match unknown.keys().find(|name| name.contains('.')) {
-        Some(name) => error.help(format!("{name} is nobody's but its author's: open the file with Operators that have it")),
+        Some(name) => error.help(format!("custom operator {name} is unknown: open the file with an OpRegistry that has it")),
         None => error,
     })
 }

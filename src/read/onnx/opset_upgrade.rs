@@ -68,18 +68,20 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
     {
         let (x, y) = (Inputs::new(inputs).at(0)?, Inputs::new(inputs).at(1)?);
         let axis = crate::dim::axis(axis, x.rank())?;
-        let after =
-            x.rank().checked_sub(axis + y.rank()).ok_or_else(|| Error::shape(format!("{} from axis {axis} of {}", y.ty(), x.ty())))?;
+        let after = x
+            .rank()
+            .checked_sub(axis + y.rank())
+            .ok_or_else(|| Error::shape(format!("{}: axis {axis} does not fit {}", y.ty(), x.ty())))?;
         let shape: Vec<Dim> = y.shape().iter().cloned().chain(vec![Dim::Fixed(1); after]).collect();
         return Ok(Lifted::Node(Box::new(proto.clone()), vec![Some(x.clone()), Some(y.reshape(&shape)?)]));
     }
     if op == "BatchNormalization" && node.int("spatial", 1)? == 0 {
-        return Err(Error::unsupported("batch norm of every place by itself, which opset 9 gave up"));
+        return Err(Error::unsupported("BatchNormalization with spatial=0 (removed in opset 9) is not supported"));
     }
     if op == "Cast" && opset < 6 {
         let name = node.find_string("to")?.ok_or_else(|| node.missing("to"))?;
         let number =
-            (1..=16).find(|&number| tensor::type_name(number) == name).ok_or_else(|| Error::argument(format!("the type {name}")))?;
+            (1..=16).find(|&number| tensor::type_name(number) == name).ok_or_else(|| Error::argument(format!("unknown type {name}")))?;
         let plain = NodeProto { attribute: vec![attribute("to", AttributeType::Int, |a| a.i = i64::from(number))], ..proto.clone() };
         return Ok(Lifted::Node(Box::new(plain), owned()));
     }

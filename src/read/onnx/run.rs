@@ -40,7 +40,7 @@ impl<'a> Scope<'a> {
         match (self.own.get(name), self.around) {
             (Some(value), _) => Ok(value.clone()),
             (None, Some(around)) => around.get(name),
-            (None, None) => Err(Error::damaged(format!("nothing makes `{name}`"))),
+            (None, None) => Err(Error::damaged(format!("`{name}` is not defined"))),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Runner<'_> {
     /// Runs all nodes of a graph in order.
     pub(super) fn nodes(&self, nodes: &[NodeProto], scope: &mut Scope) -> Result<()> {
         if self.depth > DEEPEST {
-            return Err(Error::too_deep("graphs that nest too deeply"));
+            return Err(Error::too_deep("graphs nested too deeply"));
         }
         for (i, proto) in nodes.iter().enumerate() {
             let node = Node::new(proto, i);
@@ -192,7 +192,10 @@ impl Runner<'_> {
         let place = |i: usize, length: usize| {
             let at = number(given(i)?.tensor()?)?;
             let at = if at < 0 { at + length as i64 } else { at };
-            usize::try_from(at).ok().filter(|&at| at <= length).ok_or_else(|| Error::argument(format!("place {at} of {length}")))
+            usize::try_from(at)
+                .ok()
+                .filter(|&at| at <= length)
+                .ok_or_else(|| Error::argument(format!("position {at} is out of range for a sequence of {length}")))
         };
         Ok(match node.op_type() {
             "If" => self.choice(given(0)?.tensor()?, graph("then_branch")?, graph("else_branch")?, scope)?,
@@ -205,7 +208,9 @@ impl Runner<'_> {
                 let mut lists: Vec<Vec<Value>> = vec![Vec::new(); body.output.len()];
                 for i in 0..count {
                     let item = |value: &Value| match value {
-                        Value::Sequence(items) => items.get(i).cloned().ok_or_else(|| Error::argument("sequences of other lengths")),
+                        Value::Sequence(items) => {
+                            items.get(i).cloned().ok_or_else(|| Error::argument("the sequences have different lengths"))
+                        }
                         other => Ok(other.clone()),
                     };
                     let inputs = arguments.iter().flatten().map(item).collect::<Result<Vec<_>>>()?;
@@ -220,7 +225,7 @@ impl Runner<'_> {
             "SequenceLength" => vec![Tensor::from_dim(&Dim::from(given(0)?.sequence()?.len())).into()],
             "SequenceAt" => {
                 let items = given(0)?.sequence()?;
-                vec![items.get(place(1, items.len())?).cloned().ok_or_else(|| Error::argument("a place beyond the sequence"))?]
+                vec![items.get(place(1, items.len())?).cloned().ok_or_else(|| Error::argument("position out of range for the sequence"))?]
             }
             "SequenceInsert" => {
                 let mut items = given(0)?.sequence()?.to_vec();
@@ -232,7 +237,7 @@ impl Runner<'_> {
                 let mut items = given(0)?.sequence()?.to_vec();
                 let at = if arguments.get(1).is_some_and(Option::is_some) { place(1, items.len())? } else { items.len().saturating_sub(1) };
                 if at >= items.len() {
-                    return Err(Error::argument("a place beyond the sequence"));
+                    return Err(Error::argument("position out of range for the sequence"));
                 }
                 items.remove(at);
                 vec![Value::Sequence(items)]
@@ -295,14 +300,14 @@ impl Runner<'_> {
         let tensor = |i: usize| arguments.get(i).and_then(Option::as_ref).map(Value::tensor).transpose();
         let (limit, start) = (tensor(0)?, tensor(1)?);
         let state: Vec<Value> = arguments.iter().skip(2).flatten().cloned().collect();
-        let lists = body.output.len().checked_sub(1 + state.len()).ok_or_else(|| Error::damaged("a body with too few outputs"))?;
+        let lists = body.output.len().checked_sub(1 + state.len()).ok_or_else(|| Error::damaged("the body has too few outputs"))?;
         let turn = |turn: &Tensor, on: Tensor, state: &[Value]| {
             let mut inputs: Vec<Value> = vec![turn.clone().into(), on.into()];
             inputs.extend_from_slice(state);
             let mut outputs = self.graph(body, scope, inputs)?;
             let mut rest = outputs.split_off(1);
             let items = tensors(&rest.split_off(rest.len() - lists))?;
-            let on = outputs.first().ok_or_else(|| Error::damaged("a body without a condition"))?.tensor()?.reshape(())?;
+            let on = outputs.first().ok_or_else(|| Error::damaged("the body returns no condition"))?.tensor()?.reshape(())?;
             Ok((on, rest, items))
         };
         let once = |state: &[Value]| -> Result<Vec<Value>> {
@@ -332,7 +337,7 @@ impl Runner<'_> {
                 break;
             }
             if i >= LONGEST {
-                return Err(Error::too_big(format!("more than {LONGEST} turns of a loop")));
+                return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
             }
             let (on, next, items) = turn(&Tensor::from(crate::Array::scalar(i)), condition, &now)?;
             if on.varies() {
@@ -357,19 +362,19 @@ impl Runner<'_> {
         let count = node.int("num_scan_inputs", 1)? as usize;
         let batched = self.opset < 9;
         if batched && arguments.first().is_some_and(Option::is_some) {
-            return Err(Error::unsupported("a Scan of opset 8 with lengths"));
+            return Err(Error::unsupported("Scan (opset 8) with sequence_lens is not supported"));
         }
         let given = arguments.iter().skip(usize::from(batched)).flatten().map(|value| value.tensor().cloned());
         let mut given = given.collect::<Result<Vec<_>>>()?;
-        let states = given.len().checked_sub(count).ok_or_else(|| Error::damaged("a Scan with too few inputs"))?;
+        let states = given.len().checked_sub(count).ok_or_else(|| Error::damaged("Scan: too few inputs"))?;
         let scans = given.split_off(states);
         let axes = |name: &str, n: usize| Ok::<_, Error>(node.ints(name)?.map_or_else(|| vec![0; n], <[i64]>::to_vec));
-        let outputs = body.output.len().checked_sub(states).ok_or_else(|| Error::damaged("a Scan with too few outputs"))?;
+        let outputs = body.output.len().checked_sub(states).ok_or_else(|| Error::damaged("Scan: too few outputs"))?;
         let (in_axes, in_back) =
             (axes("scan_input_axes", count)?, axes(if batched { "directions" } else { "scan_input_directions" }, count)?);
         let (out_axes, out_back) = (axes("scan_output_axes", outputs)?, axes("scan_output_directions", outputs)?);
         if in_axes.len() != count || in_back.len() != count || out_axes.len() != outputs || out_back.len() != outputs {
-            return Err(Error::damaged("a Scan with too few axes or directions"));
+            return Err(Error::damaged("Scan: too few axes or directions"));
         }
         // Steps go forward along the first axis: what goes otherwise is turned before and after.
         let turned = |x: &Tensor, from: i64, to: i64, flipped: i64, back: i64| {
@@ -392,9 +397,8 @@ impl Runner<'_> {
             return Ok(scan(given, &scans)?.into_iter().map(Value::from).collect());
         }
         // Opset 8 goes through each element of a batch by itself.
-        let batch = scans.first().ok_or_else(|| Error::argument("a Scan over nothing"))?.dim(0)?;
-        let batch =
-            batch.fixed().filter(|&n| n > 0).ok_or_else(|| Error::unsupported("a Scan of opset 8 over a batch of symbolic length"))?;
+        let batch = scans.first().ok_or_else(|| Error::argument("Scan: no input to scan"))?.dim(0)?;
+        let batch = batch.fixed().filter(|&n| n > 0).ok_or_else(|| Error::unsupported("Scan (opset 8) needs a fixed batch size"))?;
         let each = (0..batch).map(|i| {
             let of = |list: &[Tensor]| list.iter().map(|x| x.select(0, i)).collect::<Result<Vec<_>>>();
             scan(of(&given)?, &of(&scans)?)
@@ -413,7 +417,7 @@ impl Runner<'_> {
         let through = |name: &str, x: Tensor| match node.graph(name)? {
             Some(graph) => match self.graph(graph, scope, vec![x.into()])?.as_slice() {
                 [value] => value.tensor().cloned(),
-                _ => Err(Error::damaged(format!("{name} gives more or less than one tensor"))),
+                _ => Err(Error::damaged(format!("{name}: expected one tensor"))),
             },
             None => Ok(x),
         };
@@ -465,5 +469,5 @@ fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
 
 /// A number that the course of a program depends on.
 fn number(x: &Tensor) -> Result<i64> {
-    ops::fixed(x)?.first().copied().ok_or_else(|| Error::new(ErrorCode::Argument, "a number is missing"))
+    ops::fixed(x)?.first().copied().ok_or_else(|| Error::new(ErrorCode::Argument, "a required value is missing"))
 }

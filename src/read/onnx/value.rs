@@ -63,14 +63,14 @@ impl Value {
             }
             Some(Kind::SequenceType(_)) => of_sequence(&SequenceProto::decode(bytes).map_err(damaged)?, 0),
             Some(Kind::OptionalType(_)) => of_optional(&OptionalProto::decode(bytes).map_err(damaged)?, 0),
-            _ => Err(Error::unsupported("a value that is no tensor, no sequence and no optional one")),
+            _ => Err(Error::unsupported("unsupported value type: neither tensor, sequence nor optional")),
         }
     }
 }
 
 fn of_sequence(list: &SequenceProto, depth: usize) -> Result<Value> {
     if depth > DEEPEST {
-        return Err(Error::too_deep("sequences that nest too deeply"));
+        return Err(Error::too_deep("sequences nested too deeply"));
     }
     let tensors = list.tensor_values.iter().map(|tensor| Ok(Value::Tensor(tensor::array(tensor)?.into())));
     let lists = list.sequence_values.iter().map(|list| of_sequence(list, depth + 1));
@@ -80,7 +80,7 @@ fn of_sequence(list: &SequenceProto, depth: usize) -> Result<Value> {
 
 fn of_optional(optional: &OptionalProto, depth: usize) -> Result<Value> {
     if depth > DEEPEST {
-        return Err(Error::too_deep("optional values that nest too deeply"));
+        return Err(Error::too_deep("optional values nested too deeply"));
     }
     let inner = match (&optional.tensor_value, &optional.sequence_value, &optional.optional_value) {
         (Some(tensor), ..) => Some(Value::Tensor(tensor::array(tensor)?.into())),
@@ -161,10 +161,10 @@ impl Declared {
     fn read(ty: &TypeProto, length: &dyn Fn((usize, &Dimension)) -> Dim, depth: usize) -> Result<Declared> {
         use proto::type_proto::Value as Kind;
         if depth > DEEPEST {
-            return Err(Error::too_deep("types that nest too deeply"));
+            return Err(Error::too_deep("types nested too deeply"));
         }
         let inside = |inner: &Option<Box<TypeProto>>| {
-            let inner = inner.as_deref().ok_or_else(|| Error::damaged("a list or an optional value of no type"))?;
+            let inner = inner.as_deref().ok_or_else(|| Error::damaged("a sequence or optional without an element type"))?;
             Declared::read(inner, length, depth + 1).map(Box::new)
         };
         match &ty.value {
@@ -174,7 +174,7 @@ impl Declared {
             }
             Some(Kind::SequenceType(list)) => inside(&list.elem_type).map(Declared::Sequence),
             Some(Kind::OptionalType(optional)) => inside(&optional.elem_type).map(Declared::Optional),
-            _ => Err(Error::unsupported("an input that is no tensor, no sequence and no optional one")),
+            _ => Err(Error::unsupported("unsupported input type: neither tensor, sequence nor optional")),
         }
     }
 
@@ -207,7 +207,7 @@ impl Declared {
     /// A value of this type around tensors in order, of which `list` belong to the one list in it.
     fn around(&self, list: usize, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Value> {
         Ok(match self {
-            Declared::Tensor(..) => Value::Tensor(leaves.next().ok_or_else(|| Error::input("an input too few"))?),
+            Declared::Tensor(..) => Value::Tensor(leaves.next().ok_or_else(|| Error::input("too few inputs"))?),
             Declared::Sequence(_) => Value::Sequence(leaves.take(list).map(Value::Tensor).collect()),
             Declared::Optional(inner) => Value::Optional(Some(Box::new(inner.around(list, leaves)?))),
         })
@@ -245,7 +245,7 @@ pub(super) fn around(inputs: &[(String, Declared)], leaves: &[Tensor]) -> Result
     let list = leaves.len().saturating_sub(others);
     if lists > 1 || leaves.len() < others || (lists == 0 && list > 0) {
         return Err(Error::input(format!("expected {} inputs, got {}", inputs.len(), leaves.len()))
-            .help("`OnnxModule::arranged` says how long sequences are, and which optional inputs are left out"));
+            .help("use `OnnxModule::arranged` to set the lengths of sequences and which optional inputs are absent"));
     }
     let mut leaves = leaves.iter().cloned();
     inputs.iter().map(|(name, declared)| declared.around(list, &mut leaves).at(format!("input {name}"))).collect()

@@ -38,7 +38,7 @@ fn short() -> Error {
 }
 
 fn empty() -> Error {
-    Error::damaged("an operation on a value that is not there")
+    Error::damaged("pickle stack underflow")
 }
 
 impl<'a> Machine<'a> {
@@ -63,7 +63,7 @@ impl<'a> Machine<'a> {
         let rest = self.bytes.get(self.at..).ok_or_else(short)?;
         let end = rest.iter().position(|&b| b == b'\n').ok_or_else(short)?;
         self.at += end + 1;
-        std::str::from_utf8(&rest[..end]).map_err(|_| Error::damaged("a line that is no UTF-8"))
+        std::str::from_utf8(&rest[..end]).map_err(|_| Error::damaged("a line that is not UTF-8"))
     }
 
     /// A line that is a number.
@@ -109,13 +109,13 @@ impl<'a> Machine<'a> {
     }
 
     fn take_marked(&mut self) -> Result<Vec<Id>> {
-        let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or_else(|| Error::damaged("there is no mark"))?;
+        let mark = self.marks.pop().filter(|&mark| mark <= self.stack.len()).ok_or_else(|| Error::damaged("pickle mark missing"))?;
         self.budget.spend((self.stack.len() - mark) * size_of::<Id>())?;
         Ok(self.stack.split_off(mark))
     }
 
     fn text(&mut self, bytes: &[u8]) -> Result<()> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::damaged("a string that is no UTF-8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| Error::damaged("a string that is not UTF-8"))?;
         self.push(Node::Str(text.into()))
     }
 
@@ -146,7 +146,7 @@ impl<'a> Machine<'a> {
 
     fn get(&mut self, key: u64) -> Result<()> {
         let id = self.memo.get(&key).copied();
-        self.push_id(id.ok_or_else(|| Error::damaged(format!("the memo has no {key}")))?)
+        self.push_id(id.ok_or_else(|| Error::damaged(format!("no memo entry {key}")))?)
     }
 
     fn tuple(&mut self, count: usize) -> Result<()> {
@@ -165,7 +165,7 @@ impl<'a> Machine<'a> {
         }
         match node {
             Node::List(elements) | Node::Set(elements) => elements.extend(items),
-            other => return Err(Error::damaged(format!("elements are added to {other:?}"))),
+            other => return Err(Error::damaged(format!("APPEND to {other:?}"))),
         }
         Ok(())
     }
@@ -178,9 +178,9 @@ impl<'a> Machine<'a> {
             *node = Node::Dict(Vec::new());
         }
         match node {
-            _ if !items.len().is_multiple_of(2) => return Err(Error::damaged("a key without a value")),
+            _ if !items.len().is_multiple_of(2) => return Err(Error::damaged("dictionary key without a value")),
             Node::Dict(entries) => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
-            other => return Err(Error::damaged(format!("entries are added to {other:?}"))),
+            other => return Err(Error::damaged(format!("SETITEM on {other:?}"))),
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ impl<'a> Machine<'a> {
     fn pairs(&mut self, id: Id) -> Result<Vec<(Id, Id)>> {
         let items = |id: Id| match &self.nodes[id.index()] {
             Node::List(items) | Node::Tuple(items) => Ok(items.as_slice()),
-            other => Err(Error::damaged(format!("a dictionary made of {other:?}"))),
+            other => Err(Error::damaged(format!("a dictionary built from {other:?}"))),
         };
         let pair = |&id: &Id| match items(id)? {
             &[key, value] => Ok((key, value)),
@@ -229,7 +229,7 @@ impl<'a> Machine<'a> {
             Node::Object(_, slot) => *slot = Some(state),
             // The attributes of a container (a state dict's `_metadata`), or of what a call would make.
             Node::Call(..) | Node::Dict(_) | Node::List(_) | Node::Set(_) => {}
-            other => return Err(Error::damaged(format!("a state is given to {other:?}"))),
+            other => return Err(Error::damaged(format!("BUILD on {other:?}"))),
         }
         Ok(())
     }
@@ -243,7 +243,7 @@ impl<'a> Machine<'a> {
             let operation = self.unsigned(1)? as u8;
             if operation == b'.' {
                 let root = self.pop()?;
-                return if self.stack.is_empty() { Ok(root) } else { Err(Error::damaged("values are left over")) };
+                return if self.stack.is_empty() { Ok(root) } else { Err(Error::damaged("values are left on the pickle stack")) };
             }
             self.step(operation)?;
         }
@@ -419,12 +419,10 @@ impl<'a> Machine<'a> {
                 self.push(Node::Persistent(id))
             }
             b'S' | b'V' | b'P' => {
-                Err(Error::unsupported("the text strings of pickle protocol 0").help("save it again with a later protocol"))
+                Err(Error::unsupported("strings of pickle protocol 0 are not supported").help("save it again with a later protocol"))
             }
-            0x82..=0x84 | 0x97 | 0x98 => {
-                Err(Error::unsupported(format!("the pickle operation 0x{operation:02x}, which no torch file has")))
-            }
-            other => Err(Error::damaged(format!("no pickle operation: 0x{other:02x}"))),
+            0x82..=0x84 | 0x97 | 0x98 => Err(Error::unsupported(format!("pickle opcode 0x{operation:02x} does not occur in torch files"))),
+            other => Err(Error::damaged(format!("unknown pickle opcode 0x{other:02x}"))),
         }
     }
 }

@@ -173,7 +173,7 @@ impl Pickle {
             if let Some(child) = self.child(id, *next) {
                 *next += 1;
                 match depths[child.index()] {
-                    OPEN => return Err(Error::damaged("a value that contains itself")),
+                    OPEN => return Err(Error::damaged("a value contains itself")),
                     0 if path.len() as u32 >= DEEPEST => return Err(too_deep()),
                     0 => {
                         depths[child.index()] = OPEN;
@@ -192,7 +192,7 @@ impl Pickle {
                 return Err(too_deep());
             }
             if size > unfolded {
-                return Err(Error::too_big("values whose sharing unfolds beyond what the file's size justifies"));
+                return Err(Error::too_big("shared values expand to more than the file's size justifies"));
             }
             (depths[id.index()], sizes[id.index()]) = (depth + 1, size);
             path.pop();

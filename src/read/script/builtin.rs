@@ -348,9 +348,9 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
                 none
             }
             "ops.prim.min" if rest.is_empty() => {
-                sorted(items())?.into_iter().next().ok_or_else(|| Error::argument("the least of no numbers"))?
+                sorted(items())?.into_iter().next().ok_or_else(|| Error::argument("min of an empty list"))?
             }
-            "ops.prim.max" if rest.is_empty() => sorted(items())?.pop().ok_or_else(|| Error::argument("the largest of no numbers"))?,
+            "ops.prim.max" if rest.is_empty() => sorted(items())?.pop().ok_or_else(|| Error::argument("max of an empty list"))?,
             _ => return Ok(None),
         }))
     };
@@ -409,12 +409,12 @@ fn range(bounds: &[Value]) -> Result<Value> {
         [end] => (0, *end, 1),
         [start, end] => (*start, *end, 1),
         [start, end, step] if *step != 0 => (*start, *end, *step),
-        _ => return Err(Error::argument("a range of other than one to three numbers")),
+        _ => return Err(Error::argument("range expects one to three arguments")),
     };
     let count =
         if step > 0 { (end - start).max(0) as u64 / step as u64 + 1 } else { (start - end).max(0) as u64 / step.unsigned_abs() + 1 };
     if count > 1_000_000 {
-        return Err(Error::too_big(format!("a range of {count} numbers")));
+        return Err(Error::too_big(format!("a range of {count} elements is too long")));
     }
     let inside = |i: &i64| if step > 0 { *i < end } else { *i > end };
     Ok(Value::list((0..).map(|i| start + i * step).take_while(inside).map(|i| Value::Int(Dim::Fixed(i))).collect()))
@@ -466,7 +466,10 @@ fn contains(container: &Value, value: &Value) -> Result<bool> {
 fn place(index: &Value, length: usize) -> Result<usize> {
     let i = index.number()?.to_i64();
     let at = if i < 0 { i + length as i64 } else { i };
-    usize::try_from(at).ok().filter(|&at| at < length).ok_or_else(|| Error::argument(format!("index {i} of {length} elements")))
+    usize::try_from(at)
+        .ok()
+        .filter(|&at| at < length)
+        .ok_or_else(|| Error::argument(format!("index {i} is out of range for {length} elements")))
 }
 
 /// An element of a list, a tuple, a dictionary or a tensor.
@@ -474,7 +477,7 @@ pub(super) fn get_item(container: &Value, index: &Value) -> Result<Value> {
     match container {
         Value::Dict(entries) => {
             let found = entries.borrow().iter().find(|entry| equal(&entry.0, index)).map(|entry| entry.1.clone());
-            found.ok_or_else(|| Error::input(format!("no key {index:?}")))
+            found.ok_or_else(|| Error::input(format!("key not found: {index:?}")))
         }
         Value::Tensor(_) | Value::Complex(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
         other => {
@@ -500,7 +503,7 @@ pub(super) fn set_item(container: &Value, index: &Value, value: Value) -> Result
             values.borrow_mut()[at] = value;
             Ok(())
         }
-        other => Err(Error::argument(format!("setting an element of a {}", other.kind()))),
+        other => Err(Error::argument(format!("cannot assign to an element of a {}", other.kind()))),
     }
 }
 
@@ -512,7 +515,7 @@ pub(super) fn tensor_attribute(tensor: &Tensor, name: &str) -> Result<Value> {
         "device" => Value::Device,
         "ndim" => Value::Int(tensor.rank().into()),
         "requires_grad" | "is_cuda" => Value::Bool(false),
-        other => return Err(Error::unsupported(format!("the attribute {other} of a tensor"))),
+        other => return Err(Error::unsupported(format!("attribute {other} of a tensor is not supported"))),
     })
 }
 
@@ -529,7 +532,7 @@ pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
         ("~", Value::Tensor(_)) => aten::call("bitwise_not", std::slice::from_ref(value), &[]),
         ("not", Value::Tensor(_)) => aten::call("logical_not", std::slice::from_ref(value), &[]),
         ("not", value) => Ok(Value::Bool(value.number()?.to_f64() == 0.0)),
-        _ => Err(Error::unsupported(format!("{op} of a {}", value.kind()))),
+        _ => Err(Error::unsupported(format!("{op} of a {} is not supported", value.kind()))),
     }
 }
 
@@ -572,7 +575,7 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             ("and", "logical_and"),
             ("or", "logical_or"),
         ];
-        let name = NAMES.iter().find(|row| row.0 == op).ok_or_else(|| Error::unsupported(format!("{op} of tensors")))?.1;
+        let name = NAMES.iter().find(|row| row.0 == op).ok_or_else(|| Error::unsupported(format!("{op} of tensors is not supported")))?.1;
         return aten::call(name, &[a.clone(), b.clone()], &[]);
     }
     if let (Value::Int(x), Value::Int(y)) = (a, b) {
@@ -615,6 +618,6 @@ fn numbers(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
         ">=" => Value::Bool(x >= y),
         "and" => Value::Bool(x != 0.0 && y != 0.0),
         "or" => Value::Bool(x != 0.0 || y != 0.0),
-        other => return Err(Error::unsupported(format!("{other} of numbers"))),
+        other => return Err(Error::unsupported(format!("{other} of numbers is not supported"))),
     })
 }

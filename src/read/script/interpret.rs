@@ -53,7 +53,7 @@ impl<'a> Interpreter<'a> {
         named: &[(String, Value)],
     ) -> Result<Value> {
         if self.depth >= DEEPEST {
-            return Err(Error::too_deep(format!("functions that call each other {DEEPEST} deep")));
+            return Err(Error::too_deep(format!("function calls nested {DEEPEST} deep")));
         }
         let mut locals = Locals::new();
         let given = object.into_iter().chain(positional.iter().cloned());
@@ -179,7 +179,7 @@ impl<'a> Interpreter<'a> {
         let name = |what: &str| Expr::Name(format!("{what} of line {}", statement.line).into());
         let (at, until) = (name("turn"), name("end"));
         let start = self.eval(low, locals, function)?;
-        self.assign(&at, number(&start).ok_or_else(|| Error::argument("a range from what is no number"))??.into(), locals, function)?;
+        self.assign(&at, number(&start).ok_or_else(|| Error::argument("range expects numbers"))??.into(), locals, function)?;
         self.assign(&until, end, locals, function)?;
         let here = |kind| Statement { line: statement.line, kind };
         let next = Expr::Binary("+", Box::new((at.clone(), Expr::Int(1))));
@@ -191,7 +191,7 @@ impl<'a> Interpreter<'a> {
 
     fn turn(&mut self) -> Result<()> {
         self.turns += 1;
-        if self.turns > LONGEST { Err(Error::too_big(format!("more than {LONGEST} turns of loops"))) } else { Ok(()) }
+        if self.turns > LONGEST { Err(Error::too_big(format!("loops of more than {LONGEST} iterations in total"))) } else { Ok(()) }
     }
 
     /// A condition that is known. One that depends on the inputs' numbers is refused where nothing can be made of it.
@@ -199,7 +199,8 @@ impl<'a> Interpreter<'a> {
         match self.decided(condition, locals, function)? {
             Decision::Known(taken) => Ok(taken),
             Decision::Traced(_) => {
-                Err(Error::unsupported("an expression that depends on the numbers of an input").at(format!("{}:{line}", function.file)))
+                Err(Error::unsupported("this expression depends on the values of an input, which is not supported here")
+                    .at(format!("{}:{line}", function.file)))
             }
         }
     }
@@ -296,7 +297,7 @@ impl<'a> Interpreter<'a> {
             self.turn()?;
             self.straight(body, &mut own, function)?;
             let next = self.eval(condition, &mut own, function)?;
-            let next = number(&next).unwrap_or_else(|| Err(Error::unsupported("a loop on what is no number")))?;
+            let next = number(&next).unwrap_or_else(|| Err(Error::unsupported("the loop bound is not a number")))?;
             let changed = cells.changed();
             if !changed.is_subset(&written) {
                 return Err(in_place());
@@ -312,11 +313,11 @@ impl<'a> Interpreter<'a> {
     fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
         let before = self.assignments;
         match self.block(block, locals, function)? {
-            Flow::Next if self.assignments > before => {
-                Err(Error::unsupported("an assignment to an attribute of a module that depends on the numbers of an input"))
-            }
+            Flow::Next if self.assignments > before => Err(Error::unsupported(
+                "assigning a module attribute in a branch or loop that depends on the values of an input is not supported",
+            )),
             Flow::Next => Ok(()),
-            _ => Err(Error::unsupported("a return, break or continue that depends on the numbers of an input")),
+            _ => Err(Error::unsupported("return, break or continue that depends on the values of an input is not supported")),
         }
     }
 
@@ -344,7 +345,7 @@ impl<'a> Interpreter<'a> {
                     self.assigned.entry(id).or_default().insert(name.clone(), value);
                     self.assignments += 1;
                 }
-                other => return Err(Error::unsupported(format!("an assignment to an attribute of a {}", other.kind()))),
+                other => return Err(Error::unsupported(format!("cannot assign to an attribute of a {}", other.kind()))),
             },
             _ => return Err(Error::damaged("a target that cannot be assigned to")),
         }
@@ -431,7 +432,7 @@ impl<'a> Interpreter<'a> {
             Value::Tensor(view) => builtin::tensor_attribute(&view.read()?, name),
             Value::Complex(pair) if name == "dtype" => Ok(Value::Int(pair.dtype_number()?.into())),
             Value::Complex(pair) => builtin::tensor_attribute(&pair.re.read()?, name),
-            other => Err(Error::unsupported(format!("the attribute {name} of a {}", other.kind()))),
+            other => Err(Error::unsupported(format!("attribute {name} of a {} is not supported", other.kind()))),
         }
     }
 
@@ -472,7 +473,9 @@ impl<'a> Interpreter<'a> {
                     let path = path.clone();
                     return self.free(&path, &positional, &named, function, (call, &OnceLock::new()));
                 }
-                let Expr::Attribute(base, method) = &call.callee else { return Err(Error::unsupported("a call of a computed function")) };
+                let Expr::Attribute(base, method) = &call.callee else {
+                    return Err(Error::unsupported("calling a computed function is not supported"));
+                };
                 match self.eval(base, locals, function)? {
                     Value::Object(id) => {
                         let called = self.script.program.method(self.script.objects.class(id), method)?;
@@ -483,7 +486,7 @@ impl<'a> Interpreter<'a> {
                         let called = self.script.program.method(&class, method)?;
                         self.call(&called, Some(Value::Instance(class, attributes)), &positional, &named)
                     }
-                    _ => Err(Error::unsupported(format!("a call of the method {method}"))),
+                    _ => Err(Error::unsupported(format!("method {method} is not supported"))),
                 }
             }
         }
@@ -525,10 +528,10 @@ fn is_instance(value: &Value, kind: &Expr) -> Result<bool> {
         Expr::Name(name) => (name, None),
         Expr::Index(name, inner) => match &**name {
             Expr::Name(name) => (name, Some(&**inner)),
-            _ => return Err(Error::unsupported("a type that is no name")),
+            _ => return Err(Error::unsupported("expected a type name")),
         },
         Expr::None => return Ok(matches!(value, Value::None)),
-        _ => return Err(Error::unsupported("a type that is no name")),
+        _ => return Err(Error::unsupported("expected a type name")),
     };
     // An empty list is of every type.
     let all = |items: &[Value]| items.iter().try_fold(true, |all, item| Ok(all && inner.map_or(Ok(true), |kind| is_instance(item, kind))?));
@@ -606,8 +609,8 @@ fn put(places: &[(Place, Plan)], cells: &Cells, locals: &mut Locals, tensors: Ve
 }
 
 fn in_place() -> Error {
-    Error::unsupported("a branch or loop that depends on the numbers of an input and changes the make of a list")
-        .help("the elements of a list may change, not how many it has")
+    Error::unsupported("a branch or loop that depends on the values of an input changes the length or element types of a list")
+        .help("elements of a list may be replaced, not added or removed")
 }
 
 /// The values by name, so that a program is recorded in the same order every time.

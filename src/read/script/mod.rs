@@ -160,7 +160,7 @@ impl Module for ScriptModule {
         let mut leaves = Vec::new();
         signature::flatten(&result, "", &mut leaves)?;
         if leaves.is_empty() {
-            return Err(Error::unsupported("a program without tensors among its outputs"));
+            return Err(Error::unsupported("the program returns no tensor"));
         }
         let names = leaves.iter().map(|leaf| leaf.0.clone()).collect::<Vec<_>>();
         if let Ok(mut outputs) = self.outputs.lock() {
@@ -193,13 +193,13 @@ fn constant_value(constant: &Stored, name: &str) -> Result<Value> {
             Ok(complex::number(parts[0], parts[1]))
         }
         Stored::Pairs(array) => complex::stored(&Tensor::from(array.clone()).named(name)),
-        Stored::TypeOnly(_) => Err(Error::damaged(format!("the archive holds no numbers for {name}"))),
+        Stored::TypeOnly(_) => Err(Error::damaged(format!("the archive has no data for {name}"))),
     }
 }
 
 /// The error of a name that nothing defines.
 fn unknown(name: &str) -> Error {
-    Error::new(ErrorCode::Damaged, format!("nothing defines `{name}`"))
+    Error::new(ErrorCode::Damaged, format!("`{name}` is not defined"))
 }
 
 #[cfg(test)]
@@ -268,6 +268,6 @@ mod tests {
             script("l = [x]\nif bool(torch.gt(torch.sum(x), 0)):\n  _0 = torch.append(l, x)\nelse:\n  pass\nreturn torch.add(l[0], l[-1])");
         let error = record(&script, Example::new().input("x", &Tensor::from(&[1.0f32, 2.0]))).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Unsupported);
-        assert!(error.message().contains("the make of a list"), "{error}");
+        assert!(error.message().contains("the length or element types of a list"), "{error}");
     }
 }

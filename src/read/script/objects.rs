@@ -60,7 +60,7 @@ impl Objects {
     /// Reads the objects of `data.pkl`; also gives the root.
     pub(super) fn read(pickle: &Pickle, storages: &Storages) -> Result<(Objects, usize)> {
         let mut reader = Reader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
-        let root = reader.object(pickle.root(), "")?.ok_or_else(|| Error::damaged("the archive holds no module"))?;
+        let root = reader.object(pickle.root(), "")?.ok_or_else(|| Error::damaged("the archive contains no module"))?;
         Ok((Objects { objects: reader.objects }, root))
     }
 
@@ -81,7 +81,7 @@ impl Objects {
 
     /// An attribute of an object.
     pub(super) fn attribute(&self, id: usize, name: &str) -> Result<Value> {
-        let object = self.objects.get(id).ok_or_else(|| Error::internal("an object that is not there"))?;
+        let object = self.objects.get(id).ok_or_else(|| Error::internal("no such object"))?;
         match object.attributes.get(name).ok_or_else(|| super::unknown(&format!("{}.{name}", object.class)))? {
             Attribute::Object(id) => Ok(Value::Object(*id)),
             Attribute::Tensor(tensor) => Ok(Value::Tensor(View::stored(tensor.clone()))),
@@ -177,7 +177,7 @@ impl Reader<'_> {
                 // Typed containers: the first argument is what they hold.
                 (None, Node::Global(module, _)) if **module == *"torch.jit._pickle" => match self.pickle.items(*arguments)?.first() {
                     Some(&inner) => self.data(inner)?,
-                    None => return Err(Error::damaged("a typed container of nothing")),
+                    None => return Err(Error::damaged("a typed container without elements")),
                 },
                 (None, Node::Global(module, _)) if module.starts_with("__torch__") => self.data(*arguments)?,
                 (None, other) => return Err(Error::unsupported(format!("an attribute made by {other:?}"))),

@@ -206,7 +206,7 @@ impl Parser {
     fn link(&mut self) -> Result<()> {
         self.links += 1;
         if self.links > LINKS {
-            Err(Error::too_deep(format!("a statement that chains more than {LINKS} calls and operators")))
+            Err(Error::too_deep(format!("a statement with more than {LINKS} chained calls and operators")))
         } else {
             Ok(())
         }

@@ -34,7 +34,7 @@ impl Cells {
 
     fn add(&mut self, value: &Value, depth: usize) -> Result<()> {
         if depth > DEEPEST {
-            return Err(Error::too_deep("lists that nest too deeply"));
+            return Err(Error::too_deep("lists nested too deeply"));
         }
         match value {
             Value::Tensor(view) => {
@@ -96,7 +96,7 @@ impl Cells {
             (Cell::Tensor(view, ..), Value::Tensor(new)) => view.write(new.read()?)?,
             (Cell::List(items, _), Value::Tuple(new)) => *items.borrow_mut() = new.to_vec(),
             (Cell::Dict(entries, _), Value::Dict(new)) => *entries.borrow_mut() = new.borrow().clone(),
-            _ => return Err(Error::internal("a cell of another kind")),
+            _ => return Err(Error::internal("a variable changes its type")),
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Plan {
 
     /// Adds the tensors of a value that is made to this plan.
     pub(super) fn collect(&self, value: &Value, tensors: &mut Vec<Tensor>) -> Result<()> {
-        let other = || Error::unsupported("a value of another make on another course of the program");
+        let other = || Error::unsupported("a variable has different types after the branches of the program");
         let each = |plans: &[Plan], items: &[Value], tensors: &mut Vec<Tensor>| {
             if plans.len() != items.len() {
                 return Err(other());
@@ -206,7 +206,7 @@ impl Plan {
     pub(super) fn build(&self, tensors: &mut impl Iterator<Item = Tensor>) -> Result<Value> {
         Ok(match self {
             Plan::Same(value) => value.clone(),
-            Plan::Leaf => tensors.next().ok_or_else(|| Error::internal("a tensor too few"))?.into(),
+            Plan::Leaf => tensors.next().ok_or_else(|| Error::internal("too few tensors"))?.into(),
             Plan::List(plans) => Value::list(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
             Plan::Tuple(plans) => Value::tuple(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
             Plan::Dict(plans) => {

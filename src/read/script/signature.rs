@@ -35,7 +35,7 @@ pub(super) fn arguments(forward: &Function, inputs: &[Tensor], example: Option<&
     let shares = by_name.or_else(|| shares_by_type(parameters, inputs.len())).ok_or_else(|| {
         let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
         Error::input(format!("expected {} inputs ({}), got {}", names.len(), names.join(", "), inputs.len()))
-            .help("the tensors of a list or tuple are inputs of their own, in its place")
+            .help("each tensor of a list or tuple is an input of its own")
     })?;
     let mut given = inputs.iter().cloned();
     Ok(parameters.iter().zip(shares).map(|(parameter, share)| assembled(parameter.kind.as_ref(), share, &mut given)).collect())
@@ -144,7 +144,7 @@ pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tenso
         Value::Bool(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x)))),
         Value::None => {}
         Value::Complex(_) => return Err(crate::read::aten::complex::refused()),
-        other => return Err(Error::unsupported(format!("a {} among the outputs", other.kind()))),
+        other => return Err(Error::unsupported(format!("an output of type {} is not supported", other.kind()))),
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ const LARGE_AND_ONES: [f64; 66] = {
 
 const NAN: f64 = f64::NAN;
 const EMPTY: &[Given] = &[(F32, &[2, 0], &[0.0])];
-const EMPTY_REASON: &str = "divides by zero where there is no element";
+const EMPTY_REASON: &str = "divides by zero for empty inputs";
 const STEPS: &[f64] = &[0.5, -1.0, 2.0, 0.25, -0.75];
 
 fn reduced<'a>(pen: &'a mut GraphBuilder, op: &str, x: &[Name], axis: i64) -> NodeBuilder<'a> {
@@ -39,7 +39,7 @@ fn reduced<'a>(pen: &'a mut GraphBuilder, op: &str, x: &[Name], axis: i64) -> No
     pen.node(op, &[x[0].clone(), axes])
 }
 
-const MOD: &str = "swaps operands of two shapes, mistakes cast integers for lengths, panics on zero";
+const MOD: &str = "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero";
 const CAST: &[Given] = &[(I32, &[4], &[-7.0, -3.0, 5.0, 8.0])];
 
 /// Integers that tract takes for lengths.
@@ -55,7 +55,7 @@ const PAGES: &[Page] = &[
         write: |pen, x| pen.node("MatMul", x),
     },
     Page {
-        row: ("Gemm", "scales integers by a float"),
+        row: ("Gemm", "multiplies integers by a float"),
         given: &[(I32, &[2, 3], &[1.0, 2.0, 3.0]), (I32, &[3, 2], &[4.0, 5.0])],
         types: &[(I32, &[2, 2])],
         write: |pen, x| pen.node("Gemm", x).float("alpha", 2.0),
@@ -73,25 +73,25 @@ const PAGES: &[Page] = &[
         write: |pen, x| pen.node("Pow", x),
     },
     Page {
-        row: ("ArgMax", "mistakes cast integers for lengths, loses NaN"),
+        row: ("ArgMax", "confuses cast integers with symbolic dimensions, loses NaN"),
         given: &[(F32, &[3], &[1.0, NAN, 2.0])],
         types: &[(I64, &[1])],
         write: |pen, x| pen.node("ArgMax", x).int("axis", 0),
     },
     Page {
-        row: ("ArgMin", "mistakes cast integers for lengths, loses NaN"),
+        row: ("ArgMin", "confuses cast integers with symbolic dimensions, loses NaN"),
         given: &[(F32, &[3], &[1.0, NAN, 0.5])],
         types: &[(I64, &[1])],
         write: |pen, x| pen.node("ArgMin", x).int("axis", 0),
     },
     Page {
-        row: ("ReduceMax", "loses NaN, refuses bools, has an extreme of nothing"),
+        row: ("ReduceMax", "loses NaN, rejects bools, accepts empty inputs"),
         given: &[(F32, &[3], &[NAN, 1.0, 2.0])],
         types: &[(F32, &[1])],
         write: |pen, x| reduced(pen, "ReduceMax", x, 0),
     },
     Page {
-        row: ("ReduceMin", "loses NaN, refuses bools, has an extreme of nothing"),
+        row: ("ReduceMin", "loses NaN, rejects bools, accepts empty inputs"),
         given: &[(F32, &[3], &[NAN, 1.0, 2.0])],
         types: &[(F32, &[1])],
         write: |pen, x| reduced(pen, "ReduceMin", x, 0),
@@ -113,7 +113,7 @@ const PAGES: &[Page] = &[
         write: |pen, x| reduced(pen, "ReduceSumSquare", x, 1),
     },
     Page {
-        row: ("Pad", "pads numbers only"),
+        row: ("Pad", "does not pad bools"),
         given: &[(Bool, &[2], &[1.0, 0.0])],
         types: &[(Bool, &[4])],
         write: |pen, x| {
@@ -122,7 +122,7 @@ const PAGES: &[Page] = &[
         },
     },
     Page {
-        row: ("Pad", "overflows where it cuts"),
+        row: ("Pad", "overflows with negative pads"),
         given: &[(F32, &[1, 1, 5], STEPS)],
         types: &[(F32, &[1, 1, 6])],
         write: |pen, x| {
@@ -143,19 +143,19 @@ const PAGES: &[Page] = &[
         write: |pen, x| pen.node("RNN", x).int("hidden_size", 4).string("direction", "reverse"),
     },
     Page {
-        row: ("Bernoulli", "does not have it"),
+        row: ("Bernoulli", "does not implement it"),
         given: &[(F32, &[4], &[0.5])],
         types: &[(F32, &[4])],
         write: |pen, x| pen.node("Bernoulli", x).float("seed", 1.0),
     },
     Page {
-        row: ("Multinomial", "draws from a generator of its own"),
+        row: ("Multinomial", "uses a different random generator"),
         given: &[(F32, &[1, 3], &[0.0])],
         types: &[(I32, &[1, 16])],
         write: |pen, x| pen.node("Multinomial", x).int("sample_size", 16).float("seed", 1.0),
     },
     Page {
-        row: ("ReduceSum", "adds halves up in halves"),
+        row: ("ReduceSum", "accumulates f16 in f16"),
         // In halves 2048 + 1 is 2048.
         given: &[(F16, &[33, 2], &LARGE_AND_ONES)],
         types: &[(F16, &[1, 2])],
@@ -189,7 +189,7 @@ const PAGES: &[Page] = &[
         },
     },
     Page {
-        row: ("Mish", "loses small numbers in halves"),
+        row: ("Mish", "loses small values in f16"),
         // ln(1 + e⁻⁷·⁵) is 5.5e-4, and 1 + e⁻⁷·⁵ is 1 in halves.
         given: &[(F16, &[2], &[-7.5, -7.6])],
         types: &[(F16, &[2])],
