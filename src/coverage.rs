@@ -3,8 +3,9 @@
 use crate::array::DType;
 use crate::dim::Type;
 use crate::error::ErrorCode;
+use crate::graph::{FIRST_OPSET, Graph};
 use crate::onnx::proto::{ValueInfoProto, type_proto};
-use crate::onnx::{Model, opset_versions, tensor};
+use crate::onnx::{Model, tensor};
 use crate::{ops, read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -59,9 +60,22 @@ impl Methods {
 
 /// What the laws saw, by operator.
 #[derive(Clone, Debug, Default)]
-pub struct Coverage(BTreeMap<String, Seen>);
+pub struct Coverage {
+    operators: BTreeMap<String, Seen>,
+    /// The first opset that has an operator, with any attributes.
+    since: BTreeMap<&'static str, i64>,
+}
 
 impl Coverage {
+    /// Adds a graph that was written: from which opset on ONNX has its operators.
+    pub fn add_graph(&mut self, graph: &Graph) {
+        for op in graph.nodes().iter().map(|node| &node.op) {
+            let since = self.since.entry(op.name()).or_insert_with(|| op.since());
+            *since = op.since().min(*since);
+            op.graphs().into_iter().for_each(|graph| self.add_graph(graph));
+        }
+    }
+
     /// Adds a model that obeys the laws. `replaced` says which operators ran on our kernels, and why; `whole` whether all did.
     pub fn add(&mut self, model: &Model, symbolic: bool, replaced: &[(String, String)], whole: bool) {
         let Some(graph) = &model.proto.graph else { return };
@@ -72,7 +86,7 @@ impl Coverage {
             array.or_else(|| info.and_then(declared_dtype))
         };
         for node in &graph.node {
-            let seen = self.0.entry(node.op_type.clone()).or_default();
+            let seen = self.operators.entry(node.op_type.clone()).or_default();
             let first = node.input.first().filter(|name| !name.is_empty()).or(node.output.first());
             seen.dtypes.extend(first.and_then(dtype));
             if symbolic {
@@ -90,8 +104,12 @@ impl Coverage {
 
     /// Takes over what another thread saw.
     pub fn extend(&mut self, other: Coverage) {
-        for (op, seen) in other.0 {
-            let mine = self.0.entry(op).or_default();
+        for (op, since) in other.since {
+            let mine = self.since.entry(op).or_insert(since);
+            *mine = since.min(*mine);
+        }
+        for (op, seen) in other.operators {
+            let mine = self.operators.entry(op).or_default();
             mine.dtypes.extend(seen.dtypes);
             mine.ours.extend(seen.ours);
             mine.fixed |= seen.fixed;
@@ -104,7 +122,7 @@ impl Coverage {
     fn text(&self, unwritten: &[(&str, &str)], methods: &Methods) -> String {
         let mut out = String::from(HEAD);
         out.push_str("\n## Operators of ONNX\n\n| operator | from opset | dtypes tried | sizes | runs on | ONNX Runtime |\n|---|---|---|---|---|---|\n");
-        for (op, seen) in &self.0 {
+        for (op, seen) in &self.operators {
             let dtypes: Vec<String> = seen.dtypes.iter().map(DType::to_string).collect();
             let sizes = match (seen.fixed, seen.symbolic) {
                 (_, true) => "fixed, symbolic",
@@ -119,7 +137,13 @@ impl Coverage {
             let lacks: Vec<&str> =
                 ONNX_RUNTIME.lines().filter_map(|line| line.split_once(' ')).filter(|row| row.0 == op).map(|row| row.1).collect();
             let lacks = if lacks.is_empty() { "yes".to_string() } else { format!("not {}", lacks.join(", ")) };
-            writeln!(out, "| {op} | {} | {} | {sizes} | {runtime} | {lacks} |", opset_versions::first(op), dtypes.join(" ")).unwrap();
+            writeln!(
+                out,
+                "| {op} | {} | {} | {sizes} | {runtime} | {lacks} |",
+                self.since.get(op.as_str()).unwrap_or(&FIRST_OPSET),
+                dtypes.join(" ")
+            )
+            .unwrap();
         }
         let composites: Vec<&str> = ops::readable().into_iter().filter(|op| ops::is_composite(op)).collect();
         writeln!(out, "\nRead as their decompositions, and written as those: {}.", composites.join(", ")).unwrap();

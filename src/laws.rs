@@ -244,6 +244,7 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
     if let (Ok(session), Ok(model)) = (&session, Model::load(bytes.into(), None)) {
         let replaced = session.replaced();
         found.justified = justified(&model, &replaced, &first, &eager);
+        found.coverage.add_graph(traced.graph());
         found.coverage.add(&model, !axes.is_empty(), &replaced, session.runs_without_tract());
     }
     found.broken.extend(broken.into_iter().map(|why| format!("{what}: {why}")));
@@ -281,7 +282,10 @@ fn try_dtype(folder: &Path, case: &Case, dtype: DType) -> InDType {
     };
     let example =
         inputs.iter().enumerate().fold(Example::new(), |example, (i, array)| example.input(&format!("x{i}"), &Tensor::from(array.clone())));
-    let written = record(&typed, example).and_then(|traced| traced.to_bytes());
+    let written = record(&typed, example).and_then(|traced| {
+        found.coverage.add_graph(traced.graph());
+        traced.to_bytes()
+    });
     let model = match written.and_then(|bytes| Ok((Model::load(bytes.clone().into(), None)?, bytes))) {
         Ok((model, bytes)) => {
             let nodes = || model.proto.graph.iter().flat_map(|graph| &graph.node);

@@ -1,17 +1,32 @@
 //! A graph put on a page of ONNX, node after node.
 
+use super::operator::needs_opset;
 use super::{Graph, Operator, Source, ValueId};
 use crate::dim::Type;
 use crate::error::{At, Error, Result};
-use crate::onnx::{GraphBuilder, Name, opset_versions};
+use crate::onnx::{GraphBuilder, Name};
 use std::collections::HashMap;
+
+/// Writes a node of dtypes that the opset has.
+fn lower_typed(pen: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
+    // Other domains have versions of their own.
+    if pen.opset() >= op.since() || !op.domain().is_empty() {
+        return op.lower(pen, arguments, types);
+    }
+    let opset = pen.opset();
+    op.lower_decomposed(pen, arguments, types)?.ok_or_else(|| needs_opset(op.name(), op.since(), opset))
+}
 
 /// Writes a node; in another dtype, between casts, where the opset has no kernel of these types for it.
 fn lower(pen: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
     let opset = pen.opset();
-    let instead = |ty: &Type| opset_versions::instead(op.name(), ty.dtype, opset).map(|dtype| Type::new(dtype, ty.shape.clone()));
+    let gaps = op.dtype_gaps();
+    let instead = |ty: &Type| {
+        let dtype = gaps.iter().find_map(|gap| gap.substitute(ty.dtype, opset));
+        dtype.map(|dtype| Type::new(dtype, ty.shape.clone()))
+    };
     if !op.domain().is_empty() || !types.iter().any(|ty| instead(ty).is_some()) {
-        return op.lower(pen, arguments, types);
+        return lower_typed(pen, op, arguments, types);
     }
     let mut taken = Vec::with_capacity(arguments.len());
     for name in arguments {
@@ -21,7 +36,7 @@ fn lower(pen: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &
             None => name.clone(),
         });
     }
-    let written = op.lower(pen, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
+    let written = lower_typed(pen, op, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
     let given = |(name, ty): (Name, &Type)| {
         if instead(ty).is_some() { pen.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
     };

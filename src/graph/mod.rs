@@ -16,7 +16,8 @@ pub use attributes::{Attribute, Attributes};
 pub use guard::{Condition, Guard};
 pub use lower::Written;
 pub(crate) use metadata::{SavedGuard, guards_entry, guards_of};
-pub use operator::{Agreement, Inputs, Operator};
+pub(crate) use operator::needs_opset;
+pub use operator::{Agreement, DTypeGap, FIRST_OPSET, Inputs, Operator};
 pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};
 pub use weight_provenance::{Computed, Derivation};
 

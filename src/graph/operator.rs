@@ -1,7 +1,7 @@
 //! What an operator is: a rule for types, a kernel for numbers, and its form in ONNX.
 
 use super::{Attributes, Graph};
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::onnx::{GraphBuilder, Name};
@@ -26,6 +26,16 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// Structural equality, hashing, the comparison of traces and the printed graph use it.
     fn attributes(&self) -> Attributes;
 
+    /// The first opset in which ONNX has the operator with these attributes.
+    fn since(&self) -> i64 {
+        FIRST_OPSET
+    }
+
+    /// The dtypes for which ONNX does not define the operator.
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        &[DTypeGap::NARROW]
+    }
+
     /// The types of the outputs.
     ///
     /// # Errors
@@ -43,6 +53,14 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// # Errors
     /// Where the opset that is being written has no form for it.
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>>;
+
+    /// As [`lower`](Operator::lower), with older operators for an opset before [`since`](Operator::since); `None` where there is no such form.
+    ///
+    /// # Errors
+    /// As [`lower`](Operator::lower).
+    fn lower_decomposed(&self, _pen: &mut GraphBuilder, _inputs: &[Name], _outputs: &[Type]) -> Result<Option<Vec<Name>>> {
+        Ok(None)
+    }
 
     /// How closely two implementations must agree.
     fn agreement(&self) -> Agreement {
@@ -76,6 +94,48 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     fn of_dims(&self, _inputs: &Inputs<DimArray>) -> Option<DimArray> {
         None
     }
+}
+
+/// The oldest opset that is written.
+pub const FIRST_OPSET: i64 = 13;
+
+/// Dtypes for which ONNX does not define an operator: the node is written in another dtype, between casts.
+#[derive(Clone, Copy, Debug)]
+pub struct DTypeGap {
+    dtypes: &'static [DType],
+    /// The first opset that defines the operator for them.
+    until: i64,
+    /// The dtype of the node that is written. It has all values of the others, or, for integers, gives the same last bits.
+    substitute: DType,
+}
+
+impl DTypeGap {
+    /// Types of 8 bits and fewer that most operators do not take.
+    pub const NARROW: DTypeGap = DTypeGap::always(DType::NARROW, DType::F32);
+    /// Floats that many operators take from opset 22 on.
+    pub const BF16_BEFORE_22: DTypeGap = DTypeGap::before(22, &[DType::BF16], DType::F32);
+    /// Integers of at most 16 bits.
+    pub const SHORT_INTEGERS: &'static [DType] = &[DType::U8, DType::I8, DType::U16, DType::I16];
+
+    /// Dtypes that no opset defines.
+    pub const fn always(dtypes: &'static [DType], substitute: DType) -> DTypeGap {
+        DTypeGap { dtypes, until: i64::MAX, substitute }
+    }
+
+    /// Dtypes that opsets from `until` on define.
+    pub const fn before(until: i64, dtypes: &'static [DType], substitute: DType) -> DTypeGap {
+        DTypeGap { dtypes, until, substitute }
+    }
+
+    /// The dtype of the node that is written for one of this dtype in an opset; `None` where it is no gap.
+    pub(super) fn substitute(&self, dtype: DType, opset: i64) -> Option<DType> {
+        (opset < self.until && self.dtypes.contains(&dtype)).then_some(self.substitute)
+    }
+}
+
+/// The error for what an opset lacks.
+pub(crate) fn needs_opset(what: impl fmt::Display, first: i64, opset: i64) -> Error {
+    Error::unsupported(format!("{what} needs opset {first}, the model has opset {opset}")).help(format!("write opset {first} or later"))
 }
 
 /// How closely two implementations of one operator agree.

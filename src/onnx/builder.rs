@@ -4,7 +4,7 @@ use super::model::Model;
 use super::names::each_name;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{self, AttributeProto, FunctionProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
-use super::{opset_versions, tensor};
+use super::tensor;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Expr, Step, Type};
 use crate::error::{Error, Result};
@@ -299,8 +299,7 @@ impl GraphBuilder {
         });
         self.functions = std::mem::take(&mut pen.functions);
         let outputs = built?;
-        opset_versions::check(&pen.nodes, self.opset)?;
-        opset_versions::check_types(pen.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        check_types(pen.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
         let constants = std::mem::take(&mut pen.initializers);
         let constant = |(name, array): &(String, Array)| NodeProto {
             op_type: "Constant".to_string(),
@@ -346,8 +345,7 @@ impl GraphBuilder {
             };
             finals.push((name, value.clone()));
         }
-        opset_versions::check(&self.nodes, self.opset)?;
-        opset_versions::check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
         let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
         let info =
             |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
@@ -363,7 +361,7 @@ impl GraphBuilder {
             ..proto::GraphProto::default()
         };
         let proto = proto::ModelProto {
-            ir_version: opset_versions::ir_version(self.opset),
+            ir_version: ir_version(self.opset),
             producer_name: env!("CARGO_PKG_NAME").to_string(),
             producer_version: env!("CARGO_PKG_VERSION").to_string(),
             opset_import: imports(self.opset, &self.imports),
@@ -392,6 +390,32 @@ impl GraphBuilder {
         }
         name
     }
+}
+
+/// The IR version that came with an opset; an older one serves the opsets before it.
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=22 => 10,
+        23 => 11,
+        24 => 12,
+        25.. => 13,
+    }
+}
+
+/// Refuses element types that the opset lacks, and names the first value that has one.
+///
+/// # Errors
+/// [`Unsupported`](crate::ErrorCode::Unsupported).
+fn check_types<'a>(values: impl Iterator<Item = (&'a str, &'a Type)>, opset: i64) -> Result<()> {
+    for (name, ty) in values {
+        let first = tensor::since(ty.dtype);
+        if opset < first {
+            return Err(Error::unsupported(format!("element type {} needs opset {first}, the model has opset {opset}", ty.dtype))
+                .at(format!("value {name}"))
+                .help(format!("write opset {first} or later")));
+        }
+    }
+    Ok(())
 }
 
 /// The operator sets that nodes are of: ONNX's own, then those of other domains.

@@ -13,7 +13,6 @@ mod functions;
 mod model;
 mod names;
 mod node;
-pub(crate) mod opset_versions;
 pub mod tensor;
 pub mod text;
 mod verify;

@@ -40,6 +40,18 @@ const MOST_AXES: usize = 64;
 /// The largest dense form of a sparse tensor, because its size is not justified by the size of the file.
 const MOST_DENSE: usize = 64 << 20;
 
+/// The first opset that has an element type, of those from 13 on.
+pub(crate) fn since(dtype: DType) -> i64 {
+    match dtype {
+        DType::F8E4M3FN | DType::F8E4M3FNUZ | DType::F8E5M2 | DType::F8E5M2FNUZ => 19,
+        DType::I4 | DType::U4 => 21,
+        DType::F4E2M1 => 23,
+        DType::F8E8M0 => 24,
+        DType::I2 | DType::U2 => 25,
+        _ => 13,
+    }
+}
+
 /// ONNX's number of a dtype.
 pub fn data_type(dtype: DType) -> i32 {
     TYPES.iter().find(|row| row.0 == dtype).map_or(DataType::Undefined, |row| row.1) as i32

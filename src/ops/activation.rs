@@ -4,7 +4,7 @@ use super::{Reader, float, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Inputs, Operator};
+use crate::graph::{Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::norm;
 use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
 use crate::onnx::{GraphBuilder, Name};
@@ -99,6 +99,23 @@ impl Operator for Activation {
         }
     }
 
+    fn since(&self) -> i64 {
+        match self {
+            Activation::Gelu { .. } => 20,
+            Activation::HardSwish => 14,
+            Activation::Mish => 18,
+            _ => FIRST_OPSET,
+        }
+    }
+
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        match self {
+            Activation::Celu(_) => const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::F16, DType::BF16], DType::F32)] },
+            Activation::LeakyRelu(_) | Activation::Gelu { .. } => const { &[DTypeGap::NARROW] },
+            _ => const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] },
+        }
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.dtype.is_float() { Ok(vec![x.clone()]) } else { Err(DType::not_taken(x.dtype)) }
@@ -117,25 +134,6 @@ impl Operator for Activation {
     }
 
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        if let Activation::Gelu { tanh } = *self
-            && pen.opset() < 20
-        {
-            return written_out(pen, &inputs[0], tanh, outputs);
-        }
-        let late = match *self {
-            // What they are made of, for opsets that lack them.
-            Activation::HardSwish if pen.opset() < 14 => {
-                Some(pen.node("HardSigmoid", inputs).float("alpha", 1.0 / 6.0).float("beta", 0.5).write_one(outputs[0].clone())?)
-            }
-            Activation::Mish if pen.opset() < 18 => {
-                let soft = pen.node("Softplus", inputs).write_one(outputs[0].clone())?;
-                Some(pen.node("Tanh", &[soft]).write_one(outputs[0].clone())?)
-            }
-            _ => None,
-        };
-        if let Some(gate) = late {
-            return Ok(pen.node("Mul", &[inputs[0].clone(), gate]).write(outputs));
-        }
         let line = pen.node(self.name(), inputs);
         Ok(match *self {
             Activation::LeakyRelu(a) | Activation::Elu(a) | Activation::Celu(a) => line.float("alpha", a),
@@ -144,6 +142,21 @@ impl Operator for Activation {
             _ => line,
         }
         .write(outputs))
+    }
+
+    fn lower_decomposed(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Option<Vec<Name>>> {
+        let gate = match *self {
+            Activation::Gelu { tanh } => return written_out(pen, &inputs[0], tanh, outputs).map(Some),
+            Activation::HardSwish => {
+                pen.node("HardSigmoid", inputs).float("alpha", 1.0 / 6.0).float("beta", 0.5).write_one(outputs[0].clone())?
+            }
+            Activation::Mish => {
+                let soft = pen.node("Softplus", inputs).write_one(outputs[0].clone())?;
+                pen.node("Tanh", &[soft]).write_one(outputs[0].clone())?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(pen.node("Mul", &[inputs[0].clone(), gate]).write(outputs)))
     }
 }
 

@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
@@ -127,6 +127,10 @@ impl Operator for Steps {
         Attributes::new()
     }
 
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::F16, DType::BF16], DType::F32)] }
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let start = inputs.at(0)?;
         for i in 0..3 {
@@ -165,6 +169,10 @@ impl Operator for Trilu {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("upper", self.upper).with("k", self.diagonal)
+    }
+
+    fn since(&self) -> i64 {
+        14
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

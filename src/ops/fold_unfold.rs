@@ -39,6 +39,10 @@ impl Operator for Col2Im {
         super::conv::window_attributes(attributes, &self.window)
     }
 
+    fn since(&self) -> i64 {
+        18
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         check_window(&self.window, self.kernel.len())?;

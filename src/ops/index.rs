@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::{gather, scatter};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
@@ -123,6 +123,15 @@ fn reduction_name(reduction: Reduction) -> &'static str {
 }
 
 /// The reduction, where there is one: opsets before 16 know none.
+/// The first opset that has a reduction; the extremes came later than sums and products.
+fn reduction_since(reduction: Reduction) -> i64 {
+    match reduction {
+        Reduction::Replace => FIRST_OPSET,
+        Reduction::Add | Reduction::Mul => 16,
+        Reduction::Max | Reduction::Min => 18,
+    }
+}
+
 fn reducing<'a>(line: crate::onnx::NodeBuilder<'a>, reduction: Reduction) -> crate::onnx::NodeBuilder<'a> {
     if reduction == Reduction::Replace { line } else { line.string("reduction", reduction_name(reduction)) }
 }
@@ -145,6 +154,10 @@ impl Operator for ScatterElements {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("axis", self.axis).with("reduction", reduction_name(self.reduction))
+    }
+
+    fn since(&self) -> i64 {
+        reduction_since(self.reduction)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -220,6 +233,10 @@ impl Operator for ScatterNd {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("reduction", reduction_name(self.reduction))
+    }
+
+    fn since(&self) -> i64 {
+        reduction_since(self.reduction)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

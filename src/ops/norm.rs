@@ -4,7 +4,7 @@ use super::{Reader, one, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Inputs, Operator};
+use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
 use crate::kernels::norm;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
@@ -72,6 +72,10 @@ impl Operator for LayerNorm {
         Attributes::new().with("axis", self.axis).with("epsilon", self.epsilon)
     }
 
+    fn since(&self) -> i64 {
+        17
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if self.axis >= x.rank() || !x.dtype.is_float() {
@@ -95,10 +99,11 @@ impl Operator for LayerNorm {
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         // Counted from the end, so that the node reads the same whatever stands before.
         let axis = self.axis as i64 - outputs[0].rank() as i64;
-        if pen.opset() < 17 {
-            return self.composed(pen, inputs, &outputs[0]);
-        }
         Ok(pen.node("LayerNormalization", inputs).int("axis", axis).float("epsilon", self.epsilon).write(outputs))
+    }
+
+    fn lower_decomposed(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Option<Vec<Name>>> {
+        self.composed(pen, inputs, &outputs[0]).map(Some)
     }
 }
 
@@ -145,6 +150,10 @@ impl Operator for InstanceNorm {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("epsilon", self.epsilon)
+    }
+
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

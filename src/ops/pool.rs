@@ -5,7 +5,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::pool;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply, apply_one};
@@ -87,6 +87,17 @@ impl Operator for MaxPool {
             .with("indices", self.indices)
     }
 
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        const {
+            &[
+                DTypeGap::NARROW,
+                DTypeGap::BF16_BEFORE_22,
+                DTypeGap::always(&[DType::I16, DType::U16], DType::F32),
+                DTypeGap::always(&[DType::I32, DType::U32], DType::F64),
+            ]
+        }
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         if x.dtype == DType::Bool {
@@ -133,6 +144,14 @@ impl Operator for AveragePool {
         window_attributes(Attributes::new().with("kernel_shape", &self.kernel), &self.window)
             .with("ceil_mode", self.ceil)
             .with("count_include_pad", self.count_pad)
+    }
+
+    fn since(&self) -> i64 {
+        if self.window.dilations.iter().any(|&n| n != 1) { 19 } else { FIRST_OPSET }
+    }
+
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

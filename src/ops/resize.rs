@@ -4,7 +4,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Inputs, Operator};
+use crate::graph::{Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Rule, Scale};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
@@ -94,6 +94,15 @@ impl Operator for Resize {
         }
     }
 
+    fn since(&self) -> i64 {
+        match self.rule {
+            Rule { coordinates: Coordinates::HalfPixelSymmetric, .. } => 19,
+            Rule { antialias: true, .. } => 18,
+            _ if self.aspect.is_some() => 18,
+            _ => FIRST_OPSET,
+        }
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         let nearest = matches!(self.rule.interpolation, Interpolation::Nearest(_));
@@ -134,12 +143,6 @@ impl Operator for Resize {
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let none = Name::from("");
         let rule = &self.rule;
-        if rule.coordinates == Coordinates::HalfPixelSymmetric && pen.opset() < 19 {
-            return Err(Error::unsupported(format!(
-                "Resize with half_pixel_symmetric needs opset 19, the model has opset {}",
-                pen.opset()
-            )));
-        }
         let (scales, lengths) = match (&self.scales, &self.aspect) {
             (Some(scales), _) => (pen.constant(&Array::vector(scales.clone())), none.clone()),
             (None, Some(aspect)) => (none.clone(), pen.ints(&aspect.asked)),

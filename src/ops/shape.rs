@@ -2,10 +2,10 @@
 
 use super::Reader;
 use super::slice::Slice;
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
@@ -23,6 +23,10 @@ impl Operator for Reshape {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("shape", &self.shape)
+    }
+
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        const { &[DTypeGap::before(19, DType::NARROW, DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -61,6 +65,9 @@ impl Operator for Reshape {
         };
         // A length 0 means "as in the input" unless it is said that it does not.
         let zero = self.shape.iter().any(|dim| *dim == 0);
+        if zero && pen.opset() < 14 {
+            return Err(crate::graph::needs_opset("Reshape to a shape with a size 0", 14, pen.opset()));
+        }
         let line = pen.node("Reshape", &[inputs[0].clone(), shape]);
         Ok(if zero { line.flag("allowzero", true) } else { line }.write(outputs))
     }
@@ -126,6 +133,10 @@ impl Operator for Transpose {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("perm", &self.axes)
+    }
+
+    fn dtype_gaps(&self) -> &'static [DTypeGap] {
+        const { &[DTypeGap::before(21, DType::NARROW, DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
