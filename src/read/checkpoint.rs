@@ -2,17 +2,14 @@
 
 use super::budget::Budget;
 use super::pickle::{Id, Node, Pickle};
+use super::state_dict::Checkpoint;
 use super::storage::{Storages, Stored, is_tensor};
 use super::zip::Archive;
 use super::{Format, legacy, safetensors};
-use crate::array::{Array, map_file};
+use crate::array::map_file;
 use crate::error::{At, Error, ErrorCode, Result};
 use bytes::Bytes;
-use indexmap::IndexMap;
 use std::path::Path;
-
-/// Numbers by name, in the order of the file.
-pub type Checkpoint = IndexMap<String, Array>;
 
 /// How deeply dictionaries and modules may nest in a checkpoint.
 const DEEPEST: usize = 200;

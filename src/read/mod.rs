@@ -14,16 +14,18 @@ mod safetensors;
 #[cfg(test)]
 mod sample;
 mod script;
+mod state_dict;
 mod storage;
 mod zip;
 
-pub use checkpoint::{Checkpoint, checkpoint};
+pub use checkpoint::checkpoint;
 pub use export::ExportedProgram;
 pub use format::Format;
 #[cfg(feature = "tract")]
 pub(crate) use onnx::{NodeProgram, Operand};
 pub use onnx::{OnnxModule, Value};
 pub use script::ScriptModule;
+pub use state_dict::Checkpoint;
 
 use crate::array::map_file;
 use crate::error::{At, Error, ErrorCode, Result};
@@ -32,13 +34,13 @@ use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
 use std::path::Path;
 
-/// A file that can be called.
+/// A file that can be called. Threads may share one: a call changes nothing of it.
 pub struct LoadedModel {
     /// What it was.
     pub format: Format,
     /// Its size in bytes.
     pub size: usize,
-    module: Box<dyn Module>,
+    module: Box<dyn Module + Send + Sync>,
     example: Option<Example>,
 }
 
@@ -90,7 +92,7 @@ pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Loade
     let bytes = map_file(path)?;
     let size = bytes.len();
     let format = Format::of(&bytes).at(&place)?;
-    let (module, example): (Box<dyn Module>, _) = match format {
+    let (module, example): (Box<dyn Module + Send + Sync>, _) = match format {
         Format::TorchScript => {
             let script = ScriptModule::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
             let example = script.example().cloned();
@@ -127,4 +129,37 @@ pub fn verify(path: impl AsRef<Path>) -> Result<()> {
         return Ok(());
     }
     zip::Archive::open(bytes).and_then(|archive| archive.verify()).at(path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_share_one_loaded_model() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        for file in ["mlp.pt", "rotary.pt", "boxes_scripted.pt", "resnet_tiny.pt", "while_loop.pt2", "scan.pt2"] {
+            let model = open(Path::new("tests/data").join(file)).unwrap();
+            shared(&model);
+            let inputs: Vec<Tensor> = model
+                .example()
+                .unwrap()
+                .inputs()
+                .iter()
+                .map(|(_, tensor)| {
+                    let shape: Vec<usize> = tensor.shape().example().unwrap().iter().map(|&n| n as usize).collect();
+                    let values = (0..shape.iter().product()).map(|i: usize| (i % 7) as f32 * 0.25).collect::<Vec<f32>>();
+                    Tensor::new(shape, values).unwrap().cast(tensor.dtype()).unwrap()
+                })
+                .collect();
+            let bytes = || model.forward(&inputs).unwrap().iter().map(|y| y.to_array().unwrap().to_bytes().to_vec()).collect::<Vec<_>>();
+            let expected = bytes();
+            std::thread::scope(|scope| {
+                let calls: Vec<_> = (0..8).map(|_| scope.spawn(bytes)).collect();
+                for call in calls {
+                    assert!(call.join().unwrap() == expected, "{file}");
+                }
+            });
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! its crate, because a header must not be built up as JSON values before it is known to be reasonable.
 
 use super::budget::Budget;
-use super::checkpoint::Checkpoint;
+use super::state_dict::Checkpoint;
 use crate::array::{Array, DType, count};
 use crate::error::{At, Error, Result};
 use bytes::Bytes;

@@ -11,6 +11,7 @@ use crate::tensor::Tensor;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A value of a torch program.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ pub(crate) enum Value {
     /// An integer, which may be a length.
     Int(Dim),
     Float(f64),
-    Str(Rc<str>),
+    Str(Arc<str>),
     /// A device; there is only one.
     Device,
     Tensor(View),
@@ -33,9 +34,9 @@ pub(crate) enum Value {
     /// Something of the reader's own: a module of the program.
     Object(usize),
     /// An object that the program itself made: its class, and its attributes by name.
-    Instance(Rc<str>, Rc<RefCell<Vec<(Value, Value)>>>),
+    Instance(Arc<str>, Rc<RefCell<Vec<(Value, Value)>>>),
     /// A function of the program, by its full name.
-    Function(Rc<str>),
+    Function(Arc<str>),
 }
 
 impl Value {

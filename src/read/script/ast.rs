@@ -1,8 +1,10 @@
 //! The syntax of TorchScript: the small part of Python that its printer writes.
 
 use crate::read::aten::Operator;
-use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+/// How deeply expressions and blocks may nest; torch's own code stays below 20.
+pub(super) const MAX_NESTING: usize = 100;
 
 /// A line of the source, from 1.
 pub(crate) type LineNumber = u32;
@@ -10,16 +12,16 @@ pub(crate) type LineNumber = u32;
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expr {
-    Name(Rc<str>),
+    Name(Arc<str>),
     None,
     Bool(bool),
     Int(i64),
     Float(f64),
     /// A real number times i.
     Imaginary(f64),
-    Str(Rc<str>),
+    Str(Arc<str>),
     /// `self.weight`, `torch.add`
-    Attribute(Box<Expr>, Rc<str>),
+    Attribute(Box<Expr>, Arc<str>),
     /// `xs[0]`, `List[int]`
     Index(Box<Expr>, Box<Expr>),
     Call(Box<Call>),
@@ -39,7 +41,7 @@ pub(crate) enum Expr {
 pub(crate) struct Call {
     pub(crate) callee: Expr,
     pub(crate) positional: Vec<Expr>,
-    pub(crate) named: Vec<(Rc<str>, Expr)>,
+    pub(crate) named: Vec<(Arc<str>, Expr)>,
     pub(crate) line: LineNumber,
     /// The operator of torch that the callee names, looked up at the first run that comes here.
     pub(crate) operator: OnceLock<Option<&'static Operator>>,
@@ -74,17 +76,17 @@ pub(crate) enum Kind {
 /// A function.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Function {
-    pub(crate) name: Rc<str>,
+    pub(crate) name: Arc<str>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Vec<Statement>,
     /// The file that it stands in.
-    pub(crate) file: Rc<str>,
+    pub(crate) file: Arc<str>,
 }
 
 /// A parameter of a function, with its declared type and its default.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameter {
-    pub(crate) name: Rc<str>,
+    pub(crate) name: Arc<str>,
     pub(crate) kind: Option<Expr>,
     pub(crate) default: Option<Expr>,
 }
@@ -92,6 +94,6 @@ pub(crate) struct Parameter {
 /// A class: its methods, and the members that it has as an enumeration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Class {
-    pub(crate) methods: Vec<Rc<Function>>,
-    pub(crate) members: Vec<(Rc<str>, Expr)>,
+    pub(crate) methods: Vec<Arc<Function>>,
+    pub(crate) members: Vec<(Arc<str>, Expr)>,
 }

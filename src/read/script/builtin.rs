@@ -544,7 +544,7 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
         ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b) == (op == "is"))),
         ("in", a, b) => return contains(b, a).map(Value::Bool),
-        ("+", Value::Str(a), Value::Str(b)) => return Ok(Value::Str(Rc::from(format!("{a}{b}")))),
+        ("+", Value::Str(a), Value::Str(b)) => return Ok(Value::Str(format!("{a}{b}").into())),
         ("+", Value::List(a), Value::List(b)) => return Ok(Value::list(a.borrow().iter().chain(b.borrow().iter()).cloned().collect())),
         ("==" | "!=", Value::List(_) | Value::Tuple(_), Value::List(_) | Value::Tuple(_))
         | ("==" | "!=", Value::Str(_) | Value::None, _)

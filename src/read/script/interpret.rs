@@ -1,7 +1,7 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
 use super::ast::{Call, Expr, Function, Kind, LineNumber, Statement};
-use super::side_effects::{Cells, Plan};
+use super::side_effects::{Cells, Plan, number};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
@@ -10,7 +10,7 @@ use crate::tensor::{Tensor, location};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How deeply functions may call each other; torch's modules stay below 30.
 const DEEPEST: usize = 200;
@@ -24,12 +24,12 @@ pub(super) struct Interpreter<'a> {
     turns: usize,
     /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
     /// no other.
-    assigned: BTreeMap<usize, BTreeMap<Rc<str>, Value>>,
+    assigned: BTreeMap<usize, BTreeMap<Arc<str>, Value>>,
     /// How often it did.
     assignments: usize,
 }
 
-type Locals = HashMap<Rc<str>, Value>;
+type Locals = HashMap<Arc<str>, Value>;
 
 /// What a block ended with.
 enum Flow {
@@ -47,7 +47,7 @@ impl<'a> Interpreter<'a> {
     /// Calls a function; a method gets its object first.
     pub(super) fn call(
         &mut self,
-        function: &Rc<Function>,
+        function: &Arc<Function>,
         object: Option<Value>,
         positional: &[Value],
         named: &[(String, Value)],
@@ -84,7 +84,7 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<Flow> {
+    fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Arc<Function>) -> Result<Flow> {
         for statement in statements {
             let flow = self.statement(statement, locals, function)?;
             if !matches!(flow, Flow::Next) {
@@ -94,7 +94,7 @@ impl<'a> Interpreter<'a> {
         Ok(Flow::Next)
     }
 
-    fn statement(&mut self, statement: &Statement, locals: &mut Locals, function: &Rc<Function>) -> Result<Flow> {
+    fn statement(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<Function>) -> Result<Flow> {
         match &statement.kind {
             Kind::Assign(target, value) => {
                 let value = self.eval(value, locals, function)?;
@@ -159,7 +159,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// A loop over a range whose end differs from call to call, as the loop with a counter that it is; `None` for any other.
-    fn counted(&mut self, statement: &Statement, locals: &mut Locals, function: &Rc<Function>) -> Result<Option<Statement>> {
+    fn counted(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<Function>) -> Result<Option<Statement>> {
         let Kind::For(target, Expr::Call(call), body) = &statement.kind else { return Ok(None) };
         let (low, high) = match (&call.callee, call.positional.as_slice()) {
             (Expr::Name(name), [high]) if **name == *"range" => (&Expr::Int(0), high),
@@ -195,7 +195,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// A condition that is known. One that depends on the inputs' numbers is refused where nothing can be made of it.
-    fn truth(&mut self, condition: &Expr, locals: &mut Locals, function: &Rc<Function>, line: LineNumber) -> Result<bool> {
+    fn truth(&mut self, condition: &Expr, locals: &mut Locals, function: &Arc<Function>, line: LineNumber) -> Result<bool> {
         match self.decided(condition, locals, function)? {
             Decision::Known(taken) => Ok(taken),
             Decision::Traced(_) => {
@@ -206,7 +206,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// What a condition comes to.
-    fn decided(&mut self, condition: &Expr, locals: &mut Locals, function: &Rc<Function>) -> Result<Decision> {
+    fn decided(&mut self, condition: &Expr, locals: &mut Locals, function: &Arc<Function>) -> Result<Decision> {
         let value = self.eval(condition, locals, function)?;
         Ok(Decision::Known(match &value {
             Value::Tensor(view) => {
@@ -230,7 +230,7 @@ impl<'a> Interpreter<'a> {
         then: &[Statement],
         otherwise: &[Statement],
         locals: &mut Locals,
-        function: &Rc<Function>,
+        function: &Arc<Function>,
     ) -> Result<Flow> {
         let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         // What the sides leave shows once they ran; the first run only looks.
@@ -271,7 +271,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// A loop on data: the names that its body assigns and that were there before, and what it changes in place, are its state.
-    fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+    fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Arc<Function>) -> Result<()> {
         let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         let mut own = locals.clone();
         crate::ops::cond(now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
@@ -310,7 +310,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// A block that is recorded and may not run: it has no way out.
-    fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+    fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Arc<Function>) -> Result<()> {
         let before = self.assignments;
         match self.block(block, locals, function)? {
             Flow::Next if self.assignments > before => Err(Error::unsupported(
@@ -321,7 +321,7 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn assign(&mut self, target: &Expr, value: Value, locals: &mut Locals, function: &Rc<Function>) -> Result<()> {
+    fn assign(&mut self, target: &Expr, value: Value, locals: &mut Locals, function: &Arc<Function>) -> Result<()> {
         match target {
             Expr::Name(name) => drop(locals.insert(name.clone(), value)),
             Expr::Tuple(targets) | Expr::List(targets) => {
@@ -352,7 +352,7 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    fn eval(&mut self, expr: &Expr, locals: &mut Locals, function: &Rc<Function>) -> Result<Value> {
+    fn eval(&mut self, expr: &Expr, locals: &mut Locals, function: &Arc<Function>) -> Result<Value> {
         Ok(match expr {
             Expr::Name(name) => locals.get(name).cloned().ok_or_else(|| super::unknown(name))?,
             Expr::None => Value::None,
@@ -401,11 +401,11 @@ impl<'a> Interpreter<'a> {
         members.iter().find(|member| *member.0 == *name).map(|member| member.1.clone())
     }
 
-    fn all(&mut self, items: &[Expr], locals: &mut Locals, function: &Rc<Function>) -> Result<Vec<Value>> {
+    fn all(&mut self, items: &[Expr], locals: &mut Locals, function: &Arc<Function>) -> Result<Vec<Value>> {
         items.iter().map(|item| self.eval(item, locals, function)).collect()
     }
 
-    fn attribute(&mut self, base: &Expr, name: &str, locals: &mut Locals, function: &Rc<Function>) -> Result<Value> {
+    fn attribute(&mut self, base: &Expr, name: &str, locals: &mut Locals, function: &Arc<Function>) -> Result<Value> {
         if let Expr::Name(base) = base
             && **base == *"CONSTANTS"
         {
@@ -436,7 +436,7 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn apply(&mut self, call: &Call, locals: &mut Locals, function: &Rc<Function>) -> Result<Value> {
+    fn apply(&mut self, call: &Call, locals: &mut Locals, function: &Arc<Function>) -> Result<Value> {
         // Types among the arguments are no values: they are left out before anything is evaluated.
         if let Expr::Name(name) = &call.callee {
             match (&**name, call.positional.as_slice()) {
@@ -498,7 +498,7 @@ impl<'a> Interpreter<'a> {
         path: &str,
         positional: &[Value],
         named: &[(String, Value)],
-        function: &Rc<Function>,
+        function: &Arc<Function>,
         (call, operator): (&Call, &OnceLock<Option<&'static Operator>>),
     ) -> Result<Value> {
         if let Some(called) = self.script.program.functions.get(path) {
@@ -566,20 +566,9 @@ enum Decision {
     Traced(Tensor),
 }
 
-/// A value as a tensor, where it is one or a number.
-pub(super) fn number(value: &Value) -> Option<Result<Tensor>> {
-    Some(match value {
-        Value::Tensor(view) => view.read(),
-        Value::Int(dim) => Ok(Tensor::from_dim(dim)),
-        Value::Float(x) => Ok(Tensor::from(crate::Array::scalar(*x as f32))),
-        Value::Bool(x) => Ok(Tensor::from(crate::Array::scalar(*x))),
-        _ => return None,
-    })
-}
-
 /// Where a block left something: in a name, or in a cell that was there before.
 enum Place {
-    Name(Rc<str>),
+    Name(Arc<str>),
     Cell(usize),
 }
 
@@ -615,20 +604,20 @@ fn in_place() -> Error {
 
 /// The values by name, so that a program is recorded in the same order every time.
 fn sorted(locals: &Locals) -> Vec<&Value> {
-    let ordered: BTreeMap<&Rc<str>, &Value> = locals.iter().collect();
+    let ordered: BTreeMap<&Arc<str>, &Value> = locals.iter().collect();
     ordered.into_values().collect()
 }
 
 /// The names that blocks give values to, each once.
-fn names_of(blocks: &[&[Statement]]) -> BTreeSet<Rc<str>> {
+fn names_of(blocks: &[&[Statement]]) -> BTreeSet<Arc<str>> {
     let mut names = Vec::new();
     blocks.iter().for_each(|block| assigned(block, &mut names));
     names.into_iter().collect()
 }
 
 /// The names that statements give values to.
-fn assigned(statements: &[Statement], names: &mut Vec<Rc<str>>) {
-    fn target(expr: &Expr, names: &mut Vec<Rc<str>>) {
+fn assigned(statements: &[Statement], names: &mut Vec<Arc<str>>) {
+    fn target(expr: &Expr, names: &mut Vec<Arc<str>>) {
         match expr {
             Expr::Name(name) => names.push(name.clone()),
             Expr::Tuple(items) | Expr::List(items) => items.iter().for_each(|item| target(item, names)),

@@ -1,18 +1,18 @@
 //! TorchScript source as tokens, with indentation as tokens of its own.
 
-use super::ast::LineNumber;
+use super::ast::{LineNumber, MAX_NESTING};
 use crate::error::{Error, Result};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The smallest part of the source that means something.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
-    Name(Rc<str>),
+    Name(Arc<str>),
     Int(i64),
     Float(f64),
     /// `2.j`.
     Imaginary(f64),
-    Str(Rc<str>),
+    Str(Arc<str>),
     /// An operator, a bracket, a comma.
     Mark(&'static str),
     Newline,
@@ -123,7 +123,7 @@ impl<'a> Lexer<'a> {
         }
         let current = *self.indents.last().unwrap_or(&0);
         if width > current {
-            if self.indents.len() > super::parser::DEEPEST {
+            if self.indents.len() > MAX_NESTING {
                 return Err(Error::too_deep("blocks nested too deeply"));
             }
             self.indents.push(width);

@@ -25,12 +25,12 @@ use crate::tensor::Tensor;
 use ast::{Class, Function};
 use objects::Objects;
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// A TorchScript program that can be called, and so traced.
 ///
-/// Its code is interpreted with ordinary tensor methods: converting it is tracing this interpreter.
+/// Its code is interpreted with ordinary tensor methods: converting it is tracing this interpreter. What is loaded (program, attributes,
+/// constants) does not change: each call makes the values that it may write to, so threads can share one module.
 pub struct ScriptModule {
     program: Program,
     objects: Objects,
@@ -48,19 +48,16 @@ pub struct ScriptModule {
 #[derive(Default)]
 struct Program {
     classes: HashMap<String, Class>,
-    functions: HashMap<String, Rc<Function>>,
+    functions: HashMap<String, Arc<Function>>,
 }
 
 impl Program {
     /// The method of a class.
-    fn method(&self, class: &str, name: &str) -> Result<Rc<Function>> {
+    fn method(&self, class: &str, name: &str) -> Result<Arc<Function>> {
         let methods = &self.classes.get(class).ok_or_else(|| unknown(class))?.methods;
         methods.iter().find(|method| *method.name == *name).cloned().ok_or_else(|| unknown(&format!("{class}.{name}")))
     }
 }
-
-// The syntax tree is shared by reference counts that are not atomic; `ScriptModule` never gives them away and every call
-// clones only within one thread, so it stays on the thread that made it: it is not Send.
 
 impl ScriptModule {
     /// Reads an archive: its objects, its code, its constants. Weights stay where they are in the file.

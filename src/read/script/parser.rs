@@ -1,13 +1,9 @@
 //! From tokens to syntax, by recursive descent with a bound on the depth.
 
-use super::ast::{Call, Class, Expr, Function, Kind, LineNumber, Parameter, Statement};
+use super::ast::{Call, Class, Expr, Function, Kind, LineNumber, MAX_NESTING, Parameter, Statement};
 use super::lexer::{Token, tokens};
 use crate::error::{Error, Result};
-use std::rc::Rc;
-use std::sync::OnceLock;
-
-/// How deeply expressions and blocks may nest; torch's own code stays below 20.
-pub(super) const DEEPEST: usize = 100;
+use std::sync::{Arc, OnceLock};
 
 /// How many attributes, calls and operators one statement may chain: each makes its tree one higher, and what walks the
 /// tree must not overflow its stack. Torch breaks statements long before.
@@ -16,8 +12,8 @@ const LINKS: usize = 500;
 /// What a source file defines, in order: classes by name, and functions.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
-    pub(crate) classes: Vec<(Rc<str>, Class)>,
-    pub(crate) functions: Vec<Rc<Function>>,
+    pub(crate) classes: Vec<(Arc<str>, Class)>,
+    pub(crate) functions: Vec<Arc<Function>>,
 }
 
 /// Reads a source file.
@@ -38,7 +34,7 @@ struct Parser {
     depth: usize,
     /// The links of this statement so far.
     links: usize,
-    file: Rc<str>,
+    file: Arc<str>,
 }
 
 /// The binary operators, by how tightly they bind, loosest first.
@@ -82,7 +78,7 @@ impl Parser {
         if self.take(mark) { Ok(()) } else { self.unexpected(mark) }
     }
 
-    fn name(&mut self) -> Result<Rc<str>> {
+    fn name(&mut self) -> Result<Arc<str>> {
         match self.peek() {
             Some(Token::Name(name)) => {
                 let name = name.clone();
@@ -95,8 +91,8 @@ impl Parser {
 
     /// Runs a part one level deeper.
     fn deeper<T>(&mut self, part: impl FnOnce(&mut Parser) -> Result<T>) -> Result<T> {
-        if self.depth >= DEEPEST {
-            return Err(Error::too_deep(format!("more than {DEEPEST} levels of nesting")));
+        if self.depth >= MAX_NESTING {
+            return Err(Error::too_deep(format!("more than {MAX_NESTING} levels of nesting")));
         }
         self.depth += 1;
         let result = part(self);
@@ -112,7 +108,7 @@ impl Parser {
             } else if self.take("class") {
                 source.classes.push(self.class()?);
             } else if self.is("def") {
-                source.functions.push(Rc::new(self.function()?));
+                source.functions.push(Arc::new(self.function()?));
             } else {
                 return self.unexpected("class or def");
             }
@@ -120,7 +116,7 @@ impl Parser {
         Ok(source)
     }
 
-    fn class(&mut self) -> Result<(Rc<str>, Class)> {
+    fn class(&mut self) -> Result<(Arc<str>, Class)> {
         let name = self.name()?;
         if self.take("(") {
             while !self.take(")") {
@@ -141,7 +137,7 @@ impl Parser {
                 }
                 Some(Token::Newline) => self.at += 1,
                 None => return Ok((name, class)),
-                _ if self.is("def") => class.methods.push(Rc::new(self.function()?)),
+                _ if self.is("def") => class.methods.push(Arc::new(self.function()?)),
                 // Other attributes say nothing that the pickled object does not.
                 _ => {
                     if let Kind::Assign(Expr::Name(name), value) = self.statement()?.kind
@@ -383,7 +379,7 @@ impl Parser {
     }
 
     #[allow(clippy::type_complexity)]
-    fn arguments(&mut self) -> Result<(Vec<Expr>, Vec<(Rc<str>, Expr)>)> {
+    fn arguments(&mut self) -> Result<(Vec<Expr>, Vec<(Arc<str>, Expr)>)> {
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         while !self.take(")") {
             let keyword = matches!((self.peek(), self.tokens.get(self.at + 1)), (Some(Token::Name(_)), Some((Token::Mark("="), _))));

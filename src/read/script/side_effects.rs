@@ -1,6 +1,5 @@
 //! What a block of a program leaves behind whose course depends on data: names, and what it changed in place.
 
-use super::interpret::number;
 use crate::error::{Error, Result};
 use crate::read::aten::value::{Value, View};
 use crate::tensor::Tensor;
@@ -215,4 +214,15 @@ impl Plan {
             }
         })
     }
+}
+
+/// A value as a tensor, where it is one or a number.
+pub(super) fn number(value: &Value) -> Option<Result<Tensor>> {
+    Some(match value {
+        Value::Tensor(view) => view.read(),
+        Value::Int(dim) => Ok(Tensor::from_dim(dim)),
+        Value::Float(x) => Ok(Tensor::from(crate::Array::scalar(*x as f32))),
+        Value::Bool(x) => Ok(Tensor::from(crate::Array::scalar(*x))),
+        _ => return None,
+    })
 }
