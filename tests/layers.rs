@@ -1,5 +1,6 @@
 //! The architecture as tests: layers, lengths of files, and where `unsafe` and tract may be used.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layer of each module of the crate: a file uses its own module and modules of a strictly lower layer.
@@ -21,6 +22,67 @@ const LAYERS: &[(&str, u8)] = &[
     ("check", 12),
     ("tracer", 13),
 ];
+
+/// What still imports each other in a circle: to be untied.
+const CIRCLES: &[&str] =
+    &["array/dtype array/scalar", "dim/bind dim/constraint dim/expr dim/solver", "kernels/conv kernels/conv_transpose kernels/direct"];
+
+/// The names that several types have, and why.
+const SHARED_NAMES: &[(&str, &str)] = &[
+    ("Activation", "the layer and the operator"),
+    ("Argument", PENDING),
+    ("At", PENDING),
+    ("Attribute", PENDING),
+    ("BatchNorm", "the layer and the operator"),
+    ("Body", PENDING),
+    ("Call", PENDING),
+    ("Cell", PENDING),
+    ("Code", PENDING),
+    ("Comparison", PENDING),
+    ("Complex", PENDING),
+    ("Conv", "the layer and the operator"),
+    ("Entry", PENDING),
+    ("Expr", PENDING),
+    ("Facts", PENDING),
+    ("Frame", PENDING),
+    ("Function", PENDING),
+    ("Graph", PENDING),
+    ("Group", PENDING),
+    ("Kind", PENDING),
+    ("Lanes", PENDING),
+    ("LayerNorm", "the layer and the operator"),
+    ("Lengths", PENDING),
+    ("Linear", PENDING),
+    ("MaxPool", "the layer and the operator"),
+    ("Name", PENDING),
+    ("Named", PENDING),
+    ("Node", PENDING),
+    ("Numbers", PENDING),
+    ("Operand", PENDING),
+    ("Operator", PENDING),
+    ("Outside", PENDING),
+    ("Owner", PENDING),
+    ("Part", PENDING),
+    ("Place", PENDING),
+    ("Plan", PENDING),
+    ("Program", PENDING),
+    ("Reader", PENDING),
+    ("Region", PENDING),
+    ("Row", PENDING),
+    ("Rule", PENDING),
+    ("Runner", PENDING),
+    ("Scan", PENDING),
+    ("Signature", PENDING),
+    ("Sizes", PENDING),
+    ("Source", PENDING),
+    ("Step", PENDING),
+    ("Stored", PENDING),
+    ("Unique", PENDING),
+    ("Value", PENDING),
+];
+
+/// One of these types should have another name.
+const PENDING: &str = "to be renamed";
 
 /// The longest file that a person reads.
 const LINES: usize = 800;
@@ -226,4 +288,173 @@ fn unsafe_has_one_address() {
         .map(|(name, _)| name)
         .collect();
     assert!(found.is_empty(), "{found:?}");
+}
+
+/// The path of a module: `["read", "script", "parser"]`; the root of the crate has none.
+type ModulePath = Vec<String>;
+
+/// The modules of the crate by their path, with their programs; those that are compiled for tests only are left out.
+fn modules() -> BTreeMap<ModulePath, String> {
+    let sources = sources(&["src"]);
+    let tests = only_for_tests(&sources);
+    let path = |name: &str| {
+        let name = name["src/".len()..].trim_end_matches(".rs");
+        let name = name.trim_end_matches("/mod").trim_end_matches("lib");
+        name.split('/').filter(|part| !part.is_empty()).map(str::to_string).collect()
+    };
+    sources.iter().filter(|(name, _)| !tests.contains(name)).map(|(name, text)| (path(name), program(text))).collect()
+}
+
+/// The paths of a tree of imports, `a::{b, c::{d, e as f}}`, each with the name that it has here; `text` begins with the tree.
+fn expand(text: &str, prefix: &[String], paths: &mut Vec<(Vec<String>, String)>) -> usize {
+    let (mut path, mut at) = (prefix.to_vec(), 0);
+    loop {
+        at += text[at..].len() - text[at..].trim_start().len();
+        if text[at..].starts_with('{') {
+            at += 1;
+            loop {
+                at += text[at..].len() - text[at..].trim_start_matches(|c: char| c.is_whitespace() || c == ',').len();
+                match text[at..].chars().next() {
+                    Some('}') => return at + 1,
+                    Some(c) if c.is_alphanumeric() || c == '_' || c == '{' || c == '*' => at += expand(&text[at..], &path, paths),
+                    _ => return at,
+                }
+            }
+        }
+        let name: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        at += if text[at..].starts_with('*') { 1 } else { name.len() };
+        if !name.is_empty() && name != "self" {
+            path.push(name);
+        }
+        if text[at..].starts_with("::") {
+            at += 2;
+            continue;
+        }
+        let alias =
+            text[at..].strip_prefix(" as ").map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>());
+        at += alias.as_ref().map_or(0, |alias| " as ".len() + alias.len());
+        let name = alias.or(path.last().cloned()).unwrap_or_default();
+        paths.push((path, name));
+        return at;
+    }
+}
+
+/// What a program names by a path from the root or from a parent, as paths from the root, each with the name that it has here.
+fn paths_of(module: &[String], program: &str) -> Vec<(Vec<String>, String)> {
+    let mut paths = Vec::new();
+    for (keyword, from) in [("crate::", 0), ("super::", module.len().saturating_sub(1))] {
+        for (at, _) in program.match_indices(keyword) {
+            if program[..at].ends_with("super::") || program[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
+            let (mut rest, mut from) = (&program[at + keyword.len()..], from);
+            while let Some(further) = rest.strip_prefix("super::") {
+                (rest, from) = (further, from.saturating_sub(1));
+            }
+            expand(rest, &module[..from], &mut paths);
+        }
+    }
+    paths
+}
+
+/// The paths that the imports of a module name, those of its children included.
+fn imports_of(module: &[String], program: &str, modules: &BTreeMap<ModulePath, String>) -> Vec<(Vec<String>, String)> {
+    let mut paths = Vec::new();
+    for statement in program.split(';') {
+        let Some((_, tree)) = statement.rsplit_once("use ") else { continue };
+        let first: String = tree.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if matches!(first.as_str(), "crate" | "super") {
+            paths.extend(paths_of(module, tree));
+        } else if modules.contains_key(&[module, &[first]].concat()) {
+            expand(tree, module, &mut paths);
+        }
+    }
+    paths
+}
+
+/// The module that defines what a path names: re-exports are followed.
+fn home(path: &[String], imports: &BTreeMap<ModulePath, Vec<(Vec<String>, String)>>, depth: usize) -> ModulePath {
+    let known = (0..=path.len()).rev().find(|&n| imports.contains_key(&path[..n])).unwrap_or(0);
+    let module = path[..known].to_vec();
+    let Some(name) = path.get(known).filter(|_| depth < 8) else { return module };
+    match imports[&module].iter().find(|import| import.1 == *name && import.0 != path[..=known]) {
+        Some((target, _)) => home(&[target, &path[known + 1..]].concat(), imports, depth + 1),
+        None => module,
+    }
+}
+
+/// The imports between the children of each folder (a file, or a folder with all that is in it), as edges between paths.
+fn sibling_imports() -> BTreeSet<(ModulePath, ModulePath)> {
+    let modules = modules();
+    let imports: BTreeMap<ModulePath, Vec<(Vec<String>, String)>> =
+        modules.iter().map(|(path, program)| (path.clone(), imports_of(path, program, &modules))).collect();
+    let mut edges = BTreeSet::new();
+    for (module, program) in &modules {
+        for (path, _) in paths_of(module, program) {
+            let target = home(&path, &imports, 0);
+            let common = module.iter().zip(&target).take_while(|(a, b)| a == b).count();
+            if common < module.len() && common < target.len() {
+                edges.insert((module[..=common].to_vec(), target[..=common].to_vec()));
+            }
+        }
+    }
+    edges
+}
+
+/// The children of folders that import each other in a circle, the smallest set of each circle in one line.
+fn circles(edges: &BTreeSet<(ModulePath, ModulePath)>) -> Vec<String> {
+    let nodes: BTreeSet<&ModulePath> = edges.iter().flat_map(|edge| [&edge.0, &edge.1]).collect();
+    let reached = |from: &ModulePath| {
+        let (mut seen, mut stack) = (BTreeSet::new(), vec![from]);
+        while let Some(node) = stack.pop() {
+            stack.extend(edges.iter().filter(|edge| edge.0 == *node && seen.insert(&edge.1)).map(|edge| &edge.1));
+        }
+        seen
+    };
+    let reached: BTreeMap<&ModulePath, BTreeSet<&ModulePath>> = nodes.iter().map(|node| (*node, reached(node))).collect();
+    let mut found = BTreeSet::new();
+    for node in nodes.iter().filter(|node| reached[*node].contains(*node)) {
+        let members = nodes.iter().filter(|other| reached[*node].contains(*other) && reached[*other].contains(*node));
+        found.insert(members.map(|member| member.join("/")).collect::<Vec<_>>().join(" "));
+    }
+    found.into_iter().collect()
+}
+
+#[test]
+fn no_files_and_no_folders_import_each_other_in_a_circle() {
+    let edges = sibling_imports();
+    assert!(edges.len() > 300, "the search for imports finds only {}", edges.len());
+    let circles: Vec<String> = circles(&edges).into_iter().filter(|circle| !CIRCLES.contains(&circle.as_str())).collect();
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+#[test]
+fn a_circle_of_imports_would_be_found() {
+    let paths =
+        |text: &str| paths_of(&["read".into(), "script".into()], text).into_iter().map(|(path, _)| path.join("/")).collect::<Vec<_>>();
+    assert_eq!(paths("use super::{a::{self, B}, c::*};\nfn f() { super::super::dim::g() }"), ["read/a", "read/a/B", "read/c", "dim/g"]);
+    let edge = |a: &str, b: &str| (vec![a.to_string()], vec![b.to_string()]);
+    assert_eq!(circles(&[edge("a", "b"), edge("b", "c"), edge("c", "b"), edge("c", "d")].into()), ["b c"]);
+}
+
+#[test]
+fn a_type_name_is_defined_once() {
+    let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (module, program) in modules() {
+        for line in program.lines() {
+            let line = line.trim_start_matches("pub").trim_start_matches("(crate)").trim_start_matches("(super)");
+            let line = if line.starts_with(' ') && !line.starts_with("  ") { &line[1..] } else { line };
+            let name = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|keyword| line.strip_prefix(keyword));
+            if let Some(name) = name {
+                let name = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                homes.entry(name).or_default().push(module.join("/"));
+            }
+        }
+    }
+    assert!(homes.len() > 300, "the search for types finds only {}", homes.len());
+    let twice = homes.iter().filter(|(name, homes)| homes.len() > 1 && !SHARED_NAMES.iter().any(|row| row.0 == **name));
+    let twice: Vec<String> = twice.map(|(name, homes)| format!("{name}: {}", homes.join(", "))).collect();
+    assert!(twice.is_empty(), "{}", twice.join("\n"));
+    let stale = SHARED_NAMES.iter().filter(|row| row.1 != PENDING && homes.get(row.0).is_none_or(|homes| homes.len() < 2)).map(|row| row.0);
+    assert_eq!(stale.collect::<Vec<_>>(), [""; 0], "these names are defined once by now");
 }

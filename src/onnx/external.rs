@@ -1,7 +1,8 @@
 //! Numbers in a file beside the model: found by a path that cannot leave the folder, mapped once.
 
+use super::names::printable;
 use super::proto::{StringStringEntryProto, TensorProto};
-use super::{tensor, text};
+use super::tensor;
 use crate::array::map;
 use crate::error::{At, Error, ErrorCode, Result};
 use bytes::Bytes;
@@ -29,7 +30,7 @@ impl Location {
         let mut known = BTreeMap::new();
         for entry in entries {
             if !["location", "offset", "length", "checksum", "basepath"].contains(&&entry.key[..]) {
-                return Err(Error::damaged(format!("unknown external_data entry {}", text::name(&entry.key))));
+                return Err(Error::damaged(format!("unknown external_data entry {}", printable(&entry.key))));
             }
             if known.insert(&entry.key[..], &entry.value[..]).is_some() {
                 return Err(Error::damaged(format!("duplicate external_data entry {:?}", entry.key)));
@@ -38,7 +39,7 @@ impl Location {
         let number = |key: &str| match known.get(key) {
             None => Ok(None),
             Some(value) => {
-                value.parse().map(Some).map_err(|_| Error::damaged(format!("invalid external_data entry {key} = {}", text::name(value))))
+                value.parse().map(Some).map_err(|_| Error::damaged(format!("invalid external_data entry {key} = {}", printable(value))))
             }
         };
         let path = known.get("location").ok_or_else(|| Error::damaged("external_data has no location"))?;
@@ -87,7 +88,7 @@ impl Folder {
             return Err(Error::damaged("a tensor has data both in the model and in an external file"));
         }
         let location = Location::read(&tensor.external_data)?;
-        tensor.raw_data = self.bytes(&location).at(text::name(&location.path))?;
+        tensor.raw_data = self.bytes(&location).at(printable(&location.path))?;
         tensor.external_data.clear();
         tensor.data_location = 0;
         Ok(())

@@ -1,8 +1,7 @@
 //! Functions that call functions: no circle, no endless chain, no doubling that fills the memory when they are written out.
 
-use super::canonical_domain;
+use super::names::{canonical_domain, printable};
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto};
-use super::text;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -97,7 +96,7 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
             open[current] = true;
             let waiting: Vec<usize> = bodies[current].calls.keys().copied().filter(|&called| reach[called].is_none()).collect();
             if let Some(&circle) = waiting.iter().find(|&&called| open[called]) {
-                return Err(Error::damaged(format!("function {} calls itself", text::name(&model.functions[circle].name))));
+                return Err(Error::damaged(format!("function {} calls itself", printable(&model.functions[circle].name))));
             }
             if !waiting.is_empty() {
                 stack.extend(waiting);

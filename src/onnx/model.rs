@@ -1,7 +1,8 @@
 //! A model with its weights as arrays: what a writer makes and a file holds.
 
+use super::names::{canonical_domain, node_location, printable};
 use super::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
-use super::{tensor, text};
+use super::tensor;
 use crate::array::Array;
 use crate::error::{At, ErrorCode, Result};
 
@@ -29,7 +30,7 @@ impl Model {
                 match tensor::array(&initializer) {
                     Ok(array) => initializers.push((initializer.name, array)),
                     Err(error) if error.code() == ErrorCode::Unsupported => graph.initializer.push(initializer),
-                    Err(error) => return Err(error.at(format!("initializer {}", text::name(&initializer.name)))),
+                    Err(error) => return Err(error.at(format!("initializer {}", printable(&initializer.name)))),
                 }
             }
         }
@@ -56,11 +57,6 @@ impl Model {
     }
 }
 
-/// A domain in one spelling: ONNX's own has two.
-pub fn canonical_domain(domain: &str) -> &str {
-    if domain == "ai.onnx" { "" } else { domain }
-}
-
 /// What is done to each tensor of a model.
 pub(super) type Visit<'a> = dyn FnMut(&mut TensorProto) -> Result<()> + 'a;
 
@@ -83,7 +79,7 @@ pub(super) fn each_tensor(model: &mut ModelProto, visit: &mut Visit) -> Result<(
 
 fn each_in_graph(graph: &mut GraphProto, visit: &mut Visit) -> Result<()> {
     for tensor in &mut graph.initializer {
-        let name = text::name(&tensor.name);
+        let name = printable(&tensor.name);
         visit(tensor).at(format!("initializer {name}"))?;
     }
     for sparse in &mut graph.sparse_initializer {
@@ -100,13 +96,13 @@ fn each_in_nodes(nodes: &mut [NodeProto], visit: &mut Visit) -> Result<()> {
     nodes
         .iter_mut()
         .enumerate()
-        .try_for_each(|(i, node)| each_in_attributes(&mut node.attribute, visit).map_err(|error| error.at(super::node::place(node, i))))
+        .try_for_each(|(i, node)| each_in_attributes(&mut node.attribute, visit).map_err(|error| error.at(node_location(node, i))))
 }
 
 fn each_in_attributes(attributes: &mut [AttributeProto], visit: &mut Visit) -> Result<()> {
     for attribute in attributes {
         for tensor in attribute.t.as_deref_mut().into_iter().chain(&mut attribute.tensors) {
-            visit(tensor).at(format!("attribute {}", text::name(&attribute.name)))?;
+            visit(tensor).at(format!("attribute {}", printable(&attribute.name)))?;
         }
         for sparse in attribute.sparse_tensor.as_deref_mut().into_iter().chain(&mut attribute.sparse_tensors) {
             each_in_sparse(sparse, visit)?;

@@ -1,7 +1,11 @@
-//! The names of values that a node knows: its inputs, those in the graphs inside it, its outputs.
+//! Names: those of the values that a node uses and makes, and how names are printed.
 
 use super::proto::{GraphProto, NodeProto};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+
+/// Letters of a name before the rest becomes a hash.
+const LONGEST_NAME: usize = 120;
 
 /// Visits the names of a node in the order in which they turn up; an absent input has an empty one.
 pub(super) fn each_name(node: &mut NodeProto, visit: &mut dyn FnMut(&mut String)) {
@@ -48,6 +52,36 @@ fn free(graph: &GraphProto) -> BTreeSet<&str> {
     used.filter(|name| !name.is_empty() && !made.contains(name)).collect()
 }
 
+/// A domain in one spelling: ONNX's own has two.
+pub fn canonical_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
+}
+
+/// The location of an error: the name of a node, or else its index in the graph, and its operator.
+pub(super) fn node_location(node: &NodeProto, index: usize) -> String {
+    let title = if node.name.is_empty() { format!("#{index}") } else { printable(&node.name) };
+    format!("node {title} ({})", printable(&node.op_type))
+}
+
+/// A name that is safe to print: as it is where it is plain, otherwise quoted with everything escaped that does not show (control
+/// characters, marks that turn the direction of text); a very long one is cut and ends in a hash of the whole.
+pub(crate) fn printable(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() && !"\"'(){}[],=\\`".contains(c);
+    let short = shorten(name);
+    if !name.is_empty() && short.chars().all(|c| plain(c) || c == '…') { short } else { format!("\"{}\"", short.escape_debug()) }
+}
+
+/// A text that is too long, cut, with a hash of the whole at its end.
+pub(super) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_NAME) {
+        None => text.into(),
+        Some((end, _)) => {
+            let hash: String = Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            format!("{}…#{hash}", &text[..end])
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +102,16 @@ mod tests {
         };
         let outer = NodeProto { attribute: vec![within(body)], ..node("Loop", &["m"], &["out"]) };
         assert_eq!(outer_names(&outer).into_iter().collect::<Vec<_>>(), ["a", "b", "w"]);
+    }
+
+    #[test]
+    fn names_are_escaped_and_cut_for_printing() {
+        assert_eq!(printable("/layer1/conv1/Conv_output_0"), "/layer1/conv1/Conv_output_0");
+        assert_eq!(printable("a\x1b[31mb\0"), r#""a\u{1b}[31mb\0""#);
+        assert_eq!(printable("\u{202e}abc"), r#""\u{202e}abc""#);
+        assert_eq!(printable("größe"), "\"größe\"");
+        assert_eq!(printable(""), "\"\"");
+        let long = printable(&"x".repeat(1_000_000));
+        assert!(long.starts_with("xxx") && long.len() < 140 && long.contains("…#"), "{long}");
     }
 }

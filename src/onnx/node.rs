@@ -1,9 +1,9 @@
-//! A node as its reader sees it: inputs by place, attributes by name and type, with the defaults of the standard.
+//! A node as its reader sees it: inputs by position, attributes by name and type, with the defaults of the standard.
 
-use super::model::canonical_domain;
+use super::names::{canonical_domain, node_location};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TypeProto};
-use super::{tensor, text};
+use super::tensor;
 use crate::array::Array;
 use crate::error::{At, Error, Result};
 use std::cell::Cell;
@@ -11,19 +11,13 @@ use std::fmt;
 
 /// A view of a node that remembers which attributes were asked for.
 ///
-/// An attribute of the wrong type is an error ([`Damaged`](crate::ErrorCode::Damaged)); the caller adds the [`place`](Node::place).
+/// An attribute of the wrong type is an error ([`Damaged`](crate::ErrorCode::Damaged)); the caller adds the [`location`](Node::location).
 pub struct Node<'a> {
     proto: &'a NodeProto,
     index: usize,
     /// The attributes that the caller of a function gave, for attributes that refer to them.
     given: &'a [AttributeProto],
     read: Vec<Cell<bool>>,
-}
-
-/// Where an error happened: the node's name, or else its place in the graph, and its operator.
-pub fn place(node: &NodeProto, index: usize) -> String {
-    let title = if node.name.is_empty() { format!("#{index}") } else { text::name(&node.name) };
-    format!("node {title} ({})", text::name(&node.op_type))
 }
 
 impl<'a> Node<'a> {
@@ -57,10 +51,10 @@ impl<'a> Node<'a> {
         canonical_domain(&self.proto.domain)
     }
 
-    /// Where errors of this node happened, as in `node conv1 (Conv)`: spelled where there is one.
-    pub fn place(&self) -> impl fmt::Display + use<'a> {
+    /// The location of errors in this node, `node conv1 (Conv)`; it is formatted where there is an error.
+    pub fn location(&self) -> impl fmt::Display + use<'a> {
         let (proto, index) = (self.proto, self.index);
-        fmt::from_fn(move |f| f.write_str(&place(proto, index)))
+        fmt::from_fn(move |f| f.write_str(&node_location(proto, index)))
     }
 
     /// The names of the inputs, `None` where an optional one is left out.
@@ -262,7 +256,7 @@ mod tests {
         assert_eq!(node.unread().collect::<Vec<_>>(), ["mode"]);
         assert_eq!(node.string("mode", "nearest"), Ok("linear"));
         assert_eq!(node.unread().count(), 0);
-        let error = node.float("axis", 1.0).unwrap_err().at(node.place());
+        let error = node.float("axis", 1.0).unwrap_err().at(node.location());
         assert_eq!(error.to_string(), "node #3 (Resize): attribute axis is INT, expected FLOAT");
         assert!(node.flag("axis", false).is_err());
         assert_eq!(node.missing("to").message(), "attribute to is missing");

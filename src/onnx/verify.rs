@@ -1,13 +1,14 @@
 //! Is the page well formed? Everything that can be said without knowing what an operator means, said before anything runs.
 
 use super::function_calls;
+use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{
     AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
     Version, tensor_shape_proto, type_proto,
 };
-use super::{Model, canonical_domain, node, tensor, text};
+use super::{Model, tensor};
 use crate::array::Array;
 use crate::error::{Error, ErrorCode, Result};
 use std::collections::{HashMap, HashSet};
@@ -91,9 +92,9 @@ impl<'a> Check<'a> {
     fn place(&self, mut error: Error) -> Error {
         for step in self.path.iter().rev() {
             error = match step {
-                Step::Node(proto, index) => error.at(node::place(proto, *index)),
+                Step::Node(proto, index) => error.at(node_location(proto, *index)),
                 Step::Named(what, "") => error.at(what),
-                Step::Named(what, name) => error.at(format!("{what} {}", text::name(name))),
+                Step::Named(what, name) => error.at(format!("{what} {}", printable(name))),
             };
         }
         error
@@ -137,7 +138,7 @@ impl<'a> Check<'a> {
         }
         for function in &model.proto.functions {
             if !self.functions.insert(function_calls::key(function)) {
-                self.damaged(format!("duplicate function {}", text::name(&function.name)));
+                self.damaged(format!("duplicate function {}", printable(&function.name)));
             }
         }
         if model.proto.opset_import.is_empty() {
@@ -163,7 +164,7 @@ impl<'a> Check<'a> {
         let mut known = HashMap::new();
         for import in imports {
             let (domain, version) = (canonical_domain(&import.domain), import.version);
-            let title = if domain.is_empty() { "ONNX".into() } else { text::name(domain) };
+            let title = if domain.is_empty() { "ONNX".into() } else { printable(domain) };
             self.name("operator set", domain);
             if version < 1 {
                 self.damaged(format!("invalid version {version} of operator set {title}"));
@@ -182,7 +183,7 @@ impl<'a> Check<'a> {
     /// Names are printed and passed on, so none may hold what a terminal or a C string takes for something else.
     fn name(&mut self, what: &str, name: &str) {
         if name.contains(char::is_control) {
-            self.damaged(format!("{what} {} holds a control character", text::name(name)));
+            self.damaged(format!("{what} {} holds a control character", printable(name)));
         }
     }
 
@@ -191,7 +192,7 @@ impl<'a> Check<'a> {
         self.name(what, name);
         match self.visible.insert(name) {
             true => own.push(name),
-            false => self.damaged(format!("{what} {} is defined twice", text::name(name))),
+            false => self.damaged(format!("{what} {} is defined twice", printable(name))),
         }
     }
 
@@ -205,7 +206,7 @@ impl<'a> Check<'a> {
                 continue;
             }
             if outermost && input.r#type.is_none() {
-                self.damaged(format!("input {} without a type", text::name(&input.name)));
+                self.damaged(format!("input {} without a type", printable(&input.name)));
             }
             inputs.insert(&input.name[..]);
             self.define("input", &input.name, &mut own);
@@ -222,7 +223,7 @@ impl<'a> Check<'a> {
                 self.damaged("an initializer without a name");
             } else if inputs.contains(name) {
                 if !defaults.insert(name) {
-                    self.damaged(format!("initializer {} is defined twice", text::name(name)));
+                    self.damaged(format!("initializer {} is defined twice", printable(name)));
                 }
             } else {
                 self.define("initializer", name, &mut own);
@@ -252,7 +253,7 @@ impl<'a> Check<'a> {
     /// An output that somebody has to make.
     fn made(&mut self, what: &str, name: &str) {
         if !self.visible.contains(name) {
-            self.damaged(format!("{what} {} is not produced by a node, input or initializer", text::name(name)));
+            self.damaged(format!("{what} {} is not produced by a node, input or initializer", printable(name)));
         }
     }
 
@@ -272,7 +273,7 @@ impl<'a> Check<'a> {
         for name in function.attribute.iter().chain(defaults) {
             self.name("attribute", name);
             if name.is_empty() || !parameters.insert(&name[..]) {
-                self.damaged(format!("attribute {} has no name or occurs twice", text::name(name)));
+                self.damaged(format!("attribute {} has no name or occurs twice", printable(name)));
             }
         }
         for attribute in &function.attribute_proto {
@@ -308,7 +309,7 @@ impl<'a> Check<'a> {
         if node.op_type.is_empty() {
             self.damaged("node without an op_type");
         } else if !self.imports.contains_key(domain) && !self.functions.contains(&function_calls::callee(node)) {
-            let domain = if domain.is_empty() { "ONNX's own operator set".into() } else { format!("operator set {}", text::name(domain)) };
+            let domain = if domain.is_empty() { "ONNX's own operator set".into() } else { format!("operator set {}", printable(domain)) };
             self.damaged(format!("{domain} is not in opset_import"));
         }
         for input in node.input.iter().filter(|input| !input.is_empty() && !self.visible.contains(&input[..])).collect::<Vec<_>>() {
@@ -318,7 +319,7 @@ impl<'a> Check<'a> {
             } else {
                 "is not produced by a node, input or initializer"
             };
-            self.damaged(format!("input {} {what}", text::name(input)));
+            self.damaged(format!("input {} {what}", printable(input)));
         }
         let mut names = HashSet::new();
         for attribute in &node.attribute {
@@ -342,7 +343,7 @@ impl<'a> Check<'a> {
                 Some(known) if !known.contains(&attribute.ref_attr_name[..]) => {
                     self.damaged(format!(
                         "a reference to attribute {}, which the function does not declare",
-                        text::name(&attribute.ref_attr_name)
+                        printable(&attribute.ref_attr_name)
                     ));
                 }
                 Some(_) => {}

@@ -136,7 +136,7 @@ pub(crate) fn read(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> 
     let op_type = node.op_type();
     let reader = reader(op_type).filter(|_| matches!(node.domain(), "" | "ai.onnx"));
     let reader = reader.ok_or_else(|| Error::new(ErrorCode::UnknownOperators, format!("ONNX operator {op_type} is not supported")))?;
-    reader(node, inputs).at(node.place())
+    reader(node, inputs).at(node.location())
 }
 
 /// Operands without the absent ones at the end.

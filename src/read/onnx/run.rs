@@ -96,7 +96,7 @@ impl Runner<'_> {
             let node = Node::new(proto, i);
             let outputs = self
                 .node(&node, proto, scope)
-                .map_err(|error| if error.places().next().is_some() { error } else { error.at(node.place()) })?;
+                .map_err(|error| if error.places().next().is_some() { error } else { error.at(node.location()) })?;
             for (name, value) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 scope.insert(name, value);
             }
@@ -106,7 +106,7 @@ impl Runner<'_> {
 
     fn node(&self, node: &Node, proto: &NodeProto, scope: &Scope) -> Result<Vec<Value>> {
         let known = |name: Option<&str>| name.map(|name| scope.get(name)).transpose();
-        let arguments = node.inputs().map(known).collect::<Result<Vec<_>>>().at(node.place())?;
+        let arguments = node.inputs().map(known).collect::<Result<Vec<_>>>().at(node.location())?;
         let metadata = |key: &str| proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
         let path = match (self.caller.unwrap_or_default(), metadata(SCOPE_KEY).unwrap_or_default()) {
             (outer, "") => outer.to_string(),
@@ -125,17 +125,17 @@ impl Runner<'_> {
         if own.is_none()
             && let Some(function) = self.functions.iter().find(|function| calls(proto, function))
         {
-            return self.function(function, proto, &path, &arguments).at(node.place());
+            return self.function(function, proto, &path, &arguments).at(node.location());
         }
         if runs(proto) {
-            return self.own(node, &arguments, scope).at(node.place());
+            return self.own(node, &arguments, scope).at(node.location());
         }
         let tensors =
-            arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.place())?;
+            arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.location())?;
         if let Some(read) = own {
-            return Ok(read(node, &Inputs::new(&tensors)).at(node.place())?.into_iter().map(Value::from).collect());
+            return Ok(read(node, &Inputs::new(&tensors)).at(node.location())?.into_iter().map(Value::from).collect());
         }
-        let outputs = match if standard { lift(proto, self.opset, &tensors).at(node.place())? } else { Lifted::AsItIs } {
+        let outputs = match if standard { lift(proto, self.opset, &tensors).at(node.location())? } else { Lifted::AsItIs } {
             Lifted::AsItIs => ops::read(node, &Inputs::new(&tensors))?,
             Lifted::Node(proto, operands) => {
                 let operands: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
