@@ -1,10 +1,10 @@
-//! `ontrace check`: is a model valid, does it run here, does it agree with a reference.
+//! `ontrace check`: whether a model is valid, runs here, and agrees with a reference.
 
-use crate::convert::{checked, report_json, table, traced};
-use crate::fail::Outcome;
+use crate::array_files;
+use crate::console::{Console, count, printable};
+use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use crate::numbers;
-use crate::say::{Say, printable};
+use crate::verification::{compared, report_json, table, traced, verified};
 use ontrace::array::{Comparison, Tolerance, compare};
 use ontrace::check::{CheckOptions, Checker};
 use ontrace::onnx::{DataSet, Model, verify};
@@ -12,26 +12,26 @@ use ontrace::read::{self, Format};
 use ontrace::runtime::Session;
 use ontrace::{Array, At, Error, ErrorCode, Module, Tensor};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The arguments of `ontrace check`.
 #[derive(clap::Args)]
 pub struct Check {
-    /// The model: .pt (TorchScript) or .onnx, or a folder with model.onnx; test vectors beside an .onnx (test_data_set_0 …) are run
+    /// The model: .pt, .pt2 or .onnx, or a folder with model.onnx; test vectors beside an .onnx file (test_data_set_0 …) are run
     model: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
-    /// A model that must give the same answers, or the recorded outputs (.npz, .safetensors: y, y_0 … or out_0 …) for the given inputs
+    /// A reference: a model that must give the same outputs, or recorded outputs (.npz, .safetensors: y, y_0 … or out_0 …) for the given inputs
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Where the answers differ, write the smallest part that is wrong to this folder: model.onnx and test_data_set_0
+    /// If the outputs differ, write the smallest failing subgraph to this folder: model.onnx and test_data_set_0
     #[arg(long, value_name = "DIR")]
     repro: Option<PathBuf>,
-    /// The absolute part of the tolerance; by dtype where it is not given
+    /// Absolute tolerance; default: by dtype
     #[arg(long)]
     atol: Option<f64>,
-    /// The relative part of the tolerance; by dtype where it is not given
+    /// Relative tolerance; default: by dtype
     #[arg(long)]
     rtol: Option<f64>,
 }
@@ -42,121 +42,138 @@ impl Check {
     }
 
     /// Runs the command.
-    pub fn run(&self, say: &Say) -> Outcome {
+    pub fn run(&self, console: &Console) -> CommandResult {
         let path = if self.model.is_dir() { self.model.join("model.onnx") } else { self.model.clone() };
         let model = read::open(&path)?;
         let mut text = String::new();
-        let mut vectors = Vec::new();
+        let mut data_sets = Vec::new();
         if model.format == Format::Onnx {
-            let page = Model::open(&path)?;
-            for warning in verify(&page).warnings {
+            let onnx = Model::open(&path)?;
+            for warning in verify(&onnx).warnings {
                 text.push_str(&format!("warning: {}\n", printable(&warning.to_string())));
             }
             for (name, set) in DataSet::beside(&path)? {
-                let since = Instant::now();
-                vectors.push(self.vectors(&name, &set, &model, &page, &mut text)?);
-                say.step("checking", &name, since);
+                let started = Instant::now();
+                data_sets.push(self.test_vectors(&name, &set, &model, &onnx, &mut text)?);
+                console.progress("checked", &name, started);
             }
         }
-        let (record, example) = traced(&model, &self.inputs)?;
-        text.push_str(&format!("valid       {} operators\n", record.graph().nodes().len()));
-        let recorded =
-            self.against.as_ref().filter(|path| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors")));
-        if let Some(path) = recorded {
-            return self.against_numbers(path, &model, say, text);
+        let (traced, example) = traced(&model, &self.inputs)?;
+        text.push_str(&format!("valid       {}\n", count(traced.graph().nodes().len(), "operator")));
+        let is_recorded = |path: &&PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors"));
+        if let Some(path) = self.against.as_ref().filter(is_recorded) {
+            return self.against_outputs(path, &model, console, text);
         }
         let options = match self.tolerance() {
             Some(tolerance) => CheckOptions::new().tolerance(tolerance),
             None => CheckOptions::new(),
         };
         let repro = self.repro.as_deref();
-        let since = Instant::now();
-        let session = record.session();
-        let report = match (&self.against, session) {
+        let started = Instant::now();
+        let report = match (&self.against, traced.session()) {
             (Some(path), _) => {
                 let reference = read::open(path)?;
-                // Another model may do the same in another way.
-                checked(&Checker::new(&reference, &record, &example).options(options.retrace(false)), repro, say)
+                // Another model may compute the same with other operators, so the graphs are not compared.
+                verified(&Checker::new(&reference, &traced, &example).options(options.retrace(false)), repro, console)?
             }
             (None, Ok(session)) => {
-                let foreign = session.explain();
-                text.push_str(&format!("runs here   yes, by tract ({} nodes on our kernels)\n", foreign.len()));
-                checked(&Checker::new(&model, &record, &example).candidate(&session).options(options), repro, say)
+                let report = verified(&Checker::new(&model, &traced, &example).candidate(&session).options(options), repro, console)?;
+                text.push_str(&runs_here(&session));
+                report
             }
             (None, Err(error)) => {
-                text.push_str(&format!("runs here   not by tract: {error}\n"));
-                checked(&Checker::new(&model, &record, &example).options(options), repro, say)
+                text.push_str(&format!("runs here   no, tract fails: {}\n", printable(&error.to_string())));
+                verified(&Checker::new(&model, &traced, &example).options(options), repro, console)?
             }
         };
-        let report = report?;
-        say.step("checking", &report.calls.join(" · "), since);
+        console.progress("verified", &compared(&report), started);
         text.push_str(&table(&report));
-        say.answer(&text, json!({"schema": "ontrace.check/1", "ok": true, "check": report_json(&report), "test_data_sets": vectors}));
+        console.result(&text, json!({"schema": "ontrace.check/1", "ok": true, "check": report_json(&report), "test_data_sets": data_sets}));
         Ok(())
     }
 
-    /// The outputs of a set of test vectors beside what our kernels and tract compute.
-    fn vectors(&self, name: &str, set: &DataSet, model: &dyn Module, page: &Model, text: &mut String) -> anyhow::Result<Value> {
+    /// Compares the outputs of a set of test vectors with those of the eager kernels and of tract.
+    fn test_vectors(&self, name: &str, set: &DataSet, model: &dyn Module, onnx: &Model, text: &mut String) -> ontrace::Result<Value> {
         let arrays: Vec<Array> = set.inputs.iter().map(|input| input.1.clone()).collect();
         let tensors: Vec<Tensor> = arrays.iter().cloned().map(Tensor::from).collect();
-        let ours =
+        let eager =
             || ontrace::ops::seeded(0, || model.forward(&tensors))?.iter().map(Tensor::to_array).collect::<ontrace::Result<Vec<_>>>();
-        let mut worst = json!({"name": name});
-        let by_tract = || Session::new(page)?.run(&arrays);
-        for (who, got) in [("eager", ours()), ("tract", by_tract())] {
-            let got = got.at(who).at(name)?;
+        let tract = || Session::new(onnx)?.run(&arrays);
+        let mut result = json!({"name": name});
+        for (backend, outputs) in [("eager", eager()), ("tract", tract())] {
+            let outputs = outputs.at(backend).at(name)?;
             let mut max_abs: f64 = 0.0;
-            for (i, (wanted, expected)) in set.outputs.iter().enumerate() {
-                let got = got.get(i).ok_or_else(|| Error::new(ErrorCode::Mismatch, format!("there is no output {i}")).at(who).at(name))?;
-                max_abs =
-                    max_abs.max(self.compared(got, expected).at(format!("output {i} ({})", printable(wanted))).at(who).at(name)?.max_abs);
+            for (i, (output, expected)) in set.outputs.iter().enumerate() {
+                let missing = || Error::new(ErrorCode::Mismatch, format!("output {i} is missing"));
+                let got = outputs.get(i).ok_or_else(missing).at(backend).at(name)?;
+                let comparison = self.compared(got, expected).at(format!("output {i} ({})", printable(output))).at(backend).at(name)?;
+                max_abs = max_abs.max(comparison.max_abs);
             }
-            text.push_str(&format!("{name:<18} {who:<6} {} outputs   max abs {max_abs:.1e}   agrees\n", set.outputs.len()));
-            worst[who] = json!({"max_abs": max_abs});
+            text.push_str(&format!(
+                "{name:<18} {backend:<6} {}, largest difference {max_abs:.1e}   agrees\n",
+                count(set.outputs.len(), "output")
+            ));
+            result[backend] = json!({"max_abs": max_abs});
         }
-        Ok(worst)
+        Ok(result)
     }
 
-    /// How far an array is from what it should be.
+    /// The difference between an array and its expected value; an error if it exceeds the tolerance.
     fn compared(&self, got: &Array, expected: &Array) -> ontrace::Result<Comparison> {
         let ty = |array: &Array| format!("{}{:?}", array.dtype(), array.shape());
-        let found = compare(got, expected, self.tolerance().unwrap_or(Tolerance::of(got.dtype())));
-        let found = found.ok_or_else(|| Error::new(ErrorCode::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))))?;
-        match &found.worst {
-            Some((index, got, expected)) if !found.agrees => {
+        let comparison = compare(got, expected, self.tolerance().unwrap_or(Tolerance::of(got.dtype())));
+        let comparison =
+            comparison.ok_or_else(|| Error::new(ErrorCode::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))))?;
+        match &comparison.worst {
+            Some((index, got, expected)) if !comparison.agrees => {
                 Err(Error::new(ErrorCode::Mismatch, format!("at {index:?}: expected {expected}, got {got}")))
             }
-            _ => Ok(found),
+            _ => Ok(comparison),
         }
     }
 
-    /// The outputs for the given inputs beside recorded ones.
-    fn against_numbers(&self, path: &std::path::Path, model: &dyn Module, say: &Say, mut text: String) -> Outcome {
-        let names = model.input_names();
-        let example = self.inputs.example(&names, None, false)?;
+    /// Compares the outputs for the given inputs with recorded ones.
+    fn against_outputs(&self, path: &Path, model: &dyn Module, console: &Console, mut text: String) -> CommandResult {
+        let example = self.inputs.example(&model.input_names(), None, false)?;
         let tensors = example
             .tensors()
             .iter()
             .map(|tensor| tensor.to_array().map(Tensor::from))
             .collect::<ontrace::Result<Vec<_>>>()
-            .map_err(|error| error.help("give the inputs that were recorded: -i x=@in.npy"))?;
+            .map_err(|error| error.help("give the recorded inputs: -i x=@in.npy"))?;
         let outputs = ontrace::ops::seeded(0, || model.forward(&tensors))?;
-        let recorded = numbers::read_all(path)?;
+        let recorded = array_files::read_all(path)?;
         let names = model.output_names();
-        let mut worst = Vec::new();
+        let mut results = Vec::new();
         for (i, output) in outputs.iter().enumerate() {
             let candidates =
                 [names.get(i).cloned().unwrap_or_default(), format!("out_{i}"), format!("y_{i}"), "y".to_string(), "array".to_string()];
-            let expected = candidates
-                .iter()
-                .find_map(|name| recorded.get(name))
-                .ok_or_else(|| Error::input(format!("no recorded output {i}")).help(format!("one of: {}", candidates.join(", "))))?;
-            let got = output.to_array()?;
-            let found = self.compared(&got, expected).at(format!("output {i}"))?;
-            text.push_str(&format!("   output {i:<6} max abs {:.1e}   max rel {:.1e}   agrees\n", found.max_abs, found.max_rel));
-            worst.push(json!({"output": i, "max_abs": found.max_abs, "max_rel": found.max_rel}));
+            let missing = || {
+                let tried: Vec<&str> = candidates.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+                Error::input(format!("no recorded output {i}")).help(format!("name it one of: {}", tried.join(", "))).at(path.display())
+            };
+            let expected = candidates.iter().find_map(|name| recorded.get(name)).ok_or_else(missing)?;
+            let comparison = self.compared(&output.to_array()?, expected).at(format!("output {i}"))?;
+            text.push_str(&format!("   output {i:<6} largest difference {:.1e}   agrees\n", comparison.max_abs));
+            results.push(json!({"output": i, "max_abs": comparison.max_abs, "max_rel": comparison.max_rel}));
         }
-        say.answer(&text, json!({"schema": "ontrace.check/1", "ok": true, "outputs": worst}));
+        console.result(&text, json!({"schema": "ontrace.check/1", "ok": true, "outputs": results}));
         Ok(())
     }
+}
+
+/// Which nodes do not run on tract, and why; repeated lines are counted.
+fn runs_here(session: &Session) -> String {
+    let explained = session.explain();
+    let mut text = String::from("runs here   yes, on tract");
+    if !explained.is_empty() {
+        text.push_str(&format!("; {} on ontrace's kernels:", count(explained.len(), "node")));
+    }
+    text.push('\n');
+    const SHOWN: usize = 8;
+    explained.iter().take(SHOWN).for_each(|line| text.push_str(&format!("            {}\n", printable(line))));
+    if explained.len() > SHOWN {
+        text.push_str(&format!("            and {} more\n", explained.len() - SHOWN));
+    }
+    text
 }

@@ -1,23 +1,25 @@
-//! `ontrace convert`: any model → ONNX, proven before it is written.
+//! `ontrace convert`: any model to ONNX, verified before it is written.
 
-use crate::fail::{Failure, Outcome};
+use crate::console::{Console, bytes, count, printable, short_hash};
+use crate::error::{CommandError, CommandResult};
 use crate::inputs::Inputs;
-use crate::say::{Say, bytes, printable};
+use crate::verification::{compared, report_json, table, traced, verified};
 use ontrace::check::{Checker, Report};
+use ontrace::onnx::Model;
 use ontrace::read::{self, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::ExportOptions;
-use ontrace::{At, Error, ErrorCode, Example, Module, Traced, record};
-use serde_json::{Value, json};
+use ontrace::{At, Error, Example, Traced};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The arguments of `ontrace convert`.
 #[derive(clap::Args)]
 pub struct Convert {
-    /// The model: .pt (TorchScript) or .onnx
+    /// The model: .pt (TorchScript), .pt2 (torch.export) or .onnx
     model: PathBuf,
-    /// The ONNX file to write; beside the model where it is not given
+    /// The ONNX file to write; default: the model's path with the extension .onnx
     #[arg(short, long)]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -25,83 +27,88 @@ pub struct Convert {
     /// Write without comparing the result with the source
     #[arg(long)]
     no_check: bool,
-    /// Write the file even where the check fails
+    /// Write the file even if verification fails (exit code 6)
     #[arg(long, conflicts_with = "no_check")]
     keep: bool,
-    /// Where the check fails, write the smallest part that is wrong to this folder: model.onnx and test_data_set_0
+    /// If verification fails, write the smallest failing subgraph to this folder: model.onnx and test_data_set_0
     #[arg(long, value_name = "DIR", conflicts_with = "no_check")]
     repro: Option<PathBuf>,
-    /// The ONNX opset to write: 13 to 26; 18 where it is not given, or the first later one that has what the model needs
+    /// The ONNX opset to write: 13 to 26; default: 18, or the first later one that has what the model needs
     #[arg(long)]
     opset: Option<i64>,
-    /// Write a module that is there more than once as one function that is called
+    /// Write a module that occurs more than once as one ONNX function
     #[arg(long)]
     functions: bool,
 }
 
-/// Traces a model with shapes only, or (where it needs to know numbers) with numbers.
-pub fn traced(model: &LoadedModel, inputs: &Inputs) -> ontrace::Result<(Traced, Example)> {
-    let names = model.input_names();
-    let example = inputs.example(&names, model.example(), false)?;
-    match record(model, example.clone().shapes_only()) {
-        Err(error) if error.code() == ErrorCode::NoValue => {
-            let example = inputs.example(&names, model.example(), true)?;
-            Ok((record(model, example.clone())?, example))
-        }
-        result => Ok((result?, example)),
-    }
-}
-
 impl Convert {
     /// Runs the command.
-    pub fn run(&self, say: &Say) -> Outcome {
+    pub fn run(&self, console: &Console) -> CommandResult {
         let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("onnx"));
         if same_file(&output, &self.model) {
-            return Err(Error::argument(format!("{} would be written over itself", self.model.display()))
-                .help("give another file: -o OUT.onnx")
+            return Err(Error::argument(format!("{} would be overwritten by its own conversion", self.model.display()))
+                .help("give another output file: -o OUT.onnx")
                 .into());
         }
-        let since = Instant::now();
+        let started = Instant::now();
         let model = read::open(&self.model)?;
-        say.step("reading", &format!("{}     {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), since);
-        let since = Instant::now();
-        let (record, example) = traced(&model, &self.inputs).at(self.model.display())?;
-        let page = record.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
-        let opset = page.opset("").unwrap_or_default();
+        console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
+        let started = Instant::now();
+        let (traced, example) = traced(&model, &self.inputs).at(self.model.display())?;
+        let onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
-        let nodes = page.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
-        say.step("tracing", &format!("{} operators    input {}", record.graph().nodes().len(), printable(&inputs.join(", "))), since);
-        for note in record.notes() {
-            say.note(&printable(&note.to_string()));
+        let operators = count(traced.graph().nodes().len(), "operator");
+        console.progress("traced", &format!("{operators}   input {}", printable(&inputs.join(", "))), started);
+        for note in traced.notes() {
+            console.note(&printable(&note.to_string()));
         }
-        let mut report = None;
-        if !self.no_check {
-            let since = Instant::now();
-            let session = Session::new(&page)?;
-            let found = checked(&Checker::new(&model, &record, &example).candidate(&session), self.repro.as_deref(), say);
-            match found {
-                Ok(found) => {
-                    say.step("checking", &format!("tract against eager: {}", found.calls.join(" · ")), since);
-                    report = Some(found);
-                }
-                Err(error) if self.keep => say.note(&format!("not proven: {}", printable(&error.to_string()))),
-                Err(error) => {
-                    let help = error.help_line().unwrap_or("nothing was written; --keep writes it all the same").to_string();
-                    let unproven = Error::new(error.code(), format!("converted, but not proven: {error}")).help(help);
-                    return Err(Failure { exit: 6, error: unproven }.into());
-                }
+        let report = match self.no_check {
+            true => Ok(None),
+            false => self.verify((&model, &traced, &example), &onnx, console).map(Some),
+        };
+        let (report, failed) = match report {
+            Ok(report) => (report, None),
+            Err(error) if self.keep => (None, Some(error)),
+            Err(error) => {
+                let help = error.help_line().unwrap_or("nothing was written; --keep writes the file anyway").to_string();
+                return Err(unverified(&error, help));
             }
+        };
+        self.write((&output, &onnx), &traced, report.as_ref(), console)?;
+        match failed {
+            Some(error) => Err(unverified(&error, format!("{} was written because of --keep", output.display()))),
+            None => Ok(()),
         }
-        let saved = page.save(&output)?;
-        let short = &saved.sha256[..8.min(saved.sha256.len())];
-        let mut text = report.as_ref().map(table).unwrap_or_default();
+    }
+
+    /// Compares tract's results for the exported model with those of the source model.
+    fn verify(
+        &self,
+        (model, traced, example): (&LoadedModel, &Traced, &Example),
+        onnx: &Model,
+        console: &Console,
+    ) -> ontrace::Result<Report> {
+        let started = Instant::now();
+        let session = Session::new(onnx)?;
+        let report = verified(&Checker::new(model, traced, example).candidate(&session), self.repro.as_deref(), console)?;
+        let source = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();
+        console.progress("verified", &format!("tract against the interpreter of {source}: {}", compared(&report)), started);
+        Ok(report)
+    }
+
+    fn write(&self, (output, onnx): (&Path, &Model), traced: &Traced, report: Option<&Report>, console: &Console) -> ontrace::Result<()> {
+        let opset = onnx.opset("").unwrap_or_default();
+        let nodes = onnx.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
+        let saved = onnx.save(output)?;
+        let mut text = report.map(table).unwrap_or_default();
         let data = saved.data.as_ref().map(|(path, size)| format!(" + {} ({})", path.display(), bytes(*size))).unwrap_or_default();
         text.push_str(&format!(
-            "wrote       {}   {}{data} · opset {} · {nodes} nodes · sha256 {short}…",
+            "wrote       {}   {}{data} · opset {opset} · {} · sha256 {}…",
             output.display(),
             bytes(saved.bytes),
-            opset
+            count(nodes, "node"),
+            short_hash(&saved.sha256)
         ));
         let value = json!({
             "schema": "ontrace.convert/1",
@@ -111,66 +118,20 @@ impl Convert {
             "sha256": saved.sha256,
             "opset": opset,
             "nodes": nodes,
-            "notes": record.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "check": report.as_ref().map(report_json),
+            "notes": traced.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "check": report.map(report_json),
         });
-        say.answer(&text, value);
+        console.result(&text, value);
         Ok(())
     }
 }
 
-/// Checks; where that fails and a folder is given, the smallest part that is wrong is written there.
-pub fn checked(checker: &Checker, repro: Option<&Path>, say: &Say) -> ontrace::Result<Report> {
-    let result = checker.run();
-    if let (Some(folder), Err(_)) = (repro, &result) {
-        match checker.minimise() {
-            Ok(Some(found)) => {
-                found.save(folder)?;
-                say.note(&format!("the smallest part that is wrong: {}", folder.display()));
-            }
-            _ => say.note("no part of the model is wrong by itself"),
-        }
-    }
-    result
+/// The error of a conversion whose result differs from its source.
+fn unverified(error: &Error, help: String) -> CommandError {
+    CommandError { exit: 6, error: Error::new(error.code(), format!("verification failed: {error}")).help(help) }
 }
 
 /// Whether two paths name one file.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// The differences that were found, a line an output.
-pub fn table(report: &Report) -> String {
-    let mut text = format!("   {:<14} {:>9} {:>9}   verdict\n", "output", "max abs", "max rel");
-    for output in &report.outputs {
-        let (abs, rel) = (output.tolerance.abs, output.tolerance.rel);
-        text.push_str(&format!(
-            "   {:<14} {:>9.1e} {:>9.1e}   agrees (allowed: abs {abs:.0e}, rel {rel:.0e})\n",
-            printable(&output.name),
-            output.max_abs,
-            output.max_rel
-        ));
-    }
-    let lines =
-        [("valid only for", &report.skipped), ("the source model rejects", &report.refused), ("skipped (time budget)", &report.untried)];
-    for (what, lines) in lines {
-        lines.iter().for_each(|line| text.push_str(&format!("   {what}: {}\n", printable(line))));
-    }
-    text
-}
-
-/// The same as JSON.
-pub fn report_json(report: &Report) -> Value {
-    let outputs: Vec<Value> =
-        report.outputs.iter().map(|output| json!({"name": output.name, "max_abs": output.max_abs, "max_rel": output.max_rel})).collect();
-    let cost = report.cost;
-    json!({
-        "calls": report.calls,
-        "outputs": outputs,
-        "skipped": report.skipped,
-        "refused": report.refused,
-        "untried": report.untried,
-        "notes": report.notes,
-        "cost": {"module_runs": cost.module_runs, "record_runs": cost.record_runs, "work": cost.work, "memory": cost.memory},
-    })
 }

@@ -1,37 +1,37 @@
-//! `-i [NAME:]SHAPE[:DTYPE][=SOURCE]`: the inputs that a model is traced, checked or run with.
+//! Parses `-i [NAME:]SHAPE[:DTYPE][=SOURCE]` and makes the example inputs that a model is traced, checked or run with.
 
-use crate::numbers;
+use crate::array_files;
 use ontrace::array::Random;
 use ontrace::module::element;
 use ontrace::{Array, At, DType, Dim, Error, ErrorCode, Example, Result, Shape, Tensor, Type};
 
-/// Inputs and symbolic axes, for every command that needs some.
+/// The options for inputs and symbolic dimensions.
 #[derive(clap::Args, Debug, Default)]
 pub struct Inputs {
     /// An input: [NAME:]SHAPE[:DTYPE][=SOURCE], or NAME=SOURCE; repeated for several
     ///
-    /// SHAPE is 1,3,224,224 or 1x3x224x224 or [1,3,224,224]; a length may be NAME=2 (symbolic). DTYPE is f32 where it is not
-    /// given. SOURCE is @x.npy, @x.npz#key, @x.safetensors#key, zeros, ones, arange, normal, uniform(a,b) or int(a,b).
+    /// SHAPE is 1,3,224,224 or 1x3x224x224 or [1,3,224,224]; a size may be NAME=2 (symbolic). DTYPE defaults to the model's, else
+    /// f32. SOURCE is @x.npy, @x.npz#key, @x.safetensors#key, zeros, ones, arange, normal, uniform(a,b) or int(a,b).
     #[arg(short = 'i', long = "input", value_name = "SPEC")]
     specs: Vec<String>,
-    /// Make an axis symbolic: INPUT:AXIS=NAME; repeated for several
+    /// Make an axis symbolic: INPUT:AXIS=NAME; repeated for several axes
     #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME")]
     dynamic: Vec<String>,
 }
 
-/// One `-i`, read.
+/// A parsed `-i` option.
 #[derive(Debug, PartialEq)]
 struct Spec {
     name: Option<String>,
-    /// Each length, with its name where it is symbolic.
+    /// Each size, with its name if it is symbolic.
     shape: Option<Vec<(Option<String>, usize)>>,
     dtype: Option<DType>,
-    source: Option<Source>,
+    source: Option<DataSource>,
 }
 
-/// Where numbers come from.
+/// Where the values of an input come from.
 #[derive(Clone, Debug, PartialEq)]
-enum Source {
+enum DataSource {
     File(String),
     Zeros,
     Ones,
@@ -45,82 +45,82 @@ fn wrong(spec: &str, why: &str) -> Error {
     Error::argument(format!("`{spec}`: {why}")).help("an input is [NAME:]SHAPE[:DTYPE][=SOURCE], for example x:1,3,224,224:f32=normal")
 }
 
-impl Source {
-    fn parse(text: &str) -> Option<Source> {
+impl DataSource {
+    fn parse(text: &str) -> Option<DataSource> {
         if let Some(path) = text.strip_prefix('@') {
-            return Some(Source::File(path.to_string()));
+            return Some(DataSource::File(path.to_string()));
         }
         let pair = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.split_once(',');
         if let Some((low, high)) = pair("uniform") {
-            return Some(Source::Uniform(low.trim().parse().ok()?, high.trim().parse().ok()?));
+            return Some(DataSource::Uniform(low.trim().parse().ok()?, high.trim().parse().ok()?));
         }
         if let Some((low, high)) = pair("int") {
-            return Some(Source::Int(low.trim().parse().ok()?, high.trim().parse().ok()?));
+            return Some(DataSource::Int(low.trim().parse().ok()?, high.trim().parse().ok()?));
         }
         Some(match text {
-            "zeros" => Source::Zeros,
-            "ones" => Source::Ones,
-            "arange" => Source::Arange,
-            "normal" => Source::Normal,
+            "zeros" => DataSource::Zeros,
+            "ones" => DataSource::Ones,
+            "arange" => DataSource::Arange,
+            "normal" => DataSource::Normal,
             _ => return None,
         })
     }
 
-    /// Numbers of this type; a file brings its own.
+    /// Values of this dtype and shape; a file has its own.
     fn array(&self, dtype: DType, shape: &[usize], seed: u64) -> Result<Array> {
         let count = ontrace::array::count(shape)?;
         if count.saturating_mul(8) > 1 << 34 {
-            return Err(Error::too_big(format!("an input of shape {shape:?}")));
+            return Err(Error::too_big(format!("an input of shape {shape:?} takes over 16 GiB")));
         }
         let mut random = Random::new(seed);
         let mut next = 0.0;
         Ok(match *self {
-            Source::Zeros => Array::full(dtype, shape, 0.into()).contiguous(),
-            Source::Ones => Array::full(dtype, shape, 1.into()).contiguous(),
-            Source::Arange => random.array(dtype, shape, |_| {
+            DataSource::Zeros => Array::full(dtype, shape, 0.into()).contiguous(),
+            DataSource::Ones => Array::full(dtype, shape, 1.into()).contiguous(),
+            DataSource::Arange => random.array(dtype, shape, |_| {
                 next += 1.0;
                 next - 1.0
             }),
-            Source::Normal => random.array(dtype, shape, Random::normal),
-            Source::Uniform(low, high) => random.array(dtype, shape, |random| low + (high - low) * random.uniform()),
-            Source::Int(low, high) => random.array(dtype, shape, |random| random.integer(low, high) as f64),
-            Source::File(ref path) => numbers::read(path)?,
+            DataSource::Normal => random.array(dtype, shape, Random::normal),
+            DataSource::Uniform(low, high) => random.array(dtype, shape, |random| low + (high - low) * random.uniform()),
+            DataSource::Int(low, high) => random.array(dtype, shape, |random| random.integer(low, high) as f64),
+            DataSource::File(ref path) => array_files::read(path)?,
         })
     }
 
-    /// What stands in for numbers that nobody gave: 0 and 1 are valid indices of any table of two rows.
-    fn usual(dtype: DType) -> Source {
-        if dtype.is_float() { Source::Normal } else { Source::Int(0, 1) }
+    /// The default: normal floats; integers 0 and 1, which are valid indices of any table of two rows.
+    fn default_for(dtype: DType) -> DataSource {
+        if dtype.is_float() { DataSource::Normal } else { DataSource::Int(0, 1) }
     }
 }
 
-/// The lengths of a shape in any of its spellings; an empty one is a number.
-fn lengths(text: &str) -> Option<Vec<(Option<String>, usize)>> {
+/// The sizes of a shape in any of its spellings; `[]` is a scalar.
+fn sizes(text: &str) -> Option<Vec<(Option<String>, usize)>> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).trim();
     if inner.is_empty() {
         return text.starts_with('[').then(Vec::new);
     }
     let by_x = !inner.contains(',') && inner.split('x').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
     let parts: Vec<&str> = if by_x { inner.split('x').collect() } else { inner.split(',').collect() };
-    let length = |part: &str| {
+    let size = |part: &str| {
         let part = part.trim();
         let is_name = |name: &str| {
             name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
         match part.split_once('=') {
-            Some((name, length)) => is_name(name).then(|| length.parse().ok().map(|n| (Some(name.to_string()), n))).flatten(),
+            Some((name, size)) => is_name(name).then(|| size.parse().ok().map(|n| (Some(name.to_string()), n))).flatten(),
             None => part.parse().ok().map(|n| (None, n)).or_else(|| is_name(part).then(|| (Some(part.to_string()), 2))),
         }
     };
-    parts.into_iter().map(length).collect()
+    parts.into_iter().map(size).collect()
 }
 
 impl Spec {
     fn parse(spec: &str) -> Result<Spec> {
-        // The source is what stands behind the last `=` that is followed by one: a length may have an `=` too.
-        let cut = spec.rmatch_indices('=').find(|(at, _)| Source::parse(&spec[at + 1..]).is_some() && !spec[..*at].ends_with('='));
+        // The source follows the last `=` that is followed by one: a symbolic size has an `=`, too.
+        let cut = spec.rmatch_indices('=').find(|(at, _)| DataSource::parse(&spec[at + 1..]).is_some() && !spec[..*at].ends_with('='));
         let (head, source) = match cut {
-            Some((at, _)) => (&spec[..at], Source::parse(&spec[at + 1..])),
+            Some((at, _)) => (&spec[..at], DataSource::parse(&spec[at + 1..])),
             None => (spec, None),
         };
         let mut parts: Vec<&str> = head.split(':').collect();
@@ -134,24 +134,24 @@ impl Spec {
             && dtype.is_none()
             && close + 1 < last.len()
         {
-            dtype = Some(DType::parse(&last[close + 1..]).ok_or_else(|| wrong(spec, "no such dtype"))?);
+            dtype = Some(DType::parse(&last[close + 1..]).ok_or_else(|| wrong(spec, "unknown dtype"))?);
             last.truncate(close + 1);
         }
         let only_name = parts.len() == 1
             && source.is_some()
-            && (lengths(&last).is_none()
+            && (sizes(&last).is_none()
                 || last.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !last.starts_with(|c: char| c.is_ascii_digit()));
         let (name, shape) = match parts.as_slice() {
             [_] if only_name => (Some(last), None),
-            [_] => (None, Some(lengths(&last).ok_or_else(|| wrong(spec, "no shape"))?)),
-            [name, _] => (Some(name.to_string()), Some(lengths(&last).ok_or_else(|| wrong(spec, "no shape"))?)),
+            [_] => (None, Some(sizes(&last).ok_or_else(|| wrong(spec, "invalid shape"))?)),
+            [name, _] => (Some(name.to_string()), Some(sizes(&last).ok_or_else(|| wrong(spec, "invalid shape"))?)),
             _ => return Err(wrong(spec, "too many colons")),
         };
         Ok(Spec { name, shape, dtype, source })
     }
 }
 
-/// An input, or the elements of the list that it is, where those were given.
+/// The name of an input, or of the given elements if the input is a list.
 fn named(input: &str, specs: &[Spec]) -> Vec<String> {
     let given = specs.iter().filter_map(|spec| spec.name.as_deref());
     let mut elements: Vec<(usize, &str)> = given.filter_map(|name| Some((element(name, input)?, name))).collect();
@@ -160,15 +160,15 @@ fn named(input: &str, specs: &[Spec]) -> Vec<String> {
 }
 
 impl Inputs {
-    /// Whether numbers were given.
-    pub fn has_numbers(&self) -> bool {
+    /// Whether values were given.
+    pub fn has_values(&self) -> bool {
         self.specs.iter().any(|spec| Spec::parse(spec).is_ok_and(|spec| spec.source.is_some()))
     }
 
-    /// The example: what the file brings, changed and completed by what was given.
+    /// The example inputs: those of the file, changed and completed by the options.
     ///
-    /// With `numbers`, inputs of which only the type is known get random ones.
-    pub fn example(&self, names: &[String], from_file: Option<&Example>, numbers: bool) -> Result<Example> {
+    /// With `values`, inputs of which only the type is known get random values.
+    pub fn example(&self, names: &[String], from_file: Option<&Example>, values: bool) -> Result<Example> {
         let specs = self.specs.iter().map(|spec| Spec::parse(spec)).collect::<Result<Vec<_>>>()?;
         let mut inputs: Vec<(String, Option<Tensor>)> = match from_file {
             Some(example) => example.inputs().iter().map(|(name, tensor)| (name.clone(), Some(tensor.clone()))).collect(),
@@ -178,15 +178,16 @@ impl Inputs {
         let mut symbolic = Vec::new();
         let mut next = 0;
         for spec in &specs {
-            let place = match &spec.name {
+            let position = match &spec.name {
                 Some(name) => known.iter().position(|known| known == name).ok_or_else(|| {
                     Error::input(format!("there is no input `{name}`")).help(format!("the inputs are: {}", known.join(", ")))
                 })?,
                 None => next,
             };
-            next = place + 1;
-            let slot = inputs.get_mut(place).ok_or_else(|| {
-                Error::input(format!("{} inputs are too many", specs.len())).help(format!("the inputs are: {}", known.join(", ")))
+            next = position + 1;
+            let slot = inputs.get_mut(position).ok_or_else(|| {
+                Error::input(format!("{} inputs given, more than the model has", specs.len()))
+                    .help(format!("the inputs are: {}", known.join(", ")))
             })?;
             let before = slot.1.as_ref().map(|tensor| tensor.ty().clone());
             let dtype = spec
@@ -194,23 +195,23 @@ impl Inputs {
                 .or(before.as_ref().map(|ty| ty.dtype).filter(|_| spec.shape.is_none() || from_file.is_some()))
                 .unwrap_or(DType::F32);
             let shape = match (&spec.shape, &before) {
-                (Some(shape), _) => Some(shape.iter().map(|length| length.1).collect::<Vec<_>>()),
+                (Some(shape), _) => Some(shape.iter().map(|size| size.1).collect::<Vec<_>>()),
                 (None, Some(ty)) => ty.shape.example(),
                 (None, None) => None,
             };
             let name = slot.0.clone();
             let tensor = match (&spec.source, shape) {
-                (Some(Source::File(path)), wanted) => {
-                    let array = numbers::read(path)?;
+                (Some(DataSource::File(path)), wanted) => {
+                    let array = array_files::read(path)?;
                     if let Some(wanted) = wanted.filter(|wanted| spec.shape.is_some() && *wanted != array.shape()) {
                         return Err(Error::input(format!("{path} has shape {:?}, expected {wanted:?}", array.shape())));
                     }
                     Tensor::from(if spec.dtype.is_some() { array.cast(dtype) } else { array })
                 }
-                (Some(source), Some(shape)) => Tensor::from(source.array(dtype, &shape, place as u64 + 1).at(&name)?),
+                (Some(source), Some(shape)) => Tensor::from(source.array(dtype, &shape, position as u64 + 1).at(&name)?),
                 (None, Some(shape)) => Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))),
                 (_, None) => {
-                    return Err(Error::new(ErrorCode::NoInputs, format!("the shape of `{name}` is not known"))
+                    return Err(Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{name}`"))
                         .help(format!("give it: -i {name}:1,3,224,224")));
                 }
             };
@@ -223,19 +224,19 @@ impl Inputs {
         for (i, (name, tensor)) in inputs.iter().enumerate() {
             let tensor = tensor.clone().ok_or_else(|| {
                 let flags: Vec<String> = inputs.iter().map(|(name, _)| format!("-i {name}:1,3,224,224")).collect();
-                Error::new(ErrorCode::NoInputs, format!("the file does not say what `{name}` looks like"))
+                Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{name}`"))
                     .help(format!("give every input, for example: {}", flags.join(" ")))
             })?;
             let symbols: Vec<(usize, Dim)> = tensor.shape().iter().cloned().enumerate().filter(|(_, dim)| dim.is_symbolic()).collect();
             let missing = tensor.is_type_only();
             let tensor = match tensor.shape().example() {
-                Some(shape) if numbers && missing => {
-                    Tensor::from(Source::usual(tensor.dtype()).array(tensor.dtype(), &shape, i as u64 + 1)?)
+                Some(shape) if values && missing => {
+                    Tensor::from(DataSource::default_for(tensor.dtype()).array(tensor.dtype(), &shape, i as u64 + 1)?)
                 }
                 _ => tensor,
             };
             example = example.input(name, &tensor);
-            for (axis, dim) in symbols.iter().filter(|_| numbers && missing) {
+            for (axis, dim) in symbols.iter().filter(|_| values && missing) {
                 example = example.symbolic(name, *axis as i64, &dim.to_string())?;
             }
         }
@@ -243,7 +244,7 @@ impl Inputs {
             example = example.symbolic(&name, axis, &symbol)?;
         }
         for spec in &self.dynamic {
-            let wrong = || Error::argument(format!("`{spec}` is no INPUT:AXIS=NAME")).help("for example: --dynamic x:0=batch");
+            let wrong = || Error::argument(format!("`{spec}`: expected INPUT:AXIS=NAME")).help("for example: --dynamic x:0=batch");
             let (input, rest) = spec.rsplit_once(':').ok_or_else(wrong)?;
             let (axis, symbol) = rest.split_once('=').ok_or_else(wrong)?;
             example = example.symbolic(input, axis.parse().map_err(|_| wrong())?, symbol)?;
@@ -257,7 +258,7 @@ mod tests {
     use super::*;
 
     fn shape(spec: &str) -> Vec<usize> {
-        Spec::parse(spec).unwrap().shape.unwrap().into_iter().map(|length| length.1).collect()
+        Spec::parse(spec).unwrap().shape.unwrap().into_iter().map(|size| size.1).collect()
     }
 
     #[test]
@@ -284,9 +285,9 @@ mod tests {
     #[test]
     fn names_types_and_sources_are_told_apart() {
         let spec = Spec::parse("ids:batch=2,7:i64=int(0,9)").unwrap();
-        assert_eq!((spec.name.as_deref(), spec.dtype, spec.source), (Some("ids"), Some(DType::I64), Some(Source::Int(0, 9))));
+        assert_eq!((spec.name.as_deref(), spec.dtype, spec.source), (Some("ids"), Some(DType::I64), Some(DataSource::Int(0, 9))));
         let spec = Spec::parse("x=@x.npz#a").unwrap();
-        assert_eq!((spec.name.as_deref(), spec.shape, spec.source), (Some("x"), None, Some(Source::File("x.npz#a".to_string()))));
+        assert_eq!((spec.name.as_deref(), spec.shape, spec.source), (Some("x"), None, Some(DataSource::File("x.npz#a".to_string()))));
         let spec = Spec::parse("x=zeros").unwrap();
         assert_eq!((spec.name.as_deref(), spec.shape), (Some("x"), None));
         for spec in ["", "x:y:1,2:f32", "1,2,", "x:1,?:f32", "[1,2]q7"] {

@@ -1,22 +1,23 @@
-//! `ontrace`: models to checked ONNX from the command line.
+//! The `ontrace` command line: converts models to verified ONNX, inspects, checks and runs them.
 
+mod array_files;
 mod check;
+mod console;
 mod convert;
-mod fail;
+mod error;
 mod inputs;
 mod inspect;
-mod numbers;
 mod run;
-mod say;
 mod strip;
+mod verification;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Convert TorchScript and ONNX models to ONNX, and prove that the result computes what the source computed.
+/// Convert TorchScript, torch.export and ONNX models to ONNX, and verify that the result computes what the source computes.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no, 4 operators without a translation, 5 refused for safety,
-/// 6 converted but not proven.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no (outputs differ), 4 unsupported operators, 5 refused for safety,
+/// 6 converted but not verified.
 #[derive(Parser)]
 #[command(name = "ontrace", version, propagate_version = true, arg_required_else_help = true)]
 struct Cli {
@@ -25,41 +26,40 @@ struct Cli {
     /// One JSON object on stdout instead of text; errors are one object on stderr
     #[arg(long, global = true)]
     json: bool,
-    /// Nothing on stderr but errors
+    /// Only errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Convert a model to ONNX; checked before it is written
+    /// Convert a model to ONNX; verified before it is written
     Convert(convert::Convert),
-    /// Say what a model file is: inputs, outputs, operators, parameters
+    /// Show what a model file contains: inputs, outputs, operators, parameters
     Inspect(inspect::Inspect),
-    /// Check a model: is it valid, does it run here, does it agree with a reference
+    /// Check whether a model is valid, runs here, and agrees with a reference
     Check(check::Check),
-    /// Run a model on given or random data
+    /// Run a model on given or random inputs
     Run(run::Run),
-    /// Write an ONNX file without what it says of where it comes from: paths, lines, hashes, verdict, guards
+    /// Remove ontrace's metadata from an ONNX file: source paths and lines, hashes, verdict, guards
     Strip(strip::Strip),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let say = say::Say { json: cli.json, quiet: cli.quiet };
+    let console = console::Console { json: cli.json, quiet: cli.quiet };
     let result = match &cli.command {
-        Command::Convert(command) => command.run(&say),
-        Command::Inspect(command) => command.run(&say),
-        Command::Check(command) => command.run(&say),
-        Command::Run(command) => command.run(&say),
-        Command::Strip(command) => command.run(&say),
+        Command::Convert(command) => command.run(&console),
+        Command::Inspect(command) => command.run(&console),
+        Command::Check(command) => command.run(&console),
+        Command::Run(command) => command.run(&console),
+        Command::Strip(command) => command.run(&console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let failure = fail::of(failure);
-            say.failure(&failure);
-            ExitCode::from(failure.exit)
+        Err(failed) => {
+            console.error(&failed);
+            ExitCode::from(failed.exit)
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `ontrace strip`: an ONNX file without what it says of where it comes from.
+//! `ontrace strip`: removes ontrace's metadata from an ONNX file.
 
+use crate::console::{Console, bytes, short_hash};
 use crate::convert::same_file;
-use crate::fail::Outcome;
-use crate::say::{Say, bytes};
+use crate::error::CommandResult;
 use ontrace::onnx::Model;
 use ontrace::{At, Error, Traced};
 use serde_json::json;
@@ -20,21 +20,23 @@ pub struct Strip {
 
 impl Strip {
     /// Runs the command.
-    pub fn run(&self, say: &Say) -> Outcome {
+    pub fn run(&self, console: &Console) -> CommandResult {
         if same_file(&self.output, &self.model) {
-            return Err(Error::argument(format!("{} would be written over itself", self.model.display())).help("give another file").into());
+            return Err(Error::argument(format!("{} would be overwritten by its own result", self.model.display()))
+                .help("give another output file: -o OUT.onnx")
+                .into());
         }
         let mut model = Model::open(&self.model)?;
-        // The conditions go with the rest: whoever strips a file should know that it had some.
+        // The guards are metadata, too: whoever removes them should know them.
         let guards = Traced::from_model(model.clone()).map(|traced| traced.guards().iter().map(ToString::to_string).collect::<Vec<_>>());
         let guards = guards.unwrap_or_default();
         for guard in &guards {
-            say.note(&format!("the file no longer says that it holds only where {guard}"));
+            console.note(&format!("removed the guard that the model is valid only for {guard}"));
         }
         model.strip();
         let saved = model.save(&self.output).at(self.output.display())?;
-        let text = format!("wrote       {}   {} · sha256 {}…", self.output.display(), bytes(saved.bytes), &saved.sha256[..8]);
-        say.answer(
+        let text = format!("wrote       {}   {} · sha256 {}…", self.output.display(), bytes(saved.bytes), short_hash(&saved.sha256));
+        console.result(
             &text,
             json!({
                 "schema": "ontrace.strip/1",

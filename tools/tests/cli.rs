@@ -1,4 +1,4 @@
-//! The command line as its users meet it: answers, messages and exit codes.
+//! The command line: output, messages and exit codes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -16,14 +16,15 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_model_is_converted_checked_and_runs() {
+fn a_model_is_converted_verified_and_runs() {
     let folder = tempfile::tempdir().unwrap();
     let onnx = folder.path().join("m.onnx");
     let (model, onnx) = (data("resnet_tiny.pt"), onnx.to_str().unwrap());
     let output = ontrace(&["convert", model.to_str().unwrap(), "-o", onnx, "--dynamic", "x:0=batch"]);
-    let (answer, progress) = (text(&output.stdout), text(&output.stderr));
+    let (result, progress) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{progress}");
-    assert!(answer.contains("agrees") && answer.contains("opset 18") && progress.contains("batch = 5"), "{answer}{progress}");
+    assert!(result.contains("within rounding") && result.contains("opset 18"), "{result}");
+    assert!(progress.contains("verified") && progress.contains("batch 3 1 5"), "{progress}");
 
     let inspected = ontrace(&["inspect", onnx]);
     assert!(text(&inspected.stdout).contains("f32[batch="), "{}", text(&inspected.stdout));
@@ -38,18 +39,21 @@ fn a_model_is_converted_checked_and_runs() {
 }
 
 #[test]
-fn a_file_of_ours_says_what_it_is_and_can_be_stripped() {
+fn a_converted_file_has_metadata_that_can_be_stripped() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let model = data("resnet_tiny.pt");
     let converted = ontrace(&["convert", model.to_str().unwrap(), "-o", &at("m.onnx"), "--functions"]);
     assert_eq!(converted.status.code(), Some(0), "{}", text(&converted.stderr));
-    let said = text(&ontrace(&["inspect", &at("m.onnx")]).stdout);
-    assert!(said.contains("as it was written") && said.contains("functions: ") && said.contains("main(x: f32["), "{said}");
+    let stdout = text(&ontrace(&["inspect", &at("m.onnx")]).stdout);
+    assert!(
+        stdout.contains("unchanged since ontrace wrote it") && stdout.contains("function") && stdout.contains("main(x: f32["),
+        "{stdout}"
+    );
     let stripped = ontrace(&["strip", &at("m.onnx"), "-o", &at("bare.onnx")]);
     assert_eq!(stripped.status.code(), Some(0), "{}", text(&stripped.stderr));
     assert!(!String::from_utf8_lossy(&std::fs::read(at("bare.onnx")).unwrap()).contains("ontrace.line"));
-    assert!(text(&ontrace(&["inspect", &at("bare.onnx")]).stdout).contains("the file does not say"));
+    assert!(text(&ontrace(&["inspect", &at("bare.onnx")]).stdout).contains("no hashes stored"));
     assert_eq!(ontrace(&["check", &at("bare.onnx"), "--against", &at("m.onnx")]).status.code(), Some(0));
     assert_eq!(ontrace(&["strip", &at("m.onnx"), "-o", &at("m.onnx")]).status.code(), Some(2));
 }
@@ -63,9 +67,9 @@ fn test_vectors_beside_a_model_are_run() {
     traced.save_with_tests(folder.path(), &[ontrace::Example::of(&x)]).unwrap();
     let home = folder.path().to_str().unwrap();
     let output = ontrace(&["check", home]);
-    let said = text(&output.stdout);
+    let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(said.contains("test_data_set_0    eager") && said.contains("test_data_set_0    tract"), "{said}");
+    assert!(stdout.contains("test_data_set_0    eager  1 output,") && stdout.contains("test_data_set_0    tract  1 output,"), "{stdout}");
     let mut set = DataSet::open(folder.path().join("test_data_set_0")).unwrap();
     set.outputs[0].1 = ontrace::Array::vector(vec![1.0f32, 0.5]);
     set.save(folder.path(), 3).unwrap();
@@ -105,7 +109,7 @@ fn json_is_one_object_with_a_schema() {
 }
 
 #[test]
-fn every_no_has_its_exit_code_and_says_what_would_help() {
+fn every_error_has_its_exit_code_and_a_message() {
     let folder = tempfile::tempdir().unwrap();
     let onnx = folder.path().join("m.onnx");
     let broken = folder.path().join("broken.pt");
@@ -121,7 +125,7 @@ fn every_no_has_its_exit_code_and_says_what_would_help() {
         (vec!["convert", mlp, "-o", onnx, "-i", "input:1,?"], 2, "[NAME:]SHAPE"),
         (vec!["convert", mlp, "-o", onnx, "-i", "input:1,17"], 1, "code/__torch__"),
         (vec!["convert", mlp, "-o", onnx, "--opset", "12"], 1, "opset 12"),
-        (vec!["convert", mlp, "-o", mlp], 2, "over itself"),
+        (vec!["convert", mlp, "-o", mlp], 2, "overwritten by its own conversion"),
         (vec!["convert", mlp, "-o", "nowhere/m.onnx"], 1, "no folder"),
         (vec!["convert", mlp, "-o", "/"], 1, "error[E0602]"),
         (vec!["convert"], 2, "Usage"),

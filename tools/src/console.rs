@@ -1,0 +1,120 @@
+//! Console output: the result of a command on stdout; progress, notes and errors on stderr.
+
+use crate::error::CommandError;
+use anstream::{eprintln, println};
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::Instant;
+
+/// The output options of a command.
+#[derive(Clone, Copy)]
+pub struct Console {
+    /// JSON instead of text.
+    pub json: bool,
+    /// Only errors on stderr.
+    pub quiet: bool,
+}
+
+const BOLD: Style = Style::new().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+impl Console {
+    /// A finished step and the time it took.
+    pub fn progress(&self, step: &str, what: &str, started: Instant) {
+        if !self.quiet && !self.json {
+            eprintln!("{CYAN}{step:<11}{CYAN:#} {what:<72} {:>6.2} s", started.elapsed().as_secs_f64());
+        }
+    }
+
+    /// A note.
+    pub fn note(&self, note: &str) {
+        if !self.quiet && !self.json {
+            eprintln!("{CYAN}{:<11}{CYAN:#} {note}", "note");
+        }
+    }
+
+    /// The result of a command, as text or as JSON.
+    pub fn result(&self, text: &str, value: Value) {
+        if self.json {
+            // A closed pipe is not an error: the reader has read enough.
+            let _ = writeln!(std::io::stdout().lock(), "{value}");
+        } else {
+            println!("{}", text.trim_end());
+        }
+    }
+
+    /// An error with its code, location and help.
+    pub fn error(&self, failed: &CommandError) {
+        let error = &failed.error;
+        if self.json {
+            let location: Vec<&str> = error.places().collect();
+            let value = json!({
+                "schema": "ontrace.error/1",
+                "code": error.code().id(),
+                "title": error.code().title(),
+                "message": error.message(),
+                "location": location,
+                "help": error.help_line(),
+                "exit": failed.exit,
+            });
+            std::eprintln!("{value}");
+            return;
+        }
+        eprintln!("{RED}error[{}]{RED:#}: {}", error.code(), printable(&error.to_string()));
+        if let Some(help) = error.help_line() {
+            eprintln!("{BOLD}help{BOLD:#}: {}", printable(help));
+        }
+    }
+}
+
+/// Text from a file with control characters escaped, so that it cannot move the cursor or colour the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// The first digits of a hash.
+pub fn short_hash(hash: &str) -> String {
+    hash.chars().take(8).collect()
+}
+
+/// A count and its noun: `1 node`, `2 nodes`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// A number of bytes in decimal units: `46.9 MB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    let mut x = n as f64 / 1000.0;
+    let mut unit = 0;
+    while x >= 999.95 && unit + 1 < UNITS.len() {
+        x /= 1000.0;
+        unit += 1;
+    }
+    format!("{x:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_counts_have_decimal_units() {
+        assert_eq!([bytes(999), bytes(1500), bytes(46_900_000)], ["999 B", "1.5 kB", "46.9 MB"]);
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+    }
+
+    #[test]
+    fn nouns_agree_with_their_count() {
+        assert_eq!([count(0, "node"), count(1, "node"), count(2, "node")], ["0 nodes", "1 node", "2 nodes"]);
+    }
+}
