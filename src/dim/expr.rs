@@ -1,6 +1,5 @@
 //! Integer expressions over symbols in a canonical form: equal expressions are equal values and print equally.
 
-use super::solver;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -88,18 +87,32 @@ impl Expr {
             *entry = entry.saturating_add(*coefficient);
         }
         sum.retain(|_, coefficient| *coefficient != 0);
-        Expr(sum).settled()
+        Expr(sum)
     }
 
-    /// With every quotient that is granted to be exact, and is multiplied by its divisor again, as what it is a quotient of.
-    fn settled(self) -> Expr {
-        if !solver::has_multiples() {
-            return self;
-        }
+    /// The same expression, given which expressions are multiples of which numbers: a quotient that is exact, and is multiplied by its divisor
+    /// again, is its dividend.
+    pub(super) fn simplified(&self, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
+        let inner = self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
+            let product = monomial.iter().fold(Expr::from(coefficient), |product, (atom, power)| {
+                let factor = match atom {
+                    Atom::Symbol(_) => Expr::atom(atom.clone()),
+                    Atom::Floor(a, b) => a.simplified(is_multiple).floor_div(&b.simplified(is_multiple)),
+                    Atom::Min(a, b) => a.simplified(is_multiple).minimum(&b.simplified(is_multiple)),
+                    Atom::Max(a, b) => a.simplified(is_multiple).maximum(&b.simplified(is_multiple)),
+                };
+                (0..*power).fold(product, |product, _| product.mul(&factor))
+            });
+            sum.add(&product)
+        });
+        inner.without_exact_quotients(is_multiple)
+    }
+
+    fn without_exact_quotients(self, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
         let whole = self.0.iter().find_map(|(monomial, &coefficient)| {
             monomial.iter().enumerate().find_map(|(i, (atom, power))| {
                 let Atom::Floor(a, b) = atom else { return None };
-                let b = b.number().filter(|&b| b != 0 && coefficient % b == 0 && solver::is_multiple(a, b))?;
+                let b = b.number().filter(|&b| b != 0 && coefficient % b == 0 && is_multiple(a, b))?;
                 let mut rest = monomial.clone();
                 match power {
                     1 => drop(rest.remove(i)),
@@ -113,7 +126,7 @@ impl Expr {
             Some((monomial, product)) => {
                 let mut rest = self.0;
                 rest.remove(&monomial);
-                Expr(rest).add(&product)
+                Expr(rest).add(&product).without_exact_quotients(is_multiple)
             }
         }
     }

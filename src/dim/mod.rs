@@ -6,7 +6,7 @@ mod constraint;
 mod expr;
 mod parse;
 mod shape;
-pub(crate) mod solver;
+mod solver;
 
 pub use array::DimArray;
 pub use bind::{Bindings, Sizes};
@@ -15,6 +15,8 @@ pub use expr::{Expr, Step};
 pub(crate) use parse::is_symbol;
 pub(crate) use shape::axis;
 pub use shape::{Shape, Type};
+pub(crate) use solver::Assumptions;
+pub use solver::Constraints;
 
 use std::fmt;
 use std::ops;
@@ -118,17 +120,18 @@ impl Dim {
         self.combine(&other.into(), Expr::maximum)
     }
 
-    /// Whether the lengths are equal at every size. Inside a trace, lengths that are equal in the example alone count as well: that they
-    /// are becomes a condition of the record.
-    pub fn agrees(&self, other: &Dim) -> bool {
-        self == other || solver::equal(self, other)
+    /// Whether the sizes are equal: at every value of their symbols, or under these constraints, which may assume it because it holds in
+    /// the example.
+    pub fn agrees(&self, other: &Dim, constraints: &Constraints) -> bool {
+        self == other || constraints.equal(self, other)
     }
 
-    /// The quotient where it is exact for every size, as when a shape is completed. Inside a trace, where it is in the example: that
-    /// becomes a condition of the record.
-    pub fn div_exact(&self, divisor: &Dim) -> Option<Dim> {
-        let exact = self.expr().div_exact(&divisor.expr());
-        let assumed = || divisor.fixed().filter(|n| solver::multiple(self, *n)).map(|n| self.expr().floor_div(&n.into()));
+    /// The quotient where the division is exact: at every value of the symbols, or under these constraints, which may assume it because it
+    /// holds in the example.
+    pub fn div_exact(&self, divisor: &Dim, constraints: &Constraints) -> Option<Dim> {
+        let dividend = constraints.simplify_expr(&self.expr());
+        let exact = dividend.div_exact(&constraints.simplify_expr(&divisor.expr()));
+        let assumed = || divisor.fixed().filter(|n| constraints.multiple(self, *n)).map(|n| dividend.floor_div(&n.into()));
         let expr = exact.or_else(assumed)?;
         let seen = self.example().zip(divisor.example()).and_then(|(a, b)| a.checked_div(b));
         Some(Dim::new(expr, seen))

@@ -1,6 +1,6 @@
 //! Shapes and types: what is known of a tensor before its numbers are.
 
-use super::Dim;
+use super::{Constraints, Dim};
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use std::fmt;
@@ -61,9 +61,9 @@ impl Shape {
         self.0.iter().any(Dim::is_symbolic)
     }
 
-    /// Whether all lengths [agree](Dim::agrees).
-    pub fn agrees(&self, other: &Shape) -> bool {
-        self.rank() == other.rank() && self.iter().zip(other.iter()).all(|(a, b)| a.agrees(b))
+    /// Whether all sizes [agree](Dim::agrees) under these constraints.
+    pub fn agrees(&self, other: &Shape, constraints: &Constraints) -> bool {
+        self.rank() == other.rank() && self.iter().zip(other.iter()).all(|(a, b)| a.agrees(b, constraints))
     }
 
     /// The shape that both broadcast to, by the rules of numpy, torch and ONNX.
@@ -71,7 +71,7 @@ impl Shape {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where fixed lengths differ; [`Size`](crate::ErrorCode::Size) where a symbolic length
     /// meets another length, because then the result would be right at some sizes only.
-    pub fn broadcast(&self, other: &Shape) -> Result<Shape> {
+    pub fn broadcast(&self, other: &Shape, constraints: &Constraints) -> Result<Shape> {
         let rank = self.rank().max(other.rank());
         let length = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map(|axis| shape.0[axis].clone());
         let mut dims = Vec::with_capacity(rank);
@@ -82,10 +82,10 @@ impl Shape {
                 (Some(a), Some(b)) if a.fixed().is_some() && b.fixed().is_some() => {
                     return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: sizes {a} and {b} at axis {axis}")));
                 }
-                (Some(a), Some(b)) if a.agrees(&b) => a,
+                (Some(a), Some(b)) if a.agrees(&b, constraints) => a,
                 // One that nobody declared is taken to be 1 always, where it is in the example.
-                (Some(a), Some(b)) if b.agrees(&Dim::Fixed(1)) => a,
-                (Some(a), Some(b)) if a.agrees(&Dim::Fixed(1)) => b,
+                (Some(a), Some(b)) if b.agrees(&Dim::Fixed(1), constraints) => a,
+                (Some(a), Some(b)) if a.agrees(&Dim::Fixed(1), constraints) => b,
                 (Some(a), Some(b)) => {
                     let (symbol, length) = if a.is_symbolic() { (a, b) } else { (b, a) };
                     return Err(Error::size(format!(
@@ -244,16 +244,16 @@ mod tests {
 
     #[test]
     fn ones_and_missing_axes_broadcast() {
-        assert_eq!(shape(&[4, 1, 3]).broadcast(&shape(&[2, 3])).unwrap(), shape(&[4, 2, 3]));
-        assert_eq!(shape(&[]).broadcast(&shape(&[0])).unwrap(), shape(&[0]));
-        assert!(shape(&[4]).broadcast(&shape(&[3])).is_err());
+        assert_eq!(shape(&[4, 1, 3]).broadcast(&shape(&[2, 3]), Constraints::none()).unwrap(), shape(&[4, 2, 3]));
+        assert_eq!(shape(&[]).broadcast(&shape(&[0]), Constraints::none()).unwrap(), shape(&[0]));
+        assert!(shape(&[4]).broadcast(&shape(&[3]), Constraints::none()).is_err());
     }
 
     #[test]
     fn a_symbol_broadcasts_with_itself_and_with_one_only() {
         let n = Shape::new(vec![Dim::symbol("n", 3)]);
-        assert_eq!(n.broadcast(&shape(&[1])).unwrap(), n);
-        assert_eq!(n.broadcast(&n).unwrap(), n);
-        assert_eq!(n.broadcast(&shape(&[3])).unwrap_err().code(), crate::ErrorCode::Size);
+        assert_eq!(n.broadcast(&shape(&[1]), Constraints::none()).unwrap(), n);
+        assert_eq!(n.broadcast(&n, Constraints::none()).unwrap(), n);
+        assert_eq!(n.broadcast(&shape(&[3]), Constraints::none()).unwrap_err().code(), crate::ErrorCode::Size);
     }
 }

@@ -1,100 +1,119 @@
-//! What a program turns out to need of its lengths, found while its shapes are inferred.
+//! Constraints on symbolic sizes: what inference may assume, and what it had to assume besides.
 
-use super::{Constraint, Dim, Expr, Relation};
-use std::cell::RefCell;
+use super::{Constraint, Dim, Expr, Relation, Shape};
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
-thread_local! {
-    static OPEN: RefCell<Option<Assumptions>> = const { RefCell::new(None) };
-}
-
-/// What is taken for granted about lengths, and what was found to be needed besides.
+/// What a trace may assume of its sizes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Assumptions {
-    granted: BTreeSet<Constraint>,
+    granted: Arc<BTreeSet<Constraint>>,
     may_fix: bool,
-    found: Vec<Constraint>,
 }
 
 impl Assumptions {
-    /// These may be relied upon; `may_fix` says whether a length may turn out to be one number, because nobody declared it.
+    /// These constraints hold; `may_fix` says whether a size may turn out to be one number, because nobody declared it.
     pub(crate) fn new(granted: BTreeSet<Constraint>, may_fix: bool) -> Assumptions {
-        Assumptions { granted, may_fix, found: Vec::new() }
+        Assumptions { granted: Arc::new(granted), may_fix }
+    }
+
+    /// One constraint more holds.
+    pub(crate) fn grant(&mut self, constraint: Constraint) {
+        Arc::make_mut(&mut self.granted).insert(constraint);
     }
 }
 
-/// While it lives, a rule that meets two lengths that are equal in the example alone may take them for equal.
-pub(crate) struct Assuming(Option<Assumptions>);
-
-/// Opens a search; an outer one goes on when it is dropped.
-pub(crate) fn assuming(assumptions: Assumptions) -> Assuming {
-    Assuming(OPEN.replace(Some(assumptions)))
+/// The constraints under which shapes are inferred: passed to every rule, which asks them whether two sizes may be taken as equal, or one as
+/// a multiple. What a rule had to assume because it holds in the example only is collected here, for the trace to keep or reject.
+///
+/// ```
+/// use ontrace::Dim;
+/// use ontrace::dim::Constraints;
+/// // Outside a trace nothing is assumed.
+/// assert!(!Dim::symbol("n", 3).agrees(&Dim::Fixed(3), Constraints::none()));
+/// ```
+#[derive(Debug)]
+pub struct Constraints {
+    assumptions: Option<Assumptions>,
+    found: Mutex<Vec<Constraint>>,
 }
 
-/// Nothing is assumed while it lives: for what runs inside a trace and is no part of it.
-pub(crate) fn nothing() -> Assuming {
-    Assuming(OPEN.replace(None))
-}
-
-impl Drop for Assuming {
-    fn drop(&mut self) {
-        OPEN.set(self.0.take());
+impl Constraints {
+    /// No assumptions: sizes are equal where their expressions are.
+    pub fn none() -> &'static Constraints {
+        static NONE: Constraints = Constraints { assumptions: None, found: Mutex::new(Vec::new()) };
+        &NONE
     }
-}
 
-/// Lets a condition be relied upon from here on: a file that is run says it.
-pub(crate) fn grant(constraint: Constraint) {
-    OPEN.with_borrow_mut(|open| {
-        if let Some(open) = open {
-            open.granted.insert(constraint);
-        }
-    });
-}
+    /// Inference under these assumptions; without any, nothing may be assumed.
+    pub(crate) fn under(assumptions: Option<Assumptions>) -> Constraints {
+        Constraints { assumptions, found: Mutex::new(Vec::new()) }
+    }
 
-/// What was found since this was asked last.
-pub(crate) fn take_found() -> Vec<Constraint> {
-    OPEN.with_borrow_mut(|open| open.as_mut().map(|open| std::mem::take(&mut open.found)).unwrap_or_default())
-}
+    /// What had to be assumed.
+    pub(crate) fn into_found(self) -> Vec<Constraint> {
+        self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// Whether the constraint may be relied upon: it was granted, or is now, because the example is as it says.
-fn assume(constraint: Constraint, fixes: bool) -> bool {
-    OPEN.with_borrow_mut(|open| {
-        let Some(open) = open else { return false };
-        if open.granted.contains(&constraint) {
+    /// Whether the constraint may be relied upon: it was granted, or is now, because it holds in the example.
+    fn assume(&self, constraint: Constraint, fixes: bool) -> bool {
+        let Some(assumptions) = &self.assumptions else { return false };
+        if assumptions.granted.contains(&constraint) {
             return true;
         }
-        if fixes && !open.may_fix {
+        if fixes && !assumptions.may_fix {
             return false;
         }
-        if !open.found.contains(&constraint) {
-            open.found.push(constraint);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if !found.contains(&constraint) {
+            found.push(constraint);
         }
         true
-    })
-}
-
-/// Whether two lengths that differ as expressions may be taken for equal.
-pub(super) fn equal(a: &Dim, b: &Dim) -> bool {
-    if a.example().is_none() || a.example() != b.example() {
-        return false;
     }
-    let (left, right) = if a.is_symbolic() { (a.expr(), b.expr()) } else { (b.expr(), a.expr()) };
-    let fixes = right.number().is_some() || left.add(&right.neg()).symbols().len() < 2;
-    assume(Constraint::Related(left, Relation::Equal, right), fixes)
-}
 
-/// Whether a length that is a multiple of this number in the example may be taken for one always.
-pub(super) fn multiple(a: &Dim, of: i64) -> bool {
-    let (expr, least) = a.expr().reduced(of);
-    of > 1 && a.example().is_some_and(|seen| seen % of == 0) && assume(Constraint::Multiple(expr, least), false)
-}
+    /// Whether two sizes may be taken as equal: their expressions are under what is granted, or they are in the example.
+    pub(super) fn equal(&self, a: &Dim, b: &Dim) -> bool {
+        if self.assumptions.is_none() || a.example().is_none() || a.example() != b.example() {
+            return false;
+        }
+        let (left, right) = if a.is_symbolic() { (a, b) } else { (b, a) };
+        let (left, right) = (self.simplify_expr(&left.expr()), self.simplify_expr(&right.expr()));
+        if left == right {
+            return true;
+        }
+        let fixes = right.number().is_some() || left.add(&right.neg()).symbols().len() < 2;
+        self.assume(Constraint::Related(left, Relation::Equal, right), fixes)
+    }
 
-/// Whether the expression is granted to be a multiple of the number.
-pub(super) fn is_multiple(expr: &Expr, of: i64) -> bool {
-    OPEN.with_borrow(|open| open.as_ref().is_some_and(|open| open.granted.contains(&Constraint::Multiple(expr.clone(), of))))
-}
+    /// Whether a size may be taken as a multiple of this number: that is granted, or it is one in the example.
+    pub(super) fn multiple(&self, a: &Dim, of: i64) -> bool {
+        let (expr, least) = self.simplify_expr(&a.expr()).reduced(of);
+        of > 1 && a.example().is_some_and(|n| n % of == 0) && self.assume(Constraint::Multiple(expr, least), false)
+    }
 
-/// Whether any multiple is granted: without one no expression needs a second look.
-pub(super) fn has_multiples() -> bool {
-    OPEN.with_borrow(|open| open.as_ref().is_some_and(|open| open.granted.iter().any(|one| matches!(one, Constraint::Multiple(..)))))
+    /// The expression in which `n / 2 * 2` is `n` where `n` is granted to be even.
+    pub(super) fn simplify_expr(&self, expr: &Expr) -> Expr {
+        let granted = self.assumptions.as_ref().map(|assumptions| &assumptions.granted);
+        // Without multiples no expression needs a second look.
+        match granted.filter(|granted| granted.iter().any(|one| matches!(one, Constraint::Multiple(..)))) {
+            Some(granted) => expr.simplified(&|expr, of| granted.contains(&Constraint::Multiple(expr.clone(), of))),
+            None => expr.clone(),
+        }
+    }
+
+    /// The size with its expression simplified by the multiples that are granted.
+    pub fn simplify(&self, dim: &Dim) -> Dim {
+        match dim.is_symbolic() && self.assumptions.is_some() {
+            true => Dim::new(self.simplify_expr(&dim.expr()), dim.example()),
+            false => dim.clone(),
+        }
+    }
+
+    /// The shape with every size simplified.
+    pub fn simplify_shape(&self, shape: Shape) -> Shape {
+        match shape.is_symbolic() && self.assumptions.is_some() {
+            true => shape.iter().map(|dim| self.simplify(dim)).collect(),
+            false => shape,
+        }
+    }
 }

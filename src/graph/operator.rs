@@ -2,7 +2,7 @@
 
 use super::{Attributes, Graph};
 use crate::array::{Array, DType};
-use crate::dim::{Dim, DimArray, Sizes, Type};
+use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::onnx::{GraphBuilder, Name};
 use std::any::Any;
@@ -151,12 +151,25 @@ pub enum Agreement {
 
 /// The inputs of an operator, of which optional ones may be absent.
 #[derive(Clone, Copy)]
-pub struct Inputs<'a, T>(&'a [Option<&'a T>]);
+pub struct Inputs<'a, T> {
+    inputs: &'a [Option<&'a T>],
+    constraints: &'a Constraints,
+}
 
 impl<'a, T> Inputs<'a, T> {
     /// These inputs.
     pub fn new(inputs: &'a [Option<&'a T>]) -> Inputs<'a, T> {
-        Inputs(inputs)
+        Inputs { inputs, constraints: Constraints::none() }
+    }
+
+    /// These inputs, for inference under these constraints.
+    pub fn under(self, constraints: &'a Constraints) -> Inputs<'a, T> {
+        Inputs { constraints, ..self }
+    }
+
+    /// What inference may assume of symbolic sizes.
+    pub fn constraints(&self) -> &'a Constraints {
+        self.constraints
     }
 
     /// A required input.
@@ -169,21 +182,21 @@ impl<'a, T> Inputs<'a, T> {
 
     /// An optional input.
     pub fn opt(&self, i: usize) -> Option<&'a T> {
-        self.0.get(i).copied().flatten()
+        self.inputs.get(i).copied().flatten()
     }
 
     /// How many there are, absent ones in between included.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.inputs.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.inputs.is_empty()
     }
 
     /// Those that are present.
     pub fn iter(&self) -> impl Iterator<Item = &'a T> {
-        self.0.iter().copied().flatten()
+        self.inputs.iter().copied().flatten()
     }
 }

@@ -8,7 +8,7 @@ use crate::graph::{Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::norm;
 use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
 use crate::onnx::{GraphBuilder, Name};
-use crate::tensor::{Tensor, apply_one};
+use crate::tensor::{Tensor, apply_one, size};
 
 /// eˣ over its sum along an axis, or the logarithm of that. ONNX: [Softmax](https://onnx.ai/onnx/operators/onnx__Softmax.html), LogSoftmax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -387,9 +387,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the axis has no halves.
     #[track_caller]
     pub fn glu(&self, axis: i64) -> Result<Tensor> {
-        let half = self
-            .dim(axis)?
-            .div_exact(&2i64.into())
+        let half = size::div_exact(&self.dim(axis)?, &2i64.into())
             .ok_or_else(|| Error::shape(format!("axis {axis} of shape {} cannot be split into halves", self.shape())))?;
         match self.split_with_sizes(&[half.clone(), half], axis)?.as_slice() {
             [a, b] => a.mul(b.sigmoid()?),

@@ -6,7 +6,7 @@ use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::graph::Inputs;
 use crate::onnx::{Node, tensor};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const READS: &[(&str, Reader)] =
     &[("RotaryEmbedding", rotary), ("Attention", attention), ("LinearAttention", linear), ("CausalConvWithState", causal_conv)];
@@ -14,8 +14,7 @@ pub(super) const READS: &[(&str, Reader)] =
 /// Heads repeated so that each query head has one of its own.
 fn shared(x: &Tensor, many: &Dim) -> Result<Tensor> {
     let few = x.dim(1)?;
-    let times = many
-        .div_exact(&few)
+    let times = size::div_exact(many, &few)
         .and_then(|n| n.fixed())
         .ok_or_else(|| Error::shape(format!("{many} query heads are not a multiple of {few} key and value heads")))?;
     if times == 1 {

@@ -144,7 +144,7 @@ impl Operator for Binary {
         if a.dtype != b.dtype || !taken {
             return Err(Error::dtype(format!("{} does not take {} and {}", self.name(), a.dtype, b.dtype)));
         }
-        Ok(vec![Type::new(a.dtype, a.shape.broadcast(&b.shape)?)])
+        Ok(vec![Type::new(a.dtype, a.shape.broadcast(&b.shape, inputs.constraints())?)])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {

@@ -41,7 +41,7 @@ impl Operator for Compare {
         if a.dtype != b.dtype || (a.dtype == DType::Bool && *self != Compare::Equal) {
             return Err(Error::dtype(format!("{} does not take {} and {}", self.name(), a.dtype, b.dtype)));
         }
-        Ok(vec![Type::new(DType::Bool, a.shape.broadcast(&b.shape)?)])
+        Ok(vec![Type::new(DType::Bool, a.shape.broadcast(&b.shape, inputs.constraints())?)])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {

@@ -99,7 +99,9 @@ impl Operator for Conv {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, weight) = parts(inputs, &self.window, self.groups)?;
         let groups = self.groups as i64;
-        if !x.shape[1].agrees(&(&weight.shape[1] * groups)) || weight.shape[0].fixed().is_some_and(|out| out % groups != 0) {
+        if !x.shape[1].agrees(&(&weight.shape[1] * groups), inputs.constraints())
+            || weight.shape[0].fixed().is_some_and(|out| out % groups != 0)
+        {
             return Err(Error::shape(format!("weight {weight} in {groups} groups does not fit the {} channels of {x}", x.shape[1])));
         }
         check_bias(inputs, &weight.shape[0])?;
@@ -155,7 +157,7 @@ impl Operator for ConvTranspose {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, weight) = parts(inputs, &self.window, self.groups)?;
-        if !x.shape[1].agrees(&weight.shape[0]) || self.output_padding.len() != x.rank() - 2 {
+        if !x.shape[1].agrees(&weight.shape[0], inputs.constraints()) || self.output_padding.len() != x.rank() - 2 {
             return Err(Error::shape(format!("weight {weight} does not fit the {} channels of {x}", x.shape[1])));
         }
         let channels = &weight.shape[1] * (self.groups as i64);

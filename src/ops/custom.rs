@@ -2,8 +2,7 @@
 
 use super::Reader;
 use crate::array::Array;
-use crate::dim::solver::{self, Assumptions};
-use crate::dim::{Dim, Expr, Sizes, Type};
+use crate::dim::{Assumptions, Dim, Expr, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Agreement, Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, NEWEST_OPSET, Name, Node, NodeBuilder};
@@ -247,7 +246,8 @@ impl fmt::Debug for CustomOpNode {
 impl CustomOpNode {
     /// What it is made of, for inputs of these types; `None` where it does not say.
     fn body(&self, inputs: &[Option<Type>], outputs: &[Type]) -> Result<Option<Graph>> {
-        let recorder = Recorder::open();
+        // Sizes that are equal in the example are equal by the operator's rule.
+        let recorder = Recorder::open().with_assumptions(Assumptions::default())?;
         let input = |(i, ty): (usize, &Option<Type>)| {
             ty.as_ref().map(|ty| recorder.input(&format!("input_{i}"), ty.clone(), &Tensor::of_type(ty.clone()))).transpose()
         };
@@ -320,11 +320,7 @@ impl Operator for CustomOpNode {
     fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let ty = |name: &Name| if name.is_empty() { Ok(None) } else { pen.ty(name).cloned().map(Some) };
         let types = seen_from_inside(inputs.iter().map(ty).collect::<Result<_>>()?);
-        let graph = untraced(|| {
-            // Lengths that are equal in the example are so by the operator's rule.
-            let _assuming = solver::assuming(Assumptions::new(BTreeSet::new(), false));
-            self.body(&types, outputs)
-        })?;
+        let graph = untraced(|| self.body(&types, outputs))?;
         let body = match graph {
             Some(graph) => Some(pen.body(&types, |pen, names| {
                 let given: Vec<Name> = names.iter().zip(&types).filter(|(_, ty)| ty.is_some()).map(|(name, _)| name.clone()).collect();

@@ -6,7 +6,7 @@ use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::graph::Inputs;
 use crate::onnx::Node;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Mean", |_, inputs| {
@@ -121,7 +121,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("DepthToSpace", |node, inputs| {
         let (x, r) = (inputs.at(0)?, node.int("blocksize", 1)?);
         let (n, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
-        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
+        let few =
+            size::div_exact(&c, &Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
         let block = Dim::Fixed(r);
         let y = if node.string("mode", "DCR")? == "DCR" {
             x.reshape(&[n.clone(), block.clone(), block, few.clone(), h.clone(), w.clone()])?.permute(&[0, 3, 4, 1, 5, 2])?
@@ -133,7 +134,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("SpaceToDepth", |node, inputs| {
         let (x, r) = (inputs.at(0)?, node.int("blocksize", 1)?);
         let (n, c, h, w) = (x.dim(0)?, x.dim(1)?, x.dim(2)?, x.dim(3)?);
-        let part = |n: &Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
+        let part = |n: &Dim| size::div_exact(n, &Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
         let (rows, columns) = (part(&h)?, part(&w)?);
         let split = x.reshape(&[n.clone(), c.clone(), rows.clone(), Dim::Fixed(r), columns.clone(), Dim::Fixed(r)])?;
         let order: &[i64] = if node.string("mode", "DCR")? == "CRD" { &[0, 1, 3, 5, 2, 4] } else { &[0, 3, 5, 1, 2, 4] };
@@ -410,8 +411,7 @@ fn reduced(
 
 /// A number a group, repeated for its channels.
 fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
-    let each = channels
-        .div_exact(&Dim::Fixed(groups))
+    let each = size::div_exact(&channels, &Dim::Fixed(groups))
         .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
     t.unsqueeze(1)?.expand(&[Dim::Fixed(groups), each])?.reshape(std::slice::from_ref(channels))
 }

@@ -50,8 +50,9 @@ impl Operator for Col2Im {
         let [batch, rows, columns] = &x.shape[..] else {
             return Err(Error::shape(format!("expected columns (batch, channels · kernel, steps), got {x}")));
         };
-        let channels =
-            rows.div_exact(&Dim::Fixed(taps)).ok_or_else(|| Error::shape(format!("{rows} rows are not a multiple of {taps}")))?;
+        let channels = rows
+            .div_exact(&Dim::Fixed(taps), inputs.constraints())
+            .ok_or_else(|| Error::shape(format!("{rows} rows are not a multiple of {taps}")))?;
         if !x.dtype.is_float()
             || self.lengths.len() != self.kernel.len()
             || columns.fixed().is_some_and(|n| self.columns().ok() != Some(n as usize))

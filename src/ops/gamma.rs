@@ -4,7 +4,7 @@ use super::coefficients::{EULER_MACLAURIN, LAGUERRE, LEGENDRE};
 use super::special::{at_least, at_most, constant, functions, series};
 use crate::array::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 use std::f64::consts::PI;
 
 functions! {
@@ -153,7 +153,7 @@ fn weighed(terms: &Tensor, rule: &[(f64, f64)]) -> Result<Tensor> {
 /// Both parts of Γ(a), cut at x: of the small one an integral or a series, of the other what is missing from 1.
 fn parts(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let dtype = a.promoted(x)?.0.dtype().or_float();
-    let shape = a.shape().broadcast(x.shape())?;
+    let shape = size::broadcast(a.shape(), x.shape())?;
     let wide = |t: &Tensor| t.cast(DType::F64)?.expand(&shape);
     let (a, x) = (wide(a)?, wide(x)?);
     // What stands outside these bounds is set by hand at the end.

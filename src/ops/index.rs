@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::{gather, scatter};
 use crate::onnx::{GraphBuilder, Name};
-use crate::tensor::{Operand, Tensor, apply_one};
+use crate::tensor::{Operand, Tensor, apply_one, size};
 
 pub use crate::kernels::scatter::Reduction;
 
@@ -356,7 +356,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
-        let shape = self.shape().broadcast(mask.shape())?;
+        let shape = size::broadcast(self.shape(), mask.shape())?;
         let places = apply_one(NonZero, &[&mask.expand(&shape)?.reshape(&[-1])?])?.reshape(&[-1])?;
         self.expand(&shape)?.reshape(&[-1])?.index_select(0, &places)
     }
@@ -376,7 +376,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast, [`Argument`](crate::ErrorCode::Argument) where the source has too few numbers.
     #[track_caller]
     pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let shape = self.shape().broadcast(mask.shape())?;
+        let shape = size::broadcast(self.shape(), mask.shape())?;
         self.expand(&shape)?.rows_at_mask(&mask.cast(DType::Bool)?.expand(&shape)?, &source.reshape(&[-1])?)
     }
 
@@ -394,7 +394,7 @@ impl Tensor {
     /// What `x[mask] = values` leaves in x. How many elements the mask names need not be known for it.
     fn put_at_mask(&self, mask: &Tensor, values: &Tensor) -> Result<Tensor> {
         let mask = mask.cast(DType::Bool)?;
-        if mask.rank() > self.rank() || !mask.shape().agrees(&Shape::from(&self.shape()[..mask.rank()])) {
+        if mask.rank() > self.rank() || !size::agree(mask.shape(), &Shape::from(&self.shape()[..mask.rank()])) {
             return Err(Error::argument(format!("a mask of shape {} does not fit a tensor of shape {}", mask.shape(), self.shape())));
         }
         let values = values.cast(self.dtype())?;

@@ -32,8 +32,9 @@ impl Operator for Concat {
         let mut dims = first.shape.to_vec();
         let axis = self.axis;
         for ty in inputs.iter().skip(1) {
-            let fits =
-                ty.dtype == first.dtype && ty.rank() == first.rank() && (0..ty.rank()).all(|i| i == axis || ty.shape[i].agrees(&dims[i]));
+            let fits = ty.dtype == first.dtype
+                && ty.rank() == first.rank()
+                && (0..ty.rank()).all(|i| i == axis || ty.shape[i].agrees(&dims[i], inputs.constraints()));
             if !fits {
                 return Err(Error::shape(format!("cannot concatenate {ty} to {first} along axis {axis}")));
             }

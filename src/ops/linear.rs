@@ -37,7 +37,7 @@ impl Operator for MatMul {
             return Err(refused());
         }
         let inner = if b.rank() == 1 { 0 } else { b.rank() - 2 };
-        if !a.shape[a.rank() - 1].agrees(&b.shape[inner]) {
+        if !a.shape[a.rank() - 1].agrees(&b.shape[inner], inputs.constraints()) {
             return Err(refused().help(format!(
                 "the last axis of the left operand ({}) must have the size of axis {inner} of the right operand ({})",
                 a.shape[a.rank() - 1],
@@ -45,7 +45,7 @@ impl Operator for MatMul {
             )));
         }
         let batch = |ty: &Type| Shape::from(&ty.shape[..ty.rank().saturating_sub(2)]);
-        let mut dims = batch(a).broadcast(&batch(b))?.to_vec();
+        let mut dims = batch(a).broadcast(&batch(b), inputs.constraints())?.to_vec();
         if a.rank() > 1 {
             dims.push(a.shape[a.rank() - 2].clone());
         }
@@ -97,7 +97,7 @@ impl Operator for Gemm {
         }
         let side = |ty: &Type, transposed: bool, axis: usize| ty.shape[if transposed { 1 - axis } else { axis }].clone();
         let (inner_a, inner_b) = (side(a, self.trans_a, 1), side(b, self.trans_b, 0));
-        if !inner_a.agrees(&inner_b) {
+        if !inner_a.agrees(&inner_b, inputs.constraints()) {
             return Err(Error::shape(format!(
                 "shapes {} and {} have no matrix product: inner sizes {inner_a} and {inner_b}",
                 a.shape, b.shape
@@ -105,7 +105,7 @@ impl Operator for Gemm {
         }
         let shape = Shape::new(vec![side(a, self.trans_a, 0), side(b, self.trans_b, 1)]);
         if let Some(c) = inputs.opt(2)
-            && (c.dtype != a.dtype || !c.shape.broadcast(&shape)?.agrees(&shape))
+            && (c.dtype != a.dtype || !c.shape.broadcast(&shape, inputs.constraints())?.agrees(&shape, inputs.constraints()))
         {
             return Err(Error::shape(format!("{c} does not broadcast to the product's shape {shape}")));
         }

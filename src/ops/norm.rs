@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
 use crate::kernels::norm;
 use crate::onnx::{GraphBuilder, Name, Node};
-use crate::tensor::{Tensor, apply};
+use crate::tensor::{Tensor, apply, size};
 
 /// (x − mean) / √(var + ε) · scale + bias for each channel. ONNX: [BatchNormalization](https://onnx.ai/onnx/operators/onnx__BatchNormalization.html).
 ///
@@ -34,7 +34,7 @@ impl Operator for BatchNorm {
         }
         for i in 1..5 {
             let statistic = inputs.at(i)?;
-            if statistic.rank() != 1 || !statistic.shape[0].agrees(&x.shape[1]) || statistic.dtype != x.dtype {
+            if statistic.rank() != 1 || !statistic.shape[0].agrees(&x.shape[1], inputs.constraints()) || statistic.dtype != x.dtype {
                 return Err(Error::shape(format!("expected {}[{}], got {statistic}", x.dtype, x.shape[1])));
             }
         }
@@ -83,7 +83,7 @@ impl Operator for LayerNorm {
         }
         let tail = Shape::from(&x.shape[self.axis..]);
         for affine in [Some(inputs.at(1)?), inputs.opt(2)].into_iter().flatten() {
-            if affine.dtype != x.dtype || !affine.shape.broadcast(&tail)?.agrees(&tail) {
+            if affine.dtype != x.dtype || !affine.shape.broadcast(&tail, inputs.constraints())?.agrees(&tail, inputs.constraints()) {
                 return Err(Error::shape(format!("expected {}{tail}, got {affine}", x.dtype)));
             }
         }
@@ -162,7 +162,7 @@ impl Operator for InstanceNorm {
             return Err(Error::shape(format!("expected floats with batch, channels and more, got {x}")));
         }
         for affine in [inputs.at(1)?, inputs.at(2)?] {
-            if affine.rank() != 1 || !affine.shape[0].agrees(&x.shape[1]) || affine.dtype != x.dtype {
+            if affine.rank() != 1 || !affine.shape[0].agrees(&x.shape[1], inputs.constraints()) || affine.dtype != x.dtype {
                 return Err(Error::shape(format!("expected {}[{}], got {affine}", x.dtype, x.shape[1])));
             }
         }
@@ -327,8 +327,7 @@ impl Tensor {
         }
         let (batch, channels) = (self.dim(0)?, self.dim(1)?);
         // Opset 18's GroupNormalization has a scale per group, not per channel: groups are instances of one channel each.
-        let members = channels
-            .div_exact(&Dim::Fixed(groups))
+        let members = size::div_exact(&channels, &Dim::Fixed(groups))
             .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
         let rest = self.shape()[2..].iter().fold(members, |n, dim| n * dim);
         let grouped = self.reshape(&[batch, Dim::Fixed(groups), rest])?;

@@ -2,7 +2,7 @@
 
 use super::special::{at_least, at_most, constant};
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 /// Polynomials whose order is a tensor too, truncated to an integer; 0 where it is negative.
 impl Tensor {
@@ -79,7 +79,7 @@ struct Order {
 impl Order {
     fn of(x: &Tensor, n: &Tensor) -> Result<Order> {
         let dtype = x.dtype().promote(n.dtype())?.or_float();
-        let shape = x.shape().broadcast(n.shape())?;
+        let shape = size::broadcast(x.shape(), n.shape())?;
         Ok(Order { x: x.cast(dtype)?.expand(&shape)?, n: n.cast(dtype)?.trunc()?.expand(&shape)? })
     }
 

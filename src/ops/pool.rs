@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::pool;
 use crate::onnx::{GraphBuilder, Name, Node};
-use crate::tensor::{Tensor, apply, apply_one};
+use crate::tensor::{Tensor, apply, apply_one, size};
 
 /// The largest number of each window. ONNX: [MaxPool](https://onnx.ai/onnx/operators/onnx__MaxPool.html).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,7 +202,7 @@ fn by_column(places: &Tensor, lengths: &[Dim]) -> Result<Tensor> {
     let mut sum = places.sub(&rest)?;
     let mut step = plane;
     for length in lengths.iter().rev() {
-        step = step.div_exact(length).ok_or_else(|| Error::size(format!("too many positions in planes of {lengths:?}")))?;
+        step = size::div_exact(&step, length).ok_or_else(|| Error::size(format!("too many positions in planes of {lengths:?}")))?;
         sum = sum.add(rest.remainder(length)?.mul(&step)?)?;
         rest = rest.floor_divide(length)?;
     }

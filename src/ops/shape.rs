@@ -7,7 +7,7 @@ use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
-use crate::tensor::{Tensor, apply_one};
+use crate::tensor::{Tensor, apply_one, size};
 
 /// The same numbers in row-major order under this shape. ONNX: Reshape, or Squeeze, Unsqueeze and Flatten where it is one of these.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl Operator for Reshape {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if !x.shape.numel().agrees(&self.shape.numel()) {
+        if !x.shape.numel().agrees(&self.shape.numel(), inputs.constraints()) {
             return Err(Error::shape(format!(
                 "shape {} has {} elements, {} has {}",
                 x.shape,
@@ -181,7 +181,7 @@ impl Operator for Expand {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if !x.shape.broadcast(&self.shape)?.agrees(&self.shape) {
+        if !x.shape.broadcast(&self.shape, inputs.constraints())?.agrees(&self.shape, inputs.constraints()) {
             return Err(Error::shape(format!("shape {} does not expand to {}", x.shape, self.shape)));
         }
         Ok(vec![Type::new(x.dtype, self.shape.clone())])
@@ -243,7 +243,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Expand", |_, inputs| {
         let (x, shape) = (inputs.at(0)?, Shape::new(super::lengths(inputs.at(1)?)?));
-        let both = x.shape().broadcast(&shape)?;
+        let both = size::broadcast(x.shape(), &shape)?;
         Ok(vec![x.expand(&both)?])
     }),
     ("Identity", |_, inputs| Ok(vec![inputs.at(0)?.clone()])),
@@ -274,10 +274,10 @@ impl Tensor {
                 dims[i] = Dim::Fixed(1);
                 let known: Dim = dims.iter().cloned().product();
                 let refused = || Error::shape(format!("{} elements of shape {} do not fill {known} × -1", self.numel(), self.shape()));
-                dims[i] = if known == 0 { return Err(refused()) } else { self.numel().div_exact(&known).ok_or_else(refused)? };
+                dims[i] = if known == 0 { return Err(refused()) } else { size::div_exact(&self.numel(), &known).ok_or_else(refused)? };
             }
         }
-        let shape = Shape::new(dims);
+        let shape = size::simplified(Shape::new(dims));
         if *self.shape() == shape { Ok(self.clone()) } else { apply_one(Reshape { shape }, &[self]) }
     }
 
@@ -324,7 +324,7 @@ impl Tensor {
         for (axis, dim) in dims.iter_mut().enumerate().filter(|(_, dim)| **dim == -1) {
             *dim = self.shape().get(axis.wrapping_sub(new)).cloned().ok_or_else(|| Error::shape("a new axis needs a size"))?;
         }
-        let shape = Shape::new(dims);
+        let shape = size::simplified(Shape::new(dims));
         if *self.shape() == shape { Ok(self.clone()) } else { apply_one(Expand { shape }, &[self]) }
     }
 
@@ -360,8 +360,7 @@ impl Tensor {
         let inner: Vec<Dim> = sizes.into().to_vec();
         if let Some(unknown) = inner.iter().position(|dim| *dim == -1) {
             let known: Dim = inner.iter().enumerate().filter(|(i, _)| *i != unknown).map(|(_, dim)| dim.clone()).product();
-            let left = dims[axis]
-                .div_exact(&known)
+            let left = size::div_exact(&dims[axis], &known)
                 .ok_or_else(|| Error::shape(format!("an axis of size {} is not divisible by {known}", dims[axis])))?;
             dims.splice(axis..=axis, inner.into_iter().enumerate().map(|(i, dim)| if i == unknown { left.clone() } else { dim }));
         } else {

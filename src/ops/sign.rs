@@ -3,7 +3,7 @@
 use super::special::constant;
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 use std::f64::consts::PI;
 
 impl Tensor {
@@ -77,7 +77,7 @@ impl Tensor {
         let power = |n: i32| libm::scalbn(1.0, n);
         // Sums of shorter floats are computed in f32 and rounded once.
         let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
-        let shape = self.shape().broadcast(other.shape())?;
+        let shape = size::broadcast(self.shape(), other.shape())?;
         let (x, y) = (self.cast(wide)?.expand(&shape)?, other.cast(wide)?.expand(&shape)?);
         let more = power(-digits) * (1.0 + 2.0 * power(-digits));
         // Where the distance itself would be below the normal numbers the sum is one of larger numbers.

@@ -114,7 +114,7 @@ impl Operator for Split {
         let x = inputs.at(0)?;
         let whole =
             x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} is out of range for shape {}", self.axis, x.shape)))?;
-        if !self.lengths.iter().cloned().sum::<Dim>().agrees(whole) {
+        if !self.lengths.iter().cloned().sum::<Dim>().agrees(whole, inputs.constraints()) {
             return Err(Error::shape(format!("split sizes {:?} do not add up to the axis size {whole}", self.lengths)));
         }
         let piece = |length: &Dim| {

@@ -30,7 +30,7 @@ impl Operator for Where {
                 condition.dtype, a.dtype, b.dtype
             )));
         }
-        Ok(vec![Type::new(a.dtype, condition.shape.broadcast(&a.shape)?.broadcast(&b.shape)?)])
+        Ok(vec![Type::new(a.dtype, condition.shape.broadcast(&a.shape, inputs.constraints())?.broadcast(&b.shape, inputs.constraints())?)])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {

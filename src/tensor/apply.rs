@@ -2,7 +2,7 @@
 
 use super::{Facts, Origin, Tensor, location, observer, recorder};
 use crate::array::Array;
-use crate::dim::{Dim, DimArray, Sizes, Type, solver};
+use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
 use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::{Agreement, Computed, Inputs, Operator};
 use std::panic::Location;
@@ -33,18 +33,17 @@ pub fn apply(op: impl Operator, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor
 
 fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
-    let inferred = op.infer(&Inputs::new(&types));
-    let found = solver::take_found();
-    if !found.is_empty() {
-        recorder::constrain(found, location::here(None, caller));
-    }
+    let constraints = recorder::constraints();
+    let inferred = op.infer(&Inputs::new(&types).under(&constraints)).map(|types| simplified(types, &constraints));
+    let known_sizes = lengths(&*op, inputs, &constraints);
+    recorder::constrain(constraints.into_found(), || location::here(None, caller));
     let types = inferred.at(op.name()).map_err(|error| match error.code() {
         // Who declared a length wants to know the line that contradicts it.
         ErrorCode::Size => error.at(location::here(None, caller)),
         _ => error,
     })?;
     if let [ty] = types.as_slice()
-        && let Some(dims) = lengths(&*op, inputs)
+        && let Some(dims) = known_sizes
     {
         return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
     }
@@ -129,12 +128,18 @@ fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
     made > FOLDED && made / 4 > taken
 }
 
-/// The contents of the output as lengths, where all inputs are lengths and the operator knows what it does to them.
-fn lengths(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Option<DimArray> {
+/// The types with every size simplified by what is granted.
+fn simplified(types: Vec<Type>, constraints: &Constraints) -> Vec<Type> {
+    types.into_iter().map(|ty| Type::new(ty.dtype, constraints.simplify_shape(ty.shape))).collect()
+}
+
+/// The elements of the output as symbolic expressions, where those of all inputs are known and the operator has a rule for them.
+fn lengths(op: &dyn Operator, inputs: &[Option<&Tensor>], constraints: &Constraints) -> Option<DimArray> {
     let known: Vec<Option<&DimArray>> =
         inputs.iter().map(|input| input.map(|tensor| tensor.symbolic_values().ok_or(())).transpose()).collect::<Result<_, _>>().ok()?;
     // Numbers alone are computed like any other constant.
-    known.iter().flatten().any(|dims| dims.is_symbolic()).then(|| op.of_dims(&Inputs::new(&known))).flatten()
+    let dims = known.iter().flatten().any(|dims| dims.is_symbolic()).then(|| op.of_dims(&Inputs::new(&known))).flatten()?;
+    Some(DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims })
 }
 
 /// The outputs where every input has numbers, held against what the rule says of them.

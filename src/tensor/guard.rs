@@ -2,7 +2,7 @@
 
 use super::{Tensor, recorder};
 use crate::array::Array;
-use crate::dim::{Bindings, Constraint, Dim, solver};
+use crate::dim::{Bindings, Constraint, Dim};
 use crate::error::Result;
 use crate::graph::{Condition, Guard, Place};
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ pub(crate) fn lengths(constraint: &Constraint, lengths: &HashMap<Arc<str>, Dim>,
     if substituted.symbols().is_empty() {
         return Ok(());
     }
-    solver::grant(substituted.clone());
+    recorder::grant(substituted.clone());
     recorder::guard_lengths(substituted, place.clone())
 }
 

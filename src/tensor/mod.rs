@@ -105,6 +105,8 @@ impl Tensor {
     }
 
     fn of_lengths(dims: DimArray, dtype: DType) -> Tensor {
+        let constraints = recorder::constraints();
+        let dims = DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims };
         let value = dims.example().map(|array| array.cast(dtype));
         let ty = Type::new(dtype, dims.shape());
         Tensor(Arc::new(Facts { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))

@@ -2,7 +2,7 @@
 
 use super::Tensor;
 use crate::array::Array;
-use crate::dim::{Constraint, Expr, Type, solver};
+use crate::dim::{Assumptions, Constraint, Constraints, Expr, Type};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Operator, Place, ValueId};
 use std::cell::RefCell;
@@ -23,6 +23,8 @@ struct Record {
     graph: Graph,
     /// What the program turned out to need of its lengths.
     constraints: Vec<Guard>,
+    /// What inference may assume of sizes in this trace.
+    assumptions: Option<Assumptions>,
     /// Whether reading a number is an error.
     strict: bool,
     /// How many lengths that depend on data have got a name.
@@ -58,6 +60,15 @@ impl Recorder {
         Ok(self)
     }
 
+    /// Lets inference assume this of sizes.
+    ///
+    /// # Errors
+    /// As [`Recorder::with_strictness`].
+    pub(crate) fn with_assumptions(self, assumptions: Assumptions) -> Result<Recorder> {
+        self.with(|record| record.assumptions = Some(assumptions))?;
+        Ok(self)
+    }
+
     /// Opens the record of a branch or a loop's body, which may use the tensors of the records around it.
     pub(crate) fn open_body() -> Recorder {
         Recorder::push(Some(Vec::new()))
@@ -66,7 +77,15 @@ impl Recorder {
     fn push(captures: Option<Vec<(Tensor, ValueId)>>) -> Recorder {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         OPEN.with_borrow_mut(|open| {
-            open.push(Record { id, graph: Graph::default(), constraints: Vec::new(), strict: false, named: 0, captures });
+            open.push(Record {
+                id,
+                graph: Graph::default(),
+                constraints: Vec::new(),
+                assumptions: None,
+                strict: false,
+                named: 0,
+                captures,
+            });
         });
         Recorder { id }
     }
@@ -169,7 +188,6 @@ pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
             OPEN.set(std::mem::take(&mut self.0));
         }
     }
-    let _nothing = solver::nothing();
     let _before = Before(OPEN.take());
     run()
 }
@@ -212,8 +230,30 @@ fn denied(guard: &Guard) -> Error {
     error.help("keep it a tensor or a Dim, use cond, while_loop or scan, or trace without strict")
 }
 
-/// Keeps what a rule turned out to need of the lengths.
-pub(super) fn constrain(constraints: Vec<Constraint>, place: Place) {
+/// The constraints of the active trace, for one inference. Bodies share those of the trace that they are in.
+pub(super) fn constraints() -> Constraints {
+    OPEN.with_borrow(|open| {
+        let record = open.iter().rfind(|record| record.captures.is_none());
+        Constraints::under(record.and_then(|record| record.assumptions.clone()))
+    })
+}
+
+/// Lets the active trace assume a constraint from here on.
+pub(super) fn grant(constraint: Constraint) {
+    OPEN.with_borrow_mut(|open| {
+        let record = open.iter_mut().rfind(|record| record.captures.is_none());
+        if let Some(assumptions) = record.and_then(|record| record.assumptions.as_mut()) {
+            assumptions.grant(constraint);
+        }
+    });
+}
+
+/// Keeps what inference had to assume of sizes, with the location where it did.
+pub(super) fn constrain(constraints: Vec<Constraint>, place: impl FnOnce() -> Place) {
+    if constraints.is_empty() {
+        return;
+    }
+    let place = place();
     OPEN.with_borrow_mut(|open| {
         if let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) {
             record.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, place.clone())));

@@ -13,7 +13,7 @@
 //! ```
 
 use super::{location, recorder};
-use crate::dim::{Constraint, Dim, Relation};
+use crate::dim::{Constraint, Constraints, Dim, Relation, Shape};
 use crate::error::{Error, Result};
 use std::panic::Location;
 
@@ -26,7 +26,7 @@ fn seen(dim: &Dim) -> Result<i64> {
 fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> {
     let right = right.into();
     let holds = relation.holds(seen(left)?, seen(&right)?);
-    if (left - &right).is_symbolic() {
+    if recorder::constraints().simplify(&(left - &right)).is_symbolic() {
         let relation = if holds { relation } else { relation.opposite() };
         recorder::guard_lengths(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
     }
@@ -60,6 +60,43 @@ questions! {
     gt Greater;
     /// Whether the first is larger, or both are equal.
     ge AtLeast;
+}
+
+/// Solves for sizes under the constraints of the active trace, which keeps what had to be assumed.
+fn solve<R>(caller: &Location, solve: impl FnOnce(&Constraints) -> R) -> R {
+    let constraints = recorder::constraints();
+    let result = solve(&constraints);
+    recorder::constrain(constraints.into_found(), || location::here(None, caller));
+    result
+}
+
+/// The shape that two broadcast to, in a trace or outside.
+///
+/// # Errors
+/// As [`Shape::broadcast`].
+#[track_caller]
+pub fn broadcast(a: &Shape, b: &Shape) -> Result<Shape> {
+    let caller = Location::caller();
+    solve(caller, |constraints| Ok(constraints.simplify_shape(a.broadcast(b, constraints)?)))
+}
+
+/// Whether two shapes agree: in a trace also where they do in the example, which then becomes a condition of the traced graph.
+#[track_caller]
+pub fn agree(a: &Shape, b: &Shape) -> bool {
+    let caller = Location::caller();
+    solve(caller, |constraints| a.agrees(b, constraints))
+}
+
+/// The exact quotient: in a trace also where it is exact in the example, which then becomes a condition of the traced graph.
+#[track_caller]
+pub fn div_exact(dividend: &Dim, divisor: &Dim) -> Option<Dim> {
+    let caller = Location::caller();
+    solve(caller, |constraints| dividend.div_exact(divisor, constraints))
+}
+
+/// The shape simplified by what the active trace may assume.
+pub(crate) fn simplified(shape: Shape) -> Shape {
+    recorder::constraints().simplify_shape(shape)
 }
 
 /// The number behind a length, for code that must branch on it or count to it. Inside a trace this records a guard.

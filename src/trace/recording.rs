@@ -1,8 +1,7 @@
 //! Recording a module: the rounds that find out what its lengths must be.
 
 use super::{Diagnostic, RandomMode, Signature, Traced};
-use crate::dim::solver::{self, Assumptions};
-use crate::dim::{Constraint, Expr};
+use crate::dim::{Assumptions, Constraint, Expr};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Place};
 use crate::module::{Example, Module};
@@ -71,16 +70,14 @@ impl Recording {
         example: &Example,
         assumptions: Assumptions,
     ) -> (Result<(Graph, Vec<Tensor>, Vec<String>)>, Vec<Guard>) {
-        let _assuming = solver::assuming(assumptions);
-        let recorder = match Recorder::open().with_strictness(self.strict) {
+        let recorder = match Recorder::open().with_strictness(self.strict).and_then(|recorder| recorder.with_assumptions(assumptions)) {
             Ok(recorder) => recorder,
             Err(error) => return (Err(error), Vec::new()),
         };
         let input = |(name, tensor): &(String, Tensor)| recorder.input(name, tensor.ty().clone(), tensor);
         let outputs = example.inputs().iter().map(input).collect::<Result<Vec<_>>>();
         let outputs = outputs.and_then(|inputs| seeded(0, || module.forward(&inputs)));
-        let mut found = recorder.take_constraints().unwrap_or_default();
-        found.extend(solver::take_found().into_iter().map(|constraint| Guard::lengths(constraint, Place::default())));
+        let found = recorder.take_constraints().unwrap_or_default();
         let finished = outputs.and_then(|outputs| Ok((recorder.finish(&outputs)?, outputs, module.output_names())));
         (finished, found)
     }

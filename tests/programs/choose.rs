@@ -262,7 +262,7 @@ pub fn real_and_axis(c: &mut Chooser) -> Option<Chosen> {
 
 /// A length of an even number: half of it is a length.
 pub fn halves(c: &mut Chooser) -> Option<Chosen> {
-    let even = |dim: &Dim| dim.div_exact(&2i64.into()).is_some_and(|half| half != 0);
+    let even = |dim: &Dim| dim.div_exact(&2i64.into(), ontrace::dim::Constraints::none()).is_some_and(|half| half != 0);
     let x = c.pick(|known| is_float(known) && known.ty.shape.iter().any(even))?;
     let axis = (0..c.rank(x)).find(|&axis| even(&c.dim(x, axis)))?;
     Some((vec![x], vec![c.signed(axis, c.rank(x))]))
@@ -422,7 +422,7 @@ pub fn chosen(c: &mut Chooser) -> Option<Chosen> {
 /// Whether all of these broadcast with each other.
 fn together(c: &Chooser, values: &[usize]) -> bool {
     let shape = |&x: &usize| c.known[x].ty.shape.clone();
-    values.iter().map(shape).try_fold(ontrace::Shape::default(), |a, b| a.broadcast(&b)).is_ok()
+    values.iter().map(shape).try_fold(ontrace::Shape::default(), |a, b| a.broadcast(&b, ontrace::dim::Constraints::none())).is_ok()
 }
 
 pub fn masked(c: &mut Chooser) -> Option<Chosen> {

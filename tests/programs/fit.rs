@@ -91,7 +91,7 @@ pub fn flattened(c: &mut Chooser) -> Option<Chosen> {
 }
 
 pub fn unflattened(c: &mut Chooser) -> Option<Chosen> {
-    let even = |dim: &Dim| dim.div_exact(&2i64.into()).is_some_and(|half| half != 0);
+    let even = |dim: &Dim| dim.div_exact(&2i64.into(), ontrace::dim::Constraints::none()).is_some_and(|half| half != 0);
     let x = c.pick(|known| known.ty.rank() < 4 && known.ty.shape.iter().any(even))?;
     let axis = (0..c.rank(x)).find(|&axis| even(&c.dim(x, axis)))?;
     Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Ints(c.of(&[vec![2, -1], vec![-1, 2]]))]))

@@ -7,7 +7,7 @@ use super::value::{Pair, Value, View};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::fourier::Complex;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 /// A complex number.
 pub(crate) fn number(re: f64, im: f64) -> Value {
@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
         Ok(Value::Complex(Pair { re: part(0)?, im: part(1)? }))
     }),
     value("complex(Tensor real, Tensor imag) -> Tensor", |a| {
-        let shape = a.tensor("real")?.shape().broadcast(a.tensor("imag")?.shape())?;
+        let shape = size::broadcast(a.tensor("real")?.shape(), a.tensor("imag")?.shape())?;
         Ok(Complex { re: a.tensor("real")?.expand(&shape)?, im: a.tensor("imag")?.expand(&shape)? }.into())
     }),
     value("polar(Tensor abs, Tensor angle) -> Tensor", |a| turned(&a.tensor("abs")?, &a.tensor("angle")?)),

@@ -8,7 +8,7 @@ use super::matrix::{after, column, no_errors, ordered, row, size};
 use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     tuple("linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)", |a| {
@@ -113,7 +113,7 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
 fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
     let n = square(packed)?;
     let shape = |t: &Tensor, axes: usize| crate::dim::Shape::new(t.shape()[..t.rank() - axes].to_vec());
-    let front = shape(packed, 2).broadcast(&shape(b, 2))?;
+    let front = size::broadcast(&shape(packed, 2), &shape(b, 2))?;
     let wide = |t: &Tensor, axes: usize| t.expand(&[front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
     let (packed, pivots, mut y) = (wide(packed, 2)?, wide(&pivots.cast(DType::I64)?, 1)?, wide(b, 2)?);
     let zero = Tensor::zeros((), packed.dtype())?;

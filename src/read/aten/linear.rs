@@ -6,7 +6,7 @@ use super::value::Value;
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     one("matmul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.matmul(&a.tensor("other")?)),
@@ -226,7 +226,7 @@ fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
     }
     let product = scaled(product, "alpha")?;
     if factor("beta")?.to_f64() == 0.0 {
-        return product.expand(&product.shape().broadcast(a.tensor("self")?.shape())?);
+        return product.expand(&size::broadcast(product.shape(), a.tensor("self")?.shape())?);
     }
     product.add(scaled(a.tensor("self")?, "beta")?)
 }
@@ -266,7 +266,7 @@ fn chain(matrices: &[Tensor]) -> Result<Tensor> {
 }
 
 fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
-    let shape = x.shape().broadcast(y.shape())?;
+    let shape = size::broadcast(x.shape(), y.shape())?;
     let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
     let turned = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
     turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
@@ -317,8 +317,7 @@ fn operands(a: &Args, grouped: bool) -> Result<(Tensor, Tensor, Tensor)> {
 /// Keys and values of fewer heads, each repeated for the queries that share it.
 fn shared_heads(q: &Tensor, x: &Tensor) -> Result<Tensor> {
     let (many, few) = (q.dim(-3)?, x.dim(-3)?);
-    let times = many
-        .div_exact(&few)
+    let times = size::div_exact(&many, &few)
         .and_then(|n| n.fixed())
         .ok_or_else(|| Error::shape(format!("{many} query heads are not a multiple of {few} key and value heads")))?;
     if times == 1 {

@@ -6,7 +6,7 @@ use super::scalar_type::scalar_type;
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     one("mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", |a| {
@@ -170,7 +170,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor", |a| {
         let (x, y, axis, epsilon) = (a.tensor("x1")?, a.tensor("x2")?, a.int("dim")?, a.float("eps")?);
-        let shape = x.shape().broadcast(y.shape())?;
+        let shape = size::broadcast(x.shape(), y.shape())?;
         let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
         let unit = |t: &Tensor| t.div(t.norm(2.0, axis, true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
         unit(&x)?.mul(unit(&y)?)?.sum(axis, false)
@@ -270,7 +270,7 @@ fn cross_entropy(a: &Args) -> Result<Tensor> {
         let loss = all(&log)?.mul(target)?.sum(axis, false)?.neg()?;
         return match reduction {
             1 => {
-                let batch = x.numel().div_exact(&classes).unwrap_or(Dim::Fixed(1));
+                let batch = size::div_exact(&x.numel(), &classes).unwrap_or(Dim::Fixed(1));
                 loss.sum(.., false)?.div(Tensor::from_dim(&batch).cast(x.dtype())?)
             }
             other => reduced(loss, other),

@@ -8,7 +8,7 @@ use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 /// The largest matrix whose elimination is written out.
 const LARGEST: i64 = 64;
@@ -430,7 +430,7 @@ fn least_squares(x: &Tensor, b: &Tensor) -> Result<Vec<Tensor>> {
     let vector = b.rank() + 1 == x.rank();
     let b = if vector { b.unsqueeze(-1)? } else { b.clone() };
     let front = |t: &Tensor| crate::dim::Shape::new(t.shape()[..t.rank() - 2].to_vec());
-    let batch = front(x).broadcast(&front(&b))?;
+    let batch = size::broadcast(&front(x), &front(&b))?;
     let wide = |t: &Tensor| t.expand(&[batch.to_vec(), t.shape()[t.rank() - 2..].to_vec()].concat());
     let (x, b) = (wide(x)?, wide(&b)?);
     let nothing = |dtype| Tensor::zeros([0], dtype);
@@ -452,7 +452,7 @@ fn least_squares(x: &Tensor, b: &Tensor) -> Result<Vec<Tensor>> {
 
 fn substituted(packed: &Tensor, order: &Tensor, b: &Tensor) -> Result<Tensor> {
     let front = crate::dim::Shape::new(packed.shape()[..packed.rank() - 2].to_vec());
-    let front = front.broadcast(&crate::dim::Shape::new(b.shape()[..b.rank() - 2].to_vec()))?;
+    let front = size::broadcast(&front, &crate::dim::Shape::new(b.shape()[..b.rank() - 2].to_vec()))?;
     let wide = |t: &Tensor, axes: usize| t.expand(&[front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
     let (packed, order, b) = (wide(packed, 2)?, wide(order, 1)?, wide(b, 2)?);
     triangular(&packed, &triangular(&packed, &ordered(&b, &order)?, false, true)?, true, false)

@@ -6,7 +6,7 @@ use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::{Padding, Reduction};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     one("scatter(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor("src")?, Reduction::Replace)),
@@ -88,7 +88,7 @@ pub(super) const ROWS: &[Row] = &[
         let axis = x.shape().axis(a.int("dim")?)?;
         let (mut wide, mut places) = (x.shape().to_vec(), index.shape().to_vec());
         for i in (0..x.rank()).filter(|&i| i != axis) {
-            let both = crate::dim::Shape::new(vec![wide[i].clone()]).broadcast(&crate::dim::Shape::new(vec![places[i].clone()]))?;
+            let both = size::broadcast(&crate::dim::Shape::new(vec![wide[i].clone()]), &crate::dim::Shape::new(vec![places[i].clone()]))?;
             (wide[i], places[i]) = (both[0].clone(), both[0].clone());
         }
         x.expand(&wide)?.gather(axis as i64, &index.expand(&places)?)

@@ -7,7 +7,7 @@ use crate::array::{DType, Scalar};
 use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result};
 use crate::ops::Padding;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     value("broadcast_tensors(Tensor[] tensors) -> Tensor[]", |a| {
@@ -105,7 +105,8 @@ pub(super) const ROWS: &[Row] = &[
     one("pixel_shuffle(Tensor self, int upscale_factor) -> Tensor", |a| {
         let (x, r) = (a.tensor("self")?, a.int("upscale_factor")?);
         let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
-        let few = c.div_exact(&Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
+        let few =
+            size::div_exact(&c, &Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
         let front = x.shape()[..x.rank() - 3].to_vec();
         let split = x.reshape(&lengths(&front, &[few.clone(), r.into(), r.into(), h.clone(), w.clone()]))?;
         let n = front.len() as i64;
@@ -114,7 +115,7 @@ pub(super) const ROWS: &[Row] = &[
     one("pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor", |a| {
         let (x, r) = (a.tensor("self")?, a.int("downscale_factor")?);
         let (c, h, w) = (x.dim(-3)?, x.dim(-2)?, x.dim(-1)?);
-        let part = |n: Dim| n.div_exact(&Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
+        let part = |n: Dim| size::div_exact(&n, &Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
         let (h, w) = (part(h)?, part(w)?);
         let front = x.shape()[..x.rank() - 3].to_vec();
         let split = x.reshape(&lengths(&front, &[c.clone(), h.clone(), r.into(), w.clone(), r.into()]))?;
@@ -126,8 +127,7 @@ pub(super) const ROWS: &[Row] = &[
         let (x, groups) = (a.tensor("self")?, a.int("groups")?);
         let mut split = x.shape().to_vec();
         let channels = x.dim(1)?;
-        split[1] = channels
-            .div_exact(&Dim::Fixed(groups))
+        split[1] = size::div_exact(&channels, &Dim::Fixed(groups))
             .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
         split.insert(1, groups.into());
         x.reshape(&split)?.transpose(1, 2)?.reshape(x.shape())
@@ -216,7 +216,7 @@ fn join(tensors: &[Tensor], axis: i64) -> Result<Tensor> {
 
 /// The shape that all of them broadcast to.
 pub(super) fn broadcast(tensors: &[Tensor]) -> Result<Shape> {
-    tensors.iter().try_fold(Shape::default(), |shape, x| shape.broadcast(x.shape()))
+    tensors.iter().try_fold(Shape::default(), |shape, x| size::broadcast(&shape, x.shape()))
 }
 
 fn lengths(front: &[Dim], back: &[Dim]) -> Vec<Dim> {
