@@ -1,6 +1,6 @@
-"""Writes tests/data/onnx_backend.txt, the list of ONNX's backend tests that do not pass, from the verdicts of tests/onnx_backend.rs.
+"""Writes tests/data/onnx_backend.txt, the list of ONNX's backend tests that do not pass, from the verdicts of tests/corpora/onnx_backend.rs.
 
-usage: cargo test --test onnx_backend; python tools/reference/backend_list.py      (in the project's folder)
+usage: cargo test --workspace --test corpora onnx_backend; python tools/reference/backend_list.py      (in the project's folder)
 
 A line is a test's name, the ways in which it fails (eager, rewritten, session) and the reason, with tabs between.
 """

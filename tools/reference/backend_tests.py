@@ -1,4 +1,4 @@
-"""Writes ONNX's own backend tests to a folder, for tests/onnx_backend.rs.
+"""Writes ONNX's own backend tests to a folder, for tests/corpora/onnx_backend.rs.
 
 usage: python backend_tests.py FOLDER      (needs: pip install onnx==1.23.2 numpy)
 

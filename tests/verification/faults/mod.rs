@@ -1,6 +1,5 @@
 //! How many faults the default check catches, and how often it names the faulty node: planted in the record, on the page, in the
 //! lowering, in the runtime and in its answers.
-#![cfg(feature = "tract")]
 
 mod nets;
 mod pages;

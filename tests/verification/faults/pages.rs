@@ -1,7 +1,7 @@
 //! Faults behind the record: on its page, in the lowering that writes it, in the runtime that runs it, and in the answers.
 
-use crate::nets::Faulty;
-use crate::{Row, is_real, net, traced};
+use super::nets::Faulty;
+use super::{Row, is_real, net, traced};
 use ontrace::check::{BlackBox, Candidate, Checker};
 use ontrace::onnx::proto::NodeProto;
 use ontrace::onnx::{Model, SCOPE_KEY};

@@ -1,13 +1,12 @@
 //! Modules that are there several times, written as one function that is called.
 
+use crate::left;
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{MODULES_DOMAIN, Model, SCOPE_KEY};
 use ontrace::tensor::location;
 use ontrace::trace::ExportOptions;
 use ontrace::{DType, Example, Module, Result, Tensor, Traced, module, read, record, trace};
 use std::collections::BTreeSet;
-
-mod left;
 
 const FUNCTIONS: ExportOptions = ExportOptions { opset: None, functions: true };
 

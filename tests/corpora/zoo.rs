@@ -1,8 +1,6 @@
 //! Real torch archives, as torch wrote them, agree with the numbers that torch computed.
 
-mod left;
-
-use left::{leave, written};
+use crate::left::{leave, written};
 use ontrace::array::{Random, Tolerance, compare};
 use ontrace::check::Checker;
 use ontrace::{Array, DType, Example, Module, Tensor, read, record, trace};

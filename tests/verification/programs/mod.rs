@@ -1,25 +1,16 @@
 //! Random typed programs: eager, recorded, replayed at other sizes, run by tract and read back, they do one thing.
 
-#[path = "programs/choose.rs"]
 mod choose;
-#[path = "programs/fit.rs"]
 mod fit;
-#[path = "programs/found.rs"]
 mod found;
-#[path = "programs/generate.rs"]
 mod generate;
-mod left;
-#[path = "programs/methods.rs"]
 mod methods;
-#[path = "programs/print.rs"]
 mod print;
-#[path = "programs/program.rs"]
 mod program;
-#[path = "programs/run.rs"]
 mod run;
-#[path = "programs/shrink.rs"]
 mod shrink;
 
+use crate::left;
 use program::Program;
 use rayon::prelude::*;
 use run::Failure;

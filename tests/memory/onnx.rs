@@ -1,7 +1,6 @@
 //! What decoding a model takes, measured against what the scanner says before decoding.
 
-mod counting;
-
+use crate::counting;
 use ontrace::ErrorCode;
 use ontrace::onnx::{Model, decode_budget};
 

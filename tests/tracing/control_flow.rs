@@ -1,8 +1,6 @@
 //! Branches and loops do what they do eagerly, whatever course the trace saw: replayed, in tract's plan, and in ONNX Runtime.
 
-mod left;
-
-use left::leave;
+use crate::left::leave;
 use ontrace::nn::{Linear, Weights};
 use ontrace::{Array, DType, Dim, ErrorCode, Example, Module, Result, Tensor, Traced, cond, fori_loop, map, scan, trace, while_loop};
 

@@ -1,32 +1,30 @@
 //! Torch's own tests of its tracer (`test/jit/test_tracer.py`), a row a test; which rows there are is data.
 
-mod tracer {
-    mod calls;
-    mod checker;
-    mod control;
-    mod harness;
-    mod modules;
-    mod saving;
-    mod sizes;
-    mod structs;
-    mod trees;
-    mod values;
-    mod views;
+mod calls;
+mod checker;
+mod control;
+mod harness;
+mod modules;
+mod saving;
+mod sizes;
+mod structs;
+mod trees;
+mod values;
+mod views;
 
-    /// The files that hold the tests.
-    pub const FILES: &[&str] = &[
-        include_str!("tracer/calls.rs"),
-        include_str!("tracer/checker.rs"),
-        include_str!("tracer/control.rs"),
-        include_str!("tracer/modules.rs"),
-        include_str!("tracer/saving.rs"),
-        include_str!("tracer/sizes.rs"),
-        include_str!("tracer/structs.rs"),
-        include_str!("tracer/trees.rs"),
-        include_str!("tracer/values.rs"),
-        include_str!("tracer/views.rs"),
-    ];
-}
+/// The files that hold the tests.
+const FILES: &[&str] = &[
+    include_str!("calls.rs"),
+    include_str!("checker.rs"),
+    include_str!("control.rs"),
+    include_str!("modules.rs"),
+    include_str!("saving.rs"),
+    include_str!("sizes.rs"),
+    include_str!("structs.rs"),
+    include_str!("trees.rs"),
+    include_str!("values.rs"),
+    include_str!("views.rs"),
+];
 
 /// The rows of torch's list that say something about a tracer without gradients, Python or scripting.
 const ROWS: &[u16] = &[
@@ -50,7 +48,7 @@ fn tested(file: &str) -> Vec<u16> {
 #[test]
 fn every_row_is_one_test_or_has_a_reason() {
     assert_eq!(ROWS.len(), 127);
-    let mut found: Vec<u16> = tracer::FILES.iter().flat_map(|file| tested(file)).collect();
+    let mut found: Vec<u16> = FILES.iter().flat_map(|file| tested(file)).collect();
     assert!(found.len() >= 120, "{} rows are tested", found.len());
     assert!(LEFT_OUT.iter().all(|(_, reason)| !reason.is_empty()));
     found.extend(LEFT_OUT.iter().map(|row| row.0));

@@ -36,7 +36,7 @@ fn lengths_that_must_be_equal_become_one_symbol() -> Result<()> {
     assert_eq!(traced.forward(&[ones(&[2, 5]), ones(&[5, 2])])?[0].to_vec::<f32>()?, vec![2.0; 10]);
     assert_eq!(traced.forward(&[ones(&[2, 5]), ones(&[5, 3])]).unwrap_err().code(), ErrorCode::Size);
     let notes: Vec<String> = reloaded(&traced).notes().iter().map(ToString::to_string).collect();
-    assert!(notes.iter().any(|note| note.starts_with("requires a == d at tests/trace.rs:")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("requires a == d at tests/tracing/trace.rs:")), "{notes:?}");
     Ok(())
 }
 
@@ -59,7 +59,7 @@ fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
     let fold = module::function(|x: Tensor| x.reshape(&[-1, 4, 3])?.reshape(&[-1, 3])?.add(&x), &x);
     let traced = record(&fold, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[n,3]) -> (y: f32[n,3])");
-    assert!(traced.guards()[0].to_string().starts_with("n % 4 == 0 at tests/trace.rs:"), "{:?}", traced.guards());
+    assert!(traced.guards()[0].to_string().starts_with("n % 4 == 0 at tests/tracing/trace.rs:"), "{:?}", traced.guards());
     for traced in [&traced, &reloaded(&traced)] {
         assert_eq!(traced.forward(&[ones(&[12, 3])])?[0].to_vec::<f32>()?, vec![2.0; 36]);
         let error = traced.forward(&[ones(&[10, 3])]).unwrap_err();
@@ -81,7 +81,7 @@ fn a_declared_length_that_can_only_be_one_number_is_refused_with_the_line() -> R
     let add = module::function(|x: Tensor| x.add(zeros(&[5, 2])), &x);
     let error = record(&add, Example::of(&x).symbolic("x", 0, "n")?).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Size);
-    assert!(error.to_string().contains("tests/trace.rs:"), "{error}");
+    assert!(error.to_string().contains("tests/tracing/trace.rs:"), "{error}");
     Ok(())
 }
 
@@ -170,7 +170,7 @@ fn a_number_is_not_read_in_the_body_of_a_loop() {
     };
     let error = trace_fn(f, &x).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Trace);
-    assert!(error.to_string().contains("tests/trace.rs:"), "{error}");
+    assert!(error.to_string().contains("tests/tracing/trace.rs:"), "{error}");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn what_is_denied_is_listed_whole() -> Result<()> {
     let tracer = Tracer::new().deny(DiagnosticKind::Baked).deny(DiagnosticKind::Random).deny(DiagnosticKind::UnusedInput);
     let error = tracer.trace_fn(f, &(x.clone(), x.clone())).unwrap_err();
     assert_eq!((error.code(), error.message().lines().count()), (ErrorCode::Denied, 4), "{error}");
-    assert!(error.message().contains("tests/trace.rs:"), "{error}");
+    assert!(error.message().contains("tests/tracing/trace.rs:"), "{error}");
     let traced = tracer
         .allow(DiagnosticKind::Baked)
         .allow(DiagnosticKind::Random)

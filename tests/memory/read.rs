@@ -1,7 +1,6 @@
 //! What reading a file takes: never more than 64 MiB and four times the file, whatever the file claims.
 
-mod counting;
-
+use crate::counting;
 use ontrace::{ErrorCode, read};
 use std::path::Path;
 

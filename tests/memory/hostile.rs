@@ -1,7 +1,6 @@
 //! Damaged files are refused with a code: never a panic, and never more memory than the file justifies.
 
-mod counting;
-
+use crate::counting;
 use ontrace::array::Random;
 use ontrace::{ErrorCode, Example, read, trace};
 use std::collections::BTreeMap;

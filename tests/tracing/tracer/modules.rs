@@ -123,7 +123,7 @@ fn t118_every_value_says_the_line_that_made_it() -> Result<()> {
     };
     let traced = check_trace(f, &f32s(&[1.0]), &[f32s(&[-3.0])])?;
     let lines: Vec<String> = traced.graph().nodes().iter().map(|node| node.place.line.to_string()).collect();
-    let of = |line: u32| format!("tests/tracer/modules.rs:{line}:");
+    let of = |line: u32| format!("tests/tracing/tracer/modules.rs:{line}:");
     assert!(lines.iter().zip(first..).all(|(found, line)| found.starts_with(&of(line))), "{lines:?}");
     let nodes = traced.to_model()?.proto.graph.unwrap_or_default().node;
     let says = |i: usize| nodes[i].metadata_props.iter().any(|entry| entry.value == lines[i]);

@@ -1,11 +1,10 @@
 //! Operators of a user's crate: traced, checked, written with what they are made of, read, and run as one node of tract's plan.
 
+use crate::left;
 use ontrace::graph::{Agreement, Inputs};
 use ontrace::onnx::{Model, Node, NodeBuilder};
 use ontrace::ops::{CustomOp, OpRegistry};
 use ontrace::{Array, DType, Dim, Error, ErrorCode, Example, Module, Result, Tensor, Traced, Type, module, read, trace, trace_fn};
-
-mod left;
 
 /// x + sin²(a·x) / a, of <https://arxiv.org/abs/2006.08195>.
 #[derive(Debug)]
@@ -296,7 +295,7 @@ fn a_wrong_kernel_composition_or_rule_is_caught() {
     for wrong in ["kernel", "composition"] {
         let error = traced(wrong).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Mismatch, "{error:?}");
-        assert!(error.to_string().contains("com.example.Square") && error.to_string().contains("tests/custom.rs:"), "{error:?}");
+        assert!(error.to_string().contains("com.example.Square") && error.to_string().contains("tests/tracing/custom.rs:"), "{error:?}");
     }
     assert_eq!(traced("rule").unwrap_err().code(), ErrorCode::Internal);
 }

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 /// Whether a text names this line of this file.
 fn names(text: &str, line: u32) -> bool {
-    text.contains(&format!("tests/tracer/checker.rs:{line}:"))
+    text.contains(&format!("tests/tracing/tracer/checker.rs:{line}:"))
 }
 
 /// An error with its places and its help.

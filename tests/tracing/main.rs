@@ -1,0 +1,15 @@
+//! Tracing: what a traced graph holds, what it refuses, and what its file keeps.
+//!
+//! One binary for all of them: each binary links tract.
+
+mod control_flow;
+mod custom;
+mod errors;
+mod functions;
+#[path = "../left.rs"]
+mod left;
+mod promotion;
+mod silent;
+mod trace;
+mod tracer;
+mod vectors;
