@@ -3,8 +3,13 @@
 //! One binary for all of them: each binary links tract.
 
 mod archives;
+#[path = "../corpus.rs"]
+mod corpus;
+mod known_failures;
 #[path = "../left.rs"]
 mod left;
 mod onnx_backend;
 mod opinfo;
+#[path = "../panics.rs"]
+mod panics;
 mod zoo;

@@ -1,19 +1,19 @@
-//! Torch's own operator cases: each agrees with the numbers that torch computed, or is refused with a code; none is wrong.
+//! Torch's own operator samples (OpInfo): each agrees with the values that torch computed, or is a row of `tests/data/opinfo.txt`.
 
+use crate::known_failures::KnownFailures;
+use crate::{corpus, panics};
 use ontrace::array::{Tolerance, compare};
-use ontrace::graph::Agreement;
-use ontrace::{Array, Error, ErrorCode, Example, Module, Result, Tensor, read, record};
+use ontrace::graph::{Agreement, Graph, Node};
+use ontrace::{Array, Example, Module, Result, Tensor, read, record};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What torch's own numbers are compared with; integers and truth values are exact.
 const TORCH: Tolerance = Tolerance { abs: 1e-4, rel: 1e-3 };
 
-/// Cases whose output `.1` is the places of equal numbers, which torch gives in no defined order: along axis `.2` of the input they must name
-/// the numbers that torch's name.
+/// Cases whose output `.1` holds the indices of equal elements, which torch gives in no defined order: along axis `.2` of the input they must
+/// select the elements that torch's select.
 const TIES: &[(&str, usize, i64)] = &[
     ("argsort/bool_0", 0, -1),
     ("kthvalue/int64_0", 1, -1),
@@ -23,27 +23,23 @@ const TIES: &[(&str, usize, i64)] = &[
     ("topk/int64_2", 1, -2),
 ];
 
-/// What came of a case.
-enum Outcome {
-    Agrees,
-    Refused(Error),
-    Wrong(String),
-    Panics(String),
+/// The cases by name, `abs/float32_0`; `ONTRACE_OPINFO` names a folder of others, built alike.
+struct Cases {
+    folder: PathBuf,
+    names: Vec<String>,
+    /// Whether these are all cases of the corpus that the list is about.
+    whole: bool,
 }
 
-/// The cases by name, `abs/float32_0`; `ONTRACE_OPINFO` names a folder of others, built alike.
-fn cases() -> Option<(PathBuf, Vec<String>)> {
-    let shared = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/opinfo");
-    let folder = std::env::var_os("ONTRACE_OPINFO").map_or_else(shared, PathBuf::from);
-    let Ok(table) = std::fs::read_to_string(folder.join("cases.csv")) else {
-        println!("skipped: no ../shared");
-        return None;
-    };
+fn cases() -> Option<Cases> {
+    let folder = corpus::folder("ONTRACE_OPINFO", "../shared/opinfo", "cases.csv")?;
+    let table = std::fs::read_to_string(folder.join("cases.csv")).unwrap();
     // `ONTRACE_CASES=abs` tries only those whose name begins so.
     let only = std::env::var("ONTRACE_CASES").unwrap_or_default();
     let name = |line: &str| line.split(',').take(2).collect::<Vec<_>>().join("/");
-    let names = table.lines().skip(1).map(name).filter(|name| name.starts_with(&only));
-    Some((folder, names.collect()))
+    let names = table.lines().skip(1).map(name).filter(|name| name.starts_with(&only)).collect();
+    let whole = only.is_empty() && std::env::var_os("ONTRACE_OPINFO").is_none();
+    Some(Cases { folder, names, whole })
 }
 
 /// The arrays `in_0`, `in_1` … of a file.
@@ -52,8 +48,8 @@ fn arrays(path: &Path, prefix: &str) -> Result<Vec<Array>> {
     Ok((0..).map_while(|i| all.get(&format!("{prefix}_{i}")).cloned()).collect())
 }
 
-/// Whether two arrays of indices fetch the same numbers.
-fn name_the_same(x: &Array, axis: i64, got: &Array, expected: &Array) -> Result<bool> {
+/// Whether two arrays of indices select the same elements.
+fn select_the_same(x: &Array, axis: i64, got: &Array, expected: &Array) -> Result<bool> {
     let x = Tensor::from(x.clone());
     let fetched = |index: &Array| {
         let index = Tensor::from(index.clone());
@@ -64,74 +60,63 @@ fn name_the_same(x: &Array, axis: i64, got: &Array, expected: &Array) -> Result<
     Ok(same_type && fetched(got)?.to_f64s() == fetched(expected)?.to_f64s())
 }
 
-/// Runs one case by a runner, and compares.
-fn attempt(folder: &Path, case: &str, run: fn(&read::LoadedModel, &[Array]) -> Result<Vec<Array>>) -> Outcome {
+/// For each output of a traced graph, whether it depends on a random sample.
+fn random_outputs(graph: &Graph) -> Vec<bool> {
+    fn is_random(node: &Node) -> bool {
+        node.op.agreement() == Agreement::Random || node.op.graphs().iter().any(|graph| graph.nodes().iter().any(is_random))
+    }
+    let mut random = BTreeSet::new();
+    for node in graph.nodes() {
+        if is_random(node) || node.inputs.iter().flatten().any(|id| random.contains(id)) {
+            random.extend(node.outputs.iter().copied());
+        }
+    }
+    graph.outputs().iter().map(|id| random.contains(id)).collect()
+}
+
+/// Runs one case, and compares: `None` where it agrees, else why it does not.
+fn attempt(folder: &Path, case: &str, run: fn(&read::LoadedModel, &[Array]) -> Result<Vec<Array>>) -> Option<String> {
     let program = folder.join(format!("{case}.pt"));
     let work = || -> Result<Option<String>> {
         let data = folder.join(format!("{case}.safetensors"));
         let (inputs, expected) = (arrays(&data, "in")?, arrays(&data, "out")?);
         let model = read::open(&program)?;
         let got = run(&model, &inputs)?;
-        // What is drawn at random agrees in structure.
-        let drawn = || -> Result<bool> {
-            let record = record(&model, example(&model, &inputs))?;
-            Ok(record.graph().nodes().iter().any(|node| node.op.agreement() == Agreement::Random))
+        // A random sample agrees in dtype and shape.
+        let is_random = |i: usize| -> Result<bool> {
+            let traced = record(&model, example(&model, &inputs))?;
+            Ok(random_outputs(traced.graph())[i])
         };
         if got.len() != expected.len() {
-            return Ok(Some(format!("{} outputs, expected {}", got.len(), expected.len())));
+            return Ok(Some(format!("wrong: {} outputs, expected {}", got.len(), expected.len())));
         }
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
             if let Some(&(.., axis)) = TIES.iter().find(|row| row.0 == case && row.1 == i) {
-                if !name_the_same(&inputs[0], axis, got, expected)? {
-                    return Ok(Some(format!("output {i} names other numbers")));
+                if !select_the_same(&inputs[0], axis, got, expected)? {
+                    return Ok(Some(format!("wrong: output {i} selects other elements")));
                 }
                 continue;
             }
             match compare(got, expected, TORCH) {
-                None => return Ok(Some(format!("output {i} is {got}, expected {expected}"))),
-                Some(found) if !found.agrees && drawn()? => {}
-                Some(found) if !found.agrees => return Ok(Some(format!("output {i}: {found:?}"))),
+                None => return Ok(Some(format!("wrong: output {i} is {got}, expected {expected}"))),
+                Some(found) if !found.agrees && !is_random(i)? => return Ok(Some(format!("wrong: output {i}: {found:?}"))),
                 Some(_) => {}
             }
         }
         Ok(None)
     };
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(None)) => Outcome::Agrees,
-        Ok(Ok(Some(difference))) => Outcome::Wrong(difference),
-        Ok(Err(error)) => Outcome::Refused(error),
-        Err(panic) => Outcome::Panics(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+    match panics::caught(work) {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(error)) => Some(format!("{}: {}", error.code(), error.message())),
+        Err(message) => Some(format!("panic: {message}")),
     }
 }
 
-/// Runs every case; the outcomes are left in a file, and what is neither right nor refused is a failure.
-fn every_case(how: &str, run: fn(&read::LoadedModel, &[Array]) -> Result<Vec<Array>>) {
-    let Some((folder, cases)) = cases() else { return };
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let outcomes: Vec<Outcome> = cases.par_iter().map(|case| attempt(&folder, case, run)).collect();
-    std::panic::set_hook(hook);
-    let (mut agree, mut bad, mut report, mut codes) = (0, Vec::new(), String::new(), BTreeMap::<ErrorCode, usize>::new());
-    for (case, outcome) in cases.iter().zip(&outcomes) {
-        match outcome {
-            Outcome::Agrees => agree += 1,
-            Outcome::Refused(error) => {
-                *codes.entry(error.code()).or_default() += 1;
-                let place = error.places().last().unwrap_or_default();
-                writeln!(report, "{case}\trefused\t{}\t{place}\t{}", error.code(), error.message()).unwrap();
-                if matches!(error.code(), ErrorCode::Internal | ErrorCode::Mismatch) {
-                    bad.push(format!("{case}: {error}"));
-                }
-            }
-            Outcome::Wrong(difference) => bad.push(format!("{case}: {difference}")),
-            Outcome::Panics(message) => bad.push(format!("{case} panics: {message}")),
-        }
-    }
-    report.extend(bad.iter().map(|line| format!("{}\n", line.replacen(": ", "\twrong\t\t\t", 1))));
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("opinfo_{how}.tsv"));
-    std::fs::write(path, report).unwrap();
-    println!("{how}: {agree} of {} agree, {} are neither right nor refused, {codes:?}", cases.len(), bad.len());
-    assert!(bad.is_empty(), "{}", bad.join("\n"));
+/// Runs every case in one way, and compares what fails with the list.
+fn every_case(way: &str, run: fn(&read::LoadedModel, &[Array]) -> Result<Vec<Array>>) {
+    let Some(Cases { folder, names, whole }) = cases() else { return };
+    let verdicts: Vec<(String, Option<String>)> = names.par_iter().map(|case| (case.clone(), attempt(&folder, case, run))).collect();
+    KnownFailures::of("opinfo").compare(way, whole, &verdicts);
 }
 
 fn example(model: &read::LoadedModel, inputs: &[Array]) -> Example {

@@ -1,10 +1,9 @@
 //! Damaged files are refused with a code: never a panic, and never more memory than the file justifies.
 
-use crate::counting;
+use crate::{counting, panics};
 use ontrace::array::Random;
 use ontrace::{ErrorCode, Example, read, trace};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// How many mutations of each file are tried.
@@ -59,25 +58,20 @@ fn every_mutation_is_survived(original: &[u8], suffix: &str) {
     let file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
     std::fs::write(file.path(), original).unwrap();
     assert_eq!(attempt(file.path()), None, "the file itself opens");
-    std::panic::set_hook(Box::new(|_| {}));
     let mut failures = Vec::new();
     let mut codes: BTreeMap<Option<ErrorCode>, usize> = BTreeMap::new();
     for seed in 0..MUTATIONS {
         let bytes = mutated(original, seed);
         std::fs::write(file.path(), &bytes).unwrap();
-        let (outcome, peak) = counting::peak(|| catch_unwind(AssertUnwindSafe(|| attempt(file.path()))));
+        let (outcome, peak) = counting::peak(|| panics::caught(|| attempt(file.path())));
         match outcome {
             Ok(code) => *codes.entry(code).or_default() += 1,
-            Err(panic) => {
-                let message = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-                failures.push(format!("seed {seed} panics: {}", message.unwrap_or_default()));
-            }
+            Err(message) => failures.push(format!("seed {seed} panics: {message}")),
         }
         if peak > MEMORY + 4 * bytes.len() {
             failures.push(format!("seed {seed} takes {peak} bytes for {}", bytes.len()));
         }
     }
-    drop(std::panic::take_hook());
     println!("{suffix}: {codes:?}");
     assert!(failures.is_empty(), "{} of {MUTATIONS}\n{}", failures.len(), failures.join("\n"));
     assert!(codes.len() > 3, "the mutations reach no depth: {codes:?}");

@@ -3,4 +3,6 @@
 mod counting;
 mod hostile;
 mod onnx;
+#[path = "../panics.rs"]
+mod panics;
 mod read;

@@ -1,6 +1,6 @@
 //! Modules that are there several times, written as one function that is called.
 
-use crate::left;
+use crate::{corpus, left};
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{MODULES_DOMAIN, Model, SCOPE_KEY};
 use ontrace::tensor::location;
@@ -227,9 +227,9 @@ fn what_a_guard_looks_at_can_still_be_seen() {
 /// Real archives: those of the repository, and those of the zoo where it is there.
 #[test]
 fn networks_are_the_same_with_functions() {
-    let zoo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/zoo");
+    let zoo = corpus::folder("ONTRACE_ZOO", "../shared/zoo", "resnet_tiny");
     let names = ["gpt_tiny", "vit_tiny", "resnet_tiny", "mobilenet_tiny", "tv_resnet18"];
-    let archives = names.iter().map(|name| (*name, zoo.join(name).join("traced.pt"))).filter(|(_, path)| path.is_file());
+    let archives = zoo.iter().flat_map(|zoo| names.iter().map(move |name| (*name, zoo.join(name).join("traced.pt"))));
     let own = [("resnet_data", std::path::Path::new("tests/data/resnet_tiny.pt").to_path_buf())];
     for (name, path) in own.into_iter().chain(archives) {
         let module = read::open(&path).unwrap();

@@ -3,6 +3,8 @@
 //! One binary for all of them: each binary links tract.
 
 mod control_flow;
+#[path = "../corpus.rs"]
+mod corpus;
 mod custom;
 mod errors;
 mod functions;

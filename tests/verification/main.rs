@@ -5,4 +5,6 @@ mod check;
 mod faults;
 #[path = "../left.rs"]
 mod left;
+#[path = "../panics.rs"]
+mod panics;
 mod programs;

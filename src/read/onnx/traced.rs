@@ -24,12 +24,19 @@ impl Traced {
     /// ```
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) where the tree is built otherwise than the example was, naming the place; else as [`Module::forward`].
+    /// [`Input`](crate::ErrorCode::Input) where the tree is built otherwise than the example was, naming the argument and the line of the
+    /// call; else as [`Module::forward`].
+    #[track_caller]
     pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
+        let caller = std::panic::Location::caller();
         let mut leaves = Vec::new();
         let structure = inputs.take_apart(&mut leaves);
-        self.signature().inputs().expect(&structure)?;
-        O::assemble(self.signature().outputs(), &mut self.forward(&leaves)?.into_iter())
+        let checked = self.signature().inputs().expect(&structure);
+        let outputs = checked.and_then(|()| self.forward(&leaves)).map_err(|error| match error.code() {
+            crate::ErrorCode::Input => error.at(caller),
+            _ => error,
+        })?;
+        O::assemble(self.signature().outputs(), &mut outputs.into_iter())
     }
 
     /// The outputs, with their names, for inputs given by name, in any order.

@@ -42,8 +42,6 @@ fn attempt(seed: u64, leave: bool) -> Result<Program, (Program, Failure)> {
 #[test]
 fn random_programs_do_the_same_everywhere() {
     let (count, seed, leave) = (number("ONTRACE_PROGRAMS", 300), number("ONTRACE_SEED", 1), number("ONTRACE_LEAVE", 0));
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let results: Vec<_> = (seed..seed + count).into_par_iter().map(|i| (i, attempt(i, i - seed < leave))).collect();
     let mut methods: BTreeMap<&str, usize> = methods::METHODS.iter().map(|method| (method.source, 0)).collect();
     let (mut steps, mut failures) = (0, Vec::new());
@@ -61,7 +59,6 @@ fn random_programs_do_the_same_everywhere() {
         print::rust(&program, &failure, seed)
     };
     let failures: Vec<String> = failures.into_par_iter().map(shrunk).collect();
-    std::panic::set_hook(hook);
     // How often each method was called, for those who look for what is never tried.
     let rows: Vec<String> =
         methods.iter().map(|(method, count)| format!("{count:6} {}\n", method.split_whitespace().collect::<Vec<_>>().join(" "))).collect();

@@ -1,11 +1,11 @@
 //! Does everything that can run a program give the same? Eager, the record at every size, the session at every size, the file read back.
 
 use super::program::{Axis, Program};
+use crate::panics;
 use ontrace::array::{Tolerance, compare};
 use ontrace::graph::{Agreement, Graph, Node};
 use ontrace::read::OnnxModule;
 use ontrace::{Array, Error, Example, Module, Result, Tensor, Traced, record};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Where a program failed, and how.
 #[derive(Clone, Debug)]
@@ -29,10 +29,7 @@ impl Failure {
 
 /// Runs what may panic; a panic is an error of its own.
 pub fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-        Err(Error::internal(format!("panics: {}", message.unwrap_or_default())))
-    })
+    panics::caught(run).unwrap_or_else(|message| Err(Error::internal(format!("panics: {message}"))))
 }
 
 /// What the program is recorded with.
