@@ -213,7 +213,9 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
         }
         #[cfg(feature = "tract")]
         match (&session, RUNTIME.iter().any(|row| row.0 == case.name)) {
-            (Ok(session), false) => broken.extend(difference(session.run(&inputs), &expected).map(|why| format!("law 2 at +{more}, {why}"))),
+            (Ok(session), false) => {
+                broken.extend(difference(session.run(&inputs), &expected).map(|why| format!("law 2 at +{more}, {why}")))
+            }
             // Some of the reasons hold only where overflow is checked.
             (Ok(session), true) if cfg!(debug_assertions) && axes.is_empty() && difference(session.run(&inputs), &expected).is_none() => {
                 broken.push("law 2 holds now, take it off RUNTIME".to_string());
