@@ -9,9 +9,17 @@ fn root() -> &'static Path {
 /// README, CONTRIBUTING and the pages of docs/: name and text.
 fn pages() -> Vec<(String, String)> {
     let mut paths: Vec<PathBuf> = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
-    paths.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "md")));
+    paths.extend(
+        std::fs::read_dir(root().join("docs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|e| e == "md")),
+    );
     paths.sort();
-    paths.into_iter().map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap())).collect()
+    paths
+        .into_iter()
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 /// The code spans of a page, each with the text before it.
@@ -21,7 +29,8 @@ fn code_spans(text: &str) -> Vec<(&str, &str)> {
 }
 
 fn is_path(span: &str) -> bool {
-    ["src/", "tests/", "tools/", "docs/", "benches/", "examples/"].iter().any(|folder| span.starts_with(folder)) && !span.contains([' ', '*'])
+    ["src/", "tests/", "tools/", "docs/", "benches/", "examples/"].iter().any(|folder| span.starts_with(folder))
+        && !span.contains([' ', '*'])
 }
 
 #[test]
@@ -29,7 +38,11 @@ fn every_named_file_exists() {
     let mut missing = Vec::new();
     let mut seen = 0;
     for (page, text) in pages() {
-        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()).filter(|link| !link.is_empty() && !link.contains("://"));
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next())
+            .filter(|link| !link.is_empty() && !link.contains("://"));
         let folder = if root().join("docs").join(&page).is_file() { root().join("docs") } else { root().to_path_buf() };
         for link in links {
             seen += 1;
