@@ -395,3 +395,39 @@ impl Tensor {
         }
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    let cases = cases! {
+        "softplus_beta", [of(DType::F32, &[2, 3], -9.0, 9.0)], |x| one(x[0].softplus(2.0, 5.0)?);
+        "glu", [floats(&[2, 6])], |x| one(x[0].glu(-1)?);
+        "prelu", [floats(&[2, 3, 4])], |x| one(x[0].gt(0.0)?.where_(&x[0], &x[0].mul(weight(&[3, 1]))?)?);
+        "softmax", [floats(&[2, 3, 4])], |x| one(x[0].softmax(-1)?);
+        "softmax_first", [floats(&[2, 3])], |x| one(x[0].softmax(0)?);
+        "softmax_rank_0", [floats(&[])], |x| one(x[0].softmax(0)?);
+        "softmax_f64", [of(DType::F64, &[2, 3], -3.0, 3.0)], |x| one(x[0].softmax(1)?);
+        "softmax_f16", [of(DType::F16, &[2, 3], -3.0, 3.0)], |x| one(x[0].softmax(1)?);
+        "log_softmax", [floats(&[2, 3])], |x| one(x[0].log_softmax(-1)?);
+        "log_softmax_first", [floats(&[2, 3])], |x| one(x[0].log_softmax(0)?);
+    };
+    [
+        &[cases][..],
+        &[
+            unary("softplus", |x| x.softplus(1.0, 20.0), -4.0, 4.0),
+            unary("leaky_relu", |x| x.leaky_relu(0.1), -2.0, 2.0),
+            unary("elu", |x| x.elu(1.5), -2.0, 2.0),
+            unary("selu", Tensor::selu, -2.0, 2.0),
+            unary("silu", Tensor::silu, -3.0, 3.0),
+            unary("mish", Tensor::mish, -3.0, 3.0),
+            unary("gelu", |x| x.gelu(false), -3.0, 3.0),
+            unary("gelu_tanh", |x| x.gelu(true), -3.0, 3.0),
+            unary("hard_sigmoid", Tensor::hard_sigmoid, -4.0, 4.0),
+            unary("hard_swish", Tensor::hard_swish, -4.0, 4.0),
+        ],
+    ]
+    .concat()
+    .concat()
+}

@@ -252,3 +252,15 @@ pub(crate) fn flex_attention(node: &Node, [q, k, v]: [&Tensor; 3], through: impl
     let weights = through("prob_mod", through("score_mod", scores)?.softmax(-1)?)?;
     weights.matmul(&v.cast(precise)?)?.cast(v.dtype())
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "attention", [floats(&[2, 4, 5, 8]), floats(&[2, 4, 7, 8]), floats(&[2, 4, 7, 6])], |x| one(x[0].attention(&x[1], &x[2], None, false, None)?);
+        "attention_causal", [floats(&[2, 5, 8]), floats(&[2, 5, 8]), floats(&[2, 5, 8])], |x| one(x[0].attention(&x[1], &x[2], None, true, None)?);
+        "attention_masked", [floats(&[2, 5, 8]), floats(&[2, 7, 8]), floats(&[2, 7, 8]), floats(&[5, 7])], |x| one(x[0].attention(&x[1], &x[2], Some(&x[3]), false, Some(0.3))?);
+    }
+}

@@ -541,3 +541,47 @@ impl Tensor {
         outside.where_(&sign, &y)
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    let cases = cases! {
+        "pow", [of(DType::F32, &[2, 3], 0.1, 2.0), floats(&[3])], |x| one(x[0].pow(&x[1])?);
+        "pow_square", [floats(&[2, 3])], |x| one(x[0].pow(2)?);
+        "pow_half", [of(DType::F32, &[2, 3], 0.1, 2.0)], |x| one(x[0].pow(0.5)?);
+        "pow_i64", [integers(&[2, 3]), indices(&[3], 4)], |x| one(x[0].pow(&x[1])?);
+        "broadcast", [floats(&[2, 1, 5]), floats(&[3, 1])], |x| one(x[0].add(&x[1])?);
+        "rank_0", [floats(&[]), floats(&[])], |x| one(x[0].mul(&x[1])?);
+        "mixed_dtypes", [floats(&[2, 3]), integers(&[3])], |x| one(x[0].mul(&x[1])?);
+        "number_on_the_left", [floats(&[2, 3])], |x| one((1.0 - &x[0])?);
+        "bitwise_and_i32", [of(DType::I32, &[2, 3], -99.0, 99.0), of(DType::I32, &[3], -99.0, 99.0)], |x| one(x[0].bitwise_and(&x[1])?);
+        "bitwise_or_u8", [of(DType::U8, &[2, 3], 0.0, 255.0), of(DType::U8, &[3], 0.0, 255.0)], |x| one(x[0].bitwise_or(&x[1])?);
+        "bitwise_xor_i64", [integers(&[2, 3]), integers(&[3])], |x| one(x[0].bitwise_xor(&x[1])?);
+    };
+    [
+        &[cases][..],
+        &[
+            binary("add", |a, b| a.add(b)),
+            binary("sub", |a, b| a.sub(b)),
+            binary("mul", |a, b| a.mul(b)),
+            binary("div", |a, b| a.div(b)),
+            binary("floor_divide", |a, b| a.floor_divide(b)),
+            binary("trunc_divide", |a, b| a.trunc_divide(b)),
+            binary("remainder", |a, b| a.remainder(b)),
+            binary("fmod", |a, b| a.fmod(b)),
+            binary("minimum", |a, b| a.minimum(b)),
+            binary("maximum", |a, b| a.maximum(b)),
+            logical("logical_and", |a, b| a.logical_and(b)),
+            logical("logical_or", |a, b| a.logical_or(b)),
+            logical("logical_xor", |a, b| a.logical_xor(b)),
+            logical("bitwise_and", |a, b| a.bitwise_and(b)),
+            logical("bitwise_or", |a, b| a.bitwise_or(b)),
+            logical("bitwise_xor", |a, b| a.bitwise_xor(b)),
+            logical("mul", |a, b| a.mul(b)),
+        ],
+    ]
+    .concat()
+    .concat()
+}

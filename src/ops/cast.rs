@@ -173,3 +173,24 @@ impl Tensor {
         apply_one(Cast { to: dtype, narrowing }, &[self])
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "cast_f32_i64", [floats(&[2, 3])], |x| one(x[0].cast(DType::I64)?);
+        "cast_f32_bool", [these(DType::F32, &[2, 3], &[0.0, 1.0, 0.5, -0.0, NAN])], |x| one(x[0].cast(DType::Bool)?);
+        "cast_i64_u8", [of(DType::I64, &[2, 3], 0.0, 255.0)], |x| one(x[0].cast(DType::U8)?);
+        "cast_i64_i32", [integers(&[2, 3])], |x| one(x[0].cast(DType::I32)?);
+        "cast_bool_f32", [bools(&[2, 3])], |x| one(x[0].cast(DType::F32)?);
+        "cast_f32_f64", [floats(&[2, 3])], |x| one(x[0].cast(DType::F64)?);
+        "cast_f32_f8e4m3fn", [floats(&[2, 3])], |x| one(x[0].cast(DType::F8E4M3FN)?.transpose(0, 1)?.cast(DType::F32)?);
+        "cast_f32_f8e5m2", [floats(&[2, 3])], |x| one(x[0].cast(DType::F8E5M2)?.cast(DType::F32)?);
+        "cast_f32_i4", [floats(&[2, 3])], |x| one(x[0].cast(DType::I4)?.narrow(1, 0i64, 2i64)?.cast(DType::F32)?);
+        "cast_f32_f4e2m1", [floats(&[2, 3])], |x| one(x[0].cast(DType::F4E2M1)?.cast(DType::F32)?);
+        "bit_cast", [floats(&[2, 3])], |x| one(x[0].bit_cast(DType::I32)?);
+        "cast_f32_f16", [floats(&[2, 3])], |x| one(x[0].cast(DType::F16)?);
+    }
+}

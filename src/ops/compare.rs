@@ -144,3 +144,21 @@ impl Tensor {
         self.compare(Compare::GreaterOrEqual, other)
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    [
+        binary("eq", |a, b| a.eq(b)),
+        binary("ne", |a, b| a.ne(b)),
+        binary("lt", |a, b| a.lt(b)),
+        binary("le", |a, b| a.le(b)),
+        binary("gt", |a, b| a.gt(b)),
+        binary("ge", |a, b| a.ge(b)),
+        logical("eq", |a, b| a.eq(b)),
+        logical("lt", |a, b| a.lt(b)),
+    ]
+    .concat()
+}

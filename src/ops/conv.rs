@@ -326,6 +326,35 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+    use crate::array::DType;
+
+    cases! {
+        "conv_1d", [floats(&[2, 3, 11])], |x| one(x[0].conv(&weight(&[4, 3, 5]), Some(&weight(&[4])), window(&[1], &[2], &[1]), 1)?);
+        "conv_2d", [floats(&[2, 3, 7, 9])], |x| one(x[0].conv(&weight(&[4, 3, 3, 3]), None, window(&[1, 1], &[1, 1], &[1, 1]), 1)?);
+        "conv_strides", [floats(&[2, 3, 7, 9])], |x| one(x[0].conv(&weight(&[4, 3, 3, 3]), None, window(&[2, 3], &[1, 0], &[1, 1]), 1)?);
+        "conv_dilations", [floats(&[2, 3, 9, 11])], |x| one(x[0].conv(&weight(&[4, 3, 3, 3]), None, window(&[1, 2], &[2, 2], &[2, 3]), 1)?);
+        "conv_groups", [floats(&[2, 4, 7, 9])], |x| one(x[0].conv(&weight(&[6, 2, 3, 3]), None, window(&[1, 1], &[0, 1], &[1, 1]), 2)?);
+        "conv_depthwise", [floats(&[2, 4, 7, 9])], |x| one(x[0].conv(&weight(&[4, 1, 3, 3]), Some(&weight(&[4])), window(&[1, 1], &[1, 1], &[1, 1]), 4)?);
+        "conv_pointwise", [floats(&[2, 3, 7, 9])], |x| one(x[0].conv(&weight(&[5, 3, 1, 1]), None, Window::dense(2), 1)?);
+        "conv_3d", [floats(&[1, 2, 5, 6, 7])], |x| one(x[0].conv(&weight(&[3, 2, 2, 3, 2]), None, window(&[1, 2, 1], &[1, 0, 1], &[1, 1, 1]), 1)?);
+        "conv_uneven_pads", [floats(&[2, 3, 8])], |x| {
+            let window = Window { pads_begin: vec![1], pads_end: vec![3], ..Window::dense(1) };
+            one(x[0].conv(&weight(&[4, 3, 3]), None, window, 1)?)
+        };
+        "conv_two_inputs", [floats(&[2, 3, 7]), floats(&[5, 3, 4])], |x| one(x[0].conv(&x[1], None, Window::dense(1), 1)?);
+        "conv_unbatched", [floats(&[3, 11])], |x| one(x[0].conv(&weight(&[4, 3, 5]), None, Window::dense(1), 1)?);
+        "conv_f64", [of(DType::F64, &[2, 3, 7], -1.0, 1.0)], |x| one(x[0].conv(&weight(&[4, 3, 3]).cast(DType::F64)?, None, Window::dense(1), 1)?);
+        "conv_transpose_1d", [floats(&[2, 3, 5])], |x| one(x[0].conv_transpose(&weight(&[3, 4, 3]), Some(&weight(&[4])), window(&[2], &[1], &[1]), 1, &[1])?);
+        "conv_transpose_2d", [floats(&[2, 3, 5, 6])], |x| one(x[0].conv_transpose(&weight(&[3, 4, 3, 2]), None, window(&[2, 3], &[1, 0], &[1, 1]), 1, &[0, 0])?);
+        "conv_transpose_groups", [floats(&[2, 4, 5])], |x| one(x[0].conv_transpose(&weight(&[4, 3, 3]), None, window(&[2], &[0], &[1]), 2, &[0])?);
+        "conv_transpose_dilations", [floats(&[2, 3, 5])], |x| one(x[0].conv_transpose(&weight(&[3, 4, 3]), None, window(&[1], &[1], &[2]), 1, &[0])?);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

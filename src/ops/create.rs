@@ -336,3 +336,22 @@ impl Tensor {
         apply_one(op, &[self])
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "tril", [floats(&[2, 4, 5])], |x| one(x[0].tril(0)?);
+        "triu", [floats(&[4, 5])], |x| one(x[0].triu(1)?);
+        "tril_below", [floats(&[4, 5])], |x| one(x[0].tril(-2)?);
+        "triu_i64", [integers(&[4, 5])], |x| one(x[0].triu(-1)?);
+        "full", [floats(&[3, 2])], |x| one(x[0].add(Tensor::full([x[0].dim(0)?, Dim::Fixed(2)], 1.5, DType::F32)?)?);
+        "zeros_i64", [floats(&[3, 2])], |x| one(Tensor::zeros([x[0].dim(0)?, x[0].dim(1)?], DType::I64)?);
+        "arange", [floats(&[5])], |x| one(Tensor::arange(0, &x[0].dim(0)?, 1, DType::I64)?);
+        "arange_step", [floats(&[5])], |x| one(Tensor::arange(1, &(x[0].dim(0)? * 3), 2, DType::F32)?);
+        "arange_down", [floats(&[5])], |x| one(Tensor::arange(&x[0].dim(0)?, 0, -2, DType::I64)?);
+        "eye", [floats(&[5])], |x| one(Tensor::eye(&x[0].dim(0)?, &Dim::Fixed(4), 1, DType::F32)?);
+    }
+}

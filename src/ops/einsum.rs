@@ -188,6 +188,16 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "einsum", [floats(&[2, 3, 4]), floats(&[2, 4, 5])], |x| one(Tensor::einsum("bij,bjk->bik", &[&x[0], &x[1]])?);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

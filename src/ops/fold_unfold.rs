@@ -136,6 +136,17 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "col2im", [floats(&[2, 12, 4])], |x| one(x[0].col2im(&[3, 3], &[2, 2], Window::dense(2))?);
+        "im2col", [floats(&[2, 3, 4, 4])], |x| one(x[0].im2col(&[2, 2], Window::dense(2))?);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -192,3 +192,18 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
     }
     sum.ok_or_else(|| Error::internal("a volume without spatial axes"))?.reshape(&shape)
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "grid_sample", [floats(&[2, 3, 4, 5]), of(DType::F32, &[2, 3, 3, 2], -1.0, 1.0)], |x| {
+            one(x[0].grid_sample(&x[1], Sampling::Linear, Outside::Zeros, false)?)
+        };
+        "grid_sample_cubic", [floats(&[2, 3, 4, 5]), of(DType::F32, &[2, 3, 3, 2], -1.0, 1.0)], |x| {
+            one(x[0].grid_sample(&x[1], Sampling::Cubic, Outside::Reflection, true)?)
+        };
+    }
+}

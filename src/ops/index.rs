@@ -598,3 +598,38 @@ impl Places {
         values.permute(&order.map(|axis| axis as i64).collect::<Vec<_>>())
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    fn gather_nd(x: &Tensor, index: &Tensor, batch: usize) -> Result<Tensor> {
+        apply_one(GatherNd { batch }, &[x, index])
+    }
+
+    fn scatter_nd(x: &Tensor, index: &Tensor, updates: &Tensor, reduction: Reduction) -> Result<Tensor> {
+        apply_one(ScatterNd { reduction }, &[x, index, updates])
+    }
+    cases! {
+        "nonzero", [these(DType::F32, &[2, 3], &[0.0, 1.0, -2.0, 0.0, 3.0])], |x| one(x[0].nonzero()?);
+        "masked_select", [floats(&[2, 3]), bools(&[2, 3])], |x| one(x[0].masked_select(&x[1])?);
+        "index_put", [floats(&[4, 3]), indices(&[2], 4), floats(&[2, 3])], |x| one(x[0].index_put(&[Some(&x[1])], &x[2], Reduction::Add)?);
+        "index_select", [floats(&[5, 3]), indices(&[4], 5)], |x| one(x[0].index_select(0, &x[1])?);
+        "index_select_last", [floats(&[2, 5]), these(DType::I64, &[4], &[0.0, -1.0, 2.0, -5.0])], |x| one(x[0].index_select(-1, &x[1])?);
+        "index_select_i32", [floats(&[5, 3]), of(DType::I32, &[4], 0.0, 4.0)], |x| one(x[0].index_select(0, &x[1])?);
+        "gather", [floats(&[5, 3]), indices(&[4, 3], 5)], |x| one(x[0].gather(0, &x[1])?);
+        "gather_last", [floats(&[2, 5]), indices(&[2, 3], 5)], |x| one(x[0].gather(-1, &x[1])?);
+        "gather_i64", [integers(&[2, 5]), indices(&[2, 3], 5)], |x| one(x[0].gather(1, &x[1])?);
+        "embedding", [indices(&[2, 3], 7)], |x| one(weight(&[7, 4]).embedding(&x[0])?);
+        "scatter", [floats(&[2, 5]), these(DType::I64, &[2, 3], &[0.0, 3.0, 1.0]), floats(&[2, 3])], |x| one(x[0].scatter(1, &x[1], &x[2], Reduction::Replace)?);
+        "scatter_add", [floats(&[5, 3]), indices(&[4, 3], 5), floats(&[4, 3])], |x| one(x[0].scatter(0, &x[1], &x[2], Reduction::Add)?);
+        "scatter_mul", [floats(&[5, 3]), indices(&[4, 3], 5), floats(&[4, 3])], |x| one(x[0].scatter(0, &x[1], &x[2], Reduction::Mul)?);
+        "scatter_max", [floats(&[5, 3]), indices(&[4, 3], 5), floats(&[4, 3])], |x| one(x[0].scatter(0, &x[1], &x[2], Reduction::Max)?);
+        "scatter_min", [floats(&[5, 3]), indices(&[4, 3], 5), floats(&[4, 3])], |x| one(x[0].scatter(0, &x[1], &x[2], Reduction::Min)?);
+        "gather_nd", [floats(&[3, 4, 5]), these(DType::I64, &[6, 2], &[0.0, 3.0, 2.0, 1.0])], |x| one(gather_nd(&x[0], &x[1], 0)?);
+        "gather_nd_batch", [floats(&[2, 4, 5]), indices(&[2, 1], 4)], |x| one(gather_nd(&x[0], &x[1], 1)?);
+        "scatter_nd", [floats(&[4, 3]), these(DType::I64, &[2, 1], &[0.0, 3.0]), floats(&[2, 3])], |x| one(scatter_nd(&x[0], &x[1], &x[2], Reduction::Replace)?);
+        "scatter_nd_add", [floats(&[4, 3]), these(DType::I64, &[2, 1], &[0.0, 3.0]), floats(&[2, 3])], |x| one(scatter_nd(&x[0], &x[1], &x[2], Reduction::Add)?);
+    }
+}

@@ -234,6 +234,29 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "matmul", [floats(&[2, 3]), floats(&[3, 5])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_batch", [floats(&[4, 2, 3]), floats(&[4, 3, 5])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_broadcast", [floats(&[4, 1, 2, 3]), floats(&[6, 3, 5])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_vectors", [floats(&[3]), floats(&[3])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_matrix_vector", [floats(&[2, 3]), floats(&[3])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_vector_batch", [floats(&[3]), floats(&[4, 3, 5])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_i64", [integers(&[2, 3]), integers(&[3, 5])], |x| one(x[0].matmul(&x[1])?);
+        "matmul_f64", [of(DType::F64, &[2, 3], -1.0, 1.0), of(DType::F64, &[3, 5], -1.0, 1.0)], |x| one(x[0].matmul(&x[1])?);
+        "matmul_f16", [of(DType::F16, &[2, 3], -1.0, 1.0), of(DType::F16, &[3, 5], -1.0, 1.0)], |x| one(x[0].matmul(&x[1])?);
+        "linear", [floats(&[2, 3])], |x| one(x[0].linear(&weight(&[5, 3]), Some(&weight(&[5])))?);
+        "linear_batch", [floats(&[4, 2, 3])], |x| one(x[0].linear(&weight(&[5, 3]), Some(&weight(&[5])))?);
+        "linear_without_bias", [floats(&[2, 3])], |x| one(x[0].linear(&weight(&[5, 3]), None)?);
+        "linear_vector", [floats(&[3])], |x| one(x[0].linear(&weight(&[5, 3]), Some(&weight(&[5])))?);
+        "addmm", [floats(&[5]), floats(&[2, 3]), floats(&[3, 5])], |x| one(x[0].addmm(&x[1], &x[2], 0.5, 2.0)?);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

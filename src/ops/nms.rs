@@ -94,3 +94,13 @@ impl Tensor {
         found.first().ok_or_else(|| Error::internal("NonMaxSuppression has no output"))?.select(1, 2i64)
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "nms", [of(DType::F32, &[9, 4], 0.0, 7.0), of(DType::F32, &[9], 0.0, 1.0)], |x| one(x[0].nms(&x[1], 0.25)?);
+    }
+}

@@ -362,3 +362,21 @@ impl Tensor {
         scale.map_or(Ok(normal.clone()), |scale| normal.mul(scale))
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "batch_norm", [floats(&[2, 3, 4, 5])], |x| one(x[0].batch_norm(Some(&weight(&[3])), Some(&weight(&[3])), &weight(&[3]), &weight(&[3]).abs()?, 1e-5)?);
+        "batch_norm_rank_2", [floats(&[2, 3])], |x| one(x[0].batch_norm(None, None, &weight(&[3]), &weight(&[3]).abs()?, 1e-3)?);
+        "batch_norm_by_itself", [floats(&[2, 3, 4])], |x| one(x[0].batch_norm_by_itself(Some(&weight(&[3])), Some(&weight(&[3])), 1e-5)?);
+        "layer_norm", [floats(&[2, 3, 4])], |x| one(x[0].layer_norm(&[Dim::Fixed(4)], Some(&weight(&[4])), Some(&weight(&[4])), 1e-5)?);
+        "layer_norm_two_axes", [floats(&[2, 3, 4])], |x| one(x[0].layer_norm(&[Dim::Fixed(3), Dim::Fixed(4)], None, None, 1e-5)?);
+        "layer_norm_f64", [of(DType::F64, &[2, 4], -1.0, 1.0)], |x| one(x[0].layer_norm(&[Dim::Fixed(4)], None, None, 1e-5)?);
+        "group_norm", [floats(&[2, 6, 5])], |x| one(x[0].group_norm(3, Some(&weight(&[6])), Some(&weight(&[6])), 1e-5)?);
+        "instance_norm", [floats(&[2, 3, 4, 5])], |x| one(x[0].instance_norm(Some(&weight(&[3])), Some(&weight(&[3])), 1e-5)?);
+        "rms_norm", [floats(&[2, 3, 4])], |x| one(x[0].rms_norm(Some(&weight(&[4])), 1e-5)?);
+    }
+}

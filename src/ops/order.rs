@@ -166,3 +166,23 @@ impl Tensor {
         self.topk(self.dim(axis)?, axis, descending)
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "unique", [these(DType::I64, &[7], &[3.0, 1.0, 3.0, 2.0, 1.0])], |x| {
+            let (values, inverse, counts) = x[0].unique(None)?;
+            Ok(vec![values, inverse, counts])
+        };
+        "unique_rows", [these(DType::I64, &[5, 2], &[3.0, 1.0, 2.0])], |x| one(x[0].unique(Some(0))?.0);
+        "topk", [floats(&[2, 5])], |x| both(x[0].topk(2, -1, true)?);
+        "topk_smallest", [floats(&[5, 3])], |x| both(x[0].topk(3, 0, false)?);
+        "topk_i64", [these(DType::I64, &[2, 5], &[3.0, 1.0, 4.0, 2.0, 9.0, 7.0, 8.0])], |x| both(x[0].topk(2, 1, true)?);
+        "sort", [floats(&[2, 5])], |x| both(x[0].sort(-1, false)?);
+        "sort_descending", [floats(&[5, 3])], |x| both(x[0].sort(0, true)?);
+        "sort_of_equals", [these(DType::F32, &[2, 5], &[2.0, 1.0, 2.0])], |x| both(x[0].sort(-1, false)?);
+    }
+}

@@ -381,3 +381,28 @@ impl Tensor {
         Ok(x)
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "max_pool_indices", [floats(&[2, 3, 6, 6])], |x| both(x[0].max_pool_indices(&[2, 2], Window::symmetric(&[2, 2], &[0, 0], &[1, 1]), false)?);
+        "max_pool", [floats(&[2, 3, 7, 9])], |x| one(x[0].max_pool(&[2, 3], window(&[2, 3], &[0, 0], &[1, 1]), false)?);
+        "max_pool_ceil", [floats(&[2, 3, 7, 10])], |x| one(x[0].max_pool(&[2, 3], window(&[2, 3], &[0, 0], &[1, 1]), true)?);
+        "max_pool_padding", [floats(&[2, 3, 7, 9])], |x| one(x[0].max_pool(&[3, 3], window(&[2, 1], &[1, 1], &[1, 1]), false)?);
+        "max_pool_dilations", [floats(&[2, 3, 11])], |x| one(x[0].max_pool(&[3], window(&[1], &[0], &[2]), false)?);
+        "average_pool", [floats(&[2, 3, 7, 9])], |x| one(x[0].average_pool(&[2, 3], window(&[2, 3], &[0, 0], &[1, 1]), false, true)?);
+        "average_pool_padding", [floats(&[2, 3, 7, 9])], |x| one(x[0].average_pool(&[3, 3], window(&[1, 2], &[1, 1], &[1, 1]), false, true)?);
+        "average_pool_uncounted", [floats(&[2, 3, 7, 9])], |x| one(x[0].average_pool(&[3, 3], window(&[1, 2], &[1, 1], &[1, 1]), false, false)?);
+        "average_pool_ceil", [floats(&[2, 3, 8])], |x| one(x[0].average_pool(&[3], window(&[3], &[0], &[1]), true, true)?);
+        "average_pool_ceil_padding", [floats(&[2, 3, 8])], |x| one(x[0].average_pool(&[3], window(&[2], &[1], &[1]), true, true)?);
+        "adaptive_average_pool_1", [floats(&[2, 3, 7, 9])], |x| one(x[0].adaptive_average_pool(&[1, 1])?);
+        "adaptive_average_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_average_pool(&[3, 3])?);
+        "adaptive_average_pool_uneven", [floats(&[2, 3, 7])], |x| one(x[0].adaptive_average_pool(&[3])?);
+        "adaptive_max_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool(&[2, 3])?);
+        "adaptive_max_pool_1", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool(&[1, 1])?);
+        "average_pool_dilations", [floats(&[2, 3, 9, 11])], |x| one(x[0].average_pool(&[2, 3], window(&[1, 2], &[1, 1], &[2, 3]), false, true)?);
+    }
+}

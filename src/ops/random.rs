@@ -283,6 +283,22 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "rand", [floats(&[2, 3])], |x| one(seeded(1, || Tensor::rand(x[0].shape(), DType::F32))?.add(&x[0])?);
+        "randn", [floats(&[2, 3])], |x| one(seeded(2, || Tensor::randn(x[0].shape(), DType::F64))?.add(&x[0])?);
+        "draw_f16", [floats(&[2])], |x| one(seeded(3, || Tensor::draw(Distribution::Uniform(-1.0, 3.0), x[0].shape(), DType::F16))?.add(&x[0])?);
+        "bernoulli", [of(DType::F32, &[4, 5], 0.0, 1.0)], |x| one(seeded(4, || x[0].bernoulli())?);
+        "drop_out", [floats(&[4, 5])], |x| both(seeded(5, || x[0].drop_out(0.4))?);
+        "multinomial", [of(DType::F32, &[2, 4], 0.1, 1.0)], |x| one(seeded(6, || x[0].multinomial(3, true))?);
+        "multinomial_once", [of(DType::F32, &[2, 4], 0.1, 1.0)], |x| one(seeded(7, || x[0].multinomial(3, false))?);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

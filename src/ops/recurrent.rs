@@ -352,6 +352,31 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    /// One layer of a network with these weights' shapes: gates, inputs, hidden, directions.
+    fn network(x: &Tensor, cell: Cell, reverse: &[bool], hidden: usize, first: &[Tensor]) -> Result<Vec<Tensor>> {
+        let inputs = x.dim(-1)?.fixed().unwrap_or(1) as usize;
+        let rows = cell.gates() * hidden;
+        let set = |_: &bool| RecurrentWeights {
+            input: weight(&[rows, inputs]),
+            state: weight(&[rows, hidden]),
+            biases: Some((weight(&[rows]), weight(&[rows]))),
+        };
+        x.recurrent(Recurrent::new(cell, reverse.to_vec())?, &reverse.iter().map(set).collect::<Vec<_>>(), None, first)
+    }
+    cases! {
+        "rnn", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Rnn, &[false], 5, &[]);
+        "gru", [floats(&[4, 2, 3]), floats(&[1, 2, 5])], |x| network(&x[0], Cell::Gru { reset_after: true }, &[false], 5, &x[1..]);
+        "gru_reset_before", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Gru { reset_after: false }, &[true], 5, &[]);
+        "lstm", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Lstm { coupled: false }, &[false], 5, &[]);
+        "lstm_both_ways", [floats(&[4, 2, 3])], |x| network(&x[0], Cell::Lstm { coupled: false }, &[false, true], 5, &[]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -466,3 +466,47 @@ impl Tensor {
         }
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    let cases = cases! {
+        "argmax", [floats(&[2, 5])], |x| one(x[0].argmax(Some(-1), false)?);
+        "argmax_keep", [floats(&[2, 5])], |x| one(x[0].argmax(Some(0), true)?);
+        "argmax_all", [floats(&[2, 5])], |x| one(x[0].argmax(None, false)?);
+        "argmax_of_equals", [these(DType::F32, &[2, 5], &[1.0, 3.0, 3.0])], |x| one(x[0].argmax(Some(1), false)?);
+        "argmin", [integers(&[2, 5])], |x| one(x[0].argmin(Some(1), false)?);
+        "max_along", [floats(&[2, 5])], |x| both(x[0].max_along(1, false)?);
+        "min_along", [floats(&[2, 5])], |x| both(x[0].min_along(0, true)?);
+        "sum_bool", [bools(&[2, 5])], |x| one(x[0].sum(1, false)?);
+        "sum_i32", [of(DType::I32, &[2, 5], -9.0, 9.0)], |x| one(x[0].sum(.., false)?);
+        "mean_f64", [of(DType::F64, &[2, 5], -9.0, 9.0)], |x| one(x[0].mean(-1, false)?);
+        "mean_f16", [of(DType::F16, &[2, 5], -9.0, 9.0)], |x| one(x[0].mean(-1, false)?);
+        "amax_edges", [these(DType::F32, &[2, 3], &[1.0, -INF, 3.0, INF])], |x| one(x[0].amax(1, false)?);
+        "amax_bool", [bools(&[2, 5])], |x| one(x[0].amax(1, false)?);
+        "all_bool", [bools(&[2, 5])], |x| one(x[0].all(1, false)?);
+        "any_u8", [of(DType::U8, &[2, 5], 0.0, 1.0)], |x| one(x[0].any(1, false)?);
+        "var_biased", [floats(&[2, 5])], |x| one(x[0].var(1, 0.0, false)?);
+        "norm_inf", [floats(&[2, 5])], |x| one(x[0].norm(f64::INFINITY, 1, false)?);
+    };
+    [
+        &[cases][..],
+        &[
+            reduction("sum", |x, axes, keep| x.sum(axes, keep)),
+            reduction("mean", |x, axes, keep| x.mean(axes, keep)),
+            reduction("prod", |x, axes, keep| x.prod(axes, keep)),
+            reduction("amax", |x, axes, keep| x.amax(axes, keep)),
+            reduction("amin", |x, axes, keep| x.amin(axes, keep)),
+            reduction("log_sum_exp", |x, axes, keep| x.logsumexp(axes, keep)),
+            reduction("var", |x, axes, keep| x.var(axes, 1.0, keep)),
+            reduction("norm_1", |x, axes, keep| x.norm(1.0, axes, keep)),
+            reduction("norm_2", |x, axes, keep| x.norm(2.0, axes, keep)),
+            reduction("all", |x, axes, keep| x.all(axes, keep)),
+            reduction("any", |x, axes, keep| x.any(axes, keep)),
+        ],
+    ]
+    .concat()
+    .concat()
+}

@@ -324,3 +324,18 @@ impl Tensor {
         apply_one(Resize { lengths, scales, rule: Rule::new(coordinates, interpolation), part: None, aspect: None }, &[self])
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "upsample_nearest", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2, x[0].dim(3)? * 3], "nearest", false, &[Some(2.0), Some(3.0)])?);
+        "upsample_nearest_to", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(3)], "nearest", false, &[])?);
+        "upsample_linear", [floats(&[2, 3, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2], "linear", false, &[Some(2.0)])?);
+        "upsample_bilinear", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(8)], "linear", false, &[])?);
+        "upsample_corners", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(8)], "linear", true, &[])?);
+        "upsample_cubic", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2, x[0].dim(3)? * 2], "cubic", false, &[Some(2.0), Some(2.0)])?);
+    }
+}

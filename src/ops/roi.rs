@@ -143,6 +143,18 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "roi_align", [floats(&[2, 3, 8, 9]), of(DType::F32, &[5, 4], 0.0, 7.0), indices(&[5], 2)], |x| {
+            one(x[0].roi_align(&x[1], &x[2], Alignment { bins: [2, 3], gathered: Gathered::Mean, samples: 2, scale: 0.75, half_pixel: true })?)
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

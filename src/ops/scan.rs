@@ -78,3 +78,16 @@ impl Tensor {
         apply_one(CumSum { axis: x.shape().axis(axis)?, exclusive: false, reverse: false }, &[&x])
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "cumsum", [floats(&[2, 5])], |x| one(x[0].cumsum(1)?);
+        "cumsum_first", [floats(&[2, 5])], |x| one(x[0].cumsum(0)?);
+        "cumsum_i64", [integers(&[2, 5])], |x| one(x[0].cumsum(-1)?);
+        "cumsum_bool", [bools(&[2, 5])], |x| one(x[0].cumsum(-1)?);
+    }
+}

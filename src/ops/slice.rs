@@ -456,3 +456,25 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
 pub(super) fn nonnegative(dim: Dim) -> Dim {
     if dim.is_symbolic() && dim.example().is_none_or(|n| n >= 0) { dim } else { dim.max(0i64) }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "slice", [floats(&[5, 7])], |x| one(x[0].slice(0, 1..4)?);
+        "slice_step", [floats(&[5, 7])], |x| one(x[0].slice_step(1, 1.., 2)?);
+        "slice_from_the_end", [floats(&[5, 7])], |x| one(x[0].slice(-1, -3..)?);
+        "slice_but_the_last", [floats(&[5, 7])], |x| one(x[0].slice(0, ..-1)?);
+        "slice_backwards", [floats(&[5, 7])], |x| one(x[0].slice_step(1, .., -2)?);
+        "select", [floats(&[5, 7])], |x| one(x[0].select(0, 2)?);
+        "select_last", [floats(&[5, 7])], |x| one(x[0].select(1, -1)?);
+        "narrow", [integers(&[5, 7])], |x| one(x[0].narrow(1, 2, 3)?);
+        "split", [floats(&[2, 7])], |x| x[0].split_with_sizes(&[2, 4, 1], 1);
+        "split_first", [floats(&[6, 2])], |x| x[0].split(3, 0);
+        "chunk", [floats(&[2, 6])], |x| x[0].chunk(3, -1);
+        "unbind", [floats(&[2, 3])], |x| x[0].unbind(0);
+        "flip", [floats(&[2, 3, 4])], |x| one(x[0].flip(&[0, -1])?);
+    }
+}

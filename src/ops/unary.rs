@@ -391,6 +391,58 @@ impl Tensor {
     }
 }
 
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    let cases = cases! {
+        "logical_not", [bools(&[2, 3])], |x| one(x[0].logical_not()?);
+        "logical_not_of_floats", [these(DType::F32, &[2, 3], &[0.0, 1.0, -0.0, NAN])], |x| one(x[0].logical_not()?);
+        "bitwise_not", [integers(&[2, 3])], |x| one(x[0].bitwise_not()?);
+        "bitwise_not_u8", [of(DType::U8, &[2, 3], 0.0, 255.0)], |x| one(x[0].bitwise_not()?);
+    };
+    [
+        &[cases][..],
+        &[
+            unary("abs", Tensor::abs, -2.0, 2.0),
+            unary("neg", Tensor::neg, -2.0, 2.0),
+            unary("sign", Tensor::sign, -2.0, 2.0),
+            unary("ceil", Tensor::ceil, -3.0, 3.0),
+            unary("floor", Tensor::floor, -3.0, 3.0),
+            unary("round", Tensor::round, -3.0, 3.0),
+            unary("trunc", Tensor::trunc, -3.0, 3.0),
+            unary("exp", Tensor::exp, -2.0, 2.0),
+            unary("log", Tensor::log, 0.1, 3.0),
+            unary("sqrt", Tensor::sqrt, 0.1, 3.0),
+            unary("rsqrt", Tensor::rsqrt, 0.1, 3.0),
+            unary("square", Tensor::square, -2.0, 2.0),
+            unary("reciprocal", Tensor::reciprocal, 0.2, 3.0),
+            unary("sin", Tensor::sin, -3.0, 3.0),
+            unary("cos", Tensor::cos, -3.0, 3.0),
+            unary("tan", Tensor::tan, -1.2, 1.2),
+            unary("asin", Tensor::asin, -0.9, 0.9),
+            unary("acos", Tensor::acos, -0.9, 0.9),
+            unary("atan", Tensor::atan, -3.0, 3.0),
+            unary("sinh", Tensor::sinh, -2.0, 2.0),
+            unary("cosh", Tensor::cosh, -2.0, 2.0),
+            unary("tanh", Tensor::tanh, -3.0, 3.0),
+            unary("asinh", Tensor::asinh, -3.0, 3.0),
+            unary("acosh", Tensor::acosh, 1.1, 3.0),
+            unary("atanh", Tensor::atanh, -0.9, 0.9),
+            unary("erf", Tensor::erf, -2.0, 2.0),
+            unary("sigmoid", Tensor::sigmoid, -4.0, 4.0),
+            unary("relu", Tensor::relu, -2.0, 2.0),
+            unary("softsign", Tensor::softsign, -2.0, 2.0),
+            unary("is_nan", Tensor::is_nan, -1.0, 1.0),
+            unary("is_inf", Tensor::is_inf, -1.0, 1.0),
+            unary("is_finite", Tensor::is_finite, -1.0, 1.0),
+        ],
+    ]
+    .concat()
+    .concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

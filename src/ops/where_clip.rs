@@ -163,3 +163,26 @@ impl Tensor {
         high.map_or(Ok(raised.clone()), |high| raised.minimum(high))
     }
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    let cases = cases! {
+        "where", [bools(&[2, 3]), floats(&[2, 3]), floats(&[3])], |x| one(x[0].where_(&x[1], &x[2])?);
+        "where_broadcast", [bools(&[2, 1]), integers(&[3]), integers(&[])], |x| one(x[0].where_(&x[1], &x[2])?);
+        "masked_fill", [floats(&[2, 3]), bools(&[3])], |x| one(x[0].masked_fill(&x[1], f64::NEG_INFINITY)?);
+        "clamp_i64", [integers(&[2, 3])], |x| one(x[0].clamp(Some(Scalar::Int(-2)), Some(Scalar::Int(3)))?);
+        "clamp_tensors", [floats(&[2, 3]), these(DType::F32, &[3], &[-1.0, 0.0, -0.5])], |x| one(x[0].clamp_tensors(Some(&x[1]), None)?);
+    };
+    [
+        &[cases][..],
+        &[
+            unary("clamp", |x| x.clamp(Some(Scalar::Float(-0.5)), Some(Scalar::Float(0.75))), -2.0, 2.0),
+            unary("clamp_below", |x| x.clamp(Some(Scalar::Float(0.25)), None), -2.0, 2.0),
+        ],
+    ]
+    .concat()
+    .concat()
+}

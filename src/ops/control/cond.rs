@@ -119,3 +119,13 @@ pub fn cond(
 fn strong(tensors: Vec<Tensor>) -> Vec<Tensor> {
     tensors.iter().map(Tensor::strengthened).collect()
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(in crate::ops) fn examples() -> Vec<crate::ops::examples::Case> {
+    use crate::ops::examples::*;
+
+    cases! {
+        "cond", [floats(&[2, 3])], |x| cond(&x[0].sum(.., false)?.gt(0.0)?, || one(x[0].mul(2.0)?), || one(x[0].add(1.0)?));
+    }
+}

@@ -259,3 +259,22 @@ pub fn fori_loop(
     let (state, _) = repeat(Some(&count), None, state, |turn, state| Ok(Turn { on: None, state: body(turn, state)?, items: vec![] }))?;
     Ok(state)
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(in crate::ops) fn examples() -> Vec<crate::ops::examples::Case> {
+    use crate::ops::examples::*;
+
+    cases! {
+        "while_loop", [of(DType::F32, &[3], 0.5, 2.0)], |x| {
+            let below = |x: &Tensor| x.sum(.., false)?.lt(100.0);
+            while_loop(&below(&x[0])?, vec![x[0].clone()], |state| {
+                let doubled = state[0].mul(2.0)?;
+                Ok((below(&doubled)?, vec![doubled]))
+            })
+        };
+        "fori_loop", [these(DType::I64, &[], &[3.0]), floats(&[2, 3])], |x| {
+            fori_loop(&x[0], vec![x[1].clone()], |i, state| one(state[0].mul(0.5)?.add(i.cast(DType::F32)?)?))
+        };
+    }
+}

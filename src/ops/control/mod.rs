@@ -195,3 +195,9 @@ fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tenso
 fn varies(x: &Tensor) -> bool {
     x.is_traced() || x.varies() && crate::tensor::is_tracing()
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    [cond::examples(), loops::examples(), scan::examples()].concat()
+}

@@ -223,3 +223,20 @@ fn followed(
 pub fn map(xs: &[Tensor], mut body: impl FnMut(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
     Ok(scan(vec![], xs, |_, slices| Ok((vec![], body(slices)?)))?.1)
 }
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(in crate::ops) fn examples() -> Vec<crate::ops::examples::Case> {
+    use crate::ops::examples::*;
+
+    cases! {
+        "scan", [floats(&[4, 3]), floats(&[3])], |x| {
+            let (carry, sums) = scan(vec![x[1].clone()], &x[..1], |carry, row| {
+                let sum = carry[0].add(&row[0])?;
+                Ok((vec![sum.clone()], vec![sum.sum(.., false)?]))
+            })?;
+            Ok([carry, sums].concat())
+        };
+        "map", [floats(&[4, 3]), floats(&[3])], |x| map(&x[..1], |row| one(row[0].mul(&x[1])?.tanh()?));
+    }
+}
