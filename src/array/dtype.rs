@@ -145,7 +145,8 @@ elements! {
 /// Runs an expression with `T` standing for the element type of a dtype (closures can't be generic).
 ///
 /// `each_dtype!(dtype, T => expr)` covers all dtypes that are computed with; `each_dtype!(dtype, T: kind => expr)` covers
-/// `number` (all but Bool), `float` (F32 and F64) or `int`. Both return a coded error for the others.
+/// `number` (all but Bool), `float` (F32 and F64), `int`, `wide` and `wide_int` (those that the others are computed in) or `word`
+/// (unsigned integers, one a width). All return a coded error for the others.
 /// `each_dtype!(dtype, T => expr, else other)` gives `other` for narrow dtypes.
 #[macro_export]
 #[doc(hidden)]
@@ -164,6 +165,18 @@ macro_rules! each_dtype {
     ($dtype:expr, $T:ident: number => $body:expr) => {
         $crate::each_dtype!(@arms $dtype, $T, $body, [U8 u8, I8 i8, I16 i16, I32 i32, I64 i64, U16 u16, U32 u32, U64 u64,
             F16 half::f16, BF16 half::bf16, F32 f32, F64 f64], other => return Err($crate::array::DType::not_taken(other)))
+    };
+    ($dtype:expr, $T:ident: wide => $body:expr) => {
+        $crate::each_dtype!(@arms $dtype, $T, $body, [I64 i64, U64 u64, F32 f32, F64 f64],
+            other => return Err($crate::array::DType::not_taken(other)))
+    };
+    ($dtype:expr, $T:ident: word => $body:expr) => {
+        $crate::each_dtype!(@arms $dtype, $T, $body, [U8 u8, U16 u16, U32 u32, U64 u64],
+            other => return Err($crate::array::DType::not_taken(other)))
+    };
+    ($dtype:expr, $T:ident: wide_int => $body:expr) => {
+        $crate::each_dtype!(@arms $dtype, $T, $body, [I32 i32, I64 i64, U64 u64],
+            other => return Err($crate::array::DType::not_taken(other)))
     };
     ($dtype:expr, $T:ident: int => $body:expr) => {
         $crate::each_dtype!(@arms $dtype, $T, $body, [U8 u8, I8 i8, I16 i16, I32 i32, I64 i64, U16 u16, U32 u32, U64 u64],

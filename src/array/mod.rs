@@ -1,6 +1,7 @@
 //! Numbers in memory: shared bytes with a dtype, a shape and strides, owned or mapped from a file.
 
 mod compare;
+mod convert;
 mod dtype;
 mod mapped;
 mod print;
@@ -143,6 +144,14 @@ impl Array {
         Array { shape: shape.into(), strides: Dims::from_elem(0, shape.len()), ..one }
     }
 
+    /// An array without elements, whose shape has an axis of length 0.
+    pub(crate) fn empty(dtype: DType, shape: &[usize]) -> Result<Array> {
+        match count(shape)? {
+            0 => Ok(Array { dtype, shape: shape.into(), strides: contiguous_strides(shape), offset: 0, bytes: Bytes::new() }),
+            n => Err(Error::internal(format!("an empty array of {n} elements"))),
+        }
+    }
+
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -212,7 +221,10 @@ impl Array {
         if self.is_contiguous() && is_aligned(self) {
             return Ok(self.clone());
         }
-        each_dtype!(self.dtype, T => Array::new(&self.shape, self.to_vec::<T>()?), else self.codes().dense()?.with_codes(self.dtype))
+        if self.dtype.is_narrow() {
+            return self.codes().dense()?.with_codes(self.dtype);
+        }
+        self.move_elements(|words| each_dtype!(words.dtype, T: word => Array::new(&words.shape, words.to_vec::<T>()?)))
     }
 
     /// Whether two arrays are the same window onto the same bytes (not merely equal).
@@ -326,7 +338,7 @@ impl Array {
         })
     }
 
-    /// The same numbers in another dtype: truncated towards zero and wrapped as torch's `to` does.
+    /// The same values in another dtype: truncated towards zero and wrapped as torch's `to` does.
     pub fn cast(&self, dtype: DType) -> Array {
         if dtype == self.dtype {
             return self.clone();
@@ -337,21 +349,42 @@ impl Array {
         if self.dtype.is_narrow() {
             return self.widened().cast(dtype);
         }
-        let dense = self.contiguous();
-        let cast = each_dtype!(self.dtype, S => each_dtype!(dtype, T => dense.span::<S>().and_then(|(elements, start)| {
-            let elements = elements[start..].iter();
-            Array::new(&self.shape, if S::DTYPE.is_float() && (T::DTYPE == DType::Bool || T::DTYPE.is_float()) {
-                elements.map(|x| T::from_f64(x.to_f64())).collect()
-            } else {
-                elements.map(|x| T::from_i64(x.to_i64())).collect()
-            })
-        }), else Err(DType::not_taken(dtype))), else Err(DType::not_taken(self.dtype)));
         // A span of its own element type cannot fail.
-        cast.unwrap_or_else(|_| self.clone())
+        self.dense().and_then(|dense| convert::convert(&dense, dtype)).unwrap_or_else(|_| self.clone())
     }
 }
 
 impl Array {
+    /// The elements as unsigned integers of the same width: all that a kernel has to know which only moves them.
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) for a dtype that only stores.
+    pub(crate) fn words(&self) -> Result<Array> {
+        if self.dtype.is_narrow() {
+            return Err(DType::not_taken(self.dtype));
+        }
+        Ok(Array { dtype: word(self.dtype), ..self.clone() })
+    }
+
+    /// Runs a kernel that moves elements without looking at them on their [words](Array::words).
+    ///
+    /// # Errors
+    /// As [`Array::words`], and those of the kernel.
+    pub(crate) fn move_elements(&self, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
+        let moved = kernel(&self.words()?)?;
+        match moved.dtype == word(self.dtype) {
+            true => Ok(Array { dtype: self.dtype, ..moved }),
+            false => Err(Error::internal(format!("words of {} moved as {}", self.dtype, moved.dtype))),
+        }
+    }
+
+    fn same_elements<T: Element>(&self, other: &Array) -> bool {
+        matches!((self.elements::<T>(), other.elements::<T>()), (Ok(a), Ok(b)) if a == b)
+    }
+
+    fn same_words<T: Element>(&self, other: &Array) -> bool {
+        matches!((self.words(), other.words()), (Ok(a), Ok(b)) if a.same_elements::<T>(&b))
+    }
     /// The same bytes as elements of another dtype of the same width.
     ///
     /// # Errors
@@ -361,6 +394,16 @@ impl Array {
             return Err(Error::dtype(format!("the bits of {} are not those of {dtype}", self.dtype)));
         }
         Array::from_bytes(dtype, self.to_bytes(), &self.shape, None, 0)
+    }
+}
+
+/// The unsigned integer of the same width.
+fn word(dtype: DType) -> DType {
+    match dtype.size() {
+        1 => DType::U8,
+        2 => DType::U16,
+        4 => DType::U32,
+        _ => DType::U64,
     }
 }
 
@@ -438,8 +481,19 @@ impl PartialEq for Array {
     fn eq(&self, other: &Array) -> bool {
         self.dtype == other.dtype
             && self.shape == other.shape
-            && each_dtype!(self.dtype, T => matches!((self.view::<T>(), other.view::<T>()), (Ok(a), Ok(b)) if a == b),
-                else self.to_f64s() == other.to_f64s())
+            && match self.dtype {
+                DType::F16 => self.same_elements::<half::f16>(other),
+                DType::BF16 => self.same_elements::<half::bf16>(other),
+                DType::F32 => self.same_elements::<f32>(other),
+                DType::F64 => self.same_elements::<f64>(other),
+                narrow if narrow.is_narrow() => self.to_f64s() == other.to_f64s(),
+                integer => match integer.size() {
+                    1 => self.same_words::<u8>(other),
+                    2 => self.same_words::<u16>(other),
+                    4 => self.same_words::<u32>(other),
+                    _ => self.same_words::<u64>(other),
+                },
+            }
     }
 }
 

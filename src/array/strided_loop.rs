@@ -58,7 +58,7 @@ impl<const N: usize> StridedLoop<N> {
 
     /// Calls `run` for each stretch of the innermost axis in a range of elements, counted in row-major order: with the
     /// positions in the range, from 0, and where each window stands at the first, relative to its element 0.
-    pub fn runs(&self, range: Range<usize>, mut run: impl FnMut(Range<usize>, [isize; N])) {
+    pub fn runs(&self, range: Range<usize>, run: &mut dyn FnMut(Range<usize>, [isize; N])) {
         let range = range.start.min(self.len())..range.end.min(self.len());
         let rank = self.lengths.len();
         let mut index = Dims::from_elem(0, rank);
@@ -113,7 +113,7 @@ impl StridedLoop<1> {
             Some(near) => self.transposed(near, elements, start),
             None => {
                 let mut out = Vec::with_capacity(self.len());
-                self.runs(0..self.len(), |at, [offset]| {
+                self.runs(0..self.len(), &mut |at, [offset]| {
                     let from = place(start, offset);
                     match step {
                         1 => out.extend_from_slice(&elements[from..from + at.len()]),
@@ -136,7 +136,7 @@ impl StridedLoop<1> {
         let mut out = vec![T::default(); self.len()];
         let planes = StridedLoop::new(&others, [&from, &to]);
         let steps = planes.step();
-        planes.runs(0..planes.len(), |at, offsets| {
+        planes.runs(0..planes.len(), &mut |at, offsets| {
             for plane in 0..at.len() as isize {
                 let [source, target] = [offsets[0] + plane * steps[0], offsets[1] + plane * steps[1]];
                 for first in (0..rows).step_by(TILE) {
@@ -161,7 +161,7 @@ mod tests {
     /// The offsets of a nest, element by element.
     fn walk(nest: &StridedLoop<1>, range: Range<usize>) -> Vec<isize> {
         let mut offsets = Vec::new();
-        nest.runs(range, |at, [offset]| offsets.extend((0..at.len() as isize).map(|i| offset + i * nest.step()[0])));
+        nest.runs(range, &mut |at, [offset]| offsets.extend((0..at.len() as isize).map(|i| offset + i * nest.step()[0])));
         offsets
     }
 

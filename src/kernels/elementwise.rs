@@ -1,12 +1,11 @@
 //! One number of the result from one number of each operand, broadcast without a copy.
 
-use super::fill::fill;
+use super::fill::fill_with;
 use super::vector::vectorised;
 use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, DType, Dims, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use half::{bf16, f16};
 
 /// The shape to which these shapes broadcast: aligned at the last axis, a length of 1 gives way.
 ///
@@ -94,6 +93,14 @@ impl<const N: usize> Plan<N> {
         Some(Plan { nest, shape: shape.into(), turned: None })
     }
 
+    /// The result, whose runs `run` writes: it gets where each operand's view stands, relative to its element 0.
+    fn compute<U: Element>(self, run: &(dyn Fn([isize; N], &mut [U]) + Sync)) -> Result<Array> {
+        let elements = fill_with(self.nest.len(), 1, 1, &|first, out: &mut [U]| {
+            self.nest.runs(first..first + out.len(), &mut |at, offsets| run(offsets, &mut out[at]));
+        })?;
+        self.finish(elements)
+    }
+
     /// The result as an array of its own shape.
     fn finish<U: Element>(self, elements: Vec<U>) -> Result<Array> {
         let Some((computed, order)) = self.turned else { return Array::new(&self.shape, elements) };
@@ -114,22 +121,19 @@ pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Resu
     map_runs(x, &f, |from, out| out.iter_mut().zip(from).for_each(|(out, &x)| *out = f(x)))
 }
 
-/// As [`map`], the numbers that follow one another in memory by `run`.
+/// As [`map`], the elements that follow one another in memory by `run`.
 fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
     let plan = Plan::new([x])?;
     let (elements, start) = x.span::<T>()?;
     let [step] = plan.nest.step();
-    let result = fill(plan.nest.len(), 1, 1, |first, out: &mut [U]| {
-        plan.nest.runs(first..first + out.len(), |at, [offset]| {
-            let (out, from) = (&mut out[at], place(start, offset));
-            if step == 1 {
-                run(&elements[from..from + out.len()], out);
-            } else {
-                out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[place(from, i as isize * step)]));
-            }
-        });
-    })?;
-    plan.finish(result)
+    plan.compute(&|[offset], out: &mut [U]| {
+        let from = place(start, offset);
+        if step == 1 {
+            run(&elements[from..from + out.len()], out);
+        } else {
+            out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[place(from, i as isize * step)]));
+        }
+    })
 }
 
 /// `f` of every pair of numbers, the shapes broadcast.
@@ -141,26 +145,23 @@ pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(
     let plan = Plan::new([a, b])?;
     let ((x, x_start), (y, y_start)) = (a.span::<A>()?, b.span::<B>()?);
     let [dx, dy] = plan.nest.step();
-    let result = fill(plan.nest.len(), 1, 1, |first, out: &mut [U]| {
-        plan.nest.runs(first..first + out.len(), |at, [i, j]| {
-            let (out, i, j) = (&mut out[at], place(x_start, i), place(y_start, j));
-            match (dx, dy) {
-                (1, 1) => out.iter_mut().zip(&x[i..]).zip(&y[j..]).for_each(|((out, &x), &y)| *out = f(x, y)),
-                (1, 0) => {
-                    let y = y[j];
-                    out.iter_mut().zip(&x[i..]).for_each(|(out, &x)| *out = f(x, y));
-                }
-                (0, 1) => {
-                    let x = x[i];
-                    out.iter_mut().zip(&y[j..]).for_each(|(out, &y)| *out = f(x, y));
-                }
-                _ => out.iter_mut().enumerate().for_each(|(k, out)| {
-                    *out = f(x[place(i, k as isize * dx)], y[place(j, k as isize * dy)]);
-                }),
+    plan.compute(&|[i, j], out: &mut [U]| {
+        let (i, j) = (place(x_start, i), place(y_start, j));
+        match (dx, dy) {
+            (1, 1) => out.iter_mut().zip(&x[i..]).zip(&y[j..]).for_each(|((out, &x), &y)| *out = f(x, y)),
+            (1, 0) => {
+                let y = y[j];
+                out.iter_mut().zip(&x[i..]).for_each(|(out, &x)| *out = f(x, y));
             }
-        });
-    })?;
-    plan.finish(result)
+            (0, 1) => {
+                let x = x[i];
+                out.iter_mut().zip(&y[j..]).for_each(|(out, &y)| *out = f(x, y));
+            }
+            _ => out.iter_mut().enumerate().for_each(|(k, out)| {
+                *out = f(x[place(i, k as isize * dx)], y[place(j, k as isize * dy)]);
+            }),
+        }
+    })
 }
 
 /// `a` where the condition holds, elsewhere `b`; the three shapes broadcast. (ONNX Where, torch.where)
@@ -175,11 +176,12 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     let plan = Plan::new([condition, a, b])?;
     let (holds, start) = condition.span::<bool>()?;
     let [dc, da, db] = plan.nest.step();
-    each_dtype!(a.dtype(), T => {
-        let ((x, x_start), (y, y_start)) = (a.span::<T>()?, b.span::<T>()?);
-        let result = fill(plan.nest.len(), 1, 1, |first, out: &mut [T]| {
-            plan.nest.runs(first..first + out.len(), |at, [c, i, j]| {
-                let (out, c, i, j) = (&mut out[at], place(start, c), place(x_start, i), place(y_start, j));
+    let b = b.words()?;
+    a.move_elements(|a| {
+        each_dtype!(a.dtype(), T: word => {
+            let ((x, x_start), (y, y_start)) = (a.span::<T>()?, b.span::<T>()?);
+            plan.compute(&|[c, i, j], out: &mut [T]| {
+                let (c, i, j) = (place(start, c), place(x_start, i), place(y_start, j));
                 match (dc, da, db) {
                     (1, 1, 1) => {
                         let operands = holds[c..].iter().zip(&x[i..]).zip(&y[j..]);
@@ -198,9 +200,8 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
                         *out = if holds[place(c, k * dc)] { x[place(i, k * da)] } else { y[place(j, k * db)] };
                     }),
                 }
-            });
-        })?;
-        plan.finish(result)
+            })
+        })
     })
 }
 
@@ -223,36 +224,9 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
             )
         }),
         DType::F64 => map(x, g),
-        DType::F16 => map(x, |a: f16| f16::from_f32(f(a.to_f32()))),
-        DType::BF16 => map(x, |a: bf16| bf16::from_f32(f(a.to_f32()))),
+        half @ (DType::F16 | DType::BF16) => Ok(real(&x.cast(DType::F32), f, g)?.cast(half)),
         other => Err(DType::not_taken(other)),
     }
-}
-
-/// A float function of every pair of numbers, as [`real`] and [`zip`].
-///
-/// # Errors
-/// [`DType`](crate::ErrorCode::DType) unless both are floats of one dtype; [`Shape`](crate::ErrorCode::Shape) where the shapes do not
-/// broadcast; [`TooBig`](crate::ErrorCode::TooBig).
-pub fn real_zip(a: &Array, b: &Array, f: impl Fn(f32, f32) -> f32 + Sync, g: impl Fn(f64, f64) -> f64 + Sync) -> Result<Array> {
-    match a.dtype() {
-        DType::F32 => zip(a, b, f),
-        DType::F64 => zip(a, b, g),
-        DType::F16 => zip(a, b, |x: f16, y: f16| f16::from_f32(f(x.to_f32(), y.to_f32()))),
-        DType::BF16 => zip(a, b, |x: bf16, y: bf16| bf16::from_f32(f(x.to_f32(), y.to_f32()))),
-        other => Err(DType::not_taken(other)),
-    }
-}
-
-/// A float predicate of every number (NaN, infinite, finite), halves and singles as doubles.
-///
-/// # Errors
-/// [`DType`](crate::ErrorCode::DType) unless `x` is a float; [`TooBig`](crate::ErrorCode::TooBig).
-pub fn real_test(x: &Array, f: impl Fn(f64) -> bool + Sync) -> Result<Array> {
-    if !x.dtype().is_float() {
-        return Err(DType::not_taken(x.dtype()));
-    }
-    each_dtype!(x.dtype(), T => map(x, |a: T| f(a.to_f64())))
 }
 
 /// A kernel that is written for f32 and f64, run on any float: halves are widened to f32 and the result is rounded.
@@ -271,6 +245,7 @@ pub fn widened(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Resul
 mod tests {
     use super::super::real::Real;
     use super::*;
+    use half::f16;
 
     fn grid(shape: &[usize]) -> Array {
         Array::new(shape, (0..count(shape).unwrap()).map(|i| i as f32).collect()).unwrap()

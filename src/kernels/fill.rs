@@ -1,73 +1,115 @@
-//! Results filled in parallel: units of the result are handed out, and none depends on another.
+//! The parallel loop: a result is split into tasks of whole units, none of which depends on another.
 
-use super::threads::threads;
+use super::threads::{run_tasks, threads};
 use crate::array::{Element, room};
 use crate::error::{Error, Result};
-use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// Elements that one task of a parallel loop works on: less would cost more in handing out than it wins.
+/// Elements that one task of a parallel loop works on: smaller tasks cost more to schedule than they save.
 const GRAIN: usize = 1 << 14;
 
-/// Room for `n` elements, all zero.
+/// `n` zeros.
 ///
 /// # Errors
-/// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no such room.
+/// [`TooBig`](crate::ErrorCode::TooBig) where memory does not suffice.
 pub fn zeros<T: Element>(n: usize) -> Result<Vec<T>> {
     room::<T>(n)?;
     Ok(vec![T::default(); n])
 }
 
-/// Room for `n` elements that are not there yet.
+/// An empty vector with capacity for `n` elements.
 fn room_for<T: Element>(n: usize) -> Result<Vec<T>> {
     room::<T>(n)?;
     Ok(Vec::with_capacity(n))
 }
 
-/// Room as elements, all zero. A part at a time, so that it is still in the cache when it is written to.
-fn cleared<T: Element>(part: &mut [MaybeUninit<T>]) -> &mut [T] {
-    part.fill(MaybeUninit::new(T::default()));
-    // SAFETY: every element was written just now, and MaybeUninit<T> lies in memory as T does.
-    unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) }
+/// The uninitialised elements of a result, which tasks write in disjoint parts.
+struct Parts<T> {
+    start: *mut MaybeUninit<T>,
+    len: usize,
+    /// The elements of a part; the last may be shorter.
+    each: usize,
 }
 
-/// Writes `units` units of `unit` elements each, in parallel where it pays: `f` gets the number of the first unit and some
-/// whole units to write, all zero. `work` is how many elements are looked at for one unit.
-pub fn fill<T: Element>(units: usize, unit: usize, work: usize, f: impl Fn(usize, &mut [T]) + Sync) -> Result<Vec<T>> {
-    let n = units.checked_mul(unit).ok_or_else(|| Error::too_big(format!("{units} times {unit} elements")))?;
+// SAFETY: a part is handed out once, to the task of its number, so that no two threads reach one element; and elements may be sent.
+unsafe impl<T: Element> Sync for Parts<T> {}
+
+impl<T: Element> Parts<T> {
+    fn new(elements: &mut [MaybeUninit<T>], each: usize) -> Parts<T> {
+        Parts { start: elements.as_mut_ptr(), len: elements.len(), each }
+    }
+
+    fn count(&self) -> usize {
+        self.len.div_ceil(self.each)
+    }
+
+    /// Part `i` as zeros: cleared where it is written, so that it is still in the cache then.
+    ///
+    /// # Safety
+    /// The elements outlive the part, and no other part `i` is alive.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn take(&self, i: usize) -> &mut [T] {
+        let first = (i * self.each).min(self.len);
+        // SAFETY: `first` is within the elements, and parts of different numbers do not overlap; the caller vouches for the rest.
+        let part = unsafe { std::slice::from_raw_parts_mut(self.start.add(first), self.each.min(self.len - first)) };
+        part.fill(MaybeUninit::new(T::default()));
+        // SAFETY: every element was written just now, and MaybeUninit<T> lies in memory as T does.
+        unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) }
+    }
+}
+
+/// `units` units of `unit` elements each, in parallel where it pays: `write` gets the number of the first unit and the elements of
+/// some whole units, all zero. `work` is how many elements are read for one unit.
+///
+/// # Errors
+/// [`TooBig`](crate::ErrorCode::TooBig).
+pub fn fill<T: Element>(units: usize, unit: usize, work: usize, write: impl Fn(usize, &mut [T]) + Sync) -> Result<Vec<T>> {
+    fill_with(units, unit, work, &write)
+}
+
+/// [`fill`], compiled once for each element type and not for each kernel.
+pub fn fill_with<T: Element>(units: usize, unit: usize, work: usize, write: &(dyn Fn(usize, &mut [T]) + Sync)) -> Result<Vec<T>> {
+    let n = elements(units, unit)?;
     let mut out = room_for::<T>(n)?;
     if n > 0 {
         let (task, parallel) = task(units, work);
-        let room = &mut out.spare_capacity_mut()[..n];
-        let write = |(i, part): (usize, &mut [MaybeUninit<T>])| f(i * task, cleared(part));
-        match parallel {
-            true => room.par_chunks_mut(task * unit).enumerate().for_each(write),
-            false => room.chunks_mut(task * unit).enumerate().for_each(write),
-        }
-        // SAFETY: there is room for n elements, and every chunk of it was written.
+        let parts = Parts::new(&mut out.spare_capacity_mut()[..n], task * unit);
+        // SAFETY: `out` outlives the tasks, each of which takes the part of its own number.
+        run_tasks(parts.count(), parallel, &|i| write(i * task, unsafe { parts.take(i) }));
+        // SAFETY: there is room for n elements, and every part of them was written.
         unsafe { out.set_len(n) };
     }
     Ok(out)
 }
 
 /// As [`fill`], two results of `unit` elements a unit each.
+///
+/// # Errors
+/// As [`fill`].
 pub fn fill_two<T: Element, U: Element>(
     units: usize,
     unit: usize,
     work: usize,
-    f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+    write: &(dyn Fn(usize, &mut [T], &mut [U]) + Sync),
 ) -> Result<(Vec<T>, Vec<U>)> {
-    let n = units.checked_mul(unit).ok_or_else(|| Error::too_big(format!("{units} times {unit} elements")))?;
-    let (mut a, mut b) = (zeros::<T>(n)?, zeros::<U>(n)?);
-    match task(units, work) {
-        _ if n == 0 => {}
-        (_, false) => f(0, &mut a, &mut b),
-        (task, true) => {
-            let chunks = a.par_chunks_mut(task * unit).zip(b.par_chunks_mut(task * unit));
-            chunks.enumerate().for_each(|(i, (a, b))| f(i * task, a, b));
-        }
+    let n = elements(units, unit)?;
+    let (mut a, mut b) = (room_for::<T>(n)?, room_for::<U>(n)?);
+    if n > 0 {
+        let (task, parallel) = task(units, work);
+        let first = Parts::new(&mut a.spare_capacity_mut()[..n], task * unit);
+        let second = Parts::new(&mut b.spare_capacity_mut()[..n], task * unit);
+        // SAFETY: as in `fill_with`.
+        run_tasks(first.count(), parallel, &|i| write(i * task, unsafe { first.take(i) }, unsafe { second.take(i) }));
+        // SAFETY: as in `fill_with`.
+        unsafe { a.set_len(n) };
+        // SAFETY: as in `fill_with`.
+        unsafe { b.set_len(n) };
     }
     Ok((a, b))
+}
+
+fn elements(units: usize, unit: usize) -> Result<usize> {
+    units.checked_mul(unit).ok_or_else(|| Error::too_big(format!("{units} times {unit} elements")))
 }
 
 /// How many units make a task, and whether tasks are worth threads of their own.

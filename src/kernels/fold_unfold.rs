@@ -24,15 +24,17 @@ pub fn unfold(x: &Array, kernel: &[usize], window: &Window) -> Result<Array> {
     let shape = [batch, channels.checked_mul(taps).ok_or_else(misfit)?, positions];
     count(&shape)?;
     let (x, image) = (x.contiguous(), lengths.iter().product::<usize>());
-    each_dtype!(x.dtype(), T => {
-        let (x, _) = x.span::<T>()?;
-        let columns = Columns::new(window, kernel, lengths, &steps);
-        let out = fill(batch * channels * taps, positions, positions, |first, out: &mut [T]| {
-            for (out, row) in out.chunks_exact_mut(positions).zip(first..) {
-                columns.gather(&x[row / taps * image..][..image], row % taps, 0, out);
-            }
-        })?;
-        Array::new(&shape, out)
+    x.move_elements(|x| {
+        each_dtype!(x.dtype(), T: word => {
+            let (x, _) = x.span::<T>()?;
+            let columns = Columns::new(window, kernel, lengths, &steps);
+            let out = fill(batch * channels * taps, positions, positions, |first, out: &mut [T]| {
+                for (out, row) in out.chunks_exact_mut(positions).zip(first..) {
+                    columns.gather(&x[row / taps * image..][..image], row % taps, 0, out);
+                }
+            })?;
+            Array::new(&shape, out)
+        })
     })
 }
 

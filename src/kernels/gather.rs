@@ -73,17 +73,19 @@ pub fn gather_elements(x: &Array, indices: &Array, axis: usize) -> Result<Array>
     let stride = std::mem::replace(&mut strides[axis], 0);
     let nest = StridedLoop::new(indices.shape(), [&strides]);
     let [step] = nest.step();
-    each_dtype!(x.dtype(), T => {
-        let (elements, start) = x.span::<T>()?;
-        let out = fill(positions.len(), 1, 1, |first, out: &mut [T]| {
-            nest.runs(first..first + out.len(), |at, [offset]| {
-                let positions = &positions[first + at.start..];
-                for (i, (out, &position)) in out[at].iter_mut().zip(positions).enumerate() {
-                    *out = elements[place(start, offset + i as isize * step + position as isize * stride)];
-                }
-            });
-        })?;
-        Array::new(indices.shape(), out)
+    x.move_elements(|x| {
+        each_dtype!(x.dtype(), T: word => {
+            let (elements, start) = x.span::<T>()?;
+            let out = fill(positions.len(), 1, 1, |first, out: &mut [T]| {
+                nest.runs(first..first + out.len(), &mut |at, [offset]| {
+                    let positions = &positions[first + at.start..];
+                    for (i, (out, &position)) in out[at].iter_mut().zip(positions).enumerate() {
+                        *out = elements[place(start, offset + i as isize * step + position as isize * stride)];
+                    }
+                });
+            })?;
+            Array::new(indices.shape(), out)
+        })
     })
 }
 
@@ -139,14 +141,16 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
     let shape = [outer, &x.shape()[batch + named..]].concat();
     count(&shape)?;
     let dense = x.dense()?;
-    each_dtype!(x.dtype(), T => {
-        let (elements, origin) = dense.span::<T>()?;
-        let out = fill(starts.len(), each, each, |first, out: &mut [T]| {
-            for (out, &from) in out.chunks_exact_mut(each).zip(&starts[first..]) {
-                out.copy_from_slice(&elements[origin + from..][..each]);
-            }
-        })?;
-        Array::new(&shape, out)
+    dense.move_elements(|dense| {
+        each_dtype!(dense.dtype(), T: word => {
+            let (elements, origin) = dense.span::<T>()?;
+            let out = fill(starts.len(), each, each, |first, out: &mut [T]| {
+                for (out, &from) in out.chunks_exact_mut(each).zip(&starts[first..]) {
+                    out.copy_from_slice(&elements[origin + from..][..each]);
+                }
+            })?;
+            Array::new(&shape, out)
+        })
     })
 }
 
@@ -166,15 +170,19 @@ pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Sc
     shape.insert(axis, depth);
     let n = count(&shape)?;
     let inner = count(&indices.shape()[axis..])?.max(1);
-    each_dtype!(dtype, T => {
-        let mut out = zeros::<T>(n)?;
-        out.fill(off.to());
-        for (at, index) in indices.to_i64s().into_iter().enumerate() {
-            if let Ok(position) = index_of(index, depth, at) {
-                out[(at / inner * depth + position) * inner + at % inner] = on.to();
+    let (off, on) = (Array::full(dtype, &[], off).words()?, Array::full(dtype, &[], on).words()?);
+    Array::full(dtype, &[], 0.into()).move_elements(|words| {
+        each_dtype!(words.dtype(), T: word => {
+            let (off, on) = (off.span::<T>()?.0[0], on.span::<T>()?.0[0]);
+            let mut out = zeros::<T>(n)?;
+            out.fill(off);
+            for (at, index) in indices.to_i64s().into_iter().enumerate() {
+                if let Ok(position) = index_of(index, depth, at) {
+                    out[(at / inner * depth + position) * inner + at % inner] = on;
+                }
             }
-        }
-        Array::new(&shape, out)
+            Array::new(&shape, out)
+        })
     })
 }
 
@@ -186,13 +194,10 @@ pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Sc
 /// [`TooBig`](crate::ErrorCode::TooBig).
 pub fn nonzero(x: &Array) -> Result<Array> {
     let n = count(x.shape())?;
-    let found: Vec<usize> = each_dtype!(x.dtype(), T => {
-        x.view::<T>()?.iter().enumerate().filter(|(_, number)| **number != T::default()).map(|(at, _)| at).collect()
-    });
-    let mut out =
-        zeros::<i64>(found.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
+    let positions: Vec<usize> = truths(x)?.elements::<bool>()?.iter().enumerate().filter(|(_, holds)| **holds).map(|(at, _)| at).collect();
+    let mut out = zeros::<i64>(positions.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
     let (mut index, mut at) = (vec![0; x.rank()], 0);
-    for (column, &next) in found.iter().enumerate() {
+    for (column, &next) in positions.iter().enumerate() {
         // A few steps are cheaper than a division an axis.
         if next - at < 8 {
             (at..next).for_each(|_| advance(&mut index, x.shape()));
@@ -200,9 +205,9 @@ pub fn nonzero(x: &Array) -> Result<Array> {
             index = super::take::unravel(next, x.shape());
         }
         at = next;
-        index.iter().enumerate().for_each(|(axis, &i)| out[axis * found.len() + column] = i as i64);
+        index.iter().enumerate().for_each(|(axis, &i)| out[axis * positions.len() + column] = i as i64);
     }
-    Array::new(&[x.rank(), found.len()], out)
+    Array::new(&[x.rank(), positions.len()], out)
 }
 
 /// The slices of an axis where a mask holds. The mask may be shorter than the axis: the rest is left out.
@@ -235,12 +240,21 @@ pub fn bincount(indices: &Array, length: usize) -> Result<Array> {
     Ok(Array::vector(counts))
 }
 
+/// Whether each element is not 0, as Bool.
+pub(super) fn truths(x: &Array) -> Result<Array> {
+    if x.dtype().is_narrow() {
+        return Err(DType::not_taken(x.dtype()));
+    }
+    count(x.shape())?;
+    Ok(x.cast(DType::Bool))
+}
+
 /// How many numbers along some axes are not 0, as i64. (torch.count_nonzero)
 ///
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn count_nonzero(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().filter(|x| **x != T::default()).count() as i64))
+    reduce_lanes(&truths(x)?, axes, keep, |lane: &[bool]| lane.iter().filter(|holds| **holds).count() as i64)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::fill::zeros;
 use super::gather::length_of;
 use super::lanes::map_rows;
 use super::take::{paste, refuse_long, take};
-use crate::array::{Array, Element, Scalar, contiguous_strides, count};
+use crate::array::{Array, Scalar, contiguous_strides, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -35,14 +35,16 @@ pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
     shape[axis] = length;
     let n = count(&shape)?;
     let strides = contiguous_strides(&shape);
-    each_dtype!(first.dtype(), T => {
-        let mut out = zeros::<T>(n)?;
-        let mut start = 0;
-        for x in arrays {
-            paste(x, &mut out, start, &strides)?;
-            start += x.shape()[axis] * strides[axis] as usize;
-        }
-        Array::new(&shape, out)
+    first.move_elements(|first| {
+        each_dtype!(first.dtype(), T: word => {
+            let mut out = zeros::<T>(n)?;
+            let mut start = 0;
+            for x in arrays {
+                paste(&x.words()?, &mut out, start, &strides)?;
+                start += x.shape()[axis] * strides[axis] as usize;
+            }
+            Array::new(&shape, out)
+        })
     })
 }
 
@@ -62,7 +64,7 @@ pub fn tile(x: &Array, repeats: &[usize]) -> Result<Array> {
         .ok_or_else(|| Error::too_big(format!("shape {:?} cannot be repeated {repeats:?} times", x.shape())))?;
     count(&shape)?;
     if shape.contains(&0) {
-        return each_dtype!(x.dtype(), T => Array::new::<T>(&shape, vec![]));
+        return Array::empty(x.dtype(), &shape);
     }
     if x.shape().iter().zip(repeats).all(|(&length, &repeat)| length == 1 || repeat == 1) {
         return x.broadcast(&shape);
@@ -113,7 +115,7 @@ pub fn pad(x: &Array, begin: &[i64], end: &[i64], mode: Padding) -> Result<Array
     }
     let n = count(&shape)?;
     if n == 0 {
-        return each_dtype!(x.dtype(), T => Array::new::<T>(&shape, vec![]));
+        return Array::empty(x.dtype(), &shape);
     }
     if let Padding::Constant(number) = mode {
         return framed(x, begin, &shape, number);
@@ -151,20 +153,18 @@ fn framed(x: &Array, begin: &[i64], shape: &[usize], number: Scalar) -> Result<A
         inner = inner.slice(axis, if length == 0 { 0 } else { from }, length, 1)?;
         start += if length == 0 { 0 } else { to * strides[axis] as usize };
     }
-    each_dtype!(x.dtype(), T => {
-        let mut out = zeros::<T>(count(shape)?)?;
-        let number = number.to::<T>();
-        if number != T::default() || is_negative_zero(number) {
-            out.fill(number);
-        }
-        paste(&inner, &mut out, start, &strides)?;
-        Array::new(shape, out)
+    let number = Array::full(x.dtype(), &[], number).words()?;
+    inner.move_elements(|inner| {
+        each_dtype!(inner.dtype(), T: word => {
+            let mut out = zeros::<T>(count(shape)?)?;
+            let number = number.span::<T>()?.0[0];
+            if number != 0 {
+                out.fill(number);
+            }
+            paste(inner, &mut out, start, &strides)?;
+            Array::new(shape, out)
+        })
     })
-}
-
-/// Whether a number equals 0 but is not the one that fresh memory holds.
-fn is_negative_zero<T: Element>(x: T) -> bool {
-    x.to_f64() == 0.0 && x.to_f64().is_sign_negative()
 }
 
 /// The array turned on its axes: what is shifted out at one end comes in at the other.
@@ -203,13 +203,15 @@ pub fn trilu(x: &Array, k: i64, upper: bool) -> Result<Array> {
     let [.., rows, columns] = *x.shape() else {
         return Err(Error::shape(format!("expected at least 2 axes, got shape {:?}", x.shape())));
     };
-    each_dtype!(x.dtype(), T => map_rows(x, columns, |row, from: &[T], to: &mut [T]| {
-        // Where the diagonal, or the one after it, meets this row.
-        let diagonal = (row % rows) as i128 + i128::from(k) + i128::from(!upper);
-        let cut = diagonal.clamp(0, columns as i128) as usize;
-        let kept = if upper { cut..columns } else { 0..cut };
-        to[kept.clone()].copy_from_slice(&from[kept]);
-    }))
+    x.move_elements(|x| {
+        each_dtype!(x.dtype(), T: word => map_rows(x, columns, |row, from: &[T], to: &mut [T]| {
+            // Where the diagonal, or the one after it, meets this row.
+            let diagonal = (row % rows) as i128 + i128::from(k) + i128::from(!upper);
+            let cut = diagonal.clamp(0, columns as i128) as usize;
+            let kept = if upper { cut..columns } else { 0..cut };
+            to[kept.clone()].copy_from_slice(&from[kept]);
+        }))
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Lanes: the numbers of an array along some axes, one slice after the other, whatever the strides.
 
-use super::fill::{fill, fill_two};
+use super::fill::{fill, fill_two, fill_with};
 use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, Element, count};
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ impl<'a, T: Element> Lanes<'a, T> {
             true => {
                 let mut steps = Vec::new();
                 steps.try_reserve_exact(length).map_err(|_| Error::too_big(format!("too many elements along axes {axes:?}: {length}")))?;
-                lane.runs(0..length, |at, [offset]| steps.extend((0..at.len() as isize).map(|i| offset + i * lane.step()[0])));
+                lane.runs(0..length, &mut |at, [offset]| steps.extend((0..at.len() as isize).map(|i| offset + i * lane.step()[0])));
                 Some(steps)
             }
             false => None,
@@ -51,24 +51,22 @@ impl<'a, T: Element> Lanes<'a, T> {
         Ok(Lanes { elements, start, starts, steps, length, interleaved })
     }
 
-    /// Calls `f` with the number and the elements of each lane in a range.
-    fn each(&self, range: Range<usize>, mut f: impl FnMut(usize, &[T])) {
+    /// Calls `run` with batches of the lanes in a range, in order: with the numbers of the lanes and the lanes.
+    fn batches(&self, range: Range<usize>, run: &mut dyn FnMut(Range<usize>, Batch<T>)) {
         let first = range.start;
         if self.length == 0 {
-            return range.for_each(|lane| f(lane, &[]));
+            return run(range, Batch { elements: &[], start: 0, step: 0, length: 0 });
         }
         let [step] = self.starts.step();
         let Some(steps) = &self.steps else {
-            return self.starts.runs(range, |at, [offset]| {
-                for (i, lane) in at.enumerate() {
-                    let from = place(self.start, offset + i as isize * step);
-                    f(first + lane, &self.elements[from..from + self.length]);
-                }
+            return self.starts.runs(range, &mut |at, [offset]| {
+                let batch = Batch { elements: &self.elements, start: place(self.start, offset), step, length: self.length };
+                run(first + at.start..first + at.end, batch);
             });
         };
         let tile = if self.interleaved { (ROOM / self.length).clamp(1, TILE) } else { 1 };
         let mut gathered = vec![T::default(); tile * self.length];
-        self.starts.runs(range, |at, [offset]| {
+        self.starts.runs(range, &mut |at, [offset]| {
             for begin in (0..at.len()).step_by(tile) {
                 let from = place(self.start, offset + begin as isize * step);
                 let lanes = tile.min(at.len() - begin);
@@ -77,11 +75,27 @@ impl<'a, T: Element> Lanes<'a, T> {
                         gathered[lane * self.length + i] = self.elements[place(from, along + lane as isize * step)];
                     }
                 }
-                for (lane, elements) in gathered.chunks_exact(self.length).take(lanes).enumerate() {
-                    f(first + at.start + begin + lane, elements);
-                }
+                let lane = first + at.start + begin;
+                run(lane..lane + lanes, Batch { elements: &gathered, start: 0, step: self.length as isize, length: self.length });
             }
         });
+    }
+}
+
+/// Lanes of contiguous elements that start a fixed step apart.
+struct Batch<'a, T> {
+    elements: &'a [T],
+    start: usize,
+    step: isize,
+    length: usize,
+}
+
+impl<T> Batch<'_, T> {
+    /// The elements of the i-th lane.
+    #[inline(always)]
+    fn lane(&self, i: usize) -> &[T] {
+        let from = place(self.start, i as isize * self.step);
+        &self.elements[from..from + self.length]
     }
 }
 
@@ -103,25 +117,37 @@ fn ascending(x: &Array, axes: &[usize]) -> Result<Vec<usize>> {
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice; [`DType`](crate::ErrorCode::DType) where `T` is
 /// not the dtype.
 pub fn reduce_lanes<T: Element, U: Element>(x: &Array, axes: &[usize], keep: bool, f: impl Fn(&[T]) -> U + Sync) -> Result<Array> {
+    reduce_batches(x, axes, keep, &|lanes: Batch<T>, out: &mut [U]| out.iter_mut().enumerate().for_each(|(i, out)| *out = f(lanes.lane(i))))
+}
+
+/// [`reduce_lanes`], compiled once for each pair of element types.
+fn reduce_batches<T: Element, U: Element>(x: &Array, axes: &[usize], keep: bool, f: &(dyn Fn(Batch<T>, &mut [U]) + Sync)) -> Result<Array> {
     let axes = ascending(x, axes)?;
     let lanes = Lanes::<T>::new(x, &axes)?;
     let outer: Vec<_> = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).collect();
-    let out = fill(count(&outer)?, 1, lanes.length, |first, out: &mut [U]| {
-        lanes.each(first..first + out.len(), |lane, elements| out[lane - first] = f(elements));
+    let out = fill_with(count(&outer)?, 1, lanes.length, &|first, out: &mut [U]| {
+        lanes.batches(first..first + out.len(), &mut |at, batch| f(batch, &mut out[at.start - first..at.end - first]));
     })?;
     let kept: Vec<_> = (0..x.rank()).map(|axis| if axes.contains(&axis) { 1 } else { x.shape()[axis] }).collect();
     Array::new(if keep { &kept } else { &outer }, out)
 }
 
-/// A lane of `length` numbers for each lane along an axis: `f` reads the one and writes the other.
+/// A lane of `length` elements for each lane along an axis: `f` reads the one and writes the other.
 ///
 /// # Errors
 /// As [`reduce_lanes`]; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map_lanes<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
+    map_batches(x, axis, length, &|lanes: Batch<T>, out: &mut [U]| {
+        out.chunks_exact_mut(length).enumerate().for_each(|(i, out)| f(lanes.lane(i), out));
+    })
+}
+
+/// [`map_lanes`], compiled once for each pair of element types.
+fn map_batches<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f: &(dyn Fn(Batch<T>, &mut [U]) + Sync)) -> Result<Array> {
     let (lanes, mut shape) = along(x, axis)?;
-    let out = fill(count(&shape)?, length, lanes.length, |first, out: &mut [U]| {
+    let out = fill_with(count(&shape)?, length, lanes.length, &|first, out: &mut [U]| {
         let range = first..first + out.len() / length;
-        lanes.each(range, |lane, elements| f(elements, &mut out[(lane - first) * length..][..length]));
+        lanes.batches(range, &mut |at, batch| f(batch, &mut out[(at.start - first) * length..(at.end - first) * length]));
     })?;
     shape.push(length);
     back(Array::new(&shape, out)?, axis)
@@ -135,14 +161,16 @@ pub fn map_lanes_two<T: Element, U: Element, V: Element>(
     x: &Array,
     axis: usize,
     length: usize,
-    f: impl Fn(&[T], &mut [U], &mut [V]) + Sync,
+    f: &(dyn Fn(&[T], &mut [U], &mut [V]) + Sync),
 ) -> Result<(Array, Array)> {
-    let (lanes, mut shape) = along(x, axis)?;
-    let (a, b) = fill_two(count(&shape)?, length, lanes.length, |first, a: &mut [U], b: &mut [V]| {
+    let (lanes, mut shape) = along::<T>(x, axis)?;
+    let (a, b) = fill_two(count(&shape)?, length, lanes.length, &|first, a: &mut [U], b: &mut [V]| {
         let range = first..first + a.len() / length;
-        lanes.each(range, |lane, elements| {
-            let at = (lane - first) * length;
-            f(elements, &mut a[at..at + length], &mut b[at..at + length]);
+        lanes.batches(range, &mut |at, batch| {
+            for (i, lane) in at.enumerate() {
+                let part = (lane - first) * length..(lane - first + 1) * length;
+                f(batch.lane(i), &mut a[part.clone()], &mut b[part]);
+            }
         });
     })?;
     shape.push(length);

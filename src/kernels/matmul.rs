@@ -3,12 +3,12 @@
 use super::elementwise::broadcast_shape;
 use super::fill::{fill, zeros};
 use super::half_precision::widened;
-use super::number::Number;
+use super::number::{self, Number};
 use super::product::{BLOCK, serial_product};
 use super::real::Real;
 use super::threads::threads;
 use super::vector::vectorised;
-use crate::array::{Array, count};
+use crate::array::{Array, DType, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, Axis, Ix2};
@@ -60,7 +60,14 @@ pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
         if a.dtype().is_float() {
             each_dtype!(a.dtype(), T: float => batched::<T>(&a, &b, &shape, |a, b, c| product(a, b, false, c)))
         } else {
-            each_dtype!(a.dtype(), T: int => batched::<T>(&a, &b, &shape, wrapping_product))
+            // Products and sums of unsigned integers wrap as those of signed ones do.
+            number::in_wide_ints(&[&a, &b], |operands| match operands[0].dtype() {
+                DType::I32 => batched::<i32>(operands[0], operands[1], &shape, wrapping_product),
+                DType::I64 => batched::<i64>(operands[0], operands[1], &shape, wrapping_product),
+                DType::U64 => Ok(batched::<i64>(&operands[0].cast(DType::I64), &operands[1].cast(DType::I64), &shape, wrapping_product)?
+                    .cast(DType::U64)),
+                other => Err(DType::not_taken(other)),
+            })
         }
     })
 }

@@ -1,7 +1,6 @@
 //! Arithmetic that every dtype but Bool has, as torch does it: integers wrap, floats follow IEEE 754, halves go through f32.
 
 use crate::array::{Array, DType, Element};
-use crate::each_dtype;
 use crate::error::{Error, Result};
 use half::{bf16, f16};
 use std::cmp::Ordering;
@@ -218,6 +217,59 @@ pub fn order<T: Element>(a: &T, b: &T) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| is_nan(*a).cmp(&is_nan(*b)))
 }
 
+/// The dtype in which a kernel computes that is compiled for i64, u64, f32 and f64 only: it holds every value exactly, and wrapping or
+/// rounding its results once gives what the narrower dtype gives.
+fn wide(dtype: DType) -> DType {
+    match dtype {
+        DType::Bool | DType::U8 | DType::I8 | DType::I16 | DType::I32 | DType::U16 | DType::U32 => DType::I64,
+        DType::F16 | DType::BF16 => DType::F64,
+        other => other,
+    }
+}
+
+/// The elements in i64, u64, f32 or f64.
+///
+/// # Errors
+/// [`TooBig`](crate::ErrorCode::TooBig).
+pub(super) fn widened(x: &Array) -> Result<Array> {
+    crate::array::count(x.shape())?;
+    Ok(x.cast(wide(x.dtype())))
+}
+
+/// Runs a kernel in i64, u64, f32 or f64, and gives its result in the dtype of the operand: wrapped, or rounded once.
+///
+/// # Errors
+/// Those of the kernel; [`TooBig`](crate::ErrorCode::TooBig).
+pub(super) fn in_wide(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
+    if wide(x.dtype()) == x.dtype() {
+        return kernel(x);
+    }
+    Ok(kernel(&widened(x)?)?.cast(x.dtype()))
+}
+
+/// As [`in_wide`], for numbers: Bool is refused.
+///
+/// # Errors
+/// As [`in_wide`]; [`DType`](crate::ErrorCode::DType) for Bool.
+pub(super) fn in_wide_number(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
+    if x.dtype() == DType::Bool { Err(DType::not_taken(x.dtype())) } else { in_wide(x, kernel) }
+}
+
+/// Runs a kernel of i32, i64 and u64 on integers of one dtype: narrower ones are computed in i64, and an integer result is wrapped to
+/// their width.
+///
+/// # Errors
+/// [`DType`](crate::ErrorCode::DType) unless the operands are integers; those of the kernel.
+pub fn in_wide_ints(operands: &[&Array], kernel: impl FnOnce(&[&Array]) -> Result<Array>) -> Result<Array> {
+    let Some(dtype) = operands.first().map(|x| x.dtype()) else { return kernel(operands) };
+    if !matches!(dtype, DType::U8 | DType::I8 | DType::I16 | DType::U16 | DType::U32) {
+        return kernel(operands);
+    }
+    let wide: Vec<Array> = operands.iter().map(|x| x.cast(DType::I64)).collect();
+    let result = kernel(&wide.iter().collect::<Vec<_>>())?;
+    Ok(if result.dtype() == DType::I64 { result.cast(dtype) } else { result })
+}
+
 /// Refuses a divisor of integers that has a zero in it; floats may have one.
 ///
 /// # Errors
@@ -226,10 +278,12 @@ pub fn refuse_zero(divisor: &Array) -> Result<()> {
     if !divisor.dtype().is_int() {
         return Ok(());
     }
-    each_dtype!(divisor.dtype(), T: int => match divisor.view::<T>()?.iter().position(|&x| x == 0) {
-        Some(position) => Err(Error::argument(format!("integer division by zero (element {position} of the divisor, {})", T::DTYPE))),
+    match super::gather::truths(divisor)?.elements::<bool>()?.iter().position(|holds| !holds) {
+        Some(position) => {
+            Err(Error::argument(format!("integer division by zero (element {position} of the divisor, {})", divisor.dtype())))
+        }
         None => Ok(()),
-    })
+    }
 }
 
 /// The lowest and the highest number of a dtype that is not infinite: what an open side of `clip` means.

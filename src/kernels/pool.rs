@@ -6,7 +6,7 @@ use super::number::{self, Number, is_nan};
 use super::real::Real;
 use super::take::{advance, unravel};
 use super::window::Window;
-use crate::array::{Array, count};
+use crate::array::{Array, DType, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -143,7 +143,7 @@ impl Regions {
         let x = x.contiguous();
         let (x, _) = x.span::<T>()?;
         let (image, plane) = self.sizes();
-        let (values, indices) = fill_two(self.planes, plane, self.work(), |first, values: &mut [T], indices: &mut [i64]| {
+        let (values, indices) = fill_two(self.planes, plane, self.work(), &|first, values: &mut [T], indices: &mut [i64]| {
             for ((values, indices), of) in values.chunks_exact_mut(plane).zip(indices.chunks_exact_mut(plane)).zip(first..) {
                 let from = &x[of * image..][..image];
                 let width = self.last().len();
@@ -195,9 +195,19 @@ fn spatial<'a>(x: &'a Array, out: &[usize]) -> Result<&'a [usize]> {
     }
 }
 
-/// The lowest number of a dtype: what is less than no other.
-fn lowest<T: Number>() -> T {
-    if T::DTYPE.is_float() { T::from_f64(f64::NEG_INFINITY) } else { T::from_f64(number::limits(T::DTYPE).0) }
+/// The lowest value of a dtype: what is less than no other.
+fn lowest(dtype: DType) -> f64 {
+    if dtype.is_float() { f64::NEG_INFINITY } else { number::limits(dtype).0 }
+}
+
+/// The largest element of each region and its index, computed in a wide dtype.
+fn largest(regions: &Regions, x: &Array) -> Result<(Array, Array)> {
+    if x.dtype() == DType::Bool {
+        return Err(DType::not_taken(x.dtype()));
+    }
+    let (wide, lowest) = (number::widened(x)?, lowest(x.dtype()));
+    let (values, indices) = each_dtype!(wide.dtype(), T: wide => regions.largest::<T>(&wide, T::from_f64(lowest))?);
+    Ok((values.cast(x.dtype()), indices))
 }
 
 /// The largest number of each window over the last axes: (…, lengths …) → (…, `out` …).
@@ -211,7 +221,11 @@ fn lowest<T: Number>() -> T {
 /// [`Shape`](crate::ErrorCode::Shape) for more axes than there are, [`DType`](crate::ErrorCode::DType) for Bool, and as [`Window::check`].
 pub fn max_pool(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> Result<Array> {
     let regions = Regions::of_window(x, kernel, window, out)?;
-    each_dtype!(x.dtype(), T: number => regions.combine::<T>(x, lowest(), number::max, |_, largest| largest))
+    let lowest = lowest(x.dtype());
+    number::in_wide_number(
+        x,
+        |x| each_dtype!(x.dtype(), T: wide => regions.combine::<T>(x, T::from_f64(lowest), number::max, |_, largest| largest)),
+    )
 }
 
 /// As [`max_pool`], and where each number stood: its index (i64) in the flattened spatial axes of the operand, without padding,
@@ -223,7 +237,7 @@ pub fn max_pool(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> 
 /// As [`max_pool`].
 pub fn max_pool_indices(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> Result<(Array, Array)> {
     let regions = Regions::of_window(x, kernel, window, out)?;
-    each_dtype!(x.dtype(), T: number => regions.largest::<T>(x, lowest()))
+    largest(&regions, x)
 }
 
 /// The mean of each window over the last axes: (…, lengths …) → (…, `out` …).
@@ -273,13 +287,12 @@ pub fn adaptive_average_pool(x: &Array, out: &[usize]) -> Result<Array> {
 /// As [`adaptive_average_pool`], but any dtype except Bool is taken.
 pub fn adaptive_max_pool(x: &Array, out: &[usize]) -> Result<(Array, Array)> {
     let regions = Regions::evenly(x, out)?;
-    each_dtype!(x.dtype(), T: number => regions.largest::<T>(x, lowest()))
+    largest(&regions, x)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::array::DType;
 
     fn window(strides: [usize; 2], dilations: [usize; 2], begin: [usize; 2], end: [usize; 2]) -> Window {
         Window { strides: strides.to_vec(), dilations: dilations.to_vec(), pads_begin: begin.to_vec(), pads_end: end.to_vec() }

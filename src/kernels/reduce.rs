@@ -5,8 +5,9 @@
 //! No axes means no reduction: every number is a lane of its own. "All axes" is the caller's to spell out.
 
 use super::elementwise::widened;
+use super::gather::truths;
 use super::lanes::reduce_lanes;
-use super::number::{self, Number, is_nan};
+use super::number::{self, Number, in_wide, in_wide_number, is_nan};
 use super::real::Real;
 use crate::array::{Array, Element, count};
 use crate::each_dtype;
@@ -62,7 +63,7 @@ fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) for Bool; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn sum(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, T::widen))))
+    in_wide_number(x, |x| each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, T::widen)))))
 }
 
 /// The sum of the squares. (ONNX ReduceSumSquare)
@@ -70,8 +71,10 @@ pub fn sum(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`sum`].
 pub fn sum_square(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => {
-        reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, |x| x.widen().mul(x.widen()))))
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| {
+            T::narrow(total(lane, |x| x.widen().mul(x.widen())))
+        }))
     })
 }
 
@@ -83,9 +86,11 @@ pub fn mean(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     if !x.dtype().is_float() {
         refuse_empty(x, axes, "the mean")?;
     }
-    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| {
-        T::narrow(total(lane, T::widen).div(<T as Number>::Wide::from_i64(lane.len() as i64)))
-    }))
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| {
+            T::narrow(total(lane, T::widen).div(<T as Number>::Wide::from_i64(lane.len() as i64)))
+        }))
+    })
 }
 
 /// The product; 1 of no numbers.
@@ -93,9 +98,11 @@ pub fn mean(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`sum`].
 pub fn prod(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| {
-        T::narrow(lane.iter().fold(<T as Number>::Wide::ONE, |product, x| product.mul(x.widen())))
-    }))
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| {
+            T::narrow(lane.iter().fold(<T as Number>::Wide::ONE, |product, x| product.mul(x.widen())))
+        }))
+    })
 }
 
 /// The largest number, of any dtype; NaN where there is one.
@@ -104,7 +111,10 @@ pub fn prod(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// [`Shape`](crate::ErrorCode::Shape) for no numbers; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn max(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     refuse_empty(x, axes, "the maximum")?;
-    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::max).unwrap_or_default()))
+    in_wide(
+        x,
+        |x| each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::max).unwrap_or_default())),
+    )
 }
 
 /// The smallest number, as [`max`].
@@ -113,7 +123,10 @@ pub fn max(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// As [`max`].
 pub fn min(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     refuse_empty(x, axes, "the minimum")?;
-    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::min).unwrap_or_default()))
+    in_wide(
+        x,
+        |x| each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| extreme(lane, number::min).unwrap_or_default())),
+    )
 }
 
 /// Whether any number is not 0, as Bool; `false` of no numbers.
@@ -121,7 +134,7 @@ pub fn min(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn any(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().any(|&x| x != T::default())))
+    reduce_lanes(&truths(x)?, axes, keep, |lane: &[bool]| lane.contains(&true))
 }
 
 /// Whether no number is 0, as Bool; `true` of no numbers.
@@ -129,7 +142,7 @@ pub fn any(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`any`].
 pub fn all(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T => reduce_lanes(x, axes, keep, |lane: &[T]| lane.iter().all(|&x| x != T::default())))
+    reduce_lanes(&truths(x)?, axes, keep, |lane: &[bool]| !lane.contains(&false))
 }
 
 /// ln Σ e^x, without overflow; −∞ of no numbers.
@@ -154,7 +167,10 @@ pub fn log_sum_exp(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`sum`].
 pub fn l1(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, |x| Number::abs(x.widen())))))
+    in_wide_number(
+        x,
+        |x| each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, |x| Number::abs(x.widen()))))),
+    )
 }
 
 /// √Σ x², of integers rounded towards zero. (ONNX ReduceL2)
@@ -162,8 +178,13 @@ pub fn l1(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`sum`].
 pub fn l2(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => {
-        reduce_lanes(x, axes, keep, |lane: &[T]| T::from_f64(total(lane, |x| x.to_f64() * x.to_f64()).sqrt()))
+    // A norm that the dtype cannot hold is its largest number: it is bounded before it is narrowed.
+    let (dtype, largest) = (x.dtype(), number::limits(x.dtype()).1);
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| {
+            let norm = total(lane, |x| x.to_f64() * x.to_f64()).sqrt();
+            T::from_f64(if dtype.is_int() { norm.min(largest) } else { norm })
+        }))
     })
 }
 
@@ -233,7 +254,8 @@ pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
 /// [`Shape`](crate::ErrorCode::Shape) for no numbers; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn argmax(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
     refuse_empty(x, &[axis], "the index of the maximum")?;
-    each_dtype!(x.dtype(), T => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::gt)))
+    let x = &number::widened(x)?;
+    each_dtype!(x.dtype(), T: wide => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::gt)))
 }
 
 /// The index (i64) of the smallest number, as [`argmax`].
@@ -242,7 +264,8 @@ pub fn argmax(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
 /// As [`argmax`].
 pub fn argmin(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
     refuse_empty(x, &[axis], "the index of the minimum")?;
-    each_dtype!(x.dtype(), T => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::lt)))
+    let x = &number::widened(x)?;
+    each_dtype!(x.dtype(), T: wide => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::lt)))
 }
 
 fn position<T: Element>(lane: &[T], last: bool, beats: impl Fn(&T, &T) -> bool) -> i64 {

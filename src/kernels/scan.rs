@@ -3,7 +3,7 @@
 use super::elementwise::widened;
 use super::gather::length_of;
 use super::lanes::{map_lanes, map_lanes_two};
-use super::number::{Number, is_nan};
+use super::number::{self, Number, in_wide_number, is_nan};
 use crate::array::{Array, Element};
 use crate::each_dtype;
 use crate::error::Result;
@@ -17,8 +17,10 @@ use crate::error::Result;
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) for Bool; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn cumsum(x: &Array, axis: usize, exclusive: bool, reverse: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => {
-        scan(x, axis, exclusive, reverse, <T as Number>::Wide::ZERO, |sum, x: T| sum.add(x.widen()), T::narrow)
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => {
+            scan(x, axis, exclusive, reverse, <T as Number>::Wide::ZERO, |sum, x: T| sum.add(x.widen()), T::narrow)
+        })
     })
 }
 
@@ -27,8 +29,10 @@ pub fn cumsum(x: &Array, axis: usize, exclusive: bool, reverse: bool) -> Result<
 /// # Errors
 /// As [`cumsum`].
 pub fn cumprod(x: &Array, axis: usize, exclusive: bool, reverse: bool) -> Result<Array> {
-    each_dtype!(x.dtype(), T: number => {
-        scan(x, axis, exclusive, reverse, <T as Number>::Wide::ONE, |product, x: T| product.mul(x.widen()), T::narrow)
+    in_wide_number(x, |x| {
+        each_dtype!(x.dtype(), T: wide => {
+            scan(x, axis, exclusive, reverse, <T as Number>::Wide::ONE, |product, x: T| product.mul(x.widen()), T::narrow)
+        })
     })
 }
 
@@ -83,7 +87,11 @@ fn scan<T: Element, S: Copy + Sync>(
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn cummax(x: &Array, axis: usize) -> Result<(Array, Array)> {
-    each_dtype!(x.dtype(), T => running(x, axis, |x: T, best| x >= best))
+    let (values, indices) = {
+        let x = number::widened(x)?;
+        each_dtype!(x.dtype(), T: wide => running(&x, axis, |x: T, best| x >= best)?)
+    };
+    Ok((values.cast(x.dtype()), indices))
 }
 
 /// The smallest number up to each along an axis, as [`cummax`].
@@ -91,11 +99,15 @@ pub fn cummax(x: &Array, axis: usize) -> Result<(Array, Array)> {
 /// # Errors
 /// As [`cummax`].
 pub fn cummin(x: &Array, axis: usize) -> Result<(Array, Array)> {
-    each_dtype!(x.dtype(), T => running(x, axis, |x: T, best| x <= best))
+    let (values, indices) = {
+        let x = number::widened(x)?;
+        each_dtype!(x.dtype(), T: wide => running(&x, axis, |x: T, best| x <= best)?)
+    };
+    Ok((values.cast(x.dtype()), indices))
 }
 
 fn running<T: Element>(x: &Array, axis: usize, stands: impl Fn(T, T) -> bool + Sync) -> Result<(Array, Array)> {
-    map_lanes_two(x, axis, length_of(x, axis)?, |lane: &[T], values: &mut [T], indices: &mut [i64]| {
+    map_lanes_two(x, axis, length_of(x, axis)?, &|lane: &[T], values: &mut [T], indices: &mut [i64]| {
         let mut best = 0;
         for (i, &x) in lane.iter().enumerate() {
             if is_nan(x) || stands(x, lane[best]) {

@@ -8,6 +8,7 @@ use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, DType, Element, contiguous_strides, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
+use half::{bf16, f16};
 
 /// What becomes of a number and its update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +51,8 @@ pub fn scatter_elements(x: &Array, indices: &Array, updates: &Array, axis: usize
     let stride = std::mem::replace(&mut strides[axis], 0);
     let nest = StridedLoop::new(indices.shape(), [&strides, updates.strides()]);
     let [to_step, from_step] = nest.step();
-    write(x, updates, reduction, |put| {
-        nest.runs(0..positions.len(), |at, [to, from]| {
+    write(x, updates, reduction, &|put| {
+        nest.runs(0..positions.len(), &mut |at, [to, from]| {
             for (i, &position) in positions[at].iter().enumerate() {
                 put(place(0, to + i as isize * to_step + position as isize * stride), from + i as isize * from_step, 1);
             }
@@ -74,32 +75,47 @@ pub fn scatter_nd(x: &Array, indices: &Array, updates: &Array, reduction: Reduct
     if updates.shape() != expected {
         return Err(Error::shape(format!("updates have shape {:?}, expected {expected:?}", updates.shape())));
     }
-    write(x, &updates.dense()?, reduction, |put| {
+    write(x, &updates.dense()?, reduction, &|put| {
         starts.iter().enumerate().for_each(|(slice, &to)| put(to, (slice * each) as isize, each));
     })
 }
 
-/// A copy of `x` after the writes that `walk` asks for: where to, where from (relative to element 0 of the updates), how many.
-fn write(x: &Array, updates: &Array, reduction: Reduction, walk: impl Fn(&mut dyn FnMut(usize, isize, usize))) -> Result<Array> {
-    match (reduction, x.dtype()) {
-        (Reduction::Replace, _) => each_dtype!(x.dtype(), T => write_with::<T>(x, updates, walk, |_, update| update)),
-        (Reduction::Max, _) | (Reduction::Add, DType::Bool) => each_dtype!(x.dtype(), T => write_with::<T>(x, updates, walk, number::max)),
-        (Reduction::Min, _) | (Reduction::Mul, DType::Bool) => each_dtype!(x.dtype(), T => write_with::<T>(x, updates, walk, number::min)),
-        (Reduction::Add, _) => each_dtype!(x.dtype(), T: number => write_with::<T>(x, updates, walk, T::add)),
-        (Reduction::Mul, _) => each_dtype!(x.dtype(), T: number => write_with::<T>(x, updates, walk, T::mul)),
+/// The writes of a scatter: calls back with where to, where from (relative to element 0 of the updates) and how many.
+type Writes<'a> = &'a dyn Fn(&mut dyn FnMut(usize, isize, usize));
+
+/// A copy of `x` after some writes.
+fn write(x: &Array, updates: &Array, reduction: Reduction, writes: Writes) -> Result<Array> {
+    let is_bool = x.dtype() == DType::Bool;
+    if reduction == Reduction::Replace {
+        let updates = updates.words()?;
+        return x.move_elements(|x| each_dtype!(x.dtype(), T: word => write_with::<T>(x, &updates, writes, |_, update| update)));
     }
+    if matches!(x.dtype(), DType::F16 | DType::BF16) && matches!(reduction, Reduction::Add | Reduction::Mul) {
+        // Each of several updates is rounded.
+        return match x.dtype() {
+            DType::F16 => write_rounding::<f16>(x, updates, reduction, writes),
+            _ => write_rounding::<bf16>(x, updates, reduction, writes),
+        };
+    }
+    let updates = number::widened(updates)?;
+    number::in_wide(x, |x| match reduction {
+        Reduction::Max => each_dtype!(x.dtype(), T: wide => write_with::<T>(x, &updates, writes, number::max)),
+        Reduction::Min => each_dtype!(x.dtype(), T: wide => write_with::<T>(x, &updates, writes, number::min)),
+        Reduction::Add if is_bool => write_with::<i64>(x, &updates, writes, number::max),
+        Reduction::Add => each_dtype!(x.dtype(), T: wide => write_with::<T>(x, &updates, writes, T::add)),
+        _ => each_dtype!(x.dtype(), T: wide => write_with::<T>(x, &updates, writes, T::mul)),
+    })
 }
 
-fn write_with<T: Element>(
-    x: &Array,
-    updates: &Array,
-    walk: impl Fn(&mut dyn FnMut(usize, isize, usize)),
-    combine: impl Fn(T, T) -> T,
-) -> Result<Array> {
+fn write_rounding<T: Number>(x: &Array, updates: &Array, reduction: Reduction, writes: Writes) -> Result<Array> {
+    write_with::<T>(x, updates, writes, if reduction == Reduction::Add { T::add } else { T::mul })
+}
+
+fn write_with<T: Element>(x: &Array, updates: &Array, writes: Writes, combine: impl Fn(T, T) -> T) -> Result<Array> {
     count(x.shape())?;
     let mut out = x.to_vec::<T>()?;
     let (updates, start) = updates.span::<T>()?;
-    walk(&mut |to, from, n| {
+    writes(&mut |to, from, n| {
         let from = place(start, from);
         out[to..to + n].iter_mut().zip(&updates[from..from + n]).for_each(|(to, &update)| *to = combine(*to, update));
     });

@@ -1,14 +1,40 @@
 //! Numbers in order: sorted, the largest few, each only once. NaN counts as larger than every number.
 
-use super::gather::length_of;
-use super::lanes::map_lanes_two;
+use super::elementwise::map;
+use super::fill::fill;
+use super::gather::{gather_elements, length_of};
+use super::lanes::map_lanes;
 use super::number;
-use crate::array::{Array, Element, count, room};
-use crate::each_dtype;
+use crate::array::{Array, DType, count, room};
 use crate::error::{Error, Result};
-use std::cmp::Ordering;
 
-/// The numbers along an axis in order, and the index (i64) at which each stood; equal numbers keep their order.
+/// Integers that are in the order of the elements, so that one dtype is sorted: all NaN are equal and above every number, and −0 is 0.
+fn keys(x: &Array) -> Result<Array> {
+    let x = number::widened(x)?;
+    match x.dtype() {
+        DType::U64 => Ok(x),
+        DType::I64 => map(&x, |x: i64| x as u64 ^ SIGN),
+        DType::F32 => map(&x, |x: f32| float_key(x.into())),
+        DType::F64 => map(&x, float_key),
+        other => Err(DType::not_taken(other)),
+    }
+}
+
+const SIGN: u64 = 1 << 63;
+/// The key of NaN.
+const NAN: u64 = u64::MAX;
+
+/// Negative floats are in descending order of their bits.
+fn float_key(x: f64) -> u64 {
+    let bits = (x + 0.0).to_bits();
+    match bits & SIGN != 0 {
+        _ if x.is_nan() => NAN,
+        true => !bits,
+        false => bits | SIGN,
+    }
+}
+
+/// The elements along an axis in order, and the index (i64) at which each stood; equal elements keep their order.
 ///
 /// <https://docs.pytorch.org/docs/stable/generated/torch.sort.html>, always stable.
 ///
@@ -16,15 +42,15 @@ use std::cmp::Ordering;
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn sort(x: &Array, axis: usize, descending: bool) -> Result<(Array, Array)> {
     let length = length_of(x, axis)?;
-    each_dtype!(x.dtype(), T => map_lanes_two(x, axis, length, |lane: &[T], values: &mut [T], indices: &mut [i64]| {
+    let indices = map_lanes(&keys(x)?, axis, length, |lane: &[u64], indices: &mut [i64]| {
         indices.iter_mut().zip(0..).for_each(|(index, i)| *index = i);
-        indices.sort_by(|&i, &j| directed(lane, i, j, descending));
-        write(lane, values, indices);
-    }))
+        indices.sort_by_key(|&i| directed(lane[i as usize], descending));
+    })?;
+    Ok((gather_elements(x, &indices, axis)?, indices))
 }
 
-/// The `k` largest (or smallest) numbers along an axis in descending (ascending) order, and their indices (i64); of equal
-/// numbers the first.
+/// The `k` largest (or smallest) elements along an axis in descending (ascending) order, and their indices (i64); of equal
+/// elements the first.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__TopK.html>
 ///
@@ -35,26 +61,21 @@ pub fn topk(x: &Array, k: usize, axis: usize, largest: bool) -> Result<(Array, A
     if k > length {
         return Err(Error::argument(format!("k = {k} is out of range for an axis of size {length}")));
     }
-    each_dtype!(x.dtype(), T => map_lanes_two(x, axis, k, |lane: &[T], values: &mut [T], indices: &mut [i64]| {
-        let before = |&i: &i64, &j: &i64| directed(lane, i, j, largest).then(i.cmp(&j));
+    let indices = map_lanes(&keys(x)?, axis, k, |lane: &[u64], indices: &mut [i64]| {
+        let key = |&i: &i64| (directed(lane[i as usize], largest), i);
         let mut candidates: Vec<i64> = (0..lane.len() as i64).collect();
         if 0 < k && k < candidates.len() {
-            candidates.select_nth_unstable_by(k - 1, before);
+            candidates.select_nth_unstable_by_key(k - 1, key);
             candidates.truncate(k);
         }
-        candidates.sort_unstable_by(before);
+        candidates.sort_unstable_by_key(key);
         indices.copy_from_slice(&candidates);
-        write(lane, values, indices);
-    }))
+    })?;
+    Ok((gather_elements(x, &indices, axis)?, indices))
 }
 
-fn directed<T: Element>(lane: &[T], i: i64, j: i64, descending: bool) -> Ordering {
-    let order = number::order(&lane[i as usize], &lane[j as usize]);
-    if descending { order.reverse() } else { order }
-}
-
-fn write<T: Element>(lane: &[T], values: &mut [T], indices: &[i64]) {
-    values.iter_mut().zip(indices).for_each(|(value, &i)| *value = lane[i as usize]);
+fn directed(key: u64, descending: bool) -> u64 {
+    if descending { !key } else { key }
 }
 
 /// Where sorted numbers would be put so that they stay sorted: the index (i64) before the first that is not smaller, or
@@ -82,22 +103,16 @@ pub fn search_sorted(sorted: &Array, values: &Array, right: bool) -> Result<Arra
     }
     let n = count(values.shape())?;
     let (lane, row) = (sorted.shape().last().copied().unwrap_or(0), values.shape().last().copied().unwrap_or(1));
-    each_dtype!(sorted.dtype(), T => {
-        let (sorted_numbers, values_numbers) = (sorted.to_vec::<T>()?, values.to_vec::<T>()?);
-        let shared = sorted.rank() == 1;
-        let found = super::fill::fill(n, 1, 8, |first, out: &mut [i64]| {
-            for (i, out) in out.iter_mut().enumerate() {
-                let at = first + i;
-                let lane = &sorted_numbers[if shared { 0 } else { at / row * lane }..][..lane];
-                *out = lane.partition_point(|x| match number::order(x, &values_numbers[at]) {
-                    Ordering::Less => true,
-                    Ordering::Equal => right,
-                    Ordering::Greater => false,
-                }) as i64;
-            }
-        })?;
-        Array::new(values.shape(), found)
-    })
+    let (sorted_keys, value_keys) = (keys(sorted)?.to_vec::<u64>()?, keys(values)?.to_vec::<u64>()?);
+    let shared = sorted.rank() == 1;
+    let positions = fill(n, 1, 8, |first, out: &mut [i64]| {
+        for (out, at) in out.iter_mut().zip(first..) {
+            let lane = &sorted_keys[if shared { 0 } else { at / row * lane }..][..lane];
+            let value = value_keys[at];
+            *out = lane.partition_point(|&x| x < value || right && x == value) as i64;
+        }
+    })?;
+    Array::new(values.shape(), positions)
 }
 
 /// What [`unique`] finds: `n` different slices.
@@ -132,7 +147,7 @@ pub fn unique(x: &Array, axis: Option<usize>, sorted: bool) -> Result<Unique> {
     let each = count(&slices.shape()[1..])?;
     // Slices of no numbers need no memory themselves.
     room::<u64>(length)?;
-    let (groups, inverse) = each_dtype!(x.dtype(), T => group(&slices.to_vec::<T>()?, each, length, sorted));
+    let (groups, inverse) = group(&keys(&slices)?.to_vec()?, each, length, sorted, x.dtype().is_float());
     let first: Vec<i64> = groups.iter().map(|group| group.first as i64).collect();
     let first = Array::vector(first);
     Ok(Unique {
@@ -149,20 +164,17 @@ struct Group {
     count: i64,
 }
 
-/// The groups of equal slices of `each` numbers, and the group of every slice.
-fn group<T: Element>(numbers: &[T], each: usize, length: usize, sorted: bool) -> (Vec<Group>, Vec<i64>) {
-    let slice = |i: usize| &numbers[i * each..(i + 1) * each];
-    let order = |&i: &usize, &j: &usize| {
-        let apart = slice(i).iter().zip(slice(j)).map(|(a, b)| number::order(a, b)).find(|order| order.is_ne());
-        apart.unwrap_or(Ordering::Equal)
-    };
+/// The groups of equal slices of `each` keys, and the group of every slice. Of floats, a slice with a NaN equals no other.
+fn group(keys: &[u64], each: usize, length: usize, sorted: bool, floats: bool) -> (Vec<Group>, Vec<i64>) {
+    let slice = |i: usize| &keys[i * each..(i + 1) * each];
+    let same = |i: usize, j: usize| slice(i) == slice(j) && !(floats && slice(i).contains(&NAN));
     let mut in_order: Vec<usize> = (0..length).collect();
-    in_order.sort_by(order);
+    in_order.sort_by(|&i, &j| slice(i).cmp(slice(j)));
     let mut groups: Vec<Group> = Vec::new();
     let mut inverse = vec![0; length];
     for (at, &i) in in_order.iter().enumerate() {
         match groups.last_mut() {
-            Some(group) if slice(in_order[at - 1]) == slice(i) => group.count += 1,
+            Some(group) if same(in_order[at - 1], i) => group.count += 1,
             _ => groups.push(Group { first: i, count: 1 }),
         }
         inverse[i] = groups.len() as i64 - 1;

@@ -18,28 +18,30 @@ pub fn take(x: &Array, tables: &[Option<Vec<usize>>]) -> Result<Array> {
     count(&shape)?;
     refuse_long(&shape)?;
     if shape.contains(&0) {
-        return each_dtype!(x.dtype(), T => Array::new::<T>(&shape, vec![]));
+        return Array::empty(x.dtype(), &shape);
     }
     // Behind the last table whole blocks are copied.
     let split = tables.iter().rposition(Option::is_some).map_or(0, |axis| axis + 1);
     let block = StridedLoop::new(&x.shape()[split..], [&x.strides()[split..]]);
     let steps = (0..split).map(|axis| steps(x, axis, tables[axis].as_deref())).collect::<Result<Vec<_>>>()?;
     let (length, [step]) = (block.len(), block.step());
-    each_dtype!(x.dtype(), T => {
-        let (elements, start) = x.span::<T>()?;
-        let blocks = shape[..split].iter().product();
-        let out = fill(blocks, length, length, |first, out: &mut [T]| {
-            let mut index = unravel(first, &shape[..split]);
-            for out in out.chunks_exact_mut(length) {
-                let from = index.iter().zip(&steps).fold(start, |at, (&i, steps)| place(at, steps[i]));
-                match length {
-                    1 => out[0] = elements[from],
-                    _ => block.runs(0..length, |at, [offset]| copy(&elements, place(from, offset), step, &mut out[at])),
+    x.move_elements(|x| {
+        each_dtype!(x.dtype(), T: word => {
+            let (elements, start) = x.span::<T>()?;
+            let blocks = shape[..split].iter().product();
+            let out = fill(blocks, length, length, |first, out: &mut [T]| {
+                let mut index = unravel(first, &shape[..split]);
+                for out in out.chunks_exact_mut(length) {
+                    let from = index.iter().zip(&steps).fold(start, |at, (&i, steps)| place(at, steps[i]));
+                    match length {
+                        1 => out[0] = elements[from],
+                        _ => block.runs(0..length, &mut |at, [offset]| copy(&elements, place(from, offset), step, &mut out[at])),
+                    }
+                    advance(&mut index, &shape[..split]);
                 }
-                advance(&mut index, &shape[..split]);
-            }
-        })?;
-        Array::new(&shape, out)
+            })?;
+            Array::new(&shape, out)
+        })
     })
 }
 
@@ -98,7 +100,7 @@ pub fn paste<T: Element>(x: &Array, out: &mut [T], start: usize, strides: &[isiz
     let nest = StridedLoop::new(x.shape(), [x.strides(), strides]);
     let [from_step, to_step] = nest.step();
     let (elements, origin) = x.span::<T>()?;
-    nest.runs(0..nest.len(), |at, [from, to]| {
+    nest.runs(0..nest.len(), &mut |at, [from, to]| {
         let (from, to) = (place(origin, from), place(start, to));
         if to_step == 1 {
             copy(&elements, from, from_step, &mut out[to..to + at.len()]);

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use rayon::prelude::*;
 use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 thread_local! {
     static ALONE: Cell<bool> = const { Cell::new(false) };
@@ -31,18 +32,42 @@ pub fn together<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     if ALONE.get() { run() } else { rayon::scope(|_| run()) }
 }
 
-/// Works on items in parallel, each thread with room of its own.
+/// Runs tasks by their numbers, in parallel where asked. The only place that a loop enters the thread pool: it is compiled once.
+pub fn run_tasks(count: usize, parallel: bool, task: &(dyn Fn(usize) + Sync)) {
+    match parallel {
+        true => (0..count).into_par_iter().for_each(task),
+        false => (0..count).for_each(task),
+    }
+}
+
+/// Works on items in parallel, each with a buffer that no other thread uses at the same time.
 ///
 /// # Errors
 /// Those of the work.
-pub fn try_each<I: Send, R>(
+pub fn try_each<I: Send, R: Send>(
     items: Vec<I>,
-    room: impl Fn() -> R + Sync + Send,
-    work: impl Fn(&mut R, I) -> Result<()> + Sync + Send,
+    buffer: impl Fn() -> R + Sync,
+    work: impl Fn(&mut R, I) -> Result<()> + Sync,
 ) -> Result<()> {
     if threads() == 1 {
-        let mut own = room();
+        let mut own = buffer();
         return items.into_iter().try_for_each(|item| work(&mut own, item));
     }
-    items.into_par_iter().try_for_each_init(room, work)
+    let items: Vec<_> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let (buffers, failure) = (Mutex::new(Vec::new()), Mutex::new(None));
+    run_tasks(items.len(), true, &|i| {
+        let Some(item) = lock(&items[i]).take() else { return };
+        let own = lock(&buffers).pop();
+        let mut own = own.unwrap_or_else(&buffer);
+        if let Err(error) = work(&mut own, item) {
+            lock(&failure).get_or_insert(error);
+        }
+        lock(&buffers).push(own);
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// The value of a mutex; a panic elsewhere left it whole, because nothing is computed under a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
