@@ -231,7 +231,7 @@ fn wide(dtype: DType) -> DType {
 ///
 /// # Errors
 /// [`TooBig`](crate::ErrorCode::TooBig).
-pub(super) fn widened(x: &Array) -> Result<Array> {
+pub fn widened(x: &Array) -> Result<Array> {
     crate::array::count(x.shape())?;
     Ok(x.cast(wide(x.dtype())))
 }
@@ -251,7 +251,7 @@ pub(super) fn in_wide(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -
 ///
 /// # Errors
 /// As [`in_wide`]; [`DType`](crate::ErrorCode::DType) for Bool.
-pub(super) fn in_wide_number(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
+pub fn in_wide_number(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
     if x.dtype() == DType::Bool { Err(DType::not_taken(x.dtype())) } else { in_wide(x, kernel) }
 }
 

@@ -7,7 +7,7 @@ use crate::each_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::elementwise::zip;
-use crate::kernels::number::Number;
+use crate::kernels::number::{Number, in_wide_ints};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
@@ -160,7 +160,7 @@ impl Operator for Binary {
                 (Binary::Mul, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x * y),
                 (Binary::Div, DType::F32) => zip::<f32, f32, f32>(a, b, |x, y| x / y),
                 (_, dtype) if dtype.is_float() => each_dtype!(dtype, T: float => zip::<T, T, T>(a, b, move |x, y| op.float(x, y))),
-                (_, dtype) => integers(op, dtype, a, b),
+                _ => integers(op, a, b),
             };
             Ok(vec![result?])
         })
@@ -209,25 +209,27 @@ impl Operator for Binary {
     }
 }
 
-fn integers(op: Binary, dtype: DType, a: &Array, b: &Array) -> Result<Array> {
+fn integers(op: Binary, a: &Array, b: &Array) -> Result<Array> {
     let divides = matches!(op, Binary::Div | Binary::Mod | Binary::Fmod);
     if divides && !a.is_empty() && b.to_i64s().contains(&0) {
         return Err(Error::argument("integer division by zero"));
     }
-    each_dtype!(dtype, T: int => zip::<T, T, T>(a, b, move |x, y| match op {
-        Binary::Add => x.wrapping_add(y),
-        Binary::Sub => x.wrapping_sub(y),
-        Binary::Mul => x.wrapping_mul(y),
-        Binary::Div => x.wrapping_div(y),
-        Binary::Pow => Number::pow(x, y),
-        Binary::Fmod => x.wrapping_rem(y),
-        Binary::Min => x.min(y),
-        Binary::Max => x.max(y),
-        Binary::BitwiseAnd => x & y,
-        Binary::BitwiseOr => x | y,
-        Binary::BitwiseXor => x ^ y,
-        _ => Number::remainder(x, y),
-    }))
+    in_wide_ints(&[a, b], |operands| {
+        each_dtype!(operands[0].dtype(), T: wide_int => zip::<T, T, T>(operands[0], operands[1], move |x, y| match op {
+            Binary::Add => x.wrapping_add(y),
+            Binary::Sub => x.wrapping_sub(y),
+            Binary::Mul => x.wrapping_mul(y),
+            Binary::Div => x.wrapping_div(y),
+            Binary::Pow => Number::pow(x, y),
+            Binary::Fmod => x.wrapping_rem(y),
+            Binary::Min => x.min(y),
+            Binary::Max => x.max(y),
+            Binary::BitwiseAnd => x & y,
+            Binary::BitwiseOr => x | y,
+            Binary::BitwiseXor => x ^ y,
+            _ => Number::remainder(x, y),
+        }))
+    })
 }
 
 /// A reader of an operator of two operands.

@@ -7,6 +7,7 @@ use crate::each_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::elementwise::zip;
+use crate::kernels::number;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
@@ -47,14 +48,13 @@ impl Operator for Compare {
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         widened(inputs, |inputs| {
             let (op, a, b) = (*self, inputs.at(0)?, inputs.at(1)?);
-            // One row a question: of Bools only equality is ever asked.
-            #[allow(clippy::bool_comparison)]
-            let answer = each_dtype!(a.dtype(), T => match op {
+            let (a, b) = (&number::widened(a)?, &number::widened(b)?);
+            let swapped = matches!(op, Compare::Greater | Compare::GreaterOrEqual);
+            let (smaller, larger) = if swapped { (b, a) } else { (a, b) };
+            let answer = each_dtype!(a.dtype(), T: wide => match op {
                 Compare::Equal => zip::<T, T, bool>(a, b, |x, y| x == y),
-                Compare::Less => zip::<T, T, bool>(a, b, |x, y| x < y),
-                Compare::LessOrEqual => zip::<T, T, bool>(a, b, |x, y| x <= y),
-                Compare::Greater => zip::<T, T, bool>(a, b, |x, y| x > y),
-                Compare::GreaterOrEqual => zip::<T, T, bool>(a, b, |x, y| x >= y),
+                Compare::Less | Compare::Greater => zip::<T, T, bool>(smaller, larger, |x, y| x < y),
+                _ => zip::<T, T, bool>(smaller, larger, |x, y| x <= y),
             });
             Ok(vec![answer?])
         })

@@ -7,7 +7,7 @@ use crate::each_dtype;
 use crate::error::Result;
 use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::elementwise::map;
-use crate::kernels::number::Number;
+use crate::kernels::number::{Number, in_wide_ints};
 use crate::kernels::real::{self, Real};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
@@ -166,14 +166,16 @@ impl Operator for Unary {
 fn kernel(op: Unary, x: &Array) -> Result<Array> {
     match op {
         Unary::Not => map::<bool, bool>(x, |a| !a),
-        Unary::BitwiseNot => each_dtype!(x.dtype(), T: int => map::<T, T>(x, |a| !a)),
-        op if x.dtype().is_int() => each_dtype!(x.dtype(), T: int => map::<T, T>(x, |a| match op {
-            Unary::Abs => Number::abs(a),
-            Unary::Neg => Number::neg(a),
-            Unary::Sign => Number::sign(a),
-            Unary::Relu => crate::kernels::number::max(a, 0),
-            _ => a,
-        })),
+        Unary::BitwiseNot => in_wide_ints(&[x], |x| each_dtype!(x[0].dtype(), T: wide_int => map::<T, T>(x[0], |a| !a))),
+        op if x.dtype().is_int() => in_wide_ints(&[x], |x| {
+            each_dtype!(x[0].dtype(), T: wide_int => map::<T, T>(x[0], |a| match op {
+                Unary::Abs => Number::abs(a),
+                Unary::Neg => Number::neg(a),
+                Unary::Sign => Number::sign(a),
+                Unary::Relu => crate::kernels::number::max(a, 0),
+                _ => a,
+            }))
+        }),
         Unary::IsNaN => each_dtype!(x.dtype(), T: float => map::<T, bool>(x, |a| a.is_nan())),
         Unary::IsInf => each_dtype!(x.dtype(), T: float => map::<T, bool>(x, |a| a.is_infinite())),
         Unary::Abs => float!(x, |a| a.abs()),
