@@ -63,8 +63,7 @@ mod coverage;
 pub mod dim;
 pub mod error;
 pub mod graph;
-#[doc(hidden)]
-pub mod kernels;
+mod kernels;
 #[cfg(test)]
 mod laws;
 pub mod module;

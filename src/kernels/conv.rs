@@ -1,5 +1,6 @@
 //! Convolutions: matrix products over columns of the image, gathered block by block.
 
+use super::conv_layer::{Layer, matrix, misshapen};
 use super::direct;
 use super::fill::zeros;
 use super::half_precision::widened;
@@ -8,10 +9,10 @@ use super::matmul::product;
 use super::product::serial_product;
 use super::real::Real;
 use super::threads::{threads, try_each};
-use crate::array::{Array, count};
+use crate::array::Array;
 use crate::each_dtype;
-use crate::error::{Error, Result};
-use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
+use crate::error::Result;
+use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis};
 
 pub use super::conv_transpose::conv_transpose;
 pub use super::window::Window;
@@ -43,49 +44,7 @@ pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, window: &Window, groups:
     })
 }
 
-/// A convolution whose operands fit.
-pub struct Layer<'a> {
-    pub window: &'a Window,
-    pub batch: usize,
-    pub groups: usize,
-    /// Channels in, and channels out, of a group.
-    pub channels: usize,
-    pub filters: usize,
-    pub kernel: Vec<usize>,
-    /// Of the image, and of what comes out.
-    pub lengths: Vec<usize>,
-    pub steps: Vec<usize>,
-}
-
-impl<'a> Layer<'a> {
-    fn new(x: &Array, w: &Array, bias: Option<&Array>, window: &'a Window, groups: usize) -> Result<Layer<'a>> {
-        let misfit =
-            || Error::shape(format!("a weight of shape {:?} in {groups} groups does not fit an input of shape {:?}", w.shape(), x.shape()));
-        let (&[batch, all], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;
-        let (&[out, channels], kernel) = w.shape().split_first_chunk().ok_or_else(misfit)?;
-        if x.rank() != w.rank() || channels.checked_mul(groups) != Some(all) || out.checked_rem(groups) != Some(0) {
-            return Err(misfit());
-        }
-        if let Some(bias) = bias.filter(|bias| bias.shape() != [out]) {
-            return Err(Error::shape(format!("expected a bias of shape [{out}], got {:?}", bias.shape())));
-        }
-        let steps = window.steps(kernel, lengths)?;
-        let layer =
-            Layer { window, batch, groups, channels, filters: out / groups, kernel: kernel.to_vec(), lengths: lengths.to_vec(), steps };
-        count(&layer.shape())?;
-        Ok(layer)
-    }
-
-    fn shape(&self) -> Vec<usize> {
-        [&[self.batch, self.groups * self.filters], &self.steps[..]].concat()
-    }
-
-    /// Whether an output position sees the one input position of the same index.
-    fn is_pointwise(&self) -> bool {
-        let Window { strides, pads_begin, pads_end, .. } = self.window;
-        self.kernel.iter().chain(strides).all(|&n| n == 1) && pads_begin.iter().chain(pads_end).all(|&n| n == 0)
-    }
-
+impl Layer<'_> {
     fn run<T: Real>(&self, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
         let (image, plane) = (self.lengths.iter().product::<usize>(), self.steps.iter().product::<usize>());
         let (depth, sheets) = (self.channels * self.kernel.iter().product::<usize>(), self.batch * self.groups);
@@ -139,15 +98,6 @@ impl<'a> Layer<'a> {
         })?;
         Ok(out)
     }
-}
-
-/// The beginning of a slice as a row-major matrix.
-pub fn matrix<T>(rows: usize, columns: usize, slice: &[T]) -> Result<ArrayView2<'_, T>> {
-    ArrayView2::from_shape((rows, columns), &slice[..rows * columns]).map_err(misshapen)
-}
-
-fn misshapen(error: ndarray::ShapeError) -> Error {
-    Error::internal(format!("ndarray cannot view this block: {error}"))
 }
 
 /// A matrix cut into strips of so many columns, the last with up to half as many more.

@@ -1,12 +1,13 @@
 //! Transposed convolutions: every number of the image is spread over a window of the result.
 
-use super::conv::{Window, matrix};
+use super::conv_layer::matrix;
 use super::fill::fill;
 use super::half_precision::widened;
 use super::im2col::Columns;
 use super::matmul::block;
 use super::product::serial_product;
 use super::real::Real;
+use super::window::Window;
 use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};

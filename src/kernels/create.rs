@@ -49,45 +49,6 @@ pub fn range_len(dtype: DType, start: Scalar, limit: Scalar, delta: Scalar) -> R
     count(&[usize::try_from(n.max(0)).map_err(|_| Error::too_big(refused().message()))?])
 }
 
-/// `steps` numbers from `start` to `end`, both included, at equal distances.
-///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.linspace.html>
-///
-/// # Errors
-/// [`DType`](crate::ErrorCode::DType) for Bool; [`TooBig`](crate::ErrorCode::TooBig).
-pub fn linspace(dtype: DType, start: f64, end: f64, steps: usize) -> Result<Array> {
-    count(&[steps])?;
-    // From both ends towards the middle, so that both are met exactly.
-    let step = (end - start) / steps.saturating_sub(1).max(1) as f64;
-    each_dtype!(dtype, T: number => {
-        let mut out = zeros::<T>(steps)?;
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = T::from_f64(if i < steps.div_ceil(2) { start + step * i as f64 } else { end - step * (steps - 1 - i) as f64 });
-        }
-        Ok(Array::vector(out))
-    })
-}
-
-/// Ones on diagonal `k` (above the main one where positive), zeros elsewhere.
-///
-/// <https://onnx.ai/onnx/operators/onnx__EyeLike.html>
-///
-/// # Errors
-/// [`TooBig`](crate::ErrorCode::TooBig).
-pub fn eye(dtype: DType, rows: usize, columns: usize, k: i64) -> Result<Array> {
-    let n = count(&[rows, columns])?;
-    each_dtype!(dtype, T => {
-        let mut out = zeros::<T>(n)?;
-        for (i, row) in out.chunks_exact_mut(columns.max(1)).enumerate() {
-            let column = usize::try_from(i as i128 + i128::from(k)).ok();
-            if let Some(one) = column.and_then(|column| row.get_mut(column)) {
-                *one = T::from_i64(1);
-            }
-        }
-        Array::new(&[rows, columns], out)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,23 +77,5 @@ mod tests {
         assert_eq!(code(DType::F64, 0.0.into(), 1.0.into(), 1e-300.into()), ErrorCode::TooBig);
         assert_eq!(code(DType::I64, i64::MIN.into(), i64::MAX.into(), 1.into()), ErrorCode::TooBig);
         assert_eq!(code(DType::Bool, 0.into(), 1.into(), 1.into()), ErrorCode::DType);
-    }
-
-    #[test]
-    fn both_ends_are_met() {
-        let x = linspace(DType::F32, 3.0, 10.0, 5).unwrap();
-        assert_eq!(x, Array::vector(vec![3f32, 4.75, 6.5, 8.25, 10.]));
-        assert_eq!(linspace(DType::F32, 3.0, 10.0, 1).unwrap(), Array::vector(vec![3f32]));
-        assert_eq!(linspace(DType::F32, 3.0, 10.0, 0).unwrap().shape(), [0]);
-        assert!(linspace(DType::F32, 0.0, 1.0, usize::MAX).is_err());
-    }
-
-    #[test]
-    fn ones_stand_on_their_diagonal() {
-        assert_eq!(eye(DType::I32, 2, 3, 1).unwrap().to_i64s(), [0, 1, 0, 0, 0, 1]);
-        assert_eq!(eye(DType::I32, 2, 3, -1).unwrap().to_i64s(), [0, 0, 0, 1, 0, 0]);
-        assert_eq!(eye(DType::F16, 2, 2, i64::MIN).unwrap().to_f64s(), [0.0; 4]);
-        assert_eq!(eye(DType::F32, 3, 0, 0).unwrap().shape(), [3, 0]);
-        assert!(eye(DType::F32, usize::MAX, 2, 0).is_err());
     }
 }

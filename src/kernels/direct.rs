@@ -1,6 +1,6 @@
 //! Convolutions with few filters a group, depthwise ones above all: every output row is a sum of shifted input rows.
 
-use super::conv::Layer;
+use super::conv_layer::Layer;
 use super::fill::fill;
 use super::real::Real;
 use super::vector::vectorised;

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where the image has other axes than the window; as [`Window::steps`].
+#[cfg(test)]
 pub fn unfold(x: &Array, kernel: &[usize], window: &Window) -> Result<Array> {
     let misfit = || Error::shape(format!("a kernel of size {kernel:?} does not fit an image of shape {:?}", x.shape()));
     let (&[batch, channels], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;

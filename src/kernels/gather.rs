@@ -1,10 +1,9 @@
 //! Numbers fetched by index: rows, single elements, what a mask lets through.
 
 use super::fill::{fill, zeros};
-use super::lanes::reduce_lanes;
 use super::take::{advance, take};
 use crate::array::strided_loop::{StridedLoop, place};
-use crate::array::{Array, DType, Scalar, contiguous_strides, count, room};
+use crate::array::{Array, DType, contiguous_strides, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -154,38 +153,6 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
     })
 }
 
-/// A new axis of length `depth`, put at `axis`, that is `on` at the index and `off` elsewhere; all `off` for an index outside.
-///
-/// Negative indices count from the end. Indices may be of any dtype, as in ONNX.
-///
-/// <https://onnx.ai/onnx/operators/onnx__OneHot.html>
-///
-/// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) for an axis beyond the rank; [`TooBig`](crate::ErrorCode::TooBig).
-pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Scalar, on: Scalar) -> Result<Array> {
-    if axis > indices.rank() {
-        return Err(Error::argument(format!("cannot insert axis {axis} into an array of rank {}", indices.rank())));
-    }
-    let mut shape = indices.shape().to_vec();
-    shape.insert(axis, depth);
-    let n = count(&shape)?;
-    let inner = count(&indices.shape()[axis..])?.max(1);
-    let (off, on) = (Array::full(dtype, &[], off).words()?, Array::full(dtype, &[], on).words()?);
-    Array::full(dtype, &[], 0.into()).move_elements(|words| {
-        each_dtype!(words.dtype(), T: word => {
-            let (off, on) = (off.span::<T>()?.0[0], on.span::<T>()?.0[0]);
-            let mut out = zeros::<T>(n)?;
-            out.fill(off);
-            for (at, index) in indices.to_i64s().into_iter().enumerate() {
-                if let Ok(position) = index_of(index, depth, at) {
-                    out[(at / inner * depth + position) * inner + at % inner] = on;
-                }
-            }
-            Array::new(&shape, out)
-        })
-    })
-}
-
 /// Where the numbers are that are not 0: an i64 array of shape [rank, how many], in row-major order.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__NonZero.html>; `torch.nonzero` is its transpose.
@@ -195,7 +162,8 @@ pub fn one_hot(indices: &Array, depth: usize, axis: usize, dtype: DType, off: Sc
 pub fn nonzero(x: &Array) -> Result<Array> {
     let n = count(x.shape())?;
     let positions: Vec<usize> = truths(x)?.elements::<bool>()?.iter().enumerate().filter(|(_, holds)| **holds).map(|(at, _)| at).collect();
-    let mut out = zeros::<i64>(positions.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
+    let mut out =
+        zeros::<i64>(positions.len().checked_mul(x.rank()).ok_or_else(|| Error::too_big(format!("too many elements to index: {n}")))?)?;
     let (mut index, mut at) = (vec![0; x.rank()], 0);
     for (column, &next) in positions.iter().enumerate() {
         // A few steps are cheaper than a division an axis.
@@ -210,36 +178,6 @@ pub fn nonzero(x: &Array) -> Result<Array> {
     Array::new(&[x.rank(), positions.len()], out)
 }
 
-/// The slices of an axis where a mask holds. The mask may be shorter than the axis: the rest is left out.
-///
-/// <https://onnx.ai/onnx/operators/onnx__Compress.html>
-///
-/// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not; [`DType`](crate::ErrorCode::DType) unless the mask is Bool;
-/// [`Shape`](crate::ErrorCode::Shape) unless it has one axis and is no longer than that of `x`.
-pub fn compress(x: &Array, mask: &Array, axis: usize) -> Result<Array> {
-    let length = length_of(x, axis)?;
-    if mask.rank() != 1 || mask.len() > length {
-        return Err(Error::shape(format!("a mask of shape {:?} does not fit an axis of size {length}", mask.shape())));
-    }
-    let holds = mask.view::<bool>()?;
-    let mut tables = vec![None; x.rank()];
-    tables[axis] = Some(holds.iter().enumerate().filter(|(_, holds)| **holds).map(|(i, _)| i).collect());
-    take(x, &tables)
-}
-
-/// How often each index below `length` occurs, as i64. (torch.bincount without weights)
-///
-/// # Errors
-/// As [`gather`].
-pub fn bincount(indices: &Array, length: usize) -> Result<Array> {
-    let mut counts = zeros::<i64>(length)?;
-    for position in resolve(indices, length)? {
-        counts[position] += 1;
-    }
-    Ok(Array::vector(counts))
-}
-
 /// Whether each element is not 0, as Bool.
 pub(super) fn truths(x: &Array) -> Result<Array> {
     if x.dtype().is_narrow() {
@@ -247,14 +185,6 @@ pub(super) fn truths(x: &Array) -> Result<Array> {
     }
     count(x.shape())?;
     Ok(x.cast(DType::Bool))
-}
-
-/// How many numbers along some axes are not 0, as i64. (torch.count_nonzero)
-///
-/// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
-pub fn count_nonzero(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    reduce_lanes(&truths(x)?, axes, keep, |lane: &[bool]| lane.iter().filter(|holds| **holds).count() as i64)
 }
 
 #[cfg(test)]
@@ -319,16 +249,6 @@ mod tests {
     }
 
     #[test]
-    fn one_hot_ignores_what_is_outside() {
-        let hot = |axis| one_hot(&ints(&[3], &[1, -1, 5]), 3, axis, DType::F32, Scalar::Int(0), Scalar::Int(2)).unwrap();
-        assert_eq!(hot(1).to_f64s(), [0., 2., 0., 0., 0., 2., 0., 0., 0.]);
-        assert_eq!(hot(0), hot(1).permute(&[1, 0]).unwrap());
-        assert_eq!(one_hot(&Array::scalar(1i64), 2, 0, DType::Bool, false.into(), true.into()).unwrap(), Array::vector(vec![false, true]));
-        assert!(one_hot(&ints(&[1], &[0]), 3, 2, DType::F32, Scalar::Int(0), Scalar::Int(1)).is_err());
-        assert!(one_hot(&ints(&[1 << 20], &vec![0; 1 << 20]), 1 << 50, 0, DType::F32, Scalar::Int(0), Scalar::Int(1)).is_err());
-    }
-
-    #[test]
     fn places_that_are_not_zero_come_axis_by_axis() {
         let x = Array::new(&[2, 2], vec![1i32, 0, 1, 1]).unwrap();
         assert_eq!(nonzero(&x).unwrap(), ints(&[2, 3], &[0, 1, 1, 0, 0, 1]));
@@ -338,20 +258,6 @@ mod tests {
         let places = nonzero(&sparse).unwrap().to_i64s();
         let (rows, columns) = places.split_at(expected.len());
         assert!(expected.iter().zip(rows.iter().zip(columns)).all(|(at, (row, column))| *at == row * 100 + column));
-    }
-
-    #[test]
-    fn a_mask_lets_slices_through() {
-        let mask = Array::vector(vec![false, true]);
-        assert_eq!(compress(&grid(), &mask, 1).unwrap().to_f64s(), [2., 5.]);
-        assert_eq!(compress(&grid(), &mask, 0).unwrap().to_f64s(), [4., 5., 6.]);
-        assert!(compress(&grid(), &Array::vector(vec![true; 3]), 0).is_err());
-    }
-
-    #[test]
-    fn occurrences_are_counted() {
-        assert_eq!(bincount(&ints(&[4], &[1, 0, 1, 2]), 4).unwrap().to_i64s(), [1, 2, 1, 0]);
-        assert_eq!(count_nonzero(&grid(), &[0, 1], false).unwrap().to_i64s(), [6]);
     }
 
     #[test]

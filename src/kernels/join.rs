@@ -167,32 +167,6 @@ fn framed(x: &Array, begin: &[i64], shape: &[usize], number: Scalar) -> Result<A
     })
 }
 
-/// The array turned on its axes: what is shifted out at one end comes in at the other.
-///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.roll.html>
-///
-/// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, and unless there is a shift for each.
-pub fn roll(x: &Array, shifts: &[i64], axes: &[usize]) -> Result<Array> {
-    if shifts.len() != axes.len() {
-        return Err(Error::argument(format!("expected one shift per axis: got {} for {} axes", shifts.len(), axes.len())));
-    }
-    let mut totals = vec![0i128; x.rank()];
-    for (&shift, &axis) in shifts.iter().zip(axes) {
-        length_of(x, axis)?;
-        totals[axis] += i128::from(shift);
-    }
-    if x.is_empty() {
-        return Ok(x.clone());
-    }
-    refuse_long(x.shape())?;
-    let table = |(&length, &total): (&usize, &i128)| {
-        let shift = total.rem_euclid(length as i128) as usize;
-        (shift != 0).then(|| (length - shift..length).chain(0..length - shift).collect())
-    };
-    take(x, &x.shape().iter().zip(&totals).map(table).collect::<Vec<_>>())
-}
-
 /// The upper or the lower triangle of the last two axes, 0 elsewhere: from diagonal `k` on, up to it respectively.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__Trilu.html>
@@ -290,15 +264,6 @@ mod tests {
         assert_eq!(pad(&row(&[]), &[1], &[0], constant).unwrap().to_i64s(), [0]);
         let zeros = pad(&Array::vector(vec![1f32]), &[1], &[0], Padding::Constant((-0.0).into())).unwrap();
         assert!(zeros.to_f64s()[0].is_sign_negative());
-    }
-
-    #[test]
-    fn what_rolls_out_comes_in_again() {
-        assert_eq!(roll(&grid(), &[1], &[1]).unwrap().to_i64s(), [3, 1, 2, 6, 4, 5]);
-        assert_eq!(roll(&grid(), &[-1, 1], &[1, 0]).unwrap().to_i64s(), [5, 6, 4, 2, 3, 1]);
-        assert_eq!(roll(&grid(), &[2, 2], &[1, 1]).unwrap(), roll(&grid(), &[1], &[1]).unwrap());
-        assert_eq!(roll(&grid(), &[i64::MIN], &[0]).unwrap(), grid());
-        assert!(roll(&grid(), &[1], &[2]).is_err() && roll(&grid(), &[], &[0]).is_err());
     }
 
     #[test]

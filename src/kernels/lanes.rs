@@ -1,6 +1,6 @@
 //! Lanes: the numbers of an array along some axes, one slice after the other, whatever the strides.
 
-use super::fill::{fill, fill_two, fill_with};
+use super::fill::{fill, fill_with};
 use crate::array::strided_loop::{StridedLoop, place};
 use crate::array::{Array, Element, count};
 use crate::error::{Error, Result};
@@ -151,30 +151,6 @@ fn map_batches<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f:
     })?;
     shape.push(length);
     back(Array::new(&shape, out)?, axis)
-}
-
-/// As [`map_lanes`], two results.
-///
-/// # Errors
-/// As [`map_lanes`].
-pub fn map_lanes_two<T: Element, U: Element, V: Element>(
-    x: &Array,
-    axis: usize,
-    length: usize,
-    f: &(dyn Fn(&[T], &mut [U], &mut [V]) + Sync),
-) -> Result<(Array, Array)> {
-    let (lanes, mut shape) = along::<T>(x, axis)?;
-    let (a, b) = fill_two(count(&shape)?, length, lanes.length, &|first, a: &mut [U], b: &mut [V]| {
-        let range = first..first + a.len() / length;
-        lanes.batches(range, &mut |at, batch| {
-            for (i, lane) in at.enumerate() {
-                let part = (lane - first) * length..(lane - first + 1) * length;
-                f(batch.lane(i), &mut a[part.clone()], &mut b[part]);
-            }
-        });
-    })?;
-    shape.push(length);
-    Ok((back(Array::new(&shape, a)?, axis)?, back(Array::new(&shape, b)?, axis)?))
 }
 
 /// A row for each `length` numbers that follow one another in row-major order: `f` gets the number of the row, reads the one

@@ -28,14 +28,6 @@ pub fn log_softmax(x: &Array, axis: usize) -> Result<Array> {
     lanewise(x, axis, LogSoftMax)
 }
 
-/// x / (Σ |x|ᵖ)^(1/p) along an axis; 0 where all are 0. (ONNX LpNormalization)
-///
-/// # Errors
-/// As [`softmax`].
-pub fn lp_norm(x: &Array, axis: usize, p: f64) -> Result<Array> {
-    lanewise(x, axis, Lp(p))
-}
-
 /// What becomes of a lane.
 trait Lane: Sync {
     fn write<T: Real>(&self, lane: &[T], out: &mut [T]);
@@ -80,20 +72,6 @@ impl Lane for LogSoftMax {
     }
 }
 
-struct Lp(f64);
-
-impl Lane for Lp {
-    #[inline(always)]
-    fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
-        let norm = match self.0 {
-            1.0 => total(lane, |x| x.widen().abs()),
-            2.0 => total(lane, |x| x.widen() * x.widen()).sqrt(),
-            p => total(lane, |x| x.widen().abs().powf(p)).powf(1.0 / p),
-        };
-        out.iter_mut().zip(lane).for_each(|(out, &x)| *out = if norm == 0.0 { T::ZERO } else { T::narrow(x.widen() / norm) });
-    }
-}
-
 /// (x − mean) / √(variance + `epsilon`) · `scale` + `bias`, mean and variance over the axes from `axis` on, whose shape
 /// `scale` and `bias` have or broadcast to.
 ///
@@ -104,17 +82,6 @@ impl Lane for Lp {
 /// [`Shape`](crate::ErrorCode::Shape) where `scale` or `bias` does not fit.
 pub fn layer_norm(x: &Array, scale: Option<&Array>, bias: Option<&Array>, axis: usize, epsilon: f64) -> Result<Array> {
     normalise_from(x, scale, bias, axis, |mean, variance| (mean, 1.0 / (variance + epsilon).sqrt()))
-}
-
-/// x / √(mean of x² + `epsilon`) · `scale`, the mean over the axes from `axis` on.
-///
-/// <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html>
-///
-/// # Errors
-/// As [`layer_norm`].
-pub fn rms_norm(x: &Array, scale: Option<&Array>, axis: usize, epsilon: f64) -> Result<Array> {
-    // The mean of the squares is the variance and the square of the mean.
-    normalise_from(x, scale, None, axis, |mean, variance| (0.0, 1.0 / (variance + mean * mean + epsilon).sqrt()))
 }
 
 /// Rows of the axes from `axis` on, moved and scaled by what `of` makes of mean and variance.
@@ -303,14 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn the_root_mean_square_keeps_the_mean() {
-        let x = Array::new(&[1, 2], vec![3f32, 4.]).unwrap();
-        let rms = 12.5f64.sqrt();
-        close(&rms_norm(&x, None, 1, 0.0).unwrap(), &[3. / rms, 4. / rms], 1e-6);
-        close(&rms_norm(&x, Some(&Array::vector(vec![2f32, 0.])), 1, 0.0).unwrap(), &[6. / rms, 0.], 1e-6);
-    }
-
-    #[test]
     fn each_channel_has_its_own_statistics() {
         let x = Array::new(&[1, 2, 2], vec![1f32, 3., 10., 30.]).unwrap();
         let of = |x: Vec<f32>| Array::vector(x);
@@ -337,13 +296,6 @@ mod tests {
         }
         assert!(group_norm(&x, 3, None, None, 0.0).is_err() && group_norm(&x, 0, None, None, 0.0).is_err());
         assert_eq!(group_norm(&grid(&[2, 4, 0]), 2, None, None, 0.0).unwrap().shape(), [2, 4, 0]);
-    }
-
-    #[test]
-    fn lp_norms_make_unit_lanes() {
-        let x = Array::new(&[2, 2], vec![3f32, 0., 4., 0.]).unwrap();
-        close(&lp_norm(&x, 0, 2.0).unwrap(), &[0.6, 0., 0.8, 0.], 1e-7);
-        close(&lp_norm(&x, 0, 1.0).unwrap(), &[3. / 7., 0., 4. / 7., 0.], 1e-7);
     }
 
     #[test]

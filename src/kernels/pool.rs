@@ -34,16 +34,6 @@ fn windows(window: &Window, axis: usize, length: usize, kernel: usize, out: usiz
     (0..out).map(region).collect()
 }
 
-/// Regions that cover an axis evenly: from ⌊i · length / out⌋ to ⌈(i + 1) · length / out⌉.
-fn even(length: usize, out: usize) -> Vec<Region> {
-    let edge = |i: usize| i as u128 * length as u128;
-    let region = |i: usize| {
-        let (start, end) = ((edge(i) / out as u128) as usize, edge(i + 1).div_ceil(out as u128) as usize);
-        Region { start, count: end - start, step: 1, padded: end - start }
-    };
-    (0..out).map(region).collect()
-}
-
 /// The regions of every axis, and the axes of the operand that they do not touch.
 struct Regions {
     axes: Vec<Vec<Region>>,
@@ -82,14 +72,6 @@ impl Regions {
             return Err(Error::too_big(format!("cannot pool to output size {out:?}")));
         }
         Regions::new(x, (0..out.len()).map(|axis| windows(window, axis, lengths[axis], kernel[axis], out[axis])).collect())
-    }
-
-    fn evenly(x: &Array, out: &[usize]) -> Result<Regions> {
-        let lengths = spatial(x, out)?;
-        if lengths.contains(&0) && !out.contains(&0) {
-            return Err(Error::shape(format!("nothing to pool in shape {:?}", x.shape())));
-        }
-        Regions::new(x, lengths.iter().zip(out).map(|(&length, &out)| even(length, out)).collect())
     }
 
     /// The last axis.
@@ -267,29 +249,6 @@ pub fn average_pool(
     regions.mean(x, &divisors)
 }
 
-/// The means of regions that cover each of the last axes evenly: from ⌊i · length / out⌋ to ⌈(i + 1) · length / out⌉.
-///
-/// [torch](https://pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html)
-///
-/// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) for more axes than there are or empty ones; [`DType`](crate::ErrorCode::DType) unless a float.
-pub fn adaptive_average_pool(x: &Array, out: &[usize]) -> Result<Array> {
-    let regions = Regions::evenly(x, out)?;
-    let divisors: Vec<f64> = regions.product(|region| region.count).into_iter().map(|count| count as f64).collect();
-    regions.mean(x, &divisors)
-}
-
-/// The largest numbers of the regions of [`adaptive_average_pool`], and their indices as in [`max_pool_indices`].
-///
-/// [torch](https://pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html)
-///
-/// # Errors
-/// As [`adaptive_average_pool`], but any dtype except Bool is taken.
-pub fn adaptive_max_pool(x: &Array, out: &[usize]) -> Result<(Array, Array)> {
-    let regions = Regions::evenly(x, out)?;
-    largest(&regions, x)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,16 +331,6 @@ mod tests {
         assert!(values.to_f64s()[1].is_nan() && max_pool(&x, &[2], &window, &[3]).unwrap().to_f64s()[1].is_nan());
         let x = Array::new(&[1, 1], vec![-128i8]).unwrap();
         assert_eq!(max_pool(&x, &[2], &window, &[1]).unwrap().to_i64s(), [-128]);
-    }
-
-    #[test]
-    fn adaptive_regions_overlap_where_lengths_do_not_divide() {
-        // torch.nn.functional.adaptive_avg_pool1d(torch.arange(5.)[None], 3): [0, 1], [1, 2, 3], [3, 4]
-        let x = Array::new(&[1, 5], vec![0f32, 1., 2., 3., 4.]).unwrap();
-        assert_eq!(adaptive_average_pool(&x, &[3]).unwrap().to_f64s(), [0.5, 2.0, 3.5]);
-        let (values, indices) = adaptive_max_pool(&x.reshape(&[5, 1]).unwrap(), &[2, 1]).unwrap();
-        assert_eq!((values.to_f64s(), indices.to_i64s()), (vec![2.0, 4.0], vec![2, 4]));
-        assert_eq!(adaptive_average_pool(&x.cast(DType::F16), &[2, 2]).unwrap().to_f64s(), [1.0, 3.0, 1.0, 3.0]);
     }
 
     #[test]

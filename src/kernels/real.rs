@@ -18,51 +18,18 @@ pub trait Real:
     + AddAssign
     + MulAssign
 {
-    /// ∞.
-    const INFINITY: Self;
-    /// −∞.
-    const NEG_INFINITY: Self;
-    /// Not a number.
-    const NAN: Self;
-
     /// The nearest number of this type.
     fn of(x: f64) -> Self;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// The magnitude of this with the sign of the other.
-    fn copysign(self, sign: Self) -> Self;
-    /// The angle of the point (`x`, this).
-    fn atan2(self, x: Self) -> Self;
-    /// The distance of the point (this, `other`) from the origin.
-    fn hypot(self, other: Self) -> Self;
     /// e to this power.
     fn exp(self) -> Self;
     /// e to this power, less 1: exact near 0.
     fn expm1(self) -> Self;
     /// The natural logarithm.
     fn ln(self) -> Self;
-    /// The natural logarithm of 1 + this: exact near 0.
-    fn ln_1p(self) -> Self;
     /// ln(1 + x) for x from 0 to 1
     fn ln_1p_unit(self) -> Self;
-    /// The square root.
-    fn sqrt(self) -> Self;
-    /// The sine of an angle in radians.
-    fn sin(self) -> Self;
-    /// The cosine of an angle in radians.
-    fn cos(self) -> Self;
-    /// The tangent of an angle in radians.
-    fn tan(self) -> Self;
-    /// The angle of this sine.
-    fn asin(self) -> Self;
-    /// The angle of this cosine.
-    fn acos(self) -> Self;
-    /// The angle of this tangent.
-    fn atan(self) -> Self;
-    /// The hyperbolic sine.
-    fn sinh(self) -> Self;
-    /// The hyperbolic cosine.
-    fn cosh(self) -> Self;
     /// The hyperbolic tangent.
     fn tanh(self) -> Self;
     /// The inverse of the hyperbolic sine.
@@ -71,14 +38,6 @@ pub trait Real:
     fn acosh(self) -> Self;
     /// The inverse of the hyperbolic tangent.
     fn atanh(self) -> Self;
-    /// Rounded down.
-    fn floor(self) -> Self;
-    /// Rounded up.
-    fn ceil(self) -> Self;
-    /// Rounded towards zero.
-    fn trunc(self) -> Self;
-    /// Rounded to the nearest integer, a half to the even one. (ONNX Round, torch.round)
-    fn round_even(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
     /// Φ: the distribution function of the normal distribution.
@@ -92,18 +51,11 @@ macro_rules! functions {
         impl Real for f64 { functions! { @of f64 $($name $double;)* } }
     };
     (@of $T:ident $($name:ident $f:expr;)*) => {
-        const INFINITY: $T = $T::INFINITY;
-        const NEG_INFINITY: $T = $T::NEG_INFINITY;
-        const NAN: $T = $T::NAN;
 
         #[inline(always)]
         fn of(x: f64) -> $T { x as $T }
         #[inline]
         fn is_finite(self) -> bool { $T::is_finite(self) }
-        #[inline]
-        fn copysign(self, sign: $T) -> $T { $T::copysign(self, sign) }
-        fn atan2(self, x: $T) -> $T { $T::atan2(self, x) }
-        fn hypot(self, other: $T) -> $T { $T::hypot(self, other) }
         $(#[inline(always)] fn $name(self) -> $T { let f: fn($T) -> $T = $f; f(self) })*
     };
 }
@@ -112,25 +64,11 @@ functions! {
     exp: fast_math_f32::exp, f64::exp;
     expm1: f32::exp_m1, f64::exp_m1;
     ln: f32::ln, f64::ln;
-    ln_1p: f32::ln_1p, f64::ln_1p;
     ln_1p_unit: fast_math_f32::ln_1p_unit, f64::ln_1p;
-    sqrt: f32::sqrt, f64::sqrt;
-    sin: f32::sin, f64::sin;
-    cos: f32::cos, f64::cos;
-    tan: f32::tan, f64::tan;
-    asin: f32::asin, f64::asin;
-    acos: f32::acos, f64::acos;
-    atan: f32::atan, f64::atan;
-    sinh: f32::sinh, f64::sinh;
-    cosh: f32::cosh, f64::cosh;
     tanh: fast_math_f32::tanh, f64::tanh;
     asinh: |x| libm::asinh(x.into()) as f32, libm::asinh;
     acosh: |x| libm::acosh(x.into()) as f32, libm::acosh;
     atanh: |x| libm::atanh(x.into()) as f32, libm::atanh;
-    floor: f32::floor, f64::floor;
-    ceil: f32::ceil, f64::ceil;
-    trunc: f32::trunc, f64::trunc;
-    round_even: f32::round_ties_even, f64::round_ties_even;
     erf: fast_math_f32::erf, libm::erf;
     phi: fast_math_f32::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
 }
@@ -147,12 +85,6 @@ pub fn sigmoid<T: Real>(x: T) -> T {
 pub fn softplus<T: Real>(x: T) -> T {
     // A comparison that NaN fails hands NaN on.
     (if x < T::ZERO { T::ZERO } else { x }) + (-x.abs()).exp().ln_1p_unit()
-}
-
-/// ln of [`sigmoid`].
-#[inline(always)]
-pub fn log_sigmoid<T: Real>(x: T) -> T {
-    -softplus(-x)
 }
 
 /// x · Φ(x), where Φ is the distribution function of the normal distribution.
@@ -180,15 +112,7 @@ mod tests {
             assert!((f64::from(sigmoid(x)) - s).abs() <= 3e-7 * s + 1e-44, "{x}");
             assert!((f64::from(softplus(x)) - if x > 500.0 { wide } else { p }).abs() <= 3e-7 * p.min(1000.0) + 1e-44, "{x}");
         }
-        assert!(sigmoid(f32::NAN).is_nan() && softplus(f64::NAN).is_nan() && log_sigmoid(f32::NAN).is_nan());
-        assert_eq!(log_sigmoid(-1000f64), -1000.0);
-    }
-
-    #[test]
-    fn a_half_rounds_to_the_even_side() {
-        let rounded: Vec<_> = [0.5f32, 1.5, 2.5, -0.5, -1.5].into_iter().map(Real::round_even).collect();
-        assert_eq!(rounded, [0.0, 2.0, 2.0, -0.0, -2.0]);
-        assert!(Real::round_even(-0.5f32).is_sign_negative());
+        assert!(sigmoid(f32::NAN).is_nan() && softplus(f64::NAN).is_nan());
     }
 
     #[test]

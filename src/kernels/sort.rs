@@ -1,7 +1,6 @@
 //! Numbers in order: sorted, the largest few, each only once. NaN counts as larger than every number.
 
 use super::elementwise::map;
-use super::fill::fill;
 use super::gather::{gather_elements, length_of};
 use super::lanes::map_lanes;
 use super::number;
@@ -34,21 +33,6 @@ fn float_key(x: f64) -> u64 {
     }
 }
 
-/// The elements along an axis in order, and the index (i64) at which each stood; equal elements keep their order.
-///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.sort.html>, always stable.
-///
-/// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
-pub fn sort(x: &Array, axis: usize, descending: bool) -> Result<(Array, Array)> {
-    let length = length_of(x, axis)?;
-    let indices = map_lanes(&keys(x)?, axis, length, |lane: &[u64], indices: &mut [i64]| {
-        indices.iter_mut().zip(0..).for_each(|(index, i)| *index = i);
-        indices.sort_by_key(|&i| directed(lane[i as usize], descending));
-    })?;
-    Ok((gather_elements(x, &indices, axis)?, indices))
-}
-
 /// The `k` largest (or smallest) elements along an axis in descending (ascending) order, and their indices (i64); of equal
 /// elements the first.
 ///
@@ -76,43 +60,6 @@ pub fn topk(x: &Array, k: usize, axis: usize, largest: bool) -> Result<(Array, A
 
 fn directed(key: u64, descending: bool) -> u64 {
     if descending { !key } else { key }
-}
-
-/// Where sorted numbers would be put so that they stay sorted: the index (i64) before the first that is not smaller, or
-/// (`right`) after the last that is not larger. `sorted` has one lane for all, or the axes of `values` but for the last.
-///
-/// <https://docs.pytorch.org/docs/stable/generated/torch.searchsorted.html>
-///
-/// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) where the lanes do not fit; [`DType`](crate::ErrorCode::DType) where dtypes differ.
-pub fn search_sorted(sorted: &Array, values: &Array, right: bool) -> Result<Array> {
-    let fits = match (sorted.shape(), values.shape()) {
-        ([_], _) => true,
-        ([outer @ .., _], [same @ .., _]) => outer == same,
-        _ => false,
-    };
-    if !fits {
-        return Err(Error::shape(format!(
-            "sorted sequence of shape {:?} does not fit values of shape {:?}",
-            sorted.shape(),
-            values.shape()
-        )));
-    }
-    if sorted.dtype() != values.dtype() {
-        return Err(Error::dtype(format!("the sorted sequence is {}, the values are {}", sorted.dtype(), values.dtype())));
-    }
-    let n = count(values.shape())?;
-    let (lane, row) = (sorted.shape().last().copied().unwrap_or(0), values.shape().last().copied().unwrap_or(1));
-    let (sorted_keys, value_keys) = (keys(sorted)?.to_vec::<u64>()?, keys(values)?.to_vec::<u64>()?);
-    let shared = sorted.rank() == 1;
-    let positions = fill(n, 1, 8, |first, out: &mut [i64]| {
-        for (out, at) in out.iter_mut().zip(first..) {
-            let lane = &sorted_keys[if shared { 0 } else { at / row * lane }..][..lane];
-            let value = value_keys[at];
-            *out = lane.partition_point(|&x| x < value || right && x == value) as i64;
-        }
-    })?;
-    Array::new(values.shape(), positions)
 }
 
 /// What [`unique`] finds: `n` different slices.
@@ -195,19 +142,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_numbers_keep_their_order_both_ways() {
-        let x = Array::vector(vec![2i32, 1, 2, 0]);
-        let (values, indices) = sort(&x, 0, false).unwrap();
-        assert_eq!((values.to_i64s(), indices.to_i64s()), (vec![0, 1, 2, 2], vec![3, 1, 0, 2]));
-        let (values, indices) = sort(&x, 0, true).unwrap();
-        assert_eq!((values.to_i64s(), indices.to_i64s()), (vec![2, 2, 1, 0], vec![0, 2, 1, 3]));
-    }
-
-    #[test]
     fn nan_is_the_largest() {
         let x = Array::vector(vec![f32::NAN, f32::INFINITY, -1.0]);
-        assert_eq!(sort(&x, 0, false).unwrap().1.to_i64s(), [2, 1, 0]);
-        assert_eq!(sort(&x, 0, true).unwrap().1.to_i64s(), [0, 1, 2]);
         assert_eq!(topk(&x, 1, 0, true).unwrap().1.to_i64s(), [0]);
         assert_eq!(topk(&x, 2, 0, false).unwrap().1.to_i64s(), [2, 1]);
     }
@@ -224,26 +160,6 @@ mod tests {
         assert_eq!(topk(&Array::vector(vec![1i32; 5]), 3, 0, true).unwrap().1.to_i64s(), [0, 1, 2]);
         assert_eq!(topk(&x, 0, 1, true).unwrap().0.shape(), [3, 0]);
         assert!(topk(&x, 5, 1, true).is_err() && topk(&x, 1, 2, true).is_err());
-    }
-
-    #[test]
-    fn large_lanes_are_sorted_as_small_ones() {
-        let numbers: Vec<i64> = (0..40_000).map(|i| i * 7919 % 40_009).collect();
-        let (values, indices) = sort(&Array::new(&[4, 10_000], numbers.clone()).unwrap(), 1, false).unwrap();
-        let (values, indices) = (values.to_i64s(), indices.to_i64s());
-        assert!(values.chunks(10_000).all(|lane| lane.is_sorted()));
-        assert!((0..40_000).all(|i| values[i] == numbers[i / 10_000 * 10_000 + indices[i] as usize]));
-    }
-
-    #[test]
-    fn places_among_sorted_numbers() {
-        // The example on torch's page of searchsorted.
-        let sorted = Array::new(&[2, 5], vec![1i64, 3, 5, 7, 9, 2, 4, 6, 8, 10]).unwrap();
-        let values = Array::new(&[2, 3], vec![3i64, 6, 9, 3, 6, 9]).unwrap();
-        assert_eq!(search_sorted(&sorted, &values, false).unwrap().to_i64s(), [1, 3, 4, 1, 2, 4]);
-        assert_eq!(search_sorted(&sorted, &values, true).unwrap().to_i64s(), [2, 3, 5, 1, 3, 4]);
-        assert_eq!(search_sorted(&Array::vector(vec![1i64, 2]), &Array::scalar(9i64), false).unwrap(), Array::scalar(2i64));
-        assert!(search_sorted(&sorted, &Array::scalar(9i64), false).is_err());
     }
 
     #[test]
