@@ -1,9 +1,9 @@
-//! The functions of Bessel and Airy: fitted polynomials near zero, waves or exponentials further out.
+//! The functions of Bessel and Airy: fitted polynomials near zero, waves or exponentials further out, right to single precision.
 
 use super::coefficients::{
     AIRY, AIRY_F, AIRY_G, AIRY_RIGHT, I0, I0_FAR, I1, I1_FAR, J0, J1, K0, K0_FAR, K1, K1_FAR, P0, P1, Q0, Q1, Y0, Y1, ZETA_3,
 };
-use super::special::{at_least, at_most, constant, functions, odd, positive, series, with_nan};
+use super::special::{at_least, at_most, constant, functions, odd, positive, series, single_precision, with_nan};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_4, PI};
@@ -23,6 +23,7 @@ fn far(x: &Tensor, order: usize, second: bool) -> Result<Tensor> {
 functions! {
     /// J₀, the Bessel function of the first kind of order 0. [torch.special.bessel_j0](https://pytorch.org/docs/stable/special.html)
     bessel_j0(x) {
+        let x = single_precision("bessel_j0", x)?;
         let x = x.abs()?;
         let near = series(&at_most(&x, 8.0)?.square()?.div(32.0)?.sub(1.0)?, J0)?;
         x.lt(8.0)?.where_(&near, &far(&x, 0, false)?)
@@ -30,6 +31,7 @@ functions! {
 
     /// J₁, the Bessel function of the first kind of order 1. [torch.special.bessel_j1](https://pytorch.org/docs/stable/special.html)
     bessel_j1(x) {
+        let x = single_precision("bessel_j1", x)?;
         let y = x.abs()?;
         let near = series(&at_most(&y, 8.0)?.square()?.div(32.0)?.sub(1.0)?, J1)?.mul(&y)?;
         odd(x, &y.lt(8.0)?.where_(&near, &far(&y, 1, false)?)?)
@@ -37,6 +39,7 @@ functions! {
 
     /// Y₀, the Bessel function of the second kind of order 0. [torch.special.bessel_y0](https://pytorch.org/docs/stable/special.html)
     bessel_y0(x) {
+        let x = single_precision("bessel_y0", x)?;
         let z = at_most(x, 8.0)?;
         let singular = z.log()?.mul(z.bessel_j0()?)?.mul(FRAC_2_PI)?;
         let near = series(&z.square()?.div(32.0)?.sub(1.0)?, Y0)?.add(singular)?;
@@ -45,6 +48,7 @@ functions! {
 
     /// Y₁, the Bessel function of the second kind of order 1. [torch.special.bessel_y1](https://pytorch.org/docs/stable/special.html)
     bessel_y1(x) {
+        let x = single_precision("bessel_y1", x)?;
         let z = at_most(x, 8.0)?;
         let singular = z.log()?.mul(z.bessel_j1()?)?.sub(z.reciprocal()?)?.mul(FRAC_2_PI)?;
         let near = series(&z.square()?.div(32.0)?.sub(1.0)?, Y1)?.mul(&z)?.add(singular)?;
@@ -53,6 +57,7 @@ functions! {
 
     /// e^−|x| I₀. [torch.special.i0e](https://pytorch.org/docs/stable/special.html#torch.special.i0e)
     i0e(x) {
+        let x = single_precision("i0e", x)?;
         let x = x.abs()?;
         let near = series(&at_most(&x, 8.0)?.div(4.0)?.sub(1.0)?, I0)?;
         let y = at_least(&x, 8.0)?;
@@ -61,10 +66,14 @@ functions! {
     }
 
     /// I₀, the modified Bessel function of the first kind of order 0. [torch.special.i0](https://pytorch.org/docs/stable/special.html#torch.special.i0)
-    i0(x) { x.i0e()?.mul(x.abs()?.exp()?) }
+    i0(x) {
+        let x = single_precision("i0", x)?;
+        x.i0e()?.mul(x.abs()?.exp()?)
+    }
 
     /// e^−|x| I₁. [torch.special.i1e](https://pytorch.org/docs/stable/special.html#torch.special.i1e)
     i1e(x) {
+        let x = single_precision("i1e", x)?;
         let z = x.abs()?;
         let near = series(&at_most(&z, 8.0)?.div(4.0)?.sub(1.0)?, I1)?.mul(&z)?;
         let y = at_least(&z, 8.0)?;
@@ -73,10 +82,14 @@ functions! {
     }
 
     /// I₁, the modified Bessel function of the first kind of order 1. [torch.special.i1](https://pytorch.org/docs/stable/special.html#torch.special.i1)
-    i1(x) { x.i1e()?.mul(x.abs()?.exp()?) }
+    i1(x) {
+        let x = single_precision("i1", x)?;
+        x.i1e()?.mul(x.abs()?.exp()?)
+    }
 
     /// eˣ K₀. [torch.special.scaled_modified_bessel_k0](https://pytorch.org/docs/stable/special.html)
     k0e(x) {
+        let x = single_precision("k0e", x)?;
         let z = at_most(x, 2.0)?;
         let near = series(&z.square()?.div(2.0)?.sub(1.0)?, K0)?.sub(z.div(2.0)?.log()?.mul(z.i0()?)?)?.mul(z.exp()?)?;
         let y = at_least(x, 2.0)?;
@@ -85,10 +98,14 @@ functions! {
     }
 
     /// K₀, the modified Bessel function of the second kind of order 0. [torch.special.modified_bessel_k0](https://pytorch.org/docs/stable/special.html)
-    k0(x) { x.k0e()?.mul(x.neg()?.exp()?) }
+    k0(x) {
+        let x = single_precision("k0", x)?;
+        x.k0e()?.mul(x.neg()?.exp()?)
+    }
 
     /// eˣ K₁. [torch.special.scaled_modified_bessel_k1](https://pytorch.org/docs/stable/special.html)
     k1e(x) {
+        let x = single_precision("k1e", x)?;
         let z = at_most(x, 2.0)?;
         let singular = z.div(2.0)?.log()?.mul(z.i1()?)?;
         let near = series(&z.square()?.div(2.0)?.sub(1.0)?, K1)?.div(&z)?.add(singular)?.mul(z.exp()?)?;
@@ -98,13 +115,17 @@ functions! {
     }
 
     /// K₁, the modified Bessel function of the second kind of order 1. [torch.special.modified_bessel_k1](https://pytorch.org/docs/stable/special.html)
-    k1(x) { x.k1e()?.mul(x.neg()?.exp()?) }
+    k1(x) {
+        let x = single_precision("k1", x)?;
+        x.k1e()?.mul(x.neg()?.exp()?)
+    }
 
     /// sin x / x, 1 at 0. [torch.special.spherical_bessel_j0](https://pytorch.org/docs/stable/special.html)
     spherical_bessel_j0(x) { x.eq(0.0)?.where_(&constant(x, 1.0)?, &x.sin()?.div(x)?) }
 
     /// Ai, the Airy function. [torch.special.airy_ai](https://pytorch.org/docs/stable/special.html)
     airy_ai(x) {
+        let x = single_precision("airy_ai", x)?;
         let near = series(&at_most(&at_least(x, -3.0)?, 3.0)?.div(3.0)?, AIRY)?;
         let y = at_least(&x.abs()?, 3.0)?;
         let (zeta, quarter) = (y.mul(y.sqrt()?)?.mul(2.0 / 3.0)?, y.sqrt()?.sqrt()?);

@@ -1,8 +1,8 @@
-//! Special functions as composites of polynomials that were fitted to them, right to single precision.
+//! Special functions as composites. Those of polynomials that were fitted to them are right to single precision, and refuse f64.
 
 use super::coefficients::{ERFCX, ERFINV_CENTRE, ERFINV_TAIL};
-use crate::array::Scalar;
-use crate::error::Result;
+use crate::array::{DType, Scalar};
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
 
@@ -46,6 +46,14 @@ pub(super) fn with_nan(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     x.is_nan()?.where_(x, y)
 }
 
+/// The argument of a function that is right to single precision only.
+pub(super) fn single_precision<'a>(name: &str, x: &'a Tensor) -> Result<&'a Tensor> {
+    if x.dtype() != DType::F64 {
+        return Ok(x);
+    }
+    Err(Error::dtype(format!("{name} is right to single precision only, got f64")).help("cast the argument to f32"))
+}
+
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident($x:ident $(, $argument:ident: $ty:ty)*) $body:block)*) => {
         impl Tensor {
@@ -53,7 +61,8 @@ macro_rules! functions {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// Where the tensor belongs to another trace.
+                /// [`DType`](crate::ErrorCode::DType) for f64 where the function is right to single precision only; where the tensor belongs to
+                /// another trace.
                 #[track_caller]
                 pub fn $name(&self $(, $argument: $ty)*) -> Result<Tensor> {
                     let $x = &self.cast(self.dtype().or_float())?;
@@ -72,6 +81,7 @@ functions! {
 
     /// eˣ² erfc x, which does not vanish. [torch.special.erfcx](https://pytorch.org/docs/stable/special.html#torch.special.erfcx)
     erfcx(x) {
+        let x = single_precision("erfcx", x)?;
         let z = x.abs()?;
         let right = series(&z.sub(2.0)?.div(z.add(2.0)?)?, ERFCX)?.div(z.mul(2.0)?.add(1.0)?)?;
         let right = z.eq(f64::INFINITY)?.where_(&constant(x, 0.0)?, &right)?;
@@ -80,21 +90,27 @@ functions! {
 
     /// 1 − erf x without cancellation. [torch.special.erfc](https://pytorch.org/docs/stable/special.html#torch.special.erfc)
     erfc(x) {
+        let x = single_precision("erfc", x)?;
         let tail = x.erfcx()?.mul(x.square()?.neg()?.exp()?)?;
         x.gt(0.5)?.where_(&tail, &x.erf()?.neg()?.add(1.0)?)
     }
 
     /// The inverse of erf: ±∞ at ±1, NaN beyond. [torch.special.erfinv](https://pytorch.org/docs/stable/special.html#torch.special.erfinv)
     erfinv(x) {
+        let x = single_precision("erfinv", x)?;
         let product = x.neg()?.add(1.0)?.mul(x.add(1.0)?)?;
         x.abs()?.eq(1.0)?.where_(&x.mul(f64::INFINITY)?, &quantile(x, &product)?)
     }
 
     /// Φ, the distribution function of the normal distribution. [torch.special.ndtr](https://pytorch.org/docs/stable/special.html#torch.special.ndtr)
-    ndtr(x) { x.mul(-FRAC_1_SQRT_2)?.erfc()?.mul(0.5) }
+    ndtr(x) {
+        let x = single_precision("ndtr", x)?;
+        x.mul(-FRAC_1_SQRT_2)?.erfc()?.mul(0.5)
+    }
 
     /// ln Φ, right in the tail too. [torch.special.log_ndtr](https://pytorch.org/docs/stable/special.html#torch.special.log_ndtr)
     log_ndtr(x) {
+        let x = single_precision("log_ndtr", x)?;
         let y = x.mul(-FRAC_1_SQRT_2)?;
         let left = y.erfcx()?.mul(0.5)?.log()?.sub(y.square()?)?;
         let right = y.neg()?.erfc()?.mul(-0.5)?.log1p()?;
@@ -103,6 +119,7 @@ functions! {
 
     /// The inverse of Φ: ∓∞ at 0 and 1, NaN outside. [torch.special.ndtri](https://pytorch.org/docs/stable/special.html#torch.special.ndtri)
     ndtri(x) {
+        let x = single_precision("ndtri", x)?;
         let (centred, product) = (x.mul(2.0)?.sub(1.0)?, x.neg()?.add(1.0)?.mul(x)?.mul(4.0)?);
         let edge = x.eq(0.0)?.logical_or(x.eq(1.0)?)?;
         edge.where_(&centred.mul(f64::INFINITY)?, &quantile(&centred, &product)?.mul(SQRT_2)?)
@@ -295,5 +312,123 @@ pub(super) mod tests {
             ),
             ("erfinv", Tensor::erfinv, &[(1.0, f64::INFINITY), (-1.0, f64::NEG_INFINITY), (2.0, f64::NAN)]),
         ]);
+    }
+
+    /// What is right to double precision: values from mpmath to 18 digits.
+    #[test]
+    #[allow(clippy::excessive_precision)]
+    fn double_precision_is_right_or_refused() {
+        let exact: &[Case] = &[
+            (
+                "lgamma",
+                Tensor::lgamma,
+                &[
+                    (-9.5, -12.7958953335543635),
+                    (-2.5, -0.0562437164976740507),
+                    (0.0078125, 4.84757077588166487),
+                    (0.375, 0.863073982270647462),
+                    (0.875, 0.0858587072253343235),
+                    (1.25, -0.0982718364218131615),
+                    (2.5, 0.28468287047291916),
+                    (7.75, 8.02545839631598387),
+                    (31.5, 76.3711978677827743),
+                    (100.0, 359.134205369575399),
+                    (1e6, 12815504.5691476117),
+                ],
+            ),
+            (
+                "digamma",
+                Tensor::digamma,
+                &[
+                    (-9.5, 2.30300103429768638),
+                    (-2.25, 4.15858356465797227),
+                    (0.0078125, -128.564437472976728),
+                    (0.375, -2.75399904914513958),
+                    (1.25, -0.227453533376265408),
+                    (2.5, 0.703156640645243187),
+                    (7.75, 1.9817915626943456),
+                    (31.5, 3.43403055420756272),
+                    (1e6, 13.8155100579641908),
+                ],
+            ),
+            ("trigamma", |x| x.polygamma(1), &[(0.375, 8.16177763276150785)]),
+            ("tetragamma", |x| x.polygamma(2), &[(2.5, -0.236204051641727403)]),
+            ("zeta of 1.5", |x| Tensor::from(&[1.5f64]).zeta(x), &[(1.0, 2.61237534868548834)]),
+            ("zeta of 10", |x| Tensor::from(&[10.0f64]).zeta(x), &[(0.375, 18183.9536512169576)]),
+            ("zeta of 2", |x| Tensor::from(&[2.0f64]).zeta(x), &[(200.0, 0.00501252083322916853)]),
+            (
+                "erf",
+                Tensor::erf,
+                &[
+                    (-2.5, -0.999593047982555041),
+                    (-0.625, -0.623240882188417972),
+                    (1e-9, 1.12837916709551264e-9),
+                    (0.375, 0.404116909434822298),
+                    (0.875, 0.784075061059859658),
+                    (1.75, 0.986671671219182444),
+                    (5.5, 0.999999999999992642),
+                ],
+            ),
+            (
+                "expm1",
+                Tensor::expm1,
+                &[
+                    (-5.0, -0.993262053000914533),
+                    (-1.0, -0.632120558828557678),
+                    (-0.0009765625, -0.000976085818024337765),
+                    (0.5, 0.648721270700128147),
+                    (1.0, 1.71828182845904524),
+                    (30.0, 10686474581523.4621),
+                ],
+            ),
+            (
+                "log1p",
+                Tensor::log1p,
+                &[
+                    (-0.875, -2.07944154167983593),
+                    (-0.0009765625, -0.000977039647826612786),
+                    (0.5, 0.405465108108164382),
+                    (100.0, 4.61512051684125945),
+                ],
+            ),
+            ("sinc", Tensor::sinc, &[(-2.5, 0.127323954473516269), (0.375, 0.784213303576537122), (7.75, -0.0290424618115195506)]),
+            ("entr", Tensor::entr, &[(0.0009765625, 0.00676901543515571591), (2.5, -2.29072682968538766)]),
+            ("exp2", Tensor::exp2, &[(-30.5, 6.58544507982719247e-10), (0.625, 1.54221082540794082), (12.5, 5792.61875148019732)]),
+            ("logit", |x| x.logit(None), &[(0.0009765625, -6.93049476595162648), (0.75, 1.09861228866810969)]),
+            ("gelu", |x| x.gelu(false), &[(-2.5, -0.0155241633144403379), (1.75, 1.67989647548832009)]),
+        ];
+        for (name, function, points) in exact {
+            for &(x, expected) in *points {
+                let got = function(&Tensor::from(&[x])).unwrap().to_vec::<f64>().unwrap()[0];
+                assert!((got - expected).abs() <= 1e-14 + 4e-14 * expected.abs(), "{name}({x}) is {got}, expected {expected}");
+            }
+        }
+        let refused: &[(&str, fn(&Tensor) -> Result<Tensor>)] = &[
+            ("bessel_j0", Tensor::bessel_j0),
+            ("bessel_j1", Tensor::bessel_j1),
+            ("bessel_y0", Tensor::bessel_y0),
+            ("bessel_y1", Tensor::bessel_y1),
+            ("i0", Tensor::i0),
+            ("i0e", Tensor::i0e),
+            ("i1", Tensor::i1),
+            ("i1e", Tensor::i1e),
+            ("k0", Tensor::k0),
+            ("k0e", Tensor::k0e),
+            ("k1", Tensor::k1),
+            ("k1e", Tensor::k1e),
+            ("airy_ai", Tensor::airy_ai),
+            ("erfcx", Tensor::erfcx),
+            ("erfc", Tensor::erfc),
+            ("erfinv", Tensor::erfinv),
+            ("ndtr", Tensor::ndtr),
+            ("log_ndtr", Tensor::log_ndtr),
+            ("ndtri", Tensor::ndtri),
+            ("gammainc", |x| x.gammainc(x)),
+            ("gammaincc", |x| x.gammaincc(x)),
+        ];
+        for (name, function) in refused {
+            let error = function(&Tensor::from(&[0.5f64])).expect_err(name);
+            assert!(error.code() == crate::ErrorCode::DType && error.message().starts_with(name), "{error}");
+        }
     }
 }
