@@ -5,18 +5,18 @@ use ontrace::{Array, DType};
 use std::path::{Path, PathBuf};
 
 /// Where a model that a test wrote is left for other runtimes to try, with its inputs and what torch computed.
-pub fn written(name: &str) -> PathBuf {
+pub fn path(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
     std::fs::create_dir_all(&folder).unwrap();
     folder.join(format!("{name}.onnx"))
 }
 
 /// Leaves a model with inputs and expected outputs for other runtimes.
-pub fn leave(model: &Model, name: &str, inputs: &[Array], expected: &[Array]) {
-    let path = written(name);
+pub fn save(model: &Model, name: &str, inputs: &[Array], expected: &[Array]) {
+    let path = path(name);
     model.save(&path).unwrap();
     let named = |prefix: &'static str, arrays: &[Array]| {
-        arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Recorded(array.contiguous()))).collect::<Vec<_>>()
+        arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Stored(array.contiguous()))).collect::<Vec<_>>()
     };
     let all = [named("in", inputs), named("out", expected)].concat();
     safetensors::serialize_to_file(all, None, &path.with_extension("safetensors")).unwrap();
@@ -24,9 +24,9 @@ pub fn leave(model: &Model, name: &str, inputs: &[Array], expected: &[Array]) {
 
 /// An array as safetensors writes it.
 #[derive(Clone)]
-struct Recorded(Array);
+struct Stored(Array);
 
-impl safetensors::View for Recorded {
+impl safetensors::View for Stored {
     fn dtype(&self) -> safetensors::Dtype {
         use safetensors::Dtype;
         match self.0.dtype() {

@@ -1,11 +1,11 @@
-//! Small archives of torch whose results have lengths of their own: packed sequences, the boxes that a detector keeps. The numbers are torch's,
-//! and what was recorded at one set of inputs is right at others.
+//! Small archives of torch whose results have sizes of their own: packed sequences, the boxes that a detector keeps. The values are torch's,
+//! and what was traced at one set of inputs is right at others.
 
 use ontrace::array::{Tolerance, compare};
 use ontrace::{Array, Example, Module, Result, Tensor, read, record};
 use std::path::{Path, PathBuf};
 
-/// What torch's own numbers are compared with.
+/// What torch's own values are compared with.
 const TORCH: Tolerance = Tolerance { abs: 1e-5, rel: 1e-4 };
 
 /// The archives, each with two sets of inputs and outputs beside it; `ONTRACE_ARCHIVES` names a folder of others, built alike.

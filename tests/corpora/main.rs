@@ -5,9 +5,9 @@
 mod archives;
 #[path = "../corpus.rs"]
 mod corpus;
+#[path = "../exported.rs"]
+mod exported;
 mod known_failures;
-#[path = "../left.rs"]
-mod left;
 mod onnx_backend;
 mod opinfo;
 #[path = "../panics.rs"]

@@ -125,7 +125,7 @@ fn run_all(outputs: Vec<Tensor>) -> Result<Vec<Array>> {
     outputs.iter().map(Tensor::to_array).collect()
 }
 
-/// Runs a record of the model. Small inputs that steer shapes, scales or a loop are fixed, where the record needs to know them.
+/// Runs a traced graph of the model. Small inputs that steer shapes, scales or a loop are fixed, where the traced graph needs to know them.
 fn recorded(model: OnnxModule, inputs: &[Array], run: impl Fn(&Traced, &[Array]) -> Result<Vec<Array>>) -> Result<Vec<Array>> {
     let whole = record(&model, example(&model, inputs));
     match whole {

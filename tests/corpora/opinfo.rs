@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What torch's own numbers are compared with; integers and truth values are exact.
+/// What torch's own values are compared with; integers and truth values are exact.
 const TORCH: Tolerance = Tolerance { abs: 1e-4, rel: 1e-3 };
 
 /// Cases whose output `.1` holds the indices of equal elements, which torch gives in no defined order: along axis `.2` of the input they must

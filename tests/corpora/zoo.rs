@@ -1,7 +1,7 @@
 //! Real torch archives, as torch wrote them, agree with the values that torch computed, or are rows of `tests/data/zoo.txt`.
 
+use crate::exported::{path, save};
 use crate::known_failures::KnownFailures;
-use crate::left::{leave, written};
 use crate::{corpus, panics};
 use ontrace::array::{Random, Tolerance, compare};
 use ontrace::check::Checker;
@@ -80,9 +80,9 @@ fn agrees_with_torch(folder: &Path, name: &str, file: &str) {
     let inexact = |i: usize| i >= expected.len() || TOLERANCES.iter().any(|row| row.0 == name && row.1 == i);
     let expected: Vec<Array> = (0..ours.len()).map(|i| if inexact(i) { ours[i].clone() } else { expected[i].clone() }).collect();
     let left = format!("{name}.{}", file.split_once('.').unwrap().0);
-    leave(&traced.to_model().unwrap(), &left, &inputs, &expected);
+    save(&traced.to_model().unwrap(), &left, &inputs, &expected);
     // The file that was written, read again.
-    let again = read::open(written(&left)).unwrap_or_else(|error| panic!("{error:?}"));
+    let again = read::open(path(&left)).unwrap_or_else(|error| panic!("{error:?}"));
     agrees(name, "read back", &run(&again, &inputs), &expected);
 }
 
@@ -129,7 +129,7 @@ fn one_file_is_right_at_every_batch() {
             agrees(name, &format!("at batch {batch}, replayed"), &run(&traced, &inputs), &expected);
             #[cfg(feature = "tract")]
             agrees(name, &format!("at batch {batch}, tract"), &session.run(&inputs).unwrap(), &expected);
-            leave(&traced.to_model().unwrap(), &format!("{name}.batch{batch}"), &inputs, &expected);
+            save(&traced.to_model().unwrap(), &format!("{name}.batch{batch}"), &inputs, &expected);
         }
     }
 }
@@ -156,7 +156,7 @@ fn every_archive_can_be_written_for_other_opsets() {
         for opset in [13, 17, 21] {
             let first = LATE.iter().find(|row| row.0 == name).map_or(0, |row| row.1);
             match traced.to_model_at(opset) {
-                Ok(page) if opset >= first => drop(page.save(written(&format!("{name}.opset{opset}"))).unwrap()),
+                Ok(page) if opset >= first => drop(page.save(path(&format!("{name}.opset{opset}"))).unwrap()),
                 Ok(_) => failures.push(format!("{name} can be written for opset {opset} by now")),
                 Err(error) if opset < first => assert_eq!(error.code(), ontrace::ErrorCode::Unsupported, "{error}"),
                 Err(error) => failures.push(format!("{name}: {error}")),
@@ -194,7 +194,7 @@ fn programs_whose_graphs_hold_graphs_agree_with_torch() {
         agrees(name, "replayed", &run(&traced, &inputs), &expected);
         #[cfg(feature = "tract")]
         agrees(name, "in a session", &traced.session().unwrap().run(&inputs).unwrap(), &expected);
-        leave(&traced.to_model().unwrap(), name, &inputs, &expected);
+        save(&traced.to_model().unwrap(), name, &inputs, &expected);
         if name != "while_loop" {
             steps_of_any_number(name, &model);
         } else {
@@ -217,7 +217,7 @@ fn programs_of_complex_numbers_agree_with_torch() {
         agrees(name, "replayed", &run(&traced, &inputs), &expected);
         #[cfg(feature = "tract")]
         agrees(name, "in a session", &traced.session().unwrap().run(&inputs).unwrap(), &expected);
-        leave(&traced.to_model().unwrap(), name.split_once('.').unwrap().0, &inputs, &expected);
+        save(&traced.to_model().unwrap(), name.split_once('.').unwrap().0, &inputs, &expected);
     }
 }
 

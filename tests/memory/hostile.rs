@@ -12,7 +12,7 @@ const MUTATIONS: u64 = 2000;
 /// What opening and tracing may take: this, and four times the file.
 const MEMORY: usize = 64 << 20;
 
-/// The file with a few things changed: bits, pieces copied over others, the end cut off, numbers that may be lengths.
+/// The file with a few things changed: bits, pieces copied over others, the end cut off, values that may be sizes.
 fn mutated(bytes: &[u8], seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut bytes = bytes.to_vec();

@@ -1,6 +1,6 @@
 //! Branches and loops do what they do eagerly, whatever course the trace saw: replayed, in tract's plan, and in ONNX Runtime.
 
-use crate::left::leave;
+use crate::exported::save;
 use ontrace::nn::{Linear, Weights};
 use ontrace::{Array, DType, Dim, ErrorCode, Example, Module, Result, Tensor, Traced, cond, fori_loop, map, scan, trace, while_loop};
 
@@ -35,7 +35,7 @@ fn close(what: &str, got: &[Array], expected: &[Array]) {
     }
 }
 
-/// Traced on the first of these calls; every call is held against its numbers: eager, replayed, in a session, read back. The files are left
+/// Traced on the first of these calls; every call is compared with its values: eager, replayed, in a session, read back. The files are left
 /// for ONNX Runtime.
 fn agrees(name: &str, module: &impl Module, symbolic: &[(usize, i64, &str)], calls: &[(Vec<Array>, Vec<Array>)]) -> Traced {
     let traced = trace(module, example(&calls[0].0, symbolic)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
@@ -57,7 +57,7 @@ fn agrees(name: &str, module: &impl Module, symbolic: &[(usize, i64, &str)], cal
         // ONNX Runtime refuses a Scan of no steps.
         let steps = |node: &ontrace::graph::Node| node.op.name() != "Scan" || !inputs[0].is_empty();
         if traced.graph().nodes().iter().all(steps) {
-            leave(&traced.to_model().unwrap(), &format!("flow_{name}.{i}"), inputs, expected);
+            save(&traced.to_model().unwrap(), &format!("flow_{name}.{i}"), inputs, expected);
         }
     }
     #[cfg(feature = "tract")]
@@ -74,7 +74,7 @@ fn f32s(shape: &[usize], numbers: Vec<f32>) -> Array {
     Array::new(shape, numbers).unwrap()
 }
 
-/// Numbers between −1 and 1 that repeat late.
+/// Values between −1 and 1 that repeat late.
 fn wave(shape: &[usize]) -> Array {
     f32s(shape, (0..shape.iter().product::<usize>()).map(|i| (i as f32 * 0.7).sin()).collect())
 }
@@ -269,7 +269,7 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
         })?;
         outer.forward(&last)
     });
-    // The recurrence written out on rows, with the layers' own numbers.
+    // The recurrence written out on rows, with the layers' own values.
     let numbers = |name: &str| {
         let seeded = Weights::seeded(3);
         let (layer, leaf) = name.split_once('.').unwrap();

@@ -1,6 +1,6 @@
 //! Operators of a user's crate: traced, checked, written with what they are made of, read, and run as one node of tract's plan.
 
-use crate::left;
+use crate::exported;
 use ontrace::graph::{Agreement, Inputs};
 use ontrace::onnx::{Model, Node, NodeBuilder};
 use ontrace::ops::{CustomOp, OpRegistry};
@@ -164,10 +164,10 @@ fn names(traced: &Traced) -> Vec<&str> {
     traced.graph().nodes().iter().map(|node| node.op.name()).collect()
 }
 
-/// Leaves a record for other runtimes, with what it computes.
+/// Leaves a traced graph for other runtimes, with what it computes.
 fn leave(traced: &Traced, name: &str, x: &Tensor) {
     let outputs: Vec<Array> = traced.forward(std::slice::from_ref(x)).unwrap().iter().map(|output| output.to_array().unwrap()).collect();
-    left::leave(&traced.to_model().unwrap(), name, &[x.to_array().unwrap()], &outputs);
+    exported::save(&traced.to_model().unwrap(), name, &[x.to_array().unwrap()], &outputs);
 }
 
 fn numbers(outputs: &[Tensor]) -> Vec<Vec<f32>> {

@@ -1,4 +1,4 @@
-//! What goes wrong at the rim is said with a code and a place, and leaves what was there intact.
+//! What goes wrong at the boundary is said with a code and a place, and leaves what was there intact.
 
 use ontrace::{Array, DType, Dim, ErrorCode, Module, Tensor, Traced, read, trace_fn};
 

@@ -1,6 +1,6 @@
 //! Modules that are there several times, written as one function that is called.
 
-use crate::{corpus, left};
+use crate::{corpus, exported};
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{MODULES_DOMAIN, Model, SCOPE_KEY};
 use ontrace::tensor::location;
@@ -57,10 +57,10 @@ fn scopes(traced: &Traced) -> Vec<(&str, &str)> {
     traced.graph().nodes().iter().map(|node| (node.op.name(), &*node.place.scope)).collect()
 }
 
-/// Leaves a model for other runtimes, with what the record computes.
+/// Leaves a model for other runtimes, with what the traced graph computes.
 fn leave(model: &Model, traced: &Traced, name: &str, inputs: &[Tensor]) {
     let arrays = |tensors: &[Tensor]| tensors.iter().map(|tensor| tensor.to_array().unwrap()).collect::<Vec<_>>();
-    left::leave(model, name, &arrays(inputs), &arrays(&traced.forward(inputs).unwrap()));
+    exported::save(model, name, &arrays(inputs), &arrays(&traced.forward(inputs).unwrap()));
 }
 
 fn same(traced: &Traced, model: &Model, x: &Tensor) {
@@ -68,7 +68,7 @@ fn same(traced: &Traced, model: &Model, x: &Tensor) {
     let again = Traced::from_model(model.clone()).unwrap();
     assert_eq!(again.call(x).unwrap().to_vec::<f32>().unwrap(), expected);
     assert_eq!(scopes(&again), scopes(traced), "a call is what was done in its module");
-    // Numbers that had no name have one in a file.
+    // Values that had no name have one in a file.
     let named = |name: &&str| !name.starts_with("constant");
     let parameters =
         |traced: &Traced| traced.parameters().into_iter().map(|it| it.0).filter(named).map(str::to_string).collect::<BTreeSet<_>>();

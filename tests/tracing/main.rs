@@ -7,9 +7,9 @@ mod control_flow;
 mod corpus;
 mod custom;
 mod errors;
+#[path = "../exported.rs"]
+mod exported;
 mod functions;
-#[path = "../left.rs"]
-mod left;
 mod promotion;
 mod silent;
 mod trace;

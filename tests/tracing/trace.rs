@@ -1,4 +1,4 @@
-//! What a record knows besides its graph: sizes, guards, structure, weights; and that a file keeps it.
+//! What a `Traced` holds besides its graph: sizes, guards, structure, weights; and that a file keeps it.
 
 use ontrace::nn::{Activation, Conv2d, ConvOptions, GlobalAveragePool, Linear, Sequential, Weights};
 use ontrace::trace::{Diagnostic, DiagnosticKind};
@@ -17,7 +17,7 @@ fn ones(shape: &[usize]) -> Tensor {
     Tensor::ones(shape, DType::F32).unwrap()
 }
 
-/// A record written to a file and loaded again.
+/// A traced graph written to a file and loaded again.
 fn reloaded(traced: &Traced) -> Traced {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("record.onnx");
@@ -144,7 +144,7 @@ fn guards_on_numbers_stand_in_the_file_and_in_other_records() -> Result<()> {
         assert_eq!(session.call(&Tensor::from(&[-5.0f32, 0.0])).unwrap_err().code(), ErrorCode::Guard);
         assert!(session.explain().is_empty(), "tract runs it: {:?}", session.explain());
     }
-    // A record that is called inside another trace brings its guards along.
+    // A traced graph that is called inside another trace brings its guards along.
     let outer = Tracer::new().unchecked().trace_fn(|x: Tensor| again.call(&x.add(1)?), &x)?;
     assert_eq!((outer.guards().len(), outer.graph().nodes().len()), (1, again.graph().nodes().len() + 1));
     assert_eq!(outer.call(&Tensor::from(&[-5.0f32, 0.0])).unwrap_err().code(), ErrorCode::Guard);
@@ -196,7 +196,7 @@ fn weights_are_swapped_behind_what_was_computed_from_them() -> Result<()> {
     let weights = Weights::from_map([("w", Array::new(&[2, 2], vec![1f32, 2.0, 3.0, 4.0])?)]);
     let w = weights.get("w", &[2, 2], ontrace::nn::Init::Constant(0.0))?;
     let x = ones(&[1, 2]);
-    // The record holds the transpose of the square, never the parameter itself.
+    // The traced graph holds the transpose of the square, never the parameter itself.
     let traced = record(&module::function(|x: Tensor| x.matmul(&w.square()?.transpose(0, 1)?), &x), &x)?;
     assert_eq!(traced.call(&x)?.to_vec::<f32>()?, [5.0, 25.0]);
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["w"]);

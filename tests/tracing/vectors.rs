@@ -7,7 +7,7 @@ use ontrace::{Array, DType, Example, Module, Result, Tensor, Traced, Tracer, mod
 use std::path::Path;
 use std::process::Command;
 
-/// Two layers of two parts each, a branch on data, and lengths that may be any.
+/// Two layers of two parts each, a branch on data, and sizes that may be any.
 fn net() -> (Traced, Example) {
     let weights = Weights::seeded(11);
     let part = |i: usize, name: &str| Linear::new(&weights.at("layers").at(i).at(name), 4, 4).unwrap();

@@ -98,7 +98,7 @@ fn sizes_that_the_module_refuses_are_reported_and_no_failure() {
     assert!(report.calls.iter().any(|call| call == "n = 3") && report.to_string().contains("the source model rejects: n = 1"));
 }
 
-/// A record that holds for two rows only, and says so.
+/// A traced graph that holds for two rows only, and says so.
 struct Guarded(Traced);
 
 impl Module for Guarded {
@@ -175,7 +175,7 @@ fn a_large_model_is_checked_in_five_runs() {
     assert_eq!((runs.get(), report.cost.module_runs, report.cost.record_runs), (2, 2, 2));
     assert!(report.cost.work <= 5.0 && !report.untried.is_empty(), "{report}");
     assert!(report.cost.memory < 6 * (4 << 20), "{report}");
-    // Other lengths are chosen so that they fit: 8 rows are tried as 9 and as 1.
+    // Other sizes are chosen so that they fit: 8 rows are tried as 9 and as 1.
     let wide = Tensor::from(Array::full(DType::F32, &[8, 1 << 17], 1.into()));
     let example = Example::new().input("x", &wide).symbolic("x", 0, "n").unwrap();
     let module = function(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()), &wide);

@@ -1,10 +1,10 @@
 //! Verification: the checker itself, planted faults, and random programs run in every way.
 
 mod check;
+#[path = "../exported.rs"]
+mod exported;
 #[cfg(feature = "tract")]
 mod faults;
-#[path = "../left.rs"]
-mod left;
 #[path = "../panics.rs"]
 mod panics;
 mod programs;

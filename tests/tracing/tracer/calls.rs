@@ -1,4 +1,4 @@
-//! Records called inside other traces, and operators that a user brings along.
+//! Traced graphs called inside other traces, and operators that a user brings along.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ops, ramp};
 use super::modules::scopes;
@@ -10,7 +10,7 @@ use ontrace::onnx::{GraphBuilder, Name};
 use ontrace::tensor::{apply, apply_one, location};
 use ontrace::{Example, Module, Result, Tensor, Traced, module, trace, trace_fn};
 
-/// Twice the numbers, by a kernel that works where they stand.
+/// Twice the values, by a kernel that works where they stand.
 #[derive(Debug)]
 struct Doubled;
 
@@ -84,7 +84,7 @@ fn t020_an_operator_of_one_s_own_cannot_write_to_its_input() -> Result<()> {
     let x = f32s(&[1.0, 2.0]);
     let f = |x: Tensor| x.add(apply_one(Doubled, &[&x])?);
     let traced = check_trace(f, &x, &[f32s(&[5.0, 6.0])])?;
-    // x + 2x and not 2x + 2x; the caller's numbers are what they were.
+    // x + 2x and not 2x + 2x; the caller's values are what they were.
     assert_eq!((numbers(&traced, &x)?, x.to_vec::<f32>()?), (vec![3.0, 6.0], vec![1.0, 2.0]));
     Ok(())
 }
@@ -134,7 +134,7 @@ fn t094_each_output_of_an_operator_has_its_own_shape() -> Result<()> {
     Ok(())
 }
 
-/// A record of x + 1, times two.
+/// A traced graph of x + 1, times two.
 fn known(example: &Tensor) -> Result<Traced> {
     trace_fn(|x: Tensor| x.add(1)?.mul(2), example)
 }

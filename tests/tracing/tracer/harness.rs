@@ -1,4 +1,4 @@
-//! A program beside its record: replayed, saved, loaded, replayed again and run by tract, on the example and on other inputs.
+//! A program beside its trace: replayed, saved, loaded, replayed again and run by tract, on the example and on other inputs.
 
 use ontrace::array::{Random, Tolerance, compare};
 use ontrace::ops::seeded;
@@ -14,12 +14,12 @@ pub fn ramp(shape: &[usize]) -> Tensor {
     Tensor::new(shape, (0..shape.iter().product::<usize>()).map(|n| n as f32).collect()).expect("as many numbers as places")
 }
 
-/// Normally distributed numbers that follow from a seed.
+/// Normally distributed values that follow from a seed.
 pub fn normal(seed: u64, shape: &[usize]) -> Tensor {
     Tensor::from(Random::new(seed).array(DType::F32, shape, Random::normal))
 }
 
-/// A closure, traced and held against itself; the lengths are those of the example.
+/// A closure, traced and compared with itself; the sizes are those of the example.
 pub fn check_trace<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, others: &[I]) -> Result<Traced> {
     check_module(&module::function(f, example), Example::of(example), others)
 }
@@ -29,18 +29,18 @@ pub fn check_sizes<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, ot
     check_module(&module::function(f, example), Example::of(example).symbolic_wherever_possible()?, others)
 }
 
-/// As [`check_sizes`], for a program that refuses some lengths itself: only those that are given are tried.
+/// As [`check_sizes`], for a program that refuses some sizes itself: only those that are given are tried.
 pub fn check_given_sizes<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, others: &[I]) -> Result<Traced> {
     let sizes = Example::of(example).symbolic_wherever_possible()?;
     check_with(&Tracer::new().unchecked(), &module::function(f, example), sizes, others)
 }
 
-/// A module, traced with the default check, and held against itself.
+/// A module, traced with the default check, and compared with itself.
 pub fn check_module<I: Tree>(module: &dyn Module, example: Example, others: &[I]) -> Result<Traced> {
     check_with(&Tracer::new(), module, example, others)
 }
 
-/// What torch's `checkTrace` does, and more: the file says what the record says, what was loaded gives the same bits, and tract agrees.
+/// What torch's `checkTrace` does, and more: the file says what the traced graph says, what was loaded gives the same bits, and tract agrees.
 pub fn check_with<I: Tree>(tracer: &Tracer, module: &dyn Module, example: Example, others: &[I]) -> Result<Traced> {
     let traced = tracer.trace(module, example.clone())?;
     // Those of an example that has names stand in the order of the module's.
@@ -67,7 +67,7 @@ pub fn check_with<I: Tree>(tracer: &Tracer, module: &dyn Module, example: Exampl
     Ok(traced)
 }
 
-/// All outputs in dtype, shape and numbers.
+/// All outputs in dtype, shape and values.
 fn agree(got: &[Tensor], expected: &[Tensor], tolerance: Option<Tolerance>, who: &str) -> Result<()> {
     assert_eq!(got.len(), expected.len(), "{who}");
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
@@ -78,7 +78,7 @@ fn agree(got: &[Tensor], expected: &[Tensor], tolerance: Option<Tolerance>, who:
     Ok(())
 }
 
-/// The operators of a record in order.
+/// The operators of a traced graph in order.
 pub fn ops(traced: &Traced) -> Vec<&'static str> {
     traced.graph().nodes().iter().map(|node| node.op.name()).collect()
 }
@@ -88,7 +88,7 @@ pub fn written(traced: &Traced) -> Result<Vec<String>> {
     Ok(traced.to_model()?.proto.graph.unwrap_or_default().node.into_iter().map(|node| node.op_type).collect())
 }
 
-/// The numbers of the only output for one input.
+/// The values of the only output for one input.
 pub fn numbers(module: &dyn Module, input: &Tensor) -> Result<Vec<f32>> {
     module.call(input)?.to_vec()
 }

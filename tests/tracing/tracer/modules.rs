@@ -5,7 +5,7 @@ use ontrace::nn::{Activation, Linear, Sequential, Weights};
 use ontrace::{Array, DType, ErrorCode, Example, Module, Result, Tensor, Tracer, jit, module, record, trace, trace_fn, trace_methods};
 use std::collections::BTreeMap;
 
-/// The scopes of the nodes of a record, each once, in order.
+/// The scopes of the nodes of a traced graph, each once, in order.
 pub fn scopes(traced: &ontrace::Traced) -> Vec<String> {
     let mut scopes: Vec<String> = traced.graph().nodes().iter().map(|node| node.place.scope.to_string()).collect();
     scopes.dedup();

@@ -11,7 +11,7 @@ fn network() -> Result<Sequential> {
 
 #[test]
 fn t070_the_order_of_floating_point_operations_survives_the_file() -> Result<()> {
-    // ((a + b) + c) + d of numbers for which every other order gives another sum.
+    // ((a + b) + c) + d of values for which every other order gives another sum.
     let f = |(a, b, c, d): (Tensor, Tensor, Tensor, Tensor)| a.add(b)?.add(c)?.add(d);
     let numbers = [1e8f32, 1.0, -1e8, 0.25].map(|n| f32s(&[n]));
     let [a, b, c, d] = numbers.clone();

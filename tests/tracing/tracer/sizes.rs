@@ -1,4 +1,4 @@
-//! Lengths that the program computes with: the record follows them at every size.
+//! Sizes that the program computes with: the traced graph follows them at every size.
 
 use super::harness::{check_module, check_sizes, check_with, f32s, normal, numbers, ramp, written};
 use ontrace::{DType, Dim, ErrorCode, Example, Module, Result, Tensor, Tracer, module};
@@ -40,7 +40,7 @@ fn t024_the_same_view_between_other_operations() -> Result<()> {
     let x = ramp(&[5, 2, 4]);
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
     let traced = check_module(&module::function(f, &x), example, &[ramp(&[9, 7, 4])])?;
-    // All numbers, twice.
+    // All values, twice.
     let y = numbers(&traced, &ramp(&[3, 2, 4]))?;
     assert_eq!((y.len(), y.iter().sum::<f32>()), (6, (0..24).sum::<i32>() as f32 * 2.0));
     Ok(())
@@ -107,7 +107,7 @@ fn t030_slices_whose_ends_are_computed_from_lengths() -> Result<()> {
     let out: Four = traced.call_tree(&ramp(&[4, 6, 7]))?;
     let shapes = [&out.0, &out.1, &out.2, &out.3].map(|y| y.shape().example().unwrap_or_default());
     assert_eq!(shapes, [vec![4, 4, 3], vec![3, 3, 2], vec![2, 2, 1], vec![1, 1, 0]]);
-    // Index (0, 2, 2) of a tensor whose rows have 6 · 7 numbers.
+    // Index (0, 2, 2) of a tensor whose rows have 6 · 7 values.
     assert_eq!(out.2.to_vec::<f32>()?[0], 16.0);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Structs as arguments and results: their fields are the names in the record.
+//! Structs as arguments and results: their fields are the names in the traced graph.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, ramp};
 use ontrace::{ErrorCode, Example, Module, Result, Tensor, module, trace};

@@ -1,4 +1,4 @@
-//! Operations one by one: what is recorded of them, and that it gives the same numbers.
+//! Operations one by one: what is traced of them, and that it gives the same values.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ops, ramp, written};
 use ontrace::nn::{Conv2d, ConvOptions, Linear, MaxPool2d, Weights};
@@ -153,7 +153,7 @@ fn t035_random_numbers_follow_the_shape_and_are_those_of_the_program() -> Result
     let count = drawn.len() as f64;
     let mean = drawn.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
     let variance = drawn.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-    // Eight thousand numbers around 10 with deviation 2: both are this near but once in a million times.
+    // Eight thousand values around 10 with deviation 2: both are this near but once in a million times.
     assert!(count == 8000.0 && (mean - 10.0).abs() < 0.11 && (variance - 4.0).abs() < 0.32, "{mean} {variance}");
     assert!(matches!(traced.notes()[..], [Diagnostic::Random { .. }]));
     Ok(())
@@ -165,7 +165,7 @@ fn t036_ones_of_a_length_that_may_differ_are_made_at_every_call() -> Result<()> 
     let any = check_sizes(f, &ramp(&[2, 2]), &[ramp(&[3, 5])])?;
     assert!(written(&any)?.contains(&"ConstantOfShape".to_string()));
     assert_eq!(numbers(&any, &ramp(&[1, 3]))?, [1.0, 2.0, 3.0]);
-    // Of one length they are numbers like any others.
+    // Of one length they are values like any others.
     let fixed = check_trace(f, &ramp(&[2, 2]), &[])?;
     assert_eq!(written(&fixed)?, ["Add"]);
     Ok(())

@@ -131,7 +131,7 @@ fn t105_a_loop_that_writes_row_after_row() -> Result<()> {
 
 #[test]
 fn t106_a_write_to_all_of_a_view_is_a_write_to_its_base() -> Result<()> {
-    // torch: x.view(-1).add_(-x.view(-1)), which its record gets wrong once writes are taken out.
+    // torch: x.view(-1).add_(-x.view(-1)), which its trace gets wrong once writes are taken out.
     let f = |x: Tensor| {
         let view = x.reshape(&[-1])?;
         view.add(view.neg()?)?.reshape(x.shape())
@@ -159,7 +159,7 @@ fn t108_everything_is_written_and_what_is_written_broadcasts() -> Result<()> {
 
 #[test]
 fn t109_a_write_to_a_column_reaches_the_base_and_its_other_views() -> Result<()> {
-    // torch: y = x[:, 1]; y.add_(10); x.sum(0), about which its record warns.
+    // torch: y = x[:, 1]; y.add_(10); x.sum(0), about which its trace warns.
     let f = |x: Tensor| {
         let x = x.select_scatter(1, 1, x.select(1, 1)?.add(10)?)?;
         Ok((x.sum(0, false)?, x.select(1, 1)?))

@@ -1,8 +1,8 @@
-//! How many faults the default check catches, and how often it names the faulty node: planted in the record, on the page, in the
+//! How many faults the default check catches, and how often it names the faulty node: planted in the traced graph, in the ONNX model, in the
 //! lowering, in the runtime and in its answers.
 
+mod models;
 mod nets;
-mod pages;
 
 use nets::{Faulty, NETS, Net};
 use ontrace::check::Checker;
@@ -60,7 +60,7 @@ fn is_real(net: &Net, wrong: &dyn Module) -> bool {
     differs(plain) || differs(resized(3)) || differs(resized(6)) || [0.0, -4.0, 2.0, f64::NAN].into_iter().any(|x| differs(special(x)))
 }
 
-/// A record that says what a faulty network does is held against the network.
+/// A traced graph that says what a faulty network does is compared with the network.
 fn in_the_record(net: &Net, fault: &str) -> Row {
     let (right, wrong) = (Faulty(net, ""), Faulty(net, fault));
     let example = (net.example)().unwrap();
@@ -79,7 +79,7 @@ impl Module for Mistraced<'_> {
     }
 }
 
-/// The record of a tracer that makes the same mistake every time.
+/// The traced graph of a tracer that makes the same mistake every time.
 fn in_the_tracer(net: &Net, fault: &str) -> Row {
     let module = Mistraced(net, fault);
     let example = (net.example)().unwrap();
@@ -114,7 +114,7 @@ fn no_network_without_a_fault_is_accused() {
 fn the_default_check_catches_planted_faults_and_names_the_node() {
     let mut rows: Vec<Row> = NETS.iter().flat_map(|net| net.faults.iter().map(move |fault| in_the_record(net, fault))).collect();
     rows.extend(NETS.iter().flat_map(|net| net.faults.iter().map(move |fault| in_the_tracer(net, fault))));
-    rows.extend(pages::rows());
+    rows.extend(models::rows());
     let (count, caught) = (rows.len(), rows.iter().filter(|row| row.caught).count());
     let named = rows.iter().filter(|row| row.named).count();
     for row in &rows {

@@ -1,4 +1,4 @@
-//! Faults behind the record: on its page, in the lowering that writes it, in the runtime that runs it, and in the answers.
+//! Faults behind the traced graph: in its ONNX model, in the lowering that writes it, in the runtime that runs it, and in the answers.
 
 use super::nets::Faulty;
 use super::{Row, is_real, net, traced};
@@ -84,7 +84,7 @@ fn is_it(node: &NodeProto, place: &str, ops: &[&str]) -> bool {
     scope == place && ops.contains(&node.op_type.as_str())
 }
 
-/// The page with the fault; `None` where it has no such node.
+/// The ONNX model with the fault; `None` where it has no such node.
 fn faulty(model: &Model, &(_, place, ops, change): &Planted) -> Option<Model> {
     let mut model = model.clone();
     let graph = model.proto.graph.as_mut()?;
@@ -136,7 +136,7 @@ fn faulty(model: &Model, &(_, place, ops, change): &Planted) -> Option<Model> {
     Some(model)
 }
 
-/// A road from a record to answers that writes one kind of node wrong wherever it meets it.
+/// A road from a traced graph to answers that writes one kind of node wrong wherever it meets it.
 pub struct Road {
     planted: Planted,
     /// Whether tract runs what was written, or our own readers and kernels.
@@ -192,7 +192,7 @@ impl Module for Spoilt {
     }
 }
 
-/// Every fault behind the record.
+/// Every fault behind the traced graph.
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (i, planted) in PAGES.iter().enumerate() {
@@ -210,7 +210,7 @@ pub fn rows() -> Vec<Row> {
         let road = Road::new(*planted, tract, 0, &traced).unwrap();
         rows.push(Row::new(name, kind, place, Checker::new(&right, &traced, &example).candidate(&road).run()));
     }
-    // Wrong only among others: at least three nodes of a page.
+    // Wrong only among others: at least three nodes of an ONNX model.
     for planted in [PAGES[0], PAGES[11], PAGES[25]] {
         let net = net(planted.0);
         let (traced, example) = traced(net);

@@ -22,7 +22,7 @@ impl Module for Faulty<'_> {
     }
 }
 
-/// Numbers that are the same every time.
+/// Values that are the same every time.
 fn noise(seed: u64, shape: &[usize]) -> Tensor {
     Random::new(seed).array(DType::F32, shape, Random::normal).into()
 }

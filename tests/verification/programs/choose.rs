@@ -12,14 +12,14 @@ pub type Chosen = (Vec<usize>, Vec<Argument>);
 /// The dtypes of inputs and casts.
 pub const DTYPES: &[DType] = &[DType::F32, DType::F64, DType::F16, DType::I64, DType::I32, DType::Bool, DType::U8];
 
-/// What is known of a value: its symbolic type, and its numbers in each call.
+/// What is known of a value: its symbolic type, and its values in each call.
 #[derive(Clone)]
 pub struct Known {
     pub ty: Type,
     pub calls: Vec<Array>,
 }
 
-/// What the numbers of a fresh tensor are.
+/// What the values of a fresh tensor are.
 #[derive(Clone, Copy)]
 pub enum Numbers {
     Any,
@@ -33,7 +33,7 @@ pub struct Chooser<'a> {
     pub known: Vec<Known>,
     /// Inputs and constants that were made for the purpose: they come after the known values.
     pub fresh: Vec<Node>,
-    /// The lengths of each symbol in each call.
+    /// The sizes of each symbol in each call.
     pub symbols: &'a BTreeMap<String, Vec<usize>>,
     pub calls: usize,
 }
@@ -145,7 +145,7 @@ impl Chooser<'_> {
         Some(place)
     }
 
-    /// A constant of these numbers.
+    /// A constant of these values.
     pub fn constant(&mut self, array: Array) -> usize {
         self.known.push(Known { ty: Type::from(&array), calls: vec![array.clone(); self.calls] });
         self.fresh.push(Node::Constant(array));
@@ -175,7 +175,7 @@ impl Chooser<'_> {
     }
 }
 
-/// Random numbers; with ties, so that few of them differ.
+/// Random values; with ties, so that few of them differ.
 fn drawn(random: &mut Random, dtype: DType, shape: &[usize], numbers: Numbers, ties: bool) -> Array {
     random.array(dtype, shape, |random| match (numbers, dtype) {
         (Numbers::Within(low, high), _) => random.integer(low, high) as f64,
@@ -236,7 +236,7 @@ pub fn anything(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(|_| true)?], vec![]))
 }
 
-/// Numbers that one rounding of a tanh near 1 does not reach when it is multiplied by them.
+/// Values that one rounding of a tanh near 1 does not reach when it is multiplied by them.
 pub fn gelu(c: &mut Chooser) -> Option<Chosen> {
     let small = |known: &Known| is_float(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|x| x.abs() <= 10.0));
     Some((vec![c.pick(small)?], vec![c.flag()]))
@@ -367,7 +367,7 @@ pub fn some_lengths(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![x], vec![Argument::Lengths(lengths)]))
 }
 
-/// As many lengths as the last axis is long.
+/// As many sizes as the last axis is long.
 pub fn all_lengths(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| is_number(known) && known.ty.shape.last().is_some_and(|dim| dim.fixed().is_some()))?;
     let count = c.dim(x, c.rank(x) - 1).fixed()?;

@@ -1,4 +1,4 @@
-//! Operands that fit what moves numbers, names places, multiplies matrices and slides windows.
+//! Operands that fit what moves values, names places, multiplies matrices and slides windows.
 
 use super::choose::{Chooser, Chosen, DTYPES, Known, Numbers, any_axis, is_float, is_number};
 use super::program::{Argument, Length};
@@ -252,7 +252,7 @@ fn indices(c: &mut Chooser, x: usize, axis: usize, dims: &[Dim]) -> Option<usize
     c.make(dtype, dims, Numbers::Within(low, n - 1))
 }
 
-/// The shape of a fresh index: a few lengths, perhaps a symbol.
+/// The shape of a fresh index: a few sizes, perhaps a symbol.
 fn index_shape(c: &mut Chooser, ranks: usize) -> Vec<Dim> {
     let symbols: Vec<(String, usize)> = c.symbols.iter().map(|(name, lengths)| (name.clone(), lengths[0])).collect();
     let rank = c.below(ranks + 1);
@@ -473,7 +473,7 @@ fn window(c: &mut Chooser, x: usize, kernel: &[usize]) -> Option<Window> {
 
 pub fn padded_pool(c: &mut Chooser) -> Option<Chosen> {
     let (x, mut arguments) = pool(c)?;
-    // Opset 18 has no means of numbers that stand apart.
+    // Opset 18 has no means of values that stand apart.
     if let Argument::Move(window) = &mut arguments[1] {
         window.dilations.fill(1);
     }

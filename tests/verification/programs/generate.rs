@@ -1,4 +1,4 @@
-//! Programs grown a call at a time, each kept only where its numbers are sound in every call that will be tried.
+//! Programs grown a call at a time, each kept only where its values are sound in every call that will be tried.
 
 use super::choose::{Chooser, DTYPES, Known, Numbers};
 use super::methods::METHODS;
@@ -132,7 +132,7 @@ impl Draft {
         self.known = known;
     }
 
-    /// Tries one call more: whether its numbers are sound. A call that fits must run, and its record must be made.
+    /// Tries one call more: whether its values are sound. A call that fits must run, and its trace must be made.
     fn grown(&mut self, mut step: Step, random: &mut Random) -> Result<bool, Failure> {
         let run = |runs: &Vec<Vec<Tensor>>| run::caught(|| step.run(&runs[0]));
         let outputs = match self.runs.iter().map(run).collect::<ontrace::Result<Vec<_>>>() {
@@ -209,7 +209,7 @@ impl Draft {
     }
 }
 
-/// Whether there are numbers, and ordinary ones.
+/// Whether there are values, and ordinary ones.
 fn sound(array: &Array) -> bool {
     let most = bound(array.dtype());
     !array.is_empty() && array.len() <= 3000 && array.rank() <= 5 && array.to_f64s().iter().all(|x| x.abs() <= most)
@@ -219,7 +219,7 @@ fn largest(array: &Array) -> f64 {
     if array.dtype().is_float() { array.to_f64s().iter().fold(0.0, |a: f64, b| a.max(b.abs())) } else { 0.0 }
 }
 
-/// How many nodes of a record implementations may round each in its way.
+/// How many nodes of a traced graph implementations may round each in its way.
 fn roundings(traced: &Traced) -> usize {
     traced.graph().nodes().iter().filter(|node| run::rounds(traced.graph(), node)).count()
 }
@@ -248,7 +248,7 @@ fn shaken(step: &Step, values: &[Tensor], truth: &[Array], rounds: Option<usize>
     Some(outputs)
 }
 
-/// The numbers as other roundings might have made them; `cleared` makes 0 of what may be one.
+/// The values as other roundings might have made them; `cleared` makes 0 of what may be one.
 fn shake(array: &Array, scale: f64, cleared: bool, random: &mut Random) -> Array {
     let epsilon = match array.dtype() {
         DType::F64 => f64::EPSILON,

@@ -1,4 +1,4 @@
-//! Random typed programs: eager, recorded, replayed at other sizes, run by tract and read back, they do one thing.
+//! Random typed programs: eager, traced, replayed at other sizes, run by tract and read back, they do one thing.
 
 mod choose;
 mod fit;
@@ -10,7 +10,7 @@ mod program;
 mod run;
 mod shrink;
 
-use crate::left;
+use crate::exported;
 use program::Program;
 use rayon::prelude::*;
 use run::Failure;
@@ -30,7 +30,7 @@ fn attempt(seed: u64, leave: bool) -> Result<Program, (Program, Failure)> {
             if leave {
                 let call = program.calls() - 1;
                 let expected = run::expected(&program).expect("what agreed runs again");
-                left::leave(&traced.to_model().unwrap(), &format!("program_{seed}"), &program.arrays(call), &expected[call]);
+                exported::save(&traced.to_model().unwrap(), &format!("program_{seed}"), &program.arrays(call), &expected[call]);
             }
             Ok(program)
         }

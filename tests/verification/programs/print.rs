@@ -174,7 +174,7 @@ fn kind(dtype: DType) -> String {
     format!("DType::{}", dtype.name().to_uppercase().replace("BOOL", "Bool"))
 }
 
-/// A tensor with its numbers.
+/// A tensor with its values.
 fn tensor(array: &Array) -> String {
     let numbers: Vec<String> = match array.dtype() {
         DType::Bool => array.to_i64s().iter().map(|&n| (n != 0).to_string()).collect(),

@@ -1,11 +1,11 @@
-//! Programs as data: a list of inputs, constants and calls of methods, with the numbers of every call beside the inputs.
+//! Programs as data: a list of inputs, constants and calls of methods, with the values of every call beside the inputs.
 
 use super::methods::Method;
 use ontrace::ops::{Padding, Reduction, Window};
 use ontrace::{Array, DType, Dim, Module, Result, Tensor};
 use std::collections::BTreeMap;
 
-/// A straight program. The first column of every input is the example that it is recorded with.
+/// A straight program. The first column of every input is the example that it is traced with.
 #[derive(Clone)]
 pub struct Program {
     pub nodes: Vec<Node>,
@@ -108,7 +108,7 @@ impl Program {
         self.nodes.iter().map(Node::count).sum()
     }
 
-    /// How many calls there are numbers for.
+    /// How many calls there are values for.
     pub fn calls(&self) -> usize {
         self.inputs().next().map_or(1, |input| input.calls.len())
     }

@@ -1,4 +1,4 @@
-//! Does everything that can run a program give the same? Eager, the record at every size, the session at every size, the file read back.
+//! Does everything that can run a program give the same? Eager, the traced graph at every size, the session at every size, the file read back.
 
 use super::program::{Axis, Program};
 use crate::panics;
@@ -20,7 +20,7 @@ impl Failure {
         Failure { stage, detail: detail.to_string() }
     }
 
-    /// What is the same of two failures with one cause: the stage, and the words of an error without its numbers.
+    /// What is the same of two failures with one cause: the stage, and the words of an error without its values.
     pub fn kind(&self) -> (&'static str, String) {
         let words = if self.detail.starts_with("output") { "" } else { &self.detail };
         (self.stage, words.chars().filter(|c| c.is_ascii_alphabetic()).take(40).collect())
@@ -32,7 +32,7 @@ pub fn caught<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     panics::caught(run).unwrap_or_else(|message| Err(Error::internal(format!("panics: {message}"))))
 }
 
-/// What the program is recorded with.
+/// What the program is traced with.
 pub fn example(program: &Program) -> Example {
     let mut example = Example::new();
     for (i, input) in program.inputs().enumerate() {
@@ -55,7 +55,7 @@ pub fn rounds(graph: &Graph, node: &Node) -> bool {
     node.op.agreement() != Agreement::Exact || float && matches!(node.op.name(), "Add" | "Sub" | "Mul")
 }
 
-/// Which outputs of a record are made by operators alone that every implementation makes to the bit.
+/// Which outputs of a traced graph are made by operators alone that every implementation makes to the bit.
 pub fn exact(traced: &Traced) -> Vec<bool> {
     let graph = traced.graph();
     let mut rounded = std::collections::BTreeSet::new();
@@ -93,7 +93,7 @@ fn differs(got: &[Array], expected: &[Array], exact: &[bool]) -> Option<String> 
     None
 }
 
-/// The record without the lengths that its example has.
+/// The traced graph without the sizes that its example has.
 fn without_seen(traced: &Traced) -> String {
     let text = traced.to_string();
     let mut parts = text.split('=');

@@ -93,7 +93,7 @@ fn bypassed(program: &Program, node: usize) -> Option<Vec<Program>> {
     Some(step.inputs.iter().map(|&value| without(value)).collect())
 }
 
-/// The step's values given as inputs, with the numbers that it made.
+/// The step's values given as inputs, with the values that it made.
 fn given(program: &Program, node: usize) -> Option<Program> {
     let Node::Step(step) = &program.nodes[node] else { return None };
     let at = first(program, node);
@@ -103,7 +103,7 @@ fn given(program: &Program, node: usize) -> Option<Program> {
             run::caught(|| program.values(&inputs)).ok()
         })
         .collect::<Option<_>>()?;
-    // What is recorded of it says which lengths are symbols.
+    // What is traced of it says which sizes are symbols.
     let mut all = program.clone();
     all.outputs = (at..at + step.count).collect();
     let traced = run::caught(|| ontrace::record(&all, run::example(&all))).ok()?;
@@ -158,7 +158,7 @@ fn shorter(program: &Program, symbol: &str, call: usize) -> Option<Program> {
     Some(program)
 }
 
-/// Numbers that are easier to read: halves of integers.
+/// Values that are easier to read: halves of integers.
 fn plainer(program: &Program) -> Option<Program> {
     let mut program = program.clone();
     let mut changed = false;
