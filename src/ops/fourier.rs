@@ -7,11 +7,13 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::f64::consts::TAU;
 
-/// A complex tensor: its real and its imaginary part.
-#[derive(Clone)]
-pub(crate) struct Complex {
-    pub(crate) re: Tensor,
-    pub(crate) im: Tensor,
+/// A complex tensor: a pair of real ones of the same shape and dtype, as ONNX has no complex dtype.
+#[derive(Clone, Debug)]
+pub struct Complex {
+    /// The real part.
+    pub re: Tensor,
+    /// The imaginary part.
+    pub im: Tensor,
 }
 
 /// The longest axis whose transform is written as a product with a table.

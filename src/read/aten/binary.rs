@@ -89,50 +89,19 @@ pub(super) const ROWS: &[Row] = &[
     one("igamma(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gammainc(&a.tensor("other")?)),
     one("igammac(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gammaincc(&a.tensor("other")?)),
     one("atan2(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.atan2(&a.tensor("other")?)),
-    one("hypot(Tensor self, Tensor other) -> Tensor", |a| {
-        // The larger is taken out, so that squares neither overflow nor vanish.
-        let (x, y) = (a.tensor("self")?.abs()?, a.tensor("other")?.abs()?);
-        let (large, small) = (x.maximum(&y)?, x.minimum(&y)?);
-        let safe = large.eq(0.0)?.where_(&Tensor::ones((), large.dtype())?, &large)?;
-        let root = large.mul(small.div(safe)?.square()?.add(1.0)?.sqrt()?)?;
-        // A distance without end is that whatever the other is, NaN too.
-        let endless = x.is_inf()?.logical_or(y.is_inf()?)?;
-        endless.where_(&Tensor::full((), f64::INFINITY, root.dtype())?, &root)
-    }),
+    one("hypot(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.hypot(&a.tensor("other")?)),
     one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
     one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
-    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, e) = (a.tensor("self")?, a.tensor("other")?);
-        let dtype = x.dtype().or_float();
-        x.mul(Tensor::full((), 2.0, dtype)?.pow(e.cast(e.dtype().or_float())?)?)
-    }),
+    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.ldexp(&a.tensor("other")?)),
     one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp(&a.tensor("other")?)),
     one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp2(&a.tensor("other")?)),
-    one("heaviside(Tensor self, Tensor values) -> Tensor", |a| {
-        let (x, at_zero) = (a.tensor("self")?, a.tensor("values")?);
-        let step = x.gt(0)?.cast(x.dtype())?;
-        let y = x.eq(0)?.where_(&at_zero, &step)?;
-        if x.dtype().is_float() { x.is_nan()?.where_(&x, &y) } else { Ok(y) }
-    }),
-    one("fmax(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
-        let larger = x.maximum(&y)?;
-        y.is_nan()?.where_(&x, &x.is_nan()?.where_(&y, &larger)?)?.cast(larger.dtype())
-    }),
-    one("fmin(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
-        let smaller = x.minimum(&y)?;
-        y.is_nan()?.where_(&x, &x.is_nan()?.where_(&y, &smaller)?)?.cast(smaller.dtype())
-    }),
-    one("lerp(Tensor self, Tensor end, Scalar weight) -> Tensor", |a| lerp(&a.tensor("self")?, &a.tensor("end")?, &a.tensor("weight")?)),
-    one("lerp(Tensor self, Tensor end, Tensor weight) -> Tensor", |a| lerp(&a.tensor("self")?, &a.tensor("end")?, &a.tensor("weight")?)),
-    one("gcd(Tensor self, Tensor other) -> Tensor", |a| gcd(&a.tensor("self")?, &a.tensor("other")?)),
-    one("lcm(Tensor self, Tensor other) -> Tensor", |a| {
-        let (x, y) = (a.tensor("self")?, a.tensor("other")?);
-        let divisor = gcd(&x, &y)?;
-        let safe = divisor.maximum(1)?;
-        x.trunc_divide(safe)?.mul(y)?.abs()
-    }),
+    one("heaviside(Tensor self, Tensor values) -> Tensor", |a| a.tensor("self")?.heaviside(&a.tensor("values")?)),
+    one("fmax(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.fmax(&a.tensor("other")?)),
+    one("fmin(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.fmin(&a.tensor("other")?)),
+    one("lerp(Tensor self, Tensor end, Scalar weight) -> Tensor", |a| a.tensor("self")?.lerp(&a.tensor("end")?, &a.tensor("weight")?)),
+    one("lerp(Tensor self, Tensor end, Tensor weight) -> Tensor", |a| a.tensor("self")?.lerp(&a.tensor("end")?, &a.tensor("weight")?)),
+    one("gcd(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gcd(&a.tensor("other")?)),
+    one("lcm(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.lcm(&a.tensor("other")?)),
     one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
     one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
     one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
@@ -235,22 +204,6 @@ pub(super) const ROWS: &[Row] = &[
     }),
 ];
 
-/// Whether two numbers are as near as the tolerances allow.
-fn close(a: &Args) -> Result<Tensor> {
-    let (x, y) = (a.tensor("self")?, a.tensor("other")?);
-    let same = x.eq(&y)?;
-    let same = if a.flag("equal_nan")? { same.logical_or(x.is_nan()?.logical_and(y.is_nan()?)?)? } else { same };
-    let (rtol, atol) = (a.float("rtol")?, a.float("atol")?);
-    if rtol == 0.0 && atol == 0.0 {
-        return Ok(same);
-    }
-    let wide = |t: &Tensor| if t.dtype() == DType::Bool { t.cast(DType::I64) } else { Ok(t.clone()) };
-    let (x, y) = (wide(&x)?, wide(&y)?);
-    let distance = x.sub(&y)?.abs()?;
-    let near = distance.is_finite()?.logical_and(distance.le(y.mul(rtol)?.abs()?.add(atol)?)?)?;
-    same.logical_or(near)
-}
-
 /// The tensor times the factor, which is mostly 1.
 fn scaled(x: Tensor, factor: Scalar) -> Result<Tensor> {
     if factor.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor)) }
@@ -280,28 +233,6 @@ fn shifted(x: &Tensor) -> Result<Tensor> {
     x.mul(2.0)?.sub(1.0)
 }
 
-/// Computed from the nearer end, as torch does.
-fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let weight = &weight.cast(start.dtype().promote(end.dtype())?)?;
-    let way = end.sub(start)?;
-    let from_end = end.sub(way.mul(weight.neg()?.add(1.0)?)?)?;
-    let from_start = start.add(way.mul(weight)?)?;
-    weight.abs()?.lt(0.5)?.where_(&from_start, &from_end)
-}
-
-/// Euclid's algorithm, as many steps as the dtype can need: the worst case are two Fibonacci numbers.
-fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    let steps = match x.dtype().promote(y.dtype())? {
-        DType::I8 | DType::U8 => 13,
-        DType::I16 | DType::U16 => 24,
-        DType::I32 | DType::U32 => 46,
-        _ => 92,
-    };
-    let (mut a, mut b) = (x.abs()?, y.abs()?);
-    for _ in 0..steps {
-        let rest = a.remainder(b.maximum(1)?)?;
-        let done = b.eq(0)?;
-        (a, b) = (done.where_(&a, &b)?, done.where_(&b, &rest)?);
-    }
-    Ok(a)
+fn close(a: &Args) -> Result<Tensor> {
+    a.tensor("self")?.isclose(&a.tensor("other")?, a.float("rtol")?, a.float("atol")?, a.flag("equal_nan")?)
 }

@@ -3,13 +3,11 @@
 use super::args::Args;
 use super::row::{Row, one, value};
 use super::value::Value;
-use crate::array::{DType, Scalar};
-use crate::dim::Dim;
+use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::ops::fourier::{Complex, length, real, signal, spectrum, table, transformed};
-use crate::ops::{Padding, Reduction};
+use crate::ops::Stft;
+use crate::ops::fourier::{Complex, length, real, signal, spectrum, transformed};
 use crate::tensor::Tensor;
-use std::f64::consts::TAU;
 
 pub(super) const ROWS: &[Row] = &[
     value("fft_fft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| along(a, false)),
@@ -57,19 +55,11 @@ pub(super) const ROWS: &[Row] = &[
     one("fft_hfftn(Complex self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor", |a| from_half_over(a, false)),
     one(
         "fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| {
-            let (n, d) = (a.int("n")?, a.float("d")?);
-            let numbers: Vec<f64> = (0..n).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * d)).collect();
-            Tensor::from(numbers.as_slice()).cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
-        },
+        |a| Tensor::fftfreq(a.int("n")?, a.float("d")?, dtype(a)?),
     ),
     one(
         "fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| {
-            let (n, d) = (a.int("n")?, a.float("d")?);
-            let numbers: Vec<f64> = (0..n / 2 + 1).map(|i| i as f64 / (n as f64 * d)).collect();
-            Tensor::from(numbers.as_slice()).cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
-        },
+        |a| Tensor::rfftfreq(a.int("n")?, a.float("d")?, dtype(a)?),
     ),
     value(
         "stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor",
@@ -77,47 +67,47 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int("window_length")?, true, &[0.5, -0.5], a.opt_dtype("dtype")?),
+        |a| Tensor::hann_window(a.int("window_length")?, true, dtype(a)?),
     ),
     one(
         "hann_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int("window_length")?, a.flag("periodic")?, &[0.5, -0.5], a.opt_dtype("dtype")?),
+        |a| Tensor::hann_window(a.int("window_length")?, a.flag("periodic")?, dtype(a)?),
     ),
     one(
         "hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int("window_length")?, true, &[0.54, -0.46], a.opt_dtype("dtype")?),
+        |a| Tensor::hamming_window(a.int("window_length")?, true, dtype(a)?),
     ),
     one(
         "hamming_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int("window_length")?, a.flag("periodic")?, &[0.54, -0.46], a.opt_dtype("dtype")?),
+        |a| Tensor::hamming_window(a.int("window_length")?, a.flag("periodic")?, dtype(a)?),
     ),
     one(
         "blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int("window_length")?, true, &[0.42, -0.5, 0.08], a.opt_dtype("dtype")?),
+        |a| Tensor::blackman_window(a.int("window_length")?, true, dtype(a)?),
     ),
     one(
         "blackman_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| cosines(a.int("window_length")?, a.flag("periodic")?, &[0.42, -0.5, 0.08], a.opt_dtype("dtype")?),
+        |a| Tensor::blackman_window(a.int("window_length")?, a.flag("periodic")?, dtype(a)?),
     ),
     one(
         "bartlett_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int("window_length")?, true, a.opt_dtype("dtype")?),
+        |a| Tensor::bartlett_window(a.int("window_length")?, true, dtype(a)?),
     ),
     one(
         "bartlett_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int("window_length")?, a.flag("periodic")?, a.opt_dtype("dtype")?),
+        |a| Tensor::bartlett_window(a.int("window_length")?, a.flag("periodic")?, dtype(a)?),
     ),
     one(
         "kaiser_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| kaiser(a.int("window_length")?, true, 12.0, a.opt_dtype("dtype")?),
+        |a| Tensor::kaiser_window(a.int("window_length")?, true, 12.0, dtype(a)?),
     ),
     one(
         "kaiser_window(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| kaiser(a.int("window_length")?, a.flag("periodic")?, 12.0, a.opt_dtype("dtype")?),
+        |a| Tensor::kaiser_window(a.int("window_length")?, a.flag("periodic")?, 12.0, dtype(a)?),
     ),
     one(
         "kaiser_window(int window_length, bool periodic, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| kaiser(a.int("window_length")?, a.flag("periodic")?, a.float("beta")?, a.opt_dtype("dtype")?),
+        |a| Tensor::kaiser_window(a.int("window_length")?, a.flag("periodic")?, a.float("beta")?, dtype(a)?),
     ),
     one(
         "istft(Complex self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor",
@@ -206,119 +196,32 @@ fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
     signal(&transformed(&x, front, inverse, a.opt_str("norm")?)?, last, n, inverse, a.opt_str("norm")?)
 }
 
-/// A window by its formula over 0…1; a periodic one leaves out the end, where it would begin again.
-fn window(n: i64, periodic: bool, at: impl Fn(f64) -> f64) -> Tensor {
-    let span = if periodic { n } else { n - 1 }.max(1) as f64;
-    let numbers: Vec<f64> = if n == 1 { vec![1.0] } else { (0..n.clamp(0, 1 << 24)).map(|i| at(i as f64 / span)).collect() };
-    Tensor::from(numbers.as_slice())
+fn dtype(a: &Args) -> Result<DType> {
+    Ok(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
 }
 
-/// Sums of cosines over a window: Hann's, Hamming's, Blackman's.
-fn cosines(n: i64, periodic: bool, parts: &[f64], dtype: Option<DType>) -> Result<Tensor> {
-    let at = |t: f64| parts.iter().enumerate().map(|(k, part)| part * (TAU * k as f64 * t).cos()).sum::<f64>();
-    window(n, periodic, at).cast(dtype.unwrap_or(DType::F32))
+fn frames(a: &Args) -> Result<Stft> {
+    let n_fft = a.int("n_fft")?;
+    let one = |name: &str| Ok::<_, Error>(a.opt_ints(name)?.and_then(|ints| ints.first().copied()));
+    let onesided = a.is_none("onesided")? || a.flag("onesided")?;
+    let (hop_length, win_length) = (one("hop_length")?, one("win_length")?);
+    Ok(Stft { n_fft, hop_length, win_length, window: a.opt_tensor("window")?, normalized: a.flag("normalized")?, onesided })
 }
 
-/// Bartlett's window.
-fn triangle(n: i64, periodic: bool, dtype: Option<DType>) -> Result<Tensor> {
-    window(n, periodic, |t| 1.0 - (2.0 * t - 1.0).abs()).cast(dtype.unwrap_or(DType::F32))
-}
-
-/// Kaiser's window, I₀(β √(1 − (2t − 1)²)) / I₀(β).
-fn kaiser(n: i64, periodic: bool, beta: f64, dtype: Option<DType>) -> Result<Tensor> {
-    let whole = modified_bessel_i0(beta);
-    let at = |t: f64| modified_bessel_i0(beta * (1.0 - (2.0 * t - 1.0).powi(2)).max(0.0).sqrt()) / whole;
-    window(n, periodic, at).cast(dtype.unwrap_or(DType::F32))
-}
-
-/// I₀ by its power series Σ (x²/4)ᵏ / k!², whose terms are all positive.
-fn modified_bessel_i0(x: f64) -> f64 {
-    let quarter = x * x / 4.0;
-    let (mut sum, mut term) = (1.0, 1.0);
-    for k in 1..1000 {
-        term *= quarter / f64::from(k * k);
-        sum += term;
-        if term <= sum * f64::EPSILON / 4.0 {
-            break;
-        }
-    }
-    sum
-}
-
-/// The transform of windows that move over a signal: (batch, frequencies, steps).
 fn stft(a: &Args) -> Result<Value> {
-    let (x, n) = (a.tensor("self")?, a.int("n_fft")?);
-    let hop = a.opt_ints("hop_length")?.map_or(n / 4, |hop| hop[0]);
-    let width = a.opt_ints("win_length")?.map_or(n, |width| width[0]);
-    let single = x.rank() == 1;
-    let x = if single { x.unsqueeze(0)? } else { x };
-    if n < 1 || hop < 1 || width < 1 || width > n || x.rank() != 2 {
-        return Err(Error::argument(format!("stft: win_length {width}, n_fft {n} and hop_length {hop} do not fit {}", x.ty())));
-    }
-    let samples = length(&x, 1)?;
-    let steps = (samples - n).div_euclid(hop) + 1;
-    let places: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
-    let frames = x.index_select(1, &Tensor::from(places.as_slice()))?.unflatten(1, &[steps.max(0), n])?;
-    let window = match a.opt_tensor("window")? {
-        Some(window) => window,
-        None => Tensor::ones([width], x.dtype())?,
-    };
-    let before = (n - width) / 2;
-    let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
-    let frames = frames.mul(window)?;
-    let one_sided = a.is_none("onesided")? || a.flag("onesided")?;
-    let kept = if one_sided { n / 2 + 1 } else { n };
-    let dtype = frames.dtype();
-    let scale = if a.flag("normalized")? { 1.0 / (n as f64).sqrt() } else { 1.0 };
-    let part = |wave: fn(f64) -> f64, sign: f64| frames.matmul(&table(kept, n, n, wave, dtype)?.mul(scale * sign)?)?.transpose(1, 2);
-    let (re, im) = (part(f64::cos, 1.0)?, part(f64::sin, -1.0)?);
-    let (re, im) = if single { (re.squeeze_axes(&[0])?, im.squeeze_axes(&[0])?) } else { (re, im) };
+    let y = a.tensor("self")?.stft(&frames(a)?)?;
     if a.is_none("return_complex")? || a.flag("return_complex")? {
-        return Ok(Complex { re, im }.into());
+        return Ok(y.into());
     }
-    Ok(Tensor::stack(&[&re, &im], -1)?.into())
+    Ok(Tensor::stack(&[&y.re, &y.im], -1)?.into())
 }
 
-/// The signal of which these are the transforms of windows: overlapping frames are added up, and divided by what the windows add up to.
 fn istft(a: &Args) -> Result<Tensor> {
-    let (x, n) = (a.complex("self")?, a.int("n_fft")?);
     if a.flag("return_complex")? {
         return Err(Error::unsupported("istft with a complex result is not supported"));
     }
-    let single = x.re.rank() == 2;
-    let part = |t: &Tensor| if single { t.unsqueeze(0) } else { Ok(t.clone()) };
-    let x = Complex { re: part(&x.re)?, im: part(&x.im)? };
-    let hop = a.opt_ints("hop_length")?.map_or(n / 4, |hop| hop[0]);
-    let width = a.opt_ints("win_length")?.map_or(n, |width| width[0]);
-    if n < 1 || hop < 1 || width < 1 || width > n || x.re.rank() != 3 {
-        return Err(Error::argument(format!("istft: win_length {width}, n_fft {n} and hop_length {hop} do not fit {}", x.re.ty())));
-    }
-    let window = match a.opt_tensor("window")? {
-        Some(window) => window,
-        None => Tensor::ones([width], x.re.dtype())?,
-    };
-    let before = (n - width) / 2;
-    let window = window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))?;
-    let frames = signal(&x, 1, n, true, a.flag("normalized")?.then_some("ortho"))?.transpose(1, 2)?.mul(&window)?;
-    let steps = length(&frames, 1)?;
-    let whole = n + hop * (steps - 1);
-    let places: Vec<i64> = (0..steps).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
-    let places = Tensor::from(places.as_slice());
-    let batch = x.re.dim(0)?;
-    let added = |frames: &Tensor, batch: Dim| {
-        let index = places.expand(&[batch.clone(), places.dim(0)?])?;
-        Tensor::zeros([batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
-    };
-    let weight = added(&window.square()?.expand(&[1, steps, n])?, 1.into())?;
-    let (start, end) = match (a.flag("center")?, a.opt_ints("length")?) {
-        (centred, Some(length)) => (if centred { n / 2 } else { 0 }, if centred { n / 2 } else { 0 } + length[0]),
-        (true, None) => (n / 2, whole - n / 2),
-        (false, None) => (0, whole),
-    };
-    let cut = |t: &Tensor| t.slice(1, Dim::from(start)..end.min(whole).into());
-    let y = cut(&added(&frames, batch)?)?.div(cut(&weight)?)?;
-    let y = if end > whole { y.pad(&[0, end - whole], Padding::Constant(Scalar::Int(0)))? } else { y };
-    if single { y.squeeze_axes(&[0]) } else { Ok(y) }
+    let length = a.opt_ints("length")?.and_then(|ints| ints.first().copied());
+    a.complex("self")?.istft(&frames(a)?, a.flag("center")?, length)
 }
 
 #[cfg(test)]

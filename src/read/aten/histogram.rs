@@ -1,92 +1,69 @@
 //! How many numbers fall into which bin.
 
-use super::args::{Args, ints_in};
+use super::args::Args;
 use super::row::{Row, one, value};
 use super::value::Value;
-use crate::array::{DType, Scalar};
-use crate::dim::Dim;
+use crate::array::Scalar;
 use crate::error::{Error, Result};
-use crate::ops::Reduction;
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     one("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
-        let x = a.tensor("self")?.reshape(&[-1])?;
-        let (low, high) = (a.float("min")?, a.float("max")?);
-        let (low, high) = if low == high {
-            (x.amin(.., false)?, x.amax(.., false)?)
-        } else {
-            let number = |n| Tensor::full((), n, x.dtype());
-            (number(low)?, number(high)?)
-        };
-        let (low, high) = moved_apart(low, high, 1)?;
-        let bins = a.int("bins")?;
-        let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
-        let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
-        let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
-        Tensor::zeros([bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, Reduction::Add)
+        a.tensor("self")?.histc(a.int("bins")?, a.float("min")?, a.float("max")?)
     }),
     value("histogram(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)", |a| {
         let edges = vec![a.tensor("bins")?];
-        pair(counted(&column(&a.tensor("self")?)?, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
+        pair(counted(a, &column(&a.tensor("self")?)?, &edges)?, edges)
     }),
     value(
         "histogram(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)",
         |a| {
             let x = column(&a.tensor("self")?)?;
-            let edges = even(&x, &a.ints("bins")?, ends(a)?)?;
-            pair(counted(&x, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
+            let edges = edges(a, &x, &a.ints("bins")?)?;
+            pair(counted(a, &x, &edges)?, edges)
         },
     ),
     value(
         "histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
         |a| {
             let x = a.tensor("self")?;
-            let edges = even(&x, &a.ints("bins")?, ends(a)?)?;
-            listed(counted(&x, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
+            let edges = edges(a, &x, &a.ints("bins")?)?;
+            listed(counted(a, &x, &edges)?, edges)
         },
     ),
     value(
         "histogramdd(Tensor self, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
         |a| {
             let x = a.tensor("self")?;
-            let bins = vec![a.int("bins")?; axes(&x)?];
-            let edges = even(&x, &bins, ends(a)?)?;
-            listed(counted(&x, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
+            let coordinates = x.dim(-1)?.fixed().ok_or_else(|| Error::shape("points of a symbolic number of coordinates"))?;
+            let bins = vec![a.int("bins")?; usize::try_from(coordinates).unwrap_or(0)];
+            let edges = edges(a, &x, &bins)?;
+            listed(counted(a, &x, &edges)?, edges)
         },
     ),
     value(
         "histogramdd(Tensor self, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)",
         |a| {
             let edges = a.tensors("bins")?;
-            listed(counted(&a.tensor("self")?, &edges, a.opt_tensor("weight")?, a.flag("density")?)?, edges)
+            listed(counted(a, &a.tensor("self")?, &edges)?, edges)
         },
     ),
     value(
         "_histogramdd_bin_edges(Tensor self, int[] bins, *, float[]? range=None, Tensor? weight=None, bool density=False) -> Tensor[]",
-        |a| even(&a.tensor("self")?, &a.ints("bins")?, ends(a)?).map(Value::tensors),
+        |a| edges(a, &a.tensor("self")?, &a.ints("bins")?).map(Value::tensors),
     ),
     one(
         "_histogramdd_from_bin_cts(Tensor self, int[] bins, *, float[]? range=None, Tensor? weight=None, bool density=False) -> Tensor",
         |a| {
             let x = a.tensor("self")?;
-            counted(&x, &even(&x, &a.ints("bins")?, ends(a)?)?, a.opt_tensor("weight")?, a.flag("density")?)
+            counted(a, &x, &edges(a, &x, &a.ints("bins")?)?)
         },
     ),
     one("_histogramdd_from_bin_tensors(Tensor self, Tensor[] bins, *, Tensor? weight=None, bool density=False) -> Tensor", |a| {
-        counted(&a.tensor("self")?, &a.tensors("bins")?, a.opt_tensor("weight")?, a.flag("density")?)
+        counted(a, &a.tensor("self")?, &a.tensors("bins")?)
     }),
     one("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", |a| {
-        let (x, weights) = (a.tensor("self")?, a.opt_tensor("weights")?);
-        let numbers = ints_in(&x).map_err(|error| error.help("the number of bins must not depend on data"))?;
-        let count = numbers.iter().copied().max().map_or(0, |n| n + 1).max(a.int("minlength")?);
-        let source = match weights {
-            // What is counted by weights that are no floats is a double.
-            Some(weights) if weights.dtype() != DType::F32 => weights.cast(DType::F64)?,
-            Some(weights) => weights,
-            None => Tensor::ones(x.shape(), DType::I64)?,
-        };
-        Tensor::zeros([count], source.dtype())?.scatter(0, &x, source, Reduction::Add)
+        a.tensor("self")?.bincount(a.opt_tensor("weights")?.as_ref(), a.int("minlength")?)
     }),
 ];
 
@@ -104,12 +81,6 @@ fn column(x: &Tensor) -> Result<Tensor> {
     x.reshape(&[-1, 1])
 }
 
-/// How many coordinates the points have, which stand along the last axis.
-fn axes(x: &Tensor) -> Result<usize> {
-    let n = if x.rank() < 2 { None } else { x.dim(-1)?.fixed() };
-    n.map(|n| n as usize).ok_or_else(|| Error::shape(format!("expected points with a fixed number of coordinates, got {}", x.ty())))
-}
-
 fn ends(a: &Args) -> Result<Option<Vec<f64>>> {
     if a.is_none("range")? {
         return Ok(None);
@@ -117,84 +88,12 @@ fn ends(a: &Args) -> Result<Option<Vec<f64>>> {
     a.value("range")?.elements()?.iter().map(|end| end.number().map(Scalar::to_f64)).collect::<Result<_>>().map(Some)
 }
 
-/// Equal ends moved by so much to each side.
-fn moved_apart(low: Tensor, high: Tensor, by: impl Into<Scalar>) -> Result<(Tensor, Tensor)> {
-    let step = low.eq(&high)?.cast(low.dtype())?.mul(by.into())?;
-    Ok((low.sub(&step)?, high.add(step)?))
+/// The edges of bins of one width.
+fn edges(a: &Args, x: &Tensor, bins: &[i64]) -> Result<Vec<Tensor>> {
+    x.histogram_edges(bins, ends(a)?.as_deref())
 }
 
-/// The edges of bins of one width, axis by axis: between given ends, or else the least and the largest coordinate.
-fn even(x: &Tensor, bins: &[i64], ends: Option<Vec<f64>>) -> Result<Vec<Tensor>> {
-    if bins.len() != axes(x)? || bins.iter().any(|&n| n < 1) || ends.as_ref().is_some_and(|ends| ends.len() != 2 * bins.len()) {
-        return Err(Error::argument(format!("histogram: {bins:?} bins and range {ends:?} do not fit {}", x.ty())));
-    }
-    let before: Vec<i64> = (0..x.rank() as i64 - 1).collect();
-    let number = |n: f64| Tensor::full((), n, x.dtype());
-    let edges = |(i, &bins): (usize, &i64)| {
-        let coordinate = x.select(-1, i as i64)?;
-        let (low, high) = match &ends {
-            Some(ends) => (number(ends[2 * i])?, number(ends[2 * i + 1])?),
-            None if x.numel() == 0 => (number(0.0)?, number(1.0)?),
-            None => (coordinate.amin(&before, false)?, coordinate.amax(&before, false)?),
-        };
-        let (low, high) = moved_apart(low, high, 0.5)?;
-        Tensor::linspace(&low, &high, bins + 1)?.cast(x.dtype())
-    };
-    bins.iter().enumerate().map(edges).collect()
-}
-
-/// The weights of the points in each bin, one axis of bins a coordinate; what is outside counts nowhere, the last edge belongs to its bin.
-fn counted(x: &Tensor, edges: &[Tensor], weight: Option<Tensor>, density: bool) -> Result<Tensor> {
-    if edges.len() != axes(x)? || edges.iter().any(|edge| edge.rank() != 1) {
-        return Err(Error::argument(format!("histogram: {} bin edge tensors do not fit {}", edges.len(), x.ty())));
-    }
-    let bins = edges.iter().map(|edges| Ok(edges.dim(0)? - 1i64)).collect::<Result<Vec<Dim>>>()?;
-    let all = bins.iter().cloned().product::<Dim>();
-    let mut place: Option<Tensor> = None;
-    let mut inside: Option<Tensor> = None;
-    for (i, (edges, bins)) in edges.iter().zip(&bins).enumerate() {
-        let coordinate = x.select(-1, i as i64)?.reshape(&[-1])?;
-        let (low, high) = (edges.select(0, 0i64)?, edges.select(0, bins.clone())?);
-        let within = coordinate.ge(low)?.logical_and(coordinate.le(high)?)?;
-        let bin = edges.searchsorted(&coordinate, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.minimum(&(bins - 1i64))?;
-        place = Some(place.map_or(Ok(bin.clone()), |place| place.mul(bins)?.add(bin))?);
-        inside = Some(inside.map_or(Ok(within.clone()), |inside| inside.logical_and(within))?);
-    }
-    let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("histogram: points have no coordinates")) };
-    let weight = match weight {
-        Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros((), x.dtype())?)?,
-        None => inside.cast(x.dtype())?,
-    };
-    let sums = Tensor::zeros([all], x.dtype())?.scatter(0, &place, &weight, Reduction::Add)?.reshape(&bins)?;
-    if !density {
-        return Ok(sums);
-    }
-    let mut part = sums.div(sums.sum(.., false)?)?;
-    for (i, edges) in edges.iter().enumerate() {
-        let widths = edges.slice(0, 1..)?.sub(edges.slice(0, ..-1)?)?;
-        let mut across = vec![1i64; bins.len()];
-        across[i] = -1;
-        part = part.div(widths.reshape(&across)?)?;
-    }
-    Ok(part)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_edge_belongs_to_its_bin_and_what_is_outside_to_none() {
-        let x = column(&Tensor::from(&[-1.0f32, 0.0, 0.5, 1.0, 2.0, 2.5, f32::NAN])).unwrap();
-        let edges = [Tensor::from(&[0.0f32, 1.0, 2.0])];
-        assert_eq!(counted(&x, &edges, None, false).unwrap().to_vec::<f32>().unwrap(), [2.0, 2.0]);
-        let weights = Tensor::from(&[9.0f32, 1.0, 2.0, 3.0, 6.0, 9.0, 9.0]);
-        assert_eq!(counted(&x, &edges, Some(weights), true).unwrap().to_vec::<f32>().unwrap(), [0.25, 0.75]);
-    }
-
-    #[test]
-    fn equal_numbers_get_bins_around_them() {
-        let x = column(&Tensor::from(&[3.0f32, 3.0])).unwrap();
-        assert_eq!(even(&x, &[2], None).unwrap()[0].to_vec::<f32>().unwrap(), [2.5, 3.0, 3.5]);
-    }
+/// The weights of the points in each bin.
+fn counted(a: &Args, x: &Tensor, edges: &[Tensor]) -> Result<Tensor> {
+    x.histogramdd(edges, a.opt_tensor("weight")?.as_ref(), a.flag("density")?)
 }

@@ -35,29 +35,16 @@ pub(super) const ROWS: &[Row] = &[
     one("ger(Tensor self, Tensor vec2) -> Tensor", |a| a.tensor("self")?.unsqueeze(1)?.mul(a.tensor("vec2")?.unsqueeze(0)?)),
     one("inner(Tensor self, Tensor other) -> Tensor", |a| {
         let (x, y) = (a.tensor("self")?, a.tensor("other")?);
-        if x.rank() == 0 || y.rank() == 0 { x.mul(y) } else { tensordot(&x, &y, &[-1], &[-1]) }
+        if x.rank() == 0 || y.rank() == 0 { x.mul(y) } else { x.tensordot(&y, &[-1], &[-1]) }
     }),
     one("vdot(Tensor self, Tensor other) -> Tensor", |a| total(&a.tensor("self")?.mul(a.tensor("other")?)?, None)),
     one("linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| {
         total(&a.tensor("x")?.mul(a.tensor("y")?)?, Some(&[a.int("dim")?]))
     }),
     one("tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", |a| {
-        tensordot(&a.tensor("self")?, &a.tensor("other")?, &a.ints("dims_self")?, &a.ints("dims_other")?)
+        a.tensor("self")?.tensordot(&a.tensor("other")?, &a.ints("dims_self")?, &a.ints("dims_other")?)
     }),
-    one("kron(Tensor self, Tensor other) -> Tensor", |a| {
-        let (mut x, mut y) = (a.tensor("self")?, a.tensor("other")?);
-        while x.rank() < y.rank() {
-            x = x.unsqueeze(0)?;
-        }
-        while y.rank() < x.rank() {
-            y = y.unsqueeze(0)?;
-        }
-        let rank = x.rank() as i64;
-        let shape: Vec<Dim> = x.shape().iter().zip(y.shape().iter()).map(|(n, m)| n * m).collect();
-        let even: Vec<i64> = (0..rank).map(|axis| 2 * axis).collect();
-        let odd: Vec<i64> = even.iter().map(|axis| axis + 1).collect();
-        x.unsqueeze_axes(&odd)?.mul(y.unsqueeze_axes(&even)?)?.reshape(&shape)
-    }),
+    one("kron(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.kron(&a.tensor("other")?)),
     one("chain_matmul(Tensor[] matrices) -> Tensor", |a| chain(&a.tensors("matrices")?)),
     one("linalg_multi_dot(Tensor[] tensors) -> Tensor", |a| chain(&a.tensors("tensors")?)),
     one("einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor", |a| {
@@ -65,11 +52,7 @@ pub(super) const ROWS: &[Row] = &[
         Tensor::einsum(a.opt_str("equation")?.unwrap_or_default(), &operands.iter().collect::<Vec<_>>())
     }),
     one("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", |a| {
-        let (x, y, weight) = (a.tensor("input1")?, a.tensor("input2")?, a.tensor("weight")?);
-        // [.., 1, i] · [o, i, j] gives [.., o, 1, j].
-        let part = x.unsqueeze(-2)?.unsqueeze(-2)?.matmul(&weight)?.squeeze_axes(&[-2])?;
-        let product = total(&part.mul(y.unsqueeze(-2)?)?, Some(&[-1]))?;
-        a.opt_tensor("bias")?.map_or(Ok(product.clone()), |bias| product.add(bias))
+        a.tensor("input1")?.bilinear(&a.tensor("input2")?, &a.tensor("weight")?, a.opt_tensor("bias")?.as_ref())
     }),
     one("cross(Tensor self, Tensor other, int? dim=None) -> Tensor", |a| {
         let x = a.tensor("self")?;
@@ -77,10 +60,10 @@ pub(super) const ROWS: &[Row] = &[
             Some(axis) => axis[0],
             None => x.shape().iter().position(|n| *n == 3).ok_or_else(|| Error::shape("cross product: no axis of size 3"))? as i64,
         };
-        cross(&x, &a.tensor("other")?, axis)
+        x.cross(&a.tensor("other")?, axis)
     }),
     one("linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor", |a| {
-        cross(&a.tensor("self")?, &a.tensor("other")?, a.int("dim")?)
+        a.tensor("self")?.cross(&a.tensor("other")?, a.int("dim")?)
     }),
     tuple(
         "_scaled_dot_product_flash_attention_for_cpu(Tensor query, Tensor key, Tensor value, float dropout_p=0.0, bool is_causal=False, *, Tensor? attn_mask=None, float? scale=None) -> (Tensor output, Tensor logsumexp)",
@@ -182,29 +165,16 @@ pub(super) const ROWS: &[Row] = &[
         let (x, matrices) = (a.tensor("self")?, a.tensor("mat2")?);
         let y = match (x.rank(), matrices.rank(), a.opt_tensor("offs")?) {
             (3, 3, None) => x.matmul(&matrices)?,
-            (2, 3, Some(ends)) => grouped(&x, &matrices, &ends)?,
+            (2, 3, Some(ends)) => x.grouped_matmul(&matrices, &ends)?,
             _ => return Err(Error::unsupported("unsupported group size of a quantised matrix product")),
         };
         let y = a.opt_tensor("bias")?.map_or(Ok(y.clone()), |bias| y.add(bias))?;
         a.opt_dtype("out_dtype")?.map_or(Ok(y.clone()), |dtype| y.cast(dtype))
     }),
     one("transformers::grouped_mm_fallback(Tensor input, Tensor weight, Tensor offs) -> Tensor", |a| {
-        grouped(&a.tensor("input")?, &a.tensor("weight")?, &a.tensor("offs")?)
+        a.tensor("input")?.grouped_matmul(&a.tensor("weight")?, &a.tensor("offs")?)
     }),
 ];
-
-/// Each row by the matrix of its group, given where the groups end; a row after the last end is zero.
-///
-/// Every row meets every matrix, and its own product is picked: a row of another group, whatever it holds, reaches no sum.
-fn grouped(x: &Tensor, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
-    let (rows, groups, columns) = (x.dim(0)?, matrices.dim(0)?, matrices.dim(2)?);
-    let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
-    let group = ends.cast(DType::I64)?.le(&place)?.sum(1, true)?;
-    let beyond = group.ge(&groups)?;
-    let index = group.minimum(&(&groups - 1i64))?.expand(&[rows.clone(), columns.clone()])?.unsqueeze(0)?;
-    let own = x.unsqueeze(0)?.matmul(matrices)?.gather(0, &index)?.squeeze_axes(&[0])?;
-    own.masked_fill(&beyond.expand(&[rows, columns])?, 0)
-}
 
 /// The sum that a product of vectors is: of integers in their own dtype.
 fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
@@ -231,45 +201,9 @@ fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
     product.add(scaled(a.tensor("self")?, "beta")?)
 }
 
-/// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
-fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Tensor> {
-    let places = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
-    let (first, second) = (places(x, first)?, places(y, second)?);
-    if first.len() != second.len() {
-        return Err(Error::argument(format!("different numbers of axes: {} and {}", first.len(), second.len())));
-    }
-    let free = |t: &Tensor, axes: &[usize]| (0..t.rank()).filter(|axis| !axes.contains(axis)).collect::<Vec<_>>();
-    let (left, right) = (free(x, &first), free(y, &second));
-    let lengths = |t: &Tensor, axes: &[usize]| axes.iter().map(|&axis| t.shape()[axis].clone()).collect::<Vec<Dim>>();
-    let total = |dims: &[Dim]| dims.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-    let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as i64).collect::<Vec<_>>();
-    let (rows, columns) = (lengths(x, &left), lengths(y, &right));
-    // A length of 1 is broadcast.
-    let (a, b) = (lengths(x, &first), lengths(y, &second));
-    let (x, y) = (narrowed(x, &first, &b)?, narrowed(y, &second, &a)?);
-    let inner = total(&lengths(&x, &first));
-    let x = x.permute(&order(&left, &first))?.reshape(&[total(&rows), inner.clone()])?;
-    let y = y.permute(&order(&second, &right))?.reshape(&[inner, total(&columns)])?;
-    x.matmul(&y)?.reshape(&[rows, columns].concat())
-}
-
-/// Summed over those axes whose partner has length 1.
-fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
-    let sums: Vec<i64> =
-        axes.iter().zip(partners).filter(|(axis, n)| **n == 1 && x.shape()[**axis] != 1).map(|(&axis, _)| axis as i64).collect();
-    if sums.is_empty() { Ok(x.clone()) } else { x.sum(&sums, true)?.cast(x.dtype()) }
-}
-
 fn chain(matrices: &[Tensor]) -> Result<Tensor> {
     let (first, rest) = matrices.split_first().ok_or_else(|| Error::argument("einsum: no operands"))?;
     rest.iter().try_fold(first.clone(), |product, x| product.matmul(x))
-}
-
-fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
-    let shape = size::broadcast(x.shape(), y.shape())?;
-    let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
-    let turned = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
-    turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
 }
 
 /// How much each query is like each key, −∞ where the mask hides it.
@@ -432,16 +366,5 @@ mod tests {
             let results = call(name, &with(&more), &causal).unwrap().elements().unwrap();
             assert_eq!((results.len(), numbers(&results[0])), (count, numbers(&plain)), "{name}");
         }
-    }
-
-    #[test]
-    fn each_row_meets_the_matrix_of_its_group_only() {
-        let x = Tensor::new([4, 1], vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap();
-        let matrices = Tensor::new([3, 1, 2], vec![1.0f32, 2.0, 10.0, 20.0, 100.0, f32::INFINITY]).unwrap();
-        // The second group is empty, and the last row is in none.
-        let y = grouped(&x, &matrices, &Tensor::from(&[2i32, 2, 3])).unwrap().to_vec::<f32>().unwrap();
-        assert_eq!(y[..2], [1.0, 2.0]);
-        assert!(y[2].is_nan() && y[3].is_nan());
-        assert_eq!(y[4..], [300.0, f32::INFINITY, 0.0, 0.0]);
     }
 }

@@ -18,10 +18,9 @@ mod gradient;
 mod histogram;
 mod index;
 mod layout;
-mod ldl;
+mod linalg;
 mod linear;
 mod loss;
-mod matrix;
 #[cfg(test)]
 mod names;
 mod norm;

@@ -2,10 +2,9 @@
 
 use super::args::Args;
 use super::row::{Row, one, tuple};
-use crate::array::{DType, Scalar};
-use crate::dim::Dim;
+use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::ops::Reduction;
+use crate::ops::{Interpolation, sorted};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -30,25 +29,15 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("msort(Tensor self) -> Tensor", |a| sorted(&a.tensor("self")?, 0, false).map(|both| both.0)),
     tuple("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        let (values, indices) = sorted(&a.tensor("self")?, a.int("dim")?, false)?;
-        Ok(vec![
-            at(&values, a.int("dim")?, a.dim("k")? - 1i64, a.flag("keepdim")?)?,
-            at(&indices, a.int("dim")?, a.dim("k")? - 1i64, a.flag("keepdim")?)?,
-        ])
+        a.tensor("self")?.kthvalue(a.dim("k")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
-    one("median(Tensor self) -> Tensor", |a| {
-        let x = a.tensor("self")?.reshape(&[-1])?;
-        median(&x, 0, false).map(|both| both.0)
-    }),
+    one("median(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.median(0, false).map(|both| both.0)),
     tuple("median(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        median(&a.tensor("self")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
+        a.tensor("self")?.median(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
-    one("nanmedian(Tensor self) -> Tensor", |a| {
-        let x = a.tensor("self")?.reshape(&[-1])?;
-        nan_median(&x, 0, false).map(|both| both.0)
-    }),
+    one("nanmedian(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.nanmedian(0, false).map(|both| both.0)),
     tuple("nanmedian(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        nan_median(&a.tensor("self")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
+        a.tensor("self")?.nanmedian(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
     one("quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation=\"linear\") -> Tensor", |a| {
         quantile(a, false)
@@ -63,7 +52,7 @@ pub(super) const ROWS: &[Row] = &[
         quantile(a, true)
     }),
     tuple("mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
-        mode(&a.tensor("self")?, a.int("dim")?, a.flag("keepdim")?)
+        a.tensor("self")?.mode(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
     one(
         "searchsorted(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
@@ -80,9 +69,9 @@ pub(super) const ROWS: &[Row] = &[
         let Some(dtype) = a.opt_dtype("dtype")? else { return x.cumsum(a.int("dim")?) };
         x.cast(dtype)?.cumsum(a.int("dim")?)?.cast(dtype)
     }),
-    tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor("self")?, a.int("dim")?, true)),
-    tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| running(&a.tensor("self")?, a.int("dim")?, false)),
-    one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| log_running_sum(&a.tensor("self")?, a.int("dim")?)),
+    tuple("cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| a.tensor("self")?.cummax(a.int("dim")?).map(pair)),
+    tuple("cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", |a| a.tensor("self")?.cummin(a.int("dim")?).map(pair)),
+    one("logcumsumexp(Tensor self, int dim) -> Tensor", |a| a.tensor("self")?.logcumsumexp(a.int("dim")?)),
     tuple(
         "_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
         |a| {
@@ -107,129 +96,21 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple(
         "unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)",
-        |a| consecutive(&a.tensor("self")?, a.opt_ints("dim")?.map(|axis| axis[0]), a.flag("return_inverse")?, a.flag("return_counts")?),
+        |a| consecutive(a, a.opt_ints("dim")?.map(|axis| axis[0])),
     ),
     tuple(
         "unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
-        |a| consecutive(&a.tensor("self")?, Some(a.int("dim")?), a.flag("return_inverse")?, a.flag("return_counts")?),
+        |a| consecutive(a, Some(a.int("dim")?)),
     ),
     one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor("self")?;
-        let Some(dtype) = a.opt_dtype("dtype")? else { return running_product(&x, a.int("dim")?) };
-        running_product(&x.cast(dtype)?, a.int("dim")?)?.cast(dtype)
+        let Some(dtype) = a.opt_dtype("dtype")? else { return x.cumprod(a.int("dim")?) };
+        x.cast(dtype)?.cumprod(a.int("dim")?)?.cast(dtype)
     }),
 ];
 
 fn pair((values, indices): (Tensor, Tensor)) -> Vec<Tensor> {
     vec![values, indices]
-}
-
-/// All numbers along an axis in order; equal ones as they stood.
-fn sorted(x: &Tensor, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
-    if x.rank() == 0 {
-        return Ok((x.clone(), Tensor::zeros((), DType::I64)?));
-    }
-    if x.dtype() == DType::Bool {
-        let (values, indices) = x.cast(DType::U8)?.sort(axis, descending)?;
-        return Ok((values.cast(DType::Bool)?, indices));
-    }
-    x.sort(axis, descending)
-}
-
-/// One place along an axis.
-fn at(x: &Tensor, axis: i64, place: Dim, keep: bool) -> Result<Tensor> {
-    if x.rank() == 0 {
-        return Ok(x.clone());
-    }
-    if keep { x.narrow(axis, place, 1i64) } else { x.select(axis, place) }
-}
-
-/// The lower middle of the numbers along an axis; NaN if any is.
-fn median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
-    let (values, indices) = sorted(x, axis, false)?;
-    let n = if x.rank() == 0 { Dim::Fixed(1) } else { x.dim(axis)? };
-    let end = n - 1i64;
-    let place = &end / 2i64;
-    let (middle, index) = (at(&values, axis, place.clone(), keep)?, at(&indices, axis, place, keep)?);
-    if !x.dtype().is_float() || x.rank() == 0 {
-        return Ok((middle, index));
-    }
-    // NaNs stand at the end of the order, whatever the middle is.
-    let (last, last_index) = (at(&values, axis, end, keep)?, x.is_nan()?.cast(DType::U8)?.argmax(Some(axis), keep)?);
-    let lost = last.is_nan()?;
-    Ok((lost.where_(&last, &middle)?, lost.where_(&last_index, &index)?))
-}
-
-/// The lower middle of the numbers along an axis that are not NaN.
-fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
-    if !x.dtype().is_float() || x.rank() == 0 {
-        return median(x, axis, keep);
-    }
-    let (values, indices) = sorted(x, axis, false)?;
-    let count = x.is_nan()?.logical_not()?.sum(axis, true)?;
-    let place = count.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.floor_divide(2)?;
-    let (middle, index) = (values.gather(axis, &place)?, indices.gather(axis, &place)?);
-    if keep { Ok((middle, index)) } else { Ok((middle.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?)) }
-}
-
-fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
-    let (x, q) = (a.tensor("self")?, a.tensor("q")?.strengthened());
-    let rank = x.rank();
-    let all = a.is_none("dim")? || rank == 0;
-    let (x, axis) = if all { (x.reshape(&[-1])?, 0) } else { (x.clone(), x.shape().axis(a.int("dim")?)?) };
-    let q = q.cast(x.dtype())?;
-    let keep = a.flag("keepdim")?;
-    // The quantiles stand before all other axes.
-    let (values, _) = sorted(&x.transpose(axis as i64, -1)?, -1, false)?;
-    let nan = x.transpose(axis as i64, -1)?.is_nan()?;
-    let last = match skip_nan {
-        true => nan.logical_not()?.sum(-1, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
-        false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(&vec![1i64; values.rank()])?,
-    };
-    let place = last.mul(q.reshape(&[-1])?)?;
-    let mut shape = values.shape().to_vec();
-    let count = shape.len() - 1;
-    shape[count] = q.numel();
-    let place = place.expand(&shape)?;
-    let (below, above) = (place.floor()?, place.ceil()?);
-    let fetch = |place: &Tensor| values.gather(-1, &place.cast(DType::I64)?);
-    let y = match a.opt_str("interpolation")? {
-        Some("lower") => fetch(&below)?,
-        Some("higher") => fetch(&above)?,
-        Some("nearest") => fetch(&place.round()?)?,
-        Some("midpoint") => fetch(&below)?.add(fetch(&above)?)?.mul(0.5)?,
-        Some("linear") => {
-            let low = fetch(&below)?;
-            low.add(fetch(&above)?.sub(&low)?.mul(place.sub(&below)?)?)?
-        }
-        other => return Err(Error::argument(format!("unknown interpolation {other:?}"))),
-    };
-    let y = if skip_nan { y } else { y.masked_fill(&nan.any(-1, true)?.expand(&shape)?, f64::NAN)? };
-    // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
-    let y = y.unsqueeze(0)?.transpose(0, -1)?.transpose(axis as i64 + 1, -1)?;
-    let y = match (keep, all) {
-        (true, true) => y.reshape(&[vec![q.numel()], vec![Dim::Fixed(1); rank]].concat())?,
-        (true, false) => y,
-        (false, _) => y.squeeze_axes(&[axis as i64 + 1])?,
-    };
-    if q.rank() == 0 { y.squeeze_axes(&[0]) } else { Ok(y) }
-}
-
-/// The number that stands most often along an axis (the smallest of several), and its last place.
-fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<Vec<Tensor>> {
-    if x.rank() == 0 {
-        return Ok(vec![x.clone(), Tensor::zeros((), DType::I64)?]);
-    }
-    let axis = x.shape().axis(axis)? as i64;
-    let moved = x.transpose(axis, -1)?;
-    let (ordered, _) = sorted(&moved, -1, false)?;
-    let alike = ordered.unsqueeze(-1)?.eq(ordered.unsqueeze(-2)?)?.sum(-1, false)?;
-    let value = ordered.gather(-1, &alike.argmax(Some(-1), true)?)?;
-    // The last place of several: of the places that hold the number, the largest.
-    let places = Tensor::arange(0, &x.dim(axis)?, 1, DType::I64)?;
-    let index = moved.eq(&value)?.cast(DType::I64)?.mul(places.add(1)?)?.amax(-1, true)?.sub(1)?;
-    let (value, index) = (value.transpose(axis, -1)?, index.transpose(axis, -1)?);
-    if keep { Ok(vec![value, index]) } else { Ok(vec![value.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?]) }
 }
 
 fn search_sorted(a: &Args) -> Result<Tensor> {
@@ -251,95 +132,26 @@ fn narrowed(a: &Args, positions: Tensor) -> Result<Tensor> {
     if a.flag("out_int32")? { positions.cast(DType::I32) } else { Ok(positions) }
 }
 
-/// The largest (smallest) number so far along an axis, and the last place where it stood.
-///
-/// Halves meet: after k rounds each place knows the extreme of 2ᵏ places up to itself.
-fn running(x: &Tensor, axis: i64, largest: bool) -> Result<Vec<Tensor>> {
-    if x.rank() == 0 {
-        return Ok(vec![x.clone(), Tensor::zeros((), DType::I64)?]);
-    }
-    let axis = x.shape().axis(axis)?;
-    let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("cummax and cummin need a fixed size"))?;
-    let mut across = vec![1i64; x.rank()];
-    across[axis] = n;
-    let mut index = Tensor::arange(0, n, 1, DType::I64)?.reshape(&across)?.expand(x.shape())?;
-    let truth = x.dtype() == DType::Bool;
-    let mut value = if truth { x.cast(DType::U8)? } else { x.clone() };
-    let axis = axis as i64;
-    let mut step = 1;
-    while step < n {
-        let head = |t: &Tensor| t.slice(axis, ..step);
-        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        let (now_at, then_at) = (index.slice(axis, step..)?, index.slice(axis, ..-step)?);
-        // What came later stays where both are equal; a NaN stays for good.
-        let mut stays = if largest { now.ge(&then)? } else { now.le(&then)? };
-        if x.dtype().is_float() {
-            stays = stays.logical_or(now.is_nan()?)?;
-        }
-        let (new, new_at) = (stays.where_(&now, &then)?, stays.where_(&now_at, &then_at)?);
-        (value, index) = (Tensor::cat(&[&head(&value)?, &new], axis)?, Tensor::cat(&[&head(&index)?, &new_at], axis)?);
-        step *= 2;
-    }
-    Ok(vec![if truth { value.cast(DType::Bool)? } else { value }, index])
-}
-
-/// ln Σ eˣ so far along an axis, by the same halving.
-fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
-    if x.rank() == 0 {
-        return Ok(x.clone());
-    }
-    let axis = x.shape().axis(axis)? as i64;
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative sum needs a fixed size here"))?;
-    let mut value = x.cast(x.dtype().or_float())?;
-    let mut step = 1;
-    while step < n {
-        let head = value.slice(axis, ..step)?;
-        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        value = Tensor::cat(&[&head, &now.logaddexp(&then)?], axis)?;
-        step *= 2;
-    }
-    Ok(value)
-}
-
-/// The slices along an axis (or all numbers) of which neighbours that are alike are one.
-fn consecutive(x: &Tensor, axis: Option<i64>, want_inverse: bool, want_counts: bool) -> Result<Vec<Tensor>> {
-    let (slices, along) = match axis {
-        None => (x.reshape(&[-1])?, 0),
-        Some(axis) => (x.clone(), x.shape().axis(axis)? as i64),
-    };
-    let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != along).collect();
-    let pairs = (slices.slice(along, 1..)?, slices.slice(along, ..-1)?);
-    let changes = pairs.0.ne(pairs.1)?;
-    let changes = if others.is_empty() { changes } else { changes.any(&others, false)? };
-    let begins = Tensor::cat(&[&Tensor::ones([slices.dim(along)?.min(1i64)], DType::Bool)?, &changes], 0)?;
-    let places = begins.nonzero()?.reshape(&[-1])?;
-    let inverse = begins.cumsum(0)?.sub(1)?;
-    let ones = Tensor::ones(inverse.shape(), DType::I64)?;
-    let counts = Tensor::zeros([places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
-    let inverse = if axis.is_none() { inverse.reshape(x.shape())? } else { inverse };
-    once(slices.index_select(along, &places)?, inverse, counts, want_inverse, want_counts)
-}
-
 /// What torch gives of the different numbers: the parts that were not asked for are empty.
 fn once(values: Tensor, inverse: Tensor, counts: Tensor, want_inverse: bool, want_counts: bool) -> Result<Vec<Tensor>> {
     let nothing = Tensor::zeros([0], DType::I64)?;
     Ok(vec![values, if want_inverse { inverse } else { nothing.clone() }, if want_counts { counts } else { nothing }])
 }
 
-/// The product of all numbers so far along an axis, by the same halving; of integers in i64.
-fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
-    let mut value = if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? };
-    if x.rank() == 0 {
-        return Ok(value);
-    }
-    let axis = x.shape().axis(axis)? as i64;
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative product needs a fixed size"))?;
-    let mut step = 1;
-    while step < n {
-        let head = value.slice(axis, ..step)?;
-        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        value = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
-        step *= 2;
-    }
-    Ok(value)
+fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
+    let interpolation = match a.opt_str("interpolation")? {
+        Some("linear") => Interpolation::Linear,
+        Some("lower") => Interpolation::Lower,
+        Some("higher") => Interpolation::Higher,
+        Some("nearest") => Interpolation::Nearest,
+        Some("midpoint") => Interpolation::Midpoint,
+        other => return Err(Error::argument(format!("unknown interpolation {other:?}"))),
+    };
+    let (x, q, axis, keep) = (a.tensor("self")?, a.tensor("q")?, a.opt_ints("dim")?.map(|axis| axis[0]), a.flag("keepdim")?);
+    if skip_nan { x.nanquantile(&q, axis, keep, interpolation) } else { x.quantile(&q, axis, keep, interpolation) }
+}
+
+fn consecutive(a: &Args, axis: Option<i64>) -> Result<Vec<Tensor>> {
+    let (values, inverse, counts) = a.tensor("self")?.unique_consecutive(axis)?;
+    once(values, inverse, counts, a.flag("return_inverse")?, a.flag("return_counts")?)
 }

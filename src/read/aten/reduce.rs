@@ -139,33 +139,19 @@ pub(super) const ROWS: &[Row] = &[
         let factor = norm.gt(most)?.where_(&norm.add(1e-7)?.reciprocal()?.mul(most)?, &Tensor::ones((), x.dtype())?)?;
         x.mul(factor)
     }),
-    one("trapezoid(Tensor y, *, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor("y")?, None, Some(1.0), a.int("dim")?)?.sum(a.int("dim")?, false)
-    }),
-    one("trapezoid(Tensor y, *, Scalar dx, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor("y")?, None, Some(a.float("dx")?), a.int("dim")?)?.sum(a.int("dim")?, false)
-    }),
-    one("trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor("y")?, Some(&a.tensor("x")?), None, a.int("dim")?)?.sum(a.int("dim")?, false)
-    }),
+    one("trapezoid(Tensor y, *, int dim=-1) -> Tensor", |a| a.tensor("y")?.trapezoid(1.0, a.int("dim")?)),
+    one("trapezoid(Tensor y, *, Scalar dx, int dim=-1) -> Tensor", |a| a.tensor("y")?.trapezoid(a.float("dx")?, a.int("dim")?)),
+    one("trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", |a| a.tensor("y")?.trapezoid_over(&a.tensor("x")?, a.int("dim")?)),
     one("cumulative_trapezoid(Tensor y, Tensor x, *, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor("y")?, Some(&a.tensor("x")?), None, a.int("dim")?)?.cumsum(a.int("dim")?)
+        a.tensor("y")?.cumulative_trapezoid_over(&a.tensor("x")?, a.int("dim")?)
     }),
     one("cumulative_trapezoid(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor", |a| {
-        trapezia(&a.tensor("y")?, None, Some(a.float("dx")?), a.int("dim")?)?.cumsum(a.int("dim")?)
+        a.tensor("y")?.cumulative_trapezoid(a.float("dx")?, a.int("dim")?)
     }),
     one("cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor", |a| {
-        covariance(&a.tensor("self")?, a.int("correction")?, a.opt_tensor("fweights")?, a.opt_tensor("aweights")?)
+        a.tensor("self")?.cov(a.int("correction")?, a.opt_tensor("fweights")?.as_ref(), a.opt_tensor("aweights")?.as_ref())
     }),
-    one("corrcoef(Tensor self) -> Tensor", |a| {
-        let c = covariance(&a.tensor("self")?, 1, None, None)?;
-        if c.rank() == 0 {
-            return c.div(&c);
-        }
-        let deviation = c.diagonal(0, 0, 1)?.sqrt()?;
-        let y = c.div(deviation.unsqueeze(1)?)?.div(deviation.unsqueeze(0)?)?;
-        y.clamp(Some(crate::Scalar::Float(-1.0)), Some(crate::Scalar::Float(1.0)))
-    }),
+    one("corrcoef(Tensor self) -> Tensor", |a| a.tensor("self")?.corrcoef()),
     tuple("_aminmax(Tensor self) -> (Tensor, Tensor)", |a| {
         let x = a.tensor("self")?;
         Ok(vec![x.amin(.., false)?, x.amax(.., false)?])
@@ -199,54 +185,6 @@ fn moments(a: &Args, correction: f64, root: bool) -> Result<Vec<Tensor>> {
 
 fn without_nan(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_float() { x.masked_fill(&x.is_nan()?, 0) } else { Ok(x.clone()) }
-}
-
-/// The areas between neighbours along an axis.
-fn trapezia(y: &Tensor, x: Option<&Tensor>, width: Option<f64>, axis: i64) -> Result<Tensor> {
-    let y = y.cast(y.dtype().or_float())?;
-    let pair = |t: &Tensor, axis: i64| -> Result<(Tensor, Tensor)> { Ok((t.slice(axis, ..-1)?, t.slice(axis, 1..)?)) };
-    let (low, high) = pair(&y, axis)?;
-    let height = low.add(high)?.mul(0.5)?;
-    match x {
-        None => height.mul(width.unwrap_or(1.0)),
-        Some(x) => {
-            // One row of places stands for all rows, along the axis.
-            let (left, right) = if x.rank() == 1 { pair(x, 0)? } else { pair(x, axis)? };
-            let mut widths = right.sub(left)?;
-            if x.rank() == 1 {
-                let after = y.rank() - 1 - y.shape().axis(axis)?;
-                for _ in 0..after {
-                    widths = widths.unsqueeze(-1)?;
-                }
-            }
-            height.mul(widths)
-        }
-    }
-}
-
-fn covariance(x: &Tensor, correction: i64, counts: Option<Tensor>, weights: Option<Tensor>) -> Result<Tensor> {
-    let x = x.cast(x.dtype().or_float())?;
-    let x = if x.rank() < 2 { x.reshape(&[1, -1])? } else { x };
-    let weight = match (&counts, &weights) {
-        (None, None) => None,
-        (Some(one), None) | (None, Some(one)) => Some(one.cast(x.dtype())?),
-        (Some(counts), Some(weights)) => Some(counts.cast(x.dtype())?.mul(weights.cast(x.dtype())?)?),
-    };
-    let total = match &weight {
-        None => Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?,
-        Some(weight) => weight.sum(.., false)?,
-    };
-    let weighted = |x: &Tensor| weight.as_ref().map_or(Ok(x.clone()), |weight| x.mul(weight));
-    let centred = x.sub(weighted(&x)?.sum(1, true)?.div(&total)?)?;
-    let taken = match (&weights, &weight) {
-        (Some(weights), Some(weight)) if correction != 0 => {
-            weight.mul(weights.cast(x.dtype())?)?.sum(.., false)?.mul(correction as f64)?.div(&total)?
-        }
-        _ => Tensor::full((), correction as f64, x.dtype())?,
-    };
-    let freedom = total.sub(taken)?.clamp(Some(crate::Scalar::Float(0.0)), None)?;
-    let c = weighted(&centred)?.matmul(&centred.transpose(0, 1)?)?.div(freedom)?;
-    if c.dim(0)? == 1 { c.reshape(()) } else { Ok(c) }
 }
 
 /// An empty list of axes means all of them, as none does.

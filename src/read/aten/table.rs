@@ -6,8 +6,8 @@ use super::row::{Row, Run};
 use super::schema::Schema;
 use super::value::Value;
 use super::{
-    activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, ldl, linear, loss, matrix, norm, order, pool,
-    random, recurrent, reduce, sample, scatter, shape, unary, view, vision,
+    activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, linalg, linear, loss, norm, order, pool, random,
+    recurrent, reduce, sample, scatter, shape, unary, view, vision,
 };
 use crate::error::{At, Error, ErrorCode, Result};
 use crate::tensor::Tensor;
@@ -26,10 +26,9 @@ const FAMILIES: &[&[Row]] = &[
     gradient::ROWS,
     histogram::ROWS,
     index::ROWS,
-    ldl::ROWS,
+    linalg::ROWS,
     linear::ROWS,
     loss::ROWS,
-    matrix::ROWS,
     norm::ROWS,
     order::ROWS,
     pool::ROWS,

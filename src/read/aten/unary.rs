@@ -107,21 +107,9 @@ pub(super) const ROWS: &[Row] = &[
         x.is_nan()?.where_(&x, &angle)
     }),
     one("nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
-        let x = a.tensor("self")?;
-        if !x.dtype().is_float() {
-            return Ok(x);
-        }
-        let most = match x.dtype() {
-            DType::F64 => f64::MAX,
-            DType::F16 => 65504.0,
-            DType::BF16 => 3.389_531_389_251_535_5e38,
-            _ => f64::from(f32::MAX),
-        };
-        let y = x.masked_fill(&x.is_nan()?, a.opt_float("nan")?.unwrap_or(0.0))?;
-        let y = y.masked_fill(&x.eq(f64::INFINITY)?, a.opt_float("posinf")?.unwrap_or(most))?;
-        y.masked_fill(&x.eq(f64::NEG_INFINITY)?, a.opt_float("neginf")?.unwrap_or(-most))
+        a.tensor("self")?.nan_to_num(a.opt_float("nan")?, a.opt_float("posinf")?, a.opt_float("neginf")?)
     }),
-    tuple("frexp(Tensor self) -> (Tensor mantissa, Tensor exponent)", |a| frexp(&a.tensor("self")?).map(|(m, e)| vec![m, e])),
+    tuple("frexp(Tensor self) -> (Tensor mantissa, Tensor exponent)", |a| a.tensor("self")?.frexp().map(|(m, e)| vec![m, e])),
     one("bool(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::Bool)),
     one("byte(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::U8)),
     one("char(Tensor self) -> Tensor", |a| a.tensor("self")?.cast(DType::I8)),
@@ -194,23 +182,6 @@ pub(super) const ROWS: &[Row] = &[
 /// −1, 0 or 1 by the sign; a truth value is its own.
 fn signs(x: &Tensor) -> Result<Tensor> {
     if x.dtype() == DType::Bool { Ok(x.clone()) } else { x.sign() }
-}
-
-/// x = m · 2ᵉ with |m| from ½ up to 1.
-fn frexp(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let magnitude = x.abs()?;
-    let usual = magnitude.gt(0.0)?.logical_and(magnitude.is_finite()?)?;
-    let safe = usual.where_(&magnitude, &Tensor::ones((), x.dtype())?)?;
-    // The logarithm may be off by one next to a power of two; the mantissa says so.
-    let e = safe.log()?.mul(std::f64::consts::LOG2_E)?.floor()?.add(1.0)?;
-    let two = Tensor::full((), 2.0, x.dtype())?;
-    let m = safe.div(two.pow(&e)?)?;
-    let (low, high) = (m.lt(0.5)?, m.ge(1.0)?);
-    let e = e.sub(low.cast(x.dtype())?)?.add(high.cast(x.dtype())?)?;
-    let m = low.where_(&m.mul(2.0)?, &high.where_(&m.mul(0.5)?, &m)?)?;
-    let m = usual.where_(&m.mul(x.sign()?)?, x)?;
-    let e = usual.where_(&e, &Tensor::zeros((), x.dtype())?)?;
-    Ok((m, e.cast(DType::I32)?))
 }
 
 fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {

@@ -1,27 +1,37 @@
-//! Symmetric matrices as L D Lᵀ, where D has blocks of one or two rows: Bunch's and Kaufman's pivots, written out step by step.
+//! Symmetric matrices as L D Lᵀ, where D has blocks of one or two rows: Bunch's and Kaufman's pivots.
 //!
 //! [LAPACK's sytf2 and sytrs](https://netlib.org/lapack/explore-html/) with the lower triangle: which rows are exchanged and which make a pair
-//! depends on the numbers, so each step computes both forms and takes one.
+//! depends on the values, so each step computes both forms and takes one.
 
-use super::args::Args;
-use super::matrix::{after, column, no_errors, ordered, row, size};
-use super::row::{Row, one, tuple};
+use super::linalg::{after, column, ordered, row, size};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, size};
 
-pub(super) const ROWS: &[Row] = &[
-    tuple("linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)", |a| {
-        factored(&a.tensor("self")?).map(|(packed, pivots)| vec![packed, pivots])
-    }),
-    tuple(
-        "linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> (Tensor LD, Tensor pivots, Tensor info)",
-        |a| factored(&a.tensor("self")?).and_then(|(packed, pivots)| Ok(vec![packed, pivots, no_errors(&a.tensor("self")?)?])),
-    ),
-    one("linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor", |a: &Args| {
-        solved(&a.tensor("LD")?, &a.tensor("pivots")?, &a.tensor("B")?)
-    }),
-];
+impl Tensor {
+    /// L and D of symmetric matrices A = L D Lᵀ in one lower triangle, and the pivots as i32: the row, counted from 1, that each row was
+    /// exchanged with, negative for rows of a block of two.
+    /// [torch.linalg.ldl_factor](https://docs.pytorch.org/docs/stable/generated/torch.linalg.ldl_factor.html).
+    ///
+    /// # Errors
+    ///
+    /// Where the matrices are not square, larger than 64 by 64, or of symbolic size.
+    #[track_caller]
+    pub fn ldl_factor(&self) -> Result<(Tensor, Tensor)> {
+        factored(self)
+    }
+
+    /// The solution X of A X = B from the results of [`ldl_factor`](Tensor::ldl_factor); `self` is the packed matrix.
+    /// [torch.linalg.ldl_solve](https://docs.pytorch.org/docs/stable/generated/torch.linalg.ldl_solve.html).
+    ///
+    /// # Errors
+    ///
+    /// Where the matrices are not square, larger than 64 by 64, or of symbolic size.
+    #[track_caller]
+    pub fn ldl_solve(&self, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
+        solved(self, pivots, b)
+    }
+}
 
 fn square(x: &Tensor) -> Result<i64> {
     match size(x)? {
@@ -180,9 +190,9 @@ mod tests {
         let numbers = vec![0.0f64, 2.0, 1.0, 0.5, 2.0, 0.0, 3.0, -1.0, 1.0, 3.0, 0.0, 4.0, 0.5, -1.0, 4.0, 0.0];
         let x = Tensor::new([4, 4], numbers).unwrap();
         let b = Tensor::new([4, 1], vec![1.0f64, 2.0, 3.0, 4.0]).unwrap();
-        let (packed, pivots) = factored(&x).unwrap();
+        let (packed, pivots) = x.ldl_factor().unwrap();
         assert!(pivots.to_vec::<i32>().unwrap().iter().any(|&pivot| pivot < 0));
-        let y = solved(&packed, &pivots, &b).unwrap();
+        let y = packed.ldl_solve(&pivots, &b).unwrap();
         for (got, expected) in x.matmul(&y).unwrap().to_vec::<f64>().unwrap().into_iter().zip([1.0, 2.0, 3.0, 4.0]) {
             assert!((got - expected).abs() < 1e-12, "{got}, expected {expected}");
         }

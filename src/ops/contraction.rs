@@ -1,0 +1,142 @@
+//! Products of tensors: tensor contractions, Kronecker and cross products, products in groups.
+
+use crate::array::DType;
+use crate::dim::Dim;
+use crate::error::{Error, Result};
+use crate::tensor::{Tensor, size};
+
+impl Tensor {
+    /// The sum of products over axes of one tensor and as many of another; the other axes of the first, then those of the second, are left. A
+    /// size of 1 is broadcast.
+    /// [torch.tensordot](https://docs.pytorch.org/docs/stable/generated/torch.tensordot.html).
+    ///
+    /// # Errors
+    ///
+    /// Where there are not as many axes of the one as of the other, or sizes differ.
+    #[track_caller]
+    pub fn tensordot(&self, other: &Tensor, first: &[i64], second: &[i64]) -> Result<Tensor> {
+        tensordot(self, other, first, second)
+    }
+
+    /// The Kronecker product: every element of the first tensor times the whole second one.
+    /// [torch.kron](https://docs.pytorch.org/docs/stable/generated/torch.kron.html).
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let y = Tensor::from(&[1i64, 2]).kron(&Tensor::from(&[1i64, 10]))?;
+    /// assert_eq!(y.to_vec::<i64>()?, [1, 10, 2, 20]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn kron(&self, other: &Tensor) -> Result<Tensor> {
+        let (mut x, mut y) = (self.clone(), other.clone());
+        while x.rank() < y.rank() {
+            x = x.unsqueeze(0)?;
+        }
+        while y.rank() < x.rank() {
+            y = y.unsqueeze(0)?;
+        }
+        let rank = x.rank() as i64;
+        let shape: Vec<Dim> = x.shape().iter().zip(y.shape().iter()).map(|(n, m)| n * m).collect();
+        let even: Vec<i64> = (0..rank).map(|axis| 2 * axis).collect();
+        let odd: Vec<i64> = even.iter().map(|axis| axis + 1).collect();
+        x.unsqueeze_axes(&odd)?.mul(y.unsqueeze_axes(&even)?)?.reshape(&shape)
+    }
+
+    /// The cross product of vectors of three elements along an axis; the tensors are broadcast.
+    /// [torch.linalg.cross](https://docs.pytorch.org/docs/stable/generated/torch.linalg.cross.html).
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let (x, y) = (Tensor::from(&[1i64, 0, 0]), Tensor::from(&[0i64, 1, 0]));
+    /// assert_eq!(x.cross(&y, 0)?.to_vec::<i64>()?, [0, 0, 1]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cross(&self, other: &Tensor, axis: i64) -> Result<Tensor> {
+        cross(self, other, axis)
+    }
+
+    /// x A y for each matrix A of `weight` (out, in1, in2), plus a bias: (…, in1) and (…, in2) to (…, out).
+    /// [torch.nn.functional.bilinear](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.bilinear.html).
+    #[track_caller]
+    pub fn bilinear(&self, other: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        // [.., 1, i] · [o, i, j] gives [.., o, 1, j].
+        let part = self.unsqueeze(-2)?.unsqueeze(-2)?.matmul(weight)?.squeeze_axes(&[-2])?;
+        let product = part.mul(other.unsqueeze(-2)?)?;
+        let product = product.sum(-1, false)?.cast(product.dtype())?;
+        bias.map_or(Ok(product.clone()), |bias| product.add(bias))
+    }
+
+    /// Each row (rows, in) times the matrix (groups, in, out) of its group; `ends` says at which row each group ends. A row after the last
+    /// end is zero.
+    #[track_caller]
+    pub fn grouped_matmul(&self, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
+        grouped(self, matrices, ends)
+    }
+}
+
+/// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
+fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Tensor> {
+    let places = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
+    let (first, second) = (places(x, first)?, places(y, second)?);
+    if first.len() != second.len() {
+        return Err(Error::argument(format!("different numbers of axes: {} and {}", first.len(), second.len())));
+    }
+    let free = |t: &Tensor, axes: &[usize]| (0..t.rank()).filter(|axis| !axes.contains(axis)).collect::<Vec<_>>();
+    let (left, right) = (free(x, &first), free(y, &second));
+    let lengths = |t: &Tensor, axes: &[usize]| axes.iter().map(|&axis| t.shape()[axis].clone()).collect::<Vec<Dim>>();
+    let total = |dims: &[Dim]| dims.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+    let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as i64).collect::<Vec<_>>();
+    let (rows, columns) = (lengths(x, &left), lengths(y, &right));
+    // A length of 1 is broadcast.
+    let (a, b) = (lengths(x, &first), lengths(y, &second));
+    let (x, y) = (narrowed(x, &first, &b)?, narrowed(y, &second, &a)?);
+    let inner = total(&lengths(&x, &first));
+    let x = x.permute(&order(&left, &first))?.reshape(&[total(&rows), inner.clone()])?;
+    let y = y.permute(&order(&second, &right))?.reshape(&[inner, total(&columns)])?;
+    x.matmul(&y)?.reshape(&[rows, columns].concat())
+}
+
+/// Summed over those axes whose partner has length 1.
+fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
+    let sums: Vec<i64> =
+        axes.iter().zip(partners).filter(|(axis, n)| **n == 1 && x.shape()[**axis] != 1).map(|(&axis, _)| axis as i64).collect();
+    if sums.is_empty() { Ok(x.clone()) } else { x.sum(&sums, true)?.cast(x.dtype()) }
+}
+
+fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
+    let shape = size::broadcast(x.shape(), y.shape())?;
+    let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
+    let turned = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
+    turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
+}
+
+/// Each row by the matrix of its group, given where the groups end; a row after the last end is zero.
+///
+/// Every row meets every matrix, and its own product is picked: a row of another group, whatever it holds, reaches no sum.
+fn grouped(x: &Tensor, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
+    let (rows, groups, columns) = (x.dim(0)?, matrices.dim(0)?, matrices.dim(2)?);
+    let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
+    let group = ends.cast(DType::I64)?.le(&place)?.sum(1, true)?;
+    let beyond = group.ge(&groups)?;
+    let index = group.minimum(&(&groups - 1i64))?.expand(&[rows.clone(), columns.clone()])?.unsqueeze(0)?;
+    let own = x.unsqueeze(0)?.matmul(matrices)?.gather(0, &index)?.squeeze_axes(&[0])?;
+    own.masked_fill(&beyond.expand(&[rows, columns])?, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_meets_the_matrix_of_its_group_only() {
+        let x = Tensor::new([4, 1], vec![1.0f32, f32::NAN, 3.0, 4.0]).unwrap();
+        let matrices = Tensor::new([3, 1, 2], vec![1.0f32, 2.0, 10.0, 20.0, 100.0, f32::INFINITY]).unwrap();
+        // The second group is empty, and the last row is in none.
+        let y = x.grouped_matmul(&matrices, &Tensor::from(&[2i32, 2, 3])).unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(y[..2], [1.0, 2.0]);
+        assert!(y[2].is_nan() && y[3].is_nan());
+        assert_eq!(y[4..], [300.0, f32::INFINITY, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,53 @@
+//! Distances between vectors.
+
+use crate::array::Scalar;
+use crate::error::{Error, Result};
+use crate::tensor::{Tensor, size};
+
+impl Tensor {
+    /// ‖x − y + ε‖ₚ along the last axis, which becomes 1 where `keep` is true and goes where it is false.
+    /// [torch.nn.functional.pairwise_distance](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pairwise_distance.html).
+    #[track_caller]
+    pub fn pairwise_distance(&self, other: &Tensor, p: f64, epsilon: f64, keep: bool) -> Result<Tensor> {
+        self.sub(other)?.add(epsilon)?.norm(p, -1, keep)
+    }
+
+    /// The cosine of the angle between the vectors of two tensors along an axis; norms are taken to be at least `epsilon`.
+    /// [torch.nn.functional.cosine_similarity](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_similarity.html).
+    #[track_caller]
+    pub fn cosine_similarity(&self, other: &Tensor, axis: i64, epsilon: f64) -> Result<Tensor> {
+        let shape = size::broadcast(self.shape(), other.shape())?;
+        let (x, y) = (self.expand(&shape)?, other.expand(&shape)?);
+        let unit = |t: &Tensor| t.div(t.norm(2.0, axis, true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
+        unit(&x)?.mul(unit(&y)?)?.sum(axis, false)
+    }
+
+    /// The p-norms of the differences of all points of `self`, (…, n, d), and all of `other`, (…, m, d): (…, n, m).
+    /// [torch.cdist](https://docs.pytorch.org/docs/stable/generated/torch.cdist.html).
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// let x = Tensor::from(&[0.0f32, 0.0, 3.0, 4.0]).reshape(&[2, 2])?;
+    /// assert_eq!(x.cdist(&x, 2.0)?.to_vec::<f32>()?, [0.0, 5.0, 5.0, 0.0]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cdist(&self, other: &Tensor, p: f64) -> Result<Tensor> {
+        self.unsqueeze(-2)?.sub(other.unsqueeze(-3)?)?.norm(p, -1, false)
+    }
+
+    /// The p-norms of the differences of each pair of the n points (n, d): a vector of n (n − 1) / 2.
+    /// [torch.nn.functional.pdist](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pdist.html).
+    ///
+    /// # Errors
+    ///
+    /// Where the number of points is symbolic.
+    #[track_caller]
+    pub fn pdist(&self, p: f64) -> Result<Tensor> {
+        let n = self.dim(0)?.fixed().ok_or_else(|| Error::size("pairwise distances need a fixed number of points"))?;
+        let pairs: Vec<(i64, i64)> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
+        let rows = |index: Vec<i64>| self.index_select(0, &Tensor::from(index.as_slice()));
+        let (first, second) = (rows(pairs.iter().map(|pair| pair.0).collect())?, rows(pairs.iter().map(|pair| pair.1).collect())?);
+        first.sub(second)?.norm(p, -1, false)
+    }
+}
