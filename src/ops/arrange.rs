@@ -268,7 +268,7 @@ fn diag_embed(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor
     let rank = x.rank() + 1;
     let (first, second) = (crate::dim::axis(first, rank)?, crate::dim::axis(second, rank)?);
     let n = x.dim(-1)? + offset.abs();
-    // Each element stands in a row of its own, of which the mask keeps one place.
+    // Each element stands in a row of its own, of which the mask keeps one position.
     let (above, left) = ((-offset).max(0), offset.max(0));
     let padded = x.pad(&[Dim::Fixed(left), Dim::Fixed(above)], Padding::Constant(Scalar::Int(0)))?;
     let mask = Tensor::eye(&n, &n, offset, DType::Bool)?;
@@ -283,15 +283,15 @@ fn diag_embed(x: &Tensor, offset: i64, first: i64, second: i64) -> Result<Tensor
     square.permute(&order)
 }
 
-/// Which places have one index on all axes; in a tall matrix the diagonal may begin again below its end.
+/// Which positions have one index on all axes; in a tall matrix the diagonal may begin again below its end.
 fn on_diagonal(x: &Tensor, wrap: bool) -> Result<Tensor> {
     let along = |axis: usize, n: &Dim| {
         let mut across = vec![Dim::Fixed(1); x.rank()];
         across[axis] = n.clone();
         Tensor::arange(0, n, 1, DType::I64)?.reshape(&across)
     };
-    let places = x.shape().iter().enumerate().map(|(axis, n)| along(axis, n)).collect::<Result<Vec<_>>>()?;
-    match places.as_slice() {
+    let positions = x.shape().iter().enumerate().map(|(axis, n)| along(axis, n)).collect::<Result<Vec<_>>>()?;
+    match positions.as_slice() {
         [rows, columns] if wrap => rows.remainder(&(x.dim(1)? + 1i64))?.eq(columns),
         [first, rest @ ..] if !rest.is_empty() => {
             rest.iter().try_fold(Tensor::ones((), DType::Bool)?, |same, other| same.logical_and(first.eq(other)?))

@@ -78,14 +78,14 @@ impl Tensor {
 
 /// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
 fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Tensor> {
-    let places = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
+    let positions = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
     let (first, second) = (places(x, first)?, places(y, second)?);
     if first.len() != second.len() {
         return Err(Error::argument(format!("different numbers of axes: {} and {}", first.len(), second.len())));
     }
     let free = |t: &Tensor, axes: &[usize]| (0..t.rank()).filter(|axis| !axes.contains(axis)).collect::<Vec<_>>();
     let (left, right) = (free(x, &first), free(y, &second));
-    let lengths = |t: &Tensor, axes: &[usize]| axes.iter().map(|&axis| t.shape()[axis].clone()).collect::<Vec<Dim>>();
+    let sizes = |t: &Tensor, axes: &[usize]| axes.iter().map(|&axis| t.shape()[axis].clone()).collect::<Vec<Dim>>();
     let total = |dims: &[Dim]| dims.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
     let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as i64).collect::<Vec<_>>();
     let (rows, columns) = (lengths(x, &left), lengths(y, &right));
@@ -117,8 +117,8 @@ fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
 /// Every row meets every matrix, and its own product is picked: a row of another group, whatever it holds, reaches no sum.
 fn grouped(x: &Tensor, matrices: &Tensor, ends: &Tensor) -> Result<Tensor> {
     let (rows, groups, columns) = (x.dim(0)?, matrices.dim(0)?, matrices.dim(2)?);
-    let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
-    let group = ends.cast(DType::I64)?.le(&place)?.sum(1, true)?;
+    let position = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?;
+    let group = ends.cast(DType::I64)?.le(&position)?.sum(1, true)?;
     let beyond = group.ge(&groups)?;
     let index = group.minimum(&(&groups - 1i64))?.expand(&[rows.clone(), columns.clone()])?.unsqueeze(0)?;
     let own = x.unsqueeze(0)?.matmul(matrices)?.gather(0, &index)?.squeeze_axes(&[0])?;

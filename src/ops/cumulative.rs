@@ -113,9 +113,9 @@ impl Tensor {
     }
 }
 
-/// The largest (smallest) number so far along an axis, and the last place where it stood.
+/// The largest (smallest) number so far along an axis, and the last position where it stood.
 ///
-/// Halves meet: after k rounds each place knows the extreme of 2ᵏ places up to itself.
+/// Halves meet: after k rounds each position knows the extreme of 2ᵏ positions up to itself.
 fn running(x: &Tensor, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
     if x.rank() == 0 {
         return Ok((x.clone(), Tensor::zeros((), DType::I64)?));
@@ -163,7 +163,7 @@ fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
     Ok(value)
 }
 
-/// The product of all numbers so far along an axis, by the same halving; of integers in i64.
+/// The product of all values so far along an axis, by the same halving; of integers in i64.
 fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
     let mut value = if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? };
     if x.rank() == 0 {
@@ -190,7 +190,7 @@ fn trapezia(y: &Tensor, x: Option<&Tensor>, width: Option<f64>, axis: i64) -> Re
     match x {
         None => height.mul(width.unwrap_or(1.0)),
         Some(x) => {
-            // One row of places stands for all rows, along the axis.
+            // One row of positions stands for all rows, along the axis.
             let (left, right) = if x.rank() == 1 { pair(x, 0)? } else { pair(x, axis)? };
             let mut widths = right.sub(left)?;
             if x.rank() == 1 {
@@ -204,7 +204,7 @@ fn trapezia(y: &Tensor, x: Option<&Tensor>, width: Option<f64>, axis: i64) -> Re
     }
 }
 
-/// The slices along an axis (or all numbers) of which neighbours that are alike are one.
+/// The slices along an axis (or all values) of which neighbours that are alike are one.
 fn consecutive(x: &Tensor, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)> {
     let (slices, along) = match axis {
         None => (x.reshape(&[-1])?, 0),
@@ -215,10 +215,10 @@ fn consecutive(x: &Tensor, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)
     let changes = pairs.0.ne(pairs.1)?;
     let changes = if others.is_empty() { changes } else { changes.any(&others, false)? };
     let begins = Tensor::cat(&[&Tensor::ones([slices.dim(along)?.min(1i64)], DType::Bool)?, &changes], 0)?;
-    let places = begins.nonzero()?.reshape(&[-1])?;
+    let positions = begins.nonzero()?.reshape(&[-1])?;
     let inverse = begins.cumsum(0)?.sub(1)?;
     let ones = Tensor::ones(inverse.shape(), DType::I64)?;
-    let counts = Tensor::zeros([places.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
+    let counts = Tensor::zeros([positions.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
     let inverse = if axis.is_none() { inverse.reshape(x.shape())? } else { inverse };
-    Ok((slices.index_select(along, &places)?, inverse, counts))
+    Ok((slices.index_select(along, &positions)?, inverse, counts))
 }

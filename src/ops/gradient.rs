@@ -43,7 +43,7 @@ impl Tensor {
     }
 }
 
-/// Elements from one place up to another, where a negative place counts from the end.
+/// Elements from one position up to another, where a negative position counts from the end.
 fn part(x: &Tensor, axis: i64, start: i64, end: Option<i64>) -> Result<Tensor> {
     x.slice(axis, (Some(Dim::Fixed(start)), end.map(Dim::Fixed)))
 }

@@ -27,10 +27,10 @@ impl Tensor {
             (number(low)?, number(high)?)
         };
         let (low, high) = moved_apart(low, high, 1)?;
-        let place = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
+        let position = x.sub(&low)?.mul(bins as f64)?.div(high.sub(&low)?)?.floor()?.cast(DType::I64)?;
         let inside = x.ge(&low)?.logical_and(x.le(&high)?)?;
-        let place = place.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
-        Tensor::zeros([bins], x.dtype())?.scatter(0, &place, inside.cast(x.dtype())?, Reduction::Add)
+        let position = position.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(bins - 1)))?;
+        Tensor::zeros([bins], x.dtype())?.scatter(0, &position, inside.cast(x.dtype())?, Reduction::Add)
     }
 
     /// How often each of the integers 0, 1, … occurs, or the sum of the weights of its occurrences; at least `least` values. The size of the
@@ -66,7 +66,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where there are not as many numbers of bins as coordinates, or a number is not positive.
+    /// Where there are not as many values of bins as coordinates, or a number is not positive.
     #[track_caller]
     pub fn histogram_edges(&self, bins: &[i64], ends: Option<&[f64]>) -> Result<Vec<Tensor>> {
         even(self, bins, ends)
@@ -125,22 +125,22 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<&Tensor>, density: bool)
     }
     let bins = edges.iter().map(|edges| Ok(edges.dim(0)? - 1i64)).collect::<Result<Vec<Dim>>>()?;
     let all = bins.iter().cloned().product::<Dim>();
-    let mut place: Option<Tensor> = None;
+    let mut position: Option<Tensor> = None;
     let mut inside: Option<Tensor> = None;
     for (i, (edges, bins)) in edges.iter().zip(&bins).enumerate() {
         let coordinate = x.select(-1, i as i64)?.reshape(&[-1])?;
         let (low, high) = (edges.select(0, 0i64)?, edges.select(0, bins.clone())?);
         let within = coordinate.ge(low)?.logical_and(coordinate.le(high)?)?;
         let bin = edges.searchsorted(&coordinate, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.minimum(&(bins - 1i64))?;
-        place = Some(place.map_or(Ok(bin.clone()), |place| place.mul(bins)?.add(bin))?);
+        position = Some(position.map_or(Ok(bin.clone()), |position| position.mul(bins)?.add(bin))?);
         inside = Some(inside.map_or(Ok(within.clone()), |inside| inside.logical_and(within))?);
     }
-    let (Some(place), Some(inside)) = (place, inside) else { return Err(Error::argument("histogram: points have no coordinates")) };
+    let (Some(position), Some(inside)) = (position, inside) else { return Err(Error::argument("histogram: points have no coordinates")) };
     let weight = match weight {
         Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros((), x.dtype())?)?,
         None => inside.cast(x.dtype())?,
     };
-    let sums = Tensor::zeros([all], x.dtype())?.scatter(0, &place, &weight, Reduction::Add)?.reshape(&bins)?;
+    let sums = Tensor::zeros([all], x.dtype())?.scatter(0, &position, &weight, Reduction::Add)?.reshape(&bins)?;
     if !density {
         return Ok(sums);
     }

@@ -45,10 +45,10 @@ fn element(x: &Tensor, i: i64, j: i64) -> Result<Tensor> {
     column(&row(x, i)?, j)
 }
 
-/// An order in which two places are exchanged; the places are tensors with one last element.
+/// An order in which two positions are exchanged; the positions are tensors with one last element.
 fn exchange(n: i64, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let places = Tensor::arange(0, n, 1, DType::I64)?;
-    places.eq(a)?.where_(b, &places.eq(b)?.where_(a, &places)?)
+    let positions = Tensor::arange(0, n, 1, DType::I64)?;
+    positions.eq(a)?.where_(b, &positions.eq(b)?.where_(a, &positions)?)
 }
 
 /// L and D in one lower triangle; and for each row, counted from 1, which it was exchanged with: negative where it is one of a pair.
@@ -64,7 +64,7 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let lower = x.tril(-1)?;
     let mut rest = x.tril(0)?.add(lower.transpose(-2, -1)?)?;
     let single = [front.as_slice(), &[1.into(), 1.into()]].concat();
-    let place = |k: i64| Tensor::full(&single, k, DType::I64);
+    let position = |k: i64| Tensor::full(&single, k, DType::I64);
     let mut second = Tensor::zeros(&single, DType::Bool)?;
     let (mut pending, mut partner) = (x.select(-1, 0i64)?.unsqueeze(-1)?, place(0)?);
     let (mut columns, mut pivots) = (Vec::new(), Vec::new());
@@ -75,8 +75,8 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
             let below = after(n, k, true)?.where_(&column(&rest, k)?.abs()?, &zero)?;
             let (largest, at) = (below.amax(-2, true)?, below.argmax(Some(-2), true)?);
             let across = rest.gather(-2, &at.expand(&[front.as_slice(), &[1.into(), n.into()]].concat())?)?;
-            let places = Tensor::arange(0, n, 1, DType::I64)?;
-            let others = places.ge(k)?.logical_and(places.ne(&at)?)?;
+            let positions = Tensor::arange(0, n, 1, DType::I64)?;
+            let others = positions.ge(k)?.logical_and(positions.ne(&at)?)?;
             let widest = others.where_(&across.abs()?, &zero)?.amax(-1, true)?;
             let safe = widest.eq(0.0)?.where_(&unit, &widest)?;
             let bound = largest.mul(limit)?;
@@ -136,7 +136,7 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
             None => pivot.lt(0)?,
         };
         let second = pivot.lt(0)?.logical_and(first.logical_not()?)?;
-        let place = |k: i64| Tensor::full((), k, DType::I64);
+        let position = |k: i64| Tensor::full((), k, DType::I64);
         let to = first.where_(&place((k + 1).min(n - 1))?, &place(k)?)?;
         orders.push(exchange(n, &to, &second.where_(&to, &pivot.abs()?.sub(1)?)?)?);
         firsts.push(first);
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn a_matrix_with_a_zero_diagonal_needs_pairs() {
-        let numbers = vec![0.0f64, 2.0, 1.0, 0.5, 2.0, 0.0, 3.0, -1.0, 1.0, 3.0, 0.0, 4.0, 0.5, -1.0, 4.0, 0.0];
-        let x = Tensor::new([4, 4], numbers).unwrap();
+        let values = vec![0.0f64, 2.0, 1.0, 0.5, 2.0, 0.0, 3.0, -1.0, 1.0, 3.0, 0.0, 4.0, 0.5, -1.0, 4.0, 0.0];
+        let x = Tensor::new([4, 4], values).unwrap();
         let b = Tensor::new([4, 1], vec![1.0f64, 2.0, 3.0, 4.0]).unwrap();
         let (packed, pivots) = x.ldl_factor().unwrap();
         assert!(pivots.to_vec::<i32>().unwrap().iter().any(|&pivot| pivot < 0));

@@ -366,10 +366,10 @@ fn identity(n: i64, dtype: DType) -> Result<Tensor> {
     Tensor::eye(&n.into(), &n.into(), 0, dtype)
 }
 
-/// Which of n places are after the k-th, as a column (or a row).
+/// Which of n positions are after the k-th, as a column (or a row).
 pub(super) fn after(n: i64, k: i64, column: bool) -> Result<Tensor> {
-    let places: Vec<bool> = (0..n).map(|i| i > k).collect();
-    Tensor::from(places.as_slice()).reshape(&if column { [n, 1] } else { [1, n] })
+    let positions: Vec<bool> = (0..n).map(|i| i > k).collect();
+    Tensor::from(positions.as_slice()).reshape(&if column { [n, 1] } else { [1, n] })
 }
 
 /// One row (or column) with its axis kept.
@@ -381,12 +381,12 @@ pub(super) fn column(x: &Tensor, k: i64) -> Result<Tensor> {
     x.narrow(-1, k, 1i64)
 }
 
-/// Two places of an order exchanged; `other` is a tensor.
+/// Two positions of an order exchanged; `other` is a tensor.
 fn exchanged(order: &Tensor, k: i64, other: &Tensor, n: i64) -> Result<Tensor> {
-    let places = Tensor::arange(0, n, 1, DType::I64)?;
+    let positions = Tensor::arange(0, n, 1, DType::I64)?;
     let (here, there) = (order.narrow(-1, k, 1i64)?, order.gather(-1, other)?);
-    let order = places.eq(other)?.where_(&here, order)?;
-    places.eq(k)?.where_(&there, &order)
+    let order = positions.eq(other)?.where_(&here, order)?;
+    positions.eq(k)?.where_(&there, &order)
 }
 
 /// The rows of a matrix in another order.
@@ -404,7 +404,7 @@ pub(crate) struct Lu {
     pub(crate) packed: Tensor,
     /// The row that each step exchanged with its own, counted from 1, as LAPACK does.
     pub(crate) pivots: Tensor,
-    /// Which row of the matrix stands in each place.
+    /// Which row of the matrix stands in each position.
     order: Tensor,
     /// 1 or −1: the determinant of the permutation.
     parity: Tensor,
@@ -610,14 +610,14 @@ fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
         let target = flat.where_(&head, &head.lt(0.0)?.where_(&length, &length.neg()?)?)?;
         let tau = flat.where_(&zero, &target.sub(&head)?.div(flat.where_(&one, &target)?)?)?;
         let vector = below.div(flat.where_(&one, &head.sub(&target)?)?)?;
-        let place = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
-        let whole = place.where_(&one, &vector)?;
+        let position = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
+        let whole = position.where_(&one, &vector)?;
         let turned = packed.sub(whole.mul(whole.transpose(-2, -1)?.matmul(&packed)?)?.mul(&tau)?)?;
         // Columns before stay as they were packed; this one holds its head and its vector.
         let later = after(columns, k, false)?;
         let own = Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?;
         let above = after(rows, k - 1, true)?.logical_not()?;
-        let new = above.where_(&packed, &place.where_(&target, &vector)?)?;
+        let new = above.where_(&packed, &position.where_(&target, &vector)?)?;
         packed = later.where_(&turned, &own.where_(&new, &packed)?)?;
         factors.push(tau.squeeze_axes(&[-1])?);
     }
@@ -638,8 +638,8 @@ fn reflected(packed: &Tensor, tau: &Tensor, rows: i64) -> Result<Tensor> {
     let mut q = identity(rows, dtype)?.expand(&shape)?;
     for k in (0..steps).rev() {
         let below = after(rows, k, true)?.where_(&column(packed, k)?, &zero)?;
-        let place = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
-        let vector = place.where_(&one, &below)?;
+        let position = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
+        let vector = position.where_(&one, &below)?;
         let factor = tau.narrow(-1, k, 1i64)?.unsqueeze(-1)?;
         q = q.sub(vector.mul(vector.transpose(-2, -1)?.matmul(&q)?)?.mul(factor)?)?;
     }
@@ -713,7 +713,7 @@ fn matrix_norm(x: &Tensor, order: MatrixNorm, axes: &[i64], keep: bool) -> Resul
     }
 }
 
-/// The powers of numbers from 0 on, in a last axis: as many as there are numbers where no count is given.
+/// The powers of values from 0 on, in a last axis: as many as there are values where no count is given.
 fn powers(x: &Tensor, count: Option<i64>) -> Result<Tensor> {
     let x = if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? };
     let x = if x.rank() == 0 { x.unsqueeze(0)? } else { x };

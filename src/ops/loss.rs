@@ -374,37 +374,37 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
 }
 
 fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64) -> Result<Tensor> {
-    let places = 2 * length + 1;
+    let positions = 2 * length + 1;
     let blanks = Tensor::full([length, 1], blank, labels.dtype())?;
     let spread = Tensor::cat(&[&blanks, &labels.unsqueeze(1)?], 1)?.reshape(&[-1])?;
     let spread = Tensor::cat(&[&spread, &Tensor::full([1i64], blank, labels.dtype())?], 0)?;
     let emitted = log.index_select(1, &spread)?;
     let never = |n: i64| Tensor::full([n], f64::NEG_INFINITY, log.dtype());
     let delayed = |t: &Tensor, by: i64| -> Result<Tensor> {
-        if by >= places {
-            return never(places);
+        if by >= positions {
+            return never(positions);
         }
         Tensor::cat(&[&never(by)?, &t.slice(0, ..places - by)?], 0)
     };
     // A blank may be skipped between two labels that differ.
-    let before = if places > 2 {
+    let before = if positions > 2 {
         let head = Tensor::full([2i64], blank, labels.dtype())?;
         Tensor::cat(&[&head, &spread.slice(0, ..places - 2)?], 0)?
     } else {
         spread.clone()
     };
     let may_skip = spread.ne(blank)?.logical_and(spread.ne(&before)?)?;
-    let begins = Tensor::arange(0, places, 1, DType::I64)?.lt(2)?;
-    let mut alpha = begins.where_(&emitted.select(0, 0i64)?, &never(places)?)?;
+    let begins = Tensor::arange(0, positions, 1, DType::I64)?.lt(2)?;
+    let mut alpha = begins.where_(&emitted.select(0, 0i64)?, &never(positions)?)?;
     for step in 1..steps {
-        let skipped = may_skip.where_(&delayed(&alpha, 2)?, &never(places)?)?;
+        let skipped = may_skip.where_(&delayed(&alpha, 2)?, &never(positions)?)?;
         let ways = Tensor::stack(&[&alpha, &delayed(&alpha, 1)?, &skipped], 0)?;
         let most = ways.amax(0, false)?;
         let safe = most.masked_fill(&most.eq(f64::NEG_INFINITY)?, 0.0)?;
         let sum = ways.sub(&safe)?.exp()?.sum(0, false)?.log()?.add(&safe)?;
         alpha = sum.add(emitted.select(0, step)?)?;
     }
-    let ends = alpha.slice(0, (places - 2).max(0)..)?;
+    let ends = alpha.slice(0, (positions - 2).max(0)..)?;
     let most = ends.amax(.., false)?;
     let safe = most.masked_fill(&most.eq(f64::NEG_INFINITY)?, 0.0)?;
     ends.sub(&safe)?.exp()?.sum(.., false)?.log()?.add(&safe)?.neg()

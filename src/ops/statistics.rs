@@ -112,7 +112,7 @@ impl Tensor {
     }
 }
 
-/// All numbers along an axis in order; equal ones as they stood.
+/// All values along an axis in order; equal ones as they stood.
 pub(crate) fn sorted(x: &Tensor, axis: i64, descending: bool) -> Result<(Tensor, Tensor)> {
     if x.rank() == 0 {
         return Ok((x.clone(), Tensor::zeros((), DType::I64)?));
@@ -124,21 +124,21 @@ pub(crate) fn sorted(x: &Tensor, axis: i64, descending: bool) -> Result<(Tensor,
     x.sort(axis, descending)
 }
 
-/// One place along an axis.
-fn at(x: &Tensor, axis: i64, place: Dim, keep: bool) -> Result<Tensor> {
+/// One position along an axis.
+fn at(x: &Tensor, axis: i64, position: Dim, keep: bool) -> Result<Tensor> {
     if x.rank() == 0 {
         return Ok(x.clone());
     }
-    if keep { x.narrow(axis, place, 1i64) } else { x.select(axis, place) }
+    if keep { x.narrow(axis, position, 1i64) } else { x.select(axis, position) }
 }
 
-/// The lower middle of the numbers along an axis; NaN if any is.
+/// The lower middle of the values along an axis; NaN if any is.
 fn median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
     let (values, indices) = sorted(x, axis, false)?;
     let n = if x.rank() == 0 { Dim::Fixed(1) } else { x.dim(axis)? };
     let end = n - 1i64;
-    let place = &end / 2i64;
-    let (middle, index) = (at(&values, axis, place.clone(), keep)?, at(&indices, axis, place, keep)?);
+    let position = &end / 2i64;
+    let (middle, index) = (at(&values, axis, position.clone(), keep)?, at(&indices, axis, position, keep)?);
     if !x.dtype().is_float() || x.rank() == 0 {
         return Ok((middle, index));
     }
@@ -148,15 +148,15 @@ fn median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
     Ok((lost.where_(&last, &middle)?, lost.where_(&last_index, &index)?))
 }
 
-/// The lower middle of the numbers along an axis that are not NaN.
+/// The lower middle of the values along an axis that are not NaN.
 fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
     if !x.dtype().is_float() || x.rank() == 0 {
         return median(x, axis, keep);
     }
     let (values, indices) = sorted(x, axis, false)?;
     let count = x.is_nan()?.logical_not()?.sum(axis, true)?;
-    let place = count.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.floor_divide(2)?;
-    let (middle, index) = (values.gather(axis, &place)?, indices.gather(axis, &place)?);
+    let position = count.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.floor_divide(2)?;
+    let (middle, index) = (values.gather(axis, &position)?, indices.gather(axis, &position)?);
     if keep { Ok((middle, index)) } else { Ok((middle.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?)) }
 }
 
@@ -177,21 +177,21 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
         true => nan.logical_not()?.sum(-1, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
         false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(&vec![1i64; values.rank()])?,
     };
-    let place = last.mul(q.reshape(&[-1])?)?;
+    let position = last.mul(q.reshape(&[-1])?)?;
     let mut shape = values.shape().to_vec();
     let count = shape.len() - 1;
     shape[count] = q.numel();
-    let place = place.expand(&shape)?;
-    let (below, above) = (place.floor()?, place.ceil()?);
-    let fetch = |place: &Tensor| values.gather(-1, &place.cast(DType::I64)?);
+    let position = position.expand(&shape)?;
+    let (below, above) = (position.floor()?, position.ceil()?);
+    let fetch = |position: &Tensor| values.gather(-1, &position.cast(DType::I64)?);
     let y = match interpolation {
         Interpolation::Lower => fetch(&below)?,
         Interpolation::Higher => fetch(&above)?,
-        Interpolation::Nearest => fetch(&place.round()?)?,
+        Interpolation::Nearest => fetch(&position.round()?)?,
         Interpolation::Midpoint => fetch(&below)?.add(fetch(&above)?)?.mul(0.5)?,
         Interpolation::Linear => {
             let low = fetch(&below)?;
-            low.add(fetch(&above)?.sub(&low)?.mul(place.sub(&below)?)?)?
+            low.add(fetch(&above)?.sub(&low)?.mul(position.sub(&below)?)?)?
         }
     };
     let y = if skip_nan { y } else { y.masked_fill(&nan.any(-1, true)?.expand(&shape)?, f64::NAN)? };
@@ -205,7 +205,7 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
     if q.rank() == 0 { y.squeeze_axes(&[0]) } else { Ok(y) }
 }
 
-/// The number that stands most often along an axis (the smallest of several), and its last place.
+/// The number that stands most often along an axis (the smallest of several), and its last position.
 fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
     if x.rank() == 0 {
         return Ok((x.clone(), Tensor::zeros((), DType::I64)?));
@@ -215,9 +215,9 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
     let (ordered, _) = sorted(&moved, -1, false)?;
     let alike = ordered.unsqueeze(-1)?.eq(ordered.unsqueeze(-2)?)?.sum(-1, false)?;
     let value = ordered.gather(-1, &alike.argmax(Some(-1), true)?)?;
-    // The last place of several: of the places that hold the number, the largest.
-    let places = Tensor::arange(0, &x.dim(axis)?, 1, DType::I64)?;
-    let index = moved.eq(&value)?.cast(DType::I64)?.mul(places.add(1)?)?.amax(-1, true)?.sub(1)?;
+    // The last position of several: of the positions that hold the number, the largest.
+    let positions = Tensor::arange(0, &x.dim(axis)?, 1, DType::I64)?;
+    let index = moved.eq(&value)?.cast(DType::I64)?.mul(positions.add(1)?)?.amax(-1, true)?.sub(1)?;
     let (value, index) = (value.transpose(axis, -1)?, index.transpose(axis, -1)?);
     if keep { Ok((value, index)) } else { Ok((value.squeeze_axes(&[axis])?, index.squeeze_axes(&[axis])?)) }
 }

@@ -17,7 +17,7 @@ pub(super) fn step_of(
 
 pub(super) fn in_order(base: &View, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<View> {
     let (old, new) = (base.read()?, apply(&base.read()?)?);
-    // A program that asks for a view knows that there is one; what stands in memory otherwise than here counts as in order.
+    // A program that asks for a view knows that there is one; a layout in memory that differs from the one here counts as contiguous.
     let strides = layout::reshaped(old.shape(), base.strides(), new.shape()).unwrap_or_else(|| layout::contiguous(new.shape()));
     base.step(step_of(apply, |base, new| new.reshape(base.shape())), strides)
 }
@@ -81,7 +81,7 @@ pub(super) fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Val
     Ok(Value::list(views))
 }
 
-/// Indices along an axis, each of which may stand in several places.
+/// A view of indices along an axis, each of which may occur several times.
 pub(super) fn picked(base: &View, axis: usize, index: Tensor, strides: Vec<Dim>) -> Result<View> {
     let axis = axis as i64;
     let places = index.clone();
@@ -111,7 +111,7 @@ pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -
     picked(&flat, last, Tensor::from(index.as_slice()), strides).map(Value::Tensor)
 }
 
-/// A window with strides of its own onto the storage of the base, whose elements stand there in order.
+/// A view of the storage of the base with strides of its own: torch's `as_strided`.
 pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Value> {
     if size.len() != stride.len() {
         return Err(Error::argument(format!("as_strided: {} strides for {} axes", stride.len(), size.len())));

@@ -89,7 +89,7 @@ impl<'a> Args<'a> {
         Ok(matches!(self.value(name)?, Value::Complex(_)))
     }
 
-    /// The numbers of a complex tensor.
+    /// The parts of a complex tensor.
     pub(crate) fn complex(&self, name: &str) -> Result<Complex> {
         self.pair(name)?.read()
     }
@@ -98,7 +98,7 @@ impl<'a> Args<'a> {
     pub(crate) fn pair(&self, name: &str) -> Result<&Pair> {
         match self.value(name)? {
             Value::Complex(pair) => Ok(pair),
-            other => self.named(name, Err(Error::argument(format!("expected complex numbers, got {}", other.kind())))),
+            other => self.named(name, Err(Error::argument(format!("expected a complex Tensor, got {}", other.kind())))),
         }
     }
 
@@ -123,12 +123,12 @@ impl<'a> Args<'a> {
         Ok(matches!(self.value(name)?, Value::None))
     }
 
-    /// An integer, which may be a length.
+    /// An integer, which may be a symbolic size.
     pub(crate) fn dim(&self, name: &str) -> Result<Dim> {
         self.named(name, self.value(name)?.dim())
     }
 
-    /// An integer, which may be a length, or none.
+    /// An integer, which may be a symbolic size, or none.
     pub(crate) fn opt_dim(&self, name: &str) -> Result<Option<Dim>> {
         if self.is_none(name)? { Ok(None) } else { self.dim(name).map(Some) }
     }
@@ -139,14 +139,14 @@ impl<'a> Args<'a> {
         self.named(name, dim.fixed().ok_or_else(|| Error::size(format!("expected a fixed int, got the symbolic size `{dim}`"))))
     }
 
-    /// Integers, which may be lengths; one integer is a list of one.
+    /// Integers, which may be symbolic sizes; one integer is a list of one.
     pub(crate) fn dims(&self, name: &str) -> Result<Vec<Dim>> {
         let value = self.value(name)?;
         self.named(
             name,
             match value {
                 Value::Int(dim) => Ok(vec![dim.clone()]),
-                // A tensor of lengths where torch unpacks one.
+                // A tensor of sizes where torch unpacks one.
                 Value::Tensor(view) => view.read().and_then(|tensor| match tensor.symbolic_values() {
                     Some(dims) => Ok(dims.dims.clone()),
                     None => Err(Error::no_value("the list of ints must not depend on data")),

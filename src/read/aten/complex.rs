@@ -20,7 +20,7 @@ pub(crate) fn stored(x: &Tensor) -> Result<Value> {
 }
 
 pub(super) const ROWS: &[Row] = &[
-    one("abs(Complex self) -> Tensor", |a| size(&a.complex("self")?)),
+    one("abs(Complex self) -> Tensor", |a| absolute(&a.complex("self")?)),
     one("angle(Complex self) -> Tensor", |a| a.complex("self")?.im.atan2(&a.complex("self")?.re)),
     value("real(Complex self) -> Tensor", |a| Ok(Value::Tensor(a.pair("self")?.re.clone()))),
     value("imag(Complex self) -> Tensor", |a| Ok(Value::Tensor(a.pair("self")?.im.clone()))),
@@ -36,14 +36,14 @@ pub(super) const ROWS: &[Row] = &[
         let shape = size::broadcast(a.tensor("real")?.shape(), a.tensor("imag")?.shape())?;
         Ok(Complex { re: a.tensor("real")?.expand(&shape)?, im: a.tensor("imag")?.expand(&shape)? }.into())
     }),
-    value("polar(Tensor abs, Tensor angle) -> Tensor", |a| turned(&a.tensor("abs")?, &a.tensor("angle")?)),
-    value("conj(Complex self) -> Tensor", |a| Ok(mirrored(a.complex("self")?)?.into())),
-    value("conj_physical(Complex self) -> Tensor", |a| Ok(mirrored(a.complex("self")?)?.into())),
+    value("polar(Tensor abs, Tensor angle) -> Tensor", |a| from_polar(&a.tensor("abs")?, &a.tensor("angle")?)),
+    value("conj(Complex self) -> Tensor", |a| Ok(conjugate(a.complex("self")?)?.into())),
+    value("conj_physical(Complex self) -> Tensor", |a| Ok(conjugate(a.complex("self")?)?.into())),
     value("mH(Complex self) -> Tensor", |a| adjoint(a.complex("self")?)),
     value("matrix_H(Complex self) -> Tensor", |a| adjoint(a.complex("self")?)),
     value("resolve_conj(Complex self) -> Tensor", |a| Ok(a.value("self")?.clone())),
     value("vdot(Complex self, Complex other) -> Tensor", |a| {
-        let product = multiplied(&mirrored(a.complex("self")?)?, &a.complex("other")?)?;
+        let product = multiplied(&conjugate(a.complex("self")?)?, &a.complex("other")?)?;
         Ok(Complex { re: product.re.sum(.., false)?, im: product.im.sum(.., false)? }.into())
     }),
     // x / y = x ȳ / |y|².
@@ -62,47 +62,47 @@ pub(super) const ROWS: &[Row] = &[
         if exponent == 2.0 {
             return Ok(square(&x)?.into());
         }
-        turned(&size(&x)?.pow(exponent)?, &x.im.atan2(&x.re)?.mul(exponent)?)
+        from_polar(&absolute(&x)?.pow(exponent)?, &x.im.atan2(&x.re)?.mul(exponent)?)
     }),
-    value("exp(Complex self) -> Tensor", |a| turned(&a.complex("self")?.re.exp()?, &a.complex("self")?.im)),
+    value("exp(Complex self) -> Tensor", |a| from_polar(&a.complex("self")?.re.exp()?, &a.complex("self")?.im)),
     value("log(Complex self) -> Tensor", |a| {
         let x = a.complex("self")?;
-        Ok(Complex { re: size(&x)?.log()?, im: x.im.atan2(&x.re)? }.into())
+        Ok(Complex { re: absolute(&x)?.log()?, im: x.im.atan2(&x.re)? }.into())
     }),
     // √((|x| + re) / 2) and √((|x| − re) / 2), which have no difference that cancels to less than 0.
     value("sqrt(Complex self) -> Tensor", |a| {
         let x = a.complex("self")?;
-        let (size, zero) = (size(&x)?, Tensor::weak(0.0));
+        let (size, zero) = (absolute(&x)?, Tensor::weak(0.0));
         let (re, im) = (size.add(&x.re)?.mul(0.5)?.maximum(&zero)?.sqrt()?, size.sub(&x.re)?.mul(0.5)?.maximum(&zero)?.sqrt()?);
         Ok(Complex { re, im: x.im.sign_bit()?.where_(&im.neg()?, &im)? }.into())
     }),
     value("sgn(Complex self) -> Tensor", |a| {
         let x = a.complex("self")?;
-        let size = size(&x)?;
+        let size = absolute(&x)?;
         let size = size.eq(0.0)?.where_(&Tensor::ones((), size.dtype())?, &size)?;
         Ok(Complex { re: x.re.div(&size)?, im: x.im.div(size)? }.into())
     }),
-    one("eq(Complex self, Any other) -> Tensor", alike),
-    one("eq(Any self, Complex other) -> Tensor", alike),
-    one("ne(Complex self, Any other) -> Tensor", |a| alike(a)?.logical_not()),
-    one("ne(Any self, Complex other) -> Tensor", |a| alike(a)?.logical_not()),
+    one("eq(Complex self, Any other) -> Tensor", equal),
+    one("eq(Any self, Complex other) -> Tensor", equal),
+    one("ne(Complex self, Any other) -> Tensor", |a| equal(a)?.logical_not()),
+    one("ne(Any self, Complex other) -> Tensor", |a| equal(a)?.logical_not()),
     one("isreal(Complex self) -> Tensor", |a| a.complex("self")?.im.eq(0.0)),
     value("is_complex(Complex self) -> bool", |_| Ok(Value::Bool(true))),
     value("is_complex(Tensor self) -> bool", |_| Ok(Value::Bool(false))),
 ];
 
 /// √(re² + im²).
-fn size(x: &Complex) -> Result<Tensor> {
+fn absolute(x: &Complex) -> Result<Tensor> {
     x.re.square()?.add(x.im.square()?)?.sqrt()
 }
 
-fn mirrored(x: Complex) -> Result<Complex> {
+fn conjugate(x: Complex) -> Result<Complex> {
     Ok(Complex { im: x.im.neg()?, re: x.re })
 }
 
 /// The conjugate transpose of matrices.
 fn adjoint(x: Complex) -> Result<Value> {
-    let x = mirrored(x)?;
+    let x = conjugate(x)?;
     let rank = x.re.rank();
     if rank == 1 {
         return Err(Error::shape("the transpose of a matrix, of a tensor with 1 axes"));
@@ -121,9 +121,9 @@ fn multiplied(x: &Complex, y: &Complex) -> Result<Complex> {
     Ok(Complex { re: real.sub(x.im.mul(&y.im)?)?, im: x.im.mul(&y.re)?.add(mixed)? })
 }
 
-/// A length turned by an angle.
-fn turned(length: &Tensor, angle: &Tensor) -> Result<Value> {
-    Ok(Complex { re: length.mul(angle.cos()?)?, im: length.mul(angle.sin()?)? }.into())
+/// The complex tensor of these absolute values and angles.
+fn from_polar(absolute: &Tensor, angle: &Tensor) -> Result<Value> {
+    Ok(Complex { re: absolute.mul(angle.cos()?)?, im: absolute.mul(angle.sin()?)? }.into())
 }
 
 fn reciprocal(x: &Complex) -> Result<Complex> {
@@ -135,7 +135,7 @@ fn square(x: &Complex) -> Result<Complex> {
     Ok(Complex { re: x.re.square()?.sub(x.im.square()?)?, im: x.re.mul(&x.im)?.mul(2.0)? })
 }
 
-fn alike(a: &Args) -> Result<Tensor> {
+fn equal(a: &Args) -> Result<Tensor> {
     let operand =
         |name: &str| if a.is_complex(name)? { a.complex(name) } else { Ok(Complex { re: a.tensor(name)?, im: Tensor::weak(0.0) }) };
     let (x, y) = (operand("self")?, operand("other")?);

@@ -187,7 +187,8 @@ fn real_dtype(value: &Value) -> Option<Value> {
     Some(Value::Int(scalar_type_number(row.1).into()))
 }
 
-/// The arguments of a call, dtypes made real: of those by place only `to` has one. Also whether any was complex, and whether any was real.
+/// The arguments of a call with complex dtypes replaced by those of their parts (of positional arguments only `to` has one), and whether any
+/// dtype was complex, and any real.
 struct RealCall {
     positional: Vec<Value>,
     named: Vec<(String, Value)>,
@@ -209,22 +210,22 @@ impl RealCall {
             }
         };
         // self, dtype, …; or self, device, dtype, ….
-        let place = if matches!(positional.get(1), Some(Value::Int(_))) { 1 } else { 2 };
-        let at = |i: usize| is_to && i == place;
+        let position = if matches!(positional.get(1), Some(Value::Int(_))) { 1 } else { 2 };
+        let at = |i: usize| is_to && i == position;
         let positional = positional.iter().enumerate().map(|(i, value)| if at(i) { read(value) } else { value.clone() }).collect();
         let named = named.iter().map(|(name, value)| (name.clone(), if name == "dtype" { read(value) } else { value.clone() })).collect();
         RealCall { positional, named, complex, real }
     }
 
-    /// The call on one of the parts; `numbers` says which arguments hold some.
-    fn part(&self, imaginary: bool, numbers: &[usize]) -> Result<(Vec<Value>, Vec<(String, Value)>)> {
-        let positional = self.positional.iter().enumerate().map(|(i, value)| part(value, imaginary, numbers.contains(&i)));
+    /// The call on one of the parts; `operands` are the positions of the arguments that hold values.
+    fn part(&self, imaginary: bool, operands: &[usize]) -> Result<(Vec<Value>, Vec<(String, Value)>)> {
+        let positional = self.positional.iter().enumerate().map(|(i, value)| part(value, imaginary, operands.contains(&i)));
         let named = self.named.iter().map(|(name, value)| Ok((name.clone(), part(value, imaginary, name == "value")?)));
         Ok((positional.collect::<Result<_>>()?, named.collect::<Result<_>>()?))
     }
 }
 
-/// One of the parts of a value, in a list of each element; a real one is returned as it is, or has the imaginary part 0 where it is a number.
+/// One of the parts of a value, in a list of each element; a real one is returned as it is, or has the imaginary part 0 where it is an operand.
 fn part(value: &Value, imaginary: bool, number: bool) -> Result<Value> {
     let all = |values: &[Value]| values.iter().map(|value| part_of_one(value, imaginary, true)).collect::<Result<Vec<_>>>();
     match value {

@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Row] = &[
         "conv_transpose3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor",
         transposed,
     ),
-    // What follows are the kernels behind them, which say the size of their window once more.
+    // The kernels behind them, whose schemas have the size of the kernel too.
     one(
         "_conv_depthwise2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias, SymInt[2] stride, SymInt[2] padding, SymInt[2] dilation) -> Tensor",
         depthwise,
@@ -105,7 +105,7 @@ pub(super) const ROWS: &[Row] = &[
         "mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor",
         convolution,
     ),
-    // Time, batch, channels; the weight is (window, in, out).
+    // Time, batch, channels; the weight is (kernel, in, out).
     one("conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor", |a| {
         let window = Window::symmetric(&[1], &a.counts("pad", 1)?, &[1]);
         exact(a, |x, weight, bias| x.permute(&[1, 2, 0])?.conv(&weight.permute(&[2, 1, 0])?, bias, window, 1)?.permute(&[2, 0, 1]))
@@ -173,7 +173,7 @@ fn transposed_kernel(a: &Args) -> Result<Tensor> {
     exact(a, |x, weight, bias| x.conv_transpose(weight, bias, window(a)?, 1, &a.counts("output_padding", axes(a)?)?))
 }
 
-/// `valid` pads nothing, `same` so much that a stride of 1 keeps the length, the odd one at the end.
+/// `valid` pads nothing, `same` so much that a stride of 1 keeps the size, an odd padding having more at the end.
 fn named_padding(a: &Args) -> Result<Tensor> {
     let axes = axes(a)?;
     let weight = a.tensor("weight")?;
@@ -203,14 +203,14 @@ mod tests {
     fn a_depthwise_kernel_is_a_convolution_of_as_many_groups() {
         let tensor = |shape: &[i64]| {
             let count = shape.iter().product::<i64>();
-            let numbers: Vec<f32> = (0..count).map(|i| (i * 7 % 5) as f32 - 2.0).collect();
-            Value::from(Tensor::from(numbers.as_slice()).reshape(shape).unwrap())
+            let values: Vec<f32> = (0..count).map(|i| (i * 7 % 5) as f32 - 2.0).collect();
+            Value::from(Tensor::from(values.as_slice()).reshape(shape).unwrap())
         };
         let ints = |n: i64| Value::list(vec![Value::Int(n.into()), Value::Int(n.into())]);
         let (x, weight, bias) = (tensor(&[2, 3, 5, 5]), tensor(&[6, 1, 2, 2]), tensor(&[6]));
         let ours = call("_conv_depthwise2d", &[x.clone(), weight.clone(), ints(2), bias.clone(), ints(1), ints(0), ints(2)], &[]).unwrap();
         let plain = call("conv2d", &[x, weight, bias, ints(1), ints(0), ints(2), Value::Int(3.into())], &[]).unwrap();
-        let numbers = |value: &Value| value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
-        assert_eq!(numbers(&ours), numbers(&plain));
+        let values = |value: &Value| value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
+        assert_eq!(values(&ours), values(&plain));
     }
 }

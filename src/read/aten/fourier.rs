@@ -132,18 +132,18 @@ fn frequencies(a: &Args, axes: &[(i64, Option<i64>)], inverse: bool) -> Result<V
     y.map(Value::from)
 }
 
-/// The axes of a transform with their lengths: those given, or the last ones for which lengths are given, or all.
+/// The axes of a transform with their sizes: those given, or the last ones for which sizes are given, or all.
 fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
-    let lengths = a.opt_ints("s")?;
-    let places = match (a.opt_ints("dim")?, &lengths) {
+    let sizes = a.opt_ints("s")?;
+    let axes = match (a.opt_ints("dim")?, &sizes) {
         (Some(axes), _) => axes,
-        (None, Some(lengths)) => (rank as i64 - lengths.len() as i64..rank as i64).collect(),
+        (None, Some(sizes)) => (rank as i64 - sizes.len() as i64..rank as i64).collect(),
         (None, None) => (0..rank as i64).collect(),
     };
-    if lengths.as_ref().is_some_and(|lengths| lengths.len() != places.len()) || places.is_empty() {
+    if sizes.as_ref().is_some_and(|sizes| sizes.len() != axes.len()) || axes.is_empty() {
         return Err(Error::argument("expected one size per axis of the transform"));
     }
-    Ok(places.into_iter().enumerate().map(|(i, axis)| (axis, lengths.as_ref().map(|lengths| lengths[i]))).collect())
+    Ok(axes.into_iter().enumerate().map(|(i, axis)| (axis, sizes.as_ref().map(|sizes| sizes[i]))).collect())
 }
 
 fn over(a: &Args, inverse: bool) -> Result<Value> {
@@ -162,12 +162,12 @@ fn half_over(a: &Args, inverse: bool) -> Result<Value> {
     spectrum(&x, &axes(a, x.rank())?, true, inverse, a.opt_str("norm")?).map(Value::from)
 }
 
-/// Axes of which no other length is asked for.
+/// Axes that are transformed as a whole.
 fn whole(axes: &[i64]) -> Vec<(i64, Option<i64>)> {
     axes.iter().map(|&axis| (axis, None)).collect()
 }
 
-/// torch's number of a normalisation (0: none, 1: by √n, 2: by n) in the words of its users.
+/// A normalisation by its number in torch: 0: none, 1: by √n, 2: by n.
 fn norm(number: i64, inverse: bool) -> Result<&'static str> {
     match (number, inverse) {
         (0, false) | (2, true) => Ok("backward"),
@@ -177,7 +177,7 @@ fn norm(number: i64, inverse: bool) -> Result<&'static str> {
     }
 }
 
-/// The length of a signal of which these are the frequencies up to the half.
+/// The size of the signal of which these are the frequencies up to the half.
 fn doubled(x: &Complex, axis: i64, n: Option<i64>) -> Result<i64> {
     n.filter(|&n| n > 0).map_or_else(|| Ok(2 * (length(&x.re, axis)? - 1)), Ok)
 }
@@ -251,8 +251,8 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_normalisations_are_none_root_and_whole() {
-        // 1 + 2 + 4, and 1 + 2 w + 4 w², w being a third of a turn back.
+    fn normalisations_divide_by_one_the_root_or_the_size() {
+        // 1 + 2 + 4, and 1 + 2 w + 4 w², w = exp(−2πi / 3).
         let expected = [[7.0, 0.0], [-2.0, 3f32.sqrt()]].concat();
         for (number, scale) in [(0, 1.0), (1, 3f32.sqrt()), (2, 3.0)] {
             let x = Value::from(Tensor::from(&[1.0f32, 2.0, 4.0]));

@@ -1,4 +1,4 @@
-//! How many numbers fall into which bin.
+//! Histograms.
 
 use super::args::Args;
 use super::row::{Row, one, value};
@@ -76,7 +76,7 @@ fn listed(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
     Ok(Value::tuple(vec![counts.into(), Value::tensors(edges)]))
 }
 
-/// Numbers as points of one coordinate.
+/// Elements as points of one coordinate.
 fn column(x: &Tensor) -> Result<Tensor> {
     x.reshape(&[-1, 1])
 }

@@ -46,7 +46,7 @@ pub(super) const ROWS: &[Row] = &[
         "embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor",
         |a| a.tensor("weight")?.embedding(&a.tensor("indices")?),
     ),
-    // The rows that are asked for, made no longer than the norm allows.
+    // The rows at the indices, scaled down to the largest norm where they exceed it.
     one("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", |a| {
         let (table, index, most) = (a.tensor("self")?, a.tensor("indices")?.reshape(&[-1])?, a.float("max_norm")?);
         let asked = Tensor::zeros([table.dim(0)?], DType::I64)?.index_put(
@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
 ];
 
-/// Padded with what stands at the other end; what is cut off is no part of the circle.
+/// Circular padding; negative widths cut off first.
 fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
     for (i, width) in widths.iter_mut().enumerate().filter(|(_, width)| width.fixed().is_some_and(|n| n < 0)) {
         let (axis, cut) = (-1 - (i as i64 / 2), std::mem::replace(width, 0.into()));
@@ -94,7 +94,7 @@ fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {
     x.pad(&widths, Padding::Wrap)
 }
 
-/// Rows of a table added up, averaged or maximised bag by bag; then, as torch does, the bag of each index, and how many each bag has.
+/// The sum, mean or maximum of the rows of each bag; then the bag of each index, and the number of indices of each bag.
 fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
     let (table, indices, mut offsets, mode) =
         (a.tensor("weight")?, a.tensor("indices")?.cast(DType::I64)?, a.tensor("offsets")?.cast(DType::I64)?, a.int("mode")?);
@@ -102,8 +102,8 @@ fn embedding_bag(a: &Args, padding: Option<i64>) -> Result<Vec<Tensor>> {
         offsets = offsets.slice(0, ..-1)?;
     }
     let bags = offsets.dim(0)?;
-    let places = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
-    let bag = places.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(1, false)?.sub(1)?;
+    let positions = Tensor::arange(0, &indices.dim(0)?, 1, DType::I64)?;
+    let bag = positions.unsqueeze(1)?.ge(offsets.unsqueeze(0)?)?.sum(1, false)?.sub(1)?;
     let kept = match padding {
         Some(padding) if padding < 0 => Some(indices.ne(&(table.dim(0)? + padding))?),
         Some(padding) => Some(indices.ne(padding)?),

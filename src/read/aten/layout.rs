@@ -1,8 +1,8 @@
-//! Where the elements of a view stand in the storage of its base: what decides whether torch copies.
+//! Strides: where the elements of a view lie in the storage of its base, which decides whether torch copies.
 
 use crate::dim::Dim;
 
-/// The strides of elements that stand in order.
+/// The strides of contiguous elements.
 pub(super) fn contiguous(shape: &[Dim]) -> Vec<Dim> {
     let mut strides = vec![Dim::Fixed(1); shape.len()];
     for axis in (0..shape.len().saturating_sub(1)).rev() {
@@ -11,7 +11,7 @@ pub(super) fn contiguous(shape: &[Dim]) -> Vec<Dim> {
     strides
 }
 
-/// Whether the elements stand in order. The stride of an axis of length 1 says nothing.
+/// Whether the elements are contiguous. The stride of an axis of size 1 does not matter.
 pub(super) fn is_contiguous(shape: &[Dim], strides: &[Dim]) -> bool {
     shape.iter().any(|n| *n == 0)
         || contiguous(shape).iter().zip(strides).zip(shape).all(|((expected, stride), n)| *n == 1 || expected == stride)
@@ -53,8 +53,8 @@ pub(super) fn reshaped(shape: &[Dim], strides: &[Dim], new: &[Dim]) -> Option<Ve
 mod tests {
     use super::*;
 
-    fn dims(lengths: &[i64]) -> Vec<Dim> {
-        lengths.iter().map(|&n| Dim::Fixed(n)).collect()
+    fn dims(sizes: &[i64]) -> Vec<Dim> {
+        sizes.iter().map(|&n| Dim::Fixed(n)).collect()
     }
 
     #[test]

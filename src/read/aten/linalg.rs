@@ -170,7 +170,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
 ];
 
-/// The matrix as LAPACK finds it, column by column: for a determinant torch hands over the transpose of one whose rows lie in order.
+/// The matrix in column-major order, as LAPACK reads it: torch passes the transpose of a contiguous one to the determinant.
 fn stored(a: &Args) -> Result<Tensor> {
     let x = a.tensor("A")?;
     if layout::is_contiguous(x.shape(), a.view("A")?.strides()) { x.transpose(-2, -1) } else { Ok(x) }

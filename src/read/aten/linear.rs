@@ -1,4 +1,4 @@
-//! Products of matrices, and the attention that is made of them.
+//! Products of matrices, and attention.
 
 use super::args::Args;
 use super::row::{Row, one, tuple, value};
@@ -349,14 +349,14 @@ mod tests {
     #[test]
     fn the_kernels_of_other_machines_attend_alike() {
         let tensor = |seed: i64| {
-            let numbers: Vec<f32> = (0..24).map(|i| ((i * seed) % 7) as f32 / 3.0 - 1.0).collect();
-            Value::from(Tensor::new([1, 2, 3, 4], numbers).unwrap())
+            let values: Vec<f32> = (0..24).map(|i| ((i * seed) % 7) as f32 / 3.0 - 1.0).collect();
+            Value::from(Tensor::new([1, 2, 3, 4], values).unwrap())
         };
         let three = || vec![tensor(3), tensor(5), tensor(4)];
         let with = |more: &[Value]| [three(), more.to_vec()].concat();
         let causal = [("is_causal".to_string(), Value::Bool(true)), ("scale".to_string(), Value::Float(0.3))];
         let plain = call("scaled_dot_product_attention", &three(), &causal).unwrap();
-        let numbers = |value: &Value| value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
+        let values = |value: &Value| value.view().unwrap().read().unwrap().to_vec::<f32>().unwrap();
         for (name, more, count) in [
             ("_scaled_dot_product_flash_attention", vec![], 9),
             ("_scaled_dot_product_efficient_attention", vec![Value::None, Value::Bool(false)], 4),
@@ -364,7 +364,7 @@ mod tests {
             ("_scaled_dot_product_fused_attention_overrideable", vec![], 9),
         ] {
             let results = call(name, &with(&more), &causal).unwrap().elements().unwrap();
-            assert_eq!((results.len(), numbers(&results[0])), (count, numbers(&plain)), "{name}");
+            assert_eq!((results.len(), values(&results[0])), (count, values(&plain)), "{name}");
         }
     }
 }

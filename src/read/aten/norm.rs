@@ -133,7 +133,7 @@ pub(super) const ROWS: &[Row] = &[
         "cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)",
         |a| reserving(a, a.flag("training")?, a.float("exponential_average_factor")?, a.float("epsilon")?),
     ),
-    // The last numbers say which library computed it, and keep what that needs for gradients.
+    // The last results say which library computed it, and keep what that needs for gradients.
     value(
         "_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)",
         |a| {
@@ -192,7 +192,7 @@ fn statistics(a: &Args, x: &Tensor, momentum: f64) -> Result<[Tensor; 2]> {
 
 /// Moves the running statistics towards those of the batch.
 ///
-/// Those of a module would have to be carried from call to call, which a record does not do.
+/// Those of a module would have to be carried from call to call, which a traced graph does not do.
 fn update(a: &Args, x: &Tensor, momentum: f64) -> Result<()> {
     if a.is_none("running_mean")? || a.is_none("running_var")? {
         return Ok(());
@@ -241,7 +241,7 @@ pub(super) fn weight_norm(v: &Tensor, g: &Tensor, axis: i64) -> Result<Tensor> {
     v.mul(g.div(norm_but(v, 2.0, axis)?)?)
 }
 
-/// The norm over all axes but one (or all, for -1), which stay with length 1.
+/// The norm over all axes but one (or all, for -1), which stay with size 1.
 fn norm_but(v: &Tensor, p: f64, axis: i64) -> Result<Tensor> {
     let axes: Vec<i64> = match axis {
         -1 => (0..v.rank() as i64).collect(),

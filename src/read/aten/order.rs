@@ -1,4 +1,4 @@
-//! Order: sorting, medians and quantiles, places in sorted rows, running extremes and products.
+//! Sorting, medians and quantiles, searches in sorted vectors, cumulative extremes and products, unique elements.
 
 use super::args::Args;
 use super::row::{Row, one, tuple};
@@ -132,7 +132,7 @@ fn narrowed(a: &Args, positions: Tensor) -> Result<Tensor> {
     if a.flag("out_int32")? { positions.cast(DType::I32) } else { Ok(positions) }
 }
 
-/// What torch gives of the different numbers: the parts that were not asked for are empty.
+/// The results of torch's `unique`: those that were not asked for are empty.
 fn once(values: Tensor, inverse: Tensor, counts: Tensor, want_inverse: bool, want_counts: bool) -> Result<Vec<Tensor>> {
     let nothing = Tensor::zeros([0], DType::I64)?;
     Ok(vec![values, if want_inverse { inverse } else { nothing.clone() }, if want_counts { counts } else { nothing }])

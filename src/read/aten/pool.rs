@@ -45,31 +45,31 @@ pub(super) const ROWS: &[Row] = &[
         "max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
         |a| {
             let (kernel, window) = dilated(a, 1)?;
-            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, places)| vec![values, places])
+            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, indices)| vec![values, indices])
         },
     ),
     tuple("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 1)?).map(|(values, places)| vec![values, places])
+        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 1)?).map(|(values, indices)| vec![values, indices])
     }),
     tuple(
         "max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
         |a| {
             let (kernel, window) = dilated(a, 2)?;
-            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, places)| vec![values, places])
+            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, indices)| vec![values, indices])
         },
     ),
     tuple("adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 2)?).map(|(values, places)| vec![values, places])
+        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 2)?).map(|(values, indices)| vec![values, indices])
     }),
     tuple(
         "max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
         |a| {
             let (kernel, window) = dilated(a, 3)?;
-            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, places)| vec![values, places])
+            a.tensor("self")?.max_pool_indices(&kernel, window, a.flag("ceil_mode")?).map(|(values, indices)| vec![values, indices])
         },
     ),
     tuple("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 3)?).map(|(values, places)| vec![values, places])
+        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 3)?).map(|(values, indices)| vec![values, indices])
     }),
     tuple("fractional_max_pool2d(Tensor self, int[2] kernel_size, int[2] output_size, Tensor random_samples) -> (Tensor, Tensor)", |a| {
         fractional(a, &[1, 0])
@@ -82,10 +82,10 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor",
         |a| {
-            let (grad, x, places) = (a.tensor("grad_output")?, a.tensor("self")?, a.tensor("indices")?);
+            let (grad, x, indices) = (a.tensor("grad_output")?, a.tensor("self")?, a.tensor("indices")?);
             let flat = |t: &Tensor| t.flatten(-2, -1);
             let zero = flat(&Tensor::zeros(x.shape(), x.dtype())?)?;
-            zero.scatter(-1, &flat(&places)?, &flat(&grad)?, crate::ops::Reduction::Add)?.reshape(x.shape())
+            zero.scatter(-1, &flat(&indices)?, &flat(&grad)?, crate::ops::Reduction::Add)?.reshape(x.shape())
         },
     ),
     one("upsample_nearest1d(Tensor self, SymInt[1]? output_size, float? scales=None) -> Tensor", |a| {
@@ -264,7 +264,7 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
             Tensor::from_dim(&last).expand(&[planes.as_slice(), &[out.into()]].concat())?
         };
         let within = begins.unsqueeze(-1)?.add(Tensor::arange(0, kernel, 1, DType::I64)?)?;
-        // [planes, 1 .. places .. 1, 1 .. window .. 1]
+        // [planes, 1 .. indices .. 1, 1 .. window .. 1]
         let mut shape = planes.to_vec();
         shape.extend(vec![crate::Dim::Fixed(1); 2 * axes]);
         (shape[2 + i], shape[2 + axes + i]) = (out.into(), kernel.into());
@@ -283,13 +283,13 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
 
 /// Numbers put back where they stood, zeros elsewhere.
 fn unpooled(a: &Args, axes: usize) -> Result<Tensor> {
-    let (x, places, lengths) = (a.tensor("self")?, a.tensor("indices")?, a.dims("output_size")?);
+    let (x, indices, lengths) = (a.tensor("self")?, a.tensor("indices")?, a.dims("output_size")?);
     let front = x.rank().checked_sub(axes).ok_or_else(|| Error::shape(format!("{axes} spatial axes do not fit {}", x.ty())))?;
     let flat = |t: &Tensor| t.flatten(front as i64, -1);
     let plane = lengths.iter().fold(crate::Dim::Fixed(1), |n, dim| n * dim);
     let shape: Vec<_> = x.shape()[..front].iter().cloned().chain([plane]).collect();
     let whole: Vec<_> = x.shape()[..front].iter().cloned().chain(lengths).collect();
-    Tensor::zeros(&shape, x.dtype())?.scatter(-1, &flat(&places)?, &flat(&x)?, crate::ops::Reduction::Replace)?.reshape(&whole)
+    Tensor::zeros(&shape, x.dtype())?.scatter(-1, &flat(&indices)?, &flat(&x)?, crate::ops::Reduction::Replace)?.reshape(&whole)
 }
 
 /// The form whose lengths are given, or else follow from scale factors.

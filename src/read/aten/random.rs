@@ -1,4 +1,4 @@
-//! Numbers drawn at random, and dropout.
+//! Random samples and dropout.
 
 use super::args::Args;
 use super::row::{Row, one, tuple};
@@ -77,47 +77,47 @@ pub(super) const ROWS: &[Row] = &[
         Tensor::randn(both.shape(), both.dtype())?.mul(deviation)?.add(mean)
     }),
     one("normal_functional(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
+        random_like(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
     }),
     one("normal_(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
+        random_like(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
     }),
     one("uniform(Tensor self, float from=0, float to=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Uniform(a.float("from")? as f32, a.float("to")? as f32), x.shape(), x.dtype()))
+        random_like(a, |x| Tensor::draw(Distribution::Uniform(a.float("from")? as f32, a.float("to")? as f32), x.shape(), x.dtype()))
     }),
     one("exponential(Tensor self, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float("lambd")?))
+        random_like(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float("lambd")?))
     }),
     one("log_normal(Tensor self, float mean=1, float std=2, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype())?.exp())
+        random_like(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype())?.exp())
     }),
     one("cauchy(Tensor self, float median=0, float sigma=1, *, Generator? generator=None) -> Tensor", |a| {
         let turn = |x: &Tensor| Tensor::rand(x.shape(), x.dtype())?.sub(0.5)?.mul(std::f64::consts::PI);
-        spread(a, |x| turn(x)?.tan()?.mul(a.float("sigma")?)?.add(a.float("median")?))
+        random_like(a, |x| turn(x)?.tan()?.mul(a.float("sigma")?)?.add(a.float("median")?))
     }),
     // How many trials it takes, the first at least.
     one("geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
         let rest = |x: &Tensor| Tensor::rand(x.shape(), DType::F32)?.neg()?.add(1.0)?.log();
-        spread(a, |x| rest(x)?.div((-a.float("p")?).ln_1p())?.ceil()?.clamp(Some(Scalar::Float(1.0)), None)?.cast(x.dtype()))
+        random_like(a, |x| rest(x)?.div((-a.float("p")?).ln_1p())?.ceil()?.clamp(Some(Scalar::Float(1.0)), None)?.cast(x.dtype()))
     }),
     one("random(Tensor self, int from, int? to, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| {
+        random_like(a, |x| {
             let end = if a.is_none("to")? { unlike(x.dtype()) } else { a.float("to")? };
             whole(a.tensor("from")?, Tensor::weak(Scalar::Float(end)), x.shape(), x.dtype())
         })
     }),
     one("random(Tensor self, int to, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| whole(a.tensor("to")?.mul(0)?, a.tensor("to")?, x.shape(), x.dtype()))
+        random_like(a, |x| whole(a.tensor("to")?.mul(0)?, a.tensor("to")?, x.shape(), x.dtype()))
     }),
     one("random(Tensor self, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| whole(Tensor::weak(Scalar::Float(0.0)), Tensor::weak(Scalar::Float(unlike(x.dtype()))), x.shape(), x.dtype()))
+        random_like(a, |x| whole(Tensor::weak(Scalar::Float(0.0)), Tensor::weak(Scalar::Float(unlike(x.dtype()))), x.shape(), x.dtype()))
     }),
     one("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", |a| a.tensor("self")?.bernoulli()),
     one("bernoulli(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.float("p")?)?.cast(x.dtype()))
+        random_like(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.float("p")?)?.cast(x.dtype()))
     }),
     one("bernoulli(Tensor self, Tensor p, *, Generator? generator=None) -> Tensor", |a| {
-        spread(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.tensor("p")?)?.cast(x.dtype()))
+        random_like(a, |x| Tensor::rand(x.shape(), DType::F32)?.lt(a.tensor("p")?)?.cast(x.dtype()))
     }),
     one("multinomial(Tensor self, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", |a| {
         a.tensor("self")?.multinomial(a.int("num_samples")?, a.flag("replacement")?)
@@ -158,18 +158,18 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Negative numbers times slopes drawn at random while training, and the slopes, which are 1 for the others.
+/// Negative elements times random slopes while training, and the slopes, which are 1 for the other elements.
 fn sloped(a: &Args) -> Result<(Tensor, Option<Tensor>)> {
     let (x, low, high) = (a.tensor("self")?, a.float("lower")?, a.float("upper")?);
     if !a.flag("training")? {
         return Ok((x.leaky_relu((low + high) / 2.0)?, None));
     }
-    let drawn = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
-    let slopes = x.le(0)?.where_(&drawn, &Tensor::ones((), x.dtype())?)?;
+    let samples = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
+    let slopes = x.le(0)?.where_(&samples, &Tensor::ones((), x.dtype())?)?;
     Ok((x.mul(&slopes)?, Some(slopes)))
 }
 
-/// The first whole number that torch does not draw for a dtype where no end is given.
+/// The exclusive upper end of `random` for a dtype where none is given.
 fn unlike(dtype: DType) -> f64 {
     match dtype {
         DType::Bool => 2.0,
@@ -180,14 +180,14 @@ fn unlike(dtype: DType) -> f64 {
         DType::I8 => 128.0,
         DType::I16 => 32_768.0,
         DType::I32 => 2_147_483_648.0,
-        // 2⁵³, up to which f64 has every whole number, for i64 as well: a draw has no more digits.
+        // 2⁵³, up to which f64 has every whole number, for i64 as well: a sample has no more digits.
         _ => 9_007_199_254_740_992.0,
     }
 }
 
-/// What is drawn in the place of a tensor.
-fn spread(a: &Args, draw: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    draw(&a.tensor("self")?)
+/// A random tensor in the shape and dtype of another.
+fn random_like(a: &Args, sample: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    sample(&a.tensor("self")?)
 }
 
 /// Integers from `low` up to `high`, which is not reached.
@@ -197,12 +197,12 @@ fn whole(low: Tensor, high: Tensor, shape: &[Dim], dtype: DType) -> Result<Tenso
     Tensor::rand(shape, DType::F64)?.mul(high.sub(&low)?)?.add(low)?.floor()?.cast(dtype)
 }
 
-/// One number a channel of a batch.
+/// One value for each channel of each element of a batch.
 fn channels(x: &Tensor) -> Vec<Dim> {
     x.shape().iter().enumerate().map(|(axis, n)| if axis < 2 { n.clone() } else { Dim::Fixed(1) }).collect()
 }
 
-/// Which numbers are kept, one for each place of `shape`; `None` where all are.
+/// The dropout mask in `shape`; `None` where nothing is dropped.
 fn kept(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Option<Tensor>> {
     let (x, p) = (a.tensor("input")?, a.float("p")?);
     match a.flag("train")? && p > 0.0 {
@@ -242,29 +242,29 @@ mod tests {
     use super::super::value::Value;
     use super::*;
 
-    /// Many numbers drawn in place of zeros.
-    fn drawn(name: &str, dtype: DType, arguments: &[Value]) -> Vec<f64> {
+    /// Many samples.
+    fn samples(name: &str, dtype: DType, arguments: &[Value]) -> Vec<f64> {
         let x = Value::from(Tensor::zeros([10_000i64], dtype).unwrap());
         let y = call(name, &[&[x], arguments].concat(), &[]).unwrap();
         y.view().unwrap().read().unwrap().to_array().unwrap().to_f64s()
     }
 
-    fn median(mut numbers: Vec<f64>) -> f64 {
-        numbers.sort_by(f64::total_cmp);
-        numbers[numbers.len() / 2]
+    fn median(mut values: Vec<f64>) -> f64 {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
     }
 
     #[test]
-    fn draws_have_the_middle_and_the_range_of_their_distribution() {
-        assert!((median(drawn("log_normal_", DType::F32, &[Value::Float(1.0), Value::Float(0.5)])) - 1f64.exp()).abs() < 0.1);
-        assert!((median(drawn("cauchy_", DType::F32, &[Value::Float(3.0), Value::Float(0.5)])) - 3.0).abs() < 0.1);
-        let trials = drawn("geometric_", DType::I64, &[Value::Float(0.25)]);
+    fn samples_have_the_middle_and_the_range_of_their_distribution() {
+        assert!((median(samples("log_normal_", DType::F32, &[Value::Float(1.0), Value::Float(0.5)])) - 1f64.exp()).abs() < 0.1);
+        assert!((median(samples("cauchy_", DType::F32, &[Value::Float(3.0), Value::Float(0.5)])) - 3.0).abs() < 0.1);
+        let trials = samples("geometric_", DType::I64, &[Value::Float(0.25)]);
         assert!(trials.iter().all(|&n| n >= 1.0) && (trials.iter().sum::<f64>() / 10_000.0 - 4.0).abs() < 0.3);
-        let whole = drawn("random_", DType::F32, &[Value::Int((-2).into()), Value::Int(3.into())]);
+        let whole = samples("random_", DType::F32, &[Value::Int((-2).into()), Value::Int(3.into())]);
         let mut seen: Vec<i64> = whole.iter().map(|&x| x as i64).collect();
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen, [-2, -1, 0, 1, 2]);
-        assert!(drawn("random_", DType::U8, &[]).iter().any(|&x| x > 200.0));
+        assert!(samples("random_", DType::U8, &[]).iter().any(|&x| x > 200.0));
     }
 }

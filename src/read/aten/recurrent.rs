@@ -207,10 +207,10 @@ fn projected(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, lengths: Op
     let [h0, c0] = first else { return Err(few()) };
     let (mut sides, mut ends, mut cells) = (Vec::new(), Vec::new(), Vec::new());
     for (d, set) in sets.chunks(each).enumerate() {
-        let turned = |x: Tensor| if d == 1 { x.flip(&[0]) } else { Ok(x) };
+        let reversed = |x: Tensor| if d == 1 { x.flip(&[0]) } else { Ok(x) };
         let (input_bias, state_bias) = if biases { (Some(&set[2]), Some(&set[3])) } else { (None, None) };
-        let inputs = turned(x.linear(&set[0], input_bias)?)?;
-        let steps = turned(Tensor::arange(0, &x.dim(0)?, 1, DType::I64)?)?;
+        let inputs = reversed(x.linear(&set[0], input_bias)?)?;
+        let steps = reversed(Tensor::arange(0, &x.dim(0)?, 1, DType::I64)?)?;
         let states = vec![h0.select(0, d as i64)?, c0.select(0, d as i64)?];
         let (states, outputs) = scan(states, &[inputs, steps], |state, cut| {
             let gates = cut[0].add(state[0].linear(&set[1], state_bias)?)?;
@@ -221,7 +221,7 @@ fn projected(x: &Tensor, sets: &[Tensor], each: usize, biases: bool, lengths: Op
             Ok((vec![inside.where_(&h, &state[0])?, inside.where_(&c, &state[1])?], vec![output]))
         })?;
         let [h, c] = <[Tensor; 2]>::try_from(states).map_err(|_| few())?;
-        sides.push(turned(outputs.into_iter().next().ok_or_else(few)?)?);
+        sides.push(reversed(outputs.into_iter().next().ok_or_else(few)?)?);
         ends.push(h);
         cells.push(c);
     }
@@ -252,7 +252,7 @@ fn packed_of(data: &View, sizes: &View, batch: Option<Dim>) -> Result<Rc<Packed>
             (sizes, batch, None)
         }
     };
-    // Each element stands behind all those of the steps before, and those of its own step before it.
+    // Each element comes after all those of the steps before, and those of its own step before it.
     let (column, row) = (sizes.unsqueeze(1)?, Tensor::arange(0, &batch, 1, DType::I64)?);
     let inside = row.lt(&column)?;
     let before = column.cumsum(0)?.sub(&column)?;

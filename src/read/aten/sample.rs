@@ -1,4 +1,4 @@
-//! Grids, windows as columns, and resampling by a filter.
+//! Sampling on grids, im2col and col2im, and resampling with an antialiasing filter.
 
 use super::args::Args;
 use super::row::{Row, one};
@@ -88,12 +88,12 @@ fn by_factors(a: &Args, reach: i64) -> Result<Tensor> {
 }
 
 fn fixed(x: &Tensor, axis: i64) -> Result<i64> {
-    x.dim(axis)?.fixed().ok_or_else(|| Error::size("a filter over an axis of symbolic length"))
+    x.dim(axis)?.fixed().ok_or_else(|| Error::size("a filter over an axis of symbolic size"))
 }
 
 /// The last two axes resampled by a triangle (reach 1) or a cubic with a = −½ (reach 2) as wide as the step: a matrix for each axis.
 fn filtered(x: &Tensor, out: &[i64], corners: bool, scales: &[Option<f64>], reach: i64) -> Result<Tensor> {
-    let &[height, width] = out else { return Err(Error::argument("two lengths")) };
+    let &[height, width] = out else { return Err(Error::argument("two sizes")) };
     let rows = weights(fixed(x, -2)?, height, corners, scales[0], reach)?.cast(x.dtype())?;
     let columns = weights(fixed(x, -1)?, width, corners, scales[1], reach)?.cast(x.dtype())?;
     rows.matmul(x)?.matmul(&columns.transpose(0, 1)?)

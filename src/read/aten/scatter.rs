@@ -86,20 +86,20 @@ pub(super) const ROWS: &[Row] = &[
             return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?);
         }
         let axis = x.shape().axis(a.int("dim")?)?;
-        let (mut wide, mut places) = (x.shape().to_vec(), index.shape().to_vec());
+        let (mut wide, mut sizes) = (x.shape().to_vec(), index.shape().to_vec());
         for i in (0..x.rank()).filter(|&i| i != axis) {
-            let both = size::broadcast(&crate::dim::Shape::new(vec![wide[i].clone()]), &crate::dim::Shape::new(vec![places[i].clone()]))?;
-            (wide[i], places[i]) = (both[0].clone(), both[0].clone());
+            let both = size::broadcast(&crate::dim::Shape::new(vec![wide[i].clone()]), &crate::dim::Shape::new(vec![sizes[i].clone()]))?;
+            (wide[i], sizes[i]) = (both[0].clone(), both[0].clone());
         }
-        x.expand(&wide)?.gather(axis as i64, &index.expand(&places)?)
+        x.expand(&wide)?.gather(axis as i64, &index.expand(&sizes)?)
     }),
     one("masked_select(Tensor self, Tensor mask) -> Tensor", |a| a.tensor("self")?.masked_select(&a.tensor("mask")?)),
     one("masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor", |a| {
         a.tensor("self")?.masked_scatter(&a.tensor("mask")?, &a.tensor("source")?)
     }),
     one("nonzero(Tensor self) -> Tensor", |a| a.tensor("self")?.nonzero()),
-    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| places_by_axis(&a.tensor("self")?)),
-    tuple("where(Tensor condition) -> Tensor[]", |a| places_by_axis(&a.tensor("condition")?)),
+    tuple("nonzero_numpy(Tensor self) -> Tensor[]", |a| nonzero_by_axis(&a.tensor("self")?)),
+    tuple("where(Tensor condition) -> Tensor[]", |a| nonzero_by_axis(&a.tensor("condition")?)),
     one("argwhere(Tensor self) -> Tensor", |a| a.tensor("self")?.nonzero()),
     one("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", |a| {
         let (x, size) = (a.tensor("self")?, a.dim("size")?);
@@ -193,7 +193,7 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str,
     }
 }
 
-/// Neighbours along an axis folded segment by segment; the lengths (or offsets) of the segments may differ along the axes before it.
+/// The reduction of each segment of an axis; the lengths (or offsets) of the segments may differ along the axes before it.
 fn segments(a: &Args) -> Result<Tensor> {
     let (x, reduce) = (a.tensor("data")?, a.opt_str("reduce")?.unwrap_or_default());
     let axis = x.shape().axis(a.int("axis")?)?;
@@ -214,9 +214,9 @@ fn segments(a: &Args) -> Result<Tensor> {
         return Err(Error::shape(format!("segment_reduce: {} does not fit axis {axis} of {}", offsets.ty(), x.ty())));
     }
     let count = offsets.dim(along)? - 1i64;
-    // Each element belongs to the last segment that begins before it; what is in none goes to a place that is cut off.
-    let place = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
-    let segment = offsets.searchsorted(&place.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
+    // Each element belongs to the last segment that begins before it; one in no segment goes to an index that is cut off.
+    let position = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
+    let segment = offsets.searchsorted(&position.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
     let segment = segment.lt(0)?.where_(&Tensor::from_dim(&count), &segment)?;
     let behind: Vec<i64> = (axis as i64 + 1..x.rank() as i64).collect();
     let index = segment.unsqueeze_axes(&behind)?.expand(x.shape())?;
@@ -248,7 +248,7 @@ fn index_put(a: &Args) -> Result<Tensor> {
     a.tensor("self")?.index_put(&indices.iter().map(Option::as_ref).collect::<Vec<_>>(), &a.tensor("values")?, reduction)
 }
 
-/// Indices kept inside their axes, where a mask will drop what stands outside.
+/// Indices clamped to their axes, where a mask drops those outside.
 fn clamped(x: &Tensor, indices: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>> {
     let clamp = |(axis, index): (usize, Option<Tensor>)| {
         let Some(index) = index else { return Ok(None) };
@@ -259,8 +259,8 @@ fn clamped(x: &Tensor, indices: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor
 }
 
 /// Where a tensor is not zero, axis by axis; one of rank 0 counts as a vector.
-fn places_by_axis(x: &Tensor) -> Result<Vec<Tensor>> {
-    if x.rank() == 0 { places_by_axis(&x.reshape(&[1])?) } else { x.nonzero()?.unbind(1) }
+fn nonzero_by_axis(x: &Tensor) -> Result<Vec<Tensor>> {
+    if x.rank() == 0 { nonzero_by_axis(&x.reshape(&[1])?) } else { x.nonzero()?.unbind(1) }
 }
 
 /// An index along one axis, repeated over the other axes of this shape.

@@ -17,7 +17,7 @@ pub(crate) struct Argument {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) default: Option<Default>,
-    /// Whether it stands after the `*`.
+    /// Whether it comes after the `*`.
     pub(crate) keyword_only: bool,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Layout,
     MemoryFormat,
     Device,
-    /// A list, perhaps of a length that one element can stand for.
+    /// A list, perhaps of a fixed number of elements, for all of which one may be given.
     List(Box<Kind>, Option<usize>),
     Optional(Box<Kind>),
     /// Anything else: generators, storages.
@@ -54,7 +54,7 @@ pub(crate) enum Default {
     List(Vec<Default>),
 }
 
-/// Names of numbers in schemas.
+/// Constants that schemas name.
 const NAMED: &[(&str, i64)] =
     &[("contiguous_format", 0), ("preserve_format", 1), ("channels_last", 2), ("Mean", 1), ("long", 4), ("strided", 0)];
 
@@ -83,7 +83,7 @@ impl Schema {
     }
 }
 
-/// The parts between the commas that stand in no bracket or string.
+/// The parts between the commas outside brackets and strings.
 fn split(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start, mut quoted) = (Vec::new(), 0, 0, false);
     for (i, c) in text.char_indices() {

@@ -8,16 +8,16 @@ use crate::dim::Dim;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-/// Sequences one beside the other, and how long each is.
+/// A packed sequence: padded sequences, and the length of each.
 pub(crate) struct Packed {
-    /// (steps, batch, …), with anything at all behind the end of a sequence.
+    /// (steps, batch, …), with arbitrary values after the end of a sequence.
     pub(super) padded: Tensor,
     /// (batch)
     pub(super) lengths: Tensor,
 }
 
-/// Where a vector is true.
-fn places(truth: &Tensor) -> Result<Tensor> {
+/// The indices at which a vector is true.
+fn indices(truth: &Tensor) -> Result<Tensor> {
     truth.nonzero()?.reshape(&[-1])
 }
 
@@ -31,19 +31,19 @@ impl Packed {
         self.padded.dim(1)
     }
 
-    /// Which places (steps, batch) are in a sequence.
+    /// Which positions (steps, batch) are in a sequence.
     pub(super) fn inside(&self) -> Result<Tensor> {
         Tensor::arange(0, &self.padded.dim(0)?, 1, DType::I64)?.unsqueeze(1)?.lt(self.lengths.unsqueeze(0)?)
     }
 
-    /// The numbers of all sequences, step by step.
+    /// The elements of all sequences, step by step.
     pub(super) fn data(&self) -> Result<Tensor> {
-        self.padded.flatten(0, 1)?.index_select(0, &places(&self.inside()?.reshape(&[-1])?)?)
+        self.padded.flatten(0, 1)?.index_select(0, &indices(&self.inside()?.reshape(&[-1])?)?)
     }
 
     /// How many sequences reach each step that any reaches.
     pub(super) fn sizes(&self) -> Result<Tensor> {
         let sizes = self.inside()?.sum(1, false)?;
-        sizes.index_select(0, &places(&sizes.gt(0)?)?)
+        sizes.index_select(0, &indices(&sizes.gt(0)?)?)
     }
 }

@@ -1,4 +1,4 @@
-//! Other arrangements of the same elements that are no views: stacks, diagonals, shuffles of channels.
+//! Rearrangements that are not views: stacks, diagonals, shuffles of channels.
 
 use super::args::{Args, ints_in};
 use super::row::{Row, one, tuple, value};
@@ -36,11 +36,11 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.split_at(&a.dims("indices")?, a.int("dim")?).map(Value::tensors)
     }),
     value("tensor_split(Tensor(a) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]", |a| {
-        let places = a.tensor("tensor_indices_or_sections")?;
-        let numbers = ints_in(&places)?;
-        match (places.rank(), numbers.as_slice()) {
+        let cuts = a.tensor("tensor_indices_or_sections")?;
+        let values = ints_in(&cuts)?;
+        match (cuts.rank(), values.as_slice()) {
             (0, &[count]) => a.tensor("self")?.split_sections(count, a.int("dim")?).map(Value::tensors),
-            _ => a.tensor("self")?.split_at(&numbers.into_iter().map(Dim::Fixed).collect::<Vec<_>>(), a.int("dim")?).map(Value::tensors),
+            _ => a.tensor("self")?.split_at(&values.into_iter().map(Dim::Fixed).collect::<Vec<_>>(), a.int("dim")?).map(Value::tensors),
         }
     }),
     value("hsplit(Tensor(a) self, int sections) -> Tensor(a)[]", |a| {
@@ -189,7 +189,7 @@ fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
     join(&flat, crate::dim::axis(axis, rank)? as i64 + 1)
 }
 
-/// The index of the element that each place of a run-length code repeats.
+/// The index of each element, as often as it is repeated.
 fn repeated(repeats: &Tensor) -> Result<Tensor> {
     let times = ints_in(repeats)?;
     let mut index = Vec::new();

@@ -144,7 +144,7 @@ pub(crate) fn full(name: &str) -> String {
 
 /// The operator of this name; `None` where no row serves for it.
 ///
-/// One that is not aten's own has its namespace and a point before its name: `torchvision.nms`. Aliases, in-place forms (`relu_`) and copying
+/// One that is not aten's own has its namespace and a dot before its name: `torchvision.nms`. Aliases, in-place forms (`relu_`) and copying
 /// forms of views (`select_copy`) are names too.
 pub(crate) fn resolve(name: &str) -> Option<&'static Operator> {
     table().get(name)

@@ -124,7 +124,7 @@ pub(super) const ROWS: &[Row] = &[
     one("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", |a| a.tensor("self")),
     one("lift_fresh(Tensor self) -> Tensor", |a| a.tensor("self")),
     one("lift_fresh_copy(Tensor self) -> Tensor", |a| a.tensor("self")),
-    // The overloads of `to` differ in what stands where: a dtype, a device and a dtype, or a tensor to be like.
+    // The overloads of `to` take a dtype, a device and a dtype, or a tensor whose dtype counts.
     one("to(Tensor self, ScalarType dtype, bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) -> Tensor", |a| {
         to(a.tensor("self")?, a.opt_dtype("dtype")?)
     }),
@@ -190,7 +190,7 @@ fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {
     dtype.map_or(Ok(x.clone()), |dtype| x.cast(dtype))
 }
 
-/// The number in a tensor of rank 0: a length stays one.
+/// The value of a scalar tensor; a symbolic size stays symbolic.
 fn implicit(tensor: &Tensor) -> Result<Value> {
     if let Some(dims) = tensor.symbolic_values()
         && let [dim] = dims.dims.as_slice()

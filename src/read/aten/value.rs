@@ -1,4 +1,4 @@
-//! What a torch program computes with: tensors that can be views of others, lengths, lists, dictionaries.
+//! Values of torch programs: tensors that can be views of others, symbolic sizes, lists, dictionaries.
 
 use super::layout;
 use super::scalar_type::COMPLEX_TYPES;
@@ -18,14 +18,14 @@ use std::sync::Arc;
 pub(crate) enum Value {
     None,
     Bool(bool),
-    /// An integer, which may be a length.
+    /// An integer, which may be a symbolic size.
     Int(Dim),
     Float(f64),
     Str(Arc<str>),
     /// A device; there is only one.
     Device,
     Tensor(View),
-    /// A tensor of complex numbers.
+    /// A complex tensor.
     Complex(Pair),
     List(Rc<RefCell<Vec<Value>>>),
     Tuple(Rc<[Value]>),
@@ -33,7 +33,7 @@ pub(crate) enum Value {
     Dict(Rc<RefCell<Vec<(Value, Value)>>>),
     /// Something of the reader's own: a module of the program.
     Object(usize),
-    /// An object that the program itself made: its class, and its attributes by name.
+    /// An instance of a class of the program: its class, and its attributes by name.
     Instance(Arc<str>, Rc<RefCell<Vec<(Value, Value)>>>),
     /// A function of the program, by its full name.
     Function(Arc<str>),
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// The number, where it is one that is known.
+    /// The number, where its value is known.
     pub(crate) fn number(&self) -> Result<Scalar> {
         match self {
             Value::Bool(x) => Ok(Scalar::Bool(*x)),
@@ -130,7 +130,7 @@ impl Value {
         })
     }
 
-    /// The integer, which may be a length; a tensor that holds one counts.
+    /// The integer, which may be a symbolic size; a tensor of one integer counts.
     pub(crate) fn dim(&self) -> Result<Dim> {
         match self {
             Value::Int(dim) => Ok(dim.clone()),
@@ -176,7 +176,7 @@ impl fmt::Debug for Value {
     }
 }
 
-/// A complex tensor: the cells of its parts, each perhaps a window onto another, so that writes go where torch's go.
+/// A complex tensor: the cells of its parts, each perhaps a view of another, so that writes reach what they reach in torch.
 #[derive(Clone)]
 pub(crate) struct Pair {
     pub(crate) re: View,
@@ -184,7 +184,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The numbers as they are now.
+    /// The current values.
     pub(crate) fn read(&self) -> Result<Complex> {
         Ok(Complex { re: self.re.read()?, im: self.im.read()? })
     }
@@ -202,17 +202,17 @@ impl From<Complex> for Value {
     }
 }
 
-/// How a view is made from its base, and how a write to it goes back.
+/// How a view is computed from its base, and how a write to it changes the base.
 pub(crate) struct Step {
     /// The view of a base.
     pub(crate) apply: Box<dyn Fn(&Tensor) -> Result<Tensor>>,
-    /// The base after the view got these numbers.
+    /// The base after these values were written to the view.
     pub(crate) write: Box<dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>,
 }
 
-/// A tensor as torch has it: a cell that can be written to, or a window onto one.
+/// A tensor of a torch program: a cell that can be written to, or a view of one.
 ///
-/// A write to a view rebuilds its base; every other view of that base, and the base itself, then reads the new numbers.
+/// A write to a view rebuilds its base; every other view of that base, and the base itself, then reads the new values.
 #[derive(Clone)]
 pub(crate) struct View(Rc<ViewData>);
 
@@ -221,7 +221,7 @@ struct ViewData {
     cached: RefCell<(u64, Tensor)>,
     /// How often the base of the chain was written to.
     writes: Rc<Cell<u64>>,
-    /// How far apart neighbours of each axis stand in the storage of the chain's base: whether `reshape` copies depends on it.
+    /// The strides in the storage of the root: whether `reshape` copies depends on them.
     strides: Vec<Dim>,
     base: Option<(View, Step)>,
     sequence: Option<Sequence>,
@@ -229,14 +229,14 @@ struct ViewData {
 
 /// What a tensor is to a packed sequence.
 pub(crate) enum Sequence {
-    /// Its numbers, step by step.
+    /// Its elements, step by step.
     Data(Rc<Packed>),
     /// How many sequences reach each step.
     Sizes(Rc<Packed>),
 }
 
 impl View {
-    /// A tensor of its own, whose elements stand in order.
+    /// A tensor with storage of its own, contiguous.
     pub(crate) fn new(tensor: Tensor) -> View {
         let strides = layout::contiguous(tensor.shape());
         View::laid_out(tensor, strides)
@@ -266,7 +266,7 @@ impl View {
         self.0.sequence.as_ref().filter(|_| !self.is_written())
     }
 
-    /// A window onto this, whose axes have these strides.
+    /// A view of this, whose axes have these strides.
     pub(crate) fn step(&self, step: Step, strides: Vec<Dim>) -> Result<View> {
         let tensor = (step.apply)(&self.read()?)?;
         let writes = self.0.writes.clone();
@@ -289,7 +289,7 @@ impl View {
         &self.0.strides
     }
 
-    /// The tensor that this is a window onto, or itself.
+    /// The tensor of which this is a view, or itself.
     pub(crate) fn root(&self) -> View {
         let mut view = self;
         while let Some((base, _)) = &view.0.base {
@@ -298,12 +298,12 @@ impl View {
         view.clone()
     }
 
-    /// Whether two names stand for one tensor.
+    /// Whether two values are the same tensor.
     pub(crate) fn is_same(&self, other: &View) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The numbers as they are now.
+    /// The current values.
     pub(crate) fn read(&self) -> Result<Tensor> {
         let (seen, tensor) = self.0.cached.borrow().clone();
         let writes = self.0.writes.get();
@@ -317,7 +317,7 @@ impl View {
         }
     }
 
-    /// Gives this, and with it its base and all views of that, other numbers of the same shape and dtype.
+    /// Writes values of the same shape and dtype to this, and with it to its base and all views of that.
     pub(crate) fn write(&self, tensor: Tensor) -> Result<()> {
         match &self.0.base {
             Some((base, step)) => {
@@ -350,13 +350,13 @@ mod tests {
     #[test]
     fn a_write_through_a_view_reaches_the_base_and_its_other_views() {
         let base = View::new(Tensor::new([2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap());
-        let turned =
+        let transposed =
             base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }, vec![]).unwrap();
-        let flat = turned
+        let flat = transposed
             .step(Step { apply: Box::new(|x| x.reshape(&[4])), write: Box::new(|base, new| new.reshape(base.shape())) }, vec![])
             .unwrap();
         flat.write(Tensor::from(&[10.0f32, 20.0, 30.0, 40.0])).unwrap();
         assert_eq!(base.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 30.0, 20.0, 40.0]);
-        assert_eq!(turned.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 20.0, 30.0, 40.0]);
+        assert_eq!(transposed.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 20.0, 30.0, 40.0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Torch operators that give a view: a write to the result is a write to the operand.
+//! Torch operators whose result is a view: a write to the result is a write to the operand.
 
 use super::aliasing::{self, diagonal_view, expanded, in_order, picked, pieces, selected, selected_as, sliced, step_of, strided};
 use super::args::Args;
@@ -144,7 +144,7 @@ pub(super) const ROWS: &[Row] = &[
     value("detach(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value("self")?.clone())),
     value("alias(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value("self")?.clone())),
     value("contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)", |a| {
-        // Itself where its elements stand in order already.
+        // Itself where it is contiguous already.
         let x = a.view("self")?;
         let in_order = a.int("memory_format")? == 0 && layout::is_contiguous(x.read()?.shape(), x.strides());
         Ok(if in_order { a.value("self")?.clone() } else { x.read()?.into() })
@@ -180,8 +180,8 @@ pub(super) const ROWS: &[Row] = &[
         let mut strides = base.strides().to_vec();
         strides.push(strides[axis].clone());
         strides[axis] = &strides[axis] * step;
-        let windows = picked(base, axis, Tensor::from(index.as_slice()), base.strides().to_vec())?;
-        let split = windows.step(
+        let parts = picked(base, axis, Tensor::from(index.as_slice()), base.strides().to_vec())?;
+        let split = parts.step(
             step_of(
                 move |x| {
                     let x = x.unflatten(axis as i64, &[count, size])?;
@@ -243,7 +243,7 @@ fn reshaped(a: &Args, reshape: impl Fn(&Tensor, &[Dim]) -> Result<Tensor> + 'sta
     bijection(a, move |x| reshape(x, &size))
 }
 
-/// Without those of these axes that have length 1; others stay, as in torch.
+/// Without those of these axes that have size 1; others stay, as in torch.
 fn squeezed(x: &Tensor, axes: &[i64]) -> Result<Tensor> {
     if x.rank() == 0 {
         return Ok(x.clone());
@@ -277,8 +277,8 @@ fn moved(a: &Args, from: &[usize], to: &[usize]) -> Result<Value> {
         return Err(Error::argument("the numbers of destinations and sources differ"));
     }
     let mut rest = (0..rank).filter(|axis| !from.contains(axis));
-    let place = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));
-    let order: Option<Vec<usize>> = (0..rank).map(place).collect();
+    let source = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));
+    let order: Option<Vec<usize>> = (0..rank).map(source).collect();
     permuted(a, order.unwrap_or_default().into_iter().map(|axis| axis as i64).collect())
 }
 

@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Row] = &[
             x.roi_align(&rois.narrow(1, 1, 4)?, &rois.select(1, 0i64)?.cast(DType::I64)?, how)
         },
     ),
-    // The places of the largest pixels are there for gradients only.
+    // The indices of the largest pixels are there for gradients only.
     value(
         "torchvision::roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width) -> (Tensor, Tensor)",
         |a| {
@@ -57,7 +57,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
-/// A number that counts something.
+/// A non-negative integer.
 fn count(a: &Args, name: &str) -> Result<usize> {
     usize::try_from(a.int(name)?).map_err(|_| Error::argument(format!("{name} must not be negative")))
 }
