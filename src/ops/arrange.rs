@@ -87,7 +87,8 @@ impl Tensor {
     #[track_caller]
     pub fn pixel_shuffle(&self, r: i64) -> Result<Tensor> {
         let (front, c, h, w) = self.image_axes()?;
-        let few = size::div_exact(&c, &Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
+        let few =
+            size::div_exact(&c, &Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
         let split = self.reshape(&[front.as_slice(), &[few.clone(), r.into(), r.into(), h.clone(), w.clone()]].concat())?;
         split.permute(&behind(front.len(), &[0, 3, 1, 4, 2]))?.reshape(&[front, vec![few, h * r, w * r]].concat())
     }

@@ -79,7 +79,7 @@ impl Tensor {
 /// The sum of products over axes of one and as many of the other; what is left of one, then of the other.
 fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Tensor> {
     let positions = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
-    let (first, second) = (places(x, first)?, places(y, second)?);
+    let (first, second) = (positions(x, first)?, positions(y, second)?);
     if first.len() != second.len() {
         return Err(Error::argument(format!("different numbers of axes: {} and {}", first.len(), second.len())));
     }
@@ -88,11 +88,11 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
     let sizes = |t: &Tensor, axes: &[usize]| axes.iter().map(|&axis| t.shape()[axis].clone()).collect::<Vec<Dim>>();
     let total = |dims: &[Dim]| dims.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
     let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as i64).collect::<Vec<_>>();
-    let (rows, columns) = (lengths(x, &left), lengths(y, &right));
+    let (rows, columns) = (sizes(x, &left), sizes(y, &right));
     // A length of 1 is broadcast.
-    let (a, b) = (lengths(x, &first), lengths(y, &second));
+    let (a, b) = (sizes(x, &first), sizes(y, &second));
     let (x, y) = (narrowed(x, &first, &b)?, narrowed(y, &second, &a)?);
-    let inner = total(&lengths(&x, &first));
+    let inner = total(&sizes(&x, &first));
     let x = x.permute(&order(&left, &first))?.reshape(&[total(&rows), inner.clone()])?;
     let y = y.permute(&order(&second, &right))?.reshape(&[inner, total(&columns)])?;
     x.matmul(&y)?.reshape(&[rows, columns].concat())

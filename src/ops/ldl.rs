@@ -66,10 +66,10 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let single = [front.as_slice(), &[1.into(), 1.into()]].concat();
     let position = |k: i64| Tensor::full(&single, k, DType::I64);
     let mut second = Tensor::zeros(&single, DType::Bool)?;
-    let (mut pending, mut partner) = (x.select(-1, 0i64)?.unsqueeze(-1)?, place(0)?);
+    let (mut pending, mut partner) = (x.select(-1, 0i64)?.unsqueeze(-1)?, position(0)?);
     let (mut columns, mut pivots) = (Vec::new(), Vec::new());
     for k in 0..n {
-        let (mut pair, mut chosen) = (Tensor::zeros(&single, DType::Bool)?, place(k)?);
+        let (mut pair, mut chosen) = (Tensor::zeros(&single, DType::Bool)?, position(k)?);
         if k + 1 < n {
             let own = element(&rest, k, k)?.abs()?;
             let below = after(n, k, true)?.where_(&column(&rest, k)?.abs()?, &zero)?;
@@ -83,8 +83,8 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
             let here = own.ge(&bound)?.logical_or(own.ge(bound.mul(largest.div(safe)?)?)?)?;
             let there = across.gather(-1, &at)?.abs()?.ge(widest.mul(limit)?)?;
             pair = here.logical_or(there)?.logical_or(&second)?.logical_not()?;
-            chosen = here.logical_or(&second)?.where_(&place(k)?, &at)?;
-            let to = pair.where_(&place(k + 1)?, &place(k)?)?;
+            chosen = here.logical_or(&second)?.where_(&position(k)?, &at)?;
+            let to = pair.where_(&position(k + 1)?, &position(k)?)?;
             let order = exchange(n, &to.squeeze_axes(&[-1])?, &chosen.squeeze_axes(&[-1])?)?;
             rest = ordered(&ordered(&rest, &order)?.transpose(-2, -1)?, &order)?.transpose(-2, -1)?;
         }
@@ -137,7 +137,7 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
         };
         let second = pivot.lt(0)?.logical_and(first.logical_not()?)?;
         let position = |k: i64| Tensor::full((), k, DType::I64);
-        let to = first.where_(&place((k + 1).min(n - 1))?, &place(k)?)?;
+        let to = first.where_(&position((k + 1).min(n - 1))?, &position(k)?)?;
         orders.push(exchange(n, &to, &second.where_(&to, &pivot.abs()?.sub(1)?)?)?);
         firsts.push(first);
     }

@@ -384,12 +384,12 @@ fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64)
         if by >= positions {
             return never(positions);
         }
-        Tensor::cat(&[&never(by)?, &t.slice(0, ..places - by)?], 0)
+        Tensor::cat(&[&never(by)?, &t.slice(0, ..positions - by)?], 0)
     };
     // A blank may be skipped between two labels that differ.
     let before = if positions > 2 {
         let head = Tensor::full([2i64], blank, labels.dtype())?;
-        Tensor::cat(&[&head, &spread.slice(0, ..places - 2)?], 0)?
+        Tensor::cat(&[&head, &spread.slice(0, ..positions - 2)?], 0)?
     } else {
         spread.clone()
     };

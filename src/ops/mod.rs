@@ -3,6 +3,7 @@
 //! A family file reads from top to bottom: the operators (rule, kernel, ONNX form), their readers, the methods, the examples.
 
 mod activation;
+mod antialias;
 mod arithmetic;
 mod arrange;
 mod attention;
@@ -51,13 +52,17 @@ mod reduce;
 mod resize;
 mod roi;
 mod scan;
+mod segments;
 mod shape;
+mod shrink;
 mod sign;
 mod slice;
 mod special;
 mod spectral;
 mod statistics;
 mod unary;
+mod unpool;
+mod weight_norm;
 mod where_clip;
 
 pub(crate) use attention::flex_attention;
@@ -78,6 +83,8 @@ pub use random::{Distribution, Draw, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
 pub use roi::{Alignment, Gathered};
+pub(crate) use segments::scattered;
+pub use segments::{Reduce, Segments};
 pub use spectral::Stft;
 pub use statistics::Interpolation;
 pub(crate) use statistics::sorted;

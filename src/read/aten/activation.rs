@@ -1,8 +1,7 @@
 //! The non-linear functions of networks.
 
 use super::row::{Row, one, tuple};
-use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::error::Error;
 
 pub(super) const ROWS: &[Row] = &[
     one("relu(Tensor self) -> Tensor", |a| a.tensor("self")?.relu()),
@@ -24,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.softplus(a.float("beta")?, a.float("threshold")?)
     }),
     one("softsign(Tensor self) -> Tensor", |a| a.tensor("self")?.softsign()),
-    one("log_sigmoid(Tensor self) -> Tensor", |a| log_sigmoid(&a.tensor("self")?)),
+    one("log_sigmoid(Tensor self) -> Tensor", |a| a.tensor("self")?.logsigmoid()),
     one("prelu(Tensor self, Tensor weight) -> Tensor", |a| {
         let (x, slope) = (a.tensor("self")?, a.tensor("weight")?);
         let slope = if slope.numel() == 1 || x.rank() < 2 {
@@ -47,21 +46,9 @@ pub(super) const ROWS: &[Row] = &[
         a.opt_dtype("dtype")?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?.log_softmax(a.int("dim")?)
     }),
     one("_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", |a| a.tensor("self")?.log_softmax(a.int("dim")?)),
-    one("celu(Tensor self, Scalar alpha=1.0) -> Tensor", |a| {
-        let (x, alpha) = (a.tensor("self")?, a.float("alpha")?);
-        let low = x.minimum(0.0)?.div(alpha)?.expm1()?.mul(alpha)?;
-        x.gt(0.0)?.where_(&x, &low)
-    }),
-    one("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| {
-        let (x, edge) = (a.tensor("self")?, a.float("lambd")?);
-        x.masked_fill(&x.ge(-edge)?.logical_and(x.le(edge)?)?, 0.0)
-    }),
-    one("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| {
-        let (x, edge) = (a.tensor("self")?, a.float("lambd")?);
-        let high = x.sub(edge)?;
-        let inner = x.lt(-edge)?.where_(&x.add(edge)?, &x.mul(0.0)?)?;
-        x.gt(edge)?.where_(&high, &inner)
-    }),
+    one("celu(Tensor self, Scalar alpha=1.0) -> Tensor", |a| a.tensor("self")?.celu(a.float("alpha")?)),
+    one("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| a.tensor("self")?.hardshrink(a.float("lambd")?)),
+    one("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", |a| a.tensor("self")?.softshrink(a.float("lambd")?)),
     one("_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor("self")?;
         let x = a.opt_dtype("dtype")?.map_or(Ok(x.clone()), |dtype| x.cast(dtype))?;
@@ -73,7 +60,7 @@ pub(super) const ROWS: &[Row] = &[
     // The buffer is there for gradients.
     tuple("log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)", |a| {
         let x = a.tensor("self")?;
-        Ok(vec![log_sigmoid(&x)?, x.abs()?.neg()?.exp()?])
+        Ok(vec![x.logsigmoid()?, x.abs()?.neg()?.exp()?])
     }),
     // The slopes are broadcast already.
     one("_prelu_kernel(Tensor self, Tensor weight) -> Tensor", |a| {
@@ -90,7 +77,3 @@ pub(super) const ROWS: &[Row] = &[
         x.masked_fill(&mask.expand(x.shape())?, f64::NEG_INFINITY)?.softmax(a.opt_ints("dim")?.map_or(-1, |axis| axis[0]))
     }),
 ];
-
-fn log_sigmoid(x: &Tensor) -> Result<Tensor> {
-    x.neg()?.softplus(1.0, 20.0)?.neg()
-}

@@ -79,13 +79,13 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor", |a| {
         let (v, p) = (a.tensor("v")?, a.float("pow")?);
-        if a.int("dim")? == -1 { v.norm(p, .., false) } else { norm_but(&v, p, a.int("dim")?) }
+        if a.int("dim")? == -1 { v.norm(p, .., false) } else { v.norm_except(p, a.int("dim")?) }
     }),
     tuple("_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)", |a| {
         let (v, axis) = (a.tensor("v")?, a.int("dim")?);
-        Ok(vec![weight_norm(&v, &a.tensor("g")?, axis)?, norm_but(&v, 2.0, axis)?])
+        Ok(vec![v.weight_norm(&a.tensor("g")?, axis)?, v.norm_except(2.0, axis)?])
     }),
-    one("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", |a| weight_norm(&a.tensor("v")?, &a.tensor("g")?, a.int("dim")?)),
+    one("_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", |a| a.tensor("v")?.weight_norm(&a.tensor("g")?, a.int("dim")?)),
     tuple(
         "native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)",
         |a| {
@@ -234,21 +234,4 @@ fn reserving(a: &Args, training: bool, momentum: f64, epsilon: f64) -> Result<Ve
 
 fn training() -> Error {
     Error::unsupported("batch norm in training mode updates its running statistics").help("call .eval() on the model before it is traced")
-}
-
-/// v · g / ‖v‖, the norm being taken over all axes but one (or all, for -1).
-pub(super) fn weight_norm(v: &Tensor, g: &Tensor, axis: i64) -> Result<Tensor> {
-    v.mul(g.div(norm_but(v, 2.0, axis)?)?)
-}
-
-/// The norm over all axes but one (or all, for -1), which stay with size 1.
-fn norm_but(v: &Tensor, p: f64, axis: i64) -> Result<Tensor> {
-    let axes: Vec<i64> = match axis {
-        -1 => (0..v.rank() as i64).collect(),
-        axis => {
-            let kept = v.shape().axis(axis)? as i64;
-            (0..v.rank() as i64).filter(|&other| other != kept).collect()
-        }
-    };
-    v.norm(p, &axes, true)
 }

@@ -77,8 +77,12 @@ pub(super) const ROWS: &[Row] = &[
     tuple("fractional_max_pool3d(Tensor self, int[3] kernel_size, int[3] output_size, Tensor random_samples) -> (Tensor, Tensor)", |a| {
         fractional(a, &[0, 1, 2])
     }),
-    one("max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor", |a| unpooled(a, 2)),
-    one("max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] padding) -> Tensor", |a| unpooled(a, 3)),
+    one("max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor", |a| {
+        a.tensor("self")?.max_unpool(&a.tensor("indices")?, &a.dims("output_size")?)
+    }),
+    one("max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] padding) -> Tensor", |a| {
+        a.tensor("self")?.max_unpool(&a.tensor("indices")?, &a.dims("output_size")?)
+    }),
     one(
         "max_pool2d_with_indices_backward(Tensor grad_output, Tensor self, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, bool ceil_mode, Tensor indices) -> Tensor",
         |a| {
@@ -199,31 +203,10 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     let wide = if whole { x.cast(crate::DType::F64)? } else { x.clone() };
     let y = match divisor {
         None => wide.average_pool(&kernel, window, ceil, count_pad)?,
-        Some(divisor) => window_sum(&wide, &kernel, &window, ceil)?.div(divisor.to_f64())?,
+        Some(divisor) => wide.sum_pool(&kernel, &window, ceil)?.div(divisor.to_f64())?,
     };
     // Integers are divided like integers.
     if whole { y.add(y.sign()?.mul(1e-9)?)?.trunc()?.cast(x.dtype()) } else { Ok(y) }
-}
-
-/// The sum over each window: the mean times its volume, once zeros stand wherever a window reaches beyond.
-fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Result<Tensor> {
-    let mut widths = Vec::new();
-    for (i, &kernel) in kernel.iter().enumerate() {
-        let n = x.shape()[x.rank() - window.strides.len() + i].fixed().ok_or_else(|| Error::size("this pooling needs a fixed size"))?;
-        let (before, after, stride, kernel) =
-            (window.pads_begin[i] as i64, window.pads_end[i] as i64, window.strides[i] as i64, kernel as i64);
-        let rest = n + before + after - kernel;
-        let mut out = rest.div_euclid(stride) + 1 + i64::from(ceil && rest.rem_euclid(stride) != 0);
-        // The last window must begin inside, or in the padding before.
-        if ceil && (out - 1) * stride >= n + before {
-            out -= 1;
-        }
-        widths.push([before, ((out - 1) * stride + kernel - n - before).max(after)]);
-    }
-    let widths: Vec<i64> = widths.into_iter().rev().flatten().collect();
-    let dense = Window::symmetric(&window.strides, &vec![0; kernel.len()], &vec![1; kernel.len()]);
-    let mean = x.pad(&widths, crate::ops::Padding::Constant(crate::Scalar::Int(0)))?.average_pool(kernel, dense, false, true)?;
-    mean.mul(kernel.iter().product::<usize>() as f64)
 }
 
 /// The largest number of each window, and its place: windows that begin at steps of a length that is no integer, shifted by a sample for each
@@ -279,17 +262,6 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
     let picked = x.flatten(2, -1)?.gather(-1, &place.flatten(2, -1)?)?.reshape(place.shape())?;
     let (largest, index) = picked.max_along(-1, true)?;
     Ok(vec![largest.squeeze_axes(&[-1])?, place.gather(-1, &index)?.squeeze_axes(&[-1])?])
-}
-
-/// Numbers put back where they stood, zeros elsewhere.
-fn unpooled(a: &Args, axes: usize) -> Result<Tensor> {
-    let (x, indices, lengths) = (a.tensor("self")?, a.tensor("indices")?, a.dims("output_size")?);
-    let front = x.rank().checked_sub(axes).ok_or_else(|| Error::shape(format!("{axes} spatial axes do not fit {}", x.ty())))?;
-    let flat = |t: &Tensor| t.flatten(front as i64, -1);
-    let plane = lengths.iter().fold(crate::Dim::Fixed(1), |n, dim| n * dim);
-    let shape: Vec<_> = x.shape()[..front].iter().cloned().chain([plane]).collect();
-    let whole: Vec<_> = x.shape()[..front].iter().cloned().chain(lengths).collect();
-    Tensor::zeros(&shape, x.dtype())?.scatter(-1, &flat(&indices)?, &flat(&x)?, crate::ops::Reduction::Replace)?.reshape(&whole)
 }
 
 /// The form whose lengths are given, or else follow from scale factors.

@@ -2,10 +2,10 @@
 
 use super::args::{Args, ints_in};
 use super::row::{Row, one, tuple};
-use crate::array::{DType, Scalar};
+use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::ops::{Padding, Reduction};
+use crate::ops::{Padding, Reduce, Reduction, Segments, scattered};
 use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
@@ -23,14 +23,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor", |a| scatter(a, &a.tensor("src")?, Reduction::Add)),
     one("scatter_reduce(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor", |a| {
-        reduced(
-            &a.tensor("self")?,
-            a.int("dim")?,
-            &a.tensor("index")?,
-            &a.tensor("src")?,
-            a.opt_str("reduce")?.unwrap_or_default(),
-            a.flag("include_self")?,
-        )
+        a.tensor("self")?.scatter_reduce(a.int("dim")?, &a.tensor("index")?, &a.tensor("src")?, reduce(a)?, a.flag("include_self")?)
     }),
     one(
         "segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor",
@@ -68,11 +61,10 @@ pub(super) const ROWS: &[Row] = &[
         if x.rank() == 0 {
             let index = a.tensor("index")?.reshape(&[1])?;
             let source = source.reshape(&[1])?;
-            return reduced(&x.reshape(&[1])?, 0, &index, &source, a.opt_str("reduce")?.unwrap_or_default(), a.flag("include_self")?)?
-                .reshape(());
+            return x.reshape(&[1])?.scatter_reduce(0, &index, &source, reduce(a)?, a.flag("include_self")?)?.reshape(());
         }
         let index = spread(&a.tensor("index")?, source.shape(), x.shape().axis(a.int("dim")?)?)?;
-        reduced(&x, a.int("dim")?, &index, &source, a.opt_str("reduce")?.unwrap_or_default(), a.flag("include_self")?)
+        x.scatter_reduce(a.int("dim")?, &index, &source, reduce(a)?, a.flag("include_self")?)
     }),
     one("put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor", |a| {
         let (x, index) = (a.tensor("self")?, a.tensor("index")?.reshape(&[-1])?);
@@ -113,16 +105,16 @@ pub(super) const ROWS: &[Row] = &[
     one("one_hot(Tensor self, int num_classes=-1) -> Tensor", |a| {
         let (x, classes) = (a.tensor("self")?, a.int("num_classes")?);
         let classes = if classes >= 0 { classes } else { ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1) };
-        x.unsqueeze(-1)?.eq(&Tensor::arange(0, classes, 1, DType::I64)?)?.cast(DType::I64)
+        x.one_hot(classes)
     }),
     one("isin(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
-        is_in(&a.tensor("elements")?, &a.tensor("test_elements")?, a.flag("invert")?)
+        is_in(a, &a.tensor("elements")?, &a.tensor("test_elements")?)
     }),
     one("isin(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
-        is_in(&a.tensor("elements")?, &a.tensor("test_element")?, a.flag("invert")?)
+        is_in(a, &a.tensor("elements")?, &a.tensor("test_element")?)
     }),
     one("isin(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {
-        is_in(&a.tensor("element")?, &a.tensor("test_elements")?, a.flag("invert")?)
+        is_in(a, &a.tensor("element")?, &a.tensor("test_elements")?)
     }),
 ];
 
@@ -137,109 +129,6 @@ fn reduction(name: Option<&str>) -> Result<Reduction> {
 /// Elements along an axis, of which torch reads as many as there are indices. A tensor of rank 0 is one of one element.
 fn scatter(a: &Args, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
     scattered(&a.tensor("self")?, a.int("dim")?, &a.tensor("index")?, source, reduction)
-}
-
-fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    let index = index.cast(DType::I64)?;
-    if x.rank() == 0 {
-        let one = |t: &Tensor| t.reshape(&[-1]);
-        return one(x)?.scatter(0, &one(&index)?, one(source)?, reduction)?.reshape(());
-    }
-    let (index, mut source) = (if index.rank() == 0 { index.reshape(&[1])? } else { index }, source.clone());
-    if source.rank() == 0 {
-        source = source.reshape(&[1])?;
-    }
-    for (axis, n) in index.shape().iter().enumerate() {
-        if source.dim(axis as i64)? != *n {
-            source = source.slice(axis as i64, ..n.clone())?;
-        }
-    }
-    x.scatter(axis, &index, source, reduction)
-}
-
-/// Elements folded into those that the index names: `sum`, `prod`, `mean`, `amax`, `amin`.
-fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: &str, include: bool) -> Result<Tensor> {
-    let fold = |x: &Tensor, source: &Tensor, reduction| scattered(x, axis, index, source, reduction);
-    let start = |x: &Tensor, number: Scalar| -> Result<Tensor> {
-        // Where anything is folded in and the tensor itself does not count, the fold starts from its neutral element.
-        if include {
-            return Ok(x.clone());
-        }
-        let neutral = Tensor::full(source.shape(), number, x.dtype())?;
-        fold(x, &neutral, Reduction::Replace)
-    };
-    let (least, most) = match x.dtype() {
-        DType::Bool => (Scalar::Bool(false), Scalar::Bool(true)),
-        dtype if dtype.is_float() => (Scalar::Float(f64::NEG_INFINITY), Scalar::Float(f64::INFINITY)),
-        DType::U8 => (Scalar::Int(0), Scalar::Int(i64::from(u8::MAX))),
-        DType::I8 => (Scalar::Int(i64::from(i8::MIN)), Scalar::Int(i64::from(i8::MAX))),
-        DType::I16 => (Scalar::Int(i64::from(i16::MIN)), Scalar::Int(i64::from(i16::MAX))),
-        DType::I32 => (Scalar::Int(i64::from(i32::MIN)), Scalar::Int(i64::from(i32::MAX))),
-        _ => (Scalar::Int(i64::MIN), Scalar::Int(i64::MAX)),
-    };
-    match reduce {
-        "sum" => fold(&start(x, Scalar::Int(0))?, source, Reduction::Add),
-        "prod" => fold(&start(x, Scalar::Int(1))?, source, Reduction::Mul),
-        "amax" => fold(&start(x, least)?, source, Reduction::Max),
-        "amin" => fold(&start(x, most)?, source, Reduction::Min),
-        "mean" => {
-            let sum = fold(&start(x, Scalar::Int(0))?, source, Reduction::Add)?;
-            let ones = Tensor::ones(x.shape(), x.dtype())?;
-            let count = fold(&start(&ones, Scalar::Int(0))?, &Tensor::ones(source.shape(), x.dtype())?, Reduction::Add)?;
-            let count = count.clamp(Some(Scalar::Int(1)), None)?;
-            if x.dtype().is_float() { sum.div(count) } else { sum.floor_divide(count)?.cast(x.dtype()) }
-        }
-        other => Err(Error::argument(format!("unknown reduction `{other}`"))),
-    }
-}
-
-/// The reduction of each segment of an axis; the lengths (or offsets) of the segments may differ along the axes before it.
-fn segments(a: &Args) -> Result<Tensor> {
-    let (x, reduce) = (a.tensor("data")?, a.opt_str("reduce")?.unwrap_or_default());
-    let axis = x.shape().axis(a.int("axis")?)?;
-    let along = axis as i64;
-    let offsets = match (a.opt_tensor("lengths")?, a.opt_tensor("offsets")?) {
-        (Some(lengths), None) => {
-            let ends = lengths.cast(DType::I64)?.cumsum(along)?;
-            let mut widths = vec![0i64; 2 * (ends.rank() - axis)];
-            if let Some(before) = widths.len().checked_sub(2) {
-                widths[before] = 1;
-            }
-            ends.pad(&widths, Padding::Constant(Scalar::Int(0)))?
-        }
-        (None, Some(offsets)) => offsets.cast(DType::I64)?,
-        _ => return Err(Error::argument("segment_reduce needs either lengths or offsets")),
-    };
-    if offsets.rank() != axis + 1 {
-        return Err(Error::shape(format!("segment_reduce: {} does not fit axis {axis} of {}", offsets.ty(), x.ty())));
-    }
-    let count = offsets.dim(along)? - 1i64;
-    // Each element belongs to the last segment that begins before it; one in no segment goes to an index that is cut off.
-    let position = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
-    let segment = offsets.searchsorted(&position.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
-    let segment = segment.lt(0)?.where_(&Tensor::from_dim(&count), &segment)?;
-    let behind: Vec<i64> = (axis as i64 + 1..x.rank() as i64).collect();
-    let index = segment.unsqueeze_axes(&behind)?.expand(x.shape())?;
-    let mut shape = x.shape().to_vec();
-    shape[axis] = &count + 1i64;
-    let (neutral, reduction) = match reduce {
-        "sum" | "mean" => (0.0, Reduction::Add),
-        "prod" => (1.0, Reduction::Mul),
-        "max" => (f64::NEG_INFINITY, Reduction::Max),
-        "min" => (f64::INFINITY, Reduction::Min),
-        other => return Err(Error::argument(format!("unknown reduction `{other}`"))),
-    };
-    let initial = a.opt_float("initial")?;
-    let start = Tensor::full(&shape, initial.unwrap_or(neutral), x.dtype())?;
-    let y = start.scatter(along, &index, &x, reduction)?.slice(along, ..count)?;
-    if reduce != "mean" {
-        return Ok(y);
-    }
-    let (begins, ends) = (offsets.slice(along, ..-1)?, offsets.slice(along, 1..)?);
-    let lengths = ends.sub(begins)?.unsqueeze_axes(&behind)?;
-    let mean = y.div(lengths.cast(x.dtype())?)?;
-    // Of nothing there is no mean, unless it was said what to begin with.
-    if initial.is_some() { lengths.eq(0)?.where_(&y, &mean) } else { Ok(mean) }
 }
 
 fn index_put(a: &Args) -> Result<Tensor> {
@@ -292,7 +181,27 @@ fn counted(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
     x.ne(0)?.sum(axes, false)
 }
 
-fn is_in(x: &Tensor, among: &Tensor, invert: bool) -> Result<Tensor> {
-    let found = x.unsqueeze(-1)?.eq(&among.reshape(&[-1])?)?.any(-1, false)?;
-    if invert { found.logical_not() } else { Ok(found) }
+fn is_in(a: &Args, x: &Tensor, among: &Tensor) -> Result<Tensor> {
+    let inside = x.isin(among)?;
+    if a.flag("invert")? { inside.logical_not() } else { Ok(inside) }
+}
+
+fn reduce(a: &Args) -> Result<Reduce> {
+    match a.opt_str("reduce")? {
+        Some("sum") => Ok(Reduce::Sum),
+        Some("prod") => Ok(Reduce::Prod),
+        Some("mean") => Ok(Reduce::Mean),
+        Some("amax" | "max") => Ok(Reduce::Max),
+        Some("amin" | "min") => Ok(Reduce::Min),
+        other => Err(Error::argument(format!("unknown reduction {other:?}"))),
+    }
+}
+
+fn segments(a: &Args) -> Result<Tensor> {
+    let segments = match (a.opt_tensor("lengths")?, a.opt_tensor("offsets")?) {
+        (Some(lengths), None) => Segments::Lengths(lengths),
+        (None, Some(offsets)) => Segments::Offsets(offsets),
+        _ => return Err(Error::argument("segment_reduce needs either lengths or offsets")),
+    };
+    a.tensor("data")?.segment_reduce(reduce(a)?, &segments, a.int("axis")?, a.opt_float("initial")?)
 }
