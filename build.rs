@@ -59,7 +59,8 @@ fn table(messages: &[Message]) -> String {
         for field in &message.field {
             let (name, number, repeated) = (field.name(), field.number(), field.label() == Label::Repeated);
             let kind = kind(field, messages);
-            let _ = writeln!(source, "        Field {{ name: {name:?}, number: {number}, kind: Kind::{kind}, repeated: {repeated} }},");
+            let _ =
+                writeln!(source, "        Field {{ name: {name:?}, number: {number}, kind: FieldKind::{kind}, repeated: {repeated} }},");
         }
         source.push_str("    ] },\n");
     }

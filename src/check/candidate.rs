@@ -40,7 +40,7 @@ impl Candidate for Traced {
 
 impl Candidate for OnnxModule {
     fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
-        Ok(Box::new(OnnxModule::with(part.page(ExportOptions::default())?, &part.operators())?))
+        Ok(Box::new(OnnxModule::with(part.to_unhashed_model(ExportOptions::default())?, &part.operators())?))
     }
 }
 

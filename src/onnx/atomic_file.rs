@@ -7,20 +7,20 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
-/// A file on its way to its place. Dropped before [`Draft::commit`], it is gone and what stood there before is untouched.
-pub struct Draft {
+/// A file that is written to a temporary and renamed. Dropped before [`AtomicFile::commit`], it is removed, and the old file is untouched.
+pub struct AtomicFile {
     file: BufWriter<NamedTempFile>,
     hash: Sha256,
     written: u64,
 }
 
-impl Draft {
-    /// A draft in the folder of its target, so that renaming it later is one step.
+impl AtomicFile {
+    /// A temporary in the folder of its target, so that renaming it is atomic.
     ///
     /// # Errors
     /// [`Write`](crate::ErrorCode::Write) where the target is a folder, a link, a pipe or a device, or its folder is missing or may not be
     /// written.
-    pub fn beside(target: &Path) -> Result<Draft> {
+    pub fn beside(target: &Path) -> Result<AtomicFile> {
         check(target)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(".ontrace-").suffix(".part");
@@ -36,7 +36,7 @@ impl Draft {
             io::ErrorKind::NotFound => Error::write(format!("there is no folder {}", folder.display())),
             _ => failed(&error, 0),
         });
-        Ok(Draft { file: BufWriter::with_capacity(1 << 18, file.at(target.display())?), hash: Sha256::new(), written: 0 })
+        Ok(AtomicFile { file: BufWriter::with_capacity(1 << 18, file.at(target.display())?), hash: Sha256::new(), written: 0 })
     }
 
     /// The bytes written so far.
@@ -58,7 +58,7 @@ impl Draft {
         self.file.get_ref().as_file().sync_all()
     }
 
-    /// Gives the draft its name, in place of what stood there, and has that on the disk too. Synced already: see [`Draft::sync`].
+    /// Renames the temporary to its target and syncs the folder. The contents are synced before: see [`AtomicFile::sync`].
     ///
     /// # Errors
     /// Those of the operating system.
@@ -71,7 +71,7 @@ impl Draft {
     }
 }
 
-impl Write for Draft {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
@@ -128,11 +128,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("x");
         fs::write(&target, "old").unwrap();
-        let mut draft = Draft::beside(&target).unwrap();
-        draft.write_all(b"new").unwrap();
-        draft.sync().unwrap();
+        let mut file = AtomicFile::beside(&target).unwrap();
+        file.write_all(b"new").unwrap();
+        file.sync().unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"old");
-        drop(draft);
+        drop(file);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }
 
@@ -140,12 +140,12 @@ mod tests {
     fn a_draft_that_is_committed_stands_there_whole() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("x");
-        let mut draft = Draft::beside(&target).unwrap();
-        draft.write_all(b"abc").unwrap();
+        let mut file = AtomicFile::beside(&target).unwrap();
+        file.write_all(b"abc").unwrap();
         // FIPS 180-2, example B.1.
-        assert_eq!(draft.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        draft.sync().unwrap();
-        draft.commit(&target).unwrap();
+        assert_eq!(file.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        file.sync().unwrap();
+        file.commit(&target).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"abc");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }
@@ -159,7 +159,7 @@ mod tests {
             (folder.path().join("no/x"), "there is no folder"),
             ("/".into(), "no file name"),
         ] {
-            let error = Draft::beside(&target).err().unwrap();
+            let error = AtomicFile::beside(&target).err().unwrap();
             assert!(error.message().starts_with(message) && error.code() == ErrorCode::Write, "{error:?}");
         }
     }
@@ -171,7 +171,7 @@ mod tests {
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "old").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        let error = Draft::beside(&link).err().unwrap();
+        let error = AtomicFile::beside(&link).err().unwrap();
         assert!(error.help_line().unwrap().ends_with("real"));
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"old");

@@ -1,4 +1,4 @@
-//! Writes a graph as ONNX nodes: names, attributes, constants, and lengths computed once for each expression.
+//! A builder of ONNX graphs: names, attributes, constants, and sizes that are computed once for each expression.
 
 use super::model::Model;
 use super::names::each_name;
@@ -11,31 +11,31 @@ use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The name of a value on the page; empty for an optional input that is absent.
+/// The name of a value in the graph; empty for an optional input that is absent.
 pub type Name = Arc<str>;
 
 /// Node metadata: the path of the module that a node belongs to.
 pub const SCOPE_KEY: &str = "ontrace.scope";
-/// Node metadata: the line of the source that a node comes from.
+/// Node metadata: the source location that a node comes from.
 pub const LINE_KEY: &str = "ontrace.line";
 
-/// A page being written.
+/// A builder of an ONNX graph.
 #[derive(Default)]
 pub struct GraphBuilder {
     opset: i64,
     nodes: Vec<NodeProto>,
     initializers: Vec<(String, Array)>,
-    /// What every value is, in the order of writing.
+    /// The type of every value, in the order of their definition.
     types: Vec<(Name, Type)>,
     known: HashMap<Name, usize>,
     taken: HashSet<String>,
-    /// Where a symbol's number is read: an axis of a value.
+    /// The axis of a value at which the size of each symbol is read.
     symbols: BTreeMap<Arc<str>, (Name, usize)>,
-    /// Lengths that are already on the page, each a vector of one element.
-    lengths: HashMap<Expr, Name>,
-    /// Unnamed constants that are already on the page, by dtype, shape and bytes.
+    /// Sizes that the graph already computes, each a vector of one element.
+    sizes: HashMap<Expr, Name>,
+    /// Unnamed constants that are already in the graph, by dtype, shape and bytes.
     constants: HashMap<(DType, Vec<usize>, Vec<u8>), Name>,
-    /// What is written already by its address: a graph inside a node may use the numbers that the one around it has.
+    /// Initializers by the address of their data: a subgraph may use those of the graph around it.
     written: HashMap<usize, Vec<(Array, Name)>>,
     /// The functions that nodes of other domains call, and the versions of those domains.
     functions: Vec<FunctionProto>,
@@ -45,7 +45,7 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// A pen that writes this opset.
+    /// A builder for this opset.
     pub fn new(opset: i64) -> GraphBuilder {
         GraphBuilder { opset, ..GraphBuilder::default() }
     }
@@ -55,13 +55,13 @@ impl GraphBuilder {
         self.opset
     }
 
-    /// Says where the nodes written next come from.
+    /// Sets the scope and the source location of the nodes that follow.
     pub fn at(&mut self, scope: &str, line: &str) {
         self.scope = scope.to_string();
         self.line = line.to_string();
     }
 
-    /// A name that nothing has yet: this one, or this one with a number.
+    /// A unique name: this one, or this one with a number.
     pub fn fresh(&mut self, wanted: &str) -> Name {
         let wanted = if wanted.is_empty() { "value" } else { wanted };
         let mut name = wanted.to_string();
@@ -73,12 +73,12 @@ impl GraphBuilder {
         name.into()
     }
 
-    /// Keeps names for the outputs; they are given by [`GraphBuilder::finish`].
+    /// Reserves names for the outputs; they are given by [`GraphBuilder::finish`].
     pub fn reserve<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
         self.taken.extend(names.into_iter().map(str::to_string));
     }
 
-    /// A symbol's number is read where it first is the length of an axis: of an input, or of a node whose sizes depend on data.
+    /// The size of a symbol is read where it is first the size of an axis: of an input, or of a node whose sizes depend on data.
     fn declare(&mut self, name: &Name, ty: Type) {
         for (axis, dim) in ty.shape.iter().enumerate().filter(|(_, dim)| dim.is_symbolic()) {
             if let Some(symbol) = dim.expr().as_symbol() {
@@ -96,16 +96,16 @@ impl GraphBuilder {
         name
     }
 
-    /// What is known of a value on the page.
+    /// The type of a value.
     ///
     /// # Errors
-    /// [`Internal`](crate::ErrorCode::Internal) where no such value was written.
+    /// [`Internal`](crate::ErrorCode::Internal) where the graph has no such value.
     pub fn ty(&self, name: &Name) -> Result<&Type> {
         let index = self.known.get(name).ok_or_else(|| Error::internal(format!("`{name}` is not a value of the ONNX graph")))?;
         Ok(&self.types[*index].1)
     }
 
-    /// Numbers under a name of their own: a parameter. The same window onto the same bytes is written once.
+    /// A named initializer: a parameter. The same view of the same bytes is written once.
     pub fn parameter(&mut self, wanted: &str, array: &Array) -> Name {
         let known = self.written.get(&array.address()).into_iter().flatten().find(|(other, _)| other.is_same(array));
         if let Some((_, name)) = known {
@@ -118,7 +118,7 @@ impl GraphBuilder {
         name
     }
 
-    /// Numbers without a name; small equal ones are written once.
+    /// An unnamed initializer; small equal ones are written once.
     pub fn constant(&mut self, array: &Array) -> Name {
         const SMALL: usize = 256;
         let key = (array.byte_len() <= SMALL).then(|| (array.dtype(), array.shape().to_vec(), array.to_bytes().to_vec()));
@@ -132,7 +132,7 @@ impl GraphBuilder {
         name
     }
 
-    /// A number of this dtype, as a constant of rank 0.
+    /// A scalar constant of this dtype.
     pub fn number(&mut self, dtype: DType, number: impl Into<Scalar>) -> Name {
         let number = number.into();
         self.constant(&Array::full(dtype, &[], number))
@@ -143,7 +143,7 @@ impl GraphBuilder {
         self.constant(&Array::vector(ints.to_vec()))
     }
 
-    /// Lengths as an i64 vector, a constant as far as they are fixed.
+    /// Sizes as an i64 vector, constant as far as they are fixed.
     ///
     /// # Errors
     /// [`Size`](crate::ErrorCode::Size) where a symbol belongs to no input.
@@ -157,7 +157,7 @@ impl GraphBuilder {
                     if !fixed.is_empty() {
                         parts.push(self.ints(&std::mem::take(&mut fixed)));
                     }
-                    parts.push(self.length(&dim.expr())?);
+                    parts.push(self.size(&dim.expr())?);
                 }
             }
         }
@@ -170,9 +170,9 @@ impl GraphBuilder {
         }
     }
 
-    /// A length as an i64 vector of one element. Runs outside the scope of any module, since all share it.
-    fn length(&mut self, expr: &Expr) -> Result<Name> {
-        if let Some(name) = self.lengths.get(expr) {
+    /// A size as an i64 vector of one element. Its nodes are outside the scope of any module, since all share it.
+    fn size(&mut self, expr: &Expr) -> Result<Name> {
+        if let Some(name) = self.sizes.get(expr) {
             return Ok(name.clone());
         }
         let one = || Type::new(DType::I64, vec![Dim::Fixed(1)]);
@@ -186,13 +186,13 @@ impl GraphBuilder {
                 })?;
                 let axis = axis as i64;
                 if self.opset < 15 {
-                    // Shape could not be cut yet.
+                    // Shape had no attributes start and end yet.
                     let rank = Dim::from(self.ty(&value)?.rank());
                     let shape = self.node("Shape", &[value]).write_one(Type::new(DType::I64, vec![rank]))?;
-                    let place = self.ints(&[axis]);
-                    let name = self.node("Gather", &[shape, place]).int("axis", 0).write_one(one())?;
+                    let index = self.ints(&[axis]);
+                    let name = self.node("Gather", &[shape, index]).int("axis", 0).write_one(one())?;
                     (self.scope, self.line) = (scope, line);
-                    self.lengths.insert(expr.clone(), name.clone());
+                    self.sizes.insert(expr.clone(), name.clone());
                     return Ok(name);
                 }
                 self.node("Shape", &[value]).int("start", axis).int("end", axis + 1).write_one(one())?
@@ -200,7 +200,7 @@ impl GraphBuilder {
             Step::Sum(terms) => self.fold("Add", &terms)?,
             Step::Product(factors) => self.fold("Mul", &factors)?,
             Step::Floor(a, b) => {
-                let (mut dividend, divisor) = (self.length(&a)?, self.length(&b)?);
+                let (mut dividend, divisor) = (self.size(&a)?, self.size(&b)?);
                 // ONNX's integer Div truncates, its Mod takes the divisor's sign: a − a mod b is divisible.
                 if !a.is_nonnegative() {
                     let rest = self.node("Mod", &[dividend.clone(), divisor.clone()]).write_one(one())?;
@@ -212,12 +212,12 @@ impl GraphBuilder {
             Step::Max(a, b) => self.fold("Max", &[a, b])?,
         };
         (self.scope, self.line) = (scope, line);
-        self.lengths.insert(expr.clone(), name.clone());
+        self.sizes.insert(expr.clone(), name.clone());
         Ok(name)
     }
 
     fn fold(&mut self, op: &str, operands: &[Expr]) -> Result<Name> {
-        let mut names = operands.iter().map(|operand| self.length(operand)).collect::<Result<Vec<_>>>()?.into_iter();
+        let mut names = operands.iter().map(|operand| self.size(operand)).collect::<Result<Vec<_>>>()?.into_iter();
         let mut folded = names.next().ok_or_else(|| Error::internal("a sum without terms"))?;
         for name in names {
             folded = self.node(op, &[folded, name]).write_one(Type::new(DType::I64, vec![Dim::Fixed(1)]))?;
@@ -225,20 +225,20 @@ impl GraphBuilder {
         Ok(folded)
     }
 
-    /// Begins a node of the standard domain.
+    /// A builder of a node of the standard domain.
     pub fn node(&mut self, op: &str, inputs: &[Name]) -> NodeBuilder<'_> {
         let mut input: Vec<String> = inputs.iter().map(|name| name.to_string()).collect();
         while input.last().is_some_and(String::is_empty) {
             input.pop();
         }
-        NodeBuilder { node: NodeProto { op_type: op.to_string(), input, ..NodeProto::default() }, pen: self }
+        NodeBuilder { node: NodeProto { op_type: op.to_string(), input, ..NodeProto::default() }, builder: self }
     }
 
-    /// Writes a graph inside a node: the body of a branch or a loop. `build` gets the names of its inputs and gives those of its outputs; it
-    /// may use every name that the page has so far.
+    /// Builds a subgraph: the body of a branch or a loop. `build` gets the names of its inputs and gives those of its outputs; it
+    /// may use every name that the graph has so far.
     ///
     /// # Errors
-    /// What `build` says.
+    /// The errors of `build`.
     pub fn subgraph(
         &mut self,
         name: &str,
@@ -246,16 +246,16 @@ impl GraphBuilder {
         build: impl FnOnce(&mut GraphBuilder, &[Name]) -> Result<Vec<Name>>,
     ) -> Result<proto::GraphProto> {
         // What is computed inside is not seen outside.
-        let (lengths, symbols) = (self.lengths.clone(), self.symbols.clone());
+        let (sizes, symbols) = (self.sizes.clone(), self.symbols.clone());
         let outer = std::mem::take(&mut self.nodes);
-        let place = (self.scope.clone(), self.line.clone());
+        let origin = (self.scope.clone(), self.line.clone());
         let names: Vec<Name> = inputs.iter().map(|(name, ty)| self.input(name, ty)).collect();
         let built = build(self, &names).and_then(|outputs| {
-            (self.scope, self.line) = place.clone();
+            (self.scope, self.line) = origin.clone();
             self.results(outputs)
         });
         let nodes = std::mem::replace(&mut self.nodes, outer);
-        (self.lengths, self.symbols) = (lengths, symbols);
+        (self.sizes, self.symbols) = (sizes, symbols);
         let info = |name: &Name| Ok(value_info(name, self.ty(name)?));
         Ok(proto::GraphProto {
             name: name.to_string(),
@@ -277,30 +277,30 @@ impl GraphBuilder {
         Ok(own)
     }
 
-    /// Writes the body of a function, which sees nothing but its inputs; absent ones keep their place. [`NodeBuilder::calling`] gives it its name.
+    /// Writes the body of a function, which sees nothing but its inputs; absent ones keep their position. [`NodeBuilder::calling`] gives it its name.
     ///
     /// # Errors
-    /// What `build` says; [`Unsupported`](crate::ErrorCode::Unsupported) where the opset lacks something in it.
+    /// The errors of `build`; [`Unsupported`](crate::ErrorCode::Unsupported) where the opset lacks something in it.
     pub fn body(
         &mut self,
         inputs: &[Option<Type>],
         build: impl FnOnce(&mut GraphBuilder, &[Name]) -> Result<Vec<Name>>,
     ) -> Result<FunctionProto> {
         // Functions in the body are found again, and given the names that they have outside.
-        let mut pen = GraphBuilder { functions: std::mem::take(&mut self.functions), ..GraphBuilder::new(self.opset) };
+        let mut builder = GraphBuilder { functions: std::mem::take(&mut self.functions), ..GraphBuilder::new(self.opset) };
         let input = |(i, ty): (usize, &Option<Type>)| match ty {
-            Some(ty) => pen.input(&format!("input_{i}"), ty),
-            None => pen.fresh(&format!("input_{i}")),
+            Some(ty) => builder.input(&format!("input_{i}"), ty),
+            None => builder.fresh(&format!("input_{i}")),
         };
         let names: Vec<Name> = inputs.iter().enumerate().map(input).collect();
-        let built = build(&mut pen, &names).and_then(|outputs| {
-            pen.at("", "");
-            pen.results(outputs)
+        let built = build(&mut builder, &names).and_then(|outputs| {
+            builder.at("", "");
+            builder.results(outputs)
         });
-        self.functions = std::mem::take(&mut pen.functions);
+        self.functions = std::mem::take(&mut builder.functions);
         let outputs = built?;
-        check_types(pen.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
-        let constants = std::mem::take(&mut pen.initializers);
+        check_types(builder.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        let constants = std::mem::take(&mut builder.initializers);
         let constant = |(name, array): &(String, Array)| NodeProto {
             op_type: "Constant".to_string(),
             name: name.clone(),
@@ -313,21 +313,21 @@ impl GraphBuilder {
             }],
             ..NodeProto::default()
         };
-        self.imports.extend(pen.imports.clone());
+        self.imports.extend(builder.imports.clone());
         let text = |names: &[Name]| names.iter().map(|name| name.to_string()).collect();
         Ok(FunctionProto {
             input: text(&names),
             output: text(&outputs),
-            node: constants.iter().map(constant).chain(pen.nodes).collect(),
-            opset_import: imports(self.opset, &pen.imports),
+            node: constants.iter().map(constant).chain(builder.nodes).collect(),
+            opset_import: imports(self.opset, &builder.imports),
             ..FunctionProto::default()
         })
     }
 
-    /// Ends the page: these values are the outputs, under these names.
+    /// Finishes the model: these values are its outputs, under these names.
     ///
     /// # Errors
-    /// [`Internal`](crate::ErrorCode::Internal) where an output is not on the page.
+    /// [`Internal`](crate::ErrorCode::Internal) where an output is not a value of the graph.
     pub fn finish(mut self, graph_name: &str, inputs: &[Name], outputs: &[(String, Name)]) -> Result<Model> {
         let mut finals: Vec<(Name, Name)> = Vec::new();
         for (wanted, value) in outputs {
@@ -424,23 +424,23 @@ fn imports(opset: i64, others: &BTreeMap<String, i64>) -> Vec<OperatorSetIdProto
     std::iter::once(OperatorSetIdProto { domain: String::new(), version: opset }).chain(others).collect()
 }
 
-/// A value's name and type, as the page declares it.
+/// The declaration of a value: its name and type.
 fn value_info(name: &str, ty: &Type) -> proto::ValueInfoProto {
     use proto::tensor_shape_proto::{Dimension, dimension::Value};
     use proto::type_proto;
-    let length = |dim: &Dim| match dim.fixed() {
+    let size = |dim: &Dim| match dim.fixed() {
         Some(n) => Value::DimValue(n),
         None => Value::DimParam(dim.to_string()),
     };
-    let dim = ty.shape.iter().map(|dim| Dimension { value: Some(length(dim)), ..Dimension::default() }).collect();
+    let dim = ty.shape.iter().map(|dim| Dimension { value: Some(size(dim)), ..Dimension::default() }).collect();
     let tensor = type_proto::Tensor { elem_type: tensor::data_type(ty.dtype), shape: Some(proto::TensorShapeProto { dim }) };
     let ty = proto::TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..proto::TypeProto::default() };
     proto::ValueInfoProto { name: name.to_string(), r#type: Some(ty), ..proto::ValueInfoProto::default() }
 }
 
-/// A node being written.
+/// A builder of one node.
 pub struct NodeBuilder<'a> {
-    pen: &'a mut GraphBuilder,
+    builder: &'a mut GraphBuilder,
     node: NodeProto,
 }
 
@@ -511,7 +511,7 @@ impl NodeBuilder<'_> {
     /// Says that the operator is of another domain than ONNX's own, in this version of it.
     pub fn domain(mut self, domain: &str, version: i64) -> Self {
         self.node.domain = domain.to_string();
-        let known = self.pen.imports.entry(domain.to_string()).or_insert(version);
+        let known = self.builder.imports.entry(domain.to_string()).or_insert(version);
         *known = version.max(*known);
         self
     }
@@ -525,11 +525,11 @@ impl NodeBuilder<'_> {
         for n in 0.. {
             function.overload = if n == 0 { String::new() } else { n.to_string() };
             let same = |known: &&FunctionProto| super::function_calls::key(known) == super::function_calls::key(&function);
-            match self.pen.functions.iter().find(same) {
+            match self.builder.functions.iter().find(same) {
                 Some(known) if *known == function => break,
                 Some(_) => {}
                 None => {
-                    self.pen.functions.push(function.clone());
+                    self.builder.functions.push(function.clone());
                     break;
                 }
             }
@@ -538,28 +538,28 @@ impl NodeBuilder<'_> {
         self
     }
 
-    /// Puts the node on the page; its outputs, which have these types, are named after the scope and the operator.
+    /// Adds the node to the graph; its outputs, which have these types, are named after the scope and the operator.
     pub fn write(mut self, types: &[Type]) -> Vec<Name> {
-        let pen = &mut *self.pen;
-        let wanted = if pen.scope.is_empty() { self.node.op_type.clone() } else { format!("{}.{}", pen.scope, self.node.op_type) };
+        let builder = &mut *self.builder;
+        let wanted = if builder.scope.is_empty() { self.node.op_type.clone() } else { format!("{}.{}", builder.scope, self.node.op_type) };
         let mut names = Vec::with_capacity(types.len());
         for ty in types {
-            let name = pen.fresh(&wanted);
-            pen.declare(&name, ty.clone());
+            let name = builder.fresh(&wanted);
+            builder.declare(&name, ty.clone());
             names.push(name);
         }
         self.node.output = names.iter().map(|name| name.to_string()).collect();
         self.node.name = self.node.output.first().cloned().unwrap_or_default();
-        for (key, value) in [(SCOPE_KEY, &pen.scope), (LINE_KEY, &pen.line)] {
+        for (key, value) in [(SCOPE_KEY, &builder.scope), (LINE_KEY, &builder.line)] {
             if !value.is_empty() {
                 self.node.metadata_props.push(StringStringEntryProto { key: key.to_string(), value: value.clone() });
             }
         }
-        pen.nodes.push(self.node);
+        builder.nodes.push(self.node);
         names
     }
 
-    /// Puts the node on the page; its only output has this type.
+    /// Adds the node to the graph; its only output has this type.
     ///
     /// # Errors
     /// None in practice: the result saves callers a wrapping.

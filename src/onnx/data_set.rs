@@ -1,6 +1,6 @@
 //! Test vectors beside a model: inputs and the outputs that belong to them, in the layout of ONNX's own tests.
 
-use super::atomic_file::{Draft, failed};
+use super::atomic_file::{AtomicFile, failed};
 use super::proto::TensorProto;
 use super::tensor;
 use crate::array::{Array, map_file};
@@ -36,8 +36,8 @@ impl DataSet {
             for (i, (name, array)) in arrays.iter().enumerate() {
                 let path = folder.join(format!("{kind}_{i}.pb"));
                 let bytes = tensor::proto(name, array).encode_to_vec();
-                let mut draft = Draft::beside(&path)?;
-                let written = draft.write_all(&bytes).and_then(|()| draft.sync()).and_then(|()| draft.commit(&path));
+                let mut file = AtomicFile::beside(&path)?;
+                let written = file.write_all(&bytes).and_then(|()| file.sync()).and_then(|()| file.commit(&path));
                 written.map_err(|error| failed(&error, bytes.len() as u64)).at(path.display())?;
             }
             // What an earlier set had more is no part of this one.

@@ -26,26 +26,26 @@ struct Message {
 struct Field {
     name: &'static str,
     number: u32,
-    kind: Kind,
+    kind: FieldKind,
     repeated: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum FieldKind {
     /// Of as many bytes once decoded.
     Varint(usize),
     Fixed(usize),
     Text,
     /// Stays a slice of the file.
     Bytes,
-    /// By its place in the table.
+    /// By its index in the table.
     Message(usize),
 }
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
 /// A message that is being walked through.
-struct Frame {
+struct OpenMessage {
     message: &'static Message,
     end: usize,
     /// The fields that came already, a bit each.
@@ -62,14 +62,14 @@ const _: () = assert!(MOST_FIELDS <= 32, "`seen` has a bit for each field");
 /// [`TooBig`](ErrorCode::TooBig) beyond [`budget`], [`TooDeep`](ErrorCode::TooDeep) beyond [`MOST_NESTED`], [`Damaged`](ErrorCode::Damaged) where
 /// the bytes are truncated or contradict the schema, [`NotAModel`](ErrorCode::NotAModel) where they have nothing to do with it.
 pub fn scan(bytes: &[u8]) -> Result<u64> {
-    let mut scan = Scan { bytes, at: 0, cost: 0, budget: budget(bytes.len()), stack: Vec::new() };
+    let mut scan = MessageScan { bytes, at: 0, cost: 0, budget: budget(bytes.len()), stack: Vec::new() };
     scan.enter(ROOT, bytes.len())?;
     loop {
         let start = scan.at;
         match scan.step() {
             Ok(true) => {}
             Ok(false) => return Ok(scan.cost),
-            Err(error) if error.code() == ErrorCode::Damaged && matches!(&scan.stack[..], [Frame { seen: 0, .. }]) => {
+            Err(error) if error.code() == ErrorCode::Damaged && matches!(&scan.stack[..], [OpenMessage { seen: 0, .. }]) => {
                 return Err(Error::new(ErrorCode::NotAModel, format!("not an ONNX model: {}", error.message())));
             }
             Err(error) => return Err(error.at(format!("byte {start}"))),
@@ -77,15 +77,15 @@ pub fn scan(bytes: &[u8]) -> Result<u64> {
     }
 }
 
-struct Scan<'a> {
+struct MessageScan<'a> {
     bytes: &'a [u8],
     at: usize,
     cost: u64,
     budget: u64,
-    stack: Vec<Frame>,
+    stack: Vec<OpenMessage>,
 }
 
-impl Scan<'_> {
+impl MessageScan<'_> {
     /// Takes one field; false at the end.
     fn step(&mut self) -> Result<bool> {
         let Some(frame) = self.stack.last() else { return Ok(false) };
@@ -124,7 +124,7 @@ impl Scan<'_> {
             before == frame.seen
         });
         match (field.kind, wire) {
-            (Kind::Message(index), 2) => {
+            (FieldKind::Message(index), 2) => {
                 if again && !field.repeated {
                     return Err(Error::damaged(format!("field `{}` occurs twice in one {}", field.name, message.name)));
                 }
@@ -137,7 +137,7 @@ impl Scan<'_> {
                 self.at = start;
                 self.enter(index, start + length)?;
             }
-            (Kind::Text, 2) => {
+            (FieldKind::Text, 2) => {
                 if length > 0 {
                     self.charge(length.max(8) as u64 + OVERHEAD)?;
                 }
@@ -145,18 +145,18 @@ impl Scan<'_> {
                     self.push(slot, 1, size_of::<String>())?;
                 }
             }
-            (Kind::Bytes, 2) if field.repeated => self.push(slot, 1, size_of::<bytes::Bytes>())?,
-            (Kind::Bytes, 2) => {}
-            (Kind::Varint(size), 0) | (Kind::Fixed(size @ 4), 5) | (Kind::Fixed(size @ 8), 1) => {
+            (FieldKind::Bytes, 2) if field.repeated => self.push(slot, 1, size_of::<bytes::Bytes>())?,
+            (FieldKind::Bytes, 2) => {}
+            (FieldKind::Varint(size), 0) | (FieldKind::Fixed(size @ 4), 5) | (FieldKind::Fixed(size @ 8), 1) => {
                 if field.repeated {
                     self.push(slot, 1, size)?;
                 }
             }
-            (Kind::Varint(size), 2) if field.repeated => {
+            (FieldKind::Varint(size), 2) if field.repeated => {
                 let elements = self.bytes[start..self.at].iter().filter(|&&byte| byte < 0x80).count();
                 self.push(slot, elements, size)?;
             }
-            (Kind::Fixed(size), 2) if field.repeated && length.is_multiple_of(size) => self.push(slot, length / size, size)?,
+            (FieldKind::Fixed(size), 2) if field.repeated && length.is_multiple_of(size) => self.push(slot, length / size, size)?,
             _ => return Err(Error::damaged(format!("field `{}` of {} has wire type {wire}", field.name, message.name))),
         }
         Ok(true)
@@ -166,12 +166,12 @@ impl Scan<'_> {
         if self.stack.len() == MOST_NESTED {
             return Err(Error::too_deep(format!("messages nested over {MOST_NESTED} deep")));
         }
-        self.stack.push(Frame { message: &MESSAGES[index], end, seen: 0, counts: [0; MOST_FIELDS] });
+        self.stack.push(OpenMessage { message: &MESSAGES[index], end, seen: 0, counts: [0; MOST_FIELDS] });
         Ok(())
     }
 
     /// Asks or changes the innermost message.
-    fn frame<T: Default>(&mut self, with: impl FnOnce(&mut Frame) -> T) -> T {
+    fn frame<T: Default>(&mut self, with: impl FnOnce(&mut OpenMessage) -> T) -> T {
         self.stack.last_mut().map(with).unwrap_or_default()
     }
 

@@ -30,7 +30,7 @@ impl Hash {
 
 impl Model {
     /// The SHA-256 of what is computed: operators, attributes, types and the edges between them. Names of values, source lines, metadata and
-    /// the numbers of the weights have no say; two records of one program have one hash.
+    /// the values of the weights are not part of it; two traces of one program have one hash.
     pub fn graph_hash(&self) -> String {
         let mut proto = ModelProto {
             ir_version: 0,
@@ -59,7 +59,7 @@ impl Model {
         hash.finish()
     }
 
-    /// The SHA-256 of the weights in the order of the file: dtype, shape and numbers.
+    /// The SHA-256 of the weights in the order of the file: dtype, shape and data.
     pub fn weights_hash(&self) -> String {
         let mut hash = Hash(Sha256::new());
         for (_, array) in &self.initializers {
@@ -103,7 +103,7 @@ fn strip_node(node: &mut NodeProto) {
     node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| strip_graph(graph));
 }
 
-/// Names by the order in which they turn up.
+/// Names by the order of their first occurrence.
 #[derive(Default)]
 pub(super) struct Names(HashMap<String, String>);
 

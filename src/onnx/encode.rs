@@ -1,4 +1,4 @@
-//! A model as a stream of protobuf: lengths are computed first, then everything is written once, weights straight from where they lie.
+//! Protobuf encoding of a model as a stream: lengths are computed first, then everything is written once, weights directly from their storage.
 
 use super::external::Location;
 use super::proto::tensor_proto::DataLocation;
@@ -9,16 +9,16 @@ use prost::Message;
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// The longest message that protobuf allows: 2 GiB less a byte.
-pub const LONGEST: u64 = i32::MAX as u64;
+/// The maximum length of a protobuf message: 2 GiB less a byte.
+pub const MAX_MESSAGE: u64 = i32::MAX as u64;
 
-/// Where numbers in a file of their own start: at a page, so that they can be mapped.
+/// The alignment of weights in an external data file: a memory page, so that they can be mapped.
 const PAGE: u64 = 4096;
 
 /// Numbers of fewer bytes stay in the model.
 const SMALL: usize = 1024;
 
-// The fields that are written by hand: numbers of `proto/onnx.proto`.
+// The fields that are written by hand: data of `proto/onnx.proto`.
 const MODEL_GRAPH: u8 = 7;
 const GRAPH_NODE: u8 = 1;
 const GRAPH_INITIALIZER: u8 = 5;
@@ -37,20 +37,20 @@ fn open(number: u8, length: u64, out: &mut impl Write) -> io::Result<()> {
     out.write_all(&head)
 }
 
-/// An initializer: its tensor without numbers, and the numbers, unless they lie elsewhere.
+/// An initializer: its tensor without data, and the data, unless it is external.
 struct Weight<'a> {
     header: Vec<u8>,
-    numbers: Option<Cow<'a, Array>>,
+    data: Option<Cow<'a, Array>>,
 }
 
-/// The numbers as a file packs them.
+/// The data as a file packs it.
 fn packed(array: &Array) -> Cow<'_, Array> {
     if array.dtype().bits() < 8 { Cow::Owned(array.packed()) } else { Cow::Borrowed(array) }
 }
 
 impl Weight<'_> {
     fn len(&self) -> u64 {
-        self.header.len() as u64 + self.numbers.as_ref().map_or(0, |numbers| field_len(numbers.byte_len() as u64))
+        self.header.len() as u64 + self.data.as_ref().map_or(0, |data| field_len(data.byte_len() as u64))
     }
 }
 
@@ -145,9 +145,9 @@ impl<'a> Layout<'a> {
                     external.push((offset, array));
                     let data_location = DataLocation::External as i32;
                     let header = TensorProto { external_data: location.write(), data_location, ..header };
-                    Weight { header: header.encode_to_vec(), numbers: None }
+                    Weight { header: header.encode_to_vec(), data: None }
                 }
-                _ => Weight { header: header.encode_to_vec(), numbers: Some(array).filter(|array| !array.is_empty()) },
+                _ => Weight { header: header.encode_to_vec(), data: Some(array).filter(|array| !array.is_empty()) },
             }
         };
         let weights: Vec<_> = model.initializers.iter().map(weight).collect();
@@ -189,9 +189,9 @@ impl<'a> Layout<'a> {
         for weight in &self.weights {
             open(GRAPH_INITIALIZER, weight.len(), out)?;
             out.write_all(&weight.header)?;
-            if let Some(numbers) = &weight.numbers {
-                open(TENSOR_RAW_DATA, numbers.byte_len() as u64, out)?;
-                numbers.write_to(out)?;
+            if let Some(data) = &weight.data {
+                open(TENSOR_RAW_DATA, data.byte_len() as u64, out)?;
+                data.write_to(out)?;
             }
         }
         Ok(())
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn lengths_take_seven_bits_a_byte() {
-        for contents in [0u64, 1, 127, 128, 16_383, 16_384, LONGEST, LONGEST + 1, 1 << 40] {
+        for contents in [0u64, 1, 127, 128, 16_383, 16_384, MAX_MESSAGE, MAX_MESSAGE + 1, 1 << 40] {
             assert_eq!(field_len(contents), 1 + prost::length_delimiter_len(contents as usize) as u64 + contents);
         }
     }

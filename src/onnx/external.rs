@@ -1,4 +1,4 @@
-//! Numbers in a file beside the model: found by a path that cannot leave the folder, mapped once.
+//! External data: weights in a file beside the model, found by a path that cannot leave the folder, and mapped once.
 
 use super::names::printable;
 use super::proto::{StringStringEntryProto, TensorProto};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
 
-/// Where the numbers of one tensor lie (<https://onnx.ai/onnx/repo-docs/ExternalData.html>).
+/// The location of the external data of a tensor (<https://onnx.ai/onnx/repo-docs/ExternalData.html>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// A path below the model's folder, its parts divided by `/`.
@@ -46,7 +46,7 @@ impl Location {
         Ok(Location { path: path.to_string(), offset: number("offset")?.unwrap_or(0), length: number("length")? })
     }
 
-    /// The entries of a tensor whose numbers lie here.
+    /// The `external_data` entries for this location.
     pub fn write(&self) -> Vec<StringStringEntryProto> {
         let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
         let mut entries = vec![entry("location", self.path.clone()), entry("offset", self.offset.to_string())];
@@ -75,7 +75,7 @@ impl Folder {
         Ok(Folder { root, files: BTreeMap::new(), claimed: BTreeMap::new() })
     }
 
-    /// Puts the numbers of a tensor in another file into its `raw_data`, as a slice of that file mapped.
+    /// Loads the external data of a tensor into its `raw_data`, as a slice of the mapped file.
     ///
     /// # Errors
     /// [`Escapes`](ErrorCode::Escapes) for a path that leaves the folder, by its parts or by a link; [`Read`](ErrorCode::Read) where there is no

@@ -1,6 +1,6 @@
 //! Models as files: mapped when they are read, replaced whole when they are written.
 
-use super::atomic_file::{Draft, failed};
+use super::atomic_file::{AtomicFile, failed};
 use super::encode::Layout;
 use super::external::Folder;
 use super::model::each_tensor;
@@ -13,7 +13,7 @@ use prost::Message;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-pub use super::encode::LONGEST;
+pub use super::encode::MAX_MESSAGE;
 
 /// What [`Model::save`] put on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Model {
     }
 
     /// Decodes a model. Numbers in other files are looked for in `folder` and mapped; without a folder, a model
-    /// that has such numbers is refused.
+    /// that has such data is refused.
     ///
     /// # Errors
     /// [`NotAModel`](ErrorCode::NotAModel), [`Damaged`](ErrorCode::Damaged), [`TooBig`](ErrorCode::TooBig), [`TooDeep`](ErrorCode::TooDeep) for what
@@ -68,7 +68,7 @@ impl Model {
     /// [`Write`](ErrorCode::Write) where the writer refuses, or the model is longer than protobuf allows (2 GiB).
     pub fn write_to(&self, out: &mut impl Write) -> Result<()> {
         let layout = Layout::whole(self);
-        if layout.len() > LONGEST {
+        if layout.len() > MAX_MESSAGE {
             return Err(Error::write(format!("the model takes {} bytes, over protobuf's limit of 2 GiB", layout.len()))
                 .help("save it under a path: large weights then go into a file beside it"));
         }
@@ -94,7 +94,7 @@ impl Model {
     /// # Errors
     /// [`Write`](ErrorCode::Write), with the path: no such folder, a folder, link or pipe in the way, no permission, a full disk.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<Saved> {
-        self.save_split(path, LONGEST)
+        self.save_split(path, MAX_MESSAGE)
     }
 
     /// As [`Model::save`], with large weights in a file of their own where the model would be longer than `longest` bytes.
@@ -104,7 +104,7 @@ impl Model {
     pub fn save_split(&self, path: impl AsRef<Path>, longest: u64) -> Result<Saved> {
         let path = path.as_ref();
         let whole = Layout::whole(self);
-        let save = || match whole.len() > longest.min(LONGEST) {
+        let save = || match whole.len() > longest.min(MAX_MESSAGE) {
             false => save_whole(path, &whole),
             true => save_split(path, self),
         };
@@ -114,10 +114,10 @@ impl Model {
 
 fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
     let failed = |error: io::Error| failed(&error, layout.len());
-    let mut draft = Draft::beside(path)?;
-    layout.write(&mut draft).and_then(|()| draft.sync()).map_err(failed)?;
-    let saved = Saved { bytes: draft.written(), sha256: draft.sha256(), data: None };
-    draft.commit(path).map_err(failed)?;
+    let mut file = AtomicFile::beside(path)?;
+    layout.write(&mut file).and_then(|()| file.sync()).map_err(failed)?;
+    let saved = Saved { bytes: file.written(), sha256: file.sha256(), data: None };
+    file.commit(path).map_err(failed)?;
     Ok(saved)
 }
 
@@ -130,23 +130,23 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     let needed = layout.data_len() + layout.len();
     let failed = |error: io::Error| failed(&error, needed);
 
-    let mut data = Draft::beside(path)?;
+    let mut data = AtomicFile::beside(path)?;
     layout.write_data(&mut data).and_then(|()| data.sync()).map_err(failed)?;
     let data_name = format!("{name}.data-{}", &data.sha256()[..16]);
     let data_path = path.with_file_name(&data_name);
 
     let layout = Layout::split(model, &data_name);
-    if layout.len() > LONGEST {
+    if layout.len() > MAX_MESSAGE {
         return Err(Error::write(format!("the model takes {} bytes without its weights, over protobuf's limit of 2 GiB", layout.len())));
     }
-    let mut draft = Draft::beside(path)?;
-    layout.write(&mut draft).and_then(|()| draft.sync()).map_err(failed)?;
+    let mut file = AtomicFile::beside(path)?;
+    layout.write(&mut file).and_then(|()| file.sync()).map_err(failed)?;
     let beside = Some((data_path.clone(), data.written())).filter(|data| data.1 > 0);
-    let saved = Saved { bytes: draft.written(), sha256: draft.sha256(), data: beside };
+    let saved = Saved { bytes: file.written(), sha256: file.sha256(), data: beside };
     if data.written() > 0 {
         data.commit(&data_path).map_err(failed)?;
     }
-    draft.commit(path).map_err(failed)?;
+    file.commit(path).map_err(failed)?;
     Ok(saved)
 }
 
@@ -158,7 +158,7 @@ mod tests {
     use crate::onnx::sample;
     use std::fs;
 
-    /// The model with a weight large enough to lie elsewhere, as a transposed window, and a small one.
+    /// The model with a weight large enough to lie elsewhere, as a transposed view, and a small one.
     fn heavy(seed: i64) -> Model {
         let mut model = sample::branches();
         let large = Array::new(&[600, 2], (seed..seed + 1200).collect()).unwrap().permute(&[1, 0]).unwrap();

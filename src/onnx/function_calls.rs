@@ -31,12 +31,12 @@ pub(crate) fn calls(node: &NodeProto, function: &FunctionProto) -> bool {
 
 /// A body's own nodes, and how often it calls which function.
 #[derive(Default)]
-struct Body {
+struct BodySize {
     nodes: u64,
     calls: BTreeMap<usize, u64>,
 }
 
-impl Body {
+impl BodySize {
     fn add(&mut self, nodes: &[NodeProto], functions: &BTreeMap<Key, usize>) {
         for node in nodes {
             self.nodes += 1;
@@ -51,8 +51,8 @@ impl Body {
         }
     }
 
-    fn graph(graph: &GraphProto, functions: &BTreeMap<Key, usize>) -> Body {
-        let mut body = Body::default();
+    fn graph(graph: &GraphProto, functions: &BTreeMap<Key, usize>) -> BodySize {
+        let mut body = BodySize::default();
         body.add(&graph.node, functions);
         body
     }
@@ -75,13 +75,13 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
         return Ok(());
     }
     let functions: BTreeMap<Key, usize> = model.functions.iter().enumerate().map(|(i, function)| (key(function), i)).collect();
-    let mut bodies: Vec<Body> = Vec::with_capacity(model.functions.len() + 1);
+    let mut bodies: Vec<BodySize> = Vec::with_capacity(model.functions.len() + 1);
     for function in &model.functions {
-        let mut body = Body::default();
+        let mut body = BodySize::default();
         body.add(&function.node, &functions);
         bodies.push(body);
     }
-    bodies.push(model.graph.as_ref().map_or_else(Body::default, |graph| Body::graph(graph, &functions)));
+    bodies.push(model.graph.as_ref().map_or_else(BodySize::default, |graph| BodySize::graph(graph, &functions)));
 
     // Depth first with a stack of our own; a body is finished once all that it calls is.
     let mut reach: Vec<Option<Reach>> = vec![None; bodies.len()];

@@ -20,8 +20,8 @@ const FEWEST: usize = 2;
 /// Constants up to this size stand in the body of a function, where all of its calls have the same.
 const SMALL: usize = 1024;
 
-/// The nodes of one module, and what they have to do with the rest of the page.
-struct Group {
+/// The nodes of one module, and the values that connect them to the rest of the graph.
+struct ModuleNodes {
     path: String,
     nodes: Vec<usize>,
     /// The names that come from elsewhere, in the order of their first use.
@@ -31,7 +31,7 @@ struct Group {
 }
 
 /// What belongs to a module that is there several times.
-struct Body {
+struct ModuleFunction {
     function: FunctionProto,
     /// Which of the names that come from elsewhere are inputs of the function: the others are constants in it.
     inputs: Vec<bool>,
@@ -91,7 +91,7 @@ impl Model {
 
     /// Writes the modules at these paths, none of which is inside another, as functions.
     fn write_level(&mut self, graph: &mut GraphProto, paths: &[&str], kept: &[String], parameters: &HashSet<&str>) {
-        let mut classes: Vec<Vec<Group>> = Vec::new();
+        let mut classes: Vec<Vec<ModuleNodes>> = Vec::new();
         let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
         for group in groups(graph, paths, kept) {
             if group.nodes.len() < FEWEST || group.given.is_empty() || order(graph, &group).is_none() {
@@ -105,8 +105,8 @@ impl Model {
         }
         for class in classes.into_iter().filter(|class| class.len() > 1) {
             // Nodes are moved with every call that is written: these are the same, elsewhere.
-            let moved = |graph: &GraphProto, group: &Group| groups(graph, &[&group.path], kept).pop();
-            let class: Vec<Group> = class.iter().filter_map(|group| moved(graph, group)).collect();
+            let moved = |graph: &GraphProto, group: &ModuleNodes| groups(graph, &[&group.path], kept).pop();
+            let class: Vec<ModuleNodes> = class.iter().filter_map(|group| moved(graph, group)).collect();
             if class.len() < 2 {
                 continue;
             }
@@ -123,7 +123,7 @@ impl Model {
     }
 
     /// The function that all groups of a class are.
-    fn body(&self, graph: &GraphProto, class: &[Group], parameters: &HashSet<&str>) -> Body {
+    fn body(&self, graph: &GraphProto, class: &[ModuleNodes], parameters: &HashSet<&str>) -> ModuleFunction {
         let first = &class[0];
         let constant = |i: usize| -> Option<&Array> {
             let name = &first.taken[i];
@@ -145,8 +145,8 @@ impl Model {
                 nodes.push(constant_node(names.inner(name), array));
             }
         }
-        for (i, &place) in first.nodes.iter().enumerate() {
-            let mut node = graph.node[place].clone();
+        for (i, &index) in first.nodes.iter().enumerate() {
+            let mut node = graph.node[index].clone();
             each_name(&mut node, &mut |name| *name = names.inner(name));
             node.name = node.output.first().cloned().unwrap_or_default();
             let line = metadata(&node, LINE_KEY).to_string();
@@ -168,11 +168,11 @@ impl Model {
             node: nodes,
             ..FunctionProto::default()
         };
-        Body { function, inputs: constants.iter().map(Option::is_none).collect() }
+        ModuleFunction { function, inputs: constants.iter().map(Option::is_none).collect() }
     }
 
     /// What the paths of a class have in common, with a number where another function has that name.
-    fn free_name(&self, class: &[Group]) -> String {
+    fn free_name(&self, class: &[ModuleNodes]) -> String {
         let mut common = without_indices(&class[0].path);
         for group in &class[1..] {
             let other = without_indices(&group.path);
@@ -254,14 +254,14 @@ fn constant_node(name: String, array: &Array) -> NodeProto {
 }
 
 /// The nodes of the modules at these paths, none of which is inside another.
-fn groups(graph: &GraphProto, paths: &[&str], kept: &[String]) -> Vec<Group> {
-    let mut groups: Vec<Group> =
-        paths.iter().map(|path| Group { path: path.to_string(), nodes: Vec::new(), taken: Vec::new(), given: Vec::new() }).collect();
-    let places: HashMap<&str, usize> = paths.iter().enumerate().map(|(i, path)| (*path, i)).collect();
+fn groups(graph: &GraphProto, paths: &[&str], kept: &[String]) -> Vec<ModuleNodes> {
+    let mut groups: Vec<ModuleNodes> =
+        paths.iter().map(|path| ModuleNodes { path: path.to_string(), nodes: Vec::new(), taken: Vec::new(), given: Vec::new() }).collect();
+    let positions: HashMap<&str, usize> = paths.iter().enumerate().map(|(i, path)| (*path, i)).collect();
     let group_of = |node: &NodeProto| {
         let scope = metadata(node, SCOPE_KEY);
         let prefixes = scope.match_indices('.').map(|(end, _)| &scope[..end]).chain([scope]);
-        prefixes.filter_map(|prefix| places.get(prefix).copied()).next()
+        prefixes.filter_map(|prefix| positions.get(prefix).copied()).next()
     };
     let owners: Vec<Option<usize>> = graph.node.iter().map(group_of).collect();
     // Who uses what: the groups apart from the rest.
@@ -296,7 +296,7 @@ fn groups(graph: &GraphProto, paths: &[&str], kept: &[String]) -> Vec<Group> {
 }
 
 /// What two groups have in common where they are calls of one function: all but names, weights and lines.
-fn shape(graph: &GraphProto, group: &Group) -> Vec<u8> {
+fn shape(graph: &GraphProto, group: &ModuleNodes) -> Vec<u8> {
     let mut names = Names::default();
     let mut key = Vec::new();
     for &i in &group.nodes {
@@ -315,8 +315,8 @@ fn shape(graph: &GraphProto, group: &Group) -> Vec<u8> {
     key
 }
 
-/// The places of the other nodes before and behind the group; `None` where one of them needs something of the group that the group needs again.
-fn order(graph: &GraphProto, group: &Group) -> Option<(Vec<usize>, Vec<usize>)> {
+/// The positions of the other nodes before and behind the group; `None` where one of them needs something of the group that the group needs again.
+fn order(graph: &GraphProto, group: &ModuleNodes) -> Option<(Vec<usize>, Vec<usize>)> {
     let inside: HashSet<usize> = group.nodes.iter().copied().collect();
     let mut of_group: HashSet<&str> = HashSet::new();
     let mut behind_names: HashSet<&str> = HashSet::new();
@@ -343,11 +343,11 @@ fn order(graph: &GraphProto, group: &Group) -> Option<(Vec<usize>, Vec<usize>)> 
     Some((before, behind))
 }
 
-/// Puts a call in the place of a group; `false` where it cannot stand in one place.
-fn replace(graph: &mut GraphProto, group: &Group, body: &Body) -> bool {
+/// Replaces a group by a call; `false` where the group cannot be contiguous.
+fn replace(graph: &mut GraphProto, group: &ModuleNodes, body: &ModuleFunction) -> bool {
     let Some((before, behind)) = order(graph, group) else { return false };
     let last = group.nodes.last().copied().unwrap_or_default();
-    // What does not depend on the group keeps its place, so that the page still reads from top to bottom.
+    // What does not depend on the group keeps its position, so that the graph stays in topological order.
     let (before, after): (Vec<usize>, Vec<usize>) = before.into_iter().partition(|&i| i < last);
     let mut rest: Vec<usize> = after.into_iter().chain(behind).collect();
     rest.sort_unstable();
@@ -361,7 +361,7 @@ fn replace(graph: &mut GraphProto, group: &Group, body: &Body) -> bool {
         ..NodeProto::default()
     };
     let mut nodes: Vec<Option<NodeProto>> = std::mem::take(&mut graph.node).into_iter().map(Some).collect();
-    let mut take = |places: Vec<usize>| places.into_iter().filter_map(|i| nodes[i].take()).collect::<Vec<_>>();
+    let mut take = |positions: Vec<usize>| positions.into_iter().filter_map(|i| nodes[i].take()).collect::<Vec<_>>();
     let (mut first, second) = (take(before), take(rest));
     first.push(call);
     first.extend(second);

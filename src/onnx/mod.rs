@@ -1,4 +1,4 @@
-//! ONNX as a page: what stands in a file, before anybody asks what it means.
+//! The protobuf layer of ONNX: models as files state them, without the semantics of operators.
 
 mod atomic_file;
 mod builder;
@@ -17,10 +17,10 @@ pub mod tensor;
 pub mod text;
 mod verify;
 
-pub use atomic_file::Draft;
+pub use atomic_file::AtomicFile;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
-pub use file::{LONGEST, Saved};
+pub use file::{MAX_MESSAGE, Saved};
 pub(crate) use function_calls::calls;
 pub use functions::MODULES_DOMAIN;
 pub use model::Model;

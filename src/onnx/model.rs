@@ -14,7 +14,7 @@ use crate::error::{At, ErrorCode, Result};
 pub struct Model {
     /// Everything but the initializers.
     pub proto: ModelProto,
-    /// Name and numbers of each initializer of the main graph. Windows (transposed, repeated) are as good as any.
+    /// Name and data of each initializer of the main graph; strided views are allowed.
     pub initializers: Vec<(String, Array)>,
 }
 
@@ -45,7 +45,7 @@ impl Model {
         proto
     }
 
-    /// The numbers of an initializer.
+    /// The data of an initializer.
     pub fn initializer(&self, name: &str) -> Option<&Array> {
         self.initializers.iter().find_map(|initializer| (initializer.0 == name).then_some(&initializer.1))
     }

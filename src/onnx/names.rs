@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 /// Letters of a name before the rest becomes a hash.
 const LONGEST_NAME: usize = 120;
 
-/// Visits the names of a node in the order in which they turn up; an absent input has an empty one.
+/// Visits the names of a node in the order of their occurrence; an absent input has an empty one.
 pub(super) fn each_name(node: &mut NodeProto, visit: &mut dyn FnMut(&mut String)) {
     node.input.iter_mut().for_each(&mut *visit);
     for graph in node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()) {

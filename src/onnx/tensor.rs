@@ -1,4 +1,4 @@
-//! The one door between ONNX's tensors and arrays: every number that a file holds comes through here.
+//! Conversion between ONNX's tensors and arrays.
 
 use super::proto::tensor_proto::{DataLocation, DataType};
 use super::proto::{SparseTensorProto, TensorProto};
@@ -96,7 +96,7 @@ pub fn shape(dims: &[i64]) -> Result<Vec<usize>> {
     Ok(shape)
 }
 
-/// Whether the numbers lie in a file of their own.
+/// Whether the data is external.
 pub fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == DataLocation::External as i32 || !tensor.external_data.is_empty()
 }
@@ -105,12 +105,12 @@ pub(super) fn not_loaded() -> Error {
     Error::read("the tensor's data is in an external file that was not loaded").help("load the model by its path")
 }
 
-/// The numbers of a tensor: a window onto `raw_data`, or a copy of a typed field.
+/// The elements of a tensor: a view of `raw_data`, or a copy of a typed field.
 ///
 /// # Errors
-/// As [`dtype`] and [`shape`]; [`Damaged`](crate::ErrorCode::Damaged) where there are more or fewer numbers than the shape has, in a field
+/// As [`dtype`] and [`shape`]; [`Damaged`](crate::ErrorCode::Damaged) where there are more or fewer elements than the shape has, in a field
 /// that does not belong to the type, in two fields, or outside the type's range; [`Unsupported`](crate::ErrorCode::Unsupported) for
-/// a segment; [`Read`](crate::ErrorCode::Read) where the numbers lie in another file that was not loaded.
+/// a segment; [`Read`](crate::ErrorCode::Read) where the data is external and was not loaded.
 pub fn array(tensor: &TensorProto) -> Result<Array> {
     let dtype = dtype(tensor.data_type)?;
     let shape = shape(&tensor.dims)?;
@@ -177,7 +177,7 @@ pub fn proto(name: &str, array: &Array) -> TensorProto {
     TensorProto { raw_data: array.packed().to_bytes(), ..header(name, array) }
 }
 
-/// The name, type and shape of an array as a tensor without its numbers.
+/// The name, type and shape of an array as a tensor without its data.
 pub(super) fn header(name: &str, array: &Array) -> TensorProto {
     TensorProto {
         name: name.into(),
@@ -216,13 +216,13 @@ fn sparse(tensor: &SparseTensorProto) -> Result<Sparse> {
         }
     };
     let flat = [count(&shape)?];
-    let lengths = if indices.rank() == 1 { &flat[..] } else { &shape[..] };
+    let sizes = if indices.rank() == 1 { &flat[..] } else { &shape[..] };
     let elements = indices.to_vec::<i64>()?;
     let outside = || Error::damaged(format!("sparse tensor: index out of range for shape {shape:?}"));
     let mut positions = Vec::with_capacity(values.len());
     for i in 0..values.len() {
         let index = elements.get(i * width..(i + 1) * width).unwrap_or_default();
-        let position = index.iter().zip(lengths).try_fold(0usize, |position, (&at, &length)| {
+        let position = index.iter().zip(sizes).try_fold(0usize, |position, (&at, &length)| {
             let at = usize::try_from(at).ok().filter(|&at| at < length).ok_or_else(outside)?;
             Ok::<_, Error>(position * length + at)
         })?;
@@ -242,7 +242,7 @@ pub fn check_sparse(tensor: &SparseTensorProto) -> Result<()> {
     sparse(tensor).map(drop)
 }
 
-/// The numbers of a sparse tensor with the zeros between them.
+/// A sparse tensor as a dense array.
 ///
 /// # Errors
 /// As [`check_sparse`], and [`TooBig`](crate::ErrorCode::TooBig) where the dense form takes over 64 MiB.

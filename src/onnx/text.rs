@@ -1,4 +1,4 @@
-//! A model as people read it: one line a node, names escaped, numbers only where there are few.
+//! A model as text: one line for each node, names escaped, small constants in full.
 
 use super::names::{printable, shorten};
 use super::proto::attribute_proto::AttributeType;
@@ -11,16 +11,16 @@ use crate::array::Array;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter, Write};
 
-/// Numbers of a tensor or a list before only their count is told.
-const MOST_NUMBERS: usize = 16;
+/// The most elements of a tensor or list that are printed.
+const MOST_ELEMENTS: usize = 16;
 
 /// Subgraphs inside each other before the rest becomes an ellipsis; a file never has so many.
 const DEEPEST: usize = 64;
 
 /// A list in the way of `[1, 2]`.
 fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
-    let shown: Vec<_> = items.iter().take(MOST_NUMBERS).map(show).collect();
-    let rest = if items.len() > MOST_NUMBERS { format!(", … {} in all", items.len()) } else { String::new() };
+    let shown: Vec<_> = items.iter().take(MOST_ELEMENTS).map(show).collect();
+    let rest = if items.len() > MOST_ELEMENTS { format!(", … {} in all", items.len()) } else { String::new() };
     format!("[{}{rest}]", shown.join(", "))
 }
 
@@ -61,9 +61,9 @@ impl Display for TypeProto {
     }
 }
 
-/// The type of an array, and its numbers where they are few.
+/// The type of an array, and its elements where they are few.
 fn array(array: &Array) -> String {
-    match array.len() <= MOST_NUMBERS {
+    match array.len() <= MOST_ELEMENTS {
         true => array.to_string(),
         false => format!("{}{}", array.dtype(), dims(array.shape())),
     }
@@ -73,9 +73,9 @@ fn dims<T: Display>(dims: &[T]) -> String {
     format!("[{}]", dims.iter().map(T::to_string).collect::<Vec<_>>().join(","))
 }
 
-fn numbers(tensor: &TensorProto) -> String {
+fn elements(tensor: &TensorProto) -> String {
     match tensor::array(tensor) {
-        Ok(numbers) => array(&numbers),
+        Ok(values) => array(&values),
         Err(_) => format!("{}{}", tensor::type_name(tensor.data_type), dims(&tensor.dims)),
     }
 }
@@ -123,13 +123,13 @@ impl Printer<'_, '_> {
         let values = |values: &[ValueInfoProto]| values.iter().map(value).collect::<Vec<_>>().join(", ");
         write!(self.out, "graph {}({}) -> ({}) {{", printable(&graph.name), values(&graph.input), values(&graph.output))?;
         self.depth += 1;
-        for (title, numbers) in initializers {
+        for (title, data) in initializers {
             self.line()?;
-            write!(self.out, "{} = {}", printable(title), array(numbers))?;
+            write!(self.out, "{} = {}", printable(title), array(data))?;
         }
         for initializer in &graph.initializer {
             self.line()?;
-            write!(self.out, "{} = {}", printable(&initializer.name), numbers(initializer))?;
+            write!(self.out, "{} = {}", printable(&initializer.name), elements(initializer))?;
         }
         for initializer in &graph.sparse_initializer {
             self.line()?;
@@ -201,13 +201,13 @@ impl Printer<'_, '_> {
             AttributeType::Float => format!("{:?}", attribute.f),
             AttributeType::Int => attribute.i.to_string(),
             AttributeType::String => string(&attribute.s),
-            AttributeType::Tensor => attribute.t.as_deref().map_or_else(|| "?".into(), numbers),
+            AttributeType::Tensor => attribute.t.as_deref().map_or_else(|| "?".into(), elements),
             AttributeType::SparseTensor => attribute.sparse_tensor.as_deref().map_or_else(|| "?".into(), sparse),
             AttributeType::TypeProto => attribute.tp.as_deref().map_or_else(|| "?".into(), TypeProto::to_string),
             AttributeType::Floats => list(&attribute.floats, |x| format!("{x:?}")),
             AttributeType::Ints => list(&attribute.ints, i64::to_string),
             AttributeType::Strings => list(&attribute.strings, |s| string(s)),
-            AttributeType::Tensors => list(&attribute.tensors, numbers),
+            AttributeType::Tensors => list(&attribute.tensors, elements),
             AttributeType::SparseTensors => list(&attribute.sparse_tensors, sparse),
             AttributeType::TypeProtos => list(&attribute.type_protos, TypeProto::to_string),
             AttributeType::Graph => return attribute.g.iter().try_for_each(|graph| self.graph(graph, &[])),

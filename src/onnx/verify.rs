@@ -1,4 +1,4 @@
-//! Is the page well formed? Everything that can be said without knowing what an operator means, said before anything runs.
+//! Structural validation of a model: all that can be checked without the semantics of operators, before anything runs.
 
 use super::function_calls;
 use super::names::{canonical_domain, node_location, printable};
@@ -37,7 +37,7 @@ const MOST_NESTED: usize = 32;
 pub struct Findings {
     /// Why the model must not run; at most a hundred.
     pub errors: Vec<Error>,
-    /// What is odd, but has one meaning only.
+    /// Warnings: deviations from the standard that are not ambiguous.
     pub warnings: Vec<Error>,
     /// Findings beyond the hundred.
     pub more: usize,
@@ -70,7 +70,7 @@ pub fn verify(model: &Model) -> Findings {
 
 /// A step on the way to what is looked at; spelled out only where something is found.
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum PathStep<'a> {
     Node(&'a NodeProto, usize),
     Named(&'static str, &'a str),
 }
@@ -78,7 +78,7 @@ enum Step<'a> {
 #[derive(Default)]
 struct Check<'a> {
     findings: Findings,
-    path: Vec<Step<'a>>,
+    path: Vec<PathStep<'a>>,
     /// The names that can be seen from here.
     visible: HashSet<&'a str>,
     functions: HashSet<function_calls::Key<'a>>,
@@ -89,12 +89,12 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn place(&self, mut error: Error) -> Error {
+    fn locate(&self, mut error: Error) -> Error {
         for step in self.path.iter().rev() {
             error = match step {
-                Step::Node(proto, index) => error.at(node_location(proto, *index)),
-                Step::Named(what, "") => error.at(what),
-                Step::Named(what, name) => error.at(format!("{what} {}", printable(name))),
+                PathStep::Node(proto, index) => error.at(node_location(proto, *index)),
+                PathStep::Named(what, "") => error.at(what),
+                PathStep::Named(what, name) => error.at(format!("{what} {}", printable(name))),
             };
         }
         error
@@ -102,7 +102,7 @@ impl<'a> Check<'a> {
 
     fn report(&mut self, error: Error) {
         if self.findings.errors.len() < MOST_FINDINGS {
-            let error = self.place(error);
+            let error = self.locate(error);
             self.findings.errors.push(error);
         } else {
             self.findings.more += 1;
@@ -115,7 +115,7 @@ impl<'a> Check<'a> {
 
     fn warn(&mut self, what: impl Into<String>) {
         if self.findings.warnings.len() < MOST_FINDINGS {
-            let warning = self.place(Error::damaged(what));
+            let warning = self.locate(Error::damaged(what));
             self.findings.warnings.push(warning);
         } else {
             self.findings.more += 1;
@@ -123,7 +123,7 @@ impl<'a> Check<'a> {
     }
 
     /// Runs a check one step further in.
-    fn within(&mut self, step: Step<'a>, check: impl FnOnce(&mut Self)) {
+    fn within(&mut self, step: PathStep<'a>, check: impl FnOnce(&mut Self)) {
         self.path.push(step);
         check(self);
         self.path.pop();
@@ -150,7 +150,7 @@ impl<'a> Check<'a> {
             None => self.damaged("the model has no graph"),
         }
         for function in &model.proto.functions {
-            self.within(Step::Named("function", &function.name), |check| check.function(function));
+            self.within(PathStep::Named("function", &function.name), |check| check.function(function));
         }
         if let Err(error) = function_calls::check(&model.proto) {
             self.report(error);
@@ -230,7 +230,7 @@ impl<'a> Check<'a> {
             }
         }
         for tensor in &graph.initializer {
-            self.within(Step::Named("initializer", &tensor.name), |check| check.tensor(tensor));
+            self.within(PathStep::Named("initializer", &tensor.name), |check| check.tensor(tensor));
         }
         for sparse in &graph.sparse_initializer {
             self.sparse(tensor::check_sparse(sparse));
@@ -277,7 +277,7 @@ impl<'a> Check<'a> {
             }
         }
         for attribute in &function.attribute_proto {
-            self.within(Step::Named("attribute", &attribute.name), |check| check.attribute(attribute));
+            self.within(PathStep::Named("attribute", &attribute.name), |check| check.attribute(attribute));
         }
         self.parameters = Some(parameters);
         self.nodes(&function.node, &mut own);
@@ -292,7 +292,7 @@ impl<'a> Check<'a> {
     fn nodes(&mut self, nodes: &'a [NodeProto], own: &mut Vec<&'a str>) {
         let mut names = HashSet::new();
         for (index, node) in nodes.iter().enumerate() {
-            self.within(Step::Node(node, index), |check| {
+            self.within(PathStep::Node(node, index), |check| {
                 if !node.name.is_empty() && !names.insert(&node.name[..]) {
                     check.warn("duplicate node name");
                 }
@@ -323,7 +323,7 @@ impl<'a> Check<'a> {
         }
         let mut names = HashSet::new();
         for attribute in &node.attribute {
-            self.within(Step::Named("attribute", &attribute.name), |check| {
+            self.within(PathStep::Named("attribute", &attribute.name), |check| {
                 if attribute.name.is_empty() || !names.insert(&attribute.name[..]) {
                     check.damaged("an attribute has no name or occurs twice");
                 }
@@ -399,7 +399,7 @@ impl<'a> Check<'a> {
 
     fn declared(&mut self, what: &'static str, value: &'a ValueInfoProto) {
         if let Some(kind) = &value.r#type {
-            self.within(Step::Named(what, &value.name), |check| check.kind(kind, 0));
+            self.within(PathStep::Named(what, &value.name), |check| check.kind(kind, 0));
         }
     }
 

@@ -1,9 +1,9 @@
-//! Checkpoints: numbers by name, without a program.
+//! Checkpoints: tensors by name, without a program.
 
 use super::budget::Budget;
-use super::pickle::{Id, Node, Pickle};
+use super::pickle::{Id, Pickle, PickleNode};
 use super::state_dict::Checkpoint;
-use super::storage::{Storages, Stored, is_tensor};
+use super::storage::{Storages, StoredTensor, is_tensor};
 use super::zip::Archive;
 use super::{Format, legacy, safetensors};
 use crate::array::map_file;
@@ -17,7 +17,7 @@ const DEEPEST: usize = 200;
 /// Where training scripts put a model's state dict, beside an optimiser's state, the epoch and the like.
 const WRAPPERS: &[&str] = &["state_dict", "model_state_dict", "model", "net", "module", "params_ema", "params", "weights"];
 
-/// Reads a checkpoint: what `torch.save` wrote, or safetensors. The file is mapped, its numbers stay where they are.
+/// Reads a checkpoint: what `torch.save` wrote, or safetensors. The file is mapped, its weights stay where they are.
 ///
 /// Of a `.pth` this is the state dict, be it the whole file, an entry such as `state_dict` or `model` beside others, or in a
 /// module that was saved whole; where there is none, every tensor of the file by its path, `optimizer.state.0.step`. A TorchScript
@@ -65,7 +65,7 @@ fn tensors(pickle: &Pickle, storages: &Storages, budget: Budget) -> Result<Check
 /// The state dict within what was saved.
 fn state_dict(pickle: &Pickle) -> Id {
     let mut id = pickle.root();
-    while let Node::Dict(entries) = pickle.node(id) {
+    while let PickleNode::Dict(entries) = pickle.node(id) {
         let wrapped = || WRAPPERS.iter().find_map(|name| pickle.lookup(id, name).filter(|&id| holds(pickle, id)));
         match entries.iter().any(|entry| is_tensor(pickle, entry.1)) {
             true => break,
@@ -81,8 +81,8 @@ fn state_dict(pickle: &Pickle) -> Id {
 /// Whether a value can hold others by name.
 fn holds(pickle: &Pickle, id: Id) -> bool {
     match pickle.node(id) {
-        Node::Dict(entries) => !entries.is_empty(),
-        Node::Object(_, state) => state.is_some(),
+        PickleNode::Dict(entries) => !entries.is_empty(),
+        PickleNode::Object(_, state) => state.is_some(),
         _ => false,
     }
 }
@@ -103,20 +103,22 @@ impl Walk<'_> {
             return self.tensor(id, path).at(path.escape_default());
         }
         match self.pickle.node(id) {
-            Node::Dict(entries) => entries.iter().try_for_each(|&(key, value)| match self.pickle.node(key) {
-                Node::Str(key) => self.below(value, path, depth, key),
-                Node::Int(key) => self.below(value, path, depth, &key.to_string()),
+            PickleNode::Dict(entries) => entries.iter().try_for_each(|&(key, value)| match self.pickle.node(key) {
+                PickleNode::Str(key) => self.below(value, path, depth, key),
+                PickleNode::Int(key) => self.below(value, path, depth, &key.to_string()),
                 _ => Ok(()),
             }),
-            Node::List(items) | Node::Tuple(items) => {
+            PickleNode::List(items) | PickleNode::Tuple(items) => {
                 items.iter().enumerate().try_for_each(|(i, &item)| self.below(item, path, depth, &i.to_string()))
             }
             // A module of Python keeps its tensors and its submodules in three dictionaries.
-            Node::Object(_, Some(state)) if self.pickle.lookup(*state, "_modules").is_some() => ["_parameters", "_buffers", "_modules"]
-                .iter()
-                .filter_map(|part| self.pickle.lookup(*state, part))
-                .try_for_each(|part| self.value(part, path, depth + 1)),
-            Node::Object(_, Some(state)) => self.value(*state, path, depth + 1),
+            PickleNode::Object(_, Some(state)) if self.pickle.lookup(*state, "_modules").is_some() => {
+                ["_parameters", "_buffers", "_modules"]
+                    .iter()
+                    .filter_map(|part| self.pickle.lookup(*state, part))
+                    .try_for_each(|part| self.value(part, path, depth + 1))
+            }
+            PickleNode::Object(_, Some(state)) => self.value(*state, path, depth + 1),
             _ => Ok(()),
         }
     }
@@ -134,9 +136,9 @@ impl Walk<'_> {
 
     fn tensor(&mut self, id: Id, path: &str) -> Result<()> {
         let array = match self.storages.tensor(self.pickle, id)? {
-            Some(Stored::Numbers(array)) => array,
-            Some(Stored::Pairs(_)) => return Err(Error::unsupported("complex tensors are not supported here")),
-            Some(Stored::TypeOnly(_)) | None => return Ok(()),
+            Some(StoredTensor::Numbers(array)) => array,
+            Some(StoredTensor::Pairs(_)) => return Err(Error::unsupported("complex tensors are not supported here")),
+            Some(StoredTensor::TypeOnly(_)) | None => return Ok(()),
         };
         self.budget.spend(400 + path.len() + 16 * array.rank())?;
         match self.found.insert(path.to_string(), array) {
@@ -156,7 +158,7 @@ mod tests {
         sample::tensor(storage("torch.FloatStorage", "0", 4), i, &[1], &[1])
     }
 
-    /// The names and numbers of a checkpoint that was saved with a storage of 0, 1, 2, 3.
+    /// The names and tensors of a checkpoint that was saved with a storage of 0, 1, 2, 3.
     fn saved(value: &[u8]) -> Result<Vec<(String, f64)>> {
         let numbers: Vec<u8> = [0f32, 1., 2., 3.].iter().flat_map(|x| x.to_le_bytes()).collect();
         let bytes = pack(&[Packed::stored("archive/data.pkl", &pickled(value)), Packed::stored("archive/data/0", &numbers)]);

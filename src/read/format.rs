@@ -11,9 +11,9 @@ pub enum Format {
     TorchScript,
     /// `torch.export.save`: a graph as JSON.
     ExportedProgram,
-    /// `torch.save`: numbers without a program.
+    /// `torch.save`: tensors without a program.
     Checkpoint,
-    /// safetensors: numbers without a program.
+    /// safetensors: tensors without a program.
     Safetensors,
     /// An ONNX model.
     Onnx,

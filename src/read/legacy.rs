@@ -1,7 +1,7 @@
 //! Checkpoints of torch before 1.6: pickles one after the other, and the storages behind them.
 
-use super::pickle::{Node, Pickle};
-use super::storage::{Named, Storages};
+use super::pickle::{Pickle, PickleNode};
+use super::storage::{StorageKey, Storages};
 use crate::error::{At, Error, Result};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -25,39 +25,39 @@ pub(super) fn read(bytes: &Bytes) -> Result<(Pickle, Storages<'static>)> {
         Ok::<_, Error>(pickle)
     };
     let version = next("version")?;
-    if *version.node(version.root()) != Node::Int(VERSION) {
+    if *version.node(version.root()) != PickleNode::Int(VERSION) {
         return Err(Error::unsupported(format!("checkpoint version {:?}, expected {VERSION}", version.node(version.root()))));
     }
     next("machine")?;
     let (value, keys) = (next("value")?, next("keys")?);
-    // Only the tensors say how wide the numbers of a storage are.
+    // Only the tensors say how wide the elements of a storage are.
     let mut sizes = BTreeMap::new();
     for node in value.nodes() {
-        let Node::Persistent(id) = *node else { continue };
+        let PickleNode::Persistent(id) = *node else { continue };
         // A class with its source: modules saved whole name theirs.
         if value.items(id).is_ok_and(|parts| parts.first().is_some_and(|&kind| value.str(kind) == Ok("module"))) {
             continue;
         }
-        let named = Named::read(&value, id)?;
+        let named = StorageKey::read(&value, id)?;
         sizes.insert(named.key, (named.length, named.size()?));
     }
     let mut storages = BTreeMap::new();
     for &key in keys.items(keys.root()).at("keys")? {
         let key = keys.str(key).at("keys")?;
-        let place = || format!("storage {:?}", Node::Str(key.into()));
-        let &(length, size) = sizes.get(key).ok_or_else(|| Error::damaged("no tensor uses it").at(place()))?;
-        let head = bytes[at..].first_chunk::<8>().ok_or_else(|| Error::damaged("the file ends before it").at(place()))?;
+        let location = || format!("storage {:?}", PickleNode::Str(key.into()));
+        let &(length, size) = sizes.get(key).ok_or_else(|| Error::damaged("no tensor uses it").at(location()))?;
+        let head = bytes[at..].first_chunk::<8>().ok_or_else(|| Error::damaged("the file ends before it").at(location()))?;
         let found = u64::from_le_bytes(*head);
         if found != length as u64 {
-            return Err(Error::damaged(format!("the file has {found} elements, the pickle says {length}")).at(place()));
+            return Err(Error::damaged(format!("the file has {found} elements, the pickle says {length}")).at(location()));
         }
         let start = at + 8;
         at = start
             .checked_add(size)
             .filter(|&end| end <= bytes.len())
-            .ok_or_else(|| Error::damaged("the file ends within it").at(place()))?;
+            .ok_or_else(|| Error::damaged("the file ends within it").at(location()))?;
         if storages.insert(key.to_string(), bytes.slice(start..at)).is_some() {
-            return Err(Error::damaged("it occurs twice in the file").at(place()));
+            return Err(Error::damaged("it occurs twice in the file").at(location()));
         }
     }
     Ok((value, Storages::loose(storages)))

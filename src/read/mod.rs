@@ -22,7 +22,7 @@ pub use checkpoint::checkpoint;
 pub use export::ExportedProgram;
 pub use format::Format;
 #[cfg(feature = "tract")]
-pub(crate) use onnx::{NodeProgram, Operand};
+pub(crate) use onnx::{NodeOperand, NodeProgram};
 pub use onnx::{OnnxModule, Value};
 pub use script::ScriptModule;
 pub use state_dict::Checkpoint;
@@ -88,29 +88,29 @@ pub fn open(path: impl AsRef<Path>) -> Result<LoadedModel> {
 /// As [`open`].
 pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<LoadedModel> {
     let path = path.as_ref();
-    let place = path.display();
+    let location = path.display();
     let bytes = map_file(path)?;
     let size = bytes.len();
-    let format = Format::of(&bytes).at(&place)?;
+    let format = Format::of(&bytes).at(&location)?;
     let (module, example): (Box<dyn Module + Send + Sync>, _) = match format {
         Format::TorchScript => {
-            let script = ScriptModule::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
+            let script = ScriptModule::open(&zip::Archive::open(bytes).at(&location)?).at(&location)?;
             let example = script.example().cloned();
             (Box::new(script), example)
         }
         Format::Onnx => {
-            let model = OnnxModule::open_with(bytes, path.parent(), operators).at(&place)?;
+            let model = OnnxModule::open_with(bytes, path.parent(), operators).at(&location)?;
             let example = model.example();
             (Box::new(model), example)
         }
         Format::ExportedProgram => {
-            let export = ExportedProgram::open(&zip::Archive::open(bytes).at(&place)?).at(&place)?;
+            let export = ExportedProgram::open(&zip::Archive::open(bytes).at(&location)?).at(&location)?;
             let example = Some(export.example().clone());
             (Box::new(export), example)
         }
         Format::Checkpoint | Format::Safetensors => {
             return Err(Error::new(ErrorCode::Checkpoint, format!("{} (state_dict): weights only, no model code", format.name()))
-                .at(&place)
+                .at(&location)
                 .help("save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file"));
         }
     };
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn threads_share_one_loaded_model() {
         fn shared<T: Send + Sync>(_: &T) {}
-        for file in ["mlp.pt", "rotary.pt", "boxes_scripted.pt", "resnet_tiny.pt", "while_loop.pt2", "scan.pt2"] {
+        for file in ["mlp.pt", "rotary.pt", "resnet_tiny.pt", "while_loop.pt2", "scan.pt2"] {
             let model = open(Path::new("tests/data").join(file)).unwrap();
             shared(&model);
             let inputs: Vec<Tensor> = model

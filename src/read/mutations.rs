@@ -1,6 +1,6 @@
 //! Broken files: whatever a mutation does, a container is read or refused with a code.
 
-use super::pickle::{Node, Pickle};
+use super::pickle::{Pickle, PickleNode};
 use super::storage::{Storages, TRACED_INPUTS};
 use super::zip::Archive;
 use super::{ExportedProgram, Format, checkpoint};
@@ -70,9 +70,9 @@ fn exercise(bytes: &Bytes) -> Result<usize> {
             while let Some(id) = stack.pop() {
                 let _ = storages.tensor(&pickle, id)?;
                 match pickle.node(id) {
-                    Node::Tuple(items) | Node::List(items) => stack.extend(items),
-                    Node::Dict(entries) => stack.extend(entries.iter().map(|entry| entry.1)),
-                    Node::Object(_, state) => stack.extend(*state),
+                    PickleNode::Tuple(items) | PickleNode::List(items) => stack.extend(items),
+                    PickleNode::Dict(entries) => stack.extend(entries.iter().map(|entry| entry.1)),
+                    PickleNode::Object(_, state) => stack.extend(*state),
                     _ => {}
                 }
             }
@@ -159,11 +159,11 @@ fn the_parts_of_an_archive_are_read_or_refused_when_the_container_is_whole() {
 }
 
 /// Every value of a document, by the path that leads to it.
-fn places(value: &Value, path: &mut Vec<String>, all: &mut Vec<String>) {
+fn pointers(value: &Value, path: &mut Vec<String>, all: &mut Vec<String>) {
     all.push(path.iter().map(|step| format!("/{step}")).collect());
     let mut below = |step: String, inner: &Value| {
         path.push(step);
-        places(inner, path, all);
+        pointers(inner, path, all);
         path.pop();
     };
     match value {
@@ -178,19 +178,20 @@ fn changed(document: &Value, random: &mut Random) -> Value {
     let mut changed = document.clone();
     for _ in 0..=random.below(3) {
         let mut all = Vec::new();
-        places(&changed, &mut Vec::new(), &mut all);
+        pointers(&changed, &mut Vec::new(), &mut all);
         // Mostly numbers, words and switches: what holds many of them is less often changed whole.
         let leaves: Vec<&String> =
             all.iter().filter(|path| changed.pointer(path).is_some_and(|value| !value.is_array() && !value.is_object())).collect();
         let to = if random.below(8) > 0 && !leaves.is_empty() { leaves[random.below(leaves.len())] } else { &all[random.below(all.len())] };
         let from = &all[random.below(all.len())];
-        let odd = [json!(null), json!(-1), json!(i64::MAX), json!(1e300), json!(""), json!([]), json!({}), json!(true), json!("add")];
+        let replacements =
+            [json!(null), json!(-1), json!(i64::MAX), json!(1e300), json!(""), json!([]), json!({}), json!(true), json!("add")];
         let value = match random.below(2) {
-            0 => odd[random.below(odd.len())].clone(),
+            0 => replacements[random.below(replacements.len())].clone(),
             _ => changed.pointer(from).cloned().unwrap_or_default(),
         };
-        if let Some(place) = changed.pointer_mut(to) {
-            *place = value;
+        if let Some(target) = changed.pointer_mut(to) {
+            *target = value;
         }
     }
     changed
@@ -269,7 +270,7 @@ fn real_files_are_read_whole() {
             let archive = Archive::open(bytes.clone()).unwrap();
             archive.verify().unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
             if format == Format::ExportedProgram {
-                let inner = archive.window("data/sample_inputs/model.pt").unwrap();
+                let inner = archive.slice("data/sample_inputs/model.pt").unwrap();
                 assert!(matches!(checkpoint::read(&inner), Ok(tensors) if !tensors.is_empty()), "{}", path.display());
             }
         }

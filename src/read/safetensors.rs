@@ -64,18 +64,18 @@ pub(super) fn read(bytes: &Bytes) -> Result<Checkpoint> {
     let (mut tensors, mut budget) = (Checkpoint::new(), Budget::of(bytes.len()));
     for (name, entry) in header.0 {
         budget.spend(400 + name.len() + 16 * entry.shape.0.len())?;
-        let place = || name.escape_default().to_string();
+        let location = || name.escape_default().to_string();
         let (from, to) = entry.data_offsets;
         let dtype = DTYPES.iter().find(|row| row.0 == entry.dtype).map(|row| row.1);
         let dtype =
-            dtype.ok_or_else(|| Error::unsupported(format!("unsupported element type {}", entry.dtype.escape_default())).at(place()))?;
-        let size = count(&entry.shape.0).at(place())? * dtype.size();
+            dtype.ok_or_else(|| Error::unsupported(format!("unsupported element type {}", entry.dtype.escape_default())).at(location()))?;
+        let size = count(&entry.shape.0).at(location())? * dtype.size();
         if from != at || to.checked_sub(from) != Some(size) || to > data.len() {
             let message = format!("{dtype}{:?} is at {from}..{to} of {} bytes, expected {size} bytes at {at}", entry.shape.0, data.len());
-            return Err(Error::damaged(message).at(place()));
+            return Err(Error::damaged(message).at(location()));
         }
         at = to;
-        let array = Array::from_bytes(dtype, data.slice(from..to), &entry.shape.0, None, 0).at(place())?;
+        let array = Array::from_bytes(dtype, data.slice(from..to), &entry.shape.0, None, 0).at(location())?;
         if let (index, Some(_)) = tensors.insert_full(name, array) {
             return Err(Error::damaged("duplicate tensor name").at(tensors.get_index(index).map_or("", |(name, _)| name).escape_default()));
         }
@@ -87,16 +87,16 @@ pub(super) fn read(bytes: &Bytes) -> Result<Checkpoint> {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct TensorEntry {
     dtype: String,
-    shape: Lengths,
+    shape: ShapeField,
     data_offsets: (usize, usize),
 }
 
 /// The entries of the header; `__metadata__`, a map of strings, is left out.
-struct Header(Vec<(String, Entry)>);
+struct Header(Vec<(String, TensorEntry)>);
 
-struct Lengths(Vec<usize>);
+struct ShapeField(Vec<usize>);
 
 impl<'de> Deserialize<'de> for Header {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Header, D::Error> {
@@ -123,25 +123,25 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
-impl<'de> Deserialize<'de> for Lengths {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lengths, D::Error> {
+impl<'de> Deserialize<'de> for ShapeField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ShapeField, D::Error> {
         struct Axes;
         impl<'de> Visitor<'de> for Axes {
-            type Value = Lengths;
+            type Value = ShapeField;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 write!(f, "at most {RANK} dimensions")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Lengths, A::Error> {
-                let mut lengths = Vec::new();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ShapeField, A::Error> {
+                let mut sizes = Vec::new();
                 while let Some(length) = items.next_element()? {
-                    if lengths.len() == RANK {
+                    if sizes.len() == RANK {
                         return Err(de::Error::invalid_length(RANK + 1, &self));
                     }
-                    lengths.push(length);
+                    sizes.push(length);
                 }
-                Ok(Lengths(lengths))
+                Ok(ShapeField(sizes))
             }
         }
         deserializer.deserialize_seq(Axes)

@@ -15,7 +15,7 @@ pub(super) struct Packed {
     pub method: u16,
     pub flags: u16,
     /// Where the directory says that the entry stands, where that is a lie.
-    pub place: Option<u32>,
+    pub offset: Option<u32>,
     /// Whether the sizes stand in a zip64 field.
     pub wide: bool,
 }
@@ -32,7 +32,7 @@ impl Packed {
             crc: crc.sum(),
             method: 0,
             flags: 0,
-            place: None,
+            offset: None,
             wide: false,
         }
     }
@@ -48,7 +48,7 @@ impl Packed {
 pub(super) fn pack(entries: &[Packed]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
-        let place = file.len() as u32;
+        let offset = file.len() as u32;
         let name = entry.local_name.unwrap_or(&entry.name).as_bytes();
         let padding = (64 - (file.len() + 30 + name.len() + 4) % 64) % 64;
         let (flags, method) = (entry.flags | 0x808, entry.method);
@@ -74,7 +74,7 @@ pub(super) fn pack(entries: &[Packed]) -> Vec<u8> {
         directory.extend([flags, method, 0, 0].map(u16::to_le_bytes).concat());
         directory.extend([entry.crc, stored, size].map(u32::to_le_bytes).concat());
         directory.extend([entry.name.len() as u16, extra.len() as u16, 0, 0, 0].map(u16::to_le_bytes).concat());
-        directory.extend([0, entry.place.unwrap_or(place)].map(u32::to_le_bytes).concat());
+        directory.extend([0, entry.offset.unwrap_or(offset)].map(u32::to_le_bytes).concat());
         directory.extend(entry.name.as_bytes());
         directory.extend(extra);
     }
@@ -128,7 +128,7 @@ pub(super) fn storage(class: &str, key: &str, count: i64) -> Vec<u8> {
     [tuple(&[text("storage"), class, text(key), text("cpu"), int(count)]), b"Q".to_vec()].concat()
 }
 
-/// A pickled tensor: a window onto a storage.
+/// A pickled tensor: a view of a storage.
 pub(super) fn tensor(storage: Vec<u8>, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
     let numbers = |numbers: &[i64]| tuple(&numbers.iter().map(|&n| int(n)).collect::<Vec<_>>());
     let hooks = call("collections.OrderedDict", &[]);

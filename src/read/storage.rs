@@ -1,6 +1,6 @@
-//! Tensors of torch's files: windows onto the storages that stand beside the pickle.
+//! Tensors of torch's files: views of the storages beside the pickle.
 
-use super::pickle::{Id, Node, Pickle};
+use super::pickle::{Id, Pickle, PickleNode};
 use super::zip::Archive;
 use crate::array::{Array, DType, count};
 use crate::dim::{Shape, Type};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The folder of a TorchScript archive whose storages are left empty: the inputs that it was traced with.
 pub(crate) const TRACED_INPUTS: &str = "traced_inputs";
-/// What a tensor that repeats its numbers may unfold to beside its storage: nothing is copied, but somebody will walk it.
+/// The limit on the size of a tensor that repeats elements of its storage: nothing is copied, but its elements will be visited.
 const REPEATED: usize = 16 << 20;
 
 /// torch's storage classes of one dtype each.
@@ -35,7 +35,7 @@ fn beyond() -> Error {
     Error::damaged("an offset or a stride beyond any storage")
 }
 
-/// A window onto complex numbers as one onto their parts, which stand side by side in a last axis; gives its offset.
+/// A view of complex numbers as a view of their parts, which are the last axis; gives its offset.
 pub(super) fn in_parts(shape: &mut Vec<usize>, strides: &mut Vec<isize>, offset: usize) -> Result<usize> {
     for stride in &mut *strides {
         *stride = stride.checked_mul(2).ok_or_else(beyond)?;
@@ -48,9 +48,9 @@ pub(super) fn in_parts(shape: &mut Vec<usize>, strides: &mut Vec<isize>, offset:
 /// Storage classes of complex numbers, with the dtype of their parts, which stand side by side.
 const PAIRS: &[(&str, DType)] = &[("ComplexFloatStorage", DType::F32), ("ComplexDoubleStorage", DType::F64)];
 
-/// A tensor as it was pickled: with its numbers, or (an example input) without.
+/// A tensor as it was pickled: with its elements, or (an example input) without.
 #[derive(Clone, Debug)]
-pub(crate) enum Stored {
+pub(crate) enum StoredTensor {
     Numbers(Array),
     /// Complex numbers: the parts stand side by side in a last axis.
     Pairs(Array),
@@ -60,12 +60,12 @@ pub(crate) enum Stored {
 
 /// The storages of a file, each of them taken from it once, so that tensors which share one share its bytes.
 pub(crate) struct Storages<'a> {
-    source: Source<'a>,
+    source: StorageSource<'a>,
     big_endian: bool,
     known: RefCell<HashMap<(String, usize), Bytes>>,
 }
 
-enum Source<'a> {
+enum StorageSource<'a> {
     /// Entries below a folder of an archive.
     Folder(&'a Archive, &'a str),
     /// Bytes by key.
@@ -78,7 +78,7 @@ pub(super) fn is_tensor(pickle: &Pickle, id: Id) -> bool {
 }
 
 /// A storage as the pickle names it.
-pub(super) struct Named<'a> {
+pub(super) struct StorageKey<'a> {
     pub key: &'a str,
     /// `None` for bytes of no type.
     pub dtype: Option<DType>,
@@ -90,16 +90,16 @@ pub(super) struct Named<'a> {
     start: usize,
 }
 
-impl<'a> Named<'a> {
+impl<'a> StorageKey<'a> {
     /// Reads `('storage', class, key, device, length)`, in files before torch 1.6 with `(key, start, length)` of a part behind it.
-    pub(super) fn read(pickle: &'a Pickle, persistent: Id) -> Result<Named<'a>> {
+    pub(super) fn read(pickle: &'a Pickle, persistent: Id) -> Result<StorageKey<'a>> {
         let parts = pickle.items(persistent).ok().filter(|parts| parts.first().is_some_and(|&kind| pickle.str(kind) == Ok("storage")));
         let (class, key, length, part) = match parts {
             Some(&[_, class, key, _, length]) => (class, key, length, None),
             Some(&[_, class, key, _, length, part]) => (class, key, length, Some(part)),
             _ => return Err(Error::damaged("a storage whose name is not ('storage', class, key, device, length)")),
         };
-        let Node::Global(module, class) = pickle.node(class) else { return Err(Error::damaged("a storage without a class")) };
+        let PickleNode::Global(module, class) = pickle.node(class) else { return Err(Error::damaged("a storage without a class")) };
         let pairs = PAIRS.iter().any(|row| row.0 == &**class);
         let dtype = match &**class {
             "UntypedStorage" | "_UntypedStorage" => None,
@@ -108,13 +108,13 @@ impl<'a> Named<'a> {
             )?),
         };
         let start = match part.map(|part| pickle.node(part)) {
-            None | Some(Node::None) => 0,
-            Some(Node::Tuple(items)) => {
+            None | Some(PickleNode::None) => 0,
+            Some(PickleNode::Tuple(items)) => {
                 length_at(pickle, *items.get(1).ok_or_else(|| Error::damaged("a storage view without an offset"))?)?
             }
             Some(other) => return Err(Error::damaged(format!("a storage view of {other:?}"))),
         };
-        Ok(Named { key: pickle.str(key)?, dtype, pairs, length: length_at(pickle, length)?, start })
+        Ok(StorageKey { key: pickle.str(key)?, dtype, pairs, length: length_at(pickle, length)?, start })
     }
 
     /// The size in bytes.
@@ -142,12 +142,12 @@ impl<'a> Storages<'a> {
             Some("big") => true,
             Some(other) => return Err(Error::damaged(format!("expected little or big, got {} bytes", other.len())).at("byteorder")),
         };
-        Ok(Storages { source: Source::Folder(archive, folder), big_endian, known: RefCell::default() })
+        Ok(Storages { source: StorageSource::Folder(archive, folder), big_endian, known: RefCell::default() })
     }
 
     /// Storages that were found elsewhere, all of them little-endian.
     pub(super) fn loose(storages: BTreeMap<String, Bytes>) -> Storages<'static> {
-        Storages { source: Source::Loose(storages), big_endian: false, known: RefCell::default() }
+        Storages { source: StorageSource::Loose(storages), big_endian: false, known: RefCell::default() }
     }
 
     /// The tensor that a call in a pickle rebuilds; `None` where the value is something else.
@@ -155,7 +155,7 @@ impl<'a> Storages<'a> {
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where the call does not fit the storage, [`Unsupported`](crate::ErrorCode::Unsupported) for
     /// tensors that are sparse or quantised.
-    pub(crate) fn tensor(&self, pickle: &Pickle, id: Id) -> Result<Option<Stored>> {
+    pub(crate) fn tensor(&self, pickle: &Pickle, id: Id) -> Result<Option<StoredTensor>> {
         let mut id = id;
         let mut arguments;
         let mut function;
@@ -166,7 +166,9 @@ impl<'a> Storages<'a> {
             match (module, name, items) {
                 ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state", &[tensor, ..]) => id = tensor,
                 ("torch._tensor", "_rebuild_from_type_v2", &[inner, _, inner_arguments, ..]) => {
-                    let Node::Global(_, name) = pickle.node(inner) else { return Err(Error::damaged("a tensor without a constructor")) };
+                    let PickleNode::Global(_, name) = pickle.node(inner) else {
+                        return Err(Error::damaged("a tensor without a constructor"));
+                    };
                     (function, arguments) = (name, pickle.items(inner_arguments)?);
                     break;
                 }
@@ -183,19 +185,19 @@ impl<'a> Storages<'a> {
             }
             ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3", _) => Err(Error::damaged("a tensor with too few arguments")),
             (other, _) if other.starts_with("_rebuild") => {
-                Err(Error::unsupported(format!("a tensor made by {:?}", Node::Str(other.into()))))
+                Err(Error::unsupported(format!("a tensor made by {:?}", PickleNode::Str(other.into()))))
             }
             _ => Ok(None),
         }
     }
 
-    fn rebuild(&self, pickle: &Pickle, storage: Id, [offset, shape, strides]: [Id; 3], dtype: Option<Id>) -> Result<Stored> {
-        let Node::Persistent(persistent) = *pickle.node(storage) else { return Err(Error::damaged("a tensor without a storage")) };
-        let storage = Named::read(pickle, persistent)?;
+    fn rebuild(&self, pickle: &Pickle, storage: Id, [offset, shape, strides]: [Id; 3], dtype: Option<Id>) -> Result<StoredTensor> {
+        let PickleNode::Persistent(persistent) = *pickle.node(storage) else { return Err(Error::damaged("a tensor without a storage")) };
+        let storage = StorageKey::read(pickle, persistent)?;
         let dtype = match dtype.map(|id| pickle.node(id)) {
             None => storage.dtype.ok_or_else(|| Error::damaged("a tensor without a dtype"))?,
-            Some(Node::Global(module, name)) if &**module == "torch" => {
-                DType::parse(name).ok_or_else(|| Error::unsupported(format!("tensors of {:?}", Node::Str(name.to_string()))))?
+            Some(PickleNode::Global(module, name)) if &**module == "torch" => {
+                DType::parse(name).ok_or_else(|| Error::unsupported(format!("tensors of {:?}", PickleNode::Str(name.to_string()))))?
             }
             Some(other) => return Err(Error::damaged(format!("a tensor whose dtype is {other:?}"))),
         };
@@ -206,15 +208,15 @@ impl<'a> Storages<'a> {
             offset = in_parts(&mut shape, &mut strides, offset)?;
         }
         let elements = count(&shape)?;
-        if let Source::Folder(_, TRACED_INPUTS) = self.source {
+        if let StorageSource::Folder(_, TRACED_INPUTS) = self.source {
             if storage.pairs {
                 return Err(super::aten::complex::refused_input());
             }
-            return Ok(Stored::TypeOnly(Type::new(dtype, Shape::fixed(&shape))));
+            return Ok(StoredTensor::TypeOnly(Type::new(dtype, Shape::fixed(&shape))));
         }
-        let place = || format!("storage {:?}", Node::Str(storage.key.into()));
-        let bytes = self.bytes(&storage, dtype).at(place())?;
-        let window = || {
+        let location = || format!("storage {:?}", PickleNode::Str(storage.key.into()));
+        let bytes = self.bytes(&storage, dtype).at(location())?;
+        let view = || {
             if elements == 0 {
                 return Array::from_bytes(dtype, Bytes::new(), &shape, None, 0);
             }
@@ -223,11 +225,11 @@ impl<'a> Storages<'a> {
             }
             Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset)
         };
-        window().at(place()).map(if storage.pairs { Stored::Pairs } else { Stored::Numbers })
+        view().at(location()).map(if storage.pairs { StoredTensor::Pairs } else { StoredTensor::Numbers })
     }
 
     /// The bytes of a storage, swapped to this machine's order where that differs.
-    fn bytes(&self, storage: &Named, dtype: DType) -> Result<Bytes> {
+    fn bytes(&self, storage: &StorageKey, dtype: DType) -> Result<Bytes> {
         // Bytes of no type are swapped by the width of whoever reads them.
         let width = if self.big_endian { dtype.size() } else { 1 };
         let known = (storage.key.to_string(), width);
@@ -236,8 +238,8 @@ impl<'a> Storages<'a> {
         }
         let missing = || Error::damaged("it is not in the file");
         let mut bytes = match &self.source {
-            Source::Folder(archive, folder) => archive.window(&format!("{folder}/{}", storage.key))?,
-            Source::Loose(storages) => storages.get(storage.key).cloned().ok_or_else(missing)?,
+            StorageSource::Folder(archive, folder) => archive.slice(&format!("{folder}/{}", storage.key))?,
+            StorageSource::Loose(storages) => storages.get(storage.key).cloned().ok_or_else(missing)?,
         };
         if width > 1 {
             let swapped: Vec<u8> = bytes.chunks_exact(width).flat_map(|number| number.iter().rev().copied()).collect();
@@ -248,7 +250,7 @@ impl<'a> Storages<'a> {
     }
 }
 
-impl Named<'_> {
+impl StorageKey<'_> {
     fn fits(&self, bytes: Bytes) -> Result<Bytes> {
         match self.size()? == bytes.len() {
             true => Ok(bytes),
@@ -275,7 +277,7 @@ mod tests {
     fn read(archive: &Archive, value: &[u8]) -> Result<Array> {
         let pickle = Pickle::parse(&pickled(value)).unwrap();
         match Storages::new(archive, "data")?.tensor(&pickle, pickle.root())? {
-            Some(Stored::Numbers(array)) => Ok(array),
+            Some(StoredTensor::Numbers(array)) => Ok(array),
             other => panic!("{other:?}"),
         }
     }
@@ -310,12 +312,12 @@ mod tests {
         let pickle = Pickle::parse(&pickled(&tuple(&[tensor(0), tensor(1)]))).unwrap();
         let storages = Storages::new(&file, "data").unwrap();
         let address = |id| match storages.tensor(&pickle, id) {
-            Ok(Some(Stored::Numbers(array))) => array.address(),
+            Ok(Some(StoredTensor::Numbers(array))) => array.address(),
             other => panic!("{other:?}"),
         };
         let items = pickle.items(pickle.root()).unwrap();
         assert_eq!(address(items[1]) - address(items[0]), 4);
-        assert_eq!(address(items[0]), file.window("data/0").unwrap().as_ptr() as usize);
+        assert_eq!(address(items[0]), file.slice("data/0").unwrap().as_ptr() as usize);
     }
 
     #[test]
@@ -353,7 +355,7 @@ mod tests {
         let complex = sample::tensor(sample::storage("torch.ComplexFloatStorage", "0", 3), 1, &[2], &[1]);
         let (file, pickle) = (floats(), Pickle::parse(&pickled(&complex)).unwrap());
         match Storages::new(&file, "data").unwrap().tensor(&pickle, pickle.root()) {
-            Ok(Some(Stored::Pairs(array))) => assert_eq!((array.shape(), array.to_f64s()), (&[2usize, 2][..], vec![2., 3., 4., 5.])),
+            Ok(Some(StoredTensor::Pairs(array))) => assert_eq!((array.shape(), array.to_f64s()), (&[2usize, 2][..], vec![2., 3., 4., 5.])),
             other => panic!("{other:?}"),
         }
     }
@@ -385,7 +387,7 @@ mod tests {
         let file = Archive::open(pack(&[Packed::stored("m/traced_inputs/0", b"")]).into()).unwrap();
         let pickle = Pickle::parse(&pickled(&sample::tensor(storage(), 0, &[2, 3], &[3, 1]))).unwrap();
         let stored = Storages::new(&file, TRACED_INPUTS).unwrap().tensor(&pickle, pickle.root());
-        assert!(matches!(stored, Ok(Some(Stored::TypeOnly(ty))) if ty == Type::new(DType::F32, Shape::fixed(&[2, 3]))));
+        assert!(matches!(stored, Ok(Some(StoredTensor::TypeOnly(ty))) if ty == Type::new(DType::F32, Shape::fixed(&[2, 3]))));
     }
 
     #[test]

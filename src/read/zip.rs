@@ -22,12 +22,12 @@ const INFLATED: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Archive {
     bytes: Bytes,
-    entries: IndexMap<String, Entry>,
+    entries: IndexMap<String, ZipEntry>,
 }
 
 /// Where an entry stands and what it comes to.
 #[derive(Clone, Debug)]
-struct Entry {
+struct ZipEntry {
     /// The local header and the data.
     span: Range<usize>,
     /// The data as the file has it.
@@ -135,7 +135,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`Damaged`](ErrorCode::Damaged) where there is no such entry or it does not inflate.
-    pub(crate) fn window(&self, name: &str) -> Result<Bytes> {
+    pub(crate) fn slice(&self, name: &str) -> Result<Bytes> {
         self.contents(name).map(|(_, bytes)| bytes)
     }
 
@@ -155,7 +155,7 @@ impl Archive {
         self.names().try_for_each(|name| self.read(name).map(drop))
     }
 
-    fn contents(&self, name: &str) -> Result<(&Entry, Bytes)> {
+    fn contents(&self, name: &str) -> Result<(&ZipEntry, Bytes)> {
         let entry = self.entries.get(name).ok_or_else(|| Error::damaged(format!("there is no entry `{}`", name.escape_default())))?;
         let data = self.bytes.slice(entry.data.clone());
         let bytes = if entry.deflated { inflate(&data, entry.size).at(name)? } else { data };
@@ -181,7 +181,7 @@ fn number(bytes: &[u8], at: usize, width: usize) -> Result<u64> {
     Ok(slice.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
-/// A number of bytes, or a place.
+/// A number of bytes, or an offset.
 fn length(bytes: &[u8], at: usize, width: usize) -> Result<usize> {
     usize::try_from(number(bytes, at, width)?).map_err(|_| cut())
 }
@@ -240,7 +240,7 @@ fn directory(bytes: &[u8]) -> Result<(Range<usize>, usize)> {
 }
 
 /// One entry of the directory: its name, where it stands, and where the next one begins.
-fn entry(bytes: &[u8], at: usize, directory: &Range<usize>) -> Result<(String, Entry, usize)> {
+fn entry(bytes: &[u8], at: usize, directory: &Range<usize>) -> Result<(String, ZipEntry, usize)> {
     let record = &bytes[..directory.end];
     if !begins(record, at, b"PK\x01\x02") {
         return Err(Error::damaged("the zip directory ends early"));
@@ -250,19 +250,19 @@ fn entry(bytes: &[u8], at: usize, directory: &Range<usize>) -> Result<(String, E
         (length(record, at + 28, 2)?, length(record, at + 30, 2)?, length(record, at + 32, 2)?);
     let raw_name = record.get(at + 46..at + 46 + name_length).ok_or_else(cut)?;
     let name = std::str::from_utf8(raw_name).map_err(|_| Error::damaged("a zip entry name is not UTF-8"))?.to_string();
-    let place = || name.escape_default();
+    let location = || name.escape_default();
     let extra = at + 46 + name_length..at + 46 + name_length + extra_length;
-    let [stored, size, local] = wide_sizes(record, at, extra.clone()).at(place())?;
+    let [stored, size, local] = wide_sizes(record, at, extra.clone()).at(location())?;
     // Bit 0 and bit 6: encrypted; bit 13: the directory itself is.
     if flags & 0x2041 != 0 {
-        return Err(Error::unsupported("encrypted zip entries are not supported").at(place()));
+        return Err(Error::unsupported("encrypted zip entries are not supported").at(location()));
     }
     let deflated = match method {
         0 => false,
         8 => true,
-        other => return Err(Error::unsupported(format!("unsupported zip compression method {other}")).at(place())),
+        other => return Err(Error::unsupported(format!("unsupported zip compression method {other}")).at(location())),
     };
-    let contradiction = || Error::damaged("a zip entry is not where the directory says").at(place());
+    let contradiction = || Error::damaged("a zip entry is not where the directory says").at(location());
     let same = begins(bytes, local, b"PK\x03\x04")
         && number(bytes, local + 8, 2)? == method
         && number(bytes, local + 6, 2)? & 0x2041 == 0
@@ -273,13 +273,13 @@ fn entry(bytes: &[u8], at: usize, directory: &Range<usize>) -> Result<(String, E
     let start = local + 30 + name_length + length(bytes, local + 28, 2)?;
     let end = start.checked_add(stored).filter(|&end| end <= directory.start).ok_or_else(contradiction)?;
     if !deflated && stored != size {
-        return Err(Error::damaged(format!("{stored} bytes stored, {size} stated")).at(place()));
+        return Err(Error::damaged(format!("{stored} bytes stored, {size} stated")).at(location()));
     }
-    Ok((name, Entry { span: local..end, data: start..end, size, deflated, crc }, extra.end + comment_length))
+    Ok((name, ZipEntry { span: local..end, data: start..end, size, deflated, crc }, extra.end + comment_length))
 }
 
-/// The stored size, the size and the place of an entry. Those that fill their 32 bits stand in the zip64 field, in the order
-/// size, stored, place.
+/// The stored size, the size and the offset of an entry. Those that fill their 32 bits stand in the zip64 field, in the order
+/// size, stored, offset.
 fn wide_sizes(record: &[u8], at: usize, extra: Range<usize>) -> Result<[usize; 3]> {
     let (mut stored, mut size, mut local) = (length(record, at + 20, 4)?, length(record, at + 24, 4)?, length(record, at + 42, 4)?);
     let mut field = extra.start;
@@ -328,7 +328,7 @@ mod tests {
         let text = "forward ".repeat(40);
         let bytes = Bytes::from(pack(&[Packed::stored("m/data/0", &[7; 100]), Packed::deflated("m/code", text.as_bytes())]));
         let archive = Archive::open(bytes.clone()).unwrap();
-        let window = archive.window("data/0").unwrap();
+        let window = archive.slice("data/0").unwrap();
         assert!(bytes.as_ptr_range().contains(&window.as_ptr()));
         assert_eq!((window.as_ptr() as usize - bytes.as_ptr() as usize) % 64, 0);
         assert_eq!(archive.text("code").unwrap(), text);
@@ -342,7 +342,7 @@ mod tests {
             let archive = open(&[entry]).unwrap();
             assert_eq!(archive.read("x").unwrap_err().code(), ErrorCode::Damaged);
             assert_eq!(archive.verify().unwrap_err().code(), ErrorCode::Damaged);
-            assert_eq!(archive.window("x").unwrap(), b"abc"[..]);
+            assert_eq!(archive.slice("x").unwrap(), b"abc"[..]);
         }
     }
 
@@ -361,12 +361,12 @@ mod tests {
     fn what_two_readers_could_read_differently_is_refused() {
         let a = || Packed::stored("m/a", b"abc");
         assert_eq!(refused(&[a(), a()]), ErrorCode::Damaged);
-        // Two entries, one place.
-        assert_eq!(refused(&[a(), Packed { place: Some(0), ..a() }]), ErrorCode::Damaged);
-        assert_eq!(refused(&[a(), Packed { place: Some(0), ..Packed::stored("m/b", b"abc") }]), ErrorCode::Damaged);
+        // Two entries, one offset.
+        assert_eq!(refused(&[a(), Packed { offset: Some(0), ..a() }]), ErrorCode::Damaged);
+        assert_eq!(refused(&[a(), Packed { offset: Some(0), ..Packed::stored("m/b", b"abc") }]), ErrorCode::Damaged);
         assert_eq!(refused(&[Packed { size: 4, ..a() }]), ErrorCode::Damaged);
         assert_eq!(refused(&[Packed { local_name: Some("m/b"), ..a() }]), ErrorCode::Damaged);
-        assert_eq!(refused(&[Packed { place: Some(u32::MAX - 1), ..a() }]), ErrorCode::Damaged);
+        assert_eq!(refused(&[Packed { offset: Some(u32::MAX - 1), ..a() }]), ErrorCode::Damaged);
     }
 
     #[test]

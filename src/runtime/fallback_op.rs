@@ -11,7 +11,7 @@ use crate::graph::Graph;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, attribute_proto::AttributeType};
 use crate::onnx::{calls, tensor};
 use crate::ops::OpRegistry;
-use crate::read::{NodeProgram, Operand};
+use crate::read::{NodeOperand, NodeProgram};
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::model::ParsingContext;
@@ -145,8 +145,8 @@ impl Foreign {
         let mut types = facts.iter().map(|(dtype, shape)| Type::new(*dtype, shape.iter().map(|n| symbols.ours(n)).collect::<Shape>()));
         let operands = self.inputs.iter().map(|(name, constant)| {
             let operand = match constant {
-                Some(array) => Operand::Constant(array),
-                None => Operand::Given(types.next().ok_or_else(|| Error::internal("an input without a type"))?),
+                Some(array) => NodeOperand::Constant(array),
+                None => NodeOperand::Given(types.next().ok_or_else(|| Error::internal("an input without a type"))?),
             };
             Ok((name.as_str(), operand))
         });

@@ -158,7 +158,7 @@ impl SessionBuilder {
     /// # Errors
     /// As [`SessionBuilder::build`].
     pub fn build_traced(&self, traced: &Traced) -> Result<Session> {
-        self.clone().operators(&traced.operators()).build(&traced.page(ExportOptions::default())?)
+        self.clone().operators(&traced.operators()).build(&traced.to_unhashed_model(ExportOptions::default())?)
     }
 }
 
@@ -482,7 +482,7 @@ fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
     if model.proto.functions.is_empty() {
         return None;
     }
-    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.page(ExportOptions::default())).ok()
+    Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.to_unhashed_model(ExportOptions::default())).ok()
 }
 
 /// Hands a page over to tract.

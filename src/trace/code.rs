@@ -1,14 +1,14 @@
-//! A record as a program to read: constants, then a line an operation, under the place that did it.
+//! A traced graph printed as a program: constants, then one line for each operation, below its source location.
 
 use super::Traced;
 use crate::graph::{Place, Source, ValueId};
 use std::fmt;
 
-/// A record as a program to read: [`Traced::code`].
-pub struct Code<'a>(&'a Traced);
+/// A traced graph printed as a program: [`Traced::code`].
+pub struct GraphListing<'a>(&'a Traced);
 
 impl Traced {
-    /// The record as a program to read, in the manner of Rust; operators have their ONNX names, large numbers are constants of a name.
+    /// The traced graph printed as a program in the style of Rust. Operators have their ONNX names; large constants are named.
     ///
     /// ```
     /// use ontrace::{Tensor, trace_fn};
@@ -17,12 +17,12 @@ impl Traced {
     /// assert!(code.starts_with("fn main(x: f32[2]) -> (y: f32[2]) {") && code.ends_with("    (v3)\n}"), "{code}");
     /// # Ok::<(), ontrace::Error>(())
     /// ```
-    pub fn code(&self) -> Code<'_> {
-        Code(self)
+    pub fn code(&self) -> GraphListing<'_> {
+        GraphListing(self)
     }
 }
 
-impl fmt::Display for Code<'_> {
+impl fmt::Display for GraphListing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let graph = self.0.graph();
         for guard in graph.guards() {
@@ -37,11 +37,11 @@ impl fmt::Display for Code<'_> {
             }
         }
         let names = |ids: &[ValueId]| ids.iter().map(|&id| graph.label(id)).collect::<Vec<_>>().join(", ");
-        let mut place = Place::default();
+        let mut location = Place::default();
         for node in graph.nodes() {
-            if node.place != place {
-                place = node.place.clone();
-                writeln!(f, "    // {place}")?;
+            if node.place != location {
+                location = node.place.clone();
+                writeln!(f, "    // {location}")?;
             }
             let inputs: Vec<String> = node.inputs.iter().map(|id| id.map_or("None".to_string(), |id| graph.label(id))).collect();
             let types: Vec<String> = node.outputs.iter().map(|&id| graph.value(id).ty.to_string()).collect();

@@ -1,13 +1,13 @@
-//! The declaration of a record: what it takes and gives, in a line.
+//! The declaration of a traced graph: its inputs and outputs in one line.
 
 use super::Traced;
 use std::fmt;
 
-/// The declaration of a record, `main(x: f32[batch,3]) -> (y: f32[batch])`: [`Traced::declaration`].
+/// The declaration of a trace, `main(x: f32[batch,3]) -> (y: f32[batch])`: [`Traced::declaration`].
 pub struct Declaration<'a>(&'a Traced);
 
 impl Traced {
-    /// What it takes and gives, in a line.
+    /// Its inputs and outputs in one line.
     ///
     /// ```
     /// use ontrace::{Example, Tensor, module, record};

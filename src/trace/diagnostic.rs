@@ -1,24 +1,24 @@
-//! What a reader of a trace should know before trusting it with other inputs.
+//! Diagnostics of a trace: what limits its use with other inputs.
 
 use super::Traced;
 use crate::dim::Type;
 use crate::graph::{Agreement, Graph, Place, Source, ValueId};
 use std::fmt;
 
-/// The kinds of notes: what a [`Tracer`](crate::Tracer) may refuse.
+/// The kinds of diagnostics: what a [`Tracer`](crate::Tracer) may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DiagnosticKind {
     /// An input that nothing uses.
     UnusedInput,
     /// An output that is the same at every call.
     ConstantOutput,
-    /// Numbers without a name, several of them, that are the same at every call.
-    Baked,
-    /// An operation whose numbers are drawn at random.
+    /// An unnamed constant of several elements.
+    ConstantFolded,
+    /// A random operator.
     Random,
-    /// Lengths that the program needs to be equal.
+    /// Sizes that the program needs to be equal.
     Sizes,
-    /// A number that the program read out of a traced tensor or length.
+    /// A value that the program read out of a traced tensor or size.
     Guard,
 }
 
@@ -27,7 +27,7 @@ impl DiagnosticKind {
     pub const ALL: &[(&str, DiagnosticKind)] = &[
         ("unused-input", DiagnosticKind::UnusedInput),
         ("constant-output", DiagnosticKind::ConstantOutput),
-        ("baked", DiagnosticKind::Baked),
+        ("constant-folded", DiagnosticKind::ConstantFolded),
         ("random", DiagnosticKind::Random),
         ("sizes", DiagnosticKind::Sizes),
         ("guard", DiagnosticKind::Guard),
@@ -41,8 +41,8 @@ pub enum Diagnostic {
     UnusedInput(String),
     /// An output that is the same at every call.
     ConstantOutput(String),
-    /// Numbers without a name that are the same at every call: a literal of the program, or a tensor that it captured.
-    Baked {
+    /// An unnamed constant of several elements: a literal of the program, or a tensor that it captured.
+    ConstantFolded {
         /// What they are.
         ty: Type,
         /// How much memory they take.
@@ -50,21 +50,21 @@ pub enum Diagnostic {
         /// Where they were used first.
         place: Place,
     },
-    /// Numbers that are drawn at random.
+    /// Random samples.
     Random {
         /// The operator.
         op: &'static str,
         /// Where.
         place: Place,
     },
-    /// Lengths that were declared apart and that the program needs to be equal.
+    /// Sizes that were declared as different symbols and that the program needs to be equal.
     Sizes {
         /// What it needs, `m == n`.
         constraint: String,
         /// Where.
         place: Place,
     },
-    /// A number that the program read out of a traced tensor or length, with its place.
+    /// A value that the program read out of a traced tensor or size, with its source location.
     Guard(String),
 }
 
@@ -74,7 +74,7 @@ impl Diagnostic {
         match self {
             Diagnostic::UnusedInput(_) => DiagnosticKind::UnusedInput,
             Diagnostic::ConstantOutput(_) => DiagnosticKind::ConstantOutput,
-            Diagnostic::Baked { .. } => DiagnosticKind::Baked,
+            Diagnostic::ConstantFolded { .. } => DiagnosticKind::ConstantFolded,
             Diagnostic::Random { .. } => DiagnosticKind::Random,
             Diagnostic::Sizes { .. } => DiagnosticKind::Sizes,
             Diagnostic::Guard(_) => DiagnosticKind::Guard,
@@ -83,13 +83,13 @@ impl Diagnostic {
 }
 
 /// Where, if that is known.
-struct At<'a>(&'a Place);
+struct OptionalLocation<'a>(&'a Place);
 
-impl fmt::Display for At<'_> {
+impl fmt::Display for OptionalLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.to_string() {
-            place if place.is_empty() => Ok(()),
-            place => write!(f, " at {place}"),
+            location if location.is_empty() => Ok(()),
+            location => write!(f, " at {location}"),
         }
     }
 }
@@ -99,26 +99,26 @@ impl fmt::Display for Diagnostic {
         match self {
             Diagnostic::UnusedInput(name) => write!(f, "input `{name}` is not used"),
             Diagnostic::ConstantOutput(name) => write!(f, "output `{name}` is constant"),
-            Diagnostic::Baked { ty, bytes, place } => {
-                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", At(place))
+            Diagnostic::ConstantFolded { ty, bytes, place } => {
+                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", OptionalLocation(place))
             }
-            Diagnostic::Random { op, place } => write!(f, "random operator {op}{}", At(place)),
-            Diagnostic::Sizes { constraint, place } => write!(f, "requires {constraint}{}", At(place)),
+            Diagnostic::Random { op, place } => write!(f, "random operator {op}{}", OptionalLocation(place)),
+            Diagnostic::Sizes { constraint, place } => write!(f, "requires {constraint}{}", OptionalLocation(place)),
             Diagnostic::Guard(guard) => write!(f, "the traced graph is valid only for {guard}"),
         }
     }
 }
 
-/// The notes on a trace, in a fixed order.
+/// The diagnostics of a trace, in a fixed order.
 pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
     let graph = traced.graph();
     let unused = graph.inputs().iter().filter(|&&id| !is_used(graph, id)).map(|&id| Diagnostic::UnusedInput(graph.label(id)));
     let outputs = graph.outputs().iter().zip(traced.outputs());
     let fixed = outputs.filter(|(id, _)| graph.value(**id).constant().is_some()).map(|(_, (name, _))| Diagnostic::ConstantOutput(name));
-    let baked = graph.values().filter_map(|(id, value)| match &value.source {
+    let folded = graph.values().filter_map(|(id, value)| match &value.source {
         Source::Constant(array, None) if array.len() > 1 => {
             let place = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.place.clone());
-            Some(Diagnostic::Baked { ty: value.ty.clone(), bytes: array.byte_len(), place: place.unwrap_or_default() })
+            Some(Diagnostic::ConstantFolded { ty: value.ty.clone(), bytes: array.byte_len(), place: place.unwrap_or_default() })
         }
         _ => None,
     });
@@ -128,7 +128,7 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         .filter(|node| node.op.agreement() == Agreement::Random)
         .map(|node| Diagnostic::Random { op: node.op.name(), place: node.place.clone() });
     let guards = traced.guards().iter().map(|guard| Diagnostic::Guard(guard.to_string()));
-    unused.chain(fixed).chain(baked).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
+    unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
 
 /// Whether an input is used by any node or output, is one that guards look at, or gives a length that is used.

@@ -1,4 +1,4 @@
-//! A record written down as ONNX.
+//! Export of a traced graph as ONNX.
 
 use super::random_mode::{RandomMode, unseed};
 use super::{Traced, metadata};
@@ -9,19 +9,19 @@ use crate::onnx::{GraphBuilder, Model, Name};
 /// Writes every node by its operator's own `lower`; inputs, parameters and outputs keep their names.
 pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Model> {
     let graph = traced.graph();
-    let mut pen = GraphBuilder::new(opset);
+    let mut builder = GraphBuilder::new(opset);
     let mut inputs = Vec::new();
     for (name, ty) in traced.inputs() {
-        inputs.push(pen.input(&name, &ty));
+        inputs.push(builder.input(&name, &ty));
     }
     // Output names are reserved, so that no inner value takes one.
     let outputs: Vec<(String, ValueId)> =
         traced.outputs().into_iter().map(|output| output.0).zip(graph.outputs().iter().copied()).collect();
-    pen.reserve(outputs.iter().map(|output| output.0.as_str()));
-    let written = graph.write(&mut pen, &inputs)?;
+    builder.reserve(outputs.iter().map(|output| output.0.as_str()));
+    let written = graph.write(&mut builder, &inputs)?;
     let finals = outputs.into_iter().map(|output| output.0).zip(written.outputs).collect::<Vec<_>>();
-    let mut model = pen.finish(&traced.name, &inputs, &finals)?;
-    if traced.draws == RandomMode::Runtime
+    let mut model = builder.finish(&traced.name, &inputs, &finals)?;
+    if traced.random_mode == RandomMode::Runtime
         && let Some(graph) = &mut model.proto.graph
     {
         unseed(graph);

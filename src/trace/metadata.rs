@@ -1,4 +1,4 @@
-//! What a file of ours says of a record besides the graph: signature, guards, notes, hashes, verdict.
+//! Metadata of an exported model: signature, guards, diagnostics, hashes, the verdict of the check.
 
 use super::{Diagnostic, Traced};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(super) const OWN_PREFIX: &str = "ontrace.";
 /// Model metadata: the structure of the inputs and outputs, as JSON.
 const SIGNATURE_KEY: &str = "ontrace.signature";
-/// Model metadata: lengths that were declared apart and are equal, as JSON.
+/// Model metadata: sizes that were declared as different symbols and are equal, as JSON.
 const SIZES_KEY: &str = "ontrace.sizes";
 /// Model metadata: the methods that stand side by side in one graph, as JSON.
 pub(crate) const METHODS_KEY: &str = "ontrace.methods";
@@ -60,7 +60,7 @@ fn signature_of(model: &Model) -> Option<Signature> {
     entry(model, SIGNATURE_KEY).and_then(|text| serde_json::from_str(text).ok())
 }
 
-/// What the symbolic lengths of a model of ours were in the example that it was traced with.
+/// The symbolic sizes in the example that a model was traced with.
 pub(crate) fn lengths_of(model: &Model) -> BTreeMap<String, i64> {
     signature_of(model).map(|signature| signature.lengths().clone()).unwrap_or_default()
 }
@@ -69,7 +69,7 @@ pub(crate) fn entry<'a>(model: &'a Model, key: &str) -> Option<&'a str> {
     model.proto.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
 }
 
-/// The metadata of a record whose guarded values have these names on the page, by key.
+/// The metadata of a traced graph whose guarded values have these names in the model, by key.
 pub(super) fn metadata(traced: &Traced, guarded: &[String]) -> Result<Vec<StringStringEntryProto>> {
     let json = |text: serde_json::Result<String>| text.map_err(|error| Error::internal(error.to_string()));
     let mut entries = traced.extra.clone();
@@ -101,7 +101,7 @@ pub(super) fn seal(model: &mut Model) {
     model.proto.metadata_props.sort_by(|a, b| a.key.cmp(&b.key));
 }
 
-/// What the metadata of a model says of the record that it was written from.
+/// The metadata of a model that was exported from a traced graph.
 pub(crate) struct RestoredMetadata {
     signature: Option<Signature>,
     notes: Vec<Diagnostic>,
@@ -131,7 +131,7 @@ pub(crate) fn restored(model: &Model) -> RestoredMetadata {
 }
 
 impl RestoredMetadata {
-    /// The record with what its metadata says; a signature that does not fit it is left out.
+    /// The traced graph with the metadata; a signature that does not fit it is left out.
     pub(crate) fn beside(self, traced: Traced) -> Traced {
         let fits = |signature: &Signature| {
             signature.inputs().names().len() == traced.inputs().len() && signature.outputs().names().len() == traced.outputs().len()

@@ -1,4 +1,4 @@
-//! From a module to a record of what it did, and from the record to ONNX.
+//! Tracing: recording what a module does as a graph, and exporting the graph as ONNX.
 
 mod code;
 mod declaration;
@@ -32,10 +32,10 @@ pub const OPSET: i64 = 18;
 /// The opsets that can be written, as far as they have the operators.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 
-/// How a record is written as ONNX.
+/// Options of the export to ONNX.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// The opset; where it is `None` the [default](OPSET), or the first later one that has what the record needs.
+    /// The opset; where it is `None` the [default](OPSET), or the first later one that has what the trace needs.
     pub opset: Option<i64>,
     /// Whether a module that is there more than once, with other weights, is written as one function that is called: the layers of an
     /// encoder, say. The function has the path of the module without its indices for a name.
@@ -44,7 +44,7 @@ pub struct ExportOptions {
 
 /// What a module did to its inputs: a graph that can be replayed, read, checked and saved as ONNX.
 ///
-/// A record holds under its [guards](Traced::guards): a call for which one does not hold is refused with the line that made it.
+/// A traced graph is valid under its [guards](Traced::guards): a call for which one does not hold is refused with the source location that made it.
 #[derive(Clone, Debug)]
 pub struct Traced {
     pub(crate) graph: Graph,
@@ -55,12 +55,12 @@ pub struct Traced {
     pub(crate) extra: BTreeMap<String, String>,
     /// What a check said, in a line.
     pub(crate) verdict: Option<String>,
-    draws: RandomMode,
-    /// What drew the numbers that are its last inputs.
+    random_mode: RandomMode,
+    /// The random operators whose samples are its last inputs.
     noise: Vec<Arc<dyn Operator>>,
 }
 
-/// Traces a module without checking the record.
+/// Traces a module without checking the trace.
 ///
 /// # Errors
 /// What the module fails with, and [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace.
@@ -69,12 +69,12 @@ pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> R
 }
 
 impl Traced {
-    /// The record.
+    /// The traced graph.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// A part of the record as a record of its own: inputs and outputs in lists, the outputs named by their order.
+    /// A subgraph as a traced graph of its own: inputs and outputs in lists, the outputs named by their order.
     pub(crate) fn of_part(&self, graph: Graph) -> Traced {
         let outputs = (0..graph.outputs().len()).map(|i| format!("value_{i}")).collect();
         let signature = Signature::flat(graph.inputs().len(), outputs, BTreeMap::new());
@@ -103,27 +103,27 @@ impl Traced {
         self.graph.parameters().collect()
     }
 
-    /// The conditions under which the record does what its module does: numbers and lengths that the program read and may have branched on.
+    /// The guards: conditions under which the graph does what its module does, for values and sizes that the program read and may have branched on.
     pub fn guards(&self) -> &[Guard] {
         self.graph.guards()
     }
 
-    /// What a reader of the result should know: what is not used, what is the same at every call, what was baked in, what is random, guards.
+    /// What a reader of the result should know: what is not used, what is the same at every call, constant-folded values, random operators, guards.
     pub fn notes(&self) -> Vec<Diagnostic> {
         diagnostic::notes(self)
     }
 
-    /// What the check of the trace said, in a line; `None` where it was not checked.
+    /// The verdict of the check of the trace in one line; `None` where it was not checked.
     pub fn verdict(&self) -> Option<&str> {
         self.verdict.as_deref()
     }
 
-    /// What is kept with the record under names of the user's: saved with it, and there again when it is loaded.
+    /// What is kept with the trace under names of the user's: saved with it, and there again when it is loaded.
     pub fn extra(&self) -> &BTreeMap<String, String> {
         &self.extra
     }
 
-    /// Keeps a text with the record, in the metadata of the file.
+    /// Keeps a text with the trace, in the metadata of the file.
     ///
     /// # Errors
     /// [`Argument`](ErrorCode::Argument) for a key of ontrace's own.
@@ -135,7 +135,7 @@ impl Traced {
         Ok(self)
     }
 
-    /// The record as an ONNX model of the default [opset](OPSET), or of the first later one that has all of its operators and types.
+    /// The traced graph as an ONNX model of the default [opset](OPSET), or of the first later one that has all of its operators and types.
     ///
     /// # Errors
     /// Where an operator has no form at any opset.
@@ -143,20 +143,20 @@ impl Traced {
         self.to_model_as(ExportOptions::default())
     }
 
-    /// The record as an ONNX model of this form.
+    /// The traced graph as an ONNX model with these options.
     ///
     /// # Errors
     /// As [`Traced::to_model`] and [`Traced::to_model_at`].
-    pub fn to_model_as(&self, form: ExportOptions) -> Result<Model> {
-        let mut model = self.page(form)?;
+    pub fn to_model_as(&self, options: ExportOptions) -> Result<Model> {
+        let mut model = self.to_unhashed_model(options)?;
         metadata::seal(&mut model);
         Ok(model)
     }
 
     /// The model as whoever runs it needs it, without the hashes that a file has: to make these, every weight is read.
-    pub(crate) fn page(&self, form: ExportOptions) -> Result<Model> {
-        let lower = |opset| lower::lower(self, opset, form.functions);
-        match form.opset {
+    pub(crate) fn to_unhashed_model(&self, options: ExportOptions) -> Result<Model> {
+        let lower = |opset| lower::lower(self, opset, options.functions);
+        match options.opset {
             Some(opset) if !OPSETS.contains(&opset) => {
                 Err(Error::unsupported(format!("cannot write opset {opset} ({} to {})", OPSETS.start(), OPSETS.end())))
             }
@@ -168,7 +168,7 @@ impl Traced {
         }
     }
 
-    /// The record as an ONNX model of another opset.
+    /// The traced graph as an ONNX model of another opset.
     ///
     /// # Errors
     /// [`Unsupported`](ErrorCode::Unsupported) for an opset that is not [written](OPSETS), and where an operator or a type has no form in it.
@@ -199,7 +199,7 @@ impl Traced {
 }
 
 impl Traced {
-    /// A record of a graph, with nothing said beside it.
+    /// A graph without diagnostics or metadata.
     pub(crate) fn of(graph: Graph, name: &str, signature: Signature) -> Traced {
         Traced {
             graph,
@@ -208,7 +208,7 @@ impl Traced {
             notes: Vec::new(),
             extra: BTreeMap::new(),
             verdict: None,
-            draws: RandomMode::default(),
+            random_mode: RandomMode::default(),
             noise: Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! What becomes of numbers that a module draws at random.
+//! Random samples in a traced graph: seeded, left to the runtime, or inputs.
 
 use super::Traced;
 use crate::array::Array;
@@ -8,33 +8,33 @@ use crate::graph::{Inputs, Operator};
 use crate::onnx::proto::{GraphProto, attribute_proto::AttributeType};
 use std::sync::Arc;
 
-/// What a record does about numbers that its module draws at random.
+/// How random samples of a module are exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RandomMode {
-    /// It draws the same numbers at every call, from seeds that are written; other runtimes draw others from them.
+    /// The same samples at every call, from seeds in the file; other runtimes generate other samples from these seeds.
     #[default]
     Seeded,
-    /// Its file has no seeds: every runtime draws what it likes.
+    /// The file has no seeds: every runtime uses its own.
     Runtime,
-    /// They are inputs of its file, `random_0` and so on: the same everywhere, and in the hands of the caller. A call that leaves them out
-    /// draws what the module draws.
+    /// The samples are inputs of the file, `random_0` and so on, under the control of the caller. A call that leaves them out
+    /// uses the samples that the module would.
     AsInput,
 }
 
 impl Traced {
-    /// The same record with its draws as inputs, behind the others.
-    pub(super) fn with_draws_as_inputs(mut self) -> Traced {
+    /// The traced graph with its random samples as inputs after the others.
+    pub(super) fn with_samples_as_inputs(mut self) -> Traced {
         self.noise = self.graph.open_sources("random");
         self
     }
 
-    /// The numbers that the module draws in a call with these inputs, in the order of the inputs that stand for them.
+    /// The random samples of a call with these inputs, in the order of the inputs that they become.
     ///
     /// ```
     /// use ontrace::trace::RandomMode;
     /// use ontrace::{DType, Module, Tensor, Tracer};
     /// let x = Tensor::ones(&[2], DType::F32)?;
-    /// let noisy = Tracer::new().draws(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[2], DType::F32)?), &x)?;
+    /// let noisy = Tracer::new().random_mode(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[2], DType::F32)?), &x)?;
     /// assert_eq!(noisy.inputs()[1].0, "random_0");
     /// let zeros = Tensor::zeros([2], DType::F32)?;
     /// assert_eq!(noisy.forward(&[x.clone(), zeros])?[0].to_vec::<f32>()?, [1.0, 1.0]);
@@ -51,12 +51,12 @@ impl Traced {
         }
         let own = self.graph.inputs().len() - self.noise.len();
         let bindings = self.graph.bind_first(own, inputs)?;
-        let draw = |op: &Arc<dyn Operator>| Ok(op.eval(&Inputs::new(&[]), Sizes::Bound(&bindings))?.remove(0));
-        self.noise.iter().map(draw).collect()
+        let sample = |op: &Arc<dyn Operator>| Ok(op.eval(&Inputs::new(&[]), Sizes::Bound(&bindings))?.remove(0));
+        self.noise.iter().map(sample).collect()
     }
 }
 
-/// Takes the seeds out of a graph: whoever runs it draws what it likes.
+/// Removes the seeds from a graph.
 pub(super) fn unseed(graph: &mut GraphProto) {
     for node in &mut graph.node {
         if matches!(

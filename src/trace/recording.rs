@@ -1,4 +1,4 @@
-//! Recording a module: the rounds that find out what its lengths must be.
+//! Recording a module as a graph; repeated until the constraints on its sizes are known.
 
 use super::{Diagnostic, RandomMode, Signature, Traced};
 use crate::dim::{Assumptions, Constraint, Expr};
@@ -10,29 +10,29 @@ use crate::tensor::{Recorder, Tensor};
 use crate::tree::Structure;
 use std::collections::BTreeMap;
 
-/// How often a module may be run to find out what its lengths must be.
+/// The most runs of a module to find the constraints on its sizes.
 const ROUNDS: usize = 32;
 
 /// The options of a recording.
 #[derive(Clone, Debug)]
 pub(crate) struct Recording {
-    /// Refuses a program that reads a number out of a traced tensor or length.
+    /// Refuses a program that reads a value out of a traced tensor or size.
     pub(crate) strict: bool,
-    /// What becomes of numbers that are drawn at random.
-    pub(crate) draws: RandomMode,
-    /// The name of the record, and of the graph in the file.
+    /// How random samples are exported.
+    pub(crate) random_mode: RandomMode,
+    /// The name of the trace, and of the graph in the file.
     pub(crate) name: String,
 }
 
 impl Default for Recording {
     fn default() -> Recording {
-        Recording { strict: false, draws: RandomMode::default(), name: "main".to_string() }
+        Recording { strict: false, random_mode: RandomMode::default(), name: "main".to_string() }
     }
 }
 
 impl Recording {
-    /// Runs the module until its lengths are what it needs them to be: a symbol that must equal another becomes that one, a condition
-    /// that no symbol says becomes a guard.
+    /// Runs the module until its constraints on sizes are solved: a symbol that must equal another becomes that one, a constraint
+    /// that cannot be solved for a symbol becomes a guard.
     pub(crate) fn record(&self, module: &dyn Module, mut example: Example) -> Result<(Traced, Example)> {
         let mut granted: BTreeMap<Constraint, Place> = example.ranges().into_iter().map(|range| (range, Place::default())).collect();
         let mut notes = Vec::new();
@@ -63,7 +63,7 @@ impl Recording {
         Err(Error::new(ErrorCode::Size, "the constraints on the sizes have no solution").help("declare fewer symbolic sizes"))
     }
 
-    /// One run: what was recorded, and what it turned out to need of the lengths.
+    /// One run: the recorded graph, and the constraints on sizes that it needs.
     fn run(
         &self,
         module: &dyn Module,
@@ -82,7 +82,7 @@ impl Recording {
         (finished, found)
     }
 
-    /// The record with its names and notes.
+    /// The traced graph with its names and diagnostics.
     fn finish(
         &self,
         module: &dyn Module,
@@ -107,23 +107,23 @@ impl Recording {
             output_names,
             example.symbols().into_iter().map(|(symbol, seen)| (symbol.to_string(), seen)).collect(),
         );
-        let traced = Traced { notes, draws: self.draws, ..Traced::of(graph, &self.name, signature) };
-        if self.draws == RandomMode::AsInput { traced.with_draws_as_inputs() } else { traced }
+        let traced = Traced { notes, random_mode: self.random_mode, ..Traced::of(graph, &self.name, signature) };
+        if self.random_mode == RandomMode::AsInput { traced.with_samples_as_inputs() } else { traced }
     }
 }
 
-/// Runs a module once more as it was traced, under the conditions that its record has: what it records now, and what it answers.
+/// Traces a module again under the guards of an earlier trace; gives the graph and the outputs.
 ///
 /// # Errors
 /// What the module fails with.
-pub(crate) fn repeated(module: &dyn Module, record: &Traced, example: &Example) -> Result<(Graph, Vec<Tensor>)> {
-    let known = record.guards().iter().filter_map(|guard| match &guard.condition {
+pub(crate) fn repeated(module: &dyn Module, traced: &Traced, example: &Example) -> Result<(Graph, Vec<Tensor>)> {
+    let known = traced.guards().iter().filter_map(|guard| match &guard.condition {
         Condition::Lengths(constraint) => Some(constraint.clone()),
         Condition::Numbers(..) => None,
     });
     let assumptions = Assumptions::new(known.collect(), example.leaves_open());
     let (mut graph, outputs, _) = Recording::default().run(&module, example, assumptions).0?;
-    if record.draws == RandomMode::AsInput {
+    if traced.random_mode == RandomMode::AsInput {
         graph.open_sources("random");
     }
     Ok((graph, outputs))

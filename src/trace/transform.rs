@@ -1,4 +1,4 @@
-//! A record made into another: with other weights, or a part of it.
+//! Transformations of a traced graph: other weights, or the part that one module did.
 
 use super::Traced;
 use super::recording::default_name;
@@ -8,14 +8,14 @@ use crate::module::Signature;
 use std::collections::BTreeMap;
 
 impl Traced {
-    /// The parameters by the names that the module gave them: also those that the record has only as what was computed from them.
+    /// The parameters by the names that the module gave them: also those that the trace has only as what was computed from them.
     ///
-    /// What was computed from parameters is known to a record that was traced here; one that was loaded has the numbers of its file.
+    /// What was computed from parameters is known to a graph that was traced here; one that was loaded has the values of its file.
     pub fn state(&self) -> BTreeMap<String, Array> {
         self.graph.state().into_iter().map(|(name, array)| (name.to_string(), array)).collect()
     }
 
-    /// The same record with other numbers for some parameters: nothing is traced again, what was computed from them is computed again.
+    /// The traced graph with other values for some parameters: nothing is traced again, what was computed from them is computed again.
     ///
     /// ```
     /// use ontrace::nn::{Linear, Weights};
@@ -30,12 +30,12 @@ impl Traced {
     /// ```
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) for a name that is none (the names are listed), or numbers of another dtype or shape.
+    /// [`Input`](crate::ErrorCode::Input) for a name that is none (the names are listed), or values of another dtype or shape.
     pub fn with_state(&self, parameters: &BTreeMap<String, Array>) -> Result<Traced> {
         Ok(Traced { graph: self.graph.with_state(parameters)?, verdict: None, ..self.clone() })
     }
 
-    /// What the module at this path does (`encoder.layers.0`), as a record of its own: its inputs are what it took from elsewhere, its
+    /// What the module at this path does (`encoder.layers.0`), as a traced graph of its own: its inputs are what it took from elsewhere, its
     /// outputs what others took from it.
     ///
     /// # Errors

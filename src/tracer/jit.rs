@@ -1,4 +1,4 @@
-//! A function that is traced when it is first called, and again only for a call that no record so far is right for.
+//! `jit`: a function that is traced when it is first called, and again only for a call that no earlier trace fits.
 
 use super::Tracer;
 use crate::dim::Type;
@@ -10,19 +10,19 @@ use crate::tree::{Structure, Tree};
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
-/// The records that are kept; the one that was used longest ago gives way.
+/// The most traces that are kept; the least recently used one is dropped.
 const KEPT: usize = 32;
 
-/// A function with the records of it so far: [`jit`].
+/// A function with its traces so far: [`jit`].
 pub struct Jit<F, I, O> {
     f: F,
     tracer: Tracer,
-    records: Mutex<Records>,
+    cache: Mutex<TraceCache>,
     types: PhantomData<fn(I) -> O>,
 }
 
 #[derive(Default)]
-struct Records {
+struct TraceCache {
     /// The latest used last.
     kept: Vec<(Structure, std::sync::Arc<Traced>)>,
     counts: Counts,
@@ -31,13 +31,13 @@ struct Records {
 /// How often a function was called and traced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Calls that a record was there for.
+    /// Calls that an earlier trace answered.
     pub hits: usize,
     /// Calls for which the function was traced.
     pub traces: usize,
 }
 
-/// A function that is traced on its first call, with every length symbolic that can be, and again only where no record fits: for another
+/// A function that is traced on its first call, with every size symbolic that can be, and again only where no trace fits: for another
 /// structure, dtype, rank or static value, and where a guard does not hold.
 ///
 /// ```
@@ -57,7 +57,7 @@ where
     I: Tree,
     O: Tree,
 {
-    Jit { f, tracer: Tracer::new().unchecked(), records: Mutex::default(), types: PhantomData }
+    Jit { f, tracer: Tracer::new().unchecked(), cache: Mutex::default(), types: PhantomData }
 }
 
 impl<F, I, O> Jit<F, I, O>
@@ -73,25 +73,25 @@ where
         self
     }
 
-    /// The result for these inputs, by a record that is right for them.
+    /// The result for these inputs, by a trace that is right for them.
     ///
     /// # Errors
-    /// Those of the function, of its trace and of the record.
+    /// Those of the function, of its trace and of the trace.
     pub fn call(&self, inputs: &I) -> Result<O> {
         let mut leaves = Vec::new();
         let structure = inputs.take_apart(&mut leaves);
-        let kept: Vec<_> = self.records().kept.iter().rev().filter(|record| record.0 == structure).map(|record| record.1.clone()).collect();
+        let kept: Vec<_> = self.cache().kept.iter().rev().filter(|entry| entry.0 == structure).map(|entry| entry.1.clone()).collect();
         for traced in kept.into_iter().filter(|traced| fits(traced, &leaves)) {
             match traced.forward(&leaves) {
                 Ok(outputs) => {
-                    let mut records = self.records();
-                    records.counts.hits += 1;
-                    if let Some(i) = records.kept.iter().position(|record| std::sync::Arc::ptr_eq(&record.1, &traced)) {
-                        records.kept[i..].rotate_left(1);
+                    let mut cache = self.cache();
+                    cache.counts.hits += 1;
+                    if let Some(i) = cache.kept.iter().position(|entry| std::sync::Arc::ptr_eq(&entry.1, &traced)) {
+                        cache.kept[i..].rotate_left(1);
                     }
                     return O::assemble(traced.signature().outputs(), &mut outputs.into_iter());
                 }
-                // Not what this record is of.
+                // This trace does not fit the call.
                 Err(error) if matches!(error.code(), ErrorCode::Guard | ErrorCode::Input | ErrorCode::Size) => {}
                 Err(error) => return Err(error),
             }
@@ -99,27 +99,27 @@ where
         let module = function(&self.f, inputs);
         let traced = std::sync::Arc::new(self.tracer.trace(&module, Example::of(inputs).symbolic_wherever_possible()?)?);
         {
-            let mut records = self.records();
-            records.counts.traces += 1;
-            if records.kept.len() >= KEPT {
-                records.kept.remove(0);
+            let mut cache = self.cache();
+            cache.counts.traces += 1;
+            if cache.kept.len() >= KEPT {
+                cache.kept.remove(0);
             }
-            records.kept.push((structure, traced.clone()));
+            cache.kept.push((structure, traced.clone()));
         }
         O::assemble(traced.signature().outputs(), &mut traced.forward(&leaves)?.into_iter())
     }
 
     /// How often it was called and traced.
     pub fn counts(&self) -> Counts {
-        self.records().counts
+        self.cache().counts
     }
 
-    fn records(&self) -> std::sync::MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> std::sync::MutexGuard<'_, TraceCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether dtypes and ranks are those of the record.
+/// Whether dtypes and ranks are those of the trace.
 fn fits(traced: &Traced, leaves: &[Tensor]) -> bool {
     let same = |(expected, got): (&Type, &Tensor)| expected.dtype == got.dtype() && expected.rank() == got.rank();
     let expected: Vec<Type> = traced.inputs().into_iter().map(|input| input.1).collect();

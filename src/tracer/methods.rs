@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Records of several methods, each of which can be called; in a file they share one copy of every parameter.
+/// Traced methods of one module, each of which can be called; in a file they share one copy of every parameter.
 ///
 /// In the file, the inputs and outputs of a method have its name before theirs: `encode.x`.
 /// [torch.jit.trace_module](https://pytorch.org/docs/stable/generated/torch.jit.trace_module.html)
@@ -27,7 +27,7 @@ struct SavedMethod {
     inputs: usize,
     outputs: Vec<String>,
     signature: Signature,
-    /// Which of the relations between lengths are conditions of this one.
+    /// The constraints on sizes that are guards of this one.
     lengths: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl Methods {
         self.methods.iter().map(|method| method.0.as_str())
     }
 
-    /// The record of a method.
+    /// The trace of a method.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there is none of this name; the names are listed.

@@ -1,4 +1,4 @@
-//! Tracing as users call it: recording a module, and checking that the record does what the module does.
+//! The public entry points of tracing: recording a module, and checking the trace against it.
 
 mod jit;
 mod methods;
@@ -16,15 +16,15 @@ use crate::trace::{DiagnosticKind, RandomMode, Recording, Traced};
 use crate::tree::{Structure, Tree};
 use std::collections::BTreeSet;
 
-/// Traces a module: runs it on the example, records what it does, and checks that the record does the same.
+/// Traces a module: runs it on the example, records what it does, and checks that the trace does the same.
 ///
-/// The check replays the record beside the module on the example, on fresh numbers, and with every symbolic axis at other
-/// lengths. Where the example has [shapes only](Example::shapes_only) nothing is computed but what is constant, and there
+/// The check evaluates trace and module on the example, on random inputs, and with every symbolic axis at other
+/// sizes. Where the example has [shapes only](Example::shapes_only) nothing is computed but what is constant, and there
 /// is nothing to check; [`record`](crate::record) never checks. [`Tracer`] has the options.
 ///
 /// # Errors
 /// What the module fails with; [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace; [`Size`](ErrorCode::Size) where the program
-/// contradicts a declared length, with the line; [`Mismatch`](ErrorCode::Mismatch) where the record does something else than the module, with
+/// contradicts a declared length, with the line; [`Mismatch`](ErrorCode::Mismatch) where the trace does something else than the module, with
 /// the first node that differs.
 ///
 /// ```
@@ -79,28 +79,28 @@ impl Tracer {
         Tracer { recording: Recording::default(), check: Some(CheckOptions::default()), inputs: Vec::new(), denied: BTreeSet::new() }
     }
 
-    /// Refuses a program that reads a number out of a traced tensor or length, at the line where it does.
+    /// Refuses a program that reads a value out of a traced tensor or size, at the line where it does.
     #[must_use]
     pub fn strict(mut self) -> Tracer {
         self.recording.strict = true;
         self
     }
 
-    /// Checks the record in another way than the default.
+    /// Checks the trace in another way than the default.
     #[must_use]
     pub fn check(mut self, check: CheckOptions) -> Tracer {
         self.check = Some(check);
         self
     }
 
-    /// Does not check the record.
+    /// Does not check the trace.
     #[must_use]
     pub fn unchecked(mut self) -> Tracer {
         self.check = None;
         self
     }
 
-    /// Compares the record with its module on these inputs too. They are built as the example is.
+    /// Compares the trace with its module on these inputs too. They are built as the example is.
     #[must_use]
     pub fn check_inputs(mut self, inputs: &impl Tree) -> Tracer {
         let mut leaves = Vec::new();
@@ -110,35 +110,35 @@ impl Tracer {
         self
     }
 
-    /// How far numbers may stand apart in the check; by dtype and operator where it is not said.
+    /// The tolerance of the check; by dtype and operator where it is not given.
     #[must_use]
     pub fn tolerance(mut self, tolerance: Tolerance) -> Tracer {
         self.check.get_or_insert_default().tolerance = Some(tolerance);
         self
     }
 
-    /// Refuses a trace on which there is a note of this kind.
+    /// Refuses a trace with a diagnostic of this kind.
     #[must_use]
     pub fn deny(mut self, kind: DiagnosticKind) -> Tracer {
         self.denied.insert(kind);
         self
     }
 
-    /// Accepts notes of this kind again.
+    /// Accepts diagnostics of this kind again.
     #[must_use]
     pub fn allow(mut self, kind: DiagnosticKind) -> Tracer {
         self.denied.remove(&kind);
         self
     }
 
-    /// What becomes of numbers that are drawn at random.
+    /// How random samples are exported.
     #[must_use]
-    pub fn draws(mut self, draws: RandomMode) -> Tracer {
-        self.recording.draws = draws;
+    pub fn random_mode(mut self, random_mode: RandomMode) -> Tracer {
+        self.recording.random_mode = random_mode;
         self
     }
 
-    /// The name of the record, and of the graph in the file.
+    /// The name of the trace, and of the graph in the file.
     #[must_use]
     pub fn name(mut self, name: &str) -> Tracer {
         self.recording.name = name.to_string();
@@ -171,7 +171,7 @@ impl Tracer {
         Ok(traced)
     }
 
-    /// Holds the record against its module; says so in a line.
+    /// Compares the trace with its module; gives the verdict in one line.
     fn checked(&self, module: &dyn Module, traced: &Traced, example: &Example, options: &CheckOptions) -> Result<Option<String>> {
         let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
         let mut calls = Vec::new();

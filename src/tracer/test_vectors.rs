@@ -1,4 +1,4 @@
-//! A record with test vectors beside it, which anybody can run again.
+//! Test vectors: inputs and expected outputs saved beside a model.
 
 use crate::error::{At, Error, Result};
 use crate::module::Example;
@@ -9,7 +9,7 @@ use crate::trace::Traced;
 use std::path::Path;
 
 impl Traced {
-    /// What the record gives for an example with numbers.
+    /// What the graph gives for an example with values.
     ///
     /// # Errors
     /// [`NoValue`](crate::ErrorCode::NoValue) for an example of shapes only; else as [`Module::forward`](crate::Module::forward).

@@ -276,12 +276,12 @@ fn a_function_is_traced_again_only_where_no_record_holds() -> Result<()> {
 fn what_is_denied_is_listed_whole() -> Result<()> {
     let x = Tensor::from(&[1.0f32, 2.0]);
     let f = |(x, _): (Tensor, Tensor)| x.mul(Tensor::from(&[3.0f32, 4.0]))?.add(Tensor::rand([2], DType::F32)?);
-    let tracer = Tracer::new().deny(DiagnosticKind::Baked).deny(DiagnosticKind::Random).deny(DiagnosticKind::UnusedInput);
+    let tracer = Tracer::new().deny(DiagnosticKind::ConstantFolded).deny(DiagnosticKind::Random).deny(DiagnosticKind::UnusedInput);
     let error = tracer.trace_fn(f, &(x.clone(), x.clone())).unwrap_err();
     assert_eq!((error.code(), error.message().lines().count()), (ErrorCode::Denied, 4), "{error}");
     assert!(error.message().contains("tests/tracing/trace.rs:"), "{error}");
     let traced = tracer
-        .allow(DiagnosticKind::Baked)
+        .allow(DiagnosticKind::ConstantFolded)
         .allow(DiagnosticKind::Random)
         .allow(DiagnosticKind::UnusedInput)
         .trace_fn(f, &(x.clone(), x))?;

@@ -2,7 +2,7 @@
 
 use ndarray_npy::{NpzReader, NpzWriter, ReadNpyError, ReadNpyExt, ReadableElement, WritableElement};
 use ontrace::array::Element;
-use ontrace::{Array, At, DType, Error, Result, onnx::Draft, read};
+use ontrace::{Array, At, DType, Error, Result, onnx::AtomicFile, read};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Write};
@@ -127,9 +127,9 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
         _ => return Err(Error::argument(format!("{}: unknown array file format (.npy, .npz or .safetensors)", path.display()))),
     };
     let failed = |error: std::io::Error| Error::write(error.to_string()).at(path.display());
-    let mut draft = Draft::beside(path)?;
-    draft.write_all(&bytes).and_then(|()| draft.sync()).map_err(failed)?;
-    draft.commit(path).map_err(failed)
+    let mut file = AtomicFile::beside(path)?;
+    file.write_all(&bytes).and_then(|()| file.sync()).map_err(failed)?;
+    file.commit(path).map_err(failed)
 }
 
 /// The array in a dtype of the npy format.

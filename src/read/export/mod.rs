@@ -14,28 +14,28 @@ use crate::module::{Example, Module};
 use crate::read::aten;
 use crate::tensor::Tensor;
 use indexmap::IndexMap;
-use schema::{Argument, Graph, InputSpec, OutputSpec, Payloads, Program, Size, TensorMeta, TreeSpec};
+use schema::{InputSpec, OutputSpec, Payloads, SchemaArgument, SchemaGraph, SchemaProgram, Size, TensorMeta, TreeSpec};
 use std::collections::BTreeMap;
 use symbol::Hints;
 
 /// A program of torch.export that can be called.
 pub struct ExportedProgram {
-    graph: Graph,
+    graph: SchemaGraph,
     outputs: Vec<OutputSpec>,
     /// What the inputs of the graph are, in their order.
-    inputs: Vec<Source>,
+    inputs: Vec<InputSource>,
     example: Example,
     names: Vec<String>,
 }
 
 /// Where an input of the graph comes from.
-enum Source {
+enum InputSource {
     /// A parameter, a buffer or a constant of the program, by its name.
-    Stored { place: String, name: String, tensor: Tensor, buffer: bool, pairs: bool },
+    Stored { input: String, name: String, tensor: Tensor, buffer: bool, pairs: bool },
     /// The next input of the caller.
     Given(String),
     /// A value that the program was exported for.
-    Fixed(String, Argument),
+    Fixed(String, SchemaArgument),
     /// Nothing that computes.
     Nothing,
 }
@@ -83,13 +83,13 @@ impl ExportedProgram {
             None => "serialized_exported_program.json".to_string(),
         };
         let text = archive.read(&model)?;
-        let program: Program =
+        let program: SchemaProgram =
             serde_json::from_slice(&text).map_err(|error| Error::damaged(format!("invalid torch.export program: {error}"))).at(&model)?;
         let stem = model.trim_start_matches("models/").trim_end_matches(".json").to_string();
         let weights = Stored::open(archive, "weights", &stem, "serialized_state_dict.pt")?;
         let constants = Stored::open(archive, "constants", &stem, "serialized_constants.pt")?;
         let module = program.graph_module;
-        survey(&module.graph)?;
+        refuse_unsupported(&module.graph)?;
         let mut hints = Hints::new();
         for size in module.graph.tensor_values.values().flat_map(|meta| &meta.sizes) {
             if let Size::AsExpr(size) = size
@@ -100,10 +100,10 @@ impl ExportedProgram {
         }
         let mut inputs = Vec::with_capacity(module.signature.input_specs.len());
         for spec in module.signature.input_specs {
-            let stored = |place: String, name: String, first: &Stored, second: &Stored, buffer| {
+            let stored = |input: String, name: String, first: &Stored, second: &Stored, buffer| {
                 let found = first.get(&name).or_else(|| second.get(&name));
                 let (array, pairs) = found.ok_or_else(|| Error::damaged(format!("the archive has no data for `{name}`")))?;
-                Ok::<_, Error>(Source::Stored { place, tensor: Tensor::from(array).named(&name), name, buffer, pairs })
+                Ok::<_, Error>(InputSource::Stored { input, tensor: Tensor::from(array).named(&name), name, buffer, pairs })
             };
             inputs.push(match spec {
                 InputSpec::Parameter { arg, parameter_name } => stored(arg.name, parameter_name, &weights, &constants, false)?,
@@ -111,21 +111,21 @@ impl ExportedProgram {
                 InputSpec::TensorConstant { arg, tensor_constant_name } => {
                     stored(arg.name, tensor_constant_name, &constants, &weights, false)?
                 }
-                InputSpec::UserInput { arg: Argument::AsTensor(arg) } => Source::Given(arg.name),
-                InputSpec::UserInput { arg: Argument::AsSymInt(arg) } => match *arg {
-                    Argument::AsName(name) => {
+                InputSpec::UserInput { arg: SchemaArgument::AsTensor(arg) } => InputSource::Given(arg.name),
+                InputSpec::UserInput { arg: SchemaArgument::AsSymInt(arg) } => match *arg {
+                    SchemaArgument::AsName(name) => {
                         return Err(Error::unsupported(format!("input {name} is a symbolic int; only tensors can be inputs")));
                     }
-                    other => Source::Fixed(String::new(), other),
+                    other => InputSource::Fixed(String::new(), other),
                 },
-                InputSpec::UserInput { arg } => Source::Fixed(String::new(), arg),
-                InputSpec::ConstantInput { name, value } => Source::Fixed(name, value),
-                InputSpec::Token(_) => Source::Nothing,
+                InputSpec::UserInput { arg } => InputSource::Fixed(String::new(), arg),
+                InputSpec::ConstantInput { name, value } => InputSource::Fixed(name, value),
+                InputSpec::Token(_) => InputSource::Nothing,
                 InputSpec::CustomObj(_) => return Err(Error::unsupported("custom objects among the inputs are not supported")),
             });
         }
         let given: Vec<&str> =
-            inputs.iter().filter_map(|source| if let Source::Given(name) = source { Some(name.as_str()) } else { None }).collect();
+            inputs.iter().filter_map(|source| if let InputSource::Given(name) = source { Some(name.as_str()) } else { None }).collect();
         let samples = samples(archive);
         let mut example = Example::new();
         for (i, name) in given.iter().enumerate() {
@@ -146,7 +146,7 @@ impl ExportedProgram {
         Ok(ExportedProgram { graph: module.graph, outputs: module.signature.output_specs, inputs, example, names })
     }
 
-    /// The inputs that the program was exported with: their numbers where the archive keeps them, and their symbolic axes.
+    /// The inputs that the program was exported with: their values where the archive keeps them, and their symbolic axes.
     pub fn example(&self) -> &Example {
         &self.example
     }
@@ -154,7 +154,7 @@ impl ExportedProgram {
     /// The parameters and buffers by name, in the order of the program.
     pub fn parameters(&self) -> Vec<(String, Array)> {
         let stored = self.inputs.iter().filter_map(|source| match source {
-            Source::Stored { name, tensor, .. } => Some((name.clone(), tensor.constant()?.clone())),
+            InputSource::Stored { name, tensor, .. } => Some((name.clone(), tensor.constant()?.clone())),
             _ => None,
         });
         stored.collect()
@@ -175,7 +175,7 @@ impl Module for ExportedProgram {
     }
 }
 
-/// The numbers of an archive by name, and whether they are complex: the parts then stand side by side in a last axis.
+/// The tensors of an archive by name, and whether they are complex: the parts then stand side by side in a last axis.
 struct Stored(BTreeMap<String, (Array, bool)>);
 
 impl Stored {
@@ -195,7 +195,7 @@ impl Stored {
         }
         if archive.has(flat) {
             return Ok(Stored(
-                checkpoint::read(&archive.window(flat)?).at(flat)?.into_iter().map(|(name, array)| (name, (array, false))).collect(),
+                checkpoint::read(&archive.slice(flat)?).at(flat)?.into_iter().map(|(name, array)| (name, (array, false))).collect(),
             ));
         }
         Ok(Stored(BTreeMap::new()))
@@ -206,7 +206,7 @@ impl Stored {
     }
 }
 
-/// A window onto the bytes of a storage, and whether its numbers are complex; `None` for objects that are no tensors.
+/// A view of the bytes of a storage, and whether its elements are complex; `None` for objects that are no tensors.
 fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<Option<(Array, bool)>> {
     let Some(meta) = payload.tensor_meta.as_ref().filter(|_| !payload.use_pickle) else { return Ok(None) };
     let parts = PAIRS.iter().find(|row| row.0 == meta.dtype).map(|row| row.2);
@@ -225,7 +225,7 @@ fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<
     if shape.contains(&0) {
         return Ok(Some((Array::from_bytes(dtype, bytes::Bytes::new(), &shape, None, 0)?, pairs)));
     }
-    let bytes = archive.window(&format!("{folder}{}", payload.path_name))?;
+    let bytes = archive.slice(&format!("{folder}{}", payload.path_name))?;
     Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset).map(|array| Some((array, pairs)))
 }
 
@@ -233,7 +233,7 @@ fn stored(archive: &Archive, folder: &str, payload: &schema::Payload) -> Result<
 fn samples(archive: &Archive) -> Option<Vec<Array>> {
     let names = archive.names().find(|name| name.starts_with("data/sample_inputs/")).map(str::to_string);
     let name = names.or_else(|| archive.has("serialized_example_inputs.pt").then(|| "serialized_example_inputs.pt".to_string()))?;
-    let tensors: IndexMap<String, Array> = checkpoint::read(&archive.window(&name).ok()?).ok()?;
+    let tensors: IndexMap<String, Array> = checkpoint::read(&archive.slice(&name).ok()?).ok()?;
     Some(tensors.into_values().collect())
 }
 
@@ -246,7 +246,7 @@ fn type_of(meta: &TensorMeta, hints: &Hints) -> Result<Type> {
 }
 
 /// Refuses a program with operators that have no translation, naming all of them.
-fn survey(graph: &Graph) -> Result<()> {
+fn refuse_unsupported(graph: &SchemaGraph) -> Result<()> {
     let mut missing: BTreeMap<String, (usize, String)> = BTreeMap::new();
     walk(graph, 0, &mut |node| {
         let target = run::performed(node);
@@ -266,14 +266,14 @@ fn survey(graph: &Graph) -> Result<()> {
     Err(Error::new(ErrorCode::UnknownOperators, format!("{noun} no translation to ONNX{}", lines.concat())))
 }
 
-fn walk(graph: &Graph, depth: usize, visit: &mut dyn FnMut(&schema::Node)) -> Result<()> {
+fn walk(graph: &SchemaGraph, depth: usize, visit: &mut dyn FnMut(&schema::SchemaNode)) -> Result<()> {
     if depth > run::DEEPEST {
         return Err(Error::too_deep("graphs nested too deeply"));
     }
     for node in &graph.nodes {
         visit(node);
         for input in &node.inputs {
-            if let Argument::AsGraph(inner) = &input.arg {
+            if let SchemaArgument::AsGraph(inner) = &input.arg {
                 walk(&inner.graph, depth + 1, visit)?;
             }
         }
@@ -281,7 +281,7 @@ fn walk(graph: &Graph, depth: usize, visit: &mut dyn FnMut(&schema::Node)) -> Re
     Ok(())
 }
 
-/// Names for the outputs: the keys of dictionaries, the places in tuples; and the buffers that the program changes.
+/// Names for the outputs: the keys of dictionaries, the indices in tuples; and the buffers that the program changes.
 fn output_names(calls: &[schema::ModuleCall], outputs: &[OutputSpec]) -> Vec<String> {
     let top = calls.iter().find(|call| call.fqn.is_empty()).and_then(|call| call.signature.as_ref());
     let tree = top.and_then(|signature| serde_json::from_str::<(serde::de::IgnoredAny, TreeSpec)>(&signature.out_spec).ok());

@@ -1,7 +1,7 @@
 //! Runs an exported graph: every node is a call of the table of torch's operators.
 
-use super::schema::{Argument, Graph, Node, OutputSpec};
-use super::{ExportedProgram, Source, scalar_type};
+use super::schema::{OutputSpec, SchemaArgument, SchemaGraph, SchemaNode};
+use super::{ExportedProgram, InputSource, scalar_type};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
@@ -29,14 +29,14 @@ const SILENT: &[&str] = &[
 const EFFECTS: &str = "torch.ops.higher_order.with_effects";
 
 /// The operator that a node stands for.
-pub(super) fn performed(node: &Node) -> &str {
+pub(super) fn performed(node: &SchemaNode) -> &str {
     match node.inputs.get(1).map(|input| &input.arg) {
-        Some(Argument::AsOperator(target)) if node.target == EFFECTS => target,
+        Some(SchemaArgument::AsOperator(target)) if node.target == EFFECTS => target,
         _ => &node.target,
     }
 }
 
-/// Arithmetic on lengths: torch's name, and the sign.
+/// Arithmetic on sizes: torch's name, and the sign.
 const ARITHMETIC: &[(&str, &str)] = &[
     ("_operator.add", "+"),
     ("_operator.eq", "=="),
@@ -94,20 +94,20 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
     for source in &program.inputs {
         match source {
             // A cell of its own for every call, so that what one call writes the next does not see.
-            Source::Stored { place, tensor, pairs: true, .. } => drop(values.insert(place.clone(), aten::complex::stored(tensor)?)),
-            Source::Stored { place, tensor, .. } => drop(values.insert(place.clone(), Value::Tensor(View::stored(tensor.clone())))),
-            Source::Given(name) => {
+            InputSource::Stored { input, tensor, pairs: true, .. } => drop(values.insert(input.clone(), aten::complex::stored(tensor)?)),
+            InputSource::Stored { input, tensor, .. } => drop(values.insert(input.clone(), Value::Tensor(View::stored(tensor.clone())))),
+            InputSource::Given(name) => {
                 let tensor = given.next().ok_or_else(|| Error::internal("too few inputs"))?;
                 values.insert(name.clone(), tensor.clone().into());
             }
-            Source::Fixed(name, argument) if !name.is_empty() => {
+            InputSource::Fixed(name, argument) if !name.is_empty() => {
                 let value = value(argument, &values)?;
                 values.insert(name.clone(), value);
             }
-            Source::Fixed(..) | Source::Nothing => {}
+            InputSource::Fixed(..) | InputSource::Nothing => {}
         }
     }
-    Runner { autocast: false, depth: 0 }.nodes(&program.graph, &mut values)?;
+    ProgramRunner { autocast: false, depth: 0 }.nodes(&program.graph, &mut values)?;
     let mut outputs = Vec::new();
     for spec in &program.outputs {
         let found = match spec {
@@ -132,8 +132,8 @@ pub(super) fn run(program: &ExportedProgram, inputs: &[Tensor]) -> Result<Vec<Te
         }
     }
     for source in &program.inputs {
-        let Source::Stored { place, name, buffer: true, .. } = source else { continue };
-        match values.get(place) {
+        let InputSource::Stored { input, name, buffer: true, .. } = source else { continue };
+        match values.get(input) {
             Some(Value::Tensor(view)) if view.is_written() => outputs.push(view.read().at(name)?),
             Some(Value::Complex(pair)) if pair.re.is_written() || pair.im.is_written() => {
                 return Err(aten::complex::refused()).at(name);
@@ -153,55 +153,57 @@ fn list<T>(items: &[T], value: impl Fn(&T) -> Result<Value>) -> Result<Value> {
 }
 
 /// The value of an argument.
-fn value(argument: &Argument, values: &Values) -> Result<Value> {
+fn value(argument: &SchemaArgument, values: &Values) -> Result<Value> {
     let int = |n: &i64| Ok(Value::Int(Dim::Fixed(*n)));
     Ok(match argument {
-        Argument::AsNone(_) => Value::None,
-        Argument::AsTensor(name) => get(&name.name, values)?,
-        Argument::AsName(name) => get(name, values)?,
-        Argument::AsTensors(names) => list(names, |name| get(&name.name, values))?,
-        Argument::AsNestedTensors(lists) => list(lists, |names| list(names, |name| get(&name.name, values)))?,
-        Argument::AsOptionalTensor(inner) | Argument::AsSymInt(inner) | Argument::AsSymFloat(inner) | Argument::AsSymBool(inner) => {
-            value(inner, values)?
-        }
-        Argument::AsOptionalTensors(items) | Argument::AsSymInts(items) | Argument::AsSymFloats(items) | Argument::AsSymBools(items) => {
-            list(items, |item| value(item, values))?
-        }
-        Argument::AsInt(n) => int(n)?,
-        Argument::AsInts(ints) => list(ints, int)?,
-        Argument::AsIntLists(lists) => list(lists, |ints| list(ints, int))?,
-        Argument::AsFloat(x) => Value::Float(x.number()),
-        Argument::AsFloats(floats) => list(floats, |x| Ok(Value::Float(x.number())))?,
-        Argument::AsBool(x) => Value::Bool(*x),
-        Argument::AsBools(flags) => list(flags, |x| Ok(Value::Bool(*x)))?,
-        Argument::AsString(text) => Value::Str(text.as_str().into()),
-        Argument::AsStrings(texts) => list(texts, |text| Ok(Value::Str(text.as_str().into())))?,
-        Argument::AsScalarType(number) => int(&scalar_type(*number)?)?,
+        SchemaArgument::AsNone(_) => Value::None,
+        SchemaArgument::AsTensor(name) => get(&name.name, values)?,
+        SchemaArgument::AsName(name) => get(name, values)?,
+        SchemaArgument::AsTensors(names) => list(names, |name| get(&name.name, values))?,
+        SchemaArgument::AsNestedTensors(lists) => list(lists, |names| list(names, |name| get(&name.name, values)))?,
+        SchemaArgument::AsOptionalTensor(inner)
+        | SchemaArgument::AsSymInt(inner)
+        | SchemaArgument::AsSymFloat(inner)
+        | SchemaArgument::AsSymBool(inner) => value(inner, values)?,
+        SchemaArgument::AsOptionalTensors(items)
+        | SchemaArgument::AsSymInts(items)
+        | SchemaArgument::AsSymFloats(items)
+        | SchemaArgument::AsSymBools(items) => list(items, |item| value(item, values))?,
+        SchemaArgument::AsInt(n) => int(n)?,
+        SchemaArgument::AsInts(ints) => list(ints, int)?,
+        SchemaArgument::AsIntLists(lists) => list(lists, |ints| list(ints, int))?,
+        SchemaArgument::AsFloat(x) => Value::Float(x.number()),
+        SchemaArgument::AsFloats(floats) => list(floats, |x| Ok(Value::Float(x.number())))?,
+        SchemaArgument::AsBool(x) => Value::Bool(*x),
+        SchemaArgument::AsBools(flags) => list(flags, |x| Ok(Value::Bool(*x)))?,
+        SchemaArgument::AsString(text) => Value::Str(text.as_str().into()),
+        SchemaArgument::AsStrings(texts) => list(texts, |text| Ok(Value::Str(text.as_str().into())))?,
+        SchemaArgument::AsScalarType(number) => int(&scalar_type(*number)?)?,
         // Contiguous, channels last, channels last in 3d, preserve: c10 counts otherwise.
-        Argument::AsMemoryFormat(number) => int(&match number {
+        SchemaArgument::AsMemoryFormat(number) => int(&match number {
             1 => 0,
             4 => 1,
             other => *other,
         })?,
-        Argument::AsLayout(_) => int(&0)?,
-        Argument::AsDevice(_) => Value::Device,
-        Argument::AsGraph(_) => return Err(Error::unsupported("an operator with a graph argument is not supported")),
-        Argument::AsComplex(x) => aten::complex::number(x.real.number(), x.imag.number()),
-        Argument::AsOperator(_) | Argument::AsCustomObj(_) => {
+        SchemaArgument::AsLayout(_) => int(&0)?,
+        SchemaArgument::AsDevice(_) => Value::Device,
+        SchemaArgument::AsGraph(_) => return Err(Error::unsupported("an operator with a graph argument is not supported")),
+        SchemaArgument::AsComplex(x) => aten::complex::number(x.real.number(), x.imag.number()),
+        SchemaArgument::AsOperator(_) | SchemaArgument::AsCustomObj(_) => {
             return Err(Error::unsupported("an argument is not a tensor, number or string"));
         }
     })
 }
 
 /// What holds for the nodes of a graph.
-struct Runner {
+struct ProgramRunner {
     /// Whether dtypes are those that the file declares, as under autocast.
     autocast: bool,
     depth: usize,
 }
 
-impl Runner {
-    fn nodes(&self, graph: &Graph, values: &mut Values) -> Result<()> {
+impl ProgramRunner {
+    fn nodes(&self, graph: &SchemaGraph, values: &mut Values) -> Result<()> {
         if self.depth > DEEPEST {
             return Err(Error::too_deep("graphs nested too deeply"));
         }
@@ -210,17 +212,17 @@ impl Runner {
             let path = stack.rsplit(';').next().and_then(|entry| entry.split(',').nth(1)).unwrap_or_default();
             let _scope = location::absolute_scope(path);
             let _line = location::line(node.metadata.stack_trace.as_deref().unwrap_or_default());
-            let place = || match (&node.metadata.stack_trace, path) {
+            let location = || match (&node.metadata.stack_trace, path) {
                 (Some(line), "") => line.clone(),
                 (Some(line), path) => format!("{path} at {line}"),
                 (None, path) => path.to_string(),
             };
-            self.node(graph, node, values).at(place())?;
+            self.node(graph, node, values).at(location())?;
         }
         Ok(())
     }
 
-    fn node(&self, graph: &Graph, node: &Node, values: &mut Values) -> Result<()> {
+    fn node(&self, graph: &SchemaGraph, node: &SchemaNode, values: &mut Values) -> Result<()> {
         let target = performed(node);
         let name = operator(target);
         if SILENT.contains(&name) {
@@ -263,13 +265,13 @@ impl Runner {
     }
 
     /// A graph that runs where it stands, or one of two.
-    fn higher(&self, name: &str, node: &Node, values: &mut Values) -> Result<()> {
-        let graphs: Vec<&Graph> = node
+    fn higher(&self, name: &str, node: &SchemaNode, values: &mut Values) -> Result<()> {
+        let graphs: Vec<&SchemaGraph> = node
             .inputs
             .iter()
-            .filter_map(|input| if let Argument::AsGraph(inner) = &input.arg { Some(&inner.graph) } else { None })
+            .filter_map(|input| if let SchemaArgument::AsGraph(inner) = &input.arg { Some(&inner.graph) } else { None })
             .collect();
-        let last = node.inputs.iter().rposition(|input| matches!(input.arg, Argument::AsGraph(_)));
+        let last = node.inputs.iter().rposition(|input| matches!(input.arg, SchemaArgument::AsGraph(_)));
         let mut groups = Vec::new();
         for input in &node.inputs[last.map_or(0, |last| last + 1)..] {
             groups.push(match value(&input.arg, values)? {
@@ -282,12 +284,14 @@ impl Runner {
         let (graph, autocast) = match (name, graphs.as_slice()) {
             ("wrap_with_set_grad_enabled", [graph]) => (*graph, self.autocast),
             // device, dtype, enabled, cache
-            ("wrap_with_autocast", [graph]) => (*graph, matches!(node.inputs.get(2).map(|input| &input.arg), Some(Argument::AsBool(true)))),
+            ("wrap_with_autocast", [graph]) => {
+                (*graph, matches!(node.inputs.get(2).map(|input| &input.arg), Some(SchemaArgument::AsBool(true))))
+            }
             ("cond", [then, otherwise]) => {
                 let condition = node.inputs.first().ok_or_else(|| Error::damaged("a condition is missing"))?;
                 match value(&condition.arg, values)? {
                     Value::Tensor(view) if view.read()?.is_traced() => {
-                        let run = |graph: &Graph| tensors(&self.inside(graph, &operands, self.autocast)?);
+                        let run = |graph: &SchemaGraph| tensors(&self.inside(graph, &operands, self.autocast)?);
                         let chosen = crate::ops::cond(&view.read()?, || run(then), || run(otherwise))?;
                         return bind_all(node, chosen.into_iter().map(Value::from).collect(), values);
                     }
@@ -311,10 +315,10 @@ impl Runner {
     }
 
     /// A graph that runs as long as another says so; what its outputs do not replace stays as it is.
-    fn repeat(&self, condition: &Graph, body: &Graph, operands: &[Value]) -> Result<Vec<Value>> {
+    fn repeat(&self, condition: &SchemaGraph, body: &SchemaGraph, operands: &[Value]) -> Result<Vec<Value>> {
         let (state, others) =
             operands.split_at_checked(body.outputs.len()).ok_or_else(|| Error::damaged("while_loop: too few operands"))?;
-        let run = |graph: &Graph, state: &[Tensor]| {
+        let run = |graph: &SchemaGraph, state: &[Tensor]| {
             let operands: Vec<Value> = state.iter().cloned().map(Value::from).chain(others.iter().cloned()).collect();
             tensors(&self.inside(graph, &operands, self.autocast)?)
         };
@@ -330,7 +334,7 @@ impl Runner {
     }
 
     /// A graph that runs once for each index of the first axis of `xs`: a state goes from step to step, and what else it gives is stacked.
-    fn steps(&self, body: &Graph, first: &[Value], xs: &[Value], others: &[Value]) -> Result<Vec<Value>> {
+    fn steps(&self, body: &SchemaGraph, first: &[Value], xs: &[Value], others: &[Value]) -> Result<Vec<Value>> {
         let (state, stacks) = crate::ops::read_scan(tensors(first)?, &tensors(xs)?, |state, slices| {
             let operands: Vec<Value> = state.iter().chain(slices).cloned().map(Value::from).chain(others.iter().cloned()).collect();
             let mut results = tensors(&self.inside(body, &operands, self.autocast)?)?;
@@ -344,24 +348,24 @@ impl Runner {
     }
 
     /// Runs a graph inside a node on these operands.
-    fn inside(&self, graph: &Graph, operands: &[Value], autocast: bool) -> Result<Vec<Value>> {
+    fn inside(&self, graph: &SchemaGraph, operands: &[Value], autocast: bool) -> Result<Vec<Value>> {
         let mut inner = Values::new();
         if graph.inputs.len() != operands.len() {
             return Err(Error::damaged(format!("{} operands for a graph with {} inputs", operands.len(), graph.inputs.len())));
         }
         for (input, operand) in graph.inputs.iter().zip(operands) {
             let name = match input {
-                Argument::AsTensor(name) => &name.name,
-                Argument::AsName(name) => name,
-                Argument::AsSymInt(inner) => match &**inner {
-                    Argument::AsName(name) => name,
+                SchemaArgument::AsTensor(name) => &name.name,
+                SchemaArgument::AsName(name) => name,
+                SchemaArgument::AsSymInt(inner) => match &**inner {
+                    SchemaArgument::AsName(name) => name,
                     _ => continue,
                 },
                 _ => continue,
             };
             inner.insert(name.clone(), operand.clone());
         }
-        Runner { autocast, depth: self.depth + 1 }.nodes(graph, &mut inner)?;
+        ProgramRunner { autocast, depth: self.depth + 1 }.nodes(graph, &mut inner)?;
         graph.outputs.iter().map(|output| value(output, &inner)).collect()
     }
 }
@@ -371,14 +375,14 @@ fn tensors(values: &[Value]) -> Result<Vec<Tensor>> {
 }
 
 /// Names what a node with a graph gave.
-fn bind_all(node: &Node, results: Vec<Value>, values: &mut Values) -> Result<()> {
-    let single = node.outputs.len() == 1 && results.len() == 1 && !matches!(node.outputs[0], Argument::AsTensors(_));
+fn bind_all(node: &SchemaNode, results: Vec<Value>, values: &mut Values) -> Result<()> {
+    let single = node.outputs.len() == 1 && results.len() == 1 && !matches!(node.outputs[0], SchemaArgument::AsTensors(_));
     let result = if single { results.into_iter().next().unwrap_or(Value::None) } else { Value::tuple(results) };
     bind(&node.outputs, result, values)
 }
 
 /// What a node computes: arithmetic on sizes, or an operator of the table.
-fn call(node: &Node, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+fn call(node: &SchemaNode, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
     let target = performed(node);
     let all = || positional.iter().chain(named.iter().map(|entry| &entry.1)).cloned().collect::<Vec<_>>();
     if let Some((_, sign)) = ARITHMETIC.iter().find(|row| row.0 == target) {
@@ -402,13 +406,13 @@ fn call(node: &Node, positional: &[Value], named: &[(String, Value)]) -> Result<
 }
 
 /// The dtype that the file declares for the first output of a node.
-fn declared(graph: &Graph, node: &Node) -> Result<Option<DType>> {
-    let Some(Argument::AsTensor(name)) = node.outputs.first() else { return Ok(None) };
+fn declared(graph: &SchemaGraph, node: &SchemaNode) -> Result<Option<DType>> {
+    let Some(SchemaArgument::AsTensor(name)) = node.outputs.first() else { return Ok(None) };
     graph.tensor_values.get(&name.name).map(|meta| super::dtype(meta.dtype)).transpose()
 }
 
 /// Names what a node gave.
-fn bind(outputs: &[Argument], result: Value, values: &mut Values) -> Result<()> {
+fn bind(outputs: &[SchemaArgument], result: Value, values: &mut Values) -> Result<()> {
     match outputs {
         [] => Ok(()),
         [output] => one(output, result, values),
@@ -422,9 +426,9 @@ fn bind(outputs: &[Argument], result: Value, values: &mut Values) -> Result<()> 
     }
 }
 
-fn one(output: &Argument, result: Value, values: &mut Values) -> Result<()> {
+fn one(output: &SchemaArgument, result: Value, values: &mut Values) -> Result<()> {
     match output {
-        Argument::AsTensor(name) => {
+        SchemaArgument::AsTensor(name) => {
             // An operator of one tensor may be spelled as a tuple of one.
             let result = match &result {
                 Value::Tuple(items) if items.len() == 1 => items[0].clone(),
@@ -432,11 +436,14 @@ fn one(output: &Argument, result: Value, values: &mut Values) -> Result<()> {
             };
             values.insert(name.name.clone(), result);
         }
-        Argument::AsName(name) => drop(values.insert(name.clone(), result)),
-        Argument::AsSymInt(inner) | Argument::AsSymBool(inner) | Argument::AsSymFloat(inner) | Argument::AsOptionalTensor(inner) => {
+        SchemaArgument::AsName(name) => drop(values.insert(name.clone(), result)),
+        SchemaArgument::AsSymInt(inner)
+        | SchemaArgument::AsSymBool(inner)
+        | SchemaArgument::AsSymFloat(inner)
+        | SchemaArgument::AsOptionalTensor(inner) => {
             one(inner, result, values)?;
         }
-        Argument::AsTensors(names) => {
+        SchemaArgument::AsTensors(names) => {
             let results = result.elements()?;
             if results.len() != names.len() {
                 return Err(Error::damaged(format!("{} names for {} results", names.len(), results.len())));
@@ -445,7 +452,7 @@ fn one(output: &Argument, result: Value, values: &mut Values) -> Result<()> {
                 values.insert(name.name.clone(), result);
             }
         }
-        Argument::AsNone(_) => {}
+        SchemaArgument::AsNone(_) => {}
         _ => return Err(Error::damaged("an output is not a value")),
     }
     Ok(())

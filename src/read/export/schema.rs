@@ -10,32 +10,32 @@ use std::sync::OnceLock;
 
 /// `models/model.json`.
 #[derive(Deserialize)]
-pub(super) struct Program {
+pub(super) struct SchemaProgram {
     pub graph_module: GraphModule,
 }
 
 #[derive(Deserialize)]
 pub(super) struct GraphModule {
-    pub graph: Graph,
-    pub signature: Signature,
+    pub graph: SchemaGraph,
+    pub signature: SchemaSignature,
     #[serde(default)]
     pub module_call_graph: Vec<ModuleCall>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Graph {
-    pub inputs: Vec<Argument>,
-    pub outputs: Vec<Argument>,
-    pub nodes: Vec<Node>,
+pub(super) struct SchemaGraph {
+    pub inputs: Vec<SchemaArgument>,
+    pub outputs: Vec<SchemaArgument>,
+    pub nodes: Vec<SchemaNode>,
     #[serde(default)]
     pub tensor_values: BTreeMap<String, TensorMeta>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Node {
+pub(super) struct SchemaNode {
     pub target: String,
     pub inputs: Vec<Input>,
-    pub outputs: Vec<Argument>,
+    pub outputs: Vec<SchemaArgument>,
     #[serde(default)]
     pub metadata: Metadata,
     /// The operator of torch that the target names, looked up at the first run that comes here.
@@ -56,14 +56,14 @@ pub(super) struct Metadata {
 fn last_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
     let frame = text.as_deref().and_then(|text| text.rsplit_once("File \"")).map(|(_, frame)| frame);
-    let place = frame.and_then(|frame| {
+    let location = frame.and_then(|frame| {
         let (file, rest) = frame.split_once("\", line ")?;
         let line: String = rest.chars().take_while(char::is_ascii_digit).collect();
         // The machine that exported is nobody's business.
         let parts: Vec<&str> = file.rsplit('/').take(2).collect();
         Some(format!("{}:{line}", parts.into_iter().rev().collect::<Vec<_>>().join("/")))
     });
-    Ok(place)
+    Ok(location)
 }
 
 /// An argument by its name.
@@ -71,20 +71,20 @@ fn last_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String
 pub(super) struct Input {
     #[serde(default)]
     pub name: String,
-    pub arg: Argument,
+    pub arg: SchemaArgument,
     /// 1: positional, 2: by keyword.
     #[serde(default)]
     pub kind: Option<u8>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Name {
+pub(super) struct SchemaName {
     pub name: String,
 }
 
 #[derive(Deserialize)]
 pub(super) struct GraphArgument {
-    pub graph: Graph,
+    pub graph: SchemaGraph,
 }
 
 /// JSON has no infinities: torch writes them as strings.
@@ -113,13 +113,13 @@ impl Float {
 #[allow(clippy::enum_variant_names)]
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Argument {
+pub(super) enum SchemaArgument {
     AsNone(serde::de::IgnoredAny),
-    AsTensor(Name),
-    AsTensors(Vec<Name>),
-    AsOptionalTensor(Box<Argument>),
-    AsOptionalTensors(Vec<Argument>),
-    AsNestedTensors(Vec<Vec<Name>>),
+    AsTensor(SchemaName),
+    AsTensors(Vec<SchemaName>),
+    AsOptionalTensor(Box<SchemaArgument>),
+    AsOptionalTensors(Vec<SchemaArgument>),
+    AsNestedTensors(Vec<Vec<SchemaName>>),
     AsInt(i64),
     AsInts(Vec<i64>),
     AsIntLists(Vec<Vec<i64>>),
@@ -130,24 +130,24 @@ pub(super) enum Argument {
     AsString(String),
     AsStrings(Vec<String>),
     AsName(String),
-    AsSymInt(Box<Argument>),
-    AsSymInts(Vec<Argument>),
-    AsSymFloat(Box<Argument>),
-    AsSymFloats(Vec<Argument>),
-    AsSymBool(Box<Argument>),
-    AsSymBools(Vec<Argument>),
+    AsSymInt(Box<SchemaArgument>),
+    AsSymInts(Vec<SchemaArgument>),
+    AsSymFloat(Box<SchemaArgument>),
+    AsSymFloats(Vec<SchemaArgument>),
+    AsSymBool(Box<SchemaArgument>),
+    AsSymBools(Vec<SchemaArgument>),
     AsScalarType(i64),
     AsMemoryFormat(i64),
     AsLayout(serde::de::IgnoredAny),
     AsDevice(serde::de::IgnoredAny),
     AsGraph(Box<GraphArgument>),
     AsOperator(String),
-    AsComplex(Complex),
+    AsComplex(SchemaComplex),
     AsCustomObj(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
-pub(super) struct Complex {
+pub(super) struct SchemaComplex {
     pub real: Float,
     pub imag: Float,
 }
@@ -187,7 +187,7 @@ pub(super) enum Hint {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Signature {
+pub(super) struct SchemaSignature {
     pub input_specs: Vec<InputSpec>,
     pub output_specs: Vec<OutputSpec>,
 }
@@ -195,11 +195,11 @@ pub(super) struct Signature {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum InputSpec {
-    Parameter { arg: Name, parameter_name: String },
-    Buffer { arg: Name, buffer_name: String },
-    TensorConstant { arg: Name, tensor_constant_name: String },
-    UserInput { arg: Argument },
-    ConstantInput { name: String, value: Argument },
+    Parameter { arg: SchemaName, parameter_name: String },
+    Buffer { arg: SchemaName, buffer_name: String },
+    TensorConstant { arg: SchemaName, tensor_constant_name: String },
+    UserInput { arg: SchemaArgument },
+    ConstantInput { name: String, value: SchemaArgument },
     CustomObj(serde::de::IgnoredAny),
     Token(serde::de::IgnoredAny),
 }
@@ -207,11 +207,11 @@ pub(super) enum InputSpec {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OutputSpec {
-    UserOutput { arg: Argument },
-    BufferMutation { arg: Name, buffer_name: String },
-    ParameterMutation { arg: Name, parameter_name: String },
-    UserInputMutation { arg: Name, user_input_name: String },
-    LossOutput { arg: Name },
+    UserOutput { arg: SchemaArgument },
+    BufferMutation { arg: SchemaName, buffer_name: String },
+    ParameterMutation { arg: SchemaName, parameter_name: String },
+    UserInputMutation { arg: SchemaName, user_input_name: String },
+    LossOutput { arg: SchemaName },
     GradientToParameter(serde::de::IgnoredAny),
     GradientToUserInput(serde::de::IgnoredAny),
     Token(serde::de::IgnoredAny),

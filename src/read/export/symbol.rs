@@ -13,9 +13,9 @@ pub(super) type Hints = BTreeMap<String, i64>;
 /// Reads an expression.
 ///
 /// # Errors
-/// [`Damaged`](crate::ErrorCode::Damaged) for no expression, [`Unsupported`](crate::ErrorCode::Unsupported) for a function of other than lengths.
+/// [`Damaged`](crate::ErrorCode::Damaged) for no expression, [`Unsupported`](crate::ErrorCode::Unsupported) for a function that sizes do not use.
 pub(super) fn parse(text: &str, hints: &Hints) -> Result<Dim> {
-    let mut reader = Reader { rest: text.trim(), hints, whole: text };
+    let mut reader = SymbolParser { rest: text.trim(), hints, whole: text };
     let dim = reader.expression(0)?;
     if reader.rest.trim().is_empty() { Ok(dim) } else { Err(reader.damaged()) }
 }
@@ -25,13 +25,13 @@ pub(super) fn name(text: &str) -> Option<&str> {
     text.strip_prefix("Symbol('")?.split('\'').next()
 }
 
-struct Reader<'a> {
+struct SymbolParser<'a> {
     rest: &'a str,
     hints: &'a Hints,
     whole: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SymbolParser<'a> {
     fn damaged(&self) -> Error {
         Error::damaged(format!("unsupported size expression `{}`", self.whole.chars().take(80).collect::<String>()))
     }

@@ -1,4 +1,4 @@
-//! A record in another width of float: its model is converted and read again.
+//! Conversion of a traced graph to another float dtype.
 
 use crate::array::DType;
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::onnx::{Model, tensor};
 use crate::trace::{ExportOptions, Traced};
 
 impl Traced {
-    /// The same record in another width of float: parameters, constants, inputs and casts that are f32 become this.
+    /// The traced graph in another float dtype: parameters, constants, inputs and casts that are f32 become this one.
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for one that is no float, and where an operator does not take it.
@@ -15,7 +15,7 @@ impl Traced {
         if !dtype.is_float() {
             return Err(DType::not_taken(dtype));
         }
-        let mut model = self.page(ExportOptions::default())?;
+        let mut model = self.to_unhashed_model(ExportOptions::default())?;
         convert(&mut model, dtype);
         let mut traced = Traced::from_model_with(model, &self.operators())?;
         traced.verdict = None;

@@ -22,8 +22,8 @@ use crate::trace::lengths_of;
 use crate::tree::Tree;
 use bytes::Bytes;
 #[cfg(feature = "tract")]
-pub(crate) use node_program::{NodeProgram, Operand};
-use run::{Runner, Scope};
+pub(crate) use node_program::{NodeOperand, NodeProgram};
+use run::{GraphRunner, Scope};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -46,7 +46,7 @@ pub struct OnnxModule {
     /// As declared, and as they were found at the latest call: a list has a name for each of its tensors.
     outputs: Vec<String>,
     found: Mutex<Vec<String>>,
-    /// The conditions under which a record of ours holds.
+    /// The guards of a traced graph.
     guards: Vec<(SavedGuard, Place)>,
 }
 
@@ -81,14 +81,14 @@ impl OnnxModule {
     /// As [`OnnxModule::open`].
     pub fn with(model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
         verify(&model).into_result()?;
-        let (guards, lengths) = (guards_of(&model)?, lengths_of(&model));
+        let (guards, sizes) = (guards_of(&model)?, lengths_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
         let opset = model.opset("").unwrap_or(*OPSETS.end());
         let mut parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
         let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
-        if let Some(odd) = graph.initializer.first() {
-            return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(odd.data_type)))
-                .at(format!("initializer {}", odd.name)));
+        if let Some(unread) = graph.initializer.first() {
+            return Err(Error::unsupported(format!("unsupported element type {}", tensor::type_name(unread.data_type)))
+                .at(format!("initializer {}", unread.name)));
         }
         for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
@@ -102,7 +102,7 @@ impl OnnxModule {
         let given = graph.input.iter().filter(|info| !parameters.contains_key(&info.name));
         let known = given.clone().flat_map(value::symbols).collect();
         let declared =
-            |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &lengths).at(format!("input {}", info.name))?));
+            |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &sizes).at(format!("input {}", info.name))?));
         let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
         let found = Mutex::new(outputs.clone());
@@ -131,10 +131,10 @@ impl OnnxModule {
         for ((name, declared), value) in self.inputs.iter().zip(inputs) {
             declared.accepts(value).at(format!("input {name}"))?;
             if let (Some(shape), Ok(tensor)) = (declared.shape(), value.tensor()) {
-                seen.extend(tensor.shape().example().map(|lengths| (name.as_str(), shape, lengths)));
+                seen.extend(tensor.shape().example().map(|sizes| (name.as_str(), shape, sizes)));
             }
         }
-        Bindings::of(seen.iter().map(|(name, shape, lengths)| (*name, *shape, lengths.as_slice()))).map(drop)
+        Bindings::of(seen.iter().map(|(name, shape, sizes)| (*name, *shape, sizes.as_slice()))).map(drop)
     }
 
     /// Runs the model on values that need not be tensors.
@@ -143,7 +143,7 @@ impl OnnxModule {
     /// Where the inputs are not of the declared types, or an operation fails.
     pub fn evaluate(&self, inputs: &[Value]) -> Result<Vec<Value>> {
         self.check(inputs)?;
-        self.check_lengths(inputs)?;
+        self.check_sizes(inputs)?;
         let mut scope = Scope::new();
         for ((name, _), value) in self.inputs.iter().zip(inputs) {
             scope.insert(name, value.clone());
@@ -151,11 +151,11 @@ impl OnnxModule {
         for (name, array) in &self.parameters {
             scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
-        Runner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
+        GraphRunner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
             .nodes(&self.graph.node, &mut scope)?;
-        for (guard, place) in &self.guards {
+        for (guard, location) in &self.guards {
             if let SavedGuard::Numbers(name, seen) = guard {
-                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, place)))?;
+                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, location)))?;
             }
         }
         self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
@@ -223,22 +223,22 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegist
 }
 
 impl OnnxModule {
-    /// Holds the lengths of a call against the guards; inside a trace they become guards of that.
-    fn check_lengths(&self, inputs: &[Value]) -> Result<()> {
-        let mut lengths: HashMap<Arc<str>, Dim> = HashMap::new();
+    /// Compares the sizes of a call with the guards; inside a trace they become guards of that.
+    fn check_sizes(&self, inputs: &[Value]) -> Result<()> {
+        let mut sizes: HashMap<Arc<str>, Dim> = HashMap::new();
         for ((_, declared), value) in self.inputs.iter().zip(inputs) {
             let (Some(shape), Ok(tensor)) = (declared.shape(), value.tensor()) else { continue };
             for (declared, length) in shape.iter().zip(tensor.shape().iter()) {
                 if let Some(symbol) = declared.expr().as_symbol() {
-                    lengths.insert(symbol.clone(), length.clone());
+                    sizes.insert(symbol.clone(), length.clone());
                 }
             }
         }
-        for (guard, place) in &self.guards {
+        for (guard, location) in &self.guards {
             if let SavedGuard::Lengths(constraint) = guard
-                && constraint.symbols().iter().all(|symbol| lengths.contains_key(symbol))
+                && constraint.symbols().iter().all(|symbol| sizes.contains_key(symbol))
             {
-                guard::lengths(constraint, &lengths, place)?;
+                guard::lengths(constraint, &sizes, location)?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
-//! One node of a page recorded alone: what it does to inputs of known types, as a graph.
+//! A single node of a model as a graph: what it does to inputs of known types.
 
-use super::run::{Runner, Scope};
+use super::run::{GraphRunner, Scope};
 use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result};
@@ -12,17 +12,17 @@ use crate::tensor::{Recorder, Tensor};
 use prost::Message;
 use std::collections::BTreeSet;
 
-/// A node, and what of its page it needs: the nodes that compute lengths for it, the functions, and the version of the standard domain.
+/// A node, and what of its model it needs: the nodes that compute sizes for it, the functions, and the version of the standard domain.
 #[derive(Debug, PartialEq)]
 pub(crate) struct NodeProgram {
-    lengths: Vec<NodeProto>,
+    size_nodes: Vec<NodeProto>,
     pub(crate) node: NodeProto,
     functions: Vec<FunctionProto>,
     opset: i64,
 }
 
 /// What stands behind a name that the node uses.
-pub(crate) enum Operand<'a> {
+pub(crate) enum NodeOperand<'a> {
     /// Numbers that are the same at every call.
     Constant(&'a Array),
     /// An input of the graph.
@@ -30,15 +30,15 @@ pub(crate) enum Operand<'a> {
 }
 
 impl NodeProgram {
-    pub(crate) fn new(node: NodeProto, lengths: Vec<NodeProto>, functions: Vec<FunctionProto>, opset: i64) -> NodeProgram {
-        NodeProgram { lengths, node, functions, opset }
+    pub(crate) fn new(node: NodeProto, size_nodes: Vec<NodeProto>, functions: Vec<FunctionProto>, opset: i64) -> NodeProgram {
+        NodeProgram { size_nodes, node, functions, opset }
     }
 
-    /// The values from the page that are used, each once, in the order of their first use.
+    /// The values of the model that are used, each once, in the order of their first use.
     pub(crate) fn inputs(&self) -> Vec<String> {
-        let made: BTreeSet<&str> = self.lengths.iter().flat_map(|node| &node.output).map(String::as_str).collect();
+        let made: BTreeSet<&str> = self.size_nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
         let mut names: Vec<String> = Vec::new();
-        for node in self.lengths.iter().chain([&self.node]) {
+        for node in self.size_nodes.iter().chain([&self.node]) {
             for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
                 if !name.is_empty() && !made.contains(name) && !names.iter().any(|known| known == name) {
                     names.push(name.to_string());
@@ -53,7 +53,7 @@ impl NodeProgram {
         let model = ModelProto {
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: self.opset }],
             functions: self.functions.clone(),
-            graph: Some(GraphProto { node: [&self.lengths[..], std::slice::from_ref(&self.node)].concat(), ..GraphProto::default() }),
+            graph: Some(GraphProto { node: [&self.size_nodes[..], std::slice::from_ref(&self.node)].concat(), ..GraphProto::default() }),
             ..ModelProto::default()
         };
         model.encode_to_vec()
@@ -66,28 +66,32 @@ impl NodeProgram {
     pub(crate) fn decode(bytes: &[u8]) -> Result<NodeProgram> {
         let model = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
         let opset = model.opset_import.first().map_or(0, |import| import.version);
-        let mut lengths = model.graph.map(|graph| graph.node).unwrap_or_default();
-        let node = lengths.pop().ok_or_else(|| Error::damaged("no node"))?;
-        Ok(NodeProgram { lengths, node, functions: model.functions, opset })
+        let mut size_nodes = model.graph.map(|graph| graph.node).unwrap_or_default();
+        let node = size_nodes.pop().ok_or_else(|| Error::damaged("no node"))?;
+        Ok(NodeProgram { size_nodes, node, functions: model.functions, opset })
     }
 
     /// What the node does, as a graph from the operands that are given, in their order, to the outputs that have a name.
     ///
     /// # Errors
-    /// Where the node cannot be read, or needs to know numbers that are given.
-    pub(crate) fn record<'a>(&self, operands: impl IntoIterator<Item = (&'a str, Operand<'a>)>, operators: &OpRegistry) -> Result<Graph> {
+    /// Where the node cannot be read, or needs to know values that are given.
+    pub(crate) fn record<'a>(
+        &self,
+        operands: impl IntoIterator<Item = (&'a str, NodeOperand<'a>)>,
+        operators: &OpRegistry,
+    ) -> Result<Graph> {
         let recorder = Recorder::open();
         let mut scope = Scope::new();
         for (name, operand) in operands {
             let tensor = match operand {
-                Operand::Constant(array) => Tensor::from(array.clone()),
-                Operand::Given(ty) => recorder.input(name, ty.clone(), &Tensor::of_type(ty))?,
+                NodeOperand::Constant(array) => Tensor::from(array.clone()),
+                NodeOperand::Given(ty) => recorder.input(name, ty.clone(), &Tensor::of_type(ty))?,
             };
             scope.insert(name, tensor.into());
         }
-        let runner = Runner { functions: &self.functions, operators, opset: self.opset, depth: 0, caller: None };
+        let runner = GraphRunner { functions: &self.functions, operators, opset: self.opset, depth: 0, caller: None };
         seeded(0, || {
-            runner.nodes(&self.lengths, &mut scope)?;
+            runner.nodes(&self.size_nodes, &mut scope)?;
             runner.nodes(std::slice::from_ref(&self.node), &mut scope)
         })?;
         let names = self.node.output.iter().filter(|name| !name.is_empty());
@@ -111,7 +115,7 @@ mod tests {
         let single = NodeProgram::decode(&single.encode()).unwrap();
         assert_eq!(single.inputs(), ["x", "w"]);
         let (w, ty) = (Array::vector(vec![1.0f32, 2.0]), Type::new(crate::DType::F32, [2]));
-        let graph = single.record([("x", Operand::Given(ty)), ("w", Operand::Constant(&w))], &OpRegistry::new()).unwrap();
+        let graph = single.record([("x", NodeOperand::Given(ty)), ("w", NodeOperand::Constant(&w))], &OpRegistry::new()).unwrap();
         let y = graph.replay(&[Array::vector(vec![10.0f32, 20.0])]).unwrap();
         assert_eq!(y[0].to_vec::<f32>().unwrap(), [11.0, 22.0]);
     }

@@ -10,7 +10,7 @@ use crate::ops;
 use crate::tensor::Tensor;
 
 /// What became of a node.
-pub(super) enum Lifted {
+pub(super) enum Upgraded {
     /// It means what it says.
     AsItIs,
     /// It is this one, with these inputs.
@@ -22,7 +22,7 @@ pub(super) enum Lifted {
 /// The binary operators that took an axis before opset 7.
 const BROADCAST: &[&str] = &["Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less", "PRelu"];
 
-/// Attributes that became inputs: operator, the first opset in which they are, the attribute, the input's place.
+/// Attributes that became inputs: operator, the first opset in which they are, the attribute, the input's position.
 const ATTRIBUTES: &[(&str, i64, &str, usize)] = &[
     ("Reshape", 5, "shape", 1),
     ("Slice", 10, "starts", 1),
@@ -45,9 +45,9 @@ fn attribute(name: &str, kind: AttributeType, fill: impl FnOnce(&mut AttributePr
 }
 
 /// Lifts a node of the standard domain to what its readers expect.
-pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) -> Result<Lifted> {
+pub(super) fn upgrade(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) -> Result<Upgraded> {
     if opset >= 16 || (opset >= 13 && proto.op_type != "RoiAlign") {
-        return Ok(Lifted::AsItIs);
+        return Ok(Upgraded::AsItIs);
     }
     let node = Node::new(proto, 0);
     let op = node.op_type();
@@ -60,7 +60,7 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
         let flat = x.reshape(&[total(&x.shape()[..axis]), total(&x.shape()[axis..])])?;
         let plain = NodeProto { attribute: vec![attribute("axis", AttributeType::Int, |a| a.i = 1)], ..proto.clone() };
         let y = ops::read(&Node::new(&plain, 0), &Inputs::new(&[Some(&flat)]))?;
-        return Ok(Lifted::Done(y.iter().map(|y| y.reshape(x.shape())).collect::<Result<_>>()?));
+        return Ok(Upgraded::Done(y.iter().map(|y| y.reshape(x.shape())).collect::<Result<_>>()?));
     }
     if opset < 7
         && BROADCAST.contains(&op)
@@ -73,7 +73,7 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
             .checked_sub(axis + y.rank())
             .ok_or_else(|| Error::shape(format!("{}: axis {axis} does not fit {}", y.ty(), x.ty())))?;
         let shape: Vec<Dim> = y.shape().iter().cloned().chain(vec![Dim::Fixed(1); after]).collect();
-        return Ok(Lifted::Node(Box::new(proto.clone()), vec![Some(x.clone()), Some(y.reshape(&shape)?)]));
+        return Ok(Upgraded::Node(Box::new(proto.clone()), vec![Some(x.clone()), Some(y.reshape(&shape)?)]));
     }
     if op == "BatchNormalization" && node.int("spatial", 1)? == 0 {
         return Err(Error::unsupported("BatchNormalization with spatial=0 (removed in opset 9) is not supported"));
@@ -83,27 +83,27 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
         let number =
             (1..=16).find(|&number| tensor::type_name(number) == name).ok_or_else(|| Error::argument(format!("unknown type {name}")))?;
         let plain = NodeProto { attribute: vec![attribute("to", AttributeType::Int, |a| a.i = i64::from(number))], ..proto.clone() };
-        return Ok(Lifted::Node(Box::new(plain), owned()));
+        return Ok(Upgraded::Node(Box::new(plain), owned()));
     }
     if op == "Resize" && opset < 11 {
         let mut plain = proto.clone();
         plain.attribute.push(attribute("coordinate_transformation_mode", AttributeType::String, |a| a.s = b"asymmetric".to_vec().into()));
         plain.attribute.push(attribute("nearest_mode", AttributeType::String, |a| a.s = b"floor".to_vec().into()));
-        return Ok(Lifted::Node(
+        return Ok(Upgraded::Node(
             Box::new(plain),
             vec![inputs.first().copied().flatten().cloned(), None, inputs.get(1).copied().flatten().cloned()],
         ));
     }
     if op == "RoiAlign" {
-        // Pixels lay at whole numbers before opset 16.
+        // Pixel centres were at integer coordinates before opset 16.
         let mut plain = proto.clone();
         let mode = "coordinate_transformation_mode";
         plain.attribute.push(attribute(mode, AttributeType::String, |a| a.s = b"output_half_pixel".to_vec().into()));
-        return Ok(Lifted::Node(Box::new(plain), owned()));
+        return Ok(Upgraded::Node(Box::new(plain), owned()));
     }
     let mut operands = owned();
-    let mut lifted = false;
-    for &(_, _, name, place) in ATTRIBUTES.iter().filter(|row| row.0 == op && opset < row.1) {
+    let mut upgraded = false;
+    for &(_, _, name, position) in ATTRIBUTES.iter().filter(|row| row.0 == op && opset < row.1) {
         let ints = match node.proto().attribute.iter().find(|attribute| attribute.name == name) {
             Some(given) if given.r#type == AttributeType::Int as i32 => Tensor::from(&[given.i]),
             Some(given) if given.r#type == AttributeType::Float as i32 => {
@@ -113,11 +113,11 @@ pub(super) fn lift(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) ->
             Some(given) => Tensor::from(given.ints.as_slice()),
             None => continue,
         };
-        if operands.len() <= place {
-            operands.resize(place + 1, None);
+        if operands.len() <= position {
+            operands.resize(position + 1, None);
         }
-        operands[place] = Some(ints);
-        lifted = true;
+        operands[position] = Some(ints);
+        upgraded = true;
     }
-    Ok(if lifted { Lifted::Node(Box::new(proto.clone()), operands) } else { Lifted::AsItIs })
+    Ok(if upgraded { Upgraded::Node(Box::new(proto.clone()), operands) } else { Upgraded::AsItIs })
 }

@@ -1,6 +1,6 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
-use super::opset_upgrade::{Lifted, lift};
+use super::opset_upgrade::{Upgraded, upgrade};
 use super::value::Value;
 use crate::dim::Dim;
 use crate::error::{At, Error, ErrorCode, Result};
@@ -13,8 +13,8 @@ use std::collections::HashMap;
 
 /// How deeply graphs and functions may nest.
 const DEEPEST: usize = 64;
-/// How often a loop may turn whose course is known.
-const LONGEST: i64 = 1 << 20;
+/// The most iterations of a loop whose conditions are known.
+const MAX_ITERATIONS: i64 = 1 << 20;
 
 /// The values that can be seen from a graph: its own, then those around it.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ pub(super) fn runs(node: &NodeProto) -> bool {
 
 /// What nodes are run with.
 #[derive(Clone, Copy)]
-pub(super) struct Runner<'a> {
+pub(super) struct GraphRunner<'a> {
     pub functions: &'a [FunctionProto],
     /// Operators of other domains that are read as what they are, whether or not there is a function of their name.
     pub operators: &'a OpRegistry,
@@ -86,7 +86,7 @@ pub(super) struct Runner<'a> {
     pub caller: Option<&'a str>,
 }
 
-impl Runner<'_> {
+impl GraphRunner<'_> {
     /// Runs all nodes of a graph in order.
     pub(super) fn nodes(&self, nodes: &[NodeProto], scope: &mut Scope) -> Result<()> {
         if self.depth > DEEPEST {
@@ -135,18 +135,18 @@ impl Runner<'_> {
         if let Some(read) = own {
             return Ok(read(node, &Inputs::new(&tensors)).at(node.location())?.into_iter().map(Value::from).collect());
         }
-        let outputs = match if standard { lift(proto, self.opset, &tensors).at(node.location())? } else { Lifted::AsItIs } {
-            Lifted::AsItIs => ops::read(node, &Inputs::new(&tensors))?,
-            Lifted::Node(proto, operands) => {
+        let outputs = match if standard { upgrade(proto, self.opset, &tensors).at(node.location())? } else { Upgraded::AsItIs } {
+            Upgraded::AsItIs => ops::read(node, &Inputs::new(&tensors))?,
+            Upgraded::Node(proto, operands) => {
                 let operands: Vec<Option<&Tensor>> = operands.iter().map(Option::as_ref).collect();
                 ops::read(&Node::new(&proto, 0), &Inputs::new(&operands))?
             }
-            Lifted::Done(outputs) => outputs,
+            Upgraded::Done(outputs) => outputs,
         };
         Ok(outputs.into_iter().map(Value::from).collect())
     }
 
-    /// A function of the model: its nodes, with the attributes of the call in place of their references.
+    /// A function of the model: its nodes, with the attributes of the call instead of their references.
     fn function(&self, function: &FunctionProto, call: &NodeProto, path: &str, arguments: &[Option<Value>]) -> Result<Vec<Value>> {
         let mut scope = Scope::new();
         for (name, value) in function.input.iter().zip(arguments) {
@@ -165,7 +165,7 @@ impl Runner<'_> {
             .iter()
             .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
             .map_or(self.opset, |import| import.version);
-        Runner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope)?;
+        GraphRunner { depth: self.depth + 1, opset, caller: Some(path), ..*self }.nodes(&nodes, &mut scope)?;
         function.output.iter().map(|name| scope.get(name)).collect()
     }
 
@@ -182,14 +182,14 @@ impl Runner<'_> {
         for (info, value) in graph.input.iter().zip(inputs) {
             scope.insert(&info.name, value);
         }
-        Runner { depth: self.depth + 1, ..*self }.nodes(&graph.node, &mut scope)?;
+        GraphRunner { depth: self.depth + 1, ..*self }.nodes(&graph.node, &mut scope)?;
         graph.output.iter().map(|info| scope.get(&info.name)).collect()
     }
 
     fn own(&self, node: &Node, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
         let given = |i: usize| arguments.get(i).and_then(Option::as_ref).ok_or_else(|| Error::argument(format!("input {i} is missing")));
         let graph = |name: &str| node.graph(name)?.ok_or_else(|| node.missing(name));
-        let place = |i: usize, length: usize| {
+        let position = |i: usize, length: usize| {
             let at = number(given(i)?.tensor()?)?;
             let at = if at < 0 { at + length as i64 } else { at };
             usize::try_from(at)
@@ -225,17 +225,23 @@ impl Runner<'_> {
             "SequenceLength" => vec![Tensor::from_dim(&Dim::from(given(0)?.sequence()?.len())).into()],
             "SequenceAt" => {
                 let items = given(0)?.sequence()?;
-                vec![items.get(place(1, items.len())?).cloned().ok_or_else(|| Error::argument("position out of range for the sequence"))?]
+                vec![
+                    items
+                        .get(position(1, items.len())?)
+                        .cloned()
+                        .ok_or_else(|| Error::argument("position out of range for the sequence"))?,
+                ]
             }
             "SequenceInsert" => {
                 let mut items = given(0)?.sequence()?.to_vec();
-                let at = if arguments.get(2).is_some_and(Option::is_some) { place(2, items.len())? } else { items.len() };
+                let at = if arguments.get(2).is_some_and(Option::is_some) { position(2, items.len())? } else { items.len() };
                 items.insert(at, given(1)?.clone());
                 vec![Value::Sequence(items)]
             }
             "SequenceErase" => {
                 let mut items = given(0)?.sequence()?.to_vec();
-                let at = if arguments.get(1).is_some_and(Option::is_some) { place(1, items.len())? } else { items.len().saturating_sub(1) };
+                let at =
+                    if arguments.get(1).is_some_and(Option::is_some) { position(1, items.len())? } else { items.len().saturating_sub(1) };
                 if at >= items.len() {
                     return Err(Error::argument("position out of range for the sequence"));
                 }
@@ -258,13 +264,13 @@ impl Runner<'_> {
                             pieces
                         }
                     }
-                    Some(lengths) => {
-                        let lengths = lengths.tensor()?;
-                        let numbers = ops::fixed(lengths)?;
-                        if lengths.rank() == 0 {
-                            x.split(numbers.first().copied().unwrap_or(1), axis)?
+                    Some(sizes) => {
+                        let sizes = sizes.tensor()?;
+                        let known = ops::fixed(sizes)?;
+                        if sizes.rank() == 0 {
+                            x.split(known.first().copied().unwrap_or(1), axis)?
                         } else {
-                            x.split_with_sizes(&numbers, axis)?
+                            x.split_with_sizes(&known, axis)?
                         }
                     }
                 };
@@ -295,14 +301,14 @@ impl Runner<'_> {
         Ok(ops::cond(condition, || run(then), || run(otherwise))?.into_iter().map(Value::from).collect())
     }
 
-    /// A loop: followed where its course is known and short, and else recorded once.
+    /// A loop: unrolled where its conditions are known and few, and else recorded once.
     fn repeated(&self, body: &GraphProto, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
         let tensor = |i: usize| arguments.get(i).and_then(Option::as_ref).map(Value::tensor).transpose();
         let (limit, start) = (tensor(0)?, tensor(1)?);
         let state: Vec<Value> = arguments.iter().skip(2).flatten().cloned().collect();
         let lists = body.output.len().checked_sub(1 + state.len()).ok_or_else(|| Error::damaged("the body has too few outputs"))?;
-        let turn = |turn: &Tensor, on: Tensor, state: &[Value]| {
-            let mut inputs: Vec<Value> = vec![turn.clone().into(), on.into()];
+        let iterate = |iteration: &Tensor, on: Tensor, state: &[Value]| {
+            let mut inputs: Vec<Value> = vec![iteration.clone().into(), on.into()];
             inputs.extend_from_slice(state);
             let mut outputs = self.graph(body, scope, inputs)?;
             let mut rest = outputs.split_off(1);
@@ -313,7 +319,7 @@ impl Runner<'_> {
         let once = |state: &[Value]| -> Result<Vec<Value>> {
             let (state, stacks) = ops::repeat(limit, start, tensors(state)?, |number, state| {
                 let state: Vec<Value> = state.iter().cloned().map(Value::from).collect();
-                let (on, state, items) = turn(number, yes(), &state)?;
+                let (on, state, items) = iterate(number, yes(), &state)?;
                 Ok(Turn { on: Some(on), state: tensors(&state)?, items })
             })?;
             Ok(state.into_iter().chain(stacks).map(Value::from).collect())
@@ -322,7 +328,7 @@ impl Runner<'_> {
             return once(&state);
         }
         let most = limit.map(number).transpose()?.unwrap_or(i64::MAX);
-        // What turns often is recorded once, unless it needs its turns one by one: for a sequence, or an index that must be known.
+        // A long loop is recorded once, unless it needs its iterations one by one: for a sequence, or an index that must be known.
         if is_tracing()
             && most > ops::FEW
             && limit.is_some()
@@ -336,19 +342,19 @@ impl Runner<'_> {
             if condition.item()?.to_f64() == 0.0 {
                 break;
             }
-            if i >= LONGEST {
-                return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
+            if i >= MAX_ITERATIONS {
+                return Err(Error::too_big(format!("a loop of more than {MAX_ITERATIONS} iterations")));
             }
-            let (on, next, items) = turn(&Tensor::from(crate::Array::scalar(i)), condition, &now)?;
+            let (on, next, items) = iterate(&Tensor::from(crate::Array::scalar(i)), condition, &now)?;
             if on.varies() {
-                // The turns so far were known; whether there are more is not.
+                // The iterations so far were known; whether there are more is not.
                 return once(&state);
             }
             collected.iter_mut().zip(items).for_each(|(list, item)| list.push(item));
             (condition, now) = (on, next);
         }
         if collected.iter().any(Vec::is_empty) {
-            // No turn: what a turn would give says what nothing of it is.
+            // No iteration: what one would give says the types.
             return once(&state);
         }
         for list in collected {
@@ -357,7 +363,7 @@ impl Runner<'_> {
         Ok(now)
     }
 
-    /// A loop over the places of axes.
+    /// A loop over the positions of axes.
     fn scanned(&self, node: &Node, body: &GraphProto, arguments: &[Option<Value>], scope: &Scope) -> Result<Vec<Value>> {
         let count = node.int("num_scan_inputs", 1)? as usize;
         let batched = self.opset < 9;
@@ -447,7 +453,7 @@ fn filled_in(nodes: &mut [NodeProto], given: &[&AttributeProto], absent: &[&str]
     }
 }
 
-/// An axis put at another place among the others.
+/// An axis moved to another position.
 fn moved(x: &Tensor, from: i64, to: i64) -> Result<Tensor> {
     let (from, to) = (x.shape().axis(from)?, x.shape().axis(to)?);
     if from == to {

@@ -1,4 +1,4 @@
-//! Records as modules: loading one that was saved, calling one, and running one as a part of another trace.
+//! Traced graphs as modules: loading a saved one, calling it, and inlining it in another trace.
 
 use super::OnnxModule;
 use crate::error::{At, Result};
@@ -49,7 +49,7 @@ impl Traced {
         Ok(self.signature().output_names().iter().cloned().zip(outputs).collect())
     }
 
-    /// A record that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
+    /// A traced graph that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
     /// no structure but a list of inputs and outputs.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Traced {
         Model::open(path).and_then(|model| Traced::from_model_with(model, operators)).at(path.display())
     }
 
-    /// The record that a model in memory is; see [`Traced::load`].
+    /// The traced graph of a model in memory; see [`Traced::load`].
     ///
     /// # Errors
     /// As [`Traced::load`], but for reading the file.
@@ -86,14 +86,14 @@ impl Traced {
         Ok(metadata.beside(record(&module, module.example().unwrap_or_default())?))
     }
 
-    /// The record as a part of whatever is being traced: its program is run once more, operation after operation.
+    /// Inlines the graph in the trace that is active: its operations are applied one by one.
     fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::with(self.page(ExportOptions::default())?, &self.operators())?.forward(inputs)
+        OnnxModule::with(self.to_unhashed_model(ExportOptions::default())?, &self.operators())?.forward(inputs)
     }
 }
 
 impl Module for Traced {
-    /// Replays the record on our kernels; inside a trace, and where only types are known, its operations are done one by one.
+    /// Evaluates the graph with our kernels; inside a trace, and where only types are known, its operations are applied one by one.
     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         if inputs.iter().any(|tensor| tensor.varies() || tensor.is_type_only()) {
             return self.inlined(inputs).at(&self.name);

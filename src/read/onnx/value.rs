@@ -140,11 +140,11 @@ const ASSUMED: usize = 64;
 
 impl Declared {
     /// The declared type of an input; a symbolic length keeps its name, or its expression where inputs have axes of all its symbols.
-    /// `lengths` are those of the example, where the file knows them.
-    pub(super) fn of(info: &ValueInfoProto, known: &BTreeSet<&str>, lengths: &BTreeMap<String, i64>) -> Result<Declared> {
+    /// `sizes` are those of the example, where the file knows them.
+    pub(super) fn of(info: &ValueInfoProto, known: &BTreeSet<&str>, sizes: &BTreeMap<String, i64>) -> Result<Declared> {
         let ty = info.r#type.as_ref().ok_or_else(|| Error::unsupported("an input without a type"))?;
         let name = info.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        let seen = |symbol: &str| Some(lengths.get(symbol).copied().unwrap_or(ASSUMED as i64));
+        let seen = |symbol: &str| Some(sizes.get(symbol).copied().unwrap_or(ASSUMED as i64));
         let length = |(axis, dim): (usize, &Dimension)| match &dim.value {
             Some(Length::DimValue(n)) => Dim::Fixed(*n),
             Some(Length::DimParam(name)) if is_symbol(name) => Dim::new(Expr::symbol(name), seen(name)),
@@ -213,7 +213,7 @@ impl Declared {
         })
     }
 
-    /// Whether a value is of this type as far as that is declared, but for the lengths of axes.
+    /// Whether a value is of this type as far as that is declared, but for the sizes of axes.
     pub(super) fn accepts(&self, value: &Value) -> Result<()> {
         match (self, value) {
             (Declared::Optional(_), Value::Optional(None)) => Ok(()),
@@ -221,8 +221,8 @@ impl Declared {
             // What is there may be given as it is.
             (Declared::Optional(inner), value) => inner.accepts(value),
             (Declared::Sequence(inner), Value::Sequence(items)) => {
-                let place = |i: usize| std::fmt::from_fn(move |f| write!(f, "element {i}"));
-                items.iter().enumerate().try_for_each(|(i, item)| inner.accepts(item).at(place(i)))
+                let position = |i: usize| std::fmt::from_fn(move |f| write!(f, "element {i}"));
+                items.iter().enumerate().try_for_each(|(i, item)| inner.accepts(item).at(position(i)))
             }
             (Declared::Tensor(dtype, shape), Value::Tensor(tensor)) => {
                 let fits = shape.as_ref().is_none_or(|shape| shape.len() == tensor.rank());

@@ -1,6 +1,6 @@
 //! The stack machine that pickles are programs of: one arm an operation, in the order of Python's `pickletools`.
 
-use super::{Id, Node, Pickle, UNFOLDED};
+use super::{Id, Pickle, PickleNode, UNFOLDED};
 use crate::error::{At, Error, Result};
 use crate::read::budget::Budget;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// The newest protocol.
 const PROTOCOL: u64 = 5;
 /// How many operations a pickle may have.
-const LONGEST: usize = 10_000_000;
+const MAX_OPERATIONS: usize = 10_000_000;
 
 /// Runs the pickle that the bytes begin with; also says where it ends.
 pub(super) fn run(bytes: &[u8], budget: Budget) -> Result<(Pickle, usize)> {
@@ -25,7 +25,7 @@ pub(super) fn run(bytes: &[u8], budget: Budget) -> Result<(Pickle, usize)> {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    nodes: Vec<Node>,
+    nodes: Vec<PickleNode>,
     stack: Vec<Id>,
     /// Heights of the stack, ever higher.
     marks: Vec<usize>,
@@ -70,7 +70,7 @@ impl<'a> Machine<'a> {
     fn parsed<T: std::str::FromStr>(&mut self) -> Result<T> {
         let line = self.line()?;
         let digits = line.trim_end_matches('L');
-        digits.parse().map_err(|_| Error::damaged(format!("expected a number, got {:?}", Node::Str(digits.into()))))
+        digits.parse().map_err(|_| Error::damaged(format!("expected a number, got {:?}", PickleNode::Str(digits.into()))))
     }
 
     fn push_id(&mut self, id: Id) -> Result<()> {
@@ -79,12 +79,12 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn push(&mut self, node: Node) -> Result<()> {
+    fn push(&mut self, node: PickleNode) -> Result<()> {
         let heap = match &node {
-            Node::Long(bytes) | Node::Bytes(bytes) => 16 + bytes.len(),
-            Node::Str(text) => 16 + text.len(),
-            Node::Global(module, name) => 32 + module.len() + name.len(),
-            Node::Tuple(items) | Node::List(items) | Node::Set(items) => 16 + items.len() * size_of::<Id>(),
+            PickleNode::Long(bytes) | PickleNode::Bytes(bytes) => 16 + bytes.len(),
+            PickleNode::Str(text) => 16 + text.len(),
+            PickleNode::Global(module, name) => 32 + module.len() + name.len(),
+            PickleNode::Tuple(items) | PickleNode::List(items) | PickleNode::Set(items) => 16 + items.len() * size_of::<Id>(),
             _ => 0,
         };
         self.budget.spend(heap)?;
@@ -116,12 +116,12 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, bytes: &[u8]) -> Result<()> {
         let text = std::str::from_utf8(bytes).map_err(|_| Error::damaged("a string that is not UTF-8"))?;
-        self.push(Node::Str(text.into()))
+        self.push(PickleNode::Str(text.into()))
     }
 
     /// A string of Python 2: text where it is some.
     fn either(&mut self, bytes: &[u8]) -> Result<()> {
-        self.push(std::str::from_utf8(bytes).map_or_else(|_| Node::Bytes(bytes.into()), |text| Node::Str(text.into())))
+        self.push(std::str::from_utf8(bytes).map_or_else(|_| PickleNode::Bytes(bytes.into()), |text| PickleNode::Str(text.into())))
     }
 
     fn integer(&mut self, bytes: &[u8]) -> Result<()> {
@@ -132,13 +132,13 @@ impl<'a> Machine<'a> {
         wide[..low.len()].copy_from_slice(low);
         let n = i64::from_le_bytes(wide);
         let fits = high.iter().all(|&byte| byte == fill) && (n < 0) == negative;
-        self.push(if fits { Node::Int(n) } else { Node::Long(bytes.into()) })
+        self.push(if fits { PickleNode::Int(n) } else { PickleNode::Long(bytes.into()) })
     }
 
     fn put(&mut self, key: u64) -> Result<()> {
         let top = self.top()?;
         if self.memo.insert(key, top).is_none() {
-            // An entry, its share of the table's free places, and of the table before it last grew.
+            // An entry, its share of the table's free slots, and of the table before it last grew.
             self.budget.spend(40)?;
         }
         Ok(())
@@ -152,7 +152,7 @@ impl<'a> Machine<'a> {
     fn tuple(&mut self, count: usize) -> Result<()> {
         let mut items = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
         items.reverse();
-        self.push(Node::Tuple(items))
+        self.push(PickleNode::Tuple(items))
     }
 
     fn append(&mut self, items: Vec<Id>) -> Result<()> {
@@ -160,11 +160,11 @@ impl<'a> Machine<'a> {
         let list = self.top()?;
         let node = &mut self.nodes[list.index()];
         // A list or queue of a class of its own is made first and filled then.
-        if matches!(node, Node::Call(..) | Node::Object(..)) {
-            *node = Node::List(Vec::new());
+        if matches!(node, PickleNode::Call(..) | PickleNode::Object(..)) {
+            *node = PickleNode::List(Vec::new());
         }
         match node {
-            Node::List(elements) | Node::Set(elements) => elements.extend(items),
+            PickleNode::List(elements) | PickleNode::Set(elements) => elements.extend(items),
             other => return Err(Error::damaged(format!("APPEND to {other:?}"))),
         }
         Ok(())
@@ -174,12 +174,12 @@ impl<'a> Machine<'a> {
         self.budget.spend(2 * items.len() * size_of::<Id>())?;
         let dict = self.top()?;
         let node = &mut self.nodes[dict.index()];
-        if matches!(node, Node::Call(..) | Node::Object(..)) {
-            *node = Node::Dict(Vec::new());
+        if matches!(node, PickleNode::Call(..) | PickleNode::Object(..)) {
+            *node = PickleNode::Dict(Vec::new());
         }
         match node {
             _ if !items.len().is_multiple_of(2) => return Err(Error::damaged("dictionary key without a value")),
-            Node::Dict(entries) => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
+            PickleNode::Dict(entries) => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
             other => return Err(Error::damaged(format!("SETITEM on {other:?}"))),
         }
         Ok(())
@@ -188,29 +188,29 @@ impl<'a> Machine<'a> {
     /// What a callable makes of its arguments: known only where it makes a container or an object of plain data.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
-        let Node::Tuple(items) = &self.nodes[arguments.index()] else {
+        let PickleNode::Tuple(items) = &self.nodes[arguments.index()] else {
             // An enumeration of the program is called with the value of its member alone.
             return match &self.nodes[callee.index()] {
-                Node::Global(module, _) if module.starts_with("__torch__") => self.push(Node::Call(callee, arguments)),
+                PickleNode::Global(module, _) if module.starts_with("__torch__") => self.push(PickleNode::Call(callee, arguments)),
                 _ => Err(Error::damaged("a call without a tuple of arguments")),
             };
         };
-        let Node::Global(module, name) = &self.nodes[callee.index()] else { return self.push(Node::Call(callee, arguments)) };
+        let PickleNode::Global(module, name) = &self.nodes[callee.index()] else { return self.push(PickleNode::Call(callee, arguments)) };
         match (&**module, &**name, items.as_slice()) {
-            ("collections", "OrderedDict", []) => self.push(Node::Dict(vec![])),
+            ("collections", "OrderedDict", []) => self.push(PickleNode::Dict(vec![])),
             ("collections", "OrderedDict", &[pairs]) => {
                 let pairs = self.pairs(pairs)?;
-                self.push(Node::Dict(pairs))
+                self.push(PickleNode::Dict(pairs))
             }
-            ("copyreg" | "copy_reg", "_reconstructor", &[class, ..]) => self.push(Node::Object(class, None)),
-            _ => self.push(Node::Call(callee, arguments)),
+            ("copyreg" | "copy_reg", "_reconstructor", &[class, ..]) => self.push(PickleNode::Object(class, None)),
+            _ => self.push(PickleNode::Call(callee, arguments)),
         }
     }
 
     /// A list of keys with values, as Python 2 pickled an `OrderedDict`.
     fn pairs(&mut self, id: Id) -> Result<Vec<(Id, Id)>> {
         let items = |id: Id| match &self.nodes[id.index()] {
-            Node::List(items) | Node::Tuple(items) => Ok(items.as_slice()),
+            PickleNode::List(items) | PickleNode::Tuple(items) => Ok(items.as_slice()),
             other => Err(Error::damaged(format!("a dictionary built from {other:?}"))),
         };
         let pair = |&id: &Id| match items(id)? {
@@ -226,20 +226,20 @@ impl<'a> Machine<'a> {
         let state = self.pop()?;
         let object = self.top()?;
         match &mut self.nodes[object.index()] {
-            Node::Object(_, slot) => *slot = Some(state),
+            PickleNode::Object(_, slot) => *slot = Some(state),
             // The attributes of a container (a state dict's `_metadata`), or of what a call would make.
-            Node::Call(..) | Node::Dict(_) | Node::List(_) | Node::Set(_) => {}
+            PickleNode::Call(..) | PickleNode::Dict(_) | PickleNode::List(_) | PickleNode::Set(_) => {}
             other => return Err(Error::damaged(format!("BUILD on {other:?}"))),
         }
         Ok(())
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
-        self.push(Node::Global(module.into(), name.into()))
+        self.push(PickleNode::Global(module.into(), name.into()))
     }
 
     fn run(&mut self) -> Result<Id> {
-        for _ in 0..LONGEST {
+        for _ in 0..MAX_OPERATIONS {
             let operation = self.unsigned(1)? as u8;
             if operation == b'.' {
                 let root = self.pop()?;
@@ -247,32 +247,32 @@ impl<'a> Machine<'a> {
             }
             self.step(operation)?;
         }
-        Err(Error::too_big(format!("a pickle of more than {LONGEST} operations")))
+        Err(Error::too_big(format!("a pickle of more than {MAX_OPERATIONS} operations")))
     }
 
     fn step(&mut self, operation: u8) -> Result<()> {
         match operation {
             // Integers.
             b'I' => match self.line()? {
-                "00" => self.push(Node::Bool(false)),
-                "01" => self.push(Node::Bool(true)),
+                "00" => self.push(PickleNode::Bool(false)),
+                "01" => self.push(PickleNode::Bool(true)),
                 line => {
                     self.at -= line.len() + 1;
                     let n = self.parsed()?;
-                    self.push(Node::Int(n))
+                    self.push(PickleNode::Int(n))
                 }
             },
             b'J' => {
                 let n = self.unsigned(4)? as i32;
-                self.push(Node::Int(n.into()))
+                self.push(PickleNode::Int(n.into()))
             }
             b'K' | b'M' => {
                 let n = self.unsigned(if operation == b'K' { 1 } else { 2 })?;
-                self.push(Node::Int(n as i64))
+                self.push(PickleNode::Int(n as i64))
             }
             b'L' => {
                 let n = self.parsed()?;
-                self.push(Node::Int(n))
+                self.push(PickleNode::Int(n))
             }
             0x8a | 0x8b => {
                 let bytes = self.counted(if operation == 0x8a { 1 } else { 4 })?;
@@ -289,7 +289,7 @@ impl<'a> Machine<'a> {
                     b'B' => 4,
                     _ => 8,
                 })?;
-                self.push(Node::Bytes(bytes.into()))
+                self.push(PickleNode::Bytes(bytes.into()))
             }
             b'X' | 0x8c | 0x8d => {
                 let bytes = self.counted(match operation {
@@ -300,19 +300,19 @@ impl<'a> Machine<'a> {
                 self.text(bytes)
             }
             // Constants and floats.
-            b'N' => self.push(Node::None),
-            0x88 => self.push(Node::Bool(true)),
-            0x89 => self.push(Node::Bool(false)),
+            b'N' => self.push(PickleNode::None),
+            0x88 => self.push(PickleNode::Bool(true)),
+            0x89 => self.push(PickleNode::Bool(false)),
             b'F' => {
                 let x = self.parsed()?;
-                self.push(Node::Float(x))
+                self.push(PickleNode::Float(x))
             }
             b'G' => {
                 let x = self.take(8)?.iter().fold(0, |bits, &byte| bits << 8 | u64::from(byte));
-                self.push(Node::Float(f64::from_bits(x)))
+                self.push(PickleNode::Float(f64::from_bits(x)))
             }
             // Lists, tuples, dictionaries, sets.
-            b']' => self.push(Node::List(vec![])),
+            b']' => self.push(PickleNode::List(vec![])),
             b'a' => {
                 let item = self.pop()?;
                 self.append(vec![item])
@@ -323,18 +323,18 @@ impl<'a> Machine<'a> {
             }
             b'l' => {
                 let items = self.take_marked()?;
-                self.push(Node::List(items))
+                self.push(PickleNode::List(items))
             }
-            b')' => self.push(Node::Tuple(vec![])),
+            b')' => self.push(PickleNode::Tuple(vec![])),
             b't' => {
                 let items = self.take_marked()?;
-                self.push(Node::Tuple(items))
+                self.push(PickleNode::Tuple(items))
             }
             0x85..=0x87 => self.tuple(usize::from(operation) - 0x84),
-            b'}' => self.push(Node::Dict(vec![])),
+            b'}' => self.push(PickleNode::Dict(vec![])),
             b'd' => {
                 let items = self.take_marked()?;
-                self.push(Node::Dict(vec![]))?;
+                self.push(PickleNode::Dict(vec![]))?;
                 self.set(items)
             }
             b's' => {
@@ -345,10 +345,10 @@ impl<'a> Machine<'a> {
                 let items = self.take_marked()?;
                 self.set(items)
             }
-            0x8f => self.push(Node::Set(vec![])),
+            0x8f => self.push(PickleNode::Set(vec![])),
             0x91 => {
                 let items = self.take_marked()?;
-                self.push(Node::Set(items))
+                self.push(PickleNode::Set(items))
             }
             // The stack and the memo.
             b'0' if self.marks.last() == Some(&self.stack.len()) => {
@@ -384,7 +384,7 @@ impl<'a> Machine<'a> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let global = match (&self.nodes[module.index()], &self.nodes[name.index()]) {
-                    (Node::Str(module), Node::Str(name)) => Node::Global(module.as_str().into(), name.as_str().into()),
+                    (PickleNode::Str(module), PickleNode::Str(name)) => PickleNode::Global(module.as_str().into(), name.as_str().into()),
                     (module, name) => return Err(Error::damaged(format!("a class called {name:?} in {module:?}"))),
                 };
                 self.push(global)
@@ -396,17 +396,17 @@ impl<'a> Machine<'a> {
                 self.take_marked()?;
                 self.global(module, name)?;
                 let class = self.pop()?;
-                self.push(Node::Object(class, None))
+                self.push(PickleNode::Object(class, None))
             }
             b'o' => {
                 let class = self.take_marked()?.first().copied().ok_or_else(empty)?;
-                self.push(Node::Object(class, None))
+                self.push(PickleNode::Object(class, None))
             }
             0x81 | 0x92 => {
                 let arguments = if operation == 0x81 { 1 } else { 2 };
                 (0..arguments).try_for_each(|_| self.pop().map(drop))?;
                 let class = self.pop()?;
-                self.push(Node::Object(class, None))
+                self.push(PickleNode::Object(class, None))
             }
             // The machine's own, and what stands outside.
             0x80 => match self.unsigned(1)? {
@@ -416,7 +416,7 @@ impl<'a> Machine<'a> {
             0x95 => self.take(8).map(drop),
             b'Q' => {
                 let id = self.pop()?;
-                self.push(Node::Persistent(id))
+                self.push(PickleNode::Persistent(id))
             }
             b'S' | b'V' | b'P' => {
                 Err(Error::unsupported("strings of pickle protocol 0 are not supported").help("save it again with a later protocol"))
@@ -432,7 +432,7 @@ mod tests {
     use super::*;
     use crate::ErrorCode;
 
-    fn value(bytes: &[u8]) -> Node {
+    fn value(bytes: &[u8]) -> PickleNode {
         let pickle = Pickle::parse(bytes).unwrap();
         pickle.node(pickle.root()).clone()
     }
@@ -463,12 +463,12 @@ mod tests {
             (b"L12345678901L\n.", 12345678901),
             (b"I-7\n.", -7),
         ] {
-            assert_eq!(value(bytes), Node::Int(n), "{bytes:?}");
+            assert_eq!(value(bytes), PickleNode::Int(n), "{bytes:?}");
         }
-        assert_eq!(value(b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00."), Node::Long([0, 0, 0, 0, 0, 0, 0, 0x80, 0].into()));
-        assert_eq!(value(b"I01\n."), Node::Bool(true));
-        assert_eq!(value(b"G\x3f\xf8\x00\x00\x00\x00\x00\x00."), Node::Float(1.5));
-        assert_eq!(value(b"F-1.5\n."), Node::Float(-1.5));
+        assert_eq!(value(b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00."), PickleNode::Long([0, 0, 0, 0, 0, 0, 0, 0x80, 0].into()));
+        assert_eq!(value(b"I01\n."), PickleNode::Bool(true));
+        assert_eq!(value(b"G\x3f\xf8\x00\x00\x00\x00\x00\x00."), PickleNode::Float(1.5));
+        assert_eq!(value(b"F-1.5\n."), PickleNode::Float(-1.5));
     }
 
     #[test]
@@ -480,9 +480,9 @@ mod tests {
         let items = pickle.items(pickle.root()).unwrap();
         let list = pickle.items(pickle.lookup(items[0], "a").unwrap()).unwrap();
         assert_eq!(pickle.int(list[0]).unwrap(), 1);
-        assert_eq!(*pickle.node(list[1]), Node::Bytes(b"x"[..].into()));
-        assert!(matches!(pickle.node(items[1]), Node::Set(items) if items.len() == 1));
-        assert_eq!(*pickle.node(items[2]), Node::Global("collections".into(), "OrderedDict".into()));
+        assert_eq!(*pickle.node(list[1]), PickleNode::Bytes(b"x"[..].into()));
+        assert!(matches!(pickle.node(items[1]), PickleNode::Set(items) if items.len() == 1));
+        assert_eq!(*pickle.node(items[2]), PickleNode::Global("collections".into(), "OrderedDict".into()));
     }
 
     #[test]
@@ -501,8 +501,8 @@ mod tests {
     fn an_object_has_a_class_and_a_state() {
         for made in [&b"cm\nC\n)\x81"[..], b"(im\nC\n", b"(cm\nC\no", b"cm\nC\n)}\x92", b"ccopy_reg\n_reconstructor\n(cm\nC\nNNtR"] {
             let pickle = Pickle::parse(&[made, b"}X\x01\0\0\0aK\x07sb."].concat()).unwrap();
-            let Node::Object(class, Some(state)) = *pickle.node(pickle.root()) else { panic!("{made:?}") };
-            assert_eq!(*pickle.node(class), Node::Global("m".into(), "C".into()));
+            let PickleNode::Object(class, Some(state)) = *pickle.node(pickle.root()) else { panic!("{made:?}") };
+            assert_eq!(*pickle.node(class), PickleNode::Global("m".into(), "C".into()));
             assert!(pickle.lookup(state, "a").is_some());
         }
     }
@@ -541,7 +541,7 @@ mod tests {
 
     #[test]
     fn a_memo_index_takes_no_more_than_a_memo_entry() {
-        assert_eq!(value(b"K\x07r\xff\xff\xff\xff0j\xff\xff\xff\xff."), Node::Int(7));
+        assert_eq!(value(b"K\x07r\xff\xff\xff\xff0j\xff\xff\xff\xff."), PickleNode::Int(7));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Pickled data without Python: values that refer to each other by place. Names stay names, and nothing is ever called.
+//! Pickled data without Python: values that refer to each other by index. Names stay names, and nothing is ever called.
 
 mod machine;
 
@@ -12,7 +12,7 @@ const DEEPEST: u32 = 1000;
 /// How many values a tree may have when what is shared is counted each time, beside a part of the file's size: readers walk it.
 const UNFOLDED: u64 = 1 << 19;
 
-/// The place of a value in its [`Pickle`].
+/// The index of a value in its [`Pickle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Id(u32);
 
@@ -22,17 +22,17 @@ impl Id {
     }
 }
 
-/// What a pickle holds. A value that is shared is one place, there are no cycles, and the tree may be walked by recursion:
+/// What a pickle holds. A value that is shared has one index, there are no cycles, and the tree may be walked by recursion:
 /// it is at most a thousand deep, and no larger than its file justifies.
 #[derive(Debug)]
 pub(crate) struct Pickle {
-    nodes: Vec<Node>,
+    nodes: Vec<PickleNode>,
     root: Id,
 }
 
 /// A value.
 #[derive(Clone, PartialEq)]
-pub(crate) enum Node {
+pub(crate) enum PickleNode {
     None,
     Bool(bool),
     Int(i64),
@@ -91,35 +91,35 @@ impl Pickle {
         self.root
     }
 
-    /// The value at a place.
-    pub(crate) fn node(&self, id: Id) -> &Node {
-        self.nodes.get(id.index()).unwrap_or(&Node::None)
+    /// The value at an index.
+    pub(crate) fn node(&self, id: Id) -> &PickleNode {
+        self.nodes.get(id.index()).unwrap_or(&PickleNode::None)
     }
 
     /// Every value, in the order in which they were made.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &PickleNode> {
         self.nodes.iter()
     }
 
-    /// The string at a place.
+    /// The string at an index.
     ///
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where something else stands there.
     pub(crate) fn str(&self, id: Id) -> Result<&str> {
         match self.node(id) {
-            Node::Str(text) => Ok(text),
+            PickleNode::Str(text) => Ok(text),
             other => Err(Error::damaged(format!("expected a string, got {other:?}"))),
         }
     }
 
-    /// The integer at a place.
+    /// The integer at an index.
     ///
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where something else stands there.
     pub(crate) fn int(&self, id: Id) -> Result<i64> {
         match self.node(id) {
-            Node::Int(n) => Ok(*n),
-            Node::Bool(b) => Ok(i64::from(*b)),
+            PickleNode::Int(n) => Ok(*n),
+            PickleNode::Bool(b) => Ok(i64::from(*b)),
             other => Err(Error::damaged(format!("expected an integer, got {other:?}"))),
         }
     }
@@ -130,32 +130,32 @@ impl Pickle {
     /// [`Damaged`](crate::ErrorCode::Damaged) where something else stands there.
     pub(crate) fn items(&self, id: Id) -> Result<&[Id]> {
         match self.node(id) {
-            Node::Tuple(items) | Node::List(items) => Ok(items),
+            PickleNode::Tuple(items) | PickleNode::List(items) => Ok(items),
             other => Err(Error::damaged(format!("expected a tuple, got {other:?}"))),
         }
     }
 
     /// The value of a key, where this is a dictionary that has it.
     pub(crate) fn lookup(&self, dict: Id, name: &str) -> Option<Id> {
-        let Node::Dict(entries) = self.node(dict) else { return None };
-        entries.iter().rev().find(|entry| matches!(self.node(entry.0), Node::Str(key) if key == name)).map(|entry| entry.1)
+        let PickleNode::Dict(entries) = self.node(dict) else { return None };
+        entries.iter().rev().find(|entry| matches!(self.node(entry.0), PickleNode::Str(key) if key == name)).map(|entry| entry.1)
     }
 
     /// The module, the name and the arguments of a call.
     pub(crate) fn call(&self, id: Id) -> Option<(&str, &str, &[Id])> {
-        let Node::Call(callee, arguments) = self.node(id) else { return None };
-        let Node::Global(module, name) = self.node(*callee) else { return None };
+        let PickleNode::Call(callee, arguments) = self.node(id) else { return None };
+        let PickleNode::Global(module, name) = self.node(*callee) else { return None };
         Some((module, name, self.items(*arguments).ok()?))
     }
 
     /// The `k`-th value that a value refers to.
     fn child(&self, id: Id, k: usize) -> Option<Id> {
         match self.node(id) {
-            Node::Tuple(items) | Node::List(items) | Node::Set(items) => items.get(k).copied(),
-            Node::Dict(entries) => entries.get(k / 2).map(|&(key, value)| if k.is_multiple_of(2) { key } else { value }),
-            Node::Call(callee, arguments) => [*callee, *arguments].get(k).copied(),
-            Node::Object(class, state) => [Some(*class), *state].get(k).copied().flatten(),
-            Node::Persistent(id) => (k == 0).then_some(*id),
+            PickleNode::Tuple(items) | PickleNode::List(items) | PickleNode::Set(items) => items.get(k).copied(),
+            PickleNode::Dict(entries) => entries.get(k / 2).map(|&(key, value)| if k.is_multiple_of(2) { key } else { value }),
+            PickleNode::Call(callee, arguments) => [*callee, *arguments].get(k).copied(),
+            PickleNode::Object(class, state) => [Some(*class), *state].get(k).copied().flatten(),
+            PickleNode::Persistent(id) => (k == 0).then_some(*id),
             _ => None,
         }
     }
@@ -205,29 +205,29 @@ fn too_deep() -> Error {
     Error::too_deep(format!("values nested more than {DEEPEST} deep"))
 }
 
-impl fmt::Debug for Node {
+impl fmt::Debug for PickleNode {
     /// A few words, for messages: never the contents, which may be of any size.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Node::None => f.write_str("None"),
-            Node::Bool(x) => write!(f, "{x}"),
-            Node::Int(x) => write!(f, "{x}"),
-            Node::Long(bytes) => write!(f, "an integer of {} bytes", bytes.len()),
-            Node::Float(x) => write!(f, "{x:?}"),
-            Node::Str(text) if text.len() <= 60 => write!(f, "{text:?}"),
-            Node::Str(text) => write!(f, "a string of {} bytes", text.len()),
-            Node::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Node::Tuple(items) => write!(f, "a tuple of {}", items.len()),
-            Node::List(items) => write!(f, "a list of {}", items.len()),
-            Node::Set(items) => write!(f, "a set of {}", items.len()),
-            Node::Dict(entries) => write!(f, "a dictionary of {}", entries.len()),
-            Node::Global(module, name) if module.len() + name.len() <= 200 => {
+            PickleNode::None => f.write_str("None"),
+            PickleNode::Bool(x) => write!(f, "{x}"),
+            PickleNode::Int(x) => write!(f, "{x}"),
+            PickleNode::Long(bytes) => write!(f, "an integer of {} bytes", bytes.len()),
+            PickleNode::Float(x) => write!(f, "{x:?}"),
+            PickleNode::Str(text) if text.len() <= 60 => write!(f, "{text:?}"),
+            PickleNode::Str(text) => write!(f, "a string of {} bytes", text.len()),
+            PickleNode::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            PickleNode::Tuple(items) => write!(f, "a tuple of {}", items.len()),
+            PickleNode::List(items) => write!(f, "a list of {}", items.len()),
+            PickleNode::Set(items) => write!(f, "a set of {}", items.len()),
+            PickleNode::Dict(entries) => write!(f, "a dictionary of {}", entries.len()),
+            PickleNode::Global(module, name) if module.len() + name.len() <= 200 => {
                 write!(f, "{}.{}", module.escape_debug(), name.escape_debug())
             }
-            Node::Global(module, name) => write!(f, "a name of {} bytes", module.len() + name.len()),
-            Node::Call(..) => f.write_str("a call"),
-            Node::Object(..) => f.write_str("an object"),
-            Node::Persistent(_) => f.write_str("a storage"),
+            PickleNode::Global(module, name) => write!(f, "a name of {} bytes", module.len() + name.len()),
+            PickleNode::Call(..) => f.write_str("a call"),
+            PickleNode::Object(..) => f.write_str("an object"),
+            PickleNode::Persistent(_) => f.write_str("a storage"),
         }
     }
 }

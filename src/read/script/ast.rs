@@ -11,7 +11,7 @@ pub(crate) type LineNumber = u32;
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Expr {
+pub(crate) enum AstExpr {
     Name(Arc<str>),
     None,
     Bool(bool),
@@ -21,27 +21,27 @@ pub(crate) enum Expr {
     Imaginary(f64),
     Str(Arc<str>),
     /// `self.weight`, `torch.add`
-    Attribute(Box<Expr>, Arc<str>),
+    Attribute(Box<AstExpr>, Arc<str>),
     /// `xs[0]`, `List[int]`
-    Index(Box<Expr>, Box<Expr>),
-    Call(Box<Call>),
-    List(Vec<Expr>),
-    Tuple(Vec<Expr>),
-    Dict(Vec<(Expr, Expr)>),
+    Index(Box<AstExpr>, Box<AstExpr>),
+    Call(Box<CallExpr>),
+    List(Vec<AstExpr>),
+    Tuple(Vec<AstExpr>),
+    Dict(Vec<(AstExpr, AstExpr)>),
     /// `-x`, `not x`, `~x`
-    Unary(&'static str, Box<Expr>),
+    Unary(&'static str, Box<AstExpr>),
     /// `a + b`, `a < b`, `a and b`
-    Binary(&'static str, Box<(Expr, Expr)>),
+    Binary(&'static str, Box<(AstExpr, AstExpr)>),
     /// `a if c else b`: the condition, then, else.
-    Either(Box<(Expr, Expr, Expr)>),
+    Either(Box<(AstExpr, AstExpr, AstExpr)>),
 }
 
 /// A call.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Call {
-    pub(crate) callee: Expr,
-    pub(crate) positional: Vec<Expr>,
-    pub(crate) named: Vec<(Arc<str>, Expr)>,
+pub(crate) struct CallExpr {
+    pub(crate) callee: AstExpr,
+    pub(crate) positional: Vec<AstExpr>,
+    pub(crate) named: Vec<(Arc<str>, AstExpr)>,
     pub(crate) line: LineNumber,
     /// The operator of torch that the callee names, looked up at the first run that comes here.
     pub(crate) operator: OnceLock<Option<&'static Operator>>,
@@ -51,23 +51,23 @@ pub(crate) struct Call {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement {
     pub(crate) line: LineNumber,
-    pub(crate) kind: Kind,
+    pub(crate) kind: StatementKind,
 }
 
 /// What a statement does.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum StatementKind {
     /// `a, b, = f(x)`, `xs[0] = y`: the target is a name, an index, or a tuple of those.
-    Assign(Expr, Expr),
+    Assign(AstExpr, AstExpr),
     /// `n : int`, without a value.
     Declare,
-    Expr(Expr),
-    Return(Option<Expr>),
-    If(Expr, Vec<Statement>, Vec<Statement>),
-    While(Expr, Vec<Statement>),
-    For(Expr, Expr, Vec<Statement>),
-    Assert(Expr, Option<Expr>),
-    Raise(Option<Expr>),
+    Expr(AstExpr),
+    Return(Option<AstExpr>),
+    If(AstExpr, Vec<Statement>, Vec<Statement>),
+    While(AstExpr, Vec<Statement>),
+    For(AstExpr, AstExpr, Vec<Statement>),
+    Assert(AstExpr, Option<AstExpr>),
+    Raise(Option<AstExpr>),
     Pass,
     Break,
     Continue,
@@ -75,7 +75,7 @@ pub(crate) enum Kind {
 
 /// A function.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Function {
+pub(crate) struct FunctionDef {
     pub(crate) name: Arc<str>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Vec<Statement>,
@@ -87,13 +87,13 @@ pub(crate) struct Function {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameter {
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Option<Expr>,
-    pub(crate) default: Option<Expr>,
+    pub(crate) kind: Option<AstExpr>,
+    pub(crate) default: Option<AstExpr>,
 }
 
 /// A class: its methods, and the members that it has as an enumeration.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Class {
-    pub(crate) methods: Vec<Arc<Function>>,
-    pub(crate) members: Vec<(Arc<str>, Expr)>,
+pub(crate) struct ClassDef {
+    pub(crate) methods: Vec<Arc<FunctionDef>>,
+    pub(crate) members: Vec<(Arc<str>, AstExpr)>,
 }

@@ -1,4 +1,4 @@
-//! What TorchScript has beside tensors: numbers, lists, dictionaries, strings.
+//! Values of TorchScript beside tensors: numbers, lists, dictionaries, strings.
 
 use crate::array::Scalar;
 use crate::dim::Dim;
@@ -11,7 +11,7 @@ use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The names that [`call`] may run, for the survey of what a program needs.
+/// The names that [`call`] may run, for the search for unsupported operators.
 pub(super) const NAMES: &[&str] = &[
     "int",
     "float",
@@ -108,7 +108,7 @@ pub(super) const NAMES: &[&str] = &[
 
 /// Runs a function of this file; `None` where the name is an operator on tensors.
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
-    let numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !is_tensor(value));
+    let are_numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !is_tensor(value));
     if let [Value::List(list), rest @ ..] = positional
         && let Some(result) = of_list(path, list, rest)
     {
@@ -206,13 +206,13 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("ops.prim.dtype", [Value::Complex(pair)]) => pair.dtype_number().map(|number| Value::Int(number.into())),
         ("ops.prim.dtype", [value]) => value.view().and_then(View::read).map(|x| Value::Int(scalar_type_number(x.dtype()).into())),
         ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("the program raises an error: {message:?}"))),
-        ("ops.prim.min" | "ops.prim.max", [a, b]) if numbers(positional) => {
+        ("ops.prim.min" | "ops.prim.max", [a, b]) if are_numbers(positional) => {
             a.dim().and_then(|a| Ok(Value::Int(if path.ends_with("min") { a.min(b.dim()?) } else { a.max(b.dim()?) })))
         }
-        ("torch.neg", [a]) if numbers(positional) => unary("-", a),
-        ("torch.pow", [a, b]) if numbers(positional) => binary("**", a, b),
+        ("torch.neg", [a]) if are_numbers(positional) => unary("-", a),
+        ("torch.pow", [a, b]) if are_numbers(positional) => binary("**", a, b),
         (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return of_number(path, a),
-        (_, [a, b]) if numbers(positional) && named.is_empty() => binary(operator(path)?, a, b),
+        (_, [a, b]) if are_numbers(positional) && named.is_empty() => binary(operator(path)?, a, b),
         _ => return None,
     })
 }
@@ -302,7 +302,7 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
             "torch.any" => Value::Bool(items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&true)),
             "torch.all" => Value::Bool(!items().iter().map(truth).collect::<Result<Vec<_>>>()?.contains(&false)),
             "torch.pop" => {
-                let at = place(&Value::Int(Dim::Fixed(int(0, -1)?)), list.borrow().len())?;
+                let at = position(&Value::Int(Dim::Fixed(int(0, -1)?)), list.borrow().len())?;
                 list.borrow_mut().remove(at)
             }
             "torch.insert" => {
@@ -463,7 +463,7 @@ fn contains(container: &Value, value: &Value) -> Result<bool> {
     }
 }
 
-fn place(index: &Value, length: usize) -> Result<usize> {
+fn position(index: &Value, length: usize) -> Result<usize> {
     let i = index.number()?.to_i64();
     let at = if i < 0 { i + length as i64 } else { i };
     usize::try_from(at)
@@ -482,7 +482,7 @@ pub(super) fn get_item(container: &Value, index: &Value) -> Result<Value> {
         Value::Tensor(_) | Value::Complex(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
         other => {
             let elements = other.elements()?;
-            Ok(elements[place(index, elements.len())?].clone())
+            Ok(elements[position(index, elements.len())?].clone())
         }
     }
 }
@@ -499,7 +499,7 @@ pub(super) fn set_item(container: &Value, index: &Value, value: Value) -> Result
             Ok(())
         }
         Value::List(values) => {
-            let at = place(index, values.borrow().len())?;
+            let at = position(index, values.borrow().len())?;
             values.borrow_mut()[at] = value;
             Ok(())
         }
@@ -536,7 +536,7 @@ pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
     }
 }
 
-/// What is as true of lengths as of tensors: where a length differs from call to call, so does the answer.
+/// Comparisons of symbolic sizes give tensors: where a size differs from call to call, so does the result.
 const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
 
 /// A binary operator on numbers, strings, lists or tensors.
@@ -591,14 +591,14 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
                 let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
                 return binary(op, &tensor(x), &tensor(y));
             }
-            _ => return numbers(op, a.number()?, b.number()?),
+            _ => return on_numbers(op, a.number()?, b.number()?),
         };
         return Ok(Value::Int(dim));
     }
-    numbers(op, a.number()?, b.number()?)
+    on_numbers(op, a.number()?, b.number()?)
 }
 
-fn numbers(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
+fn on_numbers(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
     let (x, y) = (a.to_f64(), b.to_f64());
     let whole = !matches!((a, b), (Scalar::Float(_), _) | (_, Scalar::Float(_)));
     let number = |float: f64| if whole { Value::Int(Dim::Fixed(float as i64)) } else { Value::Float(float) };

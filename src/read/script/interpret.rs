@@ -1,7 +1,7 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
-use super::ast::{Call, Expr, Function, Kind, LineNumber, Statement};
-use super::side_effects::{Cells, Plan, number};
+use super::ast::{AstExpr, CallExpr, FunctionDef, LineNumber, Statement, StatementKind};
+use super::side_effects::{MutableValues, ValueLayout, number};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
@@ -14,14 +14,14 @@ use std::sync::{Arc, OnceLock};
 
 /// How deeply functions may call each other; torch's modules stay below 30.
 const DEEPEST: usize = 200;
-/// How often a loop may turn: a program that is read is not trusted to end.
-const LONGEST: usize = 1_000_000;
+/// The most iterations of loops: a program that is read is not trusted to end.
+const MAX_ITERATIONS: usize = 1_000_000;
 
 /// One run of a program.
 pub(super) struct Interpreter<'a> {
     script: &'a ScriptModule,
     depth: usize,
-    turns: usize,
+    iterations: usize,
     /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
     /// no other.
     assigned: BTreeMap<usize, BTreeMap<Arc<str>, Value>>,
@@ -41,13 +41,13 @@ enum Flow {
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(script: &'a ScriptModule) -> Interpreter<'a> {
-        Interpreter { script, depth: 0, turns: 0, assigned: BTreeMap::new(), assignments: 0 }
+        Interpreter { script, depth: 0, iterations: 0, assigned: BTreeMap::new(), assignments: 0 }
     }
 
     /// Calls a function; a method gets its object first.
     pub(super) fn call(
         &mut self,
-        function: &Arc<Function>,
+        function: &Arc<FunctionDef>,
         object: Option<Value>,
         positional: &[Value],
         named: &[(String, Value)],
@@ -84,7 +84,7 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Arc<Function>) -> Result<Flow> {
+    fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Flow> {
         for statement in statements {
             let flow = self.statement(statement, locals, function)?;
             if !matches!(flow, Flow::Next) {
@@ -94,24 +94,24 @@ impl<'a> Interpreter<'a> {
         Ok(Flow::Next)
     }
 
-    fn statement(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<Function>) -> Result<Flow> {
+    fn statement(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Flow> {
         match &statement.kind {
-            Kind::Assign(target, value) => {
+            StatementKind::Assign(target, value) => {
                 let value = self.eval(value, locals, function)?;
                 self.assign(target, value, locals, function)?;
             }
-            Kind::Expr(value) => drop(self.eval(value, locals, function)?),
-            Kind::Return(value) => {
+            StatementKind::Expr(value) => drop(self.eval(value, locals, function)?),
+            StatementKind::Return(value) => {
                 let value = value.as_ref().map_or(Ok(Value::None), |value| self.eval(value, locals, function))?;
                 return Ok(Flow::Return(value));
             }
-            Kind::If(condition, then, otherwise) => {
+            StatementKind::If(condition, then, otherwise) => {
                 return match self.decided(condition, locals, function)? {
                     Decision::Known(taken) => self.block(if taken { then } else { otherwise }, locals, function),
                     Decision::Traced(condition) => self.branch(&condition, then, otherwise, locals, function),
                 };
             }
-            Kind::While(condition, body) => loop {
+            StatementKind::While(condition, body) => loop {
                 match self.decided(condition, locals, function)? {
                     Decision::Known(false) => break,
                     Decision::Known(true) => {}
@@ -120,19 +120,19 @@ impl<'a> Interpreter<'a> {
                         break;
                     }
                 }
-                self.turn()?;
+                self.count_iteration()?;
                 match self.block(body, locals, function)? {
                     Flow::Break => break,
                     Flow::Return(value) => return Ok(Flow::Return(value)),
                     _ => {}
                 }
             },
-            Kind::For(target, over, body) => {
+            StatementKind::For(target, over, body) => {
                 if let Some(counted) = self.counted(statement, locals, function)? {
                     return self.statement(&counted, locals, function);
                 }
                 for value in self.eval(over, locals, function)?.elements()? {
-                    self.turn()?;
+                    self.count_iteration()?;
                     self.assign(target, value, locals, function)?;
                     match self.block(body, locals, function)? {
                         Flow::Break => break,
@@ -141,29 +141,29 @@ impl<'a> Interpreter<'a> {
                     }
                 }
             }
-            Kind::Assert(condition, message) => {
+            StatementKind::Assert(condition, message) => {
                 if !self.truth(condition, locals, function, statement.line)? {
                     let message = message.as_ref().map(|message| self.eval(message, locals, function)).transpose()?;
                     return Err(Error::argument(format!("an assertion of the program does not hold: {message:?}")));
                 }
             }
-            Kind::Raise(value) => {
+            StatementKind::Raise(value) => {
                 let value = value.as_ref().map(|value| self.eval(value, locals, function)).transpose()?;
                 return Err(Error::argument(format!("the program raises an error: {value:?}")));
             }
-            Kind::Break => return Ok(Flow::Break),
-            Kind::Continue => return Ok(Flow::Continue),
-            Kind::Pass | Kind::Declare => {}
+            StatementKind::Break => return Ok(Flow::Break),
+            StatementKind::Continue => return Ok(Flow::Continue),
+            StatementKind::Pass | StatementKind::Declare => {}
         }
         Ok(Flow::Next)
     }
 
     /// A loop over a range whose end differs from call to call, as the loop with a counter that it is; `None` for any other.
-    fn counted(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<Function>) -> Result<Option<Statement>> {
-        let Kind::For(target, Expr::Call(call), body) = &statement.kind else { return Ok(None) };
+    fn counted(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Option<Statement>> {
+        let StatementKind::For(target, AstExpr::Call(call), body) = &statement.kind else { return Ok(None) };
         let (low, high) = match (&call.callee, call.positional.as_slice()) {
-            (Expr::Name(name), [high]) if **name == *"range" => (&Expr::Int(0), high),
-            (Expr::Name(name), [low, high]) if **name == *"range" => (low, high),
+            (AstExpr::Name(name), [high]) if **name == *"range" => (&AstExpr::Int(0), high),
+            (AstExpr::Name(name), [low, high]) if **name == *"range" => (low, high),
             _ => return Ok(None),
         };
         let end = self.eval(high, locals, function)?;
@@ -176,26 +176,30 @@ impl<'a> Interpreter<'a> {
             return Ok(None);
         }
         // Names that no program has; loops inside have others.
-        let name = |what: &str| Expr::Name(format!("{what} of line {}", statement.line).into());
-        let (at, until) = (name("turn"), name("end"));
+        let name = |what: &str| AstExpr::Name(format!("{what} of line {}", statement.line).into());
+        let (at, until) = (name("iteration"), name("end"));
         let start = self.eval(low, locals, function)?;
         self.assign(&at, number(&start).ok_or_else(|| Error::argument("range expects numbers"))??.into(), locals, function)?;
         self.assign(&until, end, locals, function)?;
         let here = |kind| Statement { line: statement.line, kind };
-        let next = Expr::Binary("+", Box::new((at.clone(), Expr::Int(1))));
-        let mut turn = vec![here(Kind::Assign(target.clone(), at.clone()))];
-        turn.extend(body.iter().cloned());
-        turn.push(here(Kind::Assign(at.clone(), next)));
-        Ok(Some(here(Kind::While(Expr::Binary("<", Box::new((at, until))), turn))))
+        let next = AstExpr::Binary("+", Box::new((at.clone(), AstExpr::Int(1))));
+        let mut iteration = vec![here(StatementKind::Assign(target.clone(), at.clone()))];
+        iteration.extend(body.iter().cloned());
+        iteration.push(here(StatementKind::Assign(at.clone(), next)));
+        Ok(Some(here(StatementKind::While(AstExpr::Binary("<", Box::new((at, until))), iteration))))
     }
 
-    fn turn(&mut self) -> Result<()> {
-        self.turns += 1;
-        if self.turns > LONGEST { Err(Error::too_big(format!("loops of more than {LONGEST} iterations in total"))) } else { Ok(()) }
+    fn count_iteration(&mut self) -> Result<()> {
+        self.iterations += 1;
+        if self.iterations > MAX_ITERATIONS {
+            Err(Error::too_big(format!("loops of more than {MAX_ITERATIONS} iterations in total")))
+        } else {
+            Ok(())
+        }
     }
 
-    /// A condition that is known. One that depends on the inputs' numbers is refused where nothing can be made of it.
-    fn truth(&mut self, condition: &Expr, locals: &mut Locals, function: &Arc<Function>, line: LineNumber) -> Result<bool> {
+    /// A condition that is known. One that depends on the values of inputs is refused where it cannot be traced.
+    fn truth(&mut self, condition: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>, line: LineNumber) -> Result<bool> {
         match self.decided(condition, locals, function)? {
             Decision::Known(taken) => Ok(taken),
             Decision::Traced(_) => {
@@ -206,7 +210,7 @@ impl<'a> Interpreter<'a> {
     }
 
     /// What a condition comes to.
-    fn decided(&mut self, condition: &Expr, locals: &mut Locals, function: &Arc<Function>) -> Result<Decision> {
+    fn decided(&mut self, condition: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Decision> {
         let value = self.eval(condition, locals, function)?;
         Ok(Decision::Known(match &value {
             Value::Tensor(view) => {
@@ -230,87 +234,96 @@ impl<'a> Interpreter<'a> {
         then: &[Statement],
         otherwise: &[Statement],
         locals: &mut Locals,
-        function: &Arc<Function>,
+        function: &Arc<FunctionDef>,
     ) -> Result<Flow> {
-        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
+        let mut mutable = MutableValues::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         // What the sides leave shows once they ran; the first run only looks.
         let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
         for block in [then, otherwise] {
             let mut own = locals.clone();
             crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
-            let changed = cells.changed();
-            let held = changed.iter().map(|&i| Ok((i, cells.now(i)?))).collect::<Result<BTreeMap<_, _>>>()?;
-            cells.restore(&changed)?;
+            let changed = mutable.changed();
+            let held = changed.iter().map(|&i| Ok((i, mutable.now(i)?))).collect::<Result<BTreeMap<_, _>>>()?;
+            mutable.restore(&changed)?;
             written.extend(changed);
             sides.push((own, held));
         }
-        let mut places: Vec<(Place, Plan)> = Vec::new();
+        let mut locations: Vec<(ResultLocation, ValueLayout)> = Vec::new();
         for i in written.iter().copied() {
-            let side = |n: usize| sides[n].1.get(&i).cloned().map_or_else(|| cells.now(i), Ok);
-            places.push((Place::Cell(i), Plan::of(&side(0)?, &side(1)?, true).ok_or_else(in_place)?));
+            let side = |n: usize| sides[n].1.get(&i).cloned().map_or_else(|| mutable.now(i), Ok);
+            locations.push((ResultLocation::MutableValue(i), ValueLayout::of(&side(0)?, &side(1)?, true).ok_or_else(in_place)?));
         }
         for name in names_of(&[then, otherwise]) {
             match (sides[0].0.get(&name), sides[1].0.get(&name)) {
-                (Some(a), Some(b)) if let Some(plan) = Plan::of(a, b, true) => places.push((Place::Name(name), plan)),
+                (Some(a), Some(b)) if let Some(layout) = ValueLayout::of(a, b, true) => {
+                    locations.push((ResultLocation::Name(name), layout))
+                }
                 // Nothing stands for both: who asks for it is told that there is no such name.
                 _ => drop(locals.remove(&name)),
             }
         }
-        let shared = RefCell::new((self, &mut cells));
+        let shared = RefCell::new((self, &mut mutable));
         let run = |block: &[Statement]| {
-            let (interpreter, cells) = &mut *shared.borrow_mut();
+            let (interpreter, mutable) = &mut *shared.borrow_mut();
             let mut own = locals.clone();
             interpreter.straight(block, &mut own, function)?;
-            let tensors = left(&places, cells, &own)?;
-            cells.restore(&cells.changed())?;
+            let tensors = collect_tensors(&locations, mutable, &own)?;
+            mutable.restore(&mutable.changed())?;
             Ok(tensors)
         };
         let chosen = crate::ops::cond(condition, || run(then), || run(otherwise))?;
-        put(&places, &cells, locals, chosen)?;
+        store_tensors(&locations, &mutable, locals, chosen)?;
         Ok(Flow::Next)
     }
 
     /// A loop on data: the names that its body assigns and that were there before, and what it changes in place, are its state.
-    fn repeat(&mut self, now: &Tensor, condition: &Expr, body: &[Statement], locals: &mut Locals, function: &Arc<Function>) -> Result<()> {
-        let mut cells = Cells::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
+    fn repeat(
+        &mut self,
+        now: &Tensor,
+        condition: &AstExpr,
+        body: &[Statement],
+        locals: &mut Locals,
+        function: &Arc<FunctionDef>,
+    ) -> Result<()> {
+        let mut mutable = MutableValues::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
         let mut own = locals.clone();
         crate::ops::cond(now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
-        let written = cells.changed();
-        let held = written.iter().map(|&i| Ok((i, cells.now(i)?))).collect::<Result<Vec<_>>>()?;
-        cells.restore(&written)?;
-        let mut places: Vec<(Place, Plan)> = Vec::new();
+        let written = mutable.changed();
+        let held = written.iter().map(|&i| Ok((i, mutable.now(i)?))).collect::<Result<Vec<_>>>()?;
+        mutable.restore(&written)?;
+        let mut locations: Vec<(ResultLocation, ValueLayout)> = Vec::new();
         for (i, after) in held {
-            places.push((Place::Cell(i), Plan::of(&cells.now(i)?, &after, false).ok_or_else(in_place)?));
+            locations.push((ResultLocation::MutableValue(i), ValueLayout::of(&mutable.now(i)?, &after, false).ok_or_else(in_place)?));
         }
         for name in names_of(&[body]) {
             let Some(before) = locals.get(&name) else { continue };
-            match own.get(&name).and_then(|after| Plan::of(before, after, false)) {
-                Some(plan) => places.push((Place::Name(name), plan)),
+            match own.get(&name).and_then(|after| ValueLayout::of(before, after, false)) {
+                Some(layout) => locations.push((ResultLocation::Name(name), layout)),
                 None => drop(locals.remove(&name)),
             }
         }
-        let state = left(&places, &cells, locals)?;
+        let state = collect_tensors(&locations, &mutable, locals)?;
         let around = locals.clone();
         let last = crate::ops::while_loop(now, state, |state| {
             let mut own = around.clone();
-            put(&places, &cells, &mut own, state.to_vec())?;
-            self.turn()?;
+            store_tensors(&locations, &mutable, &mut own, state.to_vec())?;
+            self.count_iteration()?;
             self.straight(body, &mut own, function)?;
             let next = self.eval(condition, &mut own, function)?;
             let next = number(&next).unwrap_or_else(|| Err(Error::unsupported("the loop bound is not a number")))?;
-            let changed = cells.changed();
+            let changed = mutable.changed();
             if !changed.is_subset(&written) {
                 return Err(in_place());
             }
-            let tensors = left(&places, &cells, &own)?;
-            cells.restore(&changed)?;
+            let tensors = collect_tensors(&locations, &mutable, &own)?;
+            mutable.restore(&changed)?;
             Ok((next, tensors))
         })?;
-        put(&places, &cells, locals, last)
+        store_tensors(&locations, &mutable, locals, last)
     }
 
     /// A block that is recorded and may not run: it has no way out.
-    fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Arc<Function>) -> Result<()> {
+    fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<()> {
         let before = self.assignments;
         match self.block(block, locals, function)? {
             Flow::Next if self.assignments > before => Err(Error::unsupported(
@@ -321,10 +334,10 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn assign(&mut self, target: &Expr, value: Value, locals: &mut Locals, function: &Arc<Function>) -> Result<()> {
+    fn assign(&mut self, target: &AstExpr, value: Value, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<()> {
         match target {
-            Expr::Name(name) => drop(locals.insert(name.clone(), value)),
-            Expr::Tuple(targets) | Expr::List(targets) => {
+            AstExpr::Name(name) => drop(locals.insert(name.clone(), value)),
+            AstExpr::Tuple(targets) | AstExpr::List(targets) => {
                 let values = value.elements()?;
                 if values.len() != targets.len() {
                     return Err(Error::damaged(format!("{} names for {} values", targets.len(), values.len())));
@@ -333,11 +346,11 @@ impl<'a> Interpreter<'a> {
                     self.assign(target, value, locals, function)?;
                 }
             }
-            Expr::Index(container, index) => {
+            AstExpr::Index(container, index) => {
                 let (container, index) = (self.eval(container, locals, function)?, self.eval(index, locals, function)?);
                 builtin::set_item(&container, &index, value)?;
             }
-            Expr::Attribute(base, name) => match self.eval(base, locals, function)? {
+            AstExpr::Attribute(base, name) => match self.eval(base, locals, function)? {
                 Value::Instance(_, attributes) => {
                     builtin::set_item(&Value::Dict(attributes), &Value::Str(name.clone()), value)?;
                 }
@@ -352,34 +365,34 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    fn eval(&mut self, expr: &Expr, locals: &mut Locals, function: &Arc<Function>) -> Result<Value> {
+    fn eval(&mut self, expr: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Value> {
         Ok(match expr {
-            Expr::Name(name) => locals.get(name).cloned().ok_or_else(|| super::unknown(name))?,
-            Expr::None => Value::None,
-            Expr::Bool(x) => Value::Bool(*x),
-            Expr::Int(x) => Value::Int(Dim::Fixed(*x)),
-            Expr::Float(x) => Value::Float(*x),
-            Expr::Imaginary(x) => crate::read::aten::complex::number(0.0, *x),
-            Expr::Str(x) => Value::Str(x.clone()),
-            Expr::List(items) => Value::list(self.all(items, locals, function)?),
-            Expr::Tuple(items) => Value::tuple(self.all(items, locals, function)?),
-            Expr::Dict(entries) => {
+            AstExpr::Name(name) => locals.get(name).cloned().ok_or_else(|| super::unknown(name))?,
+            AstExpr::None => Value::None,
+            AstExpr::Bool(x) => Value::Bool(*x),
+            AstExpr::Int(x) => Value::Int(Dim::Fixed(*x)),
+            AstExpr::Float(x) => Value::Float(*x),
+            AstExpr::Imaginary(x) => crate::read::aten::complex::number(0.0, *x),
+            AstExpr::Str(x) => Value::Str(x.clone()),
+            AstExpr::List(items) => Value::list(self.all(items, locals, function)?),
+            AstExpr::Tuple(items) => Value::tuple(self.all(items, locals, function)?),
+            AstExpr::Dict(entries) => {
                 let entries =
                     entries.iter().map(|(key, value)| Ok((self.eval(key, locals, function)?, self.eval(value, locals, function)?)));
                 Value::Dict(Rc::new(std::cell::RefCell::new(entries.collect::<Result<_>>()?)))
             }
-            Expr::Attribute(base, name) => match dotted(expr).filter(|path| self.script.program.functions.contains_key(path)) {
+            AstExpr::Attribute(base, name) => match dotted(expr).filter(|path| self.script.program.functions.contains_key(path)) {
                 Some(path) => Value::Function(path.into()),
                 None if let Some(member) = self.member(base, name) => self.eval(&member, &mut Locals::new(), function)?,
                 None => self.attribute(base, name, locals, function)?,
             },
-            Expr::Index(base, index) => {
+            AstExpr::Index(base, index) => {
                 let (base, index) = (self.eval(base, locals, function)?, self.eval(index, locals, function)?);
                 builtin::get_item(&base, &index)?
             }
-            Expr::Call(call) => self.apply(call, locals, function).at(format!("{}:{}", function.file, call.line))?,
-            Expr::Unary(op, operand) => builtin::unary(op, &self.eval(operand, locals, function)?)?,
-            Expr::Binary(op, sides) => {
+            AstExpr::Call(call) => self.apply(call, locals, function).at(format!("{}:{}", function.file, call.line))?,
+            AstExpr::Unary(op, operand) => builtin::unary(op, &self.eval(operand, locals, function)?)?,
+            AstExpr::Binary(op, sides) => {
                 let left = self.eval(&sides.0, locals, function)?;
                 // Whether the right side runs at all depends on the left one.
                 if matches!(*op, "and" | "or") && matches!(left, Value::Bool(_)) {
@@ -388,7 +401,7 @@ impl<'a> Interpreter<'a> {
                 }
                 builtin::binary(op, &left, &self.eval(&sides.1, locals, function)?)?
             }
-            Expr::Either(parts) => {
+            AstExpr::Either(parts) => {
                 let taken = self.truth(&parts.0, locals, function, 0)?;
                 self.eval(if taken { &parts.1 } else { &parts.2 }, locals, function)?
             }
@@ -396,17 +409,17 @@ impl<'a> Interpreter<'a> {
     }
 
     /// The value of a member of an enumeration of the program.
-    fn member(&self, class: &Expr, name: &str) -> Option<Expr> {
+    fn member(&self, class: &AstExpr, name: &str) -> Option<AstExpr> {
         let members = &self.script.program.classes.get(&dotted(class)?)?.members;
         members.iter().find(|member| *member.0 == *name).map(|member| member.1.clone())
     }
 
-    fn all(&mut self, items: &[Expr], locals: &mut Locals, function: &Arc<Function>) -> Result<Vec<Value>> {
+    fn all(&mut self, items: &[AstExpr], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Vec<Value>> {
         items.iter().map(|item| self.eval(item, locals, function)).collect()
     }
 
-    fn attribute(&mut self, base: &Expr, name: &str, locals: &mut Locals, function: &Arc<Function>) -> Result<Value> {
-        if let Expr::Name(base) = base
+    fn attribute(&mut self, base: &AstExpr, name: &str, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Value> {
+        if let AstExpr::Name(base) = base
             && **base == *"CONSTANTS"
         {
             let index = name.strip_prefix('c').and_then(|digits| digits.parse::<usize>().ok());
@@ -436,9 +449,9 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn apply(&mut self, call: &Call, locals: &mut Locals, function: &Arc<Function>) -> Result<Value> {
+    fn apply(&mut self, call: &CallExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Value> {
         // Types among the arguments are no values: they are left out before anything is evaluated.
-        if let Expr::Name(name) = &call.callee {
+        if let AstExpr::Name(name) = &call.callee {
             match (&**name, call.positional.as_slice()) {
                 ("annotate" | "unchecked_cast", [_, value]) => return self.eval(value, locals, function),
                 ("uninitialized", _) => return Ok(Value::None),
@@ -446,7 +459,7 @@ impl<'a> Interpreter<'a> {
                     let value = self.eval(value, locals, function)?;
                     return Ok(Value::Bool(is_instance(&value, kind)?));
                 }
-                ("getattr", [object, Expr::Str(name)]) => return self.attribute(object, name, locals, function),
+                ("getattr", [object, AstExpr::Str(name)]) => return self.attribute(object, name, locals, function),
                 _ => {}
             }
         }
@@ -467,13 +480,13 @@ impl<'a> Interpreter<'a> {
         match path.filter(|_| !local) {
             Some(path) => self.free(&path, &positional, &named, function, (call, &call.operator)),
             None => {
-                if let Expr::Name(name) = &call.callee
+                if let AstExpr::Name(name) = &call.callee
                     && let Some(Value::Function(path)) = locals.get(name)
                 {
                     let path = path.clone();
                     return self.free(&path, &positional, &named, function, (call, &OnceLock::new()));
                 }
-                let Expr::Attribute(base, method) = &call.callee else {
+                let AstExpr::Attribute(base, method) = &call.callee else {
                     return Err(Error::unsupported("calling a computed function is not supported"));
                 };
                 match self.eval(base, locals, function)? {
@@ -498,8 +511,8 @@ impl<'a> Interpreter<'a> {
         path: &str,
         positional: &[Value],
         named: &[(String, Value)],
-        function: &Arc<Function>,
-        (call, operator): (&Call, &OnceLock<Option<&'static Operator>>),
+        function: &Arc<FunctionDef>,
+        (call, operator): (&CallExpr, &OnceLock<Option<&'static Operator>>),
     ) -> Result<Value> {
         if let Some(called) = self.script.program.functions.get(path) {
             let called = called.clone();
@@ -520,17 +533,17 @@ impl<'a> Interpreter<'a> {
 }
 
 /// Whether a value is of a type, or of one of several.
-fn is_instance(value: &Value, kind: &Expr) -> Result<bool> {
+fn is_instance(value: &Value, kind: &AstExpr) -> Result<bool> {
     let (name, inner) = match kind {
-        Expr::Tuple(kinds) | Expr::List(kinds) => {
+        AstExpr::Tuple(kinds) | AstExpr::List(kinds) => {
             return kinds.iter().try_fold(false, |found, kind| Ok(found || is_instance(value, kind)?));
         }
-        Expr::Name(name) => (name, None),
-        Expr::Index(name, inner) => match &**name {
-            Expr::Name(name) => (name, Some(&**inner)),
+        AstExpr::Name(name) => (name, None),
+        AstExpr::Index(name, inner) => match &**name {
+            AstExpr::Name(name) => (name, Some(&**inner)),
             _ => return Err(Error::unsupported("expected a type name")),
         },
-        Expr::None => return Ok(matches!(value, Value::None)),
+        AstExpr::None => return Ok(matches!(value, Value::None)),
         _ => return Err(Error::unsupported("expected a type name")),
     };
     // An empty list is of every type.
@@ -547,7 +560,7 @@ fn is_instance(value: &Value, kind: &Expr) -> Result<bool> {
         | ("Any", _) => true,
         ("List", Value::List(items)) => all(&items.borrow())?,
         ("Tuple", Value::Tuple(items)) => match inner {
-            Some(Expr::Tuple(kinds)) => {
+            Some(AstExpr::Tuple(kinds)) => {
                 kinds.len() == items.len()
                     && kinds.iter().zip(items.iter()).try_fold(true, |all, (kind, item)| Ok::<_, Error>(all && is_instance(item, kind)?))?
             }
@@ -562,36 +575,41 @@ fn is_instance(value: &Value, kind: &Expr) -> Result<bool> {
 /// A condition, once its expression ran.
 enum Decision {
     Known(bool),
-    /// It depends on the numbers of an input.
+    /// It depends on the values of an input.
     Traced(Tensor),
 }
 
-/// Where a block left something: in a name, or in a cell that was there before.
-enum Place {
+/// The location of a result of a block: a name, or a mutable value that was there before.
+enum ResultLocation {
     Name(Arc<str>),
-    Cell(usize),
+    MutableValue(usize),
 }
 
-/// The tensors that stand in these places now.
-fn left(places: &[(Place, Plan)], cells: &Cells, locals: &Locals) -> Result<Vec<Tensor>> {
+/// The tensors in these locations now.
+fn collect_tensors(locations: &[(ResultLocation, ValueLayout)], mutable: &MutableValues, locals: &Locals) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::new();
-    for (place, plan) in places {
-        match place {
-            Place::Name(name) => plan.collect(locals.get(name).ok_or_else(|| super::unknown(name))?, &mut tensors)?,
-            Place::Cell(i) => plan.collect(&cells.now(*i)?, &mut tensors)?,
+    for (location, layout) in locations {
+        match location {
+            ResultLocation::Name(name) => layout.collect(locals.get(name).ok_or_else(|| super::unknown(name))?, &mut tensors)?,
+            ResultLocation::MutableValue(i) => layout.collect(&mutable.now(*i)?, &mut tensors)?,
         }
     }
     Ok(tensors)
 }
 
-/// Puts tensors into these places.
-fn put(places: &[(Place, Plan)], cells: &Cells, locals: &mut Locals, tensors: Vec<Tensor>) -> Result<()> {
+/// Puts tensors into these locations.
+fn store_tensors(
+    locations: &[(ResultLocation, ValueLayout)],
+    mutable: &MutableValues,
+    locals: &mut Locals,
+    tensors: Vec<Tensor>,
+) -> Result<()> {
     let mut tensors = tensors.into_iter();
-    for (place, plan) in places {
-        let value = plan.build(&mut tensors)?;
-        match place {
-            Place::Name(name) => drop(locals.insert(name.clone(), value)),
-            Place::Cell(i) => cells.set(*i, &value)?,
+    for (location, layout) in locations {
+        let value = layout.build(&mut tensors)?;
+        match location {
+            ResultLocation::Name(name) => drop(locals.insert(name.clone(), value)),
+            ResultLocation::MutableValue(i) => mutable.set(*i, &value)?,
         }
     }
     Ok(())
@@ -602,7 +620,7 @@ fn in_place() -> Error {
         .help("elements of a list may be replaced, not added or removed")
 }
 
-/// The values by name, so that a program is recorded in the same order every time.
+/// The values by name, so that a program is traced in the same order every time.
 fn sorted(locals: &Locals) -> Vec<&Value> {
     let ordered: BTreeMap<&Arc<str>, &Value> = locals.iter().collect();
     ordered.into_values().collect()
@@ -617,22 +635,22 @@ fn names_of(blocks: &[&[Statement]]) -> BTreeSet<Arc<str>> {
 
 /// The names that statements give values to.
 fn assigned(statements: &[Statement], names: &mut Vec<Arc<str>>) {
-    fn target(expr: &Expr, names: &mut Vec<Arc<str>>) {
+    fn target(expr: &AstExpr, names: &mut Vec<Arc<str>>) {
         match expr {
-            Expr::Name(name) => names.push(name.clone()),
-            Expr::Tuple(items) | Expr::List(items) => items.iter().for_each(|item| target(item, names)),
+            AstExpr::Name(name) => names.push(name.clone()),
+            AstExpr::Tuple(items) | AstExpr::List(items) => items.iter().for_each(|item| target(item, names)),
             _ => {}
         }
     }
     for statement in statements {
         match &statement.kind {
-            Kind::Assign(to, _) => target(to, names),
-            Kind::If(_, then, otherwise) => {
+            StatementKind::Assign(to, _) => target(to, names),
+            StatementKind::If(_, then, otherwise) => {
                 assigned(then, names);
                 assigned(otherwise, names);
             }
-            Kind::While(_, body) => assigned(body, names),
-            Kind::For(to, _, body) => {
+            StatementKind::While(_, body) => assigned(body, names),
+            StatementKind::For(to, _, body) => {
                 target(to, names);
                 assigned(body, names);
             }
@@ -642,10 +660,10 @@ fn assigned(statements: &[Statement], names: &mut Vec<Arc<str>>) {
 }
 
 /// `torch.add` of an expression that is names and dots.
-pub(super) fn dotted(expr: &Expr) -> Option<String> {
+pub(super) fn dotted(expr: &AstExpr) -> Option<String> {
     match expr {
-        Expr::Name(name) => Some(name.to_string()),
-        Expr::Attribute(base, name) => Some(format!("{}.{name}", dotted(base)?)),
+        AstExpr::Name(name) => Some(name.to_string()),
+        AstExpr::Attribute(base, name) => Some(format!("{}.{name}", dotted(base)?)),
         _ => None,
     }
 }

@@ -16,13 +16,13 @@ pub(super) use signature::output_names;
 use super::aten::complex;
 use super::aten::value::{Value, View};
 use super::pickle::Pickle;
-use super::storage::{Storages, Stored, TRACED_INPUTS};
+use super::storage::{Storages, StoredTensor, TRACED_INPUTS};
 use super::zip::Archive;
 use crate::array::Array;
 use crate::error::{At, Error, ErrorCode, Result};
 use crate::module::{Example, Module};
 use crate::tensor::Tensor;
-use ast::{Class, Function};
+use ast::{ClassDef, FunctionDef};
 use objects::Objects;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ pub struct ScriptModule {
     program: Program,
     objects: Objects,
     root: usize,
-    constants: Vec<Stored>,
+    constants: Vec<StoredTensor>,
     example: Option<Example>,
     inputs: Vec<String>,
     /// The names of the outputs of the last call.
@@ -47,13 +47,13 @@ pub struct ScriptModule {
 /// The code of an archive.
 #[derive(Default)]
 struct Program {
-    classes: HashMap<String, Class>,
-    functions: HashMap<String, Arc<Function>>,
+    classes: HashMap<String, ClassDef>,
+    functions: HashMap<String, Arc<FunctionDef>>,
 }
 
 impl Program {
     /// The method of a class.
-    fn method(&self, class: &str, name: &str) -> Result<Arc<Function>> {
+    fn method(&self, class: &str, name: &str) -> Result<Arc<FunctionDef>> {
         let methods = &self.classes.get(class).ok_or_else(|| unknown(class))?.methods;
         methods.iter().find(|method| *method.name == *name).cloned().ok_or_else(|| unknown(&format!("{class}.{name}")))
     }
@@ -82,7 +82,7 @@ impl ScriptModule {
         let inputs = signature::input_names(&forward);
         let mut script =
             ScriptModule { program, objects, root, constants, example: None, inputs, outputs: Mutex::default(), missing: None };
-        script.missing = unsupported_ops::survey(&script);
+        script.missing = unsupported_ops::find(&script);
         if unsupported_ops::is_straight(&script)
             && let Some(missing) = script.missing.take()
         {
@@ -92,7 +92,7 @@ impl ScriptModule {
         Ok(script)
     }
 
-    /// The inputs that the program was traced with, where the archive keeps them: types, or numbers too.
+    /// The inputs that the program was traced with, where the archive keeps them: types, or values too.
     pub fn example(&self) -> Option<&Example> {
         self.example.as_ref()
     }
@@ -130,7 +130,7 @@ impl ScriptModule {
 }
 
 /// The tensors of `constants.pkl`, in order.
-fn constants(archive: &Archive) -> Result<Vec<Stored>> {
+fn constants(archive: &Archive) -> Result<Vec<StoredTensor>> {
     if !archive.has("constants.pkl") {
         return Ok(Vec::new());
     }
@@ -139,7 +139,7 @@ fn constants(archive: &Archive) -> Result<Vec<Stored>> {
     let constant = |&id| match storages.tensor(&pickle, id)? {
         Some(stored) => Ok(stored),
         // Other constants (of scripted code) are kept as empty arrays, and refused where they are used.
-        None => Ok(Stored::Numbers(Array::vector(Vec::<u8>::new()))),
+        None => Ok(StoredTensor::Numbers(Array::vector(Vec::<u8>::new()))),
     };
     pickle.items(pickle.root())?.iter().map(constant).collect::<Result<_>>().at("constants.pkl")
 }
@@ -179,18 +179,18 @@ impl Module for ScriptModule {
 }
 
 /// A constant as the program sees it: of rank 0 it is a number that the tracer met, and gives way to other dtypes.
-fn constant_value(constant: &Stored, name: &str) -> Result<Value> {
+fn constant_value(constant: &StoredTensor, name: &str) -> Result<Value> {
     match constant {
-        Stored::Numbers(array) => {
+        StoredTensor::Numbers(array) => {
             let tensor = Tensor::from(array.clone());
             Ok(Value::Tensor(View::stored(if array.rank() == 0 { tensor.weakened() } else { tensor.named(name) })))
         }
-        Stored::Pairs(array) if array.rank() == 1 => {
+        StoredTensor::Pairs(array) if array.rank() == 1 => {
             let parts = array.to_f64s();
             Ok(complex::number(parts[0], parts[1]))
         }
-        Stored::Pairs(array) => complex::stored(&Tensor::from(array.clone()).named(name)),
-        Stored::TypeOnly(_) => Err(Error::damaged(format!("the archive has no data for {name}"))),
+        StoredTensor::Pairs(array) => complex::stored(&Tensor::from(array.clone()).named(name)),
+        StoredTensor::TypeOnly(_) => Err(Error::damaged(format!("the archive has no data for {name}"))),
     }
 }
 

@@ -1,18 +1,18 @@
-//! The objects of an archive: modules with their attributes, by place, shared ones once.
+//! The objects of an archive: modules with their attributes, by index, shared ones once.
 
 use crate::array::Array;
 use crate::dim::Dim;
 use crate::error::{At, Error, Result};
 use crate::read::aten::complex;
 use crate::read::aten::value::{Value, View};
-use crate::read::pickle::{Id, Node, Pickle};
-use crate::read::storage::{Storages, Stored};
+use crate::read::pickle::{Id, Pickle, PickleNode};
+use crate::read::storage::{Storages, StoredTensor};
 use crate::tensor::Tensor;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// An attribute: a value of its own for every call, so that what one call writes the next does not see.
-enum Attribute {
+enum StoredAttribute {
     Object(usize),
     Tensor(Tensor),
     /// A complex tensor, its parts in a last axis.
@@ -40,7 +40,7 @@ struct Object {
     class: String,
     /// The path at which it is first reached.
     path: String,
-    attributes: BTreeMap<String, Attribute>,
+    attributes: BTreeMap<String, StoredAttribute>,
     order: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Objects {
     objects: Vec<Object>,
 }
 
-struct Reader<'a> {
+struct ObjectReader<'a> {
     pickle: &'a Pickle,
     storages: &'a Storages<'a>,
     objects: Vec<Object>,
@@ -59,7 +59,7 @@ struct Reader<'a> {
 impl Objects {
     /// Reads the objects of `data.pkl`; also gives the root.
     pub(super) fn read(pickle: &Pickle, storages: &Storages) -> Result<(Objects, usize)> {
-        let mut reader = Reader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
+        let mut reader = ObjectReader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
         let root = reader.object(pickle.root(), "")?.ok_or_else(|| Error::damaged("the archive contains no module"))?;
         Ok((Objects { objects: reader.objects }, root))
     }
@@ -83,10 +83,10 @@ impl Objects {
     pub(super) fn attribute(&self, id: usize, name: &str) -> Result<Value> {
         let object = self.objects.get(id).ok_or_else(|| Error::internal("no such object"))?;
         match object.attributes.get(name).ok_or_else(|| super::unknown(&format!("{}.{name}", object.class)))? {
-            Attribute::Object(id) => Ok(Value::Object(*id)),
-            Attribute::Tensor(tensor) => Ok(Value::Tensor(View::stored(tensor.clone()))),
-            Attribute::Pairs(tensor) => complex::stored(tensor),
-            Attribute::Data(data) => data.value(),
+            StoredAttribute::Object(id) => Ok(Value::Object(*id)),
+            StoredAttribute::Tensor(tensor) => Ok(Value::Tensor(View::stored(tensor.clone()))),
+            StoredAttribute::Pairs(tensor) => complex::stored(tensor),
+            StoredAttribute::Data(data) => data.value(),
         }
     }
 
@@ -102,11 +102,11 @@ impl Objects {
             let mut below = Vec::new();
             for name in &object.order {
                 match &object.attributes[name] {
-                    Attribute::Tensor(tensor) | Attribute::Pairs(tensor) => {
+                    StoredAttribute::Tensor(tensor) | StoredAttribute::Pairs(tensor) => {
                         found.extend(tensor.value().map(|array| (join(&object.path, name), array.clone())))
                     }
-                    Attribute::Object(id) => below.push(*id),
-                    Attribute::Data(_) => {}
+                    StoredAttribute::Object(id) => below.push(*id),
+                    StoredAttribute::Data(_) => {}
                 }
             }
             stack.extend(below.into_iter().rev());
@@ -119,13 +119,13 @@ fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
 }
 
-impl Reader<'_> {
+impl ObjectReader<'_> {
     fn object(&mut self, id: Id, path: &str) -> Result<Option<usize>> {
         if let Some(&known) = self.known.get(&id) {
             return Ok(Some(known));
         }
-        let Node::Object(class, state) = self.pickle.node(id) else { return Ok(None) };
-        let Node::Global(module, name) = self.pickle.node(*class) else { return Ok(None) };
+        let PickleNode::Object(class, state) = self.pickle.node(id) else { return Ok(None) };
+        let PickleNode::Global(module, name) = self.pickle.node(*class) else { return Ok(None) };
         let index = self.objects.len();
         self.known.insert(id, index);
         self.objects.push(Object {
@@ -135,20 +135,20 @@ impl Reader<'_> {
             order: Vec::new(),
         });
         let entries = match state.map(|state| self.pickle.node(state)) {
-            Some(Node::Dict(entries)) => entries.clone(),
-            None | Some(Node::None | Node::Tuple(_)) => Vec::new(),
+            Some(PickleNode::Dict(entries)) => entries.clone(),
+            None | Some(PickleNode::None | PickleNode::Tuple(_)) => Vec::new(),
             Some(other) => return Err(Error::damaged(format!("an object whose state is {other:?}"))),
         };
         for (key, value) in entries {
             let name = self.pickle.str(key)?.to_string();
-            let place = join(path, &name);
-            let attribute = match self.object(value, &place)? {
-                Some(object) => Attribute::Object(object),
-                None => match self.storages.tensor(self.pickle, value).at(&place)? {
-                    Some(Stored::Pairs(array)) => Attribute::Pairs(Tensor::from(array).named(&place)),
-                    Some(Stored::Numbers(array)) => Attribute::Tensor(Tensor::from(array).named(&place)),
-                    Some(Stored::TypeOnly(ty)) => Attribute::Tensor(Tensor::of_type(ty).named(&place)),
-                    None => Attribute::Data(self.data(value).at(&place)?),
+            let path = join(path, &name);
+            let attribute = match self.object(value, &path)? {
+                Some(object) => StoredAttribute::Object(object),
+                None => match self.storages.tensor(self.pickle, value).at(&path)? {
+                    Some(StoredTensor::Pairs(array)) => StoredAttribute::Pairs(Tensor::from(array).named(&path)),
+                    Some(StoredTensor::Numbers(array)) => StoredAttribute::Tensor(Tensor::from(array).named(&path)),
+                    Some(StoredTensor::TypeOnly(ty)) => StoredAttribute::Tensor(Tensor::of_type(ty).named(&path)),
+                    None => StoredAttribute::Data(self.data(value).at(&path)?),
                 },
             };
             self.objects[index].order.push(name.clone());
@@ -160,30 +160,35 @@ impl Reader<'_> {
     fn data(&self, id: Id) -> Result<Data> {
         let many = |items: &[Id]| items.iter().map(|&item| self.data(item)).collect::<Result<Vec<_>>>();
         Ok(match self.pickle.node(id) {
-            Node::None => Data::None,
-            Node::Bool(x) => Data::Bool(*x),
-            Node::Int(x) => Data::Int(*x),
-            Node::Float(x) => Data::Float(*x),
-            Node::Str(x) => Data::Str(x.clone()),
-            Node::Tuple(items) => Data::Tuple(many(items)?),
-            Node::List(items) => Data::List(many(items)?),
-            Node::Dict(entries) => {
+            PickleNode::None => Data::None,
+            PickleNode::Bool(x) => Data::Bool(*x),
+            PickleNode::Int(x) => Data::Int(*x),
+            PickleNode::Float(x) => Data::Float(*x),
+            PickleNode::Str(x) => Data::Str(x.clone()),
+            PickleNode::Tuple(items) => Data::Tuple(many(items)?),
+            PickleNode::List(items) => Data::List(many(items)?),
+            PickleNode::Dict(entries) => {
                 Data::Dict(entries.iter().map(|&(key, value)| Ok((self.data(key)?, self.data(value)?))).collect::<Result<_>>()?)
             }
-            Node::Call(callee, arguments) => match (self.storages.tensor(self.pickle, id)?, self.pickle.node(*callee)) {
-                (Some(Stored::Numbers(array)), _) => Data::Tensor(array.into()),
-                (Some(Stored::Pairs(array)), _) => Data::Pairs(array.into()),
-                (Some(Stored::TypeOnly(ty)), _) => Data::Tensor(Tensor::of_type(ty)),
+            PickleNode::Call(callee, arguments) => match (self.storages.tensor(self.pickle, id)?, self.pickle.node(*callee)) {
+                (Some(StoredTensor::Numbers(array)), _) => Data::Tensor(array.into()),
+                (Some(StoredTensor::Pairs(array)), _) => Data::Pairs(array.into()),
+                (Some(StoredTensor::TypeOnly(ty)), _) => Data::Tensor(Tensor::of_type(ty)),
                 // Typed containers: the first argument is what they hold.
-                (None, Node::Global(module, _)) if **module == *"torch.jit._pickle" => match self.pickle.items(*arguments)?.first() {
+                (None, PickleNode::Global(module, _)) if **module == *"torch.jit._pickle" => match self.pickle.items(*arguments)?.first() {
                     Some(&inner) => self.data(inner)?,
                     None => return Err(Error::damaged("a typed container without elements")),
                 },
-                (None, Node::Global(module, _)) if module.starts_with("__torch__") => self.data(*arguments)?,
+                (None, PickleNode::Global(module, _)) if module.starts_with("__torch__") => self.data(*arguments)?,
                 (None, other) => return Err(Error::unsupported(format!("an attribute made by {other:?}"))),
             },
             // An enum, a device, a class: refused where the program reads it, which it seldom does.
-            Node::Long(_) | Node::Bytes(_) | Node::Set(_) | Node::Global(..) | Node::Object(..) | Node::Persistent(_) => Data::None,
+            PickleNode::Long(_)
+            | PickleNode::Bytes(_)
+            | PickleNode::Set(_)
+            | PickleNode::Global(..)
+            | PickleNode::Object(..)
+            | PickleNode::Persistent(_) => Data::None,
         })
     }
 }
@@ -223,7 +228,7 @@ impl Data {
 
 /// The example inputs of `forward`, flattened, each with its path; `None` where they are not only tensors.
 pub(super) fn example_tensors(pickle: &Pickle, storages: &Storages) -> Result<Option<Vec<(Vec<usize>, Tensor)>>> {
-    let reader = Reader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
+    let reader = ObjectReader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
     let Data::Dict(methods) = reader.data(pickle.root())? else { return Ok(None) };
     let forward = methods.iter().find(|(key, _)| matches!(key, Data::Str(name) if name == "forward"));
     let Some((_, inputs)) = forward else { return Ok(None) };

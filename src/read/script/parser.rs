@@ -1,6 +1,6 @@
 //! From tokens to syntax, by recursive descent with a bound on the depth.
 
-use super::ast::{Call, Class, Expr, Function, Kind, LineNumber, MAX_NESTING, Parameter, Statement};
+use super::ast::{AstExpr, CallExpr, ClassDef, FunctionDef, LineNumber, MAX_NESTING, Parameter, Statement, StatementKind};
 use super::lexer::{Token, tokens};
 use crate::error::{Error, Result};
 use std::sync::{Arc, OnceLock};
@@ -11,16 +11,16 @@ const LINKS: usize = 500;
 
 /// What a source file defines, in order: classes by name, and functions.
 #[derive(Debug, Default)]
-pub(crate) struct Source {
-    pub(crate) classes: Vec<(Arc<str>, Class)>,
-    pub(crate) functions: Vec<Arc<Function>>,
+pub(crate) struct SourceFile {
+    pub(crate) classes: Vec<(Arc<str>, ClassDef)>,
+    pub(crate) functions: Vec<Arc<FunctionDef>>,
 }
 
 /// Reads a source file.
 ///
 /// # Errors
 /// [`Damaged`](crate::ErrorCode::Damaged) or [`TooDeep`](crate::ErrorCode::TooDeep) with the line.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Source> {
+pub(crate) fn parse(file: &str, text: &str) -> Result<SourceFile> {
     let parse = || {
         let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0, links: 0, file: file.into() };
         parser.source().map_err(|error| error.at(format!("line {}", parser.line())))
@@ -100,8 +100,8 @@ impl Parser {
         result
     }
 
-    fn source(&mut self) -> Result<Source> {
-        let mut source = Source::default();
+    fn source(&mut self) -> Result<SourceFile> {
+        let mut source = SourceFile::default();
         while self.peek().is_some() {
             if matches!(self.peek(), Some(Token::Newline)) {
                 self.at += 1;
@@ -116,7 +116,7 @@ impl Parser {
         Ok(source)
     }
 
-    fn class(&mut self) -> Result<(Arc<str>, Class)> {
+    fn class(&mut self) -> Result<(Arc<str>, ClassDef)> {
         let name = self.name()?;
         if self.take("(") {
             while !self.take(")") {
@@ -124,7 +124,7 @@ impl Parser {
                 self.take(",");
             }
         }
-        let mut class = Class::default();
+        let mut class = ClassDef::default();
         self.expect(":")?;
         if !matches!(self.next(), Some(Token::Newline)) || !matches!(self.next(), Some(Token::Indent)) {
             return self.unexpected("a block");
@@ -140,8 +140,8 @@ impl Parser {
                 _ if self.is("def") => class.methods.push(Arc::new(self.function()?)),
                 // Other attributes say nothing that the pickled object does not.
                 _ => {
-                    if let Kind::Assign(Expr::Name(name), value) = self.statement()?.kind
-                        && matches!(value, Expr::Str(_) | Expr::Int(_) | Expr::Float(_) | Expr::Bool(_))
+                    if let StatementKind::Assign(AstExpr::Name(name), value) = self.statement()?.kind
+                        && matches!(value, AstExpr::Str(_) | AstExpr::Int(_) | AstExpr::Float(_) | AstExpr::Bool(_))
                     {
                         class.members.push((name, value));
                     }
@@ -150,7 +150,7 @@ impl Parser {
         }
     }
 
-    fn function(&mut self) -> Result<Function> {
+    fn function(&mut self) -> Result<FunctionDef> {
         self.expect("def")?;
         let name = self.name()?;
         self.expect("(")?;
@@ -170,7 +170,7 @@ impl Parser {
             self.expression()?;
         }
         let body = self.block()?;
-        Ok(Function { name, parameters, body, file: self.file.clone() })
+        Ok(FunctionDef { name, parameters, body, file: self.file.clone() })
     }
 
     fn block(&mut self) -> Result<Vec<Statement>> {
@@ -212,41 +212,41 @@ impl Parser {
         self.links = 0;
         let line = self.line();
         let kind = self.statement_kind()?;
-        let compound = matches!(kind, Kind::If(..) | Kind::While(..) | Kind::For(..));
+        let compound = matches!(kind, StatementKind::If(..) | StatementKind::While(..) | StatementKind::For(..));
         if !compound && !matches!(self.peek(), None | Some(Token::Newline | Token::Dedent)) {
             return self.unexpected("the end of the line");
         }
         Ok(Statement { line, kind })
     }
 
-    fn statement_kind(&mut self) -> Result<Kind> {
+    fn statement_kind(&mut self) -> Result<StatementKind> {
         if self.take("return") {
             let value = if matches!(self.peek(), Some(Token::Newline)) { None } else { Some(self.tuple()?) };
-            return Ok(Kind::Return(value));
+            return Ok(StatementKind::Return(value));
         }
         if self.take("if") {
             return self.conditional();
         }
         if self.take("while") {
             let condition = self.expression()?;
-            return Ok(Kind::While(condition, self.block()?));
+            return Ok(StatementKind::While(condition, self.block()?));
         }
         if self.take("for") {
             let target = self.postfix()?;
             self.expect("in")?;
             let over = self.expression()?;
-            return Ok(Kind::For(target, over, self.block()?));
+            return Ok(StatementKind::For(target, over, self.block()?));
         }
         if self.take("assert") {
             let condition = self.expression()?;
             let message = if self.take(",") { Some(self.expression()?) } else { None };
-            return Ok(Kind::Assert(condition, message));
+            return Ok(StatementKind::Assert(condition, message));
         }
         if self.take("raise") {
             let value = if matches!(self.peek(), Some(Token::Newline)) { None } else { Some(self.expression()?) };
-            return Ok(Kind::Raise(value));
+            return Ok(StatementKind::Raise(value));
         }
-        for (word, kind) in [("pass", Kind::Pass), ("break", Kind::Break), ("continue", Kind::Continue)] {
+        for (word, kind) in [("pass", StatementKind::Pass), ("break", StatementKind::Break), ("continue", StatementKind::Continue)] {
             if self.take(word) {
                 return Ok(kind);
             }
@@ -255,23 +255,23 @@ impl Parser {
         if self.take(":") {
             self.expression()?;
             if !self.take("=") {
-                return Ok(Kind::Declare);
+                return Ok(StatementKind::Declare);
             }
-            return Ok(Kind::Assign(target, self.tuple()?));
+            return Ok(StatementKind::Assign(target, self.tuple()?));
         }
         if self.take("=") {
-            return Ok(Kind::Assign(target, self.tuple()?));
+            return Ok(StatementKind::Assign(target, self.tuple()?));
         }
         for (mark, op) in [("+=", "+"), ("-=", "-"), ("*=", "*"), ("/=", "/")] {
             if self.take(mark) {
                 let value = self.tuple()?;
-                return Ok(Kind::Assign(target.clone(), Expr::Binary(op, Box::new((target, value)))));
+                return Ok(StatementKind::Assign(target.clone(), AstExpr::Binary(op, Box::new((target, value)))));
             }
         }
-        Ok(Kind::Expr(target))
+        Ok(StatementKind::Expr(target))
     }
 
-    fn conditional(&mut self) -> Result<Kind> {
+    fn conditional(&mut self) -> Result<StatementKind> {
         let condition = self.expression()?;
         let then = self.block()?;
         while matches!(self.peek(), Some(Token::Newline)) {
@@ -285,11 +285,11 @@ impl Parser {
         } else {
             Vec::new()
         };
-        Ok(Kind::If(condition, then, otherwise))
+        Ok(StatementKind::If(condition, then, otherwise))
     }
 
     /// Expressions separated by commas; one without a comma is itself.
-    fn tuple(&mut self) -> Result<Expr> {
+    fn tuple(&mut self) -> Result<AstExpr> {
         let first = self.expression()?;
         if !self.is(",") {
             return Ok(first);
@@ -301,10 +301,10 @@ impl Parser {
             }
             items.push(self.expression()?);
         }
-        Ok(Expr::Tuple(items))
+        Ok(AstExpr::Tuple(items))
     }
 
-    fn expression(&mut self) -> Result<Expr> {
+    fn expression(&mut self) -> Result<AstExpr> {
         self.deeper(|parser| {
             let value = parser.binary(0)?;
             if !parser.take("if") {
@@ -313,11 +313,11 @@ impl Parser {
             let condition = parser.binary(0)?;
             parser.expect("else")?;
             let otherwise = parser.expression()?;
-            Ok(Expr::Either(Box::new((condition, value, otherwise))))
+            Ok(AstExpr::Either(Box::new((condition, value, otherwise))))
         })
     }
 
-    fn binary(&mut self, level: usize) -> Result<Expr> {
+    fn binary(&mut self, level: usize) -> Result<AstExpr> {
         let Some(operators) = BINARY.get(level) else { return self.unary() };
         let mut left = self.binary(level + 1)?;
         while let Some(op) = operators.iter().find(|op| self.is(op)) {
@@ -325,32 +325,32 @@ impl Parser {
             self.at += 1;
             let op = if *op == "is" && self.take("not") { "is not" } else { op };
             let right = self.binary(level + 1)?;
-            left = Expr::Binary(op, Box::new((left, right)));
+            left = AstExpr::Binary(op, Box::new((left, right)));
         }
         Ok(left)
     }
 
-    fn unary(&mut self) -> Result<Expr> {
+    fn unary(&mut self) -> Result<AstExpr> {
         for op in ["-", "+", "~", "not"] {
             if self.take(op) {
                 let operand = self.deeper(Parser::unary)?;
                 return Ok(match (op, operand) {
-                    ("-", Expr::Int(n)) => Expr::Int(n.wrapping_neg()),
-                    ("-", Expr::Float(x)) => Expr::Float(-x),
+                    ("-", AstExpr::Int(n)) => AstExpr::Int(n.wrapping_neg()),
+                    ("-", AstExpr::Float(x)) => AstExpr::Float(-x),
                     ("+", operand) => operand,
-                    (op, operand) => Expr::Unary(op, Box::new(operand)),
+                    (op, operand) => AstExpr::Unary(op, Box::new(operand)),
                 });
             }
         }
         let base = self.postfix()?;
         if self.take("**") {
             let power = self.deeper(Parser::unary)?;
-            return Ok(Expr::Binary("**", Box::new((base, power))));
+            return Ok(AstExpr::Binary("**", Box::new((base, power))));
         }
         Ok(base)
     }
 
-    fn postfix(&mut self) -> Result<Expr> {
+    fn postfix(&mut self) -> Result<AstExpr> {
         let mut value = self.atom()?;
         loop {
             let line = self.line();
@@ -358,10 +358,10 @@ impl Parser {
                 self.link()?;
             }
             value = if self.take(".") {
-                Expr::Attribute(Box::new(value), self.name()?)
+                AstExpr::Attribute(Box::new(value), self.name()?)
             } else if self.take("(") {
                 let (positional, named) = self.arguments()?;
-                Expr::Call(Box::new(Call { callee: value, positional, named, line, operator: OnceLock::new() }))
+                AstExpr::Call(Box::new(CallExpr { callee: value, positional, named, line, operator: OnceLock::new() }))
             } else if self.take("[") {
                 let mut items = Vec::new();
                 while !self.take("]") {
@@ -370,8 +370,8 @@ impl Parser {
                         return self.unexpected("`,` or `]`");
                     }
                 }
-                let index = if items.len() == 1 { items.remove(0) } else { Expr::Tuple(items) };
-                Expr::Index(Box::new(value), Box::new(index))
+                let index = if items.len() == 1 { items.remove(0) } else { AstExpr::Tuple(items) };
+                AstExpr::Index(Box::new(value), Box::new(index))
             } else {
                 return Ok(value);
             };
@@ -379,7 +379,7 @@ impl Parser {
     }
 
     #[allow(clippy::type_complexity)]
-    fn arguments(&mut self) -> Result<(Vec<Expr>, Vec<(Arc<str>, Expr)>)> {
+    fn arguments(&mut self) -> Result<(Vec<AstExpr>, Vec<(Arc<str>, AstExpr)>)> {
         let (mut positional, mut named) = (Vec::new(), Vec::new());
         while !self.take(")") {
             let keyword = matches!((self.peek(), self.tokens.get(self.at + 1)), (Some(Token::Name(_)), Some((Token::Mark("="), _))));
@@ -397,21 +397,21 @@ impl Parser {
         Ok((positional, named))
     }
 
-    fn atom(&mut self) -> Result<Expr> {
+    fn atom(&mut self) -> Result<AstExpr> {
         let atom = match self.peek() {
             Some(Token::Name(name)) => match &**name {
-                "None" => Expr::None,
-                "True" => Expr::Bool(true),
-                "False" => Expr::Bool(false),
-                "inf" => Expr::Float(f64::INFINITY),
-                "nan" => Expr::Float(f64::NAN),
+                "None" => AstExpr::None,
+                "True" => AstExpr::Bool(true),
+                "False" => AstExpr::Bool(false),
+                "inf" => AstExpr::Float(f64::INFINITY),
+                "nan" => AstExpr::Float(f64::NAN),
                 "if" | "else" | "for" | "in" | "def" | "class" | "return" => return self.unexpected("an expression"),
-                _ => Expr::Name(name.clone()),
+                _ => AstExpr::Name(name.clone()),
             },
-            Some(Token::Int(n)) => Expr::Int(*n),
-            Some(Token::Float(x)) => Expr::Float(*x),
-            Some(Token::Imaginary(x)) => Expr::Imaginary(*x),
-            Some(Token::Str(text)) => Expr::Str(text.clone()),
+            Some(Token::Int(n)) => AstExpr::Int(*n),
+            Some(Token::Float(x)) => AstExpr::Float(*x),
+            Some(Token::Imaginary(x)) => AstExpr::Imaginary(*x),
+            Some(Token::Str(text)) => AstExpr::Str(text.clone()),
             Some(Token::Mark(open @ ("(" | "[" | "{"))) => {
                 let open = *open;
                 self.at += 1;
@@ -421,18 +421,18 @@ impl Parser {
         };
         self.at += 1;
         // Strings that stand side by side are one.
-        if let Expr::Str(first) = &atom {
+        if let AstExpr::Str(first) = &atom {
             let mut text = first.to_string();
             while let Some(Token::Str(more)) = self.peek() {
                 text.push_str(more);
                 self.at += 1;
             }
-            return Ok(Expr::Str(text.into()));
+            return Ok(AstExpr::Str(text.into()));
         }
         Ok(atom)
     }
 
-    fn bracket(&mut self, open: &str) -> Result<Expr> {
+    fn bracket(&mut self, open: &str) -> Result<AstExpr> {
         let close = match open {
             "(" => ")",
             "[" => "]",
@@ -454,9 +454,9 @@ impl Parser {
         }
         Ok(match close {
             ")" if items.len() == 1 && !comma => items.remove(0),
-            ")" => Expr::Tuple(items),
-            "]" => Expr::List(items),
-            _ => Expr::Dict(entries),
+            ")" => AstExpr::Tuple(items),
+            "]" => AstExpr::List(items),
+            _ => AstExpr::Dict(entries),
         })
     }
 }
@@ -476,17 +476,17 @@ mod tests {
         let source = parse("x.py", text).unwrap();
         let method = &source.classes[0].1.methods[0];
         assert_eq!((&*source.classes[0].0, &*method.name, method.parameters.len(), method.body.len()), ("Conv2d", "forward", 2, 3));
-        let Kind::Assign(_, Expr::Call(call)) = &method.body[1].kind else { panic!() };
+        let StatementKind::Assign(_, AstExpr::Call(call)) = &method.body[1].kind else { panic!() };
         assert_eq!((call.positional.len(), call.named.len(), call.line), (4, 2, 8));
-        assert_eq!(call.named[0].1, Expr::Int(-1));
+        assert_eq!(call.named[0].1, AstExpr::Int(-1));
     }
 
     #[test]
     fn tuples_unpack_with_and_without_a_last_comma() {
         let statements = body("  a, b, = f(x)\n  c = (a,)\n  return -inf\n");
-        assert!(matches!(&statements[0].kind, Kind::Assign(Expr::Tuple(items), _) if items.len() == 2));
-        assert!(matches!(&statements[1].kind, Kind::Assign(_, Expr::Tuple(items)) if items.len() == 1));
-        assert!(matches!(&statements[2].kind, Kind::Return(Some(Expr::Float(x))) if *x == f64::NEG_INFINITY));
+        assert!(matches!(&statements[0].kind, StatementKind::Assign(AstExpr::Tuple(items), _) if items.len() == 2));
+        assert!(matches!(&statements[1].kind, StatementKind::Assign(_, AstExpr::Tuple(items)) if items.len() == 1));
+        assert!(matches!(&statements[2].kind, StatementKind::Return(Some(AstExpr::Float(x))) if *x == f64::NEG_INFINITY));
     }
 
     #[test]
@@ -494,9 +494,9 @@ mod tests {
         let statements = body(
             "  for i in range(3):\n    x = torch.add(x, i)\n  while bool(x):\n    pass\n  if torch.gt(x, 0):\n    y = x\n  else:\n    y = d[\"k\"]\n  return y\n",
         );
-        assert!(matches!(statements[0].kind, Kind::For(..)));
-        assert!(matches!(statements[1].kind, Kind::While(..)));
-        assert!(matches!(&statements[2].kind, Kind::If(_, then, otherwise) if then.len() == 1 && otherwise.len() == 1));
+        assert!(matches!(statements[0].kind, StatementKind::For(..)));
+        assert!(matches!(statements[1].kind, StatementKind::While(..)));
+        assert!(matches!(&statements[2].kind, StatementKind::If(_, then, otherwise) if then.len() == 1 && otherwise.len() == 1));
     }
 
     #[test]
@@ -507,7 +507,7 @@ mod tests {
         assert_eq!(parse("x.py", &long).unwrap_err().code(), crate::ErrorCode::TooDeep);
         for text in ["def f(:\n  pass", "def f():\n  return ]", "x = \"", "def f():\n    a = 1\n  b = 2", "\0", "def f():\n  a = 1e"] {
             let error = parse("x.py", text).unwrap_err();
-            assert!(error.places().any(|place| place.starts_with("line")), "{text:?}: {error}");
+            assert!(error.places().any(|location| location.starts_with("line")), "{text:?}: {error}");
         }
     }
 }

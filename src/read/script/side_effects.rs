@@ -1,4 +1,4 @@
-//! What a block of a program leaves behind whose course depends on data: names, and what it changed in place.
+//! What a block of a program leaves behind that runs depending on data: names, and what it changed in place.
 
 use crate::error::{Error, Result};
 use crate::read::aten::value::{Value, View};
@@ -10,23 +10,23 @@ use std::rc::Rc;
 /// Lists in lists that are looked into.
 const DEEPEST: usize = 16;
 
-/// A place that can be written to, and what it held.
-enum Cell {
+/// A mutable value, and what it held.
+enum MutableValue {
     Tensor(View, Tensor, u64),
     List(Rc<RefCell<Vec<Value>>>, Vec<Value>),
     Dict(Rc<RefCell<Vec<(Value, Value)>>>, Vec<(Value, Value)>),
 }
 
-/// The places that can be written to from a block: what it may change for the program around it.
-pub(super) struct Cells(Vec<Cell>);
+/// The mutable values that a block can reach: what it may change for the program around it.
+pub(super) struct MutableValues(Vec<MutableValue>);
 
-impl Cells {
+impl MutableValues {
     /// Those that can be reached from these values.
     ///
     /// # Errors
     /// Where a tensor cannot be read.
-    pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<Cells> {
-        let mut cells = Cells(Vec::new());
+    pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<MutableValues> {
+        let mut cells = MutableValues(Vec::new());
         values.into_iter().try_for_each(|value| cells.add(value, 0))?;
         Ok(cells)
     }
@@ -38,8 +38,8 @@ impl Cells {
         match value {
             Value::Tensor(view) => {
                 let root = view.root();
-                if !self.0.iter().any(|cell| matches!(cell, Cell::Tensor(known, ..) if known.is_same(&root))) {
-                    self.0.push(Cell::Tensor(root.clone(), root.read()?, root.writes()));
+                if !self.0.iter().any(|cell| matches!(cell, MutableValue::Tensor(known, ..) if known.is_same(&root))) {
+                    self.0.push(MutableValue::Tensor(root.clone(), root.read()?, root.writes()));
                 }
             }
             Value::Complex(pair) => {
@@ -47,16 +47,16 @@ impl Cells {
                 self.add(&Value::Tensor(pair.im.clone()), depth + 1)?;
             }
             Value::Tuple(items) => items.iter().try_for_each(|item| self.add(item, depth + 1))?,
-            Value::List(items) if !self.0.iter().any(|cell| matches!(cell, Cell::List(known, _) if Rc::ptr_eq(known, items))) => {
+            Value::List(items) if !self.0.iter().any(|cell| matches!(cell, MutableValue::List(known, _) if Rc::ptr_eq(known, items))) => {
                 let held = items.borrow().clone();
-                self.0.push(Cell::List(items.clone(), held.clone()));
+                self.0.push(MutableValue::List(items.clone(), held.clone()));
                 held.iter().try_for_each(|item| self.add(item, depth + 1))?;
             }
             Value::Dict(entries) | Value::Instance(_, entries)
-                if !self.0.iter().any(|cell| matches!(cell, Cell::Dict(known, _) if Rc::ptr_eq(known, entries))) =>
+                if !self.0.iter().any(|cell| matches!(cell, MutableValue::Dict(known, _) if Rc::ptr_eq(known, entries))) =>
             {
                 let held = entries.borrow().clone();
-                self.0.push(Cell::Dict(entries.clone(), held.clone()));
+                self.0.push(MutableValue::Dict(entries.clone(), held.clone()));
                 held.iter().try_for_each(|entry| self.add(&entry.1, depth + 1))?;
             }
             _ => {}
@@ -66,13 +66,13 @@ impl Cells {
 
     /// Those that hold something else by now.
     pub(super) fn changed(&self) -> BTreeSet<usize> {
-        let differs = |cell: &Cell| match cell {
-            Cell::Tensor(view, _, writes) => view.writes() != *writes,
-            Cell::List(items, held) => {
+        let differs = |cell: &MutableValue| match cell {
+            MutableValue::Tensor(view, _, writes) => view.writes() != *writes,
+            MutableValue::List(items, held) => {
                 let now = items.borrow();
                 now.len() != held.len() || !now.iter().zip(held).all(|(a, b)| same(a, b))
             }
-            Cell::Dict(entries, held) => {
+            MutableValue::Dict(entries, held) => {
                 let now = entries.borrow();
                 now.len() != held.len() || !now.iter().zip(held).all(|(a, b)| same(&a.0, &b.0) && same(&a.1, &b.1))
             }
@@ -83,18 +83,18 @@ impl Cells {
     /// What a cell holds now, as a value.
     pub(super) fn now(&self, i: usize) -> Result<Value> {
         Ok(match &self.0[i] {
-            Cell::Tensor(view, ..) => view.read()?.into(),
-            Cell::List(items, _) => Value::tuple(items.borrow().clone()),
-            Cell::Dict(entries, _) => Value::Dict(Rc::new(RefCell::new(entries.borrow().clone()))),
+            MutableValue::Tensor(view, ..) => view.read()?.into(),
+            MutableValue::List(items, _) => Value::tuple(items.borrow().clone()),
+            MutableValue::Dict(entries, _) => Value::Dict(Rc::new(RefCell::new(entries.borrow().clone()))),
         })
     }
 
     /// Puts a value into a cell.
     pub(super) fn set(&self, i: usize, value: &Value) -> Result<()> {
         match (&self.0[i], value) {
-            (Cell::Tensor(view, ..), Value::Tensor(new)) => view.write(new.read()?)?,
-            (Cell::List(items, _), Value::Tuple(new)) => *items.borrow_mut() = new.to_vec(),
-            (Cell::Dict(entries, _), Value::Dict(new)) => *entries.borrow_mut() = new.borrow().clone(),
+            (MutableValue::Tensor(view, ..), Value::Tensor(new)) => view.write(new.read()?)?,
+            (MutableValue::List(items, _), Value::Tuple(new)) => *items.borrow_mut() = new.to_vec(),
+            (MutableValue::Dict(entries, _), Value::Dict(new)) => *entries.borrow_mut() = new.borrow().clone(),
             _ => return Err(Error::internal("a variable changes its type")),
         }
         Ok(())
@@ -104,12 +104,12 @@ impl Cells {
     pub(super) fn restore(&mut self, changed: &BTreeSet<usize>) -> Result<()> {
         for &i in changed {
             match &mut self.0[i] {
-                Cell::Tensor(view, held, writes) => {
+                MutableValue::Tensor(view, held, writes) => {
                     view.write(held.clone())?;
                     *writes = view.writes();
                 }
-                Cell::List(items, held) => *items.borrow_mut() = held.clone(),
-                Cell::Dict(entries, held) => *entries.borrow_mut() = held.clone(),
+                MutableValue::List(items, held) => *items.borrow_mut() = held.clone(),
+                MutableValue::Dict(entries, held) => *entries.borrow_mut() = held.clone(),
             }
         }
         Ok(())
@@ -136,61 +136,61 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// How a value that depends on the course is made of tensors that do, and of what is the same on every course.
-pub(super) enum Plan {
+/// How a value that depends on the branch taken is built of tensors that do, and of what is the same in every branch.
+pub(super) enum ValueLayout {
     Same(Value),
     Leaf,
-    List(Vec<Plan>),
-    Tuple(Vec<Plan>),
-    Dict(Vec<(Value, Plan)>),
+    List(Vec<ValueLayout>),
+    Tuple(Vec<ValueLayout>),
+    Dict(Vec<(Value, ValueLayout)>),
 }
 
-impl Plan {
-    /// What two courses leave in one place; `None` where no tensors can stand for it.
+impl ValueLayout {
+    /// The layout of what two branches leave in one location; `None` where no tensors can represent it.
     ///
-    /// `fixed` says whether a number that both have is the same on every course: in a branch it is, in a loop other turns may have others.
-    pub(super) fn of(a: &Value, b: &Value, fixed: bool) -> Option<Plan> {
+    /// `fixed` says whether a number that both have is the same in every branch: in a branch it is, in a loop other iterations may have others.
+    pub(super) fn of(a: &Value, b: &Value, fixed: bool) -> Option<ValueLayout> {
         let plans = |a: &[Value], b: &[Value]| {
-            let plans = (a.len() == b.len()).then(|| a.iter().zip(b).map(|(a, b)| Plan::of(a, b, fixed)));
+            let plans = (a.len() == b.len()).then(|| a.iter().zip(b).map(|(a, b)| ValueLayout::of(a, b, fixed)));
             plans.and_then(Iterator::collect::<Option<Vec<_>>>)
         };
         let counts = matches!(a, Value::Bool(_) | Value::Int(_) | Value::Float(_));
         if same(a, b) && (fixed || !counts) {
-            return Some(Plan::Same(a.clone()));
+            return Some(ValueLayout::Same(a.clone()));
         }
         match (a, b) {
-            (Value::List(a), Value::List(b)) => plans(&a.borrow(), &b.borrow()).map(Plan::List),
-            (Value::Tuple(a), Value::Tuple(b)) => plans(a, b).map(Plan::Tuple),
+            (Value::List(a), Value::List(b)) => plans(&a.borrow(), &b.borrow()).map(ValueLayout::List),
+            (Value::Tuple(a), Value::Tuple(b)) => plans(a, b).map(ValueLayout::Tuple),
             (Value::Dict(a), Value::Dict(b)) => {
                 let (a, b) = (a.borrow(), b.borrow());
                 if a.len() != b.len() || !a.iter().zip(b.iter()).all(|(a, b)| same(&a.0, &b.0)) {
                     return None;
                 }
-                let entry = |(a, b): (&(Value, Value), &(Value, Value))| Some((a.0.clone(), Plan::of(&a.1, &b.1, fixed)?));
-                a.iter().zip(b.iter()).map(entry).collect::<Option<_>>().map(Plan::Dict)
+                let entry = |(a, b): (&(Value, Value), &(Value, Value))| Some((a.0.clone(), ValueLayout::of(&a.1, &b.1, fixed)?));
+                a.iter().zip(b.iter()).map(entry).collect::<Option<_>>().map(ValueLayout::Dict)
             }
-            _ => (number(a).is_some() && number(b).is_some()).then_some(Plan::Leaf),
+            _ => (number(a).is_some() && number(b).is_some()).then_some(ValueLayout::Leaf),
         }
     }
 
     /// Adds the tensors of a value that is made to this plan.
     pub(super) fn collect(&self, value: &Value, tensors: &mut Vec<Tensor>) -> Result<()> {
         let other = || Error::unsupported("a variable has different types after the branches of the program");
-        let each = |plans: &[Plan], items: &[Value], tensors: &mut Vec<Tensor>| {
+        let each = |plans: &[ValueLayout], items: &[Value], tensors: &mut Vec<Tensor>| {
             if plans.len() != items.len() {
                 return Err(other());
             }
             plans.iter().zip(items).try_for_each(|(plan, item)| plan.collect(item, tensors))
         };
         match (self, value) {
-            (Plan::Same(known), value) if same(known, value) => Ok(()),
-            (Plan::Leaf, value) => {
+            (ValueLayout::Same(known), value) if same(known, value) => Ok(()),
+            (ValueLayout::Leaf, value) => {
                 tensors.push(number(value).ok_or_else(other)??);
                 Ok(())
             }
-            (Plan::List(plans), Value::List(items)) => each(plans, &items.borrow(), tensors),
-            (Plan::Tuple(plans), Value::Tuple(items)) => each(plans, items, tensors),
-            (Plan::Dict(plans), Value::Dict(entries)) => {
+            (ValueLayout::List(plans), Value::List(items)) => each(plans, &items.borrow(), tensors),
+            (ValueLayout::Tuple(plans), Value::Tuple(items)) => each(plans, items, tensors),
+            (ValueLayout::Dict(plans), Value::Dict(entries)) => {
                 let entries = entries.borrow();
                 if plans.len() != entries.len() {
                     return Err(other());
@@ -204,11 +204,11 @@ impl Plan {
     /// The value that is made of these tensors.
     pub(super) fn build(&self, tensors: &mut impl Iterator<Item = Tensor>) -> Result<Value> {
         Ok(match self {
-            Plan::Same(value) => value.clone(),
-            Plan::Leaf => tensors.next().ok_or_else(|| Error::internal("too few tensors"))?.into(),
-            Plan::List(plans) => Value::list(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
-            Plan::Tuple(plans) => Value::tuple(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
-            Plan::Dict(plans) => {
+            ValueLayout::Same(value) => value.clone(),
+            ValueLayout::Leaf => tensors.next().ok_or_else(|| Error::internal("too few tensors"))?.into(),
+            ValueLayout::List(plans) => Value::list(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
+            ValueLayout::Tuple(plans) => Value::tuple(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
+            ValueLayout::Dict(plans) => {
                 let entries = plans.iter().map(|(key, plan)| Ok((key.clone(), plan.build(tensors)?)));
                 Value::Dict(Rc::new(RefCell::new(entries.collect::<Result<_>>()?)))
             }

@@ -1,27 +1,27 @@
 //! What goes into a program and comes out of it, flat.
 
-use super::ast::{Expr, Function, Parameter};
+use super::ast::{AstExpr, FunctionDef, Parameter};
 use crate::error::{Error, Result};
 use crate::module::Example;
 use crate::read::aten::value::Value;
 use crate::tensor::Tensor;
 
 /// The names of the inputs: the parameters, without those that have a default and take no tensors.
-pub(super) fn input_names(forward: &Function) -> Vec<String> {
+pub(super) fn input_names(forward: &FunctionDef) -> Vec<String> {
     let parameters = forward.parameters.iter().skip(1);
     let named = parameters.filter(|parameter| parameter.default.is_none() || takes_tensors(parameter.kind.as_ref()));
     named.map(|parameter| parameter.name.to_string()).collect()
 }
 
 /// Whether a type is made of tensors alone.
-fn takes_tensors(kind: Option<&Expr>) -> bool {
+fn takes_tensors(kind: Option<&AstExpr>) -> bool {
     match (place_of(kind), kind) {
-        (Place::List(kind), _) => takes_tensors(Some(kind)),
-        (Place::Tuple(kinds), _) => kinds.iter().all(|kind| takes_tensors(Some(kind))),
-        (Place::Tensor, None) => true,
-        (Place::Tensor, Some(Expr::Name(name))) => **name == *"Tensor",
-        (Place::Tensor, Some(Expr::Index(name, inner))) => {
-            matches!(&**name, Expr::Name(name) if **name == *"Optional") && takes_tensors(Some(inner))
+        (ValueSource::List(kind), _) => takes_tensors(Some(kind)),
+        (ValueSource::Tuple(kinds), _) => kinds.iter().all(|kind| takes_tensors(Some(kind))),
+        (ValueSource::Tensor, None) => true,
+        (ValueSource::Tensor, Some(AstExpr::Name(name))) => **name == *"Tensor",
+        (ValueSource::Tensor, Some(AstExpr::Index(name, inner))) => {
+            matches!(&**name, AstExpr::Name(name) if **name == *"Optional") && takes_tensors(Some(inner))
         }
         _ => false,
     }
@@ -29,7 +29,7 @@ fn takes_tensors(kind: Option<&Expr>) -> bool {
 
 /// The arguments of `forward` from flat tensors, put together as its declared types say. How many go to each list is told by the names of the
 /// example inputs (`pair_0`, `pair_1`), or by what the other parameters leave.
-pub(super) fn arguments(forward: &Function, inputs: &[Tensor], example: Option<&Example>) -> Result<Vec<Value>> {
+pub(super) fn arguments(forward: &FunctionDef, inputs: &[Tensor], example: Option<&Example>) -> Result<Vec<Value>> {
     let parameters = forward.parameters.get(1..).unwrap_or_default();
     let by_name = example.filter(|example| example.inputs().len() == inputs.len()).and_then(|example| shares_by_name(parameters, example));
     let shares = by_name.or_else(|| shares_by_type(parameters, inputs.len())).ok_or_else(|| {
@@ -42,36 +42,36 @@ pub(super) fn arguments(forward: &Function, inputs: &[Tensor], example: Option<&
 }
 
 /// A declared type, as far as tensors go into it one by one.
-enum Place<'a> {
+enum ValueSource<'a> {
     Tensor,
-    List(&'a Expr),
-    Tuple(&'a [Expr]),
+    List(&'a AstExpr),
+    Tuple(&'a [AstExpr]),
 }
 
-fn place_of(kind: Option<&Expr>) -> Place<'_> {
-    let Some(Expr::Index(name, inner)) = kind else { return Place::Tensor };
+fn place_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
+    let Some(AstExpr::Index(name, inner)) = kind else { return ValueSource::Tensor };
     match &**name {
-        Expr::Name(name) if &**name == "Optional" => place_of(Some(inner)),
-        Expr::Name(name) if &**name == "List" => Place::List(inner),
-        Expr::Name(name) if &**name == "Tuple" => match &**inner {
-            Expr::Tuple(kinds) => Place::Tuple(kinds),
-            one => Place::Tuple(std::slice::from_ref(one)),
+        AstExpr::Name(name) if &**name == "Optional" => place_of(Some(inner)),
+        AstExpr::Name(name) if &**name == "List" => ValueSource::List(inner),
+        AstExpr::Name(name) if &**name == "Tuple" => match &**inner {
+            AstExpr::Tuple(kinds) => ValueSource::Tuple(kinds),
+            one => ValueSource::Tuple(std::slice::from_ref(one)),
         },
-        _ => Place::Tensor,
+        _ => ValueSource::Tensor,
     }
 }
 
 /// How many tensors a type takes; `None` where a list leaves that open.
-fn width(kind: Option<&Expr>) -> Option<usize> {
+fn width(kind: Option<&AstExpr>) -> Option<usize> {
     match place_of(kind) {
-        Place::Tensor => Some(1),
-        Place::List(_) => None,
-        Place::Tuple(kinds) => kinds.iter().map(|kind| width(Some(kind))).sum(),
+        ValueSource::Tensor => Some(1),
+        ValueSource::List(_) => None,
+        ValueSource::Tuple(kinds) => kinds.iter().map(|kind| width(Some(kind))).sum(),
     }
 }
 
 /// What each of these types takes of so many tensors: what is open takes what is left, where it is one.
-fn shares<'a>(kinds: impl Iterator<Item = Option<&'a Expr>> + Clone, count: usize) -> Option<Vec<usize>> {
+fn shares<'a>(kinds: impl Iterator<Item = Option<&'a AstExpr>> + Clone, count: usize) -> Option<Vec<usize>> {
     let certain: usize = kinds.clone().filter_map(width).sum();
     let open = kinds.clone().filter(|kind| width(*kind).is_none()).count();
     let left = count.checked_sub(certain)?;
@@ -96,23 +96,23 @@ fn shares_by_name(parameters: &[Parameter], example: &Example) -> Option<Vec<usi
     for (name, _) in example.inputs() {
         let exact = parameters.iter().position(|parameter| *parameter.name == **name);
         let element = || parameters.iter().position(|parameter| name.starts_with(&format!("{}_", parameter.name)));
-        let place = exact.or_else(element).filter(|place| *place >= last)?;
-        shares[place] += 1;
-        last = place;
+        let index = exact.or_else(element).filter(|index| *index >= last)?;
+        shares[index] += 1;
+        last = index;
     }
     let fits = |(parameter, share): (&Parameter, &usize)| width(parameter.kind.as_ref()).is_none_or(|width| width == *share);
     parameters.iter().zip(&shares).all(fits).then_some(shares)
 }
 
 /// A value of a type from so many tensors.
-fn assembled(kind: Option<&Expr>, count: usize, given: &mut dyn Iterator<Item = Tensor>) -> Value {
+fn assembled(kind: Option<&AstExpr>, count: usize, given: &mut dyn Iterator<Item = Tensor>) -> Value {
     match place_of(kind) {
-        Place::Tensor => given.next().map_or(Value::None, Value::from),
-        Place::List(kind) => {
+        ValueSource::Tensor => given.next().map_or(Value::None, Value::from),
+        ValueSource::List(kind) => {
             let each = width(Some(kind)).unwrap_or(count).max(1);
             Value::list((0..count / each).map(|_| assembled(Some(kind), each, given)).collect())
         }
-        Place::Tuple(kinds) => {
+        ValueSource::Tuple(kinds) => {
             let shares = shares(kinds.iter().map(Some), count).unwrap_or_default();
             Value::tuple(kinds.iter().zip(shares).map(|(kind, share)| assembled(Some(kind), share, given)).collect())
         }
@@ -149,7 +149,7 @@ pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tenso
     Ok(())
 }
 
-/// Names for outputs: `y`, `y_0` for places in tuples, the key in dictionaries.
+/// Names for outputs: `y`, `y_0` for indices in tuples, the key in dictionaries.
 pub(in crate::read) fn output_names(paths: Vec<String>) -> Vec<String> {
     let name = |path: &String| match path.chars().next() {
         None => "y".to_string(),

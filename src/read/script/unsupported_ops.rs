@@ -1,6 +1,6 @@
 //! What a program needs that we do not have: all of it at once, with counts and lines, before anything runs.
 
-use super::ast::{Expr, Function, Kind, Statement};
+use super::ast::{AstExpr, FunctionDef, Statement, StatementKind};
 use super::interpret::dotted;
 use super::{Program, ScriptModule, builtin};
 use crate::error::{Error, ErrorCode};
@@ -15,9 +15,9 @@ struct Use {
 }
 
 /// The error of a program that calls operators without a translation: it names each.
-pub(super) fn survey(script: &ScriptModule) -> Option<Error> {
+pub(super) fn find(script: &ScriptModule) -> Option<Error> {
     let mut missing: BTreeMap<String, Use> = BTreeMap::new();
-    let mut functions: Vec<&Function> = script.program.functions.values().map(|function| &**function).collect();
+    let mut functions: Vec<&FunctionDef> = script.program.functions.values().map(|function| &**function).collect();
     functions.extend(script.program.classes.values().flat_map(|class| &class.methods).map(|method| &**method));
     functions.sort_by_key(|function| (function.file.clone(), function.name.clone()));
     for function in functions {
@@ -44,38 +44,47 @@ pub(super) fn survey(script: &ScriptModule) -> Option<Error> {
 pub(super) fn is_straight(script: &ScriptModule) -> bool {
     let program = &script.program;
     let mut functions = program.functions.values().chain(program.classes.values().flat_map(|class| &class.methods));
-    functions
-        .all(|function| function.body.iter().all(|statement| !matches!(statement.kind, Kind::If(..) | Kind::While(..) | Kind::For(..))))
+    functions.all(|function| {
+        function
+            .body
+            .iter()
+            .all(|statement| !matches!(statement.kind, StatementKind::If(..) | StatementKind::While(..) | StatementKind::For(..)))
+    })
 }
 
 fn walk(statement: &Statement, program: &Program, found: &mut dyn FnMut(String, u32)) {
-    let mut visit = |expr: &Expr| expression(expr, program, found);
+    let mut visit = |expr: &AstExpr| expression(expr, program, found);
     match &statement.kind {
-        Kind::Assign(target, value) => {
+        StatementKind::Assign(target, value) => {
             visit(target);
             visit(value);
         }
-        Kind::Expr(value) | Kind::Return(Some(value)) => visit(value),
-        Kind::If(condition, then, otherwise) => {
+        StatementKind::Expr(value) | StatementKind::Return(Some(value)) => visit(value),
+        StatementKind::If(condition, then, otherwise) => {
             visit(condition);
             then.iter().chain(otherwise).for_each(|statement| walk(statement, program, found));
         }
-        Kind::While(condition, body) => {
+        StatementKind::While(condition, body) => {
             visit(condition);
             body.iter().for_each(|statement| walk(statement, program, found));
         }
-        Kind::For(_, over, body) => {
+        StatementKind::For(_, over, body) => {
             visit(over);
             body.iter().for_each(|statement| walk(statement, program, found));
         }
-        Kind::Assert(condition, _) => visit(condition),
-        Kind::Raise(_) | Kind::Return(None) | Kind::Declare | Kind::Pass | Kind::Break | Kind::Continue => {}
+        StatementKind::Assert(condition, _) => visit(condition),
+        StatementKind::Raise(_)
+        | StatementKind::Return(None)
+        | StatementKind::Declare
+        | StatementKind::Pass
+        | StatementKind::Break
+        | StatementKind::Continue => {}
     }
 }
 
-fn expression(expr: &Expr, program: &Program, found: &mut dyn FnMut(String, u32)) {
+fn expression(expr: &AstExpr, program: &Program, found: &mut dyn FnMut(String, u32)) {
     match expr {
-        Expr::Call(call) => {
+        AstExpr::Call(call) => {
             if let Some(path) = dotted(&call.callee) {
                 let operator = path.strip_prefix("torch.").or_else(|| path.strip_prefix("ops."));
                 if let Some(name) = operator.filter(|name| {
@@ -88,25 +97,31 @@ fn expression(expr: &Expr, program: &Program, found: &mut dyn FnMut(String, u32)
             }
             call.positional.iter().chain(call.named.iter().map(|named| &named.1)).for_each(|argument| expression(argument, program, found));
         }
-        Expr::Attribute(base, _) | Expr::Unary(_, base) => expression(base, program, found),
-        Expr::Index(base, index) => {
+        AstExpr::Attribute(base, _) | AstExpr::Unary(_, base) => expression(base, program, found),
+        AstExpr::Index(base, index) => {
             expression(base, program, found);
             expression(index, program, found);
         }
-        Expr::List(items) | Expr::Tuple(items) => items.iter().for_each(|item| expression(item, program, found)),
-        Expr::Dict(entries) => entries.iter().for_each(|(key, value)| {
+        AstExpr::List(items) | AstExpr::Tuple(items) => items.iter().for_each(|item| expression(item, program, found)),
+        AstExpr::Dict(entries) => entries.iter().for_each(|(key, value)| {
             expression(key, program, found);
             expression(value, program, found);
         }),
-        Expr::Binary(_, sides) => {
+        AstExpr::Binary(_, sides) => {
             expression(&sides.0, program, found);
             expression(&sides.1, program, found);
         }
-        Expr::Either(parts) => {
+        AstExpr::Either(parts) => {
             expression(&parts.0, program, found);
             expression(&parts.1, program, found);
             expression(&parts.2, program, found);
         }
-        Expr::Name(_) | Expr::None | Expr::Bool(_) | Expr::Int(_) | Expr::Float(_) | Expr::Imaginary(_) | Expr::Str(_) => {}
+        AstExpr::Name(_)
+        | AstExpr::None
+        | AstExpr::Bool(_)
+        | AstExpr::Int(_)
+        | AstExpr::Float(_)
+        | AstExpr::Imaginary(_)
+        | AstExpr::Str(_) => {}
     }
 }

@@ -116,11 +116,11 @@ fn t122_a_captured_tensor_is_noted_and_a_named_one_is_a_parameter() -> Result<()
     let f = |x: Tensor| x.mul(&weight);
     let x = f32s(&[1.0, 1.0]);
     let notes = trace_fn(f, &x)?.notes();
-    assert!(matches!(&notes[..], [Diagnostic::Baked { place, .. }] if names(&place.line, line)), "{notes:?}");
-    let denied = Tracer::new().deny(DiagnosticKind::Baked).trace_fn(f, &x).unwrap_err();
+    assert!(matches!(&notes[..], [Diagnostic::ConstantFolded { place, .. }] if names(&place.line, line)), "{notes:?}");
+    let denied = Tracer::new().deny(DiagnosticKind::ConstantFolded).trace_fn(f, &x).unwrap_err();
     assert!(denied.code() == ErrorCode::Denied && names(&whole(&denied), line), "{}", whole(&denied));
     let named = weight.named("weight");
-    let traced = Tracer::new().deny(DiagnosticKind::Baked).trace_fn(|x: Tensor| x.mul(&named), &x)?;
+    let traced = Tracer::new().deny(DiagnosticKind::ConstantFolded).trace_fn(|x: Tensor| x.mul(&named), &x)?;
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["weight"]);
     Ok(())
 }

@@ -100,7 +100,7 @@ fn t016_a_literal_inside_is_the_same_at_every_call() -> Result<()> {
     let traced = check_trace(f, &ramp(&[2, 2]), &[normal(3, &[2, 2])])?;
     assert_eq!(numbers(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [2.0, 3.0, 2.0, 3.0]);
     assert!(
-        matches!(&traced.notes()[..], [Diagnostic::Baked { bytes: 16, place, .. }] if place.line.starts_with("tests/tracing/tracer/values.rs:"))
+        matches!(&traced.notes()[..], [Diagnostic::ConstantFolded { bytes: 16, place, .. }] if place.line.starts_with("tests/tracing/tracer/values.rs:"))
     );
     Ok(())
 }
