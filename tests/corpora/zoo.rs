@@ -8,18 +8,29 @@ use ontrace::check::Checker;
 use ontrace::{Array, DType, Example, Module, Tensor, read, record, trace};
 use std::path::{Path, PathBuf};
 
-/// Outputs that need another tolerance: model, output, its absolute tolerance, and why.
-const TOLERANCES: &[(&str, usize, f64, &str)] =
-    &[("grab_shape", 42, 4e-3, "distances of points to themselves, which torch computes by a product of matrices")];
+/// Outputs that need another tolerance than their dtype has: model, output, tolerance, and why.
+const TOLERANCES: &[(&str, usize, Tolerance, &str)] = &[
+    (
+        "grab_shape",
+        42,
+        Tolerance { abs: 4e-3, rel: 1e-3 },
+        "distances of points to themselves, which torch computes by a product of matrices",
+    ),
+    ("dtype_f16", 4, F16, "an f16 cast to f32"),
+    ("dtype_bf16", 4, BF16, "a bf16 cast to f32"),
+];
+
+const F16: Tolerance = Tolerance { abs: 5e-3, rel: 5e-3 };
+const BF16: Tolerance = Tolerance { abs: 4e-2, rel: 4e-2 };
 
 /// The tolerance of an output of a model, by its own dtype.
 fn tolerance(model: &str, output: usize, dtype: DType) -> Tolerance {
-    if let Some(&(.., abs, _)) = TOLERANCES.iter().find(|row| row.0 == model && row.1 == output) {
-        return Tolerance { abs, rel: 1e-3 };
+    if let Some(&(.., tolerance, _)) = TOLERANCES.iter().find(|row| row.0 == model && row.1 == output) {
+        return tolerance;
     }
     match dtype {
-        DType::F16 => Tolerance { abs: 5e-3, rel: 5e-3 },
-        DType::BF16 => Tolerance { abs: 4e-2, rel: 4e-2 },
+        DType::F16 => F16,
+        DType::BF16 => BF16,
         _ => Tolerance { abs: 1e-4, rel: 1e-3 },
     }
 }
