@@ -34,9 +34,9 @@ pub struct Comparison {
     pub agrees: bool,
     /// The largest |got − expected|; infinite where only one is NaN or infinite.
     pub max_abs: f64,
-    /// The largest |got − expected| / |expected| over numbers that are not zero.
+    /// The largest |got − expected| / |expected| over elements that are not zero.
     pub max_rel: f64,
-    /// How many numbers are outside the tolerance.
+    /// How many elements are outside the tolerance.
     pub outside: usize,
     /// The number furthest outside: its index, what was got and what was expected.
     pub worst: Option<(Vec<usize>, f64, f64)>,
@@ -54,6 +54,10 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Option<Co
     // Integers beyond 2⁵³ have no exact double: their difference is taken in integers.
     let (a, b) = (got.to_f64s(), expected.to_f64s());
     let exact = got.dtype().is_int().then(|| (got.to_i64s(), expected.to_i64s()));
+    if [&a, &b].iter().any(|values| values.len() != got.len()) {
+        // Values that could not be read are not compared, and so do not agree.
+        return Some(Comparison { agrees: false, max_abs: f64::INFINITY, outside: got.len(), ..result });
+    }
     for i in 0..a.len() {
         let same = match &exact {
             Some((x, y)) => x[i] == y[i],

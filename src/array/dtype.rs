@@ -218,13 +218,13 @@ pub enum PromotionPriority {
 }
 
 impl DType {
-    /// Whether the numbers have a fraction.
+    /// Whether the elements have a fraction.
     pub fn is_float(self) -> bool {
         use DType::*;
         matches!(self, F16 | BF16 | F32 | F64 | F8E4M3FN | F8E4M3FNUZ | F8E5M2 | F8E5M2FNUZ | F8E8M0 | F4E2M1)
     }
 
-    /// Whether the numbers are integers (Bool is not).
+    /// Whether the elements are integers (Bool is not).
     pub fn is_int(self) -> bool {
         self != DType::Bool && !self.is_float()
     }

@@ -30,7 +30,7 @@ pub fn map(file: &File) -> io::Result<Bytes> {
         return Ok(Bytes::new());
     }
     // SAFETY: the mapping is private to this process's reads and lives as long as the `Bytes` that owns it. Should somebody
-    // else overwrite the file meanwhile, numbers change under us: every reader checks bounds against the length
+    // else overwrite the file meanwhile, content changes under us: every reader checks bounds against the length
     // of the mapping, not against what it read, so nothing leaves the mapping. A file that is truncated while it
     // is mapped ends the process (SIGBUS); our own writer never truncates, it replaces.
     let mapping = unsafe { memmap2::Mmap::map(file)? };

@@ -1,4 +1,4 @@
-//! Numbers in memory: shared bytes with a dtype, a shape and strides, owned or mapped from a file.
+//! Arrays: shared bytes with a dtype, a shape and strides, owned or mapped from a file.
 
 mod compare;
 mod convert;
@@ -42,7 +42,7 @@ pub struct Array {
     strides: Dims<isize>,
     /// The element at index 0, 0, …, counted from the start of `bytes`.
     offset: usize,
-    /// Little-endian, as every format that we read stores numbers. Bool bytes are 0 or 1.
+    /// Little-endian, as every format that we read stores elements. Bool bytes are 0 or 1.
     bytes: Bytes,
 }
 
@@ -211,7 +211,7 @@ impl Array {
         self.contiguous().bytes
     }
 
-    /// The same numbers in row-major order: itself where they stand so, and where they do not fit into memory written out.
+    /// The same elements in row-major order: itself where they stand so, and where they do not fit into memory written out.
     pub fn contiguous(&self) -> Array {
         self.dense().unwrap_or_else(|_| self.clone())
     }
@@ -267,7 +267,7 @@ impl Array {
         Ok((elements, self.offset - low as usize))
     }
 
-    /// The numbers as an ndarray view; copied only where a file holds them unaligned.
+    /// The elements as an ndarray view; copied only where a file holds them unaligned.
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) where `T` is not the element type.
@@ -343,14 +343,20 @@ impl Array {
         if dtype == self.dtype {
             return self.clone();
         }
-        if dtype.is_narrow() {
-            return self.narrowed(dtype, Narrowing::default());
+        self.try_cast(dtype).unwrap_or_else(|_| self.clone())
+    }
+
+    /// As [`Array::cast`].
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements that do not fit into memory written out.
+    pub fn try_cast(&self, dtype: DType) -> Result<Array> {
+        match dtype {
+            same if same == self.dtype => Ok(self.clone()),
+            narrow if narrow.is_narrow() => Ok(self.narrowed(narrow, Narrowing::default())),
+            wide if self.dtype.is_narrow() => self.widened().try_cast(wide),
+            other => convert::convert(&self.dense()?, other),
         }
-        if self.dtype.is_narrow() {
-            return self.widened().cast(dtype);
-        }
-        // A span of its own element type cannot fail.
-        self.dense().and_then(|dense| convert::convert(&dense, dtype)).unwrap_or_else(|_| self.clone())
     }
 }
 
@@ -477,7 +483,7 @@ impl<T: Element> From<T> for Array {
 }
 
 impl PartialEq for Array {
-    /// Same dtype, same shape, same numbers; a NaN equals nothing.
+    /// Same dtype, same shape, same elements; a NaN equals nothing.
     fn eq(&self, other: &Array) -> bool {
         self.dtype == other.dtype
             && self.shape == other.shape

@@ -3,7 +3,7 @@
 use super::{Array, DType};
 use std::fmt;
 
-/// Numbers shown of an axis before the rest becomes an ellipsis.
+/// Elements shown of an axis before the rest becomes an ellipsis.
 const SHOWN: usize = 6;
 
 impl fmt::Debug for Array {

@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every machine and in every year.
+//! Random values that are the same on every machine and in every year.
 
 use super::{Array, DType};
 use crate::each_dtype;

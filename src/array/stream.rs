@@ -1,4 +1,4 @@
-//! Numbers on their way out: row-major bytes through a small buffer, whatever the strides.
+//! Writing: row-major bytes through a small buffer, whatever the strides.
 
 use super::Array;
 use std::io::{self, Write};

@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Rows that are copied together where neighbours in a row lie far apart in memory: as many as share a cache line.
 const TILE: usize = 16;
 
-/// A loop nest over `N` windows of one shape.
+/// A loop nest over `N` views of one shape.
 pub struct StridedLoop<const N: usize> {
     /// At least one axis; no two neighbours could be one.
     lengths: Dims<usize>,
@@ -15,30 +15,30 @@ pub struct StridedLoop<const N: usize> {
 }
 
 impl<const N: usize> StridedLoop<N> {
-    /// The nest of a shape whose windows step by these strides.
+    /// The loop nest of a shape whose views step by these strides.
     pub fn new(shape: &[usize], strides: [&[isize]; N]) -> StridedLoop<N> {
-        let mut nest = StridedLoop { lengths: Dims::new(), strides: Dims::new() };
+        let mut strided = StridedLoop { lengths: Dims::new(), strides: Dims::new() };
         if shape.contains(&0) {
             return StridedLoop { lengths: smallvec![0], strides: smallvec![[0; N]] };
         }
         for (axis, &length) in shape.iter().enumerate().filter(|(_, length)| **length != 1) {
             let step = strides.map(|strides| strides[axis]);
-            match (nest.lengths.last_mut(), nest.strides.last_mut()) {
+            match (strided.lengths.last_mut(), strided.strides.last_mut()) {
                 (Some(outer), Some(last)) if (0..N).all(|i| step[i].checked_mul(length as isize) == Some(last[i])) => {
                     *outer *= length;
                     *last = step;
                 }
                 _ => {
-                    nest.lengths.push(length);
-                    nest.strides.push(step);
+                    strided.lengths.push(length);
+                    strided.strides.push(step);
                 }
             }
         }
-        if nest.lengths.is_empty() {
-            nest.lengths.push(1);
-            nest.strides.push([0; N]);
+        if strided.lengths.is_empty() {
+            strided.lengths.push(1);
+            strided.strides.push([0; N]);
         }
-        nest
+        strided
     }
 
     /// The steps of the innermost axis.
@@ -99,7 +99,7 @@ impl<const N: usize> StridedLoop<N> {
 }
 
 /// The index that lies `offset` from `start`.
-pub fn place(start: usize, offset: isize) -> usize {
+pub fn at_offset(start: usize, offset: isize) -> usize {
     start.wrapping_add_signed(offset)
 }
 
@@ -114,10 +114,10 @@ impl StridedLoop<1> {
             None => {
                 let mut out = Vec::with_capacity(self.len());
                 self.runs(0..self.len(), &mut |at, [offset]| {
-                    let from = place(start, offset);
+                    let from = at_offset(start, offset);
                     match step {
                         1 => out.extend_from_slice(&elements[from..from + at.len()]),
-                        _ => out.extend((0..at.len() as isize).map(|i| elements[place(from, i * step)])),
+                        _ => out.extend((0..at.len() as isize).map(|i| elements[at_offset(from, i * step)])),
                     }
                 });
                 out
@@ -143,8 +143,8 @@ impl StridedLoop<1> {
                     for column in 0..columns {
                         for row in first..rows.min(first + TILE) {
                             let (row, column) = (row as isize, column as isize);
-                            out[place(0, target + row * to[near] + column)] =
-                                elements[place(start, source + row * from[near] + column * from[inner])];
+                            out[at_offset(0, target + row * to[near] + column)] =
+                                elements[at_offset(start, source + row * from[near] + column * from[inner])];
                         }
                     }
                 }
@@ -158,10 +158,10 @@ impl StridedLoop<1> {
 mod tests {
     use super::*;
 
-    /// The offsets of a nest, element by element.
-    fn walk(nest: &StridedLoop<1>, range: Range<usize>) -> Vec<isize> {
+    /// The offsets of a loop nest, element by element.
+    fn walk(strided: &StridedLoop<1>, range: Range<usize>) -> Vec<isize> {
         let mut offsets = Vec::new();
-        nest.runs(range, &mut |at, [offset]| offsets.extend((0..at.len() as isize).map(|i| offset + i * nest.step()[0])));
+        strided.runs(range, &mut |at, [offset]| offsets.extend((0..at.len() as isize).map(|i| offset + i * strided.step()[0])));
         offsets
     }
 
@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn any_range_continues_where_the_one_before_ended() {
-        let nest = StridedLoop::new(&[2, 3, 2], [&[1, 2, -6]]);
-        let whole = walk(&nest, 0..12);
+        let strided = StridedLoop::new(&[2, 3, 2], [&[1, 2, -6]]);
+        let whole = walk(&strided, 0..12);
         assert_eq!(whole, [0, -6, 2, -4, 4, -2, 1, -5, 3, -3, 5, -1]);
         for cut in 0..=12 {
-            assert_eq!([walk(&nest, 0..cut), walk(&nest, cut..12)].concat(), whole);
+            assert_eq!([walk(&strided, 0..cut), walk(&strided, cut..12)].concat(), whole);
         }
     }
 
@@ -195,9 +195,9 @@ mod tests {
             [([3, 50, 20], [1000, 1, 50]), ([20, 3, 50], [1, 1000, 20]), ([50, 20, 3], [-1, 50, 1000]), ([3, 50, 20], [0, 1, 50])]
         {
             let start = if strides[0] < 0 { 49 } else { 0 };
-            let nest = StridedLoop::new(&shape, [&strides]);
-            let expected: Vec<_> = walk(&nest, 0..3000).into_iter().map(|offset| numbers[place(start, offset)]).collect();
-            assert_eq!(nest.gather(&numbers, start), expected);
+            let strided = StridedLoop::new(&shape, [&strides]);
+            let expected: Vec<_> = walk(&strided, 0..3000).into_iter().map(|offset| numbers[at_offset(start, offset)]).collect();
+            assert_eq!(strided.gather(&numbers, start), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers narrower than a byte, and floats of one byte: kept as codes, a byte each, and computed with only after a cast.
+//! Sub-byte integers and 8-bit floats: kept as codes, a byte each, and computed with only after a cast.
 //!
 //! Their values are those of [ONNX's types](https://onnx.ai/onnx/technical/float8.html).
 
@@ -30,7 +30,7 @@ enum Top {
     Unsigned,
 }
 
-/// How numbers that a narrow dtype does not have become codes.
+/// How elements that a narrow dtype does not have become codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Narrowing {
     /// What is too large becomes the largest number of an 8-bit float, else infinity or NaN.
@@ -67,7 +67,7 @@ impl DType {
         }
     }
 
-    /// Whether the dtype only stores: its numbers are computed with after a cast.
+    /// Whether the dtype only stores: its elements are computed with after a cast.
     pub fn is_narrow(self) -> bool {
         self.code().is_some()
     }
@@ -229,7 +229,7 @@ fn power(x: f64, round: Round) -> u8 {
 }
 
 impl Array {
-    /// The codes of narrow numbers as bytes; any other array is itself.
+    /// The codes of narrow elements as bytes; any other array is itself.
     pub(crate) fn codes(&self) -> Array {
         if self.dtype.is_narrow() { Array { dtype: DType::U8, ..self.clone() } } else { self.clone() }
     }
@@ -245,7 +245,7 @@ impl Array {
         }
     }
 
-    /// Narrow numbers as doubles; an array of any other dtype is itself.
+    /// Narrow elements as doubles; an array of any other dtype is itself.
     pub(super) fn widened(&self) -> Array {
         let Some(code) = self.dtype.code() else { return self.clone() };
         let values = code.values();
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn eight_bit_floats_have_the_numbers_of_the_standard() {
-        // Largest and smallest numbers: https://onnx.ai/onnx/technical/float8.html
+        // Largest and smallest elements: https://onnx.ai/onnx/technical/float8.html
         for (dtype, code, number) in [
             (DType::F8E4M3FN, 0x7e, 448.0),
             (DType::F8E4M3FN, 0x01, 2f64.powi(-9)),

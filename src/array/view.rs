@@ -1,4 +1,4 @@
-//! Other windows onto the same numbers: nothing is copied.
+//! Views: slices, permutations, broadcasts and reshapes of the same elements, without a copy.
 
 use super::{Array, Dims};
 use crate::error::{Error, Result};
@@ -68,7 +68,7 @@ impl Array {
         Ok(view)
     }
 
-    /// The numbers repeated along axes of length 1, and along new leading axes, to fill this shape.
+    /// The elements repeated along axes of length 1, and along new leading axes, to fill this shape.
     ///
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the length asked for; [`TooBig`](crate::ErrorCode::TooBig).
@@ -89,7 +89,7 @@ impl Array {
         Ok(view)
     }
 
-    /// The numbers in row-major order under another shape; copied only where the strides do not allow a window.
+    /// The elements in row-major order under another shape; copied only where the strides do not allow a window.
     ///
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs; [`TooBig`](crate::ErrorCode::TooBig).
@@ -109,7 +109,7 @@ impl Array {
         Ok(view)
     }
 
-    /// Strides under which this shape is a window onto the same numbers, where only axes of length 1 come or go.
+    /// Strides under which this shape is a window onto the same elements, where only axes of length 1 come or go.
     fn reshaped_strides(&self, shape: &[usize]) -> Option<Dims<isize>> {
         let mut old = (0..self.rank()).filter(|&axis| self.shape[axis] != 1);
         let mut strides = Dims::with_capacity(shape.len());

@@ -132,7 +132,7 @@ mod tests {
         (0..shape.iter().product()).map(|i| super::super::take::unravel(i, shape)).collect()
     }
 
-    /// Calls back with (place in the image, place in the result, tap) for each number that a window sees.
+    /// Calls back with (position in the image, position in the result, tap) for each number that a window sees.
     fn pairs(lengths: &[usize], kernel: &[usize], steps: &[usize], window: &Window, mut visit: impl FnMut(&[usize], &[usize], &[usize])) {
         for step in indices(steps) {
             for tap in indices(kernel) {
@@ -175,7 +175,7 @@ mod tests {
         out.into()
     }
 
-    /// (batch, groups, channels and filters a group, kernel, lengths, window)
+    /// (batch, groups, channels and filters a group, kernel, sizes, window)
     type Case = (usize, usize, usize, usize, Vec<usize>, Vec<usize>, Window);
 
     fn cases() -> Vec<Case> {

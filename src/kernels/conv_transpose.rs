@@ -17,7 +17,7 @@ const COLUMNS: usize = 1 << 18;
 
 /// The transpose of a convolution: `x` (batch, in, lengths …), `w` (in, out / groups, kernel …), bias (out).
 ///
-/// The lengths of the result are (length − 1) · stride + dilation · (kernel − 1) + 1 + output padding − pads.
+/// The sizes of the result are (length − 1) · stride + dilation · (kernel − 1) + 1 + output padding − pads.
 /// As torch's [conv_transpose2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html) and ONNX
 /// [ConvTranspose](https://onnx.ai/onnx/operators/onnx__ConvTranspose.html) with explicit pads.
 ///
@@ -64,7 +64,7 @@ pub fn conv_transpose(
             let bias = contiguous.get(2).map(|bias| bias.span::<T>()).transpose()?.map(|(bias, _)| bias);
             let steps = sizes.channels.saturating_mul(sizes.taps).saturating_mul(sizes.image) / 8;
             let out = fill(batch * out, sizes.plane, steps, |first, out: &mut [T]| {
-                // The lengths were checked above: there is nothing to fail.
+                // The sizes were checked above: there is nothing to fail.
                 let _ = sizes.spread(&columns, &x, &w, bias.as_deref(), first, out);
             })?;
             Array::new(&shape, out)

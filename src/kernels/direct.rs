@@ -17,7 +17,7 @@ const LANES: usize = 32;
 /// The geometry of one image plane, padded and sorted so that every tap of a row of positions is a contiguous run:
 /// a row is stored as `stride` runs, the n-th of them every stride-th number from the n-th on.
 struct Frame {
-    /// Rows of the padded plane, and numbers of a run.
+    /// Rows of the padded plane, and elements of a run.
     rows: usize,
     run: usize,
     stride: usize,
@@ -33,7 +33,7 @@ impl Frame {
     /// Sorts a plane into its frame; the padding is not touched.
     fn load<T: Copy>(&self, plane: &[T], frame: &mut [T]) {
         let rows = self.rows.saturating_sub(self.pad[0]).min(self.lengths[0]);
-        // Numbers behind the last one that any position sees have no place.
+        // Elements behind the last one that any position sees are left out.
         let seen = (self.run * self.stride - self.pad[1].min(self.run * self.stride)).min(self.lengths[1]);
         for (row, from) in plane.chunks_exact(self.lengths[1]).take(rows).enumerate() {
             let to = &mut frame[(row + self.pad[0]) * self.stride * self.run..][..self.stride * self.run];

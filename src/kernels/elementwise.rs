@@ -2,7 +2,7 @@
 
 use super::fill::fill_with;
 use super::vector::vectorised;
-use crate::array::strided_loop::{StridedLoop, place};
+use crate::array::strided_loop::{StridedLoop, at_offset};
 use crate::array::{Array, DType, Dims, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -33,10 +33,10 @@ pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>> {
     Ok(result)
 }
 
-/// How a result of several operands is computed: in the order in which the largest lies in memory, and numbers that repeat
+/// How a result of several operands is computed: in the order in which the largest lies in memory, and elements that repeat
 /// along an axis in every operand once.
 struct Plan<const N: usize> {
-    nest: StridedLoop<N>,
+    strided: StridedLoop<N>,
     /// The result's shape.
     shape: Dims<usize>,
     /// The lengths computed and the axes that they belong to, from the outermost loop to the innermost; `None` where that is
@@ -67,8 +67,8 @@ impl<const N: usize> Plan<N> {
             .map(|&axis| if shape[axis] > 1 && strides.iter().all(|strides| strides[axis] == 0) { 1 } else { shape[axis] })
             .collect();
         let ordered = strides.map(|strides| order.iter().map(|&axis| strides[axis]).collect::<Dims<_>>());
-        let nest = StridedLoop::new(&lengths, ordered.each_ref().map(Dims::as_slice));
-        Ok(Plan { nest, shape, turned: Some((lengths, order)) })
+        let strided = StridedLoop::new(&lengths, ordered.each_ref().map(Dims::as_slice));
+        Ok(Plan { strided, shape, turned: Some((lengths, order)) })
     }
 
     /// One run, where operands lie in row-major order and have one shape, or one number.
@@ -89,14 +89,14 @@ impl<const N: usize> Plan<N> {
                 _ => return None,
             };
         }
-        let nest = StridedLoop::new(&[most], steps.each_ref().map(std::slice::from_ref));
-        Some(Plan { nest, shape: shape.into(), turned: None })
+        let strided = StridedLoop::new(&[most], steps.each_ref().map(std::slice::from_ref));
+        Some(Plan { strided, shape: shape.into(), turned: None })
     }
 
     /// The result, whose runs `run` writes: it gets where each operand's view stands, relative to its element 0.
     fn compute<U: Element>(self, run: &(dyn Fn([isize; N], &mut [U]) + Sync)) -> Result<Array> {
-        let elements = fill_with(self.nest.len(), 1, 1, &|first, out: &mut [U]| {
-            self.nest.runs(first..first + out.len(), &mut |at, offsets| run(offsets, &mut out[at]));
+        let elements = fill_with(self.strided.len(), 1, 1, &|first, out: &mut [U]| {
+            self.strided.runs(first..first + out.len(), &mut |at, offsets| run(offsets, &mut out[at]));
         })?;
         self.finish(elements)
     }
@@ -125,13 +125,13 @@ pub fn map<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync) -> Resu
 fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: impl Fn(&[T], &mut [U]) + Sync) -> Result<Array> {
     let plan = Plan::new([x])?;
     let (elements, start) = x.span::<T>()?;
-    let [step] = plan.nest.step();
+    let [step] = plan.strided.step();
     plan.compute(&|[offset], out: &mut [U]| {
-        let from = place(start, offset);
+        let from = at_offset(start, offset);
         if step == 1 {
             run(&elements[from..from + out.len()], out);
         } else {
-            out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[place(from, i as isize * step)]));
+            out.iter_mut().enumerate().for_each(|(i, out)| *out = f(elements[at_offset(from, i as isize * step)]));
         }
     })
 }
@@ -144,9 +144,9 @@ fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: i
 pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(A, B) -> U + Sync) -> Result<Array> {
     let plan = Plan::new([a, b])?;
     let ((x, x_start), (y, y_start)) = (a.span::<A>()?, b.span::<B>()?);
-    let [dx, dy] = plan.nest.step();
+    let [dx, dy] = plan.strided.step();
     plan.compute(&|[i, j], out: &mut [U]| {
-        let (i, j) = (place(x_start, i), place(y_start, j));
+        let (i, j) = (at_offset(x_start, i), at_offset(y_start, j));
         match (dx, dy) {
             (1, 1) => out.iter_mut().zip(&x[i..]).zip(&y[j..]).for_each(|((out, &x), &y)| *out = f(x, y)),
             (1, 0) => {
@@ -158,7 +158,7 @@ pub fn zip<A: Element, B: Element, U: Element>(a: &Array, b: &Array, f: impl Fn(
                 out.iter_mut().zip(&y[j..]).for_each(|(out, &y)| *out = f(x, y));
             }
             _ => out.iter_mut().enumerate().for_each(|(k, out)| {
-                *out = f(x[place(i, k as isize * dx)], y[place(j, k as isize * dy)]);
+                *out = f(x[at_offset(i, k as isize * dx)], y[at_offset(j, k as isize * dy)]);
             }),
         }
     })
@@ -175,13 +175,13 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     }
     let plan = Plan::new([condition, a, b])?;
     let (holds, start) = condition.span::<bool>()?;
-    let [dc, da, db] = plan.nest.step();
+    let [dc, da, db] = plan.strided.step();
     let b = b.words()?;
     a.move_elements(|a| {
         each_dtype!(a.dtype(), T: word => {
             let ((x, x_start), (y, y_start)) = (a.span::<T>()?, b.span::<T>()?);
             plan.compute(&|[c, i, j], out: &mut [T]| {
-                let (c, i, j) = (place(start, c), place(x_start, i), place(y_start, j));
+                let (c, i, j) = (at_offset(start, c), at_offset(x_start, i), at_offset(y_start, j));
                 match (dc, da, db) {
                     (1, 1, 1) => {
                         let operands = holds[c..].iter().zip(&x[i..]).zip(&y[j..]);
@@ -197,7 +197,7 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
                     }
                     _ => out.iter_mut().enumerate().for_each(|(k, out)| {
                         let k = k as isize;
-                        *out = if holds[place(c, k * dc)] { x[place(i, k * da)] } else { y[place(j, k * db)] };
+                        *out = if holds[at_offset(c, k * dc)] { x[at_offset(i, k * da)] } else { y[at_offset(j, k * db)] };
                     }),
                 }
             })
@@ -224,7 +224,7 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
             )
         }),
         DType::F64 => map(x, g),
-        half @ (DType::F16 | DType::BF16) => Ok(real(&x.cast(DType::F32), f, g)?.cast(half)),
+        half @ (DType::F16 | DType::BF16) => real(&x.try_cast(DType::F32)?, f, g)?.try_cast(half),
         other => Err(DType::not_taken(other)),
     }
 }
@@ -236,7 +236,7 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
 pub fn widened(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
     match x.dtype() {
         DType::F32 | DType::F64 => kernel(x),
-        half @ (DType::F16 | DType::BF16) => Ok(kernel(&x.cast(DType::F32))?.cast(half)),
+        half @ (DType::F16 | DType::BF16) => kernel(&x.try_cast(DType::F32)?)?.try_cast(half),
         other => Err(DType::not_taken(other)),
     }
 }

@@ -9,7 +9,7 @@ use crate::array::{Array, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
-/// (batch, channels, lengths …) → (batch, channels · kernel, steps): a column holds what one window sees, 0 in the padding.
+/// (batch, channels, sizes …) → (batch, channels · kernel, steps): a column holds what one window sees, 0 in the padding.
 ///
 /// As [`torch.nn.functional.unfold`](https://pytorch.org/docs/stable/generated/torch.nn.functional.unfold.html), for any number
 /// of spatial axes and any dtype.

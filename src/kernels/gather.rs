@@ -1,8 +1,8 @@
-//! Numbers fetched by index: rows, single elements, what a mask lets through.
+//! Gather: elements fetched by index, rows, single elements, what a mask lets through.
 
 use super::fill::{fill, zeros};
 use super::take::{advance, take};
-use crate::array::strided_loop::{StridedLoop, place};
+use crate::array::strided_loop::{StridedLoop, at_offset};
 use crate::array::{Array, DType, contiguous_strides, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ pub(super) fn resolve(indices: &Array, length: usize) -> Result<Vec<usize>> {
     if !indices.dtype().is_int() {
         return Err(Error::dtype(format!("indices are {}, expected integers", indices.dtype())));
     }
-    let numbers = indices.cast(DType::I64).to_vec::<i64>()?;
+    let numbers = indices.try_cast(DType::I64)?.to_vec::<i64>()?;
     let mut positions = Vec::with_capacity(numbers.len());
     for (at, index) in numbers.into_iter().enumerate() {
         positions.push(index_of(index, length, at)?);
@@ -70,16 +70,16 @@ pub fn gather_elements(x: &Array, indices: &Array, axis: usize) -> Result<Array>
     refuse_larger(indices.shape(), x.shape(), axis, "indices", "the operand")?;
     let mut strides = x.strides().to_vec();
     let stride = std::mem::replace(&mut strides[axis], 0);
-    let nest = StridedLoop::new(indices.shape(), [&strides]);
-    let [step] = nest.step();
+    let strided = StridedLoop::new(indices.shape(), [&strides]);
+    let [step] = strided.step();
     x.move_elements(|x| {
         each_dtype!(x.dtype(), T: word => {
             let (elements, start) = x.span::<T>()?;
             let out = fill(positions.len(), 1, 1, |first, out: &mut [T]| {
-                nest.runs(first..first + out.len(), &mut |at, [offset]| {
+                strided.runs(first..first + out.len(), &mut |at, [offset]| {
                     let positions = &positions[first + at.start..];
                     for (i, (out, &position)) in out[at].iter_mut().zip(positions).enumerate() {
-                        *out = elements[place(start, offset + i as isize * step + position as isize * stride)];
+                        *out = elements[at_offset(start, offset + i as isize * step + position as isize * stride)];
                     }
                 });
             })?;
@@ -98,7 +98,7 @@ pub(super) fn refuse_larger(small: &[usize], large: &[usize], axis: usize, what:
 }
 
 /// Where the slices start that the last axis of `indices` names, in an array of this shape in row-major order, and how many
-/// numbers a slice has.
+/// elements a slice has.
 pub(super) fn slices(shape: &[usize], indices: &Array, batch: usize) -> Result<(Vec<usize>, usize)> {
     let (&named, outer) =
         indices.shape().split_last().ok_or_else(|| Error::shape("indices have rank 0, expected a last axis of index tuples"))?;
@@ -153,7 +153,7 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
     })
 }
 
-/// Where the numbers are that are not 0: an i64 array of shape [rank, how many], in row-major order.
+/// Where the elements are that are not 0: an i64 array of shape [rank, how many], in row-major order.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__NonZero.html>; `torch.nonzero` is its transpose.
 ///
@@ -184,7 +184,7 @@ pub(super) fn truths(x: &Array) -> Result<Array> {
         return Err(DType::not_taken(x.dtype()));
     }
     count(x.shape())?;
-    Ok(x.cast(DType::Bool))
+    x.try_cast(DType::Bool)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! An image read at places that another tensor names.
+//! An image read at positions that another tensor names.
 
 use crate::array::{Array, count};
 use crate::error::{Error, Result};
 
-/// How a number is made from the pixels around a place.
+/// How a number is made from the pixels around a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
     /// From the two nearest along each axis, by distance.
@@ -25,13 +25,13 @@ pub enum Outside {
     Reflection,
 }
 
-/// The number −1…1 of a grid as a place on an axis of this length.
+/// The number −1…1 of a grid as a position on an axis of this length.
 fn place(x: f32, length: usize, corners: bool) -> f32 {
     let n = length as f32;
     if corners { (x + 1.0) / 2.0 * (n - 1.0) } else { ((x + 1.0) * n - 1.0) / 2.0 }
 }
 
-/// A place brought inside, where the border or mirrors do that.
+/// A position clamped or reflected to the inside, where the border or mirrors do that.
 fn inside(x: f32, length: usize, outside: Outside, corners: bool) -> f32 {
     let last = length as f32 - 1.0;
     match outside {
@@ -77,9 +77,9 @@ fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bo
     }
 }
 
-/// (batch, channels, lengths …) read at a grid (batch, out …, axes), whose last axis counts from the last spatial axis: → (batch, channels, out …).
+/// (batch, channels, sizes …) read at a grid (batch, out …, axes), whose last axis counts from the last spatial axis: → (batch, channels, out …).
 ///
-/// [ONNX GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html). A place that is no number reads zeros.
+/// [ONNX GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html). A position that is no number reads zeros.
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where image and grid do not fit.

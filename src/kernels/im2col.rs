@@ -1,12 +1,12 @@
-//! Planes as matrices: a row for each number of a window, a column for each place where the window stands.
+//! Planes as matrices: a row for each element of a window, a column for each position of the window.
 
 use super::take::{advance, unravel};
 use super::window::Window;
 use std::ops::{AddAssign, Range};
 
-/// Where the numbers that a window sees lie in a plane.
+/// Where the elements that a window sees lie in a plane.
 ///
-/// A tap is a number of the window, a position a place where the window stands, a row all positions that differ in the last axis
+/// A tap is an element of the window, a position is where the window lies, a row all positions that differ in the last axis
 /// only; all are counted in row-major order.
 pub struct Columns {
     /// Where each tap's first axes lead from each row: the start of a row of the plane, `None` in the padding.
@@ -17,7 +17,7 @@ pub struct Columns {
     taps: usize,
     /// Positions of a row.
     positions: usize,
-    /// Numbers of a row of the plane.
+    /// Elements of a row of the plane.
     length: usize,
     stride: usize,
     dilation: usize,

@@ -1,7 +1,7 @@
-//! Lanes: the numbers of an array along some axes, one slice after the other, whatever the strides.
+//! Lanes: the elements of an array along some axes, one slice after the other, whatever the strides.
 
 use super::fill::{fill, fill_with};
-use crate::array::strided_loop::{StridedLoop, place};
+use crate::array::strided_loop::{StridedLoop, at_offset};
 use crate::array::{Array, Element, count};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
@@ -60,7 +60,7 @@ impl<'a, T: Element> Lanes<'a, T> {
         let [step] = self.starts.step();
         let Some(steps) = &self.steps else {
             return self.starts.runs(range, &mut |at, [offset]| {
-                let batch = Batch { elements: &self.elements, start: place(self.start, offset), step, length: self.length };
+                let batch = Batch { elements: &self.elements, start: at_offset(self.start, offset), step, length: self.length };
                 run(first + at.start..first + at.end, batch);
             });
         };
@@ -68,11 +68,11 @@ impl<'a, T: Element> Lanes<'a, T> {
         let mut gathered = vec![T::default(); tile * self.length];
         self.starts.runs(range, &mut |at, [offset]| {
             for begin in (0..at.len()).step_by(tile) {
-                let from = place(self.start, offset + begin as isize * step);
+                let from = at_offset(self.start, offset + begin as isize * step);
                 let lanes = tile.min(at.len() - begin);
                 for (i, &along) in steps.iter().enumerate() {
                     for lane in 0..lanes {
-                        gathered[lane * self.length + i] = self.elements[place(from, along + lane as isize * step)];
+                        gathered[lane * self.length + i] = self.elements[at_offset(from, along + lane as isize * step)];
                     }
                 }
                 let lane = first + at.start + begin;
@@ -94,7 +94,7 @@ impl<T> Batch<'_, T> {
     /// The elements of the i-th lane.
     #[inline(always)]
     fn lane(&self, i: usize) -> &[T] {
-        let from = place(self.start, i as isize * self.step);
+        let from = at_offset(self.start, i as isize * self.step);
         &self.elements[from..from + self.length]
     }
 }
@@ -170,7 +170,7 @@ pub fn map_rows<T: Element>(x: &Array, length: usize, f: impl Fn(usize, &[T], &m
     Array::new(x.shape(), out)
 }
 
-/// The lanes along one axis, and the lengths of the others.
+/// The lanes along one axis, and the sizes of the others.
 fn along<T: Element>(x: &Array, axis: usize) -> Result<(Lanes<'_, T>, Vec<usize>)> {
     let lanes = Lanes::new(x, &ascending(x, &[axis])?)?;
     let mut shape = x.shape().to_vec();
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn lanes_come_in_row_major_order_whatever_the_strides() {
-        // The same numbers, laid out in memory in every order of three axes.
+        // The same elements, laid out in memory in every order of three axes.
         let x = grid(&[3, 4, 5]);
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut inverse = [0; 3];

@@ -300,7 +300,7 @@ mod tests {
     use super::*;
     use crate::array::{DType, Tolerance, compare};
 
-    /// Numbers without pattern between −1 and 1.
+    /// Elements without pattern between −1 and 1.
     fn noise(shape: &[usize], seed: usize) -> Array {
         let n = shape.iter().product::<usize>();
         Array::new(shape, (0..n).map(|i| ((i * 7919 + seed * 104729) % 2003) as f64 / 1001.0 - 1.0).collect()).unwrap()

@@ -1,7 +1,9 @@
-//! Loops over arrays: numbers in, numbers out; nothing here knows an operator, a graph or a file.
+//! Numeric kernels over arrays: dense loops that know no operator, graph or file. Private to the crate.
 //!
-//! A kernel takes and gives an [`Array`](crate::Array), never panics on what it is given, and splits its work between
-//! threads only by independent elements of the result, so that the numbers do not depend on how many threads there are.
+//! A kernel takes and gives an [`Array`](crate::Array), never panics on what it is given, and splits its work between threads only by
+//! independent elements of the result, so that results do not depend on the number of threads. It is compiled for few element types:
+//! what only moves elements works on words of 1, 2, 4 and 8 bytes ([`Array::move_elements`](crate::Array)), what computes on i64, u64,
+//! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
 pub mod conv;
 mod conv_layer;
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_do_not_depend_on_how_many_threads_there_are() {
+    fn results_do_not_depend_on_the_thread_count() {
         let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(results);
         let one = with(1);
         assert_eq!(with(3), one);

@@ -16,7 +16,7 @@ pub struct Rule {
     pub centred: bool,
 }
 
-/// Boxes (batch, n, 4) of f32, scores (batch, classes, n) of f32 → for each box that stays its sample, its class and its place (kept, 3);
+/// Boxes (batch, n, 4) of f32, scores (batch, classes, n) of f32 → for each box that stays its sample, its class and its position (kept, 3);
 /// of a class the best first, of equals the first first.
 ///
 /// [ONNX NonMaxSuppression](https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html)

@@ -1,4 +1,4 @@
-//! Numbers brought to a common scale: softmax and the normalisations of network layers.
+//! Normalisation: softmax and the normalisations of network layers.
 //!
 //! Means and variances are taken in doubles whatever the dtype; halves are computed in f32 and rounded once.
 
@@ -190,7 +190,7 @@ pub fn instance_norm(x: &Array, scale: Option<&Array>, bias: Option<&Array>, eps
     group_norm(x, channels.max(1), scale, bias, epsilon)
 }
 
-/// The length of axis 1, and how many numbers follow one another in a channel.
+/// The length of axis 1, and how many elements follow one another in a channel.
 fn channels(x: &Array) -> Result<(usize, usize)> {
     match x.shape() {
         [_, channels, inner @ ..] => Ok((*channels, count(inner)?)),

@@ -15,19 +15,19 @@ const DEPTH: usize = 768;
 /// Rows of the left side that meet a panel before the next one comes: so many lie in a core's cache.
 const HEIGHT: usize = 32 * ROWS;
 
-/// Sixteen numbers that a core reads at once.
+/// Sixteen elements that a core reads at once.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
-/// A matrix for the right side of products, in panels of a few columns, the numbers of a panel one row behind the other.
+/// A matrix for the right side of products, in panels of a few columns, the elements of a panel one row behind the other.
 ///
 /// Every sum is taken from front to back, so that neither the threads nor the sides of the result show.
 #[derive(Debug)]
 pub struct Panels {
     rows: usize,
     columns: usize,
-    /// The numbers that this machine computes with at once. A panel is some of them wide; the last one as few as it needs.
+    /// The elements that this machine computes with at once. A panel is some of them wide; the last one as few as it needs.
     lanes: usize,
     /// Panels of [`DEPTH`] rows at most, one beside the other; those of the next rows come behind them.
     lines: Vec<Line>,
@@ -67,7 +67,7 @@ impl Panels {
     /// C ← A·B + bias, on several threads where it is worth it; the bias is a number a column, and C is not read.
     ///
     /// # Panics
-    /// Where the sides do not fit, or the numbers of a row of A or C do not lie together.
+    /// Where the sides do not fit, or the elements of a row of A or C do not lie together.
     pub fn multiply(&self, a: ArrayView2<f32>, bias: Option<&[f32]>, mut c: ArrayViewMut2<f32>) {
         let (m, k) = a.dim();
         assert!(
@@ -130,7 +130,7 @@ impl Right<f32> for Part<'_> {
     }
 }
 
-/// The numbers that this machine computes with at once.
+/// The elements that this machine computes with at once.
 struct Lanes;
 
 impl WithSimd for Lanes {
@@ -255,7 +255,7 @@ fn panel<S: Simd, const V: usize>(
 #[derive(Clone, Copy)]
 struct Ahead {
     from: *const f32,
-    /// How many numbers at each step of the sums.
+    /// How many elements at each step of the sums.
     step: usize,
 }
 
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
     use ndarray::{Array2, s};
 
-    /// Numbers without pattern between −1 and 1.
+    /// Elements without pattern between −1 and 1.
     fn noise(rows: usize, columns: usize, seed: usize) -> Array2<f32> {
         Array2::from_shape_fn((rows, columns), |(i, j)| (((i * columns + j) * 7919 + seed * 104729) % 2003) as f32 / 1001.0 - 1.0)
     }

@@ -16,7 +16,7 @@ struct Region {
     start: usize,
     count: usize,
     step: usize,
-    /// The indices it would see if the padding were numbers.
+    /// The indices it would see if the padding were elements.
     padded: usize,
 }
 
@@ -25,7 +25,7 @@ fn windows(window: &Window, axis: usize, length: usize, kernel: usize, out: usiz
     let (step, pad) = (window.dilations[axis], window.pads_begin[axis]);
     let region = |i: usize| {
         let first = i * window.strides[axis];
-        // Numbers of the kernel that come before a position of the padded axis.
+        // Elements of the kernel that come before a position of the padded axis.
         let before = |end: usize| end.saturating_sub(first).div_ceil(step).min(kernel);
         let (low, high) = (before(pad), before(pad + length));
         let start = (first + low * step).saturating_sub(pad);
@@ -79,12 +79,12 @@ impl Regions {
         self.axes.last().map_or(&[], Vec::as_slice)
     }
 
-    /// Numbers of a plane, and of what becomes of it.
+    /// Elements of a plane, and of what becomes of it.
     fn sizes(&self) -> (usize, usize) {
         (self.lengths.iter().product(), self.axes.iter().map(Vec::len).product())
     }
 
-    /// Numbers looked at for one plane.
+    /// Elements looked at for one plane.
     fn work(&self) -> usize {
         let width = self.lengths.last().copied().unwrap_or(0) + self.last().iter().map(|region| region.count).sum::<usize>();
         self.rows.iter().map(|rows| rows.len() + 1).sum::<usize>().saturating_mul(width)
@@ -169,7 +169,7 @@ impl Regions {
     }
 }
 
-/// The lengths of the axes that are pooled: as many as are asked for, the last ones.
+/// The sizes of the axes that are pooled: as many as are asked for, the last ones.
 fn spatial<'a>(x: &'a Array, out: &[usize]) -> Result<&'a [usize]> {
     match x.rank().checked_sub(out.len()) {
         Some(leading) if !out.is_empty() => Ok(&x.shape()[leading..]),
@@ -213,7 +213,7 @@ pub fn max_pool(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> 
 /// As [`max_pool`], and where each number stood: its index (i64) in the flattened spatial axes of the operand, without padding,
 /// as torch's `return_indices`; −1 where a window sees none.
 ///
-/// ONNX counts through batch and channels too: add plane · numbers of a plane. Of equals the first is taken.
+/// ONNX counts through batch and channels too: add plane · elements of a plane. Of equals the first is taken.
 ///
 /// # Errors
 /// As [`max_pool`].
@@ -225,7 +225,7 @@ pub fn max_pool_indices(x: &Array, kernel: &[usize], window: &Window, out: &[usi
 /// The mean of each window over the last axes: (…, lengths …) → (…, `out` …).
 ///
 /// The sum of the numbers that a window sees is divided by `divisor` where there is one. Otherwise, with `count_include_pad`, by
-/// the size of the window with the padding in it, but without what hangs over the end of the padding; else by how many numbers
+/// the size of the window with the padding in it, but without what hangs over the end of the padding; else by how many elements
 /// it sees. A window that sees none gives 0.
 /// [torch](https://pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html),
 /// [ONNX](https://onnx.ai/onnx/operators/onnx__AveragePool.html)

@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 /// Summands that are taken together: as many as `gemm` keeps in a cache whatever the sides of C, so that they do not show.
 const DEPTH: usize = 512;
-/// Blocks of C with more numbers than this are summed like the whole.
+/// Blocks of C with more elements than this are summed like the whole.
 pub const BLOCK: usize = 256;
 
 /// C ← A·B, or C + A·B where `add`, on this thread. Where it does not add, C is not read.
@@ -34,7 +34,7 @@ fn multiply<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: Array
     let ((a_columns, a_rows), (b_columns, b_rows), (c_columns, c_rows)) =
         (strides(a.strides()), strides(b.strides()), strides(c.strides()));
     let before = if add { T::ONE } else { T::ZERO };
-    // SAFETY: pointers and strides are those of views of m × k, k × n and m × n numbers that live through the call, whose caller has
+    // SAFETY: pointers and strides are those of views of m × k, k × n and m × n elements that live through the call, whose caller has
     // seen that they fit; C, which is borrowed mutably, overlaps none; `Real` is f32 and f64, which the function takes.
     unsafe {
         gemm::gemm(

@@ -45,7 +45,7 @@ impl Cell {
     }
 }
 
-/// A function of a gate, with the numbers that some have.
+/// An activation function of a gate, with the parameters that some have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Function {
     /// Its name in ONNX.
@@ -67,7 +67,7 @@ impl Function {
     }
 }
 
-/// The functions that ONNX names, with their numbers where none are given.
+/// The functions that ONNX names, with their default parameters.
 pub const FUNCTIONS: &[(&str, f64, f64)] = &[
     ("Relu", 0.0, 0.0),
     ("Tanh", 0.0, 0.0),
@@ -329,7 +329,7 @@ fn each<T: Real>(xs: &mut [T], f: impl Fn(T) -> T) {
     );
 }
 
-/// Four gates of so many numbers.
+/// Four gates of so many elements.
 fn quarters<T>(gates: &mut [T], hidden: usize) -> [&mut [T]; 4] {
     let (first, second) = gates.split_at_mut(2 * hidden);
     let ((a, b), (c, d)) = (first.split_at_mut(hidden), second.split_at_mut(hidden));

@@ -1,4 +1,4 @@
-//! Many numbers to one: sums, means, extremes and norms along axes.
+//! Reductions: sums, means, extremes and norms along axes.
 //!
 //! Floats of every width are summed in doubles, sixteen partial sums a lane, and rounded once; integers in i64, wrapping.
 //! The result has the dtype of the operand unless said otherwise: cast before where torch promotes (a sum of i32 to i64).
@@ -47,7 +47,7 @@ pub(super) fn extreme<T: Element>(lane: &[T], pick: impl Fn(T, T) -> T) -> Optio
     best.into_iter().reduce(pick)
 }
 
-/// Refuses a reduction of no numbers that has no neutral element.
+/// Refuses a reduction of no elements that has no neutral element.
 fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
     let lengths: Vec<_> = axes.iter().filter_map(|&axis| x.shape().get(axis).copied()).collect();
     let others: Vec<_> = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).collect();
@@ -57,7 +57,7 @@ fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The sum; 0 of no numbers.
+/// The sum; 0 of no elements.
 ///
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) for Bool; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
@@ -80,7 +80,7 @@ pub fn mean(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     })
 }
 
-/// The product; 1 of no numbers.
+/// The product; 1 of no elements.
 ///
 /// # Errors
 /// As [`sum`].
@@ -116,7 +116,7 @@ pub fn min(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     )
 }
 
-/// ln Σ e^x, without overflow; −∞ of no numbers.
+/// ln Σ e^x, without overflow; −∞ of no elements.
 ///
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) unless a float; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.

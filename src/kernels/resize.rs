@@ -4,12 +4,12 @@ use super::fill::fill;
 use crate::array::{Array, DType, Element, count};
 use crate::error::{Error, Result};
 
-/// How a place in the result is carried back to the input. The names are ONNX's.
+/// How a position in the result is carried back to the input. The names are ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coordinates {
     /// (x + ½) / scale − ½
     HalfPixel,
-    /// As half pixel, but 0 where the result has one place.
+    /// As half pixel, but 0 where the result has one position.
     PytorchHalfPixel,
     /// As half pixel, about the middle of the axis where the length is not that of the scale.
     HalfPixelSymmetric,
@@ -21,7 +21,7 @@ pub enum Coordinates {
     Crop,
 }
 
-/// What stands between the numbers of the input.
+/// What stands between the elements of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Interpolation {
     /// The nearest one, by this rule of rounding.
@@ -45,7 +45,7 @@ pub enum Rounding {
     Ceil,
 }
 
-/// The new length of one axis, and the scale that is used for its places.
+/// The new length of one axis, and the scale that is used for its positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     /// The axis.
@@ -61,15 +61,15 @@ pub struct Scale {
 /// How an axis is resampled. The names are those of ONNX's attributes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
-    /// How places are carried back.
+    /// How positions are carried back.
     pub coordinates: Coordinates,
-    /// What stands between the numbers.
+    /// What stands between the elements.
     pub interpolation: Interpolation,
     /// Whether a kernel grows with what it has to leave out.
     pub antialias: bool,
     /// Whether neighbours outside have no weight, instead of being that at the border.
     pub exclude_outside: bool,
-    /// What a place outside gives that a crop reads.
+    /// What a position outside gives that a crop reads.
     pub extrapolation: f64,
 }
 
@@ -184,7 +184,7 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
     Some(taps)
 }
 
-/// Weighted sums along one axis, and a number at the places that read outside.
+/// Weighted sums along one axis, and a number at the positions that read outside.
 fn weigh<T: Element + num_traits::Float + Send>(
     x: &Array,
     axis: usize,

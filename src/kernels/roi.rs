@@ -3,7 +3,7 @@
 use crate::array::{Array, count};
 use crate::error::{Error, Result};
 
-/// How the places that a bin reads become its number.
+/// How the positions that a bin reads become its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gathered {
     /// Their mean.
@@ -27,7 +27,7 @@ pub struct Alignment {
     pub half_pixel: bool,
 }
 
-/// The pixels around a place, with their weights; none where it lies more than a pixel outside.
+/// The pixels around a position, with their weights; none where it lies more than a pixel outside.
 fn corners(y: f64, x: f64, height: usize, width: usize) -> Option<[(usize, f64); 4]> {
     if height == 0 || width == 0 || !(-1.0..=height as f64).contains(&y) || !(-1.0..=width as f64).contains(&x) {
         return None;

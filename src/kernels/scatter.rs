@@ -1,10 +1,10 @@
-//! Numbers written by index into a copy: the mirror image of gathering.
+//! Scatter: elements written by index into a copy.
 //!
-//! Updates are written one after the other in row-major order, so that of two to one place the later stands, always.
+//! Updates are written one after the other in row-major order, so that of two to one position the later stands, always.
 
 use super::gather::{length_of, refuse_larger, resolve, slices};
 use super::number::{self, Number};
-use crate::array::strided_loop::{StridedLoop, place};
+use crate::array::strided_loop::{StridedLoop, at_offset};
 use crate::array::{Array, DType, Element, contiguous_strides, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -49,12 +49,12 @@ pub fn scatter_elements(x: &Array, indices: &Array, updates: &Array, axis: usize
     refuse_larger(indices.shape(), updates.shape(), indices.rank(), "indices", "updates")?;
     let mut strides = contiguous_strides(x.shape());
     let stride = std::mem::replace(&mut strides[axis], 0);
-    let nest = StridedLoop::new(indices.shape(), [&strides, updates.strides()]);
-    let [to_step, from_step] = nest.step();
+    let strided = StridedLoop::new(indices.shape(), [&strides, updates.strides()]);
+    let [to_step, from_step] = strided.step();
     write(x, updates, reduction, &|put| {
-        nest.runs(0..positions.len(), &mut |at, [to, from]| {
+        strided.runs(0..positions.len(), &mut |at, [to, from]| {
             for (i, &position) in positions[at].iter().enumerate() {
-                put(place(0, to + i as isize * to_step + position as isize * stride), from + i as isize * from_step, 1);
+                put(at_offset(0, to + i as isize * to_step + position as isize * stride), from + i as isize * from_step, 1);
             }
         });
     })
@@ -116,7 +116,7 @@ fn write_with<T: Element>(x: &Array, updates: &Array, writes: Writes, combine: i
     let mut out = x.to_vec::<T>()?;
     let (updates, start) = updates.span::<T>()?;
     writes(&mut |to, from, n| {
-        let from = place(start, from);
+        let from = at_offset(start, from);
         out[to..to + n].iter_mut().zip(&updates[from..from + n]).for_each(|(to, &update)| *to = combine(*to, update));
     });
     Array::new(x.shape(), out)

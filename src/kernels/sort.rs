@@ -1,4 +1,4 @@
-//! Numbers in order: sorted, the largest few, each only once. NaN counts as larger than every number.
+//! Sorting: the largest few, and each only once. NaN counts as larger than every number.
 
 use super::elementwise::map;
 use super::gather::{gather_elements, length_of};
@@ -75,7 +75,7 @@ pub struct Unique {
     pub counts: Array,
 }
 
-/// The different numbers of an array, or the different slices of an axis: in order, or as they come. A NaN differs from
+/// The different elements of an array, or the different slices of an axis, in order, or as they come. A NaN differs from
 /// every other, as in torch.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__Unique.html>
@@ -92,7 +92,7 @@ pub fn unique(x: &Array, axis: Option<usize>, sorted: bool) -> Result<Unique> {
     let outward: Vec<_> = std::iter::once(axis).chain((0..x.rank()).filter(|&other| other != axis)).collect();
     let slices = x.permute(&outward)?;
     let each = count(&slices.shape()[1..])?;
-    // Slices of no numbers need no memory themselves.
+    // Slices of no elements need no memory themselves.
     room::<u64>(length)?;
     let (groups, inverse) = group(&keys(&slices)?.to_vec()?, each, length, sorted, x.dtype().is_float());
     let first: Vec<i64> = groups.iter().map(|group| group.first as i64).collect();

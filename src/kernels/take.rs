@@ -1,7 +1,7 @@
-//! The numbers at chosen indices of each axis, and a window pasted into another: what all copying comes down to.
+//! The elements at chosen indices of each axis, and a window pasted into another: what all copying comes down to.
 
 use super::fill::fill;
-use crate::array::strided_loop::{StridedLoop, place};
+use crate::array::strided_loop::{StridedLoop, at_offset};
 use crate::array::{Array, Element, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
@@ -32,10 +32,10 @@ pub fn take(x: &Array, tables: &[Option<Vec<usize>>]) -> Result<Array> {
             let out = fill(blocks, length, length, |first, out: &mut [T]| {
                 let mut index = unravel(first, &shape[..split]);
                 for out in out.chunks_exact_mut(length) {
-                    let from = index.iter().zip(&steps).fold(start, |at, (&i, steps)| place(at, steps[i]));
+                    let from = index.iter().zip(&steps).fold(start, |at, (&i, steps)| at_offset(at, steps[i]));
                     match length {
                         1 => out[0] = elements[from],
-                        _ => block.runs(0..length, &mut |at, [offset]| copy(&elements, place(from, offset), step, &mut out[at])),
+                        _ => block.runs(0..length, &mut |at, [offset]| copy(&elements, at_offset(from, offset), step, &mut out[at])),
                     }
                     advance(&mut index, &shape[..split]);
                 }
@@ -67,7 +67,7 @@ fn steps(x: &Array, axis: usize, table: Option<&[usize]>) -> Result<Vec<isize>> 
 fn copy<T: Element>(elements: &[T], from: usize, step: isize, out: &mut [T]) {
     match step {
         1 => out.copy_from_slice(&elements[from..from + out.len()]),
-        _ => out.iter_mut().enumerate().for_each(|(i, out)| *out = elements[place(from, i as isize * step)]),
+        _ => out.iter_mut().enumerate().for_each(|(i, out)| *out = elements[at_offset(from, i as isize * step)]),
     }
 }
 
@@ -97,15 +97,15 @@ pub fn advance(index: &mut [usize], shape: &[usize]) {
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype.
 pub fn paste<T: Element>(x: &Array, out: &mut [T], start: usize, strides: &[isize]) -> Result<()> {
-    let nest = StridedLoop::new(x.shape(), [x.strides(), strides]);
-    let [from_step, to_step] = nest.step();
+    let strided = StridedLoop::new(x.shape(), [x.strides(), strides]);
+    let [from_step, to_step] = strided.step();
     let (elements, origin) = x.span::<T>()?;
-    nest.runs(0..nest.len(), &mut |at, [from, to]| {
-        let (from, to) = (place(origin, from), place(start, to));
+    strided.runs(0..strided.len(), &mut |at, [from, to]| {
+        let (from, to) = (at_offset(origin, from), at_offset(start, to));
         if to_step == 1 {
             copy(&elements, from, from_step, &mut out[to..to + at.len()]);
         } else {
-            (0..at.len() as isize).for_each(|i| out[place(to, i * to_step)] = elements[place(from, i * from_step)]);
+            (0..at.len() as isize).for_each(|i| out[at_offset(to, i * to_step)] = elements[at_offset(from, i * from_step)]);
         }
     });
     Ok(())

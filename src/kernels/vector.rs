@@ -1,6 +1,6 @@
 //! Loops compiled for the vector instructions that this machine has.
 
-/// Runs a loop in the version for the widest vectors of this machine: the same numbers, since nothing is reordered.
+/// Runs a loop in the version for the widest vectors of this machine: the same elements, since nothing is reordered.
 ///
 /// The loop must be inlined to be compiled again: `vectorised(#[inline(always)] || …)`.
 #[inline(always)]

@@ -2,12 +2,12 @@
 
 use crate::error::{Error, Result};
 
-/// How a window slides: one number a spatial axis. The lengths of the window itself are given beside it.
+/// How a window slides: one number a spatial axis. The sizes of the window itself are given beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// How far it moves from one output position to the next.
     pub strides: Vec<usize>,
-    /// How far the numbers it sees stand apart.
+    /// How far the elements it sees stand apart.
     pub dilations: Vec<usize>,
     /// Positions before the first number.
     pub pads_begin: Vec<usize>,
@@ -15,11 +15,11 @@ pub struct Window {
     pub pads_end: Vec<usize>,
 }
 
-/// Lengths, steps and paddings stay below this: products of two of them are far from overflowing.
+/// Sizes, steps and paddings stay below this: products of two of them are far from overflowing.
 const LIMIT: usize = 1 << 31;
 
 impl Window {
-    /// Refuses a window that cannot slide over axes of these lengths.
+    /// Refuses a window that cannot slide over axes of these sizes.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) for a step, a gap or a kernel of length 0 and for one number too many or too few;
@@ -60,7 +60,7 @@ impl Window {
         (0..lengths.len()).map(steps).collect()
     }
 
-    /// The lengths that a transposed convolution makes: (length − 1) · stride + span + output padding − pads.
+    /// The sizes that a transposed convolution makes: (length − 1) · stride + span + output padding − pads.
     ///
     /// # Errors
     /// As [`Window::check`], and [`Shape`](crate::ErrorCode::Shape) where the padding eats more than there is.
