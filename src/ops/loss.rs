@@ -34,7 +34,7 @@ pub struct CrossEntropy {
     pub weight: Option<Tensor>,
     /// The target that counts nowhere.
     pub ignore_index: i64,
-    /// How much of the target is spread over all classes, from 0 to 1.
+    /// How much of the target is extended over all classes, from 0 to 1.
     pub label_smoothing: f64,
     /// How the losses become one value.
     pub reduction: LossReduction,
@@ -376,9 +376,9 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
 fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64) -> Result<Tensor> {
     let positions = 2 * length + 1;
     let blanks = Tensor::full([length, 1], blank, labels.dtype())?;
-    let spread = Tensor::cat(&[&blanks, &labels.unsqueeze(1)?], 1)?.reshape(&[-1])?;
-    let spread = Tensor::cat(&[&spread, &Tensor::full([1i64], blank, labels.dtype())?], 0)?;
-    let emitted = log.index_select(1, &spread)?;
+    let extended = Tensor::cat(&[&blanks, &labels.unsqueeze(1)?], 1)?.reshape(&[-1])?;
+    let extended = Tensor::cat(&[&extended, &Tensor::full([1i64], blank, labels.dtype())?], 0)?;
+    let emitted = log.index_select(1, &extended)?;
     let never = |n: i64| Tensor::full([n], f64::NEG_INFINITY, log.dtype());
     let delayed = |t: &Tensor, by: i64| -> Result<Tensor> {
         if by >= positions {
@@ -389,11 +389,11 @@ fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64)
     // A blank may be skipped between two labels that differ.
     let before = if positions > 2 {
         let head = Tensor::full([2i64], blank, labels.dtype())?;
-        Tensor::cat(&[&head, &spread.slice(0, ..positions - 2)?], 0)?
+        Tensor::cat(&[&head, &extended.slice(0, ..positions - 2)?], 0)?
     } else {
-        spread.clone()
+        extended.clone()
     };
-    let may_skip = spread.ne(blank)?.logical_and(spread.ne(&before)?)?;
+    let may_skip = extended.ne(blank)?.logical_and(extended.ne(&before)?)?;
     let begins = Tensor::arange(0, positions, 1, DType::I64)?.lt(2)?;
     let mut alpha = begins.where_(&emitted.select(0, 0i64)?, &never(positions)?)?;
     for step in 1..steps {

@@ -84,9 +84,9 @@ pub(crate) use recurrent::layered;
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
 pub use roi::{Alignment, Gathered};
 pub(crate) use segments::scattered;
-pub use segments::{Reduce, Segments};
+pub use segments::{ReduceMode, Segments};
 pub use spectral::Stft;
-pub use statistics::Interpolation;
+pub use statistics::QuantileInterpolation;
 pub(crate) use statistics::sorted;
 
 use crate::array::{Array, DType};

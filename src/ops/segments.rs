@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 
 /// How several elements become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduce {
+pub enum ReduceMode {
     /// Their sum.
     Sum,
     /// Their product.
@@ -36,14 +36,14 @@ impl Tensor {
     ///
     /// ```
     /// use ontrace::Tensor;
-    /// use ontrace::ops::Reduce;
+    /// use ontrace::ops::ReduceMode;
     /// let x = Tensor::from(&[1i64, 2]);
-    /// let y = x.scatter_reduce(0, &Tensor::from(&[0i64, 0]), &Tensor::from(&[5i64, 6]), Reduce::Sum, true)?;
+    /// let y = x.scatter_reduce(0, &Tensor::from(&[0i64, 0]), &Tensor::from(&[5i64, 6]), ReduceMode::Sum, true)?;
     /// assert_eq!(y.to_vec::<i64>()?, [12, 2]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     #[track_caller]
-    pub fn scatter_reduce(&self, axis: i64, index: &Tensor, source: &Tensor, reduce: Reduce, include: bool) -> Result<Tensor> {
+    pub fn scatter_reduce(&self, axis: i64, index: &Tensor, source: &Tensor, reduce: ReduceMode, include: bool) -> Result<Tensor> {
         reduced(self, axis, index, source, reduce, include)
     }
 
@@ -51,7 +51,7 @@ impl Tensor {
     /// lengths, or by offsets with the end as the last, along the last axis; they may differ along the axes before.
     /// [torch.segment_reduce](https://docs.pytorch.org/docs/stable/generated/torch.segment_reduce.html).
     #[track_caller]
-    pub fn segment_reduce(&self, reduce: Reduce, segments: &Segments, axis: i64, initial: Option<f64>) -> Result<Tensor> {
+    pub fn segment_reduce(&self, reduce: ReduceMode, segments: &Segments, axis: i64, initial: Option<f64>) -> Result<Tensor> {
         segments_of(self, reduce, segments, axis, initial)
     }
 
@@ -102,7 +102,7 @@ pub(crate) fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, 
 }
 
 /// The reduction of the elements of `source` and, where `include` is true, of those of `x`, into the elements that the index names.
-fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: Reduce, include: bool) -> Result<Tensor> {
+fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: ReduceMode, include: bool) -> Result<Tensor> {
     let fold = |x: &Tensor, source: &Tensor, reduction| scattered(x, axis, index, source, reduction);
     let start = |x: &Tensor, number: Scalar| -> Result<Tensor> {
         // Where anything is folded in and the tensor itself does not count, the fold starts from its neutral element.
@@ -122,11 +122,11 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: Reduc
         _ => (Scalar::Int(i64::MIN), Scalar::Int(i64::MAX)),
     };
     match reduce {
-        Reduce::Sum => fold(&start(x, Scalar::Int(0))?, source, Reduction::Add),
-        Reduce::Prod => fold(&start(x, Scalar::Int(1))?, source, Reduction::Mul),
-        Reduce::Max => fold(&start(x, least)?, source, Reduction::Max),
-        Reduce::Min => fold(&start(x, most)?, source, Reduction::Min),
-        Reduce::Mean => {
+        ReduceMode::Sum => fold(&start(x, Scalar::Int(0))?, source, Reduction::Add),
+        ReduceMode::Prod => fold(&start(x, Scalar::Int(1))?, source, Reduction::Mul),
+        ReduceMode::Max => fold(&start(x, least)?, source, Reduction::Max),
+        ReduceMode::Min => fold(&start(x, most)?, source, Reduction::Min),
+        ReduceMode::Mean => {
             let sum = fold(&start(x, Scalar::Int(0))?, source, Reduction::Add)?;
             let ones = Tensor::ones(x.shape(), x.dtype())?;
             let count = fold(&start(&ones, Scalar::Int(0))?, &Tensor::ones(source.shape(), x.dtype())?, Reduction::Add)?;
@@ -137,7 +137,7 @@ fn reduced(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduce: Reduc
 }
 
 /// The reduction of each segment of an axis.
-fn segments_of(x: &Tensor, reduce: Reduce, segments: &Segments, axis: i64, initial: Option<f64>) -> Result<Tensor> {
+fn segments_of(x: &Tensor, reduce: ReduceMode, segments: &Segments, axis: i64, initial: Option<f64>) -> Result<Tensor> {
     let axis = x.shape().axis(axis)?;
     let along = axis as i64;
     let offsets = match segments {
@@ -164,14 +164,14 @@ fn segments_of(x: &Tensor, reduce: Reduce, segments: &Segments, axis: i64, initi
     let mut shape = x.shape().to_vec();
     shape[axis] = &count + 1i64;
     let (neutral, reduction) = match reduce {
-        Reduce::Sum | Reduce::Mean => (0.0, Reduction::Add),
-        Reduce::Prod => (1.0, Reduction::Mul),
-        Reduce::Max => (f64::NEG_INFINITY, Reduction::Max),
-        Reduce::Min => (f64::INFINITY, Reduction::Min),
+        ReduceMode::Sum | ReduceMode::Mean => (0.0, Reduction::Add),
+        ReduceMode::Prod => (1.0, Reduction::Mul),
+        ReduceMode::Max => (f64::NEG_INFINITY, Reduction::Max),
+        ReduceMode::Min => (f64::INFINITY, Reduction::Min),
     };
     let start = Tensor::full(&shape, initial.unwrap_or(neutral), x.dtype())?;
     let y = start.scatter(along, &index, x, reduction)?.slice(along, ..count)?;
-    if reduce != Reduce::Mean {
+    if reduce != ReduceMode::Mean {
         return Ok(y);
     }
     let (begins, ends) = (offsets.slice(along, ..-1)?, offsets.slice(along, 1..)?);

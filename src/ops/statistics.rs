@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 
 /// How a quantile that falls between two elements is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Interpolation {
+pub enum QuantileInterpolation {
     /// On the line between them.
     #[default]
     Linear,
@@ -58,21 +58,21 @@ impl Tensor {
     ///
     /// ```
     /// use ontrace::Tensor;
-    /// use ontrace::ops::Interpolation;
+    /// use ontrace::ops::QuantileInterpolation;
     /// let x = Tensor::from(&[0.0f32, 1.0, 2.0, 3.0]);
-    /// let y = x.quantile(&Tensor::from(&[0.5f32]), None, false, Interpolation::Linear)?;
+    /// let y = x.quantile(&Tensor::from(&[0.5f32]), None, false, QuantileInterpolation::Linear)?;
     /// assert_eq!(y.to_vec::<f32>()?, [1.5]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     #[track_caller]
-    pub fn quantile(&self, q: &Tensor, axis: Option<i64>, keep: bool, interpolation: Interpolation) -> Result<Tensor> {
+    pub fn quantile(&self, q: &Tensor, axis: Option<i64>, keep: bool, interpolation: QuantileInterpolation) -> Result<Tensor> {
         quantile(self, q, axis, keep, interpolation, false)
     }
 
     /// [`quantile`](Tensor::quantile) of the elements that are not NaN.
     /// [torch.nanquantile](https://docs.pytorch.org/docs/stable/generated/torch.nanquantile.html).
     #[track_caller]
-    pub fn nanquantile(&self, q: &Tensor, axis: Option<i64>, keep: bool, interpolation: Interpolation) -> Result<Tensor> {
+    pub fn nanquantile(&self, q: &Tensor, axis: Option<i64>, keep: bool, interpolation: QuantileInterpolation) -> Result<Tensor> {
         quantile(self, q, axis, keep, interpolation, true)
     }
 
@@ -161,7 +161,7 @@ fn nan_median(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
 }
 
 /// Quantiles along an axis, those of all elements where no axis is given; the quantiles are the first axis of the result.
-fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation: Interpolation, skip_nan: bool) -> Result<Tensor> {
+fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation: QuantileInterpolation, skip_nan: bool) -> Result<Tensor> {
     let (q, rank) = (q.strengthened(), x.rank());
     let axis = axis.filter(|_| rank > 0);
     let all = axis.is_none();
@@ -185,11 +185,11 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
     let (below, above) = (position.floor()?, position.ceil()?);
     let fetch = |position: &Tensor| values.gather(-1, &position.cast(DType::I64)?);
     let y = match interpolation {
-        Interpolation::Lower => fetch(&below)?,
-        Interpolation::Higher => fetch(&above)?,
-        Interpolation::Nearest => fetch(&position.round()?)?,
-        Interpolation::Midpoint => fetch(&below)?.add(fetch(&above)?)?.mul(0.5)?,
-        Interpolation::Linear => {
+        QuantileInterpolation::Lower => fetch(&below)?,
+        QuantileInterpolation::Higher => fetch(&above)?,
+        QuantileInterpolation::Nearest => fetch(&position.round()?)?,
+        QuantileInterpolation::Midpoint => fetch(&below)?.add(fetch(&above)?)?.mul(0.5)?,
+        QuantileInterpolation::Linear => {
             let low = fetch(&below)?;
             low.add(fetch(&above)?.sub(&low)?.mul(position.sub(&below)?)?)?
         }

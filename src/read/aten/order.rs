@@ -4,7 +4,7 @@ use super::args::Args;
 use super::row::{Row, one, tuple};
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::ops::{Interpolation, sorted};
+use crate::ops::{QuantileInterpolation, sorted};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -140,11 +140,11 @@ fn once(values: Tensor, inverse: Tensor, counts: Tensor, want_inverse: bool, wan
 
 fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     let interpolation = match a.opt_str("interpolation")? {
-        Some("linear") => Interpolation::Linear,
-        Some("lower") => Interpolation::Lower,
-        Some("higher") => Interpolation::Higher,
-        Some("nearest") => Interpolation::Nearest,
-        Some("midpoint") => Interpolation::Midpoint,
+        Some("linear") => QuantileInterpolation::Linear,
+        Some("lower") => QuantileInterpolation::Lower,
+        Some("higher") => QuantileInterpolation::Higher,
+        Some("nearest") => QuantileInterpolation::Nearest,
+        Some("midpoint") => QuantileInterpolation::Midpoint,
         other => return Err(Error::argument(format!("unknown interpolation {other:?}"))),
     };
     let (x, q, axis, keep) = (a.tensor("self")?, a.tensor("q")?, a.opt_ints("dim")?.map(|axis| axis[0]), a.flag("keepdim")?);

@@ -5,7 +5,7 @@ use super::row::{Row, one, tuple};
 use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::ops::{Padding, Reduce, Reduction, Segments, scattered};
+use crate::ops::{Padding, ReduceMode, Reduction, Segments, scattered};
 use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
@@ -186,13 +186,13 @@ fn is_in(a: &Args, x: &Tensor, among: &Tensor) -> Result<Tensor> {
     if a.flag("invert")? { inside.logical_not() } else { Ok(inside) }
 }
 
-fn reduce(a: &Args) -> Result<Reduce> {
+fn reduce(a: &Args) -> Result<ReduceMode> {
     match a.opt_str("reduce")? {
-        Some("sum") => Ok(Reduce::Sum),
-        Some("prod") => Ok(Reduce::Prod),
-        Some("mean") => Ok(Reduce::Mean),
-        Some("amax" | "max") => Ok(Reduce::Max),
-        Some("amin" | "min") => Ok(Reduce::Min),
+        Some("sum") => Ok(ReduceMode::Sum),
+        Some("prod") => Ok(ReduceMode::Prod),
+        Some("mean") => Ok(ReduceMode::Mean),
+        Some("amax" | "max") => Ok(ReduceMode::Max),
+        Some("amin" | "min") => Ok(ReduceMode::Min),
         other => Err(Error::argument(format!("unknown reduction {other:?}"))),
     }
 }
