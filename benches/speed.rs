@@ -100,11 +100,10 @@ fn eager(row: &str) -> Result<Box<dyn Fn() -> Result<Tensor>>> {
 struct Block(MultiHeadAttention, LayerNorm, Linear, Linear, LayerNorm);
 
 impl Module for Block {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let x = &inputs[0];
-        let x = self.1.call(&x.add(self.0.call(x)?)?)?;
-        let y = self.3.call(&self.2.call(&x)?.gelu(false)?)?;
-        Ok(vec![self.4.call(&x.add(y)?)?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let x = self.1.forward(&x.add(self.0.forward(x)?)?)?;
+        let y = self.3.forward(&self.2.forward(&x)?.gelu(false)?)?;
+        self.4.forward(&x.add(y)?)
     }
 }
 
@@ -123,7 +122,7 @@ fn encoder(out: &str) -> Result<()> {
     };
     let blocks = (0..12).map(block).collect::<Result<Vec<_>>>()?;
     let x = noise(&[1, 128, 768], 7);
-    let module = ontrace::module::function(|x: Tensor| blocks.iter().try_fold(x, |x, block| block.call(&x)), &x);
+    let module = ontrace::module::from_fn(|x: Tensor| blocks.iter().try_fold(x, |x, block| block.forward(&x)));
     trace(&module, Example::new().input("x", &x))?.save(out)?;
     Ok(())
 }

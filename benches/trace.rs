@@ -24,10 +24,10 @@ fn median(mut run: impl FnMut() -> Result<()>) -> Result<f64> {
 fn main() -> Result<()> {
     let x = Tensor::from(&[0.5f32, -1.0, 2.0, 0.25]);
     let y = Tensor::from(&[1.0f32, 0.5, 0.25, 1.0]);
-    let module = module::function(|x: Tensor| (0..OPERATIONS).try_fold(x, |x, i| if i % 2 == 0 { x.add(&y) } else { x.mul(&y) }), &x);
+    let module = module::from_fn(|x: Tensor| (0..OPERATIONS).try_fold(x, |x, i| if i % 2 == 0 { x.add(&y) } else { x.mul(&y) }));
     let example = Example::new().input("x", &x);
     use ontrace::Module;
-    let eager = median(|| module.call(&x).map(drop))?;
+    let eager = median(|| module.forward(&x).map(drop))?;
     let traced = median(|| record(&module, example.clone()).map(drop))?;
     let checked = median(|| trace(&module, example.clone()).map(drop))?;
     println!("{eager:.3} {traced:.3} {checked:.3}");

@@ -6,7 +6,7 @@ use crate::array::{Array, Tolerance, compare};
 #[cfg(feature = "tract")]
 use crate::coverage::{Coverage, Methods};
 use crate::error::ErrorCode;
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example};
 use crate::onnx::Model;
 use crate::ops::examples::{Case, Typed, examples};
 use crate::read::OnnxModule;
@@ -96,7 +96,7 @@ fn inputs(case: &Case, axes: &Axes, more: usize) -> Vec<Array> {
     case.inputs.iter().enumerate().map(sized).collect()
 }
 
-fn run(module: &dyn Module, inputs: &[Array]) -> crate::Result<Vec<Array>> {
+fn run(module: &dyn DynModule, inputs: &[Array]) -> crate::Result<Vec<Array>> {
     let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     module.forward(&tensors)?.iter().map(Tensor::to_array).collect()
 }

@@ -1,8 +1,9 @@
 //! ontrace records what a function does to tensors, writes the record down as ONNX, runs it with tract, and proves that
 //! the record does what the function did.
 //!
-//! Everything that can be called is a [`Module`]: a closure, a network of [`nn`] layers, a TorchScript archive opened by
-//! [`read::open`], an ONNX file, a compiled [`Session`](runtime::Session). [`trace()`] takes a module and gives a [`Traced`];
+//! Everything that can be called is a module. A network of [`nn`] layers is a [`Module`]; a closure becomes one by
+//! [`module::from_fn`]. What comes from a file ([`read::open`]), a traced graph and a compiled [`Session`](runtime::Session)
+//! are [`DynModule`]s, whose inputs are known at run time only. [`trace()`] takes a module and gives a [`Traced`];
 //! [`check::Checker`] compares two modules.
 //!
 //! # A closure becomes ONNX
@@ -35,7 +36,7 @@
 //!
 //! An axis that is declared [symbolic](Example::symbolic) may have any length in the result; arithmetic on lengths
 //! ([`Dim`]) stays symbolic. Reading a number out of a traced tensor is the only way to branch on it, and is recorded as a
-//! [guard](Traced::guards), which is held against every call. `docs/guide.md` has the rules, with an example each.
+//! [guard](Traced::guards), which is held against every call. The [guide] has the rules, with an example for each.
 //!
 //! # Branches and loops
 //!
@@ -81,17 +82,27 @@ pub mod tree;
 pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};
 pub use error::{At, Error, ErrorCode, Result};
-pub use module::{Example, Module};
+pub use module::{DynModule, Example, Module, Outputs};
 pub use ops::{cond, fori_loop, map, scan, while_loop};
 pub use tensor::{Tensor, concrete, size};
 pub use trace::{Traced, record};
-pub use tracer::{Methods, Tracer, jit, trace, trace_fn, trace_methods};
+pub use tracer::{Methods, Tracer, jit, trace, trace_fn};
 pub use tree::{Static, Tree};
 
-/// The guide's examples are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/guide.md")]
-pub struct Guide;
+/// The guide, with pages for users of other crates and for deployment.
+pub mod guide {
+    #![doc = include_str!("../docs/guide.md")]
+
+    #[cfg(any(not(doctest), feature = "tract"))]
+    pub mod coming_from {
+        #![doc = include_str!("../docs/coming-from.md")]
+    }
+
+    #[cfg(any(not(doctest), feature = "tract"))]
+    pub mod deploying {
+        #![doc = include_str!("../docs/deploying.md")]
+    }
+}
 
 /// The README's example is compiled and run.
 #[cfg(all(doctest, feature = "tract"))]

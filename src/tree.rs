@@ -1,4 +1,4 @@
-//! Nested tuples, lists, maps, options and structs of tensors ⇄ flat leaves with names.
+//! Pytrees: nested tuples, lists, maps, options and structs whose leaves are tensors, flattened to a list and rebuilt from it.
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -7,76 +7,83 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// A value made of tensors: what a traced function takes and gives.
+/// A pytree: a nested container whose leaves are tensors. The arguments and results of a traced function are trees.
 ///
-/// Leaves are named by their path: the second element of a tuple in a map under `state` is `state.1`. Structs become trees by [`tree!`](crate::tree!).
+/// The path of a leaf is the keys and indices that lead to it: `state.1` is the second element of a tuple that stands in a map under `state`.
+/// [`tree!`](crate::tree!) implements this trait for a struct.
+/// [JAX: pytrees](https://docs.jax.dev/en/latest/pytrees.html)
 ///
 /// ```
 /// use ontrace::{Tensor, Tree};
 /// let x = Tensor::from(&[1.0f32]);
 /// let pair = (x.clone(), vec![x.clone(), x]);
-/// assert_eq!(pair.structure().names(), ["0", "1.0", "1.1"]);
+/// assert_eq!(pair.structure().paths(), ["0", "1.0", "1.1"]);
 /// ```
-pub trait Tree: Sized {
-    /// Appends the tensors in order; gives the structure around them.
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure;
+pub trait Tree: Sized + 'static {
+    /// Appends the leaves in order, and returns the structure around them.
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef;
 
-    /// The tree of this structure around these tensors, taken in order.
+    /// The tree of this structure with these leaves, taken in order.
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) where there are too few tensors, or the structure is no such tree.
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self>;
+    /// [`Input`](crate::ErrorCode::Input) where there are too few leaves, or the structure is that of another type.
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self>;
 
-    /// The tensors in order.
+    /// The structure that every value of this type has; `None` where it depends on the value, as the length of a `Vec` does.
+    fn static_structure() -> Option<TreeDef> {
+        None
+    }
+
+    /// The leaves in order.
     fn leaves(&self) -> Vec<Tensor> {
         let mut leaves = Vec::new();
-        self.take_apart(&mut leaves);
+        self.tree_flatten(&mut leaves);
         leaves
     }
 
-    /// The structure around the tensors.
-    fn structure(&self) -> Structure {
-        self.take_apart(&mut Vec::new())
+    /// The structure around the leaves.
+    fn structure(&self) -> TreeDef {
+        self.tree_flatten(&mut Vec::new())
     }
 }
 
-/// How a tree is built, without its tensors: a part of the signature of a trace, and saved with it.
+/// The structure of a tree without its leaves (JAX's treedef). It is part of the signature of a traced graph, and saved with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Structure {
+pub enum TreeDef {
     /// A tensor.
     Leaf,
     /// An option without a value.
     Absent,
-    /// A value that is no tensor, as text: part of the signature.
+    /// A value that is not a tensor, as text.
     Static(String),
-    /// Members by place, each of its own kind.
-    Tuple(Vec<Structure>),
-    /// Members by place, all of one kind.
-    List(Vec<Structure>),
-    /// Members by name: a map, sorted, or a struct, as declared.
-    Map(Vec<(String, Structure)>),
+    /// Members by index, each of its own type.
+    Tuple(Vec<TreeDef>),
+    /// Members by index, all of one type.
+    List(Vec<TreeDef>),
+    /// Members by name: those of a map in the order of the keys, those of a struct as declared.
+    Map(Vec<(String, TreeDef)>),
 }
 
-impl Structure {
-    /// A list of so many tensors.
-    pub(crate) fn list(count: usize) -> Structure {
-        Structure::List(vec![Structure::Leaf; count])
+impl TreeDef {
+    /// A list of this many tensors.
+    pub(crate) fn list(count: usize) -> TreeDef {
+        TreeDef::List(vec![TreeDef::Leaf; count])
     }
 
-    /// The members, each with its name or place.
-    fn members(&self) -> Vec<(String, &Structure)> {
+    /// The members, each with its name or index.
+    fn members(&self) -> Vec<(String, &TreeDef)> {
         match self {
-            Structure::Leaf | Structure::Absent | Structure::Static(_) => Vec::new(),
-            Structure::Tuple(members) | Structure::List(members) => {
+            TreeDef::Leaf | TreeDef::Absent | TreeDef::Static(_) => Vec::new(),
+            TreeDef::Tuple(members) | TreeDef::List(members) => {
                 members.iter().enumerate().map(|(i, member)| (i.to_string(), member)).collect()
             }
-            Structure::Map(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
+            TreeDef::Map(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
         }
     }
 
     fn walk(&self, path: &str, visit: &mut dyn FnMut(String)) {
-        if *self == Structure::Leaf {
+        if *self == TreeDef::Leaf {
             visit(path.to_string());
         }
         for (name, member) in self.members() {
@@ -84,33 +91,56 @@ impl Structure {
         }
     }
 
-    /// The paths of the tensors in order; that of a tensor alone is empty.
-    pub fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        self.walk("", &mut |path| names.push(path));
-        names
+    /// The paths of the leaves in order; a tensor alone has the empty path.
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        self.walk("", &mut |path| paths.push(path));
+        paths
     }
 
-    /// Refuses a tree that is built otherwise, naming the place where it is.
+    /// The number of leaves.
+    pub fn leaf_count(&self) -> usize {
+        self.paths().len()
+    }
+
+    /// The leaves as inputs or outputs of a graph are named: by their path; a tensor alone is called `root`, and a path that begins with
+    /// a digit is put behind `root`.
+    ///
+    /// ```
+    /// use ontrace::{Tensor, Tree};
+    /// let x = Tensor::from(&[1.0f32]);
+    /// assert_eq!(x.structure().leaf_names("x"), ["x"]);
+    /// assert_eq!((x.clone(), x).structure().leaf_names("x"), ["x_0", "x_1"]);
+    /// ```
+    pub fn leaf_names(&self, root: &str) -> Vec<String> {
+        let name = |path: String| match path.as_str() {
+            "" => root.to_string(),
+            path if path.starts_with(|c: char| c.is_ascii_digit()) => format!("{root}_{path}"),
+            _ => path,
+        };
+        self.paths().into_iter().map(name).collect()
+    }
+
+    /// Refuses a tree of another structure, with the path at which it differs.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input).
-    pub fn expect(&self, got: &Structure) -> Result<()> {
+    pub fn expect(&self, got: &TreeDef) -> Result<()> {
         self.compare(got, "")
     }
 
-    fn compare(&self, got: &Structure, path: &str) -> Result<()> {
+    fn compare(&self, got: &TreeDef, path: &str) -> Result<()> {
         let refused = |what: String| {
-            let place = if path.is_empty() { "the arguments".to_string() } else { format!("`{path}`") };
-            Err(Error::input(format!("{place}: {what}")))
+            let location = if path.is_empty() { "the arguments".to_string() } else { format!("`{path}`") };
+            Err(Error::input(format!("{location}: {what}")))
         };
         let (mine, theirs) = (self.members(), got.members());
         let same_kind = std::mem::discriminant(self) == std::mem::discriminant(got);
         match (self, got) {
-            (Structure::Static(expected), Structure::Static(value)) if expected != value => {
+            (TreeDef::Static(expected), TreeDef::Static(value)) if expected != value => {
                 refused(format!("traced with the value {expected}, got {value}; trace again for another value"))
             }
-            (Structure::Map(_), Structure::Map(_)) => {
+            (TreeDef::Map(_), TreeDef::Map(_)) => {
                 let names = mine.iter().map(|member| member.0.as_str()).collect::<Vec<_>>();
                 if let Some((name, _)) = theirs.iter().find(|(name, _)| !names.contains(&name.as_str())) {
                     return refused(format!("there is no `{name}`; the names are: {}", names.join(", ")));
@@ -129,35 +159,35 @@ impl Structure {
         }
     }
 
-    /// The members of these names, in this order: what a struct is assembled from.
+    /// The members of a struct with these fields, in this order.
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) where the names are others.
-    pub fn fields(&self, names: &[&str]) -> Result<Vec<&Structure>> {
+    /// [`Input`](crate::ErrorCode::Input) where the structure is not a map with these keys.
+    pub fn fields(&self, names: &[&str]) -> Result<Vec<&TreeDef>> {
         match self {
-            Structure::Map(members) if members.iter().map(|member| member.0.as_str()).eq(names.iter().copied()) => {
+            TreeDef::Map(members) if members.iter().map(|member| member.0.as_str()).eq(names.iter().copied()) => {
                 Ok(members.iter().map(|member| &member.1).collect())
             }
             other => other.refuse(&format!("struct of {}", names.join(", "))),
         }
     }
 
-    fn refuse<T>(&self, wanted: &str) -> Result<T> {
-        Err(Error::input(format!("the structure is {self}, expected {wanted}")))
+    fn refuse<T>(&self, expected: &str) -> Result<T> {
+        Err(Error::input(format!("the structure is {self}, expected {expected}")))
     }
 }
 
-impl fmt::Display for Structure {
+impl fmt::Display for TreeDef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |members: &[Structure]| members.iter().map(Structure::to_string).collect::<Vec<_>>().join(", ");
+        let list = |members: &[TreeDef]| members.iter().map(TreeDef::to_string).collect::<Vec<_>>().join(", ");
         match self {
-            Structure::Leaf => f.write_str("Tensor"),
-            Structure::Absent => f.write_str("None"),
-            Structure::Static(value) => write!(f, "Static({value})"),
-            Structure::Tuple(members) if members.len() == 1 => write!(f, "({},)", members[0]),
-            Structure::Tuple(members) => write!(f, "({})", list(members)),
-            Structure::List(members) => write!(f, "[{}]", list(members)),
-            Structure::Map(members) => {
+            TreeDef::Leaf => f.write_str("Tensor"),
+            TreeDef::Absent => f.write_str("None"),
+            TreeDef::Static(value) => write!(f, "Static({value})"),
+            TreeDef::Tuple(members) if members.len() == 1 => write!(f, "({},)", members[0]),
+            TreeDef::Tuple(members) => write!(f, "({})", list(members)),
+            TreeDef::List(members) => write!(f, "[{}]", list(members)),
+            TreeDef::Map(members) => {
                 let members = members.iter().map(|(name, member)| format!("{name}: {member}")).collect::<Vec<_>>();
                 write!(f, "{{{}}}", members.join(", "))
             }
@@ -170,70 +200,78 @@ fn below(path: &str, key: &str) -> String {
 }
 
 impl Tree for Tensor {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
         leaves.push(self.clone());
-        Structure::Leaf
+        TreeDef::Leaf
     }
 
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+    fn static_structure() -> Option<TreeDef> {
+        Some(TreeDef::Leaf)
+    }
+
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
-            Structure::Leaf => leaves.next().ok_or_else(|| Error::input("fewer tensors than the structure has leaves")),
+            TreeDef::Leaf => leaves.next().ok_or_else(|| Error::input("fewer tensors than the structure has leaves")),
             other => other.refuse("tensor"),
         }
     }
 }
 
 impl<T: Tree> Tree for Vec<T> {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
-        Structure::List(self.iter().map(|member| member.take_apart(leaves)).collect())
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
+        TreeDef::List(self.iter().map(|member| member.tree_flatten(leaves)).collect())
     }
 
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
-            Structure::List(members) => members.iter().map(|member| T::assemble(member, leaves)).collect(),
+            TreeDef::List(members) => members.iter().map(|member| T::tree_unflatten(member, leaves)).collect(),
             other => other.refuse("list"),
         }
     }
 }
 
 impl<T: Tree, const N: usize> Tree for [T; N] {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
-        Structure::List(self.iter().map(|member| member.take_apart(leaves)).collect())
+    fn static_structure() -> Option<TreeDef> {
+        Some(TreeDef::List(vec![T::static_structure()?; N]))
     }
 
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        let members = Vec::<T>::assemble(structure, leaves)?;
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
+        TreeDef::List(self.iter().map(|member| member.tree_flatten(leaves)).collect())
+    }
+
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        let members = Vec::<T>::tree_unflatten(structure, leaves)?;
         let count = members.len();
-        <[T; N]>::try_from(members).map_err(|_| Error::input(format!("a list of {count}, expected {N}")))
+        <[T; N]>::try_from(members).map_err(|_| Error::input(format!("expected a list of {N}, got {count}")))
     }
 }
 
 impl<T: Tree> Tree for Option<T> {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
-        self.as_ref().map_or(Structure::Absent, |tree| tree.take_apart(leaves))
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
+        self.as_ref().map_or(TreeDef::Absent, |tree| tree.tree_flatten(leaves))
     }
 
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
-            Structure::Absent => Ok(None),
-            some => T::assemble(some, leaves).map(Some),
+            TreeDef::Absent => Ok(None),
+            some => T::tree_unflatten(some, leaves).map(Some),
         }
     }
 }
 
-impl<K: Ord + Clone + fmt::Display + FromStr, T: Tree> Tree for BTreeMap<K, T> {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
-        Structure::Map(self.iter().map(|(key, member)| (key.to_string(), member.take_apart(leaves))).collect())
+impl<K: Ord + Clone + fmt::Display + FromStr + 'static, T: Tree> Tree for BTreeMap<K, T> {
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
+        TreeDef::Map(self.iter().map(|(key, member)| (key.to_string(), member.tree_flatten(leaves))).collect())
     }
 
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        let Structure::Map(members) = structure else { return structure.refuse("map") };
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        let TreeDef::Map(members) = structure else { return structure.refuse("map") };
         let key = |name: &str| name.parse::<K>().map_err(|_| Error::input(format!("`{name}` is not a key of this map")));
-        members.iter().map(|(name, member)| Ok((key(name)?, T::assemble(member, leaves)?))).collect()
+        members.iter().map(|(name, member)| Ok((key(name)?, T::tree_unflatten(member, leaves)?))).collect()
     }
 }
 
-/// A value that is no tensor: part of the signature of a trace, the same at every call.
+/// A value that is not a tensor. It is part of the signature of a traced graph, and must be the same at every call.
 ///
 /// ```
 /// use ontrace::{Static, Tensor, trace_fn};
@@ -251,14 +289,14 @@ impl<T> std::ops::Deref for Static<T> {
     }
 }
 
-impl<T: fmt::Display + FromStr> Tree for Static<T> {
-    fn take_apart(&self, _: &mut Vec<Tensor>) -> Structure {
-        Structure::Static(self.0.to_string())
+impl<T: fmt::Display + FromStr + 'static> Tree for Static<T> {
+    fn tree_flatten(&self, _: &mut Vec<Tensor>) -> TreeDef {
+        TreeDef::Static(self.0.to_string())
     }
 
-    fn assemble(structure: &Structure, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+    fn tree_unflatten(structure: &TreeDef, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
-            Structure::Static(text) => {
+            TreeDef::Static(text) => {
                 text.parse().map(Static).map_err(|_| Error::input(format!("`{text}` is not a value of the requested type")))
             }
             other => other.refuse("static value"),
@@ -266,25 +304,25 @@ impl<T: fmt::Display + FromStr> Tree for Static<T> {
     }
 }
 
-/// A tree whose structure is known only when the program runs: that of a record which was loaded from a file, say.
+/// A tree whose structure is known only at run time: that of a model loaded from a file, for example.
 #[derive(Clone, Debug)]
 pub enum DynTree {
     /// A tensor.
     Tensor(Tensor),
     /// An option without a value.
     Absent,
-    /// A value that is no tensor, as text.
+    /// A value that is not a tensor, as text.
     Static(String),
-    /// Members by place, each of its own kind.
+    /// Members by index, each of its own type.
     Tuple(Vec<DynTree>),
-    /// Members by place, all of one kind.
+    /// Members by index, all of one type.
     List(Vec<DynTree>),
     /// Members by name.
     Map(Vec<(String, DynTree)>),
 }
 
 impl DynTree {
-    /// The tensor at a path such as `state.1`; the empty path is that of a tensor alone.
+    /// The tensor at a path such as `state.1`; a tensor alone is at the empty path.
     pub fn at(&self, path: &str) -> Option<&Tensor> {
         let (first, rest) = path.split_once('.').unwrap_or((path, ""));
         match self {
@@ -297,49 +335,53 @@ impl DynTree {
 }
 
 impl Tree for DynTree {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
         match self {
-            DynTree::Tensor(tensor) => tensor.take_apart(leaves),
-            DynTree::Absent => Structure::Absent,
-            DynTree::Static(text) => Structure::Static(text.clone()),
-            DynTree::Tuple(members) => Structure::Tuple(members.iter().map(|member| member.take_apart(leaves)).collect()),
-            DynTree::List(members) => Structure::List(members.iter().map(|member| member.take_apart(leaves)).collect()),
+            DynTree::Tensor(tensor) => tensor.tree_flatten(leaves),
+            DynTree::Absent => TreeDef::Absent,
+            DynTree::Static(text) => TreeDef::Static(text.clone()),
+            DynTree::Tuple(members) => TreeDef::Tuple(members.iter().map(|member| member.tree_flatten(leaves)).collect()),
+            DynTree::List(members) => TreeDef::List(members.iter().map(|member| member.tree_flatten(leaves)).collect()),
             DynTree::Map(members) => {
-                Structure::Map(members.iter().map(|(name, member)| (name.clone(), member.take_apart(leaves))).collect())
+                TreeDef::Map(members.iter().map(|(name, member)| (name.clone(), member.tree_flatten(leaves))).collect())
             }
         }
     }
 
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
-        let all = |members: &[Structure], leaves: &mut dyn Iterator<Item = Tensor>| {
-            members.iter().map(|member| DynTree::assemble(member, leaves)).collect::<Result<Vec<_>>>()
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+        let all = |members: &[TreeDef], leaves: &mut dyn Iterator<Item = Tensor>| {
+            members.iter().map(|member| DynTree::tree_unflatten(member, leaves)).collect::<Result<Vec<_>>>()
         };
         Ok(match structure {
-            Structure::Leaf => DynTree::Tensor(Tensor::assemble(structure, leaves)?),
-            Structure::Absent => DynTree::Absent,
-            Structure::Static(text) => DynTree::Static(text.clone()),
-            Structure::Tuple(members) => DynTree::Tuple(all(members, leaves)?),
-            Structure::List(members) => DynTree::List(all(members, leaves)?),
-            Structure::Map(members) => {
-                let member = |(name, member): &(String, Structure)| Ok((name.clone(), DynTree::assemble(member, leaves)?));
+            TreeDef::Leaf => DynTree::Tensor(Tensor::tree_unflatten(structure, leaves)?),
+            TreeDef::Absent => DynTree::Absent,
+            TreeDef::Static(text) => DynTree::Static(text.clone()),
+            TreeDef::Tuple(members) => DynTree::Tuple(all(members, leaves)?),
+            TreeDef::List(members) => DynTree::List(all(members, leaves)?),
+            TreeDef::Map(members) => {
+                let member = |(name, member): &(String, TreeDef)| Ok((name.clone(), DynTree::tree_unflatten(member, leaves)?));
                 DynTree::Map(members.iter().map(member).collect::<Result<_>>()?)
             }
         })
     }
 }
 
-/// Tuples, one row a length.
+/// Tuples of up to 12 members, one row for each length.
 macro_rules! tuples {
     ($(($($T:ident $t:ident $i:tt),*)),* $(,)?) => {
         $(impl<$($T: Tree),*> Tree for ($($T,)*) {
-            fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
-                Structure::Tuple(vec![$(self.$i.take_apart(leaves)),*])
+            fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
+                TreeDef::Tuple(vec![$(self.$i.tree_flatten(leaves)),*])
             }
 
-            fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+            fn static_structure() -> Option<TreeDef> {
+                Some(TreeDef::Tuple(vec![$($T::static_structure()?),*]))
+            }
+
+            fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
                 match structure {
-                    Structure::Tuple(members) => match members.as_slice() {
-                        [$($t),*] => Ok(($($T::assemble($t, leaves)?,)*)),
+                    TreeDef::Tuple(members) => match members.as_slice() {
+                        [$($t),*] => Ok(($($T::tree_unflatten($t, leaves)?,)*)),
                         _ => structure.refuse("tuple of this length"),
                     },
                     other => other.refuse("tuple"),
@@ -365,19 +407,29 @@ tuples! {
 }
 
 impl Tree for () {
-    fn take_apart(&self, _: &mut Vec<Tensor>) -> Structure {
-        Structure::Tuple(Vec::new())
+    fn tree_flatten(&self, _: &mut Vec<Tensor>) -> TreeDef {
+        TreeDef::Tuple(Vec::new())
     }
 
-    fn assemble(structure: &Structure, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
+    fn static_structure() -> Option<TreeDef> {
+        Some(TreeDef::Tuple(Vec::new()))
+    }
+
+    fn tree_unflatten(structure: &TreeDef, _: &mut dyn Iterator<Item = Tensor>) -> Result<Self> {
         match structure {
-            Structure::Tuple(members) if members.is_empty() => Ok(()),
-            other => other.refuse("empty tuple"),
+            TreeDef::Tuple(members) if members.is_empty() => Ok(()),
+            other => other.refuse("tuple of no members"),
         }
     }
 }
 
-/// Makes a struct of trees a [`Tree`], whose members have the names of its fields.
+/// The [static structure](Tree::static_structure) of a field, for [`tree!`](crate::tree!).
+#[doc(hidden)]
+pub fn field_structure<S, T: Tree>(_: fn(&S) -> &T) -> Option<TreeDef> {
+    T::static_structure()
+}
+
+/// Implements [`Tree`] for a struct whose fields are trees. The paths of its leaves begin with the names of the fields.
 ///
 /// ```
 /// use ontrace::{Tensor, Tree, trace_fn};
@@ -397,21 +449,28 @@ impl Tree for () {
 macro_rules! tree {
     ($Name:ident { $($field:ident),* $(,)? }) => {
         impl $crate::Tree for $Name {
-            fn take_apart(&self, leaves: &mut ::std::vec::Vec<$crate::Tensor>) -> $crate::tree::Structure {
-                $crate::tree::Structure::Map(::std::vec![$((
+            fn tree_flatten(&self, leaves: &mut ::std::vec::Vec<$crate::Tensor>) -> $crate::tree::TreeDef {
+                $crate::tree::TreeDef::Map(::std::vec![$((
                     ::std::string::String::from(stringify!($field)),
-                    $crate::Tree::take_apart(&self.$field, leaves),
+                    $crate::Tree::tree_flatten(&self.$field, leaves),
                 )),*])
             }
 
-            fn assemble(
-                structure: &$crate::tree::Structure,
+            fn static_structure() -> ::std::option::Option<$crate::tree::TreeDef> {
+                ::std::option::Option::Some($crate::tree::TreeDef::Map(::std::vec![$((
+                    ::std::string::String::from(stringify!($field)),
+                    $crate::tree::field_structure(|it: &$Name| &it.$field)?,
+                )),*]))
+            }
+
+            fn tree_unflatten(
+                structure: &$crate::tree::TreeDef,
                 leaves: &mut dyn ::std::iter::Iterator<Item = $crate::Tensor>,
             ) -> $crate::Result<Self> {
                 let members = structure.fields(&[$(stringify!($field)),*])?;
                 let mut members = members.into_iter();
-                ::std::result::Result::Ok($Name { $($field: $crate::Tree::assemble(
-                    members.next().unwrap_or(&$crate::tree::Structure::Absent),
+                ::std::result::Result::Ok($Name { $($field: $crate::Tree::tree_unflatten(
+                    members.next().unwrap_or(&$crate::tree::TreeDef::Absent),
                     leaves,
                 )?),* })
             }
@@ -428,33 +487,33 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_assembled_around_its_leaves_and_names_them_by_path() {
+    fn a_tree_is_flattened_with_paths_and_unflattened() {
         type T = (Tensor, (Vec<Tensor>, BTreeMap<String, Tensor>), Option<Tensor>);
         let tree: T = (x(), (vec![x(), x()], BTreeMap::from([("h".to_string(), x())])), None);
         let structure = tree.structure();
-        assert_eq!(structure.names(), ["0", "1.0.0", "1.0.1", "1.1.h"]);
+        assert_eq!(structure.paths(), ["0", "1.0.0", "1.0.1", "1.1.h"]);
         assert_eq!(structure.to_string(), "(Tensor, ([Tensor, Tensor], {h: Tensor}), None)");
-        let again = T::assemble(&structure, &mut tree.leaves().into_iter()).unwrap();
+        let again = T::tree_unflatten(&structure, &mut tree.leaves().into_iter()).unwrap();
         assert_eq!(again.structure(), structure);
-        assert!(T::assemble(&structure, &mut vec![x()].into_iter()).is_err());
-        assert!(<(Tensor,)>::assemble(&structure, &mut tree.leaves().into_iter()).is_err());
+        assert!(T::tree_unflatten(&structure, &mut vec![x()].into_iter()).is_err());
+        assert!(<(Tensor,)>::tree_unflatten(&structure, &mut tree.leaves().into_iter()).is_err());
     }
 
     #[test]
-    fn what_was_saved_is_the_same_structure_and_a_nest_holds_any() {
+    fn a_structure_survives_serialization_and_a_dyn_tree_has_any_structure() {
         let tree = (BTreeMap::from([(7i64, [x(), x()])]), Static(2.5f64));
         let structure = tree.structure();
         let json = serde_json::to_string(&structure).unwrap();
-        assert_eq!(serde_json::from_str::<Structure>(&json).unwrap(), structure);
-        let nest = DynTree::assemble(&structure, &mut tree.leaves().into_iter()).unwrap();
-        assert_eq!(nest.structure(), structure);
-        assert!(nest.at("0.7.1").is_some() && nest.at("0.8.1").is_none());
+        assert_eq!(serde_json::from_str::<TreeDef>(&json).unwrap(), structure);
+        let dynamic = DynTree::tree_unflatten(&structure, &mut tree.leaves().into_iter()).unwrap();
+        assert_eq!(dynamic.structure(), structure);
+        assert!(dynamic.at("0.7.1").is_some() && dynamic.at("0.8.1").is_none());
     }
 
     #[test]
-    fn another_structure_is_refused_with_the_place() {
+    fn another_structure_is_refused_with_its_path() {
         let map = |keys: &[&str]| BTreeMap::from_iter(keys.iter().map(|key| (key.to_string(), x()))).structure();
-        let refused = |a: Structure, b: Structure| a.expect(&b).unwrap_err().message().to_string();
+        let refused = |a: TreeDef, b: TreeDef| a.expect(&b).unwrap_err().message().to_string();
         assert_eq!(refused(map(&["a", "b"]), map(&["a"])), "the arguments: `b` is missing; the names are: a, b");
         assert_eq!(refused(map(&["a"]), map(&["a", "c"])), "the arguments: there is no `c`; the names are: a");
         assert_eq!(refused((x(), vec![x()]).structure(), (x(), x()).structure()), "`1`: expected [Tensor], got Tensor");

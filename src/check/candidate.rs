@@ -1,14 +1,15 @@
 //! What is held against a module: it answers for the whole record, and for parts of it when a fault is looked for.
 
 use crate::error::{Error, Result};
-use crate::module::Module;
+use crate::module::{DynModule, Outputs};
 use crate::onnx::Model;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced};
+use crate::tree::TreeDef;
 
 /// A module that was made from a record.
-pub trait Candidate: Module {
+pub trait Candidate: DynModule {
     /// The same thing made from a part of the record, so that the node that is wrong can be found.
     ///
     /// # Errors
@@ -58,8 +59,8 @@ impl Candidate for crate::runtime::Session {
 /// Any module, as a subject that answers for the whole only.
 pub struct BlackBox<M>(pub M);
 
-impl<M: Module> Module for BlackBox<M> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl<M: DynModule> DynModule for BlackBox<M> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         self.0.forward(inputs)
     }
 
@@ -67,9 +68,9 @@ impl<M: Module> Module for BlackBox<M> {
         self.0.input_names()
     }
 
-    fn output_names(&self) -> Vec<String> {
-        self.0.output_names()
+    fn input_structure(&self) -> Option<TreeDef> {
+        self.0.input_structure()
     }
 }
 
-impl<M: Module> Candidate for BlackBox<M> {}
+impl<M: DynModule> Candidate for BlackBox<M> {}

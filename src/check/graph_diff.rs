@@ -102,7 +102,7 @@ mod tests {
         let graph = |rows: usize, twice: bool| {
             let x = Tensor::new([rows, 2], vec![1f32; 2 * rows]).unwrap();
             let halve = |x: &Tensor| x.reshape(&[x.dim(0)? * 2, 1.into()]);
-            let f = module::function(|x: Tensor| if twice { halve(&x)?.relu() } else { x.reshape(&[x.dim(0)? * 2, 1.into()])?.relu() }, &x);
+            let f = module::from_fn(|x: Tensor| if twice { halve(&x)?.relu() } else { x.reshape(&[x.dim(0)? * 2, 1.into()])?.relu() });
             record(&f, Example::new().input("x", &x).symbolic("x", 0, "n").unwrap()).unwrap().graph().clone()
         };
         assert!(difference(&graph(3, false), &graph(5, true)).is_none());
@@ -112,7 +112,7 @@ mod tests {
     fn the_first_node_that_is_really_another_is_named() {
         let x = Tensor::from(&[1f32, 2.0]);
         let graph = |factor: f64| {
-            let f = module::function(|x: Tensor| x.relu()?.mul(factor)?.exp(), &x);
+            let f = module::from_fn(|x: Tensor| x.relu()?.mul(factor)?.exp());
             record(&f, &x).unwrap().graph().clone()
         };
         let found = difference(&graph(2.0), &graph(3.0)).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     fn custom_operators_are_equal_where_they_write_the_same_attributes() {
         let x = Tensor::from(&[1f32, 2.0]);
         let graph = |key: &'static str| {
-            let f = module::function(|x: Tensor| Keyed(key).apply_one(&[&x])?.relu(), &x);
+            let f = module::from_fn(|x: Tensor| Keyed(key).apply_one(&[&x])?.relu());
             record(&f, &x).unwrap().graph().clone()
         };
         assert!(difference(&graph("k=5"), &graph("k=5")).is_none());

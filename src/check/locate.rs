@@ -8,7 +8,7 @@ use super::{Candidate, CheckOptions};
 use crate::array::{Array, Tolerance};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Graph, Node, Place, ValueId};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example};
 use crate::ops::seeded;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
@@ -180,7 +180,7 @@ fn reproduce(
 
 /// Looks for the node in the record first, by what it says and by what it computes; then in what was made of it.
 pub(super) fn locate(
-    module: &dyn Module,
+    module: &dyn DynModule,
     traced: &Traced,
     subject: &dyn Candidate,
     example: &Example,
@@ -222,7 +222,7 @@ const RECORDED_ONLY: &[&str] = &["If", "Loop", "Scan", "Lengths"];
 
 /// Replays the record beside the module, which runs without being recorded, and names the first node whose value no operation of the
 /// module makes. Of the module's values only digests are kept.
-fn beside_the_module(module: &dyn Module, graph: &Graph, call: &[Array], expected: &[Array]) -> Option<Found> {
+fn beside_the_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected: &[Array]) -> Option<Found> {
     let tensors: Vec<Tensor> = call.iter().cloned().map(Tensor::from).collect();
     let run = || seeded(0, || module.forward(&tensors));
     let (_, done, _) = watched(None, run);

@@ -19,7 +19,7 @@ use crate::array::{Array, Tolerance};
 use crate::dim::{Bindings, Expr, Type};
 use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph};
-use crate::module::{Example, Module};
+use crate::module::{AsDynModule, DynModule, Example};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
@@ -105,7 +105,7 @@ const SIZES: (usize, usize) = (3, 9);
 ///
 /// # Errors
 /// As [`Checker::run`].
-pub fn check(reference: &dyn Module, traced: &Traced, example: &Example) -> Result<Report> {
+pub fn check<K: ?Sized>(reference: &(impl AsDynModule<K> + ?Sized), traced: &Traced, example: &Example) -> Result<Report> {
     Checker::new(reference, traced, example).run()
 }
 
@@ -119,7 +119,7 @@ pub fn check(reference: &dyn Module, traced: &Traced, example: &Example) -> Resu
 /// use ontrace::check::Checker;
 /// use ontrace::{Example, Tensor, module, trace};
 /// let x = Tensor::from(&[1.0f32, -2.0]);
-/// let model = module::function(|x: Tensor| x.relu(), &x);
+/// let model = module::from_fn(|x: Tensor| x.relu());
 /// let example = Example::of(&x).symbolic("x", 0, "n")?;
 /// let traced = trace(&model, example.clone())?;
 /// let report = Checker::new(&model, &traced, &example).run()?;
@@ -128,7 +128,7 @@ pub fn check(reference: &dyn Module, traced: &Traced, example: &Example) -> Resu
 /// ```
 #[derive(Clone)]
 pub struct Checker<'a> {
-    reference: &'a dyn Module,
+    reference: Arc<dyn DynModule + 'a>,
     traced: &'a Traced,
     candidate: &'a dyn Candidate,
     example: &'a Example,
@@ -137,7 +137,8 @@ pub struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     /// A check of `traced` against `reference`, the module it was traced from with this example. The example must have values.
-    pub fn new(reference: &'a dyn Module, traced: &'a Traced, example: &'a Example) -> Checker<'a> {
+    pub fn new<K: ?Sized>(reference: &'a (impl AsDynModule<K> + ?Sized), traced: &'a Traced, example: &'a Example) -> Checker<'a> {
+        let reference = Arc::from(reference.as_dyn(Some(traced.signature().inputs())));
         Checker { reference, traced, candidate: traced, example, options: CheckOptions::default() }
     }
 
@@ -171,7 +172,7 @@ impl<'a> Checker<'a> {
 
 /// A check that is running.
 struct CheckRun<'a> {
-    module: &'a dyn Module,
+    module: &'a dyn DynModule,
     traced: &'a Traced,
     candidate: &'a dyn Candidate,
     options: &'a CheckOptions,
@@ -223,8 +224,9 @@ enum Outcome {
 
 impl<'a> CheckRun<'a> {
     fn new(checker: &'a Checker<'a>) -> Result<CheckRun<'a>> {
-        let Checker { reference: module, traced, candidate, example, ref options } = *checker;
-        let example = settled(example.clone().arranged(&module)?, traced);
+        let Checker { ref reference, traced, candidate, example, ref options } = *checker;
+        let module = &**reference;
+        let example = settled(example.clone().arranged(module)?, traced);
         let variations = Variations::of(&example)?;
         let report = |(name, _): (String, Type)| OutputReport { name, max_abs: 0.0, max_rel: 0.0, tolerance: Tolerance::EXACT };
         let report = Report {

@@ -1,11 +1,11 @@
 //! What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
 
-use super::{Module, leaf_names};
+use super::DynModule;
 use crate::array::Array;
 use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Type, is_symbol};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use crate::tree::{Structure, Tree};
+use crate::tree::{Tree, TreeDef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct Example {
     inputs: Vec<(String, Tensor)>,
     /// The structure around them, where they came as a tree.
-    structure: Option<Structure>,
+    structure: Option<TreeDef>,
     /// Whether the user gave the names, so that they say which input is which.
     named: bool,
     /// Symbols that nobody declared: their lengths may turn out to be fixed.
@@ -39,8 +39,8 @@ impl Example {
     /// The leaves of a tree as inputs, in order; a single tensor is `x`, others are named by their path.
     pub fn of(tree: &impl Tree) -> Example {
         let mut leaves = Vec::new();
-        let structure = tree.take_apart(&mut leaves);
-        let inputs = leaf_names(&structure, "x").into_iter().zip(leaves).collect();
+        let structure = tree.tree_flatten(&mut leaves);
+        let inputs = structure.leaf_names("x").into_iter().zip(leaves).collect();
         Example { inputs, structure: Some(structure), ..Example::default() }
     }
 
@@ -103,7 +103,7 @@ impl Example {
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
-    pub(crate) fn arranged(mut self, module: &(impl Module + ?Sized)) -> Result<Example> {
+    pub(crate) fn arranged(mut self, module: &dyn DynModule) -> Result<Example> {
         let names = module.input_names();
         let valid = || format!("the inputs are: {}", names.join(", "));
         for (i, (name, _)) in self.inputs.iter().enumerate() {
@@ -274,7 +274,7 @@ impl Example {
     }
 
     /// The structure around the inputs, where they came as a tree.
-    pub fn structure(&self) -> Option<&Structure> {
+    pub fn structure(&self) -> Option<&TreeDef> {
         self.structure.as_ref()
     }
 
@@ -310,19 +310,20 @@ impl<T: Tree> From<&T> for Example {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DType, module::function};
+    use crate::{DType, module::AsDynModule, module::from_fn};
 
     #[test]
     fn inputs_that_have_names_go_where_their_name_stands() {
         let x = |n: usize| Tensor::zeros([n], DType::F32).unwrap();
-        let module = crate::module::named(function(|(a, b): (Tensor, Tensor)| Tensor::cat(&[&a, &b], 0), &(x(1), x(2))), &["a", "b"], &[]);
+        let module = crate::module::named(from_fn(|(a, b): (Tensor, Tensor)| Tensor::cat(&[&a, &b], 0)), &["a", "b"], &[]);
+        let module = &*module.as_dyn(None);
         let given = |names: [&str; 2]| Example::new().input(names[0], &x(2)).input(names[1], &x(1));
-        let arranged = given(["b", "a"]).arranged(&module).unwrap();
+        let arranged = given(["b", "a"]).arranged(module).unwrap();
         assert_eq!(arranged.inputs().iter().map(|input| input.1.shape().to_string()).collect::<Vec<_>>(), ["[1]", "[2]"]);
-        let error = given(["b", "c"]).arranged(&module).unwrap_err();
+        let error = given(["b", "c"]).arranged(module).unwrap_err();
         assert_eq!((error.message(), error.help_line()), ("there is no input `c`", Some("the inputs are: a, b")));
-        assert_eq!(Example::new().input("a", &x(1)).arranged(&module).unwrap_err().message(), "the input `b` is missing");
-        assert_eq!(given(["a", "a"]).arranged(&module).unwrap_err().message(), "the input `a` is given twice");
+        assert_eq!(Example::new().input("a", &x(1)).arranged(module).unwrap_err().message(), "the input `b` is missing");
+        assert_eq!(given(["a", "a"]).arranged(module).unwrap_err().message(), "the input `a` is given twice");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What a record takes and gives: names and the structure around them.
 
-use crate::tree::Structure;
+use crate::tree::TreeDef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The structure and the names of what a record takes and gives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
-    inputs: Structure,
-    outputs: Structure,
+    inputs: TreeDef,
+    outputs: TreeDef,
     #[serde(skip)]
     output_names: Vec<String>,
     /// What the symbolic lengths were in the example.
@@ -16,13 +16,13 @@ pub struct Signature {
 }
 
 impl Signature {
-    pub(crate) fn new(inputs: Structure, outputs: Structure, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
+    pub(crate) fn new(inputs: TreeDef, outputs: TreeDef, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
         Signature { inputs, outputs, output_names, lengths }
     }
 
     /// A list of so many inputs, and one of outputs of these names.
     pub(crate) fn flat(inputs: usize, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
-        Signature::new(Structure::list(inputs), Structure::list(output_names.len()), output_names, lengths)
+        Signature::new(TreeDef::list(inputs), TreeDef::list(output_names.len()), output_names, lengths)
     }
 
     /// The same with these names of the outputs.
@@ -31,12 +31,12 @@ impl Signature {
     }
 
     /// How the inputs are built.
-    pub fn inputs(&self) -> &Structure {
+    pub fn inputs(&self) -> &TreeDef {
         &self.inputs
     }
 
     /// How the outputs are built.
-    pub fn outputs(&self) -> &Structure {
+    pub fn outputs(&self) -> &TreeDef {
         &self.outputs
     }
 

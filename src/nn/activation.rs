@@ -1,16 +1,16 @@
-//! Activations as modules, for chains and for networks that choose theirs by name.
+//! Activation functions as modules.
 
 use crate::error::Result;
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// A function of each number by itself.
+/// An elementwise activation function. As a [`Module`] it can be pushed onto a [`Sequential`](super::Sequential).
 /// [torch.nn: non-linear activations](https://pytorch.org/docs/stable/nn.html#non-linear-activations-weighted-sum-nonlinearity)
 ///
 /// ```
 /// use ontrace::nn::Activation;
 /// use ontrace::{Module, Tensor};
-/// let y = Activation::LeakyRelu(0.5).call(&Tensor::from(&[-2.0f32, 3.0]))?;
+/// let y = Activation::LeakyRelu(0.5).forward(&Tensor::from(&[-2.0f32, 3.0]))?;
 /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 3.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -44,15 +44,15 @@ pub enum Activation {
     HardSigmoid,
     /// x · max(0, min(1, x/6 + ½))
     HardSwish,
-    /// x itself.
+    /// The identity.
     Identity,
 }
 
 impl Activation {
-    /// The function of a tensor.
+    /// The function applied to each element.
     ///
     /// # Errors
-    /// Where torch does not take the dtype either.
+    /// [`DType`](crate::ErrorCode::DType) for a dtype that torch refuses too.
     #[track_caller]
     pub fn apply(self, x: &Tensor) -> Result<Tensor> {
         match self {
@@ -76,8 +76,8 @@ impl Activation {
 }
 
 impl Module for Activation {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        Ok(vec![self.apply(only(inputs)?)?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.apply(x)
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
             (Activation::Identity, [-2.0, 1.0]),
         ];
         for (activation, expected) in rows {
-            let y = activation.call(&Tensor::from(&[-2.0f32, 1.0])).unwrap().to_vec::<f32>().unwrap();
+            let y = activation.forward(&Tensor::from(&[-2.0f32, 1.0])).unwrap().to_vec::<f32>().unwrap();
             assert!(y.iter().zip(expected).all(|(y, e)| (f64::from(*y) - e).abs() < 2e-6), "{activation:?}: {y:?} {expected:?}");
         }
     }

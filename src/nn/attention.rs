@@ -1,4 +1,4 @@
-//! Attention with several heads: each place gathers from the places that are like what it asks for.
+//! Multi-head attention.
 
 use super::{Init, Linear, Weights, within};
 use crate::dim::Dim;
@@ -6,20 +6,20 @@ use crate::error::{At, Error, Result};
 use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// Scaled dot-product attention of several heads between two linear maps.
+/// Multi-head attention: scaled dot-product attention of several heads, between linear projections of its inputs and of its output.
 ///
 /// Parameters: `in_proj_weight` (3 · width, width), `in_proj_bias` (3 · width), `out_proj.weight` (width, width) and `out_proj.bias`
 /// (width), as torch has them. Batch first, unlike torch's default; shapes: queries (batch, n, width), keys and values
 /// (batch, m, width) → (batch, n, width).
 ///
-/// As a [`Module`] it takes one tensor (which attends to itself), or queries, keys and values, or these and a mask.
+/// As a [`Module`] it is self-attention; [`attend`](MultiHeadAttention::attend) takes queries, keys and values apart, and a mask.
 /// [torch.nn.MultiheadAttention](https://pytorch.org/docs/stable/generated/torch.nn.MultiheadAttention.html)
 ///
 /// ```
 /// use ontrace::nn::{MultiHeadAttention, Weights};
 /// use ontrace::{DType, Module, Tensor};
 /// let attention = MultiHeadAttention::new(&Weights::seeded(0).at("attn"), 8, 2)?.causal();
-/// let y = attention.call(&Tensor::ones([1, 5, 8], DType::F32)?)?;
+/// let y = attention.forward(&Tensor::ones([1, 5, 8], DType::F32)?)?;
 /// assert_eq!(y.shape().example(), Some(vec![1, 5, 8]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -34,7 +34,7 @@ pub struct MultiHeadAttention {
 }
 
 impl MultiHeadAttention {
-    /// So many heads that share this width.
+    /// `heads` heads that share `width`.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where the heads do not divide the width, and those of [`Weights::get`].
@@ -42,7 +42,7 @@ impl MultiHeadAttention {
         if heads == 0 || !width.is_multiple_of(heads) {
             return Err(Error::argument(format!("width {width} is not divisible by {heads} heads"))).at(weights.path());
         }
-        // Xavier's bound √(6 / (inputs + outputs)), as torch draws this one.
+        // Xavier's bound √(6 / (inputs + outputs)), torch's choice for this parameter.
         let bound = (6.0 / (4 * width.max(1)) as f64).sqrt();
         Ok(MultiHeadAttention {
             weight: weights.get("in_proj_weight", &[3 * width, width], Init::Uniform(bound))?,
@@ -54,12 +54,12 @@ impl MultiHeadAttention {
         })
     }
 
-    /// No place attends to a later one.
+    /// With a causal mask: no position attends to a later one.
     pub fn causal(self) -> MultiHeadAttention {
         MultiHeadAttention { causal: true, ..self }
     }
 
-    /// What the queries gather from the values, by their likeness to the keys.
+    /// Attention of queries (batch, n, width) to keys and values (batch, m, width).
     ///
     /// The mask broadcasts to (batch, heads, n, m): floats are added to the scores, and a Bool says where attention is allowed, as in
     /// [`Tensor::attention`]. (The Bool masks of torch's layer say where it is forbidden: pass their `logical_not`.)
@@ -67,27 +67,27 @@ impl MultiHeadAttention {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not fit.
     pub fn attend(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let gathered = within(&self.weight, || {
-            let part = |i: usize, x: &Tensor| {
+        let heads = within(&self.weight, || {
+            let project = |i: usize, x: &Tensor| {
                 let slice = |parameter: &Tensor| parameter.narrow(0, i * self.width, self.width);
                 x.linear(&slice(&self.weight)?, Some(&slice(&self.bias)?))
             };
-            self.gather(&part(0, queries)?, &part(1, keys)?, &part(2, values)?, mask)
+            self.attend_by_head(&project(0, queries)?, &project(1, keys)?, &project(2, values)?, mask)
         })?;
-        self.out.call(&gathered)
+        self.out.forward(&heads)
     }
 
-    /// A tensor that attends to itself: one product makes queries, keys and values.
-    fn attend_to_itself(&self, x: &Tensor) -> Result<Tensor> {
-        let gathered = within(&self.weight, || match x.linear(&self.weight, Some(&self.bias))?.chunk(3, -1)?.as_slice() {
-            [queries, keys, values] => self.gather(queries, keys, values, None),
+    /// Self-attention: one product computes queries, keys and values.
+    fn self_attention(&self, x: &Tensor) -> Result<Tensor> {
+        let heads = within(&self.weight, || match x.linear(&self.weight, Some(&self.bias))?.chunk(3, -1)?.as_slice() {
+            [queries, keys, values] => self.attend_by_head(queries, keys, values, None),
             _ => Err(Error::internal("the projection did not split into three parts")),
         })?;
-        self.out.call(&gathered)
+        self.out.forward(&heads)
     }
 
-    /// Attention head by head, and the heads side by side again.
-    fn gather(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+    /// Splits the last axis into heads, attends in each, and joins the heads again.
+    fn attend_by_head(&self, queries: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         let split = |x: &Tensor| x.unflatten(-1, &[Dim::from(self.heads), Dim::from(self.width / self.heads)])?.transpose(-3, -2);
         let heads = split(queries)?.attention(&split(keys)?, &split(values)?, mask, self.causal, None)?;
         heads.transpose(-3, -2)?.flatten(-2, -1)
@@ -95,14 +95,8 @@ impl MultiHeadAttention {
 }
 
 impl Module for MultiHeadAttention {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let output = match inputs {
-            [x] => self.attend_to_itself(x),
-            [queries, keys, values] => self.attend(queries, keys, values, None),
-            [queries, keys, values, mask] => self.attend(queries, keys, values, Some(mask)),
-            _ => Err(Error::input(format!("expected x, or queries, keys, values and perhaps a mask; got {} inputs", inputs.len()))),
-        };
-        Ok(vec![output?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.self_attention(x)
     }
 }
 
@@ -110,6 +104,7 @@ impl Module for MultiHeadAttention {
 mod tests {
     use super::*;
     use crate::array::Array;
+    use crate::module::DynModule;
 
     /// All projections the identity, so that the result is the formula alone.
     fn identity(heads: usize) -> MultiHeadAttention {
@@ -140,21 +135,21 @@ mod tests {
     #[test]
     fn one_head_is_the_softmax_formula() {
         let p = share(1.0 / 2f64.sqrt());
-        near(&identity(1).call(&x()).unwrap(), &[p, 1.0 - p, 1.0 - p, p]);
+        near(&identity(1).forward(&x()).unwrap(), &[p, 1.0 - p, 1.0 - p, p]);
         near(&identity(1).attend(&x(), &x(), &x(), None).unwrap(), &[p, 1.0 - p, 1.0 - p, p]);
     }
 
     #[test]
     fn two_heads_do_not_see_each_other() {
         let p = share(1.0);
-        near(&identity(2).call(&x()).unwrap(), &[p, 0.5, 0.5, p]);
+        near(&identity(2).forward(&x()).unwrap(), &[p, 0.5, 0.5, p]);
     }
 
     #[test]
     fn causal_is_the_mask_of_the_past() {
         let p = share(1.0 / 2f64.sqrt());
         let past = Tensor::new([2, 2], vec![true, false, true, true]).unwrap();
-        near(&identity(1).causal().call(&x()).unwrap(), &[1.0, 0.0, 1.0 - p, p]);
+        near(&identity(1).causal().forward(&x()).unwrap(), &[1.0, 0.0, 1.0 - p, p]);
         near(&identity(1).attend(&x(), &x(), &x(), Some(&past)).unwrap(), &[1.0, 0.0, 1.0 - p, p]);
     }
 
@@ -169,12 +164,12 @@ mod tests {
         ]);
         let attention = MultiHeadAttention::new(&weights, 1, 1).unwrap();
         let x = Tensor::new([1, 2, 1], vec![1f32, 3.0]).unwrap();
-        near(&attention.call(&x).unwrap(), &[11.0, 11.0]);
+        near(&attention.forward(&x).unwrap(), &[11.0, 11.0]);
         near(&attention.attend(&x, &x, &x, None).unwrap(), &[11.0, 11.0]);
     }
 
     #[test]
-    fn traced_it_is_right_at_another_length() {
+    fn a_traced_graph_is_right_at_another_size() {
         let attention = MultiHeadAttention::new(&Weights::seeded(5).at("attn"), 4, 2).unwrap().causal();
         let of = |batch: usize, n: usize| {
             let mut random = crate::array::Random::new(n as u64);
@@ -186,7 +181,7 @@ mod tests {
         assert!(traced.parameters().iter().any(|(name, _)| *name == "attn.in_proj_bias"));
         assert!(traced.graph().nodes().iter().all(|node| node.place.scope.starts_with("attn")));
         let x = of(1, 6);
-        let expected: Vec<f64> = attention.call(&x).unwrap().to_vec::<f32>().unwrap().into_iter().map(f64::from).collect();
+        let expected: Vec<f64> = attention.forward(&x).unwrap().to_vec::<f32>().unwrap().into_iter().map(f64::from).collect();
         near(&traced.call(&x).unwrap(), &expected);
     }
 }

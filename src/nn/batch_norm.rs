@@ -1,11 +1,11 @@
-//! Batch normalisation: each channel by the statistics of training.
+//! Batch normalisation.
 
 use super::{Init, Weights, within};
 use crate::error::Result;
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// (x − running_mean) / √(running_var + ε) · weight + bias for each channel, as torch does it in evaluation mode.
+/// Batch normalisation in evaluation mode: (x − running_mean) / √(running_var + ε) · weight + bias for each channel.
 ///
 /// Parameters: `weight`, `bias`, `running_mean` and `running_var` (channels). Shapes: (batch, channels, …) → the same, so that
 /// this is `BatchNorm1d`, `2d` and `3d`. Without weight and bias it is [`Tensor::batch_norm`].
@@ -14,9 +14,9 @@ use crate::tensor::Tensor;
 /// ```
 /// use ontrace::nn::{BatchNorm, Weights};
 /// use ontrace::{Array, Module, Tensor};
-/// let numbers = [("weight", 3.0f32), ("bias", 1.0), ("running_mean", 5.0), ("running_var", 4.0)];
-/// let weights = Weights::from_map(numbers.map(|(name, x)| (name, Array::vector(vec![x]))));
-/// let y = BatchNorm::new(&weights, 1)?.epsilon(0.0).call(&Tensor::new([1, 1, 1, 1], vec![9.0f32])?)?;
+/// let values = [("weight", 3.0f32), ("bias", 1.0), ("running_mean", 5.0), ("running_var", 4.0)];
+/// let weights = Weights::from_map(values.map(|(name, x)| (name, Array::vector(vec![x]))));
+/// let y = BatchNorm::new(&weights, 1)?.epsilon(0.0).forward(&Tensor::new([1, 1, 1, 1], vec![9.0f32])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [(9.0 - 5.0) / 2.0 * 3.0 + 1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -30,7 +30,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Over so many channels, with ε = 10⁻⁵.
+    /// Over this many channels, with ε = 10⁻⁵.
     ///
     /// # Errors
     /// Those of [`Weights::get`].
@@ -52,9 +52,8 @@ impl BatchNorm {
 }
 
 impl Module for BatchNorm {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let x = only(inputs)?;
-        Ok(vec![within(&self.weight, || x.batch_norm(Some(&self.weight), Some(&self.bias), &self.mean, &self.var, self.epsilon))?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        within(&self.weight, || x.batch_norm(Some(&self.weight), Some(&self.bias), &self.mean, &self.var, self.epsilon))
     }
 }
 
@@ -66,7 +65,7 @@ mod tests {
     fn any_rank_with_channels_will_do() {
         let norm = BatchNorm::new(&Weights::seeded(0), 2).unwrap().epsilon(3.0);
         for shape in [&[1, 2][..], &[1, 2, 1], &[1, 2, 1, 1], &[1, 2, 1, 1, 1]] {
-            let y = norm.call(&Tensor::new(shape, vec![2.0f32, -4.0]).unwrap()).unwrap();
+            let y = norm.forward(&Tensor::new(shape, vec![2.0f32, -4.0]).unwrap()).unwrap();
             // √(1 + 3) = 2
             assert_eq!((y.shape().example().unwrap().as_slice(), y.to_vec::<f32>().unwrap()), (shape, vec![1.0, -2.0]));
         }

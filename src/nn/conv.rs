@@ -1,12 +1,12 @@
-//! Convolutions: one small kernel moved over all places.
+//! Convolution layers.
 
 use super::{Init, Weights, within};
 use crate::error::{At, Error, Result};
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::ops::Window;
 use crate::tensor::Tensor;
 
-/// How a convolution of `N` axes moves, and what it leaves out.
+/// The options of a convolution over `N` axes. The defaults are torch's.
 ///
 /// ```
 /// use ontrace::nn::ConvOptions;
@@ -15,15 +15,15 @@ use crate::tensor::Tensor;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvOptions<const N: usize> {
-    /// The distance of neighbouring windows; 1.
+    /// The step from window to window; 1 by default.
     pub stride: [usize; N],
-    /// The zeros at both ends of each axis; 0.
+    /// How many zeros are added at both ends of each axis; 0 by default.
     pub padding: [usize; N],
-    /// The distance of neighbouring elements of a window; 1.
+    /// The spacing of the elements of the kernel; 1 by default.
     pub dilation: [usize; N],
-    /// Groups of channels that do not see each other; 1.
+    /// The number of groups into which the channels are divided; 1 by default.
     pub groups: usize,
-    /// Whether there is a bias; there is.
+    /// Whether there is a bias; `true` by default.
     pub bias: bool,
 }
 
@@ -43,14 +43,14 @@ pub type Conv3d = Conv<3>;
 /// A convolution over the last `N` axes, padded with zeros.
 ///
 /// Parameters: `weight` (outputs, inputs / groups, kernel …) and `bias` (outputs).
-/// Shapes: (batch, inputs, lengths …) → (batch, outputs, lengths …); the batch axis may be missing.
+/// Shapes: (batch, inputs, sizes …) → (batch, outputs, sizes …); the batch axis may be missing.
 ///
 /// ```
 /// use ontrace::nn::{Conv1d, ConvOptions, Weights};
 /// use ontrace::{Array, Module, Tensor};
 /// let weights = Weights::from_map([("weight", Array::new(&[1, 1, 2], vec![-1.0f32, 1.0])?)]);
 /// let differences = Conv1d::new(&weights, 1, 1, [2], ConvOptions { bias: false, ..ConvOptions::default() })?;
-/// let y = differences.call(&Tensor::new([1, 1, 4], vec![0.0f32, 1.0, 4.0, 9.0])?)?;
+/// let y = differences.forward(&Tensor::new([1, 1, 4], vec![0.0f32, 1.0, 4.0, 9.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [1.0, 3.0, 5.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -63,7 +63,7 @@ pub struct Conv<const N: usize> {
 }
 
 impl<const N: usize> Conv<N> {
-    /// From channels to channels by a kernel of these lengths.
+    /// With this many input and output channels, and a kernel of this size.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where the groups do not divide the channels, and those of [`Weights::get`].
@@ -85,9 +85,8 @@ impl<const N: usize> Conv<N> {
 }
 
 impl<const N: usize> Module for Conv<N> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let x = only(inputs)?;
-        Ok(vec![within(&self.weight, || x.conv(&self.weight, self.bias.as_ref(), self.window.clone(), self.groups))?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        within(&self.weight, || x.conv(&self.weight, self.bias.as_ref(), self.window.clone(), self.groups))
     }
 }
 
@@ -97,18 +96,18 @@ mod tests {
     use crate::DType;
 
     #[test]
-    fn lengths_follow_torch_s_formula() {
+    fn sizes_follow_torch_s_formula() {
         let options = ConvOptions { stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2, bias: true };
         let conv = Conv2d::new(&Weights::seeded(3), 4, 6, [3, 3], options).unwrap();
-        let y = conv.call(&Tensor::zeros([1, 4, 8, 9], DType::F32).unwrap()).unwrap();
-        // ⌊(length + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
+        let y = conv.forward(&Tensor::zeros([1, 4, 8, 9], DType::F32).unwrap()).unwrap();
+        // ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
         assert_eq!(y.shape().example(), Some(vec![1, 6, (8 + 2 - 2 - 1) / 2 + 1, 9 - 4]));
     }
 
     #[test]
-    fn of_zeros_there_is_the_bias() {
+    fn the_output_for_zeros_is_the_bias() {
         let conv = Conv2d::new(&Weights::seeded(3), 1, 2, [1, 1], ConvOptions::default()).unwrap();
-        let y = conv.call(&Tensor::zeros([1, 1, 1, 1], DType::F32).unwrap()).unwrap();
+        let y = conv.forward(&Tensor::zeros([1, 1, 1, 1], DType::F32).unwrap()).unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap(), conv.bias.unwrap().to_vec::<f32>().unwrap());
     }
 

@@ -1,24 +1,24 @@
-//! Flattening: several axes become one.
+//! Flattening of axes.
 
 use crate::error::Result;
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// The axes from `start` to `end` (with it, negative from the end) as one; by default all but the batch.
+/// Merges the axes from `start` to `end` into one. Both are included, and negative axes count from the end; by default all axes but the first are merged.
 /// [torch.nn.Flatten](https://pytorch.org/docs/stable/generated/torch.nn.Flatten.html)
 ///
 /// ```
 /// use ontrace::nn::Flatten;
 /// use ontrace::{DType, Module, Tensor};
-/// let y = Flatten::default().call(&Tensor::zeros([2, 3, 4, 5], DType::F32)?)?;
+/// let y = Flatten::default().forward(&Tensor::zeros([2, 3, 4, 5], DType::F32)?)?;
 /// assert_eq!(y.shape().example(), Some(vec![2, 60]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flatten {
-    /// The first axis; 1.
+    /// The first axis; 1 by default.
     pub start: i64,
-    /// The last axis; −1.
+    /// The last axis; −1 by default.
     pub end: i64,
 }
 
@@ -29,7 +29,7 @@ impl Default for Flatten {
 }
 
 impl Module for Flatten {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        Ok(vec![only(inputs)?.flatten(self.start, self.end)?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        x.flatten(self.start, self.end)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Init, Weights, within};
 use crate::error::{At, Error, Result};
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::tensor::Tensor;
 
 /// (x − mean) / √(var + ε) · weight + bias, mean and variance being those of a group of channels.
@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 /// use ontrace::nn::{GroupNorm, Weights};
 /// use ontrace::{Module, Tensor};
 /// let norm = GroupNorm::new(&Weights::seeded(0), 2, 4)?.epsilon(0.0);
-/// let y = norm.call(&Tensor::new([1, 4, 1], vec![3.0f32, 7.0, 10.0, -10.0])?)?;
+/// let y = norm.forward(&Tensor::new([1, 4, 1], vec![3.0f32, 7.0, 10.0, -10.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0, 1.0, -1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -46,8 +46,7 @@ impl GroupNorm {
 }
 
 impl Module for GroupNorm {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let x = only(inputs)?;
-        Ok(vec![within(&self.weight, || x.group_norm(self.groups as i64, Some(&self.weight), Some(&self.bias), self.epsilon))?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        within(&self.weight, || x.group_norm(self.groups as i64, Some(&self.weight), Some(&self.bias), self.epsilon))
     }
 }

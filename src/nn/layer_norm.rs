@@ -3,7 +3,7 @@
 use super::{Init, Weights, within};
 use crate::dim::Dim;
 use crate::error::Result;
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::tensor::Tensor;
 
 /// (x − mean) / √(var + ε) · weight + bias, mean and variance being those of the last axes.
@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// ```
 /// use ontrace::nn::{LayerNorm, Weights};
 /// use ontrace::{Module, Tensor};
-/// let y = LayerNorm::new(&Weights::seeded(0), &[2])?.epsilon(0.0).call(&Tensor::new([1, 2], vec![3.0f32, 7.0])?)?;
+/// let y = LayerNorm::new(&Weights::seeded(0), &[2])?.epsilon(0.0).forward(&Tensor::new([1, 2], vec![3.0f32, 7.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [-1.0, 1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -54,8 +54,7 @@ impl LayerNorm {
 }
 
 impl Module for LayerNorm {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let x = only(inputs)?;
-        Ok(vec![within(&self.weight, || x.layer_norm(&self.shape, Some(&self.weight), self.bias.as_ref(), self.epsilon))?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        within(&self.weight, || x.layer_norm(&self.shape, Some(&self.weight), self.bias.as_ref(), self.epsilon))
     }
 }

@@ -1,11 +1,11 @@
-//! The affine map: every output a weighted sum of all inputs.
+//! Linear layers.
 
 use super::{Init, Weights, within};
 use crate::error::Result;
-use crate::module::{Module, only};
+use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// x · weightᵀ + bias over the last axis.
+/// A linear layer: x · weightᵀ + bias over the last axis.
 ///
 /// Parameters: `weight` (outputs, inputs) and `bias` (outputs). Shapes: (…, inputs) → (…, outputs).
 /// [torch.nn.Linear](https://pytorch.org/docs/stable/generated/torch.nn.Linear.html)
@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// use ontrace::{Array, Module, Tensor};
 /// let weights = Weights::from_map([("fc.weight", Array::new(&[1, 2], vec![2.0f32, 3.0])?), ("fc.bias", Array::vector(vec![1.0f32]))]);
 /// let fc = Linear::new(&weights.at("fc"), 2, 1)?;
-/// let y = fc.call(&Tensor::new([1, 2], vec![10.0f32, 100.0])?)?;
+/// let y = fc.forward(&Tensor::new([1, 2], vec![10.0f32, 100.0])?)?;
 /// assert_eq!(y.to_vec::<f32>()?, [2.0 * 10.0 + 3.0 * 100.0 + 1.0]);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -45,9 +45,8 @@ impl Linear {
 }
 
 impl Module for Linear {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let x = only(inputs)?;
-        Ok(vec![within(&self.weight, || x.linear(&self.weight, self.bias.as_ref()))?])
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        within(&self.weight, || x.linear(&self.weight, self.bias.as_ref()))
     }
 }
 
@@ -65,9 +64,9 @@ mod tests {
     }
 
     #[test]
-    fn axes_before_the_last_are_carried_along() {
+    fn leading_axes_stay() {
         let fc = Linear::without_bias(&Weights::seeded(0), 4, 3).unwrap();
-        let y = fc.call(&Tensor::zeros([2, 5, 4], crate::DType::F32).unwrap()).unwrap();
+        let y = fc.forward(&Tensor::zeros([2, 5, 4], crate::DType::F32).unwrap()).unwrap();
         assert_eq!(y.shape().example(), Some(vec![2, 5, 3]));
         assert!(y.to_vec::<f32>().unwrap().iter().all(|&x| x == 0.0));
     }
@@ -75,7 +74,7 @@ mod tests {
     #[test]
     fn an_error_says_which_layer() {
         let fc = Linear::new(&Weights::seeded(0).at("head.fc"), 4, 3).unwrap();
-        let error = fc.call(&Tensor::zeros([2, 5], crate::DType::F32).unwrap()).unwrap_err();
+        let error = fc.forward(&Tensor::zeros([2, 5], crate::DType::F32).unwrap()).unwrap_err();
         assert_eq!(error.places().next(), Some("head.fc"));
     }
 }

@@ -1,12 +1,12 @@
-//! Networks by hand: torch's layers over named weights, each a [`Module`](crate::Module) that runs, is traced and is saved like any other.
+//! Neural network layers with named weights, each a [`Module`](crate::Module).
 //!
 //! A layer takes [`Weights`], a scope of named parameters, and asks it for torch's names: `Linear::new(&weights.at("fc"), 16, 10)`
-//! has `fc.weight` and `fc.bias`, whether they are drawn from a seed or stand in a checkpoint. The same names are the
-//! initializers and the scopes of the ONNX file. All layers behave as torch's in evaluation mode.
+//! has `fc.weight` and `fc.bias`, whether they are initialised from a seed or read from a checkpoint. The ONNX file has the same names for its
+//! initializers and scopes. Layers compute what torch's compute in evaluation mode.
 //!
 //! ```
 //! use ontrace::nn::{Activation, BatchNorm, Sequential, Conv2d, ConvOptions, GlobalAveragePool, Linear, MaxPool2d, Weights};
-//! use ontrace::{DType, Example, Module, Tensor, trace};
+//! use ontrace::{DType, DynModule, Example, Module, Tensor, trace};
 //!
 //! let weights = Weights::seeded(0); // or Weights::open("net.safetensors")?
 //! let same = ConvOptions { padding: [1, 1], ..ConvOptions::default() };
@@ -27,7 +27,7 @@
 //! let images = Tensor::ones([5, 3, 32, 32], DType::F32)?;
 //! let scores = traced.call(&images)?;
 //! assert_eq!(scores.shape().example(), Some(vec![5, 10]));
-//! assert_eq!(scores.to_vec::<f32>()?, net.call(&images)?.to_vec::<f32>()?);
+//! assert_eq!(scores.to_vec::<f32>()?, net.forward(&images)?.to_vec::<f32>()?);
 //! # Ok::<(), ontrace::Error>(())
 //! ```
 

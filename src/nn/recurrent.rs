@@ -1,21 +1,22 @@
-//! Recurrent networks: every step sees the state that the one before it left.
+//! Recurrent networks: LSTM, GRU and RNN.
 
 use super::{Init, Weights};
 use crate::error::{At, Error, Result};
-use crate::module::Module;
+use crate::module::{Module, Outputs};
 use crate::ops::{Cell, Recurrent, RecurrentWeights, layered};
 use crate::tensor::{Tensor, location};
+use crate::tree::Tree;
 
-/// How the layers of a recurrent network are arranged. The defaults are torch's.
+/// The options of a recurrent network. The defaults are torch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecurrentOptions {
-    /// Layers, each over the outputs of the one before; 1.
+    /// The number of layers, each over the outputs of the one before; 1 by default.
     pub layers: usize,
-    /// Whether each layer runs from the end to the start too; it does not.
+    /// Whether each layer also runs over the sequence in reverse; `false` by default.
     pub bidirectional: bool,
-    /// Whether the batch is the first axis instead of the second; it is not.
+    /// Whether the first axis is the batch and the second the sequence; `false` by default, which is the other way round.
     pub batch_first: bool,
-    /// Whether there are biases; there are.
+    /// Whether there are biases; `true` by default.
     pub bias: bool,
 }
 
@@ -25,11 +26,11 @@ impl Default for RecurrentOptions {
     }
 }
 
-/// The layers that the three networks share.
+/// The implementation that the three networks share.
 #[derive(Clone, Debug)]
 struct Layers {
     cell: Cell,
-    /// A set a direction, layer by layer.
+    /// The weights of each direction of each layer.
     sets: Vec<Vec<RecurrentWeights>>,
     path: String,
     batch_first: bool,
@@ -59,12 +60,13 @@ impl Layers {
         Ok(Layers { cell, sets, path: weights.path().to_string(), batch_first: options.batch_first })
     }
 
-    /// The outputs of every step, and the last states of every layer and direction, one after the other.
-    fn run(&self, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
-        let count = if matches!(self.cell, Cell::Lstm { .. }) { 2 } else { 1 };
-        if !states.is_empty() && states.len() != count {
-            return Err(Error::input(format!("expected a sequence and {count} states or none, got {} states", states.len())));
-        }
+    /// The outputs of every step, and the last states of every layer and direction. `states` are the first states, or empty for zeros.
+    fn run<O: Tree>(&self, x: &Tensor, states: &[Tensor]) -> Result<O> {
+        let _scope = location::absolute_scope(&self.path);
+        self.layers(x, states).and_then(|outputs| Outputs::from(outputs).into_tree()).at(&self.path)
+    }
+
+    fn layers(&self, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
         let directions = self.sets.first().map_or(1, Vec::len);
         layered(x, (self.sets.len(), directions), self.batch_first, states, |layer, x, first| {
             let reverse = (0..directions).map(|direction| direction == 1).collect();
@@ -73,47 +75,47 @@ impl Layers {
     }
 }
 
-impl Module for Layers {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let _scope = location::absolute_scope(&self.path);
-        let (x, states) = inputs.split_first().ok_or_else(|| Error::input("expected a sequence")).at(&self.path)?;
-        self.run(x, states).at(&self.path)
-    }
-}
-
-/// The three networks differ in what a unit computes.
+/// The three networks differ in their cell and in its state.
 macro_rules! networks {
-    ($($(#[$doc:meta])* $name:ident, $cell:expr;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident, $cell:expr, $State:ty;)*) => { $(
         $(#[$doc])*
         ///
         /// Parameters, with torch's names: `weight_ih_l0` (gates · hidden, inputs), `weight_hh_l0` (gates · hidden, hidden), `bias_ih_l0` and
         /// `bias_hh_l0` (gates · hidden), the same for `l1` …, and with `_reverse` for the other direction.
         ///
-        /// As a [`Module`] it takes a sequence (steps, batch, inputs), and first states (layers · directions, batch, hidden), zero where none
-        /// are given. It gives (steps, batch, directions · hidden) and the last states. ONNX has a node for each layer.
+        /// Shapes: a sequence (steps, batch, inputs) → (steps, batch, directions · hidden), and the last states
+        /// (layers · directions, batch, hidden). Each layer is one node of the graph.
         #[derive(Clone, Debug)]
         pub struct $name(Layers);
 
         impl $name {
-            /// So many inputs and units.
+            /// A network of `inputs` features and `hidden` units.
             ///
             /// # Errors
             /// [`Argument`](crate::ErrorCode::Argument) without layers or units, and those of [`Weights::get`].
             pub fn new(weights: &Weights, inputs: usize, hidden: usize, options: RecurrentOptions) -> Result<$name> {
                 Layers::new($cell, weights, inputs, hidden, options).map($name)
             }
+
+            /// As [`forward`](Module::forward), but from these first states instead of zeros.
+            ///
+            /// # Errors
+            /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not fit.
+            pub fn forward_from(&self, x: &Tensor, states: &$State) -> Result<(Tensor, $State)> {
+                self.0.run(x, &states.leaves())
+            }
         }
 
-        impl Module for $name {
-            fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-                self.0.forward(inputs)
+        impl Module<Tensor, (Tensor, $State)> for $name {
+            fn forward(&self, x: &Tensor) -> Result<(Tensor, $State)> {
+                self.0.run(x, &[])
             }
         }
     )* };
 }
 
 networks! {
-    /// Long short-term memory: a cell that gates keep, change and show.
+    /// A long short-term memory network. Its states are the hidden state and the cell state.
     /// [torch.nn.LSTM](https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html)
     ///
     /// ```
@@ -121,42 +123,42 @@ networks! {
     /// use ontrace::{DType, Module, Tensor};
     /// let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, ..RecurrentOptions::default() };
     /// let lstm = Lstm::new(&Weights::seeded(0).at("lstm"), 8, 16, options)?;
-    /// let outputs = lstm.forward(&[Tensor::ones([3, 5, 8], DType::F32)?])?;
-    /// let shapes: Vec<_> = outputs.iter().map(|output| output.shape().example().unwrap()).collect();
-    /// assert_eq!(shapes, [vec![3, 5, 32], vec![4, 3, 16], vec![4, 3, 16]]);
+    /// let (y, (h, c)) = lstm.forward(&Tensor::ones([3, 5, 8], DType::F32)?)?;
+    /// let shapes = [y, h, c].map(|tensor| tensor.shape().to_string());
+    /// assert_eq!(shapes, ["[3,5,32]", "[4,3,16]", "[4,3,16]"]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
-    Lstm, Cell::Lstm { coupled: false };
-    /// Gated recurrent units.
+    Lstm, Cell::Lstm { coupled: false }, (Tensor, Tensor);
+    /// A network of gated recurrent units.
     /// [torch.nn.GRU](https://pytorch.org/docs/stable/generated/torch.nn.GRU.html)
     ///
     /// ```
     /// use ontrace::nn::{Gru, RecurrentOptions, Weights};
     /// use ontrace::{DType, Module, Tensor};
     /// let gru = Gru::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
-    /// let outputs = gru.forward(&[Tensor::ones([5, 3, 8], DType::F32)?])?;
-    /// assert_eq!((outputs.len(), outputs[1].shape().example()), (2, Some(vec![1, 3, 16])));
+    /// let (y, h) = gru.forward(&Tensor::ones([5, 3, 8], DType::F32)?)?;
+    /// assert_eq!((y.shape().to_string(), h.shape().to_string()), ("[5,3,16]".into(), "[1,3,16]".into()));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
-    Gru, Cell::Gru { reset_after: true };
-    /// A state through a hyperbolic tangent.
+    Gru, Cell::Gru { reset_after: true }, Tensor;
+    /// An Elman network: the hidden state is a hyperbolic tangent.
     /// [torch.nn.RNN](https://pytorch.org/docs/stable/generated/torch.nn.RNN.html)
     ///
     /// ```
     /// use ontrace::nn::{RecurrentOptions, Rnn, Weights};
     /// use ontrace::{DType, Module, Tensor};
     /// let rnn = Rnn::new(&Weights::seeded(0), 8, 16, RecurrentOptions::default())?;
-    /// let outputs = rnn.forward(&[Tensor::ones([5, 3, 8], DType::F32)?])?;
-    /// assert_eq!(outputs[0].shape().example(), Some(vec![5, 3, 16]));
+    /// let (y, h) = rnn.forward(&Tensor::ones([5, 3, 8], DType::F32)?)?;
+    /// assert_eq!((y.shape().to_string(), h.shape().to_string()), ("[5,3,16]".into(), "[1,3,16]".into()));
     /// # Ok::<(), ontrace::Error>(())
     /// ```
-    Rnn, Cell::Rnn;
+    Rnn, Cell::Rnn, Tensor;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Array, DType, Example, trace};
+    use crate::{Array, DType, DynModule, Example, trace};
 
     fn parameters(entries: &[(&str, &[usize], &[f32])]) -> Weights {
         let array = |(name, shape, numbers): &(&str, &[usize], &[f32])| (name.to_string(), Array::new(shape, numbers.to_vec()).unwrap());
@@ -172,7 +174,7 @@ mod tests {
             ("bias_hh_l0", &[4], &[0.0; 4]),
         ]);
         let lstm = Lstm::new(&weights, 1, 1, RecurrentOptions::default()).unwrap();
-        let outputs = lstm.forward(&[Tensor::new([2, 1, 1], vec![1.0f32, -1.0]).unwrap()]).unwrap();
+        let (_, (last_h, last_c)) = lstm.forward(&Tensor::new([2, 1, 1], vec![1.0f32, -1.0]).unwrap()).unwrap();
         let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
         let (mut h, mut c) = (0f32, 0f32);
         for x in [1f32, -1.0] {
@@ -181,8 +183,8 @@ mod tests {
             c = sigmoid(gate(1)) * c + sigmoid(gate(0)) * gate(2).tanh();
             h = sigmoid(gate(3)) * c.tanh();
         }
-        assert!((outputs[1].to_vec::<f32>().unwrap()[0] - h).abs() < 1e-6);
-        assert!((outputs[2].to_vec::<f32>().unwrap()[0] - c).abs() < 1e-6);
+        assert!((last_h.to_vec::<f32>().unwrap()[0] - h).abs() < 1e-6);
+        assert!((last_c.to_vec::<f32>().unwrap()[0] - c).abs() < 1e-6);
     }
 
     #[test]
@@ -207,9 +209,7 @@ mod tests {
         let lstm = Lstm::new(&weights, 2, 3, RecurrentOptions::default()).unwrap();
         let x = Tensor::ones([4, 1, 2], DType::F32).unwrap();
         let h = Tensor::zeros([1, 1, 3], DType::F32).unwrap();
-        assert_eq!(lstm.forward(&[x.clone(), h.clone()]).unwrap_err().code(), crate::ErrorCode::Input);
-        assert!(lstm.forward(&[x.clone(), h.clone(), h]).is_ok());
-        assert_eq!(lstm.forward(&[Tensor::ones([4, 1, 5], DType::F32).unwrap()]).unwrap_err().places().next(), Some("lstm"));
-        assert_eq!(lstm.forward(&[]).unwrap_err().code(), crate::ErrorCode::Input);
+        assert!(lstm.forward_from(&x, &(h.clone(), h)).is_ok());
+        assert_eq!(lstm.forward(&Tensor::ones([4, 1, 5], DType::F32).unwrap()).unwrap_err().places().next(), Some("lstm"));
     }
 }

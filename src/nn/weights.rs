@@ -1,4 +1,4 @@
-//! Where a network's numbers come from: a seed, a map or a file, seen from a place in the tree of modules.
+//! The weights of a network: from a seed, a map or a file, looked up by name.
 
 use crate::array::{Array, DType, Random, Scalar};
 use crate::error::{Error, Result};
@@ -9,11 +9,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Named parameters, seen from a scope. A clone and a scope are cheap: all share one source.
+/// A source of named parameters, with the scope in which names are looked up. Clones and scopes are cheap: they share the source.
 ///
 /// ```
 /// use ontrace::nn::{Linear, Weights};
-/// use ontrace::{Module, Result, Tensor, module::only};
+/// use ontrace::{Module, Result, Tensor};
 ///
 /// struct Net { hidden: Linear, out: Linear }
 ///
@@ -24,14 +24,13 @@ use std::sync::Arc;
 /// }
 ///
 /// impl Module for Net {
-///     fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-///         let x = self.hidden.call(only(inputs)?)?.relu()?;
-///         Ok(vec![self.out.call(&x)?])
+///     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+///         self.out.forward(&self.hidden.forward(x)?.relu()?)
 ///     }
 /// }
 ///
-/// let net = Net::new(&Weights::seeded(1))?;
-/// let y = net.call(&Tensor::new([1, 4], vec![1.0f32; 4])?)?;
+/// let net = Net::new(&Weights::seeded(1))?; // or &Weights::open("net.safetensors")?
+/// let y = net.forward(&Tensor::new([1, 4], vec![1.0f32; 4])?)?;
 /// assert_eq!(y.shape().example(), Some(vec![1, 2]));
 /// # Ok::<(), ontrace::Error>(())
 /// ```
@@ -46,37 +45,37 @@ enum Source {
     Stored(IndexMap<String, Array>),
 }
 
-/// How seeded weights are drawn. Weights that are stored come as they are.
+/// The distribution from which seeded weights are initialised. Stored weights are taken as they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// Between −bound and bound.
+    /// The uniform distribution between −bound and bound.
     Uniform(f64),
-    /// Around 0 with this standard deviation.
+    /// The normal distribution with mean 0 and this standard deviation.
     Normal(f64),
-    /// This number everywhere.
+    /// This value for every element.
     Constant(f64),
 }
 
 impl Init {
-    /// Between ±1/√n, n being the numbers that go into one output: torch's default for linear layers and convolutions.
+    /// Uniform between ±1/√n, where n is the number of inputs of one output: torch's default for linear layers and convolutions.
     pub fn fan_in(n: usize) -> Init {
         Init::Uniform(1.0 / (n.max(1) as f64).sqrt())
     }
 }
 
 impl Weights {
-    /// Weights in f32 that depend on the seed and on their full name alone, not on the order in which they are asked for.
+    /// Random weights in f32. They depend on the seed and on the full name only, not on the order of the calls.
     pub fn seeded(seed: u64) -> Weights {
         Weights { source: Arc::new(Source::Seeded(seed)), path: String::new() }
     }
 
-    /// Weights by their full names: an `IndexMap<String, Array>`, or pairs.
+    /// Weights by their full names: an `IndexMap<String, Array>`, or an iterator of pairs.
     pub fn from_map<S: Into<String>>(weights: impl IntoIterator<Item = (S, Array)>) -> Weights {
         let stored = weights.into_iter().map(|(name, array)| (name.into(), array)).collect();
         Weights { source: Arc::new(Source::Stored(stored)), path: String::new() }
     }
 
-    /// The weights of a safetensors file, a `.pth` state dict or a TorchScript `.pt`. The file is mapped, not loaded.
+    /// The weights of a safetensors file, a `.pth` state dict or a TorchScript `.pt`. The file is memory-mapped; only weights that are used are read.
     ///
     /// # Errors
     /// Those of [`checkpoint`].
@@ -84,7 +83,7 @@ impl Weights {
         Ok(Weights::from_map(checkpoint(path)?))
     }
 
-    /// The scope of a submodule: a name, a dotted path or an index.
+    /// The scope of a submodule, given by a name, a dotted path or an index.
     pub fn at(&self, scope: impl fmt::Display) -> Weights {
         Weights { source: self.source.clone(), path: self.full(&scope.to_string()) }
     }
@@ -94,7 +93,7 @@ impl Weights {
         &self.path
     }
 
-    /// The full names in this scope, in the order of the source; none where the weights are seeded.
+    /// The full names of the weights in this scope, in the order of the source; empty for seeded weights.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let stored = match &*self.source {
             Source::Seeded(_) => None,
@@ -104,13 +103,13 @@ impl Weights {
         stored.into_iter().flatten().map(String::as_str).filter(inside)
     }
 
-    /// The parameter of this name and shape: as stored, in the stored dtype, or drawn from the seed in f32.
+    /// The parameter of this name and shape: as stored, in the stored dtype, or initialised from the seed in f32.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where the source has no such name, [`Shape`](crate::ErrorCode::Shape) where it has another shape.
     pub fn get(&self, name: &str, shape: &[usize], init: Init) -> Result<Tensor> {
-        let found = self.opt(name, shape, init)?;
-        found.ok_or_else(|| {
+        let weight = self.opt(name, shape, init)?;
+        weight.ok_or_else(|| {
             Error::input(format!("no weight of this name with shape {shape:?}")).help(self.nearest(name)).at(self.full(name))
         })
     }
@@ -122,11 +121,11 @@ impl Weights {
     pub fn opt(&self, name: &str, shape: &[usize], init: Init) -> Result<Option<Tensor>> {
         let full = self.full(name);
         let array = match &*self.source {
-            Source::Seeded(seed) => draw(*seed, &full, shape, init),
+            Source::Seeded(seed) => initial_values(*seed, &full, shape, init),
             Source::Stored(stored) => match stored.get(&full) {
                 None => return Ok(None),
                 Some(array) if array.shape() == shape => array.clone(),
-                Some(array) => return Err(Error::shape(format!("expected shape {shape:?}, found {:?}", array.shape())).at(full)),
+                Some(array) => return Err(Error::shape(format!("expected shape {shape:?}, got {:?}", array.shape())).at(full)),
             },
         };
         Ok(Some(Tensor::from(array).named(&full)))
@@ -140,7 +139,7 @@ impl Weights {
         }
     }
 
-    /// Which names may have been meant.
+    /// A suggestion of the names nearest to this one.
     fn nearest(&self, name: &str) -> String {
         let Source::Stored(stored) = &*self.source else { return String::new() };
         let full = self.full(name);
@@ -163,8 +162,8 @@ impl fmt::Debug for Weights {
     }
 }
 
-/// The numbers that belong to a seed and a name.
-fn draw(seed: u64, name: &str, shape: &[usize], init: Init) -> Array {
+/// The initial values for a seed and a full name.
+fn initial_values(seed: u64, name: &str, shape: &[usize], init: Init) -> Array {
     let mut random = Random::new(fnv1a(seed.to_le_bytes().into_iter().chain(name.bytes())));
     match init {
         Init::Uniform(bound) => random.array(DType::F32, shape, |random| (2.0 * random.uniform() - 1.0) * bound),
@@ -178,17 +177,17 @@ fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// How many characters have to be put in, left out or replaced to turn one name into the other (Levenshtein).
+/// The Levenshtein distance of two names: how many insertions, deletions and substitutions of characters turn one into the other.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
+        let mut diagonal = i;
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
-            let replaced = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
         }
     }
     row[b.len()]
@@ -241,13 +240,13 @@ mod tests {
     fn another_shape_is_an_error_that_has_both() {
         let weights = Weights::from_map([("fc.weight", Array::vector(vec![1f32; 3]))]);
         let error = weights.at("fc").get("weight", &[2, 3], Init::Constant(0.0)).unwrap_err();
-        assert_eq!((error.code(), error.to_string().as_str()), (ErrorCode::Shape, "fc.weight: expected shape [2, 3], found [3]"));
+        assert_eq!((error.code(), error.to_string().as_str()), (ErrorCode::Shape, "fc.weight: expected shape [2, 3], got [3]"));
     }
 
     #[test]
     fn a_safetensors_file_is_a_source() {
-        let numbers: Vec<u8> = [1i64, -2].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![2], &numbers).unwrap();
+        let bytes: Vec<u8> = [1i64, -2].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![2], &bytes).unwrap();
         let path = tempfile::tempdir().unwrap().keep().join("net.safetensors");
         std::fs::write(&path, safetensors::serialize([("fc.steps", view)], None).unwrap()).unwrap();
         let weights = Weights::open(&path).unwrap();

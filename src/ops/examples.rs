@@ -3,7 +3,7 @@
 use super::Window;
 use crate::array::{Array, DType, Random};
 use crate::error::Result;
-use crate::module::Module;
+use crate::module::{DynModule, Outputs};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ pub(crate) struct Case {
     pub(super) run: Run,
 }
 
-impl Module for Case {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        (self.run)(inputs)
+impl DynModule for Case {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        (self.run)(inputs).map(Outputs::from)
     }
 }
 
@@ -65,8 +65,8 @@ impl Typed {
     }
 }
 
-impl Module for Typed {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Typed {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let before = WEIGHTS.replace(self.dtype);
         let outputs = self.case.forward(inputs);
         WEIGHTS.set(before);

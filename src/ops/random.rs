@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(traced.graph().nodes().iter().filter(|node| node.op.agreement() == Agreement::Random).count(), 2);
         let (a, b) = seeded(0, || (noisy(x.clone()).unwrap(), noisy(x.clone()).unwrap()));
         assert_ne!(a.to_vec::<f32>().unwrap(), b.to_vec::<f32>().unwrap());
-        let module = crate::module::function(noisy, &x);
+        let module = crate::module::from_fn(noisy);
         let symbolic = record(&module, Example::new().input("x", &x).symbolic("x", 0, "n").unwrap()).unwrap();
         let names: Vec<_> = symbolic.to_model().unwrap().proto.graph.unwrap().node.into_iter().map(|node| node.op_type).collect();
         assert!(names.contains(&"RandomNormalLike".to_string()) && names.contains(&"RandomUniform".to_string()), "{names:?}");

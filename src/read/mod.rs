@@ -29,7 +29,7 @@ pub use state_dict::Checkpoint;
 
 use crate::array::map_file;
 use crate::error::{At, Error, ErrorCode, Result};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs};
 use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub struct LoadedModel {
     pub format: Format,
     /// Its size in bytes.
     pub size: usize,
-    module: Box<dyn Module + Send + Sync>,
+    module: Box<dyn DynModule + Send + Sync>,
     example: Option<Example>,
 }
 
@@ -51,17 +51,13 @@ impl LoadedModel {
     }
 }
 
-impl Module for LoadedModel {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for LoadedModel {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         self.module.forward(inputs)
     }
 
     fn input_names(&self) -> Vec<String> {
         self.module.input_names()
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        self.module.output_names()
     }
 }
 
@@ -72,7 +68,7 @@ impl Module for LoadedModel {
 /// [`UnknownOperators`](ErrorCode::UnknownOperators) with all that have no translation.
 ///
 /// ```
-/// use ontrace::{Module, Tensor, read};
+/// use ontrace::{DynModule, Tensor, read};
 /// let model = read::open("tests/data/mlp.pt")?;
 /// let x = Tensor::new([1, 16], vec![0.5f32; 16])?;
 /// assert_eq!(model.call(&x)?.shape().to_string(), "[1,10]");
@@ -92,7 +88,7 @@ pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Loade
     let bytes = map_file(path)?;
     let size = bytes.len();
     let format = Format::of(&bytes).at(&location)?;
-    let (module, example): (Box<dyn Module + Send + Sync>, _) = match format {
+    let (module, example): (Box<dyn DynModule + Send + Sync>, _) = match format {
         Format::TorchScript => {
             let script = ScriptModule::open(&zip::Archive::open(bytes).at(&location)?).at(&location)?;
             let example = script.example().cloned();

@@ -5,7 +5,7 @@ use super::storage::{Storages, TRACED_INPUTS};
 use super::zip::Archive;
 use super::{ExportedProgram, Format, checkpoint};
 use crate::error::{ErrorCode, Result};
-use crate::module::Module;
+use crate::module::DynModule;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -18,7 +18,7 @@ use crate::array::Array;
 use crate::dim::{Bindings, Type};
 use crate::error::{At, Error, ErrorCode, Result};
 use crate::kernels::threads;
-use crate::module::Module;
+use crate::module::{DynModule, Outputs};
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
 use crate::ops::OpRegistry;
@@ -329,7 +329,7 @@ impl Session {
     /// ```
     /// use ontrace::{Array, Example, Tensor, module, trace};
     /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[2.0f32]));
-    /// let model = module::function(|(x, y): (Tensor, Tensor)| x.sub(&y), &(x.clone(), y.clone()));
+    /// let model = module::from_fn(|(x, y): (Tensor, Tensor)| x.sub(&y));
     /// let session = trace(&model, Example::new().input("x", &x).input("y", &y))?.session()?;
     /// let (five, three) = (Array::vector(vec![5.0f32]), Array::vector(vec![3.0f32]));
     /// let outputs = session.run_named([("y", &three), ("x", &five)])?;
@@ -496,18 +496,15 @@ fn parse(page: &ModelProto, operators: &OpRegistry) -> Result<InferenceModel> {
     })
 }
 
-impl Module for Session {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Session {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
-        Ok(self.run(&arrays)?.into_iter().map(Tensor::from).collect())
+        let outputs: Vec<Tensor> = self.run(&arrays)?.into_iter().map(Tensor::from).collect();
+        Ok(Outputs::from(outputs).with_names(self.outputs.iter().map(|output| output.0.as_str())))
     }
 
     fn input_names(&self) -> Vec<String> {
         self.inputs.iter().map(|input| input.0.clone()).collect()
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        self.outputs.iter().map(|output| output.0.clone()).collect()
     }
 }
 
@@ -549,7 +546,7 @@ mod tests {
     fn one_session_serves_every_batch_and_many_threads() {
         let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
         let w = Tensor::new([4, 3], (0..12).map(|i| i as f32).collect()).unwrap();
-        let module = crate::module::function(|x: Tensor| x.linear(&w, None)?.relu(), &x);
+        let module = crate::module::from_fn(|x: Tensor| x.linear(&w, None)?.relu());
         let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap();
         let session = trace(&module, example).unwrap().session().unwrap();
         std::thread::scope(|scope| {
@@ -607,7 +604,7 @@ mod tests {
     #[test]
     fn lengths_come_back_as_integers() {
         let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
-        let module = crate::module::function(|x: Tensor| Ok(Tensor::from_dims(&[x.dim(0)? * 2, Dim::Fixed(7)])), &x);
+        let module = crate::module::from_fn(|x: Tensor| Ok(Tensor::from_dims(&[x.dim(0)? * 2, Dim::Fixed(7)])));
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
         let session = trace(&module, example).unwrap().session().unwrap();
         let y = session.run(&[Array::full(DType::F32, &[5, 3], 1.into())]).unwrap();

@@ -3,10 +3,7 @@
 //! ```
 //! use ontrace::{Example, Tensor, size, trace};
 //! let x = Tensor::new([6], vec![1.0f32; 6])?;
-//! let halved = ontrace::module::function(
-//!     |x: Tensor| if size::ge(&x.dim(0)?, 4)? { x.slice(0, ..x.dim(0)? / 2) } else { Ok(x) },
-//!     &x,
-//! );
+//! let halved = ontrace::module::from_fn(|x: Tensor| if size::ge(&x.dim(0)?, 4)? { x.slice(0, ..x.dim(0)? / 2) } else { Ok(x) });
 //! let traced = trace(&halved, Example::new().input("x", &x).symbolic("x", 0, "n")?)?;
 //! assert!(traced.guards()[0].to_string().starts_with("n >= 4 at "));
 //! # Ok::<(), ontrace::Error>(())

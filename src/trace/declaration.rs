@@ -12,7 +12,7 @@ impl Traced {
     /// ```
     /// use ontrace::{Example, Tensor, module, record};
     /// let x = Tensor::new(&[2, 3], vec![0f32; 6])?;
-    /// let traced = record(&module::function(|x: Tensor| x.relu(), &x), Example::of(&x).symbolic("x", 0, "batch")?)?;
+    /// let traced = record(&module::from_fn(|x: Tensor| x.relu()), Example::of(&x).symbolic("x", 0, "batch")?)?;
     /// assert_eq!(traced.declaration().to_string(), "main(x: f32[batch,3]) -> (y: f32[batch,3])");
     /// # Ok::<(), ontrace::Error>(())
     /// ```

@@ -134,7 +134,7 @@ impl RestoredMetadata {
     /// The traced graph with the metadata; a signature that does not fit it is left out.
     pub(crate) fn beside(self, traced: Traced) -> Traced {
         let fits = |signature: &Signature| {
-            signature.inputs().names().len() == traced.inputs().len() && signature.outputs().names().len() == traced.outputs().len()
+            signature.inputs().leaf_count() == traced.inputs().len() && signature.outputs().leaf_count() == traced.outputs().len()
         };
         let signature = match self.signature.filter(fits) {
             Some(saved) => saved.with_names(traced.signature.output_names().to_vec()),

@@ -19,7 +19,7 @@ use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Graph, Guard, Operator};
-use crate::module::{Example, Module, Signature};
+use crate::module::{AsDynModule, Example, Signature};
 use crate::onnx::{Model, Saved};
 use crate::ops::OpRegistry;
 use std::collections::BTreeMap;
@@ -64,8 +64,10 @@ pub struct Traced {
 ///
 /// # Errors
 /// What the module fails with, and [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace.
-pub fn record(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-    Ok(Recording::default().record(&module, example.into().arranged(module)?)?.0)
+pub fn record<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), example: impl Into<Example>) -> Result<Traced> {
+    let example = example.into();
+    let module = &*module.as_dyn(example.structure());
+    Ok(Recording::default().record(module, example.arranged(module)?)?.0)
 }
 
 impl Traced {

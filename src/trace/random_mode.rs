@@ -32,7 +32,7 @@ impl Traced {
     ///
     /// ```
     /// use ontrace::trace::RandomMode;
-    /// use ontrace::{DType, Module, Tensor, Tracer};
+    /// use ontrace::{DType, DynModule, Tensor, Tracer};
     /// let x = Tensor::ones(&[2], DType::F32)?;
     /// let noisy = Tracer::new().random_mode(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand(&[2], DType::F32)?), &x)?;
     /// assert_eq!(noisy.inputs()[1].0, "random_0");

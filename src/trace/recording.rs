@@ -1,13 +1,13 @@
 //! Recording a module as a graph; repeated until the constraints on its sizes are known.
 
-use super::{Diagnostic, RandomMode, Signature, Traced};
+use super::{Diagnostic, RandomMode, Traced};
 use crate::dim::{Assumptions, Constraint, Expr};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Place};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs, Signature};
 use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
-use crate::tree::Structure;
+use crate::tree::TreeDef;
 use std::collections::BTreeMap;
 
 /// The most runs of a module to find the constraints on its sizes.
@@ -33,15 +33,15 @@ impl Default for Recording {
 impl Recording {
     /// Runs the module until its constraints on sizes are solved: a symbol that must equal another becomes that one, a constraint
     /// that cannot be solved for a symbol becomes a guard.
-    pub(crate) fn record(&self, module: &dyn Module, mut example: Example) -> Result<(Traced, Example)> {
+    pub(crate) fn record(&self, module: &dyn DynModule, mut example: Example) -> Result<(Traced, Example)> {
         let mut granted: BTreeMap<Constraint, Place> = example.ranges().into_iter().map(|range| (range, Place::default())).collect();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
             let assumptions = Assumptions::new(granted.keys().cloned().collect(), example.leaves_open());
             let (result, found) = self.run(module, &example, assumptions);
             if found.is_empty() {
-                let (graph, outputs, names) = result?;
-                return Ok((self.finish(module, &example, graph, (outputs, names), granted, notes), example));
+                let (graph, outputs) = result?;
+                return Ok((self.finish(module, &example, graph, outputs, granted, notes), example));
             }
             for Guard { condition, place } in found {
                 let Condition::Lengths(constraint) = condition else { continue };
@@ -64,31 +64,26 @@ impl Recording {
     }
 
     /// One run: the recorded graph, and the constraints on sizes that it needs.
-    fn run(
-        &self,
-        module: &dyn Module,
-        example: &Example,
-        assumptions: Assumptions,
-    ) -> (Result<(Graph, Vec<Tensor>, Vec<String>)>, Vec<Guard>) {
+    fn run(&self, module: &dyn DynModule, example: &Example, assumptions: Assumptions) -> (Result<(Graph, Outputs)>, Vec<Guard>) {
         let recorder = match Recorder::open().with_strictness(self.strict).and_then(|recorder| recorder.with_assumptions(assumptions)) {
             Ok(recorder) => recorder,
             Err(error) => return (Err(error), Vec::new()),
         };
         let input = |(name, tensor): &(String, Tensor)| recorder.input(name, tensor.ty().clone(), tensor);
-        let outputs = example.inputs().iter().map(input).collect::<Result<Vec<_>>>();
-        let outputs = outputs.and_then(|inputs| seeded(0, || module.forward(&inputs)));
+        let inputs = example.inputs().iter().map(input).collect::<Result<Vec<_>>>();
+        let outputs = inputs.and_then(|inputs| seeded(0, || module.forward(&inputs)));
         let found = recorder.take_constraints().unwrap_or_default();
-        let finished = outputs.and_then(|outputs| Ok((recorder.finish(&outputs)?, outputs, module.output_names())));
+        let finished = outputs.and_then(|outputs| Ok((recorder.finish(&outputs)?, outputs)));
         (finished, found)
     }
 
     /// The traced graph with its names and diagnostics.
     fn finish(
         &self,
-        module: &dyn Module,
+        module: &dyn DynModule,
         example: &Example,
         mut graph: Graph,
-        (outputs, wanted): (Vec<Tensor>, Vec<String>),
+        outputs: Outputs,
         granted: BTreeMap<Constraint, Place>,
         notes: Vec<Diagnostic>,
     ) -> Traced {
@@ -96,14 +91,13 @@ impl Recording {
             graph.add_guard(Guard::lengths(constraint, place));
         }
         let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
-        for i in 0..outputs.len() {
-            let wanted = wanted.get(i).cloned().unwrap_or_else(|| default_name(i, outputs.len()));
-            output_names.push(free_name(wanted, example, &output_names));
+        for name in outputs.names() {
+            output_names.push(free_name(name.clone(), example, &output_names));
         }
         let of_inputs = module.input_structure().or_else(|| example.structure().cloned());
         let signature = Signature::new(
-            of_inputs.filter(|it| it.names().len() == example.inputs().len()).unwrap_or_else(|| Structure::list(example.inputs().len())),
-            module.output_structure().filter(|it| it.names().len() == outputs.len()).unwrap_or_else(|| Structure::list(outputs.len())),
+            of_inputs.filter(|it| it.leaf_count() == example.inputs().len()).unwrap_or_else(|| TreeDef::list(example.inputs().len())),
+            outputs.structure().clone(),
             output_names,
             example.symbols().into_iter().map(|(symbol, seen)| (symbol.to_string(), seen)).collect(),
         );
@@ -116,13 +110,13 @@ impl Recording {
 ///
 /// # Errors
 /// What the module fails with.
-pub(crate) fn repeated(module: &dyn Module, traced: &Traced, example: &Example) -> Result<(Graph, Vec<Tensor>)> {
+pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Example) -> Result<(Graph, Outputs)> {
     let known = traced.guards().iter().filter_map(|guard| match &guard.condition {
         Condition::Lengths(constraint) => Some(constraint.clone()),
         Condition::Numbers(..) => None,
     });
     let assumptions = Assumptions::new(known.collect(), example.leaves_open());
-    let (mut graph, outputs, _) = Recording::default().run(&module, example, assumptions).0?;
+    let (mut graph, outputs) = Recording::default().run(module, example, assumptions).0?;
     if traced.random_mode == RandomMode::AsInput {
         graph.open_sources("random");
     }
@@ -158,9 +152,4 @@ fn free_name(wanted: String, example: &Example, taken: &[String]) -> String {
         name.push_str("_out");
     }
     name
-}
-
-/// `y`, or `y_0`, `y_1` … where there are several outputs.
-pub(crate) fn default_name(i: usize, count: usize) -> String {
-    if count == 1 { "y".to_string() } else { format!("y_{i}") }
 }

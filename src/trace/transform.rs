@@ -1,10 +1,9 @@
 //! Transformations of a traced graph: other weights, or the part that one module did.
 
 use super::Traced;
-use super::recording::default_name;
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::module::Signature;
+use crate::module::{Signature, default_name};
 use std::collections::BTreeMap;
 
 impl Traced {
@@ -19,7 +18,7 @@ impl Traced {
     ///
     /// ```
     /// use ontrace::nn::{Linear, Weights};
-    /// use ontrace::{Array, DType, Module, Tensor, trace};
+    /// use ontrace::{Array, DType, DynModule, Tensor, trace};
     /// let x = Tensor::ones([1, 2], DType::F32)?;
     /// let traced = trace(&Linear::new(&Weights::seeded(0).at("fc"), 2, 1)?, &x)?;
     /// let mut state = traced.state();

@@ -3,10 +3,10 @@
 use super::Tracer;
 use crate::dim::Type;
 use crate::error::{ErrorCode, Result};
-use crate::module::{Example, Module, function};
+use crate::module::{DynModule, Example, Module, from_fn};
 use crate::tensor::Tensor;
 use crate::trace::Traced;
-use crate::tree::{Structure, Tree};
+use crate::tree::{Tree, TreeDef};
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
@@ -24,7 +24,7 @@ pub struct Jit<F, I, O> {
 #[derive(Default)]
 struct TraceCache {
     /// The latest used last.
-    kept: Vec<(Structure, std::sync::Arc<Traced>)>,
+    kept: Vec<(TreeDef, std::sync::Arc<Traced>)>,
     counts: Counts,
 }
 
@@ -79,7 +79,7 @@ where
     /// Those of the function, of its trace and of the trace.
     pub fn call(&self, inputs: &I) -> Result<O> {
         let mut leaves = Vec::new();
-        let structure = inputs.take_apart(&mut leaves);
+        let structure = inputs.tree_flatten(&mut leaves);
         let kept: Vec<_> = self.cache().kept.iter().rev().filter(|entry| entry.0 == structure).map(|entry| entry.1.clone()).collect();
         for traced in kept.into_iter().filter(|traced| fits(traced, &leaves)) {
             match traced.forward(&leaves) {
@@ -89,14 +89,14 @@ where
                     if let Some(i) = cache.kept.iter().position(|entry| std::sync::Arc::ptr_eq(&entry.1, &traced)) {
                         cache.kept[i..].rotate_left(1);
                     }
-                    return O::assemble(traced.signature().outputs(), &mut outputs.into_iter());
+                    return outputs.into_tree();
                 }
                 // This trace does not fit the call.
                 Err(error) if matches!(error.code(), ErrorCode::Guard | ErrorCode::Input | ErrorCode::Size) => {}
                 Err(error) => return Err(error),
             }
         }
-        let module = function(&self.f, inputs);
+        let module = from_fn(&self.f);
         let traced = std::sync::Arc::new(self.tracer.trace(&module, Example::of(inputs).symbolic_wherever_possible()?)?);
         {
             let mut cache = self.cache();
@@ -106,7 +106,7 @@ where
             }
             cache.kept.push((structure, traced.clone()));
         }
-        O::assemble(traced.signature().outputs(), &mut traced.forward(&leaves)?.into_iter())
+        traced.forward(&leaves)?.into_tree()
     }
 
     /// How often it was called and traced.
@@ -116,6 +116,17 @@ where
 
     fn cache(&self) -> std::sync::MutexGuard<'_, TraceCache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F, I, O> Module<I, O> for Jit<F, I, O>
+where
+    F: Fn(I) -> Result<O>,
+    I: Tree,
+    O: Tree,
+{
+    fn forward(&self, input: &I) -> Result<O> {
+        self.call(input)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Tracer;
 use crate::error::{At, Error, Result};
 use crate::graph::{Condition, Graph};
-use crate::module::{Example, Module, Signature};
+use crate::module::{AsDynModule, Example, Signature};
 use crate::onnx::{Model, Saved};
 use crate::ops::OpRegistry;
 use crate::trace::{METHODS_KEY, Traced, entry};
@@ -11,12 +11,26 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Traced methods of one module, each of which can be called; in a file they share one copy of every parameter.
+/// Several traced methods of a module, saved as one file in which they share their parameters.
 ///
-/// In the file, the inputs and outputs of a method have its name before theirs: `encode.x`.
+/// In the file, the name of a method stands before the names of its inputs and outputs: `encode.x`.
 /// [torch.jit.trace_module](https://pytorch.org/docs/stable/generated/torch.jit.trace_module.html)
-#[derive(Clone, Debug)]
+///
+/// ```
+/// use ontrace::nn::{Linear, Weights};
+/// use ontrace::{DType, DynModule, Methods, Module, Tensor, module};
+/// let fc = Linear::without_bias(&Weights::seeded(0).at("fc"), 4, 4)?;
+/// let x = Tensor::ones(&[2, 4], DType::F32)?;
+/// let twice = module::from_fn(|x: Tensor| fc.forward(&fc.forward(&x)?));
+/// let methods = Methods::new().trace("once", &fc, &x)?.trace("twice", &twice, &x)?;
+/// let y = methods.get("once")?.call(&methods.get("once")?.call(&x)?)?;
+/// assert_eq!(methods.get("twice")?.call(&x)?.to_vec::<f32>()?, y.to_vec::<f32>()?);
+/// assert_eq!(methods.to_model()?.initializers.len(), 1);
+/// # Ok::<(), ontrace::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
 pub struct Methods {
+    tracer: Tracer,
     methods: Vec<(String, Traced)>,
 }
 
@@ -31,46 +45,30 @@ struct SavedMethod {
     lengths: Vec<String>,
 }
 
-/// Traces several methods, each a module with an example of its own.
-///
-/// ```
-/// use ontrace::nn::{Linear, Weights};
-/// use ontrace::{DType, Example, Module, Tensor, module, trace_methods};
-/// let fc = Linear::without_bias(&Weights::seeded(0).at("fc"), 4, 4)?;
-/// let x = Tensor::ones([2, 4], DType::F32)?;
-/// let twice = module::function(|x: Tensor| fc.call(&fc.call(&x)?), &x);
-/// let methods = trace_methods(&[("once", &fc, Example::of(&x)), ("twice", &twice, Example::of(&x))])?;
-/// let y = methods.get("once")?.call(&methods.get("once")?.call(&x)?)?;
-/// assert_eq!(methods.get("twice")?.call(&x)?.to_vec::<f32>()?, y.to_vec::<f32>()?);
-/// assert_eq!(methods.to_model()?.initializers.len(), 1);
-/// # Ok::<(), ontrace::Error>(())
-/// ```
-///
-/// # Errors
-/// As [`trace`](crate::trace()), naming the method; [`Argument`](crate::ErrorCode::Argument) where two have one name.
-pub fn trace_methods(methods: &[(&str, &dyn Module, Example)]) -> Result<Methods> {
-    Tracer::new().trace_methods(methods)
-}
+impl Methods {
+    /// No methods yet.
+    pub fn new() -> Methods {
+        Methods::default()
+    }
 
-impl Tracer {
-    /// Traces several methods with these options.
+    /// No methods yet; they will be traced with these options.
+    pub fn with(tracer: Tracer) -> Methods {
+        Methods { tracer, methods: Vec::new() }
+    }
+
+    /// Traces a module as the method of this name.
     ///
     /// # Errors
-    /// As [`trace_methods`].
-    pub fn trace_methods(&self, methods: &[(&str, &dyn Module, Example)]) -> Result<Methods> {
-        let mut traced: Vec<(String, Traced)> = Vec::with_capacity(methods.len());
-        for (name, module, example) in methods {
-            if traced.iter().any(|(known, _)| known == name) {
-                return Err(Error::argument(format!("duplicate method `{name}`")));
-            }
-            let one = self.clone().name(name).trace(*module, example.clone()).at(format!("method {name}"))?;
-            traced.push((name.to_string(), one));
+    /// As [`trace`](crate::trace()), naming the method; [`Argument`](crate::ErrorCode::Argument) where there is a method of this name.
+    pub fn trace<K: ?Sized>(mut self, name: &str, module: &(impl AsDynModule<K> + ?Sized), example: impl Into<Example>) -> Result<Methods> {
+        if self.methods.iter().any(|(known, _)| known == name) {
+            return Err(Error::argument(format!("duplicate method `{name}`")));
         }
-        Ok(Methods { methods: traced })
+        let traced = self.tracer.clone().name(name).trace(module, example).at(format!("method {name}"))?;
+        self.methods.push((name.to_string(), traced));
+        Ok(self)
     }
-}
 
-impl Methods {
     /// The names of the methods in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.methods.iter().map(|method| method.0.as_str())
@@ -137,7 +135,7 @@ impl Methods {
     /// The methods of a file that was saved.
     ///
     /// # Errors
-    /// As [`Traced::load`]; [`Damaged`](crate::ErrorCode::Damaged) where the file does not say which methods it has.
+    /// As [`Traced::load`]; [`Damaged`](crate::ErrorCode::Damaged) where the file does not list its methods.
     pub fn load(path: impl AsRef<Path>) -> Result<Methods> {
         Methods::load_with(path, &OpRegistry::new())
     }
@@ -175,6 +173,6 @@ impl Methods {
             let one = Traced::of(graph, &method.name, signature);
             methods.push((method.name, one));
         }
-        Ok(Methods { methods })
+        Ok(Methods { tracer: Tracer::default(), methods })
     }
 }

@@ -5,15 +5,15 @@ mod methods;
 mod test_vectors;
 
 pub use jit::{Counts, Jit, jit};
-pub use methods::{Methods, trace_methods};
+pub use methods::Methods;
 
 use crate::array::Tolerance;
 use crate::check::{CheckOptions, Checker};
 use crate::error::{Error, ErrorCode, Result};
-use crate::module::{Example, Function, Module, function};
+use crate::module::{AsDynModule, DynModule, Example, from_fn};
 use crate::tensor::Tensor;
 use crate::trace::{DiagnosticKind, RandomMode, Recording, Traced};
-use crate::tree::{Structure, Tree};
+use crate::tree::{Tree, TreeDef};
 use std::collections::BTreeSet;
 
 /// Traces a module: runs it on the example, records what it does, and checks that the trace does the same.
@@ -34,7 +34,7 @@ use std::collections::BTreeSet;
 /// assert_eq!(traced.graph().nodes().len(), 1);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
-pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
+pub fn trace<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), example: impl Into<Example>) -> Result<Traced> {
     Tracer::new().trace(module, example)
 }
 
@@ -42,8 +42,8 @@ pub fn trace(module: &(impl Module + ?Sized), example: impl Into<Example>) -> Re
 ///
 /// # Errors
 /// As [`trace`].
-pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
-    trace(&function(f, example), Example::of(example))
+pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: impl Into<Example>) -> Result<Traced> {
+    trace(&from_fn(f), example)
 }
 
 /// The options of a trace: those of `torch.jit.trace`, and what it has not.
@@ -52,7 +52,7 @@ pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Re
 /// use ontrace::trace::DiagnosticKind;
 /// use ontrace::{ErrorCode, Tensor, Tracer, module};
 /// let x = Tensor::from(&[1.0f32, 2.0]);
-/// let branches = module::function(|x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) }, &x);
+/// let branches = module::from_fn(|x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.relu() } else { Ok(x) });
 /// let traced = Tracer::new().trace(&branches, &x)?;
 /// assert_eq!(traced.guards().len(), 1);
 /// assert_eq!(Tracer::new().strict().trace(&branches, &x).unwrap_err().code(), ErrorCode::Denied);
@@ -63,7 +63,7 @@ pub fn trace_fn<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I) -> Re
 pub struct Tracer {
     recording: Recording,
     check: Option<CheckOptions>,
-    inputs: Vec<(Structure, Vec<Tensor>)>,
+    inputs: Vec<(TreeDef, Vec<Tensor>)>,
     denied: BTreeSet<DiagnosticKind>,
 }
 
@@ -104,7 +104,7 @@ impl Tracer {
     #[must_use]
     pub fn check_inputs(mut self, inputs: &impl Tree) -> Tracer {
         let mut leaves = Vec::new();
-        let structure = inputs.take_apart(&mut leaves);
+        let structure = inputs.tree_flatten(&mut leaves);
         self.inputs.push((structure, leaves));
         self.check.get_or_insert_default();
         self
@@ -149,30 +149,31 @@ impl Tracer {
     ///
     /// # Errors
     /// As [`trace`](crate::trace()).
-    pub fn trace_fn<I: Tree, O: Tree>(&self, f: impl Fn(I) -> Result<O>, example: &I) -> Result<Traced> {
-        let module: Function<_, I, O> = function(f, example);
-        self.trace(&module, Example::of(example))
+    pub fn trace_fn<I: Tree, O: Tree>(&self, f: impl Fn(I) -> Result<O>, example: impl Into<Example>) -> Result<Traced> {
+        self.trace(&from_fn(f), example)
     }
 
     /// Traces a module.
     ///
     /// # Errors
     /// As [`trace`](crate::trace()), and [`Denied`](ErrorCode::Denied) for what these options refuse.
-    pub fn trace(&self, module: &(impl Module + ?Sized), example: impl Into<Example>) -> Result<Traced> {
-        let (mut traced, example) = self.recording.record(&module, example.into().arranged(module)?)?;
+    pub fn trace<K: ?Sized>(&self, module: &(impl AsDynModule<K> + ?Sized), example: impl Into<Example>) -> Result<Traced> {
+        let example = example.into();
+        let module = &*module.as_dyn(example.structure());
+        let (mut traced, example) = self.recording.record(module, example.arranged(module)?)?;
         let denied: Vec<String> =
             traced.notes().iter().filter(|note| self.denied.contains(&note.kind())).map(|note| format!("\n   {note}")).collect();
         if !denied.is_empty() {
             return Err(Error::new(ErrorCode::Denied, format!("{} denied diagnostics:{}", denied.len(), denied.concat())));
         }
         if let Some(check) = &self.check {
-            traced.verdict = self.checked(&module, &traced, &example, check)?;
+            traced.verdict = self.checked(module, &traced, &example, check)?;
         }
         Ok(traced)
     }
 
     /// Compares the trace with its module; gives the verdict in one line.
-    fn checked(&self, module: &dyn Module, traced: &Traced, example: &Example, options: &CheckOptions) -> Result<Option<String>> {
+    fn checked(&self, module: &dyn DynModule, traced: &Traced, example: &Example, options: &CheckOptions) -> Result<Option<String>> {
         let known = example.inputs().iter().all(|(_, tensor)| !tensor.is_type_only());
         let mut calls = Vec::new();
         if known {

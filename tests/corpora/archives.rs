@@ -2,7 +2,7 @@
 //! and what was traced at one set of inputs is right at others.
 
 use ontrace::array::{Tolerance, compare};
-use ontrace::{Array, Example, Module, Result, Tensor, read, record};
+use ontrace::{Array, DynModule, Example, Result, Tensor, read, record};
 use std::path::{Path, PathBuf};
 
 /// What torch's own values are compared with.
@@ -26,7 +26,7 @@ fn arrays(path: &Path, prefix: &str) -> Vec<Array> {
     (0..).map_while(|i| all.get(&format!("{prefix}_{i}")).cloned()).collect()
 }
 
-fn run(module: &impl Module, inputs: &[Array]) -> Result<Vec<Array>> {
+fn run(module: &impl DynModule, inputs: &[Array]) -> Result<Vec<Array>> {
     let inputs: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     module.forward(&inputs)?.iter().map(Tensor::to_array).collect()
 }

@@ -6,7 +6,7 @@ use ontrace::array::{Tolerance, compare};
 use ontrace::onnx::proto::{self, ValueInfoProto};
 use ontrace::read::{OnnxModule, Value};
 use ontrace::tree::Tree;
-use ontrace::{Array, ErrorCode, Example, Module, Result, Tensor, Traced, module, record};
+use ontrace::{Array, DynModule, ErrorCode, Example, Outputs, Result, Tensor, Traced, module, record};
 use prost::Message;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ fn values(set: &Path, prefix: &str, declared: &[ValueInfoProto]) -> Result<Vec<V
 /// The tensors in values, each with its path.
 fn leaves(values: &[Value]) -> Result<Vec<(String, Array)>> {
     let mut leaves = Vec::new();
-    let paths = values.to_vec().take_apart(&mut leaves).names();
+    let paths = values.to_vec().tree_flatten(&mut leaves).paths();
     paths.into_iter().zip(leaves).map(|(path, tensor)| Ok((path, tensor.to_array()?))).collect()
 }
 
@@ -121,7 +121,7 @@ fn example(model: &OnnxModule, inputs: &[Array]) -> Example {
         .fold(Example::new(), |example, (i, array)| example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone())))
 }
 
-fn run_all(outputs: Vec<Tensor>) -> Result<Vec<Array>> {
+fn run_all(outputs: Outputs) -> Result<Vec<Array>> {
     outputs.iter().map(Tensor::to_array).collect()
 }
 
@@ -133,7 +133,7 @@ fn recorded(model: OnnxModule, inputs: &[Array], run: impl Fn(&Traced, &[Array])
             let steers = |place: usize, array: &Array| (place > 0 || !array.dtype().is_float()) && array.len() <= 64;
             let (fixed, rest): (Vec<_>, Vec<_>) = inputs.iter().cloned().enumerate().partition(|(place, array)| steers(*place, array));
             let rest: Vec<Array> = rest.into_iter().map(|input| input.1).collect();
-            let module = module::fixed(model, fixed.into_iter().map(|(place, array)| (place, Tensor::from(array))).collect());
+            let module = module::bind_inputs(model, fixed.into_iter().map(|(place, array)| (place, Tensor::from(array))).collect());
             let names = module.input_names();
             let example = rest.iter().enumerate().fold(Example::new(), |example, (i, array)| {
                 example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone()))

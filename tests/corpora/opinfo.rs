@@ -4,7 +4,7 @@ use crate::known_failures::KnownFailures;
 use crate::{corpus, panics};
 use ontrace::array::{Tolerance, compare};
 use ontrace::graph::{Agreement, Graph, Node};
-use ontrace::{Array, Example, Module, Result, Tensor, read, record};
+use ontrace::{Array, DynModule, Example, Result, Tensor, read, record};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

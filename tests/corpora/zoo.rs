@@ -5,7 +5,7 @@ use crate::known_failures::KnownFailures;
 use crate::{corpus, panics};
 use ontrace::array::{Random, Tolerance, compare};
 use ontrace::check::Checker;
-use ontrace::{Array, DType, Example, Module, Tensor, read, record, trace};
+use ontrace::{Array, DType, DynModule, Example, Tensor, read, record, trace};
 use std::path::{Path, PathBuf};
 
 /// Outputs that need another tolerance than their dtype has: model, output, tolerance, and why.
@@ -64,7 +64,7 @@ fn agrees(model: &str, what: &str, got: &[Array], expected: &[Array]) {
     }
 }
 
-fn run(module: &dyn Module, inputs: &[Array]) -> Vec<Array> {
+fn run(module: &dyn DynModule, inputs: &[Array]) -> Vec<Array> {
     let inputs: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     module.forward(&inputs).unwrap().iter().map(|tensor| tensor.to_array().unwrap()).collect()
 }
@@ -178,7 +178,7 @@ fn every_archive_can_be_written_for_other_opsets() {
 }
 
 /// The program traced with its steps symbolic does as many as there are.
-fn steps_of_any_number(name: &str, model: &dyn Module) {
+fn steps_of_any_number(name: &str, model: &dyn DynModule) {
     let example = read::open(format!("tests/data/{name}.pt2")).unwrap().example().unwrap().clone();
     let (input, tensor) = example.inputs()[0].clone();
     let rest: Vec<Array> =
@@ -261,14 +261,11 @@ fn names_of_parameters_and_scopes_survive() {
 #[test]
 fn a_record_that_bakes_a_length_in_is_caught_and_located() {
     let x = Tensor::new([2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
-    let module = ontrace::module::function(
-        |x: Tensor| {
-            // What the length is in the example, without a word to anybody.
-            let rows = x.dim(0)?.example().unwrap_or_default();
-            x.mul(rows)
-        },
-        &x,
-    );
+    let module = ontrace::module::from_fn(|x: Tensor| {
+        // What the length is in the example, without a word to anybody.
+        let rows = x.dim(0)?.example().unwrap_or_default();
+        x.mul(rows)
+    });
     let example = Example::new().input("x", &x).symbolic("x", 0, "batch").unwrap();
     let traced = record(&module, example.clone()).unwrap();
     assert!(traced.guards().is_empty());

@@ -2,14 +2,17 @@
 
 use crate::exported::save;
 use ontrace::nn::{Linear, Weights};
-use ontrace::{Array, DType, Dim, ErrorCode, Example, Module, Result, Tensor, Traced, cond, fori_loop, map, scan, trace, while_loop};
+use ontrace::{
+    Array, DType, Dim, DynModule, ErrorCode, Example, Module, Outputs, Result, Tensor, Traced, cond, fori_loop, map, scan, trace,
+    while_loop,
+};
 
 /// A function of tensors as a module.
 struct Net<F>(F);
 
-impl<F: Fn(&[Tensor]) -> Result<Vec<Tensor>>> Module for Net<F> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        (self.0)(inputs)
+impl<F: Fn(&[Tensor]) -> Result<Vec<Tensor>>> DynModule for Net<F> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        (self.0)(inputs).map(Outputs::from)
     }
 }
 
@@ -37,14 +40,14 @@ fn close(what: &str, got: &[Array], expected: &[Array]) {
 
 /// Traced on the first of these calls; every call is compared with its values: eager, replayed, in a session, read back. The files are left
 /// for ONNX Runtime.
-fn agrees(name: &str, module: &impl Module, symbolic: &[(usize, i64, &str)], calls: &[(Vec<Array>, Vec<Array>)]) -> Traced {
+fn agrees(name: &str, module: &impl DynModule, symbolic: &[(usize, i64, &str)], calls: &[(Vec<Array>, Vec<Array>)]) -> Traced {
     let traced = trace(module, example(&calls[0].0, symbolic)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
     let again = ontrace::read::OnnxModule::new(traced.to_model().unwrap()).unwrap();
     #[cfg(feature = "tract")]
     let session = traced.session().unwrap();
     for (i, (inputs, expected)) in calls.iter().enumerate() {
         let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
-        let run = |what: &str, module: &dyn Module| {
+        let run = |what: &str, module: &dyn DynModule| {
             let what = format!("{name}, call {i}, {what}");
             let outputs = module.forward(&tensors).unwrap_or_else(|error| panic!("{what}: {error:?}"));
             close(&what, &outputs.iter().map(|x| x.to_array().unwrap()).collect::<Vec<_>>(), expected);
@@ -265,9 +268,9 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
         let start = Tensor::zeros([batch.clone(), Dim::Fixed(4)], DType::F32)?;
         let (last, _) = scan(vec![start], &inputs[..1], |h, x| {
             let bias = Tensor::ones([batch.clone(), Dim::Fixed(1)], DType::F32)?;
-            Ok((vec![inner.forward(&[h[0].add(&x[0])?])?[0].add(&bias)?.tanh()?], vec![]))
+            Ok((vec![inner.forward(&h[0].add(&x[0])?)?.add(&bias)?.tanh()?], vec![]))
         })?;
-        outer.forward(&last)
+        Ok(vec![outer.forward(&last[0])?])
     });
     // The recurrence written out on rows, with the layers' own values.
     let numbers = |name: &str| {
@@ -275,13 +278,13 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
         let (layer, leaf) = name.split_once('.').unwrap();
         let rows = if layer == "cell" { 4 } else { 2 };
         let layer = Linear::new(&seeded.at(layer), 4, rows).unwrap();
-        let zero = layer.forward(&[Tensor::zeros([1, 4], DType::F32).unwrap()]).unwrap()[0].to_vec::<f32>().unwrap();
+        let zero = layer.forward(&Tensor::zeros([1, 4], DType::F32).unwrap()).unwrap().to_vec::<f32>().unwrap();
         if leaf == "bias" {
             return zero;
         }
         // Column i of the matrix is what the i-th unit vector gives beyond the bias.
         let units: Vec<f32> = (0..16).map(|i| if i % 5 == 0 { 1.0 } else { 0.0 }).collect();
-        let images = layer.forward(&[Tensor::new([4, 4], units).unwrap()]).unwrap()[0].to_vec::<f32>().unwrap();
+        let images = layer.forward(&Tensor::new([4, 4], units).unwrap()).unwrap().to_vec::<f32>().unwrap();
         images.iter().enumerate().map(|(i, y)| y - zero[i % zero.len()]).collect()
     };
     let (w, b, v, c) = (numbers("cell.weight"), numbers("cell.bias"), numbers("head.weight"), numbers("head.bias"));

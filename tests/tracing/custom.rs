@@ -4,7 +4,7 @@ use crate::exported;
 use ontrace::graph::{Agreement, Inputs};
 use ontrace::onnx::{Model, Node, NodeBuilder};
 use ontrace::ops::{CustomOp, OpRegistry};
-use ontrace::{Array, DType, Dim, Error, ErrorCode, Example, Module, Result, Tensor, Traced, Type, module, read, trace, trace_fn};
+use ontrace::{Array, DType, Dim, DynModule, Error, ErrorCode, Example, Result, Tensor, Traced, Type, module, read, trace, trace_fn};
 
 /// x + sin²(a·x) / a, of <https://arxiv.org/abs/2006.08195>.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ fn snakes() -> (Traced, Tensor) {
         Snake { a: 0.5 }.apply_one(&[&twice])
     };
     let example = Example::of(&x).symbolic("x", 0, "rows").unwrap();
-    (trace(&module::function(f, &x), example).unwrap(), x)
+    (trace(&module::from_fn(f), example).unwrap(), x)
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn what_is_written_is_read_with_the_operator_and_without_it() {
     let unknown = Traced::load(&path).unwrap();
     assert!(!names(&unknown).contains(&"Snake"));
     let opened = read::open_with(&path, &all()).unwrap();
-    for module in [&traced as &dyn Module, &known, &unknown, &opened, &read::open(&path).unwrap()] {
+    for module in [&traced as &dyn DynModule, &known, &unknown, &opened, &read::open(&path).unwrap()] {
         let got = numbers(&module.forward(std::slice::from_ref(&x)).unwrap());
         assert!(got[0].iter().zip(&expected).all(|(got, expected)| (f64::from(*got) - expected).abs() < 1e-6), "{got:?}, {expected:?}");
     }
@@ -249,7 +249,7 @@ fn it_may_have_two_outputs_and_sizes_of_its_own() {
         Ok((halves[0].clone(), Snake { a: 1.0 }.apply_one(&[&halves[1]])?))
     };
     let example = Example::of(&x).symbolic("x", 1, "n").unwrap();
-    let traced = trace(&module::function(f, &x), example).unwrap();
+    let traced = trace(&module::from_fn(f), example).unwrap();
     assert_eq!(traced.outputs()[0].1.to_string(), "f32[2,floor(n/2)]");
     assert_eq!(numbers(&traced.forward(std::slice::from_ref(&x)).unwrap())[0], [1.0, 2.0, 5.0, 6.0]);
     let again = Traced::from_model_with(traced.to_model().unwrap(), &all()).unwrap();
@@ -276,7 +276,7 @@ fn without_a_composition_it_is_read_by_who_has_it() {
     assert!(error.to_string().contains("com.example.IsPrime"), "{error:?}");
     assert!(error.help_line().unwrap().contains("Operators"), "{error:?}");
     let again = Traced::from_model_with(model, &all()).unwrap();
-    for module in [&traced as &dyn Module, &again] {
+    for module in [&traced as &dyn DynModule, &again] {
         assert_eq!(module.call(&x).unwrap().to_vec::<bool>().unwrap(), [false, true, false, true]);
     }
     #[cfg(feature = "tract")]

@@ -1,6 +1,6 @@
 //! What goes wrong at the boundary is said with a code and a place, and leaves what was there intact.
 
-use ontrace::{Array, DType, Dim, ErrorCode, Module, Tensor, Traced, read, trace_fn};
+use ontrace::{Array, DType, Dim, DynModule, ErrorCode, Tensor, Traced, read, trace_fn};
 
 fn doubled() -> Traced {
     trace_fn(|x: Tensor| 2.0 * &x, &Tensor::new([2, 3], vec![1.0f32; 6]).unwrap()).unwrap()
@@ -19,7 +19,7 @@ fn wrong() -> Vec<Vec<Array>> {
     ]
 }
 
-fn refuses(module: &dyn Module) {
+fn refuses(module: &dyn DynModule) {
     for inputs in wrong() {
         let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
         let error = module.forward(&tensors).expect_err("a wrong call");
@@ -58,7 +58,7 @@ fn an_input_is_named_where_it_is_wrong() {
 fn lengths_of_one_name_must_be_equal() {
     let x = Tensor::new([2], vec![1.0f32; 2]).unwrap();
     let example = ontrace::Example::new().input("a", &x).input("b", &x).symbolic("a", 0, "n").unwrap().symbolic("b", 0, "n").unwrap();
-    let sum = ontrace::module::function(|(a, b): (Tensor, Tensor)| &a + &b, &(x.clone(), x));
+    let sum = ontrace::module::from_fn(|(a, b): (Tensor, Tensor)| &a + &b);
     let traced = ontrace::trace(&sum, example).unwrap();
     let vector = |n: usize| Tensor::new([n], vec![1.0f32; n]).unwrap();
     assert_eq!(traced.forward(&[vector(5), vector(5)]).unwrap()[0].shape()[0], Dim::Fixed(5));

@@ -5,7 +5,7 @@ use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{MODULES_DOMAIN, Model, SCOPE_KEY};
 use ontrace::tensor::location;
 use ontrace::trace::ExportOptions;
-use ontrace::{DType, Example, Module, Result, Tensor, Traced, module, read, record, trace};
+use ontrace::{DType, DynModule, Example, Module, Result, Tensor, Traced, module, read, record, trace};
 use std::collections::BTreeSet;
 
 const FUNCTIONS: ExportOptions = ExportOptions { opset: None, functions: true };
@@ -28,7 +28,7 @@ impl Block {
 
     fn run(&self, x: &Tensor) -> Result<Tensor> {
         let _scope = location::scope(&self.path);
-        let y = x.add(self.second.call(&self.first.call(x)?.relu()?)?)?;
+        let y = x.add(self.second.forward(&self.first.forward(x)?.relu()?)?)?;
         if self.more == 0.0 { Ok(y) } else { y.add(self.more) }
     }
 }
@@ -42,7 +42,7 @@ fn encoder(depth: usize, odd: Option<usize>) -> (Traced, Tensor) {
     let x = Tensor::new([3, 4], (0..12).map(|i| i as f32 / 12.0).collect()).unwrap();
     let f = |x: Tensor| blocks.iter().try_fold(x, |x, block| block.run(&x));
     let example = Example::of(&x).symbolic("x", 0, "batch").unwrap();
-    (trace(&module::function(f, &x), example).unwrap(), x)
+    (trace(&module::from_fn(f), example).unwrap(), x)
 }
 
 /// The functions with the number of nodes that call each.
@@ -135,7 +135,7 @@ fn functions_call_functions() {
         let ys = towers.iter().enumerate().map(run).collect::<Result<Vec<_>>>()?;
         ys[0].add(&ys[1])
     };
-    let traced = trace(&module::function(f, &x), Example::of(&x)).unwrap();
+    let traced = trace(&module::from_fn(f), Example::of(&x)).unwrap();
     let model = traced.to_model_as(FUNCTIONS).unwrap();
     ontrace::onnx::verify(&model).into_result().unwrap();
     let calls = calls(&model);
@@ -154,7 +154,7 @@ fn modules_of_several_kinds_are_several_functions() {
         };
         (0..3).try_fold(x, |x, i| kind(format!("odd.{i}"), &kind(format!("even.{i}"), &x)?))
     };
-    let traced = record(&module::function(f, &x), Example::of(&x)).unwrap();
+    let traced = record(&module::from_fn(f), Example::of(&x)).unwrap();
     let model = traced.to_model_as(FUNCTIONS).unwrap();
     assert_eq!(calls(&model), [("even".to_string(), 3), ("odd".to_string(), 3)]);
     let operators = |i: usize| model.proto.functions[i].node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>();
@@ -177,7 +177,7 @@ fn a_module_that_is_left_and_entered_again_stays_where_it_is() {
         };
         part(1, &part(0, &x)?)
     };
-    let traced = record(&module::function(f, &x), Example::of(&x)).unwrap();
+    let traced = record(&module::from_fn(f), Example::of(&x)).unwrap();
     let model = traced.to_model_as(FUNCTIONS).unwrap();
     assert!(model.proto.functions.is_empty());
     assert_eq!(model.to_bytes(), traced.to_bytes().unwrap());
@@ -196,7 +196,7 @@ fn one_tensor_that_is_taken_twice_is_one_input() {
         let (c, d) = square(1, &a, &a)?;
         square(2, &c, &c)?.0.add(b.add(&d)?)
     };
-    let traced = record(&module::function(f, &x), Example::of(&x)).unwrap();
+    let traced = record(&module::from_fn(f), Example::of(&x)).unwrap();
     let model = traced.to_model_as(FUNCTIONS).unwrap();
     let function = &model.proto.functions[0];
     assert_eq!((function.input.len(), function.output.len()), (1, 2));
@@ -217,7 +217,7 @@ fn what_a_guard_looks_at_can_still_be_seen() {
         };
         part(1, &part(0, &x)?)
     };
-    let traced = record(&module::function(f, &x), Example::of(&x)).unwrap();
+    let traced = record(&module::from_fn(f), Example::of(&x)).unwrap();
     let model = traced.to_model_as(FUNCTIONS).unwrap();
     let again = Traced::from_model(model).unwrap();
     assert_eq!(again.guards().len(), traced.guards().len());
@@ -256,7 +256,7 @@ fn networks_are_the_same_with_functions() {
         let flat = Traced::from_model(traced.to_model().unwrap()).unwrap();
         assert_eq!(scopes(&again), scopes(&flat), "{name}");
         let numbers =
-            |module: &dyn Module| module.forward(&tensors).unwrap()[0].to_array().unwrap().cast(DType::F32).to_vec::<f32>().unwrap();
+            |module: &dyn DynModule| module.forward(&tensors).unwrap()[0].to_array().unwrap().cast(DType::F32).to_vec::<f32>().unwrap();
         assert_eq!(numbers(&again), numbers(&flat), "{name}");
         leave(&model, &traced, &format!("functions_{name}"), &tensors);
     }

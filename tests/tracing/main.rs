@@ -7,6 +7,8 @@ mod control_flow;
 mod corpus;
 mod custom;
 mod errors;
+#[cfg(feature = "tract")]
+mod examples;
 #[path = "../exported.rs"]
 mod exported;
 mod functions;

@@ -5,8 +5,8 @@ use ontrace::check::{CheckOptions, Checker};
 use ontrace::nn::{Activation, LayerNorm, Linear, MultiHeadAttention, Sequential, Weights};
 use ontrace::trace::{Diagnostic, DiagnosticKind};
 use ontrace::{
-    Array, DType, Error, ErrorCode, Example, Module, Result, Static, Tensor, Traced, Tracer, concrete, jit, module, ops, record, size,
-    trace, trace_fn, trace_methods,
+    Array, DType, DynModule, Error, ErrorCode, Example, Methods, Module, Result, Static, Tensor, Traced, Tracer, concrete, jit, module,
+    ops, record, size, trace, trace_fn,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,7 +75,7 @@ fn f32s(numbers: &[f32]) -> Tensor {
     Tensor::from(numbers)
 }
 
-fn numbers(traced: &dyn Module, inputs: &[Tensor]) -> Result<Vec<f32>> {
+fn numbers(traced: &dyn DynModule, inputs: &[Tensor]) -> Result<Vec<f32>> {
     traced.forward(inputs)?[0].to_vec()
 }
 
@@ -93,16 +93,13 @@ fn refused(error: &Error, code: ErrorCode) -> Result<Verdict> {
 
 fn s01() -> Result<Verdict> {
     let x = Tensor::new([3, 2], (0..6).map(|n| n as f32).collect())?;
-    let module = module::function(
-        |x: Tensor| {
-            let mut sum = x.select(0, 0)?;
-            for row in 1..concrete(&x.dim(0)?)? {
-                sum = sum.add(x.select(0, row as i64)?)?;
-            }
-            Ok(sum)
-        },
-        &x,
-    );
+    let module = module::from_fn(|x: Tensor| {
+        let mut sum = x.select(0, 0)?;
+        for row in 1..concrete(&x.dim(0)?)? {
+            sum = sum.add(x.select(0, row as i64)?)?;
+        }
+        Ok(sum)
+    });
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [6.0, 9.0]);
     let five = Tensor::new([5, 2], vec![1f32; 10])?;
@@ -163,13 +160,13 @@ impl Classifier {
 
     /// The outputs, and the running statistics after this batch.
     fn train(&self, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
-        let (y, mean, var) = self.first.call(x)?.batch_norm_training(None, None, &self.mean, &self.var, 0.1, 1e-5)?;
-        Ok((self.second.call(&y.relu()?.drop_out(0.5)?.0)?, mean, var))
+        let (y, mean, var) = self.first.forward(x)?.batch_norm_training(None, None, &self.mean, &self.var, 0.1, 1e-5)?;
+        Ok((self.second.forward(&y.relu()?.drop_out(0.5)?.0)?, mean, var))
     }
 
     fn eval(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.first.call(x)?.batch_norm(None, None, &self.mean, &self.var, 1e-5)?;
-        self.second.call(&y.relu()?)
+        let y = self.first.forward(x)?.batch_norm(None, None, &self.mean, &self.var, 1e-5)?;
+        self.second.forward(&y.relu()?)
     }
 }
 
@@ -177,8 +174,8 @@ fn s06() -> Result<Verdict> {
     // There is no switch on the result: the two modes are two methods of one artefact.
     let net = Classifier::new(&Weights::seeded(6))?;
     let x = Tensor::from(Random::new(6).array(DType::F32, &[16, 8], Random::normal));
-    let (train, eval) = (module::function(|x: Tensor| net.train(&x), &x), module::function(|x: Tensor| net.eval(&x), &x));
-    let both = trace_methods(&[("train", &train, Example::of(&x)), ("eval", &eval, Example::of(&x))])?;
+    let (train, eval) = (module::from_fn(|x: Tensor| net.train(&x)), module::from_fn(|x: Tensor| net.eval(&x)));
+    let both = Methods::new().trace("train", &train, &x)?.trace("eval", &eval, &x)?;
     let other = x.mul(3)?;
     let close = |got: &Tensor, expected: &Tensor| -> Result<bool> {
         let (got, expected) = (got.to_vec::<f32>()?, expected.to_vec::<f32>()?);
@@ -215,9 +212,9 @@ fn s07() -> Result<Verdict> {
 }
 
 /// A module whose second call does something else than its first.
-fn changing<O: ontrace::Tree + 'static>(first: fn(&Tensor) -> Result<O>, then: fn(&Tensor) -> Result<O>) -> impl Module {
+fn changing<O: ontrace::Tree + 'static>(first: fn(&Tensor) -> Result<O>, then: fn(&Tensor) -> Result<O>) -> impl Module<Tensor, O> {
     let calls = AtomicUsize::new(0);
-    module::function(move |x: Tensor| if calls.fetch_add(1, Ordering::Relaxed) == 0 { first(&x) } else { then(&x) }, &f32s(&[1.0]))
+    module::from_fn(move |x: Tensor| if calls.fetch_add(1, Ordering::Relaxed) == 0 { first(&x) } else { then(&x) })
 }
 
 fn s08() -> Result<Verdict> {
@@ -287,8 +284,7 @@ fn s16() -> Result<Verdict> {
 
 fn s17() -> Result<Verdict> {
     let x = Tensor::zeros([5, 1], DType::F32)?;
-    let module =
-        module::function(|x: Tensor| if size::eq(&x.dim(0)?, 5)? { x.add(1) } else { Err(Error::argument("expected five rows")) }, &x);
+    let module = module::from_fn(|x: Tensor| if size::eq(&x.dim(0)?, 5)? { x.add(1) } else { Err(Error::argument("expected five rows")) });
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     refused(&traced.forward(&[Tensor::zeros([6, 1], DType::F32)?]).unwrap_err(), ErrorCode::Guard)
 }
@@ -321,10 +317,7 @@ fn f2() -> Result<Verdict> {
         |x| x.relu(), //
         |x| x.relu(),
     );
-    let module = module::function(
-        |x: Tensor| if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { here(&x) } else { there(&x) },
-        &f32s(&[1.0]),
-    );
+    let module = module::from_fn(|x: Tensor| if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { here(&x) } else { there(&x) });
     trace(&module, &f32s(&[1.0, -1.0]))?;
     Ok(Verdict::Right)
 }
@@ -335,20 +328,17 @@ fn f3() -> Result<Verdict> {
     let feed =
         Sequential::new().push(Linear::new(&weights.at("a"), 16, 32)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 32, 16)?);
     let x = Tensor::from(Random::new(2).array(DType::F32, &[2, 5, 16], Random::normal));
-    let layer = module::function(
-        |x: Tensor| {
-            let x = norm.call(&x.add(attention.call(&x)?)?)?;
-            norm.call(&x.add(feed.call(&x)?)?)
-        },
-        &x,
-    );
+    let layer = module::from_fn(|x: Tensor| {
+        let x = norm.forward(&x.add(attention.forward(&x)?)?)?;
+        norm.forward(&x.add(feed.forward(&x)?)?)
+    });
     trace(&layer, Example::of(&x).symbolic("x", 0, "batch")?.symbolic("x", 1, "length")?)?;
     Ok(Verdict::Right)
 }
 
 fn f4() -> Result<Verdict> {
     let x = f32s(&[1.0, 2.0]);
-    let scaled = module::named(module::function(|(x, by): (Tensor, Tensor)| x.mul(by)?.add(1), &(x.clone(), x.clone())), &["x", "by"], &[]);
+    let scaled = module::named(module::from_fn(|(x, by): (Tensor, Tensor)| x.mul(by)?.add(1)), &["x", "by"], &[]);
     let traced = trace(&scaled, Example::new().input("by", &f32s(&[3.0, 3.0])).input("x", &x))?;
     assert_eq!(traced.call_named(&[("by", &f32s(&[2.0, 2.0])), ("x", &x)])?["y"].to_vec::<f32>()?, [3.0, 5.0]);
     assert_eq!(x.to_vec::<f32>()?, [1.0, 2.0]);
@@ -409,16 +399,13 @@ fn the_readme_has_the_table_of_verdicts() {
 fn a_module_that_remembers_is_found_out() {
     // What a cache keeps from the first run is a traced tensor, which the second run may not use.
     let cache: Mutex<Option<Tensor>> = Mutex::default();
-    let module = module::function(
-        |x: Tensor| {
-            let mut kept = cache.lock().expect("nobody panicked");
-            if kept.is_none() {
-                *kept = Some(x.mul(2)?);
-            }
-            x.add(kept.as_ref().expect("it was just made"))
-        },
-        &f32s(&[1.0]),
-    );
+    let module = module::from_fn(|x: Tensor| {
+        let mut kept = cache.lock().expect("nobody panicked");
+        if kept.is_none() {
+            *kept = Some(x.mul(2)?);
+        }
+        x.add(kept.as_ref().expect("it was just made"))
+    });
     let error = trace(&module, &f32s(&[1.0])).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Trace, "{error}");
     assert!(names_this_file(&error.to_string()), "{error}");
@@ -427,11 +414,11 @@ fn a_module_that_remembers_is_found_out() {
 #[test]
 fn a_record_that_was_edited_is_caught_on_the_example_alone() -> Result<()> {
     let x = f32s(&[1.0, 2.0]);
-    let (double, triple) = (module::function(|x: Tensor| x.mul(2), &x), module::function(|x: Tensor| x.mul(3), &x));
+    let (double, triple) = (module::from_fn(|x: Tensor| x.mul(2)), module::from_fn(|x: Tensor| x.mul(3)));
     let wrong: Traced = record(&triple, &x)?;
     let error = Checker::new(&double, &wrong, &Example::of(&x)).options(CheckOptions::example_only()).run().unwrap_err();
     assert_eq!(error.code(), ErrorCode::Mismatch);
     let expected: Vec<f32> = Array::vector(vec![2f32, 4.0]).to_vec()?;
-    assert_eq!(numbers(&double, &[x])?, expected);
+    assert_eq!(double.forward(&x)?.to_vec::<f32>()?, expected);
     Ok(())
 }

@@ -4,8 +4,8 @@ use ontrace::nn::{Activation, Conv2d, ConvOptions, GlobalAveragePool, Linear, Se
 use ontrace::trace::{Diagnostic, DiagnosticKind};
 use ontrace::tree::DynTree;
 use ontrace::{
-    Array, DType, ErrorCode, Example, Methods, Module, Result, Tensor, Traced, Tracer, concrete, jit, module, read, record, size, trace,
-    trace_fn, trace_methods,
+    Array, DType, DynModule, ErrorCode, Example, Methods, Module, Result, Tensor, Traced, Tracer, concrete, jit, module, read, record,
+    size, trace, trace_fn,
 };
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn reloaded(traced: &Traced) -> Traced {
 #[test]
 fn lengths_that_must_be_equal_become_one_symbol() -> Result<()> {
     let (x, y) = (zeros(&[3, 4]), zeros(&[4, 3]));
-    let sum = module::function(|(x, y): (Tensor, Tensor)| x.add(y.transpose(0, 1)?), &(x.clone(), y.clone()));
+    let sum = module::from_fn(|(x, y): (Tensor, Tensor)| x.add(y.transpose(0, 1)?));
     let example =
         Example::of(&(x, y)).symbolic("x_0", 0, "a")?.symbolic("x_0", 1, "b")?.symbolic("x_1", 0, "c")?.symbolic("x_1", 1, "d")?;
     let traced = record(&sum, example)?;
@@ -43,7 +43,7 @@ fn lengths_that_must_be_equal_become_one_symbol() -> Result<()> {
 #[test]
 fn a_length_may_be_computed_from_another() -> Result<()> {
     let (x, y) = (zeros(&[3]), zeros(&[6]));
-    let twice = module::function(|(x, y): (Tensor, Tensor)| Tensor::cat(&[&x, &x], 0)?.mul(y), &(x.clone(), y.clone()));
+    let twice = module::from_fn(|(x, y): (Tensor, Tensor)| Tensor::cat(&[&x, &x], 0)?.mul(y));
     let traced = record(&twice, Example::of(&(x, y)).symbolic("x_0", 0, "n")?.symbolic("x_1", 0, "m")?)?;
     assert_eq!(traced.declaration().to_string(), "main(x_0: f32[n], x_1: f32[2*n]) -> (y: f32[2*n])");
     assert_eq!(traced.forward(&[ones(&[2]), ones(&[4])])?[0].to_vec::<f32>()?, vec![1.0; 4]);
@@ -56,7 +56,7 @@ fn a_length_may_be_computed_from_another() -> Result<()> {
 #[test]
 fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
     let x = zeros(&[8, 3]);
-    let fold = module::function(|x: Tensor| x.reshape(&[-1, 4, 3])?.reshape(&[-1, 3])?.add(&x), &x);
+    let fold = module::from_fn(|x: Tensor| x.reshape(&[-1, 4, 3])?.reshape(&[-1, 3])?.add(&x));
     let traced = record(&fold, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[n,3]) -> (y: f32[n,3])");
     assert!(traced.guards()[0].to_string().starts_with("n % 4 == 0 at tests/tracing/trace.rs:"), "{:?}", traced.guards());
@@ -78,7 +78,7 @@ fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
 #[test]
 fn a_declared_length_that_can_only_be_one_number_is_refused_with_the_line() -> Result<()> {
     let x = zeros(&[5, 2]);
-    let add = module::function(|x: Tensor| x.add(zeros(&[5, 2])), &x);
+    let add = module::from_fn(|x: Tensor| x.add(zeros(&[5, 2])));
     let error = record(&add, Example::of(&x).symbolic("x", 0, "n")?).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Size);
     assert!(error.to_string().contains("tests/tracing/trace.rs:"), "{error}");
@@ -108,7 +108,7 @@ fn everything_that_can_be_symbolic_is_and_the_rest_is_not() -> Result<()> {
 fn calls_that_were_observed_say_which_lengths_differ() -> Result<()> {
     let call = |batch: usize, length: usize| (ones(&[batch, length, 4]), ones(&[batch, length]));
     let pool = |(x, mask): (Tensor, Tensor)| x.mul(mask.unsqueeze(2)?)?.sum(1, false);
-    let module = module::function(pool, &call(1, 1));
+    let module = module::from_fn(pool);
     let traced = record(&module, Example::observed(&[call(2, 5), call(3, 5), call(2, 7)])?)?;
     assert_eq!(traced.declaration().to_string(), "main(x_0: f32[x_0_0,x_0_1,4], x_1: f32[x_0_0,x_0_1]) -> (y: f32[x_0_0,4])");
     Ok(())
@@ -117,7 +117,7 @@ fn calls_that_were_observed_say_which_lengths_differ() -> Result<()> {
 #[test]
 fn a_range_is_a_condition_of_every_call() -> Result<()> {
     let x = ones(&[3]);
-    let module = module::function(|x: Tensor| x.mul(2), &x);
+    let module = module::from_fn(|x: Tensor| x.mul(2));
     let traced = record(&module, Example::of(&x).symbolic("x", 0, "n")?.range("n", 2..=4)?)?;
     assert!(reloaded(&traced).call(&ones(&[4])).is_ok());
     assert_eq!(
@@ -197,7 +197,7 @@ fn weights_are_swapped_behind_what_was_computed_from_them() -> Result<()> {
     let w = weights.get("w", &[2, 2], ontrace::nn::Init::Constant(0.0))?;
     let x = ones(&[1, 2]);
     // The traced graph holds the transpose of the square, never the parameter itself.
-    let traced = record(&module::function(|x: Tensor| x.matmul(&w.square()?.transpose(0, 1)?), &x), &x)?;
+    let traced = record(&module::from_fn(|x: Tensor| x.matmul(&w.square()?.transpose(0, 1)?)), &x)?;
     assert_eq!(traced.call(&x)?.to_vec::<f32>()?, [5.0, 25.0]);
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["w"]);
     let other = traced.with_state(&BTreeMap::from([("w".to_string(), Array::new(&[2, 2], vec![1f32, 1.0, 0.0, 3.0])?)]))?;
@@ -216,20 +216,20 @@ fn methods_share_their_weights_and_keep_their_guards_apart() -> Result<()> {
     let weights = Weights::seeded(0);
     let fc = Linear::without_bias(&weights.at("fc"), 4, 4)?;
     let x = ones(&[3, 4]);
-    let first = module::function(|x: Tensor| fc.call(&x)?.mul(concrete(&x.dim(0)?)? as f64), &x);
-    let second = module::function(|x: Tensor| fc.call(&x)?.relu(), &x);
+    let first = module::from_fn(|x: Tensor| fc.forward(&x)?.mul(concrete(&x.dim(0)?)? as f64));
+    let second = module::from_fn(|x: Tensor| fc.forward(&x)?.relu());
     let example = || Example::of(&x).symbolic("x", 0, "n");
-    let methods = Tracer::new().unchecked().trace_methods(&[("first", &first, example()?), ("second", &second, example()?)])?;
+    let methods = Methods::with(Tracer::new().unchecked()).trace("first", &first, example()?)?.trace("second", &second, example()?)?;
     assert_eq!(methods.to_model()?.initializers.iter().filter(|initializer| initializer.0.starts_with("fc")).count(), 1);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("methods.onnx");
     methods.save(&path)?;
     let again = Methods::load(&path)?;
     assert_eq!(again.names().collect::<Vec<_>>(), ["first", "second"]);
-    assert_eq!(again.get("second")?.call(&ones(&[5, 4]))?.to_vec::<f32>()?, second.call(&ones(&[5, 4]))?.to_vec::<f32>()?);
+    assert_eq!(again.get("second")?.call(&ones(&[5, 4]))?.to_vec::<f32>()?, second.forward(&ones(&[5, 4]))?.to_vec::<f32>()?);
     assert_eq!(again.get("first")?.call(&ones(&[5, 4])).unwrap_err().code(), ErrorCode::Guard);
     assert_eq!(again.get("third").unwrap_err().help_line(), Some("the methods are: first, second"));
-    let twice = trace_methods(&[("a", &second, example()?), ("a", &second, example()?)]);
+    let twice = Methods::new().trace("a", &second, example()?)?.trace("a", &second, example()?);
     assert_eq!(twice.unwrap_err().code(), ErrorCode::Argument);
     Ok(())
 }
@@ -239,11 +239,11 @@ fn a_part_is_a_record_of_its_own() -> Result<()> {
     let weights = Weights::seeded(0);
     let (a, b) = (Linear::new(&weights.at("net.a"), 4, 8)?, Linear::new(&weights.at("net.b"), 8, 2)?);
     let x = ones(&[3, 4]);
-    let module = module::function(|x: Tensor| b.call(&a.call(&x)?.relu()?)?.mul(2), &x);
+    let module = module::from_fn(|x: Tensor| b.forward(&a.forward(&x)?.relu()?)?.mul(2));
     let traced = record(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     let part = traced.sub("net.b")?;
     let h = ones(&[5, 8]);
-    assert_eq!(part.call(&h)?.to_vec::<f32>()?, b.call(&h)?.to_vec::<f32>()?);
+    assert_eq!(part.call(&h)?.to_vec::<f32>()?, b.forward(&h)?.to_vec::<f32>()?);
     assert_eq!(traced.sub("net")?.graph().nodes().len(), 2);
     assert!(traced.sub("head").unwrap_err().help_line().is_some_and(|help| help.contains("net.a")));
     Ok(())
@@ -293,7 +293,7 @@ fn what_is_denied_is_listed_whole() -> Result<()> {
 fn hashes_say_what_is_computed_whatever_it_is_called() -> Result<()> {
     let x = ones(&[2]);
     let model = |name: &str, by: f32| {
-        let f = module::function(move |x: Tensor| x.mul(Tensor::from(&[by, by]))?.relu(), &x);
+        let f = module::from_fn(move |x: Tensor| x.mul(Tensor::from(&[by, by]))?.relu());
         record(&module::named(f, &[name], &[]), Example::new().input(name, &x))?.to_model()
     };
     let (a, b, c) = (model("a", 2.0)?, model("b", 2.0)?, model("a", 3.0)?);

@@ -3,7 +3,7 @@
 use ontrace::nn::{Linear, Weights};
 use ontrace::onnx::{DataSet, Model};
 use ontrace::trace::{ExportOptions, Provenance, RandomMode};
-use ontrace::{Array, DType, Example, Module, Result, Tensor, Traced, Tracer, module, read};
+use ontrace::{Array, DType, DynModule, Example, Module, Result, Tensor, Traced, Tracer, module, read};
 use std::path::Path;
 use std::process::Command;
 
@@ -14,11 +14,11 @@ fn net() -> (Traced, Example) {
     let layers: Vec<[Linear; 2]> = (0..2).map(|i| [part(i, "in"), part(i, "out")]).collect();
     let x = Tensor::new([2, 4], (0..8).map(|i| i as f32 / 8.0).collect()).unwrap();
     let f = move |x: Tensor| {
-        let y = layers.iter().try_fold(x, |x, [inner, outer]| outer.call(&inner.call(&x)?)?.relu())?;
+        let y = layers.iter().try_fold(x, |x, [inner, outer]| outer.forward(&inner.forward(&x)?)?.relu())?;
         if y.dtype() == DType::F32 && y.sum(.., false)?.gt(-1.0)?.is_true()? { y.add(1.0) } else { Ok(y) }
     };
     let example = Example::of(&x).symbolic("x", 0, "batch").unwrap();
-    (Tracer::new().trace(&module::function(f, &x), example.clone()).unwrap(), example)
+    (Tracer::new().trace(&module::from_fn(f), example.clone()).unwrap(), example)
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the checker refuses, what it lets pass, what it leaves as it was, and what it costs.
 
 use ontrace::check::{BlackBox, CheckOptions, Checker, Report};
-use ontrace::module::function;
-use ontrace::{Array, DType, Error, ErrorCode, Example, Module, Result, Tensor, Traced, record};
+use ontrace::module::{AsDynModule, from_fn};
+use ontrace::{Array, DType, DynModule, Error, ErrorCode, Example, Module, Outputs, Result, Tensor, Traced, record};
 use std::cell::{Cell, RefCell};
 
 fn x() -> Tensor {
@@ -13,7 +13,7 @@ fn rows() -> Example {
     Example::new().input("x", &x()).symbolic("x", 0, "n").unwrap()
 }
 
-fn own(module: &dyn Module, example: &Example) -> Result<Report> {
+fn own<K: ?Sized>(module: &impl AsDynModule<K>, example: &Example) -> Result<Report> {
     let traced = record(module, example.clone())?;
     Checker::new(module, &traced, example).run()
 }
@@ -21,13 +21,10 @@ fn own(module: &dyn Module, example: &Example) -> Result<Report> {
 #[test]
 fn a_module_that_counts_its_calls_is_refused_with_the_line() {
     let count = Cell::new(0);
-    let module = function(
-        |x: Tensor| {
-            count.set(count.get() + 1);
-            x.mul(f64::from(count.get()))
-        },
-        &x(),
-    );
+    let module = from_fn(|x: Tensor| {
+        count.set(count.get() + 1);
+        x.mul(f64::from(count.get()))
+    });
     let error = own(&module, &Example::new().input("x", &x())).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Mismatch);
     assert!(error.message().contains("a second trace"), "{error:?}");
@@ -38,47 +35,41 @@ fn a_module_that_counts_its_calls_is_refused_with_the_line() {
 #[test]
 fn a_module_that_remembers_a_result_is_refused() {
     let memory: RefCell<Option<Tensor>> = RefCell::new(None);
-    let module = function(|x: Tensor| memory.borrow_mut().get_or_insert_with(|| x.relu().unwrap()).add(&x), &x());
+    let module = from_fn(|x: Tensor| memory.borrow_mut().get_or_insert_with(|| x.relu().unwrap()).add(&x));
     assert_eq!(own(&module, &Example::new().input("x", &x())).unwrap_err().code(), ErrorCode::Trace);
 }
 
 #[test]
 fn the_same_operation_on_another_line_is_no_difference() {
     let turn = Cell::new(false);
-    let module = function(
-        |x: Tensor| {
-            turn.set(!turn.get());
-            let again = |x: &Tensor| x.relu();
-            if turn.get() { x.relu() } else { again(&x) }
-        },
-        &x(),
-    );
+    let module = from_fn(|x: Tensor| {
+        turn.set(!turn.get());
+        let again = |x: &Tensor| x.relu();
+        if turn.get() { x.relu() } else { again(&x) }
+    });
     own(&module, &rows()).unwrap();
 }
 
 #[test]
 fn operations_in_another_order_are_no_difference() {
     let turn = Cell::new(false);
-    let module = function(
-        |x: Tensor| {
-            turn.set(!turn.get());
-            let (a, b) = if turn.get() {
-                let a = x.relu()?;
-                (a, x.exp()?)
-            } else {
-                let b = x.exp()?;
-                (x.relu()?, b)
-            };
-            a.add(&b)
-        },
-        &x(),
-    );
+    let module = from_fn(|x: Tensor| {
+        turn.set(!turn.get());
+        let (a, b) = if turn.get() {
+            let a = x.relu()?;
+            (a, x.exp()?)
+        } else {
+            let b = x.exp()?;
+            (x.relu()?, b)
+        };
+        a.add(&b)
+    });
     own(&module, &rows()).unwrap();
 }
 
 #[test]
 fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
-    let module = function(|x: Tensor| if x.dim(0)?.example() == Some(2) { x.relu() } else { x.abs() }, &x());
+    let module = from_fn(|x: Tensor| if x.dim(0)?.example() == Some(2) { x.relu() } else { x.abs() });
     let error = own(&module, &rows()).unwrap_err();
     let help = error.help_line().unwrap();
     assert!(error.code() == ErrorCode::Mismatch && help.contains("Relu") && help.contains("where the module has Abs"), "{error:?}");
@@ -86,13 +77,10 @@ fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
 
 #[test]
 fn sizes_that_the_module_refuses_are_reported_and_no_failure() {
-    let module = function(
-        |x: Tensor| match x.dim(0)?.example() {
-            Some(1) => Err(Error::shape("one row is no table")),
-            _ => x.relu(),
-        },
-        &x(),
-    );
+    let module = from_fn(|x: Tensor| match x.dim(0)?.example() {
+        Some(1) => Err(Error::shape("one row is no table")),
+        _ => x.relu(),
+    });
     let report = own(&module, &rows()).unwrap();
     assert!(report.refused.iter().any(|line| line == "n = 1: one row is no table"), "{report}");
     assert!(report.calls.iter().any(|call| call == "n = 3") && report.to_string().contains("the source model rejects: n = 1"));
@@ -101,8 +89,8 @@ fn sizes_that_the_module_refuses_are_reported_and_no_failure() {
 /// A traced graph that holds for two rows only, and says so.
 struct Guarded(Traced);
 
-impl Module for Guarded {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Guarded {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         match inputs[0].dim(0)?.fixed() {
             Some(2) => self.0.forward(inputs),
             _ => Err(Error::new(ErrorCode::Guard, "n == 2 at src/net.rs:41")),
@@ -112,7 +100,7 @@ impl Module for Guarded {
 
 #[test]
 fn calls_that_a_guard_refuses_are_reported_and_no_failure() {
-    let module = function(|x: Tensor| x.relu(), &x());
+    let module = from_fn(|x: Tensor| x.relu());
     let traced = record(&module, rows()).unwrap();
     let report = Checker::new(&module, &traced, &rows()).candidate(&BlackBox(Guarded(traced.clone()))).run().unwrap();
     assert!(report.skipped.iter().any(|line| line == "n == 2 at src/net.rs:41; skipped n = 3"), "{report}");
@@ -121,13 +109,13 @@ fn calls_that_a_guard_refuses_are_reported_and_no_failure() {
 
 #[test]
 fn every_leaf_its_number_dtype_and_shape_is_compared() {
-    let pair = function(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?])), &x());
+    let pair = from_fn(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?])));
     for wrong in [
-        record(&function(|x: Tensor| Ok((x.relu()?, vec![x.mul(3.0)?])), &x()), rows()),
-        record(&function(|x: Tensor| x.relu(), &x()), rows()),
-        record(&function(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?.cast(DType::F64)?])), &x()), rows()),
-        record(&function(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?.unsqueeze(0)?])), &x()), rows()),
-        record(&function(|x: Tensor| Ok((x.mul(2.0)?, vec![x.relu()?])), &x()), rows()),
+        record(&from_fn(|x: Tensor| Ok((x.relu()?, vec![x.mul(3.0)?]))), rows()),
+        record(&from_fn(|x: Tensor| x.relu()), rows()),
+        record(&from_fn(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?.cast(DType::F64)?]))), rows()),
+        record(&from_fn(|x: Tensor| Ok((x.relu()?, vec![x.mul(2.0)?.unsqueeze(0)?]))), rows()),
+        record(&from_fn(|x: Tensor| Ok((x.mul(2.0)?, vec![x.relu()?]))), rows()),
     ] {
         let wrong = wrong.unwrap();
         for again in [true, false] {
@@ -140,7 +128,7 @@ fn every_leaf_its_number_dtype_and_shape_is_compared() {
 #[test]
 fn a_check_leaves_numbers_seed_and_record_as_they_were() {
     let weight = Tensor::new([3, 3], (0..9).map(|i| i as f32).collect()).unwrap().named("weight");
-    let module = function(|x: Tensor| x.matmul(&weight)?.add(Tensor::rand([3], DType::F32)?), &x());
+    let module = from_fn(|x: Tensor| x.matmul(&weight)?.add(Tensor::rand([3], DType::F32)?));
     let example = rows();
     let bytes = |tensor: &Tensor| tensor.to_array().unwrap().to_bytes();
     let draw = || Tensor::rand([4], DType::F32).unwrap().to_vec::<f32>().unwrap();
@@ -159,15 +147,12 @@ fn a_check_leaves_numbers_seed_and_record_as_they_were() {
 #[test]
 fn a_large_model_is_checked_in_five_runs() {
     let big = Tensor::from(Array::full(DType::F32, &[1024, 1024], 1.into()));
-    let module = function(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()), &big);
+    let module = from_fn(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()));
     let runs = Cell::new(0);
-    let counted = function(
-        |x: Tensor| {
-            runs.set(runs.get() + 1);
-            module.call(&x)
-        },
-        &big,
-    );
+    let counted = from_fn(|x: Tensor| {
+        runs.set(runs.get() + 1);
+        module.forward(&x)
+    });
     let example = Example::new().input("x", &big);
     let traced = record(&counted, example.clone()).unwrap();
     runs.set(0);
@@ -178,15 +163,15 @@ fn a_large_model_is_checked_in_five_runs() {
     // Other sizes are chosen so that they fit: 8 rows are tried as 9 and as 1.
     let wide = Tensor::from(Array::full(DType::F32, &[8, 1 << 17], 1.into()));
     let example = Example::new().input("x", &wide).symbolic("x", 0, "n").unwrap();
-    let module = function(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()), &wide);
+    let module = from_fn(|x: Tensor| (0..4).try_fold(x, |x, _| x.tanh()));
     let report = own(&module, &example).unwrap();
     assert!(report.cost.work <= 5.0 && report.calls.iter().any(|call| call == "n = 9"), "{report}");
 }
 
 #[test]
 fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
-    let right = function(|x: Tensor| x.exp()?.softmax(-1)?.mul(3.0), &x());
-    let wrong = function(|x: Tensor| x.exp()?.softmax(0)?.mul(3.0), &x());
+    let right = from_fn(|x: Tensor| x.exp()?.softmax(-1)?.mul(3.0));
+    let wrong = from_fn(|x: Tensor| x.exp()?.softmax(0)?.mul(3.0));
     let traced = record(&wrong, rows()).unwrap();
     let found = Checker::new(&right, &traced, &rows()).minimise().unwrap().expect("a fault");
     let folder = tempfile::tempdir().unwrap();

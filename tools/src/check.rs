@@ -10,7 +10,7 @@ use ontrace::check::{CheckOptions, Checker};
 use ontrace::onnx::{DataSet, Model, verify};
 use ontrace::read::{self, Format};
 use ontrace::runtime::Session;
-use ontrace::{Array, At, Error, ErrorCode, Module, Tensor};
+use ontrace::{Array, At, DynModule, Error, ErrorCode, Tensor};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -93,7 +93,7 @@ impl Check {
     }
 
     /// Compares the outputs of a set of test vectors with those of the eager kernels and of tract.
-    fn test_vectors(&self, name: &str, set: &DataSet, model: &dyn Module, onnx: &Model, text: &mut String) -> ontrace::Result<Value> {
+    fn test_vectors(&self, name: &str, set: &DataSet, model: &dyn DynModule, onnx: &Model, text: &mut String) -> ontrace::Result<Value> {
         let arrays: Vec<Array> = set.inputs.iter().map(|input| input.1.clone()).collect();
         let tensors: Vec<Tensor> = arrays.iter().cloned().map(Tensor::from).collect();
         let eager =
@@ -133,7 +133,7 @@ impl Check {
     }
 
     /// Compares the outputs for the given inputs with recorded ones.
-    fn against_outputs(&self, path: &Path, model: &dyn Module, console: &Console, mut text: String) -> CommandResult {
+    fn against_outputs(&self, path: &Path, model: &dyn DynModule, console: &Console, mut text: String) -> CommandResult {
         let example = self.inputs.example(&model.input_names(), None, false)?;
         let tensors = example
             .tensors()
@@ -143,7 +143,7 @@ impl Check {
             .map_err(|error| error.help("give the recorded inputs: -i x=@in.npy"))?;
         let outputs = ontrace::ops::seeded(0, || model.forward(&tensors))?;
         let recorded = array_files::read_all(path)?;
-        let names = model.output_names();
+        let names = outputs.names();
         let mut results = Vec::new();
         for (i, output) in outputs.iter().enumerate() {
             let candidates =

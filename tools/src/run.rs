@@ -5,7 +5,7 @@ use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
 use ontrace::read;
-use ontrace::{Array, At, Module, Tensor};
+use ontrace::{Array, At, DynModule, Tensor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -51,12 +51,11 @@ impl Run {
         };
         let outputs = outputs.at(self.model.display())?;
         console.progress("ran", &count(outputs.len(), "output"), started);
-        let names = model.output_names();
-        let name = |i: usize| names.get(i).cloned().unwrap_or_else(|| if outputs.len() == 1 { "y".to_string() } else { format!("y_{i}") });
         let arrays = outputs
+            .names()
             .iter()
-            .enumerate()
-            .map(|(i, tensor)| Ok((name(i), tensor.to_array()?)))
+            .zip(&outputs)
+            .map(|(name, tensor)| Ok((name.clone(), tensor.to_array()?)))
             .collect::<ontrace::Result<Vec<(String, Array)>>>()?;
         if let Some(out) = &self.out {
             array_files::write(out, &arrays)?;

@@ -5,7 +5,7 @@ use crate::inputs::Inputs;
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, OutputReport, Report};
 use ontrace::read::LoadedModel;
-use ontrace::{ErrorCode, Example, Module, Traced, record};
+use ontrace::{DynModule, ErrorCode, Example, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -107,19 +107,16 @@ impl Operator for Scan {
 /// [Scan](https://onnx.ai/onnx/operators/onnx__Scan.html)
 ///
 /// ```
-/// use ontrace::{Array, Example, Module, Tensor, module, scan, trace};
+/// use ontrace::{Array, Example, Tensor, module, scan, trace};
 /// let x = Tensor::from(&[1.0f32, 2.0, 3.0]);
-/// let f = module::function(
-///     |x: Tensor| {
+/// let f = module::from_fn(|x: Tensor| {
 ///         let zero = Tensor::from(Array::scalar(0.0f32));
 ///         let (_, sums) = scan(vec![zero], &[x], |carry, x| {
 ///             let sum = carry[0].add(&x[0])?;
 ///             Ok((vec![sum.clone()], vec![sum]))
 ///         })?;
 ///         Ok(sums[0].clone())
-///     },
-///     &x,
-/// );
+///     });
 /// let traced = trace(&f, Example::new().input("x", &x).symbolic("x", 0, "steps")?)?;
 /// let sums = traced.graph().replay(&[Array::vector(vec![1.0f32, 1.0, 1.0, 1.0])])?;
 /// assert_eq!(sums[0].to_vec::<f32>()?, [1.0, 2.0, 3.0, 4.0]);

@@ -4,7 +4,7 @@ use super::table::call;
 use super::value::Value;
 use crate::dim::Dim;
 use crate::error::Result;
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs};
 use crate::tensor::Tensor;
 use proptest::prelude::*;
 
@@ -248,9 +248,9 @@ fn run(inputs: &[Tensor], steps: &[Step]) -> Result<(Vec<Tensor>, Vec<Vec<f32>>)
 
 struct Program(Vec<Step>);
 
-impl Module for Program {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        run(inputs, &self.0).map(|both| both.0)
+impl DynModule for Program {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        run(inputs, &self.0).map(|both| both.0.into())
     }
 }
 

@@ -10,7 +10,7 @@ use super::zip::Archive;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
 use crate::error::{At, Error, ErrorCode, Result};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs};
 use crate::read::aten;
 use crate::tensor::Tensor;
 use indexmap::IndexMap;
@@ -161,17 +161,13 @@ impl ExportedProgram {
     }
 }
 
-impl Module for ExportedProgram {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        run::run(self, inputs)
+impl DynModule for ExportedProgram {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        Ok(Outputs::from(run::run(self, inputs)?).with_names(&self.names))
     }
 
     fn input_names(&self) -> Vec<String> {
         self.example.inputs().iter().map(|input| input.0.clone()).collect()
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        self.names.clone()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::array::Array;
 use crate::dim::{Bindings, Dim};
 use crate::error::{At, Error, ErrorCode, Result};
 use crate::graph::{Place, SavedGuard, guards_of};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, calls, tensor, verify};
 use crate::ops::{self, OpRegistry};
@@ -26,7 +26,7 @@ pub(crate) use node_program::{NodeOperand, NodeProgram};
 use run::{GraphRunner, Scope};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use value::Declared;
 
 /// The opsets whose operators mean what the readers take them to mean.
@@ -43,9 +43,8 @@ pub struct OnnxModule {
     inputs: Vec<(String, Declared)>,
     /// What the inputs are made of, where somebody said so.
     form: Option<Vec<Value>>,
-    /// As declared, and as they were found at the latest call: a list has a name for each of its tensors.
+    /// The names of the outputs, as declared.
     outputs: Vec<String>,
-    found: Mutex<Vec<String>>,
     /// The guards of a traced graph.
     guards: Vec<(SavedGuard, Place)>,
 }
@@ -105,9 +104,8 @@ impl OnnxModule {
             |info: &ValueInfoProto| Ok((info.name.clone(), Declared::of(info, &known, &sizes).at(format!("input {}", info.name))?));
         let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
-        let found = Mutex::new(outputs.clone());
         let operators = operators.clone();
-        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, found, guards })
+        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, guards })
     }
 
     /// The module whose inputs are made like these values: it takes the tensors in them, flat and in order.
@@ -245,12 +243,12 @@ impl OnnxModule {
     }
 }
 
-impl Module for OnnxModule {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for OnnxModule {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let values = match &self.form {
             Some(form) => {
                 let mut leaves = inputs.iter().cloned();
-                let values = Vec::assemble(&form.structure(), &mut leaves)?;
+                let values = Vec::tree_unflatten(&form.structure(), &mut leaves)?;
                 if leaves.next().is_some() {
                     return Err(Error::input(format!("expected fewer inputs than {}", inputs.len())));
                 }
@@ -259,11 +257,9 @@ impl Module for OnnxModule {
             None => value::around(&self.inputs, inputs)?,
         };
         let outputs = self.evaluate(&values)?;
-        let (names, tensors) = self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
-        if let Ok(mut found) = self.found.lock() {
-            *found = names;
-        }
-        Ok(tensors)
+        let (names, tensors): (Vec<String>, Vec<Tensor>) =
+            self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
+        Ok(Outputs::from(tensors).with_names(names))
     }
 
     fn input_names(&self) -> Vec<String> {
@@ -271,9 +267,5 @@ impl Module for OnnxModule {
             Some(form) => self.named(form).into_iter().map(|leaf| leaf.0).collect(),
             None => self.inputs.iter().map(|input| input.0.clone()).collect(),
         }
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        self.found.lock().map(|names| names.clone()).unwrap_or_default()
     }
 }

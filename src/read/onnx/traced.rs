@@ -2,17 +2,17 @@
 
 use super::OnnxModule;
 use crate::error::{At, Result};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::Model;
 use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced, record, restored};
-use crate::tree::{Structure, Tree};
+use crate::tree::{Tree, TreeDef};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 impl Traced {
-    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`StridedLoop`](crate::tree::StridedLoop).
+    /// The outputs for a tree of inputs, as a tree: the types may be those of the traced function, or [`DynTree`](crate::tree::DynTree).
     ///
     /// ```
     /// use ontrace::{Tensor, trace_fn};
@@ -25,18 +25,18 @@ impl Traced {
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where the tree is built otherwise than the example was, naming the argument and the line of the
-    /// call; else as [`Module::forward`].
+    /// call; else as [`DynModule::forward`].
     #[track_caller]
     pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
         let caller = std::panic::Location::caller();
         let mut leaves = Vec::new();
-        let structure = inputs.take_apart(&mut leaves);
+        let structure = inputs.tree_flatten(&mut leaves);
         let checked = self.signature().inputs().expect(&structure);
         let outputs = checked.and_then(|()| self.forward(&leaves)).map_err(|error| match error.code() {
             crate::ErrorCode::Input => error.at(caller),
             _ => error,
         })?;
-        O::assemble(self.signature().outputs(), &mut outputs.into_iter())
+        outputs.into_tree()
     }
 
     /// The outputs, with their names, for inputs given by name, in any order.
@@ -86,37 +86,35 @@ impl Traced {
         Ok(metadata.beside(record(&module, module.example().unwrap_or_default())?))
     }
 
+    /// The outputs with the names and the structure of the signature.
+    fn outputs_of(&self, outputs: Vec<Tensor>) -> Result<Outputs> {
+        Outputs::from(outputs).with_names(self.signature.output_names()).with_structure(self.signature.outputs().clone())
+    }
+
     /// Inlines the graph in the trace that is active: its operations are applied one by one.
     fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::with(self.to_unhashed_model(ExportOptions::default())?, &self.operators())?.forward(inputs)
+        OnnxModule::with(self.to_unhashed_model(ExportOptions::default())?, &self.operators())?.forward(inputs).map(Outputs::into_tensors)
     }
 }
 
-impl Module for Traced {
+impl DynModule for Traced {
     /// Evaluates the graph with our kernels; inside a trace, and where only types are known, its operations are applied one by one.
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         if inputs.iter().any(|tensor| tensor.varies() || tensor.is_type_only()) {
-            return self.inlined(inputs).at(&self.name);
+            return self.outputs_of(self.inlined(inputs).at(&self.name)?);
         }
         let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
         let noise = if arrays.len() < self.graph().inputs().len() { self.noise(&arrays)? } else { Vec::new() };
         let arrays = [arrays, noise].concat();
-        Ok(self.graph().replay(&arrays).at(&self.name)?.into_iter().map(Tensor::from).collect())
+        let outputs: Vec<Tensor> = self.graph().replay(&arrays).at(&self.name)?.into_iter().map(Tensor::from).collect();
+        self.outputs_of(outputs)
     }
 
     fn input_names(&self) -> Vec<String> {
         self.inputs().into_iter().map(|input| input.0).collect()
     }
 
-    fn output_names(&self) -> Vec<String> {
-        self.signature().output_names().to_vec()
-    }
-
-    fn input_structure(&self) -> Option<Structure> {
+    fn input_structure(&self) -> Option<TreeDef> {
         Some(self.signature().inputs().clone())
-    }
-
-    fn output_structure(&self) -> Option<Structure> {
-        Some(self.signature().outputs().clone())
     }
 }

@@ -7,7 +7,7 @@ use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Leng
 use crate::onnx::proto::{self, OptionalProto, SequenceProto, TypeProto, ValueInfoProto};
 use crate::onnx::tensor;
 use crate::tensor::Tensor;
-use crate::tree::{Structure, Tree};
+use crate::tree::{Tree, TreeDef};
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,21 +98,21 @@ impl From<Tensor> for Value {
 }
 
 impl Tree for Value {
-    fn take_apart(&self, leaves: &mut Vec<Tensor>) -> Structure {
+    fn tree_flatten(&self, leaves: &mut Vec<Tensor>) -> TreeDef {
         match self {
-            Value::Tensor(tensor) => tensor.take_apart(leaves),
-            Value::Sequence(items) => items.take_apart(leaves),
-            Value::Optional(Some(inner)) => inner.take_apart(leaves),
-            Value::Optional(None) => Structure::Absent,
+            Value::Tensor(tensor) => tensor.tree_flatten(leaves),
+            Value::Sequence(items) => items.tree_flatten(leaves),
+            Value::Optional(Some(inner)) => inner.tree_flatten(leaves),
+            Value::Optional(None) => TreeDef::Absent,
         }
     }
 
     /// An optional value that is there comes back as what it is.
-    fn assemble(structure: &Structure, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Value> {
+    fn tree_unflatten(structure: &TreeDef, leaves: &mut dyn Iterator<Item = Tensor>) -> Result<Value> {
         match structure {
-            Structure::Absent => Ok(Value::Optional(None)),
-            Structure::List(_) => Vec::assemble(structure, leaves).map(Value::Sequence),
-            _ => Tensor::assemble(structure, leaves).map(Value::Tensor),
+            TreeDef::Absent => Ok(Value::Optional(None)),
+            TreeDef::List(_) => Vec::tree_unflatten(structure, leaves).map(Value::Sequence),
+            _ => Tensor::tree_unflatten(structure, leaves).map(Value::Tensor),
         }
     }
 }
@@ -121,7 +121,7 @@ impl Value {
     /// The tensors in it, each by the path that begins with this name.
     pub(super) fn named(&self, name: &str) -> Vec<(String, Tensor)> {
         let mut leaves = Vec::new();
-        let paths = self.take_apart(&mut leaves).names().into_iter();
+        let paths = self.tree_flatten(&mut leaves).paths().into_iter();
         paths.map(|path| if path.is_empty() { name.to_string() } else { format!("{name}.{path}") }).zip(leaves).collect()
     }
 }

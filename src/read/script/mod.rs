@@ -20,12 +20,12 @@ use super::storage::{Storages, StoredTensor, TRACED_INPUTS};
 use super::zip::Archive;
 use crate::array::Array;
 use crate::error::{At, Error, ErrorCode, Result};
-use crate::module::{Example, Module};
+use crate::module::{DynModule, Example, Outputs};
 use crate::tensor::Tensor;
 use ast::{ClassDef, FunctionDef};
 use objects::Objects;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A TorchScript program that can be called, and so traced.
 ///
@@ -38,8 +38,6 @@ pub struct ScriptModule {
     constants: Vec<StoredTensor>,
     example: Option<Example>,
     inputs: Vec<String>,
-    /// The names of the outputs of the last call.
-    outputs: Mutex<Vec<String>>,
     /// What has no translation, in lines that may never run.
     missing: Option<Error>,
 }
@@ -80,8 +78,7 @@ impl ScriptModule {
         let constants = constants(archive)?;
         let forward = program.method(objects.class(root), "forward")?;
         let inputs = signature::input_names(&forward);
-        let mut script =
-            ScriptModule { program, objects, root, constants, example: None, inputs, outputs: Mutex::default(), missing: None };
+        let mut script = ScriptModule { program, objects, root, constants, example: None, inputs, missing: None };
         script.missing = unsupported_ops::find(&script);
         if unsupported_ops::is_straight(&script)
             && let Some(missing) = script.missing.take()
@@ -144,8 +141,8 @@ fn constants(archive: &Archive) -> Result<Vec<StoredTensor>> {
     pickle.items(pickle.root())?.iter().map(constant).collect::<Result<_>>().at("constants.pkl")
 }
 
-impl Module for ScriptModule {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for ScriptModule {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let forward = self.program.method(self.objects.class(self.root), "forward")?;
         let arguments = signature::arguments(&forward, inputs, self.example.as_ref())?;
         let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[]);
@@ -159,11 +156,8 @@ impl Module for ScriptModule {
         if leaves.is_empty() {
             return Err(Error::unsupported("the program returns no tensor"));
         }
-        let names = leaves.iter().map(|leaf| leaf.0.clone()).collect::<Vec<_>>();
-        if let Ok(mut outputs) = self.outputs.lock() {
-            *outputs = signature::output_names(names);
-        }
-        Ok(leaves.into_iter().map(|leaf| leaf.1).collect())
+        let (paths, tensors): (Vec<String>, Vec<Tensor>) = leaves.into_iter().unzip();
+        Ok(Outputs::from(tensors).with_names(signature::output_names(paths)))
     }
 
     fn input_names(&self) -> Vec<String> {
@@ -171,10 +165,6 @@ impl Module for ScriptModule {
             Some(example) => example.inputs().iter().map(|input| input.0.clone()).collect(),
             None => self.inputs.clone(),
         }
-    }
-
-    fn output_names(&self) -> Vec<String> {
-        self.outputs.lock().map(|names| names.clone()).unwrap_or_default()
     }
 }
 
@@ -224,7 +214,7 @@ mod tests {
         let traced = record(&script, Example::new().input("x", &Tensor::from(&calls[0].0))).unwrap();
         for (x, y) in calls {
             let x = [Tensor::from(x)];
-            for module in [&script as &dyn Module, &traced] {
+            for module in [&script as &dyn DynModule, &traced] {
                 assert_eq!(module.forward(&x).unwrap()[0].to_vec::<f32>().unwrap(), *y, "{x:?}\n{body}\n{traced}");
             }
         }

@@ -8,7 +8,7 @@ use ontrace::graph::{Attributes, Inputs, Operator};
 use ontrace::nn::{Activation, Linear, Sequential, Weights};
 use ontrace::onnx::{GraphBuilder, Name};
 use ontrace::tensor::{apply, apply_one, location};
-use ontrace::{Example, Module, Result, Tensor, Traced, module, trace, trace_fn};
+use ontrace::{DynModule, Example, Module, Result, Tensor, Traced, module, trace, trace_fn};
 
 /// Twice the values, by a kernel that works where they stand.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ fn t093_an_operator_of_one_s_own_inside_a_network_stands_in_its_scope() -> Resul
     let linear = Linear::new(&Weights::seeded(1).at("inner.fc"), 3, 3)?;
     let f = |x: Tensor| {
         let _scope = location::scope("inner");
-        apply_one(Doubled, &[&linear.call(&x)?])
+        apply_one(Doubled, &[&linear.forward(&x)?])
     };
     let traced = check_trace(f, &ramp(&[1, 3]), &[normal(1, &[1, 3])])?;
     assert_eq!(scopes(&traced), ["inner.fc", "inner"]);
@@ -153,9 +153,9 @@ fn t099_a_traced_module_is_called_by_a_traced_module() -> Result<()> {
     let inner = Sequential::new().push(Linear::new(&Weights::seeded(2).at("inner"), 3, 3)?).push(Activation::Relu);
     let callee = trace(&inner, &ramp(&[2, 3]))?;
     let outer = Linear::new(&Weights::seeded(2).at("outer"), 3, 2)?;
-    let traced = check_trace(|x: Tensor| outer.call(&callee.call(&x)?), &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
+    let traced = check_trace(|x: Tensor| outer.forward(&callee.call(&x)?), &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
     let x = normal(3, &[2, 3]);
-    assert_eq!(numbers(&traced, &x)?, outer.call(&inner.call(&x)?)?.to_vec::<f32>()?);
+    assert_eq!(numbers(&traced, &x)?, outer.forward(&inner.forward(&x)?)?.to_vec::<f32>()?);
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["inner.bias", "inner.weight", "outer.bias", "outer.weight"]);
     Ok(())
 }
@@ -165,12 +165,12 @@ fn t131_a_part_takes_each_value_once_however_often_it_uses_it() -> Result<()> {
     let layer = |name: &str| Linear::new(&Weights::seeded(3).at(name), 3, 3);
     let (first, second) = (layer("first")?, layer("second")?);
     let f = |x: Tensor| {
-        let hidden = first.call(&x)?;
+        let hidden = first.forward(&x)?;
         let _scope = location::scope("gate");
         let gate = hidden.sigmoid()?;
         let gated = hidden.mul(&gate)?.add(&hidden)?;
         drop(_scope);
-        Ok((second.call(&gated)?, gated))
+        Ok((second.forward(&gated)?, gated))
     };
     let traced = check_trace(f, &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
     let gate = traced.sub("gate")?;
@@ -218,7 +218,7 @@ fn t141_a_module_loaded_from_a_file_is_called_by_a_traced_module() -> Result<()>
     let callee = Traced::from_model(trace(&inner, Example::of(&ramp(&[2, 3])).symbolic("x", 0, "batch")?)?.to_model()?)?;
     let traced = check_sizes(|x: Tensor| callee.call(&callee.call(&x)?), &ramp(&[2, 3]), &[normal(1, &[5, 3])])?;
     let x = normal(2, &[4, 3]);
-    assert_eq!(numbers(&traced, &x)?, inner.call(&inner.call(&x)?)?.to_vec::<f32>()?);
+    assert_eq!(numbers(&traced, &x)?, inner.forward(&inner.forward(&x)?)?.to_vec::<f32>()?);
     Ok(())
 }
 
@@ -235,7 +235,7 @@ fn t143_a_record_brings_its_parameters_to_whoever_calls_it() -> Result<()> {
 fn t146_one_value_is_given_for_two_arguments_of_a_record() -> Result<()> {
     let pair = (f32s(&[1.0]), f32s(&[2.0]));
     let callee = trace_fn(|(a, b): (Tensor, Tensor)| a.mul(10)?.add(b), &pair)?;
-    let f = |x: Tensor| Ok(callee.forward(&[x.clone(), x])?.remove(0));
+    let f = |x: Tensor| callee.forward(&[x.clone(), x])?.into_single();
     let traced = check_trace(f, &f32s(&[1.0]), &[f32s(&[3.0])])?;
     assert_eq!(numbers(&traced, &f32s(&[4.0]))?, [44.0]);
     Ok(())
@@ -244,9 +244,9 @@ fn t146_one_value_is_given_for_two_arguments_of_a_record() -> Result<()> {
 #[test]
 fn t153_the_shape_of_what_a_call_returns_is_written() -> Result<()> {
     let x = ramp(&[2, 3]);
-    let callee = module::function(|x: Tensor| x.add(1)?.transpose(0, 1), &x);
+    let callee = module::from_fn(|x: Tensor| x.add(1)?.transpose(0, 1));
     let callee = trace(&callee, Example::of(&x).symbolic("x", 0, "n")?)?;
-    let caller = module::function(|x: Tensor| callee.call(&x)?.mul(2), &x);
+    let caller = module::from_fn(|x: Tensor| callee.call(&x)?.mul(2));
     let traced = check_module(&caller, Example::of(&x).symbolic("x", 0, "batch")?, &[ramp(&[5, 3])])?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[batch,3]) -> (y: f32[3,batch])");
     let graph = traced.to_model()?.proto.graph.unwrap_or_default();

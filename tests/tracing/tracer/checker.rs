@@ -4,7 +4,7 @@ use super::harness::{check_module, f32s, normal, numbers, ops, ramp};
 use ontrace::nn::Dropout;
 use ontrace::ops::seeded;
 use ontrace::trace::{Diagnostic, DiagnosticKind};
-use ontrace::{DType, Error, ErrorCode, Example, Module, Result, Tensor, Tracer, concrete, module, trace_fn};
+use ontrace::{DType, DynModule, Error, ErrorCode, Example, Result, Tensor, Tracer, concrete, module, trace_fn};
 use std::cell::RefCell;
 
 /// Whether a text names this line of this file.
@@ -31,7 +31,7 @@ fn t033_six_ways_to_read_a_number_are_six_guards_in_order() -> Result<()> {
         x.add(count)?.add(positive)?.add(f64::from(largest))?.add(f64::from(list[0]))?.add(array.len() as i64)?.add(rows as i64)
     };
     let x = f32s(&[1.0, 2.0]);
-    let module = module::function(reads, &x);
+    let module = module::from_fn(reads);
     let example = Example::of(&x).symbolic("x", 0, "n")?;
     let traced = Tracer::new().unchecked().trace(&module, example.clone())?;
     let guards: Vec<String> = traced.guards().iter().map(ToString::to_string).collect();
@@ -63,7 +63,7 @@ fn t103_a_loop_over_rows_holds_for_as_many_rows_only() -> Result<()> {
     let line = line!() + 1;
     let f = |x: Tensor| (0..concrete(&x.dim(0)?)?).try_fold(x.clone(), |x, i| x.add(x.select(0, i as i64)?));
     let x = Tensor::ones([3, 2], DType::F32)?;
-    let module = module::function(f, &x);
+    let module = module::from_fn(f);
     let traced = Tracer::new().unchecked().trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(numbers(&traced, &x)?, [8.0; 6]);
     let refused = traced.call(&Tensor::ones([4, 2], DType::F32)?).unwrap_err();

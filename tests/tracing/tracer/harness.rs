@@ -1,8 +1,9 @@
 //! A program beside its trace: replayed, saved, loaded, replayed again and run by tract, on the example and on other inputs.
 
 use ontrace::array::{Random, Tolerance, compare};
+use ontrace::module::{self, AsDynModule};
 use ontrace::ops::seeded;
-use ontrace::{DType, Example, Module, Result, Tensor, Traced, Tracer, Tree, module};
+use ontrace::{DType, DynModule, Example, Result, Tensor, Traced, Tracer, Tree};
 
 /// A vector.
 pub fn f32s(numbers: &[f32]) -> Tensor {
@@ -21,27 +22,28 @@ pub fn normal(seed: u64, shape: &[usize]) -> Tensor {
 
 /// A closure, traced and compared with itself; the sizes are those of the example.
 pub fn check_trace<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, others: &[I]) -> Result<Traced> {
-    check_module(&module::function(f, example), Example::of(example), others)
+    check_module(&module::from_fn(f), Example::of(example), others)
 }
 
 /// As [`check_trace`], with every length symbolic that can be: the others may be of other sizes.
 pub fn check_sizes<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, others: &[I]) -> Result<Traced> {
-    check_module(&module::function(f, example), Example::of(example).symbolic_wherever_possible()?, others)
+    check_module(&module::from_fn(f), Example::of(example).symbolic_wherever_possible()?, others)
 }
 
 /// As [`check_sizes`], for a program that refuses some sizes itself: only those that are given are tried.
 pub fn check_given_sizes<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, others: &[I]) -> Result<Traced> {
     let sizes = Example::of(example).symbolic_wherever_possible()?;
-    check_with(&Tracer::new().unchecked(), &module::function(f, example), sizes, others)
+    check_with(&Tracer::new().unchecked(), &module::from_fn(f), sizes, others)
 }
 
 /// A module, traced with the default check, and compared with itself.
-pub fn check_module<I: Tree>(module: &dyn Module, example: Example, others: &[I]) -> Result<Traced> {
+pub fn check_module<K: ?Sized, I: Tree>(module: &impl AsDynModule<K>, example: Example, others: &[I]) -> Result<Traced> {
     check_with(&Tracer::new(), module, example, others)
 }
 
 /// What torch's `checkTrace` does, and more: the file says what the traced graph says, what was loaded gives the same bits, and tract agrees.
-pub fn check_with<I: Tree>(tracer: &Tracer, module: &dyn Module, example: Example, others: &[I]) -> Result<Traced> {
+pub fn check_with<K: ?Sized, I: Tree>(tracer: &Tracer, module: &impl AsDynModule<K>, example: Example, others: &[I]) -> Result<Traced> {
+    let module = &*module.as_dyn(example.structure());
     let traced = tracer.trace(module, example.clone())?;
     // Those of an example that has names stand in the order of the module's.
     let named = |name: &String| example.inputs().iter().find(|input| input.0 == *name).map(|input| input.1.clone());
@@ -89,6 +91,6 @@ pub fn written(traced: &Traced) -> Result<Vec<String>> {
 }
 
 /// The values of the only output for one input.
-pub fn numbers(module: &dyn Module, input: &Tensor) -> Result<Vec<f32>> {
-    module.call(input)?.to_vec()
+pub fn numbers<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), input: &Tensor) -> Result<Vec<f32>> {
+    module.as_dyn(None).call(input)?.to_vec()
 }

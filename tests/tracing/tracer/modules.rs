@@ -2,7 +2,7 @@
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ramp};
 use ontrace::nn::{Activation, Linear, Sequential, Weights};
-use ontrace::{Array, DType, ErrorCode, Example, Module, Result, Tensor, Tracer, jit, module, record, trace, trace_fn, trace_methods};
+use ontrace::{Array, DType, DynModule, ErrorCode, Example, Methods, Module, Result, Tensor, Tracer, jit, module, record, trace, trace_fn};
 use std::collections::BTreeMap;
 
 /// The scopes of the nodes of a traced graph, each once, in order.
@@ -86,7 +86,7 @@ fn t079_maps_that_go_from_module_to_module_leave_no_trace() -> Result<()> {
 fn t115_a_list_of_modules_is_walked_and_named_by_index() -> Result<()> {
     let weights = Weights::seeded(2);
     let layers = (0..3).map(|i| Linear::new(&weights.at("layers").at(i), 4, 4)).collect::<Result<Vec<_>>>()?;
-    let f = |x: Tensor| layers.iter().try_fold(x, |x, layer| layer.call(&x)?.tanh());
+    let f = |x: Tensor| layers.iter().try_fold(x, |x, layer| layer.forward(&x)?.tanh());
     let traced = check_trace(f, &normal(1, &[2, 4]), &[normal(2, &[2, 4])])?;
     let names: Vec<&str> = traced.parameters().iter().map(|parameter| parameter.0).collect();
     let layer = |i: usize| [format!("layers.{i}.weight"), format!("layers.{i}.bias")];
@@ -103,7 +103,7 @@ fn t117_a_module_called_by_another_keeps_its_own_path() -> Result<()> {
     impl Caller {
         /// Calls a sibling that it is given.
         fn through(&self, x: &Tensor, other: &dyn Module) -> Result<Tensor> {
-            self.own.call(&other.call(x)?)
+            self.own.forward(&other.forward(x)?)
         }
     }
     let weights = Weights::seeded(3);
@@ -139,9 +139,8 @@ struct Hooked<'a> {
 }
 
 impl Module for Hooked<'_> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let before = inputs.iter().map(self.before).collect::<Result<Vec<_>>>()?;
-        self.module.forward(&before)?.iter().map(self.after).collect()
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        (self.after)(&self.module.forward(&(self.before)(x)?)?)
     }
 }
 
@@ -159,20 +158,18 @@ fn t119_what_is_done_before_and_after_a_module_is_recorded() -> Result<()> {
 fn t121_several_methods_share_their_parameters_and_are_checked_each() -> Result<()> {
     let weights = Weights::seeded(4);
     let conv = Linear::new(&weights.at("conv"), 4, 4)?;
-    let scaled = module::function(|(x, w): (Tensor, Tensor)| conv.call(&x)?.mul(w), &(ramp(&[2, 4]), ramp(&[4])));
+    let scaled = module::from_fn(|(x, w): (Tensor, Tensor)| conv.forward(&x)?.mul(w));
     let pair = (normal(1, &[2, 4]), normal(2, &[4]));
-    let methods: [(&str, &dyn Module, Example); 2] =
-        [("forward", &conv, Example::of(&normal(3, &[2, 4]))), ("weighted_kernel_sum", &scaled, Example::of(&pair))];
-    let both = trace_methods(&methods)?;
+    let both = Methods::new().trace("forward", &conv, &normal(3, &[2, 4]))?.trace("weighted_kernel_sum", &scaled, &pair)?;
     assert_eq!(both.names().collect::<Vec<_>>(), ["forward", "weighted_kernel_sum"]);
     assert!(both.get("forward")?.verdict().is_some_and(|verdict| verdict.contains("the example")));
     let folder = tempfile::tempdir().expect("a temporary folder");
     both.save(folder.path().join("both.onnx"))?;
-    let loaded = ontrace::Methods::load(folder.path().join("both.onnx"))?;
+    let loaded = Methods::load(folder.path().join("both.onnx"))?;
     let x = normal(5, &[2, 4]);
-    assert_eq!(loaded.get("forward")?.call(&x)?.to_vec::<f32>()?, conv.call(&x)?.to_vec::<f32>()?);
+    assert_eq!(loaded.get("forward")?.call(&x)?.to_vec::<f32>()?, conv.forward(&x)?.to_vec::<f32>()?);
     let twice = [x.clone(), Tensor::full([4], 2, DType::F32)?];
-    assert_eq!(loaded.get("weighted_kernel_sum")?.forward(&twice)?[0].to_vec::<f32>()?, conv.call(&x)?.mul(2)?.to_vec::<f32>()?);
+    assert_eq!(loaded.get("weighted_kernel_sum")?.forward(&twice)?[0].to_vec::<f32>()?, conv.forward(&x)?.mul(2)?.to_vec::<f32>()?);
     assert_eq!(both.to_model()?.initializers.len(), 2);
     assert_eq!(both.get("backward").unwrap_err().help_line(), Some("the methods are: forward, weighted_kernel_sum"));
     // Inputs that nobody drew: a module that fails on them fails its check.
@@ -188,8 +185,8 @@ fn t124_a_module_that_is_not_there_is_skipped() -> Result<()> {
         second: Option<Linear>,
     }
     impl Module for Net {
-        fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-            let x = self.first.forward(inputs)?;
+        fn forward(&self, x: &Tensor) -> Result<Tensor> {
+            let x = self.first.forward(x)?;
             self.second.as_ref().map_or(Ok(x.clone()), |second| second.forward(&x))
         }
     }
@@ -221,8 +218,8 @@ fn t139_a_trace_in_a_function_in_a_trace_and_a_parameter_that_nothing_uses() -> 
 #[test]
 fn t152_a_module_reached_by_two_paths_has_one_copy_of_its_parameters() -> Result<()> {
     let shared = Linear::without_bias(&Weights::seeded(6).at("shared"), 4, 4)?;
-    let left = |x: &Tensor| shared.call(x)?.relu();
-    let right = |x: &Tensor| shared.call(x)?.tanh();
+    let left = |x: &Tensor| shared.forward(x)?.relu();
+    let right = |x: &Tensor| shared.forward(x)?.tanh();
     let traced = check_sizes(|x: Tensor| left(&x)?.add(right(&x)?), &normal(1, &[2, 4]), &[normal(2, &[3, 4])])?;
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["shared.weight"]);
     assert_eq!(traced.to_model()?.initializers.iter().filter(|(_, array)| array.len() == 16).count(), 1);

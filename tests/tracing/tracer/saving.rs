@@ -2,7 +2,7 @@
 
 use super::harness::{check_module, f32s, normal, ramp};
 use ontrace::nn::{Activation, Linear, Sequential, Weights};
-use ontrace::{DType, Example, Module, Result, Tensor, Traced, record, trace, trace_fn};
+use ontrace::{DType, DynModule, Example, Result, Tensor, Traced, record, trace, trace_fn};
 
 fn network() -> Result<Sequential> {
     let weights = Weights::seeded(7);

@@ -1,7 +1,7 @@
 //! Sizes that the program computes with: the traced graph follows them at every size.
 
 use super::harness::{check_module, check_sizes, check_with, f32s, normal, numbers, ramp, written};
-use ontrace::{DType, Dim, ErrorCode, Example, Module, Result, Tensor, Tracer, module};
+use ontrace::{DType, Dim, DynModule, ErrorCode, Example, Result, Tensor, Tracer, module};
 
 #[test]
 fn t021_an_empty_tensor_that_is_filled_follows_the_shape() -> Result<()> {
@@ -28,7 +28,7 @@ fn viewed(x: &Tensor) -> Result<Tensor> {
 fn t023_a_view_of_lengths_that_are_computed() -> Result<()> {
     let x = ramp(&[5, 2, 4]);
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
-    let traced = check_module(&module::function(|x: Tensor| viewed(&x), &x), example, &[ramp(&[9, 7, 4])])?;
+    let traced = check_module(&module::from_fn(|x: Tensor| viewed(&x)), example, &[ramp(&[9, 7, 4])])?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[a,b,4]) -> (y: f32[2*b,a,2])");
     assert_eq!(traced.call(&ramp(&[4, 5, 4]))?.shape().example(), Some(vec![10, 4, 2]));
     Ok(())
@@ -39,7 +39,7 @@ fn t024_the_same_view_between_other_operations() -> Result<()> {
     let f = |x: Tensor| viewed(&x.mul(2)?)?.sum(0, false);
     let x = ramp(&[5, 2, 4]);
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
-    let traced = check_module(&module::function(f, &x), example, &[ramp(&[9, 7, 4])])?;
+    let traced = check_module(&module::from_fn(f), example, &[ramp(&[9, 7, 4])])?;
     // All values, twice.
     let y = numbers(&traced, &ramp(&[3, 2, 4]))?;
     assert_eq!((y.len(), y.iter().sum::<f32>()), (6, (0..24).sum::<i32>() as f32 * 2.0));
@@ -100,7 +100,7 @@ fn t030_slices_whose_ends_are_computed_from_lengths() -> Result<()> {
     type Four = (Tensor, Tensor, Tensor, Tensor);
     let x = ramp(&[5, 6, 7]);
     let example = Example::of(&x).symbolic("x", 0, "size")?;
-    let module = module::function(|x: Tensor| corners(&x), &x);
+    let module = module::from_fn(|x: Tensor| corners(&x));
     // Where size - 3 is negative Python counts from the end: that is another program, and refused.
     let traced = check_with(&Tracer::new().unchecked(), &module, example, &[ramp(&[3, 6, 7]), ramp(&[6, 6, 7])])?;
     assert_eq!(traced.call(&ramp(&[2, 6, 7])).unwrap_err().code(), ErrorCode::Guard);
@@ -120,7 +120,7 @@ fn t031_what_is_cut_out_is_computed_with() -> Result<()> {
     };
     let x = normal(1, &[5, 6, 7]);
     let example = Example::of(&x).symbolic("x", 0, "size")?;
-    let traced = check_with(&Tracer::new().unchecked(), &module::function(f, &x), example, &[normal(2, &[6, 6, 7])])?;
+    let traced = check_with(&Tracer::new().unchecked(), &module::from_fn(f), example, &[normal(2, &[6, 6, 7])])?;
     // Of ones: 4·4·3, 3·3·2 and 1.
     assert_eq!(numbers(&traced, &Tensor::ones([4, 6, 7], DType::F32)?)?, [67.0]);
     Ok(())
@@ -139,7 +139,7 @@ fn t095_an_image_enlarged_by_a_factor_and_not_to_a_size() -> Result<()> {
     let f = |x: Tensor| x.upsample(&[x.dim(2)? * 3, x.dim(3)? * 3], "nearest", false, &[Some(3.0), Some(3.0)]);
     let x = normal(1, &[1, 3, 28, 28]);
     let example = Example::of(&x).symbolic("x", 2, "height")?.symbolic("x", 3, "width")?;
-    let traced = check_module(&module::function(f, &x), example, &[normal(2, &[1, 3, 14, 14]), normal(3, &[1, 3, 5, 9])])?;
+    let traced = check_module(&module::from_fn(f), example, &[normal(2, &[1, 3, 14, 14]), normal(3, &[1, 3, 5, 9])])?;
     let y = numbers(&traced, &ramp(&[1, 3, 1, 2]))?;
     assert_eq!(y[..6], [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     assert!(written(&traced)?.contains(&"Resize".to_string()));
@@ -151,7 +151,7 @@ fn t148_a_record_of_empty_tensors_holds_for_others() -> Result<()> {
     let f = |(boxes, scores): (Tensor, Tensor)| Ok((boxes.mul(scores.unsqueeze(1)?)?, Tensor::cat(&[&scores, &scores], 0)?));
     let of = |n: usize| (ramp(&[n, 4]), ramp(&[n]));
     let example = Example::of(&of(0)).symbolic("x_0", 0, "n")?.symbolic("x_1", 0, "n")?;
-    let traced = check_module(&module::function(f, &of(0)), example, &[of(1), of(3)])?;
+    let traced = check_module(&module::from_fn(f), example, &[of(1), of(3)])?;
     let (scaled, twice): (Tensor, Tensor) = traced.call_tree(&of(2))?;
     assert_eq!((scaled.to_vec::<f32>()?, twice.to_vec::<f32>()?), (vec![0.0, 0.0, 0.0, 0.0, 4.0, 5.0, 6.0, 7.0], vec![0.0, 1.0, 0.0, 1.0]));
     Ok(())

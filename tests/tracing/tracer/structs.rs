@@ -1,7 +1,7 @@
 //! Structs as arguments and results: their fields are the names in the traced graph.
 
 use super::harness::{check_module, check_sizes, check_trace, f32s, ramp};
-use ontrace::{ErrorCode, Example, Module, Result, Tensor, module, trace};
+use ontrace::{DynModule, ErrorCode, Example, Outputs, Result, Tensor, module, trace};
 
 struct Point {
     x: Tensor,
@@ -43,9 +43,9 @@ fn t126_the_names_of_the_arguments_are_those_of_the_file() -> Result<()> {
 /// A module that names its arguments itself.
 struct Scaled;
 
-impl Module for Scaled {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        Ok(vec![inputs[0].mul(&inputs[1])?])
+impl DynModule for Scaled {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        Ok(vec![inputs[0].mul(&inputs[1])?].into())
     }
 
     fn input_names(&self) -> Vec<String> {
@@ -61,7 +61,7 @@ fn t128_a_module_names_its_arguments_called_itself_or_through_a_closure() -> Res
     assert_eq!(traced.declaration().to_string(), "main(signal: f32[3], gain: f32[1]) -> (y: f32[3])");
     let unknown = trace(&Scaled, Example::new().input("volume", &gain).input("signal", &signal)).unwrap_err();
     assert_eq!((unknown.code(), unknown.help_line()), (ErrorCode::Input, Some("the inputs are: signal, gain")));
-    let forward = module::function(|(x, k): (Tensor, Tensor)| Ok(Scaled.forward(&[x, k])?.remove(0)), &(signal.clone(), gain.clone()));
+    let forward = module::from_fn(|(x, k): (Tensor, Tensor)| Scaled.forward(&[x, k])?.into_single());
     let bound =
         check_module(&module::named(forward, &["signal", "gain"], &[]), Example::of(&(signal.clone(), gain)), &[(signal, f32s(&[7.0]))])?;
     assert_eq!(bound.input_names(), ["signal", "gain"]);
@@ -79,7 +79,7 @@ fn t133_a_function_inside_returns_a_struct_by_whose_fields_it_goes_on() -> Resul
         Ok(Point { x: halves.y.sum(.., false)?, y: halves.x.sum(.., false)? })
     };
     let traced = check_sizes(f, &ramp(&[6]), &[ramp(&[4]), ramp(&[7])])?;
-    assert_eq!(traced.output_names(), ["x_out", "y"]);
+    assert_eq!(traced.signature().output_names(), ["x_out", "y"]);
     let Point { x, y } = traced.call_tree(&ramp(&[5]))?;
     assert_eq!((x.to_vec::<f32>()?, y.to_vec::<f32>()?), (vec![9.0], vec![1.0]));
     Ok(())

@@ -3,7 +3,7 @@
 use super::harness::{check_module, check_sizes, check_trace, f32s, ramp};
 use ontrace::trace::Diagnostic;
 use ontrace::tree::DynTree;
-use ontrace::{DType, ErrorCode, Example, Module, Result, Static, Tensor, Traced, Tree, module};
+use ontrace::{DType, DynModule, ErrorCode, Example, Result, Static, Tensor, Traced, Tree, module};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
@@ -204,7 +204,7 @@ fn t052_a_map_with_an_empty_list_has_no_tensors() -> Result<()> {
 fn t080_a_map_that_is_returned_names_the_outputs() -> Result<()> {
     let f = |x: Tensor| Ok(map(&[("sum".to_string(), x.add(1)?), ("double".to_string(), x.mul(2)?)]));
     let traced = check_trace(f, &f32s(&[1.0]), &[f32s(&[2.0])])?;
-    assert_eq!(traced.output_names(), ["double", "sum"]);
+    assert_eq!(traced.signature().output_names(), ["double", "sum"]);
     let out: Map = traced.call_tree(&f32s(&[5.0]))?;
     assert_eq!((out["sum"].to_vec::<f32>()?, out["double"].to_vec::<f32>()?), (vec![6.0], vec![10.0]));
     Ok(())
@@ -310,7 +310,7 @@ fn t149_a_map_of_tuples_is_returned_with_numbers_as_static_values() -> Result<()
 fn t130_a_tuple_among_named_inputs_is_called_by_name() -> Result<()> {
     let f = |(x, (a, b)): (Tensor, (Tensor, Tensor))| x.add(a.mul(b)?);
     let of = |n: f32| (f32s(&[n]), (f32s(&[n * 2.0]), f32s(&[n * 3.0])));
-    let named = module::named(module::function(f, &of(1.0)), &["x", "pair.0", "pair.1"], &["sum"]);
+    let named = module::named(module::from_fn(f), &["x", "pair.0", "pair.1"], &["sum"]);
     let traced: Traced = check_module(&named, Example::of(&of(1.0)), &[of(2.0)])?;
     let given = [("pair.1", &f32s(&[3.0])), ("x", &f32s(&[1.0])), ("pair.0", &f32s(&[2.0]))];
     assert_eq!(traced.call_named(&given)?["sum"].to_vec::<f32>()?, [7.0]);

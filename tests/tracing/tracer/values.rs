@@ -4,7 +4,7 @@ use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbe
 use ontrace::nn::{Conv2d, ConvOptions, Linear, MaxPool2d, Weights};
 use ontrace::ops::seeded;
 use ontrace::trace::Diagnostic;
-use ontrace::{Array, DType, Example, Module, Result, Tensor, Tree, module, trace_fn};
+use ontrace::{Array, DType, DynModule, Example, Module, Result, Tensor, Tree, module, trace_fn};
 
 #[test]
 fn t001_a_hundred_and_thirty_rows_taken_apart_join_again() -> Result<()> {
@@ -146,7 +146,7 @@ fn t035_random_numbers_follow_the_shape_and_are_those_of_the_program() -> Result
     let noisy = |x: Tensor| Tensor::randn(x.shape(), DType::F32)?.mul(2.0)?.add(10.0);
     let x = Tensor::zeros([100, 20], DType::F32)?;
     let example = Example::of(&x).symbolic("x", 0, "n")?;
-    let traced = ontrace::trace(&module::function(noisy, &x), example)?;
+    let traced = ontrace::trace(&module::from_fn(noisy), example)?;
     let other = Tensor::zeros([400, 20], DType::F32)?;
     let drawn = numbers(&traced, &other)?;
     assert_eq!(drawn, seeded(0, || noisy(other))?.to_vec::<f32>()?);
@@ -189,7 +189,7 @@ fn t054_a_convolution_with_its_parameters() -> Result<()> {
 
 #[test]
 fn t055_the_largest_of_each_window_and_two() -> Result<()> {
-    let f = |x: Tensor| MaxPool2d::new([2, 2]).call(&x)?.add(2);
+    let f = |x: Tensor| MaxPool2d::new([2, 2]).forward(&x)?.add(2);
     let traced = check_trace(f, &normal(1, &[1, 3, 4, 4]), &[normal(2, &[1, 3, 4, 4])])?;
     let y = numbers(&traced, &ramp(&[1, 3, 4, 4]))?;
     assert_eq!(y[..4], [7.0, 9.0, 15.0, 17.0]);
@@ -300,7 +300,7 @@ fn t150_a_linear_layer_is_one_node() -> Result<()> {
     let linear = Linear::new(&weights, 3, 2)?;
     let traced = check_module(&linear, Example::of(&normal(1, &[4, 3])), &[normal(2, &[4, 3])])?;
     assert_eq!(written(&traced)?, ["Gemm"]);
-    let fixed = trace_fn(|x: Tensor| linear.call(&x), &ramp(&[1, 3]))?;
+    let fixed = trace_fn(|x: Tensor| linear.forward(&x), &ramp(&[1, 3]))?;
     assert_eq!(numbers(&fixed, &f32s(&[1.0, 1.0, 1.0]).unsqueeze(0)?)?, [13.0, 32.0]);
     Ok(())
 }

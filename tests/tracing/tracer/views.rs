@@ -2,7 +2,7 @@
 
 use super::harness::{check_given_sizes, check_sizes, check_trace, f32s, normal, numbers, ops, ramp};
 use ontrace::ops::Reduction;
-use ontrace::{DType, ErrorCode, Module, Result, Tensor, concrete};
+use ontrace::{DType, DynModule, ErrorCode, Result, Tensor, concrete};
 
 #[test]
 fn t014_a_mask_says_where_numbers_are_written() -> Result<()> {
@@ -85,7 +85,7 @@ fn t060_what_is_copied_into_more_places_is_expanded() -> Result<()> {
 fn t078_an_end_that_is_the_length_of_the_example_stays_a_number() -> Result<()> {
     let f = |x: Tensor| x.slice(0, 0..5)?.select(1, 0);
     let example = ontrace::Example::of(&ramp(&[5, 2])).symbolic("x", 0, "n")?;
-    let traced = ontrace::trace(&ontrace::module::function(f, &ramp(&[5, 2])), example)?;
+    let traced = ontrace::trace(&ontrace::module::from_fn(f), example)?;
     assert_eq!(numbers(&traced, &ramp(&[6, 2]))?, [0.0, 2.0, 4.0, 6.0, 8.0]);
     Ok(())
 }

@@ -6,7 +6,7 @@ mod nets;
 
 use nets::{Faulty, NETS, Net};
 use ontrace::check::Checker;
-use ontrace::{Module, Result, Tensor, Traced, record};
+use ontrace::{DynModule, Outputs, Result, Tensor, Traced, record};
 
 /// What came of one fault.
 struct Row {
@@ -31,10 +31,10 @@ impl Row {
 }
 
 /// Whether a fault shows: for some call the two answer differently.
-fn is_real(net: &Net, wrong: &dyn Module) -> bool {
+fn is_real(net: &Net, wrong: &dyn DynModule) -> bool {
     let right = Faulty(net, "");
     let example = (net.example)().unwrap();
-    let answers = |module: &dyn Module, inputs: &[Tensor]| -> Result<Vec<Vec<u8>>> {
+    let answers = |module: &dyn DynModule, inputs: &[Tensor]| -> Result<Vec<Vec<u8>>> {
         let outputs = ontrace::ops::seeded(0, || module.forward(inputs))?;
         outputs.iter().map(|output| Ok([format!("{}", output.ty()).as_bytes(), &output.to_array()?.to_bytes()].concat())).collect()
     };
@@ -73,8 +73,8 @@ fn in_the_record(net: &Net, fault: &str) -> Row {
 /// A network that the tracer records wrong each time, though it runs right: the second trace has the fault too.
 struct Mistraced<'a>(&'a Net, &'a str);
 
-impl Module for Mistraced<'_> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Mistraced<'_> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         Faulty(self.0, if ontrace::tensor::is_tracing() { self.1 } else { "" }).forward(inputs)
     }
 }

@@ -7,7 +7,7 @@ use ontrace::onnx::proto::NodeProto;
 use ontrace::onnx::{Model, SCOPE_KEY};
 use ontrace::read::OnnxModule;
 use ontrace::runtime::Session;
-use ontrace::{Array, DType, Module, Result, Tensor, Traced};
+use ontrace::{Array, DType, DynModule, Outputs, Result, Tensor, Traced};
 
 /// What is done to a node.
 #[derive(Clone, Copy)]
@@ -143,7 +143,7 @@ pub struct Road {
     tract: bool,
     /// A wrong node stays right where it stands alone: what an optimiser gets wrong when it joins nodes.
     joined: usize,
-    made: Box<dyn Module>,
+    made: Box<dyn DynModule>,
 }
 
 impl Road {
@@ -151,13 +151,13 @@ impl Road {
         let model = traced.to_model()?;
         let nodes = model.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
         let model = if nodes >= joined { faulty(&model, &planted).unwrap_or(model) } else { model };
-        let made: Box<dyn Module> = if tract { Box::new(Session::new(&model)?) } else { Box::new(OnnxModule::new(model)?) };
+        let made: Box<dyn DynModule> = if tract { Box::new(Session::new(&model)?) } else { Box::new(OnnxModule::new(model)?) };
         Ok(Road { planted, tract, joined, made })
     }
 }
 
-impl Module for Road {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Road {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         self.made.forward(inputs)
     }
 }
@@ -185,10 +185,10 @@ const ANSWERS: &[(&str, &str, Spoil)] = &[
 
 struct Spoilt(Session, Spoil);
 
-impl Module for Spoilt {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Spoilt {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let answers = self.0.forward(inputs)?.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
-        Ok((self.1)(answers).into_iter().map(Tensor::from).collect())
+        Ok((self.1)(answers).into_iter().map(Tensor::from).collect::<Vec<_>>().into())
     }
 }
 

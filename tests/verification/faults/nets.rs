@@ -3,7 +3,7 @@
 use ontrace::array::Random;
 use ontrace::ops::{Cell, Padding, Recurrent, RecurrentWeights, Reduction, Window, seeded};
 use ontrace::tensor::location;
-use ontrace::{Array, DType, Dim, Example, Module, Result, Tensor, cond, while_loop};
+use ontrace::{Array, DType, Dim, DynModule, Example, Outputs, Result, Tensor, cond, while_loop};
 
 /// A network, what it is called with, and the faults that it can be written down with: each is named after the place where it is.
 pub struct Net {
@@ -16,9 +16,9 @@ pub struct Net {
 /// A network with a fault; none where it is empty.
 pub struct Faulty<'a>(pub &'a Net, pub &'a str);
 
-impl Module for Faulty<'_> {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        (self.0.run)(inputs, self.1)
+impl DynModule for Faulty<'_> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        (self.0.run)(inputs, self.1).map(Outputs::from)
     }
 }
 

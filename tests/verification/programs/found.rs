@@ -1,6 +1,6 @@
 //! What random programs have found, as small as it is.
 
-use ontrace::{Array, DType, Dim, Example, Module, Result, Tensor, module, record, trace_fn};
+use ontrace::{Array, DType, Dim, DynModule, Example, Result, Tensor, module, record, trace_fn};
 
 #[test]
 fn an_output_may_be_given_twice() {
@@ -18,7 +18,7 @@ fn an_output_may_be_given_twice() {
 fn lengths_divided_by_negative_numbers_are_rounded_down() {
     // Python: 5 // -2 == -3.
     let x = Tensor::from(&[0.0f32; 5]);
-    let divided = module::function(|x: Tensor| Tensor::from_dim(&x.dim(0)?).floor_divide(-2i64), &x);
+    let divided = module::from_fn(|x: Tensor| Tensor::from_dim(&x.dim(0)?).floor_divide(-2i64));
     let traced = record(&divided, Example::new().input("x", &x).symbolic("x", 0, "n").unwrap()).unwrap();
     assert_eq!(traced.call(&x).unwrap().to_vec::<i64>().unwrap(), [-3]);
     assert_eq!(traced.call(&Tensor::from(&[0.0f32; 8])).unwrap().to_vec::<i64>().unwrap(), [-4]);
@@ -77,7 +77,7 @@ fn what_is_far_from_0_stays_finite_in_a_session() {
 fn a_softmax_is_taken_before_numbers_of_it_are_skipped() {
     let x = Tensor::from(&[-0.5f32, 1.0, 0.0]);
     let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
-    let every_other = module::function(|x: Tensor| x.softmax(0)?.slice_step(0, .., -2), &x);
+    let every_other = module::from_fn(|x: Tensor| x.softmax(0)?.slice_step(0, .., -2));
     let y = record(&every_other, example).unwrap().session().unwrap().call(&x).unwrap().to_vec::<f32>().unwrap();
     // exp(0) and exp(-0.5) over the sum of all three.
     let sum = 1f32.exp() + 1.0 + (-0.5f32).exp();
@@ -112,13 +112,10 @@ fn a_sum_of_halves_is_rounded_once_in_a_session() {
 #[cfg(feature = "tract")]
 #[test]
 fn a_slice_backwards_to_an_index_that_depends_on_data_ends_there() {
-    let every_other = module::function(
-        |x: Tensor| {
-            let (_, _, counts) = x.unique(None)?;
-            counts.slice_step(0, counts.dim(0)? - 1i64..Dim::from(0), -2)
-        },
-        &Tensor::from(&[9i64, 0, 7, -9, 6, -1]),
-    );
+    let every_other = module::from_fn(|x: Tensor| {
+        let (_, _, counts) = x.unique(None)?;
+        counts.slice_step(0, counts.dim(0)? - 1i64..Dim::from(0), -2)
+    });
     let example = Example::new().input("x", &Tensor::from(&[9i64, 0, 7, -9, 6, -1])).symbolic("x", 0, "n").unwrap();
     let session = record(&every_other, example).unwrap().session().unwrap();
     for (x, expected) in [(&[9i64, 0, 7, -9, 6, -1][..], 3), (&[-7, -5, 4], 1)] {

@@ -11,8 +11,8 @@ pub fn rust(program: &Program, failure: &Failure, seed: u64) -> String {
     let mut text = format!("// Seed {seed}, {}: {}\n", failure.stage, failure.detail.replace('\n', "\n// "));
     let count = program.inputs().count();
     text += "use ontrace::ops::{Padding, Reduction, Window};\n";
-    text += "use ontrace::{Array, DType, Dim, Example, Module, Result, Tensor, cond, record, while_loop};\n\n";
-    text += "struct Program;\n\nimpl Module for Program {\n    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {\n";
+    text += "use ontrace::{Array, DType, Dim, DynModule, Example, Outputs, Result, Tensor, cond, record, while_loop};\n\n";
+    text += "struct Program;\n\nimpl DynModule for Program {\n    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {\n";
     text += &body(program);
     text += "    }\n}\n\n";
     writeln!(text, "#[test]\nfn seed_{seed}() -> Result<()> {{").unwrap();

@@ -2,7 +2,7 @@
 
 use super::methods::Method;
 use ontrace::ops::{Padding, Reduction, Window};
-use ontrace::{Array, DType, Dim, Module, Result, Tensor};
+use ontrace::{Array, DType, Dim, DynModule, Outputs, Result, Tensor};
 use std::collections::BTreeMap;
 
 /// A straight program. The first column of every input is the example that it is traced with.
@@ -188,10 +188,10 @@ impl Step {
     }
 }
 
-impl Module for Program {
-    fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+impl DynModule for Program {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let values = self.values(inputs)?;
-        Ok(self.outputs.iter().map(|&value| values[value].clone()).collect())
+        Ok(self.outputs.iter().map(|&value| values[value].clone()).collect::<Vec<_>>().into())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::panics;
 use ontrace::array::{Tolerance, compare};
 use ontrace::graph::{Agreement, Graph, Node};
 use ontrace::read::OnnxModule;
-use ontrace::{Array, Error, Example, Module, Result, Tensor, Traced, record};
+use ontrace::{Array, DynModule, Error, Example, Result, Tensor, Traced, record};
 
 /// Where a program failed, and how.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ fn without_seen(traced: &Traced) -> String {
     parts.fold(first, |text, part| text + "=" + part.trim_start_matches(|c: char| c.is_ascii_digit())).replace("=,", ",").replace("=]", "]")
 }
 
-fn eager(module: &dyn Module, inputs: &[Array]) -> Result<Vec<Array>> {
+fn eager(module: &dyn DynModule, inputs: &[Array]) -> Result<Vec<Array>> {
     let inputs: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     caught(|| module.forward(&inputs)?.iter().map(Tensor::to_array).collect())
 }
