@@ -30,7 +30,7 @@ fn code_spans(text: &str) -> Vec<(&str, &str)> {
 
 fn is_path(span: &str) -> bool {
     ["src/", "tests/", "tools/", "docs/", "benches/", "examples/"].iter().any(|folder| span.starts_with(folder))
-        && !span.contains([' ', '*'])
+        && !span.contains([' ', '*', '{'])
 }
 
 #[test]
