@@ -22,7 +22,7 @@ pub struct Seen {
     fixed: bool,
     symbolic: bool,
     by_tract: bool,
-    /// Why it ran on our kernel.
+    /// Why it ran on ontrace's kernel.
     ours: BTreeSet<String>,
 }
 
@@ -76,7 +76,7 @@ impl Coverage {
         }
     }
 
-    /// Adds a model that obeys the laws. `replaced` says which operators ran on our kernels, and why; `whole` whether all did.
+    /// Adds a model that obeys the laws. `replaced` says which operators ran on ontrace's kernels, and why; `whole` whether all did.
     pub fn add(&mut self, model: &Model, symbolic: bool, replaced: &[(String, String)], whole: bool) {
         let Some(graph) = &model.proto.graph else { return };
         let declared = graph.input.iter().chain(&graph.value_info).chain(&graph.output);

@@ -1,15 +1,15 @@
-//! What a call costs, counted from the record before anything runs: the same number on every machine.
+//! What a call costs, counted from the traced graph before anything runs: the same number on every machine.
 
 use crate::dim::{Bindings, Dim, Sizes, Type};
 use crate::graph::Graph;
 
-/// What an operation costs besides its numbers: as much as this many of them.
+/// What an operation costs besides its values: as much as this many of them.
 const OPERATION: f64 = 500.0;
 
 /// Below this much work a call is over before anybody waits, and a check need not save.
 pub(super) const CHEAP: f64 = 2e6;
 
-/// The elements of a value at these lengths; a length that depends on data counts as in the example.
+/// The elements of a value at these lengths; a size that depends on data counts as in the example.
 fn elements(ty: &Type, lengths: &Bindings) -> f64 {
     let length = |dim: &Dim| Sizes::Bound(lengths).of(dim).ok().or(dim.example()).unwrap_or(1).max(0) as f64;
     ty.shape.iter().map(length).product()
@@ -21,7 +21,7 @@ pub(super) fn work(graph: &Graph, lengths: &Bindings) -> f64 {
     graph.nodes().iter().map(|node| OPERATION + made(node)).sum::<f64>().max(OPERATION)
 }
 
-/// The most bytes that are alive at once while the record is replayed, constants aside.
+/// The most bytes that are alive at once while the traced graph is replayed, constants aside.
 pub(super) fn peak(graph: &Graph, lengths: &Bindings) -> u64 {
     let bytes = |ty: &Type| elements(ty, lengths) * ty.dtype.size() as f64;
     let uses = graph.last_uses();

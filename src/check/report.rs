@@ -10,15 +10,15 @@ pub struct Report {
     pub calls: Vec<String>,
     /// The largest differences of each output over all calls.
     pub outputs: Vec<OutputReport>,
-    /// Calls that the record refuses, because a guard does not hold there.
+    /// Calls that the traced graph refuses, because a guard does not hold there.
     pub skipped: Vec<String>,
-    /// Calls that the module itself refuses: sizes or numbers that it is not made for.
+    /// Calls that the module itself refuses: sizes or values that it is not made for.
     pub refused: Vec<String>,
     /// Calls that were not made, because they would have cost more than the check may.
     pub untried: Vec<String>,
     /// What is odd, though every answer agrees.
     pub notes: Vec<String>,
-    /// The operations of the record, each done once for every call that was compared.
+    /// The operations of the traced graph, each done once for every call that was compared.
     pub nodes: usize,
     /// What was spent.
     pub cost: Cost,
@@ -29,9 +29,9 @@ pub struct Report {
 pub struct Cost {
     /// How often the module ran.
     pub module_runs: usize,
-    /// How often the record, or what was made of it, ran.
+    /// How often the traced graph, or the candidate made from it, ran.
     pub record_runs: usize,
-    /// All of that in runs of the example, counted by the numbers and operations that a run makes.
+    /// All of that in runs of the example, counted by the values and operations that a run makes.
     pub work: f64,
     /// The most memory at once besides the parameters, in bytes: an upper bound.
     pub memory: u64,

@@ -21,7 +21,7 @@ fn largest<'a>(arrays: impl Iterator<Item = &'a Array>) -> f64 {
     floats.flat_map(Array::to_f64s).filter(|x| x.is_finite()).fold(0.0, |most, x| most.max(x.abs()))
 }
 
-/// What rounding explains for these numbers: the absolute part follows the size of the answer, so that a small answer is held to its own
+/// What rounding explains for these values: the absolute part follows the size of the answer, so that a small answer is held to its own
 /// digits, but does not fall below what is lost to rounding among inputs of this size.
 pub(super) fn allowed(expected: &Array, inputs: &[Array]) -> Tolerance {
     let Tolerance { abs, rel } = Tolerance::of(expected.dtype());
@@ -43,7 +43,7 @@ pub(super) fn exact(graph: &Graph) -> Vec<bool> {
     graph.outputs().iter().map(|id| exact[id.index()]).collect()
 }
 
-/// Where zeros have other signs, and what else numbers hide that are equal: the index, got and expected.
+/// Where zeros have other signs, and what else values hide that are equal: the index, got and expected.
 fn sign(got: &Array, expected: &Array) -> Option<String> {
     if !expected.dtype().is_float() {
         return None;

@@ -1,4 +1,4 @@
-//! What must hold between lengths for a record to be right.
+//! What must hold between lengths for a traced graph to be right.
 
 use super::{Bindings, Expr};
 use std::fmt;
@@ -32,7 +32,7 @@ const SPELLED: &[(Relation, &str)] = &[
 ];
 
 impl Relation {
-    /// Whether it holds between these numbers.
+    /// Whether it holds between these values.
     pub fn holds(self, left: i64, right: i64) -> bool {
         match self {
             Relation::Equal => left == right,

@@ -90,7 +90,7 @@ impl Expr {
         Expr(sum)
     }
 
-    /// The same expression, given which expressions are multiples of which numbers: a quotient that is exact, and is multiplied by its divisor
+    /// The same expression, given which expressions are multiples of which values: a quotient that is exact, and is multiplied by its divisor
     /// again, is its dividend.
     pub(super) fn simplified(&self, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
         let inner = self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
@@ -180,7 +180,7 @@ impl Expr {
             (_, Some(0)) => Expr::default(),
             (Some(a), Some(b)) => Expr::from(a.div_euclid(b) - i64::from(b < 0 && a.rem_euclid(b) != 0)),
             (_, Some(b)) if b > 0 => {
-                // floor((b·q + r) / b) = q + floor(r / b): take out what divides, so that equal lengths look equal.
+                // floor((b·q + r) / b) = q + floor(r / b): take out what divides, so that equal sizes look equal.
                 let (mut whole, mut rest) = (Expr::default(), Expr::default());
                 for (monomial, &x) in &self.0 {
                     whole = whole.add(&Expr::term(monomial.clone(), x.div_euclid(b)));

@@ -1,4 +1,4 @@
-//! Axis lengths that remember where they came from.
+//! Axis sizes that remember where they came from.
 
 mod array;
 mod bind;
@@ -22,7 +22,7 @@ use std::fmt;
 use std::ops;
 use std::sync::Arc;
 
-/// The length of an axis: a number, or an expression over the symbolic lengths of the inputs.
+/// The size of an axis: a number, or an expression over the symbolic sizes of the inputs.
 ///
 /// Arithmetic on lengths stays symbolic, so that a shape computed from an input's shape is right at every size.
 /// A `Dim` is deliberately no `usize`: the only way to a number is `ontrace::concrete`, which records a guard.
@@ -37,7 +37,7 @@ pub enum Dim {
 /// What the symbols begin with that [`Dim::of_data`] makes: no name that a user can give.
 const OF_DATA: &str = "?";
 
-/// A symbolic length.
+/// A symbolic size.
 #[derive(Debug)]
 pub struct Symbolic {
     expr: Expr,
@@ -50,7 +50,7 @@ impl Dim {
         Dim::new(Expr::symbol(name), Some(seen as i64))
     }
 
-    /// A length that depends on data, the `i`-th of one operator: the door gives it a name of its own.
+    /// A size that depends on data, the `i`-th of one operator: `apply` gives it a name of its own.
     pub fn of_data(i: usize) -> Dim {
         Dim::new(Expr::symbol(&format!("{OF_DATA}{i}")), None)
     }
@@ -139,7 +139,7 @@ impl Dim {
 }
 
 impl PartialEq for Dim {
-    /// Whether the lengths are equal at every size.
+    /// Whether the sizes are equal at every size.
     fn eq(&self, other: &Dim) -> bool {
         match (self, other) {
             (Dim::Fixed(a), Dim::Fixed(b)) => a == b,

@@ -1,4 +1,4 @@
-//! Shapes and types: what is known of a tensor before its numbers are.
+//! Shapes and types: what is known of a tensor before its values are.
 
 use super::{Constraints, Dim};
 use crate::array::{Array, DType};
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Deref;
 
-/// The length of each axis.
+/// The size of each axis.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Shape(Vec<Dim>);
 
@@ -39,12 +39,12 @@ impl Shape {
         axis(index, self.rank())
     }
 
-    /// The lengths in the example, where all are known.
+    /// The sizes in the example, where all are known.
     pub fn example(&self) -> Option<Vec<usize>> {
         self.0.iter().map(|dim| dim.example().and_then(|n| usize::try_from(n).ok())).collect()
     }
 
-    /// The sizes as numbers.
+    /// The sizes as values.
     ///
     /// # Errors
     /// [`Size`](crate::ErrorCode::Size) where one is symbolic, [`Shape`](crate::ErrorCode::Shape) where one is negative.
@@ -69,7 +69,7 @@ impl Shape {
     /// The shape that both broadcast to, by the rules of numpy, torch and ONNX.
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where fixed lengths differ; [`Size`](crate::ErrorCode::Size) where a symbolic length
+    /// [`Shape`](crate::ErrorCode::Shape) where fixed sizes differ; [`Size`](crate::ErrorCode::Size) where a symbolic size
     /// meets another length, because then the result would be right at some sizes only.
     pub fn broadcast(&self, other: &Shape, constraints: &Constraints) -> Result<Shape> {
         let rank = self.rank().max(other.rank());
@@ -83,7 +83,7 @@ impl Shape {
                     return Err(Error::shape(format!("shapes {self} and {other} do not broadcast: sizes {a} and {b} at axis {axis}")));
                 }
                 (Some(a), Some(b)) if a.agrees(&b, constraints) => a,
-                // One that nobody declared is taken to be 1 always, where it is in the example.
+                // One that the user did not declare is taken to be 1 always, where it is in the example.
                 (Some(a), Some(b)) if b.agrees(&Dim::Fixed(1), constraints) => a,
                 (Some(a), Some(b)) if a.agrees(&Dim::Fixed(1), constraints) => b,
                 (Some(a), Some(b)) => {
@@ -206,7 +206,7 @@ impl fmt::Debug for Shape {
 pub struct Type {
     /// The element type.
     pub dtype: DType,
-    /// The length of each axis.
+    /// The size of each axis.
     pub shape: Shape,
 }
 

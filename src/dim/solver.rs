@@ -12,7 +12,7 @@ pub(crate) struct Assumptions {
 }
 
 impl Assumptions {
-    /// These constraints hold; `may_fix` says whether a size may turn out to be one number, because nobody declared it.
+    /// These constraints hold; `may_fix` says whether a size may turn out to be one number, because the user did not declare it.
     pub(crate) fn new(granted: BTreeSet<Constraint>, may_fix: bool) -> Assumptions {
         Assumptions { granted: Arc::new(granted), may_fix }
     }

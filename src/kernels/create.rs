@@ -27,7 +27,7 @@ pub fn range(dtype: DType, start: Scalar, limit: Scalar, delta: Scalar) -> Resul
     })
 }
 
-/// How many numbers [`range`] gives.
+/// How many values [`range`] gives.
 ///
 /// # Errors
 /// As [`range`].

@@ -42,7 +42,7 @@ fn parts(x: f32) -> (f32, i32) {
 
 /// e^x in f32, within 1 unit in the last place, without a branch: a loop over it becomes vector instructions.
 ///
-/// 2^k is multiplied in two halves, so that results below the normal numbers are rounded once.
+/// 2^k is multiplied in two halves, so that results below the normal values are rounded once.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Comparisons that NaN fails hand NaN on.

@@ -48,7 +48,7 @@ pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
     })
 }
 
-/// The array repeated along each axis; where only axes of length 1 are repeated, nothing is copied.
+/// The array repeated along each axis; where only axes of size 1 are repeated, nothing is copied.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__Tile.html>
 ///
@@ -87,13 +87,13 @@ pub enum Padding {
     Wrap,
 }
 
-/// The array with `begin` numbers more before and `end` after each axis; negative ones are cut off.
+/// The array with `begin` values more before and `end` after each axis; negative ones are cut off.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__Pad.html>
 ///
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) unless there is a number for each axis, where more is cut than there is, and where an
-/// axis without numbers is reflected, extended or wrapped; [`TooBig`](crate::ErrorCode::TooBig).
+/// axis without values is reflected, extended or wrapped; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn pad(x: &Array, begin: &[i64], end: &[i64], mode: Padding) -> Result<Array> {
     if begin.len() != x.rank() || end.len() != x.rank() {
         return Err(Error::argument(format!(

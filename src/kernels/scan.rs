@@ -7,7 +7,7 @@ use crate::array::{Array, Element};
 use crate::each_dtype;
 use crate::error::Result;
 
-/// The sum of the numbers up to each along an axis: without itself where `exclusive`, from the end where `reverse`.
+/// The sum of the values up to each along an axis: without itself where `exclusive`, from the end where `reverse`.
 ///
 /// Floats are summed in doubles, integers in i64, wrapping.
 ///
@@ -23,7 +23,7 @@ pub fn cumsum(x: &Array, axis: usize, exclusive: bool, reverse: bool) -> Result<
     })
 }
 
-/// What `step` makes of the numbers so far, along an axis.
+/// What `step` makes of the values so far, along an axis.
 fn scan<T: Element, S: Copy + Sync>(
     x: &Array,
     axis: usize,

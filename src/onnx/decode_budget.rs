@@ -252,7 +252,7 @@ mod tests {
             let bytes = field(7, &[number << 3 | 2, 0].repeat(1_000_000));
             assert_eq!(code(&bytes), Some(ErrorCode::TooBig), "graph field {number}");
         }
-        // One-byte numbers become eight bytes each.
+        // One-byte values become eight bytes each.
         let tensor = TensorProto { int64_data: vec![0; 30_000_000], ..TensorProto::default() };
         assert_eq!(code(&field(7, &field(5, &tensor.encode_to_vec()))), Some(ErrorCode::TooBig));
     }

@@ -63,7 +63,7 @@ pub(super) struct Layout<'a> {
     inner: Vec<u8>,
     weights: Vec<Weight<'a>>,
     graph: u64,
-    /// Numbers that lie in the data file, and where.
+    /// Values that lie in the data file, and where.
     external: Vec<(u64, Cow<'a, Array>)>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Layout<'a> {
         Layout::new(model, None)
     }
 
-    /// Large initializers in a data file of this name beside the model. The name takes part in the lengths, not in the data.
+    /// Large initializers in a data file of this name beside the model. The name takes part in the sizes, not in the data.
     pub fn split(model: &'a Model, data: &str) -> Layout<'a> {
         Layout::new(model, Some(data))
     }

@@ -49,7 +49,7 @@ fn below<'a>(path: &'a str, module: &str) -> Option<&'a str> {
     }
 }
 
-/// A path without the segments that are numbers: `encoder.layers.3` is `encoder.layers`.
+/// A path without the segments that are values: `encoder.layers.3` is `encoder.layers`.
 fn without_indices(path: &str) -> Vec<&str> {
     path.split('.').filter(|part| !part.chars().all(|c| c.is_ascii_digit())).collect()
 }

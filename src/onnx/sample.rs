@@ -7,7 +7,7 @@ use super::proto::*;
 use super::tensor;
 use crate::array::Array;
 
-/// An axis length: a number or a name.
+/// An axis sizes: a number or a name.
 pub fn dim(length: &str) -> Dimension {
     let value = match length.parse() {
         Ok(n) => dimension::Value::DimValue(n),

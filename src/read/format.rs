@@ -79,7 +79,7 @@ fn is_onnx(bytes: &[u8]) -> bool {
     while at < bytes.len() {
         let Some((tag, value)) = varint(bytes, &mut at).zip(varint(bytes, &mut at)) else { return graph };
         let skip = match tag {
-            // ir_version and model_version are numbers.
+            // ir_version and model_version are values.
             0x08 | 0x28 => 0,
             // producer, its version, domain, doc_string, graph, opset_import, metadata_props, training_info, functions, configuration.
             0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42 | 0x72 | 0xa2 | 0xca | 0xd2 => value,

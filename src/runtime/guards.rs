@@ -1,4 +1,4 @@
-//! The conditions under which a model of ours holds, as a session looks at them: lengths when a plan is made, numbers at every call.
+//! The conditions under which a model of ontrace holds, as a session looks at them: lengths when a plan is made, values at every call.
 
 use super::conversion::from_tract;
 use crate::array::{Array, DType};
@@ -20,7 +20,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    /// Those of a model; what they look at becomes an output of the page that is made for tract.
+    /// Those of a model; what they look at becomes an output of the ONNX model that is made for tract.
     ///
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read.
@@ -45,7 +45,7 @@ impl Conditions {
         Ok(conditions)
     }
 
-    /// Holds the lengths of a call against them.
+    /// Compares the sizes of a call with them.
     ///
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
@@ -53,7 +53,7 @@ impl Conditions {
         self.lengths.iter().try_for_each(|guard| guard.check_lengths(bindings))
     }
 
-    /// Holds the inputs of a call against them.
+    /// Compares the inputs of a call with them.
     ///
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
@@ -61,10 +61,10 @@ impl Conditions {
         self.inputs.iter().try_for_each(|(i, guard)| guard.check_numbers(&inputs[*i]))
     }
 
-    /// Holds what a plan gave behind its outputs against them.
+    /// Compares what a plan gave behind its outputs with them.
     ///
     /// # Errors
-    /// [`Guard`](crate::ErrorCode::Guard), and where the numbers are not those of the declared type.
+    /// [`Guard`](crate::ErrorCode::Guard), and where the values are not those of the declared type.
     pub(super) fn check_values(&self, values: impl Iterator<Item = TValue>) -> Result<()> {
         self.values.iter().zip(values).try_for_each(|((guard, dtype), value)| guard.check_numbers(&from_tract(value, *dtype)?))
     }

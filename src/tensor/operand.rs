@@ -5,7 +5,7 @@ use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::Result;
 
-/// The other side of a binary operation. Numbers are weak: they never change the category's width of a dtype.
+/// The other side of a binary operation. Values are weak: they never change the category's width of a dtype.
 pub trait Operand {
     /// The operand as a tensor.
     ///
@@ -44,7 +44,7 @@ impl Operand for &Dim {
     }
 }
 
-/// Rust numbers, as Python's.
+/// Rust values, as Python's.
 macro_rules! numbers {
     ($($T:ty),*) => {
         $(impl Operand for $T {

@@ -131,7 +131,7 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
 
-/// Whether an input is used by any node or output, is one that guards look at, or gives a length that is used.
+/// Whether an input is used by any node or output, is one that guards look at, or gives a size that is used.
 fn is_used(graph: &Graph, id: ValueId) -> bool {
     let by_itself = graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id);
     graph.outputs().contains(&id) || by_itself || gives_a_length(graph, id)

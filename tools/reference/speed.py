@@ -98,7 +98,7 @@ def figure(command):
 
 
 def table(title, rows, peers, rounds):
-    """A line a row and number of threads: the first peer is us, the others are what we are held against."""
+    """A line a row and number of threads: the first peer is us, the others are what we are compared with."""
     print(f"\n| {title} | threads | " + " | ".join(peers) + " | " + " | ".join(f"ratio to {peer}" for peer in list(peers)[1:]) + " |")
     print("|---" * (2 * len(peers) + 1) + "|")
     for row in rows:

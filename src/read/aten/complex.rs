@@ -14,7 +14,7 @@ pub(crate) fn number(re: f64, im: f64) -> Value {
     Complex { re: Tensor::weak(re), im: Tensor::weak(im) }.into()
 }
 
-/// Complex numbers as files have them: the parts side by side in a last axis.
+/// Complex values as files have them: the parts side by side in a last axis.
 pub(crate) fn stored(x: &Tensor) -> Result<Value> {
     Ok(Complex { re: x.select(-1, 0i64)?, im: x.select(-1, 1i64)? }.into())
 }

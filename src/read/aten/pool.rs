@@ -209,7 +209,7 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     if whole { y.add(y.sign()?.mul(1e-9)?)?.trunc()?.cast(x.dtype()) } else { Ok(y) }
 }
 
-/// The largest number of each window, and its place: windows that begin at steps of a length that is no integer, shifted by a sample for each
+/// The largest number of each window, and its place: windows that begin at steps of a size that is no integer, shifted by a sample for each
 /// plane. `samples` says which of them belongs to which axis.
 fn fractional(a: &Args, samples: &[i64]) -> Result<Vec<Tensor>> {
     let (x, axes) = (a.tensor("self")?, samples.len());

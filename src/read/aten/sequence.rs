@@ -1,6 +1,6 @@
 //! Packed sequences: sequences of different lengths as torch packs them, all first elements, then all second ones, and so on.
 //!
-//! What a program packs is kept padded, with the lengths: a recurrent network runs over that, as ONNX's do. The packed elements are computed
+//! What a program packs is kept padded, with the sizes: a recurrent network runs over that, as ONNX's do. The packed elements are computed
 //! only where a program reads them.
 
 use crate::array::DType;

@@ -1,4 +1,4 @@
-//! Values of TorchScript beside tensors: numbers, lists, dictionaries, strings.
+//! Values of TorchScript beside tensors: values, lists, dictionaries, strings.
 
 use crate::array::Scalar;
 use crate::dim::Dim;
@@ -217,7 +217,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
     })
 }
 
-/// The sign of an operator that torch spells as a function, also of plain numbers.
+/// The sign of an operator that torch spells as a function, also of plain values.
 fn operator(path: &str) -> Option<&'static str> {
     const OPERATORS: &[(&str, &str)] = &[
         ("torch.eq", "=="),
@@ -384,7 +384,7 @@ fn number_to_tensor(value: &Value) -> Result<Value> {
     })
 }
 
-/// Numbers, nested in lists, as a tensor.
+/// Values, nested in lists, as a tensor.
 fn tensor(value: &Value, dtype: &Value) -> Result<Value> {
     fn stacked(value: &Value) -> Result<Tensor> {
         if !matches!(value, Value::List(_) | Value::Tuple(_)) {
@@ -443,7 +443,7 @@ fn format(text: &str, values: &[Value]) -> String {
     result
 }
 
-/// Whether two keys or numbers are equal.
+/// Whether two keys or values are equal.
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Str(a), Value::Str(b)) => a == b,
@@ -539,7 +539,7 @@ pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
 /// Comparisons of symbolic sizes give tensors: where a size differs from call to call, so does the result.
 const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
 
-/// A binary operator on numbers, strings, lists or tensors.
+/// A binary operator on values, strings, lists or tensors.
 pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
         ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b) == (op == "is"))),

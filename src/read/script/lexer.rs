@@ -156,7 +156,7 @@ impl<'a> Lexer<'a> {
                         'n' => text.push('\n'),
                         't' => text.push('\t'),
                         'r' => text.push('\r'),
-                        // Torch writes other bytes as octal or hexadecimal numbers.
+                        // Torch writes other bytes as octal or hexadecimal values.
                         'x' => text.push(code(&mut chars, 2, 16, None)?),
                         '0'..='7' => text.push(code(&mut chars, 2, 8, escaped.to_digit(8))?),
                         other => text.push(other),

@@ -87,7 +87,7 @@ impl Chooser<'_> {
         self.known[x].ty.dtype
     }
 
-    /// The smallest length of an axis in any call.
+    /// The smallest size of an axis in any call.
     pub fn shortest(&self, x: usize, axis: usize) -> i64 {
         self.known[x].calls.iter().map(|array| array.shape()[axis] as i64).min().unwrap_or(0)
     }

@@ -526,7 +526,7 @@ pub fn pool(c: &mut Chooser) -> Option<Chosen> {
     let x = image(c, axes)?;
     let kernel: Vec<usize> = (0..axes).map(|_| 1 + c.below(3)).collect();
     let window = window(c, x, &kernel)?;
-    // Windows are not rounded up over an axis of symbolic length.
+    // Windows are not rounded up over an axis of symbolic size.
     let fixed = c.dims(x)[2..].iter().all(|dim| !dim.is_symbolic());
     let ceil = Argument::Flag(fixed && c.one_in(2));
     Some((vec![x], vec![Argument::Sizes(kernel), Argument::Move(window), ceil]))
