@@ -357,7 +357,10 @@ fn compare_untried(tried: usize, untried: &[&(String, String, String)]) {
     };
     let (known, text) = (keys(&known), keys(&text));
     let (new, gone): (Vec<_>, Vec<_>) = (text.difference(&known).collect(), known.difference(&text).collect());
-    assert!(new.is_empty() && gone.is_empty(), "tests/data/laws.txt is stale (ONTRACE_RENEW=1 renews it): new {new:#?}, gone {gone:#?}");
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "tests/data/laws.txt is missing or stale (ONTRACE_RENEW=1 writes it): new {new:#?}, gone {gone:#?}"
+    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn tolerance(model: &str, output: usize, dtype: DType) -> Tolerance {
 
 /// The folder of the archives; `ONTRACE_ZOO` names another one, built alike.
 fn zoo() -> Option<PathBuf> {
-    corpus::folder("ONTRACE_ZOO", "../shared/zoo", "resnet_tiny")
+    corpus::folder("ONTRACE_ZOO", "../shared/zoo", ".")
 }
 
 /// The models of the corpus in order.
