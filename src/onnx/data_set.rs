@@ -62,7 +62,7 @@ impl DataSet {
         Ok(DataSet { inputs: read("input")?, outputs: read("output")? })
     }
 
-    /// The sets in the folder of a model, in the order of their numbers, each with the name of its own folder.
+    /// The sets in the folder of a model, in their order, each with the name of its own folder.
     ///
     /// # Errors
     /// As [`DataSet::open`].

@@ -140,7 +140,7 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
     let packed = (elements * dtype.bits()).div_ceil(8);
     let expected = if field == "raw_data" || dtype.bits() < 8 { packed } else { elements };
     if length != expected {
-        let unit = if field == "raw_data" { "bytes" } else { "numbers" };
+        let unit = if field == "raw_data" { "bytes" } else { "elements" };
         return Err(Error::damaged(format!("{length} {unit} in {field}, expected {expected} for {dtype}{shape:?}")));
     }
     match (dtype, field) {

@@ -160,8 +160,8 @@ mod tests {
 
     /// The names and tensors of a checkpoint that was saved with a storage of 0, 1, 2, 3.
     fn saved(value: &[u8]) -> Result<Vec<(String, f64)>> {
-        let numbers: Vec<u8> = [0f32, 1., 2., 3.].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let bytes = pack(&[Packed::stored("archive/data.pkl", &pickled(value)), Packed::stored("archive/data/0", &numbers)]);
+        let storage: Vec<u8> = [0f32, 1., 2., 3.].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let bytes = pack(&[Packed::stored("archive/data.pkl", &pickled(value)), Packed::stored("archive/data/0", &storage)]);
         Ok(read(&bytes.into())?.into_iter().map(|(name, array)| (name, array.to_f64s()[0])).collect())
     }
 

@@ -15,7 +15,7 @@ const VERSION: i64 = 1001;
 ///
 /// Behind the magic number come pickles of the version, of facts about the machine, of the value and of the storages' keys;
 /// then the storages in the order of the keys, each with its length before it
-/// (`_legacy_save` in [torch/serialization.py](https://github.com/pytorch/pytorch/blob/main/torch/serialization.py)). All numbers
+/// (`_legacy_save` in [torch/serialization.py](https://github.com/pytorch/pytorch/blob/main/torch/serialization.py)). All integers
 /// are little-endian, whatever machine wrote them.
 pub(super) fn read(bytes: &Bytes) -> Result<(Pickle, Storages<'static>)> {
     let mut at = MAGIC.len();

@@ -28,7 +28,7 @@ impl Random {
             if bytes.is_empty() {
                 break;
             }
-            // Directories and pickles are small beside the numbers: half of the changes fall into the last third.
+            // Directories and pickles are small beside the weights: half of the changes fall into the last third.
             let at = if self.below(2) == 0 { self.below(bytes.len()) } else { bytes.len() - 1 - self.below(bytes.len().div_ceil(3)) };
             match self.below(8) {
                 0 | 1 => bytes[at] ^= 1 << self.below(8),

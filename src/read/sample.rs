@@ -130,9 +130,9 @@ pub(super) fn storage(class: &str, key: &str, count: i64) -> Vec<u8> {
 
 /// A pickled tensor: a view of a storage.
 pub(super) fn tensor(storage: Vec<u8>, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
-    let numbers = |numbers: &[i64]| tuple(&numbers.iter().map(|&n| int(n)).collect::<Vec<_>>());
+    let ints = |ints: &[i64]| tuple(&ints.iter().map(|&n| int(n)).collect::<Vec<_>>());
     let hooks = call("collections.OrderedDict", &[]);
-    call("torch._utils._rebuild_tensor_v2", &[storage, int(offset), numbers(shape), numbers(strides), vec![0x89], hooks])
+    call("torch._utils._rebuild_tensor_v2", &[storage, int(offset), ints(shape), ints(strides), vec![0x89], hooks])
 }
 
 /// A whole pickle of one value.

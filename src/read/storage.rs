@@ -282,8 +282,8 @@ mod tests {
         }
     }
 
-    fn bytes<T: crate::array::Element>(numbers: &[T]) -> Vec<u8> {
-        T::bytes(numbers).to_vec()
+    fn bytes<T: crate::array::Element>(elements: &[T]) -> Vec<u8> {
+        T::bytes(elements).to_vec()
     }
 
     fn floats() -> Archive {
@@ -297,13 +297,13 @@ mod tests {
     #[test]
     fn offsets_and_strides_are_in_elements() {
         let file = floats();
-        let window =
+        let view =
             |offset, shape: &[i64], strides: &[i64]| read(&file, &sample::tensor(storage(), offset, shape, strides)).unwrap().to_f64s();
-        assert_eq!(window(1, &[2, 2], &[3, 1]), [1., 2., 4., 5.]);
-        assert_eq!(window(0, &[3, 2], &[1, 3]), [0., 3., 1., 4., 2., 5.]);
-        assert_eq!(window(5, &[], &[]), [5.]);
-        assert_eq!(window(2, &[3], &[0]), [2., 2., 2.]);
-        assert_eq!(window(9, &[0, 7], &[7, 1]), [] as [f64; 0]);
+        assert_eq!(view(1, &[2, 2], &[3, 1]), [1., 2., 4., 5.]);
+        assert_eq!(view(0, &[3, 2], &[1, 3]), [0., 3., 1., 4., 2., 5.]);
+        assert_eq!(view(5, &[], &[]), [5.]);
+        assert_eq!(view(2, &[3], &[0]), [2., 2., 2.]);
+        assert_eq!(view(9, &[0, 7], &[7, 1]), [] as [f64; 0]);
     }
 
     #[test]
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn every_storage_class_has_its_dtype() {
         let halves = [half::f16::from_f32(0.5), half::f16::from_f32(-2.)];
-        for (class, data, dtype, numbers) in [
+        for (class, data, dtype, values) in [
             ("HalfStorage", bytes(&halves), DType::F16, [0.5, -2.]),
             ("BFloat16Storage", vec![0x80, 0x3f, 0, 0xc0], DType::BF16, [1., -2.]),
             ("DoubleStorage", bytes(&[0.5f64, -2.]), DType::F64, [0.5, -2.]),
@@ -346,7 +346,7 @@ mod tests {
         ] {
             let value = sample::tensor(sample::storage(&format!("torch.{class}"), "0", 2), 0, &[2], &[1]);
             let array = read(&archive(&[("0", &data)], "little"), &value).unwrap();
-            assert_eq!((array.dtype(), array.to_f64s()), (dtype, numbers.to_vec()), "{class}");
+            assert_eq!((array.dtype(), array.to_f64s()), (dtype, values.to_vec()), "{class}");
         }
     }
 
@@ -364,10 +364,10 @@ mod tests {
     fn bytes_of_no_type_are_read_as_the_tensor_says() {
         let file = archive(&[("0", &[1, 0, 255, 255])], "little");
         let value = |dtype: &str| {
-            let numbers = |n: i64| tuple(&[sample::int(n)]);
+            let ints = |n: i64| tuple(&[sample::int(n)]);
             let dtype = format!("ctorch\n{dtype}\n").into_bytes();
             let storage = sample::storage("torch.storage.UntypedStorage", "0", 4);
-            call("torch._utils._rebuild_tensor_v3", &[storage, sample::int(0), numbers(2), numbers(1), vec![0x89], b"}".to_vec(), dtype])
+            call("torch._utils._rebuild_tensor_v3", &[storage, sample::int(0), ints(2), ints(1), vec![0x89], b"}".to_vec(), dtype])
         };
         assert_eq!(read(&file, &value("uint16")).unwrap(), Array::vector(vec![1u16, 65535]));
         assert_eq!(read(&file, &value("float8_e4m3fn")).unwrap().to_f64s(), [2f64.powi(-9), 0.0]);

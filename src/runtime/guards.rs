@@ -1,4 +1,4 @@
-//! The conditions under which a model of ontrace holds, as a session looks at them: lengths when a plan is made, values at every call.
+//! The guards of a model as a session checks them: sizes when a plan is made, values at every call.
 
 use super::conversion::from_tract;
 use crate::array::{Array, DType};
@@ -13,18 +13,18 @@ use tract_onnx::prelude::TValue;
 #[derive(Default)]
 pub(super) struct Conditions {
     lengths: Vec<Guard>,
-    /// Guards on inputs, by their place.
+    /// Guards on inputs, by their index.
     inputs: Vec<(usize, Guard)>,
-    /// Guards on values in between, which the plan gives behind its outputs, and their dtypes.
+    /// Guards on intermediate values, which the plan gives after its outputs, and their dtypes.
     values: Vec<(Guard, DType)>,
 }
 
 impl Conditions {
-    /// Those of a model; what they look at becomes an output of the ONNX model that is made for tract.
+    /// Those of a model; what they look at becomes an output of the graph that is made for tract.
     ///
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read.
-    pub(super) fn of(model: &Model, inputs: &[(String, Type)], page: &mut GraphProto) -> Result<Conditions> {
+    pub(super) fn of(model: &Model, inputs: &[(String, Type)], graph: &mut GraphProto) -> Result<Conditions> {
         let mut conditions = Conditions::default();
         for (saved, place) in guards_of(model)? {
             match saved {
@@ -35,7 +35,7 @@ impl Conditions {
                     match inputs.iter().position(|input| input.0 == name) {
                         Some(i) => conditions.inputs.push((i, guard)),
                         None => {
-                            page.output.push(ValueInfoProto { name, ..ValueInfoProto::default() });
+                            graph.output.push(ValueInfoProto { name, ..ValueInfoProto::default() });
                             conditions.values.push((guard, dtype));
                         }
                     }
@@ -45,7 +45,7 @@ impl Conditions {
         Ok(conditions)
     }
 
-    /// Compares the sizes of a call with them.
+    /// Checks the sizes of a call.
     ///
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
@@ -53,7 +53,7 @@ impl Conditions {
         self.lengths.iter().try_for_each(|guard| guard.check_lengths(bindings))
     }
 
-    /// Compares the inputs of a call with them.
+    /// Checks the inputs of a call.
     ///
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
@@ -61,10 +61,10 @@ impl Conditions {
         self.inputs.iter().try_for_each(|(i, guard)| guard.check_numbers(&inputs[*i]))
     }
 
-    /// Compares what a plan gave behind its outputs with them.
+    /// Checks the values that a plan gave after its outputs.
     ///
     /// # Errors
-    /// [`Guard`](crate::ErrorCode::Guard), and where the values are not those of the declared type.
+    /// [`Guard`](crate::ErrorCode::Guard), and where a value is not of the declared type.
     pub(super) fn check_values(&self, values: impl Iterator<Item = TValue>) -> Result<()> {
         self.values.iter().zip(values).try_for_each(|((guard, dtype), value)| guard.check_numbers(&from_tract(value, *dtype)?))
     }

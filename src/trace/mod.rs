@@ -186,7 +186,7 @@ impl Traced {
         Ok(self.to_model()?.to_bytes())
     }
 
-    /// Writes the ONNX file: to a temporary beside it that then takes its place, so that after a failure the old file is intact.
+    /// Writes the ONNX file: to a temporary beside it that is then renamed, so that after a failure the old file is intact.
     ///
     /// # Errors
     /// As [`Traced::to_model`], and [`Write`](ErrorCode::Write).

@@ -116,7 +116,7 @@ impl MutableValues {
     }
 }
 
-/// Whether two values are one: the same tensor, not equal numbers in two.
+/// Whether two values are one: the same tensor, not equal elements in two.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::None, Value::None) | (Value::Device, Value::Device) => true,
