@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::onnx::{GraphBuilder, Name};
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// An operator of the ONNX standard with its attributes, as one node of a graph.
 ///
@@ -77,6 +78,12 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// The operator with other sizes and dtypes among its attributes; `None` where it has none of them. Operators with graphs inside are not
+    /// asked.
+    fn substituted(&self, _of: &Substitution) -> Option<Arc<dyn Operator>> {
+        None
+    }
+
     /// The graphs inside: the branches or the body.
     fn graphs(&self) -> Vec<&Graph> {
         Vec::new()
@@ -93,6 +100,36 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The output where every input is a small tensor of lengths, if that is again lengths.
     fn of_dims(&self, _inputs: &Inputs<DimArray>) -> Option<DimArray> {
         None
+    }
+}
+
+/// What takes the place of the sizes and dtypes among an operator's attributes, where a graph becomes a part of another.
+pub struct Substitution<'a> {
+    /// The size in the place of a size.
+    pub(crate) dim: &'a dyn Fn(&Dim) -> Dim,
+    /// The dtype in the place of a dtype.
+    pub(crate) dtype: &'a dyn Fn(DType) -> DType,
+}
+
+impl Substitution<'_> {
+    /// The size in the place of a size.
+    pub fn dim(&self, dim: &Dim) -> Dim {
+        (self.dim)(dim)
+    }
+
+    /// The sizes in the place of these.
+    pub fn dims(&self, dims: &[Dim]) -> Vec<Dim> {
+        dims.iter().map(self.dim).collect()
+    }
+
+    /// The dtype in the place of a dtype.
+    pub fn dtype(&self, dtype: DType) -> DType {
+        (self.dtype)(dtype)
+    }
+
+    /// Sizes as a tensor, in the place of these.
+    pub(crate) fn dim_array(&self, array: &DimArray) -> DimArray {
+        DimArray { dims: self.dims(&array.dims), ..array.clone() }
     }
 }
 

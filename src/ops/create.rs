@@ -4,9 +4,10 @@ use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
+use std::sync::Arc;
 
 /// One number in every place. ONNX: [ConstantOfShape](https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,10 @@ impl Operator for Full {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Full { shape: of.dims(&self.shape).into(), dtype: of.dtype(self.dtype), ..self.clone() }))
     }
 }
 
@@ -109,6 +114,10 @@ impl Operator for Range {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Range { start: of.dim(&self.start), length: of.dim(&self.length), ..self.clone() }))
     }
 }
 

@@ -4,10 +4,11 @@ use super::{Reader, one};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::kernels::join;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply, apply_one};
+use std::sync::Arc;
 
 pub use crate::kernels::join::Padding;
 
@@ -97,6 +98,10 @@ impl Operator for Tile {
     fn agreement(&self) -> Agreement {
         Agreement::Exact
     }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Tile { repeats: of.dims(&self.repeats) }))
+    }
 }
 
 /// A border around a tensor; a negative width cuts off. ONNX: [Pad](https://onnx.ai/onnx/operators/onnx__Pad.html).
@@ -158,6 +163,10 @@ impl Operator for Pad {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Pad { begin: of.dims(&self.begin), end: of.dims(&self.end), ..self.clone() }))
     }
 }
 

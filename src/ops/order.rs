@@ -4,10 +4,11 @@ use super::Reader;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator, Substitution};
 use crate::kernels::sort;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
+use std::sync::Arc;
 
 /// The k largest or smallest numbers along an axis, in order, and their indices. ONNX: [TopK](https://onnx.ai/onnx/operators/onnx__TopK.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,10 @@ impl Operator for TopK {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(TopK { k: of.dim(&self.k), ..self.clone() }))
     }
 }
 

@@ -4,10 +4,11 @@ use super::Reader;
 use crate::array::{Array, DType, Random};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
 use std::cell::Cell;
+use std::sync::Arc;
 
 thread_local! {
     /// The seed of this thread's next draw.
@@ -140,6 +141,10 @@ impl Operator for Draw {
 
     fn agreement(&self) -> Agreement {
         Agreement::Random
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Draw { shape: of.dims(&self.shape).into(), dtype: of.dtype(self.dtype), ..self.clone() }))
     }
 }
 

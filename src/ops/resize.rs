@@ -4,10 +4,11 @@ use super::{Reader, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, FIRST_OPSET, Inputs, Operator};
+use crate::graph::{Attributes, FIRST_OPSET, Inputs, Operator, Substitution};
 use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Rule, Scale};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
+use std::sync::Arc;
 
 /// Other lengths for the last axes. ONNX: [Resize](https://onnx.ai/onnx/operators/onnx__Resize.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -171,6 +172,10 @@ impl Operator for Resize {
             Interpolation::Cubic(a) => line.string("mode", "cubic").float("cubic_coeff_a", a as f32),
         }
         .write(outputs))
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Resize { lengths: of.dims(&self.lengths), ..self.clone() }))
     }
 }
 

@@ -5,9 +5,10 @@ use super::slice::Slice;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one, size};
+use std::sync::Arc;
 
 /// The same numbers in row-major order under this shape. ONNX: Reshape, or Squeeze, Unsqueeze and Flatten where it is one of these.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +80,10 @@ impl Operator for Reshape {
     fn of_dims(&self, inputs: &Inputs<DimArray>) -> Option<DimArray> {
         let dims = inputs.opt(0)?.dims.clone();
         (self.shape.rank() <= 1).then_some(DimArray { scalar: self.shape.rank() == 0, dims })
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Reshape { shape: of.dims(&self.shape).into() }))
     }
 }
 
@@ -198,6 +203,10 @@ impl Operator for Expand {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Expand { shape: of.dims(&self.shape).into() }))
     }
 }
 

@@ -4,10 +4,11 @@ use super::{Reader, Reduction};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Attributes, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::AxisRange;
 use crate::tensor::{Operand, Tensor, apply, apply_one};
+use std::sync::Arc;
 
 /// Every `step`-th index of one axis. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +91,10 @@ impl Operator for Slice {
         let dims = (0..length).map(|i| x.dims.get(usize::try_from(start + i * self.step).ok()?).cloned()).collect::<Option<Vec<_>>>()?;
         (!x.scalar).then_some(DimArray { scalar: false, dims })
     }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Slice { start: of.dim(&self.start), length: of.dim(&self.length), ..self.clone() }))
+    }
 }
 
 /// One axis in pieces of given lengths. ONNX: [Split](https://onnx.ai/onnx/operators/onnx__Split.html).
@@ -143,6 +148,10 @@ impl Operator for Split {
 
     fn agreement(&self) -> Agreement {
         Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Split { lengths: of.dims(&self.lengths), ..self.clone() }))
     }
 }
 

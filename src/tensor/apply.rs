@@ -31,6 +31,12 @@ pub fn apply(op: impl Operator, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor
     through_the_door(Arc::new(op), inputs, caller)
 }
 
+/// As [`apply`], for an operator that a graph has.
+#[track_caller]
+pub(crate) fn apply_shared(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+    through_the_door(op, inputs, Location::caller())
+}
+
 fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
     let constraints = recorder::constraints();

@@ -10,6 +10,7 @@ mod operand;
 mod recorder;
 pub mod size;
 
+pub(crate) use apply::apply_shared;
 pub use apply::{apply, apply_one};
 pub use axes::{Axes, AxisRange};
 pub use operand::Operand;
@@ -82,6 +83,17 @@ impl Tensor {
         Tensor::with(None, ty, Origin::Literal)
     }
 
+    /// A constant of a graph, with the name and the parameters behind it that it has there.
+    pub(crate) fn of_constant(array: Array, name: Option<&Arc<str>>, derivation: Option<&Derivation>) -> Tensor {
+        let origin = match (derivation, name) {
+            (Some(Derivation::Computed(computed)), name) => Origin::Derived(name.cloned(), computed.clone()),
+            (Some(Derivation::Parameter(name)), _) | (None, Some(name)) => Origin::Parameter(name.clone()),
+            (None, None) => Origin::Literal,
+        };
+        let ty = Type::from(&array);
+        Tensor::with(Some(array), ty, origin)
+    }
+
     /// A number whose dtype gives way to every other operand's, as a Python number's does.
     pub fn weak(number: impl Into<Scalar>) -> Tensor {
         let number = number.into();
@@ -104,7 +116,7 @@ impl Tensor {
         Tensor::of_lengths(DimArray::scalar(dim.clone()), DType::I64)
     }
 
-    fn of_lengths(dims: DimArray, dtype: DType) -> Tensor {
+    pub(crate) fn of_lengths(dims: DimArray, dtype: DType) -> Tensor {
         let constraints = recorder::constraints();
         let dims = DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims };
         let value = dims.example().map(|array| array.cast(dtype));

@@ -1,10 +1,26 @@
 //! Transformations of a traced graph: other weights, or the part that one module did.
 
-use super::Traced;
-use crate::array::Array;
+use super::{Traced, record};
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Type};
 use crate::error::{Error, Result};
-use crate::module::{Signature, default_name};
+use crate::graph::{Graph, Substitution};
+use crate::module::{DynModule, Example, Outputs, Signature, default_name};
+use crate::ops::inline_as;
+use crate::tensor::Tensor;
 use std::collections::BTreeMap;
+
+/// A graph whose f32 are another float.
+struct Converted<'a> {
+    graph: &'a Graph,
+    dtype: DType,
+}
+
+impl DynModule for Converted<'_> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        inline_as(self.graph, inputs, |known| if known == DType::F32 { self.dtype } else { known }).map(Outputs::from)
+    }
+}
 
 impl Traced {
     /// The parameters by the names that the module gave them: also those that the trace has only as what was computed from them.
@@ -49,5 +65,23 @@ impl Traced {
         let names = (0..outputs.len()).map(|i| default_name(i, outputs.len())).collect();
         let signature = Signature::flat(inputs.len(), names, self.signature.lengths().clone());
         Ok(Traced::of(graph, path, signature))
+    }
+
+    /// The same traced graph in another width of float: parameters, constants, inputs and casts that are f32 become this.
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) for one that is no float, and where an operator does not take it.
+    pub fn with_dtype(&self, dtype: DType) -> Result<Traced> {
+        if !dtype.is_float() {
+            return Err(DType::not_taken(dtype));
+        }
+        let converted = |known: DType| if known == DType::F32 { dtype } else { known };
+        let inputs = self.inputs().into_iter();
+        let example = inputs
+            .fold(Example::new(), |example, (name, ty)| example.input(&name, &Tensor::of_type(Type::new(converted(ty.dtype), ty.shape))));
+        let graph = record(&Converted { graph: &self.graph, dtype }, example)?.graph;
+        let of = Substitution { dim: &Dim::clone, dtype: &converted };
+        let noise = self.noise.iter().map(|op| op.substituted(&of).unwrap_or_else(|| op.clone())).collect();
+        Ok(Traced { graph, noise, verdict: None, ..self.clone() })
     }
 }

@@ -1,12 +1,13 @@
 //! One of two computations, chosen by data.
 
-use super::{Outside, around, place, present, truth, types};
+use super::{Outside, Replay, around, place, present, tensors, truth, types};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Recorder, Tensor, apply};
+use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -18,6 +19,19 @@ pub struct If {
     then: Arc<Graph>,
     otherwise: Arc<Graph>,
     types: Vec<Type>,
+}
+
+impl If {
+    /// The branch that is taken, as part of the active trace.
+    pub(in crate::ops) fn inline(&self, inputs: &[Option<Tensor>], replay: Replay) -> Result<Vec<Tensor>> {
+        let (inputs, first) = (tensors(inputs)?, 1 + self.then.inputs().len());
+        let replay = RefCell::new(replay);
+        cond(
+            &inputs[0],
+            || (replay.borrow_mut())(&self.then, &inputs[1..first]),
+            || (replay.borrow_mut())(&self.otherwise, &inputs[first..]),
+        )
+    }
 }
 
 impl Operator for If {

@@ -1,6 +1,6 @@
 //! A computation repeated on its own results.
 
-use super::{LONGEST, Outside, around, gathered, present, recorded, stacked, truth, types, varies};
+use super::{LONGEST, Outside, Replay, around, gathered, present, recorded, stacked, tensors, truth, types, varies};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
@@ -25,6 +25,22 @@ pub struct Loop {
     items: Vec<Type>,
     /// How many turns there are, where that is a length.
     turns: Dim,
+}
+
+impl Loop {
+    /// The iterations as part of the active trace.
+    pub(in crate::ops) fn inline(&self, inputs: &[Option<Tensor>], replay: Replay) -> Result<Vec<Tensor>> {
+        let (state, captured) = (2 + self.state.len(), tensors(&inputs[2..])?);
+        let (state, captured) = captured.split_at(state - 2);
+        let body = |iteration: &Tensor, state: &[Tensor]| {
+            let mut outputs = replay(&self.body, &[std::slice::from_ref(iteration), state, captured].concat())?;
+            let on = self.asks.then(|| outputs.remove(0));
+            let items = outputs.split_off(self.state.len());
+            Ok(Turn { on, state: outputs, items })
+        };
+        let (state, lists) = repeat(inputs[0].as_ref(), inputs[1].as_ref(), state.to_vec(), body)?;
+        Ok([state, lists].concat())
+    }
 }
 
 impl Operator for Loop {

@@ -4,9 +4,12 @@ mod cond;
 mod loops;
 mod scan;
 
+pub(super) use cond::If;
 pub use cond::cond;
+pub(super) use loops::Loop;
 pub(crate) use loops::{Turn, repeat};
 pub use loops::{fori_loop, while_loop};
+pub(super) use scan::Scan;
 pub(crate) use scan::read_scan;
 pub use scan::{map, scan};
 
@@ -25,6 +28,14 @@ const LONGEST: i64 = 1 << 24;
 
 /// How many turns of known number are written out where a file has them.
 pub(crate) const FEW: i64 = 16;
+
+/// Runs a graph inside an operator on tensors.
+pub(super) type Replay<'a> = &'a mut dyn FnMut(&Graph, &[Tensor]) -> Result<Vec<Tensor>>;
+
+/// The tensors among inputs that must all be there.
+fn tensors(inputs: &[Option<Tensor>]) -> Result<Vec<Tensor>> {
+    inputs.iter().map(|input| input.clone().ok_or_else(|| Error::argument("an input is missing"))).collect()
+}
 
 /// The arrays among inputs that must all be there.
 fn present(inputs: &Inputs<Array>, range: std::ops::Range<usize>) -> Result<Vec<Array>> {

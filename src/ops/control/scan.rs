@@ -1,6 +1,6 @@
 //! A computation done for each index of the first axis, in order.
 
-use super::{FEW, Outside, Turn, around, gathered, place, present, recorded, repeat, stacked, types, varies};
+use super::{FEW, Outside, Replay, Turn, around, gathered, place, present, recorded, repeat, stacked, tensors, types, varies};
 use crate::array::Array;
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{At, Error, Result};
@@ -37,6 +37,20 @@ fn steps<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> Result<Dim> {
         }
     }
     Ok(length)
+}
+
+impl Scan {
+    /// The steps as part of the active trace.
+    pub(in crate::ops) fn inline(&self, inputs: &[Option<Tensor>], replay: Replay) -> Result<Vec<Tensor>> {
+        let (count, inputs) = (self.state.len(), tensors(inputs)?);
+        let (xs, captured) = inputs[count..].split_at(self.cut);
+        let (carry, stacks) = scan(inputs[..count].to_vec(), xs, |carry, slices| {
+            let mut outputs = replay(&self.body, &[carry, slices, captured].concat())?;
+            let items = outputs.split_off(count);
+            Ok((outputs, items))
+        })?;
+        Ok([carry, stacks].concat())
+    }
 }
 
 impl Operator for Scan {

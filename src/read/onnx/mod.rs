@@ -1,6 +1,5 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
-mod dtype_conversion;
 mod node_program;
 mod opset_upgrade;
 mod run;

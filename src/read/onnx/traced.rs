@@ -4,9 +4,9 @@ use super::OnnxModule;
 use crate::error::{At, Result};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::Model;
-use crate::ops::OpRegistry;
+use crate::ops::{OpRegistry, inline};
 use crate::tensor::Tensor;
-use crate::trace::{ExportOptions, Traced, record, restored};
+use crate::trace::{Traced, record, restored};
 use crate::tree::{Tree, TreeDef};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -93,7 +93,7 @@ impl Traced {
 
     /// Inlines the graph in the trace that is active: its operations are applied one by one.
     fn inlined(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        OnnxModule::with(self.to_unhashed_model(ExportOptions::default())?, &self.operators())?.forward(inputs).map(Outputs::into_tensors)
+        inline(self.graph(), inputs)
     }
 }
 
