@@ -1,4 +1,4 @@
-//! What a record takes for granted of a call, because the program read it and may have branched on it.
+//! What a traced graph takes for granted of a call, because the program read it and may have branched on it.
 
 use super::{Graph, Place, ValueId};
 use crate::array::{Array, Tolerance, compare};
@@ -6,7 +6,7 @@ use crate::dim::{Bindings, Constraint};
 use crate::error::{Error, ErrorCode, Result};
 use std::fmt;
 
-/// A condition under which a record does what its module does, with the place that made it one.
+/// A condition under which a traced graph does what its module does, with the source location that made it one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
     /// What must hold.
@@ -18,22 +18,22 @@ pub struct Guard {
 /// What must hold in a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    /// A relation between lengths.
+    /// A relation between sizes.
     Lengths(Constraint),
-    /// A value has the numbers that it had in the example: exactly, or as far as rounding allows.
+    /// A value has the values that it had in the example: exactly, or as far as rounding allows.
     Numbers(ValueId, Array),
 }
 
 impl Guard {
-    /// A relation between lengths.
+    /// A relation between sizes.
     pub fn lengths(constraint: Constraint, place: Place) -> Guard {
         Guard { condition: Condition::Lengths(constraint), place }
     }
 
-    /// Refuses a call in which the relation between lengths does not hold; one whose lengths are not known yet passes.
+    /// Refuses a call in which the relation between sizes does not hold; one whose sizes are not known yet passes.
     ///
     /// # Errors
-    /// [`Guard`](ErrorCode::Guard) with what was found and the place.
+    /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
     pub fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
         match &self.condition {
             Condition::Lengths(constraint) if constraint.holds(bindings) == Some(false) => {
@@ -47,7 +47,7 @@ impl Guard {
     /// Refuses a call in which the value is another one.
     ///
     /// # Errors
-    /// [`Guard`](ErrorCode::Guard) with what was found and the place.
+    /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
     pub fn check_numbers(&self, array: &Array) -> Result<()> {
         match &self.condition {
             Condition::Numbers(_, seen) if !compare(array, seen, Tolerance::of(seen.dtype())).is_some_and(|found| found.agrees) => {
@@ -63,7 +63,7 @@ impl Guard {
     }
 }
 
-/// The numbers where they are few, otherwise how many.
+/// The values where they are few, otherwise how many.
 fn summary(array: &Array) -> String {
     if array.len() <= 16 { array.to_string() } else { format!("{} numbers", array.len()) }
 }
@@ -82,7 +82,7 @@ impl fmt::Display for Guard {
 }
 
 impl Graph {
-    /// The conditions under which the record holds, in the order in which the program made them.
+    /// The conditions under which the traced graph holds, in the order in which the program made them.
     pub fn guards(&self) -> &[Guard] {
         &self.guards
     }

@@ -1,4 +1,4 @@
-//! A graph put on a page of ONNX, node after node.
+//! Lowering: a graph written as ONNX nodes.
 
 use super::operator::needs_opset;
 use super::{Graph, Operator, Source, ValueId};
@@ -8,42 +8,42 @@ use crate::onnx::{GraphBuilder, Name};
 use std::collections::HashMap;
 
 /// Writes a node of dtypes that the opset has.
-fn lower_typed(pen: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
+fn lower_typed(builder: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
     // Other domains have versions of their own.
-    if pen.opset() >= op.since() || !op.domain().is_empty() {
-        return op.lower(pen, arguments, types);
+    if builder.opset() >= op.since() || !op.domain().is_empty() {
+        return op.lower(builder, arguments, types);
     }
-    let opset = pen.opset();
-    op.lower_decomposed(pen, arguments, types)?.ok_or_else(|| needs_opset(op.name(), op.since(), opset))
+    let opset = builder.opset();
+    op.lower_decomposed(builder, arguments, types)?.ok_or_else(|| needs_opset(op.name(), op.since(), opset))
 }
 
 /// Writes a node; in another dtype, between casts, where the opset has no kernel of these types for it.
-fn lower(pen: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
-    let opset = pen.opset();
+fn lower(builder: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
+    let opset = builder.opset();
     let gaps = op.dtype_gaps();
     let instead = |ty: &Type| {
         let dtype = gaps.iter().find_map(|gap| gap.substitute(ty.dtype, opset));
         dtype.map(|dtype| Type::new(dtype, ty.shape.clone()))
     };
     if !op.domain().is_empty() || !types.iter().any(|ty| instead(ty).is_some()) {
-        return lower_typed(pen, op, arguments, types);
+        return lower_typed(builder, op, arguments, types);
     }
     let mut taken = Vec::with_capacity(arguments.len());
     for name in arguments {
-        let ty = if name.is_empty() { None } else { instead(pen.ty(name)?) };
+        let ty = if name.is_empty() { None } else { instead(builder.ty(name)?) };
         taken.push(match ty {
-            Some(ty) => pen.node("Cast", std::slice::from_ref(name)).dtype("to", ty.dtype).write_one(ty)?,
+            Some(ty) => builder.node("Cast", std::slice::from_ref(name)).dtype("to", ty.dtype).write_one(ty)?,
             None => name.clone(),
         });
     }
-    let written = lower_typed(pen, op, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
+    let written = lower_typed(builder, op, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
     let given = |(name, ty): (Name, &Type)| {
-        if instead(ty).is_some() { pen.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
+        if instead(ty).is_some() { builder.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
     };
     written.into_iter().zip(types).map(given).collect()
 }
 
-/// The names under which values of a graph stand on a page.
+/// The names under which values of a graph stand in an ONNX graph.
 pub struct Written {
     /// Of the outputs, in order.
     pub outputs: Vec<Name>,
@@ -56,26 +56,26 @@ impl Graph {
     ///
     /// # Errors
     /// Where an operator has no form in the opset that is being written.
-    pub fn write(&self, pen: &mut GraphBuilder, inputs: &[Name]) -> Result<Written> {
+    pub fn write(&self, builder: &mut GraphBuilder, inputs: &[Name]) -> Result<Written> {
         let mut names: HashMap<ValueId, Name> = self.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
         for (id, value) in self.values() {
             if let Source::Constant(array, name) = &value.source {
                 let written = match name {
-                    Some(name) => pen.parameter(name, array),
-                    None => pen.constant(array),
+                    Some(name) => builder.parameter(name, array),
+                    None => builder.constant(array),
                 };
                 names.insert(id, written);
             }
         }
         for node in self.nodes() {
-            pen.at(&node.place.scope, &node.place.line);
+            builder.at(&node.place.scope, &node.place.line);
             let known = |id: &Option<ValueId>| match id {
                 None => Ok(Name::from("")),
                 Some(id) => names.get(id).cloned().ok_or_else(|| Error::internal("a value is used before it is computed")),
             };
             let arguments = node.inputs.iter().map(known).collect::<Result<Vec<_>>>()?;
             let types: Vec<_> = node.outputs.iter().map(|&id| self.value(id).ty.clone()).collect();
-            let written = lower(pen, &*node.op, &arguments, &types).at(node.op.name()).at(&node.place)?;
+            let written = lower(builder, &*node.op, &arguments, &types).at(node.op.name()).at(&node.place)?;
             if written.len() < node.outputs.len() {
                 return Err(Error::internal(format!("{} writes {} of {} outputs", node.op.name(), written.len(), node.outputs.len())));
             }

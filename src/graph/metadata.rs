@@ -7,16 +7,16 @@ use crate::error::{At, Error, Result};
 use crate::onnx::Model;
 use serde::{Deserialize, Serialize};
 
-/// Model metadata: the conditions under which the record holds, as JSON.
+/// Model metadata: the conditions under which the traced graph holds, as JSON.
 const GUARDS_KEY: &str = "ontrace.guards";
 
 /// A guard as it stands in the metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct GuardEntry {
-    /// A relation between lengths.
+    /// A relation between sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lengths: Option<String>,
-    /// The name of a value, and the numbers that it must have.
+    /// The name of a value, and the values that it must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<ValueEntry>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -34,7 +34,7 @@ struct ValueEntry {
     bytes: String,
 }
 
-/// A guard of a file: what it says of lengths, or of the value of a name.
+/// A guard of a file: what it says of sizes, or of the value of a name.
 #[derive(Clone, Debug)]
 pub(crate) enum SavedGuard {
     Lengths(Constraint),
@@ -69,7 +69,7 @@ impl ValueEntry {
 /// The guards that a model of ours says it has.
 ///
 /// # Errors
-/// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read: a record without its guards is not trusted.
+/// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read: a traced graph without its guards is not trusted.
 pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, Place)>> {
     let text = model.proto.metadata_props.iter().find(|entry| entry.key == GUARDS_KEY).map(|entry| entry.value.as_str());
     let Some(text) = text else { return Ok(Vec::new()) };

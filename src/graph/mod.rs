@@ -1,4 +1,4 @@
-//! What was computed: values, and the nodes that make them from others.
+//! The traced graph: values in single-assignment form, and the nodes that compute them.
 
 mod attributes;
 mod guard;
@@ -50,7 +50,7 @@ pub struct Value {
 }
 
 impl Value {
-    /// The numbers, where they are the same at every call.
+    /// The values, where they are the same at every call.
     pub(crate) fn constant(&self) -> Option<&Array> {
         match &self.source {
             Source::Constant(array, _) => Some(array),
@@ -64,7 +64,7 @@ impl Value {
 pub enum Source {
     /// An input of the graph, by name.
     Input(Arc<str>),
-    /// Numbers that are the same at every call; a parameter has a name.
+    /// Values that are the same at every call; a parameter has a name.
     Constant(Array, Option<Arc<str>>),
     /// An output of a node.
     Node,
@@ -102,7 +102,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A record of operations in the order in which they were done.
+/// A traced graph of operations in the order in which they were done.
 #[derive(Clone, Default)]
 pub struct Graph {
     values: Vec<Value>,
@@ -110,14 +110,14 @@ pub struct Graph {
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
     guards: Vec<Guard>,
-    /// Constants by address, to write shared numbers once; looked up only, never walked.
+    /// Constants by address, to write shared values once; looked up only, never walked.
     constants: HashMap<usize, Vec<ValueId>>,
     /// For each node, the values that nothing needs after it: found on the first replay.
     last_uses: OnceLock<Vec<Vec<ValueId>>>,
 }
 
 impl Graph {
-    /// The value at this place.
+    /// The value at this position.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]
     }
@@ -172,7 +172,7 @@ impl Graph {
         id
     }
 
-    /// Adds numbers that are the same at every call; the same window onto the same bytes is one value.
+    /// Adds values that are the same at every call; the same window onto the same bytes is one value.
     pub fn add_constant(&mut self, array: &Array, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
         let known = self.constants.get(&array.address()).into_iter().flatten();
         let same = |id: &&ValueId| matches!(&self.value(**id).source, Source::Constant(other, _) if other.is_same(array));
@@ -213,7 +213,7 @@ impl Graph {
         self.outputs = outputs;
     }
 
-    /// The nodes that first make an axis of a symbolic length, by symbol: where lengths that depend on data come from.
+    /// The nodes that first make an axis of a symbolic size, by symbol: where sizes that depend on data come from.
     fn makers(&self) -> BTreeMap<Arc<str>, usize> {
         let symbols = |id: &ValueId| {
             let dims = self.value(*id).ty.shape.iter().filter(|dim| dim.is_symbolic());

@@ -1,4 +1,4 @@
-//! What an operator is: a rule for types, a kernel for numbers, and its form in ONNX.
+//! The operator trait: attributes, type inference, kernel, and lowering to ONNX.
 
 use super::{Attributes, Graph};
 use crate::array::{Array, DType};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// An operator of the ONNX standard with its attributes, as one node of a graph.
 ///
-/// The rule ([`infer`](Operator::infer)) and the kernel ([`eval`](Operator::eval)) state the same fact twice and are
+/// Type inference ([`infer`](Operator::infer)) and the kernel ([`eval`](Operator::eval)) state the same fact twice and are
 /// compared on every call; [`lower`](Operator::lower) and the reader of the same file are mirror images.
 pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The name in the ONNX standard, `Conv` for example.
@@ -43,7 +43,7 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// Where the inputs do not fit the operator or each other.
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
 
-    /// The outputs, with `sizes` giving the numbers behind the operator's own symbolic lengths.
+    /// The outputs, with `sizes` giving the values behind the operator's own symbolic sizes.
     ///
     /// # Errors
     /// Where an element does not fit (an index out of range, say).
@@ -53,7 +53,7 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Where the opset that is being written has no form for it.
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>>;
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>>;
 
     /// As [`lower`](Operator::lower), with older operators for an opset before [`since`](Operator::since); `None` where there is no such form.
     ///
@@ -92,12 +92,12 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     /// The outputs by what the operator is made of, where it says that: a check holds its kernel against them.
     ///
     /// # Errors
-    /// Those of what it is made of.
+    /// Those of its decomposition.
     fn composed(&self, _inputs: &Inputs<Array>) -> Result<Option<Vec<Array>>> {
         Ok(None)
     }
 
-    /// The output where every input is a small tensor of lengths, if that is again lengths.
+    /// The output where every input is a small tensor of sizes, if that is again sizes.
     fn of_dims(&self, _inputs: &Inputs<DimArray>) -> Option<DimArray> {
         None
     }

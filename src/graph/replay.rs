@@ -10,7 +10,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where an input is missing, left over, or has the wrong dtype or shape;
-    /// [`Size`](crate::ErrorCode::Size) where a symbol would stand for two numbers.
+    /// [`Size`](crate::ErrorCode::Size) where a symbol would stand for two values.
     pub fn bind(&self, inputs: &[Array]) -> Result<Bindings> {
         self.bind_first(self.inputs.len(), inputs)
     }
@@ -40,7 +40,7 @@ impl Graph {
         self.replay_within(inputs, &Bindings::new())
     }
 
-    /// As [`Graph::replay`], for a graph inside another, whose lengths it may use.
+    /// As [`Graph::replay`], for a graph inside another, whose sizes it may use.
     ///
     /// # Errors
     /// As [`Graph::replay`].
@@ -95,7 +95,7 @@ impl Graph {
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.place)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
-                // Lengths that depend on data are known from here on.
+                // Sizes that depend on data are known from here on.
                 for (dim, &n) in self.value(id).ty.shape.iter().zip(array.shape()).filter(|(dim, _)| dim.is_symbolic()) {
                     if let Some(symbol) = dim.expr().as_symbol().filter(|symbol| bindings.get(symbol).is_none()) {
                         bindings.bind(symbol, n as i64)?;
@@ -106,7 +106,7 @@ impl Graph {
             self.check_numbers(&node.outputs, values)?;
             after(i, &node.outputs, values)?;
         }
-        // Those on lengths that depend on data are known only now.
+        // Those on sizes that depend on data are known only now.
         self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))
     }
 

@@ -61,7 +61,7 @@ impl Graph {
         needed
     }
 
-    /// Makes an input of every value that a node draws at random out of nothing, under this name with a number; gives the operators that drew them.
+    /// Makes an input of every value that a node samples at random out of nothing, under this name with a number; gives the operators that drew them.
     pub(crate) fn open_sources(&mut self, name: &str) -> Vec<Arc<dyn Operator>> {
         let mut opened = Vec::new();
         for node in std::mem::take(&mut self.nodes) {

@@ -1,4 +1,4 @@
-//! Numbers that were computed from parameters while a module was traced, and how: so that other parameters can take their place.
+//! Values that were computed from parameters while a module was traced, and how: so that other parameters can be put in.
 
 use super::{Graph, Inputs, Operator, Source};
 use crate::array::Array;
@@ -7,7 +7,7 @@ use crate::error::{At, Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Where the numbers of a constant come from, if a parameter is behind them.
+/// Where the values of a constant come from, if a parameter is behind them.
 #[derive(Clone, Debug)]
 pub enum Derivation {
     /// They are those of the parameter of this name.
@@ -21,7 +21,7 @@ pub enum Derivation {
 pub struct Computed {
     /// The operator.
     pub op: Arc<dyn Operator>,
-    /// Its inputs: numbers, and where those come from.
+    /// Its inputs: values, and where those come from.
     pub inputs: Vec<Option<(Array, Option<Derivation>)>>,
     /// Which output it is.
     pub output: usize,
@@ -43,10 +43,10 @@ fn leaves<'a>(array: &'a Array, derivation: &'a Derivation, found: &mut BTreeMap
     }
 }
 
-/// What has been computed again: the numbers, and where they come from now.
+/// What has been computed again: the values, and where they come from now.
 type Again = HashMap<*const Computed, Option<(Array, Derivation)>>;
 
-/// The numbers of a constant where parameters have other numbers, and where they come from; `None` where no parameter behind it has.
+/// The values of a constant where parameters have other values, and where they come from; `None` where no parameter behind it has.
 fn again(derivation: &Derivation, parameters: &BTreeMap<String, Array>, done: &mut Again) -> Result<Option<(Array, Derivation)>> {
     let computed = match derivation {
         Derivation::Parameter(name) => return Ok(parameters.get(&**name).map(|array| (array.clone(), derivation.clone()))),
@@ -90,7 +90,7 @@ impl Graph {
         found
     }
 
-    /// The same graph with other numbers for parameters; what was computed from them is computed again.
+    /// The same graph with other values for parameters; what was computed from them is computed again.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) for a name that is none, or a parameter of another dtype or shape.

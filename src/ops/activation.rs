@@ -44,8 +44,8 @@ impl Operator for Softmax {
         widened(inputs, |inputs| Ok(vec![kernel(inputs.at(0)?, self.axis)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node(self.name(), inputs).int("axis", self.axis as i64).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node(self.name(), inputs).int("axis", self.axis as i64).write(outputs))
     }
 }
 
@@ -133,30 +133,30 @@ impl Operator for Activation {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let line = pen.node(self.name(), inputs);
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let node = builder.node(self.name(), inputs);
         Ok(match *self {
-            Activation::LeakyRelu(a) | Activation::Elu(a) | Activation::Celu(a) => line.float("alpha", a),
-            Activation::HardSigmoid(a, b) => line.float("alpha", a).float("beta", b),
-            Activation::Gelu { tanh: true } => line.string("approximate", "tanh"),
-            _ => line,
+            Activation::LeakyRelu(a) | Activation::Elu(a) | Activation::Celu(a) => node.float("alpha", a),
+            Activation::HardSigmoid(a, b) => node.float("alpha", a).float("beta", b),
+            Activation::Gelu { tanh: true } => node.string("approximate", "tanh"),
+            _ => node,
         }
         .write(outputs))
     }
 
-    fn lower_decomposed(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Option<Vec<Name>>> {
+    fn lower_decomposed(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Option<Vec<Name>>> {
         let gate = match *self {
-            Activation::Gelu { tanh } => return written_out(pen, &inputs[0], tanh, outputs).map(Some),
+            Activation::Gelu { tanh } => return written_out(builder, &inputs[0], tanh, outputs).map(Some),
             Activation::HardSwish => {
-                pen.node("HardSigmoid", inputs).float("alpha", 1.0 / 6.0).float("beta", 0.5).write_one(outputs[0].clone())?
+                builder.node("HardSigmoid", inputs).float("alpha", 1.0 / 6.0).float("beta", 0.5).write_one(outputs[0].clone())?
             }
             Activation::Mish => {
-                let soft = pen.node("Softplus", inputs).write_one(outputs[0].clone())?;
-                pen.node("Tanh", &[soft]).write_one(outputs[0].clone())?
+                let soft = builder.node("Softplus", inputs).write_one(outputs[0].clone())?;
+                builder.node("Tanh", &[soft]).write_one(outputs[0].clone())?
             }
             _ => return Ok(None),
         };
-        Ok(Some(pen.node("Mul", &[inputs[0].clone(), gate]).write(outputs)))
+        Ok(Some(builder.node("Mul", &[inputs[0].clone(), gate]).write(outputs)))
     }
 }
 
@@ -189,29 +189,29 @@ impl Activation {
 }
 
 /// Gelu as the formula that runtimes know it by.
-fn written_out(pen: &mut GraphBuilder, x: &Name, tanh: bool, outputs: &[Type]) -> Result<Vec<Name>> {
+fn written_out(builder: &mut GraphBuilder, x: &Name, tanh: bool, outputs: &[Type]) -> Result<Vec<Name>> {
     let ty = &outputs[0];
     let mut number = |op: &str, x: &Name, number: f64| {
-        let number = pen.number(ty.dtype, number);
-        pen.node(op, &[x.clone(), number]).write_one(ty.clone())
+        let number = builder.number(ty.dtype, number);
+        builder.node(op, &[x.clone(), number]).write_one(ty.clone())
     };
     let half = number("Mul", x, 0.5)?;
     let inner = if tanh {
-        let square = pen.node("Mul", &[x.clone(), x.clone()]).write_one(ty.clone())?;
-        let cube = pen.node("Mul", &[square, x.clone()]).write_one(ty.clone())?;
-        let number = pen.number(ty.dtype, 0.044715);
-        let scaled = pen.node("Mul", &[cube, number]).write_one(ty.clone())?;
-        let sum = pen.node("Add", &[x.clone(), scaled]).write_one(ty.clone())?;
-        let number = pen.number(ty.dtype, (2.0 / std::f64::consts::PI).sqrt());
-        let angle = pen.node("Mul", &[sum, number]).write_one(ty.clone())?;
-        pen.node("Tanh", &[angle]).write_one(ty.clone())?
+        let square = builder.node("Mul", &[x.clone(), x.clone()]).write_one(ty.clone())?;
+        let cube = builder.node("Mul", &[square, x.clone()]).write_one(ty.clone())?;
+        let number = builder.number(ty.dtype, 0.044715);
+        let scaled = builder.node("Mul", &[cube, number]).write_one(ty.clone())?;
+        let sum = builder.node("Add", &[x.clone(), scaled]).write_one(ty.clone())?;
+        let number = builder.number(ty.dtype, (2.0 / std::f64::consts::PI).sqrt());
+        let angle = builder.node("Mul", &[sum, number]).write_one(ty.clone())?;
+        builder.node("Tanh", &[angle]).write_one(ty.clone())?
     } else {
         let scaled = number("Mul", x, std::f64::consts::FRAC_1_SQRT_2)?;
-        pen.node("Erf", &[scaled]).write_one(ty.clone())?
+        builder.node("Erf", &[scaled]).write_one(ty.clone())?
     };
-    let number = pen.number(ty.dtype, 1.0);
-    let share = pen.node("Add", &[inner, number]).write_one(ty.clone())?;
-    Ok(pen.node("Mul", &[half, share]).write(outputs))
+    let number = builder.number(ty.dtype, 1.0);
+    let share = builder.node("Add", &[inner, number]).write_one(ty.clone())?;
+    Ok(builder.node("Mul", &[half, share]).write(outputs))
 }
 
 pub(super) const READS: &[(&str, Reader)] = &[

@@ -133,7 +133,7 @@ impl Tensor {
     }
 }
 
-/// Euclid's algorithm, as many steps as the dtype can need: the worst case are two Fibonacci numbers.
+/// Euclid's algorithm, as many steps as the dtype can need: the worst case are two Fibonacci values.
 fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     let steps = match x.dtype().promote(y.dtype())? {
         DType::I8 | DType::U8 => 13,

@@ -169,7 +169,7 @@ impl Tensor {
         self.unsqueeze(axis as i64 + 1)?.expand(&wide)?.flatten(axis as i64, axis as i64 + 1)
     }
 
-    /// A rotation by k quarter turns from the first axis towards the second.
+    /// A rotation by k quarter iterations from the first axis towards the second.
     /// [torch.rot90](https://docs.pytorch.org/docs/stable/generated/torch.rot90.html).
     #[track_caller]
     pub fn rot90(&self, k: i64, first: i64, second: i64) -> Result<Tensor> {

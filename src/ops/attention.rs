@@ -1,4 +1,4 @@
-//! Attention in ONNX's own spellings, and what language models put beside it: read as what it is made of, and never written.
+//! Attention in ONNX's own spellings, and what language models put beside it: read as its decomposition, and never written.
 
 use super::{Padding, Reader, Window};
 use crate::array::{DType, Scalar};

@@ -11,7 +11,7 @@ use crate::kernels::number::{Number, in_wide_ints};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
-/// A function of two numbers of one dtype. The names are ONNX's, the two remainders being one ONNX operator.
+/// A function of two values of one dtype. The names are ONNX's, the two remainders being one ONNX operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binary {
     /// a + b
@@ -166,22 +166,22 @@ impl Operator for Binary {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let float = outputs.first().is_some_and(|ty| ty.dtype.is_float());
         Ok(match self {
-            Binary::Fmod => pen.node("Mod", inputs).int("fmod", 1).write(outputs),
+            Binary::Fmod => builder.node("Mod", inputs).int("fmod", 1).write(outputs),
             // ONNX's Mod has the divisor's sign for integers only: a − floor(a / b)·b would round, so fmod is corrected.
             Binary::Mod if float => {
                 let ty = &outputs[0];
                 let bools = Type::new(DType::Bool, ty.shape.clone());
-                let rest = pen.node("Mod", inputs).int("fmod", 1).write_one(ty.clone())?;
-                let turned = pen.node("Mul", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
-                let zero = pen.number(ty.dtype, 0);
-                let wrong = pen.node("Less", &[turned, zero]).write_one(bools)?;
-                let shifted = pen.node("Add", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
-                pen.node("Where", &[wrong, shifted, rest]).write(outputs)
+                let rest = builder.node("Mod", inputs).int("fmod", 1).write_one(ty.clone())?;
+                let turned = builder.node("Mul", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
+                let zero = builder.number(ty.dtype, 0);
+                let wrong = builder.node("Less", &[turned, zero]).write_one(bools)?;
+                let shifted = builder.node("Add", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
+                builder.node("Where", &[wrong, shifted, rest]).write(outputs)
             }
-            _ => pen.node(self.name(), inputs).write(outputs),
+            _ => builder.node(self.name(), inputs).write(outputs),
         })
     }
 
@@ -201,7 +201,7 @@ impl Operator for Binary {
             Binary::Mul => a.zip(b, |x, y| x * y),
             Binary::Min => a.zip(b, |x, y| x.min(y)),
             Binary::Max => a.zip(b, |x, y| x.max(y)),
-            // Lengths divide rounding down; that is truncation only where nothing is negative.
+            // Sizes divide rounding down; that is truncation only where nothing is negative.
             Binary::Div if nonnegative(a) && nonnegative(b) && b.dims.iter().all(|dim| *dim != 0) => a.zip(b, |x, y| x / y),
             Binary::Mod if b.dims.iter().all(|dim| dim.fixed().is_some_and(|n| n > 0)) => a.zip(b, |x, y| x % y),
             _ => None,
@@ -427,7 +427,7 @@ impl Tensor {
         self.binary(Binary::Pow, other)
     }
 
-    /// The smaller of two numbers; NaN if either is.
+    /// The smaller of two values; NaN if either is.
     ///
     /// # Errors
     /// Where shapes do not broadcast.
@@ -436,7 +436,7 @@ impl Tensor {
         self.binary(Binary::Min, other)
     }
 
-    /// The larger of two numbers; NaN if either is.
+    /// The larger of two values; NaN if either is.
     ///
     /// # Errors
     /// Where shapes do not broadcast.

@@ -1,4 +1,4 @@
-//! The same numbers in another dtype.
+//! The same values in another dtype.
 
 use super::Reader;
 use crate::array::{Array, DType, Narrowing, Round};
@@ -42,8 +42,8 @@ impl Operator for Cast {
         Ok(vec![inputs.at(0)?.narrowed(self.to, self.narrowing)])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let mut node = pen.node("Cast", inputs).dtype("to", self.to);
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let mut node = builder.node("Cast", inputs).dtype("to", self.to);
         if !self.narrowing.saturate {
             node = node.int("saturate", 0);
         }
@@ -98,8 +98,8 @@ impl Operator for BitCast {
         Ok(vec![inputs.at(0)?.bit_cast(self.to)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("BitCast", inputs).dtype("to", self.to).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("BitCast", inputs).dtype("to", self.to).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -137,7 +137,7 @@ pub(super) fn narrowing(node: &Node) -> Result<Narrowing> {
 }
 
 impl Tensor {
-    /// The same numbers in another dtype.
+    /// The same values in another dtype.
     ///
     /// [torch.Tensor.to](https://pytorch.org/docs/stable/generated/torch.Tensor.to.html)
     ///

@@ -238,7 +238,7 @@ pub(super) const ERFINV_TAIL: &[f64] =
 /// B₂ₖ/(2k)! for k from 1: the terms of Euler and Maclaurin.
 pub(super) const EULER_MACLAURIN: &[f64] =
     &[1.0 / 12.0, -1.0 / 720.0, 1.0 / 30_240.0, -1.0 / 1_209_600.0, 1.0 / 47_900_160.0, -691.0 / 1_307_674_368_000.0];
-/// Gauss's rule of 32 points on 0 to 1: places and weights (Legendre).
+/// Gauss's rule of 32 points on 0 to 1: positions and weights (Legendre).
 pub(super) const LEGENDRE: &[(f64, f64)] = &[
     (0.001368069075259218, 0.003509305004735048),
     (0.007194244227365833, 0.008137197365452835),

@@ -11,7 +11,7 @@ use crate::kernels::number;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 
-/// A question about two numbers. A NaN equals nothing and is neither smaller nor larger. The names are ONNX's.
+/// A question about two values. A NaN equals nothing and is neither smaller nor larger. The names are ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Compare {
@@ -60,8 +60,8 @@ impl Operator for Compare {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node(self.name(), inputs).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node(self.name(), inputs).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {

@@ -89,7 +89,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
     let total = |dims: &[Dim]| dims.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
     let order = |axes: &[usize], more: &[usize]| axes.iter().chain(more).map(|&axis| axis as i64).collect::<Vec<_>>();
     let (rows, columns) = (sizes(x, &left), sizes(y, &right));
-    // A length of 1 is broadcast.
+    // A size of 1 is broadcast.
     let (a, b) = (sizes(x, &first), sizes(y, &second));
     let (x, y) = (narrowed(x, &first, &b)?, narrowed(y, &second, &a)?);
     let inner = total(&sizes(&x, &first));
@@ -98,7 +98,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
     x.matmul(&y)?.reshape(&[rows, columns].concat())
 }
 
-/// Summed over those axes whose partner has length 1.
+/// Summed over those axes whose partner has size 1.
 fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
     let sums: Vec<i64> =
         axes.iter().zip(partners).filter(|(axis, n)| **n == 1 && x.shape()[**axis] != 1).map(|(&axis, _)| axis as i64).collect();

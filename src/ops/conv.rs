@@ -47,7 +47,7 @@ pub(super) fn check_window(window: &Window, axes: usize) -> Result<()> {
     Ok(())
 }
 
-/// The length that a window of this kernel leaves of an axis.
+/// The size that a window of this kernel leaves of an axis.
 pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize, ceil: bool) -> Result<Dim> {
     let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
     let reach = (kernel - 1) * window.dilations[axis] as i64 + 1;
@@ -117,16 +117,16 @@ impl Operator for Conv {
         widened(inputs, |inputs| Ok(vec![conv::conv(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), &self.window, self.groups)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let kernel = kernel_shape(pen, &inputs[1])?;
-        let line = pen.node("Conv", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
-        Ok(with_window(line, &self.window).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let kernel = kernel_shape(builder, &inputs[1])?;
+        let node = builder.node("Conv", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
+        Ok(with_window(node, &self.window).write(outputs))
     }
 }
 
-/// The lengths of the kernel, from the weight.
-fn kernel_shape(pen: &GraphBuilder, weight: &Name) -> Result<Vec<i64>> {
-    pen.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))).collect()
+/// The sizes of the kernel, from the weight.
+fn kernel_shape(builder: &GraphBuilder, weight: &Name) -> Result<Vec<i64>> {
+    builder.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))).collect()
 }
 
 /// The attributes that say how a kernel moves.
@@ -136,10 +136,10 @@ pub(super) fn window_attributes(attributes: Attributes, window: &Window) -> Attr
     attributes.with("strides", &window.strides).with("dilations", &window.dilations).with("pads", pads)
 }
 
-pub(super) fn with_window<'a>(line: crate::onnx::NodeBuilder<'a>, window: &Window) -> crate::onnx::NodeBuilder<'a> {
+pub(super) fn with_window<'a>(node: crate::onnx::NodeBuilder<'a>, window: &Window) -> crate::onnx::NodeBuilder<'a> {
     let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
     let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
-    line.ints("strides", &ints(&window.strides)).ints("dilations", &ints(&window.dilations)).ints("pads", &pads)
+    node.ints("strides", &ints(&window.strides)).ints("dilations", &ints(&window.dilations)).ints("pads", &pads)
 }
 
 impl Operator for ConvTranspose {
@@ -180,15 +180,15 @@ impl Operator for ConvTranspose {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let kernel = kernel_shape(pen, &inputs[1])?;
-        let line = pen.node("ConvTranspose", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let kernel = kernel_shape(builder, &inputs[1])?;
+        let node = builder.node("ConvTranspose", inputs).ints("kernel_shape", &kernel).int("group", self.groups as i64);
         let padding: Vec<i64> = self.output_padding.iter().map(|&n| n as i64).collect();
-        Ok(with_window(line, &self.window).ints("output_padding", &padding).write(outputs))
+        Ok(with_window(node, &self.window).ints("output_padding", &padding).write(outputs))
     }
 }
 
-/// The window of a node over axes of these lengths, `auto_pad` worked out.
+/// The window of a node over axes of these sizes, `auto_pad` worked out.
 pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Result<Window> {
     let axes = kernel.len();
     if lengths.len() != axes {
@@ -248,7 +248,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let asked = node.ints("output_shape")?.map(|shape| &shape[shape.len().saturating_sub(kernel.len())..]);
         if asked.is_some() || auto.starts_with("SAME") {
             for axis in 0..kernel.len() {
-                // All padding follows from the length of the result; what that has too much is added at the end.
+                // All padding follows from the size of the result; what that has too much is added at the end.
                 let stride = window.strides[axis] as i64;
                 let reach = (kernel[axis] - 1) * window.dilations[axis] as i64 + 1;
                 let extra = padding.get(axis).copied().unwrap_or(0);
@@ -294,7 +294,7 @@ impl Tensor {
     /// [torch.nn.functional.conv2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where channels or lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where channels or sizes do not fit.
     #[track_caller]
     pub fn conv(&self, weight: &Tensor, bias: Option<&Tensor>, window: Window, groups: usize) -> Result<Tensor> {
         self.batched(weight.rank(), |x| one(apply(Conv { window, groups }, &[Some(x), Some(weight), bias])))
@@ -305,7 +305,7 @@ impl Tensor {
     /// [torch.nn.functional.conv_transpose2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where channels or lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where channels or sizes do not fit.
     #[track_caller]
     pub fn conv_transpose(
         &self,

@@ -9,7 +9,7 @@ use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 use std::sync::Arc;
 
-/// One number in every place. ONNX: [ConstantOfShape](https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html).
+/// One number in every position. ONNX: [ConstantOfShape](https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Full {
     /// The shape.
@@ -40,10 +40,10 @@ impl Operator for Full {
         Ok(vec![Array::full(self.dtype, &sizes.shape(&self.shape)?, self.number)])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let shape = pen.dims(&self.shape)?;
+    fn lower(&self, builder: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let shape = builder.dims(&self.shape)?;
         let value = Array::full(self.dtype, &[1], self.number);
-        Ok(pen.node("ConstantOfShape", &[shape]).tensor("value", &value).write(outputs))
+        Ok(builder.node("ConstantOfShape", &[shape]).tensor("value", &value).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -55,7 +55,7 @@ impl Operator for Full {
     }
 }
 
-/// 0, 1, 2 … up to a length, times a step, plus a start. ONNX: [Range](https://onnx.ai/onnx/operators/onnx__Range.html) of i64.
+/// 0, 1, 2 … up to a size, times a step, plus a start. ONNX: [Range](https://onnx.ai/onnx/operators/onnx__Range.html) of i64.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Range {
     /// The first number.
@@ -85,18 +85,18 @@ impl Operator for Range {
         Ok(vec![Array::vector((0..length).map(|i| start.wrapping_add(i.wrapping_mul(self.step))).collect())])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let end = &self.start + &(&self.length * self.step);
         let mut scalar = |dim: &Dim| -> Result<Name> {
             if let Some(n) = dim.fixed() {
-                return Ok(pen.number(DType::I64, n));
+                return Ok(builder.number(DType::I64, n));
             }
-            let vector = pen.dims(std::slice::from_ref(dim))?;
-            let axes = pen.ints(&[0]);
-            pen.node("Squeeze", &[vector, axes]).write_one(Type::new(DType::I64, ()))
+            let vector = builder.dims(std::slice::from_ref(dim))?;
+            let axes = builder.ints(&[0]);
+            builder.node("Squeeze", &[vector, axes]).write_one(Type::new(DType::I64, ()))
         };
         if self.step < 0 && self.length.is_symbolic() {
-            // Runtimes disagree about the length of a descending range whose ends they do not know: it is made of an ascending one.
+            // Runtimes disagree about the size of a descending range whose ends they do not know: it is made of an ascending one.
             let (zero, one, length, step, start) = (
                 scalar(&Dim::Fixed(0))?,
                 scalar(&Dim::Fixed(1))?,
@@ -104,12 +104,12 @@ impl Operator for Range {
                 scalar(&Dim::Fixed(self.step))?,
                 scalar(&self.start)?,
             );
-            let ascending = pen.node("Range", &[zero, length, one]).write_one(outputs[0].clone())?;
-            let steps = pen.node("Mul", &[ascending, step]).write_one(outputs[0].clone())?;
-            return Ok(pen.node("Add", &[steps, start]).write(outputs));
+            let ascending = builder.node("Range", &[zero, length, one]).write_one(outputs[0].clone())?;
+            let steps = builder.node("Mul", &[ascending, step]).write_one(outputs[0].clone())?;
+            return Ok(builder.node("Add", &[steps, start]).write(outputs));
         }
         let (start, end, step) = (scalar(&self.start)?, scalar(&end)?, scalar(&Dim::Fixed(self.step))?);
-        Ok(pen.node("Range", &[start, end, step]).write(outputs))
+        Ok(builder.node("Range", &[start, end, step]).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -121,7 +121,7 @@ impl Operator for Range {
     }
 }
 
-/// The numbers from one up to but without another, so far apart: all three depend on data, and so does how many there are.
+/// The values from one up to but without another, so far apart: all three depend on data, and so does how many there are.
 ///
 /// ONNX: [Range](https://onnx.ai/onnx/operators/onnx__Range.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,8 +157,8 @@ impl Operator for Steps {
         Ok(vec![crate::kernels::create::range(inputs.at(0)?.dtype(), start, end, step)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("Range", inputs).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("Range", inputs).write(outputs))
     }
 }
 
@@ -193,9 +193,9 @@ impl Operator for Trilu {
         Ok(vec![crate::kernels::join::trilu(inputs.at(0)?, self.diagonal, self.upper)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let diagonal = pen.number(DType::I64, self.diagonal);
-        Ok(pen.node("Trilu", &[inputs[0].clone(), diagonal]).flag("upper", self.upper).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let diagonal = builder.number(DType::I64, self.diagonal);
+        Ok(builder.node("Trilu", &[inputs[0].clone(), diagonal]).flag("upper", self.upper).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -249,12 +249,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// One number in every place of a shape, whose lengths may be symbolic.
+    /// One number in every place of a shape, whose sizes may be symbolic.
     ///
     /// [torch.full](https://pytorch.org/docs/stable/generated/torch.full.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where a length is negative.
+    /// [`Shape`](crate::ErrorCode::Shape) where a size is negative.
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, number: impl Into<Scalar>, dtype: DType) -> Result<Tensor> {
         apply_one(Full { shape: shape.into(), dtype, number: number.into() }, &[])
@@ -278,7 +278,7 @@ impl Tensor {
         Tensor::full(shape, 1, dtype)
     }
 
-    /// The numbers from `start` up to but without `end`, `step` apart. Integers may be lengths.
+    /// The values from `start` up to but without `end`, `step` apart. Integers may be sizes.
     ///
     /// [torch.arange](https://pytorch.org/docs/stable/generated/torch.arange.html)
     ///
@@ -307,8 +307,8 @@ impl Tensor {
         if !length.is_finite() || length > 1e9 {
             return Err(Error::argument(format!("invalid range: start {start}, end {end}, step {step}")));
         }
-        let numbers: Vec<f64> = (0..length.max(0.0) as u64).map(|i| start + i as f64 * step).collect();
-        Ok(Tensor::from(Array::vector(numbers).cast(dtype)))
+        let values: Vec<f64> = (0..length.max(0.0) as u64).map(|i| start + i as f64 * step).collect();
+        Ok(Tensor::from(Array::vector(values).cast(dtype)))
     }
 
     /// Ones on a diagonal, zeros elsewhere.

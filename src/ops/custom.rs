@@ -1,4 +1,4 @@
-//! Operators that a user's crate defines: rule, kernel, attributes, and what they are made of for runtimes that do not know them.
+//! Operators that a user's crate defines: rule, kernel, attributes, and their decomposition for runtimes that do not know them.
 
 use super::Reader;
 use crate::array::Array;
@@ -79,13 +79,13 @@ pub trait CustomOp: fmt::Debug + Send + Sync + Sized + 'static {
     /// The version of the domain that has it.
     const VERSION: i64 = 1;
 
-    /// The types of the outputs. A length may be symbolic: take it over, or do arithmetic on it.
+    /// The types of the outputs. A size may be symbolic: take it over, or do arithmetic on it.
     ///
     /// # Errors
     /// Where the inputs do not fit the operator or each other.
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
 
-    /// The outputs; their types are held against what the rule says of them at every call.
+    /// The outputs; their types are compared with what the rule says of them at every call.
     ///
     /// # Errors
     /// Where an element does not fit.
@@ -93,7 +93,7 @@ pub trait CustomOp: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Writes the attributes on the node: all that the operator computes from besides its inputs. Two operators that write the same are
     /// [equal](crate::graph::Attributes).
-    fn write<'a>(&self, line: NodeBuilder<'a>) -> NodeBuilder<'a>;
+    fn write<'a>(&self, node: NodeBuilder<'a>) -> NodeBuilder<'a>;
 
     /// The operator of a node: the mirror image of [`write`](CustomOp::write).
     ///
@@ -143,7 +143,7 @@ const fn named<C: CustomOp>() {
 /// The operators of users' crates that are read as what they are.
 ///
 /// A value that is passed to who reads a file, and not a list of the whole process: what a file becomes depends on nothing that another
-/// thread or another crate did before. A record knows the operators that it has, so that its session and its replay need none.
+/// thread or another crate did before. A traced graph knows the operators that it has, so that its session and its replay need none.
 #[derive(Clone, Debug, Default)]
 pub struct OpRegistry(BTreeMap<(&'static str, &'static str), Reader>);
 
@@ -192,7 +192,7 @@ trait DynCustomOp: fmt::Debug + Send + Sync {
     fn key(&self) -> (&'static str, &'static str);
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>>;
     fn eval(&self, inputs: &Inputs<Array>) -> Result<Vec<Array>>;
-    fn line<'a>(&self, pen: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a>;
+    fn node<'a>(&self, builder: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a>;
     fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>>;
     fn agreement(&self) -> Agreement;
     fn attributes(&self) -> Result<Attributes>;
@@ -212,8 +212,8 @@ impl<C: CustomOp> DynCustomOp for C {
         CustomOp::eval(self, inputs)
     }
 
-    fn line<'a>(&self, pen: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a> {
-        self.write(pen.node(C::NAME, inputs).domain(C::DOMAIN, C::VERSION))
+    fn node<'a>(&self, builder: &'a mut GraphBuilder, inputs: &[Name]) -> NodeBuilder<'a> {
+        self.write(builder.node(C::NAME, inputs).domain(C::DOMAIN, C::VERSION))
     }
 
     fn compose(&self, inputs: &Inputs<Tensor>) -> Result<Option<Vec<Tensor>>> {
@@ -244,7 +244,7 @@ impl fmt::Debug for CustomOpNode {
 }
 
 impl CustomOpNode {
-    /// What it is made of, for inputs of these types; `None` where it does not say.
+    /// Its decomposition, for inputs of these types; `None` where it does not say.
     fn body(&self, inputs: &[Option<Type>], outputs: &[Type]) -> Result<Option<Graph>> {
         // Sizes that are equal in the example are equal by the operator's rule.
         let recorder = Recorder::open().with_assumptions(Assumptions::default())?;
@@ -272,7 +272,7 @@ impl CustomOpNode {
     }
 }
 
-/// The types with a symbol of its own for every length that a function cannot compute from the axes that it sees.
+/// The types with a symbol of its own for every size that a function cannot compute from the axes that it sees.
 fn seen_from_inside(types: Vec<Option<Type>>) -> Vec<Option<Type>> {
     let dims = || types.iter().flatten().flat_map(|ty| ty.shape.iter());
     let known: BTreeSet<_> = dims().filter_map(|dim| dim.expr().as_symbol().cloned()).collect();
@@ -317,21 +317,21 @@ impl Operator for CustomOpNode {
         self.0.eval(inputs)
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let ty = |name: &Name| if name.is_empty() { Ok(None) } else { pen.ty(name).cloned().map(Some) };
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let ty = |name: &Name| if name.is_empty() { Ok(None) } else { builder.ty(name).cloned().map(Some) };
         let types = seen_from_inside(inputs.iter().map(ty).collect::<Result<_>>()?);
         let graph = untraced(|| self.body(&types, outputs))?;
         let body = match graph {
-            Some(graph) => Some(pen.body(&types, |pen, names| {
+            Some(graph) => Some(builder.body(&types, |builder, names| {
                 let given: Vec<Name> = names.iter().zip(&types).filter(|(_, ty)| ty.is_some()).map(|(name, _)| name.clone()).collect();
-                Ok(graph.write(pen, &given)?.outputs)
+                Ok(graph.write(builder, &given)?.outputs)
             })?),
             None => None,
         };
-        let line = self.0.line(pen, inputs);
+        let node = self.0.node(builder, inputs);
         Ok(match body {
-            Some(body) => line.calling(body),
-            None => line,
+            Some(body) => node.calling(body),
+            None => node,
         }
         .write(outputs))
     }

@@ -1,4 +1,4 @@
-//! Operators that ONNX itself defines by others: read as what they are made of, and never written.
+//! Operators that ONNX itself defines by others: read as their decomposition, and never written.
 
 use super::{Padding, Reader};
 use crate::array::{DType, Scalar};
@@ -384,7 +384,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
 ];
 
-/// 0, 1, 2 … along an axis of this tensor, with length 1 on the others.
+/// 0, 1, 2 … along an axis of this tensor, with size 1 on the others.
 fn places_along(x: &Tensor, axis: i64) -> Result<Tensor> {
     let axis = x.shape().axis(axis)?;
     let mut across = vec![Dim::Fixed(1); x.rank()];
@@ -520,9 +520,9 @@ fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Te
     let span = if node.int("periodic", 1)? != 0 { n } else { n - 1 }.max(1) as f64;
     let at =
         |i: i64| parts.iter().enumerate().map(|(k, part)| part * (std::f64::consts::TAU * k as f64 * i as f64 / span).cos()).sum::<f64>();
-    let numbers: Vec<f64> = (0..n).map(at).collect();
+    let values: Vec<f64> = (0..n).map(at).collect();
     let dtype = crate::onnx::tensor::dtype(node.int("output_datatype", 1)? as i32)?;
-    Ok(vec![Tensor::from(numbers.as_slice()).cast(dtype)?])
+    Ok(vec![Tensor::from(values.as_slice()).cast(dtype)?])
 }
 
 /// Triangles of weights over frequencies, a column a band, whose peaks are as far apart on the scale of mel.
@@ -552,7 +552,7 @@ fn mel_bands([bands, length]: [f64; 2], rate: f64, [low, high]: [f64; 2]) -> Res
     Tensor::from(weights.as_slice()).reshape(&[bins as i64, bands as i64])
 }
 
-/// How often each of a list of short sequences of numbers stands in a row, perhaps with numbers left out between.
+/// How often each of a list of short sequences of numbers stands in a row, perhaps with values left out between.
 ///
 /// ONNX [TfIdfVectorizer](https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html)
 fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {

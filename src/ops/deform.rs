@@ -1,4 +1,4 @@
-//! Convolutions whose kernels look where offsets send them: read as what they are made of, and never written.
+//! Convolutions whose kernels look where offsets send them: read as their decomposition, and never written.
 
 use super::conv::read_window;
 use super::{Reader, Window};
@@ -24,7 +24,7 @@ impl Tensor {
     /// [torchvision.ops.deform_conv2d](https://pytorch.org/vision/stable/generated/torchvision.ops.deform_conv2d.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where channels, groups or taps do not fit, [`Size`](crate::ErrorCode::Size) where their numbers are symbolic.
+    /// [`Shape`](crate::ErrorCode::Shape) where channels, groups or taps do not fit, [`Size`](crate::ErrorCode::Size) where their values are symbolic.
     #[allow(clippy::too_many_arguments)]
     pub fn deform_conv(
         &self,
@@ -87,7 +87,7 @@ impl Tensor {
             let is = place.ge(0.0)?.logical_and(place.le(&last)?)?.cast(dtype)?;
             Ok((place.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, is))
         };
-        // Each channel sees the places of its offset group.
+        // Each channel sees the positions of its offset group.
         let image = self.unflatten(1, &[offset_groups, channels / offset_groups])?.flatten(3, 4)?;
         let per_group = channels / offset_groups;
         let mut sum: Option<Tensor> = None;
@@ -106,7 +106,7 @@ impl Tensor {
         if let Some(mask) = mask {
             patches = patches.mul(mask.flatten(2, -1)?.unsqueeze(2)?)?;
         }
-        // (batch, groups, channels of a group · taps, places)
+        // (batch, groups, channels of a group · taps, positions)
         let places = &rows * &columns;
         let patches = patches.reshape(&[batch.clone(), groups.into(), Dim::from(each * taps), places])?;
         let weight = weight.reshape(&[groups, out / groups, each * taps])?;

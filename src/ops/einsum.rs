@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 
-/// The name of an axis: a letter, or a place in an ellipsis, counted from its end.
+/// The name of an axis: a letter, or a position in an ellipsis, counted from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
     Ellipsis(usize),
@@ -80,7 +80,7 @@ impl Term {
         Ok(Term { tensor: self.tensor.sum(&axes, false)?, labels: self.labels.into_iter().filter(|&label| needed(label)).collect() })
     }
 
-    /// With the axes in this order; those that it lacks have length 1.
+    /// With the axes in this order; those that it lacks have size 1.
     fn arranged(&self, order: &[Label]) -> Result<Tensor> {
         let present: Vec<i64> =
             order.iter().filter_map(|label| self.labels.iter().position(|own| own == label)).map(|axis| axis as i64).collect();
@@ -108,7 +108,7 @@ fn contracted(a: Term, b: Term, lengths: &BTreeMap<Label, Dim>, needed: impl Fn(
     }
     let dims = |labels: &[Label]| labels.iter().map(|label| lengths[label].clone()).collect::<Vec<Dim>>();
     let total = |labels: &[Label]| dims(labels).into_iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-    // A length of 1 stands for any other.
+    // A size of 1 stands for any other.
     let shaped = |term: &Term, order: Vec<Label>, rows: Dim, columns: Dim| {
         term.arranged(&order)?.expand(&dims(&order))?.reshape(&[dims(&batch), vec![rows, columns]].concat())
     };
@@ -133,7 +133,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) where the equation does not fit the operands, [`Shape`](crate::ErrorCode::Shape) where their lengths
+    /// [`Argument`](crate::ErrorCode::Argument) where the equation does not fit the operands, [`Shape`](crate::ErrorCode::Shape) where their sizes
     /// do not fit each other.
     #[track_caller]
     pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {

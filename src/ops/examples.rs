@@ -90,7 +90,7 @@ pub(super) fn bools(shape: &[usize]) -> Input {
     of(DType::Bool, shape, 0.0, 1.0)
 }
 
-/// Indices into an axis of length n.
+/// Indices into an axis of size n.
 pub(super) fn indices(shape: &[usize], n: usize) -> Input {
     of(DType::I64, shape, 0.0, n as f64 - 1.0)
 }
@@ -137,7 +137,7 @@ fn case(name: String, inputs: Vec<Input>, run: impl Fn(&[Tensor]) -> Result<Vec<
     Case { name, inputs, run: Arc::new(run) }
 }
 
-/// A function of one element that is defined between two numbers: in several dtypes, of rank 0, and on edge-case values.
+/// A function of one element that is defined between two values: in several dtypes, of rank 0, and on edge-case values.
 pub(super) fn unary(name: &str, f: One, low: f64, high: f64) -> Vec<Case> {
     let variants = [
         ("", of(DType::F32, &[2, 5], low, high)),

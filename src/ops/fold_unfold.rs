@@ -13,16 +13,16 @@ use crate::tensor::{Tensor, apply_one};
 /// Columns, a window each, summed into an image. ONNX: [Col2Im](https://onnx.ai/onnx/operators/onnx__Col2Im.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Col2Im {
-    /// The lengths of the image.
+    /// The sizes of the image.
     pub lengths: Vec<usize>,
-    /// The lengths of the window.
+    /// The sizes of the window.
     pub kernel: Vec<usize>,
     /// How it moves.
     pub window: Window,
 }
 
 impl Col2Im {
-    /// How many places the window has.
+    /// How many positions the window has.
     fn columns(&self) -> Result<usize> {
         let steps = self.window.steps(&self.kernel, &self.lengths)?;
         Ok(steps.iter().product())
@@ -67,10 +67,10 @@ impl Operator for Col2Im {
         widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &self.lengths, &self.kernel, &self.window)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
-        let (image, block) = (pen.ints(&ints(&self.lengths)), pen.ints(&ints(&self.kernel)));
-        let line = pen.node("Col2Im", &[inputs[0].clone(), image, block]);
+        let (image, block) = (builder.ints(&ints(&self.lengths)), builder.ints(&ints(&self.kernel)));
+        let line = builder.node("Col2Im", &[inputs[0].clone(), image, block]);
         Ok(super::conv::with_window(line, &self.window).write(outputs))
     }
 }
@@ -88,7 +88,7 @@ pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
 })];
 
 impl Tensor {
-    /// Columns (batch, channels · kernel, steps) summed into an image (batch, channels, lengths …).
+    /// Columns (batch, channels · kernel, steps) summed into an image (batch, channels, sizes …).
     ///
     /// [torch.nn.functional.fold](https://pytorch.org/docs/stable/generated/torch.nn.functional.fold.html)
     ///
@@ -100,7 +100,7 @@ impl Tensor {
         self.batched(3, |x| apply_one(op, &[x]))
     }
 
-    /// What each window sees of an image (batch, channels, lengths …), as columns (batch, channels · kernel, steps): 0 in the padding.
+    /// What each window sees of an image (batch, channels, sizes …), as columns (batch, channels · kernel, steps): 0 in the padding.
     ///
     /// [torch.nn.functional.unfold](https://pytorch.org/docs/stable/generated/torch.nn.functional.unfold.html)
     ///

@@ -1,4 +1,4 @@
-//! Fourier transforms: products with tables of cosines and sines, complex numbers being pairs of tensors.
+//! Fourier transforms: products with tables of cosines and sines, complex values being pairs of tensors.
 
 use super::{Padding, Reader};
 use crate::array::{DType, Scalar};
@@ -66,7 +66,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
 ];
 
-/// Two tables at a time: what a frequency and a place make of 1.
+/// Two tables at a time: what a frequency and a position make of 1.
 pub(crate) fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64, dtype: DType) -> Result<Tensor> {
     if n > LONGEST || frequencies > LONGEST || places > LONGEST {
         return Err(Error::unsupported(format!(
@@ -75,10 +75,10 @@ pub(crate) fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64,
     }
     // The product is taken modulo n first: the angle of a large one would lose its digits.
     let angle = |k: i64, j: i64| TAU * ((k * j).rem_euclid(n.max(1)) as f64) / n.max(1) as f64;
-    // f64 misses the zeros of half and quarter turns by 1e-16, and the phase of a real number hangs on the sign of its imaginary part.
+    // f64 misses the zeros of half and quarter iterations by 1e-16, and the phase of a real number hangs on the sign of its imaginary part.
     let exact = |x: f64| if x.abs() < 1e-15 { 0.0 } else { x };
-    let numbers: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| exact(wave(angle(k, j))))).collect();
-    Tensor::from(numbers.as_slice()).reshape(&[places, frequencies])?.cast(dtype)
+    let values: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| exact(wave(angle(k, j))))).collect();
+    Tensor::from(values.as_slice()).reshape(&[places, frequencies])?.cast(dtype)
 }
 
 pub(crate) fn real(x: &Tensor) -> Result<Complex> {
@@ -100,7 +100,7 @@ pub(crate) fn length(x: &Tensor, axis: i64) -> Result<i64> {
     x.dim(axis)?.fixed().ok_or_else(|| Error::size("a Fourier transform needs a fixed size"))
 }
 
-/// Cut, or filled up with zeros, to this length.
+/// Cut, or filled up with zeros, to this size.
 pub(crate) fn fitted(x: &Tensor, axis: i64, n: i64) -> Result<Tensor> {
     let have = length(x, axis)?;
     if have >= n {
@@ -117,7 +117,7 @@ pub(crate) fn product(x: &Tensor, table: &Tensor, axis: i64) -> Result<Tensor> {
     x.transpose(axis, -1)?.matmul(table)?.transpose(axis, -1)
 }
 
-/// The transform over some axes, each perhaps of another length.
+/// The transform over some axes, each perhaps of another size.
 pub(crate) fn transformed(x: &Complex, axes: &[(i64, Option<i64>)], inverse: bool, norm: Option<&str>) -> Result<Complex> {
     let mut x = x.clone();
     for &(axis, n) in axes {

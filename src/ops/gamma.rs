@@ -108,7 +108,7 @@ const DIGAMMA: &[f64] = &[-1.0 / 12.0, 691.0 / 32_760.0, -1.0 / 132.0, 1.0 / 240
 
 /// ln Γ of what is at least ½: Stirling's series at x + 7, less the logarithm of what lies between.
 fn log_gamma(x: &Tensor) -> Result<Tensor> {
-    // The product of large numbers would overflow; there the series needs no help.
+    // The product of large values would overflow; there the series needs no help.
     let near = x.lt(32.0)?;
     let small = at_most(x, 32.0)?;
     let mut between = small.clone();
@@ -149,9 +149,9 @@ const LARGE: f64 = 32.0;
 /// How many terms of the series are taken: the last one is 10⁻¹⁴ of the first at the largest a that it serves.
 const TERMS: usize = 64;
 
-/// Numbers along an axis of their own, behind all others.
-fn across(numbers: impl Iterator<Item = f64>) -> Tensor {
-    Tensor::from(numbers.collect::<Vec<f64>>().as_slice())
+/// Values along an axis of their own, behind all others.
+fn across(values: impl Iterator<Item = f64>) -> Tensor {
+    Tensor::from(values.collect::<Vec<f64>>().as_slice())
 }
 
 /// The sum over the last axis, each term with its weight.

@@ -1,4 +1,4 @@
-//! Images read at places that a grid names.
+//! Images read at positions that a grid names.
 
 use super::{Reader, widened};
 use crate::array::Array;
@@ -12,7 +12,7 @@ use crate::tensor::{Tensor, apply_one};
 
 pub use crate::kernels::grid::{Outside, Sampling};
 
-/// An image read at the places of a grid. ONNX: [GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html).
+/// An image read at the positions of a grid. ONNX: [GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridSample {
     /// How a number is made from the pixels around.
@@ -67,14 +67,14 @@ impl Operator for GridSample {
         widened(inputs, |inputs| Ok(vec![grid::grid_sample(inputs.at(0)?, inputs.at(1)?, self.sampling, self.outside, self.corners)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let new = pen.opset() >= 20;
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let new = builder.opset() >= 20;
         if !new && outputs[0].rank() != 4 {
             return Err(Error::unsupported(format!("GridSample of {} axes needs opset 20", outputs[0].rank())));
         }
         let sampling = SAMPLINGS.iter().find(|row| row.0 == self.sampling).map_or("", |row| if new { row.2 } else { row.1 });
         let outside = OUTSIDES.iter().find(|row| row.0 == self.outside).map_or("", |row| row.1);
-        let line = pen.node("GridSample", inputs).string("mode", sampling).string("padding_mode", outside);
+        let line = builder.node("GridSample", inputs).string("mode", sampling).string("padding_mode", outside);
         Ok(line.flag("align_corners", self.corners).write(outputs))
     }
 }
@@ -89,7 +89,7 @@ pub(super) const READS: &[(&str, Reader)] = &[("GridSample", |node, inputs| {
 })];
 
 impl Tensor {
-    /// An image (batch, channels, height, width) read at the places of a grid (batch, rows, columns, 2) of numbers −1…1, x before y; or a
+    /// An image (batch, channels, height, width) read at the positions of a grid (batch, rows, columns, 2) of numbers −1…1, x before y; or a
     /// volume with one axis more.
     ///
     /// [torch.nn.functional.grid_sample](https://pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html)
@@ -104,12 +104,12 @@ impl Tensor {
         apply_one(GridSample { sampling, outside, corners }, &[self, grid])
     }
 
-    /// The grid of an affine map (batch, axes, axes + 1) for an image of these lengths (batch, channels, lengths …).
+    /// The grid of an affine map (batch, axes, axes + 1) for an image of these sizes (batch, channels, sizes …).
     ///
     /// [torch.nn.functional.affine_grid](https://pytorch.org/docs/stable/generated/torch.nn.functional.affine_grid.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where map and lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where map and sizes do not fit.
     #[track_caller]
     pub fn affine_grid(&self, lengths: &[Dim], corners: bool) -> Result<Tensor> {
         let axes = lengths.len().saturating_sub(2);
@@ -137,7 +137,7 @@ impl Tensor {
     }
 }
 
-/// A volume read at places, which opset 18 has no operator for: its eight neighbours, weighted.
+/// A volume read at positions, which opset 18 has no operator for: its eight neighbours, weighted.
 fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corners: bool) -> Result<Tensor> {
     if grid.rank() != 5 || sampling == Sampling::Cubic {
         return Err(Error::shape(format!("grid {} does not fit volume {}", grid.ty(), x.ty())));

@@ -66,7 +66,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where there are not as many numbers of bins as coordinates, or a number is not positive.
+    /// Where there are not as many values of bins as coordinates, or a number is not positive.
     #[track_caller]
     pub fn histogram_edges(&self, bins: &[i64], ends: Option<&[f64]>) -> Result<Vec<Tensor>> {
         even(self, bins, ends)

@@ -48,8 +48,8 @@ impl Operator for Gather {
         Ok(vec![gather::gather(inputs.at(0)?, inputs.at(1)?, self.axis)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("Gather", inputs).int("axis", self.axis as i64).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("Gather", inputs).int("axis", self.axis as i64).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -93,8 +93,8 @@ impl Operator for GatherElements {
         Ok(vec![gather::gather_elements(inputs.at(0)?, inputs.at(1)?, self.axis)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("GatherElements", inputs).int("axis", self.axis as i64).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("GatherElements", inputs).int("axis", self.axis as i64).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -132,8 +132,8 @@ fn reduction_since(reduction: Reduction) -> i64 {
     }
 }
 
-fn reducing<'a>(line: crate::onnx::NodeBuilder<'a>, reduction: Reduction) -> crate::onnx::NodeBuilder<'a> {
-    if reduction == Reduction::Replace { line } else { line.string("reduction", reduction_name(reduction)) }
+fn reducing<'a>(node: crate::onnx::NodeBuilder<'a>, reduction: Reduction) -> crate::onnx::NodeBuilder<'a> {
+    if reduction == Reduction::Replace { node } else { node.string("reduction", reduction_name(reduction)) }
 }
 
 fn reduction(node: &crate::onnx::Node) -> Result<Reduction> {
@@ -172,8 +172,8 @@ impl Operator for ScatterElements {
         Ok(vec![scatter::scatter_elements(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, self.axis, self.reduction)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(reducing(pen.node("ScatterElements", inputs).int("axis", self.axis as i64), self.reduction).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(reducing(builder.node("ScatterElements", inputs).int("axis", self.axis as i64), self.reduction).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -210,8 +210,8 @@ impl Operator for GatherNd {
         Ok(vec![gather::gather_nd(inputs.at(0)?, inputs.at(1)?, self.batch)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("GatherND", inputs).int("batch_dims", self.batch as i64).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("GatherND", inputs).int("batch_dims", self.batch as i64).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -254,8 +254,8 @@ impl Operator for ScatterNd {
         Ok(vec![scatter::scatter_nd(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, self.reduction)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(reducing(pen.node("ScatterND", inputs), self.reduction).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(reducing(builder.node("ScatterND", inputs), self.reduction).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -287,8 +287,8 @@ impl Operator for NonZero {
         Ok(vec![gather::nonzero(inputs.at(0)?)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("NonZero", inputs).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("NonZero", inputs).write(outputs))
     }
 }
 
@@ -361,7 +361,7 @@ impl Tensor {
         self.expand(&shape)?.reshape(&[-1])?.index_select(0, &places)
     }
 
-    /// Where a mask is true the numbers of a source, one after the other; all are broadcast to the mask first.
+    /// Where a mask is true the values of a source, one after the other; all are broadcast to the mask first.
     ///
     /// [torch.Tensor.masked_scatter](https://pytorch.org/docs/stable/generated/torch.Tensor.masked_scatter_.html)
     ///
@@ -373,7 +373,7 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast, [`Argument`](crate::ErrorCode::Argument) where the source has too few numbers.
+    /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast, [`Argument`](crate::ErrorCode::Argument) where the source has too few values.
     #[track_caller]
     pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let shape = size::broadcast(self.shape(), mask.shape())?;
@@ -383,7 +383,7 @@ impl Tensor {
     /// Where a mask over the first axes is true, the rows of a source one after the other.
     fn rows_at_mask(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let rest = &self.shape()[mask.rank()..];
-        // The n-th place gets the n-th row, counted from 1; those before the first place look at a row of zeros.
+        // The n-th position gets the n-th row, counted from 1; those before the first position look at a row of zeros.
         let place = mask.reshape(&[-1])?.cumsum(0)?;
         let zeros = Tensor::zeros([&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
         let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &place)?;
@@ -434,7 +434,7 @@ impl Tensor {
         apply_one(Gather { axis: 0 }, &[self, indices])
     }
 
-    /// Other numbers at one index along an axis each.
+    /// Other values at one index along an axis each.
     ///
     /// [torch.Tensor.scatter](https://pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html)
     ///
@@ -469,7 +469,7 @@ impl Tensor {
         }
     }
 
-    /// Other numbers where [`index`](Tensor::index) reads, replaced or added; where a place is named twice the last number wins.
+    /// Other values where [`index`](Tensor::index) reads, replaced or added; where a position is named twice the last number wins.
     ///
     /// [torch.Tensor.index_put](https://pytorch.org/docs/stable/generated/torch.Tensor.index_put_.html)
     ///
@@ -530,9 +530,9 @@ fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tenso
 struct Places {
     /// The indexed axes, then the others.
     order: Vec<i64>,
-    /// The lengths of the indexed axes.
+    /// The sizes of the indexed axes.
     front: Vec<Dim>,
-    /// The lengths of the others.
+    /// The sizes of the others.
     rest: Vec<Dim>,
     /// The row of each element of the broadcast indices.
     index: Tensor,

@@ -48,8 +48,8 @@ impl Operator for Concat {
         Ok(vec![join::concat(&inputs.iter().collect::<Vec<_>>(), self.axis)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("Concat", inputs).int("axis", self.axis as i64).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("Concat", inputs).int("axis", self.axis as i64).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -90,9 +90,9 @@ impl Operator for Tile {
         Ok(vec![join::tile(inputs.at(0)?, &sizes.shape(&self.repeats)?)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let repeats = pen.dims(&self.repeats)?;
-        Ok(pen.node("Tile", &[inputs[0].clone(), repeats]).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let repeats = builder.dims(&self.repeats)?;
+        Ok(builder.node("Tile", &[inputs[0].clone(), repeats]).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -144,21 +144,21 @@ impl Operator for Pad {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
-        let numbers = |dims: &[Dim]| dims.iter().map(|dim| sizes.of(dim)).collect::<Result<Vec<_>>>();
-        Ok(vec![join::pad(inputs.at(0)?, &numbers(&self.begin)?, &numbers(&self.end)?, self.mode)?])
+        let values = |dims: &[Dim]| dims.iter().map(|dim| sizes.of(dim)).collect::<Result<Vec<_>>>();
+        Ok(vec![join::pad(inputs.at(0)?, &values(&self.begin)?, &values(&self.end)?, self.mode)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let (mode, fill) = match self.mode {
-            Padding::Constant(number) => ("constant", pen.number(outputs[0].dtype, number)),
+            Padding::Constant(number) => ("constant", builder.number(outputs[0].dtype, number)),
             Padding::Reflect => ("reflect", Name::from("")),
             Padding::Edge => ("edge", Name::from("")),
             // Opset 19 has a mode of its own; before, the tensor stands beside itself.
-            Padding::Wrap => return wrapped(self, pen, inputs, outputs),
+            Padding::Wrap => return wrapped(self, builder, inputs, outputs),
         };
         let widths: Vec<Dim> = self.begin.iter().chain(&self.end).cloned().collect();
-        let widths = pen.dims(&widths)?;
-        Ok(pen.node("Pad", &[inputs[0].clone(), widths, fill]).string("mode", mode).write(outputs))
+        let widths = builder.dims(&widths)?;
+        Ok(builder.node("Pad", &[inputs[0].clone(), widths, fill]).string("mode", mode).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -171,9 +171,9 @@ impl Operator for Pad {
 }
 
 /// Padding with the other end of each axis, by slices and Concat.
-fn wrapped(pad: &Pad, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+fn wrapped(pad: &Pad, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
     let mut x = inputs[0].clone();
-    let mut dims = pen.ty(&x)?.shape.to_vec();
+    let mut dims = builder.ty(&x)?.shape.to_vec();
     for axis in 0..dims.len() {
         let (begin, end) = (pad.begin[axis].clone(), pad.end[axis].clone());
         let mut parts = vec![x.clone()];
@@ -184,15 +184,15 @@ fn wrapped(pad: &Pad, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type])
             if width.fixed().is_none_or(|n| n < 0) {
                 return Err(Error::unsupported("wrap padding needs a fixed, non-negative width"));
             }
-            let (start, stop, axes) = (pen.dims(&[from])?, pen.dims(&[to])?, pen.ints(&[axis as i64]));
+            let (start, stop, axes) = (builder.dims(&[from])?, builder.dims(&[to])?, builder.ints(&[axis as i64]));
             let mut part = dims.clone();
             part[axis] = width.clone();
-            let part = pen.node("Slice", &[x.clone(), start, stop, axes]).write_one(Type::new(outputs[0].dtype, part))?;
+            let part = builder.node("Slice", &[x.clone(), start, stop, axes]).write_one(Type::new(outputs[0].dtype, part))?;
             if first { parts.insert(0, part) } else { parts.push(part) }
         }
         if parts.len() > 1 {
             dims[axis] = &dims[axis] + &(&begin + &end);
-            x = pen.node("Concat", &parts).int("axis", axis as i64).write_one(Type::new(outputs[0].dtype, dims.clone()))?;
+            x = builder.node("Concat", &parts).int("axis", axis as i64).write_one(Type::new(outputs[0].dtype, dims.clone()))?;
         }
     }
     Ok(vec![x])
@@ -246,7 +246,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where other axes differ.
     #[track_caller]
     pub fn cat(tensors: &[&Tensor], axis: i64) -> Result<Tensor> {
-        // A vector of length 0 joins anything, as in torch.
+        // A vector of size 0 joins anything, as in torch.
         let nothing = |tensor: &&&Tensor| tensor.rank() == 1 && tensor.shape()[0] == 0;
         let dtype = DType::result(&tensors.iter().map(|tensor| (tensor.dtype(), tensor.strength())).collect::<Vec<_>>())?;
         let some: Vec<Tensor> = tensors.iter().filter(|tensor| !nothing(tensor)).map(|tensor| tensor.cast(dtype)).collect::<Result<_>>()?;

@@ -59,8 +59,8 @@ impl Operator for MatMul {
         Ok(vec![matmul::matmul(inputs.at(0)?, inputs.at(1)?)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("MatMul", inputs).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("MatMul", inputs).write(outputs))
     }
 }
 
@@ -117,8 +117,8 @@ impl Operator for Gemm {
         Ok(vec![matmul::gemm(inputs.at(0)?, inputs.at(1)?, inputs.opt(2), alpha, beta, self.trans_a, self.trans_b)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let mut line = pen.node("Gemm", inputs);
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let mut line = builder.node("Gemm", inputs);
         for (name, factor) in [("alpha", self.alpha), ("beta", self.beta)] {
             line = if factor == 1.0 { line } else { line.float(name, factor) };
         }
@@ -148,7 +148,7 @@ impl Tensor {
     /// [torch.matmul](https://pytorch.org/docs/stable/generated/torch.matmul.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where inner lengths differ.
+    /// [`Shape`](crate::ErrorCode::Shape) where inner sizes differ.
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         if self.rank() == 1 && other.rank() == 1 {
@@ -188,7 +188,7 @@ impl Tensor {
     /// [torch.addmm](https://pytorch.org/docs/stable/generated/torch.addmm.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where inner lengths differ.
+    /// [`Shape`](crate::ErrorCode::Shape) where inner sizes differ.
     #[track_caller]
     pub fn addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         let op = Gemm { alpha: alpha as f32, beta: beta as f32, trans_a: false, trans_b: false };
@@ -198,12 +198,12 @@ impl Tensor {
     /// softmax(q · kᵀ · scale + mask) · v, over the last two axes.
     ///
     /// `mask` is added where it is a float and keeps where it is true; `causal` keeps what is not in the future.
-    /// `scale` is 1/√(length of the last axis of q) where it is not given.
+    /// `scale` is 1/√(size of the last axis of q) where it is not given.
     ///
     /// [torch.nn.functional.scaled_dot_product_attention](https://pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where the lengths do not fit.
+    /// [`Shape`](crate::ErrorCode::Shape) where the sizes do not fit.
     #[track_caller]
     pub fn attention(&self, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool, scale: Option<f64>) -> Result<Tensor> {
         let width = self.dim(-1)?;

@@ -53,7 +53,7 @@ pub struct Ctc {
     pub blank: i64,
     /// Whether an infinite loss, of a target that does not fit its input, becomes 0.
     pub zero_infinity: bool,
-    /// How the losses become one value; the mean divides each by the length of its target first.
+    /// How the losses become one value; the mean divides each by the size of its target first.
     pub reduction: LossReduction,
 }
 
@@ -309,7 +309,7 @@ impl Tensor {
     }
 
     /// The connectionist temporal classification loss. `self` holds logarithms of probabilities as (steps, batch, classes), or (steps,
-    /// classes); `targets` the labels as (batch, longest), or one after the other. The lengths of inputs and targets are fixed.
+    /// classes); `targets` the labels as (batch, longest), or one after the other. The sizes of inputs and targets are fixed.
     /// [torch.nn.functional.ctc_loss](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.ctc_loss.html).
     ///
     /// # Errors

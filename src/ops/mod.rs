@@ -1,4 +1,4 @@
-//! The vocabulary: every operator in one place, a family a file; and torch's spelling of them as methods of [`Tensor`].
+//! The vocabulary: one family a file; and torch's spelling of them as methods of [`Tensor`].
 //!
 //! A family file reads from top to bottom: the operators (rule, kernel, ONNX form), their readers, the methods, the examples.
 
@@ -140,11 +140,11 @@ pub(crate) fn reader(op_type: &str) -> Option<Reader> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|row| row.0 == op_type).map(|row| row.1)
 }
 
-/// The families of which nothing is written: they are read as what they are made of.
+/// The families of which nothing is written: they are read as their decomposition.
 #[cfg(test)]
 const COMPOSITES: &[&[(&str, Reader)]] = &[attention::READS, deform::READS, fourier::READS, decompositions::READS, einsum::READS];
 
-/// Whether an operator is read as what it is made of, so that it is never written.
+/// Whether an operator is read as its decomposition, so that it is never written.
 #[cfg(test)]
 pub(crate) fn is_composite(op_type: &str) -> bool {
     COMPOSITES.iter().flat_map(|family| family.iter()).any(|row| row.0 == op_type)

@@ -9,7 +9,7 @@ use crate::kernels::nms::{Rule, suppress};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
 
-/// The boxes that stay, as (sample, class, box), best first. Inputs: boxes, scores, and as single numbers how many stay at most, how much they
+/// The boxes that stay, as (sample, class, box), best first. Inputs: boxes, scores, and as single values how many stay at most, how much they
 /// may overlap, and which score they must exceed; the last three may be absent. How many stay depends on the data.
 ///
 /// ONNX: [NonMaxSuppression](https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html)
@@ -57,9 +57,9 @@ impl Operator for NonMaxSuppression {
         Ok(vec![suppress(inputs.at(0)?, inputs.at(1)?, &rule)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let line = pen.node("NonMaxSuppression", inputs);
-        Ok(if self.centred { line.int("center_point_box", 1) } else { line }.write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let node = builder.node("NonMaxSuppression", inputs);
+        Ok(if self.centred { node.int("center_point_box", 1) } else { node }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -73,7 +73,7 @@ pub(super) const READS: &[(&str, Reader)] = &[("NonMaxSuppression", |node, input
 })];
 
 impl Tensor {
-    /// The places of those boxes (n, 4), each as x and y of two corners, that share no more than `overlap` of what they cover together with a
+    /// The positions of those boxes (n, 4), each as x and y of two corners, that share no more than `overlap` of what they cover together with a
     /// box of a better score: best first. How many depends on the data. They are compared in f32.
     ///
     /// [torchvision.ops.nms](https://docs.pytorch.org/vision/stable/generated/torchvision.ops.nms.html)

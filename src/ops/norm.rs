@@ -47,8 +47,8 @@ impl Operator for BatchNorm {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("BatchNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("BatchNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
     }
 }
 
@@ -96,38 +96,38 @@ impl Operator for LayerNorm {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         // Counted from the end, so that the node reads the same whatever stands before.
         let axis = self.axis as i64 - outputs[0].rank() as i64;
-        Ok(pen.node("LayerNormalization", inputs).int("axis", axis).float("epsilon", self.epsilon).write(outputs))
+        Ok(builder.node("LayerNormalization", inputs).int("axis", axis).float("epsilon", self.epsilon).write(outputs))
     }
 
-    fn lower_decomposed(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Option<Vec<Name>>> {
-        self.composed(pen, inputs, &outputs[0]).map(Some)
+    fn lower_decomposed(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Option<Vec<Name>>> {
+        self.composed(builder, inputs, &outputs[0]).map(Some)
     }
 }
 
 impl LayerNorm {
     /// The formula, for opsets before 17.
-    fn composed(&self, pen: &mut GraphBuilder, inputs: &[Name], ty: &Type) -> Result<Vec<Name>> {
+    fn composed(&self, builder: &mut GraphBuilder, inputs: &[Name], ty: &Type) -> Result<Vec<Name>> {
         let axes: Vec<i64> = (self.axis as i64..ty.rank() as i64).map(|axis| axis - ty.rank() as i64).collect();
         let mut narrow = ty.shape.to_vec();
         narrow[self.axis..].fill(Dim::Fixed(1));
         let narrow = Type::new(ty.dtype, narrow);
-        let mean = |pen: &mut GraphBuilder, x: Name| {
-            pen.node("ReduceMean", &[x]).ints("axes", &axes).flag("keepdims", true).write_one(narrow.clone())
+        let mean = |builder: &mut GraphBuilder, x: Name| {
+            builder.node("ReduceMean", &[x]).ints("axes", &axes).flag("keepdims", true).write_one(narrow.clone())
         };
-        let centre = mean(pen, inputs[0].clone())?;
-        let centred = pen.node("Sub", &[inputs[0].clone(), centre]).write_one(ty.clone())?;
-        let square = pen.node("Mul", &[centred.clone(), centred.clone()]).write_one(ty.clone())?;
-        let spread = mean(pen, square)?;
-        let epsilon = pen.number(ty.dtype, f64::from(self.epsilon));
-        let spread = pen.node("Add", &[spread, epsilon]).write_one(narrow.clone())?;
-        let root = pen.node("Sqrt", &[spread]).write_one(narrow)?;
-        let mut y = pen.node("Div", &[centred, root]).write_one(ty.clone())?;
+        let centre = mean(builder, inputs[0].clone())?;
+        let centred = builder.node("Sub", &[inputs[0].clone(), centre]).write_one(ty.clone())?;
+        let square = builder.node("Mul", &[centred.clone(), centred.clone()]).write_one(ty.clone())?;
+        let spread = mean(builder, square)?;
+        let epsilon = builder.number(ty.dtype, f64::from(self.epsilon));
+        let spread = builder.node("Add", &[spread, epsilon]).write_one(narrow.clone())?;
+        let root = builder.node("Sqrt", &[spread]).write_one(narrow)?;
+        let mut y = builder.node("Div", &[centred, root]).write_one(ty.clone())?;
         for (op, affine) in [("Mul", inputs.get(1)), ("Add", inputs.get(2))] {
             if let Some(affine) = affine.filter(|name| !name.is_empty()) {
-                y = pen.node(op, &[y, affine.clone()]).write_one(ty.clone())?;
+                y = builder.node(op, &[y, affine.clone()]).write_one(ty.clone())?;
             }
         }
         Ok(vec![y])
@@ -173,8 +173,8 @@ impl Operator for InstanceNorm {
         widened(inputs, |inputs| Ok(vec![norm::instance_norm(inputs.at(0)?, inputs.opt(1), inputs.opt(2), f64::from(self.epsilon))?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("InstanceNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("InstanceNormalization", inputs).float("epsilon", self.epsilon).write(outputs))
     }
 }
 
@@ -295,7 +295,7 @@ impl Tensor {
         bias.map_or(Ok(scaled.clone()), |bias| scaled.add(bias.reshape(&across)?))
     }
 
-    /// What was given, or this number in every place.
+    /// What was given, or this number in every position.
     fn affine(&self, given: Option<&Tensor>, number: i32, shape: &Shape) -> Result<Tensor> {
         given.map_or_else(|| Tensor::full(shape, number, self.dtype()), |given| Ok(given.clone()))
     }

@@ -1,6 +1,6 @@
-//! `+ - * /` and unary minus on tensors, results and numbers; all give a `Result`.
+//! `+ - * /` and unary minus on tensors, results and values; all give a `Result`.
 //!
-//! Of the numbers only f64 and i64 take part, so that a literal needs no suffix: its width says nothing anyway.
+//! Of the values only f64 and i64 take part, so that a literal needs no suffix: its width says nothing anyway.
 
 use crate::error::Result;
 use crate::tensor::Tensor;

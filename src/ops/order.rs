@@ -1,4 +1,4 @@
-//! Numbers by size: the k largest, sorted; each once.
+//! Values by size: the k largest, sorted; each once.
 
 use super::Reader;
 use crate::array::{Array, DType};
@@ -10,7 +10,7 @@ use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
 use std::sync::Arc;
 
-/// The k largest or smallest numbers along an axis, in order, and their indices. ONNX: [TopK](https://onnx.ai/onnx/operators/onnx__TopK.html).
+/// The k largest or smallest values along an axis, in order, and their indices. ONNX: [TopK](https://onnx.ai/onnx/operators/onnx__TopK.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopK {
     /// How many.
@@ -52,10 +52,10 @@ impl Operator for TopK {
         Ok(vec![values, indices])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let k = pen.dims(std::slice::from_ref(&self.k))?;
-        let line = pen.node("TopK", &[inputs[0].clone(), k]).int("axis", self.axis as i64);
-        Ok(if self.largest { line } else { line.flag("largest", false) }.write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let k = builder.dims(std::slice::from_ref(&self.k))?;
+        let node = builder.node("TopK", &[inputs[0].clone(), k]).int("axis", self.axis as i64);
+        Ok(if self.largest { node } else { node.flag("largest", false) }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -67,12 +67,12 @@ impl Operator for TopK {
     }
 }
 
-/// The different numbers, or the different slices of an axis: each once; where it stands first; which one each was; how often it occurs.
+/// The different values, or the different slices of an axis: each once; where it stands first; which one each was; how often it occurs.
 ///
 /// [ONNX Unique](https://onnx.ai/onnx/operators/onnx__Unique.html)
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unique {
-    /// The axis; none for all numbers.
+    /// The axis; none for all values.
     pub axis: Option<usize>,
     /// In order, or as they come.
     pub sorted: bool,
@@ -110,8 +110,8 @@ impl Operator for Unique {
         Ok(vec![found.values, found.first, found.inverse, found.counts])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let line = pen.node("Unique", inputs).int("sorted", i64::from(self.sorted));
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let line = builder.node("Unique", inputs).int("sorted", i64::from(self.sorted));
         let line = match self.axis {
             Some(axis) => line.int("axis", axis as i64),
             None => line,
@@ -134,19 +134,19 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// The k largest (or smallest) numbers along an axis in order, and their indices.
+    /// The k largest (or smallest) values along an axis in order, and their indices.
     ///
     /// [torch.topk](https://pytorch.org/docs/stable/generated/torch.topk.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) where the axis has fewer than k numbers.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis has fewer than k values.
     #[track_caller]
     pub fn topk(&self, k: impl Into<Dim>, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
         let both = apply(TopK { k: k.into(), axis: self.shape().axis(axis)?, largest }, &[Some(self)])?;
         <[Tensor; 2]>::try_from(both).map(|[values, indices]| (values, indices)).map_err(|_| Error::internal("TopK needs two outputs"))
     }
 
-    /// The different numbers (or slices of an axis) in order; which of them each was; how often each occurs. How many depends on the data.
+    /// The different values (or slices of an axis) in order; which of them each was; how often each occurs. How many depends on the data.
     ///
     /// [torch.unique](https://pytorch.org/docs/stable/generated/torch.unique.html)
     ///
@@ -160,7 +160,7 @@ impl Tensor {
         Ok((values, inverse, counts))
     }
 
-    /// All numbers along an axis in order, and their indices.
+    /// All values along an axis in order, and their indices.
     ///
     /// [torch.sort](https://pytorch.org/docs/stable/generated/torch.sort.html)
     ///

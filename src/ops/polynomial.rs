@@ -92,7 +92,7 @@ impl Order {
         Ok((inside.where_(&inner.cos()?, &outer.cosh()?)?, inside.where_(&inner.sin()?, &outer.sinh()?)?))
     }
 
-    /// The value at |x| with the sign of an odd order of negative numbers.
+    /// The value at |x| with the sign of an odd order of negative values.
     fn signed(&self, y: &Tensor) -> Result<Tensor> {
         let odd = self.n.remainder(2.0)?.ne(0.0)?.logical_and(self.x.lt(0.0)?)?;
         let y = odd.where_(&y.neg()?, y)?;

@@ -13,7 +13,7 @@ use crate::tensor::{Tensor, apply, apply_one, size};
 /// The largest number of each window. ONNX: [MaxPool](https://onnx.ai/onnx/operators/onnx__MaxPool.html).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaxPool {
-    /// The lengths of the window.
+    /// The sizes of the window.
     pub kernel: Vec<usize>,
     /// How it moves.
     pub window: Window,
@@ -26,7 +26,7 @@ pub struct MaxPool {
 /// The mean of each window. ONNX: [AveragePool](https://onnx.ai/onnx/operators/onnx__AveragePool.html).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AveragePool {
-    /// The lengths of the window.
+    /// The sizes of the window.
     pub kernel: Vec<usize>,
     /// How it moves.
     pub window: Window,
@@ -36,7 +36,7 @@ pub struct AveragePool {
     pub count_pad: bool,
 }
 
-/// The lengths that are left; a window that would begin in the padding at the end is dropped, as torch does.
+/// The sizes that are left; a window that would begin in the padding at the end is dropped, as torch does.
 fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Type> {
     if x.rank() != kernel.len() + 2 {
         return Err(Error::shape(format!("a window of {} axes does not fit {x}", kernel.len())));
@@ -66,7 +66,7 @@ fn hangs_over(x: &Type, kernel: &[usize], window: &Window, out: &[Type]) -> bool
     pooled(x, kernel, window, false).is_ok_and(|floor| out.first().is_some_and(|out| out.shape != floor.shape))
 }
 
-/// The lengths of the result for these numbers.
+/// The sizes of the result for these values.
 fn result_lengths(x: &Array, kernel: &[usize], window: &Window, ceil: bool) -> Result<Vec<usize>> {
     let ty = pooled(&Type::from(x), kernel, window, ceil)?;
     Sizes::Example.shape(&ty.shape[2..])
@@ -123,11 +123,11 @@ impl Operator for MaxPool {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let ceil = self.ceil && hangs_over(pen.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
-        let line = pen.node("MaxPool", inputs).ints("kernel_shape", &kernel_ints(&self.kernel));
-        let line = with_window(line, &self.window);
-        Ok(if ceil { line.flag("ceil_mode", true) } else { line }.write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let ceil = self.ceil && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
+        let node = builder.node("MaxPool", inputs).ints("kernel_shape", &kernel_ints(&self.kernel));
+        let node = with_window(node, &self.window);
+        Ok(if ceil { node.flag("ceil_mode", true) } else { node }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -167,20 +167,20 @@ impl Operator for AveragePool {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let window = &self.window;
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
         let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
-        let ceil = self.ceil && hangs_over(pen.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
-        let line = pen
+        let ceil = self.ceil && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
+        let node = builder
             .node("AveragePool", inputs)
             .ints("kernel_shape", &kernel_ints(&self.kernel))
             .ints("strides", &ints(&window.strides))
             .ints("pads", &pads);
         // Dilations came with opset 19.
-        let line = if window.dilations.iter().any(|&n| n != 1) { line.ints("dilations", &ints(&window.dilations)) } else { line };
-        let line = if ceil { line.flag("ceil_mode", true) } else { line };
-        Ok(if self.count_pad { line.flag("count_include_pad", true) } else { line }.write(outputs))
+        let node = if window.dilations.iter().any(|&n| n != 1) { node.ints("dilations", &ints(&window.dilations)) } else { node };
+        let node = if ceil { node.flag("ceil_mode", true) } else { node };
+        Ok(if self.count_pad { node.flag("count_include_pad", true) } else { node }.write(outputs))
     }
 }
 
@@ -195,7 +195,7 @@ fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
     Ok((kernel, window))
 }
 
-/// Places counted along the last axis of planes of these lengths first, counted along the first one first.
+/// Places counted along the last axis of planes of these sizes first, counted along the first one first.
 fn by_column(places: &Tensor, lengths: &[Dim]) -> Result<Tensor> {
     let plane = lengths.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
     let mut rest = places.remainder(&plane)?;
@@ -272,7 +272,7 @@ impl Tensor {
             .ok_or_else(|| Error::shape(format!("adaptive pooling: {} output sizes for {}", out.len(), self.ty())))?;
         let lengths = self.shape()[front..].iter().map(|dim| dim.fixed().map(|n| n as usize));
         let lengths = lengths.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("adaptive pooling needs a fixed size"))?;
-        // Every region is read as if it were the longest, its last place over and over: of equal numbers the first one counts.
+        // Every region is read as if it were the longest, its last position over and over: of equal values the first one counts.
         let (mut x, mut places, mut plane) = (self.clone(), vec![0i64], 1i64);
         let mut tables = Vec::new();
         for (axis, (&n, &count)) in lengths.iter().zip(out).enumerate() {
@@ -287,7 +287,7 @@ impl Tensor {
             x = x.index_select(at, &Tensor::from(table.concat().as_slice()))?.unflatten(at, &[count as i64, widest as i64])?;
             tables.push(table);
         }
-        // The place in the plane of each number that a region reads.
+        // The position in the plane of each number that a region reads.
         for (table, &n) in tables.iter().zip(&lengths).rev() {
             let mut wider = Vec::with_capacity(places.len() * table.len());
             for place in table.concat() {
@@ -340,7 +340,7 @@ impl Tensor {
         self.adaptive(out, |x, axis| x.amax(axis, true), |x, kernel, window| x.max_pool(kernel, window, false))
     }
 
-    /// Regions as one reduction, as equal windows, or one after the other, whichever the lengths allow.
+    /// Regions as one reduction, as equal windows, or one after the other, whichever the sizes allow.
     #[track_caller]
     fn adaptive(
         &self,
@@ -367,7 +367,7 @@ impl Tensor {
             let kernel: Vec<usize> = out.iter().zip(&lengths).map(|(&n, &length)| length as usize / n).collect();
             return pool(self, &kernel, Window::symmetric(&kernel, &vec![0; out.len()], &vec![1; out.len()]));
         }
-        // Regions of unequal lengths overlap: each is reduced by itself, axis by axis.
+        // Regions of unequal sizes overlap: each is reduced by itself, axis by axis.
         let mut x = self.clone();
         for (i, (&n, &length)) in out.iter().zip(&lengths).enumerate() {
             let (axis, n) = ((first + i) as i64, n as i64);

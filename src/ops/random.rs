@@ -1,4 +1,4 @@
-//! Numbers drawn at random. A draw is given its seed when it is made, and the seed is written: the same record draws the same numbers.
+//! Random samples. An operator gets its seed when it is applied, and the seed is written: the same traced graph samples the same values.
 
 use super::Reader;
 use crate::array::{Array, DType, Random};
@@ -15,9 +15,9 @@ thread_local! {
     static NEXT: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs a function whose draws begin with this seed; those around it go on as if it had not run.
+/// Runs a function whose samples begin with this seed; those around it go on as if it had not run.
 ///
-/// [`trace`](crate::trace()) and the checker run a module with seed 0, so that it draws what its record draws. Numbers of other
+/// [`trace`](crate::trace()) and the checker run a module with seed 0, so that it samples what its record samples. Values of other
 /// programs' generators are not reproduced.
 ///
 /// ```
@@ -46,7 +46,7 @@ fn next_seed() -> f32 {
     seed as f32
 }
 
-/// How numbers are distributed.
+/// How values are distributed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distribution {
     /// Evenly from the first number to the second, which is not reached.
@@ -55,7 +55,7 @@ pub enum Distribution {
     Normal(f32, f32),
 }
 
-/// Numbers of a distribution. ONNX: [RandomUniform](https://onnx.ai/onnx/operators/onnx__RandomUniform.html), RandomNormal, and the
+/// Values of a distribution. ONNX: [RandomUniform](https://onnx.ai/onnx/operators/onnx__RandomUniform.html), RandomNormal, and the
 /// same two with the shape of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
@@ -65,7 +65,7 @@ pub struct Draw {
     pub shape: Shape,
     /// A float.
     pub dtype: DType,
-    /// What the numbers follow from, besides the shape.
+    /// What the values follow from, besides the shape.
     pub seed: f32,
 }
 
@@ -113,30 +113,30 @@ impl Operator for Draw {
         Ok(vec![Random::new(self.seed.to_bits().into()).array(self.dtype, &shape, draw)])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        // Before opset 22 no halves of Google's kind are drawn.
-        let dtype = if self.dtype == DType::BF16 && pen.opset() < 22 { DType::F32 } else { self.dtype };
+    fn lower(&self, builder: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        // Before opset 22 no halves of Google's kind are sampled.
+        let dtype = if self.dtype == DType::BF16 && builder.opset() < 22 { DType::F32 } else { self.dtype };
         let fixed: Option<Vec<i64>> = self.shape.iter().map(Dim::fixed).collect();
-        let line = match &fixed {
-            Some(shape) => pen.node(self.name(), &[]).ints("shape", shape),
+        let node = match &fixed {
+            Some(shape) => builder.node(self.name(), &[]).ints("shape", shape),
             None => {
-                let shape = pen.dims(&self.shape)?;
+                let shape = builder.dims(&self.shape)?;
                 let value = Array::full(DType::F32, &[1], 0.into());
-                let like = pen.node("ConstantOfShape", &[shape]).tensor("value", &value);
+                let like = builder.node("ConstantOfShape", &[shape]).tensor("value", &value);
                 let like = like.write_one(Type::new(DType::F32, self.shape.clone()))?;
-                pen.node(&format!("{}Like", self.name()), &[like])
+                builder.node(&format!("{}Like", self.name()), &[like])
             }
         };
-        let line = match self.distribution {
-            Distribution::Uniform(low, high) => line.float("low", low).float("high", high),
-            Distribution::Normal(mean, deviation) => line.float("mean", mean).float("scale", deviation),
+        let node = match self.distribution {
+            Distribution::Uniform(low, high) => node.float("low", low).float("high", high),
+            Distribution::Normal(mean, deviation) => node.float("mean", mean).float("scale", deviation),
         };
-        let line = line.dtype("dtype", dtype).float("seed", self.seed);
+        let node = node.dtype("dtype", dtype).float("seed", self.seed);
         if dtype == self.dtype {
-            return Ok(line.write(outputs));
+            return Ok(node.write(outputs));
         }
-        let wide = line.write_one(Type::new(dtype, self.shape.clone()))?;
-        Ok(pen.node("Cast", &[wide]).dtype("to", self.dtype).write(outputs))
+        let wide = node.write_one(Type::new(dtype, self.shape.clone()))?;
+        Ok(builder.node("Cast", &[wide]).dtype("to", self.dtype).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -197,18 +197,18 @@ pub(super) const READS: &[(&str, Reader)] = &[
 const UNIT: Distribution = Distribution::Uniform(0.0, 1.0);
 
 impl Tensor {
-    /// Numbers evenly distributed from 0 to 1, which is not reached.
+    /// Values evenly distributed from 0 to 1, which is not reached.
     ///
     /// [torch.rand](https://pytorch.org/docs/stable/generated/torch.rand.html)
     ///
     /// # Errors
-    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) for a negative length.
+    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) for a negative size.
     #[track_caller]
     pub fn rand(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
         Tensor::draw(UNIT, shape, dtype)
     }
 
-    /// Numbers of the standard normal distribution.
+    /// Values of the standard normal distribution.
     ///
     /// [torch.randn](https://pytorch.org/docs/stable/generated/torch.randn.html)
     ///
@@ -219,7 +219,7 @@ impl Tensor {
         Tensor::draw(Distribution::Normal(0.0, 1.0), shape, dtype)
     }
 
-    /// Numbers of a distribution.
+    /// Values of a distribution.
     ///
     /// # Errors
     /// As [`Tensor::rand`].
@@ -256,12 +256,12 @@ impl Tensor {
         Ok((self.mul(kept.cast(self.dtype())?)?.mul(scale)?, kept))
     }
 
-    /// Indices along the last axis, drawn with the weights that stand there: (…, n) → (…, `count`).
+    /// Indices along the last axis, sampled with the weights that stand there: (…, n) → (…, `count`).
     ///
     /// [torch.multinomial](https://pytorch.org/docs/stable/generated/torch.multinomial.html)
     ///
     /// # Errors
-    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) of a scalar or where more are drawn than there are.
+    /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) of a scalar or where more are sampled than there are.
     #[track_caller]
     pub fn multinomial(&self, count: i64, again: bool) -> Result<Tensor> {
         self.drawn(count, again, next_seed())
@@ -274,7 +274,7 @@ impl Tensor {
         }
         let draw = |shape: Shape| apply_one(Draw { distribution: UNIT, shape, dtype: self.dtype(), seed }, &[]);
         if again {
-            // The first index at which the running sum of the weights exceeds the number drawn.
+            // The first index at which the running sum of the weights exceeds the number sampled.
             let sums = self.cumsum(-1)?;
             let total = sums.narrow(-1, self.dim(-1)? - 1, 1)?;
             let mut shape: Vec<Dim> = self.shape().to_vec();

@@ -80,7 +80,7 @@ impl Tensor {
     /// [torch.index_copy](https://docs.pytorch.org/docs/stable/generated/torch.index_copy.html),
     /// [torch.index_add](https://docs.pytorch.org/docs/stable/generated/torch.index_add.html).
     ///
-    /// `source` has the shape of the tensor with the length of `index` on the axis; `index` has rank 1, or 0 for one slice. A tensor of rank 0
+    /// `source` has the shape of the tensor with the size of `index` on the axis; `index` has rank 1, or 0 for one slice. A tensor of rank 0
     /// counts as a vector of one element.
     ///
     /// ```

@@ -194,30 +194,30 @@ impl Operator for Recurrent {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let hidden = pen.ty(&inputs[2])?.shape[2].fixed().ok_or_else(|| Error::size("hidden_size must be fixed"))?;
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let hidden = builder.ty(&inputs[2])?.shape[2].fixed().ok_or_else(|| Error::size("hidden_size must be fixed"))?;
         let usual = Recurrent::new(self.cell, self.reverse.clone())?.functions;
-        let line = pen.node(self.name(), inputs).int("hidden_size", hidden).string("direction", self.direction());
-        let line = match self.cell {
-            Cell::Gru { reset_after: true } => line.int("linear_before_reset", 1),
-            Cell::Lstm { coupled: true } => line.int("input_forget", 1),
-            _ => line,
+        let node = builder.node(self.name(), inputs).int("hidden_size", hidden).string("direction", self.direction());
+        let node = match self.cell {
+            Cell::Gru { reset_after: true } => node.int("linear_before_reset", 1),
+            Cell::Lstm { coupled: true } => node.int("input_forget", 1),
+            _ => node,
         };
-        let line = if self.functions == usual {
-            line
+        let node = if self.functions == usual {
+            node
         } else {
-            // Only the functions that have them name their numbers.
+            // Only the functions that have them name their values.
             let alphas: Vec<f32> = self.functions.iter().filter(|f| f.takes().0).map(|f| f.alpha as f32).collect();
             let betas: Vec<f32> = self.functions.iter().filter(|f| f.takes().1).map(|f| f.beta as f32).collect();
-            let line = line.strings("activations", &self.functions.iter().map(|f| f.name).collect::<Vec<_>>());
-            let line = if alphas.is_empty() { line } else { line.floats("activation_alpha", &alphas) };
-            if betas.is_empty() { line } else { line.floats("activation_beta", &betas) }
+            let node = node.strings("activations", &self.functions.iter().map(|f| f.name).collect::<Vec<_>>());
+            let node = if alphas.is_empty() { node } else { node.floats("activation_alpha", &alphas) };
+            if betas.is_empty() { node } else { node.floats("activation_beta", &betas) }
         };
-        let line = match self.clip {
-            Some(clip) => line.float("clip", clip),
-            None => line,
+        let node = match self.clip {
+            Some(clip) => node.float("clip", clip),
+            None => node,
         };
-        Ok(if self.batch_first { line.int("layout", 1) } else { line }.write(outputs))
+        Ok(if self.batch_first { node.int("layout", 1) } else { node }.write(outputs))
     }
 }
 
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn a_gru_resets_after_the_product_as_torchs() {
         let x = Tensor::new([1, 1, 1], vec![0.5f32]).unwrap();
-        let column = |numbers: [f32; 3]| Tensor::new([3, 1], numbers.to_vec()).unwrap();
+        let column = |values: [f32; 3]| Tensor::new([3, 1], values.to_vec()).unwrap();
         let weights = RecurrentWeights {
             input: column([0.1, 0.2, 0.3]),
             state: column([0.4, 0.5, 0.6]),

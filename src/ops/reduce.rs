@@ -1,4 +1,4 @@
-//! One number from the numbers along some axes: sums, means, extremes.
+//! One number from the values along some axes: sums, means, extremes.
 
 use super::{Reader, widened};
 use crate::array::{Array, DType, Scalar};
@@ -10,7 +10,7 @@ use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::Axes;
 use crate::tensor::{Tensor, apply_one};
 
-/// A function of the numbers along some axes.
+/// A function of the values along some axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
     /// The sum.
@@ -31,7 +31,7 @@ pub enum Fold {
     LogSumExp,
 }
 
-/// A fold over axes, which stay with length 1 or go away. ONNX: [ReduceSum](https://onnx.ai/onnx/operators/onnx__ReduceSum.html) and its kin.
+/// A fold over axes, which stay with size 1 or go away. ONNX: [ReduceSum](https://onnx.ai/onnx/operators/onnx__ReduceSum.html) and its kin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reduce {
     /// The function.
@@ -104,20 +104,20 @@ impl Operator for Reduce {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
-        if pen.opset() < 18 && self.fold != Fold::Sum {
+        if builder.opset() < 18 && self.fold != Fold::Sum {
             // Axes were an attribute, and none of them meant all.
             if axes.is_empty() {
                 return Err(Error::unsupported(format!("{} over an empty list of axes needs opset 18", self.name())));
             }
-            return Ok(pen.node(self.name(), &inputs[..1]).ints("axes", &axes).flag("keepdims", self.keep).write(outputs));
+            return Ok(builder.node(self.name(), &inputs[..1]).ints("axes", &axes).flag("keepdims", self.keep).write(outputs));
         }
-        let axes = pen.ints(&axes);
+        let axes = builder.ints(&axes);
         // No axes would mean all axes.
         let none = self.axes.is_empty();
-        let line = pen.node(self.name(), &[inputs[0].clone(), axes]).flag("keepdims", self.keep);
-        Ok(if none { line.flag("noop_with_empty_axes", true) } else { line }.write(outputs))
+        let node = builder.node(self.name(), &[inputs[0].clone(), axes]).flag("keepdims", self.keep);
+        Ok(if none { node.flag("noop_with_empty_axes", true) } else { node }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -142,9 +142,9 @@ pub struct ArgExtreme {
     pub largest: bool,
     /// The axis.
     pub axis: usize,
-    /// Whether it stays with length 1.
+    /// Whether it stays with size 1.
     pub keep: bool,
-    /// Of equal numbers the last one, or the first.
+    /// Of equal values the last one, or the first.
     pub last: bool,
 }
 
@@ -173,9 +173,9 @@ impl Operator for ArgExtreme {
         widened(inputs, |inputs| Ok(vec![kernel(inputs.at(0)?, self.axis, self.keep, self.last)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let line = pen.node(self.name(), inputs).int("axis", self.axis as i64).flag("keepdims", self.keep);
-        Ok(if self.last { line.flag("select_last_index", true) } else { line }.write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let node = builder.node(self.name(), inputs).int("axis", self.axis as i64).flag("keepdims", self.keep);
+        Ok(if self.last { node.flag("select_last_index", true) } else { node }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -374,7 +374,7 @@ impl Tensor {
         apply_one(ArgExtreme { largest, axis: x.shape().axis(axis)?, keep, last: false }, &[&x])
     }
 
-    /// The largest numbers along an axis and their indices.
+    /// The largest values along an axis and their indices.
     ///
     /// [torch.max](https://pytorch.org/docs/stable/generated/torch.max.html)
     ///
@@ -385,7 +385,7 @@ impl Tensor {
         Ok((self.amax(axis, keep)?, self.arg_extreme(true, Some(axis), keep)?))
     }
 
-    /// The smallest numbers along an axis and their indices.
+    /// The smallest values along an axis and their indices.
     ///
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty.

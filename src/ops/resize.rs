@@ -1,4 +1,4 @@
-//! Resampling: other lengths of axes, with numbers between the numbers.
+//! Resampling: other sizes of axes, with values between the values.
 
 use super::{Reader, widened};
 use crate::array::{Array, DType};
@@ -10,41 +10,41 @@ use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply_one};
 use std::sync::Arc;
 
-/// Other lengths for the last axes. ONNX: [Resize](https://onnx.ai/onnx/operators/onnx__Resize.html).
+/// Other sizes for the last axes. ONNX: [Resize](https://onnx.ai/onnx/operators/onnx__Resize.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resize {
-    /// The length of every axis in the result.
+    /// The size of every axis in the result.
     pub lengths: Vec<Dim>,
-    /// Result over input for every axis, where it is not just that of the lengths.
+    /// Result over input for every axis, where it is not just that of the sizes.
     pub scales: Option<Vec<f32>>,
-    /// How numbers are made from those of the input.
+    /// How values are made from those of the input.
     pub rule: Rule,
     /// The part of every axis that is cropped, all starts and then all ends, where one is.
     pub part: Option<Vec<f32>>,
-    /// One scale for some axes, from lengths that were asked for.
+    /// One scale for some axes, from sizes that were asked for.
     pub aspect: Option<Aspect>,
 }
 
-/// Lengths that were asked for of some axes, which keep their proportion: what fits in, or what covers.
+/// Sizes that were asked for of some axes, which keep their proportion: what fits in, or what covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aspect {
-    /// Whether no length exceeds what was asked for, or none falls short.
+    /// Whether no size exceeds what was asked for, or none falls short.
     pub within: bool,
     /// The axes.
     pub axes: Vec<usize>,
-    /// The lengths that were asked for.
+    /// The sizes that were asked for.
     pub asked: Vec<i64>,
 }
 
 impl Aspect {
-    /// The scale of an input of these lengths.
+    /// The scale of an input of these sizes.
     fn scale(&self, lengths: &[i64]) -> f64 {
         let scales = self.axes.iter().zip(&self.asked).map(|(&axis, &asked)| asked as f64 / lengths[axis] as f64);
         scales.reduce(if self.within { f64::min } else { f64::max }).unwrap_or(1.0)
     }
 }
 
-/// ONNX's names of the ways to carry a place back.
+/// ONNX's names of the ways to carry a position back.
 const COORDINATES: &[(Coordinates, &str)] = &[
     (Coordinates::HalfPixel, "half_pixel"),
     (Coordinates::PytorchHalfPixel, "pytorch_half_pixel"),
@@ -141,35 +141,35 @@ impl Operator for Resize {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let none = Name::from("");
         let rule = &self.rule;
         let (scales, lengths) = match (&self.scales, &self.aspect) {
-            (Some(scales), _) => (pen.constant(&Array::vector(scales.clone())), none.clone()),
-            (None, Some(aspect)) => (none.clone(), pen.ints(&aspect.asked)),
-            (None, None) => (none.clone(), pen.dims(&self.lengths)?),
+            (Some(scales), _) => (builder.constant(&Array::vector(scales.clone())), none.clone()),
+            (None, Some(aspect)) => (none.clone(), builder.ints(&aspect.asked)),
+            (None, None) => (none.clone(), builder.dims(&self.lengths)?),
         };
-        let part = self.part.as_ref().map_or(none, |part| pen.constant(&Array::vector(part.clone())));
+        let part = self.part.as_ref().map_or(none, |part| builder.constant(&Array::vector(part.clone())));
         let coordinates = COORDINATES.iter().find(|row| row.0 == rule.coordinates).map_or("half_pixel", |row| row.1);
-        let mut line =
-            pen.node("Resize", &[inputs[0].clone(), part, scales, lengths]).string("coordinate_transformation_mode", coordinates);
+        let mut node =
+            builder.node("Resize", &[inputs[0].clone(), part, scales, lengths]).string("coordinate_transformation_mode", coordinates);
         for (name, set) in [("antialias", rule.antialias), ("exclude_outside", rule.exclude_outside)] {
-            line = if set { line.flag(name, true) } else { line };
+            node = if set { node.flag(name, true) } else { node };
         }
         if rule.extrapolation != 0.0 {
-            line = line.float("extrapolation_value", rule.extrapolation as f32);
+            node = node.float("extrapolation_value", rule.extrapolation as f32);
         }
         if let Some(aspect) = &self.aspect {
             let axes: Vec<i64> = aspect.axes.iter().map(|&axis| axis as i64).collect();
-            line = line.ints("axes", &axes).string("keep_aspect_ratio_policy", if aspect.within { "not_larger" } else { "not_smaller" });
+            node = node.ints("axes", &axes).string("keep_aspect_ratio_policy", if aspect.within { "not_larger" } else { "not_smaller" });
         }
         Ok(match rule.interpolation {
             Interpolation::Nearest(rounding) => {
                 let rounding = ROUNDINGS.iter().find(|row| row.0 == rounding).map_or("round_prefer_floor", |row| row.1);
-                line.string("mode", "nearest").string("nearest_mode", rounding)
+                node.string("mode", "nearest").string("nearest_mode", rounding)
             }
-            Interpolation::Linear => line.string("mode", "linear"),
-            Interpolation::Cubic(a) => line.string("mode", "cubic").float("cubic_coeff_a", a as f32),
+            Interpolation::Linear => node.string("mode", "linear"),
+            Interpolation::Cubic(a) => node.string("mode", "cubic").float("cubic_coeff_a", a as f32),
         }
         .write(outputs))
     }
@@ -179,7 +179,7 @@ impl Operator for Resize {
     }
 }
 
-/// Lengths times scales, rounded down.
+/// Sizes times scales, rounded down.
 fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
     let length = |(dim, &scale): (&Dim, &f32)| match dim.fixed() {
         Some(n) => Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64)),
@@ -189,7 +189,7 @@ fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
     lengths.iter().zip(scales).map(length).collect()
 }
 
-/// What Resize was until opset 9: places divided by the scale, and rounded down.
+/// What Resize was until opset 9: positions divided by the scale, and rounded down.
 fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let scales = match (inputs.opt(1), node.floats("scales")?) {
@@ -295,13 +295,13 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// The last axes resampled to these lengths: `nearest`, `linear` or `cubic`, as torch does it.
+    /// The last axes resampled to these sizes: `nearest`, `linear` or `cubic`, as torch does it.
     ///
-    /// A scale that is given is used for the places instead of that of the lengths.
+    /// A scale that is given is used for the positions instead of that of the sizes.
     /// [torch.nn.functional.interpolate](https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html)
     ///
     /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) for another mode or too many lengths.
+    /// [`Argument`](crate::ErrorCode::Argument) for another mode or too many sizes.
     #[track_caller]
     pub fn upsample(&self, out: &[Dim], mode: &str, corners: bool, scales: &[Option<f64>]) -> Result<Tensor> {
         let first =
@@ -319,7 +319,7 @@ impl Tensor {
         let given = (scales.len() == out.len() && !corners).then(|| scales.iter().copied().collect::<Option<Vec<f64>>>()).flatten();
         let scales =
             given.map(|given| vec![1f32; first].into_iter().chain(given.into_iter().map(|scale| scale as f32)).collect::<Vec<_>>());
-        // Only where the lengths follow from the scales may these stand in their place.
+        // Only where the sizes follow from the scales may these stand in their position.
         let scales = scales.filter(|scales| {
             self.shape().iter().zip(&lengths).zip(scales).all(|((dim, length), &scale)| match (dim.fixed(), length.fixed()) {
                 (Some(n), Some(m)) => (n as f64 * f64::from(scale)).floor() as i64 == m,

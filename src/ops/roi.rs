@@ -56,9 +56,9 @@ impl Operator for RoiAlign {
         widened(inputs, |inputs| Ok(vec![roi::roi_align(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, &self.0)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let how = &self.0;
-        let line = pen
+        let line = builder
             .node("RoiAlign", inputs)
             .string("coordinate_transformation_mode", if how.half_pixel { "half_pixel" } else { "output_half_pixel" })
             .string("mode", if how.gathered == Gathered::Mean { "avg" } else { "max" })
@@ -132,7 +132,7 @@ impl Tensor {
             let first = first.unsqueeze(1)?;
             let (start, end) = (steps.mul(&bin)?.floor()?.add(&first)?, steps.add(1.0)?.mul(&bin)?.ceil()?.add(&first)?);
             let place = Tensor::arange(0, &x.dim(axis as i64)?, 1, DType::I64)?.cast(dtype)?;
-            // (regions, bins, places), with room for the axes between.
+            // (regions, bins, positions), with room for the axes between.
             let seen = place.ge(start.unsqueeze(2)?)?.logical_and(place.lt(end.unsqueeze(2)?)?)?;
             let line = x.transpose(axis as i64, -1)?.unsqueeze(3)?;
             let largest = seen.unsqueeze(1)?.unsqueeze(1)?.where_(&line, &lowest)?.amax(-1, false)?;

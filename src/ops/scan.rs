@@ -9,7 +9,7 @@ use crate::kernels::scan;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
-/// The sum of all numbers up to each. ONNX: [CumSum](https://onnx.ai/onnx/operators/onnx__CumSum.html).
+/// The sum of all values up to each. ONNX: [CumSum](https://onnx.ai/onnx/operators/onnx__CumSum.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CumSum {
     /// The axis.
@@ -45,9 +45,9 @@ impl Operator for CumSum {
         super::widened(inputs, |inputs| Ok(vec![scan::cumsum(inputs.at(0)?, self.axis, self.exclusive, self.reverse)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let axis = pen.number(DType::I64, self.axis as i64);
-        let mut line = pen.node("CumSum", &[inputs[0].clone(), axis]);
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let axis = builder.number(DType::I64, self.axis as i64);
+        let mut line = builder.node("CumSum", &[inputs[0].clone(), axis]);
         for (name, set) in [("exclusive", self.exclusive), ("reverse", self.reverse)] {
             line = if set { line.flag(name, true) } else { line };
         }
@@ -63,7 +63,7 @@ pub(super) const READS: &[(&str, Reader)] = &[("CumSum", |node, inputs| {
 })];
 
 impl Tensor {
-    /// The sum of all numbers up to each along an axis; of integers in i64.
+    /// The sum of all values up to each along an axis; of integers in i64.
     ///
     /// [torch.cumsum](https://pytorch.org/docs/stable/generated/torch.cumsum.html)
     ///

@@ -48,7 +48,7 @@ impl Tensor {
     }
 
     /// The reduction of each segment of an axis, from `initial` or else the neutral element of the reduction. The segments are given by their
-    /// lengths, or by offsets with the end as the last, along the last axis; they may differ along the axes before.
+    /// sizes, or by offsets with the end as the last, along the last axis; they may differ along the axes before.
     /// [torch.segment_reduce](https://docs.pytorch.org/docs/stable/generated/torch.segment_reduce.html).
     #[track_caller]
     pub fn segment_reduce(&self, reduce: ReduceMode, segments: &Segments, axis: i64, initial: Option<f64>) -> Result<Tensor> {

@@ -1,4 +1,4 @@
-//! The same numbers under another shape: reshape, transpose, expand.
+//! The same values under another shape: reshape, transpose, expand.
 
 use super::Reader;
 use super::slice::Slice;
@@ -10,10 +10,10 @@ use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one, size};
 use std::sync::Arc;
 
-/// The same numbers in row-major order under this shape. ONNX: Reshape, or Squeeze, Unsqueeze and Flatten where it is one of these.
+/// The same values in row-major order under this shape. ONNX: Reshape, or Squeeze, Unsqueeze and Flatten where it is one of these.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reshape {
-    /// The new lengths; their product is the number of elements.
+    /// The new sizes; their product is the number of elements.
     pub shape: Shape,
 }
 
@@ -48,29 +48,29 @@ impl Operator for Reshape {
         Ok(vec![inputs.at(0)?.reshape(&sizes.shape(&self.shape)?)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let Type { dtype, shape: from } = pen.ty(&inputs[0])?.clone();
-        // Narrow numbers are reshaped before they are squeezed.
-        let as_ones = !dtype.is_narrow() || pen.opset() >= 21;
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let Type { dtype, shape: from } = builder.ty(&inputs[0])?.clone();
+        // Narrow values are reshaped before they are squeezed.
+        let as_ones = !dtype.is_narrow() || builder.opset() >= 21;
         if let Some(axes) = ones_added(&from, &self.shape).filter(|_| as_ones) {
-            let axes = pen.ints(&axes);
-            return Ok(pen.node("Unsqueeze", &[inputs[0].clone(), axes]).write(outputs));
+            let axes = builder.ints(&axes);
+            return Ok(builder.node("Unsqueeze", &[inputs[0].clone(), axes]).write(outputs));
         }
         if let Some(axes) = ones_added(&self.shape, &from).filter(|_| as_ones) {
-            let axes = pen.ints(&axes);
-            return Ok(pen.node("Squeeze", &[inputs[0].clone(), axes]).write(outputs));
+            let axes = builder.ints(&axes);
+            return Ok(builder.node("Squeeze", &[inputs[0].clone(), axes]).write(outputs));
         }
         let shape = match inferable(&from, &self.shape) {
-            Some(ints) => pen.ints(&ints),
-            None => pen.dims(&self.shape)?,
+            Some(ints) => builder.ints(&ints),
+            None => builder.dims(&self.shape)?,
         };
-        // A length 0 means "as in the input" unless it is said that it does not.
+        // A size 0 means "as in the input" unless it is said that it does not.
         let zero = self.shape.iter().any(|dim| *dim == 0);
-        if zero && pen.opset() < 14 {
-            return Err(crate::graph::needs_opset("Reshape to a shape with a size 0", 14, pen.opset()));
+        if zero && builder.opset() < 14 {
+            return Err(crate::graph::needs_opset("Reshape to a shape with a size 0", 14, builder.opset()));
         }
-        let line = pen.node("Reshape", &[inputs[0].clone(), shape]);
-        Ok(if zero { line.flag("allowzero", true) } else { line }.write(outputs))
+        let node = builder.node("Reshape", &[inputs[0].clone(), shape]);
+        Ok(if zero { node.flag("allowzero", true) } else { node }.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -158,9 +158,9 @@ impl Operator for Transpose {
         Ok(vec![inputs.at(0)?.permute(&self.axes)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let perm: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
-        Ok(pen.node("Transpose", inputs).ints("perm", &perm).write(outputs))
+        Ok(builder.node("Transpose", inputs).ints("perm", &perm).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -168,7 +168,7 @@ impl Operator for Transpose {
     }
 }
 
-/// The numbers repeated along axes of length 1, and along new leading axes. ONNX: Expand.
+/// The values repeated along axes of size 1, and along new leading axes. ONNX: Expand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expand {
     /// The shape of the result.
@@ -196,9 +196,9 @@ impl Operator for Expand {
         Ok(vec![inputs.at(0)?.broadcast(&sizes.shape(&self.shape)?)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let shape = pen.dims(&self.shape)?;
-        Ok(pen.node("Expand", &[inputs[0].clone(), shape]).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let shape = builder.dims(&self.shape)?;
+        Ok(builder.node("Expand", &[inputs[0].clone(), shape]).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -231,7 +231,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Squeeze", |node, inputs| {
         Ok(vec![match super::axes(node, inputs, 1)? {
             Some(axes) => {
-                // That these axes have length 1 is the file's promise, even where the arithmetic does not show it.
+                // That these axes have size 1 is the file's promise, even where the arithmetic does not show it.
                 let promised = |x: Tensor, &axis: &i64| {
                     let first = Slice { axis: x.shape().axis(axis)?, start: Dim::Fixed(0), length: Dim::Fixed(1), step: 1 };
                     if x.dim(axis)?.is_symbolic() { apply_one(first, &[&x]) } else { Ok(x) }
@@ -266,7 +266,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// The same numbers under another shape; one length may be -1, which is what the others leave.
+    /// The same values under another shape; one size may be -1, which is what the others leave.
     ///
     /// [torch.reshape](https://pytorch.org/docs/stable/generated/torch.reshape.html)
     ///
@@ -317,12 +317,12 @@ impl Tensor {
         self.permute(&axes)
     }
 
-    /// The numbers repeated to fill this shape; -1 keeps a length.
+    /// The values repeated to fill this shape; -1 keeps a size.
     ///
     /// [torch.Tensor.expand](https://pytorch.org/docs/stable/generated/torch.Tensor.expand.html)
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the length asked for.
+    /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the size asked for.
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Result<Tensor> {
         let mut dims: Vec<Dim> = shape.into().to_vec();
@@ -358,7 +358,7 @@ impl Tensor {
         self.reshape(&dims)
     }
 
-    /// An axis as several; one length may be -1.
+    /// An axis as several; one size may be -1.
     ///
     /// # Errors
     /// As [`Tensor::reshape`].
@@ -378,7 +378,7 @@ impl Tensor {
         self.reshape(&dims)
     }
 
-    /// A new axis of length 1 before `axis`.
+    /// A new axis of size 1 before `axis`.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where the axis is beyond the rank.
@@ -387,10 +387,10 @@ impl Tensor {
         self.unsqueeze_axes(&[axis])
     }
 
-    /// New axes of length 1: `axes` are their places in the result.
+    /// New axes of size 1: `axes` are their positions in the result.
     ///
     /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) where a place is named twice or beyond the rank.
+    /// [`Argument`](crate::ErrorCode::Argument) where a position is named twice or beyond the rank.
     #[track_caller]
     pub fn unsqueeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
         let rank = self.rank() + axes.len();
@@ -405,7 +405,7 @@ impl Tensor {
         self.reshape(&dims)
     }
 
-    /// Without the axes of length 1. A symbolic axis stays, whatever its length in the example.
+    /// Without the axes of size 1. A symbolic axis stays, whatever its size in the example.
     ///
     /// # Errors
     /// None in practice.
@@ -415,10 +415,10 @@ impl Tensor {
         self.reshape(&dims)
     }
 
-    /// Without these axes, which must have length 1.
+    /// Without these axes, which must have size 1.
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where one has another length.
+    /// [`Shape`](crate::ErrorCode::Shape) where one has another size.
     #[track_caller]
     pub fn squeeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
         let axes = axes.iter().map(|&axis| self.shape().axis(axis)).collect::<Result<Vec<_>>>()?;

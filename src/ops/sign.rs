@@ -80,7 +80,7 @@ impl Tensor {
         let shape = size::broadcast(self.shape(), other.shape())?;
         let (x, y) = (self.cast(wide)?.expand(&shape)?, other.cast(wide)?.expand(&shape)?);
         let more = power(-digits) * (1.0 + 2.0 * power(-digits));
-        // Where the distance itself would be below the normal numbers the sum is one of larger numbers.
+        // Where the distance itself would be below the normal values the sum is one of larger values.
         let scale = if dtype == wide { power(2 * digits) } else { 1.0 };
         let size = x.abs()?;
         let tiny = size.le(power(least))?;
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn the_next_float_is_one_step_of_its_bits() {
         let tiny = f32::from_bits(1);
-        let numbers = [
+        let values = [
             0.0,
             -0.0,
             1.0,
@@ -131,8 +131,8 @@ mod tests {
             f32::NEG_INFINITY,
         ];
         for towards in [f32::INFINITY, f32::NEG_INFINITY] {
-            let got = Tensor::from(&numbers).next_after(&Tensor::from(&[towards])).unwrap().to_vec::<f32>().unwrap();
-            for (x, got) in numbers.into_iter().zip(got) {
+            let got = Tensor::from(&values).next_after(&Tensor::from(&[towards])).unwrap().to_vec::<f32>().unwrap();
+            for (x, got) in values.into_iter().zip(got) {
                 let expected = if towards > 0.0 { x.next_up() } else { x.next_down() };
                 assert_eq!(got, expected, "{x:e} towards {towards}");
             }
@@ -147,9 +147,9 @@ mod tests {
     #[test]
     fn every_half_has_its_neighbour() {
         let bits: Vec<u16> = (0..0x7c00).chain(0x8000..0xfc00).collect();
-        let numbers: Vec<half::f16> = bits.iter().map(|&bits| half::f16::from_bits(bits)).collect();
-        let up = Tensor::from(numbers.as_slice()).next_after(&Tensor::from(&[half::f16::INFINITY])).unwrap().to_vec::<half::f16>().unwrap();
-        for (x, up) in numbers.iter().zip(up) {
+        let values: Vec<half::f16> = bits.iter().map(|&bits| half::f16::from_bits(bits)).collect();
+        let up = Tensor::from(values.as_slice()).next_after(&Tensor::from(&[half::f16::INFINITY])).unwrap().to_vec::<half::f16>().unwrap();
+        for (x, up) in values.iter().zip(up) {
             let expected = match x.to_bits() {
                 0x8000 | 0 => 1,
                 bits if bits < 0x8000 => bits + 1,

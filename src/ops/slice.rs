@@ -60,10 +60,10 @@ impl Operator for Slice {
         Ok(vec![inputs.at(0)?.slice(self.axis, start, length, self.step as isize)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let whole = pen.ty(&inputs[0])?.shape[self.axis].clone();
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let whole = builder.ty(&inputs[0])?.shape[self.axis].clone();
         let end = &self.start + &(&self.length * self.step);
-        // To the end of the axis, whatever its length: no arithmetic is needed on the page.
+        // To the end of the axis, whatever its size: no arithmetic is needed in the ONNX graph.
         let end = match self.step {
             1 if end == whole => Dim::Fixed(i64::MAX),
             step if step > 0 => end,
@@ -76,9 +76,9 @@ impl Operator for Slice {
         // An index counted from the end is arithmetic that the operator does itself.
         let from_end = &self.start - &whole;
         let start = if self.start.is_symbolic() && from_end.fixed().is_some_and(|n| n < 0) { from_end } else { self.start.clone() };
-        let (start, end) = (pen.dims(&[start])?, pen.dims(&[end])?);
-        let (axis, step) = (pen.ints(&[self.axis as i64]), pen.ints(&[self.step]));
-        Ok(pen.node("Slice", &[inputs[0].clone(), start, end, axis, step]).write(outputs))
+        let (start, end) = (builder.dims(&[start])?, builder.dims(&[end])?);
+        let (axis, step) = (builder.ints(&[self.axis as i64]), builder.ints(&[self.step]));
+        Ok(builder.node("Slice", &[inputs[0].clone(), start, end, axis, step]).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -97,12 +97,12 @@ impl Operator for Slice {
     }
 }
 
-/// One axis in pieces of given lengths. ONNX: [Split](https://onnx.ai/onnx/operators/onnx__Split.html).
+/// One axis in pieces of given sizes. ONNX: [Split](https://onnx.ai/onnx/operators/onnx__Split.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     /// The axis.
     pub axis: usize,
-    /// The length of each piece.
+    /// The size of each piece.
     pub lengths: Vec<Dim>,
 }
 
@@ -141,9 +141,9 @@ impl Operator for Split {
         Ok(pieces)
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let lengths = pen.dims(&self.lengths)?;
-        Ok(pen.node("Split", &[inputs[0].clone(), lengths]).int("axis", self.axis as i64).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let lengths = builder.dims(&self.lengths)?;
+        Ok(builder.node("Split", &[inputs[0].clone(), lengths]).int("axis", self.axis as i64).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -245,7 +245,7 @@ impl Tensor {
         })
     }
 
-    /// Other numbers in a slice: what `x[start:end:step] = new` leaves in x. They are cast, and broadcast to the slice.
+    /// Other values in a slice: what `x[start:end:step] = new` leaves in x. They are cast, and broadcast to the slice.
     ///
     /// [torch.slice_scatter](https://pytorch.org/docs/stable/generated/torch.slice_scatter.html)
     ///
@@ -258,7 +258,7 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is not positive, [`Shape`](crate::ErrorCode::Shape) where the
-    /// numbers do not broadcast to the slice.
+    /// values do not broadcast to the slice.
     #[track_caller]
     pub fn slice_scatter(&self, axis: i64, range: impl Into<AxisRange>, step: i64, new: impl Operand) -> Result<Tensor> {
         if step < 1 {
@@ -281,12 +281,12 @@ impl Tensor {
         self.scatter(axis, &index.reshape(&across)?.expand(&window)?, new, Reduction::Replace)
     }
 
-    /// Other numbers at one index of an axis: what `x[index] = new` leaves in x. They are cast, and broadcast.
+    /// Other values at one index of an axis: what `x[index] = new` leaves in x. They are cast, and broadcast.
     ///
     /// [torch.select_scatter](https://pytorch.org/docs/stable/generated/torch.select_scatter.html)
     ///
     /// # Errors
-    /// As [`Tensor::select`], and [`Shape`](crate::ErrorCode::Shape) where the numbers do not broadcast to what that gives.
+    /// As [`Tensor::select`], and [`Shape`](crate::ErrorCode::Shape) where the values do not broadcast to what that gives.
     #[track_caller]
     pub fn select_scatter(&self, axis: i64, index: impl Into<Dim>, new: impl Operand) -> Result<Tensor> {
         let place = self.shape().axis(axis)?;
@@ -296,7 +296,7 @@ impl Tensor {
         window.remove(place);
         let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?.unsqueeze(place as i64)?;
         if whole.is_symbolic() && start.fixed().is_some() {
-            // An index that does not exist is refused at every call; the ends of slices would be drawn to that of the axis.
+            // An index that does not exist is refused at every call; the ends of slices would be sampled to that of the axis.
             let index = Tensor::from_dim(&start).reshape(&[1])?;
             let indices: Vec<Option<&Tensor>> = vec![None; place].into_iter().chain([Some(&index)]).collect();
             return self.index_put(&indices, &new, Reduction::Replace);
@@ -304,7 +304,7 @@ impl Tensor {
         self.joined(place, start, whole, &new)
     }
 
-    /// Numbers from `start` on along an axis, between what stands before and after them.
+    /// Values from `start` on along an axis, between what stands before and after them.
     #[track_caller]
     fn joined(&self, axis: usize, start: Dim, whole: &Dim, new: &Tensor) -> Result<Tensor> {
         let last = &start + &new.shape()[axis];
@@ -338,10 +338,10 @@ impl Tensor {
         self.slice(axis, start..end)
     }
 
-    /// An axis in pieces of these lengths.
+    /// An axis in pieces of these sizes.
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where the lengths do not add up.
+    /// [`Shape`](crate::ErrorCode::Shape) where the sizes do not add up.
     #[track_caller]
     pub fn split_with_sizes(&self, sizes: impl Into<Shape>, axis: i64) -> Result<Vec<Tensor>> {
         let axis = self.shape().axis(axis)?;
@@ -353,7 +353,7 @@ impl Tensor {
         }
     }
 
-    /// An axis in pieces of one length, the last perhaps shorter.
+    /// An axis in pieces of one size, the last perhaps shorter.
     ///
     /// [torch.split](https://pytorch.org/docs/stable/generated/torch.split.html)
     ///
@@ -379,7 +379,7 @@ impl Tensor {
         self.split_with_sizes(&lengths, axis)
     }
 
-    /// An axis in at most `count` pieces of one length, the last perhaps shorter.
+    /// An axis in at most `count` pieces of one size, the last perhaps shorter.
     ///
     /// [torch.chunk](https://pytorch.org/docs/stable/generated/torch.chunk.html)
     ///
@@ -421,7 +421,7 @@ impl Tensor {
     }
 }
 
-/// What a length is taken to be of which nothing is known.
+/// What a size is taken to be of which nothing is known.
 const LONG: i64 = 1 << 20;
 
 /// An index of an axis, negative ones counted from the end.
@@ -433,7 +433,7 @@ fn existing(index: &Dim, whole: &Dim) -> Result<Dim> {
     }
 }
 
-/// An index of an axis, negative ones counted from the end, held between `low` and the length.
+/// An index of an axis, negative ones counted from the end, held between `low` and the size.
 fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
     // What exporters write for "as far as there is".
     match index.fixed() {
@@ -444,7 +444,7 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
     let negative = match index.fixed() {
         Some(n) => n < 0,
         None => {
-            // Lengths that nobody has seen are taken to be long.
+            // Sizes that nobody has seen are taken to be long.
             let usual = || index.expr().eval(&|_| Some(LONG));
             !index.expr().is_nonnegative() && index.example().or_else(usual).is_some_and(|n| n < 0)
         }
@@ -452,7 +452,7 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
     let index = if negative { whole + index } else { index.clone() };
     match (index.fixed(), whole.fixed()) {
         (Some(i), Some(n)) => Dim::Fixed(i.clamp(low, n)),
-        // From the start, 0 is within any length; from the end, `n` or less below a symbol is taken to exist.
+        // From the start, 0 is within any size; from the end, `n` or less below a symbol is taken to exist.
         (Some(0), _) => index,
         _ if index == *whole => index,
         _ if (whole - &index).fixed().is_some_and(|n| n >= 0) => index,
@@ -460,7 +460,7 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
     }
 }
 
-/// At least 0. A symbolic length that is not negative in the example is taken to be one: `n - 1` stays that, and a
+/// At least 0. A symbolic size that is not negative in the example is taken to be one: `n - 1` stays that, and a
 /// call where it would be negative is refused.
 pub(super) fn nonnegative(dim: Dim) -> Dim {
     if dim.is_symbolic() && dim.example().is_none_or(|n| n >= 0) { dim } else { dim.max(0i64) }

@@ -35,7 +35,7 @@ pub(super) fn odd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     x.lt(0.0)?.where_(&y.neg()?, y)
 }
 
-/// `y` for positive numbers, `at_zero` for 0 and NaN for negative ones.
+/// `y` for positive values, `at_zero` for 0 and NaN for negative ones.
 pub(super) fn positive(x: &Tensor, y: &Tensor, at_zero: f64) -> Result<Tensor> {
     let edge = x.eq(0.0)?.where_(&constant(x, at_zero)?, &constant(x, f64::NAN)?)?;
     x.gt(0.0)?.where_(y, &edge)
@@ -201,7 +201,7 @@ pub(super) mod tests {
     /// A function, and its values at some points.
     pub(in crate::ops) type Case = (&'static str, fn(&Tensor) -> Result<Tensor>, &'static [(f64, f64)]);
 
-    /// Holds functions of f32 against numbers from mpmath.
+    /// Holds functions of f32 against values from mpmath.
     pub(in crate::ops) fn agree(cases: &[Case]) {
         for (name, function, points) in cases {
             for &(x, expected) in *points {

@@ -136,17 +136,17 @@ impl Operator for Unary {
         widened(inputs, |inputs| Ok(vec![kernel(*self, inputs.at(0)?)?]))
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let x = pen.ty(&inputs[0])?.clone();
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let x = builder.ty(&inputs[0])?.clone();
         if *self == Unary::IsInf && matches!(x.dtype, DType::F16 | DType::BF16) {
             // Before opset 20 only singles and doubles are asked; widening keeps what is infinite.
-            let wide = pen.node("Cast", inputs).dtype("to", DType::F32).write_one(Type::new(DType::F32, x.shape))?;
-            return Ok(pen.node("IsInf", &[wide]).write(outputs));
+            let wide = builder.node("Cast", inputs).dtype("to", DType::F32).write_one(Type::new(DType::F32, x.shape))?;
+            return Ok(builder.node("IsInf", &[wide]).write(outputs));
         }
         // ONNX's takes no unsigned integers, which are never below 0.
         let unsigned = matches!(x.dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let name = if *self == Unary::Relu && unsigned { "Identity" } else { self.name() };
-        Ok(pen.node(name, inputs).write(outputs))
+        Ok(builder.node(name, inputs).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {

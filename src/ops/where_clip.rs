@@ -38,8 +38,8 @@ impl Operator for Where {
         Ok(vec![elementwise::choose(inputs.at(0)?, inputs.at(1)?, inputs.at(2)?)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("Where", inputs).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("Where", inputs).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -89,11 +89,11 @@ impl Operator for Clip {
         })
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let dtype = outputs[0].dtype;
-        let mut end = |number: Option<Scalar>| number.map_or_else(|| Name::from(""), |number| pen.number(dtype, number));
+        let mut end = |number: Option<Scalar>| number.map_or_else(|| Name::from(""), |number| builder.number(dtype, number));
         let (low, high) = (end(self.low), end(self.high));
-        Ok(pen.node("Clip", &[inputs[0].clone(), low, high]).write(outputs))
+        Ok(builder.node("Clip", &[inputs[0].clone(), low, high]).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -114,7 +114,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// The numbers of `a` where this is true, of `b` elsewhere, in the dtype that both promote to.
+    /// The values of `a` where this is true, of `b` elsewhere, in the dtype that both promote to.
     ///
     /// [torch.where](https://pytorch.org/docs/stable/generated/torch.where.html)
     ///
@@ -138,7 +138,7 @@ impl Tensor {
         apply_one(Where, &[&mask.cast(DType::Bool)?, &number, self])
     }
 
-    /// Between two numbers, either of which may be absent.
+    /// Between two values, either of which may be absent.
     ///
     /// [torch.clamp](https://pytorch.org/docs/stable/generated/torch.clamp.html)
     ///

@@ -1,4 +1,4 @@
-//! Lengths written out as an integer tensor: the one place where shape arithmetic enters a graph.
+//! Sizes written out as an integer tensor: the one position where shape arithmetic enters a graph.
 
 use crate::array::{Array, DType};
 use crate::dim::{DimArray, Sizes, Type};
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::graph::{Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 
-/// A tensor of lengths, computed from the inputs' shapes. In ONNX: Shape, Gather and arithmetic, once for each expression.
+/// A tensor of sizes, computed from the inputs' shapes. In ONNX: Shape, Gather and arithmetic, once for each expression.
 #[derive(Debug)]
 pub struct Lengths {
     /// The elements.
@@ -34,14 +34,14 @@ impl Operator for Lengths {
         Ok(vec![array.cast(self.dtype)])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, _: &[Name], _: &[Type]) -> Result<Vec<Name>> {
-        let mut name = pen.dims(&self.dims.dims)?;
+    fn lower(&self, builder: &mut GraphBuilder, _: &[Name], _: &[Type]) -> Result<Vec<Name>> {
+        let mut name = builder.dims(&self.dims.dims)?;
         if self.dims.scalar {
-            let axes = pen.constant(&Array::vector(vec![0i64]));
-            name = pen.node("Squeeze", &[name, axes]).write_one(Type::new(DType::I64, ()))?;
+            let axes = builder.constant(&Array::vector(vec![0i64]));
+            name = builder.node("Squeeze", &[name, axes]).write_one(Type::new(DType::I64, ()))?;
         }
         if self.dtype != DType::I64 {
-            name = pen.node("Cast", &[name]).dtype("to", self.dtype).write_one(Type::new(self.dtype, self.dims.shape()))?;
+            name = builder.node("Cast", &[name]).dtype("to", self.dtype).write_one(Type::new(self.dtype, self.dims.shape()))?;
         }
         Ok(vec![name])
     }

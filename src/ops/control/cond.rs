@@ -60,11 +60,11 @@ impl Operator for If {
         }
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let first = 1 + self.then.inputs().len();
-        let then = pen.subgraph("then", &[], |pen, _| Ok(self.then.write(pen, &inputs[1..first])?.outputs))?;
-        let otherwise = pen.subgraph("else", &[], |pen, _| Ok(self.otherwise.write(pen, &inputs[first..])?.outputs))?;
-        Ok(pen.node("If", &inputs[..1]).graph("then_branch", then).graph("else_branch", otherwise).write(outputs))
+        let then = builder.subgraph("then", &[], |builder, _| Ok(self.then.write(builder, &inputs[1..first])?.outputs))?;
+        let otherwise = builder.subgraph("else", &[], |builder, _| Ok(self.otherwise.write(builder, &inputs[first..])?.outputs))?;
+        Ok(builder.node("If", &inputs[..1]).graph("then_branch", then).graph("else_branch", otherwise).write(outputs))
     }
 
     fn graphs(&self) -> Vec<&Graph> {
@@ -72,7 +72,7 @@ impl Operator for If {
     }
 }
 
-/// What both branches give: where lengths differ, or are known inside a branch only, they depend on data.
+/// What both branches give: where sizes differ, or are known inside a branch only, they depend on data.
 fn unified(then: &[Type], otherwise: &[Type]) -> Result<Vec<Type>> {
     if then.len() != otherwise.len() {
         return Err(Error::argument(format!("the branches return different numbers of outputs: {} and {}", then.len(), otherwise.len())));
@@ -89,7 +89,7 @@ fn unified(then: &[Type], otherwise: &[Type]) -> Result<Vec<Type>> {
     then.iter().zip(otherwise).map(both).collect()
 }
 
-/// One of two computations. Where the condition is known, that one just runs; where it is traced, both are recorded and the choice is made at
+/// One of two computations. Where the condition is known, that one just runs; where it is traced, both are traced and the choice is made at
 /// every call. They may use any tensor; their results have the same number, dtypes and ranks.
 ///
 /// [torch.cond](https://pytorch.org/docs/stable/generated/torch.cond.html), ONNX [If](https://onnx.ai/onnx/operators/onnx__If.html)

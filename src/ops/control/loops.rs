@@ -11,8 +11,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 /// A graph run so often, or as long as it says so. Inputs: how often and whether at all (either may be absent), the state, then what the
-/// graph uses besides. The graph gets the number of the turn, the state and the rest; it gives whether to go on (where that is not certain),
-/// the next state, and what is collected turn by turn.
+/// graph uses besides. The graph gets the number of the iteration, the state and the rest; it gives whether to go on (where that is not certain),
+/// the next state, and what is collected iteration by iteration.
 ///
 /// ONNX: [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)
 #[derive(Debug)]
@@ -21,9 +21,9 @@ pub struct Loop {
     /// Whether the body says if it goes on.
     asks: bool,
     state: Vec<Type>,
-    /// What each turn adds.
+    /// What each iteration adds.
     items: Vec<Type>,
-    /// How many turns there are, where that is a length.
+    /// How many iterations there are, where that is a size.
     turns: Dim,
 }
 
@@ -93,21 +93,21 @@ impl Operator for Loop {
         Ok(outputs)
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let count = self.state.len();
         let besides = inputs[2 + count..].to_vec();
         let number = |dtype| Type::new(dtype, ());
         let mut declared = vec![("turn", number(DType::I64)), ("condition", number(DType::Bool))];
         let state = &self.body.inputs()[1..=count];
         declared.extend(state.iter().map(|&id| ("state", self.body.value(id).ty.clone())));
-        let body = pen.subgraph("body", &declared, |pen, names| {
-            let mut results = self.body.write(pen, &[&names[..1], &names[2..], &besides].concat())?.outputs;
+        let body = builder.subgraph("body", &declared, |builder, names| {
+            let mut results = self.body.write(builder, &[&names[..1], &names[2..], &besides].concat())?.outputs;
             if !self.asks {
                 results.insert(0, names[1].clone());
             }
             Ok(results)
         })?;
-        Ok(pen.node("Loop", &inputs[..2 + count]).graph("body", body).write(outputs))
+        Ok(builder.node("Loop", &inputs[..2 + count]).graph("body", body).write(outputs))
     }
 
     fn is_data_dependent_loop(&self) -> bool {
@@ -119,13 +119,13 @@ impl Operator for Loop {
     }
 }
 
-/// What one turn of a loop gives.
+/// What one iteration of a loop gives.
 pub(crate) struct Turn {
-    /// Whether to go on; without it the number of turns alone decides.
+    /// Whether to go on; without it the number of iterations alone decides.
     pub(crate) on: Option<Tensor>,
     /// The next state.
     pub(crate) state: Vec<Tensor>,
-    /// What is collected: stacked over the turns.
+    /// What is collected: stacked over the iterations.
     pub(crate) items: Vec<Tensor>,
 }
 
@@ -136,9 +136,9 @@ impl Turn {
     }
 }
 
-/// A loop of ONNX: so many turns, or as long as its condition holds; gives the last state, and what was collected.
+/// A loop of ONNX: so many iterations, or as long as its condition holds; gives the last state, and what was collected.
 ///
-/// Where nothing varies from call to call it just runs; else the body is recorded once.
+/// Where nothing varies from call to call it just runs; else the body is traced once.
 #[track_caller]
 pub(crate) fn repeat(
     limit: Option<&Tensor>,
@@ -207,9 +207,9 @@ fn followed(
 }
 
 /// A computation repeated on its own results as long as it says so: `body` gives whether to go on, and the next state, of the same dtypes and
-/// ranks. A length that changes from turn to turn depends on data afterwards.
+/// ranks. A size that changes from iteration to iteration depends on data afterwards.
 ///
-/// Where everything is known it just runs; where the condition or the state is traced, the body is recorded once and may turn any number of
+/// Where everything is known it just runs; where the condition or the state is traced, the body is traced once and may run any number of
 /// times at a call. ONNX: [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)
 ///
 /// ```
@@ -245,8 +245,8 @@ pub fn while_loop(
     Ok(state)
 }
 
-/// A computation repeated so often on its own results: `body` gets the number of the turn, from 0 on, as an i64 tensor, and gives the next
-/// state, of the same dtypes and ranks. The count is a number, a length, or an integer tensor, which may be traced; below 0 it is 0.
+/// A computation repeated so often on its own results: `body` gets the number of the iteration, from 0 on, as an i64 tensor, and gives the next
+/// state, of the same dtypes and ranks. The count is a number, a size, or an integer tensor, which may be traced; below 0 it is 0.
 ///
 /// [jax.lax.fori_loop](https://docs.jax.dev/en/latest/_autosummary/jax.lax.fori_loop.html), ONNX
 /// [Loop](https://onnx.ai/onnx/operators/onnx__Loop.html)

@@ -1,4 +1,4 @@
-//! Branches and loops whose course depends on data: both branches, or the body, are recorded once as graphs of their own.
+//! Branches and loops whose course depends on data: both branches, or the body, are traced once as graphs of their own.
 
 mod cond;
 mod loops;
@@ -23,10 +23,10 @@ use std::collections::BTreeSet;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// How often a loop may turn: a program that is read is not trusted to end.
+/// The largest number of iterations of a loop: a program that is read is not trusted to end.
 const LONGEST: i64 = 1 << 24;
 
-/// How many turns of known number are written out where a file has them.
+/// How many iterations of known number are written out where a file has them.
 pub(crate) const FEW: i64 = 16;
 
 /// Runs a graph inside an operator on tensors.
@@ -56,7 +56,7 @@ fn list(types: &[Type]) -> String {
 }
 
 /// What the symbols around a body stand for while it runs. In a trace that is what they stand for in the example: a symbol of the body's
-/// own is another number at every turn, so its graph is run with bindings even there.
+/// own is another number at every iteration, so its graph is run with bindings even there.
 fn around(sizes: Sizes) -> Result<Bindings> {
     match sizes {
         Sizes::Bound(bindings) => Ok(bindings.clone()),
@@ -72,7 +72,7 @@ fn around(sizes: Sizes) -> Result<Bindings> {
     }
 }
 
-/// The lengths of a body's results that mean nothing outside it, counted from `unnamed` on: lengths that depend on data.
+/// The sizes of a body's results that mean nothing outside it, counted from `unnamed` on: sizes that depend on data.
 struct Outside {
     symbols: BTreeSet<Arc<str>>,
     unnamed: usize,
@@ -100,20 +100,20 @@ impl Outside {
     }
 }
 
-/// A body that was recorded: its graph, and the tensors from outside that it uses.
+/// A body that was traced: its graph, and the tensors from outside that it uses.
 struct Body {
     graph: Graph,
     besides: Vec<Tensor>,
-    /// What the state is at the beginning of each turn: a length that changes from turn to turn is a symbol.
+    /// What the state is at the beginning of each iteration: a size that changes from iteration to iteration is a symbol.
     state: Vec<Type>,
-    /// Whether a length of the state changes.
+    /// Whether a size of the state changes.
     changes: bool,
 }
 
 /// Records a body that gets these inputs, of which those in the middle are the state; `run` gives its results, and how many of them stand
 /// before the next state.
 ///
-/// An axis of the state that has another length after a turn is recorded anew as one of any length.
+/// An axis of the state that has another size after an iteration is traced anew as one of any size.
 fn recorded(
     what: &str,
     [before, state, after]: [&[Tensor]; 3],
@@ -179,7 +179,7 @@ fn stacked(items: &[Array], ty: &Type, sizes: &Bindings) -> Result<Array> {
     join::concat(&items.iter().collect::<Vec<_>>(), 0)
 }
 
-/// Tensors of one shape with a new first axis; of none, those that a turn on inputs of these types would give.
+/// Tensors of one shape with a new first axis; of none, those that an iteration on inputs of these types would give.
 fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
     let Some(first) = turns.first() else {
         let recorder = Recorder::open_body();

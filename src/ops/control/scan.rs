@@ -24,7 +24,7 @@ pub struct Scan {
     items: Vec<Type>,
 }
 
-/// The length that the first axes of the inputs share.
+/// The size that the first axes of the inputs share.
 fn steps<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> Result<Dim> {
     let mut shapes = shapes.into_iter();
     let first = |shape: &Shape| shape.first().cloned().ok_or_else(|| Error::shape("cannot scan over a tensor of rank 0"));
@@ -96,14 +96,15 @@ impl Operator for Scan {
         Ok(arguments)
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let given = self.state.len() + self.cut;
         let besides = inputs[given..].to_vec();
         let name = |i: usize| if i < self.state.len() { "state" } else { "slice" };
         let ids = self.body.inputs()[..given].iter().enumerate();
         let declared: Vec<_> = ids.map(|(i, &id)| (name(i), self.body.value(id).ty.clone())).collect();
-        let body = pen.subgraph("body", &declared, |pen, names| Ok(self.body.write(pen, &[names, &besides].concat())?.outputs))?;
-        Ok(pen.node("Scan", &inputs[..given]).graph("body", body).int("num_scan_inputs", self.cut as i64).write(outputs))
+        let body =
+            builder.subgraph("body", &declared, |builder, names| Ok(self.body.write(builder, &[names, &besides].concat())?.outputs))?;
+        Ok(builder.node("Scan", &inputs[..given]).graph("body", body).int("num_scan_inputs", self.cut as i64).write(outputs))
     }
 
     fn graphs(&self) -> Vec<&Graph> {
@@ -114,7 +115,7 @@ impl Operator for Scan {
 /// A computation done for each index of the first axis of `xs`, in order: `body` gets the carry and the slices, and gives the next carry, of
 /// the same dtypes and ranks, and what is stacked over the steps. The carry at the end, and the stacks.
 ///
-/// Where everything is known it just runs; where the carry, `xs` or their length is traced, the body is recorded once and does any number of
+/// Where everything is known it just runs; where the carry, `xs` or their size is traced, the body is traced once and does any number of
 /// steps at a call. It may use any tensor.
 ///
 /// [jax.lax.scan](https://docs.jax.dev/en/latest/_autosummary/jax.lax.scan.html), ONNX
