@@ -221,8 +221,8 @@ fn substituted(dim: &Dim, symbols: &Symbols) -> Result<Dim> {
 
 #[cfg(test)]
 mod tests {
-    use crate::nn::{Linear, Weights};
     use crate::module::{DynModule, Outputs};
+    use crate::nn::{Linear, Weights};
     use crate::trace::record;
     use crate::{Array, DType, Example, Module, Result, Tensor, cond, map, while_loop};
 
