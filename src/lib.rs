@@ -1,5 +1,5 @@
-//! ontrace records what a function does to tensors, writes the record down as ONNX, runs it with tract, and proves that
-//! the record does what the function did.
+//! ontrace traces functions on tensors, exports the traced graph as ONNX, executes it with tract, and verifies that the exported model
+//! computes what the function computes.
 //!
 //! Everything that can be called is a module. A network of [`nn`] layers is a [`Module`]; a closure becomes one by
 //! [`module::from_fn`]. What comes from a file ([`read::open`]), a traced graph and a compiled [`Session`](runtime::Session)
@@ -34,14 +34,14 @@
 //!
 //! # Sizes
 //!
-//! An axis that is declared [symbolic](Example::symbolic) may have any length in the result; arithmetic on lengths
-//! ([`Dim`]) stays symbolic. Reading a number out of a traced tensor is the only way to branch on it, and is recorded as a
-//! [guard](Traced::guards), which is held against every call. The [guide] has the rules, with an example for each.
+//! An axis that is declared [symbolic](Example::symbolic) may have any size in the result; arithmetic on sizes
+//! ([`Dim`]) stays symbolic. Reading a value out of a traced tensor is the only way to branch on it, and is recorded as a
+//! [guard](Traced::guards), which is checked at every call. The [guide] has the rules, with an example for each.
 //!
 //! # Branches and loops
 //!
-//! [`cond`], [`scan`], [`map`], [`while_loop`] and [`fori_loop`] just run where everything is known. In a trace they record both branches, or
-//! the body, once, and the result takes the course that its own inputs ask for. Closures may use any tensor, parameter or length around them.
+//! [`cond`], [`scan`], [`map`], [`while_loop`] and [`fori_loop`] just run where everything is known. In a trace both branches, or
+//! the body, are traced once, and each call of the result takes the branch that its inputs select. Closures may capture any tensor, parameter or size.
 //!
 //! ```
 //! use ontrace::{Array, Tensor, cond, trace_fn};
