@@ -1,4 +1,4 @@
-//! What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
+//! Example inputs for a trace: tensors, their names, and which of their sizes are symbolic.
 
 use super::DynModule;
 use crate::array::Array;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// What a module is traced with: tensors, their names, and which of their lengths may differ from call to call.
+/// Example inputs for a trace: tensors, their names, and which of their sizes are symbolic, so that they may differ from call to call.
 ///
 /// ```
 /// use ontrace::{Example, Tensor};
@@ -21,11 +21,11 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Example {
     inputs: Vec<(String, Tensor)>,
-    /// The structure around them, where they came as a tree.
+    /// The structure around the inputs, where they were given as a tree.
     structure: Option<TreeDef>,
-    /// Whether the user gave the names, so that they say which input is which.
+    /// Whether the user gave the names, so that the inputs are matched by name.
     named: bool,
-    /// Symbols that nobody declared: their lengths may turn out to be fixed.
+    /// Symbols that the user did not declare: the trace may find that they have one size only.
     undeclared: BTreeSet<Arc<str>>,
     ranges: BTreeMap<Arc<str>, (i64, i64)>,
 }
@@ -44,8 +44,8 @@ impl Example {
         Example { inputs, structure: Some(structure), ..Example::default() }
     }
 
-    /// What several calls have in common: the tensors of the first; an axis whose length differs between them is symbolic, and axes
-    /// that differ in the same way have one symbol.
+    /// An example that covers several calls: the tensors of the first, with each axis symbolic whose size differs between calls. Axes that
+    /// differ in the same way have one symbol.
     ///
     /// ```
     /// use ontrace::{DType, Example, Tensor};
@@ -98,8 +98,8 @@ impl Example {
         self
     }
 
-    /// The inputs as a module of these names takes them: those whose names the user gave go where their name stands, others keep
-    /// their place and get the names.
+    /// The inputs in the order of the module's: inputs with names that the user gave are matched by name, others keep their position and get
+    /// the names of the module.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
@@ -123,58 +123,58 @@ impl Example {
         // A program that was read may take lists, whose elements are inputs, and its last arguments may have defaults: it knows itself.
         let of_file = module.input_structure().is_none();
         let element = |name: &String| names.iter().enumerate().find_map(|(i, list)| Some((i, element(name, list)?)));
-        let place = |name: &String| {
+        let position = |name: &String| {
             let own = names.iter().position(|other| other == name).map(|i| (i, 0));
             own.or_else(|| element(name).filter(|_| of_file))
         };
-        if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| place(name).is_none()) {
+        if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| position(name).is_none()) {
             return Err(Error::input(format!("there is no input `{unknown}`")).help(valid()));
         }
-        let there = |i: usize| self.inputs.iter().any(|(name, _)| place(name).is_some_and(|place| place.0 == i));
-        let given = (0..names.len()).rfind(|&i| there(i)).map_or(0, |last| last + 1);
+        let is_given = |i: usize| self.inputs.iter().any(|(name, _)| position(name).is_some_and(|position| position.0 == i));
+        let given = (0..names.len()).rfind(|&i| is_given(i)).map_or(0, |last| last + 1);
         let wanted = if of_file { given } else { names.len() };
-        if let Some(missing) = (0..wanted).find(|&i| !there(i)) {
+        if let Some(missing) = (0..wanted).find(|&i| !is_given(i)) {
             return Err(Error::input(format!("the input `{}` is missing", names[missing])).help(valid()));
         }
-        self.inputs.sort_by_key(|(name, _)| place(name));
+        self.inputs.sort_by_key(|(name, _)| position(name));
         Ok(self)
     }
 
-    /// Makes an axis of an input symbolic: `length` is a name, which stands for the same number wherever it is given.
+    /// Makes the size of an axis symbolic. `size` is its name; axes with the same name have the same size.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where there is no such input, [`Argument`](crate::ErrorCode::Argument) where it has no such
-    /// axis or the name is no identifier, [`Size`](crate::ErrorCode::Size) where the name stands for two numbers in the example.
-    pub fn symbolic(mut self, input: &str, axis: i64, length: &str) -> Result<Example> {
+    /// axis or the name is not an identifier, [`Size`](crate::ErrorCode::Size) where axes of this name differ in size in the example.
+    pub fn symbolic(mut self, input: &str, axis: i64, size: &str) -> Result<Example> {
         let names: Vec<String> = self.inputs.iter().map(|input| input.0.clone()).collect();
         let index = names
             .iter()
             .position(|name| name == input)
             .ok_or_else(|| Error::input(format!("there is no input `{input}`")).help(format!("the inputs are: {}", names.join(", "))))?;
-        if !is_symbol(length) {
-            return Err(Error::argument(format!("`{length}` is not a valid dimension name")).help("use letters, digits and _"));
+        if !is_symbol(size) {
+            return Err(Error::argument(format!("`{size}` is not a valid dimension name")).help("use letters, digits and _"));
         }
         let tensor = &self.inputs[index].1;
         let axis = tensor.shape().axis(axis)?;
         let seen =
             tensor.shape()[axis].example().ok_or_else(|| Error::size(format!("the size of axis {axis} of `{input}` is not known")))?;
-        let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *length);
+        let same = |dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *size);
         if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
             && other.example() != Some(seen)
         {
-            return Err(Error::size(format!("`{length}` is {other:?} elsewhere in the example and {seen} in `{input}`")));
+            return Err(Error::size(format!("`{size}` is {other:?} elsewhere in the example and {seen} in `{input}`")));
         }
         let mut dims = tensor.shape().to_vec();
-        dims[axis] = Dim::symbol(length, seen as usize);
+        dims[axis] = Dim::symbol(size, seen as usize);
         self.inputs[index].1 = tensor.retyped(Type::new(tensor.dtype(), Shape::new(dims)));
         Ok(self)
     }
 
-    /// Makes every axis symbolic that can be, each with a symbol of its own: what the program then needs of them (that two are equal,
-    /// that one is 3) is found while it is traced.
+    /// Makes the size of every axis symbolic, each with a symbol of its own. The trace then finds what the program requires of them: that two are equal, or
+    /// that one is 3.
     ///
     /// # Errors
-    /// [`Size`](crate::ErrorCode::Size) where a length is not known.
+    /// [`Size`](crate::ErrorCode::Size) where a size is not known.
     pub fn symbolic_wherever_possible(mut self) -> Result<Example> {
         for (name, tensor) in self.inputs.clone() {
             for axis in (0..tensor.rank()).filter(|&axis| !tensor.shape()[axis].is_symbolic()) {
@@ -186,23 +186,23 @@ impl Example {
         Ok(self)
     }
 
-    /// Says between which numbers a symbolic length will be: a condition of the record, and of the calls that it is checked with.
+    /// Declares the range of a symbolic size. It becomes a guard of the traced graph, and the check stays within it.
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) where no axis has this length, [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
-    pub fn range(mut self, length: &str, range: RangeInclusive<usize>) -> Result<Example> {
-        let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *length);
+    /// [`Input`](crate::ErrorCode::Input) where no axis has this symbolic size, [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
+    pub fn range(mut self, size: &str, range: RangeInclusive<usize>) -> Result<Example> {
+        let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *size);
         let seen =
-            seen.ok_or_else(|| Error::input(format!("no axis has the symbolic size `{length}`")).help("declare it with symbolic first"))?.1;
+            seen.ok_or_else(|| Error::input(format!("no axis has the symbolic size `{size}`")).help("declare it with symbolic first"))?.1;
         let (low, high) = (*range.start() as i64, *range.end() as i64);
         if !(low..=high).contains(&seen) {
-            return Err(Error::size(format!("`{length}` is {seen} in the example, which is not in {low}..={high}")));
+            return Err(Error::size(format!("`{size}` is {seen} in the example, which is not in {low}..={high}")));
         }
-        self.ranges.insert(length.into(), (low, high));
+        self.ranges.insert(size.into(), (low, high));
         Ok(self)
     }
 
-    /// Forgets the numbers: the module is then traced with shapes only, and does not run.
+    /// Drops the values: the module is then traced with shapes only, and nothing is computed.
     pub fn shapes_only(mut self) -> Example {
         for input in &mut self.inputs {
             input.1 = Tensor::of_type(input.1.ty().clone());
@@ -210,11 +210,11 @@ impl Example {
         self
     }
 
-    /// The same names and symbols around other numbers, of the same types as far as these are fixed.
+    /// The same names and symbols with other values, which must have the same types as far as these are fixed.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where there are more or fewer, or the dtype or rank of one differs; [`Size`](crate::ErrorCode::Size) where a
-    /// symbol would be two numbers.
+    /// symbol would have two sizes.
     pub(crate) fn with(&self, arrays: &[Array]) -> Result<Example> {
         if arrays.len() != self.inputs.len() {
             return Err(Error::input(format!("expected {} inputs, got {}", self.inputs.len(), arrays.len())));
@@ -251,7 +251,7 @@ impl Example {
         !self.undeclared.is_empty()
     }
 
-    /// The symbols in the order of the inputs, with their lengths in the example.
+    /// The symbols in the order of the inputs, with their sizes in the example.
     pub fn symbols(&self) -> Vec<(Arc<str>, i64)> {
         let mut symbols: Vec<(Arc<str>, i64)> = Vec::new();
         for dim in self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().iter()) {
@@ -283,13 +283,13 @@ impl Example {
         &self.inputs
     }
 
-    /// The tensors in order, with the lengths of the example.
+    /// The tensors in order.
     pub fn tensors(&self) -> Vec<Tensor> {
         self.inputs.iter().map(|input| input.1.clone()).collect()
     }
 }
 
-/// The place of an input in the list that it is named after: 1 of `images_1` in `images`.
+/// The index of an element of a list input, by its name: 1 for `images_1` in `images`.
 pub fn element(name: &str, list: &str) -> Option<usize> {
     name.strip_prefix(list)?.strip_prefix('_')?.parse().ok()
 }
@@ -313,7 +313,7 @@ mod tests {
     use crate::{DType, module::AsDynModule, module::from_fn};
 
     #[test]
-    fn inputs_that_have_names_go_where_their_name_stands() {
+    fn inputs_are_matched_by_name() {
         let x = |n: usize| Tensor::zeros([n], DType::F32).unwrap();
         let module = crate::module::named(from_fn(|(a, b): (Tensor, Tensor)| Tensor::cat(&[&a, &b], 0)), &["a", "b"], &[]);
         let module = &*module.as_dyn(None);

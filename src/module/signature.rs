@@ -1,17 +1,17 @@
-//! What a record takes and gives: names and the structure around them.
+//! Signatures: the structure and names of inputs and outputs.
 
 use crate::tree::TreeDef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The structure and the names of what a record takes and gives.
+/// The signature of a traced graph: the structure of its inputs, and the structure and names of its outputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     inputs: TreeDef,
     outputs: TreeDef,
     #[serde(skip)]
     output_names: Vec<String>,
-    /// What the symbolic lengths were in the example.
+    /// The symbolic sizes, with their values in the example.
     lengths: BTreeMap<String, i64>,
 }
 
@@ -20,22 +20,22 @@ impl Signature {
         Signature { inputs, outputs, output_names, lengths }
     }
 
-    /// A list of so many inputs, and one of outputs of these names.
+    /// The signature of a list of `inputs` inputs and a list of outputs with these names.
     pub(crate) fn flat(inputs: usize, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
         Signature::new(TreeDef::list(inputs), TreeDef::list(output_names.len()), output_names, lengths)
     }
 
-    /// The same with these names of the outputs.
+    /// The same signature with other names of the outputs.
     pub(crate) fn with_names(self, output_names: Vec<String>) -> Signature {
         Signature { output_names, ..self }
     }
 
-    /// How the inputs are built.
+    /// The structure of the inputs.
     pub fn inputs(&self) -> &TreeDef {
         &self.inputs
     }
 
-    /// How the outputs are built.
+    /// The structure of the outputs.
     pub fn outputs(&self) -> &TreeDef {
         &self.outputs
     }
@@ -45,7 +45,7 @@ impl Signature {
         &self.output_names
     }
 
-    /// What the symbolic lengths were in the example.
+    /// The symbolic sizes, with their values in the example.
     pub fn lengths(&self) -> &BTreeMap<String, i64> {
         &self.lengths
     }

@@ -1,11 +1,11 @@
-//! Group normalisation: groups of channels of each element by their own statistics.
+//! Group normalisation.
 
 use super::{Init, Weights, within};
 use crate::error::{At, Error, Result};
 use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// (x − mean) / √(var + ε) · weight + bias, mean and variance being those of a group of channels.
+/// Group normalisation: (x − mean) / √(var + ε) · weight + bias, with mean and variance over each group of channels.
 ///
 /// Parameters: `weight` and `bias` (channels). Shapes: (batch, channels, …) → the same.
 /// [torch.nn.GroupNorm](https://pytorch.org/docs/stable/generated/torch.nn.GroupNorm.html)
@@ -27,7 +27,7 @@ pub struct GroupNorm {
 }
 
 impl GroupNorm {
-    /// So many groups of so many channels in all, with ε = 10⁻⁵.
+    /// With this many groups and channels, and ε = 10⁻⁵.
     ///
     /// # Errors
     /// [`Argument`](crate::ErrorCode::Argument) where the groups do not divide the channels, and those of [`Weights::get`].

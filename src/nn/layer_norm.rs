@@ -1,4 +1,4 @@
-//! Layer normalisation: the last axes of each element by their own statistics.
+//! Layer normalisation.
 
 use super::{Init, Weights, within};
 use crate::dim::Dim;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::module::Module;
 use crate::tensor::Tensor;
 
-/// (x − mean) / √(var + ε) · weight + bias, mean and variance being those of the last axes.
+/// Layer normalisation: (x − mean) / √(var + ε) · weight + bias, with mean and variance over the last axes.
 ///
 /// Parameters: `weight` and `bias`, of the shape of those axes. Shapes: (…, shape) → the same.
 /// Without them it is [`Tensor::layer_norm`].
@@ -28,7 +28,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Over last axes of this shape, with ε = 10⁻⁵.
+    /// Over the last axes, which have this shape, with ε = 10⁻⁵.
     ///
     /// # Errors
     /// Those of [`Weights::get`].

@@ -20,7 +20,7 @@ use std::path::Path;
 /// use ontrace::nn::{Linear, Weights};
 /// use ontrace::{DType, DynModule, Methods, Module, Tensor, module};
 /// let fc = Linear::without_bias(&Weights::seeded(0).at("fc"), 4, 4)?;
-/// let x = Tensor::ones(&[2, 4], DType::F32)?;
+/// let x = Tensor::ones([2, 4], DType::F32)?;
 /// let twice = module::from_fn(|x: Tensor| fc.forward(&fc.forward(&x)?));
 /// let methods = Methods::new().trace("once", &fc, &x)?.trace("twice", &twice, &x)?;
 /// let y = methods.get("once")?.call(&methods.get("once")?.call(&x)?)?;
