@@ -81,7 +81,7 @@ pub mod kind {
 
 impl<M: Module<I, O> + ?Sized, I: Tree, O: Tree> AsDynModule<kind::OfModule<I, O>> for M {
     fn as_dyn(&self, inputs: Option<&TreeDef>) -> Box<dyn DynModule + '_> {
-        Box::new(Erased { module: self, structure: inputs.cloned().or_else(I::static_structure), types: PhantomData })
+        Box::new(Erased { module: self, structure: I::static_structure().or_else(|| inputs.cloned()), types: PhantomData })
     }
 }
 
