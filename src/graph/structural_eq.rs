@@ -103,7 +103,7 @@ mod tests {
     fn what_is_computed_twice_has_one_size() {
         let x = Tensor::from(&[1.0f32, -2.0, 3.0]);
         let twice = |x: Tensor| {
-            let selected = || x.index_select(0, &x.gt(0.0)?.nonzero()?.reshape(&[-1])?);
+            let selected = || x.index_select(0, &x.gt(0.0)?.nonzero()?.reshape([-1])?);
             selected()?.add(selected()?)
         };
         let traced = trace_fn(twice, &x).unwrap();

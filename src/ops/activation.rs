@@ -235,7 +235,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         // Older files give a slope a channel as a vector.
         let by_channel =
             slope.rank() == 1 && x.rank() > 2 && slope.shape()[0] == x.shape()[1] && slope.shape()[0] != x.shape()[x.rank() - 1];
-        let slope = &if by_channel { slope.reshape(&[vec![-1i64], vec![1; x.rank() - 2]].concat())? } else { slope.clone() };
+        let slope = &if by_channel { slope.reshape([vec![-1i64], vec![1; x.rank() - 2]].concat())? } else { slope.clone() };
         Ok(vec![x.lt(0)?.where_(&x.mul(slope)?, x)?])
     }),
     ("Gelu", |node, inputs| {

@@ -89,8 +89,8 @@ impl Tensor {
         let (front, c, h, w) = self.image_axes()?;
         let few =
             size::div_exact(&c, &Dim::Fixed(r * r)).ok_or_else(|| Error::shape(format!("{c} channels are not a multiple of {r}²")))?;
-        let split = self.reshape(&[front.as_slice(), &[few.clone(), r.into(), r.into(), h.clone(), w.clone()]].concat())?;
-        split.permute(&behind(front.len(), &[0, 3, 1, 4, 2]))?.reshape(&[front, vec![few, h * r, w * r]].concat())
+        let split = self.reshape([front.as_slice(), &[few.clone(), r.into(), r.into(), h.clone(), w.clone()]].concat())?;
+        split.permute(&behind(front.len(), &[0, 3, 1, 4, 2]))?.reshape([front, vec![few, h * r, w * r]].concat())
     }
 
     /// (…, c, h · r, w · r) to (…, c · r², h, w): pixels become channels.
@@ -104,8 +104,8 @@ impl Tensor {
         let (front, c, h, w) = self.image_axes()?;
         let part = |n: Dim| size::div_exact(&n, &Dim::Fixed(r)).ok_or_else(|| Error::shape(format!("{n} is not a multiple of {r}")));
         let (h, w) = (part(h)?, part(w)?);
-        let split = self.reshape(&[front.as_slice(), &[c.clone(), h.clone(), r.into(), w.clone(), r.into()]].concat())?;
-        split.permute(&behind(front.len(), &[0, 2, 4, 1, 3]))?.reshape(&[front, vec![c * (r * r), h, w]].concat())
+        let split = self.reshape([front.as_slice(), &[c.clone(), h.clone(), r.into(), w.clone(), r.into()]].concat())?;
+        split.permute(&behind(front.len(), &[0, 2, 4, 1, 3]))?.reshape([front, vec![c * (r * r), h, w]].concat())
     }
 
     /// Channels (axis 1) taken in turn from each of the groups.
@@ -246,7 +246,7 @@ fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
     if r == 0 {
         return Tensor::zeros([0], x.dtype());
     }
-    x.index_select(0, &Tensor::from(flat.as_slice()))?.reshape(&[rows.len() as i64, r])
+    x.index_select(0, &Tensor::from(flat.as_slice()))?.reshape([rows.len() as i64, r])
 }
 
 fn block_diag(blocks: &[Tensor]) -> Result<Tensor> {

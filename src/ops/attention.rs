@@ -29,7 +29,7 @@ fn rotary(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let (x, cos, sin, ids) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?, inputs.opt(3));
     let heads = node.int("num_heads", 0)?;
     // (batch, heads, steps, channels) or (batch, steps, heads · channels): the steps come second from here on.
-    let split = if x.rank() == 3 { x.unflatten(2, &[heads, -1])? } else { x.transpose(1, 2)? };
+    let split = if x.rank() == 3 { x.unflatten(2, [heads, -1])? } else { x.transpose(1, 2)? };
     let wide = split.dim(-1)?.fixed().ok_or_else(|| Error::size("the number of channels must be fixed"))?;
     let turned = match node.int("rotary_embedding_dim", 0)? {
         0 => wide,
@@ -60,7 +60,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         if x.rank() == 4 {
             return Ok(x.clone());
         }
-        x.unflatten(2, &[node.int(name, 0)?, -1])?.transpose(1, 2)
+        x.unflatten(2, [node.int(name, 0)?, -1])?.transpose(1, 2)
     };
     let (q, mut k, mut v) = (heads(q, "q_num_heads")?, heads(k, "kv_num_heads")?, heads(v, "kv_num_heads")?);
     if let (Some(past_k), Some(past_v)) = (inputs.opt(4), inputs.opt(5)) {
@@ -91,7 +91,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     if causal || before >= 0 || after >= 0 {
         // The place of a query among the keys.
         let offset = match (inputs.opt(6), inputs.opt(4)) {
-            (Some(seen), _) => seen.cast(DType::I64)?.sub(&rows)?.reshape(&[-1, 1, 1, 1])?,
+            (Some(seen), _) => seen.cast(DType::I64)?.sub(&rows)?.reshape([-1, 1, 1, 1])?,
             (None, Some(past)) => Tensor::from_dim(&past.dim(2)?),
             (None, None) => Tensor::from_dim(&Dim::Fixed(0)),
         };
@@ -109,7 +109,7 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     }
     if let Some(seen) = inputs.opt(6) {
         let column = Tensor::arange(0, &columns, 1, DType::I64)?;
-        hide(column.lt(seen.cast(DType::I64)?.reshape(&[-1, 1, 1, 1])?)?)?;
+        hide(column.lt(seen.cast(DType::I64)?.reshape([-1, 1, 1, 1])?)?)?;
     }
     if let Some(mask) = inputs.opt(3) {
         let short = &columns - &mask.dim(-1)?;
@@ -168,7 +168,7 @@ fn linear(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         other => return Err(Error::argument(format!("unknown update rule {other}"))),
     };
     // (batch, steps, heads, width), in f32 whatever comes in.
-    let split = |x: &Tensor, heads: i64| x.cast(DType::F32)?.unflatten(2, &[heads, -1]);
+    let split = |x: &Tensor, heads: i64| x.cast(DType::F32)?.unflatten(2, [heads, -1]);
     let (q, k, v) = (split(inputs.at(0)?, many)?, split(inputs.at(1)?, few)?, split(inputs.at(2)?, few)?);
     let decay = if fades { Some(split(inputs.at(4)?, few)?.exp()?.unsqueeze(-1)?) } else { None };
     let rate = match inputs.opt(5).filter(|_| corrects) {
@@ -217,7 +217,7 @@ fn causal_conv(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let channels = weight.dim(0)?.fixed().ok_or_else(|| Error::size("the number of channels must be fixed"))?;
     let whole = match inputs.opt(3) {
         Some(past) => Tensor::cat(&[past, x], 2)?,
-        None => x.pad(&[taps - 1, 0], Padding::Constant(Scalar::Int(0)))?,
+        None => x.pad([taps - 1, 0], Padding::Constant(Scalar::Int(0)))?,
     };
     let y = whole.conv(weight, inputs.opt(2), Window::dense(1), channels as usize)?;
     let y = match node.string("activation", "none")? {

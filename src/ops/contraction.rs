@@ -95,7 +95,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
     let inner = total(&sizes(&x, &first));
     let x = x.permute(&order(&left, &first))?.reshape(&[total(&rows), inner.clone()])?;
     let y = y.permute(&order(&second, &right))?.reshape(&[inner, total(&columns)])?;
-    x.matmul(&y)?.reshape(&[rows, columns].concat())
+    x.matmul(&y)?.reshape([rows, columns].concat())
 }
 
 /// Summed over those axes whose partner has size 1.

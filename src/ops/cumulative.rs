@@ -207,7 +207,7 @@ fn trapezia(y: &Tensor, x: Option<&Tensor>, width: Option<f64>, axis: i64) -> Re
 /// The slices along an axis (or all values) of which neighbours that are alike are one.
 fn consecutive(x: &Tensor, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)> {
     let (slices, along) = match axis {
-        None => (x.reshape(&[-1])?, 0),
+        None => (x.reshape([-1])?, 0),
         Some(axis) => (x.clone(), x.shape().axis(axis)? as i64),
     };
     let others: Vec<i64> = (0..slices.rank() as i64).filter(|&other| other != along).collect();
@@ -215,7 +215,7 @@ fn consecutive(x: &Tensor, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)
     let changes = pairs.0.ne(pairs.1)?;
     let changes = if others.is_empty() { changes } else { changes.any(&others, false)? };
     let begins = Tensor::cat(&[&Tensor::ones([slices.dim(along)?.min(1i64)], DType::Bool)?, &changes], 0)?;
-    let positions = begins.nonzero()?.reshape(&[-1])?;
+    let positions = begins.nonzero()?.reshape([-1])?;
     let inverse = begins.cumsum(0)?.sub(1)?;
     let ones = Tensor::ones(inverse.shape(), DType::I64)?;
     let counts = Tensor::zeros([positions.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;

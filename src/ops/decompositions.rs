@@ -108,10 +108,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Compress", |node, inputs| {
         let (x, mask) = (inputs.at(0)?, inputs.at(1)?);
-        let places = mask.nonzero()?.reshape(&[-1])?;
+        let places = mask.nonzero()?.reshape([-1])?;
         Ok(vec![match node.find_int("axis")? {
             Some(axis) => x.index_select(axis, &places)?,
-            None => x.reshape(&[-1])?.index_select(0, &places)?,
+            None => x.reshape([-1])?.index_select(0, &places)?,
         }])
     }),
     ("Scatter", |node, inputs| {
@@ -254,7 +254,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             .collect();
         let count = tight.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
         let flat = Tensor::zeros([count], x.dtype())?;
-        let filled = flat.scatter(0, &places.reshape(&[-1])?, x.reshape(&[-1])?, super::Reduction::Replace)?.reshape(&tight)?;
+        let filled = flat.scatter(0, &places.reshape([-1])?, x.reshape([-1])?, super::Reduction::Replace)?.reshape(&tight)?;
         let Some(shape) = inputs.opt(2) else { return Ok(vec![filled]) };
         // A larger image holds the smaller one in its corner.
         let wanted = super::lengths(shape)?;
@@ -351,7 +351,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let bias = inputs.opt(8).map(|bias| bias.cast(DType::F32)).transpose()?;
         let sum = x.conv(&w, bias.as_ref(), window, node.int("group", 1)?.max(1) as usize)?;
         let weight_scale = inputs.at(4)?;
-        let weight_scale = if weight_scale.numel() == 1 { weight_scale.reshape(())? } else { weight_scale.reshape(&[1, -1, 1, 1])? };
+        let weight_scale = if weight_scale.numel() == 1 { weight_scale.reshape(())? } else { weight_scale.reshape([1, -1, 1, 1])? };
         let y = sum.mul(inputs.at(1)?)?.mul(weight_scale)?.div(inputs.at(6)?)?.round()?.add(inputs.at(7)?.cast(DType::F32)?)?;
         Ok(vec![saturated(&y, inputs.at(7)?.dtype())?])
     }),
@@ -411,7 +411,7 @@ fn reduced(
 
 /// A number a group, repeated for its channels.
 fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
-    let each = size::div_exact(&channels, &Dim::Fixed(groups))
+    let each = size::div_exact(channels, &Dim::Fixed(groups))
         .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
     t.unsqueeze(1)?.expand(&[Dim::Fixed(groups), each])?.reshape(std::slice::from_ref(channels))
 }
@@ -461,7 +461,7 @@ fn spread(t: &Tensor, x: &Tensor, axis: i64, block: i64) -> Result<Tensor> {
 fn fit_channels(t: &Tensor, weights: bool) -> Result<Tensor> {
     match (t.numel() == 1, weights) {
         (true, _) => t.reshape(()),
-        (false, true) => t.reshape(&[-1, 1, 1, 1]),
+        (false, true) => t.reshape([-1, 1, 1, 1]),
         (false, false) => Ok(t.clone()),
     }
 }
@@ -549,7 +549,7 @@ fn mel_bands([bands, length]: [f64; 2], rate: f64, [low, high]: [f64; 2]) -> Res
         (left..=peak).filter(|_| peak > left).for_each(|bin| put(bin, (bin - left) as f64 / (peak - left) as f64));
         (peak..right).for_each(|bin| put(bin, (right - bin) as f64 / (right - peak) as f64));
     }
-    Tensor::from(weights.as_slice()).reshape(&[bins as i64, bands as i64])
+    Tensor::from(weights.as_slice()).reshape([bins as i64, bands as i64])
 }
 
 /// How often each of a list of short sequences of numbers stands in a row, perhaps with values left out between.
@@ -566,7 +566,7 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     if !(0..=1 << 24).contains(&wide) || columns.iter().any(|&column| column < 0) || !(0..=1 << 10).contains(&skips) {
         return Err(Error::argument("ngram_indexes or max_skip_count out of range"));
     }
-    let rows = if x.rank() == 2 { x.clone() } else { x.reshape(&[1, -1])? };
+    let rows = if x.rank() == 2 { x.clone() } else { x.reshape([1, -1])? };
     let length = rows.dim(1)?.fixed().ok_or_else(|| Error::size("TfIdfVectorizer needs a fixed size"))?;
     let mut counts = Tensor::zeros([rows.dim(0)?, Dim::Fixed(wide)], DType::F32)?;
     let mut first = 0usize;
@@ -580,7 +580,7 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         if many == 0 || n < shortest || n > longest {
             continue;
         }
-        let grams = Tensor::from(&grams[..many * n as usize]).reshape(&[many as i64, 1, n])?;
+        let grams = Tensor::from(&grams[..many * n as usize]).reshape([many as i64, 1, n])?;
         // A single number is the same however many are left out.
         for distance in 1..=if n == 1 { 1 } else { skips + 1 } {
             let places = length - distance * (n - 1);
@@ -588,7 +588,7 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
                 continue;
             }
             let index: Vec<i64> = (0..places).flat_map(|at| (0..n).map(move |k| at + k * distance)).collect();
-            let windows = rows.cast(DType::I64)?.index_select(1, &Tensor::from(index.as_slice()))?.unflatten(1, &[places, n])?;
+            let windows = rows.cast(DType::I64)?.index_select(1, &Tensor::from(index.as_slice()))?.unflatten(1, [places, n])?;
             let found = windows.unsqueeze(1)?.eq(&grams)?.all(-1, false)?.cast(DType::F32)?.sum(-1, false)?;
             let index = Tensor::from(targets).unsqueeze(0)?.expand(found.shape())?;
             counts = counts.scatter(1, &index, &found, super::Reduction::Add)?;
@@ -603,5 +603,5 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         ("TFIDF", Some(weights)) => counts.mul(weights)?,
         (other, _) => return Err(Error::argument(format!("unknown mode {other}"))),
     };
-    Ok(vec![if x.rank() == 2 { y } else { y.reshape(&[-1])? }])
+    Ok(vec![if x.rank() == 2 { y } else { y.reshape([-1])? }])
 }

@@ -68,15 +68,15 @@ impl Tensor {
         let (batch, rows, columns) = (self.dim(0)?, offset.dim(2)?, offset.dim(3)?);
         let dtype = self.dtype();
         // (batch, offset groups, taps, y and x, rows, columns)
-        let offset = offset.cast(dtype)?.unflatten(1, &[offset_groups, taps, 2])?;
-        let mask = mask.map(|mask| mask.cast(dtype)?.unflatten(1, &[offset_groups, taps])).transpose()?;
+        let offset = offset.cast(dtype)?.unflatten(1, [offset_groups, taps, 2])?;
+        let mask = mask.map(|mask| mask.cast(dtype)?.unflatten(1, [offset_groups, taps])).transpose()?;
         let mut ends = Vec::new();
         for axis in 0..2usize {
             let tap =
                 Tensor::from((0..taps).map(|tap| if axis == 0 { tap / kernel[1] } else { tap % kernel[1] }).collect::<Vec<_>>().as_slice());
-            let tap = tap.mul(window.dilations[axis] as i64)?.sub(window.pads_begin[axis] as i64)?.reshape(&[-1, 1, 1])?;
+            let tap = tap.mul(window.dilations[axis] as i64)?.sub(window.pads_begin[axis] as i64)?.reshape([-1, 1, 1])?;
             let (count, shape) = if axis == 0 { (&rows, [-1, 1]) } else { (&columns, [1, -1]) };
-            let start = Tensor::arange(0, count, 1, DType::I64)?.mul(window.strides[axis] as i64)?.reshape(&shape)?;
+            let start = Tensor::arange(0, count, 1, DType::I64)?.mul(window.strides[axis] as i64)?.reshape(shape)?;
             let at = offset.select(3, axis as i64)?.add(tap.add(start)?.cast(dtype)?)?;
             let low = at.floor()?;
             ends.push([(low.clone(), low.add(1.0)?.sub(&at)?), (low.add(1.0)?, at.sub(&low)?)]);
@@ -88,7 +88,7 @@ impl Tensor {
             Ok((place.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, is))
         };
         // Each channel sees the positions of its offset group.
-        let image = self.unflatten(1, &[offset_groups, channels / offset_groups])?.flatten(3, 4)?;
+        let image = self.unflatten(1, [offset_groups, channels / offset_groups])?.flatten(3, 4)?;
         let per_group = channels / offset_groups;
         let mut sum: Option<Tensor> = None;
         for (y, y_weight) in &ends[0] {
@@ -109,8 +109,8 @@ impl Tensor {
         // (batch, groups, channels of a group · taps, positions)
         let places = &rows * &columns;
         let patches = patches.reshape(&[batch.clone(), groups.into(), Dim::from(each * taps), places])?;
-        let weight = weight.reshape(&[groups, out / groups, each * taps])?;
+        let weight = weight.reshape([groups, out / groups, each * taps])?;
         let y = weight.matmul(&patches)?.reshape(&[batch, out.into(), rows, columns])?;
-        bias.map_or(Ok(y.clone()), |bias| y.add(bias.reshape(&[-1, 1, 1])?))
+        bias.map_or(Ok(y.clone()), |bias| y.add(bias.reshape([-1, 1, 1])?))
     }
 }

@@ -110,11 +110,11 @@ fn contracted(a: Term, b: Term, lengths: &BTreeMap<Label, Dim>, needed: impl Fn(
     let total = |labels: &[Label]| dims(labels).into_iter().fold(Dim::Fixed(1), |n, dim| n * dim);
     // A size of 1 stands for any other.
     let shaped = |term: &Term, order: Vec<Label>, rows: Dim, columns: Dim| {
-        term.arranged(&order)?.expand(&dims(&order))?.reshape(&[dims(&batch), vec![rows, columns]].concat())
+        term.arranged(&order)?.expand(dims(&order))?.reshape([dims(&batch), vec![rows, columns]].concat())
     };
     let x = shaped(&a, [batch.clone(), left.clone(), inner.clone()].concat(), total(&left), total(&inner))?;
     let y = shaped(&b, [batch.clone(), inner.clone(), right.clone()].concat(), total(&inner), total(&right))?;
-    Ok(Term { tensor: x.matmul(&y)?.reshape(&dims(&labels))?, labels })
+    Ok(Term { tensor: x.matmul(&y)?.reshape(dims(&labels))?, labels })
 }
 
 impl Tensor {

@@ -126,7 +126,7 @@ impl Tensor {
                 return Err(misfit());
             }
             let places: Vec<i64> = (0..taps as i64).flat_map(|tap| (0..count).map(move |step| tap * dilation + step * stride)).collect();
-            x = x.index_select(at as i64, &Tensor::from(places.as_slice()))?.unflatten(at as i64, &[taps as i64, count])?;
+            x = x.index_select(at as i64, &Tensor::from(places.as_slice()))?.unflatten(at as i64, [taps as i64, count])?;
             steps.push(count);
         }
         let axes = kernel.len() as i64;

@@ -19,7 +19,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn histc(&self, bins: i64, low: f64, high: f64) -> Result<Tensor> {
-        let x = self.reshape(&[-1])?;
+        let x = self.reshape([-1])?;
         let (low, high) = if low == high {
             (x.amin(.., false)?, x.amax(.., false)?)
         } else {
@@ -128,7 +128,7 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<&Tensor>, density: bool)
     let mut position: Option<Tensor> = None;
     let mut inside: Option<Tensor> = None;
     for (i, (edges, bins)) in edges.iter().zip(&bins).enumerate() {
-        let coordinate = x.select(-1, i as i64)?.reshape(&[-1])?;
+        let coordinate = x.select(-1, i as i64)?.reshape([-1])?;
         let (low, high) = (edges.select(0, 0i64)?, edges.select(0, bins.clone())?);
         let within = coordinate.ge(low)?.logical_and(coordinate.le(high)?)?;
         let bin = edges.searchsorted(&coordinate, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.minimum(&(bins - 1i64))?;
@@ -137,7 +137,7 @@ fn counted(x: &Tensor, edges: &[Tensor], weight: Option<&Tensor>, density: bool)
     }
     let (Some(position), Some(inside)) = (position, inside) else { return Err(Error::argument("histogram: points have no coordinates")) };
     let weight = match weight {
-        Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape(&[-1])?, &Tensor::zeros((), x.dtype())?)?,
+        Some(weight) => inside.where_(&weight.cast(x.dtype())?.reshape([-1])?, &Tensor::zeros((), x.dtype())?)?,
         None => inside.cast(x.dtype())?,
     };
     let sums = Tensor::zeros([all], x.dtype())?.scatter(0, &position, &weight, Reduction::Add)?.reshape(&bins)?;
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     fn points(x: &Tensor) -> Result<Tensor> {
-        x.reshape(&[-1, 1])
+        x.reshape([-1, 1])
     }
 
     #[test]

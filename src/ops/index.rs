@@ -357,8 +357,8 @@ impl Tensor {
     #[track_caller]
     pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
         let shape = size::broadcast(self.shape(), mask.shape())?;
-        let places = apply_one(NonZero, &[&mask.expand(&shape)?.reshape(&[-1])?])?.reshape(&[-1])?;
-        self.expand(&shape)?.reshape(&[-1])?.index_select(0, &places)
+        let places = apply_one(NonZero, &[&mask.expand(&shape)?.reshape([-1])?])?.reshape([-1])?;
+        self.expand(&shape)?.reshape([-1])?.index_select(0, &places)
     }
 
     /// Where a mask is true the values of a source, one after the other; all are broadcast to the mask first.
@@ -377,14 +377,14 @@ impl Tensor {
     #[track_caller]
     pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let shape = size::broadcast(self.shape(), mask.shape())?;
-        self.expand(&shape)?.rows_at_mask(&mask.cast(DType::Bool)?.expand(&shape)?, &source.reshape(&[-1])?)
+        self.expand(&shape)?.rows_at_mask(&mask.cast(DType::Bool)?.expand(&shape)?, &source.reshape([-1])?)
     }
 
     /// Where a mask over the first axes is true, the rows of a source one after the other.
     fn rows_at_mask(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let rest = &self.shape()[mask.rank()..];
         // The n-th position gets the n-th row, counted from 1; those before the first position look at a row of zeros.
-        let place = mask.reshape(&[-1])?.cumsum(0)?;
+        let place = mask.reshape([-1])?.cumsum(0)?;
         let zeros = Tensor::zeros([&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
         let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &place)?;
         let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
@@ -408,7 +408,7 @@ impl Tensor {
         }
         match shape.first() {
             Some(count) if *count != 1 => {
-                let rows = values.reshape(&shape)?.expand(&[std::slice::from_ref(count), rest].concat())?;
+                let rows = values.reshape(&shape)?.expand([std::slice::from_ref(count), rest].concat())?;
                 self.rows_at_mask(&mask, &rows)
             }
             // One for all.

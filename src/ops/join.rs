@@ -343,14 +343,14 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "cat_dtypes", [integers(&[2, 3]), floats(&[5, 3])], |x| one(Tensor::cat(&[&x[0], &x[1]], 0)?);
         "cat_bool", [bools(&[2, 3]), bools(&[5, 3])], |x| one(Tensor::cat(&[&x[0], &x[1]], 0)?);
         "stack", [floats(&[2, 3]), floats(&[2, 3])], |x| one(Tensor::stack(&[&x[0], &x[1]], 1)?);
-        "repeat", [floats(&[2, 3])], |x| one(x[0].repeat(&[2, 1, 3])?);
+        "repeat", [floats(&[2, 3])], |x| one(x[0].repeat([2, 1, 3])?);
         "repeat_by_length", [floats(&[2, 3])], |x| one(x[0].repeat(&[Dim::Fixed(1), x[0].dim(0)?])?);
-        "pad", [floats(&[2, 3])], |x| one(x[0].pad(&[1, 2, 0, 3], Padding::Constant(Scalar::Float(0.5)))?);
-        "pad_negative", [floats(&[2, 5])], |x| one(x[0].pad(&[-1, 2], Padding::Constant(Scalar::Int(0)))?);
-        "pad_i64", [integers(&[2, 3])], |x| one(x[0].pad(&[1, 1], Padding::Constant(Scalar::Int(7)))?);
-        "pad_reflect", [floats(&[2, 3, 5])], |x| one(x[0].pad(&[2, 3], Padding::Reflect)?);
-        "pad_edge", [floats(&[2, 3, 5])], |x| one(x[0].pad(&[2, 3], Padding::Edge)?);
-        "pad_wrap", [floats(&[2, 3, 5])], |x| one(x[0].pad(&[2, 3], Padding::Wrap)?);
+        "pad", [floats(&[2, 3])], |x| one(x[0].pad([1, 2, 0, 3], Padding::Constant(Scalar::Float(0.5)))?);
+        "pad_negative", [floats(&[2, 5])], |x| one(x[0].pad([-1, 2], Padding::Constant(Scalar::Int(0)))?);
+        "pad_i64", [integers(&[2, 3])], |x| one(x[0].pad([1, 1], Padding::Constant(Scalar::Int(7)))?);
+        "pad_reflect", [floats(&[2, 3, 5])], |x| one(x[0].pad([2, 3], Padding::Reflect)?);
+        "pad_edge", [floats(&[2, 3, 5])], |x| one(x[0].pad([2, 3], Padding::Edge)?);
+        "pad_wrap", [floats(&[2, 3, 5])], |x| one(x[0].pad([2, 3], Padding::Wrap)?);
         "pad_by_length", [floats(&[2, 3])], |x| one(x[0].pad(&[Dim::Fixed(0), x[0].dim(0)?], Padding::Constant(Scalar::Int(0)))?);
     }
 }

@@ -74,7 +74,7 @@ fn factored(x: &Tensor) -> Result<(Tensor, Tensor)> {
             let own = element(&rest, k, k)?.abs()?;
             let below = after(n, k, true)?.where_(&column(&rest, k)?.abs()?, &zero)?;
             let (largest, at) = (below.amax(-2, true)?, below.argmax(Some(-2), true)?);
-            let across = rest.gather(-2, &at.expand(&[front.as_slice(), &[1.into(), n.into()]].concat())?)?;
+            let across = rest.gather(-2, &at.expand([front.as_slice(), &[1.into(), n.into()]].concat())?)?;
             let positions = Tensor::arange(0, n, 1, DType::I64)?;
             let others = positions.ge(k)?.logical_and(positions.ne(&at)?)?;
             let widest = others.where_(&across.abs()?, &zero)?.amax(-1, true)?;
@@ -124,7 +124,7 @@ fn solved(packed: &Tensor, pivots: &Tensor, b: &Tensor) -> Result<Tensor> {
     let n = square(packed)?;
     let shape = |t: &Tensor, axes: usize| crate::dim::Shape::new(t.shape()[..t.rank() - axes].to_vec());
     let front = size::broadcast(&shape(packed, 2), &shape(b, 2))?;
-    let wide = |t: &Tensor, axes: usize| t.expand(&[front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
+    let wide = |t: &Tensor, axes: usize| t.expand([front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
     let (packed, pivots, mut y) = (wide(packed, 2)?, wide(&pivots.cast(DType::I64)?, 1)?, wide(b, 2)?);
     let zero = Tensor::zeros((), packed.dtype())?;
     // For each row whether it is the first or the second of a pair.

@@ -319,7 +319,7 @@ impl Tensor {
         }
         let (front, back) = (self.shape()[..split].to_vec(), self.shape()[split..].to_vec());
         let n = front.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-        inverse(&self.reshape(&[n.clone(), n])?)?.reshape(&[back, front].concat())
+        inverse(&self.reshape(&[n.clone(), n])?)?.reshape([back, front].concat())
     }
 
     /// The solution X of tensordot(A, X) = B over the axes of X, the axes `axes` of A being moved to its end first.
@@ -369,7 +369,7 @@ fn identity(n: i64, dtype: DType) -> Result<Tensor> {
 /// Which of n positions are after the k-th, as a column (or a row).
 pub(super) fn after(n: i64, k: i64, column: bool) -> Result<Tensor> {
     let positions: Vec<bool> = (0..n).map(|i| i > k).collect();
-    Tensor::from(positions.as_slice()).reshape(&if column { [n, 1] } else { [1, n] })
+    Tensor::from(positions.as_slice()).reshape(if column { [n, 1] } else { [1, n] })
 }
 
 /// One row (or column) with its axis kept.
@@ -535,7 +535,7 @@ fn least_squares(x: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     let b = if vector { b.unsqueeze(-1)? } else { b.clone() };
     let front = |t: &Tensor| crate::dim::Shape::new(t.shape()[..t.rank() - 2].to_vec());
     let batch = size::broadcast(&front(x), &front(&b))?;
-    let wide = |t: &Tensor| t.expand(&[batch.to_vec(), t.shape()[t.rank() - 2..].to_vec()].concat());
+    let wide = |t: &Tensor| t.expand([batch.to_vec(), t.shape()[t.rank() - 2..].to_vec()].concat());
     let (x, b) = (wide(x)?, wide(&b)?);
     let mut left = Tensor::zeros([0], x.dtype())?;
     let y = if rows >= columns {
@@ -556,7 +556,7 @@ fn least_squares(x: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
 fn substituted(packed: &Tensor, order: &Tensor, b: &Tensor) -> Result<Tensor> {
     let front = crate::dim::Shape::new(packed.shape()[..packed.rank() - 2].to_vec());
     let front = size::broadcast(&front, &crate::dim::Shape::new(b.shape()[..b.rank() - 2].to_vec()))?;
-    let wide = |t: &Tensor, axes: usize| t.expand(&[front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
+    let wide = |t: &Tensor, axes: usize| t.expand([front.to_vec(), t.shape()[t.rank() - axes..].to_vec()].concat());
     let (packed, order, b) = (wide(packed, 2)?, wide(order, 1)?, wide(b, 2)?);
     triangular(&packed, &triangular(&packed, &ordered(&b, &order)?, false, true)?, true, false)
 }

@@ -247,7 +247,7 @@ impl Tensor {
         reduction: LossReduction,
     ) -> Result<Tensor> {
         let flat = self.rank() < 2;
-        let (x, target) = if flat { (self.reshape(&[1, -1])?, target.reshape(&[1])?) } else { (self.clone(), target.clone()) };
+        let (x, target) = if flat { (self.reshape([1, -1])?, target.reshape([1])?) } else { (self.clone(), target.clone()) };
         let index = target.unsqueeze(1)?;
         let loss = x.sub(x.gather(1, &index)?)?.add(margin)?.relu()?;
         let loss = if p == 2.0 { loss.square()? } else { loss };
@@ -266,7 +266,7 @@ impl Tensor {
     #[track_caller]
     pub fn multilabel_margin_loss(&self, target: &Tensor, reduction: LossReduction) -> Result<Tensor> {
         let flat = self.rank() < 2;
-        let (x, target) = if flat { (self.reshape(&[1, -1])?, target.reshape(&[1, -1])?) } else { (self.clone(), target.clone()) };
+        let (x, target) = if flat { (self.reshape([1, -1])?, target.reshape([1, -1])?) } else { (self.clone(), target.clone()) };
         let counts = target.lt(0)?.cast(DType::I64)?.cumsum(1)?.eq(0)?;
         let label = target.clamp(Some(Scalar::Int(0)), None)?;
         let classes = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?;
@@ -356,7 +356,7 @@ fn target_weight(target: &Tensor, weight: Option<&Tensor>, ignored: i64, dtype: 
     let kept = kept.cast(dtype)?;
     let counts = match weight {
         None => kept,
-        Some(weight) => weight.reshape(&[-1])?.index_select(0, &index.reshape(&[-1])?)?.reshape(target.shape())?.mul(kept)?,
+        Some(weight) => weight.reshape([-1])?.index_select(0, &index.reshape([-1])?)?.reshape(target.shape())?.mul(kept)?,
     };
     Ok((index, counts))
 }
@@ -376,7 +376,7 @@ fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossR
 fn alignment(log: &Tensor, labels: &Tensor, steps: i64, length: i64, blank: i64) -> Result<Tensor> {
     let positions = 2 * length + 1;
     let blanks = Tensor::full([length, 1], blank, labels.dtype())?;
-    let extended = Tensor::cat(&[&blanks, &labels.unsqueeze(1)?], 1)?.reshape(&[-1])?;
+    let extended = Tensor::cat(&[&blanks, &labels.unsqueeze(1)?], 1)?.reshape([-1])?;
     let extended = Tensor::cat(&[&extended, &Tensor::full([1i64], blank, labels.dtype())?], 0)?;
     let emitted = log.index_select(1, &extended)?;
     let never = |n: i64| Tensor::full([n], f64::NEG_INFINITY, log.dtype());

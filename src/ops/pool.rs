@@ -284,7 +284,7 @@ impl Tensor {
             let table: Vec<Vec<i64>> =
                 (0..count).map(|i| (0..widest).map(|k| (region(i).0 + k).min(region(i).1 - 1) as i64).collect()).collect();
             let at = (front + 2 * axis) as i64;
-            x = x.index_select(at, &Tensor::from(table.concat().as_slice()))?.unflatten(at, &[count as i64, widest as i64])?;
+            x = x.index_select(at, &Tensor::from(table.concat().as_slice()))?.unflatten(at, [count as i64, widest as i64])?;
             tables.push(table);
         }
         // The position in the plane of each number that a region reads.

@@ -21,7 +21,7 @@ impl Tensor {
         let wide = |t: &Tensor| t.strengthened().cast(DType::F64);
         let (start, end) = (wide(start)?, wide(end)?);
         if steps == 1 {
-            return start.reshape(&[1]);
+            return start.reshape([1]);
         }
         let position = Tensor::arange(0, steps, 1, DType::I64)?.cast(DType::F64)?;
         let step = end.sub(&start)?.div((steps - 1) as f64)?;
@@ -45,7 +45,7 @@ impl Tensor {
     #[track_caller]
     pub fn searchsorted(&self, values: &Tensor, right: bool) -> Result<Tensor> {
         if self.rank() == 1 && values.rank() != 1 {
-            return self.searchsorted(&values.reshape(&[-1])?, right)?.reshape(values.shape());
+            return self.searchsorted(&values.reshape([-1])?, right)?.reshape(values.shape());
         }
         let (among, value) = (self.unsqueeze(-2)?, values.unsqueeze(-1)?);
         let before = if right { among.le(&value)? } else { among.lt(&value)? };

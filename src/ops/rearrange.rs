@@ -21,7 +21,7 @@ impl Tensor {
     #[track_caller]
     pub fn roll(&self, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
         if axes.is_empty() {
-            return self.reshape(&[-1])?.roll(shifts, &[0])?.reshape(self.shape());
+            return self.reshape([-1])?.roll(shifts, &[0])?.reshape(self.shape());
         }
         if axes.len() != shifts.len() {
             return Err(Error::argument(format!("expected one shift per axis: got {} for {} axes", shifts.len(), axes.len())));
@@ -97,12 +97,12 @@ impl Tensor {
     #[track_caller]
     pub fn index_put_along(&self, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
         if self.rank() == 0 {
-            let vector = self.reshape(&[1])?;
-            return vector.index_put_along(0, &index.reshape(&[-1])?, &source.reshape(&[-1])?, reduction)?.reshape(());
+            let vector = self.reshape([1])?;
+            return vector.index_put_along(0, &index.reshape([-1])?, &source.reshape([-1])?, reduction)?.reshape(());
         }
         let axis = self.shape().axis(axis)?;
         let mut indices = vec![None; axis];
-        let index = if index.rank() == 0 { index.reshape(&[1])? } else { index.clone() };
+        let index = if index.rank() == 0 { index.reshape([1])? } else { index.clone() };
         indices.push(Some(&index));
         self.index_put(&indices, source, reduction)
     }

@@ -242,11 +242,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ArgMin", |node, inputs| arg_extreme(false, node, inputs)),
     ("GlobalAveragePool", |_, inputs| {
         let x = inputs.at(0)?;
-        Ok(vec![x.mean(&(2..x.rank() as i64).collect::<Vec<_>>(), true)?])
+        Ok(vec![x.mean((2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
     ("GlobalMaxPool", |_, inputs| {
         let x = inputs.at(0)?;
-        Ok(vec![x.amax(&(2..x.rank() as i64).collect::<Vec<_>>(), true)?])
+        Ok(vec![x.amax((2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
 ];
 
@@ -368,8 +368,8 @@ impl Tensor {
     fn arg_extreme(&self, largest: bool, axis: Option<i64>, keep: bool) -> Result<Tensor> {
         let x = if self.dtype() == DType::Bool { self.cast(DType::U8)? } else { self.clone() };
         let Some(axis) = axis.filter(|_| self.rank() > 0) else {
-            let index = apply_one(ArgExtreme { largest, axis: 0, keep: false, last: false }, &[&x.reshape(&[-1])?])?;
-            return if keep { index.reshape(&vec![1; self.rank()]) } else { Ok(index) };
+            let index = apply_one(ArgExtreme { largest, axis: 0, keep: false, last: false }, &[&x.reshape([-1])?])?;
+            return if keep { index.reshape(vec![1; self.rank()]) } else { Ok(index) };
         };
         apply_one(ArgExtreme { largest, axis: x.shape().axis(axis)?, keep, last: false }, &[&x])
     }

@@ -66,7 +66,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn isin(&self, among: &Tensor) -> Result<Tensor> {
-        self.unsqueeze(-1)?.eq(&among.reshape(&[-1])?)?.any(-1, false)
+        self.unsqueeze(-1)?.eq(&among.reshape([-1])?)?.any(-1, false)
     }
 
     /// Class indices as vectors in a new last axis: 1 at the class, 0 elsewhere, as i64.
@@ -86,12 +86,12 @@ impl Tensor {
 pub(crate) fn scattered(x: &Tensor, axis: i64, index: &Tensor, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
     let index = index.cast(DType::I64)?;
     if x.rank() == 0 {
-        let one = |t: &Tensor| t.reshape(&[-1]);
+        let one = |t: &Tensor| t.reshape([-1]);
         return one(x)?.scatter(0, &one(&index)?, one(source)?, reduction)?.reshape(());
     }
-    let (index, mut source) = (if index.rank() == 0 { index.reshape(&[1])? } else { index }, source.clone());
+    let (index, mut source) = (if index.rank() == 0 { index.reshape([1])? } else { index }, source.clone());
     if source.rank() == 0 {
-        source = source.reshape(&[1])?;
+        source = source.reshape([1])?;
     }
     for (axis, n) in index.shape().iter().enumerate() {
         if source.dim(axis as i64)? != *n {
@@ -157,7 +157,7 @@ fn segments_of(x: &Tensor, reduce: ReduceMode, segments: &Segments, axis: i64, i
     let count = offsets.dim(along)? - 1i64;
     // Each element belongs to the last segment that begins before it; one in no segment goes to an index that is cut off.
     let position = Tensor::arange(0, &x.dim(along)?, 1, DType::I64)?;
-    let segment = offsets.searchsorted(&position.expand(&[&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
+    let segment = offsets.searchsorted(&position.expand([&x.shape()[..axis], &[x.dim(along)?]].concat())?, true)?.sub(1)?;
     let segment = segment.lt(0)?.where_(&Tensor::from_dim(&count), &segment)?;
     let behind: Vec<i64> = (axis as i64 + 1..x.rank() as i64).collect();
     let index = segment.unsqueeze_axes(&behind)?.expand(x.shape())?;

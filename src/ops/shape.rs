@@ -346,7 +346,7 @@ impl Tensor {
     #[track_caller]
     pub fn flatten(&self, start: i64, end: i64) -> Result<Tensor> {
         if self.rank() == 0 {
-            return self.reshape(&[1]);
+            return self.reshape([1]);
         }
         let (start, end) = (self.shape().axis(start)?, self.shape().axis(end)?);
         if start > end {
@@ -436,18 +436,18 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
     use super::examples::*;
 
     cases! {
-        "reshape", [floats(&[2, 3, 4])], |x| one(x[0].reshape(&[-1, 4])?);
-        "reshape_flat", [floats(&[2, 3, 4])], |x| one(x[0].reshape(&[-1])?);
+        "reshape", [floats(&[2, 3, 4])], |x| one(x[0].reshape([-1, 4])?);
+        "reshape_flat", [floats(&[2, 3, 4])], |x| one(x[0].reshape([-1])?);
         "reshape_named", [floats(&[2, 3, 4])], |x| one(x[0].reshape(&[x[0].dim(0)?, x[0].dim(1)? * x[0].dim(2)?])?);
-        "reshape_rank_0", [floats(&[])], |x| one(x[0].reshape(&[1, 1])?);
+        "reshape_rank_0", [floats(&[])], |x| one(x[0].reshape([1, 1])?);
         "permute", [floats(&[2, 3, 4])], |x| one(x[0].permute(&[2, 0, 1])?);
         "permute_bool", [bools(&[2, 3, 4])], |x| one(x[0].permute(&[-1, 1, 0])?);
         "transpose", [floats(&[2, 3, 4])], |x| one(x[0].transpose(-1, -2)?);
-        "expand", [floats(&[3, 1])], |x| one(x[0].expand(&[2, -1, 4])?);
+        "expand", [floats(&[3, 1])], |x| one(x[0].expand([2, -1, 4])?);
         "expand_like", [floats(&[1, 3]), floats(&[5, 3])], |x| one(x[0].expand(&[x[1].dim(0)?, x[1].dim(1)?])?);
         "flatten", [floats(&[2, 3, 4, 5])], |x| one(x[0].flatten(1, -1)?);
         "flatten_middle", [floats(&[2, 3, 4, 5])], |x| one(x[0].flatten(1, 2)?);
-        "unflatten", [floats(&[2, 6])], |x| one(x[0].unflatten(1, &[2, 3])?);
+        "unflatten", [floats(&[2, 6])], |x| one(x[0].unflatten(1, [2, 3])?);
         "unsqueeze", [floats(&[2, 3])], |x| one(x[0].unsqueeze(-2)?);
         "unsqueeze_rank_0", [floats(&[])], |x| one(x[0].unsqueeze(0)?);
         "squeeze", [floats(&[2, 1, 3, 1])], |x| one(x[0].squeeze_axes(&[1, -1])?);

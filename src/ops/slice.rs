@@ -297,7 +297,7 @@ impl Tensor {
         let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?.unsqueeze(place as i64)?;
         if whole.is_symbolic() && start.fixed().is_some() {
             // An index that does not exist is refused at every call; the ends of slices would be sampled to that of the axis.
-            let index = Tensor::from_dim(&start).reshape(&[1])?;
+            let index = Tensor::from_dim(&start).reshape([1])?;
             let indices: Vec<Option<&Tensor>> = vec![None; place].into_iter().chain([Some(&index)]).collect();
             return self.index_put(&indices, &new, Reduction::Replace);
         }
@@ -392,7 +392,7 @@ impl Tensor {
         }
         let whole = self.dim(axis)?;
         if whole == 0 {
-            return self.split_with_sizes(&vec![Dim::Fixed(0); count as usize], axis);
+            return self.split_with_sizes(vec![Dim::Fixed(0); count as usize], axis);
         }
         self.split(whole.ceil_div(count), axis)
     }
@@ -480,7 +480,7 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "select", [floats(&[5, 7])], |x| one(x[0].select(0, 2)?);
         "select_last", [floats(&[5, 7])], |x| one(x[0].select(1, -1)?);
         "narrow", [integers(&[5, 7])], |x| one(x[0].narrow(1, 2, 3)?);
-        "split", [floats(&[2, 7])], |x| x[0].split_with_sizes(&[2, 4, 1], 1);
+        "split", [floats(&[2, 7])], |x| x[0].split_with_sizes([2, 4, 1], 1);
         "split_first", [floats(&[6, 2])], |x| x[0].split(3, 0);
         "chunk", [floats(&[2, 6])], |x| x[0].chunk(3, -1);
         "unbind", [floats(&[2, 3])], |x| x[0].unbind(0);

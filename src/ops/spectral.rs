@@ -46,7 +46,7 @@ impl Stft {
             None => Tensor::ones([width], dtype)?,
         };
         let before = (n - width) / 2;
-        window.pad(&[before, n - width - before], Padding::Constant(Scalar::Int(0)))
+        window.pad([before, n - width - before], Padding::Constant(Scalar::Int(0)))
     }
 }
 
@@ -187,7 +187,7 @@ fn stft(x: &Tensor, options: &Stft) -> Result<Complex> {
     let samples = length(&x, 1)?;
     let steps = (samples - n).div_euclid(hop) + 1;
     let positions: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
-    let frames = x.index_select(1, &Tensor::from(positions.as_slice()))?.unflatten(1, &[steps.max(0), n])?;
+    let frames = x.index_select(1, &Tensor::from(positions.as_slice()))?.unflatten(1, [steps.max(0), n])?;
     let frames = frames.mul(window)?;
     let kept = if options.onesided { n / 2 + 1 } else { n };
     let dtype = frames.dtype();
@@ -217,7 +217,7 @@ fn istft(x: &Complex, options: &Stft, center: bool, size: Option<i64>) -> Result
         let index = positions.expand(&[batch.clone(), positions.dim(0)?])?;
         Tensor::zeros([batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
     };
-    let weight = added(&window.square()?.expand(&[1, steps, n])?, 1.into())?;
+    let weight = added(&window.square()?.expand([1, steps, n])?, 1.into())?;
     let (start, end) = match (center, size) {
         (centred, Some(length)) => (if centred { n / 2 } else { 0 }, if centred { n / 2 } else { 0 } + length),
         (true, None) => (n / 2, whole - n / 2),
@@ -225,6 +225,6 @@ fn istft(x: &Complex, options: &Stft, center: bool, size: Option<i64>) -> Result
     };
     let cut = |t: &Tensor| t.slice(1, Dim::from(start)..end.min(whole).into());
     let y = cut(&added(&frames, batch)?)?.div(cut(&weight)?)?;
-    let y = if end > whole { y.pad(&[0, end - whole], Padding::Constant(Scalar::Int(0)))? } else { y };
+    let y = if end > whole { y.pad([0, end - whole], Padding::Constant(Scalar::Int(0)))? } else { y };
     if single { y.squeeze_axes(&[0]) } else { Ok(y) }
 }

@@ -166,7 +166,7 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
     let axis = axis.filter(|_| rank > 0);
     let all = axis.is_none();
     let (x, axis) = match axis {
-        None => (x.reshape(&[-1])?, 0),
+        None => (x.reshape([-1])?, 0),
         Some(axis) => (x.clone(), x.shape().axis(axis)?),
     };
     let q = q.cast(x.dtype())?;
@@ -175,9 +175,9 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
     let nan = x.transpose(axis as i64, -1)?.is_nan()?;
     let last = match skip_nan {
         true => nan.logical_not()?.sum(-1, true)?.sub(1)?.clamp(Some(Scalar::Int(0)), None)?.cast(x.dtype())?,
-        false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(&vec![1i64; values.rank()])?,
+        false => Tensor::from_dim(&(x.dim(axis as i64)? - 1i64)).cast(x.dtype())?.reshape(vec![1i64; values.rank()])?,
     };
-    let position = last.mul(q.reshape(&[-1])?)?;
+    let position = last.mul(q.reshape([-1])?)?;
     let mut shape = values.shape().to_vec();
     let count = shape.len() - 1;
     shape[count] = q.numel();
@@ -198,7 +198,7 @@ fn quantile(x: &Tensor, q: &Tensor, axis: Option<i64>, keep: bool, interpolation
     // [.., axis' old neighbour .., q] to [q, ..], with the axis as one or gone.
     let y = y.unsqueeze(0)?.transpose(0, -1)?.transpose(axis as i64 + 1, -1)?;
     let y = match (keep, all) {
-        (true, true) => y.reshape(&[vec![q.numel()], vec![Dim::Fixed(1); rank]].concat())?,
+        (true, true) => y.reshape([vec![q.numel()], vec![Dim::Fixed(1); rank]].concat())?,
         (true, false) => y,
         (false, _) => y.squeeze_axes(&[axis as i64 + 1])?,
     };
@@ -224,7 +224,7 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
 
 fn covariance(x: &Tensor, correction: i64, counts: Option<&Tensor>, weights: Option<&Tensor>) -> Result<Tensor> {
     let x = x.cast(x.dtype().or_float())?;
-    let x = if x.rank() < 2 { x.reshape(&[1, -1])? } else { x };
+    let x = if x.rank() < 2 { x.reshape([1, -1])? } else { x };
     let weight = match (&counts, &weights) {
         (None, None) => None,
         (Some(one), None) | (None, Some(one)) => Some(one.cast(x.dtype())?),

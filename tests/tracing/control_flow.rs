@@ -214,7 +214,7 @@ fn a_state_may_grow_from_turn_to_turn() {
 fn a_carry_of_a_scan_may_grow_too() {
     let f = net(|inputs| {
         let (all, sums) = scan(vec![inputs[1].clone()], &inputs[..1], |seen, x| {
-            let seen = Tensor::cat(&[&seen[0], &x[0].reshape(&[1])?], 0)?;
+            let seen = Tensor::cat(&[&seen[0], &x[0].reshape([1])?], 0)?;
             Ok((vec![seen.clone()], vec![seen.sum(.., false)?]))
         })?;
         Ok(vec![all[0].clone(), sums[0].clone()])

@@ -56,7 +56,7 @@ fn a_length_may_be_computed_from_another() -> Result<()> {
 #[test]
 fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
     let x = zeros(&[8, 3]);
-    let fold = module::from_fn(|x: Tensor| x.reshape(&[-1, 4, 3])?.reshape(&[-1, 3])?.add(&x));
+    let fold = module::from_fn(|x: Tensor| x.reshape([-1, 4, 3])?.reshape([-1, 3])?.add(&x));
     let traced = record(&fold, Example::of(&x).symbolic("x", 0, "n")?)?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[n,3]) -> (y: f32[n,3])");
     assert!(traced.guards()[0].to_string().starts_with("n % 4 == 0 at tests/tracing/trace.rs:"), "{:?}", traced.guards());

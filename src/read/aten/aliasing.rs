@@ -128,7 +128,7 @@ pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) ->
     if let Some(&outside) = index.iter().find(|&&at| !(0..storage).contains(&at)) {
         return Err(Error::argument(format!("as_strided: element {outside} is outside the storage of {storage} elements")));
     }
-    let flat = in_order(&base, |x| x.reshape(&[-1]))?;
+    let flat = in_order(&base, |x| x.reshape([-1]))?;
     let size = size.to_vec();
     let strides = stride.iter().map(|&stride| Dim::Fixed(stride)).collect();
     let picked = picked(&flat, 0, Tensor::from(index.as_slice()), vec![Dim::Fixed(1)])?;

@@ -78,7 +78,7 @@ fn listed(counts: Tensor, edges: Vec<Tensor>) -> Result<Value> {
 
 /// Elements as points of one coordinate.
 fn column(x: &Tensor) -> Result<Tensor> {
-    x.reshape(&[-1, 1])
+    x.reshape([-1, 1])
 }
 
 fn ends(a: &Args) -> Result<Option<Vec<f64>>> {

@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     // The rows at the indices, scaled down to the largest norm where they exceed it.
     one("embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor", |a| {
-        let (table, index, most) = (a.tensor("self")?, a.tensor("indices")?.reshape(&[-1])?, a.float("max_norm")?);
+        let (table, index, most) = (a.tensor("self")?, a.tensor("indices")?.reshape([-1])?, a.float("max_norm")?);
         let asked = Tensor::zeros([table.dim(0)?], DType::I64)?.index_put(
             &[Some(&index)],
             &Tensor::ones(index.shape(), DType::I64)?,
@@ -60,7 +60,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor("self")? {
         x if x.rank() == 0 => Ok(x),
-        x => x.index_select(a.int("dim")?, &a.tensor("index")?.reshape(&[-1])?),
+        x => x.index_select(a.int("dim")?, &a.tensor("index")?.reshape([-1])?),
     }),
     tuple(
         "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> (Tensor, Tensor, Tensor, Tensor)",
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
     one("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", |a| {
         let (x, index) = (a.tensor("self")?, a.tensor("index")?.cast(DType::I64)?);
         if x.rank() == 0 || index.rank() == 0 {
-            return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?)?.reshape(index.shape());
+            return x.reshape([-1])?.gather(0, &index.reshape([-1])?)?.reshape(index.shape());
         }
         // No index reads nothing, whatever its shape.
         if index.numel() == 0 { Tensor::zeros(index.shape(), x.dtype()) } else { x.gather(a.int("dim")?, &index) }

@@ -107,7 +107,7 @@ pub(super) const ROWS: &[Row] = &[
         let (x, heads) = (a.tensor("qkv")?.add(a.tensor("qkv_bias")?)?, a.int("num_heads")?);
         let channels = x.dim(-1)?.fixed().ok_or_else(|| Error::size("attention needs a fixed number of channels"))?;
         let width = channels.checked_div(3 * heads).filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("{heads} heads")))?;
-        let parts = x.unflatten(-1, &[3, heads, width])?.permute(&[2, 0, 3, 1, 4])?;
+        let parts = x.unflatten(-1, [3, heads, width])?.permute(&[2, 0, 3, 1, 4])?;
         let part = |i: i64| parts.select(0, i);
         Ok(vec![part(0)?.mul(1.0 / (width as f64).sqrt())?, part(1)?, part(2)?])
     }),

@@ -31,11 +31,11 @@ pub(super) const ROWS: &[Row] = &[
     tuple("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         a.tensor("self")?.kthvalue(a.dim("k")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
-    one("median(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.median(0, false).map(|both| both.0)),
+    one("median(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape([-1])?.median(0, false).map(|both| both.0)),
     tuple("median(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         a.tensor("self")?.median(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
-    one("nanmedian(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.nanmedian(0, false).map(|both| both.0)),
+    one("nanmedian(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape([-1])?.nanmedian(0, false).map(|both| both.0)),
     tuple("nanmedian(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         a.tensor("self")?.nanmedian(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),

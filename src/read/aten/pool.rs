@@ -241,10 +241,10 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
             let whole = |t: Tensor| t.mul(&step)?.trunc()?.cast(DType::I64);
             let steps = Tensor::arange(0, out - 1, 1, DType::I64)?.cast(x.dtype())?;
             let moved = whole(steps.add(&shift)?)?.sub(whole(shift)?)?;
-            let end = Tensor::from_dim(&last).expand(&[planes.as_slice(), &[1.into()]].concat())?;
+            let end = Tensor::from_dim(&last).expand([planes.as_slice(), &[1.into()]].concat())?;
             Tensor::cat(&[&moved, &end], -1)?
         } else {
-            Tensor::from_dim(&last).expand(&[planes.as_slice(), &[out.into()]].concat())?
+            Tensor::from_dim(&last).expand([planes.as_slice(), &[out.into()]].concat())?
         };
         let within = begins.unsqueeze(-1)?.add(Tensor::arange(0, kernel, 1, DType::I64)?)?;
         // [planes, 1 .. indices .. 1, 1 .. window .. 1]

@@ -206,7 +206,7 @@ fn channels(x: &Tensor) -> Vec<Dim> {
 fn kept(a: &Args, shape: impl Fn(&Tensor) -> Vec<Dim>) -> Result<Option<Tensor>> {
     let (x, p) = (a.tensor("input")?, a.float("p")?);
     match a.flag("train")? && p > 0.0 {
-        true => Ok(Some(Tensor::rand(&shape(&x), DType::F32)?.ge(p)?.cast(x.dtype())?)),
+        true => Ok(Some(Tensor::rand(shape(&x), DType::F32)?.ge(p)?.cast(x.dtype())?)),
         false => Ok(None),
     }
 }

@@ -158,7 +158,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple("_aminmax(Tensor self, int dim, bool keepdim=False) -> (Tensor, Tensor)", |a| {
         let (x, axes) = (a.tensor("self")?, [a.int("dim")?]);
-        Ok(vec![x.amin(&axes, a.flag("keepdim")?)?, x.amax(&axes, a.flag("keepdim")?)?])
+        Ok(vec![x.amin(axes, a.flag("keepdim")?)?, x.amax(axes, a.flag("keepdim")?)?])
     }),
     one("native_norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor("self")?.norm(a.float("p")?, .., false)),
     one("native_norm(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor", |a| {

@@ -59,23 +59,23 @@ pub(super) const ROWS: &[Row] = &[
     one("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor", |a| {
         let (x, source) = (a.tensor("self")?, a.tensor("source")?);
         if x.rank() == 0 {
-            let index = a.tensor("index")?.reshape(&[1])?;
-            let source = source.reshape(&[1])?;
-            return x.reshape(&[1])?.scatter_reduce(0, &index, &source, reduce(a)?, a.flag("include_self")?)?.reshape(());
+            let index = a.tensor("index")?.reshape([1])?;
+            let source = source.reshape([1])?;
+            return x.reshape([1])?.scatter_reduce(0, &index, &source, reduce(a)?, a.flag("include_self")?)?.reshape(());
         }
         let index = spread(&a.tensor("index")?, source.shape(), x.shape().axis(a.int("dim")?)?)?;
         x.scatter_reduce(a.int("dim")?, &index, &source, reduce(a)?, a.flag("include_self")?)
     }),
     one("put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor", |a| {
-        let (x, index) = (a.tensor("self")?, a.tensor("index")?.reshape(&[-1])?);
+        let (x, index) = (a.tensor("self")?, a.tensor("index")?.reshape([-1])?);
         let reduction = if a.flag("accumulate")? { Reduction::Add } else { Reduction::Replace };
-        x.reshape(&[-1])?.index_put(&[Some(&index)], &a.tensor("source")?.reshape(&[-1])?, reduction)?.reshape(x.shape())
+        x.reshape([-1])?.index_put(&[Some(&index)], &a.tensor("source")?.reshape([-1])?, reduction)?.reshape(x.shape())
     }),
-    one("take(Tensor self, Tensor index) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.index_select(0, &a.tensor("index")?)),
+    one("take(Tensor self, Tensor index) -> Tensor", |a| a.tensor("self")?.reshape([-1])?.index_select(0, &a.tensor("index")?)),
     one("take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor", |a| {
         let (x, index) = (a.tensor("self")?, a.tensor("indices")?);
         if a.is_none("dim")? {
-            return x.reshape(&[-1])?.gather(0, &index.reshape(&[-1])?);
+            return x.reshape([-1])?.gather(0, &index.reshape([-1])?);
         }
         let axis = x.shape().axis(a.int("dim")?)?;
         let (mut wide, mut sizes) = (x.shape().to_vec(), index.shape().to_vec());
@@ -149,7 +149,7 @@ fn clamped(x: &Tensor, indices: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor
 
 /// Where a tensor is not zero, axis by axis; one of rank 0 counts as a vector.
 fn nonzero_by_axis(x: &Tensor) -> Result<Vec<Tensor>> {
-    if x.rank() == 0 { nonzero_by_axis(&x.reshape(&[1])?) } else { x.nonzero()?.unbind(1) }
+    if x.rank() == 0 { nonzero_by_axis(&x.reshape([1])?) } else { x.nonzero()?.unbind(1) }
 }
 
 /// An index along one axis, repeated over the other axes of this shape.

@@ -18,7 +18,7 @@ pub(crate) struct Packed {
 
 /// The indices at which a vector is true.
 fn indices(truth: &Tensor) -> Result<Tensor> {
-    truth.nonzero()?.reshape(&[-1])
+    truth.nonzero()?.reshape([-1])
 }
 
 impl Packed {
@@ -38,7 +38,7 @@ impl Packed {
 
     /// The elements of all sequences, step by step.
     pub(super) fn data(&self) -> Result<Tensor> {
-        self.padded.flatten(0, 1)?.index_select(0, &indices(&self.inside()?.reshape(&[-1])?)?)
+        self.padded.flatten(0, 1)?.index_select(0, &indices(&self.inside()?.reshape([-1])?)?)
     }
 
     /// How many sequences reach each step that any reaches.

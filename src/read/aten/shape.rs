@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     one("cartesian_prod(Tensor[] tensors) -> Tensor", |a| match a.tensors("tensors")?.as_slice() {
         [one] => Ok(one.clone()),
         several => {
-            let columns = Tensor::meshgrid(several, "ij")?.iter().map(|grid| grid.reshape(&[-1])).collect::<Result<Vec<_>>>()?;
+            let columns = Tensor::meshgrid(several, "ij")?.iter().map(|grid| grid.reshape([-1])).collect::<Result<Vec<_>>>()?;
             Tensor::stack(&columns.iter().collect::<Vec<_>>(), 1)
         }
     }),
@@ -77,7 +77,7 @@ pub(super) const ROWS: &[Row] = &[
     one("vstack(Tensor[] tensors) -> Tensor", |a| join(&raised(a, 2)?, 0)),
     one("dstack(Tensor[] tensors) -> Tensor", |a| join(&raised(a, 3)?, 2)),
     one("column_stack(Tensor[] tensors) -> Tensor", |a| {
-        let column = |x: &Tensor| if x.rank() < 2 { x.reshape(&[-1, 1]) } else { Ok(x.clone()) };
+        let column = |x: &Tensor| if x.rank() < 2 { x.reshape([-1, 1]) } else { Ok(x.clone()) };
         join(&a.tensors("tensors")?.iter().map(column).collect::<Result<Vec<_>>>()?, 1)
     }),
     one("block_diag(Tensor[] tensors) -> Tensor", |a| Tensor::block_diag(&raised(a, 2)?)),
@@ -88,7 +88,7 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.tensor("self")?;
         if x.rank() == 1 { x.diag_embed(a.int("diagonal")?, 0, 1) } else { x.diagonal(a.int("diagonal")?, 0, 1) }
     }),
-    one("diagflat(Tensor self, int offset=0) -> Tensor", |a| a.tensor("self")?.reshape(&[-1])?.diag_embed(a.int("offset")?, 0, 1)),
+    one("diagflat(Tensor self, int offset=0) -> Tensor", |a| a.tensor("self")?.reshape([-1])?.diag_embed(a.int("offset")?, 0, 1)),
     one("diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", |a| {
         a.tensor("self")?.diag_embed(a.int("offset")?, a.int("dim1")?, a.int("dim2")?)
     }),
@@ -154,13 +154,13 @@ pub(super) fn broadcast(tensors: &[Tensor]) -> Result<Shape> {
 /// The tensor and the axis, or the flattened tensor where no axis is given.
 fn flat_or(a: &Args) -> Result<(Tensor, i64)> {
     let x = a.tensor("self")?;
-    if a.is_none("dim")? { Ok((x.reshape(&[-1])?, 0)) } else { Ok((x, a.int("dim")?)) }
+    if a.is_none("dim")? { Ok((x.reshape([-1])?, 0)) } else { Ok((x, a.int("dim")?)) }
 }
 
 fn at_least(x: &Tensor, rank: usize) -> Result<Tensor> {
     match (x.rank(), rank) {
         (have, want) if have >= want => Ok(x.clone()),
-        (0, want) => x.reshape(&vec![1i64; want]),
+        (0, want) => x.reshape(vec![1i64; want]),
         (1, 2) => x.unsqueeze(0),
         (1, _) => x.unsqueeze(0)?.unsqueeze(2),
         _ => x.unsqueeze(2),
@@ -225,7 +225,7 @@ fn triangle(rows: i64, columns: i64, keep: impl Fn(i64, i64) -> Result<bool>, dt
     }
     let count = down.len() as i64;
     down.extend(across);
-    Tensor::from(down.as_slice()).reshape(&[2, count])?.cast(dtype.unwrap_or(DType::I64))
+    Tensor::from(down.as_slice()).reshape([2, count])?.cast(dtype.unwrap_or(DType::I64))
 }
 
 #[cfg(test)]

@@ -353,7 +353,7 @@ mod tests {
         let transposed =
             base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }, vec![]).unwrap();
         let flat = transposed
-            .step(Step { apply: Box::new(|x| x.reshape(&[4])), write: Box::new(|base, new| new.reshape(base.shape())) }, vec![])
+            .step(Step { apply: Box::new(|x| x.reshape([4])), write: Box::new(|base, new| new.reshape(base.shape())) }, vec![])
             .unwrap();
         flat.write(Tensor::from(&[10.0f32, 20.0, 30.0, 40.0])).unwrap();
         assert_eq!(base.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 30.0, 20.0, 40.0]);

@@ -96,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
     value("select(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", |a| match a.value("index")? {
         Value::Tensor(index) if index.read()?.is_traced() && index.read()?.symbolic_values().is_none() => {
             let (base, axis) = (a.view("self")?, a.tensor("self")?.shape().axis(a.int("dim")?)?);
-            let one = picked(base, axis, index.read()?.cast(DType::I64)?.reshape(&[1])?, base.strides().to_vec())?;
+            let one = picked(base, axis, index.read()?.cast(DType::I64)?.reshape([1])?, base.strides().to_vec())?;
             selected(&one, axis as i64, Dim::Fixed(0))
         }
         _ => selected(a.view("self")?, a.int("dim")?, a.dim("index")?),
@@ -162,12 +162,12 @@ pub(super) const ROWS: &[Row] = &[
     value("mT(Tensor(a) self) -> Tensor(a)", transposed),
     value("mH(Tensor(a) self) -> Tensor(a)", transposed),
     value("matrix_H(Tensor(a) self) -> Tensor(a)", transposed),
-    value("ravel(Tensor(a) self) -> Tensor(a)", |a| view_or_copy(a, |x| x.reshape(&[-1]))),
+    value("ravel(Tensor(a) self) -> Tensor(a)", |a| view_or_copy(a, |x| x.reshape([-1]))),
     value("unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", |a| {
         let x = a.tensor("self")?;
         let (axis, size, step) = (a.int("dimension")?, a.int("size")?, a.int("step")?);
         if x.rank() == 0 {
-            return bijection(a, |x| x.reshape(&[-1]));
+            return bijection(a, |x| x.reshape([-1]));
         }
         let axis = x.shape().axis(axis)?;
         let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("views of parts of an axis of symbolic size"))?;
@@ -184,7 +184,7 @@ pub(super) const ROWS: &[Row] = &[
         let split = parts.step(
             step_of(
                 move |x| {
-                    let x = x.unflatten(axis as i64, &[count, size])?;
+                    let x = x.unflatten(axis as i64, [count, size])?;
                     let mut order: Vec<i64> = (0..x.rank() as i64).collect();
                     let last = order.remove(axis + 1);
                     order.push(last);

@@ -45,7 +45,7 @@ fn t010_how_many_are_the_largest_is_an_input() -> Result<()> {
     let largest = |(x, k): (Tensor, Tensor)| {
         let (values, _) = x.sort(1, true)?;
         let columns = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?;
-        values.index_select(1, &columns.lt(&k)?.nonzero()?.reshape(&[-1])?)
+        values.index_select(1, &columns.lt(&k)?.nonzero()?.reshape([-1])?)
     };
     let k = |k: i64| Tensor::from(Array::scalar(k));
     let x = Tensor::new([2, 4], vec![3f32, 9.0, 1.0, 5.0, 2.0, 8.0, 7.0, 4.0])?;
@@ -274,7 +274,7 @@ fn t112_memory_order_is_no_part_of_a_record() -> Result<()> {
     // An array that is transposed in memory only, and a program that transposes.
     let x = ramp(&[2, 3]);
     let turned = x.transpose(0, 1)?;
-    let traced = check_trace(|x: Tensor| x.transpose(0, 1)?.reshape(&[-1]), &x, &[normal(1, &[2, 3])])?;
+    let traced = check_trace(|x: Tensor| x.transpose(0, 1)?.reshape([-1]), &x, &[normal(1, &[2, 3])])?;
     assert_eq!(numbers(&traced, &x)?, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     let plain = check_trace(|x: Tensor| x.add(0), &turned, &[ramp(&[3, 2])])?;
     assert_eq!(numbers(&plain, &turned)?, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);

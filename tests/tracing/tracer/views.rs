@@ -94,7 +94,7 @@ fn t078_an_end_that_is_the_length_of_the_example_stays_a_number() -> Result<()> 
 fn t100_values_with_more_axes_than_the_place_are_fitted() -> Result<()> {
     // torch: target[index] = values, where the values are one row of a matrix.
     let f =
-        |(target, index, values): (Tensor, Tensor, Tensor)| target.index_put(&[Some(&index)], &values.reshape(&[-1])?, Reduction::Replace);
+        |(target, index, values): (Tensor, Tensor, Tensor)| target.index_put(&[Some(&index)], &values.reshape([-1])?, Reduction::Replace);
     let index = |i: &[i64]| Tensor::from(i);
     let example = (ramp(&[4]), index(&[0, 2]), Tensor::new([1, 2], vec![10f32, 11.0])?);
     let other = (normal(1, &[4]), index(&[3, 1]), Tensor::new([1, 2], vec![20f32, 21.0])?);
@@ -133,7 +133,7 @@ fn t105_a_loop_that_writes_row_after_row() -> Result<()> {
 fn t106_a_write_to_all_of_a_view_is_a_write_to_its_base() -> Result<()> {
     // torch: x.view(-1).add_(-x.view(-1)), which its trace gets wrong once writes are taken out.
     let f = |x: Tensor| {
-        let view = x.reshape(&[-1])?;
+        let view = x.reshape([-1])?;
         view.add(view.neg()?)?.reshape(x.shape())
     };
     let traced = check_trace(f, &normal(1, &[3, 4]), &[normal(2, &[3, 4])])?;

@@ -319,7 +319,7 @@ fn block(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
 fn recurrent(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let (state, biases) = (noise(61, &[16, 4]), (noise(62, &[16]), noise(63, &[16])));
     let h = within("lstm", || {
-        let state = if fault == "lstm.transposed_state" { state.reshape(&[4, 4, 4])?.transpose(1, 2)?.reshape(&[16, 4])? } else { state };
+        let state = if fault == "lstm.transposed_state" { state.reshape([4, 4, 4])?.transpose(1, 2)?.reshape([16, 4])? } else { state };
         let biases = if fault == "lstm.swapped_biases" { (biases.0.flip(&[0])?, biases.1) } else { biases };
         let weights = [RecurrentWeights { input: noise(60, &[16, 3]), state, biases: Some(biases) }];
         let op = Recurrent::new(Cell::Lstm { coupled: false }, vec![fault == "lstm.reversed"])?;
@@ -366,9 +366,9 @@ fn index(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let places = Tensor::from(&[2i64, 6, if fault == "take.wrong_index" { 0 } else { 7 }]);
     let taken = within("take", || joined.index_select(1, &places))?;
     let padded = within("pad", || match fault {
-        "pad.wrong_side" => taken.pad(&[0, 1], Padding::Constant(1.0.into())),
-        "pad.wrong_number" => taken.pad(&[1, 0], Padding::Constant(0.0.into())),
-        _ => taken.pad(&[1, 0], Padding::Constant(1.0.into())),
+        "pad.wrong_side" => taken.pad([0, 1], Padding::Constant(1.0.into())),
+        "pad.wrong_number" => taken.pad([1, 0], Padding::Constant(0.0.into())),
+        _ => taken.pad([1, 0], Padding::Constant(1.0.into())),
     })?;
     let written = within("write", || {
         let rows = Tensor::full([padded.dim(0)?, 1.into()], 1, DType::I64)?;
@@ -439,7 +439,7 @@ fn image(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         let equation = if fault == "sum.wrong_equation" { "nchw,kh->nckw" } else { "nchw,hk->nckw" };
         Tensor::einsum(equation, &[&wide, &square])
     })?;
-    let filled = within("fill", || x[0].pad(&[1, 1], if fault == "fill.reflect" { Padding::Reflect } else { Padding::Edge }))?;
+    let filled = within("fill", || x[0].pad([1, 1], if fault == "fill.reflect" { Padding::Reflect } else { Padding::Edge }))?;
     Ok(vec![up, mixed, filled])
 }
 
@@ -452,7 +452,7 @@ fn sizes(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     })?;
     let flat = within("flat", || {
         let x = if fault == "flat.missing_transpose" { scaled } else { scaled.transpose(0, 1)? };
-        x.reshape(&[-1])
+        x.reshape([-1])
     })?;
     let steps = within("steps", || {
         let end = if fault == "steps.baked" { Dim::from(4) } else { n.clone() };
@@ -460,7 +460,7 @@ fn sizes(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     })?;
     let spread = within("spread", || {
         let rows = if fault == "spread.another_length" { &m } else { &n };
-        steps.reshape(&[1, 1])?.expand(&[rows.clone(), 2.into()])
+        steps.reshape([1, 1])?.expand(&[rows.clone(), 2.into()])
     })?;
     Ok(vec![flat, spread])
 }
