@@ -11,8 +11,9 @@ impl Tensor {
     /// `start` and `end` have rank 0.
     ///
     /// ```
-    /// use ontrace::Tensor;
-    /// let x = Tensor::linspace(&Tensor::scalar(0.0f64), &Tensor::scalar(1.0f64), 5)?;
+    /// use ontrace::{DType, Tensor};
+    /// let (start, end) = (Tensor::full((), 0.0, DType::F64)?, Tensor::full((), 1.0, DType::F64)?);
+    /// let x = Tensor::linspace(&start, &end, 5)?;
     /// assert_eq!(x.to_vec::<f64>()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
