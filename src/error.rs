@@ -1,6 +1,7 @@
-//! What went wrong, where, and what would help: every failure is a value with a code.
+//! Errors: a code, a message, locations, help and a source.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,21 +20,21 @@ pub enum ErrorCode {
     NoValue,
     /// A tensor was used outside the trace that it belongs to.
     Trace,
-    /// Axis lengths contradict each other, or an expression cannot be solved.
+    /// Sizes contradict each other, or an expression cannot be solved.
     Size,
     /// A known construct that this version does not convert.
     Unsupported,
     /// Operators without a translation, all of them at once.
     UnknownOperators,
-    /// A record was called with inputs for which it does not hold.
+    /// A traced graph was called with inputs that violate one of its guards.
     Guard,
-    /// A note on a trace that its user does not accept.
+    /// A diagnostic of a trace that its user denies.
     Denied,
     /// The bytes are no format that we read.
     NotAModel,
     /// The file contradicts its own format.
     Damaged,
-    /// A checkpoint: numbers without a program.
+    /// A checkpoint: weights without a program.
     Checkpoint,
     /// Example inputs are needed and none were given.
     NoInputs,
@@ -43,7 +44,7 @@ pub enum ErrorCode {
     Input,
     /// The runtime refused or failed on a graph.
     Runtime,
-    /// Two modules gave different answers.
+    /// Two modules gave different outputs.
     Mismatch,
     /// Decoding would need more memory than the file justifies.
     TooBig,
@@ -116,18 +117,31 @@ impl fmt::Display for ErrorCode {
 
 /// A failure: its code, what was expected and what came, where, and what would help.
 ///
-/// Places are added on the way up, innermost first, by [`At::at`]; `Display` prints them
+/// Locations are added on the way up, innermost first, by [`ResultExt::at`]; `Display` prints them
 /// outermost first: `resnet18.pt: layer1.0.conv1: weight has 3 axes, expected 4`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Error(Box<Facts>);
+///
+/// Errors are equal where code, message, locations and help are, whatever caused them.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
 
-#[derive(Clone, PartialEq, Eq)]
-struct Facts {
+#[derive(Clone)]
+struct Inner {
     code: ErrorCode,
     message: String,
-    places: Vec<String>,
+    /// Innermost first.
+    locations: Vec<String>,
     help: Option<String>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
+
+impl PartialEq for Error {
+    fn eq(&self, other: &Error) -> bool {
+        let parts = |error: &Error| (error.0.code, error.0.message.clone(), error.0.locations.clone(), error.0.help.clone());
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for Error {}
 
 /// One constructor a code.
 macro_rules! constructors {
@@ -172,7 +186,7 @@ constructors! {
 impl Error {
     /// An error of this code; say what was expected and what came.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
-        Error(Box::new(Facts { code, message: message.into(), places: Vec::new(), help: None }))
+        Error(Box::new(Inner { code, message: message.into(), locations: Vec::new(), help: None, source: None }))
     }
 
     /// Adds what would help: a command, an option, another spelling. The innermost help stands.
@@ -181,11 +195,17 @@ impl Error {
         self
     }
 
-    /// Says where it happened; called again on the way up for the wider place.
-    pub fn at(mut self, place: impl fmt::Display) -> Error {
-        let place = place.to_string();
-        if !place.is_empty() && self.0.places.last() != Some(&place) {
-            self.0.places.push(place);
+    /// Adds the error that caused this one, which [`std::error::Error::source`] gives: that of a reader, the file system or tract.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Says where it happened; called again on the way up for the wider location.
+    pub fn at(mut self, location: impl fmt::Display) -> Error {
+        let location = location.to_string();
+        if !location.is_empty() && self.0.locations.last() != Some(&location) {
+            self.0.locations.push(location);
         }
         self
     }
@@ -195,14 +215,14 @@ impl Error {
         self.0.code
     }
 
-    /// What was expected and what came, without the place.
+    /// What was expected and what came, without the location.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
     /// Where it happened, outermost first.
-    pub fn places(&self) -> impl Iterator<Item = &str> {
-        self.0.places.iter().rev().map(String::as_str)
+    pub fn locations(&self) -> impl Iterator<Item = &str> {
+        self.0.locations.iter().rev().map(String::as_str)
     }
 
     /// What would help, if anything is known to.
@@ -213,8 +233,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for place in self.places() {
-            write!(f, "{place}: ")?;
+        for location in self.locations() {
+            write!(f, "{location}: ")?;
         }
         f.write_str(&self.0.message)
     }
@@ -230,23 +250,36 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
-
-/// Adds the place to the error of a result: `module.forward(x).at("layer1.conv")?`.
-pub trait At {
-    /// The same result, its error knowing one place more.
-    fn at(self, place: impl fmt::Display) -> Self;
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
 }
 
-impl<T> At for Result<T> {
-    fn at(self, place: impl fmt::Display) -> Self {
-        self.map_err(|error| error.at(place))
+/// Adds locations to the errors of results: `module.forward(x).at("layer1.conv")?`.
+pub trait ResultExt {
+    /// The same result; its error has one location more.
+    #[must_use]
+    fn at(self, location: impl fmt::Display) -> Self;
+}
+
+impl<T> ResultExt for Result<T> {
+    fn at(self, location: impl fmt::Display) -> Self {
+        self.map_err(|error| error.at(location))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_source_is_the_cause() {
+        let cause = std::io::Error::other("disk");
+        let error = Error::read("cannot read").with_source(cause).at("x.onnx");
+        assert_eq!(std::error::Error::source(&error).map(ToString::to_string).as_deref(), Some("disk"));
+        assert_eq!(error, Error::read("cannot read").at("x.onnx"));
+    }
 
     #[test]
     fn every_code_has_a_number_of_its_own() {
@@ -257,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn places_read_from_the_outside_in() {
+    fn locations_read_from_the_outside_in() {
         let error = Error::shape("weight has 3 axes, expected 4").at("layer1.conv").at("net.pt").help("reshape it");
         assert_eq!(error.to_string(), "net.pt: layer1.conv: weight has 3 axes, expected 4");
         assert_eq!(format!("{error:?}"), "error[E0101]: net.pt: layer1.conv: weight has 3 axes, expected 4\nhelp: reshape it");

@@ -250,7 +250,7 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
     }
     #[cfg(feature = "tract")]
     if let (Ok(session), Ok(model)) = (&session, Model::load(bytes.into(), None)) {
-        let replaced = session.replaced();
+        let replaced = session.fallbacks();
         found.justified = justified(&model, &replaced, &first, &eager);
         found.coverage.add_graph(traced.graph());
         found.coverage.add(&model, !axes.is_empty(), &replaced, session.runs_without_tract());
@@ -315,7 +315,7 @@ fn try_dtype(folder: &Path, case: &Case, dtype: DType) -> InDType {
     match crate::runtime::Session::new(&model) {
         Ok(session) => {
             found.broken.extend(difference(session.run(&inputs), &expected).map(|why| format!("{what}: law 2, {why}")));
-            let replaced = session.replaced();
+            let replaced = session.fallbacks();
             found.justified = justified(&model, &replaced, &inputs, &expected);
             found.coverage.add(&model, false, &replaced, session.runs_without_tract());
         }

@@ -81,7 +81,7 @@ pub mod tree;
 
 pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};
-pub use error::{At, Error, ErrorCode, Result};
+pub use error::{Error, ErrorCode, Result, ResultExt};
 pub use module::{DynModule, Example, Module, Outputs};
 pub use ops::{cond, fori_loop, map, scan, while_loop};
 pub use tensor::{Tensor, concrete, size};

@@ -11,7 +11,7 @@ use std::path::Path;
 /// # Errors
 /// [`Read`](crate::ErrorCode::Read) where there is no such file, it is a folder, a pipe or a device, or it may not be read.
 pub fn map_file(path: &Path) -> Result<Bytes> {
-    let failed = |error: io::Error| Error::read(reason(&error)).at(path.display());
+    let failed = |error: io::Error| Error::read(reason(&error)).with_source(error).at(path.display());
     // Asked before opening, because opening a pipe waits for its writer.
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {

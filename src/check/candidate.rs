@@ -14,12 +14,12 @@ pub trait Candidate: DynModule {
     ///
     /// # Errors
     /// Where it cannot be made; a subject that does not say otherwise answers for the whole only.
-    fn part(&self, _part: &Traced) -> Result<Box<dyn Candidate>> {
+    fn subgraph(&self, _subgraph: &Traced) -> Result<Box<dyn Candidate>> {
         Err(Error::unsupported("cannot cut a subgraph out of a black box"))
     }
 
     /// The page that it runs, where it runs one.
-    fn page(&self) -> Option<&Model> {
+    fn model(&self) -> Option<&Model> {
         None
     }
 
@@ -30,7 +30,7 @@ pub trait Candidate: DynModule {
 }
 
 impl Candidate for Traced {
-    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+    fn subgraph(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
         Ok(Box::new(part.clone()))
     }
 
@@ -40,18 +40,18 @@ impl Candidate for Traced {
 }
 
 impl Candidate for OnnxModule {
-    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+    fn subgraph(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
         Ok(Box::new(OnnxModule::with(part.to_unhashed_model(ExportOptions::default())?, &part.operators())?))
     }
 }
 
 #[cfg(feature = "tract")]
 impl Candidate for crate::runtime::Session {
-    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+    fn subgraph(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
         Ok(Box::new(part.session()?))
     }
 
-    fn page(&self) -> Option<&Model> {
+    fn model(&self) -> Option<&Model> {
         Some(self.model())
     }
 }

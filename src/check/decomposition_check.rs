@@ -5,7 +5,7 @@ use super::subgraph;
 use super::tolerance::apart;
 use crate::array::{Array, Tolerance};
 use crate::dim::Type;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Inputs, ValueId};
 use crate::trace::Traced;
 
@@ -22,7 +22,7 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -
     }
     let inputs = [inputs.to_vec(), traced.noise(inputs)?].concat();
     let wanted = |id: &ValueId| own.iter().any(|node| node.inputs.contains(&Some(*id)) || node.outputs.contains(id));
-    let mut values = subgraph::numbers(graph, &inputs, wanted)?;
+    let mut values = subgraph::values(graph, &inputs, wanted)?;
     values.extend(graph.values().filter_map(|(id, value)| Some((id, value.constant()?.clone()))));
     for node in own {
         let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| values.get(&id))).collect();

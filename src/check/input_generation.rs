@@ -1,4 +1,4 @@
-//! Inputs that nobody supplied: fresh numbers, the odd ones among them, and other lengths of every symbolic axis.
+//! Inputs that nobody supplied: fresh mode, the odd ones among them, and other lengths of every symbolic axis.
 
 use crate::array::{Array, DType, Random};
 use crate::dim::{Bindings, Sizes, Type};
@@ -22,15 +22,15 @@ pub(super) struct Call {
 
 /// How numbers are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Numbers {
+pub(super) enum InputMode {
     /// As they are in the example.
     Given,
     /// Distributed like the example's.
     Fresh,
     /// Within the example's range, its ends and zero among them.
     Ends,
-    /// Signs turned, zeros of both signs, ties, whole numbers, large and small ones.
-    Odd,
+    /// Signs turned, zeros of both signs, ties, whole mode, large and small ones.
+    EdgeCase,
     /// NaN and infinities among them.
     NotFinite,
     /// Integers counted from the end too.
@@ -39,9 +39,9 @@ pub(super) enum Numbers {
 
 /// A call to be made: drawn when its turn comes, so that only one is in memory.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct CallSpec {
     pub(super) what: String,
-    pub(super) numbers: Numbers,
+    pub(super) mode: InputMode,
     pub(super) lengths: Bindings,
     pub(super) same_size: bool,
     seed: u64,
@@ -49,7 +49,7 @@ pub(super) struct Plan {
 
 /// The lengths that a symbol takes besides the example's: the next, the smallest, a prime; and what stands in for those that a module
 /// refuses, because it wants multiples or more.
-fn other_lengths(seen: i64) -> impl Iterator<Item = i64> {
+fn other_sizes(seen: i64) -> impl Iterator<Item = i64> {
     let primes = [3, 5, 2, 7];
     let prime = primes.into_iter().find(|&p| p != seen && p != seen + 1).unwrap_or(11);
     let first = [seen + 1, 1, prime];
@@ -58,32 +58,32 @@ fn other_lengths(seen: i64) -> impl Iterator<Item = i64> {
     first.into_iter().chain(further).filter(move |&n| n >= 1 && tried.insert(n))
 }
 
-/// Lengths of one symbol, to be tried in order until enough of them could be compared.
+/// SymbolSizes of one symbol, to be tried in order until enough of them could be compared.
 #[derive(Clone, Debug)]
-pub(super) struct Lengths {
+pub(super) struct SymbolSizes {
     pub(super) symbol: Arc<str>,
-    pub(super) plans: Vec<Plan>,
+    pub(super) specs: Vec<CallSpec>,
 }
 
 /// What can be varied in an example.
-pub(super) struct Variations {
+pub(super) struct InputGenerator {
     tensors: Vec<Tensor>,
     /// The lengths of the example.
-    pub(super) seen: Bindings,
+    pub(super) example_sizes: Bindings,
 }
 
-impl Variations {
-    pub(super) fn of(example: &Example) -> Result<Variations> {
+impl InputGenerator {
+    pub(super) fn of(example: &Example) -> Result<InputGenerator> {
         let tensors = example.tensors();
         let mut seen = Bindings::new();
         for (symbol, n) in example.symbols() {
             seen.bind(&symbol, n)?;
         }
-        Ok(Variations { tensors, seen })
+        Ok(InputGenerator { tensors, example_sizes: seen })
     }
 
-    /// Whether the example has numbers.
-    pub(super) fn has_numbers(&self) -> bool {
+    /// Whether the example has mode.
+    pub(super) fn has_values(&self) -> bool {
         self.tensors.iter().all(|tensor| tensor.value().is_some())
     }
 
@@ -91,72 +91,72 @@ impl Variations {
         self.tensors.iter().any(|tensor| test(tensor.dtype()))
     }
 
-    fn at_seen(&self, what: String, numbers: Numbers, seed: u64) -> Plan {
-        Plan { what, numbers, lengths: self.seen.clone(), same_size: true, seed }
+    fn at_example_sizes(&self, what: String, mode: InputMode, seed: u64) -> CallSpec {
+        CallSpec { what, mode, lengths: self.example_sizes.clone(), same_size: true, seed }
     }
 
     /// The example itself.
-    pub(super) fn example(&self) -> Plan {
-        self.at_seen("the example".to_string(), Numbers::Given, 0)
+    pub(super) fn example(&self) -> CallSpec {
+        self.at_example_sizes("the example".to_string(), InputMode::Given, 0)
     }
 
     /// Fresh numbers at the example's lengths.
-    pub(super) fn fresh(&self, seed: u64) -> Plan {
-        self.at_seen(format!("seed {seed}"), Numbers::Fresh, seed)
+    pub(super) fn fresh(&self, seed: u64) -> CallSpec {
+        self.at_example_sizes(format!("seed {seed}"), InputMode::Fresh, seed)
     }
 
-    /// The odd numbers: any, where both sides run the same kernels; within the example's range where they do not, because every runtime
+    /// The odd mode: any, where both sides run the same kernels; within the example's range where they do not, because every runtime
     /// loses an overflow or a NaN in its own way.
-    pub(super) fn odd(&self, same_kernels: bool) -> Vec<Plan> {
+    pub(super) fn edge_cases(&self, same_kernels: bool) -> Vec<CallSpec> {
         if !same_kernels {
-            return vec![self.at_seen("the ends of the range".to_string(), Numbers::Ends, 50)];
+            return vec![self.at_example_sizes("the ends of the range".to_string(), InputMode::Ends, 50)];
         }
-        let mut plans = vec![self.at_seen("odd numbers".to_string(), Numbers::Odd, 51)];
+        let mut specs = vec![self.at_example_sizes("odd numbers".to_string(), InputMode::EdgeCase, 51)];
         if self.has(DType::is_float) {
-            plans.push(self.at_seen("NaN and infinity".to_string(), Numbers::NotFinite, 52));
+            specs.push(self.at_example_sizes("NaN and infinity".to_string(), InputMode::NotFinite, 52));
         }
         if self.has(|dtype| dtype.is_int()) {
-            plans.push(self.at_seen("negative integers".to_string(), Numbers::Negative, 53));
+            specs.push(self.at_example_sizes("negative integers".to_string(), InputMode::Negative, 53));
         }
-        plans
+        specs
     }
 
     /// Each symbol at other lengths, the others as in the example, as far as `allowed` says that they may be.
-    pub(super) fn lengths(&self, allowed: &dyn Fn(&Bindings) -> bool, zero: bool) -> Result<Vec<Lengths>> {
+    pub(super) fn other_sizes(&self, allowed: &dyn Fn(&Bindings) -> bool, zero: bool) -> Result<Vec<SymbolSizes>> {
         let mut all = Vec::new();
-        for (symbol, seen) in self.seen.iter() {
-            let mut plans = Vec::new();
-            for length in other_lengths(seen).chain(zero.then_some(0)) {
+        for (symbol, seen) in self.example_sizes.iter() {
+            let mut specs = Vec::new();
+            for length in other_sizes(seen).chain(zero.then_some(0)) {
                 let lengths = self.with(&[(symbol, length)])?;
                 if allowed(&lengths) {
                     let seed = 100 + length as u64;
-                    plans.push(Plan { what: format!("{symbol} = {length}"), numbers: Numbers::Fresh, lengths, same_size: false, seed });
+                    specs.push(CallSpec { what: format!("{symbol} = {length}"), mode: InputMode::Fresh, lengths, same_size: false, seed });
                 }
             }
-            all.push(Lengths { symbol: symbol.into(), plans });
+            all.push(SymbolSizes { symbol: symbol.into(), specs });
         }
         Ok(all)
     }
 
     /// Every symbol at a length of its own, so that no axis can stand in for another.
-    pub(super) fn all_different(&self, allowed: &dyn Fn(&Bindings) -> bool) -> Result<Option<Plan>> {
-        if self.seen.iter().count() < 2 {
+    pub(super) fn all_different(&self, allowed: &dyn Fn(&Bindings) -> bool) -> Result<Option<CallSpec>> {
+        if self.example_sizes.iter().count() < 2 {
             return Ok(None);
         }
         let mut free: Vec<i64> = vec![3, 5, 2, 7, 4, 11, 6, 13, 17, 19, 23];
         let mut changes = Vec::new();
-        for (symbol, seen) in self.seen.iter() {
+        for (symbol, seen) in self.example_sizes.iter() {
             let i = free.iter().position(|&n| n != seen).unwrap_or(0);
             changes.push((symbol, if free.is_empty() { seen + 1 } else { free.remove(i) }));
         }
         let lengths = self.with(&changes)?;
         let what = changes.iter().map(|(symbol, n)| format!("{symbol} = {n}")).collect::<Vec<_>>().join(", ");
-        Ok(allowed(&lengths).then_some(Plan { what, numbers: Numbers::Fresh, lengths, same_size: false, seed: 99 }))
+        Ok(allowed(&lengths).then_some(CallSpec { what, mode: InputMode::Fresh, lengths, same_size: false, seed: 99 }))
     }
 
     fn with(&self, changes: &[(&str, i64)]) -> Result<Bindings> {
         let mut lengths = Bindings::new();
-        for (name, n) in self.seen.iter() {
+        for (name, n) in self.example_sizes.iter() {
             let changed = changes.iter().find(|change| change.0 == name).map_or(n, |change| change.1);
             lengths.bind(name, changed)?;
         }
@@ -164,23 +164,23 @@ impl Variations {
     }
 
     /// The inputs of a call.
-    pub(super) fn draw(&self, plan: Plan) -> Result<Call> {
-        let mut random = Random::new(plan.seed);
-        let one = |tensor: &Tensor| match (plan.numbers, tensor.value()) {
-            (Numbers::Given, Some(array)) => Ok(array.clone()),
+    pub(super) fn generate(&self, spec: CallSpec) -> Result<Call> {
+        let mut random = Random::new(spec.seed);
+        let one = |tensor: &Tensor| match (spec.mode, tensor.value()) {
+            (InputMode::Given, Some(array)) => Ok(array.clone()),
             _ => {
-                let shape = Sizes::Bound(&plan.lengths).shape(tensor.shape())?;
-                Ok(like(&mut random, plan.numbers, tensor.ty(), &shape, tensor.value()))
+                let shape = Sizes::Bound(&spec.lengths).shape(tensor.shape())?;
+                Ok(like(&mut random, spec.mode, tensor.ty(), &shape, tensor.value()))
             }
         };
         let inputs = self.tensors.iter().map(one).collect::<Result<_>>()?;
-        Ok(Call { what: plan.what, inputs, lengths: plan.lengths, same_size: plan.same_size })
+        Ok(Call { what: spec.what, inputs, lengths: spec.lengths, same_size: spec.same_size })
     }
 }
 
 /// Floats with the example's mean and deviation, integers within its range (indices stay valid), Bools by the toss of a coin; some of
 /// them changed as asked.
-fn like(random: &mut Random, numbers: Numbers, ty: &Type, shape: &[usize], example: Option<&Array>) -> Array {
+fn like(random: &mut Random, mode: InputMode, ty: &Type, shape: &[usize], example: Option<&Array>) -> Array {
     let given: Vec<f64> = example.map(Array::to_f64s).unwrap_or_default().into_iter().filter(|x| x.is_finite()).collect();
     if ty.dtype == DType::Bool {
         return random.array(ty.dtype, shape, |random| (random.bits() >> 63) as f64);
@@ -195,10 +195,10 @@ fn like(random: &mut Random, numbers: Numbers, ty: &Type, shape: &[usize], examp
         return random.array(ty.dtype, shape, |random| {
             i += 1;
             let x = random.integer(low, high);
-            let x = match (numbers, i % 4) {
-                (Numbers::Odd | Numbers::Ends, 0) => low,
-                (Numbers::Odd | Numbers::Ends, 1) => high,
-                (Numbers::Negative, 0 | 1) if signed => -1 - x.abs(),
+            let x = match (mode, i % 4) {
+                (InputMode::EdgeCase | InputMode::Ends, 0) => low,
+                (InputMode::EdgeCase | InputMode::Ends, 1) => high,
+                (InputMode::Negative, 0 | 1) if signed => -1 - x.abs(),
                 _ => x,
             };
             x as f64
@@ -212,22 +212,22 @@ fn like(random: &mut Random, numbers: Numbers, ty: &Type, shape: &[usize], examp
     random.array(ty.dtype, shape, |random| {
         i += 1;
         let x = mean + deviation * random.normal();
-        let x = match (numbers, i % 8) {
-            (Numbers::Odd, 0) | (Numbers::NotFinite, 4) => -x,
-            (Numbers::Odd, 1) => 0.0,
-            (Numbers::Odd, 2) => -0.0,
-            (Numbers::Odd, 3) => 16.0 * x,
-            (Numbers::Odd, 4) => x / 1024.0,
-            (Numbers::Odd, 5) => x.round() + 0.5,
-            (Numbers::Odd, 6) => last,
-            (Numbers::NotFinite, 1) => f64::NAN,
-            (Numbers::NotFinite, 3) => f64::INFINITY,
-            (Numbers::NotFinite, 6) => f64::NEG_INFINITY,
-            (Numbers::Ends, 1) if low <= high => low,
-            (Numbers::Ends, 3) if low <= high => high,
-            (Numbers::Ends, 5) if low <= 0.0 && 0.0 <= high => 0.0,
-            (Numbers::Ends, 7) => last,
-            (Numbers::Ends, _) if low < high => x.clamp(low, high),
+        let x = match (mode, i % 8) {
+            (InputMode::EdgeCase, 0) | (InputMode::NotFinite, 4) => -x,
+            (InputMode::EdgeCase, 1) => 0.0,
+            (InputMode::EdgeCase, 2) => -0.0,
+            (InputMode::EdgeCase, 3) => 16.0 * x,
+            (InputMode::EdgeCase, 4) => x / 1024.0,
+            (InputMode::EdgeCase, 5) => x.round() + 0.5,
+            (InputMode::EdgeCase, 6) => last,
+            (InputMode::NotFinite, 1) => f64::NAN,
+            (InputMode::NotFinite, 3) => f64::INFINITY,
+            (InputMode::NotFinite, 6) => f64::NEG_INFINITY,
+            (InputMode::Ends, 1) if low <= high => low,
+            (InputMode::Ends, 3) if low <= high => high,
+            (InputMode::Ends, 5) if low <= 0.0 && 0.0 <= high => 0.0,
+            (InputMode::Ends, 7) => last,
+            (InputMode::Ends, _) if low < high => x.clamp(low, high),
             _ => x,
         };
         last = x;
@@ -241,27 +241,27 @@ mod tests {
 
     #[test]
     fn a_symbol_is_tried_at_the_next_length_at_one_and_at_a_prime_first() {
-        let first = |seen| other_lengths(seen).take(3).collect::<Vec<_>>();
+        let first = |seen| other_sizes(seen).take(3).collect::<Vec<_>>();
         assert_eq!((first(1), first(2), first(3), first(8)), (vec![2, 3, 5], vec![3, 1, 5], vec![4, 1, 5], vec![9, 1, 3]));
-        assert!(other_lengths(6).any(|n| n % 4 == 0), "a module may want multiples of four");
+        assert!(other_sizes(6).any(|n| n % 4 == 0), "a module may want multiples of four");
     }
 
     #[test]
     fn several_symbols_get_lengths_of_their_own() {
         let x = Tensor::new([3, 3], vec![0f32; 9]).unwrap();
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap().symbolic("x", 1, "m").unwrap();
-        let variations = Variations::of(&example).unwrap();
-        let call = variations.draw(variations.all_different(&|_| true).unwrap().unwrap()).unwrap();
+        let generator = InputGenerator::of(&example).unwrap();
+        let call = generator.generate(generator.all_different(&|_| true).unwrap().unwrap()).unwrap();
         assert_eq!((call.inputs[0].shape(), call.what.as_str()), ([2, 5].as_slice(), "m = 5, n = 2"));
         let odd = |lengths: &Bindings| lengths.iter().all(|(_, n)| n % 2 == 1);
-        let lengths = variations.lengths(&odd, false).unwrap();
-        assert!(lengths.iter().all(|symbol| symbol.plans.len() > 2 && symbol.plans.iter().all(|plan| odd(&plan.lengths))));
+        let lengths = generator.other_sizes(&odd, false).unwrap();
+        assert!(lengths.iter().all(|symbol| symbol.specs.len() > 2 && symbol.specs.iter().all(|spec| odd(&spec.lengths))));
     }
 
     #[test]
     fn odd_numbers_have_zeros_of_both_signs_and_ties() {
-        let variations = Variations::of(&Example::new().input("x", &Tensor::new([16], vec![1f32; 16]).unwrap())).unwrap();
-        let x = variations.draw(variations.odd(true).remove(0)).unwrap().inputs[0].to_vec::<f32>().unwrap();
+        let generator = InputGenerator::of(&Example::new().input("x", &Tensor::new([16], vec![1f32; 16]).unwrap())).unwrap();
+        let x = generator.generate(generator.edge_cases(true).remove(0)).unwrap().inputs[0].to_vec::<f32>().unwrap();
         assert!(x.iter().any(|x| *x == 0.0 && x.is_sign_negative()) && x.iter().any(|x| *x == 0.0 && x.is_sign_positive()));
         assert!(x.windows(2).any(|pair| pair[0] == pair[1] && pair[0] != 0.0));
     }

@@ -1,8 +1,8 @@
-//! The first node whose value differs, and whose fault it is: the record's, the page's, our kernel's, tract's reading or its optimiser.
+//! The first node fault value differs, and fault fault it is: the record's, the page's, our kernel's, tract's reading or its optimiser.
 
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
-use super::subgraph::{self, Numbers, Part};
+use super::subgraph::{self, Subgraph, Values};
 use super::tolerance::{allowed, apart};
 use super::{Candidate, CheckOptions};
 use crate::array::{Array, Tolerance};
@@ -12,7 +12,7 @@ use crate::module::{DynModule, Example};
 use crate::ops::seeded;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::tensor::observer::{Done, digest, watched};
+use crate::tensor::observer::{ObservedOp, digest, observe};
 use crate::trace::{ExportOptions, Traced, record, repeated};
 use std::collections::HashSet;
 use std::fmt;
@@ -20,13 +20,13 @@ use std::ops::RangeInclusive;
 
 /// A node to blame.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct Divergence {
     pub(super) op: &'static str,
     pub(super) place: Place,
-    pub(super) whose: Fault,
+    pub(super) fault: Fault,
     /// What the module does instead, where the record says otherwise.
     pub(super) instead: Option<(&'static str, Place)>,
-    /// What is different: attributes, or numbers with their index.
+    /// What is different: attributes, or values with their index.
     pub(super) what: String,
     /// The nodes of the record that fail together, and the last of them; none where the record itself is wrong.
     pub(super) nodes: Vec<usize>,
@@ -46,9 +46,9 @@ pub(super) struct Reproduced {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
     /// The record says something else than the module does.
-    Record,
+    Trace,
     /// The page says something else than the record.
-    Page,
+    Export,
     /// A kernel of ours inside the runtime's plan.
     Kernel,
     /// The runtime reads a node otherwise than the standard has it.
@@ -62,8 +62,8 @@ pub(super) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Fault::Record => "the traced graph differs from the module",
-            Fault::Page => "the ONNX model differs from the traced graph",
+            Fault::Trace => "the traced graph differs from the module",
+            Fault::Export => "the ONNX model differs from the traced graph",
             Fault::Kernel => "ontrace's kernel in tract's plan computes this node differently from the traced graph",
             Fault::Reading => "tract computes this node differently from ONNX's definition",
             Fault::Optimiser => "it differs only after tract's optimisation",
@@ -80,7 +80,7 @@ fn named(op: &str, place: &Place) -> String {
     }
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the first differing value is the output of {}", named(self.op, &self.place))?;
         if let Some((op, place)) = self.instead.as_ref().filter(|other| **other != (self.op, self.place.clone())) {
@@ -89,7 +89,7 @@ impl fmt::Display for Found {
         if !self.what.is_empty() {
             write!(f, ", {}", self.what)?;
         }
-        write!(f, ": {}", self.whose)
+        write!(f, ": {}", self.fault)
     }
 }
 
@@ -101,30 +101,30 @@ fn node(graph: &Graph, i: usize) -> (&'static str, Place) {
     (node.op.name(), place.unwrap_or(&node.place).clone())
 }
 
-impl Found {
-    fn new((op, place): (&'static str, Place), whose: Fault, what: String) -> Found {
-        Found { op, place, whose, instead: None, what, nodes: Vec::new(), reproduced: None }
+impl Divergence {
+    fn new((op, place): (&'static str, Place), fault: Fault, what: String) -> Divergence {
+        Divergence { op, place, fault, instead: None, what, nodes: Vec::new(), reproduced: None }
     }
 
     /// Where the record is wrong and no node of it can be set against the module's, all of it is what reproduces the fault.
-    pub(super) fn stand_for_all(&mut self, record: &Traced, call: &Call, expected: &[Array]) {
-        if self.whose == Fault::Record && self.reproduced.is_none() {
+    pub(super) fn cover_whole_graph(&mut self, record: &Traced, call: &Call, expected: &[Array]) {
+        if self.fault == Fault::Trace && self.reproduced.is_none() {
             let (traced, inputs, expected) = (record.clone(), call.inputs.clone(), expected.to_vec());
             self.reproduced = Some(Reproduced { traced, inputs, expected });
         }
     }
 
-    /// The node where a record and the trace that it should be part, with the numbers that both have there.
-    pub(super) fn of_difference(record: &Traced, module: &Graph, difference: &Difference, call: &[Array]) -> Found {
+    /// The node where a record and the trace that it should be subgraph, with the values that both have there.
+    pub(super) fn of_difference(record: &Traced, module: &Graph, difference: &Difference, call: &[Array]) -> Divergence {
         let (a, b) = (record.graph(), module);
         let first = difference.first.map(|i| node(a, i));
         let second = difference.second.map(|i| node(b, i));
         // What only the module does is named, before what then takes another value.
         let missing = first.as_ref().map(|first| first.0) != second.as_ref().map(|second| second.0);
         let mut found = match (first, second) {
-            (Some(first), second) => Found { instead: second, ..Found::new(first, Fault::Record, difference.what.clone()) },
-            (None, Some(second)) => Found::new(second, Fault::Record, difference.what.clone()),
-            (None, None) => Found::new(("the record", Place::default()), Fault::Record, difference.what.clone()),
+            (Some(first), second) => Divergence { instead: second, ..Divergence::new(first, Fault::Trace, difference.what.clone()) },
+            (None, Some(second)) => Divergence::new(second, Fault::Trace, difference.what.clone()),
+            (None, None) => Divergence::new(("the record", Place::default()), Fault::Trace, difference.what.clone()),
         };
         if let (Some(i), Some(j)) = (difference.first, difference.second) {
             let values = |graph: &Graph, wanted: usize| at_node(graph, wanted, call);
@@ -139,8 +139,8 @@ impl Found {
     }
 }
 
-/// The outputs of one node, and the numbers that it takes.
-fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, Numbers)> {
+/// The outputs of one node, and the values that it takes.
+fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, Values)> {
     let mut result = None;
     let _ = subgraph::each_node(graph, call, |i, node, alive| {
         if i == wanted {
@@ -154,7 +154,7 @@ fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, 
     result
 }
 
-/// Ends a walk over a record whose rest nobody needs.
+/// Ends a walk over a record fault rest nobody needs.
 fn stop() -> Error {
     Error::internal("traversal stopped")
 }
@@ -164,17 +164,17 @@ fn reproduce(
     (record, i): (&Traced, usize),
     (module, j): (&Graph, usize),
     call: &[Array],
-    operands: Numbers,
+    operands: Values,
     expected: Vec<Array>,
 ) -> Option<Reproduced> {
     let (x, y): (&Node, &Node) = (&record.graph().nodes()[i], &module.nodes()[j]);
     if x.inputs.len() != y.inputs.len() || x.outputs.len() != y.outputs.len() {
         return None;
     }
-    let mut numbers: Numbers =
+    let mut values: Values =
         x.inputs.iter().zip(&y.inputs).filter_map(|(mine, theirs)| Some(((*mine)?, operands.get(&(*theirs)?)?.clone()))).collect();
-    numbers.extend(x.outputs.iter().copied().zip(expected.iter().cloned()));
-    let Part { traced, inputs, .. } = subgraph::cut(record, &[i], &x.outputs, call, &numbers).ok()?;
+    values.extend(x.outputs.iter().copied().zip(expected.iter().cloned()));
+    let Subgraph { traced, inputs, .. } = subgraph::cut(record, &[i], &x.outputs, call, &values).ok()?;
     Some(Reproduced { traced, inputs, expected })
 }
 
@@ -182,18 +182,18 @@ fn reproduce(
 pub(super) fn locate(
     module: &dyn DynModule,
     traced: &Traced,
-    subject: &dyn Candidate,
+    candidate: &dyn Candidate,
     example: &Example,
     call: &Call,
     expected: &[Array],
     options: &CheckOptions,
-) -> Option<Found> {
+) -> Option<Divergence> {
     let example = &example.with(&call.inputs).ok()?;
     if options.retrace
         && let Ok((again, _)) = repeated(module, traced, example)
         && let Some(difference) = graph_diff::difference(traced.graph(), &again)
     {
-        return Some(Found::of_difference(traced, &again, &difference, &call.inputs));
+        return Some(Divergence::of_difference(traced, &again, &difference, &call.inputs));
     }
     // The record runs the kernels that the module ran; another module need not.
     let differs = |got: &Array, expected: &Array| match options.retrace {
@@ -204,28 +204,28 @@ pub(super) fn locate(
         outputs.len() == expected.len() && outputs.iter().zip(expected).all(|(got, expected)| differs(got, expected).is_none())
     });
     if !record_agrees {
-        return beside_the_module(module, traced.graph(), &call.inputs, expected);
+        return beside_module(module, traced.graph(), &call.inputs, expected);
     }
-    if subject.replays() {
+    if candidate.replays() {
         return None;
     }
-    if let Some(page) = subject.page()
-        && let Some(found) = on_the_page(traced, page, example, call)
+    if let Some(model) = candidate.model()
+        && let Some(found) = in_export(traced, model, example, call)
     {
         return Some(found);
     }
-    alone(traced, subject, call).or_else(|| together(traced, subject, call))
+    alone(traced, candidate, call).or_else(|| together(traced, candidate, call))
 }
 
 /// What a record has and a module that merely runs has not: courses that depend on data, and lengths that became data.
 const RECORDED_ONLY: &[&str] = &["If", "Loop", "Scan", "Lengths"];
 
-/// Replays the record beside the module, which runs without being recorded, and names the first node whose value no operation of the
+/// Replays the record beside the module, which runs without being recorded, and names the first node fault value no operation of the
 /// module makes. Of the module's values only digests are kept.
-fn beside_the_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected: &[Array]) -> Option<Found> {
+fn beside_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected: &[Array]) -> Option<Divergence> {
     let tensors: Vec<Tensor> = call.iter().cloned().map(Tensor::from).collect();
     let run = || seeded(0, || module.forward(&tensors));
-    let (_, done, _) = watched(None, run);
+    let (_, done, _) = observe(None, run);
     let mut cursor = 0;
     let mut wrong: Option<(usize, Vec<Array>)> = None;
     let mut skipped: Vec<usize> = Vec::new();
@@ -236,7 +236,7 @@ fn beside_the_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expe
         }
         let values: Vec<Array> = node.outputs.iter().filter_map(|id| alive.get(id).cloned()).collect();
         let digests: Vec<u64> = values.iter().map(digest).collect();
-        let same = |done: &Done| done.op.name() == node.op.name() && done.digests == digests;
+        let same = |done: &ObservedOp| done.op.name() == node.op.name() && done.digests == digests;
         match done[cursor..].iter().position(same) {
             Some(found) => cursor += found + 1,
             None if done[..cursor].iter().any(same) => {}
@@ -254,11 +254,11 @@ fn beside_the_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expe
         None => skipped.iter().rev().find(|skipped| made_by(skipped, graph.outputs())),
     };
     if let Some(&suspect) = suspect {
-        return Some(Found::new(node(graph, suspect), Fault::Record, String::new()));
+        return Some(Divergence::new(node(graph, suspect), Fault::Trace, String::new()));
     }
     let Some((i, got)) = wrong else {
         return match walked {
-            Err(error) => Some(Found::new(("the record", Place::default()), Fault::Record, error.to_string())),
+            Err(error) => Some(Divergence::new(("the record", Place::default()), Fault::Trace, error.to_string())),
             Ok(()) => other_output(graph, call, expected, &done),
         };
     };
@@ -268,71 +268,75 @@ fn beside_the_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expe
     let constants: HashSet<u64> = graph.values().filter_map(|(_, value)| value.constant().map(digest)).collect();
     let end = counterpart.map_or(done.len(), |end| end + 1);
     let missing = (cursor..end).find(|&k| !done[k].digests.iter().all(|digest| constants.contains(digest)));
-    let mut found = Found::new(node(graph, i), Fault::Record, String::new());
+    let mut found = Divergence::new(node(graph, i), Fault::Trace, String::new());
     if let Some(done) = missing.or(counterpart).and_then(|k| done.get(k)) {
         found.instead = Some((done.op.name(), done.place.clone()));
     }
     if let Some(k) = counterpart {
-        let (_, _, expected) = watched(Some(k), run);
+        let (_, _, expected) = observe(Some(k), run);
         found.what = got.iter().zip(&expected).find_map(|(got, expected)| apart(got, expected, Tolerance::EXACT, true)).unwrap_or_default();
     }
     Some(found)
 }
 
 /// Where every value is right, the first output that is not the value that it should be: its node, and that of the right value.
-fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[Done]) -> Option<Found> {
+fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[ObservedOp]) -> Option<Divergence> {
     let got = graph.replay(call).ok()?;
     let i = got.iter().zip(expected).position(|(got, expected)| digest(got) != digest(expected))?;
     let maker = graph.nodes().iter().position(|node| node.outputs.contains(&graph.outputs()[i]))?;
     let right = done.iter().find(|done| done.digests.contains(&digest(&expected[i])));
     let instead = right.map(|done| (done.op.name(), done.place.clone()));
-    Some(Found { instead, ..Found::new(node(graph, maker), Fault::Record, format!("output {i} is another value")) })
+    Some(Divergence { instead, ..Divergence::new(node(graph, maker), Fault::Trace, format!("output {i} is another value")) })
 }
 
 /// The first node of a page that says something else than the page that the record is written as.
-fn on_the_page(traced: &Traced, page: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Found> {
+fn in_export(traced: &Traced, model: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Divergence> {
     let operators = traced.operators();
     let read = |model: crate::onnx::Model| record(&OnnxModule::with(model, &operators)?, example.clone());
-    let written = traced.to_unhashed_model(ExportOptions { opset: page.opset(""), ..ExportOptions::default() }).ok()?;
+    let written = traced.to_unhashed_model(ExportOptions { opset: model.opset(""), ..ExportOptions::default() }).ok()?;
     let right = read(written).ok()?;
-    let wrong = match read(page.clone()) {
+    let wrong = match read(model.clone()) {
         Ok(wrong) => wrong,
-        Err(error) => return Some(Found::new(("the page", Place::default()), Fault::Page, error.to_string())),
+        Err(error) => return Some(Divergence::new(("the page", Place::default()), Fault::Export, error.to_string())),
     };
     let difference = graph_diff::difference(wrong.graph(), right.graph())?;
-    Some(Found { whose: Fault::Page, reproduced: None, ..Found::of_difference(&wrong, right.graph(), &difference, &call.inputs) })
+    Some(Divergence {
+        fault: Fault::Export,
+        reproduced: None,
+        ..Divergence::of_difference(&wrong, right.graph(), &difference, &call.inputs)
+    })
 }
 
-/// What a subject answers for a part: what is wrong with it, or `None`.
-fn wrong(subject: &dyn Candidate, part: &Part, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
-    let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
+/// What a candidate answers for a subgraph: what is wrong with it, or `None`.
+fn wrong(candidate: &dyn Candidate, subgraph: &Subgraph, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
+    let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();
     // What cannot be made of a part says nothing about the whole.
-    let made = subject.part(&part.traced).ok()?;
+    let made = candidate.subgraph(&subgraph.traced).ok()?;
     let got = match seeded(0, || made.forward(&tensors)).and_then(|got| got.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()) {
         Ok(got) => got,
         Err(error) => return Some(error.to_string()),
     };
-    if got.len() != part.expected.len() {
-        return Some(format!("{} outputs instead of {}", got.len(), part.expected.len()));
+    if got.len() != subgraph.expected.len() {
+        return Some(format!("{} outputs instead of {}", got.len(), subgraph.expected.len()));
     }
-    got.iter().zip(&part.expected).find_map(|(got, expected)| {
+    got.iter().zip(&subgraph.expected).find_map(|(got, expected)| {
         let whole = if exact { Tolerance::EXACT } else { allowed(expected, inputs) };
         apart(got, expected, Tolerance { abs: whole.abs * share, rel: whole.rel * share }, false)
     })
 }
 
-/// Every node by itself, on the very numbers that it meets in this call: first as closely as the outputs are compared, then a hundred
+/// Every node by itself, on the very values that it meets in this call: first as closely as the outputs are compared, then a hundred
 /// times as closely, because the nodes behind may enlarge what one node does.
-fn alone(traced: &Traced, subject: &dyn Candidate, call: &Call) -> Option<Found> {
+fn alone(traced: &Traced, candidate: &dyn Candidate, call: &Call) -> Option<Divergence> {
     for share in [1.0, 0.01] {
         let mut found = None;
         let _ = subgraph::each_node(traced.graph(), &call.inputs, |i, node, alive| {
-            let Ok(part) = subgraph::cut(traced, &[i], &node.outputs, &call.inputs, alive) else { return Ok(()) };
+            let Ok(subgraph) = subgraph::cut(traced, &[i], &node.outputs, &call.inputs, alive) else { return Ok(()) };
             let exact = node.op.agreement() == Agreement::Exact;
-            match wrong(subject, &part, &part.inputs, share, exact) {
+            match wrong(candidate, &subgraph, &subgraph.inputs, share, exact) {
                 Some(what) => {
-                    let whose = whose(subject, &part);
-                    found = Some(Found { nodes: vec![i], ..Found::new(self::node(traced.graph(), i), whose, what) });
+                    let fault = fault(candidate, &subgraph);
+                    found = Some(Divergence { nodes: vec![i], ..Divergence::new(self::node(traced.graph(), i), fault, what) });
                     Err(stop())
                 }
                 None => Ok(()),
@@ -346,34 +350,34 @@ fn alone(traced: &Traced, subject: &dyn Candidate, call: &Call) -> Option<Found>
 }
 
 /// The shortest run of nodes that is wrong only when they stand together: the end is sought from the front, then the front from the end.
-fn together(traced: &Traced, subject: &dyn Candidate, call: &Call) -> Option<Found> {
+fn together(traced: &Traced, candidate: &dyn Candidate, call: &Call) -> Option<Divergence> {
     let graph = traced.graph();
-    // Only on this road are all numbers kept; the memory is that of one run without forgetting.
-    let numbers = subgraph::numbers(graph, &call.inputs, |_| true).ok()?;
-    let fails = |from: usize, to: usize| -> Option<(String, Part)> {
+    // Only on this road are all values kept; the memory is that of one run without forgetting.
+    let values = subgraph::values(graph, &call.inputs, |_| true).ok()?;
+    let fails = |from: usize, to: usize| -> Option<(String, Subgraph)> {
         let ids: Vec<ValueId> = graph.nodes()[to].outputs.clone();
-        let part = subgraph::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &numbers).ok()?;
-        wrong(subject, &part, &call.inputs, 1.0, false).map(|what| (what, part))
+        let subgraph = subgraph::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &values).ok()?;
+        wrong(candidate, &subgraph, &call.inputs, 1.0, false).map(|what| (what, subgraph))
     };
     let count = graph.nodes().len();
     let end = (0..count).find(|&end| fails(0, end).is_some())?;
     let front = (0..=end).rev().find(|&front| fails(front, end).is_some())?;
-    let (what, part) = fails(front, end)?;
+    let (what, subgraph) = fails(front, end)?;
     let nodes = needed(graph, front..=end, &graph.nodes()[end].outputs);
-    let first = first_of(traced, subject, call, &nodes, &numbers).unwrap_or((end, what));
-    Some(Found { nodes, ..Found::new(node(graph, first.0), whose(subject, &part), first.1) })
+    let first = first_of(traced, candidate, call, &nodes, &values).unwrap_or((end, what));
+    Some(Divergence { nodes, ..Divergence::new(node(graph, first.0), fault(candidate, &subgraph), first.1) })
 }
 
-/// Of nodes that are wrong together, the first whose value differs when all of their values are shown; that may break what joins them up.
-fn first_of(traced: &Traced, subject: &dyn Candidate, call: &Call, nodes: &[usize], numbers: &Numbers) -> Option<(usize, String)> {
+/// Of nodes that are wrong together, the first fault value differs when all of their values are shown; that may break what joins them up.
+fn first_of(traced: &Traced, candidate: &dyn Candidate, call: &Call, nodes: &[usize], values: &Values) -> Option<(usize, String)> {
     let graph = traced.graph();
     let all: Vec<(usize, ValueId)> = nodes.iter().flat_map(|&i| graph.nodes()[i].outputs.iter().map(move |&id| (i, id))).collect();
-    let outputs: Vec<ValueId> = all.iter().map(|made| made.1).filter(|id| numbers.contains_key(id)).collect();
-    let part = subgraph::cut(traced, nodes, &outputs, &call.inputs, numbers).ok()?;
-    let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
-    let got = seeded(0, || subject.part(&part.traced)?.forward(&tensors)).ok()?;
+    let outputs: Vec<ValueId> = all.iter().map(|made| made.1).filter(|id| values.contains_key(id)).collect();
+    let subgraph = subgraph::cut(traced, nodes, &outputs, &call.inputs, values).ok()?;
+    let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();
+    let got = seeded(0, || candidate.subgraph(&subgraph.traced)?.forward(&tensors)).ok()?;
     let maker = |id: &ValueId| all.iter().find(|made| made.1 == *id).map(|made| made.0);
-    outputs.iter().zip(got.iter().zip(&part.expected)).find_map(|(id, (got, expected))| {
+    outputs.iter().zip(got.iter().zip(&subgraph.expected)).find_map(|(id, (got, expected))| {
         let what = apart(&got.to_array().ok()?, expected, allowed(expected, &call.inputs), false)?;
         Some((maker(id)?, what))
     })
@@ -386,39 +390,41 @@ fn needed(graph: &Graph, run: RangeInclusive<usize>, outputs: &[ValueId]) -> Vec
 }
 
 /// Whose fault a wrong part is: the page is read by our own readers, then by tract without its optimiser.
-fn whose(subject: &dyn Candidate, part: &Part) -> Fault {
-    let Ok(made) = subject.part(&part.traced) else { return Fault::Candidate };
-    let Some(page) = made.page() else { return Fault::Candidate };
+fn fault(candidate: &dyn Candidate, subgraph: &Subgraph) -> Fault {
+    let Ok(made) = candidate.subgraph(&subgraph.traced) else { return Fault::Candidate };
+    let Some(model) = made.model() else { return Fault::Candidate };
     let agrees = |got: Result<Vec<Array>>| {
         got.is_ok_and(|got| {
-            got.len() == part.expected.len()
+            got.len() == subgraph.expected.len()
                 && got
                     .iter()
-                    .zip(&part.expected)
-                    .all(|(got, expected)| apart(got, expected, allowed(expected, &part.inputs), false).is_none())
+                    .zip(&subgraph.expected)
+                    .all(|(got, expected)| apart(got, expected, allowed(expected, &subgraph.inputs), false).is_none())
         })
     };
-    let tensors: Vec<Tensor> = part.inputs.iter().cloned().map(Tensor::from).collect();
-    let ours = OnnxModule::with(page.clone(), &part.traced.operators())
+    let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();
+    let ours = OnnxModule::with(model.clone(), &subgraph.traced.operators())
         .and_then(|module| seeded(0, || module.forward(&tensors)))
         .and_then(|outputs| outputs.iter().map(Tensor::to_array).collect());
     if !agrees(ours) {
-        return Fault::Page;
+        return Fault::Export;
     }
-    by_tract(page, part, agrees)
+    by_tract(model, subgraph, agrees)
 }
 
 #[cfg(feature = "tract")]
-fn by_tract(page: &crate::onnx::Model, part: &Part, agrees: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
-    let Ok(session) = crate::runtime::Session::builder().operators(&part.traced.operators()).build(page) else { return Fault::Candidate };
-    match session.run_plain(&part.inputs) {
-        plain if agrees(plain.clone()) => Fault::Optimiser,
+fn by_tract(model: &crate::onnx::Model, subgraph: &Subgraph, agrees: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
+    let Ok(session) = crate::runtime::Session::builder().operators(&subgraph.traced.operators()).build(model) else {
+        return Fault::Candidate;
+    };
+    match session.run_unoptimized(&subgraph.inputs) {
+        unoptimized if agrees(unoptimized.clone()) => Fault::Optimiser,
         _ if session.explain().is_empty() => Fault::Reading,
         _ => Fault::Kernel,
     }
 }
 
 #[cfg(not(feature = "tract"))]
-fn by_tract(_: &crate::onnx::Model, _: &Part, _: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
+fn by_tract(_: &crate::onnx::Model, _: &Subgraph, _: impl Fn(Result<Vec<Array>>) -> bool) -> Fault {
     Fault::Candidate
 }

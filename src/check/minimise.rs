@@ -1,7 +1,7 @@
 //! The smallest part of a model that is wrong, with its inputs, in the layout of ONNX's own tests.
 
 use super::input_generation::Call;
-use super::locate::{Fault, Found};
+use super::locate::{Divergence, Fault};
 use super::subgraph;
 use super::{Checker, Failure};
 use crate::array::Array;
@@ -32,7 +32,7 @@ impl Reproducer {
     /// [`Write`](crate::ErrorCode::Write).
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
-        let failed = |error: std::io::Error| Error::write(error.to_string()).at(folder.display());
+        let failed = |error: std::io::Error| Error::write(error.to_string()).with_source(error).at(folder.display());
         std::fs::create_dir_all(folder).map_err(failed)?;
         self.model.save(folder.join("model.onnx"))?;
         DataSet { inputs: self.inputs.clone(), outputs: self.outputs.clone() }.save(folder, 0)?;
@@ -52,24 +52,24 @@ impl Checker<'_> {
         };
         let traced = self.traced;
         let error = Failure { error: failure.error.clone(), found: failure.found.clone() }.error();
-        let Some((call, found)) = failure.found.map(|found| *found) else { return Err(error) };
-        if let (true, true, Some(page)) = (found.whose == Fault::Page, found.nodes.is_empty(), self.candidate.page()) {
+        let Some((call, divergence)) = failure.found.map(|divergence| *divergence) else { return Err(error) };
+        if let (true, true, Some(model)) = (divergence.fault == Fault::Export, divergence.nodes.is_empty(), self.candidate.model()) {
             let outputs = traced.graph().replay(&call.inputs)?;
-            return named(page.clone(), traced, call.inputs, outputs, error).map(Some);
+            return named(model.clone(), traced, call.inputs, outputs, error).map(Some);
         }
-        shrink(traced, &call, found, error).map(Some)
+        shrink(traced, &call, divergence, error).map(Some)
     }
 }
 
-fn shrink(traced: &Traced, call: &Call, found: Found, error: Error) -> Result<Reproducer> {
-    if let Some(part) = found.reproduced {
+fn shrink(traced: &Traced, call: &Call, divergence: Divergence, error: Error) -> Result<Reproducer> {
+    if let Some(part) = divergence.reproduced {
         return reproducer(&part.traced, part.inputs, part.expected, error);
     }
     let graph = traced.graph();
-    let Some(&last) = found.nodes.last() else { return Err(error) };
+    let Some(&last) = divergence.nodes.last() else { return Err(error) };
     let outputs = &graph.nodes()[last].outputs;
-    let numbers = subgraph::numbers(graph, &call.inputs, |_| true)?;
-    let part = subgraph::cut(traced, &found.nodes, outputs, &call.inputs, &numbers)?;
+    let values = subgraph::values(graph, &call.inputs, |_| true)?;
+    let part = subgraph::cut(traced, &divergence.nodes, outputs, &call.inputs, &values)?;
     reproducer(&part.traced, part.inputs, part.expected, error)
 }
 

@@ -17,14 +17,14 @@ pub use report::{Cost, OutputReport, Report};
 
 use crate::array::{Array, Tolerance};
 use crate::dim::{Bindings, Expr, Type};
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Condition, Graph};
 use crate::module::{AsDynModule, DynModule, Example};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
-use input_generation::{Call, Plan, Variations};
-use locate::Found;
+use input_generation::{Call, CallSpec, InputGenerator};
+use locate::Divergence;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -178,7 +178,7 @@ struct CheckRun<'a> {
     options: &'a CheckOptions,
     /// The example with the lengths as the record has them.
     example: Example,
-    variations: Variations,
+    generator: InputGenerator,
     exact: Vec<bool>,
     report: Report,
     /// The work of one run of the example, and the most bytes that are alive in it.
@@ -195,7 +195,7 @@ struct CheckRun<'a> {
 struct Failure {
     error: Error,
     /// The call, and the node that is to blame.
-    found: Option<Box<(Call, Found)>>,
+    found: Option<Box<(Call, Divergence)>>,
 }
 
 impl Failure {
@@ -227,14 +227,14 @@ impl<'a> CheckRun<'a> {
         let Checker { ref reference, traced, candidate, example, ref options } = *checker;
         let module = &**reference;
         let example = settled(example.clone().arranged(module)?, traced);
-        let variations = Variations::of(&example)?;
+        let generator = InputGenerator::of(&example)?;
         let report = |(name, _): (String, Type)| OutputReport { name, max_abs: 0.0, max_rel: 0.0, tolerance: Tolerance::EXACT };
         let report = Report {
             outputs: traced.outputs().into_iter().map(report).collect(),
             nodes: traced.graph().nodes().len(),
             ..Report::default()
         };
-        let (unit, peak) = (cost::work(traced.graph(), &variations.seen), cost::peak(traced.graph(), &variations.seen));
+        let (unit, peak) = (cost::work(traced.graph(), &generator.example_sizes), cost::peak(traced.graph(), &generator.example_sizes));
         let exact = tolerance::exact(traced.graph());
         let again = [!options.retrace; 2];
         Ok(CheckRun {
@@ -243,7 +243,7 @@ impl<'a> CheckRun<'a> {
             candidate,
             options,
             example,
-            variations,
+            generator,
             exact,
             report,
             unit,
@@ -262,12 +262,12 @@ impl<'a> CheckRun<'a> {
     fn run(mut self) -> Result<Report, Failure> {
         let (same, sizes) = (self.same_kernels(), self.options.sizes);
         let fresh = self.options.random_inputs as u64;
-        if self.variations.has_numbers() {
-            self.attempt(self.variations.example(), true)?;
+        if self.generator.has_values() {
+            self.attempt(self.generator.example(), true)?;
         } else {
-            self.attempt(self.variations.fresh(1), true)?;
+            self.attempt(self.generator.fresh(1), true)?;
         }
-        // Lengths that the guards of the record rule out would only be refused.
+        // SymbolSizes that the guards of the record rule out would only be refused.
         let traced = self.traced;
         let allowed = |lengths: &Bindings| {
             traced.guards().iter().all(|guard| match &guard.condition {
@@ -276,31 +276,31 @@ impl<'a> CheckRun<'a> {
             })
         };
         if sizes {
-            for symbol in self.variations.lengths(&allowed, same)? {
+            for symbol in self.generator.other_sizes(&allowed, same)? {
                 let (mut compared, mut tried) = (0, 0);
-                for plan in symbol.plans {
+                for spec in symbol.specs {
                     if compared >= SIZES.0 || tried >= SIZES.1 {
                         break;
                     }
                     tried += 1;
                     // One other length is always tried: what a symbol promises is the point of it.
                     compared +=
-                        usize::from(self.attempt(plan, compared == 0 && self.is_affordable_alone(&symbol.symbol))? == Outcome::Compared);
+                        usize::from(self.attempt(spec, compared == 0 && self.is_affordable_alone(&symbol.symbol))? == Outcome::Compared);
                 }
             }
-            if let Some(plan) = self.variations.all_different(&allowed)? {
-                self.attempt(plan, false)?;
+            if let Some(spec) = self.generator.all_different(&allowed)? {
+                self.attempt(spec, false)?;
             }
         }
         for seed in 1..=fresh {
-            if self.variations.has_numbers() || seed > 1 {
-                self.attempt(self.variations.fresh(seed), false)?;
+            if self.generator.has_values() || seed > 1 {
+                self.attempt(self.generator.fresh(seed), false)?;
             }
         }
         // A loop that data end may never end at infinity or NaN, in the module as in the record.
-        if fresh > 0 && self.variations.has_numbers() && !self.traced.graph().has_data_dependent_loop() {
-            for plan in self.variations.odd(same) {
-                self.attempt(plan, false)?;
+        if fresh > 0 && self.generator.has_values() && !self.traced.graph().has_data_dependent_loop() {
+            for spec in self.generator.edge_cases(same) {
+                self.attempt(spec, false)?;
             }
         }
         if self.compared == 0 {
@@ -317,15 +317,15 @@ impl<'a> CheckRun<'a> {
     }
 
     /// Calls both, unless that costs too much, and compares.
-    fn attempt(&mut self, plan: Plan, always: bool) -> Result<Outcome, Failure> {
-        let work = if plan.same_size { self.unit } else { cost::work(self.traced.graph(), &plan.lengths) };
+    fn attempt(&mut self, spec: CallSpec, always: bool) -> Result<Outcome, Failure> {
+        let work = if spec.same_size { self.unit } else { cost::work(self.traced.graph(), &spec.lengths) };
         let cost = 2.0 * work / self.unit;
         if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.budget {
-            self.report.untried.push(plan.what);
+            self.report.untried.push(spec.what);
             return Ok(Outcome::Unaffordable);
         }
-        let what = plan.what.clone();
-        let call = match self.variations.draw(plan) {
+        let what = spec.what.clone();
+        let call = match self.generator.generate(spec) {
             Ok(call) => call,
             // No call without its example, but a length that no type has is no call.
             Err(error) if self.compared == 0 => return Err(error.into()),
@@ -394,10 +394,10 @@ impl<'a> CheckRun<'a> {
     /// Holds a second trace against the record.
     fn same_again(&mut self, call: &Call, again: &Graph) -> Result<(), Failure> {
         let Some(difference) = graph_diff::difference(self.traced.graph(), again) else { return Ok(()) };
-        let mut found = Found::of_difference(self.traced, again, &difference, &call.inputs);
+        let mut found = Divergence::of_difference(self.traced, again, &difference, &call.inputs);
         if call.same_size {
             if let Ok(expected) = again.replay(&call.inputs) {
-                found.stand_for_all(self.traced, call, &expected);
+                found.cover_whole_graph(self.traced, call, &expected);
             }
             let error = Error::new(ErrorCode::Mismatch, "the module is not deterministic: a second trace differs")
                 .at(format!("called with {}", call.what))
@@ -438,7 +438,7 @@ impl<'a> CheckRun<'a> {
         let found = locate::locate(self.module, self.traced, self.candidate, &self.example, &call, expected, self.options);
         match found {
             Some(mut found) => {
-                found.stand_for_all(self.traced, &call, expected);
+                found.cover_whole_graph(self.traced, &call, expected);
                 Failure { error, found: Some(Box::new((call, found))) }
             }
             None if !call.same_size => {

@@ -1,4 +1,4 @@
-//! A part of a record as a record of its own, with the numbers that it met.
+//! A part of a record as a record of its own, with the values that it met.
 
 use crate::array::Array;
 use crate::dim::Type;
@@ -8,22 +8,22 @@ use crate::trace::Traced;
 use std::collections::{BTreeSet, HashMap};
 
 /// Some nodes of a record, cut out: what comes from elsewhere is an input, with its number of this one call.
-pub(super) struct Part {
+pub(super) struct Subgraph {
     pub(super) traced: Traced,
     pub(super) inputs: Vec<Array>,
     pub(super) expected: Vec<Array>,
 }
 
-/// The numbers that a run made, by value.
-pub(super) type Numbers = HashMap<ValueId, Array>;
+/// The values that a run made, by value.
+pub(super) type Values = HashMap<ValueId, Array>;
 
-/// Cuts out these nodes (in order); `outputs` are what the part gives, `numbers` hold whatever crosses its border.
+/// Cuts out these nodes (in order); `outputs` are what the part gives, `values` hold whatever crosses its border.
 ///
 /// # Errors
 /// Where a number is not known, or a length that the part needs is made outside of it.
-pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], numbers: &Numbers) -> Result<Part> {
+pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], values: &Values) -> Result<Subgraph> {
     let whole = record.graph();
-    let number = |id: ValueId| numbers.get(&id).ok_or_else(|| Error::internal("the value was not computed in this run"));
+    let number = |id: ValueId| values.get(&id).ok_or_else(|| Error::internal("the value was not computed in this run"));
     let mut graph = Graph::default();
     let mut names: HashMap<ValueId, ValueId> = HashMap::new();
     let mut inputs = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
         }
         let types = node.outputs.iter().map(|&id| match outputs.contains(&id) {
             true => number(id).map(Type::from),
-            false => Ok(numbers.get(&id).map_or_else(|| whole.value(id).ty.clone(), Type::from)),
+            false => Ok(values.get(&id).map_or_else(|| whole.value(id).ty.clone(), Type::from)),
         });
         let new = graph.add_node(node.op.clone(), operands, types.collect::<Result<_>>()?, node.place.clone());
         names.extend(node.outputs.iter().copied().zip(new));
@@ -74,31 +74,31 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
     let known = |id: &ValueId| names.get(id).copied().ok_or_else(|| Error::internal("the subgraph does not compute this output"));
     graph.set_outputs(outputs.iter().map(known).collect::<Result<_>>()?);
     let expected = outputs.iter().map(|&id| number(id).cloned()).collect::<Result<_>>()?;
-    Ok(Part { traced: record.of_part(graph), inputs, expected })
+    Ok(Subgraph { traced: record.of_part(graph), inputs, expected })
 }
 
-/// The numbers of the inputs, and of those values that are wanted.
+/// The values of the inputs, and of those values that are wanted.
 ///
 /// # Errors
 /// As [`Graph::observe`].
-pub(super) fn numbers(graph: &Graph, call: &[Array], wanted: impl Fn(&ValueId) -> bool) -> Result<Numbers> {
-    let mut numbers: Numbers = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
+pub(super) fn values(graph: &Graph, call: &[Array], wanted: impl Fn(&ValueId) -> bool) -> Result<Values> {
+    let mut values: Values = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
     graph.observe(call, |_, id, array| {
         if wanted(&id) {
-            numbers.insert(id, array.clone());
+            values.insert(id, array.clone());
         }
         Ok(())
     })?;
-    Ok(numbers)
+    Ok(values)
 }
 
-/// Runs a graph and shows each node with the numbers of its inputs and outputs; they are forgotten as soon as nothing needs them.
+/// Runs a graph and shows each node with the values of its inputs and outputs; they are forgotten as soon as nothing needs them.
 ///
 /// # Errors
 /// As [`Graph::observe`], and what `visit` returns.
-pub(super) fn each_node(graph: &Graph, call: &[Array], mut visit: impl FnMut(usize, &Node, &Numbers) -> Result<()>) -> Result<()> {
+pub(super) fn each_node(graph: &Graph, call: &[Array], mut visit: impl FnMut(usize, &Node, &Values) -> Result<()>) -> Result<()> {
     let uses = graph.last_uses();
-    let mut alive: Numbers = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
+    let mut alive: Values = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
     graph.observe(call, |i, id, array| {
         alive.insert(id, array.clone());
         let node = &graph.nodes()[i];

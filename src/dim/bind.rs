@@ -1,7 +1,7 @@
 //! From symbols to numbers: what the lengths are in one call.
 
 use super::{Dim, Expr, Shape};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;

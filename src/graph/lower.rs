@@ -3,7 +3,7 @@
 use super::operator::needs_opset;
 use super::{Graph, Operator, Source, ValueId};
 use crate::dim::Type;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::onnx::{GraphBuilder, Name};
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 use super::{Condition, Guard, Place};
 use crate::array::{Array, DType};
 use crate::dim::Constraint;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::onnx::Model;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,8 @@ impl ValueEntry {
 pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, Place)>> {
     let text = model.proto.metadata_props.iter().find(|entry| entry.key == GUARDS_KEY).map(|entry| entry.value.as_str());
     let Some(text) = text else { return Ok(Vec::new()) };
-    let saved: Vec<GuardEntry> = serde_json::from_str(text).map_err(|error| Error::damaged(error.to_string()).at(GUARDS_KEY))?;
+    let saved: Vec<GuardEntry> =
+        serde_json::from_str(text).map_err(|error| Error::damaged(error.to_string()).with_source(error).at(GUARDS_KEY))?;
     saved.iter().map(GuardEntry::read).collect::<Result<_>>().at(GUARDS_KEY)
 }
 
@@ -98,6 +99,6 @@ pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Optio
     if saved.is_empty() {
         return Ok(None);
     }
-    let text = serde_json::to_string(&saved).map_err(|error| Error::internal(error.to_string()))?;
+    let text = serde_json::to_string(&saved).map_err(|error| Error::internal(error.to_string()).with_source(error))?;
     Ok(Some((GUARDS_KEY, text)))
 }

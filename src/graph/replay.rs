@@ -3,7 +3,7 @@
 use super::{Condition, Graph, Inputs, Source, ValueId};
 use crate::array::Array;
 use crate::dim::{Bindings, Sizes};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 
 impl Graph {
     /// What each symbol stands for in a call with these inputs.

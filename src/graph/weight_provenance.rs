@@ -3,7 +3,7 @@
 use super::{Graph, Inputs, Operator, Source};
 use crate::array::Array;
 use crate::dim::{Sizes, Type};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

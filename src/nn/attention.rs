@@ -2,7 +2,7 @@
 
 use super::{Init, Linear, Weights, within};
 use crate::dim::Dim;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::module::Module;
 use crate::tensor::Tensor;
 

@@ -1,7 +1,7 @@
 //! Convolution layers.
 
 use super::{Init, Weights, within};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::module::Module;
 use crate::ops::Window;
 use crate::tensor::Tensor;

@@ -1,7 +1,7 @@
 //! Group normalisation.
 
 use super::{Init, Weights, within};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::module::Module;
 use crate::tensor::Tensor;
 

@@ -75,6 +75,6 @@ mod tests {
     fn an_error_says_which_layer() {
         let fc = Linear::new(&Weights::seeded(0).at("head.fc"), 4, 3).unwrap();
         let error = fc.forward(&Tensor::zeros([2, 5], crate::DType::F32).unwrap()).unwrap_err();
-        assert_eq!(error.places().next(), Some("head.fc"));
+        assert_eq!(error.locations().next(), Some("head.fc"));
     }
 }

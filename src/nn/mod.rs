@@ -61,7 +61,7 @@ pub use recurrent::{Gru, Lstm, RecurrentOptions, Rnn};
 pub use sequential::Sequential;
 pub use weights::{Init, Weights};
 
-use crate::error::{At, Result};
+use crate::error::{Result, ResultExt};
 use crate::tensor::{Tensor, location};
 
 /// Runs a layer in the scope of one of its parameters, so that its nodes and its errors say where they belong.

@@ -1,7 +1,7 @@
 //! Recurrent networks: LSTM, GRU and RNN.
 
 use super::{Init, Weights};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::module::{Module, Outputs};
 use crate::ops::{Cell, Recurrent, RecurrentWeights, layered};
 use crate::tensor::{Tensor, location};
@@ -205,11 +205,11 @@ mod tests {
     fn wrong_arguments_say_where() {
         let weights = Weights::seeded(0).at("lstm");
         let none = RecurrentOptions { layers: 0, ..RecurrentOptions::default() };
-        assert_eq!(Lstm::new(&weights, 1, 1, none).unwrap_err().places().next(), Some("lstm"));
+        assert_eq!(Lstm::new(&weights, 1, 1, none).unwrap_err().locations().next(), Some("lstm"));
         let lstm = Lstm::new(&weights, 2, 3, RecurrentOptions::default()).unwrap();
         let x = Tensor::ones([4, 1, 2], DType::F32).unwrap();
         let h = Tensor::zeros([1, 1, 3], DType::F32).unwrap();
         assert!(lstm.forward_from(&x, &(h.clone(), h)).is_ok());
-        assert_eq!(lstm.forward(&Tensor::ones([4, 1, 5], DType::F32).unwrap()).unwrap_err().places().next(), Some("lstm"));
+        assert_eq!(lstm.forward(&Tensor::ones([4, 1, 5], DType::F32).unwrap()).unwrap_err().locations().next(), Some("lstm"));
     }
 }

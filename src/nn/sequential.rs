@@ -1,6 +1,6 @@
 //! A sequence of modules.
 
-use crate::error::{At, Result};
+use crate::error::{Result, ResultExt};
 use crate::module::Module;
 use crate::tensor::Tensor;
 
@@ -65,6 +65,6 @@ mod tests {
     fn an_error_says_which_module() {
         let sequence = Sequential::new().push(Activation::Relu).push(Linear::new(&Weights::seeded(0).at("fc"), 4, 2).unwrap());
         let error = sequence.forward(&Tensor::zeros([1, 3], DType::F32).unwrap()).unwrap_err();
-        assert_eq!(error.places().take(2).collect::<Vec<_>>(), ["module 1 of the sequence", "fc"]);
+        assert_eq!(error.locations().take(2).collect::<Vec<_>>(), ["module 1 of the sequence", "fc"]);
     }
 }

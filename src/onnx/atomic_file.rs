@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all: written under a passing name, synced, then renamed.
 
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -4,7 +4,7 @@ use super::atomic_file::{AtomicFile, failed};
 use super::proto::TensorProto;
 use super::tensor;
 use crate::array::{Array, map_file};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use prost::Message;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ impl DataSet {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let entries = std::fs::read_dir(folder).map_err(|error| Error::read(error.to_string()).at(folder.display()))?;
+        let entries = std::fs::read_dir(folder).map_err(|error| Error::read(error.to_string()).with_source(error).at(folder.display()))?;
         let number = |name: &str| name.strip_prefix(FOLDER)?.parse::<usize>().ok();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut found: Vec<(usize, String)> = names.filter_map(|name| Some((number(&name)?, name))).collect();
@@ -81,7 +81,7 @@ impl DataSet {
 }
 
 fn one(path: &Path) -> Result<(String, Array)> {
-    let proto = TensorProto::decode(map_file(path)?).map_err(|error| Error::damaged(error.to_string()))?;
+    let proto = TensorProto::decode(map_file(path)?).map_err(|error| Error::damaged(error.to_string()).with_source(error))?;
     Ok((proto.name.clone(), tensor::array(&proto)?))
 }
 

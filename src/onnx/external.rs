@@ -4,7 +4,7 @@ use super::names::printable;
 use super::proto::{StringStringEntryProto, TensorProto};
 use super::tensor;
 use crate::array::map;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -71,7 +71,7 @@ impl Folder {
     /// [`Read`](ErrorCode::Read) where there is no such folder.
     pub fn new(path: &Path) -> Result<Folder> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let root = fs::canonicalize(path).map_err(|error| Error::read(error.to_string()).at(path.display()))?;
+        let root = fs::canonicalize(path).map_err(|error| Error::read(error.to_string()).with_source(error).at(path.display()))?;
         Ok(Folder { root, files: BTreeMap::new(), claimed: BTreeMap::new() })
     }
 

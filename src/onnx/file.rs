@@ -7,7 +7,7 @@ use super::model::each_tensor;
 use super::proto::ModelProto;
 use super::{Model, decode_budget, tensor};
 use crate::array::map_file;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use prost::Message;
 use std::io::{self, Write};
@@ -45,7 +45,7 @@ impl Model {
     /// the bytes are; [`Escapes`](ErrorCode::Escapes) and [`Read`](ErrorCode::Read) for the files that they name.
     pub fn load(bytes: Bytes, folder: Option<&Path>) -> Result<Model> {
         decode_budget::scan(&bytes)?;
-        let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
+        let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()).with_source(error))?;
         if proto.graph.is_none() {
             return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph"));
         }
@@ -235,7 +235,7 @@ mod tests {
         let long = folder.path().join("x".repeat(300));
         for target in [folder.path().to_path_buf(), "/dev/full".into(), path.join("m.onnx"), folder.path().join("no/m.onnx"), long] {
             let error = heavy(1).save(&target).unwrap_err();
-            assert_eq!((error.code(), error.places().next()), (ErrorCode::Write, Some(&*target.display().to_string())), "{error}");
+            assert_eq!((error.code(), error.locations().next()), (ErrorCode::Write, Some(&*target.display().to_string())), "{error}");
         }
         assert_eq!((Model::open(&path).unwrap(), fs::read_dir(&folder).unwrap().count()), (heavy(0), 1));
         let mut full = fs::File::create("/dev/full").unwrap();

@@ -4,7 +4,7 @@ use super::names::{canonical_domain, node_location, printable};
 use super::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
 use super::tensor;
 use crate::array::Array;
-use crate::error::{At, ErrorCode, Result};
+use crate::error::{ErrorCode, Result, ResultExt};
 
 /// A model whose initializers are arrays beside the messages, in order.
 ///

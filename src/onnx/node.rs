@@ -5,7 +5,7 @@ use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TypeProto};
 use super::tensor;
 use crate::array::Array;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use std::cell::Cell;
 use std::fmt;
 

@@ -4,7 +4,7 @@ use super::cast::Cast;
 use super::control::{If, Loop, Scan};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Expr, Shape};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Computed, Condition, Derivation, Graph, Node, Operator, Source, Substitution, ValueId};
 use crate::tensor::lengths::Lengths;
 use crate::tensor::{Tensor, apply_shared, guard, location, size};

@@ -93,7 +93,7 @@ pub(crate) use statistics::sorted;
 
 use crate::array::{Array, DType};
 use crate::dim::Dim;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::Node;
 use crate::tensor::Tensor;

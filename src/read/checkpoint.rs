@@ -7,7 +7,7 @@ use super::storage::{Storages, StoredTensor, is_tensor};
 use super::zip::Archive;
 use super::{Format, legacy, safetensors};
 use crate::array::map_file;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use std::path::Path;
 

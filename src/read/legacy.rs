@@ -2,7 +2,7 @@
 
 use super::pickle::{Pickle, PickleNode};
 use super::storage::{StorageKey, Storages};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 

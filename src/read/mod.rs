@@ -28,7 +28,7 @@ pub use script::ScriptModule;
 pub use state_dict::Checkpoint;
 
 use crate::array::map_file;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
 use crate::ops::OpRegistry;
 use crate::tensor::Tensor;

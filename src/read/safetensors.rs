@@ -6,7 +6,7 @@
 use super::budget::Budget;
 use super::state_dict::Checkpoint;
 use crate::array::{Array, DType, count};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -58,7 +58,8 @@ pub(super) fn read(bytes: &Bytes) -> Result<Checkpoint> {
     }
     let start = 8 + length as usize;
     let header = std::str::from_utf8(bytes.get(8..start).ok_or_else(short)?).map_err(|_| Error::damaged("the header is not UTF-8"))?;
-    let mut header: Header = serde_json::from_str(header).map_err(|error| Error::damaged(error.to_string()).at("header"))?;
+    let mut header: Header =
+        serde_json::from_str(header).map_err(|error| Error::damaged(error.to_string()).with_source(error).at("header"))?;
     header.0.sort_by_key(|(_, entry)| entry.data_offsets);
     let (data, mut at) = (bytes.slice(start..), 0);
     let (mut tensors, mut budget) = (Checkpoint::new(), Budget::of(bytes.len()));

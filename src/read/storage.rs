@@ -4,7 +4,7 @@ use super::pickle::{Id, Pickle, PickleNode};
 use super::zip::Archive;
 use crate::array::{Array, DType, count};
 use crate::dim::{Shape, Type};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};

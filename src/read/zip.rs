@@ -5,7 +5,7 @@
 //! contradict the directory, and whatever two readers could read differently (entries that overlap or share a name,
 //! bytes behind the end) is refused.
 
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use indexmap::IndexMap;

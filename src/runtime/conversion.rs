@@ -46,13 +46,13 @@ pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
         };
     }
     let tensor = copy!(Bool bool, U8 u8, U16 u16, U32 u32, U64 u64, I8 i8, I16 i16, I32 i32, I64 i64, F16 half::f16, F32 f32, F64 f64);
-    tensor.map_err(|error| Error::runtime(error.to_string()))
+    tensor.map_err(|error| Error::runtime(error.to_string()).with_source(error))
 }
 
 /// tract's numbers, as the owner of the bytes of an array.
-struct Owner(Arc<Tensor>);
+struct TractBytes(Arc<Tensor>);
 
-impl AsRef<[u8]> for Owner {
+impl AsRef<[u8]> for TractBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -60,14 +60,14 @@ impl AsRef<[u8]> for Owner {
 
 /// tract's numbers, which are not copied, in the dtype that is expected where tract has lengths.
 pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
-    let failed = |error: tract_onnx::prelude::TractError| Error::runtime(error.to_string());
+    let failed = |error: tract_onnx::prelude::TractError| Error::runtime(error.to_string()).with_source(error);
     let tensor = match value.datum_type() {
         DatumType::TDim => Arc::new(value.cast_to::<i64>().map_err(failed)?.into_owned()),
         _ => value.into_arc_tensor(),
     };
     let dtype = dtype(tensor.datum_type())?;
     let shape: TVec<usize> = tensor.shape().into();
-    let array = Array::from_bytes(dtype, Bytes::from_owner(Owner(tensor)), &shape, None, 0)?;
+    let array = Array::from_bytes(dtype, Bytes::from_owner(TractBytes(tensor)), &shape, None, 0)?;
     if dtype == expected {
         return Ok(array);
     }

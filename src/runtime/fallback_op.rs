@@ -1,9 +1,9 @@
 //! A node inside tract's plan that runs on our kernels: the reader of its ONNX operator, recorded once for the types that it gets.
 
 use super::conversion::{datum_type, dtype, from_tract, to_tract};
-use super::packed_matmul::{LaidOut, Linear, OnPage, Product};
+use super::packed_matmul::{ConstantMatMul, LaidOut, PackedMatMulOp, Product};
 use super::panic::from_ours;
-use super::symbols::Symbols;
+use super::symbols::SymbolMap;
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
@@ -75,12 +75,12 @@ pub(super) fn register(onnx: &mut tract_onnx::Onnx, page: &tract_onnx::pb::Model
 }
 
 /// The types of what a node is given at every call, as tract has them.
-type Facts = Vec<(DType, TVec<TDim>)>;
+type InputTypes = Vec<(DType, TVec<TDim>)>;
 
 /// A node as it stands on tract's page: with the constants among its inputs, which our reader may need to know, and which the plan does not
 /// hand to it at every call.
 #[derive(Clone)]
-struct Foreign {
+struct FallbackOp {
     node: Arc<NodeProgram>,
     operators: Arc<OpRegistry>,
     name: String,
@@ -88,10 +88,10 @@ struct Foreign {
     inputs: Arc<Vec<(String, Option<Array>)>>,
     symbols: SymbolScope,
     /// What was recorded last, and for which types.
-    known: Arc<Mutex<Option<(Facts, Kernel)>>>,
+    known: Arc<Mutex<Option<(InputTypes, FallbackKernel)>>>,
 }
 
-impl std::fmt::Debug for Foreign {
+impl std::fmt::Debug for FallbackOp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.node.node.op_type)
     }
@@ -111,14 +111,14 @@ fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractRes
     };
     let inputs = node.input.iter().map(input).collect::<TractResult<Vec<_>>>()?;
     let constant = |name: &str| inputs.iter().find(|input| input.0 == name)?.1.as_ref();
-    if let Some(linear) = Linear::of(&single.node, constant)
+    if let Some(linear) = ConstantMatMul::of(&single.node, constant)
         && let Some(left) = inputs.iter().position(|input| input.0 == linear.left)
     {
         let product = LAID_OUT.with_borrow_mut(|laid_out| Product::new(&linear, laid_out)).map_err(from_ours)?;
-        return Ok((expand(OnPage { product, left }), vec![]));
+        return Ok((expand(PackedMatMulOp { product, left }), vec![]));
     }
     let symbols = context.template.symbols.clone();
-    let foreign = Foreign {
+    let fallback = FallbackOp {
         node: Arc::new(single),
         operators: KNOWN.with_borrow(Arc::clone),
         name: node.name.clone(),
@@ -126,22 +126,22 @@ fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractRes
         symbols,
         known: Arc::new(Mutex::new(None)),
     };
-    Ok((expand(foreign), vec![]))
+    Ok((expand(fallback), vec![]))
 }
 
-impl Foreign {
+impl FallbackOp {
     /// Of these values, a value an input, those that are no constants.
     fn given<T: Clone>(&self, values: &[T]) -> Vec<T> {
         self.inputs.iter().zip(values).filter(|(input, _)| input.1.is_none()).map(|(_, value)| value.clone()).collect()
     }
 
     /// What the node does to inputs of these types, and our shape rule.
-    fn kernel(&self, facts: &Facts) -> Result<Kernel> {
+    fn kernel(&self, facts: &InputTypes) -> Result<FallbackKernel> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, kernel)) = known.as_ref().filter(|known| known.0 == *facts) {
             return Ok(kernel.clone());
         }
-        let mut symbols = Symbols::new(&self.symbols, &self.name);
+        let mut symbols = SymbolMap::new(&self.symbols, &self.name);
         let mut types = facts.iter().map(|(dtype, shape)| Type::new(*dtype, shape.iter().map(|n| symbols.ours(n)).collect::<Shape>()));
         let operands = self.inputs.iter().map(|(name, constant)| {
             let operand = match constant {
@@ -151,14 +151,18 @@ impl Foreign {
             Ok((name.as_str(), operand))
         });
         let graph = self.node.record(operands.collect::<Result<Vec<_>>>()?, &self.operators)?;
-        let kernel =
-            Kernel { op: self.node.node.op_type.clone(), name: self.name.clone(), scope: self.symbols.clone(), graph: Arc::new(graph) };
+        let kernel = FallbackKernel {
+            op: self.node.node.op_type.clone(),
+            name: self.name.clone(),
+            scope: self.symbols.clone(),
+            graph: Arc::new(graph),
+        };
         *known = Some((facts.clone(), kernel.clone()));
         Ok(kernel)
     }
 }
 
-impl Expansion for Foreign {
+impl Expansion for FallbackOp {
     fn name(&self) -> StaticName {
         format!("{OURS}{}", self.node.node.op_type).into()
     }
@@ -173,7 +177,7 @@ impl Expansion for Foreign {
         let datums: Vec<_> = inputs.iter().map(|input| &input.datum_type).collect();
         s.given_all(datums, move |s, datums| {
             s.given_all(shapes.clone(), move |s, shapes| {
-                let facts = datums.iter().zip(shapes).map(|(datum, shape)| Ok((dtype(*datum)?, shape))).collect::<Result<Facts>>();
+                let facts = datums.iter().zip(shapes).map(|(datum, shape)| Ok((dtype(*datum)?, shape))).collect::<Result<InputTypes>>();
                 let facts = facts.and_then(|facts| self.kernel(&facts)?.facts(&facts)).map_err(from_ours)?;
                 for (output, (datum, shape)) in outputs.iter().zip(facts) {
                     s.equals(&output.datum_type, datum)?;
@@ -186,7 +190,7 @@ impl Expansion for Foreign {
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
         let given = self.given(inputs);
-        let facts = given.iter().map(|&outlet| fact(model.outlet_fact(outlet)?)).collect::<TractResult<Facts>>()?;
+        let facts = given.iter().map(|&outlet| fact(model.outlet_fact(outlet)?)).collect::<TractResult<InputTypes>>()?;
         let kernel = self.kernel(&facts).map_err(from_ours)?;
         model.wire_node(prefix, kernel, &given)
     }
@@ -198,27 +202,27 @@ fn fact(fact: &TypedFact) -> TractResult<(DType, TVec<TDim>)> {
 
 /// What a node does to inputs of some types: a graph that is replayed.
 #[derive(Clone, Debug)]
-struct Kernel {
+struct FallbackKernel {
     op: String,
     name: String,
     scope: SymbolScope,
     graph: Arc<Graph>,
 }
 
-impl PartialEq for Kernel {
-    fn eq(&self, other: &Kernel) -> bool {
+impl PartialEq for FallbackKernel {
+    fn eq(&self, other: &FallbackKernel) -> bool {
         // tract runs what is equal once; lengths that depend on data are named for their node.
         let fixed = || self.graph.outputs().iter().all(|&id| self.graph.value(id).ty.shape.iter().all(|n| !n.is_symbolic()));
         Arc::ptr_eq(&self.graph, &other.graph) || self.op == other.op && fixed() && self.graph.structurally_equals(&other.graph)
     }
 }
 
-impl Eq for Kernel {}
+impl Eq for FallbackKernel {}
 
-impl Kernel {
+impl FallbackKernel {
     /// The types of the outputs where the inputs have these. A length that depends on data is a symbol of tract's.
-    fn facts(&self, inputs: &Facts) -> Result<Vec<(DatumType, TVec<TDim>)>> {
-        let mut symbols = Symbols::new(&self.scope, &self.name);
+    fn facts(&self, inputs: &InputTypes) -> Result<Vec<(DatumType, TVec<TDim>)>> {
+        let mut symbols = SymbolMap::new(&self.scope, &self.name);
         for ((_, shape), &id) in inputs.iter().zip(self.graph.inputs()) {
             symbols.observe(&self.graph.value(id).ty.shape, shape)?;
         }
@@ -230,7 +234,7 @@ impl Kernel {
     }
 }
 
-impl Op for Kernel {
+impl Op for FallbackKernel {
     fn name(&self) -> StaticName {
         format!("{OURS}{}", self.op).into()
     }
@@ -242,7 +246,7 @@ impl Op for Kernel {
     op_as_typed_op!();
 }
 
-impl EvalOp for Kernel {
+impl EvalOp for FallbackKernel {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let run = || -> Result<TVec<TValue>> {
             let ids = self.graph.inputs().iter();
@@ -256,9 +260,9 @@ impl EvalOp for Kernel {
     op_out_of_plan!();
 }
 
-impl TypedOp for Kernel {
+impl TypedOp for FallbackKernel {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let inputs = inputs.iter().map(|input| fact(input)).collect::<TractResult<Facts>>()?;
+        let inputs = inputs.iter().map(|input| fact(input)).collect::<TractResult<InputTypes>>()?;
         Ok(self.facts(&inputs).map_err(from_ours)?.into_iter().map(|(datum, shape)| datum.fact(shape)).collect())
     }
 

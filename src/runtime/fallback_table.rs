@@ -1,11 +1,11 @@
-//! Which operators tract lacks or gets wrong, and the copy of the page that is made for it.
+//! Which operators tract lacks or gets wrong, and the copy of the model that is made for it.
 
 #[cfg(test)]
 mod needed;
 
 use super::conversion::value_type;
 use super::fallback_op;
-use super::packed_matmul::Linear;
+use super::packed_matmul::ConstantMatMul;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
@@ -15,10 +15,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 /// What a row asks of a node: whether it applies.
-type Applies = fn(&Facts) -> bool;
+type Applies = fn(&NodeContext) -> bool;
 
-/// A node, and what the page says of its inputs.
-pub(super) struct Facts<'a> {
+/// A node, and what the model says of its inputs.
+pub(super) struct NodeContext<'a> {
     node: &'a NodeProto,
     graph: &'a GraphProto,
     types: Vec<Option<Type>>,
@@ -26,7 +26,7 @@ pub(super) struct Facts<'a> {
     constant: Vec<Option<&'a Array>>,
 }
 
-impl Facts<'_> {
+impl NodeContext<'_> {
     fn dtype(&self, i: usize) -> Option<DType> {
         self.types.get(i)?.as_ref().map(|ty| ty.dtype)
     }
@@ -44,24 +44,28 @@ impl Facts<'_> {
 pub(super) type Row = (&'static str, Applies, &'static str);
 
 /// The operators that run on our kernels, for tract 0.23.9. A test fails where tract alone does what a row says it does not.
-pub(super) const REPLACED: &[Row] = &[
-    ("Equal", |facts| facts.any(|dtype| dtype == DType::Bool), "does not compare bools"),
+pub(super) const FALLBACK_TABLE: &[Row] = &[
+    ("Equal", |node_context| node_context.any(|dtype| dtype == DType::Bool), "does not compare bools"),
     (
         "MatMul",
-        |facts| facts.any(|dtype| matches!(dtype, DType::I64 | DType::U8 | DType::U32 | DType::U64)),
+        |node_context| node_context.any(|dtype| matches!(dtype, DType::I64 | DType::U8 | DType::U32 | DType::U64)),
         "panics on i64, refuses unsigned integers",
     ),
-    ("MatMul", |facts| facts.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
+    ("MatMul", |node_context| node_context.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
     ("MatMul", linear, SLOWER),
     ("MatMul", large, SLOWER),
-    ("Gemm", |facts| !floats(facts), "multiplies integers by a float"),
+    ("Gemm", |node_context| !floats(node_context), "multiplies integers by a float"),
     ("Gemm", linear, SLOWER),
     ("Gemm", large, SLOWER),
-    ("Mul", |facts| facts.node.input.first() == facts.node.input.get(1) && !floats(facts), "squares floats only"),
-    ("Pow", |facts| !floats(facts), "overflows on integers"),
+    (
+        "Mul",
+        |node_context| node_context.node.input.first() == node_context.node.input.get(1) && !floats(node_context),
+        "squares floats only",
+    ),
+    ("Pow", |node_context| !floats(node_context), "overflows on integers"),
     (
         "Mod",
-        |facts| !keeps_shape(facts) || lengths(facts) || zero(facts, 1),
+        |node_context| !keeps_shape(node_context) || lengths(node_context) || zero(node_context, 1),
         "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero",
     ),
     ("Erf", double, "has no f64 kernel"),
@@ -83,19 +87,19 @@ pub(super) const REPLACED: &[Row] = &[
     ("TopK", always, "confuses cast integers with symbolic dimensions, loses NaN"),
     ("ArgMax", always, "confuses cast integers with symbolic dimensions, loses NaN"),
     ("ArgMin", always, "confuses cast integers with symbolic dimensions, loses NaN"),
-    ("ReduceMax", |facts| !integers(facts) || empty(facts), "loses NaN, rejects bools, accepts empty inputs"),
-    ("ReduceMin", |facts| !integers(facts) || empty(facts), "loses NaN, rejects bools, accepts empty inputs"),
+    ("ReduceMax", |node_context| !integers(node_context) || empty(node_context), "loses NaN, rejects bools, accepts empty inputs"),
+    ("ReduceMin", |node_context| !integers(node_context) || empty(node_context), "loses NaN, rejects bools, accepts empty inputs"),
     ("ReduceLogSumExp", always, "overflows"),
     ("ReduceSum", empty, "divides by zero for empty inputs"),
     ("ReduceMean", empty, "divides by zero for empty inputs"),
     ("ReduceL1", empty, "divides by zero for empty inputs"),
     ("ReduceL2", empty, "divides by zero for empty inputs"),
     ("ReduceSumSquare", empty, "divides by zero for empty inputs"),
-    ("Pad", |facts| facts.any(|dtype| dtype == DType::Bool), "does not pad bools"),
-    ("Pad", |facts| !matches!(facts.string("mode"), b"" | b"constant"), "overflows with negative pads"),
+    ("Pad", |node_context| node_context.any(|dtype| dtype == DType::Bool), "does not pad bools"),
+    ("Pad", |node_context| !matches!(node_context.string("mode"), b"" | b"constant"), "overflows with negative pads"),
     ("Slice", stepped, "omits values before a softmax that needs them"),
     ("Mish", half, "loses small values in f16"),
-    ("BatchNormalization", |facts| facts.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
+    ("BatchNormalization", |node_context| node_context.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
     ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("RNN", unusual, "ignores directions, lengths and clip, and panics without a state"),
@@ -110,8 +114,12 @@ pub(super) const REPLACED: &[Row] = &[
     ("Col2Im", always, "does not implement it"),
     ("RoiAlign", always, "does not implement it"),
     ("GridSample", double, "computes in f32"),
-    ("Conv", |facts| facts.dtype(0) == Some(DType::F16), "accumulates in f16"),
-    ("MaxPool", |facts| facts.node.output.len() > 1 && facts.dtype(0).is_some_and(DType::is_int), "has no indices for integers"),
+    ("Conv", |node_context| node_context.dtype(0) == Some(DType::F16), "accumulates in f16"),
+    (
+        "MaxPool",
+        |node_context| node_context.node.output.len() > 1 && node_context.dtype(0).is_some_and(DType::is_int),
+        "has no indices for integers",
+    ),
     // Also where it is cast to f32 for it: tract leaves the casts out.
     ("Celu", always, "is wrong in f16"),
     ("If", always, "rejects branches with equal names or different shapes"),
@@ -129,14 +137,14 @@ const FUNCTION: &str = "does not know the functions of a model";
 pub(super) const SLOWER: &str = "takes longer";
 
 /// Whether it is a product with a matrix of the model, which we lay out once.
-fn linear(facts: &Facts) -> bool {
-    let place = |name: &str| facts.node.input.iter().position(|input| input == name);
-    Linear::of(facts.node, |name| facts.constant[place(name)?]).is_some()
+fn linear(node_context: &NodeContext) -> bool {
+    let place = |name: &str| node_context.node.input.iter().position(|input| input == name);
+    ConstantMatMul::of(node_context.node, |name| node_context.constant[place(name)?]).is_some()
 }
 
 /// Whether a product is large enough for a node of ours: many rows by a large matrix.
-fn large(facts: &Facts) -> bool {
-    let [Some(x), Some(matrix), ..] = &facts.types[..] else { return false };
+fn large(node_context: &NodeContext) -> bool {
+    let [Some(x), Some(matrix), ..] = &node_context.types[..] else { return false };
     let width = x.shape.last().and_then(Dim::fixed).unwrap_or(i64::MAX).max(1);
     x.dtype == DType::F32 && volume(x) / width >= ROWS && volume(matrix) >= LARGE
 }
@@ -151,76 +159,79 @@ fn volume(ty: &Type) -> i64 {
 }
 
 /// Whether an input has no element.
-fn empty(facts: &Facts) -> bool {
-    facts.types.iter().flatten().any(|ty| ty.shape.iter().any(|n| *n == 0))
+fn empty(node_context: &NodeContext) -> bool {
+    node_context.types.iter().flatten().any(|ty| ty.shape.iter().any(|n| *n == 0))
 }
 
 /// Whether a recurrent network is not of the plain kind: one way forward, from states that are given, all steps, no bound.
-fn unusual(facts: &Facts) -> bool {
-    let given = |i: usize| facts.node.input.get(i).is_some_and(|name| !name.is_empty());
-    let states = if facts.node.op_type == "LSTM" { given(5) && given(6) } else { given(5) };
-    let plain =
-        |name: &str| matches!(name, "hidden_size" | "linear_before_reset") || name == "direction" && facts.string(name) == b"forward";
-    facts.dtype(0) != Some(DType::F32)
+fn unusual(node_context: &NodeContext) -> bool {
+    let given = |i: usize| node_context.node.input.get(i).is_some_and(|name| !name.is_empty());
+    let states = if node_context.node.op_type == "LSTM" { given(5) && given(6) } else { given(5) };
+    let plain = |name: &str| {
+        matches!(name, "hidden_size" | "linear_before_reset") || name == "direction" && node_context.string(name) == b"forward"
+    };
+    node_context.dtype(0) != Some(DType::F32)
         || !states
         || given(4)
         || given(7)
-        || !facts.node.attribute.iter().all(|attribute| plain(&attribute.name))
+        || !node_context.node.attribute.iter().all(|attribute| plain(&attribute.name))
 }
 
-fn always(_: &Facts) -> bool {
+fn always(_: &NodeContext) -> bool {
     true
 }
 
-fn floats(facts: &Facts) -> bool {
-    facts.dtype(0).is_none_or(DType::is_float)
+fn floats(node_context: &NodeContext) -> bool {
+    node_context.dtype(0).is_none_or(DType::is_float)
 }
 
-fn double(facts: &Facts) -> bool {
-    facts.dtype(0) == Some(DType::F64)
+fn double(node_context: &NodeContext) -> bool {
+    node_context.dtype(0) == Some(DType::F64)
 }
 
 /// Whether a slice leaves numbers out between those that it takes.
-fn stepped(facts: &Facts) -> bool {
-    facts.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
+fn stepped(node_context: &NodeContext) -> bool {
+    node_context.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
 }
 
 /// Whether tract may take integers for lengths: it does with what is cast.
-fn lengths(facts: &Facts) -> bool {
+fn lengths(node_context: &NodeContext) -> bool {
     // Inputs of the graph and constants it has as they are.
-    let computed = |i: usize| facts.constant[i].is_none() && !facts.graph.input.iter().any(|input| input.name == facts.node.input[i]);
-    (0..facts.types.len()).any(|i| facts.dtype(i).is_none_or(|dtype| dtype == DType::I64) && computed(i))
+    let computed = |i: usize| {
+        node_context.constant[i].is_none() && !node_context.graph.input.iter().any(|input| input.name == node_context.node.input[i])
+    };
+    (0..node_context.types.len()).any(|i| node_context.dtype(i).is_none_or(|dtype| dtype == DType::I64) && computed(i))
 }
 
 /// Whether the second of two operands has the shape of the first, or one number.
-fn keeps_shape(facts: &Facts) -> bool {
-    let [Some(a), Some(b)] = &facts.types[..] else { return false };
+fn keeps_shape(node_context: &NodeContext) -> bool {
+    let [Some(a), Some(b)] = &node_context.types[..] else { return false };
     a.shape == b.shape || b.rank() <= a.rank() && b.shape.iter().all(|n| *n == 1)
 }
 
 /// Whether an integer input may hold a zero.
-fn zero(facts: &Facts, i: usize) -> bool {
-    !floats(facts) && facts.constant[i].is_none_or(|numbers| numbers.to_i64s().contains(&0))
+fn zero(node_context: &NodeContext, i: usize) -> bool {
+    !floats(node_context) && node_context.constant[i].is_none_or(|numbers| numbers.to_i64s().contains(&0))
 }
 
 /// Whether it is given integers of which tract has extremes.
-fn integers(facts: &Facts) -> bool {
-    facts.dtype(0).is_some_and(|dtype| dtype.is_int() && !matches!(dtype, DType::U32 | DType::U64))
+fn integers(node_context: &NodeContext) -> bool {
+    node_context.dtype(0).is_some_and(|dtype| dtype.is_int() && !matches!(dtype, DType::U32 | DType::U64))
 }
 
-fn half(facts: &Facts) -> bool {
-    facts.dtype(0) == Some(DType::F16)
+fn half(node_context: &NodeContext) -> bool {
+    node_context.dtype(0) == Some(DType::F16)
 }
 
 /// A node that runs on our kernel.
 #[derive(Clone, Debug)]
-pub(super) struct Replaced {
+pub(super) struct Fallback {
     name: String,
     pub(super) op: String,
     pub(super) why: &'static str,
 }
 
-impl fmt::Display for Replaced {
+impl fmt::Display for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}) runs on ontrace's kernel: tract's {}", self.name, self.op, self.why)
     }
@@ -256,16 +267,16 @@ const OF_LENGTHS: &[&str] = &[
 ];
 
 /// Nodes that compute lengths, by what they make.
-struct Lengths<'a> {
+struct SizeValues<'a> {
     makers: HashMap<&'a str, usize>,
     graph: &'a GraphProto,
     model: &'a Model,
 }
 
-impl<'a> Lengths<'a> {
-    fn new(graph: &'a GraphProto, model: &'a Model) -> Lengths<'a> {
+impl<'a> SizeValues<'a> {
+    fn new(graph: &'a GraphProto, model: &'a Model) -> SizeValues<'a> {
         let made = graph.node.iter().enumerate().filter(|(_, node)| OF_LENGTHS.contains(&node.op_type.as_str()));
-        Lengths { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, model }
+        SizeValues { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, model }
     }
 
     /// The nodes that a value is made by, where they look at shapes and constants only.
@@ -301,40 +312,40 @@ impl<'a> Lengths<'a> {
 /// How many nodes may compute the lengths of one.
 const MOST: usize = 64;
 
-/// The page as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
-pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &OpRegistry) -> (ModelProto, Vec<Replaced>) {
-    let mut replaced = Vec::new();
-    let mut page = model.clone().into_proto();
+/// The model as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
+pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &OpRegistry) -> (ModelProto, Vec<Fallback>) {
+    let mut fallbacks = Vec::new();
+    let mut proto = model.clone().into_proto();
     let opset = model.opset("").unwrap_or(0);
-    if let (Some(graph), Some(original)) = (page.graph.as_mut(), model.proto.graph.as_ref()) {
-        let (types, lengths) = (types(original, model), Lengths::new(original, model));
+    if let (Some(graph), Some(original)) = (proto.graph.as_mut(), model.proto.graph.as_ref()) {
+        let (types, lengths) = (types(original, model), SizeValues::new(original, model));
         for node in &mut graph.node {
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
                 node.attribute.push(fallback_op::zero_value());
             }
-            let facts = Facts {
+            let node_context = NodeContext {
                 node,
                 graph: original,
                 types: node.input.iter().map(|name| types.get(name.as_str()).cloned()).collect(),
                 constant: node.input.iter().map(|name| model.initializer(name)).collect(),
             };
-            let is_call = page.functions.iter().any(|function| calls(node, function));
-            let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&facts)) {
+            let is_call = proto.functions.iter().any(|function| calls(node, function));
+            let why = match rows.iter().find(|row| row.0 == node.op_type && (row.1)(&node_context)) {
                 _ if operators.reader(&node.domain, &node.op_type).is_some() => Some(LACKING),
                 _ if is_call && !rows.is_empty() => Some(FUNCTION),
                 row => row.map(|row| row.2),
             };
             match why {
                 Some(why) => {
-                    replaced.push(Replaced { name: node.name.clone(), op: node.op_type.clone(), why });
+                    fallbacks.push(Fallback { name: node.name.clone(), op: node.op_type.clone(), why });
                     let before = lengths.before(node);
-                    *node = fallback_op::node(std::mem::take(node), before, &page.functions, opset);
+                    *node = fallback_op::node(std::mem::take(node), before, &proto.functions, opset);
                 }
                 None => node.metadata_props.clear(),
             }
         }
         graph.value_info.clear();
     }
-    (page, replaced)
+    (proto, fallbacks)
 }

@@ -16,7 +16,7 @@ mod unoptimized;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::kernels::threads;
 use crate::module::{DynModule, Outputs};
 use crate::onnx::proto::{self, ModelProto};
@@ -25,7 +25,7 @@ use crate::ops::OpRegistry;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced};
-use fallback_table::{REPLACED, Replaced, Row};
+use fallback_table::{FALLBACK_TABLE, Fallback, Row};
 use guards::Conditions;
 use prost::Message;
 use runnable::Runnable;
@@ -54,16 +54,16 @@ pub struct Session {
     inputs: Vec<(String, Type)>,
     outputs: Vec<(String, Type)>,
     conditions: Conditions,
-    page: Model,
+    model: Model,
     operators: OpRegistry,
     /// tract's reading of the page, or why it has none.
-    model: Result<InferenceModel>,
-    replaced: Vec<Replaced>,
+    tract_model: Result<InferenceModel>,
+    fallbacks: Vec<Fallback>,
     executor: Option<Executor>,
     /// How many plans are kept.
     cached_plans: usize,
     /// The plan used last stands last.
-    plans: Mutex<Vec<Plan>>,
+    plans: Mutex<Vec<CachedPlan>>,
     made: AtomicUsize,
     hits: AtomicUsize,
 }
@@ -79,7 +79,7 @@ pub struct PlanCounts {
 
 /// A plan for one combination of input shapes; whoever has their dtypes and shapes has inputs that were looked at before.
 #[derive(Clone)]
-struct Plan {
+struct CachedPlan {
     shapes: Vec<Vec<usize>>,
     engine: Engine,
 }
@@ -89,7 +89,7 @@ struct Plan {
 enum Engine {
     Tract(Arc<Runnable>),
     /// Our readers and kernels, node by node, and what tract said.
-    Ours(Arc<OnnxModule>, Error),
+    Fallback(Arc<OnnxModule>, Error),
 }
 
 /// The options of a [`Session`].
@@ -142,7 +142,7 @@ impl SessionBuilder {
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where the model is not valid.
     pub fn build(&self, model: &Model) -> Result<Session> {
-        Session::with_rows(model, self, REPLACED)
+        Session::with_rows(model, self, FALLBACK_TABLE)
     }
 
     /// Opens an ONNX file and prepares it.
@@ -217,7 +217,7 @@ impl Session {
         verify(model).into_result()?;
         let flat = without_functions(model, operators);
         let written = flat.as_ref().unwrap_or(model);
-        let (mut page, replaced) = fallback_table::for_tract(written, rows, operators);
+        let (mut page, fallbacks) = fallback_table::for_tract(written, rows, operators);
         let graph = page.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
@@ -226,17 +226,17 @@ impl Session {
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
         let conditions = Conditions::of(written, &inputs, graph)?;
-        let page_of_ours = model.clone();
-        let model = parse(&page, operators);
+        let exported = model.clone();
+        let tract_model = parse(&page, operators);
         let executor = (*threads > 1).then(|| Executor::multithread(*threads));
         Ok(Session {
             inputs,
             outputs,
             conditions,
-            page: page_of_ours,
+            model: exported,
             operators: operators.clone(),
-            model,
-            replaced,
+            tract_model,
+            fallbacks,
             executor,
             cached_plans: *cached_plans,
             plans: Mutex::default(),
@@ -264,18 +264,18 @@ impl Session {
     pub fn explain(&self) -> Vec<String> {
         let plans = self.plans.lock().map(|plans| plans.clone()).unwrap_or_default();
         let whole = plans.iter().filter_map(|plan| match &plan.engine {
-            Engine::Ours(_, error) => {
+            Engine::Fallback(_, error) => {
                 Some(format!("all nodes run on ontrace's kernels for inputs of shapes {:?}: {}", plan.shapes, error.message()))
             }
             Engine::Tract(_) => None,
         });
-        self.replaced.iter().map(Replaced::to_string).chain(whole).collect()
+        self.fallbacks.iter().map(Fallback::to_string).chain(whole).collect()
     }
 
     /// The operators that run on our kernels inside tract's plans, and why.
     #[cfg(test)]
-    pub(crate) fn replaced(&self) -> Vec<(String, String)> {
-        self.replaced.iter().map(|replaced| (replaced.op.clone(), replaced.why.to_string())).collect()
+    pub(crate) fn fallbacks(&self) -> Vec<(String, String)> {
+        self.fallbacks.iter().map(|fallbacks| (fallbacks.op.clone(), fallbacks.why.to_string())).collect()
     }
 
     /// What tract alone answers, without a kernel of ours.
@@ -292,13 +292,13 @@ impl Session {
     /// The rows of the table that are about what comes out: operator and reason.
     #[cfg(test)]
     pub(crate) fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-        REPLACED.iter().map(|row| (row.0, row.2)).filter(|row| row.1 != fallback_table::SLOWER)
+        FALLBACK_TABLE.iter().map(|row| (row.0, row.2)).filter(|row| row.1 != fallback_table::SLOWER)
     }
 
     /// Whether a plan that was made runs on our kernels alone.
     #[cfg(test)]
     pub(crate) fn runs_without_tract(&self) -> bool {
-        self.plans.lock().is_ok_and(|plans| plans.iter().any(|plan| matches!(plan.engine, Engine::Ours(..))))
+        self.plans.lock().is_ok_and(|plans| plans.iter().any(|plan| matches!(plan.engine, Engine::Fallback(..))))
     }
 
     /// The outputs for these inputs.
@@ -310,15 +310,15 @@ impl Session {
         let engine = self.engine(inputs)?;
         self.conditions.check_inputs(inputs)?;
         match &engine {
-            Engine::Ours(module, _) => self.on_threads(|| ours(module, inputs)),
+            Engine::Fallback(module, _) => self.on_threads(|| run_fallback(module, inputs)),
             Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
                 if error.code() == ErrorCode::Guard {
                     return Err(error);
                 }
                 // What fails here fails at every call with these shapes.
-                let module = self.on_our_kernels(error)?;
-                let outputs = self.on_threads(|| ours(&module.0, inputs)).map_err(|_| module.1.clone())?;
-                self.keep(Plan { shapes: shapes(inputs), engine: Engine::Ours(module.0, module.1) })?;
+                let module = self.fall_back(error)?;
+                let outputs = self.on_threads(|| run_fallback(&module.0, inputs)).map_err(|_| module.1.clone())?;
+                self.keep(CachedPlan { shapes: shapes(inputs), engine: Engine::Fallback(module.0, module.1) })?;
                 Ok(outputs)
             }),
         }
@@ -394,8 +394,8 @@ impl Session {
     }
 
     /// The page as our readers have it, with what tract said; that alone where they refuse it too.
-    fn on_our_kernels(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
-        match OnnxModule::with(self.page.clone(), &self.operators) {
+    fn fall_back(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
+        match OnnxModule::with(self.model.clone(), &self.operators) {
             Ok(module) => Ok((Arc::new(module), error)),
             Err(_) => Err(error),
         }
@@ -408,7 +408,7 @@ impl Session {
         {
             let mut plans = self.plans.lock().map_err(poisoned)?;
             let typed = inputs.len() == self.inputs.len() && self.inputs.iter().zip(inputs).all(|((_, ty), x)| ty.dtype == x.dtype());
-            let fits = |plan: &Plan| plan.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape());
+            let fits = |plan: &CachedPlan| plan.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape());
             if typed && let Some(i) = plans.iter().rposition(fits) {
                 plans[i..].rotate_left(1);
                 self.hits.fetch_add(1, Ordering::Relaxed);
@@ -420,14 +420,14 @@ impl Session {
         let shapes = shapes(inputs);
         let engine = match self.compile(&shapes) {
             Ok(runnable) => Engine::Tract(runnable),
-            Err(error) => self.on_our_kernels(error).map(|(module, error)| Engine::Ours(module, error))?,
+            Err(error) => self.fall_back(error).map(|(module, error)| Engine::Fallback(module, error))?,
         };
-        self.keep(Plan { engine: engine.clone(), shapes })?;
+        self.keep(CachedPlan { engine: engine.clone(), shapes })?;
         Ok(engine)
     }
 
     /// Keeps a plan in place of one for the same shapes, or of that used longest ago.
-    fn keep(&self, plan: Plan) -> Result<()> {
+    fn keep(&self, plan: CachedPlan) -> Result<()> {
         let mut plans = self.plans.lock().map_err(poisoned)?;
         plans.retain(|other| other.shapes != plan.shapes);
         if plans.len() >= self.cached_plans {
@@ -450,7 +450,7 @@ impl Session {
 
     /// What is made of tract's model for inputs of these shapes.
     fn planned<R: Send>(&self, shapes: &[Vec<usize>], plan: impl FnOnce(InferenceModel) -> TractResult<R> + Send) -> Result<R> {
-        let model = self.model.as_ref().map_err(Clone::clone)?;
+        let model = self.tract_model.as_ref().map_err(Clone::clone)?;
         panic::on_a_deep_stack(|| {
             let mut model = model.clone();
             for (i, (shape, (_, ty))) in shapes.iter().zip(&self.inputs).enumerate() {
@@ -471,7 +471,7 @@ fn poisoned<T>(_: T) -> Error {
 }
 
 /// Runs a page on our kernels.
-fn ours(module: &OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
+fn run_fallback(module: &OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
     let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     module.forward(&tensors)?.iter().map(Tensor::to_array).collect()
 }
@@ -586,7 +586,7 @@ mod tests {
         assert!(session.run(&[]).unwrap_err().message().contains("(x)"));
         for wrong in [shape(&[2, 4]), shape(&[2]), Array::full(DType::F64, &[2, 3], 1.into())] {
             let error = session.run(&[wrong]).unwrap_err();
-            assert_eq!((error.code(), error.places().next()), (crate::ErrorCode::Input, Some("input x")));
+            assert_eq!((error.code(), error.locations().next()), (crate::ErrorCode::Input, Some("input x")));
         }
         assert!(session.run(&[shape(&[2, 3])]).is_ok(), "a refused call leaves the session as it was");
     }

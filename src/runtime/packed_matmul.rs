@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::math::Add;
 use tract_onnx::tract_hir::internal::*;
 
 /// A node that multiplies what it is given by a matrix of the model.
-pub(super) struct Linear<'a> {
+pub(super) struct ConstantMatMul<'a> {
     /// The name of what is multiplied.
     pub(super) left: &'a str,
     name: &'a str,
@@ -22,10 +22,10 @@ pub(super) struct Linear<'a> {
     bias: Option<&'a Array>,
 }
 
-impl<'a> Linear<'a> {
+impl<'a> ConstantMatMul<'a> {
     /// A node as one: a MatMul, or a Gemm that scales nothing and adds the same to every row. `constant` gives the numbers of an input
     /// that is the same at every call.
-    pub(super) fn of(node: &'a NodeProto, constant: impl Fn(&str) -> Option<&'a Array>) -> Option<Linear<'a>> {
+    pub(super) fn of(node: &'a NodeProto, constant: impl Fn(&str) -> Option<&'a Array>) -> Option<ConstantMatMul<'a>> {
         let node = Node::new(node, 0);
         let (left, name, added) = (node.input(0)?, node.input(1)?, node.input(2));
         let matrix = constant(name).filter(|matrix| matrix.dtype() == DType::F32 && matrix.rank() == 2)?;
@@ -33,14 +33,14 @@ impl<'a> Linear<'a> {
             return None;
         }
         match node.op_type() {
-            "MatMul" => Some(Linear { left, name, matrix, turned: false, bias: None }),
+            "MatMul" => Some(ConstantMatMul { left, name, matrix, turned: false, bias: None }),
             "Gemm" => {
                 let turned = node.int("transB", 0).ok()? != 0;
                 let columns = matrix.shape()[usize::from(!turned)];
                 let bias = added.map(|name| constant(name).filter(|bias| bias.rank() <= 2 && is_row(bias.shape(), columns)));
                 let plain = node.float("alpha", 1.0).ok()? == 1.0 && node.int("transA", 0).ok()? == 0;
                 let whole = bias.is_none_or(|bias| bias.is_some()) && (bias.is_none() || node.float("beta", 1.0).ok()? == 1.0);
-                (plain && whole).then(|| Linear { left, name, matrix, turned, bias: bias.flatten() })
+                (plain && whole).then(|| ConstantMatMul { left, name, matrix, turned, bias: bias.flatten() })
             }
             _ => None,
         }
@@ -58,7 +58,7 @@ fn is_row(shape: &[usize], columns: usize) -> bool {
 pub(super) struct LaidOut(BTreeMap<(String, bool), Arc<Panels>>);
 
 impl LaidOut {
-    fn panels(&mut self, linear: &Linear) -> Result<Arc<Panels>> {
+    fn panels(&mut self, linear: &ConstantMatMul) -> Result<Arc<Panels>> {
         let key = (linear.name.to_string(), linear.turned);
         if let Some(known) = self.0.get(&key) {
             return Ok(Arc::clone(known));
@@ -83,7 +83,7 @@ impl Product {
     ///
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for the matrix.
-    pub(super) fn new(linear: &Linear, laid_out: &mut LaidOut) -> Result<Product> {
+    pub(super) fn new(linear: &ConstantMatMul, laid_out: &mut LaidOut) -> Result<Product> {
         let bias = linear.bias.map(|bias| bias.to_vec().map(Into::into)).transpose()?;
         Ok(Product { matrix: laid_out.panels(linear)?, bias })
     }
@@ -101,13 +101,13 @@ impl Product {
 
 /// A product as it stands on tract's page, among whose inputs the matrix is too.
 #[derive(Clone, Debug)]
-pub(super) struct OnPage {
+pub(super) struct PackedMatMulOp {
     pub(super) product: Product,
     /// Which of the inputs is multiplied.
     pub(super) left: usize,
 }
 
-impl Expansion for OnPage {
+impl Expansion for PackedMatMulOp {
     fn name(&self) -> StaticName {
         self.product.name()
     }

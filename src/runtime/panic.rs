@@ -33,7 +33,7 @@ pub(super) fn guarded<T>(f: impl FnOnce() -> TractResult<T>) -> Result<T> {
     QUIET.set(was);
     match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Error::runtime(format!("tract: {}", chain(&error)))),
+        Ok(Err(error)) => Err(Error::runtime(format!("tract: {}", chain(&error))).with_source(error)),
         Err(panic) => {
             let text = panic.downcast_ref::<&str>().map(|text| text.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
             Err(Error::runtime(format!("tract panicked: {}", text.unwrap_or_default())))

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use tract_onnx::tract_hir::internal::{SymbolScope, TDim};
 
 /// What our symbols stand for in tract's plan, seen from one node.
-pub(super) struct Symbols<'a> {
+pub(super) struct SymbolMap<'a> {
     scope: &'a SymbolScope,
     node: &'a str,
     known: BTreeMap<Arc<str>, TDim>,
 }
 
-impl<'a> Symbols<'a> {
-    pub(super) fn new(scope: &'a SymbolScope, node: &'a str) -> Symbols<'a> {
-        Symbols { scope, node, known: BTreeMap::new() }
+impl<'a> SymbolMap<'a> {
+    pub(super) fn new(scope: &'a SymbolScope, node: &'a str) -> SymbolMap<'a> {
+        SymbolMap { scope, node, known: BTreeMap::new() }
     }
 
     /// A length of tract's as one of ours: a number, or a symbol for the whole expression.
@@ -79,7 +79,7 @@ mod tests {
     fn lengths_go_there_and_back() {
         let scope = SymbolScope::default();
         let n: TDim = scope.sym("n").into();
-        let mut symbols = Symbols::new(&scope, "node");
+        let mut symbols = SymbolMap::new(&scope, "node");
         let ours = symbols.ours(&n);
         assert_eq!(symbols.theirs(&(&ours * 2 + 1i64)), n.clone() * 2 + 1);
         assert_eq!(symbols.ours(&3.into()), Dim::Fixed(3));
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_shape_that_was_recorded_holds_for_no_other() {
         let scope = SymbolScope::default();
-        let mut symbols = Symbols::new(&scope, "node");
+        let mut symbols = SymbolMap::new(&scope, "node");
         let shape = Shape::new(vec![Dim::Fixed(2), Dim::new(Expr::symbol("n"), None)]);
         assert!(symbols.observe(&shape, &[2.into(), 5.into()]).is_ok());
         assert_eq!(symbols.theirs(&shape[1]), 5.into());

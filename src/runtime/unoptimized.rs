@@ -10,14 +10,14 @@ use tract_onnx::prelude::{InferenceModelExt, IntoRunnable};
 impl Session {
     /// The page that was compiled.
     pub fn model(&self) -> &Model {
-        &self.page
+        &self.model
     }
 
     /// The outputs for these inputs by tract's plan without any optimisation, our kernels inside it as in [`Session::run`].
     ///
     /// # Errors
     /// [`Runtime`](crate::ErrorCode::Runtime) where tract refuses the page or fails: then there is no plan to compare with.
-    pub fn run_plain(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+    pub fn run_unoptimized(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let plan = self.planned(&shapes(inputs), |model| Runnable::new(model.into_typed()?.into_runnable()?))?;
         self.on_threads(|| self.by_tract(&plan, inputs))
     }

@@ -1,9 +1,9 @@
 //! The one door: every operation infers its type, computes its value where there is one, and is written down where somebody records.
 
-use super::{Facts, Origin, Tensor, location, observer, recorder};
+use super::{Origin, Tensor, TensorData, location, observer, recorder};
 use crate::array::Array;
 use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Computed, Inputs, Operator};
 use std::panic::Location;
 use std::sync::Arc;
@@ -28,16 +28,16 @@ pub fn apply_one(op: impl Operator, inputs: &[&Tensor]) -> Result<Tensor> {
 #[track_caller]
 pub fn apply(op: impl Operator, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
     let caller = Location::caller();
-    through_the_door(Arc::new(op), inputs, caller)
+    dispatch(Arc::new(op), inputs, caller)
 }
 
 /// As [`apply`], for an operator that a graph has.
 #[track_caller]
 pub(crate) fn apply_shared(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-    through_the_door(op, inputs, Location::caller())
+    dispatch(op, inputs, Location::caller())
 }
 
-fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
+fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location) -> Result<Vec<Tensor>> {
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
     let constraints = recorder::constraints();
     let inferred = op.infer(&Inputs::new(&types).under(&constraints)).map(|types| simplified(types, &constraints));
@@ -66,8 +66,8 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
     };
     let types = repeated.unwrap_or_else(|| named(types, &values, recorded));
     let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
-    observer::saw(&op, &values, parameter.map(|name| &**name), caller);
-    let marks = match recorded {
+    observer::notify(&op, &values, parameter.map(|name| &**name), caller);
+    let traced_refs = match recorded {
         true => recorder::record(op.clone(), inputs, &types, location::here(parameter.map(|name| &**name), caller))?
             .into_iter()
             .map(Some)
@@ -78,11 +78,11 @@ fn through_the_door(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &
         ([Some(_)], Some(name), 1) => Some(format!("{name}.{}", op.name().to_lowercase()).into()),
         _ => None,
     };
-    let tensor = |(output, ((ty, value), mark)): (usize, ((Type, Option<Array>), Option<_>))| match mark {
-        Some(mark) => Tensor(Arc::new(Facts { ty, value, dims: None, origin: Origin::Traced(mark), weak: false })),
+    let tensor = |(output, ((ty, value), traced_ref)): (usize, ((Type, Option<Array>), Option<_>))| match traced_ref {
+        Some(traced_ref) => Tensor(Arc::new(TensorData { ty, value, dims: None, origin: Origin::Traced(traced_ref), weak: false })),
         None => Tensor::with(value, ty, derived(&op, inputs, output, &name)),
     };
-    Ok(types.into_iter().zip(values).zip(marks).enumerate().map(tensor).collect())
+    Ok(types.into_iter().zip(values).zip(traced_refs).enumerate().map(tensor).collect())
 }
 
 /// Where a constant output comes from: from parameters, where one is behind an input.

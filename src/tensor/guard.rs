@@ -37,8 +37,8 @@ pub(crate) fn numbers(tensor: &Tensor, seen: &Array, place: &Place) -> Result<()
         // No graph is asked for the value: it is here.
         Guard { condition: Condition::Numbers(Default::default(), seen.clone()), place: place.clone() }.check_numbers(array)?;
     }
-    match tensor.mark() {
-        Some(mark) => recorder::guard_numbers(mark, seen, || place.clone()),
+    match tensor.traced_ref() {
+        Some(traced_ref) => recorder::guard_numbers(traced_ref, seen, || place.clone()),
         None => Ok(()),
     }
 }

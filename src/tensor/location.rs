@@ -17,45 +17,45 @@ struct Here {
 
 /// Leaves the place when dropped, on return, `?` and panic alike.
 #[must_use = "the place is left when the guard is dropped"]
-pub struct Within(Part);
+pub struct LocationGuard(Entered);
 
-enum Part {
+enum Entered {
     Scope(usize),
     /// The scope to come back to.
     Outer(Vec<String>),
-    NodeBuilder(usize),
+    Line(usize),
 }
 
 /// Enters the module of this name: nodes recorded until the guard is dropped belong to it.
-pub fn scope(name: &str) -> Within {
+pub fn scope(name: &str) -> LocationGuard {
     HERE.with_borrow_mut(|here| {
         here.scope.push(name.to_string());
-        Within(Part::Scope(here.scope.len() - 1))
+        LocationGuard(Entered::Scope(here.scope.len() - 1))
     })
 }
 
 /// Enters the module at this path from the top, wherever the program is now.
-pub(crate) fn absolute_scope(path: &str) -> Within {
+pub(crate) fn absolute_scope(path: &str) -> LocationGuard {
     HERE.with_borrow_mut(|here| {
         let outer = std::mem::replace(&mut here.scope, path.split('.').filter(|part| !part.is_empty()).map(str::to_string).collect());
-        Within(Part::Outer(outer))
+        LocationGuard(Entered::Outer(outer))
     })
 }
 
 /// Says which line of an interpreted source is running; it wins over the line of the Rust caller.
-pub fn line(line: impl Into<Arc<str>>) -> Within {
+pub fn line(line: impl Into<Arc<str>>) -> LocationGuard {
     HERE.with_borrow_mut(|here| {
         here.lines.push(line.into());
-        Within(Part::NodeBuilder(here.lines.len() - 1))
+        LocationGuard(Entered::Line(here.lines.len() - 1))
     })
 }
 
-impl Drop for Within {
+impl Drop for LocationGuard {
     fn drop(&mut self) {
         HERE.with_borrow_mut(|here| match &mut self.0 {
-            Part::Scope(depth) => here.scope.truncate(*depth),
-            Part::Outer(outer) => here.scope = std::mem::take(outer),
-            Part::NodeBuilder(depth) => here.lines.truncate(*depth),
+            Entered::Scope(depth) => here.scope.truncate(*depth),
+            Entered::Outer(outer) => here.scope = std::mem::take(outer),
+            Entered::Line(depth) => here.lines.truncate(*depth),
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::array::{Array, DType, Element, PromotionPriority, Scalar};
 use crate::dim::{Constraint, Dim, DimArray, Relation, Shape, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Computed, Derivation};
-use recorder::Mark;
+use recorder::TracedRef;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -41,10 +41,10 @@ use std::sync::Arc;
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Tensor(Arc<Facts>);
+pub struct Tensor(Arc<TensorData>);
 
 #[derive(Clone)]
-struct Facts {
+struct TensorData {
     ty: Type,
     value: Option<Array>,
     /// The contents, where they are a few lengths.
@@ -61,13 +61,13 @@ enum Origin {
     Parameter(Arc<str>),
     /// Computed from parameters, under this name where it has one.
     Derived(Option<Arc<str>>, Arc<Computed>),
-    Traced(Mark),
+    Traced(TracedRef),
 }
 
 impl Tensor {
     fn with(value: Option<Array>, ty: Type, origin: Origin) -> Tensor {
         let dims = value.as_ref().filter(|_| !matches!(origin, Origin::Traced(_))).and_then(DimArray::read);
-        Tensor(Arc::new(Facts { ty, value, dims, origin, weak: false }))
+        Tensor(Arc::new(TensorData { ty, value, dims, origin, weak: false }))
     }
 
     /// A tensor of this shape from its elements in row-major order.
@@ -103,7 +103,7 @@ impl Tensor {
             Scalar::Float(x) => Array::scalar(x),
         };
         let tensor = Tensor::from(value);
-        Tensor(Arc::new(Facts { weak: true, ..(*tensor.0).clone() }))
+        Tensor(Arc::new(TensorData { weak: true, ..(*tensor.0).clone() }))
     }
 
     /// Lengths as an i64 tensor of rank 1: what `shape` is in torch.
@@ -121,34 +121,34 @@ impl Tensor {
         let dims = DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims };
         let value = dims.example().map(|array| array.cast(dtype));
         let ty = Type::new(dtype, dims.shape());
-        Tensor(Arc::new(Facts { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))
+        Tensor(Arc::new(TensorData { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))
     }
 
     /// The same numbers as a parameter of this name, which the record keeps.
     pub fn named(&self, name: &str) -> Tensor {
         match self.0.origin {
             Origin::Traced(_) => self.clone(),
-            _ => Tensor(Arc::new(Facts { origin: Origin::Parameter(name.into()), ..(*self.0).clone() })),
+            _ => Tensor(Arc::new(TensorData { origin: Origin::Parameter(name.into()), ..(*self.0).clone() })),
         }
     }
 
     /// The same number, giving way to the dtype of every other operand.
     pub(crate) fn weakened(&self) -> Tensor {
-        Tensor(Arc::new(Facts { weak: true, ..(*self.0).clone() }))
+        Tensor(Arc::new(TensorData { weak: true, ..(*self.0).clone() }))
     }
 
     /// The same number as an ordinary tensor.
     pub(crate) fn strengthened(&self) -> Tensor {
-        Tensor(Arc::new(Facts { weak: false, ..(*self.0).clone() }))
+        Tensor(Arc::new(TensorData { weak: false, ..(*self.0).clone() }))
     }
 
-    fn traced(&self, ty: Type, mark: Mark) -> Tensor {
-        Tensor(Arc::new(Facts { ty, value: self.0.value.clone(), dims: None, origin: Origin::Traced(mark), weak: false }))
+    fn traced(&self, ty: Type, traced_ref: TracedRef) -> Tensor {
+        Tensor(Arc::new(TensorData { ty, value: self.0.value.clone(), dims: None, origin: Origin::Traced(traced_ref), weak: false }))
     }
 
     /// The same numbers under a type that says more of the lengths.
     pub(crate) fn retyped(&self, ty: Type) -> Tensor {
-        Tensor(Arc::new(Facts { ty, ..(*self.0).clone() }))
+        Tensor(Arc::new(TensorData { ty, ..(*self.0).clone() }))
     }
 
     /// The dtype and the shape.
@@ -196,12 +196,12 @@ impl Tensor {
 
     /// Whether a record knows this tensor: its numbers differ from call to call.
     pub fn is_traced(&self) -> bool {
-        self.mark().is_some()
+        self.traced_ref().is_some()
     }
 
-    fn mark(&self) -> Option<Mark> {
+    fn traced_ref(&self) -> Option<TracedRef> {
         match self.0.origin {
-            Origin::Traced(mark) => Some(mark),
+            Origin::Traced(traced_ref) => Some(traced_ref),
             _ => None,
         }
     }
@@ -273,8 +273,8 @@ impl Tensor {
     pub fn to_array(&self) -> Result<Array> {
         let array = self.array()?;
         let caller = Location::caller();
-        if let Some(mark) = self.mark() {
-            recorder::guard_numbers(mark, array, || location::here(None, caller))?;
+        if let Some(traced_ref) = self.traced_ref() {
+            recorder::guard_numbers(traced_ref, array, || location::here(None, caller))?;
         }
         for dim in self.symbolic_values().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
             if let Some(seen) = dim.example() {

@@ -10,19 +10,19 @@ use std::panic::Location;
 use std::sync::Arc;
 
 thread_local! {
-    static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };
+    static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
 }
 
 /// An operation that was done.
-pub(crate) struct Done {
+pub(crate) struct ObservedOp {
     pub(crate) op: Arc<dyn Operator>,
     pub(crate) place: Place,
     /// A number for each output that says what is in it.
     pub(crate) digests: Vec<u64>,
 }
 
-struct Watch {
-    done: Vec<Done>,
+struct Observer {
+    done: Vec<ObservedOp>,
     /// The operation of which the outputs themselves are wanted.
     wanted: Option<usize>,
     outputs: Vec<Array>,
@@ -36,30 +36,30 @@ pub(crate) fn digest(array: &Array) -> u64 {
 }
 
 /// Runs a function and lists its operations in order, with the outputs of one of them.
-pub(crate) fn watched<R>(wanted: Option<usize>, run: impl FnOnce() -> R) -> (R, Vec<Done>, Vec<Array>) {
+pub(crate) fn observe<R>(wanted: Option<usize>, run: impl FnOnce() -> R) -> (R, Vec<ObservedOp>, Vec<Array>) {
     /// Also where the function panics.
-    struct Before(Option<Watch>);
+    struct Before(Option<Observer>);
     impl Drop for Before {
         fn drop(&mut self) {
-            WATCH.set(self.0.take());
+            OBSERVER.set(self.0.take());
         }
     }
-    let before = Before(WATCH.replace(Some(Watch { done: Vec::new(), wanted, outputs: Vec::new() })));
+    let before = Before(OBSERVER.replace(Some(Observer { done: Vec::new(), wanted, outputs: Vec::new() })));
     let result = run();
-    let watch = WATCH.take();
+    let observer = OBSERVER.take();
     drop(before);
-    let (done, outputs) = watch.map_or_else(Default::default, |watch| (watch.done, watch.outputs));
+    let (done, outputs) = observer.map_or_else(Default::default, |observer| (observer.done, observer.outputs));
     (result, done, outputs)
 }
 
 /// Notes an operation, where somebody watches.
-pub(super) fn saw(op: &Arc<dyn Operator>, values: &[Option<Array>], parameter: Option<&str>, caller: &Location) {
-    WATCH.with_borrow_mut(|watch| {
-        let Some(watch) = watch else { return };
-        if watch.wanted == Some(watch.done.len()) {
-            watch.outputs = values.iter().flatten().cloned().collect();
+pub(super) fn notify(op: &Arc<dyn Operator>, values: &[Option<Array>], parameter: Option<&str>, caller: &Location) {
+    OBSERVER.with_borrow_mut(|observer| {
+        let Some(observer) = observer else { return };
+        if observer.wanted == Some(observer.done.len()) {
+            observer.outputs = values.iter().flatten().cloned().collect();
         }
         let digests = values.iter().flatten().map(digest).collect();
-        watch.done.push(Done { op: op.clone(), place: location::here(parameter, caller), digests });
+        observer.done.push(ObservedOp { op: op.clone(), place: location::here(parameter, caller), digests });
     });
 }

@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static OPEN: RefCell<Vec<Record>> = const { RefCell::new(Vec::new()) };
+    static ACTIVE: RefCell<Vec<ActiveTrace>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What is being written down.
-struct Record {
+struct ActiveTrace {
     id: u64,
     graph: Graph,
     /// What the program turned out to need of its lengths.
@@ -33,9 +33,9 @@ struct Record {
     captures: Option<Vec<(Tensor, ValueId)>>,
 }
 
-/// A traced tensor's mark: which record knows it, and as which value.
+/// A traced tensor's traced_ref: which record knows it, and as which value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct TracedRef {
     record: u64,
     pub(super) value: ValueId,
 }
@@ -76,8 +76,8 @@ impl Recorder {
 
     fn push(captures: Option<Vec<(Tensor, ValueId)>>) -> Recorder {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        OPEN.with_borrow_mut(|open| {
-            open.push(Record {
+        ACTIVE.with_borrow_mut(|open| {
+            open.push(ActiveTrace {
                 id,
                 graph: Graph::default(),
                 constraints: Vec::new(),
@@ -99,8 +99,9 @@ impl Recorder {
         Ok((graph, captures.unwrap_or_default().into_iter().map(|capture| capture.0).collect()))
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Record) -> T) -> Result<T> {
-        OPEN.with_borrow_mut(|open| open.iter_mut().find(|record| record.id == self.id).map(f))
+    fn with<T>(&self, f: impl FnOnce(&mut ActiveTrace) -> T) -> Result<T> {
+        ACTIVE
+            .with_borrow_mut(|open| open.iter_mut().find(|record| record.id == self.id).map(f))
             .ok_or_else(|| Error::trace("the trace was moved to another thread"))
     }
 
@@ -110,7 +111,7 @@ impl Recorder {
     /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that opened the record.
     pub fn input(&self, name: &str, ty: Type, example: &Tensor) -> Result<Tensor> {
         let value = self.with(|record| record.graph.add_input(name, ty.clone()))?;
-        Ok(example.traced(ty, Mark { record: self.id, value }))
+        Ok(example.traced(ty, TracedRef { record: self.id, value }))
     }
 
     /// What the program turned out to need of its lengths so far, with the places where it did.
@@ -134,7 +135,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         // Whatever was opened inside and not closed goes with it.
-        OPEN.with_borrow_mut(|open| {
+        ACTIVE.with_borrow_mut(|open| {
             if let Some(depth) = open.iter().position(|record| record.id == self.id) {
                 open.truncate(depth);
             }
@@ -144,12 +145,12 @@ impl Drop for Recorder {
 
 /// Whether somebody is recording on this thread.
 pub fn is_tracing() -> bool {
-    OPEN.with_borrow(|open| !open.is_empty())
+    ACTIVE.with_borrow(|open| !open.is_empty())
 }
 
 /// The symbols in the types of what the open records of this thread hold, and what each stands for in the example.
 pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
-    OPEN.with_borrow(|open| {
+    ACTIVE.with_borrow(|open| {
         let mut symbols = BTreeMap::new();
         for (_, value) in open.iter().flat_map(|record| record.graph.values()) {
             for dim in value.ty.shape.iter().filter(|dim| dim.is_symbolic()) {
@@ -165,7 +166,7 @@ pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
 
 /// A name for a length that depends on data, which no input of the record has.
 pub(crate) fn fresh_symbol() -> Expr {
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         // Bodies share the names of the record that they are in.
         let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Expr::symbol("data") };
         loop {
@@ -182,19 +183,19 @@ pub(crate) fn fresh_symbol() -> Expr {
 /// Runs a function that no open record sees, as if nobody were recording.
 pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
     /// Also where the function panics.
-    struct Before(Vec<Record>);
+    struct Before(Vec<ActiveTrace>);
     impl Drop for Before {
         fn drop(&mut self) {
-            OPEN.set(std::mem::take(&mut self.0));
+            ACTIVE.set(std::mem::take(&mut self.0));
         }
     }
-    let _before = Before(OPEN.take());
+    let _before = Before(ACTIVE.take());
     run()
 }
 
 /// Writes down a relation between lengths that the program read, where somebody is recording.
 pub(super) fn guard_lengths(constraint: Constraint, place: Place) -> Result<()> {
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         // Bodies share the lengths of the record that they are in.
         let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Ok(()) };
         let guard = Guard::lengths(constraint, place);
@@ -207,16 +208,16 @@ pub(super) fn guard_lengths(constraint: Constraint, place: Place) -> Result<()> 
 }
 
 /// Writes down that the program read the numbers of a traced value.
-pub(super) fn guard_numbers(mark: Mark, seen: &Array, place: impl FnOnce() -> Place) -> Result<()> {
-    OPEN.with_borrow_mut(|open| {
-        let Some(record) = open.iter_mut().find(|record| record.id == mark.record) else { return Ok(()) };
+pub(super) fn guard_numbers(traced_ref: TracedRef, seen: &Array, place: impl FnOnce() -> Place) -> Result<()> {
+    ACTIVE.with_borrow_mut(|open| {
+        let Some(record) = open.iter_mut().find(|record| record.id == traced_ref.record) else { return Ok(()) };
         let place = place();
         if record.captures.is_some() {
             return Err(Error::trace("a value was read in the traced body of a branch or loop, where it differs between iterations")
                 .at(place)
                 .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
         }
-        let guard = Guard { condition: Condition::Numbers(mark.value, seen.clone()), place };
+        let guard = Guard { condition: Condition::Numbers(traced_ref.value, seen.clone()), place };
         if record.strict {
             return Err(denied(&guard));
         }
@@ -232,7 +233,7 @@ fn denied(guard: &Guard) -> Error {
 
 /// The constraints of the active trace, for one inference. Bodies share those of the trace that they are in.
 pub(super) fn constraints() -> Constraints {
-    OPEN.with_borrow(|open| {
+    ACTIVE.with_borrow(|open| {
         let record = open.iter().rfind(|record| record.captures.is_none());
         Constraints::under(record.and_then(|record| record.assumptions.clone()))
     })
@@ -240,7 +241,7 @@ pub(super) fn constraints() -> Constraints {
 
 /// Lets the active trace assume a constraint from here on.
 pub(super) fn grant(constraint: Constraint) {
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         let record = open.iter_mut().rfind(|record| record.captures.is_none());
         if let Some(assumptions) = record.and_then(|record| record.assumptions.as_mut()) {
             assumptions.grant(constraint);
@@ -254,27 +255,27 @@ pub(super) fn constrain(constraints: Vec<Constraint>, place: impl FnOnce() -> Pl
         return;
     }
     let place = place();
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         if let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) {
             record.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, place.clone())));
         }
     });
 }
 
-/// How far below the top the record of a mark is; beyond all records where it is not open.
-fn depth(open: &[Record], mark: Mark) -> usize {
-    open.iter().rev().position(|record| record.id == mark.record).unwrap_or(usize::MAX)
+/// How far below the top the record of a traced_ref is; beyond all records where it is not open.
+fn depth(open: &[ActiveTrace], traced_ref: TracedRef) -> usize {
+    open.iter().rev().position(|record| record.id == traced_ref.record).unwrap_or(usize::MAX)
 }
 
 /// The value that a tensor of an outer record is in a body: an input of its own.
-fn captured(tensor: &Tensor, mark: Mark) -> Result<ValueId> {
-    OPEN.with_borrow_mut(|open| {
+fn captured(tensor: &Tensor, traced_ref: TracedRef) -> Result<ValueId> {
+    ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
-        if top.id == mark.record {
-            return Ok(mark.value);
+        if top.id == traced_ref.record {
+            return Ok(traced_ref.value);
         }
         let captures = top.captures.get_or_insert_default();
-        if let Some((_, id)) = captures.iter().find(|(known, _)| known.mark() == Some(mark)) {
+        if let Some((_, id)) = captures.iter().find(|(known, _)| known.traced_ref() == Some(traced_ref)) {
             return Ok(*id);
         }
         let id = top.graph.add_input(&format!("captured{}", captures.len()), tensor.ty().clone());
@@ -284,12 +285,12 @@ fn captured(tensor: &Tensor, mark: Mark) -> Result<ValueId> {
 }
 
 /// Refuses a traced tensor that the record on top of this thread's stack does not know.
-fn belongs(mark: Mark) -> Result<()> {
-    OPEN.with_borrow(|open| match open.last() {
-        Some(top) if top.id == mark.record => Ok(()),
+fn belongs(traced_ref: TracedRef) -> Result<()> {
+    ACTIVE.with_borrow(|open| match open.last() {
+        Some(top) if top.id == traced_ref.record => Ok(()),
         // A body sees the records around it, as far as these are bodies too and the one that they are in.
-        Some(_) if open.iter().rev().take_while(|record| record.captures.is_some()).count() + 1 > depth(open, mark) => Ok(()),
-        Some(_) if open.iter().any(|record| record.id == mark.record) => {
+        Some(_) if open.iter().rev().take_while(|record| record.captures.is_some()).count() + 1 > depth(open, traced_ref) => Ok(()),
+        Some(_) if open.iter().any(|record| record.id == traced_ref.record) => {
             Err(Error::trace("a tensor of an outer trace is used in an inner one").help("pass it to the inner function as an input"))
         }
         _ => Err(Error::trace("a traced tensor is used after its trace has ended, in another trace, or on another thread")
@@ -299,14 +300,14 @@ fn belongs(mark: Mark) -> Result<()> {
 
 /// The value that a tensor is in the record on top: its own, or a constant.
 fn value(tensor: &Tensor) -> Result<ValueId> {
-    if let Some(mark) = tensor.mark() {
-        return belongs(mark).and_then(|()| captured(tensor, mark));
+    if let Some(traced_ref) = tensor.traced_ref() {
+        return belongs(traced_ref).and_then(|()| captured(tensor, traced_ref));
     }
     if let Some(dims) = tensor.symbolic_values().filter(|dims| dims.is_symbolic()) {
         return lengths(tensor, dims.clone());
     }
     let array = tensor.array()?;
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
         Ok(top.graph.add_constant(array, tensor.parameter(), tensor.derivation()))
     })
@@ -315,7 +316,7 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
 /// Writes lengths out as a tensor, because they meet data.
 fn lengths(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
     let op: Arc<dyn Operator> = Arc::new(super::lengths::Lengths { dims, dtype: tensor.dtype() });
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
         let outputs = top.graph.add_node(op, vec![], vec![tensor.ty().clone()], Place::default());
         outputs.first().copied().ok_or_else(|| Error::internal("Lengths: no output"))
@@ -323,19 +324,19 @@ fn lengths(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
 }
 
 /// Writes an operation down: the marks of its outputs.
-pub(super) fn record(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], types: &[Type], place: Place) -> Result<Vec<Mark>> {
+pub(super) fn record(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], types: &[Type], place: Place) -> Result<Vec<TracedRef>> {
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
-    OPEN.with_borrow_mut(|open| {
+    ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this operation"))?;
         let outputs = top.graph.add_node(op, inputs, types.to_vec(), place);
-        Ok(outputs.into_iter().map(|value| Mark { record: top.id, value }).collect())
+        Ok(outputs.into_iter().map(|value| TracedRef { record: top.id, value }).collect())
     })
 }
 
 /// The types of what an earlier operation of the record gave that did the same to the same: lengths that depend on data are equal in both.
 pub(super) fn repeated(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Result<Option<Vec<Type>>> {
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
-    Ok(OPEN.with_borrow(|open| {
+    Ok(ACTIVE.with_borrow(|open| {
         let graph = &open.last()?.graph;
         graph.equal_node(op, &inputs).map(|node| node.outputs.iter().map(|&id| graph.value(id).ty.clone()).collect())
     }))
@@ -345,8 +346,8 @@ pub(super) fn repeated(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Result<
 pub(super) fn is_recorded(inputs: &[Option<&Tensor>], symbolic: bool) -> Result<bool> {
     let mut traced = symbolic && is_tracing();
     for tensor in inputs.iter().flatten() {
-        if let Some(mark) = tensor.mark() {
-            belongs(mark)?;
+        if let Some(traced_ref) = tensor.traced_ref() {
+            belongs(traced_ref)?;
             traced = true;
         }
         // Lengths that meet data are data.

@@ -14,7 +14,7 @@ use crate::dim::{Constraint, Constraints, Dim, Relation, Shape};
 use crate::error::{Error, Result};
 use std::panic::Location;
 
-fn seen(dim: &Dim) -> Result<i64> {
+fn example(dim: &Dim) -> Result<i64> {
     dim.example().ok_or_else(|| Error::no_value(format!("the size `{dim}` is not known here")))
 }
 
@@ -22,7 +22,7 @@ fn seen(dim: &Dim) -> Result<i64> {
 #[track_caller]
 fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> {
     let right = right.into();
-    let holds = relation.holds(seen(left)?, seen(&right)?);
+    let holds = relation.holds(example(left)?, example(&right)?);
     if recorder::constraints().simplify(&(left - &right)).is_symbolic() {
         let relation = if holds { relation } else { relation.opposite() };
         recorder::guard_lengths(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
@@ -102,7 +102,7 @@ pub(crate) fn simplified(shape: Shape) -> Shape {
 /// [`NoValue`](crate::ErrorCode::NoValue) where the length depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
 #[track_caller]
 pub fn concrete(dim: &Dim) -> Result<usize> {
-    let seen = seen(dim)?;
+    let seen = example(dim)?;
     if dim.is_symbolic() {
         let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
         recorder::guard_lengths(fixed, location::here(None, Location::caller()))?;

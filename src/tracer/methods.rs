@@ -1,7 +1,7 @@
 //! Several methods of a module in one artefact: their graphs stand side by side and share their parameters.
 
 use super::Tracer;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Condition, Graph};
 use crate::module::{AsDynModule, Example, Signature};
 use crate::onnx::{Model, Saved};

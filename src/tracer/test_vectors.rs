@@ -1,6 +1,6 @@
 //! Test vectors: inputs and expected outputs saved beside a model.
 
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::module::Example;
 use crate::onnx::{DataSet, Saved};
 use crate::ops::seeded;
@@ -42,7 +42,7 @@ impl Traced {
         let folder = folder.as_ref();
         let sets = examples.iter().map(|example| self.vectors(example)).collect::<Result<Vec<_>>>()?;
         let model = self.to_model()?;
-        std::fs::create_dir_all(folder).map_err(|error| Error::write(error.to_string())).at(folder.display())?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::write(error.to_string()).with_source(error)).at(folder.display())?;
         for (number, set) in sets.iter().enumerate() {
             set.save(folder, number)?;
         }

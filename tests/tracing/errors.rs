@@ -51,7 +51,7 @@ fn an_onnx_file_refuses_wrong_inputs() {
 #[test]
 fn an_input_is_named_where_it_is_wrong() {
     let error = doubled().forward(&[Tensor::new([2, 4], vec![1.0f32; 8]).unwrap()]).unwrap_err();
-    assert!(error.places().any(|place| place == "input x"), "{error:?}");
+    assert!(error.locations().any(|place| place == "input x"), "{error:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use ndarray_npy::{NpzReader, NpzWriter, ReadNpyError, ReadNpyExt, ReadableElement, WritableElement};
 use ontrace::array::Element;
-use ontrace::{Array, At, DType, Error, Result, onnx::AtomicFile, read};
+use ontrace::{Array, DType, Error, Result, ResultExt, onnx::AtomicFile, read};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Write};

@@ -10,7 +10,7 @@ use ontrace::check::{CheckOptions, Checker};
 use ontrace::onnx::{DataSet, Model, verify};
 use ontrace::read::{self, Format};
 use ontrace::runtime::Session;
-use ontrace::{Array, At, DynModule, Error, ErrorCode, Tensor};
+use ontrace::{Array, DynModule, Error, ErrorCode, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;

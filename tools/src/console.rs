@@ -49,7 +49,7 @@ impl Console {
     pub fn error(&self, failed: &CommandError) {
         let error = &failed.error;
         if self.json {
-            let location: Vec<&str> = error.places().collect();
+            let location: Vec<&str> = error.locations().collect();
             let value = json!({
                 "schema": "ontrace.error/1",
                 "code": error.code().id(),

@@ -9,7 +9,7 @@ use ontrace::onnx::Model;
 use ontrace::read::{self, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::ExportOptions;
-use ontrace::{At, Error, Example, Traced};
+use ontrace::{Error, Example, ResultExt, Traced};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use crate::array_files;
 use ontrace::array::Random;
 use ontrace::module::element;
-use ontrace::{Array, At, DType, Dim, Error, ErrorCode, Example, Result, Shape, Tensor, Type};
+use ontrace::{Array, DType, Dim, Error, ErrorCode, Example, Result, ResultExt, Shape, Tensor, Type};
 
 /// The options for inputs and symbolic dimensions.
 #[derive(clap::Args, Debug, Default)]

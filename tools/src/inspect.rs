@@ -7,7 +7,7 @@ use ontrace::array::map_file;
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
 use ontrace::trace::Provenance;
-use ontrace::{Array, At, DynModule, ErrorCode};
+use ontrace::{Array, DynModule, ErrorCode, ResultExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

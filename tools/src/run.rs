@@ -5,7 +5,7 @@ use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
 use ontrace::read;
-use ontrace::{Array, At, DynModule, Tensor};
+use ontrace::{Array, DynModule, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;

@@ -4,7 +4,7 @@ use crate::console::{Console, bytes, short_hash};
 use crate::convert::same_file;
 use crate::error::CommandResult;
 use ontrace::onnx::Model;
-use ontrace::{At, Error, Traced};
+use ontrace::{Error, ResultExt, Traced};
 use serde_json::json;
 use std::path::PathBuf;
 

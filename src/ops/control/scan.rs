@@ -3,7 +3,7 @@
 use super::{FEW, Outside, Replay, Turn, around, gathered, place, present, recorded, repeat, stacked, tensors, types, varies};
 use crate::array::Array;
 use crate::dim::{Dim, Shape, Sizes, Type};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};

@@ -9,7 +9,7 @@ use super::{
     activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, linalg, linear, loss, norm, order, pool, random,
     recurrent, reduce, sample, scatter, shape, unary, view, vision,
 };
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 use std::fmt;

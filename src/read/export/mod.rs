@@ -9,7 +9,7 @@ use super::storage;
 use super::zip::Archive;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
 use crate::read::aten;
 use crate::tensor::Tensor;

@@ -4,7 +4,7 @@ use super::schema::{OutputSpec, SchemaArgument, SchemaGraph, SchemaNode};
 use super::{ExportedProgram, InputSource, scalar_type};
 use crate::array::DType;
 use crate::dim::Dim;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::read::aten;
 use crate::read::aten::value::{Value, View};
 use crate::read::script::binary;

@@ -10,7 +10,7 @@ pub use value::Value;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Dim};
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Place, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};

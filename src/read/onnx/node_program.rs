@@ -64,7 +64,7 @@ impl NodeProgram {
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where these are other bytes.
     pub(crate) fn decode(bytes: &[u8]) -> Result<NodeProgram> {
-        let model = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()))?;
+        let model = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()).with_source(error))?;
         let opset = model.opset_import.first().map_or(0, |import| import.version);
         let mut size_nodes = model.graph.map(|graph| graph.node).unwrap_or_default();
         let node = size_nodes.pop().ok_or_else(|| Error::damaged("no node"))?;

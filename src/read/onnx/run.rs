@@ -3,7 +3,7 @@
 use super::opset_upgrade::{Upgraded, upgrade};
 use super::value::Value;
 use crate::dim::Dim;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
@@ -96,7 +96,7 @@ impl GraphRunner<'_> {
             let node = Node::new(proto, i);
             let outputs = self
                 .node(&node, proto, scope)
-                .map_err(|error| if error.places().next().is_some() { error } else { error.at(node.location()) })?;
+                .map_err(|error| if error.locations().next().is_some() { error } else { error.at(node.location()) })?;
             for (name, value) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 scope.insert(name, value);
             }

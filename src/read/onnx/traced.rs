@@ -1,7 +1,7 @@
 //! Traced graphs as modules: loading a saved one, calling it, and inlining it in another trace.
 
 use super::OnnxModule;
-use crate::error::{At, Result};
+use crate::error::{Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::Model;
 use crate::ops::{OpRegistry, inline};

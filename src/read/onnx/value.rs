@@ -2,7 +2,7 @@
 
 use crate::DType;
 use crate::dim::{Dim, Expr, Shape, Type, is_symbol};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Length};
 use crate::onnx::proto::{self, OptionalProto, SequenceProto, TypeProto, ValueInfoProto};
 use crate::onnx::tensor;
@@ -55,7 +55,7 @@ impl Value {
     /// [`Damaged`](crate::ErrorCode::Damaged) where the bytes are none, [`Unsupported`](crate::ErrorCode::Unsupported) for maps and sparse tensors.
     pub fn decode(bytes: &[u8], ty: &TypeProto) -> Result<Value> {
         use proto::type_proto::Value as Kind;
-        let damaged = |error: prost::DecodeError| Error::damaged(error.to_string());
+        let damaged = |error: prost::DecodeError| Error::damaged(error.to_string()).with_source(error);
         match &ty.value {
             Some(Kind::TensorType(_)) => {
                 let tensor = proto::TensorProto::decode(bytes).map_err(damaged)?;

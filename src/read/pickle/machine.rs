@@ -1,7 +1,7 @@
 //! The stack machine that pickles are programs of: one arm an operation, in the order of Python's `pickletools`.
 
 use super::{Id, Pickle, PickleNode, UNFOLDED};
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::read::budget::Budget;
 use std::collections::HashMap;
 

@@ -4,7 +4,7 @@ mod machine;
 
 use super::budget::Budget;
 use super::zip::Archive;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use std::fmt;
 
 /// How deeply values may nest.

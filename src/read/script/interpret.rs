@@ -4,7 +4,7 @@ use super::ast::{AstExpr, CallExpr, FunctionDef, LineNumber, Statement, Statemen
 use super::side_effects::{MutableValues, ValueLayout, number};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::read::aten::{self, Operator, value::Value};
 use crate::tensor::{Tensor, location};
 use std::cell::RefCell;

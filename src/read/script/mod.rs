@@ -19,7 +19,7 @@ use super::pickle::Pickle;
 use super::storage::{Storages, StoredTensor, TRACED_INPUTS};
 use super::zip::Archive;
 use crate::array::Array;
-use crate::error::{At, Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
 use crate::tensor::Tensor;
 use ast::{ClassDef, FunctionDef};

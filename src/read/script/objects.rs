@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::dim::Dim;
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::read::aten::complex;
 use crate::read::aten::value::{Value, View};
 use crate::read::pickle::{Id, Pickle, PickleNode};

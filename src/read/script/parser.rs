@@ -507,7 +507,7 @@ mod tests {
         assert_eq!(parse("x.py", &long).unwrap_err().code(), crate::ErrorCode::TooDeep);
         for text in ["def f(:\n  pass", "def f():\n  return ]", "x = \"", "def f():\n    a = 1\n  b = 2", "\0", "def f():\n  a = 1e"] {
             let error = parse("x.py", text).unwrap_err();
-            assert!(error.places().any(|location| location.starts_with("line")), "{text:?}: {error}");
+            assert!(error.locations().any(|location| location.starts_with("line")), "{text:?}: {error}");
         }
     }
 }

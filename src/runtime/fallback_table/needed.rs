@@ -1,12 +1,12 @@
 //! Pages that need a row of the table: without it tract fails or answers something else. One for each row that no example of the laws needs.
 
-use super::{REPLACED, Row};
+use super::{FALLBACK_TABLE, Row};
 use crate::array::{Array, DType, Tolerance, compare};
 use crate::dim::{Shape, Type};
 use crate::error::Result;
 use crate::onnx::{GraphBuilder, Model, Name, NodeBuilder};
 use crate::read::OnnxModule;
-use crate::runtime::{Session, ours, shapes};
+use crate::runtime::{Session, run_fallback, shapes};
 
 /// An input: its dtype, its shape, and the numbers that its elements are in turn.
 type Given = (DType, &'static [usize], &'static [f64]);
@@ -236,7 +236,7 @@ impl Session {
     /// # Errors
     /// Where it fails.
     pub(crate) fn without(model: &Model, row: (&str, &str), inputs: &[Array]) -> Result<Vec<Array>> {
-        let rows: Vec<Row> = REPLACED.iter().filter(|other| (other.0, other.2) != row).copied().collect();
+        let rows: Vec<Row> = FALLBACK_TABLE.iter().filter(|other| (other.0, other.2) != row).copied().collect();
         let session = Session::with_rows(model, &Session::builder(), &rows)?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
@@ -254,10 +254,11 @@ fn every_page_needs_its_row() {
     let mut idle = Vec::new();
     for page in PAGES {
         let (model, inputs) = (page.model().unwrap(), page.arrays());
-        let expected = ours(&OnnxModule::new(model.clone()).unwrap(), &inputs).unwrap_or_else(|error| panic!("{:?}: {error}", page.row));
+        let expected =
+            run_fallback(&OnnxModule::new(model.clone()).unwrap(), &inputs).unwrap_or_else(|error| panic!("{:?}: {error}", page.row));
         let session = Session::new(&model).unwrap();
         assert!(
-            session.replaced().iter().any(|row| (row.0.as_str(), row.1.as_str()) == page.row),
+            session.fallbacks().iter().any(|row| (row.0.as_str(), row.1.as_str()) == page.row),
             "{:?} does not apply to its page",
             page.row
         );

@@ -14,7 +14,7 @@ fn names(text: &str, line: u32) -> bool {
 
 /// An error with its places and its help.
 fn whole(error: &Error) -> String {
-    format!("{error} {} {}", error.places().collect::<Vec<_>>().join(" "), error.help_line().unwrap_or_default())
+    format!("{error} {} {}", error.locations().collect::<Vec<_>>().join(" "), error.help_line().unwrap_or_default())
 }
 
 #[test]

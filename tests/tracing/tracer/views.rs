@@ -35,7 +35,7 @@ fn t029_a_column_is_written_at_every_size() -> Result<()> {
     // There is no column 2 of two.
     let refused = traced.call_tree::<_, Tensor>(&(ramp(&[3, 2]), ramp(&[3]))).unwrap_err();
     assert!(
-        refused.code() == ErrorCode::Argument && refused.places().any(|place| place.starts_with("tests/tracing/tracer/views.rs:")),
+        refused.code() == ErrorCode::Argument && refused.locations().any(|place| place.starts_with("tests/tracing/tracer/views.rs:")),
         "{refused}"
     );
     Ok(())

@@ -163,7 +163,7 @@ impl DynModule for Road {
 }
 
 impl Candidate for Road {
-    fn part(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
+    fn subgraph(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
         Ok(Box::new(Road::new(self.planted, self.tract, self.joined, part)?))
     }
 }
