@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn control_flow_is_inlined_as_control_flow() {
         check(|x| Ok(cond(&x.sum(.., false)?.gt(0.0)?, || Ok(vec![x.mul(3.0)?]), || Ok(vec![x.neg()?]))?.remove(0)));
-        check(|x| Ok(map(&[x.clone()], |row| Ok(vec![row[0].softmax(0)?]))?.remove(0)));
+        check(|x| Ok(map(std::slice::from_ref(x), |row| Ok(vec![row[0].softmax(0)?]))?.remove(0)));
         check(|x| {
             let below = |x: &Tensor| x.abs()?.sum(.., false)?.lt(100.0);
             let state = while_loop(&below(x)?, vec![x.clone()], |state| {
@@ -278,7 +278,8 @@ mod tests {
         let double = callee.with_dtype(DType::F64).unwrap();
         assert_eq!(double.state().keys().collect::<Vec<_>>(), callee.state().keys().collect::<Vec<_>>());
         let x = Array::full(DType::F64, &[3, 3], 0.5.into());
-        let (got, expected) = (double.graph().replay(&[x.clone()]).unwrap(), linear.forward(&Tensor::from(x.cast(DType::F32))).unwrap());
+        let (got, expected) =
+            (double.graph().replay(std::slice::from_ref(&x)).unwrap(), linear.forward(&Tensor::from(x.cast(DType::F32))).unwrap());
         for (got, expected) in got[0].to_vec::<f64>().unwrap().iter().zip(expected.to_vec::<f32>().unwrap()) {
             assert!((got - f64::from(expected)).abs() < 1e-5, "{got} {expected}");
         }
