@@ -122,10 +122,10 @@ impl fmt::Display for ErrorCode {
 ///
 /// Errors are equal where code, message, locations and help are, whatever caused them.
 #[derive(Clone)]
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorData>);
 
 #[derive(Clone)]
-struct Inner {
+struct ErrorData {
     code: ErrorCode,
     message: String,
     /// Innermost first.
@@ -186,7 +186,7 @@ constructors! {
 impl Error {
     /// An error of this code; say what was expected and what came.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { code, message: message.into(), locations: Vec::new(), help: None, source: None }))
+        Error(Box::new(ErrorData { code, message: message.into(), locations: Vec::new(), help: None, source: None }))
     }
 
     /// Adds what would help: a command, an option, another spelling. The innermost help stands.

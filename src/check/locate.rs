@@ -2,7 +2,7 @@
 
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
-use super::subgraph::{self, Subgraph, Values};
+use super::subgraph::{self, ComputedValues, Subgraph};
 use super::tolerance::{allowed, apart};
 use super::{Candidate, CheckOptions};
 use crate::array::{Array, Tolerance};
@@ -140,7 +140,7 @@ impl Divergence {
 }
 
 /// The outputs of one node, and the values that it takes.
-fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, Values)> {
+fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, ComputedValues)> {
     let mut result = None;
     let _ = subgraph::each_node(graph, call, |i, node, alive| {
         if i == wanted {
@@ -164,14 +164,14 @@ fn reproduce(
     (record, i): (&Traced, usize),
     (module, j): (&Graph, usize),
     call: &[Array],
-    operands: Values,
+    operands: ComputedValues,
     expected: Vec<Array>,
 ) -> Option<Reproduced> {
     let (x, y): (&Node, &Node) = (&record.graph().nodes()[i], &module.nodes()[j]);
     if x.inputs.len() != y.inputs.len() || x.outputs.len() != y.outputs.len() {
         return None;
     }
-    let mut values: Values =
+    let mut values: ComputedValues =
         x.inputs.iter().zip(&y.inputs).filter_map(|(mine, theirs)| Some(((*mine)?, operands.get(&(*theirs)?)?.clone()))).collect();
     values.extend(x.outputs.iter().copied().zip(expected.iter().cloned()));
     let Subgraph { traced, inputs, .. } = subgraph::cut(record, &[i], &x.outputs, call, &values).ok()?;
@@ -369,7 +369,7 @@ fn together(traced: &Traced, candidate: &dyn Candidate, call: &Call) -> Option<D
 }
 
 /// Of nodes that are wrong together, the first fault value differs when all of their values are shown; that may break what joins them up.
-fn first_of(traced: &Traced, candidate: &dyn Candidate, call: &Call, nodes: &[usize], values: &Values) -> Option<(usize, String)> {
+fn first_of(traced: &Traced, candidate: &dyn Candidate, call: &Call, nodes: &[usize], values: &ComputedValues) -> Option<(usize, String)> {
     let graph = traced.graph();
     let all: Vec<(usize, ValueId)> = nodes.iter().flat_map(|&i| graph.nodes()[i].outputs.iter().map(move |&id| (i, id))).collect();
     let outputs: Vec<ValueId> = all.iter().map(|made| made.1).filter(|id| values.contains_key(id)).collect();

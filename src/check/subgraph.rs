@@ -15,13 +15,13 @@ pub(super) struct Subgraph {
 }
 
 /// The values that a run made, by value.
-pub(super) type Values = HashMap<ValueId, Array>;
+pub(super) type ComputedValues = HashMap<ValueId, Array>;
 
 /// Cuts out these nodes (in order); `outputs` are what the part gives, `values` hold whatever crosses its border.
 ///
 /// # Errors
 /// Where a number is not known, or a length that the part needs is made outside of it.
-pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], values: &Values) -> Result<Subgraph> {
+pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], values: &ComputedValues) -> Result<Subgraph> {
     let whole = record.graph();
     let number = |id: ValueId| values.get(&id).ok_or_else(|| Error::internal("the value was not computed in this run"));
     let mut graph = Graph::default();
@@ -81,8 +81,8 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
 ///
 /// # Errors
 /// As [`Graph::observe`].
-pub(super) fn values(graph: &Graph, call: &[Array], wanted: impl Fn(&ValueId) -> bool) -> Result<Values> {
-    let mut values: Values = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
+pub(super) fn values(graph: &Graph, call: &[Array], wanted: impl Fn(&ValueId) -> bool) -> Result<ComputedValues> {
+    let mut values: ComputedValues = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
     graph.observe(call, |_, id, array| {
         if wanted(&id) {
             values.insert(id, array.clone());
@@ -96,9 +96,9 @@ pub(super) fn values(graph: &Graph, call: &[Array], wanted: impl Fn(&ValueId) ->
 ///
 /// # Errors
 /// As [`Graph::observe`], and what `visit` returns.
-pub(super) fn each_node(graph: &Graph, call: &[Array], mut visit: impl FnMut(usize, &Node, &Values) -> Result<()>) -> Result<()> {
+pub(super) fn each_node(graph: &Graph, call: &[Array], mut visit: impl FnMut(usize, &Node, &ComputedValues) -> Result<()>) -> Result<()> {
     let uses = graph.last_uses();
-    let mut alive: Values = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
+    let mut alive: ComputedValues = graph.inputs().iter().copied().zip(call.iter().cloned()).collect();
     graph.observe(call, |i, id, array| {
         alive.insert(id, array.clone());
         let node = &graph.nodes()[i];

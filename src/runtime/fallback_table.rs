@@ -99,6 +99,7 @@ pub(super) const FALLBACK_TABLE: &[Row] = &[
     ("Pad", |node_context| !matches!(node_context.string("mode"), b"" | b"constant"), "overflows with negative pads"),
     ("Slice", stepped, "omits values before a softmax that needs them"),
     ("Mish", half, "loses small values in f16"),
+    ("Tanh", half, "approximates with a quotient of f16 polynomials"),
     ("BatchNormalization", |node_context| node_context.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
     ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
     ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),

@@ -274,7 +274,7 @@ fn without_a_composition_it_is_read_by_who_has_it() {
     let error = Traced::from_model(model.clone()).unwrap_err();
     assert_eq!(error.code(), ErrorCode::UnknownOperators);
     assert!(error.to_string().contains("com.example.IsPrime"), "{error:?}");
-    assert!(error.help_line().unwrap().contains("Operators"), "{error:?}");
+    assert!(error.help_line().unwrap().contains("OpRegistry"), "{error:?}");
     let again = Traced::from_model_with(model, &all()).unwrap();
     for module in [&traced as &dyn DynModule, &again] {
         assert_eq!(module.call(&x).unwrap().to_vec::<bool>().unwrap(), [false, true, false, true]);

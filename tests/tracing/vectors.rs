@@ -93,7 +93,7 @@ fn every_process_directory_and_number_of_threads_writes_the_same_bytes() {
         let (home, out) = (folder.path().join(name), folder.path().join(format!("out_{name}")));
         std::fs::create_dir(&home).unwrap();
         let process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "writes_where_it_is_told", "--test-threads", threads])
+            .args(["--exact", "vectors::writes_where_it_is_told", "--test-threads", threads])
             .current_dir(&home)
             .env(OUT, &out)
             .env("RAYON_NUM_THREADS", threads)
