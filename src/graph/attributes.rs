@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The value of an attribute.
 ///
 /// Two values are equal where they have one kind and the same content: floats to the bit, symbolic dimensions as expressions (whatever they are in
-/// the example), tensors by dtype, shape and elements, graphs by [structure](Graph::structurally_equals).
+/// the example), tensors by dtype, shape and elements, graphs by structure.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Attribute {

@@ -27,7 +27,7 @@ pub struct Saved {
 }
 
 impl Model {
-    /// Opens a model: mapped, checked against [`limits`], decoded. Weights stay where they are in the file, or in the files
+    /// Opens a model: mapped, checked against [`decode_budget`](super::decode_budget), decoded. Weights stay where they are in the file, or in the files
     /// beside it; nothing is read before it is used.
     ///
     /// # Errors

@@ -234,7 +234,7 @@ impl Tensor {
         reduction.of(near.sub(far)?.add(margin)?.clamp(Some(Scalar::Int(0)), None)?)
     }
 
-    /// The mean over the classes i ≠ target of max(0, margin − x[target] + x[i])ᵖ, times the weight of the target's class, reduced. `self`
+    /// The mean over the classes i ≠ target of max(0, margin − `x[target]` + `x[i]`)ᵖ, times the weight of the target's class, reduced. `self`
     /// has the classes on its last axis, with or without a batch; p is 1 or 2.
     /// [torch.nn.functional.multi_margin_loss](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multi_margin_loss.html).
     #[track_caller]
@@ -260,7 +260,7 @@ impl Tensor {
         reduction.of(if flat { loss.reshape(())? } else { loss })
     }
 
-    /// The mean over the classes of max(0, 1 − x[label] + x[i]), summed over the labels of a row and the classes that are none of them,
+    /// The mean over the classes of max(0, 1 − `x[label]` + `x[i]`), summed over the labels of a row and the classes that are none of them,
     /// reduced. The labels of a row end at its first −1.
     /// [torch.nn.functional.multilabel_margin_loss](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.multilabel_margin_loss.html).
     #[track_caller]
@@ -277,7 +277,7 @@ impl Tensor {
         reduction.of(if flat { loss.reshape(())? } else { loss })
     }
 
-    /// The negative log likelihood −x[target], times the weight of the target's class, reduced. `self` holds logarithms of probabilities with
+    /// The negative log likelihood −`x[target]`, times the weight of the target's class, reduced. `self` holds logarithms of probabilities with
     /// the classes on axis 1, or 0 where there is no batch; a target that is `ignore_index` counts nowhere. The mean is over the weights.
     /// [torch.nn.functional.nll_loss](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html).
     #[track_caller]
