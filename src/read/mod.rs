@@ -143,7 +143,7 @@ mod tests {
                 .inputs()
                 .iter()
                 .map(|(_, tensor)| {
-                    let shape: Vec<usize> = tensor.shape().example().unwrap().iter().copied().collect();
+                    let shape = tensor.shape().example().unwrap().to_vec();
                     let values = (0..shape.iter().product()).map(|i: usize| (i % 7) as f32 * 0.25).collect::<Vec<f32>>();
                     Tensor::new(shape, values).unwrap().cast(tensor.dtype()).unwrap()
                 })
