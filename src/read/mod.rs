@@ -144,7 +144,7 @@ mod tests {
                 .iter()
                 .map(|(_, tensor)| {
                     let shape = tensor.shape().example().unwrap().to_vec();
-                    let values = (0..shape.iter().product()).map(|i: usize| (i % 7) as f32 * 0.25).collect::<Vec<f32>>();
+                    let values = (0..shape.iter().product::<usize>()).map(|i: usize| (i % 7) as f32 * 0.25).collect::<Vec<f32>>();
                     Tensor::new(shape, values).unwrap().cast(tensor.dtype()).unwrap()
                 })
                 .collect();

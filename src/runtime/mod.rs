@@ -330,10 +330,10 @@ impl Session {
     /// use ontrace::{Array, Example, Tensor, module, trace};
     /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[2.0f32]));
     /// let model = module::from_fn(|(x, y): (Tensor, Tensor)| x.sub(&y));
-    /// let session = trace(&model, Example::new().input("x", &x).input("y", &y))?.session()?;
+    /// let session = trace(&model, Example::new().input("left", &x).input("right", &y))?.session()?;
     /// let (five, three) = (Array::vector(vec![5.0f32]), Array::vector(vec![3.0f32]));
-    /// let outputs = session.run_named([("y", &three), ("x", &five)])?;
-    /// assert_eq!(outputs["output"].to_vec::<f32>()?, [2.0]);
+    /// let outputs = session.run_named([("right", &three), ("left", &five)])?;
+    /// assert_eq!(outputs["y"].to_vec::<f32>()?, [2.0]);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     ///
