@@ -388,7 +388,10 @@ fn every_operator_obeys_the_laws() {
     let broken: Vec<&str> = found.iter().flat_map(|found| &found.broken).map(String::as_str).collect();
     assert!(broken.is_empty(), "{} of {} break a law\n{}", broken.len(), tried.len(), broken.join("\n"));
     assert!(unread.is_empty(), "no example writes {unread:?}");
-    compare_untried(tried.len(), &untried);
+    // The list is of a build with the runtime, which tries every dtype too.
+    if cfg!(feature = "tract") {
+        compare_untried(tried.len(), &untried);
+    }
     #[cfg(feature = "tract")]
     {
         let rows: Vec<_> = crate::runtime::Session::rows().collect();
