@@ -90,7 +90,7 @@ impl Array {
     /// `strides` (row-major where `None`) and `offset` are in elements.
     ///
     /// # Errors
-    /// [`Damaged`](crate::ErrorCode::Damaged) where the window reaches outside the bytes or a Bool is neither 0 nor 1.
+    /// [`Damaged`](crate::ErrorCode::Damaged) where the view reaches outside the bytes or a Bool is neither 0 nor 1.
     pub fn from_bytes(dtype: DType, bytes: Bytes, shape: &[usize], strides: Option<&[isize]>, offset: usize) -> Result<Array> {
         let elements = count(shape)?;
         if strides.is_some_and(|strides| strides.len() != shape.len()) {
@@ -211,7 +211,7 @@ impl Array {
         self.contiguous().bytes
     }
 
-    /// The same elements in row-major order: itself where they stand so, and where they do not fit into memory written out.
+    /// The same elements in row-major order: the array itself where it is contiguous, or where a dense copy does not fit into memory.
     pub fn contiguous(&self) -> Array {
         self.dense().unwrap_or_else(|_| self.clone())
     }
@@ -304,7 +304,7 @@ impl Array {
     /// The elements in row-major order.
     ///
     /// # Errors
-    /// As [`Array::view`]; [`TooBig`](crate::ErrorCode::TooBig) for repeated numbers that do not fit into memory written out.
+    /// As [`Array::view`]; [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let (elements, start) = self.span::<T>()?;
         room::<T>(count(&self.shape)?)?;
@@ -349,7 +349,7 @@ impl Array {
     /// As [`Array::cast`].
     ///
     /// # Errors
-    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements that do not fit into memory written out.
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
     pub fn try_cast(&self, dtype: DType) -> Result<Array> {
         match dtype {
             same if same == self.dtype => Ok(self.clone()),

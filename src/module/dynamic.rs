@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 /// A function from a list of tensors to [`Outputs`]: the object-safe form of a [`Module`].
 ///
 /// Models from files, traced graphs and sessions implement it. A typed module is converted by [`AsDynModule`]. A call changes nothing: what
-/// a call tells about its outputs stands in its result.
+/// is known about the outputs is part of the result.
 pub trait DynModule {
     /// The outputs for these inputs.
     ///

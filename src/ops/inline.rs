@@ -10,11 +10,11 @@ use crate::tensor::lengths::Lengths;
 use crate::tensor::{Tensor, apply_shared, guard, location, size};
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The size that each symbol of the inlined graph stands for.
-type Symbols = BTreeMap<Arc<str>, Dim>;
+/// The size that each symbol of the inlined graph stands for: looked up only.
+type Symbols = HashMap<Arc<str>, Dim>;
 
 /// The outputs of a graph for these tensors. Its symbolic sizes become those of the tensors; its guards become guards of the active trace.
 ///
@@ -122,7 +122,6 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
 
     /// Adds the guards on sizes to the active trace: those of the inputs, or those on sizes that depend on data.
     fn add_size_guards(&self, graph: &Graph, symbols: &Symbols, on_data: bool) -> Result<()> {
-        let sizes: HashMap<Arc<str>, Dim> = symbols.iter().map(|(symbol, dim)| (symbol.clone(), dim.clone())).collect();
         let given: Vec<Arc<str>> = graph
             .inputs()
             .iter()
@@ -130,10 +129,10 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
             .collect();
         for condition in graph.guards() {
             if let Condition::Lengths(constraint) = &condition.condition
-                && constraint.symbols().iter().all(|symbol| sizes.contains_key(symbol))
+                && constraint.symbols().iter().all(|symbol| symbols.contains_key(symbol))
                 && constraint.symbols().iter().any(|symbol| !given.contains(symbol)) == on_data
             {
-                guard::lengths(constraint, &sizes, &condition.place)?;
+                guard::lengths(constraint, symbols, &condition.place)?;
             }
         }
         Ok(())

@@ -53,13 +53,14 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
     {
         return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
     }
-    let symbolic = op.dims().iter().any(Dim::is_symbolic);
+    let attribute_dims = op.dims();
+    let symbolic = attribute_dims.iter().any(Dim::is_symbolic);
     let mut recorded = recorder::is_recorded(inputs, symbolic).map_err(|error| error.at(location::here(None, caller)))?;
     if !recorded && recorder::is_tracing() {
         // What is drawn at random is no constant.
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
     }
-    let values = evaluate(&*op, inputs, &types).at(op.name())?;
+    let values = evaluate(&*op, inputs, &types, &attribute_dims).at(op.name())?;
     let repeated = match recorded && types.iter().any(|ty| ty.shape.iter().any(Dim::is_unnamed)) {
         true => recorder::repeated(&*op, inputs)?,
         false => None,
@@ -148,14 +149,14 @@ fn lengths(op: &dyn Operator, inputs: &[Option<&Tensor>], constraints: &Constrai
     Some(DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims })
 }
 
-/// The outputs where every input has numbers, held against what the rule says of them.
-fn evaluate(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type]) -> Result<Vec<Option<Array>>> {
+/// The outputs where the values of every input and the sizes among the attributes are known, compared with the inferred types.
+fn evaluate(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type], attribute_dims: &[Dim]) -> Result<Vec<Option<Array>>> {
     let absent = || vec![None; types.len()];
     let Some(arrays) = inputs.iter().map(|input| input.map(|tensor| tensor.value().ok_or(())).transpose().ok()).collect::<Option<Vec<_>>>()
     else {
         return Ok(absent());
     };
-    if op.dims().iter().any(|dim| dim.example().is_none()) {
+    if attribute_dims.iter().any(|dim| dim.example().is_none()) {
         return Ok(absent());
     }
     let values = op.eval(&Inputs::new(&arrays), Sizes::Example)?;

@@ -3,13 +3,13 @@
 //! One binary for all of them: each binary links tract.
 
 mod archives;
-#[path = "../corpus.rs"]
+#[path = "../shared/corpus.rs"]
 mod corpus;
-#[path = "../exported.rs"]
+#[path = "../shared/exported.rs"]
 mod exported;
 mod known_failures;
 mod onnx_backend;
 mod opinfo;
-#[path = "../panics.rs"]
+#[path = "../shared/panics.rs"]
 mod panics;
 mod zoo;

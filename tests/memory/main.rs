@@ -3,6 +3,6 @@
 mod counting;
 mod hostile;
 mod onnx;
-#[path = "../panics.rs"]
+#[path = "../shared/panics.rs"]
 mod panics;
 mod read;

@@ -3,13 +3,13 @@
 //! One binary for all of them: each binary links tract.
 
 mod control_flow;
-#[path = "../corpus.rs"]
+#[path = "../shared/corpus.rs"]
 mod corpus;
 mod custom;
 mod errors;
 #[cfg(feature = "tract")]
 mod examples;
-#[path = "../exported.rs"]
+#[path = "../shared/exported.rs"]
 mod exported;
 mod functions;
 mod promotion;

@@ -1,10 +1,10 @@
 //! Verification: the checker itself, planted faults, and random programs run in every way.
 
 mod check;
-#[path = "../exported.rs"]
+#[path = "../shared/exported.rs"]
 mod exported;
 #[cfg(feature = "tract")]
 mod faults;
-#[path = "../panics.rs"]
+#[path = "../shared/panics.rs"]
 mod panics;
 mod programs;
