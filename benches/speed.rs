@@ -107,7 +107,7 @@ impl Module for Block {
     }
 }
 
-/// Writes an encoder of 12 layers, 12 heads and 768 numbers a token for 128 tokens.
+/// Writes an encoder of 12 layers, 12 heads and 768 values a token for 128 tokens.
 fn encoder(out: &str) -> Result<()> {
     let weights = Weights::seeded(0);
     let block = |i: usize| {
@@ -127,7 +127,7 @@ fn encoder(out: &str) -> Result<()> {
     Ok(())
 }
 
-/// Numbers for the inputs of a model; what is symbolic is 1 long.
+/// Random inputs for a model; what is symbolic is 1.
 fn inputs(session: &Session) -> Vec<Array> {
     let of = |(_, ty): &(String, ontrace::Type)| {
         let shape: Vec<usize> = ty.shape.iter().map(|dim| dim.fixed().unwrap_or(1) as usize).collect();
@@ -139,7 +139,7 @@ fn inputs(session: &Session) -> Vec<Array> {
     session.inputs().iter().map(of).collect()
 }
 
-/// tract by itself, from numbers to numbers as a session: its tensors are made at every call.
+/// tract by itself, from arrays to arrays as a session: its tensors are made at every call.
 fn plain(model: &str, threads: usize, inputs: &[Array]) -> TractResult<f64> {
     fn tensor(array: &Array) -> TractResult<tract_onnx::prelude::Tensor> {
         macro_rules! of {

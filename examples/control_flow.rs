@@ -6,7 +6,7 @@ use ontrace::{DynModule, Result, Tensor, cond, trace_fn, while_loop};
 
 /// Scales a vector down by halves until its largest element is at most 1. A sum below zero changes the sign first.
 fn normalize(x: Tensor) -> Result<Tensor> {
-    // A Rust `if` would be decided once, during the trace. `cond` records both branches.
+    // A Rust `if` would be decided once, during the trace. `cond` traces both branches.
     let negative = x.sum(.., false)?.lt(0.0)?;
     let x = cond(&negative, || Ok(vec![x.neg()?]), || Ok(vec![x.clone()]))?.remove(0);
 

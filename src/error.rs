@@ -103,7 +103,7 @@ impl ErrorCode {
         self.row().2
     }
 
-    /// Every code, in the order of the numbers.
+    /// Every code, in the order of their codes.
     pub fn all() -> impl Iterator<Item = ErrorCode> {
         CODES.iter().map(|row| row.0)
     }

@@ -1,4 +1,4 @@
-//! The laws that every operator obeys, tried on every example: fixed, and with each length symbolic in turn.
+//! The laws that every operator obeys, tried on every example: fixed, and with each axis symbolic.
 
 #[cfg(feature = "tract")]
 use crate::array::DType;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// Operators that can be read but that no example writes, and why.
 const UNWRITTEN: &[(&str, &str)] = &[
-    ("Bernoulli", "read as a comparison with numbers that are drawn"),
+    ("Bernoulli", "read as a comparison with random samples"),
     ("CastLike", "read as Cast"),
     ("Celu", "read as an activation of its own, which no method of torch's spelling makes"),
     ("Constant", "read as the tensor that it holds"),
@@ -28,10 +28,10 @@ const UNWRITTEN: &[(&str, &str)] = &[
     ("Gelu", "written as its formula: it is younger than the opset that is written"),
     ("GlobalAveragePool", "read as ReduceMean"),
     ("GlobalMaxPool", "read as ReduceMax"),
-    ("MaxRoiPool", "read as the largest numbers of slices"),
-    ("Multinomial", "read as running sums that are compared with numbers that are drawn"),
+    ("MaxRoiPool", "read as the maxima of slices"),
+    ("Multinomial", "read as running sums that are compared with random samples"),
     ("PRelu", "read as Where"),
-    ("Size", "read as a length"),
+    ("Size", "read as a size"),
     ("Sum", "read as Add"),
     ("Upsample", "read as Resize"),
 ];
@@ -59,31 +59,31 @@ const REWRITTEN: &[(&str, &str)] = &[
     ("scan", FEW),
     ("map", FEW),
     ("pad_wrap", "a Concat of slices says what an attribute said"),
-    ("slice_step", "an end that is arithmetic is held against the length of the axis once more"),
-    ("slice_backwards", "an end that is arithmetic is held against the length of the axis once more"),
-    ("select", "that a symbolic axis has length 1 is said by a slice"),
+    ("slice_step", "an end that is arithmetic is compared with the size of the axis once more"),
+    ("slice_backwards", "an end that is arithmetic is compared with the size of the axis once more"),
+    ("select", "a slice says that a symbolic axis has size 1"),
 ];
 
 const FEW: &str = "a few steps of known number are written out";
 
 const ORDER: &str = "the constants of several nodes are written in another order";
 
-/// Which axes of a case are symbolic: (input, axis) pairs that share one length.
+/// Which axes of a case are symbolic: (input, axis) pairs that share one size.
 type Axes = Vec<(usize, usize)>;
 
-/// Nothing symbolic; each axis alone; and all axes of one length together.
+/// Nothing symbolic; each axis alone; and all axes of one size together.
 fn variants(case: &Case) -> Vec<Axes> {
     let axes =
         || case.inputs.iter().enumerate().flat_map(|(i, input)| input.shape.iter().enumerate().map(move |(axis, &n)| (n, (i, axis))));
     let mut found = vec![vec![]];
     found.extend(axes().filter(|&(n, _)| n > 1).map(|(_, axis)| vec![axis]));
-    let lengths: BTreeSet<usize> = axes().map(|axis| axis.0).filter(|&n| n > 1).collect();
-    let together = lengths.into_iter().map(|n| axes().filter(|axis| axis.0 == n).map(|axis| axis.1).collect::<Axes>());
+    let sizes: BTreeSet<usize> = axes().map(|axis| axis.0).filter(|&n| n > 1).collect();
+    let together = sizes.into_iter().map(|n| axes().filter(|axis| axis.0 == n).map(|axis| axis.1).collect::<Axes>());
     found.extend(together.filter(|axes| axes.len() > 1));
     found
 }
 
-/// The inputs with `more` added to the symbolic lengths.
+/// The inputs with `more` added to the symbolic sizes.
 fn inputs(case: &Case, axes: &Axes, more: usize) -> Vec<Array> {
     let sized = |(i, input): (usize, &ops::examples::Input)| {
         let mut shape = input.shape.clone();
@@ -125,7 +125,7 @@ fn difference(got: crate::Result<Vec<Array>>, expected: &[Array]) -> Option<Stri
     })
 }
 
-/// What came of one example and one choice of symbolic lengths.
+/// What came of one example and one choice of symbolic sizes.
 #[derive(Default)]
 struct Found {
     broken: Vec<String>,
@@ -257,13 +257,13 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
     found
 }
 
-/// Whether an example is one of several that differ in their numbers only: the plain one stands for all in other dtypes.
+/// Whether an example is one of several that differ in their values only: the plain one stands for all in other dtypes.
 fn is_plain(case: &Case) -> bool {
     let others = ["_f64", "_f16", "_rank_0", "_edges", "_negative", "_i64", "_i32", "_u8", "_bool"];
     !others.iter().any(|ending| case.name.ends_with(ending))
 }
 
-/// What is written although ONNX does not define it, because no dtype that it takes has all the numbers: other runtimes refuse it.
+/// What is written although ONNX does not define it, because no dtype that it takes can represent all the values: other runtimes refuse it.
 #[cfg(feature = "tract")]
 const UNDEFINED: &[(&str, &[DType])] = &[("MaxPool", &[DType::I64, DType::U64])];
 
@@ -398,7 +398,7 @@ fn every_operator_obeys_the_laws() {
         let justified = |row: &(&str, &str)| found.iter().any(|found| found.justified.contains(&(row.0.to_string(), row.1.to_string())));
         let needed: Vec<_> = crate::runtime::Session::needed().collect();
         let idle: Vec<_> = rows.iter().filter(|row| !justified(row) && !needed.contains(row)).collect();
-        assert!(idle.is_empty(), "no example and no page of src/runtime/fallback_table/needed.rs needs these rows: {idle:?}");
+        assert!(idle.is_empty(), "no example and no model of src/runtime/fallback_table/needed.rs needs these rows: {idle:?}");
         let gone: Vec<_> = needed.iter().filter(|row| !rows.contains(row)).collect();
         assert!(gone.is_empty(), "these rows are gone: {gone:?}");
     }

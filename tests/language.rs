@@ -32,10 +32,128 @@ const AVOIDED: &[Avoided] = &[
     never("is made by no node", "is not produced by a node"),
     never("not proven", "verification failed"),
     never("most at", "largest difference at"),
+    Avoided { phrase: "the record", allowed: RECORD, instead: "the traced graph, the trace" },
+    Avoided { phrase: "a record", allowed: RECORD, instead: "a traced graph, a trace" },
+    Avoided { phrase: "the page", allowed: &[], instead: "the ONNX model" },
+    Avoided { phrase: "a page", allowed: PAGE, instead: "an ONNX model" },
+    Avoided { phrase: "the numbers", allowed: &[DIM], instead: "the values, the elements" },
+    Avoided { phrase: "numbers that", allowed: &[], instead: "values that" },
+    Avoided { phrase: "its numbers", allowed: &[], instead: "its values" },
+    Avoided { phrase: "lengths", allowed: PROSE_LENGTHS, instead: "sizes" },
+    never("what it is made of", "its decomposition"),
+    never("what they are made of", "their decompositions"),
+    never("are made of", "consist of"),
+    never("the place of", "the index, position or source location of"),
+    never("written down", "recorded, traced, written"),
+    never("whoever", "the caller"),
+];
+
+const RECORD: &[(&str, &str)] = &[DIM];
+const PAGE: &[(&str, &str)] = &[("tests/docs.rs", "pages of the documentation")];
+
+/// Where `lengths` are those of sequences, byte strings or files.
+const PROSE_LENGTHS: &[(&str, &str)] = &[
+    DIM,
+    GUARD,
+    ("src/onnx/", "byte lengths"),
+    ("src/ops/recurrent.rs", "sequence lengths"),
+    ("src/kernels/recurrent.rs", "sequence lengths"),
+    ("src/ops/loss.rs", "sequence lengths, as torch's ctc_loss names them"),
+    ("src/ops/segments.rs", "segment lengths, as torch's segment_reduce names them"),
+    ("src/ops/decompositions.rs", "sequence lengths of ReverseSequence"),
+    ("src/read/aten/", "sequence and segment lengths, as torch names them"),
+    ("src/read/onnx/", "lengths of sequences"),
+    ("src/runtime/fallback_table", "sequence lengths"),
+    ("tools/reference/packed.py", "sequence lengths"),
+    ("tests/layers.rs", "lengths of files"),
+    ("docs/coverage.md", "sequence lengths"),
 ];
 
 /// Files that have the words as data: this one, and the list of old names.
 const DATA: &[&str] = &["tests/language.rs", "CHANGELOG.md"];
+
+/// Names that are renamed together with symbolic ranges.
+const WITH_RANGES: &[&str] = &["Condition::Lengths", "Condition::Numbers", "Guard::lengths", "check_lengths", "check_numbers"];
+const DIM: (&str, &str) = ("src/dim/", "is renamed together with symbolic ranges");
+const GUARD: (&str, &str) = ("src/graph/guard.rs", "is renamed together with symbolic ranges");
+
+/// Words that no identifier has as a part: `numbers` in `check_numbers`, `pen` in `Pen`.
+const PARTS: &[Avoided] = &[
+    never("pen", "builder"),
+    Avoided {
+        phrase: "page",
+        allowed: &[("tests/docs.rs", "pages of the documentation"), ("src/onnx/file.rs", "memory pages")],
+        instead: "model",
+    },
+    Avoided { phrase: "pages", allowed: &[("tests/docs.rs", "pages of the documentation")], instead: "models" },
+    Avoided { phrase: "turn", allowed: &[("src/runtime/runnable.rs", "a field of tract's")], instead: "iteration" },
+    never("turns", "iterations"),
+    never("turned", "transposed, rotated, negated"),
+    never("draw", "sample"),
+    never("draws", "samples"),
+    never("drawn", "sampled"),
+    never("twin", "structurally equal"),
+    never("twins", "duplicates"),
+    never("baked", "folded"),
+    never("bakes", "folds"),
+    Avoided { phrase: "place", allowed: &[DIM], instead: "location, index, position" },
+    never("places", "locations, indices, positions"),
+    Avoided { phrase: "numbers", allowed: NUMBERS, instead: "values, elements" },
+    Avoided { phrase: "lengths", allowed: LENGTHS, instead: "sizes, dims" },
+];
+
+const NUMBERS: &[(&str, &str)] = &[DIM, GUARD];
+
+/// Where `lengths` are those of sequences, byte strings or Rust collections.
+const LENGTHS: &[(&str, &str)] = &[
+    DIM,
+    GUARD,
+    ("src/onnx/encode.rs", "byte lengths of protobuf fields"),
+    ("src/ops/recurrent.rs", "sequence lengths"),
+    ("src/kernels/recurrent.rs", "sequence lengths"),
+    ("src/ops/loss.rs", "sequence lengths, as torch's ctc_loss names them"),
+    ("src/ops/segments.rs", "segment lengths, as torch's segment_reduce names them"),
+    ("src/ops/decompositions.rs", "sequence lengths of ReverseSequence"),
+    ("src/read/aten/", "sequence and segment lengths, as torch names them"),
+];
+
+/// The rest of a Rust file without its comments and strings, and its comments: line by line.
+fn code_and_comments(text: &str) -> Vec<(String, String)> {
+    let (mut string, mut lines) = (false, Vec::new());
+    for line in text.lines() {
+        let (mut code, mut comment) = (String::new(), String::new());
+        let mut chars = line.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '\\' if string => drop(chars.next()),
+                '"' if !code.ends_with("'") && !code.ends_with("'\\") => string = !string,
+                _ if string => {}
+                '/' if line[at..].starts_with("//") => {
+                    comment = line[at..].to_string();
+                    break;
+                }
+                c => code.push(c),
+            }
+        }
+        lines.push((code, comment));
+    }
+    lines
+}
+
+/// The parts of an identifier in lower case: `check`, `numbers` of `check_numbers`; `max`, `pool` of `MaxPool`. `in_place` and
+/// `with_replacement` are torch's words.
+fn parts(identifier: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    for c in identifier.replace("in_place", "inplace").replace("InPlace", "Inplace").chars() {
+        if c == '_' || (c.is_uppercase() && parts.last().is_some_and(|part| part.ends_with(|c: char| c.is_lowercase()))) {
+            parts.push(String::new());
+        }
+        if let Some(part) = parts.last_mut().filter(|_| c != '_') {
+            part.extend(c.to_lowercase());
+        }
+    }
+    parts
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -60,11 +178,15 @@ fn sources() -> Vec<(String, String)> {
     }
     let name = |path: &Path| path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
     files.sort();
-    files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).filter(|file| !DATA.contains(&file.0.as_str())).collect()
+    let read = |path: &Path| WITH_RANGES.iter().fold(std::fs::read_to_string(path).unwrap(), |text, known| text.replace(known, ""));
+    files.iter().map(|path| (name(path), read(path))).filter(|file| !DATA.contains(&file.0.as_str())).collect()
 }
 
 /// The lines with the phrase as words of its own; `pen` occurs in `a pen` and `pen.node()`, not in `open`. Letter case is ignored.
 fn lines_with(phrase: &str, text: &str) -> Vec<usize> {
+    if !text.to_lowercase().contains(phrase) {
+        return Vec::new();
+    }
     let has = |line: &str| {
         let line = line.to_lowercase();
         line.match_indices(phrase).any(|(at, _)| {
@@ -90,15 +212,51 @@ fn private_words_occur_nowhere() {
     assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// The lines of code with an identifier of which the word is a part.
+fn lines_naming(word: &str, text: &str) -> Vec<usize> {
+    if !text.to_lowercase().contains(word) {
+        return Vec::new();
+    }
+    let names = |code: &str| {
+        let mut identifiers =
+            code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|identifier| identifier.to_lowercase().contains(word));
+        identifiers.any(|identifier| parts(identifier).iter().any(|part| part == word))
+    };
+    code_and_comments(text).iter().enumerate().filter(|(_, (code, _))| names(code)).map(|(i, _)| i + 1).collect()
+}
+
+#[test]
+fn no_identifier_has_a_private_word_as_a_part() {
+    let mut wrong = Vec::new();
+    for (name, text) in sources().iter().filter(|(name, _)| name.ends_with(".rs")) {
+        for word in PARTS.iter().filter(|word| !word.allowed.iter().any(|(prefix, _)| name.starts_with(prefix))) {
+            for line in lines_naming(word.phrase, text) {
+                wrong.push(format!("{name}:{line}: `{}`: write {}", word.phrase, word.instead));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 #[test]
 fn every_exception_is_needed() {
     let sources = sources();
-    for word in AVOIDED {
-        for (prefix, why) in word.allowed {
-            let used = sources.iter().any(|(name, text)| name.starts_with(prefix) && !lines_with(word.phrase, text).is_empty());
+    for (word, lines) in AVOIDED
+        .iter()
+        .map(|word| (word, lines_with as fn(&str, &str) -> Vec<usize>))
+        .chain(PARTS.iter().map(|word| (word, lines_naming as _)))
+    {
+        for (prefix, why) in word.allowed.iter().filter(|exception| ![DIM, GUARD].contains(exception)) {
+            let used = sources.iter().any(|(name, text)| name.starts_with(prefix) && !lines(word.phrase, text).is_empty());
             assert!(used, "`{}` does not occur in {prefix} any more ({why}): remove the exception", word.phrase);
         }
     }
+}
+
+#[test]
+fn a_part_of_an_identifier_is_found() {
+    assert_eq!(lines_naming("numbers", "check_numbers();\n// numbers\n\"numbers\";\nfn f(x: Numbers)\nlet cardinalnumbers = 1;"), [1, 4]);
+    assert_eq!(parts("MaxPool_of_x"), ["max", "pool", "of", "x"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Array, DType};
 
-/// How far two numbers may stand apart: |a − b| ≤ `abs` + `rel` · |b|.
+/// How far two values may differ: |a − b| ≤ `abs` + `rel` · |b|.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
     /// The absolute part.

@@ -209,7 +209,7 @@ const PROMOTION: &[(DType, [DType; 10])] = {
 /// How much a value insists on its dtype when it meets another (torch's `result_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PromotionPriority {
-    /// A Python number, or a 0-d constant that the tracer made of one: only its category counts.
+    /// A Python number, or a 0-d constant that tracing made from one: only its category counts.
     Weak,
     /// A tensor of rank 0.
     Scalar,

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_mapped_file_has_the_bytes_of_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("numbers");
+        let path = folder.path().join("values");
         fs::write(&path, b"123").unwrap();
         assert_eq!(map_file(&path).unwrap(), b"123"[..]);
         fs::write(&path, b"").unwrap();

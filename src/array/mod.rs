@@ -32,8 +32,8 @@ pub(crate) type Dims<T> = SmallVec<[T; 4]>;
 /// An immutable n-dimensional array of any dtype: a window, given by shape and strides, onto shared bytes.
 ///
 /// The bytes are a Rust vector that was handed over, or a slice of a mapped file; a clone, a slice, a
-/// permutation or an expansion shares them. Rank 0, axes of length 0 and ranks above 6 are ordinary.
-/// The numbers are read and written through ndarray: [`Array::view`] gives a view, [`Array::from`] takes an array.
+/// permutation or an expansion shares them. Rank 0, axes of size 0 and ranks above 6 are ordinary.
+/// The elements are read and written through ndarray: [`Array::view`] gives a view, [`Array::from`] takes an array.
 #[derive(Clone)]
 pub struct Array {
     dtype: DType,
@@ -144,7 +144,7 @@ impl Array {
         Array { shape: shape.into(), strides: Dims::from_elem(0, shape.len()), ..one }
     }
 
-    /// An array without elements, whose shape has an axis of length 0.
+    /// An array without elements, whose shape has an axis of size 0.
     pub(crate) fn empty(dtype: DType, shape: &[usize]) -> Result<Array> {
         match count(shape)? {
             0 => Ok(Array { dtype, shape: shape.into(), strides: contiguous_strides(shape), offset: 0, bytes: Bytes::new() }),
@@ -157,7 +157,7 @@ impl Array {
         self.dtype
     }
 
-    /// The length of each axis.
+    /// The size of each axis.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -281,7 +281,7 @@ impl Array {
         })
     }
 
-    /// The window as ndarray sees it: non-negative strides from the lowest element, axes that run backwards turned afterwards.
+    /// The view as ndarray has it: non-negative strides from the lowest element, axes with negative strides inverted afterwards.
     fn view_of<'a, T: Element>(&self, span: &'a [T]) -> Result<ArrayViewD<'a, T>> {
         let strides: Vec<_> =
             self.shape.iter().zip(&self.strides).map(|(&length, stride)| if length == 1 { 0 } else { stride.unsigned_abs() }).collect();

@@ -1,4 +1,4 @@
-//! Arrays for people: `f32[2,3] [[0.5, 1.0, …], …]`, never more than a few numbers.
+//! Display of arrays: `f32[2,3] [[0.5, 1.0, …], …]`, never more than a few elements.
 
 use super::{Array, DType};
 use std::fmt;

@@ -38,14 +38,14 @@ impl Random {
         (low as i128 + (self.bits() as u128 % span) as i128) as i64
     }
 
-    /// An array of a shape whose numbers `draw` gives, in row-major order.
-    pub fn array(&mut self, dtype: DType, shape: &[usize], mut draw: impl FnMut(&mut Random) -> f64) -> Array {
+    /// An array of a shape whose elements `sample` gives, in row-major order.
+    pub fn array(&mut self, dtype: DType, shape: &[usize], mut sample: impl FnMut(&mut Random) -> f64) -> Array {
         use super::Element;
         let count = super::count(shape).unwrap_or(0);
         each_dtype!(dtype, T => {
-            let elements: Vec<T> = (0..count).map(|_| T::from_f64(draw(self))).collect();
+            let elements: Vec<T> = (0..count).map(|_| T::from_f64(sample(self))).collect();
             Array::new(shape, elements).unwrap_or_else(|_| Array::full(dtype, shape, 0.into()))
-        }, else self.array(DType::F64, shape, draw).cast(dtype))
+        }, else self.array(DType::F64, shape, sample).cast(dtype))
     }
 }
 

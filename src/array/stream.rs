@@ -25,7 +25,7 @@ impl Array {
     }
 }
 
-/// The elements of a window that is not contiguous (so it has axes, none of length 0), `N` bytes each.
+/// The elements of a view that is not contiguous (so it has axes, none of size 0), `N` bytes each.
 fn gather<const N: usize>(array: &Array, out: &mut impl Write) -> io::Result<()> {
     let (Some((&length, outer)), Some((&step, steps))) = (array.shape.split_last(), array.strides.split_last()) else {
         return Ok(());
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn every_window_is_written_in_row_major_order() {
         let x = Array::new(&[2, 3, 4], (0..24u16).collect()).unwrap();
-        for window in [
+        for view in [
             x.clone(),
             x.permute(&[2, 0, 1]).unwrap(),
             x.slice(2, 3, 2, -2).unwrap(),
@@ -84,7 +84,7 @@ mod tests {
             x.slice(1, 0, 0, 1).unwrap(),
             Array::full(crate::DType::F64, &[3, 2], 1.5.into()),
         ] {
-            assert_eq!(written(&window), window.contiguous().to_bytes(), "{:?} {:?}", window.shape(), window.strides());
+            assert_eq!(written(&view), view.contiguous().to_bytes(), "{:?} {:?}", view.shape(), view.strides());
         }
     }
 

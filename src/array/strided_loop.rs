@@ -10,32 +10,32 @@ const TILE: usize = 16;
 /// A loop nest over `N` views of one shape.
 pub struct StridedLoop<const N: usize> {
     /// At least one axis; no two neighbours could be one.
-    lengths: Dims<usize>,
+    sizes: Dims<usize>,
     strides: Dims<[isize; N]>,
 }
 
 impl<const N: usize> StridedLoop<N> {
     /// The loop nest of a shape whose views step by these strides.
     pub fn new(shape: &[usize], strides: [&[isize]; N]) -> StridedLoop<N> {
-        let mut strided = StridedLoop { lengths: Dims::new(), strides: Dims::new() };
+        let mut strided = StridedLoop { sizes: Dims::new(), strides: Dims::new() };
         if shape.contains(&0) {
-            return StridedLoop { lengths: smallvec![0], strides: smallvec![[0; N]] };
+            return StridedLoop { sizes: smallvec![0], strides: smallvec![[0; N]] };
         }
         for (axis, &length) in shape.iter().enumerate().filter(|(_, length)| **length != 1) {
             let step = strides.map(|strides| strides[axis]);
-            match (strided.lengths.last_mut(), strided.strides.last_mut()) {
+            match (strided.sizes.last_mut(), strided.strides.last_mut()) {
                 (Some(outer), Some(last)) if (0..N).all(|i| step[i].checked_mul(length as isize) == Some(last[i])) => {
                     *outer *= length;
                     *last = step;
                 }
                 _ => {
-                    strided.lengths.push(length);
+                    strided.sizes.push(length);
                     strided.strides.push(step);
                 }
             }
         }
-        if strided.lengths.is_empty() {
-            strided.lengths.push(1);
+        if strided.sizes.is_empty() {
+            strided.sizes.push(1);
             strided.strides.push([0; N]);
         }
         strided
@@ -48,24 +48,24 @@ impl<const N: usize> StridedLoop<N> {
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.lengths.iter().product()
+        self.sizes.iter().product()
     }
 
     /// Whether the whole nest is one run.
     pub fn is_run(&self) -> bool {
-        self.lengths.len() == 1
+        self.sizes.len() == 1
     }
 
     /// Calls `run` for each stretch of the innermost axis in a range of elements, counted in row-major order: with the
     /// positions in the range, from 0, and where each window stands at the first, relative to its element 0.
     pub fn runs(&self, range: Range<usize>, run: &mut dyn FnMut(Range<usize>, [isize; N])) {
         let range = range.start.min(self.len())..range.end.min(self.len());
-        let rank = self.lengths.len();
+        let rank = self.sizes.len();
         let mut index = Dims::from_elem(0, rank);
         let mut offsets = [0; N];
         let mut rest = range.start;
         for axis in (0..rank).rev() {
-            let length = self.lengths[axis].max(1);
+            let length = self.sizes[axis].max(1);
             // The outermost axis takes what is left, so that a range may start at the end.
             index[axis] = if axis == 0 { rest } else { rest % length };
             rest /= length;
@@ -74,18 +74,18 @@ impl<const N: usize> StridedLoop<N> {
         let mut at = 0;
         while at < range.len() {
             let inner = rank - 1;
-            let length = (self.lengths[inner] - index[inner]).min(range.len() - at);
+            let length = (self.sizes[inner] - index[inner]).min(range.len() - at);
             run(at..at + length, offsets);
             at += length;
             index[inner] += length;
             self.step_by(&mut offsets, inner, length as isize);
             for axis in (1..rank).rev() {
-                if index[axis] < self.lengths[axis] {
+                if index[axis] < self.sizes[axis] {
                     break;
                 }
                 index[axis] = 0;
                 index[axis - 1] += 1;
-                self.step_by(&mut offsets, axis, -(self.lengths[axis] as isize));
+                self.step_by(&mut offsets, axis, -(self.sizes[axis] as isize));
                 self.step_by(&mut offsets, axis - 1, 1);
             }
         }
@@ -106,7 +106,7 @@ pub fn at_offset(start: usize, offset: isize) -> usize {
 impl StridedLoop<1> {
     /// The elements of the window in row-major order, its element 0 at `start`.
     pub fn gather<T: Element>(&self, elements: &[T], start: usize) -> Vec<T> {
-        let inner = self.lengths.len() - 1;
+        let inner = self.sizes.len() - 1;
         let [step] = self.step();
         let near = (0..inner).min_by_key(|&axis| self.strides[axis][0].unsigned_abs());
         match near.filter(|&near| self.strides[near][0].unsigned_abs() < step.unsigned_abs()) {
@@ -127,12 +127,12 @@ impl StridedLoop<1> {
 
     /// As [`StridedLoop::gather`], in tiles of the innermost axis and `near`, along which neighbours lie closer in memory.
     fn transposed<T: Element>(&self, near: usize, elements: &[T], start: usize) -> Vec<T> {
-        let inner = self.lengths.len() - 1;
-        let (rows, columns) = (self.lengths[near], self.lengths[inner]);
-        let mut others = self.lengths.clone();
+        let inner = self.sizes.len() - 1;
+        let (rows, columns) = (self.sizes[near], self.sizes[inner]);
+        let mut others = self.sizes.clone();
         (others[near], others[inner]) = (1, 1);
         let from: Vec<_> = self.strides.iter().map(|stride| stride[0]).collect();
-        let to = contiguous_strides(&self.lengths);
+        let to = contiguous_strides(&self.sizes);
         let mut out = vec![T::default(); self.len()];
         let planes = StridedLoop::new(&others, [&from, &to]);
         let steps = planes.step();
@@ -190,14 +190,14 @@ mod tests {
 
     #[test]
     fn tiles_gather_in_row_major_order() {
-        let numbers: Vec<i64> = (0..3 * 20 * 50).collect();
+        let values: Vec<i64> = (0..3 * 20 * 50).collect();
         for (shape, strides) in
             [([3, 50, 20], [1000, 1, 50]), ([20, 3, 50], [1, 1000, 20]), ([50, 20, 3], [-1, 50, 1000]), ([3, 50, 20], [0, 1, 50])]
         {
             let start = if strides[0] < 0 { 49 } else { 0 };
             let strided = StridedLoop::new(&shape, [&strides]);
-            let expected: Vec<_> = walk(&strided, 0..3000).into_iter().map(|offset| numbers[at_offset(start, offset)]).collect();
-            assert_eq!(strided.gather(&numbers, start), expected);
+            let expected: Vec<_> = walk(&strided, 0..3000).into_iter().map(|offset| values[at_offset(start, offset)]).collect();
+            assert_eq!(strided.gather(&values, start), expected);
         }
     }
 }

@@ -189,7 +189,7 @@ fn magnitude_of(code: u32, mantissa: u32, bias: i32) -> f64 {
     }
 }
 
-/// The code from 0 to `last` whose number is nearest, of two as near the even one. Beyond `most` numbers go on as if codes did.
+/// The code from 0 to `last` whose value is nearest, of two as near the even one. Beyond `most`, values go on as if codes did.
 fn nearest(x: f64, most: u32, last: u32, mantissa: u32, bias: i32) -> u32 {
     let number = |code: u32| magnitude_of(code, mantissa, bias);
     let (mut low, mut high) = (0, most + 1);
@@ -253,7 +253,7 @@ impl Array {
         Array::new(&self.shape, codes.iter().map(|&code| values[usize::from(code)]).collect::<Vec<f64>>()).unwrap_or_else(|_| self.clone())
     }
 
-    /// The same numbers in a narrow dtype, or in any other as [`Array::cast`].
+    /// The same values in a narrow dtype, or in any other as [`Array::cast`].
     pub fn narrowed(&self, dtype: DType, how: Narrowing) -> Array {
         let Some(code) = dtype.code().filter(|_| dtype != self.dtype) else { return self.cast(dtype) };
         let encoded = match (code, self.dtype.is_int()) {
@@ -300,16 +300,16 @@ impl Array {
 mod tests {
     use super::*;
 
-    fn coded(dtype: DType, numbers: &[f64], how: Narrowing) -> Vec<u8> {
-        Array::vector(numbers.to_vec()).narrowed(dtype, how).codes().to_vec().unwrap()
+    fn coded(dtype: DType, values: &[f64], how: Narrowing) -> Vec<u8> {
+        Array::vector(values.to_vec()).narrowed(dtype, how).codes().to_vec().unwrap()
     }
 
     #[test]
     fn every_code_comes_back_from_its_number() {
         for &dtype in DType::NARROW {
             let codes: Vec<u8> = (0..1u16 << dtype.bits()).map(|code| code as u8).collect();
-            let numbers = Array::vector(codes.clone()).with_codes(dtype).unwrap().to_f64s();
-            for (code, &number) in codes.iter().zip(&numbers) {
+            let values = Array::vector(codes.clone()).with_codes(dtype).unwrap().to_f64s();
+            for (code, &number) in codes.iter().zip(&values) {
                 let back = coded(dtype, &[number], Narrowing { saturate: false, ..Narrowing::default() })[0];
                 assert!(back == *code || number.is_nan(), "{dtype}: {code} is {number} is {back}");
             }
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_bit_floats_have_the_numbers_of_the_standard() {
+    fn eight_bit_floats_have_the_values_of_the_standard() {
         // Largest and smallest elements: https://onnx.ai/onnx/technical/float8.html
         for (dtype, code, number) in [
             (DType::F8E4M3FN, 0x7e, 448.0),

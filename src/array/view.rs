@@ -68,10 +68,10 @@ impl Array {
         Ok(view)
     }
 
-    /// The elements repeated along axes of length 1, and along new leading axes, to fill this shape.
+    /// The elements repeated along axes of size 1, and along new leading axes, to fill this shape.
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the length asked for; [`TooBig`](crate::ErrorCode::TooBig).
+    /// [`Shape`](crate::ErrorCode::Shape) where an axis is neither 1 nor the requested size; [`TooBig`](crate::ErrorCode::TooBig).
     pub fn broadcast(&self, shape: &[usize]) -> Result<Array> {
         let refused = || Error::shape(format!("shape {:?} does not broadcast to {shape:?}", self.shape));
         let new = shape.len().checked_sub(self.rank()).ok_or_else(refused)?;
@@ -109,7 +109,7 @@ impl Array {
         Ok(view)
     }
 
-    /// Strides under which this shape is a window onto the same elements, where only axes of length 1 come or go.
+    /// Strides under which this shape is a view of the same elements, where only axes of size 1 come or go.
     fn reshaped_strides(&self, shape: &[usize]) -> Option<Dims<isize>> {
         let mut old = (0..self.rank()).filter(|&axis| self.shape[axis] != 1);
         let mut strides = Dims::with_capacity(shape.len());
@@ -132,16 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn windows_share_their_bytes() {
+    fn views_share_their_bytes() {
         let x = grid();
-        for window in [
+        for view in [
             x.permute(&[1, 0]),
             x.slice(1, 0, 2, 1),
             x.broadcast(&[4, 2, 3]),
             x.reshape(&[3, 2]),
             x.permute(&[1, 0]).unwrap().reshape(&[3, 1, 2]),
         ] {
-            assert_eq!(window.unwrap().address(), x.address());
+            assert_eq!(view.unwrap().address(), x.address());
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn diagonals_are_windows_too() {
+    fn diagonals_are_views_too() {
         let x = grid();
         assert_eq!(x.diagonal(0, 0, 1).unwrap().to_i64s(), [0, 4]);
         assert_eq!(x.diagonal(1, 0, 1).unwrap().to_i64s(), [1, 5]);

@@ -1,4 +1,4 @@
-//! What is held against a module: it answers for the whole record, and for parts of it when a fault is looked for.
+//! Candidates of a check: they compute the whole traced graph, and subgraphs of it when a fault is located.
 
 use crate::error::{Error, Result};
 use crate::module::{DynModule, Outputs};
@@ -8,9 +8,9 @@ use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced};
 use crate::tree::TreeDef;
 
-/// A module that was made from a record.
+/// A module that was made from a traced graph.
 pub trait Candidate: DynModule {
-    /// The same thing made from a part of the record, so that the node that is wrong can be found.
+    /// The same candidate made from a subgraph, so that the node that is wrong can be found.
     ///
     /// # Errors
     /// Where it cannot be made; a subject that does not say otherwise answers for the whole only.
@@ -18,7 +18,7 @@ pub trait Candidate: DynModule {
         Err(Error::unsupported("cannot cut a subgraph out of a black box"))
     }
 
-    /// The page that it runs, where it runs one.
+    /// The ONNX model that it runs, where it runs one.
     fn model(&self) -> Option<&Model> {
         None
     }

@@ -9,21 +9,21 @@ const OPERATION: f64 = 500.0;
 /// Below this much work a call is over before anybody waits, and a check need not save.
 pub(super) const CHEAP: f64 = 2e6;
 
-/// The elements of a value at these lengths; a size that depends on data counts as in the example.
-fn elements(ty: &Type, lengths: &Bindings) -> f64 {
-    let length = |dim: &Dim| Sizes::Bound(lengths).of(dim).ok().or(dim.example()).unwrap_or(1).max(0) as f64;
+/// The elements of a value at these sizes; a size that depends on data counts as in the example.
+fn elements(ty: &Type, sizes: &Bindings) -> f64 {
+    let length = |dim: &Dim| Sizes::Bound(sizes).of(dim).ok().or(dim.example()).unwrap_or(1).max(0) as f64;
     ty.shape.iter().map(length).product()
 }
 
 /// The work of one run: every number that is made, and every operation.
-pub(super) fn work(graph: &Graph, lengths: &Bindings) -> f64 {
-    let made = |node: &crate::graph::Node| node.outputs.iter().map(|&id| elements(&graph.value(id).ty, lengths)).sum::<f64>();
+pub(super) fn work(graph: &Graph, sizes: &Bindings) -> f64 {
+    let made = |node: &crate::graph::Node| node.outputs.iter().map(|&id| elements(&graph.value(id).ty, sizes)).sum::<f64>();
     graph.nodes().iter().map(|node| OPERATION + made(node)).sum::<f64>().max(OPERATION)
 }
 
 /// The most bytes that are alive at once while the traced graph is replayed, constants aside.
-pub(super) fn peak(graph: &Graph, lengths: &Bindings) -> u64 {
-    let bytes = |ty: &Type| elements(ty, lengths) * ty.dtype.size() as f64;
+pub(super) fn peak(graph: &Graph, sizes: &Bindings) -> u64 {
+    let bytes = |ty: &Type| elements(ty, sizes) * ty.dtype.size() as f64;
     let uses = graph.last_uses();
     let mut alive: f64 = graph.inputs().iter().map(|&id| bytes(&graph.value(id).ty)).sum();
     let mut most = alive;

@@ -1,4 +1,4 @@
-//! Does the kernel of an operator do what the operator says it is made of?
+//! Comparison of custom operators' kernels with their decompositions.
 
 use super::CheckOptions;
 use super::subgraph;
@@ -9,10 +9,10 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Inputs, ValueId};
 use crate::trace::Traced;
 
-/// Holds the kernels of users' operators against what they are made of, on the values that they meet in this call.
+/// Compares the kernels of users' operators with their decompositions, on the values of this call.
 ///
 /// # Errors
-/// [`Mismatch`](ErrorCode::Mismatch) with the operator and its place.
+/// [`Mismatch`](ErrorCode::Mismatch) with the operator and its source location.
 pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -> Result<()> {
     let graph = traced.graph();
     let own: Vec<_> =
@@ -27,7 +27,7 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -
     for node in own {
         let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| values.get(&id))).collect();
         let what = format!("{}.{}", node.op.domain(), node.op.name());
-        let made = node.op.composed(&Inputs::new(&arguments)).at("decomposition").at(&what).at(&node.place)?;
+        let made = node.op.composed(&Inputs::new(&arguments)).at("decomposition").at(&what).at(&node.location)?;
         for (i, (id, made)) in node.outputs.iter().zip(made.into_iter().flatten()).enumerate() {
             let Some(got) = values.get(id) else { continue };
             let exact = node.op.agreement() == Agreement::Exact;
@@ -41,7 +41,7 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -
                 format!("output {i} of the kernel differs from the operator's decomposition: {found}"),
             )
             .at(&what)
-            .at(&node.place)
+            .at(&node.location)
             .help(format!("either the kernel or the decomposition is wrong; the output is {}", Type::from(got))));
         }
     }

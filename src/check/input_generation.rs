@@ -1,4 +1,4 @@
-//! Inputs that nobody supplied: fresh mode, the odd ones among them, and other lengths of every symbolic axis.
+//! Generated inputs: random values, edge-case values, and other sizes of every symbolic axis.
 
 use crate::array::{Array, DType, Random};
 use crate::dim::{Bindings, Sizes, Type};
@@ -14,13 +14,13 @@ pub(super) struct Call {
     /// What it shows: `the example`, `seed 1`, `batch = 5`.
     pub(super) what: String,
     pub(super) inputs: Vec<Array>,
-    /// The length of each symbol.
-    pub(super) lengths: Bindings,
-    /// Whether the lengths are those of the example.
+    /// The size of each symbol.
+    pub(super) sizes: Bindings,
+    /// Whether the sizes are those of the example.
     pub(super) same_size: bool,
 }
 
-/// How numbers are drawn.
+/// How values are sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum InputMode {
     /// As they are in the example.
@@ -29,7 +29,7 @@ pub(super) enum InputMode {
     Fresh,
     /// Within the example's range, its ends and zero among them.
     Ends,
-    /// Signs turned, zeros of both signs, ties, whole mode, large and small ones.
+    /// Both signs, zeros of both signs, ties, integers, large and small values.
     EdgeCase,
     /// NaN and infinities among them.
     NotFinite,
@@ -37,17 +37,17 @@ pub(super) enum InputMode {
     Negative,
 }
 
-/// A call to be made: drawn when its turn comes, so that only one is in memory.
+/// A call to be made: its inputs are sampled just before it, so that only one set is in memory.
 #[derive(Clone, Debug)]
 pub(super) struct CallSpec {
     pub(super) what: String,
     pub(super) mode: InputMode,
-    pub(super) lengths: Bindings,
+    pub(super) sizes: Bindings,
     pub(super) same_size: bool,
     seed: u64,
 }
 
-/// The lengths that a symbol takes besides the example's: the next, the smallest, a prime; and what stands in for those that a module
+/// The sizes that a symbol takes besides the example's: the next, the smallest, a prime; and what stands in for those that a module
 /// refuses, because it wants multiples or more.
 fn other_sizes(seen: i64) -> impl Iterator<Item = i64> {
     let primes = [3, 5, 2, 7];
@@ -68,7 +68,7 @@ pub(super) struct SymbolSizes {
 /// What can be varied in an example.
 pub(super) struct InputGenerator {
     tensors: Vec<Tensor>,
-    /// The lengths of the example.
+    /// The sizes of the example.
     pub(super) example_sizes: Bindings,
 }
 
@@ -92,7 +92,7 @@ impl InputGenerator {
     }
 
     fn at_example_sizes(&self, what: String, mode: InputMode, seed: u64) -> CallSpec {
-        CallSpec { what, mode, lengths: self.example_sizes.clone(), same_size: true, seed }
+        CallSpec { what, mode, sizes: self.example_sizes.clone(), same_size: true, seed }
     }
 
     /// The example itself.
@@ -100,7 +100,7 @@ impl InputGenerator {
         self.at_example_sizes("the example".to_string(), InputMode::Given, 0)
     }
 
-    /// Fresh numbers at the example's lengths.
+    /// Random values at the example's sizes.
     pub(super) fn fresh(&self, seed: u64) -> CallSpec {
         self.at_example_sizes(format!("seed {seed}"), InputMode::Fresh, seed)
     }
@@ -111,7 +111,7 @@ impl InputGenerator {
         if !same_kernels {
             return vec![self.at_example_sizes("the ends of the range".to_string(), InputMode::Ends, 50)];
         }
-        let mut specs = vec![self.at_example_sizes("odd numbers".to_string(), InputMode::EdgeCase, 51)];
+        let mut specs = vec![self.at_example_sizes("edge-case values".to_string(), InputMode::EdgeCase, 51)];
         if self.has(DType::is_float) {
             specs.push(self.at_example_sizes("NaN and infinity".to_string(), InputMode::NotFinite, 52));
         }
@@ -121,16 +121,16 @@ impl InputGenerator {
         specs
     }
 
-    /// Each symbol at other lengths, the others as in the example, as far as `allowed` says that they may be.
+    /// Each symbol at other sizes, the others as in the example, as far as `allowed` says that they may be.
     pub(super) fn other_sizes(&self, allowed: &dyn Fn(&Bindings) -> bool, zero: bool) -> Result<Vec<SymbolSizes>> {
         let mut all = Vec::new();
         for (symbol, seen) in self.example_sizes.iter() {
             let mut specs = Vec::new();
             for length in other_sizes(seen).chain(zero.then_some(0)) {
-                let lengths = self.with(&[(symbol, length)])?;
-                if allowed(&lengths) {
+                let sizes = self.with(&[(symbol, length)])?;
+                if allowed(&sizes) {
                     let seed = 100 + length as u64;
-                    specs.push(CallSpec { what: format!("{symbol} = {length}"), mode: InputMode::Fresh, lengths, same_size: false, seed });
+                    specs.push(CallSpec { what: format!("{symbol} = {length}"), mode: InputMode::Fresh, sizes, same_size: false, seed });
                 }
             }
             all.push(SymbolSizes { symbol: symbol.into(), specs });
@@ -138,7 +138,7 @@ impl InputGenerator {
         Ok(all)
     }
 
-    /// Every symbol at a length of its own, so that no axis can stand in for another.
+    /// Every symbol at a size of its own, so that no axis can stand in for another.
     pub(super) fn all_different(&self, allowed: &dyn Fn(&Bindings) -> bool) -> Result<Option<CallSpec>> {
         if self.example_sizes.iter().count() < 2 {
             return Ok(None);
@@ -149,18 +149,18 @@ impl InputGenerator {
             let i = free.iter().position(|&n| n != seen).unwrap_or(0);
             changes.push((symbol, if free.is_empty() { seen + 1 } else { free.remove(i) }));
         }
-        let lengths = self.with(&changes)?;
+        let sizes = self.with(&changes)?;
         let what = changes.iter().map(|(symbol, n)| format!("{symbol} = {n}")).collect::<Vec<_>>().join(", ");
-        Ok(allowed(&lengths).then_some(CallSpec { what, mode: InputMode::Fresh, lengths, same_size: false, seed: 99 }))
+        Ok(allowed(&sizes).then_some(CallSpec { what, mode: InputMode::Fresh, sizes, same_size: false, seed: 99 }))
     }
 
     fn with(&self, changes: &[(&str, i64)]) -> Result<Bindings> {
-        let mut lengths = Bindings::new();
+        let mut sizes = Bindings::new();
         for (name, n) in self.example_sizes.iter() {
             let changed = changes.iter().find(|change| change.0 == name).map_or(n, |change| change.1);
-            lengths.bind(name, changed)?;
+            sizes.bind(name, changed)?;
         }
-        Ok(lengths)
+        Ok(sizes)
     }
 
     /// The inputs of a call.
@@ -169,12 +169,12 @@ impl InputGenerator {
         let one = |tensor: &Tensor| match (spec.mode, tensor.value()) {
             (InputMode::Given, Some(array)) => Ok(array.clone()),
             _ => {
-                let shape = Sizes::Bound(&spec.lengths).shape(tensor.shape())?;
+                let shape = Sizes::Bound(&spec.sizes).shape(tensor.shape())?;
                 Ok(like(&mut random, spec.mode, tensor.ty(), &shape, tensor.value()))
             }
         };
         let inputs = self.tensors.iter().map(one).collect::<Result<_>>()?;
-        Ok(Call { what: spec.what, inputs, lengths: spec.lengths, same_size: spec.same_size })
+        Ok(Call { what: spec.what, inputs, sizes: spec.sizes, same_size: spec.same_size })
     }
 }
 
@@ -240,26 +240,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_symbol_is_tried_at_the_next_length_at_one_and_at_a_prime_first() {
+    fn a_symbol_is_tried_at_the_next_size_at_one_and_at_a_prime_first() {
         let first = |seen| other_sizes(seen).take(3).collect::<Vec<_>>();
         assert_eq!((first(1), first(2), first(3), first(8)), (vec![2, 3, 5], vec![3, 1, 5], vec![4, 1, 5], vec![9, 1, 3]));
         assert!(other_sizes(6).any(|n| n % 4 == 0), "a module may want multiples of four");
     }
 
     #[test]
-    fn several_symbols_get_lengths_of_their_own() {
+    fn several_symbols_get_sizes_of_their_own() {
         let x = Tensor::new([3, 3], vec![0f32; 9]).unwrap();
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap().symbolic("x", 1, "m").unwrap();
         let generator = InputGenerator::of(&example).unwrap();
         let call = generator.generate(generator.all_different(&|_| true).unwrap().unwrap()).unwrap();
         assert_eq!((call.inputs[0].shape(), call.what.as_str()), ([2, 5].as_slice(), "m = 5, n = 2"));
-        let odd = |lengths: &Bindings| lengths.iter().all(|(_, n)| n % 2 == 1);
-        let lengths = generator.other_sizes(&odd, false).unwrap();
-        assert!(lengths.iter().all(|symbol| symbol.specs.len() > 2 && symbol.specs.iter().all(|spec| odd(&spec.lengths))));
+        let odd = |sizes: &Bindings| sizes.iter().all(|(_, n)| n % 2 == 1);
+        let sizes = generator.other_sizes(&odd, false).unwrap();
+        assert!(sizes.iter().all(|symbol| symbol.specs.len() > 2 && symbol.specs.iter().all(|spec| odd(&spec.sizes))));
     }
 
     #[test]
-    fn odd_numbers_have_zeros_of_both_signs_and_ties() {
+    fn edge_case_values_have_zeros_of_both_signs_and_ties() {
         let generator = InputGenerator::of(&Example::new().input("x", &Tensor::new([16], vec![1f32; 16]).unwrap())).unwrap();
         let x = generator.generate(generator.edge_cases(true).remove(0)).unwrap().inputs[0].to_vec::<f32>().unwrap();
         assert!(x.iter().any(|x| *x == 0.0 && x.is_sign_negative()) && x.iter().any(|x| *x == 0.0 && x.is_sign_positive()));

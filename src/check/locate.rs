@@ -1,4 +1,4 @@
-//! The first node fault value differs, and fault fault it is: the record's, the page's, our kernel's, tract's reading or its optimiser.
+//! Localisation: the first node whose value differs, and the step at fault: the trace, the ONNX model, our kernel, tract's reading or its optimiser.
 
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
@@ -7,13 +7,13 @@ use super::tolerance::{allowed, apart};
 use super::{Candidate, CheckOptions};
 use crate::array::{Array, Tolerance};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Graph, Node, Place, ValueId};
+use crate::graph::{Agreement, Graph, Node, SourceLocation, ValueId};
 use crate::module::{DynModule, Example};
 use crate::ops::seeded;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::tensor::observer::{ObservedOp, digest, observe};
-use crate::trace::{ExportOptions, Traced, record, repeated};
+use crate::trace::{ExportOptions, Traced, repeated, trace};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -22,19 +22,19 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Debug)]
 pub(super) struct Divergence {
     pub(super) op: &'static str,
-    pub(super) place: Place,
+    pub(super) location: SourceLocation,
     pub(super) fault: Fault,
-    /// What the module does instead, where the record says otherwise.
-    pub(super) instead: Option<(&'static str, Place)>,
+    /// What the module does instead, where the traced graph differs.
+    pub(super) instead: Option<(&'static str, SourceLocation)>,
     /// What is different: attributes, or values with their index.
     pub(super) what: String,
-    /// The nodes of the record that fail together, and the last of them; none where the record itself is wrong.
+    /// The nodes of the traced graph that fail together, and the last of them; none where the trace itself is wrong.
     pub(super) nodes: Vec<usize>,
-    /// For a wrong record: what the module's node takes and gives, and the record's node alone.
+    /// For a wrong trace: the inputs and outputs of the module's node, and the traced graph's node alone.
     pub(super) reproduced: Option<Reproduced>,
 }
 
-/// A node of the record with the inputs and outputs that the module has there.
+/// A node of the traced graph with the inputs and outputs that the module has there.
 #[derive(Clone, Debug)]
 pub(super) struct Reproduced {
     pub(super) traced: Traced,
@@ -45,9 +45,9 @@ pub(super) struct Reproduced {
 /// Who computed something else.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
-    /// The record says something else than the module does.
+    /// The traced graph computes something else than the module.
     Trace,
-    /// The page says something else than the record.
+    /// The ONNX model computes something else than the traced graph.
     Export,
     /// A kernel of ours inside the runtime's plan.
     Kernel,
@@ -72,19 +72,19 @@ impl fmt::Display for Fault {
     }
 }
 
-/// An operator with its place.
-fn named(op: &str, place: &Place) -> String {
-    match place.to_string() {
-        place if place.is_empty() => op.to_string(),
-        place => format!("{op} ({place})"),
+/// An operator with its source location.
+fn named(op: &str, location: &SourceLocation) -> String {
+    match location.to_string() {
+        location if location.is_empty() => op.to_string(),
+        location => format!("{op} ({location})"),
     }
 }
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the first differing value is the output of {}", named(self.op, &self.place))?;
-        if let Some((op, place)) = self.instead.as_ref().filter(|other| **other != (self.op, self.place.clone())) {
-            write!(f, ", where the module has {}", named(op, place))?;
+        write!(f, "the first differing value is the output of {}", named(self.op, &self.location))?;
+        if let Some((op, location)) = self.instead.as_ref().filter(|other| **other != (self.op, self.location.clone())) {
+            write!(f, ", where the module has {}", named(op, location))?;
         }
         if !self.what.is_empty() {
             write!(f, ", {}", self.what)?;
@@ -93,30 +93,30 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// An operator and its place; lengths that meet data have none of their own, and stand where the data does.
-fn node(graph: &Graph, i: usize) -> (&'static str, Place) {
+/// An operator and its source location; sizes that meet data have none of their own, and take that of the data.
+fn node(graph: &Graph, i: usize) -> (&'static str, SourceLocation) {
     let node = &graph.nodes()[i];
     let user = || graph.nodes()[i..].iter().find(|user| user.inputs.iter().flatten().any(|id| node.outputs.contains(id)));
-    let place = if node.place == Place::default() { user().map(|user| &user.place) } else { None };
-    (node.op.name(), place.unwrap_or(&node.place).clone())
+    let location = if node.location == SourceLocation::default() { user().map(|user| &user.location) } else { None };
+    (node.op.name(), location.unwrap_or(&node.location).clone())
 }
 
 impl Divergence {
-    fn new((op, place): (&'static str, Place), fault: Fault, what: String) -> Divergence {
-        Divergence { op, place, fault, instead: None, what, nodes: Vec::new(), reproduced: None }
+    fn new((op, location): (&'static str, SourceLocation), fault: Fault, what: String) -> Divergence {
+        Divergence { op, location, fault, instead: None, what, nodes: Vec::new(), reproduced: None }
     }
 
-    /// Where the record is wrong and no node of it can be set against the module's, all of it is what reproduces the fault.
-    pub(super) fn cover_whole_graph(&mut self, record: &Traced, call: &Call, expected: &[Array]) {
+    /// Where the trace is wrong and no node of it corresponds to one of the module, the whole graph reproduces the fault.
+    pub(super) fn cover_whole_graph(&mut self, trace: &Traced, call: &Call, expected: &[Array]) {
         if self.fault == Fault::Trace && self.reproduced.is_none() {
-            let (traced, inputs, expected) = (record.clone(), call.inputs.clone(), expected.to_vec());
+            let (traced, inputs, expected) = (trace.clone(), call.inputs.clone(), expected.to_vec());
             self.reproduced = Some(Reproduced { traced, inputs, expected });
         }
     }
 
-    /// The node where a record and the trace that it should be subgraph, with the values that both have there.
-    pub(super) fn of_difference(record: &Traced, module: &Graph, difference: &Difference, call: &[Array]) -> Divergence {
-        let (a, b) = (record.graph(), module);
+    /// The node where a traced graph and the trace that it should equal differ, with the values that both have there.
+    pub(super) fn of_difference(trace: &Traced, module: &Graph, difference: &Difference, call: &[Array]) -> Divergence {
+        let (a, b) = (trace.graph(), module);
         let first = difference.first.map(|i| node(a, i));
         let second = difference.second.map(|i| node(b, i));
         // What only the module does is named, before what then takes another value.
@@ -124,7 +124,7 @@ impl Divergence {
         let mut found = match (first, second) {
             (Some(first), second) => Divergence { instead: second, ..Divergence::new(first, Fault::Trace, difference.what.clone()) },
             (None, Some(second)) => Divergence::new(second, Fault::Trace, difference.what.clone()),
-            (None, None) => Divergence::new(("the record", Place::default()), Fault::Trace, difference.what.clone()),
+            (None, None) => Divergence::new(("the traced graph", SourceLocation::default()), Fault::Trace, difference.what.clone()),
         };
         if let (Some(i), Some(j)) = (difference.first, difference.second) {
             let values = |graph: &Graph, wanted: usize| at_node(graph, wanted, call);
@@ -132,7 +132,7 @@ impl Divergence {
                 let words = got.iter().zip(&expected).find_map(|(got, expected)| apart(got, expected, Tolerance::EXACT, true));
                 found.what =
                     [Some(found.what), words].into_iter().flatten().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
-                found.reproduced = reproduce((record, i), (module, j), call, operands, expected).filter(|_| !missing);
+                found.reproduced = reproduce((trace, i), (module, j), call, operands, expected).filter(|_| !missing);
             }
         }
         found
@@ -154,31 +154,31 @@ fn at_node(graph: &Graph, wanted: usize, call: &[Array]) -> Option<(Vec<Array>, 
     result
 }
 
-/// Ends a walk over a record fault rest nobody needs.
+/// Ends a replay whose rest is not needed.
 fn stop() -> Error {
     Error::internal("traversal stopped")
 }
 
-/// The record's node on the operands of the module's, as far as these stand for each other.
+/// The traced graph's node on the operands of the module's, as far as these correspond.
 fn reproduce(
-    (record, i): (&Traced, usize),
+    (trace, i): (&Traced, usize),
     (module, j): (&Graph, usize),
     call: &[Array],
     operands: ComputedValues,
     expected: Vec<Array>,
 ) -> Option<Reproduced> {
-    let (x, y): (&Node, &Node) = (&record.graph().nodes()[i], &module.nodes()[j]);
+    let (x, y): (&Node, &Node) = (&trace.graph().nodes()[i], &module.nodes()[j]);
     if x.inputs.len() != y.inputs.len() || x.outputs.len() != y.outputs.len() {
         return None;
     }
     let mut values: ComputedValues =
         x.inputs.iter().zip(&y.inputs).filter_map(|(mine, theirs)| Some(((*mine)?, operands.get(&(*theirs)?)?.clone()))).collect();
     values.extend(x.outputs.iter().copied().zip(expected.iter().cloned()));
-    let Subgraph { traced, inputs, .. } = subgraph::cut(record, &[i], &x.outputs, call, &values).ok()?;
+    let Subgraph { traced, inputs, .. } = subgraph::cut(trace, &[i], &x.outputs, call, &values).ok()?;
     Some(Reproduced { traced, inputs, expected })
 }
 
-/// Looks for the node in the record first, by what it says and by what it computes; then in what was made of it.
+/// Looks for the node in the traced graph first, by its operator and by its value; then in what was made from it.
 pub(super) fn locate(
     module: &dyn DynModule,
     traced: &Traced,
@@ -195,15 +195,15 @@ pub(super) fn locate(
     {
         return Some(Divergence::of_difference(traced, &again, &difference, &call.inputs));
     }
-    // The record runs the kernels that the module ran; another module need not.
+    // The traced graph runs the kernels that the module ran; another module need not.
     let differs = |got: &Array, expected: &Array| match options.retrace {
         true => apart(got, expected, Tolerance::EXACT, true),
         false => apart(got, expected, allowed(expected, &call.inputs), false),
     };
-    let record_agrees = traced.graph().replay(&call.inputs).is_ok_and(|outputs| {
+    let trace_agrees = traced.graph().replay(&call.inputs).is_ok_and(|outputs| {
         outputs.len() == expected.len() && outputs.iter().zip(expected).all(|(got, expected)| differs(got, expected).is_none())
     });
-    if !record_agrees {
+    if !trace_agrees {
         return beside_module(module, traced.graph(), &call.inputs, expected);
     }
     if candidate.replays() {
@@ -217,10 +217,10 @@ pub(super) fn locate(
     alone(traced, candidate, call).or_else(|| together(traced, candidate, call))
 }
 
-/// What a record has and a module that merely runs has not: courses that depend on data, and lengths that became data.
-const RECORDED_ONLY: &[&str] = &["If", "Loop", "Scan", "Lengths"];
+/// Operators of a traced graph that an eager run does not have: control flow that depends on data, and sizes that became data.
+const TRACED_ONLY: &[&str] = &["If", "Loop", "Scan", "DimTensor"];
 
-/// Replays the record beside the module, which runs without being recorded, and names the first node fault value no operation of the
+/// Replays the traced graph beside the module, which runs eagerly, and names the first node whose value no operation of the
 /// module makes. Of the module's values only digests are kept.
 fn beside_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected: &[Array]) -> Option<Divergence> {
     let tensors: Vec<Tensor> = call.iter().cloned().map(Tensor::from).collect();
@@ -230,7 +230,7 @@ fn beside_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected
     let mut wrong: Option<(usize, Vec<Array>)> = None;
     let mut skipped: Vec<usize> = Vec::new();
     let walked = subgraph::each_node(graph, call, |i, node, alive| {
-        if RECORDED_ONLY.contains(&node.op.name()) {
+        if TRACED_ONLY.contains(&node.op.name()) {
             skipped.push(i);
             return Ok(());
         }
@@ -258,19 +258,19 @@ fn beside_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected
     }
     let Some((i, got)) = wrong else {
         return match walked {
-            Err(error) => Some(Divergence::new(("the record", Place::default()), Fault::Trace, error.to_string())),
+            Err(error) => Some(Divergence::new(("the traced graph", SourceLocation::default()), Fault::Trace, error.to_string())),
             Ok(()) => other_output(graph, call, expected, &done),
         };
     };
     let name = graph.nodes()[i].op.name();
     let counterpart = done[cursor..].iter().position(|done| done.op.name() == name).map(|found| cursor + found);
-    // What the module does before that, and the record nowhere, is what is missing; constants are made beforehand.
+    // What the module does before that, and the traced graph nowhere, is what is missing; constants are made beforehand.
     let constants: HashSet<u64> = graph.values().filter_map(|(_, value)| value.constant().map(digest)).collect();
     let end = counterpart.map_or(done.len(), |end| end + 1);
     let missing = (cursor..end).find(|&k| !done[k].digests.iter().all(|digest| constants.contains(digest)));
     let mut found = Divergence::new(node(graph, i), Fault::Trace, String::new());
     if let Some(done) = missing.or(counterpart).and_then(|k| done.get(k)) {
-        found.instead = Some((done.op.name(), done.place.clone()));
+        found.instead = Some((done.op.name(), done.location.clone()));
     }
     if let Some(k) = counterpart {
         let (_, _, expected) = observe(Some(k), run);
@@ -285,11 +285,11 @@ fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[Obser
     let i = got.iter().zip(expected).position(|(got, expected)| digest(got) != digest(expected))?;
     let maker = graph.nodes().iter().position(|node| node.outputs.contains(&graph.outputs()[i]))?;
     let right = done.iter().find(|done| done.digests.contains(&digest(&expected[i])));
-    let instead = right.map(|done| (done.op.name(), done.place.clone()));
+    let instead = right.map(|done| (done.op.name(), done.location.clone()));
     Some(Divergence { instead, ..Divergence::new(node(graph, maker), Fault::Trace, format!("output {i} is another value")) })
 }
 
-/// The first node of a page that says something else than the page that the record is written as.
+/// The first node of an ONNX model that differs from the model that the traced graph is written as.
 fn in_export(traced: &Traced, model: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Divergence> {
     let operators = traced.operators();
     let read = |model: crate::onnx::Model| record(&OnnxModule::with(model, &operators)?, example.clone());
@@ -297,7 +297,7 @@ fn in_export(traced: &Traced, model: &crate::onnx::Model, example: &Example, cal
     let right = read(written).ok()?;
     let wrong = match read(model.clone()) {
         Ok(wrong) => wrong,
-        Err(error) => return Some(Divergence::new(("the page", Place::default()), Fault::Export, error.to_string())),
+        Err(error) => return Some(Divergence::new(("the ONNX model", SourceLocation::default()), Fault::Export, error.to_string())),
     };
     let difference = graph_diff::difference(wrong.graph(), right.graph())?;
     Some(Divergence {
@@ -310,7 +310,7 @@ fn in_export(traced: &Traced, model: &crate::onnx::Model, example: &Example, cal
 /// What a candidate answers for a subgraph: what is wrong with it, or `None`.
 fn wrong(candidate: &dyn Candidate, subgraph: &Subgraph, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
     let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();
-    // What cannot be made of a part says nothing about the whole.
+    // A candidate that cannot be made from a subgraph says nothing about the whole.
     let made = candidate.subgraph(&subgraph.traced).ok()?;
     let got = match seeded(0, || made.forward(&tensors)).and_then(|got| got.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()) {
         Ok(got) => got,
@@ -389,7 +389,7 @@ fn needed(graph: &Graph, run: RangeInclusive<usize>, outputs: &[ValueId]) -> Vec
     run.filter(|&i| graph.nodes()[i].outputs.iter().any(|id| wanted.contains(id))).collect()
 }
 
-/// Whose fault a wrong part is: the page is read by our own readers, then by tract without its optimiser.
+/// Which step is at fault for a wrong subgraph: the model is run by our own reader, then by tract without its optimiser.
 fn fault(candidate: &dyn Candidate, subgraph: &Subgraph) -> Fault {
     let Ok(made) = candidate.subgraph(&subgraph.traced) else { return Fault::Candidate };
     let Some(model) = made.model() else { return Fault::Candidate };

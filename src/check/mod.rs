@@ -176,7 +176,7 @@ struct CheckRun<'a> {
     traced: &'a Traced,
     candidate: &'a dyn Candidate,
     options: &'a CheckOptions,
-    /// The example with the lengths as the record has them.
+    /// The example with the sizes as the traced graph has them.
     example: Example,
     generator: InputGenerator,
     exact: Vec<bool>,
@@ -184,9 +184,9 @@ struct CheckRun<'a> {
     /// The work of one run of the example, and the most bytes that are alive in it.
     unit: f64,
     peak: u64,
-    /// Whether the second trace has been made: at the example's lengths, and at others.
+    /// Whether the second trace has been made: at the example's sizes, and at others.
     again: [bool; 2],
-    /// How many calls were compared at the example's lengths.
+    /// How many calls were compared at the example's sizes.
     compared: usize,
     first_refusal: Option<Error>,
 }
@@ -254,7 +254,7 @@ impl<'a> CheckRun<'a> {
         })
     }
 
-    /// Whether record and module run the same kernels on the same numbers.
+    /// Whether traced graph and module run the same kernels on the same values.
     fn same_kernels(&self) -> bool {
         self.options.retrace && self.candidate.replays()
     }
@@ -267,11 +267,11 @@ impl<'a> CheckRun<'a> {
         } else {
             self.attempt(self.generator.fresh(1), true)?;
         }
-        // SymbolSizes that the guards of the record rule out would only be refused.
+        // Sizes that the guards of the traced graph rule out would only be refused.
         let traced = self.traced;
-        let allowed = |lengths: &Bindings| {
+        let allowed = |sizes: &Bindings| {
             traced.guards().iter().all(|guard| match &guard.condition {
-                Condition::Lengths(constraint) => constraint.holds(lengths) != Some(false),
+                Condition::Lengths(constraint) => constraint.holds(sizes) != Some(false),
                 Condition::Numbers(..) => true,
             })
         };
@@ -283,7 +283,7 @@ impl<'a> CheckRun<'a> {
                         break;
                     }
                     tried += 1;
-                    // One other length is always tried: what a symbol promises is the point of it.
+                    // One other size is always tried: that is what a symbol promises.
                     compared +=
                         usize::from(self.attempt(spec, compared == 0 && self.is_affordable_alone(&symbol.symbol))? == Outcome::Compared);
                 }
@@ -297,7 +297,7 @@ impl<'a> CheckRun<'a> {
                 self.attempt(self.generator.fresh(seed), false)?;
             }
         }
-        // A loop that data end may never end at infinity or NaN, in the module as in the record.
+        // A loop that ends by data may never end at infinity or NaN, in the module as in the traced graph.
         if fresh > 0 && self.generator.has_values() && !self.traced.graph().has_data_dependent_loop() {
             for spec in self.generator.edge_cases(same) {
                 self.attempt(spec, false)?;
@@ -318,7 +318,7 @@ impl<'a> CheckRun<'a> {
 
     /// Calls both, unless that costs too much, and compares.
     fn attempt(&mut self, spec: CallSpec, always: bool) -> Result<Outcome, Failure> {
-        let work = if spec.same_size { self.unit } else { cost::work(self.traced.graph(), &spec.lengths) };
+        let work = if spec.same_size { self.unit } else { cost::work(self.traced.graph(), &spec.sizes) };
         let cost = 2.0 * work / self.unit;
         if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.budget {
             self.report.untried.push(spec.what);
@@ -327,18 +327,18 @@ impl<'a> CheckRun<'a> {
         let what = spec.what.clone();
         let call = match self.generator.generate(spec) {
             Ok(call) => call,
-            // No call without its example, but a length that no type has is no call.
+            // No call without its example, but a size that no type has is no call.
             Err(error) if self.compared == 0 => return Err(error.into()),
             Err(_) => return Ok(Outcome::Refused),
         };
         self.report.cost.work += cost;
         let bytes = |arrays: &[Array]| arrays.iter().map(|array| array.byte_len() as u64).sum::<u64>();
-        let peak = if call.same_size { self.peak } else { cost::peak(self.traced.graph(), &call.lengths) };
+        let peak = if call.same_size { self.peak } else { cost::peak(self.traced.graph(), &call.sizes) };
         let memory = bytes(&call.inputs) + 2 * peak;
         self.report.cost.memory = self.report.cost.memory.max(memory);
         let inputs: Vec<Tensor> = call.inputs.iter().cloned().map(Tensor::from).collect();
         let got = seeded(0, || self.candidate.forward(&inputs));
-        self.report.cost.record_runs += 1;
+        self.report.cost.traced_runs += 1;
         if let Err(error) = &got
             && is_guard(error)
         {
@@ -373,11 +373,11 @@ impl<'a> CheckRun<'a> {
         Ok(Outcome::Compared)
     }
 
-    /// What the module answers; the first time at the example's lengths and at others as it is traced again, which is the same work.
+    /// The module's outputs; the first time at the example's sizes and at others while it is traced again, which is the same work.
     fn expected(&mut self, call: &Call, inputs: &[Tensor]) -> Result<(Vec<Array>, Option<Graph>)> {
-        let turn = usize::from(!call.same_size);
-        if !self.again[turn] {
-            self.again[turn] = true;
+        let other_size = usize::from(!call.same_size);
+        if !self.again[other_size] {
+            self.again[other_size] = true;
             let (again, outputs) = repeated(self.module, self.traced, &self.example.with(&call.inputs)?)?;
             if let Some(outputs) = outputs.iter().map(|tensor| tensor.value().cloned()).collect::<Option<Vec<_>>>() {
                 return Ok((outputs, Some(again)));
@@ -391,7 +391,7 @@ impl<'a> CheckRun<'a> {
         seeded(0, || self.module.forward(inputs))?.iter().map(Tensor::to_array).collect()
     }
 
-    /// Holds a second trace against the record.
+    /// Compares a second trace with the traced graph.
     fn same_again(&mut self, call: &Call, again: &Graph) -> Result<(), Failure> {
         let Some(difference) = graph_diff::difference(self.traced.graph(), again) else { return Ok(()) };
         let mut found = Divergence::of_difference(self.traced, again, &difference, &call.inputs);
@@ -449,12 +449,12 @@ impl<'a> CheckRun<'a> {
     }
 }
 
-/// Whether a record refuses a call because it was made where something else was true.
+/// Whether a traced graph refuses a call because a guard does not hold.
 fn is_guard(error: &Error) -> bool {
     error.code() == ErrorCode::Guard
 }
 
-/// The example with its lengths as the record has them: a symbol that turned out to be another is that one.
+/// The example with its sizes as the traced graph has them: a symbol that was solved is replaced by its solution.
 fn settled(example: Example, traced: &Traced) -> Example {
     let mut found: BTreeMap<Arc<str>, Expr> = BTreeMap::new();
     for ((_, tensor), (_, ty)) in example.inputs().iter().zip(traced.inputs()) {

@@ -30,7 +30,7 @@ pub struct Cost {
     /// How often the module ran.
     pub module_runs: usize,
     /// How often the traced graph, or the candidate made from it, ran.
-    pub record_runs: usize,
+    pub traced_runs: usize,
     /// All of that in runs of the example, counted by the values and operations that a run makes.
     pub work: f64,
     /// The most memory at once besides the parameters, in bytes: an upper bound.
@@ -69,10 +69,10 @@ impl fmt::Display for Report {
         ] {
             lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))?;
         }
-        let Cost { module_runs, record_runs, work, memory } = self.cost;
+        let Cost { module_runs, traced_runs, work, memory } = self.cost;
         writeln!(
             f,
-            "{} operations; the module ran {module_runs} times, the traced graph {record_runs} times: work of {work:.1} example runs, peak memory {} KiB",
+            "{} operations; the module ran {module_runs} times, the traced graph {traced_runs} times: work of {work:.1} example runs, peak memory {} KiB",
             self.nodes,
             memory.div_ceil(1024)
         )

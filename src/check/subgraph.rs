@@ -1,4 +1,4 @@
-//! A part of a record as a record of its own, with the values that it met.
+//! A subgraph of a traced graph as a traced graph of its own, with its values in one call.
 
 use crate::array::Array;
 use crate::dim::Type;
@@ -7,7 +7,7 @@ use crate::graph::{Graph, Node, Source, ValueId};
 use crate::trace::Traced;
 use std::collections::{BTreeSet, HashMap};
 
-/// Some nodes of a record, cut out: what comes from elsewhere is an input, with its number of this one call.
+/// Some nodes of a traced graph, cut out: what comes from elsewhere is an input, with its value in this one call.
 pub(super) struct Subgraph {
     pub(super) traced: Traced,
     pub(super) inputs: Vec<Array>,
@@ -20,9 +20,9 @@ pub(super) type ComputedValues = HashMap<ValueId, Array>;
 /// Cuts out these nodes (in order); `outputs` are what the part gives, `values` hold whatever crosses its border.
 ///
 /// # Errors
-/// Where a number is not known, or a length that the part needs is made outside of it.
-pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], values: &ComputedValues) -> Result<Subgraph> {
-    let whole = record.graph();
+/// Where a value is not known, or a size that the subgraph needs is computed outside of it.
+pub(super) fn cut(trace: &Traced, nodes: &[usize], outputs: &[ValueId], call: &[Array], values: &ComputedValues) -> Result<Subgraph> {
+    let whole = trace.graph();
     let number = |id: ValueId| values.get(&id).ok_or_else(|| Error::internal("the value was not computed in this run"));
     let mut graph = Graph::default();
     let mut names: HashMap<ValueId, ValueId> = HashMap::new();
@@ -68,13 +68,13 @@ pub(super) fn cut(record: &Traced, nodes: &[usize], outputs: &[ValueId], call: &
             true => number(id).map(Type::from),
             false => Ok(values.get(&id).map_or_else(|| whole.value(id).ty.clone(), Type::from)),
         });
-        let new = graph.add_node(node.op.clone(), operands, types.collect::<Result<_>>()?, node.place.clone());
+        let new = graph.add_node(node.op.clone(), operands, types.collect::<Result<_>>()?, node.location.clone());
         names.extend(node.outputs.iter().copied().zip(new));
     }
     let known = |id: &ValueId| names.get(id).copied().ok_or_else(|| Error::internal("the subgraph does not compute this output"));
     graph.set_outputs(outputs.iter().map(known).collect::<Result<_>>()?);
     let expected = outputs.iter().map(|&id| number(id).cloned()).collect::<Result<_>>()?;
-    Ok(Subgraph { traced: record.of_part(graph), inputs, expected })
+    Ok(Subgraph { traced: trace.of_part(graph), inputs, expected })
 }
 
 /// The values of the inputs, and of those values that are wanted.

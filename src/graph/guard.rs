@@ -1,6 +1,6 @@
 //! What a traced graph takes for granted of a call, because the program read it and may have branched on it.
 
-use super::{Graph, Place, ValueId};
+use super::{Graph, SourceLocation, ValueId};
 use crate::array::{Array, Tolerance, compare};
 use crate::dim::{Bindings, Constraint};
 use crate::error::{Error, ErrorCode, Result};
@@ -12,7 +12,7 @@ pub struct Guard {
     /// What must hold.
     pub condition: Condition,
     /// Where the program read it.
-    pub place: Place,
+    pub location: SourceLocation,
 }
 
 /// What must hold in a call.
@@ -26,8 +26,8 @@ pub enum Condition {
 
 impl Guard {
     /// A relation between sizes.
-    pub fn lengths(constraint: Constraint, place: Place) -> Guard {
-        Guard { condition: Condition::Lengths(constraint), place }
+    pub fn lengths(constraint: Constraint, location: SourceLocation) -> Guard {
+        Guard { condition: Condition::Lengths(constraint), location }
     }
 
     /// Refuses a call in which the relation between sizes does not hold; one whose sizes are not known yet passes.
@@ -65,7 +65,7 @@ impl Guard {
 
 /// The values where they are few, otherwise how many.
 fn summary(array: &Array) -> String {
-    if array.len() <= 16 { array.to_string() } else { format!("{} numbers", array.len()) }
+    if array.len() <= 16 { array.to_string() } else { format!("{} values", array.len()) }
 }
 
 impl fmt::Display for Guard {
@@ -74,9 +74,9 @@ impl fmt::Display for Guard {
             Condition::Lengths(constraint) => write!(f, "{constraint}")?,
             Condition::Numbers(_, seen) => write!(f, "a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen))?,
         }
-        match self.place.to_string() {
-            place if place.is_empty() => Ok(()),
-            place => write!(f, " at {place}"),
+        match self.location.to_string() {
+            location if location.is_empty() => Ok(()),
+            location => write!(f, " at {location}"),
         }
     }
 }

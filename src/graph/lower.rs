@@ -68,14 +68,14 @@ impl Graph {
             }
         }
         for node in self.nodes() {
-            builder.at(&node.place.scope, &node.place.line);
+            builder.at(&node.location.scope, &node.location.line);
             let known = |id: &Option<ValueId>| match id {
                 None => Ok(Name::from("")),
                 Some(id) => names.get(id).cloned().ok_or_else(|| Error::internal("a value is used before it is computed")),
             };
             let arguments = node.inputs.iter().map(known).collect::<Result<Vec<_>>>()?;
             let types: Vec<_> = node.outputs.iter().map(|&id| self.value(id).ty.clone()).collect();
-            let written = lower(builder, &*node.op, &arguments, &types).at(node.op.name()).at(&node.place)?;
+            let written = lower(builder, &*node.op, &arguments, &types).at(node.op.name()).at(&node.location)?;
             if written.len() < node.outputs.len() {
                 return Err(Error::internal(format!("{} writes {} of {} outputs", node.op.name(), written.len(), node.outputs.len())));
             }

@@ -1,6 +1,6 @@
 //! Guards in the metadata of an ONNX model, as JSON.
 
-use super::{Condition, Guard, Place};
+use super::{Condition, Guard, SourceLocation};
 use crate::array::{Array, DType};
 use crate::dim::Constraint;
 use crate::error::{Error, Result, ResultExt};
@@ -15,7 +15,7 @@ const GUARDS_KEY: &str = "ontrace.guards";
 struct GuardEntry {
     /// A relation between sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    lengths: Option<String>,
+    sizes: Option<String>,
     /// The name of a value, and the values that it must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     value: Option<ValueEntry>,
@@ -37,8 +37,8 @@ struct ValueEntry {
 /// A guard of a file: what it says of sizes, or of the value of a name.
 #[derive(Clone, Debug)]
 pub(crate) enum SavedGuard {
-    Lengths(Constraint),
-    Numbers(String, Array),
+    Sizes(Constraint),
+    Values(String, Array),
 }
 
 impl GuardEntry {
@@ -46,15 +46,15 @@ impl GuardEntry {
     ///
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where it says nothing.
-    fn read(&self) -> Result<(SavedGuard, Place)> {
+    fn read(&self) -> Result<(SavedGuard, SourceLocation)> {
         let damaged = || Error::damaged("an empty guard");
-        let place = Place { scope: self.scope.as_str().into(), line: self.line.as_str().into() };
-        let saved = match (&self.lengths, &self.value) {
-            (Some(text), None) => SavedGuard::Lengths(Constraint::parse(text).ok_or_else(damaged)?),
-            (None, Some(value)) => SavedGuard::Numbers(value.name.clone(), value.array().ok_or_else(damaged)?),
+        let location = SourceLocation { scope: self.scope.as_str().into(), line: self.line.as_str().into() };
+        let saved = match (&self.sizes, &self.value) {
+            (Some(text), None) => SavedGuard::Sizes(Constraint::parse(text).ok_or_else(damaged)?),
+            (None, Some(value)) => SavedGuard::Values(value.name.clone(), value.array().ok_or_else(damaged)?),
             _ => return Err(damaged()),
         };
-        Ok((saved, place))
+        Ok((saved, location))
     }
 }
 
@@ -70,7 +70,7 @@ impl ValueEntry {
 ///
 /// # Errors
 /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read: a traced graph without its guards is not trusted.
-pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, Place)>> {
+pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, SourceLocation)>> {
     let text = model.proto.metadata_props.iter().find(|entry| entry.key == GUARDS_KEY).map(|entry| entry.value.as_str());
     let Some(text) = text else { return Ok(Vec::new()) };
     let saved: Vec<GuardEntry> =
@@ -85,7 +85,7 @@ pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, Place)>> {
 pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Option<(&'static str, String)>> {
     let mut names = guarded.iter();
     let saved = guards.iter().map(|guard| {
-        let (lengths, value) = match &guard.condition {
+        let (sizes, value) = match &guard.condition {
             Condition::Lengths(constraint) => (Some(constraint.to_string()), None),
             Condition::Numbers(_, seen) => {
                 let bytes = seen.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -93,7 +93,7 @@ pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Optio
                 (None, Some(ValueEntry { name, dtype: seen.dtype().name().to_string(), shape: seen.shape().to_vec(), bytes }))
             }
         };
-        GuardEntry { lengths, value, scope: guard.place.scope.to_string(), line: guard.place.line.to_string() }
+        GuardEntry { sizes, value, scope: guard.location.scope.to_string(), line: guard.location.line.to_string() }
     });
     let saved: Vec<GuardEntry> = saved.collect();
     if saved.is_empty() {

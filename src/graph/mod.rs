@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// The place of a value in its graph.
+/// The index of a value in its graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(usize);
 
@@ -80,19 +80,19 @@ pub struct Node {
     /// What it makes.
     pub outputs: Vec<ValueId>,
     /// Where in the model and in the source it was called.
-    pub place: Place,
+    pub location: SourceLocation,
 }
 
 /// Where an operation was called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The path of the module, `layer1.0.conv1`; empty at the top.
     pub scope: Arc<str>,
     /// The line of the source, `src/net.rs:41:9`; empty where unknown.
     pub line: Arc<str>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.scope.is_empty(), self.line.is_empty()) {
             (false, false) => write!(f, "{} at {}", self.scope, self.line),
@@ -122,7 +122,7 @@ impl Graph {
         &self.values[id.0]
     }
 
-    /// Every value with its place, in the order in which they were made.
+    /// Every value with its id, in the order in which they were added.
     pub fn values(&self) -> impl Iterator<Item = (ValueId, &Value)> {
         self.values.iter().enumerate().map(|(i, value)| (ValueId(i), value))
     }
@@ -185,10 +185,16 @@ impl Graph {
     }
 
     /// Adds an operation; its outputs have these types.
-    pub fn add_node(&mut self, op: Arc<dyn Operator>, inputs: Vec<Option<ValueId>>, types: Vec<Type>, place: Place) -> Vec<ValueId> {
+    pub fn add_node(
+        &mut self,
+        op: Arc<dyn Operator>,
+        inputs: Vec<Option<ValueId>>,
+        types: Vec<Type>,
+        location: SourceLocation,
+    ) -> Vec<ValueId> {
         let outputs: Vec<_> = types.into_iter().map(|ty| self.add(Value { ty, source: Source::Node, derivation: None })).collect();
         self.last_uses = OnceLock::new();
-        self.nodes.push(Node { op, inputs, outputs: outputs.clone(), place });
+        self.nodes.push(Node { op, inputs, outputs: outputs.clone(), location });
         outputs
     }
 

@@ -59,7 +59,7 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`lower`](Operator::lower).
-    fn lower_decomposed(&self, _pen: &mut GraphBuilder, _inputs: &[Name], _outputs: &[Type]) -> Result<Option<Vec<Name>>> {
+    fn lower_decomposed(&self, _builder: &mut GraphBuilder, _inputs: &[Name], _outputs: &[Type]) -> Result<Option<Vec<Name>>> {
         Ok(None)
     }
 
@@ -89,7 +89,7 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// The outputs by what the operator is made of, where it says that: a check holds its kernel against them.
+    /// The outputs by the operator's decomposition, where it has one: a check compares its kernel with them.
     ///
     /// # Errors
     /// Those of its decomposition.
@@ -103,31 +103,31 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
     }
 }
 
-/// What takes the place of the sizes and dtypes among an operator's attributes, where a graph becomes a part of another.
+/// Substitution of the sizes and dtypes among an operator's attributes, where a graph is inlined into another.
 pub struct Substitution<'a> {
-    /// The size in the place of a size.
+    /// The size that replaces a size.
     pub(crate) dim: &'a dyn Fn(&Dim) -> Dim,
-    /// The dtype in the place of a dtype.
+    /// The dtype that replaces a dtype.
     pub(crate) dtype: &'a dyn Fn(DType) -> DType,
 }
 
 impl Substitution<'_> {
-    /// The size in the place of a size.
+    /// The size that replaces a size.
     pub fn dim(&self, dim: &Dim) -> Dim {
         (self.dim)(dim)
     }
 
-    /// The sizes in the place of these.
+    /// The sizes that replace these.
     pub fn dims(&self, dims: &[Dim]) -> Vec<Dim> {
         dims.iter().map(self.dim).collect()
     }
 
-    /// The dtype in the place of a dtype.
+    /// The dtype that replaces a dtype.
     pub fn dtype(&self, dtype: DType) -> DType {
         (self.dtype)(dtype)
     }
 
-    /// Sizes as a tensor, in the place of these.
+    /// Sizes as a tensor, which replace these.
     pub(crate) fn dim_array(&self, array: &DimArray) -> DimArray {
         DimArray { dims: self.dims(&array.dims), ..array.clone() }
     }

@@ -38,9 +38,9 @@ impl fmt::Display for Graph {
         for node in &self.nodes {
             let inputs: Vec<_> = node.inputs.iter().map(|id| id.map_or("-".to_string(), |id| self.label(id))).collect();
             write!(f, "  {} = {}({})", join(&node.outputs), node.operation(), inputs.join(", "))?;
-            match node.place.to_string() {
-                place if place.is_empty() => writeln!(f)?,
-                place => writeln!(f, "  # {place}")?,
+            match node.location.to_string() {
+                location if location.is_empty() => writeln!(f)?,
+                location => writeln!(f, "  # {location}")?,
             }
         }
         let outputs: Vec<_> = self.outputs.iter().map(|id| self.label(*id)).collect();

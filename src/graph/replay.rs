@@ -93,7 +93,7 @@ impl Graph {
         self.check_numbers(&self.inputs, values)?;
         for (i, node) in self.nodes.iter().enumerate() {
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
-            let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.place)?;
+            let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.location)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Sizes that depend on data are known from here on.
                 for (dim, &n) in self.value(id).ty.shape.iter().zip(array.shape()).filter(|(dim, _)| dim.is_symbolic()) {

@@ -81,7 +81,7 @@ impl Graph {
     /// nodes whose scope is `path` or below it. `None` where there is no such node.
     pub fn border(&self, path: &str) -> Option<(Vec<ValueId>, Vec<ValueId>)> {
         let below = format!("{path}.");
-        let is_inside = |node: &&Node| *node.place.scope == *path || node.place.scope.starts_with(&below);
+        let is_inside = |node: &&Node| *node.location.scope == *path || node.location.scope.starts_with(&below);
         let (inside, outside): (Vec<&Node>, Vec<&Node>) = self.nodes.iter().partition(is_inside);
         let made: BTreeSet<ValueId> = inside.iter().flat_map(|node| &node.outputs).copied().collect();
         let mut inputs: Vec<ValueId> = Vec::new();

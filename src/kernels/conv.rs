@@ -22,13 +22,13 @@ const COLUMNS: usize = 1 << 18;
 /// Positions below which packing the weights again costs more than the gathered columns save.
 const POSITIONS: usize = 256;
 
-/// The convolution of `x` (batch, in, lengths …) by `w` (out, in / groups, kernel …), plus a bias (out): (batch, out, steps …).
+/// The convolution of `x` (batch, in, spatial …) by `w` (out, in / groups, kernel …), plus a bias (out): (batch, out, steps …).
 ///
 /// Any number of spatial axes from 1. As torch's [conv2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html)
 /// and ONNX [Conv](https://onnx.ai/onnx/operators/onnx__Conv.html), the kernel is not mirrored.
 ///
 /// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) where channels, groups or lengths do not fit, [`DType`](crate::ErrorCode::DType) unless all are one
+/// [`Shape`](crate::ErrorCode::Shape) where channels, groups or sizes do not fit, [`DType`](crate::ErrorCode::DType) unless all are one
 /// float dtype, and as [`Window::steps`].
 pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, window: &Window, groups: usize) -> Result<Array> {
     let operands: Vec<&Array> = [x, w].into_iter().chain(bias).collect();
@@ -46,7 +46,7 @@ pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, window: &Window, groups:
 
 impl Layer<'_> {
     fn run<T: Real>(&self, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
-        let (image, plane) = (self.lengths.iter().product::<usize>(), self.steps.iter().product::<usize>());
+        let (image, plane) = (self.spatial.iter().product::<usize>(), self.steps.iter().product::<usize>());
         let (depth, sheets) = (self.channels * self.kernel.iter().product::<usize>(), self.batch * self.groups);
         if depth > 0 && direct::suits(self) {
             return direct::conv(self, x, w, bias);
@@ -84,7 +84,7 @@ impl Layer<'_> {
             strips(out, width).into_iter().enumerate().for_each(|(i, out)| blocks.push((sheet, i * width, out)));
         }
         let multiply = if blocks.len() < 2 * threads { product } else { serial_product };
-        let columns = Columns::new(self.window, &self.kernel, &self.lengths, &self.steps);
+        let columns = Columns::new(self.window, &self.kernel, &self.spatial, &self.steps);
         let taps = depth / self.channels;
         try_each(blocks, Vec::new, |gathered: &mut Vec<T>, (sheet, first, out)| {
             let width = out.ncols();
@@ -133,17 +133,17 @@ mod tests {
     }
 
     /// Calls back with (position in the image, position in the result, tap) for each number that a window sees.
-    fn pairs(lengths: &[usize], kernel: &[usize], steps: &[usize], window: &Window, mut visit: impl FnMut(&[usize], &[usize], &[usize])) {
+    fn pairs(spatial: &[usize], kernel: &[usize], steps: &[usize], window: &Window, mut visit: impl FnMut(&[usize], &[usize], &[usize])) {
         for step in indices(steps) {
             for tap in indices(kernel) {
-                let place: Option<Vec<usize>> = (0..kernel.len())
+                let position: Option<Vec<usize>> = (0..kernel.len())
                     .map(|axis| {
                         let at = step[axis] * window.strides[axis] + tap[axis] * window.dilations[axis];
-                        at.checked_sub(window.pads_begin[axis]).filter(|&at| at < lengths[axis])
+                        at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])
                     })
                     .collect();
-                if let Some(place) = place {
-                    visit(&place, &step, &tap);
+                if let Some(position) = position {
+                    visit(&position, &step, &tap);
                 }
             }
         }
@@ -159,8 +159,8 @@ mod tests {
         for n in 0..y[0] {
             for group in 0..groups {
                 for (a, b) in (0..of_wide).flat_map(|a| (0..of_narrow).map(move |b| (a, b))) {
-                    pairs(&wide[2..], &w.shape()[2..], &narrow[2..], window, |place, step, tap| {
-                        let wide = [&[n, group * of_wide + a], place].concat();
+                    pairs(&wide[2..], &w.shape()[2..], &narrow[2..], window, |position, step, tap| {
+                        let wide = [&[n, group * of_wide + a], position].concat();
                         let narrow = [&[n, group * of_narrow + b], step].concat();
                         let weight = w[&[&[group * of_narrow + b, a], tap].concat()[..]];
                         if transposed {
@@ -202,30 +202,30 @@ mod tests {
 
     #[test]
     fn every_convolution_is_the_definition() {
-        for (i, (batch, groups, channels, filters, kernel, lengths, window)) in cases().into_iter().enumerate() {
-            let x = noise(&[&[batch, groups * channels], &lengths[..]].concat(), i);
+        for (i, (batch, groups, channels, filters, kernel, spatial, window)) in cases().into_iter().enumerate() {
+            let x = noise(&[&[batch, groups * channels], &spatial[..]].concat(), i);
             let w = noise(&[&[groups * filters, channels], &kernel[..]].concat(), i + 1);
             let bias = noise(&[groups * filters], i + 2);
-            let steps = window.steps(&kernel, &lengths).unwrap();
+            let steps = window.steps(&kernel, &spatial).unwrap();
             let expected = by_definition(&x, &w, &bias, &window, groups, &[&[batch, groups * filters], &steps[..]].concat(), false);
             assert_eq!(conv(&x, &w, Some(&bias), &window, groups).unwrap(), expected, "case {i}");
             // Backwards in memory, as singles, without a bias.
             let axes: Vec<usize> = (0..x.rank()).rev().collect();
-            let turned = x.permute(&axes).unwrap().contiguous().permute(&axes).unwrap();
+            let transposed = x.permute(&axes).unwrap().contiguous().permute(&axes).unwrap();
             let zeros = Array::new(bias.shape(), vec![0f64; bias.len()]).unwrap();
             let expected = by_definition(&x, &w, &zeros, &window, groups, expected.shape(), false).cast(DType::F32);
-            assert_eq!(conv(&turned.cast(DType::F32), &w.cast(DType::F32), None, &window, groups).unwrap(), expected, "case {i}");
+            assert_eq!(conv(&transposed.cast(DType::F32), &w.cast(DType::F32), None, &window, groups).unwrap(), expected, "case {i}");
         }
     }
 
     #[test]
     fn every_transposed_convolution_is_the_definition() {
-        for (i, (batch, groups, channels, filters, kernel, lengths, window)) in cases().into_iter().enumerate() {
-            let x = noise(&[&[batch, groups * channels], &lengths[..]].concat(), i);
+        for (i, (batch, groups, channels, filters, kernel, spatial, window)) in cases().into_iter().enumerate() {
+            let x = noise(&[&[batch, groups * channels], &spatial[..]].concat(), i);
             let w = noise(&[&[groups * channels, filters], &kernel[..]].concat(), i + 1);
             let bias = noise(&[groups * filters], i + 2);
             let padding: Vec<usize> = window.strides.iter().map(|stride| stride - 1).collect();
-            let Ok(result) = window.unsteps(&kernel, &lengths, &padding) else { continue };
+            let Ok(result) = window.unsteps(&kernel, &spatial, &padding) else { continue };
             let expected = by_definition(&x, &w, &bias, &window, groups, &[&[batch, groups * filters], &result[..]].concat(), true);
             assert_eq!(conv_transpose(&x, &w, Some(&bias), &window, groups, &padding).unwrap(), expected, "case {i}");
         }

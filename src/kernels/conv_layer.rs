@@ -16,7 +16,7 @@ pub struct Layer<'a> {
     pub filters: usize,
     pub kernel: Vec<usize>,
     /// The spatial sizes of the input.
-    pub lengths: Vec<usize>,
+    pub spatial: Vec<usize>,
     /// The spatial sizes of the output.
     pub steps: Vec<usize>,
 }
@@ -25,7 +25,7 @@ impl<'a> Layer<'a> {
     pub fn new(x: &Array, w: &Array, bias: Option<&Array>, window: &'a Window, groups: usize) -> Result<Layer<'a>> {
         let misfit =
             || Error::shape(format!("a weight of shape {:?} in {groups} groups does not fit an input of shape {:?}", w.shape(), x.shape()));
-        let (&[batch, all], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;
+        let (&[batch, all], spatial) = x.shape().split_first_chunk().ok_or_else(misfit)?;
         let (&[out, channels], kernel) = w.shape().split_first_chunk().ok_or_else(misfit)?;
         if x.rank() != w.rank() || channels.checked_mul(groups) != Some(all) || out.checked_rem(groups) != Some(0) {
             return Err(misfit());
@@ -33,9 +33,9 @@ impl<'a> Layer<'a> {
         if let Some(bias) = bias.filter(|bias| bias.shape() != [out]) {
             return Err(Error::shape(format!("expected a bias of shape [{out}], got {:?}", bias.shape())));
         }
-        let steps = window.steps(kernel, lengths)?;
+        let steps = window.steps(kernel, spatial)?;
         let layer =
-            Layer { window, batch, groups, channels, filters: out / groups, kernel: kernel.to_vec(), lengths: lengths.to_vec(), steps };
+            Layer { window, batch, groups, channels, filters: out / groups, kernel: kernel.to_vec(), spatial: spatial.to_vec(), steps };
         count(&layer.shape())?;
         Ok(layer)
     }

@@ -15,14 +15,14 @@ use crate::error::{Error, Result};
 /// Elements that a thread computes before it spreads them.
 const COLUMNS: usize = 1 << 18;
 
-/// The transpose of a convolution: `x` (batch, in, lengths …), `w` (in, out / groups, kernel …), bias (out).
+/// The transpose of a convolution: `x` (batch, in, spatial …), `w` (in, out / groups, kernel …), bias (out).
 ///
-/// The sizes of the result are (length − 1) · stride + dilation · (kernel − 1) + 1 + output padding − pads.
+/// The sizes of the result are (size − 1) · stride + dilation · (kernel − 1) + 1 + output padding − pads.
 /// As torch's [conv_transpose2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.conv_transpose2d.html) and ONNX
 /// [ConvTranspose](https://onnx.ai/onnx/operators/onnx__ConvTranspose.html) with explicit pads.
 ///
 /// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) where channels, groups or lengths do not fit, [`DType`](crate::ErrorCode::DType) unless all are one
+/// [`Shape`](crate::ErrorCode::Shape) where channels, groups or sizes do not fit, [`DType`](crate::ErrorCode::DType) unless all are one
 /// float dtype, and as [`Window::unsteps`].
 pub fn conv_transpose(
     x: &Array,
@@ -34,7 +34,7 @@ pub fn conv_transpose(
 ) -> Result<Array> {
     let misfit =
         || Error::shape(format!("a weight of shape {:?} in {groups} groups does not fit an input of shape {:?}", w.shape(), x.shape()));
-    let (&[batch, all], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;
+    let (&[batch, all], spatial) = x.shape().split_first_chunk().ok_or_else(misfit)?;
     let (&[inputs, filters], kernel) = w.shape().split_first_chunk().ok_or_else(misfit)?;
     if x.rank() != w.rank() || inputs != all || all.checked_rem(groups) != Some(0) {
         return Err(misfit());
@@ -43,19 +43,19 @@ pub fn conv_transpose(
     if let Some(bias) = bias.filter(|bias| bias.shape() != [out]) {
         return Err(Error::shape(format!("expected a bias of shape [{out}], got {:?}", bias.shape())));
     }
-    let result = window.unsteps(kernel, lengths, output_padding)?;
+    let result = window.unsteps(kernel, spatial, output_padding)?;
     let shape = [&[batch, out], &result[..]].concat();
     count(&shape)?;
     let operands: Vec<&Array> = [x, w].into_iter().chain(bias).collect();
     widened(&operands, |operands| {
         let contiguous: Vec<Array> = operands.iter().map(|operand| operand.contiguous()).collect();
-        let columns = Columns::new(window, kernel, &result, lengths);
+        let columns = Columns::new(window, kernel, &result, spatial);
         let sizes = Sizes {
             groups,
             channels: all / groups,
             filters,
             taps: kernel.iter().product(),
-            image: lengths.iter().product(),
+            image: spatial.iter().product(),
             plane: result.iter().product(),
         };
         each_dtype!(contiguous[0].dtype(), T: float => {
@@ -109,9 +109,9 @@ impl Sizes {
                 let width = width.min(self.image - start);
                 room.resize(rows * width, T::ZERO);
                 serial_product(weights, image.slice(ndarray::s![.., start..start + width]), false, block(rows, width, &mut room)?);
-                for (row, numbers) in room.chunks_exact(width).enumerate() {
+                for (row, values) in room.chunks_exact(width).enumerate() {
                     let plane = &mut planes[row / self.taps * self.plane..][..self.plane];
-                    columns.scatter(numbers, row % self.taps, start, plane);
+                    columns.scatter(values, row % self.taps, start, plane);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// Whether there are too few filters to fill the tiles of a matrix product.
 pub fn suits(layer: &Layer) -> bool {
-    layer.lengths.len() <= 2 && layer.filters <= 2
+    layer.spatial.len() <= 2 && layer.filters <= 2
 }
 
 /// Output positions that are summed in registers at a time.
@@ -22,7 +22,7 @@ struct Frame {
     run: usize,
     stride: usize,
     pad: [usize; 2],
-    lengths: [usize; 2],
+    spatial: [usize; 2],
 }
 
 impl Frame {
@@ -32,10 +32,10 @@ impl Frame {
 
     /// Sorts a plane into its frame; the padding is not touched.
     fn load<T: Copy>(&self, plane: &[T], frame: &mut [T]) {
-        let rows = self.rows.saturating_sub(self.pad[0]).min(self.lengths[0]);
+        let rows = self.rows.saturating_sub(self.pad[0]).min(self.spatial[0]);
         // Elements behind the last one that any position sees are left out.
-        let seen = (self.run * self.stride - self.pad[1].min(self.run * self.stride)).min(self.lengths[1]);
-        for (row, from) in plane.chunks_exact(self.lengths[1]).take(rows).enumerate() {
+        let seen = (self.run * self.stride - self.pad[1].min(self.run * self.stride)).min(self.spatial[1]);
+        for (row, from) in plane.chunks_exact(self.spatial[1]).take(rows).enumerate() {
             let to = &mut frame[(row + self.pad[0]) * self.stride * self.run..][..self.stride * self.run];
             match self.stride {
                 1 => to[self.pad[1]..][..seen].copy_from_slice(&from[..seen]),
@@ -57,14 +57,14 @@ impl Frame {
 pub fn conv<T: Real>(layer: &Layer, x: &[T], w: &[T], bias: Option<&[T]>) -> Result<Vec<T>> {
     let window = layer.window;
     // One spatial axis is a plane of one row.
-    let flat = layer.lengths.len() == 1;
+    let flat = layer.spatial.len() == 1;
     let pair = |values: &[usize], missing: usize| if flat { [missing, values[0]] } else { [values[0], values[1]] };
-    let (kernel, lengths, steps) = (pair(&layer.kernel, 1), pair(&layer.lengths, 1), pair(&layer.steps, 1));
+    let (kernel, spatial, steps) = (pair(&layer.kernel, 1), pair(&layer.spatial, 1), pair(&layer.steps, 1));
     let (strides, dilations, pad) = (pair(&window.strides, 1), pair(&window.dilations, 1), pair(&window.pads_begin, 0));
     let stride = strides[1];
     let run = (steps[1] + (kernel[1] - 1) * dilations[1] / stride).next_multiple_of(LANES) + LANES;
-    let frame = Frame { rows: (steps[0] - 1) * strides[0] + (kernel[0] - 1) * dilations[0] + 1, run, stride, pad, lengths };
-    let (image, plane, taps) = (lengths[0] * lengths[1], steps[0] * steps[1], kernel[0] * kernel[1]);
+    let frame = Frame { rows: (steps[0] - 1) * strides[0] + (kernel[0] - 1) * dilations[0] + 1, run, stride, pad, spatial };
+    let (image, plane, taps) = (spatial[0] * spatial[1], steps[0] * steps[1], kernel[0] * kernel[1]);
     let depth = layer.channels * taps;
     // Where in the frames of a group each weight finds the number for the first position.
     let offsets: Vec<usize> = (0..depth)

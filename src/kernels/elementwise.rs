@@ -7,12 +7,12 @@ use crate::array::{Array, DType, Dims, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
-/// The shape to which these shapes broadcast: aligned at the last axis, a length of 1 gives way.
+/// The shape to which these shapes broadcast: aligned at the last axis, a size of 1 is expanded.
 ///
 /// <https://numpy.org/doc/stable/user/basics.broadcasting.html>
 ///
 /// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) where two lengths differ and neither is 1; [`TooBig`](crate::ErrorCode::TooBig).
+/// [`Shape`](crate::ErrorCode::Shape) where two sizes differ and neither is 1; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn broadcast_shape(shapes: &[&[usize]]) -> Result<Vec<usize>> {
     let rank = shapes.iter().map(|shape| shape.len()).max().unwrap_or(0);
     let mut result = vec![1; rank];
@@ -39,9 +39,9 @@ struct Plan<const N: usize> {
     strided: StridedLoop<N>,
     /// The result's shape.
     shape: Dims<usize>,
-    /// The lengths computed and the axes that they belong to, from the outermost loop to the innermost; `None` where that is
+    /// The sizes computed and the axes that they belong to, from the outermost loop to the innermost; `None` where that is
     /// the shape itself.
-    turned: Option<(Dims<usize>, Dims<usize>)>,
+    transposed: Option<(Dims<usize>, Dims<usize>)>,
 }
 
 impl<const N: usize> Plan<N> {
@@ -62,13 +62,13 @@ impl<const N: usize> Plan<N> {
         if let Some(strides) = full {
             order.sort_by_key(|&axis| std::cmp::Reverse(if shape[axis] == 1 { 0 } else { strides[axis].unsigned_abs() }));
         }
-        let lengths: Dims<_> = order
+        let sizes: Dims<_> = order
             .iter()
             .map(|&axis| if shape[axis] > 1 && strides.iter().all(|strides| strides[axis] == 0) { 1 } else { shape[axis] })
             .collect();
         let ordered = strides.map(|strides| order.iter().map(|&axis| strides[axis]).collect::<Dims<_>>());
-        let strided = StridedLoop::new(&lengths, ordered.each_ref().map(Dims::as_slice));
-        Ok(Plan { strided, shape, turned: Some((lengths, order)) })
+        let strided = StridedLoop::new(&sizes, ordered.each_ref().map(Dims::as_slice));
+        Ok(Plan { strided, shape, transposed: Some((sizes, order)) })
     }
 
     /// One run, where operands lie in row-major order and have one shape, or one number.
@@ -90,7 +90,7 @@ impl<const N: usize> Plan<N> {
             };
         }
         let strided = StridedLoop::new(&[most], steps.each_ref().map(std::slice::from_ref));
-        Some(Plan { strided, shape: shape.into(), turned: None })
+        Some(Plan { strided, shape: shape.into(), transposed: None })
     }
 
     /// The result, whose runs `run` writes: it gets where each operand's view stands, relative to its element 0.
@@ -103,7 +103,7 @@ impl<const N: usize> Plan<N> {
 
     /// The result as an array of its own shape.
     fn finish<U: Element>(self, elements: Vec<U>) -> Result<Array> {
-        let Some((computed, order)) = self.turned else { return Array::new(&self.shape, elements) };
+        let Some((computed, order)) = self.transposed else { return Array::new(&self.shape, elements) };
         let computed = Array::new(&computed, elements)?;
         let mut inverse = Dims::from_elem(0, order.len());
         for (i, &axis) in order.iter().enumerate() {
@@ -113,7 +113,7 @@ impl<const N: usize> Plan<N> {
     }
 }
 
-/// `f` of every number. The result lies in memory as `x` does; numbers that `x` repeats without memory are computed once.
+/// `f` of every element. The result lies in memory as `x` does; elements that `x` repeats without memory are computed once.
 ///
 /// # Errors
 /// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype; [`TooBig`](crate::ErrorCode::TooBig).
@@ -136,7 +136,7 @@ fn map_runs<T: Element, U: Element>(x: &Array, f: impl Fn(T) -> U + Sync, run: i
     })
 }
 
-/// `f` of every pair of numbers, the shapes broadcast.
+/// `f` of every pair of elements, the shapes broadcast.
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast; [`DType`](crate::ErrorCode::DType) where `A` or `B` is not
@@ -284,19 +284,19 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_differ_and_are_not_one_are_refused() {
+    fn sizes_that_differ_and_are_not_one_are_refused() {
         let refused = zip(&grid(&[2, 3]), &grid(&[2]), |a: f32, _: f32| a).unwrap_err();
         assert_eq!(refused.to_string(), "shapes [2, 3] and [2] do not broadcast");
     }
 
     #[test]
-    fn an_axis_of_length_zero_meets_a_one() {
+    fn an_axis_of_size_zero_meets_a_one() {
         assert_eq!(zip(&grid(&[2, 0]), &grid(&[1]), |a: f32, _: f32| a).unwrap().shape(), [2, 0]);
         assert!(zip(&grid(&[2, 0]), &grid(&[3]), |a: f32, _: f32| a).is_err());
     }
 
     #[test]
-    fn large_and_small_give_the_same_numbers() {
+    fn large_and_small_give_the_same_values() {
         let n = 100_003;
         let x = grid(&[n]);
         let y = map(&x, |a: f32| a.sqrt()).unwrap().to_vec::<f32>().unwrap();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_numbers_are_computed_once() {
+    fn repeated_values_are_computed_once() {
         let calls = std::sync::atomic::AtomicUsize::new(0);
         let x = Array::full(DType::F32, &[1000, 1000], 2.0.into());
         let y = map(&x, |a: f32| {

@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn single_precision_is_right_to_the_last_places() {
+    fn single_precision_is_right_to_the_last_bits() {
         let errors = [worst(exp, f64::exp), worst(tanh, f64::tanh), worst(erf, libm::erf)];
         assert!(errors[0] <= 1.0 && errors[1] <= 1.5 && errors[2] <= 1.5, "{errors:?}");
     }
 
     #[test]
-    fn a_logarithm_near_0_is_right_to_the_last_places() {
+    fn a_logarithm_near_0_is_right_to_the_last_bits() {
         let near = |x: f32| if x.is_nan() || (0.0..=1.0).contains(&x) { x } else { 0.5 };
         let error = worst(|x| ln_1p_unit(near(x)), |x| f64::from(near(x as f32)).ln_1p());
         assert!(error <= 2.0, "{error}");

@@ -50,7 +50,7 @@ impl<T: Element> Parts<T> {
     #[allow(clippy::mut_from_ref)]
     unsafe fn take(&self, i: usize) -> &mut [T] {
         let first = (i * self.each).min(self.len);
-        // SAFETY: `first` is within the elements, and parts of different numbers do not overlap; the caller vouches for the rest.
+        // SAFETY: `first` is within the elements, and parts of different indices do not overlap; the caller vouches for the rest.
         let part = unsafe { std::slice::from_raw_parts_mut(self.start.add(first), self.each.min(self.len - first)) };
         part.fill(MaybeUninit::new(T::default()));
         // SAFETY: every element was written just now, and MaybeUninit<T> lies in memory as T does.

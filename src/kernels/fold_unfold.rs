@@ -19,16 +19,16 @@ use crate::error::{Error, Result};
 #[cfg(test)]
 pub fn unfold(x: &Array, kernel: &[usize], window: &Window) -> Result<Array> {
     let misfit = || Error::shape(format!("a kernel of size {kernel:?} does not fit an image of shape {:?}", x.shape()));
-    let (&[batch, channels], lengths) = x.shape().split_first_chunk().ok_or_else(misfit)?;
-    let steps = window.steps(kernel, lengths)?;
+    let (&[batch, channels], spatial) = x.shape().split_first_chunk().ok_or_else(misfit)?;
+    let steps = window.steps(kernel, spatial)?;
     let (taps, positions) = (count(kernel)?, count(&steps)?);
     let shape = [batch, channels.checked_mul(taps).ok_or_else(misfit)?, positions];
     count(&shape)?;
-    let (x, image) = (x.contiguous(), lengths.iter().product::<usize>());
+    let (x, image) = (x.contiguous(), spatial.iter().product::<usize>());
     x.move_elements(|x| {
         each_dtype!(x.dtype(), T: word => {
             let (x, _) = x.span::<T>()?;
-            let columns = Columns::new(window, kernel, lengths, &steps);
+            let columns = Columns::new(window, kernel, spatial, &steps);
             let out = fill(batch * channels * taps, positions, positions, |first, out: &mut [T]| {
                 for (out, row) in out.chunks_exact_mut(positions).zip(first..) {
                     columns.gather(&x[row / taps * image..][..image], row % taps, 0, out);
@@ -39,15 +39,15 @@ pub fn unfold(x: &Array, kernel: &[usize], window: &Window) -> Result<Array> {
     })
 }
 
-/// (batch, channels · kernel, steps) → (batch, channels, lengths …): the transpose of [`unfold`], numbers that meet are added.
+/// (batch, channels · kernel, steps) → (batch, channels, spatial …): the transpose of [`unfold`], values that meet are added.
 ///
-/// As [`torch.nn.functional.fold`](https://pytorch.org/docs/stable/generated/torch.nn.functional.fold.html); `lengths` is its
+/// As [`torch.nn.functional.fold`](https://pytorch.org/docs/stable/generated/torch.nn.functional.fold.html); `spatial` is its
 /// `output_size`.
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where the columns are not those of such windows; [`DType`](crate::ErrorCode::DType) unless a float.
-pub fn fold(x: &Array, lengths: &[usize], kernel: &[usize], window: &Window) -> Result<Array> {
-    let steps = window.steps(kernel, lengths)?;
+pub fn fold(x: &Array, spatial: &[usize], kernel: &[usize], window: &Window) -> Result<Array> {
+    let steps = window.steps(kernel, spatial)?;
     let (taps, positions) = (count(kernel)?, count(&steps)?);
     let &[batch, rows, given] = x.shape() else {
         return Err(Error::shape(format!("expected columns (batch, channels · kernel, steps), got shape {:?}", x.shape())));
@@ -55,21 +55,21 @@ pub fn fold(x: &Array, lengths: &[usize], kernel: &[usize], window: &Window) -> 
     if given != positions || rows % taps != 0 {
         return Err(Error::shape(format!("expected a multiple of {taps} rows and {positions} columns, got shape {:?}", x.shape())));
     }
-    let shape = [&[batch, rows / taps], lengths].concat();
+    let shape = [&[batch, rows / taps], spatial].concat();
     count(&shape)?;
     widened(&[x], |operands| {
         let x = operands[0].contiguous();
-        let columns = Columns::new(window, kernel, lengths, &steps);
-        each_dtype!(x.dtype(), T: float => Array::new(&shape, sum::<T>(&x, &columns, batch * rows / taps, taps, positions, lengths)?))
+        let columns = Columns::new(window, kernel, spatial, &steps);
+        each_dtype!(x.dtype(), T: float => Array::new(&shape, sum::<T>(&x, &columns, batch * rows / taps, taps, positions, spatial)?))
     })
 }
 
-fn sum<T: Real>(x: &Array, columns: &Columns, planes: usize, taps: usize, positions: usize, lengths: &[usize]) -> Result<Vec<T>> {
-    let (x, image) = (x.span::<T>()?.0, lengths.iter().product::<usize>());
+fn sum<T: Real>(x: &Array, columns: &Columns, planes: usize, taps: usize, positions: usize, spatial: &[usize]) -> Result<Vec<T>> {
+    let (x, image) = (x.span::<T>()?.0, spatial.iter().product::<usize>());
     fill(planes, image, taps.saturating_mul(positions), |first, out: &mut [T]| {
         for (plane, of) in out.chunks_exact_mut(image).zip(first..) {
-            for (tap, numbers) in x[of * taps * positions..][..taps * positions].chunks_exact(positions).enumerate() {
-                columns.scatter(numbers, tap, 0, plane);
+            for (tap, values) in x[of * taps * positions..][..taps * positions].chunks_exact(positions).enumerate() {
+                columns.scatter(values, tap, 0, plane);
             }
         }
     })
@@ -101,10 +101,10 @@ mod tests {
     fn fold_is_the_transpose_of_unfold() {
         // ⟨unfold x, y⟩ = ⟨x, fold y⟩ for all x and y.
         let window = Window { strides: vec![2, 1], dilations: vec![1, 2], pads_begin: vec![1, 0], pads_end: vec![0, 2] };
-        let numbers = |n: usize, seed: usize| (0..n).map(|i| ((i * 37 + seed) % 11) as f64 - 5.0).collect::<Vec<_>>();
-        let x = Array::new(&[2, 3, 5, 6], numbers(180, 1)).unwrap();
+        let values = |n: usize, seed: usize| (0..n).map(|i| ((i * 37 + seed) % 11) as f64 - 5.0).collect::<Vec<_>>();
+        let x = Array::new(&[2, 3, 5, 6], values(180, 1)).unwrap();
         let columns = unfold(&x, &[3, 2], &window).unwrap();
-        let y = Array::new(columns.shape(), numbers(columns.len(), 4)).unwrap();
+        let y = Array::new(columns.shape(), values(columns.len(), 4)).unwrap();
         let image = fold(&y, &[5, 6], &[3, 2], &window).unwrap();
         let dot = |a: &Array, b: &Array| a.to_f64s().iter().zip(b.to_f64s()).map(|(a, b)| a * b).sum::<f64>();
         assert_eq!(dot(&columns, &y), dot(&x, &image));

@@ -7,7 +7,7 @@ use crate::array::{Array, DType, contiguous_strides, count, room};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
-/// Indices into an axis of this length, in row-major order; negative ones count from the end.
+/// Indices into an axis of this size, in row-major order; negative ones count from the end.
 ///
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) that names the index outside; [`DType`](crate::ErrorCode::DType) unless integers.
@@ -15,15 +15,15 @@ pub(super) fn resolve(indices: &Array, length: usize) -> Result<Vec<usize>> {
     if !indices.dtype().is_int() {
         return Err(Error::dtype(format!("indices are {}, expected integers", indices.dtype())));
     }
-    let numbers = indices.try_cast(DType::I64)?.to_vec::<i64>()?;
-    let mut positions = Vec::with_capacity(numbers.len());
-    for (at, index) in numbers.into_iter().enumerate() {
+    let raw = indices.try_cast(DType::I64)?.to_vec::<i64>()?;
+    let mut positions = Vec::with_capacity(raw.len());
+    for (at, index) in raw.into_iter().enumerate() {
         positions.push(index_of(index, length, at)?);
     }
     Ok(positions)
 }
 
-/// An index as a position on an axis of this length.
+/// An index as a position on an axis of this size.
 fn index_of(index: i64, length: usize, at: usize) -> Result<usize> {
     let position = if index < 0 { index.wrapping_add_unsigned(length as u64) } else { index };
     match usize::try_from(position) {
@@ -32,12 +32,12 @@ fn index_of(index: i64, length: usize, at: usize) -> Result<usize> {
     }
 }
 
-/// Checks that an array has this axis, and gives its length.
+/// Checks that an array has this axis, and gives its size.
 pub(super) fn length_of(x: &Array, axis: usize) -> Result<usize> {
     x.shape().get(axis).copied().ok_or_else(|| Error::argument(format!("axis {axis} is out of range for an array of rank {}", x.rank())))
 }
 
-/// The slices of `x` at these indices of an axis, whose place the axes of `indices` take. A single index copies nothing.
+/// The slices of `x` at these indices of an axis, which the axes of `indices` replace. A single index copies nothing.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__Gather.html>
 ///
@@ -118,9 +118,9 @@ pub(super) fn slices(shape: &[usize], indices: &Array, batch: usize) -> Result<(
     room::<u64>(slices)?;
     let per_batch = count(&outer[batch..])?.max(1);
     let (strides, whole) = (contiguous_strides(rest), count(rest)?);
-    let numbers = indices.to_i64s();
+    let components = indices.to_i64s();
     let starts = (0..slices).map(|slice| {
-        let tuple = numbers[slice * named..][..named].iter().enumerate();
+        let tuple = components[slice * named..][..named].iter().enumerate();
         let within =
             tuple.map(|(i, &index)| Ok(index_of(index, rest[i], slice * named + i)? * strides[i] as usize)).sum::<Result<usize>>()?;
         Ok(slice / per_batch * whole + within)
@@ -200,13 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn the_axes_of_the_indices_take_the_place_of_the_axis() {
+    fn the_axes_of_the_indices_replace_the_axis() {
         let x = gather(&grid(), &ints(&[2, 2], &[0, -1, 1, 1]), 1).unwrap();
         assert_eq!(x, Array::new(&[2, 2, 2], vec![1f32, 3., 2., 2., 4., 6., 5., 5.]).unwrap());
         let row = gather(&grid(), &Array::scalar(-1i64), 0).unwrap();
         assert_eq!(row, Array::vector(vec![4f32, 5., 6.]));
-        let turned = grid().permute(&[1, 0]).unwrap();
-        assert_eq!(gather(&turned, &ints(&[2], &[2, 0]), 0).unwrap(), Array::new(&[2, 2], vec![3f32, 6., 1., 4.]).unwrap());
+        let transposed = grid().permute(&[1, 0]).unwrap();
+        assert_eq!(gather(&transposed, &ints(&[2], &[2, 0]), 0).unwrap(), Array::new(&[2, 2], vec![3f32, 6., 1., 4.]).unwrap());
         assert_eq!(gather(&grid(), &ints(&[0], &[]), 0).unwrap().shape(), [0, 3]);
     }
 
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn elements_are_fetched_one_by_one() {
-        // From the ONNX page of GatherElements.
+        // From ONNX's documentation of GatherElements.
         let x = Array::new(&[2, 2], vec![1i32, 2, 3, 4]).unwrap();
         assert_eq!(gather_elements(&x, &ints(&[2, 2], &[0, 0, 1, 0]), 1).unwrap().to_i64s(), [1, 1, 4, 3]);
         let x = Array::new(&[3, 3], (1..=9i32).collect()).unwrap();
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn tuples_of_indices_name_slices() {
-        // The examples on the ONNX page of GatherND.
+        // The examples in ONNX's documentation of GatherND.
         let x = Array::new(&[2, 2], vec![0i32, 1, 2, 3]).unwrap();
         assert_eq!(gather_nd(&x, &ints(&[2, 2], &[0, 0, 1, 1]), 0).unwrap(), Array::vector(vec![0i32, 3]));
         assert_eq!(gather_nd(&x, &ints(&[2, 1], &[1, 0]), 0).unwrap(), Array::new(&[2, 2], vec![2i32, 3, 0, 1]).unwrap());
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn places_that_are_not_zero_come_axis_by_axis() {
+    fn positions_that_are_not_zero_come_axis_by_axis() {
         let x = Array::new(&[2, 2], vec![1i32, 0, 1, 1]).unwrap();
         assert_eq!(nonzero(&x).unwrap(), ints(&[2, 3], &[0, 1, 1, 0, 0, 1]));
         assert_eq!(nonzero(&Array::scalar(1f32)).unwrap().shape(), [0, 1]);
         let sparse = Array::new(&[3, 100], (0..300).map(|i| i % 37 == 0).collect()).unwrap();
         let expected: Vec<i64> = (0..300).filter(|i| i % 37 == 0).collect();
-        let places = nonzero(&sparse).unwrap().to_i64s();
-        let (rows, columns) = places.split_at(expected.len());
+        let indices = nonzero(&sparse).unwrap().to_i64s();
+        let (rows, columns) = indices.split_at(expected.len());
         assert!(expected.iter().zip(rows.iter().zip(columns)).all(|(at, (row, column))| *at == row * 100 + column));
     }
 

@@ -25,8 +25,8 @@ pub enum Outside {
     Reflection,
 }
 
-/// The number −1…1 of a grid as a position on an axis of this length.
-fn place(x: f32, length: usize, corners: bool) -> f32 {
+/// The coordinate −1…1 of a grid as a position on an axis of this size.
+fn position(x: f32, length: usize, corners: bool) -> f32 {
     let n = length as f32;
     if corners { (x + 1.0) / 2.0 * (n - 1.0) } else { ((x + 1.0) * n - 1.0) / 2.0 }
 }
@@ -58,10 +58,10 @@ fn cubic(t: f32) -> [f32; 4] {
     [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
 }
 
-/// The pixels along one axis that a place reads, with their weights; `None` for one outside.
+/// The pixels along one axis that a position reads, with their weights; `None` for one outside.
 fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bool) -> Vec<(Option<usize>, f32)> {
     let pixel = |x: f32| (x >= 0.0 && x < length as f32).then_some(x as usize);
-    let at = place(x, length, corners);
+    let at = position(x, length, corners);
     match sampling {
         Sampling::Nearest => vec![(pixel(inside(at, length, outside, corners).round_ties_even()), 1.0)],
         Sampling::Linear => {
@@ -87,24 +87,24 @@ pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: Outside
     let misfit = || Error::shape(format!("a grid of shape {:?} does not fit an image of shape {:?}", grid.shape(), x.shape()));
     let axes = x.rank().checked_sub(2).filter(|&axes| axes > 0 && grid.rank() == axes + 2).ok_or_else(misfit)?;
     let (batch, channels) = (x.shape()[0], x.shape()[1]);
-    let lengths = &x.shape()[2..];
+    let spatial = &x.shape()[2..];
     let out = &grid.shape()[1..=axes];
     if grid.shape()[0] != batch || grid.shape()[axes + 1] != axes {
         return Err(misfit());
     }
-    let (plane, places) = (count(lengths)?, count(out)?);
+    let (plane, positions) = (count(spatial)?, count(out)?);
     let shape = [&[batch, channels], out].concat();
     let mut result = vec![0f64; count(&shape)?];
     let (pixels, points) = (x.to_f64s(), grid.to_f64s());
     for sample in 0..batch {
-        for at in 0..places {
-            let point = &points[(sample * places + at) * axes..][..axes];
+        for at in 0..positions {
+            let point = &points[(sample * positions + at) * axes..][..axes];
             if point.iter().any(|x| !x.is_finite()) {
                 continue;
             }
             // Every combination of taps, with the product of their weights.
             let mut reads = vec![(0usize, 1f64)];
-            for (axis, &length) in lengths.iter().enumerate() {
+            for (axis, &length) in spatial.iter().enumerate() {
                 let taps = taps(point[axes - 1 - axis] as f32, length, sampling, outside, corners);
                 let along = |&(offset, weight): &(usize, f64)| {
                     taps.iter().filter_map(move |&(pixel, w)| Some((offset * length + pixel?, weight * f64::from(w)))).collect::<Vec<_>>()
@@ -113,7 +113,7 @@ pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: Outside
             }
             for channel in 0..channels {
                 let image = &pixels[(sample * channels + channel) * plane..][..plane];
-                result[(sample * channels + channel) * places + at] = reads.iter().map(|&(offset, weight)| image[offset] * weight).sum();
+                result[(sample * channels + channel) * positions + at] = reads.iter().map(|&(offset, weight)| image[offset] * weight).sum();
             }
         }
     }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_between_pixels_are_weighted() {
+    fn positions_between_pixels_are_weighted() {
         let x = Array::new(&[1, 1, 2, 2], vec![0f32, 1.0, 2.0, 3.0]).unwrap();
         let at = |x: f32, y: f32| Array::new(&[1, 1, 1, 2], vec![x, y]).unwrap();
         let read = |grid: &Array, sampling, outside, corners| grid_sample(&x, grid, sampling, outside, corners).unwrap().to_f64s()[0];

@@ -25,9 +25,9 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The columns of a plane of these lengths seen through a [checked](Window::check) window that stands at `positions`.
-    pub fn new(window: &Window, kernel: &[usize], lengths: &[usize], positions: &[usize]) -> Columns {
-        let last = lengths.len() - 1;
+    /// The columns of a plane of these sizes seen through a [checked](Window::check) window that stands at `positions`.
+    pub fn new(window: &Window, kernel: &[usize], spatial: &[usize], positions: &[usize]) -> Columns {
+        let last = spatial.len() - 1;
         let (rows, outer_taps) = (positions[..last].iter().product::<usize>(), kernel[..last].iter().product::<usize>());
         let mut starts = Vec::with_capacity(rows * outer_taps);
         for tap in 0..outer_taps {
@@ -36,8 +36,8 @@ impl Columns {
             for _ in 0..rows {
                 starts.push((0..last).try_fold(0, |start, axis| {
                     let at = position[axis] * window.strides[axis] + tap[axis] * window.dilations[axis];
-                    let at = at.checked_sub(window.pads_begin[axis]).filter(|&at| at < lengths[axis])?;
-                    Some((start + at) * lengths[axis + 1])
+                    let at = at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])?;
+                    Some((start + at) * spatial[axis + 1])
                 }));
                 advance(&mut position, &positions[..last]);
             }
@@ -47,7 +47,7 @@ impl Columns {
             rows,
             taps: kernel[last],
             positions: positions[last],
-            length: lengths[last],
+            length: spatial[last],
             stride: window.strides[last],
             dilation: window.dilations[last],
             pad: window.pads_begin[last],
@@ -69,13 +69,13 @@ impl Columns {
         });
     }
 
-    /// Adds numbers to where a tap sees them from position `first` on; what falls into the padding is dropped.
-    pub fn scatter<T: Copy + AddAssign>(&self, numbers: &[T], tap: usize, first: usize, plane: &mut [T]) {
-        self.walk(tap, first, numbers.len(), |_, seen, from| {
-            let numbers = &numbers[seen];
+    /// Adds values to where a tap sees them from position `first` on; what falls into the padding is dropped.
+    pub fn scatter<T: Copy + AddAssign>(&self, values: &[T], tap: usize, first: usize, plane: &mut [T]) {
+        self.walk(tap, first, values.len(), |_, seen, from| {
+            let values = &values[seen];
             match self.stride {
-                1 => plane[from..].iter_mut().zip(numbers).for_each(|(to, &x)| *to += x),
-                stride => plane[from..].iter_mut().step_by(stride).zip(numbers).for_each(|(to, &x)| *to += x),
+                1 => plane[from..].iter_mut().zip(values).for_each(|(to, &x)| *to += x),
+                stride => plane[from..].iter_mut().step_by(stride).zip(values).for_each(|(to, &x)| *to += x),
             }
         });
     }
@@ -84,7 +84,7 @@ impl Columns {
     /// plane, and where in the plane that part begins.
     fn walk(&self, tap: usize, first: usize, count: usize, mut visit: impl FnMut(Range<usize>, Range<usize>, usize)) {
         let (starts, offset) = (&self.starts[tap / self.taps * self.rows..][..self.rows], tap % self.taps * self.dilation);
-        // Positions whose number lies in the plane: 0 ≤ position · stride + offset − pad < length.
+        // Positions whose element lies in the plane: 0 ≤ position · stride + offset − pad < size.
         let low = self.pad.saturating_sub(offset).div_ceil(self.stride).min(self.positions);
         let high = (self.length + self.pad).saturating_sub(offset).div_ceil(self.stride).clamp(low, self.positions);
         let mut done = 0;

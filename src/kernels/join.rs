@@ -1,4 +1,4 @@
-//! Arrays put together, repeated, extended, turned and cut.
+//! Concatenation, tiling, padding, rolling and triangles.
 
 use super::fill::zeros;
 use super::gather::length_of;
@@ -58,8 +58,8 @@ pub fn tile(x: &Array, repeats: &[usize]) -> Result<Array> {
     if repeats.len() != x.rank() {
         return Err(Error::argument(format!("expected one repeat per axis: got {} for {} axes", repeats.len(), x.rank())));
     }
-    let lengths = x.shape().iter().zip(repeats).map(|(length, &repeat)| length.checked_mul(repeat));
-    let shape = lengths
+    let sizes = x.shape().iter().zip(repeats).map(|(length, &repeat)| length.checked_mul(repeat));
+    let shape = sizes
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| Error::too_big(format!("shape {:?} cannot be repeated {repeats:?} times", x.shape())))?;
     count(&shape)?;
@@ -129,7 +129,7 @@ pub fn pad(x: &Array, begin: &[i64], end: &[i64], mode: Padding) -> Result<Array
     take(x, &tables.collect::<Vec<_>>())
 }
 
-/// The index on an axis of this length that stands in for one that may lie outside.
+/// The index on an axis of this size that stands in for one that may lie outside.
 fn reflected(i: i128, length: i128, mode: Padding) -> i128 {
     match mode {
         Padding::Reflect if length > 1 => {
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn arrays_stand_one_after_the_other() {
-        let turned = Array::new(&[1, 2], vec![7i32, 8]).unwrap().permute(&[1, 0]).unwrap();
-        assert_eq!(concat(&[&grid(), &turned], 1).unwrap().to_i64s(), [1, 2, 3, 7, 4, 5, 6, 8]);
+        let transposed = Array::new(&[1, 2], vec![7i32, 8]).unwrap().permute(&[1, 0]).unwrap();
+        assert_eq!(concat(&[&grid(), &transposed], 1).unwrap().to_i64s(), [1, 2, 3, 7, 4, 5, 6, 8]);
         let none = Array::new::<i32>(&[0, 3], vec![]).unwrap();
         assert_eq!(concat(&[&none, &grid(), &none], 0).unwrap(), grid());
         assert_eq!(concat(&[&none, &none], 0).unwrap().shape(), [0, 3]);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn arrays_that_do_not_fit_are_named() {
-        let error = concat(&[&grid(), &grid(), &turned()], 1).unwrap_err();
+        let error = concat(&[&grid(), &grid(), &transposed()], 1).unwrap_err();
         assert_eq!(error.to_string(), "array 2 has shape [3, 2], the first [2, 3]: they may differ on axis 1 only");
         assert!(concat(&[], 0).is_err() && concat(&[&grid()], 2).is_err());
         assert!(concat(&[&grid(), &grid().cast(crate::DType::F32)], 0).is_err());
@@ -219,14 +219,14 @@ mod tests {
         assert!(concat(&[&huge, &huge], 0).is_err());
     }
 
-    fn turned() -> Array {
+    fn transposed() -> Array {
         grid().permute(&[1, 0]).unwrap()
     }
 
     #[test]
     fn tiles_repeat() {
         assert_eq!(tile(&grid(), &[2, 1]).unwrap().to_i64s(), [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]);
-        assert_eq!(tile(&turned(), &[1, 2]).unwrap().to_i64s(), [1, 4, 1, 4, 2, 5, 2, 5, 3, 6, 3, 6]);
+        assert_eq!(tile(&transposed(), &[1, 2]).unwrap().to_i64s(), [1, 4, 1, 4, 2, 5, 2, 5, 3, 6, 3, 6]);
         assert_eq!(tile(&grid(), &[0, 2]).unwrap().shape(), [0, 6]);
         assert_eq!(tile(&Array::scalar(1i32), &[]).unwrap(), Array::scalar(1i32));
         let one = Array::new(&[1, 2], vec![1i32, 2]).unwrap();
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(of(Padding::Edge), [1, 1, 1, 2, 3, 3, 3, 3]);
         assert_eq!(of(Padding::Wrap), [2, 3, 1, 2, 3, 1, 2, 3]);
         assert_eq!(pad(&row(&[5]), &[1], &[1], Padding::Reflect).unwrap().to_i64s(), [5, 5, 5]);
-        let framed = pad(&turned(), &[1, 0], &[0, 1], Padding::Constant(0.into())).unwrap();
+        let framed = pad(&transposed(), &[1, 0], &[0, 1], Padding::Constant(0.into())).unwrap();
         assert_eq!(framed, Array::new(&[4, 3], vec![0i32, 0, 0, 1, 4, 0, 2, 5, 0, 3, 6, 0]).unwrap());
         let edges = pad(&grid(), &[1, 0], &[0, 1], Padding::Edge).unwrap();
         assert_eq!(edges, Array::new(&[3, 4], vec![1i32, 2, 3, 3, 1, 2, 3, 3, 4, 5, 6, 6]).unwrap());

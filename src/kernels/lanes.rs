@@ -32,10 +32,10 @@ impl<'a, T: Element> Lanes<'a, T> {
         let part = |lane: bool| -> (Vec<usize>, Vec<isize>) {
             (0..x.rank()).filter(|axis| axes.contains(axis) == lane).map(|axis| (x.shape()[axis], x.strides()[axis])).unzip()
         };
-        let ((lengths, strides), (outer, outer_strides)) = (part(true), part(false));
-        let lane = StridedLoop::new(&lengths, [&strides]);
+        let ((sizes, strides), (outer, outer_strides)) = (part(true), part(false));
+        let lane = StridedLoop::new(&sizes, [&strides]);
         let starts = StridedLoop::new(&outer, [&outer_strides]);
-        let length = count(&lengths)?;
+        let length = count(&sizes)?;
         let scattered = length > 1 && !x.is_empty() && !(lane.is_run() && lane.step() == [1]);
         let steps = match scattered {
             true => {
@@ -51,7 +51,7 @@ impl<'a, T: Element> Lanes<'a, T> {
         Ok(Lanes { elements, start, starts, steps, length, interleaved })
     }
 
-    /// Calls `run` with batches of the lanes in a range, in order: with the numbers of the lanes and the lanes.
+    /// Calls `run` with batches of the lanes in a range, in order: with the indices of the lanes and the lanes.
     fn batches(&self, range: Range<usize>, run: &mut dyn FnMut(Range<usize>, Batch<T>)) {
         let first = range.start;
         if self.length == 0 {
@@ -111,7 +111,7 @@ fn ascending(x: &Array, axes: &[usize]) -> Result<Vec<usize>> {
     }
 }
 
-/// `f` of all numbers along some axes. These are left out of the result, or kept with length 1.
+/// `f` of all elements along some axes. These are left out of the result, or kept with size 1.
 ///
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice; [`DType`](crate::ErrorCode::DType) where `T` is
@@ -153,7 +153,7 @@ fn map_batches<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f:
     back(Array::new(&shape, out)?, axis)
 }
 
-/// A row for each `length` numbers that follow one another in row-major order: `f` gets the number of the row, reads the one
+/// A row for each `length` elements that follow one another in row-major order: `f` gets the index of the row, reads the one
 /// and writes the other. The result has the shape of `x`, whose rows these are.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ const TILE: usize = 16;
 /// [`MatMul`](https://onnx.ai/onnx/operators/onnx__MatMul.html). Integers wrap.
 ///
 /// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) for a scalar, inner lengths that differ or batches that do not broadcast;
+/// [`Shape`](crate::ErrorCode::Shape) for a scalar, inner sizes that differ or batches that do not broadcast;
 /// [`DType`](crate::ErrorCode::DType) for Bool or two dtypes.
 pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
     let misfit = || Error::shape(format!("shapes {:?} and {:?} have no matrix product", a.shape(), b.shape()));
@@ -327,9 +327,9 @@ mod tests {
         {
             let (a, b) = (noise(&[m, k], i), noise(&[k, n], i + 1));
             let expected = by_definition(&a, &b);
-            let turned = |x: &Array| x.permute(&[1, 0]).unwrap().contiguous().permute(&[1, 0]).unwrap();
-            for a in [a.clone(), turned(&a)] {
-                for b in [b.clone(), turned(&b)] {
+            let transposed = |x: &Array| x.permute(&[1, 0]).unwrap().contiguous().permute(&[1, 0]).unwrap();
+            for a in [a.clone(), transposed(&a)] {
+                for b in [b.clone(), transposed(&b)] {
                     agree(&matmul(&a, &b).unwrap(), &expected);
                 }
             }

@@ -49,14 +49,14 @@ mod tests {
     fn results() -> Vec<Array> {
         let n = 1 << 16;
         let x = Array::new(&[256, n / 256], (0..n).map(|i| (i as f32 * 0.37).sin()).collect()).unwrap();
-        let turned = x.permute(&[1, 0]).unwrap();
+        let transposed = x.permute(&[1, 0]).unwrap();
         let (values, indices) = sort::topk(&x, 200, 0, true).unwrap();
         let all = [
             elementwise::real(&x, real::Real::exp, real::Real::exp),
-            elementwise::zip(&x, &turned, |a: f32, b: f32| a * b),
+            elementwise::zip(&x, &transposed, |a: f32, b: f32| a * b),
             reduce::sum(&x, &[0], false),
             norm::softmax(&x, 0),
-            norm::layer_norm(&turned, None, None, 1, 1e-5),
+            norm::layer_norm(&transposed, None, None, 1, 1e-5),
             gather::gather(&x, &Array::vector((0..256i64).rev().collect()), 1),
             Ok(values),
             Ok(indices),

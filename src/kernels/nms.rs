@@ -29,11 +29,11 @@ pub fn suppress(boxes: &Array, scores: &Array, rule: &Rule) -> Result<Array> {
     if boxes.shape() != [batch, count, 4] {
         return Err(misfit());
     }
-    let (numbers, points) = (boxes.to_vec::<f32>()?, scores.to_vec::<f32>()?);
+    let (corners, points) = (boxes.to_vec::<f32>()?, scores.to_vec::<f32>()?);
     let mut kept: Vec<i64> = Vec::new();
     for sample in 0..batch {
-        let numbers = &numbers[sample * count * 4..][..count * 4];
-        let regions: Vec<Region> = numbers.as_chunks().0.iter().map(|numbers| Region::new(*numbers, rule.centred)).collect();
+        let corners = &corners[sample * count * 4..][..count * 4];
+        let regions: Vec<Region> = corners.as_chunks().0.iter().map(|corners| Region::new(*corners, rule.centred)).collect();
         for class in 0..classes {
             let points = &points[(sample * classes + class) * count..][..count];
             let mut order: Vec<usize> = (0..count).filter(|&i| rule.least.is_none_or(|least| points[i] > least)).collect();
@@ -60,8 +60,8 @@ struct Region {
 }
 
 impl Region {
-    fn new(numbers: [f32; 4], centred: bool) -> Region {
-        let [a, b, c, d] = numbers;
+    fn new(corners: [f32; 4], centred: bool) -> Region {
+        let [a, b, c, d] = corners;
         if centred {
             return Region { low: [a - c / 2.0, b - d / 2.0], high: [a + c / 2.0, b + d / 2.0] };
         }

@@ -190,7 +190,7 @@ pub fn instance_norm(x: &Array, scale: Option<&Array>, bias: Option<&Array>, eps
     group_norm(x, channels.max(1), scale, bias, epsilon)
 }
 
-/// The length of axis 1, and how many elements follow one another in a channel.
+/// The size of axis 1, and how many elements follow one another in a channel.
 fn channels(x: &Array) -> Result<(usize, usize)> {
     match x.shape() {
         [_, channels, inner @ ..] => Ok((*channels, count(inner)?)),
@@ -221,14 +221,14 @@ mod tests {
     }
 
     fn grid(shape: &[usize]) -> Array {
-        let numbers = (0..count(shape).unwrap()).map(|i| ((i * 7 % 11) as f32 - 4.0) / 2.0).collect();
-        Array::new(shape, numbers).unwrap()
+        let values = (0..count(shape).unwrap()).map(|i| ((i * 7 % 11) as f32 - 4.0) / 2.0).collect();
+        Array::new(shape, values).unwrap()
     }
 
     #[test]
     fn softmax_by_its_formula_along_any_axis() {
         let x = Array::new(&[1, 3], vec![1f32, 2., 3.]).unwrap();
-        // The ONNX page of Softmax has these for −1, 0, 1; a shift changes nothing.
+        // ONNX's documentation of Softmax has these for −1, 0, 1; a shift changes nothing.
         close(&softmax(&x, 1).unwrap(), &[0.09003058, 0.24472848, 0.66524094], 1e-7);
         close(&softmax(&x, 0).unwrap(), &[1.0; 3], 0.0);
         let y = softmax(&grid(&[3, 4, 5]), 1).unwrap();
@@ -303,8 +303,8 @@ mod tests {
         let x = Array::vector(vec![f16::from_f32(1.0), f16::from_f32(3.0)]);
         assert_eq!(layer_norm(&x, None, None, 0, 0.0).unwrap(), Array::vector(vec![f16::from_f32(-1.0), f16::from_f32(1.0)]));
         let x = grid(&[4, 6]);
-        let turned = x.permute(&[1, 0]).unwrap();
-        assert_eq!(softmax(&turned, 0).unwrap().permute(&[1, 0]).unwrap(), softmax(&x, 1).unwrap());
-        assert_eq!(layer_norm(&turned, None, None, 1, 0.1).unwrap(), layer_norm(&turned.contiguous(), None, None, 1, 0.1).unwrap());
+        let transposed = x.permute(&[1, 0]).unwrap();
+        assert_eq!(softmax(&transposed, 0).unwrap().permute(&[1, 0]).unwrap(), softmax(&x, 1).unwrap());
+        assert_eq!(layer_norm(&transposed, None, None, 1, 0.1).unwrap(), layer_norm(&transposed.contiguous(), None, None, 1, 0.1).unwrap());
     }
 }

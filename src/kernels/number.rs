@@ -208,7 +208,7 @@ pub(super) fn in_wide(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -
     kernel(&widened(x)?)?.try_cast(x.dtype())
 }
 
-/// As [`in_wide`], for numbers: Bool is refused.
+/// As [`in_wide`], for numeric dtypes: Bool is refused.
 ///
 /// # Errors
 /// As [`in_wide`]; [`DType`](crate::ErrorCode::DType) for Bool.

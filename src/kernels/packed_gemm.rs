@@ -45,15 +45,15 @@ impl Panels {
         room::<f32>(lines * 16)?;
         let mut panels = Panels { rows, columns, lanes, lines: vec![Line::zeroed(); lines] };
         let width = panels.width();
-        let mut numbers: &mut [f32] = bytemuck::cast_slice_mut(&mut panels.lines);
+        let mut values: &mut [f32] = bytemuck::cast_slice_mut(&mut panels.lines);
         for block in matrix.axis_chunks_iter(Axis(0), depth(rows)) {
             for panel in block.axis_chunks_iter(Axis(1), width) {
                 let padded = panel.ncols().next_multiple_of(lanes);
-                let (room, rest) = numbers.split_at_mut(panel.nrows() * padded);
+                let (room, rest) = values.split_at_mut(panel.nrows() * padded);
                 for (row, room) in panel.rows().into_iter().zip(room.chunks_mut(padded)) {
                     row.iter().zip(room).for_each(|(&x, room)| *room = x);
                 }
-                numbers = rest;
+                values = rest;
             }
         }
         Ok(panels)
@@ -89,7 +89,7 @@ impl Panels {
     }
 
     /// As floats.
-    fn numbers(&self) -> &[f32] {
+    fn values(&self) -> &[f32] {
         bytemuck::cast_slice(&self.lines)
     }
 }
@@ -161,20 +161,20 @@ impl WithSimd for Multiply<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Multiply { a, b, mut c } = self;
-        let (numbers, width) = (b.panels.numbers(), b.panels.width());
+        let (values, width) = (b.panels.values(), b.panels.width());
         let (k, padded) = (b.panels.rows, b.panels.columns.next_multiple_of(S::F32_LANES));
         for (a, mut c) in a.axis_chunks_iter(Axis(0), HEIGHT).zip(c.axis_chunks_iter_mut(Axis(0), HEIGHT)) {
             let mut start = 0;
             for a in a.axis_chunks_iter(Axis(1), depth(k)) {
                 let (first, last) = (start == 0, start + a.ncols() == k);
                 for (i, mut c) in c.axis_chunks_iter_mut(Axis(1), width).enumerate() {
-                    let numbers = &numbers[start * padded + (b.first + i) * a.ncols() * width..];
+                    let values = &values[start * padded + (b.first + i) * a.ncols() * width..];
                     let bias = b.bias.filter(|_| last).map(|bias| &bias[i * width..][..c.ncols()]);
                     match c.ncols().div_ceil(S::F32_LANES) {
-                        1 => panel::<S, 1>(simd, a, numbers, first, bias, c.view_mut()),
-                        2 => panel::<S, 2>(simd, a, numbers, first, bias, c.view_mut()),
-                        3 => panel::<S, 3>(simd, a, numbers, first, bias, c.view_mut()),
-                        _ => panel::<S, 4>(simd, a, numbers, first, bias, c.view_mut()),
+                        1 => panel::<S, 1>(simd, a, values, first, bias, c.view_mut()),
+                        2 => panel::<S, 2>(simd, a, values, first, bias, c.view_mut()),
+                        3 => panel::<S, 3>(simd, a, values, first, bias, c.view_mut()),
+                        _ => panel::<S, 4>(simd, a, values, first, bias, c.view_mut()),
                     }
                 }
                 start += a.ncols();
@@ -191,18 +191,18 @@ struct Ends<S: Simd, const V: usize> {
     bias: Option<[S::f32s; V]>,
 }
 
-/// A few columns of C by the panel at the front of `numbers`, tile by tile; what comes behind it is fetched on the way.
+/// A few columns of C by the panel at the front of `values`, tile by tile; what comes behind it is fetched on the way.
 #[inline(always)]
 fn panel<S: Simd, const V: usize>(
     simd: S,
     a: ArrayView2<f32>,
-    numbers: &[f32],
+    values: &[f32],
     first: bool,
     bias: Option<&[f32]>,
     mut c: ArrayViewMut2<f32>,
 ) {
     let (m, columns, width) = (a.nrows(), c.ncols(), V * S::F32_LANES);
-    let (panel, ahead) = numbers.split_at(a.ncols() * width);
+    let (panel, ahead) = values.split_at(a.ncols() * width);
     let bias = bias.map(|bias| {
         let mut vectors = [simd.splat_f32s(0.0); V];
         bytemuck::cast_slice_mut(&mut vectors)[..columns].copy_from_slice(bias);
@@ -219,7 +219,7 @@ fn panel<S: Simd, const V: usize>(
         /// The next rows as one tile.
         macro_rules! tile {
             ($R:literal) => {{
-                let together = "rows whose numbers lie together";
+                let together = "contiguous rows";
                 let a: [&[f32]; $R] = std::array::from_fn(|_| rows_of_a.next().and_then(|row| row.to_slice()).expect(together));
                 let mut c: [&mut [f32]; $R] = std::array::from_fn(|_| rows_of_c.next().and_then(|row| row.into_slice()).expect(together));
                 let run = |c: [&mut [S::f32s; V]; $R]| {
@@ -339,8 +339,8 @@ mod tests {
             for (k, n) in [(1, 1), (7, 15), (30, 16), (5, 65), (800, 40), (1537, 130)] {
                 let (a, b, bias) = (noise(m, k, 1), noise(k, n, 2), noise(1, n, 3));
                 let panels = Panels::new(b.view()).unwrap();
-                let turned = b.t().as_standard_layout().into_owned();
-                assert_eq!(Panels::new(turned.t()).unwrap().numbers(), panels.numbers());
+                let transposed = b.t().as_standard_layout().into_owned();
+                assert_eq!(Panels::new(transposed.t()).unwrap().values(), panels.values());
                 for bias in [None, bias.as_slice()] {
                     let c = multiplied(&a, &panels, bias);
                     for ((i, j), &y) in c.indexed_iter() {

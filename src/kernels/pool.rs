@@ -37,7 +37,7 @@ fn windows(window: &Window, axis: usize, length: usize, kernel: usize, out: usiz
 /// The regions of every axis, and the axes of the operand that they do not touch.
 struct Regions {
     axes: Vec<Vec<Region>>,
-    lengths: Vec<usize>,
+    spatial: Vec<usize>,
     /// For each index of the first axes of the result, the rows of a plane that it sees.
     rows: Vec<Vec<usize>>,
     planes: usize,
@@ -46,7 +46,7 @@ struct Regions {
 
 impl Regions {
     fn new(x: &Array, axes: Vec<Vec<Region>>) -> Result<Regions> {
-        let (leading, lengths) = x.shape().split_at(x.rank() - axes.len());
+        let (leading, spatial) = x.shape().split_at(x.rank() - axes.len());
         let outer: Vec<usize> = axes[..axes.len() - 1].iter().map(Vec::len).collect();
         let shape: Vec<usize> = leading.iter().copied().chain(axes.iter().map(Vec::len)).collect();
         count(&shape)?;
@@ -56,22 +56,22 @@ impl Regions {
             let mut starts = vec![0];
             for (axis, &i) in index.iter().enumerate() {
                 let Region { start, count, step, .. } = axes[axis][i];
-                let along = |row: usize| (0..count).map(move |n| (row + start + n * step) * lengths[axis + 1]);
+                let along = |row: usize| (0..count).map(move |n| (row + start + n * step) * spatial[axis + 1]);
                 starts = starts.into_iter().flat_map(along).collect();
             }
             rows.push(starts);
             advance(&mut index, &outer);
         }
-        Ok(Regions { lengths: lengths.to_vec(), rows, planes: count(leading)?, shape, axes })
+        Ok(Regions { spatial: spatial.to_vec(), rows, planes: count(leading)?, shape, axes })
     }
 
     fn of_window(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> Result<Regions> {
-        let lengths = spatial(x, out)?;
-        window.check(kernel, lengths)?;
+        let spatial = spatial(x, out)?;
+        window.check(kernel, spatial)?;
         if out.iter().any(|&n| n >= 1 << 31) {
             return Err(Error::too_big(format!("cannot pool to output size {out:?}")));
         }
-        Regions::new(x, (0..out.len()).map(|axis| windows(window, axis, lengths[axis], kernel[axis], out[axis])).collect())
+        Regions::new(x, (0..out.len()).map(|axis| windows(window, axis, spatial[axis], kernel[axis], out[axis])).collect())
     }
 
     /// The last axis.
@@ -81,16 +81,16 @@ impl Regions {
 
     /// Elements of a plane, and of what becomes of it.
     fn sizes(&self) -> (usize, usize) {
-        (self.lengths.iter().product(), self.axes.iter().map(Vec::len).product())
+        (self.spatial.iter().product(), self.axes.iter().map(Vec::len).product())
     }
 
     /// Elements looked at for one plane.
     fn work(&self) -> usize {
-        let width = self.lengths.last().copied().unwrap_or(0) + self.last().iter().map(|region| region.count).sum::<usize>();
+        let width = self.spatial.last().copied().unwrap_or(0) + self.last().iter().map(|region| region.count).sum::<usize>();
         self.rows.iter().map(|rows| rows.len() + 1).sum::<usize>().saturating_mul(width)
     }
 
-    /// Combines the numbers of each region: the rows it sees into one, then the runs of that row. Divided into `parts` afterwards.
+    /// Combines the elements of each region: the rows it sees into one, then the runs of that row. Divided into `parts` afterwards.
     fn combine<T: Number>(
         &self,
         x: &Array,
@@ -100,7 +100,7 @@ impl Regions {
     ) -> Result<Array> {
         let x = x.contiguous();
         let (x, _) = x.span::<T>()?;
-        let ((image, plane), width) = (self.sizes(), self.lengths.last().copied().unwrap_or(0));
+        let ((image, plane), width) = (self.sizes(), self.spatial.last().copied().unwrap_or(0));
         let out = fill(self.planes, plane, self.work(), |first, out: &mut [T]| {
             let mut merged = vec![none; width];
             for (out, of) in out.chunks_exact_mut(plane).zip(first..) {
@@ -129,9 +129,9 @@ impl Regions {
             for ((values, indices), of) in values.chunks_exact_mut(plane).zip(indices.chunks_exact_mut(plane)).zip(first..) {
                 let from = &x[of * image..][..image];
                 let width = self.last().len();
-                let places = self.rows.iter().flat_map(|rows| self.last().iter().map(move |region| (rows, region)));
+                let positions = self.rows.iter().flat_map(|rows| self.last().iter().map(move |region| (rows, region)));
                 debug_assert_eq!(plane, self.rows.len() * width);
-                for ((value, index), (rows, region)) in values.iter_mut().zip(indices).zip(places) {
+                for ((value, index), (rows, region)) in values.iter_mut().zip(indices).zip(positions) {
                     (*value, *index) = (none, -1);
                     for at in rows.iter().flat_map(|row| (0..region.count).map(move |n| row + region.start + n * region.step)) {
                         // The first of equals, and the last NaN, as torch.
@@ -147,13 +147,13 @@ impl Regions {
 
     /// The product over the axes of a number of each region, for each number of a result plane.
     fn product(&self, of: impl Fn(&Region) -> usize) -> Vec<usize> {
-        let lengths: Vec<usize> = self.axes.iter().map(Vec::len).collect();
-        let numbers = lengths.iter().product();
-        let mut index = unravel(0, &lengths);
-        let mut products = Vec::with_capacity(numbers);
-        for _ in 0..numbers {
+        let spatial: Vec<usize> = self.axes.iter().map(Vec::len).collect();
+        let values = spatial.iter().product();
+        let mut index = unravel(0, &spatial);
+        let mut products = Vec::with_capacity(values);
+        for _ in 0..values {
             products.push(index.iter().zip(&self.axes).fold(1usize, |product, (&i, axis)| product.saturating_mul(of(&axis[i]))));
-            advance(&mut index, &lengths);
+            advance(&mut index, &spatial);
         }
         products
     }
@@ -192,7 +192,7 @@ fn largest(regions: &Regions, x: &Array) -> Result<(Array, Array)> {
     Ok((values.cast(x.dtype()), indices))
 }
 
-/// The largest number of each window over the last axes: (…, lengths …) → (…, `out` …).
+/// The largest element of each window over the last axes: (…, spatial …) → (…, `out` …).
 ///
 /// Padding never wins, NaN always does. `out` says how often the window is put down along each axis; it may hang over the end of
 /// the padding (`ceil_mode`), and a window that sees no number at all gives the lowest one.
@@ -222,9 +222,9 @@ pub fn max_pool_indices(x: &Array, kernel: &[usize], window: &Window, out: &[usi
     largest(&regions, x)
 }
 
-/// The mean of each window over the last axes: (…, lengths …) → (…, `out` …).
+/// The mean of each window over the last axes: (…, spatial …) → (…, `out` …).
 ///
-/// The sum of the numbers that a window sees is divided by `divisor` where there is one. Otherwise, with `count_include_pad`, by
+/// The sum of the elements that a window sees is divided by `divisor` where there is one. Otherwise, with `count_include_pad`, by
 /// the size of the window with the padding in it, but without what hangs over the end of the padding; else by how many elements
 /// it sees. A window that sees none gives 0.
 /// [torch](https://pytorch.org/docs/stable/generated/torch.nn.AvgPool2d.html),
@@ -257,18 +257,18 @@ mod tests {
         Window { strides: strides.to_vec(), dilations: dilations.to_vec(), pads_begin: begin.to_vec(), pads_end: end.to_vec() }
     }
 
-    fn image(lengths: [usize; 2]) -> Array {
-        let n = 2 * lengths[0] * lengths[1];
-        Array::new(&[2, lengths[0], lengths[1]], (0..n).map(|i| ((i * 7919) % 101) as f32 - 50.0).collect()).unwrap()
+    fn image(spatial: [usize; 2]) -> Array {
+        let n = 2 * spatial[0] * spatial[1];
+        Array::new(&[2, spatial[0], spatial[1]], (0..n).map(|i| ((i * 7919) % 101) as f32 - 50.0).collect()).unwrap()
     }
 
-    /// The numbers of a window by the definition, `None` for padding; what hangs over the end of the padding is left out.
+    /// The elements of a window by the definition, `None` for padding; what hangs over the end of the padding is left out.
     fn seen(x: &Array, kernel: [usize; 2], window: &Window, plane: usize, at: [usize; 2]) -> Vec<Option<(f32, i64)>> {
         let (x, mut seen) = (x.view::<f32>().unwrap(), vec![]);
         for a in 0..kernel[0] {
             for b in 0..kernel[1] {
-                let place = |axis: usize, n: usize| (at[axis] * window.strides[axis] + n * window.dilations[axis]) as i64;
-                let (i, j) = (place(0, a), place(1, b));
+                let position = |axis: usize, n: usize| (at[axis] * window.strides[axis] + n * window.dilations[axis]) as i64;
+                let (i, j) = (position(0, a), position(1, b));
                 let end = |axis: usize| (x.shape()[axis + 1] + window.pads_begin[axis] + window.pads_end[axis]) as i64;
                 if i < end(0) && j < end(1) {
                     let (i, j) = (i - window.pads_begin[0] as i64, j - window.pads_begin[1] as i64);
@@ -282,13 +282,13 @@ mod tests {
 
     #[test]
     fn every_window_is_the_definition() {
-        for (lengths, kernel, window, out) in [
+        for (spatial, kernel, window, out) in [
             ([6, 7], [3, 3], window([2, 2], [1, 1], [1, 1], [1, 1]), [3, 4]),
             ([6, 7], [3, 2], window([1, 3], [2, 1], [0, 1], [1, 0]), [3, 3]),
             ([5, 5], [2, 2], window([2, 2], [1, 1], [0, 0], [0, 0]), [3, 3]),
             ([5, 9], [3, 4], window([3, 2], [1, 2], [1, 2], [0, 1]), [2, 4]),
         ] {
-            let x = image(lengths);
+            let x = image(spatial);
             let (largest, indices) = max_pool_indices(&x, &kernel, &window, &out).unwrap();
             assert_eq!(largest, max_pool(&x, &kernel, &window, &out).unwrap());
             let (with_pad, without) = (
@@ -298,13 +298,13 @@ mod tests {
             let by_seven = average_pool(&x, &kernel, &window, &out, false, Some(7)).unwrap().to_f64s();
             for i in 0..2 * out[0] * out[1] {
                 let all = seen(&x, kernel, &window, i / (out[0] * out[1]), [i / out[1] % out[0], i % out[1]]);
-                let numbers: Vec<_> = all.iter().flatten().collect();
-                let (max, at) = numbers.iter().rev().fold((f32::MIN, -1), |a, b| if b.0 >= a.0 { **b } else { a });
+                let values: Vec<_> = all.iter().flatten().collect();
+                let (max, at) = values.iter().rev().fold((f32::MIN, -1), |a, b| if b.0 >= a.0 { **b } else { a });
                 assert_eq!((largest.to_f64s()[i], indices.to_i64s()[i]), (max as f64, at));
-                let sum: f64 = numbers.iter().map(|x| x.0 as f64).sum();
+                let sum: f64 = values.iter().map(|x| x.0 as f64).sum();
                 let near = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-4, "{got} is not {expected}");
                 near(with_pad[i], sum / all.len() as f64);
-                near(without[i], sum / numbers.len() as f64);
+                near(without[i], sum / values.len() as f64);
                 near(by_seven[i], sum / 7.0);
             }
         }

@@ -11,7 +11,7 @@ pub const BLOCK: usize = 256;
 /// C ← A·B, or C + A·B where `add`, on this thread. Where it does not add, C is not read.
 ///
 /// Every sum is taken in one order, which depends on how long it is and not on the sides of C: a block of C that is larger than
-/// [`BLOCK`], and not a vector, has the numbers that it has in the whole.
+/// [`BLOCK`], and not a vector, has the values that it has in the whole.
 ///
 /// # Panics
 /// Where the matrices do not fit.

@@ -202,14 +202,14 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     if rows != gates * hidden || own != rows || columns != inputs || direction.functions.len() != direction.cell.functions() {
         return Err(misfit());
     }
-    let numbers = |array: Option<&Array>, n: usize| match array {
+    let values = |array: Option<&Array>, n: usize| match array {
         Some(array) if array.len() == n => array.to_vec::<T>(),
         Some(array) => Err(Error::shape(format!("shape {:?}, expected {n} elements", array.shape()))),
         None => Ok(vec![T::of(0.0); n]),
     };
-    let bias = numbers(operands.bias, 2 * rows)?;
-    let peepholes = numbers(operands.peepholes, 3 * hidden)?;
-    let (mut h, mut c) = (numbers(operands.h, batch * hidden)?, numbers(operands.c, batch * hidden)?);
+    let bias = values(operands.bias, 2 * rows)?;
+    let peepholes = values(operands.peepholes, 3 * hidden)?;
+    let (mut h, mut c) = (values(operands.h, batch * hidden)?, values(operands.c, batch * hidden)?);
     let inputs = matmul(&operands.x.reshape(&[steps * batch, inputs])?, &operands.w.permute(&[1, 0])?)?.to_vec::<T>()?;
     let state = operands.r.permute(&[1, 0])?.contiguous();
     let both: Vec<T> = bias[..rows].iter().zip(&bias[rows..]).map(|(&b, &own)| b + own).collect();
@@ -228,7 +228,7 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
         }
         f.over(xs);
     };
-    let place = |step: usize, element: usize| {
+    let position = |step: usize, element: usize| {
         let length = operands.lengths.map_or(steps, |lengths| lengths[element].clamp(0, steps as i64) as usize);
         (step < length).then(|| if direction.reverse { length - 1 - step } else { step })
     };
@@ -237,7 +237,7 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     let f = direction.functions;
     for step in 0..steps {
         let product = matmul(&Array::new(&[batch, hidden], h.clone())?, &state)?.to_vec::<T>()?;
-        let present = (0..batch).filter_map(|element| Some((element, place(step, element)?)));
+        let present = (0..batch).filter_map(|element| Some((element, position(step, element)?)));
         let present: Vec<(usize, usize)> = present.collect();
         for &(element, at) in &present {
             let (own, product) = (&inputs[(at * batch + element) * rows..][..rows], &product[element * rows..][..rows]);

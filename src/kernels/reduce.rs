@@ -49,9 +49,9 @@ pub(super) fn extreme<T: Element>(lane: &[T], pick: impl Fn(T, T) -> T) -> Optio
 
 /// Refuses a reduction of no elements that has no neutral element.
 fn refuse_empty(x: &Array, axes: &[usize], name: &str) -> Result<()> {
-    let lengths: Vec<_> = axes.iter().filter_map(|&axis| x.shape().get(axis).copied()).collect();
+    let sizes: Vec<_> = axes.iter().filter_map(|&axis| x.shape().get(axis).copied()).collect();
     let others: Vec<_> = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).collect();
-    if count(&lengths)? == 0 && count(&others)? > 0 {
+    if count(&sizes)? == 0 && count(&others)? > 0 {
         return Err(Error::shape(format!("{name} of an empty set of elements: shape {:?} along axes {axes:?}", x.shape())));
     }
     Ok(())
@@ -95,7 +95,7 @@ pub fn prod(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// The largest number, of any dtype; NaN where there is one.
 ///
 /// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) for no numbers; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
+/// [`Shape`](crate::ErrorCode::Shape) for no elements; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
 pub fn max(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     refuse_empty(x, axes, "the maximum")?;
     in_wide(
@@ -174,7 +174,7 @@ pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
 /// The index (i64) of the largest number along an axis: the first of several, or the last; a NaN where there is one.
 ///
 /// # Errors
-/// [`Shape`](crate::ErrorCode::Shape) for no numbers; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
+/// [`Shape`](crate::ErrorCode::Shape) for no elements; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
 pub fn argmax(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
     refuse_empty(x, &[axis], "the index of the maximum")?;
     let x = &number::widened(x)?;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_go_or_stay_with_length_one() {
+    fn axes_go_or_stay_with_size_one() {
         assert_eq!(sum(&grid(), &[1], false).unwrap(), Array::vector(vec![9f32, 12.]));
         assert_eq!(sum(&grid(), &[0], true).unwrap(), Array::new(&[1, 3], vec![5f32, 7., 9.]).unwrap());
         assert_eq!(sum(&grid(), &[1, 0], false).unwrap(), Array::scalar(21f32));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn of_no_numbers_there_is_a_sum_and_a_product_but_no_maximum() {
+    fn of_no_values_there_is_a_sum_and_a_product_but_no_maximum() {
         let none = Array::new::<f32>(&[2, 0], vec![]).unwrap();
         assert_eq!(sum(&none, &[1], false).unwrap().to_f64s(), [0.0, 0.0]);
         assert_eq!(prod(&none, &[1], false).unwrap().to_f64s(), [1.0, 1.0]);

@@ -11,7 +11,7 @@ pub enum Coordinates {
     HalfPixel,
     /// As half pixel, but 0 where the result has one position.
     PytorchHalfPixel,
-    /// As half pixel, about the middle of the axis where the length is not that of the scale.
+    /// As half pixel, about the middle of the axis where the size is not that of the scale.
     HalfPixelSymmetric,
     /// x · (in − 1) / (out − 1), with the out of the scale, which need not be whole.
     AlignCorners,
@@ -45,12 +45,12 @@ pub enum Rounding {
     Ceil,
 }
 
-/// The new length of one axis, and the scale that is used for its positions.
+/// The new size of one axis, and the scale that is used for its positions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     /// The axis.
     pub axis: usize,
-    /// Its length in the result.
+    /// Its size in the result.
     pub length: usize,
     /// Result over input.
     pub scale: f64,
@@ -120,31 +120,31 @@ pub fn resize(x: &Array, scales: &[Scale], rule: Rule) -> Result<Array> {
 /// The most neighbours that an axis may ask for.
 const LONGEST: f64 = (1u64 << 28) as f64;
 
-/// The place of the input that a place of the result is carried back to; `None` where a crop reads outside.
+/// The position in the input that a position of the result maps to; `None` where a crop reads outside.
 fn source(i: usize, length: usize, scale: &Scale, coordinates: Coordinates) -> Option<f64> {
-    let (place, last) = (i as f64, length as f64 - 1.0);
-    // The length that the scale gives, which need not be whole.
+    let (position, last) = (i as f64, length as f64 - 1.0);
+    // The size that the scale gives, which need not be whole.
     let width = scale.scale * length as f64;
     let width = if (width - scale.length as f64).abs() < 1e-6 * width { scale.length as f64 } else { width };
-    let half = (place + 0.5) / scale.scale - 0.5;
+    let half = (position + 0.5) / scale.scale - 0.5;
     Some(match coordinates {
         Coordinates::HalfPixel => half,
         Coordinates::PytorchHalfPixel if scale.length == 1 => 0.0,
         Coordinates::PytorchHalfPixel => half,
         Coordinates::HalfPixelSymmetric => half + length as f64 / 2.0 * (1.0 - scale.length as f64 / width),
         Coordinates::AlignCorners if scale.length == 1 => 0.0,
-        Coordinates::AlignCorners => place * last / (width - 1.0),
-        Coordinates::Asymmetric => place / scale.scale,
+        Coordinates::AlignCorners => position * last / (width - 1.0),
+        Coordinates::Asymmetric => position / scale.scale,
         Coordinates::Crop => {
             let (start, end) = scale.part;
             let at =
-                if scale.length == 1 { (start + end) / 2.0 * last } else { start * last + place * (end - start) * last / (width - 1.0) };
+                if scale.length == 1 { (start + end) / 2.0 * last } else { start * last + position * (end - start) * last / (width - 1.0) };
             return (0.0..=last).contains(&at).then_some(at);
         }
     })
 }
 
-/// The places of the input that make one place of the result, with their weights; `None` where a crop reads outside.
+/// The elements of the input that make one element of the result, with their weights; `None` where a crop reads outside.
 fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usize, f64)>> {
     let source = source(i, length, scale, rule.coordinates)?;
     let clamp = |at: f64| at.clamp(0.0, length as f64 - 1.0) as usize;
@@ -199,10 +199,10 @@ fn weigh<T: Element + num_traits::Float + Send>(
     let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
     let x = x.contiguous();
     let view = x.view::<T>()?;
-    let numbers = view.as_slice().ok_or_else(|| Error::internal("array is not contiguous"))?;
+    let values = view.as_slice().ok_or_else(|| Error::internal("array is not contiguous"))?;
     let slab = inner * taps.len();
     let out = fill(outer, slab, slab, |first, out: &mut [T]| {
-        for (out, from) in out.chunks_exact_mut(slab).zip(numbers[first * length * inner..].chunks_exact((length * inner).max(1))) {
+        for (out, from) in out.chunks_exact_mut(slab).zip(values[first * length * inner..].chunks_exact((length * inner).max(1))) {
             for (line, taps) in out.chunks_exact_mut(inner).zip(taps) {
                 for &(i, weight) in taps {
                     let weight = num_traits::NumCast::from(weight).unwrap_or(T::zero());
@@ -227,8 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn places_are_carried_back_as_onnx_says() {
-        // The examples of the ONNX page, one row of each.
+    fn positions_are_carried_back_as_onnx_says() {
+        // The examples of ONNX's documentation, one row of each.
         assert_eq!(line(8, Coordinates::HalfPixel, Interpolation::Linear), [1.0, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.0]);
         assert_eq!(line(2, Coordinates::HalfPixel, Interpolation::Linear), [1.5, 3.5]);
         assert_eq!(line(7, Coordinates::AlignCorners, Interpolation::Linear), [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cubic_keeps_the_numbers_that_it_passes() {
+    fn a_cubic_keeps_the_values_that_it_passes() {
         let wide = line(7, Coordinates::AlignCorners, Interpolation::Cubic(-0.75));
         for (i, expected) in [1.0, 2.0, 3.0, 4.0].into_iter().enumerate() {
             assert!((wide[2 * i] - expected).abs() < 1e-12);

@@ -19,7 +19,7 @@ pub struct Alignment {
     pub bins: [usize; 2],
     /// How a bin's number is made.
     pub gathered: Gathered,
-    /// Places along each side of a bin; 0 for about one a pixel.
+    /// Samples along each side of a bin; 0 for about one a pixel.
     pub samples: usize,
     /// Pixels for one unit of the regions.
     pub scale: f32,
@@ -52,7 +52,7 @@ fn corners(y: f64, x: f64, height: usize, width: usize) -> Option<[(usize, f64);
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where they do not fit, [`Argument`](crate::ErrorCode::Argument) where there is no such image,
-/// [`TooBig`](crate::ErrorCode::TooBig) where a region asks for more places than there is time for.
+/// [`TooBig`](crate::ErrorCode::TooBig) where a region asks for too many samples.
 pub fn roi_align(x: &Array, regions: &Array, images: &Array, how: &Alignment) -> Result<Array> {
     let misfit = || {
         Error::shape(format!(
@@ -88,19 +88,20 @@ pub fn roi_align(x: &Array, regions: &Array, images: &Array, how: &Alignment) ->
             for column in 0..columns {
                 let at =
                     |start: f64, bin: f64, of: usize, i: usize, many: usize| start + of as f64 * bin + (i as f64 + 0.5) * bin / many as f64;
-                let places: Vec<_> = (0..down)
+                let positions: Vec<_> = (0..down)
                     .flat_map(|i| (0..across).map(move |j| (i, j)))
                     .map(|(i, j)| corners(at(top, bin_h, row, i, down), at(left, bin_w, column, j, across), height, width))
                     .collect();
                 for channel in 0..channels {
                     let plane = &pixels[(image * channels + channel) * height * width..][..height * width];
                     let read =
-                        |place: &Option<[(usize, f64); 4]>| place.map(|corners| corners.map(|(pixel, weight)| plane[pixel] * weight));
+                        |position: &Option<[(usize, f64); 4]>| position.map(|corners| corners.map(|(pixel, weight)| plane[pixel] * weight));
                     out[((region * channels + channel) * rows + row) * columns + column] = match how.gathered {
-                        Gathered::Mean => places.iter().filter_map(read).flatten().sum::<f64>() / places.len().max(1) as f64,
+                        Gathered::Mean => positions.iter().filter_map(read).flatten().sum::<f64>() / positions.len().max(1) as f64,
                         Gathered::Max => {
-                            let largest = |place| read(place).map_or(0.0, |numbers| numbers.into_iter().fold(f64::NEG_INFINITY, f64::max));
-                            places.iter().map(largest).reduce(f64::max).unwrap_or(0.0)
+                            let largest =
+                                |position| read(position).map_or(0.0, |values| values.into_iter().fold(f64::NEG_INFINITY, f64::max));
+                            positions.iter().map(largest).reduce(f64::max).unwrap_or(0.0)
                         }
                     };
                 }
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bin_is_the_mean_of_the_places_it_reads() {
+    fn a_bin_is_the_mean_of_the_positions_it_reads() {
         // On a ramp the mean is the number at the middle of the bin: row 1 and column 1 of half a pixel less.
         let how = Alignment { bins: [1, 1], gathered: Gathered::Mean, samples: 2, scale: 1.0, half_pixel: true };
         assert_eq!(align([0.5, 0.5, 2.5, 2.5], how), [5.0]);

@@ -34,8 +34,8 @@ fn scan<T: Element, S: Copy + Sync>(
     finish: impl Fn(S) -> T + Sync,
 ) -> Result<Array> {
     let length = length_of(x, axis)?;
-    let turned = |x: &Array| if reverse && length > 0 { x.slice(axis, length - 1, length, -1) } else { Ok(x.clone()) };
-    let scanned = map_lanes(&turned(x)?, axis, length, |lane: &[T], out: &mut [T]| {
+    let oriented = |x: &Array| if reverse && length > 0 { x.slice(axis, length - 1, length, -1) } else { Ok(x.clone()) };
+    let scanned = map_lanes(&oriented(x)?, axis, length, |lane: &[T], out: &mut [T]| {
         let mut so_far = start;
         for (out, &x) in out.iter_mut().zip(lane) {
             let next = step(so_far, x);
@@ -43,7 +43,7 @@ fn scan<T: Element, S: Copy + Sync>(
             so_far = next;
         }
     })?;
-    turned(&scanned)
+    oriented(&scanned)
 }
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn sums_run_all_four_ways() {
-        // The examples on the ONNX page of CumSum.
+        // The examples in ONNX's documentation of CumSum.
         let x = Array::vector(vec![1i32, 2, 3]);
         let of = |exclusive, reverse| cumsum(&x, 0, exclusive, reverse).unwrap().to_i64s();
         assert_eq!(of(false, false), [1, 3, 6]);
@@ -65,8 +65,8 @@ mod tests {
     fn any_axis_of_any_strides_runs() {
         let x = Array::new(&[2, 3], vec![1f32, 2., 3., 4., 5., 6.]).unwrap();
         assert_eq!(cumsum(&x, 0, false, false).unwrap().to_f64s(), [1., 2., 3., 5., 7., 9.]);
-        let turned = cumsum(&x.permute(&[1, 0]).unwrap(), 1, false, false).unwrap();
-        assert_eq!(turned, cumsum(&x, 0, false, false).unwrap().permute(&[1, 0]).unwrap());
+        let oriented = cumsum(&x.permute(&[1, 0]).unwrap(), 1, false, false).unwrap();
+        assert_eq!(oriented, cumsum(&x, 0, false, false).unwrap().permute(&[1, 0]).unwrap());
         assert!(cumsum(&x, 2, false, false).is_err());
         assert!(cumsum(&Array::scalar(1f32), 0, false, true).is_err());
         assert_eq!(cumsum(&Array::new::<f32>(&[2, 0], vec![]).unwrap(), 1, false, true).unwrap().shape(), [2, 0]);

@@ -33,7 +33,7 @@ fn refuse_other(x: &Array, updates: &Array) -> Result<()> {
     }
 }
 
-/// A copy of `x` where the number of each update is put (or reduced into) at its own place, but for the index on `axis`.
+/// A copy of `x` where the element of each update is put (or reduced into) at its own position, but for the index on `axis`.
 ///
 /// `updates` may be longer than `indices`, and `indices` shorter than `x` on the other axes: what has no index is not used.
 ///
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn elements_go_where_their_index_says() {
-        // The examples on the ONNX page of ScatterElements.
+        // The examples in ONNX's documentation of ScatterElements.
         let updates = floats(&[2, 3], &[1.0, 1.1, 1.2, 2.0, 2.1, 2.2]);
         let y = scatter_elements(&floats(&[3, 3], &[0.; 9]), &ints(&[2, 3], &[1, 0, 2, 0, 2, 1]), &updates, 0, Reduction::Replace).unwrap();
         assert_eq!(y, floats(&[3, 3], &[2.0, 1.1, 0.0, 1.0, 0.0, 2.2, 0.0, 2.1, 1.2]));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn updates_of_one_place_are_reduced_or_the_last_stands() {
+    fn updates_of_one_position_are_reduced_or_the_last_stands() {
         let of = |reduction| {
             let (x, updates) = (floats(&[3], &[1., 2., 3.]), floats(&[3], &[5., 4., f32::NAN]));
             scatter_elements(&x, &ints(&[3], &[1, 1, 2]), &updates, 0, reduction).unwrap().to_f64s()
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn slices_go_where_their_tuple_says() {
-        // The first example on the ONNX page of ScatterND.
+        // The first example in ONNX's documentation of ScatterND.
         let x = ints(&[8], &[1, 2, 3, 4, 5, 6, 7, 8]);
         let y = scatter_nd(&x, &ints(&[4, 1], &[4, 3, 1, 7]), &ints(&[4], &[9, 10, 11, 12]), Reduction::Replace).unwrap();
         assert_eq!(y, ints(&[8], &[1, 11, 3, 10, 9, 6, 7, 12]));

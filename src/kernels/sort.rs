@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_first_few_along_any_axis() {
-        // The example on the ONNX page of TopK.
+        // The example in ONNX's documentation of TopK.
         let x = Array::new(&[3, 4], (0..12i32).collect()).unwrap();
         let (values, indices) = topk(&x, 3, 1, true).unwrap();
         assert_eq!(values.to_i64s(), [3, 2, 1, 7, 6, 5, 11, 10, 9]);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn each_number_once() {
-        // The examples on the ONNX page of Unique.
+        // The examples in ONNX's documentation of Unique.
         let x = Array::vector(vec![2f32, 1., 1., 3., 4., 3.]);
         let of = |sorted| {
             let u = unique(&x, None, sorted).unwrap();

@@ -32,7 +32,7 @@ pub fn together<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     if ALONE.get() { run() } else { rayon::scope(|_| run()) }
 }
 
-/// Runs numbered tasks, in parallel where asked. The only place where a loop enters the thread pool: it is compiled once.
+/// Runs numbered tasks, in parallel where asked. The only point where a loop enters the thread pool: it is compiled once.
 pub fn run_tasks(count: usize, parallel: bool, task: &(dyn Fn(usize) + Sync)) {
     match parallel {
         true => (0..count).into_par_iter().for_each(task),

@@ -22,60 +22,60 @@ impl Window {
     /// Refuses a window that cannot slide over axes of these sizes.
     ///
     /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) for a step, a gap or a kernel of length 0 and for one number too many or too few;
-    /// [`TooBig`](crate::ErrorCode::TooBig) for lengths of 2³¹ and more.
-    pub fn check(&self, kernel: &[usize], lengths: &[usize]) -> Result<()> {
+    /// [`Argument`](crate::ErrorCode::Argument) for a stride, a dilation or a kernel of size 0 and for one value too many or too few;
+    /// [`TooBig`](crate::ErrorCode::TooBig) for sizes of 2³¹ and more.
+    pub fn check(&self, kernel: &[usize], spatial: &[usize]) -> Result<()> {
         let parts = [&self.strides[..], &self.dilations, &self.pads_begin, &self.pads_end, kernel];
-        if lengths.is_empty() || parts.iter().any(|part| part.len() != lengths.len()) {
+        if spatial.is_empty() || parts.iter().any(|part| part.len() != spatial.len()) {
             return Err(Error::argument(format!(
                 "expected one value per axis for {} axes, got kernel {kernel:?} and {self:?}",
-                lengths.len()
+                spatial.len()
             )));
         }
         if self.strides.iter().chain(&self.dilations).chain(kernel).any(|&n| n == 0) {
             return Err(Error::argument(format!("expected strides, dilations and kernel of at least 1, got {kernel:?} and {self:?}")));
         }
-        if parts.iter().copied().chain([lengths]).flatten().any(|&n| n >= LIMIT) {
-            return Err(Error::too_big(format!("a window of size {kernel:?} ({self:?}) does not fit axes of sizes {lengths:?}")));
+        if parts.iter().copied().chain([spatial]).flatten().any(|&n| n >= LIMIT) {
+            return Err(Error::too_big(format!("a window of size {kernel:?} ({self:?}) does not fit axes of sizes {spatial:?}")));
         }
         Ok(())
     }
 
-    /// How many positions of an axis a kernel of this length spans. The window has been [checked](Window::check).
+    /// How many positions of an axis a kernel of this size spans. The window has been [checked](Window::check).
     pub fn span(&self, axis: usize, kernel: usize) -> usize {
         (kernel - 1) * self.dilations[axis] + 1
     }
 
-    /// How many steps fit each axis: (length + pads − span) / stride + 1, rounded down.
+    /// How many steps fit each axis: (size + pads − span) / stride + 1, rounded down.
     ///
     /// # Errors
     /// As [`Window::check`], and [`Shape`](crate::ErrorCode::Shape) where the kernel is longer than an axis with its padding.
-    pub fn steps(&self, kernel: &[usize], lengths: &[usize]) -> Result<Vec<usize>> {
-        self.check(kernel, lengths)?;
+    pub fn steps(&self, kernel: &[usize], spatial: &[usize]) -> Result<Vec<usize>> {
+        self.check(kernel, spatial)?;
         let steps = |axis: usize| {
-            let (room, span) = (lengths[axis] + self.pads_begin[axis] + self.pads_end[axis], self.span(axis, kernel[axis]));
+            let (room, span) = (spatial[axis] + self.pads_begin[axis] + self.pads_end[axis], self.span(axis, kernel[axis]));
             let misfit = || Error::shape(format!("a kernel of extent {span} does not fit axis {axis} of padded size {room}"));
             Ok(room.checked_sub(span).ok_or_else(misfit)? / self.strides[axis] + 1)
         };
-        (0..lengths.len()).map(steps).collect()
+        (0..spatial.len()).map(steps).collect()
     }
 
-    /// The sizes that a transposed convolution makes: (length − 1) · stride + span + output padding − pads.
+    /// The sizes that a transposed convolution makes: (size − 1) · stride + span + output padding − pads.
     ///
     /// # Errors
     /// As [`Window::check`], and [`Shape`](crate::ErrorCode::Shape) where the padding eats more than there is.
-    pub fn unsteps(&self, kernel: &[usize], lengths: &[usize], output_padding: &[usize]) -> Result<Vec<usize>> {
-        self.check(kernel, lengths)?;
-        if output_padding.len() != lengths.len() || output_padding.iter().any(|&n| n >= LIMIT) {
-            return Err(Error::argument(format!("output padding {output_padding:?} does not fit {} axes", lengths.len())));
+    pub fn unsteps(&self, kernel: &[usize], spatial: &[usize], output_padding: &[usize]) -> Result<Vec<usize>> {
+        self.check(kernel, spatial)?;
+        if output_padding.len() != spatial.len() || output_padding.iter().any(|&n| n >= LIMIT) {
+            return Err(Error::argument(format!("output padding {output_padding:?} does not fit {} axes", spatial.len())));
         }
         let unsteps = |axis: usize| {
-            let whole = lengths[axis].saturating_sub(1) * self.strides[axis] + self.span(axis, kernel[axis]) + output_padding[axis];
+            let whole = spatial[axis].saturating_sub(1) * self.strides[axis] + self.span(axis, kernel[axis]) + output_padding[axis];
             let pads = self.pads_begin[axis] + self.pads_end[axis];
-            let left = whole.checked_sub(pads).filter(|_| lengths[axis] > 0);
+            let left = whole.checked_sub(pads).filter(|_| spatial[axis] > 0);
             left.ok_or_else(|| Error::shape(format!("padding {pads} exceeds axis {axis}, of size {whole}")))
         };
-        (0..lengths.len()).map(unsteps).collect()
+        (0..spatial.len()).map(unsteps).collect()
     }
 }
 

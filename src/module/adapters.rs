@@ -1,4 +1,4 @@
-//! Modules made of closures and of other modules.
+//! Adapters: modules from closures and from other modules.
 
 use super::{AsDynModule, DynModule, Module, Outputs, kind};
 use crate::error::{Error, Result};

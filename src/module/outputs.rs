@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flat_list_fits_every_structure_of_its_length() {
+    fn a_flat_list_fits_every_structure_of_its_size() {
         let x = || Tensor::from(&[1.0f32]);
         assert!(Outputs::from(vec![x()]).into_tree::<Tensor>().is_ok());
         assert!(Outputs::from(vec![x(), x(), x()]).into_tree::<(Tensor, (Tensor, Tensor))>().is_ok());

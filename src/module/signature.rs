@@ -12,17 +12,17 @@ pub struct Signature {
     #[serde(skip)]
     output_names: Vec<String>,
     /// The symbolic sizes, with their values in the example.
-    lengths: BTreeMap<String, i64>,
+    example_sizes: BTreeMap<String, i64>,
 }
 
 impl Signature {
-    pub(crate) fn new(inputs: TreeDef, outputs: TreeDef, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
-        Signature { inputs, outputs, output_names, lengths }
+    pub(crate) fn new(inputs: TreeDef, outputs: TreeDef, output_names: Vec<String>, example_sizes: BTreeMap<String, i64>) -> Signature {
+        Signature { inputs, outputs, output_names, example_sizes }
     }
 
     /// The signature of a list of `inputs` inputs and a list of outputs with these names.
-    pub(crate) fn flat(inputs: usize, output_names: Vec<String>, lengths: BTreeMap<String, i64>) -> Signature {
-        Signature::new(TreeDef::list(inputs), TreeDef::list(output_names.len()), output_names, lengths)
+    pub(crate) fn flat(inputs: usize, output_names: Vec<String>, example_sizes: BTreeMap<String, i64>) -> Signature {
+        Signature::new(TreeDef::list(inputs), TreeDef::list(output_names.len()), output_names, example_sizes)
     }
 
     /// The same signature with other names of the outputs.
@@ -46,7 +46,7 @@ impl Signature {
     }
 
     /// The symbolic sizes, with their values in the example.
-    pub fn lengths(&self) -> &BTreeMap<String, i64> {
-        &self.lengths
+    pub fn example_sizes(&self) -> &BTreeMap<String, i64> {
+        &self.example_sizes
     }
 }

@@ -179,7 +179,7 @@ mod tests {
         let traced = crate::trace(&attention, example).unwrap();
         assert!(traced.guards().is_empty());
         assert!(traced.parameters().iter().any(|(name, _)| *name == "attn.in_proj_bias"));
-        assert!(traced.graph().nodes().iter().all(|node| node.place.scope.starts_with("attn")));
+        assert!(traced.graph().nodes().iter().all(|node| node.location.scope.starts_with("attn")));
         let x = of(1, 6);
         let expected: Vec<f64> = attention.forward(&x).unwrap().to_vec::<f32>().unwrap().into_iter().map(f64::from).collect();
         near(&traced.call(&x).unwrap(), &expected);

@@ -59,7 +59,7 @@ mod tests {
         let fc = Linear::new(&Weights::seeded(0).at("fc"), 10, 3).unwrap();
         assert_eq!(fc.weight.parameter().map(|name| &**name), Some("fc.weight"));
         assert_eq!(fc.bias.unwrap().parameter().map(|name| &**name), Some("fc.bias"));
-        // torch draws both from ±1/√inputs.
+        // torch initialises both from ±1/√inputs.
         assert!(fc.weight.to_vec::<f32>().unwrap().iter().all(|x| x.abs() <= 0.1f32.sqrt()));
     }
 

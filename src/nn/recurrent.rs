@@ -161,7 +161,7 @@ mod tests {
     use crate::{Array, DType, DynModule, Example, trace};
 
     fn parameters(entries: &[(&str, &[usize], &[f32])]) -> Weights {
-        let array = |(name, shape, numbers): &(&str, &[usize], &[f32])| (name.to_string(), Array::new(shape, numbers.to_vec()).unwrap());
+        let array = |(name, shape, values): &(&str, &[usize], &[f32])| (name.to_string(), Array::new(shape, values.to_vec()).unwrap());
         Weights::from_map(entries.iter().map(array))
     }
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_traced_with_a_symbolic_batch_and_length() {
+    fn a_network_is_traced_with_a_symbolic_batch_and_size() {
         let options = RecurrentOptions { layers: 2, bidirectional: true, batch_first: true, bias: true };
         let gru = Gru::new(&Weights::seeded(1).at("rnn"), 3, 4, options).unwrap();
         let x = Tensor::ones([2, 5, 3], DType::F32).unwrap();

@@ -15,7 +15,7 @@ pub const MAX_MESSAGE: u64 = i32::MAX as u64;
 /// The alignment of weights in an external data file: a memory page, so that they can be mapped.
 const PAGE: u64 = 4096;
 
-/// Numbers of fewer bytes stay in the model.
+/// Tensors of fewer bytes stay in the model.
 const SMALL: usize = 1024;
 
 // The fields that are written by hand: data of `proto/onnx.proto`.

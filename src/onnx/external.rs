@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beside_the_model_are_a_slice_of_their_file() {
+    fn values_beside_the_model_are_a_slice_of_their_file() {
         let (_scene, mut folder) = scene();
         let mut read = |entries: &[(&str, &str)]| {
             let mut tensor = external(entries);

@@ -37,7 +37,7 @@ impl Model {
         Model::load(map_file(path)?, path.parent()).at(path.display())
     }
 
-    /// Decodes a model. Numbers in other files are looked for in `folder` and mapped; without a folder, a model
+    /// Decodes a model. External data is looked for in `folder` and mapped; without a folder, a model
     /// that has such data is refused.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Model {
     /// part of either.
     ///
     /// A model that would be longer than protobuf's 2 GiB has its large weights in a file `NAME.data-HASH` beside it. The name
-    /// says what is in it, so an old model never points at new weights; an older data file is left for whoever still reads it.
+    /// says what is in it, so an old model never points at new weights; an older data file is left, as another model may still read it.
     ///
     /// # Errors
     /// [`Write`](ErrorCode::Write), with the path: no such folder, a folder, link or pipe in the way, no permission, a full disk.

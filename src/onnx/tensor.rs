@@ -84,7 +84,7 @@ pub fn type_name(data_type: i32) -> String {
 /// The shape of these dims.
 ///
 /// # Errors
-/// [`Damaged`](crate::ErrorCode::Damaged) for a negative length, [`Unsupported`](crate::ErrorCode::Unsupported) beyond 64 axes,
+/// [`Damaged`](crate::ErrorCode::Damaged) for a negative size, [`Unsupported`](crate::ErrorCode::Unsupported) beyond 64 axes,
 /// [`TooBig`](crate::ErrorCode::TooBig) where the number of elements is beyond the address space.
 pub fn shape(dims: &[i64]) -> Result<Vec<usize>> {
     if dims.len() > MOST_AXES {
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_more_nor_fewer_numbers_than_the_shape_has() {
+    fn neither_more_nor_fewer_values_than_the_shape_has() {
         for length in [0, 7, 9, 16] {
             let tensor = TensorProto { raw_data: vec![0; length].into(), ..typed(DataType::Float, &[2]) };
             assert_eq!(array(&tensor).unwrap_err().code(), ErrorCode::Damaged, "{length}");
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_no_memory_has_are_refused() {
+    fn sizes_that_no_memory_has_are_refused() {
         for (dims, code) in [
             (vec![-1], ErrorCode::Damaged),
             (vec![1 << 40, 1 << 40], ErrorCode::TooBig),

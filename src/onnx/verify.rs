@@ -446,7 +446,7 @@ impl<'a> Check<'a> {
                 Some(Value::DimValue(n)) if *n < 0 => self.damaged(format!("an axis of size {n}")),
                 Some(Value::DimValue(n)) if *n > LONGEST_AXIS => self.report(Error::too_big(format!("an axis of size {n}"))),
                 Some(Value::DimValue(n)) => elements = elements.saturating_mul((*n).max(1)),
-                Some(Value::DimParam(symbol)) => self.name("length", symbol),
+                Some(Value::DimParam(symbol)) => self.name("dimension", symbol),
                 None => {}
             }
         }
@@ -581,7 +581,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_wrong_is_found_with_its_code_and_place() {
+    fn every_wrong_is_found_with_its_code_and_location() {
         for (i, (change, code, part)) in WRONGS.iter().enumerate() {
             let findings = after(change);
             let found = |error: &Error| error.code() == *code && error.to_string().contains(part);
@@ -597,8 +597,8 @@ mod tests {
         assert_eq!((findings.errors.len(), findings.warnings.len()), (0, 1));
         let default = after(|_, g| g.input.push(value("weight", 1, &["2", "2"])));
         assert_eq!(default, Findings::default(), "an initializer may be an input's default");
-        let twins = after(|_, g| g.node[1].attribute[1] = g.node[1].attribute[0].clone());
-        assert_eq!(twins.errors.len(), 1, "branches may use the same names, attributes may not: {twins:?}");
+        let duplicates = after(|_, g| g.node[1].attribute[1] = g.node[1].attribute[0].clone());
+        assert_eq!(duplicates.errors.len(), 1, "branches may use the same names, attributes may not: {duplicates:?}");
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Tensor {
         split.permute(&behind(front.len(), &[0, 2, 4, 1, 3]))?.reshape([front, vec![c * (r * r), h, w]].concat())
     }
 
-    /// Channels (axis 1) taken in turn from each of the groups.
+    /// Channels (axis 1) interleaved from the groups.
     /// [torch.nn.functional.channel_shuffle](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.channel_shuffle.html).
     ///
     /// # Errors
@@ -214,9 +214,9 @@ fn join(tensors: &[Tensor], axis: i64) -> Result<Tensor> {
 }
 
 fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
-    let turned = indexing == "xy" && tensors.len() > 1;
+    let swapped = indexing == "xy" && tensors.len() > 1;
     let mut vectors = tensors.to_vec();
-    if turned {
+    if swapped {
         vectors.swap(0, 1);
     }
     let shape: Vec<Dim> = vectors.iter().map(Tensor::numel).collect();
@@ -226,7 +226,7 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
         x.reshape(&across)?.expand(&shape)
     };
     let mut grids = vectors.iter().enumerate().map(grid).collect::<Result<Vec<_>>>()?;
-    if turned {
+    if swapped {
         grids.swap(0, 1);
     }
     Ok(grids)

@@ -31,25 +31,25 @@ fn rotary(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     // (batch, heads, steps, channels) or (batch, steps, heads · channels): the steps come second from here on.
     let split = if x.rank() == 3 { x.unflatten(2, [heads, -1])? } else { x.transpose(1, 2)? };
     let wide = split.dim(-1)?.fixed().ok_or_else(|| Error::size("the number of channels must be fixed"))?;
-    let turned = match node.int("rotary_embedding_dim", 0)? {
+    let rotated = match node.int("rotary_embedding_dim", 0)? {
         0 => wide,
         n => n,
     };
-    let (head, rest) = (split.slice(-1, ..turned)?, split.slice(-1, turned..)?);
+    let (head, rest) = (split.slice(-1, ..rotated)?, split.slice(-1, rotated..)?);
     let pick = |table: &Tensor| -> Result<Tensor> {
         let table = ids.map_or(Ok(table.clone()), |ids| table.index_select(0, ids))?;
-        table.slice(-1, ..turned / 2)?.unsqueeze(2)
+        table.slice(-1, ..rotated / 2)?.unsqueeze(2)
     };
     let (cos, sin) = (pick(cos)?, pick(sin)?);
     let interleaved = node.int("interleaved", 0)? != 0;
     let (a, b) = if interleaved {
         (head.slice_step(-1, .., 2)?, head.slice_step(-1, 1.., 2)?)
     } else {
-        (head.slice(-1, ..turned / 2)?, head.slice(-1, turned / 2..)?)
+        (head.slice(-1, ..rotated / 2)?, head.slice(-1, rotated / 2..)?)
     };
     let (re, im) = (a.mul(&cos)?.sub(b.mul(&sin)?)?, a.mul(&sin)?.add(b.mul(&cos)?)?);
     let new = if interleaved { Tensor::stack(&[&re, &im], -1)?.flatten(-2, -1)? } else { Tensor::cat(&[&re, &im], -1)? };
-    let y = if turned == wide { new } else { Tensor::cat(&[&new, &rest], -1)? };
+    let y = if rotated == wide { new } else { Tensor::cat(&[&new, &rest], -1)? };
     Ok(vec![if x.rank() == 3 { y.reshape(x.shape())? } else { y.transpose(1, 2)? }])
 }
 
@@ -89,22 +89,22 @@ fn attention(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let (before, after) = (node.int("left_window_size", -1)?, node.int("right_window_size", -1)?);
     let causal = node.int("is_causal", 0)? != 0;
     if causal || before >= 0 || after >= 0 {
-        // The place of a query among the keys.
+        // The position of a query among the keys.
         let offset = match (inputs.opt(6), inputs.opt(4)) {
             (Some(seen), _) => seen.cast(DType::I64)?.sub(&rows)?.reshape([-1, 1, 1, 1])?,
             (None, Some(past)) => Tensor::from_dim(&past.dim(2)?),
             (None, None) => Tensor::from_dim(&Dim::Fixed(0)),
         };
-        let place = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?.add(offset)?;
+        let position = Tensor::arange(0, &rows, 1, DType::I64)?.unsqueeze(1)?.add(offset)?;
         let column = Tensor::arange(0, &columns, 1, DType::I64)?;
         if causal {
-            hide(column.le(&place)?)?;
+            hide(column.le(&position)?)?;
         }
         if before >= 0 {
-            hide(column.ge(place.sub(before)?)?)?;
+            hide(column.ge(position.sub(before)?)?)?;
         }
         if after >= 0 {
-            hide(column.le(place.add(after)?)?)?;
+            hide(column.le(position.add(after)?)?)?;
         }
     }
     if let Some(seen) = inputs.opt(6) {

@@ -175,9 +175,9 @@ impl Operator for Binary {
                 let ty = &outputs[0];
                 let bools = Type::new(DType::Bool, ty.shape.clone());
                 let rest = builder.node("Mod", inputs).int("fmod", 1).write_one(ty.clone())?;
-                let turned = builder.node("Mul", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
+                let negated = builder.node("Mul", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
                 let zero = builder.number(ty.dtype, 0);
-                let wrong = builder.node("Less", &[turned, zero]).write_one(bools)?;
+                let wrong = builder.node("Less", &[negated, zero]).write_one(bools)?;
                 let shifted = builder.node("Add", &[rest.clone(), inputs[1].clone()]).write_one(ty.clone())?;
                 builder.node("Where", &[wrong, shifted, rest]).write(outputs)
             }
@@ -309,7 +309,7 @@ impl Tensor {
             _ => op,
         };
         let result = apply_one(op, &[&a, &b])?;
-        // A number made of numbers is still a number.
+        // The result of Python numbers is still a Python number.
         let weak = self.strength() == crate::array::PromotionPriority::Weak && b.strength() == crate::array::PromotionPriority::Weak;
         Ok(if weak && !result.is_traced() { result.weakened() } else { result })
     }
@@ -377,8 +377,8 @@ impl Tensor {
         }
         let unsigned = matches!(a.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let nonnegative = |x: &Tensor| x.symbolic_values().is_some_and(|dims| dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
-        let lengths = a.symbolic_values().is_some_and(DimArray::is_symbolic) && nonnegative(&a) && nonnegative(&b);
-        if unsigned || lengths {
+        let are_sizes = a.symbolic_values().is_some_and(DimArray::is_symbolic) && nonnegative(&a) && nonnegative(&b);
+        if unsigned || are_sizes {
             return a.binary(Binary::Div, &b);
         }
         let rest = a.binary(Binary::Mod, &b)?;

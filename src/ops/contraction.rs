@@ -81,7 +81,7 @@ fn tensordot(x: &Tensor, y: &Tensor, first: &[i64], second: &[i64]) -> Result<Te
     let positions = |t: &Tensor, axes: &[i64]| axes.iter().map(|&axis| t.shape().axis(axis)).collect::<Result<Vec<_>>>();
     let (first, second) = (positions(x, first)?, positions(y, second)?);
     if first.len() != second.len() {
-        return Err(Error::argument(format!("different numbers of axes: {} and {}", first.len(), second.len())));
+        return Err(Error::argument(format!("different ranks: {} and {} axes", first.len(), second.len())));
     }
     let free = |t: &Tensor, axes: &[usize]| (0..t.rank()).filter(|axis| !axes.contains(axis)).collect::<Vec<_>>();
     let (left, right) = (free(x, &first), free(y, &second));
@@ -108,8 +108,8 @@ fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
 fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
     let shape = size::broadcast(x.shape(), y.shape())?;
     let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
-    let turned = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
-    turned(&x, -1)?.mul(turned(&y, -2)?)?.sub(turned(&x, -2)?.mul(turned(&y, -1)?)?)
+    let rolled = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
+    rolled(&x, -1)?.mul(rolled(&y, -2)?)?.sub(rolled(&x, -2)?.mul(rolled(&y, -1)?)?)
 }
 
 /// Each row by the matrix of its group, given where the groups end; a row after the last end is zero.

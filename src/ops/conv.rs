@@ -189,10 +189,10 @@ impl Operator for ConvTranspose {
 }
 
 /// The window of a node over axes of these sizes, `auto_pad` worked out.
-pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Result<Window> {
+pub(super) fn read_window(node: &Node, spatial: &[Dim], kernel: &[i64]) -> Result<Window> {
     let axes = kernel.len();
-    if lengths.len() != axes {
-        return Err(Error::shape(format!("a kernel of {axes} axes does not fit {}", lengths.len())));
+    if spatial.len() != axes {
+        return Err(Error::shape(format!("a kernel of {axes} axes does not fit {}", spatial.len())));
     }
     let counts = |name: &str, default: i64, count: usize| -> Result<Vec<usize>> {
         let ints = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
@@ -211,7 +211,7 @@ pub(super) fn read_window(node: &Node, lengths: &[Dim], kernel: &[i64]) -> Resul
             "NOTSET" | "" => continue,
             "VALID" => (0, 0),
             "SAME_UPPER" | "SAME_LOWER" => {
-                let length = lengths[axis].fixed().ok_or_else(|| Error::size("auto_pad needs a fixed size"))?;
+                let length = spatial[axis].fixed().ok_or_else(|| Error::size("auto_pad needs a fixed size"))?;
                 let (stride, reach) = (strides[axis] as i64, (kernel[axis] - 1) * dilations[axis] as i64 + 1);
                 let all = (((length + stride - 1) / stride - 1) * stride + reach - length).max(0) as usize;
                 if auto == "SAME_UPPER" { (all / 2, all - all / 2) } else { (all - all / 2, all / 2) }
@@ -241,8 +241,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ConvTranspose", |node, inputs| {
         let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
         let kernel = kernel_of(weight)?;
-        let lengths = x.shape().get(2..).unwrap_or(&[]);
-        let mut window = read_window(node, lengths, &kernel)?;
+        let spatial = x.shape().get(2..).unwrap_or(&[]);
+        let mut window = read_window(node, spatial, &kernel)?;
         let mut padding = node.ints("output_padding")?.map_or_else(|| vec![0; kernel.len()], <[i64]>::to_vec);
         let auto = node.string("auto_pad", "NOTSET")?;
         let asked = node.ints("output_shape")?.map(|shape| &shape[shape.len().saturating_sub(kernel.len())..]);
@@ -255,7 +255,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 let all = match asked.map(|asked| asked.get(axis).copied()) {
                     None => reach + extra - stride,
                     Some(Some(want)) => {
-                        let n = lengths[axis].fixed().ok_or_else(|| Error::size("output_shape needs a fixed size"))?;
+                        let n = spatial[axis].fixed().ok_or_else(|| Error::size("output_shape needs a fixed size"))?;
                         (n - 1) * stride + extra + reach - want
                     }
                     Some(None) => return Err(Error::argument(format!("expected output_shape for {} axes", kernel.len()))),

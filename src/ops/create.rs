@@ -96,7 +96,7 @@ impl Operator for Range {
             builder.node("Squeeze", &[vector, axes]).write_one(Type::new(DType::I64, ()))
         };
         if self.step < 0 && self.length.is_symbolic() {
-            // Runtimes disagree about the size of a descending range whose ends they do not know: it is made of an ascending one.
+            // Runtimes disagree about the size of a descending range whose ends they do not know: it is computed from an ascending one.
             let (zero, one, length, step, start) = (
                 scalar(&Dim::Fixed(0))?,
                 scalar(&Dim::Fixed(1))?,
@@ -227,7 +227,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("ConstantOfShape", |node, inputs| {
         let value = node.tensor("value")?.unwrap_or_else(|| Array::vector(vec![0f32]));
-        Ok(vec![Tensor::full(&super::lengths(inputs.at(0)?)?, value.item()?, value.dtype())?])
+        Ok(vec![Tensor::full(&super::dims_of(inputs.at(0)?)?, value.item()?, value.dtype())?])
     }),
     ("Range", |_, inputs| {
         let (start, end, step) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
@@ -249,7 +249,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 impl Tensor {
-    /// One number in every place of a shape, whose sizes may be symbolic.
+    /// One value for every element of a shape, whose sizes may be symbolic.
     ///
     /// [torch.full](https://pytorch.org/docs/stable/generated/torch.full.html)
     ///

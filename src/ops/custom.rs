@@ -64,7 +64,7 @@ use std::fmt;
 /// assert_eq!(traced.graph().nodes()[0].op.name(), "Snake");
 /// let model = traced.to_model()?;
 /// assert_eq!(model.proto.functions[0].name, "Snake");
-/// // Read as what it is made of, or as what it is.
+/// // Read as its decomposition, or as the operator.
 /// assert!(Traced::from_model(model.clone())?.graph().nodes().len() > 2);
 /// assert_eq!(Traced::from_model_with(model, &OpRegistry::new().with::<Snake>())?.graph().nodes().len(), 2);
 /// # Ok::<(), ontrace::Error>(())
@@ -283,7 +283,7 @@ fn seen_from_inside(types: Vec<Option<Type>>) -> Vec<Option<Type>> {
         }
     }
     let inside = |dim: &Dim| match others.iter().position(|other| *other == dim.expr()) {
-        Some(i) => Dim::new(Expr::symbol(&format!("length{i}")), dim.example()),
+        Some(i) => Dim::new(Expr::symbol(&format!("size{i}")), dim.example()),
         None => dim.clone(),
     };
     let inside = |ty: &Type| Type::new(ty.dtype, ty.shape.iter().map(inside).collect::<Vec<_>>());

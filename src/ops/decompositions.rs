@@ -37,8 +37,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Hardmax", |node, inputs| {
         let x = inputs.at(0)?;
         let axis = node.int("axis", -1)?;
-        let place = x.argmax(Some(axis), true)?;
-        Ok(vec![places_along(x, axis)?.eq(&place)?.cast(x.dtype())?])
+        let position = x.argmax(Some(axis), true)?;
+        Ok(vec![positions_along(x, axis)?.eq(&position)?.cast(x.dtype())?])
     }),
     ("ReduceSumSquare", |node, inputs| reduced(node, inputs, |x| x.mul(x), |x| Ok(x.clone()))),
     ("ReduceLogSum", |node, inputs| reduced(node, inputs, |x| Ok(x.clone()), Tensor::log)),
@@ -108,10 +108,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Compress", |node, inputs| {
         let (x, mask) = (inputs.at(0)?, inputs.at(1)?);
-        let places = mask.nonzero()?.reshape([-1])?;
+        let positions = mask.nonzero()?.reshape([-1])?;
         Ok(vec![match node.find_int("axis")? {
-            Some(axis) => x.index_select(axis, &places)?,
-            None => x.reshape([-1])?.index_select(0, &places)?,
+            Some(axis) => x.index_select(axis, &positions)?,
+            None => x.reshape([-1])?.index_select(0, &positions)?,
         }])
     }),
     ("Scatter", |node, inputs| {
@@ -141,7 +141,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![split.permute(order)?.reshape(&[n, c * (r * r), rows, columns])?])
     }),
     ("AffineGrid", |node, inputs| {
-        let size = super::lengths(inputs.at(1)?)?;
+        let size = super::dims_of(inputs.at(1)?)?;
         Ok(vec![inputs.at(0)?.affine_grid(&size, node.int("align_corners", 0)? != 0)?])
     }),
     ("CenterCropPad", |node, inputs| {
@@ -167,12 +167,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ReverseSequence", |node, inputs| {
         let (x, lengths) = (inputs.at(0)?, inputs.at(1)?);
         let (batch, time) = (node.int("batch_axis", 1)?, node.int("time_axis", 0)?);
-        let place = places_along(x, time)?;
+        let position = positions_along(x, time)?;
         let mut across = vec![1i64; x.rank()];
         across[x.shape().axis(batch)?] = -1;
         let lengths = lengths.reshape(&across)?;
-        let mirrored = lengths.sub(1)?.sub(&place)?;
-        let index = place.lt(&lengths)?.where_(&mirrored, &place)?;
+        let mirrored = lengths.sub(1)?.sub(&position)?;
+        let index = position.lt(&lengths)?.where_(&mirrored, &position)?;
         Ok(vec![x.gather(time, &index.expand(x.shape())?)?])
     }),
     ("CumProd", |node, inputs| {
@@ -239,7 +239,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![sums.reshape(&shape)?.pow(1.0 / p)?])
     }),
     ("MaxUnpool", |node, inputs| {
-        let (x, places) = (inputs.at(0)?, inputs.at(1)?);
+        let (x, positions) = (inputs.at(0)?, inputs.at(1)?);
         let ints = node.ints("kernel_shape")?.ok_or_else(|| node.missing("kernel_shape"))?;
         let window = super::conv::read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
         let tight: Vec<Dim> = x.shape()[..2]
@@ -254,10 +254,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
             .collect();
         let count = tight.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
         let flat = Tensor::zeros([count], x.dtype())?;
-        let filled = flat.scatter(0, &places.reshape([-1])?, x.reshape([-1])?, super::Reduction::Replace)?.reshape(&tight)?;
+        let filled = flat.scatter(0, &positions.reshape([-1])?, x.reshape([-1])?, super::Reduction::Replace)?.reshape(&tight)?;
         let Some(shape) = inputs.opt(2) else { return Ok(vec![filled]) };
         // A larger image holds the smaller one in its corner.
-        let wanted = super::lengths(shape)?;
+        let wanted = super::dims_of(shape)?;
         let mut widths = Vec::new();
         for (want, have) in wanted.iter().zip(&tight).rev() {
             widths.extend([Dim::Fixed(0), want - have]);
@@ -370,22 +370,22 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let (past, new) = (inputs.at(0)?, inputs.at(1)?);
         let axis = past.shape().axis(node.int("axis", -2)?)?;
         let (length, whole) = (new.shape()[axis].clone(), past.shape()[axis].clone());
-        let step = places_along(new, axis as i64)?;
+        let step = positions_along(new, axis as i64)?;
         let mut across = vec![1i64; past.rank()];
         across[0] = -1;
         let start = match inputs.opt(2) {
             Some(start) => start.cast(DType::I64)?.reshape(&across)?,
             None => Tensor::weak(0i64).strengthened(),
         };
-        let place = start.add(step)?;
-        let place = if node.string("mode", "linear")? == "circular" { place.remainder(&whole)? } else { place };
+        let position = start.add(step)?;
+        let position = if node.string("mode", "linear")? == "circular" { position.remainder(&whole)? } else { position };
         let _ = length;
-        Ok(vec![past.scatter(axis as i64, &place.expand(new.shape())?, new, super::Reduction::Replace)?])
+        Ok(vec![past.scatter(axis as i64, &position.expand(new.shape())?, new, super::Reduction::Replace)?])
     }),
 ];
 
 /// 0, 1, 2 … along an axis of this tensor, with size 1 on the others.
-fn places_along(x: &Tensor, axis: i64) -> Result<Tensor> {
+fn positions_along(x: &Tensor, axis: i64) -> Result<Tensor> {
     let axis = x.shape().axis(axis)?;
     let mut across = vec![Dim::Fixed(1); x.rank()];
     across[axis] = x.shape()[axis].clone();
@@ -466,7 +466,7 @@ fn fit_channels(t: &Tensor, weights: bool) -> Result<Tensor> {
     }
 }
 
-/// Whole numbers kept inside an integer type.
+/// Integers clamped to an integer type.
 fn saturated(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let (low, high) = match dtype {
         DType::U8 => (0.0, 255.0),
@@ -490,22 +490,22 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
     if n > 64 {
         return Err(Error::unsupported(format!("the determinant of {n} × {n} matrices is not supported: it is unrolled, up to size 64")));
     }
-    let places = Tensor::arange(0, n, 1, DType::I64)?;
+    let positions = Tensor::arange(0, n, 1, DType::I64)?;
     let (one, zero) = (Tensor::ones((), x.dtype())?, Tensor::zeros((), x.dtype())?);
     let (mut rest, mut product) = (x.clone(), None::<Tensor>);
     for k in 0..n {
         let column = rest.select(-1, k)?;
-        let below = places.ge(k)?.where_(&column.abs()?, &Tensor::full((), -1.0, x.dtype())?)?;
+        let below = positions.ge(k)?.where_(&column.abs()?, &Tensor::full((), -1.0, x.dtype())?)?;
         let pivot = below.argmax(Some(-1), true)?;
         let moved = pivot.ne(k)?.squeeze_axes(&[-1])?;
-        let order = places.eq(&pivot)?.where_(&Tensor::weak(k).strengthened(), &places.eq(k)?.where_(&pivot, &places)?)?;
+        let order = positions.eq(&pivot)?.where_(&Tensor::weak(k).strengthened(), &positions.eq(k)?.where_(&pivot, &positions)?)?;
         rest = rest.gather(-2, &order.unsqueeze(-1)?.expand(rest.shape())?)?;
         let head = rest.select(-2, k)?.select(-1, k)?;
         let sign = moved.where_(&one.neg()?, &one)?;
         let factor = head.mul(sign)?;
         product = Some(product.map_or(Ok(factor.clone()), |product| product.mul(&factor))?);
         let safe = head.eq(0.0)?.where_(&one, &head)?.unsqueeze(-1)?;
-        let ratio = places.gt(k)?.where_(&rest.select(-1, k)?.div(safe)?, &zero)?;
+        let ratio = positions.gt(k)?.where_(&rest.select(-1, k)?.div(safe)?, &zero)?;
         rest = rest.sub(ratio.unsqueeze(-1)?.mul(rest.narrow(-2, k, 1i64)?)?)?;
     }
     product.map_or_else(|| Tensor::ones(&x.shape()[..x.rank() - 2], x.dtype()), Ok)
@@ -552,7 +552,7 @@ fn mel_bands([bands, length]: [f64; 2], rate: f64, [low, high]: [f64; 2]) -> Res
     Tensor::from(weights.as_slice()).reshape([bins as i64, bands as i64])
 }
 
-/// How often each of a list of short sequences of numbers stands in a row, perhaps with values left out between.
+/// How often each of a list of n-grams occurs in a row, perhaps with values left out between.
 ///
 /// ONNX [TfIdfVectorizer](https://onnx.ai/onnx/operators/onnx__TfIdfVectorizer.html)
 fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
@@ -583,12 +583,12 @@ fn grams(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
         let grams = Tensor::from(&grams[..many * n as usize]).reshape([many as i64, 1, n])?;
         // A single number is the same however many are left out.
         for distance in 1..=if n == 1 { 1 } else { skips + 1 } {
-            let places = length - distance * (n - 1);
-            if places < 1 {
+            let positions = length - distance * (n - 1);
+            if positions < 1 {
                 continue;
             }
-            let index: Vec<i64> = (0..places).flat_map(|at| (0..n).map(move |k| at + k * distance)).collect();
-            let windows = rows.cast(DType::I64)?.index_select(1, &Tensor::from(index.as_slice()))?.unflatten(1, [places, n])?;
+            let index: Vec<i64> = (0..positions).flat_map(|at| (0..n).map(move |k| at + k * distance)).collect();
+            let windows = rows.cast(DType::I64)?.index_select(1, &Tensor::from(index.as_slice()))?.unflatten(1, [positions, n])?;
             let found = windows.unsqueeze(1)?.eq(&grams)?.all(-1, false)?.cast(DType::F32)?.sum(-1, false)?;
             let index = Tensor::from(targets).unsqueeze(0)?.expand(found.shape())?;
             counts = counts.scatter(1, &index, &found, super::Reduction::Add)?;

@@ -82,10 +82,10 @@ impl Tensor {
             ends.push([(low.clone(), low.add(1.0)?.sub(&at)?), (low.add(1.0)?, at.sub(&low)?)]);
         }
         let (height, width) = (self.dim(2)?, self.dim(3)?);
-        let inside = |place: &Tensor, length: &Dim| -> Result<(Tensor, Tensor)> {
+        let inside = |position: &Tensor, length: &Dim| -> Result<(Tensor, Tensor)> {
             let last = Tensor::from_dim(&(length - 1i64)).cast(dtype)?;
-            let is = place.ge(0.0)?.logical_and(place.le(&last)?)?.cast(dtype)?;
-            Ok((place.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, is))
+            let is = position.ge(0.0)?.logical_and(position.le(&last)?)?.cast(dtype)?;
+            Ok((position.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, is))
         };
         // Each channel sees the positions of its offset group.
         let image = self.unflatten(1, [offset_groups, channels / offset_groups])?.flatten(3, 4)?;
@@ -94,9 +94,9 @@ impl Tensor {
         for (y, y_weight) in &ends[0] {
             for (x, x_weight) in &ends[1] {
                 let ((row, row_is), (column, column_is)) = (inside(y, &height)?, inside(x, &width)?);
-                let place = row.mul(Tensor::from_dim(&width))?.add(column)?.flatten(2, -1)?.unsqueeze(2)?;
-                let wide: Vec<Dim> = vec![batch.clone(), offset_groups.into(), per_group.into(), place.dim(3)?];
-                let pixel = image.gather(3, &place.expand(&wide)?)?;
+                let position = row.mul(Tensor::from_dim(&width))?.add(column)?.flatten(2, -1)?.unsqueeze(2)?;
+                let wide: Vec<Dim> = vec![batch.clone(), offset_groups.into(), per_group.into(), position.dim(3)?];
+                let pixel = image.gather(3, &position.expand(&wide)?)?;
                 let share = y_weight.mul(x_weight)?.mul(row_is)?.mul(column_is)?.flatten(2, -1)?.unsqueeze(2)?;
                 let term = pixel.mul(share)?;
                 sum = Some(sum.map_or(Ok(term.clone()), |sum| sum.add(&term))?);
@@ -107,8 +107,8 @@ impl Tensor {
             patches = patches.mul(mask.flatten(2, -1)?.unsqueeze(2)?)?;
         }
         // (batch, groups, channels of a group · taps, positions)
-        let places = &rows * &columns;
-        let patches = patches.reshape(&[batch.clone(), groups.into(), Dim::from(each * taps), places])?;
+        let positions = &rows * &columns;
+        let patches = patches.reshape(&[batch.clone(), groups.into(), Dim::from(each * taps), positions])?;
         let weight = weight.reshape([groups, out / groups, each * taps])?;
         let y = weight.matmul(&patches)?.reshape(&[batch, out.into(), rows, columns])?;
         bias.map_or(Ok(y.clone()), |bias| y.add(bias.reshape([-1, 1, 1])?))

@@ -57,11 +57,11 @@ impl Term {
                 return Err(Error::shape(format!("einsum: one label for sizes {n} and {}", term.tensor.shape()[second])));
             }
             let fixed = n.fixed().ok_or_else(|| Error::size("a diagonal needs fixed sizes"))?;
-            let places: Vec<i64> = (0..fixed).map(|i| i * fixed + i).collect();
+            let positions: Vec<i64> = (0..fixed).map(|i| i * fixed + i).collect();
             let mut order: Vec<i64> = (0..term.labels.len() as i64).filter(|&axis| axis != second as i64).collect();
             order.insert(first + 1, second as i64);
             let joined = term.tensor.permute(&order)?.flatten(first as i64, first as i64 + 1)?;
-            term.tensor = joined.index_select(first as i64, &Tensor::from(places.as_slice()))?;
+            term.tensor = joined.index_select(first as i64, &Tensor::from(positions.as_slice()))?;
             term.labels.remove(second);
         }
         Ok(term)
@@ -90,7 +90,7 @@ impl Term {
 }
 
 /// The product of two terms, summed over what both have and nobody needs: a matrix product over what both keep.
-fn contracted(a: Term, b: Term, lengths: &BTreeMap<Label, Dim>, needed: impl Fn(Label) -> bool) -> Result<Term> {
+fn contracted(a: Term, b: Term, sizes: &BTreeMap<Label, Dim>, needed: impl Fn(Label) -> bool) -> Result<Term> {
     let (a, b) = {
         let a = a.keeping(|label| needed(label) || b.has(label))?;
         let b = b.keeping(|label| needed(label) || a.has(label))?;
@@ -106,7 +106,7 @@ fn contracted(a: Term, b: Term, lengths: &BTreeMap<Label, Dim>, needed: impl Fn(
         let tensor = a.arranged(&labels)?.mul(b.arranged(&labels)?)?;
         return Ok(Term { tensor, labels });
     }
-    let dims = |labels: &[Label]| labels.iter().map(|label| lengths[label].clone()).collect::<Vec<Dim>>();
+    let dims = |labels: &[Label]| labels.iter().map(|label| sizes[label].clone()).collect::<Vec<Dim>>();
     let total = |labels: &[Label]| dims(labels).into_iter().fold(Dim::Fixed(1), |n, dim| n * dim);
     // A size of 1 stands for any other.
     let shaped = |term: &Term, order: Vec<Label>, rows: Dim, columns: Dim| {
@@ -162,10 +162,10 @@ impl Tensor {
                 (0..hidden).rev().map(Label::Ellipsis).chain(once).collect()
             }
         };
-        let mut lengths: BTreeMap<Label, Dim> = BTreeMap::new();
+        let mut sizes: BTreeMap<Label, Dim> = BTreeMap::new();
         for (labels, x) in named.iter().zip(operands) {
             for (label, n) in labels.iter().zip(x.shape().iter()) {
-                let known = lengths.entry(*label).or_insert_with(|| n.clone());
+                let known = sizes.entry(*label).or_insert_with(|| n.clone());
                 if *known == 1 {
                     *known = n.clone();
                 } else if *n != 1 && n != known {
@@ -173,17 +173,17 @@ impl Tensor {
                 }
             }
         }
-        if let Some(label) = result.iter().find(|label| !lengths.contains_key(label)) {
+        if let Some(label) = result.iter().find(|label| !sizes.contains_key(label)) {
             return Err(Error::argument(format!("einsum: no operand has the output label {label:?}")));
         }
         let mut rest = named.into_iter().zip(operands).map(|(labels, x)| Term::of(x, labels)).collect::<Result<Vec<_>>>()?.into_iter();
         let mut product = rest.next().ok_or_else(|| Error::argument("einsum: no operands"))?;
         while let Some(next) = rest.next() {
             let later: Vec<Label> = rest.as_slice().iter().flat_map(|term| &term.labels).chain(&result).copied().collect();
-            product = contracted(product, next, &lengths, |label| later.contains(&label))?;
+            product = contracted(product, next, &sizes, |label| later.contains(&label))?;
         }
         let product = product.keeping(|label| result.contains(&label))?;
-        let dims: Vec<Dim> = result.iter().map(|label| lengths[label].clone()).collect();
+        let dims: Vec<Dim> = result.iter().map(|label| sizes[label].clone()).collect();
         product.arranged(&result)?.expand(&dims)
     }
 }

@@ -7,7 +7,7 @@ use crate::module::{DynModule, Outputs};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
-/// An input of any size: a dtype, a shape, and the values that its elements are taken from in turn.
+/// An input of any size: a dtype, a shape, and the values that its elements repeat.
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
     pub dtype: DType,
@@ -78,8 +78,8 @@ impl DynModule for Typed {
 pub(super) fn of(dtype: DType, shape: &[usize], low: f64, high: f64) -> Input {
     let mut random = Random::new(shape.iter().fold(7 + shape.len() as u64, |seed, &n| seed * 31 + n as u64));
     let whole = !dtype.is_float();
-    let mut draw = || if whole { random.integer(low as i64, high as i64) as f64 } else { low + (high - low) * random.uniform() };
-    Input { dtype, shape: shape.to_vec(), values: (0..97).map(|_| draw()).collect() }
+    let mut sample = || if whole { random.integer(low as i64, high as i64) as f64 } else { low + (high - low) * random.uniform() };
+    Input { dtype, shape: shape.to_vec(), values: (0..97).map(|_| sample()).collect() }
 }
 
 pub(super) fn floats(shape: &[usize]) -> Input {

@@ -14,7 +14,7 @@ use crate::tensor::{Tensor, apply_one};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Col2Im {
     /// The sizes of the image.
-    pub lengths: Vec<usize>,
+    pub spatial: Vec<usize>,
     /// The sizes of the window.
     pub kernel: Vec<usize>,
     /// How it moves.
@@ -24,7 +24,7 @@ pub struct Col2Im {
 impl Col2Im {
     /// How many positions the window has.
     fn columns(&self) -> Result<usize> {
-        let steps = self.window.steps(&self.kernel, &self.lengths)?;
+        let steps = self.window.steps(&self.kernel, &self.spatial)?;
         Ok(steps.iter().product())
     }
 }
@@ -35,7 +35,7 @@ impl Operator for Col2Im {
     }
 
     fn attributes(&self) -> Attributes {
-        let attributes = Attributes::new().with("image_shape", &self.lengths).with("block_shape", &self.kernel);
+        let attributes = Attributes::new().with("image_shape", &self.spatial).with("block_shape", &self.kernel);
         super::conv::window_attributes(attributes, &self.window)
     }
 
@@ -54,22 +54,22 @@ impl Operator for Col2Im {
             .div_exact(&Dim::Fixed(taps), inputs.constraints())
             .ok_or_else(|| Error::shape(format!("{rows} rows are not a multiple of {taps}")))?;
         if !x.dtype.is_float()
-            || self.lengths.len() != self.kernel.len()
+            || self.spatial.len() != self.kernel.len()
             || columns.fixed().is_some_and(|n| self.columns().ok() != Some(n as usize))
         {
-            return Err(Error::shape(format!("fold: columns {x} do not fit kernel {:?} and output {:?}", self.kernel, self.lengths)));
+            return Err(Error::shape(format!("fold: columns {x} do not fit kernel {:?} and output {:?}", self.kernel, self.spatial)));
         }
-        let lengths = self.lengths.iter().map(|&n| Dim::from(n));
-        Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(lengths).collect::<Vec<_>>())])
+        let spatial = self.spatial.iter().map(|&n| Dim::from(n));
+        Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(spatial).collect::<Vec<_>>())])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &self.lengths, &self.kernel, &self.window)?]))
+        widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &self.spatial, &self.kernel, &self.window)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
-        let (image, block) = (builder.ints(&ints(&self.lengths)), builder.ints(&ints(&self.kernel)));
+        let (image, block) = (builder.ints(&ints(&self.spatial)), builder.ints(&ints(&self.kernel)));
         let line = builder.node("Col2Im", &[inputs[0].clone(), image, block]);
         Ok(super::conv::with_window(line, &self.window).write(outputs))
     }
@@ -80,11 +80,11 @@ pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
         let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("invalid size {n}")));
         super::fixed(inputs.at(i)?)?.into_iter().map(count).collect::<Result<Vec<_>>>()
     };
-    let (lengths, kernel) = (counts(1)?, counts(2)?);
+    let (spatial, kernel) = (counts(1)?, counts(2)?);
     let ints: Vec<i64> = kernel.iter().map(|&n| n as i64).collect();
-    let dims: Vec<Dim> = lengths.iter().map(|&n| Dim::from(n)).collect();
+    let dims: Vec<Dim> = spatial.iter().map(|&n| Dim::from(n)).collect();
     let window = super::conv::read_window(node, &dims, &ints)?;
-    Ok(vec![apply_one(Col2Im { lengths, kernel, window }, &[inputs.at(0)?])?])
+    Ok(vec![apply_one(Col2Im { spatial, kernel, window }, &[inputs.at(0)?])?])
 })];
 
 impl Tensor {
@@ -95,8 +95,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the columns are not those of such a window.
     #[track_caller]
-    pub fn col2im(&self, lengths: &[usize], kernel: &[usize], window: Window) -> Result<Tensor> {
-        let op = Col2Im { lengths: lengths.to_vec(), kernel: kernel.to_vec(), window };
+    pub fn col2im(&self, spatial: &[usize], kernel: &[usize], window: Window) -> Result<Tensor> {
+        let op = Col2Im { spatial: spatial.to_vec(), kernel: kernel.to_vec(), window };
         self.batched(3, |x| apply_one(op, &[x]))
     }
 
@@ -125,8 +125,8 @@ impl Tensor {
             if count < 0 || taps == 0 {
                 return Err(misfit());
             }
-            let places: Vec<i64> = (0..taps as i64).flat_map(|tap| (0..count).map(move |step| tap * dilation + step * stride)).collect();
-            x = x.index_select(at as i64, &Tensor::from(places.as_slice()))?.unflatten(at as i64, [taps as i64, count])?;
+            let positions: Vec<i64> = (0..taps as i64).flat_map(|tap| (0..count).map(move |step| tap * dilation + step * stride)).collect();
+            x = x.index_select(at as i64, &Tensor::from(positions.as_slice()))?.unflatten(at as i64, [taps as i64, count])?;
             steps.push(count);
         }
         let axes = kernel.len() as i64;

@@ -3,7 +3,7 @@
 use crate::tensor::is_tracing;
 
 /// Runs two functions, on two threads where there are idle ones. Inside a trace they run one after the other on this one, so that the
-/// record is the same at every run: a traced tensor is refused on any other thread than its own.
+/// traced graph is the same at every run: a traced tensor is refused on any other thread than its own.
 ///
 /// ```
 /// use ontrace::{Tensor, ops, trace_fn};

@@ -57,8 +57,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         let x = if x.rank() == 3 { x.select(-1, 0i64)? } else { x.clone() };
         let steps = (length(&x, 1)? - n).div_euclid(hop) + 1;
-        let places: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
-        let frames = x.index_select(1, &Tensor::from(places.as_slice()))?.unflatten(1, [steps.max(0), n])?;
+        let positions: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
+        let frames = x.index_select(1, &Tensor::from(positions.as_slice()))?.unflatten(1, [steps.max(0), n])?;
         let frames = window.map_or(Ok(frames.clone()), |window| frames.mul(window))?;
         let y = transformed(&real(&frames)?, &[(-1, None)], false, None)?;
         let y = if node.int("onesided", 1)? != 0 { halved(&y, -1)? } else { y };
@@ -67,8 +67,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
 ];
 
 /// Two tables at a time: what a frequency and a position make of 1.
-pub(crate) fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64, dtype: DType) -> Result<Tensor> {
-    if n > LONGEST || frequencies > LONGEST || places > LONGEST {
+pub(crate) fn table(frequencies: i64, positions: i64, n: i64, wave: fn(f64) -> f64, dtype: DType) -> Result<Tensor> {
+    if n > LONGEST || frequencies > LONGEST || positions > LONGEST {
         return Err(Error::unsupported(format!(
             "a Fourier transform of size {n} is not supported: it is a matrix product, up to size {LONGEST}"
         )));
@@ -77,8 +77,8 @@ pub(crate) fn table(frequencies: i64, places: i64, n: i64, wave: fn(f64) -> f64,
     let angle = |k: i64, j: i64| TAU * ((k * j).rem_euclid(n.max(1)) as f64) / n.max(1) as f64;
     // f64 misses the zeros of half and quarter iterations by 1e-16, and the phase of a real number hangs on the sign of its imaginary part.
     let exact = |x: f64| if x.abs() < 1e-15 { 0.0 } else { x };
-    let values: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| exact(wave(angle(k, j))))).collect();
-    Tensor::from(values.as_slice()).reshape([places, frequencies])?.cast(dtype)
+    let values: Vec<f64> = (0..positions).flat_map(|j| (0..frequencies).map(move |k| exact(wave(angle(k, j))))).collect();
+    Tensor::from(values.as_slice()).reshape([positions, frequencies])?.cast(dtype)
 }
 
 pub(crate) fn real(x: &Tensor) -> Result<Complex> {

@@ -196,8 +196,8 @@ fn near(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let below = x.lt(a.add(1.0)?)?;
     let steps = at_most(x, LARGE + 1.0)?.unsqueeze(-1)?.div(wide_a.add(across((1..=TERMS).map(|n| n as f64)))?)?.log()?;
     let series = steps.cumsum(-1)?.exp()?.sum(-1, false)?.add(1.0)?;
-    let places = across(LAGUERRE.iter().map(|point| point.0));
-    let terms = places.div(at_least(&wide_x, 1.0)?)?.add(1.0)?.log()?.mul(wide_a.sub(1.0)?)?.exp()?;
+    let positions = across(LAGUERRE.iter().map(|point| point.0));
+    let terms = positions.div(at_least(&wide_x, 1.0)?)?.add(1.0)?.log()?.mul(wide_a.sub(1.0)?)?.exp()?;
     let tail = weighed(&terms, LAGUERRE)?.mul(a)?.div(x)?;
     Ok((front.mul(below.where_(&series, &tail)?)?, below))
 }

@@ -111,24 +111,24 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where map and sizes do not fit.
     #[track_caller]
-    pub fn affine_grid(&self, lengths: &[Dim], corners: bool) -> Result<Tensor> {
-        let axes = lengths.len().saturating_sub(2);
+    pub fn affine_grid(&self, shape: &[Dim], corners: bool) -> Result<Tensor> {
+        let axes = shape.len().saturating_sub(2);
         if axes == 0 || self.rank() != 3 {
-            return Err(Error::shape(format!("affine_grid: theta {} does not fit {} sizes", self.ty(), lengths.len())));
+            return Err(Error::shape(format!("affine_grid: theta {} does not fit {} sizes", self.ty(), shape.len())));
         }
-        let spatial = &lengths[2..];
+        let spatial = &shape[2..];
         let mut columns = Vec::new();
         // x, the last axis, comes first; ones come last.
         for (axis, n) in spatial.iter().enumerate().rev() {
             let count = Tensor::from_dim(n).cast(self.dtype())?;
             let steps = Tensor::arange(0, n, 1, DType::I64)?.cast(self.dtype())?;
-            let places = match corners {
+            let positions = match corners {
                 true => steps.mul(2.0)?.div(count.sub(1.0)?.maximum(1.0)?)?.sub(1.0)?,
                 false => steps.mul(2.0)?.add(1.0)?.div(count)?.sub(1.0)?,
             };
             let mut across = vec![Dim::Fixed(1); axes];
             across[axis] = n.clone();
-            columns.push(places.reshape(&across)?.expand(spatial)?);
+            columns.push(positions.reshape(&across)?.expand(spatial)?);
         }
         columns.push(Tensor::ones(spatial, self.dtype())?);
         let base = Tensor::stack(&columns.iter().collect::<Vec<_>>(), -1)?.flatten(0, -2)?;
@@ -168,16 +168,16 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
             let high = low.add(1.0)?;
             vec![(low.clone(), high.sub(&at)?), (high, at.sub(&low)?)]
         };
-        let taps = taps.into_iter().map(|(place, weight)| {
-            let seen = place.ge(0.0)?.logical_and(place.le(&last)?)?.cast(x.dtype())?;
-            Ok((place.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, weight.mul(seen)?))
+        let taps = taps.into_iter().map(|(position, weight)| {
+            let seen = position.ge(0.0)?.logical_and(position.le(&last)?)?.cast(x.dtype())?;
+            Ok((position.maximum(0.0)?.minimum(&last)?.cast(DType::I64)?, weight.mul(seen)?))
         });
         let taps = taps.collect::<Result<Vec<_>>>()?;
         reads = if axis == 0 {
             taps
         } else {
             let pair =
-                |(offset, weight): &(Tensor, Tensor), (place, w): &(Tensor, Tensor)| Ok((offset.mul(n)?.add(place)?, weight.mul(w)?));
+                |(offset, weight): &(Tensor, Tensor), (position, w): &(Tensor, Tensor)| Ok((offset.mul(n)?.add(position)?, weight.mul(w)?));
             reads.iter().flat_map(|read| taps.iter().map(move |tap| pair(read, tap))).collect::<Result<_>>()?
         };
     }
@@ -185,9 +185,9 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
     let shape: Vec<Dim> = x.shape()[..2].iter().chain(&grid.shape()[1..4]).cloned().collect();
     let mut sum: Option<Tensor> = None;
     for (offset, weight) in reads {
-        let places = offset.flatten(1, -1)?.unsqueeze(1)?;
-        let wide: Vec<Dim> = vec![x.dim(0)?, x.dim(1)?, places.dim(2)?];
-        let term = flat.gather(2, &places.expand(&wide)?)?.mul(weight.flatten(1, -1)?.unsqueeze(1)?)?;
+        let positions = offset.flatten(1, -1)?.unsqueeze(1)?;
+        let wide: Vec<Dim> = vec![x.dim(0)?, x.dim(1)?, positions.dim(2)?];
+        let term = flat.gather(2, &positions.expand(&wide)?)?.mul(weight.flatten(1, -1)?.unsqueeze(1)?)?;
         sum = Some(sum.map_or(Ok(term.clone()), |sum| sum.add(&term))?);
     }
     sum.ok_or_else(|| Error::internal("a volume without spatial axes"))?.reshape(&shape)

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_numbers_get_bins_around_them() {
+    fn equal_values_get_bins_around_them() {
         let x = points(&Tensor::from(&[3.0f32, 3.0])).unwrap();
         assert_eq!(x.histogram_edges(&[2], None).unwrap()[0].to_vec::<f32>().unwrap(), [2.5, 3.0, 3.5]);
     }

@@ -11,7 +11,7 @@ use crate::tensor::{Operand, Tensor, apply_one, size};
 
 pub use crate::kernels::scatter::Reduction;
 
-/// The slices of an axis that an index tensor names; its axes take the place of that axis. ONNX: [Gather](https://onnx.ai/onnx/operators/onnx__Gather.html).
+/// The slices of an axis that an index tensor names; its axes replace that axis. ONNX: [Gather](https://onnx.ai/onnx/operators/onnx__Gather.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gather {
     /// The axis.
@@ -357,8 +357,8 @@ impl Tensor {
     #[track_caller]
     pub fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
         let shape = size::broadcast(self.shape(), mask.shape())?;
-        let places = apply_one(NonZero, &[&mask.expand(&shape)?.reshape([-1])?])?.reshape([-1])?;
-        self.expand(&shape)?.reshape([-1])?.index_select(0, &places)
+        let positions = apply_one(NonZero, &[&mask.expand(&shape)?.reshape([-1])?])?.reshape([-1])?;
+        self.expand(&shape)?.reshape([-1])?.index_select(0, &positions)
     }
 
     /// Where a mask is true the values of a source, one after the other; all are broadcast to the mask first.
@@ -384,9 +384,9 @@ impl Tensor {
     fn rows_at_mask(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let rest = &self.shape()[mask.rank()..];
         // The n-th position gets the n-th row, counted from 1; those before the first position look at a row of zeros.
-        let place = mask.reshape([-1])?.cumsum(0)?;
+        let position = mask.reshape([-1])?.cumsum(0)?;
         let zeros = Tensor::zeros([&[Dim::Fixed(1)], rest].concat(), self.dtype())?;
-        let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &place)?;
+        let picked = Tensor::cat(&[&zeros, &source.cast(self.dtype())?], 0)?.index_select(0, &position)?;
         let across: Vec<i64> = (mask.rank()..self.rank()).map(|axis| axis as i64).collect();
         mask.unsqueeze_axes(&across)?.where_(&picked.reshape(self.shape())?, self)
     }
@@ -462,9 +462,9 @@ impl Tensor {
             [] => Ok(self.clone()),
             [(axis, index)] => self.index_select(*axis as i64, index),
             _ => {
-                let places = Places::of(self, &given)?;
-                let picked = places.rows(self)?.index_select(0, &places.index)?;
-                places.put_in_place(&picked)
+                let positions = FlatIndex::of(self, &given)?;
+                let picked = flat.rows(self)?.index_select(0, &flat.index)?;
+                positions.put_in_place(&picked)
             }
         }
     }
@@ -486,12 +486,12 @@ impl Tensor {
         if given.is_empty() {
             return values.cast(self.dtype())?.expand(self.shape());
         }
-        let places = Places::of(self, &given)?;
-        let shape: Vec<Dim> = places.index.shape().iter().chain(&places.rest).cloned().collect();
-        let values = places.brought_front(&values.cast(self.dtype())?, shape.len())?.expand(&shape)?;
-        let rows = places.rows(self)?;
-        let new = apply_one(ScatterNd { reduction }, &[&rows, &places.index.unsqueeze(-1)?, &values])?;
-        places.undone(&new)
+        let positions = FlatIndex::of(self, &given)?;
+        let shape: Vec<Dim> = flat.index.shape().iter().chain(&flat.rest).cloned().collect();
+        let values = flat.brought_front(&values.cast(self.dtype())?, shape.len())?.expand(&shape)?;
+        let rows = flat.rows(self)?;
+        let new = apply_one(ScatterNd { reduction }, &[&rows, &flat.index.unsqueeze(-1)?, &values])?;
+        flat.undone(&new)
     }
 }
 
@@ -508,9 +508,9 @@ fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tenso
         match index {
             None => axis += 1,
             Some(mask) if is_mask(mask) => {
-                let places = apply_one(NonZero, &[*mask])?;
+                let positions = apply_one(NonZero, &[*mask])?;
                 for i in 0..mask.rank() {
-                    given.push((axis + i, places.select(0, i as i64)?));
+                    given.push((axis + i, positions.select(0, i as i64)?));
                 }
                 axis += mask.rank();
             }
@@ -527,7 +527,7 @@ fn numbered(x: &Tensor, indices: &[Option<&Tensor>]) -> Result<Vec<(usize, Tenso
 }
 
 /// What several index tensors name: rows of the tensor with the indexed axes at the front, as one.
-struct Places {
+struct FlatIndex {
     /// The indexed axes, then the others.
     order: Vec<i64>,
     /// The sizes of the indexed axes.
@@ -540,24 +540,24 @@ struct Places {
     start: usize,
 }
 
-impl Places {
-    fn of(x: &Tensor, given: &[(usize, Tensor)]) -> Result<Places> {
+impl FlatIndex {
+    fn of(x: &Tensor, given: &[(usize, Tensor)]) -> Result<FlatIndex> {
         let axes: Vec<usize> = given.iter().map(|(axis, _)| *axis).collect();
         let together = axes.windows(2).all(|pair| pair[0] + 1 == pair[1]);
         let others: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
         let length = |&axis: &usize| x.shape()[axis].clone();
         let mut index: Option<Tensor> = None;
-        for (axis, places) in given {
+        for (axis, positions) in given {
             let n = length(axis);
-            let places = places.cast(DType::I64)?;
-            let known = places.constant().is_some_and(|array| array.to_i64s().iter().all(|&i| i >= 0));
-            let places = if known { places } else { places.lt(0)?.where_(&places.add(&n)?, &places)? };
+            let positions = positions.cast(DType::I64)?;
+            let known = positions.constant().is_some_and(|array| array.to_i64s().iter().all(|&i| i >= 0));
+            let positions = if known { positions } else { positions.lt(0)?.where_(&positions.add(&n)?, &positions)? };
             index = Some(match index {
-                None => places,
-                Some(index) => index.mul(&n)?.add(places)?,
+                None => positions,
+                Some(index) => index.mul(&n)?.add(positions)?,
             });
         }
-        Ok(Places {
+        Ok(FlatIndex {
             order: axes.iter().chain(&others).map(|&axis| axis as i64).collect(),
             front: axes.iter().map(length).collect(),
             rest: others.iter().map(length).collect(),

@@ -6,7 +6,7 @@ use crate::array::{Array, DType};
 use crate::dim::{Dim, Expr, Shape};
 use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Computed, Condition, Derivation, Graph, Node, Operator, Source, Substitution, ValueId};
-use crate::tensor::lengths::Lengths;
+use crate::tensor::dim_tensor::DimTensor;
 use crate::tensor::{Tensor, apply_shared, guard, location, size};
 use std::any::Any;
 use std::cell::RefCell;
@@ -65,7 +65,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
             }
         }
         for node in graph.nodes() {
-            let outputs = self.node(node, &values, &symbols).at(node.op.name()).at(&node.place)?;
+            let outputs = self.node(node, &values, &symbols).at(node.op.name()).at(&node.location)?;
             for (&id, tensor) in node.outputs.iter().zip(outputs) {
                 for (dim, size) in graph.value(id).ty.shape.iter().zip(tensor.shape().iter()) {
                     // A size that depends on data has got a name of its own here.
@@ -81,7 +81,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
             if let Condition::Numbers(id, seen) = &condition.condition
                 && let Some(tensor) = values.get(id)
             {
-                guard::numbers(tensor, &seen.cast((self.dtype)(seen.dtype())), &condition.place)?;
+                guard::values(tensor, &seen.cast((self.dtype)(seen.dtype())), &condition.location)?;
             }
         }
         let output = |id: &ValueId| values.get(id).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
@@ -132,7 +132,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
                 && constraint.symbols().iter().all(|symbol| symbols.contains_key(symbol))
                 && constraint.symbols().iter().any(|symbol| !given.contains(symbol)) == on_data
             {
-                guard::lengths(constraint, symbols, &condition.place)?;
+                guard::sizes(constraint, symbols, &condition.location)?;
             }
         }
         Ok(())
@@ -166,8 +166,8 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
     }
 
     fn node(&self, node: &Node, values: &HashMap<ValueId, Tensor>, symbols: &Symbols) -> Result<Vec<Tensor>> {
-        let _scope = (!node.place.scope.is_empty()).then(|| location::absolute_scope(&node.place.scope));
-        let _line = location::line(node.place.line.clone());
+        let _scope = (!node.location.scope.is_empty()).then(|| location::absolute_scope(&node.location.scope));
+        let _line = location::line(node.location.line.clone());
         let input = |id: &Option<ValueId>| {
             id.map(|id| values.get(&id).cloned().ok_or_else(|| Error::internal("a value is used before it is computed"))).transpose()
         };
@@ -197,8 +197,8 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
         }
         let dim = |dim: &Dim| substituted(dim, symbols).unwrap_or_else(|_| dim.clone());
         let of = Substitution { dim: &dim, dtype: &self.dtype };
-        if let Some(lengths) = any.downcast_ref::<Lengths>() {
-            return Ok(vec![Tensor::of_lengths(of.dim_array(&lengths.dims), lengths.dtype)]);
+        if let Some(dim_tensor) = any.downcast_ref::<DimTensor>() {
+            return Ok(vec![Tensor::from_dim_array(of.dim_array(&dim_tensor.dims), dim_tensor.dtype)]);
         }
         let op = op.substituted(&of).unwrap_or_else(|| op.clone());
         apply_shared(op, &inputs.iter().map(Option::as_ref).collect::<Vec<_>>())

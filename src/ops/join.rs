@@ -203,11 +203,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let tensors: Vec<&Tensor> = inputs.iter().collect();
         Ok(vec![Tensor::cat(&tensors, node.int("axis", 0)?)?])
     }),
-    ("Tile", |_, inputs| Ok(vec![apply_one(Tile { repeats: super::lengths(inputs.at(1)?)? }, &[inputs.at(0)?])?])),
+    ("Tile", |_, inputs| Ok(vec![apply_one(Tile { repeats: super::dims_of(inputs.at(1)?)? }, &[inputs.at(0)?])?])),
     ("Pad", |node, inputs| {
         let x = inputs.at(0)?;
         let widths = match inputs.opt(1) {
-            Some(widths) => super::lengths(widths)?,
+            Some(widths) => super::dims_of(widths)?,
             None => node.ints("pads")?.unwrap_or_default().iter().copied().map(Dim::Fixed).collect(),
         };
         let number = match inputs.opt(2) {

@@ -540,11 +540,11 @@ fn least_squares(x: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     let mut left = Tensor::zeros([0], x.dtype())?;
     let y = if rows >= columns {
         let (packed, tau) = reflections(&x)?;
-        let turned = reflected(&packed, &tau, rows)?.transpose(-2, -1)?.matmul(&b)?;
+        let transposed = reflected(&packed, &tau, rows)?.transpose(-2, -1)?.matmul(&b)?;
         if rows > columns {
-            left = turned.slice(-2, columns..)?.square()?.sum(-2, false)?;
+            left = transposed.slice(-2, columns..)?.square()?.sum(-2, false)?;
         }
-        triangular(&packed.narrow(-2, 0, columns)?, &turned.narrow(-2, 0, columns)?, true, false)?
+        triangular(&packed.narrow(-2, 0, columns)?, &transposed.narrow(-2, 0, columns)?, true, false)?
     } else {
         let (packed, tau) = reflections(&x.transpose(-2, -1)?)?;
         let part = triangular(&packed.narrow(-2, 0, rows)?.transpose(-2, -1)?, &b, false, false)?;
@@ -571,8 +571,8 @@ fn lu_solve(packed: &Tensor, pivots: &Tensor, b: &Tensor, left: bool, adjoint: b
         return substituted(packed, &order, b);
     }
     // Aᵀ = Uᵀ Lᵀ Pᵀ.
-    let turned = packed.transpose(-2, -1)?;
-    let y = triangular(&turned, &triangular(&turned, b, false, false)?, true, true)?;
+    let transposed = packed.transpose(-2, -1)?;
+    let y = triangular(&transposed, &triangular(&transposed, b, false, false)?, true, true)?;
     permutation(&order, rows, packed.dtype())?.matmul(&y)
 }
 
@@ -612,13 +612,13 @@ fn reflections(x: &Tensor) -> Result<(Tensor, Tensor)> {
         let vector = below.div(flat.where_(&one, &head.sub(&target)?)?)?;
         let position = Tensor::arange(0, rows, 1, DType::I64)?.eq(k)?.unsqueeze(-1)?;
         let whole = position.where_(&one, &vector)?;
-        let turned = packed.sub(whole.mul(whole.transpose(-2, -1)?.matmul(&packed)?)?.mul(&tau)?)?;
+        let transposed = packed.sub(whole.mul(whole.transpose(-2, -1)?.matmul(&packed)?)?.mul(&tau)?)?;
         // Columns before stay as they were packed; this one holds its head and its vector.
         let later = after(columns, k, false)?;
         let own = Tensor::arange(0, columns, 1, DType::I64)?.eq(k)?;
         let above = after(rows, k - 1, true)?.logical_not()?;
         let new = above.where_(&packed, &position.where_(&target, &vector)?)?;
-        packed = later.where_(&turned, &own.where_(&new, &packed)?)?;
+        packed = later.where_(&transposed, &own.where_(&new, &packed)?)?;
         factors.push(tau.squeeze_axes(&[-1])?);
     }
     let tau = match factors.as_slice() {

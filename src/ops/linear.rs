@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn inner_lengths_must_meet() {
+    fn inner_sizes_must_meet() {
         let x = Tensor::of_type(Type::new(DType::F32, vec![Dim::Fixed(2), Dim::Fixed(3)]));
         assert!(x.matmul(&x).unwrap_err().help_line().unwrap().contains('3'));
     }

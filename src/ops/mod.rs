@@ -67,7 +67,7 @@ mod weight_norm;
 mod where_clip;
 
 pub(crate) use attention::flex_attention;
-pub(crate) use control::{FEW, Turn, read_scan, repeat};
+pub(crate) use control::{FEW, Iteration, read_scan, repeat};
 pub use control::{cond, fori_loop, map, scan, while_loop};
 pub use conv::Window;
 pub use custom::{CustomOp, OpRegistry};
@@ -81,7 +81,7 @@ pub use join::Padding;
 pub(crate) use linalg::Lu;
 pub use linalg::MatrixNorm;
 pub use loss::{CrossEntropy, Ctc, LossReduction, TripletMargin};
-pub use random::{Distribution, Draw, seeded};
+pub use random::{Distribution, RandomSample, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{Cell, Function, Recurrent, RecurrentWeights};
 pub use roi::{Alignment, Gathered};
@@ -203,7 +203,7 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
 ///
 /// # Errors
 /// [`NoValue`](ErrorCode::NoValue) where they depend on data.
-fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
+fn dims_of(tensor: &Tensor) -> Result<Vec<Dim>> {
     if let Some(dims) = tensor.symbolic_values() {
         return Ok(dims.dims.clone());
     }
@@ -217,7 +217,7 @@ fn lengths(tensor: &Tensor) -> Result<Vec<Dim>> {
 /// [`NoValue`](ErrorCode::NoValue) where they are not.
 pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
     let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("expected a fixed integer, got the symbolic size `{dim}`")));
-    lengths(tensor)?.into_iter().map(fixed).collect()
+    dims_of(tensor)?.into_iter().map(fixed).collect()
 }
 
 /// Axes as an input (newer opsets) or an attribute (older ones); `None` where neither is there.

@@ -31,8 +31,8 @@ impl Operator for NonMaxSuppression {
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (boxes, scores) = (inputs.at(0)?, inputs.at(1)?);
         let misfit = || Error::shape(format!("boxes {boxes} do not match scores {scores}"));
-        let ([batch, count, four], [samples, _, places]) = (&boxes.shape[..], &scores.shape[..]) else { return Err(misfit()) };
-        if batch != samples || count != places || *four != 4i64 {
+        let ([batch, count, four], [samples, _, positions]) = (&boxes.shape[..], &scores.shape[..]) else { return Err(misfit()) };
+        if batch != samples || count != positions || *four != 4i64 {
             return Err(misfit());
         }
         if boxes.dtype != DType::F32 || scores.dtype != DType::F32 {

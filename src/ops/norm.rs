@@ -1,4 +1,4 @@
-//! Normalisation: by stored statistics, or by those of a group of numbers.
+//! Normalisation: by stored statistics, or by those of a group of elements.
 
 use super::{Reader, one, widened};
 use crate::array::{Array, DType};

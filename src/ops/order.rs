@@ -123,7 +123,7 @@ impl Operator for Unique {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("TopK", |node, inputs| {
         let x = inputs.at(0)?;
-        let k = super::lengths(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK: k is missing"))?;
+        let k = super::dims_of(inputs.at(1)?)?.into_iter().next().ok_or_else(|| Error::argument("TopK: k is missing"))?;
         apply(TopK { k, axis: x.shape().axis(node.int("axis", -1)?)?, largest: node.int("largest", 1)? != 0 }, &[Some(x)])
     }),
     ("Unique", |node, inputs| {

@@ -67,7 +67,7 @@ fn hangs_over(x: &Type, kernel: &[usize], window: &Window, out: &[Type]) -> bool
 }
 
 /// The sizes of the result for these values.
-fn result_lengths(x: &Array, kernel: &[usize], window: &Window, ceil: bool) -> Result<Vec<usize>> {
+fn result_sizes(x: &Array, kernel: &[usize], window: &Window, ceil: bool) -> Result<Vec<usize>> {
     let ty = pooled(&Type::from(x), kernel, window, ceil)?;
     Sizes::Example.shape(&ty.shape[2..])
 }
@@ -104,22 +104,22 @@ impl Operator for MaxPool {
             return Err(DType::not_taken(x.dtype));
         }
         let values = pooled(x, &self.kernel, &self.window, self.ceil)?;
-        let places = self.indices.then(|| Type::new(DType::I64, values.shape.clone()));
-        Ok(std::iter::once(values).chain(places).collect())
+        let indices = self.indices.then(|| Type::new(DType::I64, values.shape.clone()));
+        Ok(std::iter::once(values).chain(indices).collect())
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
-            let out = result_lengths(x, &self.kernel, &self.window, self.ceil)?;
+            let out = result_sizes(x, &self.kernel, &self.window, self.ceil)?;
             if !self.indices {
                 return Ok(vec![pool::max_pool(x, &self.kernel, &self.window, &out)?]);
             }
-            let (values, places) = pool::max_pool_indices(x, &self.kernel, &self.window, &out)?;
+            let (values, indices) = pool::max_pool_indices(x, &self.kernel, &self.window, &out)?;
             // The kernel counts from the start of each plane.
             let (plane, each) = (x.shape()[2..].iter().product::<usize>(), out.iter().product::<usize>().max(1));
-            let whole = places.to_i64s().into_iter().enumerate().map(|(i, place)| place + (i / each * plane) as i64).collect();
-            Ok(vec![values, Array::new(places.shape(), whole)?])
+            let whole = indices.to_i64s().into_iter().enumerate().map(|(i, index)| index + (i / each * plane) as i64).collect();
+            Ok(vec![values, Array::new(indices.shape(), whole)?])
         })
     }
 
@@ -162,7 +162,7 @@ impl Operator for AveragePool {
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
-            let out = result_lengths(x, &self.kernel, &self.window, self.ceil)?;
+            let out = result_sizes(x, &self.kernel, &self.window, self.ceil)?;
             Ok(vec![pool::average_pool(x, &self.kernel, &self.window, &out, self.count_pad, None)?])
         })
     }
@@ -195,14 +195,14 @@ fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
     Ok((kernel, window))
 }
 
-/// Places counted along the last axis of planes of these sizes first, counted along the first one first.
-fn by_column(places: &Tensor, lengths: &[Dim]) -> Result<Tensor> {
-    let plane = lengths.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-    let mut rest = places.remainder(&plane)?;
-    let mut sum = places.sub(&rest)?;
+/// Indices counted along the last axis of planes of these sizes first, counted along the first one first.
+fn by_column(indices: &Tensor, spatial: &[Dim]) -> Result<Tensor> {
+    let plane = spatial.iter().fold(Dim::Fixed(1), |n, dim| n * dim);
+    let mut rest = indices.remainder(&plane)?;
+    let mut sum = indices.sub(&rest)?;
     let mut step = plane;
-    for length in lengths.iter().rev() {
-        step = size::div_exact(&step, length).ok_or_else(|| Error::size(format!("too many positions in planes of {lengths:?}")))?;
+    for length in spatial.iter().rev() {
+        step = size::div_exact(&step, length).ok_or_else(|| Error::size(format!("too many positions in planes of {spatial:?}")))?;
         sum = sum.add(rest.remainder(length)?.mul(&step)?)?;
         rest = rest.floor_divide(length)?;
     }
@@ -215,8 +215,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let indices = node.outputs().nth(1).flatten().is_some();
         let (kernel, window) = read_kernel(node, x)?;
         let mut outputs = apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(x)])?;
-        if let (Some(places), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
-            *places = by_column(places, &x.shape()[2..])?;
+        if let (Some(indices), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
+            *indices = by_column(indices, &x.shape()[2..])?;
         }
         Ok(outputs)
     }),
@@ -252,10 +252,10 @@ impl Tensor {
         let single = self.rank() == kernel.len() + 1;
         let x = if single { self.unsqueeze(0)? } else { self.clone() };
         let both = apply(MaxPool { kernel: kernel.to_vec(), window, ceil, indices: true }, &[Some(&x)])?;
-        let [values, places] = <[Tensor; 2]>::try_from(both).map_err(|_| Error::internal("MaxPool needs two outputs"))?;
+        let [values, indices] = <[Tensor; 2]>::try_from(both).map_err(|_| Error::internal("MaxPool needs two outputs"))?;
         let plane = x.shape()[2..].iter().fold(Dim::Fixed(1), |n, dim| n * dim);
-        let places = places.remainder(&plane)?;
-        if single { Ok((values.squeeze_axes(&[0])?, places.squeeze_axes(&[0])?)) } else { Ok((values, places)) }
+        let indices = indices.remainder(&plane)?;
+        if single { Ok((values.squeeze_axes(&[0])?, indices.squeeze_axes(&[0])?)) } else { Ok((values, indices)) }
     }
 
     /// The largest number of regions that divide the last axes into these many each, and where in its plane it stood.
@@ -270,12 +270,12 @@ impl Tensor {
             .rank()
             .checked_sub(out.len())
             .ok_or_else(|| Error::shape(format!("adaptive pooling: {} output sizes for {}", out.len(), self.ty())))?;
-        let lengths = self.shape()[front..].iter().map(|dim| dim.fixed().map(|n| n as usize));
-        let lengths = lengths.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("adaptive pooling needs a fixed size"))?;
+        let spatial = self.shape()[front..].iter().map(|dim| dim.fixed().map(|n| n as usize));
+        let spatial = spatial.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("adaptive pooling needs a fixed size"))?;
         // Every region is read as if it were the longest, its last position over and over: of equal values the first one counts.
-        let (mut x, mut places, mut plane) = (self.clone(), vec![0i64], 1i64);
+        let (mut x, mut indices, mut plane) = (self.clone(), vec![0i64], 1i64);
         let mut tables = Vec::new();
-        for (axis, (&n, &count)) in lengths.iter().zip(out).enumerate() {
+        for (axis, (&n, &count)) in spatial.iter().zip(out).enumerate() {
             if count == 0 || n == 0 {
                 return Err(Error::shape(format!("adaptive pooling: output size {count} for an axis of size {n}")));
             }
@@ -288,12 +288,12 @@ impl Tensor {
             tables.push(table);
         }
         // The position in the plane of each number that a region reads.
-        for (table, &n) in tables.iter().zip(&lengths).rev() {
-            let mut wider = Vec::with_capacity(places.len() * table.len());
-            for place in table.concat() {
-                wider.extend(places.iter().map(|inner| place * plane + inner));
+        for (table, &n) in tables.iter().zip(&spatial).rev() {
+            let mut wider = Vec::with_capacity(indices.len() * table.len());
+            for index in table.concat() {
+                wider.extend(indices.iter().map(|inner| index * plane + inner));
             }
-            places = wider;
+            indices = wider;
             plane *= n as i64;
         }
         let shape: Vec<i64> = tables.iter().flat_map(|table| [table.len() as i64, table[0].len() as i64]).collect();
@@ -302,10 +302,10 @@ impl Tensor {
         let order = |front: i64| (0..front).chain(inner.iter().map(|axis| axis + front)).collect::<Vec<i64>>();
         let flat = |t: &Tensor, front: usize| t.permute(&order(front as i64))?.flatten(front as i64 + axes, -1);
         let (values, chosen) = flat(&x, front)?.max_along(-1, true)?;
-        let table = flat(&Tensor::from(places.as_slice()).reshape(&shape)?, 0)?;
+        let table = flat(&Tensor::from(indices.as_slice()).reshape(&shape)?, 0)?;
         let wide: Vec<Dim> = values.shape()[..values.rank() - 1].iter().cloned().chain([table.dim(-1)?]).collect();
-        let places = table.expand(&wide)?.gather(-1, &chosen)?;
-        Ok((values.squeeze_axes(&[-1])?, places.squeeze_axes(&[-1])?))
+        let indices = table.expand(&wide)?.gather(-1, &chosen)?;
+        Ok((values.squeeze_axes(&[-1])?, indices.squeeze_axes(&[-1])?))
     }
 
     /// The mean of each window over the last axes; the padding counts as zeros where `count_pad` says so.
@@ -355,7 +355,7 @@ impl Tensor {
         if out.iter().all(|&n| n == 1) {
             return (0..out.len()).try_fold(self.clone(), |x, i| reduce(&x, (first + i) as i64));
         }
-        let lengths: Vec<i64> = self.shape()[first..]
+        let spatial: Vec<i64> = self.shape()[first..]
             .iter()
             .map(|dim| {
                 dim.fixed().ok_or_else(|| {
@@ -363,13 +363,13 @@ impl Tensor {
                 })
             })
             .collect::<Result<_>>()?;
-        if out.iter().zip(&lengths).all(|(&n, &length)| n > 0 && length > 0 && length % n as i64 == 0) && self.rank() > out.len() {
-            let kernel: Vec<usize> = out.iter().zip(&lengths).map(|(&n, &length)| length as usize / n).collect();
+        if out.iter().zip(&spatial).all(|(&n, &length)| n > 0 && length > 0 && length % n as i64 == 0) && self.rank() > out.len() {
+            let kernel: Vec<usize> = out.iter().zip(&spatial).map(|(&n, &length)| length as usize / n).collect();
             return pool(self, &kernel, Window::symmetric(&kernel, &vec![0; out.len()], &vec![1; out.len()]));
         }
         // Regions of unequal sizes overlap: each is reduced by itself, axis by axis.
         let mut x = self.clone();
-        for (i, (&n, &length)) in out.iter().zip(&lengths).enumerate() {
+        for (i, (&n, &length)) in out.iter().zip(&spatial).enumerate() {
             let (axis, n) = ((first + i) as i64, n as i64);
             let region = |k: i64| {
                 let (start, end) = (k * length / n, ((k + 1) * length + n - 1) / n);

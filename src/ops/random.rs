@@ -11,20 +11,20 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 thread_local! {
-    /// The seed of this thread's next draw.
+    /// The seed of this thread's next sample.
     static NEXT: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Runs a function whose samples begin with this seed; those around it go on as if it had not run.
 ///
-/// [`trace`](crate::trace()) and the checker run a module with seed 0, so that it samples what its record samples. Values of other
+/// [`trace`](crate::trace()) and the checker run a module with seed 0, so that it samples what its traced graph samples. Values of other
 /// programs' generators are not reproduced.
 ///
 /// ```
 /// use ontrace::ops::seeded;
 /// use ontrace::{DType, Tensor};
-/// let draw = || seeded(7, || Tensor::rand([4], DType::F32)?.to_vec::<f32>());
-/// assert_eq!(draw()?, draw()?);
+/// let sample = || seeded(7, || Tensor::rand([4], DType::F32)?.to_vec::<f32>());
+/// assert_eq!(sample()?, sample()?);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 pub fn seeded<R>(seed: u32, run: impl FnOnce() -> R) -> R {
@@ -39,7 +39,7 @@ pub fn seeded<R>(seed: u32, run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Whole numbers, as many as an f32 tells apart.
+/// Integers, as many as an f32 represents exactly.
 fn next_seed() -> f32 {
     let seed = NEXT.get();
     NEXT.set(seed.wrapping_add(1) % (1 << 24));
@@ -58,7 +58,7 @@ pub enum Distribution {
 /// Values of a distribution. ONNX: [RandomUniform](https://onnx.ai/onnx/operators/onnx__RandomUniform.html), RandomNormal, and the
 /// same two with the shape of a tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draw {
+pub struct RandomSample {
     /// How they are distributed.
     pub distribution: Distribution,
     /// The shape.
@@ -69,7 +69,7 @@ pub struct Draw {
     pub seed: f32,
 }
 
-impl Operator for Draw {
+impl Operator for RandomSample {
     fn name(&self) -> &'static str {
         match self.distribution {
             Distribution::Uniform(..) => "RandomUniform",
@@ -104,13 +104,13 @@ impl Operator for Draw {
             DType::F16 => 2f64.powi(11),
             _ => 2f64.powi(24),
         };
-        let draw = |random: &mut Random| match self.distribution {
+        let sample = |random: &mut Random| match self.distribution {
             Distribution::Uniform(low, high) => {
                 f64::from(low) + (f64::from(high) - f64::from(low)) * ((random.uniform() * steps).floor() / steps)
             }
             Distribution::Normal(mean, deviation) => f64::from(mean) + f64::from(deviation) * random.normal(),
         };
-        Ok(vec![Random::new(self.seed.to_bits().into()).array(self.dtype, &shape, draw)])
+        Ok(vec![Random::new(self.seed.to_bits().into()).array(self.dtype, &shape, sample)])
     }
 
     fn lower(&self, builder: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
@@ -144,7 +144,7 @@ impl Operator for Draw {
     }
 
     fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
-        Some(Arc::new(Draw { shape: of.dims(&self.shape).into(), dtype: of.dtype(self.dtype), ..self.clone() }))
+        Some(Arc::new(RandomSample { shape: of.dims(&self.shape).into(), dtype: of.dtype(self.dtype), ..self.clone() }))
     }
 }
 
@@ -166,14 +166,14 @@ fn distribution(node: &Node) -> Result<Distribution> {
 
 const OF_SHAPE: Reader = |node, _| {
     let shape: Vec<Dim> = node.ints("shape")?.unwrap_or_default().iter().copied().map(Dim::Fixed).collect();
-    let op = Draw { distribution: distribution(node)?, shape: shape.into(), dtype: dtype(node, DType::F32)?, seed: seed(node)? };
+    let op = RandomSample { distribution: distribution(node)?, shape: shape.into(), dtype: dtype(node, DType::F32)?, seed: seed(node)? };
     Ok(vec![apply_one(op, &[])?])
 };
 
 const LIKE: Reader = |node, inputs| {
     let x = inputs.at(0)?;
     let dtype = dtype(node, x.dtype())?;
-    let op = Draw { distribution: distribution(node)?, shape: x.shape().clone(), dtype, seed: seed(node)? };
+    let op = RandomSample { distribution: distribution(node)?, shape: x.shape().clone(), dtype, seed: seed(node)? };
     Ok(vec![apply_one(op, &[])?])
 };
 
@@ -184,13 +184,13 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("RandomNormalLike", LIKE),
     ("Bernoulli", |node, inputs| {
         let x = inputs.at(0)?;
-        let draws = Draw { distribution: UNIT, shape: x.shape().clone(), dtype: x.dtype(), seed: seed(node)? };
-        Ok(vec![apply_one(draws, &[])?.lt(x)?.cast(dtype(node, x.dtype())?)?])
+        let samples = RandomSample { distribution: UNIT, shape: x.shape().clone(), dtype: x.dtype(), seed: seed(node)? };
+        Ok(vec![apply_one(samples, &[])?.lt(x)?.cast(dtype(node, x.dtype())?)?])
     }),
     ("Multinomial", |node, inputs| {
         let seed = seed(node)?;
-        let draws = inputs.at(0)?.softmax(-1)?.drawn(node.int("sample_size", 1)?, true, seed)?;
-        Ok(vec![draws.cast(dtype(node, DType::I32)?)?])
+        let samples = inputs.at(0)?.softmax(-1)?.sampled(node.int("sample_size", 1)?, true, seed)?;
+        Ok(vec![samples.cast(dtype(node, DType::I32)?)?])
     }),
 ];
 
@@ -205,7 +205,7 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) for a negative size.
     #[track_caller]
     pub fn rand(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
-        Tensor::draw(UNIT, shape, dtype)
+        Tensor::sample(UNIT, shape, dtype)
     }
 
     /// Values of the standard normal distribution.
@@ -216,7 +216,7 @@ impl Tensor {
     /// As [`Tensor::rand`].
     #[track_caller]
     pub fn randn(shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
-        Tensor::draw(Distribution::Normal(0.0, 1.0), shape, dtype)
+        Tensor::sample(Distribution::Normal(0.0, 1.0), shape, dtype)
     }
 
     /// Values of a distribution.
@@ -224,9 +224,9 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::rand`].
     #[track_caller]
-    pub fn draw(distribution: Distribution, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
+    pub fn sample(distribution: Distribution, shape: impl Into<Shape>, dtype: DType) -> Result<Tensor> {
         let shape = shape.into();
-        apply_one(Draw { distribution, shape, dtype, seed: next_seed() }, &[])
+        apply_one(RandomSample { distribution, shape, dtype, seed: next_seed() }, &[])
     }
 
     /// 1 with the probability that stands in this tensor, otherwise 0.
@@ -237,7 +237,7 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) unless a float.
     #[track_caller]
     pub fn bernoulli(&self) -> Result<Tensor> {
-        Tensor::draw(UNIT, self.shape(), self.dtype())?.lt(self)?.cast(self.dtype())
+        Tensor::sample(UNIT, self.shape(), self.dtype())?.lt(self)?.cast(self.dtype())
     }
 
     /// Each number 0 with probability `p`, and the others scaled so that the mean stays.
@@ -251,7 +251,7 @@ impl Tensor {
         if !(0.0..=1.0).contains(&p) {
             return Err(Error::argument(format!("invalid probability {p}")));
         }
-        let kept = Tensor::draw(UNIT, self.shape(), DType::F32)?.ge(p)?;
+        let kept = Tensor::sample(UNIT, self.shape(), DType::F32)?.ge(p)?;
         let scale = if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 };
         Ok((self.mul(kept.cast(self.dtype())?)?.mul(scale)?, kept))
     }
@@ -264,26 +264,26 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) unless a float, [`Shape`](crate::ErrorCode::Shape) of a scalar or where more are sampled than there are.
     #[track_caller]
     pub fn multinomial(&self, count: i64, again: bool) -> Result<Tensor> {
-        self.drawn(count, again, next_seed())
+        self.sampled(count, again, next_seed())
     }
 
     #[track_caller]
-    fn drawn(&self, count: i64, again: bool, seed: f32) -> Result<Tensor> {
+    fn sampled(&self, count: i64, again: bool, seed: f32) -> Result<Tensor> {
         if self.rank() == 0 || count < 0 {
             return Err(Error::shape(format!("{count} samples from a tensor of shape {}", self.shape())));
         }
-        let draw = |shape: Shape| apply_one(Draw { distribution: UNIT, shape, dtype: self.dtype(), seed }, &[]);
+        let sample = |shape: Shape| apply_one(RandomSample { distribution: UNIT, shape, dtype: self.dtype(), seed }, &[]);
         if again {
             // The first index at which the running sum of the weights exceeds the number sampled.
             let sums = self.cumsum(-1)?;
             let total = sums.narrow(-1, self.dim(-1)? - 1, 1)?;
             let mut shape: Vec<Dim> = self.shape().to_vec();
             *shape.last_mut().ok_or_else(|| Error::internal("expected a tensor with at least one axis"))? = Dim::Fixed(count);
-            let drawn = draw(shape.into())?.mul(&total)?.unsqueeze(-1)?;
-            return sums.unsqueeze(-2)?.le(&drawn)?.cast(DType::I64)?.sum(-1, false);
+            let sampled = sample(shape.into())?.mul(&total)?.unsqueeze(-1)?;
+            return sums.unsqueeze(-2)?.le(&sampled)?.cast(DType::I64)?.sum(-1, false);
         }
         // The largest of exponentials whose rates are the weights: Efraimidis and Spirakis.
-        let keys = draw(self.shape().clone())?.log()?.div(self)?;
+        let keys = sample(self.shape().clone())?.log()?.div(self)?;
         Ok(keys.topk(count, -1, true)?.1)
     }
 }
@@ -296,7 +296,7 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
     cases! {
         "rand", [floats(&[2, 3])], |x| one(seeded(1, || Tensor::rand(x[0].shape(), DType::F32))?.add(&x[0])?);
         "randn", [floats(&[2, 3])], |x| one(seeded(2, || Tensor::randn(x[0].shape(), DType::F64))?.add(&x[0])?);
-        "draw_f16", [floats(&[2])], |x| one(seeded(3, || Tensor::draw(Distribution::Uniform(-1.0, 3.0), x[0].shape(), DType::F16))?.add(&x[0])?);
+        "draw_f16", [floats(&[2])], |x| one(seeded(3, || Tensor::sample(Distribution::Uniform(-1.0, 3.0), x[0].shape(), DType::F16))?.add(&x[0])?);
         "bernoulli", [of(DType::F32, &[4, 5], 0.0, 1.0)], |x| one(seeded(4, || x[0].bernoulli())?);
         "drop_out", [floats(&[4, 5])], |x| both(seeded(5, || x[0].drop_out(0.4))?);
         "multinomial", [of(DType::F32, &[2, 4], 0.1, 1.0)], |x| one(seeded(6, || x[0].multinomial(3, true))?);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_has_the_moments_of_its_distribution() {
+    fn what_is_sampled_has_the_moments_of_its_distribution() {
         seeded(3, || {
             let shape = &[100i64, 300];
             for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
@@ -331,7 +331,7 @@ mod tests {
                 assert!(uniform.to_array().unwrap().to_f64s().iter().all(|x| (0.0..1.0).contains(x)), "{dtype}");
                 near(&Tensor::randn(shape, dtype).unwrap(), 0.0, 1.0);
             }
-            near(&Tensor::draw(Distribution::Normal(2.0, 0.5), shape, DType::F32).unwrap(), 2.0, 0.25);
+            near(&Tensor::sample(Distribution::Normal(2.0, 0.5), shape, DType::F32).unwrap(), 2.0, 0.25);
             let p = Tensor::full(shape, 0.3, DType::F32).unwrap();
             near(&p.bernoulli().unwrap(), 0.3, 0.21);
             // 1 with probability 0.8, scaled by 1.25.
@@ -342,25 +342,25 @@ mod tests {
     }
 
     #[test]
-    fn indices_are_drawn_by_their_weights() {
+    fn indices_are_sampled_by_their_weights() {
         seeded(5, || {
             let weights = Tensor::from(&[1.0f32, 0.0, 3.0]);
-            let drawn = weights.multinomial(20_000, true).unwrap().to_array().unwrap().to_i64s();
-            let share = drawn.iter().filter(|&&i| i == 2).count() as f64 / 20_000.0;
-            assert!((share - 0.75).abs() < 0.02 && drawn.iter().all(|&i| i != 1), "{share}");
+            let sampled = weights.multinomial(20_000, true).unwrap().to_array().unwrap().to_i64s();
+            let share = sampled.iter().filter(|&&i| i == 2).count() as f64 / 20_000.0;
+            assert!((share - 0.75).abs() < 0.02 && sampled.iter().all(|&i| i != 1), "{share}");
             for _ in 0..20 {
                 let mut both = weights.multinomial(2, false).unwrap().to_array().unwrap().to_i64s();
                 both.sort_unstable();
-                assert_eq!(both, [0, 2], "a weight of 0 is drawn last");
+                assert_eq!(both, [0, 2], "a weight of 0 is sampled last");
             }
         });
     }
 
     #[test]
-    fn a_record_draws_what_its_module_drew() {
+    fn a_traced_graph_samples_what_its_module_drew() {
         let x = Tensor::zeros([3, 4], DType::F32).unwrap();
         let noisy = |x: Tensor| x.add(Tensor::randn(x.shape(), DType::F32)?)?.add(Tensor::rand([4], DType::F32)?);
-        // Tracing checks, so that the session must draw the same; and one draw is not the next.
+        // Tracing checks, so that the session must give the same samples; and one sample is not the next.
         let traced = trace_fn(noisy, &x).unwrap();
         assert_eq!(traced.graph().nodes().iter().filter(|node| node.op.agreement() == Agreement::Random).count(), 2);
         let (a, b) = seeded(0, || (noisy(x.clone()).unwrap(), noisy(x.clone()).unwrap()));
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_draws_are_refused_by_code() {
+    fn wrong_samples_are_refused_by_code() {
         assert_eq!(Tensor::rand([2i64], DType::I64).unwrap_err().code(), crate::ErrorCode::DType);
         assert_eq!(Tensor::rand([-2i64], DType::F32).unwrap_err().code(), crate::ErrorCode::Shape);
         assert_eq!(Tensor::rand([1i64 << 60], DType::F32).unwrap_err().code(), crate::ErrorCode::TooBig);

@@ -65,7 +65,7 @@ impl Recurrent {
     }
 
     /// steps, batch, inputs, hidden
-    fn lengths(&self, inputs: &Inputs<Type>) -> Result<(Dim, Dim, Dim, Dim)> {
+    fn dims(&self, inputs: &Inputs<Type>) -> Result<(Dim, Dim, Dim, Dim)> {
         let (x, w, r) = (inputs.at(0)?, inputs.at(1)?, inputs.at(2)?);
         let directions = Dim::from(self.reverse.len());
         let gates = self.cell.gates() as i64;
@@ -133,7 +133,7 @@ impl Operator for Recurrent {
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
-        let (steps, batch, _, hidden) = self.lengths(inputs)?;
+        let (steps, batch, _, hidden) = self.dims(inputs)?;
         let (dtype, directions) = (inputs.at(0)?.dtype, Dim::from(self.reverse.len()));
         let (all, state) = if self.batch_first {
             (vec![batch.clone(), steps, directions.clone(), hidden.clone()], vec![batch, directions, hidden])

@@ -347,7 +347,7 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty, [`DType`](crate::ErrorCode::DType) of Bools.
     #[track_caller]
     pub fn argmax(&self, axis: Option<i64>, keep: bool) -> Result<Tensor> {
-        self.numbers()?.arg_extreme(true, axis, keep)
+        self.numeric()?.arg_extreme(true, axis, keep)
     }
 
     /// The index of the smallest number along an axis, or in the flattened tensor; of equal ones the first.
@@ -356,11 +356,11 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the axis is empty, [`DType`](crate::ErrorCode::DType) of Bools.
     #[track_caller]
     pub fn argmin(&self, axis: Option<i64>, keep: bool) -> Result<Tensor> {
-        self.numbers()?.arg_extreme(false, axis, keep)
+        self.numeric()?.arg_extreme(false, axis, keep)
     }
 
     /// Refuses Bools, as torch's argmax does (though not its max along an axis).
-    fn numbers(&self) -> Result<&Tensor> {
+    fn numeric(&self) -> Result<&Tensor> {
         if self.dtype() == DType::Bool { Err(Error::dtype("bool has no order").help("cast to u8 first")) } else { Ok(self) }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resize {
     /// The size of every axis in the result.
-    pub lengths: Vec<Dim>,
+    pub dims: Vec<Dim>,
     /// Result over input for every axis, where it is not just that of the sizes.
     pub scales: Option<Vec<f32>>,
     /// How values are made from those of the input.
@@ -38,8 +38,8 @@ pub struct Aspect {
 
 impl Aspect {
     /// The scale of an input of these sizes.
-    fn scale(&self, lengths: &[i64]) -> f64 {
-        let scales = self.axes.iter().zip(&self.asked).map(|(&axis, &asked)| asked as f64 / lengths[axis] as f64);
+    fn scale(&self, shape: &[i64]) -> f64 {
+        let scales = self.axes.iter().zip(&self.asked).map(|(&axis, &asked)| asked as f64 / shape[axis] as f64);
         scales.reduce(if self.within { f64::min } else { f64::max }).unwrap_or(1.0)
     }
 }
@@ -83,7 +83,7 @@ impl Operator for Resize {
             .with("antialias", rule.antialias)
             .with("exclude_outside", rule.exclude_outside)
             .with("extrapolation_value", rule.extrapolation)
-            .with("sizes", &self.lengths)
+            .with("sizes", &self.dims)
             .with_some("scales", self.scales.as_ref())
             .with_some("roi", self.part.as_ref());
         match &self.aspect {
@@ -108,35 +108,34 @@ impl Operator for Resize {
         let x = inputs.at(0)?;
         let nearest = matches!(self.rule.interpolation, Interpolation::Nearest(_));
         let misfit = self.part.as_ref().is_some_and(|part| part.len() != 2 * x.rank());
-        if misfit || x.rank() != self.lengths.len() || self.scales.as_ref().is_some_and(|scales| scales.len() != x.rank()) {
-            return Err(Error::argument(format!("{} sizes for {x}", self.lengths.len())));
+        if misfit || x.rank() != self.dims.len() || self.scales.as_ref().is_some_and(|scales| scales.len() != x.rank()) {
+            return Err(Error::argument(format!("{} sizes for {x}", self.dims.len())));
         }
         if x.dtype == DType::Bool || !(nearest || x.dtype.is_float()) {
             return Err(DType::not_taken(x.dtype));
         }
-        if self.lengths.iter().any(|dim| dim.example().is_some_and(|n| n < 1)) {
-            return Err(Error::shape(format!("cannot resize to {:?}", self.lengths)));
+        if self.dims.iter().any(|dim| dim.example().is_some_and(|n| n < 1)) {
+            return Err(Error::shape(format!("cannot resize to {:?}", self.dims)));
         }
-        Ok(vec![Type::new(x.dtype, self.lengths.clone())])
+        Ok(vec![Type::new(x.dtype, self.dims.clone())])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
-            let lengths = sizes.shape(&self.lengths)?;
+            let out = sizes.shape(&self.dims)?;
             let have: Vec<i64> = x.shape().iter().map(|&n| n as i64).collect();
             let scale = |axis: usize| match (&self.scales, &self.aspect) {
                 (Some(scales), _) => f64::from(scales[axis]),
                 (None, Some(aspect)) if aspect.axes.contains(&axis) => aspect.scale(&have),
-                _ => lengths[axis] as f64 / x.shape()[axis] as f64,
+                _ => out[axis] as f64 / x.shape()[axis] as f64,
             };
             let part = |axis: usize| match &self.part {
                 Some(part) => (f64::from(part[axis]), f64::from(part[x.rank() + axis])),
                 None => (0.0, 1.0),
             };
-            let changed = (0..x.rank()).filter(|&axis| lengths[axis] != x.shape()[axis] || scale(axis) != 1.0 || part(axis) != (0.0, 1.0));
-            let scales: Vec<Scale> =
-                changed.map(|axis| Scale { axis, length: lengths[axis], scale: scale(axis), part: part(axis) }).collect();
+            let changed = (0..x.rank()).filter(|&axis| out[axis] != x.shape()[axis] || scale(axis) != 1.0 || part(axis) != (0.0, 1.0));
+            let scales: Vec<Scale> = changed.map(|axis| Scale { axis, length: out[axis], scale: scale(axis), part: part(axis) }).collect();
             Ok(vec![resize::resize(x, &scales, self.rule)?])
         })
     }
@@ -144,15 +143,15 @@ impl Operator for Resize {
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let none = Name::from("");
         let rule = &self.rule;
-        let (scales, lengths) = match (&self.scales, &self.aspect) {
+        let (scales, sizes) = match (&self.scales, &self.aspect) {
             (Some(scales), _) => (builder.constant(&Array::vector(scales.clone())), none.clone()),
             (None, Some(aspect)) => (none.clone(), builder.ints(&aspect.asked)),
-            (None, None) => (none.clone(), builder.dims(&self.lengths)?),
+            (None, None) => (none.clone(), builder.dims(&self.dims)?),
         };
         let part = self.part.as_ref().map_or(none, |part| builder.constant(&Array::vector(part.clone())));
         let coordinates = COORDINATES.iter().find(|row| row.0 == rule.coordinates).map_or("half_pixel", |row| row.1);
         let mut node =
-            builder.node("Resize", &[inputs[0].clone(), part, scales, lengths]).string("coordinate_transformation_mode", coordinates);
+            builder.node("Resize", &[inputs[0].clone(), part, scales, sizes]).string("coordinate_transformation_mode", coordinates);
         for (name, set) in [("antialias", rule.antialias), ("exclude_outside", rule.exclude_outside)] {
             node = if set { node.flag(name, true) } else { node };
         }
@@ -175,18 +174,18 @@ impl Operator for Resize {
     }
 
     fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
-        Some(Arc::new(Resize { lengths: of.dims(&self.lengths), ..self.clone() }))
+        Some(Arc::new(Resize { dims: of.dims(&self.dims), ..self.clone() }))
     }
 }
 
 /// Sizes times scales, rounded down.
-fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
+fn scaled(dims: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
     let length = |(dim, &scale): (&Dim, &f32)| match dim.fixed() {
         Some(n) => Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64)),
         None if scale.fract() == 0.0 => Ok(dim * (scale as i64)),
         None => Err(Error::size(format!("{dim} × {scale} is not a valid size"))),
     };
-    lengths.iter().zip(scales).map(length).collect()
+    dims.iter().zip(scales).map(length).collect()
 }
 
 /// What Resize was until opset 9: positions divided by the scale, and rounded down.
@@ -207,9 +206,9 @@ fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     if scales.len() != x.rank() {
         return Err(Error::argument(format!("{} scales do not fit {}", scales.len(), x.ty())));
     }
-    let lengths = scaled(x.shape(), &scales)?;
+    let dims = scaled(x.shape(), &scales)?;
     let rule = Rule::new(Coordinates::Asymmetric, interpolation);
-    Ok(vec![apply_one(Resize { lengths, scales: Some(scales), rule, part: None, aspect: None }, &[x])?])
+    Ok(vec![apply_one(Resize { dims, scales: Some(scales), rule, part: None, aspect: None }, &[x])?])
 }
 
 pub(super) const READS: &[(&str, Reader)] = &[
@@ -244,7 +243,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             Some(axes) => axes.iter().map(|&axis| x.shape().axis(axis)).collect::<Result<_>>()?,
             None => (0..rank).collect(),
         };
-        let numbers = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
+        let floats = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
             let Some(given) = inputs.opt(i).filter(|given| given.numel() != 0) else { return Ok(None) };
             let array = given.constant().ok_or_else(|| Error::no_value(format!("Resize: {what} must be constant")))?;
             array.cast(DType::F32).to_vec::<f32>().map(Some)
@@ -252,7 +251,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let all = |what: &str, given: usize| {
             if given == axes.len() { Ok(()) } else { Err(Error::argument(format!("Resize: {given} {what} for {} axes", axes.len()))) }
         };
-        let part = match numbers(1, "a region")?.filter(|_| coordinates == Coordinates::Crop) {
+        let part = match floats(1, "a region")?.filter(|_| coordinates == Coordinates::Crop) {
             Some(given) => {
                 all("Resize: roi must have two values per axis", given.len() / 2)?;
                 let mut part = [vec![0f32; rank], vec![1f32; rank]].concat();
@@ -262,22 +261,22 @@ pub(super) const READS: &[(&str, Reader)] = &[
             None if coordinates == Coordinates::Crop => return Err(Error::argument("Resize: tf_crop_and_resize needs roi")),
             None => None,
         };
-        let mut lengths = x.shape().to_vec();
+        let mut dims = x.shape().to_vec();
         let (mut scales, mut aspect) = (None, None);
-        match (inputs.opt(3).filter(|lengths| lengths.numel() != 0), numbers(2, "scales")?) {
+        match (inputs.opt(3).filter(|dims| dims.numel() != 0), floats(2, "scales")?) {
             (Some(given), _) => {
-                let given = super::lengths(given)?;
-                all("lengths", given.len())?;
+                let given = super::dims_of(given)?;
+                all("sizes", given.len())?;
                 let policy = node.string("keep_aspect_ratio_policy", "stretch")?;
                 if policy == "stretch" {
-                    axes.iter().zip(given).for_each(|(&axis, length)| lengths[axis] = length);
+                    axes.iter().zip(given).for_each(|(&axis, length)| dims[axis] = length);
                 } else {
                     let fixed = |dim: &Dim| dim.fixed().ok_or_else(|| Error::size("Resize: keep_aspect_ratio needs fixed sizes"));
                     let asked = given.iter().map(fixed).collect::<Result<Vec<_>>>()?;
-                    let have = lengths.iter().map(fixed).collect::<Result<Vec<_>>>()?;
+                    let have = dims.iter().map(fixed).collect::<Result<Vec<_>>>()?;
                     let kept = Aspect { within: policy == "not_larger", axes: axes.clone(), asked };
                     let scale = kept.scale(&have);
-                    axes.iter().for_each(|&axis| lengths[axis] = Dim::Fixed((scale * have[axis] as f64 + 0.5).floor() as i64));
+                    axes.iter().for_each(|&axis| dims[axis] = Dim::Fixed((scale * have[axis] as f64 + 0.5).floor() as i64));
                     aspect = Some(kept);
                 }
             }
@@ -285,12 +284,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 all("scales", given.len())?;
                 let mut whole = vec![1f32; rank];
                 axes.iter().zip(given).for_each(|(&axis, scale)| whole[axis] = scale);
-                lengths = scaled(&lengths, &whole)?;
+                dims = scaled(&dims, &whole)?;
                 scales = Some(whole);
             }
             _ => return Err(Error::argument("Resize: neither sizes nor scales given")),
         }
-        Ok(vec![apply_one(Resize { lengths, scales, rule, part, aspect }, &[x])?])
+        Ok(vec![apply_one(Resize { dims, scales, rule, part, aspect }, &[x])?])
     }),
 ];
 
@@ -306,7 +305,7 @@ impl Tensor {
     pub fn upsample(&self, out: &[Dim], mode: &str, corners: bool, scales: &[Option<f64>]) -> Result<Tensor> {
         let first =
             self.rank().checked_sub(out.len()).ok_or_else(|| Error::argument(format!("{} sizes for shape {}", out.len(), self.shape())))?;
-        let lengths: Vec<Dim> = self.shape()[..first].iter().chain(out).cloned().collect();
+        let dims: Vec<Dim> = self.shape()[..first].iter().chain(out).cloned().collect();
         let (coordinates, interpolation) = match (mode, corners) {
             ("nearest", _) => (Coordinates::Asymmetric, Interpolation::Nearest(Rounding::Floor)),
             ("nearest-exact", _) => (Coordinates::HalfPixel, Interpolation::Nearest(Rounding::PreferCeil)),
@@ -321,12 +320,12 @@ impl Tensor {
             given.map(|given| vec![1f32; first].into_iter().chain(given.into_iter().map(|scale| scale as f32)).collect::<Vec<_>>());
         // Only where the sizes follow from the scales may these stand in their position.
         let scales = scales.filter(|scales| {
-            self.shape().iter().zip(&lengths).zip(scales).all(|((dim, length), &scale)| match (dim.fixed(), length.fixed()) {
+            self.shape().iter().zip(&dims).zip(scales).all(|((dim, length), &scale)| match (dim.fixed(), length.fixed()) {
                 (Some(n), Some(m)) => (n as f64 * f64::from(scale)).floor() as i64 == m,
                 _ => dim * (scale as i64) == *length && scale.fract() == 0.0,
             })
         });
-        apply_one(Resize { lengths, scales, rule: Rule::new(coordinates, interpolation), part: None, aspect: None }, &[self])
+        apply_one(Resize { dims, scales, rule: Rule::new(coordinates, interpolation), part: None, aspect: None }, &[self])
     }
 }
 

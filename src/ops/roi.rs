@@ -124,16 +124,16 @@ impl Tensor {
         let side = |i: i64| regions.select(1, i)?.mul(scale)?.add(0.5)?.floor();
         let lowest = Tensor::full((), f64::NEG_INFINITY, dtype)?;
         let mut x = self.index_select(0, &regions.select(1, 0i64)?.cast(DType::I64)?)?;
-        // Columns first, then rows: an axis goes, and its bins come in its place.
+        // Columns first, then rows: an axis goes, and its bins replace it.
         for axis in [3usize, 2] {
             let (first, last, count) = if axis == 3 { (side(1)?, side(3)?, bins[1]) } else { (side(2)?, side(4)?, bins[0]) };
             let bin = last.sub(&first)?.add(1.0)?.maximum(1.0)?.div(count)?.unsqueeze(1)?;
             let steps = Tensor::arange(0, count, 1, DType::I64)?.cast(dtype)?;
             let first = first.unsqueeze(1)?;
             let (start, end) = (steps.mul(&bin)?.floor()?.add(&first)?, steps.add(1.0)?.mul(&bin)?.ceil()?.add(&first)?);
-            let place = Tensor::arange(0, &x.dim(axis as i64)?, 1, DType::I64)?.cast(dtype)?;
+            let position = Tensor::arange(0, &x.dim(axis as i64)?, 1, DType::I64)?.cast(dtype)?;
             // (regions, bins, positions), with room for the axes between.
-            let seen = place.ge(start.unsqueeze(2)?)?.logical_and(place.lt(end.unsqueeze(2)?)?)?;
+            let seen = position.ge(start.unsqueeze(2)?)?.logical_and(position.lt(end.unsqueeze(2)?)?)?;
             let line = x.transpose(axis as i64, -1)?.unsqueeze(3)?;
             let largest = seen.unsqueeze(1)?.unsqueeze(1)?.where_(&line, &lowest)?.amax(-1, false)?;
             x = largest.transpose(axis as i64, -1)?;

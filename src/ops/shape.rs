@@ -212,7 +212,7 @@ impl Operator for Expand {
 
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Reshape", |node, inputs| {
-        let (x, shape) = (inputs.at(0)?, super::lengths(inputs.at(1)?)?);
+        let (x, shape) = (inputs.at(0)?, super::dims_of(inputs.at(1)?)?);
         let keep = node.int("allowzero", 0)? == 0;
         let dims: Vec<Dim> = shape
             .iter()
@@ -251,7 +251,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![x.permute(node.ints("perm")?.unwrap_or(&reversed))?])
     }),
     ("Expand", |_, inputs| {
-        let (x, shape) = (inputs.at(0)?, Shape::new(super::lengths(inputs.at(1)?)?));
+        let (x, shape) = (inputs.at(0)?, Shape::new(super::dims_of(inputs.at(1)?)?));
         let both = size::broadcast(x.shape(), &shape)?;
         Ok(vec![x.expand(&both)?])
     }),
@@ -394,13 +394,13 @@ impl Tensor {
     #[track_caller]
     pub fn unsqueeze_axes(&self, axes: &[i64]) -> Result<Tensor> {
         let rank = self.rank() + axes.len();
-        let places = axes.iter().map(|&axis| crate::dim::axis(axis, rank)).collect::<Result<std::collections::BTreeSet<_>>>()?;
-        if places.len() != axes.len() {
+        let inserted = axes.iter().map(|&axis| crate::dim::axis(axis, rank)).collect::<Result<std::collections::BTreeSet<_>>>()?;
+        if inserted.len() != axes.len() {
             return Err(Error::argument(format!("axes {axes:?} repeat an axis")));
         }
         let mut old = self.shape().iter();
         let dims: Vec<Dim> = (0..rank)
-            .map(|axis| if places.contains(&axis) { Dim::Fixed(1) } else { old.next().cloned().unwrap_or(Dim::Fixed(1)) })
+            .map(|axis| if inserted.contains(&axis) { Dim::Fixed(1) } else { old.next().cloned().unwrap_or(Dim::Fixed(1)) })
             .collect();
         self.reshape(&dims)
     }

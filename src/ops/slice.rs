@@ -103,7 +103,7 @@ pub struct Split {
     /// The axis.
     pub axis: usize,
     /// The size of each piece.
-    pub lengths: Vec<Dim>,
+    pub split: Vec<Dim>,
 }
 
 impl Operator for Split {
@@ -112,29 +112,29 @@ impl Operator for Split {
     }
 
     fn attributes(&self) -> Attributes {
-        Attributes::new().with("axis", self.axis).with("split", &self.lengths)
+        Attributes::new().with("axis", self.axis).with("split", &self.split)
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         let whole =
             x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} is out of range for shape {}", self.axis, x.shape)))?;
-        if !self.lengths.iter().cloned().sum::<Dim>().agrees(whole, inputs.constraints()) {
-            return Err(Error::shape(format!("split sizes {:?} do not add up to the axis size {whole}", self.lengths)));
+        if !self.split.iter().cloned().sum::<Dim>().agrees(whole, inputs.constraints()) {
+            return Err(Error::shape(format!("split sizes {:?} do not add up to the axis size {whole}", self.split)));
         }
         let piece = |length: &Dim| {
             let mut dims = x.shape.to_vec();
             dims[self.axis] = length.clone();
             Type::new(x.dtype, dims)
         };
-        Ok(self.lengths.iter().map(piece).collect())
+        Ok(self.split.iter().map(piece).collect())
     }
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let x = inputs.at(0)?;
         let mut start = 0;
-        let mut pieces = Vec::with_capacity(self.lengths.len());
-        for length in sizes.shape(&self.lengths)? {
+        let mut pieces = Vec::with_capacity(self.split.len());
+        for length in sizes.shape(&self.split)? {
             pieces.push(x.slice(self.axis, start, length, 1)?);
             start += length;
         }
@@ -142,8 +142,8 @@ impl Operator for Split {
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let lengths = builder.dims(&self.lengths)?;
-        Ok(builder.node("Split", &[inputs[0].clone(), lengths]).int("axis", self.axis as i64).write(outputs))
+        let split = builder.dims(&self.split)?;
+        Ok(builder.node("Split", &[inputs[0].clone(), split]).int("axis", self.axis as i64).write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -151,7 +151,7 @@ impl Operator for Split {
     }
 
     fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
-        Some(Arc::new(Split { lengths: of.dims(&self.lengths), ..self.clone() }))
+        Some(Arc::new(Split { split: of.dims(&self.split), ..self.clone() }))
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Slice", |node, inputs| {
         let mut x = inputs.at(0)?.clone();
         let part = |input: usize, attribute: &str| match inputs.opt(input) {
-            Some(tensor) => super::lengths(tensor).map(Some),
+            Some(tensor) => super::dims_of(tensor).map(Some),
             None => Ok(node.ints(attribute)?.map(|ints| ints.iter().copied().map(Dim::Fixed).collect())),
         };
         let (starts, ends) = (part(1, "starts")?.unwrap_or_default(), part(2, "ends")?.unwrap_or_default());
@@ -178,11 +178,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let x = inputs.at(0)?;
         let axis = x.shape().axis(node.int("axis", 0)?)?;
         let given = match inputs.opt(1) {
-            Some(lengths) => Some(super::lengths(lengths)?),
+            Some(split) => Some(super::dims_of(split)?),
             None => node.ints("split")?.map(|ints| ints.iter().copied().map(Dim::Fixed).collect()),
         };
-        let lengths = match given {
-            Some(lengths) => lengths,
+        let split = match given {
+            Some(split) => split,
             None => {
                 let count = node.find_int("num_outputs")?.unwrap_or(node.outputs().len() as i64);
                 if !(1..=1 << 16).contains(&count) {
@@ -190,12 +190,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 }
                 let whole = x.shape()[axis].clone();
                 let piece = whole.ceil_div(count);
-                let mut lengths = vec![piece.clone(); count as usize];
-                lengths[count as usize - 1] = whole - piece * (count - 1);
-                lengths
+                let mut split = vec![piece.clone(); count as usize];
+                split[count as usize - 1] = whole - piece * (count - 1);
+                split
             }
         };
-        apply(Split { axis, lengths }, &[Some(x)])
+        apply(Split { axis, split }, &[Some(x)])
     }),
 ];
 
@@ -264,21 +264,21 @@ impl Tensor {
         if step < 1 {
             return Err(Error::argument(format!("cannot assign to a slice with step {step}")));
         }
-        let Slice { axis: place, start, length, .. } = self.slice_of(axis, range.into(), step)?;
-        let mut window = self.shape().to_vec();
-        window[place] = length.clone();
-        let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?;
-        if length == self.shape()[place] && step == 1 {
+        let Slice { axis: axis_index, start, length, .. } = self.slice_of(axis, range.into(), step)?;
+        let mut region = self.shape().to_vec();
+        region[axis_index] = length.clone();
+        let new = new.into_tensor()?.cast(self.dtype())?.expand(&region)?;
+        if length == self.shape()[axis_index] && step == 1 {
             return Ok(new);
         }
         if step == 1 {
-            return self.joined(place, start, &self.shape()[place], &new);
+            return self.joined(axis_index, start, &self.shape()[axis_index], &new);
         }
         // Every `step`-th index: written one by one along the axis.
         let index = Tensor::arange(Tensor::from_dim(&start), Tensor::from_dim(&(&start + &(&length * step))), step, DType::I64)?;
         let mut across = vec![Dim::Fixed(1); self.rank()];
-        across[place] = length;
-        self.scatter(axis, &index.reshape(&across)?.expand(&window)?, new, Reduction::Replace)
+        across[axis_index] = length;
+        self.scatter(axis, &index.reshape(&across)?.expand(&region)?, new, Reduction::Replace)
     }
 
     /// Other values at one index of an axis: what `x[index] = new` leaves in x. They are cast, and broadcast.
@@ -289,19 +289,19 @@ impl Tensor {
     /// As [`Tensor::select`], and [`Shape`](crate::ErrorCode::Shape) where the values do not broadcast to what that gives.
     #[track_caller]
     pub fn select_scatter(&self, axis: i64, index: impl Into<Dim>, new: impl Operand) -> Result<Tensor> {
-        let place = self.shape().axis(axis)?;
-        let whole = &self.shape()[place];
+        let axis_index = self.shape().axis(axis)?;
+        let whole = &self.shape()[axis_index];
         let start = existing(&index.into(), whole)?;
-        let mut window = self.shape().to_vec();
-        window.remove(place);
-        let new = new.into_tensor()?.cast(self.dtype())?.expand(&window)?.unsqueeze(place as i64)?;
+        let mut region = self.shape().to_vec();
+        region.remove(axis_index);
+        let new = new.into_tensor()?.cast(self.dtype())?.expand(&region)?.unsqueeze(axis_index as i64)?;
         if whole.is_symbolic() && start.fixed().is_some() {
             // An index that does not exist is refused at every call; the ends of slices would be sampled to that of the axis.
             let index = Tensor::from_dim(&start).reshape([1])?;
-            let indices: Vec<Option<&Tensor>> = vec![None; place].into_iter().chain([Some(&index)]).collect();
+            let indices: Vec<Option<&Tensor>> = vec![None; axis_index].into_iter().chain([Some(&index)]).collect();
             return self.index_put(&indices, &new, Reduction::Replace);
         }
-        self.joined(place, start, whole, &new)
+        self.joined(axis_index, start, whole, &new)
     }
 
     /// Values from `start` on along an axis, between what stands before and after them.
@@ -345,11 +345,11 @@ impl Tensor {
     #[track_caller]
     pub fn split_with_sizes(&self, sizes: impl Into<Shape>, axis: i64) -> Result<Vec<Tensor>> {
         let axis = self.shape().axis(axis)?;
-        let lengths: Vec<Dim> = sizes.into().to_vec();
-        if lengths.len() == 1 && lengths[0] == self.shape()[axis] {
+        let split: Vec<Dim> = sizes.into().to_vec();
+        if split.len() == 1 && split[0] == self.shape()[axis] {
             Ok(vec![self.clone()])
         } else {
-            apply(Split { axis, lengths }, &[Some(self)])
+            apply(Split { axis, split }, &[Some(self)])
         }
     }
 
@@ -374,9 +374,9 @@ impl Tensor {
             ))
         })?;
         let count = count.max(1);
-        let mut lengths = vec![length.clone(); count as usize];
-        lengths[count as usize - 1] = whole - length * (count - 1);
-        self.split_with_sizes(&lengths, axis)
+        let mut split = vec![length.clone(); count as usize];
+        split[count as usize - 1] = whole - length * (count - 1);
+        self.split_with_sizes(&split, axis)
     }
 
     /// An axis in at most `count` pieces of one size, the last perhaps shorter.

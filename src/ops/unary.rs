@@ -348,7 +348,7 @@ impl Tensor {
         apply_one(Unary::Not, &[&self.cast(DType::Bool)?])
     }
 
-    /// Every bit turned; of Bools, [`Tensor::logical_not`].
+    /// Bitwise not; of Bools, [`Tensor::logical_not`].
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for floats.

@@ -136,7 +136,7 @@ impl Walk<'_> {
 
     fn tensor(&mut self, id: Id, path: &str) -> Result<()> {
         let array = match self.storages.tensor(self.pickle, id)? {
-            Some(StoredTensor::Numbers(array)) => array,
+            Some(StoredTensor::Real(array)) => array,
             Some(StoredTensor::Pairs(_)) => return Err(Error::unsupported("complex tensors are not supported here")),
             Some(StoredTensor::TypeOnly(_)) | None => return Ok(()),
         };

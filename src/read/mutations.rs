@@ -21,7 +21,7 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
     }
 
-    /// The bytes with one to three changes: flips, splices, cuts, and numbers that claim too much.
+    /// The bytes with one to three changes: flips, splices, cuts, and sizes that claim too much.
     fn mutated(&mut self, whole: &[u8]) -> Vec<u8> {
         let mut bytes = whole.to_vec();
         for _ in 0..=self.below(3) {
@@ -179,7 +179,7 @@ fn changed(document: &Value, random: &mut Random) -> Value {
     for _ in 0..=random.below(3) {
         let mut all = Vec::new();
         pointers(&changed, &mut Vec::new(), &mut all);
-        // Mostly numbers, words and switches: what holds many of them is less often changed whole.
+        // Mostly integers, words and switches: what holds many of them is less often changed whole.
         let leaves: Vec<&String> =
             all.iter().filter(|path| changed.pointer(path).is_some_and(|value| !value.is_array() && !value.is_object())).collect();
         let to = if random.below(8) > 0 && !leaves.is_empty() { leaves[random.below(leaves.len())] } else { &all[random.below(all.len())] };

@@ -35,7 +35,7 @@ fn beyond() -> Error {
     Error::damaged("an offset or a stride beyond any storage")
 }
 
-/// A view of complex numbers as a view of their parts, which are the last axis; gives its offset.
+/// A view of complex elements as a view of their parts, which are the last axis; gives its offset.
 pub(super) fn in_parts(shape: &mut Vec<usize>, strides: &mut Vec<isize>, offset: usize) -> Result<usize> {
     for stride in &mut *strides {
         *stride = stride.checked_mul(2).ok_or_else(beyond)?;
@@ -45,14 +45,14 @@ pub(super) fn in_parts(shape: &mut Vec<usize>, strides: &mut Vec<isize>, offset:
     offset.checked_mul(2).ok_or_else(beyond)
 }
 
-/// Storage classes of complex numbers, with the dtype of their parts, which stand side by side.
+/// Storage classes of complex tensors, with the dtype of their parts, which stand side by side.
 const PAIRS: &[(&str, DType)] = &[("ComplexFloatStorage", DType::F32), ("ComplexDoubleStorage", DType::F64)];
 
 /// A tensor as it was pickled: with its elements, or (an example input) without.
 #[derive(Clone, Debug)]
 pub(crate) enum StoredTensor {
-    Numbers(Array),
-    /// Complex numbers: the parts stand side by side in a last axis.
+    Real(Array),
+    /// Complex elements: the parts stand side by side in a last axis.
     Pairs(Array),
     /// The storage was left out: only the type is known.
     TypeOnly(Type),
@@ -82,7 +82,7 @@ pub(super) struct StorageKey<'a> {
     pub key: &'a str,
     /// `None` for bytes of no type.
     pub dtype: Option<DType>,
-    /// Whether each element is two numbers of the dtype.
+    /// Whether each element is two elements of the dtype.
     pub pairs: bool,
     /// In elements, or bytes where there is no dtype.
     pub length: usize,
@@ -225,12 +225,12 @@ impl<'a> Storages<'a> {
             }
             Array::from_bytes(dtype, bytes, &shape, Some(&strides), offset)
         };
-        view().at(location()).map(if storage.pairs { StoredTensor::Pairs } else { StoredTensor::Numbers })
+        view().at(location()).map(if storage.pairs { StoredTensor::Pairs } else { StoredTensor::Real })
     }
 
     /// The bytes of a storage, swapped to this machine's order where that differs.
     fn bytes(&self, storage: &StorageKey, dtype: DType) -> Result<Bytes> {
-        // Bytes of no type are swapped by the width of whoever reads them.
+        // Bytes of no type are swapped by the width of the dtype that they are read as.
         let width = if self.big_endian { dtype.size() } else { 1 };
         let known = (storage.key.to_string(), width);
         if let Some(bytes) = self.known.borrow().get(&known) {
@@ -277,7 +277,7 @@ mod tests {
     fn read(archive: &Archive, value: &[u8]) -> Result<Array> {
         let pickle = Pickle::parse(&pickled(value)).unwrap();
         match Storages::new(archive, "data")?.tensor(&pickle, pickle.root())? {
-            Some(StoredTensor::Numbers(array)) => Ok(array),
+            Some(StoredTensor::Real(array)) => Ok(array),
             other => panic!("{other:?}"),
         }
     }
@@ -312,7 +312,7 @@ mod tests {
         let pickle = Pickle::parse(&pickled(&tuple(&[tensor(0), tensor(1)]))).unwrap();
         let storages = Storages::new(&file, "data").unwrap();
         let address = |id| match storages.tensor(&pickle, id) {
-            Ok(Some(StoredTensor::Numbers(array))) => array.address(),
+            Ok(Some(StoredTensor::Real(array))) => array.address(),
             other => panic!("{other:?}"),
         };
         let items = pickle.items(pickle.root()).unwrap();
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn complex_numbers_are_pairs_in_a_last_axis() {
+    fn complex_values_are_pairs_in_a_last_axis() {
         let complex = sample::tensor(sample::storage("torch.ComplexFloatStorage", "0", 3), 1, &[2], &[1]);
         let (file, pickle) = (floats(), Pickle::parse(&pickled(&complex)).unwrap());
         match Storages::new(&file, "data").unwrap().tensor(&pickle, pickle.root()) {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn big_endian_numbers_are_swapped() {
+    fn big_endian_values_are_swapped() {
         let value = sample::tensor(storage(), 0, &[2], &[1]);
         let data: Vec<u8> = [1f32, -2.5, 0., 0., 0., 0.].iter().flat_map(|x| x.to_be_bytes()).collect();
         assert_eq!(read(&archive(&[("0", &data)], "big"), &value).unwrap().to_f64s(), [1., -2.5]);
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn example_inputs_have_a_type_and_no_numbers() {
+    fn example_inputs_have_a_type_and_no_values() {
         let file = Archive::open(pack(&[Packed::stored("m/traced_inputs/0", b"")]).into()).unwrap();
         let pickle = Pickle::parse(&pickled(&sample::tensor(storage(), 0, &[2, 3], &[3, 1]))).unwrap();
         let stored = Storages::new(&file, TRACED_INPUTS).unwrap().tensor(&pickle, pickle.root());
@@ -415,7 +415,7 @@ mod tests {
         assert_eq!(refused(&sample::tensor(storage(), 0, &[1 << 40], &[0])), ErrorCode::TooBig);
         assert_eq!(refused(&sample::tensor(storage(), 0, &[0, 1 << 40, 1 << 40], &[0, 0, 0])), ErrorCode::TooBig);
         assert_eq!(refused(&with("torch.QInt8Storage", "0", 6)), ErrorCode::Unsupported);
-        // Six complex numbers would be twelve floats.
+        // Six complex elements would be twelve floats.
         assert_eq!(refused(&with("torch.ComplexFloatStorage", "0", 6)), ErrorCode::Damaged);
         assert_eq!(refused(&call("torch._utils._rebuild_sparse_tensor", &[storage()])), ErrorCode::Unsupported);
     }

@@ -328,9 +328,9 @@ mod tests {
         let text = "forward ".repeat(40);
         let bytes = Bytes::from(pack(&[Packed::stored("m/data/0", &[7; 100]), Packed::deflated("m/code", text.as_bytes())]));
         let archive = Archive::open(bytes.clone()).unwrap();
-        let window = archive.slice("data/0").unwrap();
-        assert!(bytes.as_ptr_range().contains(&window.as_ptr()));
-        assert_eq!((window.as_ptr() as usize - bytes.as_ptr() as usize) % 64, 0);
+        let slice = archive.slice("data/0").unwrap();
+        assert!(bytes.as_ptr_range().contains(&slice.as_ptr()));
+        assert_eq!((slice.as_ptr() as usize - bytes.as_ptr() as usize) % 64, 0);
         assert_eq!(archive.text("code").unwrap(), text);
         assert!(archive.verify().is_ok());
     }

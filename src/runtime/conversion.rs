@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, IntoArcTensor, TValue, TVec, Tensor};
 
-/// The types of numbers that tract computes with, in its names and ours.
+/// The dtypes that tract computes with, in its names and ours.
 macro_rules! types {
     ($($name:ident),*) => {
         /// tract's name of a dtype.
@@ -21,7 +21,7 @@ macro_rules! types {
             }
         }
 
-        /// Our name of tract's, which has a type of its own for lengths.
+        /// Our name of tract's, which has a type of its own for sizes.
         pub(super) fn dtype(datum: DatumType) -> Result<DType> {
             match datum {
                 $(DatumType::$name => Ok(DType::$name),)*
@@ -34,7 +34,7 @@ macro_rules! types {
 
 types!(Bool, U8, U16, U32, U64, I8, I16, I32, I64, F16, F32, F64);
 
-/// A copy of the numbers for tract.
+/// A copy of the array for tract.
 pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
     /// What tract takes: every element type but bf16.
     macro_rules! copy {
@@ -49,7 +49,7 @@ pub(super) fn to_tract(array: &Array) -> Result<Tensor> {
     tensor.map_err(|error| Error::runtime(error.to_string()).with_source(error))
 }
 
-/// tract's numbers, as the owner of the bytes of an array.
+/// A tensor of tract, as the owner of the bytes of an array.
 struct TractBytes(Arc<Tensor>);
 
 impl AsRef<[u8]> for TractBytes {
@@ -58,7 +58,7 @@ impl AsRef<[u8]> for TractBytes {
     }
 }
 
-/// tract's numbers, which are not copied, in the dtype that is expected where tract has lengths.
+/// A tensor of tract as an array, not copied; its symbolic sizes in the dtype that is expected.
 pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
     let failed = |error: tract_onnx::prelude::TractError| Error::runtime(error.to_string()).with_source(error);
     let tensor = match value.datum_type() {
@@ -71,14 +71,14 @@ pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
     if dtype == expected {
         return Ok(array);
     }
-    // tract computes with lengths in a type of its own and answers in i64.
+    // tract computes with sizes in a type of its own and answers in i64.
     if dtype == DType::I64 && expected.is_int() {
         return Ok(array.cast(expected));
     }
     Err(Error::runtime(format!("expected {expected}, tract gives {dtype}")))
 }
 
-/// The declared type of a value. A length that is an expression keeps its symbols.
+/// The declared type of a value. A size that is an expression keeps its symbols.
 pub(super) fn value_type(info: &ValueInfoProto) -> Result<Type> {
     use proto::tensor_shape_proto::dimension::Value;
     let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else {
@@ -102,7 +102,7 @@ mod tests {
     use tract_onnx::prelude::IntoTValue;
 
     #[test]
-    fn numbers_go_there_and_back() {
+    fn values_go_there_and_back() {
         for &dtype in DType::ALL.iter().filter(|&&dtype| dtype != DType::BF16) {
             let array = Array::full(dtype, &[2, 1], 0.into());
             assert_eq!(from_tract(to_tract(&array).unwrap().into_tvalue(), dtype).unwrap(), array);

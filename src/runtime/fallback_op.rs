@@ -30,7 +30,7 @@ pub(super) fn zero_value() -> AttributeProto {
 }
 
 /// The node as tract gets it: under a name of ours, with all that it uses among its inputs.
-pub(super) fn node(node: NodeProto, lengths: Vec<NodeProto>, functions: &[FunctionProto], opset: i64) -> NodeProto {
+pub(super) fn node(node: NodeProto, size_nodes: Vec<NodeProto>, functions: &[FunctionProto], opset: i64) -> NodeProto {
     let holds_calls =
         node.attribute.iter().any(|attribute| attribute.g.is_some()) || functions.iter().any(|function| calls(&node, function));
     let mut new = NodeProto {
@@ -39,7 +39,7 @@ pub(super) fn node(node: NodeProto, lengths: Vec<NodeProto>, functions: &[Functi
         output: node.output.clone(),
         ..NodeProto::default()
     };
-    let single = NodeProgram::new(node, lengths, if holds_calls { functions.to_vec() } else { vec![] }, opset);
+    let single = NodeProgram::new(node, size_nodes, if holds_calls { functions.to_vec() } else { vec![] }, opset);
     new.input = single.inputs();
     new.attribute.push(AttributeProto {
         name: NODE.to_string(),
@@ -67,9 +67,9 @@ pub(super) fn knowing<R>(operators: &OpRegistry, read: impl FnOnce() -> R) -> R 
     read
 }
 
-/// Tells tract of every operator of ours on a page.
-pub(super) fn register(onnx: &mut tract_onnx::Onnx, page: &tract_onnx::pb::ModelProto) {
-    for node in page.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type.starts_with(OURS)) {
+/// Registers with tract every operator of ours in a model.
+pub(super) fn register(onnx: &mut tract_onnx::Onnx, model: &tract_onnx::pb::ModelProto) {
+    for node in model.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type.starts_with(OURS)) {
         onnx.op_register.0.insert(node.op_type.clone(), build);
     }
 }
@@ -77,14 +77,14 @@ pub(super) fn register(onnx: &mut tract_onnx::Onnx, page: &tract_onnx::pb::Model
 /// The types of what a node is given at every call, as tract has them.
 type InputTypes = Vec<(DType, TVec<TDim>)>;
 
-/// A node as it stands on tract's page: with the constants among its inputs, which our reader may need to know, and which the plan does not
+/// A node as it stands in the model that tract gets: with the constants among its inputs, which our reader may need to know, and which the plan does not
 /// hand to it at every call.
 #[derive(Clone)]
 struct FallbackOp {
     node: Arc<NodeProgram>,
     operators: Arc<OpRegistry>,
     name: String,
-    /// The names of the inputs, and the numbers of the constants.
+    /// The names of the inputs, and the values of the constants.
     inputs: Arc<Vec<(String, Option<Array>)>>,
     symbols: SymbolScope,
     /// What was recorded last, and for which types.
@@ -211,7 +211,7 @@ struct FallbackKernel {
 
 impl PartialEq for FallbackKernel {
     fn eq(&self, other: &FallbackKernel) -> bool {
-        // tract runs what is equal once; lengths that depend on data are named for their node.
+        // tract runs what is equal once; sizes that depend on data are named for their node.
         let fixed = || self.graph.outputs().iter().all(|&id| self.graph.value(id).ty.shape.iter().all(|n| !n.is_symbolic()));
         Arc::ptr_eq(&self.graph, &other.graph) || self.op == other.op && fixed() && self.graph.structurally_equals(&other.graph)
     }
@@ -220,7 +220,7 @@ impl PartialEq for FallbackKernel {
 impl Eq for FallbackKernel {}
 
 impl FallbackKernel {
-    /// The types of the outputs where the inputs have these. A length that depends on data is a symbol of tract's.
+    /// The types of the outputs where the inputs have these. A size that depends on data is a symbol of tract's.
     fn facts(&self, inputs: &InputTypes) -> Result<Vec<(DatumType, TVec<TDim>)>> {
         let mut symbols = SymbolMap::new(&self.scope, &self.name);
         for ((_, shape), &id) in inputs.iter().zip(self.graph.inputs()) {

@@ -65,7 +65,7 @@ pub(super) const FALLBACK_TABLE: &[Row] = &[
     ("Pow", |node_context| !floats(node_context), "overflows on integers"),
     (
         "Mod",
-        |node_context| !keeps_shape(node_context) || lengths(node_context) || zero(node_context, 1),
+        |node_context| !keeps_shape(node_context) || casts_sizes(node_context) || zero(node_context, 1),
         "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero",
     ),
     ("Erf", double, "has no f64 kernel"),
@@ -83,7 +83,7 @@ pub(super) const FALLBACK_TABLE: &[Row] = &[
     ("ReduceSum", half, "accumulates f16 in f16"),
     ("Resize", double, "interpolates in f32"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
-    ("CumSum", lengths, "confuses cast integers with symbolic dimensions"),
+    ("CumSum", casts_sizes, "confuses cast integers with symbolic dimensions"),
     ("TopK", always, "confuses cast integers with symbolic dimensions, loses NaN"),
     ("ArgMax", always, "confuses cast integers with symbolic dimensions, loses NaN"),
     ("ArgMin", always, "confuses cast integers with symbolic dimensions, loses NaN"),
@@ -101,9 +101,9 @@ pub(super) const FALLBACK_TABLE: &[Row] = &[
     ("Mish", half, "loses small values in f16"),
     ("Tanh", half, "approximates with a quotient of f16 polynomials"),
     ("BatchNormalization", |node_context| node_context.constant.iter().skip(1).any(Option::is_none), "needs constant statistics"),
-    ("LSTM", unusual, "ignores directions, lengths and clip, and panics without a state"),
-    ("GRU", unusual, "ignores directions, lengths and clip, and panics without a state"),
-    ("RNN", unusual, "ignores directions, lengths and clip, and panics without a state"),
+    ("LSTM", unusual, "ignores directions, sequence lengths and clip, and panics without a state"),
+    ("GRU", unusual, "ignores directions, sequence lengths and clip, and panics without a state"),
+    ("RNN", unusual, "ignores directions, sequence lengths and clip, and panics without a state"),
     ("BitCast", always, "does not implement it"),
     ("RandomUniform", always, "uses a different random generator"),
     ("RandomNormal", always, "uses a different random generator"),
@@ -139,8 +139,8 @@ pub(super) const SLOWER: &str = "takes longer";
 
 /// Whether it is a product with a matrix of the model, which we lay out once.
 fn linear(node_context: &NodeContext) -> bool {
-    let place = |name: &str| node_context.node.input.iter().position(|input| input == name);
-    ConstantMatMul::of(node_context.node, |name| node_context.constant[place(name)?]).is_some()
+    let index = |name: &str| node_context.node.input.iter().position(|input| input == name);
+    ConstantMatMul::of(node_context.node, |name| node_context.constant[index(name)?]).is_some()
 }
 
 /// Whether a product is large enough for a node of ours: many rows by a large matrix.
@@ -150,11 +150,11 @@ fn large(node_context: &NodeContext) -> bool {
     x.dtype == DType::F32 && volume(x) / width >= ROWS && volume(matrix) >= LARGE
 }
 
-/// Rows, and numbers of the matrix, from which on our product was measured to win over tract's, on one thread and on two.
+/// Rows, and elements of the matrix, from which on our product was measured to win over tract's, on one thread and on two.
 const ROWS: i64 = 128;
 const LARGE: i64 = 1 << 18;
 
-/// How many numbers a value has, a symbolic length counted as 1.
+/// The number of elements of a value, a symbolic size counted as 1.
 fn volume(ty: &Type) -> i64 {
     ty.shape.iter().map(|n| n.fixed().unwrap_or(1)).product()
 }
@@ -190,13 +190,13 @@ fn double(node_context: &NodeContext) -> bool {
     node_context.dtype(0) == Some(DType::F64)
 }
 
-/// Whether a slice leaves numbers out between those that it takes.
+/// Whether a slice skips elements between those that it takes.
 fn stepped(node_context: &NodeContext) -> bool {
     node_context.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
 }
 
-/// Whether tract may take integers for lengths: it does with what is cast.
-fn lengths(node_context: &NodeContext) -> bool {
+/// Whether tract may take integers for symbolic sizes: it does with what is cast.
+fn casts_sizes(node_context: &NodeContext) -> bool {
     // Inputs of the graph and constants it has as they are.
     let computed = |i: usize| {
         node_context.constant[i].is_none() && !node_context.graph.input.iter().any(|input| input.name == node_context.node.input[i])
@@ -212,7 +212,7 @@ fn keeps_shape(node_context: &NodeContext) -> bool {
 
 /// Whether an integer input may hold a zero.
 fn zero(node_context: &NodeContext, i: usize) -> bool {
-    !floats(node_context) && node_context.constant[i].is_none_or(|numbers| numbers.to_i64s().contains(&0))
+    !floats(node_context) && node_context.constant[i].is_none_or(|values| values.to_i64s().contains(&0))
 }
 
 /// Whether it is given integers of which tract has extremes.
@@ -245,8 +245,8 @@ fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> 
     declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), Type::from(array)))).collect()
 }
 
-/// Operators that lengths are computed with.
-const OF_LENGTHS: &[&str] = &[
+/// Operators that sizes are computed with.
+const OF_SIZES: &[&str] = &[
     "Add",
     "Cast",
     "Concat",
@@ -267,7 +267,7 @@ const OF_LENGTHS: &[&str] = &[
     "Unsqueeze",
 ];
 
-/// Nodes that compute lengths, by what they make.
+/// Nodes that compute sizes, by what they make.
 struct SizeValues<'a> {
     makers: HashMap<&'a str, usize>,
     graph: &'a GraphProto,
@@ -276,7 +276,7 @@ struct SizeValues<'a> {
 
 impl<'a> SizeValues<'a> {
     fn new(graph: &'a GraphProto, model: &'a Model) -> SizeValues<'a> {
-        let made = graph.node.iter().enumerate().filter(|(_, node)| OF_LENGTHS.contains(&node.op_type.as_str()));
+        let made = graph.node.iter().enumerate().filter(|(_, node)| OF_SIZES.contains(&node.op_type.as_str()));
         SizeValues { makers: made.flat_map(|(i, node)| node.output.iter().map(move |name| (name.as_str(), i))).collect(), graph, model }
     }
 
@@ -297,7 +297,7 @@ impl<'a> SizeValues<'a> {
         node.op_type == "Shape" || node.input.iter().filter(|name| !name.is_empty()).all(|name| self.of(name, nodes))
     }
 
-    /// The nodes that compute lengths for a node, so that its shape rule knows them.
+    /// The nodes that compute sizes for a node, so that its shape rule knows them.
     fn before(&self, node: &NodeProto) -> Vec<NodeProto> {
         let mut all = BTreeSet::new();
         for name in node.input.iter().map(String::as_str).chain(outer_names(node)) {
@@ -310,7 +310,7 @@ impl<'a> SizeValues<'a> {
     }
 }
 
-/// How many nodes may compute the lengths of one.
+/// How many nodes may compute the sizes of one.
 const MOST: usize = 64;
 
 /// The model as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
@@ -319,7 +319,7 @@ pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &OpRegistry) -> 
     let mut proto = model.clone().into_proto();
     let opset = model.opset("").unwrap_or(0);
     if let (Some(graph), Some(original)) = (proto.graph.as_mut(), model.proto.graph.as_ref()) {
-        let (types, lengths) = (types(original, model), SizeValues::new(original, model));
+        let (types, size_values) = (types(original, model), SizeValues::new(original, model));
         for node in &mut graph.node {
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
@@ -340,7 +340,7 @@ pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &OpRegistry) -> 
             match why {
                 Some(why) => {
                     fallbacks.push(Fallback { name: node.name.clone(), op: node.op_type.clone(), why });
-                    let before = lengths.before(node);
+                    let before = size_values.before(node);
                     *node = fallback_op::node(std::mem::take(node), before, &proto.functions, opset);
                 }
                 None => node.metadata_props.clear(),

@@ -12,7 +12,7 @@ use tract_onnx::prelude::TValue;
 /// The guards of a model, by what they look at.
 #[derive(Default)]
 pub(super) struct Conditions {
-    lengths: Vec<Guard>,
+    sizes: Vec<Guard>,
     /// Guards on inputs, by their index.
     inputs: Vec<(usize, Guard)>,
     /// Guards on intermediate values, which the plan gives after its outputs, and their dtypes.
@@ -26,12 +26,12 @@ impl Conditions {
     /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read.
     pub(super) fn of(model: &Model, inputs: &[(String, Type)], graph: &mut GraphProto) -> Result<Conditions> {
         let mut conditions = Conditions::default();
-        for (saved, place) in guards_of(model)? {
+        for (saved, location) in guards_of(model)? {
             match saved {
-                SavedGuard::Lengths(constraint) => conditions.lengths.push(Guard::lengths(constraint, place)),
-                SavedGuard::Numbers(name, seen) => {
+                SavedGuard::Sizes(constraint) => conditions.sizes.push(Guard::lengths(constraint, location)),
+                SavedGuard::Values(name, seen) => {
                     let dtype = seen.dtype();
-                    let guard = Guard { condition: Condition::Numbers(Default::default(), seen), place };
+                    let guard = Guard { condition: Condition::Numbers(Default::default(), seen), location };
                     match inputs.iter().position(|input| input.0 == name) {
                         Some(i) => conditions.inputs.push((i, guard)),
                         None => {
@@ -50,7 +50,7 @@ impl Conditions {
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
     pub(super) fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
-        self.lengths.iter().try_for_each(|guard| guard.check_lengths(bindings))
+        self.sizes.iter().try_for_each(|guard| guard.check_lengths(bindings))
     }
 
     /// Checks the inputs of a call.

@@ -56,7 +56,7 @@ pub struct Session {
     conditions: Conditions,
     model: Model,
     operators: OpRegistry,
-    /// tract's reading of the page, or why it has none.
+    /// The model as tract read it, or why it could not.
     tract_model: Result<InferenceModel>,
     fallbacks: Vec<Fallback>,
     executor: Option<Executor>,
@@ -77,7 +77,7 @@ pub struct PlanCounts {
     pub hits: usize,
 }
 
-/// A plan for one combination of input shapes; whoever has their dtypes and shapes has inputs that were looked at before.
+/// A plan for one combination of input dtypes and shapes: inputs that match it were checked before.
 #[derive(Clone)]
 struct CachedPlan {
     shapes: Vec<Vec<usize>>,
@@ -217,8 +217,8 @@ impl Session {
         verify(model).into_result()?;
         let flat = without_functions(model, operators);
         let written = flat.as_ref().unwrap_or(model);
-        let (mut page, fallbacks) = fallback_table::for_tract(written, rows, operators);
-        let graph = page.graph.get_or_insert_default();
+        let (mut model, fallbacks) = fallback_table::for_tract(written, rows, operators);
+        let graph = model.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
         };
@@ -227,7 +227,7 @@ impl Session {
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
         let conditions = Conditions::of(written, &inputs, graph)?;
         let exported = model.clone();
-        let tract_model = parse(&page, operators);
+        let tract_model = parse(&model, operators);
         let executor = (*threads > 1).then(|| Executor::multithread(*threads));
         Ok(Session {
             inputs,
@@ -305,7 +305,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where an input is missing, left over, or has the wrong dtype or shape;
-    /// [`Guard`](crate::ErrorCode::Guard) where a condition of the record does not hold; [`Runtime`](crate::ErrorCode::Runtime) where tract fails.
+    /// [`Guard`](crate::ErrorCode::Guard) where a guard does not hold; [`Runtime`](crate::ErrorCode::Runtime) where tract fails.
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let engine = self.engine(inputs)?;
         self.conditions.check_inputs(inputs)?;
@@ -393,7 +393,7 @@ impl Session {
         Ok(arrays)
     }
 
-    /// The page as our readers have it, with what tract said; that alone where they refuse it too.
+    /// The model as our reader has it, with tract's error; that alone where the reader refuses it too.
     fn fall_back(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
         match OnnxModule::with(self.model.clone(), &self.operators) {
             Ok(module) => Ok((Arc::new(module), error)),
@@ -470,13 +470,13 @@ fn poisoned<T>(_: T) -> Error {
     Error::internal("another thread panicked while compiling a plan")
 }
 
-/// Runs a page on our kernels.
+/// Runs a model on our kernels.
 fn run_fallback(module: &OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
     let tensors: Vec<Tensor> = inputs.iter().cloned().map(Tensor::from).collect();
     module.forward(&tensors)?.iter().map(Tensor::to_array).collect()
 }
 
-/// The model with the bodies of its functions in the place of their calls, which tract does not follow: its program is traced once more.
+/// The model with the bodies of its functions in place of their calls, which tract does not follow: its program is traced once more.
 /// `None` where there is nothing to do, and where that cannot be done with shapes only.
 fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
     if model.proto.functions.is_empty() {
@@ -485,14 +485,14 @@ fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
     Traced::from_model_with(model.clone(), operators).and_then(|traced| traced.to_unhashed_model(ExportOptions::default())).ok()
 }
 
-/// Hands a page over to tract.
-fn parse(page: &ModelProto, operators: &OpRegistry) -> Result<InferenceModel> {
-    let bytes = page.encode_to_vec();
+/// Parses a model with tract.
+fn parse(model: &ModelProto, operators: &OpRegistry) -> Result<InferenceModel> {
+    let bytes = model.encode_to_vec();
     panic::on_a_deep_stack(move || {
-        let page = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
+        let model = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
         let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
-        fallback_op::register(&mut onnx, &page);
-        fallback_op::knowing(operators, || onnx.model_for_proto_model(&page))
+        fallback_op::register(&mut onnx, &model);
+        fallback_op::knowing(operators, || onnx.model_for_proto_model(&model))
     })
 }
 
@@ -524,7 +524,7 @@ impl Traced {
     }
 }
 
-/// Numbers for the tests of this folder.
+/// Arrays for the tests of this folder.
 #[cfg(test)]
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use crate::array::{DType, Random};
@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_come_back_as_integers() {
+    fn sizes_come_back_as_integers() {
         let x = Tensor::new([2, 3], vec![1.0f32; 6]).unwrap();
         let module = crate::module::from_fn(|x: Tensor| Ok(Tensor::from_dims(&[x.dim(0)? * 2, Dim::Fixed(7)])));
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();

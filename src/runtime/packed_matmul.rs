@@ -18,12 +18,12 @@ pub(super) struct ConstantMatMul<'a> {
     pub(super) left: &'a str,
     name: &'a str,
     matrix: &'a Array,
-    turned: bool,
+    transposed: bool,
     bias: Option<&'a Array>,
 }
 
 impl<'a> ConstantMatMul<'a> {
-    /// A node as one: a MatMul, or a Gemm that scales nothing and adds the same to every row. `constant` gives the numbers of an input
+    /// A node as one: a MatMul, or a Gemm that scales nothing and adds the same to every row. `constant` gives the value of an input
     /// that is the same at every call.
     pub(super) fn of(node: &'a NodeProto, constant: impl Fn(&str) -> Option<&'a Array>) -> Option<ConstantMatMul<'a>> {
         let node = Node::new(node, 0);
@@ -33,14 +33,14 @@ impl<'a> ConstantMatMul<'a> {
             return None;
         }
         match node.op_type() {
-            "MatMul" => Some(ConstantMatMul { left, name, matrix, turned: false, bias: None }),
+            "MatMul" => Some(ConstantMatMul { left, name, matrix, transposed: false, bias: None }),
             "Gemm" => {
-                let turned = node.int("transB", 0).ok()? != 0;
-                let columns = matrix.shape()[usize::from(!turned)];
+                let transposed = node.int("transB", 0).ok()? != 0;
+                let columns = matrix.shape()[usize::from(!transposed)];
                 let bias = added.map(|name| constant(name).filter(|bias| bias.rank() <= 2 && is_row(bias.shape(), columns)));
                 let plain = node.float("alpha", 1.0).ok()? == 1.0 && node.int("transA", 0).ok()? == 0;
                 let whole = bias.is_none_or(|bias| bias.is_some()) && (bias.is_none() || node.float("beta", 1.0).ok()? == 1.0);
-                (plain && whole).then(|| ConstantMatMul { left, name, matrix, turned, bias: bias.flatten() })
+                (plain && whole).then(|| ConstantMatMul { left, name, matrix, transposed, bias: bias.flatten() })
             }
             _ => None,
         }
@@ -52,20 +52,20 @@ fn is_row(shape: &[usize], columns: usize) -> bool {
     shape.split_last().is_some_and(|(&last, before)| last == columns && before.iter().all(|&n| n == 1))
 }
 
-/// The matrices that were laid out while tract read a page, by their names and whether they were turned: each once, however many nodes
+/// The matrices that were laid out while tract read a model, by their names and whether they were transposed: each once, however many nodes
 /// multiply by it.
 #[derive(Default)]
 pub(super) struct LaidOut(BTreeMap<(String, bool), Arc<Panels>>);
 
 impl LaidOut {
     fn panels(&mut self, linear: &ConstantMatMul) -> Result<Arc<Panels>> {
-        let key = (linear.name.to_string(), linear.turned);
+        let key = (linear.name.to_string(), linear.transposed);
         if let Some(known) = self.0.get(&key) {
             return Ok(Arc::clone(known));
         }
         let view = linear.matrix.view::<f32>()?;
         let view = view.view().into_dimensionality::<Ix2>().map_err(|error| Error::internal(error.to_string()))?;
-        let panels = Arc::new(Panels::new(if linear.turned { view.t() } else { view })?);
+        let panels = Arc::new(Panels::new(if linear.transposed { view.t() } else { view })?);
         self.0.insert(key, Arc::clone(&panels));
         Ok(panels)
     }
@@ -92,14 +92,14 @@ impl Product {
     fn shape(&self, mut shape: TVec<TDim>) -> TractResult<TVec<TDim>> {
         let (rows, columns) = self.matrix.dim();
         let last = shape.last_mut().context("a matrix product with a scalar")?;
-        // A length that depends on data is seen when it is there.
+        // A size that depends on data is known only at run time.
         ensure!(last.to_i64().is_err() || *last == rows.to_dim(), "rows of {last} elements do not fit a matrix of {rows} rows");
         *last = columns.to_dim();
         Ok(shape)
     }
 }
 
-/// A product as it stands on tract's page, among whose inputs the matrix is too.
+/// A product as it stands in tract's model, where the matrix is an input too.
 #[derive(Clone, Debug)]
 pub(super) struct PackedMatMulOp {
     pub(super) product: Product,
@@ -161,7 +161,7 @@ impl TypedOp for Product {
         Ok(tvec![f32::fact(self.shape(inputs[0].shape.to_tvec())?)])
     }
 
-    /// Takes an addition of the same numbers to every row in.
+    /// Folds in an addition of the same values to every row.
     fn declutter(&self, model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
         if self.bias.is_some() || model.outputs.contains(&node.id.into()) {
             return Ok(None);
@@ -171,12 +171,12 @@ impl TypedOp for Product {
             return Ok(None);
         }
         let Some(other) = next.inputs.iter().find(|input| input.node != node.id) else { return Ok(None) };
-        let Some(numbers) = &model.outlet_fact(*other)?.konst else { return Ok(None) };
-        let row = numbers.rank() <= node.outputs[0].fact.rank() && is_row(numbers.shape(), self.matrix.dim().1);
-        if !row || numbers.datum_type() != f32::datum_type() {
+        let Some(values) = &model.outlet_fact(*other)?.konst else { return Ok(None) };
+        let row = values.rank() <= node.outputs[0].fact.rank() && is_row(values.shape(), self.matrix.dim().1);
+        if !row || values.datum_type() != f32::datum_type() {
             return Ok(None);
         }
-        let bias: Arc<[f32]> = numbers.try_as_plain_ram()?.as_slice::<f32>()?.into();
+        let bias: Arc<[f32]> = values.try_as_plain_ram()?.as_slice::<f32>()?.into();
         TypedModelPatch::fuse_with_next(model, node, Product { matrix: Arc::clone(&self.matrix), bias: Some(bias) }).map(Some)
     }
 

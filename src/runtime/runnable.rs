@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::matmul::optimized::OptMatMul;
 /// How many states are kept: one for each thread that ran the plan at the same time as others.
 const IDLE: usize = 8;
 
-/// A plan, and states between two runs: places for all its values, in which those that are constant stand already.
+/// A plan, and states between two runs: slots for all its values, in which those that are constant stand already.
 pub(super) struct Runnable {
     plan: Arc<TypedRunnableModel>,
     idle: Mutex<Vec<TypedSimpleState>>,

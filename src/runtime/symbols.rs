@@ -1,4 +1,4 @@
-//! Lengths that tract's plan does not know: its symbols as ours, and ours as its.
+//! Sizes that tract's plan does not know: its symbols as ours, and ours as its.
 
 use crate::dim::{Dim, Expr, Shape, Step};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ impl<'a> SymbolMap<'a> {
         SymbolMap { scope, node, known: BTreeMap::new() }
     }
 
-    /// A length of tract's as one of ours: a number, or a symbol for the whole expression.
+    /// A size of tract's as one of ours: a number, or a symbol for the whole expression.
     pub(super) fn ours(&mut self, length: &TDim) -> Dim {
         if let Some(n) = length.as_i64() {
             return Dim::Fixed(n);
@@ -31,7 +31,7 @@ impl<'a> SymbolMap<'a> {
     /// Learns what the symbols of a shape stand for.
     ///
     /// # Errors
-    /// [`Shape`](crate::ErrorCode::Shape) where a length that is known is another.
+    /// [`Shape`](crate::ErrorCode::Shape) where a size that is known is another.
     pub(super) fn observe(&mut self, ours: &Shape, theirs: &[TDim]) -> Result<()> {
         let differs = || Error::shape(format!("the plan is for {ours}, got {theirs:?}"));
         if ours.rank() != theirs.len() {
@@ -47,7 +47,7 @@ impl<'a> SymbolMap<'a> {
         Ok(())
     }
 
-    /// A length of ours as tract's. What stands for nothing in the plan is a symbol that the node makes.
+    /// A size of ours as tract's. What stands for nothing in the plan is a symbol that the node makes.
     pub(super) fn theirs(&self, dim: &Dim) -> TDim {
         let expr = dim.expr();
         self.built(&expr).unwrap_or_else(|| self.scope.sym(&format!("{}.{}", self.node, dim)).into())
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_go_there_and_back() {
+    fn sizes_go_there_and_back() {
         let scope = SymbolScope::default();
         let n: TDim = scope.sym("n").into();
         let mut symbols = SymbolMap::new(&scope, "node");

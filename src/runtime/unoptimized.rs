@@ -1,4 +1,4 @@
-//! tract as it reads a page, before it optimises: tells a wrong reading from a wrong optimiser.
+//! tract's model as parsed, before it is optimised: tells a wrong reading from a wrong optimiser.
 
 use super::runnable::Runnable;
 use super::{Session, shapes};
@@ -8,7 +8,7 @@ use crate::onnx::Model;
 use tract_onnx::prelude::{InferenceModelExt, IntoRunnable};
 
 impl Session {
-    /// The page that was compiled.
+    /// The model that was compiled.
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -16,7 +16,7 @@ impl Session {
     /// The outputs for these inputs by tract's plan without any optimisation, our kernels inside it as in [`Session::run`].
     ///
     /// # Errors
-    /// [`Runtime`](crate::ErrorCode::Runtime) where tract refuses the page or fails: then there is no plan to compare with.
+    /// [`Runtime`](crate::ErrorCode::Runtime) where tract refuses the model or fails: then there is no plan to compare with.
     pub fn run_unoptimized(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let plan = self.planned(&shapes(inputs), |model| Runnable::new(model.into_typed()?.into_runnable()?))?;
         self.on_threads(|| self.by_tract(&plan, inputs))

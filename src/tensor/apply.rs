@@ -1,4 +1,4 @@
-//! The one door: every operation infers its type, computes its value where there is one, and is written down where somebody records.
+//! `apply`, the one entry point of operations: infers the type, evaluates the kernel where values are known, and adds a node where a trace is active.
 
 use super::{Origin, Tensor, TensorData, location, observer, recorder};
 use crate::array::Array;
@@ -8,7 +8,7 @@ use crate::graph::{Agreement, Computed, Inputs, Operator};
 use std::panic::Location;
 use std::sync::Arc;
 
-/// What a constant operation may grow to before it is written down rather than computed: an `expand` stays an `expand`.
+/// What a constant operation may grow to before it becomes a node instead of being computed: an `expand` stays an `expand`.
 const FOLDED: usize = 1 << 16;
 
 /// Applies an operator that has one output.
@@ -41,23 +41,23 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
     let constraints = recorder::constraints();
     let inferred = op.infer(&Inputs::new(&types).under(&constraints)).map(|types| simplified(types, &constraints));
-    let known_sizes = lengths(&*op, inputs, &constraints);
+    let known_sizes = size_values(&*op, inputs, &constraints);
     recorder::constrain(constraints.into_found(), || location::here(None, caller));
     let types = inferred.at(op.name()).map_err(|error| match error.code() {
-        // Who declared a length wants to know the line that contradicts it.
+        // A declared size is reported with the line that contradicts it.
         ErrorCode::Size => error.at(location::here(None, caller)),
         _ => error,
     })?;
     if let [ty] = types.as_slice()
         && let Some(dims) = known_sizes
     {
-        return Ok(vec![Tensor::of_lengths(dims, ty.dtype)]);
+        return Ok(vec![Tensor::from_dim_array(dims, ty.dtype)]);
     }
     let attribute_dims = op.dims();
     let symbolic = attribute_dims.iter().any(Dim::is_symbolic);
     let mut recorded = recorder::is_recorded(inputs, symbolic).map_err(|error| error.at(location::here(None, caller)))?;
     if !recorded && recorder::is_tracing() {
-        // What is drawn at random is no constant.
+        // A random sample is no constant.
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
     }
     let values = evaluate(&*op, inputs, &types, &attribute_dims).at(op.name())?;
@@ -98,14 +98,14 @@ fn derived(op: &Arc<dyn Operator>, inputs: &[Option<&Tensor>], output: usize, na
     }
 }
 
-/// Lengths that depend on data: known ones, unless the record is to be right at others; then symbols of their own.
+/// Sizes that depend on data: fixed ones, unless the traced graph is to be right at others; then symbols of their own.
 fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<Type> {
     let mut names: Vec<(Dim, Dim)> = Vec::new();
     for (ty, value) in types.iter_mut().zip(values) {
         if !ty.shape.iter().any(Dim::is_unnamed) {
             continue;
         }
-        let lengths = ty.shape.iter().enumerate().map(|(axis, dim)| {
+        let dims = ty.shape.iter().enumerate().map(|(axis, dim)| {
             if !dim.is_unnamed() {
                 return dim.clone();
             }
@@ -121,14 +121,14 @@ fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<
             names.push((dim.clone(), name.clone()));
             name
         });
-        *ty = Type::new(ty.dtype, lengths.collect::<Vec<_>>());
+        *ty = Type::new(ty.dtype, dims.collect::<Vec<_>>());
     }
     types
 }
 
 /// Whether computing a constant would turn a small one into a large one.
 fn grows(types: &[Type], inputs: &[Option<&Tensor>]) -> bool {
-    // A length that follows from the numbers is at most what they are.
+    // A size that follows from the values is at most what they are.
     let bytes = |ty: &Type| ty.shape.numel().example().map_or(0, |n| (n.max(0) as usize).saturating_mul(ty.dtype.size()));
     let total = |types: &mut dyn Iterator<Item = &Type>| types.map(bytes).fold(0, usize::saturating_add);
     let (made, taken) = (total(&mut types.iter()), total(&mut inputs.iter().flatten().map(|tensor| tensor.ty())));
@@ -141,10 +141,10 @@ fn simplified(types: Vec<Type>, constraints: &Constraints) -> Vec<Type> {
 }
 
 /// The elements of the output as symbolic expressions, where those of all inputs are known and the operator has a rule for them.
-fn lengths(op: &dyn Operator, inputs: &[Option<&Tensor>], constraints: &Constraints) -> Option<DimArray> {
+fn size_values(op: &dyn Operator, inputs: &[Option<&Tensor>], constraints: &Constraints) -> Option<DimArray> {
     let known: Vec<Option<&DimArray>> =
         inputs.iter().map(|input| input.map(|tensor| tensor.symbolic_values().ok_or(())).transpose()).collect::<Result<_, _>>().ok()?;
-    // Numbers alone are computed like any other constant.
+    // Known values alone are computed like any other constant.
     let dims = known.iter().flatten().any(|dims| dims.is_symbolic()).then(|| op.of_dims(&Inputs::new(&known))).flatten()?;
     Some(DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims })
 }

@@ -1,6 +1,6 @@
 //! Where in the model and in the source the program is now, for the nodes that are recorded.
 
-use crate::graph::Place;
+use crate::graph::SourceLocation;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ struct Here {
     lines: Vec<Arc<str>>,
 }
 
-/// Leaves the place when dropped, on return, `?` and panic alike.
-#[must_use = "the place is left when the guard is dropped"]
+/// Leaves the scope when dropped, on return, `?` and panic alike.
+#[must_use = "the scope is left when the guard is dropped"]
 pub struct LocationGuard(Entered);
 
 enum Entered {
@@ -60,8 +60,8 @@ impl Drop for LocationGuard {
     }
 }
 
-/// The place of a node recorded now. A node outside any scope belongs to the module whose parameter it takes.
-pub(super) fn here(parameter: Option<&str>, caller: &Location) -> Place {
+/// The source location of a node that is added now. A node outside any scope belongs to the module whose parameter it takes.
+pub(super) fn here(parameter: Option<&str>, caller: &Location) -> SourceLocation {
     HERE.with_borrow(|here| {
         let scope = match (here.scope.is_empty(), parameter) {
             (true, Some(name)) => name.rsplit_once('.').map_or("", |(module, _)| module).to_string(),
@@ -73,6 +73,6 @@ pub(super) fn here(parameter: Option<&str>, caller: &Location) -> Place {
             None if caller.file().starts_with("/rustc/") => "".into(),
             None => format!("{}:{}:{}", caller.file(), caller.line(), caller.column()).into(),
         };
-        Place { scope: scope.into(), line }
+        SourceLocation { scope: scope.into(), line }
     })
 }

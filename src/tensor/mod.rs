@@ -2,8 +2,8 @@
 
 mod apply;
 mod axes;
+pub(crate) mod dim_tensor;
 pub(crate) mod guard;
-pub(crate) mod lengths;
 pub mod location;
 pub(crate) mod observer;
 mod operand;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 /// An immutable tensor: cheap to clone, usable from any thread.
 ///
-/// Its numbers may be absent (inside a trace of shapes only) and its lengths may be symbolic. Every operation is a
+/// Its value may be absent (inside a trace of shapes only) and its sizes may be symbolic. Every operation is a
 /// method that returns a `Result`; `+ - * /` work on references, values, results and Rust numbers.
 ///
 /// ```
@@ -47,7 +47,7 @@ pub struct Tensor(Arc<TensorData>);
 struct TensorData {
     ty: Type,
     value: Option<Array>,
-    /// The contents, where they are a few lengths.
+    /// The elements, where they are a few sizes.
     dims: Option<DimArray>,
     origin: Origin,
     /// Whether this is a Python number in a tensor's clothes, which has no say in the dtype of a result.
@@ -106,17 +106,17 @@ impl Tensor {
         Tensor(Arc::new(TensorData { weak: true, ..(*tensor.0).clone() }))
     }
 
-    /// Lengths as an i64 tensor of rank 1: what `shape` is in torch.
+    /// Sizes as an i64 tensor of rank 1: what `shape` is in torch.
     pub fn from_dims(dims: impl Into<Shape>) -> Tensor {
-        Tensor::of_lengths(DimArray::vector(dims.into().to_vec()), DType::I64)
+        Tensor::from_dim_array(DimArray::vector(dims.into().to_vec()), DType::I64)
     }
 
-    /// A length as an i64 tensor of rank 0.
+    /// A size as an i64 tensor of rank 0.
     pub fn from_dim(dim: &Dim) -> Tensor {
-        Tensor::of_lengths(DimArray::scalar(dim.clone()), DType::I64)
+        Tensor::from_dim_array(DimArray::scalar(dim.clone()), DType::I64)
     }
 
-    pub(crate) fn of_lengths(dims: DimArray, dtype: DType) -> Tensor {
+    pub(crate) fn from_dim_array(dims: DimArray, dtype: DType) -> Tensor {
         let constraints = recorder::constraints();
         let dims = DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims };
         let value = dims.example().map(|array| array.cast(dtype));
@@ -124,7 +124,7 @@ impl Tensor {
         Tensor(Arc::new(TensorData { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))
     }
 
-    /// The same numbers as a parameter of this name, which the record keeps.
+    /// The same value as a parameter of this name, which the traced graph keeps.
     pub fn named(&self, name: &str) -> Tensor {
         match self.0.origin {
             Origin::Traced(_) => self.clone(),
@@ -146,7 +146,7 @@ impl Tensor {
         Tensor(Arc::new(TensorData { ty, value: self.0.value.clone(), dims: None, origin: Origin::Traced(traced_ref), weak: false }))
     }
 
-    /// The same numbers under a type that says more of the lengths.
+    /// The same value under a type that knows more of the sizes.
     pub(crate) fn retyped(&self, ty: Type) -> Tensor {
         Tensor(Arc::new(TensorData { ty, ..(*self.0).clone() }))
     }
@@ -189,12 +189,12 @@ impl Tensor {
         self.shape().numel()
     }
 
-    /// Whether only the type is known, not the numbers.
+    /// Whether only the type is known, not the value.
     pub fn is_type_only(&self) -> bool {
         self.value().is_none()
     }
 
-    /// Whether a record knows this tensor: its numbers differ from call to call.
+    /// Whether the tensor is a value of a trace: its elements differ from call to call.
     pub fn is_traced(&self) -> bool {
         self.traced_ref().is_some()
     }
@@ -214,7 +214,7 @@ impl Tensor {
         }
     }
 
-    /// How the numbers follow from parameters, where they do.
+    /// How the value is computed from parameters, where it is.
     fn derivation(&self) -> Option<Derivation> {
         match &self.0.origin {
             Origin::Parameter(name) => Some(Derivation::Parameter(name.clone())),
@@ -233,7 +233,7 @@ impl Tensor {
         self.0.dims.as_ref()
     }
 
-    /// Whether the numbers differ from call to call: a record knows them, or they are lengths that do.
+    /// Whether the value differs from call to call: it is traced, or it consists of sizes that do.
     pub(crate) fn varies(&self) -> bool {
         self.is_traced() || self.symbolic_values().is_some_and(DimArray::is_symbolic)
     }
@@ -247,12 +247,12 @@ impl Tensor {
         }
     }
 
-    /// The numbers, without a word to the recorder: for the crate's own bookkeeping.
+    /// The value, without a guard: for the crate's own bookkeeping.
     pub(crate) fn value(&self) -> Option<&Array> {
         self.0.value.as_ref()
     }
 
-    /// The numbers where they are the same at every call.
+    /// The value where it is the same at every call.
     pub(crate) fn constant(&self) -> Option<&Array> {
         self.value().filter(|_| !self.varies())
     }
@@ -264,7 +264,7 @@ impl Tensor {
         })
     }
 
-    /// The numbers. Inside a trace these are the example's, so that it records a guard: the record holds only where they are the same.
+    /// The value. Inside a trace this is the example's, so that it records a guard: the traced graph is valid only where it is the same.
     ///
     /// # Errors
     /// [`NoValue`](crate::ErrorCode::NoValue) where only the type is known; [`Trace`](crate::ErrorCode::Trace) in the body of a traced branch or loop,
@@ -274,12 +274,12 @@ impl Tensor {
         let array = self.array()?;
         let caller = Location::caller();
         if let Some(traced_ref) = self.traced_ref() {
-            recorder::guard_numbers(traced_ref, array, || location::here(None, caller))?;
+            recorder::guard_values(traced_ref, array, || location::here(None, caller))?;
         }
         for dim in self.symbolic_values().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
             if let Some(seen) = dim.example() {
                 let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
-                recorder::guard_lengths(fixed, location::here(None, caller))?;
+                recorder::guard_sizes(fixed, location::here(None, caller))?;
             }
         }
         Ok(array.clone())

@@ -1,8 +1,8 @@
-//! What a thread's operations make, seen from outside: how a check learns what a module computes when nobody records.
+//! Observer of a thread's operations: how a check learns what a module computes when no trace is active.
 
 use super::location;
 use crate::array::Array;
-use crate::graph::{Operator, Place};
+use crate::graph::{Operator, SourceLocation};
 use std::cell::RefCell;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -16,7 +16,7 @@ thread_local! {
 /// An operation that was done.
 pub(crate) struct ObservedOp {
     pub(crate) op: Arc<dyn Operator>,
-    pub(crate) place: Place,
+    pub(crate) location: SourceLocation,
     /// A number for each output that says what is in it.
     pub(crate) digests: Vec<u64>,
 }
@@ -28,7 +28,7 @@ struct Observer {
     outputs: Vec<Array>,
 }
 
-/// A number that says what is in an array: its dtype, shape and numbers.
+/// A digest of an array: its dtype, shape and elements.
 pub(crate) fn digest(array: &Array) -> u64 {
     let mut hasher = DefaultHasher::new();
     (array.dtype(), array.shape(), &*array.to_bytes()).hash(&mut hasher);
@@ -60,6 +60,6 @@ pub(super) fn notify(op: &Arc<dyn Operator>, values: &[Option<Array>], parameter
             observer.outputs = values.iter().flatten().cloned().collect();
         }
         let digests = values.iter().flatten().map(digest).collect();
-        observer.done.push(ObservedOp { op: op.clone(), place: location::here(parameter, caller), digests });
+        observer.done.push(ObservedOp { op: op.clone(), location: location::here(parameter, caller), digests });
     });
 }

@@ -1,4 +1,4 @@
-//! What can stand beside a tensor in an operation: a tensor, a number, a length, or a result of either.
+//! What can stand beside a tensor in an operation: a tensor, a number, a size, or a result of either.
 
 use super::Tensor;
 use crate::array::Scalar;
@@ -45,7 +45,7 @@ impl Operand for &Dim {
 }
 
 /// Rust values, as Python's.
-macro_rules! numbers {
+macro_rules! scalars {
     ($($T:ty),*) => {
         $(impl Operand for $T {
             fn into_tensor(self) -> Result<Tensor> {
@@ -55,4 +55,4 @@ macro_rules! numbers {
     };
 }
 
-numbers!(bool, i32, i64, f32, f64);
+scalars!(bool, i32, i64, f32, f64);

@@ -1,52 +1,52 @@
-//! Who is writing things down: a thread's stack of open records.
+//! The recorder: a thread's stack of active traces.
 
 use super::Tensor;
 use crate::array::Array;
 use crate::dim::{Assumptions, Constraint, Constraints, Expr, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Condition, Graph, Guard, Operator, Place, ValueId};
+use crate::graph::{Condition, Graph, Guard, Operator, SourceLocation, ValueId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tells records apart; never part of any output.
+/// Identifies a trace; never part of any output.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static ACTIVE: RefCell<Vec<ActiveTrace>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is being written down.
+/// A trace that is active: its graph so far.
 struct ActiveTrace {
     id: u64,
     graph: Graph,
-    /// What the program turned out to need of its lengths.
+    /// The constraints on sizes that the program needs.
     constraints: Vec<Guard>,
     /// What inference may assume of sizes in this trace.
     assumptions: Option<Assumptions>,
     /// Whether reading a number is an error.
     strict: bool,
-    /// How many lengths that depend on data have got a name.
+    /// How many sizes that depend on data have a symbol.
     named: usize,
-    /// For the body of a branch or loop: the tensors of outer records that it uses, and what they are in it.
+    /// For the body of a branch or loop: the tensors of outer traces that it uses, and what they are in it.
     captures: Option<Vec<(Tensor, ValueId)>>,
 }
 
-/// A traced tensor's traced_ref: which record knows it, and as which value.
+/// The origin of a traced tensor: its trace, and its value there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TracedRef {
-    record: u64,
+    trace: u64,
     pub(super) value: ValueId,
 }
 
-/// An open record; dropping it without [`Recorder::finish`] (an error, a panic) throws the record away.
+/// An active trace; dropping it without [`Recorder::finish`] (an error, a panic) discards its graph.
 pub struct Recorder {
     id: u64,
 }
 
 impl Recorder {
-    /// Opens a record on this thread.
+    /// Starts a trace on this thread.
     pub fn open() -> Recorder {
         Recorder::push(None)
     }
@@ -54,9 +54,9 @@ impl Recorder {
     /// Makes it an error to read a number out of what is recorded, or not.
     ///
     /// # Errors
-    /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that opened the record.
+    /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that started the trace.
     pub fn with_strictness(self, strict: bool) -> Result<Recorder> {
-        self.with(|record| record.strict = strict)?;
+        self.with(|active| active.strict = strict)?;
         Ok(self)
     }
 
@@ -65,11 +65,11 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::with_strictness`].
     pub(crate) fn with_assumptions(self, assumptions: Assumptions) -> Result<Recorder> {
-        self.with(|record| record.assumptions = Some(assumptions))?;
+        self.with(|active| active.assumptions = Some(assumptions))?;
         Ok(self)
     }
 
-    /// Opens the record of a branch or a loop's body, which may use the tensors of the records around it.
+    /// Starts the trace of a branch or a loop's body, which may use the tensors of the traces around it.
     pub(crate) fn open_body() -> Recorder {
         Recorder::push(Some(Vec::new()))
     }
@@ -90,10 +90,10 @@ impl Recorder {
         Recorder { id }
     }
 
-    /// Closes the record of a body: its graph, and the outer tensors that it uses, which are its last inputs.
+    /// Ends the trace of a body: its graph, and the outer tensors that it uses, which are its last inputs.
     pub(crate) fn finish_body(self, outputs: &[Tensor]) -> Result<(Graph, Vec<Tensor>)> {
         let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
-        let (mut graph, captures) = self.with(|record| (std::mem::take(&mut record.graph), record.captures.take()))?;
+        let (mut graph, captures) = self.with(|active| (std::mem::take(&mut active.graph), active.captures.take()))?;
         graph.set_outputs(values);
         graph.prune();
         Ok((graph, captures.unwrap_or_default().into_iter().map(|capture| capture.0).collect()))
@@ -101,31 +101,31 @@ impl Recorder {
 
     fn with<T>(&self, f: impl FnOnce(&mut ActiveTrace) -> T) -> Result<T> {
         ACTIVE
-            .with_borrow_mut(|open| open.iter_mut().find(|record| record.id == self.id).map(f))
+            .with_borrow_mut(|open| open.iter_mut().find(|active| active.id == self.id).map(f))
             .ok_or_else(|| Error::trace("the trace was moved to another thread"))
     }
 
-    /// Adds an input: the tensor that the function gets in the example's place.
+    /// Adds an input: the tensor that the function gets instead of the example's.
     ///
     /// # Errors
-    /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that opened the record.
+    /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that started the trace.
     pub fn input(&self, name: &str, ty: Type, example: &Tensor) -> Result<Tensor> {
-        let value = self.with(|record| record.graph.add_input(name, ty.clone()))?;
-        Ok(example.traced(ty, TracedRef { record: self.id, value }))
+        let value = self.with(|active| active.graph.add_input(name, ty.clone()))?;
+        Ok(example.traced(ty, TracedRef { trace: self.id, value }))
     }
 
-    /// What the program turned out to need of its lengths so far, with the places where it did.
+    /// The constraints on sizes so far, with their source locations.
     pub(crate) fn take_constraints(&self) -> Result<Vec<Guard>> {
-        self.with(|record| std::mem::take(&mut record.constraints))
+        self.with(|active| std::mem::take(&mut active.constraints))
     }
 
-    /// Closes the record: the graph that makes these outputs, with a guard for every number that the program read on the way.
+    /// Ends the trace: the graph that computes these outputs, with a guard for every value that the program read on the way.
     ///
     /// # Errors
     /// [`Trace`](crate::ErrorCode::Trace) where an output belongs to another trace.
     pub fn finish(self, outputs: &[Tensor]) -> Result<Graph> {
         let values: Vec<ValueId> = outputs.iter().map(value).collect::<Result<_>>()?;
-        let mut graph = self.with(|record| std::mem::take(&mut record.graph))?;
+        let mut graph = self.with(|active| std::mem::take(&mut active.graph))?;
         graph.set_outputs(values);
         graph.prune();
         Ok(graph)
@@ -136,7 +136,7 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         // Whatever was opened inside and not closed goes with it.
         ACTIVE.with_borrow_mut(|open| {
-            if let Some(depth) = open.iter().position(|record| record.id == self.id) {
+            if let Some(depth) = open.iter().position(|active| active.id == self.id) {
                 open.truncate(depth);
             }
         });
@@ -148,11 +148,11 @@ pub fn is_tracing() -> bool {
     ACTIVE.with_borrow(|open| !open.is_empty())
 }
 
-/// The symbols in the types of what the open records of this thread hold, and what each stands for in the example.
+/// The symbols in the types of the values of this thread's active traces, and what each stands for in the example.
 pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
     ACTIVE.with_borrow(|open| {
         let mut symbols = BTreeMap::new();
-        for (_, value) in open.iter().flat_map(|record| record.graph.values()) {
+        for (_, value) in open.iter().flat_map(|active| active.graph.values()) {
             for dim in value.ty.shape.iter().filter(|dim| dim.is_symbolic()) {
                 if let Some(symbol) = dim.expr().as_symbol() {
                     let seen = symbols.entry(symbol.clone()).or_insert(None);
@@ -164,23 +164,23 @@ pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
     })
 }
 
-/// A name for a length that depends on data, which no input of the record has.
+/// A symbol for a size that depends on data, which no input of the trace has.
 pub(crate) fn fresh_symbol() -> Expr {
     ACTIVE.with_borrow_mut(|open| {
-        // Bodies share the names of the record that they are in.
-        let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Expr::symbol("data") };
+        // Bodies share the symbols of the trace that they are in.
+        let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) else { return Expr::symbol("data") };
         loop {
-            let symbol = Expr::symbol(&format!("data{}", record.named));
-            record.named += 1;
-            let taken = |id: &ValueId| record.graph.value(*id).ty.shape.iter().any(|dim| dim.expr() == symbol);
-            if !record.graph.inputs().iter().any(taken) {
+            let symbol = Expr::symbol(&format!("data{}", active.named));
+            active.named += 1;
+            let taken = |id: &ValueId| active.graph.value(*id).ty.shape.iter().any(|dim| dim.expr() == symbol);
+            if !active.graph.inputs().iter().any(taken) {
                 return symbol;
             }
         }
     })
 }
 
-/// Runs a function that no open record sees, as if nobody were recording.
+/// Runs a function outside all active traces.
 pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
     /// Also where the function panics.
     struct Before(Vec<ActiveTrace>);
@@ -193,35 +193,35 @@ pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Writes down a relation between lengths that the program read, where somebody is recording.
-pub(super) fn guard_lengths(constraint: Constraint, place: Place) -> Result<()> {
+/// Adds a guard for a relation between sizes that the program read, where a trace is active.
+pub(super) fn guard_sizes(constraint: Constraint, location: SourceLocation) -> Result<()> {
     ACTIVE.with_borrow_mut(|open| {
-        // Bodies share the lengths of the record that they are in.
-        let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) else { return Ok(()) };
-        let guard = Guard::lengths(constraint, place);
-        if record.strict {
+        // Bodies share the sizes of the trace that they are in.
+        let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) else { return Ok(()) };
+        let guard = Guard::lengths(constraint, location);
+        if active.strict {
             return Err(denied(&guard));
         }
-        record.graph.add_guard(guard);
+        active.graph.add_guard(guard);
         Ok(())
     })
 }
 
-/// Writes down that the program read the numbers of a traced value.
-pub(super) fn guard_numbers(traced_ref: TracedRef, seen: &Array, place: impl FnOnce() -> Place) -> Result<()> {
+/// Adds a guard: the program read the elements of a traced value.
+pub(super) fn guard_values(traced_ref: TracedRef, seen: &Array, location: impl FnOnce() -> SourceLocation) -> Result<()> {
     ACTIVE.with_borrow_mut(|open| {
-        let Some(record) = open.iter_mut().find(|record| record.id == traced_ref.record) else { return Ok(()) };
-        let place = place();
-        if record.captures.is_some() {
+        let Some(active) = open.iter_mut().find(|active| active.id == traced_ref.trace) else { return Ok(()) };
+        let location = location();
+        if active.captures.is_some() {
             return Err(Error::trace("a value was read in the traced body of a branch or loop, where it differs between iterations")
-                .at(place)
+                .at(location)
                 .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
         }
-        let guard = Guard { condition: Condition::Numbers(traced_ref.value, seen.clone()), place };
-        if record.strict {
+        let guard = Guard { condition: Condition::Numbers(traced_ref.value, seen.clone()), location };
+        if active.strict {
             return Err(denied(&guard));
         }
-        record.graph.add_guard(guard);
+        active.graph.add_guard(guard);
         Ok(())
     })
 }
@@ -234,44 +234,44 @@ fn denied(guard: &Guard) -> Error {
 /// The constraints of the active trace, for one inference. Bodies share those of the trace that they are in.
 pub(super) fn constraints() -> Constraints {
     ACTIVE.with_borrow(|open| {
-        let record = open.iter().rfind(|record| record.captures.is_none());
-        Constraints::under(record.and_then(|record| record.assumptions.clone()))
+        let active = open.iter().rfind(|active| active.captures.is_none());
+        Constraints::under(active.and_then(|active| active.assumptions.clone()))
     })
 }
 
 /// Lets the active trace assume a constraint from here on.
 pub(super) fn grant(constraint: Constraint) {
     ACTIVE.with_borrow_mut(|open| {
-        let record = open.iter_mut().rfind(|record| record.captures.is_none());
-        if let Some(assumptions) = record.and_then(|record| record.assumptions.as_mut()) {
+        let active = open.iter_mut().rfind(|active| active.captures.is_none());
+        if let Some(assumptions) = active.and_then(|active| active.assumptions.as_mut()) {
             assumptions.grant(constraint);
         }
     });
 }
 
 /// Keeps what inference had to assume of sizes, with the location where it did.
-pub(super) fn constrain(constraints: Vec<Constraint>, place: impl FnOnce() -> Place) {
+pub(super) fn constrain(constraints: Vec<Constraint>, location: impl FnOnce() -> SourceLocation) {
     if constraints.is_empty() {
         return;
     }
-    let place = place();
+    let location = location();
     ACTIVE.with_borrow_mut(|open| {
-        if let Some(record) = open.iter_mut().rfind(|record| record.captures.is_none()) {
-            record.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, place.clone())));
+        if let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) {
+            active.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, location.clone())));
         }
     });
 }
 
-/// How far below the top the record of a traced_ref is; beyond all records where it is not open.
+/// How far below the top the trace of a value is; `usize::MAX` where it is not active.
 fn depth(open: &[ActiveTrace], traced_ref: TracedRef) -> usize {
-    open.iter().rev().position(|record| record.id == traced_ref.record).unwrap_or(usize::MAX)
+    open.iter().rev().position(|active| active.id == traced_ref.trace).unwrap_or(usize::MAX)
 }
 
-/// The value that a tensor of an outer record is in a body: an input of its own.
+/// The value that a tensor of an outer trace is in a body: an input of its own.
 fn captured(tensor: &Tensor, traced_ref: TracedRef) -> Result<ValueId> {
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
-        if top.id == traced_ref.record {
+        if top.id == traced_ref.trace {
             return Ok(traced_ref.value);
         }
         let captures = top.captures.get_or_insert_default();
@@ -284,13 +284,13 @@ fn captured(tensor: &Tensor, traced_ref: TracedRef) -> Result<ValueId> {
     })
 }
 
-/// Refuses a traced tensor that the record on top of this thread's stack does not know.
+/// Refuses a traced tensor that does not belong to the trace on top of this thread's stack.
 fn belongs(traced_ref: TracedRef) -> Result<()> {
     ACTIVE.with_borrow(|open| match open.last() {
-        Some(top) if top.id == traced_ref.record => Ok(()),
-        // A body sees the records around it, as far as these are bodies too and the one that they are in.
-        Some(_) if open.iter().rev().take_while(|record| record.captures.is_some()).count() + 1 > depth(open, traced_ref) => Ok(()),
-        Some(_) if open.iter().any(|record| record.id == traced_ref.record) => {
+        Some(top) if top.id == traced_ref.trace => Ok(()),
+        // A body sees the traces around it, as far as these are bodies too and the one that they are in.
+        Some(_) if open.iter().rev().take_while(|active| active.captures.is_some()).count() + 1 > depth(open, traced_ref) => Ok(()),
+        Some(_) if open.iter().any(|active| active.id == traced_ref.trace) => {
             Err(Error::trace("a tensor of an outer trace is used in an inner one").help("pass it to the inner function as an input"))
         }
         _ => Err(Error::trace("a traced tensor is used after its trace has ended, in another trace, or on another thread")
@@ -298,13 +298,13 @@ fn belongs(traced_ref: TracedRef) -> Result<()> {
     })
 }
 
-/// The value that a tensor is in the record on top: its own, or a constant.
+/// The value that a tensor is in the trace on top: its own, or a constant.
 fn value(tensor: &Tensor) -> Result<ValueId> {
     if let Some(traced_ref) = tensor.traced_ref() {
         return belongs(traced_ref).and_then(|()| captured(tensor, traced_ref));
     }
     if let Some(dims) = tensor.symbolic_values().filter(|dims| dims.is_symbolic()) {
-        return lengths(tensor, dims.clone());
+        return dim_tensor(tensor, dims.clone());
     }
     let array = tensor.array()?;
     ACTIVE.with_borrow_mut(|open| {
@@ -313,27 +313,32 @@ fn value(tensor: &Tensor) -> Result<ValueId> {
     })
 }
 
-/// Writes lengths out as a tensor, because they meet data.
-fn lengths(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
-    let op: Arc<dyn Operator> = Arc::new(super::lengths::Lengths { dims, dtype: tensor.dtype() });
+/// Adds a node that computes sizes as a tensor, because they meet data.
+fn dim_tensor(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
+    let op: Arc<dyn Operator> = Arc::new(super::dim_tensor::DimTensor { dims, dtype: tensor.dtype() });
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this value"))?;
-        let outputs = top.graph.add_node(op, vec![], vec![tensor.ty().clone()], Place::default());
-        outputs.first().copied().ok_or_else(|| Error::internal("Lengths: no output"))
+        let outputs = top.graph.add_node(op, vec![], vec![tensor.ty().clone()], SourceLocation::default());
+        outputs.first().copied().ok_or_else(|| Error::internal("DimTensor: no output"))
     })
 }
 
 /// Writes an operation down: the marks of its outputs.
-pub(super) fn record(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], types: &[Type], place: Place) -> Result<Vec<TracedRef>> {
+pub(super) fn record(
+    op: Arc<dyn Operator>,
+    inputs: &[Option<&Tensor>],
+    types: &[Type],
+    location: SourceLocation,
+) -> Result<Vec<TracedRef>> {
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this operation"))?;
-        let outputs = top.graph.add_node(op, inputs, types.to_vec(), place);
-        Ok(outputs.into_iter().map(|value| TracedRef { record: top.id, value }).collect())
+        let outputs = top.graph.add_node(op, inputs, types.to_vec(), location);
+        Ok(outputs.into_iter().map(|value| TracedRef { trace: top.id, value }).collect())
     })
 }
 
-/// The types of what an earlier operation of the record gave that did the same to the same: lengths that depend on data are equal in both.
+/// The types of the outputs of an equal earlier node of the trace: sizes that depend on data are equal in both.
 pub(super) fn repeated(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Result<Option<Vec<Type>>> {
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
     Ok(ACTIVE.with_borrow(|open| {
@@ -342,7 +347,7 @@ pub(super) fn repeated(op: &dyn Operator, inputs: &[Option<&Tensor>]) -> Result<
     }))
 }
 
-/// Whether an operation on these inputs is to be written down, and refuses inputs of other traces.
+/// Whether an operation on these inputs becomes a node, and refuses inputs of other traces.
 pub(super) fn is_recorded(inputs: &[Option<&Tensor>], symbolic: bool) -> Result<bool> {
     let mut traced = symbolic && is_tracing();
     for tensor in inputs.iter().flatten() {
@@ -350,7 +355,7 @@ pub(super) fn is_recorded(inputs: &[Option<&Tensor>], symbolic: bool) -> Result<
             belongs(traced_ref)?;
             traced = true;
         }
-        // Lengths that meet data are data.
+        // Sizes that meet data are data.
         traced |= is_tracing() && tensor.symbolic_values().is_some_and(|dims| dims.is_symbolic());
     }
     Ok(traced)

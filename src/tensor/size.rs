@@ -1,4 +1,4 @@
-//! Questions about lengths that a program may branch on: each answer is that of the example, and becomes a guard of the record.
+//! Comparisons of sizes that a program may branch on: each result is that of the example, and becomes a guard of the trace.
 //!
 //! ```
 //! use ontrace::{Example, Tensor, size, trace};
@@ -25,7 +25,7 @@ fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> 
     let holds = relation.holds(example(left)?, example(&right)?);
     if recorder::constraints().simplify(&(left - &right)).is_symbolic() {
         let relation = if holds { relation } else { relation.opposite() };
-        recorder::guard_lengths(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
+        recorder::guard_sizes(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
     }
     Ok(holds)
 }
@@ -36,7 +36,7 @@ macro_rules! questions {
         $($(#[$doc])*
         ///
         /// # Errors
-        /// [`NoValue`](crate::ErrorCode::NoValue) where a length depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
+        /// [`NoValue`](crate::ErrorCode::NoValue) where a size depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
         #[track_caller]
         pub fn $name(left: &Dim, right: impl Into<Dim>) -> Result<bool> {
             holds(left, Relation::$Relation, right)
@@ -45,9 +45,9 @@ macro_rules! questions {
 }
 
 questions! {
-    /// Whether two lengths are equal.
+    /// Whether two sizes are equal.
     eq Equal;
-    /// Whether two lengths differ.
+    /// Whether two sizes differ.
     ne Unequal;
     /// Whether the first is smaller.
     lt Less;
@@ -96,16 +96,16 @@ pub(crate) fn simplified(shape: Shape) -> Shape {
     recorder::constraints().simplify_shape(shape)
 }
 
-/// The number behind a length, for code that must branch on it or count to it. Inside a trace this records a guard.
+/// The value of a size, for code that must branch on it or count to it. Inside a trace this records a guard.
 ///
 /// # Errors
-/// [`NoValue`](crate::ErrorCode::NoValue) where the length depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
+/// [`NoValue`](crate::ErrorCode::NoValue) where the size depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
 #[track_caller]
 pub fn concrete(dim: &Dim) -> Result<usize> {
     let seen = example(dim)?;
     if dim.is_symbolic() {
         let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
-        recorder::guard_lengths(fixed, location::here(None, Location::caller()))?;
+        recorder::guard_sizes(fixed, location::here(None, Location::caller()))?;
     }
     usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is not a valid size")))
 }

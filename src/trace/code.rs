@@ -1,7 +1,7 @@
 //! A traced graph printed as a program: constants, then one line for each operation, below its source location.
 
 use super::Traced;
-use crate::graph::{Place, Source, ValueId};
+use crate::graph::{Source, SourceLocation, ValueId};
 use std::fmt;
 
 /// A traced graph printed as a program: [`Traced::code`].
@@ -37,10 +37,10 @@ impl fmt::Display for GraphListing<'_> {
             }
         }
         let names = |ids: &[ValueId]| ids.iter().map(|&id| graph.label(id)).collect::<Vec<_>>().join(", ");
-        let mut location = Place::default();
+        let mut location = SourceLocation::default();
         for node in graph.nodes() {
-            if node.place != location {
-                location = node.place.clone();
+            if node.location != location {
+                location = node.location.clone();
                 writeln!(f, "    // {location}")?;
             }
             let inputs: Vec<String> = node.inputs.iter().map(|id| id.map_or("None".to_string(), |id| graph.label(id))).collect();

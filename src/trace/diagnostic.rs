@@ -2,7 +2,7 @@
 
 use super::Traced;
 use crate::dim::Type;
-use crate::graph::{Agreement, Graph, Place, Source, ValueId};
+use crate::graph::{Agreement, Graph, Source, SourceLocation, ValueId};
 use std::fmt;
 
 /// The kinds of diagnostics: what a [`Tracer`](crate::Tracer) may refuse.
@@ -48,21 +48,21 @@ pub enum Diagnostic {
         /// How much memory they take.
         bytes: usize,
         /// Where they were used first.
-        place: Place,
+        location: SourceLocation,
     },
     /// Random samples.
     Random {
         /// The operator.
         op: &'static str,
         /// Where.
-        place: Place,
+        location: SourceLocation,
     },
     /// Sizes that were declared as different symbols and that the program needs to be equal.
     Sizes {
         /// What it needs, `m == n`.
         constraint: String,
         /// Where.
-        place: Place,
+        location: SourceLocation,
     },
     /// A value that the program read out of a traced tensor or size, with its source location.
     Guard(String),
@@ -83,7 +83,7 @@ impl Diagnostic {
 }
 
 /// Where, if that is known.
-struct OptionalLocation<'a>(&'a Place);
+struct OptionalLocation<'a>(&'a SourceLocation);
 
 impl fmt::Display for OptionalLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,11 +99,11 @@ impl fmt::Display for Diagnostic {
         match self {
             Diagnostic::UnusedInput(name) => write!(f, "input `{name}` is not used"),
             Diagnostic::ConstantOutput(name) => write!(f, "output `{name}` is constant"),
-            Diagnostic::ConstantFolded { ty, bytes, place } => {
-                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", OptionalLocation(place))
+            Diagnostic::ConstantFolded { ty, bytes, location } => {
+                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", OptionalLocation(location))
             }
-            Diagnostic::Random { op, place } => write!(f, "random operator {op}{}", OptionalLocation(place)),
-            Diagnostic::Sizes { constraint, place } => write!(f, "requires {constraint}{}", OptionalLocation(place)),
+            Diagnostic::Random { op, location } => write!(f, "random operator {op}{}", OptionalLocation(location)),
+            Diagnostic::Sizes { constraint, location } => write!(f, "requires {constraint}{}", OptionalLocation(location)),
             Diagnostic::Guard(guard) => write!(f, "the traced graph is valid only for {guard}"),
         }
     }
@@ -117,8 +117,8 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
     let fixed = outputs.filter(|(id, _)| graph.value(**id).constant().is_some()).map(|(_, (name, _))| Diagnostic::ConstantOutput(name));
     let folded = graph.values().filter_map(|(id, value)| match &value.source {
         Source::Constant(array, None) if array.len() > 1 => {
-            let place = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.place.clone());
-            Some(Diagnostic::ConstantFolded { ty: value.ty.clone(), bytes: array.byte_len(), place: place.unwrap_or_default() })
+            let location = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.location.clone());
+            Some(Diagnostic::ConstantFolded { ty: value.ty.clone(), bytes: array.byte_len(), location: location.unwrap_or_default() })
         }
         _ => None,
     });
@@ -126,7 +126,7 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         .nodes()
         .iter()
         .filter(|node| node.op.agreement() == Agreement::Random)
-        .map(|node| Diagnostic::Random { op: node.op.name(), place: node.place.clone() });
+        .map(|node| Diagnostic::Random { op: node.op.name(), location: node.location.clone() });
     let guards = traced.guards().iter().map(|guard| Diagnostic::Guard(guard.to_string()));
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
@@ -137,8 +137,8 @@ fn is_used(graph: &Graph, id: ValueId) -> bool {
     graph.outputs().contains(&id) || by_itself || gives_a_length(graph, id)
 }
 
-/// Whether operators compute with a length of this input that no input before it has.
-fn gives_a_length(graph: &Graph, id: ValueId) -> bool {
+/// Whether operators compute with a size of this input that no input before it has.
+fn gives_a_size(graph: &Graph, id: ValueId) -> bool {
     let symbols = |id: ValueId| graph.value(id).ty.shape.iter().filter_map(|dim| dim.expr().as_symbol().cloned()).collect::<Vec<_>>();
     let before: Vec<_> = graph.inputs().iter().take_while(|&&input| input != id).flat_map(|&input| symbols(input)).collect();
     let own = symbols(id).into_iter().filter(|symbol| !before.contains(symbol)).collect::<Vec<_>>();

@@ -2,7 +2,7 @@
 
 use super::{Diagnostic, Traced};
 use crate::error::{Error, Result};
-use crate::graph::{Place, guards_entry};
+use crate::graph::{SourceLocation, guards_entry};
 use crate::module::Signature;
 use crate::onnx::Model;
 use crate::onnx::proto::StringStringEntryProto;
@@ -61,8 +61,8 @@ fn signature_of(model: &Model) -> Option<Signature> {
 }
 
 /// The symbolic sizes in the example that a model was traced with.
-pub(crate) fn lengths_of(model: &Model) -> BTreeMap<String, i64> {
-    signature_of(model).map(|signature| signature.lengths().clone()).unwrap_or_default()
+pub(crate) fn example_sizes_of(model: &Model) -> BTreeMap<String, i64> {
+    signature_of(model).map(|signature| signature.example_sizes().clone()).unwrap_or_default()
 }
 
 pub(crate) fn entry<'a>(model: &'a Model, key: &str) -> Option<&'a str> {
@@ -78,8 +78,8 @@ pub(super) fn metadata(traced: &Traced, guarded: &[String]) -> Result<Vec<String
         entries.insert(key.to_string(), guards);
     }
     let sizes = traced.notes.iter().filter_map(|note| match note {
-        Diagnostic::Sizes { constraint, place } => {
-            Some(SavedSize { constraint: constraint.clone(), scope: place.scope.to_string(), line: place.line.to_string() })
+        Diagnostic::Sizes { constraint, location } => {
+            Some(SavedSize { constraint: constraint.clone(), scope: location.scope.to_string(), line: location.line.to_string() })
         }
         _ => None,
     });
@@ -113,11 +113,11 @@ pub(crate) struct RestoredMetadata {
 /// What the metadata of a model says.
 pub(crate) fn restored(model: &Model) -> RestoredMetadata {
     let sizes: Vec<SavedSize> = entry(model, SIZES_KEY).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let place = |size: &SavedSize| Place { scope: size.scope.as_str().into(), line: size.line.as_str().into() };
+    let location = |size: &SavedSize| SourceLocation { scope: size.scope.as_str().into(), line: size.line.as_str().into() };
     let own = |entry: &&StringStringEntryProto| entry.key.starts_with(OWN_PREFIX);
     RestoredMetadata {
         signature: signature_of(model),
-        notes: sizes.into_iter().map(|size| Diagnostic::Sizes { place: place(&size), constraint: size.constraint }).collect(),
+        notes: sizes.into_iter().map(|size| Diagnostic::Sizes { location: location(&size), constraint: size.constraint }).collect(),
         verdict: entry(model, CHECK_KEY).map(str::to_string),
         extra: model
             .proto

@@ -11,7 +11,7 @@ mod transform;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use metadata::Provenance;
-pub(crate) use metadata::{METHODS_KEY, entry, lengths_of, restored};
+pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored};
 pub use random_mode::RandomMode;
 pub(crate) use recording::{Recording, repeated};
 
@@ -155,7 +155,7 @@ impl Traced {
         Ok(model)
     }
 
-    /// The model as whoever runs it needs it, without the hashes that a file has: to make these, every weight is read.
+    /// The model for execution, without the hashes that a file has: to make these, every weight is read.
     pub(crate) fn to_unhashed_model(&self, options: ExportOptions) -> Result<Model> {
         let lower = |opset| lower::lower(self, opset, options.functions);
         match options.opset {

@@ -3,7 +3,7 @@
 use super::{Diagnostic, RandomMode, Traced};
 use crate::dim::{Assumptions, Constraint, Expr};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Condition, Graph, Guard, Place};
+use crate::graph::{Condition, Graph, Guard, SourceLocation};
 use crate::module::{DynModule, Example, Outputs, Signature};
 use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
@@ -34,7 +34,8 @@ impl Recording {
     /// Runs the module until its constraints on sizes are solved: a symbol that must equal another becomes that one, a constraint
     /// that cannot be solved for a symbol becomes a guard.
     pub(crate) fn record(&self, module: &dyn DynModule, mut example: Example) -> Result<(Traced, Example)> {
-        let mut granted: BTreeMap<Constraint, Place> = example.ranges().into_iter().map(|range| (range, Place::default())).collect();
+        let mut granted: BTreeMap<Constraint, SourceLocation> =
+            example.ranges().into_iter().map(|range| (range, SourceLocation::default())).collect();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
             let assumptions = Assumptions::new(granted.keys().cloned().collect(), example.leaves_open());
@@ -43,20 +44,20 @@ impl Recording {
                 let (graph, outputs) = result?;
                 return Ok((self.finish(module, &example, graph, outputs, granted, notes), example));
             }
-            for Guard { condition, place } in found {
+            for Guard { condition, location } in found {
                 let Condition::Lengths(constraint) = condition else { continue };
                 // What came before may have changed what the symbols are.
                 match solved(&constraint, &example)? {
                     Some((symbol, expr)) => {
                         let of = |name: &str| (*symbol == *name).then(|| expr.clone());
-                        notes.push(Diagnostic::Sizes { constraint: constraint.to_string(), place });
+                        notes.push(Diagnostic::Sizes { constraint: constraint.to_string(), location });
                         example = example.substituted(&of);
-                        let moved = granted.into_iter().map(|(constraint, place)| (constraint.substitute(&of), place));
+                        let moved = granted.into_iter().map(|(constraint, location)| (constraint.substitute(&of), location));
                         granted = moved.collect();
                         // The others were found under the old symbols: they are found again where they still matter.
                         break;
                     }
-                    None => drop(granted.insert(constraint, place)),
+                    None => drop(granted.insert(constraint, location)),
                 }
             }
         }
@@ -84,11 +85,11 @@ impl Recording {
         example: &Example,
         mut graph: Graph,
         outputs: Outputs,
-        granted: BTreeMap<Constraint, Place>,
+        granted: BTreeMap<Constraint, SourceLocation>,
         notes: Vec<Diagnostic>,
     ) -> Traced {
-        for (constraint, place) in granted {
-            graph.add_guard(Guard::lengths(constraint, place));
+        for (constraint, location) in granted {
+            graph.add_guard(Guard::lengths(constraint, location));
         }
         let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
         for name in outputs.names() {
@@ -126,7 +127,7 @@ pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Exampl
 /// A symbol of the example that a constraint gives away, and what it is: the one that stands last among the inputs.
 ///
 /// # Errors
-/// [`Size`](ErrorCode::Size) where the user declared the length that would be a number.
+/// [`Size`](ErrorCode::Size) where the user declared the size that would be fixed.
 fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(std::sync::Arc<str>, Expr)>> {
     let symbols = example.symbols();
     for (symbol, _) in symbols.iter().rev() {

@@ -57,13 +57,14 @@ impl Traced {
     /// [`Argument`](crate::ErrorCode::Argument) where no node belongs to such a module; the paths are listed.
     pub fn sub(&self, path: &str) -> Result<Traced> {
         let (inputs, outputs) = self.graph.border(path).ok_or_else(|| {
-            let mut paths: Vec<&str> = self.graph.nodes().iter().map(|node| &*node.place.scope).filter(|path| !path.is_empty()).collect();
+            let mut paths: Vec<&str> =
+                self.graph.nodes().iter().map(|node| &*node.location.scope).filter(|path| !path.is_empty()).collect();
             paths.dedup();
             Error::argument(format!("no node belongs to a module `{path}`")).help(format!("the modules are: {}", paths.join(", ")))
         })?;
         let graph = self.graph.part(&inputs, &outputs)?;
         let names = (0..outputs.len()).map(|i| default_name(i, outputs.len())).collect();
-        let signature = Signature::flat(inputs.len(), names, self.signature.lengths().clone());
+        let signature = Signature::flat(inputs.len(), names, self.signature.example_sizes().clone());
         Ok(Traced::of(graph, path, signature))
     }
 

@@ -42,7 +42,7 @@ struct SavedMethod {
     outputs: Vec<String>,
     signature: Signature,
     /// The constraints on sizes that are guards of this one.
-    lengths: Vec<String>,
+    relations: Vec<String>,
 }
 
 impl Methods {
@@ -92,7 +92,7 @@ impl Methods {
     /// As [`Traced::to_model`].
     pub fn to_model(&self) -> Result<Model> {
         let graphs: Vec<(&str, &Graph)> = self.methods.iter().map(|(name, traced)| (name.as_str(), traced.graph())).collect();
-        let lengths = |traced: &Traced| {
+        let relations = |traced: &Traced| {
             let text = |guard: &crate::graph::Guard| match &guard.condition {
                 Condition::Lengths(constraint) => Some(constraint.to_string()),
                 Condition::Numbers(..) => None,
@@ -104,7 +104,7 @@ impl Methods {
             inputs: traced.inputs().len(),
             outputs: traced.signature.output_names().to_vec(),
             signature: traced.signature.clone(),
-            lengths: lengths(traced),
+            relations: relations(traced),
         });
         let saved = serde_json::to_string(&saved.collect::<Vec<_>>()).map_err(|error| Error::internal(error.to_string()))?;
         let outputs: Vec<String> = self
@@ -113,11 +113,11 @@ impl Methods {
             .flat_map(|(name, traced)| traced.signature.output_names().iter().map(move |it| format!("{name}.{it}")))
             .collect();
         let graph = Graph::side_by_side(&graphs);
-        let mut all_lengths = BTreeMap::new();
+        let mut all_sizes = BTreeMap::new();
         for (_, traced) in &self.methods {
-            all_lengths.extend(traced.signature.lengths().clone());
+            all_sizes.extend(traced.signature.example_sizes().clone());
         }
-        let signature = Signature::flat(graph.inputs().len(), outputs, all_lengths);
+        let signature = Signature::flat(graph.inputs().len(), outputs, all_sizes);
         let extra = BTreeMap::from([(METHODS_KEY.to_string(), saved)]);
         let mut all = Traced::of(graph, "methods", signature);
         all.extra = extra;
@@ -166,7 +166,7 @@ impl Methods {
             let mut graph = all.graph.part(own, made)?;
             graph.rename_inputs(|name| name.strip_prefix(&format!("{}.", method.name)).unwrap_or(name).to_string());
             graph.retain_guards(|guard| match &guard.condition {
-                Condition::Lengths(constraint) => method.lengths.contains(&constraint.to_string()),
+                Condition::Lengths(constraint) => method.relations.contains(&constraint.to_string()),
                 Condition::Numbers(..) => true,
             });
             let signature = method.signature.with_names(method.outputs);

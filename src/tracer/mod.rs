@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 ///
 /// # Errors
 /// What the module fails with; [`Trace`](ErrorCode::Trace) where tensors cross the border of the trace; [`Size`](ErrorCode::Size) where the program
-/// contradicts a declared length, with the line; [`Mismatch`](ErrorCode::Mismatch) where the trace does something else than the module, with
+/// contradicts a declared size, with the line; [`Mismatch`](ErrorCode::Mismatch) where the trace does something else than the module, with
 /// the first node that differs.
 ///
 /// ```

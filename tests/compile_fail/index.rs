@@ -1,4 +1,4 @@
-//! A length is no index into a Rust array.
+//! A symbolic size is no index into a Rust array.
 
 use ontrace::{Result, Tensor};
 

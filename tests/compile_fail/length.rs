@@ -1,4 +1,4 @@
-//! A length is no number: a number would be that of the example.
+//! A symbolic size is no number: a number would be that of the example.
 
 use ontrace::{Result, Tensor};
 

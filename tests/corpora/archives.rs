@@ -68,7 +68,7 @@ fn what_was_recorded_at_one_set_of_inputs_agrees_with_torch_at_others() {
         }
         let given = |example: Example, (i, array): (usize, &Array)| example.input(&names[i], &Tensor::from(array.clone()));
         let mut example = inputs.iter().enumerate().fold(Example::new(), given);
-        // A length that differs between the two sets is symbolic: one symbol for what is equal in both.
+        // A size that differs between the two sets is symbolic: one symbol for what is equal in both.
         for (i, (input, other)) in inputs.iter().zip(others).enumerate() {
             for (axis, (a, b)) in input.shape().iter().zip(other.shape()).enumerate() {
                 if a != b {

@@ -130,10 +130,10 @@ fn recorded(model: OnnxModule, inputs: &[Array], run: impl Fn(&Traced, &[Array])
     let whole = record(&model, example(&model, inputs));
     match whole {
         Err(error) if matches!(error.code(), ErrorCode::NoValue | ErrorCode::Size | ErrorCode::Unsupported | ErrorCode::Argument) => {
-            let steers = |place: usize, array: &Array| (place > 0 || !array.dtype().is_float()) && array.len() <= 64;
-            let (fixed, rest): (Vec<_>, Vec<_>) = inputs.iter().cloned().enumerate().partition(|(place, array)| steers(*place, array));
+            let steers = |index: usize, array: &Array| (index > 0 || !array.dtype().is_float()) && array.len() <= 64;
+            let (fixed, rest): (Vec<_>, Vec<_>) = inputs.iter().cloned().enumerate().partition(|(index, array)| steers(*index, array));
             let rest: Vec<Array> = rest.into_iter().map(|input| input.1).collect();
-            let module = module::bind_inputs(model, fixed.into_iter().map(|(place, array)| (place, Tensor::from(array))).collect());
+            let module = module::bind_inputs(model, fixed.into_iter().map(|(index, array)| (index, Tensor::from(array))).collect());
             let names = module.input_names();
             let example = rest.iter().enumerate().fold(Example::new(), |example, (i, array)| {
                 example.input(names.get(i).map_or("x", String::as_str), &Tensor::from(array.clone()))

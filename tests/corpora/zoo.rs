@@ -114,7 +114,7 @@ fn every_archive_agrees_with_torch() {
     KnownFailures::of("zoo").compare("torch", std::env::var_os("ONTRACE_ZOO").is_none(), &verdicts);
 }
 
-/// Archives whose first axis may have any length.
+/// Archives whose first axis may have any size.
 const DYNAMIC: &[&str] = &["resnet_tiny", "mobilenet_tiny", "vit_tiny", "gpt_tiny", "tv_resnet18"];
 
 #[test]
@@ -167,7 +167,7 @@ fn every_archive_can_be_written_for_other_opsets() {
         for opset in [13, 17, 21] {
             let first = LATE.iter().find(|row| row.0 == name).map_or(0, |row| row.1);
             match traced.to_model_at(opset) {
-                Ok(page) if opset >= first => drop(page.save(path(&format!("{name}.opset{opset}"))).unwrap()),
+                Ok(model) if opset >= first => drop(model.save(path(&format!("{name}.opset{opset}"))).unwrap()),
                 Ok(_) => failures.push(format!("{name} can be written for opset {opset} by now")),
                 Err(error) if opset < first => assert_eq!(error.code(), ontrace::ErrorCode::Unsupported, "{error}"),
                 Err(error) => failures.push(format!("{name}: {error}")),
@@ -218,7 +218,7 @@ fn programs_whose_graphs_hold_graphs_agree_with_torch() {
 }
 
 #[test]
-fn programs_of_complex_numbers_agree_with_torch() {
+fn programs_of_complex_values_agree_with_torch() {
     for name in ["rotary.pt", "spectral.pt2"] {
         let path = Path::new("tests/data").join(name);
         let (model, recorded) = (read::open(&path).unwrap(), path.with_extension("safetensors"));
@@ -252,17 +252,17 @@ fn names_of_parameters_and_scopes_survive() {
     let traced = trace(&model, model.example().unwrap().clone().shapes_only()).unwrap();
     let names: Vec<&str> = traced.parameters().iter().map(|parameter| parameter.0).collect();
     assert!(names.contains(&"conv1.weight") && names.contains(&"fc.bias"), "{names:?}");
-    let page = traced.to_model().unwrap();
-    let conv = &page.proto.graph.unwrap().node[0];
+    let model = traced.to_model().unwrap();
+    let conv = &model.proto.graph.unwrap().node[0];
     assert_eq!((conv.name.as_str(), conv.op_type.as_str()), ("conv1.Conv", "Conv"));
     assert!(conv.metadata_props.iter().any(|entry| entry.value.starts_with("code/__torch__/")), "{:?}", conv.metadata_props);
 }
 
 #[test]
-fn a_record_that_bakes_a_length_in_is_caught_and_located() {
+fn a_traced_graph_that_folds_a_size_in_is_caught_and_located() {
     let x = Tensor::new([2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
     let module = ontrace::module::from_fn(|x: Tensor| {
-        // What the length is in the example, without a word to anybody.
+        // The size in the example, without a guard.
         let rows = x.dim(0)?.example().unwrap_or_default();
         x.mul(rows)
     });

@@ -31,13 +31,13 @@ fn mutated(bytes: &[u8], seed: u64) -> Vec<u8> {
             }
             3 => bytes.truncate(at(&mut random, length)),
             4 => {
-                let place = at(&mut random, length - 4);
+                let offset = at(&mut random, length - 4);
                 let number = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, u32::MAX][random.integer(0, 7) as usize];
-                bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
+                bytes[offset..offset + 4].copy_from_slice(&number.to_le_bytes());
             }
             _ => {
-                let (place, byte) = (at(&mut random, length), random.integer(0, 255) as u8);
-                bytes.insert(place, byte);
+                let (offset, byte) = (at(&mut random, length), random.integer(0, 255) as u8);
+                bytes.insert(offset, byte);
             }
         }
     }

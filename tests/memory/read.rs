@@ -8,12 +8,12 @@ use std::path::Path;
 fn zip(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, data) in entries {
-        let (place, size) = (file.len() as u32, data.len() as u32);
+        let (offset, size) = (file.len() as u32, data.len() as u32);
         let name = [&(name.len() as u32).to_le_bytes()[..], name.as_bytes()].concat();
         file.extend([b"PK\x03\x04\0\0\0\0", &[0; 18][..], &name, data].concat());
         let sizes = [[0; 4], size.to_le_bytes(), size.to_le_bytes()].concat();
         directory
-            .extend([b"PK\x01\x02\0\0\0\0\0\0\0\0\0\0\0\0", &sizes[..], &name[..4], &[0; 10], &place.to_le_bytes(), &name[4..]].concat());
+            .extend([b"PK\x01\x02\0\0\0\0\0\0\0\0\0\0\0\0", &sizes[..], &name[..4], &[0; 10], &offset.to_le_bytes(), &name[4..]].concat());
     }
     let (start, count) = (file.len() as u32, (entries.len() as u16).to_le_bytes());
     file.extend(&directory);
@@ -28,7 +28,7 @@ fn pickle(begin: &[u8], fill: &[u8], end: &[u8], size: usize) -> Vec<u8> {
     zip(&[("m/data.pkl".into(), data), ("m/data/0".into(), vec![0; 4])])
 }
 
-/// A pickled tensor of one float, and its place in the memo.
+/// A pickled tensor of one float, and its index in the memo.
 const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
     X\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0K\x01\x85K\x01\x85\x89}tRq\0";
 

@@ -20,7 +20,7 @@ fn net<F: Fn(&[Tensor]) -> Result<Vec<Tensor>>>(f: F) -> Net<F> {
     Net(f)
 }
 
-/// Inputs `x0`, `x1` …, of which these axes have any length.
+/// Inputs `x0`, `x1` …, of which these axes have any size.
 fn example(inputs: &[Array], symbolic: &[(usize, i64, &str)]) -> Example {
     let named = |i: usize| format!("x{i}");
     let all = inputs.iter().enumerate();
@@ -73,8 +73,8 @@ fn agrees(name: &str, module: &impl DynModule, symbolic: &[(usize, i64, &str)], 
     traced
 }
 
-fn f32s(shape: &[usize], numbers: Vec<f32>) -> Array {
-    Array::new(shape, numbers).unwrap()
+fn f32s(shape: &[usize], values: Vec<f32>) -> Array {
+    Array::new(shape, values).unwrap()
 }
 
 /// Values between −1 and 1 that repeat late.
@@ -93,7 +93,7 @@ fn a_branch_that_the_trace_did_not_take_is_right() {
 }
 
 #[test]
-fn branches_of_other_lengths_give_a_length_that_depends_on_data() {
+fn branches_of_other_sizes_give_a_size_that_depends_on_data() {
     let f = net(|inputs| {
         let x = &inputs[0];
         let chosen = cond(&x.sum(.., false)?.gt(0.0)?, || Ok(vec![x.clone()]), || Ok(vec![Tensor::cat(&[x, x], 0)?]))?;
@@ -158,7 +158,7 @@ fn a_map_takes_as_many_rows_as_there_are() {
 }
 
 #[test]
-fn a_loop_turns_as_often_as_the_data_says() {
+fn a_loop_iterates_as_often_as_the_data_says() {
     let f = net(|inputs| {
         let (n, x) = (&inputs[0], &inputs[1]);
         let zero = Tensor::from(Array::scalar(0i64));
@@ -177,7 +177,7 @@ fn a_loop_turns_as_often_as_the_data_says() {
 }
 
 #[test]
-fn a_counted_loop_turns_as_often_as_a_tensor_or_a_length_says() {
+fn a_counted_loop_iterates_as_often_as_a_tensor_or_a_size_says() {
     let f = net(|inputs| {
         let one = || vec![Tensor::from(Array::scalar(1.0f32))];
         let product = |i: &Tensor, state: &[Tensor]| Ok(vec![state[0].mul(i.add(1)?.cast(DType::F32)?)?]);
@@ -190,7 +190,7 @@ fn a_counted_loop_turns_as_often_as_a_tensor_or_a_length_says() {
 }
 
 #[test]
-fn a_state_may_grow_from_turn_to_turn() {
+fn a_state_may_grow_from_iteration_to_iteration() {
     let f = net(|inputs| {
         let (n, x) = (&inputs[0], &inputs[1]);
         let grown = fori_loop(n, vec![x.clone()], |i, state| {
@@ -200,11 +200,11 @@ fn a_state_may_grow_from_turn_to_turn() {
         Ok(vec![grown[0].mul(2.0)?])
     });
     let call = |n: i64| {
-        let mut numbers = vec![1.0f32, 5.0];
+        let mut values = vec![1.0f32, 5.0];
         for i in 0..n {
-            numbers.push(numbers[numbers.len() - 1] + i as f32);
+            values.push(values[values.len() - 1] + i as f32);
         }
-        let doubled: Vec<f32> = numbers.iter().map(|x| 2.0 * x).collect();
+        let doubled: Vec<f32> = values.iter().map(|x| 2.0 * x).collect();
         (vec![Array::scalar(n), f32s(&[2], vec![1.0, 5.0])], vec![f32s(&[doubled.len()], doubled)])
     };
     agrees("grow", &f, &[], &[3, 1, 9, 200, 0].map(call));
@@ -258,10 +258,10 @@ fn loops_hold_branches_and_branches_hold_loops() {
 }
 
 #[test]
-fn a_body_uses_parameters_modules_and_lengths_from_outside() {
+fn a_body_uses_parameters_modules_and_sizes_from_outside() {
     let weights = Weights::seeded(3);
     let (inner, outer) = (Linear::new(&weights.at("cell"), 4, 4).unwrap(), Linear::new(&weights.at("head"), 4, 2).unwrap());
-    // Steps, batch, width: the batch is an outer length that the state has too.
+    // Steps, batch, width: the batch is an outer size that the state has too.
     let f = net(move |inputs| {
         let x = &inputs[0];
         let batch = x.dim(1)?;
@@ -273,7 +273,7 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
         Ok(vec![outer.forward(&last[0])?])
     });
     // The recurrence written out on rows, with the layers' own values.
-    let numbers = |name: &str| {
+    let values = |name: &str| {
         let seeded = Weights::seeded(3);
         let (layer, leaf) = name.split_once('.').unwrap();
         let rows = if layer == "cell" { 4 } else { 2 };
@@ -287,7 +287,7 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
         let images = layer.forward(&Tensor::new([4, 4], units).unwrap()).unwrap().to_vec::<f32>().unwrap();
         images.iter().enumerate().map(|(i, y)| y - zero[i % zero.len()]).collect()
     };
-    let (w, b, v, c) = (numbers("cell.weight"), numbers("cell.bias"), numbers("head.weight"), numbers("head.bias"));
+    let (w, b, v, c) = (output_values("cell.weight"), output_values("cell.bias"), output_values("head.weight"), output_values("head.bias"));
     let linear = |x: &[f32], w: &[f32], b: &[f32]| -> Vec<f32> {
         (0..b.len()).map(|j| b[j] + (0..4).map(|i| x[i] * w[i * b.len() + j]).sum::<f32>()).collect()
     };
@@ -308,8 +308,8 @@ fn a_body_uses_parameters_modules_and_lengths_from_outside() {
     let traced = agrees("module", &f, &[(0, 0, "steps"), (0, 1, "batch")], &[(3, 2), (1, 1), (9, 5), (200, 3)].map(call));
     let parameters: Vec<&str> = traced.parameters().iter().map(|parameter| parameter.0).collect();
     assert!(parameters.contains(&"head.bias") && parameters.contains(&"cell.weight"), "{parameters:?}");
-    let page = traced.to_model().unwrap();
-    assert!(page.initializer("cell.weight").is_some(), "{page}");
+    let model = traced.to_model().unwrap();
+    assert!(model.initializer("cell.weight").is_some(), "{model}");
 }
 
 #[test]
@@ -332,8 +332,8 @@ fn a_number_that_a_body_reads_is_a_guard() {
     let f = net(|inputs| {
         let (scale, x) = (&inputs[0], &inputs[1]);
         scan(vec![x.clone()], &inputs[1..], |carry, _| {
-            let baked = scale.item()?.to_f64();
-            Ok((vec![carry[0].mul(baked)?], vec![]))
+            let constant = scale.item()?.to_f64();
+            Ok((vec![carry[0].mul(constant)?], vec![]))
         })
         .map(|(carry, _)| carry)
     });

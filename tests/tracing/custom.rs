@@ -1,4 +1,4 @@
-//! Operators of a user's crate: traced, checked, written with what they are made of, read, and run as one node of tract's plan.
+//! Operators of a user's crate: traced, checked, written with their decompositions, read, and run as one node of tract's plan.
 
 use crate::exported;
 use ontrace::graph::{Agreement, Inputs};
@@ -46,7 +46,7 @@ impl CustomOp for Snake {
     }
 }
 
-/// The halves of the last axis, the second with its sign turned: two outputs, and a size in what it is made of.
+/// The halves of the last axis, the second negated: two outputs, and a size in its decomposition.
 #[derive(Debug)]
 struct Halves;
 
@@ -170,7 +170,7 @@ fn leave(traced: &Traced, name: &str, x: &Tensor) {
     exported::save(&traced.to_model().unwrap(), name, &[x.to_array().unwrap()], &outputs);
 }
 
-fn numbers(outputs: &[Tensor]) -> Vec<Vec<f32>> {
+fn output_values(outputs: &[Tensor]) -> Vec<Vec<f32>> {
     outputs.iter().map(|output| output.to_vec::<f32>().unwrap()).collect()
 }
 
@@ -217,7 +217,7 @@ fn what_is_written_is_read_with_the_operator_and_without_it() {
     assert!(!names(&unknown).contains(&"Snake"));
     let opened = read::open_with(&path, &all()).unwrap();
     for module in [&traced as &dyn DynModule, &known, &unknown, &opened, &read::open(&path).unwrap()] {
-        let got = numbers(&module.forward(std::slice::from_ref(&x)).unwrap());
+        let got = output_values(&module.forward(std::slice::from_ref(&x)).unwrap());
         assert!(got[0].iter().zip(&expected).all(|(got, expected)| (f64::from(*got) - expected).abs() < 1e-6), "{got:?}, {expected:?}");
     }
 }
@@ -229,14 +229,15 @@ fn it_is_one_node_of_the_plan_at_every_size() {
     let session = traced.session().unwrap();
     for rows in [1, 2, 5] {
         let x = Tensor::new([rows, 2], (0..rows * 2).map(|i| i as f32 / 4.0).collect()).unwrap();
-        assert_eq!(numbers(&session.forward(std::slice::from_ref(&x)).unwrap()), numbers(&traced.forward(&[x]).unwrap()));
+        assert_eq!(output_values(&session.forward(std::slice::from_ref(&x)).unwrap()), output_values(&traced.forward(&[x]).unwrap()));
     }
     let said = session.explain();
     assert!(said.len() == 3 && said.iter().all(|line| line.contains("(Snake) runs on ontrace's kernel")), "{said:?}");
-    // Who does not know the operator runs what it is made of.
+    // Without the operator in the registry its decomposition runs.
     let session = ontrace::runtime::Session::new(&traced.to_model().unwrap()).unwrap();
     let x = Tensor::new([3, 2], vec![0.25f32; 6]).unwrap();
-    let (got, expected) = (numbers(&session.forward(std::slice::from_ref(&x)).unwrap()), numbers(&traced.forward(&[x]).unwrap()));
+    let (got, expected) =
+        (output_values(&session.forward(std::slice::from_ref(&x)).unwrap()), output_values(&traced.forward(&[x]).unwrap()));
     assert!(got[0].iter().zip(&expected[0]).all(|(got, expected)| (got - expected).abs() < 1e-6), "{got:?}, {expected:?}");
     assert!(session.explain().is_empty(), "{:?}", session.explain());
 }
@@ -251,16 +252,16 @@ fn it_may_have_two_outputs_and_sizes_of_its_own() {
     let example = Example::of(&x).symbolic("x", 1, "n").unwrap();
     let traced = trace(&module::from_fn(f), example).unwrap();
     assert_eq!(traced.outputs()[0].1.to_string(), "f32[2,floor(n/2)]");
-    assert_eq!(numbers(&traced.forward(std::slice::from_ref(&x)).unwrap())[0], [1.0, 2.0, 5.0, 6.0]);
+    assert_eq!(output_values(&traced.forward(std::slice::from_ref(&x)).unwrap())[0], [1.0, 2.0, 5.0, 6.0]);
     let again = Traced::from_model_with(traced.to_model().unwrap(), &all()).unwrap();
     assert_eq!(names(&again), ["Halves", "Snake"]);
     let unknown = Traced::from_model(traced.to_model().unwrap()).unwrap();
     let wide = Tensor::new([2, 6], (0..12).map(|i| i as f32).collect()).unwrap();
-    assert_eq!(numbers(&unknown.forward(std::slice::from_ref(&wide)).unwrap())[0], [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
+    assert_eq!(output_values(&unknown.forward(std::slice::from_ref(&wide)).unwrap())[0], [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
     #[cfg(feature = "tract")]
     assert_eq!(
-        numbers(&traced.session().unwrap().forward(std::slice::from_ref(&wide)).unwrap()),
-        numbers(&traced.forward(&[wide]).unwrap())
+        output_values(&traced.session().unwrap().forward(std::slice::from_ref(&wide)).unwrap()),
+        output_values(&traced.forward(&[wide]).unwrap())
     );
     leave(&traced, "custom_halves", &x);
 }
@@ -301,7 +302,7 @@ fn a_wrong_kernel_composition_or_rule_is_caught() {
 }
 
 #[test]
-fn a_record_with_it_is_a_module_like_any_other() {
+fn a_traced_graph_with_it_is_a_module_like_any_other() {
     let (traced, x) = snakes();
     let outer = trace_fn(|x: Tensor| traced.call(&x)?.relu(), &x).unwrap();
     assert_eq!(names(&outer), ["Snake", "Snake", "Snake", "Relu"]);
@@ -314,7 +315,10 @@ fn a_record_with_it_is_a_module_like_any_other() {
     let branches = trace_fn(f, &x).unwrap();
     assert_eq!(branches.to_model().unwrap().proto.functions.len(), 1);
     let again = Traced::from_model_with(branches.to_model().unwrap(), &all()).unwrap();
-    assert_eq!(numbers(&again.forward(std::slice::from_ref(&x)).unwrap()), numbers(&branches.forward(std::slice::from_ref(&x)).unwrap()));
+    assert_eq!(
+        output_values(&again.forward(std::slice::from_ref(&x)).unwrap()),
+        output_values(&branches.forward(std::slice::from_ref(&x)).unwrap())
+    );
     leave(&branches, "custom_branches", &x);
 }
 

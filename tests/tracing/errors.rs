@@ -1,4 +1,4 @@
-//! What goes wrong at the boundary is said with a code and a place, and leaves what was there intact.
+//! Errors at the boundary have a code and a location, and leave what was there intact.
 
 use ontrace::{Array, DType, Dim, DynModule, ErrorCode, Tensor, Traced, read, trace_fn};
 
@@ -30,7 +30,7 @@ fn refuses(module: &dyn DynModule) {
 }
 
 #[test]
-fn a_record_refuses_wrong_inputs() {
+fn a_traced_graph_refuses_wrong_inputs() {
     refuses(&doubled());
 }
 
@@ -51,11 +51,11 @@ fn an_onnx_file_refuses_wrong_inputs() {
 #[test]
 fn an_input_is_named_where_it_is_wrong() {
     let error = doubled().forward(&[Tensor::new([2, 4], vec![1.0f32; 8]).unwrap()]).unwrap_err();
-    assert!(error.locations().any(|place| place == "input x"), "{error:?}");
+    assert!(error.locations().any(|location| location == "input x"), "{error:?}");
 }
 
 #[test]
-fn lengths_of_one_name_must_be_equal() {
+fn sizes_of_one_name_must_be_equal() {
     let x = Tensor::new([2], vec![1.0f32; 2]).unwrap();
     let example = ontrace::Example::new().input("a", &x).input("b", &x).symbolic("a", 0, "n").unwrap().symbolic("b", 0, "n").unwrap();
     let sum = ontrace::module::from_fn(|(a, b): (Tensor, Tensor)| &a + &b);
@@ -103,7 +103,7 @@ fn a_failing_save_leaves_the_old_file() {
 }
 
 #[test]
-fn saving_again_takes_the_place_of_the_old_file() {
+fn saving_again_replaces_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.onnx");
     std::fs::write(&path, "something else").unwrap();

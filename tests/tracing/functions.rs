@@ -54,7 +54,7 @@ fn calls(model: &Model) -> Vec<(String, usize)> {
 }
 
 fn scopes(traced: &Traced) -> Vec<(&str, &str)> {
-    traced.graph().nodes().iter().map(|node| (node.op.name(), &*node.place.scope)).collect()
+    traced.graph().nodes().iter().map(|node| (node.op.name(), &*node.location.scope)).collect()
 }
 
 /// Leaves a model for other runtimes, with what the traced graph computes.
@@ -255,9 +255,9 @@ fn networks_are_the_same_with_functions() {
         let again = Traced::from_model(model.clone()).unwrap();
         let flat = Traced::from_model(traced.to_model().unwrap()).unwrap();
         assert_eq!(scopes(&again), scopes(&flat), "{name}");
-        let numbers =
+        let values =
             |module: &dyn DynModule| module.forward(&tensors).unwrap()[0].to_array().unwrap().cast(DType::F32).to_vec::<f32>().unwrap();
-        assert_eq!(numbers(&again), numbers(&flat), "{name}");
+        assert_eq!(output_values(&again), output_values(&flat), "{name}");
         leave(&model, &traced, &format!("functions_{name}"), &tensors);
     }
 }

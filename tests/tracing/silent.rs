@@ -71,11 +71,11 @@ const FALSE_ALARMS: &[Case] = &[
     ("F5", "a tensor plus `true`", "internal assertion", f5),
 ];
 
-fn f32s(numbers: &[f32]) -> Tensor {
-    Tensor::from(numbers)
+fn f32s(values: &[f32]) -> Tensor {
+    Tensor::from(values)
 }
 
-fn numbers(traced: &dyn DynModule, inputs: &[Tensor]) -> Result<Vec<f32>> {
+fn output_values(traced: &dyn DynModule, inputs: &[Tensor]) -> Result<Vec<f32>> {
     traced.forward(inputs)?[0].to_vec()
 }
 
@@ -101,7 +101,7 @@ fn s01() -> Result<Verdict> {
         Ok(sum)
     });
     let traced = trace(&module, Example::of(&x).symbolic("x", 0, "n")?)?;
-    assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [6.0, 9.0]);
+    assert_eq!(output_values(&traced, std::slice::from_ref(&x))?, [6.0, 9.0]);
     let five = Tensor::new([5, 2], vec![1f32; 10])?;
     refused(&traced.forward(&[five]).unwrap_err(), ErrorCode::Guard)
 }
@@ -109,7 +109,7 @@ fn s01() -> Result<Verdict> {
 fn s02() -> Result<Verdict> {
     let x = f32s(&[1.0, 2.0, 3.0]);
     let traced = trace_fn(|x: Tensor| x.add(f32s(&x.to_vec::<f32>()?).sum(.., false)?), &x)?;
-    assert_eq!(numbers(&traced, std::slice::from_ref(&x))?, [7.0, 8.0, 9.0]);
+    assert_eq!(output_values(&traced, std::slice::from_ref(&x))?, [7.0, 8.0, 9.0]);
     refused(&traced.forward(&[f32s(&[1.0, 2.0, 7.0])]).unwrap_err(), ErrorCode::Guard)
 }
 
@@ -122,7 +122,7 @@ fn s03() -> Result<Verdict> {
         a?.add(b?)
     };
     let traced = trace_fn(joined, &f32s(&[3.0]))?;
-    assert_eq!(numbers(&traced, &[x])?, [16.0]);
+    assert_eq!(output_values(&traced, &[x])?, [16.0]);
     Ok(Verdict::RefusedBut("`ops::join`"))
 }
 
@@ -347,7 +347,7 @@ fn f4() -> Result<Verdict> {
 
 fn f5() -> Result<Verdict> {
     let traced = trace_fn(|x: Tensor| x.add(true), &f32s(&[1.5]))?;
-    assert_eq!(numbers(&traced, &[f32s(&[2.5])])?, [3.5]);
+    assert_eq!(output_values(&traced, &[f32s(&[2.5])])?, [3.5]);
     Ok(Verdict::Right)
 }
 
@@ -412,7 +412,7 @@ fn a_module_that_remembers_is_found_out() {
 }
 
 #[test]
-fn a_record_that_was_edited_is_caught_on_the_example_alone() -> Result<()> {
+fn a_traced_graph_that_was_edited_is_caught_on_the_example_alone() -> Result<()> {
     let x = f32s(&[1.0, 2.0]);
     let (double, triple) = (module::from_fn(|x: Tensor| x.mul(2)), module::from_fn(|x: Tensor| x.mul(3)));
     let wrong: Traced = record(&triple, &x)?;

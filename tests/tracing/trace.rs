@@ -26,7 +26,7 @@ fn reloaded(traced: &Traced) -> Traced {
 }
 
 #[test]
-fn lengths_that_must_be_equal_become_one_symbol() -> Result<()> {
+fn sizes_that_must_be_equal_become_one_symbol() -> Result<()> {
     let (x, y) = (zeros(&[3, 4]), zeros(&[4, 3]));
     let sum = module::from_fn(|(x, y): (Tensor, Tensor)| x.add(y.transpose(0, 1)?));
     let example =
@@ -41,7 +41,7 @@ fn lengths_that_must_be_equal_become_one_symbol() -> Result<()> {
 }
 
 #[test]
-fn a_length_may_be_computed_from_another() -> Result<()> {
+fn a_size_may_be_computed_from_another() -> Result<()> {
     let (x, y) = (zeros(&[3]), zeros(&[6]));
     let twice = module::from_fn(|(x, y): (Tensor, Tensor)| Tensor::cat(&[&x, &x], 0)?.mul(y));
     let traced = record(&twice, Example::of(&(x, y)).symbolic("x_0", 0, "n")?.symbolic("x_1", 0, "m")?)?;
@@ -54,7 +54,7 @@ fn a_length_may_be_computed_from_another() -> Result<()> {
 }
 
 #[test]
-fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
+fn a_size_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
     let x = zeros(&[8, 3]);
     let fold = module::from_fn(|x: Tensor| x.reshape([-1, 4, 3])?.reshape([-1, 3])?.add(&x));
     let traced = record(&fold, Example::of(&x).symbolic("x", 0, "n")?)?;
@@ -76,7 +76,7 @@ fn a_length_that_must_be_divisible_is_guarded_and_stays_whole() -> Result<()> {
 }
 
 #[test]
-fn a_declared_length_that_can_only_be_one_number_is_refused_with_the_line() -> Result<()> {
+fn a_declared_size_that_can_only_be_one_number_is_refused_with_the_line() -> Result<()> {
     let x = zeros(&[5, 2]);
     let add = module::from_fn(|x: Tensor| x.add(zeros(&[5, 2])));
     let error = record(&add, Example::of(&x).symbolic("x", 0, "n")?).unwrap_err();
@@ -105,7 +105,7 @@ fn everything_that_can_be_symbolic_is_and_the_rest_is_not() -> Result<()> {
 }
 
 #[test]
-fn calls_that_were_observed_say_which_lengths_differ() -> Result<()> {
+fn calls_that_were_observed_say_which_sizes_differ() -> Result<()> {
     let call = |batch: usize, length: usize| (ones(&[batch, length, 4]), ones(&[batch, length]));
     let pool = |(x, mask): (Tensor, Tensor)| x.mul(mask.unsqueeze(2)?)?.sum(1, false);
     let module = module::from_fn(pool);
@@ -128,13 +128,13 @@ fn a_range_is_a_condition_of_every_call() -> Result<()> {
 }
 
 #[test]
-fn guards_on_numbers_stand_in_the_file_and_in_other_records() -> Result<()> {
+fn guards_on_values_stand_in_the_file_and_in_other_traced_graphs() -> Result<()> {
     let x = Tensor::from(&[1.0f32, 2.0]);
     let sign = |x: Tensor| if x.sum(.., false)?.gt(0.0)?.is_true()? { x.mul(2) } else { x.mul(3) };
     let traced = Tracer::new().unchecked().trace_fn(sign, &x)?;
     let again = reloaded(&traced);
     assert_eq!(again.guards().len(), 1);
-    assert_eq!(again.guards()[0].place, traced.guards()[0].place);
+    assert_eq!(again.guards()[0].location, traced.guards()[0].location);
     assert_eq!(again.call(&Tensor::from(&[5.0f32, 0.0]))?.to_vec::<f32>()?, [10.0, 0.0]);
     assert_eq!(again.call(&Tensor::from(&[-5.0f32, 0.0])).unwrap_err().code(), ErrorCode::Guard);
     #[cfg(feature = "tract")]
@@ -235,7 +235,7 @@ fn methods_share_their_weights_and_keep_their_guards_apart() -> Result<()> {
 }
 
 #[test]
-fn a_part_is_a_record_of_its_own() -> Result<()> {
+fn a_part_is_a_traced_graph_of_its_own() -> Result<()> {
     let weights = Weights::seeded(0);
     let (a, b) = (Linear::new(&weights.at("net.a"), 4, 8)?, Linear::new(&weights.at("net.b"), 8, 2)?);
     let x = ones(&[3, 4]);
@@ -261,7 +261,7 @@ fn another_float_is_the_same_program() -> Result<()> {
 }
 
 #[test]
-fn a_function_is_traced_again_only_where_no_record_holds() -> Result<()> {
+fn a_function_is_traced_again_only_where_no_traced_graph_holds() -> Result<()> {
     let f = jit(|x: Tensor| if size::gt(&x.dim(0)?, 3)? { x.mul(2) } else { x.mul(3) });
     for (n, expected) in [(5, 2.0), (6, 2.0), (2, 3.0), (3, 3.0), (9, 2.0)] {
         assert_eq!(f.call(&ones(&[n]))?.to_vec::<f32>()?, vec![expected; n]);
@@ -307,7 +307,7 @@ fn hashes_say_what_is_computed_whatever_it_is_called() -> Result<()> {
 }
 
 #[test]
-fn tracing_a_record_again_is_the_same_record() -> Result<()> {
+fn tracing_a_traced_graph_again_is_the_same_traced_graph() -> Result<()> {
     let x = ones(&[3, 4]);
     let fc = Linear::new(&Weights::seeded(0).at("fc"), 4, 2)?;
     let traced = trace(&fc, Example::of(&x).symbolic("x", 0, "n")?)?;

@@ -39,7 +39,7 @@ fn vectors_beside_a_model_are_what_it_computes() {
 }
 
 #[test]
-fn what_is_drawn_is_among_the_vectors_where_it_is_an_input() {
+fn what_is_sampled_is_among_the_vectors_where_it_is_an_input() {
     let x = Tensor::ones([3], DType::F32).unwrap();
     let noisy = Tracer::new().random_mode(RandomMode::AsInput).trace_fn(|x: Tensor| x.add(Tensor::rand([3], DType::F32)?), &x).unwrap();
     let set = noisy.vectors(&Example::of(&x)).unwrap();

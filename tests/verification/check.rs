@@ -41,21 +41,21 @@ fn a_module_that_remembers_a_result_is_refused() {
 
 #[test]
 fn the_same_operation_on_another_line_is_no_difference() {
-    let turn = Cell::new(false);
+    let second = Cell::new(false);
     let module = from_fn(|x: Tensor| {
-        turn.set(!turn.get());
+        second.set(!second.get());
         let again = |x: &Tensor| x.relu();
-        if turn.get() { x.relu() } else { again(&x) }
+        if second.get() { x.relu() } else { again(&x) }
     });
     own(&module, &rows()).unwrap();
 }
 
 #[test]
 fn operations_in_another_order_are_no_difference() {
-    let turn = Cell::new(false);
+    let second = Cell::new(false);
     let module = from_fn(|x: Tensor| {
-        turn.set(!turn.get());
-        let (a, b) = if turn.get() {
+        second.set(!second.get());
+        let (a, b) = if second.get() {
             let a = x.relu()?;
             (a, x.exp()?)
         } else {
@@ -68,7 +68,7 @@ fn operations_in_another_order_are_no_difference() {
 }
 
 #[test]
-fn a_length_that_was_read_on_the_sly_is_found_at_other_lengths() {
+fn a_size_that_was_read_on_the_sly_is_found_at_other_sizes() {
     let module = from_fn(|x: Tensor| if x.dim(0)?.example() == Some(2) { x.relu() } else { x.abs() });
     let error = own(&module, &rows()).unwrap_err();
     let help = error.help_line().unwrap();
@@ -126,22 +126,22 @@ fn every_leaf_its_number_dtype_and_shape_is_compared() {
 }
 
 #[test]
-fn a_check_leaves_numbers_seed_and_record_as_they_were() {
+fn a_check_leaves_values_seed_and_traced_graph_as_they_were() {
     let weight = Tensor::new([3, 3], (0..9).map(|i| i as f32).collect()).unwrap().named("weight");
     let module = from_fn(|x: Tensor| x.matmul(&weight)?.add(Tensor::rand([3], DType::F32)?));
     let example = rows();
     let bytes = |tensor: &Tensor| tensor.to_array().unwrap().to_bytes();
-    let draw = || Tensor::rand([4], DType::F32).unwrap().to_vec::<f32>().unwrap();
-    let (before, next) = ((bytes(&weight), bytes(&example.tensors()[0])), ontrace::ops::seeded(5, draw));
+    let sample = || Tensor::rand([4], DType::F32).unwrap().to_vec::<f32>().unwrap();
+    let (before, next) = ((bytes(&weight), bytes(&example.tensors()[0])), ontrace::ops::seeded(5, sample));
     let traced = record(&module, example.clone()).unwrap();
-    let page = traced.to_bytes().unwrap();
+    let model = traced.to_bytes().unwrap();
     let after = ontrace::ops::seeded(5, || {
         Checker::new(&module, &traced, &example).run().unwrap();
-        draw()
+        sample()
     });
     assert_eq!((bytes(&weight), bytes(&example.tensors()[0])), before);
     assert_eq!(after, next, "the generator goes on where it was");
-    assert_eq!(traced.to_bytes().unwrap(), page);
+    assert_eq!(traced.to_bytes().unwrap(), model);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_large_model_is_checked_in_five_runs() {
     let traced = record(&counted, example.clone()).unwrap();
     runs.set(0);
     let report = Checker::new(&counted, &traced, &example).run().unwrap();
-    assert_eq!((runs.get(), report.cost.module_runs, report.cost.record_runs), (2, 2, 2));
+    assert_eq!((runs.get(), report.cost.module_runs, report.cost.traced_runs), (2, 2, 2));
     assert!(report.cost.work <= 5.0 && !report.untried.is_empty(), "{report}");
     assert!(report.cost.memory < 6 * (4 << 20), "{report}");
     // Other sizes are chosen so that they fit: 8 rows are tried as 9 and as 1.

@@ -1,4 +1,4 @@
-"""Writes tests/data/{rotary.pt,spectral.pt2} with torch 2.15: programs of complex numbers, without traces of where they were written.
+"""Writes tests/data/{rotary.pt,spectral.pt2} with torch 2.15: programs of complex tensors, without traces of where they were written.
 
 usage: python tools/reference/complex.py      (in the project's folder; needs torch and safetensors)
 
@@ -17,7 +17,7 @@ from hops import without_places
 
 
 class Rotary(torch.nn.Module):
-    """Queries turned by frequencies that are a complex buffer, as Llama has it."""
+    """Queries rotated by frequencies that are a complex buffer, as Llama has it."""
 
     def __init__(self, width=8, length=6):
         super().__init__()
@@ -48,7 +48,7 @@ class Spectral(torch.nn.Module):
 
 
 def copied(whole, target):
-    """The archive without the places of its lines."""
+    """The archive without source locations."""
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(target, "w") as new:
         for entry in old.namelist():
             data = old.read(entry)

@@ -1,9 +1,9 @@
-"""Writes tests/data/boxes.pt and tests/data/boxes_scripted.pt with torch 2.15 and torchvision 0.29: what detectors are made of.
+"""Writes tests/data/boxes.pt and tests/data/boxes_scripted.pt with torch 2.15 and torchvision 0.29: the building blocks of detectors.
 
 usage: python tools/reference/detection.py      (in the project's folder; needs torch, torchvision and safetensors)
 
 boxes.pt is traced: torchvision's own operators. boxes_scripted.pt is code: a list of images as input, an object that the program makes, an
-attribute that it assigns, a member of an enumeration, a dictionary that it keeps, a loop that turns as often as the data say, a dictionary as
+attribute that it assigns, a member of an enumeration, a dictionary that it keeps, a loop that iterates as often as the data say, a dictionary as
 output. Beside each stand two .safetensors with
 in_0, in_1 … and out_0, out_1 …, as torch computed them, of which the second keeps another number of boxes.
 """

@@ -18,7 +18,7 @@ from torch._higher_order_ops.while_loop import while_loop
 
 
 class WhileLoop(torch.nn.Module):
-    """As many turns as the counts say together."""
+    """As many iterations as the counts say together."""
 
     def forward(self, x, counts):
         go_on = lambda i, state: i < counts.sum()

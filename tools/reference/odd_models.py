@@ -62,7 +62,7 @@ def sparse(places, name=""):
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     head = '<ir_version: 8, opset_import: ["" : 17]>\n'
-    # A loop that does not turn collects nothing of the declared shape.
+    # A loop without iterations collects nothing of the declared shape.
     save("loop_without_a_turn", head + """g (float[2,3] x) => (float[2,3] s, float[K,2,3] ys) {
   n = Constant<value_int=0>()
   s, ys = Loop (n, , x) <body = b (int64 i, bool ci, float[2,3] si) => (bool co, float[2,3] so, float[2,3] yo) {

@@ -2,7 +2,7 @@
 
 usage: python tools/reference/packed.py      (in the project's folder; needs torch and safetensors)
 
-Beside it stand two .safetensors with in_0, in_1 … and out_0, out_1 …, as torch computed them, of other batches and lengths.
+Beside it stand two .safetensors with in_0, in_1 … and out_0, out_1 …, as torch computed them, of other batches and sequence lengths.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ DATA = pathlib.Path("tests/data")
 
 
 class Packed(torch.nn.Module):
-    """An LSTM in both directions, something that looks into the packed numbers, and a GRU over that."""
+    """An LSTM in both directions, something that looks into the packed values, and a GRU over that."""
 
     def __init__(self):
         super().__init__()

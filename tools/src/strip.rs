@@ -27,7 +27,7 @@ impl Strip {
                 .into());
         }
         let mut model = Model::open(&self.model)?;
-        // The guards are metadata, too: whoever removes them should know them.
+        // The guards are metadata, too: who removes them should know them.
         let guards = Traced::from_model(model.clone()).map(|traced| traced.guards().iter().map(ToString::to_string).collect::<Vec<_>>());
         let guards = guards.unwrap_or_default();
         for guard in &guards {

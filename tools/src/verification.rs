@@ -105,7 +105,7 @@ pub fn report_json(report: &Report) -> Value {
         "refused": report.refused,
         "untried": report.untried,
         "notes": report.notes,
-        "cost": {"module_runs": cost.module_runs, "traced_runs": cost.record_runs, "work": cost.work, "memory": cost.memory},
+        "cost": {"module_runs": cost.module_runs, "traced_runs": cost.traced_runs, "work": cost.work, "memory": cost.memory},
     })
 }
 

@@ -1,6 +1,6 @@
 //! One of two computations, chosen by data.
 
-use super::{Outside, Replay, around, place, present, tensors, truth, types};
+use super::{Outside, Replay, around, location_of, present, tensors, truth, types};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
@@ -124,7 +124,7 @@ pub fn cond(
     let (then, first) = recorder.finish_body(&strong(then()?))?;
     let recorder = Recorder::open_body();
     let (otherwise, second) = recorder.finish_body(&strong(otherwise()?))?;
-    let types = unified(&types(&then), &types(&otherwise)).map_err(|error| error.at(place(caller)))?;
+    let types = unified(&types(&then), &types(&otherwise)).map_err(|error| error.at(location_of(caller)))?;
     let inputs: Vec<Option<&Tensor>> = std::iter::once(&condition).chain(&first).chain(&second).map(Some).collect();
     apply(If { then: Arc::new(then), otherwise: Arc::new(otherwise), types }, &inputs)
 }

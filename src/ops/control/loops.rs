@@ -24,7 +24,7 @@ pub struct Loop {
     /// What each iteration adds.
     items: Vec<Type>,
     /// How many iterations there are, where that is a size.
-    turns: Dim,
+    iterations: Dim,
 }
 
 impl Loop {
@@ -36,7 +36,7 @@ impl Loop {
             let mut outputs = replay(&self.body, &[std::slice::from_ref(iteration), state, captured].concat())?;
             let on = self.asks.then(|| outputs.remove(0));
             let items = outputs.split_off(self.state.len());
-            Ok(Turn { on, state: outputs, items })
+            Ok(Iteration { on, state: outputs, items })
         };
         let (state, lists) = repeat(inputs[0].as_ref(), inputs[1].as_ref(), state.to_vec(), body)?;
         Ok([state, lists].concat())
@@ -50,7 +50,7 @@ impl Operator for Loop {
 
     fn attributes(&self) -> Attributes {
         // A number of iterations that depends on data is no attribute.
-        let iterations = Some(&self.turns).filter(|turns| !turns.is_unnamed());
+        let iterations = Some(&self.iterations).filter(|iterations| !iterations.is_unnamed());
         Attributes::new().with("body", &self.body).with("has_condition", self.asks).with_some("iterations", iterations)
     }
 
@@ -59,7 +59,7 @@ impl Operator for Loop {
         if wrong(0, DType::I64) || wrong(1, DType::Bool) || inputs.len() + 1 != 2 + self.body.inputs().len() {
             return Err(Error::argument("Loop needs a trip count, a condition and the values its body uses"));
         }
-        let lists = self.items.iter().map(|ty| Type::new(ty.dtype, [std::slice::from_ref(&self.turns), ty.shape.as_ref()].concat()));
+        let lists = self.items.iter().map(|ty| Type::new(ty.dtype, [std::slice::from_ref(&self.iterations), ty.shape.as_ref()].concat()));
         Ok(self.state.iter().cloned().chain(lists).collect())
     }
 
@@ -70,12 +70,12 @@ impl Operator for Loop {
         let limit = inputs.opt(0).map(|limit| limit.reshape(&[])?.item()).transpose()?.map(|n| n.to_i64());
         let mut on = inputs.opt(1).map_or(Ok(true), truth)?;
         let mut lists = vec![Vec::new(); self.items.len()];
-        let mut turn = 0;
-        while on && limit.is_none_or(|limit| turn < limit) {
-            if turn >= LONGEST {
+        let mut iteration = 0;
+        while on && limit.is_none_or(|limit| iteration < limit) {
+            if iteration >= LONGEST {
                 return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
             }
-            arguments[0] = Array::scalar(turn);
+            arguments[0] = Array::scalar(iteration);
             let mut outputs = self.body.replay_within(&arguments, &sizes)?.into_iter();
             if self.asks {
                 on = outputs.next().map_or(Ok(false), |condition| truth(&condition))?;
@@ -84,7 +84,7 @@ impl Operator for Loop {
                 *slot = array;
             }
             lists.iter_mut().zip(outputs).for_each(|(list, array)| list.push(array));
-            turn += 1;
+            iteration += 1;
         }
         let mut outputs = arguments.drain(1..=count).collect::<Vec<_>>();
         for (items, ty) in lists.iter().zip(&self.items) {
@@ -97,7 +97,7 @@ impl Operator for Loop {
         let count = self.state.len();
         let besides = inputs[2 + count..].to_vec();
         let number = |dtype| Type::new(dtype, ());
-        let mut declared = vec![("turn", number(DType::I64)), ("condition", number(DType::Bool))];
+        let mut declared = vec![("iteration", number(DType::I64)), ("condition", number(DType::Bool))];
         let state = &self.body.inputs()[1..=count];
         declared.extend(state.iter().map(|&id| ("state", self.body.value(id).ty.clone())));
         let body = builder.subgraph("body", &declared, |builder, names| {
@@ -120,7 +120,7 @@ impl Operator for Loop {
 }
 
 /// What one iteration of a loop gives.
-pub(crate) struct Turn {
+pub(crate) struct Iteration {
     /// Whether to go on; without it the number of iterations alone decides.
     pub(crate) on: Option<Tensor>,
     /// The next state.
@@ -129,7 +129,7 @@ pub(crate) struct Turn {
     pub(crate) items: Vec<Tensor>,
 }
 
-impl Turn {
+impl Iteration {
     fn all(self) -> Result<Vec<Tensor>> {
         let on = self.on.map(|on| on.cast(DType::Bool)?.reshape(())).transpose()?;
         Ok(on.into_iter().chain(self.state).chain(self.items).map(|x| x.strengthened()).collect())
@@ -144,7 +144,7 @@ pub(crate) fn repeat(
     limit: Option<&Tensor>,
     condition: Option<&Tensor>,
     state: Vec<Tensor>,
-    mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Turn>,
+    mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Iteration>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let caller = Location::caller();
     let limit = limit.map(|limit| limit.cast(DType::I64)?.reshape(())).transpose()?;
@@ -158,21 +158,22 @@ pub(crate) fn repeat(
     let mut asks = false;
     let first = Tensor::from(Array::scalar(0i64));
     let body = recorded("a loop", [&[first], &state, &[]], caller, |inputs| {
-        let turn = body(&inputs[0], &inputs[1..])?;
-        asks = turn.on.as_ref().is_some_and(|on| varies(on) || on.item().is_ok_and(|on| on.to_f64() == 0.0));
-        let turn = if asks { turn } else { Turn { on: None, ..turn } };
-        Ok((usize::from(asks), turn.all()?))
+        let iteration = body(&inputs[0], &inputs[1..])?;
+        asks = iteration.on.as_ref().is_some_and(|on| varies(on) || on.item().is_ok_and(|on| on.to_f64() == 0.0));
+        let iteration = if asks { iteration } else { Iteration { on: None, ..iteration } };
+        Ok((usize::from(asks), iteration.all()?))
     })?;
     let skipped = usize::from(asks);
     let mut outside = Outside::new();
     let results = types(&body.graph);
-    let turns = limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.symbolic_values()?.dims.first().cloned());
-    let turns = turns.map_or_else(|| outside.fresh(), |turns| turns.max(0));
+    let iterations =
+        limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.symbolic_values()?.dims.first().cloned());
+    let iterations = iterations.map_or_else(|| outside.fresh(), |iterations| iterations.max(0));
     let kept: Vec<Type> = body.state.iter().map(|ty| outside.ty(ty)).collect();
     let items = results[skipped + state.len()..].iter().map(|ty| outside.ty(ty)).collect();
     let ends = [limit.as_ref(), condition.as_ref()];
     let inputs: Vec<Option<&Tensor>> = ends.into_iter().chain(state.iter().chain(&body.besides).map(Some)).collect();
-    let mut outputs = apply(Loop { body: Arc::new(body.graph), asks, state: kept, items, turns }, &inputs)?;
+    let mut outputs = apply(Loop { body: Arc::new(body.graph), asks, state: kept, items, iterations }, &inputs)?;
     let lists = outputs.split_off(state.len());
     Ok((outputs, lists))
 }
@@ -182,27 +183,27 @@ fn followed(
     limit: Option<&Tensor>,
     condition: Option<&Tensor>,
     state: &[Tensor],
-    body: &mut impl FnMut(&Tensor, &[Tensor]) -> Result<Turn>,
+    body: &mut impl FnMut(&Tensor, &[Tensor]) -> Result<Iteration>,
 ) -> Result<Option<(Vec<Tensor>, Vec<Tensor>)>> {
     let limit = limit.map(Tensor::item).transpose()?.map(|n| n.to_i64());
     let mut on = condition.map(Tensor::item).transpose()?.is_none_or(|on| on.to_f64() != 0.0);
     let mut state = state.to_vec();
-    let mut turns = Vec::new();
-    while on && limit.is_none_or(|limit| (turns.len() as i64) < limit) {
-        if turns.len() as i64 >= LONGEST {
+    let mut iterations = Vec::new();
+    while on && limit.is_none_or(|limit| (iterations.len() as i64) < limit) {
+        if iterations.len() as i64 >= LONGEST {
             return Err(Error::too_big(format!("a loop of more than {LONGEST} iterations")));
         }
-        let turn = body(&Tensor::from(Array::scalar(turns.len() as i64)), &state)?;
-        on = match &turn.on {
+        let iteration = body(&Tensor::from(Array::scalar(iterations.len() as i64)), &state)?;
+        on = match &iteration.on {
             Some(on) if varies(on) => return Ok(None),
             Some(on) => on.reshape(())?.item()?.to_f64() != 0.0,
             None => true,
         };
-        state = turn.state.iter().map(Tensor::strengthened).collect();
-        turns.push(turn.items);
+        state = iteration.state.iter().map(Tensor::strengthened).collect();
+        iterations.push(iteration.items);
     }
     let given: Vec<Type> = std::iter::once(Type::new(DType::I64, ())).chain(state.iter().map(|x| x.ty().clone())).collect();
-    let lists = gathered(turns, &given, |given| body(&given[0], &given[1..]).map(|turn| turn.items))?;
+    let lists = gathered(iterations, &given, |given| body(&given[0], &given[1..]).map(|iteration| iteration.items))?;
     Ok(Some((state, lists)))
 }
 
@@ -240,7 +241,7 @@ pub fn while_loop(
 ) -> Result<Vec<Tensor>> {
     let (state, _) = repeat(None, Some(condition), state, |_, state| {
         let (on, state) = body(state)?;
-        Ok(Turn { on: Some(on), state, items: vec![] })
+        Ok(Iteration { on: Some(on), state, items: vec![] })
     })?;
     Ok(state)
 }
@@ -272,7 +273,8 @@ pub fn fori_loop(
     mut body: impl FnMut(&Tensor, &[Tensor]) -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Tensor>> {
     let count = count.into_tensor()?.strengthened();
-    let (state, _) = repeat(Some(&count), None, state, |turn, state| Ok(Turn { on: None, state: body(turn, state)?, items: vec![] }))?;
+    let (state, _) =
+        repeat(Some(&count), None, state, |iteration, state| Ok(Iteration { on: None, state: body(iteration, state)?, items: vec![] }))?;
     Ok(state)
 }
 

@@ -7,7 +7,7 @@ mod scan;
 pub(super) use cond::If;
 pub use cond::cond;
 pub(super) use loops::Loop;
-pub(crate) use loops::{Turn, repeat};
+pub(crate) use loops::{Iteration, repeat};
 pub use loops::{fori_loop, while_loop};
 pub(super) use scan::Scan;
 pub(crate) use scan::read_scan;
@@ -110,7 +110,7 @@ struct Body {
     changes: bool,
 }
 
-/// Records a body that gets these inputs, of which those in the middle are the state; `run` gives its results, and how many of them stand
+/// Traces a body that gets these inputs, of which those in the middle are the state; `run` gives its results, and how many of them stand
 /// before the next state.
 ///
 /// An axis of the state that has another size after an iteration is traced anew as one of any size.
@@ -132,7 +132,7 @@ fn recorded(
         if !fits {
             return Err(Error::argument(format!("the state of {what} is initially {} and later {}", list(&types), list(&next)))
                 .help("a state must keep its number of tensors, their dtypes and ranks")
-                .at(place(caller)));
+                .at(location_of(caller)));
         }
         let known = changing.len();
         for (i, (ty, next)) in types.iter_mut().zip(&next).enumerate() {
@@ -155,7 +155,7 @@ fn recorded(
     }
 }
 
-fn place(caller: &Location) -> String {
+fn location_of(caller: &Location) -> String {
     format!("{}:{}:{}", caller.file(), caller.line(), caller.column())
 }
 
@@ -180,8 +180,8 @@ fn stacked(items: &[Array], ty: &Type, sizes: &Bindings) -> Result<Array> {
 }
 
 /// Tensors of one shape with a new first axis; of none, those that an iteration on inputs of these types would give.
-fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
-    let Some(first) = turns.first() else {
+fn gathered(iterations: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+    let Some(first) = iterations.first() else {
         let recorder = Recorder::open_body();
         let inputs = inputs.iter().map(|ty| recorder.input("given", ty.clone(), &Tensor::of_type(ty.clone())));
         let types: Vec<Type> = probe(&inputs.collect::<Result<Vec<_>>>()?)?.iter().map(|x| x.ty().clone()).collect();
@@ -195,8 +195,9 @@ fn gathered(turns: Vec<Vec<Tensor>>, inputs: &[Type], probe: impl FnOnce(&[Tenso
         return types.iter().map(empty).collect();
     };
     let column = |i: usize| {
-        let items =
-            turns.iter().map(|turn| turn.get(i).ok_or_else(|| Error::argument("the iterations return different numbers of tensors")));
+        let items = iterations
+            .iter()
+            .map(|iteration| iteration.get(i).ok_or_else(|| Error::argument("the iterations return different numbers of tensors")));
         Tensor::stack(&items.collect::<Result<Vec<_>>>()?, 0)
     };
     (0..first.len()).map(column).collect()

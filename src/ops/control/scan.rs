@@ -1,6 +1,6 @@
 //! A computation done for each index of the first axis, in order.
 
-use super::{FEW, Outside, Replay, Turn, around, gathered, place, present, recorded, repeat, stacked, tensors, types, varies};
+use super::{FEW, Iteration, Outside, Replay, around, gathered, location_of, present, recorded, repeat, stacked, tensors, types, varies};
 use crate::array::Array;
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result, ResultExt};
@@ -148,7 +148,7 @@ pub fn scan(
     mut body: impl FnMut(&[Tensor], &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let caller = Location::caller();
-    let length = steps(xs.iter().map(Tensor::shape)).map_err(|error| error.at(place(caller)))?;
+    let length = steps(xs.iter().map(Tensor::shape)).map_err(|error| error.at(location_of(caller)))?;
     let state: Vec<Tensor> = carry.iter().map(Tensor::strengthened).collect();
     let count = state.len();
     if !state.iter().chain(xs).any(varies)
@@ -169,10 +169,10 @@ pub fn scan(
     })?;
     if recorded.changes {
         // A Scan of ONNX keeps the shapes of its state; a Loop does not.
-        return repeat(Some(&Tensor::from_dim(&length)), None, state, |turn, state| {
-            let slices = xs.iter().map(|x| x.index_select(0, turn)).collect::<Result<Vec<_>>>()?;
+        return repeat(Some(&Tensor::from_dim(&length)), None, state, |iteration, state| {
+            let slices = xs.iter().map(|x| x.index_select(0, iteration)).collect::<Result<Vec<_>>>()?;
             let (state, items) = body(state, &slices)?;
-            Ok(Turn { on: None, state, items })
+            Ok(Iteration { on: None, state, items })
         });
     }
     let mut outside = Outside::new();

@@ -59,8 +59,8 @@ pub(super) fn sliced(base: &View, axis: i64, start: Option<Dim>, end: Option<Dim
     let apply = move |x: &Tensor| x.slice_step(axis, (s.clone(), e.clone()), by);
     let write = move |base: &Tensor, new: &Tensor| base.slice_scatter(axis, (start.clone(), end.clone()), by, new);
     let mut strides = base.strides().to_vec();
-    let place = base.read()?.shape().axis(axis)?;
-    strides[place] = &strides[place] * by;
+    let axis = base.read()?.shape().axis(axis)?;
+    strides[axis] = &strides[axis] * by;
     Ok(Value::Tensor(base.step(step_of(apply, write), strides)?))
 }
 
@@ -84,8 +84,8 @@ pub(super) fn pieces(base: &View, axis: i64, tensors: Vec<Tensor>) -> Result<Val
 /// A view of indices along an axis, each of which may occur several times.
 pub(super) fn picked(base: &View, axis: usize, index: Tensor, strides: Vec<Dim>) -> Result<View> {
     let axis = axis as i64;
-    let places = index.clone();
-    let write = move |base: &Tensor, new: &Tensor| base.index_put_along(axis, &places, new, Reduction::Replace);
+    let positions = index.clone();
+    let write = move |base: &Tensor, new: &Tensor| base.index_put_along(axis, &positions, new, Reduction::Replace);
     base.step(step_of(move |x| x.index_select(axis, &index), write), strides)
 }
 

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_of_length_one_stand_anywhere() {
+    fn axes_of_size_one_stand_anywhere() {
         assert!(is_contiguous(&dims(&[1, 3]), &dims(&[7, 1])));
         assert!(!is_contiguous(&dims(&[3, 2]), &dims(&[1, 3])));
     }

@@ -209,7 +209,7 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     if whole { y.add(y.sign()?.mul(1e-9)?)?.trunc()?.cast(x.dtype()) } else { Ok(y) }
 }
 
-/// The largest number of each window, and its place: windows that begin at steps of a size that is no integer, shifted by a sample for each
+/// The largest element of each window, and its position: windows that begin at steps of a size that is no integer, shifted by a sample for each
 /// plane. `samples` says which of them belongs to which axis.
 fn fractional(a: &Args, samples: &[i64]) -> Result<Vec<Tensor>> {
     let (x, axes) = (a.tensor("self")?, samples.len());
@@ -231,7 +231,7 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
         )));
     }
     let planes = [x.dim(0)?, x.dim(1)?];
-    let mut place: Option<Tensor> = None;
+    let mut position: Option<Tensor> = None;
     for (i, &sample) in samples.iter().enumerate() {
         let (n, kernel, out) = (x.shape()[i + 2].clone(), kernel[i], out[i]);
         let last = &n - kernel;
@@ -252,19 +252,19 @@ fn fractional_planes(a: &Args, x: &Tensor, samples: &[i64]) -> Result<Vec<Tensor
         shape.extend(vec![crate::Dim::Fixed(1); 2 * axes]);
         (shape[2 + i], shape[2 + axes + i]) = (out.into(), kernel.into());
         let along = within.reshape(&shape)?;
-        place = Some(match place {
+        position = Some(match position {
             None => along,
-            Some(place) => place.mul(&n)?.add(along)?,
+            Some(position) => position.mul(&n)?.add(along)?,
         });
     }
-    let place = place.ok_or_else(|| Error::internal("pooling needs a spatial axis"))?;
-    let place = place.flatten(2 + axes as i64, -1)?;
-    let picked = x.flatten(2, -1)?.gather(-1, &place.flatten(2, -1)?)?.reshape(place.shape())?;
+    let position = position.ok_or_else(|| Error::internal("pooling needs a spatial axis"))?;
+    let position = position.flatten(2 + axes as i64, -1)?;
+    let picked = x.flatten(2, -1)?.gather(-1, &position.flatten(2, -1)?)?.reshape(position.shape())?;
     let (largest, index) = picked.max_along(-1, true)?;
-    Ok(vec![largest.squeeze_axes(&[-1])?, place.gather(-1, &index)?.squeeze_axes(&[-1])?])
+    Ok(vec![largest.squeeze_axes(&[-1])?, position.gather(-1, &index)?.squeeze_axes(&[-1])?])
 }
 
-/// The form whose lengths are given, or else follow from scale factors.
+/// The form whose sizes are given, or else follow from scale factors.
 fn scaled(a: &Args, mode: &str, corners: bool) -> Result<Tensor> {
     let x = a.tensor("input")?;
     if !a.is_none("output_size")? {

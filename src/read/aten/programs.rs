@@ -1,4 +1,4 @@
-//! Random programs of views and writes, run through the table, through a record of it, and on plain memory with strides.
+//! Random programs of views and writes, run through the table, through a traced graph of it, and on plain memory with strides.
 
 use super::table::call;
 use super::value::Value;
@@ -8,18 +8,18 @@ use crate::module::{DynModule, Example, Outputs};
 use crate::tensor::Tensor;
 use proptest::prelude::*;
 
-/// One step of a program: what is done, to which of the values so far, and three numbers that say how.
+/// One step of a program: what is done, to which of the values so far, and three integers that say how.
 type Step = (u8, u8, i8, i8, i8);
 
 /// Memory as torch has it: storages, and windows onto them.
 #[derive(Clone, Default)]
 struct Memory {
     storages: Vec<Vec<f32>>,
-    windows: Vec<Window>,
+    views: Vec<View>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Window {
+struct View {
     storage: usize,
     offset: i64,
     shape: Vec<i64>,
@@ -28,44 +28,44 @@ struct Window {
     distinct: bool,
 }
 
-impl Window {
-    fn places(&self) -> Vec<usize> {
-        let mut places = vec![self.offset];
+impl View {
+    fn positions(&self) -> Vec<usize> {
+        let mut positions = vec![self.offset];
         for (&n, &stride) in self.shape.iter().zip(&self.strides) {
-            places = places.iter().flat_map(|&at| (0..n).map(move |i| at + i * stride)).collect();
+            positions = positions.iter().flat_map(|&at| (0..n).map(move |i| at + i * stride)).collect();
         }
-        places.into_iter().map(|place| place as usize).collect()
+        positions.into_iter().map(|position| position as usize).collect()
     }
 
-    fn in_order(storage: usize, shape: &[i64]) -> Window {
+    fn in_order(storage: usize, shape: &[i64]) -> View {
         let mut strides = vec![1; shape.len()];
         for axis in (0..shape.len().saturating_sub(1)).rev() {
             strides[axis] = strides[axis + 1] * shape[axis + 1].max(1);
         }
-        Window { storage, offset: 0, shape: shape.to_vec(), strides, distinct: true }
+        View { storage, offset: 0, shape: shape.to_vec(), strides, distinct: true }
     }
 }
 
 impl Memory {
-    fn own(&mut self, shape: &[i64], numbers: Vec<f32>) -> Window {
-        self.storages.push(numbers);
-        Window::in_order(self.storages.len() - 1, shape)
+    fn own(&mut self, shape: &[i64], values: Vec<f32>) -> View {
+        self.storages.push(values);
+        View::in_order(self.storages.len() - 1, shape)
     }
 
-    fn read(&self, window: &Window) -> Vec<f32> {
-        window.places().into_iter().map(|place| self.storages[window.storage][place]).collect()
+    fn read(&self, view: &View) -> Vec<f32> {
+        view.positions().into_iter().map(|position| self.storages[view.storage][position]).collect()
     }
 
-    fn write(&mut self, window: &Window, numbers: &[f32]) {
-        for (place, &number) in window.places().into_iter().zip(numbers) {
-            self.storages[window.storage][place] = number;
+    fn write(&mut self, view: &View, values: &[f32]) {
+        for (position, &number) in view.positions().into_iter().zip(values) {
+            self.storages[view.storage][position] = number;
         }
     }
 }
 
 /// What a step comes to for a value of this shape: the name and arguments of the call, and what it does to memory.
 enum Done {
-    View(&'static str, Vec<Value>, Window),
+    View(&'static str, Vec<Value>, View),
     Copy(&'static str, Vec<Value>, Vec<i64>),
     Write(&'static str, Vec<Value>, Vec<f32>),
 }
@@ -74,20 +74,20 @@ fn int(n: i64) -> Value {
     Value::Int(Dim::Fixed(n))
 }
 
-fn ints(numbers: &[i64]) -> Value {
-    Value::list(numbers.iter().map(|&n| int(n)).collect())
+fn ints(values: &[i64]) -> Value {
+    Value::list(values.iter().map(|&n| int(n)).collect())
 }
 
 /// The step, where it makes sense.
 fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): Step) -> Option<(usize, Done)> {
-    let target = target as usize % memory.windows.len();
-    let window = &memory.windows[target];
-    let rank = window.shape.len() as i64;
+    let target = target as usize % memory.views.len();
+    let view = &memory.views[target];
+    let rank = view.shape.len() as i64;
     let (a, b, c) = (i64::from(a), i64::from(b), i64::from(c));
     let axis = if rank > 0 { a.rem_euclid(rank) as usize } else { 0 };
-    let n = window.shape.get(axis).copied().unwrap_or(1);
-    let mut new = window.clone();
-    let numbers = memory.read(window);
+    let n = view.shape.get(axis).copied().unwrap_or(1);
+    let mut new = view.clone();
+    let values = memory.read(view);
     let rest = |x: i64, n: i64| x.rem_euclid(n.max(1));
     let done = match kind % 17 {
         0 if rank > 0 && n > 0 => {
@@ -128,12 +128,12 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): Step) -> Opt
             Done::View("squeeze", vec![], new)
         }
         5 | 6 => {
-            let total = numbers.len() as i64;
+            let total = values.len() as i64;
             let rows = (1..=total.max(1)).filter(|rows| total % rows == 0).nth(rest(b, 3) as usize).unwrap_or(1);
             let shape = if c < 0 { vec![total] } else { vec![rows, total / rows] };
-            // Strides reach the new shape where every place of it stands where strides that fit would put it.
-            match fitting(window, &shape) {
-                Some(strides) => Done::View("reshape", vec![ints(&shape)], Window { shape, strides, ..new }),
+            // Strides reach the new shape where every element of it lies where strides that fit would put it.
+            match fitting(view, &shape) {
+                Some(strides) => Done::View("reshape", vec![ints(&shape)], View { shape, strides, ..new }),
                 None => Done::Copy("reshape", vec![ints(&shape)], shape),
             }
         }
@@ -147,9 +147,9 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): Step) -> Opt
             }
             new.offset += row * new.strides[axis] + column * new.strides[other];
             let kept: Vec<usize> = (0..rank as usize).filter(|&i| i != axis && i != other).collect();
-            let stride = window.strides[axis] + window.strides[other];
-            new.shape = kept.iter().map(|&i| window.shape[i]).chain([length]).collect();
-            new.strides = kept.iter().map(|&i| window.strides[i]).chain([stride]).collect();
+            let stride = view.strides[axis] + view.strides[other];
+            new.shape = kept.iter().map(|&i| view.shape[i]).chain([length]).collect();
+            new.strides = kept.iter().map(|&i| view.strides[i]).chain([stride]).collect();
             Done::View("diagonal", vec![int(offset), int(axis as i64), int(other as i64)], new)
         }
         8 if rank < 4 => {
@@ -169,24 +169,24 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): Step) -> Opt
             Done::View("unfold", vec![int(axis as i64), int(size), int(by)], new)
         }
         10 => {
-            let ordered = Window::in_order(0, &window.shape).strides;
-            let same = window.shape.iter().zip(window.strides.iter().zip(&ordered)).all(|(&n, (a, b))| n == 1 || a == b);
-            if same { Done::View("contiguous", vec![], new) } else { Done::Copy("contiguous", vec![], window.shape.clone()) }
+            let ordered = View::in_order(0, &view.shape).strides;
+            let same = view.shape.iter().zip(view.strides.iter().zip(&ordered)).all(|(&n, (a, b))| n == 1 || a == b);
+            if same { Done::View("contiguous", vec![], new) } else { Done::Copy("contiguous", vec![], view.shape.clone()) }
         }
-        11 => Done::Copy("clone", vec![], window.shape.clone()),
-        12 if window.distinct => Done::Write("fill_", vec![Value::Float(a as f64)], vec![a as f32; numbers.len()]),
-        13 if window.distinct => Done::Write("add_", vec![Value::Float(b as f64)], numbers.iter().map(|x| x + b as f32).collect()),
-        14 if window.distinct => Done::Write("zero_", vec![], vec![0.0; numbers.len()]),
-        15 | 16 if window.distinct => {
+        11 => Done::Copy("clone", vec![], view.shape.clone()),
+        12 if view.distinct => Done::Write("fill_", vec![Value::Float(a as f64)], vec![a as f32; values.len()]),
+        13 if view.distinct => Done::Write("add_", vec![Value::Float(b as f64)], values.iter().map(|x| x + b as f32).collect()),
+        14 if view.distinct => Done::Write("zero_", vec![], vec![0.0; values.len()]),
+        15 | 16 if view.distinct => {
             // Another value of the same shape; from the same memory only where it is the very same window.
-            let fits = |other: &Window| other.shape == window.shape && (other.storage != window.storage || other == window);
-            let source = (0..memory.windows.len()).cycle().skip(b as u8 as usize % memory.windows.len()).take(memory.windows.len());
-            let source = source.into_iter().find(|&i| fits(&memory.windows[i]))?;
-            let other = memory.read(&memory.windows[source]);
+            let fits = |other: &View| other.shape == view.shape && (other.storage != view.storage || other == view);
+            let source = (0..memory.views.len()).cycle().skip(b as u8 as usize % memory.views.len()).take(memory.views.len());
+            let source = source.into_iter().find(|&i| fits(&memory.views[i]))?;
+            let other = memory.read(&memory.views[source]);
             if kind % 17 == 15 {
                 Done::Write("copy_", vec![values[source].clone()], other)
             } else {
-                Done::Write("sub_", vec![values[source].clone()], numbers.iter().zip(other).map(|(x, y)| x - y).collect())
+                Done::Write("sub_", vec![values[source].clone()], values.iter().zip(other).map(|(x, y)| x - y).collect())
             }
         }
         _ => return None,
@@ -194,28 +194,28 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): Step) -> Opt
     Some((target, done))
 }
 
-/// Strides of a shape that name the same places in the same order: found by trying, not by torch's rule.
-fn fitting(window: &Window, shape: &[i64]) -> Option<Vec<i64>> {
-    let places = window.places();
+/// Strides of a shape that address the same elements in the same order: found by trying, not by torch's rule.
+fn fitting(view: &View, shape: &[i64]) -> Option<Vec<i64>> {
+    let positions = view.positions();
     let mut strides = Vec::new();
     let mut inner: i64 = shape.iter().product();
     for &n in shape {
         inner /= n.max(1);
-        strides.push(if n > 1 { places[inner as usize] as i64 - places[0] as i64 } else { inner.max(1) });
+        strides.push(if n > 1 { positions[inner as usize] as i64 - positions[0] as i64 } else { inner.max(1) });
     }
-    let fits = Window { shape: shape.to_vec(), strides: strides.clone(), ..window.clone() }.places() == places;
+    let fits = View { shape: shape.to_vec(), strides: strides.clone(), ..view.clone() }.positions() == positions;
     fits.then_some(strides)
 }
 
-/// Runs the program on both; the numbers of every value at the end.
+/// Runs the program on both; the elements of every value at the end.
 fn run(inputs: &[Tensor], steps: &[Step]) -> Result<(Vec<Tensor>, Vec<Vec<f32>>)> {
     let mut memory = Memory::default();
     let mut values: Vec<Value> = Vec::new();
     for (i, input) in inputs.iter().enumerate() {
         let shape: Vec<i64> = input.shape().iter().filter_map(Dim::fixed).collect();
         let count = shape.iter().product::<i64>();
-        let window = memory.own(&shape, (0..count).map(|n| (n + 10 * i as i64) as f32).collect());
-        memory.windows.push(window);
+        let view = memory.own(&shape, (0..count).map(|n| (n + 10 * i as i64) as f32).collect());
+        memory.views.push(view);
         values.push(input.clone().into());
     }
     for &step in steps {
@@ -226,24 +226,24 @@ fn run(inputs: &[Tensor], steps: &[Step]) -> Result<(Vec<Tensor>, Vec<Vec<f32>>)
         arguments.insert(0, values[target].clone());
         let result = call(name, &arguments, &[])?;
         match done {
-            Done::View(_, _, window) => {
-                memory.windows.push(window);
+            Done::View(_, _, view) => {
+                memory.views.push(view);
                 values.push(result);
             }
             Done::Copy(_, _, shape) => {
-                let numbers = memory.read(&memory.windows[target]);
-                let window = memory.own(&shape, numbers);
-                memory.windows.push(window);
+                let values = memory.read(&memory.views[target]);
+                let view = memory.own(&shape, values);
+                memory.views.push(view);
                 values.push(result);
             }
-            Done::Write(_, _, numbers) => {
-                let window = memory.windows[target].clone();
-                memory.write(&window, &numbers);
+            Done::Write(_, _, values) => {
+                let view = memory.views[target].clone();
+                memory.write(&view, &values);
             }
         }
     }
     let got = values.iter().map(|value| value.view()?.read()).collect::<Result<_>>()?;
-    Ok((got, memory.windows.iter().map(|window| memory.read(window)).collect()))
+    Ok((got, memory.views.iter().map(|view| memory.read(view)).collect()))
 }
 
 struct Program(Vec<Step>);
@@ -254,7 +254,7 @@ impl DynModule for Program {
     }
 }
 
-fn numbers(tensors: &[Tensor]) -> Vec<Vec<f32>> {
+fn numeric(tensors: &[Tensor]) -> Vec<Vec<f32>> {
     tensors.iter().map(|tensor| tensor.to_vec().unwrap()).collect()
 }
 
@@ -270,9 +270,9 @@ proptest! {
         };
         let inputs = [input(0, &[3, 4]), input(1, &[2, 3, 2])];
         let (got, expected) = run(&inputs, &steps).unwrap();
-        prop_assert_eq!(&numbers(&got), &expected);
+        prop_assert_eq!(&values(&got), &expected);
         let example = Example::new().input("x", &inputs[0]).input("y", &inputs[1]);
         let traced = crate::trace::record(&Program(steps), example).unwrap();
-        prop_assert_eq!(numbers(&traced.forward(&inputs).unwrap()), expected);
+        prop_assert_eq!(values(&traced.forward(&inputs).unwrap()), expected);
     }
 }

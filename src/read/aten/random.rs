@@ -77,23 +77,25 @@ pub(super) const ROWS: &[Row] = &[
         Tensor::randn(both.shape(), both.dtype())?.mul(deviation)?.add(mean)
     }),
     one("normal_functional(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        random_like(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
+        random_like(a, |x| Tensor::sample(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
     }),
     one("normal_(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        random_like(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
+        random_like(a, |x| Tensor::sample(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype()))
     }),
     one("uniform(Tensor self, float from=0, float to=1, *, Generator? generator=None) -> Tensor", |a| {
-        random_like(a, |x| Tensor::draw(Distribution::Uniform(a.float("from")? as f32, a.float("to")? as f32), x.shape(), x.dtype()))
+        random_like(a, |x| Tensor::sample(Distribution::Uniform(a.float("from")? as f32, a.float("to")? as f32), x.shape(), x.dtype()))
     }),
     one("exponential(Tensor self, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
         random_like(a, |x| Tensor::rand(x.shape(), x.dtype())?.neg()?.add(1.0)?.log()?.div(-a.float("lambd")?))
     }),
     one("log_normal(Tensor self, float mean=1, float std=2, *, Generator? generator=None) -> Tensor", |a| {
-        random_like(a, |x| Tensor::draw(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype())?.exp())
+        random_like(a, |x| {
+            Tensor::sample(Distribution::Normal(a.float("mean")? as f32, a.float("std")? as f32), x.shape(), x.dtype())?.exp()
+        })
     }),
     one("cauchy(Tensor self, float median=0, float sigma=1, *, Generator? generator=None) -> Tensor", |a| {
-        let turn = |x: &Tensor| Tensor::rand(x.shape(), x.dtype())?.sub(0.5)?.mul(std::f64::consts::PI);
-        random_like(a, |x| turn(x)?.tan()?.mul(a.float("sigma")?)?.add(a.float("median")?))
+        let angle = |x: &Tensor| Tensor::rand(x.shape(), x.dtype())?.sub(0.5)?.mul(std::f64::consts::PI);
+        random_like(a, |x| angle(x)?.tan()?.mul(a.float("sigma")?)?.add(a.float("median")?))
     }),
     // How many trials it takes, the first at least.
     one("geometric(Tensor self, float p, *, Generator? generator=None) -> Tensor", |a| {
@@ -164,7 +166,7 @@ fn sloped(a: &Args) -> Result<(Tensor, Option<Tensor>)> {
     if !a.flag("training")? {
         return Ok((x.leaky_relu((low + high) / 2.0)?, None));
     }
-    let samples = Tensor::draw(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
+    let samples = Tensor::sample(Distribution::Uniform(low as f32, high as f32), x.shape(), x.dtype())?;
     let slopes = x.le(0)?.where_(&samples, &Tensor::ones((), x.dtype())?)?;
     Ok((x.mul(&slopes)?, Some(slopes)))
 }

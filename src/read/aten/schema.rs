@@ -25,7 +25,7 @@ pub(crate) struct Argument {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Tensor,
-    /// A tensor of complex numbers, which torch's own schemas do not tell apart.
+    /// A complex tensor, which torch's own schemas do not tell apart.
     Complex,
     Int,
     Float,

@@ -274,7 +274,7 @@ fn transposed(a: &Args) -> Result<Value> {
 fn moved(a: &Args, from: &[usize], to: &[usize]) -> Result<Value> {
     let rank = a.tensor("self")?.rank();
     if from.len() != to.len() {
-        return Err(Error::argument("the numbers of destinations and sources differ"));
+        return Err(Error::argument("destinations and sources differ in number"));
     }
     let mut rest = (0..rank).filter(|axis| !from.contains(axis));
     let source = |axis| to.iter().position(|&t| t == axis).map_or_else(|| rest.next(), |i| Some(from[i]));

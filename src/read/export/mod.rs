@@ -40,7 +40,7 @@ enum InputSource {
     Nothing,
 }
 
-/// torch.export's numbers of dtypes, which are not those of `c10::ScalarType`.
+/// torch.export's codes of dtypes, which are not those of `c10::ScalarType`.
 const DTYPES: &[(i64, DType)] = &[
     (1, DType::U8),
     (2, DType::I8),
@@ -62,7 +62,7 @@ const DTYPES: &[(i64, DType)] = &[
     (35, DType::U64),
 ];
 
-/// torch.export's numbers of complex dtypes, c10's, and the dtype of the parts.
+/// torch.export's codes of complex dtypes, c10's, and the dtype of the parts.
 const PAIRS: &[(i64, i64, DType)] = &[(9, 8, DType::F16), (10, 9, DType::F32), (11, 10, DType::F64)];
 
 fn dtype(number: i64) -> Result<DType> {
@@ -308,7 +308,7 @@ fn leaves(node: &TreeSpec, path: String, depth: usize, paths: &mut Vec<String>) 
     }
 }
 
-/// c10's number of a dtype that torch.export numbers otherwise.
+/// c10's code of a dtype for which torch.export has another.
 fn scalar_type(number: i64) -> Result<i64> {
     match PAIRS.iter().find(|row| row.0 == number) {
         Some(row) => Ok(row.1),

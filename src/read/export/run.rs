@@ -387,7 +387,7 @@ fn call(node: &SchemaNode, positional: &[Value], named: &[(String, Value)]) -> R
     let all = || positional.iter().chain(named.iter().map(|entry| &entry.1)).cloned().collect::<Vec<_>>();
     if let Some((_, sign)) = ARITHMETIC.iter().find(|row| row.0 == target) {
         return match all().as_slice() {
-            // A comparison with a length that depends on data is not decided here; what it is for is an assertion.
+            // A comparison with a size that depends on data is not decided here; what it is for is an assertion.
             [a, b] if sign.starts_with(['<', '>', '=', '!']) => Ok(binary(sign, a, b).unwrap_or(Value::None)),
             [a, b] => binary(sign, a, b),
             other => Err(Error::damaged(format!("{target}: unexpected number of values: {}", other.len()))),

@@ -1,4 +1,4 @@
-//! Lengths as sympy spells them: `Mul(Integer(16), Symbol('s77', positive=True, integer=True))`.
+//! Symbolic sizes as sympy spells them: `Mul(Integer(16), Symbol('s77', positive=True, integer=True))`.
 
 use crate::dim::Dim;
 use crate::error::{Error, Result};

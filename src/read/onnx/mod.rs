@@ -11,13 +11,13 @@ pub use value::Value;
 use crate::array::Array;
 use crate::dim::{Bindings, Dim};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::graph::{Place, SavedGuard, guards_of};
+use crate::graph::{SavedGuard, SourceLocation, guards_of};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, calls, tensor, verify};
 use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
-use crate::trace::lengths_of;
+use crate::trace::example_sizes_of;
 use crate::tree::Tree;
 use bytes::Bytes;
 #[cfg(feature = "tract")]
@@ -40,12 +40,12 @@ pub struct OnnxModule {
     opset: i64,
     parameters: HashMap<String, Array>,
     inputs: Vec<(String, Declared)>,
-    /// What the inputs are made of, where somebody said so.
+    /// The structure of the inputs, where it was given.
     form: Option<Vec<Value>>,
     /// The names of the outputs, as declared.
     outputs: Vec<String>,
     /// The guards of a traced graph.
-    guards: Vec<(SavedGuard, Place)>,
+    guards: Vec<(SavedGuard, SourceLocation)>,
 }
 
 impl OnnxModule {
@@ -79,7 +79,7 @@ impl OnnxModule {
     /// As [`OnnxModule::open`].
     pub fn with(model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
         verify(&model).into_result()?;
-        let (guards, sizes) = (guards_of(&model)?, lengths_of(&model));
+        let (guards, sizes) = (guards_of(&model)?, example_sizes_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
         let opset = model.opset("").unwrap_or(*OPSETS.end());
         let mut parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
@@ -151,8 +151,8 @@ impl OnnxModule {
         GraphRunner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
             .nodes(&self.graph.node, &mut scope)?;
         for (guard, location) in &self.guards {
-            if let SavedGuard::Numbers(name, seen) = guard {
-                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::numbers(tensor, seen, location)))?;
+            if let SavedGuard::Values(name, seen) = guard {
+                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::values(tensor, seen, location)))?;
             }
         }
         self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
@@ -232,10 +232,10 @@ impl OnnxModule {
             }
         }
         for (guard, location) in &self.guards {
-            if let SavedGuard::Lengths(constraint) = guard
+            if let SavedGuard::Sizes(constraint) = guard
                 && constraint.symbols().iter().all(|symbol| sizes.contains_key(symbol))
             {
-                guard::lengths(constraint, &sizes, location)?;
+                guard::sizes(constraint, &sizes, location)?;
             }
         }
         Ok(())

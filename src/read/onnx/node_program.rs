@@ -23,7 +23,7 @@ pub(crate) struct NodeProgram {
 
 /// What stands behind a name that the node uses.
 pub(crate) enum NodeOperand<'a> {
-    /// Numbers that are the same at every call.
+    /// A value that is the same at every call.
     Constant(&'a Array),
     /// An input of the graph.
     Given(Type),

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
-use crate::ops::{self, OpRegistry, Turn};
+use crate::ops::{self, Iteration, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location};
 use std::collections::HashMap;
 
@@ -320,7 +320,7 @@ impl GraphRunner<'_> {
             let (state, stacks) = ops::repeat(limit, start, tensors(state)?, |number, state| {
                 let state: Vec<Value> = state.iter().cloned().map(Value::from).collect();
                 let (on, state, items) = iterate(number, yes(), &state)?;
-                Ok(Turn { on: Some(on), state: tensors(&state)?, items })
+                Ok(Iteration { on: Some(on), state: tensors(&state)?, items })
             })?;
             Ok(state.into_iter().chain(stacks).map(Value::from).collect())
         };
@@ -382,13 +382,13 @@ impl GraphRunner<'_> {
         if in_axes.len() != count || in_back.len() != count || out_axes.len() != outputs || out_back.len() != outputs {
             return Err(Error::damaged("Scan: too few axes or directions"));
         }
-        // Steps go forward along the first axis: what goes otherwise is turned before and after.
-        let turned = |x: &Tensor, from: i64, to: i64, flipped: i64, back: i64| {
+        // Steps go forward along the first axis: what goes otherwise is flipped and transposed before and after.
+        let oriented = |x: &Tensor, from: i64, to: i64, flipped: i64, back: i64| {
             let x = if back != 0 { x.flip(&[flipped])? } else { x.clone() };
             moved(&x, from, to)
         };
         let scan = |carry: Vec<Tensor>, scans: &[Tensor]| -> Result<Vec<Tensor>> {
-            let xs = scans.iter().zip(in_axes.iter().zip(&in_back)).map(|(x, (&axis, &back))| turned(x, axis, 0, axis, back));
+            let xs = scans.iter().zip(in_axes.iter().zip(&in_back)).map(|(x, (&axis, &back))| oriented(x, axis, 0, axis, back));
             let xs = xs.collect::<Result<Vec<_>>>()?;
             let (state, stacks) = ops::read_scan(carry, &xs, |state, slices| {
                 let inputs = state.iter().chain(slices).cloned().map(Value::from).collect();
@@ -396,7 +396,7 @@ impl GraphRunner<'_> {
                 let items = results.split_off(states.min(results.len()));
                 Ok((results, items))
             })?;
-            let stacks = stacks.iter().zip(out_axes.iter().zip(&out_back)).map(|(x, (&axis, &back))| turned(x, 0, axis, 0, back));
+            let stacks = stacks.iter().zip(out_axes.iter().zip(&out_back)).map(|(x, (&axis, &back))| oriented(x, 0, axis, 0, back));
             Ok(state.into_iter().chain(stacks.collect::<Result<Vec<_>>>()?).collect())
         };
         if !batched {

@@ -135,11 +135,11 @@ pub(super) enum Declared {
     Optional(Box<Declared>),
 }
 
-/// The length that a symbol has where a file does not say one: kernels and k reach no further in most models.
+/// The size that a symbol has where a file does not say one: kernels and k reach no further in most models.
 const ASSUMED: usize = 64;
 
 impl Declared {
-    /// The declared type of an input; a symbolic length keeps its name, or its expression where inputs have axes of all its symbols.
+    /// The declared type of an input; a symbolic size keeps its name, or its expression where inputs have axes of all its symbols.
     /// `sizes` are those of the example, where the file knows them.
     pub(super) fn of(info: &ValueInfoProto, known: &BTreeSet<&str>, sizes: &BTreeMap<String, i64>) -> Result<Declared> {
         let ty = info.r#type.as_ref().ok_or_else(|| Error::unsupported("an input without a type"))?;
@@ -251,7 +251,7 @@ pub(super) fn around(inputs: &[(String, Declared)], leaves: &[Tensor]) -> Result
     inputs.iter().map(|(name, declared)| declared.around(list, &mut leaves).at(format!("input {name}"))).collect()
 }
 
-/// The names that are the whole length of an axis of a tensor.
+/// The names that are the whole size of an axis of a tensor.
 pub(super) fn symbols(info: &ValueInfoProto) -> Vec<&str> {
     let Some(proto::type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { return Vec::new() };
     let name = |dim: &'_ Dimension| matches!(&dim.value, Some(Length::DimParam(name)) if is_symbol(name));

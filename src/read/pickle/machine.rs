@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_pythons_values() {
+    fn values_have_pythons_values() {
         // As pickle.dumps(x, protocol) of Python 3 writes them.
         for (bytes, n) in [
             (&b"J\xff\xff\xff\xff."[..], -1),
@@ -552,7 +552,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_by_the_length_of_the_pickle() {
+    fn memory_is_bounded_by_the_size_of_the_pickle() {
         for fill in [&b"]"[..], b"N", b"(", b"}", b"U\0", b"]\x94", b"ca\nb\n", b"2"] {
             let many = [b"N", &fill.repeat((4 << 20) / fill.len())[..]].concat();
             assert!(matches!(refused(&many), ErrorCode::TooBig | ErrorCode::Damaged), "{fill:?}");

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_value_is_one_place() {
+    fn a_shared_value_is_one_position() {
         // x = []; (x, x)
         let pickle = Pickle::parse(b"\x80\x02]q\x00h\x00\x86.").unwrap();
         let items = pickle.items(pickle.root()).unwrap();

@@ -108,7 +108,7 @@ pub(super) const NAMES: &[&str] = &[
 
 /// Runs a function of this file; `None` where the name is an operator on tensors.
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
-    let are_numbers = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !is_tensor(value));
+    let are_scalars = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !is_tensor(value));
     if let [Value::List(list), rest @ ..] = positional
         && let Some(result) = of_list(path, list, rest)
     {
@@ -206,13 +206,13 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("ops.prim.dtype", [Value::Complex(pair)]) => pair.dtype_number().map(|number| Value::Int(number.into())),
         ("ops.prim.dtype", [value]) => value.view().and_then(View::read).map(|x| Value::Int(scalar_type_number(x.dtype()).into())),
         ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("the program raises an error: {message:?}"))),
-        ("ops.prim.min" | "ops.prim.max", [a, b]) if are_numbers(positional) => {
+        ("ops.prim.min" | "ops.prim.max", [a, b]) if are_scalars(positional) => {
             a.dim().and_then(|a| Ok(Value::Int(if path.ends_with("min") { a.min(b.dim()?) } else { a.max(b.dim()?) })))
         }
-        ("torch.neg", [a]) if are_numbers(positional) => unary("-", a),
-        ("torch.pow", [a, b]) if are_numbers(positional) => binary("**", a, b),
+        ("torch.neg", [a]) if are_scalars(positional) => unary("-", a),
+        ("torch.pow", [a, b]) if are_scalars(positional) => binary("**", a, b),
         (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return of_number(path, a),
-        (_, [a, b]) if are_numbers(positional) && named.is_empty() => binary(operator(path)?, a, b),
+        (_, [a, b]) if are_scalars(positional) && named.is_empty() => binary(operator(path)?, a, b),
         _ => return None,
     })
 }
@@ -373,7 +373,7 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A number as a tensor of rank 0; a length stays one.
+/// A number as a tensor of rank 0; a symbolic size stays one.
 fn number_to_tensor(value: &Value) -> Result<Value> {
     Ok(match value {
         Value::Int(dim) => Tensor::from_dim(dim).into(),
@@ -591,14 +591,14 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
                 let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
                 return binary(op, &tensor(x), &tensor(y));
             }
-            _ => return on_numbers(op, a.number()?, b.number()?),
+            _ => return on_scalars(op, a.number()?, b.number()?),
         };
         return Ok(Value::Int(dim));
     }
-    on_numbers(op, a.number()?, b.number()?)
+    on_scalars(op, a.number()?, b.number()?)
 }
 
-fn on_numbers(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
+fn on_scalars(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
     let (x, y) = (a.to_f64(), b.to_f64());
     let whole = !matches!((a, b), (Scalar::Float(_), _) | (_, Scalar::Float(_)));
     let number = |float: f64| if whole { Value::Int(Dim::Fixed(float as i64)) } else { Value::Float(float) };
@@ -618,6 +618,6 @@ fn on_numbers(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
         ">=" => Value::Bool(x >= y),
         "and" => Value::Bool(x != 0.0 && y != 0.0),
         "or" => Value::Bool(x != 0.0 || y != 0.0),
-        other => return Err(Error::unsupported(format!("{other} of numbers is not supported"))),
+        other => return Err(Error::unsupported(format!("{other} of Python numbers is not supported"))),
     })
 }

@@ -136,7 +136,7 @@ fn constants(archive: &Archive) -> Result<Vec<StoredTensor>> {
     let constant = |&id| match storages.tensor(&pickle, id)? {
         Some(stored) => Ok(stored),
         // Other constants (of scripted code) are kept as empty arrays, and refused where they are used.
-        None => Ok(StoredTensor::Numbers(Array::vector(Vec::<u8>::new()))),
+        None => Ok(StoredTensor::Real(Array::vector(Vec::<u8>::new()))),
     };
     pickle.items(pickle.root())?.iter().map(constant).collect::<Result<_>>().at("constants.pkl")
 }
@@ -171,7 +171,7 @@ impl DynModule for ScriptModule {
 /// A constant as the program sees it: of rank 0 it is a number that the tracer met, and gives way to other dtypes.
 fn constant_value(constant: &StoredTensor, name: &str) -> Result<Value> {
     match constant {
-        StoredTensor::Numbers(array) => {
+        StoredTensor::Real(array) => {
             let tensor = Tensor::from(array.clone());
             Ok(Value::Tensor(View::stored(if array.rank() == 0 { tensor.weakened() } else { tensor.named(name) })))
         }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn imaginary_numbers_are_read_as_the_code_has_them() {
+    fn imaginary_literals_are_read_as_the_code_has_them() {
         let body = "return torch.view_as_real(torch.sub(torch.mul(x, 2.-3.j), 0.+1.j))";
         agrees(body, &[([1.0, 2.0], vec![2.0, -4.0, 4.0, -7.0])]);
     }

@@ -146,7 +146,7 @@ impl ObjectReader<'_> {
                 Some(object) => StoredAttribute::Object(object),
                 None => match self.storages.tensor(self.pickle, value).at(&path)? {
                     Some(StoredTensor::Pairs(array)) => StoredAttribute::Pairs(Tensor::from(array).named(&path)),
-                    Some(StoredTensor::Numbers(array)) => StoredAttribute::Tensor(Tensor::from(array).named(&path)),
+                    Some(StoredTensor::Real(array)) => StoredAttribute::Tensor(Tensor::from(array).named(&path)),
                     Some(StoredTensor::TypeOnly(ty)) => StoredAttribute::Tensor(Tensor::of_type(ty).named(&path)),
                     None => StoredAttribute::Data(self.data(value).at(&path)?),
                 },
@@ -171,7 +171,7 @@ impl ObjectReader<'_> {
                 Data::Dict(entries.iter().map(|&(key, value)| Ok((self.data(key)?, self.data(value)?))).collect::<Result<_>>()?)
             }
             PickleNode::Call(callee, arguments) => match (self.storages.tensor(self.pickle, id)?, self.pickle.node(*callee)) {
-                (Some(StoredTensor::Numbers(array)), _) => Data::Tensor(array.into()),
+                (Some(StoredTensor::Real(array)), _) => Data::Tensor(array.into()),
                 (Some(StoredTensor::Pairs(array)), _) => Data::Pairs(array.into()),
                 (Some(StoredTensor::TypeOnly(ty)), _) => Data::Tensor(Tensor::of_type(ty)),
                 // Typed containers: the first argument is what they hold.

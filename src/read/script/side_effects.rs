@@ -201,7 +201,7 @@ impl ValueLayout {
         }
     }
 
-    /// The value that is made of these tensors.
+    /// The value that consists of these tensors.
     pub(super) fn build(&self, tensors: &mut impl Iterator<Item = Tensor>) -> Result<Value> {
         Ok(match self {
             ValueLayout::Same(value) => value.clone(),

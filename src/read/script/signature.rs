@@ -13,9 +13,9 @@ pub(super) fn input_names(forward: &FunctionDef) -> Vec<String> {
     named.map(|parameter| parameter.name.to_string()).collect()
 }
 
-/// Whether a type is made of tensors alone.
+/// Whether a type consists of tensors alone.
 fn takes_tensors(kind: Option<&AstExpr>) -> bool {
-    match (place_of(kind), kind) {
+    match (source_of(kind), kind) {
         (ValueSource::List(kind), _) => takes_tensors(Some(kind)),
         (ValueSource::Tuple(kinds), _) => kinds.iter().all(|kind| takes_tensors(Some(kind))),
         (ValueSource::Tensor, None) => true,
@@ -48,10 +48,10 @@ enum ValueSource<'a> {
     Tuple(&'a [AstExpr]),
 }
 
-fn place_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
+fn source_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
     let Some(AstExpr::Index(name, inner)) = kind else { return ValueSource::Tensor };
     match &**name {
-        AstExpr::Name(name) if &**name == "Optional" => place_of(Some(inner)),
+        AstExpr::Name(name) if &**name == "Optional" => source_of(Some(inner)),
         AstExpr::Name(name) if &**name == "List" => ValueSource::List(inner),
         AstExpr::Name(name) if &**name == "Tuple" => match &**inner {
             AstExpr::Tuple(kinds) => ValueSource::Tuple(kinds),
@@ -63,7 +63,7 @@ fn place_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
 
 /// How many tensors a type takes; `None` where a list leaves that open.
 fn width(kind: Option<&AstExpr>) -> Option<usize> {
-    match place_of(kind) {
+    match source_of(kind) {
         ValueSource::Tensor => Some(1),
         ValueSource::List(_) => None,
         ValueSource::Tuple(kinds) => kinds.iter().map(|kind| width(Some(kind))).sum(),
@@ -106,7 +106,7 @@ fn shares_by_name(parameters: &[Parameter], example: &Example) -> Option<Vec<usi
 
 /// A value of a type from so many tensors.
 fn assembled(kind: Option<&AstExpr>, count: usize, given: &mut dyn Iterator<Item = Tensor>) -> Value {
-    match place_of(kind) {
+    match source_of(kind) {
         ValueSource::Tensor => given.next().map_or(Value::None, Value::from),
         ValueSource::List(kind) => {
             let each = width(Some(kind)).unwrap_or(count).max(1);

@@ -1,6 +1,6 @@
 //! Traced graphs called inside other traces, and operators that a user brings along.
 
-use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ops, ramp};
+use super::harness::{check_module, check_sizes, check_trace, f32s, normal, ops, output_values, ramp};
 use super::modules::scopes;
 use ontrace::array::{Array, DType};
 use ontrace::dim::{Sizes, Type};
@@ -29,23 +29,23 @@ impl Operator for Doubled {
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         let x = inputs.at(0)?;
-        let mut numbers = x.to_vec::<f32>()?;
-        numbers.iter_mut().for_each(|x| *x *= 2.0);
-        Ok(vec![Array::new(x.shape(), numbers)?])
+        let mut values = x.to_vec::<f32>()?;
+        values.iter_mut().for_each(|x| *x *= 2.0);
+        Ok(vec![Array::new(x.shape(), values)?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(pen.node("Add", &[inputs[0].clone(), inputs[0].clone()]).write(outputs))
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        Ok(builder.node("Add", &[inputs[0].clone(), inputs[0].clone()]).write(outputs))
     }
 }
 
 /// The transpose of a matrix, and the matrix less one: two outputs of different shapes.
 #[derive(Debug)]
-struct Turned;
+struct Transposed;
 
-impl Operator for Turned {
+impl Operator for Transposed {
     fn name(&self) -> &'static str {
-        "Turned"
+        "Transposed"
     }
 
     fn attributes(&self) -> Attributes {
@@ -54,28 +54,28 @@ impl Operator for Turned {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        let turned: Vec<_> = x.shape.iter().rev().cloned().collect();
-        Ok(vec![Type::new(x.dtype, turned), x.clone()])
+        let transposed: Vec<_> = x.shape.iter().rev().cloned().collect();
+        Ok(vec![Type::new(x.dtype, transposed), x.clone()])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         let x = inputs.at(0)?;
         let (rows, columns) = (x.shape()[0], x.shape()[1]);
-        let numbers = x.to_vec::<f32>()?;
-        let turned = (0..rows * columns).map(|i| numbers[i % rows * columns + i / rows]).collect();
-        Ok(vec![Array::new(&[columns, rows], turned)?, Array::new(x.shape(), numbers.iter().map(|x| x - 1.0).collect())?])
+        let values = x.to_vec::<f32>()?;
+        let transposed = (0..rows * columns).map(|i| values[i % rows * columns + i / rows]).collect();
+        Ok(vec![Array::new(&[columns, rows], transposed)?, Array::new(x.shape(), values.iter().map(|x| x - 1.0).collect())?])
     }
 
-    fn lower(&self, pen: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let one = pen.number(DType::F32, 1.0);
-        let turned = pen.node("Transpose", &inputs[..1]).ints("perm", &[1, 0]).write_one(outputs[0].clone())?;
-        let less = pen.node("Sub", &[inputs[0].clone(), one]).write_one(outputs[1].clone())?;
-        Ok(vec![turned, less])
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let one = builder.number(DType::F32, 1.0);
+        let transposed = builder.node("Transpose", &inputs[..1]).ints("perm", &[1, 0]).write_one(outputs[0].clone())?;
+        let less = builder.node("Sub", &[inputs[0].clone(), one]).write_one(outputs[1].clone())?;
+        Ok(vec![transposed, less])
     }
 }
 
-fn turned(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let both = apply(Turned, &[Some(x)])?;
+fn transposed(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let both = apply(Transposed, &[Some(x)])?;
     Ok((both[0].clone(), both[1].clone()))
 }
 
@@ -85,15 +85,15 @@ fn t020_an_operator_of_one_s_own_cannot_write_to_its_input() -> Result<()> {
     let f = |x: Tensor| x.add(apply_one(Doubled, &[&x])?);
     let traced = check_trace(f, &x, &[f32s(&[5.0, 6.0])])?;
     // x + 2x and not 2x + 2x; the caller's values are what they were.
-    assert_eq!((numbers(&traced, &x)?, x.to_vec::<f32>()?), (vec![3.0, 6.0], vec![1.0, 2.0]));
+    assert_eq!((output_values(&traced, &x)?, x.to_vec::<f32>()?), (vec![3.0, 6.0], vec![1.0, 2.0]));
     Ok(())
 }
 
 #[test]
 fn t062_an_operator_of_one_s_own_with_two_outputs_is_recorded_and_written() -> Result<()> {
-    let f = |x: Tensor| turned(&x.mul(2)?);
+    let f = |x: Tensor| transposed(&x.mul(2)?);
     let traced = check_trace(f, &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
-    assert_eq!(ops(&traced), ["Mul", "Turned"]);
+    assert_eq!(ops(&traced), ["Mul", "Transposed"]);
     let (t, less): (Tensor, Tensor) = traced.call_tree(&ramp(&[2, 3]))?;
     assert_eq!((t.to_vec::<f32>()?, less.to_vec::<f32>()?), (vec![0.0, 6.0, 2.0, 8.0, 4.0, 10.0], vec![-1.0, 1.0, 3.0, 5.0, 7.0, 9.0]));
     Ok(())
@@ -102,16 +102,16 @@ fn t062_an_operator_of_one_s_own_with_two_outputs_is_recorded_and_written() -> R
 #[test]
 fn t071_a_function_that_the_tracer_does_not_know_is_one_node() -> Result<()> {
     let traced = check_trace(|x: Tensor| apply_one(Doubled, &[&x.add(1)?])?.add(1), &f32s(&[0.0]), &[f32s(&[4.0])])?;
-    assert_eq!((ops(&traced), numbers(&traced, &f32s(&[10.0]))?), (vec!["Add", "Doubled", "Add"], vec![23.0]));
+    assert_eq!((ops(&traced), output_values(&traced, &f32s(&[10.0]))?), (vec!["Add", "Doubled", "Add"], vec![23.0]));
     Ok(())
 }
 
 #[test]
 fn t072_a_function_of_two_results_is_one_node_of_which_either_may_be_used() -> Result<()> {
-    let traced = check_trace(|x: Tensor| turned(&x)?.0.matmul(&turned(&x)?.1), &ramp(&[2, 2]), &[normal(1, &[2, 2])])?;
-    assert_eq!(ops(&traced), ["Turned", "Turned", "MatMul"]);
+    let traced = check_trace(|x: Tensor| transposed(&x)?.0.matmul(&transposed(&x)?.1), &ramp(&[2, 2]), &[normal(1, &[2, 2])])?;
+    assert_eq!(ops(&traced), ["Transposed", "Transposed", "MatMul"]);
     // [[0, 2], [1, 3]] · [[-1, 0], [1, 2]]
-    assert_eq!(numbers(&traced, &ramp(&[2, 2]))?, [2.0, 4.0, 2.0, 6.0]);
+    assert_eq!(output_values(&traced, &ramp(&[2, 2]))?, [2.0, 4.0, 2.0, 6.0]);
     Ok(())
 }
 
@@ -129,7 +129,7 @@ fn t093_an_operator_of_one_s_own_inside_a_network_stands_in_its_scope() -> Resul
 
 #[test]
 fn t094_each_output_of_an_operator_has_its_own_shape() -> Result<()> {
-    let traced = check_sizes(|x: Tensor| turned(&x), &ramp(&[2, 3]), &[ramp(&[4, 1])])?;
+    let traced = check_sizes(|x: Tensor| transposed(&x), &ramp(&[2, 3]), &[ramp(&[4, 1])])?;
     assert_eq!(traced.declaration().to_string(), "main(x: f32[x_0,x_1]) -> (y_0: f32[x_1,x_0], y_1: f32[x_0,x_1])");
     Ok(())
 }
@@ -144,7 +144,7 @@ fn t098_a_traced_function_is_called_by_a_traced_module() -> Result<()> {
     let callee = known(&ramp(&[2, 2]))?;
     let weight = Tensor::new([2, 2], vec![1f32, 0.0, 0.0, 10.0])?.named("weight");
     let traced = check_trace(|x: Tensor| callee.call(&x.matmul(&weight)?), &ramp(&[2, 2]), &[normal(1, &[2, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones([2, 2], ontrace::DType::F32)?)?, [4.0, 22.0, 4.0, 22.0]);
+    assert_eq!(output_values(&traced, &Tensor::ones([2, 2], ontrace::DType::F32)?)?, [4.0, 22.0, 4.0, 22.0]);
     Ok(())
 }
 
@@ -155,7 +155,7 @@ fn t099_a_traced_module_is_called_by_a_traced_module() -> Result<()> {
     let outer = Linear::new(&Weights::seeded(2).at("outer"), 3, 2)?;
     let traced = check_trace(|x: Tensor| outer.forward(&callee.call(&x)?), &ramp(&[2, 3]), &[normal(1, &[2, 3])])?;
     let x = normal(3, &[2, 3]);
-    assert_eq!(numbers(&traced, &x)?, outer.forward(&inner.forward(&x)?)?.to_vec::<f32>()?);
+    assert_eq!(output_values(&traced, &x)?, outer.forward(&inner.forward(&x)?)?.to_vec::<f32>()?);
     assert_eq!(traced.state().keys().collect::<Vec<_>>(), ["inner.bias", "inner.weight", "outer.bias", "outer.weight"]);
     Ok(())
 }
@@ -176,7 +176,7 @@ fn t131_a_part_takes_each_value_once_however_often_it_uses_it() -> Result<()> {
     let gate = traced.sub("gate")?;
     assert_eq!((gate.inputs().len(), gate.outputs().len()), (1, 1));
     // x·σ(x) + x at 0
-    assert_eq!(numbers(&gate, &Tensor::zeros([2, 3], ontrace::DType::F32)?)?, [0.0; 6]);
+    assert_eq!(output_values(&gate, &Tensor::zeros([2, 3], ontrace::DType::F32)?)?, [0.0; 6]);
     assert_eq!((traced.sub("first")?.inputs().len(), traced.sub("second")?.inputs().len()), (1, 1));
     Ok(())
 }
@@ -208,7 +208,10 @@ fn t140_a_function_with_a_branch_is_called_by_a_traced_module() -> Result<()> {
     };
     let callee = trace_fn(branching, &example)?;
     let traced = check_trace(|x: Tensor| callee.call(&x)?.add(1), &example, &[f32s(&[8.0, 9.0])])?;
-    assert_eq!((numbers(&traced, &f32s(&[1.0, 2.0]))?, numbers(&traced, &f32s(&[10.0, 2.0]))?), (vec![0.0, -1.0], vec![101.0, 21.0]));
+    assert_eq!(
+        (output_values(&traced, &f32s(&[1.0, 2.0]))?, output_values(&traced, &f32s(&[10.0, 2.0]))?),
+        (vec![0.0, -1.0], vec![101.0, 21.0])
+    );
     Ok(())
 }
 
@@ -218,12 +221,12 @@ fn t141_a_module_loaded_from_a_file_is_called_by_a_traced_module() -> Result<()>
     let callee = Traced::from_model(trace(&inner, Example::of(&ramp(&[2, 3])).symbolic("x", 0, "batch")?)?.to_model()?)?;
     let traced = check_sizes(|x: Tensor| callee.call(&callee.call(&x)?), &ramp(&[2, 3]), &[normal(1, &[5, 3])])?;
     let x = normal(2, &[4, 3]);
-    assert_eq!(numbers(&traced, &x)?, inner.forward(&inner.forward(&x)?)?.to_vec::<f32>()?);
+    assert_eq!(output_values(&traced, &x)?, inner.forward(&inner.forward(&x)?)?.to_vec::<f32>()?);
     Ok(())
 }
 
 #[test]
-fn t143_a_record_brings_its_parameters_to_whoever_calls_it() -> Result<()> {
+fn t143_a_traced_graph_brings_its_parameters_to_whoever_calls_it() -> Result<()> {
     let callee = trace(&Linear::new(&Weights::seeded(6).at("fc"), 2, 2)?, &ramp(&[1, 2]))?;
     // No module has it for a part: it is called by a plain function.
     let traced = check_trace(|x: Tensor| callee.call(&x)?.relu(), &ramp(&[1, 2]), &[normal(1, &[1, 2])])?;
@@ -232,12 +235,12 @@ fn t143_a_record_brings_its_parameters_to_whoever_calls_it() -> Result<()> {
 }
 
 #[test]
-fn t146_one_value_is_given_for_two_arguments_of_a_record() -> Result<()> {
+fn t146_one_value_is_given_for_two_arguments_of_a_traced_graph() -> Result<()> {
     let pair = (f32s(&[1.0]), f32s(&[2.0]));
     let callee = trace_fn(|(a, b): (Tensor, Tensor)| a.mul(10)?.add(b), &pair)?;
     let f = |x: Tensor| callee.forward(&[x.clone(), x])?.into_single();
     let traced = check_trace(f, &f32s(&[1.0]), &[f32s(&[3.0])])?;
-    assert_eq!(numbers(&traced, &f32s(&[4.0]))?, [44.0]);
+    assert_eq!(output_values(&traced, &f32s(&[4.0]))?, [44.0]);
     Ok(())
 }
 

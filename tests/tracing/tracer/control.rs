@@ -1,6 +1,6 @@
 //! Branches whose course is chosen at every call, and work on several threads.
 
-use super::harness::{check_sizes, check_trace, f32s, numbers, ops, ramp};
+use super::harness::{check_sizes, check_trace, f32s, ops, output_values, ramp};
 use ontrace::{Array, ErrorCode, Result, Tensor, cond, ops as operations, trace_fn};
 
 /// torch: `if flag: return x else: return torch.zeros_like(x)`, scripted.
@@ -29,8 +29,8 @@ fn t116_work_that_is_forked_and_joined_is_recorded() -> Result<()> {
     };
     let traced = check_trace(f, &f32s(&[2.0]), &[f32s(&[5.0])])?;
     // 3x − x + x + 1
-    assert_eq!(numbers(&traced, &f32s(&[7.0]))?, [22.0]);
-    // A thread of one's own is refused: torch's record loses what is done there.
+    assert_eq!(output_values(&traced, &f32s(&[7.0]))?, [22.0]);
+    // A thread of one's own is refused: torch's traced graph loses what is done there.
     let elsewhere = |x: Tensor| std::thread::scope(|scope| scope.spawn(|| x.square()).join().expect("the thread ends"));
     assert_eq!(trace_fn(elsewhere, &f32s(&[3.0])).unwrap_err().code(), ErrorCode::Trace);
     Ok(())
@@ -45,7 +45,7 @@ fn t134_a_branch_on_data_is_kept_and_the_shape_is_known_behind_it() -> Result<()
     };
     let traced = check_sizes(f, &ramp(&[2, 3]), &[ramp(&[2, 2]), ramp(&[3, 4])])?;
     assert_eq!(traced.outputs()[0].1.to_string(), "f32[x_0*x_1]");
-    assert_eq!(numbers(&traced, &ramp(&[2, 2]))?, [-1.0, 0.0, 1.0, 2.0]);
-    assert_eq!(numbers(&traced, &ramp(&[2, 3]))?, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(output_values(&traced, &ramp(&[2, 2]))?, [-1.0, 0.0, 1.0, 2.0]);
+    assert_eq!(output_values(&traced, &ramp(&[2, 3]))?, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     Ok(())
 }

@@ -6,8 +6,8 @@ use ontrace::ops::seeded;
 use ontrace::{DType, DynModule, Example, Result, Tensor, Traced, Tracer, Tree};
 
 /// A vector.
-pub fn f32s(numbers: &[f32]) -> Tensor {
-    Tensor::from(numbers)
+pub fn f32s(values: &[f32]) -> Tensor {
+    Tensor::from(values)
 }
 
 /// 0, 1, 2 … in a shape.
@@ -25,7 +25,7 @@ pub fn check_trace<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, ot
     check_module(&module::from_fn(f), Example::of(example), others)
 }
 
-/// As [`check_trace`], with every length symbolic that can be: the others may be of other sizes.
+/// As [`check_trace`], with every size symbolic that can be: the others may be of other sizes.
 pub fn check_sizes<I: Tree, O: Tree>(f: impl Fn(I) -> Result<O>, example: &I, others: &[I]) -> Result<Traced> {
     check_module(&module::from_fn(f), Example::of(example).symbolic_wherever_possible()?, others)
 }
@@ -61,7 +61,7 @@ pub fn check_with<K: ?Sized, I: Tree>(tracer: &Tracer, module: &impl AsDynModule
         let inputs: Vec<Tensor> = inputs.iter().map(|tensor| tensor.to_array().map(Tensor::from)).collect::<Result<_>>()?;
         let expected = seeded(0, || module.forward(&inputs))?;
         let replayed = traced.forward(&inputs)?;
-        agree(&replayed, &expected, None, &format!("the record, call {i}"))?;
+        agree(&replayed, &expected, None, &format!("the traced graph, call {i}"))?;
         agree(&loaded.forward(&inputs)?, &replayed, Some(Tolerance::EXACT), &format!("what was loaded, call {i}"))?;
         #[cfg(feature = "tract")]
         agree(&session.forward(&inputs)?, &expected, None, &format!("tract, call {i}"))?;
@@ -91,6 +91,6 @@ pub fn written(traced: &Traced) -> Result<Vec<String>> {
 }
 
 /// The values of the only output for one input.
-pub fn numbers<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), input: &Tensor) -> Result<Vec<f32>> {
+pub fn values<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), input: &Tensor) -> Result<Vec<f32>> {
     module.as_dyn(None).call(input)?.to_vec()
 }

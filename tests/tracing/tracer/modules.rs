@@ -1,13 +1,13 @@
 //! Networks: their parameters, their names and their parts.
 
-use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ramp};
+use super::harness::{check_module, check_sizes, check_trace, f32s, normal, output_values, ramp};
 use ontrace::nn::{Activation, Linear, Sequential, Weights};
 use ontrace::{Array, DType, DynModule, ErrorCode, Example, Methods, Module, Result, Tensor, Tracer, jit, module, record, trace, trace_fn};
 use std::collections::BTreeMap;
 
 /// The scopes of the nodes of a traced graph, each once, in order.
 pub fn scopes(traced: &ontrace::Traced) -> Vec<String> {
-    let mut scopes: Vec<String> = traced.graph().nodes().iter().map(|node| node.place.scope.to_string()).collect();
+    let mut scopes: Vec<String> = traced.graph().nodes().iter().map(|node| node.location.scope.to_string()).collect();
     scopes.dedup();
     scopes
 }
@@ -23,7 +23,7 @@ fn t005_an_example_that_is_a_parameter_is_another_input() -> Result<()> {
     let f = |x: Tensor| x.mul(&weight);
     let traced = check_trace(f, &weight, &[f32s(&[1.0, 1.0])])?;
     assert_eq!((traced.inputs().len(), traced.parameters().len()), (1, 1));
-    assert_eq!(numbers(&traced, &f32s(&[10.0, 100.0]))?, [20.0, 300.0]);
+    assert_eq!(output_values(&traced, &f32s(&[10.0, 100.0]))?, [20.0, 300.0]);
     Ok(())
 }
 
@@ -35,7 +35,7 @@ fn t061_a_parameter_that_two_layers_share_is_written_once() -> Result<()> {
     let traced = check_trace(f, &ramp(&[1, 2]), &[normal(1, &[1, 2])])?;
     assert_eq!(initializers(&traced)?, ["embed.weight"]);
     // (1, 1) → (3, 7) → (17, 37)
-    assert_eq!(numbers(&traced, &Tensor::ones([1, 2], DType::F32)?)?, [17.0, 37.0]);
+    assert_eq!(output_values(&traced, &Tensor::ones([1, 2], DType::F32)?)?, [17.0, 37.0]);
     Ok(())
 }
 
@@ -50,21 +50,21 @@ fn t067_a_function_becomes_a_traced_one_where_it_is_declared() -> Result<()> {
 }
 
 #[test]
-fn t068_the_parameters_of_a_record_are_read_replaced_and_cast_and_its_parts_called() -> Result<()> {
+fn t068_the_parameters_of_a_traced_graph_are_read_replaced_and_cast_and_its_parts_called() -> Result<()> {
     let weights = Weights::seeded(1);
     let net =
         Sequential::new().push(Linear::new(&weights.at("a"), 2, 3)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 3, 1)?);
     let x = Tensor::ones([1, 2], DType::F32)?;
     let traced = trace(&net, &x)?;
-    let before = numbers(&traced, &x)?;
+    let before = output_values(&traced, &x)?;
     let state = traced.state();
     assert_eq!(state.keys().collect::<Vec<_>>(), ["a.bias", "a.weight", "b.bias", "b.weight"]);
     let ones: BTreeMap<String, Array> =
         state.iter().map(|(name, array)| (name.clone(), Array::full(DType::F32, array.shape(), 1.0.into()))).collect();
     let replaced = traced.with_state(&ones)?;
     // Three units of 1 + 1 + 1, and 1.
-    assert_eq!(numbers(&replaced, &x)?, [10.0]);
-    assert_eq!(numbers(&replaced.with_state(&state)?, &x)?, before);
+    assert_eq!(output_values(&replaced, &x)?, [10.0]);
+    assert_eq!(output_values(&replaced.with_state(&state)?, &x)?, before);
     let unknown = BTreeMap::from([("c.weight".to_string(), Array::scalar(1f32))]);
     assert_eq!(traced.with_state(&unknown).unwrap_err().code(), ErrorCode::Input);
     let wide = replaced.with_dtype(DType::F64)?;
@@ -78,7 +78,7 @@ fn t079_maps_that_go_from_module_to_module_leave_no_trace() -> Result<()> {
     let embed = |x: &Tensor| -> Result<BTreeMap<&str, Tensor>> { Ok(BTreeMap::from([("value", x.add(1)?), ("mask", x.gt(0)?)])) };
     let apply = |it: &BTreeMap<&str, Tensor>| it["value"].mul(it["mask"].cast(DType::F32)?);
     let traced = check_trace(|x: Tensor| apply(&embed(&x)?), &normal(1, &[4]), &[normal(2, &[4])])?;
-    assert_eq!(numbers(&traced, &f32s(&[-1.0, 0.0, 1.0, 2.0]))?, [0.0, 0.0, 2.0, 3.0]);
+    assert_eq!(output_values(&traced, &f32s(&[-1.0, 0.0, 1.0, 2.0]))?, [0.0, 0.0, 2.0, 3.0]);
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn t118_every_value_says_the_line_that_made_it() -> Result<()> {
         result.relu()
     };
     let traced = check_trace(f, &f32s(&[1.0]), &[f32s(&[-3.0])])?;
-    let lines: Vec<String> = traced.graph().nodes().iter().map(|node| node.place.line.to_string()).collect();
+    let lines: Vec<String> = traced.graph().nodes().iter().map(|node| node.location.line.to_string()).collect();
     let of = |line: u32| format!("tests/tracing/tracer/modules.rs:{line}:");
     assert!(lines.iter().zip(first..).all(|(found, line)| found.starts_with(&of(line))), "{lines:?}");
     let nodes = traced.to_model()?.proto.graph.unwrap_or_default().node;
@@ -150,7 +150,7 @@ fn t119_what_is_done_before_and_after_a_module_is_recorded() -> Result<()> {
     let linear = Linear::without_bias(&Weights::from_map([("weight", Array::new(&[1, 2], vec![1f32, 2.0])?)]), 2, 1)?;
     let hooked = Hooked { module: &linear, before: &|x| x.mul(3), after: &|y| y.add(&offset) };
     let traced = check_module(&hooked, Example::of(&ramp(&[1, 2])), &[normal(1, &[1, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones([1, 2], DType::F32)?)?, [109.0]);
+    assert_eq!(output_values(&traced, &Tensor::ones([1, 2], DType::F32)?)?, [109.0]);
     Ok(())
 }
 
@@ -210,7 +210,7 @@ fn t139_a_trace_in_a_function_in_a_trace_and_a_parameter_that_nothing_uses() -> 
         inner.call(&x)?.add(1)
     };
     let traced = check_trace(f, &f32s(&[1.0, 2.0]), &[f32s(&[3.0, 4.0])])?;
-    assert_eq!(numbers(&traced, &f32s(&[10.0, 20.0]))?, [21.0, 41.0]);
+    assert_eq!(output_values(&traced, &f32s(&[10.0, 20.0]))?, [21.0, 41.0]);
     assert_eq!(initializers(&traced)?.iter().filter(|name| name.as_str() == "unused").count(), 0);
     Ok(())
 }

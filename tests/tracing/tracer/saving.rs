@@ -13,11 +13,11 @@ fn network() -> Result<Sequential> {
 fn t070_the_order_of_floating_point_operations_survives_the_file() -> Result<()> {
     // ((a + b) + c) + d of values for which every other order gives another sum.
     let f = |(a, b, c, d): (Tensor, Tensor, Tensor, Tensor)| a.add(b)?.add(c)?.add(d);
-    let numbers = [1e8f32, 1.0, -1e8, 0.25].map(|n| f32s(&[n]));
-    let [a, b, c, d] = numbers.clone();
+    let values = [1e8f32, 1.0, -1e8, 0.25].map(|n| f32s(&[n]));
+    let [a, b, c, d] = values.clone();
     let traced = trace_fn(f, &(a, b, c, d))?;
     let loaded = Traced::from_model(ontrace::onnx::Model::load(traced.to_bytes()?.into(), None)?)?;
-    assert_eq!(loaded.forward(&numbers)?[0].to_vec::<f32>()?, [0.25]);
+    assert_eq!(loaded.forward(&values)?[0].to_vec::<f32>()?, [0.25]);
     let x = normal(1, &[64, 16]);
     let network = record(&network()?, &x)?;
     let loaded = Traced::from_model(network.to_model()?)?;
@@ -27,7 +27,7 @@ fn t070_the_order_of_floating_point_operations_survives_the_file() -> Result<()>
 }
 
 #[test]
-fn t088_a_record_is_saved_loaded_and_called() -> Result<()> {
+fn t088_a_traced_graph_is_saved_loaded_and_called() -> Result<()> {
     let network = network()?;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("network.onnx");
@@ -42,7 +42,7 @@ fn t088_a_record_is_saved_loaded_and_called() -> Result<()> {
 }
 
 #[test]
-fn t090_a_loaded_record_is_copied_saved_and_loaded_again() -> Result<()> {
+fn t090_a_loaded_traced_graph_is_copied_saved_and_loaded_again() -> Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (first, second) = (folder.path().join("first.onnx"), folder.path().join("second.onnx"));
     trace(&network()?, &normal(1, &[2, 16]))?.save(&first)?;

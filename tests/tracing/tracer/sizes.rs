@@ -1,13 +1,13 @@
 //! Sizes that the program computes with: the traced graph follows them at every size.
 
-use super::harness::{check_module, check_sizes, check_with, f32s, normal, numbers, ramp, written};
+use super::harness::{check_module, check_sizes, check_with, f32s, normal, output_values, ramp, written};
 use ontrace::{DType, Dim, DynModule, ErrorCode, Example, Result, Tensor, Tracer, module};
 
 #[test]
 fn t021_an_empty_tensor_that_is_filled_follows_the_shape() -> Result<()> {
     let f = |x: Tensor| Tensor::full(x.shape(), 7, x.dtype());
     let traced = check_sizes(f, &ramp(&[10, 15]), &[ramp(&[9, 13])])?;
-    assert_eq!(numbers(&traced, &ramp(&[2, 3]))?, [7.0; 6]);
+    assert_eq!(output_values(&traced, &ramp(&[2, 3]))?, [7.0; 6]);
     Ok(())
 }
 
@@ -25,7 +25,7 @@ fn viewed(x: &Tensor) -> Result<Tensor> {
 }
 
 #[test]
-fn t023_a_view_of_lengths_that_are_computed() -> Result<()> {
+fn t023_a_view_of_sizes_that_are_computed() -> Result<()> {
     let x = ramp(&[5, 2, 4]);
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
     let traced = check_module(&module::from_fn(|x: Tensor| viewed(&x)), example, &[ramp(&[9, 7, 4])])?;
@@ -41,7 +41,7 @@ fn t024_the_same_view_between_other_operations() -> Result<()> {
     let example = Example::of(&x).symbolic("x", 0, "a")?.symbolic("x", 1, "b")?;
     let traced = check_module(&module::from_fn(f), example, &[ramp(&[9, 7, 4])])?;
     // All values, twice.
-    let y = numbers(&traced, &ramp(&[3, 2, 4]))?;
+    let y = output_values(&traced, &ramp(&[3, 2, 4]))?;
     assert_eq!((y.len(), y.iter().sum::<f32>()), (6, (0..24).sum::<i32>() as f32 * 2.0));
     Ok(())
 }
@@ -56,7 +56,7 @@ fn t025_the_number_of_elements_may_be_returned() -> Result<()> {
 }
 
 #[test]
-fn t026_ranges_over_lengths_numbers_and_inputs() -> Result<()> {
+fn t026_ranges_over_sizes_values_and_inputs() -> Result<()> {
     let over_a_length = check_sizes(|x: Tensor| Tensor::arange(0, &x.dim(0)?, 1, DType::I64), &ramp(&[5, 3]), &[ramp(&[8, 2])])?;
     assert_eq!(over_a_length.call(&ramp(&[4, 1]))?.to_vec::<i64>()?, [0, 1, 2, 3]);
     let of_a_number = check_sizes(|_: Tensor| Tensor::arange(0, 12, 1, DType::I64), &ramp(&[5]), &[ramp(&[8])])?;
@@ -68,10 +68,10 @@ fn t026_ranges_over_lengths_numbers_and_inputs() -> Result<()> {
 }
 
 #[test]
-fn t027_a_range_over_a_length_meets_the_data() -> Result<()> {
+fn t027_a_range_over_a_size_meets_the_data() -> Result<()> {
     let f = |x: Tensor| x.mul(Tensor::arange(0, &x.dim(0)?, 1, DType::F32)?);
     let traced = check_sizes(f, &normal(1, &[5]), &[normal(2, &[9])])?;
-    assert_eq!(numbers(&traced, &f32s(&[1.0, 1.0, 2.0]))?, [0.0, 1.0, 4.0]);
+    assert_eq!(output_values(&traced, &f32s(&[1.0, 1.0, 2.0]))?, [0.0, 1.0, 4.0]);
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn t028_a_shape_is_handed_on_to_what_fills_it() -> Result<()> {
     let traced = check_sizes(f, &ramp(&[2, 2]), &[ramp(&[3, 5])])?;
     let written = written(&traced)?;
     assert!(written.contains(&"ConstantOfShape".to_string()) && written.contains(&"Shape".to_string()), "{written:?}");
-    assert_eq!(numbers(&traced, &ramp(&[1, 3]))?, [2.0, 3.0, 4.0]);
+    assert_eq!(output_values(&traced, &ramp(&[1, 3]))?, [2.0, 3.0, 4.0]);
     Ok(())
 }
 
@@ -96,7 +96,7 @@ fn corners(x: &Tensor) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
 }
 
 #[test]
-fn t030_slices_whose_ends_are_computed_from_lengths() -> Result<()> {
+fn t030_slices_whose_ends_are_computed_from_sizes() -> Result<()> {
     type Four = (Tensor, Tensor, Tensor, Tensor);
     let x = ramp(&[5, 6, 7]);
     let example = Example::of(&x).symbolic("x", 0, "size")?;
@@ -122,7 +122,7 @@ fn t031_what_is_cut_out_is_computed_with() -> Result<()> {
     let example = Example::of(&x).symbolic("x", 0, "size")?;
     let traced = check_with(&Tracer::new().unchecked(), &module::from_fn(f), example, &[normal(2, &[6, 6, 7])])?;
     // Of ones: 4·4·3, 3·3·2 and 1.
-    assert_eq!(numbers(&traced, &Tensor::ones([4, 6, 7], DType::F32)?)?, [67.0]);
+    assert_eq!(output_values(&traced, &Tensor::ones([4, 6, 7], DType::F32)?)?, [67.0]);
     Ok(())
 }
 
@@ -140,14 +140,14 @@ fn t095_an_image_enlarged_by_a_factor_and_not_to_a_size() -> Result<()> {
     let x = normal(1, &[1, 3, 28, 28]);
     let example = Example::of(&x).symbolic("x", 2, "height")?.symbolic("x", 3, "width")?;
     let traced = check_module(&module::from_fn(f), example, &[normal(2, &[1, 3, 14, 14]), normal(3, &[1, 3, 5, 9])])?;
-    let y = numbers(&traced, &ramp(&[1, 3, 1, 2]))?;
+    let y = output_values(&traced, &ramp(&[1, 3, 1, 2]))?;
     assert_eq!(y[..6], [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     assert!(written(&traced)?.contains(&"Resize".to_string()));
     Ok(())
 }
 
 #[test]
-fn t148_a_record_of_empty_tensors_holds_for_others() -> Result<()> {
+fn t148_a_traced_graph_of_empty_tensors_holds_for_others() -> Result<()> {
     let f = |(boxes, scores): (Tensor, Tensor)| Ok((boxes.mul(scores.unsqueeze(1)?)?, Tensor::cat(&[&scores, &scores], 0)?));
     let of = |n: usize| (ramp(&[n, 4]), ramp(&[n]));
     let example = Example::of(&of(0)).symbolic("x_0", 0, "n")?.symbolic("x_1", 0, "n")?;

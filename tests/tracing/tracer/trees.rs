@@ -40,8 +40,8 @@ fn t007_a_tuple_of_one_stays_a_tuple() -> Result<()> {
 fn t008_an_operation_of_two_results_gives_both() -> Result<()> {
     let f = |x: Tensor| x.max_along(1, false);
     let traced = check_trace(f, &ramp(&[2, 3]), &[ramp(&[2, 3]).neg()?])?;
-    let (values, places): (Tensor, Tensor) = traced.call_tree(&ramp(&[2, 3]).neg()?)?;
-    assert_eq!((values.to_vec::<f32>()?, places.to_vec::<i64>()?), (vec![0.0, -3.0], vec![0, 0]));
+    let (values, positions): (Tensor, Tensor) = traced.call_tree(&ramp(&[2, 3]).neg()?)?;
+    assert_eq!((values.to_vec::<f32>()?, positions.to_vec::<i64>()?), (vec![0.0, -3.0], vec![0, 0]));
     Ok(())
 }
 
@@ -102,8 +102,8 @@ fn t041_a_map_remembers_its_keys() -> Result<()> {
 fn t042_the_order_in_which_a_map_was_filled_does_not_matter() -> Result<()> {
     let f = |it: Map| it["x"].sub(&it["y"]);
     let traced = check_trace(f, &xy(5.0, 1.0), &[xy(1.0, 5.0)])?;
-    let turned: Map = [("y".to_string(), f32s(&[2.0])), ("x".to_string(), f32s(&[9.0]))].into_iter().collect();
-    assert_eq!(traced.call_tree::<_, Tensor>(&turned)?.to_vec::<f32>()?, [7.0]);
+    let transposed: Map = [("y".to_string(), f32s(&[2.0])), ("x".to_string(), f32s(&[9.0]))].into_iter().collect();
+    assert_eq!(traced.call_tree::<_, Tensor>(&transposed)?.to_vec::<f32>()?, [7.0]);
     // A tree that is known at run time only may have its own order.
     let nest = DynTree::Map(vec![("x".to_string(), DynTree::Tensor(f32s(&[9.0]))), ("y".to_string(), DynTree::Tensor(f32s(&[2.0])))]);
     assert_eq!(traced.call_tree::<_, Tensor>(&nest)?.to_vec::<f32>()?, [7.0]);
@@ -111,7 +111,7 @@ fn t042_the_order_in_which_a_map_was_filled_does_not_matter() -> Result<()> {
 }
 
 #[test]
-fn t043_a_map_of_maps_with_numbers_for_keys() -> Result<()> {
+fn t043_a_map_of_maps_with_values_for_keys() -> Result<()> {
     type Deep = BTreeMap<String, BTreeMap<i64, Tensor>>;
     let of = |n: f32| -> Deep { map(&[("x".to_string(), map(&[(10, f32s(&[n])), (9, f32s(&[n * 10.0]))]))]) };
     let traced = check_trace(|it: Deep| it["x"][&10].add(&it["x"][&9]), &of(1.0), &[of(2.0)])?;
@@ -158,7 +158,7 @@ fn t046_what_is_not_used_of_a_tuple_of_maps_is_said_and_stays() -> Result<()> {
 }
 
 #[test]
-fn t047_members_of_maps_of_maps_have_lengths_in_common() -> Result<()> {
+fn t047_members_of_maps_of_maps_have_sizes_in_common() -> Result<()> {
     type Deep = BTreeMap<String, Map>;
     let of = |n: usize| -> Deep {
         let pair = |scale: f32| map(&[("x".to_string(), ramp(&[n]).mul(scale).unwrap()), ("y".to_string(), ramp(&[n]))]);
@@ -233,7 +233,7 @@ trait NoTree {
 impl<T> NoTree for Probe<T> {}
 
 #[test]
-fn t082_a_list_of_numbers_is_no_output_but_one_of_static_values_is() -> Result<()> {
+fn t082_a_list_of_values_is_no_output_but_one_of_static_values_is() -> Result<()> {
     const { assert!(!Probe::<Vec<i64>>::IS_TREE && Probe::<Vec<Static<i64>>>::IS_TREE) };
     let f = |x: Tensor| Ok((x.add(1)?, vec![Static(1i64), Static(5)]));
     let traced = check_trace(f, &f32s(&[1.0]), &[])?;
@@ -297,7 +297,7 @@ fn t147_a_map_of_lists_is_built_anew_and_walked() -> Result<()> {
 }
 
 #[test]
-fn t149_a_map_of_tuples_is_returned_with_numbers_as_static_values() -> Result<()> {
+fn t149_a_map_of_tuples_is_returned_with_values_as_static_values() -> Result<()> {
     type Out = BTreeMap<String, (Tensor, Static<i64>)>;
     let f = |x: Tensor| -> Result<Out> { Ok(map(&[("a".to_string(), (x.add(1)?, Static(7))), ("b".to_string(), (x.mul(2)?, Static(8)))])) };
     let traced = check_trace(f, &f32s(&[1.0]), &[f32s(&[2.0])])?;

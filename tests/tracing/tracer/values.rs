@@ -1,6 +1,6 @@
 //! Operations one by one: what is traced of them, and that it gives the same values.
 
-use super::harness::{check_module, check_sizes, check_trace, f32s, normal, numbers, ops, ramp, written};
+use super::harness::{check_module, check_sizes, check_trace, f32s, normal, ops, output_values, ramp, written};
 use ontrace::nn::{Conv2d, ConvOptions, Linear, MaxPool2d, Weights};
 use ontrace::ops::seeded;
 use ontrace::trace::Diagnostic;
@@ -14,7 +14,7 @@ fn t001_a_hundred_and_thirty_rows_taken_apart_join_again() -> Result<()> {
         Tensor::cat(&rows.iter().collect::<Vec<_>>(), 0)
     };
     let traced = check_trace(apart, &x, &[normal(2, &[130, 4])])?;
-    let y = numbers(&traced, &Tensor::ones([130, 4], DType::F32)?)?;
+    let y = output_values(&traced, &Tensor::ones([130, 4], DType::F32)?)?;
     assert_eq!(y, (0..130).flat_map(|i| [i as f32; 4]).collect::<Vec<_>>());
     Ok(())
 }
@@ -78,7 +78,7 @@ fn t012_rows_are_picked_by_an_index_tensor() -> Result<()> {
 #[test]
 fn t013_a_constant_index_takes_one_row() -> Result<()> {
     let traced = check_trace(|x: Tensor| x.select(0, 0), &ramp(&[3, 2]), &[normal(1, &[3, 2])])?;
-    assert_eq!(numbers(&traced, &ramp(&[3, 2]).add(7)?)?, [7.0, 8.0]);
+    assert_eq!(output_values(&traced, &ramp(&[3, 2]).add(7)?)?, [7.0, 8.0]);
     Ok(())
 }
 
@@ -90,7 +90,7 @@ fn t015_each_number_of_the_program_is_one_constant_of_the_file() -> Result<()> {
     let constants: Vec<f64> = model.initializers.iter().flat_map(|(_, array)| array.to_f64s()).collect();
     // 4 and 1 are used twice, and stand there once.
     assert_eq!(constants, [4.0, 1.0, 3.0]);
-    assert_eq!(numbers(&traced, &f32s(&[2.0]))?, [(2.0 + 4.0 - 1.0) * 4.0 / 3.0 + 1.0]);
+    assert_eq!(output_values(&traced, &f32s(&[2.0]))?, [(2.0 + 4.0 - 1.0) * 4.0 / 3.0 + 1.0]);
     Ok(())
 }
 
@@ -98,9 +98,9 @@ fn t015_each_number_of_the_program_is_one_constant_of_the_file() -> Result<()> {
 fn t016_a_literal_inside_is_the_same_at_every_call() -> Result<()> {
     let f = |x: Tensor| x.matmul(&Tensor::new([2, 2], vec![2f32, 0.0, 0.0, 3.0])?);
     let traced = check_trace(f, &ramp(&[2, 2]), &[normal(3, &[2, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [2.0, 3.0, 2.0, 3.0]);
+    assert_eq!(output_values(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [2.0, 3.0, 2.0, 3.0]);
     assert!(
-        matches!(&traced.notes()[..], [Diagnostic::ConstantFolded { bytes: 16, place, .. }] if place.line.starts_with("tests/tracing/tracer/values.rs:"))
+        matches!(&traced.notes()[..], [Diagnostic::ConstantFolded { bytes: 16, location, .. }] if location.line.starts_with("tests/tracing/tracer/values.rs:"))
     );
     Ok(())
 }
@@ -109,7 +109,7 @@ fn t016_a_literal_inside_is_the_same_at_every_call() -> Result<()> {
 fn t017_a_double_number_leaves_single_precision_as_it_is() -> Result<()> {
     let f = |_: Tensor| Tensor::ones([1], DType::F32)?.mul(-10000.0);
     let traced = check_trace(f, &f32s(&[1.0]), &[])?;
-    assert_eq!((traced.outputs()[0].1.dtype, numbers(&traced, &f32s(&[0.0]))?), (DType::F32, vec![-10000.0]));
+    assert_eq!((traced.outputs()[0].1.dtype, output_values(&traced, &f32s(&[0.0]))?), (DType::F32, vec![-10000.0]));
     let half = check_trace(|x: Tensor| x.mul(0.1), &f32s(&[1.0]).cast(DType::F16)?, &[])?;
     assert_eq!(half.outputs()[0].1.dtype, DType::F16);
     Ok(())
@@ -137,22 +137,22 @@ fn t032_casts_that_change_nothing_leave_nothing_behind() -> Result<()> {
     let bytes = check_trace(|x: Tensor| x.cast(DType::U8), &f32s(&[1.5, 255.0]), &[f32s(&[3.0, 7.9])])?;
     assert_eq!((ops(&bytes), bytes.call(&f32s(&[3.0, 7.9]))?.to_vec::<u8>()?), (vec!["Cast"], vec![3, 7]));
     let there_and_back = check_trace(|x: Tensor| x.cast(DType::I32)?.cast(DType::F32), &f32s(&[1.5]), &[f32s(&[-2.5])])?;
-    assert_eq!((ops(&there_and_back), numbers(&there_and_back, &f32s(&[-2.5]))?), (vec!["Cast", "Cast"], vec![-2.0]));
+    assert_eq!((ops(&there_and_back), output_values(&there_and_back, &f32s(&[-2.5]))?), (vec!["Cast", "Cast"], vec![-2.0]));
     Ok(())
 }
 
 #[test]
-fn t035_random_numbers_follow_the_shape_and_are_those_of_the_program() -> Result<()> {
+fn t035_random_values_follow_the_shape_and_are_those_of_the_program() -> Result<()> {
     let noisy = |x: Tensor| Tensor::randn(x.shape(), DType::F32)?.mul(2.0)?.add(10.0);
     let x = Tensor::zeros([100, 20], DType::F32)?;
     let example = Example::of(&x).symbolic("x", 0, "n")?;
     let traced = ontrace::trace(&module::from_fn(noisy), example)?;
     let other = Tensor::zeros([400, 20], DType::F32)?;
-    let drawn = numbers(&traced, &other)?;
-    assert_eq!(drawn, seeded(0, || noisy(other))?.to_vec::<f32>()?);
-    let count = drawn.len() as f64;
-    let mean = drawn.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let variance = drawn.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+    let sampled = output_values(&traced, &other)?;
+    assert_eq!(sampled, seeded(0, || noisy(other))?.to_vec::<f32>()?);
+    let count = sampled.len() as f64;
+    let mean = sampled.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+    let variance = sampled.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
     // Eight thousand values around 10 with deviation 2: both are this near but once in a million times.
     assert!(count == 8000.0 && (mean - 10.0).abs() < 0.11 && (variance - 4.0).abs() < 0.32, "{mean} {variance}");
     assert!(matches!(traced.notes()[..], [Diagnostic::Random { .. }]));
@@ -160,12 +160,12 @@ fn t035_random_numbers_follow_the_shape_and_are_those_of_the_program() -> Result
 }
 
 #[test]
-fn t036_ones_of_a_length_that_may_differ_are_made_at_every_call() -> Result<()> {
+fn t036_ones_of_a_size_that_may_differ_are_made_at_every_call() -> Result<()> {
     let f = |x: Tensor| Tensor::ones(x.shape(), DType::F32)?.add(&x);
     let any = check_sizes(f, &ramp(&[2, 2]), &[ramp(&[3, 5])])?;
     assert!(written(&any)?.contains(&"ConstantOfShape".to_string()));
-    assert_eq!(numbers(&any, &ramp(&[1, 3]))?, [1.0, 2.0, 3.0]);
-    // Of one length they are values like any others.
+    assert_eq!(output_values(&any, &ramp(&[1, 3]))?, [1.0, 2.0, 3.0]);
+    // Of one size they are values like any others.
     let fixed = check_trace(f, &ramp(&[2, 2]), &[])?;
     assert_eq!(written(&fixed)?, ["Add"]);
     Ok(())
@@ -191,7 +191,7 @@ fn t054_a_convolution_with_its_parameters() -> Result<()> {
 fn t055_the_largest_of_each_window_and_two() -> Result<()> {
     let f = |x: Tensor| MaxPool2d::new([2, 2]).forward(&x)?.add(2);
     let traced = check_trace(f, &normal(1, &[1, 3, 4, 4]), &[normal(2, &[1, 3, 4, 4])])?;
-    let y = numbers(&traced, &ramp(&[1, 3, 4, 4]))?;
+    let y = output_values(&traced, &ramp(&[1, 3, 4, 4]))?;
     assert_eq!(y[..4], [7.0, 9.0, 15.0, 17.0]);
     Ok(())
 }
@@ -225,8 +225,8 @@ fn t063_inputs_given_back_in_another_order_and_some_not_at_all() -> Result<()> {
     let four = |n: f32| (f32s(&[n]), f32s(&[n + 1.0]), f32s(&[n + 2.0]), f32s(&[n + 3.0]));
     let traced = check_trace(f, &four(0.0), &[four(10.0)])?;
     let out: Four = traced.call_tree(&four(20.0))?;
-    let numbers = out.leaves().iter().map(Tensor::to_vec::<f32>).collect::<Result<Vec<_>>>()?;
-    assert_eq!(numbers, [[21.0], [20.0], [44.0], [21.0]]);
+    let values = out.leaves().iter().map(Tensor::to_vec::<f32>).collect::<Result<Vec<_>>>()?;
+    assert_eq!(output_values, [[21.0], [20.0], [44.0], [21.0]]);
     assert!(traced.notes().contains(&Diagnostic::UnusedInput("x_3".to_string())));
     Ok(())
 }
@@ -270,20 +270,20 @@ fn t089_a_program_without_inputs() -> Result<()> {
 }
 
 #[test]
-fn t112_memory_order_is_no_part_of_a_record() -> Result<()> {
+fn t112_memory_order_is_no_part_of_a_traced_graph() -> Result<()> {
     // An array that is transposed in memory only, and a program that transposes.
     let x = ramp(&[2, 3]);
-    let turned = x.transpose(0, 1)?;
+    let transposed = x.transpose(0, 1)?;
     let traced = check_trace(|x: Tensor| x.transpose(0, 1)?.reshape([-1]), &x, &[normal(1, &[2, 3])])?;
-    assert_eq!(numbers(&traced, &x)?, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
-    let plain = check_trace(|x: Tensor| x.add(0), &turned, &[ramp(&[3, 2])])?;
-    assert_eq!(numbers(&plain, &turned)?, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    assert_eq!(output_values(&traced, &x)?, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    let plain = check_trace(|x: Tensor| x.add(0), &transposed, &[ramp(&[3, 2])])?;
+    assert_eq!(output_values(&plain, &transposed)?, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     Ok(())
 }
 
 #[test]
 fn t114_the_complement_of_bytes_and_of_truth() -> Result<()> {
-    let bytes = |numbers: &[u8]| Tensor::from(numbers);
+    let bytes = |values: &[u8]| Tensor::from(values);
     let traced = check_sizes(|x: Tensor| x.bitwise_not(), &bytes(&[0, 1, 250]), &[bytes(&[255, 3])])?;
     assert_eq!((ops(&traced), traced.call(&bytes(&[255, 3]))?.to_vec::<u8>()?), (vec!["BitwiseNot"], vec![0, 252]));
     let truth = check_trace(|x: Tensor| x.bitwise_not(), &Tensor::from(&[true, false]), &[Tensor::from(&[true, true])])?;
@@ -301,6 +301,6 @@ fn t150_a_linear_layer_is_one_node() -> Result<()> {
     let traced = check_module(&linear, Example::of(&normal(1, &[4, 3])), &[normal(2, &[4, 3])])?;
     assert_eq!(written(&traced)?, ["Gemm"]);
     let fixed = trace_fn(|x: Tensor| linear.forward(&x), &ramp(&[1, 3]))?;
-    assert_eq!(numbers(&fixed, &f32s(&[1.0, 1.0, 1.0]).unsqueeze(0)?)?, [13.0, 32.0]);
+    assert_eq!(output_values(&fixed, &f32s(&[1.0, 1.0, 1.0]).unsqueeze(0)?)?, [13.0, 32.0]);
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! Writes into parts of a tensor, which make another tensor, and parts read from its end.
 
-use super::harness::{check_given_sizes, check_sizes, check_trace, f32s, normal, numbers, ops, ramp};
+use super::harness::{check_given_sizes, check_sizes, check_trace, f32s, normal, ops, output_values, ramp};
 use ontrace::ops::Reduction;
 use ontrace::{DType, DynModule, ErrorCode, Result, Tensor, concrete};
 
 #[test]
-fn t014_a_mask_says_where_numbers_are_written() -> Result<()> {
+fn t014_a_mask_says_where_values_are_written() -> Result<()> {
     let f = |(target, mask, values): (Tensor, Tensor, Tensor)| target.index_put(&[Some(&mask)], &values, Reduction::Replace);
     let mask = |bits: [bool; 4]| Tensor::from(&bits);
     let zeros = Tensor::zeros([4], DType::F32)?;
@@ -35,7 +35,7 @@ fn t029_a_column_is_written_at_every_size() -> Result<()> {
     // There is no column 2 of two.
     let refused = traced.call_tree::<_, Tensor>(&(ramp(&[3, 2]), ramp(&[3]))).unwrap_err();
     assert!(
-        refused.code() == ErrorCode::Argument && refused.locations().any(|place| place.starts_with("tests/tracing/tracer/views.rs:")),
+        refused.code() == ErrorCode::Argument && refused.locations().any(|location| location.starts_with("tests/tracing/tracer/views.rs:")),
         "{refused}"
     );
     Ok(())
@@ -58,7 +58,7 @@ fn t056_a_threshold_is_a_choice() -> Result<()> {
     let f = |x: Tensor| x.masked_fill(&x.le(0)?, 20);
     let traced = check_trace(f, &normal(1, &[2, 2]), &[normal(2, &[2, 2])])?;
     assert!(ops(&traced).contains(&"Where"));
-    assert_eq!(numbers(&traced, &Tensor::new([2, 2], vec![-1f32, 0.0, 0.5, 3.0])?)?, [20.0, 20.0, 0.5, 3.0]);
+    assert_eq!(output_values(&traced, &Tensor::new([2, 2], vec![-1f32, 0.0, 0.5, 3.0])?)?, [20.0, 20.0, 0.5, 3.0]);
     Ok(())
 }
 
@@ -67,12 +67,12 @@ fn t059_zeros_of_a_shape_into_which_all_is_copied_are_a_copy() -> Result<()> {
     let f = |x: Tensor| Tensor::zeros(x.shape(), x.dtype())?.slice_scatter(0, .., 1, &x);
     let traced = check_sizes(f, &ramp(&[4]), &[ramp(&[7])])?;
     assert_eq!(ops(&traced), [""; 0]);
-    assert_eq!(numbers(&traced, &f32s(&[3.0, 1.0]))?, [3.0, 1.0]);
+    assert_eq!(output_values(&traced, &f32s(&[3.0, 1.0]))?, [3.0, 1.0]);
     Ok(())
 }
 
 #[test]
-fn t060_what_is_copied_into_more_places_is_expanded() -> Result<()> {
+fn t060_what_is_copied_into_more_positions_is_expanded() -> Result<()> {
     let f = |(x, y): (Tensor, Tensor)| Tensor::zeros(x.shape(), x.dtype())?.slice_scatter(0, .., 1, &y);
     let traced = check_sizes(f, &(ramp(&[2, 3]), ramp(&[1, 3])), &[(ramp(&[5, 3]), ramp(&[1, 3]))])?;
     assert_eq!(ops(&traced), ["Expand"]);
@@ -82,16 +82,16 @@ fn t060_what_is_copied_into_more_places_is_expanded() -> Result<()> {
 }
 
 #[test]
-fn t078_an_end_that_is_the_length_of_the_example_stays_a_number() -> Result<()> {
+fn t078_an_end_that_is_the_size_of_the_example_stays_a_number() -> Result<()> {
     let f = |x: Tensor| x.slice(0, 0..5)?.select(1, 0);
     let example = ontrace::Example::of(&ramp(&[5, 2])).symbolic("x", 0, "n")?;
     let traced = ontrace::trace(&ontrace::module::from_fn(f), example)?;
-    assert_eq!(numbers(&traced, &ramp(&[6, 2]))?, [0.0, 2.0, 4.0, 6.0, 8.0]);
+    assert_eq!(output_values(&traced, &ramp(&[6, 2]))?, [0.0, 2.0, 4.0, 6.0, 8.0]);
     Ok(())
 }
 
 #[test]
-fn t100_values_with_more_axes_than_the_place_are_fitted() -> Result<()> {
+fn t100_values_with_more_axes_than_the_location_are_fitted() -> Result<()> {
     // torch: target[index] = values, where the values are one row of a matrix.
     let f =
         |(target, index, values): (Tensor, Tensor, Tensor)| target.index_put(&[Some(&index)], &values.reshape([-1])?, Reduction::Replace);
@@ -125,7 +125,7 @@ fn t105_a_loop_that_writes_row_after_row() -> Result<()> {
         Ok(x)
     };
     let traced = check_trace(f, &normal(1, &[3, 4]), &[normal(2, &[3, 4])])?;
-    assert_eq!(numbers(&traced, &normal(3, &[3, 4]))?, [0.0; 12]);
+    assert_eq!(output_values(&traced, &normal(3, &[3, 4]))?, [0.0; 12]);
     Ok(())
 }
 
@@ -137,7 +137,7 @@ fn t106_a_write_to_all_of_a_view_is_a_write_to_its_base() -> Result<()> {
         view.add(view.neg()?)?.reshape(x.shape())
     };
     let traced = check_trace(f, &normal(1, &[3, 4]), &[normal(2, &[3, 4])])?;
-    assert_eq!(numbers(&traced, &normal(3, &[3, 4]))?, [0.0; 12]);
+    assert_eq!(output_values(&traced, &normal(3, &[3, 4]))?, [0.0; 12]);
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn t106_a_write_to_all_of_a_view_is_a_write_to_its_base() -> Result<()> {
 fn t107_one_number_is_written() -> Result<()> {
     let f = |x: Tensor| x.select_scatter(0, 0, x.select(0, 0)?.select_scatter(0, 1, 4)?);
     let traced = check_trace(f, &Tensor::ones([2, 2], DType::F32)?, &[normal(1, &[2, 2])])?;
-    assert_eq!(numbers(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [1.0, 4.0, 1.0, 1.0]);
+    assert_eq!(output_values(&traced, &Tensor::ones([2, 2], DType::F32)?)?, [1.0, 4.0, 1.0, 1.0]);
     Ok(())
 }
 
@@ -171,18 +171,18 @@ fn t109_a_write_to_a_column_reaches_the_base_and_its_other_views() -> Result<()>
 }
 
 #[test]
-fn t136_bounds_counted_from_the_end_are_so_at_every_length() -> Result<()> {
+fn t136_bounds_counted_from_the_end_are_so_at_every_size() -> Result<()> {
     let f = |x: Tensor| x.slice(0, -5..-3);
     let traced = check_given_sizes(f, &ramp(&[10]), &[ramp(&[17]), ramp(&[5])])?;
-    assert_eq!(numbers(&traced, &ramp(&[20]))?, [15.0, 16.0]);
+    assert_eq!(output_values(&traced, &ramp(&[20]))?, [15.0, 16.0]);
     // As in the example, there are five.
     assert_eq!(traced.call(&ramp(&[4])).unwrap_err().code(), ErrorCode::Guard);
     Ok(())
 }
 
 #[test]
-fn t137_an_index_counted_from_the_end_is_so_at_every_length() -> Result<()> {
+fn t137_an_index_counted_from_the_end_is_so_at_every_size() -> Result<()> {
     let traced = check_given_sizes(|x: Tensor| x.select(0, -2), &ramp(&[10]), &[ramp(&[3])])?;
-    assert_eq!(numbers(&traced, &ramp(&[20]))?, [18.0]);
+    assert_eq!(output_values(&traced, &ramp(&[20]))?, [18.0]);
     Ok(())
 }

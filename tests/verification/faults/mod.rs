@@ -18,14 +18,14 @@ struct Row {
 }
 
 impl Row {
-    fn new(fault: String, planted: &'static str, place: &str, result: Result<ontrace::check::Report>) -> Row {
+    fn new(fault: String, planted: &'static str, location: &str, result: Result<ontrace::check::Report>) -> Row {
         let error = match result {
             Err(error) => error,
             Ok(report) => return Row { fault, planted, caught: false, named: false, said: report.to_string().replace('\n', " | ") },
         };
         let help = error.help_line().unwrap_or_default();
-        // The node that is named first, or what the module has in its place.
-        let named = [format!("({place})"), format!("({place} at")].iter().any(|text| help.contains(text.as_str()));
+        // The node that is named first, or what the module has instead.
+        let named = [format!("({location})"), format!("({location} at")].iter().any(|text| help.contains(text.as_str()));
         Row { fault, planted, caught: true, named, said: format!("{error} · {help}") }
     }
 }
@@ -61,16 +61,16 @@ fn is_real(net: &Net, wrong: &dyn DynModule) -> bool {
 }
 
 /// A traced graph that says what a faulty network does is compared with the network.
-fn in_the_record(net: &Net, fault: &str) -> Row {
+fn in_the_traced_graph(net: &Net, fault: &str) -> Row {
     let (right, wrong) = (Faulty(net, ""), Faulty(net, fault));
     let example = (net.example)().unwrap();
     let traced = record(&wrong, example.clone()).unwrap_or_else(|error| panic!("{} {fault}: {error:?}", net.name));
     assert!(is_real(net, &wrong), "{} {fault} changes no answer", net.name);
     let result = Checker::new(&right, &traced, &example).run();
-    Row::new(format!("{} {fault}", net.name), "record", fault.split('.').next().unwrap(), result)
+    Row::new(format!("{} {fault}", net.name), "trace", fault.split('.').next().unwrap(), result)
 }
 
-/// A network that the tracer records wrong each time, though it runs right: the second trace has the fault too.
+/// A network that is traced wrong each time, though it runs right: the second trace has the fault too.
 struct Mistraced<'a>(&'a Net, &'a str);
 
 impl DynModule for Mistraced<'_> {

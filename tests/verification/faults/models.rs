@@ -22,15 +22,15 @@ pub enum Change {
     Number(usize, fn(f64) -> f64),
     /// The node gives what it takes.
     Drop,
-    /// The optional input of this place is forgotten.
+    /// The optional input of this index is forgotten.
     Forget(usize),
-    /// The graphs of a branch change places.
+    /// The graphs of a branch are swapped.
     Branches,
 }
 
 use Change::*;
 
-/// A network, the place and operator of a node of its page, and what is done to it.
+/// A network, the scope and operator of a node of its model, and what is done to it.
 type Planted = (&'static str, &'static str, &'static [&'static str], Change);
 
 pub const PAGES: &[Planted] = &[
@@ -78,17 +78,17 @@ pub const PAGES: &[Planted] = &[
     ("special", "root", &["Sqrt"], Op("Abs")),
 ];
 
-/// Whether a node stands at this place and is one of these.
-fn is_it(node: &NodeProto, place: &str, ops: &[&str]) -> bool {
+/// Whether a node has this scope and is one of these.
+fn is_it(node: &NodeProto, location: &str, ops: &[&str]) -> bool {
     let scope = node.metadata_props.iter().find(|property| property.key == SCOPE_KEY).map_or("", |property| property.value.as_str());
-    scope == place && ops.contains(&node.op_type.as_str())
+    scope == location && ops.contains(&node.op_type.as_str())
 }
 
 /// The ONNX model with the fault; `None` where it has no such node.
-fn faulty(model: &Model, &(_, place, ops, change): &Planted) -> Option<Model> {
+fn faulty(model: &Model, &(_, location, ops, change): &Planted) -> Option<Model> {
     let mut model = model.clone();
     let graph = model.proto.graph.as_mut()?;
-    let node = graph.node.iter_mut().find(|node| is_it(node, place, ops))?;
+    let node = graph.node.iter_mut().find(|node| is_it(node, location, ops))?;
     let attribute = |node: &mut NodeProto, name: &str, kind: ontrace::onnx::proto::attribute_proto::AttributeType| {
         node.attribute.retain(|attribute| attribute.name != name);
         node.attribute.push(ontrace::onnx::proto::AttributeProto { name: name.into(), r#type: kind as i32, ..Default::default() });
@@ -116,9 +116,9 @@ fn faulty(model: &Model, &(_, place, ops, change): &Planted) -> Option<Model> {
         Op(op) => node.op_type = op.to_string(),
         Number(i, f) => {
             let array = model.initializers.iter().find(|initializer| initializer.0 == node.input[i])?.1.clone();
-            let numbers: Vec<f64> = array.to_f64s().into_iter().map(f).collect();
+            let values: Vec<f64> = array.to_f64s().into_iter().map(f).collect();
             node.input[i] = "wrong_constant".to_string();
-            let wrong = Array::new(array.shape(), numbers).ok()?.cast(array.dtype());
+            let wrong = Array::new(array.shape(), values).ok()?.cast(array.dtype());
             model.initializers.push(("wrong_constant".to_string(), wrong));
         }
         Drop => {
@@ -196,19 +196,19 @@ impl DynModule for Spoilt {
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (i, planted) in PAGES.iter().enumerate() {
-        let (net, place) = (net(planted.0), planted.1);
+        let (net, location) = (net(planted.0), planted.1);
         let (traced, example) = traced(net);
         let right = Faulty(net, "");
-        let name = format!("{} {place} {}", planted.0, what(planted.3));
+        let name = format!("{} {location} {}", planted.0, what(planted.3));
         let model = traced.to_model().unwrap();
         let wrong = faulty(&model, planted).unwrap_or_else(|| panic!("{name}: no such node on\n{model}"));
         let module = OnnxModule::new(wrong.clone()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert!(is_real(net, &module), "{name} changes no answer");
         let session = Session::new(&wrong).unwrap();
-        rows.push(Row::new(name.clone(), "page", place, Checker::new(&right, &traced, &example).candidate(&session).run()));
+        rows.push(Row::new(name.clone(), "model", location, Checker::new(&right, &traced, &example).candidate(&session).run()));
         let (kind, tract) = if i % 2 == 0 { ("lowering", false) } else { ("runtime", true) };
         let road = Road::new(*planted, tract, 0, &traced).unwrap();
-        rows.push(Row::new(name, kind, place, Checker::new(&right, &traced, &example).candidate(&road).run()));
+        rows.push(Row::new(name, kind, location, Checker::new(&right, &traced, &example).candidate(&road).run()));
     }
     // Wrong only among others: at least three nodes of an ONNX model.
     for planted in [PAGES[0], PAGES[11], PAGES[25]] {

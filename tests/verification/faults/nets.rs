@@ -1,11 +1,11 @@
-//! Small networks of every family, each of which can be written down with one fault in it.
+//! Small networks of every family, each of which can have one fault planted in it.
 
 use ontrace::array::Random;
 use ontrace::ops::{Cell, Padding, Recurrent, RecurrentWeights, Reduction, Window, seeded};
 use ontrace::tensor::location;
 use ontrace::{Array, DType, Dim, DynModule, Example, Outputs, Result, Tensor, cond, while_loop};
 
-/// A network, what it is called with, and the faults that it can be written down with: each is named after the place where it is.
+/// A network, what it is called with, and the faults that can be planted in it: each is named after its scope.
 pub struct Net {
     pub name: &'static str,
     pub example: fn() -> Result<Example>,
@@ -31,14 +31,14 @@ fn positive(seed: u64, shape: &[usize]) -> Result<Tensor> {
     noise(seed, shape).abs()?.add(0.5)
 }
 
-fn within<T>(place: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    let _here = location::scope(place);
+fn within<T>(scope: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _here = location::scope(scope);
     run()
 }
 
-fn symbolic(inputs: &[(&str, Tensor)], lengths: &[(&str, i64, &str)]) -> Result<Example> {
+fn symbolic(inputs: &[(&str, Tensor)], sizes: &[(&str, i64, &str)]) -> Result<Example> {
     let example = inputs.iter().fold(Example::new(), |example, (name, x)| example.input(name, x));
-    lengths.iter().try_fold(example, |example, (input, axis, length)| example.symbolic(input, *axis, length))
+    sizes.iter().try_fold(example, |example, (input, axis, length)| example.symbolic(input, *axis, length))
 }
 
 pub const NETS: &[Net] = &[
@@ -182,7 +182,7 @@ pub const NETS: &[Net] = &[
         name: "sizes",
         example: || symbolic(&[("x", noise(10, &[4, 4]))], &[("x", 0, "n"), ("x", 1, "m")]),
         run: sizes,
-        faults: &["scale.baked", "scale.another_length", "flat.missing_transpose", "steps.baked", "spread.another_length"],
+        faults: &["scale.folded", "scale.another_length", "flat.missing_transpose", "steps.folded", "spread.another_length"],
     },
     Net {
         name: "flow",
@@ -312,7 +312,7 @@ fn block(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         _ => x[0].sub(&h),
     })?;
     let h = within("rms", || h.rms_norm(Some(&scale), if fault == "rms.wrong_epsilon" { 1e-5 } else { 1e-6 }))?;
-    let h = within("turn", || h.transpose(1, 2))?;
+    let h = within("transpose", || h.transpose(1, 2))?;
     Ok(vec![within("groups", || h.group_norm(if fault == "groups.wrong" { 2 } else { 4 }, None, None, 1e-5))?])
 }
 
@@ -363,8 +363,8 @@ fn index(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let flipped = within("flip", || cut.flip(&[if fault == "flip.wrong_axis" { 0 } else { 1 }]))?;
     let last = within("last", || x.select(0, if fault == "last.negative_index" { 0 } else { -1 }))?;
     let joined = within("join", || if fault == "join.swapped" { Tensor::cat(&[&flipped, x], 1) } else { Tensor::cat(&[x, &flipped], 1) })?;
-    let places = Tensor::from(&[2i64, 6, if fault == "take.wrong_index" { 0 } else { 7 }]);
-    let taken = within("take", || joined.index_select(1, &places))?;
+    let indices = Tensor::from(&[2i64, 6, if fault == "take.wrong_index" { 0 } else { 7 }]);
+    let taken = within("take", || joined.index_select(1, &indices))?;
     let padded = within("pad", || match fault {
         "pad.wrong_side" => taken.pad([0, 1], Padding::Constant(1.0.into())),
         "pad.wrong_number" => taken.pad([1, 0], Padding::Constant(0.0.into())),
@@ -416,11 +416,11 @@ fn types(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let below = within("compare", || if fault == "compare.ties" { x.le(3i64) } else { x.lt(3i64) })?;
     let both = within("logic", || if fault == "logic.or" { below.logical_or(m) } else { below.logical_and(m) })?;
     let held = within("clamp", || y.clamp(Some((-1.0).into()), Some(if fault == "clamp.wrong_bound" { 1.5 } else { 1.0 }.into())))?;
-    let turned = within("zero", || if fault == "zero.sign" { Tensor::weak(0.0).sub(&held) } else { held.neg() })?;
+    let negated = within("zero", || if fault == "zero.sign" { Tensor::weak(0.0).sub(&held) } else { held.neg() })?;
     let larger =
         within("larger", || if fault == "larger.loses_nan" { y.gt(0.25)?.where_(y, &Tensor::from(&[0.25f32])) } else { y.maximum(0.25) })?;
     let bits = within("bits", || if fault == "bits.wrong" { x.bitwise_or(6i64) } else { x.bitwise_and(6i64) })?;
-    Ok(vec![divided, rest, whole, chosen, both, turned, larger, bits])
+    Ok(vec![divided, rest, whole, chosen, both, negated, larger, bits])
 }
 
 fn image(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
@@ -446,7 +446,7 @@ fn image(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
 fn sizes(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let (n, m) = (x[0].dim(0)?, x[0].dim(1)?);
     let scaled = within("scale", || match fault {
-        "scale.baked" => x[0].mul(4i64),
+        "scale.folded" => x[0].mul(4i64),
         "scale.another_length" => x[0].mul(&m),
         _ => x[0].mul(&n),
     })?;
@@ -455,7 +455,7 @@ fn sizes(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
         x.reshape([-1])
     })?;
     let steps = within("steps", || {
-        let end = if fault == "steps.baked" { Dim::from(4) } else { n.clone() };
+        let end = if fault == "steps.folded" { Dim::from(4) } else { n.clone() };
         Tensor::arange(0i64, &end, 1i64, DType::F32)?.sum(.., false)
     })?;
     let spread = within("spread", || {
@@ -468,7 +468,7 @@ fn sizes(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
 fn flow(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let x = &x[0];
     let step = if fault == "loop.wrong_step" { 3.0 } else { 2.0 };
-    let turned = within("loop", || {
+    let negated = within("loop", || {
         let below = |x: &Tensor| x.abs()?.amax(.., false)?.lt(50.0);
         while_loop(&below(x)?, vec![x.clone()], |state| {
             // It ends for any number.
@@ -485,7 +485,7 @@ fn flow(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
             _ => cond(&condition, || Ok(vec![x.add(constant)?]), || Ok(vec![x.sub(1.0)?])),
         }
     })?;
-    Ok(vec![turned[0].clone(), chosen[0].clone()])
+    Ok(vec![negated[0].clone(), chosen[0].clone()])
 }
 
 fn special(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
@@ -499,7 +499,7 @@ fn special(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
     let soft = within("soft", || x.softplus(1.0, if fault == "soft.threshold" { 0.5 } else { 20.0 }))?;
     let hard = within("hard", || if fault == "hard.smooth" { x.sigmoid() } else { x.hard_sigmoid() })?;
     let angle = within("angle", || if fault == "angle.swapped" { y.atan2(x) } else { x.atan2(y) })?;
-    let draw = || Tensor::rand([x.dim(0)?], DType::F32);
-    let noise = within("noise", || if fault == "noise.wrong_seed" { seeded(7, draw) } else { draw() })?;
+    let sample = || Tensor::rand([x.dim(0)?], DType::F32);
+    let noise = within("noise", || if fault == "noise.wrong_seed" { seeded(7, sample) } else { sample() })?;
     Ok(vec![root, log, soft, hard, angle, within("noise", || noise.add(x))?])
 }

@@ -1,6 +1,6 @@
 //! Operands that fit a method, number by number and along axes: among the values that a program has, or made for the purpose.
 
-use super::program::{Argument, Axis, Input, Length, Node};
+use super::program::{Argument, Axis, Input, Node, Size};
 use ontrace::array::Random;
 use ontrace::{Array, DType, Dim, Type};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub struct Known {
 
 /// What the values of a fresh tensor are.
 #[derive(Clone, Copy)]
-pub enum Numbers {
+pub enum Values {
     Any,
     Positive,
     /// Integers within these bounds.
@@ -113,7 +113,7 @@ impl Chooser<'_> {
     }
 
     /// A tensor made for the purpose: an input where its axes can be declared, or a constant.
-    pub fn make(&mut self, dtype: DType, dims: &[Dim], numbers: Numbers) -> Option<usize> {
+    pub fn make(&mut self, dtype: DType, dims: &[Dim], values: Values) -> Option<usize> {
         let mut axes = Vec::new();
         for dim in dims {
             axes.push(match (dim.fixed(), dim.expr().as_symbol()) {
@@ -133,16 +133,16 @@ impl Chooser<'_> {
                         Axis::Symbol(name) => self.symbols[name][call],
                     })
                     .collect();
-                drawn(self.random, dtype, &shape, numbers, ties)
+                sampled(self.random, dtype, &shape, values, ties)
             })
             .collect();
-        let place = self.known.len();
+        let index = self.known.len();
         self.known.push(Known {
             ty: Type::new(dtype, dims.to_vec()),
             calls: if constant { vec![calls[0].clone(); self.calls] } else { calls.clone() },
         });
         self.fresh.push(if constant { Node::Constant(calls[0].clone()) } else { Node::Input(Input { axes, calls }) });
-        Some(place)
+        Some(index)
     }
 
     /// A constant of these values.
@@ -153,7 +153,7 @@ impl Chooser<'_> {
     }
 
     /// A value that broadcasts with this one.
-    pub fn partner(&mut self, x: usize, dtype: Option<DType>, test: impl Fn(&Known) -> bool, numbers: Numbers) -> Option<usize> {
+    pub fn partner(&mut self, x: usize, dtype: Option<DType>, test: impl Fn(&Known) -> bool, values: Values) -> Option<usize> {
         let shape = self.dims(x);
         let broadcasts = |known: &Known| known.ty.shape.iter().rev().zip(shape.iter().rev()).all(|(a, b)| a == b || *a == 1 || *b == 1);
         if !self.one_in(4)
@@ -171,21 +171,21 @@ impl Chooser<'_> {
                 if self.one_in(2) && kinds.contains(&self.dtype(x)) { self.dtype(x) } else { self.of(&kinds) }
             }
         };
-        self.make(dtype, &dims, numbers)
+        self.make(dtype, &dims, values)
     }
 }
 
 /// Random values; with ties, so that few of them differ.
-fn drawn(random: &mut Random, dtype: DType, shape: &[usize], numbers: Numbers, ties: bool) -> Array {
-    random.array(dtype, shape, |random| match (numbers, dtype) {
-        (Numbers::Within(low, high), _) => random.integer(low, high) as f64,
+fn sampled(random: &mut Random, dtype: DType, shape: &[usize], values: Values, ties: bool) -> Array {
+    random.array(dtype, shape, |random| match (values, dtype) {
+        (Values::Within(low, high), _) => random.integer(low, high) as f64,
         (_, DType::Bool) => random.integer(0, 1) as f64,
-        (Numbers::Any, DType::U8) => random.integer(0, if ties { 3 } else { 20 }) as f64,
-        (Numbers::Any, dtype) if dtype.is_int() => random.integer(-9, 9) as f64,
-        (Numbers::Positive, dtype) if dtype.is_int() => random.integer(1, 7) as f64,
-        (Numbers::Any, _) if ties => random.integer(-4, 4) as f64 / 2.0,
-        (Numbers::Any, _) => 1.5 * random.normal(),
-        (Numbers::Positive, _) => 0.5 + 2.0 * random.uniform(),
+        (Values::Any, DType::U8) => random.integer(0, if ties { 3 } else { 20 }) as f64,
+        (Values::Any, dtype) if dtype.is_int() => random.integer(-9, 9) as f64,
+        (Values::Positive, dtype) if dtype.is_int() => random.integer(1, 7) as f64,
+        (Values::Any, _) if ties => random.integer(-4, 4) as f64 / 2.0,
+        (Values::Any, _) => 1.5 * random.normal(),
+        (Values::Positive, _) => 0.5 + 2.0 * random.uniform(),
     })
 }
 
@@ -214,7 +214,7 @@ pub fn positive(c: &mut Chooser) -> Option<Chosen> {
         None => {
             let like = c.pick(|_| true)?;
             let dtype = c.of(&[DType::F32, DType::F64, DType::F16]);
-            c.make(dtype, &c.dims(like), Numbers::Positive)?
+            c.make(dtype, &c.dims(like), Values::Positive)?
         }
     };
     Some((vec![x], vec![]))
@@ -224,7 +224,7 @@ pub fn real(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(is_float)?], vec![]))
 }
 
-pub fn numbers(c: &mut Chooser) -> Option<Chosen> {
+pub fn numeric(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(is_number)?], vec![]))
 }
 
@@ -242,7 +242,7 @@ pub fn gelu(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(small)?], vec![c.flag()]))
 }
 
-pub fn numbers_and_flag(c: &mut Chooser) -> Option<Chosen> {
+pub fn numeric_and_flag(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(is_number)?], vec![c.flag()]))
 }
 
@@ -260,7 +260,7 @@ pub fn real_and_axis(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![x], vec![c.signed(axis, c.rank(x))]))
 }
 
-/// A length of an even number: half of it is a length.
+/// An even size: half of it is a size.
 pub fn halves(c: &mut Chooser) -> Option<Chosen> {
     let even = |dim: &Dim| dim.div_exact(&2i64.into(), ontrace::dim::Constraints::none()).is_some_and(|half| half != 0);
     let x = c.pick(|known| is_float(known) && known.ty.shape.iter().any(even))?;
@@ -272,47 +272,47 @@ pub fn cast(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(|_| true)?], vec![Argument::Kind(c.of(DTYPES))]))
 }
 
-fn pair_of(c: &mut Chooser, test: fn(&Known) -> bool, numbers: Numbers) -> Option<Chosen> {
+fn pair_of(c: &mut Chooser, test: fn(&Known) -> bool, values: Values) -> Option<Chosen> {
     let x = c.pick(test)?;
-    let y = c.partner(x, None, test, numbers)?;
-    Some((if c.one_in(2) && matches!(numbers, Numbers::Any) { vec![y, x] } else { vec![x, y] }, vec![]))
+    let y = c.partner(x, None, test, values)?;
+    Some((if c.one_in(2) && matches!(values, Values::Any) { vec![y, x] } else { vec![x, y] }, vec![]))
 }
 
 pub fn pair(c: &mut Chooser) -> Option<Chosen> {
-    pair_of(c, |_| true, Numbers::Any)
+    pair_of(c, |_| true, Values::Any)
 }
 
-pub fn pair_of_numbers(c: &mut Chooser) -> Option<Chosen> {
-    pair_of(c, is_number, Numbers::Any)
+pub fn pair_of_numeric(c: &mut Chooser) -> Option<Chosen> {
+    pair_of(c, is_number, Values::Any)
 }
 
 pub fn pair_of_reals(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(is_float)?;
-    let y = c.partner(x, Some(c.dtype(x)), is_float, Numbers::Any)?;
+    let y = c.partner(x, Some(c.dtype(x)), is_float, Values::Any)?;
     Some((vec![x, y], vec![]))
 }
 
 pub fn pair_of_wholes(c: &mut Chooser) -> Option<Chosen> {
-    pair_of(c, is_whole, Numbers::Any)
+    pair_of(c, is_whole, Values::Any)
 }
 
 /// A divisor without zeros.
 pub fn divided(c: &mut Chooser) -> Option<Chosen> {
     let apart = |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|x| x.abs() > 0.05));
     let x = c.pick(is_number)?;
-    Some((vec![x, c.partner(x, None, apart, Numbers::Positive)?], vec![]))
+    Some((vec![x, c.partner(x, None, apart, Values::Positive)?], vec![]))
 }
 
 pub fn raised(c: &mut Chooser) -> Option<Chosen> {
     let small =
         |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|&x| (0.0..=3.0).contains(&x)));
     let x = if c.one_in(2) { c.pick(is_number)? } else { positive(c)?.0[0] };
-    Some((vec![x, c.partner(x, None, small, Numbers::Within(0, 3))?], vec![]))
+    Some((vec![x, c.partner(x, None, small, Values::Within(0, 3))?], vec![]))
 }
 
 pub fn shifted(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.dtype.is_int())?;
-    let y = c.partner(x, Some(c.dtype(x)), |_| false, Numbers::Within(0, 4))?;
+    let y = c.partner(x, Some(c.dtype(x)), |_| false, Values::Within(0, 4))?;
     Some((vec![x, y], vec![c.flag()]))
 }
 
@@ -337,13 +337,13 @@ pub fn with_power(c: &mut Chooser) -> Option<Chosen> {
 
 impl Chooser<'_> {
     /// An axis of the first tensor of the call, or something computed from it that is not 0.
-    pub fn some_length(&mut self, x: usize) -> Option<Length> {
-        let n = Length::Of(0, self.axis_of(x)?);
+    pub fn some_size(&mut self, x: usize) -> Option<Size> {
+        let n = Size::Of(0, self.axis_of(x)?);
         Some(match self.below(6) {
-            0 => Length::Plus(Box::new(n), 1),
-            1 => Length::Times(Box::new(n), Box::new(Length::Fixed(2))),
-            2 => Length::Times(Box::new(n.clone()), Box::new(n)),
-            3 => Length::Plus(Box::new(Length::Over(Box::new(n), 2)), 1),
+            0 => Size::Plus(Box::new(n), 1),
+            1 => Size::Times(Box::new(n), Box::new(Size::Fixed(2))),
+            2 => Size::Times(Box::new(n.clone()), Box::new(n)),
+            3 => Size::Plus(Box::new(Size::Over(Box::new(n), 2)), 1),
             _ => n,
         })
     }
@@ -351,28 +351,28 @@ impl Chooser<'_> {
 
 pub fn with_length(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| is_number(known) && known.ty.rank() > 0)?;
-    Some((vec![x], vec![Argument::Length(c.some_length(x)?)]))
+    Some((vec![x], vec![Argument::Size(c.some_size(x)?)]))
 }
 
 pub fn length(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let dtype = c.of(&[DType::F32, DType::I64, DType::I32, DType::F64]);
-    Some((vec![x], vec![Argument::Length(c.some_length(x)?), Argument::Kind(dtype)]))
+    Some((vec![x], vec![Argument::Size(c.some_size(x)?), Argument::Kind(dtype)]))
 }
 
-pub fn some_lengths(c: &mut Chooser) -> Option<Chosen> {
+pub fn some_dims(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let count = 1 + c.below(3);
-    let lengths = (0..count).map(|_| c.some_length(x)).collect::<Option<Vec<_>>>()?;
-    Some((vec![x], vec![Argument::Lengths(lengths)]))
+    let dims = (0..count).map(|_| c.some_size(x)).collect::<Option<Vec<_>>>()?;
+    Some((vec![x], vec![Argument::Dims(dims)]))
 }
 
 /// As many sizes as the last axis is long.
-pub fn all_lengths(c: &mut Chooser) -> Option<Chosen> {
+pub fn all_dims(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| is_number(known) && known.ty.shape.last().is_some_and(|dim| dim.fixed().is_some()))?;
     let count = c.dim(x, c.rank(x) - 1).fixed()?;
-    let lengths = (0..count).map(|_| c.some_length(x)).collect::<Option<Vec<_>>>()?;
-    Some((vec![x], vec![Argument::Lengths(lengths)]))
+    let dims = (0..count).map(|_| c.some_size(x)).collect::<Option<Vec<_>>>()?;
+    Some((vec![x], vec![Argument::Dims(dims)]))
 }
 
 pub fn range(c: &mut Chooser) -> Option<Chosen> {
@@ -383,10 +383,10 @@ pub fn range(c: &mut Chooser) -> Option<Chosen> {
     Some((chosen, arguments))
 }
 
-fn shape_of(c: &mut Chooser) -> Option<(usize, Vec<Length>)> {
+fn shape_of(c: &mut Chooser) -> Option<(usize, Vec<Size>)> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let rank = c.below(3);
-    let shape = (0..rank).map(|_| if c.one_in(3) { Some(Length::Fixed(2)) } else { Some(Length::Of(0, c.axis_of(x)?)) });
+    let shape = (0..rank).map(|_| if c.one_in(3) { Some(Size::Fixed(2)) } else { Some(Size::Of(0, c.axis_of(x)?)) });
     let shape = shape.collect::<Option<Vec<_>>>()?;
     Some((x, shape))
 }
@@ -395,27 +395,24 @@ pub fn filled(c: &mut Chooser) -> Option<Chosen> {
     let (x, shape) = shape_of(c)?;
     let dtype = c.of(&[DType::F32, DType::F64, DType::I64]);
     let k = if dtype.is_float() { c.quarter() } else { 3.0 };
-    Some((vec![x], vec![Argument::Lengths(shape), Argument::Float(k), Argument::Kind(dtype)]))
+    Some((vec![x], vec![Argument::Dims(shape), Argument::Float(k), Argument::Kind(dtype)]))
 }
 
 pub fn filled_bare(c: &mut Chooser) -> Option<Chosen> {
     let (x, shape) = shape_of(c)?;
-    Some((vec![x], vec![Argument::Lengths(shape), Argument::Kind(c.of(DTYPES))]))
+    Some((vec![x], vec![Argument::Dims(shape), Argument::Kind(c.of(DTYPES))]))
 }
 
 pub fn eye(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
-    let (n, m) = (c.some_length(x)?, c.some_length(x)?);
-    Some((
-        vec![x],
-        vec![Argument::Length(n), Argument::Length(m), c.int(-1, 1), Argument::Kind(c.of(&[DType::F32, DType::I64, DType::Bool]))],
-    ))
+    let (n, m) = (c.some_size(x)?, c.some_size(x)?);
+    Some((vec![x], vec![Argument::Size(n), Argument::Size(m), c.int(-1, 1), Argument::Kind(c.of(&[DType::F32, DType::I64, DType::Bool]))]))
 }
 
 pub fn chosen(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|_| true)?;
-    let y = c.partner(x, None, |_| true, Numbers::Any)?;
-    let mask = c.partner(x, Some(DType::Bool), |_| true, Numbers::Any)?;
+    let y = c.partner(x, None, |_| true, Values::Any)?;
+    let mask = c.partner(x, Some(DType::Bool), |_| true, Values::Any)?;
     together(c, &[mask, x, y]).then_some((vec![mask, x, y], vec![]))
 }
 
@@ -427,7 +424,7 @@ fn together(c: &Chooser, values: &[usize]) -> bool {
 
 pub fn masked(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(is_number)?;
-    let mask = c.partner(x, Some(DType::Bool), |_| true, Numbers::Any)?;
+    let mask = c.partner(x, Some(DType::Bool), |_| true, Values::Any)?;
     Some((vec![x, mask], vec![c.int(0, 5)]))
 }
 
@@ -441,7 +438,7 @@ pub fn clamped(c: &mut Chooser) -> Option<Chosen> {
 pub fn between(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(is_number)?;
     let dtype = Some(c.dtype(x));
-    let (y, z) = (c.partner(x, dtype, |_| true, Numbers::Any)?, c.partner(x, dtype, |_| true, Numbers::Any)?);
+    let (y, z) = (c.partner(x, dtype, |_| true, Values::Any)?, c.partner(x, dtype, |_| true, Values::Any)?);
     together(c, &[x, y, z]).then_some((vec![x, y, z], vec![]))
 }
 
@@ -491,11 +488,11 @@ pub fn most(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| is_number(known) && known.ty.rank() > 0)?;
     let axis = c.axis_of(x)?;
     let k = if c.one_in(3) {
-        Length::Plus(Box::new(Length::Over(Box::new(Length::Plus(Box::new(Length::Of(0, axis)), -1)), 2)), 1)
+        Size::Plus(Box::new(Size::Over(Box::new(Size::Plus(Box::new(Size::Of(0, axis)), -1)), 2)), 1)
     } else {
-        Length::Fixed(c.random.integer(1, c.shortest(x, axis)))
+        Size::Fixed(c.random.integer(1, c.shortest(x, axis)))
     };
-    Some((vec![x], vec![Argument::Length(k), c.signed(axis, c.rank(x)), c.flag()]))
+    Some((vec![x], vec![Argument::Size(k), c.signed(axis, c.rank(x)), c.flag()]))
 }
 
 pub fn summed(c: &mut Chooser) -> Option<Chosen> {

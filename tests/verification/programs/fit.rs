@@ -1,44 +1,44 @@
-//! Operands that fit what moves values, names places, multiplies matrices and slides windows.
+//! Operands of operators that move values, index, multiply matrices and slide windows.
 
-use super::choose::{Chooser, Chosen, DTYPES, Known, Numbers, any_axis, is_float, is_number};
-use super::program::{Argument, Length};
+use super::choose::{Chooser, Chosen, DTYPES, Known, Values, any_axis, is_float, is_number};
+use super::program::{Argument, Size};
 use ontrace::ops::{Padding, Reduction, Window};
 use ontrace::{Array, DType, Dim};
 use std::collections::BTreeMap;
 
 pub fn reshaped(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
-    let mut shape: Vec<Length> = (0..c.rank(x)).map(|axis| Length::Of(0, axis)).collect();
+    let mut shape: Vec<Size> = (0..c.rank(x)).map(|axis| Size::Of(0, axis)).collect();
     for _ in 0..1 + c.below(3) {
         match c.below(4) {
             // Two neighbours become one.
             0 | 1 if shape.len() > 1 => {
                 let at = c.below(shape.len() - 1);
                 let next = shape.remove(at + 1);
-                shape[at] = Length::Times(Box::new(shape[at].clone()), Box::new(next));
+                shape[at] = Size::Times(Box::new(shape[at].clone()), Box::new(next));
             }
             2 if shape.len() < 5 => {
                 let at = c.below(shape.len() + 1);
-                shape.insert(at, Length::Fixed(1));
+                shape.insert(at, Size::Fixed(1));
             }
             // A fixed one becomes two.
             _ => {
                 let at = c.below(shape.len());
-                if let Length::Of(_, axis) = shape[at]
+                if let Size::Of(_, axis) = shape[at]
                     && let Some(n) = c.dim(x, axis).fixed()
                     && let Some(by) = [2, 3].into_iter().find(|by| n % by == 0)
                 {
-                    shape[at] = Length::Fixed(by);
-                    shape.insert(at, Length::Fixed(n / by));
+                    shape[at] = Size::Fixed(by);
+                    shape.insert(at, Size::Fixed(n / by));
                 }
             }
         }
     }
     if c.one_in(3) {
         let at = c.below(shape.len());
-        shape[at] = Length::Fixed(-1);
+        shape[at] = Size::Fixed(-1);
     }
-    Some((vec![x], vec![Argument::Lengths(shape)]))
+    Some((vec![x], vec![Argument::Dims(shape)]))
 }
 
 fn order(c: &mut Chooser, n: usize) -> Vec<i64> {
@@ -71,17 +71,17 @@ pub fn expanded(c: &mut Chooser) -> Option<Chosen> {
     };
     let x = c.pick(fits)?;
     let rank = c.rank(y);
-    let mut lengths: Vec<Length> = (0..rank).map(|axis| Length::Of(1, axis)).collect();
+    let mut dims: Vec<Size> = (0..rank).map(|axis| Size::Of(1, axis)).collect();
     if c.one_in(3) && rank < 4 {
-        lengths.insert(0, Length::Fixed(2));
+        dims.insert(0, Size::Fixed(2));
     }
-    let kept = lengths.len() - c.rank(x);
-    for i in kept..lengths.len() {
-        if c.dims(x)[i - kept] == c.dims(y)[i + rank - lengths.len()] && c.one_in(3) {
-            lengths[i] = Length::Fixed(-1);
+    let kept = dims.len() - c.rank(x);
+    for i in kept..dims.len() {
+        if c.dims(x)[i - kept] == c.dims(y)[i + rank - dims.len()] && c.one_in(3) {
+            dims[i] = Size::Fixed(-1);
         }
     }
-    Some((vec![x, y], vec![Argument::Lengths(lengths)]))
+    Some((vec![x, y], vec![Argument::Dims(dims)]))
 }
 
 pub fn flattened(c: &mut Chooser) -> Option<Chosen> {
@@ -104,7 +104,7 @@ pub fn new_axis(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![x], vec![c.signed(axis, rank)]))
 }
 
-/// Every symbolic axis stays, whatever its length: it should not be 1 in any call.
+/// Every symbolic axis stays, whatever its size: it should not be 1 in any call.
 pub fn squeezed(c: &mut Chooser) -> Option<Chosen> {
     let long = |known: &Known, axis: usize| known.calls.iter().all(|array| array.shape()[axis] != 1);
     let stays = |known: &Known| known.ty.shape.iter().enumerate().all(|(axis, dim)| !dim.is_symbolic() || long(known, axis));
@@ -123,37 +123,37 @@ pub fn sliced(c: &mut Chooser) -> Option<Chosen> {
     let axis = c.axis_of(x)?;
     let n = c.shortest(x, axis);
     let start = c.random.integer(0, n - 1);
-    let whole = || Box::new(Length::Of(0, axis));
+    let whole = || Box::new(Size::Of(0, axis));
     let (start, end, step) = match c.below(5) {
-        0 => (Length::Fixed(start), Length::Fixed(c.random.integer(start + 1, start + 3)), 1),
-        1 => (Length::Fixed(start), Length::Plus(whole(), c.random.integer(start + 1 - n, 0)), 1),
-        2 => (Length::Fixed(start - n), Length::Fixed(i64::MAX), 1),
-        3 => (Length::Over(whole(), 2), Length::Of(0, axis), c.random.integer(1, 2)),
-        _ => (Length::Plus(whole(), -1), Length::Fixed(start - 1 - if start == 0 { i64::from(i32::MAX) } else { 0 }), c.of(&[-1, -2])),
+        0 => (Size::Fixed(start), Size::Fixed(c.random.integer(start + 1, start + 3)), 1),
+        1 => (Size::Fixed(start), Size::Plus(whole(), c.random.integer(start + 1 - n, 0)), 1),
+        2 => (Size::Fixed(start - n), Size::Fixed(i64::MAX), 1),
+        3 => (Size::Over(whole(), 2), Size::Of(0, axis), c.random.integer(1, 2)),
+        _ => (Size::Plus(whole(), -1), Size::Fixed(start - 1 - if start == 0 { i64::from(i32::MAX) } else { 0 }), c.of(&[-1, -2])),
     };
-    Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Length(start), Argument::Length(end), Argument::Int(step)]))
+    Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Size(start), Argument::Size(end), Argument::Int(step)]))
 }
 
 pub fn selected(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let axis = c.axis_of(x)?;
     let n = c.shortest(x, axis);
-    let whole = || Box::new(Length::Of(0, axis));
+    let whole = || Box::new(Size::Of(0, axis));
     let i = match c.below(4) {
-        0 => Length::Plus(whole(), -1),
-        1 => Length::Over(whole(), 2),
-        2 => Length::Fixed(-c.random.integer(1, n)),
-        _ => Length::Fixed(c.random.integer(0, n - 1)),
+        0 => Size::Plus(whole(), -1),
+        1 => Size::Over(whole(), 2),
+        2 => Size::Fixed(-c.random.integer(1, n)),
+        _ => Size::Fixed(c.random.integer(0, n - 1)),
     };
-    Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Length(i)]))
+    Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Size(i)]))
 }
 
 pub fn narrowed(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let axis = c.axis_of(x)?;
     let start = c.random.integer(0, c.shortest(x, axis) - 1);
-    let length = if c.one_in(2) { Length::Fixed(1) } else { Length::Plus(Box::new(Length::Of(0, axis)), -start) };
-    Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Length(Length::Fixed(start)), Argument::Length(length)]))
+    let length = if c.one_in(2) { Size::Fixed(1) } else { Size::Plus(Box::new(Size::Of(0, axis)), -start) };
+    Some((vec![x], vec![c.signed(axis, c.rank(x)), Argument::Size(Size::Fixed(start)), Argument::Size(length)]))
 }
 
 pub fn some_axes(c: &mut Chooser) -> Option<Chosen> {
@@ -165,8 +165,8 @@ pub fn split(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() > 0)?;
     let axis = (0..c.rank(x)).find(|&axis| c.shortest(x, axis) > 1)?;
     let first = c.random.integer(1, c.shortest(x, axis) - 1);
-    let lengths = vec![Length::Fixed(first), Length::Plus(Box::new(Length::Of(0, axis)), -first)];
-    Some((vec![x], vec![Argument::Lengths(lengths), c.signed(axis, c.rank(x))]))
+    let dims = vec![Size::Fixed(first), Size::Plus(Box::new(Size::Of(0, axis)), -first)];
+    Some((vec![x], vec![Argument::Dims(dims), c.signed(axis, c.rank(x))]))
 }
 
 pub fn chunked(c: &mut Chooser) -> Option<Chosen> {
@@ -194,7 +194,7 @@ pub fn joined(c: &mut Chooser) -> Option<Chosen> {
         let dtype = c.of(DTYPES);
         let mut dims = shape.clone();
         dims[axis] = Dim::Fixed(2);
-        c.make(dtype, &dims, Numbers::Any)?
+        c.make(dtype, &dims, Values::Any)?
     } else {
         c.pick(fits)?
     };
@@ -216,10 +216,9 @@ pub fn stacked(c: &mut Chooser) -> Option<Chosen> {
 pub fn repeated(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| known.ty.rank() < 4)?;
     let rank = c.rank(x) + usize::from(c.one_in(3));
-    let times =
-        (0..rank).map(|_| if c.one_in(6) { c.some_length(x).unwrap_or(Length::Fixed(2)) } else { Length::Fixed(c.random.integer(1, 2)) });
+    let times = (0..rank).map(|_| if c.one_in(6) { c.some_size(x).unwrap_or(Size::Fixed(2)) } else { Size::Fixed(c.random.integer(1, 2)) });
     let times = times.collect();
-    Some((vec![x], vec![Argument::Lengths(times)]))
+    Some((vec![x], vec![Argument::Dims(times)]))
 }
 
 pub fn padded(c: &mut Chooser) -> Option<Chosen> {
@@ -249,12 +248,12 @@ fn indices(c: &mut Chooser, x: usize, axis: usize, dims: &[Dim]) -> Option<usize
     let n = c.shortest(x, axis);
     let low = if c.one_in(3) { -n } else { 0 };
     let dtype = if c.one_in(4) { DType::I32 } else { DType::I64 };
-    c.make(dtype, dims, Numbers::Within(low, n - 1))
+    c.make(dtype, dims, Values::Within(low, n - 1))
 }
 
 /// The shape of a fresh index: a few sizes, perhaps a symbol.
 fn index_shape(c: &mut Chooser, ranks: usize) -> Vec<Dim> {
-    let symbols: Vec<(String, usize)> = c.symbols.iter().map(|(name, lengths)| (name.clone(), lengths[0])).collect();
+    let symbols: Vec<(String, usize)> = c.symbols.iter().map(|(name, dims)| (name.clone(), dims[0])).collect();
     let rank = c.below(ranks + 1);
     (0..rank)
         .map(|_| match c.one_in(3) && !symbols.is_empty() {
@@ -286,7 +285,7 @@ pub fn gathered(c: &mut Chooser) -> Option<Chosen> {
 
 pub fn masked_by(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|_| true)?;
-    let mask = c.partner(x, Some(DType::Bool), |_| true, Numbers::Any)?;
+    let mask = c.partner(x, Some(DType::Bool), |_| true, Values::Any)?;
     Some((vec![x, mask], vec![]))
 }
 
@@ -306,7 +305,7 @@ pub fn scattered(c: &mut Chooser) -> Option<Chosen> {
     let axis = c.axis_of(x)?;
     let mut dims = c.dims(x);
     if c.one_in(3) {
-        // Every place is named once.
+        // Every index occurs once.
         let n = c.dim(x, axis).fixed()?;
         let fixed = dims.iter().map(|dim| dim.fixed().map(|n| n as usize)).collect::<Option<Vec<usize>>>()?;
         let order = order(c, n as usize);
@@ -314,12 +313,12 @@ pub fn scattered(c: &mut Chooser) -> Option<Chosen> {
         let count: usize = fixed.iter().product();
         let index = Array::new(&fixed, (0..count).map(|i| order[i / inner % n as usize]).collect::<Vec<i64>>()).ok()?;
         let index = c.constant(index);
-        let y = c.make(c.dtype(x), &dims, Numbers::Any)?;
+        let y = c.make(c.dtype(x), &dims, Values::Any)?;
         return Some((vec![x, index, y], vec![c.signed(axis, c.rank(x)), Argument::Joined(Reduction::Replace)]));
     }
     dims[axis] = Dim::Fixed(c.random.integer(1, 3));
     let index = indices(c, x, axis, &dims)?;
-    let y = c.make(c.dtype(x), &dims, Numbers::Any)?;
+    let y = c.make(c.dtype(x), &dims, Values::Any)?;
     Some((vec![x, index, y], vec![c.signed(axis, c.rank(x)), Argument::Joined(reduction(c))]))
 }
 
@@ -351,7 +350,7 @@ pub fn mask_of(c: &mut Chooser) -> Option<Chosen> {
     let shape = c.dims(x)[..rank].to_vec();
     let mask = match c.pick(|known| known.ty.dtype == DType::Bool && *known.ty.shape == *shape) {
         Some(mask) => mask,
-        None => c.make(DType::Bool, &shape, Numbers::Any)?,
+        None => c.make(DType::Bool, &shape, Values::Any)?,
     };
     Some((vec![x, mask], vec![]))
 }
@@ -361,13 +360,13 @@ pub fn put(c: &mut Chooser) -> Option<Chosen> {
     let dims = index_shape(c, 1);
     let index = indices(c, x, 0, &dims)?;
     let rest = c.dims(x)[1..].to_vec();
-    let y = c.make(c.dtype(x), &[dims, rest].concat(), Numbers::Any)?;
+    let y = c.make(c.dtype(x), &[dims, rest].concat(), Values::Any)?;
     Some((vec![x, index, y], vec![Argument::Joined(reduction(c))]))
 }
 
 pub fn put_masked(c: &mut Chooser) -> Option<Chosen> {
     let (mut chosen, _) = mask_of(c)?;
-    let y = c.make(c.dtype(chosen[0]), &[], Numbers::Any)?;
+    let y = c.make(c.dtype(chosen[0]), &[], Values::Any)?;
     chosen.push(y);
     Some((chosen, vec![Argument::Joined(Reduction::Replace)]))
 }
@@ -396,7 +395,7 @@ pub fn product(c: &mut Chooser) -> Option<Chosen> {
             if dims.len() == 2 && c.one_in(3) {
                 dims.splice(0..0, batch);
             }
-            c.make(dtype, &dims, Numbers::Any)?
+            c.make(dtype, &dims, Values::Any)?
         }
     };
     Some((vec![x, y], vec![]))
@@ -406,18 +405,18 @@ pub fn linear(c: &mut Chooser) -> Option<Chosen> {
     let x = c.pick(|known| is_float(known) && known.ty.rank() > 0)?;
     let inner = c.dim(x, c.rank(x) - 1);
     let outer = Dim::Fixed(c.random.integer(1, 4));
-    let weight = c.make(c.dtype(x), &[outer.clone(), inner], Numbers::Any)?;
-    let bias = c.make(c.dtype(x), &[outer], Numbers::Any)?;
+    let weight = c.make(c.dtype(x), &[outer.clone(), inner], Values::Any)?;
+    let bias = c.make(c.dtype(x), &[outer], Values::Any)?;
     Some((vec![x, weight, bias], vec![]))
 }
 
 pub fn added_product(c: &mut Chooser) -> Option<Chosen> {
     let a = c.pick(|known| is_float(known) && known.ty.rank() == 2)?;
     let columns = Dim::Fixed(c.random.integer(1, 4));
-    let b = c.make(c.dtype(a), &[c.dim(a, 1), columns.clone()], Numbers::Any)?;
+    let b = c.make(c.dtype(a), &[c.dim(a, 1), columns.clone()], Values::Any)?;
     let rows = c.dim(a, 0);
     let shape = c.of(&[vec![columns.clone()], vec![rows, columns], vec![Dim::Fixed(1)]]);
-    let x = c.make(c.dtype(a), &shape, Numbers::Any)?;
+    let x = c.make(c.dtype(a), &shape, Values::Any)?;
     Some((vec![x, a, b], vec![Argument::Float(c.of(&[1.0, 0.5])), Argument::Float(c.of(&[1.0, 2.0]))]))
 }
 
@@ -449,7 +448,7 @@ pub fn einsum(c: &mut Chooser) -> Option<Chosen> {
     };
     let y = match c.pick(fits) {
         Some(y) => y,
-        None => c.make(dtype, &dims, Numbers::Any)?,
+        None => c.make(dtype, &dims, Values::Any)?,
     };
     Some((vec![x, y], vec![Argument::Text(equation)]))
 }
@@ -486,7 +485,7 @@ fn image(c: &mut Chooser, axes: usize) -> Option<usize> {
     if let Some(x) = c.pick(fits).filter(|_| !c.one_in(4)) {
         return Some(x);
     }
-    let symbols: Vec<(String, usize)> = c.symbols.iter().map(|(name, lengths)| (name.clone(), lengths[0])).collect();
+    let symbols: Vec<(String, usize)> = c.symbols.iter().map(|(name, dims)| (name.clone(), dims[0])).collect();
     let mut dims = Vec::new();
     for axis in 0..axes + 2 {
         let fixed = Dim::Fixed(c.random.integer(1, 4));
@@ -494,7 +493,7 @@ fn image(c: &mut Chooser, axes: usize) -> Option<usize> {
         dims.push(if axis != 1 && c.one_in(2) { Dim::symbol(&name, seen) } else { fixed });
     }
     let dtype = c.of(&[DType::F32, DType::F32, DType::F64, DType::F16]);
-    c.make(dtype, &dims, Numbers::Any)
+    c.make(dtype, &dims, Values::Any)
 }
 
 pub fn conv(c: &mut Chooser) -> Option<Chosen> {
@@ -507,8 +506,8 @@ pub fn conv(c: &mut Chooser) -> Option<Chosen> {
     let window = window(c, x, &kernel)?;
     let mut dims = vec![Dim::Fixed(out), Dim::Fixed(channels / groups)];
     dims.extend(kernel.iter().map(|&n| Dim::from(n)));
-    let weight = c.make(c.dtype(x), &dims, Numbers::Any)?;
-    let bias = c.make(c.dtype(x), &dims[..1], Numbers::Any)?;
+    let weight = c.make(c.dtype(x), &dims, Values::Any)?;
+    let bias = c.make(c.dtype(x), &dims[..1], Values::Any)?;
     Some((vec![x, weight, bias], vec![Argument::Move(window), Argument::Sizes(vec![groups as usize])]))
 }
 
@@ -517,7 +516,7 @@ pub fn conv_transpose(c: &mut Chooser) -> Option<Chosen> {
     let channels = c.dim(x, 1);
     let kernel = 2 + c.below(2);
     let window = window(c, x, &[kernel])?;
-    let weight = c.make(c.dtype(x), &[channels, Dim::Fixed(2), Dim::from(kernel)], Numbers::Any)?;
+    let weight = c.make(c.dtype(x), &[channels, Dim::Fixed(2), Dim::from(kernel)], Values::Any)?;
     Some((vec![x, weight], vec![Argument::Move(window)]))
 }
 
@@ -547,8 +546,8 @@ pub fn batch_norm(c: &mut Chooser) -> Option<Chosen> {
     let x = image(c, axes)?;
     let channels = [c.dim(x, 1)];
     let mut chosen = vec![x];
-    for numbers in [Numbers::Any, Numbers::Any, Numbers::Any, Numbers::Positive] {
-        chosen.push(c.make(c.dtype(x), &channels, numbers)?);
+    for values in [Values::Any, Values::Any, Values::Any, Values::Positive] {
+        chosen.push(c.make(c.dtype(x), &channels, values)?);
     }
     Some((chosen, vec![]))
 }
@@ -558,8 +557,8 @@ pub fn layer_norm(c: &mut Chooser) -> Option<Chosen> {
     let rank = c.rank(x);
     let first = rank - 1 - c.below(rank.min(2));
     let dims = c.dims(x)[first..].to_vec();
-    let (scale, bias) = (c.make(c.dtype(x), &dims, Numbers::Any)?, c.make(c.dtype(x), &dims, Numbers::Any)?);
-    Some((vec![x, scale, bias], vec![Argument::Lengths((first..rank).map(|axis| Length::Of(0, axis)).collect())]))
+    let (scale, bias) = (c.make(c.dtype(x), &dims, Values::Any)?, c.make(c.dtype(x), &dims, Values::Any)?);
+    Some((vec![x, scale, bias], vec![Argument::Dims((first..rank).map(|axis| Size::Of(0, axis)).collect())]))
 }
 
 pub fn group_norm(c: &mut Chooser) -> Option<Chosen> {
@@ -577,19 +576,19 @@ pub fn real_vectors(c: &mut Chooser) -> Option<Chosen> {
 pub fn resized(c: &mut Chooser) -> Option<Chosen> {
     let axes = 1 + c.below(2);
     let x = image(c, axes)?;
-    let lengths = (0..axes)
+    let dims = (0..axes)
         .map(|axis| {
-            let n = Box::new(Length::Of(0, axis + 2));
+            let n = Box::new(Size::Of(0, axis + 2));
             match c.below(3) {
-                0 => Length::Fixed(c.random.integer(1, 5)),
-                1 => Length::Times(n, Box::new(Length::Fixed(2))),
-                _ => Length::Plus(n, 1),
+                0 => Size::Fixed(c.random.integer(1, 5)),
+                1 => Size::Times(n, Box::new(Size::Fixed(2))),
+                _ => Size::Plus(n, 1),
             }
         })
         .collect();
     let mode = c.of(&["nearest", "nearest-exact", "linear", "cubic"]);
     let corners = c.one_in(2) && !mode.starts_with("nearest");
-    Some((vec![x], vec![Argument::Lengths(lengths), Argument::Text(mode), Argument::Flag(corners)]))
+    Some((vec![x], vec![Argument::Dims(dims), Argument::Text(mode), Argument::Flag(corners)]))
 }
 
 pub fn alike(c: &mut Chooser) -> Option<Chosen> {

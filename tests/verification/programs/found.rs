@@ -9,13 +9,13 @@ fn an_output_may_be_given_twice() {
         let y = x.relu()?;
         Ok((y.clone(), y))
     };
-    let page = trace_fn(twice, &x).unwrap().to_model().unwrap();
-    let again = ontrace::read::OnnxModule::new(page).unwrap().forward(&[x]).unwrap();
+    let model = trace_fn(twice, &x).unwrap().to_model().unwrap();
+    let again = ontrace::read::OnnxModule::new(model).unwrap().forward(&[x]).unwrap();
     assert_eq!(again.iter().map(|y| y.to_vec::<f32>().unwrap()).collect::<Vec<_>>(), [[1.0, 0.0], [1.0, 0.0]]);
 }
 
 #[test]
-fn lengths_divided_by_negative_numbers_are_rounded_down() {
+fn sizes_divided_by_negative_values_are_rounded_down() {
     // Python: 5 // -2 == -3.
     let x = Tensor::from(&[0.0f32; 5]);
     let divided = module::from_fn(|x: Tensor| Tensor::from_dim(&x.dim(0)?).floor_divide(-2i64));
@@ -25,7 +25,7 @@ fn lengths_divided_by_negative_numbers_are_rounded_down() {
 }
 
 #[test]
-fn the_different_numbers_of_a_constant_are_known() {
+fn the_different_values_of_a_constant_are_known() {
     let x = Tensor::from(&[0.0f32]);
     let table = Tensor::from(&[3i64, 1, 3]);
     let traced = trace_fn(|x: Tensor| x.add(table.unique(None)?.0), &x).unwrap();
@@ -37,11 +37,11 @@ fn the_different_numbers_of_a_constant_are_known() {
 fn integers_that_an_operator_of_onnx_does_not_take_are_cast() {
     let x = Tensor::new([2, 2], vec![3u8, 1, 2, 15]).unwrap();
     let powers = |x: Tensor| -> Result<Tensor> { x.pow(2i64)?.matmul(&x)?.relu() };
-    let page = trace_fn(powers, &x).unwrap().to_model().unwrap();
-    let nodes: Vec<String> = page.proto.graph.as_ref().unwrap().node.iter().map(|node| node.op_type.clone()).collect();
+    let model = trace_fn(powers, &x).unwrap().to_model().unwrap();
+    let nodes: Vec<String> = model.proto.graph.as_ref().unwrap().node.iter().map(|node| node.op_type.clone()).collect();
     assert_eq!(nodes, ["Cast", "Cast", "Pow", "Cast", "Cast", "Cast", "MatMul", "Cast", "Identity"]);
     // [[9, 1], [4, 225]] · [[3, 1], [2, 15]] = [[29, 24], [462, 3379]], modulo 256.
-    let again = ontrace::read::OnnxModule::new(page).unwrap().call(&x).unwrap();
+    let again = ontrace::read::OnnxModule::new(model).unwrap().call(&x).unwrap();
     assert_eq!(again.to_vec::<u8>().unwrap(), [29, 24, 206, 51]);
 }
 
@@ -52,8 +52,8 @@ fn windows_are_rounded_up_only_where_one_hangs_over() {
     let x = Tensor::new([1, 1, 4], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap();
     let ceil = |taps: usize, length: usize| {
         let x = x.narrow(2, 0, length).unwrap();
-        let page = trace_fn(|x: Tensor| x.max_pool(&[taps], window(), true), &x).unwrap().to_model().unwrap();
-        page.proto.graph.unwrap().node[0].attribute.iter().any(|attribute| attribute.name == "ceil_mode")
+        let model = trace_fn(|x: Tensor| x.max_pool(&[taps], window(), true), &x).unwrap().to_model().unwrap();
+        model.proto.graph.unwrap().node[0].attribute.iter().any(|attribute| attribute.name == "ceil_mode")
     };
     assert!(!ceil(1, 4) && !ceil(2, 4) && ceil(2, 3));
 }
@@ -74,7 +74,7 @@ fn what_is_far_from_0_stays_finite_in_a_session() {
 
 #[cfg(feature = "tract")]
 #[test]
-fn a_softmax_is_taken_before_numbers_of_it_are_skipped() {
+fn a_softmax_is_taken_before_values_of_it_are_skipped() {
     let x = Tensor::from(&[-0.5f32, 1.0, 0.0]);
     let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap();
     let every_other = module::from_fn(|x: Tensor| x.softmax(0)?.slice_step(0, .., -2));
@@ -87,8 +87,8 @@ fn a_softmax_is_taken_before_numbers_of_it_are_skipped() {
 #[cfg(feature = "tract")]
 #[test]
 fn doubles_stay_doubles_in_a_session() {
-    let numbers: Vec<f64> = (0..6).map(|i| 0.1 * f64::from(i * i)).collect();
-    let x = Tensor::from(Array::new(&[1, 2, 3], numbers).unwrap());
+    let values: Vec<f64> = (0..6).map(|i| 0.1 * f64::from(i * i)).collect();
+    let x = Tensor::from(Array::new(&[1, 2, 3], values).unwrap());
     let to_8: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.upsample(&[Dim::Fixed(8)], "linear", true, &[]);
     let normal: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.instance_norm(None, None, 0.01);
     let variance: &dyn Fn(Tensor) -> Result<Tensor> = &|x| x.var(.., 0.0, false);
@@ -104,8 +104,8 @@ fn doubles_stay_doubles_in_a_session() {
 #[test]
 fn a_sum_of_halves_is_rounded_once_in_a_session() {
     // 2048 and 1: a half has no 2049, so that a sum in halves never leaves 2048.
-    let numbers: Vec<f64> = (0..65).map(|i| if i == 0 { 2048.0 } else { 1.0 }).collect();
-    let x = Tensor::from(Array::vector(numbers)).cast(DType::F16).unwrap();
+    let values: Vec<f64> = (0..65).map(|i| if i == 0 { 2048.0 } else { 1.0 }).collect();
+    let x = Tensor::from(Array::vector(values)).cast(DType::F16).unwrap();
     assert_eq!(in_a_session(|x| x.sum(.., false), &x), [2112.0]);
 }
 

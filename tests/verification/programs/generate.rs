@@ -1,6 +1,6 @@
 //! Programs grown a call at a time, each kept only where its values are sound in every call that will be tried.
 
-use super::choose::{Chooser, DTYPES, Known, Numbers};
+use super::choose::{Chooser, DTYPES, Known, Values};
 use super::methods::METHODS;
 use super::program::{Node, Program, Step};
 use super::run::{self, Failure};
@@ -38,9 +38,8 @@ pub fn program(seed: u64) -> Result<Program, (Program, Failure)> {
         .into_iter()
         .map(|name| {
             let example = random.integer(2, 4) as usize;
-            let lengths =
-                (0..CALLS).map(|call| if call == 0 { example } else { random.integer(if call == 1 { 1 } else { 2 }, 6) as usize });
-            (name.to_string(), lengths.collect())
+            let dims = (0..CALLS).map(|call| if call == 0 { example } else { random.integer(if call == 1 { 1 } else { 2 }, 6) as usize });
+            (name.to_string(), dims.collect())
         })
         .collect();
     let mut draft =
@@ -60,7 +59,7 @@ pub fn program(seed: u64) -> Result<Program, (Program, Failure)> {
             })
             .collect();
         let dtype = if chooser.one_in(2) { DType::F32 } else { chooser.of(DTYPES) };
-        chooser.make(dtype, &dims, Numbers::Any);
+        chooser.make(dtype, &dims, Values::Any);
     }
     let (fresh, known) = (chooser.fresh, chooser.known);
     draft.take(fresh, known);
@@ -154,13 +153,13 @@ impl Draft {
         let count = self.program.count();
         self.program.outputs = (count - step.count..count).collect();
         let example = run::example(&self.program).shapes_only();
-        let traced = run::caught(|| record(&self.program, example)).map_err(|error| Failure::new("recorded", error))?;
+        let traced = run::caught(|| record(&self.program, example)).map_err(|error| Failure::new("traced", error))?;
         let types: Vec<Type> = traced.outputs().into_iter().map(|output| output.1).collect();
         // Whether this call makes roundings that other implementations are free to make otherwise.
         let mut before = self.program.clone();
         before.outputs = step.inputs.clone();
         let example = run::example(&before).shapes_only();
-        let before = run::caught(|| record(&before, example)).map_err(|error| Failure::new("recorded", error))?;
+        let before = run::caught(|| record(&before, example)).map_err(|error| Failure::new("traced", error))?;
         let rounds = roundings(&traced) > roundings(&before);
         let mut made: Vec<Vec<Vec<Tensor>>> = outputs.into_iter().map(|outputs| vec![outputs]).collect();
         for (call, row) in made.iter_mut().enumerate() {
@@ -256,10 +255,10 @@ fn shake(array: &Array, scale: f64, cleared: bool, random: &mut Random) -> Array
         DType::F16 => 1.0 / 2048.0,
         _ => return array.clone(),
     };
-    let numbers: Vec<f64> = array.to_f64s();
-    let mut next = numbers.iter();
+    let values: Vec<f64> = array.to_f64s();
+    let mut next = values.iter();
     let shape = array.shape().to_vec();
-    let signs: Vec<f64> = numbers.iter().map(|_| 2.0 * random.uniform() - 1.0).collect();
+    let signs: Vec<f64> = values.iter().map(|_| 2.0 * random.uniform() - 1.0).collect();
     let mut signs = signs.into_iter();
     random.array(array.dtype(), &shape, |_| {
         let x = next.next().copied().unwrap_or_default();

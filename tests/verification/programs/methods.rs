@@ -98,14 +98,14 @@ methods! {
     choose::floats, [x] () x.softsign();
     choose::positive, [x] () x.rsqrt();
     choose::anything, [x] () x.square();
-    choose::numbers, [x] () x.trunc();
-    choose::numbers, [x] () x.abs();
-    choose::numbers, [x] () x.neg();
-    choose::numbers, [x] () x.sign();
-    choose::numbers, [x] () x.relu();
-    choose::numbers, [x] () x.ceil();
-    choose::numbers, [x] () x.floor();
-    choose::numbers, [x] () x.round();
+    choose::numeric, [x] () x.trunc();
+    choose::numeric, [x] () x.abs();
+    choose::numeric, [x] () x.neg();
+    choose::numeric, [x] () x.sign();
+    choose::numeric, [x] () x.relu();
+    choose::numeric, [x] () x.ceil();
+    choose::numeric, [x] () x.floor();
+    choose::numeric, [x] () x.round();
     choose::anything, [x] () x.logical_not();
     choose::whole, [x] () x.bitwise_not();
     choose::anything, [x] () x.is_nan();
@@ -128,8 +128,8 @@ methods! {
     // Two tensors that broadcast, of any two dtypes.
     choose::pair, [x y] () x.add(y);
     choose::pair, [x y] () x.mul(y);
-    choose::pair_of_numbers, [x y] () x.sub(y);
-    choose::pair_of_numbers, [x y] () x.div(y);
+    choose::pair_of_numeric, [x y] () x.sub(y);
+    choose::pair_of_numeric, [x y] () x.div(y);
     choose::divided, [x y] () x.floor_divide(y);
     choose::divided, [x y] () x.trunc_divide(y);
     choose::divided, [x y] () x.remainder(y);
@@ -153,7 +153,7 @@ methods! {
     choose::pair, [x y] () x.gt(y);
     choose::pair, [x y] () x.ge(y);
 
-    // A tensor and a number, which is weak, or a length.
+    // A tensor and a number, which is weak, or a size.
     choose::with_float, [x] (k: float) x.add(k);
     choose::with_float, [x] (k: float) x.mul(k);
     choose::with_float, [x] (k: float) x.div(k);
@@ -176,11 +176,11 @@ methods! {
     choose::with_length, [x] (n: length) x.floor_divide(&n);
     choose::with_length, [x] (n: length) x.lt(&n);
     choose::length, [x] (n: length, dtype: kind) Tensor::from_dim(&n).cast(dtype);
-    choose::some_lengths, [x] (shape: lengths) Tensor::from_dims(&shape).cast(DType::I64);
-    choose::all_lengths, [x] (shape: lengths) x.mul(Tensor::from_dims(&shape).cast(x.dtype()));
+    choose::some_dims, [x] (shape: dims) Tensor::from_dims(&shape).cast(DType::I64);
+    choose::all_dims, [x] (shape: dims) x.mul(Tensor::from_dims(&shape).cast(x.dtype()));
     choose::range, [x] (n: length, step: int, dtype: kind) Tensor::arange(0i64, &n, step, dtype);
-    choose::filled, [x] (shape: lengths, k: float, dtype: kind) Tensor::full(&shape, k, dtype);
-    choose::filled_bare, [x] (shape: lengths, dtype: kind) Tensor::ones(&shape, dtype);
+    choose::filled, [x] (shape: dims, k: float, dtype: kind) Tensor::full(&shape, k, dtype);
+    choose::filled_bare, [x] (shape: dims, dtype: kind) Tensor::ones(&shape, dtype);
     choose::eye, [x] (n: length, m: length, diagonal: int, dtype: kind) Tensor::eye(&n, &m, diagonal, dtype);
 
     // Choices.
@@ -203,7 +203,7 @@ methods! {
     choose::norm, [x] (p: float, axes: axes, keep: flag) x.norm(p, axes.as_deref(), keep);
     choose::one_axis, [x] (axis: int, keep: flag) x.argmax(Some(axis), keep);
     choose::one_axis, [x] (axis: int, keep: flag) x.argmin(Some(axis), keep);
-    choose::numbers_and_flag, [x] (keep: flag) x.argmax(None, keep);
+    choose::numeric_and_flag, [x] (keep: flag) x.argmax(None, keep);
     choose::one_axis, [x] (axis: int, keep: flag) x.max_along(axis, keep);
     choose::one_axis, [x] (axis: int, keep: flag) x.min_along(axis, keep);
     choose::one_axis, [x] (axis: int, descending: flag) x.sort(axis, descending);
@@ -211,12 +211,12 @@ methods! {
     choose::summed, [x] (axis: int) x.cumsum(axis);
 
     // Shapes.
-    fit::reshaped, [x] (shape: lengths) x.reshape(&shape);
+    fit::reshaped, [x] (shape: dims) x.reshape(&shape);
     fit::permuted, [x] (order: ints) x.permute(&order);
     fit::two_axes, [x] (a: int, b: int) x.transpose(a, b);
-    fit::expanded, [x y] (shape: lengths) x.expand(&shape);
+    fit::expanded, [x y] (shape: dims) x.expand(&shape);
     fit::flattened, [x] (first: int, last: int) x.flatten(first, last);
-    fit::unflattened, [x] (axis: int, lengths: ints) x.unflatten(axis, &lengths);
+    fit::unflattened, [x] (axis: int, dims: ints) x.unflatten(axis, &dims);
     fit::new_axis, [x] (axis: int) x.unsqueeze(axis);
     fit::squeezed, [x] () x.squeeze();
     fit::ones, [x] (axes: ints) x.squeeze_axes(&axes);
@@ -226,7 +226,7 @@ methods! {
     fit::selected, [x] (axis: int, i: length) x.select(axis, i);
     fit::narrowed, [x] (axis: int, start: length, length: length) x.narrow(axis, start, length);
     fit::some_axes, [x] (axes: ints) x.flip(&axes);
-    fit::split, [x] (lengths: lengths, axis: int) x.split_with_sizes(&lengths, axis);
+    fit::split, [x] (dims: dims, axis: int) x.split_with_sizes(&dims, axis);
     fit::chunked, [x] (count: int, axis: int) x.chunk(count, axis);
     fit::unbound, [x] (axis: int) x.unbind(axis);
     fit::square, [x] (diagonal: int) x.tril(diagonal);
@@ -236,10 +236,10 @@ methods! {
     fit::joined, [x y] (axis: int) Tensor::cat(&[x, y], axis);
     fit::alone, [x] (axis: int) Tensor::cat(&[x, x, x], axis);
     fit::stacked, [x y] (axis: int) Tensor::stack(&[x, y], axis);
-    fit::repeated, [x] (times: lengths) x.repeat(&times);
+    fit::repeated, [x] (times: dims) x.repeat(&times);
     fit::padded, [x] (widths: ints, mode: padding) x.pad(&widths, mode);
 
-    // Places.
+    // Indices.
     fit::named, [x index] (axis: int) x.index_select(axis, index);
     fit::gathered, [x index] (axis: int) x.gather(axis, index);
     choose::anything, [x] () x.nonzero();
@@ -269,11 +269,11 @@ methods! {
     fit::images, [x] () x.adaptive_average_pool(&[1, 1]);
     fit::images, [x] () x.adaptive_max_pool(&[1, 1]);
     fit::batch_norm, [x scale bias mean var] () x.batch_norm(Some(scale), Some(bias), mean, var, 1e-3);
-    fit::layer_norm, [x scale bias] (shape: lengths) x.layer_norm(&shape, Some(scale), Some(bias), 1e-3);
+    fit::layer_norm, [x scale bias] (shape: dims) x.layer_norm(&shape, Some(scale), Some(bias), 1e-3);
     fit::group_norm, [x] (groups: int) x.group_norm(groups, None, None, 1e-2);
     fit::rooms, [x] () x.instance_norm(None, None, 1e-2);
     fit::real_vectors, [x] () x.rms_norm(None, 1e-2);
-    fit::resized, [x] (lengths: lengths, mode: text, corners: flag) x.upsample(&lengths, mode, corners, &[]);
+    fit::resized, [x] (dims: dims, mode: text, corners: flag) x.upsample(&dims, mode, corners, &[]);
 
     // Control flow.
     choose::real_and_number, [x] (k: float) cond(&x.sum(.., false)?.gt(k)?, || Ok(vec![x.mul(2.0)?]), || Ok(vec![x.sub(1.0)?]));

@@ -1,6 +1,6 @@
 //! A program as Rust source against the public API, which shows what failed.
 
-use super::program::{Argument, Axis, Length, Node, Program, Step};
+use super::program::{Argument, Axis, Node, Program, Size, Step};
 use super::run::Failure;
 use ontrace::ops::{Padding, Reduction, Window};
 use ontrace::{Array, DType, Scalar};
@@ -118,9 +118,9 @@ fn argument(argument: &Argument, step: &Step) -> String {
         Argument::Axes(Some(axes)) => format!("Some(vec!{axes:?})"),
         Argument::Sizes(sizes) => format!("{sizes:?}"),
         Argument::Kind(dtype) => kind(*dtype),
-        Argument::Length(length) => self::length(length, step),
-        Argument::Lengths(lengths) if lengths.is_empty() => "[0i64; 0]".to_string(),
-        Argument::Lengths(lengths) => list(lengths.iter().map(|length| self::length(length, step)).collect()),
+        Argument::Size(length) => self::size(length, step),
+        Argument::Dims(dims) if dims.is_empty() => "[0i64; 0]".to_string(),
+        Argument::Dims(dims) => list(dims.iter().map(|length| self::size(length, step)).collect()),
         Argument::Text(text) => format!("{text:?}"),
         Argument::Move(Window { strides, dilations, pads_begin, .. }) => {
             format!("Window::symmetric(&{strides:?}, &{pads_begin:?}, &{dilations:?})")
@@ -160,13 +160,13 @@ fn scalar(number: &Scalar) -> String {
     }
 }
 
-fn length(length: &Length, step: &Step) -> String {
+fn length(length: &Size, step: &Step) -> String {
     match length {
-        Length::Fixed(n) => format!("Dim::from({})", whole(*n)),
-        Length::Of(tensor, axis) => format!("v{}.dim({axis})?", step.inputs[*tensor]),
-        Length::Times(a, b) => format!("({} * {})", self::length(a, step), self::length(b, step)),
-        Length::Plus(a, n) => format!("({} + {})", self::length(a, step), whole(*n)),
-        Length::Over(a, n) => format!("({} / {})", self::length(a, step), whole(*n)),
+        Size::Fixed(n) => format!("Dim::from({})", whole(*n)),
+        Size::Of(tensor, axis) => format!("v{}.dim({axis})?", step.inputs[*tensor]),
+        Size::Times(a, b) => format!("({} * {})", self::size(a, step), self::size(b, step)),
+        Size::Plus(a, n) => format!("({} + {})", self::size(a, step), whole(*n)),
+        Size::Over(a, n) => format!("({} / {})", self::size(a, step), whole(*n)),
     }
 }
 
@@ -176,16 +176,16 @@ fn kind(dtype: DType) -> String {
 
 /// A tensor with its values.
 fn tensor(array: &Array) -> String {
-    let numbers: Vec<String> = match array.dtype() {
+    let values: Vec<String> = match array.dtype() {
         DType::Bool => array.to_i64s().iter().map(|&n| (n != 0).to_string()).collect(),
         dtype if dtype.is_float() => array.to_f64s().iter().map(|x| format!("{x:?}")).collect(),
         _ => array.to_i64s().iter().map(i64::to_string).collect(),
     };
-    let (numbers, shape) = (numbers.join(", "), array.shape());
+    let (values, shape) = (values.join(", "), array.shape());
     match array.dtype() {
         DType::F16 | DType::F64 => {
-            format!("Tensor::from(Array::new::<f64>(&{shape:?}, vec![{numbers}])?.cast({}))", kind(array.dtype()))
+            format!("Tensor::from(Array::new::<f64>(&{shape:?}, vec![{values}])?.cast({}))", kind(array.dtype()))
         }
-        dtype => format!("Tensor::new::<{}>(&{shape:?}, vec![{numbers}])?", dtype.name()),
+        dtype => format!("Tensor::new::<{}>(&{shape:?}, vec![{values}])?", dtype.name()),
     }
 }

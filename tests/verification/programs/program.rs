@@ -56,33 +56,33 @@ pub enum Argument {
     Axes(Option<Vec<i64>>),
     Sizes(Vec<usize>),
     Kind(DType),
-    Length(Length),
-    Lengths(Vec<Length>),
+    Size(Size),
+    Dims(Vec<Size>),
     Text(&'static str),
     Move(Window),
     Joined(Reduction),
     Border(Padding),
 }
 
-/// A length, computed from those of the tensors of the call.
+/// A size, computed from those of the tensors of the call.
 #[derive(Clone, Debug)]
-pub enum Length {
+pub enum Size {
     Fixed(i64),
     /// The axis of a tensor of the call.
     Of(usize, usize),
-    Times(Box<Length>, Box<Length>),
-    Plus(Box<Length>, i64),
-    Over(Box<Length>, i64),
+    Times(Box<Size>, Box<Size>),
+    Plus(Box<Size>, i64),
+    Over(Box<Size>, i64),
 }
 
-impl Length {
+impl Size {
     pub fn of(&self, tensors: &[&Tensor]) -> Result<Dim> {
         Ok(match self {
-            Length::Fixed(n) => Dim::Fixed(*n),
-            Length::Of(tensor, axis) => tensors[*tensor].dim(*axis as i64)?,
-            Length::Times(a, b) => a.of(tensors)? * b.of(tensors)?,
-            Length::Plus(a, n) => a.of(tensors)? + *n,
-            Length::Over(a, n) => a.of(tensors)? / *n,
+            Size::Fixed(n) => Dim::Fixed(*n),
+            Size::Of(tensor, axis) => tensors[*tensor].dim(*axis as i64)?,
+            Size::Times(a, b) => a.of(tensors)? * b.of(tensors)?,
+            Size::Plus(a, n) => a.of(tensors)? + *n,
+            Size::Over(a, n) => a.of(tensors)? / *n,
         })
     }
 }
@@ -118,7 +118,7 @@ impl Program {
         self.inputs().map(|input| input.calls[call].clone()).collect()
     }
 
-    /// Every symbol, with its length in each call.
+    /// Every symbol, with its size in each call.
     pub fn symbols(&self) -> BTreeMap<String, Vec<usize>> {
         let mut symbols = BTreeMap::new();
         for input in self.inputs() {
@@ -146,21 +146,21 @@ impl Program {
                 kept.push((first, node));
             }
         }
-        let mut places = vec![usize::MAX; self.count()];
+        let mut indices = vec![usize::MAX; self.count()];
         let mut next = 0;
         let mut nodes = Vec::new();
         for (first, node) in kept.into_iter().rev() {
             for i in 0..node.count() {
-                places[first + i] = next;
+                indices[first + i] = next;
                 next += 1;
             }
             let mut node = node.clone();
             if let Node::Step(step) = &mut node {
-                step.inputs.iter_mut().for_each(|value| *value = places[*value]);
+                step.inputs.iter_mut().for_each(|value| *value = indices[*value]);
             }
             nodes.push(node);
         }
-        Program { nodes, outputs: self.outputs.iter().map(|&value| places[value]).collect() }
+        Program { nodes, outputs: self.outputs.iter().map(|&value| indices[value]).collect() }
     }
 
     /// Every value of a run.
@@ -226,12 +226,12 @@ impl Argument {
     }
 
     pub fn length(&self, tensors: &[&Tensor]) -> Result<Dim> {
-        if let Argument::Length(length) = self { length.of(tensors) } else { Ok(Dim::Fixed(0)) }
+        if let Argument::Size(length) = self { length.of(tensors) } else { Ok(Dim::Fixed(0)) }
     }
 
-    pub fn lengths(&self, tensors: &[&Tensor]) -> Result<Vec<Dim>> {
-        let Argument::Lengths(lengths) = self else { return Ok(Vec::new()) };
-        lengths.iter().map(|length| length.of(tensors)).collect()
+    pub fn dims(&self, tensors: &[&Tensor]) -> Result<Vec<Dim>> {
+        let Argument::Dims(dims) = self else { return Ok(Vec::new()) };
+        dims.iter().map(|length| length.of(tensors)).collect()
     }
 
     pub fn text(&self, _: &[&Tensor]) -> Result<&'static str> {

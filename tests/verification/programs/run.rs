@@ -118,9 +118,9 @@ pub fn agrees(program: &Program) -> std::result::Result<Traced, Failure> {
     if let Some(guard) = traced.guards().first() {
         return Err(Failure::new("guarded", format!("{guard:?}")));
     }
-    let bare = caught(|| record(program, example(program).shapes_only())).map_err(|error| Failure::new("recorded of shapes", error))?;
+    let bare = caught(|| record(program, example(program).shapes_only())).map_err(|error| Failure::new("traced of shapes", error))?;
     if without_seen(&bare) != without_seen(&traced) {
-        return Err(Failure::new("recorded of shapes", format!("output of another record:\n{bare}\n--- is not ---\n{traced}")));
+        return Err(Failure::new("traced of shapes", format!("output of another trace:\n{bare}\n--- is not ---\n{traced}")));
     }
     let exact = exact(&traced);
     let held = |stage: &'static str, run: &dyn Fn(&[Array]) -> Result<Vec<Array>>| {
@@ -134,13 +134,13 @@ pub fn agrees(program: &Program) -> std::result::Result<Traced, Failure> {
         Ok(())
     };
     held("replayed", &|inputs| eager(&traced, inputs))?;
-    let page = caught(|| traced.to_model()).map_err(|error| Failure::new("written", error))?;
+    let model = caught(|| traced.to_model()).map_err(|error| Failure::new("written", error))?;
     #[cfg(feature = "tract")]
     {
-        let session = caught(|| ontrace::runtime::Session::new(&page)).map_err(|error| Failure::new("session", error))?;
+        let session = caught(|| ontrace::runtime::Session::new(&model)).map_err(|error| Failure::new("session", error))?;
         held("session", &|inputs| session.run(inputs))?;
     }
-    let again = caught(|| OnnxModule::new(page.clone())).map_err(|error| Failure::new("read back", error))?;
+    let again = caught(|| OnnxModule::new(model.clone())).map_err(|error| Failure::new("read back", error))?;
     held("read back", &|inputs| eager(&again, inputs))?;
     Ok(traced)
 }

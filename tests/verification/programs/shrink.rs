@@ -40,11 +40,11 @@ fn candidates(program: &Program) -> Vec<Program> {
     }
     cuts.extend((0..program.nodes.len()).filter_map(|node| bypassed(program, node)).flatten());
     cuts.extend((0..program.nodes.len()).filter_map(|node| given(program, node)));
-    for (name, lengths) in program.symbols() {
-        if lengths.iter().all(|n| *n == lengths[0]) {
+    for (name, dims) in program.symbols() {
+        if dims.iter().all(|n| *n == dims[0]) {
             cuts.push(fixed(program, &name));
         }
-        for (call, &n) in lengths.iter().enumerate() {
+        for (call, &n) in dims.iter().enumerate() {
             if n > 1 && call < program.calls() {
                 cuts.extend(shorter(program, &name, call));
             }
@@ -71,7 +71,7 @@ fn first(program: &Program, node: usize) -> usize {
     program.nodes[..node].iter().map(Node::count).sum()
 }
 
-/// The step left out, one of its operands in its place.
+/// The step left out, one of its operands instead.
 fn bypassed(program: &Program, node: usize) -> Option<Vec<Program>> {
     let Node::Step(step) = &program.nodes[node] else { return None };
     let at = first(program, node);
@@ -164,9 +164,9 @@ fn plainer(program: &Program) -> Option<Program> {
     let mut changed = false;
     let mut round = |array: &mut Array| {
         if array.dtype().is_float() {
-            let numbers: Vec<f64> = array.to_f64s().iter().map(|x| (x * 2.0).round() / 2.0).collect();
-            changed |= numbers != array.to_f64s();
-            *array = Array::new(array.shape(), numbers).expect("as many numbers as before").cast(array.dtype());
+            let values: Vec<f64> = array.to_f64s().iter().map(|x| (x * 2.0).round() / 2.0).collect();
+            changed |= values != array.to_f64s();
+            *array = Array::new(array.shape(), values).expect("as many numbers as before").cast(array.dtype());
         }
     };
     for node in &mut program.nodes {

@@ -8,16 +8,16 @@ use crate::onnx::{GraphBuilder, Name};
 
 /// A tensor of sizes, computed from the inputs' shapes. In ONNX: Shape, Gather and arithmetic, once for each expression.
 #[derive(Debug)]
-pub struct Lengths {
+pub struct DimTensor {
     /// The elements.
     pub dims: DimArray,
     /// I64 or I32.
     pub dtype: DType,
 }
 
-impl Operator for Lengths {
+impl Operator for DimTensor {
     fn name(&self) -> &'static str {
-        "Lengths"
+        "DimTensor"
     }
 
     fn attributes(&self) -> Attributes {
