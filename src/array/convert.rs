@@ -50,14 +50,14 @@ fn direct<S: Element, T: Element>(x: &Array, convert: impl Fn(S) -> T) -> Result
 }
 
 /// Writes the elements from an index on, in a wide type.
-type Reader<'a, W> = Box<dyn Fn(usize, &mut [W]) + 'a>;
+type WideReader<'a, W> = Box<dyn Fn(usize, &mut [W]) + 'a>;
 
-fn reader<S: Element, W: 'static>(x: &Array, widen: fn(S) -> W) -> Result<Reader<'_, W>> {
+fn reader<S: Element, W: 'static>(x: &Array, widen: fn(S) -> W) -> Result<WideReader<'_, W>> {
     let (elements, start) = x.span::<S>()?;
     Ok(Box::new(move |first, out| out.iter_mut().zip(&elements[start + first..]).for_each(|(out, &x)| *out = widen(x))))
 }
 
-fn write<W: Copy + Default, T: Element>(x: &Array, read: &Reader<W>, narrow: fn(W) -> T) -> Result<Array> {
+fn write<W: Copy + Default, T: Element>(x: &Array, read: &WideReader<W>, narrow: fn(W) -> T) -> Result<Array> {
     let n = x.len();
     room::<T>(n)?;
     let mut out = Vec::with_capacity(n);

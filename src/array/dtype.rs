@@ -1,6 +1,5 @@
 //! The kinds of number, and what torch makes of two kinds that meet.
 
-use super::Scalar;
 use crate::error::{Error, Result};
 use half::{bf16, f16};
 use std::fmt;
@@ -311,17 +310,6 @@ impl DType {
 impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
-    }
-}
-
-impl Scalar {
-    /// The dtype that a Python number of this kind has where nothing else decides.
-    pub fn dtype(self) -> DType {
-        match self {
-            Scalar::Bool(_) => DType::Bool,
-            Scalar::Int(_) => DType::I64,
-            Scalar::Float(_) => DType::F32,
-        }
     }
 }
 

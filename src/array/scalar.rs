@@ -1,6 +1,6 @@
 //! A number on its own, as a Rust or Python literal is one: only its category counts when it meets a tensor.
 
-use super::Element;
+use super::{DType, Element};
 use std::fmt;
 
 /// A truth value, an integer or a float, not yet of any width.
@@ -38,6 +38,15 @@ impl Scalar {
         match self {
             Scalar::Float(x) => T::from_f64(x),
             other => T::from_i64(other.to_i64()),
+        }
+    }
+
+    /// The dtype that a Python number of this kind has where nothing else decides.
+    pub fn dtype(self) -> DType {
+        match self {
+            Scalar::Bool(_) => DType::Bool,
+            Scalar::Int(_) => DType::I64,
+            Scalar::Float(_) => DType::F32,
         }
     }
 }

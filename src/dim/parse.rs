@@ -25,17 +25,17 @@ impl Expr {
         if text.len() > LONGEST {
             return None;
         }
-        let mut reader = Reader { rest: text };
+        let mut reader = ExprParser { rest: text };
         let expr = reader.sum(0)?;
         reader.rest.trim().is_empty().then_some(expr)
     }
 }
 
-struct Reader<'a> {
+struct ExprParser<'a> {
     rest: &'a str,
 }
 
-impl Reader<'_> {
+impl ExprParser<'_> {
     fn take(&mut self, token: &str) -> bool {
         self.rest = self.rest.trim_start();
         let rest = self.rest.strip_prefix(token);

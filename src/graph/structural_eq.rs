@@ -14,7 +14,7 @@ const SMALL: usize = 64;
 impl Graph {
     /// A node with an equal operator on equal inputs: its outputs have the same elements at every call.
     pub(crate) fn equal_node(&self, op: &dyn Operator, inputs: &[Option<ValueId>]) -> Option<&Node> {
-        let mut comparison = Comparison { graph: self, producers: HashMap::new(), known: HashMap::new() };
+        let mut comparison = GraphComparison { graph: self, producers: HashMap::new(), known: HashMap::new() };
         for node in &self.nodes {
             comparison.producers.extend(node.outputs.iter().enumerate().map(|(i, &id)| (id, (node, i))));
         }
@@ -42,7 +42,7 @@ impl Graph {
 }
 
 /// A comparison of values of one graph; its maps are looked up only, never iterated.
-struct Comparison<'a> {
+struct GraphComparison<'a> {
     graph: &'a Graph,
     /// The node that computes a value, as which of its outputs.
     producers: HashMap<ValueId, (&'a Node, usize)>,
@@ -50,7 +50,7 @@ struct Comparison<'a> {
     known: HashMap<(ValueId, ValueId), bool>,
 }
 
-impl Comparison<'_> {
+impl GraphComparison<'_> {
     fn is_equal_node(&mut self, node: &Node, op: &dyn Operator, inputs: &[Option<ValueId>], depth: usize) -> bool {
         let mut same = |(a, b): (&Option<ValueId>, &Option<ValueId>)| match (a, b) {
             (Some(a), Some(b)) => self.equals(*a, *b, depth),

@@ -50,7 +50,7 @@ pub fn conv_transpose(
     widened(&operands, |operands| {
         let contiguous: Vec<Array> = operands.iter().map(|operand| operand.contiguous()).collect();
         let columns = Columns::new(window, kernel, &result, spatial);
-        let sizes = Sizes {
+        let sizes = TransposeSizes {
             groups,
             channels: all / groups,
             filters,
@@ -73,7 +73,7 @@ pub fn conv_transpose(
 }
 
 /// Channels in and out of a group, and how many elements each part has.
-struct Sizes {
+struct TransposeSizes {
     groups: usize,
     channels: usize,
     filters: usize,
@@ -82,7 +82,7 @@ struct Sizes {
     plane: usize,
 }
 
-impl Sizes {
+impl TransposeSizes {
     /// Computes planes of the result from the `first` on.
     fn spread<T: Real>(&self, columns: &Columns, x: &[T], w: &[T], bias: Option<&[T]>, mut first: usize, mut out: &mut [T]) -> Result<()> {
         let width = (COLUMNS / self.taps.max(1)).clamp(64, 4096).min(self.image.max(1));

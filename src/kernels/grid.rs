@@ -16,7 +16,7 @@ pub enum Sampling {
 
 /// What stands outside the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outside {
+pub enum GridPadding {
     /// Zeros.
     Zeros,
     /// The nearest pixel of the border.
@@ -32,12 +32,12 @@ fn position(x: f32, length: usize, corners: bool) -> f32 {
 }
 
 /// A position clamped or reflected to the inside, where the border or mirrors do that.
-fn inside(x: f32, length: usize, outside: Outside, corners: bool) -> f32 {
+fn inside(x: f32, length: usize, outside: GridPadding, corners: bool) -> f32 {
     let last = length as f32 - 1.0;
     match outside {
-        Outside::Zeros => x,
-        Outside::Border => x.clamp(0.0, last),
-        Outside::Reflection => {
+        GridPadding::Zeros => x,
+        GridPadding::Border => x.clamp(0.0, last),
+        GridPadding::Reflection => {
             let (low, span) = if corners { (0.0, last) } else { (-0.5, length as f32) };
             if span <= 0.0 {
                 return 0.0;
@@ -59,7 +59,7 @@ fn cubic(t: f32) -> [f32; 4] {
 }
 
 /// The pixels along one axis that a position reads, with their weights; `None` for one outside.
-fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bool) -> Vec<(Option<usize>, f32)> {
+fn taps(x: f32, length: usize, sampling: Sampling, outside: GridPadding, corners: bool) -> Vec<(Option<usize>, f32)> {
     let pixel = |x: f32| (x >= 0.0 && x < length as f32).then_some(x as usize);
     let at = position(x, length, corners);
     match sampling {
@@ -83,7 +83,7 @@ fn taps(x: f32, length: usize, sampling: Sampling, outside: Outside, corners: bo
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where image and grid do not fit.
-pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: Outside, corners: bool) -> Result<Array> {
+pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: GridPadding, corners: bool) -> Result<Array> {
     let misfit = || Error::shape(format!("a grid of shape {:?} does not fit an image of shape {:?}", grid.shape(), x.shape()));
     let axes = x.rank().checked_sub(2).filter(|&axes| axes > 0 && grid.rank() == axes + 2).ok_or_else(misfit)?;
     let (batch, channels) = (x.shape()[0], x.shape()[1]);
@@ -129,11 +129,11 @@ mod tests {
         let x = Array::new(&[1, 1, 2, 2], vec![0f32, 1.0, 2.0, 3.0]).unwrap();
         let at = |x: f32, y: f32| Array::new(&[1, 1, 1, 2], vec![x, y]).unwrap();
         let read = |grid: &Array, sampling, outside, corners| grid_sample(&x, grid, sampling, outside, corners).unwrap().to_f64s()[0];
-        assert_eq!(read(&at(0.0, 0.0), Sampling::Linear, Outside::Zeros, true), 1.5);
-        assert_eq!(read(&at(-1.0, -1.0), Sampling::Linear, Outside::Zeros, false), 0.0);
-        assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, Outside::Zeros, false), 0.75);
-        assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, Outside::Border, false), 3.0);
-        assert_eq!(read(&at(9.0, 1.0), Sampling::Nearest, Outside::Border, true), 3.0);
-        assert_eq!(read(&at(3.0, 1.0), Sampling::Nearest, Outside::Reflection, true), 2.0);
+        assert_eq!(read(&at(0.0, 0.0), Sampling::Linear, GridPadding::Zeros, true), 1.5);
+        assert_eq!(read(&at(-1.0, -1.0), Sampling::Linear, GridPadding::Zeros, false), 0.0);
+        assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, GridPadding::Zeros, false), 0.75);
+        assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, GridPadding::Border, false), 3.0);
+        assert_eq!(read(&at(9.0, 1.0), Sampling::Nearest, GridPadding::Border, true), 3.0);
+        assert_eq!(read(&at(3.0, 1.0), Sampling::Nearest, GridPadding::Reflection, true), 2.0);
     }
 }

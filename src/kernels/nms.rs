@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 /// Which boxes stay.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule {
+pub struct NmsOptions {
     /// How many of a class stay at most.
     pub most: usize,
     /// The share of what two boxes cover together above which the worse one goes.
@@ -23,7 +23,7 @@ pub struct Rule {
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) where they do not fit, [`DType`](crate::ErrorCode::DType) where they are not f32.
-pub fn suppress(boxes: &Array, scores: &Array, rule: &Rule) -> Result<Array> {
+pub fn suppress(boxes: &Array, scores: &Array, rule: &NmsOptions) -> Result<Array> {
     let misfit = || Error::shape(format!("boxes of shape {:?} do not match scores of shape {:?}", boxes.shape(), scores.shape()));
     let &[batch, classes, count] = scores.shape() else { return Err(misfit()) };
     if boxes.shape() != [batch, count, 4] {
@@ -33,7 +33,7 @@ pub fn suppress(boxes: &Array, scores: &Array, rule: &Rule) -> Result<Array> {
     let mut kept: Vec<i64> = Vec::new();
     for sample in 0..batch {
         let corners = &corners[sample * count * 4..][..count * 4];
-        let regions: Vec<Region> = corners.as_chunks().0.iter().map(|corners| Region::new(*corners, rule.centred)).collect();
+        let regions: Vec<BoxCorners> = corners.as_chunks().0.iter().map(|corners| BoxCorners::new(*corners, rule.centred)).collect();
         for class in 0..classes {
             let points = &points[(sample * classes + class) * count..][..count];
             let mut order: Vec<usize> = (0..count).filter(|&i| rule.least.is_none_or(|least| points[i] > least)).collect();
@@ -54,18 +54,18 @@ pub fn suppress(boxes: &Array, scores: &Array, rule: &Rule) -> Result<Array> {
 }
 
 /// A box by its lower and its upper ends.
-struct Region {
+struct BoxCorners {
     low: [f32; 2],
     high: [f32; 2],
 }
 
-impl Region {
-    fn new(corners: [f32; 4], centred: bool) -> Region {
+impl BoxCorners {
+    fn new(corners: [f32; 4], centred: bool) -> BoxCorners {
         let [a, b, c, d] = corners;
         if centred {
-            return Region { low: [a - c / 2.0, b - d / 2.0], high: [a + c / 2.0, b + d / 2.0] };
+            return BoxCorners { low: [a - c / 2.0, b - d / 2.0], high: [a + c / 2.0, b + d / 2.0] };
         }
-        Region { low: [a.min(c), b.min(d)], high: [a.max(c), b.max(d)] }
+        BoxCorners { low: [a.min(c), b.min(d)], high: [a.max(c), b.max(d)] }
     }
 
     fn area(&self) -> f32 {
@@ -73,7 +73,7 @@ impl Region {
     }
 
     /// Whether two share more than this part of what they cover together. Boxes without an area share nothing.
-    fn overlaps(&self, other: &Region, part: f32) -> bool {
+    fn overlaps(&self, other: &BoxCorners, part: f32) -> bool {
         let side = |axis: usize| (self.high[axis].min(other.high[axis]) - self.low[axis].max(other.low[axis])).max(0.0);
         let common = side(0) * side(1);
         common / (self.area() + other.area() - common) > part
@@ -84,9 +84,9 @@ impl Region {
 mod tests {
     use super::*;
 
-    const RULE: Rule = Rule { most: usize::MAX, overlap: 0.5, least: None, centred: false };
+    const RULE: NmsOptions = NmsOptions { most: usize::MAX, overlap: 0.5, least: None, centred: false };
 
-    fn kept(scores: &[f32], rule: &Rule) -> Vec<i64> {
+    fn kept(scores: &[f32], rule: &NmsOptions) -> Vec<i64> {
         // The second shares 0.9 / 1.1 with the first, the third nothing.
         let boxes = vec![0.0f32, 0.0, 1.0, 1.0, 0.0, 0.1, 1.0, 1.1, 0.0, 10.0, 1.0, 11.0];
         let found = suppress(&Array::new(&[1, 3, 4], boxes).unwrap(), &Array::new(&[1, 1, 3], scores.to_vec()).unwrap(), rule).unwrap();
@@ -97,7 +97,7 @@ mod tests {
     fn the_better_of_two_that_overlap_stays() {
         assert_eq!(kept(&[0.9, 0.75, 0.95], &RULE), [2, 0]);
         assert_eq!(kept(&[0.5, 0.75, 0.25], &RULE), [1, 2]);
-        assert_eq!(kept(&[0.9, 0.75, 0.95], &Rule { overlap: 0.85, ..RULE }), [2, 0, 1]);
+        assert_eq!(kept(&[0.9, 0.75, 0.95], &NmsOptions { overlap: 0.85, ..RULE }), [2, 0, 1]);
     }
 
     #[test]
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn bounds_on_number_and_score_are_held() {
-        assert_eq!(kept(&[0.9, 0.75, 0.95], &Rule { most: 1, ..RULE }), [2]);
-        assert_eq!(kept(&[0.9, 0.75, 0.95], &Rule { most: 0, ..RULE }), [0i64; 0]);
-        assert_eq!(kept(&[0.9, 0.75, 0.95], &Rule { least: Some(0.9), ..RULE }), [2]);
+        assert_eq!(kept(&[0.9, 0.75, 0.95], &NmsOptions { most: 1, ..RULE }), [2]);
+        assert_eq!(kept(&[0.9, 0.75, 0.95], &NmsOptions { most: 0, ..RULE }), [0i64; 0]);
+        assert_eq!(kept(&[0.9, 0.75, 0.95], &NmsOptions { least: Some(0.9), ..RULE }), [2]);
     }
 
     #[test]

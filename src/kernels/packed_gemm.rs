@@ -39,7 +39,7 @@ impl Panels {
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for it.
     pub fn new(matrix: ArrayView2<f32>) -> Result<Panels> {
-        let ((rows, columns), lanes) = (matrix.dim(), Arch::new().dispatch(Lanes));
+        let ((rows, columns), lanes) = (matrix.dim(), Arch::new().dispatch(SimdLanes));
         let size = columns.checked_next_multiple_of(lanes).and_then(|padded| padded.checked_mul(rows));
         let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns} is too large")))?.div_ceil(16);
         room::<f32>(lines * 16)?;
@@ -131,9 +131,9 @@ impl Right<f32> for Part<'_> {
 }
 
 /// The elements that this machine computes with at once.
-struct Lanes;
+struct SimdLanes;
 
-impl WithSimd for Lanes {
+impl WithSimd for SimdLanes {
     type Output = usize;
 
     #[inline(always)]

@@ -47,7 +47,7 @@ impl Cell {
 
 /// An activation function of a gate, with the parameters that some have.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Function {
+pub struct ActivationFunction {
     /// Its name in ONNX.
     pub name: &'static str,
     /// α
@@ -56,7 +56,7 @@ pub struct Function {
     pub beta: f64,
 }
 
-impl Function {
+impl ActivationFunction {
     /// Whether it has an α and a β.
     pub fn takes(self) -> (bool, bool) {
         match self.name {
@@ -82,7 +82,7 @@ pub const FUNCTIONS: &[(&str, f64, f64)] = &[
     ("Softplus", 0.0, 0.0),
 ];
 
-impl Function {
+impl ActivationFunction {
     /// Every number by its value.
     fn over<T: Real>(self, xs: &mut [T]) {
         // What networks use has a loop of its own.
@@ -93,7 +93,7 @@ impl Function {
         }
     }
 
-    /// The functions that [`Function::over`] has no loop for.
+    /// The functions that [`ActivationFunction::over`] has no loop for.
     fn of<T: Real>(self, x: T) -> T {
         let (a, b, zero, one) = (T::of(self.alpha), T::of(self.beta), T::of(0.0), T::of(1.0));
         match self.name {
@@ -150,7 +150,7 @@ pub struct Direction<'a> {
     /// From the end to the start.
     pub reverse: bool,
     /// The functions of the gates.
-    pub functions: &'a [Function],
+    pub functions: &'a [ActivationFunction],
     /// The bound on what goes into them.
     pub clip: Option<f64>,
 }
@@ -214,7 +214,7 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     let state = operands.r.permute(&[1, 0])?.contiguous();
     let both: Vec<T> = bias[..rows].iter().zip(&bias[rows..]).map(|(&b, &own)| b + own).collect();
     let clip = direction.clip.map(T::of);
-    let gate = |f: Function, xs: &mut [T]| {
+    let gate = |f: ActivationFunction, xs: &mut [T]| {
         if let Some(most) = clip {
             each(xs, |x| {
                 if x > most {

@@ -64,7 +64,7 @@ fn directed(key: u64, descending: bool) -> u64 {
 
 /// What [`unique`] finds: `n` different slices.
 #[derive(Clone, Debug)]
-pub struct Unique {
+pub struct UniqueValues {
     /// The slices, each once.
     pub values: Array,
     /// Where each stands first in the operand: i64 \[n\].
@@ -82,7 +82,7 @@ pub struct Unique {
 ///
 /// # Errors
 /// [`Argument`](crate::ErrorCode::Argument) for an axis that there is not; [`TooBig`](crate::ErrorCode::TooBig).
-pub fn unique(x: &Array, axis: Option<usize>, sorted: bool) -> Result<Unique> {
+pub fn unique(x: &Array, axis: Option<usize>, sorted: bool) -> Result<UniqueValues> {
     let n = count(x.shape())?;
     let Some(axis) = axis else {
         let flat = x.reshape(&[n])?;
@@ -97,7 +97,7 @@ pub fn unique(x: &Array, axis: Option<usize>, sorted: bool) -> Result<Unique> {
     let (groups, inverse) = group(&keys(&slices)?.to_vec()?, each, length, sorted, x.dtype().is_float());
     let first: Vec<i64> = groups.iter().map(|group| group.first as i64).collect();
     let first = Array::vector(first);
-    Ok(Unique {
+    Ok(UniqueValues {
         values: super::gather::gather(x, &first, axis)?,
         first,
         inverse: Array::vector(inverse),
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn each_number_once() {
-        // The examples in ONNX's documentation of Unique.
+        // The examples in ONNX's documentation of UniqueValues.
         let x = Array::vector(vec![2f32, 1., 1., 3., 4., 3.]);
         let of = |sorted| {
             let u = unique(&x, None, sorted).unwrap();

@@ -36,11 +36,11 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Weights {
-    source: Arc<Source>,
+    source: Arc<WeightSource>,
     path: String,
 }
 
-enum Source {
+enum WeightSource {
     Seeded(u64),
     Stored(IndexMap<String, Array>),
 }
@@ -66,13 +66,13 @@ impl Init {
 impl Weights {
     /// Random weights in f32. They depend on the seed and on the full name only, not on the order of the calls.
     pub fn seeded(seed: u64) -> Weights {
-        Weights { source: Arc::new(Source::Seeded(seed)), path: String::new() }
+        Weights { source: Arc::new(WeightSource::Seeded(seed)), path: String::new() }
     }
 
     /// Weights by their full names: an `IndexMap<String, Array>`, or an iterator of pairs.
     pub fn from_map<S: Into<String>>(weights: impl IntoIterator<Item = (S, Array)>) -> Weights {
         let stored = weights.into_iter().map(|(name, array)| (name.into(), array)).collect();
-        Weights { source: Arc::new(Source::Stored(stored)), path: String::new() }
+        Weights { source: Arc::new(WeightSource::Stored(stored)), path: String::new() }
     }
 
     /// The weights of a safetensors file, a `.pth` state dict or a TorchScript `.pt`. The file is memory-mapped; only weights that are used are read.
@@ -96,8 +96,8 @@ impl Weights {
     /// The full names of the weights in this scope, in the order of the source; empty for seeded weights.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let stored = match &*self.source {
-            Source::Seeded(_) => None,
-            Source::Stored(stored) => Some(stored.keys()),
+            WeightSource::Seeded(_) => None,
+            WeightSource::Stored(stored) => Some(stored.keys()),
         };
         let inside = |name: &&str| self.path.is_empty() || name.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.starts_with('.'));
         stored.into_iter().flatten().map(String::as_str).filter(inside)
@@ -121,8 +121,8 @@ impl Weights {
     pub fn opt(&self, name: &str, shape: &[usize], init: Init) -> Result<Option<Tensor>> {
         let full = self.full(name);
         let array = match &*self.source {
-            Source::Seeded(seed) => initial_values(*seed, &full, shape, init),
-            Source::Stored(stored) => match stored.get(&full) {
+            WeightSource::Seeded(seed) => initial_values(*seed, &full, shape, init),
+            WeightSource::Stored(stored) => match stored.get(&full) {
                 None => return Ok(None),
                 Some(array) if array.shape() == shape => array.clone(),
                 Some(array) => return Err(Error::shape(format!("expected shape {shape:?}, got {:?}", array.shape())).at(full)),
@@ -141,7 +141,7 @@ impl Weights {
 
     /// A suggestion of the names nearest to this one.
     fn nearest(&self, name: &str) -> String {
-        let Source::Stored(stored) = &*self.source else { return String::new() };
+        let WeightSource::Stored(stored) = &*self.source else { return String::new() };
         let full = self.full(name);
         let mut names: Vec<(usize, &str)> = stored.keys().map(|known| (distance(known, &full), known.as_str())).collect();
         // Stable: equally near names stay in the order of the source.
@@ -156,8 +156,8 @@ impl Weights {
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.source {
-            Source::Seeded(seed) => write!(f, "Weights(seed {seed}, at `{}`)", self.path),
-            Source::Stored(stored) => write!(f, "Weights({} stored, at `{}`)", stored.len(), self.path),
+            WeightSource::Seeded(seed) => write!(f, "Weights(seed {seed}, at `{}`)", self.path),
+            WeightSource::Stored(stored) => write!(f, "Weights({} stored, at `{}`)", stored.len(), self.path),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::kernels::grid;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
 
-pub use crate::kernels::grid::{Outside, Sampling};
+pub use crate::kernels::grid::{GridPadding, Sampling};
 
 /// An image read at the positions of a grid. ONNX: [GridSample](https://onnx.ai/onnx/operators/onnx__GridSample.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct GridSample {
     /// How a number is made from the pixels around.
     pub sampling: Sampling,
     /// What stands outside the image.
-    pub outside: Outside,
+    pub outside: GridPadding,
     /// Whether −1 and 1 are the centres of the outermost pixels, or their edges.
     pub corners: bool,
 }
@@ -26,7 +26,8 @@ pub struct GridSample {
 /// The names of opset 16, and of opset 20.
 const SAMPLINGS: &[(Sampling, &str, &str)] =
     &[(Sampling::Linear, "bilinear", "linear"), (Sampling::Nearest, "nearest", "nearest"), (Sampling::Cubic, "bicubic", "cubic")];
-const OUTSIDES: &[(Outside, &str)] = &[(Outside::Zeros, "zeros"), (Outside::Border, "border"), (Outside::Reflection, "reflection")];
+const OUTSIDES: &[(GridPadding, &str)] =
+    &[(GridPadding::Zeros, "zeros"), (GridPadding::Border, "border"), (GridPadding::Reflection, "reflection")];
 
 impl Operator for GridSample {
     fn name(&self) -> &'static str {
@@ -97,7 +98,7 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where image and grid do not fit.
     #[track_caller]
-    pub fn grid_sample(&self, grid: &Tensor, sampling: Sampling, outside: Outside, corners: bool) -> Result<Tensor> {
+    pub fn grid_sample(&self, grid: &Tensor, sampling: Sampling, outside: GridPadding, corners: bool) -> Result<Tensor> {
         if self.rank() == 5 {
             return volume(self, grid, sampling, outside, corners);
         }
@@ -138,7 +139,7 @@ impl Tensor {
 }
 
 /// A volume read at positions, which opset 18 has no operator for: its eight neighbours, weighted.
-fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corners: bool) -> Result<Tensor> {
+fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, corners: bool) -> Result<Tensor> {
     if grid.rank() != 5 || sampling == Sampling::Cubic {
         return Err(Error::shape(format!("grid {} does not fit volume {}", grid.ty(), x.ty())));
     }
@@ -150,9 +151,9 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: Outside, corne
         let g = grid.select(-1, 2 - axis as i64)?;
         let at = if corners { g.add(1.0)?.div(2.0)?.mul(&last)? } else { g.add(1.0)?.mul(&count)?.sub(1.0)?.div(2.0)? };
         let at = match outside {
-            Outside::Zeros => at,
-            Outside::Border => at.maximum(0.0)?.minimum(&last)?,
-            Outside::Reflection => {
+            GridPadding::Zeros => at,
+            GridPadding::Border => at.maximum(0.0)?.minimum(&last)?,
+            GridPadding::Reflection => {
                 let (low, span) = if corners { (0.0, last.clone()) } else { (-0.5, count.clone()) };
                 let distance = at.sub(low)?.abs()?;
                 let flips = distance.div(&span)?.floor()?;
@@ -200,10 +201,10 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
 
     cases! {
         "grid_sample", [floats(&[2, 3, 4, 5]), of(DType::F32, &[2, 3, 3, 2], -1.0, 1.0)], |x| {
-            one(x[0].grid_sample(&x[1], Sampling::Linear, Outside::Zeros, false)?)
+            one(x[0].grid_sample(&x[1], Sampling::Linear, GridPadding::Zeros, false)?)
         };
         "grid_sample_cubic", [floats(&[2, 3, 4, 5]), of(DType::F32, &[2, 3, 3, 2], -1.0, 1.0)], |x| {
-            one(x[0].grid_sample(&x[1], Sampling::Cubic, Outside::Reflection, true)?)
+            one(x[0].grid_sample(&x[1], Sampling::Cubic, GridPadding::Reflection, true)?)
         };
     }
 }

@@ -5,7 +5,7 @@ use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, Inputs, Operator};
-use crate::kernels::nms::{Rule, suppress};
+use crate::kernels::nms::{NmsOptions, suppress};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
 
@@ -48,7 +48,7 @@ impl Operator for NonMaxSuppression {
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
         let number = |i: usize| inputs.opt(i).map(|x| x.reshape(&[])?.item()).transpose();
-        let rule = Rule {
+        let rule = NmsOptions {
             most: number(2)?.map_or(0, |n| usize::try_from(n.to_i64()).unwrap_or(0)),
             overlap: number(3)?.map_or(0.0, |x| x.to_f64() as f32),
             least: number(4)?.map(|x| x.to_f64() as f32),

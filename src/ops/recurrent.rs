@@ -9,7 +9,7 @@ use crate::kernels::recurrent::{self, FUNCTIONS};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
 
-pub use crate::kernels::recurrent::{Cell, Function};
+pub use crate::kernels::recurrent::{ActivationFunction, Cell};
 
 /// A recurrent network. Inputs: x, w, r, bias, lengths, first state, first cell, peepholes; all but three optional.
 ///
@@ -22,16 +22,16 @@ pub struct Recurrent {
     /// For each direction whether it runs from the end to the start.
     pub reverse: Vec<bool>,
     /// The functions of the gates, direction by direction.
-    pub functions: Vec<Function>,
+    pub functions: Vec<ActivationFunction>,
     /// The bound on what goes into them.
     pub clip: Option<f32>,
     /// Whether the batch is the first axis.
     pub batch_first: bool,
 }
 
-fn function(name: &str) -> Result<Function> {
+fn function(name: &str) -> Result<ActivationFunction> {
     let row = FUNCTIONS.iter().find(|row| row.0.eq_ignore_ascii_case(name));
-    row.map(|row| Function { name: row.0, alpha: row.1, beta: row.2 })
+    row.map(|row| ActivationFunction { name: row.0, alpha: row.1, beta: row.2 })
         .ok_or_else(|| Error::unsupported(format!("unknown gate activation {name}")))
 }
 

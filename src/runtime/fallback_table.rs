@@ -41,10 +41,10 @@ impl NodeContext<'_> {
 }
 
 /// An operator that runs on our kernel: its name, where it applies, and why.
-pub(super) type Row = (&'static str, Applies, &'static str);
+pub(super) type FallbackRow = (&'static str, Applies, &'static str);
 
 /// The operators that run on our kernels, for tract 0.23.9. A test fails where tract alone does what a row says it does not.
-pub(super) const FALLBACK_TABLE: &[Row] = &[
+pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Equal", |node_context| node_context.any(|dtype| dtype == DType::Bool), "does not compare bools"),
     (
         "MatMul",
@@ -314,7 +314,7 @@ impl<'a> SizeValues<'a> {
 const MOST: usize = 64;
 
 /// The model as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
-pub(super) fn for_tract(model: &Model, rows: &[Row], operators: &OpRegistry) -> (ModelProto, Vec<Fallback>) {
+pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegistry) -> (ModelProto, Vec<Fallback>) {
     let mut fallbacks = Vec::new();
     let mut proto = model.clone().into_proto();
     let opset = model.opset("").unwrap_or(0);

@@ -25,7 +25,7 @@ use crate::ops::OpRegistry;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced};
-use fallback_table::{FALLBACK_TABLE, Fallback, Row};
+use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use prost::Message;
 use runnable::Runnable;
@@ -212,7 +212,7 @@ impl Session {
     }
 
     /// A session in which the operators of these rows run on our kernels.
-    fn with_rows(model: &Model, options: &SessionBuilder, rows: &[Row]) -> Result<Session> {
+    fn with_rows(model: &Model, options: &SessionBuilder, rows: &[FallbackRow]) -> Result<Session> {
         let SessionBuilder { threads, cached_plans, operators } = options;
         verify(model).into_result()?;
         let flat = without_functions(model, operators);

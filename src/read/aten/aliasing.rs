@@ -1,7 +1,7 @@
 //! Views of tensors: how each is computed from its base, and how a write to it goes back.
 
 use super::layout;
-use super::value::{Sequence, Step, Value, View};
+use super::value::{Sequence, Value, View, ViewStep};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::Reduction;
@@ -11,8 +11,8 @@ use crate::tensor::Tensor;
 pub(super) fn step_of(
     apply: impl Fn(&Tensor) -> Result<Tensor> + 'static,
     write: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + 'static,
-) -> Step {
-    Step { apply: Box::new(apply), write: Box::new(write) }
+) -> ViewStep {
+    ViewStep { apply: Box::new(apply), write: Box::new(write) }
 }
 
 pub(super) fn in_order(base: &View, apply: impl Fn(&Tensor) -> Result<Tensor> + 'static) -> Result<View> {

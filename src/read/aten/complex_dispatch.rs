@@ -248,7 +248,7 @@ fn part_of_one(value: &Value, imaginary: bool, number: bool) -> Result<Value> {
 }
 
 /// Runs an operator by name: the dispatcher that calls these rules hands itself in, since it lies above them.
-pub(super) type Call = fn(&str, &[Value], &[(String, Value)]) -> Result<Value>;
+pub(super) type AtenCall = fn(&str, &[Value], &[(String, Value)]) -> Result<Value>;
 
 /// What an operator does on complex operands, looked up once for its name.
 #[derive(Clone, Copy)]
@@ -285,7 +285,7 @@ impl Rules {
     }
 
     /// A complex tensor from a call that asks for a complex dtype without having complex operands; `None` where it does not.
-    pub(super) fn make(&self, call: Call, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
+    pub(super) fn make(&self, call: AtenCall, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
         if !self.maker || positional.iter().any(is_complex) {
             return None;
         }
@@ -298,7 +298,7 @@ impl Rules {
     }
 
     /// Runs the operator on complex operands; `None` where there are none, or no rule has it.
-    pub(super) fn run(&self, call: Call, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
+    pub(super) fn run(&self, call: AtenCall, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
         if !positional.iter().chain(named.iter().map(|entry| &entry.1)).any(is_complex) {
             return None;
         }
@@ -336,7 +336,7 @@ impl Rules {
 }
 
 /// An operator that is linear in the first complex operand; if another one is complex, so are the two results.
-fn product(call: Call, name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
+fn product(call: AtenCall, name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
     if let ("linear", [x, weight, bias]) = (name, positional)
         && !matches!(bias, Value::None)
     {
@@ -362,7 +362,7 @@ fn product(call: Call, name: &str, positional: &[Value], named: &[(String, Value
 }
 
 /// β · first + α · product.
-fn sum(call: Call, first: &Value, product: &str, x: &Value, y: &Value, named: &[(String, Value)]) -> Result<Value> {
+fn sum(call: AtenCall, first: &Value, product: &str, x: &Value, y: &Value, named: &[(String, Value)]) -> Result<Value> {
     let scaled = |value: Value, by: &str| match named.iter().find(|entry| entry.0 == by) {
         Some((_, factor)) => call("mul", &[value, factor.clone()], &[]),
         None => Ok(value),

@@ -47,4 +47,4 @@ mod vision;
 pub(crate) use scalar_type::{scalar_type, scalar_type_number};
 #[cfg(test)]
 pub(crate) use table::readable;
-pub(crate) use table::{Operator, call, full, resolve, unknown};
+pub(crate) use table::{AtenOperator, call, full, resolve, unknown};

@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 use proptest::prelude::*;
 
 /// One step of a program: what is done, to which of the values so far, and three integers that say how.
-type Step = (u8, u8, i8, i8, i8);
+type ProgramStep = (u8, u8, i8, i8, i8);
 
 /// Memory as torch has it: storages, and windows onto them.
 #[derive(Clone, Default)]
@@ -79,7 +79,7 @@ fn ints(values: &[i64]) -> Value {
 }
 
 /// The step, where it makes sense.
-fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): Step) -> Option<(usize, Done)> {
+fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): ProgramStep) -> Option<(usize, Done)> {
     let target = target as usize % memory.views.len();
     let view = &memory.views[target];
     let rank = view.shape.len() as i64;
@@ -208,7 +208,7 @@ fn fitting(view: &View, shape: &[i64]) -> Option<Vec<i64>> {
 }
 
 /// Runs the program on both; the elements of every value at the end.
-fn run(inputs: &[Tensor], steps: &[Step]) -> Result<(Vec<Tensor>, Vec<Vec<f32>>)> {
+fn run(inputs: &[Tensor], steps: &[ProgramStep]) -> Result<(Vec<Tensor>, Vec<Vec<f32>>)> {
     let mut memory = Memory::default();
     let mut values: Vec<Value> = Vec::new();
     for (i, input) in inputs.iter().enumerate() {
@@ -246,7 +246,7 @@ fn run(inputs: &[Tensor], steps: &[Step]) -> Result<(Vec<Tensor>, Vec<Vec<f32>>)
     Ok((got, memory.views.iter().map(|view| memory.read(view)).collect()))
 }
 
-struct Program(Vec<Step>);
+struct Program(Vec<ProgramStep>);
 
 impl DynModule for Program {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
@@ -263,7 +263,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn writes_through_views_reach_the_memory_that_torchs_reach(steps in prop::collection::vec(any::<Step>(), 1..14)) {
+    fn writes_through_views_reach_the_memory_that_torchs_reach(steps in prop::collection::vec(any::<ProgramStep>(), 1..14)) {
         let input = |i: usize, shape: &[usize]| {
             let count = shape.iter().product::<usize>();
             Tensor::new(shape, (0..count).map(|n| (n + 10 * i) as f32).collect()).unwrap()

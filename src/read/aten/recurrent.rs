@@ -7,7 +7,7 @@ use super::value::{Sequence, Value, View};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::ops::{Cell, Function, Padding, Recurrent, RecurrentWeights, layered, scan};
+use crate::ops::{ActivationFunction, Cell, Padding, Recurrent, RecurrentWeights, layered, scan};
 use crate::tensor::Tensor;
 use std::rc::Rc;
 
@@ -196,7 +196,7 @@ fn network(
             .collect();
         let mut op = Recurrent::new(cell, reverse.clone())?;
         if let Some(name) = function {
-            op.functions = reverse.iter().map(|_| Function { name, alpha: 0.0, beta: 0.0 }).collect();
+            op.functions = reverse.iter().map(|_| ActivationFunction { name, alpha: 0.0, beta: 0.0 }).collect();
         }
         x.recurrent(op, &weights, lengths, first)
     })

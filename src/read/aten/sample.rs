@@ -4,7 +4,7 @@ use super::args::Args;
 use super::row::{Row, one};
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::ops::{Outside, Sampling, Window};
+use crate::ops::{GridPadding, Sampling, Window};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -50,9 +50,9 @@ fn sampled(a: &Args) -> Result<Tensor> {
         other => return Err(Error::argument(format!("unknown interpolation {other}"))),
     };
     let outside = match a.int("padding_mode")? {
-        0 => Outside::Zeros,
-        1 => Outside::Border,
-        2 => Outside::Reflection,
+        0 => GridPadding::Zeros,
+        1 => GridPadding::Border,
+        2 => GridPadding::Reflection,
         other => return Err(Error::argument(format!("the padding {other}"))),
     };
     a.tensor("input")?.grid_sample(&a.tensor("grid")?, sampling, outside, a.flag("align_corners")?)

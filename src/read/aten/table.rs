@@ -70,32 +70,32 @@ enum Form {
 }
 
 /// A torch operator by one of its names, resolved: what a call site keeps, so that the name is looked up once.
-pub(crate) struct Operator {
+pub(crate) struct AtenOperator {
     /// Its name in torch, for messages: `aten::relu_`.
     full: String,
     form: Form,
     overloads: Arc<Overloads>,
 }
 
-impl fmt::Debug for Operator {
+impl fmt::Debug for AtenOperator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.full)
     }
 }
 
-impl PartialEq for Operator {
-    fn eq(&self, other: &Operator) -> bool {
+impl PartialEq for AtenOperator {
+    fn eq(&self, other: &AtenOperator) -> bool {
         self.full == other.full
     }
 }
 
 /// The operators by each of their names.
-fn table() -> &'static HashMap<String, Operator> {
-    static TABLE: OnceLock<HashMap<String, Operator>> = OnceLock::new();
+fn table() -> &'static HashMap<String, AtenOperator> {
+    static TABLE: OnceLock<HashMap<String, AtenOperator>> = OnceLock::new();
     TABLE.get_or_init(build)
 }
 
-fn build() -> HashMap<String, Operator> {
+fn build() -> HashMap<String, AtenOperator> {
     let mut rows: HashMap<String, Vec<Overload>> = HashMap::new();
     for row in FAMILIES.iter().flat_map(|family| family.iter()) {
         // A schema that does not parse is caught by a test; here it is as if it were not there.
@@ -115,7 +115,7 @@ fn build() -> HashMap<String, Operator> {
     for name in names.iter().copied().chain(alias::names()) {
         for name in [name.to_string(), format!("{name}_"), format!("{name}_copy")] {
             if let Some((form, overloads)) = form_of(&plain, &name) {
-                operators.insert(name.clone(), Operator { full: full(&name), form, overloads });
+                operators.insert(name.clone(), AtenOperator { full: full(&name), form, overloads });
             }
         }
     }
@@ -146,7 +146,7 @@ pub(crate) fn full(name: &str) -> String {
 ///
 /// One that is not aten's own has its namespace and a dot before its name: `torchvision.nms`. Aliases, in-place forms (`relu_`) and copying
 /// forms of views (`select_copy`) are names too.
-pub(crate) fn resolve(name: &str) -> Option<&'static Operator> {
+pub(crate) fn resolve(name: &str) -> Option<&'static AtenOperator> {
     table().get(name)
 }
 
@@ -164,12 +164,12 @@ pub(crate) fn unknown(name: &str) -> Error {
     Error::new(ErrorCode::UnknownOperators, format!("{} has no translation", full(name)))
 }
 
-/// Calls an operator by name: [`resolve`] and [`Operator::call`].
+/// Calls an operator by name: [`resolve`] and [`AtenOperator::call`].
 pub(crate) fn call(name: &str, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
     resolve(name).ok_or_else(|| unknown(name))?.call(positional, named)
 }
 
-impl Operator {
+impl AtenOperator {
     /// Runs the operator: the first overload whose schema the arguments fit.
     ///
     /// # Errors

@@ -203,7 +203,7 @@ impl From<Complex> for Value {
 }
 
 /// How a view is computed from its base, and how a write to it changes the base.
-pub(crate) struct Step {
+pub(crate) struct ViewStep {
     /// The view of a base.
     pub(crate) apply: Box<dyn Fn(&Tensor) -> Result<Tensor>>,
     /// The base after these values were written to the view.
@@ -223,7 +223,7 @@ struct ViewData {
     writes: Rc<Cell<u64>>,
     /// The strides in the storage of the root: whether `reshape` copies depends on them.
     strides: Vec<Dim>,
-    base: Option<(View, Step)>,
+    base: Option<(View, ViewStep)>,
     sequence: Option<Sequence>,
 }
 
@@ -267,7 +267,7 @@ impl View {
     }
 
     /// A view of this, whose axes have these strides.
-    pub(crate) fn step(&self, step: Step, strides: Vec<Dim>) -> Result<View> {
+    pub(crate) fn step(&self, step: ViewStep, strides: Vec<Dim>) -> Result<View> {
         let tensor = (step.apply)(&self.read()?)?;
         let writes = self.0.writes.clone();
         let cached = RefCell::new((writes.get(), tensor));
@@ -351,9 +351,9 @@ mod tests {
     fn a_write_through_a_view_reaches_the_base_and_its_other_views() {
         let base = View::new(Tensor::new([2, 2], vec![1.0f32, 2.0, 3.0, 4.0]).unwrap());
         let transposed =
-            base.step(Step { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }, vec![]).unwrap();
+            base.step(ViewStep { apply: Box::new(|x| x.transpose(0, 1)), write: Box::new(|_, new| new.transpose(0, 1)) }, vec![]).unwrap();
         let flat = transposed
-            .step(Step { apply: Box::new(|x| x.reshape([4])), write: Box::new(|base, new| new.reshape(base.shape())) }, vec![])
+            .step(ViewStep { apply: Box::new(|x| x.reshape([4])), write: Box::new(|base, new| new.reshape(base.shape())) }, vec![])
             .unwrap();
         flat.write(Tensor::from(&[10.0f32, 20.0, 30.0, 40.0])).unwrap();
         assert_eq!(base.read().unwrap().to_vec::<f32>().unwrap(), [10.0, 30.0, 20.0, 40.0]);

@@ -3,7 +3,7 @@
 //! [torch/_export/serde/schema.py](https://github.com/pytorch/pytorch/blob/main/torch/_export/serde/schema.py); what is not named here is skipped
 //! while it is read, stack traces above all.
 
-use crate::read::aten::Operator;
+use crate::read::aten::AtenOperator;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -40,7 +40,7 @@ pub(super) struct SchemaNode {
     pub metadata: Metadata,
     /// The operator of torch that the target names, looked up at the first run that comes here.
     #[serde(skip)]
-    pub operator: OnceLock<Option<&'static Operator>>,
+    pub operator: OnceLock<Option<&'static AtenOperator>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -1,6 +1,6 @@
 //! The syntax of TorchScript: the small part of Python that its printer writes.
 
-use crate::read::aten::Operator;
+use crate::read::aten::AtenOperator;
 use std::sync::{Arc, OnceLock};
 
 /// How deeply expressions and blocks may nest; torch's own code stays below 20.
@@ -44,7 +44,7 @@ pub(crate) struct CallExpr {
     pub(crate) named: Vec<(Arc<str>, AstExpr)>,
     pub(crate) line: LineNumber,
     /// The operator of torch that the callee names, looked up at the first run that comes here.
-    pub(crate) operator: OnceLock<Option<&'static Operator>>,
+    pub(crate) operator: OnceLock<Option<&'static AtenOperator>>,
 }
 
 /// A statement with its line.

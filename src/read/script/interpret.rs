@@ -5,7 +5,7 @@ use super::side_effects::{MutableValues, ValueLayout, number};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
-use crate::read::aten::{self, Operator, value::Value};
+use crate::read::aten::{self, AtenOperator, value::Value};
 use crate::tensor::{Tensor, location};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -512,7 +512,7 @@ impl<'a> Interpreter<'a> {
         positional: &[Value],
         named: &[(String, Value)],
         function: &Arc<FunctionDef>,
-        (call, operator): (&CallExpr, &OnceLock<Option<&'static Operator>>),
+        (call, operator): (&CallExpr, &OnceLock<Option<&'static AtenOperator>>),
     ) -> Result<Value> {
         if let Some(called) = self.script.program.functions.get(path) {
             let called = called.clone();

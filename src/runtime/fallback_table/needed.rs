@@ -1,6 +1,6 @@
 //! Models that need a row of the fallback table: without it tract fails or computes something else. One for each row that no example of the laws needs.
 
-use super::{FALLBACK_TABLE, Row};
+use super::{FALLBACK_TABLE, FallbackRow};
 use crate::array::{Array, DType, Tolerance, compare};
 use crate::dim::{Shape, Type};
 use crate::error::Result;
@@ -256,7 +256,7 @@ impl Session {
     /// # Errors
     /// Where it fails.
     pub(crate) fn without(model: &Model, row: (&str, &str), inputs: &[Array]) -> Result<Vec<Array>> {
-        let rows: Vec<Row> = FALLBACK_TABLE.iter().filter(|other| (other.0, other.2) != row).copied().collect();
+        let rows: Vec<FallbackRow> = FALLBACK_TABLE.iter().filter(|other| (other.0, other.2) != row).copied().collect();
         let session = Session::with_rows(model, &Session::builder(), &rows)?;
         let runnable = session.compile(&shapes(inputs))?;
         session.by_tract(&runnable, inputs)
