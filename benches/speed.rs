@@ -63,7 +63,7 @@ fn median<E>(mut run: impl FnMut() -> std::result::Result<(), E>) -> std::result
 }
 
 fn noise(shape: &[usize], seed: u64) -> Tensor {
-    Random::new(seed).array(DType::F32, shape, Random::normal).into()
+    Random::new(seed).array(DType::F32, shape, Random::normal).unwrap().into()
 }
 
 /// An operator of the eager library on tensors of its row.

@@ -1,6 +1,7 @@
 //! Do two arrays agree? The largest differences, where they are, and whether a tolerance allows them.
 
 use super::{Array, DType};
+use crate::error::{Error, ErrorCode, Result};
 
 /// How far two values may differ: |a − b| ≤ `abs` + `rel` · |b|.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,20 +45,19 @@ pub struct Comparison {
 
 /// Compares two arrays of one shape number by number; NaN agrees with NaN, an infinity with itself.
 ///
-/// `None` where dtype or shape differ: then there is nothing to compare.
-pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Option<Comparison> {
+/// # Errors
+/// [`Mismatch`](crate::ErrorCode::Mismatch) where dtype or shape differ: then there is nothing to compare;
+/// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Result<Comparison> {
     if got.dtype() != expected.dtype() || got.shape() != expected.shape() {
-        return None;
+        let ty = |array: &Array| format!("{}{:?}", array.dtype(), array.shape());
+        return Err(Error::new(ErrorCode::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))));
     }
     let mut result = Comparison { agrees: true, max_abs: 0.0, max_rel: 0.0, outside: 0, worst: None };
     let mut furthest = 0.0;
     // Integers beyond 2⁵³ have no exact double: their difference is taken in integers.
-    let (a, b) = (got.to_f64s(), expected.to_f64s());
-    let exact = got.dtype().is_int().then(|| (got.to_i64s(), expected.to_i64s()));
-    if [&a, &b].iter().any(|values| values.len() != got.len()) {
-        // Values that could not be read are not compared, and so do not agree.
-        return Some(Comparison { agrees: false, max_abs: f64::INFINITY, outside: got.len(), ..result });
-    }
+    let (a, b) = (got.to_f64s()?, expected.to_f64s()?);
+    let exact = if got.dtype().is_int() { Some((got.to_i64s()?, expected.to_i64s()?)) } else { None };
     for i in 0..a.len() {
         let same = match &exact {
             Some((x, y)) => x[i] == y[i],
@@ -85,7 +85,7 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Option<Co
             }
         }
     }
-    Some(result)
+    Ok(result)
 }
 
 /// The index of the i-th element in row-major order.
@@ -127,6 +127,7 @@ mod tests {
 
     #[test]
     fn other_dtypes_are_not_compared() {
-        assert_eq!(compare(&Array::scalar(1f32), &Array::scalar(1f64), Tolerance::EXACT), None);
+        let error = compare(&Array::scalar(1f32), &Array::scalar(1f64), Tolerance::EXACT).unwrap_err();
+        assert_eq!((error.code(), error.message()), (ErrorCode::Mismatch, "expected f64[], got f32[]"));
     }
 }

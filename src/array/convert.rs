@@ -83,8 +83,8 @@ mod tests {
             let x = each_dtype_of(&x, from);
             for &to in DType::ALL {
                 assert_eq!(
-                    format!("{:?}", convert(&x, to).unwrap().to_bytes()),
-                    format!("{:?}", by_definition(&x, to).to_bytes()),
+                    format!("{:?}", convert(&x, to).unwrap().to_bytes().unwrap()),
+                    format!("{:?}", by_definition(&x, to).to_bytes().unwrap()),
                     "{from} {to}"
                 );
             }

@@ -25,6 +25,8 @@ use bytes::Bytes;
 use ndarray::{ArrayD, ArrayViewD, Axis, CowArray, IxDyn, ShapeBuilder};
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
 
 /// A number for each axis; for the usual ranks without memory of its own.
 pub(crate) type Dims<T> = SmallVec<[T; 4]>;
@@ -140,7 +142,7 @@ impl Array {
 
     /// A number in this dtype, repeated (without memory) to this shape.
     pub fn full(dtype: DType, shape: &[usize], x: Scalar) -> Array {
-        let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()), else Array::scalar(x.to::<f64>()).cast(dtype));
+        let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()), else Array { dtype, ..Array::scalar(dtype.encode(x.to_f64(), Narrowing::default())) });
         Array { shape: shape.into(), strides: Dims::from_elem(0, shape.len()), ..one }
     }
 
@@ -200,29 +202,93 @@ impl Array {
     }
 
     /// The bytes of the elements in row-major order: shared where they stand so, otherwise gathered.
-    pub fn to_bytes(&self) -> Bytes {
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn to_bytes(&self) -> Result<Bytes> {
+        match self.contiguous_bytes() {
+            Some(bytes) => Ok(bytes),
+            None => Ok(self.contiguous()?.bytes),
+        }
+    }
+
+    /// The bytes of the elements, where these stand in row-major order.
+    fn contiguous_bytes(&self) -> Option<Bytes> {
         if self.is_empty() {
-            return Bytes::new();
+            return Some(Bytes::new());
         }
-        if self.is_contiguous() {
-            let start = self.offset * self.dtype.size();
-            return self.bytes.slice(start..start + self.byte_len());
-        }
-        self.contiguous().bytes
+        let start = self.offset * self.dtype.size();
+        self.is_contiguous().then(|| self.bytes.slice(start..start + self.byte_len()))
     }
 
-    /// The same elements in row-major order: the array itself where it is contiguous, or where a dense copy does not fit into memory.
-    pub fn contiguous(&self) -> Array {
-        self.dense().unwrap_or_else(|_| self.clone())
+    /// Whether dtype, shape and the bytes of the elements are equal: unlike `==`, a NaN equals itself and −0 is not 0.
+    pub fn same_bytes(&self, other: &Array) -> bool {
+        if self.dtype != other.dtype || self.shape != other.shape {
+            return false;
+        }
+        if let (Some(a), Some(b)) = (self.contiguous_bytes(), other.contiguous_bytes()) {
+            return a == b;
+        }
+        if !self.fits() {
+            // Such arrays repeat elements: they are compared where they repeat them alike.
+            let repeats = |array: &Array| array.strides.iter().map(|&stride| stride == 0).collect::<Vec<_>>();
+            let (a, b) = (self.distinct(), other.distinct());
+            return repeats(self) == repeats(other) && a.fits() && a.same_bytes(&b);
+        }
+        let strided = strided_loop::StridedLoop::new(&self.shape, [&self.strides, &other.strides]);
+        let (size, step) = (self.dtype.size(), strided.step());
+        let element = |array: &Array, offset: isize| {
+            let start = strided_loop::at_offset(array.offset, offset) * size;
+            array.bytes.slice(start..start + size)
+        };
+        let mut same = true;
+        strided.runs(0..strided.len(), &mut |at, [a, b]| {
+            same = same && (0..at.len() as isize).all(|i| element(self, a + i * step[0]) == element(other, b + i * step[1]));
+        });
+        same
     }
 
-    /// As [`Array::contiguous`], or an error.
-    pub(crate) fn dense(&self) -> Result<Array> {
+    /// Whether a dense copy fits into memory.
+    fn fits(&self) -> bool {
+        count(&self.shape).and_then(|n| room::<u8>(n.saturating_mul(self.dtype.size()))).is_ok()
+    }
+
+    /// The elements without repetition along axes of stride 0.
+    fn distinct(&self) -> Array {
+        let length = |(&length, &stride): (&usize, &isize)| if stride == 0 { length.min(1) } else { length };
+        Array { shape: self.shape.iter().zip(&self.strides).map(length).collect(), ..self.clone() }
+    }
+
+    /// Hashes dtype, shape and the bytes of the elements, whatever the strides; where a dense copy does not fit into memory, those of
+    /// the elements that are not repetitions.
+    pub(crate) fn hash_bytes(&self, state: &mut impl Hasher) {
+        /// A hasher as a writer, which never fails.
+        struct HashWriter<'a, H>(&'a mut H);
+        impl<H: Hasher> Write for HashWriter<'_, H> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.write(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        (self.dtype, self.shape()).hash(state);
+        let hashed = if self.fits() { self.clone() } else { self.distinct() };
+        let _: io::Result<()> = hashed.write_to(&mut HashWriter(state));
+    }
+
+    /// The same elements in row-major order: the array itself where it is contiguous.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn contiguous(&self) -> Result<Array> {
         if self.is_contiguous() && is_aligned(self) {
             return Ok(self.clone());
         }
         if self.dtype.is_narrow() {
-            return self.codes().dense()?.with_codes(self.dtype);
+            return self.codes().contiguous()?.with_codes(self.dtype);
         }
         self.move_elements(|words| each_dtype!(words.dtype, T: word => Array::new(&words.shape, words.to_vec::<T>()?)))
     }
@@ -312,15 +378,21 @@ impl Array {
     }
 
     /// The elements as doubles, in row-major order, whatever the dtype.
-    pub fn to_f64s(&self) -> Vec<f64> {
-        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_f64()).collect()).unwrap_or_default(),
-            else self.widened().to_f64s())
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn to_f64s(&self) -> Result<Vec<f64>> {
+        room::<f64>(count(&self.shape)?)?;
+        each_dtype!(self.dtype, T => Ok(self.to_vec::<T>()?.into_iter().map(|x| x.to_f64()).collect()), else self.widened()?.to_f64s())
     }
 
-    /// The elements as integers, in row-major order, whatever the dtype.
-    pub fn to_i64s(&self) -> Vec<i64> {
-        each_dtype!(self.dtype, T => self.to_vec::<T>().map(|v| v.into_iter().map(|x| x.to_i64()).collect()).unwrap_or_default(),
-            else self.widened().to_i64s())
+    /// The elements as integers, in row-major order, whatever the dtype: floats truncated towards zero.
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn to_i64s(&self) -> Result<Vec<i64>> {
+        room::<i64>(count(&self.shape)?)?;
+        each_dtype!(self.dtype, T => Ok(self.to_vec::<T>()?.into_iter().map(|x| x.to_i64()).collect()), else self.widened()?.to_i64s())
     }
 
     /// The only element as a number.
@@ -332,30 +404,22 @@ impl Array {
             return Err(Error::shape(format!("expected one element, got shape {:?}", self.shape)));
         }
         Ok(match self.dtype {
-            DType::Bool => Scalar::Bool(self.to_i64s()[0] != 0),
-            dtype if dtype.is_float() => Scalar::Float(self.to_f64s()[0]),
-            _ => Scalar::Int(self.to_i64s()[0]),
+            DType::Bool => Scalar::Bool(self.to_i64s()?[0] != 0),
+            dtype if dtype.is_float() => Scalar::Float(self.to_f64s()?[0]),
+            _ => Scalar::Int(self.to_i64s()?[0]),
         })
     }
 
     /// The same values in another dtype: truncated towards zero and wrapped as torch's `to` does.
-    pub fn cast(&self, dtype: DType) -> Array {
-        if dtype == self.dtype {
-            return self.clone();
-        }
-        self.try_cast(dtype).unwrap_or_else(|_| self.clone())
-    }
-
-    /// As [`Array::cast`].
     ///
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
-    pub fn try_cast(&self, dtype: DType) -> Result<Array> {
+    pub fn cast(&self, dtype: DType) -> Result<Array> {
         match dtype {
             same if same == self.dtype => Ok(self.clone()),
-            narrow if narrow.is_narrow() => Ok(self.narrowed(narrow, Narrowing::default())),
-            wide if self.dtype.is_narrow() => self.widened().try_cast(wide),
-            other => convert::convert(&self.dense()?, other),
+            narrow if narrow.is_narrow() => self.narrowed(narrow, Narrowing::default()),
+            wide if self.dtype.is_narrow() => self.widened()?.cast(wide),
+            other => convert::convert(&self.contiguous()?, other),
         }
     }
 }
@@ -399,7 +463,7 @@ impl Array {
         if dtype.bits() != self.dtype.bits() {
             return Err(Error::dtype(format!("the bits of {} are not those of {dtype}", self.dtype)));
         }
-        Array::from_bytes(dtype, self.to_bytes(), &self.shape, None, 0)
+        Array::from_bytes(dtype, self.to_bytes()?, &self.shape, None, 0)
     }
 }
 
@@ -483,7 +547,7 @@ impl<T: Element> From<T> for Array {
 }
 
 impl PartialEq for Array {
-    /// Same dtype, same shape, same elements; a NaN equals nothing.
+    /// Same dtype, same shape, same elements; a NaN equals nothing, nor does an array whose dense copy does not fit into memory.
     fn eq(&self, other: &Array) -> bool {
         self.dtype == other.dtype
             && self.shape == other.shape
@@ -492,7 +556,7 @@ impl PartialEq for Array {
                 DType::BF16 => self.same_elements::<half::bf16>(other),
                 DType::F32 => self.same_elements::<f32>(other),
                 DType::F64 => self.same_elements::<f64>(other),
-                narrow if narrow.is_narrow() => self.to_f64s() == other.to_f64s(),
+                narrow if narrow.is_narrow() => matches!((self.to_f64s(), other.to_f64s()), (Ok(a), Ok(b)) if a == b),
                 integer => match integer.size() {
                     1 => self.same_words::<u8>(other),
                     2 => self.same_words::<u16>(other),
@@ -543,10 +607,58 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_dense_copy_is_an_error_and_equals_nothing() {
+        for dtype in [DType::F32, DType::I64, DType::Bool, DType::F16, DType::F8E4M3FN, DType::I4] {
+            let huge = Array::full(dtype, &[2, 1 << 57], 1.into());
+            let errors = [
+                huge.cast(if dtype == DType::F64 { DType::F32 } else { DType::F64 }).err(),
+                huge.cast(DType::U2).err(),
+                huge.narrowed(DType::F8E5M2, Narrowing::default()).err(),
+                huge.to_f64s().err(),
+                huge.to_i64s().err(),
+                huge.contiguous().err(),
+                huge.to_bytes().err(),
+                compare(&huge, &huge, Tolerance::EXACT).err(),
+            ];
+            for (i, error) in errors.into_iter().enumerate() {
+                assert_eq!(error.map(|error| error.code()), Some(crate::ErrorCode::TooBig), "{dtype} {i}");
+            }
+            assert!(huge != huge.clone(), "{dtype}");
+            assert!(huge.same_bytes(&huge.clone()) && !huge.same_bytes(&Array::full(dtype, &[2, 1 << 57], 0.into())), "{dtype}");
+        }
+        assert_eq!(Array::full(DType::I4, &[1 << 58], 1.into()).packed().unwrap_err().code(), crate::ErrorCode::TooBig);
+    }
+
+    #[test]
+    fn bytes_are_compared_and_hashed_whatever_the_strides() {
+        let hash = |x: &Array| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            x.hash_bytes(&mut hasher);
+            hasher.finish()
+        };
+        let x = Array::new(&[2, 3], vec![1f32, f32::NAN, -0.0, 4.0, 5.0, 6.0]).unwrap();
+        let transposed = x.permute(&[1, 0]).unwrap().contiguous().unwrap().permute(&[1, 0]).unwrap();
+        assert!(x.same_bytes(&transposed) && hash(&x) == hash(&transposed));
+        let zero = Array::new(&[2, 3], vec![1f32, f32::NAN, 0.0, 4.0, 5.0, 6.0]).unwrap();
+        assert!(!x.same_bytes(&zero) && hash(&x) != hash(&zero));
+        assert!(!x.same_bytes(&x.reshape(&[3, 2]).unwrap()) && !x.same_bytes(&x.bit_cast(DType::I32).unwrap()));
+        let ones = Array::full(DType::F64, &[3, 2], 1.0.into());
+        assert!(ones.same_bytes(&ones.contiguous().unwrap()) && hash(&ones) == hash(&ones.contiguous().unwrap()));
+    }
+
+    #[test]
+    fn every_dtype_is_filled() {
+        for &dtype in DType::ALL.iter().chain(DType::NARROW) {
+            let one = Array::full(dtype, &[2], 1.into());
+            assert_eq!((one.dtype(), one.to_f64s().unwrap()), (dtype, vec![1.0; 2]));
+        }
+    }
+
+    #[test]
     fn casts_truncate_and_wrap_as_torch_does() {
         let x = Array::vector(vec![-1.9f32, 300.0, 0.5]);
-        assert_eq!(x.cast(DType::U8).to_i64s(), [255, 44, 0]);
-        assert_eq!(x.cast(DType::Bool).to_i64s(), [1, 1, 1]);
-        assert_eq!(Array::vector(vec![300i64]).cast(DType::I8).to_i64s(), [44]);
+        assert_eq!(x.cast(DType::U8).unwrap().to_i64s().unwrap(), [255, 44, 0]);
+        assert_eq!(x.cast(DType::Bool).unwrap().to_i64s().unwrap(), [1, 1, 1]);
+        assert_eq!(Array::vector(vec![300i64]).cast(DType::I8).unwrap().to_i64s().unwrap(), [44]);
     }
 }

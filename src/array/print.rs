@@ -24,9 +24,9 @@ impl fmt::Display for Array {
 fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(&length) = array.shape.first() else {
         return match array.dtype {
-            DType::Bool => write!(f, "{}", array.to_i64s()[0] != 0),
-            dtype if dtype.is_float() => write!(f, "{}", array.to_f64s()[0] as f32),
-            _ => write!(f, "{}", array.to_i64s()[0]),
+            DType::Bool => write!(f, "{}", array.item().map_err(|_| fmt::Error)?),
+            dtype if dtype.is_float() => write!(f, "{}", array.item().map_err(|_| fmt::Error)?.to_f64() as f32),
+            _ => write!(f, "{}", array.item().map_err(|_| fmt::Error)?),
         };
     };
     f.write_str("[")?;

@@ -2,6 +2,7 @@
 
 use super::{Array, DType};
 use crate::each_dtype;
+use crate::error::Result;
 
 /// A generator with a fixed algorithm: [SplitMix64](https://prng.di.unimi.it/splitmix64.c) by Sebastiano Vigna.
 #[derive(Clone, Debug)]
@@ -39,13 +40,16 @@ impl Random {
     }
 
     /// An array of a shape whose elements `sample` gives, in row-major order.
-    pub fn array(&mut self, dtype: DType, shape: &[usize], mut sample: impl FnMut(&mut Random) -> f64) -> Array {
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where it does not fit into memory.
+    pub fn array(&mut self, dtype: DType, shape: &[usize], mut sample: impl FnMut(&mut Random) -> f64) -> Result<Array> {
         use super::Element;
-        let count = super::count(shape).unwrap_or(0);
+        let count = super::count(shape)?;
         each_dtype!(dtype, T => {
-            let elements: Vec<T> = (0..count).map(|_| T::from_f64(sample(self))).collect();
-            Array::new(shape, elements).unwrap_or_else(|_| Array::full(dtype, shape, 0.into()))
-        }, else self.array(DType::F64, shape, sample).cast(dtype))
+            super::room::<T>(count)?;
+            Array::new(shape, (0..count).map(|_| T::from_f64(sample(self))).collect::<Vec<T>>())
+        }, else self.array(DType::F64, shape, sample)?.cast(dtype))
     }
 }
 
@@ -63,7 +67,7 @@ mod tests {
     #[test]
     fn moments_are_those_of_the_distribution() {
         let mut random = Random::new(7);
-        let x = random.array(DType::F64, &[10_000], Random::normal).to_f64s();
+        let x = random.array(DType::F64, &[10_000], Random::normal).unwrap().to_f64s().unwrap();
         let mean = x.iter().sum::<f64>() / 1e4;
         let var = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 1e4;
         assert!(mean.abs() < 0.05 && (var - 1.0).abs() < 0.05, "{mean} {var}");

@@ -79,6 +79,11 @@ impl DType {
         (finite().fold(0.0, f64::min), finite().fold(0.0, f64::max))
     }
 
+    /// The code of a number in a narrow dtype; of any other dtype, its low byte.
+    pub(super) fn encode(self, x: f64, how: Narrowing) -> u8 {
+        self.code().map_or(x as u8, |code| code.encode(x, how))
+    }
+
     fn code(self) -> Option<Code> {
         let float = |exponent, mantissa, bias, top| Some(Code::Float { exponent, mantissa, bias, top });
         let int = |bits, signed| Some(Code::Int { bits, signed });
@@ -246,35 +251,45 @@ impl Array {
     }
 
     /// Narrow elements as doubles; an array of any other dtype is itself.
-    pub(super) fn widened(&self) -> Array {
-        let Some(code) = self.dtype.code() else { return self.clone() };
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub(super) fn widened(&self) -> Result<Array> {
+        let Some(code) = self.dtype.code() else { return Ok(self.clone()) };
         let values = code.values();
-        let codes = self.codes().to_vec::<u8>().unwrap_or_default();
-        Array::new(&self.shape, codes.iter().map(|&code| values[usize::from(code)]).collect::<Vec<f64>>()).unwrap_or_else(|_| self.clone())
+        let codes = self.codes().to_vec::<u8>()?;
+        super::room::<f64>(codes.len())?;
+        Array::new(&self.shape, codes.iter().map(|&code| values[usize::from(code)]).collect::<Vec<f64>>())
     }
 
     /// The same values in a narrow dtype, or in any other as [`Array::cast`].
-    pub fn narrowed(&self, dtype: DType, how: Narrowing) -> Array {
+    ///
+    /// # Errors
+    /// As [`Array::cast`].
+    pub fn narrowed(&self, dtype: DType, how: Narrowing) -> Result<Array> {
         let Some(code) = dtype.code().filter(|_| dtype != self.dtype) else { return self.cast(dtype) };
         let encoded = match (code, self.dtype.is_int()) {
             // Integers lose their high bits, not their low ones as they might in a double.
-            (Code::Int { bits, .. }, true) => self.to_i64s().into_iter().map(|x| (x & ((1 << bits) - 1)) as u8).collect::<Vec<_>>(),
-            _ => self.to_f64s().into_iter().map(|x| code.encode(x, how)).collect(),
+            (Code::Int { bits, .. }, true) => self.to_i64s()?.into_iter().map(|x| (x & ((1 << bits) - 1)) as u8).collect::<Vec<_>>(),
+            _ => self.to_f64s()?.into_iter().map(|x| code.encode(x, how)).collect(),
         };
         let strides = contiguous_strides(&self.shape);
-        Array { dtype, shape: self.shape.clone(), strides, offset: 0, bytes: Bytes::from(encoded) }
+        Ok(Array { dtype, shape: self.shape.clone(), strides, offset: 0, bytes: Bytes::from(encoded) })
     }
 
     /// The elements in row-major order as a file packs them: those narrower than a byte from the lowest bits of each byte up.
-    pub fn packed(&self) -> Array {
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn packed(&self) -> Result<Array> {
         let bits = self.dtype.bits();
         if bits >= 8 {
-            return self.clone();
+            return Ok(self.clone());
         }
         let mask = (1u8 << bits) - 1;
         let pack = |codes: &[u8]| codes.iter().enumerate().fold(0, |byte, (i, code)| byte | (code & mask) << (i * bits));
-        let codes = self.codes().to_vec::<u8>().unwrap_or_default();
-        Array::vector(codes.chunks(8 / bits).map(pack).collect::<Vec<u8>>())
+        let codes = self.codes().to_vec::<u8>()?;
+        Ok(Array::vector(codes.chunks(8 / bits).map(pack).collect::<Vec<u8>>()))
     }
 
     /// Elements from the bytes of a file, which packs those narrower than a byte.
@@ -308,7 +323,7 @@ mod tests {
     fn every_code_comes_back_from_its_number() {
         for &dtype in DType::NARROW {
             let codes: Vec<u8> = (0..1u16 << dtype.bits()).map(|code| code as u8).collect();
-            let values = Array::vector(codes.clone()).with_codes(dtype).unwrap().to_f64s();
+            let values = Array::vector(codes.clone()).with_codes(dtype).unwrap().to_f64s().unwrap();
             for (code, &number) in codes.iter().zip(&values) {
                 let back = coded(dtype, &[number], Narrowing { saturate: false, ..Narrowing::default() })[0];
                 assert!(back == *code || number.is_nan(), "{dtype}: {code} is {number} is {back}");
@@ -331,7 +346,7 @@ mod tests {
             (DType::F4E2M1, 0x09, -0.5),
         ] {
             assert_eq!(coded(dtype, &[number], Narrowing::default()), [code], "{dtype}");
-            assert_eq!(Array::vector(vec![code]).with_codes(dtype).unwrap().to_f64s(), [number], "{dtype}");
+            assert_eq!(Array::vector(vec![code]).with_codes(dtype).unwrap().to_f64s().unwrap(), [number], "{dtype}");
         }
     }
 
@@ -347,9 +362,9 @@ mod tests {
     #[test]
     fn elements_narrower_than_a_byte_are_packed_from_the_low_bits_up() {
         let x = Array::vector(vec![-1i64, 2, 3]).narrowed(DType::I4, Narrowing::default());
-        assert_eq!(x.packed().to_vec::<u8>().unwrap(), [0x2f, 0x03]);
-        let back = Array::from_packed(DType::I4, x.packed().to_bytes(), &[3]).unwrap();
-        assert_eq!((back.to_i64s(), back == x), (vec![-1, 2, 3], true));
-        assert!(Array::from_packed(DType::I4, x.packed().to_bytes(), &[5]).is_err());
+        assert_eq!(x.packed().unwrap().to_vec::<u8>().unwrap(), [0x2f, 0x03]);
+        let back = Array::from_packed(DType::I4, x.packed().unwrap().to_bytes().unwrap(), &[3]).unwrap();
+        assert_eq!((back.to_i64s().unwrap(), back == x), (vec![-1, 2, 3], true));
+        assert!(Array::from_packed(DType::I4, x.packed().unwrap().to_bytes().unwrap(), &[5]).is_err());
     }
 }

@@ -68,7 +68,7 @@ fn between((a, left, i): (&Graph, &StructuralHashes, usize), (b, right, j): (&Gr
         _ => None,
     };
     match (constant(a, &x.inputs[k]), constant(b, &y.inputs[k])) {
-        (Some(got), Some(expected)) => match compare(&got, &expected, Tolerance::EXACT).and_then(|found| found.worst) {
+        (Some(got), Some(expected)) => match compare(&got, &expected, Tolerance::EXACT).ok().and_then(|found| found.worst) {
             Some((at, got, expected)) => format!("input {k} is a constant with {got} instead of {expected} at {at:?}"),
             None => format!("input {k} is {got} instead of {expected}"),
         },

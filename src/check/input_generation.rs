@@ -170,7 +170,7 @@ impl InputGenerator {
             (InputMode::Given, Some(array)) => Ok(array.clone()),
             _ => {
                 let shape = Sizes::Bound(&spec.sizes).shape(tensor.shape())?;
-                Ok(like(&mut random, spec.mode, tensor.ty(), &shape, tensor.value()))
+                like(&mut random, spec.mode, tensor.ty(), &shape, tensor.value())
             }
         };
         let inputs = self.tensors.iter().map(one).collect::<Result<_>>()?;
@@ -180,8 +180,8 @@ impl InputGenerator {
 
 /// Floats with the example's mean and deviation, integers within its range (indices stay valid), Bools by the toss of a coin; some of
 /// them changed as asked.
-fn like(random: &mut Random, mode: InputMode, ty: &Type, shape: &[usize], example: Option<&Array>) -> Array {
-    let given: Vec<f64> = example.map(Array::to_f64s).unwrap_or_default().into_iter().filter(|x| x.is_finite()).collect();
+fn like(random: &mut Random, mode: InputMode, ty: &Type, shape: &[usize], example: Option<&Array>) -> Result<Array> {
+    let given: Vec<f64> = example.map(Array::to_f64s).transpose()?.unwrap_or_default().into_iter().filter(|x| x.is_finite()).collect();
     if ty.dtype == DType::Bool {
         return random.array(ty.dtype, shape, |random| (random.bits() >> 63) as f64);
     }

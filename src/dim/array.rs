@@ -29,7 +29,8 @@ impl DimArray {
     /// The elements of an integer array that is small enough.
     pub fn read(array: &Array) -> Option<DimArray> {
         let fits = array.rank() <= 1 && array.len() <= MOST && matches!(array.dtype(), DType::I64 | DType::I32);
-        fits.then(|| DimArray { scalar: array.rank() == 0, dims: array.to_i64s().into_iter().map(Dim::Fixed).collect() })
+        let elements = fits.then(|| array.to_i64s().ok()).flatten()?;
+        Some(DimArray { scalar: array.rank() == 0, dims: elements.into_iter().map(Dim::Fixed).collect() })
     }
 
     /// The shape of the tensor.

@@ -142,9 +142,7 @@ impl PartialEq for Attribute {
             (Attribute::String(a), Attribute::String(b)) => a == b,
             (Attribute::DType(a), Attribute::DType(b)) => a == b,
             (Attribute::Dim(a), Attribute::Dim(b)) => a == b,
-            (Attribute::Tensor(a), Attribute::Tensor(b)) => {
-                a.is_same(b) || (a.dtype(), a.shape(), a.to_bytes()) == (b.dtype(), b.shape(), b.to_bytes())
-            }
+            (Attribute::Tensor(a), Attribute::Tensor(b)) => a.is_same(b) || a.same_bytes(b),
             (Attribute::Graph(a), Attribute::Graph(b)) => Arc::ptr_eq(a, b) || a.structurally_equals(b),
             (Attribute::List(a), Attribute::List(b)) => a == b,
             _ => false,
@@ -164,7 +162,7 @@ impl Hash for Attribute {
             Attribute::String(x) => x.hash(state),
             Attribute::DType(x) => x.hash(state),
             Attribute::Dim(x) => x.expr().hash(state),
-            Attribute::Tensor(x) => (x.dtype(), x.shape(), &*x.to_bytes()).hash(state),
+            Attribute::Tensor(x) => x.hash_bytes(state),
             Attribute::Graph(x) => x.structural_hash().hash(state),
             Attribute::List(x) => x.hash(state),
         }

@@ -50,7 +50,7 @@ impl Guard {
     /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
     pub fn check_numbers(&self, array: &Array) -> Result<()> {
         match &self.condition {
-            Condition::Numbers(_, seen) if !compare(array, seen, Tolerance::of(seen.dtype())).is_some_and(|found| found.agrees) => {
+            Condition::Numbers(_, seen) if !compare(array, seen, Tolerance::of(seen.dtype())).is_ok_and(|found| found.agrees) => {
                 Err(self.refused(&format!("it is {}", summary(array))))
             }
             _ => Ok(()),

@@ -84,18 +84,18 @@ pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, SourceLocation
 /// [`Internal`](crate::ErrorCode::Internal) where they cannot be written as JSON.
 pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Option<(&'static str, String)>> {
     let mut names = guarded.iter();
-    let saved = guards.iter().map(|guard| {
+    let entry = |guard: &Guard| -> Result<GuardEntry> {
         let (sizes, value) = match &guard.condition {
             Condition::Lengths(constraint) => (Some(constraint.to_string()), None),
             Condition::Numbers(_, seen) => {
-                let bytes = seen.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                let bytes = seen.to_bytes()?.iter().map(|byte| format!("{byte:02x}")).collect();
                 let name = names.next().cloned().unwrap_or_default();
                 (None, Some(ValueEntry { name, dtype: seen.dtype().name().to_string(), shape: seen.shape().to_vec(), bytes }))
             }
         };
-        GuardEntry { sizes, value, scope: guard.location.scope.to_string(), line: guard.location.line.to_string() }
-    });
-    let saved: Vec<GuardEntry> = saved.collect();
+        Ok(GuardEntry { sizes, value, scope: guard.location.scope.to_string(), line: guard.location.line.to_string() })
+    };
+    let saved = guards.iter().map(entry).collect::<Result<Vec<GuardEntry>>>()?;
     if saved.is_empty() {
         return Ok(None);
     }

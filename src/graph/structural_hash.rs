@@ -16,7 +16,7 @@ impl ConstantHashes {
             return *hash;
         }
         let mut hasher = DefaultHasher::new();
-        (array.dtype(), array.shape(), &*array.to_bytes()).hash(&mut hasher);
+        array.hash_bytes(&mut hasher);
         let hash = hasher.finish();
         known.push((array.clone(), hash));
         hash

@@ -48,7 +48,7 @@ pub fn conv_transpose(
     count(&shape)?;
     let operands: Vec<&Array> = [x, w].into_iter().chain(bias).collect();
     widened(&operands, |operands| {
-        let contiguous: Vec<Array> = operands.iter().map(|operand| operand.contiguous()).collect();
+        let contiguous = operands.iter().map(|operand| operand.contiguous()).collect::<Result<Vec<Array>>>()?;
         let columns = Columns::new(window, kernel, &result, spatial);
         let sizes = TransposeSizes {
             groups,

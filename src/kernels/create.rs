@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn ranges_end_before_their_limit() {
-        let ints = |a: i64, b: i64, d: i64| range(DType::I64, a.into(), b.into(), d.into()).map(|x| x.to_i64s());
+        let ints = |a: i64, b: i64, d: i64| range(DType::I64, a.into(), b.into(), d.into()).map(|x| x.to_i64s().unwrap());
         assert_eq!(ints(3, 9, 3), Ok(vec![3, 6]));
         assert_eq!(ints(10, 4, -2), Ok(vec![10, 8, 6]));
         assert_eq!(ints(10, 4, -4), Ok(vec![10, 6]));

@@ -224,7 +224,7 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
             )
         }),
         DType::F64 => map(x, g),
-        half @ (DType::F16 | DType::BF16) => real(&x.try_cast(DType::F32)?, f, g)?.try_cast(half),
+        half @ (DType::F16 | DType::BF16) => real(&x.cast(DType::F32)?, f, g)?.cast(half),
         other => Err(DType::not_taken(other)),
     }
 }
@@ -236,7 +236,7 @@ pub fn real(x: &Array, f: impl Fn(f32) -> f32 + Sync, g: impl Fn(f64) -> f64 + S
 pub fn widened(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -> Result<Array> {
     match x.dtype() {
         DType::F32 | DType::F64 => kernel(x),
-        half @ (DType::F16 | DType::BF16) => kernel(&x.try_cast(DType::F32)?)?.try_cast(half),
+        half @ (DType::F16 | DType::BF16) => kernel(&x.cast(DType::F32)?)?.cast(half),
         other => Err(DType::not_taken(other)),
     }
 }

@@ -95,7 +95,7 @@ pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: GridPad
     let (plane, positions) = (count(spatial)?, count(out)?);
     let shape = [&[batch, channels], out].concat();
     let mut result = vec![0f64; count(&shape)?];
-    let (pixels, points) = (x.to_f64s(), grid.to_f64s());
+    let (pixels, points) = (x.to_f64s()?, grid.to_f64s()?);
     for sample in 0..batch {
         for at in 0..positions {
             let point = &points[(sample * positions + at) * axes..][..axes];
@@ -117,7 +117,7 @@ pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: GridPad
             }
         }
     }
-    Ok(Array::new(&shape, result)?.cast(x.dtype()))
+    Array::new(&shape, result)?.cast(x.dtype())
 }
 
 #[cfg(test)]
@@ -128,7 +128,8 @@ mod tests {
     fn positions_between_pixels_are_weighted() {
         let x = Array::new(&[1, 1, 2, 2], vec![0f32, 1.0, 2.0, 3.0]).unwrap();
         let at = |x: f32, y: f32| Array::new(&[1, 1, 1, 2], vec![x, y]).unwrap();
-        let read = |grid: &Array, sampling, outside, corners| grid_sample(&x, grid, sampling, outside, corners).unwrap().to_f64s()[0];
+        let read =
+            |grid: &Array, sampling, outside, corners| grid_sample(&x, grid, sampling, outside, corners).unwrap().to_f64s().unwrap()[0];
         assert_eq!(read(&at(0.0, 0.0), Sampling::Linear, GridPadding::Zeros, true), 1.5);
         assert_eq!(read(&at(-1.0, -1.0), Sampling::Linear, GridPadding::Zeros, false), 0.0);
         assert_eq!(read(&at(1.0, 1.0), Sampling::Linear, GridPadding::Zeros, false), 0.75);

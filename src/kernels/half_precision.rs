@@ -15,6 +15,6 @@ pub fn widened(inputs: &[&Array], kernel: impl FnOnce(&[&Array]) -> Result<Array
     if !matches!(dtype, DType::F16 | DType::BF16) {
         return kernel(inputs);
     }
-    let wide: Vec<Array> = inputs.iter().map(|input| input.try_cast(DType::F32)).collect::<Result<_>>()?;
-    kernel(&wide.iter().collect::<Vec<_>>())?.try_cast(dtype)
+    let wide: Vec<Array> = inputs.iter().map(|input| input.cast(DType::F32)).collect::<Result<_>>()?;
+    kernel(&wide.iter().collect::<Vec<_>>())?.cast(dtype)
 }

@@ -201,7 +201,7 @@ mod tests {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut inverse = [0; 3];
             (0..3).for_each(|i| inverse[order[i]] = i);
-            let laid = x.permute(&order).unwrap().contiguous().permute(&inverse).unwrap();
+            let laid = x.permute(&order).unwrap().contiguous().unwrap().permute(&inverse).unwrap();
             for axes in [&[0][..], &[1], &[2], &[0, 1], &[0, 2], &[1, 2], &[0, 1, 2], &[]] {
                 let sum = |x: &Array| {
                     reduce_lanes(x, axes, false, |lane: &[i64]| lane.iter().fold(0i64, |s, x| s.wrapping_mul(61).wrapping_add(*x))).unwrap()
@@ -217,7 +217,7 @@ mod tests {
     fn many_interleaved_lanes_are_each_themselves() {
         let x = grid(&[50, 1001]);
         let first = reduce_lanes(&x, &[0], false, |lane: &[i64]| if lane.windows(2).all(|w| w[1] - w[0] == 1001) { lane[0] } else { -1 });
-        assert_eq!(first.unwrap().to_i64s(), (0..1001).collect::<Vec<_>>());
+        assert_eq!(first.unwrap().to_i64s().unwrap(), (0..1001).collect::<Vec<_>>());
         let copied = map_lanes(&x, 0, 50, |lane: &[i64], out: &mut [i64]| out.copy_from_slice(lane)).unwrap();
         assert_eq!(copied, x);
     }

@@ -90,7 +90,7 @@ mod tests {
         // The second shares 0.9 / 1.1 with the first, the third nothing.
         let boxes = vec![0.0f32, 0.0, 1.0, 1.0, 0.0, 0.1, 1.0, 1.1, 0.0, 10.0, 1.0, 11.0];
         let found = suppress(&Array::new(&[1, 3, 4], boxes).unwrap(), &Array::new(&[1, 1, 3], scores.to_vec()).unwrap(), rule).unwrap();
-        found.to_i64s().chunks(3).map(|row| row[2]).collect()
+        found.to_i64s().unwrap().chunks(3).map(|row| row[2]).collect()
     }
 
     #[test]

@@ -194,7 +194,7 @@ fn wide(dtype: DType) -> DType {
 /// [`TooBig`](crate::ErrorCode::TooBig).
 pub fn widened(x: &Array) -> Result<Array> {
     crate::array::count(x.shape())?;
-    x.try_cast(wide(x.dtype()))
+    x.cast(wide(x.dtype()))
 }
 
 /// Runs a kernel in i64, u64, f32 or f64, and gives its result in the dtype of the operand: wrapped, or rounded once.
@@ -205,7 +205,7 @@ pub(super) fn in_wide(x: &Array, kernel: impl FnOnce(&Array) -> Result<Array>) -
     if wide(x.dtype()) == x.dtype() {
         return kernel(x);
     }
-    kernel(&widened(x)?)?.try_cast(x.dtype())
+    kernel(&widened(x)?)?.cast(x.dtype())
 }
 
 /// As [`in_wide`], for numeric dtypes: Bool is refused.
@@ -226,9 +226,9 @@ pub fn in_wide_ints(operands: &[&Array], kernel: impl FnOnce(&[&Array]) -> Resul
     if !matches!(dtype, DType::U8 | DType::I8 | DType::I16 | DType::U16 | DType::U32) {
         return kernel(operands);
     }
-    let wide: Vec<Array> = operands.iter().map(|x| x.try_cast(DType::I64)).collect::<Result<_>>()?;
+    let wide: Vec<Array> = operands.iter().map(|x| x.cast(DType::I64)).collect::<Result<_>>()?;
     let result = kernel(&wide.iter().collect::<Vec<_>>())?;
-    if result.dtype() == DType::I64 { result.try_cast(dtype) } else { Ok(result) }
+    if result.dtype() == DType::I64 { result.cast(dtype) } else { Ok(result) }
 }
 
 /// The lowest and the highest number of a dtype that is not infinite: what an open side of `clip` means.

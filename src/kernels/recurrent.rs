@@ -211,7 +211,7 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     let peepholes = values(operands.peepholes, 3 * hidden)?;
     let (mut h, mut c) = (values(operands.h, batch * hidden)?, values(operands.c, batch * hidden)?);
     let inputs = matmul(&operands.x.reshape(&[steps * batch, inputs])?, &operands.w.permute(&[1, 0])?)?.to_vec::<T>()?;
-    let state = operands.r.permute(&[1, 0])?.contiguous();
+    let state = operands.r.permute(&[1, 0])?.contiguous()?;
     let both: Vec<T> = bias[..rows].iter().zip(&bias[rows..]).map(|(&b, &own)| b + own).collect();
     let clip = direction.clip.map(T::of);
     let gate = |f: ActivationFunction, xs: &mut [T]| {

@@ -197,7 +197,7 @@ fn weigh<T: Element + num_traits::Float + Send>(
     shape[axis] = taps.len();
     count(&shape)?;
     let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
-    let x = x.contiguous();
+    let x = x.contiguous()?;
     let view = x.view::<T>()?;
     let values = view.as_slice().ok_or_else(|| Error::internal("array is not contiguous"))?;
     let slab = inner * taps.len();
@@ -224,6 +224,7 @@ mod tests {
         resize(&x, &[Scale { axis: 2, length, scale: length as f64 / 4.0, part: (0.0, 1.0) }], Rule::new(coordinates, interpolation))
             .unwrap()
             .to_f64s()
+            .unwrap()
     }
 
     #[test]

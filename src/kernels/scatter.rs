@@ -150,7 +150,7 @@ mod tests {
     fn updates_of_one_position_are_reduced_or_the_last_stands() {
         let of = |reduction| {
             let (x, updates) = (floats(&[3], &[1., 2., 3.]), floats(&[3], &[5., 4., f32::NAN]));
-            scatter_elements(&x, &ints(&[3], &[1, 1, 2]), &updates, 0, reduction).unwrap().to_f64s()
+            scatter_elements(&x, &ints(&[3], &[1, 1, 2]), &updates, 0, reduction).unwrap().to_f64s().unwrap()
         };
         assert_eq!(of(Reduction::Replace)[1], 4.);
         assert_eq!((of(Add)[1], of(Mul)[1], of(Max)[1], of(Min)[1]), (11., 40., 5., 2.));
@@ -191,7 +191,7 @@ mod tests {
     fn bools_are_reduced_as_logic() {
         let of = |reduction| {
             let (x, updates) = (Array::vector(vec![true, false]), Array::vector(vec![false, true]));
-            scatter_elements(&x, &ints(&[2], &[0, 1]), &updates, 0, reduction).unwrap().to_i64s()
+            scatter_elements(&x, &ints(&[2], &[0, 1]), &updates, 0, reduction).unwrap().to_i64s().unwrap()
         };
         assert_eq!((of(Reduction::Replace), of(Add), of(Mul)), (vec![0, 1], vec![1, 1], vec![0, 0]));
     }

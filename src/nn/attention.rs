@@ -173,7 +173,7 @@ mod tests {
         let attention = MultiHeadAttention::new(&Weights::seeded(5).at("attn"), 4, 2).unwrap().causal();
         let of = |batch: usize, n: usize| {
             let mut random = crate::array::Random::new(n as u64);
-            Tensor::from(random.array(crate::DType::F32, &[batch, n, 4], crate::array::Random::normal))
+            Tensor::from(random.array(crate::DType::F32, &[batch, n, 4], crate::array::Random::normal).unwrap())
         };
         let example = crate::Example::new().input("x", &of(2, 3)).symbolic("x", 0, "batch").unwrap().symbolic("x", 1, "n").unwrap();
         let traced = crate::trace(&attention, example).unwrap();

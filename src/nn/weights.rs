@@ -121,7 +121,7 @@ impl Weights {
     pub fn opt(&self, name: &str, shape: &[usize], init: Init) -> Result<Option<Tensor>> {
         let full = self.full(name);
         let array = match &*self.source {
-            WeightSource::Seeded(seed) => initial_values(*seed, &full, shape, init),
+            WeightSource::Seeded(seed) => initial_values(*seed, &full, shape, init)?,
             WeightSource::Stored(stored) => match stored.get(&full) {
                 None => return Ok(None),
                 Some(array) if array.shape() == shape => array.clone(),
@@ -163,12 +163,12 @@ impl fmt::Debug for Weights {
 }
 
 /// The initial values for a seed and a full name.
-fn initial_values(seed: u64, name: &str, shape: &[usize], init: Init) -> Array {
+fn initial_values(seed: u64, name: &str, shape: &[usize], init: Init) -> Result<Array> {
     let mut random = Random::new(fnv1a(seed.to_le_bytes().into_iter().chain(name.bytes())));
     match init {
         Init::Uniform(bound) => random.array(DType::F32, shape, |random| (2.0 * random.uniform() - 1.0) * bound),
         Init::Normal(std) => random.array(DType::F32, shape, |random| random.normal() * std),
-        Init::Constant(x) => Array::full(DType::F32, shape, Scalar::Float(x)),
+        Init::Constant(x) => Ok(Array::full(DType::F32, shape, Scalar::Float(x))),
     }
 }
 

@@ -121,7 +121,8 @@ impl GraphBuilder {
     /// An unnamed initializer; small equal ones are written once.
     pub fn constant(&mut self, array: &Array) -> Name {
         const SMALL: usize = 256;
-        let key = (array.byte_len() <= SMALL).then(|| (array.dtype(), array.shape().to_vec(), array.to_bytes().to_vec()));
+        let bytes = (array.byte_len() <= SMALL).then(|| array.to_bytes().ok()).flatten();
+        let key = bytes.map(|bytes| (array.dtype(), array.shape().to_vec(), bytes.to_vec()));
         if let Some(name) = key.as_ref().and_then(|key| self.constants.get(key)) {
             return name.clone();
         }
@@ -301,24 +302,26 @@ impl GraphBuilder {
         let outputs = built?;
         check_types(builder.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
         let constants = std::mem::take(&mut builder.initializers);
-        let constant = |(name, array): &(String, Array)| NodeProto {
-            op_type: "Constant".to_string(),
-            name: name.clone(),
-            output: vec![name.clone()],
-            attribute: vec![AttributeProto {
-                name: "value".to_string(),
-                r#type: AttributeType::Tensor as i32,
-                t: Some(Box::new(tensor::proto("", array))),
-                ..AttributeProto::default()
-            }],
-            ..NodeProto::default()
+        let constant = |(name, array): &(String, Array)| {
+            Ok(NodeProto {
+                op_type: "Constant".to_string(),
+                name: name.clone(),
+                output: vec![name.clone()],
+                attribute: vec![AttributeProto {
+                    name: "value".to_string(),
+                    r#type: AttributeType::Tensor as i32,
+                    t: Some(Box::new(tensor::proto("", array)?)),
+                    ..AttributeProto::default()
+                }],
+                ..NodeProto::default()
+            })
         };
         self.imports.extend(builder.imports.clone());
         let text = |names: &[Name]| names.iter().map(|name| name.to_string()).collect();
         Ok(FunctionProto {
             input: text(&names),
             output: text(&outputs),
-            node: constants.iter().map(constant).chain(builder.nodes).collect(),
+            node: constants.iter().map(constant).chain(builder.nodes.into_iter().map(Ok)).collect::<Result<_>>()?,
             opset_import: imports(self.opset, &builder.imports),
             ..FunctionProto::default()
         })
@@ -503,9 +506,12 @@ impl NodeBuilder<'_> {
     }
 
     /// A tensor attribute.
-    pub fn tensor(self, name: &str, x: &Array) -> Self {
-        let x = tensor::proto("", x);
-        self.attribute(name, AttributeType::Tensor, |a| a.t = Some(Box::new(x)))
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn tensor(self, name: &str, x: &Array) -> Result<Self> {
+        let x = tensor::proto("", x)?;
+        Ok(self.attribute(name, AttributeType::Tensor, |a| a.t = Some(Box::new(x))))
     }
 
     /// Says that the operator is of another domain than ONNX's own, in this version of it.

@@ -35,7 +35,7 @@ impl DataSet {
         for (kind, arrays) in [("input", &self.inputs), ("output", &self.outputs)] {
             for (i, (name, array)) in arrays.iter().enumerate() {
                 let path = folder.join(format!("{kind}_{i}.pb"));
-                let bytes = tensor::proto(name, array).encode_to_vec();
+                let bytes = tensor::proto(name, array)?.encode_to_vec();
                 let mut file = AtomicFile::beside(&path)?;
                 let written = file.write_all(&bytes).and_then(|()| file.sync()).and_then(|()| file.commit(&path));
                 written.map_err(|error| failed(&error, bytes.len() as u64)).at(path.display())?;

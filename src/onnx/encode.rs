@@ -5,6 +5,7 @@ use super::proto::tensor_proto::DataLocation;
 use super::proto::{GraphProto, ModelProto, TensorProto};
 use super::{Model, tensor};
 use crate::array::Array;
+use crate::error::Result;
 use prost::Message;
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -44,8 +45,8 @@ struct Weight<'a> {
 }
 
 /// The data as a file packs it.
-fn packed(array: &Array) -> Cow<'_, Array> {
-    if array.dtype().bits() < 8 { Cow::Owned(array.packed()) } else { Cow::Borrowed(array) }
+fn packed(array: &Array) -> Result<Cow<'_, Array>> {
+    Ok(if array.dtype().bits() < 8 { Cow::Owned(array.packed()?) } else { Cow::Borrowed(array) })
 }
 
 impl Weight<'_> {
@@ -69,16 +70,22 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Everything in one file.
-    pub fn whole(model: &'a Model) -> Layout<'a> {
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements of less than a byte whose dense copy does not fit into memory.
+    pub fn whole(model: &'a Model) -> Result<Layout<'a>> {
         Layout::new(model, None)
     }
 
     /// Large initializers in a data file of this name beside the model. The name takes part in the sizes, not in the data.
-    pub fn split(model: &'a Model, data: &str) -> Layout<'a> {
+    ///
+    /// # Errors
+    /// As [`Layout::whole`].
+    pub fn split(model: &'a Model, data: &str) -> Result<Layout<'a>> {
         Layout::new(model, Some(data))
     }
 
-    fn new(model: &'a Model, data: Option<&str>) -> Layout<'a> {
+    fn new(model: &'a Model, data: Option<&str>) -> Result<Layout<'a>> {
         let ModelProto {
             ir_version,
             opset_import,
@@ -136,8 +143,8 @@ impl<'a> Layout<'a> {
         let mut end = 0u64;
         let mut external = Vec::new();
         let weight = |(name, array): &'a (String, Array)| {
-            let (header, array) = (tensor::header(name, array), packed(array));
-            match data {
+            let (header, array) = (tensor::header(name, array), packed(array)?);
+            Ok(match data {
                 Some(path) if array.byte_len() >= SMALL => {
                     let offset = end.next_multiple_of(PAGE);
                     end = offset + array.byte_len() as u64;
@@ -148,9 +155,9 @@ impl<'a> Layout<'a> {
                     Weight { header: header.encode_to_vec(), data: None }
                 }
                 _ => Weight { header: header.encode_to_vec(), data: Some(array).filter(|array| !array.is_empty()) },
-            }
+            })
         };
-        let weights: Vec<_> = model.initializers.iter().map(weight).collect();
+        let weights = model.initializers.iter().map(weight).collect::<Result<Vec<_>>>()?;
         let mut layout =
             Layout { model, outer: outer.encode_to_vec(), inner: inner.unwrap_or_default().encode_to_vec(), weights, graph: 0, external };
         let nodes = model.proto.graph.iter().flat_map(|graph| &graph.node).map(Message::encoded_len);
@@ -158,7 +165,7 @@ impl<'a> Layout<'a> {
         layout.graph = layout.inner.len() as u64
             + nodes.chain(kept).map(|length| field_len(length as u64)).sum::<u64>()
             + layout.weights.iter().map(|weight| field_len(weight.len())).sum::<u64>();
-        layout
+        Ok(layout)
     }
 
     /// The length of the model in bytes.
@@ -233,7 +240,7 @@ mod tests {
         let graph = GraphProto { name: "g".into(), node: vec![node; 3], initializer: vec![words], ..Default::default() };
         let proto = ModelProto { ir_version: 8, graph: Some(graph), producer_name: "p".into(), ..Default::default() };
         let model = Model { proto, initializers };
-        let layout = Layout::whole(&model);
+        let layout = Layout::whole(&model).unwrap();
         let mut bytes = Vec::new();
         layout.write(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, layout.len());

@@ -199,7 +199,7 @@ mod tests {
         let (_scene, mut folder) = scene();
         let mut read = |entries: &[(&str, &str)]| {
             let mut tensor = external(entries);
-            folder.resolve(&mut tensor).map(|()| tensor::array(&tensor).unwrap().to_i64s())
+            folder.resolve(&mut tensor).map(|()| tensor::array(&tensor).unwrap().to_i64s().unwrap())
         };
         assert_eq!(read(&[("location", "data"), ("offset", "2"), ("length", "2")]), Ok(vec![2, 3]));
         assert_eq!(read(&[("location", "data"), ("offset", "2"), ("length", "2"), ("checksum", "x")]), Ok(vec![2, 3]));

@@ -67,7 +67,7 @@ impl Model {
     /// # Errors
     /// [`Write`](ErrorCode::Write) where the writer refuses, or the model is longer than protobuf allows (2 GiB).
     pub fn write_to(&self, out: &mut impl Write) -> Result<()> {
-        let layout = Layout::whole(self);
+        let layout = Layout::whole(self)?;
         if layout.len() > MAX_MESSAGE {
             return Err(Error::write(format!("the model takes {} bytes, over protobuf's limit of 2 GiB", layout.len()))
                 .help("save it under a path: large weights then go into a file beside it"));
@@ -76,13 +76,16 @@ impl Model {
     }
 
     /// The bytes of the model, weights included.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let layout = Layout::whole(self);
+    ///
+    /// # Errors
+    /// [`TooBig`](ErrorCode::TooBig) for repeated elements of less than a byte whose dense copy does not fit into memory.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let layout = Layout::whole(self)?;
         let mut bytes = Vec::with_capacity(layout.len() as usize);
         // A vector takes all that is written to it.
         let written: io::Result<()> = layout.write(&mut bytes);
         debug_assert!(written.is_ok());
-        bytes
+        Ok(bytes)
     }
 
     /// Saves the model: under a passing name, synced, then renamed, so that the path holds the old file or the new one and never a
@@ -103,7 +106,7 @@ impl Model {
     /// As [`Model::save`].
     pub fn save_split(&self, path: impl AsRef<Path>, longest: u64) -> Result<Saved> {
         let path = path.as_ref();
-        let whole = Layout::whole(self);
+        let whole = Layout::whole(self)?;
         let save = || match whole.len() > longest.min(MAX_MESSAGE) {
             false => save_whole(path, &whole),
             true => save_split(path, self),
@@ -126,7 +129,7 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     let name =
         name.ok_or_else(|| Error::write("the model's file name must be UTF-8, because the model refers to its data file by name"))?;
     // The name of the data is known once it is written; the lengths do not depend on it.
-    let layout = Layout::split(model, "");
+    let layout = Layout::split(model, "")?;
     let needed = layout.data_len() + layout.len();
     let failed = |error: io::Error| failed(&error, needed);
 
@@ -135,7 +138,7 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     let data_name = format!("{name}.data-{}", &data.sha256()[..16]);
     let data_path = path.with_file_name(&data_name);
 
-    let layout = Layout::split(model, &data_name);
+    let layout = Layout::split(model, &data_name)?;
     if layout.len() > MAX_MESSAGE {
         return Err(Error::write(format!("the model takes {} bytes without its weights, over protobuf's limit of 2 GiB", layout.len())));
     }
@@ -169,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let model = heavy(0);
-        let bytes = model.to_bytes();
+        let bytes = model.to_bytes().unwrap();
         let mut streamed = Vec::new();
         model.write_to(&mut streamed).unwrap();
         assert_eq!(streamed, bytes);
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn weights_stay_slices_of_the_bytes() {
-        let bytes = Bytes::from(heavy(0).to_bytes());
+        let bytes = Bytes::from(heavy(0).to_bytes().unwrap());
         let model = Model::load(bytes.clone(), None).unwrap();
         let inside = bytes.as_ptr_range();
         assert!(inside.contains(&(model.initializer("large").unwrap().address() as *const u8)));
@@ -240,7 +243,7 @@ mod tests {
         assert_eq!((Model::open(&path).unwrap(), fs::read_dir(&folder).unwrap().count()), (heavy(0), 1));
         let mut full = fs::File::create("/dev/full").unwrap();
         let error = heavy(0).write_to(&mut full).unwrap_err();
-        assert_eq!(error.to_string(), format!("no space left: {} bytes are needed", heavy(0).to_bytes().len()));
+        assert_eq!(error.to_string(), format!("no space left: {} bytes are needed", heavy(0).to_bytes().unwrap().len()));
     }
 
     #[test]
@@ -255,8 +258,8 @@ mod tests {
         };
         let attribute: &mut AttributeProto = &mut model.proto.graph.as_mut().unwrap().node[1].attribute[1];
         elsewhere(&mut attribute.g.as_mut().unwrap().initializer[0]);
-        assert_eq!(Model::load(model.to_bytes().into(), Some(folder.path())).unwrap(), sample::branches());
-        let error = Model::load(model.to_bytes().into(), None).unwrap_err();
+        assert_eq!(Model::load(model.to_bytes().unwrap().into(), Some(folder.path())).unwrap(), sample::branches());
+        let error = Model::load(model.to_bytes().unwrap().into(), None).unwrap_err();
         assert_eq!(error.to_string(), "node choose (If): initializer two: the tensor's data is in an external file that was not loaded");
     }
 

@@ -8,6 +8,7 @@ use super::proto::attribute_proto::AttributeType;
 use super::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
 use super::{canonical_domain, tensor};
 use crate::array::Array;
+use crate::error::Result;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -57,8 +58,11 @@ fn without_indices(path: &str) -> Vec<&str> {
 impl Model {
     /// Writes every module that is there more than once as one function; the deepest first, so that functions call functions. What `kept`
     /// names can be found by its name afterwards too; `parameters` are inputs of functions even where they are small and shared.
-    pub(crate) fn write_modules_as_functions(&mut self, kept: &[String], parameters: &[&str]) {
-        let Some(mut graph) = self.proto.graph.take() else { return };
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where a constant does not fit into memory.
+    pub(crate) fn write_modules_as_functions(&mut self, kept: &[String], parameters: &[&str]) -> Result<()> {
+        let Some(mut graph) = self.proto.graph.take() else { return Ok(()) };
         let mut paths: BTreeSet<&str> = BTreeSet::new();
         let scopes: Vec<String> = graph.node.iter().map(|node| metadata(node, SCOPE_KEY).to_string()).collect();
         for scope in scopes.iter().filter(|scope| !scope.is_empty()) {
@@ -70,7 +74,7 @@ impl Model {
         }
         let parameters: HashSet<&str> = parameters.iter().copied().collect();
         for paths in levels.values().rev() {
-            self.write_level(&mut graph, paths, kept, &parameters);
+            self.write_level(&mut graph, paths, kept, &parameters)?;
         }
         let mut used: HashSet<&str> = graph.output.iter().map(|info| info.name.as_str()).collect();
         graph.node.iter().for_each(|node| {
@@ -87,10 +91,11 @@ impl Model {
             self.proto.opset_import.push(OperatorSetIdProto { domain: MODULES_DOMAIN.to_string(), version: 1 });
         }
         self.proto.graph = Some(graph);
+        Ok(())
     }
 
     /// Writes the modules at these paths, none of which is inside another, as functions.
-    fn write_level(&mut self, graph: &mut GraphProto, paths: &[&str], kept: &[String], parameters: &HashSet<&str>) {
+    fn write_level(&mut self, graph: &mut GraphProto, paths: &[&str], kept: &[String], parameters: &HashSet<&str>) -> Result<()> {
         let mut classes: Vec<Vec<ModuleNodes>> = Vec::new();
         let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
         for group in groups(graph, paths, kept) {
@@ -110,7 +115,7 @@ impl Model {
             if class.len() < 2 {
                 continue;
             }
-            let body = self.body(graph, &class, parameters);
+            let body = self.body(graph, &class, parameters)?;
             let mut called = false;
             for group in class {
                 let Some(group) = moved(graph, &group) else { continue };
@@ -120,10 +125,11 @@ impl Model {
                 self.proto.functions.push(body.function);
             }
         }
+        Ok(())
     }
 
     /// The function that all groups of a class are.
-    fn body(&self, graph: &GraphProto, class: &[ModuleNodes], parameters: &HashSet<&str>) -> ModuleFunction {
+    fn body(&self, graph: &GraphProto, class: &[ModuleNodes], parameters: &HashSet<&str>) -> Result<ModuleFunction> {
         let first = &class[0];
         let constant = |i: usize| -> Option<&Array> {
             let name = &first.taken[i];
@@ -142,7 +148,7 @@ impl Model {
         let mut nodes: Vec<NodeProto> = Vec::new();
         for (name, array) in first.taken.iter().zip(&constants) {
             if let Some(array) = array {
-                nodes.push(constant_node(names.inner(name), array));
+                nodes.push(constant_node(names.inner(name), array)?);
             }
         }
         for (i, &index) in first.nodes.iter().enumerate() {
@@ -168,7 +174,7 @@ impl Model {
             node: nodes,
             ..FunctionProto::default()
         };
-        ModuleFunction { function, inputs: constants.iter().map(Option::is_none).collect() }
+        Ok(ModuleFunction { function, inputs: constants.iter().map(Option::is_none).collect() })
     }
 
     /// What the paths of a class have in common, with a number where another function has that name.
@@ -243,14 +249,20 @@ impl Inner<'_> {
     }
 }
 
-fn constant_node(name: String, array: &Array) -> NodeProto {
+fn constant_node(name: String, array: &Array) -> Result<NodeProto> {
     let value = AttributeProto {
         name: "value".to_string(),
         r#type: AttributeType::Tensor as i32,
-        t: Some(Box::new(tensor::proto("", array))),
+        t: Some(Box::new(tensor::proto("", array)?)),
         ..AttributeProto::default()
     };
-    NodeProto { op_type: "Constant".to_string(), name: name.clone(), output: vec![name], attribute: vec![value], ..NodeProto::default() }
+    Ok(NodeProto {
+        op_type: "Constant".to_string(),
+        name: name.clone(),
+        output: vec![name],
+        attribute: vec![value],
+        ..NodeProto::default()
+    })
 }
 
 /// The nodes of the modules at these paths, none of which is inside another.

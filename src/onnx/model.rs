@@ -38,11 +38,14 @@ impl Model {
     }
 
     /// The model as one message, its initializers in it. Their bytes are shared where they stand in row-major order.
-    pub fn into_proto(self) -> ModelProto {
+    ///
+    /// # Errors
+    /// [`TooBig`](ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+    pub fn into_proto(self) -> Result<ModelProto> {
         let mut proto = self.proto;
-        let initializers = self.initializers.iter().map(|(name, array)| tensor::proto(name, array));
+        let initializers = self.initializers.iter().map(|(name, array)| tensor::proto(name, array)).collect::<Result<Vec<_>>>()?;
         proto.graph.get_or_insert_default().initializer.splice(0..0, initializers);
-        proto
+        Ok(proto)
     }
 
     /// The data of an initializer.
@@ -121,14 +124,14 @@ mod tests {
 
     #[test]
     fn initializers_leave_the_message_and_come_back_in_order() {
-        let initializer = |name: &str, x: f32| tensor::proto(name, &Array::scalar(x));
+        let initializer = |name: &str, x: f32| tensor::proto(name, &Array::scalar(x)).unwrap();
         let graph = GraphProto { initializer: vec![initializer("b", 1.0), initializer("a", 2.0)], ..Default::default() };
         let proto = ModelProto { graph: Some(graph), ..Default::default() };
         let model = Model::from_proto(proto.clone()).unwrap();
         assert_eq!(model.initializers.iter().map(|i| &i.0[..]).collect::<Vec<_>>(), ["b", "a"]);
         assert_eq!(model.initializer("a"), Some(&Array::scalar(2f32)));
         assert!(model.proto.graph.as_ref().unwrap().initializer.is_empty());
-        assert_eq!(model.into_proto(), proto);
+        assert_eq!(model.into_proto().unwrap(), proto);
     }
 
     #[test]
@@ -142,6 +145,6 @@ mod tests {
         };
         let graph = GraphProto { initializer: vec![words], ..Default::default() };
         let proto = ModelProto { graph: Some(graph), ..Default::default() };
-        assert_eq!(Model::from_proto(proto.clone()).unwrap().into_proto(), proto);
+        assert_eq!(Model::from_proto(proto.clone()).unwrap().into_proto().unwrap(), proto);
     }
 }

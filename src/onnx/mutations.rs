@@ -20,7 +20,7 @@ impl Random {
 
 /// A small model with something of everything: branches, a function, sparse and typed tensors, sequences, metadata.
 fn rich() -> Vec<u8> {
-    let mut proto = sample::branches().into_proto();
+    let mut proto = sample::branches().into_proto().unwrap();
     let entry = StringStringEntryProto { key: "key".into(), value: "value".into() };
     proto.metadata_props.push(entry.clone());
     proto.functions.push(FunctionProto {
@@ -36,10 +36,10 @@ fn rich() -> Vec<u8> {
     if let Some(graph) = &mut proto.graph {
         graph.node.push(NodeProto { domain: "mine".into(), metadata_props: vec![entry], ..node("Twice", &["x"], &["t"]) });
         let typed = TensorProto { name: "typed".into(), data_type: 10, dims: vec![2], int32_data: vec![1, 2], ..Default::default() };
-        graph.initializer.extend([typed, tensor::proto("truth", &Array::vector(vec![true, false]))]);
+        graph.initializer.extend([typed, tensor::proto("truth", &Array::vector(vec![true, false])).unwrap()]);
         graph.sparse_initializer.push(SparseTensorProto {
-            values: Some(tensor::proto("sparse", &Array::vector(vec![1i64, 2]))),
-            indices: Some(tensor::proto("", &Array::vector(vec![0i64, 3]))),
+            values: Some(tensor::proto("sparse", &Array::vector(vec![1i64, 2])).unwrap()),
+            indices: Some(tensor::proto("", &Array::vector(vec![0i64, 3])).unwrap()),
             dims: vec![2, 2],
         });
         let inner = value("", 1, &["2"]).r#type.map(Box::new);

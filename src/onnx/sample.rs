@@ -48,7 +48,7 @@ pub fn branch(name: &str, output: &str, node: Vec<NodeProto>, initializer: Vec<T
 
 /// A matrix product, then one of two branches that use it.
 pub fn branches() -> Model {
-    let two = tensor::proto("two", &Array::scalar(2f32));
+    let two = tensor::proto("two", &Array::scalar(2f32)).unwrap();
     let gemm = NodeProto { attribute: vec![int("transB", 1)], ..node("Gemm", &["x", "weight"], &["h"]) };
     let attribute = vec![
         body("then_branch", branch("then", "a", vec![node("Relu", &["h"], &["a"])], vec![])),

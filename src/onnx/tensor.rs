@@ -173,8 +173,11 @@ fn convert<S: Copy + std::fmt::Display, T: Element>(shape: &[usize], data: &[S],
 }
 
 /// An array as a named tensor: its bytes are shared where they stand in row-major order.
-pub fn proto(name: &str, array: &Array) -> TensorProto {
-    TensorProto { raw_data: array.packed().to_bytes(), ..header(name, array) }
+///
+/// # Errors
+/// [`TooBig`](crate::ErrorCode::TooBig) for repeated elements whose dense copy does not fit into memory.
+pub fn proto(name: &str, array: &Array) -> Result<TensorProto> {
+    Ok(TensorProto { raw_data: array.packed()?.to_bytes()?, ..header(name, array) })
 }
 
 /// The name, type and shape of an array as a tensor without its data.
@@ -254,7 +257,7 @@ pub fn dense(tensor: &SparseTensorProto) -> Result<Array> {
         return Err(Error::too_big(format!("a sparse tensor of shape {shape:?} takes {length} bytes when it is filled up")));
     }
     let mut bytes = vec![0u8; length];
-    for (&position, value) in positions.iter().zip(values.to_bytes().chunks_exact(size)) {
+    for (&position, value) in positions.iter().zip(values.to_bytes()?.chunks_exact(size)) {
         bytes[position * size..(position + 1) * size].copy_from_slice(value);
     }
     Array::from_bytes(values.dtype(), Bytes::from(bytes), &shape, None, 0)
@@ -272,16 +275,16 @@ mod tests {
     #[test]
     fn every_dtype_survives_the_way_there_and_back() {
         for &dtype in DType::ALL.iter().chain(DType::NARROW) {
-            let x = Array::vector(vec![0f32, 1.0, 1.0, 0.0, 1.0, 0.0]).cast(dtype).reshape(&[2, 3]).unwrap();
-            let tensor = proto("x", &x);
+            let x = Array::vector(vec![0f32, 1.0, 1.0, 0.0, 1.0, 0.0]).cast(dtype).unwrap().reshape(&[2, 3]).unwrap();
+            let tensor = proto("x", &x).unwrap();
             assert_eq!((super::dtype(tensor.data_type), array(&tensor)), (Ok(dtype), Ok(x.clone())));
-            assert_eq!(array(&proto("x", &x.permute(&[1, 0]).unwrap())).unwrap(), x.permute(&[1, 0]).unwrap());
+            assert_eq!(array(&proto("x", &x.permute(&[1, 0]).unwrap()).unwrap()).unwrap(), x.permute(&[1, 0]).unwrap());
         }
     }
 
     #[test]
     fn raw_data_is_not_copied() {
-        let tensor = proto("x", &Array::vector(vec![1f32, 2.0]));
+        let tensor = proto("x", &Array::vector(vec![1f32, 2.0])).unwrap();
         assert_eq!(array(&tensor).unwrap().address(), tensor.raw_data.as_ptr() as usize);
     }
 
@@ -336,18 +339,18 @@ mod tests {
     #[test]
     fn a_sparse_tensor_is_filled_up_with_zeros() {
         let mut tensor = SparseTensorProto {
-            values: Some(proto("v", &Array::vector(vec![5f32, 7.0]))),
-            indices: Some(proto("i", &Array::new(&[2, 2], vec![0i64, 1, 1, 2]).unwrap())),
+            values: Some(proto("v", &Array::vector(vec![5f32, 7.0])).unwrap()),
+            indices: Some(proto("i", &Array::new(&[2, 2], vec![0i64, 1, 1, 2]).unwrap()).unwrap()),
             dims: vec![2, 3],
         };
-        assert_eq!(dense(&tensor).unwrap().to_f64s(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
-        tensor.indices = Some(proto("i", &Array::vector(vec![1i64, 5])));
-        assert_eq!(dense(&tensor).unwrap().to_f64s(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
+        assert_eq!(dense(&tensor).unwrap().to_f64s().unwrap(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
+        tensor.indices = Some(proto("i", &Array::vector(vec![1i64, 5])).unwrap());
+        assert_eq!(dense(&tensor).unwrap().to_f64s().unwrap(), [0.0, 5.0, 0.0, 0.0, 0.0, 7.0]);
         for wrong in [vec![5i64, 1], vec![1, 1], vec![-1, 2], vec![1, 6], vec![1]] {
-            tensor.indices = Some(proto("i", &Array::vector(wrong)));
+            tensor.indices = Some(proto("i", &Array::vector(wrong)).unwrap());
             assert_eq!(dense(&tensor).unwrap_err().code(), ErrorCode::Damaged);
         }
-        tensor.indices = Some(proto("i", &Array::vector(vec![1i64, 5])));
+        tensor.indices = Some(proto("i", &Array::vector(vec![1i64, 5])).unwrap());
         tensor.dims = vec![1 << 20, 1 << 20];
         assert_eq!((check_sparse(&tensor), dense(&tensor).unwrap_err().code()), (Ok(()), ErrorCode::TooBig));
     }

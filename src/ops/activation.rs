@@ -246,8 +246,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let x = inputs.at(0)?;
         let number =
             |i: usize| inputs.opt(i).map(|x| x.constant().ok_or_else(|| Error::no_value("the dropout ratio must be constant"))).transpose();
-        let ratio = number(1)?.map_or(0.5, |ratio| ratio.to_f64s().first().copied().unwrap_or(0.5));
-        if ratio != 0.0 && number(2)?.is_some_and(|on| on.to_i64s() != [0]) {
+        let ratio = number(1)?.map_or(Ok(0.5), |ratio| ratio.item().map(Scalar::to_f64))?;
+        if ratio != 0.0 && number(2)?.map_or(Ok(false), |on| on.item().map(|on| on.to_f64() != 0.0))? {
             let (y, kept) = x.drop_out(ratio)?;
             return Ok(vec![y, kept.cast(DType::Bool)?]);
         }

@@ -211,7 +211,7 @@ impl Operator for Binary {
 
 fn integers(op: Binary, a: &Array, b: &Array) -> Result<Array> {
     let divides = matches!(op, Binary::Div | Binary::Mod | Binary::Fmod);
-    if divides && !a.is_empty() && b.to_i64s().contains(&0) {
+    if divides && !a.is_empty() && b.to_i64s()?.contains(&0) {
         return Err(Error::argument("integer division by zero"));
     }
     in_wide_ints(&[a, b], |operands| {

@@ -39,7 +39,7 @@ impl Operator for Cast {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        Ok(vec![inputs.at(0)?.narrowed(self.to, self.narrowing)])
+        Ok(vec![inputs.at(0)?.narrowed(self.to, self.narrowing)?])
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {

@@ -43,7 +43,7 @@ impl Operator for Full {
     fn lower(&self, builder: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let shape = builder.dims(&self.shape)?;
         let value = Array::full(self.dtype, &[1], self.number);
-        Ok(builder.node("ConstantOfShape", &[shape]).tensor("value", &value).write(outputs))
+        Ok(builder.node("ConstantOfShape", &[shape]).tensor("value", &value)?.write(outputs))
     }
 
     fn agreement(&self) -> Agreement {
@@ -308,7 +308,7 @@ impl Tensor {
             return Err(Error::argument(format!("invalid range: start {start}, end {end}, step {step}")));
         }
         let values: Vec<f64> = (0..length.max(0.0) as u64).map(|i| start + i as f64 * step).collect();
-        Ok(Tensor::from(Array::vector(values).cast(dtype)))
+        Ok(Tensor::from(Array::vector(values).cast(dtype)?))
     }
 
     /// Ones on a diagonal, zeros elsewhere.

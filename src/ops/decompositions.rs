@@ -358,7 +358,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("MelWeightMatrix", |node, inputs| {
         let number = |i: usize, what: &str| {
             let array = inputs.at(i)?.constant().ok_or_else(|| Error::no_value(format!("MelWeightMatrix: {what} must be constant")))?;
-            array.to_f64s().first().copied().ok_or_else(|| Error::argument(format!("MelWeightMatrix: {what} is missing")))
+            array.to_f64s()?.first().copied().ok_or_else(|| Error::argument(format!("MelWeightMatrix: {what} is missing")))
         };
         let counts = [number(0, "the bands")?, number(1, "the length")?];
         let edges = [number(3, "the lower edge")?, number(4, "the upper edge")?];

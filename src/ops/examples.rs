@@ -126,7 +126,7 @@ pub(super) fn both((a, b): (Tensor, Tensor)) -> Result<Vec<Tensor>> {
 
 /// A tensor of small elements that are the same at every call: a weight.
 pub(super) fn weight(shape: &[usize]) -> Tensor {
-    Tensor::from(floats(shape).sized(shape).cast(WEIGHTS.get()))
+    Tensor::from(floats(shape).sized(shape).cast(WEIGHTS.get()).unwrap())
 }
 
 type One = fn(&Tensor) -> Result<Tensor>;

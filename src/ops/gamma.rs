@@ -68,7 +68,7 @@ impl Tensor {
         let dtype = s.dtype().or_float();
         let (s, q) = (s.cast(dtype)?, q.cast(dtype)?);
         let right = hurwitz(&s, &q.le(0.0)?.where_(&constant(&q, 1.0)?, &q)?)?;
-        let known_positive = q.constant().is_some_and(|array| array.to_f64s().iter().all(|&q| q > 0.0));
+        let known_positive = q.constant().is_some_and(|array| array.to_f64s().is_ok_and(|values| values.iter().all(|&q| q > 0.0)));
         let y = if known_positive { right } else { q.gt(0.0)?.where_(&right, &left_of_zero(&s, &q)?)? };
         let y = s.eq(1.0)?.where_(&constant(&s, f64::INFINITY)?, &y)?;
         s.lt(1.0)?.where_(&constant(&s, f64::NAN)?, &y)

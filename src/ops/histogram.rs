@@ -49,7 +49,7 @@ impl Tensor {
     #[track_caller]
     pub fn bincount(&self, weights: Option<&Tensor>, least: i64) -> Result<Tensor> {
         let values =
-            self.to_array().map(|array| array.to_i64s()).map_err(|error| error.help("the number of bins must not depend on data"))?;
+            self.to_array().and_then(|array| array.to_i64s()).map_err(|error| error.help("the number of bins must not depend on data"))?;
         let count = values.iter().copied().max().map_or(0, |n| n + 1).max(least);
         let source = match weights {
             // What is counted by weights that are no floats is a double.

@@ -550,7 +550,7 @@ impl FlatIndex {
         for (axis, positions) in given {
             let n = length(axis);
             let positions = positions.cast(DType::I64)?;
-            let known = positions.constant().is_some_and(|array| array.to_i64s().iter().all(|&i| i >= 0));
+            let known = positions.constant().is_some_and(|array| array.to_i64s().is_ok_and(|indices| indices.iter().all(|&i| i >= 0)));
             let positions = if known { positions } else { positions.lt(0)?.where_(&positions.add(&n)?, &positions)? };
             index = Some(match index {
                 None => positions,

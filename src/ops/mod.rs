@@ -191,12 +191,11 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
     let Some(half) = inputs.iter().map(Array::dtype).find(|dtype| matches!(dtype, DType::F16 | DType::BF16)) else {
         return kernel(inputs);
     };
-    let wide: Vec<Option<Array>> = (0..inputs.len())
-        .map(|i| inputs.opt(i).map(|array| if array.dtype() == half { array.cast(DType::F32) } else { array.clone() }))
-        .collect();
+    let widen = |array: &Array| if array.dtype() == half { array.cast(DType::F32) } else { Ok(array.clone()) };
+    let wide = (0..inputs.len()).map(|i| inputs.opt(i).map(widen).transpose()).collect::<Result<Vec<Option<Array>>>>()?;
     let wide: Vec<Option<&Array>> = wide.iter().map(Option::as_ref).collect();
-    let narrow = |array: Array| if array.dtype() == DType::F32 { array.cast(half) } else { array };
-    Ok(kernel(&Inputs::new(&wide))?.into_iter().map(narrow).collect())
+    let narrow = |array: Array| if array.dtype() == DType::F32 { array.cast(half) } else { Ok(array) };
+    kernel(&Inputs::new(&wide))?.into_iter().map(narrow).collect()
 }
 
 /// The contents of a shape-like input.
@@ -208,7 +207,7 @@ fn dims_of(tensor: &Tensor) -> Result<Vec<Dim>> {
         return Ok(dims.dims.clone());
     }
     let array = tensor.constant().ok_or_else(|| Error::no_value("a shape, axis or index must not depend on data"))?;
-    Ok(array.to_i64s().into_iter().map(Dim::Fixed).collect())
+    Ok(array.to_i64s()?.into_iter().map(Dim::Fixed).collect())
 }
 
 /// Integers that must be the same at every call: axes, steps, k.

@@ -331,8 +331,8 @@ impl Tensor {
             .ok_or_else(|| Error::shape(format!("{channels} channels are not divisible into {groups} groups")))?;
         let rest = self.shape()[2..].iter().fold(members, |n, dim| n * dim);
         let grouped = self.reshape(&[batch, Dim::Fixed(groups), rest])?;
-        let ones = Tensor::from(Array::vector(vec![1f32; groups as usize]).cast(self.dtype()));
-        let zeros = Tensor::from(Array::vector(vec![0f32; groups as usize]).cast(self.dtype()));
+        let ones = Tensor::from(Array::vector(vec![1f32; groups as usize]).cast(self.dtype())?);
+        let zeros = Tensor::from(Array::vector(vec![0f32; groups as usize]).cast(self.dtype())?);
         let op = InstanceNorm { epsilon: epsilon as f32 };
         let normal = one(apply(op, &[Some(&grouped), Some(&ones), Some(&zeros)]))?.reshape(self.shape())?;
         normal.scaled_by_channel(channels, scale, bias)

@@ -55,7 +55,7 @@ impl Tensor {
         next: impl Fn(&Tensor, f64, &Tensor, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let order = Order::of(self, n)?;
-        let most = order.n.to_array()?.to_f64s().into_iter().fold(0.0, f64::max);
+        let most = order.n.to_array()?.to_f64s()?.into_iter().fold(0.0, f64::max);
         if most > 256.0 {
             return Err(Error::too_big(format!("a polynomial of order {most} is not supported")));
         }

@@ -118,7 +118,7 @@ impl Operator for MaxPool {
             let (values, indices) = pool::max_pool_indices(x, &self.kernel, &self.window, &out)?;
             // The kernel counts from the start of each plane.
             let (plane, each) = (x.shape()[2..].iter().product::<usize>(), out.iter().product::<usize>().max(1));
-            let whole = indices.to_i64s().into_iter().enumerate().map(|(i, index)| index + (i / each * plane) as i64).collect();
+            let whole = indices.to_i64s()?.into_iter().enumerate().map(|(i, index)| index + (i / each * plane) as i64).collect();
             Ok(vec![values, Array::new(indices.shape(), whole)?])
         })
     }

@@ -110,7 +110,7 @@ impl Operator for RandomSample {
             }
             Distribution::Normal(mean, deviation) => f64::from(mean) + f64::from(deviation) * random.normal(),
         };
-        Ok(vec![Random::new(self.seed.to_bits().into()).array(self.dtype, &shape, sample)])
+        Ok(vec![Random::new(self.seed.to_bits().into()).array(self.dtype, &shape, sample)?])
     }
 
     fn lower(&self, builder: &mut GraphBuilder, _: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
@@ -122,7 +122,7 @@ impl Operator for RandomSample {
             None => {
                 let shape = builder.dims(&self.shape)?;
                 let value = Array::full(DType::F32, &[1], 0.into());
-                let like = builder.node("ConstantOfShape", &[shape]).tensor("value", &value);
+                let like = builder.node("ConstantOfShape", &[shape]).tensor("value", &value)?;
                 let like = like.write_one(Type::new(DType::F32, self.shape.clone()))?;
                 builder.node(&format!("{}Like", self.name()), &[like])
             }
@@ -311,7 +311,7 @@ mod tests {
 
     /// Mean and variance.
     fn moments(x: &Tensor) -> (f64, f64) {
-        let x = x.to_array().unwrap().to_f64s();
+        let x = x.to_array().unwrap().to_f64s().unwrap();
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         (mean, x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / x.len() as f64)
     }
@@ -328,7 +328,7 @@ mod tests {
             for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
                 let uniform = Tensor::rand(shape, dtype).unwrap();
                 near(&uniform, 0.5, 1.0 / 12.0);
-                assert!(uniform.to_array().unwrap().to_f64s().iter().all(|x| (0.0..1.0).contains(x)), "{dtype}");
+                assert!(uniform.to_array().unwrap().to_f64s().unwrap().iter().all(|x| (0.0..1.0).contains(x)), "{dtype}");
                 near(&Tensor::randn(shape, dtype).unwrap(), 0.0, 1.0);
             }
             near(&Tensor::sample(Distribution::Normal(2.0, 0.5), shape, DType::F32).unwrap(), 2.0, 0.25);
@@ -345,11 +345,11 @@ mod tests {
     fn indices_are_sampled_by_their_weights() {
         seeded(5, || {
             let weights = Tensor::from(&[1.0f32, 0.0, 3.0]);
-            let sampled = weights.multinomial(20_000, true).unwrap().to_array().unwrap().to_i64s();
+            let sampled = weights.multinomial(20_000, true).unwrap().to_array().unwrap().to_i64s().unwrap();
             let share = sampled.iter().filter(|&&i| i == 2).count() as f64 / 20_000.0;
             assert!((share - 0.75).abs() < 0.02 && sampled.iter().all(|&i| i != 1), "{share}");
             for _ in 0..20 {
-                let mut both = weights.multinomial(2, false).unwrap().to_array().unwrap().to_i64s();
+                let mut both = weights.multinomial(2, false).unwrap().to_array().unwrap().to_i64s().unwrap();
                 both.sort_unstable();
                 assert_eq!(both, [0, 2], "a weight of 0 is sampled last");
             }

@@ -148,7 +148,7 @@ impl Operator for Recurrent {
     }
 
     fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        let lengths = inputs.opt(4).map(Array::to_i64s);
+        let lengths = inputs.opt(4).map(Array::to_i64s).transpose()?;
         widened(inputs, |inputs| {
             let x = inputs.at(0)?;
             let x = if self.batch_first { x.permute(&[1, 0, 2])? } else { x.clone() };

@@ -193,7 +193,7 @@ fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let scales = match (inputs.opt(1), node.floats("scales")?) {
         (Some(scales), _) => {
-            scales.constant().ok_or_else(|| Error::no_value("the scales must be constant"))?.cast(DType::F32).to_vec::<f32>()?
+            scales.constant().ok_or_else(|| Error::no_value("the scales must be constant"))?.cast(DType::F32)?.to_vec::<f32>()?
         }
         (None, Some(scales)) => scales.to_vec(),
         _ => return Err(Error::argument("Upsample: scales are missing")),
@@ -246,7 +246,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let floats = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
             let Some(given) = inputs.opt(i).filter(|given| given.numel() != 0) else { return Ok(None) };
             let array = given.constant().ok_or_else(|| Error::no_value(format!("Resize: {what} must be constant")))?;
-            array.cast(DType::F32).to_vec::<f32>().map(Some)
+            array.cast(DType::F32)?.to_vec::<f32>().map(Some)
         };
         let all = |what: &str, given: usize| {
             if given == axes.len() { Ok(()) } else { Err(Error::argument(format!("Resize: {given} {what} for {} axes", axes.len()))) }

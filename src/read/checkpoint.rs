@@ -162,7 +162,7 @@ mod tests {
     fn saved(value: &[u8]) -> Result<Vec<(String, f64)>> {
         let storage: Vec<u8> = [0f32, 1., 2., 3.].iter().flat_map(|x| x.to_le_bytes()).collect();
         let bytes = pack(&[Packed::stored("archive/data.pkl", &pickled(value)), Packed::stored("archive/data/0", &storage)]);
-        Ok(read(&bytes.into())?.into_iter().map(|(name, array)| (name, array.to_f64s()[0])).collect())
+        Ok(read(&bytes.into())?.into_iter().map(|(name, array)| (name, array.to_f64s().unwrap()[0])).collect())
     }
 
     fn names(expected: &[(&str, f64)]) -> Result<Vec<(String, f64)>> {

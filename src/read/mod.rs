@@ -148,7 +148,8 @@ mod tests {
                     Tensor::new(shape, values).unwrap().cast(tensor.dtype()).unwrap()
                 })
                 .collect();
-            let bytes = || model.forward(&inputs).unwrap().iter().map(|y| y.to_array().unwrap().to_bytes().to_vec()).collect::<Vec<_>>();
+            let bytes =
+                || model.forward(&inputs).unwrap().iter().map(|y| y.to_array().unwrap().to_bytes().unwrap().to_vec()).collect::<Vec<_>>();
             let expected = bytes();
             std::thread::scope(|scope| {
                 let calls: Vec<_> = (0..8).map(|_| scope.spawn(bytes)).collect();

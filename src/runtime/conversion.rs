@@ -73,7 +73,7 @@ pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
     }
     // tract computes with sizes in a type of its own and answers in i64.
     if dtype == DType::I64 && expected.is_int() {
-        return Ok(array.cast(expected));
+        return array.cast(expected);
     }
     Err(Error::runtime(format!("expected {expected}, tract gives {dtype}")))
 }

@@ -24,9 +24,9 @@ const OURS: &str = "ontrace.";
 const NODE: &str = "ontrace.node";
 
 /// The value of a ConstantOfShape that says none: 0 in f32.
-pub(super) fn zero_value() -> AttributeProto {
-    let zero = tensor::proto("", &Array::vector(vec![0f32]));
-    AttributeProto { name: "value".to_string(), r#type: AttributeType::Tensor as i32, t: Some(Box::new(zero)), ..AttributeProto::default() }
+pub(super) fn zero_value() -> Result<AttributeProto> {
+    let t = Some(Box::new(tensor::proto("", &Array::vector(vec![0f32]))?));
+    Ok(AttributeProto { name: "value".to_string(), r#type: AttributeType::Tensor as i32, t, ..AttributeProto::default() })
 }
 
 /// The node as tract gets it: under a name of ours, with all that it uses among its inputs.

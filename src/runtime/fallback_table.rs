@@ -192,7 +192,12 @@ fn double(node_context: &NodeContext) -> bool {
 
 /// Whether a slice skips elements between those that it takes.
 fn stepped(node_context: &NodeContext) -> bool {
-    node_context.constant.get(4).copied().flatten().is_some_and(|steps| steps.to_i64s().iter().any(|step| step.abs() > 1))
+    node_context
+        .constant
+        .get(4)
+        .copied()
+        .flatten()
+        .is_some_and(|steps| steps.to_i64s().is_ok_and(|steps| steps.iter().any(|step| step.abs() > 1)))
 }
 
 /// Whether tract may take integers for symbolic sizes: it does with what is cast.
@@ -212,7 +217,7 @@ fn keeps_shape(node_context: &NodeContext) -> bool {
 
 /// Whether an integer input may hold a zero.
 fn zero(node_context: &NodeContext, i: usize) -> bool {
-    !floats(node_context) && node_context.constant[i].is_none_or(|values| values.to_i64s().contains(&0))
+    !floats(node_context) && node_context.constant[i].is_none_or(|values| values.to_i64s().is_ok_and(|values| values.contains(&0)))
 }
 
 /// Whether it is given integers of which tract has extremes.
@@ -314,16 +319,16 @@ impl<'a> SizeValues<'a> {
 const MOST: usize = 64;
 
 /// The model as tract gets it: without declarations that it would only trip over, and with our names on what these rows say.
-pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegistry) -> (ModelProto, Vec<Fallback>) {
+pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegistry) -> Result<(ModelProto, Vec<Fallback>)> {
     let mut fallbacks = Vec::new();
-    let mut proto = model.clone().into_proto();
+    let mut proto = model.clone().into_proto()?;
     let opset = model.opset("").unwrap_or(0);
     if let (Some(graph), Some(original)) = (proto.graph.as_mut(), model.proto.graph.as_ref()) {
         let (types, size_values) = (types(original, model), SizeValues::new(original, model));
         for node in &mut graph.node {
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.
-                node.attribute.push(fallback_op::zero_value());
+                node.attribute.push(fallback_op::zero_value()?);
             }
             let node_context = NodeContext {
                 node,
@@ -348,5 +353,5 @@ pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegis
         }
         graph.value_info.clear();
     }
-    (proto, fallbacks)
+    Ok((proto, fallbacks))
 }

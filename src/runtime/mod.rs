@@ -217,7 +217,7 @@ impl Session {
         verify(model).into_result()?;
         let flat = without_functions(model, operators);
         let written = flat.as_ref().unwrap_or(model);
-        let (mut model, fallbacks) = fallback_table::for_tract(written, rows, operators);
+        let (mut model, fallbacks) = fallback_table::for_tract(written, rows, operators)?;
         let graph = model.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
@@ -528,7 +528,7 @@ impl Traced {
 #[cfg(test)]
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use crate::array::{DType, Random};
-    Random::new(seed).array(DType::F32, shape, Random::normal).into()
+    Random::new(seed).array(DType::F32, shape, Random::normal).unwrap().into()
 }
 
 #[cfg(test)]

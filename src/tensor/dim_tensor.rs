@@ -31,7 +31,7 @@ impl Operator for DimTensor {
     fn eval(&self, _: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let elements = self.dims.dims.iter().map(|dim| sizes.of(dim)).collect::<Result<Vec<i64>>>()?;
         let array = if self.dims.scalar { Array::scalar(elements.first().copied().unwrap_or(0)) } else { Array::vector(elements) };
-        Ok(vec![array.cast(self.dtype)])
+        Ok(vec![array.cast(self.dtype)?])
     }
 
     fn lower(&self, builder: &mut GraphBuilder, _: &[Name], _: &[Type]) -> Result<Vec<Name>> {

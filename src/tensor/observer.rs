@@ -31,7 +31,7 @@ struct Observer {
 /// A digest of an array: its dtype, shape and elements.
 pub(crate) fn digest(array: &Array) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (array.dtype(), array.shape(), &*array.to_bytes()).hash(&mut hasher);
+    array.hash_bytes(&mut hasher);
     hasher.finish()
 }
 

@@ -36,7 +36,7 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
     let guarded: Vec<String> = written.guarded.iter().map(named).collect();
     if functions {
         let parameters: Vec<&str> = graph.parameters().map(|parameter| parameter.0).collect();
-        model.write_modules_as_functions(&guarded, &parameters);
+        model.write_modules_as_functions(&guarded, &parameters)?;
     }
     model.proto.metadata_props = metadata::metadata(traced, &guarded)?;
     Ok(model)

@@ -183,7 +183,7 @@ impl Traced {
     /// # Errors
     /// As [`Traced::to_model`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        Ok(self.to_model()?.to_bytes())
+        self.to_model()?.to_bytes()
     }
 
     /// Writes the ONNX file: to a temporary beside it that is then renamed, so that after a failure the old file is intact.

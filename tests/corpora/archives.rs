@@ -37,9 +37,9 @@ fn difference(got: Result<Vec<Array>>, expected: &[Array]) -> Option<String> {
         Err(error) => return Some(error.to_string()),
     };
     let wrong = |(i, (got, expected)): (usize, (&Array, &Array))| match compare(got, expected, TORCH) {
-        None => Some(format!("output {i} is {got}, expected {expected}")),
-        Some(found) if !found.agrees => Some(format!("output {i}: {found:?}")),
-        Some(_) => None,
+        Err(error) => Some(format!("output {i}: {}", error.message())),
+        Ok(found) if !found.agrees => Some(format!("output {i}: {found:?}")),
+        Ok(_) => None,
     };
     if got.len() != expected.len() {
         return Some(format!("{} outputs, expected {}", got.len(), expected.len()));

@@ -76,9 +76,9 @@ fn attempt(folder: &Path, name: &str, tolerance: Tolerance, run: Run) -> Option<
             }
             for (got, (i, expected)) in got.iter().zip(&expected) {
                 match compare(got, expected, tolerance) {
-                    None => return Ok(Some(format!("wrong: output {i} is {got}, expected {expected}"))),
-                    Some(found) if !found.agrees => return Ok(Some(format!("wrong: output {i}: {found:?}"))),
-                    Some(_) => {}
+                    Err(error) => return Ok(Some(format!("wrong: output {i}: {}", error.message()))),
+                    Ok(found) if !found.agrees => return Ok(Some(format!("wrong: output {i}: {found:?}"))),
+                    Ok(_) => {}
                 }
             }
         }

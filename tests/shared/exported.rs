@@ -16,7 +16,7 @@ pub fn save(model: &Model, name: &str, inputs: &[Array], expected: &[Array]) {
     let path = path(name);
     model.save(&path).unwrap();
     let named = |prefix: &'static str, arrays: &[Array]| {
-        arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Stored(array.contiguous()))).collect::<Vec<_>>()
+        arrays.iter().enumerate().map(|(i, array)| (format!("{prefix}_{i}"), Stored(array.contiguous().unwrap()))).collect::<Vec<_>>()
     };
     let all = [named("in", inputs), named("out", expected)].concat();
     safetensors::serialize_to_file(all, None, &path.with_extension("safetensors")).unwrap();
@@ -49,7 +49,7 @@ impl safetensors::View for Stored {
     }
 
     fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.0.to_bytes().to_vec().into()
+        self.0.to_bytes().unwrap().to_vec().into()
     }
 
     fn data_len(&self) -> usize {

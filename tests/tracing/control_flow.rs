@@ -32,7 +32,7 @@ fn close(what: &str, got: &[Array], expected: &[Array]) {
     assert_eq!(got.len(), expected.len(), "{what}");
     for (got, expected) in got.iter().zip(expected) {
         assert_eq!((got.dtype(), got.shape()), (expected.dtype(), expected.shape()), "{what}");
-        for (a, b) in got.to_f64s().into_iter().zip(expected.to_f64s()) {
+        for (a, b) in got.to_f64s().unwrap().into_iter().zip(expected.to_f64s().unwrap()) {
             assert!((a - b).abs() <= 1e-4 + 1e-4 * b.abs(), "{what}: {got}, expected {expected}");
         }
     }

@@ -105,7 +105,7 @@ fn twelve_layers_are_one_function_called_twelve_times() {
     assert_eq!(declared, made);
     assert!(graph.value_info.iter().all(|info| info.r#type.is_some()));
     same(&traced, &model, &x);
-    assert!(model.to_bytes().len() < traced.to_bytes().unwrap().len());
+    assert!(model.to_bytes().unwrap().len() < traced.to_bytes().unwrap().len());
     assert_eq!(model.weights_hash(), traced.to_model().unwrap().weights_hash());
     leave(&model, &traced, "functions_encoder", std::slice::from_ref(&x));
 }
@@ -180,7 +180,7 @@ fn a_module_that_is_left_and_entered_again_stays_where_it_is() {
     let traced = record(&module::from_fn(f), Example::of(&x)).unwrap();
     let model = traced.to_model_as(FUNCTIONS).unwrap();
     assert!(model.proto.functions.is_empty());
-    assert_eq!(model.to_bytes(), traced.to_bytes().unwrap());
+    assert_eq!(model.to_bytes().unwrap(), traced.to_bytes().unwrap());
 }
 
 #[test]
@@ -255,8 +255,9 @@ fn networks_are_the_same_with_functions() {
         let again = Traced::from_model(model.clone()).unwrap();
         let flat = Traced::from_model(traced.to_model().unwrap()).unwrap();
         assert_eq!(scopes(&again), scopes(&flat), "{name}");
-        let values =
-            |module: &dyn DynModule| module.forward(&tensors).unwrap()[0].to_array().unwrap().cast(DType::F32).to_vec::<f32>().unwrap();
+        let values = |module: &dyn DynModule| {
+            module.forward(&tensors).unwrap()[0].to_array().unwrap().cast(DType::F32).unwrap().to_vec::<f32>().unwrap()
+        };
         assert_eq!(output_values(&again), output_values(&flat), "{name}");
         leave(&model, &traced, &format!("functions_{name}"), &tensors);
     }

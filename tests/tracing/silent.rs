@@ -173,7 +173,7 @@ impl Classifier {
 fn s06() -> Result<Verdict> {
     // There is no switch on the result: the two modes are two methods of one artefact.
     let net = Classifier::new(&Weights::seeded(6))?;
-    let x = Tensor::from(Random::new(6).array(DType::F32, &[16, 8], Random::normal));
+    let x = Tensor::from(Random::new(6).array(DType::F32, &[16, 8], Random::normal)?);
     let (train, eval) = (module::from_fn(|x: Tensor| net.train(&x)), module::from_fn(|x: Tensor| net.eval(&x)));
     let both = Methods::new().trace("train", &train, &x)?.trace("eval", &eval, &x)?;
     let other = x.mul(3)?;
@@ -304,7 +304,7 @@ fn f1() -> Result<Verdict> {
     let wide =
         Sequential::new().push(Linear::new(&weights.at(0), 64, 64)?).push(Activation::Gelu).push(Linear::new(&weights.at(1), 64, 8)?);
     let mut random = Random::new(1);
-    let x = Tensor::from(random.array(DType::F32, &[4, 64], Random::normal));
+    let x = Tensor::from(random.array(DType::F32, &[4, 64], Random::normal)?);
     let half = trace(&wide, &x)?.with_dtype(DType::F16)?;
     let x = x.cast(DType::F16)?;
     trace(&half, &x)?;
@@ -327,7 +327,7 @@ fn f3() -> Result<Verdict> {
     let (attention, norm) = (MultiHeadAttention::new(&weights.at("attn"), 16, 4)?, LayerNorm::new(&weights.at("norm"), &[16])?);
     let feed =
         Sequential::new().push(Linear::new(&weights.at("a"), 16, 32)?).push(Activation::Relu).push(Linear::new(&weights.at("b"), 32, 16)?);
-    let x = Tensor::from(Random::new(2).array(DType::F32, &[2, 5, 16], Random::normal));
+    let x = Tensor::from(Random::new(2).array(DType::F32, &[2, 5, 16], Random::normal)?);
     let layer = module::from_fn(|x: Tensor| {
         let x = norm.forward(&x.add(attention.forward(&x)?)?)?;
         norm.forward(&x.add(feed.forward(&x)?)?)

@@ -68,7 +68,7 @@ fn a_file_knows_whether_it_was_changed() {
         model.strip();
         let bare = Provenance::of(&model);
         assert_eq!((bare.intact, bare.verdict, bare.graph), (None, None, known.graph));
-        let text = String::from_utf8_lossy(&model.to_bytes()).into_owned();
+        let text = String::from_utf8_lossy(&model.to_bytes().unwrap()).into_owned();
         assert!(!text.contains("tests/tracing/vectors.rs") && !text.contains("ontrace.scope") && !text.contains("ontrace.guards"));
     }
 }

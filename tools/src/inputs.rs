@@ -75,8 +75,8 @@ impl DataSource {
         let mut random = Random::new(seed);
         let mut next = 0.0;
         Ok(match *self {
-            DataSource::Zeros => Array::full(dtype, shape, 0.into()).contiguous(),
-            DataSource::Ones => Array::full(dtype, shape, 1.into()).contiguous(),
+            DataSource::Zeros => Array::full(dtype, shape, 0.into()).contiguous()?,
+            DataSource::Ones => Array::full(dtype, shape, 1.into()).contiguous()?,
             DataSource::Arange => random.array(dtype, shape, |_| {
                 next += 1.0;
                 next - 1.0
@@ -206,7 +206,7 @@ impl Inputs {
                     if let Some(wanted) = wanted.filter(|wanted| spec.shape.is_some() && *wanted != array.shape()) {
                         return Err(Error::input(format!("{path} has shape {:?}, expected {wanted:?}", array.shape())));
                     }
-                    Tensor::from(if spec.dtype.is_some() { array.cast(dtype) } else { array })
+                    Tensor::from(if spec.dtype.is_some() { array.cast(dtype)? } else { array })
                 }
                 (Some(source), Some(shape)) => Tensor::from(source.array(dtype, &shape, position as u64 + 1).at(&name)?),
                 (None, Some(shape)) => Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))),

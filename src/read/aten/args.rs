@@ -255,5 +255,5 @@ fn constant(default: &Default) -> Value {
 
 /// The integers in a tensor on whose values a size of the result depends: what is traced holds for these values only.
 pub(super) fn ints_in(tensor: &Tensor) -> Result<Vec<i64>> {
-    Ok(tensor.to_array()?.to_i64s())
+    tensor.to_array()?.to_i64s()
 }

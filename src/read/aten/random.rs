@@ -248,7 +248,7 @@ mod tests {
     fn samples(name: &str, dtype: DType, arguments: &[Value]) -> Vec<f64> {
         let x = Value::from(Tensor::zeros([10_000i64], dtype).unwrap());
         let y = call(name, &[&[x], arguments].concat(), &[]).unwrap();
-        y.view().unwrap().read().unwrap().to_array().unwrap().to_f64s()
+        y.view().unwrap().read().unwrap().to_array().unwrap().to_f64s().unwrap()
     }
 
     fn median(mut values: Vec<f64>) -> f64 {

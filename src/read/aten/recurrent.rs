@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     fn elements_of(value: &Value) -> Vec<i64> {
-        value.view().unwrap().read().unwrap().to_array().unwrap().to_i64s()
+        value.view().unwrap().read().unwrap().to_array().unwrap().to_i64s().unwrap()
     }
 
     #[test]

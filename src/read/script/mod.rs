@@ -176,7 +176,7 @@ fn constant_value(constant: &StoredTensor, name: &str) -> Result<Value> {
             Ok(Value::Tensor(View::stored(if array.rank() == 0 { tensor.weakened() } else { tensor.named(name) })))
         }
         StoredTensor::Pairs(array) if array.rank() == 1 => {
-            let parts = array.to_f64s();
+            let parts = array.to_f64s()?;
             Ok(complex::number(parts[0], parts[1]))
         }
         StoredTensor::Pairs(array) => complex::stored(&Tensor::from(array.clone()).named(name)),

@@ -17,7 +17,7 @@ pub fn ramp(shape: &[usize]) -> Tensor {
 
 /// Normally distributed values that follow from a seed.
 pub fn normal(seed: u64, shape: &[usize]) -> Tensor {
-    Tensor::from(Random::new(seed).array(DType::F32, shape, Random::normal))
+    Tensor::from(Random::new(seed).array(DType::F32, shape, Random::normal).unwrap())
 }
 
 /// A closure, traced and compared with itself; the sizes are those of the example.
@@ -75,7 +75,7 @@ fn agree(got: &[Tensor], expected: &[Tensor], tolerance: Option<Tolerance>, who:
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
         let (got, expected) = (got.to_array()?, expected.to_array()?);
         let found = compare(&got, &expected, tolerance.unwrap_or(Tolerance::of(expected.dtype())));
-        assert!(found.is_some_and(|found| found.agrees), "{who}, output {i}: expected {expected}, got {got}");
+        assert!(found.is_ok_and(|found| found.agrees), "{who}, output {i}: expected {expected}, got {got}");
     }
     Ok(())
 }

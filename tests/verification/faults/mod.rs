@@ -36,7 +36,7 @@ fn is_real(net: &Net, wrong: &dyn DynModule) -> bool {
     let example = (net.example)().unwrap();
     let answers = |module: &dyn DynModule, inputs: &[Tensor]| -> Result<Vec<Vec<u8>>> {
         let outputs = ontrace::ops::seeded(0, || module.forward(inputs))?;
-        outputs.iter().map(|output| Ok([format!("{}", output.ty()).as_bytes(), &output.to_array()?.to_bytes()].concat())).collect()
+        outputs.iter().map(|output| Ok([format!("{}", output.ty()).as_bytes(), &output.to_array()?.to_bytes().unwrap()].concat())).collect()
     };
     let differs = |inputs: Vec<Tensor>| answers(&right, &inputs).is_ok_and(|right| answers(wrong, &inputs).ok() != Some(right));
     let resized = |n: usize| {
@@ -44,7 +44,7 @@ fn is_real(net: &Net, wrong: &dyn DynModule) -> bool {
             let shape: Vec<usize> =
                 tensor.shape().iter().enumerate().map(|(axis, dim)| dim.fixed().map_or(n + axis, |fixed| fixed as usize)).collect();
             let array = tensor.to_array().unwrap();
-            let last = array.to_f64s().last().copied().unwrap_or_default();
+            let last = array.to_f64s().unwrap().last().copied().unwrap_or_default();
             ontrace::Array::full(tensor.dtype(), &shape, last.into()).into()
         });
         tensors.collect::<Vec<Tensor>>()

@@ -116,9 +116,9 @@ fn faulty(model: &Model, &(_, location, ops, change): &Planted) -> Option<Model>
         Op(op) => node.op_type = op.to_string(),
         Number(i, f) => {
             let array = model.initializers.iter().find(|initializer| initializer.0 == node.input[i])?.1.clone();
-            let values: Vec<f64> = array.to_f64s().into_iter().map(f).collect();
+            let values: Vec<f64> = array.to_f64s().unwrap().into_iter().map(f).collect();
             node.input[i] = "wrong_constant".to_string();
-            let wrong = Array::new(array.shape(), values).ok()?.cast(array.dtype());
+            let wrong = Array::new(array.shape(), values).ok()?.cast(array.dtype()).ok()?;
             model.initializers.push(("wrong_constant".to_string(), wrong));
         }
         Drop => {
@@ -172,7 +172,7 @@ impl Candidate for Road {
 type Spoil = fn(Vec<Array>) -> Vec<Array>;
 
 const ANSWERS: &[(&str, &str, Spoil)] = &[
-    ("mlp", "widened", |answers| answers.iter().map(|answer| answer.cast(DType::F64)).collect()),
+    ("mlp", "widened", |answers| answers.iter().map(|answer| answer.cast(DType::F64).unwrap()).collect()),
     ("reduce", "reordered", |mut answers| {
         answers.swap(1, 8);
         answers

@@ -24,7 +24,7 @@ impl DynModule for Faulty<'_> {
 
 /// Values that are the same every time.
 fn noise(seed: u64, shape: &[usize]) -> Tensor {
-    Random::new(seed).array(DType::F32, shape, Random::normal).into()
+    Random::new(seed).array(DType::F32, shape, Random::normal).unwrap().into()
 }
 
 fn positive(seed: u64, shape: &[usize]) -> Result<Tensor> {

@@ -177,16 +177,18 @@ impl Chooser<'_> {
 
 /// Random values; with ties, so that few of them differ.
 fn sampled(random: &mut Random, dtype: DType, shape: &[usize], values: Values, ties: bool) -> Array {
-    random.array(dtype, shape, |random| match (values, dtype) {
-        (Values::Within(low, high), _) => random.integer(low, high) as f64,
-        (_, DType::Bool) => random.integer(0, 1) as f64,
-        (Values::Any, DType::U8) => random.integer(0, if ties { 3 } else { 20 }) as f64,
-        (Values::Any, dtype) if dtype.is_int() => random.integer(-9, 9) as f64,
-        (Values::Positive, dtype) if dtype.is_int() => random.integer(1, 7) as f64,
-        (Values::Any, _) if ties => random.integer(-4, 4) as f64 / 2.0,
-        (Values::Any, _) => 1.5 * random.normal(),
-        (Values::Positive, _) => 0.5 + 2.0 * random.uniform(),
-    })
+    random
+        .array(dtype, shape, |random| match (values, dtype) {
+            (Values::Within(low, high), _) => random.integer(low, high) as f64,
+            (_, DType::Bool) => random.integer(0, 1) as f64,
+            (Values::Any, DType::U8) => random.integer(0, if ties { 3 } else { 20 }) as f64,
+            (Values::Any, dtype) if dtype.is_int() => random.integer(-9, 9) as f64,
+            (Values::Positive, dtype) if dtype.is_int() => random.integer(1, 7) as f64,
+            (Values::Any, _) if ties => random.integer(-4, 4) as f64 / 2.0,
+            (Values::Any, _) => 1.5 * random.normal(),
+            (Values::Positive, _) => 0.5 + 2.0 * random.uniform(),
+        })
+        .unwrap()
 }
 
 pub fn is_number(known: &Known) -> bool {
@@ -208,7 +210,7 @@ pub fn floats(c: &mut Chooser) -> Option<Chosen> {
 }
 
 pub fn positive(c: &mut Chooser) -> Option<Chosen> {
-    let above = |known: &Known| known.calls.iter().all(|array| array.to_f64s().iter().all(|&x| x > 0.01));
+    let above = |known: &Known| known.calls.iter().all(|array| array.to_f64s().unwrap().iter().all(|&x| x > 0.01));
     let x = match c.pick(|known| is_float(known) && above(known)) {
         Some(x) => x,
         None => {
@@ -238,7 +240,7 @@ pub fn anything(c: &mut Chooser) -> Option<Chosen> {
 
 /// Values that one rounding of a tanh near 1 does not reach when it is multiplied by them.
 pub fn gelu(c: &mut Chooser) -> Option<Chosen> {
-    let small = |known: &Known| is_float(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|x| x.abs() <= 10.0));
+    let small = |known: &Known| is_float(known) && known.calls.iter().all(|array| array.to_f64s().unwrap().iter().all(|x| x.abs() <= 10.0));
     Some((vec![c.pick(small)?], vec![c.flag()]))
 }
 
@@ -298,14 +300,15 @@ pub fn pair_of_wholes(c: &mut Chooser) -> Option<Chosen> {
 
 /// A divisor without zeros.
 pub fn divided(c: &mut Chooser) -> Option<Chosen> {
-    let apart = |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|x| x.abs() > 0.05));
+    let apart = |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().unwrap().iter().all(|x| x.abs() > 0.05));
     let x = c.pick(is_number)?;
     Some((vec![x, c.partner(x, None, apart, Values::Positive)?], vec![]))
 }
 
 pub fn raised(c: &mut Chooser) -> Option<Chosen> {
-    let small =
-        |known: &Known| is_number(known) && known.calls.iter().all(|array| array.to_f64s().iter().all(|&x| (0.0..=3.0).contains(&x)));
+    let small = |known: &Known| {
+        is_number(known) && known.calls.iter().all(|array| array.to_f64s().unwrap().iter().all(|&x| (0.0..=3.0).contains(&x)))
+    };
     let x = if c.one_in(2) { c.pick(is_number)? } else { positive(c)?.0[0] };
     Some((vec![x, c.partner(x, None, small, Values::Within(0, 3))?], vec![]))
 }

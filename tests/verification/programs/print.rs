@@ -37,8 +37,8 @@ pub fn rust(program: &Program, failure: &Failure, seed: u64) -> String {
     text += "            for (got, expected) in got.iter().zip(&expected) {\n";
     text += "                let (got, expected) = (got.to_array()?, expected.to_array()?);\n";
     text += "                let tolerance = ontrace::array::Tolerance::of(expected.dtype());\n";
-    text += "                let found = ontrace::array::compare(&got, &expected, tolerance);\n";
-    text += "                assert!(found.is_some_and(|found| found.agrees), \"{got}, expected {expected}\");\n";
+    text += "                let found = ontrace::array::compare(&got, &expected, tolerance)?;\n";
+    text += "                assert!(found.agrees, \"{got}, expected {expected}\");\n";
     text += "            }\n        }\n    }\n    Ok(())\n}\n";
     text
 }
@@ -177,14 +177,14 @@ fn kind(dtype: DType) -> String {
 /// A tensor with its values.
 fn tensor(array: &Array) -> String {
     let values: Vec<String> = match array.dtype() {
-        DType::Bool => array.to_i64s().iter().map(|&n| (n != 0).to_string()).collect(),
-        dtype if dtype.is_float() => array.to_f64s().iter().map(|x| format!("{x:?}")).collect(),
-        _ => array.to_i64s().iter().map(i64::to_string).collect(),
+        DType::Bool => array.to_i64s().unwrap().iter().map(|&n| (n != 0).to_string()).collect(),
+        dtype if dtype.is_float() => array.to_f64s().unwrap().iter().map(|x| format!("{x:?}")).collect(),
+        _ => array.to_i64s().unwrap().iter().map(i64::to_string).collect(),
     };
     let (values, shape) = (values.join(", "), array.shape());
     match array.dtype() {
         DType::F16 | DType::F64 => {
-            format!("Tensor::from(Array::new::<f64>(&{shape:?}, vec![{values}])?.cast({}))", kind(array.dtype()))
+            format!("Tensor::from(Array::new::<f64>(&{shape:?}, vec![{values}])?.cast({})?)", kind(array.dtype()))
         }
         dtype => format!("Tensor::new::<{}>(&{shape:?}, vec![{values}])?", dtype.name()),
     }

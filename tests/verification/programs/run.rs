@@ -75,19 +75,11 @@ fn differs(got: &[Array], expected: &[Array], exact: &[bool]) -> Option<String> 
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
         let tolerance = if exact[i] { Tolerance::EXACT } else { Tolerance::of(expected.dtype()) };
         match compare(got, expected, tolerance) {
-            None => {
-                return Some(format!(
-                    "output {i} is {}{:?}, expected {}{:?}",
-                    got.dtype(),
-                    got.shape(),
-                    expected.dtype(),
-                    expected.shape()
-                ));
-            }
-            Some(found) if !found.agrees => {
+            Err(error) => return Some(format!("output {i}: {}", error.message())),
+            Ok(found) if !found.agrees => {
                 return Some(format!("output {i}: {:?} (index, got, expected), {} outside", found.worst, found.outside));
             }
-            Some(_) => {}
+            Ok(_) => {}
         }
     }
     None

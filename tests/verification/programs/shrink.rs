@@ -150,7 +150,7 @@ fn shorter(program: &Program, symbol: &str, call: usize) -> Option<Program> {
                 if *declared == Axis::Symbol(symbol.to_string()) {
                     let n = input.calls[call].shape()[axis] as i64;
                     let cut = Tensor::from(input.calls[call].clone()).narrow(axis as i64, 0, n - 1).ok()?;
-                    input.calls[call] = cut.to_array().ok()?.contiguous();
+                    input.calls[call] = cut.to_array().ok()?.contiguous().unwrap();
                 }
             }
         }
@@ -164,9 +164,9 @@ fn plainer(program: &Program) -> Option<Program> {
     let mut changed = false;
     let mut round = |array: &mut Array| {
         if array.dtype().is_float() {
-            let values: Vec<f64> = array.to_f64s().iter().map(|x| (x * 2.0).round() / 2.0).collect();
-            changed |= values != array.to_f64s();
-            *array = Array::new(array.shape(), values).expect("as many numbers as before").cast(array.dtype());
+            let values: Vec<f64> = array.to_f64s().unwrap().iter().map(|x| (x * 2.0).round() / 2.0).collect();
+            changed |= values != array.to_f64s().unwrap();
+            *array = Array::new(array.shape(), values).expect("as many numbers as before").cast(array.dtype()).unwrap();
         }
     };
     for node in &mut program.nodes {
