@@ -42,12 +42,19 @@ pub struct GraphBuilder {
     imports: BTreeMap<String, i64>,
     scope: String,
     line: String,
+    /// Whether random operators are written without their seeds.
+    seedless: bool,
 }
 
 impl GraphBuilder {
     /// A builder for this opset.
     pub fn new(opset: i64) -> GraphBuilder {
         GraphBuilder { opset, ..GraphBuilder::default() }
+    }
+
+    /// Writes random operators without their seeds: every runtime uses its own.
+    pub fn without_seeds(self) -> GraphBuilder {
+        GraphBuilder { seedless: true, ..self }
     }
 
     /// The opset that is being written.
@@ -288,7 +295,8 @@ impl GraphBuilder {
         build: impl FnOnce(&mut GraphBuilder, &[Name]) -> Result<Vec<Name>>,
     ) -> Result<FunctionProto> {
         // Functions in the body are found again, and given the names that they have outside.
-        let mut builder = GraphBuilder { functions: std::mem::take(&mut self.functions), ..GraphBuilder::new(self.opset) };
+        let functions = std::mem::take(&mut self.functions);
+        let mut builder = GraphBuilder { functions, seedless: self.seedless, ..GraphBuilder::new(self.opset) };
         let input = |(i, ty): (usize, &Option<Type>)| match ty {
             Some(ty) => builder.input(&format!("input_{i}"), ty),
             None => builder.fresh(&format!("input_{i}")),
@@ -498,6 +506,11 @@ impl NodeBuilder<'_> {
     /// A string attribute.
     pub fn string(self, name: &str, x: &str) -> Self {
         self.attribute(name, AttributeType::String, |a| a.s = x.as_bytes().to_vec().into())
+    }
+
+    /// The seed of a random operator, unless the model is written [without seeds](GraphBuilder::without_seeds).
+    pub fn seed(self, x: f32) -> Self {
+        if self.builder.seedless { self } else { self.float("seed", x) }
     }
 
     /// A dtype, as the number of ONNX's `DataType`.

@@ -131,7 +131,7 @@ impl Operator for RandomSample {
             Distribution::Uniform(low, high) => node.float("low", low).float("high", high),
             Distribution::Normal(mean, deviation) => node.float("mean", mean).float("scale", deviation),
         };
-        let node = node.dtype("dtype", dtype).float("seed", self.seed);
+        let node = node.dtype("dtype", dtype).seed(self.seed);
         if dtype == self.dtype {
             return Ok(node.write(outputs));
         }

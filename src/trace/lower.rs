@@ -1,6 +1,6 @@
 //! Export of a traced graph as ONNX.
 
-use super::random_mode::{RandomMode, unseed};
+use super::random_mode::RandomMode;
 use super::{Traced, metadata};
 use crate::error::Result;
 use crate::graph::ValueId;
@@ -9,7 +9,8 @@ use crate::onnx::{GraphBuilder, Model, Name};
 /// Writes every node by its operator's own `lower`; inputs, parameters and outputs keep their names.
 pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Model> {
     let graph = traced.graph();
-    let mut builder = GraphBuilder::new(opset);
+    let builder = GraphBuilder::new(opset);
+    let mut builder = if traced.random_mode == RandomMode::Runtime { builder.without_seeds() } else { builder };
     let mut inputs = Vec::new();
     for (name, ty) in traced.inputs() {
         inputs.push(builder.input(&name, &ty));
@@ -21,11 +22,6 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
     let written = graph.write(&mut builder, &inputs)?;
     let finals = outputs.into_iter().map(|output| output.0).zip(written.outputs).collect::<Vec<_>>();
     let mut model = builder.finish(&traced.name, &inputs, &finals)?;
-    if traced.random_mode == RandomMode::Runtime
-        && let Some(graph) = &mut model.proto.graph
-    {
-        unseed(graph);
-    }
     // An output has its own name in the end; a guard on it looks there.
     let made: Vec<&str> =
         model.proto.graph.iter().flat_map(|graph| &graph.node).flat_map(|node| &node.output).map(String::as_str).collect();

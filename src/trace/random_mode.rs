@@ -5,7 +5,6 @@ use crate::array::Array;
 use crate::dim::Sizes;
 use crate::error::Result;
 use crate::graph::{Inputs, Operator};
-use crate::onnx::proto::{GraphProto, attribute_proto::AttributeType};
 use std::sync::Arc;
 
 /// How random samples of a module are exported.
@@ -53,18 +52,5 @@ impl Traced {
         let bindings = self.graph.bind_first(own, inputs)?;
         let sample = |op: &Arc<dyn Operator>| Ok(op.eval(&Inputs::new(&[]), Sizes::Bound(&bindings))?.remove(0));
         self.noise.iter().map(sample).collect()
-    }
-}
-
-/// Removes the seeds from a graph.
-pub(super) fn unseed(graph: &mut GraphProto) {
-    for node in &mut graph.node {
-        if matches!(
-            node.op_type.as_str(),
-            "RandomUniform" | "RandomNormal" | "RandomUniformLike" | "RandomNormalLike" | "Bernoulli" | "Multinomial"
-        ) {
-            node.attribute.retain(|attribute| attribute.name != "seed" || attribute.r#type != AttributeType::Float as i32);
-        }
-        node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()).for_each(|graph| unseed(graph));
     }
 }
