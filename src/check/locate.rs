@@ -217,9 +217,6 @@ pub(super) fn locate(
     alone(traced, candidate, call).or_else(|| together(traced, candidate, call))
 }
 
-/// Operators of a traced graph that an eager run does not have: control flow that depends on data, and sizes that became data.
-const TRACED_ONLY: &[&str] = &["If", "Loop", "Scan", "DimTensor"];
-
 /// Replays the traced graph beside the module, which runs eagerly, and names the first node whose value no operation of the
 /// module makes. Of the module's values only digests are kept.
 fn beside_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected: &[Array]) -> Option<Divergence> {
@@ -230,7 +227,7 @@ fn beside_module(module: &dyn DynModule, graph: &Graph, call: &[Array], expected
     let mut wrong: Option<(usize, Vec<Array>)> = None;
     let mut skipped: Vec<usize> = Vec::new();
     let walked = subgraph::each_node(graph, call, |i, node, alive| {
-        if TRACED_ONLY.contains(&node.op.name()) {
+        if node.op.is_traced_only() {
             skipped.push(i);
             return Ok(());
         }

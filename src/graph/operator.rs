@@ -89,6 +89,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether the operator exists in traced graphs only: an eager run takes the branch itself, or has the sizes as numbers.
+    fn is_traced_only(&self) -> bool {
+        false
+    }
+
     /// The outputs by the operator's decomposition, where it has one: a check compares its kernel with them.
     ///
     /// # Errors

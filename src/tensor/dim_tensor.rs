@@ -24,6 +24,10 @@ impl Operator for DimTensor {
         Attributes::new().with("value", &self.dims.dims).with("scalar", self.dims.scalar).with("dtype", self.dtype)
     }
 
+    fn is_traced_only(&self) -> bool {
+        true
+    }
+
     fn infer(&self, _: &Inputs<Type>) -> Result<Vec<Type>> {
         Ok(vec![Type::new(self.dtype, self.dims.shape())])
     }

@@ -43,6 +43,10 @@ impl Operator for If {
         Attributes::new().with("then_branch", &self.then).with("else_branch", &self.otherwise)
     }
 
+    fn is_traced_only(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let condition = inputs.at(0)?;
         if condition.dtype != DType::Bool || inputs.len() != 1 + self.then.inputs().len() + self.otherwise.inputs().len() {

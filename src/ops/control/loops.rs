@@ -54,6 +54,10 @@ impl Operator for Loop {
         Attributes::new().with("body", &self.body).with("has_condition", self.asks).with_some("iterations", iterations)
     }
 
+    fn is_traced_only(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let wrong = |i: usize, dtype: DType| inputs.opt(i).is_some_and(|ty| ty.dtype != dtype || ty.rank() != 0);
         if wrong(0, DType::I64) || wrong(1, DType::Bool) || inputs.len() + 1 != 2 + self.body.inputs().len() {

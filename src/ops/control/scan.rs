@@ -62,6 +62,10 @@ impl Operator for Scan {
         Attributes::new().with("body", &self.body).with("num_scan_inputs", self.cut)
     }
 
+    fn is_traced_only(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let first = self.state.len();
         if inputs.len() != self.body.inputs().len() {
