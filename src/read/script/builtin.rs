@@ -4,12 +4,13 @@ use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::read::aten::{
-    self, scalar_type_number,
+    self, AtenOperator, scalar_type_number,
     value::{Pair, Value, View},
 };
 use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// The names that [`call`] may run, for the search for unsupported operators.
 pub(super) const NAMES: &[&str] = &[
@@ -523,14 +524,53 @@ fn is_tensor(value: &Value) -> bool {
     matches!(value, Value::Tensor(_) | Value::Complex(_))
 }
 
+/// Signs of Python and the operators of torch that they are of tensors, resolved at the first use.
+struct Signs(&'static [(&'static str, &'static str)], OnceLock<Vec<(&'static str, Option<&'static AtenOperator>)>>);
+
+impl Signs {
+    const fn new(rows: &'static [(&'static str, &'static str)]) -> Signs {
+        Signs(rows, OnceLock::new())
+    }
+
+    fn operator(&self, sign: &str) -> Option<&'static AtenOperator> {
+        let resolved = self.1.get_or_init(|| self.0.iter().map(|&(sign, name)| (sign, aten::resolve(name))).collect());
+        resolved.iter().find(|row| row.0 == sign)?.1
+    }
+}
+
+static UNARY: Signs = Signs::new(&[("-", "neg"), ("~", "bitwise_not"), ("not", "logical_not")]);
+
+static BINARY: Signs = Signs::new(&[
+    ("+", "add"),
+    ("-", "sub"),
+    ("*", "mul"),
+    ("/", "div"),
+    ("//", "floor_divide"),
+    ("%", "remainder"),
+    ("**", "pow"),
+    ("@", "matmul"),
+    ("==", "eq"),
+    ("!=", "ne"),
+    ("<", "lt"),
+    ("<=", "le"),
+    (">", "gt"),
+    (">=", "ge"),
+    ("&", "bitwise_and"),
+    ("|", "bitwise_or"),
+    ("^", "bitwise_xor"),
+    ("and", "logical_and"),
+    ("or", "logical_or"),
+]);
+
 /// A unary operator on a number or a tensor.
 pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
     match (op, value) {
         ("-", Value::Int(dim)) => Ok(Value::Int(-dim)),
         ("-", Value::Float(x)) => Ok(Value::Float(-x)),
-        ("-", Value::Tensor(_) | Value::Complex(_)) => aten::call("neg", std::slice::from_ref(value), &[]),
-        ("~", Value::Tensor(_)) => aten::call("bitwise_not", std::slice::from_ref(value), &[]),
-        ("not", Value::Tensor(_)) => aten::call("logical_not", std::slice::from_ref(value), &[]),
+        ("-", Value::Tensor(_) | Value::Complex(_)) | ("~" | "not", Value::Tensor(_)) => {
+            let operator = UNARY.operator(op).ok_or_else(|| aten::unknown(op))?;
+            operator.call(std::slice::from_ref(value), &[])
+        }
         ("not", value) => Ok(Value::Bool(value.number()?.to_f64() == 0.0)),
         _ => Err(Error::unsupported(format!("{op} of a {} is not supported", value.kind()))),
     }
@@ -554,29 +594,8 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
         _ => {}
     }
     if is_tensor(a) || is_tensor(b) {
-        const NAMES: &[(&str, &str)] = &[
-            ("+", "add"),
-            ("-", "sub"),
-            ("*", "mul"),
-            ("/", "div"),
-            ("//", "floor_divide"),
-            ("%", "remainder"),
-            ("**", "pow"),
-            ("@", "matmul"),
-            ("==", "eq"),
-            ("!=", "ne"),
-            ("<", "lt"),
-            ("<=", "le"),
-            (">", "gt"),
-            (">=", "ge"),
-            ("&", "bitwise_and"),
-            ("|", "bitwise_or"),
-            ("^", "bitwise_xor"),
-            ("and", "logical_and"),
-            ("or", "logical_or"),
-        ];
-        let name = NAMES.iter().find(|row| row.0 == op).ok_or_else(|| Error::unsupported(format!("{op} of tensors is not supported")))?.1;
-        return aten::call(name, &[a.clone(), b.clone()], &[]);
+        let operator = BINARY.operator(op).ok_or_else(|| Error::unsupported(format!("{op} of tensors is not supported")))?;
+        return operator.call(&[a.clone(), b.clone()], &[]);
     }
     if let (Value::Int(x), Value::Int(y)) = (a, b) {
         let dim = match op {
