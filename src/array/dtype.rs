@@ -6,6 +6,7 @@ use std::fmt;
 
 /// The element type of an array, in torch's and ONNX's sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum DType {
     /// Truth values, one byte each.
     Bool,

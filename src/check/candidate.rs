@@ -41,7 +41,7 @@ impl Candidate for Traced {
 
 impl Candidate for OnnxModule {
     fn subgraph(&self, part: &Traced) -> Result<Box<dyn Candidate>> {
-        Ok(Box::new(OnnxModule::with(part.to_unhashed_model(ExportOptions::default())?, &part.operators())?))
+        Ok(Box::new(OnnxModule::with_operators(part.to_unhashed_model(ExportOptions::default())?, &part.operators())?))
     }
 }
 

@@ -289,7 +289,7 @@ fn other_output(graph: &Graph, call: &[Array], expected: &[Array], done: &[Obser
 /// The first node of an ONNX model that differs from the model that the traced graph is written as.
 fn in_export(traced: &Traced, model: &crate::onnx::Model, example: &Example, call: &Call) -> Option<Divergence> {
     let operators = traced.operators();
-    let read = |model: crate::onnx::Model| record(&OnnxModule::with(model, &operators)?, example.clone());
+    let read = |model: crate::onnx::Model| record(&OnnxModule::with_operators(model, &operators)?, example.clone());
     let written = traced.to_unhashed_model(ExportOptions { opset: model.opset(""), ..ExportOptions::default() }).ok()?;
     let right = read(written).ok()?;
     let wrong = match read(model.clone()) {
@@ -400,7 +400,7 @@ fn fault(candidate: &dyn Candidate, subgraph: &Subgraph) -> Fault {
         })
     };
     let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();
-    let ours = OnnxModule::with(model.clone(), &subgraph.traced.operators())
+    let ours = OnnxModule::with_operators(model.clone(), &subgraph.traced.operators())
         .and_then(|module| seeded(0, || module.forward(&tensors)))
         .and_then(|outputs| outputs.iter().map(Tensor::to_array).collect());
     if !agrees(ours) {

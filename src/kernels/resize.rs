@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 
 /// How a position in the result is carried back to the input. The names are ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Coordinates {
     /// (x + ½) / scale − ½
     HalfPixel,
@@ -23,6 +24,7 @@ pub enum Coordinates {
 
 /// What stands between the elements of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Interpolation {
     /// The nearest one, by this rule of rounding.
     Nearest(Rounding),
@@ -34,6 +36,7 @@ pub enum Interpolation {
 
 /// Which of two neighbours is nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Rounding {
     /// The lower one of two as near.
     PreferFloor,

@@ -122,6 +122,12 @@ impl DynModule for DynNamedModule<'_> {
         if self.inputs.is_empty() { self.module.input_names() } else { self.inputs.to_vec() }
     }
 
+    fn output_names(&self) -> Vec<String> {
+        let mut names = self.module.output_names();
+        names.iter_mut().zip(self.outputs).for_each(|(name, new)| name.clone_from(new));
+        names
+    }
+
     fn input_structure(&self) -> Option<TreeDef> {
         self.module.input_structure()
     }

@@ -30,6 +30,11 @@ pub trait DynModule {
         Vec::new()
     }
 
+    /// The names of the outputs, where they are known before a call; none where only [`Outputs::names`] of a call tells.
+    fn output_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The structure of the inputs; `None` for a flat list.
     fn input_structure(&self) -> Option<TreeDef> {
         None
@@ -45,6 +50,10 @@ macro_rules! forward_through_pointers {
 
             fn input_names(&self) -> Vec<String> {
                 (**self).input_names()
+            }
+
+            fn output_names(&self) -> Vec<String> {
+                (**self).output_names()
             }
 
             fn input_structure(&self) -> Option<TreeDef> {

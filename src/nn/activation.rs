@@ -15,6 +15,7 @@ use crate::tensor::Tensor;
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     /// max(x, 0)
     Relu,

@@ -47,6 +47,7 @@ enum WeightSource {
 
 /// The distribution from which seeded weights are initialised. Stored weights are taken as they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Init {
     /// The uniform distribution between −bound and bound.
     Uniform(f64),

@@ -51,6 +51,7 @@ impl Operator for Softmax {
 
 /// An activation that ONNX has with parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     /// x · α below 0.
     LeakyRelu(f32),

@@ -13,6 +13,7 @@ use crate::tensor::{Operand, Tensor, apply_one};
 
 /// A function of two values of one dtype. The names are ONNX's, the two remainders being one ONNX operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Binary {
     /// a + b
     Add,

@@ -22,6 +22,7 @@ use std::fmt;
 /// use ontrace::graph::Inputs;
 /// use ontrace::onnx::{NodeBuilder, Node};
 /// use ontrace::ops::{CustomOp, OpRegistry};
+/// use ontrace::read::LoadOptions;
 /// use ontrace::{Array, Result, Tensor, Traced, Type, trace_fn};
 ///
 /// /// x + sin²(a·x) / a
@@ -66,7 +67,7 @@ use std::fmt;
 /// assert_eq!(model.proto.functions[0].name, "Snake");
 /// // Read as its decomposition, or as the operator.
 /// assert!(Traced::from_model(model.clone())?.graph().nodes().len() > 2);
-/// assert_eq!(Traced::from_model_with(model, &OpRegistry::new().with::<Snake>())?.graph().nodes().len(), 2);
+/// assert_eq!(LoadOptions::new().operators(&OpRegistry::new().with::<Snake>()).traced_model(model)?.graph().nodes().len(), 2);
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 pub trait CustomOp: fmt::Debug + Send + Sync + Sized + 'static {

@@ -48,6 +48,7 @@ fn next_seed() -> f32 {
 
 /// How values are distributed.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Distribution {
     /// Evenly from the first number to the second, which is not reached.
     Uniform(f32, f32),

@@ -12,6 +12,7 @@ use crate::tensor::{Tensor, apply_one};
 
 /// A function of the values along some axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fold {
     /// The sum.
     Sum,

@@ -15,6 +15,7 @@ use crate::tensor::{Tensor, apply_one};
 /// A function of one number. Those after [`Unary::Not`] give a Bool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub enum Unary {
     Abs,
     Neg,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 /// What kind of file it is, by its contents and not by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     /// `torch.jit.save`: modules with code.
     TorchScript,

@@ -9,6 +9,7 @@ mod legacy;
 #[cfg(test)]
 mod mutations;
 mod onnx;
+mod options;
 mod pickle;
 mod safetensors;
 #[cfg(test)]
@@ -24,12 +25,14 @@ pub use format::Format;
 #[cfg(feature = "tract")]
 pub(crate) use onnx::{NodeOperand, NodeProgram};
 pub use onnx::{OnnxModule, Value};
+pub use options::LoadOptions;
 pub use script::ScriptModule;
 pub use state_dict::Checkpoint;
 
 use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
+use crate::onnx::Model;
 use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
 use std::path::Path;
@@ -59,9 +62,13 @@ impl DynModule for LoadedModel {
     fn input_names(&self) -> Vec<String> {
         self.module.input_names()
     }
+
+    fn output_names(&self) -> Vec<String> {
+        self.module.output_names()
+    }
 }
 
-/// Reads a model as a module. The file is mapped: its weights stay where they are.
+/// Reads a model as a module. The file is mapped: its weights stay where they are. [`LoadOptions`] takes options.
 ///
 /// # Errors
 /// [`Read`](ErrorCode::Read); [`NotAModel`](ErrorCode::NotAModel); [`Checkpoint`](ErrorCode::Checkpoint) where there is no program in it;
@@ -75,15 +82,10 @@ impl DynModule for LoadedModel {
 /// # Ok::<(), ontrace::Error>(())
 /// ```
 pub fn open(path: impl AsRef<Path>) -> Result<LoadedModel> {
-    open_with(path, &OpRegistry::new())
+    LoadOptions::new().open(path)
 }
 
-/// As [`open`], with these operators of users' crates.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<LoadedModel> {
-    let path = path.as_ref();
+fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
     let location = path.display();
     let bytes = map_file(path)?;
     let size = bytes.len();
@@ -95,7 +97,7 @@ pub fn open_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Loade
             (Box::new(script), example)
         }
         Format::Onnx => {
-            let model = OnnxModule::open_with(bytes, path.parent(), operators).at(&location)?;
+            let model = Model::load(bytes, path.parent()).and_then(|model| OnnxModule::with_operators(model, operators)).at(&location)?;
             let example = model.example();
             (Box::new(model), example)
         }

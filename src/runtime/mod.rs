@@ -4,6 +4,7 @@
 //! as one node inside tract's plan; [`replace`](self) says which and why. Where tract refuses a whole graph (or fails while it runs it),
 //! all of it runs on our kernels: no model that can be written is ever "unsupported".
 
+mod call;
 mod conversion;
 mod fallback_op;
 mod fallback_table;
@@ -18,13 +19,14 @@ use crate::array::Array;
 use crate::dim::{Bindings, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::kernels::threads;
-use crate::module::{DynModule, Outputs};
+use crate::module::{DynModule, Outputs, Signature};
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
 use crate::ops::OpRegistry;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
-use crate::trace::{ExportOptions, Traced};
+use crate::trace::{ExportOptions, Traced, signature_of};
+use crate::tree::TreeDef;
 use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use prost::Message;
@@ -53,6 +55,8 @@ const CACHED_PLANS: usize = 8;
 pub struct Session {
     inputs: Vec<(String, Type)>,
     outputs: Vec<(String, Type)>,
+    /// The structure of inputs and outputs, where the model says it.
+    signature: Option<Signature>,
     conditions: Conditions,
     model: Model,
     operators: OpRegistry,
@@ -226,12 +230,17 @@ impl Session {
             graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
         let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
         let conditions = Conditions::of(written, &inputs, graph)?;
+        // Samples that are inputs of the file are no inputs of the traced module.
+        let fits =
+            |signature: &Signature| (signature.inputs().leaf_count(), signature.outputs().leaf_count()) == (inputs.len(), outputs.len());
+        let signature = signature_of(written).filter(fits);
         let exported = model.clone();
         let tract_model = parse(&model, operators);
         let executor = (*threads > 1).then(|| Executor::multithread(*threads));
         Ok(Session {
             inputs,
             outputs,
+            signature,
             conditions,
             model: exported,
             operators: operators.clone(),
@@ -395,7 +404,7 @@ impl Session {
 
     /// The model as our reader has it, with tract's error; that alone where the reader refuses it too.
     fn fall_back(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
-        match OnnxModule::with(self.model.clone(), &self.operators) {
+        match OnnxModule::with_operators(self.model.clone(), &self.operators) {
             Ok(module) => Ok((Arc::new(module), error)),
             Err(_) => Err(error),
         }
@@ -500,11 +509,23 @@ impl DynModule for Session {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let arrays = inputs.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>()?;
         let outputs: Vec<Tensor> = self.run(&arrays)?.into_iter().map(Tensor::from).collect();
-        Ok(Outputs::from(outputs).with_names(self.outputs.iter().map(|output| output.0.as_str())))
+        let outputs = Outputs::from(outputs).with_names(self.outputs.iter().map(|output| output.0.as_str()));
+        match &self.signature {
+            Some(signature) => outputs.with_structure(signature.outputs().clone()),
+            None => Ok(outputs),
+        }
     }
 
     fn input_names(&self) -> Vec<String> {
         self.inputs.iter().map(|input| input.0.clone()).collect()
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|output| output.0.clone()).collect()
+    }
+
+    fn input_structure(&self) -> Option<TreeDef> {
+        self.signature.as_ref().map(|signature| signature.inputs().clone())
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// The kinds of diagnostics: what a [`Tracer`](crate::Tracer) may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum DiagnosticKind {
     /// An input that nothing uses.
     UnusedInput,
@@ -36,6 +37,7 @@ impl DiagnosticKind {
 
 /// A fact about a trace that its user did not ask for.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Diagnostic {
     /// An input that nothing uses; it stays an input.
     UnusedInput(String),

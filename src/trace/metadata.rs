@@ -56,7 +56,8 @@ impl Provenance {
     }
 }
 
-fn signature_of(model: &Model) -> Option<Signature> {
+/// The signature of a traced graph that was written as this model.
+pub(crate) fn signature_of(model: &Model) -> Option<Signature> {
     entry(model, SIGNATURE_KEY).and_then(|text| serde_json::from_str(text).ok())
 }
 

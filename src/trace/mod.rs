@@ -11,7 +11,7 @@ mod transform;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use metadata::Provenance;
-pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored};
+pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored, signature_of};
 pub use random_mode::RandomMode;
 pub(crate) use recording::{Recording, repeated};
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 /// How random samples of a module are exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RandomMode {
     /// The same samples at every call, from seeds in the file; other runtimes generate other samples from these seeds.
     #[default]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Condition, Graph};
 use crate::module::{AsDynModule, Example, Signature};
 use crate::onnx::{Model, Saved};
-use crate::ops::OpRegistry;
+use crate::read::LoadOptions;
 use crate::trace::{METHODS_KEY, Traced, entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -137,22 +137,22 @@ impl Methods {
     /// # Errors
     /// As [`Traced::load`]; [`Damaged`](crate::ErrorCode::Damaged) where the file does not list its methods.
     pub fn load(path: impl AsRef<Path>) -> Result<Methods> {
-        Methods::load_with(path, &OpRegistry::new())
+        Methods::load_as(path, &LoadOptions::new())
     }
 
-    /// As [`Methods::load`], with these operators of users' crates.
+    /// The methods of a file that was saved, with these options.
     ///
     /// # Errors
     /// As [`Methods::load`].
-    pub fn load_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Methods> {
+    pub fn load_as(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Methods> {
         let path = path.as_ref();
-        Model::open(path).and_then(|model| Methods::from_model(model, operators)).at(path.display())
+        Model::open(path).and_then(|model| Methods::from_model(model, options)).at(path.display())
     }
 
-    fn from_model(model: Model, operators: &OpRegistry) -> Result<Methods> {
+    fn from_model(model: Model, options: &LoadOptions) -> Result<Methods> {
         let damaged = || Error::damaged("the file does not list its methods");
         let saved: Vec<SavedMethod> = entry(&model, METHODS_KEY).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
-        let all = Traced::from_model_with(model, operators)?;
+        let all = options.traced_model(model)?;
         let (mut inputs, mut outputs) = (all.graph.inputs(), all.graph.outputs());
         let mut methods = Vec::with_capacity(saved.len());
         for method in saved {

@@ -4,6 +4,7 @@ use crate::exported;
 use ontrace::graph::{Agreement, Inputs};
 use ontrace::onnx::{Model, Node, NodeBuilder};
 use ontrace::ops::{CustomOp, OpRegistry};
+use ontrace::read::LoadOptions;
 use ontrace::{Array, DType, Dim, DynModule, Error, ErrorCode, Example, Result, Tensor, Traced, Type, module, read, trace, trace_fn};
 
 /// x + sin²(a·x) / a, of <https://arxiv.org/abs/2006.08195>.
@@ -210,12 +211,12 @@ fn what_is_written_is_read_with_the_operator_and_without_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.onnx");
     traced.save(&path).unwrap();
-    let known = Traced::load_with(&path, &all()).unwrap();
+    let known = LoadOptions::new().operators(&all()).traced(&path).unwrap();
     assert_eq!(names(&known), names(&traced));
     assert_eq!(known.to_bytes().unwrap(), traced.to_bytes().unwrap());
     let unknown = Traced::load(&path).unwrap();
     assert!(!names(&unknown).contains(&"Snake"));
-    let opened = read::open_with(&path, &all()).unwrap();
+    let opened = LoadOptions::new().operators(&all()).open(&path).unwrap();
     for module in [&traced as &dyn DynModule, &known, &unknown, &opened, &read::open(&path).unwrap()] {
         let got = output_values(&module.forward(std::slice::from_ref(&x)).unwrap());
         assert!(got[0].iter().zip(&expected).all(|(got, expected)| (f64::from(*got) - expected).abs() < 1e-6), "{got:?}, {expected:?}");
@@ -253,7 +254,7 @@ fn it_may_have_two_outputs_and_sizes_of_its_own() {
     let traced = trace(&module::from_fn(f), example).unwrap();
     assert_eq!(traced.outputs()[0].1.to_string(), "f32[2,floor(n/2)]");
     assert_eq!(output_values(&traced.forward(std::slice::from_ref(&x)).unwrap())[0], [1.0, 2.0, 5.0, 6.0]);
-    let again = Traced::from_model_with(traced.to_model().unwrap(), &all()).unwrap();
+    let again = LoadOptions::new().operators(&all()).traced_model(traced.to_model().unwrap()).unwrap();
     assert_eq!(names(&again), ["Halves", "Snake"]);
     let unknown = Traced::from_model(traced.to_model().unwrap()).unwrap();
     let wide = Tensor::new([2, 6], (0..12).map(|i| i as f32).collect()).unwrap();
@@ -276,7 +277,7 @@ fn without_a_composition_it_is_read_by_who_has_it() {
     assert_eq!(error.code(), ErrorCode::UnknownOperators);
     assert!(error.to_string().contains("com.example.IsPrime"), "{error:?}");
     assert!(error.help_line().unwrap().contains("OpRegistry"), "{error:?}");
-    let again = Traced::from_model_with(model, &all()).unwrap();
+    let again = LoadOptions::new().operators(&all()).traced_model(model).unwrap();
     for module in [&traced as &dyn DynModule, &again] {
         assert_eq!(module.call(&x).unwrap().to_vec::<bool>().unwrap(), [false, true, false, true]);
     }
@@ -314,7 +315,7 @@ fn a_traced_graph_with_it_is_a_module_like_any_other() {
     };
     let branches = trace_fn(f, &x).unwrap();
     assert_eq!(branches.to_model().unwrap().proto.functions.len(), 1);
-    let again = Traced::from_model_with(branches.to_model().unwrap(), &all()).unwrap();
+    let again = LoadOptions::new().operators(&all()).traced_model(branches.to_model().unwrap()).unwrap();
     assert_eq!(
         output_values(&again.forward(std::slice::from_ref(&x)).unwrap()),
         output_values(&branches.forward(std::slice::from_ref(&x)).unwrap())

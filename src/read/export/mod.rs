@@ -169,6 +169,10 @@ impl DynModule for ExportedProgram {
     fn input_names(&self) -> Vec<String> {
         self.example.inputs().iter().map(|input| input.0.clone()).collect()
     }
+
+    fn output_names(&self) -> Vec<String> {
+        self.names.clone()
+    }
 }
 
 /// The tensors of an archive by name, and whether they are complex: the parts then stand side by side in a last axis.

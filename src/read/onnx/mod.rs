@@ -57,27 +57,19 @@ impl OnnxModule {
         OnnxModule::new(Model::load(bytes, folder)?)
     }
 
-    /// As [`OnnxModule::open`], with these operators of users' crates.
-    ///
-    /// # Errors
-    /// As [`OnnxModule::open`].
-    pub fn open_with(bytes: Bytes, folder: Option<&Path>, operators: &OpRegistry) -> Result<OnnxModule> {
-        OnnxModule::with(Model::load(bytes, folder)?, operators)
-    }
-
-    /// A model in memory.
+    /// A model in memory. [`LoadOptions`](super::LoadOptions) takes options.
     ///
     /// # Errors
     /// As [`OnnxModule::open`].
     pub fn new(model: Model) -> Result<OnnxModule> {
-        OnnxModule::with(model, &OpRegistry::new())
+        OnnxModule::with_operators(model, &OpRegistry::new())
     }
 
     /// A model in memory, with these operators of users' crates.
     ///
     /// # Errors
     /// As [`OnnxModule::open`].
-    pub fn with(model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
+    pub(crate) fn with_operators(model: Model, operators: &OpRegistry) -> Result<OnnxModule> {
         verify(&model).into_result()?;
         let (guards, sizes) = (guards_of(&model)?, example_sizes_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
@@ -259,6 +251,10 @@ impl DynModule for OnnxModule {
         let (names, tensors): (Vec<String>, Vec<Tensor>) =
             self.outputs.iter().zip(outputs).flat_map(|(name, value)| value.named(name)).unzip();
         Ok(Outputs::from(tensors).with_names(names))
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.outputs.clone()
     }
 
     fn input_names(&self) -> Vec<String> {

@@ -50,22 +50,13 @@ impl Traced {
     }
 
     /// A traced graph that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
-    /// no structure but a list of inputs and outputs.
+    /// no structure but a list of inputs and outputs. [`LoadOptions`](crate::read::LoadOptions) takes options.
     ///
     /// # Errors
     /// [`Read`](crate::ErrorCode::Read), and as [`read::open`](crate::read::open()).
     pub fn load(path: impl AsRef<Path>) -> Result<Traced> {
         let path = path.as_ref();
         Model::open(path).and_then(Traced::from_model).at(path.display())
-    }
-
-    /// As [`Traced::load`], with these operators of users' crates.
-    ///
-    /// # Errors
-    /// As [`Traced::load`].
-    pub fn load_with(path: impl AsRef<Path>, operators: &OpRegistry) -> Result<Traced> {
-        let path = path.as_ref();
-        Model::open(path).and_then(|model| Traced::from_model_with(model, operators)).at(path.display())
     }
 
     /// The traced graph of a model in memory; see [`Traced::load`].
@@ -80,9 +71,9 @@ impl Traced {
     ///
     /// # Errors
     /// As [`Traced::from_model`].
-    pub fn from_model_with(model: Model, operators: &OpRegistry) -> Result<Traced> {
+    pub(crate) fn from_model_with(model: Model, operators: &OpRegistry) -> Result<Traced> {
         let metadata = restored(&model);
-        let module = OnnxModule::with(model, operators)?;
+        let module = OnnxModule::with_operators(model, operators)?;
         Ok(metadata.beside(record(&module, module.example().unwrap_or_default())?))
     }
 
@@ -116,5 +107,9 @@ impl DynModule for Traced {
 
     fn input_structure(&self) -> Option<TreeDef> {
         Some(self.signature().inputs().clone())
+    }
+
+    fn output_names(&self) -> Vec<String> {
+        self.signature().output_names().to_vec()
     }
 }
