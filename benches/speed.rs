@@ -132,7 +132,7 @@ fn inputs(session: &Session) -> Vec<Array> {
     let of = |(_, ty): &(String, ontrace::Type)| {
         let shape: Vec<usize> = ty.shape.iter().map(|dim| dim.fixed().unwrap_or(1) as usize).collect();
         match ty.dtype.is_float() {
-            true => Random::new(1).array(ty.dtype, &shape, Random::normal),
+            true => Random::new(1).array(ty.dtype, &shape, Random::normal).unwrap(),
             false => Array::full(ty.dtype, &shape, 1.into()),
         }
     };

@@ -177,7 +177,7 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
             return found;
         }
     };
-    let bytes = match traced.to_bytes().unwrap() {
+    let bytes = match traced.to_bytes() {
         Ok(bytes) => bytes,
         Err(error) => {
             found.broken.push(format!("{what}: writing, {error}"));
@@ -227,7 +227,7 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
             .example()
             .ok_or_else(|| crate::Error::internal("no example"))
             .and_then(|example| record(read, example))
-            .and_then(|traced| traced.to_bytes().unwrap());
+            .and_then(|traced| traced.to_bytes());
         match again {
             Ok(again) if again == bytes || REWRITTEN.iter().any(|row| row.0 == case.name) => {}
             Ok(again) => {
@@ -290,7 +290,7 @@ fn try_dtype(folder: &Path, case: &Case, dtype: DType) -> InDType {
         inputs.iter().enumerate().fold(Example::new(), |example, (i, array)| example.input(&format!("x{i}"), &Tensor::from(array.clone())));
     let written = record(&typed, example).and_then(|traced| {
         found.coverage.add_graph(traced.graph());
-        traced.to_bytes().unwrap()
+        traced.to_bytes()
     });
     let model = match written.and_then(|bytes| Ok((Model::load(bytes.clone().into(), None)?, bytes))) {
         Ok((model, bytes)) => {

@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     fn coded(dtype: DType, values: &[f64], how: Narrowing) -> Vec<u8> {
-        Array::vector(values.to_vec()).narrowed(dtype, how).codes().to_vec().unwrap()
+        Array::vector(values.to_vec()).narrowed(dtype, how).unwrap().codes().to_vec().unwrap()
     }
 
     #[test]
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn elements_narrower_than_a_byte_are_packed_from_the_low_bits_up() {
-        let x = Array::vector(vec![-1i64, 2, 3]).narrowed(DType::I4, Narrowing::default());
+        let x = Array::vector(vec![-1i64, 2, 3]).narrowed(DType::I4, Narrowing::default()).unwrap();
         assert_eq!(x.packed().unwrap().to_vec::<u8>().unwrap(), [0x2f, 0x03]);
         let back = Array::from_packed(DType::I4, x.packed().unwrap().to_bytes().unwrap(), &[3]).unwrap();
         assert_eq!((back.to_i64s().unwrap(), back == x), (vec![-1, 2, 3], true));

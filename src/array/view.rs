@@ -101,7 +101,7 @@ impl Array {
             true => self.clone(),
             false => match self.reshaped_strides(shape) {
                 Some(strides) => return Ok(Array { shape: shape.into(), strides, ..self.clone() }),
-                None => self.dense()?,
+                None => self.contiguous()?,
             },
         };
         view.shape = shape.into();

@@ -13,7 +13,7 @@ use crate::ops::seeded;
 use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::tensor::observer::{ObservedOp, digest, observe};
-use crate::trace::{ExportOptions, Traced, repeated, trace};
+use crate::trace::{ExportOptions, Traced, record, repeated};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -198,7 +198,7 @@ pub(super) fn locate(
     // The traced graph runs the kernels that the module ran; another module need not.
     let differs = |got: &Array, expected: &Array| match options.retrace {
         true => apart(got, expected, Tolerance::EXACT, true),
-        false => apart(got, expected, allowed(expected, &call.inputs), false),
+        false => apart_at(got, expected, &call.inputs, 1.0),
     };
     let trace_agrees = traced.graph().replay(&call.inputs).is_ok_and(|outputs| {
         outputs.len() == expected.len() && outputs.iter().zip(expected).all(|(got, expected)| differs(got, expected).is_none())
@@ -215,6 +215,14 @@ pub(super) fn locate(
         return Some(found);
     }
     alone(traced, candidate, call).or_else(|| together(traced, candidate, call))
+}
+
+/// What differs by more than a share of what rounding explains for these inputs; what cannot be compared differs.
+fn apart_at(got: &Array, expected: &Array, inputs: &[Array], share: f64) -> Option<String> {
+    match allowed(expected, inputs) {
+        Ok(Tolerance { abs, rel }) => apart(got, expected, Tolerance { abs: abs * share, rel: rel * share }, false),
+        Err(error) => Some(format!("cannot be compared: {}", error.message())),
+    }
 }
 
 /// Replays the traced graph beside the module, which runs eagerly, and names the first node whose value no operation of the
@@ -317,8 +325,7 @@ fn wrong(candidate: &dyn Candidate, subgraph: &Subgraph, inputs: &[Array], share
         return Some(format!("{} outputs instead of {}", got.len(), subgraph.expected.len()));
     }
     got.iter().zip(&subgraph.expected).find_map(|(got, expected)| {
-        let whole = if exact { Tolerance::EXACT } else { allowed(expected, inputs) };
-        apart(got, expected, Tolerance { abs: whole.abs * share, rel: whole.rel * share }, false)
+        if exact { apart(got, expected, Tolerance::EXACT, false) } else { apart_at(got, expected, inputs, share) }
     })
 }
 
@@ -375,7 +382,7 @@ fn first_of(traced: &Traced, candidate: &dyn Candidate, call: &Call, nodes: &[us
     let got = seeded(0, || candidate.subgraph(&subgraph.traced)?.forward(&tensors)).ok()?;
     let maker = |id: &ValueId| all.iter().find(|made| made.1 == *id).map(|made| made.0);
     outputs.iter().zip(got.iter().zip(&subgraph.expected)).find_map(|(id, (got, expected))| {
-        let what = apart(&got.to_array().ok()?, expected, allowed(expected, &call.inputs), false)?;
+        let what = apart_at(&got.to_array().ok()?, expected, &call.inputs, 1.0)?;
         Some((maker(id)?, what))
     })
 }
@@ -393,10 +400,7 @@ fn fault(candidate: &dyn Candidate, subgraph: &Subgraph) -> Fault {
     let agrees = |got: Result<Vec<Array>>| {
         got.is_ok_and(|got| {
             got.len() == subgraph.expected.len()
-                && got
-                    .iter()
-                    .zip(&subgraph.expected)
-                    .all(|(got, expected)| apart(got, expected, allowed(expected, &subgraph.inputs), false).is_none())
+                && got.iter().zip(&subgraph.expected).all(|(got, expected)| apart_at(got, expected, &subgraph.inputs, 1.0).is_none())
         })
     };
     let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();

@@ -321,7 +321,7 @@ impl<'a> CheckRun<'a> {
         let work = if spec.same_size { self.unit } else { cost::work(self.traced.graph(), &spec.sizes) };
         let cost = 2.0 * work / self.unit;
         if !always && work.max(self.unit) > cost::CHEAP && self.report.cost.work + cost > self.options.budget {
-            self.report.untried.push(spec.what);
+            self.report.skipped.push(spec.what);
             return Ok(Outcome::Unaffordable);
         }
         let what = spec.what.clone();
@@ -342,7 +342,7 @@ impl<'a> CheckRun<'a> {
         if let Err(error) = &got
             && is_guard(error)
         {
-            self.report.skipped.push(format!("{}; skipped {what}", error.message()));
+            self.report.excluded.push(format!("{}; excludes {what}", error.message()));
             return Ok(Outcome::Refused);
         }
         self.report.cost.module_runs += 1;
@@ -351,7 +351,7 @@ impl<'a> CheckRun<'a> {
             // Tensors that cross from one trace into the next are kept somewhere: no matter of sizes.
             Err(error) if error.code() == ErrorCode::Trace => return Err(error.at("traced a second time").into()),
             Err(error) => {
-                self.report.refused.push(format!("{what}: {error}"));
+                self.report.rejected.push(format!("{what}: {error}"));
                 self.first_refusal.get_or_insert(error.at(format!("the source model, called with {what}")));
                 return Ok(Outcome::Refused);
             }
@@ -418,7 +418,7 @@ impl<'a> CheckRun<'a> {
             let tolerance = match self.options.tolerance {
                 Some(tolerance) => tolerance,
                 None if bits || self.exact.get(i) == Some(&true) => Tolerance::EXACT,
-                None => tolerance::allowed(expected_array, &call.inputs),
+                None => tolerance::allowed(expected_array, &call.inputs).map_err(|error| self.blame(call.clone(), error, expected))?,
             };
             let report = &mut self.report.outputs[i];
             if tolerance.abs >= report.tolerance.abs {

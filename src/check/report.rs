@@ -1,21 +1,21 @@
-//! What a check has seen: what agrees and by how much, what was not compared and why, and what it cost.
+//! Reports of checks: what agrees and by how much, what was not compared and why, and the cost.
 
 use crate::array::Tolerance;
 use std::fmt;
 
-/// What a check that found no difference has seen.
+/// The report of a check that found no difference.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// The calls that were compared: `the example`, `seed 1`, `batch = 5`.
     pub calls: Vec<String>,
     /// The largest differences of each output over all calls.
     pub outputs: Vec<OutputReport>,
-    /// Calls that the traced graph refuses, because a guard does not hold there.
+    /// Calls that a guard of the traced graph excludes.
+    pub excluded: Vec<String>,
+    /// Calls that the source model rejects: sizes or values that it is not made for.
+    pub rejected: Vec<String>,
+    /// Calls that were skipped, because they would have cost more than the time budget of the check.
     pub skipped: Vec<String>,
-    /// Calls that the module itself refuses: sizes or values that it is not made for.
-    pub refused: Vec<String>,
-    /// Calls that were not made, because they would have cost more than the check may.
-    pub untried: Vec<String>,
     /// What is odd, though every answer agrees.
     pub notes: Vec<String>,
     /// The operations of the traced graph, each done once for every call that was compared.
@@ -62,9 +62,9 @@ impl fmt::Display for Report {
             writeln!(f, "{:12} max abs {:.1e}  max rel {:.1e}  ({allowed})", output.name, output.max_abs, output.max_rel)?;
         }
         for (what, lines) in [
-            ("valid only for", &self.skipped),
-            ("the source model rejects", &self.refused),
-            ("skipped (time budget)", &self.untried),
+            ("valid only for", &self.excluded),
+            ("the source model rejects", &self.rejected),
+            ("skipped (time budget)", &self.skipped),
             ("note", &self.notes),
         ] {
             lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))?;

@@ -18,7 +18,6 @@ use std::sync::Arc;
 /// the example), tensors by dtype, shape and elements, graphs by structure.
 #[derive(Clone)]
 #[non_exhaustive]
-#[non_exhaustive]
 pub enum Attribute {
     /// A truth value. ONNX writes it as the integer 0 or 1.
     Bool(bool),

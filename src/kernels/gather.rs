@@ -139,7 +139,7 @@ pub fn gather_nd(x: &Array, indices: &Array, batch: usize) -> Result<Array> {
     let (named, outer) = indices.shape().split_last().unwrap_or((&0, &[]));
     let shape = [outer, &x.shape()[batch + named..]].concat();
     count(&shape)?;
-    let dense = x.dense()?;
+    let dense = x.contiguous()?;
     dense.move_elements(|dense| {
         each_dtype!(dense.dtype(), T: word => {
             let (elements, origin) = dense.span::<T>()?;

@@ -160,7 +160,7 @@ fn map_batches<T: Element, U: Element>(x: &Array, axis: usize, length: usize, f:
 /// [`DType`](crate::ErrorCode::DType) where `T` is not the dtype; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn map_rows<T: Element>(x: &Array, length: usize, f: impl Fn(usize, &[T], &mut [T]) + Sync) -> Result<Array> {
     let rows = count(x.shape())?.checked_div(length).unwrap_or(0);
-    let dense = x.dense()?;
+    let dense = x.contiguous()?;
     let (elements, start) = dense.span::<T>()?;
     let out = fill(rows, length, length, |first, out: &mut [T]| {
         let from = start + first * length;

@@ -64,8 +64,8 @@ pub fn matmul(a: &Array, b: &Array) -> Result<Array> {
             number::in_wide_ints(&[&a, &b], |operands| match operands[0].dtype() {
                 DType::I32 => batched::<i32>(operands[0], operands[1], &shape, wrapping_product),
                 DType::I64 => batched::<i64>(operands[0], operands[1], &shape, wrapping_product),
-                DType::U64 => Ok(batched::<i64>(&operands[0].cast(DType::I64)?, &operands[1].cast(DType::I64)?, &shape, wrapping_product)?
-                    .cast(DType::U64)),
+                DType::U64 => batched::<i64>(&operands[0].cast(DType::I64)?, &operands[1].cast(DType::I64)?, &shape, wrapping_product)?
+                    .cast(DType::U64),
                 other => Err(DType::not_taken(other)),
             })
         }

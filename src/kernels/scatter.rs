@@ -75,7 +75,7 @@ pub fn scatter_nd(x: &Array, indices: &Array, updates: &Array, reduction: Reduct
     if updates.shape() != expected {
         return Err(Error::shape(format!("updates have shape {:?}, expected {expected:?}", updates.shape())));
     }
-    write(x, &updates.dense()?, reduction, &|put| {
+    write(x, &updates.contiguous()?, reduction, &|put| {
         starts.iter().enumerate().for_each(|(slice, &to)| put(to, (slice * each) as isize, each));
     })
 }

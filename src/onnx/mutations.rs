@@ -54,9 +54,9 @@ fn rich() -> Vec<u8> {
 fn exercise(bytes: Vec<u8>) -> bool {
     let Ok(model) = Model::load(bytes.into(), None) else { return false };
     let _ = (verify(&model), model.to_string());
-    let written = model.to_bytes();
+    let written = model.to_bytes().unwrap();
     let again = Model::load(written.clone().into(), None).expect("what was written can be read");
-    assert_eq!(again.to_bytes(), written);
+    assert_eq!(again.to_bytes().unwrap(), written);
     true
 }
 

@@ -157,7 +157,7 @@ pub fn array(tensor: &TensorProto) -> Result<Array> {
         (DType::U8, "int32_data") => convert(&shape, &tensor.int32_data, |x| u8::try_from(x).ok()),
         (narrow, "int32_data") if narrow.is_narrow() => {
             let bytes = convert(&[length], &tensor.int32_data, |x| u8::try_from(x).ok())?;
-            Array::from_packed(dtype, bytes.to_bytes(), &shape)
+            Array::from_packed(dtype, bytes.to_bytes()?, &shape)
         }
         (DType::Bool, "int32_data") => convert(&shape, &tensor.int32_data, |x| [false, true].get(usize::try_from(x).ok()?).copied()),
         (DType::F16, "int32_data") => convert(&shape, &tensor.int32_data, |x| u16::try_from(x).ok().map(f16::from_bits)),

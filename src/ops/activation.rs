@@ -1,7 +1,7 @@
 //! The non-linear functions of networks.
 
 use super::{Reader, float, widened};
-use crate::array::{Array, DType};
+use crate::array::{Array, DType, Scalar};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};

@@ -19,7 +19,7 @@ impl Input {
     /// The input with this shape instead of its own.
     pub fn sized(&self, shape: &[usize]) -> Array {
         let mut values = self.values.iter().cycle();
-        Random::new(0).array(self.dtype, shape, |_| *values.next().unwrap())
+        Random::new(0).array(self.dtype, shape, |_| *values.next().unwrap()).unwrap()
     }
 }
 

@@ -462,9 +462,9 @@ impl Tensor {
             [] => Ok(self.clone()),
             [(axis, index)] => self.index_select(*axis as i64, index),
             _ => {
-                let positions = FlatIndex::of(self, &given)?;
+                let flat = FlatIndex::of(self, &given)?;
                 let picked = flat.rows(self)?.index_select(0, &flat.index)?;
-                positions.put_in_place(&picked)
+                flat.put_in_place(&picked)
             }
         }
     }
@@ -486,7 +486,7 @@ impl Tensor {
         if given.is_empty() {
             return values.cast(self.dtype())?.expand(self.shape());
         }
-        let positions = FlatIndex::of(self, &given)?;
+        let flat = FlatIndex::of(self, &given)?;
         let shape: Vec<Dim> = flat.index.shape().iter().chain(&flat.rest).cloned().collect();
         let values = flat.brought_front(&values.cast(self.dtype())?, shape.len())?.expand(&shape)?;
         let rows = flat.rows(self)?;

@@ -14,7 +14,6 @@ const LARGEST: i64 = 64;
 /// A norm of matrices that needs no singular values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-#[non_exhaustive]
 pub enum MatrixNorm {
     /// The root of the sum of squares.
     Frobenius,

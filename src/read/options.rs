@@ -34,10 +34,6 @@ impl LoadOptions {
         self
     }
 
-    pub(crate) fn registry(&self) -> &OpRegistry {
-        &self.operators
-    }
-
     /// Reads a model of any format as a module.
     ///
     /// # Errors

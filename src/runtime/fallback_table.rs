@@ -8,6 +8,7 @@ use super::fallback_op;
 use super::packed_matmul::ConstantMatMul;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
+use crate::error::Result;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
 use crate::onnx::{Model, calls, outer_names};
 use crate::ops::OpRegistry;

@@ -221,8 +221,8 @@ impl Session {
         verify(model).into_result()?;
         let flat = without_functions(model, operators);
         let written = flat.as_ref().unwrap_or(model);
-        let (mut model, fallbacks) = fallback_table::for_tract(written, rows, operators)?;
-        let graph = model.graph.get_or_insert_default();
+        let (mut lowered, fallbacks) = fallback_table::for_tract(written, rows, operators)?;
+        let graph = lowered.graph.get_or_insert_default();
         let declared = |infos: &[proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
         };
@@ -235,7 +235,7 @@ impl Session {
             |signature: &Signature| (signature.inputs().leaf_count(), signature.outputs().leaf_count()) == (inputs.len(), outputs.len());
         let signature = signature_of(written).filter(fits);
         let exported = model.clone();
-        let tract_model = parse(&model, operators);
+        let tract_model = parse(&lowered, operators);
         let executor = (*threads > 1).then(|| Executor::multithread(*threads));
         Ok(Session {
             inputs,

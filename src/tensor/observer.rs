@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::graph::{Operator, SourceLocation};
 use std::cell::RefCell;
 use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 use std::panic::Location;
 use std::sync::Arc;
 

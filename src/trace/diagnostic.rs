@@ -136,7 +136,7 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
 /// Whether an input is used by any node or output, is one that guards look at, or gives a size that is used.
 fn is_used(graph: &Graph, id: ValueId) -> bool {
     let by_itself = graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id);
-    graph.outputs().contains(&id) || by_itself || gives_a_length(graph, id)
+    graph.outputs().contains(&id) || by_itself || gives_a_size(graph, id)
 }
 
 /// Whether operators compute with a size of this input that no input before it has.

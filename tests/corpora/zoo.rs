@@ -188,7 +188,7 @@ fn steps_of_any_number(name: &str, model: &dyn DynModule) {
     for steps in [1, 9, 200] {
         let mut shape = tensor.shape().example().unwrap();
         shape[0] = steps;
-        let inputs = [vec![Random::new(steps as u64).array(tensor.dtype(), &shape, Random::normal)], rest.clone()].concat();
+        let inputs = [vec![Random::new(steps as u64).array(tensor.dtype(), &shape, Random::normal).unwrap()], rest.clone()].concat();
         agrees(name, &format!("of {steps} steps"), &run(&traced, &inputs), &run(model, &inputs));
     }
 }

@@ -287,7 +287,7 @@ fn a_body_uses_parameters_modules_and_sizes_from_outside() {
         let images = layer.forward(&Tensor::new([4, 4], units).unwrap()).unwrap().to_vec::<f32>().unwrap();
         images.iter().enumerate().map(|(i, y)| y - zero[i % zero.len()]).collect()
     };
-    let (w, b, v, c) = (output_values("cell.weight"), output_values("cell.bias"), output_values("head.weight"), output_values("head.bias"));
+    let (w, b, v, c) = (values("cell.weight"), values("cell.bias"), values("head.weight"), values("head.bias"));
     let linear = |x: &[f32], w: &[f32], b: &[f32]| -> Vec<f32> {
         (0..b.len()).map(|j| b[j] + (0..4).map(|i| x[i] * w[i * b.len() + j]).sum::<f32>()).collect()
     };

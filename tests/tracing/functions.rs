@@ -258,7 +258,7 @@ fn networks_are_the_same_with_functions() {
         let values = |module: &dyn DynModule| {
             module.forward(&tensors).unwrap()[0].to_array().unwrap().cast(DType::F32).unwrap().to_vec::<f32>().unwrap()
         };
-        assert_eq!(output_values(&again), output_values(&flat), "{name}");
+        assert_eq!(values(&again), values(&flat), "{name}");
         leave(&model, &traced, &format!("functions_{name}"), &tensors);
     }
 }

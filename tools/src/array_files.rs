@@ -121,7 +121,7 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
         }
         ("npz", _) => write_npz(arrays)?,
         ("safetensors", _) => {
-            let views = arrays.iter().map(|(name, array)| Ok((name.clone(), View::of(array)))).collect::<Result<Vec<_>>>()?;
+            let views = arrays.iter().map(|(name, array)| Ok((name.clone(), View::of(array)?))).collect::<Result<Vec<_>>>()?;
             safetensors::serialize(views, None).map_err(|error| Error::write(error.to_string()))?
         }
         _ => return Err(Error::argument(format!("{}: unknown array file format (.npy, .npz or .safetensors)", path.display()))),
@@ -133,11 +133,11 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
 }
 
 /// The array in a dtype of the npy format.
-fn npy_dtype(array: &Array) -> Array {
+fn npy_dtype(array: &Array) -> Result<Array> {
     match array.dtype() {
         DType::F16 | DType::BF16 => array.cast(DType::F32),
         narrow if narrow.is_narrow() => array.cast(if narrow.is_float() { DType::F32 } else { DType::I8 }),
-        _ => array.clone(),
+        _ => Ok(array.clone()),
     }
 }
 
@@ -146,7 +146,7 @@ fn write_npy(array: &Array, bytes: &mut Vec<u8>) -> Result<()> {
         use ndarray_npy::WriteNpyExt;
         array.view::<T>()?.as_standard_layout().write_npy(bytes).map_err(|error| Error::write(error.to_string()))
     }
-    let array = npy_dtype(array);
+    let array = npy_dtype(array)?;
     macro_rules! pick {
         ($($D:ident $T:ty),*) => {
             match array.dtype() {
@@ -162,7 +162,7 @@ fn write_npz(arrays: &[(String, Array)]) -> Result<Vec<u8>> {
     let failed = |error: ndarray_npy::WriteNpzError| Error::write(error.to_string());
     let mut writer = NpzWriter::new(Cursor::new(Vec::new()));
     for (name, array) in arrays {
-        let array = npy_dtype(array);
+        let array = npy_dtype(array)?;
         macro_rules! pick {
             ($($D:ident $T:ty),*) => {
                 match array.dtype() {
@@ -177,7 +177,7 @@ fn write_npz(arrays: &[(String, Array)]) -> Result<Vec<u8>> {
 }
 
 /// An array as a safetensors view.
-struct View(Array);
+struct View(Array, Vec<u8>);
 
 /// The safetensors name of a dtype.
 fn safetensors_dtype(dtype: DType) -> Option<safetensors::Dtype> {
@@ -207,9 +207,11 @@ fn safetensors_dtype(dtype: DType) -> Option<safetensors::Dtype> {
 
 impl View {
     /// The array in the narrowest dtype of safetensors that holds its values.
-    fn of(array: &Array) -> View {
+    fn of(array: &Array) -> Result<View> {
         let wider = if array.dtype().is_float() { DType::F32 } else { DType::I8 };
-        View(if safetensors_dtype(array.dtype()).is_some() { array.clone() } else { array.cast(wider) })
+        let array = if safetensors_dtype(array.dtype()).is_some() { array.clone() } else { array.cast(wider)? };
+        let bytes = array.to_bytes()?.to_vec();
+        Ok(View(array, bytes))
     }
 }
 
@@ -223,7 +225,7 @@ impl safetensors::View for View {
     }
 
     fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.0.to_bytes().to_vec().into()
+        self.1.as_slice().into()
     }
 
     fn data_len(&self) -> usize {

@@ -74,9 +74,9 @@ impl DataSource {
         }
         let mut random = Random::new(seed);
         let mut next = 0.0;
-        Ok(match *self {
-            DataSource::Zeros => Array::full(dtype, shape, 0.into()).contiguous()?,
-            DataSource::Ones => Array::full(dtype, shape, 1.into()).contiguous()?,
+        match *self {
+            DataSource::Zeros => Array::full(dtype, shape, 0.into()).contiguous(),
+            DataSource::Ones => Array::full(dtype, shape, 1.into()).contiguous(),
             DataSource::Arange => random.array(dtype, shape, |_| {
                 next += 1.0;
                 next - 1.0
@@ -84,8 +84,8 @@ impl DataSource {
             DataSource::Normal => random.array(dtype, shape, Random::normal),
             DataSource::Uniform(low, high) => random.array(dtype, shape, |random| low + (high - low) * random.uniform()),
             DataSource::Int(low, high) => random.array(dtype, shape, |random| random.integer(low, high) as f64),
-            DataSource::File(ref path) => array_files::read(path)?,
-        })
+            DataSource::File(ref path) => array_files::read(path),
+        }
     }
 
     /// The default: normal floats; integers 0 and 1, which are valid indices of any table of two rows.

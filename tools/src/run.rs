@@ -60,8 +60,10 @@ impl Run {
         if let Some(out) = &self.out {
             array_files::write(out, &arrays)?;
         }
-        let text: Vec<String> =
-            arrays.iter().map(|(name, array)| format!("{:<14} {array}{}", printable(name), statistics(array))).collect();
+        let line = |(name, array): &(String, Array)| -> ontrace::Result<String> {
+            Ok(format!("{:<14} {array}{}", printable(name), statistics(array)?))
+        };
+        let text = arrays.iter().map(line).collect::<ontrace::Result<Vec<String>>>()?;
         let list: Vec<Value> =
             arrays.iter().map(|(name, array)| json!({"name": name, "dtype": array.dtype().name(), "shape": array.shape()})).collect();
         console.result(
@@ -73,11 +75,11 @@ impl Run {
 }
 
 /// Minimum, maximum and mean of a float array that is too large to print.
-fn statistics(array: &Array) -> String {
-    let values = array.to_f64s();
+fn statistics(array: &Array) -> ontrace::Result<String> {
+    let values = array.to_f64s()?;
     if values.len() <= 36 || !array.dtype().is_float() {
-        return String::new();
+        return Ok(String::new());
     }
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-    format!("  min {low:.4} max {high:.4} mean {:.4}", values.iter().sum::<f64>() / values.len() as f64)
+    Ok(format!("  min {low:.4} max {high:.4} mean {:.4}", values.iter().sum::<f64>() / values.len() as f64))
 }

@@ -80,9 +80,9 @@ pub fn table(report: &Report) -> String {
         text.push_str(&format!("   {:<14} {:<20} {share:<14} {verdict}\n", printable(&output.name), format!("{:.1e}", output.max_abs)));
     }
     let lines = [
-        ("valid only for", &report.skipped),
-        ("the source model rejects", &report.refused),
-        ("skipped (time budget)", &report.untried),
+        ("valid only for", &report.excluded),
+        ("the source model rejects", &report.rejected),
+        ("skipped (time budget)", &report.skipped),
         ("note", &report.notes),
     ];
     for (what, lines) in lines {
@@ -101,9 +101,9 @@ pub fn report_json(report: &Report) -> Value {
     json!({
         "calls": report.calls,
         "outputs": report.outputs.iter().map(output).collect::<Vec<_>>(),
+        "excluded": report.excluded,
+        "rejected": report.rejected,
         "skipped": report.skipped,
-        "refused": report.refused,
-        "untried": report.untried,
         "notes": report.notes,
         "cost": {"module_runs": cost.module_runs, "traced_runs": cost.traced_runs, "work": cost.work, "memory": cost.memory},
     })

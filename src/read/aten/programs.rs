@@ -87,7 +87,7 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): ProgramStep)
     let axis = if rank > 0 { a.rem_euclid(rank) as usize } else { 0 };
     let n = view.shape.get(axis).copied().unwrap_or(1);
     let mut new = view.clone();
-    let values = memory.read(view);
+    let elements = memory.read(view);
     let rest = |x: i64, n: i64| x.rem_euclid(n.max(1));
     let done = match kind % 17 {
         0 if rank > 0 && n > 0 => {
@@ -128,7 +128,7 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): ProgramStep)
             Done::View("squeeze", vec![], new)
         }
         5 | 6 => {
-            let total = values.len() as i64;
+            let total = elements.len() as i64;
             let rows = (1..=total.max(1)).filter(|rows| total % rows == 0).nth(rest(b, 3) as usize).unwrap_or(1);
             let shape = if c < 0 { vec![total] } else { vec![rows, total / rows] };
             // Strides reach the new shape where every element of it lies where strides that fit would put it.
@@ -174,9 +174,9 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): ProgramStep)
             if same { Done::View("contiguous", vec![], new) } else { Done::Copy("contiguous", vec![], view.shape.clone()) }
         }
         11 => Done::Copy("clone", vec![], view.shape.clone()),
-        12 if view.distinct => Done::Write("fill_", vec![Value::Float(a as f64)], vec![a as f32; values.len()]),
-        13 if view.distinct => Done::Write("add_", vec![Value::Float(b as f64)], values.iter().map(|x| x + b as f32).collect()),
-        14 if view.distinct => Done::Write("zero_", vec![], vec![0.0; values.len()]),
+        12 if view.distinct => Done::Write("fill_", vec![Value::Float(a as f64)], vec![a as f32; elements.len()]),
+        13 if view.distinct => Done::Write("add_", vec![Value::Float(b as f64)], elements.iter().map(|x| x + b as f32).collect()),
+        14 if view.distinct => Done::Write("zero_", vec![], vec![0.0; elements.len()]),
         15 | 16 if view.distinct => {
             // Another value of the same shape; from the same memory only where it is the very same window.
             let fits = |other: &View| other.shape == view.shape && (other.storage != view.storage || other == view);
@@ -186,7 +186,7 @@ fn done(memory: &Memory, values: &[Value], (kind, target, a, b, c): ProgramStep)
             if kind % 17 == 15 {
                 Done::Write("copy_", vec![values[source].clone()], other)
             } else {
-                Done::Write("sub_", vec![values[source].clone()], values.iter().zip(other).map(|(x, y)| x - y).collect())
+                Done::Write("sub_", vec![values[source].clone()], elements.iter().zip(other).map(|(x, y)| x - y).collect())
             }
         }
         _ => return None,
@@ -231,14 +231,14 @@ fn run(inputs: &[Tensor], steps: &[ProgramStep]) -> Result<(Vec<Tensor>, Vec<Vec
                 values.push(result);
             }
             Done::Copy(_, _, shape) => {
-                let values = memory.read(&memory.views[target]);
-                let view = memory.own(&shape, values);
+                let elements = memory.read(&memory.views[target]);
+                let view = memory.own(&shape, elements);
                 memory.views.push(view);
                 values.push(result);
             }
-            Done::Write(_, _, values) => {
+            Done::Write(_, _, elements) => {
                 let view = memory.views[target].clone();
-                memory.write(&view, &values);
+                memory.write(&view, &elements);
             }
         }
     }
@@ -254,7 +254,7 @@ impl DynModule for Program {
     }
 }
 
-fn numeric(tensors: &[Tensor]) -> Vec<Vec<f32>> {
+fn elements_of(tensors: &[Tensor]) -> Vec<Vec<f32>> {
     tensors.iter().map(|tensor| tensor.to_vec().unwrap()).collect()
 }
 
@@ -270,9 +270,9 @@ proptest! {
         };
         let inputs = [input(0, &[3, 4]), input(1, &[2, 3, 2])];
         let (got, expected) = run(&inputs, &steps).unwrap();
-        prop_assert_eq!(&values(&got), &expected);
+        prop_assert_eq!(&elements_of(&got), &expected);
         let example = Example::new().input("x", &inputs[0]).input("y", &inputs[1]);
         let traced = crate::trace::record(&Program(steps), example).unwrap();
-        prop_assert_eq!(values(&traced.forward(&inputs).unwrap()), expected);
+        prop_assert_eq!(elements_of(&traced.forward(&inputs).unwrap()), expected);
     }
 }

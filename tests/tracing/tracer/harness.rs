@@ -91,6 +91,6 @@ pub fn written(traced: &Traced) -> Result<Vec<String>> {
 }
 
 /// The values of the only output for one input.
-pub fn values<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), input: &Tensor) -> Result<Vec<f32>> {
+pub fn output_values<K: ?Sized>(module: &(impl AsDynModule<K> + ?Sized), input: &Tensor) -> Result<Vec<f32>> {
     module.as_dyn(None).call(input)?.to_vec()
 }

@@ -226,7 +226,7 @@ fn t063_inputs_given_back_in_another_order_and_some_not_at_all() -> Result<()> {
     let traced = check_trace(f, &four(0.0), &[four(10.0)])?;
     let out: Four = traced.call_tree(&four(20.0))?;
     let values = out.leaves().iter().map(Tensor::to_vec::<f32>).collect::<Result<Vec<_>>>()?;
-    assert_eq!(output_values, [[21.0], [20.0], [44.0], [21.0]]);
+    assert_eq!(values, [[21.0], [20.0], [44.0], [21.0]]);
     assert!(traced.notes().contains(&Diagnostic::UnusedInput("x_3".to_string())));
     Ok(())
 }

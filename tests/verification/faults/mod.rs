@@ -112,7 +112,7 @@ fn no_network_without_a_fault_is_accused() {
 
 #[test]
 fn the_default_check_catches_planted_faults_and_names_the_node() {
-    let mut rows: Vec<Row> = NETS.iter().flat_map(|net| net.faults.iter().map(move |fault| in_the_record(net, fault))).collect();
+    let mut rows: Vec<Row> = NETS.iter().flat_map(|net| net.faults.iter().map(move |fault| in_the_traced_graph(net, fault))).collect();
     rows.extend(NETS.iter().flat_map(|net| net.faults.iter().map(move |fault| in_the_tracer(net, fault))));
     rows.extend(models::rows());
     let (count, caught) = (rows.len(), rows.iter().filter(|row| row.caught).count());

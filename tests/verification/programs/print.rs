@@ -160,8 +160,8 @@ fn scalar(number: &Scalar) -> String {
     }
 }
 
-fn length(length: &Size, step: &Step) -> String {
-    match length {
+fn size(size: &Size, step: &Step) -> String {
+    match size {
         Size::Fixed(n) => format!("Dim::from({})", whole(*n)),
         Size::Of(tensor, axis) => format!("v{}.dim({axis})?", step.inputs[*tensor]),
         Size::Times(a, b) => format!("({} * {})", self::size(a, step), self::size(b, step)),
