@@ -196,6 +196,14 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Makes a name of a nested graph visible, which may hide one around it: an input or an initializer, but not the output of a node.
+    fn shadow(&mut self, what: &str, name: &'a str, own: &mut Vec<&'a str>) {
+        self.name(what, name);
+        if self.visible.insert(name) {
+            own.push(name);
+        }
+    }
+
     fn graph(&mut self, graph: &'a GraphProto, initializers: &'a [(String, Array)], outermost: bool) {
         self.name("graph", &graph.name);
         let mut own = Vec::new();
@@ -208,8 +216,11 @@ impl<'a> Check<'a> {
             if outermost && input.r#type.is_none() {
                 self.damaged(format!("input {} without a type", printable(&input.name)));
             }
-            inputs.insert(&input.name[..]);
-            self.define("input", &input.name, &mut own);
+            match inputs.insert(&input.name[..]) {
+                true if outermost => self.define("input", &input.name, &mut own),
+                true => self.shadow("input", &input.name, &mut own),
+                false => self.damaged(format!("input {} is defined twice", printable(&input.name))),
+            }
             self.declared("input", input);
         }
 
@@ -225,8 +236,12 @@ impl<'a> Check<'a> {
                 if !defaults.insert(name) {
                     self.damaged(format!("initializer {} is defined twice", printable(name)));
                 }
-            } else {
+            } else if outermost {
                 self.define("initializer", name, &mut own);
+            } else if defaults.insert(name) {
+                self.shadow("initializer", name, &mut own);
+            } else {
+                self.damaged(format!("initializer {} is defined twice", printable(name)));
             }
         }
         for tensor in &graph.initializer {
@@ -599,6 +614,20 @@ mod tests {
         assert_eq!(default, Findings::default(), "an initializer may be an input's default");
         let duplicates = after(|_, g| g.node[1].attribute[1] = g.node[1].attribute[0].clone());
         assert_eq!(duplicates.errors.len(), 1, "branches may use the same names, attributes may not: {duplicates:?}");
+    }
+
+    #[test]
+    fn an_input_of_a_body_may_hide_an_outer_name() {
+        let hiding = |twice: bool| {
+            after(|_, g| {
+                let mut inner = branch("then", "k", vec![node("Relu", &["h"], &["k"])], vec![]);
+                inner.input.extend(vec![value("h", 1, &["2"]); if twice { 2 } else { 1 }]);
+                g.node[1].attribute[0] = body("then_branch", inner);
+                g.node.push(node("Relu", &["h"], &["still_there"]));
+            })
+        };
+        assert_eq!(hiding(false), Findings::default());
+        assert!(hiding(true).errors[0].to_string().contains("input h is defined twice"));
     }
 
     #[test]
