@@ -399,12 +399,10 @@ fn reduced(
     after: fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
-    let axes = super::axes(node, inputs, 1)?;
-    let axes = match axes {
-        Some(axes) if axes.is_empty() && node.int("noop_with_empty_axes", 0)? != 0 => return Ok(vec![after(&before(x)?)?]),
-        Some(axes) if axes.is_empty() => None,
-        axes => axes,
-    };
+    let axes = super::axes(node, inputs, 1)?.filter(|axes| !axes.is_empty());
+    if axes.is_none() && node.int("noop_with_empty_axes", 0)? != 0 {
+        return Ok(vec![after(&before(x)?)?]);
+    }
     let sum = before(x)?.sum(axes.as_deref(), node.int("keepdims", 1)? != 0)?;
     Ok(vec![after(&sum.cast(x.dtype())?)?])
 }

@@ -189,9 +189,10 @@ macro_rules! read {
     ($name:literal, $fold:expr) => {
         ($name, |node, inputs| {
             let x = inputs.at(0)?;
-            let axes = super::axes(node, inputs, 1)?.filter(|axes| !axes.is_empty());
+            let mut axes = super::axes(node, inputs, 1)?.filter(|axes| !axes.is_empty());
             if axes.is_none() && node.int("noop_with_empty_axes", 0)? != 0 {
-                return Ok(vec![x.clone()]);
+                // Only the reduction is left out: the absolute value of ReduceL1 is still taken.
+                axes = Some(Vec::new());
             }
             Ok(vec![x.fold($fold, axes.as_deref(), node.int("keepdims", 1)? != 0)?])
         })
@@ -266,10 +267,11 @@ impl Tensor {
         if self.rank() == 0 {
             axes.clear();
         }
-        if axes.is_empty() && matches!(fold, Fold::Sum | Fold::Mean | Fold::Prod | Fold::Max | Fold::Min) {
+        // The logarithm of the exponential is the value itself, too.
+        if axes.is_empty() && !matches!(fold, Fold::L1 | Fold::L2) {
             return Ok(self.clone());
         }
-        if axes.is_empty() && matches!(fold, Fold::L1 | Fold::L2) {
+        if axes.is_empty() {
             return self.abs();
         }
         apply_one(Reduce { fold, axes, keep }, &[self])
