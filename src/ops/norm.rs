@@ -213,7 +213,9 @@ fn trained(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
     let moved = |old: &Tensor, new: Tensor| old.mul(momentum)?.add(new.mul(1.0 - momentum)?);
     let y = x.batch_norm_by_itself(Some(inputs.at(1)?), Some(inputs.at(2)?), f64::from(node.float("epsilon", 1e-5)?))?;
-    Ok(vec![y, moved(mean, x.mean(&axes, false)?)?, moved(var, x.var(&axes, 0.0, false)?)?])
+    let (of_batch, spread) = (x.mean(&axes, false)?, x.var(&axes, 0.0, false)?);
+    // Before opset 14 the statistics of the batch were outputs as well.
+    Ok(vec![y, moved(mean, of_batch.clone())?, moved(var, spread.clone())?, of_batch, spread])
 }
 
 impl Tensor {

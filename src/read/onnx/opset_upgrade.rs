@@ -46,7 +46,12 @@ fn attribute(name: &str, kind: AttributeType, fill: impl FnOnce(&mut AttributePr
 
 /// Lifts a node of the standard domain to what its readers expect.
 pub(super) fn upgrade(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>]) -> Result<Upgraded> {
-    if opset >= 16 || (opset >= 13 && proto.op_type != "RoiAlign") {
+    let changed_late = match proto.op_type.as_str() {
+        "RoiAlign" => 16,
+        "BatchNormalization" => 14,
+        _ => 13,
+    };
+    if opset >= changed_late {
         return Ok(Upgraded::AsItIs);
     }
     let node = Node::new(proto, 0);
@@ -77,6 +82,13 @@ pub(super) fn upgrade(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>])
     }
     if op == "BatchNormalization" && node.int("spatial", 1)? == 0 {
         return Err(Error::unsupported("BatchNormalization with spatial=0 (removed in opset 9) is not supported"));
+    }
+    if op == "BatchNormalization" {
+        // More outputs than one were what said that the statistics are those of the batch.
+        let trains = proto.output.iter().skip(1).any(|name| !name.is_empty()) && node.int("is_test", 0)? == 0;
+        let mut plain = proto.clone();
+        plain.attribute.push(attribute("training_mode", AttributeType::Int, |a| a.i = i64::from(trains)));
+        return Ok(Upgraded::Node(Box::new(plain), owned()));
     }
     if op == "Cast" && opset < 6 {
         let name = node.find_string("to")?.ok_or_else(|| node.missing("to"))?;
