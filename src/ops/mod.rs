@@ -39,9 +39,11 @@ mod linalg;
 mod linear;
 mod logarithms;
 mod loss;
+mod ml;
 mod nms;
 mod norm;
 mod operators;
+mod optimizer;
 mod order;
 mod polynomial;
 mod pool;
@@ -134,6 +136,15 @@ const FAMILIES: &[&[(&str, Reader)]] = &[
     nms::READS,
     unary::READS,
 ];
+
+/// The readers of ONNX's other domains, of which nothing is written: they are read as their decomposition.
+const OTHER_DOMAINS: &[(&str, &[(&str, Reader)])] = &[("ai.onnx.ml", ml::READS), ("ai.onnx.preview.training", optimizer::READS)];
+
+/// The reader of an operator of another domain of ONNX's.
+pub(crate) fn reader_of_domain(domain: &str, op_type: &str) -> Option<Reader> {
+    let rows = OTHER_DOMAINS.iter().find(|family| family.0 == domain)?.1;
+    rows.iter().find(|row| row.0 == op_type).map(|row| row.1)
+}
 
 /// The reader of an operator of the standard domain.
 pub(crate) fn reader(op_type: &str) -> Option<Reader> {

@@ -189,7 +189,8 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegist
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
         let own = functions.iter().any(|function| calls(node, function))
             || run::runs(node)
-            || operators.reader(&node.domain, &node.op_type).is_some();
+            || operators.reader(&node.domain, &node.op_type).is_some()
+            || ops::reader_of_domain(&node.domain, &node.op_type).is_some();
         let known = own || (standard && ops::reader(&node.op_type).is_some());
         if !known {
             let domain = if standard { String::new() } else { format!("{}.", node.domain) };

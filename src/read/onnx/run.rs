@@ -135,6 +135,9 @@ impl GraphRunner<'_> {
         if let Some(read) = own {
             return Ok(read(node, &Inputs::new(&tensors)).at(node.location())?.into_iter().map(Value::from).collect());
         }
+        if let Some(read) = ops::reader_of_domain(node.domain(), node.op_type()) {
+            return Ok(read(node, &Inputs::new(&tensors)).at(node.location())?.into_iter().map(Value::from).collect());
+        }
         let outputs = match if standard { upgrade(proto, self.opset, &tensors).at(node.location())? } else { Upgraded::AsItIs } {
             Upgraded::AsItIs => ops::read(node, &Inputs::new(&tensors))?,
             Upgraded::Node(proto, operands) => {
