@@ -98,6 +98,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("ReduceSumSquare", empty, "divides by zero for empty inputs"),
     ("Pad", |node_context| node_context.any(|dtype| dtype == DType::Bool), "does not pad bools"),
     ("Pad", |node_context| !matches!(node_context.string("mode"), b"" | b"constant"), "overflows with negative pads"),
+    ("Pad", crops, "adds negative pads to those of a convolution after it"),
     ("Slice", stepped, "omits values before a softmax that needs them"),
     ("Mish", half, "loses small values in f16"),
     ("Tanh", half, "approximates with a quotient of f16 polynomials"),
@@ -116,12 +117,15 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Col2Im", always, "does not implement it"),
     ("RoiAlign", always, "does not implement it"),
     ("GridSample", double, "computes in f32"),
-    ("Conv", |node_context| node_context.dtype(0) == Some(DType::F16), "accumulates in f16"),
     (
-        "MaxPool",
-        |node_context| node_context.node.output.len() > 1 && node_context.dtype(0).is_some_and(DType::is_int),
-        "has no indices for integers",
+        "GridSample",
+        |node_context| {
+            matches!(node_context.string("mode"), b"cubic" | b"bicubic") && !matches!(node_context.string("padding_mode"), b"" | b"zeros")
+        },
+        "moves the point and not its neighbours inside the boundary",
     ),
+    ("Conv", |node_context| node_context.dtype(0) == Some(DType::F16), "accumulates in f16"),
+    ("MaxPool", |node_context| node_context.node.output.len() > 1, "has no indices for integers, loses NaN"),
     // Also where it is cast to f32 for it: tract leaves the casts out.
     ("Celu", always, "is wrong in f16"),
     ("If", always, "rejects branches with equal names or different shapes"),
@@ -199,6 +203,12 @@ fn stepped(node_context: &NodeContext) -> bool {
         .copied()
         .flatten()
         .is_some_and(|steps| steps.to_i64s().is_ok_and(|steps| steps.iter().any(|step| step.abs() > 1)))
+}
+
+/// Whether a pad may take values away.
+fn crops(node_context: &NodeContext) -> bool {
+    let negative = |pads: &Array| pads.to_i64s().is_ok_and(|pads| pads.iter().any(|&width| width < 0));
+    node_context.constant.get(1).copied().flatten().is_none_or(negative)
 }
 
 /// Whether tract may take integers for symbolic sizes: it does with what is cast.
