@@ -9,6 +9,7 @@ mod conversion;
 mod fallback_op;
 mod fallback_table;
 mod guards;
+mod keep_nan;
 mod packed_matmul;
 mod panic;
 mod runnable;
@@ -449,9 +450,14 @@ impl Session {
     fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<Runnable>> {
         self.planned(shapes, |model| {
             let options = tract_onnx::prelude::RunOptions { executor: self.executor.clone(), ..Default::default() };
+            let mut model = model.into_typed()?;
+            model.declutter()?;
+            keep_nan::keep_nan_in_bodies(&mut model)?;
+            model.optimize()?;
+            keep_nan::keep_nan(&mut model)?;
             let plan = match self.executor {
-                None => model.into_optimized()?.into_runnable(),
-                Some(_) => model.into_optimized()?.into_runnable_with_options(&options),
+                None => model.into_runnable(),
+                Some(_) => model.into_runnable_with_options(&options),
             };
             Runnable::new(plan?).map(Arc::new)
         })

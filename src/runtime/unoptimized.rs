@@ -1,5 +1,6 @@
 //! tract's model as parsed, before it is optimised: tells a wrong reading from a wrong optimiser.
 
+use super::keep_nan::{keep_nan, keep_nan_in_bodies};
 use super::runnable::Runnable;
 use super::{Session, shapes};
 use crate::array::Array;
@@ -18,7 +19,12 @@ impl Session {
     /// # Errors
     /// [`Runtime`](crate::ErrorCode::Runtime) where tract refuses the model or fails: then there is no plan to compare with.
     pub fn run_unoptimized(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        let plan = self.planned(&shapes(inputs), |model| Runnable::new(model.into_typed()?.into_runnable()?))?;
+        let plan = self.planned(&shapes(inputs), |model| {
+            let mut model = model.into_typed()?;
+            keep_nan_in_bodies(&mut model)?;
+            keep_nan(&mut model)?;
+            Runnable::new(model.into_runnable()?)
+        })?;
         self.on_threads(|| self.by_tract(&plan, inputs))
     }
 }
