@@ -69,6 +69,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
         |node_context| !keeps_shape(node_context) || casts_sizes(node_context) || zero(node_context, 1),
         "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero",
     ),
+    ("Div", scaled, "multiplies by the reciprocal of a constant"),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
     ("HardSwish", double, "has no f64 kernel"),
@@ -203,6 +204,14 @@ fn stepped(node_context: &NodeContext) -> bool {
         .copied()
         .flatten()
         .is_some_and(|steps| steps.to_i64s().is_ok_and(|steps| steps.iter().any(|step| step.abs() > 1)))
+}
+
+/// Whether a single number is divided by a constant: the scale of a quantisation, say, by which every other is then rounded.
+fn scaled(node_context: &NodeContext) -> bool {
+    let single = |ty: &Type| ty.shape.iter().all(|n| *n == 1);
+    floats(node_context)
+        && node_context.types.first().and_then(Option::as_ref).is_some_and(single)
+        && node_context.constant.get(1).copied().flatten().is_some_and(|divisor| divisor.len() == 1)
 }
 
 /// Whether a pad may take values away.

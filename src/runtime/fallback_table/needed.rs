@@ -151,6 +151,17 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        row: ("Div", "multiplies by the reciprocal of a constant"),
+        // In f32 41 times the reciprocal of 41 is less than 1.
+        given: &[(F32, &[1], &[41.0])],
+        types: &[(F32, &[1])],
+        write: |builder, x| {
+            let divisor = builder.constant(&Array::vector(vec![41f32]));
+            let quotient = builder.node("Div", &[x[0].clone(), divisor]).write_one(Type::new(F32, Shape::fixed(&[1]))).unwrap();
+            builder.node("Floor", &[quotient])
+        },
+    },
+    Case {
         row: ("Pad", "adds negative pads to those of a convolution after it"),
         given: &[(F32, &[1, 1, 4], STEPS), (F32, &[1, 1, 2], STEPS)],
         types: &[(F32, &[1, 1, 3])],
