@@ -78,6 +78,12 @@ pub(super) fn from_tract(value: TValue, expected: DType) -> Result<Array> {
     Err(Error::runtime(format!("expected {expected}, tract gives {dtype}")))
 }
 
+/// Whether the rank of a value is declared.
+pub(super) fn is_ranked(info: &ValueInfoProto) -> bool {
+    let value = info.r#type.as_ref().and_then(|ty| ty.value.as_ref());
+    matches!(value, Some(proto::type_proto::Value::TensorType(ty)) if ty.shape.is_some())
+}
+
 /// The declared type of a value. A size that is an expression keeps its symbols.
 pub(super) fn value_type(info: &ValueInfoProto) -> Result<Type> {
     use proto::tensor_shape_proto::dimension::Value;

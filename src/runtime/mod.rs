@@ -13,6 +13,7 @@ mod keep_nan;
 mod packed_matmul;
 mod panic;
 mod runnable;
+mod specialise;
 mod symbols;
 mod unoptimized;
 
@@ -32,8 +33,9 @@ use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use prost::Message;
 use runnable::Runnable;
+use specialise::SpecialisedSession;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult};
 use tract_onnx::tract_core::tract_linalg::multithread::Executor;
 use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
@@ -58,12 +60,17 @@ pub struct Session {
     outputs: Vec<(String, Type)>,
     /// The structure of inputs and outputs, where the model says it.
     signature: Option<Signature>,
-    conditions: Conditions,
+    /// Whether the rank of an input is declared.
+    ranked: Vec<bool>,
     model: Model,
     operators: OpRegistry,
-    /// The model as tract read it, or why it could not.
-    tract_model: Result<InferenceModel>,
-    fallbacks: Vec<Fallback>,
+    rows: Vec<FallbackRow>,
+    /// The model as it is, for tract: made when it is needed.
+    direct: OnceLock<Result<Direct>>,
+    /// The model for our kernels: made when it is needed.
+    module: OnceLock<Result<Arc<OnnxModule>>>,
+    /// The inputs whose values operators need when a plan is made.
+    steering: Vec<usize>,
     executor: Option<Executor>,
     /// How many plans are kept.
     cached_plans: usize,
@@ -73,10 +80,18 @@ pub struct Session {
     hits: AtomicUsize,
 }
 
+/// A model as tract reads it.
+struct Direct {
+    /// tract's reading, or why it has none.
+    tract_model: Result<InferenceModel>,
+    conditions: Conditions,
+    fallbacks: Vec<Fallback>,
+}
+
 /// How a session came by its plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanCounts {
-    /// Plans that were made, each for a combination of input shapes.
+    /// Plans that were made, each for a combination of input shapes, and of the values of inputs that are sizes, axes and the like.
     pub made: usize,
     /// Calls that a kept plan was there for.
     pub hits: usize,
@@ -86,13 +101,24 @@ pub struct PlanCounts {
 #[derive(Clone)]
 struct CachedPlan {
     shapes: Vec<Vec<usize>>,
+    /// The inputs, by their indices, for whose values alone it is.
+    fixed: Vec<(usize, Array)>,
     engine: Engine,
+}
+
+impl CachedPlan {
+    fn fits(&self, inputs: &[Array]) -> bool {
+        self.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape())
+            && self.fixed.iter().all(|(i, array)| inputs[*i] == *array)
+    }
 }
 
 /// What runs a plan.
 #[derive(Clone)]
 enum Engine {
     Tract(Arc<Runnable>),
+    /// A session of the model traced once more, for the sizes of a call.
+    Specialised(SpecialisedSession),
     /// Our readers and kernels, node by node, and what tract said.
     Fallback(Arc<OnnxModule>, Error),
 }
@@ -220,39 +246,61 @@ impl Session {
     fn with_rows(model: &Model, options: &SessionBuilder, rows: &[FallbackRow]) -> Result<Session> {
         let SessionBuilder { threads, cached_plans, operators } = options;
         verify(model).into_result()?;
-        let flat = without_functions(model, operators);
-        let written = flat.as_ref().unwrap_or(model);
-        let (mut lowered, fallbacks) = fallback_table::for_tract(written, rows, operators)?;
-        let graph = lowered.graph.get_or_insert_default();
-        let declared = |infos: &[proto::ValueInfoProto]| {
+        let graph = model.proto.graph.as_ref().ok_or_else(|| Error::damaged("the model has no graph"))?;
+        let declared = |infos: &[&proto::ValueInfoProto]| {
             infos.iter().map(|info| Ok((info.name.clone(), conversion::value_type(info).at(&info.name)?))).collect::<Result<Vec<_>>>()
         };
-        let inputs: Vec<proto::ValueInfoProto> =
-            graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).cloned().collect();
-        let (inputs, outputs) = (declared(&inputs)?, declared(&graph.output)?);
-        let conditions = Conditions::of(written, &inputs, graph)?;
+        let given: Vec<&proto::ValueInfoProto> = graph.input.iter().filter(|info| model.initializer(&info.name).is_none()).collect();
+        let (inputs, outputs) = (declared(&given)?, declared(&graph.output.iter().collect::<Vec<_>>())?);
         // Samples that are inputs of the file are no inputs of the traced module.
         let fits =
             |signature: &Signature| (signature.inputs().leaf_count(), signature.outputs().leaf_count()) == (inputs.len(), outputs.len());
-        let signature = signature_of(written).filter(fits);
-        let exported = model.clone();
-        let tract_model = parse(&lowered, operators);
-        let executor = (*threads > 1).then(|| Executor::multithread(*threads));
-        Ok(Session {
+        let signature = signature_of(model).filter(fits);
+        let session = Session {
+            ranked: given.iter().map(|info| conversion::is_ranked(info)).collect(),
+            steering: specialise::steering(graph, &inputs),
             inputs,
             outputs,
             signature,
-            conditions,
-            model: exported,
+            model: model.clone(),
             operators: operators.clone(),
-            tract_model,
-            fallbacks,
-            executor,
+            rows: rows.to_vec(),
+            direct: OnceLock::new(),
+            module: OnceLock::new(),
+            executor: (*threads > 1).then(|| Executor::multithread(*threads)),
             cached_plans: *cached_plans,
             plans: Mutex::default(),
             made: AtomicUsize::new(0),
             hits: AtomicUsize::new(0),
-        })
+        };
+        if session.is_ours() {
+            session.direct()?;
+        } else {
+            session.module()?;
+        }
+        Ok(session)
+    }
+
+    /// Whether the model was written by this crate: then it has the forms that tract takes, and is not traced once more.
+    fn is_ours(&self) -> bool {
+        self.model.proto.producer_name == env!("CARGO_PKG_NAME")
+    }
+
+    /// The model as it is, for tract.
+    fn direct(&self) -> Result<&Direct> {
+        let make = || {
+            let flat = without_functions(&self.model, &self.operators);
+            let written = flat.as_ref().unwrap_or(&self.model);
+            let (mut lowered, fallbacks) = fallback_table::for_tract(written, &self.rows, &self.operators)?;
+            let conditions = Conditions::of(written, &self.inputs, lowered.graph.get_or_insert_default())?;
+            Ok(Direct { tract_model: parse(&lowered, &self.operators), conditions, fallbacks })
+        };
+        self.direct.get_or_init(make).as_ref().map_err(Clone::clone)
+    }
+
+    /// The model for our kernels.
+    fn module(&self) -> Result<Arc<OnnxModule>> {
+        self.module.get_or_init(|| OnnxModule::with_operators(self.model.clone(), &self.operators).map(Arc::new)).clone()
     }
 
     /// The inputs: name and type.
@@ -273,19 +321,31 @@ impl Session {
     /// What runs on our kernels and why: nodes inside tract's plans, and the plans made so far that tract refused as a whole.
     pub fn explain(&self) -> Vec<String> {
         let plans = self.plans.lock().map(|plans| plans.clone()).unwrap_or_default();
-        let whole = plans.iter().filter_map(|plan| match &plan.engine {
+        let by_plan = plans.iter().flat_map(|plan| match &plan.engine {
             Engine::Fallback(_, error) => {
-                Some(format!("all nodes run on ontrace's kernels for inputs of shapes {:?}: {}", plan.shapes, error.message()))
+                vec![format!("all nodes run on ontrace's kernels for inputs of shapes {:?}: {}", plan.shapes, error.message())]
             }
-            Engine::Tract(_) => None,
+            Engine::Specialised(plan) => plan.session.explain(),
+            Engine::Tract(_) => Vec::new(),
         });
-        self.fallbacks.iter().map(Fallback::to_string).chain(whole).collect()
+        let mut lines: Vec<String> = self.known_fallbacks().iter().map(Fallback::to_string).collect();
+        for line in by_plan {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    /// The nodes that run on our kernels in plans of the model as it is.
+    fn known_fallbacks(&self) -> &[Fallback] {
+        self.direct.get().and_then(|direct| direct.as_ref().ok()).map_or(&[], |direct| &direct.fallbacks)
     }
 
     /// The operators that run on our kernels inside tract's plans, and why.
     #[cfg(test)]
     pub(crate) fn fallbacks(&self) -> Vec<(String, String)> {
-        self.fallbacks.iter().map(|fallbacks| (fallbacks.op.clone(), fallbacks.why.to_string())).collect()
+        self.known_fallbacks().iter().map(|fallbacks| (fallbacks.op.clone(), fallbacks.why.to_string())).collect()
     }
 
     /// What tract alone answers, without a kernel of ours.
@@ -308,7 +368,12 @@ impl Session {
     /// Whether a plan that was made runs on our kernels alone.
     #[cfg(test)]
     pub(crate) fn runs_without_tract(&self) -> bool {
-        self.plans.lock().is_ok_and(|plans| plans.iter().any(|plan| matches!(plan.engine, Engine::Fallback(..))))
+        let without = |plan: &CachedPlan| match &plan.engine {
+            Engine::Fallback(..) => true,
+            Engine::Specialised(plan) => plan.session.runs_without_tract(),
+            Engine::Tract(_) => false,
+        };
+        self.plans.lock().is_ok_and(|plans| plans.iter().any(without))
     }
 
     /// The outputs for these inputs.
@@ -318,19 +383,23 @@ impl Session {
     /// [`Guard`](crate::ErrorCode::Guard) where a guard does not hold; [`Runtime`](crate::ErrorCode::Runtime) where tract fails.
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let engine = self.engine(inputs)?;
-        self.conditions.check_inputs(inputs)?;
         match &engine {
+            // It has the guards of the model as well.
+            Engine::Specialised(plan) => plan.session.run(&plan.inputs(inputs)),
             Engine::Fallback(module, _) => self.on_threads(|| run_fallback(module, inputs)),
-            Engine::Tract(runnable) => self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
-                if error.code() == ErrorCode::Guard {
-                    return Err(error);
-                }
-                // What fails here fails at every call with these shapes.
-                let module = self.fall_back(error)?;
-                let outputs = self.on_threads(|| run_fallback(&module.0, inputs)).map_err(|_| module.1.clone())?;
-                self.keep(CachedPlan { shapes: shapes(inputs), engine: Engine::Fallback(module.0, module.1) })?;
-                Ok(outputs)
-            }),
+            Engine::Tract(runnable) => {
+                self.direct()?.conditions.check_inputs(inputs)?;
+                self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
+                    if error.code() == ErrorCode::Guard {
+                        return Err(error);
+                    }
+                    // What fails here fails at every call with these shapes.
+                    let module = self.fall_back(error)?;
+                    let outputs = self.on_threads(|| run_fallback(&module.0, inputs)).map_err(|_| module.1.clone())?;
+                    self.keep(CachedPlan { shapes: shapes(inputs), fixed: vec![], engine: Engine::Fallback(module.0, module.1) })?;
+                    Ok(outputs)
+                })
+            }
         }
     }
 
@@ -379,8 +448,9 @@ impl Session {
                 return Err(Error::input(format!("expected {ty}, got {}{:?}", array.dtype(), array.shape())).at(format!("input {name}")));
             }
         }
-        let shapes = self.inputs.iter().zip(inputs).map(|((name, ty), array)| (name.as_str(), &ty.shape, array.shape()));
-        self.conditions.check_lengths(&Bindings::of(shapes)?)
+        let ranked = self.inputs.iter().zip(inputs).zip(&self.ranked).filter(|input| *input.1);
+        let bindings = Bindings::of(ranked.map(|(((name, ty), array), _)| (name.as_str(), &ty.shape, array.shape())))?;
+        if self.is_ours() { self.direct()?.conditions.check_lengths(&bindings) } else { Ok(()) }
     }
 
     /// Runs on the threads of this session, tract's kernels and ours.
@@ -394,7 +464,7 @@ impl Session {
     fn by_tract(&self, runnable: &Runnable, inputs: &[Array]) -> Result<Vec<Array>> {
         let tensors = inputs.iter().map(|array| conversion::to_tract(array).map(Into::into)).collect::<Result<_>>()?;
         let outputs = panic::guarded(|| runnable.run(tensors))?;
-        self.conditions.check_values(outputs.iter().skip(self.outputs.len()).cloned())?;
+        self.direct()?.conditions.check_values(outputs.iter().skip(self.outputs.len()).cloned())?;
         // Results that are collected do not know how many they will be: the room for them would grow step by step.
         let mut arrays = Vec::with_capacity(self.outputs.len());
         for (tensor, (name, ty)) in outputs.into_iter().zip(&self.outputs) {
@@ -405,8 +475,8 @@ impl Session {
 
     /// The model as our reader has it, with tract's error; that alone where the reader refuses it too.
     fn fall_back(&self, error: Error) -> Result<(Arc<OnnxModule>, Error)> {
-        match OnnxModule::with_operators(self.model.clone(), &self.operators) {
-            Ok(module) => Ok((Arc::new(module), error)),
+        match self.module() {
+            Ok(module) => Ok((module, error)),
             Err(_) => Err(error),
         }
     }
@@ -418,8 +488,7 @@ impl Session {
         {
             let mut plans = self.plans.lock().map_err(poisoned)?;
             let typed = inputs.len() == self.inputs.len() && self.inputs.iter().zip(inputs).all(|((_, ty), x)| ty.dtype == x.dtype());
-            let fits = |plan: &CachedPlan| plan.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape());
-            if typed && let Some(i) = plans.iter().rposition(fits) {
+            if typed && let Some(i) = plans.iter().rposition(|plan| plan.fits(inputs)) {
                 plans[i..].rotate_left(1);
                 self.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(plans[plans.len() - 1].engine.clone());
@@ -427,19 +496,74 @@ impl Session {
         }
         self.admit(inputs)?;
         self.made.fetch_add(1, Ordering::Relaxed);
-        let shapes = shapes(inputs);
-        let engine = match self.compile(&shapes) {
-            Ok(runnable) => Engine::Tract(runnable),
-            Err(error) => self.fall_back(error).map(|(module, error)| Engine::Fallback(module, error))?,
-        };
-        self.keep(CachedPlan { engine: engine.clone(), shapes })?;
+        let (fixed, engine) = self.new_engine(inputs)?;
+        let fixed = fixed.into_iter().map(|i| (i, inputs[i].clone())).collect();
+        self.keep(CachedPlan { engine: engine.clone(), fixed, shapes: shapes(inputs) })?;
         Ok(engine)
+    }
+
+    /// What runs these inputs, and for the values of which of them alone.
+    ///
+    /// Our own model is planned as it is, unless operators need the values of inputs. Any other is traced once more for the sizes of the call, so
+    /// that tract gets a graph with constants folded and in the forms that we write. Where neither is to be had, our kernels run it.
+    fn new_engine(&self, inputs: &[Array]) -> Result<(Vec<usize>, Engine)> {
+        let small = |i: &usize| inputs[*i].len() <= specialise::SMALL;
+        let steering: Vec<usize> = self.steering.iter().copied().filter(small).collect();
+        // Where values differ at every call, a plan for each would be made and thrown away.
+        let attempts = if self.is_crowded(inputs)? {
+            vec![vec![]]
+        } else {
+            // What the table of operators does not foresee: everything that may be a size, an axis or a scale.
+            let may_steer = |i: &usize| small(i) && (*i > 0 || !inputs[*i].dtype().is_float());
+            let mut attempts = vec![steering, (0..inputs.len()).filter(may_steer).collect()];
+            attempts.dedup();
+            attempts
+        };
+        let mut refusal = None;
+        let direct_first = self.is_ours() && attempts[0].is_empty();
+        if direct_first {
+            match self.compile(&shapes(inputs)) {
+                Ok(runnable) => return Ok((vec![], Engine::Tract(runnable))),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        for fixed in attempts {
+            match self.specialised(inputs, &fixed) {
+                Ok(session) => return Ok((fixed, Engine::Specialised(session))),
+                Err(error) if error.code() == ErrorCode::Guard => return Err(error),
+                Err(error) => drop(refusal.get_or_insert(error)),
+            }
+        }
+        if self.is_ours()
+            && !direct_first
+            && let Ok(runnable) = self.compile(&shapes(inputs))
+        {
+            return Ok((vec![], Engine::Tract(runnable)));
+        }
+        let refusal = refusal.unwrap_or_else(|| Error::runtime("no plan"));
+        let (module, refusal) = self.fall_back(refusal)?;
+        Ok((vec![], Engine::Fallback(module, refusal)))
+    }
+
+    /// Whether at least half of the plans that are kept are for inputs of these shapes with other values.
+    fn is_crowded(&self, inputs: &[Array]) -> Result<bool> {
+        let shapes = shapes(inputs);
+        let plans = self.plans.lock().map_err(poisoned)?;
+        let others = plans.iter().filter(|plan| !plan.fixed.is_empty() && plan.shapes == shapes).count();
+        Ok(others > 0 && others >= self.cached_plans.div_ceil(2))
+    }
+
+    /// Makes tract's plan for these inputs and keeps it.
+    fn planned_by_tract(&self, inputs: &[Array]) -> Result<()> {
+        let engine = Engine::Tract(self.compile(&shapes(inputs))?);
+        self.keep(CachedPlan { engine, fixed: vec![], shapes: shapes(inputs) })
     }
 
     /// Keeps a plan in place of one for the same shapes, or of that used longest ago.
     fn keep(&self, plan: CachedPlan) -> Result<()> {
         let mut plans = self.plans.lock().map_err(poisoned)?;
-        plans.retain(|other| other.shapes != plan.shapes);
+        let same = |other: &CachedPlan| other.shapes == plan.shapes && other.fixed == plan.fixed;
+        plans.retain(|other| !same(other));
         if plans.len() >= self.cached_plans {
             plans.remove(0);
         }
@@ -465,7 +589,7 @@ impl Session {
 
     /// What is made of tract's model for inputs of these shapes.
     fn planned<R: Send>(&self, shapes: &[Vec<usize>], plan: impl FnOnce(InferenceModel) -> TractResult<R> + Send) -> Result<R> {
-        let model = self.tract_model.as_ref().map_err(Clone::clone)?;
+        let model = self.direct()?.tract_model.as_ref().map_err(Clone::clone)?;
         panic::on_a_deep_stack(|| {
             let mut model = model.clone();
             for (i, (shape, (_, ty))) in shapes.iter().zip(&self.inputs).enumerate() {

@@ -2,7 +2,7 @@
 
 use super::keep_nan::{keep_nan, keep_nan_in_bodies};
 use super::runnable::Runnable;
-use super::{Session, shapes};
+use super::{Engine, Session, shapes};
 use crate::array::Array;
 use crate::error::Result;
 use crate::onnx::Model;
@@ -19,6 +19,9 @@ impl Session {
     /// # Errors
     /// [`Runtime`](crate::ErrorCode::Runtime) where tract refuses the model or fails: then there is no plan to compare with.
     pub fn run_unoptimized(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        if let Engine::Specialised(plan) = self.engine(inputs)? {
+            return plan.session.run_unoptimized(&plan.inputs(inputs));
+        }
         let plan = self.planned(&shapes(inputs), |model| {
             let mut model = model.into_typed()?;
             keep_nan_in_bodies(&mut model)?;

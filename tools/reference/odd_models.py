@@ -124,6 +124,75 @@ cut (p, lo, hi) => (q) { q = Clip(p, lo, hi) }
     graph = helper.make_graph(nodes, "g", [value("x")], [value("y")])
     save("sparse_constant", helper.make_model(graph, **opset), {"x": x}, [x + np.array([[0, 1.5, 0], [0, 0, 2.5]], np.float32)])
 
+    hidden_and_cropped(head)
+    sizes_as_inputs(head)
+
+
+def hidden_and_cropped(head):
+    # An input of a body hides the name around it.
+    save("loop_state_hides_a_name", head + """g (int64 n, float[3] x) => (float[3] y, float[3] z) {
+  one = Constant<value = float {1}>()
+  y = Loop (n, , x) <body = b (int64 i, bool ci, float[3] x) => (bool co, float[3] xo) { xo = Add(x, one) co = Identity(ci) }>
+  z = Neg(x)
+}""", {"n": np.array(3), "x": floats(3)})
+    # Without axes only the reduction is left out.
+    save("reduce_over_no_axes", head.replace("17", "18") + """g (float[2,3] x) => (float[2,3] a, float[2,3] b, float[2,3] c, float[2,3] d, float[2,3] e) {
+  a = ReduceL1<noop_with_empty_axes=1>(x)
+  b = ReduceL2<noop_with_empty_axes=1>(x)
+  c = ReduceSumSquare<noop_with_empty_axes=1>(x)
+  d = ReduceSum<noop_with_empty_axes=1>(x)
+  e = ReduceMean<noop_with_empty_axes=1>(x)
+}""", {"x": floats(2, 3)})
+    # More outputs than one mean the statistics of the batch. ONNX Runtime has no kernel for it outside training.
+    x, scale, bias, mean, var = floats(4, 3), floats(3), floats(3), floats(3), np.abs(floats(3))
+    y = (x - x.mean(0)) / np.sqrt(x.var(0) + np.float32(1e-5)) * scale + bias
+    moved = [old * np.float32(0.75) + new * np.float32(0.25) for old, new in ((mean, x.mean(0)), (var, x.var(0)))]
+    save("batch_norm_of_old_trains", """<ir_version: 4, opset_import: ["" : 9]>
+g (float[4,3] x, float[3] s, float[3] b, float[3] m, float[3] v) => (float[4,3] y, float[3] m2, float[3] v2) {
+  y, m2, v2, sm, sv = BatchNormalization<momentum = 0.75>(x, s, b, m, v)
+}""", {"x": x, "s": scale, "b": bias, "m": mean, "v": var}, [y, *moved])
+    save("pad_crops_before_a_convolution", head + """g (float[1,1,5,4] x, float[2,1,3,3] w) => (float[1,2,4,3] y) {
+  p = Constant<value = int64[8] {0, 0, -1, 0, 0, 0, 0, 0}>()
+  c = Pad(x, p)
+  y = Conv<pads = [1, 0, 1, 1]>(c, w)
+}""", {"x": floats(1, 1, 5, 4), "w": floats(2, 1, 3, 3)})
+
+
+def sizes_as_inputs(head):
+    one = lambda n: np.array([n])
+    save("slice_between_inputs", head + """g (float[N] x, int64[1] a, int64[1] b) => (float[K] y) { y = Slice(x, a, b) }""", {"x": floats(6), "a": one(1), "b": one(-1)})
+    save("shape_of_inputs", head + """g (float[N] x, int64[1] a, int64[1] b) => (float[A,B] y, float[C,D] z) {
+  s = Concat<axis=0>(a, b)
+  y = Reshape(x, s)
+  t = Add(s, b)
+  e = ConstantOfShape<value = float[1] {0.5}>(t)
+  z = Tanh(e)
+}""", {"x": floats(6), "a": one(2), "b": one(3)})
+    save("resize_by_an_input", head + """g (float[1,1,H,W] x, float[4] s) => (float[1,1,A,B] y) {
+  u = Resize<mode = "linear">(x, , s)
+  y = Relu(u)
+}""", {"x": floats(1, 1, 3, 4), "s": np.array([1, 1, 2, 1.5], np.float32)})
+    save("frames_of_a_loop", head + """g (float[N] x) => (float[K,2] y) {
+  two = Constant<value = int64 {2}>()
+  zero = Constant<value = int64[1] {0}>()
+  n = Size(x)
+  t = Div(n, two)
+  y = Loop (t, "") <body = b (int64 i, bool ci) => (bool co, float[2] r) {
+    f = Mul(i, two)
+    l = Add(f, two)
+    a = Unsqueeze(f, zero)
+    b = Unsqueeze(l, zero)
+    r = Slice(x, a, b)
+    co = Identity(ci)
+  }>
+}""", {"x": floats(6)})
+    save("axes_of_inputs", head + """g (float[2,3,4] x, int64[1] a, int64[1] k) => (float s, float[A,B,C] t, int64[A,B,C] i, float[D,E,F,G] u) {
+  q = ReduceSum<keepdims=0>(x, a)
+  s = ReduceMax<keepdims=0>(q)
+  t, i = TopK(x, k)
+  u = Unsqueeze(x, a)
+}""", {"x": floats(2, 3, 4), "a": one(1), "k": one(2)})
+
 
 if __name__ == "__main__":
     main()
