@@ -3,8 +3,11 @@
 use crate::known_failures::KnownFailures;
 use crate::{corpus, panics};
 use ontrace::array::{Tolerance, compare};
+use ontrace::onnx::Model;
 use ontrace::onnx::proto::{self, ValueInfoProto};
 use ontrace::read::{OnnxModule, Value};
+#[cfg(feature = "tract")]
+use ontrace::runtime::Session;
 use ontrace::tree::Tree;
 use ontrace::{Array, DynModule, ErrorCode, Example, Outputs, Result, Tensor, Traced, module, record};
 use prost::Message;
@@ -50,8 +53,25 @@ fn leaves(values: &[Value]) -> Result<Vec<(String, Array)>> {
     paths.into_iter().zip(leaves).map(|(path, tensor)| Ok((path, tensor.to_array()?))).collect()
 }
 
-/// A way to run a model: the test's name, the model, its inputs.
-type Run = fn(&str, OnnxModule, &[Array]) -> Result<Vec<Array>>;
+/// A model with its inputs.
+struct Given<'a> {
+    /// The name of the test.
+    name: &'a str,
+    model: Model,
+    /// The inputs as they are, and the tensors in them.
+    values: Vec<Value>,
+    arrays: Vec<Array>,
+}
+
+impl Given<'_> {
+    /// The model for our kernels.
+    fn module(&self) -> Result<OnnxModule> {
+        OnnxModule::new(self.model.clone())?.arranged(self.values.clone())
+    }
+}
+
+/// A way to run a model.
+type Run = fn(&Given) -> Result<Vec<Array>>;
 
 /// One test: `None` where it passes, else why it does not.
 fn attempt(folder: &Path, name: &str, tolerance: Tolerance, run: Run) -> Option<String> {
@@ -64,13 +84,14 @@ fn attempt(folder: &Path, name: &str, tolerance: Tolerance, run: Run) -> Option<
             }
             let bytes = std::fs::read(home.join("model.onnx")).unwrap();
             let graph = proto::ModelProto::decode(bytes.as_slice()).unwrap().graph.unwrap();
-            let model = OnnxModule::open(bytes.into(), Some(&home))?;
+            let model = Model::load(bytes.into(), Some(&home))?;
             let initial: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
             let given: Vec<ValueInfoProto> = graph.input.iter().filter(|info| !initial.contains(&info.name.as_str())).cloned().collect();
-            let inputs = values(&set, "input", &given)?;
-            let expected = leaves(&values(&set, "output", &graph.output)?)?;
+            let values = |prefix: &str, infos: &[ValueInfoProto]| values(&set, prefix, infos);
+            let inputs = values("input", &given)?;
+            let expected = leaves(&values("output", &graph.output)?)?;
             let arrays: Vec<Array> = leaves(&inputs)?.into_iter().map(|leaf| leaf.1).collect();
-            let got = run(name, model.arranged(inputs)?, &arrays)?;
+            let got = run(&Given { name, model, values: inputs, arrays })?;
             if got.len() != expected.len() {
                 return Ok(Some(format!("wrong: {} outputs, expected {}", got.len(), expected.len())));
             }
@@ -144,25 +165,31 @@ fn recorded(model: OnnxModule, inputs: &[Array], run: impl Fn(&Traced, &[Array])
     }
 }
 
-fn eagerly(_: &str, model: OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
-    run_all(model.forward(&tensors(inputs))?)
+fn eagerly(given: &Given) -> Result<Vec<Array>> {
+    run_all(given.module()?.forward(&tensors(&given.arrays))?)
 }
 
 /// Leaves what it writes in `target/tmp/models`, where a second opinion is asked about it; networks that come with ONNX are large.
-fn written_and_read_again(name: &str, model: OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
-    recorded(model, inputs, |traced, inputs| {
-        if !name.starts_with("light/") {
+fn written_and_read_again(given: &Given) -> Result<Vec<Array>> {
+    recorded(given.module()?, &given.arrays, |traced, inputs| {
+        if !given.name.starts_with("light/") {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models");
             std::fs::create_dir_all(&folder).unwrap();
-            traced.save(folder.join(format!("onnx_{}.onnx", name.replace('/', "_"))))?;
+            traced.save(folder.join(format!("onnx_{}.onnx", given.name.replace('/', "_"))))?;
         }
         run_all(OnnxModule::new(traced.to_model()?)?.forward(&tensors(inputs))?)
     })
 }
 
+/// The inputs are those of the session: axes, shapes and sizes among them too. What takes or gives lists of tensors is traced before, flat.
 #[cfg(feature = "tract")]
-fn in_a_session(_: &str, model: OnnxModule, inputs: &[Array]) -> Result<Vec<Array>> {
-    recorded(model, inputs, |traced, inputs| traced.session()?.run(inputs))
+fn in_a_session(given: &Given) -> Result<Vec<Array>> {
+    match Session::new(&given.model) {
+        Err(error) if error.code() == ErrorCode::Unsupported => {
+            recorded(given.module()?, &given.arrays, |traced, inputs| traced.session()?.run(inputs))
+        }
+        session => session?.run(&given.arrays),
+    }
 }
 
 #[test]

@@ -4,8 +4,11 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use ontrace::read;
-use ontrace::{Array, DynModule, ResultExt, Tensor};
+use crate::verification::traced;
+use ontrace::onnx::Model;
+use ontrace::read::{self, Format, LoadedModel};
+use ontrace::runtime::Session;
+use ontrace::{Array, DynModule, ErrorCode, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -32,6 +35,18 @@ enum Backend {
 }
 
 impl Run {
+    /// An ONNX file runs as it is, its sizes and axes among the inputs if it has them there; any other model is traced, and so is a file
+    /// whose inputs or outputs are not all tensors.
+    fn session(&self, model: &LoadedModel) -> ontrace::Result<Session> {
+        if model.format == Format::Onnx {
+            match Model::open(&self.model).and_then(|file| Session::new(&file)) {
+                Err(error) if error.code() == ErrorCode::Unsupported => {}
+                session => return session,
+            }
+        }
+        traced(model, &self.inputs)?.0.session()
+    }
+
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
         let model = read::open(&self.model)?;
@@ -44,10 +59,7 @@ impl Run {
         let started = Instant::now();
         let outputs = match self.backend {
             Backend::Eager => ontrace::ops::seeded(0, || model.forward(&tensors)),
-            Backend::Tract => {
-                let session = crate::verification::traced(&model, &self.inputs)?.0.session()?;
-                session.forward(&tensors)
-            }
+            Backend::Tract => self.session(&model)?.forward(&tensors),
         };
         let outputs = outputs.at(self.model.display())?;
         console.progress("ran", &count(outputs.len(), "output"), started);
