@@ -286,10 +286,15 @@ impl Expr {
         })
     }
 
+    /// Whether it is computed from data: from sizes that are known only when a call runs, or from values.
+    pub(crate) fn depends_on_data(&self) -> bool {
+        self.symbols().iter().any(|symbol| super::is_value(symbol) || super::is_made(symbol, super::DATA))
+    }
+
     /// Whether the value is certainly not negative, lengths being at least 0.
     pub fn is_nonnegative(&self) -> bool {
         let atom = |atom: &Atom| match atom {
-            Atom::Symbol(_) => true,
+            Atom::Symbol(name) => !super::is_value(name),
             Atom::Floor(a, b) | Atom::Min(a, b) => a.is_nonnegative() && b.is_nonnegative(),
             Atom::Max(a, b) => a.is_nonnegative() || b.is_nonnegative(),
         };

@@ -37,6 +37,21 @@ pub enum Dim {
 /// What the symbols begin with that [`Dim::of_data`] makes: no name that a user can give.
 const OF_DATA: &str = "?";
 
+/// What the symbols of sizes that depend on data begin with, once they have a name; a number follows.
+pub(crate) const DATA: &str = "data";
+/// What the symbols begin with that stand for the value of a scalar of the graph, an index or a count; a number follows.
+pub(crate) const VALUE: &str = "value";
+
+/// Whether a symbol is one that a trace made, with this prefix.
+fn is_made(symbol: &str, prefix: &str) -> bool {
+    symbol.strip_prefix(prefix).is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether a symbol stands for the value of a scalar of the graph, which may be negative; any other is the size of an axis.
+pub(crate) fn is_value(symbol: &str) -> bool {
+    is_made(symbol, VALUE)
+}
+
 /// A symbolic size.
 #[derive(Debug)]
 pub struct Symbolic {
@@ -53,6 +68,16 @@ impl Dim {
     /// A size that depends on data, the `i`-th of one operator: `apply` gives it a name of its own.
     pub fn of_data(i: usize) -> Dim {
         Dim::new(Expr::symbol(&format!("{OF_DATA}{i}")), None)
+    }
+
+    /// As [`Dim::of_data`], with what the size probably is in the example.
+    pub(crate) fn of_data_near(i: usize, guess: Option<i64>) -> Dim {
+        Dim::new(Expr::symbol(&format!("{OF_DATA}{i}")), guess)
+    }
+
+    /// Whether it is computed from values of scalars of the graph: it may be negative, and is not known before a call runs.
+    pub fn depends_on_values(&self) -> bool {
+        self.is_symbolic() && self.expr().symbols().iter().any(|symbol| is_value(symbol))
     }
 
     /// Whether the length depends on data and has no name yet.

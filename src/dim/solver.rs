@@ -81,7 +81,9 @@ impl Constraints {
         if left == right {
             return true;
         }
-        let fixes = right.number().is_some() || left.add(&right.neg()).symbols().len() < 2;
+        // Nobody declared a size that depends on data: it may turn out to be one number.
+        let difference = left.add(&right.neg());
+        let fixes = (right.number().is_some() || difference.symbols().len() < 2) && !difference.depends_on_data();
         self.assume(Constraint::Related(left, Relation::Equal, right), fixes)
     }
 
@@ -94,6 +96,10 @@ impl Constraints {
     /// The expression in which `n / 2 * 2` is `n` where `n` is granted to be even.
     pub(super) fn simplify_expr(&self, expr: &Expr) -> Expr {
         let granted = self.assumptions.as_ref().map(|assumptions| &assumptions.granted);
+        let expr = &match granted.filter(|_| expr.depends_on_data()) {
+            Some(granted) => expr.substitute(&|symbol| granted.iter().find_map(|one| fixed(one, symbol)).map(Expr::from)),
+            None => expr.clone(),
+        };
         // Without multiples no expression needs a second look.
         match granted.filter(|granted| granted.iter().any(|one| matches!(one, Constraint::Multiple(..)))) {
             Some(granted) => expr.simplified(&|expr, of| granted.contains(&Constraint::Multiple(expr.clone(), of))),
@@ -115,5 +121,15 @@ impl Constraints {
             true => shape.iter().map(|dim| self.simplify(dim)).collect(),
             false => shape,
         }
+    }
+}
+
+/// The number that a constraint says a symbol for data to be.
+fn fixed(constraint: &Constraint, symbol: &str) -> Option<i64> {
+    match constraint {
+        Constraint::Related(left, Relation::Equal, right) if left.as_symbol().is_some_and(|known| **known == *symbol) => {
+            right.number().filter(|_| left.depends_on_data())
+        }
+        _ => None,
     }
 }

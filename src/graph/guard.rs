@@ -20,7 +20,7 @@ pub struct Guard {
 pub enum Condition {
     /// A relation between sizes.
     Lengths(Constraint),
-    /// A value has the values that it had in the example: exactly, or as far as rounding allows.
+    /// A value is to the bit what it was in the example.
     Numbers(ValueId, Array),
 }
 
@@ -28,6 +28,15 @@ impl Guard {
     /// A relation between sizes.
     pub fn lengths(constraint: Constraint, location: SourceLocation) -> Guard {
         Guard { condition: Condition::Lengths(constraint), location }
+    }
+
+    /// Whether it is on sizes that are known only when a call runs.
+    pub(crate) fn depends_on_data(&self) -> bool {
+        match &self.condition {
+            Condition::Lengths(Constraint::Related(left, _, right)) => left.depends_on_data() || right.depends_on_data(),
+            Condition::Lengths(Constraint::Multiple(expr, _)) => expr.depends_on_data(),
+            Condition::Numbers(..) => false,
+        }
     }
 
     /// Refuses a call in which the relation between sizes does not hold; one whose sizes are not known yet passes.
@@ -44,15 +53,26 @@ impl Guard {
         }
     }
 
-    /// Refuses a call in which the value is another one.
+    /// Refuses a call in which the value, given or computed by our kernels, is another one: in dtype, shape or any bit.
     ///
     /// # Errors
     /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
     pub fn check_numbers(&self, array: &Array) -> Result<()> {
+        self.check(array, |seen| array.dtype() == seen.dtype() && array.shape() == seen.shape() && array.to_bytes() == seen.to_bytes())
+    }
+
+    /// As [`check_numbers`](Guard::check_numbers), of a value that another runtime computed: it rounds floats in its own way, so that they are
+    /// compared with the tolerance of their dtype. All other values must be the same.
+    ///
+    /// # Errors
+    /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
+    pub fn check_rounded(&self, array: &Array) -> Result<()> {
+        self.check(array, |seen| compare(array, seen, Tolerance::of(seen.dtype())).is_ok_and(|found| found.agrees))
+    }
+
+    fn check(&self, array: &Array, agrees: impl FnOnce(&Array) -> bool) -> Result<()> {
         match &self.condition {
-            Condition::Numbers(_, seen) if !compare(array, seen, Tolerance::of(seen.dtype())).is_ok_and(|found| found.agrees) => {
-                Err(self.refused(&format!("it is {}", summary(array))))
-            }
+            Condition::Numbers(_, seen) if !agrees(seen) => Err(self.refused(&format!("it is {}", summary(array)))),
             _ => Ok(()),
         }
     }

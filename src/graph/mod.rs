@@ -219,7 +219,8 @@ impl Graph {
         self.outputs = outputs;
     }
 
-    /// The nodes that first make an axis of a symbolic size, by symbol: where sizes that depend on data come from.
+    /// The nodes that first make an axis of a symbolic size, or a value that a symbol stands for, by symbol: where what depends on data
+    /// comes from.
     fn makers(&self) -> BTreeMap<Arc<str>, usize> {
         let symbols = |id: &ValueId| {
             let dims = self.value(*id).ty.shape.iter().filter(|dim| dim.is_symbolic());
@@ -228,7 +229,8 @@ impl Graph {
         let given: BTreeSet<Arc<str>> = self.inputs.iter().flat_map(symbols).collect();
         let mut makers = BTreeMap::new();
         for (i, node) in self.nodes.iter().enumerate() {
-            for symbol in node.outputs.iter().flat_map(symbols).filter(|symbol| !given.contains(symbol)) {
+            let value = node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned());
+            for symbol in node.outputs.iter().flat_map(symbols).chain(value).filter(|symbol| !given.contains(symbol)) {
                 makers.entry(symbol).or_insert(i);
             }
         }

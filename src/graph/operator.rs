@@ -73,6 +73,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         self.attributes().dims()
     }
 
+    /// The symbol that stands for the only element of the first output, where there is one.
+    fn defines(&self) -> Option<&Dim> {
+        None
+    }
+
     /// Whether data decide how often a graph inside runs.
     fn is_data_dependent_loop(&self) -> bool {
         false

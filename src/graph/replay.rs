@@ -1,6 +1,6 @@
 //! A graph run on our kernels, at any size that its symbols allow.
 
-use super::{Condition, Graph, Inputs, Source, ValueId};
+use super::{Condition, Graph, Guard, Inputs, Source, ValueId};
 use crate::array::Array;
 use crate::dim::{Bindings, Sizes};
 use crate::error::{Error, Result, ResultExt};
@@ -91,6 +91,7 @@ impl Graph {
         }
         self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))?;
         self.check_numbers(&self.inputs, values)?;
+        let on_data: Vec<&Guard> = self.guards.iter().filter(|guard| guard.depends_on_data()).collect();
         for (i, node) in self.nodes.iter().enumerate() {
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.location)?;
@@ -103,11 +104,19 @@ impl Graph {
                 }
                 values[id.0] = Some(array);
             }
+            if let Some(symbol) = node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned())
+                && let Some(array) = node.outputs.first().and_then(|id| values[id.0].as_ref())
+            {
+                bindings.bind(&symbol, array.item()?.to_i64())?;
+            }
+            if node.op.defines().is_some() || node.outputs.iter().any(|id| self.value(*id).ty.shape.is_symbolic()) {
+                // Those on sizes that depend on data hold before what follows runs.
+                on_data.iter().try_for_each(|guard| guard.check_lengths(&bindings))?;
+            }
             self.check_numbers(&node.outputs, values)?;
             after(i, &node.outputs, values)?;
         }
-        // Those on sizes that depend on data are known only now.
-        self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))
+        Ok(())
     }
 
     /// Holds values that were made just now against the guards on them.

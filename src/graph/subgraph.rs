@@ -52,10 +52,14 @@ impl Graph {
 
     /// The values that these depend on, themselves included, back to the inputs.
     pub(crate) fn needed_by(&self, values: &[ValueId]) -> BTreeSet<ValueId> {
+        let makers = self.makers();
         let mut needed: BTreeSet<ValueId> = values.iter().copied().collect();
         for node in self.nodes.iter().rev() {
             if node.outputs.iter().any(|id| needed.contains(id)) {
                 needed.extend(node.inputs.iter().flatten());
+                let symbols = node.op.dims().into_iter().filter(|dim| dim.is_symbolic()).flat_map(|dim| dim.expr().symbols());
+                let made = symbols.filter_map(|symbol| makers.get(&symbol)).flat_map(|&maker| &self.nodes[maker].outputs);
+                needed.extend(made);
             }
         }
         needed

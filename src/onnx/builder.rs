@@ -19,6 +19,15 @@ pub const SCOPE_KEY: &str = "ontrace.scope";
 /// Node metadata: the source location that a node comes from.
 pub const LINE_KEY: &str = "ontrace.line";
 
+/// Where what a symbol stands for is read in the graph.
+#[derive(Clone)]
+enum SymbolSource {
+    /// The size of an axis of a value.
+    Axis(Name, usize),
+    /// The only element of an i64 vector.
+    Element(Name),
+}
+
 /// A builder of an ONNX graph.
 #[derive(Default)]
 pub struct GraphBuilder {
@@ -29,8 +38,8 @@ pub struct GraphBuilder {
     types: Vec<(Name, Type)>,
     known: HashMap<Name, usize>,
     taken: HashSet<String>,
-    /// The axis of a value at which the size of each symbol is read.
-    symbols: BTreeMap<Arc<str>, (Name, usize)>,
+    /// Where what each symbol stands for is read.
+    symbols: BTreeMap<Arc<str>, SymbolSource>,
     /// Sizes that the graph already computes, each a vector of one element.
     sizes: HashMap<Expr, Name>,
     /// Unnamed constants that are already in the graph, by dtype, shape and bytes.
@@ -89,11 +98,17 @@ impl GraphBuilder {
     fn declare(&mut self, name: &Name, ty: Type) {
         for (axis, dim) in ty.shape.iter().enumerate().filter(|(_, dim)| dim.is_symbolic()) {
             if let Some(symbol) = dim.expr().as_symbol() {
-                self.symbols.entry(symbol.clone()).or_insert((name.clone(), axis));
+                self.symbols.entry(symbol.clone()).or_insert(SymbolSource::Axis(name.clone(), axis));
             }
         }
         self.known.insert(name.clone(), self.types.len());
         self.types.push((name.clone(), ty));
+    }
+
+    /// Says that a symbol stands for the only element of an i64 vector from here on.
+    pub fn bind(&mut self, symbol: &Arc<str>, name: &Name) {
+        self.sizes.retain(|expr, _| !expr.symbols().contains(symbol));
+        self.symbols.insert(symbol.clone(), SymbolSource::Element(name.clone()));
     }
 
     /// Declares an input of the graph.
@@ -188,11 +203,17 @@ impl GraphBuilder {
         let name = match expr.step() {
             Step::Number(n) => self.ints(&[n]),
             Step::Symbol(symbol) => {
-                let (value, axis) = self.symbols.get(&symbol).cloned().ok_or_else(|| {
-                    Error::size(format!("no value of the graph has an axis of size `{symbol}`"))
-                        .help("one input axis must have this size by itself, not inside an expression")
-                })?;
-                let axis = axis as i64;
+                let (value, axis) = match self.symbols.get(&symbol).cloned() {
+                    Some(SymbolSource::Axis(value, axis)) => (value, axis as i64),
+                    Some(SymbolSource::Element(name)) => {
+                        (self.scope, self.line) = (scope, line);
+                        return Ok(name);
+                    }
+                    None => {
+                        return Err(Error::size(format!("no value of the graph has an axis of size `{symbol}`"))
+                            .help("one input axis must have this size by itself, not inside an expression"));
+                    }
+                };
                 if self.opset < 15 {
                     // Shape had no attributes start and end yet.
                     let rank = Dim::from(self.ty(&value)?.rank());

@@ -1,6 +1,6 @@
 //! Composites that arrange elements anew: grids, diagonals, sections, shuffles of channels and pixels, differences of neighbours.
 
-use super::Padding;
+use super::{Padding, Reduction};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -169,6 +169,35 @@ impl Tensor {
         self.unsqueeze(axis as i64 + 1)?.expand(&wide)?.flatten(axis as i64, axis as i64 + 1)
     }
 
+    /// The index of each element, as often as the element says: [2, 0, 1] gives [0, 0, 2]. Where the counts differ from call to call, so does
+    /// the number of indices, which is `total` where that is known.
+    /// [torch.repeat_interleave](https://docs.pytorch.org/docs/stable/generated/torch.repeat_interleave.html) of one tensor.
+    ///
+    /// ```
+    /// use ontrace::Tensor;
+    /// assert_eq!(Tensor::from(&[2i64, 0, 1]).repeated_indices(None)?.to_vec::<i64>()?, [0, 0, 2]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// For counts that are negative or too large, and for a tensor that is no vector of integers.
+    #[track_caller]
+    pub fn repeated_indices(&self, total: Option<Dim>) -> Result<Tensor> {
+        if self.rank() != 1 || !self.dtype().is_int() {
+            return Err(Error::argument(format!("expected a vector of counts, got {}", self.ty())));
+        }
+        let counts = self.cast(DType::I64)?;
+        if !counts.is_traced() {
+            return indices_of(&counts.to_array()?.to_i64s()?);
+        }
+        let ends = counts.cumsum(0)?;
+        let total = total.map_or_else(|| counts.sum(0, false)?.to_dim(), Ok)?;
+        // At each position, how many elements end there; then, how many have ended up to it.
+        let (none, one) = (Tensor::zeros(&[&total + 1i64], DType::I64)?, Tensor::ones(ends.shape(), DType::I64)?);
+        none.index_put_along(0, &ends, &one, Reduction::Add)?.cumsum(0)?.narrow(0, 0, total)
+    }
+
     /// A rotation by k quarter iterations from the first axis towards the second.
     /// [torch.rot90](https://docs.pytorch.org/docs/stable/generated/torch.rot90.html).
     #[track_caller]
@@ -312,6 +341,19 @@ fn sections(x: &Tensor, count: i64, axis: i64) -> Result<Vec<Tensor>> {
 }
 
 /// The parts of an axis between the indices.
+/// The index of each count, as often as it says.
+fn indices_of(counts: &[i64]) -> Result<Tensor> {
+    const MOST: usize = 1 << 24;
+    let mut index = Vec::new();
+    for (i, &n) in counts.iter().enumerate() {
+        if !(0..=MOST as i64).contains(&n) || index.len() > MOST {
+            return Err(Error::argument(format!("{n} repeats")));
+        }
+        index.extend(std::iter::repeat_n(i as i64, n as usize));
+    }
+    Ok(Tensor::from(index.as_slice()))
+}
+
 fn cuts(x: &Tensor, indices: &[Dim], axis: i64) -> Result<Vec<Tensor>> {
     let mut parts = Vec::with_capacity(indices.len() + 1);
     let mut start = Dim::Fixed(0);

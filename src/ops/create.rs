@@ -287,10 +287,14 @@ impl Tensor {
     #[track_caller]
     pub fn arange(start: impl Operand, end: impl Operand, step: impl Operand, dtype: DType) -> Result<Tensor> {
         let (start, end, step) = (start.into_tensor()?, end.into_tensor()?, step.into_tensor()?);
-        let whole = |tensor: &Tensor| {
-            tensor.dtype().is_int().then(|| tensor.symbolic_values().and_then(|dims| dims.dims.first().cloned())).flatten()
+        let traced = |tensor: &Tensor| tensor.is_traced() && tensor.symbolic_values().is_none();
+        let whole = |tensor: &Tensor| match tensor.symbolic_values() {
+            _ if !tensor.dtype().is_int() => Ok(None),
+            Some(dims) => Ok(dims.dims.first().cloned()),
+            None if tensor.is_traced() => tensor.to_dim().map(Some),
+            None => Ok(None),
         };
-        if let (Some(start), Some(end), Some(Some(step))) = (whole(&start), whole(&end), whole(&step).map(|dim| dim.fixed())) {
+        if let (Some(start), Some(end), Some(Some(step))) = (whole(&start)?, whole(&end)?, whole(&step)?.map(|dim| dim.fixed())) {
             let length = match step {
                 0 => return Err(Error::argument("the step of a range must not be 0")),
                 step if step > 0 => (&end - &start).ceil_div(step),
@@ -298,6 +302,11 @@ impl Tensor {
             };
             let length = super::slice::nonnegative(length);
             return apply_one(Range { start, length, step }, &[])?.cast(dtype);
+        }
+        if [&start, &end, &step].into_iter().any(traced) {
+            let ends = [&start, &end, &step].map(|tensor| tensor.strengthened().cast(dtype)?.reshape(()));
+            let [start, end, step] = ends;
+            return apply_one(Steps, &[&start?, &end?, &step?]);
         }
         let number = |tensor: &Tensor| {
             tensor.constant().ok_or_else(|| Error::no_value("the end of a range of floats must not depend on data")).and_then(Array::item)

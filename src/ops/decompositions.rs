@@ -95,15 +95,16 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("BitShift", |node, inputs| Ok(vec![inputs.at(0)?.bit_shift(inputs.at(1)?, node.string("direction", "LEFT")? == "LEFT")?])),
     ("OneHot", |node, inputs| {
         let (index, values) = (inputs.at(0)?, inputs.at(2)?);
-        let depth =
-            super::fixed(&inputs.at(1)?.cast(DType::I64)?)?.first().copied().ok_or_else(|| Error::argument("OneHot without depth"))?;
+        let depth = super::dims_of(&inputs.at(1)?.cast(DType::I64)?)?;
+        let depth = depth.into_iter().next().ok_or_else(|| Error::argument("OneHot without depth"))?;
         let rank = index.rank() as i64 + 1;
         let axis = crate::dim::axis(node.int("axis", -1)?, rank as usize)? as i64;
         let index = index.cast(DType::I64)?;
-        let index = index.lt(0)?.where_(&index.add(depth)?, &index)?.unsqueeze(axis)?;
-        let mut across = vec![1i64; rank as usize];
-        across[axis as usize] = depth;
-        let on = Tensor::arange(0, depth, 1, DType::I64)?.reshape(&across)?.eq(index)?;
+        let index = index.lt(0)?.where_(&index.add(&depth)?, &index)?.unsqueeze(axis)?;
+        let numbers = Tensor::arange(0, &depth, 1, DType::I64)?;
+        let mut across = vec![Dim::Fixed(1); rank as usize];
+        across[axis as usize] = numbers.dim(0)?;
+        let on = numbers.reshape(&across)?.eq(index)?;
         Ok(vec![on.where_(&values.select(0, 1i64)?, &values.select(0, 0i64)?)?])
     }),
     ("Compress", |node, inputs| {

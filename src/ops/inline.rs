@@ -7,6 +7,7 @@ use crate::dim::{Dim, Expr, Shape};
 use crate::error::{Error, Result, ResultExt};
 use crate::graph::{Computed, Condition, Derivation, Graph, Node, Operator, Source, Substitution, ValueId};
 use crate::tensor::dim_tensor::DimTensor;
+use crate::tensor::scalar_value::ScalarValue;
 use crate::tensor::{Tensor, apply_shared, guard, location, size};
 use std::any::Any;
 use std::cell::RefCell;
@@ -65,6 +66,14 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
             }
         }
         for node in graph.nodes() {
+            if let Some((symbol, element)) = scalar_value(node) {
+                let tensor = node.inputs.first().copied().flatten().and_then(|id| values.get(&id));
+                let dims = tensor.ok_or_else(|| Error::internal("a value is used before it is computed"))?.to_dims()?;
+                let dim = dims.get(element).cloned().ok_or_else(|| Error::internal("no such element"))?;
+                values.extend(node.outputs.first().map(|&id| (id, Tensor::from_dims([dim.clone()]))));
+                symbols.insert(symbol, dim);
+                continue;
+            }
             let outputs = self.node(node, &values, &symbols).at(node.op.name()).at(&node.location)?;
             for (&id, tensor) in node.outputs.iter().zip(outputs) {
                 for (dim, size) in graph.value(id).ty.shape.iter().zip(tensor.shape().iter()) {
@@ -203,6 +212,13 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
         let op = op.substituted(&of).unwrap_or_else(|| op.clone());
         apply_shared(op, &inputs.iter().map(Option::as_ref).collect::<Vec<_>>())
     }
+}
+
+/// The symbol that stands for an element of an operand, where a node says that, and which element.
+fn scalar_value(node: &Node) -> Option<(Arc<str>, usize)> {
+    let op: &dyn Any = &*node.op;
+    let op = op.downcast_ref::<ScalarValue>()?;
+    Some((op.dim.expr().as_symbol()?.clone(), op.element))
 }
 
 /// A size with other sizes for its symbols.

@@ -209,24 +209,34 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
     kernel(&Inputs::new(&wide))?.into_iter().map(narrow).collect()
 }
 
-/// The contents of a shape-like input.
+/// The contents of a shape-like input; what depends on data is symbolic.
 ///
 /// # Errors
-/// [`NoValue`](ErrorCode::NoValue) where they depend on data.
+/// [`NoValue`](ErrorCode::NoValue) where nothing is known of them outside a trace.
 fn dims_of(tensor: &Tensor) -> Result<Vec<Dim>> {
     if let Some(dims) = tensor.symbolic_values() {
         return Ok(dims.dims.clone());
     }
-    let array = tensor.constant().ok_or_else(|| Error::no_value("a shape, axis or index must not depend on data"))?;
-    Ok(array.to_i64s()?.into_iter().map(Dim::Fixed).collect())
+    match tensor.constant() {
+        Some(array) => Ok(array.to_i64s()?.into_iter().map(Dim::Fixed).collect()),
+        None if tensor.is_traced() => tensor.to_dims(),
+        None => Err(Error::no_value("a shape, axis or index must not depend on data")),
+    }
 }
 
-/// Integers that must be the same at every call: axes, steps, k.
+/// Integers that must be the same at every call: axes, steps. A trace holds for those of the example.
 ///
 /// # Errors
-/// [`NoValue`](ErrorCode::NoValue) where they are not.
+/// [`NoValue`](ErrorCode::NoValue) where they are not known.
 pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
     let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("expected a fixed integer, got the symbolic size `{dim}`")));
+    if tensor.symbolic_values().is_none() && tensor.constant().is_none() {
+        return match tensor.is_type_only() {
+            true => Err(Error::no_value("a shape, axis or index must not depend on data")),
+            // In a trace that is right for these integers alone, which is recorded.
+            false => tensor.to_array()?.to_i64s(),
+        };
+    }
     dims_of(tensor)?.into_iter().map(fixed).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Padding, Reduction};
 use crate::array::{DType, Scalar};
+use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -78,8 +79,8 @@ impl Tensor {
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     #[track_caller]
-    pub fn one_hot(&self, classes: i64) -> Result<Tensor> {
-        self.unsqueeze(-1)?.eq(&Tensor::arange(0, classes, 1, DType::I64)?)?.cast(DType::I64)
+    pub fn one_hot(&self, classes: impl Into<Dim>) -> Result<Tensor> {
+        self.unsqueeze(-1)?.eq(&Tensor::arange(0, &classes.into(), 1, DType::I64)?)?.cast(DType::I64)
     }
 }
 

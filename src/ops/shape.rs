@@ -66,6 +66,9 @@ impl Operator for Reshape {
         };
         // A size 0 means "as in the input" unless it is said that it does not.
         let zero = self.shape.iter().any(|dim| *dim == 0);
+        // One that depends on data may be 0 in a call.
+        let may_be_zero = builder.opset() >= 14 && self.shape.iter().any(|dim| dim.is_symbolic() && dim.expr().depends_on_data());
+        let zero = zero || may_be_zero && inferable(&from, &self.shape).is_none();
         if zero && builder.opset() < 14 {
             return Err(crate::graph::needs_opset("Reshape to a shape with a size 0", 14, builder.opset()));
         }
@@ -283,7 +286,12 @@ impl Tensor {
                 dims[i] = Dim::Fixed(1);
                 let known: Dim = dims.iter().cloned().product();
                 let refused = || Error::shape(format!("{} elements of shape {} do not fill {known} × -1", self.numel(), self.shape()));
-                dims[i] = if known == 0 { return Err(refused()) } else { size::div_exact(&self.numel(), &known).ok_or_else(refused)? };
+                dims[i] = match known.depends_on_values() {
+                    _ if known == 0 => return Err(refused()),
+                    // Whether a value divides is known when a call runs.
+                    true => self.numel() / &known,
+                    false => size::div_exact(&self.numel(), &known).ok_or_else(refused)?,
+                };
             }
         }
         let shape = size::simplified(Shape::new(dims));

@@ -97,6 +97,84 @@ impl Operator for Slice {
     }
 }
 
+/// A slice with ends that are values: negative ones count from the end of the axis, and ends beyond it are clamped, at every call anew. How
+/// many indices there are depends on the data. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceBetween {
+    /// The axis.
+    pub axis: usize,
+    /// The first index; absent, the first of the axis, or the last where the step is negative.
+    pub start: Option<Dim>,
+    /// The index before which the slice ends; absent, past the end of the axis.
+    pub end: Option<Dim>,
+    /// The distance of neighbours; negative runs backwards.
+    pub step: i64,
+}
+
+impl SliceBetween {
+    /// How many indices there probably are: as many as the ends say, if they exist.
+    fn guess(&self, whole: &Dim) -> Option<i64> {
+        let distance = self.end.as_ref()? - self.start.as_ref()?;
+        let n = distance.fixed().filter(|&n| n > 0 && self.step > 0)?;
+        let count = n / self.step + i64::from(n % self.step != 0);
+        Some(whole.fixed().map_or(count, |whole| count.min(whole)))
+    }
+}
+
+impl Operator for SliceBetween {
+    fn name(&self) -> &'static str {
+        "Slice"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let attributes = Attributes::new().with("axis", self.axis).with("step", self.step);
+        attributes.with_some("start", self.start.as_ref()).with_some("end", self.end.as_ref())
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let x = inputs.at(0)?;
+        if self.axis >= x.rank() || self.step == 0 {
+            return Err(Error::argument(format!("invalid slice of axis {} with step {} of shape {}", self.axis, self.step, x.shape)));
+        }
+        let mut dims = x.shape.to_vec();
+        dims[self.axis] = Dim::of_data_near(0, self.guess(&dims[self.axis]));
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let x = inputs.at(0)?;
+        let whole = x.shape()[self.axis] as i64;
+        let (low, high) = if self.step > 0 { (0, whole) } else { (-1, whole - 1) };
+        let bound = |end: &Option<Dim>, default: i64| match end {
+            None => Ok(default),
+            Some(dim) => sizes.of(dim).map(|n| if n < 0 { n.saturating_add(whole) } else { n }.clamp(low, high.max(low))),
+        };
+        let (first, last) = if self.step > 0 { (low, high) } else { (high, low) };
+        let (start, end) = (bound(&self.start, first)?, bound(&self.end, last)?);
+        let distance = if self.step > 0 { end - start } else { start - end }.max(0) as u64;
+        let length = distance.div_ceil(self.step.unsigned_abs());
+        let start = if length == 0 { 0 } else { start };
+        Ok(vec![x.slice(self.axis, start as usize, length as usize, self.step as isize)?])
+    }
+
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let (first, last) = if self.step > 0 { (0, i64::MAX) } else { (i64::MAX, i64::MIN) };
+        let start = builder.dims(&[self.start.clone().unwrap_or(Dim::Fixed(first))])?;
+        let end = builder.dims(&[self.end.clone().unwrap_or(Dim::Fixed(last))])?;
+        let (axis, step) = (builder.ints(&[self.axis as i64]), builder.ints(&[self.step]));
+        Ok(builder.node("Slice", &[inputs[0].clone(), start, end, axis, step]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        let (start, end) = (self.start.as_ref().map(|dim| of.dim(dim)), self.end.as_ref().map(|dim| of.dim(dim)));
+        Some(Arc::new(SliceBetween { start, end, ..self.clone() }))
+    }
+}
+
 /// One axis in pieces of given sizes. ONNX: [Split](https://onnx.ai/onnx/operators/onnx__Split.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
@@ -216,7 +294,11 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis or the step is 0.
     #[track_caller]
     pub fn slice_step(&self, axis: i64, range: impl Into<AxisRange>, step: i64) -> Result<Tensor> {
-        let slice = self.slice_of(axis, range.into(), step)?;
+        let AxisRange { start, end } = range.into();
+        if [&start, &end].into_iter().flatten().any(Dim::depends_on_values) {
+            return apply_one(SliceBetween { axis: self.shape().axis(axis)?, start, end, step }, &[self]);
+        }
+        let slice = self.slice_of(axis, AxisRange { start, end }, step)?;
         if slice.start == 0 && slice.length == self.shape()[slice.axis] && step == 1 { Ok(self.clone()) } else { apply_one(slice, &[self]) }
     }
 
@@ -228,6 +310,11 @@ impl Tensor {
             return Err(Error::argument("the step of a slice must not be 0"));
         }
         Ok(match step > 0 {
+            true if [&start, &end].into_iter().flatten().any(Dim::depends_on_values) => {
+                let start = clamp_value(&start.unwrap_or(Dim::Fixed(0)), whole);
+                let end = end.map_or_else(|| whole.clone(), |end| clamp_value(&end, whole));
+                Slice { axis, length: (&end - &start).max(0i64).ceil_div(step), start, step }
+            }
             true => {
                 let start = clamp(&start.unwrap_or(Dim::Fixed(0)), whole, 0);
                 let end = clamp(&end.unwrap_or(Dim::Fixed(i64::MAX)), whole, 0);
@@ -291,7 +378,16 @@ impl Tensor {
     pub fn select_scatter(&self, axis: i64, index: impl Into<Dim>, new: impl Operand) -> Result<Tensor> {
         let axis_index = self.shape().axis(axis)?;
         let whole = &self.shape()[axis_index];
-        let start = existing(&index.into(), whole)?;
+        let index = index.into();
+        if index.depends_on_values() {
+            let mut region = self.shape().to_vec();
+            region[axis_index] = Dim::Fixed(1);
+            let new = new.into_tensor()?.cast(self.dtype())?;
+            let has_axis = new.rank() + axis_index >= self.rank();
+            let new = if has_axis { new.unsqueeze(axis_index as i64 - self.rank() as i64)? } else { new };
+            return self.index_put_along(axis, &Tensor::from_dims([index]), &new.expand(&region)?, Reduction::Replace);
+        }
+        let start = existing(&index, whole)?;
         let mut region = self.shape().to_vec();
         region.remove(axis_index);
         let new = new.into_tensor()?.cast(self.dtype())?.expand(&region)?.unsqueeze(axis_index as i64)?;
@@ -323,7 +419,11 @@ impl Tensor {
     #[track_caller]
     pub fn select(&self, axis: i64, index: impl Into<Dim>) -> Result<Tensor> {
         let axis = self.shape().axis(axis)?;
-        let start = existing(&index.into(), &self.shape()[axis])?;
+        let index = index.into();
+        if index.depends_on_values() {
+            return self.index_select(axis as i64, &Tensor::from_dim(&index));
+        }
+        let start = existing(&index, &self.shape()[axis])?;
         apply_one(Slice { axis, start, length: Dim::Fixed(1), step: 1 }, &[self])?.squeeze_axes(&[axis as i64])
     }
 
@@ -333,8 +433,18 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
     #[track_caller]
     pub fn narrow(&self, axis: i64, start: impl Into<Dim>, length: impl Into<Dim>) -> Result<Tensor> {
-        let start = start.into();
-        let end = &start + &length.into();
+        let (start, length) = (start.into(), length.into());
+        if start.depends_on_values() {
+            // Negative ones count from the end, each by itself.
+            let index = Tensor::arange(0, &length, 1, DType::I64)?.add(&start)?;
+            return self.index_select(axis, &index);
+        }
+        if length.depends_on_values() {
+            let axis = self.shape().axis(axis)?;
+            let start = existing(&start, &self.shape()[axis])?;
+            return apply_one(Slice { axis, start, length, step: 1 }, &[self]);
+        }
+        let end = &start + &length;
         self.slice(axis, start..end)
     }
 
@@ -460,10 +570,18 @@ fn clamp(index: &Dim, whole: &Dim, low: i64) -> Dim {
     }
 }
 
-/// At least 0. A symbolic size that is not negative in the example is taken to be one: `n - 1` stays that, and a
+/// An index that is a value, a negative one counted from the end, held between 0 and the size: whichever it is in a call.
+fn clamp_value(index: &Dim, whole: &Dim) -> Dim {
+    // −1 where it is negative, and else 0.
+    let negative = index.max(-1i64).min(0i64);
+    let within = index - whole * negative;
+    within.max(0i64).min(whole)
+}
+
+/// At least 0. A value is held so; a symbolic size that is not negative in the example is taken to be one: `n - 1` stays that, and a
 /// call where it would be negative is refused.
 pub(super) fn nonnegative(dim: Dim) -> Dim {
-    if dim.is_symbolic() && dim.example().is_none_or(|n| n >= 0) { dim } else { dim.max(0i64) }
+    if dim.is_symbolic() && dim.example().is_none_or(|n| n >= 0) && !dim.depends_on_values() { dim } else { dim.max(0i64) }
 }
 
 /// What the laws are tried on.
@@ -485,5 +603,15 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "chunk", [floats(&[2, 6])], |x| x[0].chunk(3, -1);
         "unbind", [floats(&[2, 3])], |x| x[0].unbind(0);
         "flip", [floats(&[2, 3, 4])], |x| one(x[0].flip(&[0, -1])?);
+        "select_at_value", [floats(&[5, 7]), indices(&[], 5)], |x| one(x[0].select(0, x[1].to_dim()?)?);
+        "slice_between_values", [floats(&[5, 7]), indices(&[2], 5)], |x| {
+            let ends = x[1].to_dims()?;
+            one(x[0].slice(1, ends[0].clone()..&ends[1] + 2i64)?)
+        };
+        "slice_from_value", [floats(&[5, 7]), indices(&[1], 5)], |x| one(x[0].slice_step(0, x[1].to_dim()?.., 2)?);
+        "narrow_at_value", [floats(&[5, 7]), indices(&[], 3)], |x| one(x[0].narrow(0, x[1].to_dim()?, 2)?);
+        "select_scatter_at_value", [floats(&[5, 7]), indices(&[], 5), floats(&[7])], |x| {
+            one(x[0].select_scatter(0, x[1].to_dim()?, &x[2])?)
+        };
     }
 }

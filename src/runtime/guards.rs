@@ -61,11 +61,11 @@ impl Conditions {
         self.inputs.iter().try_for_each(|(i, guard)| guard.check_numbers(&inputs[*i]))
     }
 
-    /// Checks the values that a plan gave after its outputs.
+    /// Checks the values that a plan gave after its outputs: tract computed them, and rounds in its own way.
     ///
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard), and where a value is not of the declared type.
     pub(super) fn check_values(&self, values: impl Iterator<Item = TValue>) -> Result<()> {
-        self.values.iter().zip(values).try_for_each(|((guard, dtype), value)| guard.check_numbers(&from_tract(value, *dtype)?))
+        self.values.iter().zip(values).try_for_each(|((guard, dtype), value)| guard.check_rounded(&from_tract(value, *dtype)?))
     }
 }

@@ -395,7 +395,11 @@ impl Session {
                     }
                     // What fails here fails at every call with these shapes.
                     let module = self.fall_back(error)?;
-                    let outputs = self.on_threads(|| run_fallback(&module.0, inputs)).map_err(|_| module.1.clone())?;
+                    let outputs = self.on_threads(|| run_fallback(&module.0, inputs)).map_err(|error| match error.code() {
+                        // A guard that does not hold is why the plan failed.
+                        ErrorCode::Guard => error,
+                        _ => module.1.clone(),
+                    })?;
                     self.keep(CachedPlan { shapes: shapes(inputs), fixed: vec![], engine: Engine::Fallback(module.0, module.1) })?;
                     Ok(outputs)
                 })

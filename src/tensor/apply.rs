@@ -65,11 +65,12 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
         true => recorder::repeated(&*op, inputs)?,
         false => None,
     };
-    let types = repeated.unwrap_or_else(|| named(types, &values, recorded));
+    // A size that has got its name may be granted to be one number.
+    let types = simplified(repeated.unwrap_or_else(|| named(types, &values, recorded)), &recorder::constraints());
     let parameter = inputs.iter().flatten().find_map(|tensor| tensor.parameter());
     observer::notify(&op, &values, parameter.map(|name| &**name), caller);
     let traced_refs = match recorded {
-        true => recorder::record(op.clone(), inputs, &types, location::here(parameter.map(|name| &**name), caller))?
+        true => recorder::record(op.clone(), inputs, (&types, &values), location::here(parameter.map(|name| &**name), caller))?
             .into_iter()
             .map(Some)
             .collect(),
@@ -112,10 +113,10 @@ fn named(mut types: Vec<Type>, values: &[Option<Array>], recorded: bool) -> Vec<
             if let Some((_, name)) = names.iter().find(|(unnamed, _)| unnamed == dim) {
                 return name.clone();
             }
-            let seen = value.as_ref().map(|array| array.shape()[axis]);
+            let seen = value.as_ref().map(|array| array.shape()[axis] as i64).or(dim.example());
             let name = match (recorded, seen) {
                 (false, Some(n)) => Dim::from(n),
-                (true, seen) => Dim::new(recorder::fresh_symbol(), seen.map(|n| n as i64)),
+                (true, seen) => Dim::new(recorder::fresh_symbol(), seen),
                 (false, None) => dim.clone(),
             };
             names.push((dim.clone(), name.clone()));

@@ -8,6 +8,7 @@ pub mod location;
 pub(crate) mod observer;
 mod operand;
 mod recorder;
+pub(crate) mod scalar_value;
 pub mod size;
 
 pub(crate) use apply::apply_shared;
@@ -276,6 +277,10 @@ impl Tensor {
         let caller = Location::caller();
         if let Some(traced_ref) = self.traced_ref() {
             recorder::guard_values(traced_ref, array, || location::here(None, caller))?;
+        }
+        if self.symbolic_values().is_some_and(|dims| dims.dims.iter().any(Dim::depends_on_values)) {
+            recorder::guard_computed(self, array, || location::here(None, caller))?;
+            return Ok(array.clone());
         }
         for dim in self.symbolic_values().into_iter().flat_map(|dims| &dims.dims).filter(|dim| dim.is_symbolic()) {
             if let Some(seen) = dim.example() {

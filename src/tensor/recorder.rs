@@ -2,7 +2,7 @@
 
 use super::Tensor;
 use crate::array::Array;
-use crate::dim::{Assumptions, Constraint, Constraints, Expr, Type};
+use crate::dim::{Assumptions, Constraint, Constraints, DATA, Dim, DimArray, Expr, Type, VALUE};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, Operator, SourceLocation, ValueId};
 use std::cell::RefCell;
@@ -27,11 +27,27 @@ struct ActiveTrace {
     assumptions: Option<Assumptions>,
     /// Whether reading a number is an error.
     strict: bool,
-    /// How many sizes that depend on data have a symbol.
+    /// How many sizes and values that depend on data have got a name.
     named: usize,
+    /// The symbols that stand for elements of values.
+    scalars: BTreeMap<(ValueId, usize), Dim>,
+    /// The small integer values in the example, for the symbols that stand for their elements.
+    examples: BTreeMap<ValueId, Array>,
     /// For the body of a branch or loop: the tensors of outer traces that it uses, and what they are in it.
     captures: Option<Vec<(Tensor, ValueId)>>,
 }
+
+impl ActiveTrace {
+    /// Keeps the value of the example, where a symbol may come to stand for an element of it.
+    fn keep_example(&mut self, value: ValueId, array: Option<&Array>) {
+        if let Some(array) = array.filter(|array| array.dtype().is_int() && array.rank() <= 1 && array.len() <= MOST_ELEMENTS) {
+            self.examples.insert(value, array.clone());
+        }
+    }
+}
+
+/// The most elements of a vector that are read as symbols.
+const MOST_ELEMENTS: usize = 64;
 
 /// The origin of a traced tensor: its trace, and its value there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +100,8 @@ impl Recorder {
                 assumptions: None,
                 strict: false,
                 named: 0,
+                scalars: BTreeMap::new(),
+                examples: BTreeMap::new(),
                 captures,
             });
         });
@@ -110,7 +128,11 @@ impl Recorder {
     /// # Errors
     /// [`Trace`](crate::ErrorCode::Trace) on another thread than the one that started the trace.
     pub fn input(&self, name: &str, ty: Type, example: &Tensor) -> Result<Tensor> {
-        let value = self.with(|active| active.graph.add_input(name, ty.clone()))?;
+        let value = self.with(|active| {
+            let value = active.graph.add_input(name, ty.clone());
+            active.keep_example(value, example.value());
+            value
+        })?;
         Ok(example.traced(ty, TracedRef { trace: self.id, value }))
     }
 
@@ -160,24 +182,133 @@ pub(crate) fn visible() -> BTreeMap<Arc<str>, Option<i64>> {
                 }
             }
         }
+        for dim in open.iter().flat_map(|active| active.scalars.values()) {
+            if let Some(symbol) = dim.expr().as_symbol() {
+                symbols.insert(symbol.clone(), dim.example());
+            }
+        }
         symbols
     })
 }
 
 /// A symbol for a size that depends on data, which no input of the trace has.
 pub(crate) fn fresh_symbol() -> Expr {
-    ACTIVE.with_borrow_mut(|open| {
-        // Bodies share the symbols of the trace that they are in.
-        let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) else { return Expr::symbol("data") };
-        loop {
-            let symbol = Expr::symbol(&format!("data{}", active.named));
-            active.named += 1;
-            let taken = |id: &ValueId| active.graph.value(*id).ty.shape.iter().any(|dim| dim.expr() == symbol);
-            if !active.graph.inputs().iter().any(taken) {
-                return symbol;
-            }
+    ACTIVE.with_borrow_mut(|open| fresh(open, DATA))
+}
+
+/// A symbol with this prefix that no input of the trace has.
+fn fresh(open: &mut [ActiveTrace], prefix: &str) -> Expr {
+    // Bodies share the symbols of the trace that they are in.
+    let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) else { return Expr::symbol(prefix) };
+    loop {
+        let symbol = Expr::symbol(&format!("{prefix}{}", active.named));
+        active.named += 1;
+        let taken = |id: &ValueId| active.graph.value(*id).ty.shape.iter().any(|dim| dim.expr() == symbol);
+        if !active.graph.inputs().iter().any(taken) {
+            return symbol;
         }
+    }
+}
+
+/// The elements of a traced vector or scalar of integers: sizes as far as they were computed from sizes, and symbols that stand for values.
+///
+/// # Errors
+/// [`Size`](ErrorCode::Size) where their number is symbolic, [`Argument`](ErrorCode::Argument) where they are too many.
+pub(super) fn elements(tensor: &Tensor) -> Result<Vec<Dim>> {
+    let id = value(tensor)?;
+    ACTIVE.with_borrow_mut(|open| {
+        let Some(top) = open.last_mut() else { return Err(Error::internal("no active trace for this value")) };
+        top.keep_example(id, tensor.value());
+        let ty = top.graph.value(id).ty.clone();
+        let count = ty.shape.iter().map(Dim::fixed).collect::<Option<Vec<i64>>>().filter(|sizes| sizes.len() <= 1);
+        let count = count.ok_or_else(|| Error::size(format!("expected an integer or a vector of fixed size, got {ty}")))?;
+        let count = count.first().map_or(1, |&n| n.max(0) as usize);
+        if count > MOST_ELEMENTS {
+            return Err(Error::argument(format!("{count} elements, of which each would be a size or an index")));
+        }
+        if let Some(dims) = computed(open, id, 0) {
+            return Ok(dims.dims);
+        }
+        (0..count).map(|element| scalar(open, id, element)).collect()
     })
+}
+
+/// How far back arithmetic on scalars is followed.
+const FOLLOWED: usize = 16;
+
+/// The elements of a value that was computed from sizes and scalars by operators that have a rule for sizes.
+fn computed(open: &mut [ActiveTrace], id: ValueId, depth: usize) -> Option<DimArray> {
+    let graph = &open.last()?.graph;
+    let ty = graph.value(id).ty.clone();
+    let count = match &*ty.shape {
+        [] => 1,
+        [size] => usize::try_from(size.fixed()?).ok().filter(|&n| n <= MOST_ELEMENTS)?,
+        _ => return None,
+    };
+    if let Some(array) = graph.value(id).constant() {
+        return DimArray::read(array);
+    }
+    let node = graph.nodes().iter().rev().find(|node| node.outputs.contains(&id)).filter(|node| node.outputs.len() == 1);
+    let Some(node) = node.filter(|_| depth < FOLLOWED).cloned() else { return leaf(open, id, count, depth) };
+    let op: &dyn std::any::Any = &*node.op;
+    if let Some(lengths) = op.downcast_ref::<super::dim_tensor::DimTensor>() {
+        return Some(lengths.dims.clone());
+    }
+    let inputs = node.inputs.iter().copied().collect::<Option<Vec<ValueId>>>()?;
+    // Asked with stand-ins first, so that no symbol is made for an operand that the rule does not take.
+    let stand_in = |&id: &ValueId| {
+        let ty = &open.last()?.graph.value(id).ty;
+        let sizes = ty.shape.iter().map(|dim| usize::try_from(dim.fixed()?).ok()).collect::<Option<Vec<usize>>>()?;
+        let fits = matches!(ty.dtype, crate::DType::I64 | crate::DType::I32) && sizes.len() <= 1;
+        let n = sizes.first().copied().unwrap_or(1);
+        match open.last()?.graph.value(id).constant() {
+            Some(array) => DimArray::read(array),
+            None => (fits && n <= count).then(|| DimArray { scalar: sizes.is_empty(), dims: (0..n).map(|i| scratch(id, i)).collect() }),
+        }
+    };
+    let rule = |dims: &[DimArray]| {
+        let known: Vec<Option<&DimArray>> = dims.iter().map(Some).collect();
+        node.op.of_dims(&crate::graph::Inputs::new(&known)).filter(|dims| dims.dims.len() == count)
+    };
+    let stand_ins = inputs.iter().map(stand_in).collect::<Option<Vec<DimArray>>>();
+    if !inputs.is_empty() && stand_ins.is_some_and(|dims| rule(&dims).is_some()) {
+        let dims = inputs.iter().map(|&id| computed(open, id, depth + 1)).collect::<Option<Vec<DimArray>>>();
+        if let Some(dims) = dims.and_then(|dims| rule(&dims)) {
+            return Some(dims);
+        }
+    }
+    leaf(open, id, count, depth)
+}
+
+/// A size that stands for nothing: an element of an operand, as far as a rule must know it.
+fn scratch(id: ValueId, element: usize) -> Dim {
+    Dim::new(Expr::symbol(&format!("{VALUE}{}", id.index() * MOST_ELEMENTS + element)), None)
+}
+
+/// Symbols for the elements of an operand; `None` for the value itself that was asked for.
+fn leaf(open: &mut [ActiveTrace], id: ValueId, count: usize, depth: usize) -> Option<DimArray> {
+    if depth == 0 {
+        return None;
+    }
+    let scalar_type = open.last()?.graph.value(id).ty.rank() == 0;
+    let dims = (0..count).map(|element| scalar(open, id, element).ok()).collect::<Option<Vec<Dim>>>()?;
+    Some(DimArray { scalar: scalar_type, dims })
+}
+
+/// The symbol that stands for an element of a value, with the node that says so.
+fn scalar(open: &mut [ActiveTrace], id: ValueId, element: usize) -> Result<Dim> {
+    let top = |open: &[ActiveTrace]| open.len().checked_sub(1).ok_or_else(|| Error::internal("no active trace for this value"));
+    let at = top(open)?;
+    if let Some(known) = open[at].scalars.get(&(id, element)) {
+        return Ok(known.clone());
+    }
+    let seen = open[at].examples.get(&id).and_then(|array| array.to_i64s().ok()?.get(element).copied());
+    let dim = Dim::new(fresh(open, VALUE), seen);
+    let op: Arc<dyn Operator> = Arc::new(super::scalar_value::ScalarValue { element, dim: dim.clone() });
+    let trace = &mut open[at];
+    trace.graph.add_node(op, vec![Some(id)], vec![Type::new(crate::DType::I64, [1])], SourceLocation::default());
+    trace.scalars.insert((id, element), dim.clone());
+    Ok(dim)
 }
 
 /// Runs a function outside all active traces.
@@ -224,6 +355,16 @@ pub(super) fn guard_values(traced_ref: TracedRef, seen: &Array, location: impl F
         active.graph.add_guard(guard);
         Ok(())
     })
+}
+
+/// Writes down that the program read sizes that are computed from values: the values that they have are guarded.
+pub(super) fn guard_computed(tensor: &Tensor, seen: &Array, location: impl FnOnce() -> SourceLocation) -> Result<()> {
+    if !is_tracing() {
+        return Ok(());
+    }
+    let id = value(tensor)?;
+    let trace = ACTIVE.with_borrow(|open| open.last().map(|top| top.id)).unwrap_or_default();
+    guard_values(TracedRef { trace, value: id }, seen, location)
 }
 
 fn denied(guard: &Guard) -> Error {
@@ -323,17 +464,18 @@ fn dim_tensor(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
     })
 }
 
-/// Writes an operation down: the marks of its outputs.
+/// Writes an operation down: the marks of its outputs, which have these values in the example.
 pub(super) fn record(
     op: Arc<dyn Operator>,
     inputs: &[Option<&Tensor>],
-    types: &[Type],
+    (types, values): (&[Type], &[Option<Array>]),
     location: SourceLocation,
 ) -> Result<Vec<TracedRef>> {
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this operation"))?;
         let outputs = top.graph.add_node(op, inputs, types.to_vec(), location);
+        outputs.iter().zip(values).for_each(|(&id, array)| top.keep_example(id, array.as_ref()));
         Ok(outputs.into_iter().map(|value| TracedRef { trace: top.id, value }).collect())
     })
 }

@@ -23,11 +23,30 @@ fn example(dim: &Dim) -> Result<i64> {
 fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> {
     let right = right.into();
     let holds = relation.holds(example(left)?, example(&right)?);
-    if recorder::constraints().simplify(&(left - &right)).is_symbolic() {
+    let difference = left - &right;
+    if difference.depends_on_values() {
+        // The outcome is guarded, not the values: a number that is the same wherever the relation is.
+        let tensor = super::Tensor::from_dim(&indicator(&difference, relation, holds));
+        recorder::guard_computed(&tensor, tensor.array()?, || location::here(None, Location::caller()))?;
+        return Ok(holds);
+    }
+    if recorder::constraints().simplify(&difference).is_symbolic() {
         let relation = if holds { relation } else { relation.opposite() };
         recorder::guard_sizes(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
     }
     Ok(holds)
+}
+
+/// A number that is the same for all differences of two sizes for which a relation holds, or for all for which it does not.
+fn indicator(difference: &Dim, relation: Relation, holds: bool) -> Dim {
+    match relation {
+        Relation::Less | Relation::AtLeast => difference.max(-1i64).min(0i64),
+        Relation::AtMost | Relation::Greater => difference.max(0i64).min(1i64),
+        Relation::Equal | Relation::Unequal => {
+            let sign = difference.max(-1i64).min(1i64);
+            if holds == (relation == Relation::Equal) { sign } else { &sign * &sign }
+        }
+    }
 }
 
 /// One function a relation.
@@ -102,10 +121,23 @@ pub(crate) fn simplified(shape: Shape) -> Shape {
 /// [`NoValue`](crate::ErrorCode::NoValue) where the size depends on data that is not known; [`Denied`](crate::ErrorCode::Denied) in a strict trace.
 #[track_caller]
 pub fn concrete(dim: &Dim) -> Result<usize> {
+    let seen = integer(dim)?;
+    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is not a valid size")))
+}
+
+/// The integer behind a size, a count or an index, which may be negative. Inside a trace this records a guard.
+///
+/// # Errors
+/// As [`concrete`].
+#[track_caller]
+pub(crate) fn integer(dim: &Dim) -> Result<i64> {
     let seen = example(dim)?;
-    if dim.is_symbolic() {
+    if dim.depends_on_values() {
+        let tensor = super::Tensor::from_dim(dim);
+        recorder::guard_computed(&tensor, tensor.array()?, || location::here(None, Location::caller()))?;
+    } else if dim.is_symbolic() {
         let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
         recorder::guard_sizes(fixed, location::here(None, Location::caller()))?;
     }
-    usize::try_from(seen).map_err(|_| Error::shape(format!("`{dim}` is {seen}, which is not a valid size")))
+    Ok(seen)
 }

@@ -2,7 +2,7 @@
 
 use super::Traced;
 use crate::dim::Type;
-use crate::graph::{Agreement, Graph, Source, SourceLocation, ValueId};
+use crate::graph::{Agreement, Condition, Graph, Source, SourceLocation, ValueId};
 use std::fmt;
 
 /// The kinds of diagnostics: what a [`Tracer`](crate::Tracer) may refuse.
@@ -68,6 +68,8 @@ pub enum Diagnostic {
     },
     /// A value that the program read out of a traced tensor or size, with its source location.
     Guard(String),
+    /// A value of an input that the program read: its input, what was read, and the source location.
+    Specialized(String),
 }
 
 impl Diagnostic {
@@ -79,7 +81,7 @@ impl Diagnostic {
             Diagnostic::ConstantFolded { .. } => DiagnosticKind::ConstantFolded,
             Diagnostic::Random { .. } => DiagnosticKind::Random,
             Diagnostic::Sizes { .. } => DiagnosticKind::Sizes,
-            Diagnostic::Guard(_) => DiagnosticKind::Guard,
+            Diagnostic::Guard(_) | Diagnostic::Specialized(_) => DiagnosticKind::Guard,
         }
     }
 }
@@ -107,6 +109,7 @@ impl fmt::Display for Diagnostic {
             Diagnostic::Random { op, location } => write!(f, "random operator {op}{}", OptionalLocation(location)),
             Diagnostic::Sizes { constraint, location } => write!(f, "requires {constraint}{}", OptionalLocation(location)),
             Diagnostic::Guard(guard) => write!(f, "the traced graph is valid only for {guard}"),
+            Diagnostic::Specialized(text) => f.write_str(text),
         }
     }
 }
@@ -129,7 +132,14 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         .iter()
         .filter(|node| node.op.agreement() == Agreement::Random)
         .map(|node| Diagnostic::Random { op: node.op.name(), location: node.location.clone() });
-    let guards = traced.guards().iter().map(|guard| Diagnostic::Guard(guard.to_string()));
+    let mut specialized = traced.specialized().into_iter();
+    // Those on values are of inputs, but for what is computed from nothing.
+    let guards = traced.guards().iter().map(|guard| match &guard.condition {
+        Condition::Numbers(..) => {
+            specialized.next().map_or_else(|| Diagnostic::Guard(guard.to_string()), |value| Diagnostic::Specialized(value.to_string()))
+        }
+        Condition::Lengths(_) => Diagnostic::Guard(guard.to_string()),
+    });
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }
 

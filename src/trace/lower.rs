@@ -34,6 +34,13 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
         let parameters: Vec<&str> = graph.parameters().map(|parameter| parameter.0).collect();
         model.write_modules_as_functions(&guarded, &parameters)?;
     }
+    for value in traced.specialized() {
+        let infos = model.proto.graph.iter_mut().flat_map(|graph| &mut graph.input);
+        for info in infos.filter(|info| value.inputs.contains(&info.name)) {
+            let before = if info.doc_string.is_empty() { String::new() } else { format!("{}\n", info.doc_string) };
+            info.doc_string = before + &value.of_input();
+        }
+    }
     model.proto.metadata_props = metadata::metadata(traced, &guarded)?;
     Ok(model)
 }

@@ -7,6 +7,7 @@ mod lower;
 mod metadata;
 mod random_mode;
 mod recording;
+mod specialized;
 mod transform;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
@@ -14,6 +15,7 @@ pub use metadata::Provenance;
 pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored, signature_of};
 pub use random_mode::RandomMode;
 pub(crate) use recording::{Recording, repeated};
+pub use specialized::SpecializedValue;
 
 use crate::array::Array;
 use crate::dim::Type;

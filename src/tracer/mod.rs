@@ -65,6 +65,8 @@ pub struct Tracer {
     check: Option<CheckOptions>,
     inputs: Vec<(TreeDef, Vec<Tensor>)>,
     denied: BTreeSet<DiagnosticKind>,
+    /// The inputs for whose values the trace may be specialized; all where this is absent.
+    specialize: Option<BTreeSet<String>>,
 }
 
 impl Default for Tracer {
@@ -76,7 +78,13 @@ impl Default for Tracer {
 impl Tracer {
     /// The default: checked with inputs that nobody supplied, and nothing refused that is right under its guards.
     pub fn new() -> Tracer {
-        Tracer { recording: Recording::default(), check: Some(CheckOptions::default()), inputs: Vec::new(), denied: BTreeSet::new() }
+        Tracer {
+            recording: Recording::default(),
+            check: Some(CheckOptions::default()),
+            inputs: Vec::new(),
+            denied: BTreeSet::new(),
+            specialize: None,
+        }
     }
 
     /// Refuses a program that reads a value out of a traced tensor or size, at the line where it does.
@@ -124,6 +132,25 @@ impl Tracer {
         self
     }
 
+    /// Accepts that the program reads the values of these inputs, and of no others: the trace is [specialized](Traced::specialized) for those
+    /// of the example, which an exported file cannot check. Without this option every value may be read, since a [`Traced`] and its sessions
+    /// check its guards at every call.
+    ///
+    /// ```
+    /// use ontrace::{ErrorCode, Example, Tensor, Tracer, module};
+    /// let (x, n) = (Tensor::from(&[1.0f32, 2.0]), Tensor::from(&[2i64]));
+    /// let model = module::from_fn(|(x, n): (Tensor, Tensor)| x.mul(n.item()?));
+    /// let example = Example::new().input("x", &x).input("n", &n);
+    /// assert_eq!(Tracer::new().specialize([]).trace(&model, example.clone()).unwrap_err().code(), ErrorCode::Denied);
+    /// assert!(Tracer::new().specialize(["n"]).trace(&model, example).is_ok());
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[must_use]
+    pub fn specialize<'a>(mut self, inputs: impl IntoIterator<Item = &'a str>) -> Tracer {
+        self.specialize.get_or_insert_default().extend(inputs.into_iter().map(str::to_string));
+        self
+    }
+
     /// Accepts diagnostics of this kind again.
     #[must_use]
     pub fn allow(mut self, kind: DiagnosticKind) -> Tracer {
@@ -165,6 +192,15 @@ impl Tracer {
             traced.notes().iter().filter(|note| self.denied.contains(&note.kind())).map(|note| format!("\n   {note}")).collect();
         if !denied.is_empty() {
             return Err(Error::new(ErrorCode::Denied, format!("{} denied diagnostics:{}", denied.len(), denied.concat())));
+        }
+        if let Some(inputs) = &self.specialize {
+            let refused = traced.specialized().into_iter().filter(|value| !value.inputs.iter().all(|name| inputs.contains(name)));
+            let refused: Vec<String> = refused.map(|value| format!("\n   {value}")).collect();
+            if !refused.is_empty() {
+                let error =
+                    Error::new(ErrorCode::Denied, format!("the model reads {} values of its inputs:{}", refused.len(), refused.concat()));
+                return Err(error.help("keep the value a tensor or a Dim (Tensor::to_dim), or name its inputs in Tracer::specialize"));
+            }
         }
         if let Some(check) = &self.check {
             traced.verdict = self.checked(module, &traced, &example, check)?;

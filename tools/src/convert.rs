@@ -6,10 +6,10 @@ use crate::inputs::Inputs;
 use crate::verification::{compared, report_json, table, traced, verified};
 use ontrace::check::{Checker, Report};
 use ontrace::onnx::Model;
-use ontrace::read::{self, LoadedModel};
+use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::ExportOptions;
-use ontrace::{Error, Example, ResultExt, Traced};
+use ontrace::{Error, ErrorCode, Example, ResultExt, Traced};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -27,6 +27,12 @@ pub struct Convert {
     /// Write without comparing the result with the source
     #[arg(long)]
     no_check: bool,
+    /// Accept that the model is converted for the given value of this input alone; repeated for several
+    ///
+    /// Needed where the model branches on a value that ONNX cannot express. A value that is given with -i is accepted without this option;
+    /// one that nobody gave never is.
+    #[arg(long, value_name = "INPUT")]
+    specialize: Vec<String>,
     /// Write the file even if verification fails (exit code 6)
     #[arg(long, conflicts_with = "no_check")]
     keep: bool,
@@ -55,6 +61,7 @@ impl Convert {
         console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
         let started = Instant::now();
         let (traced, example) = traced(&model, &self.inputs).at(self.model.display())?;
+        self.admit_specialized(&model, &traced)?;
         let onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
@@ -80,6 +87,51 @@ impl Convert {
             Some(error) => Err(unverified(&error, format!("{} was written because of --keep", output.display()))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a graph that is right for values of inputs alone for which nobody agreed to that.
+    fn admit_specialized(&self, model: &LoadedModel, traced: &Traced) -> Result<(), CommandError> {
+        let names = traced.inputs().into_iter().map(|input| input.0).collect::<Vec<_>>();
+        if let Some(unknown) = self.specialize.iter().find(|name| !names.contains(name)) {
+            return Err(Error::input(format!("there is no input `{unknown}`"))
+                .help(format!("the inputs are: {}", names.join(", ")))
+                .into());
+        }
+        // A file of ours that was specialized stays so: its guards come with it.
+        let known = if model.format == Format::Onnx {
+            Traced::from_model(Model::open(&self.model)?).map(|file| file.specialized())
+        } else {
+            Ok(vec![])
+        };
+        let known = known.unwrap_or_default();
+        let given = self.inputs.given(&names);
+        let in_file = |name: &str| {
+            let example = model.example().into_iter().flat_map(|example| example.inputs());
+            example.into_iter().any(|(input, tensor)| input == name && !tensor.is_type_only())
+        };
+        let agreed = |name: &String| given.contains(name) || self.specialize.contains(name) && in_file(name);
+        let refused: Vec<_> = traced
+            .specialized()
+            .into_iter()
+            .filter(|value| !known.iter().any(|known| known.value == value.value && known.inputs == value.inputs))
+            .filter(|value| !value.inputs.iter().all(agreed))
+            .collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut open: Vec<&String> = refused.iter().flat_map(|value| &value.inputs).filter(|name| !agreed(name)).collect();
+        open.sort();
+        open.dedup();
+        let lines: Vec<String> = refused.iter().map(|value| format!("\n   {}", printable(&value.to_string()))).collect();
+        let given = |name: &&String| if in_file(name) { format!("--specialize {name}") } else { format!("-i {name}=VALUE") };
+        let options: Vec<String> = open.iter().map(given).collect();
+        let noun = if refused.len() == 1 { "a value".to_string() } else { format!("{} values", refused.len()) };
+        let error = Error::new(
+            ErrorCode::Guard,
+            format!("the exported file would be valid only for {noun} of its inputs, which it cannot check{}", lines.concat()),
+        )
+        .help(format!("to convert the model for such values alone: {}", options.join(" ")));
+        Err(CommandError { exit: 4, error })
     }
 
     /// Compares tract's results for the exported model with those of the source model.

@@ -165,6 +165,21 @@ impl Inputs {
         self.specs.iter().any(|spec| Spec::parse(spec).is_ok_and(|spec| spec.source.is_some()))
     }
 
+    /// The inputs whose values were given.
+    pub fn given(&self, names: &[String]) -> Vec<String> {
+        let mut given = Vec::new();
+        let mut next = 0;
+        for spec in self.specs.iter().filter_map(|spec| Spec::parse(spec).ok()) {
+            let position = spec.name.as_ref().map_or(Some(next), |name| names.iter().position(|known| known == name));
+            let Some(position) = position else { continue };
+            next = position + 1;
+            if spec.source.is_some() {
+                given.extend(names.get(position).cloned());
+            }
+        }
+        given
+    }
+
     /// The example inputs: those of the file, changed and completed by the options.
     ///
     /// With `values`, inputs of which only the type is known get random values.

@@ -57,6 +57,8 @@ impl Inspect {
                 for note in traced.notes() {
                     text.push_str(&format!("  note: {}\n", printable(&note.to_string())));
                 }
+                let specialized: Vec<String> = traced.specialized().iter().map(ToString::to_string).collect();
+                value["specialized"] = json!(specialized);
                 if format == Format::Onnx {
                     self.provenance(&mut text, &mut value)?;
                 }

@@ -14,9 +14,14 @@ pub fn traced(model: &LoadedModel, inputs: &Inputs) -> ontrace::Result<(Traced, 
     let names = model.input_names();
     let example = inputs.example(&names, model.example(), false)?;
     match record(model, example.clone().shapes_only()) {
-        Err(error) if error.code() == ErrorCode::NoValue => {
+        // A size that depends on data may have to be known, too.
+        Err(error) if matches!(error.code(), ErrorCode::NoValue | ErrorCode::Size | ErrorCode::Shape) => {
             let example = inputs.example(&names, model.example(), true)?;
-            Ok((record(model, example.clone())?, example))
+            let needs_values = error.code() == ErrorCode::NoValue;
+            match record(model, example.clone()) {
+                Ok(traced) => Ok((traced, example)),
+                Err(second) => Err(if needs_values { second } else { error }),
+            }
         }
         result => Ok((result?, example)),
     }

@@ -111,7 +111,12 @@ impl Operator for Loop {
             }
             Ok(results)
         })?;
-        Ok(builder.node("Loop", &inputs[..2 + count]).graph("body", body).write(outputs))
+        let mut operands = inputs[..2 + count].to_vec();
+        if count == 0 && operands[1].is_empty() {
+            // ONNX Runtime wants a second operand where there is no state.
+            operands[1] = builder.number(DType::Bool, true);
+        }
+        Ok(builder.node("Loop", &operands).graph("body", body).write(outputs))
     }
 
     fn is_data_dependent_loop(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::fourier::Complex;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 /// The arguments of a call, defaults filled in. Each getter takes the argument's name in the schema; a name that the schema does not have is an
 /// internal error, and a test compares the names in the source of every row with its schema.
@@ -136,6 +136,9 @@ impl<'a> Args<'a> {
     /// An integer that is the same at every call.
     pub(crate) fn int(&self, name: &str) -> Result<i64> {
         let dim = self.dim(name)?;
+        if dim.depends_on_values() {
+            return self.named(name, size::integer(&dim));
+        }
         self.named(name, dim.fixed().ok_or_else(|| Error::size(format!("expected a fixed int, got the symbolic size `{dim}`"))))
     }
 
@@ -147,10 +150,7 @@ impl<'a> Args<'a> {
             match value {
                 Value::Int(dim) => Ok(vec![dim.clone()]),
                 // A tensor of sizes where torch unpacks one.
-                Value::Tensor(view) => view.read().and_then(|tensor| match tensor.symbolic_values() {
-                    Some(dims) => Ok(dims.dims.clone()),
-                    None => Err(Error::no_value("the list of ints must not depend on data")),
-                }),
+                Value::Tensor(view) => view.read().and_then(|tensor| tensor.to_dims()),
                 other => other.elements().and_then(|elements| elements.iter().map(Value::dim).collect()),
             },
         )
@@ -158,7 +158,10 @@ impl<'a> Args<'a> {
 
     /// Integers that are the same at every call.
     pub(crate) fn ints(&self, name: &str) -> Result<Vec<i64>> {
-        let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::size(format!("expected fixed ints, got the symbolic size `{dim}`")));
+        let fixed = |dim: Dim| match dim.depends_on_values() {
+            true => size::integer(&dim),
+            false => dim.fixed().ok_or_else(|| Error::size(format!("expected fixed ints, got the symbolic size `{dim}`"))),
+        };
         let ints = self.dims(name)?.into_iter().map(fixed).collect();
         self.named(name, ints)
     }
@@ -230,7 +233,7 @@ fn fits(value: &Value, kind: &Kind) -> bool {
         (Kind::List(kind, Some(_)), value) => !matches!(**kind, Kind::Tensor) && fits(value, kind),
         (Kind::Tensor, Value::Tensor(_)) | (Kind::Complex, Value::Complex(_)) => true,
         (Kind::Int | Kind::ScalarType | Kind::Layout | Kind::MemoryFormat, Value::Int(_)) => true,
-        (Kind::Int, Value::Tensor(view)) => view.read().is_ok_and(|tensor| tensor.rank() == 0 && tensor.dtype().is_int()),
+        (Kind::Int, Value::Tensor(view)) => view.read().is_ok_and(|tensor| tensor.numel() == 1 && tensor.dtype().is_int()),
         (Kind::Float, Value::Float(_) | Value::Int(_)) => true,
         (Kind::Bool, Value::Bool(_)) => true,
         (Kind::Scalar, Value::Int(_) | Value::Float(_) | Value::Bool(_)) => true,

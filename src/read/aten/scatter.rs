@@ -103,8 +103,12 @@ pub(super) const ROWS: &[Row] = &[
     one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor("self")?, Some(&a.ints("dim")?))),
     one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor("self")?, a.opt_ints("dim")?.as_deref())),
     one("one_hot(Tensor self, int num_classes=-1) -> Tensor", |a| {
-        let (x, classes) = (a.tensor("self")?, a.int("num_classes")?);
-        let classes = if classes >= 0 { classes } else { ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1) };
+        let (x, classes) = (a.tensor("self")?, a.dim("num_classes")?);
+        let classes = match classes.fixed() {
+            Some(n) if n < 0 && x.is_traced() => x.amax(.., false)?.to_dim()? + 1i64,
+            Some(n) if n < 0 => Dim::Fixed(ints_in(&x)?.into_iter().max().map_or(0, |n| n + 1)),
+            _ => classes,
+        };
         x.one_hot(classes)
     }),
     one("isin(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor", |a| {

@@ -37,6 +37,9 @@ pub(super) const ROWS: &[Row] = &[
     }),
     value("tensor_split(Tensor(a) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]", |a| {
         let cuts = a.tensor("tensor_indices_or_sections")?;
+        if cuts.rank() > 0 && cuts.is_traced() {
+            return a.tensor("self")?.split_at(&cuts.to_dims()?, a.int("dim")?).map(Value::tensors);
+        }
         let values = ints_in(&cuts)?;
         match (cuts.rank(), values.as_slice()) {
             (0, &[count]) => a.tensor("self")?.split_sections(count, a.int("dim")?).map(Value::tensors),
@@ -124,10 +127,12 @@ pub(super) const ROWS: &[Row] = &[
     one("repeat_interleave(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor", |a| {
         let (x, axis) = flat_or(a)?;
         let repeats = a.tensor("repeats")?;
-        let index = repeated(&if repeats.rank() == 0 { repeats.expand(&[x.dim(axis)?])? } else { repeats })?;
-        x.index_select(axis, &index)
+        let repeats = if repeats.numel() == 1 { repeats.reshape([1])?.expand(&[x.dim(axis)?])? } else { repeats };
+        x.index_select(axis, &repeats.repeated_indices(a.opt_dim("output_size")?)?)
     }),
-    one("repeat_interleave(Tensor repeats, *, SymInt? output_size=None) -> Tensor", |a| repeated(&a.tensor("repeats")?)),
+    one("repeat_interleave(Tensor repeats, *, SymInt? output_size=None) -> Tensor", |a| {
+        a.tensor("repeats")?.repeated_indices(a.opt_dim("output_size")?)
+    }),
     one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor("flat")),
     one("fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n / 2)),
     one("fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n - n / 2)),
@@ -187,19 +192,6 @@ fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
     }
     let rank = tensors.first().map_or(0, Tensor::rank);
     join(&flat, crate::dim::axis(axis, rank)? as i64 + 1)
-}
-
-/// The index of each element, as often as it is repeated.
-fn repeated(repeats: &Tensor) -> Result<Tensor> {
-    let times = ints_in(repeats)?;
-    let mut index = Vec::new();
-    for (i, &n) in times.iter().enumerate() {
-        if !(0..=1 << 24).contains(&n) || index.len() > 1 << 24 {
-            return Err(Error::argument(format!("{n} repeats")));
-        }
-        index.extend(std::iter::repeat_n(i as i64, n as usize));
-    }
-    Ok(Tensor::from(index.as_slice()))
 }
 
 fn shifted(a: &Args, by: fn(i64) -> i64) -> Result<Tensor> {

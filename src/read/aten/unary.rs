@@ -197,6 +197,10 @@ fn implicit(tensor: &Tensor) -> Result<Value> {
     {
         return Ok(Value::Int(dim.clone()));
     }
+    // What depends on data stays a tensor, which gives way to other dtypes as a number does.
+    if tensor.is_traced() && tensor.numel() == 1 {
+        return Ok(tensor.reshape(())?.weakened().into());
+    }
     match tensor.item() {
         Ok(crate::Scalar::Bool(x)) => Ok(Value::Bool(x)),
         Ok(crate::Scalar::Int(x)) => Ok(Value::Int(x.into())),

@@ -7,7 +7,7 @@ use crate::array::Scalar;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::fourier::Complex;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
@@ -97,6 +97,8 @@ impl Value {
         match self {
             Value::Bool(x) => Ok(Scalar::Bool(*x)),
             Value::Float(x) => Ok(Scalar::Float(*x)),
+            // In a trace that is right for this value alone, which is recorded.
+            Value::Int(dim) if dim.depends_on_values() => size::integer(dim).map(Scalar::Int),
             Value::Int(dim) => {
                 dim.fixed().map(Scalar::Int).ok_or_else(|| Error::size(format!("expected a fixed number, got the symbolic size `{dim}`")))
             }
@@ -130,16 +132,16 @@ impl Value {
         })
     }
 
-    /// The integer, which may be a symbolic size; a tensor of one integer counts.
+    /// The integer, which may be a symbolic size; a tensor of one integer counts, and what it is at a call stays symbolic.
     pub(crate) fn dim(&self) -> Result<Dim> {
         match self {
             Value::Int(dim) => Ok(dim.clone()),
             Value::Bool(x) => Ok(Dim::Fixed(i64::from(*x))),
             Value::Tensor(view) => {
                 let tensor = view.read()?;
-                match tensor.symbolic_values() {
-                    Some(dims) if dims.dims.len() == 1 => Ok(dims.dims[0].clone()),
-                    _ => Ok(Dim::Fixed(tensor.item()?.to_i64())),
+                match tensor.dtype().is_int() {
+                    true => tensor.to_dim(),
+                    false => Ok(Dim::Fixed(tensor.item()?.to_i64())),
                 }
             }
             Value::Float(x) => Ok(Dim::Fixed(*x as i64)),

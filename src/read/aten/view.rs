@@ -30,6 +30,8 @@ pub(super) const ROWS: &[Row] = &[
         let x = a.view("self")?;
         Ok(Value::Int(x.strides()[x.read()?.shape().axis(a.int("dim")?)?].clone()))
     }),
+    // Only assertions of torch.export ask for it, of which nothing is known here.
+    value("sym_storage_offset(Tensor self) -> SymInt", |_| Ok(Value::None)),
     value("sym_is_contiguous(Tensor self, MemoryFormat memory_format=contiguous_format) -> SymBool", |a| {
         let x = a.view("self")?;
         Ok(Value::Bool(a.int("memory_format")? == 0 && layout::is_contiguous(x.read()?.shape(), x.strides())))
@@ -106,6 +108,12 @@ pub(super) const ROWS: &[Row] = &[
     }),
     value("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", |a| {
         let (start, length) = (a.dim("start")?, a.dim("length")?);
+        if start.depends_on_values() {
+            // Negative ones count from the end, each by itself.
+            let (base, axis) = (a.view("self")?, a.tensor("self")?.shape().axis(a.int("dim")?)?);
+            let index = Tensor::arange(0, &length, 1, DType::I64)?.add(&start)?;
+            return picked(base, axis, index, base.strides().to_vec()).map(Value::Tensor);
+        }
         let start = if start.example().is_some_and(|n| n < 0) { a.tensor("self")?.dim(a.int("dim")?)? + start } else { start };
         let end = &start + &length;
         sliced(a.view("self")?, a.int("dim")?, Some(start), Some(end), 1)

@@ -7,7 +7,7 @@ use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
 use crate::read::aten;
 use crate::read::aten::value::{Value, View};
-use crate::read::script::binary;
+use crate::read::script::{binary, unary};
 use crate::tensor::{Tensor, location};
 use std::collections::HashMap;
 
@@ -39,6 +39,7 @@ pub(super) fn performed(node: &SchemaNode) -> &str {
 /// Arithmetic on sizes: torch's name, and the sign.
 const ARITHMETIC: &[(&str, &str)] = &[
     ("_operator.add", "+"),
+    ("_operator.and_", "and"),
     ("_operator.eq", "=="),
     ("_operator.floordiv", "//"),
     ("_operator.ge", ">="),
@@ -48,9 +49,24 @@ const ARITHMETIC: &[(&str, &str)] = &[
     ("_operator.mod", "%"),
     ("_operator.mul", "*"),
     ("_operator.ne", "!="),
+    ("_operator.or_", "or"),
     ("_operator.pow", "**"),
     ("_operator.sub", "-"),
     ("_operator.truediv", "/"),
+];
+
+/// What is done with sizes besides.
+const OF_SIZES: &[&str] = &[
+    "torch.sym_max",
+    "torch.sym_min",
+    "torch.sym_not",
+    "torch.sym_int",
+    "torch.sym_float",
+    "torch.sym_sum",
+    "torch.sym_ite",
+    "_operator.neg",
+    "_operator.not_",
+    "_operator.pos",
 ];
 
 /// Operators that hold graphs.
@@ -75,7 +91,7 @@ pub(super) fn knows(target: &str) -> bool {
     let name = operator(target);
     SILENT.contains(&name)
         || ARITHMETIC.iter().any(|row| row.0 == target)
-        || matches!(target, "torch.sym_max" | "torch.sym_min" | "torch.sym_not" | "_operator.neg")
+        || OF_SIZES.contains(&target)
         || name.strip_prefix("higher_order.").is_some_and(|name| HIGHER.contains(&name))
         || aten::resolve(in_table(name)).is_some()
 }
@@ -388,7 +404,7 @@ fn call(node: &SchemaNode, positional: &[Value], named: &[(String, Value)]) -> R
     if let Some((_, sign)) = ARITHMETIC.iter().find(|row| row.0 == target) {
         return match all().as_slice() {
             // A comparison with a size that depends on data is not decided here; what it is for is an assertion.
-            [a, b] if sign.starts_with(['<', '>', '=', '!']) => Ok(binary(sign, a, b).unwrap_or(Value::None)),
+            [a, b] if sign.starts_with(['<', '>', '=', '!', 'a', 'o']) => Ok(binary(sign, a, b).unwrap_or(Value::None)),
             [a, b] => binary(sign, a, b),
             other => Err(Error::damaged(format!("{target}: unexpected number of values: {}", other.len()))),
         };
@@ -396,13 +412,40 @@ fn call(node: &SchemaNode, positional: &[Value], named: &[(String, Value)]) -> R
     match (target, all().as_slice()) {
         ("torch.sym_max", [a, b]) => return Ok(Value::Int(a.dim()?.max(b.dim()?))),
         ("torch.sym_min", [a, b]) => return Ok(Value::Int(a.dim()?.min(b.dim()?))),
-        ("torch.sym_not", [a]) => return Ok(Value::Bool(a.number()?.to_f64() == 0.0)),
-        ("_operator.neg", [a]) => return Ok(Value::Int(Dim::Fixed(0) - a.dim()?)),
+        // Of what nothing is known, an assertion asks.
+        ("torch.sym_not" | "_operator.not_", [Value::None]) => return Ok(Value::None),
+        ("torch.sym_not" | "_operator.not_", [a]) => return unary("not", a),
+        ("_operator.neg", [a]) => return unary("-", a),
+        ("_operator.pos" | "torch.sym_int", [a]) => return a.dim().map(Value::Int),
+        ("torch.sym_float", [a @ Value::Tensor(_)]) => return Ok(a.clone()),
+        ("torch.sym_float", [a]) => return a.number().map(|x| Value::Float(x.to_f64())),
+        ("torch.sym_sum", [list]) => {
+            let sum = list.elements()?.iter().map(Value::dim).collect::<Result<Vec<Dim>>>()?;
+            return Ok(Value::Int(sum.into_iter().sum()));
+        }
+        ("torch.sym_ite", [condition, then, otherwise]) => return either(condition, then, otherwise),
         _ => {}
     }
     let name = in_table(operator(target));
     let operator = node.operator.get_or_init(|| aten::resolve(name)).ok_or_else(|| aten::unknown(name))?;
-    operator.call(positional, named)
+    let result = operator.call(positional, named)?;
+    match &result {
+        // An integer that is read out of a tensor is a size or an index of what follows.
+        Value::Tensor(view) if READS.contains(&name) && view.read()?.dtype().is_int() => view.read()?.to_dim().map(Value::Int),
+        _ => Ok(result),
+    }
+}
+
+/// The operators that read the only element of a tensor.
+const READS: &[&str] = &["item", "_local_scalar_dense"];
+
+/// One of two values, by a condition that may differ from call to call.
+fn either(condition: &Value, then: &Value, otherwise: &Value) -> Result<Value> {
+    let Value::Tensor(view) = condition else {
+        return Ok(if condition.number()?.to_f64() != 0.0 { then.clone() } else { otherwise.clone() });
+    };
+    let tensor = |value: &Value| value.dim().map(|dim| Tensor::from_dim(&dim));
+    view.read()?.where_(&tensor(then)?, &tensor(otherwise)?).map(Value::from)
 }
 
 /// The dtype that the file declares for the first output of a node.

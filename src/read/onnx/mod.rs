@@ -140,14 +140,26 @@ impl OnnxModule {
         for (name, array) in &self.parameters {
             scope.insert(name, Tensor::from(array.clone()).named(name).into());
         }
-        GraphRunner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
-            .nodes(&self.graph.node, &mut scope)?;
+        // Guards on inputs come before anything runs. Where a node fails, a guard that does not hold is the reason.
+        self.check_values(&scope, false)?;
+        let ran = GraphRunner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
+            .nodes(&self.graph.node, &mut scope);
+        self.check_values(&scope, ran.is_ok())?;
+        ran?;
+        self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
+    }
+
+    /// Compares values with the guards on them: all, or those that are there.
+    fn check_values(&self, scope: &Scope, all: bool) -> Result<()> {
         for (guard, location) in &self.guards {
-            if let SavedGuard::Values(name, seen) = guard {
-                scope.get(name).and_then(|value| value.tensor().and_then(|tensor| guard::values(tensor, seen, location)))?;
+            let SavedGuard::Values(name, seen) = guard else { continue };
+            match scope.get(name) {
+                Ok(value) => value.tensor().and_then(|tensor| guard::values(tensor, seen, location))?,
+                Err(error) if all => return Err(error),
+                Err(_) => {}
             }
         }
-        self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
+        Ok(())
     }
 
     /// Inputs of the declared types, by name; `None` where a rank or the length of a sequence is not declared.

@@ -563,7 +563,7 @@ static BINARY: Signs = Signs::new(&[
 ]);
 
 /// A unary operator on a number or a tensor.
-pub(super) fn unary(op: &str, value: &Value) -> Result<Value> {
+pub(in crate::read) fn unary(op: &str, value: &Value) -> Result<Value> {
     match (op, value) {
         ("-", Value::Int(dim)) => Ok(Value::Int(-dim)),
         ("-", Value::Float(x)) => Ok(Value::Float(-x)),
@@ -602,11 +602,16 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             "+" => x + y,
             "-" => x - y,
             "*" => x * y,
+            // A divisor that is a value may be 0 in a call.
+            "//" | "%" if y.depends_on_values() => {
+                let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
+                return binary(op, &tensor(x), &tensor(y));
+            }
             "//" | "%" if *y == 0 => return Err(Error::argument("division by zero")),
             "//" => x / y,
             "%" => x % y,
             "==" if x == y => return Ok(Value::Bool(true)),
-            _ if COMPARISONS.contains(&op) && (x.is_symbolic() || y.is_symbolic()) => {
+            _ if (COMPARISONS.contains(&op) || x.depends_on_values() || y.depends_on_values()) && (x.is_symbolic() || y.is_symbolic()) => {
                 let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
                 return binary(op, &tensor(x), &tensor(y));
             }

@@ -10,7 +10,7 @@ mod side_effects;
 mod signature;
 mod unsupported_ops;
 
-pub(super) use builtin::binary;
+pub(super) use builtin::{binary, unary};
 pub(super) use signature::output_names;
 
 use super::aten::complex;

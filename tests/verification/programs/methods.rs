@@ -3,6 +3,7 @@
 use super::choose::{self, Fit};
 use super::fit;
 use super::program::Argument;
+use super::values;
 use ontrace::{DType, Result, Tensor, cond, while_loop};
 
 /// A way to call the public API.
@@ -253,6 +254,25 @@ methods! {
     fit::mask_of, [x mask] () x.index(&[Some(mask)]);
     fit::put, [x index y] (how: reduction) x.index_put(&[Some(index)], y, how);
     fit::put_masked, [x mask y] (how: reduction) x.index_put(&[Some(mask)], y, how);
+
+    // Indices, bounds and counts that are values of an input.
+    values::index, [x i] (axis: int) x.select(axis, i.to_dim()?);
+    values::index, [x i] (axis: int) x.slice(axis, i.to_dim()?..);
+    values::index, [x i] (axis: int) x.slice(axis, ..i.to_dim()? + 1i64);
+    values::index, [x i] (axis: int) x.slice_step(axis, i.to_dim()?..i.to_dim()? + 5i64, 2);
+    values::bound, [x i] (axis: int) x.slice(axis, i.to_dim()?..i.to_dim()? + 2i64);
+    values::bounds, [x i j] (axis: int) x.slice(axis, i.to_dim()?..j.to_dim()?);
+    values::start, [x i] (axis: int, count: int) x.narrow(axis, i.to_dim()?, count);
+    values::count, [x i] (axis: int) x.narrow(axis, 0, i.to_dim()?);
+    values::put, [x i y] (axis: int) x.select_scatter(axis, i.to_dim()?, y);
+    values::put_slice, [x i y] (axis: int) x.slice_scatter(axis, i.to_dim()?..i.to_dim()? + 1i64, 1, y);
+    values::times, [x n] (axis: int) x.repeat_interleave(n.to_dim()?, axis);
+    values::times, [x n] (_axis: int) Tensor::stack(&[x], 0)?.expand([&[n.to_dim()?][..], x.dims()].concat());
+    values::counts, [x counts] (axis: int) x.index_select(axis, &counts.repeated_indices(None)?);
+    values::times, [_x n] (_axis: int) Tensor::arange(1, &n.to_dim()?, 2, DType::I64);
+    values::times, [_x n] (_axis: int) Tensor::full([n.to_dim()? * 2, 3.into()], 1.5, DType::F32);
+    values::largest, [x k] (axis: int) x.topk(k.to_dim()?, axis, true);
+    values::pieces, [x i] (axis: int, whole: length) x.split_with_sizes([i.to_dim()?, whole - i.to_dim()?], axis);
 
     // Products of matrices, windows, norms.
     fit::product, [x y] () x.matmul(y);

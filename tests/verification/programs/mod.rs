@@ -9,6 +9,7 @@ mod print;
 mod program;
 mod run;
 mod shrink;
+mod values;
 
 use crate::exported;
 use program::Program;
