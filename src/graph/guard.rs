@@ -5,6 +5,7 @@ use crate::array::{Array, Tolerance, compare};
 use crate::dim::{Bindings, Constraint};
 use crate::error::{Error, ErrorCode, Result};
 use std::fmt;
+use std::sync::Arc;
 
 /// A condition under which a traced graph does what its module does, with the source location that made it one.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub struct Guard {
     pub condition: Condition,
     /// Where the program read it.
     pub location: SourceLocation,
+    /// The message of the error that the program raises unless the condition holds; `None` where the program only read the value.
+    pub raises: Option<Arc<str>>,
 }
 
 /// What must hold in a call.
@@ -27,7 +30,12 @@ pub enum Condition {
 impl Guard {
     /// A relation between sizes.
     pub fn lengths(constraint: Constraint, location: SourceLocation) -> Guard {
-        Guard { condition: Condition::Lengths(constraint), location }
+        Guard { condition: Condition::Lengths(constraint), location, raises: None }
+    }
+
+    /// A value that has these values.
+    pub fn numbers(value: ValueId, seen: Array, location: SourceLocation) -> Guard {
+        Guard { condition: Condition::Numbers(value, seen), location, raises: None }
     }
 
     /// Whether it is on sizes that are known only when a call runs.
@@ -77,7 +85,22 @@ impl Guard {
         }
     }
 
+    /// The condition with its source location.
+    fn text(&self) -> String {
+        let condition = match &self.condition {
+            Condition::Lengths(constraint) => constraint.to_string(),
+            Condition::Numbers(_, seen) => format!("a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen)),
+        };
+        match self.location.to_string() {
+            location if location.is_empty() => condition,
+            location => format!("{condition} at {location}"),
+        }
+    }
+
     fn refused(&self, found: &str) -> Error {
+        if let Some(message) = &self.raises {
+            return Error::new(ErrorCode::Guard, message.to_string()).help(format!("the program requires {}", self.text()));
+        }
         Error::new(ErrorCode::Guard, format!("the traced graph is valid only for {self}; in this call {found}"))
             .help("the program read this value while it was traced and may have branched on it: trace again with such inputs, or use cond, while_loop or scan")
     }
@@ -90,13 +113,10 @@ fn summary(array: &Array) -> String {
 
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.condition {
-            Condition::Lengths(constraint) => write!(f, "{constraint}")?,
-            Condition::Numbers(_, seen) => write!(f, "a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen))?,
-        }
-        match self.location.to_string() {
-            location if location.is_empty() => Ok(()),
-            location => write!(f, " at {location}"),
+        f.write_str(&self.text())?;
+        match &self.raises {
+            Some(message) => write!(f, " (otherwise the program raises: {message})"),
+            None => Ok(()),
         }
     }
 }

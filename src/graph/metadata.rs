@@ -6,6 +6,7 @@ use crate::dim::Constraint;
 use crate::error::{Error, Result, ResultExt};
 use crate::onnx::Model;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Model metadata: the conditions under which the traced graph holds, as JSON.
 const GUARDS_KEY: &str = "ontrace.guards";
@@ -23,6 +24,9 @@ struct GuardEntry {
     scope: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     line: String,
+    /// The message of the error that the program raises otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raises: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,9 +38,19 @@ struct ValueEntry {
     bytes: String,
 }
 
-/// A guard of a file: what it says of sizes, or of the value of a name.
+/// A guard of a file.
 #[derive(Clone, Debug)]
-pub(crate) enum SavedGuard {
+pub(crate) struct SavedGuard {
+    pub(crate) condition: SavedCondition,
+    /// Where the program read it.
+    pub(crate) location: SourceLocation,
+    /// The message of the error that the program raises otherwise.
+    pub(crate) raises: Option<Arc<str>>,
+}
+
+/// What a guard of a file says of sizes, or of the value of a name.
+#[derive(Clone, Debug)]
+pub(crate) enum SavedCondition {
     Sizes(Constraint),
     Values(String, Array),
 }
@@ -46,15 +60,15 @@ impl GuardEntry {
     ///
     /// # Errors
     /// [`Damaged`](crate::ErrorCode::Damaged) where it says nothing.
-    fn read(&self) -> Result<(SavedGuard, SourceLocation)> {
+    fn read(&self) -> Result<SavedGuard> {
         let damaged = || Error::damaged("an empty guard");
         let location = SourceLocation { scope: self.scope.as_str().into(), line: self.line.as_str().into() };
-        let saved = match (&self.sizes, &self.value) {
-            (Some(text), None) => SavedGuard::Sizes(Constraint::parse(text).ok_or_else(damaged)?),
-            (None, Some(value)) => SavedGuard::Values(value.name.clone(), value.array().ok_or_else(damaged)?),
+        let condition = match (&self.sizes, &self.value) {
+            (Some(text), None) => SavedCondition::Sizes(Constraint::parse(text).ok_or_else(damaged)?),
+            (None, Some(value)) => SavedCondition::Values(value.name.clone(), value.array().ok_or_else(damaged)?),
             _ => return Err(damaged()),
         };
-        Ok((saved, location))
+        Ok(SavedGuard { condition, location, raises: self.raises.as_deref().map(Arc::from) })
     }
 }
 
@@ -70,7 +84,7 @@ impl ValueEntry {
 ///
 /// # Errors
 /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read: a traced graph without its guards is not trusted.
-pub(crate) fn guards_of(model: &Model) -> Result<Vec<(SavedGuard, SourceLocation)>> {
+pub(crate) fn guards_of(model: &Model) -> Result<Vec<SavedGuard>> {
     let text = model.proto.metadata_props.iter().find(|entry| entry.key == GUARDS_KEY).map(|entry| entry.value.as_str());
     let Some(text) = text else { return Ok(Vec::new()) };
     let saved: Vec<GuardEntry> =
@@ -93,7 +107,8 @@ pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Optio
                 (None, Some(ValueEntry { name, dtype: seen.dtype().name().to_string(), shape: seen.shape().to_vec(), bytes }))
             }
         };
-        Ok(GuardEntry { sizes, value, scope: guard.location.scope.to_string(), line: guard.location.line.to_string() })
+        let (scope, line) = (guard.location.scope.to_string(), guard.location.line.to_string());
+        Ok(GuardEntry { sizes, value, scope, line, raises: guard.raises.as_deref().map(str::to_string) })
     };
     let saved = guards.iter().map(entry).collect::<Result<Vec<GuardEntry>>>()?;
     if saved.is_empty() {

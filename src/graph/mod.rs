@@ -15,7 +15,7 @@ mod weight_provenance;
 pub use attributes::{Attribute, Attributes};
 pub use guard::{Condition, Guard};
 pub use lower::Written;
-pub(crate) use metadata::{SavedGuard, guards_entry, guards_of};
+pub(crate) use metadata::{SavedCondition, SavedGuard, guards_entry, guards_of};
 pub(crate) use operator::needs_opset;
 pub use operator::{Agreement, DTypeGap, FIRST_OPSET, Inputs, Operator, Substitution};
 pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};

@@ -90,7 +90,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
             if let Condition::Numbers(id, seen) = &condition.condition
                 && let Some(tensor) = values.get(id)
             {
-                guard::values(tensor, &seen.cast((self.dtype)(seen.dtype()))?, &condition.location)?;
+                guard::values(condition, tensor, &seen.cast((self.dtype)(seen.dtype()))?)?;
             }
         }
         let output = |id: &ValueId| values.get(id).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
@@ -141,7 +141,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
                 && constraint.symbols().iter().all(|symbol| symbols.contains_key(symbol))
                 && constraint.symbols().iter().any(|symbol| !given.contains(symbol)) == on_data
             {
-                guard::sizes(constraint, symbols, &condition.location)?;
+                guard::sizes(condition, constraint, symbols)?;
             }
         }
         Ok(())

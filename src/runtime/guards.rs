@@ -4,7 +4,7 @@ use super::conversion::from_tract;
 use crate::array::{Array, DType};
 use crate::dim::{Bindings, Type};
 use crate::error::Result;
-use crate::graph::{Condition, Guard, SavedGuard, guards_of};
+use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::onnx::Model;
 use crate::onnx::proto::{GraphProto, ValueInfoProto};
 use tract_onnx::prelude::TValue;
@@ -26,12 +26,12 @@ impl Conditions {
     /// [`Damaged`](crate::ErrorCode::Damaged) where they are not to be read.
     pub(super) fn of(model: &Model, inputs: &[(String, Type)], graph: &mut GraphProto) -> Result<Conditions> {
         let mut conditions = Conditions::default();
-        for (saved, location) in guards_of(model)? {
-            match saved {
-                SavedGuard::Sizes(constraint) => conditions.sizes.push(Guard::lengths(constraint, location)),
-                SavedGuard::Values(name, seen) => {
+        for SavedGuard { condition, location, raises } in guards_of(model)? {
+            match condition {
+                SavedCondition::Sizes(constraint) => conditions.sizes.push(Guard { raises, ..Guard::lengths(constraint, location) }),
+                SavedCondition::Values(name, seen) => {
                     let dtype = seen.dtype();
-                    let guard = Guard { condition: Condition::Numbers(Default::default(), seen), location };
+                    let guard = Guard { raises, ..Guard::numbers(Default::default(), seen, location) };
                     match inputs.iter().position(|input| input.0 == name) {
                         Some(i) => conditions.inputs.push((i, guard)),
                         None => {

@@ -1,7 +1,7 @@
 //! `apply`, the one entry point of operations: infers the type, evaluates the kernel where values are known, and adds a node where a trace is active.
 
 use super::{Origin, Tensor, TensorData, location, observer, recorder};
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::dim::{Constraints, Dim, DimArray, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Agreement, Computed, Inputs, Operator};
@@ -41,7 +41,7 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
     let types: Vec<Option<&Type>> = inputs.iter().map(|input| input.map(Tensor::ty)).collect();
     let constraints = recorder::constraints();
     let inferred = op.infer(&Inputs::new(&types).under(&constraints)).map(|types| simplified(types, &constraints));
-    let known_sizes = size_values(&*op, inputs, &constraints);
+    let known_sizes = size_values(&*op, inputs, &constraints).or_else(|| rounded(&*op, inputs, inferred.as_deref().ok()?));
     recorder::constrain(constraints.into_found(), || location::here(None, caller));
     let types = inferred.at(op.name()).map_err(|error| match error.code() {
         // A declared size is reported with the line that contradicts it.
@@ -148,6 +148,16 @@ fn size_values(op: &dyn Operator, inputs: &[Option<&Tensor>], constraints: &Cons
     // Known values alone are computed like any other constant.
     let dims = known.iter().flatten().any(|dims| dims.is_symbolic()).then(|| op.of_dims(&Inputs::new(&known))).flatten()?;
     Some(DimArray { dims: dims.dims.iter().map(|dim| constraints.simplify(dim)).collect(), ..dims })
+}
+
+/// The integers that a cast makes of floats that follow from sizes.
+fn rounded(op: &dyn Operator, inputs: &[Option<&Tensor>], types: &[Type]) -> Option<DimArray> {
+    match (op.name(), inputs, types) {
+        ("Cast", [Some(x)], [ty]) if matches!(ty.dtype, DType::I64 | DType::I32) && matches!(x.dtype(), DType::F32 | DType::F64) => {
+            super::scaled::sizes(x.traced_ref()?)
+        }
+        _ => None,
+    }
 }
 
 /// The outputs where the values of every input and the sizes among the attributes are known, compared with the inferred types.

@@ -1,44 +1,68 @@
-//! Guards of a traced graph that is called in another trace.
+//! Guards of a traced graph that is called in another trace, and those that a program makes itself.
 
-use super::{Tensor, recorder};
-use crate::array::Array;
+use super::relation::Scope;
+use super::{Tensor, location, recorder};
+use crate::array::{Array, DType, Scalar};
 use crate::dim::{Bindings, Constraint, Dim};
 use crate::error::Result;
-use crate::graph::{Condition, Guard, SourceLocation};
+use crate::graph::Guard;
 use std::collections::HashMap;
+use std::panic::Location;
 use std::sync::Arc;
 
-/// Checks these sizes against a relation between symbols that stand for them; where they are symbolic, the relation becomes a guard.
+/// Checks these sizes against a guard on a relation between symbols that stand for them; where they are symbolic, the relation becomes a guard.
 ///
 /// # Errors
 /// [`Guard`](crate::ErrorCode::Guard) where it does not hold in the example.
-pub(crate) fn sizes(constraint: &Constraint, sizes: &HashMap<Arc<str>, Dim>, location: &SourceLocation) -> Result<()> {
+pub(crate) fn sizes(guard: &Guard, constraint: &Constraint, sizes: &HashMap<Arc<str>, Dim>) -> Result<()> {
     let mut bindings = Bindings::new();
     for (symbol, dim) in sizes {
         if let Some(seen) = dim.example() {
             bindings.bind(symbol, seen)?;
         }
     }
-    Guard::lengths(constraint.clone(), location.clone()).check_lengths(&bindings)?;
+    guard.check_lengths(&bindings)?;
     let substituted = constraint.substitute(&|symbol| sizes.get(symbol).map(Dim::expr));
     if substituted.symbols().is_empty() {
         return Ok(());
     }
     recorder::grant(substituted.clone());
-    recorder::guard_sizes(substituted, location.clone())
+    recorder::add_size_guard(Guard { raises: guard.raises.clone(), ..Guard::lengths(substituted, guard.location.clone()) })
 }
 
-/// Checks a tensor against the values that it must have; where it is traced, that becomes a guard.
+/// Checks a tensor against the values that a guard says it must have; where it is traced, that becomes a guard.
 ///
 /// # Errors
 /// [`Guard`](crate::ErrorCode::Guard) where it has others.
-pub(crate) fn values(tensor: &Tensor, seen: &Array, location: &SourceLocation) -> Result<()> {
+pub(crate) fn values(guard: &Guard, tensor: &Tensor, seen: &Array) -> Result<()> {
+    let own = Guard { raises: guard.raises.clone(), ..Guard::numbers(Default::default(), seen.clone(), guard.location.clone()) };
     if let Some(array) = tensor.value() {
         // No graph is asked for the value: it is here.
-        Guard { condition: Condition::Numbers(Default::default(), seen.clone()), location: location.clone() }.check_numbers(array)?;
+        own.check_numbers(array)?;
     }
     match tensor.traced_ref() {
-        Some(traced_ref) => recorder::guard_values(traced_ref, seen, || location.clone()),
+        Some(traced_ref) => recorder::guard_values(traced_ref, seen, || own.location, own.raises),
         None => Ok(()),
+    }
+}
+
+/// Requires that a truth value is this one in every call, because the program raises an error otherwise. Of sizes it becomes guards on these, of
+/// data a guard on the value; where no trace is active, nothing happens.
+///
+/// # Errors
+/// [`Trace`](crate::ErrorCode::Trace) for a value in the body of a loop or a branch, [`Denied`](crate::ErrorCode::Denied) in a strict trace.
+#[track_caller]
+pub(crate) fn required(condition: &Tensor, holds: bool, raises: &str) -> Result<()> {
+    let location = location::here(None, Location::caller());
+    let Some(traced_ref) = condition.traced_ref() else { return Ok(()) };
+    let raises: Option<Arc<str>> = Some(raises.into());
+    match recorder::of_graph(traced_ref, |graph| Scope::of(graph).relations(traced_ref.value, holds)) {
+        Some(constraints) => constraints.into_iter().try_for_each(|constraint| {
+            recorder::add_size_guard(Guard { raises: raises.clone(), ..Guard::lengths(constraint, location.clone()) })
+        }),
+        None => {
+            let seen = Array::full(DType::Bool, &condition.ty().shape.to_fixed()?, Scalar::Bool(holds));
+            recorder::guard_values(traced_ref, &seen, || location, raises)
+        }
     }
 }

@@ -8,6 +8,8 @@ pub mod location;
 pub(crate) mod observer;
 mod operand;
 mod recorder;
+mod relation;
+mod scaled;
 pub(crate) mod scalar_value;
 pub mod size;
 
@@ -17,6 +19,7 @@ pub use axes::{Axes, AxisRange};
 pub use operand::Operand;
 pub use recorder::{Recorder, is_tracing, untraced};
 pub(crate) use recorder::{fresh_symbol, visible};
+pub(crate) use scaled::fraction;
 pub use size::concrete;
 
 use crate::array::{Array, DType, Element, PromotionPriority, Scalar};
@@ -276,7 +279,7 @@ impl Tensor {
         let array = self.array()?;
         let caller = Location::caller();
         if let Some(traced_ref) = self.traced_ref() {
-            recorder::guard_values(traced_ref, array, || location::here(None, caller))?;
+            recorder::guard_values(traced_ref, array, || location::here(None, caller), None)?;
         }
         if self.symbolic_values().is_some_and(|dims| dims.dims.iter().any(Dim::depends_on_values)) {
             recorder::guard_computed(self, array, || location::here(None, caller))?;

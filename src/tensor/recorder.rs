@@ -4,7 +4,7 @@ use super::Tensor;
 use crate::array::Array;
 use crate::dim::{Assumptions, Constraint, Constraints, DATA, Dim, DimArray, Expr, Type, VALUE};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Condition, Graph, Guard, Operator, SourceLocation, ValueId};
+use crate::graph::{Graph, Guard, Operator, SourceLocation, ValueId};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -326,10 +326,14 @@ pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
 
 /// Adds a guard for a relation between sizes that the program read, where a trace is active.
 pub(super) fn guard_sizes(constraint: Constraint, location: SourceLocation) -> Result<()> {
+    add_size_guard(Guard::lengths(constraint, location))
+}
+
+/// As [`guard_sizes`], perhaps with the message of the error that the program raises otherwise.
+pub(super) fn add_size_guard(guard: Guard) -> Result<()> {
     ACTIVE.with_borrow_mut(|open| {
         // Bodies share the sizes of the trace that they are in.
         let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) else { return Ok(()) };
-        let guard = Guard::lengths(constraint, location);
         if active.strict {
             return Err(denied(&guard));
         }
@@ -338,8 +342,13 @@ pub(super) fn guard_sizes(constraint: Constraint, location: SourceLocation) -> R
     })
 }
 
-/// Adds a guard: the program read the elements of a traced value.
-pub(super) fn guard_values(traced_ref: TracedRef, seen: &Array, location: impl FnOnce() -> SourceLocation) -> Result<()> {
+/// Adds a guard: the program read the elements of a traced value, or raises an error with this message unless they are these.
+pub(super) fn guard_values(
+    traced_ref: TracedRef,
+    seen: &Array,
+    location: impl FnOnce() -> SourceLocation,
+    raises: Option<Arc<str>>,
+) -> Result<()> {
     ACTIVE.with_borrow_mut(|open| {
         let Some(active) = open.iter_mut().find(|active| active.id == traced_ref.trace) else { return Ok(()) };
         let location = location();
@@ -348,7 +357,7 @@ pub(super) fn guard_values(traced_ref: TracedRef, seen: &Array, location: impl F
                 .at(location)
                 .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
         }
-        let guard = Guard { condition: Condition::Numbers(traced_ref.value, seen.clone()), location };
+        let guard = Guard { raises, ..Guard::numbers(traced_ref.value, seen.clone(), location) };
         if active.strict {
             return Err(denied(&guard));
         }
@@ -401,6 +410,11 @@ pub(super) fn constrain(constraints: Vec<Constraint>, location: impl FnOnce() ->
             active.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, location.clone())));
         }
     });
+}
+
+/// What a function finds in the graph of the active trace in which a traced value stands.
+pub(super) fn of_graph<R>(traced_ref: TracedRef, find: impl FnOnce(&Graph) -> Option<R>) -> Option<R> {
+    ACTIVE.with_borrow(|open| find(&open.iter().find(|active| active.id == traced_ref.trace)?.graph))
 }
 
 /// How far below the top the trace of a value is; `usize::MAX` where it is not active.

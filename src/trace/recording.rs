@@ -44,7 +44,7 @@ impl Recording {
                 let (graph, outputs) = result?;
                 return Ok((self.finish(module, &example, graph, outputs, granted, notes), example));
             }
-            for Guard { condition, location } in found {
+            for Guard { condition, location, .. } in found {
                 let Condition::Lengths(constraint) = condition else { continue };
                 // What came before may have changed what the symbols are.
                 match solved(&constraint, &example)? {

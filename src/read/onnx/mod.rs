@@ -11,7 +11,7 @@ pub use value::Value;
 use crate::array::Array;
 use crate::dim::{Bindings, Dim};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::graph::{SavedGuard, SourceLocation, guards_of};
+use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::onnx::{Model, calls, tensor, verify};
@@ -45,7 +45,7 @@ pub struct OnnxModule {
     /// The names of the outputs, as declared.
     outputs: Vec<String>,
     /// The guards of a traced graph.
-    guards: Vec<(SavedGuard, SourceLocation)>,
+    guards: Vec<SavedGuard>,
 }
 
 impl OnnxModule {
@@ -151,10 +151,11 @@ impl OnnxModule {
 
     /// Compares values with the guards on them: all, or those that are there.
     fn check_values(&self, scope: &Scope, all: bool) -> Result<()> {
-        for (guard, location) in &self.guards {
-            let SavedGuard::Values(name, seen) = guard else { continue };
+        for SavedGuard { condition, location, raises } in &self.guards {
+            let SavedCondition::Values(name, seen) = condition else { continue };
+            let guard = Guard { raises: raises.clone(), ..Guard::numbers(Default::default(), seen.clone(), location.clone()) };
             match scope.get(name) {
-                Ok(value) => value.tensor().and_then(|tensor| guard::values(tensor, seen, location))?,
+                Ok(value) => value.tensor().and_then(|tensor| guard::values(&guard, tensor, seen))?,
                 Err(error) if all => return Err(error),
                 Err(_) => {}
             }
@@ -236,11 +237,12 @@ impl OnnxModule {
                 }
             }
         }
-        for (guard, location) in &self.guards {
-            if let SavedGuard::Sizes(constraint) = guard
+        for SavedGuard { condition, location, raises } in &self.guards {
+            if let SavedCondition::Sizes(constraint) = condition
                 && constraint.symbols().iter().all(|symbol| sizes.contains_key(symbol))
             {
-                guard::sizes(constraint, &sizes, location)?;
+                let guard = Guard { raises: raises.clone(), ..Guard::lengths(constraint.clone(), location.clone()) };
+                guard::sizes(&guard, constraint, &sizes)?;
             }
         }
         Ok(())
