@@ -1,8 +1,12 @@
 //! Resampling with an antialiasing filter.
 
+use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+
+/// The most weights of a filter along an axis.
+const LARGEST: i64 = 1 << 24;
 
 impl Tensor {
     /// The last two axes resampled by a filter as wide as a step of the output: bilinear, or cubic with a = −½. `scales` are the factors,
@@ -11,56 +15,51 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where an axis has a symbolic size.
+    /// [`TooBig`](crate::ErrorCode::TooBig) where the filter of an axis has more than 2²⁴ weights.
     #[track_caller]
-    pub fn upsample_antialiased(&self, out: [i64; 2], cubic: bool, corners: bool, scales: [Option<f64>; 2]) -> Result<Tensor> {
+    pub fn upsample_antialiased(&self, out: &[Dim; 2], cubic: bool, corners: bool, scales: [Option<f64>; 2]) -> Result<Tensor> {
         filtered(self, out, corners, scales, if cubic { 2 } else { 1 })
     }
 }
 
-fn fixed(x: &Tensor, axis: i64) -> Result<i64> {
-    x.dim(axis)?.fixed().ok_or_else(|| Error::size("a filter over an axis of symbolic size"))
-}
-
 /// The last two axes resampled by a triangle (reach 1) or a cubic with a = −½ (reach 2) as wide as the step: a matrix for each axis.
-fn filtered(x: &Tensor, out: [i64; 2], corners: bool, scales: [Option<f64>; 2], reach: i64) -> Result<Tensor> {
+fn filtered(x: &Tensor, out: &[Dim; 2], corners: bool, scales: [Option<f64>; 2], reach: i64) -> Result<Tensor> {
     let [height, width] = out;
-    let rows = weights(fixed(x, -2)?, height, corners, scales[0], reach)?.cast(x.dtype())?;
-    let columns = weights(fixed(x, -1)?, width, corners, scales[1], reach)?.cast(x.dtype())?;
+    let of = |axis: i64, size: &Dim, scale| {
+        let n = x.dim(axis)?;
+        if (&n * size).example().is_some_and(|weights| !(0..=LARGEST).contains(&weights)) {
+            return Err(Error::too_big(format!("a filter of {n} by {size}")));
+        }
+        super::constant_where_fixed(&[&n, size], || weights(&n, size, corners, scale, reach)?.cast(x.dtype()))
+    };
+    let (rows, columns) = (of(-2, height, scales[0])?, of(-1, width, scales[1])?);
     rows.matmul(x)?.matmul(&columns.transpose(0, 1)?)
 }
 
-/// The weights of n elements in each of `out` outputs.
-fn weights(n: i64, out: i64, corners: bool, scale: Option<f64>, reach: i64) -> Result<Tensor> {
+/// The weights of n elements in each of `out` outputs, a row an output; the sizes may be symbolic.
+fn weights(n: &Dim, out: &Dim, corners: bool, scale: Option<f64>, reach: i64) -> Result<Tensor> {
+    let float = |dim: Dim| Tensor::from_dim(&dim).cast(DType::F64);
+    let index = |dim: &Dim| Tensor::arange(0, dim, 1, DType::I64)?.cast(DType::F64);
     let step = match (corners, scale) {
-        (true, _) if out > 1 => (n - 1) as f64 / (out - 1) as f64,
-        (true, _) => 0.0,
-        (false, Some(scale)) if scale > 0.0 => 1.0 / scale,
-        _ => n as f64 / out.max(1) as f64,
+        // Of one output the step is 0.
+        (true, _) => float(n - 1i64)?.mul(float((out - 1i64).min(1i64))?)?.div(float((out - 1i64).max(1i64))?)?,
+        (false, Some(scale)) if scale > 0.0 => Tensor::full((), 1.0 / scale, DType::F64)?,
+        _ => float(n.clone())?.div(float(out.max(1i64))?)?,
     };
-    let support = reach as f64 * step.max(1.0);
-    let kernel = |x: f64| {
-        let x = x.abs();
-        match (reach, x) {
-            (1, x) => (1.0 - x).max(0.0),
-            (_, x) if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
-            (_, x) if x < 2.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
-            _ => 0.0,
+    let width = step.maximum(1.0)?;
+    let support = width.mul(reach as f64)?;
+    let (centre, place) = (index(out)?.add(0.5)?.mul(&step)?.unsqueeze(1)?, index(n)?);
+    let inside = place.ge(centre.sub(&support)?.add(0.5)?.floor()?)?.logical_and(place.lt(centre.add(&support)?.add(0.5)?.floor()?)?)?;
+    let at = place.sub(&centre)?.add(0.5)?.div(&width)?.abs()?;
+    let zero = Tensor::zeros((), DType::F64)?;
+    let weight = match reach {
+        1 => at.neg()?.add(1.0)?.maximum(0.0)?,
+        _ => {
+            let near = at.mul(1.5)?.sub(2.5)?.mul(&at)?.mul(&at)?.add(1.0)?;
+            let far = at.mul(-0.5)?.add(2.5)?.mul(&at)?.sub(4.0)?.mul(&at)?.add(2.0)?;
+            at.lt(1.0)?.where_(&near, &at.lt(2.0)?.where_(&far, &zero)?)?
         }
     };
-    if n.checked_mul(out).is_none_or(|size| !(0..=1 << 24).contains(&size)) {
-        return Err(Error::too_big(format!("a filter of {n} by {out}")));
-    }
-    let mut table = vec![0f64; (n * out) as usize];
-    for i in 0..out {
-        let centre = step * (i as f64 + 0.5);
-        let first = ((centre - support + 0.5) as i64).max(0);
-        let last = ((centre + support + 0.5) as i64).min(n);
-        let row: Vec<f64> = (first..last).map(|j| kernel((j as f64 - centre + 0.5) / step.max(1.0))).collect();
-        let sum: f64 = row.iter().sum();
-        for (j, weight) in (first..last).zip(row) {
-            table[(i * n + j) as usize] = weight / sum;
-        }
-    }
-    Tensor::from(table.as_slice()).reshape(&[Dim::Fixed(out), Dim::Fixed(n)])
+    let weight = inside.where_(&weight, &zero)?;
+    weight.div(weight.sum(-1, true)?)
 }

@@ -262,7 +262,13 @@ fn meshgrid(tensors: &[Tensor], indexing: &str) -> Result<Vec<Tensor>> {
 }
 
 fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
-    let n = x.dim(0)?.fixed().ok_or_else(|| Error::size("combinations need a fixed number of elements"))?;
+    let n = x.dim(0)?;
+    let Some(n) = n.fixed() else {
+        return match r {
+            2 => x.index_select(0, &pairs(&n, with_replacement)?),
+            _ => Err(Error::size(format!("combinations: of {r} elements out of a symbolic number")).help("give that axis a fixed size")),
+        };
+    };
     let mut rows: Vec<Vec<i64>> = vec![vec![]];
     for _ in 0..r {
         let from = |row: &Vec<i64>| row.last().map_or(0, |last| last + i64::from(!with_replacement));
@@ -276,6 +282,15 @@ fn combinations(x: &Tensor, r: i64, with_replacement: bool) -> Result<Tensor> {
         return Tensor::zeros([0], x.dtype());
     }
     x.index_select(0, &Tensor::from(flat.as_slice()))?.reshape([rows.len() as i64, r])
+}
+
+/// The pairs i < j (or i ≤ j) of indices below n, a row each, in order.
+pub(super) fn pairs(n: &Dim, equal: bool) -> Result<Tensor> {
+    super::constant_where_fixed(&[n], || {
+        let index = Tensor::arange(0, n, 1, DType::I64)?;
+        let (first, second) = (index.unsqueeze(1)?, &index);
+        if equal { first.le(second)?.nonzero() } else { first.lt(second)?.nonzero() }
+    })
 }
 
 fn block_diag(blocks: &[Tensor]) -> Result<Tensor> {
@@ -332,12 +347,17 @@ fn on_diagonal(x: &Tensor, wrap: bool) -> Result<Tensor> {
 
 /// As many sections of an axis, the first ones longer by one where it does not divide.
 fn sections(x: &Tensor, count: i64, axis: i64) -> Result<Vec<Tensor>> {
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("tensor_split needs a fixed size"))?;
     if count < 1 {
         return Err(Error::argument(format!("{count} sections")));
     }
-    let sizes: Vec<i64> = (0..count).map(|i| n / count + i64::from(i < n % count)).collect();
-    x.split_with_sizes(&sizes, axis)
+    let n = x.dim(axis)?;
+    if let Some(n) = n.fixed() {
+        let sizes: Vec<i64> = (0..count).map(|i| n / count + i64::from(i < n % count)).collect();
+        return x.split_with_sizes(&sizes, axis);
+    }
+    let (axis, rest) = (x.shape().axis(axis)?, &n % count);
+    let start = |i: i64| (&n / count) * i + rest.min(i);
+    (0..count).map(|i| x.part(axis, start(i), start(i + 1) - start(i))).collect()
 }
 
 /// The parts of an axis between the indices.
@@ -363,4 +383,15 @@ fn cuts(x: &Tensor, indices: &[Dim], axis: i64) -> Result<Vec<Tensor>> {
     }
     parts.push(x.slice(axis, start..)?);
     Ok(parts)
+}
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "tensor_split", [floats(&[7, 2])], |x| x[0].split_sections(3, 0);
+        "diag_embed", [floats(&[2, 4])], |x| one(x[0].diag_embed(1, -2, -1)?);
+    }
 }

@@ -382,8 +382,17 @@ impl Tensor {
         if unsigned || are_sizes {
             return a.binary(Binary::Div, &b);
         }
-        let rest = a.binary(Binary::Mod, &b)?;
-        a.binary(Binary::Sub, rest)?.binary(Binary::Div, &b)
+        if let (Some(x), Some(y)) = (a.symbolic_values(), b.symbolic_values())
+            && (x.is_symbolic() || y.is_symbolic())
+            && y.dims.iter().all(|dim| *dim != 0)
+            && let Some(dims) = x.zip(y, |x, y| x / y)
+        {
+            return Ok(Tensor::of_lengths(dims, a.dtype()));
+        }
+        // One less than the quotient rounded towards zero where that is not exact and the signs differ: no value in between overflows.
+        let inexact = a.binary(Binary::Mod, &b)?.ne(0)?;
+        let below = a.lt(0)?.ne(b.lt(0)?)?.logical_and(inexact)?;
+        a.binary(Binary::Div, &b)?.sub(below.cast(a.dtype())?)
     }
 
     /// The quotient rounded towards zero.
@@ -561,6 +570,8 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "number_on_the_left", [floats(&[2, 3])], |x| one((1.0 - &x[0])?);
         "bitwise_and_i32", [of(DType::I32, &[2, 3], -99.0, 99.0), of(DType::I32, &[3], -99.0, 99.0)], |x| one(x[0].bitwise_and(&x[1])?);
         "bitwise_or_u8", [of(DType::U8, &[2, 3], 0.0, 255.0), of(DType::U8, &[3], 0.0, 255.0)], |x| one(x[0].bitwise_or(&x[1])?);
+        "floor_divide_limits_i8", [these(DType::I8, &[5], &[127.0, 101.0, -128.0, 99.0, -127.0]), these(DType::I8, &[1], &[-100.0])], |x| one(x[0].floor_divide(&x[1])?);
+        "floor_divide_limits_i32", [these(DType::I32, &[3], &[2147483647.0, -2147483648.0, -2147483647.0]), these(DType::I32, &[1], &[2000000000.0])], |x| one(x[0].floor_divide(&x[1])?);
         "bitwise_xor_i64", [integers(&[2, 3]), integers(&[3])], |x| one(x[0].bitwise_xor(&x[1])?);
     };
     [
@@ -587,4 +598,36 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
     ]
     .concat()
     .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_divide_rounding_down_at_the_limits_of_their_dtype() -> Result<()> {
+        let limits = [
+            (DType::I8, i64::from(i8::MIN), i64::from(i8::MAX)),
+            (DType::I16, i64::from(i16::MIN), i64::from(i16::MAX)),
+            (DType::I32, i64::from(i32::MIN), i64::from(i32::MAX)),
+            (DType::I64, i64::MIN, i64::MAX),
+            (DType::U8, 0, i64::from(u8::MAX)),
+        ];
+        for (dtype, least, most) in limits {
+            let values = [least, least + 1, least / 2, 0, 1, most / 2, most - 1, most];
+            for by in [least, least + 1, -most / 2, -3, 2, most - 1, most].into_iter().filter(|by| *by != 0 && (least..=most).contains(by))
+            {
+                let x = Tensor::from(values.as_slice()).cast(dtype)?;
+                let expected = values.map(|x| {
+                    i128::from(x).div_euclid(i128::from(by)) - i128::from(by < 0 && i128::from(x).rem_euclid(i128::from(by)) != 0)
+                });
+                let expected: Vec<i64> = expected.iter().map(|&y| y as i64).collect();
+                let quotient = x.floor_divide(Tensor::from(&[by]).cast(dtype)?)?.cast(DType::I64)?.to_vec::<i64>()?;
+                for ((got, expected), x) in quotient.iter().zip(&expected).zip(&values) {
+                    assert_eq!(got, expected, "{dtype}: {x} // {by}");
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! Convolutions.
 
 use super::{Reader, one, widened};
-use crate::array::Array;
+use crate::array::{Array, Scalar};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
@@ -48,7 +48,7 @@ pub(super) fn check_window(window: &Window, axes: usize) -> Result<()> {
 }
 
 /// The size that a window of this kernel leaves of an axis.
-pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize, ceil: bool) -> Result<Dim> {
+pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize) -> Result<Dim> {
     let pads = (window.pads_begin[axis] + window.pads_end[axis]) as i64;
     let reach = (kernel - 1) * window.dilations[axis] as i64 + 1;
     let room = length + (pads - reach);
@@ -56,7 +56,7 @@ pub(super) fn windows(length: &Dim, kernel: i64, window: &Window, axis: usize, c
         return Err(Error::shape(format!("a kernel of extent {reach} does not fit an axis of size {length} with padding {pads}")));
     }
     let stride = window.strides[axis] as i64;
-    Ok(if ceil { room.ceil_div(stride) } else { room / stride } + 1i64)
+    Ok(room / stride + 1i64)
 }
 
 fn parts<'a>(inputs: &Inputs<'a, Type>, window: &Window, groups: usize) -> Result<(&'a Type, &'a Type)> {
@@ -108,7 +108,7 @@ impl Operator for Conv {
         let mut dims = vec![x.shape[0].clone(), weight.shape[0].clone()];
         for axis in 0..x.rank() - 2 {
             let kernel = weight.shape[axis + 2].fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))?;
-            dims.push(windows(&x.shape[axis + 2], kernel, &self.window, axis, false)?);
+            dims.push(windows(&x.shape[axis + 2], kernel, &self.window, axis)?);
         }
         Ok(vec![Type::new(x.dtype, dims)])
     }
@@ -129,7 +129,6 @@ fn kernel_shape(builder: &GraphBuilder, weight: &Name) -> Result<Vec<i64>> {
     builder.ty(weight)?.shape[2..].iter().map(|dim| dim.fixed().ok_or_else(|| Error::size("the kernel size must be fixed"))).collect()
 }
 
-/// The attributes that say how a kernel moves.
 /// The attributes that say how a kernel moves.
 pub(super) fn window_attributes(attributes: Attributes, window: &Window) -> Attributes {
     let pads = [window.pads_begin.as_slice(), &window.pads_end].concat();
@@ -188,6 +187,38 @@ impl Operator for ConvTranspose {
     }
 }
 
+/// The operand of a node with the padding that its `auto_pad` asks for, where that depends on a symbolic size; and the window that is left.
+pub(super) fn read_padded(node: &Node, x: &Tensor, kernel: &[i64], number: Scalar) -> Result<(Tensor, Window)> {
+    let lengths = x.shape().get(2..).unwrap_or(&[]);
+    let auto = node.string("auto_pad", "NOTSET")?;
+    let strides = node.ints("strides")?.map_or_else(|| vec![1; kernel.len()], <[i64]>::to_vec);
+    let varies = lengths.iter().zip(&strides).any(|(length, &stride)| length.is_symbolic() && stride > 1);
+    if !auto.starts_with("SAME") || !varies || lengths.len() != kernel.len() {
+        return Ok((x.clone(), read_window(node, lengths, kernel)?));
+    }
+    let dilations = node.ints("dilations")?.map_or_else(|| vec![1; kernel.len()], <[i64]>::to_vec);
+    let mut widths = Vec::with_capacity(2 * kernel.len());
+    for (axis, length) in lengths.iter().enumerate().rev() {
+        let (Some(&stride), Some(&dilation)) = (strides.get(axis), dilations.get(axis)) else {
+            return Err(Error::argument(format!("strides, dilations and pads for {} axes", kernel.len())));
+        };
+        let reach = (kernel[axis] - 1) * dilation + 1;
+        let all = ((length + (stride - 1)) / stride - 1i64) * stride + reach - length;
+        // A kernel that is as wide as its stride always needs some.
+        let all = if reach >= stride { all } else { all.max(0i64) };
+        let less = &all / 2;
+        let more = all - &less;
+        widths.extend(if auto == "SAME_UPPER" { [less, more] } else { [more, less] });
+    }
+    let counts = |ints: &[i64]| {
+        let count =
+            |&n: &i64| usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("a stride or dilation of {n}")));
+        ints.iter().map(count).collect::<Result<Vec<_>>>()
+    };
+    let window = Window { strides: counts(&strides)?, dilations: counts(&dilations)?, ..Window::dense(kernel.len()) };
+    Ok((x.pad(&widths, super::Padding::Constant(number))?, window))
+}
+
 /// The window of a node over axes of these sizes, `auto_pad` worked out.
 pub(super) fn read_window(node: &Node, spatial: &[Dim], kernel: &[i64]) -> Result<Window> {
     let axes = kernel.len();
@@ -211,8 +242,13 @@ pub(super) fn read_window(node: &Node, spatial: &[Dim], kernel: &[i64]) -> Resul
             "NOTSET" | "" => continue,
             "VALID" => (0, 0),
             "SAME_UPPER" | "SAME_LOWER" => {
-                let length = spatial[axis].fixed().ok_or_else(|| Error::size("auto_pad needs a fixed size"))?;
                 let (stride, reach) = (strides[axis] as i64, (kernel[axis] - 1) * dilations[axis] as i64 + 1);
+                // One position a step needs the same at every size.
+                let length = if stride == 1 { Some(1) } else { spatial[axis].fixed() };
+                let length = length.ok_or_else(|| {
+                    Error::size(format!("{}: auto_pad with strides over an axis of symbolic size", node.op_type()))
+                        .help("give that axis a fixed size")
+                })?;
                 let all = (((length + stride - 1) / stride - 1) * stride + reach - length).max(0) as usize;
                 if auto == "SAME_UPPER" { (all / 2, all - all / 2) } else { (all - all / 2, all / 2) }
             }
@@ -235,8 +271,8 @@ fn groups(node: &Node) -> Result<usize> {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Conv", |node, inputs| {
         let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
-        let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), &kernel_of(weight)?)?;
-        apply(Conv { window, groups: groups(node)? }, &[Some(x), Some(weight), inputs.opt(2)])
+        let (x, window) = read_padded(node, x, &kernel_of(weight)?, Scalar::Int(0))?;
+        apply(Conv { window, groups: groups(node)? }, &[Some(&x), Some(weight), inputs.opt(2)])
     }),
     ("ConvTranspose", |node, inputs| {
         let (x, weight) = (inputs.at(0)?, inputs.at(1)?);
@@ -255,7 +291,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 let all = match asked.map(|asked| asked.get(axis).copied()) {
                     None => reach + extra - stride,
                     Some(Some(want)) => {
-                        let n = spatial[axis].fixed().ok_or_else(|| Error::size("output_shape needs a fixed size"))?;
+                        let n = spatial[axis].fixed().ok_or_else(|| {
+                            Error::size("ConvTranspose: output_shape over an axis of symbolic size").help("give that axis a fixed size")
+                        })?;
                         (n - 1) * stride + extra + reach - want
                     }
                     Some(None) => return Err(Error::argument(format!("expected output_shape for {} axes", kernel.len()))),

@@ -2,6 +2,7 @@
 
 use super::Reduction;
 use crate::array::DType;
+use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -18,7 +19,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Along an axis of symbolic size.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     #[track_caller]
     pub fn cummax(&self, axis: i64) -> Result<(Tensor, Tensor)> {
         running(self, axis, true)
@@ -29,7 +30,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Along an axis of symbolic size.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     #[track_caller]
     pub fn cummin(&self, axis: i64) -> Result<(Tensor, Tensor)> {
         running(self, axis, false)
@@ -40,7 +41,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Along an axis of symbolic size.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     #[track_caller]
     pub fn logcumsumexp(&self, axis: i64) -> Result<Tensor> {
         log_running_sum(self, axis)
@@ -57,7 +58,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Along an axis of symbolic size.
+    /// [`Argument`](crate::ErrorCode::Argument) where there is no such axis.
     #[track_caller]
     pub fn cumprod(&self, axis: i64) -> Result<Tensor> {
         running_product(self, axis)
@@ -113,72 +114,82 @@ impl Tensor {
     }
 }
 
+/// Tensors combined with what stands before them along an axis, of all positions up to each: halves meet, after k rounds each position knows 2ᵏ
+/// positions up to itself. `combine` gets those of later positions, then those of earlier ones. Along an axis of symbolic size the rounds are a
+/// loop.
+fn doubling(state: Vec<Tensor>, axis: i64, combine: impl Fn(&[Tensor], &[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+    let Some(size) = state.first().map(|x| x.dim(axis)).transpose()? else { return Ok(state) };
+    if let Some(n) = size.fixed() {
+        let (mut state, mut step) = (state, 1);
+        while step < n {
+            let part = |x: &Tensor| Ok((x.slice(axis, step..)?, x.slice(axis, ..-step)?));
+            let (now, then): (Vec<Tensor>, Vec<Tensor>) = state.iter().map(part).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            let joined = |(x, new): (&Tensor, &Tensor)| Tensor::cat(&[&x.slice(axis, ..step)?, new], axis);
+            state = state.iter().zip(&combine(&now, &then)?).map(joined).collect::<Result<_>>()?;
+            step *= 2;
+        }
+        return Ok(state);
+    }
+    let rank = state.first().map_or(0, Tensor::rank);
+    let place = Tensor::arange(0, &size, 1, DType::I64)?;
+    let mut across = vec![Dim::Fixed(1); rank];
+    across[crate::dim::axis(axis, rank)?] = size.clone();
+    let step = Tensor::full((), 1, DType::I64)?;
+    let types: Vec<_> = state.iter().map(|x| x.shape().clone()).collect();
+    let first: Vec<Tensor> = std::iter::once(step.clone()).chain(state).collect();
+    let result = super::while_loop(&step.lt(&size)?, first, |state| {
+        let (step, now) = state.split_first().ok_or_else(|| Error::internal("a loop without its step"))?;
+        let before = place.sub(step)?;
+        let then = now.iter().map(|x| x.index_select(axis, &before.maximum(0)?)).collect::<Result<Vec<_>>>()?;
+        let there = before.ge(0)?.reshape(&across)?;
+        let next = combine(now, &then)?.into_iter().zip(now).map(|(new, old)| there.where_(&new, old)).collect::<Result<Vec<_>>>()?;
+        let step = step.mul(2)?;
+        Ok((step.lt(&size)?, std::iter::once(step).chain(next).collect()))
+    })?;
+    result.into_iter().skip(1).zip(types).map(|(x, shape)| x.reshape(&shape)).collect()
+}
+
 /// The largest (smallest) number so far along an axis, and the last position where it stood.
-///
-/// Halves meet: after k rounds each position knows the extreme of 2ᵏ positions up to itself.
 fn running(x: &Tensor, axis: i64, largest: bool) -> Result<(Tensor, Tensor)> {
     if x.rank() == 0 {
         return Ok((x.clone(), Tensor::zeros((), DType::I64)?));
     }
     let axis = x.shape().axis(axis)?;
-    let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("cummax and cummin need a fixed size"))?;
-    let mut across = vec![1i64; x.rank()];
-    across[axis] = n;
-    let mut index = Tensor::arange(0, n, 1, DType::I64)?.reshape(&across)?.expand(x.shape())?;
+    let n = x.shape()[axis].clone();
+    let mut across = vec![Dim::Fixed(1); x.rank()];
+    across[axis] = n.clone();
+    let index = Tensor::arange(0, &n, 1, DType::I64)?.reshape(&across)?.expand(x.shape())?;
     let truth = x.dtype() == DType::Bool;
-    let mut value = if truth { x.cast(DType::U8)? } else { x.clone() };
-    let axis = axis as i64;
-    let mut step = 1;
-    while step < n {
-        let head = |t: &Tensor| t.slice(axis, ..step);
-        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        let (now_at, then_at) = (index.slice(axis, step..)?, index.slice(axis, ..-step)?);
+    let value = if truth { x.cast(DType::U8)? } else { x.clone() };
+    let combine = |now: &[Tensor], then: &[Tensor]| {
         // What came later stays where both are equal; a NaN stays for good.
-        let mut stays = if largest { now.ge(&then)? } else { now.le(&then)? };
+        let mut stays = if largest { now[0].ge(&then[0])? } else { now[0].le(&then[0])? };
         if x.dtype().is_float() {
-            stays = stays.logical_or(now.is_nan()?)?;
+            stays = stays.logical_or(now[0].is_nan()?)?;
         }
-        let (new, new_at) = (stays.where_(&now, &then)?, stays.where_(&now_at, &then_at)?);
-        (value, index) = (Tensor::cat(&[&head(&value)?, &new], axis)?, Tensor::cat(&[&head(&index)?, &new_at], axis)?);
-        step *= 2;
-    }
+        now.iter().zip(then).map(|(now, then)| stays.where_(now, then)).collect()
+    };
+    let [value, index] = <[Tensor; 2]>::try_from(doubling(vec![value, index], axis as i64, combine)?)
+        .map_err(|_| Error::internal("cummax and cummin need two results"))?;
     Ok((if truth { value.cast(DType::Bool)? } else { value }, index))
 }
 
-/// ln Σ eˣ so far along an axis, by the same halving.
-fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
+/// One tensor by [`doubling`].
+fn doubled(x: Tensor, axis: i64, combine: impl Fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
     if x.rank() == 0 {
-        return Ok(x.clone());
+        return Ok(x);
     }
-    let axis = x.shape().axis(axis)? as i64;
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative sum needs a fixed size here"))?;
-    let mut value = x.cast(x.dtype().or_float())?;
-    let mut step = 1;
-    while step < n {
-        let head = value.slice(axis, ..step)?;
-        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        value = Tensor::cat(&[&head, &now.logaddexp(&then)?], axis)?;
-        step *= 2;
-    }
-    Ok(value)
+    super::one(doubling(vec![x], axis, |now, then| Ok(vec![combine(&now[0], &then[0])?])))
 }
 
-/// The product of all values so far along an axis, by the same halving; of integers in i64.
+/// ln Σ eˣ so far along an axis.
+fn log_running_sum(x: &Tensor, axis: i64) -> Result<Tensor> {
+    doubled(x.cast(x.dtype().or_float())?, axis, |now, then| now.logaddexp(then))
+}
+
+/// The product of all values so far along an axis; of integers in i64.
 fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
-    let mut value = if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? };
-    if x.rank() == 0 {
-        return Ok(value);
-    }
-    let axis = x.shape().axis(axis)? as i64;
-    let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative product needs a fixed size"))?;
-    let mut step = 1;
-    while step < n {
-        let head = value.slice(axis, ..step)?;
-        let (now, then) = (value.slice(axis, step..)?, value.slice(axis, ..-step)?);
-        value = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
-        step *= 2;
-    }
-    Ok(value)
+    doubled(if x.dtype().is_float() { x.clone() } else { x.cast(DType::I64)? }, axis, |now, then| now.mul(then))
 }
 
 /// The areas between neighbours along an axis.
@@ -221,4 +232,17 @@ fn consecutive(x: &Tensor, axis: Option<i64>) -> Result<(Tensor, Tensor, Tensor)
     let counts = Tensor::zeros([positions.dim(0)?], DType::I64)?.scatter(0, &inverse, ones, Reduction::Add)?;
     let inverse = if axis.is_none() { inverse.reshape(x.shape())? } else { inverse };
     Ok((slices.index_select(along, &positions)?, inverse, counts))
+}
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "cummax", [floats(&[2, 5])], |x| both(x[0].cummax(1)?);
+        "cummin_i64", [integers(&[5, 2])], |x| both(x[0].cummin(0)?);
+        "cumprod", [floats(&[2, 5])], |x| one(x[0].cumprod(-1)?);
+        "logcumsumexp", [floats(&[5, 2])], |x| one(x[0].logcumsumexp(0)?);
+    }
 }

@@ -147,21 +147,18 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("CenterCropPad", |node, inputs| {
         let x = inputs.at(0)?;
-        let lengths = super::fixed(inputs.at(1)?)?;
+        let lengths = super::lengths(inputs.at(1)?)?;
         let axes = node.ints("axes")?.map_or_else(|| (0..x.rank() as i64).collect(), <[i64]>::to_vec);
         let mut y = x.clone();
-        for (&axis, &want) in axes.iter().zip(&lengths) {
+        for (&axis, want) in axes.iter().zip(&lengths) {
             let axis = y.shape().axis(axis)?;
-            let have = y.shape()[axis].fixed().ok_or_else(|| Error::size("cropping needs a fixed size"))?;
-            y = if have >= want {
-                let start = (have - want) / 2;
-                y.slice(axis as i64, start..start + want)?
-            } else {
-                let before = (want - have) / 2;
-                let mut widths = vec![0i64; 2 * (y.rank() - 1 - axis)];
-                widths.extend([before, want - have - before]);
-                y.pad(&widths, Padding::Constant(Scalar::Int(0)))?
-            };
+            let have = y.shape()[axis].clone();
+            // One of the two is 0.
+            let (excess, missing) = ((&have - want).max(0i64), (want - &have).max(0i64));
+            let (before, kept) = (&missing / 2, want - &missing);
+            let mut widths = vec![Dim::Fixed(0); 2 * (y.rank() - 1 - axis)];
+            widths.extend([before.clone(), missing - before]);
+            y = y.part(axis, excess / 2, kept)?.pad(&widths, Padding::Constant(Scalar::Int(0)))?;
         }
         Ok(vec![y])
     }),
@@ -181,18 +178,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let axis = super::fixed(inputs.at(1)?)?.first().copied().unwrap_or(0);
         let (exclusive, reverse) = (node.int("exclusive", 0)? != 0, node.int("reverse", 0)? != 0);
         let mut y = if reverse { x.flip(&[axis])? } else { x.clone() };
-        let n = y.dim(axis)?.fixed().ok_or_else(|| Error::size("a cumulative product needs a fixed size"))?;
-        if exclusive && n > 0 {
+        if exclusive && y.dim(axis)? != 0 {
             let one = y.narrow(axis, 0i64, 1i64)?.mul(0)?.add(1)?;
             y = Tensor::cat(&[&one, &y.slice(axis, ..-1)?], axis)?;
         }
-        let mut step = 1;
-        while step < n {
-            let head = y.slice(axis, ..step)?;
-            let (now, then) = (y.slice(axis, step..)?, y.slice(axis, ..-step)?);
-            y = Tensor::cat(&[&head, &now.mul(then)?], axis)?;
-            step *= 2;
-        }
+        let y = y.cumprod(axis)?;
         let y = if reverse { y.flip(&[axis])? } else { y };
         Ok(vec![y.cast(x.dtype())?])
     }),
@@ -213,19 +203,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let kernel: Vec<usize> =
             ints.iter().map(|&n| usize::try_from(n)).collect::<std::result::Result<_, _>>().map_err(|_| node.missing("kernel_shape"))?;
         let powers = x.abs()?.pow(p)?;
-        let mut widths: Vec<i64> =
-            window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
         if node.int("ceil_mode", 0)? != 0 {
             // Zeros where the last window hangs over.
-            for (i, &taps) in kernel.iter().enumerate() {
-                let n = x.shape()[i + 2].fixed().ok_or_else(|| Error::size("ceil_mode needs a fixed size"))?;
-                let span = (window.dilations[i] * (taps - 1) + 1) as i64;
-                let rest = n + (window.pads_begin[i] + window.pads_end[i]) as i64 - span;
-                let stride = window.strides[i] as i64;
-                let at = widths.len() - 1 - 2 * i;
-                widths[at] += (stride - rest.rem_euclid(stride)) % stride;
-            }
+            window = super::pool::rounded_up(&kernel, &window);
         }
+        let widths: Vec<i64> =
+            window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
         let padded = powers.pad(&widths, Padding::Constant(Scalar::Int(0)))?;
         window.pads_begin.fill(0);
         window.pads_end.fill(0);

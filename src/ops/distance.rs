@@ -1,7 +1,7 @@
 //! Distances between vectors.
 
 use crate::array::Scalar;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tensor::{Tensor, size};
 
 impl Tensor {
@@ -41,13 +41,12 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where the number of points is symbolic.
+    /// [`Shape`](crate::ErrorCode::Shape) for a tensor that is no matrix.
     #[track_caller]
     pub fn pdist(&self, p: f64) -> Result<Tensor> {
-        let n = self.dim(0)?.fixed().ok_or_else(|| Error::size("pairwise distances need a fixed number of points"))?;
-        let pairs: Vec<(i64, i64)> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
-        let rows = |index: Vec<i64>| self.index_select(0, &Tensor::from(index.as_slice()));
-        let (first, second) = (rows(pairs.iter().map(|pair| pair.0).collect())?, rows(pairs.iter().map(|pair| pair.1).collect())?);
+        let pairs = super::arrange::pairs(&self.dim(0)?, false)?;
+        let rows = |which: i64| self.index_select(0, &pairs.select(1, which)?);
+        let (first, second) = (rows(0)?, rows(1)?);
         first.sub(second)?.norm(p, -1, false)
     }
 }

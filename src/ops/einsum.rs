@@ -56,12 +56,11 @@ impl Term {
             if term.tensor.shape()[second] != n {
                 return Err(Error::shape(format!("einsum: one label for sizes {n} and {}", term.tensor.shape()[second])));
             }
-            let fixed = n.fixed().ok_or_else(|| Error::size("a diagonal needs fixed sizes"))?;
-            let positions: Vec<i64> = (0..fixed).map(|i| i * fixed + i).collect();
+            let places = super::constant_where_fixed(&[&n], || Tensor::arange(0, &n, 1, crate::array::DType::I64)?.mul(&(&n + 1i64)))?;
             let mut order: Vec<i64> = (0..term.labels.len() as i64).filter(|&axis| axis != second as i64).collect();
             order.insert(first + 1, second as i64);
             let joined = term.tensor.permute(&order)?.flatten(first as i64, first as i64 + 1)?;
-            term.tensor = joined.index_select(first as i64, &Tensor::from(positions.as_slice()))?;
+            term.tensor = joined.index_select(first as i64, &places)?;
             term.labels.remove(second);
         }
         Ok(term)
@@ -194,6 +193,9 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
     use super::examples::*;
 
     cases! {
+        "einsum_diagonal", [floats(&[2, 4, 4])], |x| one(Tensor::einsum("bii->bi", &[&x[0]])?);
+        "einsum_trace", [floats(&[4, 3, 4]), floats(&[3])], |x| one(Tensor::einsum("iji,j", &[&x[0], &x[1]])?);
+        "einsum_ellipsis", [floats(&[2, 3, 4]), floats(&[5, 4])], |x| one(Tensor::einsum("...j,kj->...k", &[&x[0], &x[1]])?);
         "einsum", [floats(&[2, 3, 4]), floats(&[2, 4, 5])], |x| one(Tensor::einsum("bij,bjk->bik", &[&x[0], &x[1]])?);
     }
 }

@@ -1,20 +1,21 @@
 //! Windows taken apart into columns, and columns summed back into an image.
 
-use super::conv::{Window, check_window};
+use super::conv::{Window, check_window, windows};
 use super::{Reader, widened};
 use crate::array::Array;
-use crate::dim::{Dim, Sizes, Type};
+use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator, Substitution};
 use crate::kernels::fold_unfold;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
+use std::sync::Arc;
 
 /// Columns, a window each, summed into an image. ONNX: [Col2Im](https://onnx.ai/onnx/operators/onnx__Col2Im.html).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Col2Im {
     /// The sizes of the image.
-    pub spatial: Vec<usize>,
+    pub spatial: Vec<Dim>,
     /// The sizes of the window.
     pub kernel: Vec<usize>,
     /// How it moves.
@@ -23,9 +24,9 @@ pub struct Col2Im {
 
 impl Col2Im {
     /// How many positions the window has.
-    fn columns(&self) -> Result<usize> {
-        let steps = self.window.steps(&self.kernel, &self.spatial)?;
-        Ok(steps.iter().product())
+    fn columns(&self) -> Result<Dim> {
+        let steps = self.spatial.iter().zip(&self.kernel).enumerate();
+        steps.map(|(axis, (length, &taps))| windows(length, taps as i64, &self.window, axis)).product()
     }
 }
 
@@ -53,25 +54,27 @@ impl Operator for Col2Im {
         let channels = rows
             .div_exact(&Dim::Fixed(taps), inputs.constraints())
             .ok_or_else(|| Error::shape(format!("{rows} rows are not a multiple of {taps}")))?;
-        if !x.dtype.is_float()
-            || self.spatial.len() != self.kernel.len()
-            || columns.fixed().is_some_and(|n| self.columns().ok() != Some(n as usize))
-        {
+        if !x.dtype.is_float() || self.spatial.len() != self.kernel.len() || !self.columns()?.agrees(columns, inputs.constraints()) {
             return Err(Error::shape(format!("fold: columns {x} do not fit kernel {:?} and output {:?}", self.kernel, self.spatial)));
         }
-        let spatial = self.spatial.iter().map(|&n| Dim::from(n));
-        Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(spatial).collect::<Vec<_>>())])
+        let lengths = self.spatial.iter().cloned();
+        Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(lengths).collect::<Vec<_>>())])
     }
 
-    fn eval(&self, inputs: &Inputs<Array>, _: Sizes) -> Result<Vec<Array>> {
-        widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &self.spatial, &self.kernel, &self.window)?]))
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let lengths = sizes.shape(&self.spatial)?;
+        widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &lengths, &self.kernel, &self.window)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
-        let (image, block) = (builder.ints(&ints(&self.spatial)), builder.ints(&ints(&self.kernel)));
+        let (image, block) = (builder.dims(&self.spatial)?, builder.ints(&ints(&self.kernel)));
         let line = builder.node("Col2Im", &[inputs[0].clone(), image, block]);
         Ok(super::conv::with_window(line, &self.window).write(outputs))
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(Col2Im { spatial: of.dims(&self.spatial), ..self.clone() }))
     }
 }
 
@@ -80,11 +83,10 @@ pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
         let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("invalid size {n}")));
         super::fixed(inputs.at(i)?)?.into_iter().map(count).collect::<Result<Vec<_>>>()
     };
-    let (spatial, kernel) = (counts(1)?, counts(2)?);
+    let (lengths, kernel) = (super::dims_of(inputs.at(1)?)?, counts(2)?);
     let ints: Vec<i64> = kernel.iter().map(|&n| n as i64).collect();
-    let dims: Vec<Dim> = spatial.iter().map(|&n| Dim::from(n)).collect();
-    let window = super::conv::read_window(node, &dims, &ints)?;
-    Ok(vec![apply_one(Col2Im { spatial, kernel, window }, &[inputs.at(0)?])?])
+    let window = super::conv::read_window(node, &lengths, &ints)?;
+    Ok(vec![apply_one(Col2Im { spatial: lengths, kernel, window }, &[inputs.at(0)?])?])
 })];
 
 impl Tensor {
@@ -95,8 +97,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the columns are not those of such a window.
     #[track_caller]
-    pub fn col2im(&self, spatial: &[usize], kernel: &[usize], window: Window) -> Result<Tensor> {
-        let op = Col2Im { spatial: spatial.to_vec(), kernel: kernel.to_vec(), window };
+    pub fn col2im(&self, lengths: impl Into<Shape>, kernel: &[usize], window: Window) -> Result<Tensor> {
+        let op = Col2Im { spatial: lengths.into().to_vec(), kernel: kernel.to_vec(), window };
         self.batched(3, |x| apply_one(op, &[x]))
     }
 
@@ -105,7 +107,7 @@ impl Tensor {
     /// [torch.nn.functional.unfold](https://pytorch.org/docs/stable/generated/torch.nn.functional.unfold.html)
     ///
     /// # Errors
-    /// [`Size`](crate::ErrorCode::Size) where a spatial axis is symbolic.
+    /// [`Shape`](crate::ErrorCode::Shape) where the kernel does not fit the image.
     #[track_caller]
     pub fn im2col(&self, kernel: &[usize], window: Window) -> Result<Tensor> {
         check_window(&window, kernel.len())?;
@@ -115,24 +117,28 @@ impl Tensor {
         let widths: Vec<i64> =
             window.pads_begin.iter().zip(&window.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]).collect();
         let mut x = self.pad(&widths, super::Padding::Constant(0i64.into()))?;
-        let misfit = || Error::shape(format!("a kernel of size {kernel:?} does not fit {}", self.ty()));
-        let mut steps = Vec::new();
+        let mut steps = Dim::Fixed(1);
         for (axis, &taps) in kernel.iter().enumerate() {
             let at = 2 + 2 * axis;
-            let n = x.shape().get(at).ok_or_else(misfit)?.fixed().ok_or_else(|| Error::size("unfold needs a fixed size"))?;
-            let (stride, dilation) = (window.strides[axis] as i64, window.dilations[axis] as i64);
-            let count = (n - dilation * (taps as i64 - 1) - 1).div_euclid(stride) + 1;
-            if count < 0 || taps == 0 {
-                return Err(misfit());
-            }
-            let positions: Vec<i64> = (0..taps as i64).flat_map(|tap| (0..count).map(move |step| tap * dilation + step * stride)).collect();
-            x = x.index_select(at as i64, &Tensor::from(positions.as_slice()))?.unflatten(at as i64, [taps as i64, count])?;
-            steps.push(count);
+            let n = x.shape().get(at).ok_or_else(|| Error::shape(format!("a kernel of size {kernel:?} does not fit {}", self.ty())))?;
+            // The image is padded already.
+            let count = windows(
+                n,
+                taps as i64,
+                &Window { strides: window.strides.clone(), dilations: window.dilations.clone(), ..Window::dense(kernel.len()) },
+                axis,
+            )?;
+            let taps = Dim::from(taps);
+            x = x.index_select(
+                at as i64,
+                &super::positions((&taps, window.dilations[axis] as i64), (&count, window.strides[axis] as i64))?,
+            )?;
+            steps = steps * count;
         }
         let axes = kernel.len() as i64;
         let order: Vec<i64> = [0, 1].into_iter().chain((0..axes).map(|i| 2 + 2 * i)).chain((0..axes).map(|i| 3 + 2 * i)).collect();
         let rows = self.dim(1)? * (kernel.iter().product::<usize>() as i64);
-        x.permute(&order)?.reshape(&[self.dim(0)?, rows, Dim::Fixed(steps.iter().product())])
+        x.permute(&order)?.reshape(&[self.dim(0)?, rows, steps])
     }
 }
 
@@ -143,6 +149,9 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
 
     cases! {
         "col2im", [floats(&[2, 12, 4])], |x| one(x[0].col2im(&[3, 3], &[2, 2], Window::dense(2))?);
+        "col2im_as_another", [floats(&[2, 12, 20]), floats(&[5, 6])], |x| one(x[0].col2im([x[1].dim(0)?, x[1].dim(1)?], &[2, 2], Window::dense(2))?);
+        "im2col_strides", [floats(&[2, 3, 7, 9])], |x| one(x[0].im2col(&[2, 3], Window::symmetric(&[2, 1], &[1, 0], &[1, 2]))?);
+        "unfold_and_fold", [floats(&[2, 3, 4, 6])], |x| one(x[0].im2col(&[2, 2], Window::symmetric(&[2, 2], &[0, 0], &[1, 1]))?.col2im([x[0].dim(2)?, x[0].dim(3)?], &[2, 2], Window::symmetric(&[2, 2], &[0, 0], &[1, 1]))?);
         "im2col", [floats(&[2, 3, 4, 4])], |x| one(x[0].im2col(&[2, 2], Window::dense(2))?);
     }
 }

@@ -182,7 +182,8 @@ fn wrapped(pad: &Pad, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Ty
                 continue;
             }
             if width.fixed().is_none_or(|n| n < 0) {
-                return Err(Error::unsupported("wrap padding needs a fixed, non-negative width"));
+                return Err(Error::unsupported("Pad: wrap padding by a symbolic or negative width")
+                    .help("give the axes that the width follows from fixed sizes"));
             }
             let (start, stop, axes) = (builder.dims(&[from])?, builder.dims(&[to])?, builder.ints(&[axis as i64]));
             let mut part = dims.clone();

@@ -352,7 +352,11 @@ impl Tensor {
 
 /// The rows and columns of the matrices in the last two axes.
 pub(super) fn size(x: &Tensor) -> Result<(i64, i64)> {
-    let length = |axis: i64| x.dim(axis)?.fixed().ok_or_else(|| Error::size("a matrix decomposition needs a fixed size"));
+    let length = |axis: i64| {
+        x.dim(axis)?.fixed().ok_or_else(|| {
+            Error::size("a matrix decomposition of symbolic size: ONNX has no operator for it").help("give the last two axes fixed sizes")
+        })
+    };
     let (rows, columns) = (length(-2)?, length(-1)?);
     if rows.max(columns) > LARGEST {
         return Err(Error::unsupported(format!(

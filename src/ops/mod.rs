@@ -86,6 +86,7 @@ pub use loss::{CrossEntropy, Ctc, LossReduction, TripletMargin};
 pub use random::{Distribution, RandomSample, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{ActivationFunction, Cell, Recurrent, RecurrentWeights};
+pub(crate) use resize::scaled_size;
 pub use roi::{Alignment, Gathered};
 pub(crate) use segments::scattered;
 pub use segments::{ReduceMode, Segments};
@@ -98,7 +99,7 @@ use crate::dim::Dim;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
 use crate::onnx::Node;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, untraced};
 
 /// Runs a node of an ONNX file on tensors: the mirror image of an operator's `lower`.
 pub(crate) type Reader = fn(&Node, &Inputs<Tensor>) -> Result<Vec<Tensor>>;
@@ -238,6 +239,17 @@ pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
         };
     }
     dims_of(tensor)?.into_iter().map(fixed).collect()
+}
+
+/// What follows from these sizes alone: computed once where they are fixed, part of the graph where one of them is symbolic.
+fn constant_where_fixed<R>(sizes: &[&Dim], compute: impl FnOnce() -> Result<R>) -> Result<R> {
+    if sizes.iter().any(|dim| dim.is_symbolic()) { compute() } else { untraced(compute) }
+}
+
+/// A matrix of positions: row i, column j holds i · `rows.1` + j · `columns.1`.
+pub(crate) fn positions(rows: (&Dim, i64), columns: (&Dim, i64)) -> Result<Tensor> {
+    let steps = |(count, step): (&Dim, i64)| Tensor::arange(0, count, 1, DType::I64)?.mul(step);
+    constant_where_fixed(&[rows.0, columns.0], || steps(rows)?.unsqueeze(1)?.add(steps(columns)?))
 }
 
 /// Axes as an input (newer opsets) or an attribute (older ones); `None` where neither is there.

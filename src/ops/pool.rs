@@ -1,9 +1,9 @@
 //! Pooling: the largest number or the mean of each window.
 
-use super::conv::{Window, check_window, read_window, window_attributes, windows, with_window};
+use super::conv::{Window, check_window, read_padded, window_attributes, windows, with_window};
 use super::{Reader, widened};
-use crate::array::{Array, DType};
-use crate::dim::{Dim, Sizes, Type};
+use crate::array::{Array, DType, Scalar};
+use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::pool;
@@ -46,24 +46,27 @@ fn pooled(x: &Type, kernel: &[usize], window: &Window, ceil: bool) -> Result<Typ
         return Err(Error::argument(format!("the padding must be smaller than the window {kernel:?}")));
     }
     let mut dims = x.shape[..2].to_vec();
+    let window = if ceil { &rounded_up(kernel, window) } else { window };
     for (axis, &taps) in kernel.iter().enumerate() {
-        let length = &x.shape[axis + 2];
-        let mut count = windows(length, taps as i64, window, axis, ceil)?;
-        if ceil {
-            let last = (&count - 1i64) * window.strides[axis];
-            match length.fixed().zip(last.fixed()) {
-                Some((length, last)) => count = if last >= length + window.pads_begin[axis] as i64 { count - 1i64 } else { count },
-                None => return Err(Error::unsupported(format!("ceil_mode needs a fixed size, got {length}"))),
-            }
-        }
-        dims.push(count);
+        dims.push(windows(&x.shape[axis + 2], taps as i64, window, axis)?);
     }
     Ok(Type::new(x.dtype, dims))
 }
 
+/// The window that has without `ceil_mode` the positions that this one has with it: as much padding at the end as the last position needs, and
+/// too little for one that would begin in that padding, which torch leaves out. It does not depend on the size of the axis.
+pub(super) fn rounded_up(kernel: &[usize], window: &Window) -> Window {
+    let mut window = window.clone();
+    for (axis, &taps) in kernel.iter().enumerate() {
+        let reach = taps.saturating_sub(1) * window.dilations[axis];
+        window.pads_end[axis] = reach.min(window.pads_end[axis] + window.strides[axis] - 1);
+    }
+    window
+}
+
 /// Whether a window hangs over the end: where none does, ONNX's own rule for rounding up counts one that begins in the padding.
 fn hangs_over(x: &Type, kernel: &[usize], window: &Window, out: &[Type]) -> bool {
-    pooled(x, kernel, window, false).is_ok_and(|floor| out.first().is_some_and(|out| out.shape != floor.shape))
+    !pooled(x, kernel, window, false).is_ok_and(|floor| out.first().is_some_and(|out| out.shape == floor.shape))
 }
 
 /// The sizes of the result for these values.
@@ -124,9 +127,23 @@ impl Operator for MaxPool {
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let ceil = self.ceil && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
-        let node = builder.node("MaxPool", inputs).ints("kernel_shape", &kernel_ints(&self.kernel));
-        let node = with_window(node, &self.window);
+        let symbolic = builder.ty(&inputs[0])?.shape[2..].iter().any(Dim::is_symbolic);
+        let ceil = self.ceil && !symbolic && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
+        let (mut x, mut window) = (inputs[0].clone(), self.window.clone());
+        if self.ceil && symbolic {
+            // Runtimes disagree on the last position of ceil_mode; where it may exist at one size only, padding says it.
+            window = rounded_up(&self.kernel, &window);
+            let most = |(pad, taps): (&usize, &usize)| pad.saturating_sub(taps - 1);
+            let more: Vec<usize> = window.pads_end.iter().zip(&self.kernel).map(most).collect();
+            if more.iter().any(|&n| n > 0) && !self.indices {
+                // Runtimes refuse padding as wide as the kernel: only a dilated window needs it.
+                window.pads_end.iter_mut().zip(&more).for_each(|(pad, more)| *pad -= more);
+                let lowest = if outputs[0].dtype.is_float() { Scalar::Float(f64::NEG_INFINITY) } else { Scalar::Int(i64::MIN) };
+                x = padded(builder, &x, &vec![0; more.len()], &more, lowest)?;
+            }
+        }
+        let node = builder.node("MaxPool", &[x]).ints("kernel_shape", &kernel_ints(&self.kernel));
+        let node = with_window(node, &window);
         Ok(if ceil { node.flag("ceil_mode", true) } else { node }.write(outputs))
     }
 
@@ -168,31 +185,53 @@ impl Operator for AveragePool {
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        let window = &self.window;
+        let symbolic = builder.ty(&inputs[0])?.shape[2..].iter().any(Dim::is_symbolic);
+        let (mut x, mut window, mut count_pad) = (inputs[0].clone(), self.window.clone(), self.count_pad);
+        if self.ceil && symbolic {
+            window = rounded_up(&self.kernel, &window);
+            if count_pad && self.window.pads_begin.iter().chain(&self.window.pads_end).any(|&n| n > 0) {
+                // The padding that counts is made of zeros; what the last window needs besides does not count.
+                x = padded(builder, &x, &self.window.pads_begin, &self.window.pads_end, Scalar::Int(0))?;
+                let left = window.pads_end.iter().zip(&self.window.pads_end).map(|(all, own)| all.saturating_sub(*own));
+                (window.pads_end, window.pads_begin) = (left.collect(), vec![0; self.kernel.len()]);
+            }
+            count_pad = false;
+        }
         let ints = |part: &[usize]| part.iter().map(|&n| n as i64).collect::<Vec<_>>();
         let pads = [ints(&window.pads_begin), ints(&window.pads_end)].concat();
-        let ceil = self.ceil && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
+        let ceil = self.ceil && !symbolic && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
         let node = builder
-            .node("AveragePool", inputs)
+            .node("AveragePool", &[x])
             .ints("kernel_shape", &kernel_ints(&self.kernel))
             .ints("strides", &ints(&window.strides))
             .ints("pads", &pads);
         // Dilations came with opset 19.
         let node = if window.dilations.iter().any(|&n| n != 1) { node.ints("dilations", &ints(&window.dilations)) } else { node };
         let node = if ceil { node.flag("ceil_mode", true) } else { node };
-        Ok(if self.count_pad { node.flag("count_include_pad", true) } else { node }.write(outputs))
+        Ok(if count_pad { node.flag("count_include_pad", true) } else { node }.write(outputs))
     }
 }
 
-fn read_kernel(node: &Node, x: &Tensor) -> Result<(Vec<usize>, Window)> {
+/// The operand with this padding of its spatial axes.
+fn padded(builder: &mut GraphBuilder, x: &Name, begin: &[usize], end: &[usize], number: Scalar) -> Result<Name> {
+    let ty = builder.ty(x)?.clone();
+    let ints = |part: &[usize]| [0, 0].into_iter().chain(part.iter().map(|&n| n as i64)).collect::<Vec<_>>();
+    let (begin, end) = (ints(begin), ints(end));
+    let dims: Vec<Dim> = ty.shape.iter().zip(begin.iter().zip(&end)).map(|(dim, (begin, end))| dim + (begin + end)).collect();
+    let (widths, number) = (builder.ints(&[begin, end].concat()), builder.number(ty.dtype, number));
+    builder.node("Pad", &[x.clone(), widths, number]).string("mode", "constant").write_one(Type::new(ty.dtype, dims))
+}
+
+/// The window of a node, and the operand with the padding that depends on its sizes.
+fn read_kernel(node: &Node, x: &Tensor, number: Scalar) -> Result<(Tensor, Vec<usize>, Window)> {
     let ints = node.ints("kernel_shape")?.ok_or_else(|| Error::argument("kernel_shape is missing"))?;
-    let window = read_window(node, x.shape().get(2..).unwrap_or(&[]), ints)?;
+    let (x, window) = read_padded(node, x, ints, number)?;
     let kernel = ints
         .iter()
         .copied()
         .map(|n| usize::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| Error::argument(format!("invalid window size {n}"))))
         .collect::<Result<_>>()?;
-    Ok((kernel, window))
+    Ok((x, kernel, window))
 }
 
 /// Indices counted along the last axis of planes of these sizes first, counted along the first one first.
@@ -213,18 +252,33 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("MaxPool", |node, inputs| {
         let x = inputs.at(0)?;
         let indices = node.outputs().nth(1).flatten().is_some();
-        let (kernel, window) = read_kernel(node, x)?;
-        let mut outputs = apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(x)])?;
-        if let (Some(indices), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
-            *indices = by_column(indices, &x.shape()[2..])?;
+        let lowest = if x.dtype().is_float() { Scalar::Float(f64::NEG_INFINITY) } else { Scalar::Int(i64::MIN) };
+        let (padded, kernel, window) = read_kernel(node, x, lowest)?;
+        if indices && padded.shape() != x.shape() {
+            return Err(Error::size("MaxPool: auto_pad with indices over an axis of symbolic size").help("give that axis a fixed size"));
+        }
+        let mut outputs = apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(&padded)])?;
+        if let (Some(places), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
+            *places = by_column(places, &x.shape()[2..])?;
         }
         Ok(outputs)
     }),
     ("AveragePool", |node, inputs| {
         let x = inputs.at(0)?;
-        let (kernel, window) = read_kernel(node, x)?;
+        let (padded, kernel, window) = read_kernel(node, x, Scalar::Int(0))?;
         let (ceil, count_pad) = (node.int("ceil_mode", 0)? != 0, node.int("count_include_pad", 0)? != 0);
-        Ok(vec![apply_one(AveragePool { kernel, window, ceil, count_pad }, &[x])?])
+        let op = AveragePool { kernel, window, ceil, count_pad };
+        let mean = apply_one(op.clone(), &[&padded])?;
+        if count_pad || padded.shape() == x.shape() {
+            return Ok(vec![mean]);
+        }
+        // What padding that does not count took away from a mean is the mean of as many ones.
+        let ones = Tensor::ones(
+            x.shape().iter().enumerate().map(|(axis, n)| if axis < 2 { Dim::Fixed(1) } else { n.clone() }).collect::<Vec<_>>(),
+            x.dtype(),
+        )?;
+        let (ones, ..) = read_kernel(node, &ones, Scalar::Int(0))?;
+        Ok(vec![mean.div(apply_one(op, &[&ones])?)?])
     }),
 ];
 
@@ -263,49 +317,41 @@ impl Tensor {
     /// [torch.nn.functional.adaptive_max_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html)
     ///
     /// # Errors
-    /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic.
+    /// [`Shape`](crate::ErrorCode::Shape) where there are more sizes than axes, or one is 0.
     #[track_caller]
-    pub fn adaptive_max_pool_indices(&self, out: &[usize]) -> Result<(Tensor, Tensor)> {
-        let front = self
-            .rank()
-            .checked_sub(out.len())
-            .ok_or_else(|| Error::shape(format!("adaptive pooling: {} output sizes for {}", out.len(), self.ty())))?;
-        let spatial = self.shape()[front..].iter().map(|dim| dim.fixed().map(|n| n as usize));
-        let spatial = spatial.collect::<Option<Vec<_>>>().ok_or_else(|| Error::size("adaptive pooling needs a fixed size"))?;
+    pub fn adaptive_max_pool_indices(&self, out: impl Into<Shape>) -> Result<(Tensor, Tensor)> {
+        let out = out.into();
+        let front = self.adaptive_front(&out)?;
         // Every region is read as if it were the longest, its last position over and over: of equal values the first one counts.
-        let (mut x, mut indices, mut plane) = (self.clone(), vec![0i64], 1i64);
-        let mut tables = Vec::new();
-        for (axis, (&n, &count)) in spatial.iter().zip(out).enumerate() {
-            if count == 0 || n == 0 {
-                return Err(Error::shape(format!("adaptive pooling: output size {count} for an axis of size {n}")));
-            }
-            let region = |i: usize| (i * n / count, ((i + 1) * n).div_ceil(count));
-            let widest = (0..count).map(|i| region(i).1 - region(i).0).max().unwrap_or(1);
-            let table: Vec<Vec<i64>> =
-                (0..count).map(|i| (0..widest).map(|k| (region(i).0 + k).min(region(i).1 - 1) as i64).collect()).collect();
-            let at = (front + 2 * axis) as i64;
-            x = x.index_select(at, &Tensor::from(table.concat().as_slice()))?.unflatten(at, [count as i64, widest as i64])?;
-            tables.push(table);
+        let (mut x, mut indices): (Tensor, Option<Tensor>) = (self.clone(), None);
+        for (axis, (length, count)) in self.shape()[front..].iter().zip(out.iter()).enumerate() {
+            let (table, _) = regions(length, count)?;
+            x = x.index_select((front + 2 * axis) as i64, &table)?;
+            indices = Some(match indices {
+                None => table,
+                Some(outer) => outer.unsqueeze(-1)?.unsqueeze(-1)?.mul(length)?.add(table)?,
+            });
         }
-        // The position in the plane of each number that a region reads.
-        for (table, &n) in tables.iter().zip(&spatial).rev() {
-            let mut wider = Vec::with_capacity(indices.len() * table.len());
-            for index in table.concat() {
-                wider.extend(indices.iter().map(|inner| index * plane + inner));
-            }
-            indices = wider;
-            plane *= n as i64;
-        }
-        let shape: Vec<i64> = tables.iter().flat_map(|table| [table.len() as i64, table[0].len() as i64]).collect();
+        let indices = indices.ok_or_else(|| Error::shape("adaptive pooling needs an axis"))?;
         let axes = out.len() as i64;
         let inner: Vec<i64> = (0..axes).map(|i| 2 * i).chain((0..axes).map(|i| 2 * i + 1)).collect();
         let order = |front: i64| (0..front).chain(inner.iter().map(|axis| axis + front)).collect::<Vec<i64>>();
         let flat = |t: &Tensor, front: usize| t.permute(&order(front as i64))?.flatten(front as i64 + axes, -1);
         let (values, chosen) = flat(&x, front)?.max_along(-1, true)?;
-        let table = flat(&Tensor::from(indices.as_slice()).reshape(&shape)?, 0)?;
+        let table = flat(&indices, 0)?;
         let wide: Vec<Dim> = values.shape()[..values.rank() - 1].iter().cloned().chain([table.dim(-1)?]).collect();
         let indices = table.expand(&wide)?.gather(-1, &chosen)?;
         Ok((values.squeeze_axes(&[-1])?, indices.squeeze_axes(&[-1])?))
+    }
+
+    /// The axes before those that adaptive pooling divides.
+    fn adaptive_front(&self, out: &Shape) -> Result<usize> {
+        let front = self.rank().checked_sub(out.len());
+        let front = front.ok_or_else(|| Error::shape(format!("adaptive pooling: {} output sizes for {}", out.len(), self.ty())))?;
+        match self.shape()[front..].iter().zip(out.iter()).find(|(n, count)| **n == 0 || count.example().is_some_and(|count| count < 1)) {
+            Some((n, count)) => Err(Error::shape(format!("adaptive pooling: output size {count} for an axis of size {n}"))),
+            None => Ok(front),
+        }
     }
 
     /// The mean of each window over the last axes; the padding counts as zeros where `count_pad` says so.
@@ -325,61 +371,91 @@ impl Tensor {
     /// [torch.nn.functional.adaptive_avg_pool2d](https://pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html)
     ///
     /// # Errors
-    /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic and more than one region is asked for.
+    /// [`Shape`](crate::ErrorCode::Shape) where there are more sizes than axes, or one is 0.
     #[track_caller]
-    pub fn adaptive_average_pool(&self, out: &[usize]) -> Result<Tensor> {
-        self.adaptive(out, |x, axis| x.mean(axis, true), |x, kernel, window| x.average_pool(kernel, window, false, false))
+    pub fn adaptive_average_pool(&self, out: impl Into<Shape>) -> Result<Tensor> {
+        let masked = |x: &Tensor, mask: &Tensor| {
+            let sum = mask.where_(x, &Tensor::zeros((), x.dtype())?)?.sum(-1, false)?;
+            sum.div(mask.cast(x.dtype())?.sum(-1, false)?)
+        };
+        self.adaptive(&out.into(), (|x: &Tensor, axis: i64| x.mean(axis, true), masked), |x, kernel, window| {
+            x.average_pool(kernel, window, false, false)
+        })
     }
 
     /// The largest number of regions that divide the last axes into these many each.
     ///
     /// # Errors
-    /// [`Size`](crate::ErrorCode::Size) where an axis is symbolic and more than one region is asked for.
+    /// As [`Tensor::adaptive_average_pool`].
     #[track_caller]
-    pub fn adaptive_max_pool(&self, out: &[usize]) -> Result<Tensor> {
-        self.adaptive(out, |x, axis| x.amax(axis, true), |x, kernel, window| x.max_pool(kernel, window, false))
+    pub fn adaptive_max_pool(&self, out: impl Into<Shape>) -> Result<Tensor> {
+        // The last position of a region stands for those that it lacks.
+        let reduce = (|x: &Tensor, axis: i64| x.amax(axis, true), |x: &Tensor, _: &Tensor| x.amax(-1, false));
+        self.adaptive(&out.into(), reduce, |x, kernel, window| x.max_pool(kernel, window, false))
     }
 
-    /// Regions as one reduction, as equal windows, or one after the other, whichever the sizes allow.
+    /// Regions as one reduction, as equal windows, or one after the other, whichever the sizes allow. `reduce` is the reduction along an axis,
+    /// and along the last axis of regions as rows, with a mask of the positions that count.
     #[track_caller]
     fn adaptive(
         &self,
-        out: &[usize],
-        reduce: impl Fn(&Tensor, i64) -> Result<Tensor>,
+        out: &Shape,
+        reduce: (impl Fn(&Tensor, i64) -> Result<Tensor>, impl Fn(&Tensor, &Tensor) -> Result<Tensor>),
         pool: impl Fn(&Tensor, &[usize], Window) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        let first = self
-            .rank()
-            .checked_sub(out.len())
-            .ok_or_else(|| Error::shape(format!("adaptive pooling: {} axes for shape {}", out.len(), self.shape())))?;
-        if out.iter().all(|&n| n == 1) {
-            return (0..out.len()).try_fold(self.clone(), |x, i| reduce(&x, (first + i) as i64));
+        let first = self.adaptive_front(out)?;
+        if out.iter().all(|n| *n == 1) {
+            return (0..out.len()).try_fold(self.clone(), |x, i| reduce.0(&x, (first + i) as i64));
         }
-        let spatial: Vec<i64> = self.shape()[first..]
-            .iter()
-            .map(|dim| {
-                dim.fixed().ok_or_else(|| {
-                    Error::size(format!("adaptive pooling to more than 1 needs a fixed size, got {dim}")).help("fix that axis")
-                })
-            })
-            .collect::<Result<_>>()?;
-        if out.iter().zip(&spatial).all(|(&n, &length)| n > 0 && length > 0 && length % n as i64 == 0) && self.rank() > out.len() {
-            let kernel: Vec<usize> = out.iter().zip(&spatial).map(|(&n, &length)| length as usize / n).collect();
+        let even =
+            |(n, length): (&Dim, &Dim)| n.fixed().zip(length.fixed()).filter(|(n, length)| length % n == 0).map(|(n, length)| length / n);
+        let kernel: Option<Vec<usize>> = out.iter().zip(&self.shape()[first..]).map(|pair| even(pair).map(|n| n as usize)).collect();
+        if let Some(kernel) = kernel.filter(|_| self.rank() > out.len()) {
             return pool(self, &kernel, Window::symmetric(&kernel, &vec![0; out.len()], &vec![1; out.len()]));
         }
         // Regions of unequal sizes overlap: each is reduced by itself, axis by axis.
         let mut x = self.clone();
-        for (i, (&n, &length)) in out.iter().zip(&spatial).enumerate() {
-            let (axis, n) = ((first + i) as i64, n as i64);
+        for (i, (count, length)) in out.iter().zip(&self.shape()[first..]).enumerate() {
+            let axis = first + i;
+            if count == length {
+                continue;
+            }
+            let Some(n) = count.fixed() else {
+                let (table, mask) = regions(length, count)?;
+                let rows = x.transpose(axis as i64, -1)?.index_select(-1, &table)?;
+                x = reduce.1(&rows, &mask)?.transpose(axis as i64, -1)?;
+                continue;
+            };
             let region = |k: i64| {
-                let (start, end) = (k * length / n, ((k + 1) * length + n - 1) / n);
-                reduce(&x.slice(axis, start..end)?, axis)
+                let (start, end) = ((length * k) / n, (length * (k + 1) + (n - 1)) / n);
+                let size = &end - &start;
+                reduce.0(&x.part(axis, start, size)?, axis as i64)
             };
             let regions = (0..n).map(region).collect::<Result<Vec<_>>>()?;
-            x = Tensor::cat(&regions.iter().collect::<Vec<_>>(), axis)?;
+            x = Tensor::cat(&regions.iter().collect::<Vec<_>>(), axis as i64)?;
         }
         Ok(x)
     }
+}
+
+/// The positions of the regions that divide an axis into so many, a row each, and which of them count: a row that is shorter than the longest
+/// repeats its last position.
+fn regions(length: &Dim, count: &Dim) -> Result<(Tensor, Tensor)> {
+    let width = match (length.fixed(), count.fixed()) {
+        (Some(length), Some(count)) => {
+            let region = |i: i64| ((i + 1) * length + count - 1) / count - i * length / count;
+            Dim::Fixed((0..count).map(region).max().unwrap_or(1))
+        }
+        // An end rounded up is at most this far from a start rounded down.
+        _ => (length + count - 2i64) / count + 1i64,
+    };
+    super::constant_where_fixed(&[length, count], || {
+        let row = Tensor::arange(0, count, 1, DType::I64)?.unsqueeze(1)?;
+        let start = row.mul(length)?.floor_divide(count)?;
+        let last = row.add(1)?.mul(length)?.sub(1)?.floor_divide(count)?;
+        let place = start.add(Tensor::arange(0, &width, 1, DType::I64)?)?;
+        Ok((place.minimum(&last)?, place.le(&last)?))
+    })
 }
 
 /// What the laws are tried on.
@@ -402,7 +478,53 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "adaptive_average_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_average_pool(&[3, 3])?);
         "adaptive_average_pool_uneven", [floats(&[2, 3, 7])], |x| one(x[0].adaptive_average_pool(&[3])?);
         "adaptive_max_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool(&[2, 3])?);
+        "adaptive_max_pool_uneven", [floats(&[2, 3, 7, 5])], |x| one(x[0].adaptive_max_pool(&[3, 4])?);
+        "adaptive_max_pool_indices", [floats(&[2, 3, 7, 5])], |x| both(x[0].adaptive_max_pool_indices(&[3, 2])?);
+        "adaptive_average_pool_as_another", [floats(&[2, 7, 9]), floats(&[4, 3])], |x| one(x[0].adaptive_average_pool([x[1].dim(0)?, x[1].dim(1)?])?);
+        "max_pool_ceil_padding", [floats(&[2, 3, 7, 8])], |x| one(x[0].max_pool(&[3, 2], window(&[2, 3], &[1, 1], &[1, 1]), true)?);
+        "max_pool_ceil_dilations", [floats(&[2, 3, 9])], |x| one(x[0].max_pool(&[2], window(&[3], &[0], &[3]), true)?);
+        "max_pool_ceil_indices", [floats(&[2, 3, 7, 6])], |x| both(x[0].max_pool_indices(&[3, 3], window(&[2, 2], &[0, 1], &[1, 1]), true)?);
+        "average_pool_ceil_uncounted", [floats(&[2, 3, 7, 6])], |x| one(x[0].average_pool(&[3, 3], window(&[2, 2], &[1, 1], &[1, 1]), true, false)?);
+        "average_pool_ceil_counted", [floats(&[2, 3, 7, 6])], |x| one(x[0].average_pool(&[3, 2], window(&[2, 3], &[1, 1], &[1, 1]), true, true)?);
+        "sum_pool_ceil", [floats(&[2, 3, 7])], |x| one(x[0].sum_pool(&[3], &window(&[2], &[1], &[1]), true)?);
         "adaptive_max_pool_1", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool(&[1, 1])?);
         "average_pool_dilations", [floats(&[2, 3, 9, 11])], |x| one(x[0].average_pool(&[2, 3], window(&[1, 2], &[1, 1], &[2, 3]), false, true)?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::{DynModule, Example, from_fn};
+
+    /// A pooling of 1, 2 … n with n symbolic, traced at n = 5, and what torch has at other sizes.
+    fn agrees(pool: impl Fn(&Tensor) -> Result<Tensor>, expected: &[(usize, &[f32])]) -> Result<()> {
+        let x = |n: usize| Tensor::new([1, 1, n], (1..=n).map(|i| i as f32).collect());
+        let module = from_fn(|x: Tensor| pool(&x));
+        let traced = crate::record(&module, Example::new().input("x", &x(5)?).symbolic("x", 2, "n")?)?;
+        for (n, expected) in expected {
+            assert_eq!(traced.forward(&[x(*n)?])?[0].to_vec::<f32>()?, *expected, "n = {n}\n{traced}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_last_window_begins_inside_or_in_the_padding_before() -> Result<()> {
+        // torch.nn.functional.avg_pool1d and max_pool1d, kernel 3, stride 2, padding 1, ceil_mode.
+        let window = Window::symmetric(&[2], &[1], &[1]);
+        agrees(|x| x.average_pool(&[3], window.clone(), true, true), &[(4, &[1.0, 3.0, 2.0]), (6, &[1.0, 3.0, 5.0, 3.0])])?;
+        agrees(|x| x.average_pool(&[3], window.clone(), true, false), &[(4, &[1.5, 3.0, 4.0]), (7, &[1.5, 3.0, 5.0, 6.5])])?;
+        agrees(|x| x.max_pool(&[3], window.clone(), true), &[(5, &[2.0, 4.0, 5.0]), (6, &[2.0, 4.0, 6.0, 6.0])])?;
+        // Kernel 2, stride 3: of size 6 the last window would begin behind the end.
+        let wide = Window::symmetric(&[3], &[0], &[1]);
+        agrees(|x| x.max_pool(&[2], wide.clone(), true), &[(6, &[2.0, 5.0]), (7, &[2.0, 5.0, 7.0])])?;
+        let dilated = Window::symmetric(&[3], &[0], &[3]);
+        agrees(|x| x.max_pool(&[2], dilated.clone(), true), &[(4, &[4.0]), (6, &[4.0, 4.0]), (7, &[4.0, 7.0])])
+    }
+
+    #[test]
+    fn regions_follow_the_size() -> Result<()> {
+        // torch.nn.functional.adaptive_avg_pool1d to 3.
+        agrees(|x| x.adaptive_average_pool([3]), &[(4, &[1.5, 2.5, 3.5]), (6, &[1.5, 3.5, 5.5]), (7, &[2.0, 4.0, 6.0])])
     }
 }

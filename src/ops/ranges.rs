@@ -1,6 +1,7 @@
 //! Composites that create evenly spaced values, and search in sorted ones.
 
 use crate::array::DType;
+use crate::dim::Dim;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -18,17 +19,19 @@ impl Tensor {
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     #[track_caller]
-    pub fn linspace(start: &Tensor, end: &Tensor, steps: i64) -> Result<Tensor> {
+    pub fn linspace(start: &Tensor, end: &Tensor, steps: impl Into<Dim>) -> Result<Tensor> {
+        let steps = steps.into();
         let wide = |t: &Tensor| t.strengthened().cast(DType::F64);
         let (start, end) = (wide(start)?, wide(end)?);
         if steps == 1 {
             return start.reshape([1]);
         }
-        let position = Tensor::arange(0, steps, 1, DType::I64)?.cast(DType::F64)?;
-        let step = end.sub(&start)?.div((steps - 1) as f64)?;
-        let last = (steps - 1) as f64;
-        let from_end = position.neg()?.add(last)?.mul(&step)?.neg()?.add(&end)?;
-        position.lt((steps / 2) as f64)?.where_(&position.mul(&step)?.add(&start)?, &from_end)
+        let float = |dim: Dim| Tensor::from_dim(&dim).cast(DType::F64);
+        let position = Tensor::arange(0, &steps, 1, DType::I64)?.cast(DType::F64)?;
+        // One step alone is the start.
+        let step = end.sub(&start)?.div(float((&steps - 1i64).max(1i64))?)?;
+        let from_end = position.neg()?.add(float(&steps - 1i64)?)?.mul(&step)?.neg()?.add(&end)?;
+        position.lt(float((steps / 2).max(1i64))?)?.where_(&position.mul(&step)?.add(&start)?, &from_end)
     }
 
     /// The positions at which `values` would be inserted into this sorted tensor: how many of its elements along the last axis are smaller, or
@@ -51,5 +54,16 @@ impl Tensor {
         let (among, value) = (self.unsqueeze(-2)?, values.unsqueeze(-1)?);
         let before = if right { among.le(&value)? } else { among.lt(&value)? };
         before.sum(-1, false)
+    }
+}
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "linspace", [of(DType::F64, &[5], -1.0, 1.0)], |x| one(Tensor::linspace(&x[0].select(0, 0i64)?, &Tensor::full((), 2.5, DType::F64)?, x[0].dim(0)?)?);
+        "searchsorted", [these(DType::F32, &[4], &[-1.0, 0.5, 1.5, 9.0]), floats(&[2, 3])], |x| one(x[0].searchsorted(&x[1], true)?);
     }
 }

@@ -1,6 +1,8 @@
 //! Composites that take elements by their position: rolled axes, diagonals, slices that are replaced.
 
 use super::Reduction;
+use crate::array::DType;
+use crate::dim::{Dim, Shape};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -17,28 +19,25 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where there are not as many shifts as axes, or an axis that is shifted has a symbolic size.
+    /// Where there are not as many shifts as axes.
     #[track_caller]
-    pub fn roll(&self, shifts: &[i64], axes: &[i64]) -> Result<Tensor> {
+    pub fn roll(&self, shifts: impl Into<Shape>, axes: &[i64]) -> Result<Tensor> {
+        let shifts = shifts.into();
         if axes.is_empty() {
             return self.reshape([-1])?.roll(shifts, &[0])?.reshape(self.shape());
         }
         if axes.len() != shifts.len() {
             return Err(Error::argument(format!("expected one shift per axis: got {} for {} axes", shifts.len(), axes.len())));
         }
-        axes.iter().zip(shifts).try_fold(self.clone(), |x, (&axis, &shift)| {
-            let size = x.dim(axis)?;
-            let shift = match size.fixed() {
-                Some(0) => return Ok(x),
-                Some(n) => shift.rem_euclid(n),
-                None => return Err(Error::size(format!("rolling an axis of symbolic size {size}"))),
-            };
+        axes.iter().zip(shifts.iter()).try_fold(self.clone(), |x, (&axis, shift)| {
+            let (axis, size) = (x.shape().axis(axis)?, x.dim(axis)?);
+            let shift = if size == 0 { Dim::Fixed(0) } else { shift % &size };
             if shift == 0 {
                 return Ok(x);
             }
-            let cut = size - shift;
-            let (head, tail) = (x.slice(axis, ..cut.clone())?, x.slice(axis, cut..)?);
-            Tensor::cat(&[&tail, &head], axis)
+            let cut = size - &shift;
+            let (head, tail) = (x.part(axis, 0, &cut)?, x.part(axis, cut, shift)?);
+            Tensor::cat(&[&tail, &head], axis as i64)
         })
     }
 
@@ -54,26 +53,29 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where both axes are the same, or one of them has a symbolic size.
+    /// Where both axes are the same.
     #[track_caller]
     pub fn diagonal(&self, offset: i64, first: i64, second: i64) -> Result<Tensor> {
         let (order, index, _) = self.diagonal_positions(offset, first, second)?;
-        self.permute(&order)?.flatten(-2, -1)?.index_select(-1, &Tensor::from(index.as_slice()))
+        self.permute(&order)?.flatten(-2, -1)?.index_select(-1, &index)
     }
 
     /// The permutation that brings two axes to the end, the positions of their diagonal once they are one axis, and the size of the second.
-    pub(crate) fn diagonal_positions(&self, offset: i64, first: i64, second: i64) -> Result<(Vec<i64>, Vec<i64>, i64)> {
+    pub(crate) fn diagonal_positions(&self, offset: i64, first: i64, second: i64) -> Result<(Vec<i64>, Tensor, Dim)> {
         let (first, second) = (self.shape().axis(first)?, self.shape().axis(second)?);
         if first == second {
             return Err(Error::argument("a diagonal needs two axes"));
         }
-        let fixed = |axis: usize| self.shape()[axis].fixed().ok_or_else(|| Error::size("the diagonal of an axis of symbolic size"));
-        let (rows, columns) = (fixed(first)?, fixed(second)?);
+        let (rows, columns) = (self.shape()[first].clone(), self.shape()[second].clone());
         let (row, column) = ((-offset).max(0), offset.max(0));
-        let count = (rows - row).min(columns - column).max(0);
+        let count = super::slice::nonnegative((&rows - row).min(&columns - column));
         let mut order: Vec<i64> = (0..self.rank()).filter(|&axis| axis != first && axis != second).map(|axis| axis as i64).collect();
         order.extend([first as i64, second as i64]);
-        Ok((order, (0..count).map(|i| (row + i) * columns + column + i).collect(), columns))
+        // Every step goes one row down and one column on.
+        let index = super::constant_where_fixed(&[&rows, &columns], || {
+            Tensor::arange(0, &count, 1, DType::I64)?.mul(&(&columns + 1i64))?.add(&(&columns * row + column))
+        })?;
+        Ok((order, index, columns))
     }
 
     /// The tensor with the slices `index` of one axis combined with the slices of `source` by `reduction`.
@@ -105,5 +107,18 @@ impl Tensor {
         let index = if index.rank() == 0 { index.reshape([1])? } else { index.clone() };
         indices.push(Some(&index));
         self.index_put(&indices, source, reduction)
+    }
+}
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+
+    cases! {
+        "roll", [floats(&[5, 4])], |x| one(x[0].roll([2, -1], &[0, 1])?);
+        "roll_far", [floats(&[2, 3])], |x| one(x[0].roll([-7], &[1])?);
+        "diagonal", [floats(&[2, 4, 5])], |x| one(x[0].diagonal(0, 1, 2)?);
+        "diagonal_below", [floats(&[5, 3])], |x| one(x[0].diagonal(-1, 0, 1)?);
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Attributes, FIRST_OPSET, Inputs, Operator, Substitution};
 use crate::kernels::resize::{self, Coordinates, Interpolation, Rounding, Rule, Scale};
 use crate::onnx::{GraphBuilder, Name, Node};
-use crate::tensor::{Tensor, apply_one};
+use crate::tensor::{Tensor, apply_one, fraction};
 use std::sync::Arc;
 
 /// Other sizes for the last axes. ONNX: [Resize](https://onnx.ai/onnx/operators/onnx__Resize.html).
@@ -179,13 +179,48 @@ impl Operator for Resize {
 }
 
 /// Sizes times scales, rounded down.
-fn scaled(dims: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
-    let length = |(dim, &scale): (&Dim, &f32)| match dim.fixed() {
-        Some(n) => Ok(Dim::Fixed((n as f64 * f64::from(scale)).floor() as i64)),
-        None if scale.fract() == 0.0 => Ok(dim * (scale as i64)),
-        None => Err(Error::size(format!("{dim} × {scale} is not a valid size"))),
+fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
+    lengths.iter().zip(scales).map(|(dim, &scale)| scaled_size(dim, f64::from(scale))).collect()
+}
+
+/// Sizes below this are those at which scales are compared.
+const COMPARED: i64 = 1 << 16;
+
+/// A size times a factor, rounded down, as floating-point arithmetic has it. Of a symbolic size the factor is the simplest fraction that gives the
+/// same at every size below 2¹⁶.
+///
+/// # Errors
+/// [`Argument`](crate::ErrorCode::Argument) for a factor that is negative or not finite, [`Size`](crate::ErrorCode::Size) where no fraction
+/// gives the same sizes.
+pub(crate) fn scaled_size(dim: &Dim, factor: f64) -> Result<Dim> {
+    if !factor.is_finite() || factor < 0.0 {
+        return Err(Error::argument(format!("resize: a scale of {factor}")));
+    }
+    let floor = |n: i64| (n as f64 * factor).floor() as i64;
+    match dim.fixed() {
+        Some(n) => Ok(Dim::Fixed(floor(n))),
+        None => match fraction(factor, floor) {
+            Some((p, q, rest)) => Ok((dim * p + rest) / q),
+            None => Err(Error::size(format!("resize: {dim} × {factor} is no integer expression")).help("give that axis a fixed size")),
+        },
+    }
+}
+
+/// The scale as an f32 that gives these sizes in arithmetic of f32 and of f64, for a symbolic size at every size below 2¹⁶.
+fn single_scale(dim: &Dim, length: &Dim, scale: f64) -> Option<f32> {
+    let (near, sizes) = (
+        scale as f32,
+        match dim.fixed() {
+            Some(n) => n..n + 1,
+            None => 1..COMPARED,
+        },
+    );
+    let fits = |&single: &f32| {
+        let floor = |n: i64| (n as f64 * f64::from(single)).floor() as i64;
+        scaled_size(dim, f64::from(single)).is_ok_and(|size| size == *length)
+            && sizes.clone().all(|n| floor(n) == (n as f32 * single).floor() as i64)
     };
-    dims.iter().zip(scales).map(length).collect()
+    [near, f32::from_bits(near.to_bits() + 1), f32::from_bits(near.to_bits().saturating_sub(1))].into_iter().find(fits)
 }
 
 /// What Resize was until opset 9: positions divided by the scale, and rounded down.
@@ -271,7 +306,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 if policy == "stretch" {
                     axes.iter().zip(given).for_each(|(&axis, length)| dims[axis] = length);
                 } else {
-                    let fixed = |dim: &Dim| dim.fixed().ok_or_else(|| Error::size("Resize: keep_aspect_ratio needs fixed sizes"));
+                    let fixed = |dim: &Dim| {
+                        dim.fixed().ok_or_else(|| {
+                            Error::size("Resize: keep_aspect_ratio_policy over an axis of symbolic size")
+                                .help("give that axis a fixed size")
+                        })
+                    };
                     let asked = given.iter().map(fixed).collect::<Result<Vec<_>>>()?;
                     let have = dims.iter().map(fixed).collect::<Result<Vec<_>>>()?;
                     let kept = Aspect { within: policy == "not_larger", axes: axes.clone(), asked };
@@ -310,20 +350,18 @@ impl Tensor {
             ("nearest", _) => (Coordinates::Asymmetric, Interpolation::Nearest(Rounding::Floor)),
             ("nearest-exact", _) => (Coordinates::HalfPixel, Interpolation::Nearest(Rounding::PreferCeil)),
             ("linear", true) => (Coordinates::AlignCorners, Interpolation::Linear),
-            ("linear", false) => (Coordinates::PytorchHalfPixel, Interpolation::Linear),
+            // Not pytorch_half_pixel, which takes the first position for a result of one: torch takes the middle.
+            ("linear", false) => (Coordinates::HalfPixel, Interpolation::Linear),
             ("cubic", true) => (Coordinates::AlignCorners, Interpolation::Cubic(-0.75)),
             ("cubic", false) => (Coordinates::HalfPixel, Interpolation::Cubic(-0.75)),
             (other, _) => return Err(Error::argument(format!("unknown mode {other}"))),
         };
         let given = (scales.len() == out.len() && !corners).then(|| scales.iter().copied().collect::<Option<Vec<f64>>>()).flatten();
-        let scales =
-            given.map(|given| vec![1f32; first].into_iter().chain(given.into_iter().map(|scale| scale as f32)).collect::<Vec<_>>());
         // Only where the sizes follow from the scales may these stand in their position.
-        let scales = scales.filter(|scales| {
-            self.shape().iter().zip(&dims).zip(scales).all(|((dim, length), &scale)| match (dim.fixed(), length.fixed()) {
-                (Some(n), Some(m)) => (n as f64 * f64::from(scale)).floor() as i64 == m,
-                _ => dim * (scale as i64) == *length && scale.fract() == 0.0,
-            })
+        let scales = given.and_then(|given| {
+            let single = |((dim, length), scale): ((&Dim, &Dim), f64)| single_scale(dim, length, scale);
+            let scales = self.shape()[first..].iter().zip(out).zip(given).map(single).collect::<Option<Vec<f32>>>()?;
+            Some([vec![1f32; first], scales].concat())
         });
         apply_one(Resize { dims, scales, rule: Rule::new(coordinates, interpolation), part: None, aspect: None }, &[self])
     }
@@ -337,8 +375,15 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
     cases! {
         "upsample_nearest", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2, x[0].dim(3)? * 3], "nearest", false, &[Some(2.0), Some(3.0)])?);
         "upsample_nearest_to", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(3)], "nearest", false, &[])?);
+        "upsample_nearest_half", [floats(&[2, 3, 5, 7])], |x| one(x[0].upsample(&[scaled_size(&x[0].dim(2)?, 0.5)?, scaled_size(&x[0].dim(3)?, 1.4)?], "nearest", false, &[Some(0.5), Some(1.4)])?);
+        "upsample_linear_three_halves", [floats(&[2, 3, 5])], |x| one(x[0].upsample(&[scaled_size(&x[0].dim(2)?, 1.5)?], "linear", false, &[Some(1.5)])?);
+        "upsample_cubic_as_another", [floats(&[2, 3, 4, 5]), floats(&[7, 3])], |x| one(x[0].upsample(&[x[1].dim(0)?, x[1].dim(1)?], "cubic", true, &[])?);
+        "antialiased_linear", [floats(&[2, 9, 7])], |x| one(x[0].upsample_antialiased(&[Dim::Fixed(4), Dim::Fixed(5)], false, false, [None, None])?);
+        "antialiased_cubic", [floats(&[2, 9, 7])], |x| one(x[0].upsample_antialiased(&[x[0].dim(1)? / 2, x[0].dim(2)? * 2], true, false, [Some(0.5), Some(2.0)])?);
+        "antialiased_corners", [floats(&[2, 9, 7]), floats(&[3, 5])], |x| one(x[0].upsample_antialiased(&[x[1].dim(0)?, x[1].dim(1)?], false, true, [None, None])?);
         "upsample_linear", [floats(&[2, 3, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2], "linear", false, &[Some(2.0)])?);
         "upsample_bilinear", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(8)], "linear", false, &[])?);
+        "upsample_to_one", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(1), Dim::Fixed(1)], "linear", false, &[])?);
         "upsample_corners", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(8)], "linear", true, &[])?);
         "upsample_cubic", [floats(&[2, 3, 4, 5])], |x| one(x[0].upsample(&[x[0].dim(2)? * 2, x[0].dim(3)? * 2], "cubic", false, &[Some(2.0), Some(2.0)])?);
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::AxisRange;
-use crate::tensor::{Operand, Tensor, apply, apply_one};
+use crate::tensor::{Operand, Tensor, apply, apply_one, size};
 use std::sync::Arc;
 
 /// Every `step`-th index of one axis. ONNX: [Slice](https://onnx.ai/onnx/operators/onnx__Slice.html).
@@ -400,12 +400,19 @@ impl Tensor {
         self.joined(axis_index, start, whole, &new)
     }
 
+    /// `length` indices of an axis from `start` on, which exist at every size.
+    #[track_caller]
+    pub(crate) fn part(&self, axis: usize, start: impl Into<Dim>, length: impl Into<Dim>) -> Result<Tensor> {
+        let (start, length) = (start.into(), length.into());
+        let whole = self.shape().get(axis).ok_or_else(|| Error::argument(format!("axis {axis} is out of range for {}", self.ty())))?;
+        if start == 0 && length == *whole { Ok(self.clone()) } else { apply_one(Slice { axis, start, length, step: 1 }, &[self]) }
+    }
+
     /// Values from `start` on along an axis, between what stands before and after them.
     #[track_caller]
     fn joined(&self, axis: usize, start: Dim, whole: &Dim, new: &Tensor) -> Result<Tensor> {
         let last = &start + &new.shape()[axis];
-        let part = |start: Dim, length: Dim| apply_one(Slice { axis, start, length, step: 1 }, &[self]);
-        let (before, after) = (part(Dim::Fixed(0), start)?, part(last.clone(), whole - &last)?);
+        let (before, after) = (self.part(axis, 0, start)?, self.part(axis, last.clone(), whole - &last)?);
         let parts: Vec<&Tensor> = [&before, new, &after].into_iter().filter(|part| part.shape()[axis] != 0).collect();
         Tensor::cat(&parts, axis as i64)
     }
@@ -468,7 +475,8 @@ impl Tensor {
     /// [torch.split](https://pytorch.org/docs/stable/generated/torch.split.html)
     ///
     /// # Errors
-    /// [`Size`](crate::ErrorCode::Size) where the number of pieces would differ from call to call.
+    /// [`Size`](crate::ErrorCode::Size) where the number of pieces would differ from call to call. In a trace it is that of the example, and
+    /// that it is becomes a condition of the traced graph.
     #[track_caller]
     pub fn split(&self, length: impl Into<Dim>, axis: i64) -> Result<Vec<Tensor>> {
         let (length, whole) = (length.into(), self.dim(axis)?);
@@ -478,15 +486,10 @@ impl Tensor {
         if length.fixed().is_some_and(|n| n <= 0) {
             return Err(Error::argument(format!("invalid split size {length}")));
         }
-        let count = whole.ceil_div(&length).fixed().ok_or_else(|| {
-            Error::size(format!(
-                "splitting an axis of size {whole} into chunks of {length}: the number of chunks would differ between calls"
-            ))
-        })?;
-        let count = count.max(1);
-        let mut split = vec![length.clone(); count as usize];
-        split[count as usize - 1] = whole - length * (count - 1);
-        self.split_with_sizes(&split, axis)
+        let count = chunks(&whole, &length)?.max(1);
+        let mut lengths = vec![length.clone(); count as usize];
+        lengths[count as usize - 1] = whole - length * (count - 1);
+        self.split_with_sizes(&lengths, axis)
     }
 
     /// An axis in at most `count` pieces of one size, the last perhaps shorter.
@@ -504,7 +507,16 @@ impl Tensor {
         if whole == 0 {
             return self.split_with_sizes(vec![Dim::Fixed(0); count as usize], axis);
         }
-        self.split(whole.ceil_div(count), axis)
+        // ceil(n / count) · count is at least n: only that there are as many is a condition.
+        let length = whole.ceil_div(count);
+        if whole.ceil_div(&length).is_symbolic() && whole.ceil_div(&length).example() == Some(count) {
+            let last = &whole - &(&length * (count - 1));
+            size::ge(&last, 1)?;
+            let mut lengths = vec![length; count as usize];
+            lengths[count as usize - 1] = last;
+            return self.split_with_sizes(&lengths, axis);
+        }
+        self.split(length, axis)
     }
 
     /// The indices of an axis, one tensor each, without that axis.
@@ -514,8 +526,10 @@ impl Tensor {
     #[track_caller]
     pub fn unbind(&self, axis: i64) -> Result<Vec<Tensor>> {
         let count = self.dim(axis)?;
-        let count =
-            count.fixed().ok_or_else(|| Error::size(format!("an axis of size {count} cannot be unbound: its size is not fixed")))?;
+        let count = count.fixed().ok_or_else(|| {
+            Error::size(format!("unbind: an axis of size {count} has another number of parts in each call"))
+                .help("give that axis a fixed size")
+        })?;
         (0..count).map(|i| self.select(axis, i)).collect()
     }
 
@@ -529,6 +543,26 @@ impl Tensor {
     pub fn flip(&self, axes: &[i64]) -> Result<Tensor> {
         axes.iter().try_fold(self.clone(), |x, &axis| x.slice_step(axis, .., -1))
     }
+}
+
+/// How many chunks of a size an axis has; where that differs from call to call, as many as in the example, and a guard says so.
+#[track_caller]
+fn chunks(whole: &Dim, length: &Dim) -> Result<i64> {
+    let count = whole.ceil_div(length);
+    if let Some(count) = count.fixed() {
+        return Ok(count);
+    }
+    let Some(count) = count.example() else {
+        return Err(Error::size(format!("split: an axis of size {whole} has another number of chunks of {length} in each call"))
+            .help("give that axis a fixed size, or example inputs whose number of chunks is that of every call"));
+    };
+    let (most, fewest) = (length * count, length * (count - 1));
+    // What is a chunk for certain is no condition.
+    if !(&most - whole).expr().is_nonnegative() {
+        size::le(whole, most)?;
+    }
+    size::gt(whole, fewest)?;
+    Ok(count)
 }
 
 /// What a size is taken to be of which nothing is known.

@@ -1,6 +1,6 @@
 //! Windows, and short-time Fourier transforms.
 
-use super::fourier::{Complex, length, signal, table};
+use super::fourier::{Complex, Wave, frames, signal, table};
 use super::{Padding, Reduction};
 use crate::array::{DType, Scalar};
 use crate::dim::Dim;
@@ -115,7 +115,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where sizes are not positive, the window is longer than the frame, or the number of samples is symbolic.
+    /// Where sizes are not positive, or the window is longer than the frame.
     #[track_caller]
     pub fn stft(&self, options: &Stft) -> Result<Complex> {
         stft(self, options)
@@ -131,7 +131,7 @@ impl Complex {
     ///
     /// Those of [`stft`](Tensor::stft).
     #[track_caller]
-    pub fn istft(&self, options: &Stft, center: bool, length: Option<i64>) -> Result<Tensor> {
+    pub fn istft(&self, options: &Stft, center: bool, length: Option<Dim>) -> Result<Tensor> {
         istft(self, options, center, length)
     }
 }
@@ -184,21 +184,18 @@ fn stft(x: &Tensor, options: &Stft) -> Result<Complex> {
         return Err(Error::shape(format!("frames of {}", x.ty())));
     }
     let window = options.padded_window(x.dtype())?;
-    let samples = length(&x, 1)?;
-    let steps = (samples - n).div_euclid(hop) + 1;
-    let positions: Vec<i64> = (0..steps.max(0)).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
-    let frames = x.index_select(1, &Tensor::from(positions.as_slice()))?.unflatten(1, [steps.max(0), n])?;
-    let frames = frames.mul(window)?;
+    let frames = frames(&x, n, hop)?.mul(window)?;
     let kept = if options.onesided { n / 2 + 1 } else { n };
     let dtype = frames.dtype();
     let scale = if options.normalized { 1.0 / (n as f64).sqrt() } else { 1.0 };
-    let part = |wave: fn(f64) -> f64, sign: f64| frames.matmul(&table(kept, n, n, wave, dtype)?.mul(scale * sign)?)?.transpose(1, 2);
-    let (re, im) = (part(f64::cos, 1.0)?, part(f64::sin, -1.0)?);
+    let (kept, points) = (Dim::Fixed(kept), Dim::Fixed(n));
+    let part = |wave: Wave, sign: f64| frames.matmul(&table(&kept, &points, &points, wave, dtype)?.mul(scale * sign)?)?.transpose(1, 2);
+    let (re, im) = (part(Wave::Cos, 1.0)?, part(Wave::Sin, -1.0)?);
     let (re, im) = if single { (re.squeeze_axes(&[0])?, im.squeeze_axes(&[0])?) } else { (re, im) };
     Ok(Complex { re, im })
 }
 
-fn istft(x: &Complex, options: &Stft, center: bool, size: Option<i64>) -> Result<Tensor> {
+fn istft(x: &Complex, options: &Stft, center: bool, size: Option<Dim>) -> Result<Tensor> {
     let (n, hop) = (options.n_fft, options.hop());
     let single = x.re.rank() == 2;
     let part = |t: &Tensor| if single { t.unsqueeze(0) } else { Ok(t.clone()) };
@@ -207,24 +204,39 @@ fn istft(x: &Complex, options: &Stft, center: bool, size: Option<i64>) -> Result
         return Err(Error::shape(format!("the spectra of frames, of {}", x.re.ty())));
     }
     let window = options.padded_window(x.re.dtype())?;
-    let frames = signal(&x, 1, n, true, options.normalized.then_some("ortho"))?.transpose(1, 2)?.mul(&window)?;
-    let steps = length(&frames, 1)?;
-    let whole = n + hop * (steps - 1);
-    let positions: Vec<i64> = (0..steps).flat_map(|step| (0..n).map(move |i| step * hop + i)).collect();
-    let positions = Tensor::from(positions.as_slice());
+    let frames = signal(&x, 1, &Dim::Fixed(n), true, options.normalized.then_some("ortho"))?.transpose(1, 2)?.mul(&window)?;
+    let steps = frames.dim(1)?;
+    let whole = (&steps - 1i64) * hop + n;
+    let positions = super::positions((&steps, hop), (&Dim::Fixed(n), 1))?.reshape([-1])?;
     let batch = x.re.dim(0)?;
     let added = |frames: &Tensor, batch: Dim| {
         let index = positions.expand(&[batch.clone(), positions.dim(0)?])?;
-        Tensor::zeros([batch, whole.into()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
+        Tensor::zeros([batch, whole.clone()], frames.dtype())?.scatter(1, &index, frames.flatten(1, 2)?, Reduction::Add)
     };
-    let weight = added(&window.square()?.expand([1, steps, n])?, 1.into())?;
-    let (start, end) = match (center, size) {
-        (centred, Some(length)) => (if centred { n / 2 } else { 0 }, if centred { n / 2 } else { 0 } + length),
-        (true, None) => (n / 2, whole - n / 2),
-        (false, None) => (0, whole),
+    let weight = super::constant_where_fixed(&[&steps], || {
+        added(&window.square()?.expand([Dim::Fixed(1), steps.clone(), Dim::Fixed(n)])?, 1.into())
+    })?;
+    let start = Dim::Fixed(if center { n / 2 } else { 0 });
+    let kept = match size {
+        Some(length) => length,
+        None => &whole - &(&start * 2),
     };
-    let cut = |t: &Tensor| t.slice(1, Dim::from(start)..end.min(whole).into());
+    // What there is of what is wanted, and zeros behind it.
+    let there = (&whole - &start).min(&kept);
+    let cut = |t: &Tensor| t.part(1, &start, &there);
     let y = cut(&added(&frames, batch)?)?.div(cut(&weight)?)?;
-    let y = if end > whole { y.pad([0, end - whole], Padding::Constant(Scalar::Int(0)))? } else { y };
+    let y = y.pad([Dim::Fixed(0), &kept - &there], Padding::Constant(Scalar::Int(0)))?;
     if single { y.squeeze_axes(&[0]) } else { Ok(y) }
+}
+
+/// What the laws are tried on.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<super::examples::Case> {
+    use super::examples::*;
+    let options = || Stft { hop_length: Some(3), window: Tensor::hann_window(8, true, DType::F32).ok(), ..Stft::new(8) };
+
+    cases! {
+        "stft", [floats(&[2, 20])], |x| x[0].stft(&options()).map(|y| vec![y.re, y.im]);
+        "istft", [floats(&[2, 5, 6]), floats(&[2, 5, 6])], |x| one(Complex { re: x[0].clone(), im: x[1].clone() }.istft(&Stft { window: None, ..options() }, true, None)?);
+    }
 }

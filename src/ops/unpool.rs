@@ -27,7 +27,7 @@ impl Tensor {
     ///
     /// # Errors
     ///
-    /// Where one of these axes has a symbolic size.
+    /// [`Shape`](crate::ErrorCode::Shape) where the window does not fit.
     #[track_caller]
     pub fn sum_pool(&self, kernel: &[usize], window: &Window, ceil: bool) -> Result<Tensor> {
         window_sum(self, kernel, window, ceil)
@@ -36,20 +36,10 @@ impl Tensor {
 
 /// The sum over each window: the mean times its volume, once zeros stand wherever a window reaches beyond.
 fn window_sum(x: &Tensor, kernel: &[usize], window: &Window, ceil: bool) -> Result<Tensor> {
-    let mut widths = Vec::new();
-    for (i, &kernel) in kernel.iter().enumerate() {
-        let n = x.shape()[x.rank() - window.strides.len() + i].fixed().ok_or_else(|| Error::size("this pooling needs a fixed size"))?;
-        let (before, after, stride, kernel) =
-            (window.pads_begin[i] as i64, window.pads_end[i] as i64, window.strides[i] as i64, kernel as i64);
-        let rest = n + before + after - kernel;
-        let mut out = rest.div_euclid(stride) + 1 + i64::from(ceil && rest.rem_euclid(stride) != 0);
-        // The last window must begin inside, or in the padding before.
-        if ceil && (out - 1) * stride >= n + before {
-            out -= 1;
-        }
-        widths.push([before, ((out - 1) * stride + kernel - n - before).max(after)]);
-    }
-    let widths: Vec<i64> = widths.into_iter().rev().flatten().collect();
+    super::conv::check_window(window, kernel.len())?;
+    let reaching = if ceil { super::pool::rounded_up(kernel, window) } else { window.clone() };
+    let widths = reaching.pads_begin.iter().zip(&reaching.pads_end).rev().flat_map(|(&before, &after)| [before as i64, after as i64]);
+    let widths: Vec<i64> = widths.collect();
     let dense = Window::symmetric(&window.strides, &vec![0; kernel.len()], &vec![1; kernel.len()]);
     let mean = x.pad(&widths, Padding::Constant(Scalar::Int(0)))?.average_pool(kernel, dense, false, true)?;
     mean.mul(kernel.iter().product::<usize>() as f64)

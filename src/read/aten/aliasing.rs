@@ -103,12 +103,12 @@ pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -
     let flat = base.step(
         step_of(
             move |x| x.permute(&order)?.flatten(-2, -1),
-            move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), Dim::Fixed(columns)])?.permute(&inverse),
+            move |_, new| new.unflatten(-1, &[Dim::Fixed(-1), columns.clone()])?.permute(&inverse),
         ),
         strides.clone(),
     )?;
     let last = flat.read()?.rank() - 1;
-    picked(&flat, last, Tensor::from(index.as_slice()), strides).map(Value::Tensor)
+    picked(&flat, last, index, strides).map(Value::Tensor)
 }
 
 /// A view of the storage of the base with strides of its own: torch's `as_strided`.

@@ -3,9 +3,10 @@
 use super::args::Args;
 use super::row::{Row, one};
 use crate::array::DType;
+use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::Window;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     one(
@@ -152,7 +153,31 @@ fn exact(a: &Args, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> R
 }
 
 fn transposed(a: &Args) -> Result<Tensor> {
-    exact(a, |x, weight, bias| x.conv_transpose(weight, bias, window(a)?, groups(a)?, &a.counts("output_padding", axes(a)?)?))
+    exact(a, |x, weight, bias| unsteps(a, x, weight, bias, groups(a)?))
+}
+
+/// A transposed convolution whose padding of the result may be a symbolic size: then it is made as long as any may be, and cut.
+fn unsteps(a: &Args, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, groups: usize) -> Result<Tensor> {
+    let (axes, window, padding) = (axes(a)?, window(a)?, a.sizes("output_padding", axes(a)?)?);
+    if !padding.iter().any(Dim::is_symbolic) {
+        return x.conv_transpose(weight, bias, window, groups, &a.counts("output_padding", axes)?);
+    }
+    let most = |axis: usize| window.strides[axis].max(window.dilations[axis]) - 1;
+    let longest = |(axis, dim): (usize, &Dim)| match dim.fixed() {
+        Some(n) => usize::try_from(n).map_err(|_| Error::argument(format!("an output padding of {n}"))),
+        None => Ok(most(axis)),
+    };
+    let most = padding.iter().enumerate().map(longest).collect::<Result<Vec<usize>>>()?;
+    let mut y = x.conv_transpose(weight, bias, window, groups, &most)?;
+    for (axis, (padding, most)) in padding.iter().zip(&most).enumerate().filter(|(_, (padding, _))| padding.is_symbolic()) {
+        if size::lt(padding, 0)? || size::gt(padding, *most as i64)? {
+            return Err(Error::argument(format!("an output padding of {padding}, which must be from 0 to {most}")));
+        }
+        let at = y.rank() - axes + axis;
+        let length = &y.shape()[at] - *most + padding;
+        y = y.part(at, 0, length)?;
+    }
+    Ok(y)
 }
 
 /// A convolution by one of torch's kernels, whose schemas may lack the dilation and the number of groups.
@@ -170,7 +195,7 @@ fn depthwise(a: &Args) -> Result<Tensor> {
 }
 
 fn transposed_kernel(a: &Args) -> Result<Tensor> {
-    exact(a, |x, weight, bias| x.conv_transpose(weight, bias, window(a)?, 1, &a.counts("output_padding", axes(a)?)?))
+    exact(a, |x, weight, bias| unsteps(a, x, weight, bias, 1))
 }
 
 /// `valid` pads nothing, `same` so much that a stride of 1 keeps the size, an odd padding having more at the end.

@@ -58,19 +58,19 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "linspace(Tensor start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "linspace(Tensor start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "linspace(Scalar start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
     one(
         "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
@@ -140,6 +140,6 @@ fn full_like(a: &Args, number: Scalar) -> Result<Tensor> {
 }
 
 fn logarithmic(a: &Args) -> Result<Tensor> {
-    let exponents = Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.int("steps")?)?;
+    let exponents = Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?;
     Tensor::full((), a.float("base")?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
 }

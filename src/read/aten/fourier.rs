@@ -4,9 +4,10 @@ use super::args::Args;
 use super::row::{Row, one, value};
 use super::value::Value;
 use crate::array::DType;
+use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::Stft;
-use crate::ops::fourier::{Complex, length, real, signal, spectrum, transformed};
+use crate::ops::fourier::{Complex, real, signal, spectrum, transformed};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -39,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
     one("_fft_c2r(Complex self, int[] dim, int normalization, SymInt last_dim_size) -> Tensor", |a| {
         let (axes, norm) = (a.ints("dim")?, Some(norm(a.int("normalization")?, true)?));
         let (&last, front) = axes.split_last().ok_or_else(|| Error::argument("a Fourier transform needs an axis"))?;
-        signal(&transformed(&a.complex("self")?, &whole(front), true, norm)?, last, a.int("last_dim_size")?, true, norm)
+        signal(&transformed(&a.complex("self")?, &whole(front), true, norm)?, last, &a.dim("last_dim_size")?, true, norm)
     }),
     one("fft_irfft(Complex self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
     one("fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor", |a| from_half(a, true)),
@@ -120,11 +121,11 @@ fn operand(a: &Args) -> Result<Complex> {
 }
 
 fn along(a: &Args, inverse: bool) -> Result<Value> {
-    frequencies(a, &[(a.int("dim")?, a.opt_ints("n")?.map(|n| n[0]))], inverse)
+    frequencies(a, &[(a.int("dim")?, a.opt_dim("n")?)], inverse)
 }
 
 /// All frequencies of a signal that may be complex.
-fn frequencies(a: &Args, axes: &[(i64, Option<i64>)], inverse: bool) -> Result<Value> {
+fn frequencies(a: &Args, axes: &[(i64, Option<Dim>)], inverse: bool) -> Result<Value> {
     let y = match a.is_complex("self")? {
         true => transformed(&a.complex("self")?, axes, inverse, a.opt_str("norm")?),
         false => spectrum(&a.tensor("self")?, axes, false, inverse, a.opt_str("norm")?),
@@ -133,8 +134,8 @@ fn frequencies(a: &Args, axes: &[(i64, Option<i64>)], inverse: bool) -> Result<V
 }
 
 /// The axes of a transform with their sizes: those given, or the last ones for which sizes are given, or all.
-fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
-    let sizes = a.opt_ints("s")?;
+fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<Dim>)>> {
+    let sizes = if a.is_none("s")? { None } else { Some(a.dims("s")?) };
     let axes = match (a.opt_ints("dim")?, &sizes) {
         (Some(axes), _) => axes,
         (None, Some(sizes)) => (rank as i64 - sizes.len() as i64..rank as i64).collect(),
@@ -143,7 +144,7 @@ fn axes(a: &Args, rank: usize) -> Result<Vec<(i64, Option<i64>)>> {
     if sizes.as_ref().is_some_and(|sizes| sizes.len() != axes.len()) || axes.is_empty() {
         return Err(Error::argument("expected one size per axis of the transform"));
     }
-    Ok(axes.into_iter().enumerate().map(|(i, axis)| (axis, sizes.as_ref().map(|sizes| sizes[i]))).collect())
+    Ok(axes.into_iter().enumerate().map(|(i, axis)| (axis, sizes.as_ref().map(|sizes| sizes[i].clone()))).collect())
 }
 
 fn over(a: &Args, inverse: bool) -> Result<Value> {
@@ -153,7 +154,7 @@ fn over(a: &Args, inverse: bool) -> Result<Value> {
 
 /// The frequencies up to the half of a real signal; coming back, of one whose transform is real.
 fn half_along(a: &Args, inverse: bool) -> Result<Value> {
-    let axes = [(a.int("dim")?, a.opt_ints("n")?.map(|n| n[0]))];
+    let axes = [(a.int("dim")?, a.opt_dim("n")?)];
     spectrum(&a.tensor("self")?, &axes, true, inverse, a.opt_str("norm")?).map(Value::from)
 }
 
@@ -163,7 +164,7 @@ fn half_over(a: &Args, inverse: bool) -> Result<Value> {
 }
 
 /// Axes that are transformed as a whole.
-fn whole(axes: &[i64]) -> Vec<(i64, Option<i64>)> {
+fn whole(axes: &[i64]) -> Vec<(i64, Option<Dim>)> {
     axes.iter().map(|&axis| (axis, None)).collect()
 }
 
@@ -178,22 +179,22 @@ fn norm(number: i64, inverse: bool) -> Result<&'static str> {
 }
 
 /// The size of the signal of which these are the frequencies up to the half.
-fn doubled(x: &Complex, axis: i64, n: Option<i64>) -> Result<i64> {
-    n.filter(|&n| n > 0).map_or_else(|| Ok(2 * (length(&x.re, axis)? - 1)), Ok)
+fn doubled(x: &Complex, axis: i64, n: Option<Dim>) -> Result<Dim> {
+    n.filter(|n| n.example().is_none_or(|n| n > 0)).map_or_else(|| Ok((x.re.dim(axis)? - 1i64) * 2), Ok)
 }
 
 fn from_half(a: &Args, inverse: bool) -> Result<Tensor> {
     let (x, axis) = (operand(a)?, a.int("dim")?);
-    let n = doubled(&x, axis, a.opt_ints("n")?.map(|n| n[0]))?;
-    signal(&x, axis, n, inverse, a.opt_str("norm")?)
+    let n = doubled(&x, axis, a.opt_dim("n")?)?;
+    signal(&x, axis, &n, inverse, a.opt_str("norm")?)
 }
 
 fn from_half_over(a: &Args, inverse: bool) -> Result<Tensor> {
     let x = operand(a)?;
     let axes = axes(a, x.re.rank())?;
-    let (&(last, n), front) = axes.split_last().ok_or_else(|| Error::argument("a Fourier transform needs an axis"))?;
-    let n = doubled(&x, last, n)?;
-    signal(&transformed(&x, front, inverse, a.opt_str("norm")?)?, last, n, inverse, a.opt_str("norm")?)
+    let ((last, n), front) = axes.split_last().ok_or_else(|| Error::argument("a Fourier transform needs an axis"))?;
+    let n = doubled(&x, *last, n.clone())?;
+    signal(&transformed(&x, front, inverse, a.opt_str("norm")?)?, *last, &n, inverse, a.opt_str("norm")?)
 }
 
 fn dtype(a: &Args) -> Result<DType> {
@@ -220,8 +221,7 @@ fn istft(a: &Args) -> Result<Tensor> {
     if a.flag("return_complex")? {
         return Err(Error::unsupported("istft with a complex result is not supported"));
     }
-    let length = a.opt_ints("length")?.and_then(|ints| ints.first().copied());
-    a.complex("self")?.istft(&frames(a)?, a.flag("center")?, length)
+    a.complex("self")?.istft(&frames(a)?, a.flag("center")?, a.opt_dim("length")?)
 }
 
 #[cfg(test)]

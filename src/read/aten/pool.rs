@@ -33,13 +33,13 @@ pub(super) const ROWS: &[Row] = &[
         |a| mean(a, 3),
     ),
     one("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", |a| {
-        a.tensor("self")?.adaptive_average_pool(&a.counts("output_size", 1)?)
+        a.tensor("self")?.adaptive_average_pool(a.sizes("output_size", 1)?)
     }),
     one("adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor", |a| {
-        a.tensor("self")?.adaptive_average_pool(&a.counts("output_size", 2)?)
+        a.tensor("self")?.adaptive_average_pool(a.sizes("output_size", 2)?)
     }),
     one("adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor", |a| {
-        a.tensor("self")?.adaptive_average_pool(&a.counts("output_size", 3)?)
+        a.tensor("self")?.adaptive_average_pool(a.sizes("output_size", 3)?)
     }),
     tuple(
         "max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     tuple("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 1)?).map(|(values, indices)| vec![values, indices])
+        a.tensor("self")?.adaptive_max_pool_indices(a.sizes("output_size", 1)?).map(|(values, indices)| vec![values, indices])
     }),
     tuple(
         "max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     tuple("adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 2)?).map(|(values, indices)| vec![values, indices])
+        a.tensor("self")?.adaptive_max_pool_indices(a.sizes("output_size", 2)?).map(|(values, indices)| vec![values, indices])
     }),
     tuple(
         "max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)",
@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     tuple("adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)", |a| {
-        a.tensor("self")?.adaptive_max_pool_indices(&a.counts("output_size", 3)?).map(|(values, indices)| vec![values, indices])
+        a.tensor("self")?.adaptive_max_pool_indices(a.sizes("output_size", 3)?).map(|(values, indices)| vec![values, indices])
     }),
     tuple("fractional_max_pool2d(Tensor self, int[2] kernel_size, int[2] output_size, Tensor random_samples) -> (Tensor, Tensor)", |a| {
         fractional(a, &[1, 0])
@@ -273,13 +273,7 @@ fn scaled(a: &Args, mode: &str, corners: bool) -> Result<Tensor> {
     let factors: Vec<f64> =
         a.value("scale_factors")?.elements()?.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<_>>()?;
     let first = x.rank().checked_sub(factors.len()).ok_or_else(|| Error::argument("more scale factors than axes"))?;
-    let mut out = Vec::with_capacity(factors.len());
-    for (dim, &factor) in x.shape()[first..].iter().zip(&factors) {
-        out.push(match dim.fixed() {
-            Some(n) => crate::Dim::Fixed((n as f64 * factor).floor() as i64),
-            None if factor.fract() == 0.0 => dim * (factor as i64),
-            None => return Err(Error::size(format!("{dim} × {factor} is not a valid size"))),
-        });
-    }
+    let out =
+        x.shape()[first..].iter().zip(&factors).map(|(dim, &factor)| crate::ops::scaled_size(dim, factor)).collect::<Result<Vec<_>>>()?;
     x.upsample(&out, mode, corners, &factors.into_iter().map(Some).collect::<Vec<_>>())
 }

@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor", |a| {
         let window = Window::symmetric(&a.counts("stride", 2)?, &a.counts("padding", 2)?, &a.counts("dilation", 2)?);
-        a.tensor("self")?.col2im(&a.counts("output_size", 2)?, &a.counts("kernel_size", 2)?, window)
+        a.tensor("self")?.col2im(&a.dims("output_size")?, &a.counts("kernel_size", 2)?, window)
     }),
     one(
         "_upsample_bilinear2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor",
@@ -60,7 +60,7 @@ fn sampled(a: &Args) -> Result<Tensor> {
 
 fn antialiased(a: &Args, cubic: bool) -> Result<Tensor> {
     a.tensor("self")?.upsample_antialiased(
-        two(&a.ints("output_size")?)?,
+        &two(a.dims("output_size")?)?,
         cubic,
         a.flag("align_corners")?,
         [a.opt_float("scales_h")?, a.opt_float("scales_w")?],
@@ -70,18 +70,15 @@ fn antialiased(a: &Args, cubic: bool) -> Result<Tensor> {
 fn by_factors(a: &Args, cubic: bool) -> Result<Tensor> {
     let (x, corners) = (a.tensor("input")?, a.flag("align_corners")?);
     if !a.is_none("output_size")? {
-        return x.upsample_antialiased(two(&a.ints("output_size")?)?, cubic, corners, [None, None]);
+        return x.upsample_antialiased(&two(a.dims("output_size")?)?, cubic, corners, [None, None]);
     }
     let factors = a.value("scale_factors")?.elements()?;
     let factors = factors.iter().map(|value| value.number().map(crate::Scalar::to_f64)).collect::<Result<Vec<_>>>()?;
-    let [height, width] = two(&factors)?;
-    let size = |axis: i64, factor: f64| {
-        let n = x.dim(axis)?.fixed().ok_or_else(|| Error::size("a filter over an axis of symbolic size"))?;
-        Ok::<_, Error>((n as f64 * factor).floor() as i64)
-    };
-    x.upsample_antialiased([size(-2, height)?, size(-1, width)?], cubic, corners, [Some(height), Some(width)])
+    let [height, width] = two(factors)?;
+    let size = |axis: i64, factor: f64| crate::ops::scaled_size(&x.dim(axis)?, factor);
+    x.upsample_antialiased(&[size(-2, height)?, size(-1, width)?], cubic, corners, [Some(height), Some(width)])
 }
 
-fn two<T: Copy>(values: &[T]) -> Result<[T; 2]> {
-    values.try_into().map_err(|_| Error::argument(format!("expected two values, got {}", values.len())))
+fn two<T>(values: Vec<T>) -> Result<[T; 2]> {
+    values.try_into().map_err(|values: Vec<T>| Error::argument(format!("expected two values, got {}", values.len())))
 }

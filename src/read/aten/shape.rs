@@ -138,11 +138,11 @@ pub(super) const ROWS: &[Row] = &[
     one("fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n - n / 2)),
     one(
         "tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int("row")?, a.int("col")?, |row, column| Ok(column <= row + a.int("offset")?), a.opt_dtype("dtype")?),
+        |a| triangle(a, true),
     ),
     one(
         "triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| triangle(a.int("row")?, a.int("col")?, |row, column| Ok(column >= row + a.int("offset")?), a.opt_dtype("dtype")?),
+        |a| triangle(a, false),
     ),
     tuple("unravel_index(Tensor indices, SymInt[] shape) -> Tensor[]", |a| a.tensor("indices")?.unravel_index(&a.ints("shape")?)),
 ];
@@ -181,11 +181,11 @@ fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
     let mut flat = Vec::with_capacity(tensors.len());
     for x in tensors {
         let axis = x.shape().axis(axis)?;
-        let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("chunk needs a fixed size"))?;
-        let size = (n + count - 1) / count.max(1);
+        let n = x.shape()[axis].clone();
+        let size = n.ceil_div(count.max(1));
         let mut widths = vec![Dim::Fixed(0); 2 * (x.rank() - axis)];
         let last = widths.len() - 1;
-        widths[last] = Dim::Fixed(size * count - n);
+        widths[last] = size * count - n;
         let mut shape = x.shape()[..axis].to_vec();
         shape.extend([Dim::Fixed(count), Dim::Fixed(-1)]);
         flat.push(x.pad(&widths, Padding::Constant(Scalar::Int(0)))?.reshape(&shape)?);
@@ -194,30 +194,23 @@ fn chunk_cat(tensors: &[Tensor], axis: i64, count: i64) -> Result<Tensor> {
     join(&flat, crate::dim::axis(axis, rank)? as i64 + 1)
 }
 
-fn shifted(a: &Args, by: fn(i64) -> i64) -> Result<Tensor> {
+fn shifted(a: &Args, by: fn(&Dim) -> Dim) -> Result<Tensor> {
     let x = a.tensor("self")?;
     let axes = a.opt_ints("dim")?.unwrap_or_else(|| (0..x.rank() as i64).collect());
-    let length = |&axis: &i64| x.dim(axis)?.fixed().map(by).ok_or_else(|| Error::size("roll needs a fixed size"));
-    let shifts = axes.iter().map(length).collect::<Result<Vec<_>>>()?;
+    let shifts = axes.iter().map(|&axis| Ok(by(&x.dim(axis)?))).collect::<Result<Vec<Dim>>>()?;
     x.roll(&shifts, &axes)
 }
 
-fn triangle(rows: i64, columns: i64, keep: impl Fn(i64, i64) -> Result<bool>, dtype: Option<DType>) -> Result<Tensor> {
-    let (mut down, mut across) = (Vec::new(), Vec::new());
-    if rows.checked_mul(columns).is_none_or(|n| !(0..=1 << 24).contains(&n)) {
+/// The rows and columns of a triangle of a matrix, whose sizes may be symbolic: then their number depends on them.
+fn triangle(a: &Args, lower: bool) -> Result<Tensor> {
+    let (rows, columns, offset) = (a.dim("row")?, a.dim("col")?, a.int("offset")?);
+    if (&rows * &columns).example().is_some_and(|n| !(0..=1 << 24).contains(&n)) {
         return Err(Error::too_big(format!("invalid triangle: {rows} × {columns}")));
     }
-    for row in 0..rows {
-        for column in 0..columns {
-            if keep(row, column)? {
-                down.push(row);
-                across.push(column);
-            }
-        }
-    }
-    let count = down.len() as i64;
-    down.extend(across);
-    Tensor::from(down.as_slice()).reshape([2, count])?.cast(dtype.unwrap_or(DType::I64))
+    let index = |n: &Dim| Tensor::arange(0, n, 1, DType::I64);
+    let (row, column) = (index(&rows)?.unsqueeze(1)?.add(offset)?, index(&columns)?);
+    let kept = if lower { column.le(&row)? } else { column.ge(&row)? };
+    kept.nonzero()?.transpose(0, 1)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::I64))
 }
 
 #[cfg(test)]
