@@ -9,8 +9,8 @@ pub(crate) mod observer;
 mod operand;
 mod recorder;
 mod relation;
-mod scaled;
 pub(crate) mod scalar_value;
+mod scaled;
 pub mod size;
 
 pub(crate) use apply::apply_shared;

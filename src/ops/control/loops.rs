@@ -175,7 +175,8 @@ pub(crate) fn repeat(
     let skipped = usize::from(asks);
     let mut outside = Outside::new();
     let results = types(&body.graph);
-    let iterations = limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.symbolic_values()?.dims.first().cloned());
+    let iterations =
+        limit.as_ref().filter(|_| !asks && condition.is_none()).and_then(|limit| limit.symbolic_values()?.dims.first().cloned());
     let iterations = iterations.map_or_else(|| outside.fresh(), crate::ops::slice::nonnegative);
     let kept: Vec<Type> = body.state.iter().map(|ty| outside.ty(ty)).collect();
     let items = results[skipped + state.len()..].iter().map(|ty| outside.ty(ty)).collect();

@@ -108,6 +108,15 @@ impl<'a> Args<'a> {
         elements.iter().map(|value| self.named(name, value.view().and_then(View::read))).collect()
     }
 
+    /// A list of tensors, each by itself (`false`) or as many as its first axis is long (`true`).
+    pub(crate) fn tensor_parts(&self, name: &str) -> Result<Vec<(Tensor, bool)>> {
+        let part = |item: &Value| match item {
+            Value::Part(Some(view)) => Ok((view.read()?, true)),
+            value => self.named(name, value.view().and_then(View::read)).map(|tensor| (tensor, false)),
+        };
+        self.named(name, self.value(name)?.items())?.iter().map(part).collect()
+    }
+
     /// A list of tensors some of which may be absent.
     pub(crate) fn opt_tensors(&self, name: &str) -> Result<Vec<Option<Tensor>>> {
         let elements = self.named(name, self.value(name)?.elements())?;
@@ -171,6 +180,15 @@ impl<'a> Args<'a> {
         if self.is_none(name)? { Ok(None) } else { self.ints(name).map(Some) }
     }
 
+    /// As many sizes, which may be symbolic, as there are axes; one counts for all.
+    pub(crate) fn sizes(&self, name: &str, axes: usize) -> Result<Vec<Dim>> {
+        match self.dims(name)?.as_slice() {
+            [one] => Ok(vec![one.clone(); axes]),
+            many if many.len() == axes => Ok(many.to_vec()),
+            many => self.named(name, Err(Error::argument(format!("{} values for {axes} axes", many.len())))),
+        }
+    }
+
     /// As many counts (not negative) as there are axes; one counts for all.
     pub(crate) fn counts(&self, name: &str, axes: usize) -> Result<Vec<usize>> {
         let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("{n} must not be negative")));
@@ -229,6 +247,7 @@ fn fits(value: &Value, kind: &Kind) -> bool {
         (Kind::Optional(kind), value) => fits(value, kind),
         (Kind::List(kind, _), Value::List(values)) => values.borrow().iter().all(|value| fits(value, kind)),
         (Kind::List(kind, _), Value::Tuple(values)) => values.iter().all(|value| fits(value, kind)),
+        (Kind::Tensor, Value::Part(_)) => true,
         // One int where a list of a given length is expected stands for all of them.
         (Kind::List(kind, Some(_)), value) => !matches!(**kind, Kind::Tensor) && fits(value, kind),
         (Kind::Tensor, Value::Tensor(_)) | (Kind::Complex, Value::Complex(_)) => true,

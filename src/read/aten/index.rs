@@ -9,10 +9,8 @@ use crate::ops::{Padding, Reduction};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| Tensor::cat(&a.tensors("tensors")?.iter().collect::<Vec<_>>(), a.int("dim")?)),
-    one("stack(Tensor[] tensors, int dim=0) -> Tensor", |a| {
-        Tensor::stack(&a.tensors("tensors")?.iter().collect::<Vec<_>>(), a.int("dim")?)
-    }),
+    one("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| concatenated(&a.tensor_parts("tensors")?, a.int("dim")?)),
+    one("stack(Tensor[] tensors, int dim=0) -> Tensor", |a| stacked(&a.tensor_parts("tensors")?, a.int("dim")?)),
     one("repeat(Tensor self, SymInt[] repeats) -> Tensor", |a| a.tensor("self")?.repeat(&a.dims("repeats")?)),
     one("tile(Tensor self, SymInt[] dims) -> Tensor", |a| {
         let (x, mut repeats) = (a.tensor("self")?, a.dims("dims")?);
@@ -22,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[
         x.repeat(&repeats)
     }),
     one("flip(Tensor self, int[] dims) -> Tensor", |a| a.tensor("self")?.flip(&a.ints("dims")?)),
-    one("roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor", |a| a.tensor("self")?.roll(&a.ints("shifts")?, &a.ints("dims")?)),
+    one("roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor", |a| a.tensor("self")?.roll(a.dims("shifts")?, &a.ints("dims")?)),
     one("constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor", |a| {
         a.tensor("self")?.pad(&a.dims("pad")?, Padding::Constant(a.number("value")?))
     }),
@@ -84,6 +82,32 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.index(&indices.iter().map(Option::as_ref).collect::<Vec<_>>())
     }),
 ];
+
+/// Tensors one after the other along an axis; of a part of a list the first axis counts its tensors.
+fn concatenated(parts: &[(Tensor, bool)], axis: i64) -> Result<Tensor> {
+    let flat = |(tensor, many): &(Tensor, bool)| {
+        if !many {
+            return Ok(tensor.clone());
+        }
+        let axis = crate::dim::axis(axis, tensor.rank() - 1)? as i64;
+        let order: Vec<i64> = (1..=axis).chain([0]).chain(axis + 1..tensor.rank() as i64).collect();
+        tensor.permute(&order)?.flatten(axis, axis + 1)
+    };
+    let parts = parts.iter().map(flat).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&parts.iter().collect::<Vec<_>>(), axis)
+}
+
+/// Tensors along a new axis; of a part of a list that is its first axis.
+fn stacked(parts: &[(Tensor, bool)], axis: i64) -> Result<Tensor> {
+    let (first, many) = parts.first().ok_or_else(|| Error::argument("nothing to stack"))?;
+    let axis = crate::dim::axis(axis, first.rank() + usize::from(!many))? as i64;
+    let raised = |(tensor, many): &(Tensor, bool)| {
+        let order: Vec<i64> = (1..=axis).chain([0]).chain(axis + 1..tensor.rank() as i64).collect();
+        if *many { tensor.permute(&order) } else { tensor.unsqueeze(axis) }
+    };
+    let parts = parts.iter().map(raised).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&parts.iter().collect::<Vec<_>>(), axis)
+}
 
 /// Circular padding; negative widths cut off first.
 fn circular(mut x: Tensor, mut widths: Vec<Dim>) -> Result<Tensor> {

@@ -3,7 +3,7 @@
 use super::layout;
 use super::scalar_type::COMPLEX_TYPES;
 use super::sequence::Packed;
-use crate::array::Scalar;
+use crate::array::{DType, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::fourier::Complex;
@@ -37,6 +37,9 @@ pub(crate) enum Value {
     Instance(Arc<str>, Rc<RefCell<Vec<(Value, Value)>>>),
     /// A function of the program, by its full name.
     Function(Arc<str>),
+    /// Elements of a list whose number differs from call to call: the slices of a tensor along its first axis. `None` in the loop that adds them,
+    /// where nobody knows the others. Stands in lists only.
+    Part(Option<View>),
 }
 
 impl Value {
@@ -72,6 +75,7 @@ impl Value {
             Value::Object(_) => "Module",
             Value::Instance(..) => "object",
             Value::Function(_) => "function",
+            Value::Part(_) => "part of a List whose length differs between calls",
         }
     }
 
@@ -84,7 +88,20 @@ impl Value {
     }
 
     /// The elements of a list or tuple.
+    ///
+    /// # Errors
+    /// [`Size`](crate::ErrorCode::Size) where their number differs from call to call.
     pub(crate) fn elements(&self) -> Result<Vec<Value>> {
+        let items = self.items()?;
+        match items.iter().any(|item| matches!(item, Value::Part(_))) {
+            true => Err(Error::size("the number of elements of this list differs between calls")
+                .help("give the axis that it follows from a fixed size, or use stack, cat, len, an index or a loop on the list")),
+            false => Ok(items),
+        }
+    }
+
+    /// The elements of a list or tuple, parts of unknown length among them.
+    pub(crate) fn items(&self) -> Result<Vec<Value>> {
         match self {
             Value::List(values) => Ok(values.borrow().clone()),
             Value::Tuple(values) => Ok(values.to_vec()),
@@ -139,9 +156,14 @@ impl Value {
             Value::Bool(x) => Ok(Dim::Fixed(i64::from(*x))),
             Value::Tensor(view) => {
                 let tensor = view.read()?;
-                match tensor.dtype().is_int() {
-                    true => tensor.to_dim(),
-                    false => Ok(Dim::Fixed(tensor.item()?.to_i64())),
+                match tensor.dtype() {
+                    dtype if dtype.is_int() => tensor.to_dim(),
+                    // A float that follows from sizes is one once it is an integer.
+                    dtype if dtype.is_float() && tensor.is_traced() => match tensor.cast(DType::I64)?.symbolic_values() {
+                        Some(dims) if dims.dims.len() == 1 => Ok(dims.dims[0].clone()),
+                        _ => Ok(Dim::Fixed(tensor.item()?.to_i64())),
+                    },
+                    _ => Ok(Dim::Fixed(tensor.item()?.to_i64())),
                 }
             }
             Value::Float(x) => Ok(Dim::Fixed(*x as i64)),
@@ -173,7 +195,7 @@ impl fmt::Debug for Value {
             Value::Dict(entries) => entries.borrow().fmt(f),
             // There is only one.
             Value::Device => f.write_str("cpu"),
-            Value::Object(_) | Value::Instance(..) | Value::Function(_) | Value::Complex(_) => f.write_str(self.kind()),
+            Value::Object(_) | Value::Instance(..) | Value::Function(_) | Value::Complex(_) | Value::Part(_) => f.write_str(self.kind()),
         }
     }
 }

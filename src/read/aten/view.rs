@@ -137,8 +137,11 @@ pub(super) const ROWS: &[Row] = &[
     value("unbind(Tensor(a) self, int dim=0) -> Tensor(a)[]", |a| {
         let (x, axis) = (a.tensor("self")?, a.int("dim")?);
         let count = x.dim(axis)?;
-        let count =
-            count.fixed().ok_or_else(|| Error::size(format!("an axis of size {count} cannot be unbound: its size is not fixed")))?;
+        let Some(count) = count.fixed() else {
+            // As many tensors as the axis is long, whatever that is in a call.
+            let axis = x.shape().axis(axis)?;
+            return Ok(Value::list(vec![Value::Part(Some(moved(a, &[axis], &[0])?.view()?.clone()))]));
+        };
         // One Split, then views of single indices: what runtimes do best.
         let base = a.view("self")?;
         let split = x.split(1i64, axis)?;
@@ -178,21 +181,21 @@ pub(super) const ROWS: &[Row] = &[
             return bijection(a, |x| x.reshape([-1]));
         }
         let axis = x.shape().axis(axis)?;
-        let n = x.shape()[axis].fixed().ok_or_else(|| Error::size("views of parts of an axis of symbolic size"))?;
-        if size < 0 || step < 1 || size > n {
+        let n = &x.shape()[axis];
+        if size < 0 || step < 1 || n.example().is_some_and(|n| size > n) {
             return Err(Error::argument(format!("unfold: size {size} and step {step} do not fit an axis of size {n}")));
         }
-        let count = (n - size) / step + 1;
-        let index: Vec<i64> = (0..count).flat_map(|i| (0..size).map(move |j| i * step + j)).collect();
+        let count = (n - size) / step + 1i64;
+        let index = crate::ops::positions((&count, step), (&Dim::Fixed(size), 1))?.reshape([-1])?;
         let base = a.view("self")?;
         let mut strides = base.strides().to_vec();
         strides.push(strides[axis].clone());
         strides[axis] = &strides[axis] * step;
-        let parts = picked(base, axis, Tensor::from(index.as_slice()), base.strides().to_vec())?;
+        let parts = picked(base, axis, index, base.strides().to_vec())?;
         let split = parts.step(
             step_of(
                 move |x| {
-                    let x = x.unflatten(axis as i64, [count, size])?;
+                    let x = x.unflatten(axis as i64, [count.clone(), Dim::Fixed(size)])?;
                     let mut order: Vec<i64> = (0..x.rank() as i64).collect();
                     let last = order.remove(axis + 1);
                     order.push(last);

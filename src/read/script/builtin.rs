@@ -147,6 +147,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.is_autocast_enabled" | "torch.is_tracing" | "torch._is_tracing" | "torch._get_tracing_state", _)
         | ("ops.prim.is_nested", [_]) => Ok(Value::Bool(false)),
         ("ops.prim.type", [_]) => Ok(Value::Str("cpu".into())),
+        ("torch.__range_length", [low @ Value::Int(_), high @ Value::Int(_), step]) => range_length(low, high, step),
         ("torch.__range_length", [low, high, step]) => {
             range(&[low.clone(), high.clone(), step.clone()]).and_then(|all| Ok(Value::Int(all.elements()?.len().into())))
         }
@@ -161,7 +162,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             }
             Ok(list.clone())
         }
-        ("torch.extend", [Value::List(list), more]) => more.elements().map(|more| {
+        ("torch.extend", [Value::List(list), more]) => more.items().map(|more| {
             list.borrow_mut().extend(more);
             Value::None
         }),
@@ -421,14 +422,53 @@ fn range(bounds: &[Value]) -> Result<Value> {
     Ok(Value::list((0..).map(|i| start + i * step).take_while(inside).map(|i| Value::Int(Dim::Fixed(i))).collect()))
 }
 
+/// How many integers a range has whose ends may be sizes.
+fn range_length(low: &Value, high: &Value, step: &Value) -> Result<Value> {
+    let (low, high, step) = (low.dim()?, high.dim()?, step.number()?.to_i64());
+    let count = match step {
+        0 => return Err(Error::argument("the step of a range must not be 0")),
+        step if step > 0 => (high - low).ceil_div(step),
+        step => (low - high).ceil_div(-step),
+    };
+    Ok(Value::Int(count.max(0i64)))
+}
+
 fn length(value: &Value) -> Result<Value> {
     let length = match value {
         Value::Tensor(view) | Value::Complex(Pair { re: view, .. }) => return Ok(Value::Int(view.read()?.dim(0)?)),
         Value::Dict(entries) => entries.borrow().len(),
         Value::Str(text) => text.chars().count(),
-        other => other.elements()?.len(),
+        other => return other.items()?.iter().try_fold(Dim::Fixed(0), |sum, item| Ok(sum + part_length(item)?)).map(Value::Int),
     };
     Ok(Value::Int(length.into()))
+}
+
+/// How many elements of a list an element of ours stands for.
+fn part_length(item: &Value) -> Result<Dim> {
+    match item {
+        Value::Part(Some(view)) => view.read()?.dim(0),
+        Value::Part(None) => Err(Error::unsupported("a list is read in the loop that adds to it, which depends on the inputs")),
+        _ => Ok(Dim::Fixed(1)),
+    }
+}
+
+/// An element of a list among whose elements are parts of unknown length: of the part that is all of it, or of those that stand before or behind it.
+fn part_item(items: &[Value], index: &Value) -> Result<Value> {
+    if let [Value::Part(Some(view))] = items {
+        return aten::call("select", &[Value::Tensor(view.clone()), Value::Int(Dim::Fixed(0)), index.clone()], &[]);
+    }
+    let at = index.dim()?.fixed();
+    let ahead = items.iter().position(|item| matches!(item, Value::Part(_))).unwrap_or(items.len()) as i64;
+    let behind = items.iter().rev().position(|item| matches!(item, Value::Part(_))).unwrap_or(items.len()) as i64;
+    match at {
+        Some(i) if (0..ahead).contains(&i) => Ok(items[i as usize].clone()),
+        Some(i) if (-behind..0).contains(&i) => Ok(items[(items.len() as i64 + i) as usize].clone()),
+        Some(-1) if behind == 0 => match items.last() {
+            Some(last) => part_item(std::slice::from_ref(last), index),
+            None => Err(Error::argument("an index of an empty list")),
+        },
+        _ => Err(Error::unsupported("this element of a list whose length differs between calls cannot be read")),
+    }
 }
 
 fn format(text: &str, values: &[Value]) -> String {
@@ -482,8 +522,11 @@ pub(super) fn get_item(container: &Value, index: &Value) -> Result<Value> {
         }
         Value::Tensor(_) | Value::Complex(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
         other => {
-            let elements = other.elements()?;
-            Ok(elements[position(index, elements.len())?].clone())
+            let items = other.items()?;
+            if items.iter().any(|item| matches!(item, Value::Part(_))) {
+                return part_item(&items, index);
+            }
+            Ok(items[position(index, items.len())?].clone())
         }
     }
 }
@@ -611,6 +654,10 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             "//" => x / y,
             "%" => x % y,
             "==" if x == y => return Ok(Value::Bool(true)),
+            "/" if x.is_symbolic() || y.is_symbolic() => {
+                let wide = |dim: &Dim| Tensor::from_dim(dim).cast(crate::DType::F64);
+                return wide(x)?.div(wide(y)?).map(Value::from);
+            }
             _ if (COMPARISONS.contains(&op) || x.depends_on_values() || y.depends_on_values()) && (x.is_symbolic() || y.is_symbolic()) => {
                 let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
                 return binary(op, &tensor(x), &tensor(y));
@@ -618,6 +665,14 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             _ => return on_scalars(op, a.number()?, b.number()?),
         };
         return Ok(Value::Int(dim));
+    }
+    if [a, b].into_iter().any(|value| matches!(value, Value::Int(dim) if dim.is_symbolic())) {
+        // Python's floats are f64.
+        let wide = |value: &Value| match value {
+            Value::Int(dim) => Tensor::from_dim(dim).cast(crate::DType::F64),
+            other => Tensor::full((), other.number()?, crate::DType::F64),
+        };
+        return binary(op, &wide(a)?.into(), &wide(b)?.into());
     }
     on_scalars(op, a.number()?, b.number()?)
 }

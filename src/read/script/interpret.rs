@@ -1,14 +1,13 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
-use super::ast::{AstExpr, CallExpr, FunctionDef, LineNumber, Statement, StatementKind};
-use super::side_effects::{MutableValues, ValueLayout, number};
+use super::ast::{AstExpr, CallExpr, FunctionDef, Statement, StatementKind};
+use super::control_flow::{Trips, raises, required};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
 use crate::read::aten::{self, AtenOperator, value::Value};
 use crate::tensor::{Tensor, location};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -19,20 +18,20 @@ const MAX_ITERATIONS: usize = 1_000_000;
 
 /// One run of a program.
 pub(super) struct Interpreter<'a> {
-    script: &'a ScriptModule,
+    pub(super) script: &'a ScriptModule,
     depth: usize,
     iterations: usize,
     /// What the program assigned to the attributes of its modules, and the containers that it may have changed: there for this call, and for
     /// no other.
-    assigned: BTreeMap<usize, BTreeMap<Arc<str>, Value>>,
+    pub(super) assigned: BTreeMap<usize, BTreeMap<Arc<str>, Value>>,
     /// How often it did.
-    assignments: usize,
+    pub(super) assignments: usize,
 }
 
-type Locals = HashMap<Arc<str>, Value>;
+pub(super) type Locals = HashMap<Arc<str>, Value>;
 
 /// What a block ended with.
-enum Flow {
+pub(super) enum Flow {
     Next,
     Break,
     Continue,
@@ -84,7 +83,7 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Flow> {
+    pub(super) fn block(&mut self, statements: &[Statement], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Flow> {
         for statement in statements {
             let flow = self.statement(statement, locals, function)?;
             if !matches!(flow, Flow::Next) {
@@ -108,7 +107,18 @@ impl<'a> Interpreter<'a> {
             StatementKind::If(condition, then, otherwise) => {
                 return match self.decided(condition, locals, function)? {
                     Decision::Known(taken) => self.block(if taken { then } else { otherwise }, locals, function),
-                    Decision::Traced(condition) => self.branch(&condition, then, otherwise, locals, function),
+                    // A side that only raises an error is a condition on the inputs of the program.
+                    Decision::Traced(condition) => match (raises(then), raises(otherwise)) {
+                        (true, false) => {
+                            self.require(&condition, false, then, locals, function, statement.line)?;
+                            self.block(otherwise, locals, function)
+                        }
+                        (false, true) => {
+                            self.require(&condition, true, otherwise, locals, function, statement.line)?;
+                            self.block(then, locals, function)
+                        }
+                        _ => self.branch(&condition, then, otherwise, locals, function),
+                    },
                 };
             }
             StatementKind::While(condition, body) => loop {
@@ -116,7 +126,7 @@ impl<'a> Interpreter<'a> {
                     Decision::Known(false) => break,
                     Decision::Known(true) => {}
                     Decision::Traced(now) => {
-                        self.repeat(&now, condition, body, locals, function)?;
+                        self.repeat(&Trips::While(now, condition), body, locals, function)?;
                         break;
                     }
                 }
@@ -128,8 +138,9 @@ impl<'a> Interpreter<'a> {
                 }
             },
             StatementKind::For(target, over, body) => {
-                if let Some(counted) = self.counted(statement, locals, function)? {
-                    return self.statement(&counted, locals, function);
+                if let Some(trips) = self.counted(target, over, locals, function)? {
+                    self.repeat(&trips, body, locals, function)?;
+                    return Ok(Flow::Next);
                 }
                 for value in self.eval(over, locals, function)?.elements()? {
                     self.count_iteration()?;
@@ -142,9 +153,17 @@ impl<'a> Interpreter<'a> {
                 }
             }
             StatementKind::Assert(condition, message) => {
-                if !self.truth(condition, locals, function, statement.line)? {
-                    let message = message.as_ref().map(|message| self.eval(message, locals, function)).transpose()?;
-                    return Err(Error::argument(format!("an assertion of the program does not hold: {message:?}")));
+                let failed = |interpreter: &mut Self, locals: &mut Locals| {
+                    let message = message.as_ref().map(|message| interpreter.eval(message, locals, function)).transpose()?;
+                    Ok(Error::argument(format!("an assertion of the program does not hold: {message:?}")))
+                };
+                match self.decided(condition, locals, function)? {
+                    Decision::Known(true) => {}
+                    Decision::Known(false) => return Err(failed(self, locals)?),
+                    Decision::Traced(condition) => {
+                        let error = failed(self, locals)?;
+                        required(&condition, true, error, &format!("{}:{}", function.file, statement.line))?;
+                    }
                 }
             }
             StatementKind::Raise(value) => {
@@ -158,38 +177,7 @@ impl<'a> Interpreter<'a> {
         Ok(Flow::Next)
     }
 
-    /// A loop over a range whose end differs from call to call, as the loop with a counter that it is; `None` for any other.
-    fn counted(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Option<Statement>> {
-        let StatementKind::For(target, AstExpr::Call(call), body) = &statement.kind else { return Ok(None) };
-        let (low, high) = match (&call.callee, call.positional.as_slice()) {
-            (AstExpr::Name(name), [high]) if **name == *"range" => (&AstExpr::Int(0), high),
-            (AstExpr::Name(name), [low, high]) if **name == *"range" => (low, high),
-            _ => return Ok(None),
-        };
-        let end = self.eval(high, locals, function)?;
-        let varies = match &end {
-            Value::Int(dim) => dim.is_symbolic(),
-            Value::Tensor(view) => view.read()?.is_traced(),
-            _ => false,
-        };
-        if !varies {
-            return Ok(None);
-        }
-        // Names that no program has; loops inside have others.
-        let name = |what: &str| AstExpr::Name(format!("{what} of line {}", statement.line).into());
-        let (at, until) = (name("iteration"), name("end"));
-        let start = self.eval(low, locals, function)?;
-        self.assign(&at, number(&start).ok_or_else(|| Error::argument("range expects numbers"))??.into(), locals, function)?;
-        self.assign(&until, end, locals, function)?;
-        let here = |kind| Statement { line: statement.line, kind };
-        let next = AstExpr::Binary("+", Box::new((at.clone(), AstExpr::Int(1))));
-        let mut iteration = vec![here(StatementKind::Assign(target.clone(), at.clone()))];
-        iteration.extend(body.iter().cloned());
-        iteration.push(here(StatementKind::Assign(at.clone(), next)));
-        Ok(Some(here(StatementKind::While(AstExpr::Binary("<", Box::new((at, until))), iteration))))
-    }
-
-    fn count_iteration(&mut self) -> Result<()> {
+    pub(super) fn count_iteration(&mut self) -> Result<()> {
         self.iterations += 1;
         if self.iterations > MAX_ITERATIONS {
             Err(Error::too_big(format!("loops of more than {MAX_ITERATIONS} iterations in total")))
@@ -198,19 +186,8 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// A condition that is known. One that depends on the values of inputs is refused where it cannot be traced.
-    fn truth(&mut self, condition: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>, line: LineNumber) -> Result<bool> {
-        match self.decided(condition, locals, function)? {
-            Decision::Known(taken) => Ok(taken),
-            Decision::Traced(_) => {
-                Err(Error::unsupported("this expression depends on the values of an input, which is not supported here")
-                    .at(format!("{}:{line}", function.file)))
-            }
-        }
-    }
-
     /// What a condition comes to.
-    fn decided(&mut self, condition: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Decision> {
+    pub(super) fn decided(&mut self, condition: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Decision> {
         let value = self.eval(condition, locals, function)?;
         Ok(Decision::Known(match &value {
             Value::Tensor(view) => {
@@ -227,114 +204,7 @@ impl<'a> Interpreter<'a> {
         }))
     }
 
-    /// A branch on data: both blocks run on copies of the locals; what they leave in names, or changed in place, is chosen between.
-    fn branch(
-        &mut self,
-        condition: &Tensor,
-        then: &[Statement],
-        otherwise: &[Statement],
-        locals: &mut Locals,
-        function: &Arc<FunctionDef>,
-    ) -> Result<Flow> {
-        let mut mutable = MutableValues::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
-        // What the sides leave shows once they ran; the first run only looks.
-        let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
-        for block in [then, otherwise] {
-            let mut own = locals.clone();
-            crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
-            let changed = mutable.changed();
-            let held = changed.iter().map(|&i| Ok((i, mutable.now(i)?))).collect::<Result<BTreeMap<_, _>>>()?;
-            mutable.restore(&changed)?;
-            written.extend(changed);
-            sides.push((own, held));
-        }
-        let mut locations: Vec<(ResultLocation, ValueLayout)> = Vec::new();
-        for i in written.iter().copied() {
-            let side = |n: usize| sides[n].1.get(&i).cloned().map_or_else(|| mutable.now(i), Ok);
-            locations.push((ResultLocation::MutableValue(i), ValueLayout::of(&side(0)?, &side(1)?, true).ok_or_else(in_place)?));
-        }
-        for name in names_of(&[then, otherwise]) {
-            match (sides[0].0.get(&name), sides[1].0.get(&name)) {
-                (Some(a), Some(b)) if let Some(layout) = ValueLayout::of(a, b, true) => {
-                    locations.push((ResultLocation::Name(name), layout))
-                }
-                // Nothing stands for both: who asks for it is told that there is no such name.
-                _ => drop(locals.remove(&name)),
-            }
-        }
-        let shared = RefCell::new((self, &mut mutable));
-        let run = |block: &[Statement]| {
-            let (interpreter, mutable) = &mut *shared.borrow_mut();
-            let mut own = locals.clone();
-            interpreter.straight(block, &mut own, function)?;
-            let tensors = collect_tensors(&locations, mutable, &own)?;
-            mutable.restore(&mutable.changed())?;
-            Ok(tensors)
-        };
-        let chosen = crate::ops::cond(condition, || run(then), || run(otherwise))?;
-        store_tensors(&locations, &mutable, locals, chosen)?;
-        Ok(Flow::Next)
-    }
-
-    /// A loop on data: the names that its body assigns and that were there before, and what it changes in place, are its state.
-    fn repeat(
-        &mut self,
-        now: &Tensor,
-        condition: &AstExpr,
-        body: &[Statement],
-        locals: &mut Locals,
-        function: &Arc<FunctionDef>,
-    ) -> Result<()> {
-        let mut mutable = MutableValues::of(sorted(locals).into_iter().chain(self.assigned.values().flat_map(BTreeMap::values)))?;
-        let mut own = locals.clone();
-        crate::ops::cond(now, || self.straight(body, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
-        let written = mutable.changed();
-        let held = written.iter().map(|&i| Ok((i, mutable.now(i)?))).collect::<Result<Vec<_>>>()?;
-        mutable.restore(&written)?;
-        let mut locations: Vec<(ResultLocation, ValueLayout)> = Vec::new();
-        for (i, after) in held {
-            locations.push((ResultLocation::MutableValue(i), ValueLayout::of(&mutable.now(i)?, &after, false).ok_or_else(in_place)?));
-        }
-        for name in names_of(&[body]) {
-            let Some(before) = locals.get(&name) else { continue };
-            match own.get(&name).and_then(|after| ValueLayout::of(before, after, false)) {
-                Some(layout) => locations.push((ResultLocation::Name(name), layout)),
-                None => drop(locals.remove(&name)),
-            }
-        }
-        let state = collect_tensors(&locations, &mutable, locals)?;
-        let around = locals.clone();
-        let last = crate::ops::while_loop(now, state, |state| {
-            let mut own = around.clone();
-            store_tensors(&locations, &mutable, &mut own, state.to_vec())?;
-            self.count_iteration()?;
-            self.straight(body, &mut own, function)?;
-            let next = self.eval(condition, &mut own, function)?;
-            let next = number(&next).unwrap_or_else(|| Err(Error::unsupported("the loop bound is not a number")))?;
-            let changed = mutable.changed();
-            if !changed.is_subset(&written) {
-                return Err(in_place());
-            }
-            let tensors = collect_tensors(&locations, &mutable, &own)?;
-            mutable.restore(&changed)?;
-            Ok((next, tensors))
-        })?;
-        store_tensors(&locations, &mutable, locals, last)
-    }
-
-    /// A block that is recorded and may not run: it has no way out.
-    fn straight(&mut self, block: &[Statement], locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<()> {
-        let before = self.assignments;
-        match self.block(block, locals, function)? {
-            Flow::Next if self.assignments > before => Err(Error::unsupported(
-                "assigning a module attribute in a branch or loop that depends on the values of an input is not supported",
-            )),
-            Flow::Next => Ok(()),
-            _ => Err(Error::unsupported("return, break or continue that depends on the values of an input is not supported")),
-        }
-    }
-
-    fn assign(&mut self, target: &AstExpr, value: Value, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<()> {
+    pub(super) fn assign(&mut self, target: &AstExpr, value: Value, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<()> {
         match target {
             AstExpr::Name(name) => drop(locals.insert(name.clone(), value)),
             AstExpr::Tuple(targets) | AstExpr::List(targets) => {
@@ -365,7 +235,7 @@ impl<'a> Interpreter<'a> {
         Ok(())
     }
 
-    fn eval(&mut self, expr: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Value> {
+    pub(super) fn eval(&mut self, expr: &AstExpr, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Value> {
         Ok(match expr {
             AstExpr::Name(name) => locals.get(name).cloned().ok_or_else(|| super::unknown(name))?,
             AstExpr::None => Value::None,
@@ -401,10 +271,10 @@ impl<'a> Interpreter<'a> {
                 }
                 builtin::binary(op, &left, &self.eval(&sides.1, locals, function)?)?
             }
-            AstExpr::Either(parts) => {
-                let taken = self.truth(&parts.0, locals, function, 0)?;
-                self.eval(if taken { &parts.1 } else { &parts.2 }, locals, function)?
-            }
+            AstExpr::Either(parts) => match self.decided(&parts.0, locals, function)? {
+                Decision::Known(taken) => self.eval(if taken { &parts.1 } else { &parts.2 }, locals, function)?,
+                Decision::Traced(condition) => self.either(&condition, (&parts.1, &parts.2), locals, function)?,
+            },
         })
     }
 
@@ -573,90 +443,10 @@ fn is_instance(value: &Value, kind: &AstExpr) -> Result<bool> {
 }
 
 /// A condition, once its expression ran.
-enum Decision {
+pub(super) enum Decision {
     Known(bool),
     /// It depends on the values of an input.
     Traced(Tensor),
-}
-
-/// The location of a result of a block: a name, or a mutable value that was there before.
-enum ResultLocation {
-    Name(Arc<str>),
-    MutableValue(usize),
-}
-
-/// The tensors in these locations now.
-fn collect_tensors(locations: &[(ResultLocation, ValueLayout)], mutable: &MutableValues, locals: &Locals) -> Result<Vec<Tensor>> {
-    let mut tensors = Vec::new();
-    for (location, layout) in locations {
-        match location {
-            ResultLocation::Name(name) => layout.collect(locals.get(name).ok_or_else(|| super::unknown(name))?, &mut tensors)?,
-            ResultLocation::MutableValue(i) => layout.collect(&mutable.now(*i)?, &mut tensors)?,
-        }
-    }
-    Ok(tensors)
-}
-
-/// Puts tensors into these locations.
-fn store_tensors(
-    locations: &[(ResultLocation, ValueLayout)],
-    mutable: &MutableValues,
-    locals: &mut Locals,
-    tensors: Vec<Tensor>,
-) -> Result<()> {
-    let mut tensors = tensors.into_iter();
-    for (location, layout) in locations {
-        let value = layout.build(&mut tensors)?;
-        match location {
-            ResultLocation::Name(name) => drop(locals.insert(name.clone(), value)),
-            ResultLocation::MutableValue(i) => mutable.set(*i, &value)?,
-        }
-    }
-    Ok(())
-}
-
-fn in_place() -> Error {
-    Error::unsupported("a branch or loop that depends on the values of an input changes the length or element types of a list")
-        .help("elements of a list may be replaced, not added or removed")
-}
-
-/// The values by name, so that a program is traced in the same order every time.
-fn sorted(locals: &Locals) -> Vec<&Value> {
-    let ordered: BTreeMap<&Arc<str>, &Value> = locals.iter().collect();
-    ordered.into_values().collect()
-}
-
-/// The names that blocks give values to, each once.
-fn names_of(blocks: &[&[Statement]]) -> BTreeSet<Arc<str>> {
-    let mut names = Vec::new();
-    blocks.iter().for_each(|block| assigned(block, &mut names));
-    names.into_iter().collect()
-}
-
-/// The names that statements give values to.
-fn assigned(statements: &[Statement], names: &mut Vec<Arc<str>>) {
-    fn target(expr: &AstExpr, names: &mut Vec<Arc<str>>) {
-        match expr {
-            AstExpr::Name(name) => names.push(name.clone()),
-            AstExpr::Tuple(items) | AstExpr::List(items) => items.iter().for_each(|item| target(item, names)),
-            _ => {}
-        }
-    }
-    for statement in statements {
-        match &statement.kind {
-            StatementKind::Assign(to, _) => target(to, names),
-            StatementKind::If(_, then, otherwise) => {
-                assigned(then, names);
-                assigned(otherwise, names);
-            }
-            StatementKind::While(_, body) => assigned(body, names),
-            StatementKind::For(to, _, body) => {
-                target(to, names);
-                assigned(body, names);
-            }
-            _ => {}
-        }
-    }
 }
 
 /// `torch.add` of an expression that is names and dots.

@@ -2,6 +2,7 @@
 
 mod ast;
 mod builtin;
+mod control_flow;
 mod interpret;
 mod lexer;
 mod objects;
@@ -193,7 +194,7 @@ fn unknown(name: &str) -> Error {
 mod tests {
     use super::*;
     use crate::read::sample::{Packed, pack, pickled};
-    use crate::{ErrorCode, record};
+    use crate::{ErrorCode, Traced, record};
 
     /// A program of one module without attributes, whose `forward` has this body.
     fn script(body: &str) -> ScriptModule {
@@ -256,5 +257,67 @@ mod tests {
         let error = record(&script, Example::new().input("x", &Tensor::from(&[1.0f32, 2.0]))).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Unsupported);
         assert!(error.message().contains("the length or element types of a list"), "{error}");
+    }
+
+    /// Traced with its first axis symbolic; eager and replayed on all.
+    fn agrees_at_any_length(body: &str, calls: &[(&[f32], Vec<f32>)]) -> Traced {
+        let script = script(body);
+        let traced = record(&script, Example::new().input("x", &Tensor::from(calls[0].0)).symbolic("x", 0, "n").unwrap()).unwrap();
+        for (x, y) in calls {
+            let x = [Tensor::from(*x)];
+            for module in [&script as &dyn DynModule, &traced] {
+                assert_eq!(module.forward(&x).unwrap()[0].to_vec::<f32>().unwrap(), *y, "{x:?}\n{body}\n{traced}");
+            }
+        }
+        traced
+    }
+
+    #[test]
+    fn a_branch_that_only_raises_is_a_guard_on_sizes() {
+        let body = "if torch.gt(torch.size(x, 0), 3):\n  ops.prim.RaiseException(\"too long\", \"builtins.ValueError\")\nelse:\n  pass\n\
+                    return torch.mul(x, 2)";
+        let traced = agrees_at_any_length(body, &[(&[1.0, 2.0], vec![2.0, 4.0]), (&[1.0, 2.0, 3.0], vec![2.0, 4.0, 6.0])]);
+        assert_eq!(traced.guards().len(), 1);
+        assert!(traced.guards()[0].to_string().starts_with("n <= 3 at "), "{}", traced.guards()[0]);
+        let error = traced.forward(&[Tensor::from(&[1.0f32; 4])]).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Guard);
+        assert!(error.message().contains("too long"), "{error}");
+        // `or` is a branch of its own in a script.
+        let body = "if torch.lt(torch.size(x, 0), 2):\n  _0 = True\nelse:\n  _0 = torch.gt(torch.size(x, 0), 3)\nif _0:\n  \
+                    ops.prim.RaiseException(\"rows\")\nelse:\n  pass\nreturn torch.neg(x)";
+        let traced = agrees_at_any_length(body, &[(&[1.0, 2.0], vec![-1.0, -2.0]), (&[1.0, 2.0, 3.0], vec![-1.0, -2.0, -3.0])]);
+        let guards: Vec<String> = traced.guards().iter().map(ToString::to_string).collect();
+        assert!(guards.len() == 2 && guards[0].starts_with("n >= 2 at ") && guards[1].starts_with("n <= 3 at "), "{guards:?}");
+    }
+
+    #[test]
+    fn an_assertion_on_data_is_a_guard_with_the_message_of_the_program() {
+        let body = "if bool(torch.gt(torch.min(x), -100)):\n  pass\nelse:\n  ops.prim.RaiseException(\"AssertionError: low\")\n\
+                    return torch.mul(x, 2)";
+        agrees(body, &[([1.0, 2.0], vec![2.0, 4.0]), ([-1.0, 0.0], vec![-2.0, 0.0])]);
+        let module = script(body);
+        let low = [Tensor::from(&[-200.0f32, 1.0])];
+        let error = record(&module, Example::new().input("x", &low[0])).unwrap_err();
+        assert!(error.message().contains("low"), "{error}");
+        let traced = record(&module, Example::new().input("x", &Tensor::from(&[1.0f32, 2.0]))).unwrap();
+        let error = traced.forward(&low).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Guard);
+        assert!(error.message().contains("low"), "{error}");
+    }
+
+    #[test]
+    fn a_loop_over_rows_may_append_to_a_list() {
+        let body = "l = annotate(List[Tensor], [])\nh = torch.neg(torch.select(x, 0, 0))\nfor i in range(torch.size(x, 0)):\n  \
+                    h0 = torch.add(torch.mul(h, 2.), torch.select(x, 0, i))\n  _0 = torch.append(l, h0)\n  h = h0\nreturn torch.stack(l)";
+        agrees_at_any_length(body, &[(&[1.0, 2.0], vec![-1.0, 0.0]), (&[3.0], vec![-3.0]), (&[1.0, 2.0, 4.0], vec![-1.0, 0.0, 4.0])]);
+        let body = "rows = torch.unbind(x)\nl = [torch.neg(rows[0])]\nfor i in range(torch.len(rows)):\n  \
+                    l = torch.add(l, [torch.mul(rows[i], 2.), torch.neg(rows[i])])\nreturn torch.stack(l)";
+        agrees_at_any_length(body, &[(&[1.0, 2.0], vec![-1.0, 2.0, -1.0, 4.0, -2.0]), (&[3.0], vec![-3.0, 6.0, -3.0])]);
+    }
+
+    #[test]
+    fn a_size_that_goes_through_floats_is_a_size() {
+        let body = "n = int(torch.mul(torch.size(x, 0), 0.5))\nreturn torch.mul(torch.ones([n]), 3)";
+        agrees_at_any_length(body, &[(&[1.0, 2.0, 3.0], vec![3.0]), (&[1.0; 4], vec![3.0, 3.0])]);
     }
 }

@@ -47,6 +47,7 @@ impl MutableValues {
                 self.add(&Value::Tensor(pair.im.clone()), depth + 1)?;
             }
             Value::Tuple(items) => items.iter().try_for_each(|item| self.add(item, depth + 1))?,
+            Value::Part(Some(view)) => self.add(&Value::Tensor(view.clone()), depth + 1)?,
             Value::List(items) if !self.0.iter().any(|cell| matches!(cell, MutableValue::List(known, _) if Rc::ptr_eq(known, items))) => {
                 let held = items.borrow().clone();
                 self.0.push(MutableValue::List(items.clone(), held.clone()));
@@ -132,6 +133,10 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Object(a), Value::Object(b)) => a == b,
         (Value::Instance(_, a), Value::Instance(_, b)) => Rc::ptr_eq(a, b),
         (Value::Function(a), Value::Function(b)) => a == b,
+        (Value::Part(a), Value::Part(b)) => match (a, b) {
+            (Some(a), Some(b)) => a.is_same(b),
+            (a, b) => a.is_none() && b.is_none(),
+        },
         _ => false,
     }
 }
@@ -214,6 +219,14 @@ impl ValueLayout {
             }
         })
     }
+}
+
+/// How many tensors one list has that stand behind all elements of the other; `None` where the two are not such lists.
+pub(super) fn appended(before: &Value, after: &Value) -> Option<usize> {
+    let (before, after) = (before.items().ok()?, after.items().ok()?);
+    let (kept, added) = after.split_at_checked(before.len())?;
+    let grows = !added.is_empty() && before.iter().zip(kept).all(|(a, b)| same(a, b)) && added.iter().all(|value| number(value).is_some());
+    grows.then_some(added.len())
 }
 
 /// A value as a tensor, where it is one or a number.
