@@ -229,7 +229,9 @@ pub(crate) fn signal(x: &Complex, axis: i64, n: &Dim, inverse: bool, norm: Optio
 #[cfg(test)]
 pub(super) fn examples() -> Vec<super::examples::Case> {
     use super::examples::*;
-    let pair = |x: Complex| Ok(vec![x.re, x.im]);
+    fn pair(x: Complex) -> Result<Vec<Tensor>> {
+        Ok(vec![x.re, x.im])
+    }
 
     cases! {
         "fft", [floats(&[2, 6]), floats(&[2, 6])], |x| pair(transformed(&Complex { re: x[0].clone(), im: x[1].clone() }, &[(-1, None)], false, None)?);

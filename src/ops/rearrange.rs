@@ -31,12 +31,17 @@ impl Tensor {
         }
         axes.iter().zip(shifts.iter()).try_fold(self.clone(), |x, (&axis, shift)| {
             let (axis, size) = (x.shape().axis(axis)?, x.dim(axis)?);
-            let shift = if size == 0 { Dim::Fixed(0) } else { shift % &size };
-            if shift == 0 {
+            if size == 0 {
                 return Ok(x);
             }
-            let cut = size - &shift;
-            let (head, tail) = (x.part(axis, 0, &cut)?, x.part(axis, cut, shift)?);
+            let cut = match shift.fixed() {
+                Some(n) if n < 0 => Dim::Fixed(-n) % &size,
+                _ => &size - &(shift % &size),
+            };
+            if cut == 0 || cut == size {
+                return Ok(x);
+            }
+            let (head, tail) = (x.part(axis, 0, &cut)?, x.part(axis, &cut, size - &cut)?);
             Tensor::cat(&[&tail, &head], axis as i64)
         })
     }

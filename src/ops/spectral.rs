@@ -233,7 +233,9 @@ fn istft(x: &Complex, options: &Stft, center: bool, size: Option<Dim>) -> Result
 #[cfg(test)]
 pub(super) fn examples() -> Vec<super::examples::Case> {
     use super::examples::*;
-    let options = || Stft { hop_length: Some(3), window: Tensor::hann_window(8, true, DType::F32).ok(), ..Stft::new(8) };
+    fn options() -> Stft {
+        Stft { hop_length: Some(3), window: Tensor::hann_window(8, true, DType::F32).ok(), ..Stft::new(8) }
+    }
 
     cases! {
         "stft", [floats(&[2, 20])], |x| x[0].stft(&options()).map(|y| vec![y.re, y.im]);
