@@ -387,7 +387,7 @@ impl Tensor {
             && y.dims.iter().all(|dim| *dim != 0)
             && let Some(dims) = x.zip(y, |x, y| x / y)
         {
-            return Ok(Tensor::of_lengths(dims, a.dtype()));
+            return Ok(Tensor::from_dim_array(dims, a.dtype()));
         }
         // One less than the quotient rounded towards zero where that is not exact and the signs differ: no value in between overflows.
         let inexact = a.binary(Binary::Mod, &b)?.ne(0)?;

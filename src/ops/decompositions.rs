@@ -147,7 +147,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("CenterCropPad", |node, inputs| {
         let x = inputs.at(0)?;
-        let lengths = super::lengths(inputs.at(1)?)?;
+        let lengths = super::dims_of(inputs.at(1)?)?;
         let axes = node.ints("axes")?.map_or_else(|| (0..x.rank() as i64).collect(), <[i64]>::to_vec);
         let mut y = x.clone();
         for (&axis, want) in axes.iter().zip(&lengths) {

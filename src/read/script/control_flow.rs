@@ -5,7 +5,7 @@ use super::interpret::{Flow, Interpreter, Locals, dotted};
 use super::side_effects::{MutableValues, ValueLayout, appended, number};
 use crate::array::DType;
 use crate::error::{Error, Result};
-use crate::ops::Turn;
+use crate::ops::Iteration;
 use crate::read::aten::value::{Value, View};
 use crate::tensor::{Tensor, location};
 use std::cell::RefCell;
@@ -179,7 +179,7 @@ impl Interpreter<'_> {
             let state = collect_tensors(&locations, &mutable, &own)?;
             let items = lists.iter().map(|list| list.items(&mutable, &own)).collect::<Result<Vec<_>>>()?.concat();
             mutable.restore(&written)?;
-            Ok(Turn { on, state, items })
+            Ok(Iteration { on, state, items })
         })?;
         if let Trips::Count { target: AstExpr::Name(name), .. } = trips {
             locals.remove(name);
