@@ -373,7 +373,7 @@ pub(super) fn guard_computed(tensor: &Tensor, seen: &Array, location: impl FnOnc
     }
     let id = value(tensor)?;
     let trace = ACTIVE.with_borrow(|open| open.last().map(|top| top.id)).unwrap_or_default();
-    guard_values(TracedRef { trace, value: id }, seen, location)
+    guard_values(TracedRef { trace, value: id }, seen, location, None)
 }
 
 fn denied(guard: &Guard) -> Error {
