@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorCode, Result};
 pub struct Tolerance {
     /// The absolute part.
     pub abs: f64,
-    /// The part relative to the expected number.
+    /// The part relative to the expected element.
     pub rel: f64,
 }
 
@@ -31,7 +31,7 @@ impl Tolerance {
 /// What [`compare`] found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Whether every number is within the tolerance.
+    /// Whether every element is within the tolerance.
     pub agrees: bool,
     /// The largest |got − expected|; infinite where only one is NaN or infinite.
     pub max_abs: f64,
@@ -39,11 +39,11 @@ pub struct Comparison {
     pub max_rel: f64,
     /// How many elements are outside the tolerance.
     pub outside: usize,
-    /// The number furthest outside: its index, what was got and what was expected.
+    /// The element furthest outside: its index, what was got and what was expected.
     pub worst: Option<(Vec<usize>, f64, f64)>,
 }
 
-/// Compares two arrays of one shape number by number; NaN agrees with NaN, an infinity with itself.
+/// Compares two arrays of one shape element by element; NaN agrees with NaN, an infinity with itself.
 ///
 /// # Errors
 /// [`Mismatch`](crate::ErrorCode::Mismatch) where dtype or shape differ: then there is nothing to compare;

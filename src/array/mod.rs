@@ -28,10 +28,10 @@ use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 
-/// A number for each axis; for the usual ranks without memory of its own.
+/// A value for each axis; for the usual ranks without memory of its own.
 pub(crate) type Dims<T> = SmallVec<[T; 4]>;
 
-/// An immutable n-dimensional array of any dtype: a window, given by shape and strides, onto shared bytes.
+/// An immutable n-dimensional array of any dtype: a view, given by shape and strides, of shared bytes.
 ///
 /// The bytes are a Rust vector that was handed over, or a slice of a mapped file; a clone, a slice, a
 /// permutation or an expansion shares them. Rank 0, axes of size 0 and ranks above 6 are ordinary.
@@ -87,7 +87,7 @@ impl Array {
         })
     }
 
-    /// An array that is a window onto existing bytes (a mapped file, say), which are not copied.
+    /// An array that is a view of existing bytes (a mapped file, say), which are not copied.
     ///
     /// `strides` (row-major where `None`) and `offset` are in elements.
     ///
@@ -140,7 +140,7 @@ impl Array {
         }
     }
 
-    /// A number in this dtype, repeated (without memory) to this shape.
+    /// A value in this dtype, repeated (without memory) to this shape.
     pub fn full(dtype: DType, shape: &[usize], x: Scalar) -> Array {
         let one = each_dtype!(dtype, T => Array::scalar(x.to::<T>()), else Array { dtype, ..Array::scalar(dtype.encode(x.to_f64(), Narrowing::default())) });
         Array { shape: shape.into(), strides: Dims::from_elem(0, shape.len()), ..one }
@@ -293,7 +293,7 @@ impl Array {
         self.move_elements(|words| each_dtype!(words.dtype, T: word => Array::new(&words.shape, words.to_vec::<T>()?)))
     }
 
-    /// Whether two arrays are the same window onto the same bytes (not merely equal).
+    /// Whether two arrays are the same view of the same bytes (not merely equal).
     pub fn is_same(&self, other: &Array) -> bool {
         self.dtype == other.dtype
             && self.shape == other.shape
@@ -307,7 +307,7 @@ impl Array {
         self.bytes.as_ptr() as usize + self.offset * self.dtype.size()
     }
 
-    /// The elements in memory from the lowest to the highest of the window, and where element 0, 0, … stands among them:
+    /// The elements in memory from the lowest to the highest of the view, and where element 0, 0, … stands among them:
     /// the strides lead from there. Nothing where there is no element; copied only where a file holds them unaligned.
     ///
     /// # Errors

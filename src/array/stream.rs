@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn every_window_is_written_in_row_major_order() {
+    fn every_view_is_written_in_row_major_order() {
         let x = Array::new(&[2, 3, 4], (0..24u16).collect()).unwrap();
         for view in [
             x.clone(),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_larger_than_the_buffer_comes_out_whole() {
+    fn a_view_larger_than_the_buffer_comes_out_whole() {
         let x = Array::new(&[300, 400], (0..120_000u32).collect()).unwrap().permute(&[1, 0]).unwrap();
         let bytes = written(&x);
         assert_eq!(bytes.len(), 480_000);

@@ -1,4 +1,4 @@
-//! One loop over several windows: axes that step alike are walked as one, and the innermost is a run.
+//! One loop over several views: axes that step alike are walked as one, and the innermost is a run.
 
 use super::{Dims, Element, contiguous_strides};
 use smallvec::smallvec;
@@ -57,7 +57,7 @@ impl<const N: usize> StridedLoop<N> {
     }
 
     /// Calls `run` for each stretch of the innermost axis in a range of elements, counted in row-major order: with the
-    /// positions in the range, from 0, and where each window stands at the first, relative to its element 0.
+    /// positions in the range, from 0, and the offset of each view at the first, relative to its element 0.
     pub fn runs(&self, range: Range<usize>, run: &mut dyn FnMut(Range<usize>, [isize; N])) {
         let range = range.start.min(self.len())..range.end.min(self.len());
         let rank = self.sizes.len();
@@ -104,7 +104,7 @@ pub fn at_offset(start: usize, offset: isize) -> usize {
 }
 
 impl StridedLoop<1> {
-    /// The elements of the window in row-major order, its element 0 at `start`.
+    /// The elements of the view in row-major order, its element 0 at `start`.
     pub fn gather<T: Element>(&self, elements: &[T], start: usize) -> Vec<T> {
         let inner = self.sizes.len() - 1;
         let [step] = self.step();

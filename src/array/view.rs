@@ -89,7 +89,7 @@ impl Array {
         Ok(view)
     }
 
-    /// The elements in row-major order under another shape; copied only where the strides do not allow a window.
+    /// The elements in row-major order under another shape; copied only where the strides do not allow a view.
     ///
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the number of elements differs; [`TooBig`](crate::ErrorCode::TooBig).

@@ -172,7 +172,7 @@ impl Graph {
         id
     }
 
-    /// Adds values that are the same at every call; the same window onto the same bytes is one value.
+    /// Adds values that are the same at every call; the same view of the same bytes is one value.
     pub fn add_constant(&mut self, array: &Array, name: Option<&Arc<str>>, derivation: Option<Derivation>) -> ValueId {
         let known = self.constants.get(&array.address()).into_iter().flatten();
         let same = |id: &&ValueId| matches!(&self.value(**id).source, Source::Constant(other, _) if other.is_same(array));

@@ -132,7 +132,7 @@ mod tests {
         (0..shape.iter().product()).map(|i| super::super::take::unravel(i, shape)).collect()
     }
 
-    /// Calls back with (position in the image, position in the result, tap) for each number that a window sees.
+    /// Calls back with (position in the image, position in the result, tap) for each element that a window sees.
     fn pairs(spatial: &[usize], kernel: &[usize], steps: &[usize], window: &Window, mut visit: impl FnMut(&[usize], &[usize], &[usize])) {
         for step in indices(steps) {
             for tap in indices(kernel) {

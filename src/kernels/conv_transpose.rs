@@ -1,4 +1,4 @@
-//! Transposed convolutions: every number of the image is spread over a window of the result.
+//! Transposed convolutions: every element of the image is spread over a window of the result.
 
 use super::conv_layer::matrix;
 use super::fill::fill;

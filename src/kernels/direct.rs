@@ -15,7 +15,7 @@ pub fn suits(layer: &Layer) -> bool {
 const LANES: usize = 32;
 
 /// The geometry of one image plane, padded and sorted so that every tap of a row of positions is a contiguous run:
-/// a row is stored as `stride` runs, the n-th of them every stride-th number from the n-th on.
+/// a row is stored as `stride` runs, the n-th of them every stride-th element from the n-th on.
 struct Frame {
     /// Rows of the padded plane, and elements of a run.
     rows: usize,
@@ -66,7 +66,7 @@ pub fn conv<T: Real>(layer: &Layer, x: &[T], w: &[T], bias: Option<&[T]>) -> Res
     let frame = Frame { rows: (steps[0] - 1) * strides[0] + (kernel[0] - 1) * dilations[0] + 1, run, stride, pad, spatial };
     let (image, plane, taps) = (spatial[0] * spatial[1], steps[0] * steps[1], kernel[0] * kernel[1]);
     let depth = layer.channels * taps;
-    // Where in the frames of a group each weight finds the number for the first position.
+    // Where in the frames of a group each weight finds the element for the first position.
     let offsets: Vec<usize> = (0..depth)
         .map(|weight| {
             let (channel, y, x) = (weight / taps, weight % taps / kernel[1] * dilations[0], weight % kernel[1] * dilations[1]);

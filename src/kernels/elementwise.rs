@@ -71,7 +71,7 @@ impl<const N: usize> Plan<N> {
         Ok(Plan { strided, shape, transposed: Some((sizes, order)) })
     }
 
-    /// One run, where operands lie in row-major order and have one shape, or one number.
+    /// One run, where operands lie in row-major order and have one shape, or one element.
     fn run(operands: [&Array; N]) -> Option<Plan<N>> {
         let mut shape: &[usize] = &[];
         let mut most = 0;
@@ -205,7 +205,7 @@ pub fn choose(condition: &Array, a: &Array, b: &Array) -> Result<Array> {
     })
 }
 
-/// A float function of every number, given for f32 and for f64; halves are computed in f32 and rounded once.
+/// A float function of every element, given for f32 and for f64; halves are computed in f32 and rounded once.
 ///
 /// Both are usually the same generic function: `real(x, Real::exp, Real::exp)`, or `real(x, |a| elu(a, α), |a| elu(a, α))`.
 ///

@@ -58,7 +58,7 @@ pub fn gather(x: &Array, indices: &Array, axis: usize) -> Result<Array> {
     taken.reshape(&shape)
 }
 
-/// One number for each index: the result has the shape of `indices`, and its number at (i, j, …) is that of `x` at the same
+/// One element for each index: the result has the shape of `indices`, and its element at (i, j, …) is that of `x` at the same
 /// place, but for the index on `axis`. On the other axes `indices` may be shorter than `x`.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__GatherElements.html>, `torch.gather`.

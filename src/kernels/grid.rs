@@ -3,7 +3,7 @@
 use crate::array::{Array, count};
 use crate::error::{Error, Result};
 
-/// How a number is made from the pixels around a position.
+/// How a value is computed from the pixels around a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
     /// From the two nearest along each axis, by distance.

@@ -53,7 +53,7 @@ pub fn concat(arrays: &[&Array], axis: usize) -> Result<Array> {
 /// <https://onnx.ai/onnx/operators/onnx__Tile.html>
 ///
 /// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) unless there is a number for each axis; [`TooBig`](crate::ErrorCode::TooBig).
+/// [`Argument`](crate::ErrorCode::Argument) unless there is a value for each axis; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn tile(x: &Array, repeats: &[usize]) -> Result<Array> {
     if repeats.len() != x.rank() {
         return Err(Error::argument(format!("expected one repeat per axis: got {} for {} axes", repeats.len(), x.rank())));
@@ -77,11 +77,11 @@ pub fn tile(x: &Array, repeats: &[usize]) -> Result<Array> {
 /// What stands beyond the edges of an array.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Padding {
-    /// This number.
+    /// A constant.
     Constant(Scalar),
-    /// The array seen in a mirror that stands on its last number, which is not repeated.
+    /// Reflection about the last element, which is not repeated.
     Reflect,
-    /// The number at the edge.
+    /// The element at the edge.
     Edge,
     /// The array again.
     Wrap,
@@ -92,7 +92,7 @@ pub enum Padding {
 /// <https://onnx.ai/onnx/operators/onnx__Pad.html>
 ///
 /// # Errors
-/// [`Argument`](crate::ErrorCode::Argument) unless there is a number for each axis, where more is cut than there is, and where an
+/// [`Argument`](crate::ErrorCode::Argument) unless there is a value for each axis, where more is cut than there is, and where an
 /// axis without values is reflected, extended or wrapped; [`TooBig`](crate::ErrorCode::TooBig).
 pub fn pad(x: &Array, begin: &[i64], end: &[i64], mode: Padding) -> Result<Array> {
     if begin.len() != x.rank() || end.len() != x.rank() {
@@ -141,7 +141,7 @@ fn reflected(i: i128, length: i128, mode: Padding) -> i128 {
     }
 }
 
-/// The part of an array that is not cut off, in a frame of one number.
+/// The part of an array that is not cut off, in a frame of one value.
 fn framed(x: &Array, begin: &[i64], shape: &[usize], number: Scalar) -> Result<Array> {
     let mut inner = x.clone();
     let mut start = 0;

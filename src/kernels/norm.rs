@@ -129,7 +129,7 @@ fn affine<T: Real>(row: &[T], out: &mut [T], shift: T, factor: T) {
     out.iter_mut().zip(row).for_each(|(out, &x)| *out = (x - shift) * factor);
 }
 
-/// (x − mean) / √(variance + `epsilon`) · `scale` + `bias`, all four with a number for each index of axis 1.
+/// (x − mean) / √(variance + `epsilon`) · `scale` + `bias`, all four with a value for each index of axis 1.
 ///
 /// <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html>, at inference.
 ///
@@ -151,7 +151,7 @@ pub fn batch_norm(x: &Array, scale: &Array, bias: &Array, mean: &Array, variance
 }
 
 /// Channels in `groups`: (x − mean) / √(variance + `epsilon`) within each group of each sample, then times `scale` plus
-/// `bias`, which have a number for each channel (axis 1).
+/// `bias`, which have a value for each channel (axis 1).
 ///
 /// <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html> (from opset 21 on)
 ///
@@ -198,7 +198,7 @@ fn channels(x: &Array) -> Result<(usize, usize)> {
     }
 }
 
-/// A parameter with a number for each channel, as doubles.
+/// A parameter with a value for each channel, as doubles.
 fn per_channel(name: &str, x: &Array, channels: usize) -> Result<Vec<f64>> {
     if x.shape() != [channels] {
         return Err(Error::shape(format!("{name} has shape {:?}, expected [{channels}] (one value per channel)", x.shape())));

@@ -64,7 +64,7 @@ impl Panels {
         (self.rows, self.columns)
     }
 
-    /// C ← A·B + bias, on several threads where it is worth it; the bias is a number a column, and C is not read.
+    /// C ← A·B + bias, on several threads where it is worth it; the bias is a value a column, and C is not read.
     ///
     /// # Panics
     /// Where the sides do not fit, or the elements of a row of A or C do not lie together.
@@ -187,7 +187,7 @@ impl WithSimd for Multiply<'_, '_> {
 struct Ends<S: Simd, const V: usize> {
     /// Whether they begin with 0, not with what C holds.
     first: bool,
-    /// What they end with: a number a column.
+    /// What they end with: a value a column.
     bias: Option<[S::f32s; V]>,
 }
 

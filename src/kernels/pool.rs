@@ -1,4 +1,4 @@
-//! Pooling: one number for each region of a plane, its largest or its mean.
+//! Pooling: one value for each region of a plane, its largest or its mean.
 
 use super::fill::{fill, fill_two};
 use super::half_precision::widened;
@@ -120,7 +120,7 @@ impl Regions {
         Array::new(&self.shape, out)
     }
 
-    /// The largest number of each region, and where in its plane it stands; −1 where there is none.
+    /// The largest element of each region, and where in its plane it stands; −1 where there is none.
     fn largest<T: Number>(&self, x: &Array, none: T) -> Result<(Array, Array)> {
         let x = x.contiguous()?;
         let (x, _) = x.span::<T>()?;
@@ -145,7 +145,7 @@ impl Regions {
         Ok((Array::new(&self.shape, values)?, Array::new(&self.shape, indices)?))
     }
 
-    /// The product over the axes of a number of each region, for each number of a result plane.
+    /// The product over the axes of a number of each region, for each element of a result plane.
     fn product(&self, of: impl Fn(&Region) -> usize) -> Vec<usize> {
         let spatial: Vec<usize> = self.axes.iter().map(Vec::len).collect();
         let values = spatial.iter().product();
@@ -195,7 +195,7 @@ fn largest(regions: &Regions, x: &Array) -> Result<(Array, Array)> {
 /// The largest element of each window over the last axes: (…, spatial …) → (…, `out` …).
 ///
 /// Padding never wins, NaN always does. `out` says how often the window is put down along each axis; it may hang over the end of
-/// the padding (`ceil_mode`), and a window that sees no number at all gives the lowest one.
+/// the padding (`ceil_mode`), and a window that sees no element at all gives the lowest one.
 /// [torch](https://pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html),
 /// [ONNX](https://onnx.ai/onnx/operators/onnx__MaxPool.html)
 ///
@@ -210,7 +210,7 @@ pub fn max_pool(x: &Array, kernel: &[usize], window: &Window, out: &[usize]) -> 
     )
 }
 
-/// As [`max_pool`], and where each number stood: its index (i64) in the flattened spatial axes of the operand, without padding,
+/// As [`max_pool`], and where each element stood: its index (i64) in the flattened spatial axes of the operand, without padding,
 /// as torch's `return_indices`; −1 where a window sees none.
 ///
 /// ONNX counts through batch and channels too: add plane · elements of a plane. Of equals the first is taken.

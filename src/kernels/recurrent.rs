@@ -83,7 +83,7 @@ pub const FUNCTIONS: &[(&str, f64, f64)] = &[
 ];
 
 impl ActivationFunction {
-    /// Every number by its value.
+    /// Every element by its value.
     fn over<T: Real>(self, xs: &mut [T]) {
         // What networks use has a loop of its own.
         match self.name {
@@ -317,7 +317,7 @@ fn steps<T: Real + Element>(direction: &Direction, operands: &Operands) -> Resul
     Ok((Array::new(&[steps, batch, hidden], y)?, Array::new(&[batch, hidden], h)?, Array::new(&[batch, hidden], c)?))
 }
 
-/// `f` of each number.
+/// `f` of each element.
 fn each<T: Real>(xs: &mut [T], f: impl Fn(T) -> T) {
     vectorised(
         #[inline(always)]

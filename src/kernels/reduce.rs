@@ -2,7 +2,7 @@
 //!
 //! Floats of every width are summed in doubles, sixteen partial sums a lane, and rounded once; integers in i64, wrapping.
 //! The result has the dtype of the operand unless said otherwise: cast before where torch promotes (a sum of i32 to i64).
-//! No axes means no reduction: every number is a lane of its own. "All axes" is the caller's to spell out.
+//! No axes means no reduction: every element is a lane of its own. "All axes" is the caller's to spell out.
 
 use super::elementwise::widened;
 use super::lanes::reduce_lanes;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// Partial sums of a lane: as many as keep the adders of wide vectors busy.
 const PARTS: usize = 16;
 
-/// The sum of a function of every number of a lane, in partial sums.
+/// The sum of a function of every element of a lane, in partial sums.
 #[inline(always)]
 pub(super) fn total<T: Copy, W: Number>(lane: &[T], of: impl Fn(T) -> W) -> W {
     let mut sums = [W::ZERO; PARTS];
@@ -92,7 +92,7 @@ pub fn prod(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     })
 }
 
-/// The largest number, of any dtype; NaN where there is one.
+/// The largest element, of any dtype; NaN where there is one.
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) for no elements; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not, or twice.
@@ -104,7 +104,7 @@ pub fn max(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
     )
 }
 
-/// The smallest number, as [`max`].
+/// The smallest element, as [`max`].
 ///
 /// # Errors
 /// As [`max`].
@@ -149,7 +149,7 @@ pub fn l1(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`sum`].
 pub fn l2(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
-    // A norm that the dtype cannot hold is its largest number: it is bounded before it is narrowed.
+    // A norm that the dtype cannot hold is its largest element: it is bounded before it is narrowed.
     let (dtype, largest) = (x.dtype(), number::limits(x.dtype()).1);
     in_wide_number(x, |x| {
         each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| {
@@ -171,7 +171,7 @@ pub(super) fn variance<T: Real>(lane: &[T], correction: f64) -> (f64, f64) {
     (mean, squares / (n - correction).max(0.0))
 }
 
-/// The index (i64) of the largest number along an axis: the first of several, or the last; a NaN where there is one.
+/// The index (i64) of the largest element along an axis: the first of several, or the last; a NaN where there is one.
 ///
 /// # Errors
 /// [`Shape`](crate::ErrorCode::Shape) for no elements; [`Argument`](crate::ErrorCode::Argument) for an axis that there is not.
@@ -181,7 +181,7 @@ pub fn argmax(x: &Array, axis: usize, keep: bool, last: bool) -> Result<Array> {
     each_dtype!(x.dtype(), T: wide => reduce_lanes(x, &[axis], keep, |lane: &[T]| position(lane, last, T::gt)))
 }
 
-/// The index (i64) of the smallest number, as [`argmax`].
+/// The index (i64) of the smallest element, as [`argmax`].
 ///
 /// # Errors
 /// As [`argmax`].
@@ -285,7 +285,7 @@ mod tests {
         let x = Array::vector(vec![3f64, -4., 0.]);
         assert_eq!(l1(&x, &[0], false).unwrap().to_f64s().unwrap(), [7.0]);
         assert_eq!(l2(&x, &[0], false).unwrap().to_f64s().unwrap(), [5.0]);
-        // A norm beyond the dtype is its largest number.
+        // A norm beyond the dtype is its largest element.
         assert_eq!(l2(&Array::vector(vec![255u8, 255]), &[0], false).unwrap().to_i64s().unwrap(), [255]);
         assert_eq!(l1(&Array::vector(vec![i8::MIN, 1]), &[0], false).unwrap().to_i64s().unwrap(), [-127]);
     }

@@ -187,7 +187,7 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
     Some(taps)
 }
 
-/// Weighted sums along one axis, and a number at the positions that read outside.
+/// Weighted sums along one axis, and a value at the positions that read outside.
 fn weigh<T: Element + num_traits::Float + Send>(
     x: &Array,
     axis: usize,

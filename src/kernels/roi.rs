@@ -3,7 +3,7 @@
 use crate::array::{Array, count};
 use crate::error::{Error, Result};
 
-/// How the positions that a bin reads become its number.
+/// How the positions that a bin reads become its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gathered {
     /// Their mean.
@@ -17,7 +17,7 @@ pub enum Gathered {
 pub struct Alignment {
     /// Rows and columns of bins.
     pub bins: [usize; 2],
-    /// How a bin's number is made.
+    /// How a bin's value is computed.
     pub gathered: Gathered,
     /// Samples along each side of a bin; 0 for about one a pixel.
     pub samples: usize,
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_bin_is_the_mean_of_the_positions_it_reads() {
-        // On a ramp the mean is the number at the middle of the bin: row 1 and column 1 of half a pixel less.
+        // On a ramp the mean is the value at the middle of the bin: row 1 and column 1 of half a pixel less.
         let how = Alignment { bins: [1, 1], gathered: Gathered::Mean, samples: 2, scale: 1.0, half_pixel: true };
         assert_eq!(align([0.5, 0.5, 2.5, 2.5], how), [5.0]);
         assert_eq!(align([0.5, 0.5, 2.5, 2.5], Alignment { samples: 0, ..how }), [5.0]);

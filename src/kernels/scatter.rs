@@ -10,7 +10,7 @@ use crate::each_dtype;
 use crate::error::{Error, Result};
 use half::{bf16, f16};
 
-/// What becomes of a number and its update.
+/// What becomes of an element and its update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduction {
     /// The update.

@@ -1,4 +1,4 @@
-//! Sorting: the largest few, and each only once. NaN counts as larger than every number.
+//! Sorting: the largest few, and each only once. NaN counts as larger than every element.
 
 use super::elementwise::map;
 use super::gather::{gather_elements, length_of};
@@ -7,7 +7,7 @@ use super::number;
 use crate::array::{Array, DType, count, room};
 use crate::error::{Error, Result};
 
-/// Integers that are in the order of the elements, so that one dtype is sorted: all NaN are equal and above every number, and −0 is 0.
+/// Integers that are in the order of the elements, so that one dtype is sorted: all NaN are equal and above every element, and −0 is 0.
 fn keys(x: &Array) -> Result<Array> {
     let x = number::widened(x)?;
     match x.dtype() {

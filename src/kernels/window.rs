@@ -2,16 +2,16 @@
 
 use crate::error::{Error, Result};
 
-/// How a window slides: one number a spatial axis. The sizes of the window itself are given beside it.
+/// How a window slides: one value a spatial axis. The sizes of the window itself are given beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     /// How far it moves from one output position to the next.
     pub strides: Vec<usize>,
     /// How far the elements it sees stand apart.
     pub dilations: Vec<usize>,
-    /// Positions before the first number.
+    /// Positions before the first element.
     pub pads_begin: Vec<usize>,
-    /// Positions after the last number.
+    /// Positions after the last element.
     pub pads_end: Vec<usize>,
 }
 

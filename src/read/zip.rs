@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_is_a_window_onto_the_file_and_what_is_deflated_is_inflated() {
+    fn what_is_stored_is_a_slice_of_the_file_and_what_is_deflated_is_inflated() {
         let text = "forward ".repeat(40);
         let bytes = Bytes::from(pack(&[Packed::stored("m/data/0", &[7; 100]), Packed::deflated("m/code", text.as_bytes())]));
         let archive = Archive::open(bytes.clone()).unwrap();
