@@ -9,15 +9,15 @@ use crate::tensor::Tensor;
 pub(super) const READS: &[(&str, Reader)] = &[("Adagrad", adagrad), ("Adam", adam), ("Momentum", momentum)];
 
 /// The inputs: a learning rate, how often a step was made, then values, their gradients and so on, each in a group for all values.
-struct Step<'a> {
+struct OptimizerStep<'a> {
     rate: &'a Tensor,
     count: &'a Tensor,
     /// The members of each group by value.
     groups: Vec<Vec<&'a Tensor>>,
 }
 
-impl<'a> Step<'a> {
-    fn new(inputs: &Inputs<'a, Tensor>, groups: usize) -> Result<Step<'a>> {
+impl<'a> OptimizerStep<'a> {
+    fn new(inputs: &Inputs<'a, Tensor>, groups: usize) -> Result<OptimizerStep<'a>> {
         let values = (inputs.len().saturating_sub(2)) / groups;
         if inputs.len() != 2 + values * groups || values == 0 {
             return Err(Error::argument(format!(
@@ -27,7 +27,7 @@ impl<'a> Step<'a> {
         }
         let member = |i: usize, group: usize| inputs.at(2 + group * values + i);
         let groups = (0..values).map(|i| (0..groups).map(|group| member(i, group)).collect()).collect::<Result<_>>()?;
-        Ok(Step { rate: inputs.at(0)?, count: inputs.at(1)?, groups })
+        Ok(OptimizerStep { rate: inputs.at(0)?, count: inputs.at(1)?, groups })
     }
 
     /// What comes out: a list of new tensors for each value, as the groups follow each other.
@@ -52,7 +52,7 @@ fn regularised(node: &Node, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
 
 /// [Adagrad](https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Adagrad.html)
 fn adagrad(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
-    let step = Step::new(inputs, 3)?;
+    let step = OptimizerStep::new(inputs, 3)?;
     let (decay, epsilon) = (f64::from(node.float("decay_factor", 0.0)?), f64::from(node.float("epsilon", 1e-6)?));
     let rate = step.rate.div(step.count.cast(step.rate.dtype())?.mul(decay)?.add(1.0)?)?;
     step.outputs(|members| {
@@ -66,7 +66,7 @@ fn adagrad(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
 
 /// [Adam](https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Adam.html)
 fn adam(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
-    let step = Step::new(inputs, 4)?;
+    let step = OptimizerStep::new(inputs, 4)?;
     let (alpha, beta) = (f64::from(node.float("alpha", 0.9)?), f64::from(node.float("beta", 0.999)?));
     let (epsilon, after) = (f64::from(node.float("epsilon", 1e-6)?), f64::from(node.float("norm_coefficient_post", 0.0)?));
     let count = step.count.cast(step.rate.dtype())?;
@@ -85,7 +85,7 @@ fn adam(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
 
 /// [Momentum](https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Momentum.html)
 fn momentum(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
-    let step = Step::new(inputs, 3)?;
+    let step = OptimizerStep::new(inputs, 3)?;
     let (alpha, beta) = (f64::from(node.float("alpha", 0.0)?), f64::from(node.float("beta", 1.0)?));
     let nesterov = match node.string("mode", "standard")? {
         "standard" => false,

@@ -60,20 +60,20 @@ fn loses_nan(op: &dyn TypedOp) -> bool {
 
 /// A binary operation with one more operand on what there is so far.
 #[derive(Clone, Debug, PartialEq)]
-struct Step {
+struct ChainStep {
     op: BinOp,
     share: BShare,
 }
 
 /// The steps of a node that takes a maximum or minimum; `None` where it takes none.
-fn steps(op: &dyn TypedOp) -> Option<TVec<Step>> {
+fn steps(op: &dyn TypedOp) -> Option<TVec<ChainStep>> {
     let extreme = |op: &BinOp| matches!(op, BinOp::Max | BinOp::Min);
-    let steps: TVec<Step> = if let Some(op) = op.downcast_ref::<OptBinByScalar>() {
-        tvec![Step { op: op.linalg_op, share: BShare::PerBlock }]
+    let steps: TVec<ChainStep> = if let Some(op) = op.downcast_ref::<OptBinByScalar>() {
+        tvec![ChainStep { op: op.linalg_op, share: BShare::PerBlock }]
     } else if let Some(op) = op.downcast_ref::<OptBinUnicast>() {
-        tvec![Step { op: op.binop.as_linalg_binop()?, share: BShare::Lockstep }]
+        tvec![ChainStep { op: op.binop.as_linalg_binop()?, share: BShare::Lockstep }]
     } else if let Some(op) = op.downcast_ref::<OptBinChain>() {
-        op.steps.iter().map(|step| Step { op: step.linalg_op, share: step.share }).collect()
+        op.steps.iter().map(|step| ChainStep { op: step.linalg_op, share: step.share }).collect()
     } else {
         let TypedBinOp(op, _) = op.downcast_ref::<TypedBinOp>()?;
         // Of any two shapes that broadcast.
@@ -89,7 +89,7 @@ fn steps(op: &dyn TypedOp) -> Option<TVec<Step>> {
 #[derive(Clone, Debug)]
 struct Extremes {
     /// None where the operands broadcast in any way.
-    steps: TVec<Step>,
+    steps: TVec<ChainStep>,
     inner: Box<dyn TypedOp>,
 }
 
@@ -168,14 +168,14 @@ fn is_nan<T: Float>(x: T) -> bool {
 }
 
 /// The steps on a tensor in place, a chunk at a time.
-fn run<T: Float>(steps: &[Step], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
+fn run<T: Float>(steps: &[ChainStep], x: &mut Tensor, operands: &[TValue]) -> TractResult<()> {
     let operands = operands.iter().map(|operand| operand.try_as_plain_ram()?.as_slice::<T>()).collect::<TractResult<Vec<_>>>()?;
     ensure!(operands.iter().all(|operand| !operand.is_empty()), "an operand without elements");
     let whole = x.len();
     let mut room = x.try_as_plain_ram_mut()?;
     for (i, chunk) in room.as_slice_mut::<T>()?.chunks_mut(CHUNK).enumerate() {
         for (step, operand) in steps.iter().zip(&operands) {
-            // How many elements meet one number, or how many numbers meet one element each.
+            // How many elements meet one value, or how many values meet one element each.
             let period = match step.share {
                 BShare::PerBlock => whole / operand.len(),
                 BShare::Lockstep => operand.len(),
@@ -188,8 +188,8 @@ fn run<T: Float>(steps: &[Step], x: &mut Tensor, operands: &[TValue]) -> TractRe
                 let (part, after) = rest.split_at_mut(rest.len().min(period - within));
                 start += part.len();
                 match step.share {
-                    BShare::PerBlock => by_number(&step.op, part, operand[block]),
-                    BShare::Lockstep => by_numbers(&step.op, part, &operand[within..]),
+                    BShare::PerBlock => by_value(&step.op, part, operand[block]),
+                    BShare::Lockstep => by_values(&step.op, part, &operand[within..]),
                 }
                 rest = after;
             }
@@ -198,7 +198,7 @@ fn run<T: Float>(steps: &[Step], x: &mut Tensor, operands: &[TValue]) -> TractRe
     Ok(())
 }
 
-fn by_number<T: Float>(op: &BinOp, xs: &mut [T], y: T) {
+fn by_value<T: Float>(op: &BinOp, xs: &mut [T], y: T) {
     match op {
         // A comparison with NaN is false, so that x stays; of y it is known here.
         BinOp::Max if !is_nan(y) => xs.iter_mut().for_each(|x| *x = if y > *x { y } else { *x }),
@@ -211,7 +211,7 @@ fn by_number<T: Float>(op: &BinOp, xs: &mut [T], y: T) {
     }
 }
 
-fn by_numbers<T: Float>(op: &BinOp, xs: &mut [T], ys: &[T]) {
+fn by_values<T: Float>(op: &BinOp, xs: &mut [T], ys: &[T]) {
     let each = xs.iter_mut().zip(ys);
     match op {
         BinOp::Max => each.for_each(|(x, &y)| *x = if y > *x || is_nan(y) { y } else { *x }),
@@ -271,16 +271,16 @@ impl KeepsNan {
         if self.inner.is::<ElementWiseOp>() {
             return with_nan(tvec![x.clone()], self.inner.eval(ctx, tvec![x])?);
         }
-        // A pool: of the numbers, and of whether there is NaN.
+        // A pool: of the values, and of whether there is NaN.
         let map = |f: fn(T) -> T| -> TractResult<TValue> {
             let mapped = x.to_plain_array_view::<T>()?.mapv(f);
             Ok(mapped.into_tensor().into_tvalue())
         };
-        let numbers = map(|x| if is_nan(x) { T::LOWEST } else { x })?;
+        let values = map(|x| if is_nan(x) { T::LOWEST } else { x })?;
         let found = map(|x| if is_nan(x) { T::ONE } else { T::ZERO })?;
-        let (numbers, found) = (self.inner.eval(ctx, tvec![numbers])?, args_1!(self.inner.eval(ctx, tvec![found])?));
+        let (values, found) = (self.inner.eval(ctx, tvec![values])?, args_1!(self.inner.eval(ctx, tvec![found])?));
         let found = found.to_plain_array_view::<T>()?.mapv(|x| if x > T::ZERO { T::NAN } else { T::ZERO });
-        with_nan(tvec![found.into_tensor().into_tvalue()], numbers)
+        with_nan(tvec![found.into_tensor().into_tvalue()], values)
     }
 }
 

@@ -90,16 +90,16 @@ pub(super) struct GraphArgument {
 /// JSON has no infinities: torch writes them as strings.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Float {
+pub(super) enum JsonFloat {
     Number(f64),
     Text(String),
 }
 
-impl Float {
+impl JsonFloat {
     pub(super) fn number(&self) -> f64 {
         match self {
-            Float::Number(x) => *x,
-            Float::Text(text) => match text.as_str() {
+            JsonFloat::Number(x) => *x,
+            JsonFloat::Text(text) => match text.as_str() {
                 "Infinity" => f64::INFINITY,
                 "-Infinity" => f64::NEG_INFINITY,
                 _ => f64::NAN,
@@ -123,8 +123,8 @@ pub(super) enum SchemaArgument {
     AsInt(i64),
     AsInts(Vec<i64>),
     AsIntLists(Vec<Vec<i64>>),
-    AsFloat(Float),
-    AsFloats(Vec<Float>),
+    AsFloat(JsonFloat),
+    AsFloats(Vec<JsonFloat>),
     AsBool(bool),
     AsBools(Vec<bool>),
     AsString(String),
@@ -148,8 +148,8 @@ pub(super) enum SchemaArgument {
 
 #[derive(Deserialize)]
 pub(super) struct SchemaComplex {
-    pub real: Float,
-    pub imag: Float,
+    pub real: JsonFloat,
+    pub imag: JsonFloat,
 }
 
 #[derive(Deserialize)]
