@@ -8,7 +8,9 @@ use crate::coverage::{Coverage, Methods};
 use crate::error::ErrorCode;
 use crate::module::{DynModule, Example};
 use crate::onnx::Model;
-use crate::ops::examples::{Case, Typed, examples};
+#[cfg(feature = "tract")]
+use crate::ops::examples::Typed;
+use crate::ops::examples::{Case, examples};
 use crate::read::OnnxModule;
 use crate::trace::record;
 use crate::{Tensor, Traced, ops};
@@ -247,6 +249,7 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
 }
 
 /// Whether an example is one of several that differ in their values only: the plain one stands for all in other dtypes.
+#[cfg(feature = "tract")]
 fn is_plain(case: &Case) -> bool {
     let others = ["_f64", "_f16", "_rank_0", "_edges", "_negative", "_i64", "_i32", "_u8", "_bool"];
     !others.iter().any(|ending| case.name.ends_with(ending))

@@ -42,8 +42,9 @@ pub(super) struct Reproduced {
     pub(super) expected: Vec<Array>,
 }
 
-/// Who computed something else.
+/// The step that is at fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(feature = "tract"), expect(dead_code, reason = "only a session has these steps"))]
 pub(super) enum Fault {
     /// The traced graph computes something else than the module.
     Trace,

@@ -10,6 +10,7 @@ thread_local! {
 }
 
 /// Runs kernels on this thread, without a pool and what it costs to wake it.
+#[cfg(feature = "tract")]
 pub fn alone<R>(run: impl FnOnce() -> R) -> R {
     /// Also where the kernel panics.
     struct Before(bool);

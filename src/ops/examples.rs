@@ -45,11 +45,13 @@ thread_local! {
 }
 
 /// An example in another dtype: its inputs of the dtype that the first has, and its weights.
+#[cfg(feature = "tract")]
 pub(crate) struct Typed {
     case: Case,
     pub dtype: DType,
 }
 
+#[cfg(feature = "tract")]
 impl Typed {
     /// The example with this dtype in place of its own.
     pub fn new(case: &Case, dtype: DType) -> Typed {
@@ -65,6 +67,7 @@ impl Typed {
     }
 }
 
+#[cfg(feature = "tract")]
 impl DynModule for Typed {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let before = WEIGHTS.replace(self.dtype);

@@ -12,7 +12,9 @@ mod transform;
 
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use metadata::Provenance;
-pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored, signature_of};
+#[cfg(feature = "tract")]
+pub(crate) use metadata::signature_of;
+pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored};
 pub use random_mode::RandomMode;
 pub(crate) use recording::{Recording, repeated};
 pub use specialized::SpecializedValue;

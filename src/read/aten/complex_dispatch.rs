@@ -279,7 +279,7 @@ impl Rules {
     }
 
     /// The operator's own name.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "tract"))]
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

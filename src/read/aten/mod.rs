@@ -45,6 +45,6 @@ mod view;
 mod vision;
 
 pub(crate) use scalar_type::{scalar_type, scalar_type_number};
-#[cfg(test)]
+#[cfg(all(test, feature = "tract"))]
 pub(crate) use table::readable;
 pub(crate) use table::{AtenOperator, call, full, resolve, unknown};

@@ -151,7 +151,7 @@ pub(crate) fn resolve(name: &str) -> Option<&'static AtenOperator> {
 }
 
 /// Every operator that has rows of its own, by name.
-#[cfg(test)]
+#[cfg(all(test, feature = "tract"))]
 pub(crate) fn readable() -> Vec<&'static str> {
     let own = table().iter().filter(|(name, operator)| operator.overloads.complex.name() == name.as_str());
     let mut names: Vec<_> = own.map(|(name, _)| name.as_str()).collect();
