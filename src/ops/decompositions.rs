@@ -101,10 +101,10 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let axis = crate::dim::axis(node.int("axis", -1)?, rank as usize)? as i64;
         let index = index.cast(DType::I64)?;
         let index = index.lt(0)?.where_(&index.add(&depth)?, &index)?.unsqueeze(axis)?;
-        let numbers = Tensor::arange(0, &depth, 1, DType::I64)?;
+        let classes = Tensor::arange(0, &depth, 1, DType::I64)?;
         let mut across = vec![Dim::Fixed(1); rank as usize];
-        across[axis as usize] = numbers.dim(0)?;
-        let on = numbers.reshape(&across)?.eq(index)?;
+        across[axis as usize] = classes.dim(0)?;
+        let on = classes.reshape(&across)?.eq(index)?;
         Ok(vec![on.where_(&values.select(0, 1i64)?, &values.select(0, 0i64)?)?])
     }),
     ("Compress", |node, inputs| {

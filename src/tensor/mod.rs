@@ -3,6 +3,7 @@
 mod apply;
 mod axes;
 pub(crate) mod dim_tensor;
+mod elements;
 pub(crate) mod guard;
 pub mod location;
 pub(crate) mod observer;

@@ -251,8 +251,8 @@ fn computed(open: &mut [ActiveTrace], id: ValueId, depth: usize) -> Option<DimAr
     let node = graph.nodes().iter().rev().find(|node| node.outputs.contains(&id)).filter(|node| node.outputs.len() == 1);
     let Some(node) = node.filter(|_| depth < FOLLOWED).cloned() else { return leaf(open, id, count, depth) };
     let op: &dyn std::any::Any = &*node.op;
-    if let Some(lengths) = op.downcast_ref::<super::dim_tensor::DimTensor>() {
-        return Some(lengths.dims.clone());
+    if let Some(sizes) = op.downcast_ref::<super::dim_tensor::DimTensor>() {
+        return Some(sizes.dims.clone());
     }
     let inputs = node.inputs.iter().copied().collect::<Option<Vec<ValueId>>>()?;
     // Asked with stand-ins first, so that no symbol is made for an operand that the rule does not take.

@@ -6,7 +6,7 @@ use crate::graph::{Condition, Graph, SourceLocation, ValueId};
 use std::fmt;
 
 /// A value that the program read and may have branched on: the traced graph is valid only where it is the same. An exported file cannot
-/// check that, so that whoever exports one must agree.
+/// check that, so that the caller of an export must agree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpecializedValue {
     /// The inputs that the value is computed from, by name. Where the value is an input, that one.
