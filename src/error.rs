@@ -46,6 +46,8 @@ pub enum ErrorCode {
     Runtime,
     /// Two modules gave different outputs.
     Mismatch,
+    /// Something that a result promises could not be compared.
+    Unverified,
     /// Decoding would need more memory than the file justifies.
     TooBig,
     /// Nested more deeply than any real model.
@@ -80,6 +82,7 @@ const CODES: &[(ErrorCode, &str, &str)] = &[
     (ErrorCode::Input, "E0401", "wrong input"),
     (ErrorCode::Runtime, "E0402", "the runtime failed"),
     (ErrorCode::Mismatch, "E0403", "outputs differ"),
+    (ErrorCode::Unverified, "E0404", "not verified"),
     (ErrorCode::TooBig, "E0501", "memory limit exceeded"),
     (ErrorCode::TooDeep, "E0502", "nested too deeply"),
     (ErrorCode::Escapes, "E0503", "path outside the model's folder"),

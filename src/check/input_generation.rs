@@ -1,8 +1,10 @@
 //! Generated inputs: random values, edge-case values, and other sizes of every symbolic axis.
 
+use super::input_uses::{self, InputUse};
 use crate::array::{Array, DType, Random};
 use crate::dim::{Bindings, Sizes, Type};
 use crate::error::Result;
+use crate::graph::Graph;
 use crate::module::Example;
 use crate::tensor::Tensor;
 use std::collections::BTreeSet;
@@ -68,18 +70,22 @@ pub(super) struct SymbolSizes {
 /// What can be varied in an example.
 pub(super) struct InputGenerator {
     tensors: Vec<Tensor>,
+    /// What each input is used for.
+    uses: Vec<InputUse>,
     /// The sizes of the example.
     pub(super) example_sizes: Bindings,
 }
 
 impl InputGenerator {
-    pub(super) fn of(example: &Example) -> Result<InputGenerator> {
+    pub(super) fn of(example: &Example, graph: &Graph) -> Result<InputGenerator> {
         let tensors = example.tensors();
+        let mut uses = input_uses::of(graph);
+        uses.resize(tensors.len(), InputUse::Other);
         let mut seen = Bindings::new();
         for (symbol, n) in example.symbols() {
             seen.bind(&symbol, n)?;
         }
-        Ok(InputGenerator { tensors, example_sizes: seen })
+        Ok(InputGenerator { tensors, uses, example_sizes: seen })
     }
 
     /// Whether the example has mode.
@@ -103,6 +109,16 @@ impl InputGenerator {
     /// Random values at the example's sizes.
     pub(super) fn fresh(&self, seed: u64) -> CallSpec {
         self.at_example_sizes(format!("seed {seed}"), InputMode::Fresh, seed)
+    }
+
+    /// How many calls with fresh values cover the tables that inputs index.
+    pub(super) fn calls_to_cover(&self) -> usize {
+        let calls = |(tensor, used): (&Tensor, &InputUse)| {
+            let (InputUse::Index { rows, .. }, Some(shape)) = (used, tensor.shape().example()) else { return 0 };
+            let count = shape.iter().product::<usize>().max(1);
+            usize::try_from(*rows).unwrap_or(0).div_ceil(count)
+        };
+        self.tensors.iter().zip(&self.uses).map(calls).max().unwrap_or(0)
     }
 
     /// The odd mode: any, where both sides run the same kernels; within the example's range where they do not, because every runtime
@@ -166,21 +182,33 @@ impl InputGenerator {
     /// The inputs of a call.
     pub(super) fn generate(&self, spec: CallSpec) -> Result<Call> {
         let mut random = Random::new(spec.seed);
-        let one = |tensor: &Tensor| match (spec.mode, tensor.value()) {
+        let one = |(tensor, used): (&Tensor, &InputUse)| match (spec.mode, tensor.value()) {
             (InputMode::Given, Some(array)) => Ok(array.clone()),
-            _ => {
+            (mode, value) => {
                 let shape = Sizes::Bound(&spec.sizes).shape(tensor.shape())?;
-                like(&mut random, spec.mode, tensor.ty(), &shape, tensor.value())
+                // Indices go through their table; what nobody gave is fit for its use.
+                let is_fresh = matches!(mode, InputMode::Given | InputMode::Fresh);
+                if is_fresh && (value.is_none() || used.range().is_some()) {
+                    return used.values(&mut random, spec.seed.saturating_sub(1) as usize, tensor.ty(), &shape);
+                }
+                like(&mut random, mode, tensor.ty(), &shape, value, used.range())
             }
         };
-        let inputs = self.tensors.iter().map(one).collect::<Result<_>>()?;
+        let inputs = self.tensors.iter().zip(&self.uses).map(one).collect::<Result<_>>()?;
         Ok(Call { what: spec.what, inputs, sizes: spec.sizes, same_size: spec.same_size })
     }
 }
 
 /// Floats with the example's mean and deviation, integers within its range (indices stay valid), Bools by the toss of a coin; some of
 /// them changed as asked.
-fn like(random: &mut Random, mode: InputMode, ty: &Type, shape: &[usize], example: Option<&Array>) -> Result<Array> {
+fn like(
+    random: &mut Random,
+    mode: InputMode,
+    ty: &Type,
+    shape: &[usize],
+    example: Option<&Array>,
+    indices: Option<(i64, i64)>,
+) -> Result<Array> {
     let given: Vec<f64> = example.map(Array::to_f64s).transpose()?.unwrap_or_default().into_iter().filter(|x| x.is_finite()).collect();
     if ty.dtype == DType::Bool {
         return random.array(ty.dtype, shape, |random| (random.bits() >> 63) as f64);
@@ -190,7 +218,7 @@ fn like(random: &mut Random, mode: InputMode, ty: &Type, shape: &[usize], exampl
     let mut i = 0;
     if ty.dtype.is_int() {
         // Without an example 0 and 1 are what any table of two rows takes.
-        let (low, high) = if low <= high { (low as i64, high as i64) } else { (0, 1) };
+        let (low, high) = indices.unwrap_or(if low <= high { (low as i64, high as i64) } else { (0, 1) });
         let signed = !matches!(ty.dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
         return random.array(ty.dtype, shape, |random| {
             i += 1;
@@ -250,7 +278,7 @@ mod tests {
     fn several_symbols_get_sizes_of_their_own() {
         let x = Tensor::new([3, 3], vec![0f32; 9]).unwrap();
         let example = Example::new().input("x", &x).symbolic("x", 0, "n").unwrap().symbolic("x", 1, "m").unwrap();
-        let generator = InputGenerator::of(&example).unwrap();
+        let generator = InputGenerator::of(&example, &Graph::default()).unwrap();
         let call = generator.generate(generator.all_different(&|_| true).unwrap().unwrap()).unwrap();
         assert_eq!((call.inputs[0].shape(), call.what.as_str()), ([2, 5].as_slice(), "m = 5, n = 2"));
         let odd = |sizes: &Bindings| sizes.iter().all(|(_, n)| n % 2 == 1);
@@ -260,7 +288,8 @@ mod tests {
 
     #[test]
     fn edge_case_values_have_zeros_of_both_signs_and_ties() {
-        let generator = InputGenerator::of(&Example::new().input("x", &Tensor::new([16], vec![1f32; 16]).unwrap())).unwrap();
+        let generator =
+            InputGenerator::of(&Example::new().input("x", &Tensor::new([16], vec![1f32; 16]).unwrap()), &Graph::default()).unwrap();
         let x = generator.generate(generator.edge_cases(true).remove(0)).unwrap().inputs[0].to_vec::<f32>().unwrap();
         assert!(x.iter().any(|x| *x == 0.0 && x.is_sign_negative()) && x.iter().any(|x| *x == 0.0 && x.is_sign_positive()));
         assert!(x.windows(2).any(|pair| pair[0] == pair[1] && pair[0] != 0.0));

@@ -5,6 +5,7 @@ mod cost;
 mod decomposition_check;
 mod graph_diff;
 mod input_generation;
+mod input_uses;
 mod locate;
 mod minimise;
 mod report;
@@ -12,10 +13,11 @@ mod subgraph;
 mod tolerance;
 
 pub use candidate::{BlackBox, Candidate};
+pub use input_uses::{FilledInput, check_indices, fill_inputs};
 pub use minimise::Reproducer;
 pub use report::{Cost, OutputReport, Report};
 
-use crate::array::{Array, Tolerance};
+use crate::array::{Array, DType, Tolerance};
 use crate::dim::{Bindings, Expr, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Condition, Graph};
@@ -39,6 +41,10 @@ pub struct CheckOptions {
     /// The largest difference allowed. Where `None`, it follows from dtypes and operators; a traced graph that is compared with the module
     /// it was traced from must agree to the bit, because both run the same kernels.
     pub tolerance: Option<Tolerance>,
+    /// The absolute part of the tolerance, where it is given without the other: that has its default by dtype.
+    pub abs_tolerance: Option<f64>,
+    /// The relative part of the tolerance, likewise.
+    pub rel_tolerance: Option<f64>,
     /// Whether the graph was traced from this very module: the module is then traced again, and must give the same graph.
     pub retrace: bool,
     /// How much work may be done, in runs of the example. Small models are not bound by it.
@@ -47,7 +53,15 @@ pub struct CheckOptions {
 
 impl Default for CheckOptions {
     fn default() -> CheckOptions {
-        CheckOptions { random_inputs: 2, sizes: true, tolerance: None, retrace: true, budget: 5.0 }
+        CheckOptions {
+            random_inputs: 2,
+            sizes: true,
+            tolerance: None,
+            abs_tolerance: None,
+            rel_tolerance: None,
+            retrace: true,
+            budget: 5.0,
+        }
     }
 }
 
@@ -83,6 +97,27 @@ impl CheckOptions {
         self
     }
 
+    /// The absolute part of the tolerance; the relative part stays by dtype unless it is given, too.
+    #[must_use]
+    pub fn abs_tolerance(mut self, abs: f64) -> CheckOptions {
+        self.abs_tolerance = Some(abs);
+        self
+    }
+
+    /// The relative part of the tolerance; the absolute part stays by dtype unless it is given, too.
+    #[must_use]
+    pub fn rel_tolerance(mut self, rel: f64) -> CheckOptions {
+        self.rel_tolerance = Some(rel);
+        self
+    }
+
+    /// What the user allows for values of a dtype; `None` where nothing was said.
+    fn tolerance_of(&self, dtype: DType) -> Option<Tolerance> {
+        let by_part = self.abs_tolerance.is_some() || self.rel_tolerance.is_some();
+        let default = self.tolerance.or(by_part.then(|| Tolerance::of(dtype)))?;
+        Some(Tolerance { abs: self.abs_tolerance.unwrap_or(default.abs), rel: self.rel_tolerance.unwrap_or(default.rel) })
+    }
+
     /// Whether the graph was traced from this very module, so that tracing it again must give the same graph.
     #[must_use]
     pub fn retrace(mut self, retrace: bool) -> CheckOptions {
@@ -100,6 +135,8 @@ impl CheckOptions {
 
 /// How many other sizes of each symbol are compared, and how many are tried to get there.
 const SIZES: (usize, usize) = (3, 9);
+/// The most calls that cover the rows of a table.
+const MOST_CALLS: usize = 64;
 
 /// Checks a traced graph against the module it was traced from, with the default options: [`Checker`] with nothing set.
 ///
@@ -189,6 +226,8 @@ struct CheckRun<'a> {
     /// How many calls were compared at the example's sizes.
     compared: usize,
     first_refusal: Option<Error>,
+    /// Of each output of floats whether one of them was a number in any call.
+    has_number: Vec<Option<bool>>,
 }
 
 /// Two answers that differ.
@@ -227,7 +266,7 @@ impl<'a> CheckRun<'a> {
         let Checker { ref reference, traced, candidate, example, ref options } = *checker;
         let module = &**reference;
         let example = settled(example.clone().arranged(module)?, traced);
-        let generator = InputGenerator::of(&example)?;
+        let generator = InputGenerator::of(&example, traced.graph())?;
         let report = |(name, _): (String, Type)| OutputReport { name, max_abs: 0.0, max_rel: 0.0, tolerance: Tolerance::EXACT };
         let report = Report {
             outputs: traced.outputs().into_iter().map(report).collect(),
@@ -251,6 +290,7 @@ impl<'a> CheckRun<'a> {
             again,
             compared: 0,
             first_refusal: None,
+            has_number: Vec::new(),
         })
     }
 
@@ -276,7 +316,9 @@ impl<'a> CheckRun<'a> {
             })
         };
         if sizes {
+            let mut unvaried: Vec<Arc<str>> = Vec::new();
             for symbol in self.generator.other_sizes(&allowed, same)? {
+                unvaried.push(symbol.symbol.clone());
                 let (mut compared, mut tried) = (0, 0);
                 for spec in symbol.specs {
                     if compared >= SIZES.0 || tried >= SIZES.1 {
@@ -291,11 +333,16 @@ impl<'a> CheckRun<'a> {
             if let Some(spec) = self.generator.all_different(&allowed)? {
                 self.attempt(spec, false)?;
             }
+            unvaried.retain(|symbol| self.is_affordable_alone(symbol));
+            self.report.unvaried = unvaried.iter().map(|symbol| self.unvaried(symbol)).collect();
         }
         for seed in 1..=fresh {
             if self.generator.has_values() || seed > 1 {
                 self.attempt(self.generator.fresh(seed), false)?;
             }
+        }
+        if fresh > 0 {
+            self.cover_tables(fresh)?;
         }
         // A loop that ends by data may never end at infinity or NaN, in the module as in the traced graph.
         if fresh > 0 && self.generator.has_values() && !self.traced.graph().has_data_dependent_loop() {
@@ -308,7 +355,44 @@ impl<'a> CheckRun<'a> {
             return Err(error.help("give an example with realistic values, or fix the axis").into());
         }
         self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
+        let empty = self.has_number.iter().zip(&self.report.outputs).filter(|(has_number, _)| **has_number == Some(false));
+        let notes: Vec<String> = empty
+            .map(|(_, output)| {
+                format!(
+                    "output {} is NaN for every input that was tried: comparing NaN with NaN shows nothing about the model",
+                    output.name
+                )
+            })
+            .collect();
+        self.report.notes.extend(notes);
         Ok(self.report)
+    }
+
+    /// More calls with fresh values, until every row was read of the tables that inputs index.
+    fn cover_tables(&mut self, done: u64) -> Result<(), Failure> {
+        let needed = self.generator.calls_to_cover();
+        for seed in done + 1..=needed.min(MOST_CALLS) as u64 {
+            if self.attempt(self.generator.fresh(seed), false)? != Outcome::Compared {
+                break;
+            }
+        }
+        let compared = self.report.calls.iter().filter(|call| call.starts_with("seed ")).count();
+        if compared < needed {
+            let share = 100 * compared / needed;
+            self.report.notes.push(format!("about {share} % of the rows of a table were read: the others were not compared"));
+        }
+        Ok(())
+    }
+
+    /// A symbol that was compared at the example's size only, and why.
+    fn unvaried(&self, symbol: &str) -> String {
+        let size = self.generator.example_sizes.get(symbol).unwrap_or_default();
+        let about = |line: &&String| line.contains(&format!("{symbol} = "));
+        let refused = self.report.rejected.iter().find(about).map(|line| format!("the source model rejects {line}"));
+        let skipped = self.report.excluded.iter().find(about).map(|line| format!("the traced graph is valid only for {line}"));
+        let untried = self.report.skipped.iter().find(about).map(|line| format!("{line} would exceed the time budget"));
+        let reason = refused.or(skipped).or(untried).unwrap_or_else(|| "its guards allow no other size".to_string());
+        format!("`{symbol}` was compared at size {size} only: {reason}")
     }
 
     /// Whether anything of the symbol was compared already.
@@ -413,13 +497,17 @@ impl<'a> CheckRun<'a> {
             let error = Error::new(ErrorCode::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len()));
             return Err(self.blame(call.clone(), error.at(format!("called with {}", call.what)), expected));
         }
-        let bits = self.same_kernels() && self.options.tolerance.is_none();
+        let bits = self.same_kernels() && self.options.tolerance_of(DType::F32).is_none();
         for (i, (got, expected_array)) in got.iter().zip(expected).enumerate() {
-            let tolerance = match self.options.tolerance {
+            let tolerance = match self.options.tolerance_of(expected_array.dtype()) {
                 Some(tolerance) => tolerance,
                 None if bits || self.exact.get(i) == Some(&true) => Tolerance::EXACT,
                 None => tolerance::allowed(expected_array, &call.inputs).map_err(|error| self.blame(call.clone(), error, expected))?,
             };
+            self.has_number.resize(self.report.outputs.len(), None);
+            if expected_array.dtype().is_float() && !expected_array.is_empty() && self.has_number[i] != Some(true) {
+                self.has_number[i] = Some(expected_array.to_f64s()?.iter().any(|x| !x.is_nan()));
+            }
             let report = &mut self.report.outputs[i];
             if tolerance.abs >= report.tolerance.abs {
                 report.tolerance = tolerance;

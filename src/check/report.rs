@@ -16,6 +16,8 @@ pub struct Report {
     pub rejected: Vec<String>,
     /// Calls that were skipped, because they would have cost more than the time budget of the check.
     pub skipped: Vec<String>,
+    /// Symbolic sizes that were compared at the example's size only, and why: that other sizes are right was not shown.
+    pub unvaried: Vec<String>,
     /// What is odd, though every answer agrees.
     pub notes: Vec<String>,
     /// The operations of the traced graph, each done once for every call that was compared.
@@ -65,6 +67,7 @@ impl fmt::Display for Report {
             ("valid only for", &self.excluded),
             ("the source model rejects", &self.rejected),
             ("skipped (time budget)", &self.skipped),
+            ("not verified", &self.unvaried),
             ("note", &self.notes),
         ] {
             lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))?;

@@ -2,7 +2,7 @@
 
 use super::DynModule;
 use crate::array::Array;
-use crate::dim::{Constraint, Dim, Expr, Relation, Shape, Type, is_symbol};
+use crate::dim::{Bindings, Constraint, Dim, Expr, Relation, Shape, Type, is_symbol};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tree::{Tree, TreeDef};
@@ -140,6 +140,81 @@ impl Example {
         Ok(self)
     }
 
+    /// The inputs but for this one.
+    #[must_use]
+    pub fn without(mut self, input: &str) -> Example {
+        self.inputs.retain(|(name, _)| name != input);
+        self.structure = None;
+        self
+    }
+
+    /// The same inputs in the order of these keys; those of one key stay in their order.
+    pub(crate) fn sorted_by<K: Ord>(mut self, key: impl Fn(&str) -> K) -> Example {
+        self.inputs.sort_by_key(|(name, _)| key(name));
+        self
+    }
+
+    /// The same inputs, some of them with other tensors. An axis that is symbolic stays so, at the size that it has in its tensor; the other inputs take
+    /// the sizes that follow, and lose their values where their shape changes.
+    ///
+    /// ```
+    /// use ontrace::{DType, Example, Tensor};
+    /// let zeros = |shape: [usize; 2]| Tensor::zeros(shape, DType::F32).unwrap();
+    /// let example = Example::new().input("x", &zeros([2, 3])).input("y", &zeros([2, 4])).symbolic("x", 0, "n")?.symbolic("y", 0, "n")?;
+    /// let example = example.with_given(&[("x".to_string(), zeros([5, 3]))])?;
+    /// assert_eq!(example.inputs()[1].1.shape().example(), Some(vec![5, 4]));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorCode::Input) for an unknown name, [`Size`](crate::ErrorCode::Size) where a symbolic size would have two values.
+    pub fn with_given(mut self, given: &[(String, Tensor)]) -> Result<Example> {
+        let mut sizes = Bindings::new();
+        for (name, tensor) in given {
+            let before = self.inputs.iter().find(|input| input.0 == *name).map(|input| input.1.shape());
+            let before = before.ok_or_else(|| Error::input(format!("there is no input `{name}`")))?;
+            for (dim, new) in before.iter().zip(tensor.shape().iter()).filter(|_| before.rank() == tensor.rank()) {
+                if let (Some(symbol), Some(n)) = (dim.expr().as_symbol(), new.example()) {
+                    sizes.bind(symbol, n).map_err(|error| error.at(format!("input {name}")))?;
+                }
+            }
+        }
+        for (symbol, n) in self.symbols() {
+            if sizes.get(&symbol).is_none() {
+                sizes.bind(&symbol, n)?;
+            }
+        }
+        for (name, tensor) in &mut self.inputs {
+            let replaced = given.iter().find(|given| given.0 == *name).map(|given| &given.1);
+            let fits = replaced.is_none_or(|new| new.rank() == tensor.rank());
+            let sized = |(axis, dim): (usize, &Dim)| match (dim.is_symbolic(), replaced) {
+                (true, None) => Dim::new(dim.expr(), sizes.eval(&dim.expr()).or(dim.example())),
+                (true, Some(new)) => Dim::new(dim.expr(), new.shape()[axis].example()),
+                (false, Some(new)) => new.shape()[axis].clone(),
+                (false, None) => dim.clone(),
+            };
+            let shape: Shape = match fits {
+                true => tensor.shape().iter().enumerate().map(sized).collect(),
+                false => replaced.map_or_else(|| tensor.shape().clone(), |new| new.shape().clone()),
+            };
+            let new = replaced.unwrap_or(tensor);
+            let ty = Type::new(new.dtype(), shape);
+            let is_same = new.shape().example() == ty.shape.example();
+            *tensor = if is_same { new.retyped(ty) } else { Tensor::of_type(ty) };
+        }
+        Ok(self)
+    }
+
+    /// The same inputs with values for some of them, which have the sizes that the inputs have in the example.
+    pub(crate) fn with_given_values(mut self, values: &[(String, Tensor)]) -> Example {
+        for (name, tensor) in &mut self.inputs {
+            if let Some((_, new)) = values.iter().find(|value| value.0 == *name) {
+                *tensor = new.retyped(tensor.ty().clone());
+            }
+        }
+        self
+    }
+
     /// Makes the size of an axis symbolic. `size` is its name; axes with the same name have the same size.
     ///
     /// # Errors
@@ -232,6 +307,36 @@ impl Example {
         Ok(example)
     }
 
+    /// The same inputs at other sizes: of each symbol its new size, where there is one. Tensors whose shape changes lose their values.
+    #[must_use]
+    pub fn with_sizes(mut self, of: &dyn Fn(&str) -> Option<i64>) -> Example {
+        let seen: BTreeMap<Arc<str>, i64> = self.symbols().into_iter().collect();
+        let size = |symbol: &str| of(symbol).or_else(|| seen.get(symbol).copied());
+        for (_, tensor) in &mut self.inputs {
+            let sized = |dim: &Dim| if dim.is_symbolic() { Dim::new(dim.expr(), dim.expr().eval(&size)) } else { dim.clone() };
+            let shape: Shape = tensor.shape().iter().map(sized).collect();
+            if shape.example() != tensor.shape().example() {
+                *tensor = Tensor::of_type(Type::new(tensor.dtype(), shape));
+            }
+        }
+        self
+    }
+
+    /// The example with a symbolic size fixed: at this size, else at the one that it has in the example.
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorCode::Input) where no axis has this symbolic size.
+    pub fn fixed(self, size: &str, at: Option<usize>) -> Result<Example> {
+        let symbols = self.symbols();
+        let seen = symbols.iter().find(|(symbol, _)| **symbol == *size).map(|symbol| symbol.1).ok_or_else(|| {
+            let known: Vec<&str> = symbols.iter().map(|(symbol, _)| &**symbol).collect();
+            Error::input(format!("no axis has the symbolic size `{size}`")).help(format!("the symbolic sizes are: {}", known.join(", ")))
+        })?;
+        let n = at.map_or(seen, |at| at as i64);
+        let of = |symbol: &str| (*symbol == *size).then_some(n);
+        Ok(self.with_sizes(&of).substituted(&|symbol| of(symbol).map(Expr::from)))
+    }
+
     /// The same with other expressions for symbols.
     pub(crate) fn substituted(mut self, of: &dyn Fn(&str) -> Option<Expr>) -> Example {
         for (_, tensor) in &mut self.inputs {
@@ -295,7 +400,7 @@ pub fn element(name: &str, list: &str) -> Option<usize> {
 }
 
 /// The symbol of an axis that nobody named.
-fn symbol_of(input: &str, axis: usize) -> String {
+pub(crate) fn symbol_of(input: &str, axis: usize) -> String {
     let name: String = input.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let name = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("x{name}") } else { name };
     format!("{name}_{axis}")

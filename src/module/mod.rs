@@ -12,6 +12,7 @@ mod signature;
 
 pub use adapters::{BindInputs, FromFn, NamedModule, TypedModule, bind_inputs, from_fn, named, typed};
 pub use dynamic::{AsDynModule, DynModule, kind};
+pub(crate) use example::symbol_of;
 pub use example::{Example, element};
 pub use outputs::Outputs;
 pub(crate) use outputs::default_name;

@@ -10,6 +10,7 @@ use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
 use prost::Message;
+use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,18 @@ impl Model {
                 .help("save it under a path: large weights then go into a file beside it"));
         }
         layout.write(out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len()))
+    }
+
+    /// Writes the model to a stream as one file, weights included, and says what was written.
+    ///
+    /// # Errors
+    /// As [`Model::write_to`].
+    pub fn save_to(&self, out: &mut impl Write) -> Result<Saved> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes)?;
+        out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| failed(&error, bytes.len() as u64))?;
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Saved { bytes: bytes.len() as u64, sha256, data: None })
     }
 
     /// The bytes of the model, weights included.

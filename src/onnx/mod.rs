@@ -13,6 +13,7 @@ mod functions;
 mod model;
 mod names;
 mod node;
+mod schema;
 pub mod tensor;
 pub mod text;
 mod verify;
@@ -27,6 +28,8 @@ pub use model::Model;
 pub use names::canonical_domain;
 pub(crate) use names::outer_names;
 pub use node::Node;
+pub(crate) use schema::wrong_type;
+pub use schema::{OperatorSchema, check_schemas};
 pub use verify::{Findings, NEWEST_IR, NEWEST_OPSET, OLDEST_IR, verify};
 
 /// The messages of the ONNX schema (`proto/onnx.proto`), as prost spells them.

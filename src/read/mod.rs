@@ -8,6 +8,7 @@ mod format;
 mod legacy;
 #[cfg(test)]
 mod mutations;
+pub mod numpy;
 mod onnx;
 mod options;
 mod pickle;
@@ -43,8 +44,15 @@ pub struct LoadedModel {
     pub format: Format,
     /// Its size in bytes.
     pub size: usize,
-    module: Box<dyn DynModule + Send + Sync>,
+    program: LoadedProgram,
     example: Option<Example>,
+}
+
+/// The reader of each format.
+enum LoadedProgram {
+    Script(Box<ScriptModule>),
+    Exported(Box<ExportedProgram>),
+    Onnx(Box<OnnxModule>),
 }
 
 impl LoadedModel {
@@ -52,19 +60,79 @@ impl LoadedModel {
     pub fn example(&self) -> Option<&Example> {
         self.example.as_ref()
     }
+
+    /// The inputs that a call may leave out: arguments with a default, and optional values of ONNX.
+    pub fn optional_inputs(&self) -> Vec<String> {
+        match &self.program {
+            LoadedProgram::Script(script) => script.optional_inputs(),
+            LoadedProgram::Exported(_) => Vec::new(),
+            LoadedProgram::Onnx(onnx) => onnx.optional_inputs(),
+        }
+    }
+
+    /// The inputs that take several tensors, and so have members: lists, tuples and dictionaries whose lengths or keys the file does not say.
+    pub fn open_inputs(&self) -> Vec<String> {
+        match &self.program {
+            LoadedProgram::Script(script) => script.open_inputs(),
+            LoadedProgram::Exported(_) => Vec::new(),
+            LoadedProgram::Onnx(onnx) => onnx.open_inputs(),
+        }
+    }
+
+    /// The model as a function of the inputs of this example, in their order. Members of lists and dictionaries are named by their path (`xs.0`,
+    /// `inputs.ids`); [optional inputs](LoadedModel::optional_inputs) that are not in it are left out. An axis that an ONNX file declares with
+    /// a fixed size and the example with a symbolic one becomes free, as far as the graph allows it.
+    ///
+    /// ```
+    /// use ontrace::{DType, DynModule, Example, Tensor, read};
+    /// let model = read::open("tests/data/mlp.pt")?;
+    /// let x = Tensor::ones([1, 16], DType::F32)?;
+    /// assert_eq!(model.with_inputs(&Example::new().input("input", &x))?.input_names(), ["input"]);
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Input`](ErrorCode::Input) where an input is unknown, missing or of another type than declared.
+    pub fn with_inputs(self, example: &Example) -> Result<LoadedModel> {
+        let (program, example) = match self.program {
+            LoadedProgram::Script(script) => {
+                let script = script.with_inputs(example)?;
+                let example = script.example().cloned();
+                (LoadedProgram::Script(Box::new(script)), example)
+            }
+            LoadedProgram::Onnx(onnx) => {
+                let onnx = onnx.with_inputs(example)?;
+                let example = example.clone().arranged(&onnx)?;
+                (LoadedProgram::Onnx(Box::new(onnx)), Some(example))
+            }
+            LoadedProgram::Exported(exported) => {
+                let example = example.clone().arranged(&*exported)?;
+                (LoadedProgram::Exported(exported), Some(example))
+            }
+        };
+        Ok(LoadedModel { program, example, ..self })
+    }
+
+    fn module(&self) -> &dyn DynModule {
+        match &self.program {
+            LoadedProgram::Script(script) => &**script,
+            LoadedProgram::Exported(exported) => &**exported,
+            LoadedProgram::Onnx(onnx) => &**onnx,
+        }
+    }
 }
 
 impl DynModule for LoadedModel {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
-        self.module.forward(inputs)
+        self.module().forward(inputs)
     }
 
     fn input_names(&self) -> Vec<String> {
-        self.module.input_names()
+        self.module().input_names()
     }
 
     fn output_names(&self) -> Vec<String> {
-        self.module.output_names()
+        self.module().output_names()
     }
 }
 
@@ -90,21 +158,21 @@ fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
     let bytes = map_file(path)?;
     let size = bytes.len();
     let format = Format::of(&bytes).at(&location)?;
-    let (module, example): (Box<dyn DynModule + Send + Sync>, _) = match format {
+    let (program, example) = match format {
         Format::TorchScript => {
             let script = ScriptModule::open(&zip::Archive::open(bytes).at(&location)?).at(&location)?;
             let example = script.example().cloned();
-            (Box::new(script), example)
+            (LoadedProgram::Script(Box::new(script)), example)
         }
         Format::Onnx => {
             let model = Model::load(bytes, path.parent()).and_then(|model| OnnxModule::with_operators(model, operators)).at(&location)?;
             let example = model.example();
-            (Box::new(model), example)
+            (LoadedProgram::Onnx(Box::new(model)), example)
         }
         Format::ExportedProgram => {
             let export = ExportedProgram::open(&zip::Archive::open(bytes).at(&location)?).at(&location)?;
             let example = Some(export.example().clone());
-            (Box::new(export), example)
+            (LoadedProgram::Exported(Box::new(export)), example)
         }
         Format::Checkpoint | Format::Safetensors => {
             return Err(Error::new(ErrorCode::Checkpoint, format!("{} (state_dict): weights only, no model code", format.name()))
@@ -112,7 +180,7 @@ fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
                 .help("save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file"));
         }
     };
-    Ok(LoadedModel { format, size, module, example })
+    Ok(LoadedModel { format, size, program, example })
 }
 
 /// Reads a torch archive whole and tries the checksum of everything in it. [`open`] tries those of programs only, because tensors

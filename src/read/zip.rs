@@ -13,6 +13,8 @@ use std::ops::Range;
 
 /// How much a deflated entry of some size may grow; the highest ratio in a hundred real archives was 8.
 const GROWTH: usize = 50;
+/// How much an entry may grow at all: the highest ratio of the deflate format.
+const DEFLATE_LIMIT: usize = 1032;
 /// Entries up to this size may grow as they like: a file of blanks does.
 const SMALL: usize = 64 << 10;
 /// What all deflated entries together may come to, beside twice the file.
@@ -47,26 +49,51 @@ impl Archive {
     /// [`Unsupported`](ErrorCode::Unsupported) where it is encrypted or compressed by another method than deflate,
     /// [`TooBig`](ErrorCode::TooBig) where it would inflate beyond reason.
     pub(crate) fn open(bytes: Bytes) -> Result<Archive> {
-        let (directory, count) = directory(&bytes)?;
-        let mut named = Vec::with_capacity(count);
-        let mut at = directory.start;
-        for _ in 0..count {
-            let (name, entry, next) = entry(&bytes, at, &directory)?;
-            named.push((name, entry));
-            at = next;
-        }
-        if at != directory.end {
-            return Err(Error::damaged("the zip directory is longer than its entries"));
-        }
+        let named = Archive::listed(&bytes)?;
         // The folder is named after the file that was written, `archive` or whatever else: the first entry says.
         let top = named.first().and_then(|(name, _)| name.split_once('/')).map_or("", |(top, _)| top);
         let top = match format!("{top}/") {
             top if named.iter().all(|(name, _)| name.starts_with(&top)) => top,
             _ => String::new(),
         };
+        let archive = Archive::of(bytes, named, top.len(), GROWTH)?;
+        let all = archive.entries.values().filter(|entry| entry.deflated).fold(0usize, |all, entry| all.saturating_add(entry.size));
+        if all > archive.bytes.len().saturating_mul(2).saturating_add(INFLATED) {
+            return Err(Error::too_big(format!("{} bytes that inflate to {all}", archive.bytes.len())));
+        }
+        Ok(archive)
+    }
+
+    /// As [`Archive::open`] for a file of arrays: entries keep their whole names, and may inflate as far as the format can.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub(crate) fn open_arrays(bytes: Bytes) -> Result<Archive> {
+        let named = Archive::listed(&bytes)?;
+        Archive::of(bytes, named, 0, DEFLATE_LIMIT)
+    }
+
+    /// The entries in the order of the directory.
+    fn listed(bytes: &Bytes) -> Result<Vec<(String, ZipEntry)>> {
+        let (directory, count) = directory(bytes)?;
+        let mut named = Vec::with_capacity(count);
+        let mut at = directory.start;
+        for _ in 0..count {
+            let (name, entry, next) = entry(bytes, at, &directory)?;
+            named.push((name, entry));
+            at = next;
+        }
+        if at != directory.end {
+            return Err(Error::damaged("the zip directory is longer than its entries"));
+        }
+        Ok(named)
+    }
+
+    /// The archive of these entries, without the first `top` bytes of their names; none may inflate to more than `growth` times its size.
+    fn of(bytes: Bytes, named: Vec<(String, ZipEntry)>, top: usize, growth: usize) -> Result<Archive> {
         let mut entries = IndexMap::with_capacity(named.len());
         for (name, entry) in named {
-            let name = &name[top.len()..];
+            let name = &name[top..];
             let folder = name.is_empty() || name.ends_with('/');
             if !(folder && entry.size == 0) && entries.insert(name.to_string(), entry).is_some() {
                 return Err(Error::damaged(format!("duplicate zip entry `{}`", name.escape_default())));
@@ -74,7 +101,7 @@ impl Archive {
         }
         let archive = Archive { bytes, entries };
         archive.check_spans()?;
-        archive.check_sizes()?;
+        archive.check_sizes(growth)?;
         Ok(archive)
     }
 
@@ -88,12 +115,10 @@ impl Archive {
         }
     }
 
-    fn check_sizes(&self) -> Result<()> {
-        let mut all = 0usize;
+    fn check_sizes(&self, growth: usize) -> Result<()> {
         for (name, entry) in self.entries.iter().filter(|(_, entry)| entry.deflated) {
-            all = all.saturating_add(entry.size);
-            let most = entry.data.len().saturating_mul(GROWTH).max(SMALL);
-            if entry.size > most || all > self.bytes.len().saturating_mul(2).saturating_add(INFLATED) {
+            let most = entry.data.len().saturating_mul(growth).max(SMALL);
+            if entry.size > most {
                 return Err(Error::too_big(format!("{} bytes that inflate to {}", entry.data.len(), entry.size)).at(name.escape_default()));
             }
         }

@@ -2,15 +2,15 @@
 
 use crate::array_files;
 use crate::console::{Console, count, printable};
-use crate::error::CommandResult;
-use crate::inputs::Inputs;
+use crate::error::{CommandError, CommandResult};
+use crate::inputs::{Inputs, Prepared};
 use crate::verification::{compared, report_json, table, traced, verified};
 use ontrace::array::{Comparison, Tolerance, compare};
 use ontrace::check::{CheckOptions, Checker};
-use ontrace::onnx::{DataSet, Model, verify};
-use ontrace::read::{self, Format};
+use ontrace::onnx::{DataSet, Model, check_schemas, verify};
+use ontrace::read::{self, Format, OnnxModule};
 use ontrace::runtime::Session;
-use ontrace::{Array, DynModule, Error, ErrorCode, ResultExt, Tensor};
+use ontrace::{Array, DType, DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,16 +29,33 @@ pub struct Check {
     #[arg(long, value_name = "DIR")]
     repro: Option<PathBuf>,
     /// Absolute tolerance; default: by dtype
-    #[arg(long)]
+    #[arg(long, value_parser = tolerance)]
     atol: Option<f64>,
     /// Relative tolerance; default: by dtype
-    #[arg(long)]
+    #[arg(long, value_parser = tolerance)]
     rtol: Option<f64>,
 }
 
+/// A tolerance: no comparison with NaN holds, and everything is within infinity.
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(tolerance) if tolerance.is_finite() && tolerance >= 0.0 => Ok(tolerance),
+        Ok(_) => Err("a tolerance is a finite number, 0 or more".to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 impl Check {
-    fn tolerance(&self) -> Option<Tolerance> {
-        (self.atol.is_some() || self.rtol.is_some()).then(|| Tolerance { abs: self.atol.unwrap_or(0.0), rel: self.rtol.unwrap_or(0.0) })
+    /// The tolerance for values of a dtype: each part by dtype where it is not given.
+    fn tolerance(&self, dtype: DType) -> Tolerance {
+        let default = Tolerance::of(dtype);
+        Tolerance { abs: self.atol.unwrap_or(default.abs), rel: self.rtol.unwrap_or(default.rel) }
+    }
+
+    fn options(&self) -> CheckOptions {
+        let options = CheckOptions::new();
+        let options = self.atol.map_or(options.clone(), |abs| options.abs_tolerance(abs));
+        self.rtol.map_or(options.clone(), |rel| options.rel_tolerance(rel))
     }
 
     /// Runs the command.
@@ -49,6 +66,7 @@ impl Check {
         let mut data_sets = Vec::new();
         if model.format == Format::Onnx {
             let onnx = Model::open(&path)?;
+            schemas(&onnx)?;
             for warning in verify(&onnx).warnings {
                 text.push_str(&format!("warning: {}\n", printable(&warning.to_string())));
             }
@@ -58,16 +76,20 @@ impl Check {
                 console.progress("checked", &name, started);
             }
         }
-        let (traced, example) = traced(&model, &self.inputs)?;
+        let format = model.format;
+        let prepared = self.inputs.apply(model)?;
+        prepared.notes.iter().for_each(|note| console.note(note));
+        let model = &prepared.model;
+        let (traced, example) = traced(&prepared, console)?;
+        if format == Format::Onnx {
+            declarations(&path, &example)?;
+        }
         text.push_str(&format!("valid       {}\n", count(traced.graph().nodes().len(), "operator")));
         let is_recorded = |path: &&PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors"));
         if let Some(path) = self.against.as_ref().filter(is_recorded) {
-            return self.against_outputs(path, &model, console, text);
+            return self.against_outputs(path, &prepared, console, text);
         }
-        let options = match self.tolerance() {
-            Some(tolerance) => CheckOptions::new().tolerance(tolerance),
-            None => CheckOptions::new(),
-        };
+        let options = self.options();
         let repro = self.repro.as_deref();
         let started = Instant::now();
         let report = match (&self.against, traced.session()) {
@@ -77,13 +99,13 @@ impl Check {
                 verified(&Checker::new(&reference, &traced, &example).options(options.retrace(false)), repro, console)?
             }
             (None, Ok(session)) => {
-                let report = verified(&Checker::new(&model, &traced, &example).candidate(&session).options(options), repro, console)?;
+                let report = verified(&Checker::new(model, &traced, &example).candidate(&session).options(options), repro, console)?;
                 text.push_str(&runs_here(&session));
                 report
             }
             (None, Err(error)) => {
                 text.push_str(&format!("runs here   no, tract fails: {}\n", printable(&error.to_string())));
-                verified(&Checker::new(&model, &traced, &example).options(options), repro, console)?
+                verified(&Checker::new(model, &traced, &example).options(options), repro, console)?
             }
         };
         console.progress("verified", &compared(&report), started);
@@ -120,7 +142,7 @@ impl Check {
 
     /// The difference between an array and its expected value; an error if it exceeds the tolerance.
     fn compared(&self, got: &Array, expected: &Array) -> ontrace::Result<Comparison> {
-        let comparison = compare(got, expected, self.tolerance().unwrap_or(Tolerance::of(got.dtype())))?;
+        let comparison = compare(got, expected, self.tolerance(got.dtype()))?;
         match &comparison.worst {
             Some((index, got, expected)) if !comparison.agrees => {
                 Err(Error::new(ErrorCode::Mismatch, format!("at {index:?}: expected {expected}, got {got}")))
@@ -130,9 +152,11 @@ impl Check {
     }
 
     /// Compares the outputs for the given inputs with recorded ones.
-    fn against_outputs(&self, path: &Path, model: &dyn DynModule, console: &Console, mut text: String) -> CommandResult {
-        let example = self.inputs.example(&model.input_names(), None, false)?;
-        let tensors = example
+    fn against_outputs(&self, path: &Path, prepared: &Prepared, console: &Console, mut text: String) -> CommandResult {
+        prepared.refuse_missing()?;
+        let model = &prepared.model;
+        let tensors = prepared
+            .example
             .tensors()
             .iter()
             .map(|tensor| tensor.to_array().map(Tensor::from))
@@ -156,6 +180,34 @@ impl Check {
         }
         console.result(&text, json!({"schema": "ontrace.check/1", "ok": true, "outputs": results}));
         Ok(())
+    }
+}
+
+/// Refuses a file whose nodes are not as ONNX's schemas allow.
+fn schemas(model: &Model) -> Result<(), CommandError> {
+    refuse(check_schemas(model))
+}
+
+/// Refuses a file that declares types of outputs or other values that they do not have.
+fn declarations(path: &Path, example: &Example) -> Result<(), CommandError> {
+    let module = OnnxModule::new(Model::open(path)?)?.with_inputs(example)?;
+    let inputs = example.clone().shapes_only().tensors();
+    // Where the graph needs values to run at all, types cannot be inferred without them.
+    refuse(module.wrong_declarations(&inputs).unwrap_or_default())
+}
+
+/// The first of several findings as the answer no, with the others in its help.
+fn refuse(found: Vec<Error>) -> Result<(), CommandError> {
+    const SHOWN: usize = 10;
+    let others: Vec<String> = found.iter().skip(1).take(SHOWN).map(ToString::to_string).collect();
+    let more = found.len().saturating_sub(1 + SHOWN);
+    match found.into_iter().next() {
+        None => Ok(()),
+        Some(error) if others.is_empty() => Err(CommandError { exit: 3, error }),
+        Some(error) => {
+            let more = if more == 0 { String::new() } else { format!("\n   and {more} more") };
+            Err(CommandError { exit: 3, error: error.help(format!("there is more:\n   {}{more}", others.join("\n   "))) })
+        }
     }
 }
 

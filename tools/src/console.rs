@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
+use ontrace::Error;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::Instant;
@@ -45,20 +46,22 @@ impl Console {
         }
     }
 
+    /// The result of a command whose file is on stdout: on stderr.
+    pub fn result_beside(&self, text: &str, value: Value) {
+        match self.json {
+            true => std::eprintln!("{value}"),
+            false if self.quiet => {}
+            false => eprintln!("{}", text.trim_end()),
+        }
+    }
+
     /// An error with its code, location and help.
     pub fn error(&self, failed: &CommandError) {
         let error = &failed.error;
         if self.json {
-            let location: Vec<&str> = error.locations().collect();
-            let value = json!({
-                "schema": "ontrace.error/1",
-                "code": error.code().id(),
-                "title": error.code().title(),
-                "message": error.message(),
-                "location": location,
-                "help": error.help_line(),
-                "exit": failed.exit,
-            });
+            let mut value = error_json(error);
+            value["schema"] = json!("ontrace.error/1");
+            value["exit"] = json!(failed.exit);
             std::eprintln!("{value}");
             return;
         }
@@ -67,6 +70,18 @@ impl Console {
             eprintln!("{BOLD}help{BOLD:#}: {}", printable(help));
         }
     }
+}
+
+/// An error as JSON.
+pub fn error_json(error: &Error) -> Value {
+    let location: Vec<&str> = error.locations().collect();
+    json!({
+        "code": error.code().id(),
+        "title": error.code().title(),
+        "message": error.message(),
+        "location": location,
+        "help": error.help_line(),
+    })
 }
 
 /// Text from a file with control characters escaped, so that it cannot move the cursor or colour the terminal.

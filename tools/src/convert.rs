@@ -1,8 +1,9 @@
 //! `ontrace convert`: any model to ONNX, verified before it is written.
 
-use crate::console::{Console, bytes, count, printable, short_hash};
+use crate::array_files;
+use crate::console::{Console, bytes, count, error_json, printable, short_hash};
 use crate::error::{CommandError, CommandResult};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Prepared};
 use crate::verification::{compared, report_json, table, traced, verified};
 use ontrace::check::{Checker, Report};
 use ontrace::onnx::Model;
@@ -19,7 +20,7 @@ use std::time::Instant;
 pub struct Convert {
     /// The model: .pt (TorchScript), .pt2 (torch.export) or .onnx
     model: PathBuf,
-    /// The ONNX file to write; default: the model's path with the extension .onnx
+    /// The ONNX file to write, - for standard output; default: the model's path with the extension .onnx
     #[arg(short, long)]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -60,8 +61,10 @@ impl Convert {
         let model = read::open(&self.model)?;
         console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
         let started = Instant::now();
-        let (traced, example) = traced(&model, &self.inputs).at(self.model.display())?;
-        self.admit_specialized(&model, &traced)?;
+        let prepared = self.inputs.apply(model).at(self.model.display())?;
+        prepared.notes.iter().for_each(|note| console.note(note));
+        let (traced, example) = traced(&prepared, console).at(self.model.display())?;
+        self.admit_specialized(&prepared, &traced)?;
         let onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
@@ -70,27 +73,29 @@ impl Convert {
         for note in traced.notes() {
             console.note(&printable(&note.to_string()));
         }
-        let report = match self.no_check {
-            true => Ok(None),
-            false => self.verify((&model, &traced, &example), &onnx, console).map(Some),
-        };
-        let (report, failed) = match report {
-            Ok(report) => (report, None),
-            Err(error) if self.keep => (None, Some(error)),
-            Err(error) => {
-                let help = error.help_line().unwrap_or("nothing was written; --keep writes the file anyway").to_string();
-                return Err(unverified(&error, help));
+        let mut outcome = VerificationResult::default();
+        if !self.no_check {
+            match self.verify((&prepared.model, &traced, &example), &onnx, console) {
+                Ok(report) => {
+                    outcome.failed = unvaried(&report);
+                    outcome.report = Some(report);
+                }
+                Err(error) => outcome.failed = Some(error),
             }
-        };
-        self.write((&output, &onnx), &traced, report.as_ref(), console)?;
-        match failed {
+        }
+        if let Some(error) = outcome.failed.as_ref().filter(|_| !self.keep) {
+            let help = error.help_line().unwrap_or("nothing was written; --keep writes the file anyway").to_string();
+            return Err(unverified(error, help));
+        }
+        self.write((&output, &onnx), &traced, &outcome, console)?;
+        match outcome.failed {
             Some(error) => Err(unverified(&error, format!("{} was written because of --keep", output.display()))),
             None => Ok(()),
         }
     }
 
     /// Refuses a graph that is right for values of inputs alone for which nobody agreed to that.
-    fn admit_specialized(&self, model: &LoadedModel, traced: &Traced) -> Result<(), CommandError> {
+    fn admit_specialized(&self, prepared: &Prepared, traced: &Traced) -> Result<(), CommandError> {
         let names = traced.inputs().into_iter().map(|input| input.0).collect::<Vec<_>>();
         if let Some(unknown) = self.specialize.iter().find(|name| !names.contains(name)) {
             return Err(Error::input(format!("there is no input `{unknown}`"))
@@ -98,13 +103,13 @@ impl Convert {
                 .into());
         }
         // A file of ours that was specialized stays so: its guards come with it.
-        let known = if model.format == Format::Onnx {
+        let known = if prepared.model.format == Format::Onnx {
             Traced::from_model(Model::open(&self.model)?).map(|file| file.specialized())
         } else {
             Ok(vec![])
         };
         let known = known.unwrap_or_default();
-        let given = self.inputs.given(&names);
+        let (model, given) = (&prepared.model, prepared.given_values());
         let in_file = |name: &str| {
             let example = model.example().into_iter().flat_map(|example| example.inputs());
             example.into_iter().any(|(input, tensor)| input == name && !tensor.is_type_only())
@@ -149,11 +154,18 @@ impl Convert {
         Ok(report)
     }
 
-    fn write(&self, (output, onnx): (&Path, &Model), traced: &Traced, report: Option<&Report>, console: &Console) -> ontrace::Result<()> {
+    fn write(
+        &self,
+        (output, onnx): (&Path, &Model),
+        traced: &Traced,
+        outcome: &VerificationResult,
+        console: &Console,
+    ) -> ontrace::Result<()> {
         let opset = onnx.opset("").unwrap_or_default();
         let nodes = onnx.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
-        let saved = onnx.save(output)?;
-        let mut text = report.map(table).unwrap_or_default();
+        let is_stdout = output == Path::new(array_files::STDOUT);
+        let saved = if is_stdout { onnx.save_to(&mut array_files::stdout()?)? } else { onnx.save(output)? };
+        let mut text = outcome.report.as_ref().map(table).unwrap_or_default();
         let data = saved.data.as_ref().map(|(path, size)| format!(" + {} ({})", path.display(), bytes(*size))).unwrap_or_default();
         text.push_str(&format!(
             "wrote       {}   {}{data} · opset {opset} · {} · sha256 {}…",
@@ -171,16 +183,37 @@ impl Convert {
             "opset": opset,
             "nodes": nodes,
             "notes": traced.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "check": report.map(report_json),
+            "verified": !self.no_check && outcome.failed.is_none(),
+            "failure": outcome.failed.as_ref().map(error_json),
+            "check": outcome.report.as_ref().map(report_json),
         });
-        console.result(&text, value);
+        match is_stdout {
+            true => console.result_beside(&text, value),
+            false => console.result(&text, value),
+        }
         Ok(())
     }
 }
 
+/// What came of a verification: a report, a reason why it failed, or (sizes that could not be compared) both.
+#[derive(Default)]
+struct VerificationResult {
+    report: Option<Report>,
+    failed: Option<Error>,
+}
+
+/// Symbolic sizes are a promise: an error where one could not be compared at a second size.
+fn unvaried(report: &Report) -> Option<Error> {
+    (!report.unvaried.is_empty()).then(|| {
+        Error::new(ErrorCode::Unverified, report.unvaried.join("; "))
+            .help("fix the size with --fixed NAME=SIZE, or write the file all the same with --keep (exit code 6)")
+    })
+}
+
 /// The error of a conversion whose result differs from its source.
 fn unverified(error: &Error, help: String) -> CommandError {
-    CommandError { exit: 6, error: Error::new(error.code(), format!("verification failed: {error}")).help(help) }
+    let what = if error.code() == ErrorCode::Unverified { "not verified" } else { "verification failed" };
+    CommandError { exit: 6, error: Error::new(error.code(), format!("{what}: {error}")).help(help) }
 }
 
 /// Whether two paths name one file.

@@ -30,6 +30,7 @@ const EXIT_CODES: &[(ErrorCode, u8)] = &[
     (ErrorCode::Input, 2),
     (ErrorCode::Mismatch, 3),
     (ErrorCode::UnknownOperators, 4),
+    (ErrorCode::Unverified, 6),
     (ErrorCode::TooBig, 5),
     (ErrorCode::TooDeep, 5),
     (ErrorCode::Escapes, 5),

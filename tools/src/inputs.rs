@@ -1,312 +1,292 @@
-//! Parses `-i [NAME:]SHAPE[:DTYPE][=SOURCE]` and makes the example inputs that a model is traced, checked or run with.
+//! Makes the example inputs that a model is traced, checked or run with, from the options and from what the file says.
 
 use crate::array_files;
-use ontrace::array::Random;
-use ontrace::module::element;
-use ontrace::{Array, DType, Dim, Error, ErrorCode, Example, Result, ResultExt, Shape, Tensor, Type};
+use crate::input_spec::{DataSource, Spec};
+use ontrace::read::LoadedModel;
+use ontrace::{Array, DType, DynModule, Error, ErrorCode, Example, Result, ResultExt, Shape, Tensor, Type};
+use std::path::Path;
 
 /// The options for inputs and symbolic dimensions.
 #[derive(clap::Args, Debug, Default)]
 pub struct Inputs {
-    /// An input: [NAME:]SHAPE[:DTYPE][=SOURCE], or NAME=SOURCE; repeated for several
+    /// An input: [NAME:]SHAPE[:DTYPE][=SOURCE], or NAME=SOURCE; repeated for several. `@all.npz` gives all by name
     ///
     /// SHAPE is 1,3,224,224 or 1x3x224x224 or [1,3,224,224]; a size may be NAME=2 (symbolic). DTYPE defaults to the model's, else
-    /// f32. SOURCE is @x.npy, @x.npz#key, @x.safetensors#key, zeros, ones, arange, normal, uniform(a,b) or int(a,b).
+    /// f32. SOURCE is @x.npy, @x.npz (the array of the input's name, else the only one), @x.npz#key, @x.safetensors#key, zeros, ones,
+    /// arange, normal, uniform(a,b), int(a,b), a number, or none (an optional input is left out). Members of lists and dictionaries are
+    /// inputs of their own: xs.0, inputs.ids.
     #[arg(short = 'i', long = "input", value_name = "SPEC")]
     specs: Vec<String>,
-    /// Make an axis symbolic: INPUT:AXIS=NAME; repeated for several axes
+    /// Make an axis symbolic: INPUT:AXIS=NAME; repeated for several axes; or `all` of them, as far as the model allows
     #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME")]
     dynamic: Vec<String>,
+    /// Fix a symbolic size that the file declares: NAME=SIZE, or NAME for the size of the example; repeated for several
+    #[arg(long = "fixed", value_name = "NAME=SIZE")]
+    fixed: Vec<String>,
 }
 
-/// A parsed `-i` option.
-#[derive(Debug, PartialEq)]
-struct Spec {
-    name: Option<String>,
-    /// Each size, with its name if it is symbolic.
-    shape: Option<Vec<(Option<String>, usize)>>,
-    dtype: Option<DType>,
-    source: Option<DataSource>,
+/// A model with the example inputs that the options ask for.
+pub struct Prepared {
+    /// The model, as a function of the inputs of the example.
+    pub model: LoadedModel,
+    /// The inputs: with values where the options or the file give some, else their types.
+    pub example: Example,
+    /// The inputs that the options name, of those in the example.
+    pub given: Vec<String>,
+    /// What was decided for the user.
+    pub notes: Vec<String>,
 }
 
-/// Where the values of an input come from.
-#[derive(Clone, Debug, PartialEq)]
-enum DataSource {
-    File(String),
-    Zeros,
-    Ones,
-    Arange,
-    Normal,
-    Uniform(f64, f64),
-    Int(i64, i64),
-}
-
-fn wrong(spec: &str, why: &str) -> Error {
-    Error::argument(format!("`{spec}`: {why}")).help("an input is [NAME:]SHAPE[:DTYPE][=SOURCE], for example x:1,3,224,224:f32=normal")
-}
-
-impl DataSource {
-    fn parse(text: &str) -> Option<DataSource> {
-        if let Some(path) = text.strip_prefix('@') {
-            return Some(DataSource::File(path.to_string()));
-        }
-        let pair = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.split_once(',');
-        if let Some((low, high)) = pair("uniform") {
-            return Some(DataSource::Uniform(low.trim().parse().ok()?, high.trim().parse().ok()?));
-        }
-        if let Some((low, high)) = pair("int") {
-            return Some(DataSource::Int(low.trim().parse().ok()?, high.trim().parse().ok()?));
-        }
-        Some(match text {
-            "zeros" => DataSource::Zeros,
-            "ones" => DataSource::Ones,
-            "arange" => DataSource::Arange,
-            "normal" => DataSource::Normal,
-            _ => return None,
-        })
+impl Prepared {
+    /// The inputs without values.
+    pub fn without_values(&self) -> Vec<&str> {
+        self.example.inputs().iter().filter(|(_, tensor)| tensor.is_type_only()).map(|input| input.0.as_str()).collect()
     }
 
-    /// Values of this dtype and shape; a file has its own.
-    fn array(&self, dtype: DType, shape: &[usize], seed: u64) -> Result<Array> {
-        let count = ontrace::array::count(shape)?;
-        if count.saturating_mul(8) > 1 << 34 {
-            return Err(Error::too_big(format!("an input of shape {shape:?} takes over 16 GiB")));
-        }
-        let mut random = Random::new(seed);
-        let mut next = 0.0;
-        match *self {
-            DataSource::Zeros => Array::full(dtype, shape, 0.into()).contiguous(),
-            DataSource::Ones => Array::full(dtype, shape, 1.into()).contiguous(),
-            DataSource::Arange => random.array(dtype, shape, |_| {
-                next += 1.0;
-                next - 1.0
-            }),
-            DataSource::Normal => random.array(dtype, shape, Random::normal),
-            DataSource::Uniform(low, high) => random.array(dtype, shape, |random| low + (high - low) * random.uniform()),
-            DataSource::Int(low, high) => random.array(dtype, shape, |random| random.integer(low, high) as f64),
-            DataSource::File(ref path) => array_files::read(path),
-        }
+    /// The inputs whose values the options give.
+    pub fn given_values(&self) -> Vec<String> {
+        let has_value = |name: &&String| self.example.inputs().iter().any(|(other, tensor)| other == *name && !tensor.is_type_only());
+        self.given.iter().filter(has_value).cloned().collect()
     }
 
-    /// The default: normal floats; integers 0 and 1, which are valid indices of any table of two rows.
-    fn default_for(dtype: DType) -> DataSource {
-        if dtype.is_float() { DataSource::Normal } else { DataSource::Int(0, 1) }
+    /// Refuses inputs that nobody gave, where values of others were given: they would be made up beside real ones.
+    pub fn refuse_missing(&self) -> Result<()> {
+        let has_values = self.example.inputs().iter().any(|(name, tensor)| self.given.contains(name) && !tensor.is_type_only());
+        let missing: Vec<&str> = self
+            .example
+            .inputs()
+            .iter()
+            .map(|input| input.0.as_str())
+            .filter(|name| !self.given.iter().any(|given| given == name))
+            .collect();
+        match missing.first().filter(|_| has_values) {
+            None => Ok(()),
+            Some(first) => {
+                let noun = if missing.len() == 1 { "input" } else { "inputs" };
+                let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+                Err(Error::input(format!("{noun} {} not given", names.join(", ")))
+                    .help(format!("give it: -i {first}=@{first}.npy or -i {first}=normal")))
+            }
+        }
     }
 }
 
-/// The sizes of a shape in any of its spellings; `[]` is a scalar.
-fn sizes(text: &str) -> Option<Vec<(Option<String>, usize)>> {
-    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).trim();
-    if inner.is_empty() {
-        return text.starts_with('[').then(Vec::new);
-    }
-    let by_x = !inner.contains(',') && inner.split('x').all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
-    let parts: Vec<&str> = if by_x { inner.split('x').collect() } else { inner.split(',').collect() };
-    let size = |part: &str| {
-        let part = part.trim();
-        let is_name = |name: &str| {
-            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        };
-        match part.split_once('=') {
-            Some((name, size)) => is_name(name).then(|| size.parse().ok().map(|n| (Some(name.to_string()), n))).flatten(),
-            None => part.parse().ok().map(|n| (None, n)).or_else(|| is_name(part).then(|| (Some(part.to_string()), 2))),
-        }
-    };
-    parts.into_iter().map(size).collect()
-}
-
-impl Spec {
-    fn parse(spec: &str) -> Result<Spec> {
-        // The source follows the last `=` that is followed by one: a symbolic size has an `=`, too.
-        let cut = spec.rmatch_indices('=').find(|(at, _)| DataSource::parse(&spec[at + 1..]).is_some() && !spec[..*at].ends_with('='));
-        let (head, source) = match cut {
-            Some((at, _)) => (&spec[..at], DataSource::parse(&spec[at + 1..])),
-            None => (spec, None),
-        };
-        let mut parts: Vec<&str> = head.split(':').collect();
-        let mut dtype = parts.last().and_then(|last| DType::parse(last)).filter(|_| parts.len() > 1);
-        if dtype.is_some() {
-            parts.pop();
-        }
-        // tract's and pnnx's spelling: [1,3]f32
-        let mut last = parts.last().copied().unwrap_or_default().to_string();
-        if let Some(close) = last.rfind(']')
-            && dtype.is_none()
-            && close + 1 < last.len()
-        {
-            dtype = Some(DType::parse(&last[close + 1..]).ok_or_else(|| wrong(spec, "unknown dtype"))?);
-            last.truncate(close + 1);
-        }
-        let only_name = parts.len() == 1
-            && source.is_some()
-            && (sizes(&last).is_none()
-                || last.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !last.starts_with(|c: char| c.is_ascii_digit()));
-        let (name, shape) = match parts.as_slice() {
-            [_] if only_name => (Some(last), None),
-            [_] => (None, Some(sizes(&last).ok_or_else(|| wrong(spec, "invalid shape"))?)),
-            [name, _] => (Some(name.to_string()), Some(sizes(&last).ok_or_else(|| wrong(spec, "invalid shape"))?)),
-            _ => return Err(wrong(spec, "too many colons")),
-        };
-        Ok(Spec { name, shape, dtype, source })
-    }
-}
-
-/// The name of an input, or of the given elements if the input is a list.
-fn named(input: &str, specs: &[Spec]) -> Vec<String> {
-    let given = specs.iter().filter_map(|spec| spec.name.as_deref());
-    let mut elements: Vec<(usize, &str)> = given.filter_map(|name| Some((element(name, input)?, name))).collect();
-    elements.sort_unstable();
-    if elements.is_empty() { vec![input.to_string()] } else { elements.into_iter().map(|(_, name)| name.to_string()).collect() }
+/// An input of the model, and what the options say of it.
+struct Slot {
+    name: String,
+    /// What the file says: values or a type.
+    before: Option<Tensor>,
+    given: Option<Tensor>,
+    is_absent: bool,
+    /// Symbolic sizes by axis.
+    symbols: Vec<(usize, String)>,
 }
 
 impl Inputs {
-    /// Whether values were given.
-    pub fn has_values(&self) -> bool {
-        self.specs.iter().any(|spec| Spec::parse(spec).is_ok_and(|spec| spec.source.is_some()))
-    }
-
-    /// The inputs whose values were given.
-    pub fn given(&self, names: &[String]) -> Vec<String> {
-        let mut given = Vec::new();
+    /// The model with its example inputs: those of the file, changed and completed by the options.
+    pub fn apply(&self, model: LoadedModel) -> Result<Prepared> {
+        let (open, optional) = (model.open_inputs(), model.optional_inputs());
+        let names = model.input_names();
+        let specs = self.specs(&names, &open)?;
+        let from_file = model.example().cloned();
+        let mut slots = slots(&names, &open, from_file.as_ref(), &specs);
+        let mut notes = Vec::new();
         let mut next = 0;
-        for spec in self.specs.iter().filter_map(|spec| Spec::parse(spec).ok()) {
-            let position = spec.name.as_ref().map_or(Some(next), |name| names.iter().position(|known| known == name));
-            let Some(position) = position else { continue };
-            next = position + 1;
-            if spec.source.is_some() {
-                given.extend(names.get(position).cloned());
-            }
-        }
-        given
-    }
-
-    /// The example inputs: those of the file, changed and completed by the options.
-    ///
-    /// With `values`, inputs of which only the type is known get random values.
-    pub fn example(&self, names: &[String], from_file: Option<&Example>, values: bool) -> Result<Example> {
-        let specs = self.specs.iter().map(|spec| Spec::parse(spec)).collect::<Result<Vec<_>>>()?;
-        let mut inputs: Vec<(String, Option<Tensor>)> = match from_file {
-            Some(example) => example.inputs().iter().map(|(name, tensor)| (name.clone(), Some(tensor.clone()))).collect(),
-            None => names.iter().flat_map(|name| named(name, &specs)).map(|name| (name, None)).collect(),
-        };
-        let known: Vec<String> = inputs.iter().map(|input| input.0.clone()).collect();
-        let mut symbolic = Vec::new();
-        let mut next = 0;
-        for spec in &specs {
+        for (i, spec) in specs.iter().enumerate() {
             let position = match &spec.name {
-                Some(name) => known.iter().position(|known| known == name).ok_or_else(|| {
-                    Error::input(format!("there is no input `{name}`")).help(format!("the inputs are: {}", known.join(", ")))
-                })?,
+                Some(name) => slots.iter().position(|slot| slot.name == *name).ok_or_else(|| unknown(name, &names))?,
                 None => next,
             };
             next = position + 1;
-            let slot = inputs.get_mut(position).ok_or_else(|| {
-                Error::input(format!("{} inputs given, more than the model has", specs.len()))
-                    .help(format!("the inputs are: {}", known.join(", ")))
+            let inputs = names.join(", ");
+            let slot = slots.get_mut(position).ok_or_else(|| {
+                Error::input(format!("{} inputs given, more than the model has", i + 1)).help(format!("the inputs are: {inputs}"))
             })?;
-            let before = slot.1.as_ref().map(|tensor| tensor.ty().clone());
-            let dtype = spec
-                .dtype
-                .or(before.as_ref().map(|ty| ty.dtype).filter(|_| spec.shape.is_none() || from_file.is_some()))
-                .unwrap_or(DType::F32);
-            let shape = match (&spec.shape, &before) {
-                (Some(shape), _) => Some(shape.iter().map(|size| size.1).collect::<Vec<_>>()),
-                (None, Some(ty)) => ty.shape.example(),
-                (None, None) => None,
-            };
-            let name = slot.0.clone();
-            let tensor = match (&spec.source, shape) {
-                (Some(DataSource::File(path)), wanted) => {
-                    let array = array_files::read(path)?;
-                    if let Some(wanted) = wanted.filter(|wanted| spec.shape.is_some() && *wanted != array.shape()) {
-                        return Err(Error::input(format!("{path} has shape {:?}, expected {wanted:?}", array.shape())));
-                    }
-                    Tensor::from(if spec.dtype.is_some() { array.cast(dtype)? } else { array })
-                }
-                (Some(source), Some(shape)) => Tensor::from(source.array(dtype, &shape, position as u64 + 1).at(&name)?),
-                (None, Some(shape)) => Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))),
-                (_, None) => {
-                    return Err(Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{name}`"))
-                        .help(format!("give it: -i {name}:1,3,224,224")));
-                }
-            };
-            for (axis, (symbol, _)) in spec.shape.iter().flatten().enumerate() {
-                symbolic.extend(symbol.clone().map(|symbol| (name.clone(), axis as i64, symbol)));
-            }
-            slot.1 = Some(tensor);
+            slot.apply(spec, position, &mut notes)?;
         }
-        let mut example = Example::new();
-        for (i, (name, tensor)) in inputs.iter().enumerate() {
-            let tensor = tensor.clone().ok_or_else(|| {
-                let flags: Vec<String> = inputs.iter().map(|(name, _)| format!("-i {name}:1,3,224,224")).collect();
-                Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{name}`"))
-                    .help(format!("give every input, for example: {}", flags.join(" ")))
-            })?;
-            let symbols: Vec<(usize, Dim)> = tensor.shape().iter().cloned().enumerate().filter(|(_, dim)| dim.is_symbolic()).collect();
-            let missing = tensor.is_type_only();
-            let tensor = match tensor.shape().example() {
-                Some(shape) if values && missing => {
-                    Tensor::from(DataSource::default_for(tensor.dtype()).array(tensor.dtype(), &shape, i as u64 + 1)?)
-                }
-                _ => tensor,
-            };
-            example = example.input(name, &tensor);
-            for (axis, dim) in symbols.iter().filter(|_| values && missing) {
-                example = example.symbolic(name, *axis as i64, &dim.to_string())?;
+        for slot in slots.iter_mut().filter(|slot| slot.before.is_none() && slot.given.is_none() && !slot.is_absent) {
+            slot.is_absent = optional.contains(&slot.name);
+            if slot.is_absent {
+                notes.push(format!("input `{}` is left out: it has a default", slot.name));
             }
         }
-        for (name, axis, symbol) in symbolic {
-            example = example.symbolic(&name, axis, &symbol)?;
+        let given = slots.iter().filter(|slot| slot.given.is_some()).map(|slot| slot.name.clone()).collect();
+        let example = self.dynamic(example(&slots, from_file)?)?;
+        let model = if specs.is_empty() && slots.iter().all(|slot| !slot.is_absent) { model } else { model.with_inputs(&example)? };
+        Ok(Prepared { model, example, given, notes })
+    }
+
+    /// The `-i` options, with a file of arrays for all inputs as one option for each.
+    fn specs(&self, names: &[String], open: &[String]) -> Result<Vec<Spec>> {
+        let mut specs = Vec::new();
+        for text in &self.specs {
+            for spec in Spec::parse(text, names, open)? {
+                match &spec {
+                    Spec { name: None, shape: None, source: Some(DataSource::File(path)), .. } => specs.extend(by_name(path, names, open)?),
+                    _ => specs.push(spec),
+                }
+            }
         }
+        Ok(specs)
+    }
+
+    /// The example with the axes of `--dynamic` symbolic, and those of `--fixed` not.
+    fn dynamic(&self, mut example: Example) -> Result<Example> {
         for spec in &self.dynamic {
+            if spec == "all" {
+                example = example.symbolic_wherever_possible()?;
+                continue;
+            }
             let wrong = || Error::argument(format!("`{spec}`: expected INPUT:AXIS=NAME")).help("for example: --dynamic x:0=batch");
             let (input, rest) = spec.rsplit_once(':').ok_or_else(wrong)?;
             let (axis, symbol) = rest.split_once('=').ok_or_else(wrong)?;
             example = example.symbolic(input, axis.parse().map_err(|_| wrong())?, symbol)?;
         }
+        for spec in &self.fixed {
+            let wrong = || Error::argument(format!("`{spec}`: expected NAME=SIZE")).help("for example: --fixed batch=1");
+            let (name, size) = match spec.split_once('=') {
+                Some((name, size)) => (name, Some(size.parse().map_err(|_| wrong())?)),
+                None => (spec.as_str(), None),
+            };
+            example = example.fixed(name, size)?;
+        }
         Ok(example)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn unknown(name: &str, names: &[String]) -> Error {
+    Error::input(format!("there is no input `{name}`")).help(format!("the inputs are: {}", names.join(", ")))
+}
 
-    fn shape(spec: &str) -> Vec<usize> {
-        Spec::parse(spec).unwrap().shape.unwrap().into_iter().map(|size| size.1).collect()
+/// One option for each array of a file that is called like an input; an .npy file is the next input without a name.
+fn by_name(path: &str, names: &[String], open: &[String]) -> Result<Vec<Spec>> {
+    if path.contains('#') || Path::new(path).extension().is_some_and(|extension| extension == "npy") {
+        return Ok(vec![Spec { source: Some(DataSource::File(path.to_string())), ..Spec::default() }]);
     }
-
-    #[test]
-    fn every_spelling_of_a_shape_is_read() {
-        for spec in [
-            "1,3,4",
-            "1x3x4",
-            "[1,3,4]",
-            "x:1,3,4",
-            "x:1,3,4:f32",
-            "[1,3,4]f32",
-            "x:[1,3,4]:f16=normal",
-            "1,3,4=uniform(0,1)",
-            "b,3,4",
-            "b=1,c=3,d=4",
-        ] {
-            assert_eq!(shape(spec).len(), 3, "{spec}");
+    let arrays = array_files::read_all(Path::new(path))?;
+    let all = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
+    let mut specs = Vec::new();
+    for (name, array) in arrays {
+        // The name is resolved as that of an option is.
+        if let Ok(spec) = Spec::parse(&format!("{name}=zeros"), names, open).map(|mut specs| specs.remove(0))
+            && spec.name.is_some()
+        {
+            specs.push(Spec { source: Some(DataSource::Values(array)), ..spec });
         }
-        assert_eq!(shape("batch=5,3"), [5, 3]);
-        assert_eq!(shape("batch,3"), [2, 3]);
-        assert_eq!(shape("[]").len(), 0);
+    }
+    match specs.is_empty() {
+        true => Err(Error::input(format!("no array of {path} is called like an input"))
+            .help(format!("its arrays are: {all}; the inputs are: {}", names.join(", ")))),
+        false => Ok(specs),
+    }
+}
+
+/// The inputs of the model. One that has members is replaced by those that the options name.
+fn slots(names: &[String], open: &[String], from_file: Option<&Example>, specs: &[Spec]) -> Vec<Slot> {
+    let slot =
+        |name: &str, before: Option<Tensor>| Slot { name: name.to_string(), before, given: None, is_absent: false, symbols: Vec::new() };
+    if let Some(example) = from_file {
+        return example.inputs().iter().map(|(name, tensor)| slot(name, Some(tensor.clone()))).collect();
+    }
+    let mut slots = Vec::new();
+    for name in names {
+        let mut members: Vec<&str> = Vec::new();
+        for given in specs.iter().filter_map(|spec| spec.name.as_deref()).filter(|given| given.starts_with(name.as_str()) && given != name)
+        {
+            if open.contains(name) && !names.iter().any(|other| other == given) && !members.contains(&given) {
+                members.push(given);
+            }
+        }
+        match members.is_empty() {
+            true => slots.push(slot(name, None)),
+            false => slots.extend(members.into_iter().map(|member| slot(member, None))),
+        }
+    }
+    slots
+}
+
+/// The example of the file with what was given in place of its own; where the file has none, what was given.
+fn example(slots: &[Slot], from_file: Option<Example>) -> Result<Example> {
+    let mut example = match from_file {
+        Some(example) => {
+            let present = slots.iter().filter(|slot| slot.is_absent).fold(example, |example, slot| example.without(&slot.name));
+            let given: Vec<(String, Tensor)> = slots.iter().filter_map(|slot| Some((slot.name.clone(), slot.given.clone()?))).collect();
+            present.with_given(&given)?
+        }
+        None => {
+            let flags = || slots.iter().map(|slot| format!("-i {}:1,3,224,224", slot.name)).collect::<Vec<_>>().join(" ");
+            let missing = |slot: &Slot| {
+                Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{}`", slot.name))
+                    .help(format!("give every input, for example: {}", flags()))
+            };
+            let present = slots.iter().filter(|slot| !slot.is_absent);
+            present.map(|slot| Ok((&slot.name, slot.given.as_ref().ok_or_else(|| missing(slot))?))).try_fold(
+                Example::new(),
+                |example, input: Result<_>| {
+                    let (name, tensor) = input?;
+                    Ok::<_, Error>(example.input(name, tensor))
+                },
+            )?
+        }
+    };
+    for (slot, (axis, symbol)) in slots.iter().flat_map(|slot| slot.symbols.iter().map(move |symbol| (slot, symbol))) {
+        example = example.symbolic(&slot.name, *axis as i64, symbol)?;
+    }
+    Ok(example)
+}
+
+impl Slot {
+    /// Takes what an option says of this input, the one at this position.
+    fn apply(&mut self, spec: &Spec, position: usize, notes: &mut Vec<String>) -> Result<()> {
+        let before = self.before.as_ref().map(|tensor| tensor.ty().clone());
+        // As in Python, a whole number is an integer.
+        let is_whole = matches!(spec.source, Some(DataSource::Number(x)) if spec.shape.is_none() && x.fract() == 0.0);
+        let default = if is_whole { DType::I64 } else { DType::F32 };
+        let dtype = spec.dtype.or(before.as_ref().map(|ty| ty.dtype)).unwrap_or(default);
+        let wanted = spec.shape.as_ref().map(|shape| shape.iter().map(|size| size.1).collect::<Vec<_>>());
+        let read = match &spec.source {
+            Some(DataSource::Absent) => {
+                self.is_absent = true;
+                return Ok(());
+            }
+            Some(DataSource::File(path)) => Some((array_files::read(path, Some(&self.name))?, path.as_str())),
+            Some(DataSource::Values(array)) => Some((array.clone(), self.name.as_str())),
+            _ => None,
+        };
+        let tensor = if let Some((array, origin)) = read {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != array.shape()) {
+                return Err(Error::input(format!("{origin} has shape {:?}, expected {wanted:?}", array.shape())));
+            }
+            Tensor::from(self.converted(array, spec.dtype, notes)?)
+        } else {
+            let shape = wanted.or_else(|| before.as_ref().and_then(|ty| ty.shape.example()));
+            // A number has a shape of its own.
+            let shape = shape.or_else(|| matches!(spec.source, Some(DataSource::Number(_))).then(Vec::new));
+            let shape = shape.ok_or_else(|| {
+                Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{}`", self.name))
+                    .help(format!("give it: -i {}:1,3,224,224", self.name))
+            })?;
+            let values = spec.source.as_ref().map(|source| source.array(dtype, &shape, position as u64 + 1)).transpose().at(&self.name)?;
+            values.flatten().map_or_else(|| Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))), Tensor::from)
+        };
+        let named = |(axis, size): (usize, &(Option<String>, usize))| size.0.clone().map(|symbol| (axis, symbol));
+        self.symbols = spec.shape.iter().flatten().enumerate().filter_map(named).collect();
+        self.given = Some(tensor);
+        Ok(())
     }
 
-    #[test]
-    fn names_types_and_sources_are_told_apart() {
-        let spec = Spec::parse("ids:batch=2,7:i64=int(0,9)").unwrap();
-        assert_eq!((spec.name.as_deref(), spec.dtype, spec.source), (Some("ids"), Some(DType::I64), Some(DataSource::Int(0, 9))));
-        let spec = Spec::parse("x=@x.npz#a").unwrap();
-        assert_eq!((spec.name.as_deref(), spec.shape, spec.source), (Some("x"), None, Some(DataSource::File("x.npz#a".to_string()))));
-        let spec = Spec::parse("x=zeros").unwrap();
-        assert_eq!((spec.name.as_deref(), spec.shape), (Some("x"), None));
-        for spec in ["", "x:y:1,2:f32", "1,2,", "x:1,?:f32", "[1,2]q7"] {
-            assert!(Spec::parse(spec).is_err(), "{spec}");
+    /// An array in the dtype that was asked for. Integers are widened to those of the model.
+    fn converted(&self, array: Array, asked: Option<DType>, notes: &mut Vec<String>) -> Result<Array> {
+        if let Some(dtype) = asked {
+            return array.cast(dtype).at(&self.name);
+        }
+        let model = self.before.as_ref().map(Tensor::dtype);
+        match model.filter(|model| model.is_int() && array.dtype().is_int() && model.size() > array.dtype().size()) {
+            Some(model) => {
+                notes.push(format!("input `{}` is widened from {} to the model's {model}", self.name, array.dtype()));
+                array.cast(model).at(&self.name)
+            }
+            None => Ok(array),
         }
     }
 }

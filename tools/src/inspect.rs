@@ -34,9 +34,11 @@ impl Inspect {
         let model = read::open(&self.model)?;
         let mut text = format!("{}   {}, {}\n", self.model.display(), format.name(), bytes(model.size as u64));
         // The operators are those of a trace with shapes only.
-        let traced = crate::verification::traced(&model, &self.inputs).map(|traced| traced.0);
+        let (names, size) = (model.input_names(), model.size);
+        let prepared = self.inputs.apply(model);
+        let traced = prepared.and_then(|prepared| crate::verification::traced(&prepared, console)).map(|traced| traced.0);
         let mut value =
-            json!({"schema": "ontrace.inspect/1", "path": self.model.display().to_string(), "format": format.name(), "bytes": model.size});
+            json!({"schema": "ontrace.inspect/1", "path": self.model.display().to_string(), "format": format.name(), "bytes": size});
         match traced {
             Ok(traced) => {
                 let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -77,7 +79,6 @@ impl Inspect {
                 value["parameters"] = json!({"count": parameters.len(), "elements": elements, "bytes": size});
             }
             Err(error) if error.code() == ErrorCode::NoInputs => {
-                let names = model.input_names();
                 text.push_str(&format!("  inputs  {} (their shapes are not in the file)\n", printable(&names.join(", "))));
                 if let Some(help) = error.help_line() {
                     text.push_str(&format!("  help: {help}\n"));

@@ -5,6 +5,7 @@ mod check;
 mod console;
 mod convert;
 mod error;
+mod input_spec;
 mod inputs;
 mod inspect;
 mod run;
@@ -46,7 +47,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     let console = console::Console { json: cli.json, quiet: cli.quiet };
     let result = match &cli.command {
         Command::Convert(command) => command.run(&console),
@@ -62,6 +66,23 @@ fn main() -> ExitCode {
             ExitCode::from(failed.exit)
         }
     }
+}
+
+/// Prints help and versions, or reports options that are wrong: under `--json` as an object.
+fn usage(error: &clap::Error) -> ExitCode {
+    let is_json = std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    if error.use_stderr() && is_json {
+        let text = error.render().to_string();
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_string();
+        let rest: Vec<&str> = lines.map(str::trim).collect();
+        let error = ontrace::Error::argument(message).help(rest.join("; "));
+        console::Console { json: true, quiet: false }.error(&error::CommandError { exit: 2, error });
+    } else {
+        // A closed pipe is not an error: the reader has read enough.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
 #[cfg(test)]

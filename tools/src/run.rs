@@ -5,12 +5,13 @@ use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
 use crate::verification::traced;
+use ontrace::check::{check_indices, fill_inputs};
 use ontrace::onnx::Model;
-use ontrace::read::{self, Format, LoadedModel};
+use ontrace::read::{self, Format};
 use ontrace::runtime::Session;
-use ontrace::{Array, DynModule, ErrorCode, ResultExt, Tensor};
+use ontrace::{Array, DynModule, ErrorCode, Example, ResultExt, Tensor, Traced};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The arguments of `ontrace run`.
@@ -23,7 +24,7 @@ pub struct Run {
     /// The backend: tract, or ontrace's own kernels (eager)
     #[arg(long, value_enum, default_value_t = Backend::Tract)]
     backend: Backend,
-    /// Write the outputs: .npz, .npy or .safetensors; default: print a summary
+    /// Write the outputs: .npz, .npy or .safetensors, or - for .npz on standard output; default: print a summary
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -37,29 +38,45 @@ enum Backend {
 impl Run {
     /// An ONNX file runs as it is, its sizes and axes among the inputs if it has them there; any other model is traced, and so is a file
     /// whose inputs or outputs are not all tensors.
-    fn session(&self, model: &LoadedModel) -> ontrace::Result<Session> {
-        if model.format == Format::Onnx {
+    fn session(&self, format: Format, traced: ontrace::Result<(Traced, Example)>) -> ontrace::Result<Session> {
+        if format == Format::Onnx {
             match Model::open(&self.model).and_then(|file| Session::new(&file)) {
                 Err(error) if error.code() == ErrorCode::Unsupported => {}
                 session => return session,
             }
         }
-        traced(model, &self.inputs)?.0.session()
+        traced?.0.session()
     }
 
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
-        let model = read::open(&self.model)?;
-        let example = self.inputs.example(&model.input_names(), model.example(), true)?;
-        if !self.inputs.has_values() {
-            console.note("the inputs are random; give values with -i NAME=@x.npy");
+        let prepared = self.inputs.apply(read::open(&self.model)?)?;
+        prepared.notes.iter().for_each(|note| console.note(note));
+        prepared.refuse_missing()?;
+        // The trace says what inputs are used for, so that made-up values fit and indices can be checked.
+        let traced = traced(&prepared, console);
+        let (example, filled) = match &traced {
+            Ok((traced, example)) => fill_inputs(example, Some(traced), 0)?,
+            Err(_) => fill_inputs(&prepared.example, None, 0)?,
+        };
+        filled.iter().for_each(|input| console.note(&printable(&input.to_string())));
+        let arrays = example.tensors().iter().map(Tensor::to_array).collect::<ontrace::Result<Vec<_>>>()?;
+        if let Ok((traced, _)) = &traced {
+            check_indices(traced, &arrays)?;
         }
-        let tensors: Vec<Tensor> =
-            example.tensors().iter().map(|tensor| tensor.to_array().map(Tensor::from)).collect::<ontrace::Result<_>>()?;
+        let tensors: Vec<Tensor> = arrays.into_iter().map(Tensor::from).collect();
         let started = Instant::now();
+        let eager = || ontrace::ops::seeded(0, || prepared.model.forward(&tensors));
         let outputs = match self.backend {
-            Backend::Eager => ontrace::ops::seeded(0, || model.forward(&tensors)),
-            Backend::Tract => self.session(&model)?.forward(&tensors),
+            Backend::Eager => eager(),
+            Backend::Tract => {
+                let session = self.session(prepared.model.format, traced).at(self.model.display())?;
+                // Where tract fails, the interpreter says which node and why, if it fails too.
+                session.forward(&tensors).map_err(|error| match error.code() {
+                    ErrorCode::Runtime => eager().err().unwrap_or(error),
+                    _ => error,
+                })
+            }
         };
         let outputs = outputs.at(self.model.display())?;
         console.progress("ran", &count(outputs.len(), "output"), started);
@@ -72,16 +89,23 @@ impl Run {
         if let Some(out) = &self.out {
             array_files::write(out, &arrays)?;
         }
+        let is_stdout = self.out.as_deref() == Some(Path::new(array_files::STDOUT));
         let line = |(name, array): &(String, Array)| -> ontrace::Result<String> {
             Ok(format!("{:<14} {array}{}", printable(name), statistics(array)?))
         };
         let text = arrays.iter().map(line).collect::<ontrace::Result<Vec<String>>>()?;
         let list: Vec<Value> =
             arrays.iter().map(|(name, array)| json!({"name": name, "dtype": array.dtype().name(), "shape": array.shape()})).collect();
-        console.result(
-            &text.join("\n"),
-            json!({"schema": "ontrace.run/1", "outputs": list, "out": self.out.as_ref().map(|out| out.display().to_string())}),
-        );
+        let value = json!({
+            "schema": "ontrace.run/1",
+            "outputs": list,
+            "out": self.out.as_ref().map(|out| out.display().to_string()),
+            "made_up": filled.iter().map(|input| json!({"input": input.name, "values": input.values})).collect::<Vec<_>>(),
+        });
+        match is_stdout {
+            true => console.result_beside(&text.join("\n"), value),
+            false => console.result(&text.join("\n"), value),
+        }
         Ok(())
     }
 }

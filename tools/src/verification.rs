@@ -1,30 +1,43 @@
 //! Tracing and verification as `convert` and `check` share them, and the table of differences.
 
 use crate::console::{Console, printable};
-use crate::inputs::Inputs;
+use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
-use ontrace::check::{Checker, OutputReport, Report};
-use ontrace::read::LoadedModel;
-use ontrace::{DynModule, ErrorCode, Example, Traced, record};
+use ontrace::check::{Checker, OutputReport, Report, fill_inputs};
+use ontrace::{ErrorCode, Example, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Traces a model with shapes only, or with values if the program needs to read some.
-pub fn traced(model: &LoadedModel, inputs: &Inputs) -> ontrace::Result<(Traced, Example)> {
-    let names = model.input_names();
-    let example = inputs.example(&names, model.example(), false)?;
-    match record(model, example.clone().shapes_only()) {
-        // A size that depends on data may have to be known, too.
-        Err(error) if matches!(error.code(), ErrorCode::NoValue | ErrorCode::Size | ErrorCode::Shape) => {
-            let example = inputs.example(&names, model.example(), true)?;
-            let needs_values = error.code() == ErrorCode::NoValue;
-            match record(model, example.clone()) {
-                Ok(traced) => Ok((traced, example)),
-                Err(second) => Err(if needs_values { second } else { error }),
+/// Traces a model with shapes only, or with values if the program needs to read some; values that nobody gave are then made up, and said so.
+pub fn traced(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced, Example)> {
+    let (model, example) = (&prepared.model, &prepared.example);
+    let error = match record(model, example.clone().shapes_only()) {
+        Ok(traced) => return Ok((traced, example.clone())),
+        Err(error) => error,
+    };
+    // A size that depends on data may have to be known, too.
+    if matches!(error.code(), ErrorCode::NoValue | ErrorCode::Size | ErrorCode::Shape) {
+        let (filled, made_up) = fill_inputs(example, None, 0)?;
+        match record(model, filled.clone()) {
+            Ok(traced) => {
+                made_up.iter().for_each(|input| console.note(&input.to_string()));
+                return Ok((traced, filled));
+            }
+            Err(second) if error.code() == ErrorCode::NoValue => return Err(second),
+            Err(_) => {}
+        }
+    }
+    // The sizes of free axes may have been assumed: too small for a kernel, or not the only one that the graph takes.
+    let has_values = example.inputs().iter().any(|(_, tensor)| !tensor.is_type_only());
+    if prepared.given.is_empty() && !has_values && !example.symbols().is_empty() {
+        for size in [64, 1] {
+            let example = example.clone().with_sizes(&|_| Some(size));
+            if let Ok(traced) = record(model, example.clone()) {
+                return Ok((traced, example));
             }
         }
-        result => Ok((result?, example)),
     }
+    Err(error)
 }
 
 /// Runs a check; if it fails and a folder is given, writes the smallest failing subgraph there.
@@ -88,6 +101,7 @@ pub fn table(report: &Report) -> String {
         ("valid only for", &report.excluded),
         ("the source model rejects", &report.rejected),
         ("skipped (time budget)", &report.skipped),
+        ("not verified", &report.unvaried),
         ("note", &report.notes),
     ];
     for (what, lines) in lines {
@@ -109,6 +123,7 @@ pub fn report_json(report: &Report) -> Value {
         "excluded": report.excluded,
         "rejected": report.rejected,
         "skipped": report.skipped,
+        "unvaried": report.unvaried,
         "notes": report.notes,
         "cost": {"module_runs": cost.module_runs, "traced_runs": cost.traced_runs, "work": cost.work, "memory": cost.memory},
     })

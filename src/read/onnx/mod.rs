@@ -1,5 +1,6 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
+mod freed_axes;
 mod node_program;
 mod opset_upgrade;
 mod run;
@@ -13,8 +14,8 @@ use crate::dim::{Bindings, Dim};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
-use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto};
-use crate::onnx::{Model, calls, tensor, verify};
+use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto};
+use crate::onnx::{Model, calls, tensor, verify, wrong_type};
 use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
 use crate::trace::example_sizes_of;
@@ -46,6 +47,8 @@ pub struct OnnxModule {
     outputs: Vec<String>,
     /// The guards of a traced graph.
     guards: Vec<SavedGuard>,
+    /// Whether another program wrote the file: the names of nodes then stand for their source lines.
+    is_foreign: bool,
 }
 
 impl OnnxModule {
@@ -84,6 +87,7 @@ impl OnnxModule {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
             parameters.insert(name.to_string(), tensor::dense(sparse).at(format!("initializer {name}"))?);
         }
+        let is_foreign = model.proto.producer_name != env!("CARGO_PKG_NAME");
         let functions = model.proto.functions;
         missing(&graph, &functions, operators)?;
         if !OPSETS.contains(&opset) {
@@ -96,7 +100,7 @@ impl OnnxModule {
         let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
         let operators = operators.clone();
-        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, guards })
+        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, guards, is_foreign })
     }
 
     /// The module whose inputs are made like these values: it takes the tensors in them, flat and in order.
@@ -133,17 +137,10 @@ impl OnnxModule {
     pub fn evaluate(&self, inputs: &[Value]) -> Result<Vec<Value>> {
         self.check(inputs)?;
         self.check_sizes(inputs)?;
-        let mut scope = Scope::new();
-        for ((name, _), value) in self.inputs.iter().zip(inputs) {
-            scope.insert(name, value.clone());
-        }
-        for (name, array) in &self.parameters {
-            scope.insert(name, Tensor::from(array.clone()).named(name).into());
-        }
+        let mut scope = self.scope(inputs);
         // Guards on inputs come before anything runs. Where a node fails, a guard that does not hold is the reason.
         self.check_values(&scope, false)?;
-        let ran = GraphRunner { functions: &self.functions, operators: &self.operators, opset: self.opset, depth: 0, caller: None }
-            .nodes(&self.graph.node, &mut scope);
+        let ran = self.run_nodes(inputs, &mut scope);
         self.check_values(&scope, ran.is_ok())?;
         ran?;
         self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
@@ -161,6 +158,115 @@ impl OnnxModule {
             }
         }
         Ok(())
+    }
+
+    /// Runs the nodes of the graph on the values in the scope.
+    fn run_nodes(&self, inputs: &[Value], scope: &mut Scope) -> Result<()> {
+        let freed = freed_axes::find(&self.inputs, inputs);
+        let runner = GraphRunner {
+            functions: &self.functions,
+            operators: &self.operators,
+            opset: self.opset,
+            depth: 0,
+            caller: None,
+            freed: &freed,
+            is_foreign: self.is_foreign,
+        };
+        runner.nodes(&self.graph.node, scope).map_err(|error| match freed.first() {
+            Some(freed) => error.help(format!(
+                "the file declares axis {} of `{}` as {}, and the graph does not allow other sizes",
+                freed.axis, freed.input, freed.declared
+            )),
+            None => error,
+        })
+    }
+
+    /// The module as a function of the inputs of this example: members of sequences are named `xs.0`, `xs.1` …, and optional inputs that are not in it
+    /// are absent.
+    ///
+    /// # Errors
+    /// [`Input`](ErrorCode::Input) where an input is unknown, missing or of another type than declared.
+    pub fn with_inputs(self, example: &Example) -> Result<OnnxModule> {
+        let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
+        let is_member = |name: &str, input: &str| name.strip_prefix(input).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if let Some((unknown, _)) = example.inputs().iter().find(|(name, _)| !names.iter().any(|input| is_member(name, input))) {
+            return Err(Error::input(format!("there is no input `{unknown}`")).help(format!("the inputs are: {}", names.join(", "))));
+        }
+        let values = self.inputs.iter().map(|(name, declared)| {
+            let own = |given: &&(String, Tensor)| given.0 == *name || (!names.contains(&given.0.as_str()) && is_member(&given.0, name));
+            let leaves: Vec<(&str, Tensor)> = example
+                .inputs()
+                .iter()
+                .filter(own)
+                .map(|(given, tensor)| (given[name.len()..].trim_start_matches('.'), tensor.clone()))
+                .collect();
+            declared.from_members(name, &leaves)
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        match self.inputs.iter().all(|(_, declared)| declared.type_of_tensor().is_some()) {
+            true => self.check(&values).map(|()| self),
+            false => self.arranged(values),
+        }
+    }
+
+    /// The inputs that may be absent.
+    pub(crate) fn optional_inputs(&self) -> Vec<String> {
+        self.inputs.iter().filter(|(_, declared)| matches!(declared, Declared::Optional(_))).map(|input| input.0.clone()).collect()
+    }
+
+    /// The inputs that are sequences whose length nobody has said.
+    pub(crate) fn open_inputs(&self) -> Vec<String> {
+        match &self.form {
+            Some(_) => Vec::new(),
+            None => self.inputs.iter().filter(|(_, declared)| declared.leaves().is_none()).map(|input| input.0.clone()).collect(),
+        }
+    }
+
+    /// What the file declares of its outputs and other values, where it is not so on these inputs: types of elements, ranks and fixed sizes.
+    /// The inputs may be types without values.
+    ///
+    /// # Errors
+    /// Where the graph does not run.
+    pub fn wrong_declarations(&self, inputs: &[Tensor]) -> Result<Vec<Error>> {
+        let values = match &self.form {
+            Some(form) => {
+                let mut leaves = inputs.iter().cloned();
+                Vec::tree_unflatten(&form.structure(), &mut leaves)?
+            }
+            None => value::around(&self.inputs, inputs)?,
+        };
+        let mut scope = self.scope(&values);
+        self.run_nodes(&values, &mut scope)?;
+        let outputs = self.graph.output.iter().map(|info| ("output", info));
+        let declared = outputs.chain(self.graph.value_info.iter().map(|info| ("value", info)));
+        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?));
+        Ok(wrong.chain(self.wrong_types(&scope)).collect())
+    }
+
+    /// The operands of nodes whose element types ONNX's schemas do not allow.
+    fn wrong_types(&self, scope: &Scope) -> Vec<Error> {
+        let mut wrong = Vec::new();
+        for (i, proto) in self.graph.node.iter().enumerate().filter(|(_, proto)| matches!(proto.domain.as_str(), "" | "ai.onnx")) {
+            for (input, name) in proto.input.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+                let element_type =
+                    scope.get(name).ok().and_then(|value| value.tensor().ok().map(|tensor| tensor::data_type(tensor.dtype())));
+                let found = element_type.and_then(|element_type| wrong_type(&proto.op_type, input, element_type, self.opset));
+                wrong.extend(found.map(|error| error.at(crate::onnx::Node::new(proto, i).location())));
+            }
+        }
+        wrong
+    }
+
+    /// The inputs and parameters by name.
+    fn scope(&self, inputs: &[Value]) -> Scope<'_> {
+        let mut scope = Scope::new();
+        for ((name, _), value) in self.inputs.iter().zip(inputs) {
+            scope.insert(name, value.clone());
+        }
+        for (name, array) in &self.parameters {
+            scope.insert(name, Tensor::from(array.clone()).named(name).into());
+        }
+        scope
     }
 
     /// Inputs of the declared types, by name; `None` where a rank or the length of a sequence is not declared.
@@ -184,6 +290,31 @@ impl OnnxModule {
         let ordered: BTreeMap<&str, &Array> = self.parameters.iter().map(|(name, array)| (name.as_str(), array)).collect();
         ordered.into_iter()
     }
+}
+
+/// What is wrong about a declared type, given the value; `None` where it is true as far as it is known.
+fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value) -> Option<Error> {
+    use crate::onnx::proto::{tensor_shape_proto::dimension, type_proto};
+    let Some(type_proto::Value::TensorType(declared)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    let tensor = value.tensor().ok()?;
+    let same_type = tensor::dtype(declared.elem_type).is_ok_and(|dtype| dtype == tensor.dtype());
+    let sizes = declared.shape.as_ref().map(|shape| &shape.dim);
+    let fits = |(dim, actual): (&tensor_shape_proto::Dimension, &Dim)| match (&dim.value, actual.fixed()) {
+        (Some(dimension::Value::DimValue(n)), Some(actual)) => *n == actual,
+        _ => true,
+    };
+    let same_shape = sizes.is_none_or(|dims| dims.len() == tensor.rank() && dims.iter().zip(tensor.shape().iter()).all(fits));
+    if same_type && same_shape {
+        return None;
+    }
+    let size = |dim: &tensor_shape_proto::Dimension| match &dim.value {
+        Some(dimension::Value::DimValue(n)) => n.to_string(),
+        Some(dimension::Value::DimParam(name)) => name.clone(),
+        None => "?".to_string(),
+    };
+    let sizes = sizes.map_or_else(String::new, |dims| format!("[{}]", dims.iter().map(size).collect::<Vec<_>>().join(",")));
+    let declared = tensor::dtype(declared.elem_type).map_or_else(|_| tensor::type_name(declared.elem_type), |dtype| dtype.to_string());
+    Some(Error::damaged(format!("declared as {declared}{sizes}, but is {}", tensor.ty())).at(format!("{what} {}", info.name)))
 }
 
 /// Refuses a graph with operators that have no reader, naming all of them.

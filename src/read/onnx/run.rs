@@ -1,5 +1,6 @@
 //! Runs a graph of an ONNX file: nodes, the graphs inside them, functions, and values that are no tensors.
 
+use super::freed_axes::{self, FreedAxis};
 use super::opset_upgrade::{Upgraded, upgrade};
 use super::value::Value;
 use crate::dim::Dim;
@@ -84,6 +85,10 @@ pub(super) struct GraphRunner<'a> {
     pub depth: usize,
     /// In the body of a function: the module that the call belongs to.
     pub caller: Option<&'a str>,
+    /// Sizes that are free in this trace and fixed in the file.
+    pub freed: &'a [FreedAxis],
+    /// Whether another program wrote the file.
+    pub is_foreign: bool,
 }
 
 impl GraphRunner<'_> {
@@ -115,7 +120,8 @@ impl GraphRunner<'_> {
         };
         let _scope = (!path.is_empty()).then(|| location::absolute_scope(&path));
         // What says no line in the body of a function is at the line of the call.
-        let line = metadata(LINE_KEY).or(self.caller.is_none().then_some(""));
+        let own_name = if self.is_foreign { proto.name.as_str() } else { "" };
+        let line = metadata(LINE_KEY).or(self.caller.is_none().then_some(own_name));
         let _line = line.map(location::line);
         let standard = matches!(node.domain(), "" | "ai.onnx");
         if standard && node.op_type() == "Identity" {
@@ -132,6 +138,11 @@ impl GraphRunner<'_> {
         }
         let tensors =
             arguments.iter().map(|value| value.as_ref().map(Value::tensor).transpose()).collect::<Result<Vec<_>>>().at(node.location())?;
+        let target = self.freed_shape(node, &tensors)?;
+        let tensors = match &target {
+            Some(shape) => vec![tensors[0], Some(shape)],
+            None => tensors,
+        };
         if let Some(read) = own {
             return Ok(read(node, &Inputs::new(&tensors)).at(node.location())?.into_iter().map(Value::from).collect());
         }
@@ -147,6 +158,15 @@ impl GraphRunner<'_> {
             Upgraded::Done(outputs) => outputs,
         };
         Ok(outputs.into_iter().map(Value::from).collect())
+    }
+
+    /// The shape operand of a Reshape that follows the sizes that are free; `None` where it stays as it is.
+    fn freed_shape(&self, node: &Node, operands: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
+        let ("Reshape", false, &[Some(x), Some(shape)]) = (node.op_type(), self.freed.is_empty(), operands) else { return Ok(None) };
+        // With allowzero a 0 is a size, and no copy of the axis.
+        let Some(target) = shape.constant().filter(|_| node.int("allowzero", 0).is_ok_and(|allowed| allowed == 0)) else { return Ok(None) };
+        let dims = freed_axes::reshaped(x.shape(), &target.to_vec::<i64>()?, self.freed);
+        Ok(dims.map(|dims| Tensor::from_dims(&dims)))
     }
 
     /// A function of the model: its nodes, with the attributes of the call instead of their references.

@@ -1,6 +1,7 @@
 //! Traced graphs as modules: loading a saved one, calling it, and inlining it in another trace.
 
 use super::OnnxModule;
+use super::value::ASSUMED;
 use crate::error::{Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::Model;
@@ -74,7 +75,13 @@ impl Traced {
     pub(crate) fn from_model_with(model: Model, operators: &OpRegistry) -> Result<Traced> {
         let metadata = restored(&model);
         let module = OnnxModule::with_operators(model, operators)?;
-        Ok(metadata.beside(record(&module, module.example().unwrap_or_default())?))
+        let example = module.example().unwrap_or_default();
+        let traced = record(&module, example.clone()).or_else(|error| {
+            // Where the file does not say how large free axes are, the sizes that were assumed may be too small for a kernel.
+            let larger = example.with_sizes(&|_| Some(ASSUMED as i64));
+            record(&module, larger).map_err(|_| error)
+        });
+        Ok(metadata.beside(traced?))
     }
 
     /// The outputs with the names and the structure of the signature.

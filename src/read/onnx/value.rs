@@ -3,6 +3,7 @@
 use crate::DType;
 use crate::dim::{Dim, Expr, Shape, Type, is_symbol};
 use crate::error::{Error, Result, ResultExt};
+use crate::module::symbol_of;
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Length};
 use crate::onnx::proto::{self, OptionalProto, SequenceProto, TypeProto, ValueInfoProto};
 use crate::onnx::tensor;
@@ -135,16 +136,32 @@ pub(super) enum Declared {
     Optional(Box<Declared>),
 }
 
-/// The size that a symbol has where a file does not say one: kernels and k reach no further in most models.
-const ASSUMED: usize = 64;
+/// The size that a free axis is traced at where a file does not say one: kernels and k reach no further in most models.
+pub(super) const ASSUMED: usize = 64;
+/// The size of a batch: one row would hide what mixes rows, and many would cost time.
+const ASSUMED_BATCH: usize = 2;
+/// The length of a sequence, which tables of positions exceed in most models.
+const ASSUMED_SEQUENCE: usize = 16;
+
+/// The size that an axis of this name is traced at; where it has none, the first axis is a batch.
+fn assumed(name: Option<&str>, axis: usize) -> usize {
+    let Some(name) = name.map(str::to_lowercase) else { return if axis == 0 { ASSUMED_BATCH } else { ASSUMED } };
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    match name.as_str() {
+        "n" | "b" | "bs" => ASSUMED_BATCH,
+        _ if has(&["batch"]) => ASSUMED_BATCH,
+        "t" | "s" | "l" => ASSUMED_SEQUENCE,
+        _ if has(&["seq", "token", "time", "past"]) => ASSUMED_SEQUENCE,
+        _ => ASSUMED,
+    }
+}
 
 impl Declared {
     /// The declared type of an input; a symbolic size keeps its name, or its expression where inputs have axes of all its symbols.
     /// `sizes` are those of the example, where the file knows them.
     pub(super) fn of(info: &ValueInfoProto, known: &BTreeSet<&str>, sizes: &BTreeMap<String, i64>) -> Result<Declared> {
         let ty = info.r#type.as_ref().ok_or_else(|| Error::unsupported("an input without a type"))?;
-        let name = info.name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        let seen = |symbol: &str| Some(sizes.get(symbol).copied().unwrap_or(ASSUMED as i64));
+        let seen = |symbol: &str| Some(sizes.get(symbol).copied().unwrap_or(assumed(Some(symbol), 0) as i64));
         let length = |(axis, dim): (usize, &Dimension)| match &dim.value {
             Some(Length::DimValue(n)) => Dim::Fixed(*n),
             Some(Length::DimParam(name)) if is_symbol(name) => Dim::new(Expr::symbol(name), seen(name)),
@@ -153,7 +170,7 @@ impl Declared {
                 let seen = expr.eval(&seen);
                 Dim::new(expr, seen)
             }
-            _ => Dim::symbol(&format!("{name}_{axis}"), ASSUMED),
+            _ => Dim::symbol(&symbol_of(&info.name, axis), assumed(None, axis)),
         };
         Declared::read(ty, &length, 0)
     }
@@ -196,7 +213,7 @@ impl Declared {
     }
 
     /// How many tensors it takes, an optional value being there: none can be said of a sequence.
-    fn leaves(&self) -> Option<usize> {
+    pub(super) fn leaves(&self) -> Option<usize> {
         match self {
             Declared::Tensor(..) => Some(1),
             Declared::Sequence(_) => None,
@@ -211,6 +228,35 @@ impl Declared {
             Declared::Sequence(_) => Value::Sequence(leaves.take(list).map(Value::Tensor).collect()),
             Declared::Optional(inner) => Value::Optional(Some(Box::new(inner.around(list, leaves)?))),
         })
+    }
+
+    /// A value of this type from tensors with their paths below it.
+    pub(super) fn from_members(&self, name: &str, leaves: &[(&str, Tensor)]) -> Result<Value> {
+        match (self, leaves) {
+            (Declared::Optional(_), []) => Ok(Value::Optional(None)),
+            (Declared::Optional(inner), _) => Ok(Value::Optional(Some(Box::new(inner.from_members(name, leaves)?)))),
+            (Declared::Tensor(..), [("", tensor)]) => Ok(Value::Tensor(tensor.clone())),
+            (Declared::Tensor(..), []) => Err(Error::input(format!("the input `{name}` is missing"))),
+            (Declared::Tensor(..), _) => Err(Error::input(format!("the input `{name}` is one tensor"))),
+            (Declared::Sequence(inner), _) => {
+                let mut items: BTreeMap<usize, Vec<(&str, Tensor)>> = BTreeMap::new();
+                for (path, tensor) in leaves {
+                    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+                    let i = first
+                        .parse()
+                        .map_err(|_| Error::input(format!("`{name}` is a sequence: name its elements {name}.0, {name}.1 …")))?;
+                    items.entry(i).or_default().push((rest, tensor.clone()));
+                }
+                if items.keys().enumerate().any(|(i, key)| i != *key) {
+                    return Err(Error::input(format!("the elements of `{name}` have gaps")));
+                }
+                items
+                    .iter()
+                    .map(|(i, leaves)| inner.from_members(&format!("{name}.{i}"), leaves))
+                    .collect::<Result<_>>()
+                    .map(Value::Sequence)
+            }
+        }
     }
 
     /// Whether a value is of this type as far as that is declared, but for the sizes of axes.
@@ -262,4 +308,18 @@ pub(super) fn symbols(info: &ValueInfoProto) -> Vec<&str> {
 /// The expression of a text, where all of its symbols are known.
 fn expression(text: &str, known: &BTreeSet<&str>) -> Option<Expr> {
     Expr::parse(text).filter(|expr| expr.symbols().iter().all(|symbol| known.contains(&**symbol)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_axes_are_traced_at_sizes_that_fit_their_use() {
+        let named = [("batch_size", 2), ("N", 2), ("seq_len", 16), ("past_tokens", 16), ("height", 64), ("k", 64)];
+        for (name, size) in named {
+            assert_eq!(assumed(Some(name), 0), size, "{name}");
+        }
+        assert_eq!((assumed(None, 0), assumed(None, 2)), (2, 64));
+    }
 }

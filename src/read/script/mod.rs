@@ -100,6 +100,32 @@ impl ScriptModule {
         self.objects.tensors(self.root)
     }
 
+    /// The program as a function of these inputs: members of lists and dictionaries are named by their path, and arguments that have a default may
+    /// be left out.
+    ///
+    /// # Errors
+    /// [`Input`](ErrorCode::Input) where an input is unknown or missing.
+    pub(crate) fn with_inputs(mut self, example: &Example) -> Result<ScriptModule> {
+        let forward = self.program.method(self.objects.class(self.root), "forward")?;
+        self.example = Some(signature::arranged(&forward, example)?);
+        Ok(self)
+    }
+
+    /// The arguments that may be left out.
+    pub(crate) fn optional_inputs(&self) -> Vec<String> {
+        self.program.method(self.objects.class(self.root), "forward").map(|forward| signature::optional(&forward)).unwrap_or_default()
+    }
+
+    /// The arguments with members that the file does not list.
+    pub(crate) fn open_inputs(&self) -> Vec<String> {
+        match &self.example {
+            Some(_) => Vec::new(),
+            None => {
+                self.program.method(self.objects.class(self.root), "forward").map(|forward| signature::open(&forward)).unwrap_or_default()
+            }
+        }
+    }
+
     /// The number of modules.
     pub fn module_count(&self) -> usize {
         self.objects.len()
@@ -113,12 +139,15 @@ impl ScriptModule {
         let storages = Storages::new(archive, TRACED_INPUTS)?;
         let tensors = objects::example_tensors(&pickle, &storages).at("traced_inputs.pkl")?;
         let Some(tensors) = tensors else { return Ok(None) };
-        let single = tensors.len() == self.inputs.len();
+        let has_keys = tensors.iter().flat_map(|(path, _)| path).any(|step| step.parse::<usize>().is_err());
+        let is_single = tensors.len() == self.inputs.len() && !has_keys;
         let mut example = Example::new();
         for (i, (path, tensor)) in tensors.iter().enumerate() {
-            let name = match (single, self.inputs.get(path.first().copied().unwrap_or(i))) {
+            let named = |step: &String| self.inputs.iter().position(|name| name == step);
+            let argument = path.first().and_then(|step| step.parse().ok().or_else(|| named(step))).unwrap_or(i);
+            let name = match (is_single, self.inputs.get(argument)) {
                 (true, _) => self.inputs[i].clone(),
-                (false, Some(name)) => path[1..].iter().fold(name.clone(), |name, i| format!("{name}_{i}")),
+                (false, Some(name)) => signature::member_name(name, &path[1..]),
                 (false, None) => format!("input_{i}"),
             };
             example = example.input(&name, tensor);
@@ -146,7 +175,7 @@ impl DynModule for ScriptModule {
     fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
         let forward = self.program.method(self.objects.class(self.root), "forward")?;
         let arguments = signature::arguments(&forward, inputs, self.example.as_ref())?;
-        let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &arguments, &[]);
+        let result = interpret::Interpreter::new(self).call(&forward, Some(Value::Object(self.root)), &[], &arguments);
         // Who misses one operator learns of all.
         let result = result.map_err(|error| match &self.missing {
             Some(missing) if error.code() == ErrorCode::UnknownOperators => missing.clone(),

@@ -214,20 +214,26 @@ impl Data {
     }
 
     /// The tensors in it, each with its path.
-    fn leaves(&self, path: &[usize], leaves: &mut Vec<(Vec<usize>, Tensor)>) -> bool {
+    fn leaves(&self, path: &[String], leaves: &mut Vec<(Vec<String>, Tensor)>) -> bool {
         match self {
             Data::Tensor(tensor) => {
                 leaves.push((path.to_vec(), tensor.clone()));
                 true
             }
-            Data::List(items) | Data::Tuple(items) => items.iter().enumerate().all(|(i, item)| item.leaves(&[path, &[i]].concat(), leaves)),
+            Data::List(items) | Data::Tuple(items) => {
+                items.iter().enumerate().all(|(i, item)| item.leaves(&[path, &[i.to_string()]].concat(), leaves))
+            }
+            Data::Dict(entries) => entries.iter().all(|(key, item)| match key {
+                Data::Str(key) => item.leaves(&[path, &[key.clone()]].concat(), leaves),
+                _ => false,
+            }),
             _ => false,
         }
     }
 }
 
 /// The example inputs of `forward`, flattened, each with its path; `None` where they are not only tensors.
-pub(super) fn example_tensors(pickle: &Pickle, storages: &Storages) -> Result<Option<Vec<(Vec<usize>, Tensor)>>> {
+pub(super) fn example_tensors(pickle: &Pickle, storages: &Storages) -> Result<Option<Vec<(Vec<String>, Tensor)>>> {
     let reader = ObjectReader { pickle, storages, objects: Vec::new(), known: HashMap::new() };
     let Data::Dict(methods) = reader.data(pickle.root())? else { return Ok(None) };
     let forward = methods.iter().find(|(key, _)| matches!(key, Data::Str(name) if name == "forward"));

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use crate::module::Example;
 use crate::read::aten::value::Value;
 use crate::tensor::Tensor;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// The names of the inputs: the parameters, without those that have a default and take no tensors.
 pub(super) fn input_names(forward: &FunctionDef) -> Vec<String> {
@@ -13,32 +15,202 @@ pub(super) fn input_names(forward: &FunctionDef) -> Vec<String> {
     named.map(|parameter| parameter.name.to_string()).collect()
 }
 
+/// The arguments of tensors that have a default.
+pub(super) fn optional(forward: &FunctionDef) -> Vec<String> {
+    let parameters = forward.parameters.iter().skip(1);
+    let optional = parameters.filter(|parameter| parameter.default.is_some() && takes_tensors(parameter.kind.as_ref()));
+    optional.map(|parameter| parameter.name.to_string()).collect()
+}
+
+/// The arguments whose members the types do not list: lists and dictionaries, and tuples with such in them.
+pub(super) fn open(forward: &FunctionDef) -> Vec<String> {
+    let parameters = forward.parameters.iter().skip(1);
+    let open = parameters.filter(|parameter| !matches!(source_of(parameter.kind.as_ref()), ValueSource::Tensor));
+    open.map(|parameter| parameter.name.to_string()).collect()
+}
+
 /// Whether a type consists of tensors alone.
 fn takes_tensors(kind: Option<&AstExpr>) -> bool {
     match (source_of(kind), kind) {
-        (ValueSource::List(kind), _) => takes_tensors(Some(kind)),
+        (ValueSource::List(kind) | ValueSource::Dict(kind), _) => takes_tensors(Some(kind)),
         (ValueSource::Tuple(kinds), _) => kinds.iter().all(|kind| takes_tensors(Some(kind))),
         (ValueSource::Tensor, None) => true,
         (ValueSource::Tensor, Some(AstExpr::Name(name))) => **name == *"Tensor",
-        (ValueSource::Tensor, Some(AstExpr::Index(name, inner))) => {
-            matches!(&**name, AstExpr::Name(name) if **name == *"Optional") && takes_tensors(Some(inner))
-        }
+        (ValueSource::Tensor, Some(AstExpr::Index(_, inner))) => is_optional(kind) && takes_tensors(Some(inner)),
         _ => false,
     }
 }
 
-/// The arguments of `forward` from flat tensors, put together as its declared types say. How many go to each list is told by the names of the
-/// example inputs (`pair_0`, `pair_1`), or by what the other parameters leave.
-pub(super) fn arguments(forward: &FunctionDef, inputs: &[Tensor], example: Option<&Example>) -> Result<Vec<Value>> {
+fn is_optional(kind: Option<&AstExpr>) -> bool {
+    matches!(kind, Some(AstExpr::Index(name, _)) if matches!(&**name, AstExpr::Name(name) if **name == *"Optional"))
+}
+
+/// The arguments of `forward` by name from flat tensors, put together as its declared types say. The names of the example inputs say where each
+/// belongs (`pair_0`, `batch.image`); without them the tensors are dealt out in order, a list taking what the other parameters leave.
+pub(super) fn arguments(forward: &FunctionDef, inputs: &[Tensor], example: Option<&Example>) -> Result<Vec<(String, Value)>> {
     let parameters = forward.parameters.get(1..).unwrap_or_default();
-    let by_name = example.filter(|example| example.inputs().len() == inputs.len()).and_then(|example| shares_by_name(parameters, example));
-    let shares = by_name.or_else(|| shares_by_type(parameters, inputs.len())).ok_or_else(|| {
+    if let Some(example) = example.filter(|example| example.inputs().len() == inputs.len())
+        && let Some(members) = example.inputs().iter().map(|(name, _)| member(parameters, name)).collect::<Option<Vec<_>>>()
+        && let Ok(arguments) = by_name(parameters, members.into_iter().zip(inputs.iter().cloned()).collect())
+    {
+        return Ok(arguments);
+    }
+    let has_keys = parameters.iter().any(|parameter| matches!(source_of(parameter.kind.as_ref()), ValueSource::Dict(_)));
+    let shares = (!has_keys).then(|| shares_by_type(parameters, inputs.len())).flatten().ok_or_else(|| {
         let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
         Error::input(format!("expected {} inputs ({}), got {}", names.len(), names.join(", "), inputs.len()))
-            .help("each tensor of a list or tuple is an input of its own")
+            .help("each tensor of a list, tuple or dictionary is an input of its own: xs.0, inputs.ids")
     })?;
     let mut given = inputs.iter().cloned();
-    Ok(parameters.iter().zip(shares).map(|(parameter, share)| assembled(parameter.kind.as_ref(), share, &mut given)).collect())
+    let argument =
+        |(parameter, share): (&Parameter, usize)| (parameter.name.to_string(), assembled(parameter.kind.as_ref(), share, &mut given));
+    Ok(parameters.iter().zip(shares).map(argument).collect())
+}
+
+/// The inputs of an example in the order of the parameters.
+///
+/// # Errors
+/// [`Input`](crate::ErrorCode::Input) where one is unknown, or a parameter without a default is missing.
+pub(super) fn arranged(forward: &FunctionDef, example: &Example) -> Result<Example> {
+    let parameters = forward.parameters.get(1..).unwrap_or_default();
+    let place = |name: &str| {
+        member(parameters, name).ok_or_else(|| {
+            let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
+            Error::input(format!("there is no input `{name}`")).help(format!("the inputs are: {}", names.join(", ")))
+        })
+    };
+    let members = example.inputs().iter().map(|(name, tensor)| Ok((place(name)?, tensor.clone()))).collect::<Result<Vec<_>>>()?;
+    by_name(parameters, members)?;
+    Ok(example.clone().sorted_by(|name| member(parameters, name).map(|member| member.parameter)))
+}
+
+/// The name of the tensor at this path below an argument: `pair_0` in lists, `batch.image` in dictionaries.
+pub(super) fn member_name(argument: &str, path: &[String]) -> String {
+    path.iter().fold(argument.to_string(), |name, step| match step.parse::<usize>() {
+        Ok(_) => format!("{name}_{step}"),
+        Err(_) => format!("{name}.{step}"),
+    })
+}
+
+/// Where a tensor belongs: its parameter, and the path below that.
+struct Member {
+    parameter: usize,
+    path: Vec<String>,
+}
+
+/// Where the tensor of this name belongs, the parameter with the longest name first.
+fn member(parameters: &[Parameter], name: &str) -> Option<Member> {
+    let mut order: Vec<usize> = (0..parameters.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(parameters[i].name.len()));
+    order.into_iter().find_map(|parameter| {
+        let rest = name.strip_prefix(&*parameters[parameter].name)?;
+        Some(Member { parameter, path: path_below(parameters[parameter].kind.as_ref(), rest)? })
+    })
+}
+
+/// The steps of a path below a value of this type; each begins with a dot or an underscore.
+fn path_below(kind: Option<&AstExpr>, text: &str) -> Option<Vec<String>> {
+    let Some(rest) = text.strip_prefix(['.', '_']) else { return text.is_empty().then(Vec::new) };
+    let (step, inner, rest) = match source_of(kind) {
+        ValueSource::Tensor => return None,
+        ValueSource::Dict(inner) => match rest.split_once('.') {
+            Some((key, _)) if !matches!(source_of(Some(inner)), ValueSource::Tensor) => (key, Some(inner), &rest[key.len()..]),
+            _ => (rest, Some(inner), ""),
+        },
+        ValueSource::List(inner) => {
+            let end = rest.find(['.', '_']).unwrap_or(rest.len());
+            (&rest[..end], Some(inner), &rest[end..])
+        }
+        ValueSource::Tuple(kinds) => {
+            let end = rest.find(['.', '_']).unwrap_or(rest.len());
+            (&rest[..end], Some(kinds.get(rest[..end].parse::<usize>().ok()?)?), &rest[end..])
+        }
+    };
+    if !matches!(source_of(kind), ValueSource::Dict(_)) {
+        step.parse::<usize>().ok()?;
+    }
+    let below = path_below(inner, rest)?;
+    Some(std::iter::once(step.to_string()).chain(below).collect())
+}
+
+/// The arguments by name from tensors whose places are known; parameters that have a default, and optional ones, may be left out.
+fn by_name(parameters: &[Parameter], members: Vec<(Member, Tensor)>) -> Result<Vec<(String, Value)>> {
+    let mut leaves: Vec<Vec<(Vec<String>, Tensor)>> = parameters.iter().map(|_| Vec::new()).collect();
+    for (member, tensor) in members {
+        leaves[member.parameter].push((member.path, tensor));
+    }
+    let mut arguments = Vec::with_capacity(parameters.len());
+    for (parameter, leaves) in parameters.iter().zip(leaves) {
+        let name = parameter.name.to_string();
+        let kind = parameter.kind.as_ref();
+        match leaves.is_empty() {
+            true if parameter.default.is_some() => {}
+            true if is_optional(kind) => arguments.push((name, Value::None)),
+            true => return Err(Error::input(format!("the input `{name}` is missing"))),
+            false => arguments.push((name.clone(), from_members(kind, &name, leaves)?)),
+        }
+    }
+    Ok(arguments)
+}
+
+/// A value of a type from tensors with their paths.
+fn from_members(kind: Option<&AstExpr>, name: &str, mut leaves: Vec<(Vec<String>, Tensor)>) -> Result<Value> {
+    let is_whole = leaves.len() == 1 && leaves[0].0.is_empty();
+    let indices = |count: usize| (0..count).map(|i| i.to_string()).collect::<Vec<_>>();
+    match source_of(kind) {
+        ValueSource::Tensor if is_whole => Ok(Value::from(leaves.remove(0).1)),
+        ValueSource::Tensor => Err(Error::input(format!("the input `{name}` is given twice"))),
+        // A list of one tensor may be given by the name of the list.
+        ValueSource::List(inner) if is_whole => Ok(Value::list(vec![from_members(Some(inner), name, leaves)?])),
+        ValueSource::List(inner) => {
+            let count = leaves.iter().filter_map(|(path, _)| path.first()?.parse::<usize>().ok()).max().map_or(0, |last| last + 1);
+            if count > leaves.len() {
+                return Err(Error::input(format!(
+                    "the elements of `{name}` have gaps: {} are given, the last is {}",
+                    leaves.len(),
+                    count - 1
+                )));
+            }
+            Ok(Value::list(members_of(&indices(count), &|_| Some(inner), name, leaves)?))
+        }
+        ValueSource::Tuple(kinds) => Ok(Value::tuple(members_of(&indices(kinds.len()), &|i| kinds.get(i), name, leaves)?)),
+        ValueSource::Dict(inner) => {
+            let mut keys: Vec<String> = Vec::new();
+            for key in leaves.iter().filter_map(|(path, _)| path.first()) {
+                if !keys.contains(key) {
+                    keys.push(key.clone());
+                }
+            }
+            let items = members_of(&keys, &|_| Some(inner), name, leaves)?;
+            let entries = keys.into_iter().map(|key| Value::Str(key.into())).zip(items).collect();
+            Ok(Value::Dict(Rc::new(RefCell::new(entries))))
+        }
+    }
+}
+
+/// The values of the members with these keys, each of its type.
+fn members_of<'a>(
+    keys: &[String],
+    kind: &dyn Fn(usize) -> Option<&'a AstExpr>,
+    name: &str,
+    leaves: Vec<(Vec<String>, Tensor)>,
+) -> Result<Vec<Value>> {
+    let mut members: Vec<Vec<(Vec<String>, Tensor)>> = keys.iter().map(|_| Vec::new()).collect();
+    for (path, tensor) in leaves {
+        let missing = || Error::input(format!("`{name}` has members: give them as {name}.0 or {name}.KEY"));
+        let (first, rest) = path.split_first().ok_or_else(missing)?;
+        let i = keys.iter().position(|key| key == first).ok_or_else(missing)?;
+        members[i].push((rest.to_vec(), tensor));
+    }
+    let member = |(i, leaves): (usize, Vec<(Vec<String>, Tensor)>)| {
+        let name = member_name(name, std::slice::from_ref(&keys[i]));
+        match leaves.is_empty() {
+            true if is_optional(kind(i)) => Ok(Value::None),
+            true => Err(Error::input(format!("the input `{name}` is missing"))),
+            false => from_members(kind(i), &name, leaves),
+        }
+    };
+    members.into_iter().enumerate().map(member).collect()
 }
 
 /// A declared type, as far as tensors go into it one by one.
@@ -46,6 +218,8 @@ enum ValueSource<'a> {
     Tensor,
     List(&'a AstExpr),
     Tuple(&'a [AstExpr]),
+    /// A dictionary with texts as keys, and the type of its values.
+    Dict(&'a AstExpr),
 }
 
 fn source_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
@@ -57,6 +231,10 @@ fn source_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
             AstExpr::Tuple(kinds) => ValueSource::Tuple(kinds),
             one => ValueSource::Tuple(std::slice::from_ref(one)),
         },
+        AstExpr::Name(name) if &**name == "Dict" => match &**inner {
+            AstExpr::Tuple(kinds) if kinds.len() == 2 && kinds[0] == AstExpr::Name("str".into()) => ValueSource::Dict(&kinds[1]),
+            _ => ValueSource::Tensor,
+        },
         _ => ValueSource::Tensor,
     }
 }
@@ -65,7 +243,7 @@ fn source_of(kind: Option<&AstExpr>) -> ValueSource<'_> {
 fn width(kind: Option<&AstExpr>) -> Option<usize> {
     match source_of(kind) {
         ValueSource::Tensor => Some(1),
-        ValueSource::List(_) => None,
+        ValueSource::List(_) | ValueSource::Dict(_) => None,
         ValueSource::Tuple(kinds) => kinds.iter().map(|kind| width(Some(kind))).sum(),
     }
 }
@@ -89,25 +267,10 @@ fn shares_by_type(parameters: &[Parameter], count: usize) -> Option<Vec<usize>> 
     (parameters.len() - optional..=parameters.len()).rev().find_map(first)
 }
 
-/// What each parameter takes, by the names of the example inputs.
-fn shares_by_name(parameters: &[Parameter], example: &Example) -> Option<Vec<usize>> {
-    let mut shares = vec![0; parameters.len()];
-    let mut last = 0;
-    for (name, _) in example.inputs() {
-        let exact = parameters.iter().position(|parameter| *parameter.name == **name);
-        let element = || parameters.iter().position(|parameter| name.starts_with(&format!("{}_", parameter.name)));
-        let index = exact.or_else(element).filter(|index| *index >= last)?;
-        shares[index] += 1;
-        last = index;
-    }
-    let fits = |(parameter, share): (&Parameter, &usize)| width(parameter.kind.as_ref()).is_none_or(|width| width == *share);
-    parameters.iter().zip(&shares).all(fits).then_some(shares)
-}
-
 /// A value of a type from so many tensors.
 fn assembled(kind: Option<&AstExpr>, count: usize, given: &mut dyn Iterator<Item = Tensor>) -> Value {
     match source_of(kind) {
-        ValueSource::Tensor => given.next().map_or(Value::None, Value::from),
+        ValueSource::Tensor | ValueSource::Dict(_) => given.next().map_or(Value::None, Value::from),
         ValueSource::List(kind) => {
             let each = width(Some(kind)).unwrap_or(count).max(1);
             Value::list((0..count / each).map(|_| assembled(Some(kind), each, given)).collect())

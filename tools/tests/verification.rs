@@ -1,0 +1,179 @@
+//! What the command line verifies and reports: tolerances, made-up inputs, nodes at fault, schemas and declarations.
+
+mod program;
+
+use ontrace::onnx::proto::{AttributeProto, attribute_proto::AttributeType, tensor_shape_proto::dimension::Value, type_proto};
+use ontrace::onnx::{Model, proto};
+use ontrace::{Array, DType, Example, Result, Tensor, module, record};
+use program::Folder;
+
+fn of(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> Model {
+    record(&module::from_fn(f), Example::of(x)).unwrap().to_model().unwrap()
+}
+
+fn free_rows(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> Model {
+    record(&module::from_fn(f), Example::of(x).symbolic("x", 0, "n").unwrap()).unwrap().to_model().unwrap()
+}
+
+fn graph(model: &mut Model) -> &mut proto::GraphProto {
+    model.proto.graph.as_mut().unwrap()
+}
+
+#[test]
+fn usage_errors_are_one_object_under_json() {
+    let folder = Folder::new();
+    for (arguments, says) in [
+        (&["check", "--json", "--bad", "m.onnx"][..], "--bad"),
+        (&["run", "m.onnx", "--json", "--backend", "gpu"], "gpu"),
+        (&["--json", "check", "m.onnx", "--atol", "nan"], "--atol"),
+        (&["--json", "convert"], "MODEL"),
+        (&["--json", "frobnicate"], "frobnicate"),
+    ] {
+        let ran = folder.run(arguments).exits(2).says(&[says]);
+        let value: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!((value["schema"].as_str(), value["exit"].as_i64()), (Some("ontrace.error/1"), Some(2)), "{value}");
+        assert!(ran.stdout.is_empty());
+    }
+    assert!(folder.run(&["check", "--json", "--help"]).exits(0).text().contains("Usage"));
+    folder.run(&["check", "--bad"]).exits(2).says(&["Usage"]);
+}
+
+#[test]
+fn a_tolerance_is_a_finite_number_and_each_part_has_its_own_default() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    folder.save("a.onnx", free_rows(|x| x.mul(0.0), &x), |_| {});
+    folder.save("b.onnx", free_rows(|x| x.mul(0.0)?.add(1e-9), &x), |_| {});
+    let check = |options: &[&str]| folder.run(&[&["check", "b.onnx", "--against", "a.onnx"], options].concat());
+    for option in ["--atol", "--rtol"] {
+        for value in ["nan", "inf", "-1"] {
+            check(&[&format!("{option}={value}")]).exits(2).says(&[option]);
+        }
+    }
+    check(&["--rtol", "1e-4"]).exits(0);
+    check(&["--rtol", "1e-4", "--atol", "1e-12"]).exits(3);
+    check(&["--atol", "1e-12"]).exits(3);
+    check(&["--atol", "1e-6"]).exits(0);
+}
+
+#[test]
+fn made_up_indices_reach_every_row_of_a_table() {
+    let folder = Folder::new();
+    let lookup = |change: usize| {
+        let mut table: Vec<f32> = (0..120).map(|n| (n as f32).sin()).collect();
+        table[2 * change..2 * change + 2].iter_mut().for_each(|x| *x += f32::from(u8::from(change < 59)));
+        let table = Tensor::new([60, 2], table).unwrap();
+        free_rows(move |ids| table.embedding(&ids), &Tensor::new([4], vec![0i64; 4]).unwrap())
+    };
+    folder.save("right.onnx", lookup(59), |_| {});
+    for row in [1, 37, 58] {
+        folder.save("wrong.onnx", lookup(row), |_| {});
+        folder.run(&["check", "wrong.onnx", "--against", "right.onnx"]).exits(3);
+    }
+    folder.run(&["check", "right.onnx", "--against", "right.onnx"]).exits(0);
+    folder.run(&["run", "right.onnx"]).exits(0).says(&["indices 0 to 59 of a table of 60 rows"]);
+}
+
+#[test]
+fn an_index_out_of_range_names_the_input_and_the_range() {
+    let folder = Folder::new();
+    let table = Tensor::new([50, 2], vec![0f32; 100]).unwrap();
+    let model = free_rows(move |ids| table.embedding(&ids.reshape([-1i64, 1])?), &Tensor::new([3], vec![0i64; 3]).unwrap());
+    folder.save("m.onnx", model, |_| {});
+    for index in [50, 73, -51] {
+        folder.write("x.npy", &[("", Array::vector(vec![0i64, 1, index]))]);
+        for backend in ["tract", "eager"] {
+            let ran = folder.run(&["run", "m.onnx", "-i", "x=@x.npy", "--backend", backend]).exits(2);
+            let ran = ran.says(&["error[E0401]", "input x", &format!("index {index} at [2]"), "-50 to 49"]);
+            assert!(!ran.stderr.contains("panic"), "{}", ran.stderr);
+        }
+    }
+    folder.write("x.npy", &[("", Array::vector(vec![0i64, 49, -50]))]);
+    folder.run(&["run", "m.onnx", "-i", "x=@x.npy"]).exits(0);
+}
+
+#[test]
+fn an_output_of_nothing_but_nan_is_noted() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    folder.save("m.onnx", free_rows(|x| x.abs()?.neg()?.sub(1)?.log(), &x), |_| {});
+    let note = "is NaN for every input that was tried";
+    assert!(folder.run(&["check", "m.onnx"]).exits(0).text().contains(note));
+    assert!(folder.run(&["convert", "m.onnx", "-o", "out.onnx"]).exits(0).text().contains(note));
+    folder.save("m.onnx", free_rows(|x| x.log(), &x), |_| {});
+    assert!(!folder.run(&["check", "m.onnx"]).exits(0).text().contains(note), "log is a number of some inputs");
+}
+
+/// Two linear maps with names, as another program would write them.
+fn named(scale: f32, model: &mut Model) {
+    model.proto.producer_name = "elsewhere".into();
+    graph(model).node.iter_mut().for_each(|node| node.metadata_props.clear());
+    let mut second = graph(model).node.iter_mut().filter(|node| node.op_type == "MatMul").skip(1);
+    second.next().unwrap().name = "/c2/MatMul".into();
+    let weights = model.initializers.iter_mut().rfind(|(_, array)| array.shape() == [4, 4]).unwrap();
+    let scaled = weights.1.to_f64s().unwrap().iter().map(|x| *x as f32 * scale).collect();
+    weights.1 = Array::new(&[4, 4], scaled).unwrap();
+}
+
+#[test]
+fn the_node_at_fault_is_named_with_any_tolerance() {
+    let folder = Folder::new();
+    let weights = |seed: f32| Tensor::new([4, 4], (0..16).map(|n| (n as f32 * seed).cos()).collect::<Vec<_>>()).unwrap();
+    let (first, second) = (weights(1.0), weights(2.0));
+    let model = || {
+        let (first, second) = (first.clone(), second.clone());
+        free_rows(move |x| x.matmul(&first)?.tanh()?.matmul(&second)?.sigmoid(), &Tensor::zeros([3, 4], DType::F32).unwrap())
+    };
+    folder.save("right.onnx", model(), |model| named(1.0, model));
+    for (scale, options) in [(1.5, &[][..]), (1.0 + 1e-5, &["--atol", "1e-8", "--rtol", "1e-7"])] {
+        folder.save("wrong.onnx", model(), |model| named(scale, model));
+        folder.run(&[&["check", "wrong.onnx", "--against", "right.onnx"], options].concat()).exits(3).says(&["/c2/MatMul"]);
+    }
+}
+
+#[test]
+fn what_a_file_declares_must_be_so() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([2], DType::F32).unwrap();
+    for declared in [Some(3), Some(1), None] {
+        folder.save("m.onnx", of(|x| x.relu(), &x), |model| {
+            let Some(type_proto::Value::TensorType(ty)) = graph(model).output[0].r#type.as_mut().unwrap().value.as_mut() else { panic!() };
+            match declared {
+                Some(n) => ty.shape.as_mut().unwrap().dim[0].value = Some(Value::DimValue(n)),
+                None => ty.elem_type = 7,
+            }
+        });
+        folder.run(&["check", "m.onnx"]).exits(3).says(&["output y", "declared as", "but is f32[2]"]);
+    }
+    folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
+    folder.run(&["check", "m.onnx"]).exits(0);
+}
+
+#[test]
+fn attributes_and_operands_are_those_of_the_schema() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([2, 2], DType::F32).unwrap();
+    let float = |name: &str| AttributeProto { name: name.into(), f: 0.5, r#type: AttributeType::Float as i32, ..Default::default() };
+    for (attribute, says) in [(float("slope"), "Softmax has no attribute slope"), (float("axis"), "attribute axis is FLOAT, expected INT")]
+    {
+        folder.save("m.onnx", of(|x| x.softmax(1), &x), |model| graph(model).node[0].attribute = vec![attribute.clone()]);
+        folder.run(&["check", "m.onnx"]).says(&[says]);
+    }
+    folder.save("m.onnx", of(|x| x.softmax(1), &x), |_| {});
+    folder.run(&["check", "m.onnx"]).exits(0);
+}
+
+#[test]
+fn a_kept_file_exits_as_without_keep_and_the_object_says_what_failed() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([1, 4], DType::F32).unwrap();
+    folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
+    let convert =
+        |options: &[&str]| folder.run(&[&["convert", "m.onnx", "-o", "out.onnx", "--dynamic", "x:0=batch"], options].concat()).exits(6);
+    convert(&[]).says(&["not verified", "batch"]);
+    assert!(!folder.path("out.onnx").exists());
+    let ran = convert(&["--keep", "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((value["verified"].as_bool(), value["failure"]["code"].as_str()), (Some(false), Some("E0404")), "{value}");
+    assert!(folder.path("out.onnx").exists());
+}
