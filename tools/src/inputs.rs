@@ -38,11 +38,6 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The inputs without values.
-    pub fn without_values(&self) -> Vec<&str> {
-        self.example.inputs().iter().filter(|(_, tensor)| tensor.is_type_only()).map(|input| input.0.as_str()).collect()
-    }
-
     /// The inputs whose values the options give.
     pub fn given_values(&self) -> Vec<String> {
         let has_value = |name: &&String| self.example.inputs().iter().any(|(other, tensor)| other == *name && !tensor.is_type_only());

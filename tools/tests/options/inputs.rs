@@ -1,11 +1,9 @@
 //! Inputs of the command line: names, files of arrays, members, inputs that are left out, and sizes.
 
-mod program;
-
+use super::program::{Folder, data};
 use ontrace::onnx::proto::{tensor_shape_proto::dimension::Value, type_proto};
 use ontrace::onnx::{Model, proto};
 use ontrace::{Array, DType, Example, Tensor, module, record};
-use program::{Folder, data};
 
 fn ramp(shape: &[usize]) -> Array {
     Array::new(shape, (0..shape.iter().product::<usize>()).map(|n| n as f32 - 2.0).collect()).unwrap()

@@ -1,11 +1,9 @@
 //! What the command line verifies and reports: tolerances, made-up inputs, nodes at fault, schemas and declarations.
 
-mod program;
-
+use super::program::Folder;
 use ontrace::onnx::proto::{AttributeProto, attribute_proto::AttributeType, tensor_shape_proto::dimension::Value, type_proto};
 use ontrace::onnx::{Model, proto};
 use ontrace::{Array, DType, Example, Result, Tensor, module, record};
-use program::Folder;
 
 fn of(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> Model {
     record(&module::from_fn(f), Example::of(x)).unwrap().to_model().unwrap()
