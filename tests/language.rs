@@ -73,11 +73,11 @@ const PROSE_LENGTHS: &[(&str, &str)] = &[
 const DATA: &[&str] = &["tests/language.rs", "CHANGELOG.md"];
 
 /// Names that are renamed together with symbolic ranges.
-const WITH_RANGES: &[&str] = &["Condition::Lengths", "Condition::Numbers", "Guard::lengths", "check_lengths", "check_numbers"];
+const WITH_RANGES: &[&str] = &["Condition::Sizes", "Condition::Values", "Guard::sizes", "check_sizes", "check_values"];
 const DIM: (&str, &str) = ("src/dim/", "is renamed together with symbolic ranges");
 const GUARD: (&str, &str) = ("src/graph/guard.rs", "is renamed together with symbolic ranges");
 
-/// Words that no identifier has as a part: `numbers` in `check_numbers`, `pen` in `Pen`.
+/// Words that no identifier has as a part: `numbers` in `check_values`, `pen` in `Pen`.
 const PARTS: &[Avoided] = &[
     never("pen", "builder"),
     Avoided {
@@ -140,7 +140,7 @@ fn code_and_comments(text: &str) -> Vec<(String, String)> {
     lines
 }
 
-/// The parts of an identifier in lower case: `check`, `numbers` of `check_numbers`; `max`, `pool` of `MaxPool`. `in_place` and
+/// The parts of an identifier in lower case: `check`, `numbers` of `check_values`; `max`, `pool` of `MaxPool`. `in_place` and
 /// `with_replacement` are torch's words.
 fn parts(identifier: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
@@ -255,7 +255,7 @@ fn every_exception_is_needed() {
 
 #[test]
 fn a_part_of_an_identifier_is_found() {
-    assert_eq!(lines_naming("numbers", "check_numbers();\n// numbers\n\"numbers\";\nfn f(x: Numbers)\nlet cardinalnumbers = 1;"), [1, 4]);
+    assert_eq!(lines_naming("numbers", "check_values();\n// numbers\n\"numbers\";\nfn f(x: Numbers)\nlet cardinalnumbers = 1;"), [1, 4]);
     assert_eq!(parts("MaxPool_of_x"), ["max", "pool", "of", "x"]);
 }
 

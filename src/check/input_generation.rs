@@ -60,7 +60,13 @@ fn other_sizes(seen: i64) -> impl Iterator<Item = i64> {
     first.into_iter().chain(further).filter(move |&n| n >= 1 && tried.insert(n))
 }
 
-/// SymbolSizes of one symbol, to be tried in order until enough of them could be compared.
+/// How many sizes of a symbol are enough, how far from the example's they are looked for, and how many combinations of several symbols' are
+/// tried.
+const ENOUGH: usize = 3;
+const FAR: i64 = 512;
+const COMBINATIONS: usize = 256;
+
+/// The sizes of one symbol, to be tried in order until enough of them could be compared.
 #[derive(Clone, Debug)]
 pub(super) struct SymbolSizes {
     pub(super) symbol: Arc<str>,
@@ -142,16 +148,28 @@ impl InputGenerator {
         let mut all = Vec::new();
         for (symbol, seen) in self.example_sizes.iter() {
             let mut specs = Vec::new();
-            for length in other_sizes(seen).chain(zero.then_some(0)) {
-                let sizes = self.with(&[(symbol, length)])?;
+            for size in self.allowed_sizes(symbol, seen, allowed)?.into_iter().chain(zero.then_some(0)) {
+                let sizes = self.with(&[(symbol, size)])?;
                 if allowed(&sizes) {
-                    let seed = 100 + length as u64;
-                    specs.push(CallSpec { what: format!("{symbol} = {length}"), mode: InputMode::Fresh, sizes, same_size: false, seed });
+                    let seed = 100 + size as u64;
+                    specs.push(CallSpec { what: format!("{symbol} = {size}"), mode: InputMode::Fresh, sizes, same_size: false, seed });
                 }
             }
             all.push(SymbolSizes { symbol: symbol.into(), specs });
         }
         Ok(all)
+    }
+
+    /// The sizes of a symbol that are allowed while the others are as in the example: of the usual ones, and where these are too few of those
+    /// next to the example's.
+    fn allowed_sizes(&self, symbol: &str, seen: i64, allowed: &dyn Fn(&Bindings) -> bool) -> Result<Vec<i64>> {
+        let is_allowed = |size: &i64| self.with(&[(symbol, *size)]).is_ok_and(|sizes| allowed(&sizes));
+        let mut sizes: Vec<i64> = other_sizes(seen).filter(is_allowed).collect();
+        if sizes.len() < ENOUGH {
+            let near = (1..=FAR).flat_map(|step| [seen - step, seen + step]).filter(|&size| size > 0 && !sizes.contains(&size));
+            sizes.extend(near.filter(is_allowed).take(ENOUGH - sizes.len()).collect::<Vec<_>>());
+        }
+        Ok(sizes)
     }
 
     /// Every symbol at a size of its own, so that no axis can stand in for another.
@@ -165,9 +183,31 @@ impl InputGenerator {
             let i = free.iter().position(|&n| n != seen).unwrap_or(0);
             changes.push((symbol, if free.is_empty() { seen + 1 } else { free.remove(i) }));
         }
+        if !allowed(&self.with(&changes)?) {
+            let Some(others) = self.all_different_near(allowed)? else { return Ok(None) };
+            changes = others;
+        }
         let sizes = self.with(&changes)?;
         let what = changes.iter().map(|(symbol, n)| format!("{symbol} = {n}")).collect::<Vec<_>>().join(", ");
-        Ok(allowed(&sizes).then_some(CallSpec { what, mode: InputMode::Fresh, sizes, same_size: false, seed: 99 }))
+        Ok(Some(CallSpec { what, mode: InputMode::Fresh, sizes, same_size: false, seed: 99 }))
+    }
+
+    /// Sizes that are allowed together, one of those that each symbol can have by itself; as many of them as can be differ.
+    fn all_different_near<'a>(&'a self, allowed: &dyn Fn(&Bindings) -> bool) -> Result<Option<Vec<(&'a str, i64)>>> {
+        let mut combinations: Vec<Vec<(&'a str, i64)>> = vec![Vec::new()];
+        for (symbol, seen) in self.example_sizes.iter() {
+            let sizes = self.allowed_sizes(symbol, seen, allowed)?;
+            // What no size but the example's is allowed for alone may still change with the others.
+            let sizes = if sizes.is_empty() { other_sizes(seen).take(ENOUGH).collect() } else { sizes };
+            let mut longer = Vec::new();
+            for changes in &combinations {
+                longer.extend(sizes.iter().map(|&size| changes.iter().copied().chain([(symbol, size)]).collect::<Vec<_>>()));
+            }
+            longer.truncate(COMBINATIONS);
+            combinations = longer;
+        }
+        let allowed = combinations.into_iter().filter(|changes| self.with(changes).is_ok_and(|sizes| allowed(&sizes)));
+        Ok(allowed.max_by_key(|changes| changes.iter().map(|change| change.1).collect::<BTreeSet<_>>().len()))
     }
 
     fn with(&self, changes: &[(&str, i64)]) -> Result<Bindings> {

@@ -311,8 +311,8 @@ impl<'a> CheckRun<'a> {
         let traced = self.traced;
         let allowed = |sizes: &Bindings| {
             traced.guards().iter().all(|guard| match &guard.condition {
-                Condition::Lengths(constraint) => constraint.holds(sizes) != Some(false),
-                Condition::Numbers(..) => true,
+                Condition::Sizes(constraint) => constraint.holds(sizes) != Some(false),
+                Condition::Values(..) => true,
             })
         };
         if sizes {

@@ -1,12 +1,12 @@
-//! Small integer tensors whose elements are lengths: how sizes travel through a program's tensors.
+//! Small integer tensors whose elements are sizes: how sizes travel through a program's tensors.
 
 use super::{Dim, Shape};
 use crate::array::{Array, DType};
 
-/// The elements that a tensor of lengths may have at most; anything larger is data.
+/// The elements that a tensor of sizes may have at most; anything larger is data.
 const MOST: usize = 64;
 
-/// The contents of an i64 tensor of rank 0 or 1 as lengths, symbolic ones included.
+/// The contents of an i64 tensor of rank 0 or 1 as sizes, symbolic ones included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DimArray {
     /// Whether the tensor has rank 0 (one element) rather than 1.
@@ -16,7 +16,7 @@ pub struct DimArray {
 }
 
 impl DimArray {
-    /// One length, as a tensor of rank 0.
+    /// One size, as a tensor of rank 0.
     pub fn scalar(dim: Dim) -> DimArray {
         DimArray { scalar: true, dims: vec![dim] }
     }
@@ -55,9 +55,9 @@ impl DimArray {
         if n != m && n != 1 && m != 1 {
             return None;
         }
-        let length = if n == 1 { m } else { n };
+        let size = if n == 1 { m } else { n };
         let at = |dims: &[Dim], i: usize| dims[if dims.len() == 1 { 0 } else { i }].clone();
-        let dims = (0..length).map(|i| f(&at(&self.dims, i), &at(&other.dims, i))).collect();
+        let dims = (0..size).map(|i| f(&at(&self.dims, i), &at(&other.dims, i))).collect();
         Some(DimArray { scalar: self.scalar && other.scalar, dims })
     }
 }

@@ -1,4 +1,4 @@
-//! From symbols to numbers: what the lengths are in one call.
+//! From symbols to numbers: what the sizes are in one call.
 
 use super::{Dim, Expr, Shape};
 use crate::error::{Error, Result, ResultExt};
@@ -34,37 +34,37 @@ impl Bindings {
         }
     }
 
-    /// Learns from the inputs of a call: of each its name, its declared shape and the lengths that came.
+    /// Learns from the inputs of a call: of each its name, its declared shape and the sizes that came.
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) where ranks or lengths differ, [`Size`](crate::ErrorCode::Size) where a symbol stands for two numbers;
+    /// [`Input`](crate::ErrorCode::Input) where ranks or sizes differ, [`Size`](crate::ErrorCode::Size) where a symbol stands for two numbers;
     /// both name the input.
     pub fn of<'a, N: Display>(inputs: impl Iterator<Item = (N, &'a Shape, &'a [usize])> + Clone) -> Result<Bindings> {
         let mut bindings = Bindings::new();
-        fn place<N: Display>(name: &N) -> impl Display {
+        fn input<N: Display>(name: &N) -> impl Display {
             std::fmt::from_fn(move |f| write!(f, "input {name}"))
         }
-        for (name, declared, lengths) in inputs.clone() {
-            if declared.rank() != lengths.len() {
-                return Err(refused(declared, lengths).at(place(&name)));
+        for (name, declared, sizes) in inputs.clone() {
+            if declared.rank() != sizes.len() {
+                return Err(refused(declared, sizes).at(input(&name)));
             }
-            for (dim, &length) in declared.iter().zip(lengths) {
+            for (dim, &size) in declared.iter().zip(sizes) {
                 if let Dim::Symbolic(symbolic) = dim
                     && let Some(symbol) = symbolic.expr.as_symbol()
                 {
-                    bindings.bind(symbol, length as i64).at(place(&name))?;
+                    bindings.bind(symbol, size as i64).at(input(&name))?;
                 }
             }
         }
-        for (name, declared, lengths) in inputs {
-            for (dim, &length) in declared.iter().zip(lengths) {
+        for (name, declared, sizes) in inputs {
+            for (dim, &size) in declared.iter().zip(sizes) {
                 let expected = match dim {
                     Dim::Fixed(n) => Some(*n),
                     Dim::Symbolic(symbolic) if symbolic.expr.as_symbol().is_some() => continue,
                     Dim::Symbolic(symbolic) => bindings.eval(&symbolic.expr),
                 };
-                if expected.is_some_and(|n| n != length as i64) {
-                    return Err(refused(declared, lengths).at(place(&name)));
+                if expected.is_some_and(|n| n != size as i64) {
+                    return Err(refused(declared, sizes).at(input(&name)));
                 }
             }
         }
@@ -87,26 +87,26 @@ impl Bindings {
     }
 }
 
-fn refused(declared: &Shape, lengths: &[usize]) -> Error {
-    Error::input(format!("expected shape {declared}, got {lengths:?}"))
+fn refused(declared: &Shape, sizes: &[usize]) -> Error {
+    Error::input(format!("expected shape {declared}, got {sizes:?}"))
 }
 
-/// Where a kernel finds the numbers behind symbolic lengths.
+/// Where a kernel finds the numbers behind symbolic sizes.
 #[derive(Clone, Copy, Debug)]
 pub enum Sizes<'a> {
     /// As they are in the example: the function is running while it is traced.
     Example,
-    /// As they are in this call: the record is being replayed.
+    /// As they are in this call: the traced graph is replayed.
     Bound(&'a Bindings),
 }
 
 impl Sizes<'_> {
-    /// The number behind a length (or an index computed from lengths, which may be negative).
+    /// The number behind a size (or an index computed from sizes, which may be negative).
     ///
     /// # Errors
     /// [`NoValue`](crate::ErrorCode::NoValue) where it is not known here.
     pub fn of(&self, dim: &Dim) -> Result<i64> {
-        // Most lengths are numbers, which need no expression.
+        // Most sizes are numbers, which need no expression.
         if let Dim::Fixed(n) = dim {
             return Ok(*n);
         }
@@ -122,8 +122,8 @@ impl Sizes<'_> {
     /// # Errors
     /// [`NoValue`](crate::ErrorCode::NoValue) where one is not known, [`Shape`](crate::ErrorCode::Shape) where one is negative.
     pub fn shape(&self, dims: &[Dim]) -> Result<Vec<usize>> {
-        let length = |dim| self.of(dim).and_then(|n| usize::try_from(n).map_err(|_| Error::shape(format!("an axis of size {n}"))));
-        dims.iter().map(length).collect()
+        let size = |dim| self.of(dim).and_then(|n| usize::try_from(n).map_err(|_| Error::shape(format!("an axis of size {n}"))));
+        dims.iter().map(size).collect()
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     fn one_symbol_is_one_number_in_a_call() {
         let n = Dim::symbol("n", 2);
         let declared = Shape::new(vec![n.clone(), &n * 2]);
-        let of = |lengths: &[usize]| Bindings::of([("x", &declared, lengths)].into_iter());
+        let of = |sizes: &[usize]| Bindings::of([("x", &declared, sizes)].into_iter());
         assert_eq!(Sizes::Bound(&of(&[3, 6]).unwrap()).of(&(n + 1i64)).unwrap(), 4);
         let both = |first: &[usize], second: &[usize]| Bindings::of([("x", &declared, first), ("y", &declared, second)].into_iter());
         assert_eq!(both(&[3, 6], &[4, 8]).unwrap_err().code(), crate::ErrorCode::Size);

@@ -1,4 +1,4 @@
-//! What must hold between lengths for a traced graph to be right.
+//! What must hold between sizes for a traced graph to be right.
 
 use super::{Bindings, Expr};
 use std::fmt;
@@ -44,6 +44,17 @@ impl Relation {
         }
     }
 
+    /// The relation of the right to the left.
+    fn mirrored(self) -> Relation {
+        match self {
+            Relation::Less => Relation::Greater,
+            Relation::AtMost => Relation::AtLeast,
+            Relation::Greater => Relation::Less,
+            Relation::AtLeast => Relation::AtMost,
+            Relation::Equal | Relation::Unequal => self,
+        }
+    }
+
     /// The relation that holds where this one does not.
     pub fn opposite(self) -> Relation {
         match self {
@@ -63,7 +74,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// A relation between two expressions over lengths: `n == 3`, `n >= 4`, or that one is divisible by the other.
+/// A relation between two expressions over sizes: `n == 3`, `n >= 4`, or that one is divisible by the other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Constraint {
     /// The left stands so to the right.
@@ -86,6 +97,33 @@ impl Constraint {
         match self {
             Constraint::Related(left, relation, right) => Constraint::Related(left.substitute(of), *relation, right.substitute(of)),
             Constraint::Multiple(expr, n) => Constraint::Multiple(expr.substitute(of), *n),
+        }
+    }
+
+    /// The same with a single symbol on the left and a number on the right, where it says no more than that: `n <= 64` for `64 >= n`,
+    /// `n >= 2` for `2*n > 3`.
+    pub(super) fn normalized(&self) -> Constraint {
+        let Constraint::Related(left, relation, right) = self else { return self.clone() };
+        let difference = left.add(&right.neg());
+        let mut symbols = difference.symbols().into_iter();
+        let (Some(symbol), None) = (symbols.next(), symbols.next()) else { return self.clone() };
+        let number = difference.substitute(&|_| Some(0.into()));
+        let factor = difference.add(&number.neg()).div_exact(&Expr::symbol(&symbol));
+        let (Some(factor), Some(number)) = (factor.and_then(|factor| factor.number()), number.number()) else { return self.clone() };
+        // factor·symbol + number stands in the relation to 0: the symbol does to -number / factor.
+        let (relation, factor, number) = match factor < 0 {
+            true => (relation.mirrored(), -factor, -number),
+            false => (*relation, factor, number),
+        };
+        let (below, exact) = ((-number).div_euclid(factor), (-number) % factor == 0);
+        let related = |relation, n: i64| Constraint::Related(Expr::symbol(&symbol), relation, n.into());
+        match relation {
+            Relation::AtMost => related(Relation::AtMost, below),
+            Relation::Less => related(Relation::AtMost, if exact { below - 1 } else { below }),
+            Relation::AtLeast => related(Relation::AtLeast, if exact { below } else { below + 1 }),
+            Relation::Greater => related(Relation::AtLeast, below + 1),
+            Relation::Equal | Relation::Unequal if exact => related(relation, below),
+            Relation::Equal | Relation::Unequal => self.clone(),
         }
     }
 
@@ -156,6 +194,24 @@ mod tests {
         assert_eq!(equal(n().add(&1.into()), 6.into()).solved_for("n"), Some(5.into()));
         assert_eq!(equal(n(), m.clone()).solved_for("n"), Some(m.clone()));
         assert_eq!(equal(n().mul(&m), 6.into()).solved_for("n"), None);
+    }
+
+    #[test]
+    fn a_relation_with_one_symbol_is_one_between_the_symbol_and_a_number() {
+        let cases = [
+            ("64 >= n", "n <= 64"),
+            ("2*n > 3", "n >= 2"),
+            ("2*n >= 4", "n >= 2"),
+            ("2*n < 8", "n <= 3"),
+            ("2*n < 7", "n <= 3"),
+            ("3 - n <= 0", "n >= 3"),
+            ("n - 1 == 4", "n == 5"),
+            ("2*n == 5", "2*n == 5"),
+            ("n + m <= 4", "m + n <= 4"),
+        ];
+        for (constraint, normal) in cases {
+            assert_eq!(Constraint::parse(constraint).unwrap().normalized().to_string(), normal, "{constraint}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Integer expressions over symbols in a canonical form: equal expressions are equal values and print equally.
 
-use std::collections::BTreeMap;
+use super::bounds::Ranges;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,11 +10,11 @@ use std::sync::Arc;
 pub struct Expr(BTreeMap<Monomial, i64>);
 
 /// A product of powers, sorted by atom; the empty product is 1.
-type Monomial = Vec<(Atom, u32)>;
+pub(super) type Monomial = Vec<(Atom, u32)>;
 
 /// What a polynomial cannot take apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Atom {
+pub(super) enum Atom {
     Symbol(Arc<str>),
     Floor(Expr, Expr),
     Min(Expr, Expr),
@@ -46,6 +47,9 @@ impl From<i64> for Expr {
 }
 
 impl Expr {
+    /// The number 0.
+    pub(super) const ZERO: Expr = Expr(BTreeMap::new());
+
     /// The expression that is this symbol.
     pub fn symbol(name: &str) -> Expr {
         Expr::atom(Atom::Symbol(name.into()))
@@ -90,22 +94,76 @@ impl Expr {
         Expr(sum)
     }
 
-    /// The same expression, given which expressions are multiples of which values: a quotient that is exact, and is multiplied by its divisor
-    /// again, is its dividend.
-    pub(super) fn simplified(&self, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
-        let inner = self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
+    /// The same expression under what is known of its symbols: a quotient that is exact, and is multiplied by its divisor again, is its
+    /// dividend; a minimum or maximum whose smaller side is known is that side or the other; a quotient of less than its divisor is 0.
+    pub(super) fn simplified(&self, ranges: &Ranges, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
+        let rebuilt = self.rebuilt(&|atom| {
+            let part = |expr: &Expr| expr.simplified(ranges, is_multiple);
+            let at_most = |a: &Expr, b: &Expr| ranges.is_nonnegative(&b.add(&a.neg()));
+            match atom {
+                Atom::Symbol(_) => None,
+                Atom::Floor(a, b) => Some(match (part(a), part(b)) {
+                    (a, b) if !ranges.is_trivial() && ranges.is_nonnegative(&a) && at_most(&a.add(&1.into()), &b) => Expr::default(),
+                    (a, b) => a.floor_div(&b),
+                }),
+                Atom::Min(a, b) => Some(match (part(a), part(b)) {
+                    (a, b) if at_most(&a, &b) => a,
+                    (a, b) if at_most(&b, &a) => b,
+                    (a, b) => a.minimum(&b),
+                }),
+                Atom::Max(a, b) => Some(match (part(a), part(b)) {
+                    (a, b) if at_most(&a, &b) => b,
+                    (a, b) if at_most(&b, &a) => a,
+                    (a, b) => a.maximum(&b),
+                }),
+            }
+        });
+        rebuilt.without_exact_quotients(is_multiple)
+    }
+
+    /// The expression with others in the place of some of its atoms.
+    fn rebuilt(&self, of: &dyn Fn(&Atom) -> Option<Expr>) -> Expr {
+        self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
             let product = monomial.iter().fold(Expr::from(coefficient), |product, (atom, power)| {
-                let factor = match atom {
-                    Atom::Symbol(_) => Expr::atom(atom.clone()),
-                    Atom::Floor(a, b) => a.simplified(is_multiple).floor_div(&b.simplified(is_multiple)),
-                    Atom::Min(a, b) => a.simplified(is_multiple).minimum(&b.simplified(is_multiple)),
-                    Atom::Max(a, b) => a.simplified(is_multiple).maximum(&b.simplified(is_multiple)),
-                };
+                let factor = of(atom).unwrap_or_else(|| Expr::atom(atom.clone()));
                 (0..*power).fold(product, |product, _| product.mul(&factor))
             });
             sum.add(&product)
-        });
-        inner.without_exact_quotients(is_multiple)
+        })
+    }
+
+    /// The terms: a product of atoms and its coefficient.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (&Monomial, i64)> {
+        self.0.iter().map(|(monomial, &coefficient)| (monomial, coefficient))
+    }
+
+    /// The quotients, minima and maxima of which this is a polynomial, not those inside them.
+    pub(super) fn atoms(&self) -> BTreeSet<Atom> {
+        self.0.keys().flatten().map(|(atom, _)| atom).filter(|atom| !matches!(atom, Atom::Symbol(_))).cloned().collect()
+    }
+
+    /// The factor and the rest, of which this is `factor·atom + rest`; `None` where the atom has a power.
+    pub(super) fn linear_in(&self, atom: &Atom) -> Option<(Expr, Expr)> {
+        let (mut factor, mut rest) = (Expr::default(), Expr::default());
+        for (monomial, &coefficient) in &self.0 {
+            match monomial.iter().position(|(other, _)| other == atom) {
+                None => rest = rest.add(&Expr::term(monomial.clone(), coefficient)),
+                Some(i) if monomial[i].1 == 1 => {
+                    let others = monomial.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, power)| power.clone()).collect();
+                    factor = factor.add(&Expr::term(others, coefficient));
+                }
+                Some(_) => return None,
+            }
+        }
+        Some((factor, rest))
+    }
+
+    /// The same with other expressions for symbols, but not for those inside of quotients, minima and maxima.
+    pub(super) fn substitute_terms(&self, of: &dyn Fn(&str) -> Option<Expr>) -> Expr {
+        self.rebuilt(&|atom| match atom {
+            Atom::Symbol(symbol) => of(symbol),
+            _ => None,
+        })
     }
 
     fn without_exact_quotients(self, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
@@ -171,6 +229,22 @@ impl Expr {
         Some(quotient)
     }
 
+    /// Both expressions without the symbols and numbers that divide all of their terms.
+    pub(super) fn without_common_factors(&self, other: &Expr) -> (Expr, Expr) {
+        let mut terms = self.0.iter().chain(&other.0);
+        let Some((first, number)) = terms.next() else { return (self.clone(), other.clone()) };
+        let common = terms.fold((first.clone(), *number), |(common, number), (monomial, &x)| {
+            let power = |atom: &Atom| monomial.iter().find(|power| power.0 == *atom).map_or(0, |power| power.1);
+            let shared = common.into_iter().map(|(atom, n)| (power(&atom).min(n), atom));
+            (shared.filter(|shared| shared.0 > 0).map(|(n, atom)| (atom, n)).collect(), gcd(number, x))
+        });
+        let common = Expr::term(common.0, common.1.saturating_abs().max(1));
+        match (self.div_exact(&common), other.div_exact(&common)) {
+            (Some(a), Some(b)) => (a, b),
+            _ => (self.clone(), other.clone()),
+        }
+    }
+
     /// The quotient rounded towards negative infinity. By zero it is 0, which callers refuse before.
     pub fn floor_div(&self, divisor: &Expr) -> Expr {
         if let Some(exact) = self.div_exact(divisor) {
@@ -212,43 +286,37 @@ impl Expr {
         self.add(&self.floor_div(divisor).mul(divisor).neg())
     }
 
-    /// The smaller of two.
+    /// The smaller of two: one of them where that is certain at every size, sizes being at least 0.
     pub fn minimum(&self, other: &Expr) -> Expr {
-        match self.add(&other.neg()).number() {
-            Some(difference) => {
-                if difference <= 0 {
-                    self.clone()
-                } else {
-                    other.clone()
-                }
-            }
-            // min(a, min(b, c)) is min(b, c) where a is at least b or c.
-            None if self.is_minimum_below(other) => self.clone(),
-            None if other.is_minimum_below(self) => other.clone(),
+        match self.certain_order(other) {
+            Some(true) => self.clone(),
+            Some(false) => other.clone(),
             None if self <= other => Expr::atom(Atom::Min(self.clone(), other.clone())),
             None => Expr::atom(Atom::Min(other.clone(), self.clone())),
         }
     }
 
-    /// Whether this is a minimum of which one side is certainly no larger than the other expression.
-    fn is_minimum_below(&self, other: &Expr) -> bool {
-        let below = |side: &Expr| side.add(&other.neg()).number().is_some_and(|difference| difference <= 0);
-        matches!(self.step(), Step::Min(a, b) if below(&a) || below(&b))
-    }
-
-    /// The larger of two.
+    /// The larger of two: one of them where that is certain at every size, sizes being at least 0.
     pub fn maximum(&self, other: &Expr) -> Expr {
-        match self.add(&other.neg()).number() {
-            Some(difference) => {
-                if difference >= 0 {
-                    self.clone()
-                } else {
-                    other.clone()
-                }
-            }
+        match self.certain_order(other) {
+            Some(true) => other.clone(),
+            Some(false) => self.clone(),
             None if self <= other => Expr::atom(Atom::Max(self.clone(), other.clone())),
             None => Expr::atom(Atom::Max(other.clone(), self.clone())),
         }
+    }
+
+    /// Whether this is at most the other at every size, or the other at most this; `None` where neither is certain.
+    fn certain_order(&self, other: &Expr) -> Option<bool> {
+        let difference = other.add(&self.neg());
+        if let Some(n) = difference.number() {
+            return Some(n >= 0);
+        }
+        let sizes = Ranges::default();
+        if sizes.is_nonnegative(&difference) {
+            return Some(true);
+        }
+        sizes.is_nonnegative(&difference.neg()).then_some(false)
     }
 
     /// The value where `symbol` gives a number to each symbol; `None` where one has none or a division is by zero.
@@ -272,17 +340,11 @@ impl Expr {
 
     /// The same with other expressions for the symbols that have one.
     pub fn substitute(&self, of: &dyn Fn(&str) -> Option<Expr>) -> Expr {
-        self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
-            let product = monomial.iter().fold(Expr::from(coefficient), |product, (atom, power)| {
-                let factor = match atom {
-                    Atom::Symbol(name) => of(name).unwrap_or_else(|| Expr::atom(atom.clone())),
-                    Atom::Floor(a, b) => a.substitute(of).floor_div(&b.substitute(of)),
-                    Atom::Min(a, b) => a.substitute(of).minimum(&b.substitute(of)),
-                    Atom::Max(a, b) => a.substitute(of).maximum(&b.substitute(of)),
-                };
-                (0..*power).fold(product, |product, _| product.mul(&factor))
-            });
-            sum.add(&product)
+        self.rebuilt(&|atom| match atom {
+            Atom::Symbol(name) => of(name),
+            Atom::Floor(a, b) => Some(a.substitute(of).floor_div(&b.substitute(of))),
+            Atom::Min(a, b) => Some(a.substitute(of).minimum(&b.substitute(of))),
+            Atom::Max(a, b) => Some(a.substitute(of).maximum(&b.substitute(of))),
         })
     }
 
@@ -291,19 +353,14 @@ impl Expr {
         self.symbols().iter().any(|symbol| super::is_value(symbol) || super::is_made(symbol, super::DATA))
     }
 
-    /// Whether the value is certainly not negative, lengths being at least 0.
+    /// Whether the value is certainly not negative, sizes being at least 0.
     pub fn is_nonnegative(&self) -> bool {
-        let atom = |atom: &Atom| match atom {
-            Atom::Symbol(name) => !super::is_value(name),
-            Atom::Floor(a, b) | Atom::Min(a, b) => a.is_nonnegative() && b.is_nonnegative(),
-            Atom::Max(a, b) => a.is_nonnegative() || b.is_nonnegative(),
-        };
-        self.0.iter().all(|(monomial, &x)| x >= 0 && monomial.iter().all(|(a, _)| atom(a)))
+        Ranges::default().is_nonnegative(self)
     }
 
     /// The symbols, in the order of their names.
-    pub fn symbols(&self) -> std::collections::BTreeSet<Arc<str>> {
-        let mut names = std::collections::BTreeSet::new();
+    pub fn symbols(&self) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
         for (atom, _) in self.0.keys().flatten() {
             match atom {
                 Atom::Symbol(name) => drop(names.insert(name.clone())),
@@ -347,7 +404,7 @@ impl Expr {
 }
 
 /// The greatest common divisor of two numbers.
-fn gcd(a: i64, b: i64) -> i64 {
+pub(super) fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a.saturating_abs() } else { gcd(b, a.wrapping_rem(b)) }
 }
 

@@ -2,6 +2,7 @@
 
 mod array;
 mod bind;
+mod bounds;
 mod constraint;
 mod expr;
 mod parse;
@@ -10,12 +11,13 @@ mod solver;
 
 pub use array::DimArray;
 pub use bind::{Bindings, Sizes};
+pub use bounds::SizeRange;
 pub use constraint::{Constraint, Relation};
 pub use expr::{Expr, Step};
 pub(crate) use parse::is_symbol;
 pub(crate) use shape::axis;
 pub use shape::{Shape, Type};
-pub(crate) use solver::Assumptions;
+pub(crate) use solver::{Assumptions, leave_a_choice};
 pub use solver::Constraints;
 
 use std::fmt;
@@ -24,8 +26,8 @@ use std::sync::Arc;
 
 /// The size of an axis: a number, or an expression over the symbolic sizes of the inputs.
 ///
-/// Arithmetic on lengths stays symbolic, so that a shape computed from an input's shape is right at every size.
-/// A `Dim` is deliberately no `usize`: the only way to a number is `ontrace::concrete`, which records a guard.
+/// Arithmetic on sizes stays symbolic, so that a shape computed from an input's shape is right at every size.
+/// A `Dim` is deliberately no `usize`: the only way to an integer is `ontrace::concrete`, which adds a guard.
 #[derive(Clone)]
 pub enum Dim {
     /// The same number at every call.
@@ -60,7 +62,7 @@ pub struct Symbolic {
 }
 
 impl Dim {
-    /// The symbol of this name, which has length `seen` in the example.
+    /// The symbol of this name, which has size `seen` in the example.
     pub fn symbol(name: &str, seen: usize) -> Dim {
         Dim::new(Expr::symbol(name), Some(seen as i64))
     }
@@ -80,12 +82,12 @@ impl Dim {
         self.is_symbolic() && self.expr().symbols().iter().any(|symbol| is_value(symbol))
     }
 
-    /// Whether the length depends on data and has no name yet.
+    /// Whether the size depends on data and has no name yet.
     pub(crate) fn is_unnamed(&self) -> bool {
         self.is_symbolic() && self.expr().as_symbol().is_some_and(|symbol| symbol.starts_with(OF_DATA))
     }
 
-    /// The length that this expression gives, `seen` in the example if that is known.
+    /// The size that this expression gives, `seen` in the example if that is known.
     pub fn new(expr: Expr, seen: Option<i64>) -> Dim {
         match expr.number() {
             Some(n) => Dim::Fixed(n),
@@ -101,12 +103,12 @@ impl Dim {
         }
     }
 
-    /// Whether the length differs from call to call.
+    /// Whether the size differs from call to call.
     pub fn is_symbolic(&self) -> bool {
         self.fixed().is_none()
     }
 
-    /// What the length is in the example. Branching on it bakes the example in: use `ontrace::concrete`, which records that.
+    /// What the size is in the example. Branching on it makes the graph valid for the example only: use `ontrace::concrete`, which records that.
     pub fn example(&self) -> Option<i64> {
         match self {
             Dim::Fixed(n) => Some(*n),
@@ -135,12 +137,12 @@ impl Dim {
         -(-self / divisor.into())
     }
 
-    /// The smaller of two lengths.
+    /// The smaller of two sizes.
     pub fn min(&self, other: impl Into<Dim>) -> Dim {
         self.combine(&other.into(), Expr::minimum)
     }
 
-    /// The larger of two lengths.
+    /// The larger of two sizes.
     pub fn max(&self, other: impl Into<Dim>) -> Dim {
         self.combine(&other.into(), Expr::maximum)
     }
@@ -154,10 +156,7 @@ impl Dim {
     /// The quotient where the division is exact: at every value of the symbols, or under these constraints, which may assume it because it
     /// holds in the example.
     pub fn div_exact(&self, divisor: &Dim, constraints: &Constraints) -> Option<Dim> {
-        let dividend = constraints.simplify_expr(&self.expr());
-        let exact = dividend.div_exact(&constraints.simplify_expr(&divisor.expr()));
-        let assumed = || divisor.fixed().filter(|n| constraints.multiple(self, *n)).map(|n| dividend.floor_div(&n.into()));
-        let expr = exact.or_else(assumed)?;
+        let expr = constraints.quotient(self, divisor)?;
         let seen = self.example().zip(divisor.example()).and_then(|(a, b)| a.checked_div(b));
         Some(Dim::new(expr, seen))
     }
@@ -224,7 +223,7 @@ impl From<&Dim> for Dim {
     }
 }
 
-/// The operators on lengths, for values and references alike.
+/// The operators on sizes, for values and references alike.
 macro_rules! operators {
     ($($Op:ident $op:ident $of:expr;)*) => {
         $(impl<T: Into<Dim>> ops::$Op<T> for &Dim {

@@ -1,4 +1,4 @@
-//! Expressions over lengths as text: what `Display` prints, and what other exporters write beside it.
+//! Expressions over sizes as text: what `Display` prints, and what other exporters write beside it.
 
 use super::Expr;
 
@@ -7,7 +7,7 @@ const DEEPEST: usize = 40;
 /// The longest text that is read.
 const LONGEST: usize = 2000;
 
-/// Whether a text is a name that a length can have: a letter or _, then letters, digits and _.
+/// Whether a text is a name that a size can have: a letter or _, then letters, digits and _.
 pub(crate) fn is_symbol(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -17,8 +17,8 @@ impl Shape {
     }
 
     /// A shape that is the same at every call.
-    pub fn fixed(lengths: &[usize]) -> Shape {
-        Shape(lengths.iter().map(|&n| Dim::from(n)).collect())
+    pub fn fixed(sizes: &[usize]) -> Shape {
+        Shape(sizes.iter().map(|&n| Dim::from(n)).collect())
     }
 
     /// The number of axes.
@@ -70,13 +70,13 @@ impl Shape {
     ///
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where fixed sizes differ; [`Size`](crate::ErrorCode::Size) where a symbolic size
-    /// meets another length, because then the result would be right at some sizes only.
+    /// meets another size, because then the result would be right at some sizes only.
     pub fn broadcast(&self, other: &Shape, constraints: &Constraints) -> Result<Shape> {
         let rank = self.rank().max(other.rank());
-        let length = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map(|axis| shape.0[axis].clone());
+        let size = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map(|axis| shape.0[axis].clone());
         let mut dims = Vec::with_capacity(rank);
         for axis in 0..rank {
-            dims.push(match (length(self, axis), length(other, axis)) {
+            dims.push(match (size(self, axis), size(other, axis)) {
                 (Some(a), Some(b)) if a == b || b == 1 => a,
                 (Some(a), Some(b)) if a == 1 => b,
                 (Some(a), Some(b)) if a.fixed().is_some() && b.fixed().is_some() => {
@@ -87,11 +87,9 @@ impl Shape {
                 (Some(a), Some(b)) if b.agrees(&Dim::Fixed(1), constraints) => a,
                 (Some(a), Some(b)) if a.agrees(&Dim::Fixed(1), constraints) => b,
                 (Some(a), Some(b)) => {
-                    let (symbol, length) = if a.is_symbolic() { (a, b) } else { (b, a) };
-                    return Err(Error::size(format!(
-                        "shapes {self} and {other}: {symbol} meets {length} at axis {axis}, so it cannot be any length"
-                    ))
-                    .help(format!("give `{symbol}` a fixed size, or give both axes the same name")));
+                    let (symbol, size) = if a.is_symbolic() { (a, b) } else { (b, a) };
+                    let message = format!("shapes {self} and {other} do not broadcast at every size: `{symbol}` and `{size}` at axis {axis}");
+                    return Err(Error::size(message).help(format!("give `{symbol}` a fixed size, or give both axes the same name")));
                 }
                 (a, b) => a.or(b).unwrap_or(Dim::Fixed(1)),
             });

@@ -1,26 +1,100 @@
 //! Constraints on symbolic sizes: what inference may assume, and what it had to assume besides.
 
-use super::{Constraint, Dim, Expr, Relation, Shape};
+use super::bounds::Ranges;
+use super::expr::Atom;
+use super::{Bindings, Constraint, Dim, Expr, Relation, Shape};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many quotients, minima and maxima of an equation are taken apart to find on which part of the range it holds.
+const PARTS: usize = 12;
+
+/// How many sizes of a symbol are tried to see whether an equation holds at more than one.
+const TRIED: i64 = 4096;
 
 /// What a trace may assume of its sizes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Assumptions {
     granted: Arc<BTreeSet<Constraint>>,
+    ranges: Arc<Ranges>,
+    /// What the symbols are in the example.
+    example: Arc<Bindings>,
     may_fix: bool,
 }
 
 impl Assumptions {
-    /// These constraints hold; `may_fix` says whether a size may turn out to be one number, because the user did not declare it.
-    pub(crate) fn new(granted: BTreeSet<Constraint>, may_fix: bool) -> Assumptions {
-        Assumptions { granted: Arc::new(granted), may_fix }
+    /// These constraints hold; `example` says what the symbols are in the example, and `may_fix` whether a size may turn out to be one number,
+    /// because the user did not declare it.
+    pub(crate) fn new(granted: BTreeSet<Constraint>, example: Bindings, may_fix: bool) -> Assumptions {
+        let ranges = Arc::new(Ranges::of(granted.iter()));
+        Assumptions { granted: Arc::new(granted), ranges, example: Arc::new(example), may_fix }
     }
 
     /// One constraint more holds.
     pub(crate) fn grant(&mut self, constraint: Constraint) {
+        Arc::make_mut(&mut self.ranges).add(&constraint);
         Arc::make_mut(&mut self.granted).insert(constraint);
     }
+
+    /// Whether a constraint was granted, or follows from what was.
+    fn implies(&self, constraint: &Constraint) -> bool {
+        self.granted.contains(constraint)
+            || match constraint {
+                Constraint::Related(left, relation, right) => self.ranges.decide(left, *relation, right) == Some(true),
+                Constraint::Multiple(..) => false,
+            }
+    }
+
+    /// The conditions, all true in the example, under which the expression is 0: a quotient is taken as exact, a minimum or maximum as the
+    /// side that it is. `None` where there are none.
+    fn part_where_zero(&self, expr: &Expr, left: usize) -> Option<Vec<Constraint>> {
+        if expr.number() == Some(0) {
+            return Some(Vec::new());
+        }
+        let atom = expr.atoms().pop_last().filter(|_| left > 0)?;
+        let (factor, rest) = expr.linear_in(&atom)?;
+        let with = |condition: Constraint, expr: Expr| {
+            let mut conditions = self.part_where_zero(&expr, left - 1)?;
+            conditions.push(condition);
+            Some(conditions)
+        };
+        let at_most = |a: &Expr, b: &Expr| Constraint::Related(a.clone(), Relation::AtMost, b.clone()).normalized();
+        let either = |a: &Expr, b: &Expr, is_minimum: bool| {
+            let (x, y) = (self.example.eval(a)?, self.example.eval(b)?);
+            let side = |chosen: &Expr| rest.add(&factor.mul(chosen));
+            let first = (x <= y).then(|| with(at_most(a, b), side(if is_minimum { a } else { b })));
+            first.flatten().or_else(|| (y <= x).then(|| with(at_most(b, a), side(if is_minimum { b } else { a }))).flatten())
+        };
+        match &atom {
+            Atom::Symbol(_) => None,
+            Atom::Min(a, b) => either(a, b, true),
+            Atom::Max(a, b) => either(a, b, false),
+            Atom::Floor(a, b) => {
+                let n = b.number().filter(|&n| n > 1 && self.example.eval(a).is_some_and(|x| x % n == 0))?;
+                let (reduced, least) = a.reduced(n);
+                with(Constraint::Multiple(reduced, least), rest.mul(b).add(&factor.mul(a)))
+            }
+        }
+    }
+
+    /// Whether an equation with one symbol holds at more sizes of its range than the example's.
+    fn holds_elsewhere(&self, equation: &Constraint) -> bool {
+        let symbols = equation.symbols();
+        matches!(symbols.first(), Some(symbol) if symbols.len() == 1 && leave_a_choice(self.granted.iter().chain([equation]), symbol))
+    }
+}
+
+/// Whether these constraints leave a symbol more than one size, as far as they are about it alone.
+pub(crate) fn leave_a_choice<'a>(constraints: impl Iterator<Item = &'a Constraint>, symbol: &str) -> bool {
+    let about: Vec<_> = constraints.filter(|one| one.symbols().iter().map(|other| &**other).eq([symbol])).collect();
+    let ranges = Ranges::of(about.iter().copied());
+    let least = ranges.least(symbol);
+    let greatest = ranges.greatest(symbol).unwrap_or(i64::MAX).min(least.saturating_add(TRIED));
+    let holds = |n: &i64| {
+        let mut bindings = Bindings::new();
+        bindings.bind(symbol, *n).is_ok() && about.iter().all(|constraint| constraint.holds(&bindings) == Some(true))
+    };
+    (least..=greatest).filter(holds).nth(1).is_some()
 }
 
 /// The constraints under which shapes are inferred: passed to every rule, which asks them whether two sizes may be taken as equal, or one as
@@ -58,10 +132,10 @@ impl Constraints {
     /// Whether the constraint may be relied upon: it was granted, or is now, because it holds in the example.
     fn assume(&self, constraint: Constraint, fixes: bool) -> bool {
         let Some(assumptions) = &self.assumptions else { return false };
-        if assumptions.granted.contains(&constraint) {
+        if assumptions.implies(&constraint) {
             return true;
         }
-        if fixes && !assumptions.may_fix {
+        if fixes && !assumptions.may_fix && !assumptions.holds_elsewhere(&constraint) {
             return false;
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,9 +145,23 @@ impl Constraints {
         true
     }
 
-    /// Whether two sizes may be taken as equal: their expressions are under what is granted, or they are in the example.
+    /// Whether a relation holds at every size that the granted constraints leave, or at none; `None` where that differs from size to size.
+    pub fn decide(&self, left: &Dim, relation: Relation, right: &Dim) -> Option<bool> {
+        if let (Dim::Fixed(a), Dim::Fixed(b)) = (left, right) {
+            return Some(relation.holds(*a, *b));
+        }
+        let (left, right) = (self.simplify_expr(&left.expr()), self.simplify_expr(&right.expr()));
+        match &self.assumptions {
+            Some(assumptions) => assumptions.ranges.decide(&left, relation, &right),
+            None => Ranges::default().decide(&left, relation, &right),
+        }
+    }
+
+    /// Whether two sizes may be taken as equal: their expressions are under what is granted, or they are in the example, and then on more
+    /// than that size.
     pub(super) fn equal(&self, a: &Dim, b: &Dim) -> bool {
-        if self.assumptions.is_none() || a.example().is_none() || a.example() != b.example() {
+        let Some(assumptions) = &self.assumptions else { return false };
+        if a.example().is_none() || a.example() != b.example() {
             return false;
         }
         let (left, right) = if a.is_symbolic() { (a, b) } else { (b, a) };
@@ -81,29 +169,58 @@ impl Constraints {
         if left == right {
             return true;
         }
-        // Nobody declared a size that depends on data: it may turn out to be one number.
         let difference = left.add(&right.neg());
+        if assumptions.ranges.decide(&difference, Relation::Equal, &Expr::ZERO) == Some(true) {
+            return true;
+        }
+        if let Some(conditions) = assumptions.part_where_zero(&difference, PARTS) {
+            return conditions.into_iter().all(|condition| self.assume(condition, false));
+        }
+        // Nobody declared a size that depends on data: it may turn out to be one number.
         let fixes = (right.number().is_some() || difference.symbols().len() < 2) && !difference.depends_on_data();
         self.assume(Constraint::Related(left, Relation::Equal, right), fixes)
     }
 
-    /// Whether a size may be taken as a multiple of this number: that is granted, or it is one in the example.
-    pub(super) fn multiple(&self, a: &Dim, of: i64) -> bool {
-        let (expr, least) = self.simplify_expr(&a.expr()).reduced(of);
-        of > 1 && a.example().is_some_and(|n| n % of == 0) && self.assume(Constraint::Multiple(expr, least), false)
+    /// The exact quotient under what is granted, and what may be assumed because it holds in the example: that quotients in it are exact, and
+    /// that the dividend is a multiple.
+    pub(super) fn quotient(&self, dividend: &Dim, divisor: &Dim) -> Option<Expr> {
+        let (a, b) = (self.simplify_expr(&dividend.expr()), self.simplify_expr(&divisor.expr()));
+        if let Some(exact) = a.div_exact(&b) {
+            return Some(exact);
+        }
+        let assumptions = self.assumptions.as_ref()?;
+        let is_exact = dividend.example().zip(divisor.example()).is_some_and(|(a, b)| b != 0 && a % b == 0);
+        if !is_exact {
+            return None;
+        }
+        // n·a / 6·n: what both have in common decides nothing.
+        let (a, b) = a.without_common_factors(&b);
+        if let Some(n) = b.number() {
+            let (reduced, least) = a.reduced(n);
+            return (n > 0 && self.assume(Constraint::Multiple(reduced, least), false)).then(|| a.floor_div(&b));
+        }
+        // n·k / 2·floor(n / 2): under n % 2 == 0 this is k, once that is granted.
+        let quotients = b.atoms().into_iter().chain(a.atoms()).filter_map(|atom| match atom {
+            Atom::Floor(a, b) => b.number().filter(|&n| n > 1 && assumptions.example.eval(&a).is_some_and(|x| x % n == 0)).map(|n| a.reduced(n)),
+            _ => None,
+        });
+        let exact: Vec<_> = quotients.map(|(expr, n)| Constraint::Multiple(expr, n)).filter(|one| !assumptions.granted.contains(one)).collect();
+        (!exact.is_empty() && exact.into_iter().all(|one| self.assume(one, false))).then(|| a.floor_div(&b))
     }
 
-    /// The expression in which `n / 2 * 2` is `n` where `n` is granted to be even.
+    /// The expression under what is granted: `n / 2 * 2` is `n` where `n` is even, `min(64, n)` where `n` is at most 64.
     pub(super) fn simplify_expr(&self, expr: &Expr) -> Expr {
         let granted = self.assumptions.as_ref().map(|assumptions| &assumptions.granted);
         let expr = &match granted.filter(|_| expr.depends_on_data()) {
             Some(granted) => expr.substitute(&|symbol| granted.iter().find_map(|one| fixed(one, symbol)).map(Expr::from)),
             None => expr.clone(),
         };
-        // Without multiples no expression needs a second look.
-        match granted.filter(|granted| granted.iter().any(|one| matches!(one, Constraint::Multiple(..)))) {
-            Some(granted) => expr.simplified(&|expr, of| granted.contains(&Constraint::Multiple(expr.clone(), of))),
-            None => expr.clone(),
+        match &self.assumptions {
+            // Without quotients, minima and maxima there is nothing to simplify.
+            Some(Assumptions { granted, ranges, .. }) if !granted.is_empty() && !expr.atoms().is_empty() => {
+                expr.simplified(ranges, &|expr, of| granted.contains(&Constraint::Multiple(expr.clone(), of)))
+            }
+            _ => expr.clone(),
         }
     }
 

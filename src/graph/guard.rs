@@ -22,28 +22,28 @@ pub struct Guard {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// A relation between sizes.
-    Lengths(Constraint),
+    Sizes(Constraint),
     /// A value is to the bit what it was in the example.
-    Numbers(ValueId, Array),
+    Values(ValueId, Array),
 }
 
 impl Guard {
     /// A relation between sizes.
-    pub fn lengths(constraint: Constraint, location: SourceLocation) -> Guard {
-        Guard { condition: Condition::Lengths(constraint), location, raises: None }
+    pub fn sizes(constraint: Constraint, location: SourceLocation) -> Guard {
+        Guard { condition: Condition::Sizes(constraint), location, raises: None }
     }
 
     /// A value that has these values.
-    pub fn numbers(value: ValueId, seen: Array, location: SourceLocation) -> Guard {
-        Guard { condition: Condition::Numbers(value, seen), location, raises: None }
+    pub fn values(value: ValueId, seen: Array, location: SourceLocation) -> Guard {
+        Guard { condition: Condition::Values(value, seen), location, raises: None }
     }
 
     /// Whether it is on sizes that are known only when a call runs.
     pub(crate) fn depends_on_data(&self) -> bool {
         match &self.condition {
-            Condition::Lengths(Constraint::Related(left, _, right)) => left.depends_on_data() || right.depends_on_data(),
-            Condition::Lengths(Constraint::Multiple(expr, _)) => expr.depends_on_data(),
-            Condition::Numbers(..) => false,
+            Condition::Sizes(Constraint::Related(left, _, right)) => left.depends_on_data() || right.depends_on_data(),
+            Condition::Sizes(Constraint::Multiple(expr, _)) => expr.depends_on_data(),
+            Condition::Values(..) => false,
         }
     }
 
@@ -51,9 +51,9 @@ impl Guard {
     ///
     /// # Errors
     /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
-    pub fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
+    pub fn check_sizes(&self, bindings: &Bindings) -> Result<()> {
         match &self.condition {
-            Condition::Lengths(constraint) if constraint.holds(bindings) == Some(false) => {
+            Condition::Sizes(constraint) if constraint.holds(bindings) == Some(false) => {
                 let is = bindings.eval(constraint.left()).unwrap_or_default();
                 Err(self.refused(&format!("`{}` is {is}", constraint.left())))
             }
@@ -65,11 +65,11 @@ impl Guard {
     ///
     /// # Errors
     /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
-    pub fn check_numbers(&self, array: &Array) -> Result<()> {
+    pub fn check_values(&self, array: &Array) -> Result<()> {
         self.check(array, |seen| array.dtype() == seen.dtype() && array.shape() == seen.shape() && array.to_bytes() == seen.to_bytes())
     }
 
-    /// As [`check_numbers`](Guard::check_numbers), of a value that another runtime computed: it rounds floats in its own way, so that they are
+    /// As [`check_values`](Guard::check_values), of a value that another runtime computed: it rounds floats in its own way, so that they are
     /// compared with the tolerance of their dtype. All other values must be the same.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Guard {
 
     fn check(&self, array: &Array, agrees: impl FnOnce(&Array) -> bool) -> Result<()> {
         match &self.condition {
-            Condition::Numbers(_, seen) if !agrees(seen) => Err(self.refused(&format!("it is {}", summary(array)))),
+            Condition::Values(_, seen) if !agrees(seen) => Err(self.refused(&format!("it is {}", summary(array)))),
             _ => Ok(()),
         }
     }
@@ -88,8 +88,8 @@ impl Guard {
     /// The condition with its source location.
     fn text(&self) -> String {
         let condition = match &self.condition {
-            Condition::Lengths(constraint) => constraint.to_string(),
-            Condition::Numbers(_, seen) => format!("a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen)),
+            Condition::Sizes(constraint) => constraint.to_string(),
+            Condition::Values(_, seen) => format!("a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen)),
         };
         match self.location.to_string() {
             location if location.is_empty() => condition,
@@ -142,8 +142,8 @@ impl Graph {
     /// The values that guards look at.
     pub(crate) fn guarded(&self) -> impl Iterator<Item = ValueId> {
         self.guards.iter().filter_map(|guard| match guard.condition {
-            Condition::Numbers(id, _) => Some(id),
-            Condition::Lengths(_) => None,
+            Condition::Values(id, _) => Some(id),
+            Condition::Sizes(_) => None,
         })
     }
 }

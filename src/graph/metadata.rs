@@ -100,8 +100,8 @@ pub(crate) fn guards_entry(guards: &[Guard], guarded: &[String]) -> Result<Optio
     let mut names = guarded.iter();
     let entry = |guard: &Guard| -> Result<GuardEntry> {
         let (sizes, value) = match &guard.condition {
-            Condition::Lengths(constraint) => (Some(constraint.to_string()), None),
-            Condition::Numbers(_, seen) => {
+            Condition::Sizes(constraint) => (Some(constraint.to_string()), None),
+            Condition::Values(_, seen) => {
                 let bytes = seen.to_bytes()?.iter().map(|byte| format!("{byte:02x}")).collect();
                 let name = names.next().cloned().unwrap_or_default();
                 (None, Some(ValueEntry { name, dtype: seen.dtype().name().to_string(), shape: seen.shape().to_vec(), bytes }))

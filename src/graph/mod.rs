@@ -274,7 +274,7 @@ impl Graph {
             node.inputs.iter_mut().flatten().chain(&mut node.outputs).for_each(renumber);
         }
         for guard in &mut self.guards {
-            if let Condition::Numbers(id, _) = &mut guard.condition {
+            if let Condition::Values(id, _) = &mut guard.condition {
                 renumber(id);
             }
         }

@@ -89,8 +89,8 @@ impl Graph {
         for (&id, array) in self.inputs.iter().zip(inputs) {
             values[id.0] = Some(array.clone());
         }
-        self.guards.iter().try_for_each(|guard| guard.check_lengths(&bindings))?;
-        self.check_numbers(&self.inputs, values)?;
+        self.guards.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
+        self.check_values(&self.inputs, values)?;
         let on_data: Vec<&Guard> = self.guards.iter().filter(|guard| guard.depends_on_data()).collect();
         for (i, node) in self.nodes.iter().enumerate() {
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
@@ -111,22 +111,22 @@ impl Graph {
             }
             if node.op.defines().is_some() || node.outputs.iter().any(|id| self.value(*id).ty.shape.is_symbolic()) {
                 // Those on sizes that depend on data hold before what follows runs.
-                on_data.iter().try_for_each(|guard| guard.check_lengths(&bindings))?;
+                on_data.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
             }
-            self.check_numbers(&node.outputs, values)?;
+            self.check_values(&node.outputs, values)?;
             after(i, &node.outputs, values)?;
         }
         Ok(())
     }
 
     /// Holds values that were made just now against the guards on them.
-    fn check_numbers(&self, made: &[ValueId], values: &[Option<Array>]) -> Result<()> {
+    fn check_values(&self, made: &[ValueId], values: &[Option<Array>]) -> Result<()> {
         for guard in &self.guards {
-            if let Condition::Numbers(id, _) = guard.condition
+            if let Condition::Values(id, _) = guard.condition
                 && made.contains(&id)
                 && let Some(array) = &values[id.0]
             {
-                guard.check_numbers(array)?;
+                guard.check_values(array)?;
             }
         }
         Ok(())

@@ -39,11 +39,11 @@ impl Graph {
             inputs.iter().flat_map(|id| graph.values[id.0].ty.shape.to_vec()).flat_map(|dim| dim.expr().symbols()).collect();
         let mut guards = std::mem::take(&mut graph.guards);
         guards.retain(|guard| match &guard.condition {
-            Condition::Numbers(id, _) => {
+            Condition::Values(id, _) => {
                 let needed = graph.needed_by(&[*id]);
                 self.inputs.iter().all(|id| !needed.contains(id) || inputs.contains(id)) && inputs.iter().any(|id| needed.contains(id))
             }
-            Condition::Lengths(constraint) => constraint.symbols().iter().all(|symbol| symbols.contains(symbol)),
+            Condition::Sizes(constraint) => constraint.symbols().iter().all(|symbol| symbols.contains(symbol)),
         });
         graph.guards = guards;
         graph.prune();
@@ -121,7 +121,7 @@ impl Graph {
             all.outputs.extend(graph.outputs.iter().map(moved));
             for guard in &graph.guards {
                 let mut guard = guard.clone();
-                if let Condition::Numbers(id, _) = &mut guard.condition {
+                if let Condition::Values(id, _) = &mut guard.condition {
                     *id = moved(id);
                 }
                 all.guards.push(guard);

@@ -261,7 +261,8 @@ impl Example {
         Ok(self)
     }
 
-    /// Declares the range of a symbolic size. It becomes a guard of the traced graph, and the check stays within it.
+    /// Declares the range of a symbolic size; `usize::MAX` is no greatest size. It becomes a guard of the traced graph, and the check stays
+    /// within it.
     ///
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where no axis has this symbolic size, [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
@@ -269,11 +270,12 @@ impl Example {
         let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *size);
         let seen =
             seen.ok_or_else(|| Error::input(format!("no axis has the symbolic size `{size}`")).help("declare it with symbolic first"))?.1;
-        let (low, high) = (*range.start() as i64, *range.end() as i64);
-        if !(low..=high).contains(&seen) {
-            return Err(Error::size(format!("`{size}` is {seen} in the example, which is not in {low}..={high}")));
+        let end = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let (least, greatest) = (end(*range.start()), end(*range.end()));
+        if !(least..=greatest).contains(&seen) {
+            return Err(Error::size(format!("`{size}` is {seen} in the example, which is not in {least}..={greatest}")));
         }
-        self.ranges.insert(size.into(), (low, high));
+        self.ranges.insert(size.into(), (least, greatest));
         Ok(self)
     }
 
@@ -369,13 +371,25 @@ impl Example {
         symbols
     }
 
-    /// The declared ranges as conditions.
+    /// The symbols with what they are in the example.
+    ///
+    /// # Errors
+    /// [`Size`](crate::ErrorCode::Size) where one has two sizes.
+    pub(crate) fn bindings(&self) -> Result<Bindings> {
+        let mut bindings = Bindings::new();
+        self.symbols().iter().try_for_each(|(symbol, seen)| bindings.bind(symbol, *seen))?;
+        Ok(bindings)
+    }
+
+    /// The declared ranges of its symbols as conditions.
     pub(crate) fn ranges(&self) -> Vec<Constraint> {
-        let bounds = |(symbol, (low, high)): (&Arc<str>, &(i64, i64))| {
+        let bounds = |(symbol, &(least, greatest)): (&Arc<str>, &(i64, i64))| {
             let of = |relation, n: i64| Constraint::Related(Expr::symbol(symbol), relation, n.into());
-            [of(Relation::AtLeast, *low), of(Relation::AtMost, *high)]
+            let least = (least > 0).then(|| of(Relation::AtLeast, least));
+            least.into_iter().chain((greatest < i64::MAX).then(|| of(Relation::AtMost, greatest)))
         };
-        self.ranges.iter().flat_map(bounds).collect()
+        let symbols = self.symbols();
+        self.ranges.iter().filter(|(symbol, _)| symbols.iter().any(|(known, _)| known == *symbol)).flat_map(bounds).collect()
     }
 
     /// The structure around the inputs, where they came as a tree.

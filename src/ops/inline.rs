@@ -87,7 +87,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
         }
         self.add_size_guards(graph, &symbols, true)?;
         for condition in graph.guards() {
-            if let Condition::Numbers(id, seen) = &condition.condition
+            if let Condition::Values(id, seen) = &condition.condition
                 && let Some(tensor) = values.get(id)
             {
                 guard::values(condition, tensor, &seen.cast((self.dtype)(seen.dtype()))?)?;
@@ -137,7 +137,7 @@ impl<F: Fn(DType) -> DType> Inlining<F> {
             .flat_map(|&id| graph.value(id).ty.shape.iter().flat_map(|dim| dim.expr().symbols()).collect::<Vec<_>>())
             .collect();
         for condition in graph.guards() {
-            if let Condition::Lengths(constraint) = &condition.condition
+            if let Condition::Sizes(constraint) = &condition.condition
                 && constraint.symbols().iter().all(|symbol| symbols.contains_key(symbol))
                 && constraint.symbols().iter().any(|symbol| !given.contains(symbol)) == on_data
             {

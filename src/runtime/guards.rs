@@ -28,10 +28,10 @@ impl Conditions {
         let mut conditions = Conditions::default();
         for SavedGuard { condition, location, raises } in guards_of(model)? {
             match condition {
-                SavedCondition::Sizes(constraint) => conditions.sizes.push(Guard { raises, ..Guard::lengths(constraint, location) }),
+                SavedCondition::Sizes(constraint) => conditions.sizes.push(Guard { raises, ..Guard::sizes(constraint, location) }),
                 SavedCondition::Values(name, seen) => {
                     let dtype = seen.dtype();
-                    let guard = Guard { raises, ..Guard::numbers(Default::default(), seen, location) };
+                    let guard = Guard { raises, ..Guard::values(Default::default(), seen, location) };
                     match inputs.iter().position(|input| input.0 == name) {
                         Some(i) => conditions.inputs.push((i, guard)),
                         None => {
@@ -49,8 +49,8 @@ impl Conditions {
     ///
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
-    pub(super) fn check_lengths(&self, bindings: &Bindings) -> Result<()> {
-        self.sizes.iter().try_for_each(|guard| guard.check_lengths(bindings))
+    pub(super) fn check_sizes(&self, bindings: &Bindings) -> Result<()> {
+        self.sizes.iter().try_for_each(|guard| guard.check_sizes(bindings))
     }
 
     /// Checks the inputs of a call.
@@ -58,7 +58,7 @@ impl Conditions {
     /// # Errors
     /// [`Guard`](crate::ErrorCode::Guard).
     pub(super) fn check_inputs(&self, inputs: &[Array]) -> Result<()> {
-        self.inputs.iter().try_for_each(|(i, guard)| guard.check_numbers(&inputs[*i]))
+        self.inputs.iter().try_for_each(|(i, guard)| guard.check_values(&inputs[*i]))
     }
 
     /// Checks the values that a plan gave after its outputs: tract computed them, and rounds in its own way.

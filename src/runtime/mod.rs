@@ -454,7 +454,7 @@ impl Session {
         }
         let ranked = self.inputs.iter().zip(inputs).zip(&self.ranked).filter(|input| *input.1);
         let bindings = Bindings::of(ranked.map(|(((name, ty), array), _)| (name.as_str(), &ty.shape, array.shape())))?;
-        if self.is_ours() { self.direct()?.conditions.check_lengths(&bindings) } else { Ok(()) }
+        if self.is_ours() { self.direct()?.conditions.check_sizes(&bindings) } else { Ok(()) }
     }
 
     /// Runs on the threads of this session, tract's kernels and ours.

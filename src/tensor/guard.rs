@@ -21,13 +21,13 @@ pub(crate) fn sizes(guard: &Guard, constraint: &Constraint, sizes: &HashMap<Arc<
             bindings.bind(symbol, seen)?;
         }
     }
-    guard.check_lengths(&bindings)?;
+    guard.check_sizes(&bindings)?;
     let substituted = constraint.substitute(&|symbol| sizes.get(symbol).map(Dim::expr));
     if substituted.symbols().is_empty() {
         return Ok(());
     }
     recorder::grant(substituted.clone());
-    recorder::add_size_guard(Guard { raises: guard.raises.clone(), ..Guard::lengths(substituted, guard.location.clone()) })
+    recorder::add_size_guard(Guard { raises: guard.raises.clone(), ..Guard::sizes(substituted, guard.location.clone()) })
 }
 
 /// Checks a tensor against the values that a guard says it must have; where it is traced, that becomes a guard.
@@ -35,10 +35,10 @@ pub(crate) fn sizes(guard: &Guard, constraint: &Constraint, sizes: &HashMap<Arc<
 /// # Errors
 /// [`Guard`](crate::ErrorCode::Guard) where it has others.
 pub(crate) fn values(guard: &Guard, tensor: &Tensor, seen: &Array) -> Result<()> {
-    let own = Guard { raises: guard.raises.clone(), ..Guard::numbers(Default::default(), seen.clone(), guard.location.clone()) };
+    let own = Guard { raises: guard.raises.clone(), ..Guard::values(Default::default(), seen.clone(), guard.location.clone()) };
     if let Some(array) = tensor.value() {
         // No graph is asked for the value: it is here.
-        own.check_numbers(array)?;
+        own.check_values(array)?;
     }
     match tensor.traced_ref() {
         Some(traced_ref) => recorder::guard_values(traced_ref, seen, || own.location, own.raises),
@@ -58,7 +58,7 @@ pub(crate) fn required(condition: &Tensor, holds: bool, raises: &str) -> Result<
     let raises: Option<Arc<str>> = Some(raises.into());
     match recorder::of_graph(traced_ref, |graph| Scope::of(graph).relations(traced_ref.value, holds)) {
         Some(constraints) => constraints.into_iter().try_for_each(|constraint| {
-            recorder::add_size_guard(Guard { raises: raises.clone(), ..Guard::lengths(constraint, location.clone()) })
+            recorder::add_size_guard(Guard { raises: raises.clone(), ..Guard::sizes(constraint, location.clone()) })
         }),
         None => {
             let seen = Array::full(DType::Bool, &condition.ty().shape.to_fixed()?, Scalar::Bool(holds));

@@ -326,7 +326,7 @@ pub fn untraced<R>(run: impl FnOnce() -> R) -> R {
 
 /// Adds a guard for a relation between sizes that the program read, where a trace is active.
 pub(super) fn guard_sizes(constraint: Constraint, location: SourceLocation) -> Result<()> {
-    add_size_guard(Guard::lengths(constraint, location))
+    add_size_guard(Guard::sizes(constraint, location))
 }
 
 /// As [`guard_sizes`], perhaps with the message of the error that the program raises otherwise.
@@ -357,7 +357,7 @@ pub(super) fn guard_values(
                 .at(location)
                 .help("compute it outside, keep it a tensor, or nest another cond, while_loop or scan"));
         }
-        let guard = Guard { raises, ..Guard::numbers(traced_ref.value, seen.clone(), location) };
+        let guard = Guard { raises, ..Guard::values(traced_ref.value, seen.clone(), location) };
         if active.strict {
             return Err(denied(&guard));
         }
@@ -407,7 +407,7 @@ pub(super) fn constrain(constraints: Vec<Constraint>, location: impl FnOnce() ->
     let location = location();
     ACTIVE.with_borrow_mut(|open| {
         if let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) {
-            active.constraints.extend(constraints.into_iter().map(|constraint| Guard::lengths(constraint, location.clone())));
+            active.constraints.extend(constraints.into_iter().map(|constraint| Guard::sizes(constraint, location.clone())));
         }
     });
 }

@@ -30,7 +30,7 @@ fn holds(left: &Dim, relation: Relation, right: impl Into<Dim>) -> Result<bool> 
         recorder::guard_computed(&tensor, tensor.array()?, || location::here(None, Location::caller()))?;
         return Ok(holds);
     }
-    if recorder::constraints().simplify(&difference).is_symbolic() {
+    if recorder::constraints().decide(left, relation, &right).is_none() {
         let relation = if holds { relation } else { relation.opposite() };
         recorder::guard_sizes(Constraint::Related(left.expr(), relation, right.expr()), location::here(None, Location::caller()))?;
     }
@@ -135,7 +135,7 @@ pub(crate) fn integer(dim: &Dim) -> Result<i64> {
     if dim.depends_on_values() {
         let tensor = super::Tensor::from_dim(dim);
         recorder::guard_computed(&tensor, tensor.array()?, || location::here(None, Location::caller()))?;
-    } else if dim.is_symbolic() {
+    } else if recorder::constraints().simplify(dim).is_symbolic() {
         let fixed = Constraint::Related(dim.expr(), Relation::Equal, seen.into());
         recorder::guard_sizes(fixed, location::here(None, Location::caller()))?;
     }

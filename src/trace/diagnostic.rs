@@ -135,10 +135,10 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
     let mut specialized = traced.specialized().into_iter();
     // Those on values are of inputs, but for what is computed from nothing.
     let guards = traced.guards().iter().map(|guard| match &guard.condition {
-        Condition::Numbers(..) => {
+        Condition::Values(..) => {
             specialized.next().map_or_else(|| Diagnostic::Guard(guard.to_string()), |value| Diagnostic::Specialized(value.to_string()))
         }
-        Condition::Lengths(_) => Diagnostic::Guard(guard.to_string()),
+        Condition::Sizes(_) => Diagnostic::Guard(guard.to_string()),
     });
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
 }

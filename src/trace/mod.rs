@@ -20,9 +20,9 @@ pub(crate) use recording::{Recording, repeated};
 pub use specialized::SpecializedValue;
 
 use crate::array::Array;
-use crate::dim::Type;
+use crate::dim::{SizeRange, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Graph, Guard, Operator};
+use crate::graph::{Condition, Graph, Guard, Operator};
 use crate::module::{AsDynModule, Example, Signature};
 use crate::onnx::{Model, Saved};
 use crate::ops::OpRegistry;
@@ -112,6 +112,16 @@ impl Traced {
     /// The guards: conditions under which the graph does what its module does, for values and sizes that the program read and may have branched on.
     pub fn guards(&self) -> &[Guard] {
         self.graph.guards()
+    }
+
+    /// The range of each symbolic size of the inputs, by name: what the [guards](Traced::guards) about it alone leave.
+    pub fn size_ranges(&self) -> BTreeMap<String, SizeRange> {
+        let constraints = self.guards().iter().filter_map(|guard| match &guard.condition {
+            Condition::Sizes(constraint) => Some(constraint),
+            Condition::Values(..) => None,
+        });
+        let symbols = self.signature.example_sizes().keys();
+        symbols.map(|symbol| (symbol.clone(), SizeRange::of(symbol, constraints.clone()))).collect()
     }
 
     /// What a reader of the result should know: what is not used, what is the same at every call, constant-folded values, random operators, guards.

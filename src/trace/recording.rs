@@ -1,7 +1,7 @@
 //! Recording a module as a graph; repeated until the constraints on its sizes are known.
 
 use super::{Diagnostic, RandomMode, Traced};
-use crate::dim::{Assumptions, Constraint, Expr};
+use crate::dim::{Assumptions, Constraint, Expr, leave_a_choice};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Condition, Graph, Guard, SourceLocation};
 use crate::module::{DynModule, Example, Outputs, Signature};
@@ -9,6 +9,7 @@ use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
 use crate::tree::TreeDef;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most runs of a module to find the constraints on its sizes.
 const ROUNDS: usize = 32;
@@ -38,14 +39,14 @@ impl Recording {
             example.ranges().into_iter().map(|range| (range, SourceLocation::default())).collect();
         let mut notes = Vec::new();
         for _ in 0..ROUNDS {
-            let assumptions = Assumptions::new(granted.keys().cloned().collect(), example.leaves_open());
+            let assumptions = Assumptions::new(granted.keys().cloned().collect(), example.bindings()?, example.leaves_open());
             let (result, found) = self.run(module, &example, assumptions);
             if found.is_empty() {
                 let (graph, outputs) = result?;
                 return Ok((self.finish(module, &example, graph, outputs, granted, notes), example));
             }
             for Guard { condition, location, .. } in found {
-                let Condition::Lengths(constraint) = condition else { continue };
+                let Condition::Sizes(constraint) = condition else { continue };
                 // What came before may have changed what the symbols are.
                 match solved(&constraint, &example)? {
                     Some((symbol, expr)) => {
@@ -57,7 +58,13 @@ impl Recording {
                         // The others were found under the old symbols: they are found again where they still matter.
                         break;
                     }
-                    None => drop(granted.insert(constraint, location)),
+                    None => {
+                        granted.insert(constraint.clone(), location);
+                        let is_one = |symbol: &&Arc<str>| example.declares(symbol) && !leave_a_choice(granted.keys(), symbol);
+                        if let Some(symbol) = constraint.symbols().iter().find(is_one) {
+                            return Err(one_size(symbol, &constraint));
+                        }
+                    }
                 }
             }
         }
@@ -89,7 +96,7 @@ impl Recording {
         notes: Vec<Diagnostic>,
     ) -> Traced {
         for (constraint, location) in granted {
-            graph.add_guard(Guard::lengths(constraint, location));
+            graph.add_guard(Guard::sizes(constraint, location));
         }
         let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
         for name in outputs.names() {
@@ -113,10 +120,10 @@ impl Recording {
 /// What the module fails with.
 pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Example) -> Result<(Graph, Outputs)> {
     let known = traced.guards().iter().filter_map(|guard| match &guard.condition {
-        Condition::Lengths(constraint) => Some(constraint.clone()),
-        Condition::Numbers(..) => None,
+        Condition::Sizes(constraint) => Some(constraint.clone()),
+        Condition::Values(..) => None,
     });
-    let assumptions = Assumptions::new(known.collect(), example.leaves_open());
+    let assumptions = Assumptions::new(known.collect(), example.bindings()?, example.leaves_open());
     let (mut graph, outputs) = Recording::default().run(module, example, assumptions).0?;
     if traced.random_mode == RandomMode::AsInput {
         graph.open_sources("random");
@@ -128,14 +135,12 @@ pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Exampl
 ///
 /// # Errors
 /// [`Size`](ErrorCode::Size) where the user declared the size that would be fixed.
-fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(std::sync::Arc<str>, Expr)>> {
+fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(Arc<str>, Expr)>> {
     let symbols = example.symbols();
     for (symbol, _) in symbols.iter().rev() {
         let Some(expr) = constraint.solved_for(symbol) else { continue };
         if expr.number().is_some() && example.declares(symbol) {
-            return Err(
-                Error::size(format!("`{symbol}` is valid for one size only: {constraint}")).help(format!("give `{symbol}` a fixed size"))
-            );
+            return Err(one_size(symbol, constraint));
         }
         // Whatever replaces it must be read off an input.
         if expr.symbols().iter().all(|other| symbols.iter().any(|known| known.0 == *other)) {
@@ -143,6 +148,11 @@ fn solved(constraint: &Constraint, example: &Example) -> Result<Option<(std::syn
         }
     }
     Ok(None)
+}
+
+/// The refusal of a symbol that the program allows one size only.
+fn one_size(symbol: &str, constraint: &Constraint) -> Error {
+    Error::size(format!("`{symbol}` is valid for one size only: {constraint}")).help(format!("give `{symbol}` a fixed size"))
 }
 
 /// The name, marked as an output's where an input or another output has it already.

@@ -38,12 +38,12 @@ impl Traced {
     pub fn specialized(&self) -> Vec<SpecializedValue> {
         let graph = self.graph();
         let value = |guard: &crate::graph::Guard| match &guard.condition {
-            Condition::Numbers(id, value) => {
+            Condition::Values(id, value) => {
                 let inputs = inputs_of(graph, *id);
                 let is_input = graph.inputs().contains(id);
                 (!inputs.is_empty()).then(|| SpecializedValue { inputs, is_input, value: value.clone(), location: guard.location.clone() })
             }
-            Condition::Lengths(_) => None,
+            Condition::Sizes(_) => None,
         };
         self.guards().iter().filter_map(value).collect()
     }

@@ -94,8 +94,8 @@ impl Methods {
         let graphs: Vec<(&str, &Graph)> = self.methods.iter().map(|(name, traced)| (name.as_str(), traced.graph())).collect();
         let relations = |traced: &Traced| {
             let text = |guard: &crate::graph::Guard| match &guard.condition {
-                Condition::Lengths(constraint) => Some(constraint.to_string()),
-                Condition::Numbers(..) => None,
+                Condition::Sizes(constraint) => Some(constraint.to_string()),
+                Condition::Values(..) => None,
             };
             traced.guards().iter().filter_map(text).collect()
         };
@@ -166,8 +166,8 @@ impl Methods {
             let mut graph = all.graph.part(own, made)?;
             graph.rename_inputs(|name| name.strip_prefix(&format!("{}.", method.name)).unwrap_or(name).to_string());
             graph.retain_guards(|guard| match &guard.condition {
-                Condition::Lengths(constraint) => method.relations.contains(&constraint.to_string()),
-                Condition::Numbers(..) => true,
+                Condition::Sizes(constraint) => method.relations.contains(&constraint.to_string()),
+                Condition::Values(..) => true,
             });
             let signature = method.signature.with_names(method.outputs);
             let one = Traced::of(graph, &method.name, signature);

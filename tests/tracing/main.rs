@@ -13,6 +13,7 @@ mod examples;
 mod exported;
 mod functions;
 mod promotion;
+mod ranges;
 mod silent;
 mod trace;
 mod tracer;

@@ -70,6 +70,9 @@ impl Convert {
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
         let operators = count(traced.graph().nodes().len(), "operator");
         console.progress("traced", &format!("{operators}   input {}", printable(&inputs.join(", "))), started);
+        for (size, range) in traced.size_ranges().iter().filter(|(_, range)| !range.is_full()) {
+            console.note(&printable(&format!("valid for {size}: {range}")));
+        }
         for note in traced.notes() {
             console.note(&printable(&note.to_string()));
         }
@@ -182,6 +185,7 @@ impl Convert {
             "sha256": saved.sha256,
             "opset": opset,
             "nodes": nodes,
+            "sizes": traced.size_ranges().iter().map(|(size, range)| (size.clone(), json!({"min": range.least, "max": range.greatest, "multiple_of": range.multiple_of}))).collect::<serde_json::Map<_, _>>(),
             "notes": traced.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "verified": !self.no_check && outcome.failed.is_none(),
             "failure": outcome.failed.as_ref().map(error_json),

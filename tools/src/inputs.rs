@@ -17,8 +17,8 @@ pub struct Inputs {
     /// inputs of their own: xs.0, inputs.ids.
     #[arg(short = 'i', long = "input", value_name = "SPEC")]
     specs: Vec<String>,
-    /// Make an axis symbolic: INPUT:AXIS=NAME; repeated for several axes; or `all` of them, as far as the model allows
-    #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME")]
+    /// Make an axis symbolic: INPUT:AXIS=NAME or INPUT:AXIS=NAME:MIN..MAX; repeated for several axes; or `all` of them, as far as the model allows
+    #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME[:MIN..MAX]")]
     dynamic: Vec<String>,
     /// Fix a symbolic size that the file declares: NAME=SIZE, or NAME for the size of the example; repeated for several
     #[arg(long = "fixed", value_name = "NAME=SIZE")]
@@ -132,10 +132,7 @@ impl Inputs {
                 example = example.symbolic_wherever_possible()?;
                 continue;
             }
-            let wrong = || Error::argument(format!("`{spec}`: expected INPUT:AXIS=NAME")).help("for example: --dynamic x:0=batch");
-            let (input, rest) = spec.rsplit_once(':').ok_or_else(wrong)?;
-            let (axis, symbol) = rest.split_once('=').ok_or_else(wrong)?;
-            example = example.symbolic(input, axis.parse().map_err(|_| wrong())?, symbol)?;
+            example = symbolic(example, spec)?;
         }
         for spec in &self.fixed {
             let wrong = || Error::argument(format!("`{spec}`: expected NAME=SIZE")).help("for example: --fixed batch=1");
@@ -147,6 +144,21 @@ impl Inputs {
         }
         Ok(example)
     }
+}
+
+/// Makes an axis symbolic as `INPUT:AXIS=NAME` or `INPUT:AXIS=NAME:MIN..MAX` says; either end of the range can be left out.
+fn symbolic(example: Example, spec: &str) -> Result<Example> {
+    let wrong = || {
+        let message = format!("`{spec}`: expected INPUT:AXIS=NAME or INPUT:AXIS=NAME:MIN..MAX");
+        Error::argument(message).help("for example: --dynamic x:1=seq:1..512")
+    };
+    let (axis, symbol) = spec.rsplit_once('=').ok_or_else(wrong)?;
+    let (input, axis) = axis.rsplit_once(':').ok_or_else(wrong)?;
+    let (symbol, range) = symbol.split_once(':').map_or((symbol, None), |(symbol, range)| (symbol, Some(range)));
+    let example = example.symbolic(input, axis.parse().map_err(|_| wrong())?, symbol)?;
+    let Some((least, greatest)) = range.map(|range| range.split_once("..").ok_or_else(wrong)).transpose()? else { return Ok(example) };
+    let end = |text: &str, open: usize| if text.is_empty() { Ok(open) } else { text.parse().map_err(|_| wrong()) };
+    example.range(symbol, end(least, 0)?..=end(greatest, usize::MAX)?)
 }
 
 fn unknown(name: &str, names: &[String]) -> Error {

@@ -88,7 +88,7 @@ impl ExportedProgram {
         let stem = model.trim_start_matches("models/").trim_end_matches(".json").to_string();
         let weights = Stored::open(archive, "weights", &stem, "serialized_state_dict.pt")?;
         let constants = Stored::open(archive, "constants", &stem, "serialized_constants.pt")?;
-        let module = program.graph_module;
+        let (module, ranges) = (program.graph_module, program.range_constraints);
         refuse_unsupported(&module.graph)?;
         let mut hints = Hints::new();
         for size in module.graph.tensor_values.values().flat_map(|meta| &meta.sizes) {
@@ -142,6 +142,7 @@ impl ExportedProgram {
             };
             example = example.input(name, &tensor);
         }
+        example = within(example, &ranges)?;
         let names = output_names(&module.module_call_graph, &module.signature.output_specs);
         Ok(ExportedProgram { graph: module.graph, outputs: module.signature.output_specs, inputs, example, names })
     }
@@ -159,6 +160,21 @@ impl ExportedProgram {
         });
         stored.collect()
     }
+}
+
+/// The size that torch.export takes as the least of every dynamic axis, because it specialises 0 and 1: no constraint of the program's.
+const SPECIALISED: i64 = 2;
+
+/// The example with the ranges of its symbols.
+fn within(mut example: Example, ranges: &BTreeMap<String, schema::RangeConstraint>) -> Result<Example> {
+    for (symbol, seen) in example.symbols() {
+        let Some(range) = ranges.get(&*symbol) else { continue };
+        let least = range.min_val.filter(|&n| n > SPECIALISED && n <= seen).unwrap_or(0);
+        let greatest = range.max_val.filter(|&n| n >= seen).unwrap_or(i64::MAX);
+        let end = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        example = example.range(&symbol, end(least)..=if greatest == i64::MAX { usize::MAX } else { end(greatest) })?;
+    }
+    Ok(example)
 }
 
 impl DynModule for ExportedProgram {

@@ -12,6 +12,15 @@ use std::sync::OnceLock;
 #[derive(Deserialize)]
 pub(super) struct SchemaProgram {
     pub graph_module: GraphModule,
+    #[serde(default)]
+    pub range_constraints: BTreeMap<String, RangeConstraint>,
+}
+
+/// The sizes that a symbol can have; an end is missing where there is none.
+#[derive(Deserialize)]
+pub(super) struct RangeConstraint {
+    pub min_val: Option<i64>,
+    pub max_val: Option<i64>,
 }
 
 #[derive(Deserialize)]

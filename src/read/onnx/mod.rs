@@ -150,7 +150,7 @@ impl OnnxModule {
     fn check_values(&self, scope: &Scope, all: bool) -> Result<()> {
         for SavedGuard { condition, location, raises } in &self.guards {
             let SavedCondition::Values(name, seen) = condition else { continue };
-            let guard = Guard { raises: raises.clone(), ..Guard::numbers(Default::default(), seen.clone(), location.clone()) };
+            let guard = Guard { raises: raises.clone(), ..Guard::values(Default::default(), seen.clone(), location.clone()) };
             match scope.get(name) {
                 Ok(value) => value.tensor().and_then(|tensor| guard::values(&guard, tensor, seen))?,
                 Err(error) if all => return Err(error),
@@ -372,7 +372,7 @@ impl OnnxModule {
             if let SavedCondition::Sizes(constraint) = condition
                 && constraint.symbols().iter().all(|symbol| sizes.contains_key(symbol))
             {
-                let guard = Guard { raises: raises.clone(), ..Guard::lengths(constraint.clone(), location.clone()) };
+                let guard = Guard { raises: raises.clone(), ..Guard::sizes(constraint.clone(), location.clone()) };
                 guard::sizes(&guard, constraint, &sizes)?;
             }
         }
