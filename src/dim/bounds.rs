@@ -189,7 +189,8 @@ impl SizeRange {
             Constraint::Multiple(expr, of) if expr.as_symbol().is_some_and(|other| **other == *symbol) => Some(*of),
             _ => None,
         };
-        let multiple_of = constraints.filter_map(multiple).fold(1i64, |all, n| all.checked_mul(n / super::expr::gcd(all, n)).unwrap_or(all));
+        let multiple_of =
+            constraints.filter_map(multiple).fold(1i64, |all, n| all.checked_mul(n / super::expr::gcd(all, n)).unwrap_or(all));
         SizeRange { least: ranges.least(symbol), greatest: ranges.greatest(symbol), multiple_of }
     }
 

@@ -17,8 +17,8 @@ pub use expr::{Expr, Step};
 pub(crate) use parse::is_symbol;
 pub(crate) use shape::axis;
 pub use shape::{Shape, Type};
-pub(crate) use solver::{Assumptions, leave_a_choice};
 pub use solver::Constraints;
+pub(crate) use solver::{Assumptions, leave_a_choice};
 
 use std::fmt;
 use std::ops;

@@ -88,7 +88,8 @@ impl Shape {
                 (Some(a), Some(b)) if a.agrees(&Dim::Fixed(1), constraints) => b,
                 (Some(a), Some(b)) => {
                     let (symbol, size) = if a.is_symbolic() { (a, b) } else { (b, a) };
-                    let message = format!("shapes {self} and {other} do not broadcast at every size: `{symbol}` and `{size}` at axis {axis}");
+                    let message =
+                        format!("shapes {self} and {other} do not broadcast at every size: `{symbol}` and `{size}` at axis {axis}");
                     return Err(Error::size(message).help(format!("give `{symbol}` a fixed size, or give both axes the same name")));
                 }
                 (a, b) => a.or(b).unwrap_or(Dim::Fixed(1)),

@@ -201,11 +201,20 @@ impl Constraints {
         }
         // n·k / 2·floor(n / 2): under n % 2 == 0 this is k, once that is granted.
         let quotients = b.atoms().into_iter().chain(a.atoms()).filter_map(|atom| match atom {
-            Atom::Floor(a, b) => b.number().filter(|&n| n > 1 && assumptions.example.eval(&a).is_some_and(|x| x % n == 0)).map(|n| a.reduced(n)),
+            Atom::Floor(a, b) => {
+                b.number().filter(|&n| n > 1 && assumptions.example.eval(&a).is_some_and(|x| x % n == 0)).map(|n| a.reduced(n))
+            }
             _ => None,
         });
-        let exact: Vec<_> = quotients.map(|(expr, n)| Constraint::Multiple(expr, n)).filter(|one| !assumptions.granted.contains(one)).collect();
-        (!exact.is_empty() && exact.into_iter().all(|one| self.assume(one, false))).then(|| a.floor_div(&b))
+        let exact: Vec<Constraint> = quotients.map(|(expr, n)| Constraint::Multiple(expr, n)).collect();
+        let with_these = |expr: &Expr| {
+            expr.simplified(&assumptions.ranges, &|expr, of| {
+                let multiple = Constraint::Multiple(expr.clone(), of);
+                exact.contains(&multiple) || assumptions.granted.contains(&multiple)
+            })
+        };
+        let quotient = with_these(&a).div_exact(&with_these(&b))?;
+        exact.iter().all(|one| self.assume(one.clone(), false)).then_some(quotient)
     }
 
     /// The expression under what is granted: `n / 2 * 2` is `n` where `n` is even, `min(64, n)` where `n` is at most 64.
