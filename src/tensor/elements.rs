@@ -11,7 +11,7 @@ impl Tensor {
     /// ```
     /// use ontrace::{Array, Tensor, trace_fn};
     /// let (x, i) = (Tensor::from(&[1.0f32, 2.0, 3.0]), Tensor::from(&[0i64]));
-    /// let traced = trace_fn(|(x, i): (Tensor, Tensor)| x.select(0, i.to_dim()?), (&x, &i))?;
+    /// let traced = trace_fn(|(x, i): (Tensor, Tensor)| x.select(0, i.to_dim()?), &(x.clone(), i))?;
     /// assert!(traced.guards().is_empty());
     /// let y = traced.graph().replay(&[x.to_array()?, Array::vector(vec![2i64])])?;
     /// assert_eq!(y[0].item()?.to_f64(), 3.0);

@@ -31,8 +31,8 @@ impl Traced {
     /// ```
     /// use ontrace::{Tensor, trace_fn};
     /// let (x, n) = (Tensor::from(&[1.0f32, 2.0]), Tensor::from(&[2i64]));
-    /// let traced = trace_fn(|(x, n): (Tensor, Tensor)| x.mul(n.item()?), (&x, &n))?;
-    /// assert_eq!(traced.specialized()[0].inputs, ["input_1"]);
+    /// let traced = trace_fn(|(x, n): (Tensor, Tensor)| x.mul(n.item()?), &(x, n))?;
+    /// assert_eq!(traced.specialized()[0].inputs.len(), 1);
     /// # Ok::<(), ontrace::Error>(())
     /// ```
     pub fn specialized(&self) -> Vec<SpecializedValue> {
