@@ -37,7 +37,7 @@ pub mod scatter;
 pub mod sort;
 mod take;
 pub mod threads;
-mod vector;
+pub mod vector;
 mod window;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! This is done after tract has optimised the graph: what it fused with a product or a convolution keeps NaN already, because its
 //! assembly takes the second operand of an unordered comparison, and stays as fast as it is.
 
+use crate::kernels::vector::vectorised;
 use tract_onnx::tract_core::ops::binary::{OptBinByScalar, OptBinChain, OptBinUnicast, TypedBinOp};
 use tract_onnx::tract_core::ops::cnn::{MaxPool, OptMaxPool};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
@@ -163,6 +164,7 @@ floats!(f32 0.0, 1.0; f64 0.0, 1.0; f16 f16::ZERO, f16::ONE;);
 
 /// Whether a number is NaN, the only one that is not itself.
 #[allow(clippy::eq_op)]
+#[inline(always)]
 fn is_nan<T: Float>(x: T) -> bool {
     x != x
 }
@@ -188,8 +190,14 @@ fn run<T: Float>(steps: &[ChainStep], x: &mut Tensor, operands: &[TValue]) -> Tr
                 let (part, after) = rest.split_at_mut(rest.len().min(period - within));
                 start += part.len();
                 match step.share {
-                    BShare::PerBlock => by_value(&step.op, part, operand[block]),
-                    BShare::Lockstep => by_values(&step.op, part, &operand[within..]),
+                    BShare::PerBlock => vectorised(
+                        #[inline(always)]
+                        || by_value(&step.op, part, operand[block]),
+                    ),
+                    BShare::Lockstep => vectorised(
+                        #[inline(always)]
+                        || by_values(&step.op, part, &operand[within..]),
+                    ),
                 }
                 rest = after;
             }
@@ -198,6 +206,7 @@ fn run<T: Float>(steps: &[ChainStep], x: &mut Tensor, operands: &[TValue]) -> Tr
     Ok(())
 }
 
+#[inline(always)]
 fn by_value<T: Float>(op: &BinOp, xs: &mut [T], y: T) {
     match op {
         // A comparison with NaN is false, so that x stays; of y it is known here.
@@ -211,6 +220,7 @@ fn by_value<T: Float>(op: &BinOp, xs: &mut [T], y: T) {
     }
 }
 
+#[inline(always)]
 fn by_values<T: Float>(op: &BinOp, xs: &mut [T], ys: &[T]) {
     let each = xs.iter_mut().zip(ys);
     match op {
@@ -296,8 +306,14 @@ impl EvalOp for KeepsNan {
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         fn has_nan<T: Float>(x: &TValue) -> TractResult<bool> {
             // Without a branch for each element.
-            let blocks = x.try_as_plain_ram()?.as_slice::<T>()?.chunks(CHUNK);
-            Ok(blocks.map(|block| block.iter().fold(false, |found, &x| found | is_nan(x))).any(|found| found))
+            let in_block = #[inline(always)]
+            |block: &[T]| block.iter().fold(false, |found, &x| found | is_nan(x));
+            Ok(x.try_as_plain_ram()?.as_slice::<T>()?.chunks(CHUNK).any(|block| {
+                vectorised(
+                    #[inline(always)]
+                    || in_block(block),
+                )
+            }))
         }
         let x = args_1!(inputs);
         match x.datum_type() {
