@@ -120,9 +120,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("GridSample", double, "computes in f32"),
     (
         "GridSample",
-        |node_context| {
-            matches!(node_context.string("mode"), b"cubic" | b"bicubic") && !matches!(node_context.string("padding_mode"), b"" | b"zeros")
-        },
+        |node_context| matches!(node_context.string("mode"), b"cubic" | b"bicubic") && node_context.string("padding_mode") == b"border",
         "moves the point and not its neighbours inside the boundary",
     ),
     ("Conv", |node_context| node_context.dtype(0) == Some(DType::F16), "accumulates in f16"),
@@ -217,7 +215,7 @@ fn scaled(node_context: &NodeContext) -> bool {
 /// Whether a pad may take values away.
 fn crops(node_context: &NodeContext) -> bool {
     let negative = |pads: &Array| pads.to_i64s().is_ok_and(|pads| pads.iter().any(|&width| width < 0));
-    node_context.constant.get(1).copied().flatten().is_none_or(negative)
+    matches!(node_context.string("mode"), b"" | b"constant") && node_context.constant.get(1).copied().flatten().is_none_or(negative)
 }
 
 /// Whether tract may take integers for symbolic sizes: it does with what is cast.

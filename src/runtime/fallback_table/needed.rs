@@ -178,12 +178,6 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("GridSample", x).string("mode", "bicubic").string("padding_mode", "border"),
     },
     Case {
-        row: ("GridSample", "moves the point and not its neighbours inside the boundary"),
-        given: &[(F32, &[1, 1, 3, 4], STEPS), (F32, &[1, 1, 2, 2], &[1.3, -1.2, 0.9, 0.4])],
-        types: &[(F32, &[1, 1, 1, 2])],
-        write: |builder, x| builder.node("GridSample", x).string("mode", "bicubic").string("padding_mode", "reflection"),
-    },
-    Case {
         row: ("BatchNormalization", "needs constant statistics"),
         given: &[(F32, &[1, 2, 2], STEPS), (F32, &[2], &[1.0, 2.0]), (F32, &[2], &[0.5]), (F32, &[2], &[0.1]), (F32, &[2], &[1.5, 2.0])],
         types: &[(F32, &[1, 2, 2])],
