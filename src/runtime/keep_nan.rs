@@ -317,12 +317,11 @@ impl EvalOp for KeepsNan {
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         fn has_nan<T: Float>(x: &TValue, scaled: bool) -> TractResult<bool> {
             // Without a branch for each element.
-            let in_block = #[inline(always)]
-            |block: &[T]| block.iter().fold(false, |found, &x| found | is_nan(x) | (scaled & (x == T::LOWEST)));
+            let lost = |x: T| is_nan(x) | (scaled & (x == T::LOWEST));
             Ok(x.try_as_plain_ram()?.as_slice::<T>()?.chunks(CHUNK).any(|block| {
                 vectorised(
                     #[inline(always)]
-                    || in_block(block),
+                    || block.iter().fold(false, |found, &x| found | lost(x)),
                 )
             }))
         }
