@@ -53,6 +53,7 @@ pub(super) const NAMES: &[&str] = &[
     "torch.len",
     "torch.append",
     "torch.extend",
+    "torch.add_",
     "torch.format",
     "torch.__is__",
     "torch.__isnot__",
@@ -162,6 +163,10 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             }
             Ok(list.clone())
         }
+        ("torch.add_", [Value::List(list), more]) => more.items().map(|more| {
+            list.borrow_mut().extend(more);
+            positional[0].clone()
+        }),
         ("torch.extend", [Value::List(list), more]) => more.items().map(|more| {
             list.borrow_mut().extend(more);
             Value::None
