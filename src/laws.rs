@@ -40,7 +40,7 @@ const UNWRITTEN: &[(&str, &str)] = &[
 
 /// Where tract's answer is not ours: the example, and why.
 #[cfg(feature = "tract")]
-const RUNTIME: &[(&str, &str)] = &[];
+const RUNTIME: &[(&str, &str)] = &[("gelu_tanh_edges", "−∞ times a tanh that is not quite −1 is −∞, not NaN")];
 
 /// What is read back right but not written again to the byte, and why.
 const REWRITTEN: &[(&str, &str)] = &[
@@ -52,9 +52,36 @@ const REWRITTEN: &[(&str, &str)] = &[
     ("slice_step", "an end that is arithmetic is compared with the size of the axis once more"),
     ("slice_backwards", "an end that is arithmetic is compared with the size of the axis once more"),
     ("select", "a slice says that a symbolic axis has size 1"),
+    ("adaptive_average_pool", COMPUTED),
+    ("adaptive_average_pool_as_another", COMPUTED),
+    ("adaptive_average_pool_uneven", COMPUTED),
+    ("adaptive_max_pool", COMPUTED),
+    ("adaptive_max_pool_indices", COMPUTED),
+    ("adaptive_max_pool_uneven", COMPUTED),
+    ("average_pool_ceil_counted", COMPUTED),
+    ("average_pool_ceil_padding", COMPUTED),
+    ("cummax", COMPUTED),
+    ("cummin_i64", COMPUTED),
+    ("cumprod", COMPUTED),
+    ("diag_embed", COMPUTED),
+    ("diagonal", COMPUTED),
+    ("im2col", COMPUTED),
+    ("im2col_strides", COMPUTED),
+    ("irfft", COMPUTED),
+    ("linspace", COMPUTED),
+    ("logcumsumexp", COMPUTED),
+    ("max_pool_ceil_dilations", COMPUTED),
+    ("narrow_at_value", COMPUTED),
+    ("roll", COMPUTED),
+    ("roll_far", COMPUTED),
+    ("select_scatter_at_value", COMPUTED),
+    ("slice_between_values", COMPUTED),
 ];
 
 const FEW: &str = "a few steps of known number are written out";
+
+const COMPUTED: &str =
+    "bounds and counts that are computed from sizes or values are read as arithmetic on sizes, and written in another order";
 
 const ORDER: &str = "the constants of several nodes are written in another order";
 
@@ -195,7 +222,16 @@ fn try_case(folder: &Path, case: &Case, axes: &Axes) -> Found {
                 }
             },
         };
-        broken.extend(difference(run(&traced, &inputs), &expected).map(|why| format!("law 4 at +{more}, {why}")));
+        let replayed = run(&traced, &inputs);
+        if let Err(error) = &replayed
+            && more != 0
+            && error.code() == ErrorCode::Guard
+        {
+            // A condition on sizes: the program counted with the example's.
+            found.untried.push((what.clone(), format!("+{more}"), error.message().to_string()));
+            continue;
+        }
+        broken.extend(difference(replayed, &expected).map(|why| format!("law 4 at +{more}, {why}")));
         match &read {
             Ok(read) => broken.extend(difference(run(read, &inputs), &expected).map(|why| format!("law 3 at +{more}, {why}"))),
             Err(error) => broken.push(format!("law 3, {error}")),

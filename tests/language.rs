@@ -255,7 +255,7 @@ fn every_exception_is_needed() {
 
 #[test]
 fn a_part_of_an_identifier_is_found() {
-    assert_eq!(lines_naming("numbers", "check_values();\n// numbers\n\"numbers\";\nfn f(x: Numbers)\nlet cardinalnumbers = 1;"), [1, 4]);
+    assert_eq!(lines_naming("numbers", "check_numbers();\n// numbers\n\"numbers\";\nfn f(x: Numbers)\nlet cardinalnumbers = 1;"), [1, 4]);
     assert_eq!(parts("MaxPool_of_x"), ["max", "pool", "of", "x"]);
 }
 

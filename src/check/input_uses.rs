@@ -84,9 +84,9 @@ impl InputUse {
         }
     }
 
-    /// Made-up values of a type, for an input of which nothing else is known. `turn` counts the calls: indices go on through the table where
+    /// Made-up values of a type, for an input of which nothing else is known. `step` counts the calls: indices go on through the table where
     /// the last call ended.
-    pub(super) fn values(self, random: &mut Random, turn: usize, ty: &Type, shape: &[usize]) -> Result<Array> {
+    pub(super) fn values(self, random: &mut Random, step: usize, ty: &Type, shape: &[usize]) -> Result<Array> {
         let mut i = 0usize;
         match self {
             InputUse::Index { .. } => {
@@ -95,7 +95,7 @@ impl InputUse {
                 let rows = permuted(high - low + 1);
                 random.array(ty.dtype, shape, |_| {
                     i += 1;
-                    (low + rows[(turn * count + i - 1) % rows.len()]) as f64
+                    (low + rows[(step * count + i - 1) % rows.len()]) as f64
                 })
             }
             InputUse::Mask => {
@@ -126,15 +126,15 @@ impl InputUse {
     }
 }
 
-/// The numbers from 0 to below `n`, shuffled, the same for every `n`; of a large table a part.
+/// The values from 0 to below `n`, shuffled, the same for every `n`; of a large table a part.
 fn permuted(n: i64) -> Vec<i64> {
     const MOST: i64 = 1 << 20;
     let mut random = Random::new(n as u64);
-    let mut numbers: Vec<i64> = (0..n.clamp(1, MOST)).collect();
-    for i in (1..numbers.len()).rev() {
-        numbers.swap(i, random.integer(0, i as i64) as usize);
+    let mut values: Vec<i64> = (0..n.clamp(1, MOST)).collect();
+    for i in (1..values.len()).rev() {
+        values.swap(i, random.integer(0, i as i64) as usize);
     }
-    numbers
+    values
 }
 
 /// An input that was filled in.
@@ -228,7 +228,7 @@ mod tests {
         let used = of(embedding(0).graph())[0];
         assert_eq!(used, InputUse::Index { rows: 40, offset: 0 });
         let ty = Type::new(DType::I64, Shape::fixed(&[2, 3]));
-        let call = |turn| used.values(&mut Random::new(0), turn, &ty, &[2, 3]).unwrap().to_vec::<i64>().unwrap();
+        let call = |step| used.values(&mut Random::new(0), step, &ty, &[2, 3]).unwrap().to_vec::<i64>().unwrap();
         let mut seen: Vec<i64> = (0..7).flat_map(call).collect();
         seen.sort_unstable();
         seen.dedup();

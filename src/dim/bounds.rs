@@ -93,7 +93,7 @@ impl Ranges {
         (holds || fails).then_some(holds)
     }
 
-    /// Whether an expression is proven not to be negative.
+    /// Whether an expression is known not to be negative.
     pub(crate) fn is_nonnegative(&self, expr: &Expr) -> bool {
         self.proves(expr, DEPTH) || self.nonnegative.iter().any(|known| self.proves(&expr.add(&known.neg()), DEPTH))
     }
@@ -108,7 +108,7 @@ impl Ranges {
         depth > 0 && expr.atoms().iter().any(|atom| self.proves_without(expr, atom, depth - 1))
     }
 
-    /// The proof with a bound in the place of a quotient, minimum or maximum.
+    /// The proof with a bound instead of a quotient, minimum or maximum.
     fn proves_without(&self, expr: &Expr, atom: &Atom, depth: usize) -> bool {
         let Some((factor, rest)) = expr.linear_in(atom) else { return false };
         let up = self.proves(&factor, depth);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_proven_holds_at_every_size_of_the_range() {
+    fn what_follows_from_ranges_holds_at_every_size_of_the_range() {
         let cases = [
             ("n*m - n", vec!["m >= 1"], true),
             ("n*m - n", vec![], false),
@@ -244,8 +244,8 @@ mod tests {
             ("b - a", vec!["a <= b"], true),
             ("b - a", vec![], false),
         ];
-        for (expr, constraints, proven) in cases {
-            assert_eq!(under(&constraints).is_nonnegative(&e(expr)), proven, "{expr} under {constraints:?}");
+        for (expr, constraints, known) in cases {
+            assert_eq!(under(&constraints).is_nonnegative(&e(expr)), known, "{expr} under {constraints:?}");
         }
     }
 

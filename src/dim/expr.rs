@@ -121,7 +121,7 @@ impl Expr {
         rebuilt.without_exact_quotients(is_multiple)
     }
 
-    /// The expression with others in the place of some of its atoms.
+    /// The expression with others instead of some of its atoms.
     fn rebuilt(&self, of: &dyn Fn(&Atom) -> Option<Expr>) -> Expr {
         self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
             let product = monomial.iter().fold(Expr::from(coefficient), |product, (atom, power)| {
@@ -229,7 +229,7 @@ impl Expr {
         Some(quotient)
     }
 
-    /// Both expressions without the symbols and numbers that divide all of their terms.
+    /// Both expressions without the symbols and factors that divide all of their terms.
     pub(super) fn without_common_factors(&self, other: &Expr) -> (Expr, Expr) {
         let mut terms = self.0.iter().chain(&other.0);
         let Some((first, number)) = terms.next() else { return (self.clone(), other.clone()) };

@@ -48,9 +48,10 @@ fn weights(n: &Dim, out: &Dim, corners: bool, scale: Option<f64>, reach: i64) ->
     };
     let width = step.maximum(1.0)?;
     let support = width.mul(reach as f64)?;
-    let (centre, place) = (index(out)?.add(0.5)?.mul(&step)?.unsqueeze(1)?, index(n)?);
-    let inside = place.ge(centre.sub(&support)?.add(0.5)?.floor()?)?.logical_and(place.lt(centre.add(&support)?.add(0.5)?.floor()?)?)?;
-    let at = place.sub(&centre)?.add(0.5)?.div(&width)?.abs()?;
+    let (centre, position) = (index(out)?.add(0.5)?.mul(&step)?.unsqueeze(1)?, index(n)?);
+    let inside =
+        position.ge(centre.sub(&support)?.add(0.5)?.floor()?)?.logical_and(position.lt(centre.add(&support)?.add(0.5)?.floor()?)?)?;
+    let at = position.sub(&centre)?.add(0.5)?.div(&width)?.abs()?;
     let zero = Tensor::zeros((), DType::F64)?;
     let weight = match reach {
         1 => at.neg()?.add(1.0)?.maximum(0.0)?,

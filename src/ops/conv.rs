@@ -189,16 +189,16 @@ impl Operator for ConvTranspose {
 
 /// The operand of a node with the padding that its `auto_pad` asks for, where that depends on a symbolic size; and the window that is left.
 pub(super) fn read_padded(node: &Node, x: &Tensor, kernel: &[i64], number: Scalar) -> Result<(Tensor, Window)> {
-    let lengths = x.shape().get(2..).unwrap_or(&[]);
+    let sizes = x.shape().get(2..).unwrap_or(&[]);
     let auto = node.string("auto_pad", "NOTSET")?;
     let strides = node.ints("strides")?.map_or_else(|| vec![1; kernel.len()], <[i64]>::to_vec);
-    let varies = lengths.iter().zip(&strides).any(|(length, &stride)| length.is_symbolic() && stride > 1);
-    if !auto.starts_with("SAME") || !varies || lengths.len() != kernel.len() {
-        return Ok((x.clone(), read_window(node, lengths, kernel)?));
+    let varies = sizes.iter().zip(&strides).any(|(length, &stride)| length.is_symbolic() && stride > 1);
+    if !auto.starts_with("SAME") || !varies || sizes.len() != kernel.len() {
+        return Ok((x.clone(), read_window(node, sizes, kernel)?));
     }
     let dilations = node.ints("dilations")?.map_or_else(|| vec![1; kernel.len()], <[i64]>::to_vec);
     let mut widths = Vec::with_capacity(2 * kernel.len());
-    for (axis, length) in lengths.iter().enumerate().rev() {
+    for (axis, length) in sizes.iter().enumerate().rev() {
         let (Some(&stride), Some(&dilation)) = (strides.get(axis), dilations.get(axis)) else {
             return Err(Error::argument(format!("strides, dilations and pads for {} axes", kernel.len())));
         };

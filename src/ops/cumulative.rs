@@ -131,7 +131,7 @@ fn doubling(state: Vec<Tensor>, axis: i64, combine: impl Fn(&[Tensor], &[Tensor]
         return Ok(state);
     }
     let rank = state.first().map_or(0, Tensor::rank);
-    let place = Tensor::arange(0, &size, 1, DType::I64)?;
+    let position = Tensor::arange(0, &size, 1, DType::I64)?;
     let mut across = vec![Dim::Fixed(1); rank];
     across[crate::dim::axis(axis, rank)?] = size.clone();
     let step = Tensor::full((), 1, DType::I64)?;
@@ -139,7 +139,7 @@ fn doubling(state: Vec<Tensor>, axis: i64, combine: impl Fn(&[Tensor], &[Tensor]
     let first: Vec<Tensor> = std::iter::once(step.clone()).chain(state).collect();
     let result = super::while_loop(&step.lt(&size)?, first, |state| {
         let (step, now) = state.split_first().ok_or_else(|| Error::internal("a loop without its step"))?;
-        let before = place.sub(step)?;
+        let before = position.sub(step)?;
         let then = now.iter().map(|x| x.index_select(axis, &before.maximum(0)?)).collect::<Result<Vec<_>>>()?;
         let there = before.ge(0)?.reshape(&across)?;
         let next = combine(now, &then)?.into_iter().zip(now).map(|(new, old)| there.where_(&new, old)).collect::<Result<Vec<_>>>()?;

@@ -56,11 +56,11 @@ impl Term {
             if term.tensor.shape()[second] != n {
                 return Err(Error::shape(format!("einsum: one label for sizes {n} and {}", term.tensor.shape()[second])));
             }
-            let places = super::constant_where_fixed(&[&n], || Tensor::arange(0, &n, 1, crate::array::DType::I64)?.mul(&(&n + 1i64)))?;
+            let positions = super::constant_where_fixed(&[&n], || Tensor::arange(0, &n, 1, crate::array::DType::I64)?.mul(&(&n + 1i64)))?;
             let mut order: Vec<i64> = (0..term.labels.len() as i64).filter(|&axis| axis != second as i64).collect();
             order.insert(first + 1, second as i64);
             let joined = term.tensor.permute(&order)?.flatten(first as i64, first as i64 + 1)?;
-            term.tensor = joined.index_select(first as i64, &places)?;
+            term.tensor = joined.index_select(first as i64, &positions)?;
             term.labels.remove(second);
         }
         Ok(term)

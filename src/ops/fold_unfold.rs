@@ -57,13 +57,13 @@ impl Operator for Col2Im {
         if !x.dtype.is_float() || self.spatial.len() != self.kernel.len() || !self.columns()?.agrees(columns, inputs.constraints()) {
             return Err(Error::shape(format!("fold: columns {x} do not fit kernel {:?} and output {:?}", self.kernel, self.spatial)));
         }
-        let lengths = self.spatial.iter().cloned();
-        Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(lengths).collect::<Vec<_>>())])
+        let sizes = self.spatial.iter().cloned();
+        Ok(vec![Type::new(x.dtype, [batch.clone(), channels].into_iter().chain(sizes).collect::<Vec<_>>())])
     }
 
     fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
-        let lengths = sizes.shape(&self.spatial)?;
-        widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &lengths, &self.kernel, &self.window)?]))
+        let sizes = sizes.shape(&self.spatial)?;
+        widened(inputs, |inputs| Ok(vec![fold_unfold::fold(inputs.at(0)?, &sizes, &self.kernel, &self.window)?]))
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
@@ -83,10 +83,10 @@ pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
         let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("invalid size {n}")));
         super::fixed(inputs.at(i)?)?.into_iter().map(count).collect::<Result<Vec<_>>>()
     };
-    let (lengths, kernel) = (super::dims_of(inputs.at(1)?)?, counts(2)?);
+    let (sizes, kernel) = (super::dims_of(inputs.at(1)?)?, counts(2)?);
     let ints: Vec<i64> = kernel.iter().map(|&n| n as i64).collect();
-    let window = super::conv::read_window(node, &lengths, &ints)?;
-    Ok(vec![apply_one(Col2Im { spatial: lengths, kernel, window }, &[inputs.at(0)?])?])
+    let window = super::conv::read_window(node, &sizes, &ints)?;
+    Ok(vec![apply_one(Col2Im { spatial: sizes, kernel, window }, &[inputs.at(0)?])?])
 })];
 
 impl Tensor {
@@ -97,8 +97,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the columns are not those of such a window.
     #[track_caller]
-    pub fn col2im(&self, lengths: impl Into<Shape>, kernel: &[usize], window: Window) -> Result<Tensor> {
-        let op = Col2Im { spatial: lengths.into().to_vec(), kernel: kernel.to_vec(), window };
+    pub fn col2im(&self, sizes: impl Into<Shape>, kernel: &[usize], window: Window) -> Result<Tensor> {
+        let op = Col2Im { spatial: sizes.into().to_vec(), kernel: kernel.to_vec(), window };
         self.batched(3, |x| apply_one(op, &[x]))
     }
 

@@ -85,11 +85,11 @@ pub(crate) enum Wave {
 const ZERO: f64 = 1e-15;
 
 /// What a frequency (a column) and a position (a row) of a transform of n points make of 1.
-pub(crate) fn table(frequencies: &Dim, places: &Dim, n: &Dim, wave: Wave, dtype: DType) -> Result<Tensor> {
-    let (Some(frequencies), Some(places), Some(n)) = (frequencies.fixed(), places.fixed(), n.fixed()) else {
-        return computed_table(frequencies, places, n, wave)?.cast(dtype);
+pub(crate) fn table(frequencies: &Dim, positions: &Dim, n: &Dim, wave: Wave, dtype: DType) -> Result<Tensor> {
+    let (Some(frequencies), Some(positions), Some(n)) = (frequencies.fixed(), positions.fixed(), n.fixed()) else {
+        return computed_table(frequencies, positions, n, wave)?.cast(dtype);
     };
-    if n > LONGEST || frequencies > LONGEST || places > LONGEST {
+    if n > LONGEST || frequencies > LONGEST || positions > LONGEST {
         return Err(Error::unsupported(format!(
             "a Fourier transform of size {n} is not supported: it is a matrix product, up to size {LONGEST}"
         )));
@@ -101,14 +101,14 @@ pub(crate) fn table(frequencies: &Dim, places: &Dim, n: &Dim, wave: Wave, dtype:
         Wave::Cos => x.cos(),
         Wave::Sin => x.sin(),
     };
-    let values: Vec<f64> = (0..places).flat_map(|j| (0..frequencies).map(move |k| exact(of(angle(k, j))))).collect();
-    Tensor::from(values.as_slice()).reshape([places, frequencies])?.cast(dtype)
+    let values: Vec<f64> = (0..positions).flat_map(|j| (0..frequencies).map(move |k| exact(of(angle(k, j))))).collect();
+    Tensor::from(values.as_slice()).reshape([positions, frequencies])?.cast(dtype)
 }
 
 /// The same table where a size is symbolic: computed where the graph runs, in f64.
-fn computed_table(frequencies: &Dim, places: &Dim, n: &Dim, wave: Wave) -> Result<Tensor> {
+fn computed_table(frequencies: &Dim, positions: &Dim, n: &Dim, wave: Wave) -> Result<Tensor> {
     let count = |dim: &Dim| Tensor::arange(0, dim, 1, DType::I64);
-    let steps = count(places)?.unsqueeze(1)?.mul(count(frequencies)?)?.remainder(n)?;
+    let steps = count(positions)?.unsqueeze(1)?.mul(count(frequencies)?)?.remainder(n)?;
     let angle = steps.cast(DType::F64)?.mul(TAU)?.div(float(n, DType::F64)?)?;
     let value = match wave {
         Wave::Cos => angle.cos()?,
@@ -216,8 +216,8 @@ pub(crate) fn signal(x: &Complex, axis: i64, n: &Dim, inverse: bool, norm: Optio
     let (re, im) = (fitted(&x.re, axis, &kept)?, fitted(&x.im, axis, &kept)?);
     let dtype = re.dtype();
     let weight = super::constant_where_fixed(&[n], || {
-        let place = Tensor::arange(0, &kept, 1, DType::I64)?.unsqueeze(1)?;
-        let once = place.eq(0)?.logical_or(place.mul(2)?.eq(n)?)?;
+        let position = Tensor::arange(0, &kept, 1, DType::I64)?.unsqueeze(1)?;
+        let once = position.eq(0)?.logical_or(position.mul(2)?.eq(n)?)?;
         Tensor::full((), 2, dtype)?.sub(once.cast(dtype)?)
     })?;
     let (cos, sin) = (table(n, &kept, n, Wave::Cos, dtype)?.mul(&weight)?, table(n, &kept, n, Wave::Sin, dtype)?.mul(&weight)?);

@@ -258,8 +258,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
             return Err(Error::size("MaxPool: auto_pad with indices over an axis of symbolic size").help("give that axis a fixed size"));
         }
         let mut outputs = apply(MaxPool { kernel, window, ceil: node.int("ceil_mode", 0)? != 0, indices }, &[Some(&padded)])?;
-        if let (Some(places), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
-            *places = by_column(places, &x.shape()[2..])?;
+        if let (Some(positions), true) = (outputs.get_mut(1), node.int("storage_order", 0)? != 0) {
+            *positions = by_column(positions, &x.shape()[2..])?;
         }
         Ok(outputs)
     }),
@@ -453,8 +453,8 @@ fn regions(length: &Dim, count: &Dim) -> Result<(Tensor, Tensor)> {
         let row = Tensor::arange(0, count, 1, DType::I64)?.unsqueeze(1)?;
         let start = row.mul(length)?.floor_divide(count)?;
         let last = row.add(1)?.mul(length)?.sub(1)?.floor_divide(count)?;
-        let place = start.add(Tensor::arange(0, &width, 1, DType::I64)?)?;
-        Ok((place.minimum(&last)?, place.le(&last)?))
+        let position = start.add(Tensor::arange(0, &width, 1, DType::I64)?)?;
+        Ok((position.minimum(&last)?, position.le(&last)?))
     })
 }
 

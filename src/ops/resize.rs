@@ -179,8 +179,8 @@ impl Operator for Resize {
 }
 
 /// Sizes times scales, rounded down.
-fn scaled(lengths: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
-    lengths.iter().zip(scales).map(|(dim, &scale)| scaled_size(dim, f64::from(scale))).collect()
+fn scaled(sizes: &[Dim], scales: &[f32]) -> Result<Vec<Dim>> {
+    sizes.iter().zip(scales).map(|(dim, &scale)| scaled_size(dim, f64::from(scale))).collect()
 }
 
 /// Sizes below this are those at which scales are compared.

@@ -487,9 +487,9 @@ impl Tensor {
             return Err(Error::argument(format!("invalid split size {length}")));
         }
         let count = chunks(&whole, &length)?.max(1);
-        let mut lengths = vec![length.clone(); count as usize];
-        lengths[count as usize - 1] = whole - length * (count - 1);
-        self.split_with_sizes(&lengths, axis)
+        let mut sizes = vec![length.clone(); count as usize];
+        sizes[count as usize - 1] = whole - length * (count - 1);
+        self.split_with_sizes(&sizes, axis)
     }
 
     /// An axis in at most `count` pieces of one size, the last perhaps shorter.
@@ -512,9 +512,9 @@ impl Tensor {
         if whole.ceil_div(&length).is_symbolic() && whole.ceil_div(&length).example() == Some(count) {
             let last = &whole - &(&length * (count - 1));
             size::ge(&last, 1)?;
-            let mut lengths = vec![length; count as usize];
-            lengths[count as usize - 1] = last;
-            return self.split_with_sizes(&lengths, axis);
+            let mut sizes = vec![length; count as usize];
+            sizes[count as usize - 1] = last;
+            return self.split_with_sizes(&sizes, axis);
         }
         self.split(length, axis)
     }

@@ -70,7 +70,7 @@ impl LoadedModel {
         }
     }
 
-    /// The inputs that take several tensors, and so have members: lists, tuples and dictionaries whose lengths or keys the file does not say.
+    /// The inputs that take several tensors, and so have members: lists, tuples and dictionaries whose sizes or keys the file does not say.
     pub fn open_inputs(&self) -> Vec<String> {
         match &self.program {
             LoadedProgram::Script(script) => script.open_inputs(),

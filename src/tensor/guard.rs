@@ -1,6 +1,6 @@
 //! Guards of a traced graph that is called in another trace, and those that a program makes itself.
 
-use super::relation::Scope;
+use super::relation::SizeScope;
 use super::{Tensor, location, recorder};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Bindings, Constraint, Dim};
@@ -56,7 +56,7 @@ pub(crate) fn required(condition: &Tensor, holds: bool, raises: &str) -> Result<
     let location = location::here(None, Location::caller());
     let Some(traced_ref) = condition.traced_ref() else { return Ok(()) };
     let raises: Option<Arc<str>> = Some(raises.into());
-    match recorder::of_graph(traced_ref, |graph| Scope::of(graph).relations(traced_ref.value, holds)) {
+    match recorder::of_graph(traced_ref, |graph| SizeScope::of(graph).relations(traced_ref.value, holds)) {
         Some(constraints) => constraints.into_iter().try_for_each(|constraint| {
             recorder::add_size_guard(Guard { raises: raises.clone(), ..Guard::sizes(constraint, location.clone()) })
         }),

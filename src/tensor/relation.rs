@@ -17,18 +17,18 @@ const SAME_VALUE: &[&str] = &["Cast", "Identity", "Reshape", "Squeeze", "Unsquee
 
 /// A graph, and for the branch of a node what its inputs are outside.
 #[derive(Clone, Copy)]
-pub(super) struct Scope<'a> {
+pub(super) struct SizeScope<'a> {
     graph: &'a Graph,
-    outer: Option<(&'a Scope<'a>, &'a [Option<ValueId>])>,
+    outer: Option<(&'a SizeScope<'a>, &'a [Option<ValueId>])>,
 }
 
-impl<'a> Scope<'a> {
-    pub(super) fn of(graph: &'a Graph) -> Scope<'a> {
-        Scope { graph, outer: None }
+impl<'a> SizeScope<'a> {
+    pub(super) fn of(graph: &'a Graph) -> SizeScope<'a> {
+        SizeScope { graph, outer: None }
     }
 
     /// The scope in which a value is made, and what it is there.
-    fn resolved(&self, id: ValueId) -> Option<(Scope<'a>, ValueId)> {
+    fn resolved(&self, id: ValueId) -> Option<(SizeScope<'a>, ValueId)> {
         let input = self.graph.inputs().iter().position(|&input| input == id);
         match (input, self.outer) {
             (Some(i), Some((outer, outside))) => outer.resolved((*outside.get(i)?)?),
@@ -89,10 +89,10 @@ impl<'a> Scope<'a> {
                     (node.op.graphs().try_into().ok()?, node.outputs.iter().position(|&output| output == id)?);
                 let (first, second): (&Graph, &Graph) = (then, otherwise);
                 let outside = node.inputs.get(1..)?.split_at_checked(first.inputs().len())?;
-                let then = Scope { graph: first, outer: Some((&scope, outside.0)) };
-                let otherwise = Scope { graph: second, outer: Some((&scope, outside.1)) };
+                let then = SizeScope { graph: first, outer: Some((&scope, outside.0)) };
+                let otherwise = SizeScope { graph: second, outer: Some((&scope, outside.1)) };
                 let (taken, left) = (*first.outputs().get(output)?, *second.outputs().get(output)?);
-                let never = |scope: &Scope, id| scope.constant(id).is_some_and(|n| (n != 0) != holds);
+                let never = |scope: &SizeScope, id| scope.constant(id).is_some_and(|n| (n != 0) != holds);
                 match (never(&then, taken), never(&otherwise, left)) {
                     (true, _) => both(scope.relations(input(0)?, false), otherwise.relations(left, holds)),
                     (_, true) => both(scope.relations(input(0)?, true), then.relations(taken, holds)),

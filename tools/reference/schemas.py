@@ -2,7 +2,7 @@
 
 usage: schemas.py > ../../src/onnx/schemas.txt
 Needs onnx. A row is `name|since|deprecated|inputs|outputs|attributes|types`, inputs and outputs as `least-most`, attributes as `name:type` with
-`!` where required, types as the TensorProto.DataType numbers that each input allows, in base 36 (`*` where it is no tensor).
+`!` where required, types as the TensorProto.DataType values that each input allows, in base 36 (`*` where it is no tensor).
 """
 import onnx
 from onnx import defs

@@ -175,7 +175,7 @@ fn name_of<'a>(spec: &'a str, names: &[String], open: &[String]) -> Option<(Stri
         let is_member =
             |input: &String| head.strip_prefix(input.as_str()).is_some_and(|rest| rest.len() > 1 && rest.starts_with(['.', '_', '[']));
         let input = open.iter().filter(|input| is_member(input)).max_by_key(|input| input.len())?;
-        let path = head[input.len()..].replace("][", ".").replace(['[', ']', '\'', '"'], ".");
+        let path = head[input.len()..].replace(['\'', '"'], "").replace("][", ".").replace(['[', ']'], ".");
         Some((format!("{input}{}", path.trim_end_matches('.')), &spec[at..]))
     });
     member.or_else(|| {

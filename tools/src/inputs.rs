@@ -218,7 +218,11 @@ fn example(slots: &[Slot], from_file: Option<Example>) -> Result<Example> {
         Some(example) => {
             let present = slots.iter().filter(|slot| slot.is_absent).fold(example, |example, slot| example.without(&slot.name));
             let given: Vec<(String, Tensor)> = slots.iter().filter_map(|slot| Some((slot.name.clone(), slot.given.clone()?))).collect();
-            present.with_given(&given)?
+            // Sizes that contradict each other are those of the options.
+            present.with_given(&given).map_err(|error| match error.code() {
+                ErrorCode::Size => Error::input(error.to_string()),
+                _ => error,
+            })?
         }
         None => {
             let flags = || slots.iter().map(|slot| format!("-i {}:1,3,224,224", slot.name)).collect::<Vec<_>>().join(" ");

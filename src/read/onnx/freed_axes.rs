@@ -7,7 +7,7 @@ use super::value::{Declared, Value};
 use crate::dim::{Dim, Expr, Shape};
 use std::sync::Arc;
 
-/// A symbolic size in the place of a declared one.
+/// A symbolic size in the position of a declared one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FreedAxis {
     pub(super) symbol: Arc<str>,

@@ -97,3 +97,12 @@ pub(crate) struct ClassDef {
     pub(crate) methods: Vec<Arc<FunctionDef>>,
     pub(crate) members: Vec<(Arc<str>, AstExpr)>,
 }
+
+/// `torch.add` of an expression that is names and dots.
+pub(super) fn dotted(expr: &AstExpr) -> Option<String> {
+    match expr {
+        AstExpr::Name(name) => Some(name.to_string()),
+        AstExpr::Attribute(base, name) => Some(format!("{}.{name}", dotted(base)?)),
+        _ => None,
+    }
+}

@@ -1,24 +1,17 @@
 //! Branches and loops of TorchScript that depend on the values or sizes of inputs.
 
 use super::ast::{AstExpr, FunctionDef, LineNumber, Statement, StatementKind};
-use super::interpret::{Flow, Interpreter, Locals, dotted};
+use super::branches::{Trips, required};
+use super::interpret::{Flow, Interpreter, Locals};
 use super::side_effects::{MutableValues, ValueLayout, appended, number};
 use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::ops::Iteration;
 use crate::read::aten::value::{Value, View};
-use crate::tensor::{Tensor, location};
+use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How often a loop runs.
-pub(super) enum Trips<'a> {
-    /// As long as a condition holds; whether it does now.
-    While(Tensor, &'a AstExpr),
-    /// So many times, for the integers from a start on, which a target gets.
-    Count { limit: Tensor, start: Tensor, target: &'a AstExpr },
-}
 
 impl Interpreter<'_> {
     /// The iterations of a loop over a range whose end differs from call to call; `None` for any other.
@@ -156,12 +149,12 @@ impl Interpreter<'_> {
             Trips::While(now, _) => (None, Some(now)),
             Trips::Count { limit, .. } => (Some(limit), None),
         };
-        let (last, items) = crate::ops::repeat(limit, condition, state, |turn, state| {
+        let (last, items) = crate::ops::repeat(limit, condition, state, |iteration, state| {
             let mut own = around.clone();
             store_tensors(&locations, &mutable, &mut own, state.to_vec())?;
             lists.iter().try_for_each(|list| list.start(&mutable, &mut own))?;
             if let Trips::Count { start, target, .. } = trips {
-                self.assign(target, start.add(turn)?.into(), &mut own, function)?;
+                self.assign(target, start.add(iteration)?.into(), &mut own, function)?;
             }
             self.count_iteration()?;
             self.straight(body, &mut own, function)?;
@@ -216,27 +209,6 @@ impl Interpreter<'_> {
         };
         required(condition, holds, error, &format!("{}:{line}", function.file))
     }
-}
-
-/// Whether a block always ends with an error of the program.
-pub(super) fn raises(block: &[Statement]) -> bool {
-    block.iter().any(|statement| match &statement.kind {
-        StatementKind::Raise(_) => true,
-        StatementKind::Expr(AstExpr::Call(call)) => dotted(&call.callee).is_some_and(|path| path == "ops.prim.RaiseException"),
-        StatementKind::If(_, then, otherwise) => raises(then) && raises(otherwise),
-        _ => false,
-    })
-}
-
-/// Requires that a condition is this one, or else the program raises this error: now, where the example says so.
-pub(super) fn required(condition: &Tensor, holds: bool, error: Error, line: &str) -> Result<()> {
-    if let Some(array) = condition.value()
-        && (array.item()?.to_f64() != 0.0) != holds
-    {
-        return Err(error.at(line));
-    }
-    let _line = location::line(line);
-    crate::tensor::guard::required(&condition.cast(DType::Bool)?, holds, error.message())
 }
 
 /// A list that every iteration of a loop adds so many elements to.

@@ -1,7 +1,7 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
-use super::ast::{AstExpr, CallExpr, FunctionDef, Statement, StatementKind};
-use super::control_flow::{Trips, raises, required};
+use super::ast::{AstExpr, CallExpr, FunctionDef, Statement, StatementKind, dotted};
+use super::branches::{Trips, raises, required};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
@@ -447,13 +447,4 @@ pub(super) enum Decision {
     Known(bool),
     /// It depends on the values of an input.
     Traced(Tensor),
-}
-
-/// `torch.add` of an expression that is names and dots.
-pub(super) fn dotted(expr: &AstExpr) -> Option<String> {
-    match expr {
-        AstExpr::Name(name) => Some(name.to_string()),
-        AstExpr::Attribute(base, name) => Some(format!("{}.{name}", dotted(base)?)),
-        _ => None,
-    }
 }

@@ -1,6 +1,7 @@
 //! TorchScript archives: a tree of modules with tensors, and the code of their methods.
 
 mod ast;
+mod branches;
 mod builtin;
 mod control_flow;
 mod interpret;

@@ -73,13 +73,13 @@ pub(super) fn arguments(forward: &FunctionDef, inputs: &[Tensor], example: Optio
 /// [`Input`](crate::ErrorCode::Input) where one is unknown, or a parameter without a default is missing.
 pub(super) fn arranged(forward: &FunctionDef, example: &Example) -> Result<Example> {
     let parameters = forward.parameters.get(1..).unwrap_or_default();
-    let place = |name: &str| {
+    let position = |name: &str| {
         member(parameters, name).ok_or_else(|| {
             let names: Vec<&str> = parameters.iter().map(|parameter| &*parameter.name).collect();
             Error::input(format!("there is no input `{name}`")).help(format!("the inputs are: {}", names.join(", ")))
         })
     };
-    let members = example.inputs().iter().map(|(name, tensor)| Ok((place(name)?, tensor.clone()))).collect::<Result<Vec<_>>>()?;
+    let members = example.inputs().iter().map(|(name, tensor)| Ok((position(name)?, tensor.clone()))).collect::<Result<Vec<_>>>()?;
     by_name(parameters, members)?;
     Ok(example.clone().sorted_by(|name| member(parameters, name).map(|member| member.parameter)))
 }

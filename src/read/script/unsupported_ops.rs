@@ -1,7 +1,7 @@
 //! What a program needs that we do not have: all of it at once, with counts and lines, before anything runs.
 
+use super::ast::dotted;
 use super::ast::{AstExpr, FunctionDef, Statement, StatementKind};
-use super::interpret::dotted;
 use super::{Program, ScriptModule, builtin};
 use crate::error::{Error, ErrorCode};
 use crate::read::aten;

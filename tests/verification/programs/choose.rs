@@ -209,6 +209,11 @@ pub fn floats(c: &mut Chooser) -> Option<Chosen> {
     Some((vec![c.pick(|known| any || is_float(known))?], vec![]))
 }
 
+/// Floats of at most single precision.
+pub fn single_floats(c: &mut Chooser) -> Option<Chosen> {
+    Some((vec![c.pick(|known| is_float(known) && known.ty.dtype != DType::F64)?], vec![]))
+}
+
 pub fn positive(c: &mut Chooser) -> Option<Chosen> {
     let above = |known: &Known| known.calls.iter().all(|array| array.to_f64s().unwrap().iter().all(|&x| x > 0.01));
     let x = match c.pick(|known| is_float(known) && above(known)) {

@@ -87,7 +87,7 @@ methods! {
     choose::positive, [x] () x.acosh();
     choose::floats, [x] () x.atanh();
     choose::floats, [x] () x.erf();
-    choose::floats, [x] () x.erfc();
+    choose::single_floats, [x] () x.erfc();
     choose::floats, [x] () x.expm1();
     choose::positive, [x] () x.log1p();
     choose::floats, [x] () x.exp2();

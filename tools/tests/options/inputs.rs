@@ -91,7 +91,7 @@ fn an_input_that_is_missing_is_refused_and_one_that_nobody_gave_is_said() {
     let folder = Folder::new();
     folder.save("m.onnx", two_inputs(["a", "b"], DType::F32), |_| {});
     folder.write("a.npy", &[("", ramp(&[2, 3]))]);
-    folder.run(&["run", "m.onnx", "-i", "a=@a.npy"]).exits(2).says(&["input `b` is not given", "-i b=@b.npy"]);
+    folder.run(&["run", "m.onnx", "-i", "a=@a.npy"]).exits(2).says(&["input `b` not given", "-i b=@b.npy"]);
     folder.run(&["run", "m.onnx"]).exits(0).says(&["input `a` f32[2,3] is made up", "input `b` f32[2,3] is made up"]);
     folder.run(&["run", "m.onnx", "-i", "a=@a.npy", "-i", "bb=@a.npy"]).exits(2).says(&["no input `bb`", "did you mean `b`?"]);
 }
@@ -152,6 +152,10 @@ fn a_declared_size_stays_symbolic_whatever_the_example() {
         });
         folder.write("a.npy", &[("", ramp(&[4, 3]))]);
         for given in [&[][..], &["-i", "a=@a.npy"], &["-i", "a:4,3"], &["-i", "a:4,3=ones", "-i", "b=@a.npy"]] {
+            // Without names nothing says that both have as many rows.
+            if name == "unnamed" && given.len() == 2 {
+                continue;
+            }
             folder.run(&[&["convert", "m.onnx", "-o", "out.onnx"], given].concat()).exits(0);
             for rows in ["1", "5"] {
                 let [a, b] = ["a", "b"].map(|input| format!("{input}:{rows},3=ones"));
