@@ -140,6 +140,17 @@ impl Example {
         Ok(self)
     }
 
+    /// The size that an axis without a name of its own takes where others are given: that of the same axis of a given input that has no name
+    /// either, and had the same size. The two are a batch, say.
+    fn size_of_unnamed(&self, symbol: &str, size: i64, given: &[(String, Tensor)]) -> Option<i64> {
+        let unnamed = |name: &str, axis: usize, dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *symbol_of(name, axis));
+        let axes = self.inputs.iter().flat_map(|(name, tensor)| tensor.shape().iter().enumerate().map(move |(axis, dim)| (name, axis, dim)));
+        let mut own = axes.clone().filter(|(_, _, dim)| dim.expr().as_symbol().is_some_and(|other| **other == *symbol));
+        let axis = own.find(|(name, axis, dim)| unnamed(name, *axis, dim))?.1;
+        let mut same = axes.filter(|(name, other, dim)| *other == axis && dim.example() == Some(size) && unnamed(name, *other, dim));
+        same.find_map(|(name, ..)| given.iter().find(|given| given.0 == *name)?.1.shape().get(axis)?.example())
+    }
+
     /// The inputs but for this one.
     #[must_use]
     pub fn without(mut self, input: &str) -> Example {
@@ -181,6 +192,7 @@ impl Example {
         }
         for (symbol, n) in self.symbols() {
             if sizes.get(&symbol).is_none() {
+                let n = self.size_of_unnamed(&symbol, n, given).unwrap_or(n);
                 sizes.bind(&symbol, n)?;
             }
         }
