@@ -144,7 +144,8 @@ impl Example {
     /// either, and had the same size. The two are a batch, say.
     fn size_of_unnamed(&self, symbol: &str, size: i64, given: &[(String, Tensor)]) -> Option<i64> {
         let unnamed = |name: &str, axis: usize, dim: &Dim| dim.expr().as_symbol().is_some_and(|symbol| **symbol == *symbol_of(name, axis));
-        let axes = self.inputs.iter().flat_map(|(name, tensor)| tensor.shape().iter().enumerate().map(move |(axis, dim)| (name, axis, dim)));
+        let axes =
+            self.inputs.iter().flat_map(|(name, tensor)| tensor.shape().iter().enumerate().map(move |(axis, dim)| (name, axis, dim)));
         let mut own = axes.clone().filter(|(_, _, dim)| dim.expr().as_symbol().is_some_and(|other| **other == *symbol));
         let axis = own.find(|(name, axis, dim)| unnamed(name, *axis, dim))?.1;
         let mut same = axes.filter(|(name, other, dim)| *other == axis && dim.example() == Some(size) && unnamed(name, *other, dim));

@@ -116,7 +116,7 @@ impl<const N: usize> AdaptiveAvgPool<N> {
 
 impl<const N: usize> Module for AdaptiveAvgPool<N> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.adaptive_average_pool(&self.regions)
+        x.adaptive_average_pool(self.regions)
     }
 }
 

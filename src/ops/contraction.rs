@@ -108,7 +108,7 @@ fn narrowed(x: &Tensor, axes: &[usize], partners: &[Dim]) -> Result<Tensor> {
 fn cross(x: &Tensor, y: &Tensor, axis: i64) -> Result<Tensor> {
     let shape = size::broadcast(x.shape(), y.shape())?;
     let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
-    let rolled = |t: &Tensor, by: i64| t.roll(&[by], &[axis]);
+    let rolled = |t: &Tensor, by: i64| t.roll([by], &[axis]);
     rolled(&x, -1)?.mul(rolled(&y, -2)?)?.sub(rolled(&x, -2)?.mul(rolled(&y, -1)?)?)
 }
 

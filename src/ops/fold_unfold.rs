@@ -148,7 +148,7 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
     use super::examples::*;
 
     cases! {
-        "col2im", [floats(&[2, 12, 4])], |x| one(x[0].col2im(&[3, 3], &[2, 2], Window::dense(2))?);
+        "col2im", [floats(&[2, 12, 4])], |x| one(x[0].col2im([3, 3], &[2, 2], Window::dense(2))?);
         "col2im_as_another", [floats(&[2, 12, 20]), floats(&[5, 6])], |x| one(x[0].col2im([x[1].dim(0)?, x[1].dim(1)?], &[2, 2], Window::dense(2))?);
         "im2col_strides", [floats(&[2, 3, 7, 9])], |x| one(x[0].im2col(&[2, 3], Window::symmetric(&[2, 1], &[1, 0], &[1, 2]))?);
         "unfold_and_fold", [floats(&[2, 3, 4, 6])], |x| one(x[0].im2col(&[2, 2], Window::symmetric(&[2, 2], &[0, 0], &[1, 1]))?.col2im([x[0].dim(2)?, x[0].dim(3)?], &[2, 2], Window::symmetric(&[2, 2], &[0, 0], &[1, 1]))?);
@@ -167,7 +167,7 @@ mod tests {
         let columns = x.im2col(&[2, 3], window.clone()).unwrap();
         let kernel = fold_unfold::unfold(&x.to_array().unwrap(), &[2, 3], &window).unwrap();
         assert_eq!(columns.to_array().unwrap(), kernel);
-        let image = columns.col2im(&[4, 5], &[2, 3], window).unwrap();
+        let image = columns.col2im([4, 5], &[2, 3], window).unwrap();
         assert_eq!(image.shape(), x.shape());
     }
 }

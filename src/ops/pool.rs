@@ -474,12 +474,12 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "average_pool_uncounted", [floats(&[2, 3, 7, 9])], |x| one(x[0].average_pool(&[3, 3], window(&[1, 2], &[1, 1], &[1, 1]), false, false)?);
         "average_pool_ceil", [floats(&[2, 3, 8])], |x| one(x[0].average_pool(&[3], window(&[3], &[0], &[1]), true, true)?);
         "average_pool_ceil_padding", [floats(&[2, 3, 8])], |x| one(x[0].average_pool(&[3], window(&[2], &[1], &[1]), true, true)?);
-        "adaptive_average_pool_1", [floats(&[2, 3, 7, 9])], |x| one(x[0].adaptive_average_pool(&[1, 1])?);
-        "adaptive_average_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_average_pool(&[3, 3])?);
-        "adaptive_average_pool_uneven", [floats(&[2, 3, 7])], |x| one(x[0].adaptive_average_pool(&[3])?);
-        "adaptive_max_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool(&[2, 3])?);
-        "adaptive_max_pool_uneven", [floats(&[2, 3, 7, 5])], |x| one(x[0].adaptive_max_pool(&[3, 4])?);
-        "adaptive_max_pool_indices", [floats(&[2, 3, 7, 5])], |x| both(x[0].adaptive_max_pool_indices(&[3, 2])?);
+        "adaptive_average_pool_1", [floats(&[2, 3, 7, 9])], |x| one(x[0].adaptive_average_pool([1, 1])?);
+        "adaptive_average_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_average_pool([3, 3])?);
+        "adaptive_average_pool_uneven", [floats(&[2, 3, 7])], |x| one(x[0].adaptive_average_pool([3])?);
+        "adaptive_max_pool", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool([2, 3])?);
+        "adaptive_max_pool_uneven", [floats(&[2, 3, 7, 5])], |x| one(x[0].adaptive_max_pool([3, 4])?);
+        "adaptive_max_pool_indices", [floats(&[2, 3, 7, 5])], |x| both(x[0].adaptive_max_pool_indices([3, 2])?);
         "adaptive_average_pool_as_another", [floats(&[2, 7, 9]), floats(&[4, 3])], |x| one(x[0].adaptive_average_pool([x[1].dim(0)?, x[1].dim(1)?])?);
         "max_pool_ceil_padding", [floats(&[2, 3, 7, 8])], |x| one(x[0].max_pool(&[3, 2], window(&[2, 3], &[1, 1], &[1, 1]), true)?);
         "max_pool_ceil_dilations", [floats(&[2, 3, 9])], |x| one(x[0].max_pool(&[2], window(&[3], &[0], &[3]), true)?);
@@ -487,7 +487,7 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "average_pool_ceil_uncounted", [floats(&[2, 3, 7, 6])], |x| one(x[0].average_pool(&[3, 3], window(&[2, 2], &[1, 1], &[1, 1]), true, false)?);
         "average_pool_ceil_counted", [floats(&[2, 3, 7, 6])], |x| one(x[0].average_pool(&[3, 2], window(&[2, 3], &[1, 1], &[1, 1]), true, true)?);
         "sum_pool_ceil", [floats(&[2, 3, 7])], |x| one(x[0].sum_pool(&[3], &window(&[2], &[1], &[1]), true)?);
-        "adaptive_max_pool_1", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool(&[1, 1])?);
+        "adaptive_max_pool_1", [floats(&[2, 3, 6, 9])], |x| one(x[0].adaptive_max_pool([1, 1])?);
         "average_pool_dilations", [floats(&[2, 3, 9, 11])], |x| one(x[0].average_pool(&[2, 3], window(&[1, 2], &[1, 1], &[2, 3]), false, true)?);
     }
 }

@@ -3,12 +3,15 @@
 use ontrace::array::Random;
 use ontrace::{Array, DType, Error, Result};
 
+/// The sizes of a shape, each with its name where it is symbolic.
+type NamedSizes = Vec<(Option<String>, usize)>;
+
 /// A parsed `-i` option.
 #[derive(Debug, Default, PartialEq)]
 pub struct Spec {
     pub name: Option<String>,
     /// Each size, with its name if it is symbolic.
-    pub shape: Option<Vec<(Option<String>, usize)>>,
+    pub shape: Option<NamedSizes>,
     pub dtype: Option<DType>,
     pub source: Option<DataSource>,
 }
@@ -93,7 +96,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// A shape, and the dtype that some tools write after it: `1,3,4`, `1x3x4`, `[1,3,4]`, `batch=2,3`, `[1,3]f32`, `1,3,f32`; `[]` is a scalar.
-fn shape_and_dtype(text: &str) -> Option<(Vec<(Option<String>, usize)>, Option<DType>)> {
+fn shape_and_dtype(text: &str) -> Option<(NamedSizes, Option<DType>)> {
     let (inner, after, bracketed) = match text.strip_prefix('[') {
         Some(rest) => {
             let (inner, after) = rest.rsplit_once(']')?;
@@ -131,7 +134,7 @@ fn shape_and_dtype(text: &str) -> Option<(Vec<(Option<String>, usize)>, Option<D
 }
 
 /// `SHAPE[:DTYPE]`, or a dtype alone.
-fn typed(text: &str) -> Option<(Option<Vec<(Option<String>, usize)>>, Option<DType>)> {
+fn typed(text: &str) -> Option<(Option<NamedSizes>, Option<DType>)> {
     if let Some((shape, dtype)) = text.rsplit_once(':').and_then(|(shape, dtype)| Some((shape, DType::parse(dtype)?))) {
         return shape_and_dtype(shape).filter(|parsed| parsed.1.is_none()).map(|parsed| (Some(parsed.0), Some(dtype)));
     }

@@ -45,11 +45,11 @@ pub(super) fn reshaped(x: &Shape, target: &[i64], freed: &[FreedAxis]) -> Option
         let Some(axis) = x.iter().position(|dim| dim.expr().symbols().contains(symbol)) else { continue };
         let before: Dim = x[..axis].iter().cloned().product();
         let mut prefix = Dim::Fixed(1);
-        for i in 0..dims.len() {
-            let here = if dims[i] == 0 { x.get(i).cloned().unwrap_or(Dim::Fixed(0)) } else { dims[i].clone() };
+        for (i, dim) in dims.iter_mut().enumerate() {
+            let here = if *dim == 0 { x.get(i).cloned().unwrap_or(Dim::Fixed(0)) } else { dim.clone() };
             if prefix.expr() == before.expr() {
-                if let Some(n) = here.fixed().filter(|n| *n > 0 && n % declared == 0 && dims[i] != 0) {
-                    dims[i] = Dim::new(Expr::symbol(symbol), Some(*declared)) * (n / declared);
+                if let Some(n) = here.fixed().filter(|n| *n > 0 && n % declared == 0 && *dim != 0) {
+                    *dim = Dim::new(Expr::symbol(symbol), Some(*declared)) * (n / declared);
                     is_changed = true;
                 }
                 // What is copied (0) or left over (-1) follows the axis already.

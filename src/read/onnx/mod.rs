@@ -200,7 +200,7 @@ impl OnnxModule {
                 .filter(own)
                 .map(|(given, tensor)| (given[name.len()..].trim_start_matches('.'), tensor.clone()))
                 .collect();
-            declared.from_members(name, &leaves)
+            declared.with_members(name, &leaves)
         });
         let values = values.collect::<Result<Vec<_>>>()?;
         match self.inputs.iter().all(|(_, declared)| declared.type_of_tensor().is_some()) {

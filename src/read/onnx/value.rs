@@ -231,10 +231,10 @@ impl Declared {
     }
 
     /// A value of this type from tensors with their paths below it.
-    pub(super) fn from_members(&self, name: &str, leaves: &[(&str, Tensor)]) -> Result<Value> {
+    pub(super) fn with_members(&self, name: &str, leaves: &[(&str, Tensor)]) -> Result<Value> {
         match (self, leaves) {
             (Declared::Optional(_), []) => Ok(Value::Optional(None)),
-            (Declared::Optional(inner), _) => Ok(Value::Optional(Some(Box::new(inner.from_members(name, leaves)?)))),
+            (Declared::Optional(inner), _) => Ok(Value::Optional(Some(Box::new(inner.with_members(name, leaves)?)))),
             (Declared::Tensor(..), [("", tensor)]) => Ok(Value::Tensor(tensor.clone())),
             (Declared::Tensor(..), []) => Err(Error::input(format!("the input `{name}` is missing"))),
             (Declared::Tensor(..), _) => Err(Error::input(format!("the input `{name}` is one tensor"))),
@@ -252,7 +252,7 @@ impl Declared {
                 }
                 items
                     .iter()
-                    .map(|(i, leaves)| inner.from_members(&format!("{name}.{i}"), leaves))
+                    .map(|(i, leaves)| inner.with_members(&format!("{name}.{i}"), leaves))
                     .collect::<Result<_>>()
                     .map(Value::Sequence)
             }

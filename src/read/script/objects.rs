@@ -224,7 +224,7 @@ impl Data {
                 items.iter().enumerate().all(|(i, item)| item.leaves(&[path, &[i.to_string()]].concat(), leaves))
             }
             Data::Dict(entries) => entries.iter().all(|(key, item)| match key {
-                Data::Str(key) => item.leaves(&[path, &[key.clone()]].concat(), leaves),
+                Data::Str(key) => item.leaves(&[path, std::slice::from_ref(key)].concat(), leaves),
                 _ => false,
             }),
             _ => false,

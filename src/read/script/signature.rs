@@ -147,21 +147,21 @@ fn by_name(parameters: &[Parameter], members: Vec<(Member, Tensor)>) -> Result<V
             true if parameter.default.is_some() => {}
             true if is_optional(kind) => arguments.push((name, Value::None)),
             true => return Err(Error::input(format!("the input `{name}` is missing"))),
-            false => arguments.push((name.clone(), from_members(kind, &name, leaves)?)),
+            false => arguments.push((name.clone(), with_members(kind, &name, leaves)?)),
         }
     }
     Ok(arguments)
 }
 
 /// A value of a type from tensors with their paths.
-fn from_members(kind: Option<&AstExpr>, name: &str, mut leaves: Vec<(Vec<String>, Tensor)>) -> Result<Value> {
+fn with_members(kind: Option<&AstExpr>, name: &str, mut leaves: Vec<(Vec<String>, Tensor)>) -> Result<Value> {
     let is_whole = leaves.len() == 1 && leaves[0].0.is_empty();
     let indices = |count: usize| (0..count).map(|i| i.to_string()).collect::<Vec<_>>();
     match source_of(kind) {
         ValueSource::Tensor if is_whole => Ok(Value::from(leaves.remove(0).1)),
         ValueSource::Tensor => Err(Error::input(format!("the input `{name}` is given twice"))),
         // A list of one tensor may be given by the name of the list.
-        ValueSource::List(inner) if is_whole => Ok(Value::list(vec![from_members(Some(inner), name, leaves)?])),
+        ValueSource::List(inner) if is_whole => Ok(Value::list(vec![with_members(Some(inner), name, leaves)?])),
         ValueSource::List(inner) => {
             let count = leaves.iter().filter_map(|(path, _)| path.first()?.parse::<usize>().ok()).max().map_or(0, |last| last + 1);
             if count > leaves.len() {
@@ -207,7 +207,7 @@ fn members_of<'a>(
         match leaves.is_empty() {
             true if is_optional(kind(i)) => Ok(Value::None),
             true => Err(Error::input(format!("the input `{name}` is missing"))),
-            false => from_members(kind(i), &name, leaves),
+            false => with_members(kind(i), &name, leaves),
         }
     };
     members.into_iter().enumerate().map(member).collect()

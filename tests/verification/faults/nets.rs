@@ -249,7 +249,7 @@ fn convnet(x: &[Tensor], fault: &str) -> Result<Vec<Tensor>> {
             _ => h.max_pool(&[2, 2], window, false),
         }
     })?;
-    let h = within("shrink", || h.adaptive_average_pool(&[2, 2]))?;
+    let h = within("shrink", || h.adaptive_average_pool([2, 2]))?;
     let h = within("flat", || match fault {
         "flat.transposed" => h.transpose(2, 3)?.reshape(&[x[0].dim(0)?, 24.into()]),
         "flat.baked_batch" => h.reshape(&[x[0].dim(0)?, 24.into()])?.narrow(0, 0, 2),

@@ -286,8 +286,8 @@ methods! {
     fit::conv_transpose, [x weight] (window: window) x.conv_transpose(weight, None, window, 1, &[0]);
     fit::pool, [x] (kernel: sizes, window: window, ceil: flag) x.max_pool(&kernel, window, ceil);
     fit::padded_pool, [x] (kernel: sizes, window: window, padding: flag) x.average_pool(&kernel, window, false, padding);
-    fit::images, [x] () x.adaptive_average_pool(&[1, 1]);
-    fit::images, [x] () x.adaptive_max_pool(&[1, 1]);
+    fit::images, [x] () x.adaptive_average_pool([1, 1]);
+    fit::images, [x] () x.adaptive_max_pool([1, 1]);
     fit::batch_norm, [x scale bias mean var] () x.batch_norm(Some(scale), Some(bias), mean, var, 1e-3);
     fit::layer_norm, [x scale bias] (shape: dims) x.layer_norm(&shape, Some(scale), Some(bias), 1e-3);
     fit::group_norm, [x] (groups: int) x.group_norm(groups, None, None, 1e-2);
