@@ -2,11 +2,15 @@
 
 use super::expr::Atom;
 use super::{Constraint, Expr, Relation, is_value};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many quotients, minima and maxima a proof takes apart, one inside the other.
 const DEPTH: usize = 5;
+
+/// How many expressions one proof looks at: a proof that takes more is not found.
+const EFFORT: usize = 400;
 
 /// What a symbol is at least that nothing is known of: a size is not negative, a value may be.
 fn unbounded(symbol: &str) -> i64 {
@@ -95,37 +99,41 @@ impl Ranges {
 
     /// Whether an expression is known not to be negative.
     pub(crate) fn is_nonnegative(&self, expr: &Expr) -> bool {
-        self.proves(expr, DEPTH) || self.nonnegative.iter().any(|known| self.proves(&expr.add(&known.neg()), DEPTH))
+        let effort = Cell::new(EFFORT);
+        self.proves(expr, DEPTH, &effort) || self.nonnegative.iter().any(|known| self.proves(&expr.add(&known.neg()), DEPTH, &effort))
     }
 
-    fn proves(&self, expr: &Expr, depth: usize) -> bool {
+    fn proves(&self, expr: &Expr, depth: usize, effort: &Cell<usize>) -> bool {
         if let Some(n) = expr.number() {
             return n >= 0;
         }
-        if self.terms_are_nonnegative(expr, depth) {
+        let Some(left) = effort.get().checked_sub(1) else { return false };
+        effort.set(left);
+        if self.terms_are_nonnegative(expr, depth, effort) {
             return true;
         }
-        depth > 0 && expr.atoms().iter().any(|atom| self.proves_without(expr, atom, depth - 1))
+        depth > 0 && expr.atoms().iter().any(|atom| self.proves_without(expr, atom, depth - 1, effort))
     }
 
     /// The proof with a bound instead of a quotient, minimum or maximum.
-    fn proves_without(&self, expr: &Expr, atom: &Atom, depth: usize) -> bool {
+    fn proves_without(&self, expr: &Expr, atom: &Atom, depth: usize, effort: &Cell<usize>) -> bool {
         let Some((factor, rest)) = expr.linear_in(atom) else { return false };
-        let up = self.proves(&factor, depth);
-        if !up && !self.proves(&factor.neg(), depth) {
+        let up = self.proves(&factor, depth, effort);
+        if !up && !self.proves(&factor.neg(), depth, effort) {
             return false;
         }
-        let with = |bound: &Expr| self.proves(&rest.add(&factor.mul(bound)), depth);
+        let with = |bound: &Expr| self.proves(&rest.add(&factor.mul(bound)), depth, effort);
         match atom {
             Atom::Symbol(_) => false,
             Atom::Floor(a, b) => match b.number() {
                 // b·floor(a / b) is between a - b + 1 and a.
                 Some(n) if n > 0 => {
                     let bound = if up { a.add(&(1 - n).into()) } else { a.clone() };
-                    self.proves(&rest.mul(b).add(&factor.mul(&bound)), depth) || (up && self.proves(a, depth) && self.proves(&rest, depth))
+                    self.proves(&rest.mul(b).add(&factor.mul(&bound)), depth, effort)
+                        || (up && self.proves(a, depth, effort) && self.proves(&rest, depth, effort))
                 }
                 Some(_) => false,
-                None if !self.proves(a, depth) || !self.proves(&b.add(&(-1).into()), depth) => false,
+                None if !self.proves(a, depth, effort) || !self.proves(&b.add(&(-1).into()), depth, effort) => false,
                 None => with(if up { const { &Expr::ZERO } } else { a }),
             },
             Atom::Min(a, b) if up => with(a) && with(b),
@@ -136,12 +144,12 @@ impl Ranges {
     }
 
     /// Whether the terms alone say it, every symbol being its least and something more.
-    fn terms_are_nonnegative(&self, expr: &Expr, depth: usize) -> bool {
+    fn terms_are_nonnegative(&self, expr: &Expr, depth: usize, effort: &Cell<usize>) -> bool {
         let more = |symbol: &str| Expr::symbol(symbol).add(&self.least(symbol).into());
         let shifted = expr.substitute_terms(&|symbol| (!matches!(self.least(symbol), 0 | i64::MIN)).then(|| more(symbol)));
         let mut least = 0i64;
         for (monomial, coefficient) in shifted.terms() {
-            if !monomial.iter().all(|(atom, _)| depth > 0 && self.atom_is_nonnegative(atom, depth - 1)) {
+            if !monomial.iter().all(|(atom, _)| depth > 0 && self.atom_is_nonnegative(atom, depth - 1, effort)) {
                 return false;
             }
             if coefficient >= 0 && !monomial.is_empty() {
@@ -158,8 +166,8 @@ impl Ranges {
         least >= 0
     }
 
-    fn atom_is_nonnegative(&self, atom: &Atom, depth: usize) -> bool {
-        let proves = |expr: &Expr| self.proves(expr, depth);
+    fn atom_is_nonnegative(&self, atom: &Atom, depth: usize, effort: &Cell<usize>) -> bool {
+        let proves = |expr: &Expr| self.proves(expr, depth, effort);
         match atom {
             Atom::Symbol(symbol) => self.least(symbol) > i64::MIN,
             Atom::Floor(a, b) => proves(a) && proves(b),
