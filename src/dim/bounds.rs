@@ -10,7 +10,7 @@ use std::sync::Arc;
 const DEPTH: usize = 5;
 
 /// How many expressions one proof looks at: a proof that takes more is not found.
-const EFFORT: usize = 400;
+const EFFORT: usize = 64;
 
 /// What a symbol is at least that nothing is known of: a size is not negative, a value may be.
 fn unbounded(symbol: &str) -> i64 {
