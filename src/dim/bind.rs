@@ -91,7 +91,7 @@ fn refused(declared: &Shape, sizes: &[usize]) -> Error {
     Error::input(format!("expected shape {declared}, got {sizes:?}"))
 }
 
-/// Where a kernel finds the numbers behind symbolic sizes.
+/// Where a kernel finds the integers behind symbolic sizes.
 #[derive(Clone, Copy, Debug)]
 pub enum Sizes<'a> {
     /// As they are in the example: the function is running while it is traced.
@@ -117,7 +117,7 @@ impl Sizes<'_> {
         .ok_or_else(|| Error::no_value(format!("the size `{dim}` is not known here")))
     }
 
-    /// The numbers behind a shape.
+    /// The integers behind a shape.
     ///
     /// # Errors
     /// [`NoValue`](crate::ErrorCode::NoValue) where one is not known, [`Shape`](crate::ErrorCode::Shape) where one is negative.

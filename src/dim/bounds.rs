@@ -76,9 +76,21 @@ impl Ranges {
         self.symbols.get(symbol).and_then(|range| range.1)
     }
 
-    /// Whether nothing is known but that sizes are not negative.
-    pub(crate) fn is_trivial(&self) -> bool {
-        self.symbols.is_empty() && self.nonnegative.is_empty()
+    /// Whether the first is at most the second at every size (`true`), or at least (`false`); `None` where neither is known.
+    pub(super) fn order(&self, a: &Expr, b: &Expr) -> Option<bool> {
+        let difference = b.add(&a.neg());
+        match difference.number() {
+            Some(n) => Some(n >= 0),
+            None if self.is_nonnegative(&difference) => Some(true),
+            None => self.is_nonnegative(&difference.neg()).then_some(false),
+        }
+    }
+
+    /// Whether the dividend is known to be from 0 to below the divisor.
+    pub(super) fn is_remainder(&self, dividend: &Expr, divisor: &Expr) -> bool {
+        // What has no greatest size is below no number: most quotients need no proof.
+        let is_open = divisor.number().is_some() && dividend.symbols().iter().any(|symbol| self.greatest(symbol).is_none());
+        !is_open && self.is_nonnegative(dividend) && self.is_nonnegative(&divisor.add(&dividend.neg()).add(&(-1).into()))
     }
 
     /// Whether a relation holds at every size, or at none; `None` where that differs from size to size, or no proof was found.

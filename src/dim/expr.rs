@@ -99,23 +99,14 @@ impl Expr {
     pub(super) fn simplified(&self, ranges: &Ranges, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
         let rebuilt = self.rebuilt(&|atom| {
             let part = |expr: &Expr| expr.simplified(ranges, is_multiple);
-            let at_most = |a: &Expr, b: &Expr| ranges.is_nonnegative(&b.add(&a.neg()));
             match atom {
                 Atom::Symbol(_) => None,
                 Atom::Floor(a, b) => Some(match (part(a), part(b)) {
-                    (a, b) if !ranges.is_trivial() && ranges.is_nonnegative(&a) && at_most(&a.add(&1.into()), &b) => Expr::default(),
+                    (a, b) if ranges.is_remainder(&a, &b) => Expr::default(),
                     (a, b) => a.floor_div(&b),
                 }),
-                Atom::Min(a, b) => Some(match (part(a), part(b)) {
-                    (a, b) if at_most(&a, &b) => a,
-                    (a, b) if at_most(&b, &a) => b,
-                    (a, b) => a.minimum(&b),
-                }),
-                Atom::Max(a, b) => Some(match (part(a), part(b)) {
-                    (a, b) if at_most(&a, &b) => b,
-                    (a, b) if at_most(&b, &a) => a,
-                    (a, b) => a.maximum(&b),
-                }),
+                Atom::Min(a, b) => Some(part(a).minimum_under(&part(b), ranges)),
+                Atom::Max(a, b) => Some(part(a).maximum_under(&part(b), ranges)),
             }
         });
         rebuilt.without_exact_quotients(is_multiple)
@@ -288,7 +279,16 @@ impl Expr {
 
     /// The smaller of two: one of them where that is certain at every size, sizes being at least 0.
     pub fn minimum(&self, other: &Expr) -> Expr {
-        match self.certain_order(other) {
+        self.minimum_under(other, &Ranges::default())
+    }
+
+    /// The larger of two: one of them where that is certain at every size, sizes being at least 0.
+    pub fn maximum(&self, other: &Expr) -> Expr {
+        self.maximum_under(other, &Ranges::default())
+    }
+
+    fn minimum_under(&self, other: &Expr, ranges: &Ranges) -> Expr {
+        match ranges.order(self, other) {
             Some(true) => self.clone(),
             Some(false) => other.clone(),
             None if self <= other => Expr::atom(Atom::Min(self.clone(), other.clone())),
@@ -296,27 +296,13 @@ impl Expr {
         }
     }
 
-    /// The larger of two: one of them where that is certain at every size, sizes being at least 0.
-    pub fn maximum(&self, other: &Expr) -> Expr {
-        match self.certain_order(other) {
+    fn maximum_under(&self, other: &Expr, ranges: &Ranges) -> Expr {
+        match ranges.order(self, other) {
             Some(true) => other.clone(),
             Some(false) => self.clone(),
             None if self <= other => Expr::atom(Atom::Max(self.clone(), other.clone())),
             None => Expr::atom(Atom::Max(other.clone(), self.clone())),
         }
-    }
-
-    /// Whether this is at most the other at every size, or the other at most this; `None` where neither is certain.
-    fn certain_order(&self, other: &Expr) -> Option<bool> {
-        let difference = other.add(&self.neg());
-        if let Some(n) = difference.number() {
-            return Some(n >= 0);
-        }
-        let sizes = Ranges::default();
-        if sizes.is_nonnegative(&difference) {
-            return Some(true);
-        }
-        sizes.is_nonnegative(&difference.neg()).then_some(false)
     }
 
     /// The value where `symbol` gives a number to each symbol; `None` where one has none or a division is by zero.

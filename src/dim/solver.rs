@@ -184,7 +184,12 @@ impl Constraints {
     /// The exact quotient under what is granted, and what may be assumed because it holds in the example: that quotients in it are exact, and
     /// that the dividend is a multiple.
     pub(super) fn quotient(&self, dividend: &Dim, divisor: &Dim) -> Option<Expr> {
-        let (a, b) = (self.simplify_expr(&dividend.expr()), self.simplify_expr(&divisor.expr()));
+        let (a, b) = (dividend.expr(), divisor.expr());
+        // As they are first: simplified, 14·floor(n / 7) becomes 2·n, and 7·floor(n / 7) divides it no more.
+        if let Some(exact) = a.div_exact(&b) {
+            return Some(exact);
+        }
+        let (a, b) = (self.simplify_expr(&a), self.simplify_expr(&b));
         if let Some(exact) = a.div_exact(&b) {
             return Some(exact);
         }

@@ -63,6 +63,21 @@ fn pairs_of_rows_need_an_even_number() {
 }
 
 #[test]
+fn a_quotient_of_windows_is_exact_where_the_windows_are() {
+    // Windows of 7 by 1 element, and 14 elements of each put together in pairs: 14·floor(n / 7) elements in rows of 2·floor(n / 7).
+    guards(
+        |x| {
+            let windows = x.dim(0)? / 7;
+            let doubled = Tensor::cat(&[&x, &x], 0)?.reshape((&windows, 14))?;
+            doubled.reshape((&windows * 2, -1))
+        },
+        &[21],
+        &[(0, "n")],
+        &["n % 7 == 0"],
+    );
+}
+
+#[test]
 fn a_residual_branch_needs_a_multiple_of_its_strides() {
     // Halved by a stride, rounded up, and doubled again.
     guards(
