@@ -5,12 +5,14 @@
 //! [`check`](crate::check::check) take both (see [`AsDynModule`]).
 
 mod adapters;
+mod call;
 mod dynamic;
 mod example;
 mod outputs;
 mod signature;
 
 pub use adapters::{BindInputs, FromFn, NamedModule, TypedModule, bind_inputs, from_fn, named, typed};
+pub(crate) use call::{call_named, call_tree};
 pub use dynamic::{AsDynModule, DynModule, kind};
 pub(crate) use example::symbol_of;
 pub use example::{Example, element};

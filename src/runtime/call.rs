@@ -1,8 +1,8 @@
 //! Calls of a session with trees of tensors, and with tensors by name.
 
 use super::Session;
-use crate::error::{ErrorCode, Result};
-use crate::module::{DynModule, Example};
+use crate::error::Result;
+use crate::module;
 use crate::tensor::Tensor;
 use crate::tree::Tree;
 use std::collections::BTreeMap;
@@ -20,19 +20,11 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Input`](ErrorCode::Input) where the tree has another structure than the example of the trace, naming the argument and the line of the
+    /// [`Input`](crate::ErrorCode::Input) where the tree has another structure than the example of the trace, naming the argument and the line of the
     /// call; else as [`Session::run`]. A model that ontrace did not write has no structure but a list of inputs and outputs.
     #[track_caller]
     pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
-        let caller = std::panic::Location::caller();
-        let mut leaves = Vec::new();
-        let structure = inputs.tree_flatten(&mut leaves);
-        let checked = self.input_structure().map_or(Ok(()), |expected| expected.expect(&structure));
-        let outputs = checked.and_then(|()| self.forward(&leaves)).map_err(|error| match error.code() {
-            ErrorCode::Input => error.at(caller),
-            _ => error,
-        })?;
-        outputs.into_tree()
+        module::call_tree(self, inputs)
     }
 
     /// The outputs, with their names, for inputs given by name, in any order.
@@ -47,10 +39,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`Input`](ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
+    /// [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
     pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
-        let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
-        let outputs = self.forward(&given.arranged(self)?.tensors())?;
-        Ok(outputs.names().to_vec().into_iter().zip(outputs).collect())
+        module::call_named(self, inputs)
     }
 }

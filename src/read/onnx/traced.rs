@@ -3,7 +3,7 @@
 use super::OnnxModule;
 use super::value::ASSUMED;
 use crate::error::{Result, ResultExt};
-use crate::module::{DynModule, Example, Outputs};
+use crate::module::{self, DynModule, Outputs};
 use crate::onnx::Model;
 use crate::ops::{OpRegistry, inline};
 use crate::tensor::Tensor;
@@ -29,15 +29,7 @@ impl Traced {
     /// call; else as [`DynModule::forward`].
     #[track_caller]
     pub fn call_tree<I: Tree, O: Tree>(&self, inputs: &I) -> Result<O> {
-        let caller = std::panic::Location::caller();
-        let mut leaves = Vec::new();
-        let structure = inputs.tree_flatten(&mut leaves);
-        let checked = self.signature().inputs().expect(&structure);
-        let outputs = checked.and_then(|()| self.forward(&leaves)).map_err(|error| match error.code() {
-            crate::ErrorCode::Input => error.at(caller),
-            _ => error,
-        })?;
-        outputs.into_tree()
+        module::call_tree(self, inputs)
     }
 
     /// The outputs, with their names, for inputs given by name, in any order.
@@ -45,9 +37,7 @@ impl Traced {
     /// # Errors
     /// [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing; the names are listed.
     pub fn call_named(&self, inputs: &[(&str, &Tensor)]) -> Result<BTreeMap<String, Tensor>> {
-        let given = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
-        let outputs = self.forward(&given.arranged(self)?.tensors())?;
-        Ok(self.signature().output_names().iter().cloned().zip(outputs).collect())
+        module::call_named(self, inputs)
     }
 
     /// A traced graph that was saved, with its structure, names, guards, notes and extra texts. Any other ONNX file is read as well: it then has
