@@ -66,7 +66,7 @@ impl Guard {
     /// # Errors
     /// [`Guard`](ErrorCode::Guard) with the actual value and the source location.
     pub fn check_values(&self, array: &Array) -> Result<()> {
-        self.check(array, |seen| array.dtype() == seen.dtype() && array.shape() == seen.shape() && array.to_bytes() == seen.to_bytes())
+        self.check(array, |seen| array.same_bytes(seen))
     }
 
     /// As [`check_values`](Guard::check_values), of a value that another runtime computed: it rounds floats in its own way, so that they are
@@ -91,10 +91,7 @@ impl Guard {
             Condition::Sizes(constraint) => constraint.to_string(),
             Condition::Values(_, seen) => format!("a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen)),
         };
-        match self.location.to_string() {
-            location if location.is_empty() => condition,
-            location => format!("{condition} at {location}"),
-        }
+        format!("{condition}{}", self.location.suffix())
     }
 
     fn refused(&self, found: &str) -> Error {

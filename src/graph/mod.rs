@@ -102,6 +102,16 @@ impl fmt::Display for SourceLocation {
     }
 }
 
+impl SourceLocation {
+    /// ` at` and the location, or nothing where it is unknown: the end of a sentence.
+    pub(crate) fn suffix(&self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self.to_string() {
+            location if location.is_empty() => Ok(()),
+            location => write!(f, " at {location}"),
+        })
+    }
+}
+
 /// A traced graph of operations in the order in which they were done.
 #[derive(Clone, Default)]
 pub struct Graph {

@@ -109,7 +109,8 @@ impl Graph {
             {
                 bindings.bind(&symbol, array.item()?.to_i64())?;
             }
-            if node.op.defines().is_some() || node.outputs.iter().any(|id| self.value(*id).ty.shape.is_symbolic()) {
+            if !on_data.is_empty() && (node.op.defines().is_some() || node.outputs.iter().any(|id| self.value(*id).ty.shape.is_symbolic()))
+            {
                 // Those on sizes that depend on data hold before what follows runs.
                 on_data.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
             }
@@ -119,7 +120,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Holds values that were made just now against the guards on them.
+    /// Checks the guards on values that were computed just now.
     fn check_values(&self, made: &[ValueId], values: &[Option<Array>]) -> Result<()> {
         for guard in &self.guards {
             if let Condition::Values(id, _) = guard.condition

@@ -107,9 +107,14 @@ struct CachedPlan {
 }
 
 impl CachedPlan {
+    fn is_for_the_same_as(&self, other: &CachedPlan) -> bool {
+        let same = |((i, a), (j, b)): (&(usize, Array), &(usize, Array))| i == j && a.same_bytes(b);
+        self.shapes == other.shapes && self.fixed.len() == other.fixed.len() && self.fixed.iter().zip(&other.fixed).all(same)
+    }
+
     fn fits(&self, inputs: &[Array]) -> bool {
         self.shapes.iter().zip(inputs).all(|(shape, array)| shape == array.shape())
-            && self.fixed.iter().all(|(i, array)| inputs[*i] == *array)
+            && self.fixed.iter().all(|(i, array)| inputs[*i].same_bytes(array))
     }
 }
 
@@ -566,8 +571,7 @@ impl Session {
     /// Keeps a plan in place of one for the same shapes, or of that used longest ago.
     fn keep(&self, plan: CachedPlan) -> Result<()> {
         let mut plans = self.plans.lock().map_err(poisoned)?;
-        let same = |other: &CachedPlan| other.shapes == plan.shapes && other.fixed == plan.fixed;
-        plans.retain(|other| !same(other));
+        plans.retain(|other| !other.is_for_the_same_as(&plan));
         if plans.len() >= self.cached_plans {
             plans.remove(0);
         }

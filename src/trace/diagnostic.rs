@@ -86,28 +86,16 @@ impl Diagnostic {
     }
 }
 
-/// Where, if that is known.
-struct OptionalLocation<'a>(&'a SourceLocation);
-
-impl fmt::Display for OptionalLocation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.to_string() {
-            location if location.is_empty() => Ok(()),
-            location => write!(f, " at {location}"),
-        }
-    }
-}
-
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Diagnostic::UnusedInput(name) => write!(f, "input `{name}` is not used"),
             Diagnostic::ConstantOutput(name) => write!(f, "output `{name}` is constant"),
             Diagnostic::ConstantFolded { ty, bytes, location } => {
-                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", OptionalLocation(location))
+                write!(f, "constant {ty} ({bytes} bytes) folded into the graph{}", location.suffix())
             }
-            Diagnostic::Random { op, location } => write!(f, "random operator {op}{}", OptionalLocation(location)),
-            Diagnostic::Sizes { constraint, location } => write!(f, "requires {constraint}{}", OptionalLocation(location)),
+            Diagnostic::Random { op, location } => write!(f, "random operator {op}{}", location.suffix()),
+            Diagnostic::Sizes { constraint, location } => write!(f, "requires {constraint}{}", location.suffix()),
             Diagnostic::Guard(guard) => write!(f, "the traced graph is valid only for {guard}"),
             Diagnostic::Specialized(text) => f.write_str(text),
         }

@@ -62,19 +62,7 @@ impl SpecializedValue {
 
     /// What a file says of one of its inputs.
     pub(crate) fn of_input(&self) -> String {
-        format!("specialized: valid only for {}{}", self.condition(), At(&self.location))
-    }
-}
-
-/// Where, if that is known.
-struct At<'a>(&'a SourceLocation);
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.to_string() {
-            location if location.is_empty() => Ok(()),
-            location => write!(f, " at {location}"),
-        }
+        format!("specialized: valid only for {}{}", self.condition(), self.location.suffix())
     }
 }
 
@@ -84,6 +72,6 @@ impl fmt::Display for SpecializedValue {
         let names: Vec<String> = self.inputs.iter().map(|name| format!("`{name}`")).collect();
         let what = if self.is_input { "the value" } else { "a value computed from the value" };
         write!(f, "the model reads {what} of {noun} {}; the exported graph is valid only for {}", names.join(", "), self.condition())?;
-        write!(f, "{}", At(&self.location))
+        write!(f, "{}", self.location.suffix())
     }
 }
