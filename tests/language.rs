@@ -32,13 +32,13 @@ const AVOIDED: &[Avoided] = &[
     never("is made by no node", "is not produced by a node"),
     never("not proven", "verification failed"),
     never("most at", "largest difference at"),
-    Avoided { phrase: "the record", allowed: RECORD, instead: "the traced graph, the trace" },
-    Avoided { phrase: "a record", allowed: RECORD, instead: "a traced graph, a trace" },
-    Avoided { phrase: "the page", allowed: &[], instead: "the ONNX model" },
+    never("the record", "the traced graph, the trace"),
+    never("a record", "a traced graph, a trace"),
+    never("the page", "the ONNX model"),
     Avoided { phrase: "a page", allowed: PAGE, instead: "an ONNX model" },
-    Avoided { phrase: "the numbers", allowed: &[DIM], instead: "the values, the elements" },
-    Avoided { phrase: "numbers that", allowed: &[], instead: "values that" },
-    Avoided { phrase: "its numbers", allowed: &[], instead: "its values" },
+    never("the numbers", "the values, the elements"),
+    never("numbers that", "values that"),
+    never("its numbers", "its values"),
     Avoided { phrase: "lengths", allowed: PROSE_LENGTHS, instead: "sizes" },
     never("what it is made of", "its decomposition"),
     never("what they are made of", "their decompositions"),
@@ -48,13 +48,10 @@ const AVOIDED: &[Avoided] = &[
     never("whoever", "the caller"),
 ];
 
-const RECORD: &[(&str, &str)] = &[DIM];
 const PAGE: &[(&str, &str)] = &[("tests/docs.rs", "pages of the documentation")];
 
 /// Where `lengths` are those of sequences, byte strings or files.
 const PROSE_LENGTHS: &[(&str, &str)] = &[
-    DIM,
-    GUARD,
     ("src/onnx/", "byte lengths"),
     ("src/ops/recurrent.rs", "sequence lengths"),
     ("src/kernels/recurrent.rs", "sequence lengths"),
@@ -71,11 +68,6 @@ const PROSE_LENGTHS: &[(&str, &str)] = &[
 
 /// Files that have the words as data: this one, and the list of old names.
 const DATA: &[&str] = &["tests/language.rs", "CHANGELOG.md"];
-
-/// Names that are renamed together with symbolic ranges.
-const WITH_RANGES: &[&str] = &["Condition::Sizes", "Condition::Values", "Guard::sizes", "check_sizes", "check_values"];
-const DIM: (&str, &str) = ("src/dim/", "is renamed together with symbolic ranges");
-const GUARD: (&str, &str) = ("src/graph/guard.rs", "is renamed together with symbolic ranges");
 
 /// Words that no identifier has as a part: `numbers` in `check_values`, `pen` in `Pen`.
 const PARTS: &[Avoided] = &[
@@ -96,18 +88,14 @@ const PARTS: &[Avoided] = &[
     never("twins", "duplicates"),
     never("baked", "folded"),
     never("bakes", "folds"),
-    Avoided { phrase: "place", allowed: &[DIM], instead: "location, index, position" },
+    never("place", "location, index, position"),
     never("places", "locations, indices, positions"),
-    Avoided { phrase: "numbers", allowed: NUMBERS, instead: "values, elements" },
+    never("numbers", "values, elements"),
     Avoided { phrase: "lengths", allowed: LENGTHS, instead: "sizes, dims" },
 ];
 
-const NUMBERS: &[(&str, &str)] = &[DIM, GUARD];
-
 /// Where `lengths` are those of sequences, byte strings or Rust collections.
 const LENGTHS: &[(&str, &str)] = &[
-    DIM,
-    GUARD,
     ("src/onnx/encode.rs", "byte lengths of protobuf fields"),
     ("src/ops/recurrent.rs", "sequence lengths"),
     ("src/kernels/recurrent.rs", "sequence lengths"),
@@ -178,7 +166,7 @@ fn sources() -> Vec<(String, String)> {
     }
     let name = |path: &Path| path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
     files.sort();
-    let read = |path: &Path| WITH_RANGES.iter().fold(std::fs::read_to_string(path).unwrap(), |text, known| text.replace(known, ""));
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     files.iter().map(|path| (name(path), read(path))).filter(|file| !DATA.contains(&file.0.as_str())).collect()
 }
 
@@ -246,7 +234,7 @@ fn every_exception_is_needed() {
         .map(|word| (word, lines_with as fn(&str, &str) -> Vec<usize>))
         .chain(PARTS.iter().map(|word| (word, lines_naming as _)))
     {
-        for (prefix, why) in word.allowed.iter().filter(|exception| ![DIM, GUARD].contains(exception)) {
+        for (prefix, why) in word.allowed.iter() {
             let used = sources.iter().any(|(name, text)| name.starts_with(prefix) && !lines(word.phrase, text).is_empty());
             assert!(used, "`{}` does not occur in {prefix} any more ({why}): remove the exception", word.phrase);
         }
