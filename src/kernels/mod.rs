@@ -15,6 +15,7 @@ mod fast_math_f32;
 mod fill;
 pub mod fold_unfold;
 pub mod gather;
+pub mod gemm;
 pub mod grid;
 mod half_precision;
 mod im2col;

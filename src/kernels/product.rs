@@ -1,6 +1,7 @@
-//! Products of two matrices of floats by the `gemm` crate.
+//! Products of two matrices of floats by the `gemm` crates.
 
 use super::real::Real;
+use gemm_common::Parallelism;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 /// Summands that are taken together: as many as `gemm` keeps in a cache whatever the sides of C, so that they do not show.
@@ -37,7 +38,7 @@ fn multiply<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: Array
     // SAFETY: pointers and strides are those of views of m × k, k × n and m × n elements that live through the call, whose caller has
     // seen that they fit; C, which is borrowed mutably, overlaps none; `Real` is f32 and f64, which the function takes.
     unsafe {
-        gemm::gemm(
+        T::gemm()(
             m,
             n,
             k,
@@ -56,7 +57,7 @@ fn multiply<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: Array
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            Parallelism::None,
         );
     }
 }
