@@ -1,11 +1,13 @@
 //! Lowering: a graph written as ONNX nodes.
 
 use super::operator::needs_opset;
-use super::{Graph, Operator, Source, ValueId};
+use super::{Derivation, Graph, Inputs, Operator, Source, ValueId};
+use crate::array::Array;
 use crate::dim::Type;
 use crate::error::{Error, Result, ResultExt};
 use crate::onnx::{GraphBuilder, Name};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Writes a node of dtypes that the opset has.
 fn lower_typed(builder: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
@@ -58,7 +60,8 @@ impl Graph {
     /// Where an operator has no form in the opset that is being written.
     pub fn write(&self, builder: &mut GraphBuilder, inputs: &[Name]) -> Result<Written> {
         let mut names: HashMap<ValueId, Name> = self.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
-        for (id, value) in self.values() {
+        let rearranged = self.rearranged();
+        for (id, value) in self.values().filter(|(id, _)| !rearranged.contains_key(id)) {
             if let Source::Constant(array, name) = &value.source {
                 let written = match name {
                     Some(name) => builder.parameter(name, array),
@@ -66,6 +69,18 @@ impl Graph {
                 };
                 names.insert(id, written);
             }
+        }
+        for (id, _) in self.values().filter(|(id, _)| rearranged.contains_key(id)) {
+            let Some((base, ops)) = rearranged.get(&id) else { continue };
+            let mut name = names.get(base).cloned().ok_or_else(|| Error::internal("a constant that is not written"))?;
+            let mut ty = self.value(*base).ty.clone();
+            for op in ops.iter().rev() {
+                let types = op.infer(&Inputs::new(&[Some(&ty)]))?;
+                name =
+                    lower(builder, &**op, &[name], &types)?.into_iter().next().ok_or_else(|| Error::internal("a node without output"))?;
+                ty = types.into_iter().next().ok_or_else(|| Error::internal("a node without output"))?;
+            }
+            names.insert(id, name);
         }
         for node in self.nodes() {
             builder.at(&node.location.scope, &node.location.line);
@@ -86,5 +101,39 @@ impl Graph {
             outputs: self.outputs().iter().copied().map(named).collect::<Result<_>>()?,
             guarded: self.guarded().map(named).collect::<Result<_>>()?,
         })
+    }
+
+    /// Constants that are another constant of this graph with its elements in another order (the weights of an output layer that are those of an
+    /// embedding, transposed): that constant, and the operators, the last first. They are written as these operators, so that no weight is stored
+    /// twice.
+    fn rearranged(&self) -> HashMap<ValueId, (ValueId, Vec<Arc<dyn Operator>>)> {
+        // Of small constants a copy is cheaper than a node.
+        const SMALL: usize = 1 << 12;
+        let constants = || self.values().filter_map(|(id, value)| Some((id, value.constant()?, &value.derivation)));
+        let bases: HashMap<usize, Vec<(ValueId, &Array)>> = constants().fold(HashMap::new(), |mut bases, (id, array, _)| {
+            bases.entry(array.address()).or_default().push((id, array));
+            bases
+        });
+        let mut found = HashMap::new();
+        for (id, array, derivation) in constants().filter(|(_, array, _)| array.byte_len() > SMALL) {
+            let (mut derivation, mut ops) = (derivation.as_ref(), Vec::new());
+            while let Some(Derivation::Computed(computed)) = derivation {
+                let [Some((before, next))] = computed.inputs.as_slice() else { break };
+                if !matches!(computed.op.name(), "Transpose" | "Reshape") || before.len() != array.len() {
+                    break;
+                }
+                ops.push(computed.op.clone());
+                let is_base = |(other, array): &&(ValueId, &Array)| *other != id && array.is_same(before);
+                if let Some((base, _)) = bases.get(&before.address()).into_iter().flatten().find(is_base) {
+                    found.insert(id, (*base, ops));
+                    break;
+                }
+                derivation = next.as_ref();
+            }
+        }
+        // What is written from another constant cannot be the base of a third.
+        let derived: Vec<ValueId> = found.keys().copied().collect();
+        found.retain(|_, (base, _)| !derived.contains(base));
+        found
     }
 }
