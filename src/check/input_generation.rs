@@ -20,6 +20,8 @@ pub(super) struct Call {
     pub(super) sizes: Bindings,
     /// Whether the sizes are those of the example.
     pub(super) same_size: bool,
+    /// Whether the values are as in the example, not edge cases.
+    pub(super) is_typical: bool,
 }
 
 /// How values are sampled.
@@ -87,6 +89,13 @@ impl InputGenerator {
         let tensors = example.tensors();
         let mut uses = input_uses::of(graph);
         uses.resize(tensors.len(), InputUse::Other);
+        for (used, value) in uses.iter_mut().zip(tensors.iter().map(Tensor::value)) {
+            // What looks like a mask, but is given other values, is something else.
+            let is_flag = |array: &Array| array.to_f64s().is_ok_and(|values| values.iter().all(|x| *x == 0.0 || *x == 1.0));
+            if *used == InputUse::Mask && value.is_some_and(|array| !is_flag(array)) {
+                *used = InputUse::Other;
+            }
+        }
         let mut seen = Bindings::new();
         for (symbol, n) in example.symbols() {
             seen.bind(&symbol, n)?;
@@ -120,9 +129,11 @@ impl InputGenerator {
     /// How many calls with fresh values cover the tables that inputs index.
     pub(super) fn calls_to_cover(&self) -> usize {
         let calls = |(tensor, used): (&Tensor, &InputUse)| {
-            let (InputUse::Index { rows, .. }, Some(shape)) = (used, tensor.shape().example()) else { return 0 };
+            let (Some((low, high)), Some(shape)) = (used.range(Sizes::Bound(&self.example_sizes)), tensor.shape().example()) else {
+                return 0;
+            };
             let count = shape.iter().product::<usize>().max(1);
-            usize::try_from(*rows).unwrap_or(0).div_ceil(count)
+            usize::try_from(high - low + 1).unwrap_or(0).div_ceil(count)
         };
         self.tensors.iter().zip(&self.uses).map(calls).max().unwrap_or(0)
     }
@@ -225,17 +236,20 @@ impl InputGenerator {
         let one = |(tensor, used): (&Tensor, &InputUse)| match (spec.mode, tensor.value()) {
             (InputMode::Given, Some(array)) => Ok(array.clone()),
             (mode, value) => {
-                let shape = Sizes::Bound(&spec.sizes).shape(tensor.shape())?;
-                // Indices go through their table; what nobody gave is fit for its use.
-                let is_fresh = matches!(mode, InputMode::Given | InputMode::Fresh);
-                if is_fresh && (value.is_none() || used.range().is_some()) {
-                    return used.values(&mut random, spec.seed.saturating_sub(1) as usize, tensor.ty(), &shape);
+                let sizes = Sizes::Bound(&spec.sizes);
+                let shape = sizes.shape(tensor.shape())?;
+                // Indices go through their table; what nobody gave is fit for its use. A row that is masked altogether has no values to compare.
+                let is_fresh = matches!(mode, InputMode::Given | InputMode::Fresh) && (value.is_none() || used.is_particular());
+                let is_mask = used.is_particular() && used.range(sizes).is_none() && mode == InputMode::Ends;
+                if is_fresh || is_mask {
+                    return used.values(&mut random, spec.seed.saturating_sub(1) as usize, tensor.ty(), &shape, sizes);
                 }
-                like(&mut random, mode, tensor.ty(), &shape, value, used.range())
+                like(&mut random, mode, tensor.ty(), &shape, value, used.range(sizes))
             }
         };
         let inputs = self.tensors.iter().zip(&self.uses).map(one).collect::<Result<_>>()?;
-        Ok(Call { what: spec.what, inputs, sizes: spec.sizes, same_size: spec.same_size })
+        let is_typical = matches!(spec.mode, InputMode::Given | InputMode::Fresh);
+        Ok(Call { what: spec.what, inputs, sizes: spec.sizes, same_size: spec.same_size, is_typical })
     }
 }
 

@@ -1,96 +1,92 @@
 //! What the inputs of a traced graph are used for: indices into tables, whose range follows from the table, and masks. Data that is made up is fit
 //! for its use, and data that is given is compared with the range.
 
+use super::use_analysis;
 use crate::array::{Array, DType, Random};
-use crate::dim::Type;
+use crate::dim::{Bindings, Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attribute, Graph, ValueId};
+use crate::graph::Graph;
 use crate::module::Example;
 use crate::tensor::Tensor;
 use crate::trace::Traced;
-use std::collections::HashMap;
 use std::fmt;
 
 /// What an input is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum InputUse {
-    /// An index, after `offset` is added, into a table of so many rows.
-    Index { rows: i64, offset: i64 },
+    Index(IndexUse),
     /// A mask: ones, and zeros at the end of some rows.
     Mask,
+    /// A mask that is added to scores: zeros, and large negative values at the end of some rows.
+    AdditiveMask,
     /// Anything else.
     Other,
 }
 
-/// Operators that move elements and do not change integers.
-const MOVES: &[&str] = &["Cast", "Reshape", "Transpose", "Expand", "Slice", "Split", "Identity", "Concat"];
+/// An index ⌊(scale · x + offset) / divisor⌋ into a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct IndexUse {
+    pub(super) rows: Dim,
+    pub(super) scale: i64,
+    /// The least and the greatest of what is added to the elements.
+    pub(super) offset: (i64, i64),
+    pub(super) divisor: i64,
+    /// Whether every index outside of the table is an error: nothing wraps or clamps it, and no condition decides whether it is used.
+    pub(super) is_checked: bool,
+}
+
+impl IndexUse {
+    /// How many rows the table has in the example.
+    pub(super) fn example_rows(&self) -> Option<i64> {
+        self.rows.example()
+    }
+
+    /// The least and the greatest input for which the index is `low` … `high`, where there is one.
+    fn inputs(&self, low: i64, high: i64) -> Option<(i64, i64)> {
+        let low = low.checked_mul(self.divisor)?.checked_sub(self.offset.0)?;
+        let high = high.checked_add(1)?.checked_mul(self.divisor)?.checked_sub(1)?.checked_sub(self.offset.1)?;
+        let (low, high) = if self.scale < 0 { (high.checked_neg()?, low.checked_neg()?) } else { (low, high) };
+        let scale = self.scale.checked_abs().filter(|scale| *scale > 0)?;
+        let (low, high) = (low.div_euclid(scale) + i64::from(low.rem_euclid(scale) != 0), high.div_euclid(scale));
+        (low <= high).then_some((low, high))
+    }
+
+    fn rows(&self, sizes: Sizes) -> Option<i64> {
+        sizes.of(&self.rows).ok().or(self.rows.example()).filter(|rows| *rows > 0)
+    }
+}
 
 /// The uses of the inputs in order. Of several tables the smallest counts.
 pub(super) fn of(graph: &Graph) -> Vec<InputUse> {
-    let mut uses: Vec<InputUse> = Vec::new();
-    // Values that are an input with something added: the position of the input, and what is added.
-    let mut shifted: HashMap<ValueId, (usize, i64)> = HashMap::new();
-    for (i, id) in graph.inputs().iter().enumerate() {
-        let is_mask = graph.label(*id).to_lowercase().contains("mask");
-        uses.push(if is_mask { InputUse::Mask } else { InputUse::Other });
-        if graph.value(*id).ty.dtype.is_int() {
-            shifted.insert(*id, (i, 0));
-        }
-    }
-    for node in graph.nodes() {
-        let operand = |i: usize| node.inputs.get(i).copied().flatten();
-        let of_operand = |i: usize| operand(i).and_then(|id| shifted.get(&id).copied());
-        let constant = |i: usize| operand(i).and_then(|id| graph.value(id).constant()).and_then(|array| array.item().ok());
-        let name = node.op.name();
-        let result = match name {
-            "Gather" => {
-                let axis =
-                    node.op.attributes().get("axis").and_then(|axis| if let Attribute::Int(axis) = axis { Some(*axis) } else { None });
-                let table = operand(0).map(|id| &graph.value(id).ty.shape);
-                let rows = table.zip(axis).and_then(|(shape, axis)| shape.get(usize::try_from(axis).ok()?)?.fixed());
-                if let (Some((input, offset)), Some(rows)) = (of_operand(1), rows.filter(|rows| *rows > 0)) {
-                    uses[input] = match uses[input] {
-                        InputUse::Index { rows: other, offset } if other <= rows => InputUse::Index { rows: other, offset },
-                        _ => InputUse::Index { rows, offset },
-                    };
-                }
-                None
-            }
-            "Add" | "Sub" => {
-                let sign = if name == "Add" { 1 } else { -1 };
-                let integer = |i: usize| constant(i).map(|scalar| scalar.to_f64() as i64);
-                match (of_operand(0), integer(1), integer(0), of_operand(1)) {
-                    (Some((input, offset)), Some(n), ..) => Some((input, offset + sign * n)),
-                    (_, _, Some(n), Some((input, offset))) if sign == 1 => Some((input, offset + n)),
-                    _ => None,
-                }
-            }
-            _ if MOVES.contains(&name) => (0..node.inputs.len()).find_map(of_operand),
-            _ => None,
-        };
-        if let Some(result) = result {
-            shifted.extend(node.outputs.iter().filter(|id| graph.value(**id).ty.dtype.is_int()).map(|id| (*id, result)));
-        }
-    }
-    uses
+    use_analysis::uses(graph)
+}
+
+/// The use of an input by its name alone.
+fn by_name(name: &str) -> InputUse {
+    if name.to_lowercase().contains("mask") { InputUse::Mask } else { InputUse::Other }
 }
 
 impl InputUse {
-    /// The range of an index, where it is one.
-    pub(super) fn range(self) -> Option<(i64, i64)> {
+    /// The range of an index at these sizes, where it is one.
+    pub(super) fn range(&self, sizes: Sizes) -> Option<(i64, i64)> {
         match self {
-            InputUse::Index { rows, offset } => Some((-offset, rows - 1 - offset)),
+            InputUse::Index(index) => index.inputs(0, index.rows(sizes)? - 1),
             _ => None,
         }
+    }
+
+    /// Whether random values of the right dtype are not enough.
+    pub(super) fn is_particular(&self) -> bool {
+        *self != InputUse::Other
     }
 
     /// Made-up values of a type, for an input of which nothing else is known. `step` counts the calls: indices go on through the table where
     /// the last call ended.
-    pub(super) fn values(self, random: &mut Random, step: usize, ty: &Type, shape: &[usize]) -> Result<Array> {
+    pub(super) fn values(&self, random: &mut Random, step: usize, ty: &Type, shape: &[usize], sizes: Sizes) -> Result<Array> {
         let mut i = 0usize;
         match self {
-            InputUse::Index { .. } => {
-                let (low, high) = self.range().unwrap_or((0, 1));
+            InputUse::Index(_) => {
+                let (low, high) = self.range(sizes).unwrap_or((0, 0));
                 let count: usize = shape.iter().product();
                 let rows = permuted(high - low + 1);
                 random.array(ty.dtype, shape, |_| {
@@ -98,14 +94,19 @@ impl InputUse {
                     (low + rows[(step * count + i - 1) % rows.len()]) as f64
                 })
             }
-            InputUse::Mask => {
+            InputUse::Mask | InputUse::AdditiveMask => {
                 let width = shape.last().copied().unwrap_or(1).max(1);
                 let rows = shape.iter().product::<usize>() / width;
+                let (on, off) = match (self, ty.dtype) {
+                    (InputUse::Mask, _) => (1.0, 0.0),
+                    (_, DType::F16) => (0.0, -1e4),
+                    _ => (0.0, -1e9),
+                };
                 random.array(ty.dtype, shape, |_| {
                     let (row, column) = (i / width, i % width);
                     i += 1;
-                    let is_cut = (rows == 1 || row % 2 == 1) && column >= width - width / 4;
-                    f64::from(u8::from(!is_cut))
+                    let is_cut = (rows == 1 || (row + step) % 2 == 1) && column >= width - cut(width, step);
+                    if is_cut { off } else { on }
                 })
             }
             InputUse::Other if ty.dtype == DType::Bool => random.array(ty.dtype, shape, |random| (random.bits() >> 63) as f64),
@@ -114,11 +115,17 @@ impl InputUse {
         }
     }
 
-    fn describe(self, dtype: DType) -> String {
+    fn describe(&self, dtype: DType) -> String {
         match self {
-            InputUse::Index { rows, offset: 0 } => format!("indices 0 to {} of a table of {rows} rows", rows - 1),
-            InputUse::Index { rows, offset } => format!("indices {} to {} of a table of {rows} rows", -offset, rows - 1 - offset),
+            InputUse::Index(index) => {
+                let rows = index.rows.example().unwrap_or(0);
+                match self.range(Sizes::Example) {
+                    Some((low, high)) => format!("indices {low} to {high} of a table of {rows} rows"),
+                    None => format!("indices of a table of {rows} rows"),
+                }
+            }
             InputUse::Mask => "ones, and zeros at the end of some rows".to_string(),
+            InputUse::AdditiveMask => "zeros, and large negative values at the end of some rows".to_string(),
             InputUse::Other if dtype == DType::Bool => "random truth values".to_string(),
             InputUse::Other if dtype.is_int() => "random zeros and ones".to_string(),
             InputUse::Other => "normally distributed random values".to_string(),
@@ -126,13 +133,27 @@ impl InputUse {
     }
 }
 
-/// The values from 0 to below `n`, shuffled, the same for every `n`; of a large table a part.
+/// How many elements at the end of a row are masked in this call: never all.
+fn cut(width: usize, step: usize) -> usize {
+    match width {
+        0 | 1 => 0,
+        2 | 3 => step % 2,
+        _ => 1 + (width / 4 - 1 + 3 * step) % (width / 2),
+    }
+}
+
+/// The values from 0 to below `n`, shuffled behind both ends, the same for every `n`; of a large table a part.
 fn permuted(n: i64) -> Vec<i64> {
     const MOST: i64 = 1 << 20;
     let mut random = Random::new(n as u64);
     let mut values: Vec<i64> = (0..n.clamp(1, MOST)).collect();
-    for i in (1..values.len()).rev() {
-        values.swap(i, random.integer(0, i as i64) as usize);
+    if let Some(last) = values.last_mut() {
+        *last = n.max(1) - 1;
+    }
+    let last = values.len() - 1;
+    values.swap(1.min(last), last);
+    for i in (3..values.len()).rev() {
+        values.swap(i, random.integer(2, i as i64) as usize);
     }
     values
 }
@@ -175,10 +196,9 @@ pub fn fill_inputs(example: &Example, traced: Option<&Traced>, seed: u64) -> Res
     let uses = traced.map(|traced| of(traced.graph())).unwrap_or_default();
     let (mut values, mut filled) = (Vec::new(), Vec::new());
     for (i, (name, tensor)) in example.inputs().iter().enumerate().filter(|(_, (_, tensor))| tensor.is_type_only()) {
-        let by_name = if name.to_lowercase().contains("mask") { InputUse::Mask } else { InputUse::Other };
-        let used = uses.get(i).copied().unwrap_or(by_name);
+        let used = uses.get(i).cloned().unwrap_or_else(|| by_name(name));
         let shape = tensor.shape().example().ok_or_else(|| Error::size(format!("the sizes of input `{name}` are not known")))?;
-        let array = used.values(&mut Random::new(seed + i as u64 + 1), 0, tensor.ty(), &shape)?;
+        let array = used.values(&mut Random::new(seed + i as u64 + 1), 0, tensor.ty(), &shape, Sizes::Example)?;
         let ty = format!("{}{:?}", tensor.dtype(), shape).replace(' ', "");
         filled.push(FilledInput { name: name.clone(), ty, values: used.describe(tensor.dtype()) });
         values.push((name.clone(), Tensor::from(array)));
@@ -191,15 +211,29 @@ pub fn fill_inputs(example: &Example, traced: Option<&Traced>, seed: u64) -> Res
 /// # Errors
 /// [`Input`](crate::ErrorCode::Input) names the input, the value, its position and the range: an index of ONNX counts from the end where it is negative.
 pub fn check_indices(traced: &Traced, inputs: &[Array]) -> Result<()> {
-    let uses = of(traced.graph());
-    for ((used, array), (name, _)) in uses.into_iter().zip(inputs).zip(traced.inputs()) {
-        let InputUse::Index { rows, offset } = used else { continue };
-        let (low, high) = (-rows - offset, rows - 1 - offset);
+    let bindings = traced.graph().bind(inputs).unwrap_or_else(|_| Bindings::new());
+    let arrays: Vec<Option<&Array>> = inputs.iter().map(Some).collect();
+    compare_indices(traced, &arrays, Sizes::Bound(&bindings))
+}
+
+/// As [`check_indices`], for the inputs of an example that have values.
+///
+/// # Errors
+/// As [`check_indices`].
+pub fn check_example_indices(traced: &Traced, example: &Example) -> Result<()> {
+    let tensors = example.tensors();
+    let arrays: Vec<Option<&Array>> = tensors.iter().map(Tensor::value).collect();
+    compare_indices(traced, &arrays, Sizes::Example)
+}
+
+fn compare_indices(traced: &Traced, inputs: &[Option<&Array>], sizes: Sizes) -> Result<()> {
+    for ((used, array), (name, _)) in of(traced.graph()).into_iter().zip(inputs).zip(traced.inputs()) {
+        let (InputUse::Index(index), Some(array)) = (used, array) else { continue };
+        let Some(rows) = index.rows(sizes).filter(|_| index.is_checked) else { continue };
+        let Some((low, high)) = index.inputs(-rows, rows - 1) else { continue };
         let values = array.cast(DType::I64)?.to_vec::<i64>()?;
         if let Some(at) = values.iter().position(|index| !(low..=high).contains(index)) {
-            let mut rest = at;
-            let mut position: Vec<usize> = array.shape().iter().rev().map(|&n| (rest % n, rest /= n).0).collect();
-            position.reverse();
+            let position = crate::array::index(array.shape(), at);
             return Err(Error::input(format!(
                 "index {} at {position:?} is out of range: a table of {rows} rows takes {low} to {high}",
                 values[at]
@@ -225,10 +259,11 @@ mod tests {
 
     #[test]
     fn indices_cover_their_table_in_a_few_calls() {
-        let used = of(embedding(0).graph())[0];
-        assert_eq!(used, InputUse::Index { rows: 40, offset: 0 });
+        let used = of(embedding(0).graph()).remove(0);
+        assert_eq!(used.range(Sizes::Example), Some((0, 39)));
         let ty = Type::new(DType::I64, Shape::fixed(&[2, 3]));
-        let call = |step| used.values(&mut Random::new(0), step, &ty, &[2, 3]).unwrap().to_vec::<i64>().unwrap();
+        let call = |step| used.values(&mut Random::new(0), step, &ty, &[2, 3], Sizes::Example).unwrap().to_vec::<i64>().unwrap();
+        assert!(call(0).contains(&0) && call(0).contains(&39), "both ends come first");
         let mut seen: Vec<i64> = (0..7).flat_map(call).collect();
         seen.sort_unstable();
         seen.dedup();
@@ -238,7 +273,7 @@ mod tests {
     #[test]
     fn what_is_added_to_an_index_moves_its_range() {
         let traced = embedding(2);
-        assert_eq!(of(traced.graph())[0].range(), Some((-2, 37)));
+        assert_eq!(of(traced.graph())[0].range(Sizes::Example), Some((-2, 37)));
         let ids = |n: i64| [Array::new(&[2, 3], vec![0, 0, 0, 0, n, 0]).unwrap()];
         assert!(check_indices(&traced, &ids(37)).is_ok() && check_indices(&traced, &ids(-42)).is_ok());
         let error = check_indices(&traced, &ids(38)).unwrap_err();
@@ -247,7 +282,37 @@ mod tests {
 
     #[test]
     fn a_mask_has_ones_in_every_row_and_zeros_at_some_ends() {
-        let mask = InputUse::Mask.values(&mut Random::new(0), 0, &Type::new(DType::I64, Shape::fixed(&[2, 8])), &[2, 8]).unwrap();
-        assert_eq!(mask.to_vec::<i64>().unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+        let ty = Type::new(DType::I64, Shape::fixed(&[2, 8]));
+        let mask = |step, shape: &[usize]| InputUse::Mask.values(&mut Random::new(0), step, &ty, shape, Sizes::Example).unwrap();
+        assert_eq!(mask(0, &[2, 8]).to_vec::<i64>().unwrap(), [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+        for (step, width) in (0..9).flat_map(|step| (1..9).map(move |width| (step, width))) {
+            let rows = mask(step, &[3, width]).to_vec::<i64>().unwrap();
+            assert!(rows.chunks(width).all(|row| row[0] == 1), "{rows:?}");
+        }
+    }
+
+    /// The range of the only input of a function of integers.
+    fn range(function: impl Fn(Tensor) -> Result<Tensor>) -> Option<(i64, i64)> {
+        let traced = record(&from_fn(function), &Tensor::new([4], vec![1i64, 0, 1, 0]).unwrap()).unwrap();
+        of(traced.graph())[0].range(Sizes::Example)
+    }
+
+    #[test]
+    fn ranges_follow_from_arithmetic_before_the_table() {
+        let table = || Tensor::new([40, 2], vec![0f32; 80]).unwrap();
+        assert_eq!(range(|x| table().embedding(&x.mul(2i64)?)), Some((0, 19)));
+        assert_eq!(range(|x| table().embedding(&x.mul(-1i64)?.add(39i64)?)), Some((0, 39)));
+        assert_eq!(range(|x| table().embedding(&x.cast(DType::F32)?.cast(DType::I64)?)), Some((0, 39)));
+        assert_eq!(range(|x| table().embedding(&x.remainder(7i64)?)), Some((0, 6)));
+        assert_eq!(range(|x| table().embedding(&x.clamp(Some(0i64.into()), Some(39i64.into()))?)), Some((0, 39)));
+        assert_eq!(range(|x| x.one_hot(5)), Some((0, 4)));
+    }
+
+    #[test]
+    fn an_index_that_wraps_or_is_clamped_is_never_out_of_range() {
+        let table = Tensor::new([40, 2], vec![0f32; 80]).unwrap();
+        let model = from_fn(move |x: Tensor| table.embedding(&x.clamp(Some(0i64.into()), Some(39i64.into()))?));
+        let traced = record(&model, &Tensor::from(&[0i64])).unwrap();
+        assert!(check_indices(&traced, &[Array::vector(vec![900i64])]).is_ok());
     }
 }

@@ -1,0 +1,291 @@
+//! Dataflow analysis from the inputs of a graph to the operators that index tables or mask.
+
+use super::input_uses::{IndexUse, InputUse};
+use crate::array::Array;
+use crate::dim::Dim;
+use crate::graph::{Attribute, Graph, Node, ValueId};
+use std::collections::HashMap;
+
+/// Operators that move elements and change none.
+const MOVES: &[&str] = &[
+    "Cast",
+    "Reshape",
+    "Transpose",
+    "Expand",
+    "Slice",
+    "Split",
+    "Identity",
+    "Concat",
+    "Tile",
+    "Pad",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Floor",
+];
+/// Comparisons, and what joins their results.
+const LOGIC: &[&str] = &["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not"];
+/// From here on a factor makes a mask an addition that removes what it meets.
+const LARGE: f64 = 1e3;
+
+/// A value that follows from an input: ⌊(scale · x + offset) / divisor⌋.
+#[derive(Clone, Debug)]
+struct Origin {
+    input: usize,
+    scale: i64,
+    offset: (i64, i64),
+    divisor: i64,
+    /// The table that stands for the one behind a remainder.
+    rows: Option<Dim>,
+    is_checked: bool,
+}
+
+impl Origin {
+    fn unchecked(self) -> Origin {
+        Origin { is_checked: false, ..self }
+    }
+
+    fn plus(self, low: f64, high: f64) -> Option<Origin> {
+        if self.rows.is_some() {
+            return Some(self);
+        }
+        let by = |n: f64| (n * self.divisor as f64) as i64;
+        let offset = (self.offset.0.checked_add(by(low))?, self.offset.1.checked_add(by(high))?);
+        Some(Origin { offset, ..self })
+    }
+
+    fn times(self, factor: i64) -> Option<Origin> {
+        if self.rows.is_some() || factor == 0 {
+            return Some(self).filter(|_| factor != 0);
+        }
+        if self.divisor != 1 {
+            return None;
+        }
+        let (a, b) = (self.offset.0.checked_mul(factor)?, self.offset.1.checked_mul(factor)?);
+        Some(Origin { scale: self.scale.checked_mul(factor)?, offset: (a.min(b), a.max(b)), ..self })
+    }
+}
+
+/// What is known of a mask.
+#[derive(Clone, Copy, Default)]
+struct MaskUse {
+    /// Whether it selects or removes.
+    masks: bool,
+    /// Whether it is added.
+    is_added: bool,
+    /// Whether it meets anything else.
+    other: bool,
+}
+
+/// The use of each input, in order.
+pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
+    let mut uses = vec![InputUse::Other; graph.inputs().len()];
+    let origins = graph.inputs().iter().enumerate().map(|(input, id)| {
+        let origin = Origin { input, scale: 1, offset: (0, 0), divisor: 1, rows: None, is_checked: true };
+        (*id, origin)
+    });
+    indices(graph, origins.collect(), &mut uses);
+    let masks = masks(graph);
+    for ((used, mask), id) in uses.iter_mut().zip(masks).zip(graph.inputs()) {
+        let is_named = graph.label(*id).to_lowercase().contains("mask");
+        let dtype = graph.value(*id).ty.dtype;
+        if *used != InputUse::Other {
+            continue;
+        }
+        if is_named && dtype.is_float() && mask.is_added && !mask.masks && !mask.other {
+            *used = InputUse::AdditiveMask;
+        } else if is_named || mask.masks && !mask.other && !dtype.is_float() {
+            *used = InputUse::Mask;
+        }
+    }
+    uses
+}
+
+/// Follows the origins through a graph and notes the tables that they index.
+fn indices(graph: &Graph, mut origins: HashMap<ValueId, Origin>, uses: &mut [InputUse]) {
+    for node in graph.nodes() {
+        for (position, origin) in node.inputs.iter().enumerate().filter_map(|(i, id)| Some((i, origins.get(&(*id)?)?.clone()))) {
+            if let Some((rows, is_whole)) = table(graph, node, position) {
+                note(uses, origin, rows, is_whole);
+            }
+        }
+        for (inner, operands) in inner_graphs(node) {
+            let pairs =
+                inner.inputs().iter().zip(operands).filter_map(|(id, operand)| Some((*id, origins.get(&(*operand)?)?.clone().unchecked())));
+            indices(inner, pairs.collect(), uses);
+        }
+        if let Some(origin) = result(graph, node, &origins) {
+            origins.extend(node.outputs.iter().map(|id| (*id, origin.clone())));
+        }
+    }
+}
+
+/// The graphs inside a node, and the operands that are their inputs.
+fn inner_graphs(node: &Node) -> Vec<(&Graph, &[Option<ValueId>])> {
+    let graphs = node.op.graphs();
+    let mut from = 1;
+    let mut pairs = Vec::new();
+    for graph in graphs {
+        let count = graph.inputs().len();
+        let operands = match node.op.name() {
+            "If" => node.inputs.get(from..from + count),
+            // Without the number of the iteration, which is no operand.
+            "Loop" => node.inputs.get(1..).filter(|_| count > 0),
+            _ => node.inputs.get(node.inputs.len().saturating_sub(count)..),
+        };
+        from += count;
+        pairs.extend(operands.map(|operands| (graph, operands)));
+    }
+    pairs
+}
+
+/// How many rows the table has that an operand indexes, and whether the index alone says which row.
+fn table(graph: &Graph, node: &Node, position: usize) -> Option<(Dim, bool)> {
+    let shape = |i: usize| node.inputs.get(i).copied().flatten().map(|id| &graph.value(id).ty.shape);
+    let attributes = node.op.attributes();
+    let number = |name: &str| if let Some(Attribute::Int(n)) = attributes.get(name) { usize::try_from(*n).ok() } else { None };
+    match (node.op.name(), position) {
+        ("Gather" | "GatherElements" | "ScatterElements", 1) => Some((shape(0)?.get(number("axis")?)?.clone(), true)),
+        ("GatherND" | "ScatterND", 1) => {
+            let (first, width) = (number("batch_dims").unwrap_or(0), usize::try_from(shape(1)?.last()?.fixed()?).ok()?);
+            let axes = shape(0)?.get(first..first + width)?;
+            let least = axes.iter().min_by_key(|dim| dim.example().unwrap_or(i64::MAX))?;
+            Some((least.clone(), width == 1))
+        }
+        ("Slice", 1..) => Some((shape(0)?.get(number("axis")?)?.clone(), false)),
+        // One of several classes.
+        ("Equal", 0 | 1) => {
+            let classes = constant(graph, node, 1 - position)?.to_f64s().ok()?;
+            let is_range = classes.len() > 2 && classes.iter().enumerate().all(|(i, class)| *class == i as f64);
+            is_range.then(|| (Dim::from(classes.len() as i64), false))
+        }
+        _ => None,
+    }
+}
+
+fn note(uses: &mut [InputUse], origin: Origin, rows: Dim, is_whole: bool) {
+    let Origin { input, scale, offset, divisor, rows: wrapped, is_checked } = origin;
+    let new = IndexUse { rows: wrapped.unwrap_or(rows), scale, offset, divisor, is_checked: is_checked && is_whole };
+    let smaller = match &uses[input] {
+        InputUse::Index(known) => new.example_rows().unwrap_or(i64::MAX) < known.example_rows().unwrap_or(i64::MAX),
+        _ => true,
+    };
+    if smaller && new.example_rows().is_none_or(|rows| rows > 0) {
+        uses[input] = InputUse::Index(new);
+    }
+}
+
+fn constant<'a>(graph: &'a Graph, node: &Node, i: usize) -> Option<&'a Array> {
+    node.inputs.get(i).copied().flatten().and_then(|id| graph.value(id).constant())
+}
+
+/// The least and the greatest element of a constant operand, where it has few.
+fn ends(graph: &Graph, node: &Node, i: usize) -> Option<(f64, f64)> {
+    const FEW: usize = 1 << 16;
+    let values = constant(graph, node, i).filter(|array| array.len() <= FEW)?.to_f64s().ok()?;
+    let first = *values.first()?;
+    Some(values.iter().fold((first, first), |(low, high), x| (low.min(*x), high.max(*x))))
+}
+
+/// The only integer of a constant operand.
+fn integer(graph: &Graph, node: &Node, i: usize) -> Option<i64> {
+    ends(graph, node, i).filter(|(low, high)| low == high && low.fract() == 0.0 && low.abs() < 1e15).map(|(low, _)| low as i64)
+}
+
+/// The origin of what a node gives.
+fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, Origin>) -> Option<Origin> {
+    let of = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| origins.get(&id)).cloned();
+    let name = node.op.name();
+    match name {
+        "Add" => match (of(0), of(1)) {
+            (Some(x), None) => match ends(graph, node, 1) {
+                Some((low, high)) => x.plus(low, high),
+                // What else is added is not known; a part of the table is in reach.
+                None => Some(x.unchecked()),
+            },
+            (None, Some(x)) => match ends(graph, node, 0) {
+                Some((low, high)) => x.plus(low, high),
+                None => Some(x.unchecked()),
+            },
+            (Some(x), Some(_)) => Some(x.unchecked()),
+            (None, None) => None,
+        },
+        "Sub" => match (of(0), of(1)) {
+            (Some(x), None) => ends(graph, node, 1).and_then(|(low, high)| x.plus(-high, -low)),
+            (None, Some(x)) => ends(graph, node, 0).and_then(|(low, high)| x.times(-1)?.plus(low, high)),
+            _ => None,
+        },
+        "Mul" => match (of(0), of(1)) {
+            (Some(x), None) => x.times(integer(graph, node, 1)?),
+            (None, Some(x)) => x.times(integer(graph, node, 0)?),
+            _ => None,
+        },
+        "Neg" => of(0)?.times(-1),
+        "Div" => {
+            let divisor = integer(graph, node, 1).filter(|n| *n > 0)?;
+            of(0).filter(|x| x.divisor == 1 && x.rows.is_none()).map(|x| Origin { divisor, ..x })
+        }
+        "Mod" => {
+            let modulus = integer(graph, node, 1).filter(|n| *n > 0)?;
+            of(0).map(|x| Origin { rows: x.rows.clone().or(Some(Dim::from(modulus))), is_checked: false, ..x })
+        }
+        "Abs" | "Min" | "Max" | "Clip" => (0..node.inputs.len()).find_map(of).map(Origin::unchecked),
+        "Where" => {
+            let values = [of(1), of(2)].into_iter().flatten();
+            values.min_by_key(|x| x.offset.0.saturating_abs()).map(Origin::unchecked)
+        }
+        "Gather" | "GatherElements" | "GatherND" | "Slice" => of(0),
+        _ if MOVES.contains(&name) => (0..node.inputs.len()).find_map(of),
+        _ => None,
+    }
+}
+
+/// How each input masks.
+fn masks(graph: &Graph) -> Vec<MaskUse> {
+    let mut masks = vec![MaskUse::default(); graph.inputs().len()];
+    let mut known: HashMap<ValueId, usize> = graph.inputs().iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    for node in graph.nodes() {
+        let name = node.op.name();
+        for (position, id) in node.inputs.iter().enumerate() {
+            let Some(&input) = id.as_ref().and_then(|id| known.get(id)) else { continue };
+            let mask = &mut masks[input];
+            let other = if node.inputs.len() == 2 { ends(graph, node, 1 - position.min(1)) } else { None };
+            let is_flag = |(low, high): (f64, f64)| low == high && (low == 0.0 || low == 1.0);
+            let goes_on = match name {
+                _ if MOVES.contains(&name) => position == 0,
+                "Not" | "And" | "Or" | "Xor" => true,
+                _ if LOGIC.contains(&name) => other.is_some_and(is_flag),
+                "Sub" => position == 1 && other.is_some_and(is_flag),
+                "Mul" if other.is_some_and(|(low, high)| low == high && low.abs() >= LARGE) => {
+                    mask.masks = true;
+                    continue;
+                }
+                "Mul" => {
+                    mask.masks = true;
+                    continue;
+                }
+                "Where" if position == 0 => {
+                    mask.masks = true;
+                    continue;
+                }
+                "Add" => {
+                    mask.is_added = true;
+                    mask.other |= !graph.value(graph.inputs()[input]).ty.dtype.is_float();
+                    continue;
+                }
+                "ReduceSum" | "ReduceMax" | "CumSum" | "If" | "Loop" | "Scan" => continue,
+                _ => false,
+            };
+            match goes_on {
+                true => known.extend(node.outputs.iter().map(|id| (*id, input))),
+                false => mask.other = true,
+            }
+        }
+    }
+    for id in graph.outputs() {
+        if let Some(&input) = known.get(id) {
+            masks[input].other = true;
+        }
+    }
+    masks
+}
