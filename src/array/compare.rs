@@ -41,6 +41,10 @@ pub struct Comparison {
     pub outside: usize,
     /// The element furthest outside: its index, what was got and what was expected.
     pub worst: Option<(Vec<usize>, f64, f64)>,
+    /// The largest |got − expected| / (abs + rel · |expected|); infinite where nothing is allowed.
+    pub share: f64,
+    /// The element with the largest share, where elements differ: its index, what was got and what was expected.
+    pub closest_to_limit: Option<(Vec<usize>, f64, f64)>,
 }
 
 /// Compares two arrays of one shape element by element; NaN agrees with NaN, an infinity with itself.
@@ -53,7 +57,7 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Result<Co
         let ty = |array: &Array| format!("{}{:?}", array.dtype(), array.shape());
         return Err(Error::new(ErrorCode::Mismatch, format!("expected {}, got {}", ty(expected), ty(got))));
     }
-    let mut result = Comparison { agrees: true, max_abs: 0.0, max_rel: 0.0, outside: 0, worst: None };
+    let mut result = Comparison { agrees: true, max_abs: 0.0, max_rel: 0.0, outside: 0, worst: None, share: 0.0, closest_to_limit: None };
     let mut furthest = 0.0;
     // Integers beyond 2⁵³ have no exact double: their difference is taken in integers.
     let (a, b) = (got.to_f64s()?, expected.to_f64s()?);
@@ -76,6 +80,11 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Result<Co
             result.max_rel = result.max_rel.max(apart / b[i].abs());
         }
         let allowed = tolerance.abs + if b[i].is_finite() { tolerance.rel * b[i].abs() } else { 0.0 };
+        let share = if apart > 0.0 { apart / allowed } else { 0.0 };
+        if share > result.share || result.closest_to_limit.is_none() {
+            result.share = share;
+            result.closest_to_limit = Some((index(got.shape(), i), a[i], b[i]));
+        }
         if apart > allowed {
             result.agrees = false;
             result.outside += 1;
@@ -89,7 +98,7 @@ pub fn compare(got: &Array, expected: &Array, tolerance: Tolerance) -> Result<Co
 }
 
 /// The index of the i-th element in row-major order.
-fn index(shape: &[usize], mut i: usize) -> Vec<usize> {
+pub(crate) fn index(shape: &[usize], mut i: usize) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for axis in (0..shape.len()).rev() {
         index[axis] = i % shape[axis];

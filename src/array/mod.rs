@@ -12,6 +12,7 @@ pub(crate) mod strided_loop;
 mod sub_byte;
 mod view;
 
+pub(crate) use compare::index;
 pub use compare::{Comparison, Tolerance, compare};
 pub use dtype::{DType, Element, PromotionPriority};
 pub use mapped::{map, map_file};

@@ -1,7 +1,9 @@
 //! Localisation: the first node whose value differs, and the step at fault: the trace, the ONNX model, our kernel, tract's reading or its optimiser.
 
+use super::error_bounds::Bound;
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
+use super::rounding::{self, Reference};
 use super::subgraph::{self, ComputedValues, Subgraph};
 use super::tolerance::{allowed, apart};
 use super::{Candidate, CheckOptions};
@@ -206,11 +208,20 @@ pub(super) fn locate(
         outputs.len() == expected.len() && outputs.iter().zip(expected).all(|(got, expected)| differs(got, expected).is_none())
     });
     if !trace_agrees {
-        // Another model may round otherwise: the first node that differs by more than the tolerance, and else the first that differs at all.
-        let same_kernels = |_: &Array, _: &Array| false;
         let beside = |agrees: &dyn Fn(&Array, &Array) -> bool| beside_module(module, traced.graph(), &call.inputs, expected, agrees);
-        let by_tolerance = (!options.retrace).then(|| beside(&|got, expected| differs(got, expected).is_none())).flatten();
-        return by_tolerance.or_else(|| beside(&same_kernels));
+        if options.retrace {
+            return beside(&|_, _| false);
+        }
+        // Another model may round otherwise: the first node that differs by more than rounding, where the nodes correspond; else by more than the
+        // tolerance, and at last by more than a small share of it.
+        let by_rounding = || beyond_rounding(module, traced, example, call);
+        let closely = |got: &Array, expected: &Array| apart_at(got, expected, &call.inputs, 0.05).is_none();
+        return by_rounding().or_else(|| beside(&|got, expected| differs(got, expected).is_none())).or_else(|| beside(&closely));
+    }
+    if !options.retrace
+        && let Some(found) = beyond_rounding(module, traced, example, call)
+    {
+        return Some(found);
     }
     if candidate.replays() {
         return None;
@@ -229,6 +240,62 @@ fn apart_at(got: &Array, expected: &Array, inputs: &[Array], share: f64) -> Opti
         Ok(Tolerance { abs, rel }) => apart(got, expected, Tolerance { abs: abs * share, rel: rel * share }, false),
         Err(error) => Some(format!("cannot be compared: {}", error.message())),
     }
+}
+
+/// The most elements of all values together that are kept to compare two graphs.
+const MOST_KEPT: usize = 1 << 27;
+
+/// The first node of a traced graph whose value in f64 differs from that of the module's by more than rounding explains, where both graphs do
+/// the same operations in the same order.
+fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, call: &Call) -> Option<Divergence> {
+    let (other, _) = repeated(module, traced, example).ok()?;
+    let graph = traced.graph();
+    let names = |graph: &Graph| graph.nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>();
+    let inputs = [call.inputs.clone(), traced.noise(&call.inputs).ok()?].concat();
+    if names(graph) != names(&other) {
+        return None;
+    }
+    let (mut kept, mut count): (Vec<Vec<Option<Reference>>>, usize) = (Vec::new(), 0);
+    rounding::evaluate(graph, &inputs, |_, references| {
+        count += references.iter().flatten().map(|reference| reference.value.len()).sum::<usize>();
+        kept.push(references.to_vec());
+        if count > MOST_KEPT { Err(stop()) } else { Ok(()) }
+    })
+    .ok()?;
+    let mut found = None;
+    let _ = rounding::evaluate(&other, &inputs, |i, references| {
+        for (own, reference) in kept[i].iter().zip(references) {
+            let (Some(own), Some(reference)) = (own, reference) else { continue };
+            let closeness = own.closeness_of(reference)?;
+            if closeness.share > 1.0 {
+                found = Some((i, closeness));
+                return Err(stop());
+            }
+        }
+        // What was compared is not needed again.
+        kept[i] = Vec::new();
+        Ok(())
+    });
+    let (i, closeness) = found?;
+    let difference = Difference { first: Some(i), second: Some(i), what: attributes_apart(&graph.nodes()[i], &other.nodes()[i]) };
+    let mut divergence = Divergence::of_difference(traced, &other, &difference, &call.inputs);
+    if divergence.what.is_empty() {
+        divergence.what = format!("{:.1e} apart where rounding explains {:.1e}", closeness.share * closeness.limit, closeness.limit);
+    }
+    Some(divergence)
+}
+
+/// The attributes in which two nodes differ.
+fn attributes_apart(a: &Node, b: &Node) -> String {
+    let (a, b) = (a.op.attributes(), b.op.attributes());
+    let differing = a.iter().filter(|(name, value)| b.get(name) != Some(*value));
+    differing
+        .map(|(name, value)| match b.get(name) {
+            Some(other) => format!("{name}={value} instead of {name}={other}"),
+            None => format!("{name}={value}"),
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// How many values that are not the same to the bit are compared by their elements, each with a run of the module.
@@ -347,8 +414,19 @@ fn in_export(traced: &Traced, model: &crate::onnx::Model, example: &Example, cal
     })
 }
 
+/// How closely a candidate must compute a subgraph.
+#[derive(Clone, Copy, PartialEq)]
+enum Closely {
+    /// As the outputs of a model are compared.
+    ByTolerance,
+    /// A node alone, within the worst case of its rounding.
+    WorstCase,
+    /// A node alone, within some deviations of its rounding.
+    Deviations,
+}
+
 /// What a candidate answers for a subgraph: what is wrong with it, or `None`.
-fn wrong(candidate: &dyn Candidate, subgraph: &Subgraph, inputs: &[Array], share: f64, exact: bool) -> Option<String> {
+fn wrong(candidate: &dyn Candidate, subgraph: &Subgraph, closely: Closely) -> Option<String> {
     let tensors: Vec<Tensor> = subgraph.inputs.iter().cloned().map(Tensor::from).collect();
     // A candidate that cannot be made from a subgraph says nothing about the whole.
     let made = candidate.subgraph(&subgraph.traced).ok()?;
@@ -359,20 +437,34 @@ fn wrong(candidate: &dyn Candidate, subgraph: &Subgraph, inputs: &[Array], share
     if got.len() != subgraph.expected.len() {
         return Some(format!("{} outputs instead of {}", got.len(), subgraph.expected.len()));
     }
-    got.iter().zip(&subgraph.expected).find_map(|(got, expected)| {
-        if exact { apart(got, expected, Tolerance::EXACT, false) } else { apart_at(got, expected, inputs, share) }
+    let bounds = match closely {
+        Closely::ByTolerance => None,
+        Closely::WorstCase => rounding::bounds(subgraph.traced.graph(), &subgraph.inputs, Bound::Worst).ok(),
+        Closely::Deviations => rounding::bounds(subgraph.traced.graph(), &subgraph.inputs, Bound::Deviation).ok(),
+    };
+    let Some(bounds) = bounds else {
+        return got.iter().zip(&subgraph.expected).find_map(|(got, expected)| apart_at(got, expected, &subgraph.inputs, 1.0));
+    };
+    got.iter().zip(&subgraph.expected).zip(bounds).find_map(|((got, expected), bound)| match bound {
+        Some(reference) if got.dtype() == expected.dtype() && got.shape() == expected.shape() => match reference.closeness(got) {
+            Ok(closeness) if closeness.share <= 1.0 => None,
+            _ => Some(apart(got, expected, Tolerance::EXACT, false).unwrap_or_else(|| "off by more than rounding".to_string())),
+        },
+        _ => apart(got, expected, Tolerance::EXACT, false),
     })
 }
 
-/// Every node by itself, on the very values that it meets in this call: first as closely as the outputs are compared, then a hundred
-/// times as closely, because the nodes behind may enlarge what one node does.
+/// Every node by itself, on the very values that it meets in this call: first within the worst case of its rounding, then within what is
+/// usual, because the nodes behind may enlarge what one node does.
 fn alone(traced: &Traced, candidate: &dyn Candidate, call: &Call) -> Option<Divergence> {
-    for share in [1.0, 0.01] {
+    for closely in [Closely::WorstCase, Closely::Deviations] {
         let mut found = None;
         let _ = subgraph::each_node(traced.graph(), &call.inputs, |i, node, alive| {
             let Ok(subgraph) = subgraph::cut(traced, &[i], &node.outputs, &call.inputs, alive) else { return Ok(()) };
-            let exact = node.op.agreement() == Agreement::Exact;
-            match wrong(candidate, &subgraph, &subgraph.inputs, share, exact) {
+            if node.op.agreement() == Agreement::Random {
+                return Ok(());
+            }
+            match wrong(candidate, &subgraph, closely) {
                 Some(what) => {
                     let fault = fault(candidate, &subgraph);
                     found = Some(Divergence { nodes: vec![i], ..Divergence::new(self::node(traced.graph(), i), fault, what) });
@@ -396,7 +488,7 @@ fn together(traced: &Traced, candidate: &dyn Candidate, call: &Call) -> Option<D
     let fails = |from: usize, to: usize| -> Option<(String, Subgraph)> {
         let ids: Vec<ValueId> = graph.nodes()[to].outputs.clone();
         let subgraph = subgraph::cut(traced, &needed(graph, from..=to, &ids), &ids, &call.inputs, &values).ok()?;
-        wrong(candidate, &subgraph, &call.inputs, 1.0, false).map(|what| (what, subgraph))
+        wrong(candidate, &subgraph, Closely::ByTolerance).map(|what| (what, subgraph))
     };
     let count = graph.nodes().len();
     let end = (0..count).find(|&end| fails(0, end).is_some())?;

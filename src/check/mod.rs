@@ -1,24 +1,28 @@
 //! Do two modules agree? On the same inputs, on fresh ones, at every size that was promised, and each time that one is asked.
 
 mod candidate;
+mod comparison;
 mod cost;
 mod decomposition_check;
+mod error_bounds;
 mod graph_diff;
 mod input_generation;
 mod input_uses;
 mod locate;
 mod minimise;
 mod report;
+mod rounding;
 mod subgraph;
 mod tolerance;
+mod use_analysis;
 
 pub use candidate::{BlackBox, Candidate};
-pub use input_uses::{FilledInput, check_indices, fill_inputs};
+pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
 pub use minimise::Reproducer;
-pub use report::{Cost, OutputReport, Report};
+pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
 
 use crate::array::{Array, DType, Tolerance};
-use crate::dim::{Bindings, Expr, Type};
+use crate::dim::{Bindings, Expr};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Condition, Graph};
 use crate::module::{AsDynModule, DynModule, Example};
@@ -202,8 +206,20 @@ impl<'a> Checker<'a> {
         self.checked().map_err(|failure| failure.error())
     }
 
+    /// As [`Checker::run`], with the report of what was compared also where the two differ.
+    pub fn verdict(&self) -> Verdict {
+        let mut run = match CheckRun::new(self) {
+            Ok(run) => run,
+            Err(error) => return Verdict { report: Report::default(), failure: Some(error) },
+        };
+        let failure = run.run().err().map(Failure::error);
+        Verdict { report: run.report, failure }
+    }
+
     fn checked(&self) -> Result<Report, Failure> {
-        CheckRun::new(self)?.run()
+        let mut run = CheckRun::new(self)?;
+        run.run()?;
+        Ok(run.report)
     }
 }
 
@@ -226,8 +242,8 @@ struct CheckRun<'a> {
     /// How many calls were compared at the example's sizes.
     compared: usize,
     first_refusal: Option<Error>,
-    /// Of each output of floats whether one of them was a number in any call.
-    has_number: Vec<Option<bool>>,
+    /// Whether another model was compared with the traced graph in f64.
+    compared_exactly: bool,
 }
 
 /// Two answers that differ.
@@ -267,9 +283,8 @@ impl<'a> CheckRun<'a> {
         let module = &**reference;
         let example = settled(example.clone().arranged(module)?, traced);
         let generator = InputGenerator::of(&example, traced.graph())?;
-        let report = |(name, _): (String, Type)| OutputReport { name, max_abs: 0.0, max_rel: 0.0, tolerance: Tolerance::EXACT };
         let report = Report {
-            outputs: traced.outputs().into_iter().map(report).collect(),
+            outputs: traced.outputs().into_iter().map(|output| OutputReport::new(output.0)).collect(),
             nodes: traced.graph().nodes().len(),
             ..Report::default()
         };
@@ -290,7 +305,7 @@ impl<'a> CheckRun<'a> {
             again,
             compared: 0,
             first_refusal: None,
-            has_number: Vec::new(),
+            compared_exactly: false,
         })
     }
 
@@ -299,7 +314,7 @@ impl<'a> CheckRun<'a> {
         self.options.retrace && self.candidate.replays()
     }
 
-    fn run(mut self) -> Result<Report, Failure> {
+    fn run(&mut self) -> Result<(), Failure> {
         let (same, sizes) = (self.same_kernels(), self.options.sizes);
         let fresh = self.options.random_inputs as u64;
         if self.generator.has_values() {
@@ -351,21 +366,13 @@ impl<'a> CheckRun<'a> {
             }
         }
         if self.compared == 0 {
-            let error = self.first_refusal.unwrap_or_else(|| Error::input("no run could be compared"));
+            let error = self.first_refusal.clone().unwrap_or_else(|| Error::input("no run could be compared"));
             return Err(error.help("give an example with realistic values, or fix the axis").into());
         }
         self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
-        let empty = self.has_number.iter().zip(&self.report.outputs).filter(|(has_number, _)| **has_number == Some(false));
-        let notes: Vec<String> = empty
-            .map(|(_, output)| {
-                format!(
-                    "output {} is NaN for every input that was tried: comparing NaN with NaN shows nothing about the model",
-                    output.name
-                )
-            })
-            .collect();
+        let notes: Vec<String> = self.report.outputs.iter().filter_map(OutputReport::note).collect();
         self.report.notes.extend(notes);
-        Ok(self.report)
+        Ok(())
     }
 
     /// More calls with fresh values, until every row was read of the tables that inputs index.
@@ -489,35 +496,6 @@ impl<'a> CheckRun<'a> {
             return Err(Failure { error, found: Some(Box::new((call.clone(), found))) });
         }
         self.report.notes.push(format!("at {} the module traces to a different graph: {found}", call.what));
-        Ok(())
-    }
-
-    fn compare(&mut self, call: &Call, got: &[Array], expected: &[Array]) -> Result<(), Failure> {
-        if got.len() != expected.len() || got.len() != self.report.outputs.len() {
-            let error = Error::new(ErrorCode::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len()));
-            return Err(self.blame(call.clone(), error.at(format!("called with {}", call.what)), expected));
-        }
-        let bits = self.same_kernels() && self.options.tolerance_of(DType::F32).is_none();
-        for (i, (got, expected_array)) in got.iter().zip(expected).enumerate() {
-            let tolerance = match self.options.tolerance_of(expected_array.dtype()) {
-                Some(tolerance) => tolerance,
-                None if bits || self.exact.get(i) == Some(&true) => Tolerance::EXACT,
-                None => tolerance::allowed(expected_array, &call.inputs).map_err(|error| self.blame(call.clone(), error, expected))?,
-            };
-            self.has_number.resize(self.report.outputs.len(), None);
-            if expected_array.dtype().is_float() && !expected_array.is_empty() && self.has_number[i] != Some(true) {
-                self.has_number[i] = Some(expected_array.to_f64s()?.iter().any(|x| !x.is_nan()));
-            }
-            let report = &mut self.report.outputs[i];
-            if tolerance.abs >= report.tolerance.abs {
-                report.tolerance = tolerance;
-            }
-            if let Some(found) = tolerance::differs(got, expected_array, tolerance, bits, report) {
-                let error =
-                    Error::new(ErrorCode::Mismatch, found).at(format!("output {}", report.name)).at(format!("called with {}", call.what));
-                return Err(self.blame(call.clone(), error, expected));
-            }
-        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Reports of checks: what agrees and by how much, what was not compared and why, and the cost.
 
 use crate::array::Tolerance;
+use crate::error::Error;
 use std::fmt;
 
 /// The report of a check that found no difference.
@@ -41,6 +42,7 @@ pub struct Cost {
 
 /// The largest differences of one output.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OutputReport {
     /// The name of the output.
     pub name: String,
@@ -50,6 +52,105 @@ pub struct OutputReport {
     pub max_rel: f64,
     /// What was allowed at most.
     pub tolerance: Tolerance,
+    /// The largest difference as a share of what is allowed there: 1 is the limit.
+    pub share: f64,
+    /// What the limit is.
+    pub limit: Limit,
+    /// The element with the largest share, where any differs.
+    pub worst: Option<WorstElement>,
+    /// How many elements were compared, in inputs that are as the example is.
+    pub elements: usize,
+    /// How many of these are NaN, on both sides.
+    pub nan: usize,
+    /// How many of these are infinite, on both sides.
+    pub infinite: usize,
+}
+
+impl OutputReport {
+    /// An output that was not compared yet.
+    pub(super) fn new(name: String) -> OutputReport {
+        OutputReport {
+            name,
+            max_abs: 0.0,
+            max_rel: 0.0,
+            tolerance: Tolerance::EXACT,
+            share: 0.0,
+            limit: Limit::Exact,
+            worst: None,
+            elements: 0,
+            nan: 0,
+            infinite: 0,
+        }
+    }
+
+    /// Whether every comparison was within its limit.
+    pub fn agrees(&self) -> bool {
+        self.share <= 1.0
+    }
+
+    /// What is odd about its values.
+    pub(super) fn note(&self) -> Option<String> {
+        let OutputReport { name, elements, nan, infinite, .. } = self;
+        if nan == elements && *nan > 0 {
+            return Some(format!(
+                "output {name} is NaN for every input that was tried: comparing NaN with NaN shows nothing about the model"
+            ));
+        }
+        let counts: Vec<String> = [(nan, "NaN"), (infinite, "infinite")]
+            .into_iter()
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, what)| format!("{count} of {elements} elements are {what}"))
+            .collect();
+        (!counts.is_empty()).then(|| format!("output {name}: {} (on both sides)", counts.join(", ")))
+    }
+}
+
+/// What a difference is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Nothing may differ.
+    #[default]
+    Exact,
+    /// |got − expected| ≤ abs + rel · |expected|.
+    Tolerance,
+    /// What the rounding of the operations explains, from an evaluation in f64.
+    Rounding,
+}
+
+impl Limit {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Exact => "exact",
+            Limit::Tolerance => "tolerance",
+            Limit::Rounding => "rounding",
+        }
+    }
+}
+
+/// An element of an output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorstElement {
+    /// The call: `the example`, `seed 1`, `batch = 5`.
+    pub call: String,
+    /// Its index.
+    pub index: Vec<usize>,
+    /// What the candidate gives.
+    pub got: f64,
+    /// What the module gives.
+    pub expected: f64,
+    /// By how much they may differ.
+    pub limit: f64,
+}
+
+/// What a check found: a report, and where the two differ the failure.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What was compared, as far as the check came.
+    pub report: Report,
+    /// Why the check failed.
+    pub failure: Option<Error>,
 }
 
 impl fmt::Display for Report {
@@ -57,9 +158,11 @@ impl fmt::Display for Report {
         writeln!(f, "agrees: {}", self.calls.join(" · "))?;
         for output in &self.outputs {
             let Tolerance { abs, rel } = output.tolerance;
-            let allowed = match output.tolerance == Tolerance::EXACT {
-                true => "tolerance: exact".to_string(),
-                false => format!("tolerance: abs {abs:.0e}, rel {rel:.0e}"),
+            let share = (output.share * 100.0).ceil();
+            let allowed = match output.limit {
+                Limit::Exact => "tolerance: exact".to_string(),
+                Limit::Tolerance => format!("{share} % of the tolerance: abs {abs:.0e}, rel {rel:.0e}"),
+                Limit::Rounding => format!("{share} % of what rounding explains"),
             };
             writeln!(f, "{:12} max abs {:.1e}  max rel {:.1e}  ({allowed})", output.name, output.max_abs, output.max_rel)?;
         }

@@ -1,7 +1,6 @@
 //! How far two answers may stand apart, and whether they do.
 
-use super::OutputReport;
-use crate::array::{Array, DType, Tolerance, compare};
+use crate::array::{Array, Comparison, DType, Tolerance, compare};
 use crate::dim::Type;
 use crate::error::Result;
 use crate::graph::{Agreement, Graph};
@@ -57,35 +56,53 @@ fn sign(got: &Array, expected: &Array) -> Result<Option<String>> {
     Ok(i.map(|i| format!("zeros of different sign at element {i} (row-major): expected {:?}, got {:?}", expected[i], got[i])))
 }
 
-/// What differs between two answers, in words; `None` where they agree.
-pub(super) fn differs(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool, report: &mut OutputReport) -> Option<String> {
+/// How two answers differ.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Difference {
+    /// In words, where they do not agree.
+    pub(super) words: Option<String>,
+    pub(super) max_abs: f64,
+    pub(super) max_rel: f64,
+    /// The largest difference as a share of its limit.
+    pub(super) share: f64,
+    /// The element with that share: its index, what was got and what was expected.
+    pub(super) element: Option<(Vec<usize>, f64, f64)>,
+}
+
+impl Difference {
+    fn because(words: String) -> Difference {
+        Difference { words: Some(words), share: f64::INFINITY, ..Difference::default() }
+    }
+}
+
+/// How two answers differ; nothing where they are the same.
+pub(super) fn difference(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool) -> Difference {
     let same_type = got.dtype() == expected.dtype() && got.shape() == expected.shape();
     if same_type && (got.is_same(expected) || got.same_bytes(expected)) {
-        return None;
+        return Difference::default();
     }
     if !same_type {
-        return Some(format!("expected {}, got {}", Type::from(expected), Type::from(got)));
+        return Difference::because(format!("expected {}, got {}", Type::from(expected), Type::from(got)));
     }
     let comparison = match compare(got, expected, tolerance) {
         Ok(comparison) => comparison,
-        Err(error) => return Some(format!("cannot be compared: {}", error.message())),
+        Err(error) => return Difference::because(format!("cannot be compared: {}", error.message())),
     };
-    report.max_abs = report.max_abs.max(comparison.max_abs);
-    report.max_rel = report.max_rel.max(comparison.max_rel);
-    match comparison.worst {
+    let words = match comparison.worst {
         Some((index, got_number, number)) => {
             let share = format!("{} of {} elements differ", comparison.outside, got.len());
             Some(format!("{share}, largest difference at {index:?}: expected {number}, got {got_number}"))
         }
         None if bits => sign(got, expected).unwrap_or_else(|error| Some(format!("cannot be compared: {}", error.message()))),
         None => None,
-    }
+    };
+    let Comparison { max_abs, max_rel, share, closest_to_limit, .. } = comparison;
+    Difference { words, max_abs, max_rel, share, element: closest_to_limit }
 }
 
-/// As [`differs`], where nothing is to be reported but the words.
+/// What differs between two answers, in words; `None` where they agree.
 pub(super) fn apart(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool) -> Option<String> {
-    let mut report = OutputReport { name: String::new(), max_abs: 0.0, max_rel: 0.0, tolerance };
-    differs(got, expected, tolerance, bits, &mut report)
+    difference(got, expected, tolerance, bits).words
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Graph {
     pub fn replay_within(&self, inputs: &[Array], outer: &Bindings) -> Result<Vec<Array>> {
         let last_use = self.last_uses();
         let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
-        self.walk(inputs, outer, &mut values, |i, _, values| {
+        self.walk(inputs, outer, &mut values, |i, values, _| {
             for id in &last_use[i] {
                 values[id.0] = None;
             }
@@ -64,8 +64,8 @@ impl Graph {
     pub fn observe(&self, inputs: &[Array], mut visit: impl FnMut(usize, ValueId, &Array) -> Result<()>) -> Result<()> {
         let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
         let last_use = self.last_uses();
-        self.walk(inputs, &Bindings::new(), &mut values, |i, outputs, values| {
-            for &id in outputs {
+        self.walk(inputs, &Bindings::new(), &mut values, |i, values, _| {
+            for &id in &self.nodes[i].outputs {
                 if let Some(array) = &values[id.0] {
                     visit(i, id, array)?;
                 }
@@ -77,12 +77,37 @@ impl Graph {
         })
     }
 
+    /// Runs the graph and shows every node's inputs and outputs, in order, and what the symbols stand for; returns the outputs of the graph.
+    ///
+    /// # Errors
+    /// As [`Graph::replay`], and what `visit` returns.
+    pub(crate) fn observe_nodes(
+        &self,
+        inputs: &[Array],
+        mut visit: impl FnMut(usize, &[Option<&Array>], &[&Array], &Bindings) -> Result<()>,
+    ) -> Result<Vec<Array>> {
+        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
+        let last_use = self.last_uses();
+        self.walk(inputs, &Bindings::new(), &mut values, |i, values, bindings| {
+            let node = &self.nodes[i];
+            let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
+            let outputs: Vec<&Array> = node.outputs.iter().filter_map(|id| values[id.0].as_ref()).collect();
+            visit(i, &arguments, &outputs, bindings)?;
+            for id in &last_use[i] {
+                values[id.0] = None;
+            }
+            Ok(())
+        })?;
+        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
+        self.outputs.iter().map(output).collect()
+    }
+
     fn walk(
         &self,
         inputs: &[Array],
         outer: &Bindings,
         values: &mut [Option<Array>],
-        mut after: impl FnMut(usize, &[ValueId], &mut [Option<Array>]) -> Result<()>,
+        mut after: impl FnMut(usize, &mut [Option<Array>], &Bindings) -> Result<()>,
     ) -> Result<()> {
         let mut bindings = self.bind(inputs)?;
         bindings.inherit(outer);
@@ -115,7 +140,7 @@ impl Graph {
                 on_data.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
             }
             self.check_values(&node.outputs, values)?;
-            after(i, &node.outputs, values)?;
+            after(i, values, &bindings)?;
         }
         Ok(())
     }

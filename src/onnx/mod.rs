@@ -21,6 +21,7 @@ mod verify;
 pub use atomic_file::AtomicFile;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
+pub use digest::sha256;
 pub use file::{MAX_MESSAGE, Saved};
 pub(crate) use function_calls::calls;
 pub use functions::MODULES_DOMAIN;

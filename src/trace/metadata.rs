@@ -19,6 +19,8 @@ const SIZES_KEY: &str = "ontrace.sizes";
 pub(crate) const METHODS_KEY: &str = "ontrace.methods";
 /// Model metadata: what the check said.
 const CHECK_KEY: &str = "ontrace.check";
+/// Model metadata: what was verified and how, as JSON.
+const EVIDENCE_KEY: &str = "ontrace.evidence";
 /// Model metadata: the [hash of the graph](Model::graph_hash).
 const GRAPH_KEY: &str = "ontrace.graph_sha256";
 /// Model metadata: the [hash of the weights](Model::weights_hash).
@@ -38,6 +40,8 @@ struct SavedSize {
 pub struct Provenance {
     /// What the check of the trace said.
     pub verdict: Option<String>,
+    /// What was verified when the file was written, and how: JSON.
+    pub evidence: Option<String>,
     /// The [hash of the graph](Model::graph_hash).
     pub graph: String,
     /// The [hash of the weights](Model::weights_hash).
@@ -52,7 +56,18 @@ impl Provenance {
         let (graph, weights) = (model.graph_hash(), model.weights_hash());
         let said = entry(model, GRAPH_KEY).zip(entry(model, WEIGHTS_KEY));
         let intact = said.map(|said| said == (graph.as_str(), weights.as_str()));
-        Provenance { verdict: entry(model, CHECK_KEY).map(str::to_string), graph, weights, intact }
+        let text = |key: &str| entry(model, key).map(str::to_string);
+        Provenance { verdict: text(CHECK_KEY), evidence: text(EVIDENCE_KEY), graph, weights, intact }
+    }
+
+    /// Puts a verdict in one line, and as JSON what was verified and how, into the metadata of a model, in place of what is there. The hashes of
+    /// graph and weights stay what they are.
+    pub fn write_evidence(model: &mut Model, verdict: &str, evidence: &str) {
+        let entries = &mut model.proto.metadata_props;
+        entries.retain(|entry| entry.key != CHECK_KEY && entry.key != EVIDENCE_KEY);
+        let new = [(CHECK_KEY, verdict), (EVIDENCE_KEY, evidence)];
+        entries.extend(new.map(|(key, value)| StringStringEntryProto { key: key.to_string(), value: value.to_string() }));
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
     }
 }
 

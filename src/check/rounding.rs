@@ -1,0 +1,320 @@
+//! What rounding explains: a traced graph evaluated in f64, beside evaluations in which every operation is off by what its bound allows.
+
+use super::error_bounds::{Bound, Operation, rms, underflow, unit_roundoff, widened};
+use crate::array::{Array, DType, Random};
+use crate::dim::{Bindings, Dim, Sizes};
+use crate::error::{Error, Result};
+use crate::graph::{Agreement, Graph, Inputs, Node, Operator, Substitution, ValueId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How many evaluations have sampled errors.
+const SAMPLES: usize = 3;
+/// How many deviations are allowed: of the element, and of all elements of its tensor.
+const DEVIATIONS: f64 = 6.0;
+
+/// Float operators that jump: the reference takes their results from the evaluation in working precision, so that both stay on one branch.
+const DISCONTINUOUS: &[&str] = &["Floor", "Ceil", "Round", "Sign", "Mod", "BitCast"];
+
+/// A float value without rounding, and how far rounding takes it.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    /// In f64.
+    pub(super) value: Array,
+    /// What the error may be at most, where it has a bound of its own.
+    bound: Option<Vec<f64>>,
+    /// With sampled errors, in f64; none where nothing was rounded on the way.
+    samples: Vec<Array>,
+    /// The dtype that the graph computes in.
+    dtype: DType,
+}
+
+/// How close a value is to its reference.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Closeness {
+    /// The largest |got − reference| / limit.
+    pub(super) share: f64,
+    /// The limit at that element.
+    pub(super) limit: f64,
+    /// The element, in row-major order.
+    pub(super) element: usize,
+}
+
+impl Reference {
+    fn sample(&self, k: usize) -> &Array {
+        self.samples.get(k).unwrap_or(&self.value)
+    }
+
+    /// What rounding explains, for each element.
+    pub(super) fn limits(&self) -> Result<Vec<f64>> {
+        let value = self.value.to_f64s()?;
+        let (unit, least) = (unit_roundoff(self.dtype), underflow(self.dtype));
+        if let Some(bound) = &self.bound {
+            return Ok(bound.iter().zip(&value).map(|(bound, value)| bound + 2.0 * unit * value.abs() + least).collect());
+        }
+        let mut squares = vec![0.0; value.len()];
+        for sample in &self.samples {
+            squares.iter_mut().zip(sample.to_f64s()?.iter().zip(&value)).for_each(|(sum, (a, b))| *sum += (a - b) * (a - b));
+        }
+        let deviations: Vec<f64> = squares.iter().map(|sum| (sum / self.samples.len().max(1) as f64).sqrt()).collect();
+        let common = rms(deviations.iter().copied());
+        let limit = |(deviation, value): (&f64, &f64)| DEVIATIONS * (deviation + common) + 2.0 * unit * value.abs() + least;
+        Ok(deviations.iter().zip(&value).map(limit).collect())
+    }
+
+    /// How close a result is.
+    ///
+    /// # Errors
+    /// Where it cannot be compared.
+    pub(super) fn closeness(&self, got: &Array) -> Result<Closeness> {
+        self.closest(got, &self.limits()?)
+    }
+
+    /// How close the reference of another graph is, whose own limits count as well.
+    ///
+    /// # Errors
+    /// Where they cannot be compared.
+    pub(super) fn closeness_of(&self, other: &Reference) -> Result<Closeness> {
+        if self.value.shape() != other.value.shape() {
+            return Ok(Closeness { share: f64::INFINITY, limit: 0.0, element: 0 });
+        }
+        let limits: Vec<f64> = self.limits()?.iter().zip(other.limits()?).map(|(a, b)| a + b).collect();
+        self.closest(&other.value, &limits)
+    }
+
+    fn closest(&self, got: &Array, limits: &[f64]) -> Result<Closeness> {
+        let (got, value) = (got.to_f64s()?, self.value.to_f64s()?);
+        if got.len() != value.len() {
+            return Err(Error::shape(format!("{} elements, expected {}", got.len(), value.len())));
+        }
+        let largest = largest(self.dtype);
+        let mut worst = Closeness { share: 0.0, limit: limits.first().copied().unwrap_or_default(), element: 0 };
+        for (element, ((&got, &value), &limit)) in got.iter().zip(&value).zip(limits).enumerate() {
+            // What the dtype does not have is an infinity in it.
+            let overflows = value.abs() >= largest && got.is_infinite() && got.is_sign_negative() == value.is_sign_negative();
+            let share = match got == value || got.is_nan() && value.is_nan() || overflows {
+                true => 0.0,
+                false if got.is_finite() && value.is_finite() && limit.is_finite() => (got - value).abs() / limit,
+                false => f64::INFINITY,
+            };
+            if share > worst.share {
+                worst = Closeness { share, limit, element };
+            }
+        }
+        Ok(worst)
+    }
+}
+
+/// The largest finite number, less what rounds to it.
+fn largest(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::MAX,
+        DType::F32 | DType::BF16 => 0.999 * f64::from(f32::MAX),
+        DType::F16 => 65_000.0,
+        _ => f64::INFINITY,
+    }
+}
+
+/// The references of a graph's outputs, and the outputs in working precision.
+pub(super) struct Evaluation {
+    /// As our kernels compute them.
+    pub(super) replayed: Vec<Array>,
+    /// `None` for outputs that are no floats.
+    pub(super) outputs: Vec<Option<Reference>>,
+}
+
+/// Evaluates a graph in f64 and shows each node's references to `visit`.
+///
+/// # Errors
+/// Those of the kernels, and what `visit` returns.
+pub(super) fn evaluate(
+    graph: &Graph,
+    inputs: &[Array],
+    mut visit: impl FnMut(usize, &[Option<Reference>]) -> Result<()>,
+) -> Result<Evaluation> {
+    let mut alive: HashMap<ValueId, Reference> = HashMap::new();
+    let uses = graph.last_uses();
+    let replayed = graph.observe_nodes(inputs, |i, operands, outputs, bindings| {
+        let node = &graph.nodes()[i];
+        let references = node_references(node, operands, outputs, &alive, bindings, i as u64)?;
+        visit(i, &references)?;
+        for (id, reference) in node.outputs.iter().zip(references) {
+            alive.extend(reference.map(|reference| (*id, reference)));
+        }
+        uses[i].iter().for_each(|id| drop(alive.remove(id)));
+        Ok(())
+    })?;
+    let outputs = graph.outputs().iter().zip(&replayed).map(|(id, array)| match alive.get(id) {
+        Some(reference) => Ok(Some(reference.clone())),
+        None if array.dtype().is_float() => exact(array).map(Some),
+        None => Ok(None),
+    });
+    Ok(Evaluation { outputs: outputs.collect::<Result<_>>()?, replayed })
+}
+
+/// The references of a graph of one node, with the bounds of its own rounding: the worst case, or as many deviations as are allowed.
+///
+/// # Errors
+/// Those of the kernels.
+pub(super) fn bounds(graph: &Graph, inputs: &[Array], bound: Bound) -> Result<Vec<Option<Reference>>> {
+    let mut references: HashMap<ValueId, Reference> = HashMap::new();
+    let outputs = graph.observe_nodes(inputs, |i, operands, outputs, bindings| {
+        let node = &graph.nodes()[i];
+        let computed = node_references(node, operands, outputs, &HashMap::new(), bindings, 0)?;
+        let exact_operands = operands.iter().map(|array| array.map(widened).transpose()).collect::<Result<Vec<_>>>()?;
+        let wide = wide(node);
+        for (position, (id, reference)) in node.outputs.iter().zip(computed).enumerate() {
+            let Some(reference) = reference else { continue };
+            let sizes = Sizes::Bound(bindings);
+            let operation = Operation { op: &*node.op, wide: &*wide, operands: &exact_operands, sizes, dtype: reference.dtype };
+            let errors = operation.error(position, &reference.value, bound)?.unwrap_or_else(|| vec![0.0; reference.value.len()]);
+            let factor = if bound == Bound::Worst { 1.0 } else { 2.0 * DEVIATIONS };
+            let bound = Some(errors.into_iter().map(|error| factor * error).collect());
+            references.insert(*id, Reference { bound, ..reference });
+        }
+        Ok(())
+    })?;
+    Ok(graph.outputs().iter().zip(&outputs).map(|(id, _)| references.remove(id)).collect())
+}
+
+/// The operator with f64 in place of the float dtypes among its attributes.
+fn wide(node: &Node) -> Arc<dyn Operator> {
+    let keep = |dim: &Dim| dim.clone();
+    node.op.substituted(&Substitution { dim: &keep, dtype: &widen }).unwrap_or_else(|| node.op.clone())
+}
+
+fn widen(dtype: DType) -> DType {
+    if dtype.is_float() { DType::F64 } else { dtype }
+}
+
+/// A value that is as it is in working precision.
+fn exact(array: &Array) -> Result<Reference> {
+    Ok(Reference { value: widened(array)?, bound: None, samples: Vec::new(), dtype: array.dtype() })
+}
+
+fn node_references(
+    node: &Node,
+    operands: &[Option<&Array>],
+    outputs: &[&Array],
+    alive: &HashMap<ValueId, Reference>,
+    bindings: &Bindings,
+    seed: u64,
+) -> Result<Vec<Option<Reference>>> {
+    let as_computed = || outputs.iter().map(|array| array.dtype().is_float().then(|| exact(array)).transpose()).collect();
+    let Some(dtype) = outputs.iter().map(|array| array.dtype()).find(|dtype| dtype.is_float()) else { return as_computed() };
+    if node.op.agreement() == Agreement::Random || DISCONTINUOUS.contains(&node.op.name()) {
+        return as_computed();
+    }
+    let known = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| alive.get(&id));
+    let operand = |sample: Option<usize>| -> Result<Vec<Option<Array>>> {
+        let one = |(i, array): (usize, &Option<&Array>)| match (known(i), sample) {
+            (Some(reference), Some(k)) => Ok(Some(reference.sample(k).clone())),
+            (Some(reference), None) => Ok(Some(reference.value.clone())),
+            (None, _) => array.map(widened).transpose(),
+        };
+        operands.iter().enumerate().map(one).collect()
+    };
+    let exact_operands = operand(None)?;
+    let is_off = (0..operands.len()).any(|i| known(i).is_some_and(|reference| !reference.samples.is_empty()));
+    if node.op.name() == "Cast" {
+        return cast(operands, &exact_operands, is_off.then(|| known(0)).flatten(), dtype, seed).map(|reference| vec![Some(reference)]);
+    }
+    let wide = wide(node);
+    let sizes = Sizes::Bound(bindings);
+    let operation = Operation { op: &*node.op, wide: &*wide, operands: &exact_operands, sizes, dtype };
+    let fits = |values: &[Array]| {
+        let same = |(value, array): (&Array, &&Array)| value.shape() == array.shape() && value.dtype() == widen(array.dtype());
+        values.len() == outputs.len() && values.iter().zip(outputs).all(same)
+    };
+    // Operators with graphs inside and kernels for one dtype run in working precision.
+    let narrow = |arrays: &[Option<Array>]| -> Result<Vec<Array>> {
+        let one = |(array, before): (&Option<Array>, &Option<&Array>)| match (array, before) {
+            (Some(array), Some(before)) => array.cast(before.dtype()).map(Some),
+            _ => Ok(None),
+        };
+        let arrays = arrays.iter().zip(operands).map(one).collect::<Result<Vec<_>>>()?;
+        let arrays: Vec<Option<&Array>> = arrays.iter().map(Option::as_ref).collect();
+        node.op.eval(&Inputs::new(&arrays), sizes)?.iter().map(widened).collect()
+    };
+    let wide_values = operation.outputs(&exact_operands).ok().filter(|values| fits(values));
+    let is_wide = wide_values.is_some();
+    let run =
+        |arrays: &[Option<Array>]| if is_wide { operation.outputs(arrays) } else { narrow(arrays) }.ok().filter(|values| fits(values));
+    let Some(values) = wide_values.or_else(|| run(&exact_operands)) else { return as_computed() };
+    let mut sampled: Vec<Vec<Array>> = Vec::new();
+    if is_off {
+        for k in 0..SAMPLES {
+            match run(&operand(Some(k))?) {
+                Some(values) => sampled.push(values),
+                None => return as_computed(),
+            }
+        }
+    }
+    let mut references = Vec::with_capacity(values.len());
+    for (position, (value, array)) in values.iter().zip(outputs).enumerate() {
+        if !array.dtype().is_float() {
+            references.push(None);
+            continue;
+        }
+        let samples: Vec<Array> = sampled.iter().map(|values| values[position].clone()).collect();
+        let reference = Reference { value: value.clone(), samples, bound: None, dtype: array.dtype() };
+        references.push(Some(match is_wide.then(|| operation.error(position, value, Bound::Deviation)).transpose()? {
+            Some(Some(errors)) => disturbed(reference, &errors, seed)?,
+            Some(None) => reference,
+            None => unbounded(reference, seed)?,
+        }));
+    }
+    Ok(references)
+}
+
+/// A conversion to floats rounds only where the new dtype is the less precise one.
+fn cast(
+    operands: &[Option<&Array>],
+    exact_operands: &[Option<Array>],
+    known: Option<&Reference>,
+    dtype: DType,
+    seed: u64,
+) -> Result<Reference> {
+    let (Some(Some(array)), Some(Some(before))) = (exact_operands.first(), operands.first()) else {
+        return Err(Error::internal("Cast without an operand"));
+    };
+    let value = array.cast(DType::F64)?;
+    let samples = known.map(|reference| reference.samples.clone()).unwrap_or_default();
+    let reference = Reference { value, bound: None, samples, dtype };
+    let is_exact = before.dtype() == DType::Bool || before.dtype().is_float() && unit_roundoff(before.dtype()) >= unit_roundoff(dtype);
+    if is_exact {
+        return Ok(reference);
+    }
+    let unit = unit_roundoff(dtype);
+    let is_held = |x: f64| !before.dtype().is_float() && x.abs() * unit <= 0.5;
+    let errors: Vec<f64> = reference.value.to_f64s()?.into_iter().map(|x| if is_held(x) { 0.0 } else { unit * x.abs() }).collect();
+    if errors.iter().all(|error| *error == 0.0) {
+        return Ok(reference);
+    }
+    disturbed(reference, &errors, seed)
+}
+
+/// For an operator that has no bound, some units of roundoff of what it gives.
+fn unbounded(reference: Reference, seed: u64) -> Result<Reference> {
+    let value = reference.value.to_f64s()?;
+    let size = rms(value.iter().copied());
+    let errors: Vec<f64> = value.iter().map(|y| 16.0 * unit_roundoff(reference.dtype) * (y.abs() + size)).collect();
+    disturbed(reference, &errors, seed)
+}
+
+/// The value with errors of these deviations in its samples, evenly distributed and the same at every run.
+fn disturbed(mut reference: Reference, errors: &[f64], seed: u64) -> Result<Reference> {
+    let least = underflow(reference.dtype);
+    let mut samples = Vec::with_capacity(SAMPLES);
+    for k in 0..SAMPLES {
+        let mut random = Random::new(seed.wrapping_mul(SAMPLES as u64).wrapping_add(k as u64 + 1));
+        let before = reference.sample(k).to_f64s()?;
+        let off = |(x, error): (f64, &f64)| {
+            let share = 3f64.sqrt() * (2.0 * random.uniform() - 1.0);
+            if *error > 0.0 && error.is_finite() && x.is_finite() { x + share * (error + least) } else { x }
+        };
+        samples.push(Array::new(reference.value.shape(), before.into_iter().zip(errors).map(off).collect::<Vec<f64>>())?);
+    }
+    reference.samples = samples;
+    Ok(reference)
+}
