@@ -4,13 +4,14 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
+use crate::tolerance::Tolerances;
 use crate::verification::{compared, report_json, table, traced, verified};
-use ontrace::array::{Comparison, Tolerance, compare};
-use ontrace::check::{CheckOptions, Checker};
+use ontrace::array::{Comparison, compare};
+use ontrace::check::Checker;
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
 use ontrace::read::{self, Format, OnnxModule};
 use ontrace::runtime::Session;
-use ontrace::{Array, DType, DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
+use ontrace::{Array, DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,36 +29,11 @@ pub struct Check {
     /// If the outputs differ, write the smallest failing subgraph to this folder: model.onnx and test_data_set_0
     #[arg(long, value_name = "DIR")]
     repro: Option<PathBuf>,
-    /// Absolute tolerance; default: by dtype
-    #[arg(long, value_parser = tolerance)]
-    atol: Option<f64>,
-    /// Relative tolerance; default: by dtype
-    #[arg(long, value_parser = tolerance)]
-    rtol: Option<f64>,
-}
-
-/// A tolerance: no comparison with NaN holds, and everything is within infinity.
-fn tolerance(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(tolerance) if tolerance.is_finite() && tolerance >= 0.0 => Ok(tolerance),
-        Ok(_) => Err("a tolerance is a finite number, 0 or more".to_string()),
-        Err(error) => Err(error.to_string()),
-    }
+    #[command(flatten)]
+    tolerances: Tolerances,
 }
 
 impl Check {
-    /// The tolerance for values of a dtype: each part by dtype where it is not given.
-    fn tolerance(&self, dtype: DType) -> Tolerance {
-        let default = Tolerance::of(dtype);
-        Tolerance { abs: self.atol.unwrap_or(default.abs), rel: self.rtol.unwrap_or(default.rel) }
-    }
-
-    fn options(&self) -> CheckOptions {
-        let options = CheckOptions::new();
-        let options = self.atol.map_or(options.clone(), |abs| options.abs_tolerance(abs));
-        self.rtol.map_or(options.clone(), |rel| options.rel_tolerance(rel))
-    }
-
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
         let path = if self.model.is_dir() { self.model.join("model.onnx") } else { self.model.clone() };
@@ -89,28 +65,50 @@ impl Check {
         if let Some(path) = self.against.as_ref().filter(is_recorded) {
             return self.against_outputs(path, &prepared, console, text);
         }
-        let options = self.options();
+        let options = self.tolerances.options();
         let repro = self.repro.as_deref();
         let started = Instant::now();
-        let report = match (&self.against, traced.session()) {
-            (Some(path), _) => {
+        let verdict = match (&self.against, traced.session()) {
+            (Some(path), session) => {
                 let reference = read::open(path)?;
                 // Another model may compute the same with other operators, so the graphs are not compared.
-                verified(&Checker::new(&reference, &traced, &example).options(options.retrace(false)), repro, console)?
+                let checker = Checker::new(&reference, &traced, &example).options(options.retrace(false));
+                match &session {
+                    Ok(session) => {
+                        text.push_str(&runs_here(session));
+                        verified(&checker.candidate(session), repro, console)?
+                    }
+                    Err(error) => {
+                        text.push_str(&format!("runs here   no, tract fails: {}\n", printable(&error.to_string())));
+                        verified(&checker, repro, console)?
+                    }
+                }
             }
             (None, Ok(session)) => {
-                let report = verified(&Checker::new(model, &traced, &example).candidate(&session).options(options), repro, console)?;
                 text.push_str(&runs_here(&session));
-                report
+                verified(&Checker::new(model, &traced, &example).candidate(&session).options(options), repro, console)?
             }
             (None, Err(error)) => {
                 text.push_str(&format!("runs here   no, tract fails: {}\n", printable(&error.to_string())));
                 verified(&Checker::new(model, &traced, &example).options(options), repro, console)?
             }
         };
-        console.progress("verified", &compared(&report), started);
-        text.push_str(&table(&report));
-        console.result(&text, json!({"schema": "ontrace.check/1", "ok": true, "check": report_json(&report), "test_data_sets": data_sets}));
+        let report = &verdict.report;
+        let value = json!({
+            "schema": "ontrace.check/1",
+            "ok": verdict.failure.is_none(),
+            "reference": self.against.as_ref().map_or_else(|| "ontrace's interpreter of the file".to_string(), |path| path.display().to_string()),
+            "check": report_json(report),
+            "test_data_sets": data_sets,
+        });
+        if let Some(error) = verdict.failure {
+            console.table(&table(report));
+            let error = CommandError::from(error);
+            return Err(CommandError { report: Some(Box::new(value)), ..error });
+        }
+        console.progress("verified", &compared(report), started);
+        text.push_str(&table(report));
+        console.result(&text, value);
         Ok(())
     }
 
@@ -142,7 +140,7 @@ impl Check {
 
     /// The difference between an array and its expected value; an error if it exceeds the tolerance.
     fn compared(&self, got: &Array, expected: &Array) -> ontrace::Result<Comparison> {
-        let comparison = compare(got, expected, self.tolerance(got.dtype()))?;
+        let comparison = compare(got, expected, self.tolerances.of(got.dtype()))?;
         match &comparison.worst {
             Some((index, got, expected)) if !comparison.agrees => {
                 Err(Error::new(ErrorCode::Mismatch, format!("at {index:?}: expected {expected}, got {got}")))
@@ -203,10 +201,10 @@ fn refuse(found: Vec<Error>) -> Result<(), CommandError> {
     let more = found.len().saturating_sub(1 + SHOWN);
     match found.into_iter().next() {
         None => Ok(()),
-        Some(error) if others.is_empty() => Err(CommandError { exit: 3, error }),
+        Some(error) if others.is_empty() => Err(CommandError { exit: 3, error, report: None }),
         Some(error) => {
             let more = if more == 0 { String::new() } else { format!("\n   and {more} more") };
-            Err(CommandError { exit: 3, error: error.help(format!("there is more:\n   {}{more}", others.join("\n   "))) })
+            Err(CommandError { exit: 3, error: error.help(format!("there is more:\n   {}{more}", others.join("\n   "))), report: None })
         }
     }
 }

@@ -55,6 +55,13 @@ impl Console {
         }
     }
 
+    /// The table of a comparison that failed, before its error: on stderr.
+    pub fn table(&self, table: &str) {
+        if !self.quiet && !self.json && !table.trim().is_empty() {
+            eprintln!("{}", table.trim_end());
+        }
+    }
+
     /// An error with its code, location and help.
     pub fn error(&self, failed: &CommandError) {
         let error = &failed.error;
@@ -62,6 +69,12 @@ impl Console {
             let mut value = error_json(error);
             value["schema"] = json!("ontrace.error/1");
             value["exit"] = json!(failed.exit);
+            // The keys of the report that say more than the error does.
+            if let Some(report) = failed.report.as_ref().and_then(|report| report.as_object()) {
+                for (key, more) in report.iter().filter(|(key, _)| *key != "schema") {
+                    value[key] = more.clone();
+                }
+            }
             std::eprintln!("{value}");
             return;
         }

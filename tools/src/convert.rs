@@ -3,9 +3,11 @@
 use crate::array_files;
 use crate::console::{Console, bytes, count, error_json, printable, short_hash};
 use crate::error::{CommandError, CommandResult};
+use crate::evidence::Evidence;
 use crate::inputs::{Inputs, Prepared};
+use crate::tolerance::Tolerances;
 use crate::verification::{compared, report_json, table, traced, verified};
-use ontrace::check::{Checker, Report};
+use ontrace::check::{Checker, Report, Verdict};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
@@ -40,6 +42,8 @@ pub struct Convert {
     /// If verification fails, write the smallest failing subgraph to this folder: model.onnx and test_data_set_0
     #[arg(long, value_name = "DIR", conflicts_with = "no_check")]
     repro: Option<PathBuf>,
+    #[command(flatten)]
+    tolerances: Tolerances,
     /// The ONNX opset to write: 13 to 26; default: 18, or the first later one that has what the model needs
     #[arg(long)]
     opset: Option<i64>,
@@ -57,6 +61,9 @@ impl Convert {
                 .help("give another output file: -o OUT.onnx")
                 .into());
         }
+        if self.no_check && self.tolerances.are_given() {
+            return Err(Error::argument("--atol and --rtol cannot be used with --no-check: nothing is compared").into());
+        }
         let started = Instant::now();
         let model = read::open(&self.model)?;
         console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
@@ -65,7 +72,7 @@ impl Convert {
         prepared.notes.iter().for_each(|note| console.note(note));
         let (traced, example) = traced(&prepared, console).at(self.model.display())?;
         self.admit_specialized(&prepared, &traced)?;
-        let onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
+        let mut onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
         let operators = count(traced.graph().nodes().len(), "operator");
@@ -79,8 +86,8 @@ impl Convert {
         let mut outcome = VerificationResult::default();
         if !self.no_check {
             match self.verify((&prepared.model, &traced, &example), &onnx, console) {
-                Ok(report) => {
-                    outcome.failed = unvaried(&report);
+                Ok(Verdict { report, failure, .. }) => {
+                    outcome.failed = failure.or_else(|| unvaried(&report));
                     outcome.report = Some(report);
                 }
                 Err(error) => outcome.failed = Some(error),
@@ -88,8 +95,24 @@ impl Convert {
         }
         if let Some(error) = outcome.failed.as_ref().filter(|_| !self.keep) {
             let help = error.help_line().unwrap_or("nothing was written; --keep writes the file anyway").to_string();
-            return Err(unverified(error, help));
+            let failed = unverified(error, help);
+            let Some(report) = &outcome.report else { return Err(failed) };
+            console.table(&table(report));
+            return Err(CommandError { report: Some(Box::new(json!({"verified": false, "check": report_json(report)}))), ..failed });
         }
+        let evidence = Evidence {
+            source: (&self.model, prepared.model.format.name()),
+            report: outcome.report.as_ref(),
+            failed: outcome.failed.as_ref(),
+            options: json!({
+                "inputs": self.inputs.to_json(),
+                "specialize": self.specialize,
+                "opset": self.opset,
+                "functions": self.functions,
+                "tolerance": self.tolerances.to_json(),
+            }),
+        };
+        evidence.write(&mut onnx)?;
         self.write((&output, &onnx), &traced, &outcome, console)?;
         match outcome.failed {
             Some(error) => Err(unverified(&error, format!("{} was written because of --keep", output.display()))),
@@ -139,7 +162,7 @@ impl Convert {
             format!("the exported file would be valid only for {noun} of its inputs, which it cannot check{}", lines.concat()),
         )
         .help(format!("to convert the model for such values alone: {}", options.join(" ")));
-        Err(CommandError { exit: 4, error })
+        Err(CommandError { exit: 4, error, report: None })
     }
 
     /// Compares tract's results for the exported model with those of the source model.
@@ -148,13 +171,16 @@ impl Convert {
         (model, traced, example): (&LoadedModel, &Traced, &Example),
         onnx: &Model,
         console: &Console,
-    ) -> ontrace::Result<Report> {
+    ) -> ontrace::Result<Verdict> {
         let started = Instant::now();
         let session = Session::new(onnx)?;
-        let report = verified(&Checker::new(model, traced, example).candidate(&session), self.repro.as_deref(), console)?;
+        let checker = Checker::new(model, traced, example).candidate(&session).options(self.tolerances.options());
+        let verdict = verified(&checker, self.repro.as_deref(), console)?;
         let source = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();
-        console.progress("verified", &format!("tract against the interpreter of {source}: {}", compared(&report)), started);
-        Ok(report)
+        if verdict.failure.is_none() {
+            console.progress("verified", &format!("tract against the interpreter of {source}: {}", compared(&verdict.report)), started);
+        }
+        Ok(verdict)
     }
 
     fn write(
@@ -217,7 +243,7 @@ fn unvaried(report: &Report) -> Option<Error> {
 /// The error of a conversion whose result differs from its source.
 fn unverified(error: &Error, help: String) -> CommandError {
     let what = if error.code() == ErrorCode::Unverified { "not verified" } else { "verification failed" };
-    CommandError { exit: 6, error: Error::new(error.code(), format!("{what}: {error}")).help(help) }
+    CommandError { exit: 6, error: Error::new(error.code(), format!("{what}: {error}")).help(help), report: None }
 }
 
 /// Whether two paths name one file.

@@ -10,6 +10,8 @@ pub struct CommandError {
     pub exit: u8,
     /// What is printed.
     pub error: Error,
+    /// What was compared, where the error is the result of a comparison: JSON.
+    pub report: Option<Box<serde_json::Value>>,
 }
 
 impl fmt::Display for CommandError {
@@ -39,6 +41,6 @@ const EXIT_CODES: &[(ErrorCode, u8)] = &[
 impl From<Error> for CommandError {
     fn from(error: Error) -> CommandError {
         let exit = EXIT_CODES.iter().find(|row| row.0 == error.code()).map_or(1, |row| row.1);
-        CommandError { exit, error }
+        CommandError { exit, error, report: None }
     }
 }

@@ -78,6 +78,11 @@ struct Slot {
 }
 
 impl Inputs {
+    /// The options as they were given.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({"input": self.specs, "dynamic": self.dynamic, "fixed": self.fixed})
+    }
+
     /// The model with its example inputs: those of the file, changed and completed by the options.
     pub fn apply(&self, model: LoadedModel) -> Result<Prepared> {
         let (open, optional) = (model.open_inputs(), model.optional_inputs());

@@ -108,6 +108,10 @@ impl Inspect {
         if let Some(verdict) = &provenance.verdict {
             text.push_str(&format!("  verified when it was written: {}\n", printable(verdict)));
         }
+        let evidence: Option<Value> = provenance.evidence.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        if let Some(evidence) = &evidence {
+            text.push_str(&evidence_lines(evidence));
+        }
         let functions: Vec<String> = onnx.proto.functions.iter().map(|function| function.name.clone()).collect();
         if !functions.is_empty() {
             text.push_str(&format!("  {}: {}\n", count(functions.len(), "function"), printable(&functions.join(", "))));
@@ -120,6 +124,7 @@ impl Inspect {
         value["weights_sha256"] = json!(provenance.weights);
         value["intact"] = json!(provenance.intact);
         value["verdict"] = json!(provenance.verdict);
+        value["evidence"] = json!(evidence);
         value["functions"] = json!(functions);
         Ok(())
     }
@@ -149,6 +154,37 @@ impl Inspect {
         );
         Ok(())
     }
+}
+
+/// What was verified and how, a line for each.
+fn evidence_lines(evidence: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_string();
+    let source = &evidence["source"];
+    let mut lines = format!(
+        "  source {}, {} · sha256 {}… · ontrace {}\n",
+        printable(&text(&source["format"])),
+        bytes(source["bytes"].as_u64().unwrap_or_default()),
+        prefix(&printable(&text(&source["sha256"]))),
+        printable(&text(&evidence["ontrace"]))
+    );
+    let limits: Vec<String> = evidence["compared"]["outputs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|output| format!("{} by {}", printable(&text(&output["name"])), printable(&text(&output["limit"]))))
+        .collect();
+    let tolerance = &evidence["options"]["tolerance"];
+    let given: Vec<String> = ["atol", "rtol"].iter().filter_map(|key| tolerance[*key].as_f64().map(|x| format!("{key} {x:e}"))).collect();
+    if !limits.is_empty() {
+        let given = if given.is_empty() { String::new() } else { format!(" ({})", given.join(", ")) };
+        lines.push_str(&format!("  compared: {}{given}\n", limits.join(", ")));
+    }
+    for (key, what) in [("rejected", "the source model rejects"), ("skipped", "skipped"), ("unvaried", "not verified")] {
+        for line in evidence["compared"][key].as_array().into_iter().flatten() {
+            lines.push_str(&format!("  {what}: {}\n", printable(&text(line))));
+        }
+    }
+    lines
 }
 
 /// The number of elements of arrays, and of bytes.

@@ -5,11 +5,13 @@ mod check;
 mod console;
 mod convert;
 mod error;
+mod evidence;
 mod input_spec;
 mod inputs;
 mod inspect;
 mod run;
 mod strip;
+mod tolerance;
 mod verification;
 
 use clap::{Parser, Subcommand};
@@ -77,7 +79,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_string();
         let rest: Vec<&str> = lines.map(str::trim).collect();
         let error = ontrace::Error::argument(message).help(rest.join("; "));
-        console::Console { json: true, quiet: false }.error(&error::CommandError { exit: 2, error });
+        console::Console { json: true, quiet: false }.error(&error::CommandError { exit: 2, error, report: None });
     } else {
         // A closed pipe is not an error: the reader has read enough.
         let _ = error.print();

@@ -4,7 +4,7 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use crate::verification::traced;
+use crate::verification::traced_unchecked;
 use ontrace::check::{check_indices, fill_inputs};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
@@ -54,7 +54,7 @@ impl Run {
         prepared.notes.iter().for_each(|note| console.note(note));
         prepared.refuse_missing()?;
         // The trace says what inputs are used for, so that made-up values fit and indices can be checked.
-        let traced = traced(&prepared, console);
+        let traced = traced_unchecked(&prepared, console);
         let (example, filled) = match &traced {
             Ok((traced, example)) => fill_inputs(example, Some(traced), 0)?,
             Err(_) => fill_inputs(&prepared.example, None, 0)?,
@@ -86,6 +86,11 @@ impl Run {
             .zip(&outputs)
             .map(|(name, tensor)| Ok((name.clone(), tensor.to_array()?)))
             .collect::<ontrace::Result<Vec<(String, Array)>>>()?;
+        for (name, array) in &arrays {
+            if let Some(note) = special(array)? {
+                console.note(&printable(&format!("output {name}: {note}")));
+            }
+        }
         if let Some(out) = &self.out {
             array_files::write(out, &arrays)?;
         }
@@ -108,6 +113,18 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// How many elements are NaN or infinite, where any is.
+fn special(array: &Array) -> ontrace::Result<Option<String>> {
+    if !array.dtype().is_float() {
+        return Ok(None);
+    }
+    let values = array.to_f64s()?;
+    let counts = [("NaN", values.iter().filter(|x| x.is_nan()).count()), ("infinite", values.iter().filter(|x| x.is_infinite()).count())];
+    let parts: Vec<String> =
+        counts.iter().filter(|row| row.1 > 0).map(|(what, count)| format!("{count} of {} elements are {what}", values.len())).collect();
+    Ok((!parts.is_empty()).then(|| parts.join(", ")))
 }
 
 /// Minimum, maximum and mean of a float array that is too large to print.

@@ -3,13 +3,20 @@
 use crate::console::{Console, printable};
 use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
-use ontrace::check::{Checker, OutputReport, Report, fill_inputs};
+use ontrace::check::{Checker, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
 use ontrace::{ErrorCode, Example, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// Traces a model with shapes only, or with values if the program needs to read some; values that nobody gave are then made up, and said so.
 pub fn traced(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced, Example)> {
+    let (traced, example) = traced_unchecked(prepared, console)?;
+    check_example_indices(&traced, &example)?;
+    Ok((traced, example))
+}
+
+/// As [`traced`], with indices that may be out of range.
+pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced, Example)> {
     let (model, example) = (&prepared.model, &prepared.example);
     let error = match record(model, example.clone().shapes_only()) {
         Ok(traced) => return Ok((traced, example.clone())),
@@ -41,9 +48,12 @@ pub fn traced(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced
 }
 
 /// Runs a check; if it fails and a folder is given, writes the smallest failing subgraph there.
-pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) -> ontrace::Result<Report> {
-    let result = checker.run();
-    if let (Some(folder), Err(_)) = (repro, &result) {
+///
+/// # Errors
+/// Where the subgraph cannot be written.
+pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) -> ontrace::Result<Verdict> {
+    let verdict = checker.verdict();
+    if let (Some(folder), Some(_)) = (repro, &verdict.failure) {
         match checker.minimise() {
             Ok(Some(minimised)) => {
                 minimised.save(folder)?;
@@ -52,7 +62,7 @@ pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) 
             _ => console.note("no failing subgraph: no part of the model fails by itself"),
         }
     }
-    result
+    Ok(verdict)
 }
 
 /// What was compared, in one line: `example, batch 1 2 5, 2 random inputs`.
@@ -80,22 +90,40 @@ pub fn compared(report: &Report) -> String {
     parts.join(", ")
 }
 
-/// An upper bound of the largest |got − expected| / (abs + rel · |expected|); `None` for an exact comparison.
-fn share_of_limit(output: &OutputReport) -> Option<f64> {
-    let Tolerance { abs, rel } = output.tolerance;
-    let share = |difference: f64, limit: f64| if difference == 0.0 { 0.0 } else { difference / limit };
-    (output.tolerance != Tolerance::EXACT).then(|| share(output.max_abs, abs).min(share(output.max_rel, rel)))
+/// A share of a limit in per cent, rounded up: 100 % is within it.
+fn percent(share: f64) -> String {
+    match share {
+        share if !share.is_finite() => "outside".to_string(),
+        share if share > 0.0 && share < 0.01 => "< 1 %".to_string(),
+        share => format!("{:.0} %", (share * 100.0).ceil()),
+    }
 }
 
-/// The largest difference of each output, a line an output, and what was not compared.
+/// The largest difference of each output, its share of the limit and where it is, a line an output; then what was not compared.
 pub fn table(report: &Report) -> String {
     let mut text = format!("   {:<14} {:<20} {:<14}\n", "output", "largest difference", "of the limit");
     for output in &report.outputs {
-        let (share, verdict) = match share_of_limit(output) {
-            Some(share) => (format!("≤ {:.0} %", (share * 100.0).ceil()), "within rounding"),
-            None => ("0 allowed".to_string(), "equal"),
+        let (share, verdict) = match (output.limit, output.agrees()) {
+            (Limit::Exact, true) => ("0 allowed".to_string(), "equal"),
+            (Limit::Exact, false) => ("0 allowed".to_string(), "differs"),
+            (_, true) => (percent(output.share), "within rounding"),
+            (_, false) => (percent(output.share), "differs"),
         };
-        text.push_str(&format!("   {:<14} {:<20} {share:<14} {verdict}\n", printable(&output.name), format!("{:.1e}", output.max_abs)));
+        let place = match &output.worst {
+            Some(worst) if output.share > 0.0 => {
+                format!("   at {:?}, {}: {:.6e} for {:.6e}", worst.index, worst.call, worst.got, worst.expected)
+            }
+            _ => String::new(),
+        };
+        text.push_str(&format!(
+            "   {:<14} {:<20} {share:<14} {verdict}{}\n",
+            printable(&output.name),
+            format!("{:.1e}", output.max_abs),
+            printable(&place)
+        ));
+        if output.limit == Limit::Rounding {
+            text.push_str("   note: beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64\n");
+        }
     }
     let lines = [
         ("valid only for", &report.excluded),
@@ -114,7 +142,22 @@ pub fn table(report: &Report) -> String {
 pub fn report_json(report: &Report) -> Value {
     let output = |output: &OutputReport| {
         let Tolerance { abs, rel } = output.tolerance;
-        json!({"name": output.name, "max_abs": output.max_abs, "max_rel": output.max_rel, "tolerance": {"abs": abs, "rel": rel}})
+        let worst = output.worst.as_ref().map(|worst| {
+            json!({"call": worst.call, "index": worst.index, "got": number(worst.got), "expected": number(worst.expected), "limit": number(worst.limit)})
+        });
+        json!({
+            "name": output.name,
+            "agrees": output.agrees(),
+            "max_abs": number(output.max_abs),
+            "max_rel": number(output.max_rel),
+            "limit": output.limit.name(),
+            "share": number(output.share),
+            "worst": worst,
+            "tolerance": {"abs": abs, "rel": rel},
+            "elements": output.elements,
+            "nan": output.nan,
+            "infinite": output.infinite,
+        })
     };
     let cost = report.cost;
     json!({
@@ -129,6 +172,11 @@ pub fn report_json(report: &Report) -> Value {
     })
 }
 
+/// A number as JSON has it; what it has not, as text.
+fn number(x: f64) -> Value {
+    if x.is_finite() { json!(x) } else { json!(x.to_string()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,11 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_the_limit_is_bounded_by_either_part_of_the_tolerance() {
-        let output = |max_abs, max_rel, tolerance| OutputReport { name: "y".to_string(), max_abs, max_rel, tolerance };
-        let tolerance = Tolerance { abs: 1e-5, rel: 1e-4 };
-        assert_eq!(share_of_limit(&output(1e-6, 1e-2, tolerance)).map(|share| (share * 100.0).round()), Some(10.0));
-        assert_eq!(share_of_limit(&output(0.0, 0.0, Tolerance { abs: 0.0, rel: 1e-4 })), Some(0.0));
-        assert_eq!(share_of_limit(&output(0.0, 0.0, Tolerance::EXACT)), None);
+    fn shares_of_the_limit_are_rounded_up() {
+        let texts = [0.0, 1e-4, 0.121, 1.0, 1.001, f64::INFINITY].map(percent);
+        assert_eq!(texts, ["0 %", "< 1 %", "13 %", "100 %", "101 %", "outside"]);
     }
 }

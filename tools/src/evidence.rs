@@ -1,0 +1,70 @@
+//! The evidence of a verification in the metadata of the file that was verified. It has no measured differences, times or paths, so that every run
+//! writes the same bytes.
+
+use crate::verification::compared;
+use ontrace::array::map_file;
+use ontrace::check::{OutputReport, Report};
+use ontrace::onnx::{Model, sha256};
+use ontrace::trace::Provenance;
+use ontrace::{Error, ErrorCode};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What was compared.
+pub struct Evidence<'a> {
+    /// The file that was converted, and the name of its format.
+    pub source: (&'a Path, &'a str),
+    /// What was compared, where anything was.
+    pub report: Option<&'a Report>,
+    /// Why the result is not verified.
+    pub failed: Option<&'a Error>,
+    /// The options that decide what is written and how it is compared.
+    pub options: Value,
+}
+
+impl Evidence<'_> {
+    /// The verdict in one word and one line.
+    fn verdict(&self) -> (&'static str, String) {
+        let name = self.source.0.file_name().unwrap_or(self.source.0.as_os_str()).to_string_lossy();
+        match (self.failed, self.report) {
+            (None, Some(report)) => ("agrees", format!("tract agrees with the interpreter of {name}: {}", compared(report))),
+            (None, None) => ("not checked", format!("not compared with {name}")),
+            (Some(error), Some(_)) if error.code() == ErrorCode::Unverified => {
+                ("not verified", format!("not verified: {}", error.message()))
+            }
+            (Some(_), _) => ("differs", format!("tract differs from the interpreter of {name}")),
+        }
+    }
+
+    /// Writes the evidence into a model's metadata.
+    ///
+    /// # Errors
+    /// Where the source cannot be read.
+    pub fn write(&self, model: &mut Model) -> ontrace::Result<()> {
+        let bytes = map_file(self.source.0)?;
+        let (verdict, line) = self.verdict();
+        let limit = |output: &OutputReport| json!({"name": output.name, "limit": output.limit.name()});
+        let report = self.report.map(|report| {
+            json!({
+                "calls": report.calls,
+                "excluded": report.excluded,
+                "rejected": report.rejected,
+                "skipped": report.skipped,
+                "unvaried": report.unvaried,
+                "outputs": report.outputs.iter().map(limit).collect::<Vec<_>>(),
+            })
+        });
+        let value = json!({
+            "schema": "ontrace.evidence/1",
+            "ontrace": env!("CARGO_PKG_VERSION"),
+            "verdict": verdict,
+            "source": {"format": self.source.1, "bytes": bytes.len(), "sha256": sha256(&bytes)},
+            "reference": "ontrace's interpreter of the source",
+            "candidate": "tract",
+            "compared": report,
+            "options": self.options,
+        });
+        Provenance::write_evidence(model, &line, &value.to_string());
+        Ok(())
+    }
+}
