@@ -238,11 +238,11 @@ const CASES: &[Case] = &[
     },
     Case {
         row: ("Mod", MOD),
-        // The reciprocals of 0 and -0 are infinity and its opposite.
-        given: &[(F32, &[2], &[0.0, -0.0]), (F32, &[2], &[2.0])],
+        // The remainder has the sign of the divisor, and the reciprocals of 0 and -0 are infinity and its opposite.
+        given: &[(F32, &[2], &[0.0, -0.0]), (F32, &[2], &[-2.0, 2.0])],
         types: &[(F32, &[2])],
         write: |builder, x| {
-            let remainder = builder.node("Mod", x).int("fmod", 1).write_one(Type::new(F32, Shape::fixed(&[2]))).unwrap();
+            let remainder = builder.node("Mod", x).write_one(Type::new(F32, Shape::fixed(&[2]))).unwrap();
             builder.node("Reciprocal", &[remainder])
         },
     },
