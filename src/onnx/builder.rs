@@ -4,6 +4,7 @@ use super::model::Model;
 use super::names::each_name;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{self, AttributeProto, FunctionProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
+use super::schema::check_written;
 use super::tensor;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Expr, Step, Type};
@@ -329,7 +330,7 @@ impl GraphBuilder {
         });
         self.functions = std::mem::take(&mut builder.functions);
         let outputs = built?;
-        check_types(builder.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        builder.check()?;
         let constants = std::mem::take(&mut builder.initializers);
         let constant = |(name, array): &(String, Array)| {
             Ok(NodeProto {
@@ -377,7 +378,7 @@ impl GraphBuilder {
             };
             finals.push((name, value.clone()));
         }
-        check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        self.check()?;
         let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
         let info =
             |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
@@ -402,6 +403,13 @@ impl GraphBuilder {
             ..proto::ModelProto::default()
         };
         Ok(Model { proto, initializers: self.initializers })
+    }
+
+    /// Refuses nodes and element types that the opset does not allow.
+    fn check(&self) -> Result<()> {
+        check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
+        let element_type = |name: &str| self.known.get(name).map(|&index| tensor::data_type(self.types[index].1.dtype));
+        check_written(&self.nodes, self.opset, &element_type)
     }
 
     /// Gives a value another name wherever it is used.

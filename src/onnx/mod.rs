@@ -29,7 +29,7 @@ pub use model::Model;
 pub use names::canonical_domain;
 pub(crate) use names::outer_names;
 pub use node::Node;
-pub(crate) use schema::wrong_type;
+pub(crate) use schema::wrong_types;
 pub use schema::{OperatorSchema, check_schemas};
 pub use verify::{Findings, NEWEST_IR, NEWEST_OPSET, OLDEST_IR, verify};
 

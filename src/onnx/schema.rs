@@ -5,9 +5,9 @@
 use super::Model;
 use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
-use super::proto::{NodeProto, OperatorSetIdProto};
-use super::tensor::type_name;
-use crate::error::Error;
+use super::proto::{GraphProto, NodeProto, OperatorSetIdProto, type_proto};
+use super::tensor::{self, type_name};
+use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -27,8 +27,35 @@ pub struct OperatorSchema {
     outputs: (usize, Option<usize>),
     /// Name, kind and whether it must be there.
     attributes: Vec<(&'static str, char, bool)>,
-    /// The element types of each input as base-36 digits of ONNX's numbers; the last counts for all further ones.
-    types: Vec<&'static str>,
+    parameters: [Vec<Parameter>; 2],
+}
+
+/// An input or output of an operator; the last of them stands for all further ones.
+#[derive(Clone, Debug, PartialEq)]
+struct Parameter {
+    /// Inputs and outputs of one variable have one type; empty where the type is a fixed one.
+    variable: &'static str,
+    /// The element types as base-36 digits of ONNX's numbers; `*` where it may be no tensor.
+    types: &'static str,
+    is_required: bool,
+    /// Whether each of any number of values has a type of its own.
+    is_heterogeneous: bool,
+}
+
+impl Parameter {
+    fn parse(text: &'static str, variables: &[(&'static str, &'static str)]) -> Option<Parameter> {
+        let name = text.trim_end_matches(['?', '+', '~']);
+        let (variable, types) = match name.strip_prefix('=') {
+            Some(types) => ("", types),
+            None => *variables.iter().find(|variable| variable.0 == name)?,
+        };
+        Some(Parameter { variable, types, is_required: !text.ends_with(['?', '~']), is_heterogeneous: text.ends_with('~') })
+    }
+
+    fn allows(&self, element_type: i32) -> bool {
+        let digit = u32::try_from(element_type).ok().and_then(|number| char::from_digit(number, 36));
+        self.types == "*" || digit.is_none_or(|digit| self.types.contains(digit))
+    }
 }
 
 impl OperatorSchema {
@@ -58,15 +85,73 @@ impl OperatorSchema {
             Some((name, kind.chars().next()?, kind.ends_with('!')))
         };
         let attributes = columns.next()?.split_whitespace().map(attribute).collect::<Option<_>>()?;
-        let types = columns.next()?.split_whitespace().collect();
-        Some((name, OperatorSchema { since, is_deprecated: deprecated == "d", inputs, outputs, attributes, types }))
+        let variables = columns.next()?.split_whitespace().map(|text| text.split_once('=')).collect::<Option<Vec<_>>>()?;
+        let mut parameters =
+            || columns.next()?.split_whitespace().map(|text| Parameter::parse(text, &variables)).collect::<Option<Vec<_>>>();
+        let parameters = [parameters()?, parameters()?];
+        Some((name, OperatorSchema { since, is_deprecated: deprecated == "d", inputs, outputs, attributes, parameters }))
     }
 
     /// Whether the input at this position may have this element type (ONNX's number).
     pub fn allows(&self, input: usize, element_type: i32) -> bool {
-        let Some(types) = self.types.get(input).or(self.types.last()) else { return true };
-        let digit = u32::try_from(element_type).ok().and_then(|number| char::from_digit(number, 36));
-        *types == "*" || digit.is_none_or(|digit| types.contains(digit))
+        let inputs = &self.parameters[0];
+        inputs.get(input).or(inputs.last()).is_none_or(|parameter| parameter.allows(element_type))
+    }
+
+    /// What the inputs and outputs of a node have that is not allowed, given the element types of its values as far as they are known: types, unequal
+    /// types of one variable, a required input that is absent.
+    fn wrong_types(&self, proto: &NodeProto, element_type: &dyn Fn(&str) -> Option<i32>) -> Vec<String> {
+        let operator = printable(&proto.op_type);
+        let (mut wrong, mut bound) = (Vec::new(), Vec::<(&str, i32, String)>::new());
+        for ((what, names), parameters) in [("input", &proto.input), ("output", &proto.output)].into_iter().zip(&self.parameters) {
+            for (i, name) in names.iter().enumerate() {
+                let Some(parameter) = parameters.get(i).or(parameters.last()) else { continue };
+                if name.is_empty() {
+                    if parameter.is_required && what == "input" {
+                        wrong.push(format!("{operator} needs input {i}"));
+                    }
+                    continue;
+                }
+                let Some(given) = element_type(name) else { continue };
+                let value = format!("{what} {i}");
+                if !parameter.allows(given) {
+                    let takes = if what == "input" { "take" } else { "give" };
+                    wrong.push(format!("{operator} (version {}) does not {takes} {} as {value}", self.since, type_name(given)));
+                } else if !parameter.variable.is_empty() && !parameter.is_heterogeneous {
+                    match bound.iter().find(|other| other.0 == parameter.variable) {
+                        Some((_, other, first)) if *other != given => {
+                            let (given, other) = (type_name(given), type_name(*other));
+                            wrong.push(format!("{operator} has one type for {first} and {value}, but they are {other} and {given}"));
+                        }
+                        Some(_) => {}
+                        None => bound.push((parameter.variable, given, value)),
+                    }
+                }
+            }
+        }
+        wrong
+    }
+
+    /// The element types of a node's outputs, where they follow from those of its inputs.
+    fn result_types<'a>(&self, proto: &'a NodeProto, types: &Types<'a>) -> Vec<(&'a str, i32)> {
+        let [inputs, outputs] = &self.parameters;
+        let given = proto.input.iter().enumerate().filter_map(|(i, name)| {
+            let parameter =
+                inputs.get(i).or(inputs.last()).filter(|parameter| !parameter.is_heterogeneous && !parameter.variable.is_empty())?;
+            Some((parameter.variable, *types.get(name.as_str())?))
+        });
+        let bound: HashMap<&str, i32> = given.collect();
+        let result = |(i, name): (usize, &'a String)| {
+            let parameter = outputs.get(i).or(outputs.last()).filter(|parameter| !parameter.is_heterogeneous && !name.is_empty())?;
+            let mut digits = parameter.types.chars();
+            let only = match (digits.next()?, digits.next()) {
+                (digit, None) => digit.to_digit(36).and_then(|digit| i32::try_from(digit).ok()),
+                _ => None,
+            };
+            // A sequence and its elements have variables of their own, so this is the type of a tensor.
+            Some((name.as_str(), only.or_else(|| bound.get(parameter.variable).copied())?))
+        };
+        proto.output.iter().enumerate().filter_map(result).collect()
     }
 }
 
@@ -87,15 +172,17 @@ const KINDS: &[(AttributeType, char)] = &[
 ];
 
 /// What the nodes of a model have that ONNX's schemas do not allow: unknown or missing attributes, attributes of another type, too many or too few
-/// inputs and outputs. Operators of other domains and functions of the model are not looked at.
+/// inputs and outputs, element types as far as they are declared or follow from those of the inputs. Operators of other domains and functions of the
+/// model are not looked at.
 pub fn check_schemas(model: &Model) -> Vec<Error> {
     let mut found = Vec::new();
     if let Some(graph) = &model.proto.graph {
-        nodes(&graph.node, opset(&model.proto.opset_import), model, 0, &mut found);
+        let known = model.initializers.iter().map(|(name, array)| (name.as_str(), tensor::data_type(array.dtype()))).collect();
+        nodes(&graph.node, opset(&model.proto.opset_import), model, &mut declared(graph, &known), 0, &mut found);
     }
     for function in &model.proto.functions {
         let before = found.len();
-        nodes(&function.node, opset(&function.opset_import), model, 0, &mut found);
+        nodes(&function.node, opset(&function.opset_import), model, &mut HashMap::new(), 0, &mut found);
         let inside = found.split_off(before);
         found.extend(inside.into_iter().map(|error| error.at(format!("function {}", printable(&function.name)))));
     }
@@ -106,17 +193,39 @@ fn opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
     imports.iter().find(|import| canonical_domain(&import.domain).is_empty()).map(|import| import.version)
 }
 
-fn nodes(list: &[NodeProto], opset: Option<i64>, model: &Model, depth: usize, found: &mut Vec<Error>) {
+/// Element types of values by name.
+type Types<'a> = HashMap<&'a str, i32>;
+
+/// The element types that a graph declares, and those of what it sees around it.
+fn declared<'a>(graph: &'a GraphProto, around: &Types<'a>) -> Types<'a> {
+    let mut types = around.clone();
+    types.extend(graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)));
+    for info in graph.value_info.iter().chain(&graph.output).chain(&graph.input) {
+        match info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
+            Some(type_proto::Value::TensorType(ty)) => types.insert(&info.name, ty.elem_type),
+            // What hides a tensor around the graph.
+            _ => types.remove(info.name.as_str()),
+        };
+    }
+    types
+}
+
+fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &mut Types<'a>, depth: usize, found: &mut Vec<Error>) {
     for (index, proto) in list.iter().enumerate().filter(|_| depth < DEEPEST) {
         let before = found.len();
         let is_function = model.proto.functions.iter().any(|function| super::calls(proto, function));
-        if canonical_domain(&proto.domain).is_empty() && !is_function {
-            let wrong = opset.map(|opset| node(proto, opset)).unwrap_or_default();
-            found.extend(wrong);
+        if let Some(opset) = opset.filter(|_| canonical_domain(&proto.domain).is_empty() && !is_function) {
+            found.extend(node(proto, opset));
+            if let Some(schema) = OperatorSchema::of(&proto.op_type, opset) {
+                found.extend(schema.wrong_types(proto, &|name| types.get(name).copied()).into_iter().map(Error::damaged));
+                for (name, element_type) in schema.result_types(proto, types) {
+                    types.entry(name).or_insert(element_type);
+                }
+            }
         }
         for attribute in &proto.attribute {
             for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
-                nodes(&graph.node, opset, model, depth + 1, found);
+                nodes(&graph.node, opset, model, &mut declared(graph, types), depth + 1, found);
             }
         }
         let inside = found.split_off(before);
@@ -165,20 +274,42 @@ fn node(proto: &NodeProto, opset: i64) -> Vec<Error> {
             wrong.push(format!("{operator} has {count} {what}s, expected {range}"));
         }
     }
+    let has_sizes = proto.input.get(1).is_some_and(|name| !name.is_empty());
+    if proto.op_type == "Split" && schema.since >= 18 && is_given("num_outputs") == has_sizes {
+        // Its page says so, not its schema.
+        wrong.push("Split needs either the input split or the attribute num_outputs".to_string());
+    }
     wrong.into_iter().map(Error::damaged).collect()
 }
 
-/// The message for an element type that an input may not have.
-pub(crate) fn wrong_type(operator: &str, input: usize, element_type: i32, opset: i64) -> Option<Error> {
-    let schema = OperatorSchema::of(operator, opset).filter(|schema| !schema.allows(input, element_type))?;
-    let version = schema.since;
-    Some(Error::damaged(format!("{operator} (version {version}) does not take {} as input {input}", type_name(element_type))))
+/// What the operands and results of a node are that its schema does not allow, given the element types of values as far as they are known.
+pub(crate) fn wrong_types(proto: &NodeProto, opset: i64, element_type: &dyn Fn(&str) -> Option<i32>) -> Vec<Error> {
+    let schema = OperatorSchema::of(&proto.op_type, opset).filter(|_| canonical_domain(&proto.domain).is_empty());
+    schema.map(|schema| schema.wrong_types(proto, element_type)).unwrap_or_default().into_iter().map(Error::damaged).collect()
+}
+
+/// Refuses nodes of a graph to be written that ONNX's schemas do not allow, in the graphs inside them too.
+///
+/// # Errors
+/// [`Unsupported`](crate::ErrorCode::Unsupported): the opset lacks the operator, an attribute or a type.
+pub(super) fn check_written(list: &[NodeProto], opset: i64, element_type: &dyn Fn(&str) -> Option<i32>) -> Result<()> {
+    for (index, proto) in list.iter().enumerate().filter(|(_, proto)| canonical_domain(&proto.domain).is_empty()) {
+        let wrong = node(proto, opset).into_iter().chain(wrong_types(proto, opset, element_type)).next();
+        if let Some(wrong) = wrong {
+            let first = wrong.message().to_string();
+            return Err(Error::unsupported(format!("ONNX cannot express this in opset {opset}: {first}")).at(node_location(proto, index)));
+        }
+        for graph in proto.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
+            check_written(&graph.node, opset, element_type)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::proto::{AttributeProto, GraphProto};
+    use crate::onnx::proto::AttributeProto;
     use crate::onnx::sample::{self, int, node};
 
     fn after(change: impl FnOnce(&mut GraphProto)) -> Vec<String> {
@@ -199,6 +330,30 @@ mod tests {
     }
 
     #[test]
+    fn values_of_one_type_variable_have_one_type() {
+        let types = |name: &str| match name {
+            "f" => Some(1),
+            "d" => Some(11),
+            "n" => Some(7),
+            "s" => Some(8),
+            _ => None,
+        };
+        let wrong = |op: &str, inputs: &[&str], outputs: &[&str]| -> Vec<String> {
+            wrong_types(&node(op, inputs, outputs), 18, &types).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(wrong("Add", &["f", "f"], &["f"]), Vec::<String>::new());
+        assert!(wrong("Add", &["f", "d"], &["f"])[0].contains("Add has one type for input 0 and input 1, but they are f32 and f64"));
+        assert!(wrong("Relu", &["f"], &["d"])[0].contains("one type for input 0 and output 0"));
+        assert!(wrong("ArgMax", &["f"], &["f"])[0].contains("does not give f32 as output 0"));
+        assert!(wrong("Concat", &["f", "f", "n"], &["f"])[0].contains("input 0 and input 2"));
+        assert!(wrong("MaxPool", &["n"], &["n"])[0].contains("MaxPool (version 12) does not take i64 as input 0"));
+        assert!(wrong("Mean", &["f", "", "f"], &["f"])[0].contains("Mean needs input 1"));
+        assert!(wrong("Clip", &["", "f"], &["f"])[0].contains("Clip needs input 0"));
+        assert_eq!(wrong("Clip", &["f", "", "f"], &["f"]), Vec::<String>::new());
+        assert_eq!(wrong("Loop", &["n", "", "f", "d"], &["f", "d"]), Vec::<String>::new(), "states have types of their own");
+    }
+
+    #[test]
     fn what_a_schema_does_not_allow_is_found() {
         assert_eq!(after(|_| {}), Vec::<String>::new());
         let added = |proto: NodeProto| after(|graph| graph.node.push(proto)).join("; ");
@@ -211,6 +366,9 @@ mod tests {
         assert!(added(node("Concat", &["x"], &["r"])).contains("Concat needs the attribute axis"));
         assert!(added(node("Add", &["x"], &["r"])).contains("Add has 1 inputs, expected 2"));
         assert!(added(node("Upsample", &["x", "x"], &["r"])).contains("deprecated"));
+        let two = |first: NodeProto, second: NodeProto| after(|graph| graph.node.extend([first, second])).join("; ");
+        assert!(two(node("Shape", &["x"], &["s"]), node("Sqrt", &["s"], &["r"])).contains("Sqrt (version 13) does not take i64"));
+        assert!(two(node("Neg", &["x"], &["n"]), node("Not", &["n"], &["r"])).contains("Not (version 1) does not take f32 as input 0"));
         assert!(added(node("Frobnicate", &["x"], &["r"])).contains("ONNX has no operator Frobnicate in opset 17"));
     }
 }

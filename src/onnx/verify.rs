@@ -256,7 +256,14 @@ impl<'a> Check<'a> {
             self.declared("value", value);
         }
         self.nodes(&graph.node, &mut own);
+        if outermost && graph.output.is_empty() {
+            self.damaged("the graph has no outputs");
+        }
+        let mut outputs = HashSet::new();
         for output in &graph.output {
+            if outermost && !outputs.insert(&output.name[..]) {
+                self.damaged(format!("output {} is listed twice", printable(&output.name)));
+            }
             self.declared("output", output);
             self.made("output", &output.name);
         }
@@ -531,6 +538,8 @@ mod tests {
         ),
         (|_, g| g.node[0].domain = "com.acme".into(), ErrorCode::Damaged, "node #0 (Gemm): operator set com.acme is not in opset_import"),
         (|_, g| g.output[0].name = "z".into(), ErrorCode::Damaged, "output z is not produced by a node, input or initializer"),
+        (|_, g| g.output.clear(), ErrorCode::Damaged, "the graph has no outputs"),
+        (|_, g| g.output.push(g.output[0].clone()), ErrorCode::Damaged, "is listed twice"),
         (|_, g| g.node.swap(0, 1), ErrorCode::Damaged, "input h is not produced by a node, input or initializer"),
         (
             |_, g| g.node.insert(0, node("Relu", &["h"], &["k"])),

@@ -103,7 +103,8 @@ impl Operator for MaxPool {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if x.dtype == DType::Bool {
+        // Nothing in ONNX gives the indices of integers of 64 bits.
+        if x.dtype == DType::Bool || self.indices && LONG.contains(&x.dtype) {
             return Err(DType::not_taken(x.dtype));
         }
         let values = pooled(x, &self.kernel, &self.window, self.ceil)?;
@@ -127,6 +128,9 @@ impl Operator for MaxPool {
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        if LONG.contains(&outputs[0].dtype) {
+            return Ok(vec![self.lower_by_axes(builder, &inputs[0], &outputs[0])?]);
+        }
         let symbolic = builder.ty(&inputs[0])?.shape[2..].iter().any(Dim::is_symbolic);
         let ceil = self.ceil && !symbolic && hangs_over(builder.ty(&inputs[0])?, &self.kernel, &self.window, outputs);
         let (mut x, mut window) = (inputs[0].clone(), self.window.clone());
@@ -209,6 +213,53 @@ impl Operator for AveragePool {
         let node = if window.dilations.iter().any(|&n| n != 1) { node.ints("dilations", &ints(&window.dilations)) } else { node };
         let node = if ceil { node.flag("ceil_mode", true) } else { node };
         Ok(if count_pad { node.flag("count_include_pad", true) } else { node }.write(outputs))
+    }
+}
+
+/// Integers that ONNX's MaxPool does not take and no other of its dtypes holds.
+const LONG: [DType; 2] = [DType::I64, DType::U64];
+
+/// The most positions of a window that are written as slices.
+const MOST_SLICES: usize = 1024;
+
+impl MaxPool {
+    /// The maximum along one axis after the other, each of strided slices of the padded operand.
+    fn lower_by_axes(&self, builder: &mut GraphBuilder, x: &Name, out: &Type) -> Result<Name> {
+        if self.kernel.iter().sum::<usize>() > MOST_SLICES {
+            return Err(Error::unsupported(format!("MaxPool of {} with windows {:?} is too large", out.dtype, self.kernel)));
+        }
+        let window = &self.window;
+        let shape = builder.ty(x)?.shape.clone();
+        let end = |axis: usize| match (out.shape[axis + 2].fixed(), shape[axis + 2].fixed()) {
+            (Some(count), Some(size)) => {
+                let reach =
+                    (count - 1).max(0) * window.strides[axis] as i64 + ((self.kernel[axis] - 1) * window.dilations[axis] + 1) as i64;
+                (reach - size - window.pads_begin[axis] as i64).max(0) as usize
+            }
+            _ => window.pads_end[axis] + if self.ceil { window.strides[axis] - 1 } else { 0 },
+        };
+        let ends: Vec<usize> = (0..self.kernel.len()).map(end).collect();
+        let lowest = if out.dtype == DType::I64 { i64::MIN } else { 0 };
+        let mut x = match window.pads_begin.iter().chain(&ends).any(|&n| n > 0) {
+            true => padded(builder, x, &window.pads_begin, &ends, Scalar::Int(lowest))?,
+            false => x.clone(),
+        };
+        for (axis, &taps) in self.kernel.iter().enumerate() {
+            let (count, stride) = (&out.shape[axis + 2], window.strides[axis] as i64);
+            let mut dims = builder.ty(&x)?.shape.to_vec();
+            dims[axis + 2] = count.clone();
+            let ty = Type::new(out.dtype, dims);
+            let mut slices = Vec::with_capacity(taps);
+            for tap in 0..taps {
+                let start = (tap * window.dilations[axis]) as i64;
+                let last = if *count == 0 { Dim::Fixed(start) } else { (count - 1) * stride + (start + 1) };
+                let (ends, start) = (builder.dims(&[last])?, builder.ints(&[start]));
+                let (axes, steps) = (builder.ints(&[axis as i64 + 2]), builder.ints(&[stride]));
+                slices.push(builder.node("Slice", &[x.clone(), start, ends, axes, steps]).write_one(ty.clone())?);
+            }
+            x = builder.node("Max", &slices).write_one(ty)?;
+        }
+        Ok(x)
     }
 }
 

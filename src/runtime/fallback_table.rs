@@ -9,6 +9,7 @@ use super::packed_matmul::ConstantMatMul;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
 use crate::error::Result;
+use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto};
 use crate::onnx::{Model, calls, outer_names};
 use crate::ops::OpRegistry;
@@ -83,7 +84,9 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("LogSoftmax", always, "takes the logarithm of an underflowed 0"),
     ("ReduceMean", double, "means squares in f32"),
     ("ReduceSum", half, "accumulates f16 in f16"),
+    ("Cast", to_long, "gives 2147483647 for every larger float"),
     ("Resize", double, "interpolates in f32"),
+    ("NonMaxSuppression", unlimited, "takes all boxes where no number of them is given"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
     ("CumSum", casts_sizes, "confuses cast integers with symbolic dimensions"),
     ("TopK", always, "confuses cast integers with symbolic dimensions, loses NaN"),
@@ -239,6 +242,21 @@ fn zero(node_context: &NodeContext, i: usize) -> bool {
 /// Whether it is given integers of which tract has extremes.
 fn integers(node_context: &NodeContext) -> bool {
     node_context.dtype(0).is_some_and(|dtype| dtype.is_int() && !matches!(dtype, DType::U32 | DType::U64))
+}
+
+/// Whether floats become i64, and are not few enough to be sizes: tract has to see through the computation of these.
+fn to_long(node_context: &NodeContext) -> bool {
+    let is_long = node_context.node.attribute.iter().any(|attribute| attribute.name == "to" && attribute.i == DataType::Int64 as i64);
+    let few = |ty: &Type| ty.rank() == 0 || ty.rank() == 1 && ty.shape[0].fixed().is_some_and(|n| n <= MOST_SIZES);
+    is_long && node_context.types.first().and_then(Option::as_ref).is_some_and(|ty| ty.dtype.is_float() && !few(ty))
+}
+
+/// The most sizes that a model computes as one vector.
+const MOST_SIZES: i64 = 8;
+
+/// Whether no number of boxes is given, which then is 0.
+fn unlimited(node_context: &NodeContext) -> bool {
+    node_context.node.input.get(2).is_none_or(String::is_empty)
 }
 
 fn half(node_context: &NodeContext) -> bool {

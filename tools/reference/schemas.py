@@ -1,8 +1,10 @@
 """Writes src/onnx/schemas.txt: ONNX's operator schemas, one row for each operator and version.
 
 usage: schemas.py > ../../src/onnx/schemas.txt
-Needs onnx. A row is `name|since|deprecated|inputs|outputs|attributes|types`, inputs and outputs as `least-most`, attributes as `name:type` with
-`!` where required, types as the TensorProto.DataType values that each input allows, in base 36 (`*` where it is no tensor).
+Needs onnx. A row is `name|since|deprecated|inputs|outputs|attributes|types|input parameters|output parameters`: inputs and outputs as `least-most`,
+attributes as `name:type` with `!` where required, types as `variable=` and the TensorProto.DataType values that it allows, in base 36 (`*` where it
+may be no tensor). A parameter is its type variable, or `=` and its types, followed by `?` where optional, `+` where it stands for any number of values
+of one type, and `~` where for any number of values of any types.
 """
 import onnx
 from onnx import defs
@@ -12,6 +14,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 NAMES = {"float": "FLOAT", "float16": "FLOAT16", "double": "DOUBLE", "bfloat16": "BFLOAT16", "string": "STRING", "bool": "BOOL"}
 KINDS = {"FLOAT": "f", "INT": "i", "STRING": "s", "TENSOR": "t", "GRAPH": "g", "FLOATS": "F", "INTS": "I", "STRINGS": "S", "TENSORS": "T",
          "GRAPHS": "G", "SPARSE_TENSOR": "p", "TYPE_PROTO": "y"}
+OPTIONS = {"Single": "", "Optional": "?", "Variadic": "+"}
 
 
 def digit(text):
@@ -21,10 +24,17 @@ def digit(text):
     return DIGITS[onnx.TensorProto.DataType.Value(NAMES.get(name, name.upper()))]
 
 
-def allowed(schema, parameter):
-    constraints = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
-    kinds = [digit(text) for text in constraints.get(parameter.type_str, [parameter.type_str])]
+def types(texts):
+    kinds = [digit(text) for text in texts]
     return "*" if not kinds or None in kinds else "".join(sorted(kinds))
+
+
+def parameter(schema, of):
+    variables = {c.type_param_str for c in schema.type_constraints}
+    option = OPTIONS[of.option.name]
+    if option == "+" and not of.is_homogeneous:
+        option = "~"
+    return (of.type_str if of.type_str in variables else "=" + types([of.type_str])) + option
 
 
 def row(schema):
@@ -33,7 +43,10 @@ def row(schema):
     return "|".join([
         schema.name, str(schema.since_version), "d" if schema.deprecated else "",
         f"{schema.min_input}-{most(schema.max_input)}", f"{schema.min_output}-{most(schema.max_output)}",
-        " ".join(attributes), " ".join(allowed(schema, parameter) for parameter in schema.inputs),
+        " ".join(attributes),
+        " ".join(f"{c.type_param_str}={types(c.allowed_type_strs)}" for c in schema.type_constraints),
+        " ".join(parameter(schema, of) for of in schema.inputs),
+        " ".join(parameter(schema, of) for of in schema.outputs),
     ])
 
 

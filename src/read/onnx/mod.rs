@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Guard, SavedCondition, SavedGuard, guards_of};
 use crate::module::{DynModule, Example, Outputs};
 use crate::onnx::proto::{FunctionProto, GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto};
-use crate::onnx::{Model, calls, tensor, verify, wrong_type};
+use crate::onnx::{Model, calls, tensor, verify, wrong_types};
 use crate::ops::{self, OpRegistry};
 use crate::tensor::{Tensor, guard};
 use crate::trace::example_sizes_of;
@@ -243,18 +243,14 @@ impl OnnxModule {
         Ok(wrong.chain(self.wrong_types(&scope)).collect())
     }
 
-    /// The operands of nodes whose element types ONNX's schemas do not allow.
+    /// The operands and results of nodes whose element types ONNX's schemas do not allow.
     fn wrong_types(&self, scope: &Scope) -> Vec<Error> {
-        let mut wrong = Vec::new();
-        for (i, proto) in self.graph.node.iter().enumerate().filter(|(_, proto)| matches!(proto.domain.as_str(), "" | "ai.onnx")) {
-            for (input, name) in proto.input.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-                let element_type =
-                    scope.get(name).ok().and_then(|value| value.tensor().ok().map(|tensor| tensor::data_type(tensor.dtype())));
-                let found = element_type.and_then(|element_type| wrong_type(&proto.op_type, input, element_type, self.opset));
-                wrong.extend(found.map(|error| error.at(crate::onnx::Node::new(proto, i).location())));
-            }
-        }
-        wrong
+        let element_type = |name: &str| Some(tensor::data_type(scope.get(name).ok()?.tensor().ok()?.dtype()));
+        let at = |(i, proto)| {
+            let location = crate::onnx::Node::new(proto, i).location();
+            wrong_types(proto, self.opset, &element_type).into_iter().map(move |error| error.at(&location))
+        };
+        self.graph.node.iter().enumerate().flat_map(at).collect()
     }
 
     /// The inputs and parameters by name.
@@ -295,7 +291,16 @@ impl OnnxModule {
 /// What is wrong about a declared type, given the value; `None` where it is true as far as it is known.
 fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value) -> Option<Error> {
     use crate::onnx::proto::{tensor_shape_proto::dimension, type_proto};
-    let Some(type_proto::Value::TensorType(declared)) = info.r#type.as_ref()?.value.as_ref() else { return None };
+    let wrong = |declared: &str, actual: &str| {
+        Some(Error::damaged(format!("declared as {declared}, but is {actual}")).at(format!("{what} {}", info.name)))
+    };
+    let declared = match (info.r#type.as_ref()?.value.as_ref()?, value) {
+        (type_proto::Value::TensorType(_), Value::Sequence(_)) => return wrong("a tensor", "a sequence"),
+        (type_proto::Value::TensorType(_), Value::Optional(_)) => return wrong("a tensor", "an optional value"),
+        (type_proto::Value::SequenceType(_), Value::Tensor(_)) => return wrong("a sequence", "a tensor"),
+        (type_proto::Value::TensorType(declared), Value::Tensor(_)) => declared,
+        _ => return None,
+    };
     let tensor = value.tensor().ok()?;
     let same_type = tensor::dtype(declared.elem_type).is_ok_and(|dtype| dtype == tensor.dtype());
     let sizes = declared.shape.as_ref().map(|shape| &shape.dim);

@@ -50,6 +50,18 @@ fn cast(builder: &mut GraphBuilder, x: &[Name]) -> Name {
 
 const CASES: &[Case] = &[
     Case {
+        row: ("Cast", "gives 2147483647 for every larger float"),
+        given: &[(F32, &[2, 2], &[4e9, -1e12, 1.0, 2.5])],
+        types: &[(I64, &[2, 2])],
+        write: |builder, x| builder.node("Cast", x).int("to", 7),
+    },
+    Case {
+        row: ("NonMaxSuppression", "takes all boxes where no number of them is given"),
+        given: &[(F32, &[1, 2, 4], &[0.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 3.0]), (F32, &[1, 1, 2], &[0.5, 0.25])],
+        types: &[(I64, &[0, 3])],
+        write: |builder, x| builder.node("NonMaxSuppression", x),
+    },
+    Case {
         row: ("MatMul", "refuses two vectors"),
         given: &[(F32, &[3], STEPS), (F32, &[3], STEPS)],
         types: &[(F32, &[])],
@@ -267,7 +279,12 @@ const CASES: &[Case] = &[
         row: ("Celu", "is wrong in f16"),
         given: &[(F16, &[3], &[-1.0, 0.5, -3.0])],
         types: &[(F16, &[3])],
-        write: |builder, x| builder.node("Celu", x).float("alpha", 2.0),
+        write: |builder, x| {
+            let ty = Type::new(F32, Shape::fixed(&[3]));
+            let wide = builder.node("Cast", x).dtype("to", F32).write_one(ty.clone()).unwrap();
+            let y = builder.node("Celu", &[wide]).float("alpha", 2.0).write_one(ty).unwrap();
+            builder.node("Cast", &[y]).dtype("to", F16)
+        },
     },
 ];
 
