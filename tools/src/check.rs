@@ -7,11 +7,11 @@ use crate::inputs::{Inputs, Prepared};
 use crate::tolerance::Tolerances;
 use crate::verification::{compared, report_json, table, traced, verified};
 use ontrace::array::{Comparison, compare};
-use ontrace::check::Checker;
+use ontrace::check::{Checker, fill_inputs};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
 use ontrace::read::{self, Format, OnnxModule};
 use ontrace::runtime::Session;
-use ontrace::{Array, DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
+use ontrace::{Array, DynModule, Error, ErrorCode, Example, ResultExt, Tensor, Traced};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -58,7 +58,7 @@ impl Check {
         let model = &prepared.model;
         let (traced, example) = traced(&prepared, console)?;
         if format == Format::Onnx {
-            declarations(&path, &example)?;
+            declarations(&path, &traced, &example)?;
         }
         text.push_str(&format!("valid       {}\n", count(traced.graph().nodes().len(), "operator")));
         let is_recorded = |path: &&PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors"));
@@ -187,11 +187,15 @@ fn schemas(model: &Model) -> Result<(), CommandError> {
 }
 
 /// Refuses a file that declares types of outputs or other values that they do not have.
-fn declarations(path: &Path, example: &Example) -> Result<(), CommandError> {
+fn declarations(path: &Path, traced: &Traced, example: &Example) -> Result<(), CommandError> {
     let module = OnnxModule::new(Model::open(path)?)?.with_inputs(example)?;
-    let inputs = example.clone().shapes_only().tensors();
     // Where the graph needs values to run at all, types cannot be inferred without them.
-    refuse(module.wrong_declarations(&inputs).unwrap_or_default())
+    let with_values = || {
+        let (filled, _) = fill_inputs(example, Some(traced), 0)?;
+        let values = filled.tensors().iter().map(|tensor| tensor.to_array().map(Tensor::from)).collect::<ontrace::Result<Vec<_>>>()?;
+        ontrace::ops::seeded(0, || module.wrong_declarations(&values))
+    };
+    refuse(module.wrong_declarations(&example.clone().shapes_only().tensors()).or_else(|_| with_values()).unwrap_or_default())
 }
 
 /// The first of several findings as the answer no, with the others in its help.
