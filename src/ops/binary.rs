@@ -270,6 +270,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Pow", |_, inputs| {
         let (a, b) = (inputs.at(0)?, inputs.at(1)?);
+        if b.dtype().is_float() && !a.dtype().is_float() {
+            // The exponent keeps its fraction: 9 to the power of 0.5 is 3.
+            let power = apply_one(Binary::Pow, &[&a.cast(DType::F64)?, &b.cast(DType::F64)?])?;
+            return Ok(vec![power.cast(a.dtype())?]);
+        }
         // ONNX lets the exponent have a dtype of its own; the result has the base's.
         Ok(vec![apply_one(Binary::Pow, &[a, &b.cast(a.dtype())?])?])
     }),

@@ -26,8 +26,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Shrink", |node, inputs| {
         let (x, edge, bias) = (inputs.at(0)?, f64::from(node.float("lambd", 0.5)?), f64::from(node.float("bias", 0.0)?));
         let zero = Tensor::zeros((), x.dtype())?;
-        let (high, low) = (x.sub(bias)?.cast(x.dtype())?, x.add(bias)?.cast(x.dtype())?);
-        Ok(vec![x.gt(edge)?.where_(&high, &x.lt(-edge)?.where_(&low, &zero)?)?])
+        let wide = if x.dtype().is_float() { x.clone() } else { x.cast(DType::F64)? };
+        let shifted = |bias: f64| if bias == 0.0 { Ok(x.clone()) } else { wide.sub(bias)?.cast(x.dtype()) };
+        Ok(vec![wide.gt(edge)?.where_(&shifted(bias)?, &wide.lt(-edge)?.where_(&shifted(-bias)?, &zero)?)?])
     }),
     ("ThresholdedRelu", |node, inputs| {
         let x = inputs.at(0)?;
@@ -37,11 +38,14 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Hardmax", |node, inputs| {
         let x = inputs.at(0)?;
         let axis = node.int("axis", -1)?;
+        if x.shape()[x.shape().axis(axis)?] == 0 {
+            return Ok(vec![x.clone()]);
+        }
         let position = x.argmax(Some(axis), true)?;
         Ok(vec![positions_along(x, axis)?.eq(&position)?.cast(x.dtype())?])
     }),
     ("ReduceSumSquare", |node, inputs| reduced(node, inputs, |x| x.mul(x), |x| Ok(x.clone()))),
-    ("ReduceLogSum", |node, inputs| reduced(node, inputs, |x| Ok(x.clone()), Tensor::log)),
+    ("ReduceLogSum", |node, inputs| reduced(node, inputs, |x| Ok(x.clone()), log_in_dtype)),
     ("LpNormalization", |node, inputs| {
         let x = inputs.at(0)?;
         let norm = x.norm(node.int("p", 2)? as f64, [node.int("axis", -1)?], true)?;
@@ -165,6 +169,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("ReverseSequence", |node, inputs| {
         let (x, lengths) = (inputs.at(0)?, inputs.at(1)?);
         let (batch, time) = (node.int("batch_axis", 1)?, node.int("time_axis", 0)?);
+        if batch == time {
+            return Err(Error::argument(format!("ReverseSequence: batch_axis and time_axis are both {batch}")));
+        }
         let position = positions_along(x, time)?;
         let mut across = vec![1i64; x.rank()];
         across[x.shape().axis(batch)?] = -1;
@@ -391,6 +398,11 @@ fn reduced(
     Ok(vec![after(&sum.cast(x.dtype())?)?])
 }
 
+/// The logarithm in the operand's own dtype: of integers rounded towards zero.
+fn log_in_dtype(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_float() { x.log() } else { x.cast(DType::F64)?.log()?.cast(x.dtype()) }
+}
+
 /// A number a group, repeated for its channels.
 fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
     let each = size::div_exact(channels, &Dim::Fixed(groups))
@@ -494,7 +506,11 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
 }
 
 fn cosines(node: &Node, inputs: &Inputs<Tensor>, parts: &[f64]) -> Result<Vec<Tensor>> {
-    let n = super::fixed(inputs.at(0)?)?
+    let size = inputs.at(0)?;
+    if size.rank() != 0 {
+        return Err(Error::shape(format!("the window size must be a scalar, got {}", size.ty())));
+    }
+    let n = super::fixed(size)?
         .first()
         .copied()
         .filter(|n| (0..=1 << 24).contains(n))

@@ -15,7 +15,9 @@ enum Label {
 
 pub(super) const READS: &[(&str, Reader)] = &[("Einsum", |node, inputs| {
     let operands: Vec<&Tensor> = inputs.iter().collect();
-    Ok(vec![Tensor::einsum(node.find_string("equation")?.ok_or_else(|| node.missing("equation"))?, &operands)?])
+    let y = Tensor::einsum(node.find_string("equation")?.ok_or_else(|| node.missing("equation"))?, &operands)?;
+    // Sums of integers keep their dtype.
+    Ok(vec![y.cast(inputs.at(0)?.dtype())?])
 })];
 
 /// The labels of a term, an ellipsis standing for the axes that it does not name.

@@ -86,7 +86,13 @@ pub(super) const READS: &[(&str, Reader)] = &[("GridSample", |node, inputs| {
         SAMPLINGS.iter().find(|row| row.1 == mode || row.2 == mode).ok_or_else(|| Error::argument(format!("unknown mode {mode}")))?;
     let outside = OUTSIDES.iter().find(|row| row.1 == outside).ok_or_else(|| Error::argument(format!("unknown padding mode {outside}")))?;
     let op = GridSample { sampling: sampling.0, outside: outside.0, corners: node.int("align_corners", 0)? != 0 };
-    Ok(vec![apply_one(op, &[inputs.at(0)?, inputs.at(1)?])?])
+    let (x, grid) = (inputs.at(0)?, inputs.at(1)?);
+    if !x.dtype().is_float() {
+        // Positions and weights are floats; the samples are rounded towards zero.
+        return Ok(vec![apply_one(op, &[&x.cast(grid.dtype())?, grid])?.cast(x.dtype())?]);
+    }
+    // The two may have different dtypes.
+    Ok(vec![apply_one(op, &[x, &grid.cast(x.dtype())?])?])
 })];
 
 impl Tensor {

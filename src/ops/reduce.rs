@@ -6,6 +6,7 @@ use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
 use crate::kernels::reduce;
+use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::Axes;
 use crate::tensor::{Tensor, apply_one};
@@ -194,7 +195,12 @@ macro_rules! read {
                 // Only the reduction is left out: the absolute value of ReduceL1 is still taken.
                 axes = Some(Vec::new());
             }
-            Ok(vec![x.fold($fold, axes.as_deref(), node.int("keepdims", 1)? != 0)?])
+            let keep = node.int("keepdims", 1)? != 0;
+            if !x.dtype().is_float() && matches!($fold, Fold::Mean | Fold::L2 | Fold::LogSumExp) {
+                // ONNX gives integers here too: the result rounded towards zero.
+                return Ok(vec![x.cast(DType::F64)?.fold($fold, axes.as_deref(), keep)?.cast(x.dtype())?]);
+            }
+            Ok(vec![x.fold($fold, axes.as_deref(), keep)?])
         })
     };
 }
@@ -211,10 +217,15 @@ fn extreme(node: &crate::onnx::Node, inputs: &Inputs<Tensor>, largest: bool) -> 
     if x.shape().iter().any(|n| *n == 0) {
         // A sum has the shape of the result.
         let like = if truth { x.cast(DType::U8)? } else { x.clone() }.fold(Fold::Sum, axes.as_deref(), keep)?;
+        if x.dtype() == DType::U64 && !largest {
+            // The largest u64, which is beyond the integers of a scalar.
+            return Ok(vec![Tensor::full(like.shape(), Scalar::Int(-1), DType::I64)?.cast(DType::U64)?]);
+        }
+        let unsigned = matches!(x.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let number = match (x.dtype().is_float(), largest) {
             (true, true) => Scalar::Float(f64::NEG_INFINITY),
             (true, false) => Scalar::Float(f64::INFINITY),
-            (false, true) => Scalar::Int(if truth { 0 } else { i64::MIN }),
+            (false, true) => Scalar::Int(if truth || unsigned { 0 } else { i64::MIN }),
             (false, false) => Scalar::Int(if truth { 1 } else { i64::MAX }),
         };
         return Ok(vec![Tensor::full(like.shape(), number, x.dtype())?]);
@@ -249,6 +260,15 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("GlobalMaxPool", |_, inputs| {
         let x = inputs.at(0)?;
         Ok(vec![x.amax((2..x.rank() as i64).collect::<Vec<_>>(), true)?])
+    }),
+    ("GlobalLpPool", |node, inputs| {
+        let x = inputs.at(0)?;
+        // Version 1 has p as a float.
+        let p = match node.proto().attribute.iter().find(|attribute| attribute.name == "p") {
+            Some(given) if given.r#type == AttributeType::Float as i32 => f64::from(given.f),
+            _ => node.int("p", 2)? as f64,
+        };
+        Ok(vec![x.norm(p, (2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
 ];
 

@@ -329,7 +329,13 @@ pub(super) const READS: &[(&str, Reader)] = &[
             }
             _ => return Err(Error::argument("Resize: neither sizes nor scales given")),
         }
-        Ok(vec![apply_one(Resize { dims, scales, rule, part, aspect }, &[x])?])
+        let op = Resize { dims, scales, rule, part, aspect };
+        if x.dtype().is_float() || matches!(op.rule.interpolation, Interpolation::Nearest(_)) {
+            return Ok(vec![apply_one(op, &[x])?]);
+        }
+        // Integers are interpolated as floats, and rounded towards zero.
+        let wide = if x.dtype().size() < 4 { DType::F32 } else { DType::F64 };
+        Ok(vec![apply_one(op, &[&x.cast(wide)?])?.cast(x.dtype())?])
     }),
 ];
 

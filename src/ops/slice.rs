@@ -248,7 +248,13 @@ pub(super) const READS: &[(&str, Reader)] = &[
         }
         for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             let number = |dim: &Dim| dim.fixed().ok_or_else(|| Error::no_value("axes and steps must be fixed"));
-            x = x.slice_step(number(axis)?, start.clone()..end.clone(), number(step)?)?;
+            let (axis, step) = (number(axis)?, number(step)?);
+            // A start before the beginning is the first element, where Python's slices with a negative step are empty.
+            let first = match (start.fixed(), x.dim(axis)?.fixed()) {
+                (Some(start), Some(size)) if step < 0 && start < -size => Dim::Fixed(0),
+                _ => start.clone(),
+            };
+            x = x.slice_step(axis, first..end.clone(), step)?;
         }
         Ok(vec![x])
     }),

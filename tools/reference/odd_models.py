@@ -126,6 +126,8 @@ cut (p, lo, hi) => (q) { q = Clip(p, lo, hi) }
 
     hidden_and_cropped(head)
     sizes_as_inputs(head)
+    integers(head)
+    defaults(head)
 
 
 def hidden_and_cropped(head):
@@ -192,6 +194,74 @@ def sizes_as_inputs(head):
   t, i = TopK(x, k)
   u = Unsqueeze(x, a)
 }""", {"x": floats(2, 3, 4), "a": one(1), "k": one(2)})
+
+
+def integers(head):
+    # ONNX reduces integers to integers, rounded towards zero.
+    x = np.array([[3, -7, 5], [-2, 9, 4]], np.int32)
+    save("integers_are_reduced_to_integers", head + """g (int32[2,3] x) => (int32[2] a, int32[1,1] b, int32[3] c, int32[2] d, int32[1,3] e, int32[2,1] f) {
+  p = Abs(x)
+  a = ReduceLogSum<axes = [1], keepdims = 0>(p)
+  b = ReduceLogSumExp(x)
+  c = ReduceMean<axes = [0], keepdims = 0>(x)
+  d = ReduceL2<axes = [-1], keepdims = 0>(x)
+  e = ReduceSumSquare<axes = [0]>(x)
+  f = ReduceL1<axes = [1]>(x)
+}""", {"x": x})
+    # The page of ReduceMax: "minimum value of the data type" over nothing. ONNX Runtime has no kernel for u64.
+    none = np.zeros((2, 0), np.uint64)
+    limits = [np.full(2, value, np.uint64) for value in (0, 2**64 - 1)]
+    save("extremes_of_no_unsigned_integers", head.replace("17", "20") + """g (uint64[2,0] x) => (uint64[2] a, uint64[2] b) {
+  axis = Constant<value = int64[1] {1}>()
+  a = ReduceMax<keepdims = 0>(x, axis)
+  b = ReduceMin<keepdims = 0>(x, axis)
+}""", {"x": none}, limits)
+    save("roots_of_integers", head + """g (int64[4] x, float[4] e) => (int64[4] y) { y = Pow(x, e) }""", {"x": np.array([9, 16, 2, 5]), "e": np.array([0.5, 0.25, 1.5, 0], np.float32)})
+    save("einsum_of_integers", head + """g (int32[2,3] x, int32[3,2] y) => (int32[2,2] z) { z = Einsum<equation = "ij,jk->ik">(x, y) }""",
+         {"x": x, "y": x.reshape(3, 2)})
+    save("bytes_are_resized", head + """g (uint8[1,1,3,4] x) => (uint8[1,1,5,6] y) {
+  s = Constant<value = float[4] {1, 1, 1.7, 1.5}>()
+  y = Resize<mode = "linear">(x, , s)
+}""", {"x": np.arange(12, dtype=np.uint8).reshape(1, 1, 3, 4) * 19})
+    save("integers_are_shrunk", head + """g (uint32[4] x) => (uint32[4] y) { y = Shrink<lambd = 3.0>(x) }""", {"x": np.array([0, 3, 4, 2**32 - 1], np.uint32)},
+         [np.array([0, 0, 4, 2**32 - 1], np.uint32)])
+
+
+def defaults(head):
+    inf = np.float32(np.inf)
+    # Before opset 11 a bound that is left out is an end of f32.
+    save("clip_of_old_is_finite", """<ir_version: 5, opset_import: ["" : 10]>
+g (float[4] x) => (float[4] y, float[4] z) { y = Clip<min = 0.0>(x) z = Clip(x) }""", {"x": np.array([-inf, -1, 2, inf], np.float32)})
+    x = floats(2, 3, 4, 2)
+    norms = [(np.abs(x) ** p).sum((2, 3), keepdims=True) ** np.float32(1 / p) for p in (2, 1, 3)]
+    save("global_lp_pool", head + """g (float[2,3,4,2] x) => (float[2,3,1,1] a, float[2,3,1,1] b, float[2,3,1,1] c) {
+  a = GlobalLpPool(x)
+  b = GlobalLpPool<p = 1>(x)
+  c = GlobalLpPool<p = 3>(x)
+}""", {"x": x}, norms)
+    save("hardmax_over_nothing", head + """g (float[2,0] x) => (float[2,0] y) { y = Hardmax(x) }""", {"x": floats(2, 0)})
+    # No number of boxes means none.
+    boxes = np.array([[[0, 0, 1, 1], [0, 2, 1, 3]]], np.float32)
+    save("suppression_without_a_number_of_boxes", head + """g (float[1,2,4] b, float[1,1,2] s) => (int64[K,3] y) { y = NonMaxSuppression(b, s) }""",
+         {"b": boxes, "s": np.array([[[0.5, 0.25]]], np.float32)})
+    # A start before the beginning is the first element, also where the step is negative.
+    save("slice_begins_before_the_beginning", head + """g (float[5] x) => (float[A] y, float[B] z) {
+  start = Constant<value = int64[1] {-9}>()
+  end = Constant<value = int64[1] {-20}>()
+  step = Constant<value = int64[1] {-1}>()
+  zero = Constant<value = int64[1] {0}>()
+  y = Slice(x, start, end, zero, step)
+  two = Constant<value = int64[1] {-2}>()
+  z = Slice(x, start, end, zero, two)
+}""", {"x": floats(5)})
+    save("axes_of_old_in_any_order", """<ir_version: 5, opset_import: ["" : 12]>
+g (float[2,3] x) => (float[1,2,1,3] y, float[2,3] z) { y = Unsqueeze<axes = [2, 0]>(x) z = Squeeze<axes = [2, 0]>(y) }""", {"x": floats(2, 3)})
+    save("softmax_of_old_flattens", """<ir_version: 5, opset_import: ["" : 11]>
+g (float[2,3,4] x) => (float[2,3,4] a, float[2,3,4] b, float[2,3,4] c) {
+  a = Softmax(x)
+  b = LogSoftmax<axis = -2>(x)
+  c = Hardmax<axis = 1>(x)
+}""", {"x": floats(2, 3, 4)})
 
 
 if __name__ == "__main__":

@@ -97,6 +97,16 @@ pub(super) fn upgrade(proto: &NodeProto, opset: i64, inputs: &[Option<&Tensor>])
         let plain = NodeProto { attribute: vec![attribute("to", AttributeType::Int, |a| a.i = i64::from(number))], ..proto.clone() };
         return Ok(Upgraded::Node(Box::new(plain), owned()));
     }
+    if op == "Clip" && opset < 11 {
+        // The bounds had the ends of f32 as defaults, so that an infinity became finite.
+        let mut plain = proto.clone();
+        for (name, default) in [("min", f32::MIN), ("max", f32::MAX)] {
+            if !proto.attribute.iter().any(|given| given.name == name) {
+                plain.attribute.push(attribute(name, AttributeType::Float, |a| a.f = default));
+            }
+        }
+        return Ok(Upgraded::Node(Box::new(plain), owned()));
+    }
     if op == "Resize" && opset < 11 {
         let mut plain = proto.clone();
         plain.attribute.push(attribute("coordinate_transformation_mode", AttributeType::String, |a| a.s = b"asymmetric".to_vec().into()));
