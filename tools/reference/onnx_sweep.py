@@ -1,0 +1,189 @@
+"""Compares ontrace with ONNX Runtime and onnx.reference on random valid graphs.
+
+usage: onnx_sweep.py [--ontrace PATH] [--seed N] [--count N] [--only OP,OP] [--jobs N] [--leave FOLDER] [--only-seed N]
+
+Case i of a run has the seed N + i. Each graph runs with `ontrace run --backend tract`, `--backend eager`, and the file that `ontrace convert` writes
+runs in ONNX Runtime; all are compared with what ONNX Runtime and onnx.reference give for the graph itself. Where those two disagree, RIGHT below says
+who is right by the standard, and why; a disagreement that it does not name is reported as "unsettled". Exit status 1 where a value of ontrace differs.
+Needs onnx, onnxruntime and numpy. --leave writes the cases that fail, each in a folder as ONNX's backend tests are.
+"""
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import onnx_graphs
+from onnx_verdicts import NO_REFERENCE, right, same
+
+LIMIT = 60
+
+
+def by_runtime(model, feeds):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads, options.inter_op_num_threads = 4, 1, 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    wanted = {value.name for value in session.get_inputs()}
+    return session.run(None, {name: array for name, array in feeds.items() if name in wanted})
+
+
+def by_reference(case):
+    results = ReferenceEvaluator(case.model).run(None, case.feeds)
+    return [np.asarray(result) for result in results]
+
+
+def attempt(function, *arguments):
+    """The arrays, or the text of the error."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(*arguments)
+    except Exception as error:  # an oracle that fails has no say
+        return f"{type(error).__name__}: {error}"
+
+
+def command(program, *arguments):
+    try:
+        done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    if done.returncode == 0:
+        return None
+    text = done.stderr.strip()
+    error = re.search(r"error\[?E?\d*.*", text)
+    return f"exit {done.returncode}: " + (error[0] if error else text[-300:])
+
+
+def loaded(path, names):
+    with np.load(path, allow_pickle=False) as file:
+        return [file[name] for name in names]
+
+
+def ours(program, case, folder):
+    """What the three ways give: arrays, or the text of the refusal."""
+    model, feed, out, written = (folder / name for name in ("model.onnx", "feed.npz", "out.npz", "written.onnx"))
+    model.write_bytes(case.model.SerializeToString())
+    np.savez(feed, **case.feeds)
+    given = ["-i", f"@{feed}"] if case.feeds else []
+    names, results = [output.name for output in case.model.graph.output], {}
+    for backend in ("tract", "eager"):
+        out.unlink(missing_ok=True)
+        text = command(program, "run", "-q", model, *given, "--backend", backend, "--out", out)
+        results[backend] = text or attempt(loaded, out, names)
+    written.unlink(missing_ok=True)
+    text = command(program, "convert", "-q", model, *given, "-o", written)
+    results["converted"] = text or attempt(by_runtime, str(written), case.feeds)
+    return results
+
+
+def declared(case, arrays):
+    """The arrays if they have the types that the graph declares (which onnx's own inference gave), and else what is wrong."""
+    if isinstance(arrays, str):
+        return arrays
+    for array, value in zip(arrays, case.model.graph.output):
+        kind = value.type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+        if array.dtype != dtype or array.ndim != len(sizes) or any(size not in (None, n) for size, n in zip(sizes, array.shape)):
+            return f"not of the inferred type: {array.dtype}{list(array.shape)}, expected {dtype}{sizes}"
+    return arrays
+
+
+def judged(case):
+    """What is right, who says so, and whether the two oracles left that open."""
+    runtime = declared(case, attempt(by_runtime, case.model.SerializeToString(), case.feeds))
+    reference = NO_REFERENCE.get(case.op) or declared(case, attempt(by_reference, case))
+    if isinstance(runtime, str) and isinstance(reference, str):
+        return None, "neither", f"{runtime[:150]} | {reference[:150]}"
+    if isinstance(runtime, str):
+        return reference, "reference", runtime
+    if isinstance(reference, str):
+        return runtime, "runtime", reference
+    difference = same(case, runtime, reference)
+    if difference is None:
+        return runtime, "both", ""
+    who, why = right(case)
+    return {"runtime": runtime, "reference": reference}.get(who), who, f"{difference} {why}"
+
+
+def examine(arguments):
+    """One case: a row (seed, operator, opset, oracle, way, verdict, detail) for each way."""
+    program, seed, only, leave = arguments
+    try:
+        case = onnx_graphs.case(seed, only)
+    except onnx_graphs.NoCase:
+        return []
+    expected, oracle, note = judged(case)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        if expected is None and oracle != "unsettled":
+            return [(seed, case.op, case.opset, oracle, "", "neither", note)]
+        if expected is None:
+            runtime, reference = attempt(by_runtime, case.model.SerializeToString(), case.feeds), attempt(by_reference, case)
+            agree = lambda got, other: not isinstance(got, str) and same(case, got, other) is None
+            sides = [(way, "runtime" if agree(got, runtime) else "reference" if agree(got, reference) else "none")
+                     for way, got in ours(program, case, folder).items()]
+            return [(seed, case.op, case.opset, oracle, "", oracle, f"{note} we agree with: {sides}")]
+        for way, got in ours(program, case, folder).items():
+            if isinstance(got, str):
+                lacks = way == "converted" and "NOT_IMPLEMENTED" in got
+                rows.append((seed, case.op, case.opset, oracle, way, "no kernel" if lacks else "refused", got))
+            else:
+                difference = same(case, got, expected)
+                rows.append((seed, case.op, case.opset, oracle, way, "differs" if difference else "right", difference or ""))
+        if leave and any(row[5] not in ("right", "no kernel") for row in rows):
+            keep(case, expected, pathlib.Path(leave, f"{case.op}_{seed}"))
+    return rows
+
+
+def keep(case, expected, folder):
+    """Writes a case as ONNX's backend tests are written."""
+    data = folder / "test_data_set_0"
+    data.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(case.model.SerializeToString())
+    for i, value in enumerate(case.model.graph.input):
+        (data / f"input_{i}.pb").write_bytes(numpy_helper.from_array(case.feeds[value.name], value.name).SerializeToString())
+    for i, value in enumerate(case.model.graph.output):
+        (data / f"output_{i}.pb").write_bytes(numpy_helper.from_array(np.asarray(expected[i]), value.name).SerializeToString())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ontrace", default="target/debug/ontrace")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--only", help="operators, with commas")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--leave", help="a folder for the cases that fail")
+    given = parser.parse_args()
+    onnxruntime.set_default_logger_severity(4)
+    only = sorted(given.only.split(",")) if given.only else None
+    cases = [(given.ontrace, given.seed + i, only, given.leave) for i in range(given.count)]
+    rows = []
+    with concurrent.futures.ProcessPoolExecutor(given.jobs) as pool:
+        for found in pool.map(examine, cases, chunksize=8):
+            rows += found
+    for row in sorted((row for row in rows if row[5] not in ("right", "no kernel", "neither")), key=lambda row: (row[5], row[1], row[0])):
+        print(*(str(cell).replace("\n", " ")[:400] for cell in row), sep="\t")
+    counts = collections.Counter((row[4], row[5]) for row in rows)
+    print(f"{len({row[0] for row in rows})} graphs, seeds {given.seed} to {given.seed + given.count - 1}")
+    for (way, verdict), count in sorted(counts.items()):
+        print(f"  {way:<10} {verdict:<10} {count}")
+    return 1 if any(verdict == "differs" for _, verdict in counts) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

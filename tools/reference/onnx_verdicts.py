@@ -1,0 +1,98 @@
+"""How values are compared in onnx_sweep.py, and who is right where ONNX Runtime and onnx.reference disagree."""
+import numpy as np
+from onnx import AttributeProto, TensorProto
+
+# Relative and absolute tolerance by the narrowest float in a model.
+TOLERANCES = {TensorProto.FLOAT16: (2e-2, 1e-2), TensorProto.FLOAT: (1e-3, 1e-5), TensorProto.DOUBLE: (1e-6, 1e-7)}
+
+# Operators whose last bit depends on the order in which floats are rounded.
+QUANTIZING = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "Resize")
+
+
+def narrowest(case):
+    """The narrowest float among inputs, initializers, outputs and casts."""
+    graph = case.model.graph
+    kinds = {value.type.tensor_type.elem_type for value in [*graph.input, *graph.output]} | {tensor.data_type for tensor in graph.initializer}
+    kinds |= {attribute.i for node in graph.node for attribute in node.attribute if node.op_type == "Cast" and attribute.type == AttributeProto.INT}
+    return next((kind for kind in TOLERANCES if kind in kinds), TensorProto.FLOAT)
+
+
+def same(case, got, expected):
+    """None where the arrays agree; otherwise what differs first."""
+    if len(got) != len(expected):
+        return f"{len(got)} outputs, expected {len(expected)}"
+    rtol, atol = TOLERANCES[narrowest(case)]
+    if case.op.endswith("Window"):
+        atol = 1e-6
+    for i, (g, e) in enumerate(zip(got, expected)):
+        g, e = np.asarray(g), np.asarray(e)
+        if g.dtype != e.dtype or g.shape != e.shape:
+            return f"output {i}: {g.dtype}{list(g.shape)}, expected {e.dtype}{list(e.shape)}"
+        if e.dtype.kind == "f":
+            with np.errstate(all="ignore"):
+                bad = ~np.isclose(g.astype(np.float64), e.astype(np.float64), rtol=rtol, atol=atol, equal_nan=True)
+        else:
+            bad = g != e
+            if case.op in QUANTIZING and e.dtype.kind in "iu":
+                bad = np.abs(g.astype(np.int64) - e.astype(np.int64)) > 1
+        if np.any(bad):
+            at = tuple(int(k) for k in np.argwhere(bad)[0])
+            return f"output {i}: {int(bad.sum())} of {bad.size} at {list(at)}: {g[at]}, expected {e[at]}"
+    return None
+
+
+def node(case):
+    return next(node for node in case.model.graph.node if node.op_type == case.op)
+
+
+def given(case, name):
+    """Whether the node has an attribute."""
+    return any(attribute.name == name for attribute in node(case).attribute)
+
+
+def always(case):
+    return True
+
+
+def before(opset):
+    return lambda case: case.opset < opset
+
+
+# Operators of which onnx.reference is not asked at all, and why.
+NO_REFERENCE = {
+    "RNN": "ignores direction, sequence lengths, clip and activations",
+    "GRU": "ignores direction, sequence lengths, clip and activations",
+    "LSTM": "ignores direction, sequence lengths, clip and activations",
+    "LRN": "counts channels by the size of the batch",
+    "GlobalMaxPool": "gives another rank than the operator's page says",
+    "ConvTranspose": "adds the bias of the first group to all groups",
+    "LpNormalization": "takes no absolute values for p = 1",
+    "Scan": "knows neither axes nor directions",
+}
+
+# Operator, predicate of the case, who is right by the standard ("runtime", "reference" or "neither"), and why.
+RIGHT = [
+    ("Softmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
+    ("LogSoftmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
+    ("Hardmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
+    ("BatchNormalization", before(14), "runtime", "a momentum alone does not make it train"),
+    ("Unsqueeze", before(13), "runtime", "axes are those of the result, in any order"),
+    ("RoiAlign", before(16), "runtime", "before opset 16 there is no half pixel"),
+    ("Loop", always, "runtime", "scan outputs are stacked on a new axis"),
+    ("Slice", always, "runtime", "a start before the beginning is clamped to 0, with a negative step too"),
+    ("NonZero", lambda case: case.values_of_rank(0), "reference", "of a scalar the result has the shape (0, N)"),
+    ("MatMulInteger", lambda case: case.has_empty(), "reference", "a sum of nothing is 0; ONNX Runtime leaves memory as it was"),
+    ("AveragePool", always, "runtime", "onnx.reference skips NaN"),
+    ("Dropout", before(12), "neither", "what the mask is in inference is not said"),
+    ("MeanVarianceNormalization", always, "neither", "the added epsilon underflows in f16"),
+    ("Resize", lambda case: case.is_integer(), "neither", "how interpolated integers are rounded is not said"),
+    ("ReduceMean", lambda case: case.has_empty(), "neither", "the mean of nothing is undefined"),
+    ("Shrink", lambda case: case.is_integer(), "neither", "in which type integers are shifted is not said"),
+]
+
+
+def right(case):
+    for op, applies, who, why in RIGHT:
+        if op == case.op and applies(case):
+            return who, why
+    return "unsettled", ""
