@@ -164,11 +164,14 @@ impl Operation<'_> {
     /// # Errors
     /// Those of the kernel, which computes bounds of sums.
     pub(super) fn error(&self, position: usize, exact: &Array, bound: Bound) -> Result<Option<Vec<f64>>> {
-        if self.op.agreement() == Agreement::Exact {
-            return Ok(None);
-        }
+        // Sums and products round, though all implementations round them alike.
+        let family = match FAMILIES.iter().find(|row| row.0 == self.op.name()) {
+            Some((_, Family::Sum)) if self.op.agreement() == Agreement::Exact => return Ok(None),
+            Some(row) => row.1,
+            None if self.op.agreement() == Agreement::Exact => return Ok(None),
+            None => Family::Observed,
+        };
         let y = exact.to_f64s()?;
-        let family = FAMILIES.iter().find(|row| row.0 == self.op.name()).map_or(Family::Observed, |row| row.1);
         let units = match family {
             Family::Function(0.0, 0.0, 0.0) => return Ok(None),
             Family::Function(relative, absolute, of_operand) => self.function(&y, (relative, absolute, of_operand), exact, bound)?,

@@ -186,3 +186,89 @@ fn what_is_wrong_is_shrunk_to_a_model_that_is_wrong_alone() {
     }
     assert!(Checker::new(&right, &record(&right, rows()).unwrap(), &rows()).minimise().unwrap().is_none());
 }
+
+/// A module that answers with what a function makes of another module's answer.
+struct Changed<M>(M, fn(f64) -> f64);
+
+impl<M: DynModule> DynModule for Changed<M> {
+    fn forward(&self, inputs: &[Tensor]) -> Result<Outputs> {
+        let output = self.0.forward(inputs)?[0].to_array()?;
+        let changed = output.to_f64s()?.into_iter().map(|x| self.1(x) as f32).collect();
+        Ok(Outputs::from(vec![Tensor::new(output.shape(), changed)?]))
+    }
+}
+
+/// exp(log(x + 10⁴)) − 10⁴: an error of log in f32 is multiplied by 10⁴.
+fn cancels(x: Tensor) -> Result<Tensor> {
+    x.add(1e4)?.log()?.exp()?.sub(1e4)
+}
+
+#[test]
+fn what_rounding_explains_is_no_difference_and_what_it_does_not_is_one() {
+    let traced = record(&from_fn(cancels), rows()).unwrap();
+    // The tolerance is 6·10⁻⁴ for the largest result of 6.
+    let check = |change: fn(f64) -> f64| {
+        let candidate = BlackBox(Changed(traced.clone(), change));
+        Checker::new(&from_fn(cancels), &traced, &rows()).candidate(&candidate).run()
+    };
+    let report = check(|y| y + 4e-3).unwrap();
+    assert_eq!(report.outputs[0].limit, ontrace::check::Limit::Rounding, "{report}");
+    assert!(report.outputs[0].share > 0.0 && report.outputs[0].share <= 1.0, "{report}");
+    let error = check(|y| y + 2.0).unwrap_err();
+    assert!(error.code() == ErrorCode::Mismatch && error.message().contains("rounding explains"), "{error:?}");
+    // Within a tolerance of the user's nothing else is asked.
+    let candidate = BlackBox(Changed(traced.clone(), |y| y + 4e-3));
+    let options = CheckOptions::new().abs_tolerance(1e-3).rel_tolerance(0.0);
+    let verdict = Checker::new(&from_fn(cancels), &traced, &rows()).candidate(&candidate).options(options).verdict();
+    assert!(verdict.failure.is_some() && verdict.report.outputs[0].share > 1.0, "{:?}", verdict.report);
+    assert!(verdict.report.outputs[0].worst.as_ref().is_some_and(|worst| worst.limit == 1e-3), "{:?}", verdict.report);
+}
+
+#[test]
+fn another_model_that_is_wrong_by_less_than_the_tolerance_is_found_and_its_node_named() {
+    let weights = |change: f64| {
+        let values = (0..64).map(|i| ((i * 37 % 64) as f32 - 31.5) / 32.0 * if i == 9 { 1.0 + change as f32 } else { 1.0 }).collect();
+        Tensor::new([8, 8], values).unwrap()
+    };
+    let net = |change: f64| {
+        let w = weights(change);
+        from_fn(move |x: Tensor| x.matmul(&weights(0.0))?.matmul(&w)?.softmax(-1)?.relu())
+    };
+    let x = Tensor::new([1, 8], (0..8).map(|i| i as f32 / 8.0).collect()).unwrap();
+    let example = Example::new().input("x", &x);
+    let traced = record(&net(4e-4), example.clone()).unwrap();
+    let options = CheckOptions::new().retrace(false);
+    let error = Checker::new(&net(0.0), &traced, &example).options(options.clone()).run().unwrap_err();
+    assert!(error.message().contains("within the tolerance"), "{error:?}");
+    assert!(error.help_line().unwrap().contains("MatMul"), "{error:?}");
+    let same = record(&net(0.0), example.clone()).unwrap();
+    Checker::new(&net(0.0), &same, &example).options(options).run().unwrap();
+}
+
+#[test]
+fn elements_that_are_no_numbers_are_counted() {
+    let module = from_fn(|x: Tensor| x.log());
+    let report = own(&module, &Example::new().input("x", &x())).unwrap();
+    let output = &report.outputs[0];
+    assert!(output.nan > 0 && output.nan < output.elements, "{report}");
+    assert!(report.notes.iter().any(|note| note.contains("elements are NaN")), "{report}");
+}
+
+#[test]
+fn a_weight_that_is_used_as_it_is_and_transposed_is_written_once() {
+    let table = Tensor::new([64, 32], (0..2048).map(|i| (i % 97) as f32 / 97.0).collect()).unwrap().named("table");
+    let module = from_fn(|ids: Tensor| table.embedding(&ids)?.matmul(&table.transpose(0, 1)?));
+    let ids = Tensor::from(&[3i64, 63, 0]);
+    let traced = record(&module, &ids).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.onnx");
+    std::fs::write(&path, traced.to_bytes().unwrap()).unwrap();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes < 64 * 32 * 4 + 3000, "{bytes} bytes");
+    let model = ontrace::onnx::Model::open(&path).unwrap();
+    let again = ontrace::read::OnnxModule::new(model).unwrap().forward(&[ids.clone()]).unwrap();
+    let expected = table.embedding(&ids).unwrap().matmul(&table.transpose(0, 1).unwrap()).unwrap();
+    assert_eq!(again[0].to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
+    #[cfg(feature = "tract")]
+    Checker::new(&module, &traced, &Example::of(&ids)).candidate(&traced.session().unwrap()).run().unwrap();
+}
