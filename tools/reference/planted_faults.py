@@ -1,0 +1,190 @@
+"""Plants faults in real architectures and says which of them `ontrace check --against` finds, and whether it names the node.
+
+usage: planted_faults.py ONTRACE [FOLDER]      (needs torch, torchvision, timm, transformers, onnx)
+
+Each model (random weights) is converted without a check; a fault is planted in a copy; the copy is checked against the original. The last line counts:
+found (exit code 3), and named (the message has the scope or the name of the node). A fault whose largest effect, measured by ontrace itself with
+`--atol 0 --rtol 0`, is below a millionth of the largest output is listed as too small.
+"""
+import copy, json, subprocess, sys, tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+
+def models():
+    import timm, torchvision
+    import transformers as t
+
+    torch.manual_seed(0)
+    image = torch.randn(1, 3, 64, 64)
+    yield "resnet18", torchvision.models.resnet18(), (image,)
+    yield "mobilenet_v3_small", torchvision.models.mobilenet_v3_small(), (image,)
+    yield "densenet121", torchvision.models.densenet121(), (image,)
+    yield "shufflenet_v2", torchvision.models.shufflenet_v2_x0_5(), (image,)
+    yield "squeezenet", torchvision.models.squeezenet1_1(), (image,)
+    yield "vit_tiny", timm.create_model("vit_tiny_patch16_224", img_size=64), (image,)
+    yield "convnext_atto", timm.create_model("convnext_atto"), (image,)
+    yield "mixer_s32", timm.create_model("mixer_s32_224", img_size=64), (image,)
+    ids = torch.randint(0, 99, (1, 12))
+    small = dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=99)
+    yield "bert", t.BertModel(t.BertConfig(**small)), (ids,)
+    yield "gpt2", t.GPT2LMHeadModel(t.GPT2Config(n_embd=48, n_layer=3, n_head=4, vocab_size=99, n_positions=32)), (ids,)
+
+
+class Outputs(torch.nn.Module):
+    """A model whose output is its first tensor."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs):
+        output = self.model(*inputs)
+        return output if isinstance(output, torch.Tensor) else output[0]
+
+
+def initializer(model, name):
+    return next((i for i in model.graph.initializer if i.name == name), None)
+
+
+def set_attribute(node, name, value):
+    kept = [a for a in node.attribute if a.name != name]
+    del node.attribute[:]
+    node.attribute.extend(kept + [onnx.helper.make_attribute(name, value)])
+
+
+def attribute(node, name, default=None):
+    return next((onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)
+
+
+def change(model, name, edit):
+    tensor = initializer(model, name)
+    if tensor is None:
+        return False
+    array = numpy_helper.to_array(tensor).copy()
+    edit(array)
+    tensor.CopyFrom(numpy_helper.from_array(array, name))
+    return True
+
+
+def middle(nodes):
+    return nodes[len(nodes) // 2] if nodes else None
+
+
+def nodes(model, *kinds, wanted=lambda node: True):
+    return [n for n in model.graph.node if n.op_type in kinds and wanted(n)]
+
+
+def epsilon(model):
+    node = middle(nodes(model, "BatchNormalization", "LayerNormalization"))
+    if node:
+        set_attribute(node, "epsilon", 100 * attribute(node, "epsilon", 1e-5))
+    return node
+
+
+def weight(model):
+    """The largest element of a weight, changed by one per cent."""
+    node = middle(nodes(model, "Conv", "Gemm", "MatMul", wanted=lambda n: initializer(model, n.input[1]) is not None))
+
+    def edit(array):
+        flat = array.reshape(-1)
+        flat[np.argmax(np.abs(flat))] *= 1.01
+
+    return node if node and change(model, node.input[1], edit) else None
+
+
+def bias(model):
+    node = middle(nodes(model, "Conv", "Gemm", "LayerNormalization", wanted=lambda n: len(n.input) > 2 and initializer(model, n.input[2]) is not None))
+    if node is None or not np.any(numpy_helper.to_array(initializer(model, node.input[2]))):
+        return None
+    del node.input[2:]
+    return node
+
+
+def gelu(model):
+    node = middle(nodes(model, "Gelu"))
+    if node:
+        set_attribute(node, "approximate", "tanh" if attribute(node, "approximate", b"none") == b"none" else "none")
+    return node
+
+
+def row(model):
+    node = next(iter(nodes(model, "Gather", wanted=lambda n: (i := initializer(model, n.input[0])) is not None and len(i.dims) == 2 and i.dims[0] > 8)), None)
+
+    def edit(array):
+        array[-1] *= 1.1
+
+    return node if node and change(model, node.input[0], edit) else None
+
+
+def axis(model):
+    node = middle(nodes(model, "Softmax"))
+    if node:
+        set_attribute(node, "axis", 2 if attribute(node, "axis", -1) == 3 else -2)
+    return node
+
+
+def pad(model):
+    node = middle(nodes(model, "Conv", "MaxPool", wanted=lambda n: list(attribute(n, "pads", [])) == [1, 1, 1, 1]))
+    if node:
+        set_attribute(node, "pads", [0, 0, 2, 2])
+    return node
+
+
+FAULTS = [epsilon, weight, bias, gelu, row, axis, pad]
+
+
+def check(ontrace, wrong, right, *options):
+    done = subprocess.run([ontrace, "check", wrong, "--against", right, "--json", *options], capture_output=True, text=True)
+    lines = [line for line in (done.stderr if done.returncode else done.stdout).splitlines() if line.startswith("{")]
+    return done.returncode, json.loads(lines[-1]) if lines else {"message": done.stderr[-300:]}
+
+
+def effect(report):
+    outputs = report.get("check", {}).get("outputs", [])
+    sizes = [(o["max_abs"], abs(o["worst"]["expected"])) for o in outputs if o.get("worst") and isinstance(o["max_abs"], float)]
+    return max((a / b for a, b in sizes if b), default=0.0)
+
+
+def main():
+    ontrace, folder = sys.argv[1], Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp())
+    folder.mkdir(exist_ok=True)
+    count = found = named = small = alarms = 0
+    for name, model, inputs in models():
+        pt, right = str(folder / f"{name}.pt"), str(folder / f"{name}.onnx")
+        with torch.no_grad():
+            torch.jit.trace(Outputs(model.eval()), inputs, check_trace=False, strict=False).save(pt)
+        done = subprocess.run([ontrace, "convert", pt, "-o", right, "--no-check"], capture_output=True, text=True)
+        if done.returncode:
+            print(f"{name:20} cannot be converted: {done.stderr.strip().splitlines()[-1][:150]}", flush=True)
+            continue
+        code, report = check(ontrace, right, right)
+        alarms += code != 0
+        print(f"{name:20} {'itself':8} exit {code}", flush=True)
+        for fault in FAULTS:
+            wrong = onnx.load(right)
+            node = fault(wrong)
+            if node is None:
+                continue
+            path = str(folder / f"{name}_{fault.__name__}.onnx")
+            del wrong.metadata_props[:]
+            onnx.save(wrong, path)
+            code, report = check(ontrace, path, right)
+            scope = next((p.value for p in node.metadata_props if p.key.endswith("scope")), node.name)
+            text = json.dumps(report)
+            is_named = code == 3 and (scope or node.name) in text and node.op_type in text
+            count, found, named = count + 1, found + (code == 3), named + is_named
+            verdict = "named" if is_named else "found" if code == 3 else f"exit {code}"
+            if code == 0:
+                relative = effect(check(ontrace, path, right, "--atol", "0", "--rtol", "0")[1])
+                small += relative < 1e-6
+                verdict = f"SURVIVES, relative effect {relative:.1e}"
+            print(f"{name:20} {fault.__name__:8} {node.op_type:20} {verdict}   {(report.get('help') or report.get('message') or '')[:150]}", flush=True)
+    print(f"{found} of {count} found, {named} named, {small} with an effect below rounding, {alarms} false alarms")
+
+
+main()
