@@ -5,7 +5,7 @@ use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
 use crate::tolerance::Tolerances;
-use crate::verification::{compared, report_json, table, traced, verified};
+use crate::verification::{compared, number, percent, report_json, special, table, traced, verified};
 use ontrace::array::{Comparison, compare};
 use ontrace::check::{Checker, fill_inputs};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
@@ -163,7 +163,7 @@ impl Check {
         let outputs = ontrace::ops::seeded(0, || model.forward(&tensors))?;
         let recorded = array_files::read_all(path)?;
         let names = outputs.names();
-        let mut results = Vec::new();
+        let (mut results, mut failure) = (Vec::new(), None);
         for (i, output) in outputs.iter().enumerate() {
             let candidates =
                 [names.get(i).cloned().unwrap_or_default(), format!("out_{i}"), format!("y_{i}"), "y".to_string(), "array".to_string()];
@@ -172,11 +172,44 @@ impl Check {
                 Error::input(format!("no recorded output {i}")).help(format!("name it one of: {}", tried.join(", "))).at(path.display())
             };
             let expected = candidates.iter().find_map(|name| recorded.get(name)).ok_or_else(missing)?;
-            let comparison = self.compared(&output.to_array()?, expected).at(format!("output {i}"))?;
-            text.push_str(&format!("   output {i:<6} largest difference {:.1e}   agrees\n", comparison.max_abs));
-            results.push(json!({"output": i, "max_abs": comparison.max_abs, "max_rel": comparison.max_rel}));
+            let got = output.to_array()?;
+            let comparison = compare(&got, expected, self.tolerances.of(got.dtype())).at(format!("output {i}"))?;
+            let (verdict, place) = match &comparison.closest_to_limit {
+                Some((index, got, expected)) => {
+                    (if comparison.agrees { "agrees" } else { "differs" }, format!(" at {index:?}: expected {expected}, got {got}"))
+                }
+                None => ("agrees", String::new()),
+            };
+            let share = percent(comparison.share);
+            text.push_str(&format!(
+                "   output {i:<6} largest difference {:.1e}, {share} of the limit{place}   {verdict}\n",
+                comparison.max_abs
+            ));
+            if let Some(note) = special(expected)? {
+                text.push_str(&format!("   note: output {i}: {note}\n"));
+            }
+            results.push(json!({
+                "output": i,
+                "agrees": comparison.agrees,
+                "max_abs": number(comparison.max_abs),
+                "max_rel": number(comparison.max_rel),
+                "share": number(comparison.share),
+                "worst": comparison.closest_to_limit.as_ref().map(|(index, got, expected)| json!({"index": index, "got": number(*got), "expected": number(*expected)})),
+            }));
+            if !comparison.agrees && failure.is_none() {
+                failure = Some(
+                    Error::new(ErrorCode::Mismatch, format!("{} of {} elements differ{place}", comparison.outside, got.len()))
+                        .at(format!("output {i}")),
+                );
+            }
         }
-        console.result(&text, json!({"schema": "ontrace.check/1", "ok": true, "outputs": results}));
+        let value =
+            json!({"schema": "ontrace.check/1", "ok": failure.is_none(), "reference": path.display().to_string(), "outputs": results});
+        if let Some(error) = failure {
+            console.table(&text);
+            return Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) });
+        }
+        console.result(&text, value);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use crate::verification::traced_unchecked;
+use crate::verification::{special, traced_unchecked};
 use ontrace::check::{check_indices, fill_inputs};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
@@ -113,18 +113,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// How many elements are NaN or infinite, where any is.
-fn special(array: &Array) -> ontrace::Result<Option<String>> {
-    if !array.dtype().is_float() {
-        return Ok(None);
-    }
-    let values = array.to_f64s()?;
-    let counts = [("NaN", values.iter().filter(|x| x.is_nan()).count()), ("infinite", values.iter().filter(|x| x.is_infinite()).count())];
-    let parts: Vec<String> =
-        counts.iter().filter(|row| row.1 > 0).map(|(what, count)| format!("{count} of {} elements are {what}", values.len())).collect();
-    Ok((!parts.is_empty()).then(|| parts.join(", ")))
 }
 
 /// Minimum, maximum and mean of a float array that is too large to print.

@@ -4,7 +4,7 @@ use crate::console::{Console, printable};
 use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
-use ontrace::{ErrorCode, Example, Traced, record};
+use ontrace::{Array, ErrorCode, Example, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -91,7 +91,7 @@ pub fn compared(report: &Report) -> String {
 }
 
 /// A share of a limit in per cent, rounded up: 100 % is within it.
-fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     match share {
         share if !share.is_finite() => "outside".to_string(),
         share if share > 0.0 && share < 0.01 => "< 1 %".to_string(),
@@ -173,8 +173,20 @@ pub fn report_json(report: &Report) -> Value {
 }
 
 /// A number as JSON has it; what it has not, as text.
-fn number(x: f64) -> Value {
+pub fn number(x: f64) -> Value {
     if x.is_finite() { json!(x) } else { json!(x.to_string()) }
+}
+
+/// How many elements are NaN or infinite, where any is.
+pub fn special(array: &Array) -> ontrace::Result<Option<String>> {
+    if !array.dtype().is_float() {
+        return Ok(None);
+    }
+    let values = array.to_f64s()?;
+    let counts = [("NaN", values.iter().filter(|x| x.is_nan()).count()), ("infinite", values.iter().filter(|x| x.is_infinite()).count())];
+    let parts: Vec<String> =
+        counts.iter().filter(|row| row.1 > 0).map(|(what, count)| format!("{count} of {} elements are {what}", values.len())).collect();
+    Ok((!parts.is_empty()).then(|| parts.join(", ")))
 }
 
 #[cfg(test)]

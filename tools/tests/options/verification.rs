@@ -86,8 +86,65 @@ fn an_index_out_of_range_names_the_input_and_the_range() {
             assert!(!ran.stderr.contains("panic"), "{}", ran.stderr);
         }
     }
+    for command in [&["check", "m.onnx"][..], &["convert", "m.onnx", "-o", "out.onnx"]] {
+        let ran = folder.run(&[command, &["-i", "x=@x.npy"]].concat()).exits(2);
+        ran.says(&["error[E0401]", "input x", "index -51 at [2]", "-50 to 49"]);
+    }
     folder.write("x.npy", &[("", Array::vector(vec![0i64, 49, -50]))]);
     folder.run(&["run", "m.onnx", "-i", "x=@x.npy"]).exits(0);
+}
+
+#[test]
+fn a_failed_check_shows_what_was_compared_in_text_and_json() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    folder.save("a.onnx", free_rows(|x| x.mul(2.0), &x), |_| {});
+    folder.save("b.onnx", free_rows(|x| x.mul(3.0), &x), |_| {});
+    let text = folder.run(&["check", "b.onnx", "--against", "a.onnx"]).exits(3);
+    text.says(&["largest difference", "of the limit", "seed 1"]);
+    let ran = folder.run(&["check", "b.onnx", "--against", "a.onnx", "--json"]).exits(3);
+    let value: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    let output = &value["check"]["outputs"][0];
+    assert_eq!((value["ok"].as_bool(), output["agrees"].as_bool()), (Some(false), Some(false)), "{value}");
+    assert!(output["share"].as_f64().unwrap() > 1.0 && output["worst"]["index"].is_array(), "{value}");
+    assert!(value["reference"].as_str().unwrap().contains("a.onnx"), "{value}");
+}
+
+#[test]
+fn tolerances_of_convert_decide_and_need_a_check() {
+    let folder = Folder::new();
+    folder.save("m.onnx", free_rows(|x| x.exp()?.sin(), &Tensor::zeros([3, 2], DType::F32).unwrap()), |_| {});
+    let convert = |options: &[&str]| folder.run(&[&["convert", "m.onnx", "-o", "out.onnx", "--json"], options].concat());
+    convert(&["--atol", "1e-3"]).exits(0);
+    convert(&["--rtol", "1e-3"]).exits(0);
+    for option in ["--atol=nan", "--rtol=-1", "--atol=inf", "--rtol=-inf"] {
+        convert(&[option]).exits(2).says(&[&option[..6]]);
+    }
+    convert(&["--atol", "1", "--no-check"]).exits(2).says(&["--no-check"]);
+}
+
+#[test]
+fn a_converted_file_says_what_was_verified_and_how() {
+    let folder = Folder::new();
+    folder.save("m.onnx", free_rows(|x| x.exp()?.sin(), &Tensor::zeros([3, 2], DType::F32).unwrap()), |_| {});
+    let convert = |output: &str, options: &[&str]| folder.run(&[&["convert", "m.onnx", "-o", output], options].concat()).exits(0);
+    convert("a.onnx", &["--rtol", "1e-3"]);
+    convert("b.onnx", &["--rtol", "1e-3"]);
+    assert_eq!(std::fs::read(folder.path("a.onnx")).unwrap(), std::fs::read(folder.path("b.onnx")).unwrap());
+    let ran = folder.run(&["inspect", "a.onnx", "--json"]).exits(0);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let evidence = &value["evidence"];
+    assert_eq!(evidence["verdict"], "agrees", "{value}");
+    assert_eq!(evidence["options"]["tolerance"]["rtol"], 1e-3);
+    assert_eq!(evidence["source"]["sha256"], ontrace::onnx::sha256(&std::fs::read(folder.path("m.onnx")).unwrap()));
+    assert!(evidence["compared"]["calls"].as_array().unwrap().iter().any(|call| call == "n = 1"), "{value}");
+    assert!(folder.run(&["inspect", "a.onnx"]).text().contains("rtol 1e-3"));
+    convert("c.onnx", &["--no-check"]);
+    let ran = folder.run(&["inspect", "c.onnx", "--json"]).exits(0);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()["evidence"]["verdict"], "not checked");
+    folder.run(&["strip", "a.onnx", "-o", "bare.onnx"]).exits(0);
+    let ran = folder.run(&["inspect", "bare.onnx", "--json"]).exits(0);
+    assert!(serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()["evidence"].is_null());
 }
 
 #[test]
