@@ -67,10 +67,10 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Pow", |node_context| !floats(node_context), "overflows on integers"),
     (
         "Mod",
-        |node_context| !keeps_shape(node_context) || casts_sizes(node_context) || zero(node_context, 1),
-        "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero",
+        |node_context| floats(node_context) || !keeps_shape(node_context) || casts_sizes(node_context) || zero(node_context, 1),
+        "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero, loses the sign of a float zero",
     ),
-    ("Div", scaled, "multiplies by the reciprocal of a constant"),
+    ("Div", |node_context| floats(node_context) && !by_power_of_two(node_context), "multiplies by the reciprocal"),
     ("Erf", double, "has no f64 kernel"),
     ("Sigmoid", double, "has no f64 kernel"),
     ("HardSwish", double, "has no f64 kernel"),
@@ -207,12 +207,10 @@ fn stepped(node_context: &NodeContext) -> bool {
         .is_some_and(|steps| steps.to_i64s().is_ok_and(|steps| steps.iter().any(|step| step.abs() > 1)))
 }
 
-/// Whether a single number is divided by a constant: the scale of a quantisation, say, by which every other is then rounded.
-fn scaled(node_context: &NodeContext) -> bool {
-    let single = |ty: &Type| ty.shape.iter().all(|n| *n == 1);
-    floats(node_context)
-        && node_context.types.first().and_then(Option::as_ref).is_some_and(single)
-        && node_context.constant.get(1).copied().flatten().is_some_and(|divisor| divisor.len() == 1)
+/// Whether the divisor is known to be powers of two, whose reciprocals are exact.
+fn by_power_of_two(node_context: &NodeContext) -> bool {
+    let exact = |x: &f64| x.to_bits() << 12 == 0 && (1.0 / 8192.0..=8192.0).contains(&x.abs());
+    node_context.constant.get(1).copied().flatten().is_some_and(|divisor| divisor.to_f64s().is_ok_and(|values| values.iter().all(exact)))
 }
 
 /// Whether a pad may take values away.

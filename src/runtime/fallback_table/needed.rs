@@ -39,7 +39,8 @@ fn reduced<'a>(builder: &'a mut GraphBuilder, op: &str, x: &[Name], axis: i64) -
     builder.node(op, &[x[0].clone(), axes])
 }
 
-const MOD: &str = "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero";
+const MOD: &str =
+    "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero, loses the sign of a float zero";
 const CAST: &[Given] = &[(I32, &[4], &[-7.0, -3.0, 5.0, 8.0])];
 
 /// Integers that tract takes for symbolic sizes.
@@ -163,7 +164,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        row: ("Div", "multiplies by the reciprocal of a constant"),
+        row: ("Div", "multiplies by the reciprocal"),
         // In f32 41 times the reciprocal of 41 is less than 1.
         given: &[(F32, &[1], &[41.0])],
         types: &[(F32, &[1])],
@@ -245,6 +246,26 @@ const CASES: &[Case] = &[
         write: |builder, x| {
             let length = builder.node("Shape", &x[1..]).write_one(Type::new(I64, vec![crate::Dim::Fixed(1)])).unwrap();
             builder.node("Mod", &[x[0].clone(), length])
+        },
+    },
+    Case {
+        row: ("Mod", MOD),
+        // The remainder has the sign of the divisor, and the reciprocals of 0 and -0 are infinity and its opposite.
+        given: &[(F32, &[2], &[0.0, -0.0]), (F32, &[2], &[-2.0, 2.0])],
+        types: &[(F32, &[2])],
+        write: |builder, x| {
+            let remainder = builder.node("Mod", x).write_one(Type::new(F32, Shape::fixed(&[2]))).unwrap();
+            builder.node("Reciprocal", &[remainder])
+        },
+    },
+    Case {
+        row: ("Div", "multiplies by the reciprocal"),
+        // 127.5 is what -2.5 times the reciprocal rounds to.
+        given: &[(F32, &[2], &[-2.5, 2.0]), (F32, &[1], &[5.0 / 255.0])],
+        types: &[(F32, &[2])],
+        write: |builder, x| {
+            let quotient = builder.node("Div", x).write_one(Type::new(F32, Shape::fixed(&[2]))).unwrap();
+            builder.node("Round", &[quotient])
         },
     },
     Case {
