@@ -29,8 +29,8 @@ pub use model::Model;
 pub use names::canonical_domain;
 pub(crate) use names::outer_names;
 pub use node::Node;
-pub(crate) use schema::wrong_types;
 pub use schema::{OperatorSchema, check_schemas};
+pub(crate) use schema::{refuse_misread, wrong_types};
 pub use verify::{Findings, NEWEST_IR, NEWEST_OPSET, OLDEST_IR, verify};
 
 /// The messages of the ONNX schema (`proto/onnx.proto`), as prost spells them.

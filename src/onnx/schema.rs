@@ -7,7 +7,7 @@ use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::{GraphProto, NodeProto, OperatorSetIdProto, type_proto};
 use super::tensor::{self, type_name};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -189,6 +189,18 @@ pub fn check_schemas(model: &Model) -> Vec<Error> {
     found
 }
 
+/// Refuses a model with attributes that its operators do not have, or without those that they need, and with wrong numbers of inputs and outputs:
+/// what would be read as something else than it was meant as.
+///
+/// # Errors
+/// [`Damaged`](ErrorCode::Damaged), with the node.
+pub(crate) fn refuse_misread(model: &Model) -> Result<()> {
+    match check_schemas(model).into_iter().find(|error| error.code() == ErrorCode::Damaged) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
 fn opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
     imports.iter().find(|import| canonical_domain(&import.domain).is_empty()).map(|import| import.version)
 }
@@ -217,7 +229,7 @@ fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &m
         if let Some(opset) = opset.filter(|_| canonical_domain(&proto.domain).is_empty() && !is_function) {
             found.extend(node(proto, opset));
             if let Some(schema) = OperatorSchema::of(&proto.op_type, opset) {
-                found.extend(schema.wrong_types(proto, &|name| types.get(name).copied()).into_iter().map(Error::damaged));
+                found.extend(schema.wrong_types(proto, &|name| types.get(name).copied()).into_iter().map(Error::dtype));
                 for (name, element_type) in schema.result_types(proto, types) {
                     types.entry(name).or_insert(element_type);
                 }
@@ -237,12 +249,11 @@ fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &m
 fn node(proto: &NodeProto, opset: i64) -> Vec<Error> {
     let operator = printable(&proto.op_type);
     let Some(schema) = OperatorSchema::of(&proto.op_type, opset) else {
-        return vec![Error::damaged(format!("ONNX has no operator {operator} in opset {opset}"))];
+        return vec![Error::new(ErrorCode::UnknownOperators, format!("ONNX has no operator {operator} in opset {opset}"))];
     };
     let mut wrong = Vec::new();
     if schema.is_deprecated {
-        wrong.push(format!("{operator} is deprecated since opset {}", schema.since));
-        return wrong.into_iter().map(Error::damaged).collect();
+        return vec![Error::unsupported(format!("{operator} is deprecated since opset {}", schema.since))];
     }
     for attribute in &proto.attribute {
         let name = printable(&attribute.name);
@@ -285,7 +296,7 @@ fn node(proto: &NodeProto, opset: i64) -> Vec<Error> {
 /// What the operands and results of a node are that its schema does not allow, given the element types of values as far as they are known.
 pub(crate) fn wrong_types(proto: &NodeProto, opset: i64, element_type: &dyn Fn(&str) -> Option<i32>) -> Vec<Error> {
     let schema = OperatorSchema::of(&proto.op_type, opset).filter(|_| canonical_domain(&proto.domain).is_empty());
-    schema.map(|schema| schema.wrong_types(proto, element_type)).unwrap_or_default().into_iter().map(Error::damaged).collect()
+    schema.map(|schema| schema.wrong_types(proto, element_type)).unwrap_or_default().into_iter().map(Error::dtype).collect()
 }
 
 /// Refuses nodes of a graph to be written that ONNX's schemas do not allow, in the graphs inside them too.

@@ -6,6 +6,7 @@ use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::graph::Inputs;
 use crate::onnx::Node;
+use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::tensor::{Tensor, size};
 
 pub(super) const READS: &[(&str, Reader)] = &[
@@ -254,6 +255,15 @@ pub(super) const READS: &[(&str, Reader)] = &[
             widths.extend([Dim::Fixed(0), want - have]);
         }
         Ok(vec![filled.pad(&widths, Padding::Constant(Scalar::Int(0)))?])
+    }),
+    ("GlobalLpPool", |node, inputs| {
+        let x = inputs.at(0)?;
+        // Version 1 has p as a float.
+        let p = match node.proto().attribute.iter().find(|attribute| attribute.name == "p") {
+            Some(given) if given.r#type == AttributeType::Float as i32 => f64::from(given.f),
+            _ => node.int("p", 2)? as f64,
+        };
+        Ok(vec![x.norm(p, (2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
     ("Det", |_, inputs| Ok(vec![determinant(inputs.at(0)?)?])),
     ("HannWindow", |node, inputs| cosines(node, inputs, &[0.5, -0.5])),

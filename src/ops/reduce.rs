@@ -6,7 +6,6 @@ use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
 use crate::kernels::reduce;
-use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::Axes;
 use crate::tensor::{Tensor, apply_one};
@@ -260,15 +259,6 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("GlobalMaxPool", |_, inputs| {
         let x = inputs.at(0)?;
         Ok(vec![x.amax((2..x.rank() as i64).collect::<Vec<_>>(), true)?])
-    }),
-    ("GlobalLpPool", |node, inputs| {
-        let x = inputs.at(0)?;
-        // Version 1 has p as a float.
-        let p = match node.proto().attribute.iter().find(|attribute| attribute.name == "p") {
-            Some(given) if given.r#type == AttributeType::Float as i32 => f64::from(given.f),
-            _ => node.int("p", 2)? as f64,
-        };
-        Ok(vec![x.norm(p, (2..x.rank() as i64).collect::<Vec<_>>(), true)?])
     }),
 ];
 

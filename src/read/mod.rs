@@ -33,7 +33,7 @@ pub use state_dict::Checkpoint;
 use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::module::{DynModule, Example, Outputs};
-use crate::onnx::Model;
+use crate::onnx::{Model, refuse_misread};
 use crate::ops::OpRegistry;
 use crate::tensor::Tensor;
 use std::path::Path;
@@ -165,7 +165,8 @@ fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
             (LoadedProgram::Script(Box::new(script)), example)
         }
         Format::Onnx => {
-            let model = Model::load(bytes, path.parent()).and_then(|model| OnnxModule::with_operators(model, operators)).at(&location)?;
+            let read = |model| refuse_misread(&model).and_then(|()| OnnxModule::with_operators(model, operators));
+            let model = Model::load(bytes, path.parent()).and_then(read).at(&location)?;
             let example = model.example();
             (LoadedProgram::Onnx(Box::new(model)), example)
         }

@@ -24,6 +24,7 @@ use bytes::Bytes;
 #[cfg(feature = "tract")]
 pub(crate) use node_program::{NodeOperand, NodeProgram};
 use run::{GraphRunner, Scope};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl OnnxModule {
         let mut scope = self.scope(inputs);
         // Guards on inputs come before anything runs. Where a node fails, a guard that does not hold is the reason.
         self.check_values(&scope, false)?;
-        let ran = self.run_nodes(inputs, &mut scope);
+        let ran = self.run_nodes(inputs, &mut scope, None);
         self.check_values(&scope, ran.is_ok())?;
         ran?;
         self.outputs.iter().map(|name| scope.get(name).at(format!("output {name}"))).collect()
@@ -161,7 +162,7 @@ impl OnnxModule {
     }
 
     /// Runs the nodes of the graph on the values in the scope.
-    fn run_nodes(&self, inputs: &[Value], scope: &mut Scope) -> Result<()> {
+    fn run_nodes(&self, inputs: &[Value], scope: &mut Scope, found: Option<&RefCell<Vec<Error>>>) -> Result<()> {
         let freed = freed_axes::find(&self.inputs, inputs);
         let runner = GraphRunner {
             functions: &self.functions,
@@ -171,6 +172,7 @@ impl OnnxModule {
             caller: None,
             freed: &freed,
             is_foreign: self.is_foreign,
+            found,
         };
         runner.nodes(&self.graph.node, scope).map_err(|error| match freed.first() {
             Some(freed) => error.help(format!(
@@ -236,11 +238,12 @@ impl OnnxModule {
             None => value::around(&self.inputs, inputs)?,
         };
         let mut scope = self.scope(&values);
-        self.run_nodes(&values, &mut scope)?;
+        let found = RefCell::new(Vec::new());
+        self.run_nodes(&values, &mut scope, Some(&found))?;
         let outputs = self.graph.output.iter().map(|info| ("output", info));
         let declared = outputs.chain(self.graph.value_info.iter().map(|info| ("value", info)));
-        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?));
-        Ok(wrong.chain(self.wrong_types(&scope)).collect())
+        let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, true));
+        Ok(wrong.chain(self.wrong_types(&scope)).chain(found.take()).collect())
     }
 
     /// The operands and results of nodes whose element types ONNX's schemas do not allow.
@@ -288,8 +291,9 @@ impl OnnxModule {
     }
 }
 
-/// What is wrong about a declared type, given the value; `None` where it is true as far as it is known.
-fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value) -> Option<Error> {
+/// What is wrong about a declared type, given the value; `None` where it is true as far as it is known. Without `sizes` only types and ranks count, and
+/// not whether one number is a scalar or a vector: a body may see other sizes each time.
+fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bool) -> Option<Error> {
     use crate::onnx::proto::{tensor_shape_proto::dimension, type_proto};
     let wrong = |declared: &str, actual: &str| {
         Some(Error::damaged(format!("declared as {declared}, but is {actual}")).at(format!("{what} {}", info.name)))
@@ -303,12 +307,15 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value) -> Option
     };
     let tensor = value.tensor().ok()?;
     let same_type = tensor::dtype(declared.elem_type).is_ok_and(|dtype| dtype == tensor.dtype());
-    let sizes = declared.shape.as_ref().map(|shape| &shape.dim);
+    let declared_sizes = declared.shape.as_ref().map(|shape| &shape.dim);
     let fits = |(dim, actual): (&tensor_shape_proto::Dimension, &Dim)| match (&dim.value, actual.fixed()) {
         (Some(dimension::Value::DimValue(n)), Some(actual)) => *n == actual,
         _ => true,
     };
-    let same_shape = sizes.is_none_or(|dims| dims.len() == tensor.rank() && dims.iter().zip(tensor.shape().iter()).all(fits));
+    let same_shape = declared_sizes.is_none_or(|dims| match sizes {
+        true => dims.len() == tensor.rank() && dims.iter().zip(tensor.shape().iter()).all(fits),
+        false => dims.len() == tensor.rank() || dims.len().max(tensor.rank()) == 1,
+    });
     if same_type && same_shape {
         return None;
     }
@@ -317,7 +324,7 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value) -> Option
         Some(dimension::Value::DimParam(name)) => name.clone(),
         None => "?".to_string(),
     };
-    let sizes = sizes.map_or_else(String::new, |dims| format!("[{}]", dims.iter().map(size).collect::<Vec<_>>().join(",")));
+    let sizes = declared_sizes.map_or_else(String::new, |dims| format!("[{}]", dims.iter().map(size).collect::<Vec<_>>().join(",")));
     let declared = tensor::dtype(declared.elem_type).map_or_else(|_| tensor::type_name(declared.elem_type), |dtype| dtype.to_string());
     Some(Error::damaged(format!("declared as {declared}{sizes}, but is {}", tensor.ty())).at(format!("{what} {}", info.name)))
 }

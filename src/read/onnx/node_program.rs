@@ -89,8 +89,16 @@ impl NodeProgram {
             };
             scope.insert(name, tensor.into());
         }
-        let runner =
-            GraphRunner { functions: &self.functions, operators, opset: self.opset, depth: 0, caller: None, freed: &[], is_foreign: false };
+        let runner = GraphRunner {
+            functions: &self.functions,
+            operators,
+            opset: self.opset,
+            depth: 0,
+            caller: None,
+            freed: &[],
+            is_foreign: false,
+            found: None,
+        };
         seeded(0, || {
             runner.nodes(&self.size_nodes, &mut scope)?;
             runner.nodes(std::slice::from_ref(&self.node), &mut scope)

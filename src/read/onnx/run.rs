@@ -3,6 +3,7 @@
 use super::freed_axes::{self, FreedAxis};
 use super::opset_upgrade::{Upgraded, upgrade};
 use super::value::Value;
+use super::wrong_declaration;
 use crate::dim::Dim;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Inputs;
@@ -10,6 +11,7 @@ use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
 use crate::ops::{self, Iteration, OpRegistry};
 use crate::tensor::{Tensor, is_tracing, location};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// How deeply graphs and functions may nest.
@@ -89,6 +91,8 @@ pub(super) struct GraphRunner<'a> {
     pub freed: &'a [FreedAxis],
     /// Whether another program wrote the file.
     pub is_foreign: bool,
+    /// Where wrong declarations in the graphs inside nodes are collected, if they are asked for.
+    pub found: Option<&'a RefCell<Vec<Error>>>,
 }
 
 impl GraphRunner<'_> {
@@ -206,6 +210,17 @@ impl GraphRunner<'_> {
             scope.insert(&info.name, value);
         }
         GraphRunner { depth: self.depth + 1, ..*self }.nodes(&graph.node, &mut scope)?;
+        if let Some(found) = self.found {
+            let declared = graph.input.iter().map(|info| ("input", info)).chain(graph.output.iter().map(|info| ("output", info)));
+            let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, false));
+            let mut found = found.borrow_mut();
+            // A body runs more than once.
+            for error in wrong.map(|error| error.at(format!("graph {}", graph.name))) {
+                if !found.contains(&error) {
+                    found.push(error);
+                }
+            }
+        }
         graph.output.iter().map(|info| scope.get(&info.name)).collect()
     }
 
