@@ -97,7 +97,7 @@ impl Tensor {
     /// [torch.fft.fftfreq](https://docs.pytorch.org/docs/stable/generated/torch.fft.fftfreq.html).
     #[track_caller]
     pub fn fftfreq(n: i64, step: f64, dtype: DType) -> Result<Tensor> {
-        let values: Vec<f64> = (0..n).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * step)).collect();
+        let values: Vec<f64> = (0..count(n)?).map(|i| if i < (n + 1) / 2 { i } else { i - n } as f64 / (n as f64 * step)).collect();
         Tensor::from(values.as_slice()).cast(dtype)
     }
 
@@ -105,7 +105,7 @@ impl Tensor {
     /// [torch.fft.rfftfreq](https://docs.pytorch.org/docs/stable/generated/torch.fft.rfftfreq.html).
     #[track_caller]
     pub fn rfftfreq(n: i64, step: f64, dtype: DType) -> Result<Tensor> {
-        let values: Vec<f64> = (0..n / 2 + 1).map(|i| i as f64 / (n as f64 * step)).collect();
+        let values: Vec<f64> = (0..count(n)? / 2 + 1).map(|i| i as f64 / (n as f64 * step)).collect();
         Tensor::from(values.as_slice()).cast(dtype)
     }
 
@@ -136,29 +136,41 @@ impl Complex {
     }
 }
 
+/// The most values of a window or of frequencies: they are computed one by one, while the program is read.
+const MOST: i64 = 1 << 28;
+
+/// How many values there are to compute.
+fn count(n: i64) -> Result<i64> {
+    match n {
+        ..0 => Err(Error::argument(format!("a window of {n} values"))),
+        n if n > MOST => Err(Error::too_big(format!("a window of {n} values; at most {MOST} are computed"))),
+        n => Ok(n),
+    }
+}
+
 /// A window by its formula over 0…1; a periodic one leaves out the end, where it would begin again.
-fn window(n: i64, periodic: bool, at: impl Fn(f64) -> f64) -> Tensor {
+fn window(n: i64, periodic: bool, at: impl Fn(f64) -> f64) -> Result<Tensor> {
     let span = if periodic { n } else { n - 1 }.max(1) as f64;
-    let values: Vec<f64> = if n == 1 { vec![1.0] } else { (0..n.clamp(0, 1 << 24)).map(|i| at(i as f64 / span)).collect() };
-    Tensor::from(values.as_slice())
+    let values: Vec<f64> = if n == 1 { vec![1.0] } else { (0..count(n)?).map(|i| at(i as f64 / span)).collect() };
+    Ok(Tensor::from(values.as_slice()))
 }
 
 /// Sums of cosines over a window: Hann's, Hamming's, Blackman's.
 fn cosines(n: i64, periodic: bool, parts: &[f64], dtype: DType) -> Result<Tensor> {
     let at = |t: f64| parts.iter().enumerate().map(|(k, part)| part * (TAU * k as f64 * t).cos()).sum::<f64>();
-    window(n, periodic, at).cast(dtype)
+    window(n, periodic, at)?.cast(dtype)
 }
 
 /// Bartlett's window.
 fn triangle(n: i64, periodic: bool, dtype: DType) -> Result<Tensor> {
-    window(n, periodic, |t| 1.0 - (2.0 * t - 1.0).abs()).cast(dtype)
+    window(n, periodic, |t| 1.0 - (2.0 * t - 1.0).abs())?.cast(dtype)
 }
 
 /// Kaiser's window, I₀(β √(1 − (2t − 1)²)) / I₀(β).
 fn kaiser(n: i64, periodic: bool, beta: f64, dtype: DType) -> Result<Tensor> {
     let whole = modified_bessel_i0(beta);
     let at = |t: f64| modified_bessel_i0(beta * (1.0 - (2.0 * t - 1.0).powi(2)).max(0.0).sqrt()) / whole;
-    window(n, periodic, at).cast(dtype)
+    window(n, periodic, at)?.cast(dtype)
 }
 
 /// I₀ by its power series Σ (x²/4)ᵏ / k!², whose terms are all positive.
