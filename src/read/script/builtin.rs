@@ -271,6 +271,9 @@ fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
         "torch.abs" | "torch.fabs" | "ops.prim.abs" => f64::abs,
         _ => return None,
     };
+    if let (Value::Int(Dim::Fixed(x)), "torch.abs" | "ops.prim.abs") = (value, path) {
+        return Some(Ok(Value::Int(Dim::Fixed(x.wrapping_abs()))));
+    }
     Some(value.number().map(|x| {
         let y = of(x.to_f64());
         // What is whole by its nature, or was given whole.
@@ -613,7 +616,9 @@ static BINARY: Signs = Signs::new(&[
 /// A unary operator on a number or a tensor.
 pub(in crate::read) fn unary(op: &str, value: &Value) -> Result<Value> {
     match (op, value) {
+        ("-", Value::Int(Dim::Fixed(x))) => Ok(Value::Int(Dim::Fixed(x.wrapping_neg()))),
         ("-", Value::Int(dim)) => Ok(Value::Int(-dim)),
+        ("~", Value::Int(Dim::Fixed(x))) => Ok(Value::Int(Dim::Fixed(!x))),
         ("-", Value::Float(x)) => Ok(Value::Float(-x)),
         ("-", Value::Tensor(_) | Value::Complex(_)) | ("~" | "not", Value::Tensor(_)) => {
             let operator = UNARY.operator(op).ok_or_else(|| aten::unknown(op))?;
@@ -645,6 +650,9 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
         let operator = BINARY.operator(op).ok_or_else(|| Error::unsupported(format!("{op} of tensors is not supported")))?;
         return operator.call(&[a.clone(), b.clone()], &[]);
     }
+    if let (Value::Int(Dim::Fixed(x)), Value::Int(Dim::Fixed(y))) = (a, b) {
+        return on_ints(op, *x, *y);
+    }
     if let (Value::Int(x), Value::Int(y)) = (a, b) {
         let dim = match op {
             "+" => x + y,
@@ -655,7 +663,7 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
                 let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
                 return binary(op, &tensor(x), &tensor(y));
             }
-            "//" | "%" if *y == 0 => return Err(Error::argument("division by zero")),
+            "//" | "%" if *y == 0 => return Err(division_by_zero()),
             "//" => x / y,
             "%" => x % y,
             "==" if x == y => return Ok(Value::Bool(true)),
@@ -680,6 +688,34 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
         return binary(op, &wide(a)?.into(), &wide(b)?.into());
     }
     on_scalars(op, a.number()?, b.number()?)
+}
+
+fn division_by_zero() -> Error {
+    Error::argument("division by zero")
+}
+
+/// An operator on integers of 64 bits, which wrap around as torch's do.
+fn on_ints(op: &str, x: i64, y: i64) -> Result<Value> {
+    // The quotient rounds down, and the remainder has the sign of the divisor, as in Python.
+    let below = || x.wrapping_rem(y) != 0 && (x < 0) != (y < 0);
+    Ok(Value::Int(Dim::Fixed(match op {
+        "+" => x.wrapping_add(y),
+        "-" => x.wrapping_sub(y),
+        "*" => x.wrapping_mul(y),
+        "//" | "%" if y == 0 => return Err(division_by_zero()),
+        "//" => x.wrapping_div(y) - i64::from(below()),
+        "%" => x.wrapping_rem(y) + if below() { y } else { 0 },
+        "&" => x & y,
+        "|" => x | y,
+        "^" => x ^ y,
+        "==" => return Ok(Value::Bool(x == y)),
+        "!=" => return Ok(Value::Bool(x != y)),
+        "<" => return Ok(Value::Bool(x < y)),
+        "<=" => return Ok(Value::Bool(x <= y)),
+        ">" => return Ok(Value::Bool(x > y)),
+        ">=" => return Ok(Value::Bool(x >= y)),
+        _ => return on_scalars(op, Scalar::Int(x), Scalar::Int(y)),
+    })))
 }
 
 fn on_scalars(op: &str, a: Scalar, b: Scalar) -> Result<Value> {
