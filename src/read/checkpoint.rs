@@ -5,7 +5,7 @@ use super::pickle::{Id, Pickle, PickleNode};
 use super::state_dict::Checkpoint;
 use super::storage::{Storages, StoredTensor, is_tensor};
 use super::zip::Archive;
-use super::{Format, legacy, safetensors};
+use super::{Format, file_version, legacy, safetensors};
 use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use bytes::Bytes;
@@ -41,6 +41,7 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Checkpoint> {
         Format::Safetensors => safetensors::read(bytes),
         Format::Checkpoint | Format::TorchScript if bytes.starts_with(b"PK") => {
             let archive = Archive::open(bytes.clone())?;
+            file_version::stated(&archive)?;
             let pickle = Pickle::of(&archive, "data.pkl")?;
             tensors(&pickle, &Storages::new(&archive, "data")?, Budget::of(bytes.len())).at("data.pkl")
         }
@@ -49,6 +50,20 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Checkpoint> {
             tensors(&pickle, &storages, Budget::of(bytes.len()))
         }
         other => Err(Error::new(ErrorCode::NotAModel, format!("expected a checkpoint, got {}", other.name()))),
+    }
+}
+
+/// The class of the module that was saved whole, where that is what the file is.
+pub(super) fn module_class(bytes: &Bytes) -> Option<String> {
+    let pickle = match bytes.starts_with(b"PK") {
+        true => Pickle::of(&Archive::open(bytes.clone()).ok()?, "data.pkl").ok()?,
+        false => legacy::read(bytes).ok()?.0,
+    };
+    let PickleNode::Object(class, Some(state)) = pickle.node(pickle.root()) else { return None };
+    pickle.lookup(*state, "_modules")?;
+    match pickle.node(*class) {
+        PickleNode::Global(module, name) => Some(format!("{module}.{name}")),
+        _ => None,
     }
 }
 
@@ -201,6 +216,9 @@ mod tests {
         let norm = module("Norm", [dict(&[("weight", number(1)), ("bias", none)]), dict(&[("mean", number(2))]), empty()]);
         let net = module("Net", [empty(), empty(), dict(&[("0", norm)])]);
         assert_eq!(saved(&net), names(&[("0.weight", 1.), ("0.mean", 2.)]));
+        let class = |value: &[u8]| module_class(&pack(&[Packed::stored("archive/data.pkl", &pickled(value))]).into());
+        assert_eq!(class(&net).as_deref(), Some("mine.Net"));
+        assert_eq!(class(&dict(&[("weight", number(1))])), None);
     }
 
     #[test]

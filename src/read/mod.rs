@@ -4,6 +4,7 @@ pub mod aten;
 mod budget;
 mod checkpoint;
 mod export;
+mod file_version;
 mod format;
 mod legacy;
 #[cfg(test)]
@@ -176,7 +177,11 @@ fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
             (LoadedProgram::Exported(Box::new(export)), example)
         }
         Format::Checkpoint | Format::Safetensors => {
-            return Err(Error::new(ErrorCode::Checkpoint, format!("{} (state_dict): weights only, no model code", format.name()))
+            let what = match checkpoint::module_class(&bytes).filter(|_| format == Format::Checkpoint) {
+                Some(class) => format!("{}: a module of class {class}, saved with torch.save, without its code", format.name()),
+                None => format!("{} (state_dict): weights only, no model code", format.name()),
+            };
+            return Err(Error::new(ErrorCode::Checkpoint, what)
                 .at(&location)
                 .help("save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file"));
         }

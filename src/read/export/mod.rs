@@ -1,10 +1,11 @@
 //! Archives of torch.export (`.pt2`): the graph runs with tensor methods, by the table of torch's operators.
 
 mod run;
-mod schema;
+pub(super) mod schema;
 mod symbol;
 
 use super::checkpoint;
+use super::file_version;
 use super::storage;
 use super::zip::Archive;
 use crate::array::{Array, DType};
@@ -14,7 +15,7 @@ use crate::module::{DynModule, Example, Outputs};
 use crate::read::aten;
 use crate::tensor::Tensor;
 use indexmap::IndexMap;
-use schema::{InputSpec, OutputSpec, Payloads, SchemaArgument, SchemaGraph, SchemaProgram, Size, TensorMeta, TreeSpec};
+use schema::{InputSpec, OutputSpec, Payloads, SchemaArgument, SchemaGraph, SchemaHeader, SchemaProgram, Size, TensorMeta, TreeSpec};
 use std::collections::BTreeMap;
 use symbol::Hints;
 
@@ -78,13 +79,17 @@ impl ExportedProgram {
     /// [`Damaged`](ErrorCode::Damaged); [`Unsupported`](ErrorCode::Unsupported) for programs with objects other than tensors;
     /// [`UnknownOperators`](ErrorCode::UnknownOperators) with all that have no translation.
     pub(crate) fn open(archive: &Archive) -> Result<ExportedProgram> {
+        file_version::check_archive(archive)?;
         let model = match archive.names().find(|name| name.starts_with("models/") && name.ends_with(".json")) {
             Some(name) => name.to_string(),
             None => "serialized_exported_program.json".to_string(),
         };
         let text = archive.read(&model)?;
-        let program: SchemaProgram =
-            serde_json::from_slice(&text).map_err(|error| Error::damaged(format!("invalid torch.export program: {error}"))).at(&model)?;
+        // Before the program, which a newer schema may write in another way.
+        let damaged = |error| Error::damaged(format!("invalid torch.export program: {error}"));
+        let header: SchemaHeader = serde_json::from_slice(&text).map_err(damaged).at(&model)?;
+        file_version::check_schema(&header).at(&model)?;
+        let program: SchemaProgram = serde_json::from_slice(&text).map_err(damaged).at(&model)?;
         let stem = model.trim_start_matches("models/").trim_end_matches(".json").to_string();
         let weights = Stored::open(archive, "weights", &stem, "serialized_state_dict.pt")?;
         let constants = Stored::open(archive, "constants", &stem, "serialized_constants.pt")?;
