@@ -30,12 +30,8 @@ pub(super) const ROWS: &[Row] = &[
     one("mul(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("div(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
     one("div(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
-    one("div(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", |a| {
-        divided(a.tensor("self")?, a.tensor("other")?, a.opt_str("rounding_mode")?)
-    }),
-    one("div(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", |a| {
-        divided(a.tensor("self")?, a.tensor("other")?, a.opt_str("rounding_mode")?)
-    }),
+    one("div(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", rounded),
+    one("div(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor", rounded),
     one("floor_divide(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.floor_divide(a.tensor("other")?)),
     one("floor_divide(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.floor_divide(a.tensor("other")?)),
     one("remainder(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.remainder(a.tensor("other")?)),
@@ -219,8 +215,10 @@ fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
     }
 }
 
-fn divided(x: Tensor, y: Tensor, rounding: Option<&str>) -> Result<Tensor> {
-    match rounding {
+/// A quotient, rounded as the call says.
+pub(super) fn rounded(a: &Args) -> Result<Tensor> {
+    let (x, y) = (a.tensor("self")?, a.tensor("other")?);
+    match a.opt_str("rounding_mode")? {
         None => x.div(y),
         Some("floor") => x.floor_divide(y),
         Some("trunc") => x.trunc_divide(y),

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::row::{Row, one};
 use crate::array::{DType, Scalar};
+use crate::dim::Dim;
 use crate::error::Result;
 use crate::tensor::{Operand, Tensor};
 
@@ -58,35 +59,35 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| spaced(a, &a.dim("steps")?),
     ),
     one(
         "linspace(Tensor start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| spaced(a, &a.dim("steps")?),
     ),
     one(
         "linspace(Tensor start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| spaced(a, &a.dim("steps")?),
     ),
     one(
         "linspace(Scalar start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
+        |a| spaced(a, &a.dim("steps")?),
     ),
     one(
         "logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logarithmic,
+        |a| logarithmic(a, &a.dim("steps")?),
     ),
     one(
         "logspace(Tensor start, Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logarithmic,
+        |a| logarithmic(a, &a.dim("steps")?),
     ),
     one(
         "logspace(Tensor start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logarithmic,
+        |a| logarithmic(a, &a.dim("steps")?),
     ),
     one(
         "logspace(Scalar start, Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        logarithmic,
+        |a| logarithmic(a, &a.dim("steps")?),
     ),
     one("eye(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor", |a| {
         Tensor::eye(&a.dim("n")?, &a.dim("n")?, 0, a.opt_dtype("dtype")?.unwrap_or(DType::F32))
@@ -139,7 +140,13 @@ fn full_like(a: &Args, number: Scalar) -> Result<Tensor> {
     Tensor::full(x.shape(), number, a.opt_dtype("dtype")?.unwrap_or(x.dtype()))
 }
 
-fn logarithmic(a: &Args) -> Result<Tensor> {
-    let exponents = Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, a.dim("steps")?)?;
+/// Values at equal distances.
+pub(super) fn spaced(a: &Args, steps: &Dim) -> Result<Tensor> {
+    Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, steps.clone())?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
+}
+
+/// Powers of a base whose exponents are at equal distances.
+pub(super) fn logarithmic(a: &Args, steps: &Dim) -> Result<Tensor> {
+    let exponents = Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, steps.clone())?;
     Tensor::full((), a.float("base")?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
 }

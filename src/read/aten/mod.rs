@@ -40,6 +40,7 @@ mod sequence;
 mod shape;
 mod table;
 mod unary;
+mod upgraders;
 pub(crate) mod value;
 mod view;
 mod vision;
@@ -47,4 +48,4 @@ mod vision;
 pub(crate) use scalar_type::{scalar_type, scalar_type_number};
 #[cfg(all(test, feature = "tract"))]
 pub(crate) use table::readable;
-pub(crate) use table::{AtenOperator, call, full, resolve, unknown};
+pub(crate) use table::{AtenOperator, call, full, resolve, resolve_at, unknown};

@@ -4,7 +4,8 @@ use super::args::Args;
 use super::complex_dispatch::Rules;
 use super::row::{Row, Run};
 use super::schema::Schema;
-use super::value::Value;
+use super::upgraders::{UPGRADERS, Upgrader};
+use super::value::{Value, write_out};
 use super::{
     activation, alias, binary, complex, conv, create, fourier, gradient, histogram, index, linalg, linear, loss, norm, order, pool, random,
     recurrent, reduce, sample, scatter, shape, unary, view, vision,
@@ -134,6 +135,44 @@ fn form_of(plain: &HashMap<String, Arc<Overloads>>, name: &str) -> Option<(Form,
     in_place.map(|rows| (Form::InPlace, rows)).or_else(|| copied().map(|rows| (Form::Copied, rows)))
 }
 
+/// An operator as archives of before a version mean it.
+struct Historic {
+    name: &'static str,
+    changed_in: u32,
+    operator: AtenOperator,
+}
+
+/// The operators that a version of TorchScript's file format changed, as they were before.
+fn historic() -> &'static [Historic] {
+    static HISTORIC: OnceLock<Vec<Historic>> = OnceLock::new();
+    HISTORIC.get_or_init(|| {
+        let of_today = || FAMILIES.iter().flat_map(|family| family.iter());
+        let overloads = |upgrader: &Upgrader| {
+            let name = upgrader.name.trim_end_matches('_');
+            let rest = of_today().filter(|row| upgrader.others && row.schema.strip_prefix(name).is_some_and(|rest| rest.starts_with('(')));
+            let rows = upgrader.rows.iter().chain(rest);
+            let rows = rows.filter_map(|row| Some(Overload { schema: Schema::parse(row.schema).ok()?, run: &row.run }));
+            Overloads { full: full(name), rows: rows.collect(), complex: Rules::of(name) }
+        };
+        let entry = |upgrader: &Upgrader| Historic {
+            name: upgrader.name,
+            changed_in: upgrader.changed_in,
+            operator: AtenOperator {
+                full: full(upgrader.name),
+                form: if upgrader.name.ends_with('_') { Form::InPlace } else { Form::Plain },
+                overloads: Arc::new(overloads(upgrader)),
+            },
+        };
+        UPGRADERS.iter().map(entry).collect()
+    })
+}
+
+/// The operator that a name stands for in a TorchScript archive of this version of the file format.
+pub(crate) fn resolve_at(name: &str, version: u32) -> Option<&'static AtenOperator> {
+    let old = historic().iter().find(|historic| historic.name == name && version < historic.changed_in);
+    old.map_or_else(|| resolve(name), |historic| Some(&historic.operator))
+}
+
 /// The name of an operator as torch writes it: `aten::relu`, `torchvision::nms`.
 pub(crate) fn full(name: &str) -> String {
     match name.split_once('.') {
@@ -178,6 +217,10 @@ impl AtenOperator {
     pub(crate) fn call(&self, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
         let run = || self.overloads.run(positional, named);
         let result = match self.form {
+            Form::Plain if let Some(out) = self.overloads.out(named) => {
+                let rest: Vec<_> = named.iter().filter(|argument| argument.0 != "out").cloned().collect();
+                self.overloads.run(positional, &rest).and_then(|result| write_out(out, &result.view()?.read()?))
+            }
             Form::Plain => run(),
             Form::Copied => run().and_then(Value::detached),
             Form::InPlace => in_place(positional, run),
@@ -195,6 +238,14 @@ fn in_place(positional: &[Value], run: impl FnOnce() -> Result<Value>) -> Result
 impl Overloads {
     fn run(&self, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {
         self.dispatch(positional, named).at(&self.full)
+    }
+
+    /// The form of an operator that writes its one result to a tensor of the caller, which torch has of nearly every operator; `None` for
+    /// a call that gives no such tensor, or to an operator whose schema names it.
+    fn out<'a>(&self, named: &'a [(String, Value)]) -> Option<&'a Value> {
+        let out = named.iter().find(|argument| argument.0 == "out")?;
+        let has_own = self.rows.iter().any(|row| row.schema.arguments.iter().any(|argument| argument.name == "out"));
+        (!has_own).then_some(&out.1)
     }
 
     fn dispatch(&self, positional: &[Value], named: &[(String, Value)]) -> Result<Value> {

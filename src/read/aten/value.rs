@@ -362,6 +362,20 @@ impl View {
     }
 }
 
+/// Writes a result to the tensor that a call gives as `out`: cast to its dtype; it takes the shape of the result, as in torch.
+///
+/// # Errors
+/// [`DType`](crate::ErrorCode::DType) where torch refuses the cast: floats to integers, and anything but truth values to those.
+pub(super) fn write_out(out: &Value, result: &Tensor) -> Result<Value> {
+    let (view, from) = (out.view()?, result.dtype());
+    let to = view.read()?.dtype();
+    if from.is_float() && !to.is_float() || from != DType::Bool && to == DType::Bool {
+        return Err(Error::dtype(format!("a result of {from} cannot be cast to the {to} of `out`")));
+    }
+    view.write(result.cast(to)?)?;
+    Ok(out.clone())
+}
+
 /// A tensor cast to the dtype of another and broadcast to its shape.
 pub(super) fn like(target: &Tensor, tensor: &Tensor) -> Result<Tensor> {
     tensor.cast(target.dtype())?.expand(target.shape())

@@ -269,7 +269,14 @@ impl<'a> Interpreter<'a> {
                     let decided = matches!((*op, &left), ("and", Value::Bool(false)) | ("or", Value::Bool(true)));
                     return if decided { Ok(left) } else { self.eval(&sides.1, locals, function) };
                 }
-                builtin::binary(op, &left, &self.eval(&sides.1, locals, function)?)?
+                let right = self.eval(&sides.1, locals, function)?;
+                match *op {
+                    "/" if [&left, &right].into_iter().any(|side| matches!(side, Value::Tensor(_))) => {
+                        let operator = aten::resolve_at("div", self.script.version).ok_or_else(|| aten::unknown("div"))?;
+                        operator.call(&[left, right], &[])?
+                    }
+                    op => builtin::binary(op, &left, &right)?,
+                }
             }
             AstExpr::Either(parts) => match self.decided(&parts.0, locals, function)? {
                 Decision::Known(taken) => self.eval(if taken { &parts.1 } else { &parts.2 }, locals, function)?,
@@ -397,7 +404,7 @@ impl<'a> Interpreter<'a> {
         }
         let _line = location::line(format!("{}:{}", function.file, call.line));
         let name = path.strip_prefix("torch.").or_else(|| path.strip_prefix("ops.")).unwrap_or(path);
-        let operator = operator.get_or_init(|| aten::resolve(name)).ok_or_else(|| aten::unknown(name))?;
+        let operator = operator.get_or_init(|| aten::resolve_at(name, self.script.version)).ok_or_else(|| aten::unknown(name))?;
         operator.call(positional, named)
     }
 }

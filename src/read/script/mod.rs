@@ -17,6 +17,7 @@ pub(super) use signature::output_names;
 
 use super::aten::complex;
 use super::aten::value::{Value, View};
+use super::file_version;
 use super::pickle::Pickle;
 use super::storage::{Storages, StoredTensor, TRACED_INPUTS};
 use super::zip::Archive;
@@ -34,6 +35,8 @@ use std::sync::Arc;
 /// Its code is interpreted with ordinary tensor methods: converting it is tracing this interpreter. What is loaded (program, attributes,
 /// constants) does not change: each call makes the values that it may write to, so threads can share one module.
 pub struct ScriptModule {
+    /// The version of the file format, which says what some operators mean.
+    version: u32,
     program: Program,
     objects: Objects,
     root: usize,
@@ -63,9 +66,10 @@ impl ScriptModule {
     /// Reads an archive: its objects, its code, its constants. Weights stay where they are in the file.
     ///
     /// # Errors
-    /// [`Damaged`](ErrorCode::Damaged), and [`UnknownOperators`](ErrorCode::UnknownOperators) with all operators that have no translation, unless a branch
+    /// [`TooNew`](ErrorCode::TooNew); [`Damaged`](ErrorCode::Damaged), and [`UnknownOperators`](ErrorCode::UnknownOperators) with all operators that have no translation, unless a branch
     /// or loop may leave them out: then the call says so that meets one.
     pub(crate) fn open(archive: &Archive) -> Result<ScriptModule> {
+        let version = file_version::required(archive)?;
         let mut program = Program::default();
         for name in archive.names() {
             let Some(path) = name.strip_prefix("code/").and_then(|path| path.strip_suffix(".py")) else { continue };
@@ -80,7 +84,7 @@ impl ScriptModule {
         let constants = constants(archive)?;
         let forward = program.method(objects.class(root), "forward")?;
         let inputs = signature::input_names(&forward);
-        let mut script = ScriptModule { program, objects, root, constants, example: None, inputs, missing: None };
+        let mut script = ScriptModule { version, program, objects, root, constants, example: None, inputs, missing: None };
         script.missing = unsupported_ops::find(&script);
         if unsupported_ops::is_straight(&script)
             && let Some(missing) = script.missing.take()
@@ -224,19 +228,94 @@ fn unknown(name: &str) -> Error {
 mod tests {
     use super::*;
     use crate::read::sample::{Packed, pack, pickled};
-    use crate::{ErrorCode, Traced, record};
+    use crate::{DType, ErrorCode, Traced, record};
 
-    /// A program of one module without attributes, whose `forward` has this body.
-    fn script(body: &str) -> ScriptModule {
+    /// A program of one module without attributes, whose `forward` takes these tensors and has this body.
+    fn archive(version: u32, inputs: &[&str], body: &str) -> Result<ScriptModule> {
         let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
-        let code = format!("class M(Module):\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n{lines}");
+        let inputs: String = inputs.iter().map(|name| format!(",\n    {name}: Tensor")).collect();
+        let code = format!("class M(Module):\n  def forward(self: __torch__.M{inputs}) -> Tensor:\n{lines}");
         let object = pickled(b"c__torch__\nM\n)\x81}b");
         let entries = [
             Packed::stored("m/data.pkl", &object),
             Packed::stored("m/code/__torch__.py", code.as_bytes()),
             Packed::stored("m/constants.pkl", &pickled(b")")),
+            Packed::stored("m/version", version.to_string().as_bytes()),
         ];
-        ScriptModule::open(&Archive::open(pack(&entries).into()).unwrap()).unwrap()
+        ScriptModule::open(&Archive::open(pack(&entries).into())?)
+    }
+
+    fn script(body: &str) -> ScriptModule {
+        archive(10, &["x"], body).unwrap()
+    }
+
+    /// A tensor as tests/data/upgraders.txt writes it, `f32[4] 3.5 -3.5 0.0 1.0`, and the size of its first axis.
+    fn written(text: &str) -> (Tensor, usize) {
+        let (ty, values) = text.split_once(' ').unwrap();
+        let (dtype, shape) = ty.strip_suffix(']').unwrap().split_once('[').unwrap();
+        let values: Vec<f64> = values.split(' ').map(|value| value.parse().unwrap()).collect();
+        let dtype =
+            [DType::F32, DType::F64, DType::I64, DType::I32, DType::U8].into_iter().find(|known| known.to_string() == dtype).unwrap();
+        (Tensor::from(values.as_slice()).cast(dtype).unwrap(), shape.parse().unwrap())
+    }
+
+    #[test]
+    fn operators_of_old_archives_compute_what_torch_makes_of_them() {
+        let mut failures = Vec::new();
+        for line in include_str!("../../../tests/data/upgraders.txt").lines().filter(|line| !line.starts_with(['#', '='])) {
+            let fields: Vec<&str> = line.split(" | ").collect();
+            let [versions, body, x, y, expected] = fields[..] else { panic!("{line}") };
+            let (first, last) = versions.split_once("..").unwrap();
+            for version in first.parse::<u32>().unwrap()..=last.parse().unwrap() {
+                let inputs = [written(x).0, written(y).0];
+                let got = archive(version, &["x", "y"], &format!("return {body}")).and_then(|script| script.forward(&inputs));
+                let wrong = match (got, expected) {
+                    // What torch refuses to cast in place is no part of the table.
+                    (Ok(_), "refused") => (!body.contains("div")).then(|| "not refused".to_string()),
+                    (Err(_), "refused") => None,
+                    (Err(error), _) => Some(error.to_string()),
+                    (Ok(got), _) => {
+                        let (values, length) = written(expected);
+                        let agrees = got[0].dtype() == values.dtype()
+                            && got[0].shape().example().unwrap()[..] == [length]
+                            && got[0]
+                                .to_array()
+                                .unwrap()
+                                .to_f64s()
+                                .unwrap()
+                                .iter()
+                                .zip(values.to_array().unwrap().to_f64s().unwrap())
+                                .all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs());
+                        (!agrees).then(|| format!("{} {:?}", got[0].ty(), got[0].to_array().unwrap().to_f64s().unwrap()))
+                    }
+                };
+                failures.extend(wrong.map(|wrong| format!("version {version} | {body} | {x} | {y} | {expected}: {wrong}")));
+            }
+        }
+        assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    }
+
+    #[test]
+    fn sizes_divide_to_sizes_in_old_archives() {
+        let script =
+            archive(3, &["x"], "n = torch.div(ops.prim.NumToTensor(torch.size(x, 0)), 2)\nreturn torch.slice(x, 0, 0, int(n))").unwrap();
+        let traced = record(&script, Example::new().input("x", &Tensor::from(&[1.0f32; 5])).symbolic("x", 0, "n").unwrap()).unwrap();
+        for (length, half) in [(5, 2), (8, 4), (1, 0)] {
+            let y = traced.forward(&[Tensor::new([length], vec![1.0f32; length]).unwrap()]).unwrap();
+            assert_eq!(y[0].shape().example().unwrap()[..], [half]);
+        }
+    }
+
+    #[test]
+    fn files_of_the_first_archives_say_a_version_of_their_own() {
+        let code = "op_version_set = 1\nclass M(Module):\n  def forward(self,\n    x: Tensor) -> Tensor:\n    return torch.div(x, 2)\n";
+        let entries = [
+            Packed::stored("m/version", b"1\n"),
+            Packed::stored("m/data.pkl", &pickled(b"c__torch__\nM\n)\x81}b")),
+            Packed::stored("m/code/__torch__.py", code.as_bytes()),
+        ];
+        let script = ScriptModule::open(&Archive::open(pack(&entries).into()).unwrap()).unwrap();
+        assert_eq!(script.forward(&[Tensor::from(&[7i64, -7])]).unwrap()[0].to_vec::<i64>().unwrap(), [3, -3]);
     }
 
     /// Traced on the first input; eager and replayed on all.

@@ -109,6 +109,9 @@ impl Parser {
                 source.classes.push(self.class()?);
             } else if self.is("def") {
                 source.functions.push(Arc::new(self.function()?));
+            } else if self.take("op_version_set") {
+                // The first archives say the version of the operators in each file too; torch reads the one of the archive.
+                while !matches!(self.next(), Some(Token::Newline) | None) {}
             } else {
                 return self.unexpected("class or def");
             }
