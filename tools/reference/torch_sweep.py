@@ -1,0 +1,547 @@
+"""Compares ontrace with torch, operator by operator, on edge sizes, option values, dtypes and extremes.
+
+usage: python tools/reference/torch_sweep.py ONTRACE [--cases 20] [--seed 0] [--only REGEX] [--keep FOLDER]
+       (in the project's folder; needs torch, safetensors, onnx and onnxruntime)
+
+For every overload of the operators in src/read/aten, arguments are made at random by their type and name, and torch says which are valid.
+About forty calls become one TorchScript archive: `ontrace run --backend eager` computes it, `ontrace convert` writes it, ONNX Runtime runs what
+was written. What fails as a whole is split until each failure is one call. A failure is a line: operator, call, arguments, what came, what torch gives.
+"""
+
+import argparse
+import collections
+import io
+import json
+import math
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+warnings.filterwarnings("ignore")
+
+SHAPES = [(), (0,), (1,), (2,), (3,), (5,), (7,), (13,), (2, 3), (1, 5), (3, 1), (0, 3), (3, 0), (7, 2), (2, 3, 5), (1, 1, 7), (2, 0, 3), (1, 2, 5, 7), (2, 1, 3, 3), (1, 2, 1, 1),
+          (1, 2, 1, 4), (1, 3, 4, 4), (1, 1, 2, 3, 5), (1, 2, 1, 3, 1), (4, 4), (2, 4, 4), (2, 3, 3)]
+FLOATS = [torch.float32, torch.float64, torch.float16]
+INTS = [torch.int64, torch.int32, torch.int8, torch.uint8, torch.int16]
+DTYPES = FLOATS + INTS + [torch.bool]
+
+#: What has no one value, is no function of tensors, or changes what it is given.
+LEFT_OUT = re.compile(
+    r"^(rand|bernoulli|dropout|alpha_dropout|feature_|multinomial|normal|poisson|rrelu|empty|new_empty|binomial|exponential|geometric|cauchy|uniform|log_normal|native_dropout|_fused|"
+    r"item|sym_|size|stride|numel|dim$|is_|_local_scalar|set_|resize|_standard_gamma|_sample_dirichlet|_dirichlet|lstm|gru|rnn_|_pack|_pad_packed|quantize|fake_quant|_assert|_nested|"
+    r"linalg_eig|eig|svd|linalg_svd|_linalg|qr|linalg_qr|lu|linalg_lu|geqrf|ormqr|triangular|_efficient|_flash|_scaled_dot|to$|type_as|_to_copy|data|detach|lift|alias|contiguous|clone|copy$|copy_|"
+    r"Int|Float|Bool|ScalarImplicit|storage_offset|element_size|__|nonzero_numpy|linalg_householder|histogramdd|kaiser|_cudnn|cudnn|miopen|mkldnn|_thnn|_batch_norm|native_batch_norm|_native|hspmm|"
+    r"_weight_norm|_transformer|_native_multi|_addmm_act|_int_mm|_conj|_neg|_reshape|_unsafe|_foreach|sspaddmm|stft|istft|fft_|view_as|real|imag|polar|complex|angle|_make|_sparse|unsafe|resolve|pin|_pin|linalg_ldl|lobpcg|"
+    r"cholesky_inverse|linalg_lstsq|linalg_tensor|linalg_matrix_rank|linalg_pinv|linalg_inv|inverse|linalg_solve|linalg_det|det|logdet|slogdet|linalg_slogdet|linalg_cond|linalg_matrix_norm|nuclear|linalg_cholesky|cholesky|orgqr|matrix_exp|linalg_matrix_exp|pdist|_pdist)"
+)
+
+
+def names():
+    found = set()
+    for path in pathlib.Path("src/read/aten").glob("*.rs"):
+        found |= set(re.findall(r'"([a-z_A-Z0-9]+)\([^"\n]*(?:\\"[^"\n]*)*\) -> ', path.read_text()))
+    alias = pathlib.Path("src/read/aten/alias.rs").read_text()
+    found |= set(re.findall(r'\("([a-z_0-9A-Z]+)", "', alias))
+    return sorted(name for name in found if not LEFT_OUT.match(name) and hasattr(torch.ops.aten, name))
+
+
+class Call:
+    """A call of one overload: tensors by position in `inputs`."""
+
+    def __init__(self, name, overload):
+        self.name, self.overload = name, overload
+        self.args, self.kwargs, self.expected, self.kinds = [], {}, [], []
+
+    def tensors(self):
+        def walk(value):
+            if isinstance(value, torch.Tensor):
+                yield value
+            elif isinstance(value, (list, tuple)):
+                for item in value:
+                    yield from walk(item)
+
+        for value in [*self.args, *self.kwargs.values()]:
+            yield from walk(value)
+
+    def run(self):
+        function = getattr(getattr(torch.ops.aten, self.name), self.overload)
+        fresh = lambda v: v.clone() if isinstance(v, torch.Tensor) else [fresh(x) for x in v] if isinstance(v, list) else v
+        return function(*map(fresh, self.args), **{k: fresh(v) for k, v in self.kwargs.items()})
+
+    def text(self, index):
+        def show(value):
+            if isinstance(value, torch.Tensor):
+                return f"x{index[id(value)]}"
+            if isinstance(value, str):
+                return json.dumps(value)
+            if isinstance(value, float):
+                return repr(value) if "e" not in repr(value) else f"{value:.25f}"
+            if isinstance(value, list):
+                inside = ", ".join(map(show, value))
+                return f"[{inside}]" if value else "annotate(List[int], [])"
+            return str(value)
+
+        parts = [show(v) for v in self.args] + [f"{k}={show(v)}" for k, v in self.kwargs.items()]
+        return f"torch.{self.name}({', '.join(parts)})"
+
+    def __str__(self):
+        index = {id(t): i for i, t in enumerate(self.tensors())}
+        shown = "; ".join(f"x{index[id(t)]}={str(t.dtype)[6:]}{list(t.shape)} {t.flatten()[:8].tolist()}" for t in self.tensors())
+        return f"{self.text(index)} [{shown}]"
+
+
+def values(rng, shape, dtype):
+    n = math.prod(shape)
+    kind = rng.random()
+    if dtype == torch.bool:
+        return torch.tensor([rng.random() < 0.5 for _ in range(n)], dtype=dtype).reshape(shape)
+    if dtype in INTS:
+        info = torch.iinfo(dtype)
+        pick = [info.min, info.max, info.min + 1, 0, 1, 2, 3, 7, 100, info.max // 2]
+        if dtype != torch.uint8:
+            pick += [-1, -2, -7, -100]
+        if kind < 0.6:
+            return torch.tensor([rng.randint(0 if dtype == torch.uint8 else -5, 6) for _ in range(n)], dtype=dtype).reshape(shape)
+        return torch.tensor([rng.choice(pick) for _ in range(n)], dtype=dtype).reshape(shape)
+    special = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.0, -3.0, 1e-3, 100.0, -100.0]
+    if kind > 0.85:
+        special += [math.inf, -math.inf, math.nan]
+    elif kind > 0.7:
+        special += [1e4, -1e4, torch.finfo(dtype).tiny]
+    if kind < 0.5:
+        return torch.tensor([round(rng.uniform(-4, 4), 3) for _ in range(n)], dtype=dtype).reshape(shape)
+    return torch.tensor([rng.choice(special) for _ in range(n)], dtype=torch.float64).to(dtype).reshape(shape)
+
+
+STRINGS = {
+    "approximate": ["none", "tanh"], "rounding_mode": ["trunc", "floor"], "reduce": ["sum", "prod", "mean", "amax", "amin"], "indexing": ["ij", "xy"],
+    "mode": ["constant", "reflect", "replicate", "circular"], "side": ["left", "right"], "UPLO": ["L", "U"], "ord": ["fro"], "padding": ["same", "valid"], "interpolation": ["linear", "lower", "higher", "midpoint", "nearest"],
+}
+
+
+class Maker:
+    """Makes arguments: `self` first, the others to fit it more often than not."""
+
+    def __init__(self, rng, name):
+        self.rng, self.name = rng, name
+        rank = 0
+        for digit in "123":
+            if re.search(rf"(pool|conv|upsample|pad|_conv_transpose|fold|shuffle|grid_sampler|unpool|im2col|col2im).*{digit}d?", name):
+                rank = int(digit)
+        self.spatial = rank
+        shapes = [s for s in SHAPES if len(s) in (rank + 1, rank + 2) and len(s) >= 2] if rank else SHAPES
+        if re.match(r"(conv|grid_sampler|upsample|instance_norm|batch_norm|group_norm|pixel|channel|_upsample|fold|unfold|col2im|im2col|adaptive)", name):
+            shapes = [s for s in shapes if len(s) == (rank + 2 if rank else 4)] or SHAPES
+        self.shape = rng.choice(shapes)
+        self.dtype = rng.choice([torch.float32] * 6 + DTYPES) if not rank else rng.choice([torch.float32] * 8 + [torch.float64, torch.float16, torch.int64])
+        self.count = 0
+
+    def axis(self):
+        rank = len(self.shape)
+        return self.rng.randint(-max(rank, 1), max(rank, 1) - 1)
+
+    def tensor(self, name):
+        rng, shape = self.rng, self.shape
+        self.count += 1
+        if self.count == 1 and name not in ("mask", "condition", "index", "indices", "boundaries", "sorted_sequence"):
+            return values(rng, shape, self.dtype)
+        if name in ("mask", "condition"):
+            return values(rng, self.broadcast(), torch.bool)
+        if name in ("index", "indices", "target", "sorter"):
+            n = max(shape[rng.randrange(len(shape))] if shape else 1, 1)
+            low = -n if self.name in ("index", "take", "index_put") else 0
+            size = rng.choice([shape, (rng.choice([0, 1, 2, 3]),), shape[:-1], shape[:1] + shape[2:]])
+            return torch.tensor([rng.randint(low, n - 1) for _ in range(math.prod(size))], dtype=torch.int64).reshape(size)
+        if name in ("boundaries", "sorted_sequence"):
+            return values(rng, (rng.choice([1, 2, 3, 5]),), self.dtype).sort().values
+        channels = shape[1] if len(shape) > 1 else 1
+        if name == "weight" and self.spatial or self.name == "convolution" and name == "weight":
+            out, groups = rng.choice([1, 2, 4]), rng.choice([1, 1, channels or 1])
+            kernel = [rng.choice([1, 1, 2, 3]) for _ in range(self.spatial or 2)]
+            first = (channels, out) if "transpose" in self.name else (out, max(channels // groups, 1))
+            self.out = out
+            return values(rng, (*first, *kernel), self.dtype)
+        if name == "bias" and self.spatial:
+            return values(rng, (getattr(self, "out", 1),), self.dtype)
+        if name in ("running_mean", "running_var", "weight", "bias"):
+            size = rng.choice([(channels,), shape[-1:], (1,)])
+            return values(rng, size, self.dtype).abs() if name == "running_var" else values(rng, size, self.dtype)
+        if name in ("mat2", "other", "batch2", "vec", "vec2", "tensor2", "mat1", "batch1") and shape and rng.random() < (0.9 if "m" in name else 0.2):
+            last = shape[-1]
+            return values(rng, rng.choice([(last, rng.choice([0, 1, 2, 5])), (last,), (*shape[:-2], last, 3), tuple(reversed(shape))]), self.dtype)
+        if name == "grid":
+            return torch.tensor([rng.uniform(-1.4, 1.4) for _ in range(shape[0] * math.prod([2, 3, 2][: self.spatial]) * self.spatial)], dtype=self.dtype).reshape(
+                shape[0], *[2, 3, 2][: self.spatial], self.spatial)
+        dtype = self.dtype if rng.random() < 0.75 else rng.choice(DTYPES)
+        return values(rng, self.broadcast() if rng.random() < 0.5 else shape, dtype)
+
+    def broadcast(self):
+        rng = self.rng
+        return rng.choice([self.shape, tuple(1 if rng.random() < 0.5 else n for n in self.shape), self.shape[1:], ()])
+
+    def integer(self, name):
+        rng = self.rng
+        if name in ("dim", "axis", "dim0", "dim1", "axis0", "axis1", "start_dim", "end_dim", "source", "destination"):
+            return self.axis()
+        n = self.shape[rng.randrange(len(self.shape))] if self.shape else 1
+        if name in ("start", "end"):
+            return rng.choice([0, 1, -1, n, n - 1, -n, n + 3, -n - 3, 9223372036854775807 if name == "end" else 0])
+        if name in ("step",):
+            return rng.choice([1, 2, 3, n or 1, n + 2])
+        if name in ("k", "split_size", "chunks", "sections", "size", "repeats", "num_classes", "groups", "upscale_factor", "downscale_factor", "num_groups", "kernel_size", "n", "length", "steps", "window_length", "N"):
+            return rng.choice([0, 1, 1, 2, 2, 3, n, n + 1])
+        if name in ("diagonal", "offset"):
+            return rng.choice([0, 1, -1, n, -n, 2])
+        if name in ("interpolation_mode", "padding_mode", "reduction"):
+            return rng.choice([0, 1, 2])
+        if name == "index":
+            return rng.choice([0, -1, n - 1, -n])
+        return rng.choice([0, 1, 2, 3, -1, 4])
+
+    def integers(self, name, length):
+        rng, shape = self.rng, self.shape
+        if name in ("dim", "dims", "axis", "axes") or name.endswith("dims"):
+            rank = len(shape)
+            some = rng.sample(range(rank), rng.randint(0, rank))
+            if self.name in ("permute",):
+                some = rng.sample(range(rank), rank)
+            return [i - rank if rng.random() < 0.3 else i for i in some]
+        if name == "normalized_shape":
+            return list(shape[-rng.randint(1, max(len(shape), 1)):])
+        if name in ("size", "shape") and not self.spatial:
+            return rng.choice([list(shape), [-1], [math.prod(shape)], [2, *shape], [1, -1], [0], [2, 3], [], [3], [1] + list(shape)])
+        if name in ("repeats", "reps", "dims", "repeats"):
+            return [rng.choice([0, 1, 2, 3]) for _ in range(len(shape) + rng.choice([0, 0, 1]))]
+        if name in ("shifts",):
+            return [rng.choice([0, 1, -1, 2, 5, -7]) for _ in range(rng.choice([1, 1, 2]))]
+        if name in ("split_sizes", "split_size") and shape:
+            n = rng.choice(shape)
+            cut = rng.randint(0, n)
+            return [cut, n - cut]
+        if name in ("pad", "padding") and "pad" in self.name:
+            count = self.spatial or rng.randint(0, len(shape))
+            return [rng.choice([0, 0, 1, 2, -1]) for _ in range(2 * count)]
+        count = length or self.spatial or len(shape) or 1
+        low = {"kernel_size": [1, 1, 2, 3, 5], "stride": [1, 1, 2, 3], "padding": [0, 0, 1, 2], "dilation": [1, 1, 1, 2, 3], "output_size": [1, 1, 2, 3, 5, 7], "output_padding": [0, 0, 1]}.get(name, [0, 1, 2, 3])
+        if name == "stride" and rng.random() < 0.3 and "pool" in self.name:
+            return []
+        if name in ("kernel_size", "output_size") and rng.random() < 0.3 and len(shape) >= count:
+            return [n or 1 for n in shape[-count:]]
+        return [rng.choice(low) for _ in range(count)]
+
+    def value(self, kind, name):
+        rng = self.rng
+        if kind.startswith("Optional[") or kind.endswith("?"):
+            inner = kind[9:-1] if kind.startswith("Optional[") else kind[:-1]
+            return None if rng.random() < 0.4 else self.value(inner, name)
+        if kind == "Tensor":
+            return self.tensor(name)
+        if kind in ("List[Tensor]", "Tensor[]"):
+            if self.name in ("meshgrid", "cartesian_prod", "block_diag", "broadcast_tensors"):
+                return [values(rng, rng.choice([(), (1,), (2,), (3,)]), self.dtype) for _ in range(rng.choice([1, 2, 3]))]
+            return [self.tensor(name) if i == 0 else values(rng, self.shape if rng.random() < 0.8 else self.broadcast(), self.dtype) for i in range(rng.choice([1, 2, 2, 3]))]
+        if kind in ("List[Optional[Tensor]]", "Tensor?[]"):
+            return [self.tensor("index")]
+        if kind in ("int", "SymInt"):
+            if name == "dtype":
+                return rng.choice([0, 1, 2, 3, 4, 5, 6, 7, 11])
+            return self.integer(name)
+        if kind in ("List[int]", "List[SymInt]") or re.match(r"(SymInt|int)\[", kind):
+            match = re.search(r"\[(\d+)\]", kind)
+            return self.integers(name, int(match.group(1)) if match else None)
+        if kind == "ScalarType":
+            return rng.choice([0, 1, 2, 3, 4, 5, 6, 7, 11])
+        if kind == "bool":
+            return rng.random() < 0.5
+        if kind == "float":
+            return rng.choice([0.0, 0.5, 1.0, 2.0, -1.0, 0.1, 1e-5, 3.0, 10.0])
+        if kind in ("List[float]",) or kind.startswith("float["):
+            return [rng.choice([0.5, 1.0, 2.0, 1.7]) for _ in range(self.spatial or 1)]
+        if kind in ("Scalar", "number"):
+            return rng.choice([0, 1, 2, -1, 3, -3, 0.5, -0.5, 2.0, 100, -100, True, 2.5])
+        if kind == "str":
+            return rng.choice(STRINGS.get(name, ["none"]))
+        if kind in ("Layout", "Device", "MemoryFormat", "Generator", "Dimname", "Storage", "Stream"):
+            return None
+        raise TypeError(kind)
+
+
+def kind_of(argument):
+    return str(argument.type) if not hasattr(argument, "real_type") else str(argument.real_type)
+
+
+def make(rng, name, overload):
+    schema = getattr(getattr(torch.ops.aten, name), overload)._schema
+    call, maker, positional = Call(name, overload), Maker(rng, name), True
+    for argument in schema.arguments:
+        kind, fixed = str(argument.type), argument.N
+        if fixed and kind in ("List[int]", "List[SymInt]"):
+            kind = f"int[{fixed}]"
+        if any(word in kind for word in ("Layout", "Device", "MemoryFormat", "Generator")) or argument.name in ("layout", "device", "pin_memory", "memory_format", "generator", "non_blocking"):
+            if argument.has_default_value():
+                positional = False
+                continue
+        if argument.has_default_value() and rng.random() < 0.35:
+            positional = False
+            continue
+        value = maker.value(kind, argument.name)
+        if argument.name == "dtype" and isinstance(value, int):
+            pass
+        if positional and not argument.kwarg_only:
+            call.args.append(value)
+        else:
+            call.kwargs[argument.name] = value
+    if not any(True for _ in call.tensors()):
+        return None  # nothing to compute from: constants are tried elsewhere
+    if "dtype" in call.kwargs and call.kwargs["dtype"] is None:
+        del call.kwargs["dtype"]
+    result = call.run()
+    for item in result if isinstance(result, (list, tuple)) else [result]:
+        if isinstance(item, torch.Tensor):
+            if item.is_complex() or item.numel() > 20000 or item.is_sparse or item.is_quantized or item.dtype not in DTYPES:
+                return None
+        else:
+            return None
+    # Floats that no integer holds are cast as the machine pleases.
+    floats = [t for t in call.tensors() if t.is_floating_point()]
+    if any(not t.isfinite().all() or (t.abs() > 100).any() for t in floats) and any(t.dtype in INTS for t in (result if isinstance(result, (list, tuple)) else [result])):
+        return None
+    call.kinds = "list" if isinstance(result, list) else "tuple" if isinstance(result, tuple) else "one"
+    call.expected = [t.detach().clone() for t in (result if isinstance(result, (list, tuple)) else [result])]
+    return call if call.expected else None
+
+
+class M(torch.nn.Module):
+    def forward(self, x0):
+        return (x0,)
+
+
+def base():
+    whole = io.BytesIO()
+    torch.jit.save(torch.jit.script(M()), whole)
+    with zipfile.ZipFile(whole) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith(".debug_pkl")}
+
+
+BASE = base()
+
+
+def write(calls, path):
+    """The archive of these calls, its inputs, and the number of outputs of each call."""
+    inputs, lines, outputs = [], [], []
+    for k, call in enumerate(calls):
+        index = {}
+        for tensor in call.tensors():
+            if id(tensor) not in index:
+                index[id(tensor)] = len(inputs)
+                inputs.append(tensor)
+        if call.kinds == "tuple" and len(call.expected) > 1:
+            names = [f"y{k}_{i}" for i in range(len(call.expected))]
+            lines.append(f"    {', '.join(names)}, = {call.text(index)}")
+            outputs += names
+        elif call.kinds in ("list", "tuple"):
+            lines.append(f"    y{k} = {call.text(index)}")
+            outputs += [f"y{k}[{i}]" for i in range(len(call.expected))]
+        else:
+            lines.append(f"    y{k} = {call.text(index)}")
+            outputs.append(f"y{k}")
+    parameters = "".join(f",\n    x{i}: Tensor" for i in range(len(inputs)))
+    code = f"class M(Module):\n  def forward(self: __torch__.M{parameters}) -> Tuple[{', '.join('Tensor' for _ in outputs)}]:\n" + "\n".join(lines)
+    code += f"\n    return ({', '.join(outputs)},)\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in BASE.items():
+            short = name.split("/", 1)[1]
+            archive.writestr(name, code if short == "code/__torch__.py" else "10\n" if short in ("version", ".data/version") else data)
+    save_file({f"x{i}": t.contiguous().clone() for i, t in enumerate(inputs)}, str(path) + ".in.safetensors")
+    return inputs
+
+
+def specs(inputs, path):
+    return [part for i in range(len(inputs)) for part in ("-i", f"x{i}=@{path}.in.safetensors#x{i}")]
+
+
+LOOSE = re.compile(r"(special_|lgamma|digamma|polygamma|erfinv|igamma|mvlgamma|i0|i1|ndtri|zeta|bessel|airy|gammainc|var|std|norm|logcumsumexp|cdist|prod|cumprod|corrcoef|cov|matrix_power|kl_div|softmax|pow)")
+
+
+def wrong(call, got, expected):
+    if got is None:
+        return "missing"
+    if got.dtype != expected.dtype:
+        return f"dtype {str(got.dtype)[6:]}, torch {str(expected.dtype)[6:]}"
+    if got.shape != expected.shape:
+        return f"shape {list(got.shape)}, torch {list(expected.shape)}"
+    if not expected.dtype.is_floating_point:
+        equal = torch.equal(got, expected)
+    else:
+        rtol = {torch.float16: 4e-3, torch.float32: 2e-5, torch.float64: 1e-9}[expected.dtype] * (50 if LOOSE.search(call.name) else 1)
+        wide, right = got.double(), expected.double()
+        scale = max([1e-3] + [x.double().abs()[x.double().isfinite()].max().item() for x in call.tensors() if x.numel() and x.double().isfinite().any()])
+        equal = torch.allclose(wide, right, rtol=rtol, atol=rtol * min(scale, 100.0), equal_nan=True)
+    if equal:
+        return None
+    off = (got != expected).flatten() if not expected.dtype.is_floating_point else ~torch.isclose(got.double(), expected.double(), rtol=1e-3, atol=1e-6, equal_nan=True).flatten()
+    at = int(off.nonzero()[0]) if off.any() else 0
+    return f"{got.flatten()[at].item()!r} at {at}, torch {expected.flatten()[at].item()!r} ({int(off.sum())} of {off.numel()})"
+
+
+class Sweep:
+    def __init__(self, options, folder):
+        self.options, self.folder, self.count = options, folder, 0
+        self.failures, self.totals = [], collections.Counter()
+        self.converter = None
+
+    def ontrace(self, *arguments):
+        done = subprocess.run([self.options.ontrace, *arguments], capture_output=True, text=True, timeout=300)
+        return done.returncode, (done.stderr.strip() or done.stdout.strip())
+
+    def fail(self, call, where, what):
+        self.totals[f"fail {where}"] += 1
+        line = f"{where:8} {call.name}.{call.overload}: {what[:300]} | {str(call)[:600]}"
+        self.failures.append((call.name, where, line))
+        print(line, flush=True)
+
+    def batch(self, calls, single=False):
+        self.count += 1
+        path = self.folder / f"{self.count}.pt"
+        inputs = write(calls, path)
+        given = specs(inputs, path)
+        out = self.folder / f"{self.count}.safetensors"
+        try:
+            code, text = self.ontrace("run", str(path), "--backend", "eager", "-q", "--out", str(out), *given)
+        except subprocess.TimeoutExpired:
+            code, text = 99, "timeout"
+        if code != 0:
+            if len(calls) == 1:
+                return self.refused(calls[0], "eager", text)
+            half = len(calls) // 2
+            self.batch(calls[:half])
+            self.batch(calls[half:])
+            return
+        got = list(load_ordered(out))
+        self.compare(calls, got, "eager")
+        self.written(calls, path, given, inputs)
+        for file in (path, out, pathlib.Path(str(path) + ".in.safetensors"), self.folder / f"{self.count}.onnx"):
+            file.unlink(missing_ok=True)
+
+    def written(self, calls, path, given, inputs):
+        model = path.with_suffix(".onnx")
+        try:
+            code, text = self.ontrace("convert", str(path), "-o", str(model), "--no-check", "-q", *given)
+        except subprocess.TimeoutExpired:
+            code, text = 99, "timeout"
+        ran = None
+        if code == 0:
+            try:
+                ran = runtime(model, inputs)
+            except Exception as error:  # ONNX Runtime's own classes are many
+                code, text = 1, f"onnxruntime: {str(error)[:300]}"
+        if ran is None:
+            if len(calls) == 1:
+                return self.refused(calls[0], "written", text)
+            half = len(calls) // 2
+            for part in (calls[:half], calls[half:]):
+                self.count += 1
+                again = self.folder / f"{self.count}.pt"
+                inputs = write(part, again)
+                self.written(part, again, specs(inputs, again), inputs)
+                again.unlink()
+            return
+        self.compare(calls, ran, "written")
+
+    def refused(self, call, where, text):
+        if "NOT_IMPLEMENTED" in text or "Could not find an implementation" in text:
+            self.totals["no kernel in ONNX Runtime"] += 1
+        else:
+            self.fail(call, where + "!", " ".join(text.split()))
+
+    def compare(self, calls, got, where):
+        at = 0
+        for call in calls:
+            found = None
+            for i, expected in enumerate(call.expected):
+                found = found or wrong(call, got[at + i] if at + i < len(got) else None, expected)
+            at += len(call.expected)
+            self.totals[f"ran {where}"] += 1
+            if found:
+                self.fail(call, where, found)
+
+
+def load_ordered(path):
+    """The tensors of a file in the order of its header, which is that of the outputs."""
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = [name for name in json.loads(data[8 : 8 + size]) if name != "__metadata__"]
+    arrays = load_file(path)
+    return [arrays[name] for name in sorted(header, key=lambda name: int(re.search(r"(\d+)$", name).group(1)) if re.search(r"(\d+)$", name) else 0)]
+
+
+def runtime(model, inputs):
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    wanted = {value.name for value in session.get_inputs()}
+    outputs = session.run(None, {f"x{i}": t.numpy() for i, t in enumerate(inputs) if f"x{i}" in wanted})
+    return [torch.from_numpy(np.array(y)) for y in outputs]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ontrace")
+    parser.add_argument("--cases", type=int, default=20, help="valid calls of each overload")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="operators whose names match")
+    parser.add_argument("--keep", help="where the archives go")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(options.keep or temporary)
+        folder.mkdir(exist_ok=True)
+        sweep, pending, total, untried = Sweep(options, folder), [], 0, []
+        for name in names():
+            if not re.search(options.only, name):
+                continue
+            for overload in getattr(torch.ops.aten, name).overloads():
+                if "out" in overload.split("_") or "dimname" in overload or "names" in overload or "complex" in overload or "str" == overload:
+                    continue
+                rng, made, seen = random.Random(f"{options.seed} {name} {overload}"), 0, set()
+                for _ in range(options.cases * 25):
+                    if made >= options.cases:
+                        break
+                    try:
+                        call = make(rng, name, overload)
+                    except Exception:
+                        continue
+                    if call is None or str(call) in seen:
+                        continue
+                    seen.add(str(call))
+                    made += 1
+                    pending.append(call)
+                total += made
+                if made == 0:
+                    untried.append(f"{name}.{overload}")
+                if len(pending) >= 40:
+                    sweep.batch(pending)
+                    pending = []
+        if pending:
+            sweep.batch(pending)
+    print(f"\n{total} calls; " + ", ".join(f"{k}: {v}" for k, v in sorted(sweep.totals.items())))
+    print("no valid call was found for", len(untried), "overloads:", " ".join(untried))
+    kinds = collections.Counter((name, where) for name, where, _ in sweep.failures)
+    print("failures by operator:", ", ".join(f"{name} {where} {n}" for (name, where), n in kinds.most_common()))
+    return 1 if sweep.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
