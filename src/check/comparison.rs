@@ -3,14 +3,14 @@
 use super::input_generation::Call;
 use super::report::{Limit, OutputReport, WorstElement};
 use super::rounding::{self, Closeness, Evaluation};
-use super::tolerance::{self, Difference};
+use super::tolerance::{self, ArrayDifference};
 use super::{CheckRun, Failure, graph_diff};
 use crate::array::{Array, DType, Tolerance, index};
 use crate::error::{Error, ErrorCode, Result};
 use crate::trace::repeated;
 
 /// An output that differs by more than its tolerance.
-struct Outside {
+struct Discrepancy {
     output: usize,
     words: String,
     /// Whether nothing may differ.
@@ -29,7 +29,7 @@ impl CheckRun<'_> {
         }
         let by_user = self.options.tolerance_of(DType::F32).is_some();
         let bits = self.same_kernels() && !by_user;
-        let mut outside: Vec<Outside> = Vec::new();
+        let mut outside: Vec<Discrepancy> = Vec::new();
         for (i, (got, expected_array)) in got.iter().zip(expected).enumerate() {
             let tolerance = match self.options.tolerance_of(expected_array.dtype()) {
                 Some(tolerance) => tolerance,
@@ -46,7 +46,7 @@ impl CheckRun<'_> {
                 add(report, call, &difference, tolerance);
             }
             let is_exact = tolerance == Tolerance::EXACT;
-            outside.extend(difference.words.map(|words| Outside { output: i, words, is_exact }));
+            outside.extend(difference.words.map(|words| Discrepancy { output: i, words, is_exact }));
         }
         if bits || by_user || outside.iter().any(|outside| outside.is_exact) {
             outside.sort_by_key(|outside| !outside.is_exact);
@@ -61,10 +61,10 @@ impl CheckRun<'_> {
     }
 
     /// Compares the outputs of a call with what rounding explains.
-    fn judge(&mut self, call: &Call, got: &[Array], expected: &[Array], outside: Vec<Outside>) -> Result<(), Failure> {
+    fn judge(&mut self, call: &Call, got: &[Array], expected: &[Array], outside: Vec<Discrepancy>) -> Result<(), Failure> {
         let judged = self.closeness(call, got, expected).unwrap_or(None);
         let Some(closeness) = judged else {
-            for Outside { output, .. } in &outside {
+            for Discrepancy { output, .. } in &outside {
                 let difference = self.by_tolerance(call, &got[*output], &expected[*output]);
                 add(&mut self.report.outputs[*output], call, &difference.0, difference.1);
             }
@@ -78,7 +78,7 @@ impl CheckRun<'_> {
             }
             let (difference, tolerance) = self.by_tolerance(call, &got[i], &expected[i]);
             let report = &mut self.report.outputs[i];
-            add(report, call, &Difference { share: 0.0, element: None, ..difference }, tolerance);
+            add(report, call, &ArrayDifference { share: 0.0, element: None, ..difference }, tolerance);
             report.limit = Limit::Rounding;
             let at = index(expected[i].shape(), closeness.element);
             if closeness.share >= report.share {
@@ -93,7 +93,7 @@ impl CheckRun<'_> {
                     Some(words) => format!("{words}; {limit}"),
                     None => format!("the models differ by {:.1e} in f64, within the tolerance; {limit}", closeness.share * closeness.limit),
                 };
-                wrong = Some(Outside { output: i, words, is_exact: false });
+                wrong = Some(Discrepancy { output: i, words, is_exact: false });
             }
         }
         wrong.map_or(Ok(()), |wrong| Err(self.differs(call, &wrong, expected)))
@@ -138,12 +138,12 @@ impl CheckRun<'_> {
         (0..expected.len()).map(one).collect::<Result<Vec<_>>>().map(Some)
     }
 
-    fn by_tolerance(&self, call: &Call, got: &Array, expected: &Array) -> (Difference, Tolerance) {
+    fn by_tolerance(&self, call: &Call, got: &Array, expected: &Array) -> (ArrayDifference, Tolerance) {
         let tolerance = tolerance::allowed(expected, &call.inputs).unwrap_or(Tolerance::of(expected.dtype()));
         (tolerance::difference(got, expected, tolerance, false), tolerance)
     }
 
-    fn differs(&self, call: &Call, outside: &Outside, expected: &[Array]) -> Failure {
+    fn differs(&self, call: &Call, outside: &Discrepancy, expected: &[Array]) -> Failure {
         let name = &self.report.outputs[outside.output].name;
         let error = Error::new(ErrorCode::Mismatch, outside.words.clone());
         self.blame(call.clone(), error.at(format!("output {name}")).at(format!("called with {}", call.what)), expected)
@@ -151,7 +151,7 @@ impl CheckRun<'_> {
 }
 
 /// Adds the differences of one call to the report of an output.
-fn add(report: &mut OutputReport, call: &Call, difference: &Difference, tolerance: Tolerance) {
+fn add(report: &mut OutputReport, call: &Call, difference: &ArrayDifference, tolerance: Tolerance) {
     report.max_abs = report.max_abs.max(difference.max_abs);
     report.max_rel = report.max_rel.max(difference.max_rel);
     if tolerance != Tolerance::EXACT {

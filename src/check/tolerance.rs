@@ -58,7 +58,7 @@ fn sign(got: &Array, expected: &Array) -> Result<Option<String>> {
 
 /// How two answers differ.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Difference {
+pub(super) struct ArrayDifference {
     /// In words, where they do not agree.
     pub(super) words: Option<String>,
     pub(super) max_abs: f64,
@@ -69,24 +69,24 @@ pub(super) struct Difference {
     pub(super) element: Option<(Vec<usize>, f64, f64)>,
 }
 
-impl Difference {
-    fn because(words: String) -> Difference {
-        Difference { words: Some(words), share: f64::INFINITY, ..Difference::default() }
+impl ArrayDifference {
+    fn because(words: String) -> ArrayDifference {
+        ArrayDifference { words: Some(words), share: f64::INFINITY, ..ArrayDifference::default() }
     }
 }
 
 /// How two answers differ; nothing where they are the same.
-pub(super) fn difference(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool) -> Difference {
+pub(super) fn difference(got: &Array, expected: &Array, tolerance: Tolerance, bits: bool) -> ArrayDifference {
     let same_type = got.dtype() == expected.dtype() && got.shape() == expected.shape();
     if same_type && (got.is_same(expected) || got.same_bytes(expected)) {
-        return Difference::default();
+        return ArrayDifference::default();
     }
     if !same_type {
-        return Difference::because(format!("expected {}, got {}", Type::from(expected), Type::from(got)));
+        return ArrayDifference::because(format!("expected {}, got {}", Type::from(expected), Type::from(got)));
     }
     let comparison = match compare(got, expected, tolerance) {
         Ok(comparison) => comparison,
-        Err(error) => return Difference::because(format!("cannot be compared: {}", error.message())),
+        Err(error) => return ArrayDifference::because(format!("cannot be compared: {}", error.message())),
     };
     let words = match comparison.worst {
         Some((index, got_number, number)) => {
@@ -97,7 +97,7 @@ pub(super) fn difference(got: &Array, expected: &Array, tolerance: Tolerance, bi
         None => None,
     };
     let Comparison { max_abs, max_rel, share, closest_to_limit, .. } = comparison;
-    Difference { words, max_abs, max_rel, share, element: closest_to_limit }
+    ArrayDifference { words, max_abs, max_rel, share, element: closest_to_limit }
 }
 
 /// What differs between two answers, in words; `None` where they agree.

@@ -30,7 +30,7 @@ const LARGE: f64 = 1e3;
 
 /// A value that follows from an input: ⌊(scale · x + offset) / divisor⌋.
 #[derive(Clone, Debug)]
-struct Origin {
+struct IndexOrigin {
     input: usize,
     scale: i64,
     offset: (i64, i64),
@@ -40,21 +40,21 @@ struct Origin {
     is_checked: bool,
 }
 
-impl Origin {
-    fn unchecked(self) -> Origin {
-        Origin { is_checked: false, ..self }
+impl IndexOrigin {
+    fn unchecked(self) -> IndexOrigin {
+        IndexOrigin { is_checked: false, ..self }
     }
 
-    fn plus(self, low: f64, high: f64) -> Option<Origin> {
+    fn plus(self, low: f64, high: f64) -> Option<IndexOrigin> {
         if self.rows.is_some() {
             return Some(self);
         }
         let by = |n: f64| (n * self.divisor as f64) as i64;
         let offset = (self.offset.0.checked_add(by(low))?, self.offset.1.checked_add(by(high))?);
-        Some(Origin { offset, ..self })
+        Some(IndexOrigin { offset, ..self })
     }
 
-    fn times(self, factor: i64) -> Option<Origin> {
+    fn times(self, factor: i64) -> Option<IndexOrigin> {
         if self.rows.is_some() || factor == 0 {
             return Some(self).filter(|_| factor != 0);
         }
@@ -62,7 +62,7 @@ impl Origin {
             return None;
         }
         let (a, b) = (self.offset.0.checked_mul(factor)?, self.offset.1.checked_mul(factor)?);
-        Some(Origin { scale: self.scale.checked_mul(factor)?, offset: (a.min(b), a.max(b)), ..self })
+        Some(IndexOrigin { scale: self.scale.checked_mul(factor)?, offset: (a.min(b), a.max(b)), ..self })
     }
 }
 
@@ -81,7 +81,7 @@ struct MaskUse {
 pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
     let mut uses = vec![InputUse::Other; graph.inputs().len()];
     let origins = graph.inputs().iter().enumerate().map(|(input, id)| {
-        let origin = Origin { input, scale: 1, offset: (0, 0), divisor: 1, rows: None, is_checked: true };
+        let origin = IndexOrigin { input, scale: 1, offset: (0, 0), divisor: 1, rows: None, is_checked: true };
         (*id, origin)
     });
     indices(graph, origins.collect(), &mut uses);
@@ -102,7 +102,7 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
 }
 
 /// Follows the origins through a graph and notes the tables that they index.
-fn indices(graph: &Graph, mut origins: HashMap<ValueId, Origin>, uses: &mut [InputUse]) {
+fn indices(graph: &Graph, mut origins: HashMap<ValueId, IndexOrigin>, uses: &mut [InputUse]) {
     for node in graph.nodes() {
         for (position, origin) in node.inputs.iter().enumerate().filter_map(|(i, id)| Some((i, origins.get(&(*id)?)?.clone()))) {
             if let Some((rows, is_whole)) = table(graph, node, position) {
@@ -163,8 +163,8 @@ fn table(graph: &Graph, node: &Node, position: usize) -> Option<(Dim, bool)> {
     }
 }
 
-fn note(uses: &mut [InputUse], origin: Origin, rows: Dim, is_whole: bool) {
-    let Origin { input, scale, offset, divisor, rows: wrapped, is_checked } = origin;
+fn note(uses: &mut [InputUse], origin: IndexOrigin, rows: Dim, is_whole: bool) {
+    let IndexOrigin { input, scale, offset, divisor, rows: wrapped, is_checked } = origin;
     let new = IndexUse { rows: wrapped.unwrap_or(rows), scale, offset, divisor, is_checked: is_checked && is_whole };
     let smaller = match &uses[input] {
         InputUse::Index(known) => new.example_rows().unwrap_or(i64::MAX) < known.example_rows().unwrap_or(i64::MAX),
@@ -193,7 +193,7 @@ fn integer(graph: &Graph, node: &Node, i: usize) -> Option<i64> {
 }
 
 /// The origin of what a node gives.
-fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, Origin>) -> Option<Origin> {
+fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, IndexOrigin>) -> Option<IndexOrigin> {
     let of = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| origins.get(&id)).cloned();
     let name = node.op.name();
     match name {
@@ -223,16 +223,16 @@ fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, Origin>) -> Opt
         "Neg" => of(0)?.times(-1),
         "Div" => {
             let divisor = integer(graph, node, 1).filter(|n| *n > 0)?;
-            of(0).filter(|x| x.divisor == 1 && x.rows.is_none()).map(|x| Origin { divisor, ..x })
+            of(0).filter(|x| x.divisor == 1 && x.rows.is_none()).map(|x| IndexOrigin { divisor, ..x })
         }
         "Mod" => {
             let modulus = integer(graph, node, 1).filter(|n| *n > 0)?;
-            of(0).map(|x| Origin { rows: x.rows.clone().or(Some(Dim::from(modulus))), is_checked: false, ..x })
+            of(0).map(|x| IndexOrigin { rows: x.rows.clone().or(Some(Dim::from(modulus))), is_checked: false, ..x })
         }
-        "Abs" | "Min" | "Max" | "Clip" => (0..node.inputs.len()).find_map(of).map(Origin::unchecked),
+        "Abs" | "Min" | "Max" | "Clip" => (0..node.inputs.len()).find_map(of).map(IndexOrigin::unchecked),
         "Where" => {
             let values = [of(1), of(2)].into_iter().flatten();
-            values.min_by_key(|x| x.offset.0.saturating_abs()).map(Origin::unchecked)
+            values.min_by_key(|x| x.offset.0.saturating_abs()).map(IndexOrigin::unchecked)
         }
         "Gather" | "GatherElements" | "GatherND" | "Slice" => of(0),
         _ if MOVES.contains(&name) => (0..node.inputs.len()).find_map(of),

@@ -246,7 +246,7 @@ fn another_model_that_is_wrong_by_less_than_the_tolerance_is_found_and_its_node_
 }
 
 #[test]
-fn elements_that_are_no_numbers_are_counted() {
+fn nan_elements_are_counted() {
     let module = from_fn(|x: Tensor| x.log());
     let report = own(&module, &Example::new().input("x", &x())).unwrap();
     let output = &report.outputs[0];

@@ -174,7 +174,7 @@ impl Check {
             let expected = candidates.iter().find_map(|name| recorded.get(name)).ok_or_else(missing)?;
             let got = output.to_array()?;
             let comparison = compare(&got, expected, self.tolerances.of(got.dtype())).at(format!("output {i}"))?;
-            let (verdict, place) = match &comparison.closest_to_limit {
+            let (verdict, position) = match &comparison.closest_to_limit {
                 Some((index, got, expected)) => {
                     (if comparison.agrees { "agrees" } else { "differs" }, format!(" at {index:?}: expected {expected}, got {got}"))
                 }
@@ -182,7 +182,7 @@ impl Check {
             };
             let share = percent(comparison.share);
             text.push_str(&format!(
-                "   output {i:<6} largest difference {:.1e}, {share} of the limit{place}   {verdict}\n",
+                "   output {i:<6} largest difference {:.1e}, {share} of the limit{position}   {verdict}\n",
                 comparison.max_abs
             ));
             if let Some(note) = special(expected)? {
@@ -198,7 +198,7 @@ impl Check {
             }));
             if !comparison.agrees && failure.is_none() {
                 failure = Some(
-                    Error::new(ErrorCode::Mismatch, format!("{} of {} elements differ{place}", comparison.outside, got.len()))
+                    Error::new(ErrorCode::Mismatch, format!("{} of {} elements differ{position}", comparison.outside, got.len()))
                         .at(format!("output {i}")),
                 );
             }

@@ -109,7 +109,7 @@ pub fn table(report: &Report) -> String {
             (_, true) => (percent(output.share), "within rounding"),
             (_, false) => (percent(output.share), "differs"),
         };
-        let place = match &output.worst {
+        let position = match &output.worst {
             Some(worst) if output.share > 0.0 => {
                 format!("   at {:?}, {}: {:.6e} for {:.6e}", worst.index, worst.call, worst.got, worst.expected)
             }
@@ -119,7 +119,7 @@ pub fn table(report: &Report) -> String {
             "   {:<14} {:<20} {share:<14} {verdict}{}\n",
             printable(&output.name),
             format!("{:.1e}", output.max_abs),
-            printable(&place)
+            printable(&position)
         ));
         if output.limit == Limit::Rounding {
             text.push_str("   note: beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64\n");
