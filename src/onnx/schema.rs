@@ -172,7 +172,7 @@ const KINDS: &[(AttributeType, char)] = &[
 ];
 
 /// What the nodes of a model have that ONNX's schemas do not allow: unknown or missing attributes, attributes of another type, too many or too few
-/// inputs and outputs, element types as far as they are declared or follow from those of the inputs. Operators of other domains and functions of the
+/// inputs and outputs, element types as far as they follow from those of the inputs. Operators of other domains and functions of the
 /// model are not looked at.
 pub fn check_schemas(model: &Model) -> Vec<Error> {
     let mut found = Vec::new();
@@ -208,11 +208,12 @@ fn opset(imports: &[OperatorSetIdProto]) -> Option<i64> {
 /// Element types of values by name.
 type Types<'a> = HashMap<&'a str, i32>;
 
-/// The element types that a graph declares, and those of what it sees around it.
+/// The element types of a graph's inputs and initializers, and those of what it sees around it. What it declares of other values is compared with
+/// what they are elsewhere.
 fn declared<'a>(graph: &'a GraphProto, around: &Types<'a>) -> Types<'a> {
     let mut types = around.clone();
     types.extend(graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)));
-    for info in graph.value_info.iter().chain(&graph.output).chain(&graph.input) {
+    for info in &graph.input {
         match info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
             Some(type_proto::Value::TensorType(ty)) => types.insert(&info.name, ty.elem_type),
             // What hides a tensor around the graph.
