@@ -1,6 +1,7 @@
 //! Generated inputs: random values, edge-case values, and other sizes of every symbolic axis.
 
-use super::input_uses::{self, InputUse};
+use super::input_uses;
+use super::use_analysis::InputUse;
 use crate::array::{Array, DType, Random};
 use crate::dim::{Bindings, Sizes, Type};
 use crate::error::Result;

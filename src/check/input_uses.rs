@@ -1,60 +1,15 @@
 //! What the inputs of a traced graph are used for: indices into tables, whose range follows from the table, and masks. Data that is made up is fit
 //! for its use, and data that is given is compared with the range.
 
-use super::use_analysis;
+use super::use_analysis::{self, InputUse};
 use crate::array::{Array, DType, Random};
-use crate::dim::{Bindings, Dim, Sizes, Type};
+use crate::dim::{Bindings, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::module::Example;
 use crate::tensor::Tensor;
 use crate::trace::Traced;
 use std::fmt;
-
-/// What an input is used for.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum InputUse {
-    Index(IndexUse),
-    /// A mask: ones, and zeros at the end of some rows.
-    Mask,
-    /// A mask that is added to scores: zeros, and large negative values at the end of some rows.
-    AdditiveMask,
-    /// Anything else.
-    Other,
-}
-
-/// An index ⌊(scale · x + offset) / divisor⌋ into a table.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct IndexUse {
-    pub(super) rows: Dim,
-    pub(super) scale: i64,
-    /// The least and the greatest of what is added to the elements.
-    pub(super) offset: (i64, i64),
-    pub(super) divisor: i64,
-    /// Whether every index outside of the table is an error: nothing wraps or clamps it, and no condition decides whether it is used.
-    pub(super) is_checked: bool,
-}
-
-impl IndexUse {
-    /// How many rows the table has in the example.
-    pub(super) fn example_rows(&self) -> Option<i64> {
-        self.rows.example()
-    }
-
-    /// The least and the greatest input for which the index is `low` … `high`, where there is one.
-    fn inputs(&self, low: i64, high: i64) -> Option<(i64, i64)> {
-        let low = low.checked_mul(self.divisor)?.checked_sub(self.offset.0)?;
-        let high = high.checked_add(1)?.checked_mul(self.divisor)?.checked_sub(1)?.checked_sub(self.offset.1)?;
-        let (low, high) = if self.scale < 0 { (high.checked_neg()?, low.checked_neg()?) } else { (low, high) };
-        let scale = self.scale.checked_abs().filter(|scale| *scale > 0)?;
-        let (low, high) = (low.div_euclid(scale) + i64::from(low.rem_euclid(scale) != 0), high.div_euclid(scale));
-        (low <= high).then_some((low, high))
-    }
-
-    fn rows(&self, sizes: Sizes) -> Option<i64> {
-        sizes.of(&self.rows).ok().or(self.rows.example()).filter(|rows| *rows > 0)
-    }
-}
 
 /// The uses of the inputs in order. Of several tables the smallest counts.
 pub(super) fn of(graph: &Graph) -> Vec<InputUse> {

@@ -1,10 +1,54 @@
 //! Dataflow analysis from the inputs of a graph to the operators that index tables or mask.
 
-use super::input_uses::{IndexUse, InputUse};
 use crate::array::Array;
-use crate::dim::Dim;
+use crate::dim::{Dim, Sizes};
 use crate::graph::{Attribute, Graph, Node, ValueId};
 use std::collections::HashMap;
+
+/// What an input is used for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum InputUse {
+    Index(IndexUse),
+    /// A mask: ones, and zeros at the end of some rows.
+    Mask,
+    /// A mask that is added to scores: zeros, and large negative values at the end of some rows.
+    AdditiveMask,
+    /// Anything else.
+    Other,
+}
+
+/// An index ⌊(scale · x + offset) / divisor⌋ into a table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct IndexUse {
+    pub(super) rows: Dim,
+    pub(super) scale: i64,
+    /// The least and the greatest of what is added to the elements.
+    pub(super) offset: (i64, i64),
+    pub(super) divisor: i64,
+    /// Whether every index outside of the table is an error: nothing wraps or clamps it, and no condition decides whether it is used.
+    pub(super) is_checked: bool,
+}
+
+impl IndexUse {
+    /// How many rows the table has in the example.
+    pub(super) fn example_rows(&self) -> Option<i64> {
+        self.rows.example()
+    }
+
+    /// The least and the greatest input for which the index is `low` … `high`, where there is one.
+    pub(super) fn inputs(&self, low: i64, high: i64) -> Option<(i64, i64)> {
+        let low = low.checked_mul(self.divisor)?.checked_sub(self.offset.0)?;
+        let high = high.checked_add(1)?.checked_mul(self.divisor)?.checked_sub(1)?.checked_sub(self.offset.1)?;
+        let (low, high) = if self.scale < 0 { (high.checked_neg()?, low.checked_neg()?) } else { (low, high) };
+        let scale = self.scale.checked_abs().filter(|scale| *scale > 0)?;
+        let (low, high) = (low.div_euclid(scale) + i64::from(low.rem_euclid(scale) != 0), high.div_euclid(scale));
+        (low <= high).then_some((low, high))
+    }
+
+    pub(super) fn rows(&self, sizes: Sizes) -> Option<i64> {
+        sizes.of(&self.rows).ok().or(self.rows.example()).filter(|rows| *rows > 0)
+    }
+}
 
 /// Operators that move elements and change none.
 const MOVES: &[&str] = &[
