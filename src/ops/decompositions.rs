@@ -29,7 +29,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let zero = Tensor::zeros((), x.dtype())?;
         let wide = if x.dtype().is_float() { x.clone() } else { x.cast(DType::F64)? };
         let shifted = |bias: f64| if bias == 0.0 { Ok(x.clone()) } else { wide.sub(bias)?.cast(x.dtype()) };
-        Ok(vec![wide.gt(edge)?.where_(&shifted(bias)?, &wide.lt(-edge)?.where_(&shifted(-bias)?, &zero)?)?])
+        // Where both hold, for a negative edge, the first of ONNX's page counts.
+        Ok(vec![wide.lt(-edge)?.where_(&shifted(-bias)?, &wide.gt(edge)?.where_(&shifted(bias)?, &zero)?)?])
     }),
     ("ThresholdedRelu", |node, inputs| {
         let x = inputs.at(0)?;

@@ -232,6 +232,8 @@ def defaults(head):
     # Before opset 11 a bound that is left out is an end of f32.
     save("clip_of_old_is_finite", """<ir_version: 5, opset_import: ["" : 10]>
 g (float[4] x) => (float[4] y, float[4] z) { y = Clip<min = 0.0>(x) z = Clip(x) }""", {"x": np.array([-inf, -1, 2, inf], np.float32)})
+    save("shrink_with_a_negative_edge", head + """g (float[5] x) => (float[5] y) { y = Shrink<lambd = -1.0, bias = 0.5>(x) }""",
+         {"x": np.array([-2, -0.5, 0, 0.5, 2], np.float32)})
     x = floats(2, 3, 4, 2)
     norms = [(np.abs(x) ** p).sum((2, 3), keepdims=True) ** np.float32(1 / p) for p in (2, 1, 3)]
     save("global_lp_pool", head + """g (float[2,3,4,2] x) => (float[2,3,1,1] a, float[2,3,1,1] b, float[2,3,1,1] c) {
