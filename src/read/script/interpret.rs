@@ -405,6 +405,11 @@ impl<'a> Interpreter<'a> {
         let _line = location::line(format!("{}:{}", function.file, call.line));
         let name = path.strip_prefix("torch.").or_else(|| path.strip_prefix("ops.")).unwrap_or(path);
         let operator = operator.get_or_init(|| aten::resolve_at(name, self.script.version)).ok_or_else(|| aten::unknown(name))?;
+        // A script gives `full` a truth value as an integer, where torch.export keeps it.
+        let number = |value: &Value| if let Value::Bool(x) = value { Value::Int(Dim::Fixed(i64::from(*x))) } else { value.clone() };
+        if name == "full" {
+            return operator.call(&positional.iter().map(number).collect::<Vec<_>>(), named);
+        }
         operator.call(positional, named)
     }
 }
