@@ -44,6 +44,7 @@ const LINES: usize = 800;
 const UNSAFE: &[&str] = &[
     "src/array/mapped.rs",
     "src/kernels/fill.rs",
+    "src/kernels/gemm.rs",
     "src/kernels/packed_gemm.rs",
     "src/kernels/product.rs",
     "src/runtime/packed_matmul.rs",

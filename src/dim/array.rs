@@ -21,7 +21,7 @@ impl DimArray {
         DimArray { scalar: true, dims: vec![dim] }
     }
 
-    /// Lengths, as a tensor of rank 1.
+    /// Sizes, as a tensor of rank 1.
     pub fn vector(dims: impl Into<Vec<Dim>>) -> DimArray {
         DimArray { scalar: false, dims: dims.into() }
     }

@@ -27,18 +27,18 @@ pub type GemmFn<T> = unsafe fn(
 );
 
 /// The types of which there are products.
-pub trait Gemm: Sized {
+pub trait GemmKernel: Sized {
     /// The product for this processor.
     fn gemm() -> GemmFn<Self>;
 }
 
-impl Gemm for f32 {
+impl GemmKernel for f32 {
     fn gemm() -> GemmFn<f32> {
         gemm_f32::gemm::f32::get_gemm_fn()
     }
 }
 
-impl Gemm for f64 {
+impl GemmKernel for f64 {
     fn gemm() -> GemmFn<f64> {
         gemm_f64::gemm::f64::get_gemm_fn()
     }

@@ -1,7 +1,7 @@
 //! The functions of a real number, written once for f32 and f64.
 
 use super::fast_math_f32;
-use super::gemm::Gemm;
+use super::gemm::GemmKernel;
 use super::number::Number;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
@@ -11,7 +11,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 /// vector instructions, and right to 2 units in the last place.
 pub trait Real:
     Number<Wide = f64>
-    + Gemm
+    + GemmKernel
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>

@@ -27,12 +27,12 @@ pub struct OperatorSchema {
     outputs: (usize, Option<usize>),
     /// Name, kind and whether it must be there.
     attributes: Vec<(&'static str, char, bool)>,
-    parameters: [Vec<Parameter>; 2],
+    parameters: [Vec<FormalParameter>; 2],
 }
 
 /// An input or output of an operator; the last of them stands for all further ones.
 #[derive(Clone, Debug, PartialEq)]
-struct Parameter {
+struct FormalParameter {
     /// Inputs and outputs of one variable have one type; empty where the type is a fixed one.
     variable: &'static str,
     /// The element types as base-36 digits of ONNX's numbers; `*` where it may be no tensor.
@@ -42,14 +42,14 @@ struct Parameter {
     is_heterogeneous: bool,
 }
 
-impl Parameter {
-    fn parse(text: &'static str, variables: &[(&'static str, &'static str)]) -> Option<Parameter> {
+impl FormalParameter {
+    fn parse(text: &'static str, variables: &[(&'static str, &'static str)]) -> Option<FormalParameter> {
         let name = text.trim_end_matches(['?', '+', '~']);
         let (variable, types) = match name.strip_prefix('=') {
             Some(types) => ("", types),
             None => *variables.iter().find(|variable| variable.0 == name)?,
         };
-        Some(Parameter { variable, types, is_required: !text.ends_with(['?', '~']), is_heterogeneous: text.ends_with('~') })
+        Some(FormalParameter { variable, types, is_required: !text.ends_with(['?', '~']), is_heterogeneous: text.ends_with('~') })
     }
 
     fn allows(&self, element_type: i32) -> bool {
@@ -87,7 +87,7 @@ impl OperatorSchema {
         let attributes = columns.next()?.split_whitespace().map(attribute).collect::<Option<_>>()?;
         let variables = columns.next()?.split_whitespace().map(|text| text.split_once('=')).collect::<Option<Vec<_>>>()?;
         let mut parameters =
-            || columns.next()?.split_whitespace().map(|text| Parameter::parse(text, &variables)).collect::<Option<Vec<_>>>();
+            || columns.next()?.split_whitespace().map(|text| FormalParameter::parse(text, &variables)).collect::<Option<Vec<_>>>();
         let parameters = [parameters()?, parameters()?];
         Some((name, OperatorSchema { since, is_deprecated: deprecated == "d", inputs, outputs, attributes, parameters }))
     }

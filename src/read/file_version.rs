@@ -3,9 +3,10 @@
 //! A zip archive of torch has the version of the file format in `.data/version`, before version 6 in `version`
 //! ([versions.h](https://github.com/pytorch/pytorch/blob/main/caffe2/serialize/versions.h)). It says what some operators of a TorchScript program mean.
 
-use super::export::schema::{SchemaHeader, SchemaVersion};
 use super::zip::Archive;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The newest version of the file format, since torch 1.12 (`kMaxSupportedFileFormatVersion`).
 const FILE_FORMAT: u32 = 10;
@@ -13,6 +14,24 @@ const FILE_FORMAT: u32 = 10;
 const PT2_ARCHIVE: u32 = 0;
 /// The newest major version of torch.export's schema (`SCHEMA_VERSION`); minor versions only add to it.
 const EXPORT_SCHEMA: u32 = 8;
+
+/// What a program says of its versions.
+#[derive(Deserialize)]
+pub(super) struct SchemaHeader {
+    #[serde(default)]
+    pub schema_version: Option<SchemaVersion>,
+    /// The versions of the operators, by namespace.
+    #[serde(default)]
+    pub opset_version: BTreeMap<String, u32>,
+}
+
+/// The version of the schema: only the major one can break a reader. The first programs have no minor one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum SchemaVersion {
+    Split { major: u32 },
+    Major(u32),
+}
 
 /// The version of the file format; torch reads no program from an archive without one.
 ///

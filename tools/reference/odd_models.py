@@ -208,7 +208,7 @@ def integers(head):
   e = ReduceSumSquare<axes = [0]>(x)
   f = ReduceL1<axes = [1]>(x)
 }""", {"x": x})
-    # The page of ReduceMax: "minimum value of the data type" over nothing. ONNX Runtime has no kernel for u64.
+    # ONNX on ReduceMax: "minimum value of the data type" over nothing. ONNX Runtime has no kernel for u64.
     none = np.zeros((2, 0), np.uint64)
     limits = [np.full(2, value, np.uint64) for value in (0, 2**64 - 1)]
     save("extremes_of_no_unsigned_integers", head.replace("17", "20") + """g (uint64[2,0] x) => (uint64[2] a, uint64[2] b) {

@@ -302,8 +302,8 @@ def constant(draw, op):
 def reverse_sequence(draw, op):
     shape = draw.shape(draw.int(2, 4), least=1)
     time = draw.int(0, 1)
-    lengths = draw.array("int64", [shape[1 - time]], edges=False, low=1, high=shape[time])
-    return draw.node(op, [draw.input(draw.array(draw.dtype(op), shape)), draw.input(lengths)], time_axis=time, batch_axis=1 - time)
+    steps = draw.array("int64", [shape[1 - time]], edges=False, low=1, high=shape[time])
+    return draw.node(op, [draw.input(draw.array(draw.dtype(op), shape)), draw.input(steps)], time_axis=time, batch_axis=1 - time)
 
 
 @family("CenterCropPad")

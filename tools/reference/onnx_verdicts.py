@@ -66,9 +66,9 @@ def before(opset):
 
 # Operators of which onnx.reference is not asked at all, and why.
 NO_REFERENCE = {
-    "RNN": "ignores direction, sequence lengths, clip and activations",
-    "GRU": "ignores direction, sequence lengths, clip and activations",
-    "LSTM": "ignores direction, sequence lengths, clip and activations",
+    "RNN": "ignores direction, sequence_lens, clip and activations",
+    "GRU": "ignores direction, sequence_lens, clip and activations",
+    "LSTM": "ignores direction, sequence_lens, clip and activations",
     "LRN": "counts channels by the size of the batch",
     "GlobalMaxPool": "gives another rank than the operator's page says",
     "ConvTranspose": "adds the bias of the first group to all groups",
@@ -85,7 +85,7 @@ RIGHT = [
     ("Unsqueeze", before(13), "runtime", "axes are those of the result, in any order"),
     ("RoiAlign", before(16), "runtime", "before opset 16 there is no half pixel"),
     ("Loop", always, "runtime", "scan outputs are stacked on a new axis"),
-    ("Slice", ends_at_maximum, "neither", "ONNX Runtime takes the largest integer as the end in either direction, the page clamps it"),
+    ("Slice", ends_at_maximum, "neither", "ONNX Runtime takes the largest integer as the end in either direction, the standard clamps it"),
     ("Slice", always, "runtime", "a start before the beginning is clamped to 0, with a negative step too"),
     ("NonZero", lambda case: case.values_of_rank(0), "reference", "of a scalar the result has the shape (0, N)"),
     ("MatMulInteger", lambda case: case.has_empty(), "reference", "a sum of nothing is 0; ONNX Runtime leaves memory as it was"),

@@ -15,7 +15,7 @@ use crate::module::{DynModule, Example, Outputs};
 use crate::read::aten;
 use crate::tensor::Tensor;
 use indexmap::IndexMap;
-use schema::{InputSpec, OutputSpec, Payloads, SchemaArgument, SchemaGraph, SchemaHeader, SchemaProgram, Size, TensorMeta, TreeSpec};
+use schema::{InputSpec, OutputSpec, Payloads, SchemaArgument, SchemaGraph, SchemaProgram, Size, TensorMeta, TreeSpec};
 use std::collections::BTreeMap;
 use symbol::Hints;
 
@@ -87,7 +87,7 @@ impl ExportedProgram {
         let text = archive.read(&model)?;
         // Before the program, which a newer schema may write in another way.
         let damaged = |error| Error::damaged(format!("invalid torch.export program: {error}"));
-        let header: SchemaHeader = serde_json::from_slice(&text).map_err(damaged).at(&model)?;
+        let header: file_version::SchemaHeader = serde_json::from_slice(&text).map_err(damaged).at(&model)?;
         file_version::check_schema(&header).at(&model)?;
         let program: SchemaProgram = serde_json::from_slice(&text).map_err(damaged).at(&model)?;
         let stem = model.trim_start_matches("models/").trim_end_matches(".json").to_string();

@@ -16,24 +16,6 @@ pub(super) struct SchemaProgram {
     pub range_constraints: BTreeMap<String, RangeConstraint>,
 }
 
-/// What a program says of its versions.
-#[derive(Deserialize)]
-pub(in crate::read) struct SchemaHeader {
-    #[serde(default)]
-    pub schema_version: Option<SchemaVersion>,
-    /// The versions of the operators, by namespace.
-    #[serde(default)]
-    pub opset_version: BTreeMap<String, u32>,
-}
-
-/// The version of the schema: only the major one can break a reader. The first programs have no minor one.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(in crate::read) enum SchemaVersion {
-    Split { major: u32 },
-    Major(u32),
-}
-
 /// The sizes that a symbol can have; an end is missing where there is none.
 #[derive(Deserialize)]
 pub(super) struct RangeConstraint {
