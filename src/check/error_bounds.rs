@@ -197,7 +197,7 @@ impl Operation<'_> {
             Family::Affine => {
                 let [x, scale, bias, mean, variance] = self.operands else { return self.observed(position, &y, bound) };
                 let signed = [self.of(x, f64::abs)?, self.of(scale, f64::abs)?, self.of(bias, f64::abs)?, self.of(mean, |x| -x.abs())?];
-                let sums = self.outputs(&[&signed[..], &[variance.clone()]].concat())?;
+                let sums = self.outputs(&[&signed[..], std::slice::from_ref(variance)].concat())?;
                 let sums = sums.first().map(Array::to_f64s).transpose()?.unwrap_or_default();
                 sums.into_iter().map(|sum| 2.0 * bound.multiple() * sum).collect()
             }

@@ -266,7 +266,7 @@ fn a_weight_that_is_used_as_it_is_and_transposed_is_written_once() {
     let bytes = std::fs::metadata(&path).unwrap().len();
     assert!(bytes < 64 * 32 * 4 + 3000, "{bytes} bytes");
     let model = ontrace::onnx::Model::open(&path).unwrap();
-    let again = ontrace::read::OnnxModule::new(model).unwrap().forward(&[ids.clone()]).unwrap();
+    let again = ontrace::read::OnnxModule::new(model).unwrap().forward(std::slice::from_ref(&ids)).unwrap();
     let expected = table.embedding(&ids).unwrap().matmul(&table.transpose(0, 1).unwrap()).unwrap();
     assert_eq!(again[0].to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
     #[cfg(feature = "tract")]
