@@ -81,7 +81,7 @@ impl Operator for Range {
 
     fn eval(&self, _: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
         let (start, length) = (sizes.of(&self.start)?, sizes.of(&self.length)?);
-        crate::array::count(&[length.max(0) as usize])?;
+        crate::array::room::<i64>(usize::try_from(length).unwrap_or(0))?;
         Ok(vec![Array::vector((0..length).map(|i| start.wrapping_add(i.wrapping_mul(self.step))).collect())])
     }
 
@@ -371,5 +371,16 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "arange_step", [floats(&[5])], |x| one(Tensor::arange(1, &(x[0].dim(0)? * 3), 2, DType::F32)?);
         "arange_down", [floats(&[5])], |x| one(Tensor::arange(&x[0].dim(0)?, 0, -2, DType::I64)?);
         "eye", [floats(&[5])], |x| one(Tensor::eye(&x[0].dim(0)?, &Dim::Fixed(4), 1, DType::F32)?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DType, ErrorCode, Tensor};
+
+    #[test]
+    fn a_range_that_memory_does_not_hold_is_an_error() {
+        let end = crate::Dim::Fixed(1 << 58);
+        assert_eq!(Tensor::arange(0i64, &end, 1i64, DType::I64).unwrap_err().code(), ErrorCode::TooBig);
     }
 }
