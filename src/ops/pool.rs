@@ -103,7 +103,8 @@ impl Operator for MaxPool {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if x.dtype == DType::Bool {
+        // Nothing in ONNX gives the indices of integers of 64 bits.
+        if x.dtype == DType::Bool || self.indices && LONG.contains(&x.dtype) {
             return Err(DType::not_taken(x.dtype));
         }
         let values = pooled(x, &self.kernel, &self.window, self.ceil)?;
@@ -128,10 +129,6 @@ impl Operator for MaxPool {
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
         if LONG.contains(&outputs[0].dtype) {
-            if self.indices {
-                let what = format!("MaxPool of {} with indices has no ONNX operator", outputs[0].dtype);
-                return Err(Error::unsupported(what).help("cast the operand to f64, which holds integers up to 2^53"));
-            }
             return Ok(vec![self.lower_by_axes(builder, &inputs[0], &outputs[0])?]);
         }
         let symbolic = builder.ty(&inputs[0])?.shape[2..].iter().any(Dim::is_symbolic);
