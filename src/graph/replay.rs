@@ -45,16 +45,7 @@ impl Graph {
     /// # Errors
     /// As [`Graph::replay`].
     pub fn replay_within(&self, inputs: &[Array], outer: &Bindings) -> Result<Vec<Array>> {
-        let last_use = self.last_uses();
-        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
-        self.walk(inputs, outer, &mut values, |i, values, _| {
-            for id in &last_use[i] {
-                values[id.0] = None;
-            }
-            Ok(())
-        })?;
-        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
-        self.outputs.iter().map(output).collect()
+        self.walk(inputs, outer, |_, _, _| Ok(()))
     }
 
     /// Runs the graph and shows every node's outputs, in order, to `visit`; returns when it fails or asks to stop.
@@ -62,19 +53,11 @@ impl Graph {
     /// # Errors
     /// As [`Graph::replay`], and what `visit` returns.
     pub fn observe(&self, inputs: &[Array], mut visit: impl FnMut(usize, ValueId, &Array) -> Result<()>) -> Result<()> {
-        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
-        let last_use = self.last_uses();
-        self.walk(inputs, &Bindings::new(), &mut values, |i, values, _| {
-            for &id in &self.nodes[i].outputs {
-                if let Some(array) = &values[id.0] {
-                    visit(i, id, array)?;
-                }
-            }
-            for id in &last_use[i] {
-                values[id.0] = None;
-            }
-            Ok(())
-        })
+        self.walk(inputs, &Bindings::new(), |i, values, _| {
+            let mut outputs = self.nodes[i].outputs.iter().filter_map(|&id| Some((id, values[id.0].as_ref()?)));
+            outputs.try_for_each(|(id, array)| visit(i, id, array))
+        })?;
+        Ok(())
     }
 
     /// Runs the graph and shows every node's inputs and outputs, in order, and what the symbols stand for; returns the outputs of the graph.
@@ -86,39 +69,33 @@ impl Graph {
         inputs: &[Array],
         mut visit: impl FnMut(usize, &[Option<&Array>], &[&Array], &Bindings) -> Result<()>,
     ) -> Result<Vec<Array>> {
-        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
-        let last_use = self.last_uses();
-        self.walk(inputs, &Bindings::new(), &mut values, |i, values, bindings| {
+        self.walk(inputs, &Bindings::new(), |i, values, bindings| {
             let node = &self.nodes[i];
             let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
             let outputs: Vec<&Array> = node.outputs.iter().filter_map(|id| values[id.0].as_ref()).collect();
-            visit(i, &arguments, &outputs, bindings)?;
-            for id in &last_use[i] {
-                values[id.0] = None;
-            }
-            Ok(())
-        })?;
-        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
-        self.outputs.iter().map(output).collect()
+            visit(i, &arguments, &outputs, bindings)
+        })
     }
 
+    /// Runs the nodes in order, shows the values after each of them to `visit`, and keeps none longer than it is needed; returns the outputs.
     fn walk(
         &self,
         inputs: &[Array],
         outer: &Bindings,
-        values: &mut [Option<Array>],
-        mut after: impl FnMut(usize, &mut [Option<Array>], &Bindings) -> Result<()>,
-    ) -> Result<()> {
+        mut visit: impl FnMut(usize, &[Option<Array>], &Bindings) -> Result<()>,
+    ) -> Result<Vec<Array>> {
+        let last_use = self.last_uses();
+        let mut values: Vec<Option<Array>> = vec![None; self.values.len()];
         let mut bindings = self.bind(inputs)?;
         bindings.inherit(outer);
         for (&id, array) in self.inputs.iter().zip(inputs) {
             values[id.0] = Some(array.clone());
         }
         self.guards.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
-        self.check_values(&self.inputs, values)?;
+        self.check_values(&self.inputs, &values)?;
         let on_data: Vec<&Guard> = self.guards.iter().filter(|guard| guard.depends_on_data()).collect();
         for (i, node) in self.nodes.iter().enumerate() {
-            let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, values))).collect();
+            let arguments: Vec<Option<&Array>> = node.inputs.iter().map(|id| id.and_then(|id| self.known(id, &values))).collect();
             let outputs = node.op.eval(&Inputs::new(&arguments), Sizes::Bound(&bindings)).at(node.op.name()).at(&node.location)?;
             for (&id, array) in node.outputs.iter().zip(outputs) {
                 // Sizes that depend on data are known from here on.
@@ -139,10 +116,12 @@ impl Graph {
                 // Those on sizes that depend on data hold before what follows runs.
                 on_data.iter().try_for_each(|guard| guard.check_sizes(&bindings))?;
             }
-            self.check_values(&node.outputs, values)?;
-            after(i, values, &bindings)?;
+            self.check_values(&node.outputs, &values)?;
+            visit(i, &values, &bindings)?;
+            last_use[i].iter().for_each(|id| values[id.0] = None);
         }
-        Ok(())
+        let output = |id: &ValueId| self.known(*id, &values).cloned().ok_or_else(|| Error::internal("an output that no node computes"));
+        self.outputs.iter().map(output).collect()
     }
 
     /// Checks the guards on values that were computed just now.
