@@ -3,8 +3,8 @@
 use super::expr::Atom;
 use super::{Constraint, Expr, Relation, is_value};
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many quotients, minima and maxima a proof takes apart, one inside the other.
 const DEPTH: usize = 5;
@@ -23,6 +23,38 @@ pub(crate) struct Ranges {
     symbols: BTreeMap<Arc<str>, (i64, Option<i64>)>,
     /// Expressions over several symbols that are known not to be negative.
     nonnegative: Vec<Expr>,
+    proofs: Proofs,
+}
+
+/// What was asked before, and its answer: a network asks the same of its sizes at every layer.
+#[derive(Debug, Default)]
+struct Proofs(Mutex<HashMap<Expr, bool>>);
+
+impl Clone for Proofs {
+    /// None: ranges are cloned to be changed.
+    fn clone(&self) -> Proofs {
+        Proofs::default()
+    }
+}
+
+impl Proofs {
+    /// How many are kept.
+    const MOST: usize = 4096;
+
+    /// The answer for this expression: that of before, or that of `prove`.
+    fn of(&self, expr: &Expr, prove: impl FnOnce() -> bool) -> bool {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = known().get(expr) {
+            return *answer;
+        }
+        let answer = prove();
+        let mut known = known();
+        if known.len() >= Proofs::MOST {
+            known.clear();
+        }
+        known.insert(expr.clone(), answer);
+        answer
+    }
 }
 
 impl Ranges {
@@ -38,6 +70,7 @@ impl Ranges {
     /// One constraint more.
     pub(crate) fn add(&mut self, constraint: &Constraint) {
         let Constraint::Related(left, relation, right) = constraint.normalized() else { return };
+        self.proofs = Proofs::default();
         let difference = left.add(&right.neg());
         let (symbol, bound) = (left.as_symbol().cloned(), right.number());
         let least = match (relation, &symbol, bound) {
@@ -98,21 +131,26 @@ impl Ranges {
         let difference = left.add(&right.neg());
         let at_least = |n: i64| self.is_nonnegative(&difference.add(&(-n).into()));
         let at_most = |n: i64| self.is_nonnegative(&difference.neg().add(&n.into()));
-        let (holds, fails) = match relation {
-            Relation::Equal => (at_least(0) && at_most(0), at_least(1) || at_most(-1)),
-            Relation::Unequal => (at_least(1) || at_most(-1), at_least(0) && at_most(0)),
-            Relation::AtLeast => (at_least(0), at_most(-1)),
-            Relation::Greater => (at_least(1), at_most(0)),
-            Relation::AtMost => (at_most(0), at_least(1)),
-            Relation::Less => (at_most(-1), at_least(0)),
+        let holds = |relation| match relation {
+            Relation::Equal => at_least(0) && at_most(0),
+            Relation::Unequal => at_least(1) || at_most(-1),
+            Relation::AtLeast => at_least(0),
+            Relation::Greater => at_least(1),
+            Relation::AtMost => at_most(0),
+            Relation::Less => at_most(-1),
         };
-        (holds || fails).then_some(holds)
+        if holds(relation) { Some(true) } else { holds(relation.opposite()).then_some(false) }
     }
 
     /// Whether an expression is known not to be negative.
     pub(crate) fn is_nonnegative(&self, expr: &Expr) -> bool {
-        let effort = Cell::new(EFFORT);
-        self.proves(expr, DEPTH, &effort) || self.nonnegative.iter().any(|known| self.proves(&expr.add(&known.neg()), DEPTH, &effort))
+        if let Some(n) = expr.number() {
+            return n >= 0;
+        }
+        self.proofs.of(expr, || {
+            let effort = Cell::new(EFFORT);
+            self.proves(expr, DEPTH, &effort) || self.nonnegative.iter().any(|known| self.proves(&expr.add(&known.neg()), DEPTH, &effort))
+        })
     }
 
     fn proves(&self, expr: &Expr, depth: usize, effort: &Cell<usize>) -> bool {

@@ -60,7 +60,7 @@ impl Expr {
     }
 
     fn term(monomial: Monomial, coefficient: i64) -> Expr {
-        Expr(BTreeMap::from([(monomial, coefficient)]).into_iter().filter(|term| term.1 != 0).collect())
+        if coefficient == 0 { Expr::ZERO } else { Expr(BTreeMap::from([(monomial, coefficient)])) }
     }
 
     /// The number that this expression is, if it has no symbol.
@@ -182,6 +182,11 @@ impl Expr {
 
     /// The product.
     pub fn mul(&self, other: &Expr) -> Expr {
+        match (self.number(), other.number()) {
+            (_, Some(n)) => return self.scaled(n),
+            (Some(n), _) => return other.scaled(n),
+            _ => {}
+        }
         let mut product = Expr::default();
         for (a, x) in &self.0 {
             for (b, y) in &other.0 {
@@ -191,9 +196,15 @@ impl Expr {
         product
     }
 
+    /// The product with a number.
+    fn scaled(&self, n: i64) -> Expr {
+        let terms = || self.0.iter().map(|(monomial, x)| (monomial.clone(), x.saturating_mul(n)));
+        if n == 0 { Expr::ZERO } else { Expr(terms().collect()) }
+    }
+
     /// The negative.
     pub fn neg(&self) -> Expr {
-        self.mul(&Expr::from(-1))
+        self.scaled(-1)
     }
 
     /// The quotient where it is exact for every value of the symbols.

@@ -170,7 +170,7 @@ impl Constraints {
             return true;
         }
         let difference = left.add(&right.neg());
-        if assumptions.ranges.decide(&difference, Relation::Equal, &Expr::ZERO) == Some(true) {
+        if assumptions.ranges.is_nonnegative(&difference) && assumptions.ranges.is_nonnegative(&difference.neg()) {
             return true;
         }
         if let Some(conditions) = assumptions.part_where_zero(&difference, PARTS) {

@@ -19,7 +19,7 @@ pub use apply::{apply, apply_one};
 pub use axes::{Axes, AxisRange};
 pub use operand::Operand;
 pub use recorder::{Recorder, is_tracing, untraced};
-pub(crate) use recorder::{fresh_symbol, visible};
+pub(crate) use recorder::{fresh_symbol, superseded, visible};
 pub(crate) use scaled::fraction;
 pub use size::concrete;
 

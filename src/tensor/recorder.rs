@@ -25,6 +25,10 @@ struct ActiveTrace {
     constraints: Vec<Guard>,
     /// What inference may assume of sizes in this trace.
     assumptions: Option<Assumptions>,
+    /// Where the trace is made again once its constraints are known: how many nodes it had when the last one was found.
+    found_at: Option<usize>,
+    /// Whether it is made again.
+    is_repeated: bool,
     /// Whether reading a number is an error.
     strict: bool,
     /// How many sizes and values that depend on data have got a name.
@@ -85,6 +89,15 @@ impl Recorder {
         Ok(self)
     }
 
+    /// Makes the trace one that is made again where it finds constraints: then [`superseded`] may end it before the program ends.
+    ///
+    /// # Errors
+    /// As [`Recorder::with_strictness`].
+    pub(crate) fn repeated(self, is_repeated: bool) -> Result<Recorder> {
+        self.with(|active| active.is_repeated = is_repeated)?;
+        Ok(self)
+    }
+
     /// Starts the trace of a branch or a loop's body, which may use the tensors of the traces around it.
     pub(crate) fn open_body() -> Recorder {
         Recorder::push(Some(Vec::new()))
@@ -98,6 +111,8 @@ impl Recorder {
                 graph: Graph::default(),
                 constraints: Vec::new(),
                 assumptions: None,
+                found_at: None,
+                is_repeated: false,
                 strict: false,
                 named: 0,
                 scalars: BTreeMap::new(),
@@ -399,17 +414,41 @@ pub(super) fn grant(constraint: Constraint) {
     });
 }
 
-/// Keeps what inference had to assume of sizes, with the location where it did.
+/// Keeps what inference had to assume of sizes, with the location where it did, and assumes it from there on.
 pub(super) fn constrain(constraints: Vec<Constraint>, location: impl FnOnce() -> SourceLocation) {
     if constraints.is_empty() {
         return;
     }
     let location = location();
     ACTIVE.with_borrow_mut(|open| {
-        if let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) {
-            active.constraints.extend(constraints.into_iter().map(|constraint| Guard::sizes(constraint, location.clone())));
+        let Some(active) = open.iter_mut().rfind(|active| active.captures.is_none()) else { return };
+        for constraint in constraints {
+            if let Some(assumptions) = &mut active.assumptions {
+                assumptions.grant(constraint.clone());
+            }
+            active.constraints.push(Guard::sizes(constraint, location.clone()));
+            active.found_at = Some(active.graph.nodes().len());
         }
     });
+}
+
+/// How many nodes a trace that is made again records at least after the last constraint that it found.
+const FURTHER_NODES: usize = 32;
+
+/// An error where the active trace is made again anyhow, and has found no constraint for as long as it took to the last one: an interpreter
+/// asks it before each statement, and ends.
+///
+/// # Errors
+/// [`Trace`](crate::ErrorCode::Trace), which nobody sees: the trace is made again.
+pub(crate) fn superseded() -> Result<()> {
+    let ends = ACTIVE.with_borrow(|open| {
+        let active = open.iter().rfind(|active| active.captures.is_none()).filter(|active| active.is_repeated)?;
+        Some(active.graph.nodes().len() > 2 * active.found_at? + FURTHER_NODES)
+    });
+    match ends {
+        Some(true) => Err(Error::trace("the trace is made again under the constraints that it found")),
+        _ => Ok(()),
+    }
 }
 
 /// What a function finds in the graph of the active trace in which a traced value stands.

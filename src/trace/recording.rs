@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The most runs of a module to find the constraints on its sizes.
 const ROUNDS: usize = 32;
 
+/// How many of them may end before the module does.
+const SHORT_ROUNDS: usize = 16;
+
 /// The options of a recording.
 #[derive(Clone, Debug)]
 pub(crate) struct Recording {
@@ -38,9 +41,9 @@ impl Recording {
         let mut granted: BTreeMap<Constraint, SourceLocation> =
             example.ranges().into_iter().map(|range| (range, SourceLocation::default())).collect();
         let mut notes = Vec::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let assumptions = Assumptions::new(granted.keys().cloned().collect(), example.bindings()?, example.leaves_open());
-            let (result, found) = self.run(module, &example, assumptions);
+            let (result, found) = self.run(module, &example, assumptions, round < SHORT_ROUNDS);
             if found.is_empty() {
                 let (graph, outputs) = result?;
                 return Ok((self.finish(module, &example, graph, outputs, granted, notes), example));
@@ -71,9 +74,16 @@ impl Recording {
         Err(Error::new(ErrorCode::Size, "the constraints on the sizes have no solution").help("declare fewer symbolic sizes"))
     }
 
-    /// One run: the recorded graph, and the constraints on sizes that it needs.
-    fn run(&self, module: &dyn DynModule, example: &Example, assumptions: Assumptions) -> (Result<(Graph, Outputs)>, Vec<Guard>) {
-        let recorder = match Recorder::open().with_strictness(self.strict).and_then(|recorder| recorder.with_assumptions(assumptions)) {
+    /// One run: the recorded graph, and the constraints on sizes that it needs. Where it found some and `may_end`, it may be a part of the run.
+    fn run(
+        &self,
+        module: &dyn DynModule,
+        example: &Example,
+        assumptions: Assumptions,
+        may_end: bool,
+    ) -> (Result<(Graph, Outputs)>, Vec<Guard>) {
+        let recorder = Recorder::open().with_strictness(self.strict);
+        let recorder = match recorder.and_then(|recorder| recorder.with_assumptions(assumptions)?.repeated(may_end)) {
             Ok(recorder) => recorder,
             Err(error) => return (Err(error), Vec::new()),
         };
@@ -124,7 +134,7 @@ pub(crate) fn repeated(module: &dyn DynModule, traced: &Traced, example: &Exampl
         Condition::Values(..) => None,
     });
     let assumptions = Assumptions::new(known.collect(), example.bindings()?, example.leaves_open());
-    let (mut graph, outputs) = Recording::default().run(module, example, assumptions).0?;
+    let (mut graph, outputs) = Recording::default().run(module, example, assumptions, false).0?;
     if traced.random_mode == RandomMode::AsInput {
         graph.open_sources("random");
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::read::aten;
 use crate::read::aten::value::{Value, View};
 use crate::read::script::{binary, unary};
-use crate::tensor::{Tensor, location};
+use crate::tensor::{Tensor, location, superseded};
 use std::collections::HashMap;
 
 /// How deeply graphs may nest.
@@ -224,6 +224,7 @@ impl ProgramRunner {
             return Err(Error::too_deep("graphs nested too deeply"));
         }
         for node in &graph.nodes {
+            superseded()?;
             let stack = node.metadata.nn_module_stack.as_deref().unwrap_or_default();
             let path = stack.rsplit(';').next().and_then(|entry| entry.split(',').nth(1)).unwrap_or_default();
             let _scope = location::absolute_scope(path);

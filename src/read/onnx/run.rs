@@ -10,7 +10,7 @@ use crate::graph::Inputs;
 use crate::onnx::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::onnx::{LINE_KEY, Node, SCOPE_KEY, calls};
 use crate::ops::{self, Iteration, OpRegistry};
-use crate::tensor::{Tensor, is_tracing, location};
+use crate::tensor::{Tensor, is_tracing, location, superseded};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -102,6 +102,7 @@ impl GraphRunner<'_> {
             return Err(Error::too_deep("graphs nested too deeply"));
         }
         for (i, proto) in nodes.iter().enumerate() {
+            superseded()?;
             let node = Node::new(proto, i);
             let outputs = self
                 .node(&node, proto, scope)

@@ -6,7 +6,7 @@ use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
 use crate::read::aten::{self, AtenOperator, value::Value};
-use crate::tensor::{Tensor, location};
+use crate::tensor::{Tensor, location, superseded};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -94,6 +94,7 @@ impl<'a> Interpreter<'a> {
     }
 
     fn statement(&mut self, statement: &Statement, locals: &mut Locals, function: &Arc<FunctionDef>) -> Result<Flow> {
+        superseded()?;
         match &statement.kind {
             StatementKind::Assign(target, value) => {
                 let value = self.eval(value, locals, function)?;
