@@ -143,6 +143,8 @@ pub(super) struct Operation<'a> {
     pub(super) op: &'a dyn Operator,
     /// The same operator for f64, where that is another.
     pub(super) wide: &'a dyn Operator,
+    /// The same operator for another dtype, in which the sums of a bound are taken: these need a few bits only.
+    pub(super) sampled: (&'a dyn Operator, DType),
     pub(super) operands: &'a [Option<Array>],
     pub(super) sizes: Sizes<'a>,
     /// The dtype in which it is computed.
@@ -157,6 +159,34 @@ impl Operation<'_> {
     pub(super) fn outputs(&self, operands: &[Option<Array>]) -> Result<Vec<Array>> {
         let operands: Vec<Option<&Array>> = operands.iter().map(Option::as_ref).collect();
         self.wide.eval(&Inputs::new(&operands), self.sizes)
+    }
+
+    /// The outputs for other operands, in the dtype of the samples.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub(super) fn sample(&self, operands: &[Option<Array>]) -> Result<Vec<Array>> {
+        let operands: Vec<Option<&Array>> = operands.iter().map(Option::as_ref).collect();
+        self.sampled.0.eval(&Inputs::new(&operands), self.sizes)
+    }
+
+    /// The first output for operands with their floats changed, in f64. They are divided by their largest element before, so that nothing
+    /// overflows in the dtype of the samples.
+    fn magnitudes(&self, count: usize, change: impl Fn(f64) -> f64) -> Result<Vec<f64>> {
+        let mut scale = 1.0;
+        let mut operands = Vec::with_capacity(count);
+        for operand in self.operands.iter().take(count) {
+            let Some(array) = operand.as_ref().filter(|array| array.dtype() == DType::F64) else {
+                operands.push(operand.clone());
+                continue;
+            };
+            let largest = array.elements::<f64>()?.iter().filter(|x| x.is_finite()).fold(0.0, |most: f64, x| most.max(x.abs()));
+            let largest = if largest > 0.0 { largest } else { 1.0 };
+            scale *= change(largest);
+            operands.push(Some(narrowed(&mapped(array, |x| change(x / largest))?, self.sampled.1)?));
+        }
+        let sums = self.sample(&operands)?.first().map(Array::to_f64s).transpose()?.unwrap_or_default();
+        Ok(sums.into_iter().map(|sum| scale * sum).collect())
     }
 
     /// What the error of each element of a float output may be; `None` where nothing is rounded.
@@ -177,9 +207,13 @@ impl Operation<'_> {
             Family::Function(relative, absolute, of_operand) => self.function(&y, (relative, absolute, of_operand), exact, bound)?,
             Family::Product => self.product(&y, bound)?,
             Family::Sum => {
-                let sums = self.outputs(&self.changed(f64::abs)?)?.into_iter().next().map(|sums| sums.to_f64s()).transpose()?;
+                // What is added by a scatter has the scale of what it is added to.
+                let sums = match self.operands.iter().flatten().filter(|array| array.dtype() == DType::F64).count() {
+                    1 => self.magnitudes(self.operands.len(), f64::abs)?,
+                    _ => self.outputs(&self.changed(f64::abs)?)?.first().map(Array::to_f64s).transpose()?.unwrap_or_default(),
+                };
                 let growth = bound.growth(self.terms(exact)) + 2.0;
-                sums.unwrap_or_default().into_iter().map(|sum| growth * sum).collect()
+                sums.into_iter().map(|sum| growth * sum).collect()
             }
             Family::RelativeSum => {
                 let growth = bound.growth(self.terms(exact)) + 4.0;
@@ -255,17 +289,13 @@ impl Operation<'_> {
             Some(bias) => bias.to_f64s()?.into_iter().filter(|x| x.is_finite()).fold(0.0, |most: f64, x| most.max(x.abs())),
             None => 0.0,
         };
-        let pair = |change: fn(f64) -> f64| -> Result<Vec<f64>> {
-            let operands = self.operands.iter().take(2).map(|operand| self.of(operand, change)).collect::<Result<Vec<_>>>()?;
-            self.outputs(&operands)?.first().map(Array::to_f64s).transpose().map(Option::unwrap_or_default)
-        };
         Ok(match bound {
             Bound::Worst => {
-                let sums = pair(f64::abs)?;
+                let sums = self.magnitudes(2, f64::abs)?;
                 sums.into_iter().zip(y).map(|(sum, y)| (terms + 2.0) * sum.abs() + 2.0 * (y.abs() + added)).collect()
             }
             Bound::Deviation => {
-                let squares = pair(|x| x * x)?;
+                let squares = self.magnitudes(2, |x| x * x)?;
                 let variance = |square: f64, y: f64| {
                     let square = factor * square.abs();
                     terms * (2.0 * y * y + square) / 18.0 + square / 3.0 + (y.abs() + added).powi(2)
@@ -392,8 +422,14 @@ mod tests {
         let node = &traced.graph().nodes()[0];
         let operands: Vec<Option<Array>> = inputs.iter().map(|input| Some(widened(input).unwrap())).collect();
         let bindings = Bindings::new();
-        let operation =
-            Operation { op: &*node.op, wide: &*node.op, operands: &operands, sizes: Sizes::Bound(&bindings), dtype: DType::F32 };
+        let operation = Operation {
+            op: &*node.op,
+            wide: &*node.op,
+            sampled: (&*node.op, DType::F32),
+            operands: &operands,
+            sizes: Sizes::Bound(&bindings),
+            dtype: DType::F32,
+        };
         let exact = operation.outputs(&operands).unwrap().remove(0);
         let error = operation.error(0, &exact, bound).unwrap().unwrap();
         let got = function(&tensors).unwrap().to_array().unwrap().to_f64s().unwrap();

@@ -23,7 +23,7 @@ pub(super) struct Reference {
     pub(super) value: Array,
     /// What the error may be at most, where it has a bound of its own.
     bound: Option<Vec<f64>>,
-    /// With sampled errors, in f64; none where nothing was rounded on the way.
+    /// With sampled errors, in the dtype of the samples; none where nothing was rounded on the way.
     samples: Vec<Array>,
     /// The dtype that the graph computes in.
     dtype: DType,
@@ -70,7 +70,8 @@ impl Reference {
         self.closest(got, &self.limits()?)
     }
 
-    /// How close the reference of another graph is, whose own limits count as well.
+    /// How close the reference of another graph is. Neither is rounded on the way, and what a simplifier rounds of the weights is less than what
+    /// a product rounds: of the sum of both limits a quarter is allowed.
     ///
     /// # Errors
     /// Where they cannot be compared.
@@ -78,7 +79,7 @@ impl Reference {
         if self.value.shape() != other.value.shape() {
             return Ok(Closeness { share: f64::INFINITY, limit: 0.0, element: 0 });
         }
-        let limits: Vec<f64> = self.limits()?.iter().zip(other.limits()?).map(|(a, b)| a + b).collect();
+        let limits: Vec<f64> = self.limits()?.iter().zip(other.limits()?).map(|(a, b)| (a + b) / 4.0).collect();
         self.closest(&other.value, &limits)
     }
 
@@ -123,7 +124,24 @@ pub(super) struct Evaluation {
     pub(super) outputs: Vec<Option<Reference>>,
 }
 
-/// Evaluates a graph in f64 and shows each node's references to `visit`.
+/// How errors are sampled beside the evaluation in f64.
+#[derive(Clone, Copy)]
+struct Sampling {
+    /// How many evaluations have sampled errors.
+    count: usize,
+    /// The dtype in which these run: how far they are from the reference need not be known to more than a few bits, and the rounding of a working
+    /// precision of their own is as the rounding that they stand for. Halves are evaluated in f32.
+    dtype: DType,
+}
+
+impl Sampling {
+    fn of(graph: &Graph, count: usize) -> Sampling {
+        let has_doubles = graph.values().any(|(_, value)| value.ty.dtype == DType::F64);
+        Sampling { count, dtype: if has_doubles { DType::F64 } else { DType::F32 } }
+    }
+}
+
+/// Evaluates a graph in f64, beside evaluations with sampled errors, and shows each node's references to `visit`.
 ///
 /// # Errors
 /// Those of the kernels, and what `visit` returns.
@@ -132,12 +150,33 @@ pub(super) fn evaluate(
     inputs: &[Array],
     mut visit: impl FnMut(usize, &[Option<Reference>]) -> Result<()>,
 ) -> Result<Evaluation> {
+    evaluate_sampled(graph, inputs, Sampling::of(graph, SAMPLES), |i, references, _| visit(i, references))
+}
+
+/// Evaluates a graph in f64 without sampled errors, and shows each node's references and its outputs in working precision to `visit`.
+///
+/// # Errors
+/// Those of the kernels, and what `visit` returns.
+pub(super) fn evaluate_exactly(
+    graph: &Graph,
+    inputs: &[Array],
+    visit: impl FnMut(usize, &[Option<Reference>], &[&Array]) -> Result<()>,
+) -> Result<Evaluation> {
+    evaluate_sampled(graph, inputs, Sampling::of(graph, 0), visit)
+}
+
+fn evaluate_sampled(
+    graph: &Graph,
+    inputs: &[Array],
+    sampling: Sampling,
+    mut visit: impl FnMut(usize, &[Option<Reference>], &[&Array]) -> Result<()>,
+) -> Result<Evaluation> {
     let mut alive: HashMap<ValueId, Reference> = HashMap::new();
     let uses = graph.last_uses();
     let replayed = graph.observe_nodes(inputs, |i, operands, outputs, bindings| {
         let node = &graph.nodes()[i];
-        let references = node_references(node, operands, outputs, &alive, bindings, i as u64)?;
-        visit(i, &references)?;
+        let references = node_references(node, operands, outputs, &alive, bindings, (i as u64, sampling))?;
+        visit(i, &references, outputs)?;
         for (id, reference) in node.outputs.iter().zip(references) {
             alive.extend(reference.map(|reference| (*id, reference)));
         }
@@ -158,15 +197,17 @@ pub(super) fn evaluate(
 /// Those of the kernels.
 pub(super) fn bounds(graph: &Graph, inputs: &[Array], bound: Bound) -> Result<Vec<Option<Reference>>> {
     let mut references: HashMap<ValueId, Reference> = HashMap::new();
+    let none = Sampling { count: 0, dtype: DType::F64 };
     let outputs = graph.observe_nodes(inputs, |i, operands, outputs, bindings| {
         let node = &graph.nodes()[i];
-        let computed = node_references(node, operands, outputs, &HashMap::new(), bindings, 0)?;
+        let computed = node_references(node, operands, outputs, &HashMap::new(), bindings, (0, none))?;
         let exact_operands = operands.iter().map(|array| array.map(widened).transpose()).collect::<Result<Vec<_>>>()?;
-        let wide = wide(node);
+        let wide = in_dtype(node, DType::F64);
         for (position, (id, reference)) in node.outputs.iter().zip(computed).enumerate() {
             let Some(reference) = reference else { continue };
             let sizes = Sizes::Bound(bindings);
-            let operation = Operation { op: &*node.op, wide: &*wide, operands: &exact_operands, sizes, dtype: reference.dtype };
+            let (sampled, dtype) = ((&*wide, DType::F64), reference.dtype);
+            let operation = Operation { op: &*node.op, wide: &*wide, sampled, operands: &exact_operands, sizes, dtype };
             let errors = operation.error(position, &reference.value, bound)?.unwrap_or_else(|| vec![0.0; reference.value.len()]);
             let factor = if bound == Bound::Worst { 1.0 } else { 2.0 * DEVIATIONS };
             let bound = Some(errors.into_iter().map(|error| factor * error).collect());
@@ -177,14 +218,16 @@ pub(super) fn bounds(graph: &Graph, inputs: &[Array], bound: Bound) -> Result<Ve
     Ok(graph.outputs().iter().zip(&outputs).map(|(id, _)| references.remove(id)).collect())
 }
 
-/// The operator with f64 in place of the float dtypes among its attributes.
-fn wide(node: &Node) -> Arc<dyn Operator> {
+/// The operator with another dtype in place of the float dtypes among its attributes.
+fn in_dtype(node: &Node, dtype: DType) -> Arc<dyn Operator> {
     let keep = |dim: &Dim| dim.clone();
-    node.op.substituted(&Substitution { dim: &keep, dtype: &widen }).unwrap_or_else(|| node.op.clone())
+    let change = |before: DType| if before.is_float() { dtype } else { before };
+    node.op.substituted(&Substitution { dim: &keep, dtype: &change }).unwrap_or_else(|| node.op.clone())
 }
 
-fn widen(dtype: DType) -> DType {
-    if dtype.is_float() { DType::F64 } else { dtype }
+/// An array with its floats in another dtype.
+fn converted(array: &Array, dtype: DType) -> Result<Array> {
+    if array.dtype().is_float() && array.dtype() != dtype { array.cast(dtype) } else { Ok(array.clone()) }
 }
 
 /// A value that is as it is in working precision.
@@ -198,7 +241,7 @@ fn node_references(
     outputs: &[&Array],
     alive: &HashMap<ValueId, Reference>,
     bindings: &Bindings,
-    seed: u64,
+    (seed, sampling): (u64, Sampling),
 ) -> Result<Vec<Option<Reference>>> {
     let as_computed = || outputs.iter().map(|array| array.dtype().is_float().then(|| exact(array)).transpose()).collect();
     let Some(dtype) = outputs.iter().map(|array| array.dtype()).find(|dtype| dtype.is_float()) else { return as_computed() };
@@ -206,50 +249,52 @@ fn node_references(
         return as_computed();
     }
     let known = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| alive.get(&id));
-    let operand = |sample: Option<usize>| -> Result<Vec<Option<Array>>> {
-        let one = |(i, array): (usize, &Option<&Array>)| match (known(i), sample) {
-            (Some(reference), Some(k)) => Ok(Some(reference.sample(k).clone())),
-            (Some(reference), None) => Ok(Some(reference.value.clone())),
-            (None, _) => array.map(widened).transpose(),
+    let exact_operand = |(i, array): (usize, &Option<&Array>)| match known(i) {
+        Some(reference) => Ok(Some(reference.value.clone())),
+        None => array.map(widened).transpose(),
+    };
+    let exact_operands: Vec<Option<Array>> = operands.iter().enumerate().map(exact_operand).collect::<Result<_>>()?;
+    let sampled_operands = |k: usize| -> Result<Vec<Option<Array>>> {
+        let one = |(i, array): (usize, &Option<&Array>)| match known(i) {
+            Some(reference) => converted(reference.sample(k), sampling.dtype).map(Some),
+            None => array.map(|array| converted(array, sampling.dtype)).transpose(),
         };
         operands.iter().enumerate().map(one).collect()
     };
-    let exact_operands = operand(None)?;
     let is_off = (0..operands.len()).any(|i| known(i).is_some_and(|reference| !reference.samples.is_empty()));
     if node.op.name() == "Cast" {
-        return cast(operands, &exact_operands, is_off.then(|| known(0)).flatten(), dtype, seed).map(|reference| vec![Some(reference)]);
+        let known = is_off.then(|| known(0)).flatten();
+        return cast(operands, &exact_operands, known, dtype, (seed, sampling)).map(|reference| vec![Some(reference)]);
     }
-    let wide = wide(node);
+    let (wide, sampled) = (in_dtype(node, DType::F64), in_dtype(node, sampling.dtype));
     let sizes = Sizes::Bound(bindings);
-    let operation = Operation { op: &*node.op, wide: &*wide, operands: &exact_operands, sizes, dtype };
-    let fits = |values: &[Array]| {
-        let same = |(value, array): (&Array, &&Array)| value.shape() == array.shape() && value.dtype() == widen(array.dtype());
+    let operation =
+        Operation { op: &*node.op, wide: &*wide, sampled: (&*sampled, sampling.dtype), operands: &exact_operands, sizes, dtype };
+    let fits = |values: &[Array], dtype: DType| {
+        let expected = |array: &Array| if array.dtype().is_float() { dtype } else { array.dtype() };
+        let same = |(value, array): (&Array, &&Array)| value.shape() == array.shape() && value.dtype() == expected(array);
         values.len() == outputs.len() && values.iter().zip(outputs).all(same)
     };
     // Operators with graphs inside and kernels for one dtype run in working precision.
-    let narrow = |arrays: &[Option<Array>]| -> Result<Vec<Array>> {
+    let narrow = |arrays: &[Option<Array>], dtype: DType| -> Result<Vec<Array>> {
         let one = |(array, before): (&Option<Array>, &Option<&Array>)| match (array, before) {
             (Some(array), Some(before)) => array.cast(before.dtype()).map(Some),
             _ => Ok(None),
         };
         let arrays = arrays.iter().zip(operands).map(one).collect::<Result<Vec<_>>>()?;
         let arrays: Vec<Option<&Array>> = arrays.iter().map(Option::as_ref).collect();
-        node.op.eval(&Inputs::new(&arrays), sizes)?.iter().map(widened).collect()
+        node.op.eval(&Inputs::new(&arrays), sizes)?.iter().map(|array| converted(array, dtype)).collect()
     };
-    let wide_values = operation.outputs(&exact_operands).ok().filter(|values| fits(values));
+    let wide_values = operation.outputs(&exact_operands).ok().filter(|values| fits(values, DType::F64));
     let is_wide = wide_values.is_some();
-    let run =
-        |arrays: &[Option<Array>]| if is_wide { operation.outputs(arrays) } else { narrow(arrays) }.ok().filter(|values| fits(values));
-    let Some(values) = wide_values.or_else(|| run(&exact_operands)) else { return as_computed() };
-    let mut sampled: Vec<Vec<Array>> = Vec::new();
-    if is_off {
-        for k in 0..SAMPLES {
-            match run(&operand(Some(k))?) {
-                Some(values) => sampled.push(values),
-                None => return as_computed(),
-            }
-        }
-    }
+    let in_working_precision = || narrow(&exact_operands, DType::F64).ok().filter(|values| fits(values, DType::F64));
+    let Some(values) = wide_values.or_else(in_working_precision) else { return as_computed() };
+    let sample = |k: usize| -> Option<Vec<Array>> {
+        let arrays = sampled_operands(k).ok()?;
+        let values = if is_wide { operation.sample(&arrays) } else { narrow(&arrays, sampling.dtype) };
+        values.ok().filter(|values| fits(values, sampling.dtype))
+    };
+    let Some(sampled) = (0..if is_off { sampling.count } else { 0 }).map(sample).collect::<Option<Vec<_>>>() else { return as_computed() };
     let mut references = Vec::with_capacity(values.len());
     for (position, (value, array)) in values.iter().zip(outputs).enumerate() {
         if !array.dtype().is_float() {
@@ -258,10 +303,14 @@ fn node_references(
         }
         let samples: Vec<Array> = sampled.iter().map(|values| values[position].clone()).collect();
         let reference = Reference { value: value.clone(), samples, bound: None, dtype: array.dtype() };
+        if sampling.count == 0 {
+            references.push(Some(reference));
+            continue;
+        }
         references.push(Some(match is_wide.then(|| operation.error(position, value, Bound::Deviation)).transpose()? {
-            Some(Some(errors)) => disturbed(reference, &errors, seed)?,
+            Some(Some(errors)) => disturbed(reference, &errors, (seed, sampling))?,
             Some(None) => reference,
-            None => unbounded(reference, seed)?,
+            None => unbounded(reference, (seed, sampling))?,
         }));
     }
     Ok(references)
@@ -273,7 +322,7 @@ fn cast(
     exact_operands: &[Option<Array>],
     known: Option<&Reference>,
     dtype: DType,
-    seed: u64,
+    (seed, sampling): (u64, Sampling),
 ) -> Result<Reference> {
     let (Some(Some(array)), Some(Some(before))) = (exact_operands.first(), operands.first()) else {
         return Err(Error::internal("Cast without an operand"));
@@ -282,7 +331,7 @@ fn cast(
     let samples = known.map(|reference| reference.samples.clone()).unwrap_or_default();
     let reference = Reference { value, bound: None, samples, dtype };
     let is_exact = before.dtype() == DType::Bool || before.dtype().is_float() && unit_roundoff(before.dtype()) >= unit_roundoff(dtype);
-    if is_exact {
+    if is_exact || sampling.count == 0 {
         return Ok(reference);
     }
     let unit = unit_roundoff(dtype);
@@ -291,29 +340,39 @@ fn cast(
     if errors.iter().all(|error| *error == 0.0) {
         return Ok(reference);
     }
-    disturbed(reference, &errors, seed)
+    disturbed(reference, &errors, (seed, sampling))
 }
 
 /// For an operator that has no bound, some units of roundoff of what it gives.
-fn unbounded(reference: Reference, seed: u64) -> Result<Reference> {
+fn unbounded(reference: Reference, (seed, sampling): (u64, Sampling)) -> Result<Reference> {
     let value = reference.value.to_f64s()?;
     let size = rms(value.iter().copied());
     let errors: Vec<f64> = value.iter().map(|y| 16.0 * unit_roundoff(reference.dtype) * (y.abs() + size)).collect();
-    disturbed(reference, &errors, seed)
+    disturbed(reference, &errors, (seed, sampling))
 }
 
 /// The value with errors of these deviations in its samples, evenly distributed and the same at every run.
-fn disturbed(mut reference: Reference, errors: &[f64], seed: u64) -> Result<Reference> {
+fn disturbed(mut reference: Reference, errors: &[f64], (seed, sampling): (u64, Sampling)) -> Result<Reference> {
     let least = underflow(reference.dtype);
-    let mut samples = Vec::with_capacity(SAMPLES);
-    for k in 0..SAMPLES {
+    let mut samples = Vec::with_capacity(sampling.count);
+    for k in 0..sampling.count {
         let mut random = Random::new(seed.wrapping_mul(SAMPLES as u64).wrapping_add(k as u64 + 1));
-        let before = reference.sample(k).to_f64s()?;
-        let off = |(x, error): (f64, &f64)| {
+        let mut off = |x: f64, error: f64| {
             let share = 3f64.sqrt() * (2.0 * random.uniform() - 1.0);
-            if *error > 0.0 && error.is_finite() && x.is_finite() { x + share * (error + least) } else { x }
+            if error > 0.0 && error.is_finite() && x.is_finite() { x + share * (error + least) } else { x }
         };
-        samples.push(Array::new(reference.value.shape(), before.into_iter().zip(errors).map(off).collect::<Vec<f64>>())?);
+        let before = reference.sample(k);
+        let shape = reference.value.shape();
+        samples.push(match (before.dtype(), sampling.dtype) {
+            (DType::F32, DType::F32) => {
+                let before = before.elements::<f32>()?;
+                Array::new(shape, before.iter().zip(errors).map(|(&x, &error)| off(f64::from(x), error) as f32).collect::<Vec<f32>>())?
+            }
+            (_, dtype) => {
+                let values = before.to_f64s()?.into_iter().zip(errors).map(|(x, &error)| off(x, error)).collect::<Vec<f64>>();
+                Array::new(shape, values)?.cast(dtype)?
+            }
+        });
     }
     reference.samples = samples;
     Ok(reference)
