@@ -213,13 +213,13 @@ impl<'a> Checker<'a> {
             Err(error) => return Verdict { report: Report::default(), failure: Some(error) },
         };
         let failure = run.run().err().map(Failure::error);
-        Verdict { report: run.report, failure }
+        Verdict { report: run.finished(), failure }
     }
 
     fn checked(&self) -> Result<Report, Failure> {
         let mut run = CheckRun::new(self)?;
         run.run()?;
-        Ok(run.report)
+        Ok(run.finished())
     }
 }
 
@@ -369,10 +369,14 @@ impl<'a> CheckRun<'a> {
             let error = self.first_refusal.clone().unwrap_or_else(|| Error::input("no run could be compared"));
             return Err(error.help("give an example with realistic values, or fix the axis").into());
         }
-        self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
-        let notes: Vec<String> = self.report.outputs.iter().filter_map(OutputReport::note).collect();
-        self.report.notes.extend(notes);
         Ok(())
+    }
+
+    /// The report, as far as the check came.
+    fn finished(mut self) -> Report {
+        self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
+        self.report.warnings = self.report.outputs.iter().filter_map(OutputReport::warning).collect();
+        self.report
     }
 
     /// More calls with fresh values, until every row was read of the tables that inputs index.

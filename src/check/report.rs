@@ -21,6 +21,8 @@ pub struct Report {
     pub unvaried: Vec<String>,
     /// What is odd, though every answer agrees.
     pub notes: Vec<String>,
+    /// Outputs that contain NaN or infinity: where both sides have them, that shows less than numbers do.
+    pub warnings: Vec<String>,
     /// The operations of the traced graph, each done once for every call that was compared.
     pub nodes: usize,
     /// What was spent.
@@ -88,10 +90,15 @@ impl OutputReport {
         self.share <= 1.0
     }
 
+    /// Whether no element was a number in any call.
+    pub fn is_nan(&self) -> bool {
+        self.elements > 0 && self.nan == self.elements
+    }
+
     /// What is odd about its values.
-    pub(super) fn note(&self) -> Option<String> {
+    pub(super) fn warning(&self) -> Option<String> {
         let OutputReport { name, elements, nan, infinite, .. } = self;
-        if nan == elements && *nan > 0 {
+        if self.is_nan() {
             return Some(format!(
                 "output {name} is NaN for every input that was tried: comparing NaN with NaN shows nothing about the model"
             ));
@@ -171,6 +178,7 @@ impl fmt::Display for Report {
             ("the source model rejects", &self.rejected),
             ("skipped (time budget)", &self.skipped),
             ("not verified", &self.unvaried),
+            ("warning", &self.warnings),
             ("note", &self.notes),
         ] {
             lines.iter().try_for_each(|line| writeln!(f, "{what}: {line}"))?;

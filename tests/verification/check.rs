@@ -251,7 +251,7 @@ fn nan_elements_are_counted() {
     let report = own(&module, &Example::new().input("x", &x())).unwrap();
     let output = &report.outputs[0];
     assert!(output.nan > 0 && output.nan < output.elements, "{report}");
-    assert!(report.notes.iter().any(|note| note.contains("elements are NaN")), "{report}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("elements are NaN")), "{report}");
 }
 
 #[test]

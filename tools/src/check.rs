@@ -4,8 +4,8 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
-use crate::tolerance::Tolerances;
-use crate::verification::{compared, number, percent, report_json, special, table, traced, verified};
+use crate::tolerance::{Effort, Tolerances};
+use crate::verification::{compared, number, percent, report_json, session, special, table, traced, unvaried, verified};
 use ontrace::array::{Comparison, compare};
 use ontrace::check::{Checker, fill_inputs};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
@@ -31,6 +31,8 @@ pub struct Check {
     repro: Option<PathBuf>,
     #[command(flatten)]
     tolerances: Tolerances,
+    #[command(flatten)]
+    effort: Effort,
 }
 
 impl Check {
@@ -63,9 +65,9 @@ impl Check {
         text.push_str(&format!("valid       {}\n", count(traced.graph().nodes().len(), "operator")));
         let is_recorded = |path: &&PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors"));
         if let Some(path) = self.against.as_ref().filter(is_recorded) {
-            return self.against_outputs(path, &prepared, console, text);
+            return self.against_outputs(path, (&prepared, &traced), console, text);
         }
-        let options = self.tolerances.options();
+        let options = self.effort.options(self.tolerances.options());
         let repro = self.repro.as_deref();
         let started = Instant::now();
         let verdict = match (&self.against, traced.session()) {
@@ -94,17 +96,24 @@ impl Check {
             }
         };
         let report = &verdict.report;
+        let failure = verdict.failure.or_else(|| unvaried(report));
         let value = json!({
             "schema": "ontrace.check/1",
-            "ok": verdict.failure.is_none(),
+            "ok": failure.is_none(),
             "reference": self.against.as_ref().map_or_else(|| "ontrace's interpreter of the file".to_string(), |path| path.display().to_string()),
             "check": report_json(report),
             "test_data_sets": data_sets,
         });
-        if let Some(error) = verdict.failure {
+        if let Some(error) = failure {
             console.table(&table(report));
-            let error = CommandError::from(error);
-            return Err(CommandError { report: Some(Box::new(value)), ..error });
+            let error = match error.code() {
+                ErrorCode::Unverified => {
+                    let help = error.help_line().unwrap_or_default().to_string();
+                    Error::new(error.code(), format!("not verified: {error}")).help(help)
+                }
+                _ => error,
+            };
+            return Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) });
         }
         console.progress("verified", &compared(report), started);
         text.push_str(&table(report));
@@ -150,9 +159,11 @@ impl Check {
     }
 
     /// Compares the outputs for the given inputs with recorded ones.
-    fn against_outputs(&self, path: &Path, prepared: &Prepared, console: &Console, mut text: String) -> CommandResult {
+    fn against_outputs(&self, path: &Path, (prepared, traced): (&Prepared, &Traced), console: &Console, mut text: String) -> CommandResult {
         prepared.refuse_missing()?;
-        let model = &prepared.model;
+        let file = if self.model.is_dir() { self.model.join("model.onnx") } else { self.model.clone() };
+        let session = session(&file, prepared.model.format, Ok(traced)).at("tract").at(file.display())?;
+        text.push_str(&runs_here(&session));
         let tensors = prepared
             .example
             .tensors()
@@ -160,7 +171,7 @@ impl Check {
             .map(|tensor| tensor.to_array().map(Tensor::from))
             .collect::<ontrace::Result<Vec<_>>>()
             .map_err(|error| error.help("give the recorded inputs: -i x=@in.npy"))?;
-        let outputs = ontrace::ops::seeded(0, || model.forward(&tensors))?;
+        let outputs = ontrace::ops::seeded(0, || session.forward(&tensors)).at(file.display())?;
         let recorded = array_files::read_all(path)?;
         let names = outputs.names();
         let (mut results, mut failure) = (Vec::new(), None);
@@ -186,7 +197,7 @@ impl Check {
                 comparison.max_abs
             ));
             if let Some(note) = special(expected)? {
-                text.push_str(&format!("   note: output {i}: {note}\n"));
+                text.push_str(&format!("   warning: output {i}: {note}\n"));
             }
             results.push(json!({
                 "output": i,

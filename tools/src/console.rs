@@ -19,6 +19,7 @@ pub struct Console {
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 
 impl Console {
@@ -33,6 +34,13 @@ impl Console {
     pub fn note(&self, note: &str) {
         if !self.quiet && !self.json {
             eprintln!("{CYAN}{:<11}{CYAN:#} {note}", "note");
+        }
+    }
+
+    /// A warning.
+    pub fn warning(&self, warning: &str) {
+        if !self.quiet && !self.json {
+            eprintln!("{YELLOW}{:<11}{YELLOW:#} {warning}", "warning");
         }
     }
 

@@ -5,8 +5,8 @@ use crate::console::{Console, bytes, count, error_json, printable, short_hash};
 use crate::error::{CommandError, CommandResult};
 use crate::evidence::Evidence;
 use crate::inputs::{Inputs, Prepared};
-use crate::tolerance::Tolerances;
-use crate::verification::{compared, report_json, table, traced, verified};
+use crate::tolerance::{Effort, Tolerances};
+use crate::verification::{compared, report_json, table, traced, unvaried, verified};
 use ontrace::check::{Checker, Report, Verdict};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
@@ -44,6 +44,8 @@ pub struct Convert {
     repro: Option<PathBuf>,
     #[command(flatten)]
     tolerances: Tolerances,
+    #[command(flatten)]
+    effort: Effort,
     /// The ONNX opset to write: 13 to 26; default: 18, or the first later one that has what the model needs
     #[arg(long)]
     opset: Option<i64>,
@@ -110,6 +112,7 @@ impl Convert {
                 "opset": self.opset,
                 "functions": self.functions,
                 "tolerance": self.tolerances.to_json(),
+                "effort": self.effort.to_json(),
             }),
         };
         evidence.write(&mut onnx)?;
@@ -174,7 +177,7 @@ impl Convert {
     ) -> ontrace::Result<Verdict> {
         let started = Instant::now();
         let session = Session::new(onnx)?;
-        let checker = Checker::new(model, traced, example).candidate(&session).options(self.tolerances.options());
+        let checker = Checker::new(model, traced, example).candidate(&session).options(self.effort.options(self.tolerances.options()));
         let verdict = verified(&checker, self.repro.as_deref(), console)?;
         let source = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();
         if verdict.failure.is_none() {
@@ -230,14 +233,6 @@ impl Convert {
 struct VerificationResult {
     report: Option<Report>,
     failed: Option<Error>,
-}
-
-/// Symbolic sizes are a promise: an error where one could not be compared at a second size.
-fn unvaried(report: &Report) -> Option<Error> {
-    (!report.unvaried.is_empty()).then(|| {
-        Error::new(ErrorCode::Unverified, report.unvaried.join("; "))
-            .help("fix the size with --fixed NAME=SIZE, or write the file all the same with --keep (exit code 6)")
-    })
 }
 
 /// The error of a conversion whose result differs from its source.

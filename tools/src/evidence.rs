@@ -27,6 +27,9 @@ impl Evidence<'_> {
     fn verdict(&self) -> (&'static str, String) {
         let name = self.source.0.file_name().unwrap_or(self.source.0.as_os_str()).to_string_lossy();
         match (self.failed, self.report) {
+            (None, Some(report)) if report.outputs.iter().all(OutputReport::is_nan) && !report.outputs.is_empty() => {
+                ("only NaN", format!("every output is NaN: nothing was shown about the conversion of {name}"))
+            }
             (None, Some(report)) => ("agrees", format!("tract agrees with the interpreter of {name}: {}", compared(report))),
             (None, None) => ("not checked", format!("not compared with {name}")),
             (Some(error), Some(_)) if error.code() == ErrorCode::Unverified => {

@@ -4,12 +4,10 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use crate::verification::{special, traced_unchecked};
+use crate::verification::{session, special, traced_unchecked};
 use ontrace::check::{check_indices, fill_inputs};
-use ontrace::onnx::Model;
-use ontrace::read::{self, Format};
-use ontrace::runtime::Session;
-use ontrace::{Array, DynModule, ErrorCode, Example, ResultExt, Tensor, Traced};
+use ontrace::read;
+use ontrace::{Array, DynModule, ErrorCode, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -36,18 +34,6 @@ enum Backend {
 }
 
 impl Run {
-    /// An ONNX file runs as it is, its sizes and axes among the inputs if it has them there; any other model is traced, and so is a file
-    /// whose inputs or outputs are not all tensors.
-    fn session(&self, format: Format, traced: ontrace::Result<(Traced, Example)>) -> ontrace::Result<Session> {
-        if format == Format::Onnx {
-            match Model::open(&self.model).and_then(|file| Session::new(&file)) {
-                Err(error) if error.code() == ErrorCode::Unsupported => {}
-                session => return session,
-            }
-        }
-        traced?.0.session()
-    }
-
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
         let prepared = self.inputs.apply(read::open(&self.model)?)?;
@@ -70,7 +56,8 @@ impl Run {
         let outputs = match self.backend {
             Backend::Eager => eager(),
             Backend::Tract => {
-                let session = self.session(prepared.model.format, traced).at(self.model.display())?;
+                let session = session(&self.model, prepared.model.format, traced.as_ref().map(|traced| &traced.0).map_err(Clone::clone))
+                    .at(self.model.display())?;
                 // Where tract fails, the interpreter says which node and why, if it fails too.
                 session.forward(&tensors).map_err(|error| match error.code() {
                     ErrorCode::Runtime => eager().err().unwrap_or(error),
@@ -88,7 +75,7 @@ impl Run {
             .collect::<ontrace::Result<Vec<(String, Array)>>>()?;
         for (name, array) in &arrays {
             if let Some(note) = special(array)? {
-                console.note(&printable(&format!("output {name}: {note}")));
+                console.warning(&printable(&format!("output {name}: {note}")));
             }
         }
         if let Some(out) = &self.out {

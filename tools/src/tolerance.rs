@@ -1,4 +1,4 @@
-//! The tolerances that the user gives.
+//! The tolerances that the user gives, and how much is compared.
 
 use ontrace::DType;
 use ontrace::array::Tolerance;
@@ -14,6 +14,30 @@ pub struct Tolerances {
     /// Relative tolerance; default: by dtype, and what rounding explains
     #[arg(long, value_parser = tolerance)]
     rtol: Option<f64>,
+}
+
+/// The option for how much is compared.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Effort {
+    /// How much is compared: 1 one set of inputs and one other size of each symbol, 2 what about five runs of the model cost, 3 everything
+    #[arg(long, value_name = "1..3", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=3))]
+    effort: u8,
+}
+
+impl Effort {
+    /// The options of a check with this effort.
+    pub fn options(self, options: CheckOptions) -> CheckOptions {
+        match self.effort {
+            1 => options.random_inputs(1).budget(0.0),
+            2 => options,
+            _ => options.random_inputs(5).budget(f64::INFINITY),
+        }
+    }
+
+    /// As JSON.
+    pub fn to_json(self) -> Value {
+        json!(self.effort)
+    }
 }
 
 /// A tolerance: no comparison with NaN holds, and everything is within infinity.

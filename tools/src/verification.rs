@@ -4,7 +4,10 @@ use crate::console::{Console, printable};
 use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
-use ontrace::{Array, ErrorCode, Example, Traced, record};
+use ontrace::onnx::Model;
+use ontrace::read::Format;
+use ontrace::runtime::Session;
+use ontrace::{Array, Error, ErrorCode, Example, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -65,6 +68,29 @@ pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) 
     Ok(verdict)
 }
 
+/// Symbolic sizes are a promise: an error where one could not be compared at a second size.
+pub fn unvaried(report: &Report) -> Option<Error> {
+    (!report.unvaried.is_empty()).then(|| {
+        Error::new(ErrorCode::Unverified, report.unvaried.join("; "))
+            .help("fix the size with --fixed NAME=SIZE, or give `convert` --keep to write the file all the same (exit code 6)")
+    })
+}
+
+/// A session of the model in tract. An ONNX file runs as it is, its sizes and axes among the inputs if it has them there; any other model is
+/// traced, and so is a file whose inputs or outputs are not all tensors.
+///
+/// # Errors
+/// Where tract cannot load the model, or it could not be traced.
+pub fn session(path: &Path, format: Format, traced: ontrace::Result<&Traced>) -> ontrace::Result<Session> {
+    if format == Format::Onnx {
+        match Model::open(path).and_then(|file| Session::new(&file)) {
+            Err(error) if error.code() == ErrorCode::Unsupported => {}
+            session => return session,
+        }
+    }
+    traced?.session()
+}
+
 /// What was compared, in one line: `example, batch 1 2 5, 2 random inputs`.
 pub fn compared(report: &Report) -> String {
     let mut parts: Vec<String> = Vec::new();
@@ -99,11 +125,12 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// The largest difference of each output, its share of the limit and where it is, a line an output; then what was not compared.
-pub fn table(report: &Report) -> String {
+/// The largest difference of each output, its share of the limit and where it is, a line an output.
+pub fn output_table(outputs: &[OutputReport]) -> String {
     let mut text = format!("   {:<14} {:<20} {:<14}\n", "output", "largest difference", "of the limit");
-    for output in &report.outputs {
+    for output in outputs {
         let (share, verdict) = match (output.limit, output.agrees()) {
+            (_, true) if output.is_nan() => ("nothing".to_string(), "only NaN"),
             (Limit::Exact, true) => ("0 allowed".to_string(), "equal"),
             (Limit::Exact, false) => ("0 allowed".to_string(), "differs"),
             (_, true) => (percent(output.share), "within rounding"),
@@ -121,15 +148,23 @@ pub fn table(report: &Report) -> String {
             format!("{:.1e}", output.max_abs),
             printable(&position)
         ));
-        if output.limit == Limit::Rounding {
-            text.push_str("   note: beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64\n");
-        }
+    }
+    text
+}
+
+/// The table of the outputs; then what was not compared.
+pub fn table(report: &Report) -> String {
+    let mut text = output_table(&report.outputs);
+    for output in report.outputs.iter().filter(|output| output.limit == Limit::Rounding) {
+        let what = "beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64";
+        text.push_str(&format!("   note: output {}: {what}\n", printable(&output.name)));
     }
     let lines = [
         ("valid only for", &report.excluded),
         ("the source model rejects", &report.rejected),
-        ("skipped (time budget)", &report.skipped),
+        ("skipped (time budget; --effort 3 tries them)", &report.skipped),
         ("not verified", &report.unvaried),
+        ("warning", &report.warnings),
         ("note", &report.notes),
     ];
     for (what, lines) in lines {
@@ -138,36 +173,39 @@ pub fn table(report: &Report) -> String {
     text
 }
 
+/// An output of a comparison as JSON.
+pub fn output_json(output: &OutputReport) -> Value {
+    let Tolerance { abs, rel } = output.tolerance;
+    let worst = output.worst.as_ref().map(|worst| {
+        json!({"call": worst.call, "index": worst.index, "got": number(worst.got), "expected": number(worst.expected), "limit": number(worst.limit)})
+    });
+    json!({
+        "name": output.name,
+        "agrees": output.agrees(),
+        "max_abs": number(output.max_abs),
+        "max_rel": number(output.max_rel),
+        "limit": output.limit.name(),
+        "share": number(output.share),
+        "worst": worst,
+        "tolerance": {"abs": abs, "rel": rel},
+        "elements": output.elements,
+        "nan": output.nan,
+        "infinite": output.infinite,
+    })
+}
+
 /// The report as JSON.
 pub fn report_json(report: &Report) -> Value {
-    let output = |output: &OutputReport| {
-        let Tolerance { abs, rel } = output.tolerance;
-        let worst = output.worst.as_ref().map(|worst| {
-            json!({"call": worst.call, "index": worst.index, "got": number(worst.got), "expected": number(worst.expected), "limit": number(worst.limit)})
-        });
-        json!({
-            "name": output.name,
-            "agrees": output.agrees(),
-            "max_abs": number(output.max_abs),
-            "max_rel": number(output.max_rel),
-            "limit": output.limit.name(),
-            "share": number(output.share),
-            "worst": worst,
-            "tolerance": {"abs": abs, "rel": rel},
-            "elements": output.elements,
-            "nan": output.nan,
-            "infinite": output.infinite,
-        })
-    };
     let cost = report.cost;
     json!({
         "calls": report.calls,
-        "outputs": report.outputs.iter().map(output).collect::<Vec<_>>(),
+        "outputs": report.outputs.iter().map(output_json).collect::<Vec<_>>(),
         "excluded": report.excluded,
         "rejected": report.rejected,
         "skipped": report.skipped,
         "unvaried": report.unvaried,
         "notes": report.notes,
+        "warnings": report.warnings,
         "cost": {"module_runs": cost.module_runs, "traced_runs": cost.traced_runs, "work": cost.work, "memory": cost.memory},
     })
 }

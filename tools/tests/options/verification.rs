@@ -159,6 +159,66 @@ fn an_output_of_nothing_but_nan_is_noted() {
     assert!(!folder.run(&["check", "m.onnx"]).exits(0).text().contains(note), "log is a number of some inputs");
 }
 
+#[test]
+fn nan_and_infinity_are_warnings_and_an_output_of_nan_alone_does_not_just_agree() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    folder.save("m.onnx", free_rows(|x| x.abs()?.neg()?.sub(1)?.log(), &x), |_| {});
+    let text = folder.run(&["check", "m.onnx"]).exits(0).text();
+    assert!(text.contains("warning: output") && text.contains("only NaN") && !text.contains("within rounding"), "{text}");
+    let ran = folder.run(&["check", "m.onnx", "--json"]).exits(0);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert!(value["check"]["warnings"][0].as_str().unwrap().contains("NaN"), "{value}");
+    folder.run(&["convert", "m.onnx", "-o", "out.onnx"]).exits(0);
+    let ran = folder.run(&["inspect", "out.onnx", "--json"]).exits(0);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()["evidence"]["verdict"], "only NaN");
+    folder.write("x.npy", &[("", Array::new(&[3, 2], vec![1f32, 0.0, 2.0, 3.0, 4.0, 5.0]).unwrap())]);
+    folder.save("m.onnx", free_rows(|x| x.reciprocal(), &x), |_| {});
+    folder.run(&["run", "m.onnx", "-i", "@x.npy"]).exits(0).says(&["warning", "1 of 6 elements are infinite"]);
+    folder.save("other.onnx", free_rows(|x| x.add(1e-3)?.reciprocal(), &x), |_| {});
+    folder.run(&["check", "other.onnx", "--against", "m.onnx", "-i", "@x.npy"]).exits(3);
+}
+
+#[test]
+fn a_symbolic_size_that_could_not_be_varied_is_not_verified() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([1, 4], DType::F32).unwrap();
+    folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
+    for options in [&["check", "m.onnx"][..], &["check", "m.onnx", "--against", "m.onnx"], &["convert", "m.onnx", "-o", "out.onnx"]] {
+        folder.run(&[options, &["--dynamic", "x:0=batch"]].concat()).exits(6).says(&["not verified", "`batch`", "size 1 only"]);
+    }
+    let ran = folder.run(&["check", "m.onnx", "--dynamic", "x:0=batch", "--json"]).exits(6);
+    let value: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!((value["ok"].as_bool(), value["check"]["unvaried"].as_array().map(Vec::len)), (Some(false), Some(1)), "{value}");
+}
+
+#[test]
+fn the_effort_decides_how_much_is_compared() {
+    let folder = Folder::new();
+    folder.save("m.onnx", free_rows(|x| x.exp(), &Tensor::zeros([3, 2], DType::F32).unwrap()), |_| {});
+    let calls = |options: &[&str]| {
+        let ran = folder.run(&[&["check", "m.onnx", "--json"], options].concat()).exits(0);
+        let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        value["check"]["calls"].as_array().unwrap().len()
+    };
+    let counts = [&["--effort", "1"][..], &[], &["--effort", "3"]].map(calls);
+    assert!(counts.is_sorted() && counts[0] < counts[1] && counts[1] < counts[2], "{counts:?}");
+    folder.run(&["check", "m.onnx", "--effort", "4"]).exits(2);
+}
+
+#[test]
+fn recorded_outputs_are_compared_with_those_of_tract() {
+    let folder = Folder::new();
+    folder.save("m.onnx", free_rows(|x| x.exp(), &Tensor::zeros([3, 2], DType::F32).unwrap()), |_| {});
+    folder.write("x.npy", &[("", Array::new(&[3, 2], vec![0f32; 6]).unwrap())]);
+    for (y, exit) in [(1f32, 0), (1.1, 3)] {
+        folder.write("y.npy", &[("", Array::new(&[3, 2], vec![y; 6]).unwrap())]);
+        let ran = folder.run(&["check", "m.onnx", "-i", "x=@x.npy", "--against", "y.npy"]).exits(exit);
+        let text = ran.text() + &ran.stderr;
+        assert!(text.contains("runs here   yes, on tract"), "{text}");
+    }
+}
+
 /// Two linear maps with names, as another program would write them.
 fn named(scale: f32, model: &mut Model) {
     model.proto.producer_name = "elsewhere".into();
