@@ -170,7 +170,7 @@ fn add(report: &mut OutputReport, call: &Call, difference: &ArrayDifference, tol
 }
 
 /// Counts the elements that are no numbers.
-fn count_special(report: &mut OutputReport, expected: &Array) -> Result<()> {
+pub(super) fn count_special(report: &mut OutputReport, expected: &Array) -> Result<()> {
     if !expected.dtype().is_float() {
         return Ok(());
     }

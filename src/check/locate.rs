@@ -1,8 +1,10 @@
 //! Localisation: the first node whose value differs, and the step at fault: the trace, the ONNX model, our kernel, tract's reading or its optimiser.
 
+use super::alignment::{self, Evaluated};
 use super::error_bounds::Bound;
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
+use super::model_comparison::differences;
 use super::rounding::{self, Reference};
 use super::subgraph::{self, ComputedValues, Subgraph};
 use super::tolerance::{allowed, apart};
@@ -253,7 +255,7 @@ fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, c
     let names = |graph: &Graph| graph.nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>();
     let inputs = [call.inputs.clone(), traced.noise(&call.inputs).ok()?].concat();
     if names(graph) != names(&other) {
-        return None;
+        return parted(traced, &other, &inputs);
     }
     let (mut kept, mut count): (Vec<Vec<Option<Reference>>>, usize) = (Vec::new(), 0);
     rounding::evaluate(graph, &inputs, |_, references| {
@@ -283,6 +285,36 @@ fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, c
         divergence.what = format!("{:.1e} apart where rounding explains {:.1e}", closeness.share * closeness.limit, closeness.limit);
     }
     Some(divergence)
+}
+
+/// Where a traced graph parts from another that makes the same outputs with other nodes.
+fn parted(traced: &Traced, other: &Graph, inputs: &[Array]) -> Option<Divergence> {
+    let graph = traced.graph();
+    let (mine, theirs) = (Evaluated::new(graph, inputs).ok()?, Evaluated::new(other, inputs).ok()?);
+    let count = graph.outputs().len().min(other.outputs().len());
+    let is_off = |i: &usize| mine.output_nearness(&theirs, *i).is_ok_and(|nearness| nearness.share > 1.0);
+    let parting = alignment::parting(&mine, &theirs, &(0..count).filter(is_off).collect::<Vec<_>>(), (inputs, inputs))?;
+    let what = differences((graph, other), &parting, (inputs, inputs)).join("; ");
+    let (own, another) = (parting.nodes.0.map(|i| node(graph, i)), parting.nodes.1.map(|j| node(other, j)));
+    let mut found = match (own, another) {
+        (Some(own), another) => Divergence { instead: another, ..Divergence::new(own, Fault::Trace, what) },
+        (None, Some(another)) => Divergence::new(another, Fault::Trace, what),
+        (None, None) => return None,
+    };
+    found.reproduced = reproduce_run(traced, &parting.runs.0, (other, &parting.runs.1), inputs);
+    Some(found)
+}
+
+/// Some nodes of a traced graph with their values, and what the other graph makes of them.
+fn reproduce_run(traced: &Traced, run: &[usize], (other, fused): (&Graph, &[usize]), inputs: &[Array]) -> Option<Reproduced> {
+    let graph = traced.graph();
+    let [output] = graph.nodes()[*run.last()?].outputs[..] else { return None };
+    let expected = alignment::computed(other, *fused.last()?, inputs)?;
+    let needed: HashSet<ValueId> = run.iter().flat_map(|&i| graph.nodes()[i].inputs.iter().flatten().copied()).chain([output]).collect();
+    let values = subgraph::values(graph, inputs, |id| needed.contains(id)).ok()?;
+    let Subgraph { traced, inputs, expected: own } = subgraph::cut(traced, run, &[output], inputs, &values).ok()?;
+    let is_alike = own.first().is_some_and(|own| own.shape() == expected.shape() && own.dtype() == expected.dtype());
+    is_alike.then_some(Reproduced { traced, inputs, expected: vec![expected] })
 }
 
 /// The attributes in which two nodes differ.

@@ -1,5 +1,6 @@
 //! Do two modules agree? On the same inputs, on fresh ones, at every size that was promised, and each time that one is asked.
 
+mod alignment;
 mod candidate;
 mod comparison;
 mod cost;
@@ -10,6 +11,7 @@ mod input_generation;
 mod input_uses;
 mod locate;
 mod minimise;
+mod model_comparison;
 mod report;
 mod rounding;
 mod subgraph;
@@ -19,6 +21,7 @@ mod use_analysis;
 pub use candidate::{BlackBox, Candidate};
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
 pub use minimise::Reproducer;
+pub use model_comparison::{FirstDifference, ModelComparison, NodeSide, compare_models};
 pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
 
 use crate::array::{Array, DType, Tolerance};

@@ -2,6 +2,7 @@
 
 mod array_files;
 mod check;
+mod compare;
 mod console;
 mod convert;
 mod error;
@@ -42,6 +43,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Check whether a model is valid, runs here, and agrees with a reference
     Check(check::Check),
+    /// Compare two models on the same inputs: outputs, and the first node that differs, also behind a simplifier
+    Compare(compare::Compare),
     /// Run a model on given or random inputs
     Run(run::Run),
     /// Remove ontrace's metadata from an ONNX file: source paths and lines, hashes, verdict, guards
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Convert(command) => command.run(&console),
         Command::Inspect(command) => command.run(&console),
         Command::Check(command) => command.run(&console),
+        Command::Compare(command) => command.run(&console),
         Command::Run(command) => command.run(&console),
         Command::Strip(command) => command.run(&console),
     };

@@ -1,5 +1,6 @@
 //! The command line: how inputs are given, and what is verified and reported.
 
+mod compare;
 mod inputs;
 mod program;
 mod verification;

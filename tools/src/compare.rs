@@ -1,0 +1,159 @@
+//! `ontrace compare`: two models on the same inputs, and the first node behind which they differ.
+
+use crate::console::{Console, printable};
+use crate::error::{CommandError, CommandResult};
+use crate::inputs::{Inputs, Prepared};
+use crate::tolerance::{Effort, Tolerances};
+use crate::verification::{output_json, output_table, traced};
+use ontrace::check::{FirstDifference, ModelComparison, NodeSide, compare_models};
+use ontrace::read::{self, LoadedModel};
+use ontrace::{DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  ontrace compare model.onnx simplified.onnx
+  ontrace compare model.pt model.onnx -i x=@photo.npy --rtol 1e-3 --json";
+
+/// The arguments of `ontrace compare`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Compare {
+    /// The first model: .pt, .pt2 or .onnx; what it computes is expected of the second
+    first: PathBuf,
+    /// The second model; its nodes may be fused, split or renamed
+    second: PathBuf,
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    tolerances: Tolerances,
+    #[command(flatten)]
+    effort: Effort,
+}
+
+impl Compare {
+    /// Runs the command.
+    pub fn run(&self, console: &Console) -> CommandResult {
+        let started = Instant::now();
+        let (first, second) = (read::open(&self.first)?, read::open(&self.second)?);
+        let prepared = self.inputs.apply(first).at(self.first.display())?;
+        prepared.notes.iter().for_each(|note| console.note(note));
+        let (a, example) = traced(&prepared, console).at(self.first.display())?;
+        let prepared = same_inputs(second, &example).at(self.second.display())?;
+        let (b, _) = traced(&prepared, console).at(self.second.display())?;
+        let options = self.effort.options(self.tolerances.options());
+        let comparison = compare_models(&a, &b, &example, &options)?;
+        console.progress("compared", &comparison.calls.join(", "), started);
+        let text = self.text(&comparison);
+        let value = json!({
+            "schema": "ontrace.compare/1",
+            "first": self.first.display().to_string(),
+            "second": self.second.display().to_string(),
+            "ok": comparison.agrees(),
+            "calls": comparison.calls,
+            "outputs": comparison.outputs.iter().map(output_json).collect::<Vec<_>>(),
+            "first_difference": comparison.first.as_ref().map(difference_json),
+            "warnings": comparison.warnings,
+            "nodes": [a.graph().nodes().len(), b.graph().nodes().len()],
+        });
+        if comparison.agrees() {
+            console.result(&text, value);
+            return Ok(());
+        }
+        console.table(&text);
+        let count = comparison.outputs.iter().filter(|output| !output.agrees()).count();
+        let error = Error::new(ErrorCode::Mismatch, format!("{count} of {} outputs differ", comparison.outputs.len()));
+        let error = match &comparison.first {
+            Some(first) => error.help(format!("the first difference is at {}: {}", place(first), first.differences.join("; "))),
+            None => error,
+        };
+        Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) })
+    }
+
+    fn text(&self, comparison: &ModelComparison) -> String {
+        let mut text = output_table(&comparison.outputs);
+        comparison.warnings.iter().for_each(|line| text.push_str(&format!("   warning: {}\n", printable(line))));
+        let Some(first) = &comparison.first else { return text };
+        text.push_str(&format!("first difference, with {}:\n", printable(&first.call)));
+        for (file, side) in [(&self.first, &first.first), (&self.second, &first.second)] {
+            let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+            match side {
+                None => text.push_str(&format!("   {:<20} no node there\n", printable(&name))),
+                Some(side) => {
+                    text.push_str(&format!("   {:<20} {}\n", printable(&name), printable(&in_words(side))));
+                    if !side.fused.is_empty() {
+                        text.push_str(&format!("   {:<20} one node in the other: {}\n", "", printable(&side.fused.join(", "))));
+                    }
+                }
+            }
+        }
+        first.differences.iter().for_each(|line| text.push_str(&format!("   {}\n", printable(line))));
+        text
+    }
+}
+
+/// The second model with the inputs of the first: those of its names, else in their order.
+fn same_inputs(model: LoadedModel, example: &Example) -> ontrace::Result<Prepared> {
+    let names = model.input_names();
+    let known = example.inputs();
+    let by_name = names.iter().map(|name| known.iter().find(|input| input.0 == *name)).collect::<Option<Vec<_>>>();
+    let inputs: Vec<&Tensor> = match by_name {
+        Some(inputs) => inputs.into_iter().map(|input| &input.1).collect(),
+        None if names.len() == known.len() => known.iter().map(|input| &input.1).collect(),
+        None => {
+            let list = |names: Vec<&str>| names.join(", ");
+            let message = format!("the second model takes {} inputs, the first {}", names.len(), known.len());
+            let both = (list(names.iter().map(String::as_str).collect()), list(known.iter().map(|input| input.0.as_str()).collect()));
+            return Err(Error::input(message).help(format!("the inputs are {} and {}", both.0, both.1)));
+        }
+    };
+    let fixed = |tensor: &Tensor| -> ontrace::Result<Tensor> {
+        let shape = tensor.shape().example().ok_or_else(|| Error::size("the sizes of an input are not known"))?;
+        match tensor.is_type_only() {
+            true => Ok(Tensor::of_type(ontrace::Type::new(tensor.dtype(), ontrace::Shape::fixed(&shape)))),
+            false => Ok(Tensor::from(tensor.to_array()?)),
+        }
+    };
+    let pairs = names.iter().zip(inputs);
+    let example =
+        pairs.map(|(name, tensor)| Ok((name, fixed(tensor)?))).try_fold(Example::new(), |example, input: ontrace::Result<_>| {
+            let (name, tensor) = input?;
+            Ok::<_, Error>(example.input(name, &tensor))
+        })?;
+    Ok(Prepared { model: model.with_inputs(&example)?, example, given: names, notes: Vec::new() })
+}
+
+fn in_words(side: &NodeSide) -> String {
+    let attributes: Vec<String> = side.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let weights: Vec<String> = side.weights.iter().map(|(k, ty)| format!("operand {k} {ty}")).collect();
+    format!("{} {}   {}", side.op, side.name, [attributes, weights].concat().join(", "))
+}
+
+/// The nodes of both sides, as one where they have one name.
+fn place(first: &FirstDifference) -> String {
+    let name = |side: &NodeSide| format!("{} {}", side.op, side.name);
+    match (&first.first, &first.second) {
+        (Some(a), Some(b)) if (&a.op, &a.name) == (&b.op, &b.name) => name(a),
+        (Some(a), Some(b)) => format!("{} and, in the second model, {}", name(a), name(b)),
+        (Some(a), None) => format!("{}, which the second model does not have", name(a)),
+        (None, Some(b)) => format!("{}, which the first model does not have", name(b)),
+        (None, None) => "no node".to_string(),
+    }
+}
+
+fn difference_json(first: &FirstDifference) -> Value {
+    let side = |side: &Option<NodeSide>| {
+        side.as_ref().map(|side| {
+            json!({
+                "name": side.name,
+                "op": side.op,
+                "attributes": side.attributes.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+                "weights": side.weights.iter().map(|(k, ty)| json!({"operand": k, "type": ty})).collect::<Vec<_>>(),
+                "fused": side.fused,
+            })
+        })
+    };
+    json!({"call": first.call, "first": side(&first.first), "second": side(&first.second), "differences": first.differences})
+}
