@@ -273,7 +273,8 @@ fn like(
     let mut i = 0;
     if ty.dtype.is_int() {
         // Without an example 0 and 1 are what any table of two rows takes.
-        let (low, high) = indices.unwrap_or(if low <= high { (low as i64, high as i64) } else { (0, 1) });
+        let unknown = if shape.is_empty() { input_uses::COUNTS } else { (0, 1) };
+        let (low, high) = indices.unwrap_or(if low <= high { (low as i64, high as i64) } else { unknown });
         let signed = !matches!(ty.dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
         return random.array(ty.dtype, shape, |random| {
             i += 1;

@@ -16,6 +16,9 @@ pub(super) fn of(graph: &Graph) -> Vec<InputUse> {
     use_analysis::uses(graph)
 }
 
+/// What a single integer of which nothing is known is made up from: most are a count, a position or a step, which 0 is not always.
+pub(super) const COUNTS: (i64, i64) = (1, 2);
+
 /// The use of an input by its name alone.
 fn by_name(name: &str) -> InputUse {
     if name.to_lowercase().contains("mask") { InputUse::Mask } else { InputUse::Other }
@@ -65,12 +68,16 @@ impl InputUse {
                 })
             }
             InputUse::Other if ty.dtype == DType::Bool => random.array(ty.dtype, shape, |random| (random.bits() >> 63) as f64),
+            InputUse::Other if ty.dtype.is_int() && shape.is_empty() => random.array(ty.dtype, shape, |random| match step {
+                0 => COUNTS.0 as f64,
+                _ => random.integer(COUNTS.0, COUNTS.1) as f64,
+            }),
             InputUse::Other if ty.dtype.is_int() => random.array(ty.dtype, shape, |random| random.integer(0, 1) as f64),
             InputUse::Other => random.array(ty.dtype, shape, Random::normal),
         }
     }
 
-    fn describe(&self, dtype: DType) -> String {
+    fn describe(&self, dtype: DType, rank: usize) -> String {
         match self {
             InputUse::Index(index) => {
                 let rows = index.rows.example().unwrap_or(0);
@@ -82,6 +89,7 @@ impl InputUse {
             InputUse::Mask => "ones, and zeros at the end of some rows".to_string(),
             InputUse::AdditiveMask => "zeros, and large negative values at the end of some rows".to_string(),
             InputUse::Other if dtype == DType::Bool => "random truth values".to_string(),
+            InputUse::Other if dtype.is_int() && rank == 0 => format!("{}", COUNTS.0),
             InputUse::Other if dtype.is_int() => "random zeros and ones".to_string(),
             InputUse::Other => "normally distributed random values".to_string(),
         }
@@ -155,7 +163,7 @@ pub fn fill_inputs(example: &Example, traced: Option<&Traced>, seed: u64) -> Res
         let shape = tensor.shape().example().ok_or_else(|| Error::size(format!("the sizes of input `{name}` are not known")))?;
         let array = used.values(&mut Random::new(seed + i as u64 + 1), 0, tensor.ty(), &shape, Sizes::Example)?;
         let ty = format!("{}{:?}", tensor.dtype(), shape).replace(' ', "");
-        filled.push(FilledInput { name: name.clone(), ty, values: used.describe(tensor.dtype()) });
+        filled.push(FilledInput { name: name.clone(), ty, values: used.describe(tensor.dtype(), shape.len()) });
         values.push((name.clone(), Tensor::from(array)));
     }
     Ok((example.clone().with_given_values(&values), filled))

@@ -287,7 +287,6 @@ impl Tensor {
     #[track_caller]
     pub fn arange(start: impl Operand, end: impl Operand, step: impl Operand, dtype: DType) -> Result<Tensor> {
         let (start, end, step) = (start.into_tensor()?, end.into_tensor()?, step.into_tensor()?);
-        let traced = |tensor: &Tensor| tensor.is_traced() && tensor.symbolic_values().is_none();
         let whole = |tensor: &Tensor| match tensor.symbolic_values() {
             _ if !tensor.dtype().is_int() => Ok(None),
             Some(dims) => Ok(dims.dims.first().cloned()),
@@ -303,7 +302,7 @@ impl Tensor {
             let length = super::slice::nonnegative(length);
             return apply_one(Range { start, length, step }, &[])?.cast(dtype);
         }
-        if [&start, &end, &step].into_iter().any(traced) {
+        if [&start, &end, &step].into_iter().any(Tensor::varies) {
             let ends = [&start, &end, &step].map(|tensor| tensor.strengthened().cast(dtype)?.reshape(()));
             let [start, end, step] = ends;
             return apply_one(Steps, &[&start?, &end?, &step?]);
@@ -336,8 +335,8 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the rank is below 2.
     #[track_caller]
-    pub fn tril(&self, diagonal: i64) -> Result<Tensor> {
-        self.triangle(Trilu { upper: false, diagonal })
+    pub fn tril(&self, diagonal: impl Into<Dim>) -> Result<Tensor> {
+        self.triangle(false, &diagonal.into())
     }
 
     /// The upper triangle of each matrix, from a diagonal up.
@@ -345,13 +344,20 @@ impl Tensor {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where the rank is below 2.
     #[track_caller]
-    pub fn triu(&self, diagonal: i64) -> Result<Tensor> {
-        self.triangle(Trilu { upper: true, diagonal })
+    pub fn triu(&self, diagonal: impl Into<Dim>) -> Result<Tensor> {
+        self.triangle(true, &diagonal.into())
     }
 
     #[track_caller]
-    fn triangle(&self, op: Trilu) -> Result<Tensor> {
-        apply_one(op, &[self])
+    fn triangle(&self, upper: bool, diagonal: &Dim) -> Result<Tensor> {
+        if let Some(diagonal) = diagonal.fixed() {
+            return apply_one(Trilu { upper, diagonal }, &[self]);
+        }
+        let rows = Tensor::arange(0, &self.dim(-2)?, 1, DType::I64)?.unsqueeze(-1)?;
+        let offset = Tensor::arange(0, &self.dim(-1)?, 1, DType::I64)?.sub(rows)?;
+        let diagonal = Tensor::from_dim(diagonal);
+        let kept = if upper { offset.ge(diagonal)? } else { offset.le(diagonal)? };
+        kept.where_(self, &Tensor::zeros((), self.dtype())?)
     }
 }
 

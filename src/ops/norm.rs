@@ -310,9 +310,12 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the last axes have another shape.
     #[track_caller]
     pub fn layer_norm(&self, shape: &[Dim], scale: Option<&Tensor>, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
-        let axis = self.rank().checked_sub(shape.len()).filter(|&axis| self.shape()[axis..] == *shape && !shape.is_empty());
+        // A size that is a value is that of the axis, or the call is not one of the program.
+        let fits = |(size, asked): (&Dim, &Dim)| size == asked || asked.depends_on_values() && asked.example().is_none();
+        let axis =
+            self.rank().checked_sub(shape.len()).filter(|&axis| self.shape()[axis..].iter().zip(shape).all(fits) && !shape.is_empty());
         let axis = axis.ok_or_else(|| Error::shape(format!("the last axes of shape {} are not {shape:?}", self.shape())))?;
-        let scale = self.affine(scale, 1, &Shape::from(shape))?;
+        let scale = self.affine(scale, 1, &Shape::from(&self.shape()[axis..]))?;
         one(apply(LayerNorm { axis, epsilon: epsilon as f32 }, &[Some(self), Some(&scale), bias]))
     }
 

@@ -32,14 +32,11 @@ impl Operator for Reshape {
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
-        if !x.shape.numel().agrees(&self.shape.numel(), inputs.constraints()) {
-            return Err(Error::shape(format!(
-                "shape {} has {} elements, {} has {}",
-                x.shape,
-                x.shape.numel(),
-                self.shape,
-                self.shape.numel()
-            )));
+        let (given, asked) = (x.shape.numel(), self.shape.numel());
+        // Whether a size that is a value fills the shape is known when a call runs.
+        let is_open = [&given, &asked].into_iter().any(|count| count.depends_on_values() && count.example().is_none());
+        if !is_open && !given.agrees(&asked, inputs.constraints()) {
+            return Err(Error::shape(format!("shape {} has {given} elements, {} has {asked}", x.shape, self.shape)));
         }
         Ok(vec![Type::new(x.dtype, self.shape.clone())])
     }

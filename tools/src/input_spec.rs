@@ -95,8 +95,14 @@ fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// A shape, and the dtype that some tools write after it: `1,3,4`, `1x3x4`, `[1,3,4]`, `batch=2,3`, `[1,3]f32`, `1,3,f32`; `[]` is a scalar.
+/// A shape, and the dtype that some tools write after it, and messages before it: `1,3,4`, `1x3x4`, `[1,3,4]`, `batch=2,3`, `[1,3]f32`, `f32[1,3]`,
+/// `1,3,f32`; `[]` is a scalar.
 fn shape_and_dtype(text: &str) -> Option<(NamedSizes, Option<DType>)> {
+    if let Some((dtype, shape)) = text.find('[').filter(|&at| at > 0).map(|at| text.split_at(at))
+        && shape.ends_with(']')
+    {
+        return Some((shape_and_dtype(shape)?.0, Some(DType::parse(dtype)?)));
+    }
     let (inner, after, bracketed) = match text.strip_prefix('[') {
         Some(rest) => {
             let (inner, after) = rest.rsplit_once(']')?;

@@ -3,7 +3,7 @@
 use super::scalar_type::scalar_type;
 use super::schema::{Default, Kind, Schema};
 use super::value::{Pair, Value, View};
-use crate::array::{DType, Scalar};
+use crate::array::{DType, PromotionPriority, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::fourier::Complex;
@@ -205,6 +205,20 @@ impl<'a> Args<'a> {
         self.named(name, self.value(name)?.number())
     }
 
+    /// Whether a number differs from call to call: then it is a [`tensor`](Args::tensor).
+    pub(crate) fn varies(&self, name: &str) -> Result<bool> {
+        Ok(match self.value(name)? {
+            Value::Int(dim) => dim.is_symbolic(),
+            Value::Tensor(view) => view.read()?.varies(),
+            _ => false,
+        })
+    }
+
+    /// The tensor times a number of the call, which is mostly 1.
+    pub(crate) fn scaled(&self, x: Tensor, name: &str) -> Result<Tensor> {
+        if !self.varies(name)? && self.float(name)? == 1.0 { Ok(x) } else { x.mul(self.tensor(name)?) }
+    }
+
     /// A number, or none.
     pub(crate) fn opt_number(&self, name: &str) -> Result<Option<Scalar>> {
         if self.is_none(name)? { Ok(None) } else { self.number(name).map(Some) }
@@ -254,6 +268,9 @@ fn fits(value: &Value, kind: &Kind) -> bool {
         (Kind::Int | Kind::ScalarType | Kind::Layout | Kind::MemoryFormat, Value::Int(_)) => true,
         (Kind::Int, Value::Tensor(view)) => view.read().is_ok_and(|tensor| tensor.numel() == 1 && tensor.dtype().is_int()),
         (Kind::Float, Value::Float(_) | Value::Int(_)) => true,
+        (Kind::Float, Value::Tensor(view)) => {
+            view.read().is_ok_and(|tensor| tensor.rank() == 0 && tensor.strength() == PromotionPriority::Weak)
+        }
         (Kind::Bool, Value::Bool(_)) => true,
         (Kind::Scalar, Value::Int(_) | Value::Float(_) | Value::Bool(_)) => true,
         (Kind::Scalar, Value::Tensor(view)) => view.read().is_ok_and(|tensor| tensor.rank() == 0),

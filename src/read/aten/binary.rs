@@ -8,24 +8,12 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)
-    }),
-    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)
-    }),
-    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.sub(scaled(a.tensor("other")?, a.number("alpha")?)?)
-    }),
-    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.sub(scaled(a.tensor("other")?, a.number("alpha")?)?)
-    }),
-    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("other")?.sub(scaled(a.tensor("self")?, a.number("alpha")?)?)
-    }),
-    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("other")?.sub(scaled(a.tensor("self")?, a.number("alpha")?)?)
-    }),
+    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)),
+    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)),
+    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.sub(a.scaled(a.tensor("other")?, "alpha")?)),
+    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.sub(a.scaled(a.tensor("other")?, "alpha")?)),
+    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor("other")?.sub(a.scaled(a.tensor("self")?, "alpha")?)),
+    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor("other")?.sub(a.scaled(a.tensor("self")?, "alpha")?)),
     one("mul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("mul(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("div(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
@@ -120,10 +108,10 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("is_nonzero(Tensor self) -> bool", |a| a.tensor("self")?.ne(0)?.reshape(())),
     one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)?.relu()
+        a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)?.relu()
     }),
     one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.add(scaled(a.tensor("other")?, a.number("alpha")?)?)?.relu()
+        a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)?.relu()
     }),
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor("self")?;
@@ -169,6 +157,9 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.masked_fill(&a.tensor("mask")?, a.tensor("value")?)
     }),
     one("clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor", |a| {
+        if a.varies("min")? || a.varies("max")? {
+            return a.tensor("self")?.clamp_tensors(a.opt_tensor("min")?.as_ref(), a.opt_tensor("max")?.as_ref());
+        }
         a.tensor("self")?.clamp(a.opt_number("min")?, a.opt_number("max")?)
     }),
     one("clamp(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", |a| {
@@ -186,10 +177,10 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("relu6(Tensor self) -> Tensor", |a| a.tensor("self")?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(6)))),
     one("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
-        a.tensor("self")?.add(scaled(a.tensor("tensor1")?.mul(a.tensor("tensor2")?)?, a.number("value")?)?)
+        a.tensor("self")?.add(a.scaled(a.tensor("tensor1")?.mul(a.tensor("tensor2")?)?, "value")?)
     }),
     one("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
-        a.tensor("self")?.add(scaled(a.tensor("tensor1")?.div(a.tensor("tensor2")?)?, a.number("value")?)?)
+        a.tensor("self")?.add(a.scaled(a.tensor("tensor1")?.div(a.tensor("tensor2")?)?, "value")?)
     }),
     one("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("src")?)),
     one("fill(Tensor self, Scalar value) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("value")?)),
@@ -199,11 +190,6 @@ pub(super) const ROWS: &[Row] = &[
         Tensor::zeros(x.shape(), x.dtype())
     }),
 ];
-
-/// The tensor times the factor, which is mostly 1.
-fn scaled(x: Tensor, factor: Scalar) -> Result<Tensor> {
-    if factor.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor)) }
-}
 
 /// A square or a root is that, and not a power.
 fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {

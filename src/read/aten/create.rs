@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::row::{Row, one};
 use crate::array::{DType, Scalar};
-use crate::dim::Dim;
+use crate::dim::{Dim, Shape};
 use crate::error::Result;
 use crate::tensor::{Operand, Tensor};
 
@@ -29,8 +29,9 @@ pub(super) const ROWS: &[Row] = &[
     one(
         "full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| {
-            let number = a.number("fill_value")?;
-            Tensor::full(&a.dims("size")?, number, a.opt_dtype("dtype")?.unwrap_or(number.dtype()))
+            let number = a.tensor("fill_value")?;
+            let natural = if number.dtype().is_float() { DType::F32 } else { number.dtype() };
+            filled(a, &a.dims("size")?.into(), a.opt_dtype("dtype")?.unwrap_or(natural))
         },
     ),
     one(
@@ -43,7 +44,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor",
-        |a| full_like(a, a.number("fill_value")?),
+        |a| {
+            let x = a.tensor("self")?;
+            filled(a, x.shape(), a.opt_dtype("dtype")?.unwrap_or(x.dtype()))
+        },
     ),
     one(
         "new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
@@ -55,7 +59,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one(
         "new_full(Tensor self, SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
-        |a| Tensor::full(&a.dims("size")?, a.number("fill_value")?, a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
+        |a| filled(a, &a.dims("size")?.into(), a.opt_dtype("dtype")?.unwrap_or(a.tensor("self")?.dtype())),
     ),
     one(
         "linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
@@ -121,8 +125,8 @@ pub(super) const ROWS: &[Row] = &[
         "empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| Tensor::zeros(&a.dims("size")?, a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
     ),
-    one("tril(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor("self")?.tril(a.int("diagonal")?)),
-    one("triu(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor("self")?.triu(a.int("diagonal")?)),
+    one("tril(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor("self")?.tril(a.dim("diagonal")?)),
+    one("triu(Tensor self, int diagonal=0) -> Tensor", |a| a.tensor("self")?.triu(a.dim("diagonal")?)),
     one(
         "scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         |a| a.tensor("s")?.strengthened().cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32)),
@@ -133,6 +137,14 @@ fn range(start: Tensor, end: Tensor, step: Tensor, dtype: Option<DType>) -> Resu
     let float = [&start, &end, &step].iter().any(|tensor| tensor.dtype().is_float());
     let dtype = dtype.unwrap_or(if float { DType::F32 } else { DType::I64 });
     Tensor::arange(start.into_tensor()?, end, step, dtype)
+}
+
+/// A tensor of the fill value.
+fn filled(a: &Args, shape: &Shape, dtype: DType) -> Result<Tensor> {
+    match a.varies("fill_value")? {
+        true => a.tensor("fill_value")?.cast(dtype)?.expand(shape),
+        false => Tensor::full(shape, a.number("fill_value")?, dtype),
+    }
 }
 
 fn full_like(a: &Args, number: Scalar) -> Result<Tensor> {

@@ -18,6 +18,9 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("input")?.linear(&a.tensor("weight")?, a.opt_tensor("bias")?.as_ref())
     }),
     one("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
+        if a.varies("beta")? || a.varies("alpha")? {
+            return combined(a, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?);
+        }
         a.tensor("self")?.addmm(&a.tensor("mat1")?, &a.tensor("mat2")?, a.float("beta")?, a.float("alpha")?)
     }),
     one("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
@@ -187,7 +190,11 @@ fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
     // A sum of integers keeps its dtype, and what it is scaled by is cut to it.
     let whole = dtype.is_int();
     let factor = |name: &str| a.number(name).map(|factor| if whole { crate::Scalar::Int(factor.to_i64()) } else { factor });
-    let scaled = |x: Tensor, by: &str| if factor(by)?.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor(by)?)) };
+    let scaled = |x: Tensor, by: &str| match a.varies(by)? {
+        true => x.mul(a.tensor(by)?),
+        false if factor(by)?.to_f64() == 1.0 => Ok(x),
+        false => x.mul(Tensor::weak(factor(by)?)),
+    };
     let product = if whole { product.cast(dtype)? } else { product };
     if a.tensor("self")?.dtype() == DType::Bool {
         // Of truth values the product is "and", the sum "or".
@@ -195,7 +202,7 @@ fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
         return if a.float("beta")? == 0.0 { Ok(product) } else { product.logical_or(a.tensor("self")?) };
     }
     let product = scaled(product, "alpha")?;
-    if factor("beta")?.to_f64() == 0.0 {
+    if !a.varies("beta")? && factor("beta")?.to_f64() == 0.0 {
         return product.expand(&size::broadcast(product.shape(), a.tensor("self")?.shape())?);
     }
     product.add(scaled(a.tensor("self")?, "beta")?)

@@ -52,9 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     one("index_fill(Tensor self, int dim, Tensor index, Tensor value) -> Tensor", |a| fill(a, &a.tensor("value")?)),
     one("index_fill(Tensor self, int dim, Tensor index, Scalar value) -> Tensor", |a| fill(a, &a.tensor("value")?)),
     one("index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor", |a| {
-        let source = a.tensor("source")?;
-        let source = if a.number("alpha")?.to_f64() == 1.0 { source } else { source.mul(Tensor::weak(a.number("alpha")?))? };
-        along(a, &source, Reduction::Add)
+        along(a, &a.scaled(a.tensor("source")?, "alpha")?, Reduction::Add)
     }),
     one("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor", |a| {
         let (x, source) = (a.tensor("self")?, a.tensor("source")?);

@@ -104,7 +104,16 @@ pub(super) const ROWS: &[Row] = &[
         _ => selected(a.view("self")?, a.int("dim")?, a.dim("index")?),
     }),
     value("slice(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)", |a| {
-        sliced(a.view("self")?, a.int("dim")?, a.opt_dim("start")?, a.opt_dim("end")?, a.int("step")?)
+        let (dim, step) = (a.int("dim")?, a.dim("step")?);
+        let by = if step.is_symbolic() { 1 } else { a.int("step")? };
+        let cut = sliced(a.view("self")?, dim, a.opt_dim("start")?, a.opt_dim("end")?, by)?;
+        if !step.is_symbolic() {
+            return Ok(cut);
+        }
+        let base = cut.view()?;
+        let axis = base.read()?.shape().axis(dim)?;
+        let index = Tensor::arange(0, &base.read()?.shape()[axis], &step, DType::I64)?;
+        picked(base, axis, index, base.strides().to_vec()).map(Value::Tensor)
     }),
     value("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", |a| {
         let (start, length) = (a.dim("start")?, a.dim("length")?);

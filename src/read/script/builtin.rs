@@ -1,6 +1,6 @@
 //! Values of TorchScript beside tensors: values, lists, dictionaries, strings.
 
-use crate::array::Scalar;
+use crate::array::{DType, PromotionPriority, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::read::aten::{
@@ -110,7 +110,7 @@ pub(super) const NAMES: &[&str] = &[
 
 /// Runs a function of this file; `None` where the name is an operator on tensors.
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
-    let are_scalars = |values: &[Value]| !values.is_empty() && values.iter().all(|value| !is_tensor(value));
+    let are_scalars = |values: &[Value]| !values.is_empty() && values.iter().all(is_number);
     if let [Value::List(list), rest @ ..] = positional
         && let Some(result) = of_list(path, list, rest)
     {
@@ -122,11 +122,12 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             if view.read().is_ok_and(|tensor| tensor.is_traced() && tensor.symbolic_values().is_none()) =>
         {
             let dtype = match path {
-                "int" => crate::DType::I64,
-                "float" => crate::DType::F32,
-                _ => crate::DType::Bool,
+                "int" => DType::I64,
+                // Python's floats are f64.
+                "float" => DType::F64,
+                _ => DType::Bool,
             };
-            view.read().and_then(|tensor| tensor.cast(dtype)).map(Value::from)
+            view.read().and_then(|tensor| tensor.cast(dtype)).map(|tensor| tensor.weakened().into())
         }
         ("int", [value]) => value.dim().map(Value::Int),
         ("float", [value]) => value.number().map(|x| Value::Float(x.to_f64())),
@@ -213,6 +214,10 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("ops.prim.dtype", [Value::Complex(pair)]) => pair.dtype_number().map(|number| Value::Int(number.into())),
         ("ops.prim.dtype", [value]) => value.view().and_then(View::read).map(|x| Value::Int(scalar_type_number(x.dtype()).into())),
         ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("the program raises an error: {message:?}"))),
+        ("ops.prim.min" | "ops.prim.max", [a, b]) if are_scalars(positional) && positional.iter().any(is_tensor) => {
+            let sign = if path.ends_with("min") { "min" } else { "max" };
+            number_tensor(a).and_then(|a| binary(sign, &a.into(), &number_tensor(b)?.into()))
+        }
         ("ops.prim.min" | "ops.prim.max", [a, b]) if are_scalars(positional) => {
             a.dim().and_then(|a| Ok(Value::Int(if path.ends_with("min") { a.min(b.dim()?) } else { a.max(b.dim()?) })))
         }
@@ -402,7 +407,7 @@ fn tensor(value: &Value, dtype: &Value) -> Result<Value> {
         }
         let parts = value.elements()?.iter().map(stacked).collect::<Result<Vec<_>>>()?;
         match parts.is_empty() {
-            true => Tensor::zeros([0i64], crate::DType::F32),
+            true => Tensor::zeros([0i64], DType::F32),
             false => Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0),
         }
     }
@@ -575,6 +580,23 @@ fn is_tensor(value: &Value) -> bool {
     matches!(value, Value::Tensor(_) | Value::Complex(_))
 }
 
+/// Whether a value is no tensor in the program: one of rank 0 stands for a number that differs from call to call.
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::Tensor(view) => view.read().is_ok_and(|tensor| tensor.strength() == PromotionPriority::Weak && tensor.varies()),
+        other => !is_tensor(other),
+    }
+}
+
+/// A number of the program as a tensor.
+fn number_tensor(value: &Value) -> Result<Tensor> {
+    match value {
+        Value::Tensor(view) => view.read(),
+        Value::Int(dim) => Ok(Tensor::from_dim(dim).weakened()),
+        other => other.number().map(Tensor::weak),
+    }
+}
+
 /// Signs of Python and the operators of torch that they are of tensors, resolved at the first use.
 struct Signs(&'static [(&'static str, &'static str)], OnceLock<Vec<(&'static str, Option<&'static AtenOperator>)>>);
 
@@ -611,6 +633,8 @@ static BINARY: Signs = Signs::new(&[
     ("^", "bitwise_xor"),
     ("and", "logical_and"),
     ("or", "logical_or"),
+    ("min", "minimum"),
+    ("max", "maximum"),
 ]);
 
 /// A unary operator on a number or a tensor.
@@ -632,8 +656,15 @@ pub(in crate::read) fn unary(op: &str, value: &Value) -> Result<Value> {
 /// Comparisons of symbolic sizes give tensors: where a size differs from call to call, so does the result.
 const COMPARISONS: &[&str] = &["==", "!=", "<", "<=", ">", ">="];
 
-/// A binary operator on values, strings, lists or tensors.
+/// A binary operator on values, strings, lists or tensors. What is computed of numbers is a number.
 pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
+    match result_of(op, a, b)? {
+        Value::Tensor(view) if is_number(a) && is_number(b) => Ok(view.read()?.weakened().into()),
+        other => Ok(other),
+    }
+}
+
+fn result_of(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
         ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b) == (op == "is"))),
         ("in", a, b) => return contains(b, a).map(Value::Bool),
@@ -645,6 +676,11 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             return Ok(Value::Bool(equal(a, b) == (op == "==")));
         }
         _ => {}
+    }
+    // The quotient of two numbers is a float, also in archives whose integer tensors are divided to integers.
+    let wide = |value: &Value| number_tensor(value)?.cast(DType::F64);
+    if op == "/" && is_number(a) && is_number(b) && [a, b].into_iter().any(|value| number_tensor(value).is_ok_and(|x| x.varies())) {
+        return wide(a)?.div(wide(b)?).map(Value::from);
     }
     if is_tensor(a) || is_tensor(b) {
         let operator = BINARY.operator(op).ok_or_else(|| Error::unsupported(format!("{op} of tensors is not supported")))?;
@@ -659,32 +695,19 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
             "-" => x - y,
             "*" => x * y,
             // A divisor that is a value may be 0 in a call.
-            "//" | "%" if y.depends_on_values() => {
-                let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
-                return binary(op, &tensor(x), &tensor(y));
-            }
+            "//" | "%" if y.depends_on_values() => return binary(op, &number_tensor(a)?.into(), &number_tensor(b)?.into()),
             "//" | "%" if *y == 0 => return Err(division_by_zero()),
             "//" => x / y,
             "%" => x % y,
             "==" if x == y => return Ok(Value::Bool(true)),
-            "/" if x.is_symbolic() || y.is_symbolic() => {
-                let wide = |dim: &Dim| Tensor::from_dim(dim).cast(crate::DType::F64);
-                return wide(x)?.div(wide(y)?).map(Value::from);
-            }
             _ if (COMPARISONS.contains(&op) || x.depends_on_values() || y.depends_on_values()) && (x.is_symbolic() || y.is_symbolic()) => {
-                let tensor = |dim: &Dim| Value::from(Tensor::from_dim(dim));
-                return binary(op, &tensor(x), &tensor(y));
+                return binary(op, &number_tensor(a)?.into(), &number_tensor(b)?.into());
             }
             _ => return on_scalars(op, a.number()?, b.number()?),
         };
         return Ok(Value::Int(dim));
     }
     if [a, b].into_iter().any(|value| matches!(value, Value::Int(dim) if dim.is_symbolic())) {
-        // Python's floats are f64.
-        let wide = |value: &Value| match value {
-            Value::Int(dim) => Tensor::from_dim(dim).cast(crate::DType::F64),
-            other => Tensor::full((), other.number()?, crate::DType::F64),
-        };
         return binary(op, &wide(a)?.into(), &wide(b)?.into());
     }
     on_scalars(op, a.number()?, b.number()?)
