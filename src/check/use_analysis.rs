@@ -209,7 +209,10 @@ fn table(graph: &Graph, node: &Node, position: usize) -> Option<(Dim, bool)> {
 
 fn note(uses: &mut [InputUse], origin: IndexOrigin, rows: Dim, is_whole: bool) {
     let IndexOrigin { input, scale, offset, divisor, rows: wrapped, is_checked } = origin;
-    let new = IndexUse { rows: wrapped.unwrap_or(rows), scale, offset, divisor, is_checked: is_checked && is_whole };
+    let rows = wrapped.unwrap_or(rows);
+    // How many rows a table has that is made of data is known when a call runs.
+    let is_checked = is_checked && is_whole && !rows.expr().depends_on_data();
+    let new = IndexUse { rows, scale, offset, divisor, is_checked };
     let smaller = match &uses[input] {
         InputUse::Index(known) => new.example_rows().unwrap_or(i64::MAX) < known.example_rows().unwrap_or(i64::MAX),
         _ => true,

@@ -1,7 +1,7 @@
 //! Bounds of symbolic expressions: what follows from the ranges of their symbols.
 
 use super::expr::Atom;
-use super::{Constraint, Expr, Relation, is_value};
+use super::{Bindings, Constraint, Expr, Relation, is_value};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,9 @@ const DEPTH: usize = 5;
 
 /// How many expressions one proof looks at: a proof that takes more is not found.
 const EFFORT: usize = 64;
+
+/// How many sizes of a symbol are tried to see at which of them an equation holds.
+pub(super) const TRIED: i64 = 4096;
 
 /// What a symbol is at least that nothing is known of: a size is not negative, a value may be.
 fn unbounded(symbol: &str) -> i64 {
@@ -248,14 +251,31 @@ impl SizeRange {
             _ => None,
         };
         let multiple_of =
-            constraints.filter_map(multiple).fold(1i64, |all, n| all.checked_mul(n / super::expr::gcd(all, n)).unwrap_or(all));
-        SizeRange { least: ranges.least(symbol), greatest: ranges.greatest(symbol), multiple_of }
+            constraints.clone().filter_map(multiple).fold(1i64, |all, n| all.checked_mul(n / super::expr::gcd(all, n)).unwrap_or(all));
+        let mut range = SizeRange { least: ranges.least(symbol), greatest: ranges.greatest(symbol), multiple_of };
+        // Of what else is said of it alone, the first and the last size that fulfil it.
+        let about: Vec<_> = constraints.filter(|one| one.symbols().iter().map(|other| &**other).eq([symbol])).collect();
+        let last = range.least.saturating_add(TRIED);
+        let mut sizes = (range.least..=last.min(range.greatest.unwrap_or(last))).filter(|&n| all_hold(&about, symbol, n));
+        if about.iter().any(|one| matches!(one, Constraint::Related(left, Relation::Equal, _) if left.as_symbol().is_none()))
+            && let Some(first) = sizes.next()
+        {
+            range.least = first;
+            range.greatest = Some(sizes.last().unwrap_or(first)).filter(|&n| n < last).or(range.greatest);
+        }
+        range
     }
 
     /// Whether every size is in it.
     pub fn is_full(&self) -> bool {
         self.least <= 0 && self.greatest.is_none() && self.multiple_of == 1
     }
+}
+
+/// Whether constraints about this symbol alone hold at a size.
+pub(super) fn all_hold(about: &[&Constraint], symbol: &str, size: i64) -> bool {
+    let mut bindings = Bindings::new();
+    bindings.bind(symbol, size).is_ok() && about.iter().all(|constraint| constraint.holds(&bindings) == Some(true))
 }
 
 impl std::fmt::Display for SizeRange {
@@ -317,6 +337,7 @@ mod tests {
         assert_eq!(range(&["h % 4 == 0", "h % 6 == 0"]), "multiples of 12");
         assert_eq!(range(&["h % 4 == 0", "h > 3"]), "4 or more, multiples of 4");
         assert_eq!(range(&["w <= 3"]), "any size");
+        assert_eq!(range(&["floor((h + 1)/8) == 16"]), "127 to 134");
     }
 
     #[test]

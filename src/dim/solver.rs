@@ -1,6 +1,6 @@
 //! Constraints on symbolic sizes: what inference may assume, and what it had to assume besides.
 
-use super::bounds::Ranges;
+use super::bounds::{Ranges, TRIED, all_hold};
 use super::expr::Atom;
 use super::{Bindings, Constraint, Dim, Expr, Relation, Shape};
 use std::collections::BTreeSet;
@@ -8,9 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many quotients, minima and maxima of an equation are taken apart to find on which part of the range it holds.
 const PARTS: usize = 12;
-
-/// How many sizes of a symbol are tried to see whether an equation holds at more than one.
-const TRIED: i64 = 4096;
 
 /// What a trace may assume of its sizes.
 #[derive(Clone, Debug, Default)]
@@ -90,11 +87,7 @@ pub(crate) fn leave_a_choice<'a>(constraints: impl Iterator<Item = &'a Constrain
     let ranges = Ranges::of(about.iter().copied());
     let least = ranges.least(symbol);
     let greatest = ranges.greatest(symbol).unwrap_or(i64::MAX).min(least.saturating_add(TRIED));
-    let holds = |n: &i64| {
-        let mut bindings = Bindings::new();
-        bindings.bind(symbol, *n).is_ok() && about.iter().all(|constraint| constraint.holds(&bindings) == Some(true))
-    };
-    (least..=greatest).filter(holds).nth(1).is_some()
+    (least..=greatest).filter(|&n| all_hold(&about, symbol, n)).nth(1).is_some()
 }
 
 /// The constraints under which shapes are inferred: passed to every rule, which asks them whether two sizes may be taken as equal, or one as
