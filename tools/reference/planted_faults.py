@@ -1,12 +1,14 @@
 """Plants faults in real architectures and says which of them `ontrace check --against` finds, and whether it names the node.
 
-usage: planted_faults.py ONTRACE [FOLDER]      (needs torch, torchvision, timm, transformers, onnx)
+usage: planted_faults.py ONTRACE [FOLDER] [--simplified] [--only NAME,...]   (needs torch, torchvision, timm, transformers, onnx, onnxruntime; --simplified
+needs onnxsim and onnxslim)
 
-Each model (random weights) is converted without a check; a fault is planted in a copy; the copy is checked against the original. The last line counts:
-found (exit code 3), and named (the message has the scope or the name of the node). A fault whose largest effect, measured by ontrace itself with
-`--atol 0 --rtol 0`, is below a millionth of the largest output is listed as too small.
+Each model (random weights) is converted without a check; a fault is planted in a copy; the copy is checked against the original with `check --against`. With
+--simplified the copy goes through onnxsim and through onnxslim first, and `compare` must name the node of the original. The last line counts: found (exit
+code 3), and named (the message has the scope or the name of the node). The effect of a fault is measured by ONNX Runtime without optimisation: the largest
+difference of outputs, in units of the largest difference that its own optimisation makes (its rounding). A survivor below 4 of these is below rounding.
 """
-import copy, json, subprocess, sys, tempfile
+import argparse, copy, json, subprocess, tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +31,19 @@ def models():
     yield "vit_tiny", timm.create_model("vit_tiny_patch16_224", img_size=64), (image,)
     yield "convnext_atto", timm.create_model("convnext_atto"), (image,)
     yield "mixer_s32", timm.create_model("mixer_s32_224", img_size=64), (image,)
+    yield "mnasnet", torchvision.models.mnasnet0_5(), (image,)
+    yield "regnet", torchvision.models.regnet_y_400mf(), (image,)
+    yield "efficientnet_b0", torchvision.models.efficientnet_b0(), (image,)
+    yield "resnext", timm.create_model("resnext26ts"), (image,)
+    yield "repvgg", timm.create_model("repvgg_a0"), (image,)
+    yield "poolformer", timm.create_model("poolformer_s12"), (image,)
     ids = torch.randint(0, 99, (1, 12))
     small = dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=99)
     yield "bert", t.BertModel(t.BertConfig(**small)), (ids,)
+    yield "distilbert", t.DistilBertModel(t.DistilBertConfig(dim=48, n_layers=3, n_heads=4, hidden_dim=96, vocab_size=99)), (ids,)
+    yield "roberta", t.RobertaModel(t.RobertaConfig(**small)), (ids,)
+    yield "electra", t.ElectraModel(t.ElectraConfig(embedding_size=48, **small)), (ids,)
+    yield "albert", t.AlbertModel(t.AlbertConfig(embedding_size=48, **small)), (ids,)
     yield "gpt2", t.GPT2LMHeadModel(t.GPT2Config(n_embd=48, n_layer=3, n_head=4, vocab_size=99, n_positions=32)), (ids,)
 
 
@@ -144,17 +156,51 @@ def check(ontrace, wrong, right, *options):
     return done.returncode, json.loads(lines[-1]) if lines else {"message": done.stderr[-300:]}
 
 
-def effect(report):
-    outputs = report.get("check", {}).get("outputs", [])
-    sizes = [(o["max_abs"], abs(o["worst"]["expected"])) for o in outputs if o.get("worst") and isinstance(o["max_abs"], float)]
-    return max((a / b for a, b in sizes if b), default=0.0)
+def compare(ontrace, wrong, right):
+    done = subprocess.run([ontrace, "compare", right, wrong, "--json"], capture_output=True, text=True)
+    lines = [line for line in (done.stderr if done.returncode else done.stdout).splitlines() if line.startswith("{")]
+    return done.returncode, json.loads(lines[-1]) if lines else {"message": done.stderr[-300:]}
+
+
+def outputs(path, feeds, level):
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level, options.log_severity_level = level, 4
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, feeds)
+
+
+def effect(wrong, right, inputs):
+    """The largest effect on an output, in units of the rounding that ONNX Runtime's optimisation changes."""
+    import onnxruntime as ort
+
+    plain, full = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    feeds = dict(zip([i.name for i in onnx.load(right, load_external_data=False).graph.input], [x.numpy() for x in inputs]))
+    expected, optimised, got = outputs(right, feeds, plain), outputs(right, feeds, full), outputs(wrong, feeds, plain)
+    shares = [np.abs(g - e).max() / max(np.abs(o - e).max(), np.finfo(e.dtype).eps * np.abs(e).max()) for e, o, g in zip(expected, optimised, got)]
+    return float(max(shares))
+
+
+def simplified(model):
+    import onnxsim, onnxslim
+
+    yield "onnxsim", lambda: onnxsim.simplify(copy.deepcopy(model))[0]
+    yield "onnxslim", lambda: onnxslim.slim(copy.deepcopy(model))
 
 
 def main():
-    ontrace, folder = sys.argv[1], Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("ontrace")
+    parser.add_argument("folder", nargs="?", default=tempfile.mkdtemp())
+    parser.add_argument("--simplified", action="store_true")
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    ontrace, folder, only = options.ontrace, Path(options.folder), set(filter(None, options.only.split(",")))
     folder.mkdir(exist_ok=True)
     count = found = named = small = alarms = 0
     for name, model, inputs in models():
+        if only and name not in only:
+            continue
         pt, right = str(folder / f"{name}.pt"), str(folder / f"{name}.onnx")
         with torch.no_grad():
             torch.jit.trace(Outputs(model.eval()), inputs, check_trace=False, strict=False).save(pt)
@@ -162,29 +208,46 @@ def main():
         if done.returncode:
             print(f"{name:20} cannot be converted: {done.stderr.strip().splitlines()[-1][:150]}", flush=True)
             continue
-        code, report = check(ontrace, right, right)
-        alarms += code != 0
-        print(f"{name:20} {'itself':8} exit {code}", flush=True)
+        if options.simplified:
+            for kind, simplify in simplified(onnx.load(right)):
+                path = str(folder / f"{name}_{kind}.onnx")
+                onnx.save(simplify(), path)
+                code, report = compare(ontrace, path, right)
+                alarms += code != 0
+                print(f"{name:20} {kind:8} exit {code} {report.get('help') or report.get('message') or ''}"[:200], flush=True)
+        else:
+            code, report = check(ontrace, right, right)
+            alarms += code != 0
+            print(f"{name:20} {'itself':8} exit {code}", flush=True)
         for fault in FAULTS:
             wrong = onnx.load(right)
             node = fault(wrong)
             if node is None:
                 continue
             path = str(folder / f"{name}_{fault.__name__}.onnx")
+            scope = next((p.value for p in node.metadata_props if p.key.endswith("scope")), node.name)
             del wrong.metadata_props[:]
             onnx.save(wrong, path)
-            code, report = check(ontrace, path, right)
-            scope = next((p.value for p in node.metadata_props if p.key.endswith("scope")), node.name)
-            text = json.dumps(report)
-            is_named = code == 3 and (scope or node.name) in text and node.op_type in text
-            count, found, named = count + 1, found + (code == 3), named + is_named
-            verdict = "named" if is_named else "found" if code == 3 else f"exit {code}"
-            if code == 0:
-                relative = effect(check(ontrace, path, right, "--atol", "0", "--rtol", "0")[1])
-                small += relative < 1e-6
-                verdict = f"SURVIVES, relative effect {relative:.1e}"
-            print(f"{name:20} {fault.__name__:8} {node.op_type:20} {verdict}   {(report.get('help') or report.get('message') or '')[:150]}", flush=True)
+            variants = [("", path)]
+            if options.simplified:
+                variants = []
+                for kind, simplify in simplified(wrong):
+                    variants.append((kind, str(folder / f"{name}_{fault.__name__}_{kind}.onnx")))
+                    onnx.save(simplify(), variants[-1][1])
+            for kind, variant in variants:
+                code, report = compare(ontrace, variant, right) if kind else check(ontrace, path, right)
+                text = json.dumps(report["first_difference"]["first"]) if report.get("first_difference") else json.dumps(report)
+                is_named = code == 3 and ((scope or node.name) in text or node.name in text) and node.op_type in text
+                count, found, named = count + 1, found + (code == 3), named + is_named
+                verdict = "named" if is_named else "found" if code == 3 else f"exit {code}"
+                if code == 0:
+                    share = effect(path, right, inputs)
+                    small += share < 4
+                    verdict = f"SURVIVES, effect of {share:.1f} roundings"
+                help = "" if is_named else (report.get("help") or report.get("message") or "")[:200]
+                print(f"{name:20} {fault.__name__:8} {kind:8} {node.op_type:20} {scope:40} {verdict}   {help}", flush=True)
     print(f"{found} of {count} found, {named} named, {small} with an effect below rounding, {alarms} false alarms")
 
 
-main()
+if __name__ == "__main__":
+    main()

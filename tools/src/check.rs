@@ -106,14 +106,7 @@ impl Check {
         });
         if let Some(error) = failure {
             console.table(&table(report));
-            let error = match error.code() {
-                ErrorCode::Unverified => {
-                    let help = error.help_line().unwrap_or_default().to_string();
-                    Error::new(error.code(), format!("not verified: {error}")).help(help)
-                }
-                _ => error,
-            };
-            return Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) });
+            return Err(failed(error, value));
         }
         console.progress("verified", &compared(report), started);
         text.push_str(&table(report));
@@ -223,6 +216,18 @@ impl Check {
         console.result(&text, value);
         Ok(())
     }
+}
+
+/// The error of a check with its report; that sizes are not verified is no difference.
+fn failed(error: Error, report: Value) -> CommandError {
+    let error = match error.code() {
+        ErrorCode::Unverified => {
+            let help = error.help_line().unwrap_or_default().to_string();
+            Error::new(error.code(), format!("not verified: {error}")).help(help)
+        }
+        _ => error,
+    };
+    CommandError { report: Some(Box::new(report)), ..CommandError::from(error) }
 }
 
 /// Refuses a file whose nodes are not as ONNX's schemas allow.

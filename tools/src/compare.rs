@@ -66,7 +66,7 @@ impl Compare {
         let count = comparison.outputs.iter().filter(|output| !output.agrees()).count();
         let error = Error::new(ErrorCode::Mismatch, format!("{count} of {} outputs differ", comparison.outputs.len()));
         let error = match &comparison.first {
-            Some(first) => error.help(format!("the first difference is at {}: {}", place(first), first.differences.join("; "))),
+            Some(first) => error.help(format!("the first difference is at {}: {}", location(first), first.differences.join("; "))),
             None => error,
         };
         Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) })
@@ -132,7 +132,7 @@ fn in_words(side: &NodeSide) -> String {
 }
 
 /// The nodes of both sides, as one where they have one name.
-fn place(first: &FirstDifference) -> String {
+fn location(first: &FirstDifference) -> String {
     let name = |side: &NodeSide| format!("{} {}", side.op, side.name);
     match (&first.first, &first.second) {
         (Some(a), Some(b)) if (&a.op, &a.name) == (&b.op, &b.name) => name(a),
