@@ -1,11 +1,12 @@
 """Compares ontrace with torch, operator by operator, on edge sizes, option values, dtypes and extremes.
 
-usage: python tools/reference/torch_sweep.py ONTRACE [--cases 20] [--seed 0] [--only REGEX] [--keep FOLDER]
+usage: python tools/reference/torch_sweep.py ONTRACE [--cases 20] [--seed 0] [--only REGEX] [--keep FOLDER] [--part I/N] [--log FILE]
        (in the project's folder; needs torch, safetensors, onnx and onnxruntime)
 
 For every overload of the operators in src/read/aten, arguments are made at random by their type and name, and torch says which are valid.
 About forty calls become one TorchScript archive: `ontrace run --backend eager` computes it, `ontrace convert` writes it, ONNX Runtime runs what
-was written. What fails as a whole is split until each failure is one call. A failure is a line: operator, call, arguments, what came, what torch gives.
+was written. A call that is refused is left out and the others run again. Every call ends as right, refused, WRONG, crash, lacks (no kernel in ONNX
+Runtime) or runtime (ONNX Runtime's fault: onnx.reference computes torch's value from the same file), in eager and as written.
 """
 
 import argparse
@@ -394,74 +395,114 @@ def wrong(call, got, expected):
 
 
 class Sweep:
+    """Runs batches of calls. Each call ends as right, refused, WRONG, crash, lacks (ONNX Runtime has no kernel) or runtime (ONNX Runtime's own fault)."""
+
     def __init__(self, options, folder):
         self.options, self.folder, self.count = options, folder, 0
-        self.failures, self.totals = [], collections.Counter()
-        self.converter = None
+        self.verdicts, self.failures, self.calls = collections.defaultdict(collections.Counter), [], 0
+        self.log = open(options.log, "w") if options.log else None
 
     def ontrace(self, *arguments):
-        done = subprocess.run([self.options.ontrace, *arguments], capture_output=True, text=True, timeout=300)
+        try:
+            done = subprocess.run([self.options.ontrace, *arguments], capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            return 99, "timeout"
         return done.returncode, (done.stderr.strip() or done.stdout.strip())
 
-    def fail(self, call, where, what):
-        self.totals[f"fail {where}"] += 1
-        line = f"{where:8} {call.name}.{call.overload}: {what[:300]} | {str(call)[:600]}"
-        self.failures.append((call.name, where, line))
-        print(line, flush=True)
+    def end(self, call, where, verdict, what=""):
+        self.verdicts[call.name][f"{where} {verdict}"] += 1
+        call.verdicts[where] = verdict
+        what = " ".join(what.split())
+        if verdict in ("refused", "WRONG", "crash", "runtime"):
+            line = f"{where:7} {verdict:7} {call.name}.{call.overload}: {what[:300]} | {str(call)[:600]}"
+            self.failures.append(line)
+            print(line, flush=True)
+        if self.log:
+            self.log.write(json.dumps({"op": call.name, "overload": call.overload, "where": where, "verdict": verdict, "what": what[:400], "call": str(call)[:1200]}) + "\n")
+            self.log.flush()
 
-    def batch(self, calls, single=False):
+    def paths(self, calls):
         self.count += 1
         path = self.folder / f"{self.count}.pt"
         inputs = write(calls, path)
-        given = specs(inputs, path)
-        out = self.folder / f"{self.count}.safetensors"
-        try:
-            code, text = self.ontrace("run", str(path), "--backend", "eager", "-q", "--out", str(out), *given)
-        except subprocess.TimeoutExpired:
-            code, text = 99, "timeout"
-        if code != 0:
-            if len(calls) == 1:
-                return self.refused(calls[0], "eager", text)
-            half = len(calls) // 2
-            self.batch(calls[:half])
-            self.batch(calls[half:])
-            return
-        got = list(load_ordered(out))
-        self.compare(calls, got, "eager")
-        self.written(calls, path, given, inputs)
-        for file in (path, out, pathlib.Path(str(path) + ".in.safetensors"), self.folder / f"{self.count}.onnx"):
-            file.unlink(missing_ok=True)
+        return path, inputs, specs(inputs, path)
 
-    def written(self, calls, path, given, inputs):
+    def clean(self, path):
+        if not self.options.keep:
+            for file in self.folder.glob(f"{path.stem}.*"):
+                file.unlink()
+
+    def culprit(self, text, calls, inputs):
+        """The call that a message is about, by its line in the archive's code."""
+        found = re.search(r"code/__torch__\.py:(\d+)", text)
+        at = int(found.group(1)) - 3 - len(inputs) if found else -1
+        return at if 0 <= at < len(calls) else None
+
+    def without(self, calls, step, where, text, inputs):
+        """Goes on with what is left when a batch failed: all but the call that the message names, or two halves."""
+        if len(calls) == 1:
+            if "NOT_IMPLEMENTED" in text or "Could not find an implementation" in text:
+                return self.end(calls[0], where, "lacks", text)
+            crash = "panick" in text or "E09" in text or "timeout" in text or not text
+            return self.end(calls[0], where, "crash" if crash else "refused", text)
+        at = self.culprit(text, calls, inputs)
+        parts = [calls[: len(calls) // 2], calls[len(calls) // 2 :]] if at is None else [calls[at : at + 1], calls[:at] + calls[at + 1 :]]
+        if at is not None and "panick" not in text:
+            self.end(calls[at], where, "refused", text)
+            parts = parts[1:]
+        for part in parts:
+            step(part)
+
+    def batch(self, calls):
+        for call in calls:
+            call.verdicts = {}
+        self.calls += len(calls)
+        self.eager(calls)
+        self.written([call for call in calls if call.verdicts.get("eager") in ("right", "WRONG")])
+
+    def eager(self, calls):
+        if not calls:
+            return
+        path, inputs, given = self.paths(calls)
+        out = path.with_suffix(".safetensors")
+        code, text = self.ontrace("run", str(path), "--backend", "eager", "-q", "--out", str(out), *given)
+        if code != 0:
+            self.without(calls, self.eager, "eager", text, inputs)
+        else:
+            self.compare(calls, list(load_ordered(out)), "eager")
+        self.clean(path)
+
+    def written(self, calls):
+        if not calls:
+            return
+        path, inputs, given = self.paths(calls)
         model = path.with_suffix(".onnx")
-        try:
-            code, text = self.ontrace("convert", str(path), "-o", str(model), "--no-check", "-q", *given)
-        except subprocess.TimeoutExpired:
-            code, text = 99, "timeout"
+        code, text = self.ontrace("convert", str(path), "-o", str(model), "--no-check", "-q", *given)
         ran = None
         if code == 0:
             try:
                 ran = runtime(model, inputs)
             except Exception as error:  # ONNX Runtime's own classes are many
-                code, text = 1, f"onnxruntime: {str(error)[:300]}"
+                text = f"onnxruntime: {str(error)[:300]}"
         if ran is None:
-            if len(calls) == 1:
-                return self.refused(calls[0], "written", text)
-            half = len(calls) // 2
-            for part in (calls[:half], calls[half:]):
-                self.count += 1
-                again = self.folder / f"{self.count}.pt"
-                inputs = write(part, again)
-                self.written(part, again, specs(inputs, again), inputs)
-                again.unlink()
-            return
-        self.compare(calls, ran, "written")
-
-    def refused(self, call, where, text):
-        if "NOT_IMPLEMENTED" in text or "Could not find an implementation" in text:
-            self.totals["no kernel in ONNX Runtime"] += 1
+            self.without(calls, self.written, "written", text, inputs)
         else:
-            self.fail(call, where + "!", " ".join(text.split()))
+            self.compare(calls, ran, "written")
+        self.clean(path)
+
+    def blame(self, call):
+        """Whether onnx.reference computes torch's value from what was written: then the difference is ONNX Runtime's."""
+        path, inputs, given = self.paths([call])
+        model = path.with_suffix(".onnx")
+        try:
+            if self.ontrace("convert", str(path), "-o", str(model), "--no-check", "-q", *given)[0] != 0:
+                return False
+            got = reference(model, inputs)
+        except Exception:  # onnx.reference lacks much
+            return False
+        finally:
+            self.clean(path)
+        return all(wrong(call, g, e) is None for g, e in zip(got, call.expected))
 
     def compare(self, calls, got, where):
         at = 0
@@ -470,9 +511,24 @@ class Sweep:
             for i, expected in enumerate(call.expected):
                 found = found or wrong(call, got[at + i] if at + i < len(got) else None, expected)
             at += len(call.expected)
-            self.totals[f"ran {where}"] += 1
-            if found:
-                self.fail(call, where, found)
+            reason = next((why for name, why in RUNTIME_FAULTS if re.fullmatch(name, call.name)), None) if found and where == "written" else None
+            if found and where == "written" and call.verdicts.get("eager") == "right" and (reason or self.blame(call)):
+                self.end(call, where, "runtime", f"{found} ({reason or 'onnx.reference agrees with torch'})")
+            else:
+                self.end(call, where, "WRONG" if found else "right", found or "")
+
+
+#: What ONNX Runtime computes otherwise than the standard says: operators of torch, and the evidence.
+RUNTIME_FAULTS = []
+
+
+def reference(model, inputs):
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    session = ReferenceEvaluator(onnx.load(model))
+    outputs = session.run(None, {f"x{i}": t.numpy() for i, t in enumerate(inputs) if f"x{i}" in session.input_names})
+    return [torch.from_numpy(np.array(y)) for y in outputs]
 
 
 def load_ordered(path):
@@ -504,43 +560,64 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="operators whose names match")
     parser.add_argument("--keep", help="where the archives go")
+    parser.add_argument("--batch", type=int, default=40, help="calls of one archive")
+    parser.add_argument("--part", default="0/1", help="I/N: the I-th of N parts of the overloads")
+    parser.add_argument("--log", help="a file for the verdicts, one JSON object a line")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(options.keep or temporary)
         folder.mkdir(exist_ok=True)
-        sweep, pending, total, untried = Sweep(options, folder), [], 0, []
-        for name in names():
-            if not re.search(options.only, name):
-                continue
-            for overload in getattr(torch.ops.aten, name).overloads():
-                if "out" in overload.split("_") or "dimname" in overload or "names" in overload or "complex" in overload or "str" == overload:
-                    continue
-                rng, made, seen = random.Random(f"{options.seed} {name} {overload}"), 0, set()
-                for _ in range(options.cases * 25):
-                    if made >= options.cases:
-                        break
-                    try:
-                        call = make(rng, name, overload)
-                    except Exception:
-                        continue
-                    if call is None or str(call) in seen:
-                        continue
-                    seen.add(str(call))
-                    made += 1
-                    pending.append(call)
-                total += made
-                if made == 0:
-                    untried.append(f"{name}.{overload}")
-                if len(pending) >= 40:
-                    sweep.batch(pending)
-                    pending = []
-        if pending:
-            sweep.batch(pending)
-    print(f"\n{total} calls; " + ", ".join(f"{k}: {v}" for k, v in sorted(sweep.totals.items())))
-    print("no valid call was found for", len(untried), "overloads:", " ".join(untried))
-    kinds = collections.Counter((name, where) for name, where, _ in sweep.failures)
-    print("failures by operator:", ", ".join(f"{name} {where} {n}" for (name, where), n in kinds.most_common()))
+        sweep, pending, untried = Sweep(options, folder), [], []
+        for name, overload in shard(options):
+            made = calls_of(name, overload, options)
+            if not made:
+                untried.append(f"{name}.{overload}")
+            pending += made
+            if len(pending) >= options.batch:
+                sweep.batch(pending)
+                pending = []
+        sweep.batch(pending)
+    report(sweep, untried)
     return 1 if sweep.failures else 0
+
+
+def shard(options):
+    part, parts = map(int, options.part.split("/"))
+    at = 0
+    for name in names():
+        if not re.search(options.only, name):
+            continue
+        for overload in getattr(torch.ops.aten, name).overloads():
+            if "out" in overload.split("_") or "dimname" in overload or "names" in overload or "complex" in overload or "str" == overload:
+                continue
+            at += 1
+            if at % parts == part:
+                yield name, overload
+
+
+def calls_of(name, overload, options):
+    """Valid calls of an overload, each another."""
+    rng, made, seen = random.Random(f"{options.seed} {name} {overload}"), [], set()
+    for _ in range(options.cases * 25):
+        if len(made) >= options.cases:
+            break
+        try:
+            call = make(rng, name, overload)
+        except Exception:
+            continue
+        if call is not None and str(call) not in seen:
+            seen.add(str(call))
+            made.append(call)
+    return made
+
+
+def report(sweep, untried):
+    total = sum(sweep.verdicts.values(), collections.Counter())
+    print(f"\n{sweep.calls} calls; " + ", ".join(f"{k}: {v}" for k, v in sorted(total.items())))
+    print("no valid call was found for", len(untried), "overloads:", " ".join(untried))
+    for name, verdicts in sorted(sweep.verdicts.items()):
+        if any(word in key for key in verdicts for word in ("WRONG", "refused", "crash", "runtime")):
+            print(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in sorted(verdicts.items())))
 
 
 if __name__ == "__main__":
