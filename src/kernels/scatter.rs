@@ -116,6 +116,10 @@ fn write_with<T: Element>(x: &Array, updates: &Array, writes: Writes, combine: i
     let mut out = x.to_vec::<T>()?;
     let (updates, start) = updates.span::<T>()?;
     writes(&mut |to, from, n| {
+        // Slices without elements are nowhere.
+        if n == 0 {
+            return;
+        }
         let from = at_offset(start, from);
         out[to..to + n].iter_mut().zip(&updates[from..from + n]).for_each(|(to, &update)| *to = combine(*to, update));
     });

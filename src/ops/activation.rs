@@ -330,6 +330,10 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn hard_sigmoid(&self) -> Result<Tensor> {
+        // ONNX's alpha is a float of 32 bits.
+        if self.dtype() == DType::F64 {
+            return self.add(3.0)?.clamp(Some(Scalar::Float(0.0)), Some(Scalar::Float(6.0)))?.div(6.0);
+        }
         self.activation(Activation::HardSigmoid(1.0 / 6.0, 0.5))
     }
 
@@ -366,6 +370,11 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn selu(&self) -> Result<Tensor> {
+        // ONNX's alpha and gamma are floats of 32 bits.
+        if self.dtype() == DType::F64 {
+            let (alpha, gamma) = (1.673_263_242_354_377_2, 1.050_700_987_355_480_5);
+            return self.gt(0.0)?.where_(&self.mul(gamma)?, &self.minimum(0.0)?.expm1()?.mul(alpha * gamma)?);
+        }
         self.activation(Activation::Selu)
     }
 

@@ -45,8 +45,7 @@ impl Tensor {
     #[track_caller]
     pub fn heaviside(&self, at_zero: &Tensor) -> Result<Tensor> {
         let step = self.gt(0)?.cast(self.dtype())?;
-        let y = self.eq(0)?.where_(at_zero, &step)?;
-        if self.dtype().is_float() { self.is_nan()?.where_(self, &y) } else { Ok(y) }
+        self.eq(0)?.where_(at_zero, &step)
     }
 
     /// The larger of two elements; where one is NaN, the other.
@@ -94,7 +93,9 @@ impl Tensor {
     #[track_caller]
     pub fn lcm(&self, other: &Tensor) -> Result<Tensor> {
         let safe = self.gcd(other)?.maximum(1)?;
-        self.trunc_divide(safe)?.mul(other)?.abs()
+        let product = self.abs()?.trunc_divide(safe)?.mul(other.abs()?)?;
+        // Narrow integers are multiplied as those of 32 bits, and what does not fit wraps after its sign is gone.
+        if matches!(product.dtype(), DType::I8 | DType::I16) { Ok(product) } else { product.abs() }
     }
 
     /// Whether |x − y| ≤ atol + rtol · |y|, element by element; equal infinities are close, and NaNs where `equal_nan` is true.

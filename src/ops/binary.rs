@@ -361,9 +361,10 @@ impl Tensor {
     /// Where shapes do not broadcast.
     #[track_caller]
     pub fn div(&self, other: impl Operand) -> Result<Tensor> {
-        let (a, b) = self.promoted(other)?;
-        let dtype = a.dtype().or_float();
-        a.cast(dtype)?.binary(Binary::Div, b.cast(dtype)?)
+        let other = other.into_tensor()?;
+        // Each by itself: −1 as a u8 would be 255 before it is a float.
+        let dtype = DType::result(&[(self.dtype(), self.strength()), (other.dtype(), other.strength())])?.or_float();
+        self.cast(dtype)?.binary(Binary::Div, other.cast(dtype)?)
     }
 
     /// The quotient rounded down.
@@ -379,7 +380,10 @@ impl Tensor {
             // As torch: exact multiples must not fall below themselves because a quotient was rounded.
             let rest = a.binary(Binary::Mod, &b)?;
             let quotient = a.binary(Binary::Sub, rest)?.binary(Binary::Div, &b)?.round()?;
-            return a.binary(Binary::Div, &b)?.is_finite()?.where_(&quotient, &a.binary(Binary::Div, &b)?);
+            let plain = a.binary(Binary::Div, &b)?;
+            // Of an infinite number nothing is left to round down.
+            let infinite = b.eq(0)?.where_(&plain, &plain.add(a.mul(0)?)?)?;
+            return plain.is_finite()?.where_(&quotient, &infinite);
         }
         let unsigned = matches!(a.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let nonnegative = |x: &Tensor| x.symbolic_values().is_some_and(|dims| dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));
@@ -531,13 +535,13 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) for floats.
     #[track_caller]
     pub fn bit_shift(&self, by: &Tensor, left: bool) -> Result<Tensor> {
-        let dtype = if self.dtype() == by.dtype() { self.dtype() } else { self.dtype().promote(by.dtype())? };
+        let dtype = DType::result(&[(self.dtype(), self.strength()), (by.dtype(), by.strength())])?;
         if !dtype.is_int() {
             return Err(DType::not_taken(dtype));
         }
         let bits = 8 * dtype.size() as i64;
         let unsigned = matches!(dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
-        let (x, by) = (self.cast(dtype)?, by.strengthened().cast(DType::I64)?);
+        let (x, by) = (self.strengthened().cast(dtype)?, by.strengthened().cast(DType::I64)?);
         let outside = by.lt(0)?.logical_or(by.ge(bits)?)?;
         // The last bit of a signed number is its sign: it is moved by one step more.
         let most = if unsigned { bits - 1 } else { bits - 2 };

@@ -74,28 +74,28 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn trapezoid(&self, step: f64, axis: i64) -> Result<Tensor> {
-        trapezia(self, None, Some(step), axis)?.sum(axis, false)
+        trapezia(self, None, Some(step), axis)?.sum(axis, false)?.div(2.0)
     }
 
     /// The integral along an axis by the trapezoidal rule over the sample points `x`: a vector, or the shape of the tensor.
     /// [torch.trapezoid](https://docs.pytorch.org/docs/stable/generated/torch.trapezoid.html).
     #[track_caller]
     pub fn trapezoid_over(&self, x: &Tensor, axis: i64) -> Result<Tensor> {
-        trapezia(self, Some(x), None, axis)?.sum(axis, false)
+        trapezia(self, Some(x), None, axis)?.sum(axis, false)?.div(2.0)
     }
 
     /// [`trapezoid`](Tensor::trapezoid) from the first sample point to each other one.
     /// [torch.cumulative_trapezoid](https://docs.pytorch.org/docs/stable/generated/torch.cumulative_trapezoid.html).
     #[track_caller]
     pub fn cumulative_trapezoid(&self, step: f64, axis: i64) -> Result<Tensor> {
-        trapezia(self, None, Some(step), axis)?.cumsum(axis)
+        trapezia(self, None, Some(step), axis)?.cumsum(axis)?.div(2.0)
     }
 
     /// [`trapezoid_over`](Tensor::trapezoid_over) from the first sample point to each other one.
     /// [torch.cumulative_trapezoid](https://docs.pytorch.org/docs/stable/generated/torch.cumulative_trapezoid.html).
     #[track_caller]
     pub fn cumulative_trapezoid_over(&self, x: &Tensor, axis: i64) -> Result<Tensor> {
-        trapezia(self, Some(x), None, axis)?.cumsum(axis)
+        trapezia(self, Some(x), None, axis)?.cumsum(axis)?.div(2.0)
     }
 
     /// The elements, or the slices along an axis, without those that equal the one before; then the index in the result for each of them, and
@@ -194,25 +194,22 @@ fn running_product(x: &Tensor, axis: i64) -> Result<Tensor> {
 
 /// The areas between neighbours along an axis.
 fn trapezia(y: &Tensor, x: Option<&Tensor>, width: Option<f64>, axis: i64) -> Result<Tensor> {
-    let y = y.cast(y.dtype().or_float())?;
     let pair = |t: &Tensor, axis: i64| -> Result<(Tensor, Tensor)> { Ok((t.slice(axis, ..-1)?, t.slice(axis, 1..)?)) };
-    let (low, high) = pair(&y, axis)?;
-    let height = low.add(high)?.mul(0.5)?;
-    match x {
-        None => height.mul(width.unwrap_or(1.0)),
-        Some(x) => {
-            // One row of positions stands for all rows, along the axis.
-            let (left, right) = if x.rank() == 1 { pair(x, 0)? } else { pair(x, axis)? };
-            let mut widths = right.sub(left)?;
-            if x.rank() == 1 {
-                let after = y.rank() - 1 - y.shape().axis(axis)?;
-                for _ in 0..after {
-                    widths = widths.unsqueeze(-1)?;
-                }
-            }
-            height.mul(widths)
-        }
-    }
+    let (low, high) = pair(y, axis)?;
+    let height = low.add(high)?;
+    let Some(x) = x else {
+        let width = width.unwrap_or(1.0);
+        // A whole step leaves integers what they are.
+        return if width == 1.0 && !y.dtype().is_float() { Ok(height) } else { height.mul(width) };
+    };
+    // One row of positions stands for all rows, along the axis; else axes are missing in front.
+    let along = y.shape().axis(axis)?;
+    let missing = if x.rank() == 1 { along } else { y.rank().saturating_sub(x.rank()) };
+    let mut shape = vec![Dim::Fixed(1); missing];
+    shape.extend(x.shape().iter().cloned());
+    shape.resize(shape.len().max(y.rank()), Dim::Fixed(1));
+    let (left, right) = pair(&x.reshape(&shape)?, axis)?;
+    height.mul(right.sub(left)?)
 }
 
 /// The slices along an axis (or all values) of which neighbours that are alike are one.

@@ -16,8 +16,9 @@ impl Tensor {
     /// [torch.nn.functional.cosine_similarity](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_similarity.html).
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Tensor, axis: i64, epsilon: f64) -> Result<Tensor> {
-        let shape = size::broadcast(self.shape(), other.shape())?;
-        let (x, y) = (self.expand(&shape)?, other.expand(&shape)?);
+        let (x, y) = self.promoted(other)?;
+        let shape = size::broadcast(x.shape(), y.shape())?;
+        let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
         let unit = |t: &Tensor| t.div(t.norm(2.0, axis, true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
         unit(&x)?.mul(unit(&y)?)?.sum(axis, false)
     }

@@ -52,12 +52,14 @@ impl Tensor {
             self.to_array().and_then(|array| array.to_i64s()).map_err(|error| error.help("the number of bins must not depend on data"))?;
         let count = values.iter().copied().max().map_or(0, |n| n + 1).max(least);
         let source = match weights {
+            // Of nothing the weights count nothing.
+            _ if values.is_empty() => return Tensor::zeros([least], DType::I64),
             // What is counted by weights that are no floats is a double.
             Some(weights) if weights.dtype() != DType::F32 => weights.cast(DType::F64)?,
             Some(weights) => weights.clone(),
             None => Tensor::ones(self.shape(), DType::I64)?,
         };
-        Tensor::zeros([count], source.dtype())?.scatter(0, self, source, Reduction::Add)
+        Tensor::zeros([count], source.dtype())?.scatter(0, &self.cast(DType::I64)?, source, Reduction::Add)
     }
 
     /// The edges of bins of one width for points (…, coordinates), coordinate by coordinate: between the ends (low, high, low, high, …), or

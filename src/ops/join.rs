@@ -329,7 +329,30 @@ impl Tensor {
                 }
             }
         }
-        if begin.iter().chain(&end).all(|dim| *dim == 0) { Ok(x) } else { apply_one(Pad { begin, end, mode }, &[&x]) }
+        if begin.iter().chain(&end).all(|dim| *dim == 0) {
+            return Ok(x);
+        }
+        // Where the new elements are those of the tensor, what is cut off may be among them: it is cut at last.
+        let is_cut = |dim: &Dim| dim.fixed().is_some_and(|n| n < 0);
+        if !begin.iter().chain(&end).any(is_cut) {
+            return apply_one(Pad { begin, end, mode }, &[&x]);
+        }
+        let positive = |widths: &[Dim]| widths.iter().map(|dim| if is_cut(dim) { Dim::Fixed(0) } else { dim.clone() }).collect::<Vec<_>>();
+        let (wide_begin, wide_end) = (positive(&begin), positive(&end));
+        let unchanged = wide_begin.iter().chain(&wide_end).all(|dim| *dim == 0);
+        let mut y = if unchanged { x } else { apply_one(Pad { begin: wide_begin, end: wide_end, mode }, &[&x])? };
+        for axis in 0..y.rank() {
+            let cut = |width: &Dim| if is_cut(width) { -width } else { Dim::Fixed(0) };
+            let (first, last) = (cut(&begin[axis]), cut(&end[axis]));
+            if first != 0 || last != 0 {
+                let stop = y.dim(axis as i64)? - &last;
+                if (&stop - &first).example().is_some_and(|n| n < 0) {
+                    return Err(Error::shape(format!("negative padding exceeds shape {}", self.shape())));
+                }
+                y = y.slice(axis as i64, first..stop)?;
+            }
+        }
+        Ok(y)
     }
 }
 

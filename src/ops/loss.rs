@@ -247,17 +247,18 @@ impl Tensor {
         reduction: LossReduction,
     ) -> Result<Tensor> {
         let flat = self.rank() < 2;
+        let shape = target.shape().clone();
         let (x, target) = if flat { (self.reshape([1, -1])?, target.reshape([1])?) } else { (self.clone(), target.clone()) };
         let index = target.unsqueeze(1)?;
         let loss = x.sub(x.gather(1, &index)?)?.add(margin)?.relu()?;
-        let loss = if p == 2.0 { loss.square()? } else { loss };
+        let loss = if p as i64 == 2 { loss.square()? } else { loss };
         let loss = match weight {
             None => loss,
             Some(weight) => loss.mul(weight.index_select(0, &target)?.unsqueeze(1)?)?,
         };
         let own = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?.eq(&index)?;
         let loss = loss.masked_fill(&own, 0.0)?.sum(1, false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
-        reduction.of(if flat { loss.reshape(())? } else { loss })
+        reduction.of(if flat { loss.reshape(&shape)? } else { loss })
     }
 
     /// The mean over the classes of max(0, 1 − `x[label]` + `x[i]`), summed over the labels of a row and the classes that are none of them,
@@ -364,9 +365,12 @@ fn target_weight(target: &Tensor, weight: Option<&Tensor>, ignored: i64, dtype: 
 /// −x of each target's class: the classes stand on axis 1, or 0 where there is no batch.
 fn picked(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: LossReduction, ignored: i64) -> Result<Tensor> {
     let axis = i64::from(x.rank() > 1);
+    // The one target of a vector may be a vector too.
+    let target = &if x.rank() == 1 { target.reshape(())? } else { target.clone() };
     let (index, counts) = target_weight(target, weight, ignored, x.dtype())?;
     let chosen = x.gather(axis, &index.unsqueeze(axis)?)?.squeeze_axes(&[axis])?;
-    let loss = chosen.mul(&counts)?.neg()?;
+    // What is ignored counts nothing, also where it is not finite.
+    let loss = target.eq(ignored)?.where_(&Tensor::zeros((), x.dtype())?, &chosen.mul(&counts)?.neg()?)?;
     match reduction {
         LossReduction::Mean => loss.sum(.., false)?.div(counts.sum(.., false)?),
         other => other.of(loss),
@@ -435,7 +439,7 @@ fn cross_entropy(x: &Tensor, target: &Tensor, options: &CrossEntropy) -> Result<
         };
     }
     let sharp = picked(&log, target, weight, reduction, ignored)?;
-    if smoothing == 0.0 {
+    if smoothing <= 0.0 {
         return Ok(sharp);
     }
     let smooth = all(&log)?.sum(axis, false)?.neg()?;

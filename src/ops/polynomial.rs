@@ -78,7 +78,7 @@ struct Order {
 
 impl Order {
     fn of(x: &Tensor, n: &Tensor) -> Result<Order> {
-        let dtype = x.dtype().promote(n.dtype())?.or_float();
+        let dtype = crate::array::DType::result(&[(x.dtype(), x.strength()), (n.dtype(), n.strength())])?.or_float();
         let shape = size::broadcast(x.shape(), n.shape())?;
         Ok(Order { x: x.cast(dtype)?.expand(&shape)?, n: n.cast(dtype)?.trunc()?.expand(&shape)? })
     }

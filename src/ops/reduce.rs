@@ -418,6 +418,9 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn all(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
+        if self.shape().iter().any(|n| *n == 0) {
+            return self.cast(DType::Bool)?.sum(axes, keep)?.eq(0)?.cast(self.truth());
+        }
         self.cast(DType::Bool)?.amin(axes, keep)?.cast(self.truth())
     }
 
@@ -427,6 +430,9 @@ impl Tensor {
     /// [`Argument`](crate::ErrorCode::Argument) where an axis does not exist.
     #[track_caller]
     pub fn any(&self, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
+        if self.shape().iter().any(|n| *n == 0) {
+            return self.cast(DType::Bool)?.sum(axes, keep)?.ne(0)?.cast(self.truth());
+        }
         self.cast(DType::Bool)?.amax(axes, keep)?.cast(self.truth())
     }
 
@@ -475,6 +481,8 @@ impl Tensor {
             f64::INFINITY => self.abs()?.amax(axes, keep),
             f64::NEG_INFINITY => self.abs()?.amin(axes, keep),
             0.0 => self.ne(0)?.cast(self.dtype())?.sum(axes, keep),
+            // Powers of halves would leave their range.
+            p if matches!(self.dtype(), DType::F16 | DType::BF16) => self.cast(DType::F32)?.norm(p, axes, keep)?.cast(self.dtype()),
             p => self.abs()?.pow(p)?.sum(axes, keep)?.pow(1.0 / p),
         }
     }

@@ -148,7 +148,18 @@ impl Tensor {
     pub fn clamp(&self, low: Option<Scalar>, high: Option<Scalar>) -> Result<Tensor> {
         let ends = [low, high].into_iter().flatten().map(|number| (number.dtype(), crate::array::PromotionPriority::Weak));
         let dtype = DType::result(&std::iter::once((self.dtype(), self.strength())).chain(ends).collect::<Vec<_>>())?;
-        apply_one(Clip { low, high }, &[&self.cast(dtype)?])
+        // A low end below all that the dtype holds cuts nothing, and so a high one.
+        let (least, most) = match dtype {
+            DType::U8 => (0, i64::from(u8::MAX)),
+            DType::I8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
+            DType::U16 => (0, i64::from(u16::MAX)),
+            DType::I16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+            DType::U32 => (0, i64::from(u32::MAX)),
+            DType::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            _ => (i64::MIN, i64::MAX),
+        };
+        let held = |end: Option<Scalar>| end.map(|end| if dtype.is_int() { Scalar::Int(end.to_i64().clamp(least, most)) } else { end });
+        apply_one(Clip { low: held(low), high: held(high) }, &[&self.cast(dtype)?])
     }
 
     /// Between two tensors that broadcast, either of which may be absent; where they cross, the high one wins.

@@ -8,12 +8,24 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)),
-    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)),
-    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.sub(a.scaled(a.tensor("other")?, "alpha")?)),
-    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor("self")?.sub(a.scaled(a.tensor("other")?, "alpha")?)),
-    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| a.tensor("other")?.sub(a.scaled(a.tensor("self")?, "alpha")?)),
-    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| a.tensor("other")?.sub(a.scaled(a.tensor("self")?, "alpha")?)),
+    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        summed(a, a.tensor("self")?, a.tensor("other")?)
+    }),
+    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        summed(a, a.tensor("self")?, a.tensor("other")?)
+    }),
+    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        less(a, a.tensor("self")?, a.tensor("other")?)
+    }),
+    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        less(a, a.tensor("self")?, a.tensor("other")?)
+    }),
+    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
+        less(a, a.tensor("other")?, a.tensor("self")?)
+    }),
+    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
+        less(a, a.tensor("other")?, a.tensor("self")?)
+    }),
     one("mul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("mul(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("div(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
@@ -88,8 +100,10 @@ pub(super) const ROWS: &[Row] = &[
     one("lcm(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.lcm(&a.tensor("other")?)),
     one("bitwise_left_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
     one("bitwise_left_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
+    one("bitwise_left_shift(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
     one("bitwise_right_shift(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
     one("bitwise_right_shift(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
+    one("bitwise_right_shift(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
     one("__lshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
     one("__lshift__(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, true)),
     one("__rshift__(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bit_shift(&a.tensor("other")?, false)),
@@ -108,10 +122,10 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("is_nonzero(Tensor self) -> bool", |a| a.tensor("self")?.ne(0)?.reshape(())),
     one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)?.relu()
+        clamped_sum(a)
     }),
     one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        a.tensor("self")?.add(a.scaled(a.tensor("other")?, "alpha")?)?.relu()
+        clamped_sum(a)
     }),
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor("self")?;
@@ -125,10 +139,13 @@ pub(super) const ROWS: &[Row] = &[
     one("logical_xor(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logical_xor(a.tensor("other")?)),
     one("bitwise_and(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_and(a.tensor("other")?)),
     one("bitwise_and(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bitwise_and(a.tensor("other")?)),
+    one("bitwise_and(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_and(a.tensor("other")?)),
     one("bitwise_or(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_or(a.tensor("other")?)),
     one("bitwise_or(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bitwise_or(a.tensor("other")?)),
+    one("bitwise_or(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_or(a.tensor("other")?)),
     one("bitwise_xor(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_xor(a.tensor("other")?)),
     one("bitwise_xor(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.bitwise_xor(a.tensor("other")?)),
+    one("bitwise_xor(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.bitwise_xor(a.tensor("other")?)),
     one("eq(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.eq(a.tensor("other")?)),
     one("eq(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.eq(a.tensor("other")?)),
     one("ne(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.ne(a.tensor("other")?)),
@@ -165,9 +182,9 @@ pub(super) const ROWS: &[Row] = &[
     one("clamp(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", |a| {
         a.tensor("self")?.clamp_tensors(a.opt_tensor("min")?.as_ref(), a.opt_tensor("max")?.as_ref())
     }),
-    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("min")?)),
+    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor("self")?.clamp(Some(a.number("min")?), None)),
     one("clamp_min(Tensor self, Tensor min) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("min")?)),
-    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("max")?)),
+    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor("self")?.clamp(None, Some(a.number("max")?))),
     one("clamp_max(Tensor self, Tensor max) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("max")?)),
     one("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", |a| {
         // The bounds take the dtype of the tensor, as they do not in clamp.
@@ -177,10 +194,12 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("relu6(Tensor self) -> Tensor", |a| a.tensor("self")?.clamp(Some(Scalar::Int(0)), Some(Scalar::Int(6)))),
     one("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
-        a.tensor("self")?.add(a.scaled(a.tensor("tensor1")?.mul(a.tensor("tensor2")?)?, "value")?)
+        let [x, y, z] = of_one_dtype(a)?;
+        x.add(a.scaled(y, "value")?.mul(z)?)
     }),
     one("addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", |a| {
-        a.tensor("self")?.add(a.scaled(a.tensor("tensor1")?.div(a.tensor("tensor2")?)?, "value")?)
+        let [x, y, z] = of_one_dtype(a)?;
+        x.add(a.scaled(y, "value")?.div(z)?)
     }),
     one("copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("src")?)),
     one("fill(Tensor self, Scalar value) -> Tensor", |a| like(&a.tensor("self")?, &a.tensor("value")?)),
@@ -190,6 +209,50 @@ pub(super) const ROWS: &[Row] = &[
         Tensor::zeros(x.shape(), x.dtype())
     }),
 ];
+
+/// x + alpha · y, in the dtype of the result.
+fn summed(a: &Args, x: Tensor, y: Tensor) -> Result<Tensor> {
+    let (x, y) = operands(a, x, y)?;
+    x.add(a.scaled(y, "alpha")?)
+}
+
+/// x − alpha · y, in the dtype of the result.
+fn less(a: &Args, x: Tensor, y: Tensor) -> Result<Tensor> {
+    let (x, y) = operands(a, x, y)?;
+    x.sub(a.scaled(y, "alpha")?)
+}
+
+/// The operands in the dtype of the result where the second is scaled: a narrow one would wrap.
+fn operands(a: &Args, x: Tensor, y: Tensor) -> Result<(Tensor, Tensor)> {
+    if !a.varies("alpha")? && a.float("alpha")? == 1.0 { Ok((x, y)) } else { x.promoted(y) }
+}
+
+/// A sum cut to what is finite and not negative, NaN to 0, in the dtype of `self`.
+fn clamped_sum(a: &Args) -> Result<Tensor> {
+    let (x, alpha) = (a.tensor("self")?);
+    let dtype = x.dtype();
+    let alpha = if dtype.is_float() { alpha } else { Scalar::Int(alpha.to_i64()) };
+    let sum = summed(x, a.tensor("other")?.strengthened().cast(dtype)?, alpha)?;
+    if !dtype.is_float() {
+        return sum.relu();
+    }
+    let zero = Tensor::zeros((), dtype)?;
+    let most = match dtype {
+        DType::F64 => f64::MAX,
+        DType::F16 => 65504.0,
+        DType::BF16 => f64::from(half::bf16::MAX.to_f32()),
+        _ => f64::from(f32::MAX),
+    };
+    sum.gt(&zero)?.where_(&sum.minimum(Tensor::full((), most, dtype)?)?, &zero)
+}
+
+/// The operands of `addcmul` and `addcdiv` in the dtype of the result.
+fn of_one_dtype(a: &Args) -> Result<[Tensor; 3]> {
+    let (x, (y, z)) = (a.tensor("self")?, a.tensor("tensor1")?.promoted(a.tensor("tensor2")?)?);
+    let (x, y) = x.promoted(y)?;
+    let (x, z) = x.promoted(z)?;
+    Ok([x, y, z])
+}
 
 /// A square or a root is that, and not a power.
 fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {

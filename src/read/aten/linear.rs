@@ -188,15 +188,15 @@ fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
 fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
     let dtype = a.tensor("self")?.dtype();
     // A sum of integers keeps its dtype, and what it is scaled by is cut to it.
-    let whole = dtype.is_int();
+    // What is not of its dtype is promoted, which only `addr` takes.
+    let whole = dtype.is_int() && product.dtype() == dtype;
     let factor = |name: &str| a.number(name).map(|factor| if whole { crate::Scalar::Int(factor.to_i64()) } else { factor });
     let scaled = |x: Tensor, by: &str| match a.varies(by)? {
         true => x.mul(a.tensor(by)?),
         false if factor(by)?.to_f64() == 1.0 => Ok(x),
         false => x.mul(Tensor::weak(factor(by)?)),
     };
-    let product = if whole { product.cast(dtype)? } else { product };
-    if a.tensor("self")?.dtype() == DType::Bool {
+    if dtype == DType::Bool && product.dtype() == dtype {
         // Of truth values the product is "and", the sum "or".
         let product = if a.float("alpha")? == 0.0 { product.mul(0)? } else { product }.cast(DType::Bool)?;
         return if a.float("beta")? == 0.0 { Ok(product) } else { product.logical_or(a.tensor("self")?) };

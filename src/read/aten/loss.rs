@@ -118,9 +118,9 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| a.tensor("x1")?.cdist(&a.tensor("x2")?, 2.0)),
     one("pdist(Tensor self, float p=2) -> Tensor", |a| a.tensor("self")?.pdist(a.float("p")?)),
-    tuple("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
+    one("_log_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
         let (grad, y, axis) = (a.tensor("grad_output")?, a.tensor("output")?, a.int("dim")?);
-        Ok(vec![grad.sub(y.exp()?.mul(grad.sum(axis, true)?)?)?])
+        grad.sub(y.exp()?.mul(grad.sum(axis, true)?)?)?.cast(scalar_type(a.int("input_dtype")?)?)
     }),
     one("_softmax_backward_data(Tensor grad_output, Tensor output, int dim, ScalarType input_dtype) -> Tensor", |a| {
         let (grad, y, axis) = (a.tensor("grad_output")?, a.tensor("output")?, a.int("dim")?);

@@ -47,12 +47,12 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("all(Tensor self) -> Tensor", |a| a.tensor("self")?.all(.., false)),
     one("all(Tensor self, int dim, bool keepdim=False) -> Tensor", |a| a.tensor("self")?.all(a.int("dim")?, a.flag("keepdim")?)),
-    one("all(Tensor self, int[]? dim, bool keepdim=False) -> Tensor", |a| {
+    one("all(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", |a| {
         a.tensor("self")?.all(a.opt_ints("dim")?.as_deref(), a.flag("keepdim")?)
     }),
     one("any(Tensor self) -> Tensor", |a| a.tensor("self")?.any(.., false)),
     one("any(Tensor self, int dim, bool keepdim=False) -> Tensor", |a| a.tensor("self")?.any(a.int("dim")?, a.flag("keepdim")?)),
-    one("any(Tensor self, int[]? dim, bool keepdim=False) -> Tensor", |a| {
+    one("any(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", |a| {
         a.tensor("self")?.any(a.opt_ints("dim")?.as_deref(), a.flag("keepdim")?)
     }),
     one("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", |a| {

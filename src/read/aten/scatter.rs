@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = &[
         segments,
     ),
     one("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
-    one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unchecked=False) -> Tensor", index_put),
+    one("_index_put_impl(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False, bool unsafe=False) -> Tensor", index_put),
     one("_unsafe_index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", index_put),
     one("_unsafe_index(Tensor self, Tensor?[] indices) -> Tensor", |a| {
         let indices = a.opt_tensors("indices")?;
@@ -98,7 +98,10 @@ pub(super) const ROWS: &[Row] = &[
             .pad(&[Dim::Fixed(0), Dim::Fixed(0), Dim::Fixed(0), size.clone()], Padding::Constant(Scalar::Int(a.int("fill_value")?)))?;
         padded.slice(0, ..size)
     }),
-    one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| counted(&a.tensor("self")?, Some(&a.ints("dim")?))),
+    one("count_nonzero(Tensor self, int[] dim) -> Tensor", |a| {
+        // An empty list of axes means all of them.
+        counted(&a.tensor("self")?, Some(a.ints("dim")?.as_slice()).filter(|axes| !axes.is_empty()))
+    }),
     one("count_nonzero(Tensor self, int? dim=None) -> Tensor", |a| counted(&a.tensor("self")?, a.opt_ints("dim")?.as_deref())),
     one("one_hot(Tensor self, int num_classes=-1) -> Tensor", |a| {
         let (x, classes) = (a.tensor("self")?, a.dim("num_classes")?);
@@ -130,7 +133,9 @@ fn reduction(name: Option<&str>) -> Result<Reduction> {
 
 /// Elements along an axis, of which torch reads as many as there are indices. A tensor of rank 0 is one of one element.
 fn scatter(a: &Args, source: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    scattered(&a.tensor("self")?, a.int("dim")?, &a.tensor("index")?, source, reduction)
+    let (x, index) = (a.tensor("self")?, a.tensor("index")?);
+    // No index writes nothing, whatever its shape.
+    if index.numel() == 0 { Ok(x) } else { scattered(&x, a.int("dim")?, &index, source, reduction) }
 }
 
 fn index_put(a: &Args) -> Result<Tensor> {

@@ -181,7 +181,12 @@ pub(super) const ROWS: &[Row] = &[
 
 /// −1, 0 or 1 by the sign; a truth value is its own.
 fn signs(x: &Tensor) -> Result<Tensor> {
-    if x.dtype() == DType::Bool { Ok(x.clone()) } else { x.sign() }
+    if x.dtype() == DType::Bool {
+        return Ok(x.clone());
+    }
+    let sign = x.sign()?;
+    // NaN has the sign 0 in torch, and itself in ONNX.
+    if x.dtype().is_float() { x.eq(x)?.where_(&sign, &Tensor::zeros((), x.dtype())?) } else { Ok(sign) }
 }
 
 fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {
