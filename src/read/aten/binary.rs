@@ -8,24 +8,12 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
-    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        summed(a, a.tensor("self")?, a.tensor("other")?)
-    }),
-    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        summed(a, a.tensor("self")?, a.tensor("other")?)
-    }),
-    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        less(a, a.tensor("self")?, a.tensor("other")?)
-    }),
-    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        less(a, a.tensor("self")?, a.tensor("other")?)
-    }),
-    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        less(a, a.tensor("other")?, a.tensor("self")?)
-    }),
-    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        less(a, a.tensor("other")?, a.tensor("self")?)
-    }),
+    one("add(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| summed(a, a.tensor("self")?, a.tensor("other")?)),
+    one("add(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| summed(a, a.tensor("self")?, a.tensor("other")?)),
+    one("sub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| less(a, a.tensor("self")?, a.tensor("other")?)),
+    one("sub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| less(a, a.tensor("self")?, a.tensor("other")?)),
+    one("rsub(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| less(a, a.tensor("other")?, a.tensor("self")?)),
+    one("rsub(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| less(a, a.tensor("other")?, a.tensor("self")?)),
     one("mul(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("mul(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.mul(a.tensor("other")?)),
     one("div(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.div(a.tensor("other")?)),
@@ -121,12 +109,8 @@ pub(super) const ROWS: &[Row] = &[
         x.eq(y)?.all(.., false)
     }),
     one("is_nonzero(Tensor self) -> bool", |a| a.tensor("self")?.ne(0)?.reshape(())),
-    one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| {
-        clamped_sum(a)
-    }),
-    one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| {
-        clamped_sum(a)
-    }),
+    one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| clamped_sum(a)),
+    one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| clamped_sum(a)),
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor("self")?;
         let value = a.tensor("value")?.strengthened().cast(x.dtype())?;
