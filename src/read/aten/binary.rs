@@ -213,10 +213,9 @@ fn operands(a: &Args, x: Tensor, y: Tensor) -> Result<(Tensor, Tensor)> {
 
 /// A sum cut to what is finite and not negative, NaN to 0, in the dtype of `self`.
 fn clamped_sum(a: &Args) -> Result<Tensor> {
-    let (x, alpha) = (a.tensor("self")?);
+    let x = a.tensor("self")?;
     let dtype = x.dtype();
-    let alpha = if dtype.is_float() { alpha } else { Scalar::Int(alpha.to_i64()) };
-    let sum = summed(x, a.tensor("other")?.strengthened().cast(dtype)?, alpha)?;
+    let sum = summed(a, x, a.tensor("other")?.strengthened().cast(dtype)?)?.cast(dtype)?;
     if !dtype.is_float() {
         return sum.relu();
     }
