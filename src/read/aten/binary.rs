@@ -151,6 +151,9 @@ pub(super) const ROWS: &[Row] = &[
     one("where(Tensor condition, Tensor self, Scalar other) -> Tensor", |a| {
         a.tensor("condition")?.cast(DType::Bool)?.where_(&a.tensor("self")?, &a.tensor("other")?)
     }),
+    one("where(Tensor condition, Scalar self, Scalar other) -> Tensor", |a| {
+        a.tensor("condition")?.cast(DType::Bool)?.where_(&a.tensor("self")?, &a.tensor("other")?)
+    }),
     one("masked_fill(Tensor self, Tensor mask, Tensor value) -> Tensor", |a| {
         a.tensor("self")?.masked_fill(&a.tensor("mask")?, a.tensor("value")?)
     }),
