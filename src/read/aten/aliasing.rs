@@ -2,6 +2,7 @@
 
 use super::layout;
 use super::value::{Sequence, Value, View, ViewStep};
+use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::Reduction;
@@ -112,12 +113,33 @@ pub(super) fn diagonal_view(base: &View, offset: i64, first: i64, second: i64) -
 }
 
 /// A view of the storage of the base with strides of its own: torch's `as_strided`.
-pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) -> Result<Value> {
+pub(super) fn strided(view: &View, size: &[Dim], stride: &[Dim], offset: &Dim) -> Result<Value> {
     if size.len() != stride.len() {
         return Err(Error::argument(format!("as_strided: {} strides for {} axes", stride.len(), size.len())));
     }
     let base = view.root();
-    let storage = base.read()?.numel().fixed().ok_or_else(|| Error::size("as_strided needs a storage of fixed size"))?;
+    let fixed = |dims: &[Dim]| dims.iter().map(Dim::fixed).collect::<Option<Vec<i64>>>();
+    let index = match (base.read()?.numel().fixed(), fixed(size), fixed(stride), offset.fixed()) {
+        (Some(storage), Some(size), Some(stride), Some(offset)) => {
+            Tensor::from(strided_positions(storage, &size, &stride, offset)?.as_slice())
+        }
+        _ => {
+            let mut index = Tensor::from_dim(offset);
+            for (n, by) in size.iter().zip(stride) {
+                index = index.unsqueeze(-1)?.add(Tensor::arange(0, n, 1, DType::I64)?.mul(by)?)?;
+            }
+            index.reshape([-1])?
+        }
+    };
+    let flat = in_order(&base, |x| x.reshape([-1]))?;
+    let size = size.to_vec();
+    let picked = picked(&flat, 0, index, vec![Dim::Fixed(1)])?;
+    let shaped = picked.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())), stride.to_vec())?;
+    Ok(Value::Tensor(shaped))
+}
+
+/// Where in its storage the elements of a view lie.
+fn strided_positions(storage: i64, size: &[i64], stride: &[i64], offset: i64) -> Result<Vec<i64>> {
     let mut index = vec![offset];
     for (&n, &by) in size.iter().zip(stride) {
         if index.len() as i64 * n.max(0) > 1 << 24 {
@@ -125,15 +147,10 @@ pub(super) fn strided(view: &View, size: &[i64], stride: &[i64], offset: i64) ->
         }
         index = index.iter().flat_map(|&at| (0..n).map(move |i| at + i * by)).collect();
     }
-    if let Some(&outside) = index.iter().find(|&&at| !(0..storage).contains(&at)) {
-        return Err(Error::argument(format!("as_strided: element {outside} is outside the storage of {storage} elements")));
+    match index.iter().find(|&&at| !(0..storage).contains(&at)) {
+        Some(outside) => Err(Error::argument(format!("as_strided: element {outside} is outside the storage of {storage} elements"))),
+        None => Ok(index),
     }
-    let flat = in_order(&base, |x| x.reshape([-1]))?;
-    let size = size.to_vec();
-    let strides = stride.iter().map(|&stride| Dim::Fixed(stride)).collect();
-    let picked = picked(&flat, 0, Tensor::from(index.as_slice()), vec![Dim::Fixed(1)])?;
-    let shaped = picked.step(step_of(move |x| x.reshape(&size), |base, new| new.reshape(base.shape())), strides)?;
-    Ok(Value::Tensor(shaped))
 }
 
 /// The axes in another order.

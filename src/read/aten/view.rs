@@ -221,7 +221,7 @@ pub(super) const ROWS: &[Row] = &[
         Ok(Value::Tensor(split))
     }),
     value("as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)", |a| {
-        strided(a.view("self")?, &a.ints("size")?, &a.ints("stride")?, a.opt_ints("storage_offset")?.map_or(0, |offset| offset[0]))
+        strided(a.view("self")?, &a.dims("size")?, &a.dims("stride")?, &a.opt_dim("storage_offset")?.unwrap_or(Dim::Fixed(0)))
     }),
     value("select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor", |a| {
         scattered(a, |base| selected(base, a.int("dim")?, a.dim("index")?)).map(Value::from)
@@ -233,8 +233,8 @@ pub(super) const ROWS: &[Row] = &[
         scattered(a, |base| diagonal_view(base, a.int("offset")?, a.int("dim1")?, a.int("dim2")?)).map(Value::from)
     }),
     value("as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor", |a| {
-        let offset = a.opt_ints("storage_offset")?.map_or(0, |offset| offset[0]);
-        scattered(a, |base| strided(base, &a.ints("size")?, &a.ints("stride")?, offset)).map(Value::from)
+        let offset = a.opt_dim("storage_offset")?.unwrap_or(Dim::Fixed(0));
+        scattered(a, |base| strided(base, &a.dims("size")?, &a.dims("stride")?, &offset)).map(Value::from)
     }),
     value("real(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value("self")?.clone())),
     value("conj(Tensor(a) self) -> Tensor(a)", |a| Ok(a.value("self")?.clone())),
