@@ -174,8 +174,8 @@ impl Constraints {
         self.assume(Constraint::Related(left, Relation::Equal, right), fixes)
     }
 
-    /// The exact quotient under what is granted, and what may be assumed because it holds in the example: that quotients in it are exact, and
-    /// that the dividend is a multiple.
+    /// The exact quotient under what is granted, and what may be assumed because it holds in the example: that quotients in it are exact, that the
+    /// dividend is a multiple, or else that the quotient is the same number.
     pub(super) fn quotient(&self, dividend: &Dim, divisor: &Dim) -> Option<Expr> {
         let (a, b) = (dividend.expr(), divisor.expr());
         // As they are first: simplified, 14·floor(n / 7) becomes 2·n, and 7·floor(n / 7) divides it no more.
@@ -211,8 +211,14 @@ impl Constraints {
                 exact.contains(&multiple) || assumptions.granted.contains(&multiple)
             })
         };
-        let quotient = with_these(&a).div_exact(&with_these(&b))?;
-        exact.iter().all(|one| self.assume(one.clone(), false)).then_some(quotient)
+        if let Some(quotient) = with_these(&a).div_exact(&with_these(&b)) {
+            return exact.iter().all(|one| self.assume(one.clone(), false)).then_some(quotient);
+        }
+        // What is left is that it is what it is in the example, where that leaves other sizes.
+        let number = dividend.example().zip(divisor.example()).and_then(|(a, b)| a.checked_div(b))?;
+        let product = b.mul(&number.into());
+        let fixes = a.add(&product.neg()).symbols().len() < 2;
+        self.assume(Constraint::Related(a, Relation::Equal, product), fixes).then(|| number.into())
     }
 
     /// The expression under what is granted: `n / 2 * 2` is `n` where `n` is even, `min(64, n)` where `n` is at most 64.

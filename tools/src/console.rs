@@ -33,14 +33,14 @@ impl Console {
     /// A note.
     pub fn note(&self, note: &str) {
         if !self.quiet && !self.json {
-            eprintln!("{CYAN}{:<11}{CYAN:#} {note}", "note");
+            eprintln!("{CYAN}{:<11}{CYAN:#} {}", "note", shortened(&printable(note), NOTE));
         }
     }
 
     /// A warning.
     pub fn warning(&self, warning: &str) {
         if !self.quiet && !self.json {
-            eprintln!("{YELLOW}{:<11}{YELLOW:#} {warning}", "warning");
+            eprintln!("{YELLOW}{:<11}{YELLOW:#} {}", "warning", shortened(&printable(warning), NOTE));
         }
     }
 
@@ -86,7 +86,7 @@ impl Console {
             std::eprintln!("{value}");
             return;
         }
-        eprintln!("{RED}error[{}]{RED:#}: {}", error.code(), printable(&error.to_string()));
+        eprintln!("{RED}error[{}]{RED:#}: {}", error.code(), shortened(&printable(&error.to_string()), MESSAGE));
         if let Some(help) = error.help_line() {
             eprintln!("{BOLD}help{BOLD:#}: {}", printable(help));
         }
@@ -108,6 +108,23 @@ pub fn error_json(error: &Error) -> Value {
 /// Text from a file with control characters escaped, so that it cannot move the cursor or colour the terminal.
 pub fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// How many characters of a note are shown; `--json` has all of it.
+const NOTE: usize = 400;
+
+/// How many characters of an error are shown.
+const MESSAGE: usize = 4000;
+
+/// The beginning and the end of a text that is longer than this.
+fn shortened(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_string();
+    }
+    let (head, tail) = (most * 3 / 4, most / 4);
+    let end: String = text.chars().skip(count - tail).collect();
+    format!("{} … {} characters … {end}", text.chars().take(head).collect::<String>(), count - head - tail)
 }
 
 /// The first digits of a hash.
@@ -147,6 +164,12 @@ mod tests {
     #[test]
     fn control_characters_are_escaped() {
         assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+    }
+
+    #[test]
+    fn long_texts_keep_their_beginning_and_their_end() {
+        assert_eq!(shortened("abcdefgh", 8), "abcdefgh");
+        assert_eq!(shortened("abcdefghij", 8), "abcdef … 2 characters … ij");
     }
 
     #[test]
