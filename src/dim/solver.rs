@@ -263,3 +263,29 @@ fn fixed(constraint: &Constraint, symbol: &str) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quotient_that_no_rule_divides_is_the_one_of_the_example() {
+        let mut example = Bindings::new();
+        example.bind("n", 2).unwrap();
+        example.bind("m", 8).unwrap();
+        let dim = |text: &str| {
+            let expr = Expr::parse(text).unwrap();
+            let seen = example.eval(&expr);
+            Dim::new(expr, seen)
+        };
+        let quotient = |a: &str, b: &str| {
+            let constraints = Constraints::under(Some(Assumptions::new(BTreeSet::new(), example.clone(), false)));
+            let quotient = constraints.quotient(&dim(a), &dim(b)).map(|expr| expr.to_string());
+            (quotient, constraints.into_found().iter().map(Constraint::to_string).collect::<Vec<_>>())
+        };
+        let (number, found) = quotient("6*floor((n*m)/8)", "n*floor((m + 1)/4)");
+        assert_eq!((number.as_deref(), found.len()), (Some("3"), 1), "{found:?}");
+        // 6*floor(n/2) is 5 times n + 4 at no other n.
+        assert_eq!(quotient("30*floor(n/2)", "n + 4").0, None);
+    }
+}
