@@ -1,9 +1,9 @@
 //! What tracing and its check cost beside running, for ten thousand small operations; tools/reference/trace.py holds it against torch.
 //!
 //! Prints medians in milliseconds: eager, trace without check, trace with check; and, for an encoder of 24 layers, its trace at fixed sizes and with
-//! symbolic batch and length.
+//! symbolic batch and length. With the path of a text model (`.pt`, `.pt2`): its trace at fixed sizes, with symbolic ones, and their ratio.
 
-use ontrace::{DType, Example, Result, Tensor, module, record, trace};
+use ontrace::{DType, Example, Result, Tensor, module, read, record, trace};
 use std::time::Instant;
 
 /// As many as the operations of a large network.
@@ -41,7 +41,24 @@ fn encoder(x: Tensor) -> Result<Tensor> {
     })
 }
 
+/// The trace of a model file whose inputs are ids and masks: at the sizes of its example, and with a symbolic batch and symbolic lengths.
+fn file(path: &str) -> Result<()> {
+    let model = read::open(path)?;
+    let fixed = model.example().cloned().unwrap_or_default().shapes_only();
+    let symbolic = fixed.inputs().iter().try_fold(fixed.clone(), |example, (name, tensor)| {
+        let length = format!("length{}", tensor.dim(1)?);
+        example.symbolic(name, 0, "batch")?.symbolic(name, 1, &length)
+    })?;
+    let fixed = median(|| record(&model, fixed.clone()).map(drop))?;
+    let symbolic = median(|| record(&model, symbolic.clone()).map(drop))?;
+    println!("{fixed:.3} {symbolic:.3} {:.2}", symbolic / fixed);
+    Ok(())
+}
+
 fn main() -> Result<()> {
+    if let Some(path) = std::env::args().skip(1).find(|argument| !argument.starts_with('-')) {
+        return file(&path);
+    }
     let x = Tensor::from(&[0.5f32, -1.0, 2.0, 0.25]);
     let y = Tensor::from(&[1.0f32, 0.5, 0.25, 1.0]);
     let module = module::from_fn(|x: Tensor| (0..OPERATIONS).try_fold(x, |x, i| if i % 2 == 0 { x.add(&y) } else { x.mul(&y) }));
