@@ -126,7 +126,7 @@ pub(super) struct Evaluation {
 
 /// How errors are sampled beside the evaluation in f64.
 #[derive(Clone, Copy)]
-struct Sampling {
+struct ErrorSampling {
     /// How many evaluations have sampled errors.
     count: usize,
     /// The dtype in which these run: how far they are from the reference need not be known to more than a few bits, and the rounding of a working
@@ -134,10 +134,10 @@ struct Sampling {
     dtype: DType,
 }
 
-impl Sampling {
-    fn of(graph: &Graph, count: usize) -> Sampling {
+impl ErrorSampling {
+    fn of(graph: &Graph, count: usize) -> ErrorSampling {
         let has_doubles = graph.values().any(|(_, value)| value.ty.dtype == DType::F64);
-        Sampling { count, dtype: if has_doubles { DType::F64 } else { DType::F32 } }
+        ErrorSampling { count, dtype: if has_doubles { DType::F64 } else { DType::F32 } }
     }
 }
 
@@ -150,7 +150,7 @@ pub(super) fn evaluate(
     inputs: &[Array],
     mut visit: impl FnMut(usize, &[Option<Reference>]) -> Result<()>,
 ) -> Result<Evaluation> {
-    evaluate_sampled(graph, inputs, Sampling::of(graph, SAMPLES), |i, references, _| visit(i, references))
+    evaluate_sampled(graph, inputs, ErrorSampling::of(graph, SAMPLES), |i, references, _| visit(i, references))
 }
 
 /// Evaluates a graph in f64 without sampled errors, and shows each node's references and its outputs in working precision to `visit`.
@@ -162,13 +162,13 @@ pub(super) fn evaluate_exactly(
     inputs: &[Array],
     visit: impl FnMut(usize, &[Option<Reference>], &[&Array]) -> Result<()>,
 ) -> Result<Evaluation> {
-    evaluate_sampled(graph, inputs, Sampling::of(graph, 0), visit)
+    evaluate_sampled(graph, inputs, ErrorSampling::of(graph, 0), visit)
 }
 
 fn evaluate_sampled(
     graph: &Graph,
     inputs: &[Array],
-    sampling: Sampling,
+    sampling: ErrorSampling,
     mut visit: impl FnMut(usize, &[Option<Reference>], &[&Array]) -> Result<()>,
 ) -> Result<Evaluation> {
     let mut alive: HashMap<ValueId, Reference> = HashMap::new();
@@ -197,7 +197,7 @@ fn evaluate_sampled(
 /// Those of the kernels.
 pub(super) fn bounds(graph: &Graph, inputs: &[Array], bound: Bound) -> Result<Vec<Option<Reference>>> {
     let mut references: HashMap<ValueId, Reference> = HashMap::new();
-    let none = Sampling { count: 0, dtype: DType::F64 };
+    let none = ErrorSampling { count: 0, dtype: DType::F64 };
     let outputs = graph.observe_nodes(inputs, |i, operands, outputs, bindings| {
         let node = &graph.nodes()[i];
         let computed = node_references(node, operands, outputs, &HashMap::new(), bindings, (0, none))?;
@@ -241,7 +241,7 @@ fn node_references(
     outputs: &[&Array],
     alive: &HashMap<ValueId, Reference>,
     bindings: &Bindings,
-    (seed, sampling): (u64, Sampling),
+    (seed, sampling): (u64, ErrorSampling),
 ) -> Result<Vec<Option<Reference>>> {
     let as_computed = || outputs.iter().map(|array| array.dtype().is_float().then(|| exact(array)).transpose()).collect();
     let Some(dtype) = outputs.iter().map(|array| array.dtype()).find(|dtype| dtype.is_float()) else { return as_computed() };
@@ -322,7 +322,7 @@ fn cast(
     exact_operands: &[Option<Array>],
     known: Option<&Reference>,
     dtype: DType,
-    (seed, sampling): (u64, Sampling),
+    (seed, sampling): (u64, ErrorSampling),
 ) -> Result<Reference> {
     let (Some(Some(array)), Some(Some(before))) = (exact_operands.first(), operands.first()) else {
         return Err(Error::internal("Cast without an operand"));
@@ -344,7 +344,7 @@ fn cast(
 }
 
 /// For an operator that has no bound, some units of roundoff of what it gives.
-fn unbounded(reference: Reference, (seed, sampling): (u64, Sampling)) -> Result<Reference> {
+fn unbounded(reference: Reference, (seed, sampling): (u64, ErrorSampling)) -> Result<Reference> {
     let value = reference.value.to_f64s()?;
     let size = rms(value.iter().copied());
     let errors: Vec<f64> = value.iter().map(|y| 16.0 * unit_roundoff(reference.dtype) * (y.abs() + size)).collect();
@@ -352,7 +352,7 @@ fn unbounded(reference: Reference, (seed, sampling): (u64, Sampling)) -> Result<
 }
 
 /// The value with errors of these deviations in its samples, evenly distributed and the same at every run.
-fn disturbed(mut reference: Reference, errors: &[f64], (seed, sampling): (u64, Sampling)) -> Result<Reference> {
+fn disturbed(mut reference: Reference, errors: &[f64], (seed, sampling): (u64, ErrorSampling)) -> Result<Reference> {
     let least = underflow(reference.dtype);
     let mut samples = Vec::with_capacity(sampling.count);
     for k in 0..sampling.count {
