@@ -70,7 +70,7 @@ def binary(draw, op):
         a = draw.array(dtype, left, edges=False, low=0, high=6)
         b = draw.array(other, right, edges=False, low=0, high=2)
     a, b = draw.input(a), draw.input(b)
-    return draw.node(op, [a, b] if not draw.chance(0.03) else [a, a], **given) if op != "PRelu" else draw.node(op, [a, b])
+    return draw.node(op, [a, b] if op in ("Mod", "Div", "Pow") or not draw.chance(0.03) else [a, a], **given) if op != "PRelu" else draw.node(op, [a, b])
 
 
 @family("Max", "Min", "Mean", "Sum")
@@ -347,8 +347,8 @@ def gemm(draw, op):
     given |= draw.some(alpha=0.5 if dtype in FLOATS else 2.0, beta=2.0)
     inputs = [draw.array(dtype, [k, m] if left else [m, k], edges=False), draw.array(dtype, [n, k] if right else [k, n], edges=False)]
     inputs = [draw.input(array) for array in inputs]
-    c = draw.choice(([m, n], [n], [1, n], [m, 1], [1, 1], [], None))
-    return draw.node(op, [*inputs, draw.input(draw.array(dtype, c, edges=False)) if c is not None or draw.opset < 11 else ""], **given)
+    c = draw.choice(([m, n], [n], [1, n], [m, 1], [1, 1], [], None if draw.opset >= 11 else [n]))
+    return draw.node(op, [*inputs, draw.input(draw.array(dtype, c, edges=False)) if c is not None else ""], **given)
 
 
 @family("Einsum")

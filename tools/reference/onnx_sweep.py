@@ -1,8 +1,9 @@
 """Compares ontrace with ONNX Runtime and onnx.reference on random valid graphs.
 
-usage: onnx_sweep.py [--ontrace PATH] [--seed N] [--count N] [--only OP,OP] [--jobs N] [--leave FOLDER] [--only-seed N]
+usage: onnx_sweep.py [--ontrace PATH] [--seed N] [--count N] [--only OP,OP] [--jobs N] [--leave FOLDER] [--alone]
 
-Case i of a run has the seed N + i. Each graph runs with `ontrace run --backend tract`, `--backend eager`, and the file that `ontrace convert` writes
+Case i of a run has the seed N + i. Graphs of one opset are put into one model, side by side, so that a process runs a dozen; where such a model is
+refused or a value in it differs, its graphs run one by one (and where they are right then, the verdict is "together"). Each graph runs with `ontrace run --backend tract`, `--backend eager`, and the file that `ontrace convert` writes
 runs in ONNX Runtime; all are compared with what ONNX Runtime and onnx.reference give for the graph itself. Where those two disagree, RIGHT below says
 who is right by the standard, and why; a disagreement that it does not name is reported as "unsettled". Exit status 1 where a value of ontrace differs.
 Needs onnx, onnxruntime and numpy. --leave writes the cases that fail, each in a folder as ONNX's backend tests are.
@@ -20,6 +21,7 @@ import warnings
 
 import numpy as np
 import onnx
+import onnx.compose
 import onnxruntime
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -28,6 +30,8 @@ import onnx_graphs
 from onnx_verdicts import NO_REFERENCE, right, same
 
 LIMIT = 60
+# Seeds of one task of a process, and graphs of one model.
+CHUNK, TOGETHER = 250, 12
 
 
 def by_runtime(model, feeds):
@@ -110,7 +114,8 @@ def judged(case):
     if isinstance(runtime, str):
         return reference, "reference", runtime
     if isinstance(reference, str):
-        return runtime, "runtime", reference
+        who, why = right(case)
+        return (None, who, why) if who == "neither" else (runtime, "runtime", reference)
     difference = same(case, runtime, reference)
     if difference is None:
         return runtime, "both", ""
@@ -118,34 +123,107 @@ def judged(case):
     return {"runtime": runtime, "reference": reference}.get(who), who, f"{difference} {why}"
 
 
-def examine(arguments):
-    """One case: a row (seed, operator, opset, oracle, way, verdict, detail) for each way."""
-    program, seed, only, leave = arguments
-    try:
-        case = onnx_graphs.case(seed, only)
-    except onnx_graphs.NoCase:
-        return []
-    expected, oracle, note = judged(case)
+def verdicts(case, oracle, expected, results):
+    """A row (seed, operator, opset, oracle, way, verdict, detail) for each way."""
     rows = []
+    for way, got in results.items():
+        if isinstance(got, str):
+            lacks = way == "converted" and "NOT_IMPLEMENTED" in got
+            rows.append((case.seed, case.op, case.opset, oracle, way, "no kernel" if lacks else "refused", got))
+        else:
+            difference = same(case, got, expected)
+            rows.append((case.seed, case.op, case.opset, oracle, way, "differs" if difference else "right", difference or ""))
+    return rows
+
+
+def side_by_side(cases):
+    """One case of the graphs of several cases of one opset, with the seed of each before its names."""
+    graph, feeds = onnx.GraphProto(name="g"), {}
+    for case in cases:
+        prefix = f"s{case.seed}_"
+        part = onnx.compose.add_prefix_graph(case.model.graph, prefix)
+        for value in part.output:
+            for dim in value.type.tensor_type.shape.dim:
+                if dim.dim_param:
+                    dim.dim_param = prefix + dim.dim_param
+        for field in ("node", "input", "output", "initializer"):
+            getattr(graph, field).extend(getattr(part, field))
+        feeds |= {prefix + name: array for name, array in case.feeds.items()}
+    model = onnx.ModelProto()
+    model.CopyFrom(cases[0].model)
+    model.graph.CopyFrom(graph)
+    return onnx_graphs.Case(cases[0].seed, "", model, feeds)
+
+
+def together(program, judgements, folder):
+    """The rows of cases of one opset, and the cases that have to run one by one."""
+    results = ours(program, side_by_side([case for case, *_ in judgements]), folder)
+    if any(isinstance(got, str) for got in results.values()):
+        return [], judgements
+    rows, again, at = [], [], 0
+    for case, oracle, expected in judgements:
+        count = len(case.model.graph.output)
+        found = verdicts(case, oracle, expected, {way: got[at:at + count] for way, got in results.items()})
+        at += count
+        if any(row[5] == "differs" for row in found):
+            again.append((case, oracle, expected))
+        else:
+            rows += found
+    return rows, again
+
+
+def alone(program, case, oracle, expected, folder, leave, was_right_before):
+    rows = verdicts(case, oracle, expected, ours(program, case, folder))
+    if not was_right_before and all(row[5] == "right" for row in rows):
+        return [(*row[:5], "together", "differs side by side with others") for row in rows]
+    if leave and any(row[5] not in ("right", "no kernel") for row in rows):
+        keep(case, expected, pathlib.Path(leave, f"{case.op}_{case.seed}"))
+    return rows
+
+
+def settle(program, case, folder):
+    """The case, its oracle and what is right; or rows, where the oracles leave that open."""
+    expected, oracle, note = judged(case)
+    if expected is not None:
+        return (case, oracle, expected), []
+    if oracle != "unsettled":
+        return None, [(case.seed, case.op, case.opset, oracle, "", "neither", note)]
+    runtime, reference = attempt(by_runtime, case.model.SerializeToString(), case.feeds), attempt(by_reference, case)
+    agree = lambda got, other: not isinstance(got, str) and same(case, got, other) is None
+    sides = [(way, "runtime" if agree(got, runtime) else "reference" if agree(got, reference) else "none")
+             for way, got in ours(program, case, folder).items()]
+    return None, [(case.seed, case.op, case.opset, oracle, "", oracle, f"{note} we agree with: {sides}")]
+
+
+def examine(arguments):
+    """The rows of the cases of these seeds."""
+    program, seeds, only, leave, size = arguments
+    rows, by_opset = [], collections.defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        if expected is None and oracle != "unsettled":
-            return [(seed, case.op, case.opset, oracle, "", "neither", note)]
-        if expected is None:
-            runtime, reference = attempt(by_runtime, case.model.SerializeToString(), case.feeds), attempt(by_reference, case)
-            agree = lambda got, other: not isinstance(got, str) and same(case, got, other) is None
-            sides = [(way, "runtime" if agree(got, runtime) else "reference" if agree(got, reference) else "none")
-                     for way, got in ours(program, case, folder).items()]
-            return [(seed, case.op, case.opset, oracle, "", oracle, f"{note} we agree with: {sides}")]
-        for way, got in ours(program, case, folder).items():
-            if isinstance(got, str):
-                lacks = way == "converted" and "NOT_IMPLEMENTED" in got
-                rows.append((seed, case.op, case.opset, oracle, way, "no kernel" if lacks else "refused", got))
-            else:
-                difference = same(case, got, expected)
-                rows.append((seed, case.op, case.opset, oracle, way, "differs" if difference else "right", difference or ""))
-        if leave and any(row[5] not in ("right", "no kernel") for row in rows):
-            keep(case, expected, pathlib.Path(leave, f"{case.op}_{seed}"))
+        for seed in seeds:
+            try:
+                case = onnx_graphs.case(seed, only)
+            except onnx_graphs.NoCase:
+                continue
+            judgement, found = settle(program, case, folder)
+            rows += found
+            if judgement:
+                by_opset[case.opset].append(judgement)
+        for judgements in by_opset.values():
+            for at in range(0, len(judgements), size):
+                batch = judgements[at:at + size]
+                found, again = together(program, batch, folder) if len(batch) > 1 else ([], batch)
+                was_refused = len(again) == len(batch)
+                if was_refused and len(batch) > 3:
+                    # Most graphs of a model that is refused are fine.
+                    halves, again = (batch[:len(batch) // 2], batch[len(batch) // 2:]), []
+                    for half in halves:
+                        more, rest = together(program, half, folder)
+                        found, again = found + more, again + rest
+                rows += found
+                for judgement in again:
+                    rows += alone(program, *judgement, folder, leave, was_refused)
     return rows
 
 
@@ -167,14 +245,16 @@ def main():
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--only", help="operators, with commas")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--alone", action="store_true", help="one graph a process")
     parser.add_argument("--leave", help="a folder for the cases that fail")
     given = parser.parse_args()
     onnxruntime.set_default_logger_severity(4)
     only = sorted(given.only.split(",")) if given.only else None
-    cases = [(given.ontrace, given.seed + i, only, given.leave) for i in range(given.count)]
+    seeds = range(given.seed, given.seed + given.count)
+    tasks = [(given.ontrace, seeds[i:i + CHUNK], only, given.leave, 1 if given.alone else TOGETHER) for i in range(0, given.count, CHUNK)]
     rows = []
     with concurrent.futures.ProcessPoolExecutor(given.jobs) as pool:
-        for found in pool.map(examine, cases, chunksize=8):
+        for found in pool.map(examine, tasks):
             rows += found
     for row in sorted((row for row in rows if row[5] not in ("right", "no kernel", "neither")), key=lambda row: (row[5], row[1], row[0])):
         print(*(str(cell).replace("\n", " ")[:400] for cell in row), sep="\t")

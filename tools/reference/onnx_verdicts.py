@@ -76,6 +76,11 @@ NO_REFERENCE = {
     "Scan": "knows neither axes nor directions",
 }
 
+
+def has_nan_or_infinity(case):
+    return any(array.dtype.kind == "f" and not np.isfinite(array.astype(np.float64)).all() for array in case.arrays())
+
+
 # Operator, predicate of the case, who is right by the standard ("runtime", "reference" or "neither"), and why.
 RIGHT = [
     ("Softmax", before(13), "runtime", "before opset 13 the axes from `axis` on are one"),
@@ -90,6 +95,8 @@ RIGHT = [
     ("NonZero", lambda case: case.values_of_rank(0), "reference", "of a scalar the result has the shape (0, N)"),
     ("MatMulInteger", lambda case: case.has_empty(), "reference", "a sum of nothing is 0; ONNX Runtime leaves memory as it was"),
     ("AveragePool", always, "runtime", "onnx.reference skips NaN"),
+    ("MaxPool", has_nan_or_infinity, "neither", "ONNX Runtime begins with the lowest finite number: of NaN or -inf alone it gives that"),
+    ("GlobalMaxPool", has_nan_or_infinity, "neither", "ONNX Runtime's pools ignore NaN, its ReduceMax gives it; the standard does not say"),
     ("Dropout", before(12), "neither", "what the mask is in inference is not said"),
     ("MeanVarianceNormalization", always, "neither", "the added epsilon underflows in f16"),
     ("Resize", lambda case: case.is_integer(), "neither", "how interpolated integers are rounded is not said"),
