@@ -5,6 +5,7 @@
 use super::Model;
 use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
+use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, NodeProto, OperatorSetIdProto, type_proto};
 use super::tensor::{self, type_name};
 use crate::error::{Error, ErrorCode, Result};
@@ -149,10 +150,22 @@ impl OperatorSchema {
                 _ => None,
             };
             // A sequence and its elements have variables of their own, so this is the type of a tensor.
-            Some((name.as_str(), only.or_else(|| bound.get(parameter.variable).copied())?))
+            let known = only.or_else(|| bound.get(parameter.variable).copied());
+            Some((name.as_str(), known.or_else(|| named_type(proto).filter(|_| parameter.types != "*"))?))
         };
         proto.output.iter().enumerate().filter_map(result).collect()
     }
+}
+
+/// The element type that an attribute of a node names.
+fn named_type(proto: &NodeProto) -> Option<i32> {
+    let number = |name: &str| proto.attribute.iter().find(|attribute| attribute.name == name && attribute.ref_attr_name.is_empty());
+    match proto.op_type.as_str() {
+        "Cast" => i32::try_from(number("to")?.i).ok(),
+        "ConstantOfShape" => number("value").map_or(Some(DataType::Float as i32), |value| Some(value.t.as_ref()?.data_type)),
+        _ => None,
+    }
+    .filter(|&element_type| element_type != 0)
 }
 
 /// The kind of an attribute in the table.
@@ -172,13 +185,13 @@ const KINDS: &[(AttributeType, char)] = &[
 ];
 
 /// What the nodes of a model have that ONNX's schemas do not allow: unknown or missing attributes, attributes of another type, too many or too few
-/// inputs and outputs, element types as far as they follow from those of the inputs. Operators of other domains and functions of the
+/// inputs and outputs, element types as far as they follow from those of the inputs, and outputs and values that are declared with others. Operators of other domains and functions of the
 /// model are not looked at.
 pub fn check_schemas(model: &Model) -> Vec<Error> {
     let mut found = Vec::new();
     if let Some(graph) = &model.proto.graph {
         let known = model.initializers.iter().map(|(name, array)| (name.as_str(), tensor::data_type(array.dtype()))).collect();
-        nodes(&graph.node, opset(&model.proto.opset_import), model, &mut declared(graph, &known), 0, &mut found);
+        nodes_of(graph, opset(&model.proto.opset_import), model, &known, 0, &mut found);
     }
     for function in &model.proto.functions {
         let before = found.len();
@@ -189,8 +202,8 @@ pub fn check_schemas(model: &Model) -> Vec<Error> {
     found
 }
 
-/// Refuses a model with attributes that its operators do not have, or without those that they need, and with wrong numbers of inputs and outputs:
-/// what would be read as something else than it was meant as.
+/// Refuses a model with attributes that its operators do not have, or without those that they need, with wrong numbers of inputs and outputs, and with
+/// outputs that are declared with another element type than they have: what would be read as something else than it was meant as.
 ///
 /// # Errors
 /// [`Damaged`](ErrorCode::Damaged), with the node.
@@ -223,6 +236,20 @@ fn declared<'a>(graph: &'a GraphProto, around: &Types<'a>) -> Types<'a> {
     types
 }
 
+/// The nodes of a graph, and the element types that it declares of what they compute.
+fn nodes_of<'a>(graph: &'a GraphProto, opset: Option<i64>, model: &Model, around: &Types<'a>, depth: usize, found: &mut Vec<Error>) {
+    let mut types = declared(graph, around);
+    nodes(&graph.node, opset, model, &mut types, depth, found);
+    let outputs = graph.output.iter().map(|info| ("output", info));
+    for (what, info) in outputs.chain(graph.value_info.iter().map(|info| ("value", info))) {
+        let Some(type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { continue };
+        if let Some(actual) = types.get(info.name.as_str()).filter(|&&actual| actual != ty.elem_type && ty.elem_type != 0) {
+            let wrong = format!("declared as {}, but is {}", type_name(ty.elem_type), type_name(*actual));
+            found.push(Error::damaged(wrong).at(format!("{what} {}", printable(&info.name))));
+        }
+    }
+}
+
 fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &mut Types<'a>, depth: usize, found: &mut Vec<Error>) {
     for (index, proto) in list.iter().enumerate().filter(|_| depth < DEEPEST) {
         let before = found.len();
@@ -238,7 +265,7 @@ fn nodes<'a>(list: &'a [NodeProto], opset: Option<i64>, model: &Model, types: &m
         }
         for attribute in &proto.attribute {
             for graph in attribute.g.as_deref().into_iter().chain(&attribute.graphs) {
-                nodes(&graph.node, opset, model, &mut declared(graph, types), depth + 1, found);
+                nodes_of(graph, opset, model, types, depth + 1, found);
             }
         }
         let inside = found.split_off(before);
@@ -381,6 +408,17 @@ mod tests {
         let two = |first: NodeProto, second: NodeProto| after(|graph| graph.node.extend([first, second])).join("; ");
         assert!(two(node("Shape", &["x"], &["s"]), node("Sqrt", &["s"], &["r"])).contains("Sqrt (version 13) does not take i64"));
         assert!(two(node("Neg", &["x"], &["n"]), node("Not", &["n"], &["r"])).contains("Not (version 1) does not take f32 as input 0"));
+        let declared_as = |number| {
+            let mut model = sample::branches();
+            let graph = model.proto.graph.as_mut().unwrap();
+            let cast = NodeProto { attribute: vec![int("to", 7)], ..node("Cast", &["x"], &["c"]) };
+            graph.node.extend([node("Relu", &["x"], &["r"]), cast]);
+            graph.output.push(sample::value("r", number, &[]));
+            graph.value_info.push(sample::value("c", number, &[]));
+            check_schemas(&model).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(declared_as(1), ["value c: declared as f32, but is i64"]);
+        assert_eq!(declared_as(7), ["output r: declared as i64, but is f32"]);
         assert!(added(node("Frobnicate", &["x"], &["r"])).contains("ONNX has no operator Frobnicate in opset 17"));
     }
 }
