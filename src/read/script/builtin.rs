@@ -168,21 +168,23 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             list.borrow_mut().extend(more);
             positional[0].clone()
         }),
-        ("torch.extend", [Value::List(list), more]) => more.items().map(|more| {
+        ("torch.extend", [Value::List(list), more]) => more.items().and_then(|more| {
+            check_length("a list", list.borrow().len() + more.len())?;
             list.borrow_mut().extend(more);
-            Value::None
+            Ok(Value::None)
         }),
         ("torch.get", [Value::Dict(_), key, rest @ ..]) => contains(&positional[0], key)
             .and_then(|there| if there { get_item(&positional[0], key) } else { Ok(rest.first().cloned().unwrap_or(Value::None)) }),
-        ("torch.join", [Value::Str(between), parts]) => parts.elements().map(|parts| {
-            let texts: Vec<String> = parts.iter().map(|part| format("{}", std::slice::from_ref(part))).collect();
-            Value::Str(texts.join(between).into())
+        ("torch.join", [Value::Str(between), parts]) => parts.elements().and_then(|parts| {
+            let texts: Vec<String> = parts.iter().map(|part| format("{}", std::slice::from_ref(part))).collect::<Result<_>>()?;
+            check_length("a string", texts.iter().map(|text| text.len() + between.len()).sum())?;
+            Ok(Value::Str(texts.join(between).into()))
         }),
         ("torch.upper", [Value::Str(text)]) => Ok(Value::Str(text.to_uppercase().into())),
         ("torch.lower", [Value::Str(text)]) => Ok(Value::Str(text.to_lowercase().into())),
         ("torch.startswith", [Value::Str(text), Value::Str(part)]) => Ok(Value::Bool(text.starts_with(&**part))),
         ("torch.endswith", [Value::Str(text), Value::Str(part)]) => Ok(Value::Bool(text.ends_with(&**part))),
-        ("torch.format", [Value::Str(text), rest @ ..]) => Ok(Value::Str(format(text, rest).into())),
+        ("torch.format", [Value::Str(text), rest @ ..]) => format(text, rest).map(|text| Value::Str(text.into())),
         ("torch.__is__", [a, b]) => Ok(Value::Bool(same(a, b))),
         ("torch.__isnot__", [a, b]) => Ok(Value::Bool(!same(a, b))),
         ("torch.__not__", [value]) => unary("not", value),
@@ -484,7 +486,15 @@ fn part_item(items: &[Value], index: &Value) -> Result<Value> {
     }
 }
 
-fn format(text: &str, values: &[Value]) -> String {
+/// The longest string and the most items of a list that a program may make of others.
+const LONGEST: usize = 1 << 20;
+
+/// Checks the length of what is about to be made of other strings or lists: doubled again and again, it would fill the memory.
+fn check_length(what: &str, length: usize) -> Result<()> {
+    if length <= LONGEST { Ok(()) } else { Err(Error::too_big(format!("{what} of length {length}; at most {LONGEST} is supported"))) }
+}
+
+fn format(text: &str, values: &[Value]) -> Result<String> {
     let mut parts = text.split("{}");
     let mut result = parts.next().unwrap_or_default().to_string();
     for (part, value) in parts.zip(values) {
@@ -493,8 +503,9 @@ fn format(text: &str, values: &[Value]) -> String {
             other => result.push_str(&format!("{other:?}")),
         }
         result.push_str(part);
+        check_length("a string", result.len())?;
     }
-    result
+    Ok(result)
 }
 
 /// Whether two keys or values are equal.
@@ -668,8 +679,14 @@ fn result_of(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
         ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b) == (op == "is"))),
         ("in", a, b) => return contains(b, a).map(Value::Bool),
-        ("+", Value::Str(a), Value::Str(b)) => return Ok(Value::Str(format!("{a}{b}").into())),
-        ("+", Value::List(a), Value::List(b)) => return Ok(Value::list(a.borrow().iter().chain(b.borrow().iter()).cloned().collect())),
+        ("+", Value::Str(a), Value::Str(b)) => {
+            check_length("a string", a.len() + b.len())?;
+            return Ok(Value::Str(format!("{a}{b}").into()));
+        }
+        ("+", Value::List(a), Value::List(b)) => {
+            check_length("a list", a.borrow().len() + b.borrow().len())?;
+            return Ok(Value::list(a.borrow().iter().chain(b.borrow().iter()).cloned().collect()));
+        }
         ("==" | "!=", Value::List(_) | Value::Tuple(_), Value::List(_) | Value::Tuple(_))
         | ("==" | "!=", Value::Str(_) | Value::None, _)
         | ("==" | "!=", _, Value::Str(_) | Value::None) => {

@@ -307,6 +307,23 @@ mod tests {
     }
 
     #[test]
+    fn strings_and_lists_that_double_are_refused_before_they_fill_the_memory() {
+        let doubled = |first: &str, again: &str| {
+            let script = script(&format!("y = {first}\nfor i in range(60):\n  {again}\nreturn x"));
+            script.forward(&[Tensor::from(&[1.0f32])]).unwrap_err().code()
+        };
+        for (first, again) in [
+            ("\"aaaa\"", "y = torch.add(y, y)"),
+            ("\"aaaa\"", "y = torch.format(\"{}{}\", y, y)"),
+            ("\"aaaa\"", "y = torch.join(y, [y, y])"),
+            ("[1, 2]", "y = torch.add(y, y)"),
+            ("[1, 2]", "_0 = torch.extend(y, y)"),
+        ] {
+            assert_eq!(doubled(first, again), ErrorCode::TooBig, "{again}");
+        }
+    }
+
+    #[test]
     fn a_number_that_is_an_input_stays_one() {
         // Of x = [1, 2, 3, 4] at n = 1, 2, 3; torch 2.9.
         let cases: &[(&str, [&[f32]; 3])] = &[
