@@ -8,7 +8,7 @@ use super::elementwise::widened;
 use super::lanes::reduce_lanes;
 use super::number::{self, Number, in_wide, in_wide_number, is_nan};
 use super::real::Real;
-use crate::array::{Array, Element, count};
+use crate::array::{Array, DType, Element, count};
 use crate::each_dtype;
 use crate::error::{Error, Result};
 
@@ -138,6 +138,10 @@ pub fn log_sum_exp(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
 /// # Errors
 /// As [`sum`].
 pub fn l1(x: &Array, axes: &[usize], keep: bool) -> Result<Array> {
+    if matches!(x.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64) {
+        // As i64 the upper half of u64 would be below 0.
+        return sum(x, axes, keep);
+    }
     in_wide_number(
         x,
         |x| each_dtype!(x.dtype(), T: wide => reduce_lanes(x, axes, keep, |lane: &[T]| T::narrow(total(lane, |x| Number::abs(x.widen()))))),

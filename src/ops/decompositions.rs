@@ -115,6 +115,16 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
     ("Compress", |node, inputs| {
         let (x, mask) = (inputs.at(0)?, inputs.at(1)?);
+        let length = match node.find_int("axis")? {
+            Some(axis) => x.dim(axis)?,
+            None => x.shape().numel(),
+        };
+        if let (Some(given), Some(length)) = (mask.shape().numel().fixed(), length.fixed())
+            && given > length
+        {
+            // ONNX: its length can be less than that of the axis.
+            return Err(Error::shape(format!("a condition of {given} elements for an axis of size {length}")));
+        }
         let positions = mask.nonzero()?.reshape([-1])?;
         Ok(vec![match node.find_int("axis")? {
             Some(axis) => x.index_select(axis, &positions)?,

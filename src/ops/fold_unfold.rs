@@ -2,7 +2,7 @@
 
 use super::conv::{Window, check_window, windows};
 use super::{Reader, widened};
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Attributes, Inputs, Operator, Substitution};
@@ -86,7 +86,16 @@ pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
     let (sizes, kernel) = (super::dims_of(inputs.at(1)?)?, counts(2)?);
     let ints: Vec<i64> = kernel.iter().map(|&n| n as i64).collect();
     let window = super::conv::read_window(node, &sizes, &ints)?;
-    Ok(vec![apply_one(Col2Im { spatial: sizes, kernel, window }, &[inputs.at(0)?])?])
+    let (x, op) = (inputs.at(0)?, Col2Im { spatial: sizes, kernel, window });
+    Ok(vec![match x.dtype() {
+        // Doubles hold the sums of these; beyond the dtype they wrap.
+        DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 | DType::I32 => {
+            apply_one(op, &[&x.cast(DType::F64)?])?.cast(DType::I64)?.cast(x.dtype())?
+        }
+        // Whether any of those that meet is true.
+        DType::Bool => apply_one(op, &[&x.cast(DType::F32)?])?.cast(DType::Bool)?,
+        _ => apply_one(op, &[x])?,
+    }])
 })];
 
 impl Tensor {

@@ -211,8 +211,11 @@ pub(super) const READS: &[(&str, Reader)] = &[
             Some(widths) => super::dims_of(widths)?,
             None => node.ints("pads")?.unwrap_or_default().iter().copied().map(Dim::Fixed).collect(),
         };
-        let number = match inputs.opt(2) {
-            Some(number) => number.constant().ok_or_else(|| Error::no_value("the padding value must be constant"))?.item()?,
+        let constant = inputs.opt(2).map(|number| number.constant());
+        let number = match constant {
+            Some(Some(number)) => number.item()?,
+            // A value that is an input takes the place of the padding afterwards.
+            Some(None) => Scalar::Int(0),
             None => Scalar::Float(f64::from(node.find_float("value")?.unwrap_or(0.0))),
         };
         let mode = match node.string("mode", "constant")? {
@@ -234,7 +237,12 @@ pub(super) const READS: &[(&str, Reader)] = &[
             let axis = x.shape().axis(axis)?;
             (begin[axis], end[axis]) = (widths[i].clone(), widths[i + axes.len()].clone());
         }
-        Ok(vec![apply_one(Pad { begin, end, mode }, &[x])?])
+        let by_input = inputs.opt(2).filter(|_| constant == Some(None) && matches!(mode, Padding::Constant(_)));
+        let padded = apply_one(Pad { begin: begin.clone(), end: end.clone(), mode: mode.clone() }, &[x])?;
+        let Some(number) = by_input else { return Ok(vec![padded]) };
+        let inside = Tensor::full(x.shape(), 1i64, DType::U8)?;
+        let inside = apply_one(Pad { begin, end, mode }, &[&inside])?.cast(DType::Bool)?;
+        Ok(vec![inside.where_(&padded, &number.reshape(&[] as &[Dim])?)?])
     }),
 ];
 

@@ -219,6 +219,11 @@ fn kernel(op: Unary, x: &Array) -> Result<Array> {
 macro_rules! reads {
     ($($op:ident),*) => {
         &[$((stringify!($op), |node, inputs| {
+            if Unary::$op == Unary::Erf && inputs.at(0)?.dtype().is_int() {
+                // ONNX gives integers here: the result rounded towards zero.
+                let x = inputs.at(0)?;
+                return Ok(vec![apply_one(Unary::Erf, &[&x.cast(DType::F64)?])?.cast(x.dtype())?]);
+            }
             let (x, y) = (inputs.at(0)?, apply_one(Unary::$op, &[inputs.at(0)?])?);
             // Only IsInf has such attributes: one sign may not count.
             Ok(vec![match (node.int("detect_negative", 1)?, node.int("detect_positive", 1)?) {

@@ -86,7 +86,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("ReduceSum", half, "accumulates f16 in f16"),
     ("Cast", to_long, "gives 2147483647 for every larger float"),
     ("Resize", double, "interpolates in f32"),
-    ("NonMaxSuppression", unlimited, "takes all boxes where no number of them is given"),
+    ("NonMaxSuppression", unlimited, "takes all boxes where no number of them is given, or 0"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
     ("CumSum", casts_sizes, "confuses cast integers with symbolic dimensions"),
     ("TopK", always, "confuses cast integers with symbolic dimensions, loses NaN"),
@@ -254,9 +254,10 @@ fn to_long(node_context: &NodeContext) -> bool {
 /// The most sizes that a model computes as one vector.
 const MOST_SIZES: i64 = 8;
 
-/// Whether no number of boxes is given, which then is 0.
+/// Whether the number of boxes may be 0, which it is too where none is given.
 fn unlimited(node_context: &NodeContext) -> bool {
-    node_context.node.input.get(2).is_none_or(String::is_empty)
+    let zero = |number: &Option<&Array>| number.is_none_or(|number| number.to_i64s().is_ok_and(|values| values.contains(&0)));
+    node_context.node.input.get(2).is_none_or(String::is_empty) || node_context.constant.get(2).is_none_or(zero)
 }
 
 fn half(node_context: &NodeContext) -> bool {

@@ -279,13 +279,17 @@ impl PartialEq for KeepsNan {
 impl Eq for KeepsNan {}
 
 impl KeepsNan {
+    fn is_pool(&self) -> bool {
+        !self.inner.is::<ElementWiseOp>()
+    }
+
     fn is_scaled(&self) -> bool {
         self.inner.downcast_ref::<ElementWiseOp>().is_some_and(|op| SCALED.contains(&op.0.name().as_str()))
     }
 
     /// The result where the operand has NaN.
     fn eval_with_nan<T: Float>(&self, ctx: &EvalContext, x: TValue) -> TractResult<TVec<TValue>> {
-        if self.inner.is::<ElementWiseOp>() {
+        if !self.is_pool() {
             let lost = match self.is_scaled() {
                 true => x.to_plain_array_view::<T>()?.mapv(|x| if x == T::LOWEST { T::NAN } else { x }).into_tensor().into_tvalue(),
                 false => x.clone(),
@@ -299,7 +303,17 @@ impl KeepsNan {
         };
         let values = map(|x| if is_nan(x) { T::LOWEST } else { x })?;
         let found = map(|x| if is_nan(x) { T::ONE } else { T::ZERO })?;
+        // tract begins with the lowest finite number, which a window of nothing but −∞ would leave.
+        let above = map(|x| if x == T::LOWEST { T::ZERO } else { T::ONE })?;
         let (values, found) = (self.inner.eval(ctx, tvec![values])?, args_1!(self.inner.eval(ctx, tvec![found])?));
+        let above = args_1!(self.inner.eval(ctx, tvec![above])?);
+        let mut values = args_1!(values).into_tensor();
+        values.to_plain_array_view_mut::<T>()?.zip_mut_with(&above.to_plain_array_view::<T>()?, |value, &above| {
+            if above == T::ZERO {
+                *value = T::LOWEST;
+            }
+        });
+        let values = tvec![values.into_tvalue()];
         let found = found.to_plain_array_view::<T>()?.mapv(|x| if x > T::ZERO { T::NAN } else { T::ZERO });
         with_nan(tvec![found.into_tensor().into_tvalue()], values)
     }
@@ -325,7 +339,7 @@ impl EvalOp for KeepsNan {
                 )
             }))
         }
-        let (x, scaled) = (args_1!(inputs), self.is_scaled());
+        let (x, scaled) = (args_1!(inputs), self.is_scaled() || self.is_pool());
         match x.datum_type() {
             DatumType::F32 if has_nan::<f32>(&x, scaled)? => self.eval_with_nan::<f32>(ctx, x),
             DatumType::F64 if has_nan::<f64>(&x, scaled)? => self.eval_with_nan::<f64>(ctx, x),
@@ -421,6 +435,17 @@ mod tests {
         }
         assert!(wrong.is_empty(), "{wrong:?}");
         assert!(idle.is_empty(), "tract keeps NaN by itself: {idle:?}");
+    }
+
+    #[test]
+    fn the_largest_of_nothing_but_minus_infinity_is_that() {
+        let x = Tensor::new([1, 1, 3, 2], vec![f32::NEG_INFINITY, 1.0, f32::NEG_INFINITY, f32::MIN, f32::NEG_INFINITY, f32::NAN]).unwrap();
+        let f = |x: Tensor| x.max_pool(&[2, 1], Window::dense(2), false);
+        let expected = f(x.clone()).unwrap().to_array().unwrap();
+        assert_eq!(expected.to_f64s().unwrap()[..3], [f64::NEG_INFINITY, 1.0, f64::NEG_INFINITY]);
+        let session = trace_fn(f, &x).unwrap().session().unwrap();
+        let got = session.run(&[x.to_array().unwrap()]).unwrap();
+        assert!(agrees(&got[0], &expected), "{got:?}");
     }
 
     #[test]

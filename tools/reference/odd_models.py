@@ -128,6 +128,7 @@ cut (p, lo, hi) => (q) { q = Clip(p, lo, hi) }
     sizes_as_inputs(head)
     integers(head)
     defaults(head)
+    found_by_a_sweep(head)
 
 
 def hidden_and_cropped(head):
@@ -264,6 +265,38 @@ g (float[2,3,4] x) => (float[2,3,4] a, float[2,3,4] b, float[2,3,4] c) {
   b = LogSoftmax<axis = -2>(x)
   c = Hardmax<axis = 1>(x)
 }""", {"x": floats(2, 3, 4)})
+
+
+def found_by_a_sweep(head):
+    """What onnx_sweep.py found; where ONNX Runtime has no kernel, by onnx.reference or the formula."""
+    # The sum of absolute values of unsigned integers is their sum.
+    x = np.array([[2**63, 4], [2**64 - 9, 8]], np.uint64)
+    save("norm_of_unsigned_integers", head + """g (uint64[2,2] x) => (uint64[2] y) { y = ReduceL1<axes = [1], keepdims = 0>(x) }""", {"x": x},
+         [np.array([2**63 + 4, 2**64 - 1], np.uint64)])
+    boxes = np.array([[[0, 0, 1, 1], [0, 2, 1, 3]]], np.float32)
+    save("suppression_to_no_boxes", head + """g (float[1,2,4] b, float[1,1,2] s, int64[1] n) => (int64[K,3] y) { y = NonMaxSuppression(b, s, n) }""",
+         {"b": boxes, "s": np.array([[[0.5, 0.25]]], np.float32), "n": np.array([0])})
+    # ONNX Runtime begins with the lowest finite number here too; the maximum of -inf is -inf.
+    inf = np.float32(np.inf)
+    x = np.array([[[[-inf, 1], [-inf, -inf], [2, -inf]]]], np.float32)
+    save("pool_of_minus_infinity", head + """g (float[1,1,3,2] x) => (float[1,1,2,2] y) { y = MaxPool<kernel_shape = [2, 1]>(x) }""", {"x": x},
+         [np.array([[[[-inf, 1], [2, -inf]]]], np.float32)])
+    # ONNX gives integers: the result rounded towards zero.
+    x = np.array([-7, -1, 0, 2, 9], np.int32)
+    save("error_function_of_integers", head + """g (int32[5] x) => (int32[5] y) { y = Erf(x) }""", {"x": x}, [np.array([-1, 0, 0, 0, 1], np.int32)])
+    columns = np.array([[[200, 3], [60, 7]]], np.uint8)
+    save("columns_of_bytes", head.replace("17", "18") + """g (uint8[1,2,2] x) => (uint8[1,1,1,3] y, bool[1,1,1,3] z) {
+  image = Constant<value = int64[2] {1, 3}>()
+  block = Constant<value = int64[2] {1, 2}>()
+  y = Col2Im(x, image, block)
+  five = Constant<value = uint8 {5}>()
+  b = Greater(x, five)
+  z = Col2Im(b, image, block)
+}""", {"x": columns}, [np.array([[[[200, 63, 7]]]], np.uint8), np.array([[[[True, True, True]]]])])
+    save("padding_by_an_input", head + """g (float[2,3] x, float v) => (float[2,4] y) {
+  p = Constant<value = int64[4] {1, -1, -1, 2}>()
+  y = Pad(x, p, v)
+}""", {"x": floats(2, 3), "v": np.array(0.75, np.float32)})
 
 
 if __name__ == "__main__":

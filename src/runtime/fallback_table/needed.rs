@@ -56,7 +56,7 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("Cast", x).int("to", 7),
     },
     Case {
-        row: ("NonMaxSuppression", "takes all boxes where no number of them is given"),
+        row: ("NonMaxSuppression", "takes all boxes where no number of them is given, or 0"),
         given: &[(F32, &[1, 2, 4], &[0.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 3.0]), (F32, &[1, 1, 2], &[0.5, 0.25])],
         types: &[(I64, &[0, 3])],
         write: |builder, x| builder.node("NonMaxSuppression", x),
