@@ -41,7 +41,7 @@ fn encoder(x: Tensor) -> Result<Tensor> {
     })
 }
 
-/// The trace of a model file whose inputs are ids and masks: at the sizes of its example, and with a symbolic batch and symbolic lengths.
+/// The trace of a model file whose inputs are ids and masks: at the sizes of its example, and with symbolic first and second axes.
 fn file(path: &str) -> Result<()> {
     let model = read::open(path)?;
     let fixed = model.example().cloned().unwrap_or_default().shapes_only();

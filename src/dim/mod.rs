@@ -54,6 +54,11 @@ pub(crate) fn is_value(symbol: &str) -> bool {
     is_made(symbol, VALUE)
 }
 
+/// Whether a name is one that a trace gives to what depends on data: no axis of an input can have it.
+pub(crate) fn is_reserved(symbol: &str) -> bool {
+    is_made(symbol, DATA) || is_made(symbol, VALUE)
+}
+
 /// A symbolic size.
 #[derive(Debug)]
 pub struct Symbolic {

@@ -2,7 +2,7 @@
 
 use super::DynModule;
 use crate::array::Array;
-use crate::dim::{Bindings, Constraint, Dim, Expr, Relation, Shape, Type, is_symbol};
+use crate::dim::{Bindings, Constraint, Dim, Expr, Relation, Shape, Type, is_reserved, is_symbol};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tree::{Tree, TreeDef};
@@ -242,6 +242,9 @@ impl Example {
         if !is_symbol(size) {
             return Err(Error::argument(format!("`{size}` is not a valid dimension name")).help("use letters, digits and _"));
         }
+        if is_reserved(size) {
+            return Err(Error::argument(format!("`{size}` is the name of a size that depends on data")).help("use another name"));
+        }
         let tensor = &self.inputs[index].1;
         let axis = tensor.shape().axis(axis)?;
         let seen =
@@ -443,6 +446,16 @@ impl<T: Tree> From<&T> for Example {
 mod tests {
     use super::*;
     use crate::{DType, module::AsDynModule, module::from_fn};
+
+    #[test]
+    fn names_of_sizes_that_depend_on_data_are_no_names_of_axes() {
+        let example = Example::new().input("x", &Tensor::ones([2, 3], DType::F32).unwrap());
+        for name in ["data0", "value12"] {
+            let error = example.clone().symbolic("x", 0, name).unwrap_err();
+            assert_eq!(error.message(), format!("`{name}` is the name of a size that depends on data"));
+        }
+        assert!(example.symbolic("x", 0, "data").is_ok());
+    }
 
     #[test]
     fn inputs_are_matched_by_name() {

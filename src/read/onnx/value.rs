@@ -1,7 +1,7 @@
 //! Values of a file, which need not be tensors: lists of values, and values that may be absent.
 
 use crate::DType;
-use crate::dim::{Dim, Expr, Shape, Type, is_symbol};
+use crate::dim::{Dim, Expr, Shape, Type, is_reserved, is_symbol};
 use crate::error::{Error, Result, ResultExt};
 use crate::module::symbol_of;
 use crate::onnx::proto::tensor_shape_proto::{Dimension, dimension::Value as Length};
@@ -164,7 +164,7 @@ impl Declared {
         let seen = |symbol: &str| Some(sizes.get(symbol).copied().unwrap_or(assumed(Some(symbol), 0) as i64));
         let length = |(axis, dim): (usize, &Dimension)| match &dim.value {
             Some(Length::DimValue(n)) => Dim::Fixed(*n),
-            Some(Length::DimParam(name)) if is_symbol(name) => Dim::new(Expr::symbol(name), seen(name)),
+            Some(Length::DimParam(name)) if is_symbol(name) && !is_reserved(name) => Dim::new(Expr::symbol(name), seen(name)),
             Some(Length::DimParam(text)) if expression(text, known).is_some() => {
                 let expr = expression(text, known).unwrap_or_default();
                 let seen = expr.eval(&seen);
