@@ -1,4 +1,4 @@
-"""Compares the numbers of TorchScript programs with torch: every operator of torch that takes and gives Python numbers, on edge cases.
+"""Compares numbers of TorchScript programs with torch: every operator of torch that takes and gives Python numbers, on edge cases.
 
 usage: python tools/reference/torch_scalars.py ONTRACE [--only REGEX] [--full]
        (in the project's folder; needs torch, safetensors and numpy)
