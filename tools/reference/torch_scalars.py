@@ -24,9 +24,14 @@ import torch
 from torch_sweep import base
 
 LOW, HIGH = -(2**63), 2**63 - 1
-INTS = [0, 1, -1, 2, -2, 3, -3, 7, -7, 10, 62, 63, 64, 100, 2**31, 2**53 + 1, LOW, LOW + 1, HIGH]
-FLOATS = [0.0, -0.0, 0.5, -0.5, 1.0, 1.5, -1.5, 2.5, 3.0, -7.25, 1e-5, 1e10, 1e300, math.inf, -math.inf, math.nan]
+INTS = [0, 1, -1, 2, -2, 3, 7, -7, 10, 63, 64, 2**53 + 1, LOW, HIGH]
+FLOATS = [0.0, -0.0, 0.5, -0.5, 1.0, -1.5, 2.5, 3.0, -7.25, 1e-5, 1e300, math.inf, -math.inf, math.nan]
 LEFT_OUT = re.compile(r"aten::(rand|Complex|complex|normal|bernoulli|sym_|manual_seed|device|tensor|scalar_tensor|empty|zeros|ones|full|arange|linspace|logspace|range|seed|.*window|initial_seed|storage|_|.*\.t_|warn|hash|.*cuda|eye|tri|fft_|get_|set_|is_|sorted|confirmed|ldexp)")
+
+
+class M(torch.nn.Module):
+    def forward(self, x):
+        return (x,)
 
 
 def operators():
@@ -132,7 +137,7 @@ def main():
     parser.add_argument("--full", action="store_true", help="every difference, not three of an operator")
     options = parser.parse_args()
     total, wrong, refused = 0, 0, 0
-    parts = base()
+    parts = base(M())
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         for name, overloads in operators().items():

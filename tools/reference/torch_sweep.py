@@ -330,14 +330,14 @@ class M(torch.nn.Module):
         return (x0,)
 
 
-def base():
+def base(module):
     whole = io.BytesIO()
-    torch.jit.save(torch.jit.script(M()), whole)
+    torch.jit.save(torch.jit.script(module), whole)
     with zipfile.ZipFile(whole) as archive:
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith(".debug_pkl")}
 
 
-BASE = base()
+BASE = base(M())
 
 
 def write(calls, path):
@@ -564,7 +564,7 @@ def as_json(value):
         return {"op": value.name, "args": [as_json(v) for v in value.args], "named": named, "results": [as_json(t) for t in value.expected], "tolerance": tolerance}
     if isinstance(value, torch.Tensor):
         values = [as_json(x) if not isinstance(x, float) or not math.isfinite(x) else x for x in value.flatten().tolist()]
-        return {"dtype": str(value.dtype)[6:], "shape": list(value.shape), "values": [v["float"] if isinstance(v, dict) else v for v in values]}
+        return {"dtype": str(value.dtype)[6:], "shape": list(value.shape), "values": [v["float"] if isinstance(v, dict) else int(v) if isinstance(v, bool) else v for v in values]}
     if isinstance(value, float):
         return {"float": value if math.isfinite(value) else str(value)}
     if isinstance(value, (list, tuple)):

@@ -218,7 +218,12 @@ fn operands(a: &Args, x: Tensor, y: Tensor) -> Result<(Tensor, Tensor)> {
 fn clamped_sum(a: &Args) -> Result<Tensor> {
     let x = a.tensor("self")?;
     let dtype = x.dtype();
-    let sum = summed(a, x, a.tensor("other")?.strengthened().cast(dtype)?)?.cast(dtype)?;
+    let other = a.tensor("other")?.strengthened().cast(dtype)?;
+    // Integers are scaled by the whole part of the factor.
+    let sum = match dtype.is_float() || a.varies("alpha")? {
+        true => summed(a, x, other)?.cast(dtype)?,
+        false => x.add(other.mul(Tensor::weak(Scalar::Int(a.number("alpha")?.to_i64())))?)?,
+    };
     if !dtype.is_float() {
         return sum.relu();
     }

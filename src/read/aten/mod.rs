@@ -13,6 +13,8 @@ pub(crate) mod complex;
 mod complex_dispatch;
 mod conv;
 mod create;
+#[cfg(test)]
+mod edge_cases;
 mod fourier;
 mod gradient;
 mod histogram;

@@ -111,6 +111,11 @@ pub(super) const NAMES: &[&str] = &[
 /// Runs a function of this file; `None` where the name is an operator on tensors.
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
     let are_scalars = |values: &[Value]| !values.is_empty() && values.iter().all(is_number);
+    if let ([a, b], []) = (positional, named)
+        && let Some(result) = super::numbers::of_two(path, a, b)
+    {
+        return Some(Ok(result));
+    }
     if let [Value::List(list), rest @ ..] = positional
         && let Some(result) = of_list(path, list, rest)
     {
@@ -130,6 +135,9 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             view.read().and_then(|tensor| tensor.cast(dtype)).map(|tensor| tensor.weakened().into())
         }
         ("int", [value]) => value.dim().map(Value::Int),
+        ("float", [Value::Str(text)]) => {
+            text.trim().parse().map(Value::Float).map_err(|_| Error::argument(format!("could not convert {text:?} to a float")))
+        }
         ("float", [value]) => value.number().map(|x| Value::Float(x.to_f64())),
         ("bool", [value]) => value.number().map(|x| Value::Bool(x.to_f64() != 0.0)),
         ("str", [value]) => Ok(Value::Str(format!("{value:?}").into())),

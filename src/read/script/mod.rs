@@ -6,6 +6,7 @@ mod builtin;
 mod control_flow;
 mod interpret;
 mod lexer;
+mod numbers;
 mod objects;
 mod parser;
 mod side_effects;
