@@ -68,7 +68,10 @@ mod tests {
             other => format!("{other:?}"),
         };
         // What torch.jit.script gives.
-        assert_eq!(["pow", "__lshift__", "__rshift__", "gcd", "fmod", "__xor__"].map(|name| of(name, 2, 3)), ["8.0", "16", "0", "1", "2.0", "1"]);
+        assert_eq!(
+            ["pow", "__lshift__", "__rshift__", "gcd", "fmod", "__xor__"].map(|name| of(name, 2, 3)),
+            ["8.0", "16", "0", "1", "2.0", "1"]
+        );
         assert_eq!(
             ["pow", "__lshift__", "__rshift__", "gcd", "fmod", "__xor__"].map(|name| of(name, -7, 2)),
             ["49.0", "-28", "-2", "1", "-1.0", "-5"]
