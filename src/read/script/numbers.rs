@@ -2,7 +2,7 @@
 //! ([register_prim_ops.cpp](https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/runtime/register_prim_ops.cpp)).
 
 use crate::dim::Dim;
-use crate::read::aten::Value;
+use crate::read::aten::value::Value;
 
 /// The result; `None` where torch has no such function of these numbers, or a number is not known.
 pub(super) fn of_two(path: &str, a: &Value, b: &Value) -> Option<Value> {
