@@ -7,7 +7,7 @@
 //! What was fused further up is passed over, because its result has a counterpart.
 
 use super::error_bounds::{rms, underflow, unit_roundoff};
-use super::rounding::{self, Evaluation};
+use super::rounding::{self, Closeness, Evaluation};
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Source, ValueId};
@@ -32,14 +32,6 @@ pub(super) struct Observed {
     least: f64,
 }
 
-/// How close two arrays are: the largest difference as a share of its limit, and where.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Nearness {
-    pub(super) share: f64,
-    pub(super) limit: f64,
-    pub(super) element: usize,
-}
-
 impl Observed {
     /// At most `most` elements.
     fn new(exact: Option<&Array>, computed: &Array, most: usize) -> Result<Observed> {
@@ -59,8 +51,8 @@ impl Observed {
     }
 
     /// How close another is that has as many elements. What is NaN or infinite in working precision only says nothing.
-    fn nearness(&self, other: &Observed, enough: f64) -> Nearness {
-        let mut worst = Nearness { share: 0.0, limit: 0.0, element: 0 };
+    fn nearness(&self, other: &Observed, enough: f64) -> Closeness {
+        let mut worst = Closeness { share: 0.0, limit: 0.0, element: 0 };
         let (unit, common, least) = (self.unit.max(other.unit), self.common + other.common, self.least.max(other.least));
         for (i, (&a, &b)) in self.values.iter().zip(&other.values).enumerate() {
             if a == b || a.is_nan() && b.is_nan() {
@@ -74,7 +66,7 @@ impl Observed {
                 false => f64::INFINITY,
             };
             if share > worst.share {
-                worst = Nearness { share, limit, element: i };
+                worst = Closeness { share, limit, element: i };
                 if share > enough {
                     break;
                 }
@@ -137,17 +129,12 @@ impl<'a> Evaluated<'a> {
         &self.evaluation.replayed
     }
 
-    /// How close the outputs at a position are, in all their elements.
+    /// How close the outputs at a position are.
     ///
     /// # Errors
-    /// Where they cannot be compared.
-    pub(super) fn output_nearness(&self, other: &Evaluated, i: usize) -> Result<Nearness> {
-        let observed = |of: &Evaluated| {
-            let exact = of.evaluation.outputs.get(i).and_then(Option::as_ref).map(|reference| &reference.value);
-            let computed = of.evaluation.replayed.get(i).ok_or_else(|| Error::internal("an output that was not computed"))?;
-            Observed::new(exact, computed, usize::MAX)
-        };
-        Ok(observed(self)?.nearness(&observed(other)?, f64::INFINITY))
+    /// As [`output_nearness`].
+    pub(super) fn output_nearness(&self, other: &Evaluated, i: usize) -> Result<Closeness> {
+        output_nearness(&self.evaluation, &other.evaluation, i)
     }
 
     /// The values of this graph that have a counterpart in the other.
@@ -161,6 +148,23 @@ impl<'a> Evaluated<'a> {
                 .any(|other| sketch.observed.nearness(&other.observed, 1.0).share <= 1.0)
         };
         self.sketches.iter().filter(has_one).map(|sketch| sketch.id).collect()
+    }
+}
+
+/// How close the outputs of two evaluations at a position are, in all their elements: what the rounding of both that was observed explains.
+///
+/// # Errors
+/// Where they cannot be compared.
+pub(super) fn output_nearness(a: &Evaluation, b: &Evaluation, i: usize) -> Result<Closeness> {
+    let observed = |of: &Evaluation| {
+        let exact = of.outputs.get(i).and_then(Option::as_ref).map(|reference| &reference.value);
+        let computed = of.replayed.get(i).ok_or_else(|| Error::internal("an output that was not computed"))?;
+        Observed::new(exact, computed, usize::MAX)
+    };
+    let (a, b) = (observed(a)?, observed(b)?);
+    match a.values.len() == b.values.len() {
+        true => Ok(a.nearness(&b, f64::INFINITY)),
+        false => Ok(Closeness { share: f64::INFINITY, limit: 0.0, element: 0 }),
     }
 }
 

@@ -4,9 +4,10 @@ use super::input_generation::Call;
 use super::report::{Limit, OutputReport, WorstElement};
 use super::rounding::{self, Closeness, Evaluation};
 use super::tolerance::{self, ArrayDifference};
-use super::{CheckRun, Failure, graph_diff};
+use super::{CheckRun, Failure, alignment, graph_diff};
 use crate::array::{Array, DType, Tolerance, index};
 use crate::error::{Error, ErrorCode, Result};
+use crate::graph::Graph;
 use crate::trace::repeated;
 
 /// An output that differs by more than its tolerance.
@@ -62,7 +63,7 @@ impl CheckRun<'_> {
 
     /// Compares the outputs of a call with what rounding explains.
     fn judge(&mut self, call: &Call, got: &[Array], expected: &[Array], outside: Vec<Discrepancy>) -> Result<(), Failure> {
-        let judged = self.closeness(call, got, expected).unwrap_or(None);
+        let judged = self.closeness(call, got, expected, outside.is_empty()).unwrap_or(None);
         let Some(closeness) = judged else {
             for Discrepancy { output, .. } in &outside {
                 let difference = self.by_tolerance(call, &got[*output], &expected[*output]);
@@ -100,21 +101,26 @@ impl CheckRun<'_> {
     }
 
     /// How close each output is to its reference in f64, the module's and the candidate's, whichever is further; `None` where that cannot be
-    /// said, because the graph is not what the module computes.
-    fn closeness(&self, call: &Call, got: &[Array], expected: &[Array]) -> Result<Option<Vec<Closeness>>> {
+    /// said, because the graph is not what the module computes. Where all
+    /// outputs are within their tolerance, only the references of two models are left to be compared.
+    fn closeness(&self, call: &Call, got: &[Array], expected: &[Array], is_within: bool) -> Result<Option<Vec<Closeness>>> {
         let inputs = [call.inputs.clone(), self.traced.noise(&call.inputs)?].concat();
         let other = match self.options.retrace {
             true => None,
             false => {
                 let (graph, _) = repeated(self.module, self.traced, &self.example.with(&call.inputs)?)?;
-                if graph_diff::difference(self.traced.graph(), &graph).is_none() {
-                    None
-                } else {
-                    Some(rounding::evaluate(&graph, &inputs, |_, _| Ok(()))?)
-                }
+                if graph_diff::difference(self.traced.graph(), &graph).is_none() { None } else { Some(graph) }
             }
         };
-        let mine = rounding::evaluate(self.traced.graph(), &inputs, |_, _| Ok(()))?;
+        if is_within && other.is_none() {
+            return Ok(Some(vec![Closeness { share: 0.0, limit: 0.0, element: 0 }; expected.len()]));
+        }
+        let evaluated = |graph: &Graph| match is_within {
+            true => rounding::evaluate_exactly(graph, &inputs, |_, _, _| Ok(())),
+            false => rounding::evaluate(graph, &inputs, |_, _| Ok(())),
+        };
+        let mine = evaluated(self.traced.graph())?;
+        let other = other.as_ref().map(evaluated).transpose()?;
         let Evaluation { replayed, outputs } = other.as_ref().unwrap_or(&mine);
         let is_replay = |(replayed, expected): (&Array, &Array)| tolerance::apart(replayed, expected, Tolerance::EXACT, true).is_none();
         if replayed.len() != expected.len() || !replayed.iter().zip(expected).all(is_replay) {
@@ -122,16 +128,19 @@ impl CheckRun<'_> {
         }
         let differing = || Closeness { share: f64::INFINITY, limit: 0.0, element: 0 };
         let one = |i: usize| -> Result<Closeness> {
+            if got[i].dtype() != expected[i].dtype() || got[i].shape() != expected[i].shape() {
+                return Ok(differing());
+            }
             let (Some(reference), Some(own)) = (&outputs[i], &mine.outputs[i]) else {
                 let same = tolerance::apart(&got[i], &expected[i], Tolerance::EXACT, false).is_none();
                 return Ok(if same { Closeness { share: 0.0, ..differing() } } else { differing() });
             };
-            if got[i].dtype() != expected[i].dtype() || got[i].shape() != expected[i].shape() {
-                return Ok(differing());
+            let mut all = Vec::new();
+            if !is_within {
+                all.extend([own.closeness(&got[i])?, reference.closeness(&expected[i])?]);
             }
-            let mut all = vec![own.closeness(&got[i])?, reference.closeness(&expected[i])?];
-            if other.is_some() {
-                all.push(own.closeness_of(reference)?);
+            if let Some(other) = &other {
+                all.push(alignment::output_nearness(&mine, other, i)?);
             }
             Ok(all.into_iter().max_by(|a, b| a.share.total_cmp(&b.share)).unwrap_or_else(differing))
         };

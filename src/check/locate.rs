@@ -278,7 +278,7 @@ fn beyond_rounding(module: &dyn DynModule, traced: &Traced, example: &Example, c
         kept[i] = Vec::new();
         Ok(())
     });
-    let (i, closeness) = found?;
+    let Some((i, closeness)) = found else { return parted(traced, &other, &inputs) };
     let difference = Difference { first: Some(i), second: Some(i), what: attributes_apart(&graph.nodes()[i], &other.nodes()[i]) };
     let mut divergence = Divergence::of_difference(traced, &other, &difference, &call.inputs);
     if divergence.what.is_empty() {

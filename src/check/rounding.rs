@@ -30,7 +30,7 @@ pub(super) struct Reference {
 }
 
 /// How close a value is to its reference.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Closeness {
     /// The largest |got − reference| / limit.
     pub(super) share: f64,

@@ -162,3 +162,20 @@ fn tolerances_decide_and_inputs_must_correspond() {
     let help = folder.run(&["compare", "--help"]).exits(0).text();
     assert_eq!(help.matches("  ontrace compare ").count(), 2, "{help}");
 }
+
+#[test]
+fn the_smallest_part_is_written_also_behind_a_simplifier() {
+    let mut wrong = layers();
+    wrong[1].epsilon = 1e-2;
+    for (fault_is_folded, nodes) in [(true, 1), (false, 2)] {
+        let folder = Folder::new();
+        folder.save("right.onnx", network(&layers(), !fault_is_folded, "x"), |_| {});
+        folder.save("wrong.onnx", network(&wrong, fault_is_folded, "x"), |_| {});
+        let ran = folder.run(&["check", "wrong.onnx", "--against", "right.onnx", "--repro", "part"]).exits(3);
+        ran.says(&[if fault_is_folded { "Conv" } else { "BatchNormalization" }, "smallest failing subgraph"]);
+        let part = Model::open(folder.path("part/model.onnx")).unwrap();
+        assert_eq!(part.proto.graph.as_ref().unwrap().node.len(), nodes);
+        assert!(folder.path("part/test_data_set_0/input_0.pb").exists());
+        folder.run(&["check", "part/model.onnx"]).exits(3);
+    }
+}
