@@ -46,6 +46,8 @@ const RUNTIME: &[(&str, &str)] = &[("gelu_tanh_edges", "−∞ times a tanh that
 const REWRITTEN: &[(&str, &str)] = &[
     ("arange_down", ORDER),
     ("eye", ORDER),
+    ("hard_sigmoid_f64", ORDER),
+    ("selu_f64", ORDER),
     ("scan", FEW),
     ("map", FEW),
     ("pad_wrap", "a Concat of slices says what an attribute said"),

@@ -214,7 +214,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let constant = inputs.opt(2).map(|number| number.constant());
         let number = match constant {
             Some(Some(number)) => number.item()?,
-            // A value that is an input takes the place of the padding afterwards.
+            // A value that is an input replaces the padding afterwards.
             Some(None) => Scalar::Int(0),
             None => Scalar::Float(f64::from(node.find_float("value")?.unwrap_or(0.0))),
         };

@@ -112,7 +112,7 @@ pub(super) const NAMES: &[&str] = &[
 pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) -> Option<Result<Value>> {
     let are_scalars = |values: &[Value]| !values.is_empty() && values.iter().all(is_number);
     if let ([a, b], []) = (positional, named)
-        && let Some(result) = super::numbers::of_two(path, a, b)
+        && let Some(result) = super::arithmetic::of_two(path, a, b)
     {
         return Some(Ok(result));
     }

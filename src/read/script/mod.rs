@@ -1,12 +1,12 @@
 //! TorchScript archives: a tree of modules with tensors, and the code of their methods.
 
+mod arithmetic;
 mod ast;
 mod branches;
 mod builtin;
 mod control_flow;
 mod interpret;
 mod lexer;
-mod numbers;
 mod objects;
 mod parser;
 mod side_effects;
