@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_combined_as_torch_combines_them() {
+    fn arithmetic_gives_what_torch_gives() {
         let int = |n: i64| Value::Int(Dim::Fixed(n));
         let of = |name: &str, x: i64, y: i64| match of_two(&format!("torch.{name}"), &int(x), &int(y)) {
             Some(Value::Int(Dim::Fixed(n))) => n.to_string(),

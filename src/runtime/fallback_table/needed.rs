@@ -19,7 +19,7 @@ struct Case {
     write: for<'a> fn(&'a mut GraphBuilder, &[Name]) -> NodeBuilder<'a>,
 }
 
-use DType::{Bool, F16, F32, I32, I64};
+use DType::{Bool, F16, F32, F64, I32, I64};
 
 /// Two columns of 2048 and 32 ones, which are too small for it one by one.
 const LARGE_AND_ONES: [f64; 66] = {
@@ -49,6 +49,12 @@ fn cast(builder: &mut GraphBuilder, x: &[Name]) -> Name {
 }
 
 const CASES: &[Case] = &[
+    Case {
+        row: ("Selu", "rounds its constants to f32"),
+        given: &[(F64, &[5], STEPS)],
+        types: &[(F64, &[5])],
+        write: |builder, x| builder.node("Selu", x),
+    },
     Case {
         row: ("Cast", "gives 2147483647 for every larger float"),
         given: &[(F32, &[2, 2], &[4e9, -1e12, 1.0, 2.5])],
