@@ -261,7 +261,7 @@ impl SizeRange {
             && let Some(first) = sizes.next()
         {
             range.least = first;
-            range.greatest = Some(sizes.last().unwrap_or(first)).filter(|&n| n < last).or(range.greatest);
+            range.greatest = Some(sizes.next_back().unwrap_or(first)).filter(|&n| n < last).or(range.greatest);
         }
         range
     }

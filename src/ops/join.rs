@@ -238,7 +238,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
             (begin[axis], end[axis]) = (widths[i].clone(), widths[i + axes.len()].clone());
         }
         let by_input = inputs.opt(2).filter(|_| constant == Some(None) && matches!(mode, Padding::Constant(_)));
-        let padded = apply_one(Pad { begin: begin.clone(), end: end.clone(), mode: mode.clone() }, &[x])?;
+        let padded = apply_one(Pad { begin: begin.clone(), end: end.clone(), mode }, &[x])?;
         let Some(number) = by_input else { return Ok(vec![padded]) };
         let inside = Tensor::full(x.shape(), 1i64, DType::U8)?;
         let inside = apply_one(Pad { begin, end, mode }, &[&inside])?.cast(DType::Bool)?;

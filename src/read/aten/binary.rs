@@ -109,8 +109,8 @@ pub(super) const ROWS: &[Row] = &[
         x.eq(y)?.all(.., false)
     }),
     one("is_nonzero(Tensor self) -> bool", |a| a.tensor("self")?.ne(0)?.reshape(())),
-    one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", |a| clamped_sum(a)),
-    one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", |a| clamped_sum(a)),
+    one("_add_relu(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", clamped_sum),
+    one("_add_relu(Tensor self, Scalar other, Scalar alpha=1) -> Tensor", clamped_sum),
     one("threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor", |a| {
         let x = a.tensor("self")?;
         let value = a.tensor("value")?.strengthened().cast(x.dtype())?;

@@ -102,9 +102,12 @@ fn the_node_behind_which_two_models_differ_is_named_on_both_sides() {
     ran.says(&["a.onnx", "b.onnx", "of the limit", "BatchNormalization", "attribute epsilon"]);
 }
 
+/// The operator that a fault is in, and the fault.
+type PlantedFault = (&'static str, fn(&mut Vec<Layer>));
+
 #[test]
 fn a_fault_is_found_behind_batch_norms_that_were_folded() {
-    let faults: [(&str, fn(&mut Vec<Layer>)); 3] = [
+    let faults: [PlantedFault; 3] = [
         ("BatchNormalization", |layers| layers[1].epsilon = 1e-2),
         ("BatchNormalization", |layers| layers[2].mean[1] += 0.1),
         ("Conv", |layers| layers[1].weight[40] *= 1.01),
