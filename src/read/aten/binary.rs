@@ -169,9 +169,15 @@ pub(super) const ROWS: &[Row] = &[
     one("clamp(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", |a| {
         a.tensor("self")?.clamp_tensors(a.opt_tensor("min")?.as_ref(), a.opt_tensor("max")?.as_ref())
     }),
-    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| a.tensor("self")?.clamp(Some(a.number("min")?), None)),
+    one("clamp_min(Tensor self, Scalar min) -> Tensor", |a| match is_number_bound(a, "min")? {
+        true => a.tensor("self")?.clamp(Some(a.number("min")?), None),
+        false => a.tensor("self")?.maximum(a.tensor("min")?),
+    }),
     one("clamp_min(Tensor self, Tensor min) -> Tensor", |a| a.tensor("self")?.maximum(a.tensor("min")?)),
-    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| a.tensor("self")?.clamp(None, Some(a.number("max")?))),
+    one("clamp_max(Tensor self, Scalar max) -> Tensor", |a| match is_number_bound(a, "max")? {
+        true => a.tensor("self")?.clamp(None, Some(a.number("max")?)),
+        false => a.tensor("self")?.minimum(a.tensor("max")?),
+    }),
     one("clamp_max(Tensor self, Tensor max) -> Tensor", |a| a.tensor("self")?.minimum(a.tensor("max")?)),
     one("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", |a| {
         // The bounds take the dtype of the tensor, as they do not in clamp.
@@ -215,6 +221,11 @@ fn operands(a: &Args, x: Tensor, y: Tensor) -> Result<(Tensor, Tensor)> {
 }
 
 /// A sum cut to what is finite and not negative, NaN to 0, in the dtype of `self`.
+/// Whether a bound is one that clamp takes: a number, and not of truth values.
+fn is_number_bound(a: &Args, bound: &str) -> Result<bool> {
+    Ok(a.tensor("self")?.dtype() != DType::Bool && !a.varies(bound)?)
+}
+
 fn clamped_sum(a: &Args) -> Result<Tensor> {
     let x = a.tensor("self")?;
     let dtype = x.dtype();
