@@ -1,7 +1,7 @@
 //! Console output: the result of a command on stdout; progress, notes and errors on stderr.
 
 use crate::error::CommandError;
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use ontrace::Error;
 use serde_json::{Value, json};
@@ -47,10 +47,9 @@ impl Console {
     /// The result of a command, as text or as JSON.
     pub fn result(&self, text: &str, value: Value) {
         if self.json {
-            // A closed pipe is not an error: the reader has read enough.
-            let _ = writeln!(std::io::stdout().lock(), "{value}");
+            written(writeln!(std::io::stdout().lock(), "{value}"));
         } else {
-            println!("{}", text.trim_end());
+            written(writeln!(anstream::stdout(), "{}", text.trim_end()));
         }
     }
 
@@ -90,6 +89,16 @@ impl Console {
         if let Some(help) = error.help_line() {
             eprintln!("{BOLD}help{BOLD:#}: {}", printable(help));
         }
+    }
+}
+
+/// Ends the program where its answer could not be written. A closed pipe is not an error: the reader has read enough.
+fn written(result: std::io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("{RED}error{RED:#}: standard output cannot be written: {error}");
+        std::process::exit(1);
     }
 }
 

@@ -51,3 +51,4 @@ pub(crate) use scalar_type::{scalar_type, scalar_type_number};
 #[cfg(all(test, feature = "tract"))]
 pub(crate) use table::readable;
 pub(crate) use table::{AtenOperator, call, full, resolve, resolve_at, unknown};
+pub(crate) use unary::number_of;

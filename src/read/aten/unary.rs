@@ -162,13 +162,13 @@ pub(super) const ROWS: &[Row] = &[
     value("sym_numel(Tensor self) -> int", |a| Ok(Value::Int(a.tensor("self")?.numel()))),
     value("size(Tensor self, int dim) -> int", |a| Ok(Value::Int(a.tensor("self")?.dim(a.int("dim")?)?))),
     value("size(Tensor self) -> int[]", |a| Ok(Value::list(a.tensor("self")?.shape().iter().cloned().map(Value::Int).collect()))),
-    value("ScalarImplicit(Tensor a) -> Scalar", |a| implicit(&a.tensor("a")?)),
-    value("IntImplicit(Tensor a) -> int", |a| implicit(&a.tensor("a")?)),
-    value("FloatImplicit(Tensor a) -> float", |a| implicit(&a.tensor("a")?)),
+    value("ScalarImplicit(Tensor a) -> Scalar", |a| number_of(&a.tensor("a")?)),
+    value("IntImplicit(Tensor a) -> int", |a| number_of(&a.tensor("a")?)),
+    value("FloatImplicit(Tensor a) -> float", |a| number_of(&a.tensor("a")?)),
     value("Int(Scalar a) -> int", |a| Ok(Value::Int(a.dim("a")?))),
     value("Float(Scalar a) -> float", |a| Ok(Value::Float(a.float("a")?))),
     value("Bool(Scalar a) -> bool", |a| Ok(Value::Bool(a.flag("a")?))),
-    value("item(Tensor self) -> Scalar", |a| implicit(&a.tensor("self")?)),
+    value("item(Tensor self) -> Scalar", |a| number_of(&a.tensor("self")?)),
     one("_cast_Byte(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::U8)),
     one("_cast_Char(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::I8)),
     one("_cast_Short(Tensor self, bool non_blocking=False) -> Tensor", |a| a.tensor("self")?.cast(DType::I16)),
@@ -196,7 +196,7 @@ fn to(x: Tensor, dtype: Option<DType>) -> Result<Tensor> {
 }
 
 /// The value of a scalar tensor; a symbolic size stays symbolic.
-fn implicit(tensor: &Tensor) -> Result<Value> {
+pub(crate) fn number_of(tensor: &Tensor) -> Result<Value> {
     if let Some(dims) = tensor.symbolic_values()
         && let [dim] = dims.dims.as_slice()
     {

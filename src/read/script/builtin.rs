@@ -89,6 +89,7 @@ pub(super) const NAMES: &[&str] = &[
     "torch.mod",
     "ops.prim.NumToTensor",
     "ops.prim.RaiseException",
+    "ops.prim.abs",
     "ops.prim.min",
     "ops.prim.max",
     "ops.prim.data",
@@ -232,6 +233,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
             a.dim().and_then(|a| Ok(Value::Int(if path.ends_with("min") { a.min(b.dim()?) } else { a.max(b.dim()?) })))
         }
         ("torch.neg", [a]) if are_scalars(positional) => unary("-", a),
+        ("ops.prim.abs" | "torch.abs", [a @ Value::Tensor(_)]) if is_number(a) => unary("abs", a),
         ("torch.pow", [a, b]) if are_scalars(positional) => binary("**", a, b),
         (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return of_number(path, a),
         (_, [a, b]) if are_scalars(positional) && named.is_empty() => binary(operator(path)?, a, b),
@@ -600,7 +602,7 @@ fn is_tensor(value: &Value) -> bool {
 }
 
 /// Whether a value is no tensor in the program: one of rank 0 stands for a number that differs from call to call.
-fn is_number(value: &Value) -> bool {
+pub(super) fn is_number(value: &Value) -> bool {
     match value {
         Value::Tensor(view) => view.read().is_ok_and(|tensor| tensor.strength() == PromotionPriority::Weak && tensor.varies()),
         other => !is_tensor(other),
@@ -630,7 +632,7 @@ impl Signs {
     }
 }
 
-static UNARY: Signs = Signs::new(&[("-", "neg"), ("~", "bitwise_not"), ("not", "logical_not")]);
+static UNARY: Signs = Signs::new(&[("-", "neg"), ("~", "bitwise_not"), ("not", "logical_not"), ("abs", "abs")]);
 
 static BINARY: Signs = Signs::new(&[
     ("+", "add"),
@@ -663,9 +665,12 @@ pub(in crate::read) fn unary(op: &str, value: &Value) -> Result<Value> {
         ("-", Value::Int(dim)) => Ok(Value::Int(-dim)),
         ("~", Value::Int(Dim::Fixed(x))) => Ok(Value::Int(Dim::Fixed(!x))),
         ("-", Value::Float(x)) => Ok(Value::Float(-x)),
-        ("-", Value::Tensor(_) | Value::Complex(_)) | ("~" | "not", Value::Tensor(_)) => {
+        ("-", Value::Tensor(_) | Value::Complex(_)) | ("~" | "not" | "abs", Value::Tensor(_)) => {
             let operator = UNARY.operator(op).ok_or_else(|| aten::unknown(op))?;
-            operator.call(std::slice::from_ref(value), &[])
+            match operator.call(std::slice::from_ref(value), &[])? {
+                Value::Tensor(view) if is_number(value) => Ok(view.read()?.weakened().into()),
+                other => Ok(other),
+            }
         }
         ("not", value) => Ok(Value::Bool(value.number()?.to_f64() == 0.0)),
         _ => Err(Error::unsupported(format!("{op} of a {} is not supported", value.kind()))),
@@ -702,10 +707,15 @@ fn result_of(op: &str, a: &Value, b: &Value) -> Result<Value> {
         }
         _ => {}
     }
-    // The quotient of two numbers is a float, also in archives whose integer tensors are divided to integers.
+    // The quotient of two numbers is a float, also in archives whose integer tensors are divided to integers; so is a power.
     let wide = |value: &Value| number_tensor(value)?.cast(DType::F64);
-    if op == "/" && is_number(a) && is_number(b) && [a, b].into_iter().any(|value| number_tensor(value).is_ok_and(|x| x.varies())) {
-        return wide(a)?.div(wide(b)?).map(Value::from);
+    if matches!(op, "/" | "**")
+        && is_number(a)
+        && is_number(b)
+        && [a, b].into_iter().any(|value| number_tensor(value).is_ok_and(|x| x.varies()))
+    {
+        let (a, b) = (wide(a)?, wide(b)?);
+        return if op == "/" { a.div(b) } else { a.pow(b) }.map(Value::from);
     }
     if is_tensor(a) || is_tensor(b) {
         let operator = BINARY.operator(op).ok_or_else(|| Error::unsupported(format!("{op} of tensors is not supported")))?;

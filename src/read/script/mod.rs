@@ -234,7 +234,8 @@ mod tests {
     /// A program of one module without attributes, whose `forward` takes these tensors and has this body.
     fn archive(version: u32, inputs: &[&str], body: &str) -> Result<ScriptModule> {
         let lines: String = body.lines().map(|line| format!("    {line}\n")).collect();
-        let inputs: String = inputs.iter().map(|name| format!(",\n    {name}: Tensor")).collect();
+        let kind = |name: &str| if name.contains(": ") { name.to_string() } else { format!("{name}: Tensor") };
+        let inputs: String = inputs.iter().map(|name| format!(",\n    {}", kind(name))).collect();
         let code = format!("class M(Module):\n  def forward(self: __torch__.M{inputs}) -> Tensor:\n{lines}");
         let object = pickled(b"c__torch__\nM\n)\x81}b");
         let entries = [
@@ -330,6 +331,8 @@ mod tests {
         let cases: &[(&str, [&[f32]; 3])] = &[
             ("torch.mul(x, torch.div(6, int(n)))", [&[6., 12., 18., 24.], &[3., 6., 9., 12.], &[2., 4., 6., 8.]]),
             ("torch.slice(x, 0, 0, torch.floordiv(7, torch.add(int(n), 1)))", [&[1., 2., 3.], &[1., 2.], &[1.]]),
+            ("torch.mul(x, torch.pow(2, torch.neg(int(n))))", [&[0.5, 1., 1.5, 2.], &[0.25, 0.5, 0.75, 1.], &[0.125, 0.25, 0.375, 0.5]]),
+            ("torch.mul(x, ops.prim.abs(torch.neg(int(n))))", [&[1., 2., 3., 4.], &[2., 4., 6., 8.], &[3., 6., 9., 12.]]),
             ("torch.slice(x, 0, 0, None, int(n))", [&[1., 2., 3., 4.], &[1., 3.], &[1., 4.]]),
             ("torch.clamp(x, None, int(n))", [&[1., 1., 1., 1.], &[1., 2., 2., 2.], &[1., 2., 3., 3.]]),
             ("torch.add(x, x, alpha=int(n))", [&[2., 4., 6., 8.], &[3., 6., 9., 12.], &[4., 8., 12., 16.]]),
@@ -343,13 +346,17 @@ mod tests {
         let x = Tensor::from(&[1.0f32, 2.0, 3.0, 4.0]);
         let number = |n: i64| Tensor::new((), vec![n]).unwrap();
         // Today's torch writes version 3 where no operator needs a later one.
-        for (version, (body, expected)) in [3, 10].into_iter().flat_map(|version| cases.iter().map(move |case| (version, case))) {
-            let script = archive(version, &["x", "n"], &format!("return {body}")).unwrap();
+        let ways = [(3, "n"), (10, "n"), (3, "n: int"), (10, "n: int")];
+        for ((version, n), (body, expected)) in ways.into_iter().flat_map(|way| cases.iter().map(move |case| (way, case))) {
+            let body = if n == "n" { body.to_string() } else { body.replace("int(n)", "n") };
+            let script = archive(version, &["x", n], &format!("return {body}")).unwrap();
             let example = Example::new().input("x", &x).input("n", &number(1)).shapes_only();
             let traced = record(&script, example).unwrap_or_else(|error| panic!("{body}: {error}"));
             for (n, y) in (1..).zip(expected).filter(|case| !case.1.is_empty()) {
-                let got = traced.forward(&[x.clone(), number(n)]).unwrap_or_else(|error| panic!("{body} at {n}: {error}"));
-                assert_eq!(got[0].to_vec::<f32>().unwrap(), *y, "{body} at {n} in version {version}");
+                for module in [&script as &dyn DynModule, &traced] {
+                    let got = module.forward(&[x.clone(), number(n)]).unwrap_or_else(|error| panic!("{body} at {n}: {error}"));
+                    assert_eq!(got[0].to_vec::<f32>().unwrap(), *y, "{body} at {n} in version {version}");
+                }
             }
         }
     }

@@ -1,9 +1,11 @@
 //! What goes into a program and comes out of it, flat.
 
 use super::ast::{AstExpr, FunctionDef, Parameter};
+use super::builtin::is_number;
+use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::module::Example;
-use crate::read::aten::value::Value;
+use crate::read::aten::{self, value::Value};
 use crate::tensor::Tensor;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -158,7 +160,7 @@ fn with_members(kind: Option<&AstExpr>, name: &str, mut leaves: Vec<(Vec<String>
     let is_whole = leaves.len() == 1 && leaves[0].0.is_empty();
     let indices = |count: usize| (0..count).map(|i| i.to_string()).collect::<Vec<_>>();
     match source_of(kind) {
-        ValueSource::Tensor if is_whole => Ok(Value::from(leaves.remove(0).1)),
+        ValueSource::Tensor if is_whole => Ok(leaf(kind, leaves.remove(0).1)),
         ValueSource::Tensor => Err(Error::input(format!("the input `{name}` is given twice"))),
         // A list of one tensor may be given by the name of the list.
         ValueSource::List(inner) if is_whole => Ok(Value::list(vec![with_members(Some(inner), name, leaves)?])),
@@ -270,7 +272,7 @@ fn shares_by_type(parameters: &[Parameter], count: usize) -> Option<Vec<usize>> 
 /// A value of a type from so many tensors.
 fn assembled(kind: Option<&AstExpr>, count: usize, given: &mut dyn Iterator<Item = Tensor>) -> Value {
     match source_of(kind) {
-        ValueSource::Tensor | ValueSource::Dict(_) => given.next().map_or(Value::None, Value::from),
+        ValueSource::Tensor | ValueSource::Dict(_) => given.next().map_or(Value::None, |tensor| leaf(kind, tensor)),
         ValueSource::List(kind) => {
             let each = width(Some(kind)).unwrap_or(count).max(1);
             Value::list((0..count / each).map(|_| assembled(Some(kind), each, given)).collect())
@@ -282,10 +284,28 @@ fn assembled(kind: Option<&AstExpr>, count: usize, given: &mut dyn Iterator<Item
     }
 }
 
+/// A tensor as the value of a parameter: where the program declares a number it is one.
+fn leaf(kind: Option<&AstExpr>, tensor: Tensor) -> Value {
+    let is_number = match kind {
+        Some(AstExpr::Name(name)) => matches!(&**name, "int" | "float" | "bool" | "number"),
+        Some(AstExpr::Index(name, inner)) if **name == AstExpr::Name("Optional".into()) => return leaf(Some(inner), tensor),
+        _ => false,
+    };
+    // What is known by its type alone stays a tensor, which gives way to other dtypes as a number does.
+    match is_number && tensor.rank() == 0 {
+        true => aten::number_of(&tensor).unwrap_or_else(|_| tensor.weakened().into()),
+        false => tensor.into(),
+    }
+}
+
 /// The tensors of a result with their paths, dictionaries by key and in their order.
 pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tensor)>) -> Result<()> {
     let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
     match value {
+        // A float among the outputs is one of 32 bits.
+        Value::Tensor(view) if is_number(value) && view.read()?.dtype() == DType::F64 => {
+            leaves.push((path.to_string(), view.read()?.cast(DType::F32)?));
+        }
         Value::Tensor(view) => leaves.push((path.to_string(), view.read()?)),
         Value::List(_) | Value::Tuple(_) => {
             for (i, value) in value.elements()?.iter().enumerate() {
