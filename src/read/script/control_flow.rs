@@ -118,7 +118,7 @@ impl Interpreter<'_> {
         let now = match trips {
             Trips::While(now, _) => now.clone(),
             Trips::Count { limit, start, target } => {
-                self.assign(target, start.clone().into(), &mut own, function)?;
+                self.assign(target, start.weakened().into(), &mut own, function)?;
                 limit.gt(0)?
             }
         };
@@ -154,7 +154,7 @@ impl Interpreter<'_> {
             store_tensors(&locations, &mutable, &mut own, state.to_vec())?;
             lists.iter().try_for_each(|list| list.start(&mutable, &mut own))?;
             if let Trips::Count { start, target, .. } = trips {
-                self.assign(target, start.add(iteration)?.into(), &mut own, function)?;
+                self.assign(target, start.add(iteration)?.weakened().into(), &mut own, function)?;
             }
             self.count_iteration()?;
             self.straight(body, &mut own, function)?;

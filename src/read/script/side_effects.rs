@@ -1,5 +1,7 @@
 //! What a block of a program leaves behind that runs depending on data: names, and what it changed in place.
 
+use super::builtin::is_number;
+use crate::array::DType;
 use crate::error::{Error, Result};
 use crate::read::aten::value::{Value, View};
 use crate::tensor::Tensor;
@@ -145,6 +147,8 @@ fn same(a: &Value, b: &Value) -> bool {
 pub(super) enum ValueLayout {
     Same(Value),
     Leaf,
+    /// A tensor of rank 0 that is a number in the program.
+    Number,
     List(Vec<ValueLayout>),
     Tuple(Vec<ValueLayout>),
     Dict(Vec<(Value, ValueLayout)>),
@@ -174,7 +178,9 @@ impl ValueLayout {
                 let entry = |(a, b): (&(Value, Value), &(Value, Value))| Some((a.0.clone(), ValueLayout::of(&a.1, &b.1, fixed)?));
                 a.iter().zip(b.iter()).map(entry).collect::<Option<_>>().map(ValueLayout::Dict)
             }
-            _ => (number(a).is_some() && number(b).is_some()).then_some(ValueLayout::Leaf),
+            _ if number(a).is_none() || number(b).is_none() => None,
+            _ if is_number(a) && is_number(b) => Some(ValueLayout::Number),
+            _ => Some(ValueLayout::Leaf),
         }
     }
 
@@ -189,7 +195,7 @@ impl ValueLayout {
         };
         match (self, value) {
             (ValueLayout::Same(known), value) if same(known, value) => Ok(()),
-            (ValueLayout::Leaf, value) => {
+            (ValueLayout::Leaf | ValueLayout::Number, value) => {
                 tensors.push(number(value).ok_or_else(other)??);
                 Ok(())
             }
@@ -211,6 +217,7 @@ impl ValueLayout {
         Ok(match self {
             ValueLayout::Same(value) => value.clone(),
             ValueLayout::Leaf => tensors.next().ok_or_else(|| Error::internal("too few tensors"))?.into(),
+            ValueLayout::Number => tensors.next().ok_or_else(|| Error::internal("too few tensors"))?.weakened().into(),
             ValueLayout::List(plans) => Value::list(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
             ValueLayout::Tuple(plans) => Value::tuple(plans.iter().map(|plan| plan.build(tensors)).collect::<Result<_>>()?),
             ValueLayout::Dict(plans) => {
@@ -232,6 +239,10 @@ pub(super) fn appended(before: &Value, after: &Value) -> Option<usize> {
 /// A value as a tensor, where it is one or a number.
 pub(super) fn number(value: &Value) -> Option<Result<Tensor>> {
     Some(match value {
+        // A float of the program is one of 32 bits where it leaves the code that computes it.
+        Value::Tensor(view) if is_number(value) => {
+            view.read().and_then(|tensor| if tensor.dtype() == DType::F64 { tensor.cast(DType::F32) } else { Ok(tensor) })
+        }
         Value::Tensor(view) => view.read(),
         Value::Int(dim) => Ok(Tensor::from_dim(dim)),
         Value::Float(x) => Ok(Tensor::from(crate::Array::scalar(*x as f32))),
