@@ -1,7 +1,9 @@
-//! Functions of two of Python's numbers, as torch's operators of these names compute them
+//! Functions of one and of two of Python's numbers, as torch's operators of these names compute them
 //! ([register_prim_ops.cpp](https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/runtime/register_prim_ops.cpp)).
 
+use crate::array::Scalar;
 use crate::dim::Dim;
+use crate::error::Result;
 use crate::read::aten::value::Value;
 
 /// The result; `None` where torch has no such function of these numbers, or a number is not known.
@@ -53,6 +55,44 @@ fn gcd(mut a: i64, mut b: i64) -> i64 {
         (a, b) = (b, a.wrapping_rem(b));
     }
     a.wrapping_abs()
+}
+
+/// A function of one number, where torch has one of that name.
+pub(super) fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
+    let of: fn(f64) -> f64 = match path {
+        "torch.ceil" => f64::ceil,
+        "torch.floor" => f64::floor,
+        "torch.round" => f64::round_ties_even,
+        "torch.sqrt" => f64::sqrt,
+        "torch.exp" => f64::exp,
+        "torch.log" => f64::ln,
+        "torch.sin" => f64::sin,
+        "torch.cos" => f64::cos,
+        "torch.tan" => f64::tan,
+        "torch.asin" => f64::asin,
+        "torch.acos" => f64::acos,
+        "torch.atan" => f64::atan,
+        "torch.sinh" => f64::sinh,
+        "torch.cosh" => f64::cosh,
+        "torch.tanh" => f64::tanh,
+        "torch.expm1" => f64::exp_m1,
+        "torch.log1p" => f64::ln_1p,
+        "torch.log2" => f64::log2,
+        "torch.log10" => f64::log10,
+        "torch.degrees" => f64::to_degrees,
+        "torch.radians" => f64::to_radians,
+        "torch.abs" | "torch.fabs" | "ops.prim.abs" => f64::abs,
+        _ => return None,
+    };
+    if let (Value::Int(Dim::Fixed(x)), "torch.abs" | "ops.prim.abs") = (value, path) {
+        return Some(Ok(Value::Int(Dim::Fixed(x.wrapping_abs()))));
+    }
+    Some(value.number().map(|x| {
+        let y = of(x.to_f64());
+        // What is whole by its nature, or was given whole.
+        let whole = matches!(path, "torch.ceil" | "torch.floor") || matches!(x, Scalar::Int(_)) && path.ends_with(".abs");
+        if whole { Value::Int(Dim::Fixed(y as i64)) } else { Value::Float(y) }
+    }))
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.neg", [a]) if are_scalars(positional) => unary("-", a),
         ("ops.prim.abs" | "torch.abs", [a @ Value::Tensor(_)]) if is_number(a) => unary("abs", a),
         ("torch.pow", [a, b]) if are_scalars(positional) => binary("**", a, b),
-        (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return of_number(path, a),
+        (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return super::arithmetic::of_number(path, a),
         (_, [a, b]) if are_scalars(positional) && named.is_empty() => binary(operator(path)?, a, b),
         _ => return None,
     })
@@ -259,44 +259,6 @@ fn operator(path: &str) -> Option<&'static str> {
         ("torch.div", "/"),
     ];
     OPERATORS.iter().find(|row| row.0 == path).map(|row| row.1)
-}
-
-/// A function of one number, where torch has one of that name.
-fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
-    let of: fn(f64) -> f64 = match path {
-        "torch.ceil" => f64::ceil,
-        "torch.floor" => f64::floor,
-        "torch.round" => f64::round_ties_even,
-        "torch.sqrt" => f64::sqrt,
-        "torch.exp" => f64::exp,
-        "torch.log" => f64::ln,
-        "torch.sin" => f64::sin,
-        "torch.cos" => f64::cos,
-        "torch.tan" => f64::tan,
-        "torch.asin" => f64::asin,
-        "torch.acos" => f64::acos,
-        "torch.atan" => f64::atan,
-        "torch.sinh" => f64::sinh,
-        "torch.cosh" => f64::cosh,
-        "torch.tanh" => f64::tanh,
-        "torch.expm1" => f64::exp_m1,
-        "torch.log1p" => f64::ln_1p,
-        "torch.log2" => f64::log2,
-        "torch.log10" => f64::log10,
-        "torch.degrees" => f64::to_degrees,
-        "torch.radians" => f64::to_radians,
-        "torch.abs" | "torch.fabs" | "ops.prim.abs" => f64::abs,
-        _ => return None,
-    };
-    if let (Value::Int(Dim::Fixed(x)), "torch.abs" | "ops.prim.abs") = (value, path) {
-        return Some(Ok(Value::Int(Dim::Fixed(x.wrapping_abs()))));
-    }
-    Some(value.number().map(|x| {
-        let y = of(x.to_f64());
-        // What is whole by its nature, or was given whole.
-        let whole = matches!(path, "torch.ceil" | "torch.floor") || matches!(x, Scalar::Int(_)) && path.ends_with(".abs");
-        if whole { Value::Int(Dim::Fixed(y as i64)) } else { Value::Float(y) }
-    }))
 }
 
 /// A function of a list of TorchScript; `None` where it is one of tensors after all.
