@@ -131,18 +131,25 @@ impl Ranges {
 
     /// Whether a relation holds at every size, or at none; `None` where that differs from size to size, or no proof was found.
     pub(crate) fn decide(&self, left: &Expr, relation: Relation, right: &Expr) -> Option<bool> {
+        if self.proves_relation(left, relation, right) {
+            return Some(true);
+        }
+        self.proves_relation(left, relation.opposite(), right).then_some(false)
+    }
+
+    /// Whether a relation is known to hold at every size.
+    pub(crate) fn proves_relation(&self, left: &Expr, relation: Relation, right: &Expr) -> bool {
         let difference = left.add(&right.neg());
         let at_least = |n: i64| self.is_nonnegative(&difference.add(&(-n).into()));
         let at_most = |n: i64| self.is_nonnegative(&difference.neg().add(&n.into()));
-        let holds = |relation| match relation {
+        match relation {
             Relation::Equal => at_least(0) && at_most(0),
             Relation::Unequal => at_least(1) || at_most(-1),
             Relation::AtLeast => at_least(0),
             Relation::Greater => at_least(1),
             Relation::AtMost => at_most(0),
             Relation::Less => at_most(-1),
-        };
-        if holds(relation) { Some(true) } else { holds(relation.opposite()).then_some(false) }
+        }
     }
 
     /// Whether an expression is known not to be negative.

@@ -37,7 +37,7 @@ impl Assumptions {
     fn implies(&self, constraint: &Constraint) -> bool {
         self.granted.contains(constraint)
             || match constraint {
-                Constraint::Related(left, relation, right) => self.ranges.decide(left, *relation, right) == Some(true),
+                Constraint::Related(left, relation, right) => self.ranges.proves_relation(left, *relation, right),
                 Constraint::Multiple(..) => false,
             }
     }
@@ -163,7 +163,7 @@ impl Constraints {
             return true;
         }
         let difference = left.add(&right.neg());
-        if assumptions.ranges.is_nonnegative(&difference) && assumptions.ranges.is_nonnegative(&difference.neg()) {
+        if assumptions.ranges.proves_relation(&left, Relation::Equal, &right) {
             return true;
         }
         if let Some(conditions) = assumptions.part_where_zero(&difference, PARTS) {
