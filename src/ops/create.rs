@@ -325,9 +325,7 @@ impl Tensor {
     /// As [`Tensor::full`].
     #[track_caller]
     pub fn eye(rows: &Dim, columns: &Dim, diagonal: i64, dtype: DType) -> Result<Tensor> {
-        let row = Tensor::arange(0, rows, 1, DType::I64)?.unsqueeze(1)?;
-        let column = Tensor::arange(0, columns, 1, DType::I64)?;
-        column.sub(row)?.eq(diagonal)?.cast(dtype)
+        diagonals(rows, columns)?.eq(diagonal)?.cast(dtype)
     }
 
     /// The lower triangle of each matrix, from a diagonal down.
@@ -353,12 +351,16 @@ impl Tensor {
         if let Some(diagonal) = diagonal.fixed() {
             return apply_one(Trilu { upper, diagonal }, &[self]);
         }
-        let rows = Tensor::arange(0, &self.dim(-2)?, 1, DType::I64)?.unsqueeze(-1)?;
-        let offset = Tensor::arange(0, &self.dim(-1)?, 1, DType::I64)?.sub(rows)?;
-        let diagonal = Tensor::from_dim(diagonal);
-        let kept = if upper { offset.ge(diagonal)? } else { offset.le(diagonal)? };
+        let (own, diagonal) = (diagonals(&self.dim(-2)?, &self.dim(-1)?)?, Tensor::from_dim(diagonal));
+        let kept = if upper { own.ge(diagonal)? } else { own.le(diagonal)? };
         kept.where_(self, &Tensor::zeros((), self.dtype())?)
     }
+}
+
+/// For each element of a matrix the diagonal that it is on: 0 is the main one, positive ones are above it.
+fn diagonals(rows: &Dim, columns: &Dim) -> Result<Tensor> {
+    let row = Tensor::arange(0, rows, 1, DType::I64)?.unsqueeze(1)?;
+    Tensor::arange(0, columns, 1, DType::I64)?.sub(row)
 }
 
 /// What the laws are tried on.
