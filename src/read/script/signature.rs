@@ -1,8 +1,7 @@
 //! What goes into a program and comes out of it, flat.
 
 use super::ast::{AstExpr, FunctionDef, Parameter};
-use super::builtin::is_number;
-use crate::array::DType;
+use super::side_effects::number;
 use crate::error::{Error, Result};
 use crate::module::Example;
 use crate::read::aten::{self, value::Value};
@@ -302,11 +301,6 @@ fn leaf(kind: Option<&AstExpr>, tensor: Tensor) -> Value {
 pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tensor)>) -> Result<()> {
     let below = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
     match value {
-        // A float among the outputs is one of 32 bits.
-        Value::Tensor(view) if is_number(value) && view.read()?.dtype() == DType::F64 => {
-            leaves.push((path.to_string(), view.read()?.cast(DType::F32)?));
-        }
-        Value::Tensor(view) => leaves.push((path.to_string(), view.read()?)),
         Value::List(_) | Value::Tuple(_) => {
             for (i, value) in value.elements()?.iter().enumerate() {
                 flatten(value, &below(&i.to_string()), leaves)?;
@@ -321,13 +315,13 @@ pub(super) fn flatten(value: &Value, path: &str, leaves: &mut Vec<(String, Tenso
                 flatten(value, &below(&key), leaves)?;
             }
         }
-        // A number among the outputs is one of rank 0.
-        Value::Int(dim) => leaves.push((path.to_string(), Tensor::from_dim(dim))),
-        Value::Float(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x as f32)))),
-        Value::Bool(x) => leaves.push((path.to_string(), Tensor::from(crate::Array::scalar(*x)))),
         Value::None => {}
         Value::Complex(_) => return Err(crate::read::aten::complex::refused()),
-        other => return Err(Error::unsupported(format!("an output of type {} is not supported", other.kind()))),
+        // A number among the outputs is a tensor of rank 0.
+        other => match number(other) {
+            Some(tensor) => leaves.push((path.to_string(), tensor?)),
+            None => return Err(Error::unsupported(format!("an output of type {} is not supported", other.kind()))),
+        },
     }
     Ok(())
 }
