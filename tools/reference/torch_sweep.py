@@ -647,27 +647,36 @@ def shard(options):
                 yield name, overload
 
 
+def from_child(work):
+    """What `work(pipe)` pickles in a child process, and whether that ended by itself: torch crashes on some arguments."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        with os.fdopen(writer, "wb") as pipe:
+            work(pipe)
+        os._exit(0)
+    os.close(writer)
+    told = []
+    with os.fdopen(reader, "rb") as pipe:
+        while True:
+            try:
+                told.append(pickle.load(pipe))
+            except (EOFError, pickle.UnpicklingError):
+                break
+    return told, os.waitpid(child, 0)[1] == 0
+
+
 def calls_of(name, overload, options):
-    """Valid calls of an overload, each another. A child process makes them: torch itself crashes on some arguments, and the next attempt goes on."""
+    """Valid calls of an overload, each another. After an attempt on which torch crashes the next goes on."""
     made, seen, attempt = [], set(), 0
     while attempt < options.cases * 25 and len(made) < options.cases:
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reader)
-            attempts(name, overload, options, attempt, len(made), seen, os.fdopen(writer, "wb"))
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            while True:
-                try:
-                    attempt, call = pickle.load(pipe)
-                except (EOFError, pickle.UnpicklingError):
-                    break
-                if call is not None:
-                    made.append(call)
-                    seen.add(str(call))
-        if os.waitpid(child, 0)[1] == 0:
+        told, ended = from_child(lambda pipe: attempts(name, overload, options, attempt, len(made), seen, pipe))
+        for attempt, call in told:
+            if call is not None:
+                made.append(call)
+                seen.add(str(call))
+        if ended:
             break
         attempt += 1
     return made
