@@ -1,7 +1,7 @@
 //! Measures one thing and prints its median in milliseconds; tools/reference/speed.py holds it against torch and ONNX Runtime.
 //!
 //! usage: speed eager ROW THREADS · speed session MODEL THREADS · speed plain MODEL THREADS · speed explain MODEL ·
-//! speed encoder OUT
+//! speed encoder OUT. tract by itself runs on one thread: as this crate builds it, it has no others.
 
 use ontrace::array::Random;
 use ontrace::nn::{LayerNorm, Linear, MultiHeadAttention, Weights};
@@ -31,9 +31,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             let inputs = inputs(&session);
             median(|| session.run(&inputs).map(drop))?
         }
-        ["plain", model, threads] => {
+        ["plain", model, _] => {
             let session = Session::new(&Model::open(model)?)?;
-            plain(model, threads.parse()?, &inputs(&session))?
+            plain(model, &inputs(&session))?
         }
         ["explain", model] => {
             let session = Session::new(&Model::open(model)?)?;
@@ -139,8 +139,8 @@ fn inputs(session: &Session) -> Vec<Array> {
     session.inputs().iter().map(of).collect()
 }
 
-/// tract by itself, from arrays to arrays as a session: its tensors are made at every call.
-fn plain(model: &str, threads: usize, inputs: &[Array]) -> TractResult<f64> {
+/// tract by itself, on one thread, from arrays to arrays as a session: its tensors are made at every call.
+fn plain(model: &str, inputs: &[Array]) -> TractResult<f64> {
     fn tensor(array: &Array) -> TractResult<tract_onnx::prelude::Tensor> {
         macro_rules! of {
             ($($D:ident $T:ty),*) => {
@@ -156,8 +156,7 @@ fn plain(model: &str, threads: usize, inputs: &[Array]) -> TractResult<f64> {
     for (i, array) in inputs.iter().enumerate() {
         model.set_input_fact(i, InferenceFact::dt_shape(tensor(array)?.datum_type(), array.shape()))?;
     }
-    let executor = (threads > 1).then(|| tract_linalg::multithread::Executor::multithread(threads));
-    let runnable = model.into_optimized()?.into_runnable_with_options(&RunOptions { executor, ..RunOptions::default() })?;
+    let runnable = model.into_optimized()?.into_runnable()?;
     median(|| {
         let tensors = inputs.iter().map(|array| tensor(array).map(TValue::from)).collect::<TractResult<TVec<_>>>()?;
         runnable.run(tensors).map(drop)

@@ -1,5 +1,7 @@
 //! How many threads a kernel may use: those of the pool that it runs in, or its caller's alone.
 
+#[cfg(feature = "tract")]
+use crate::error::Error;
 use crate::error::Result;
 use rayon::prelude::*;
 use std::cell::Cell;
@@ -21,6 +23,19 @@ pub fn alone<R>(run: impl FnOnce() -> R) -> R {
     }
     let _before = Before(ALONE.replace(true));
     run()
+}
+
+/// So many threads, at most one a core, for kernels that run in them; `None` where one is enough, which is the caller's.
+///
+/// # Errors
+/// [`Runtime`](crate::ErrorCode::Runtime) where the system has no threads left.
+#[cfg(feature = "tract")]
+pub fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("ontrace-{i}")).build();
+    (threads.min(cores) > 1)
+        .then(|| pool(threads.min(cores)).map_err(|error| Error::runtime(format!("cannot start {threads} threads: {error}"))))
+        .transpose()
 }
 
 /// How many threads may work on a result.

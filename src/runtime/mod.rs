@@ -37,7 +37,6 @@ use specialise::SpecialisedSession;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult};
-use tract_onnx::tract_core::tract_linalg::multithread::Executor;
 use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
 
 /// How many plans a session keeps, where its options do not say: one for each combination of input shapes that was run lately.
@@ -71,7 +70,8 @@ pub struct Session {
     module: OnceLock<Result<Arc<OnnxModule>>>,
     /// The inputs whose values operators need when a plan is made.
     steering: Vec<usize>,
-    executor: Option<Executor>,
+    /// The threads of a call; `None` for the caller's alone.
+    pool: Option<Arc<rayon::ThreadPool>>,
     /// How many plans are kept.
     cached_plans: usize,
     /// The plan used last stands last.
@@ -152,7 +152,7 @@ impl Default for SessionBuilder {
 }
 
 impl SessionBuilder {
-    /// The number of threads that one call runs on. Calls from several threads at once need no threads here.
+    /// The number of threads that one call runs on, at most one a core. Calls from several threads at once need no threads here.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> SessionBuilder {
         self.threads = threads.max(1);
@@ -272,7 +272,7 @@ impl Session {
             rows: rows.to_vec(),
             direct: OnceLock::new(),
             module: OnceLock::new(),
-            executor: (*threads > 1).then(|| Executor::multithread(*threads)),
+            pool: threads::pool(*threads)?.map(Arc::new),
             cached_plans: *cached_plans,
             plans: Mutex::default(),
             made: AtomicUsize::new(0),
@@ -462,11 +462,11 @@ impl Session {
         if self.is_ours() { self.direct()?.conditions.check_sizes(&bindings) } else { Ok(()) }
     }
 
-    /// Runs on the threads of this session, tract's kernels and ours.
+    /// Runs on the threads of this session: our kernels divide their work between them, tract's stay on one.
     fn on_threads<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
-        match &self.executor {
-            Some(Executor::MultiThread(pool)) => pool.install(run),
-            _ => threads::alone(run),
+        match &self.pool {
+            Some(pool) => pool.install(run),
+            None => threads::alone(run),
         }
     }
 
@@ -581,17 +581,12 @@ impl Session {
 
     fn compile(&self, shapes: &[Vec<usize>]) -> Result<Arc<Runnable>> {
         self.planned(shapes, |model| {
-            let options = tract_onnx::prelude::RunOptions { executor: self.executor.clone(), ..Default::default() };
             let mut model = model.into_typed()?;
             model.declutter()?;
             keep_nan::keep_nan_in_bodies(&mut model)?;
             model.optimize()?;
             keep_nan::keep_nan(&mut model)?;
-            let plan = match self.executor {
-                None => model.into_runnable(),
-                Some(_) => model.into_runnable_with_options(&options),
-            };
-            Runnable::new(plan?).map(Arc::new)
+            Runnable::new(model.into_runnable()?).map(Arc::new)
         })
     }
 

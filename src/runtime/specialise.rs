@@ -186,7 +186,7 @@ impl Session {
         let traced = record(&specialised, example)?;
         let options = SessionBuilder { cached_plans: 1, operators: traced.operators(), threads: 1 };
         let mut session = Session::with_rows(&traced.to_unhashed_model(ExportOptions::default())?, &options, &self.rows)?;
-        session.executor = self.executor.clone();
+        session.pool = self.pool.clone();
         let specialised = SpecialisedSession { session: Arc::new(session), rest };
         specialised.session.planned_by_tract(&specialised.inputs(inputs))?;
         Ok(specialised)
