@@ -53,18 +53,55 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Checkpoint> {
     }
 }
 
+/// What kind of checkpoint a file is, and what to do with one to get a model.
+///
+/// # Errors
+/// As the file is refused by [`Format::of_file`].
+pub fn describe_checkpoint(path: impl AsRef<Path>) -> Result<(String, &'static str)> {
+    let path = path.as_ref();
+    let bytes = map_file(path)?;
+    let format = Format::of(&bytes).at(path.display())?;
+    Ok(described(&bytes, format))
+}
+
+/// As [`describe_checkpoint`].
+pub(super) fn described(bytes: &Bytes, format: Format) -> (String, &'static str) {
+    const LIGHTNING: &str = "load it in Python, model = MyModule.load_from_checkpoint(path), and save the model itself: torch.jit.trace(model.eval(), x).save(\"m.pt\"), then convert that file";
+    const SAVE: &str = "save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file";
+    let name = format.name();
+    let pickle = if format == Format::Checkpoint { main_pickle(bytes) } else { None };
+    let Some(pickle) = pickle else { return (format!("{name} (state_dict): weights only, no model code"), SAVE) };
+    if let Some(class) = module_class(&pickle) {
+        return (format!("{name}: a module of class {class}, saved with torch.save, without its code"), SAVE);
+    }
+    match lightning_version(&pickle) {
+        Some(version) => (format!("checkpoint of PyTorch Lightning {version}: weights and training state, no model code"), LIGHTNING),
+        None => (format!("{name} (state_dict): weights only, no model code"), SAVE),
+    }
+}
+
+/// The pickle of what was saved.
+fn main_pickle(bytes: &Bytes) -> Option<Pickle> {
+    match bytes.starts_with(b"PK") {
+        true => Pickle::of(&Archive::open(bytes.clone()).ok()?, "data.pkl").ok(),
+        false => Some(legacy::read(bytes).ok()?.0),
+    }
+}
+
 /// The class of the module that was saved whole, where that is what the file is.
-pub(super) fn module_class(bytes: &Bytes) -> Option<String> {
-    let pickle = match bytes.starts_with(b"PK") {
-        true => Pickle::of(&Archive::open(bytes.clone()).ok()?, "data.pkl").ok()?,
-        false => legacy::read(bytes).ok()?.0,
-    };
+fn module_class(pickle: &Pickle) -> Option<String> {
     let PickleNode::Object(class, Some(state)) = pickle.node(pickle.root()) else { return None };
     pickle.lookup(*state, "_modules")?;
     match pickle.node(*class) {
         PickleNode::Global(module, name) => Some(format!("{module}.{name}")),
         _ => None,
     }
+}
+
+/// The version of Lightning that wrote the file, where it did.
+fn lightning_version(pickle: &Pickle) -> Option<String> {
+    let version = pickle.lookup(pickle.root(), "pytorch-lightning_version")?;
+    Some(pickle.str(version).unwrap_or_default().chars().filter(|c| c.is_ascii_graphic()).take(20).collect())
 }
 
 /// The tensors of a pickled value by name.
@@ -216,9 +253,18 @@ mod tests {
         let norm = module("Norm", [dict(&[("weight", number(1)), ("bias", none)]), dict(&[("mean", number(2))]), empty()]);
         let net = module("Net", [empty(), empty(), dict(&[("0", norm)])]);
         assert_eq!(saved(&net), names(&[("0.weight", 1.), ("0.mean", 2.)]));
-        let class = |value: &[u8]| module_class(&pack(&[Packed::stored("archive/data.pkl", &pickled(value))]).into());
+        let described =
+            |value: &[u8]| described(&pack(&[Packed::stored("archive/data.pkl", &pickled(value))]).into(), Format::Checkpoint).0;
+        let class =
+            |value: &[u8]| module_class(&main_pickle(&pack(&[Packed::stored("archive/data.pkl", &pickled(value))]).into()).unwrap());
         assert_eq!(class(&net).as_deref(), Some("mine.Net"));
         assert_eq!(class(&dict(&[("weight", number(1))])), None);
+        assert!(
+            described(&net).contains("a module of class mine.Net") && described(&dict(&[("weight", number(1))])).contains("state_dict")
+        );
+        let lightning =
+            dict(&[("pytorch-lightning_version", b"X\x05\x00\x00\x002.1.0".to_vec()), ("state_dict", dict(&[("weight", number(1))]))]);
+        assert!(described(&lightning).contains("PyTorch Lightning 2.1.0"), "{}", described(&lightning));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What kind of file it is: told by what is in it, never by its name.
 
+use super::other_files::{self, varint};
 use super::{legacy, safetensors, zip::Archive};
-use crate::error::{Error, ErrorCode, Result};
+use crate::array::map_file;
+use crate::error::{Error, Result, ResultExt};
 use bytes::Bytes;
+use std::path::Path;
 
 /// What kind of file it is, by its contents and not by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Format {
     /// Recognises a file.
     ///
     /// # Errors
-    /// [`NotAModel`](ErrorCode::NotAModel) where it is none of these; [`Unsupported`](ErrorCode::Unsupported) for TorchScript of torch 1.0 to 1.2; as the zip directory is refused, where it is a zip file.
+    /// [`NotAModel`](crate::ErrorCode::NotAModel) where it is none of these, with what it is instead; [`Unsupported`](crate::ErrorCode::Unsupported) for TorchScript of torch 1.0 to 1.2; as the zip directory is refused, where it is a zip file.
     pub fn of(bytes: &Bytes) -> Result<Format> {
         if bytes.starts_with(b"PK\x03\x04") {
             return of_archive(&Archive::open(bytes.clone())?);
@@ -50,28 +53,22 @@ impl Format {
         if is_onnx(bytes) {
             return Ok(Format::Onnx);
         }
-        if let Some(error) = other_file_of_torch(bytes) {
-            return Err(error);
-        }
-        let error = Error::new(
-            ErrorCode::NotAModel,
-            if bytes.is_empty() { "the file is empty" } else { "neither a torch archive nor an ONNX model" },
-        );
-        Err(error.help("give a .pt, .onnx, .pth or .safetensors file"))
+        Err(other_files::refused(bytes))
+    }
+
+    /// Recognises the file at this path.
+    ///
+    /// # Errors
+    /// As [`Format::of`]; [`Read`](crate::ErrorCode::Read); [`NotAModel`](crate::ErrorCode::NotAModel) for a folder.
+    pub fn of_file(path: impl AsRef<Path>) -> Result<Format> {
+        let path = path.as_ref();
+        Format::of(&mapped(path)?).at(path.display())
     }
 }
 
-/// What torch or Python wrote, and what is no format of today's: old checkpoints, and pickles.
-fn other_file_of_torch(bytes: &[u8]) -> Option<Error> {
-    let again = "load it in Python, torch.load(path, weights_only=False), and save it again: torch.save for weights, torch.jit.trace(model, x).save for a model";
-    let what = if bytes.get(257..262) == Some(b"ustar") {
-        "a tar archive; if torch wrote it, a checkpoint of before torch 0.2"
-    } else if matches!(bytes, [0x80, 2..=5, .., b'.']) {
-        "a Python pickle: objects without the program that computes with them"
-    } else {
-        return None;
-    };
-    Some(Error::new(ErrorCode::NotAModel, what).help(again))
+/// The contents of a file; what a folder is, where it is one.
+pub(super) fn mapped(path: &Path) -> Result<Bytes> {
+    if path.is_dir() { Err(other_files::folder(path)) } else { map_file(path) }
 }
 
 fn of_archive(archive: &Archive) -> Result<Format> {
@@ -90,7 +87,7 @@ fn of_archive(archive: &Archive) -> Result<Format> {
     if archive.has("data.pkl") {
         return Ok(Format::Checkpoint);
     }
-    Err(Error::new(ErrorCode::NotAModel, "a zip archive not written by torch"))
+    Err(other_files::archive(&archive.names().collect::<Vec<_>>()))
 }
 
 /// Whether the bytes are fields of a `ModelProto`, a graph among them. A graph that is cut off counts: its reader can
@@ -115,23 +112,11 @@ fn is_onnx(bytes: &[u8]) -> bool {
     graph
 }
 
-fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::{Packed, pack, pickled};
     use super::*;
+    use crate::ErrorCode;
 
     #[test]
     fn older_files_of_torch_are_named_with_what_to_do() {
@@ -148,6 +133,44 @@ mod tests {
             let error = Format::of(&bytes.into()).unwrap_err();
             assert_eq!(error.code(), code, "{error}");
             assert!(error.message().contains(what) && error.help_line().is_some(), "{error}");
+        }
+    }
+
+    /// A field of a protobuf message.
+    fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat()
+    }
+
+    #[test]
+    fn what_is_no_model_is_named_with_what_to_do() {
+        let node = [field(0x0a, b"input"), field(0x12, b"Placeholder")].concat();
+        let saved = [&[0x08, 0x01][..], &field(0x12, &field(0x0a, b"meta"))].concat();
+        let cases: Vec<(Vec<u8>, &str)> = vec![
+            (Vec::new(), "empty"),
+            (b"<!DOCTYPE html>\n<html lang=\"en\">".to_vec(), "HTML page"),
+            ("\u{feff}  <HTML><body>".as_bytes().to_vec(), "HTML page"),
+            (b"<!-- saved -->\n<html>".to_vec(), "HTML page"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 46830571\n".to_vec(), "Git LFS pointer"),
+            (b"GGUF\x03\0\0\0".to_vec(), "GGUF"),
+            (b"\x89HDF\r\n\x1a\n\0\0".to_vec(), "HDF5"),
+            (b"\x1c\0\0\0TFL3\0\0".to_vec(), "TensorFlow Lite"),
+            (b"\x1c\0\0\0ORTM\0\0".to_vec(), "ONNX Runtime"),
+            (saved, "SavedModel"),
+            (field(0x0a, &node), "frozen graph of TensorFlow"),
+            (b"\x93NUMPY\x01\0".to_vec(), "NumPy array"),
+            (b"\x1f\x8b\x08\0".to_vec(), "gzip"),
+            (b"\x89PNG\r\n\x1a\n".to_vec(), "image"),
+            (b"%PDF-1.7".to_vec(), "PDF"),
+            (b"\x7fELF\x02\x01".to_vec(), "compiled"),
+            (b"Entry not found".to_vec(), "a text file; it begins with \"Entry not found\""),
+            (b"{\"error\": \"not found\"}".to_vec(), "JSON"),
+            (b"<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">".to_vec(), "OpenVINO"),
+            (vec![0xff; 40], "neither"),
+        ];
+        for (bytes, what) in cases {
+            let error = Format::of(&bytes.into()).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::NotAModel, "{error}");
+            assert!(error.message().contains(what) && error.help_line().is_some(), "{what}: {error:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod mutations;
 pub mod numpy;
 mod onnx;
 mod options;
+mod other_files;
 mod pickle;
 mod safetensors;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod state_dict;
 mod storage;
 mod zip;
 
-pub use checkpoint::checkpoint;
+pub use checkpoint::{checkpoint, describe_checkpoint};
 pub use export::ExportedProgram;
 pub use format::Format;
 #[cfg(feature = "tract")]
@@ -77,6 +78,15 @@ impl LoadedModel {
             LoadedProgram::Script(script) => script.open_inputs(),
             LoadedProgram::Exported(_) => Vec::new(),
             LoadedProgram::Onnx(onnx) => onnx.open_inputs(),
+        }
+    }
+
+    /// The inputs with their types as the file declares them: those of TorchScript (`int`, `List[Tensor]`), none for other formats, whose example says
+    /// more.
+    pub fn input_types(&self) -> Vec<(String, String)> {
+        match &self.program {
+            LoadedProgram::Script(script) => script.input_types(),
+            LoadedProgram::Exported(_) | LoadedProgram::Onnx(_) => Vec::new(),
         }
     }
 
@@ -156,7 +166,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<LoadedModel> {
 
 fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
     let location = path.display();
-    let bytes = map_file(path)?;
+    let bytes = format::mapped(path)?;
     let size = bytes.len();
     let format = Format::of(&bytes).at(&location)?;
     let (program, example) = match format {
@@ -177,13 +187,8 @@ fn open_file(path: &Path, operators: &OpRegistry) -> Result<LoadedModel> {
             (LoadedProgram::Exported(Box::new(export)), example)
         }
         Format::Checkpoint | Format::Safetensors => {
-            let what = match checkpoint::module_class(&bytes).filter(|_| format == Format::Checkpoint) {
-                Some(class) => format!("{}: a module of class {class}, saved with torch.save, without its code", format.name()),
-                None => format!("{} (state_dict): weights only, no model code", format.name()),
-            };
-            return Err(Error::new(ErrorCode::Checkpoint, what)
-                .at(&location)
-                .help("save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file"));
+            let (what, help) = checkpoint::described(&bytes, format);
+            return Err(Error::new(ErrorCode::Checkpoint, what).at(&location).help(help));
         }
     };
     Ok(LoadedModel { format, size, program, example })

@@ -3,11 +3,10 @@
 use crate::console::{Console, bytes, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
-use ontrace::array::map_file;
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format};
 use ontrace::trace::Provenance;
-use ontrace::{Array, DynModule, ErrorCode, ResultExt};
+use ontrace::{Array, DynModule, ErrorCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +26,7 @@ pub struct Inspect {
 impl Inspect {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
-        let format = Format::of(&map_file(&self.model)?).at(self.model.display())?;
+        let format = Format::of_file(&self.model)?;
         if matches!(format, Format::Checkpoint | Format::Safetensors) {
             return self.checkpoint(format, console);
         }
@@ -131,11 +130,12 @@ impl Inspect {
 
     fn checkpoint(&self, format: Format, console: &Console) -> CommandResult {
         let tensors = read::checkpoint(&self.model)?;
+        let (what, help) = read::describe_checkpoint(&self.model)?;
         let (elements, size) = total(tensors.values());
         let mut text = format!(
-            "{}   {}: weights only (state_dict), no model code\n  {} · {} · {}\n",
+            "{}   {}\n  {} · {} · {}\n",
             self.model.display(),
-            format.name(),
+            printable(&what),
             count(tensors.len(), "tensor"),
             count(elements, "element"),
             bytes(size)
@@ -143,9 +143,7 @@ impl Inspect {
         if self.tensors {
             tensors.iter().for_each(|(name, array)| text.push_str(&line(name, array)));
         }
-        text.push_str(
-            "help: save the model itself with torch.export.save or torch.jit.trace(model, x).save(\"m.pt\"), then convert that file",
-        );
+        text.push_str(&format!("help: {help}"));
         let list: Vec<Value> =
             tensors.iter().map(|(name, array)| json!({"name": name, "dtype": array.dtype().name(), "shape": array.shape()})).collect();
         console.result(

@@ -4,6 +4,7 @@ use crate::console::{Console, bytes, short_hash};
 use crate::convert::same_file;
 use crate::error::CommandResult;
 use ontrace::onnx::Model;
+use ontrace::read::Format;
 use ontrace::{Error, ResultExt, Traced};
 use serde_json::json;
 use std::path::PathBuf;
@@ -26,12 +27,18 @@ impl Strip {
                 .help("give another output file: -o OUT.onnx")
                 .into());
         }
+        let format = Format::of_file(&self.model)?;
+        if format != Format::Onnx {
+            let error =
+                Error::argument(format!("{} is {}, not ONNX: only ONNX files have metadata to strip", self.model.display(), format.name()));
+            return Err(error.help("convert it first").into());
+        }
         let mut model = Model::open(&self.model)?;
         // The guards are metadata, too: who removes them should know them.
         let guards = Traced::from_model(model.clone()).map(|traced| traced.guards().iter().map(ToString::to_string).collect::<Vec<_>>());
         let guards = guards.unwrap_or_default();
         for guard in &guards {
-            console.note(&format!("removed the guard that the model is valid only for {guard}"));
+            console.note(&format!("removed a guard: the model is valid only for {guard}"));
         }
         model.strip();
         let saved = model.save(&self.output).at(self.output.display())?;

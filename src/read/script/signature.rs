@@ -42,6 +42,22 @@ fn takes_tensors(kind: Option<&AstExpr>) -> bool {
     }
 }
 
+/// The arguments and their types as TorchScript writes them: `int`, `List[Tensor]`.
+pub(super) fn types(forward: &FunctionDef) -> Vec<(String, String)> {
+    let text = |parameter: &Parameter| parameter.kind.as_ref().map_or_else(|| "Tensor".to_string(), type_text);
+    forward.parameters.iter().skip(1).map(|parameter| (parameter.name.to_string(), text(parameter))).collect()
+}
+
+fn type_text(kind: &AstExpr) -> String {
+    match kind {
+        AstExpr::Name(name) => name.to_string(),
+        AstExpr::Index(name, inner) => format!("{}[{}]", type_text(name), type_text(inner)),
+        AstExpr::Tuple(kinds) => kinds.iter().map(type_text).collect::<Vec<_>>().join(", "),
+        AstExpr::Attribute(of, name) => format!("{}.{name}", type_text(of)),
+        _ => "?".to_string(),
+    }
+}
+
 fn is_optional(kind: Option<&AstExpr>) -> bool {
     matches!(kind, Some(AstExpr::Index(name, _)) if matches!(&**name, AstExpr::Name(name) if **name == *"Optional"))
 }
