@@ -196,9 +196,9 @@ fn compare_indices(traced: &Traced, inputs: &[Option<&Array>], sizes: Sizes) -> 
         let Some((low, high)) = index.inputs(-rows, rows - 1) else { continue };
         let values = array.cast(DType::I64)?.to_vec::<i64>()?;
         if let Some(at) = values.iter().position(|index| !(low..=high).contains(index)) {
-            let position = crate::array::index(array.shape(), at);
+            let position = if array.rank() == 0 { String::new() } else { format!(" at {:?}", crate::array::index(array.shape(), at)) };
             return Err(Error::input(format!(
-                "index {} at {position:?} is out of range: a table of {rows} rows takes {low} to {high}",
+                "index {}{position} is out of range: a table of {rows} rows takes {low} to {high}",
                 values[at]
             ))
             .at(format!("input {name}")));
@@ -269,6 +269,18 @@ mod tests {
         assert_eq!(range(|x| table().embedding(&x.remainder(7i64)?)), Some((0, 6)));
         assert_eq!(range(|x| table().embedding(&x.clamp(Some(0i64.into()), Some(39i64.into()))?)), Some((0, 39)));
         assert_eq!(range(|x| x.one_hot(5)), Some((0, 4)));
+    }
+
+    #[test]
+    fn the_range_of_a_start_follows_from_how_many_indices_are_taken() {
+        let x = Tensor::new([5, 2], vec![0f32; 10]).unwrap();
+        let model = from_fn(|(x, n): (Tensor, Tensor)| x.narrow(0, n.to_dim()?, 2));
+        let n = Tensor::from_dim(&crate::dim::Dim::Fixed(1));
+        let traced = record(&model, Example::new().input("x", &x).input("n", &n)).unwrap();
+        let call = |n: i64| check_indices(&traced, &[x.to_array().unwrap(), Array::scalar(n)]);
+        assert!(call(3).is_ok() && call(-5).is_ok());
+        assert_eq!(call(4).unwrap_err().to_string(), "input n: index 4 is out of range: a table of 5 rows takes -5 to 3");
+        assert!(call(-6).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::array::Array;
 use crate::dim::{Dim, Sizes};
 use crate::graph::{Attribute, Graph, Node, ValueId};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What an input is used for.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,7 +148,17 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
 
 /// Follows the origins through a graph and notes the tables that they index.
 fn indices(graph: &Graph, mut origins: HashMap<ValueId, IndexOrigin>, uses: &mut [InputUse]) {
+    // Of the symbols that stand for elements of inputs.
+    let mut symbols: HashMap<Arc<str>, IndexOrigin> = HashMap::new();
     for node in graph.nodes() {
+        if let (Some(symbol), Some(origin)) = (node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned()), operand(node, &origins)) {
+            // A bound of one element says nothing of the others.
+            let is_single = node.inputs[0].is_some_and(|id| graph.value(id).ty.shape.numel() == 1);
+            symbols.insert(symbol, if is_single { origin } else { origin.unchecked() });
+        }
+        if let (Some(origin), Some(output)) = (of_symbols(node, &symbols), node.outputs.first()) {
+            origins.insert(*output, origin);
+        }
         for (position, origin) in node.inputs.iter().enumerate().filter_map(|(i, id)| Some((i, origins.get(&(*id)?)?.clone()))) {
             if let Some((rows, is_whole)) = table(graph, node, position) {
                 note(uses, origin, rows, is_whole);
@@ -162,6 +173,33 @@ fn indices(graph: &Graph, mut origins: HashMap<ValueId, IndexOrigin>, uses: &mut
             origins.extend(node.outputs.iter().map(|id| (*id, origin.clone())));
         }
     }
+}
+
+/// The origin of a node's first operand.
+fn operand(node: &Node, origins: &HashMap<ValueId, IndexOrigin>) -> Option<IndexOrigin> {
+    node.inputs.first().copied().flatten().and_then(|id| origins.get(&id)).cloned()
+}
+
+/// The origin of indices that are written as expressions of one symbol, each a multiple of it and a number: `n`, `n + 1` …
+fn of_symbols(node: &Node, symbols: &HashMap<Arc<str>, IndexOrigin>) -> Option<IndexOrigin> {
+    if node.op.name() != "DimTensor" {
+        return None;
+    }
+    let dims = node.op.dims();
+    let symbol = dims.iter().flat_map(|dim| dim.expr().symbols()).find(|symbol| symbols.contains_key(symbol))?;
+    let origin = symbols.get(&symbol)?.clone();
+    let at = |dim: &Dim, n: i64| dim.expr().eval(&|name| (*name == *symbol).then_some(n));
+    let linear = |dim: &Dim| {
+        let (offset, scale) = (at(dim, 0)?, at(dim, 1)?.checked_sub(at(dim, 0)?)?);
+        let is_linear = [-1000i64, -3, 2, 1000].iter().all(|&n| at(dim, n) == Some(scale * n + offset));
+        is_linear.then_some((scale, offset))
+    };
+    let Some(terms) = dims.iter().map(linear).collect::<Option<Vec<_>>>() else { return Some(origin.unchecked()) };
+    let (scale, low, high) = (terms.first()?.0, terms.iter().map(|term| term.1).min()?, terms.iter().map(|term| term.1).max()?);
+    if terms.iter().any(|term| term.0 != scale) {
+        return Some(origin.unchecked());
+    }
+    origin.times(scale)?.plus(low as f64, high as f64)
 }
 
 /// The graphs inside a node, and the operands that are their inputs.

@@ -39,7 +39,8 @@ impl Operator for TopK {
         let length = x.shape.get(self.axis).filter(|_| x.dtype != DType::Bool);
         let length = length.ok_or_else(|| Error::argument(format!("TopK: axis {} is out of range for {x}", self.axis)))?;
         if self.k.example().zip(length.example()).is_some_and(|(k, n)| k < 0 || k > n) {
-            return Err(Error::argument(format!("TopK: k = {} is out of range for size {length}", self.k)));
+            let k = self.k.example().map_or_else(|| self.k.to_string(), |k| k.to_string());
+            return Err(Error::argument(format!("TopK: k = {k} is out of range for size {length}")));
         }
         let mut dims = x.shape.to_vec();
         dims[self.axis] = self.k.clone();

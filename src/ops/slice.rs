@@ -50,7 +50,7 @@ impl Operator for Slice {
             true => Error::new(
                 ErrorCode::Guard,
                 format!(
-                    "the traced graph is valid only where the slice from {} of size {} exists; one of them is {n} in this call",
+                    "the traced graph is valid only for a slice that exists, from {} of size {}; one of them is {n} in this call",
                     self.start, self.length
                 ),
             ),
@@ -440,16 +440,16 @@ impl Tensor {
         apply_one(Slice { axis, start, length: Dim::Fixed(1), step: 1 }, &[self])?.squeeze_axes(&[axis as i64])
     }
 
-    /// `length` indices of an axis from `start` on.
+    /// `length` indices of an axis from `start` on; a negative start counts from the end.
     ///
     /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist.
+    /// [`Argument`](crate::ErrorCode::Argument) where the axis does not exist, or one of the indices.
     #[track_caller]
     pub fn narrow(&self, axis: i64, start: impl Into<Dim>, length: impl Into<Dim>) -> Result<Tensor> {
         let (start, length) = (start.into(), length.into());
         if start.depends_on_values() {
             // Negative ones count from the end, each by itself.
-            let index = Tensor::arange(0, &length, 1, DType::I64)?.add(&start)?;
+            let ((), index) = (size::refuse_wrapped(&start, &length)?, Tensor::arange(0, &length, 1, DType::I64)?.add(&start)?);
             return self.index_select(axis, &index);
         }
         if length.depends_on_values() {
@@ -457,7 +457,7 @@ impl Tensor {
             let start = existing(&start, &self.shape()[axis])?;
             return apply_one(Slice { axis, start, length, step: 1 }, &[self]);
         }
-        let end = &start + &length;
+        let (start, end) = size::span(&start, &length, &self.dim(axis)?)?;
         self.slice(axis, start..end)
     }
 

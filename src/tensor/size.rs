@@ -115,6 +115,35 @@ pub(crate) fn simplified(shape: Shape) -> Shape {
     recorder::constraints().simplify_shape(shape)
 }
 
+/// The first index of `length` indices of an axis of this size, and the index after the last; a negative start counts from the end.
+///
+/// # Errors
+/// [`Argument`](crate::ErrorCode::Argument) where they do not all exist, in the example where a size is symbolic.
+pub(crate) fn span(start: &Dim, length: &Dim, whole: &Dim) -> Result<(Dim, Dim)> {
+    let first = if start.example().is_some_and(|n| n < 0) { whole + start } else { start.clone() };
+    let end = &first + length;
+    let (low, count, high, most) = (first.example(), length.example(), end.example(), whole.example());
+    let is_wrong = low.is_some_and(|n| n < 0) || count.is_some_and(|n| n < 0) || high.zip(most).is_some_and(|(high, most)| high > most);
+    match is_wrong {
+        true => Err(Error::argument(format!("{length} indices from {start} on are out of range for an axis of size {whole}"))),
+        false => Ok((first, end)),
+    }
+}
+
+/// Refuses indices from a start on that is a value, where in the example they run from the end of the axis on to its start. Whether they exist at all
+/// is checked where they are used.
+///
+/// # Errors
+/// [`Argument`](crate::ErrorCode::Argument).
+pub(crate) fn refuse_wrapped(start: &Dim, length: &Dim) -> Result<()> {
+    match (start.example(), length.example()) {
+        (Some(first), Some(count)) if first < 0 && first + count > 0 => {
+            Err(Error::argument(format!("{count} indices from {first} on run past the end of the axis")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The value of a size, for code that must branch on it or count to it. Inside a trace this records a guard.
 ///
 /// # Errors

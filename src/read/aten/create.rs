@@ -4,7 +4,7 @@ use super::args::Args;
 use super::row::{Row, one};
 use crate::array::{DType, Scalar};
 use crate::dim::{Dim, Shape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::{Operand, Tensor};
 
 pub(super) const ROWS: &[Row] = &[
@@ -136,6 +136,13 @@ pub(super) const ROWS: &[Row] = &[
 fn range(start: Tensor, end: Tensor, step: Tensor, dtype: Option<DType>) -> Result<Tensor> {
     let float = [&start, &end, &step].iter().any(|tensor| tensor.dtype().is_float());
     let dtype = dtype.unwrap_or(if float { DType::F32 } else { DType::I64 });
+    let number = |tensor: &Tensor| tensor.value().and_then(|array| array.item().ok()).map(Scalar::to_f64);
+    // ONNX gives nothing where torch refuses.
+    if let (Some(first), Some(last), Some(by)) = (number(&start), number(&end), number(&step))
+        && (by > 0.0 && last < first || by < 0.0 && last > first)
+    {
+        return Err(Error::argument(format!("a range from {first} to {last} by steps of {by}")));
+    }
     Tensor::arange(start.into_tensor()?, end, step, dtype)
 }
 

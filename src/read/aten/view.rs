@@ -9,7 +9,7 @@ use super::value::{Value, View};
 use crate::array::DType;
 use crate::dim::Dim;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 
 pub(super) const ROWS: &[Row] = &[
     value("view(Tensor(a) self, SymInt[] size) -> Tensor(a)", |a| reshaped(a, |x, size| x.reshape(size))),
@@ -106,25 +106,33 @@ pub(super) const ROWS: &[Row] = &[
     value("slice(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)", |a| {
         let (dim, step) = (a.int("dim")?, a.dim("step")?);
         let by = if step.is_symbolic() { 1 } else { a.int("step")? };
+        if by < 1 || step.example().is_some_and(|n| n < 1) {
+            let step = step.example().map_or_else(|| step.to_string(), |n| n.to_string());
+            return Err(Error::argument(format!("the step of a slice must be positive, got {step}")));
+        }
         let cut = sliced(a.view("self")?, dim, a.opt_dim("start")?, a.opt_dim("end")?, by)?;
         if !step.is_symbolic() {
             return Ok(cut);
         }
         let base = cut.view()?;
         let axis = base.read()?.shape().axis(dim)?;
-        let index = Tensor::arange(0, &base.read()?.shape()[axis], &step, DType::I64)?;
+        // As many as there are, or where the step is negative beyond the start of the axis: an index that every runtime refuses.
+        let whole = base.read()?.shape()[axis].clone();
+        let sign = step.max(-1i64).min(1i64);
+        let end = &whole + (sign - 1i64) * (&whole + 1i64 - &step);
+        let index = Tensor::arange(0, &end, &step, DType::I64)?;
         picked(base, axis, index, base.strides().to_vec()).map(Value::Tensor)
     }),
     value("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", |a| {
         let (start, length) = (a.dim("start")?, a.dim("length")?);
         if start.depends_on_values() {
             // Negative ones count from the end, each by itself.
+            size::refuse_wrapped(&start, &length)?;
             let (base, axis) = (a.view("self")?, a.tensor("self")?.shape().axis(a.int("dim")?)?);
             let index = Tensor::arange(0, &length, 1, DType::I64)?.add(&start)?;
             return picked(base, axis, index, base.strides().to_vec()).map(Value::Tensor);
         }
-        let start = if start.example().is_some_and(|n| n < 0) { a.tensor("self")?.dim(a.int("dim")?)? + start } else { start };
-        let end = &start + &length;
+        let (start, end) = size::span(&start, &length, &a.tensor("self")?.dim(a.int("dim")?)?)?;
         sliced(a.view("self")?, a.int("dim")?, Some(start), Some(end), 1)
     }),
     value("split(Tensor(a) self, SymInt split_size, int dim=0) -> Tensor(a)[]", |a| {

@@ -3,7 +3,7 @@
 
 use crate::array::Scalar;
 use crate::dim::Dim;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::read::aten::value::Value;
 
 /// The result; `None` where torch has no such function of these numbers, or a number is not known.
@@ -30,6 +30,36 @@ pub(super) fn of_two(path: &str, a: &Value, b: &Value) -> Option<Value> {
         },
         _ => of_floats(path, float(a)?, float(b)?),
     }
+}
+
+/// An operator of two values by its sign, tensors among them.
+type BinaryFunction = fn(&str, &Value, &Value) -> Result<Value>;
+
+/// The quotient rounded down and the remainder, which has the sign of the divisor.
+///
+/// # Errors
+/// [`Argument`](crate::ErrorCode::Argument) where the divisor is 0.
+pub(super) fn divmod(a: &Value, b: &Value, binary: BinaryFunction) -> Result<Value> {
+    if let (Some(x), Some(y)) = (float(a), float(b))
+        && !matches!((a, b), (Value::Int(_), Value::Int(_)))
+    {
+        if y == 0.0 {
+            return Err(Error::argument("division by zero"));
+        }
+        let rest = x % y;
+        let rest = if rest != 0.0 && (x < 0.0) != (y < 0.0) { rest + y } else { rest };
+        return Ok(Value::tuple(vec![Value::Float((x - rest) / y), Value::Float(rest)]));
+    }
+    let rest = binary("%", a, b)?;
+    let is_whole = |value: &Value| match value {
+        Value::Tensor(view) => view.read().is_ok_and(|tensor| tensor.dtype().is_int()),
+        value => matches!(value, Value::Int(_) | Value::Bool(_)),
+    };
+    let quotient = match is_whole(a) && is_whole(b) {
+        true => binary("//", a, b)?,
+        false => binary("/", &binary("-", a, &rest)?, b)?,
+    };
+    Ok(Value::tuple(vec![quotient, rest]))
 }
 
 fn float(value: &Value) -> Option<f64> {
@@ -98,6 +128,21 @@ pub(super) fn of_number(path: &str, value: &Value) -> Option<Result<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn divmod_gives_what_torch_gives() {
+        let pair = |value: Result<Value>| format!("{:?}", value.unwrap().elements().unwrap());
+        let int = |n: i64| Value::Int(Dim::Fixed(n));
+        let cases = [(7, 2), (-7, 2), (7, -2), (-7, -2), (6, -3)].map(|(x, y)| pair(divmod(&int(x), &int(y), super::super::binary)));
+        assert_eq!(cases, [(3, 1), (-4, 1), (-4, -1), (3, -1), (-2, 0)].map(|(q, r)| format!("{:?}", [int(q), int(r)])));
+        // What torch.jit.script gives.
+        let cases = [(7.5, 2.0), (-7.5, 2.0), (7.5, -2.0), (-1.0, -2.0)]
+            .map(|(x, y)| pair(divmod(&Value::Float(x), &Value::Float(y), super::super::binary)));
+        let expected = [(3.0, 1.5), (-4.0, 0.5), (-4.0, -0.5), (-0.0, -1.0)];
+        assert_eq!(cases, expected.map(|(q, r)| format!("{:?}", [Value::Float(q), Value::Float(r)])));
+        let by_zero = |x: Value| divmod(&x, &int(0), super::super::binary);
+        assert!(by_zero(int(1)).is_err() && by_zero(Value::Float(1.0)).is_err());
+    }
 
     #[test]
     fn arithmetic_gives_what_torch_gives() {

@@ -87,6 +87,7 @@ pub(super) const NAMES: &[&str] = &[
     "torch.Bool",
     "torch.format",
     "torch.mod",
+    "torch.divmod",
     "ops.prim.NumToTensor",
     "ops.prim.RaiseException",
     "ops.prim.abs",
@@ -235,6 +236,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.neg", [a]) if are_scalars(positional) => unary("-", a),
         ("ops.prim.abs" | "torch.abs", [a @ Value::Tensor(_)]) if is_number(a) => unary("abs", a),
         ("torch.pow", [a, b]) if are_scalars(positional) => binary("**", a, b),
+        ("torch.divmod", [a, b]) if are_scalars(positional) => super::arithmetic::divmod(a, b, binary),
         (_, [a @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))]) => return super::arithmetic::of_number(path, a),
         (_, [a, b]) if are_scalars(positional) && named.is_empty() => binary(operator(path)?, a, b),
         _ => return None,
@@ -375,17 +377,19 @@ fn number_to_tensor(value: &Value) -> Result<Value> {
 
 /// Values, nested in lists, as a tensor.
 fn tensor(value: &Value, dtype: &Value) -> Result<Value> {
-    fn stacked(value: &Value) -> Result<Tensor> {
+    fn stacked(value: &Value, is_default: bool) -> Result<Tensor> {
         if !matches!(value, Value::List(_) | Value::Tuple(_)) {
-            return number_to_tensor(value)?.view()?.read();
+            let tensor = number_to_tensor(value)?.view()?.read()?;
+            // A number becomes torch's default dtype, however it is computed.
+            return if is_default && is_number(value) && tensor.dtype() == DType::F64 { tensor.cast(DType::F32) } else { Ok(tensor) };
         }
-        let parts = value.elements()?.iter().map(stacked).collect::<Result<Vec<_>>>()?;
+        let parts = value.elements()?.iter().map(|value| stacked(value, is_default)).collect::<Result<Vec<_>>>()?;
         match parts.is_empty() {
             true => Tensor::zeros([0i64], DType::F32),
             false => Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0),
         }
     }
-    let tensor = stacked(value)?;
+    let tensor = stacked(value, matches!(dtype, Value::None))?;
     Ok(match dtype {
         Value::None => tensor.into(),
         dtype => tensor.cast(aten::scalar_type(dtype.number()?.to_i64())?)?.into(),

@@ -122,6 +122,11 @@ impl ScriptModule {
         self.program.method(self.objects.class(self.root), "forward").map(|forward| signature::optional(&forward)).unwrap_or_default()
     }
 
+    /// The arguments with their declared types.
+    pub(crate) fn input_types(&self) -> Vec<(String, String)> {
+        self.program.method(self.objects.class(self.root), "forward").map(|forward| signature::types(&forward)).unwrap_or_default()
+    }
+
     /// The arguments with members that the file does not list.
     pub(crate) fn open_inputs(&self) -> Vec<String> {
         match &self.example {
@@ -295,6 +300,39 @@ mod tests {
             }
         }
         assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    }
+
+    #[test]
+    fn indices_counts_and_steps_that_torch_refuses_are_refused() {
+        let x = Tensor::from(&[1.0f32, 2.0, 3.0, 4.0, 5.0]);
+        let refused = |body: &str, n: i64| {
+            let script = archive(10, &["x", "n: int"], &format!("return {body}")).unwrap();
+            script.forward(&[x.clone(), Tensor::from_dim(&crate::dim::Dim::Fixed(n))]).is_err()
+        };
+        for (body, wrong, right) in [
+            ("torch.narrow(x, 0, n, 2)", [4, 9, -1, -6, -9].as_slice(), [0, 3, -5, -2].as_slice()),
+            ("torch.narrow(x, 0, 1, n)", &[5, -1], &[0, 4]),
+            ("torch.slice(x, 0, 0, 9223372036854775807, n)", &[0, -1, -2], &[1, 2, 9]),
+            ("torch.select(x, 0, n)", &[5, -6], &[4, -5]),
+            ("torch.arange(n)", &[-1, -2], &[0, 2]),
+            ("torch.arange(3, n)", &[2, -1], &[3, 4]),
+            ("torch.zeros([n])", &[-1], &[0, 1]),
+            ("torch.full([n], 2.)", &[-1], &[0, 1]),
+            ("torch.new_zeros(x, [n])", &[-1], &[0, 1]),
+            ("torch.mul(x, torch.floordiv(7, n))", &[0], &[2]),
+        ] {
+            assert_eq!(wrong.iter().filter(|&&n| !refused(body, n)).collect::<Vec<_>>(), [&0i64; 0], "{body} takes these");
+            assert_eq!(right.iter().filter(|&&n| refused(body, n)).collect::<Vec<_>>(), [&0i64; 0], "{body} refuses these");
+        }
+    }
+
+    #[test]
+    fn a_list_of_values_has_torchs_default_dtype_however_they_are_computed() {
+        let script = archive(10, &["x", "a: float"], "return torch.tensor([a, torch.mul(a, 2.)])").unwrap();
+        let inputs = [Tensor::from(&[1.0f32]), Tensor::full((), 0.5, DType::F64).unwrap()];
+        assert_eq!(script.forward(&inputs).unwrap()[0].dtype(), DType::F32);
+        let example = Example::new().input("x", &inputs[0]).input("a", &inputs[1]);
+        assert_eq!(record(&script, example).unwrap().outputs()[0].1.dtype, DType::F32);
     }
 
     #[test]
