@@ -253,7 +253,8 @@ impl Example {
         if let Some(other) = self.inputs.iter().flat_map(|(_, tensor)| tensor.shape().to_vec()).find(same)
             && other.example() != Some(seen)
         {
-            return Err(Error::size(format!("`{size}` is {other:?} elsewhere in the example and {seen} in `{input}`")));
+            let elsewhere = other.example().map_or_else(|| other.to_string(), |n| n.to_string());
+            return Err(Error::size(format!("`{size}` is {elsewhere} elsewhere in the example and {seen} in `{input}`")));
         }
         let mut dims = tensor.shape().to_vec();
         dims[axis] = Dim::symbol(size, seen as usize);
@@ -281,13 +282,17 @@ impl Example {
     /// within it.
     ///
     /// # Errors
-    /// [`Input`](crate::ErrorCode::Input) where no axis has this symbolic size, [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
+    /// [`Input`](crate::ErrorCode::Input) where no axis has this symbolic size, [`Argument`](crate::ErrorCode::Argument) where the range is empty,
+    /// [`Size`](crate::ErrorCode::Size) where the example's is outside the range.
     pub fn range(mut self, size: &str, range: RangeInclusive<usize>) -> Result<Example> {
         let seen = self.symbols().into_iter().find(|(symbol, _)| **symbol == *size);
         let seen =
             seen.ok_or_else(|| Error::input(format!("no axis has the symbolic size `{size}`")).help("declare it with symbolic first"))?.1;
         let end = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let (least, greatest) = (end(*range.start()), end(*range.end()));
+        if least > greatest {
+            return Err(Error::argument(format!("the range {least}..={greatest} of `{size}` is empty")).help("the smaller end comes first"));
+        }
         if !(least..=greatest).contains(&seen) {
             return Err(Error::size(format!("`{size}` is {seen} in the example, which is not in {least}..={greatest}")));
         }

@@ -45,6 +45,15 @@ pub fn read_all(path: &Path) -> Result<BTreeMap<String, Array>> {
     arrays.at(path.display())
 }
 
+/// Refuses a path whose extension names no format that [`write`] has.
+pub fn check_format(path: &Path) -> Result<()> {
+    let is_known = matches!(path.extension().and_then(|extension| extension.to_str()), Some("npy" | "npz" | "safetensors"));
+    match is_known || path == Path::new(STDOUT) {
+        true => Ok(()),
+        false => Err(Error::argument(format!("{}: unknown array file format (.npy, .npz or .safetensors)", path.display()))),
+    }
+}
+
 /// Writes named arrays in the format of the path's extension, atomically; `-` writes an .npz file to standard output.
 pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();

@@ -11,7 +11,7 @@ use ontrace::check::{Checker, Report, Verdict};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
-use ontrace::trace::ExportOptions;
+use ontrace::trace::{ExportOptions, OPSETS};
 use ontrace::{Error, ErrorCode, Example, ResultExt, Traced};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -59,12 +59,17 @@ impl Convert {
     pub fn run(&self, console: &Console) -> CommandResult {
         let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("onnx"));
         if same_file(&output, &self.model) {
+            Format::of_file(&self.model)?;
             return Err(Error::argument(format!("{} would be overwritten by its own conversion", self.model.display()))
                 .help("give another output file: -o OUT.onnx")
                 .into());
         }
         if self.no_check && self.tolerances.are_given() {
             return Err(Error::argument("--atol and --rtol cannot be used with --no-check: nothing is compared").into());
+        }
+        if let Some(opset) = self.opset.filter(|opset| !OPSETS.contains(opset)) {
+            let message = format!("cannot write opset {opset} ({} to {})", OPSETS.start(), OPSETS.end());
+            return Err(Error::argument(message).help("leave out --opset: the first one that has what the model needs is written").into());
         }
         let started = Instant::now();
         let model = read::open(&self.model)?;
@@ -87,7 +92,7 @@ impl Convert {
         }
         let mut outcome = VerificationResult::default();
         if !self.no_check {
-            match self.verify((&prepared.model, &traced, &example), &onnx, console) {
+            match self.verify((&prepared.model, &traced, &example), &prepared.scalars, &onnx, console) {
                 Ok(Verdict { report, failure, .. }) => {
                     outcome.failed = failure.or_else(|| unvaried(&report));
                     outcome.report = Some(report);
@@ -172,12 +177,14 @@ impl Convert {
     fn verify(
         &self,
         (model, traced, example): (&LoadedModel, &Traced, &Example),
+        scalars: &[String],
         onnx: &Model,
         console: &Console,
     ) -> ontrace::Result<Verdict> {
         let started = Instant::now();
         let session = Session::new(onnx)?;
-        let checker = Checker::new(model, traced, example).candidate(&session).options(self.effort.options(self.tolerances.options()));
+        let options = self.effort.options(self.tolerances.options()).hold(scalars.to_vec());
+        let checker = Checker::new(model, traced, example).candidate(&session).options(options);
         let verdict = verified(&checker, self.repro.as_deref(), console)?;
         let source = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();
         if verdict.failure.is_none() {

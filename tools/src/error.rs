@@ -22,6 +22,13 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
+impl CommandError {
+    /// An error of the options, whatever its code: exit code 2.
+    pub fn usage(error: Error) -> CommandError {
+        CommandError { exit: 2, error, report: None }
+    }
+}
+
 /// The result of a command.
 pub type CommandResult = Result<(), CommandError>;
 

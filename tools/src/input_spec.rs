@@ -46,10 +46,12 @@ impl DataSource {
         }
         let pair = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.split_once(',');
         if let Some((low, high)) = pair("uniform") {
-            return Some(DataSource::Uniform(low.trim().parse().ok()?, high.trim().parse().ok()?));
+            let (low, high): (f64, f64) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+            return (low.is_finite() && high.is_finite() && low <= high).then_some(DataSource::Uniform(low, high));
         }
         if let Some((low, high)) = pair("int") {
-            return Some(DataSource::Int(low.trim().parse().ok()?, high.trim().parse().ok()?));
+            let (low, high): (i64, i64) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+            return (low <= high).then_some(DataSource::Int(low, high));
         }
         Some(match text {
             "zeros" => DataSource::Zeros,

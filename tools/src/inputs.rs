@@ -11,9 +11,9 @@ use std::path::Path;
 pub struct Inputs {
     /// An input: [NAME:]SHAPE[:DTYPE][=SOURCE], or NAME=SOURCE; repeated for several. `@all.npz` gives all by name
     ///
-    /// SHAPE is 1,3,224,224 or 1x3x224x224 or [1,3,224,224]; a size may be NAME=2 (symbolic). DTYPE defaults to the model's, else
-    /// f32. SOURCE is @x.npy, @x.npz (the array of the input's name, else the only one), @x.npz#key, @x.safetensors#key, zeros, ones,
-    /// arange, normal, uniform(a,b), int(a,b), a number, or none (an optional input is left out). Members of lists and dictionaries are
+    /// SHAPE is 1,3,224,224 or 1x3x224x224 or [1,3,224,224], [] for a single number (n:[]:i64); a size may be NAME=2 (symbolic). DTYPE
+    /// defaults to the model's, else f32. SOURCE is @x.npy, @x.npz (the array of the input's name, else the only one), @x.npz#key, @x.safetensors#key, zeros, ones,
+    /// arange, normal, uniform(a,b), int(a,b), a number (n=5, which a check keeps), or none (an optional input is left out). Members of lists and dictionaries are
     /// inputs of their own: xs.0, inputs.ids.
     #[arg(short = 'i', long = "input", value_name = "SPEC")]
     specs: Vec<String>,
@@ -33,6 +33,8 @@ pub struct Prepared {
     pub example: Example,
     /// The inputs that the options name, of those in the example.
     pub given: Vec<String>,
+    /// Those of them that are floats given as a number (`a=0.5`): a check keeps their value.
+    pub scalars: Vec<String>,
     /// What was decided for the user.
     pub notes: Vec<String>,
 }
@@ -69,10 +71,14 @@ impl Prepared {
 /// An input of the model, and what the options say of it.
 struct Slot {
     name: String,
+    /// How it can be given, for messages: `x:1,3,224,224`, `n=5`.
+    spelling: String,
     /// What the file says: values or a type.
     before: Option<Tensor>,
     given: Option<Tensor>,
     is_absent: bool,
+    /// Whether it is a float that was given as a number.
+    is_number: bool,
     /// Symbolic sizes by axis.
     symbols: Vec<(usize, String)>,
 }
@@ -85,11 +91,11 @@ impl Inputs {
 
     /// The model with its example inputs: those of the file, changed and completed by the options.
     pub fn apply(&self, model: LoadedModel) -> Result<Prepared> {
-        let (open, optional) = (model.open_inputs(), model.optional_inputs());
+        let (open, optional, types) = (model.open_inputs(), model.optional_inputs(), model.input_types());
         let names = model.input_names();
         let specs = self.specs(&names, &open)?;
         let from_file = model.example().cloned();
-        let mut slots = slots(&names, &open, from_file.as_ref(), &specs);
+        let mut slots = slots(&names, &open, from_file.as_ref(), &specs, &types);
         let mut notes = Vec::new();
         let mut next = 0;
         for (i, spec) in specs.iter().enumerate() {
@@ -102,6 +108,10 @@ impl Inputs {
             let slot = slots.get_mut(position).ok_or_else(|| {
                 Error::input(format!("{} inputs given, more than the model has", i + 1)).help(format!("the inputs are: {inputs}"))
             })?;
+            if slot.given.is_some() || slot.is_absent {
+                let help = format!("give its shape, dtype and source in one option, for example: -i {0}:2,3:f32=ones", slot.name);
+                return Err(Error::input(format!("input `{}` is given twice", slot.name)).help(help));
+            }
             slot.apply(spec, position, &mut notes)?;
         }
         for slot in slots.iter_mut().filter(|slot| slot.before.is_none() && slot.given.is_none() && !slot.is_absent) {
@@ -110,10 +120,11 @@ impl Inputs {
                 notes.push(format!("input `{}` is left out: it has a default", slot.name));
             }
         }
-        let given = slots.iter().filter(|slot| slot.given.is_some()).map(|slot| slot.name.clone()).collect();
+        let names_of = |test: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| test(slot)).map(|slot| slot.name.clone()).collect();
+        let (given, scalars) = (names_of(&|slot| slot.given.is_some()), names_of(&|slot| slot.is_number));
         let example = self.dynamic(example(&slots, from_file)?)?;
         let model = if specs.is_empty() && slots.iter().all(|slot| !slot.is_absent) { model } else { model.with_inputs(&example)? };
-        Ok(Prepared { model, example, given, notes })
+        Ok(Prepared { model, example, given, scalars, notes })
     }
 
     /// The `-i` options, with a file of arrays for all inputs as one option for each.
@@ -132,12 +143,19 @@ impl Inputs {
 
     /// The example with the axes of `--dynamic` symbolic, and those of `--fixed` not.
     fn dynamic(&self, mut example: Example) -> Result<Example> {
+        let mut named: Vec<(String, usize)> = Vec::new();
         for spec in &self.dynamic {
             if spec == "all" {
                 example = example.symbolic_wherever_possible()?;
                 continue;
             }
-            example = symbolic(example, spec)?;
+            let axis;
+            (example, axis) = symbolic(example, spec)?;
+            if named.contains(&axis) {
+                return Err(Error::argument(format!("axis {} of input `{}` is named twice", axis.1, axis.0))
+                    .help(format!("give one name: --dynamic {}:{}=NAME", axis.0, axis.1)));
+            }
+            named.push(axis);
         }
         for spec in &self.fixed {
             let wrong = || Error::argument(format!("`{spec}`: expected NAME=SIZE")).help("for example: --fixed batch=1");
@@ -151,8 +169,8 @@ impl Inputs {
     }
 }
 
-/// Makes an axis symbolic as `INPUT:AXIS=NAME` or `INPUT:AXIS=NAME:MIN..MAX` says; either end of the range can be left out.
-fn symbolic(example: Example, spec: &str) -> Result<Example> {
+/// Makes an axis symbolic as `INPUT:AXIS=NAME` or `INPUT:AXIS=NAME:MIN..MAX` says, and gives the axis; either end of the range can be left out.
+fn symbolic(example: Example, spec: &str) -> Result<(Example, (String, usize))> {
     let wrong = || {
         let message = format!("`{spec}`: expected INPUT:AXIS=NAME or INPUT:AXIS=NAME:MIN..MAX");
         Error::argument(message).help("for example: --dynamic x:1=seq:1..512")
@@ -160,10 +178,23 @@ fn symbolic(example: Example, spec: &str) -> Result<Example> {
     let (axis, symbol) = spec.rsplit_once('=').ok_or_else(wrong)?;
     let (input, axis) = axis.rsplit_once(':').ok_or_else(wrong)?;
     let (symbol, range) = symbol.split_once(':').map_or((symbol, None), |(symbol, range)| (symbol, Some(range)));
-    let example = example.symbolic(input, axis.parse().map_err(|_| wrong())?, symbol)?;
-    let Some((least, greatest)) = range.map(|range| range.split_once("..").ok_or_else(wrong)).transpose()? else { return Ok(example) };
+    let index: i64 = axis.parse().map_err(|_| wrong())?;
+    // Sizes that contradict the option are a wrong option.
+    let refused = |error: Error| match (error.code(), error.help_line()) {
+        (ErrorCode::Size, Some(help)) => Error::argument(format!("`{spec}`: {error}")).help(help),
+        (ErrorCode::Size, None) => {
+            Error::argument(format!("`{spec}`: {error}")).help(format!("give an example that fits: -i {input}:SHAPE"))
+        }
+        _ => error,
+    };
+    let example = example.symbolic(input, index, symbol).map_err(refused)?;
+    let tensor = example.inputs().iter().find(|own| own.0 == input).map(|own| own.1.shape().axis(index)).transpose()?;
+    let axis = (input.to_string(), tensor.unwrap_or_default());
+    let Some((least, greatest)) = range.map(|range| range.split_once("..").ok_or_else(wrong)).transpose()? else {
+        return Ok((example, axis));
+    };
     let end = |text: &str, open: usize| if text.is_empty() { Ok(open) } else { text.parse().map_err(|_| wrong()) };
-    example.range(symbol, end(least, 0)?..=end(greatest, usize::MAX)?)
+    Ok((example.range(symbol, end(least, 0)?..=end(greatest, usize::MAX)?).map_err(refused)?, axis))
 }
 
 fn unknown(name: &str, names: &[String]) -> Error {
@@ -194,9 +225,16 @@ fn by_name(path: &str, names: &[String], open: &[String]) -> Result<Vec<Spec>> {
 }
 
 /// The inputs of the model. One that has members is replaced by those that the options name.
-fn slots(names: &[String], open: &[String], from_file: Option<&Example>, specs: &[Spec]) -> Vec<Slot> {
-    let slot =
-        |name: &str, before: Option<Tensor>| Slot { name: name.to_string(), before, given: None, is_absent: false, symbols: Vec::new() };
+fn slots(names: &[String], open: &[String], from_file: Option<&Example>, specs: &[Spec], types: &[(String, String)]) -> Vec<Slot> {
+    let slot = |name: &str, before: Option<Tensor>| Slot {
+        name: name.to_string(),
+        spelling: spelling(name, before.as_ref(), types),
+        before,
+        given: None,
+        is_absent: false,
+        is_number: false,
+        symbols: Vec::new(),
+    };
     if let Some(example) = from_file {
         return example.inputs().iter().map(|(name, tensor)| slot(name, Some(tensor.clone()))).collect();
     }
@@ -217,6 +255,42 @@ fn slots(names: &[String], open: &[String], from_file: Option<&Example>, specs: 
     slots
 }
 
+/// How an input can be given on the command line, by its type.
+fn spelling(name: &str, before: Option<&Tensor>, types: &[(String, String)]) -> String {
+    if let Some(tensor) = before {
+        let sizes: Vec<String> =
+            tensor.shape().iter().map(|dim| dim.example().map_or_else(|| "1".to_string(), |n| n.to_string())).collect();
+        return if sizes.is_empty() { format!("{name}=1") } else { format!("{name}:{}", sizes.join(",")) };
+    }
+    // A member has the type of what its input is a list of.
+    let declared = types.iter().find(|own| own.0 == name).or_else(|| types.iter().find(|own| name.starts_with(&format!("{}.", own.0))));
+    spelled(name, declared.map_or("Tensor", |own| own.1.as_str()))
+}
+
+/// How an input of a type of TorchScript can be given.
+fn spelled(name: &str, declared: &str) -> String {
+    let inner = |of: &str| declared.strip_prefix(of).and_then(|rest| rest.strip_prefix('[')).and_then(|rest| rest.strip_suffix(']'));
+    if let Some(kind) = inner("Optional") {
+        return spelled(name, kind);
+    }
+    if let Some(kind) = inner("List").filter(|_| !name.contains('.')) {
+        return spelled(&format!("{name}.0"), kind);
+    }
+    if let Some(kind) = inner("Dict").and_then(|kinds| kinds.split_once(", ")) {
+        return spelled(&format!("{name}.KEY"), kind.1);
+    }
+    if let Some(kinds) = inner("Tuple") {
+        let members: Vec<String> = kinds.split(", ").enumerate().map(|(i, kind)| spelled(&format!("{name}.{i}"), kind)).collect();
+        return members.join(" -i ");
+    }
+    match declared.trim_start_matches("List[").trim_end_matches(']') {
+        "int" | "number" => format!("{name}=5"),
+        "float" => format!("{name}=0.5"),
+        "bool" => format!("{name}=true"),
+        _ => format!("{name}:1,3,224,224"),
+    }
+}
+
 /// The example of the file with what was given in place of its own; where the file has none, what was given.
 fn example(slots: &[Slot], from_file: Option<Example>) -> Result<Example> {
     let mut example = match from_file {
@@ -230,7 +304,7 @@ fn example(slots: &[Slot], from_file: Option<Example>) -> Result<Example> {
             })?
         }
         None => {
-            let flags = || slots.iter().map(|slot| format!("-i {}:1,3,224,224", slot.name)).collect::<Vec<_>>().join(" ");
+            let flags = || slots.iter().map(|slot| format!("-i {}", slot.spelling)).collect::<Vec<_>>().join(" ");
             let missing = |slot: &Slot| {
                 Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{}`", slot.name))
                     .help(format!("give every input, for example: {}", flags()))
@@ -280,13 +354,14 @@ impl Slot {
             let shape = shape.or_else(|| matches!(spec.source, Some(DataSource::Number(_))).then(Vec::new));
             let shape = shape.ok_or_else(|| {
                 Error::new(ErrorCode::NoInputs, format!("unknown shape for input `{}`", self.name))
-                    .help(format!("give it: -i {}:1,3,224,224", self.name))
+                    .help(format!("give it: -i {}", self.spelling))
             })?;
             let values = spec.source.as_ref().map(|source| source.array(dtype, &shape, position as u64 + 1)).transpose().at(&self.name)?;
             values.flatten().map_or_else(|| Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))), Tensor::from)
         };
         let named = |(axis, size): (usize, &(Option<String>, usize))| size.0.clone().map(|symbol| (axis, symbol));
         self.symbols = spec.shape.iter().flatten().enumerate().filter_map(named).collect();
+        self.is_number = matches!(spec.source, Some(DataSource::Number(_))) && tensor.rank() == 0 && tensor.dtype().is_float();
         self.given = Some(tensor);
         Ok(())
     }

@@ -36,6 +36,7 @@ enum Backend {
 impl Run {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
+        self.out.as_deref().map(array_files::check_format).transpose()?;
         let prepared = self.inputs.apply(read::open(&self.model)?)?;
         prepared.notes.iter().for_each(|note| console.note(note));
         prepared.refuse_missing()?;

@@ -124,7 +124,7 @@ fn every_error_has_its_exit_code_and_a_message() {
         (vec!["convert", mlp, "-o", onnx, "--dynamic", "input:7=batch"], 2, "axis 7"),
         (vec!["convert", mlp, "-o", onnx, "-i", "input:1,?"], 2, "[NAME:]SHAPE"),
         (vec!["convert", mlp, "-o", onnx, "-i", "input:1,17"], 1, "code/__torch__"),
-        (vec!["convert", mlp, "-o", onnx, "--opset", "12"], 1, "opset 12"),
+        (vec!["convert", mlp, "-o", onnx, "--opset", "12"], 2, "opset 12 (13 to 26)"),
         (vec!["convert", mlp, "-o", mlp], 2, "overwritten by its own conversion"),
         (vec!["convert", mlp, "-o", "nowhere/m.onnx"], 1, "no folder"),
         (vec!["convert", mlp, "-o", "/"], 1, "error[E0602]"),

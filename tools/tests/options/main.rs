@@ -3,4 +3,6 @@
 mod compare;
 mod inputs;
 mod program;
+mod scalars;
+mod usage;
 mod verification;
