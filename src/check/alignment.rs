@@ -129,12 +129,12 @@ impl<'a> Evaluated<'a> {
         &self.evaluation.replayed
     }
 
-    /// How close the outputs at a position are.
+    /// How close the output at a position is to that of the other at its position.
     ///
     /// # Errors
     /// As [`output_nearness`].
-    pub(super) fn output_nearness(&self, other: &Evaluated, i: usize) -> Result<Closeness> {
-        output_nearness(&self.evaluation, &other.evaluation, i)
+    pub(super) fn output_nearness(&self, other: &Evaluated, (i, j): (usize, usize)) -> Result<Closeness> {
+        output_nearness(&self.evaluation, &other.evaluation, (i, j))
     }
 
     /// The values of this graph that have a counterpart in the other.
@@ -151,17 +151,17 @@ impl<'a> Evaluated<'a> {
     }
 }
 
-/// How close the outputs of two evaluations at a position are, in all their elements: what the rounding of both that was observed explains.
+/// How close two outputs of two evaluations are, each at its position, in all their elements: what the rounding of both that was observed explains.
 ///
 /// # Errors
 /// Where they cannot be compared.
-pub(super) fn output_nearness(a: &Evaluation, b: &Evaluation, i: usize) -> Result<Closeness> {
-    let observed = |of: &Evaluation| {
+pub(super) fn output_nearness(a: &Evaluation, b: &Evaluation, (i, j): (usize, usize)) -> Result<Closeness> {
+    let observed = |of: &Evaluation, i: usize| {
         let exact = of.outputs.get(i).and_then(Option::as_ref).map(|reference| &reference.value);
         let computed = of.replayed.get(i).ok_or_else(|| Error::internal("an output that was not computed"))?;
         Observed::new(exact, computed, usize::MAX)
     };
-    let (a, b) = (observed(a)?, observed(b)?);
+    let (a, b) = (observed(a, i)?, observed(b, j)?);
     match a.values.len() == b.values.len() {
         true => Ok(a.nearness(&b, f64::INFINITY)),
         false => Ok(Closeness { share: f64::INFINITY, limit: 0.0, element: 0 }),
@@ -177,11 +177,12 @@ pub(super) struct Parting {
     pub(super) runs: (Vec<usize>, Vec<usize>),
 }
 
-/// Where two graphs part, given the positions of the outputs that differ.
-pub(super) fn parting(a: &Evaluated, b: &Evaluated, differing: &[usize], inputs: (&[Array], &[Array])) -> Option<Parting> {
+/// Where two graphs part, given the positions of the outputs that differ, in each of them.
+pub(super) fn parting(a: &Evaluated, b: &Evaluated, differing: &[(usize, usize)], inputs: (&[Array], &[Array])) -> Option<Parting> {
     let (shared_a, shared_b) = (a.counterparts(b), b.counterparts(a));
-    let (unshared_a, first_a) = unshared(a.graph, &shared_a, differing);
-    let (unshared_b, first_b) = unshared(b.graph, &shared_b, differing);
+    let (in_a, in_b): (Vec<usize>, Vec<usize>) = differing.iter().copied().unzip();
+    let (unshared_a, first_a) = unshared(a.graph, &shared_a, &in_a);
+    let (unshared_b, first_b) = unshared(b.graph, &shared_b, &in_b);
     let (run_a, run_b) = match (first_a, first_b) {
         (Some(i), Some(j)) => (run(a.graph, i, &unshared_a), run(b.graph, j, &unshared_b)),
         (None, None) => return None,

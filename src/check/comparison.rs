@@ -140,7 +140,7 @@ impl CheckRun<'_> {
                 all.extend([own.closeness(&got[i])?, reference.closeness(&expected[i])?]);
             }
             if let Some(other) = &other {
-                all.push(alignment::output_nearness(&mine, other, i)?);
+                all.push(alignment::output_nearness(&mine, other, (i, i))?);
             }
             Ok(all.into_iter().max_by(|a, b| a.share.total_cmp(&b.share)).unwrap_or_else(differing))
         };
@@ -160,7 +160,7 @@ impl CheckRun<'_> {
 }
 
 /// Adds the differences of one call to the report of an output.
-fn add(report: &mut OutputReport, call: &Call, difference: &ArrayDifference, tolerance: Tolerance) {
+pub(super) fn add(report: &mut OutputReport, call: &Call, difference: &ArrayDifference, tolerance: Tolerance) {
     report.max_abs = report.max_abs.max(difference.max_abs);
     report.max_rel = report.max_rel.max(difference.max_rel);
     if tolerance != Tolerance::EXACT {
@@ -180,11 +180,11 @@ fn add(report: &mut OutputReport, call: &Call, difference: &ArrayDifference, tol
 
 /// Counts the elements that are no numbers.
 pub(super) fn count_special(report: &mut OutputReport, expected: &Array) -> Result<()> {
+    report.elements += expected.len();
     if !expected.dtype().is_float() {
         return Ok(());
     }
     let values = expected.to_f64s()?;
-    report.elements += values.len();
     report.nan += values.iter().filter(|x| x.is_nan()).count();
     report.infinite += values.iter().filter(|x| x.is_infinite()).count();
     Ok(())

@@ -79,8 +79,12 @@ pub(super) struct SymbolSizes {
 /// What can be varied in an example.
 pub(super) struct InputGenerator {
     tensors: Vec<Tensor>,
+    /// Their names.
+    names: Vec<String>,
     /// What each input is used for.
     uses: Vec<InputUse>,
+    /// Which inputs keep the values of the example: those that the graph is specialized for, and those that were asked for.
+    held: Vec<bool>,
     /// The sizes of the example.
     pub(super) example_sizes: Bindings,
 }
@@ -101,7 +105,37 @@ impl InputGenerator {
         for (symbol, n) in example.symbols() {
             seen.bind(&symbol, n)?;
         }
-        Ok(InputGenerator { tensors, uses, example_sizes: seen })
+        // Any other value would be refused by its guard, and nothing else be compared with it.
+        let guarded: Vec<_> = graph.guarded().collect();
+        let mut held: Vec<bool> = graph.inputs().iter().map(|id| guarded.contains(id)).collect();
+        held.resize(tensors.len(), false);
+        let names = example.inputs().iter().map(|input| input.0.clone()).collect();
+        Ok(InputGenerator { tensors, names, uses, held, example_sizes: seen })
+    }
+
+    /// The same, where these inputs keep their values, too.
+    pub(super) fn holding(mut self, names: &[String]) -> InputGenerator {
+        for (held, name) in self.held.iter_mut().zip(&self.names) {
+            *held |= names.contains(name);
+        }
+        self
+    }
+
+    /// Whether any input takes other values than the example's.
+    pub(super) fn varies(&self) -> bool {
+        self.held.iter().any(|held| !held) || !self.has_values()
+    }
+
+    /// Which inputs had one value in every call, and which.
+    pub(super) fn held_values(&self) -> Vec<String> {
+        let inputs = self.names.iter().zip(&self.tensors).zip(&self.held).filter(|(_, held)| **held);
+        inputs
+            .filter_map(|((name, tensor), _)| tensor.value().filter(|array| array.len() == 1).map(|array| (name, array)))
+            // Without its type.
+            .map(|(name, array)| {
+                format!("input `{name}` was {} in every call", array.to_string().split(' ').next_back().unwrap_or_default())
+            })
+            .collect()
     }
 
     /// Whether the example has mode.
@@ -234,8 +268,11 @@ impl InputGenerator {
     /// The inputs of a call.
     pub(super) fn generate(&self, spec: CallSpec) -> Result<Call> {
         let mut random = Random::new(spec.seed);
-        let one = |(tensor, used): (&Tensor, &InputUse)| match (spec.mode, tensor.value()) {
+        let one = |((tensor, used), held): ((&Tensor, &InputUse), &bool)| match (spec.mode, tensor.value()) {
             (InputMode::Given, Some(array)) => Ok(array.clone()),
+            (_, Some(array)) if *held && Sizes::Bound(&spec.sizes).shape(tensor.shape()).is_ok_and(|shape| shape == array.shape()) => {
+                Ok(array.clone())
+            }
             (mode, value) => {
                 let sizes = Sizes::Bound(&spec.sizes);
                 let shape = sizes.shape(tensor.shape())?;
@@ -248,7 +285,7 @@ impl InputGenerator {
                 like(&mut random, mode, tensor.ty(), &shape, value, used.range(sizes))
             }
         };
-        let inputs = self.tensors.iter().zip(&self.uses).map(one).collect::<Result<_>>()?;
+        let inputs = self.tensors.iter().zip(&self.uses).zip(&self.held).map(one).collect::<Result<_>>()?;
         let is_typical = matches!(spec.mode, InputMode::Given | InputMode::Fresh);
         Ok(Call { what: spec.what, inputs, sizes: spec.sizes, same_size: spec.same_size, is_typical })
     }

@@ -1,10 +1,10 @@
 //! Localisation: the first node whose value differs, and the step at fault: the trace, the ONNX model, our kernel, tract's reading or its optimiser.
 
-use super::alignment::{self, Evaluated};
+use super::alignment::{self, Evaluated, Parting};
 use super::error_bounds::Bound;
 use super::graph_diff::{self, Difference};
 use super::input_generation::Call;
-use super::model_comparison::differences;
+use super::model_comparison::{OPERATOR, differences};
 use super::rounding::{self, Reference};
 use super::subgraph::{self, ComputedValues, Subgraph};
 use super::tolerance::{allowed, apart};
@@ -292,9 +292,13 @@ fn parted(traced: &Traced, other: &Graph, inputs: &[Array]) -> Option<Divergence
     let graph = traced.graph();
     let (mine, theirs) = (Evaluated::new(graph, inputs).ok()?, Evaluated::new(other, inputs).ok()?);
     let count = graph.outputs().len().min(other.outputs().len());
-    let is_off = |i: &usize| mine.output_nearness(&theirs, *i).is_ok_and(|nearness| nearness.share > 1.0);
-    let parting = alignment::parting(&mine, &theirs, &(0..count).filter(is_off).collect::<Vec<_>>(), (inputs, inputs))?;
-    let what = differences((graph, other), &parting, (inputs, inputs)).join("; ");
+    let is_off = |i: &usize| mine.output_nearness(&theirs, (*i, *i)).is_ok_and(|nearness| nearness.share > 1.0);
+    let parting = alignment::parting(&mine, &theirs, &(0..count).filter(is_off).map(|i| (i, i)).collect::<Vec<_>>(), (inputs, inputs))?;
+    // What the module has is expected.
+    let reversed = Parting { nodes: (parting.nodes.1, parting.nodes.0), runs: (parting.runs.1.clone(), parting.runs.0.clone()) };
+    let found = differences((other, graph), &reversed, (inputs, inputs));
+    // Which operator the module has is said beside the node.
+    let what = found.into_iter().filter(|line| !line.starts_with(OPERATOR)).collect::<Vec<_>>().join("; ");
     let (own, another) = (parting.nodes.0.map(|i| node(graph, i)), parting.nodes.1.map(|j| node(other, j)));
     let mut found = match (own, another) {
         (Some(own), another) => Divergence { instead: another, ..Divergence::new(own, Fault::Trace, what) },

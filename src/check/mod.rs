@@ -12,6 +12,7 @@ mod input_uses;
 mod locate;
 mod minimise;
 mod model_comparison;
+mod parts;
 mod report;
 mod rounding;
 mod subgraph;
@@ -21,14 +22,14 @@ mod use_analysis;
 pub use candidate::{BlackBox, Candidate};
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
 pub use minimise::Reproducer;
-pub use model_comparison::{FirstDifference, ModelComparison, NodeSide, compare_models};
+pub use model_comparison::{FirstDifference, ModelComparison, NodeSide, by_position, compare_models};
 pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
 
 use crate::array::{Array, DType, Tolerance};
 use crate::dim::{Bindings, Expr};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::graph::{Condition, Graph};
-use crate::module::{AsDynModule, DynModule, Example};
+use crate::graph::{Condition, Graph, VALID_ONLY};
+use crate::module::{AsDynModule, DynModule, Example, Outputs};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
@@ -56,6 +57,8 @@ pub struct CheckOptions {
     pub retrace: bool,
     /// How much work may be done, in runs of the example. Small models are not bound by it.
     pub budget: f64,
+    /// The inputs that keep the values of the example in every call, by name. Inputs whose values the traced graph is specialized for keep them anyway.
+    pub held: Vec<String>,
 }
 
 impl Default for CheckOptions {
@@ -68,6 +71,7 @@ impl Default for CheckOptions {
             rel_tolerance: None,
             retrace: true,
             budget: 5.0,
+            held: Vec::new(),
         }
     }
 }
@@ -115,6 +119,13 @@ impl CheckOptions {
     #[must_use]
     pub fn rel_tolerance(mut self, rel: f64) -> CheckOptions {
         self.rel_tolerance = Some(rel);
+        self
+    }
+
+    /// The inputs that keep the values of the example in every call, by name: settings rather than data.
+    #[must_use]
+    pub fn hold(mut self, inputs: Vec<String>) -> CheckOptions {
+        self.held = inputs;
         self
     }
 
@@ -285,7 +296,7 @@ impl<'a> CheckRun<'a> {
         let Checker { ref reference, traced, candidate, example, ref options } = *checker;
         let module = &**reference;
         let example = settled(example.clone().arranged(module)?, traced);
-        let generator = InputGenerator::of(&example, traced.graph())?;
+        let generator = InputGenerator::of(&example, traced.graph())?.holding(&options.held);
         let report = Report {
             outputs: traced.outputs().into_iter().map(|output| OutputReport::new(output.0)).collect(),
             nodes: traced.graph().nodes().len(),
@@ -354,6 +365,8 @@ impl<'a> CheckRun<'a> {
             unvaried.retain(|symbol| self.is_affordable_alone(symbol));
             self.report.unvaried = unvaried.iter().map(|symbol| self.unvaried(symbol)).collect();
         }
+        // Where every input keeps its value, all calls are the example.
+        let fresh = if self.generator.varies() { fresh } else { 0 };
         for seed in 1..=fresh {
             if self.generator.has_values() || seed > 1 {
                 self.attempt(self.generator.fresh(seed), false)?;
@@ -378,7 +391,10 @@ impl<'a> CheckRun<'a> {
     /// The report, as far as the check came.
     fn finished(mut self) -> Report {
         self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
-        self.report.warnings = self.report.outputs.iter().filter_map(OutputReport::warning).collect();
+        if !self.report.calls.is_empty() {
+            self.report.warnings = self.report.outputs.iter().filter_map(OutputReport::warning).collect();
+            self.report.notes.extend(self.generator.held_values());
+        }
         self.report
     }
 
@@ -440,7 +456,8 @@ impl<'a> CheckRun<'a> {
         if let Err(error) = &got
             && is_guard(error)
         {
-            self.report.excluded.push(format!("{}; excludes {what}", error.message()));
+            let condition = error.message().strip_prefix(VALID_ONLY).unwrap_or(error.message());
+            self.report.excluded.push(format!("{condition}; excludes {what}"));
             return Ok(Outcome::Refused);
         }
         self.report.cost.module_runs += 1;
@@ -448,11 +465,7 @@ impl<'a> CheckRun<'a> {
             Ok(expected) => expected,
             // Tensors that cross from one trace into the next are kept somewhere: no matter of sizes.
             Err(error) if error.code() == ErrorCode::Trace => return Err(error.at("traced a second time").into()),
-            Err(error) => {
-                self.report.rejected.push(format!("{what}: {error}"));
-                self.first_refusal.get_or_insert(error.at(format!("the source model, called with {what}")));
-                return Ok(Outcome::Refused);
-            }
+            Err(error) => return Ok(self.refused(&call, error, got)),
         };
         if let Some(other) = other {
             self.same_again(&call, &other)?;
@@ -471,6 +484,23 @@ impl<'a> CheckRun<'a> {
         Ok(Outcome::Compared)
     }
 
+    /// What is left of a call that the module refuses: it may take the parts of the inputs.
+    fn refused(&mut self, call: &Call, error: Error, got: Result<Outputs>) -> Outcome {
+        let got = got.and_then(|got| got.iter().map(Tensor::to_array).collect::<Result<Vec<_>>>());
+        let in_parts = if call.same_size { None } else { got.ok().and_then(|got| self.compare_in_parts(call, &got)) };
+        let error = match in_parts {
+            Some(Ok(())) => {
+                self.report.calls.push(call.what.clone());
+                return Outcome::Compared;
+            }
+            Some(Err(other)) => Error::new(error.code(), format!("{error}; run on parts, it gives something else: {other}")),
+            None => error,
+        };
+        self.report.rejected.push(format!("{}: {error}", call.what));
+        self.first_refusal.get_or_insert(error.at(format!("the source model, called with {}", call.what)));
+        Outcome::Refused
+    }
+
     /// The module's outputs; the first time at the example's sizes and at others while it is traced again, which is the same work.
     fn expected(&mut self, call: &Call, inputs: &[Tensor]) -> Result<(Vec<Array>, Option<Graph>)> {
         let other_size = usize::from(!call.same_size);
@@ -486,7 +516,7 @@ impl<'a> CheckRun<'a> {
     }
 
     fn answers(&self, inputs: &[Tensor]) -> Result<Vec<Array>> {
-        seeded(0, || self.module.forward(inputs))?.iter().map(Tensor::to_array).collect()
+        answers(self.module, inputs)
     }
 
     /// Compares a second trace with the traced graph.
@@ -520,6 +550,11 @@ impl<'a> CheckRun<'a> {
             None => error.into(),
         }
     }
+}
+
+/// The outputs of a module.
+fn answers(module: &dyn DynModule, inputs: &[Tensor]) -> Result<Vec<Array>> {
+    seeded(0, || module.forward(inputs))?.iter().map(Tensor::to_array).collect()
 }
 
 /// Whether a traced graph refuses a call because a guard does not hold.

@@ -7,7 +7,7 @@ use super::{CheckOptions, MOST_CALLS, comparison, cost, tolerance};
 use crate::array::{Array, Tolerance, index};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::Graph;
-use crate::module::Example;
+use crate::module::{Example, output_order};
 use crate::trace::Traced;
 
 /// What two models make of the same inputs.
@@ -22,9 +22,16 @@ pub struct ModelComparison {
     pub first: Option<FirstDifference>,
     /// Outputs that contain NaN or infinity, and what else is odd.
     pub warnings: Vec<String>,
+    /// How outputs were matched, where their names do not say, and inputs that kept one value.
+    pub notes: Vec<String>,
 }
 
 impl ModelComparison {
+    /// Whether no output has any element, so that nothing was compared.
+    pub fn is_empty(&self) -> bool {
+        self.outputs.iter().all(OutputReport::is_empty)
+    }
+
     /// Whether all outputs agree.
     pub fn agrees(&self) -> bool {
         self.outputs.iter().all(OutputReport::agrees)
@@ -61,7 +68,8 @@ pub struct NodeSide {
     pub fused: Vec<String>,
 }
 
-/// Compares two traced graphs that take the same inputs. The example is the first's; inputs without values are made up for its use of them.
+/// Compares two traced graphs that take the same inputs. The example is the first's; inputs without values are made up for its use of them. Outputs
+/// are matched by name where both models have the same names, else by position.
 ///
 /// Outputs agree where they are within a user's tolerance, else within what the observed rounding of both models explains: both are evaluated in
 /// f64 and in working precision, on ontrace's kernels.
@@ -69,10 +77,12 @@ pub struct NodeSide {
 /// # Errors
 /// Those of the kernels, and [`Input`](ErrorCode::Input) where the models take other inputs.
 pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &CheckOptions) -> Result<ModelComparison> {
-    let generator = InputGenerator::of(example, a.graph())?;
+    let generator = InputGenerator::of(example, a.graph())?.holding(&options.held);
     let order = arrangement(a, b)?;
+    let (matched, note) = matched_outputs(a, b)?;
     let mut result = ModelComparison {
         outputs: a.outputs().into_iter().map(|output| OutputReport::new(output.0)).collect(),
+        notes: note.into_iter().chain(generator.held_values()).collect(),
         ..ModelComparison::default()
     };
     let is_cheap = cost::work(a.graph(), &generator.example_sizes) <= cost::CHEAP;
@@ -85,9 +95,9 @@ pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &Check
         let (inputs_a, inputs_b) = (complete(a, call.inputs)?, complete(b, arranged).at("the second model")?);
         let inputs = (&inputs_a[..], &inputs_b[..]);
         // Later calls of large models are compared in working precision, and looked at closely only where that is not enough.
-        let is_near = i > 0 && !is_cheap && options.tolerance_of(crate::DType::F32).is_none() && near(a, b, inputs)?;
+        let is_near = i > 0 && !is_cheap && options.tolerance_of(crate::DType::F32).is_none() && near(a, b, inputs, &matched)?;
         if !is_near {
-            compare_call(a, b, inputs, &call.what, options, &mut result).at(&call.what)?;
+            compare_call((a, b, &matched), inputs, &call.what, options, &mut result).at(&call.what)?;
         }
         result.calls.push(call.what);
         if !result.agrees() {
@@ -105,13 +115,35 @@ pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &Check
 }
 
 /// Whether outputs in working precision are within the tolerance by dtype.
-fn near(a: &Traced, b: &Traced, (inputs_a, inputs_b): (&[Array], &[Array])) -> Result<bool> {
+fn near(a: &Traced, b: &Traced, (inputs_a, inputs_b): (&[Array], &[Array]), matched: &[usize]) -> Result<bool> {
     let (expected, got) = (a.graph().replay(inputs_a)?, b.graph().replay(inputs_b)?);
     let one = |(got, expected): (&Array, &Array)| {
         let allowed = tolerance::allowed(expected, inputs_a).unwrap_or(Tolerance::EXACT);
         tolerance::apart(got, expected, allowed, false).is_none()
     };
-    Ok(got.len() == expected.len() && got.iter().zip(&expected).all(one))
+    let got: Vec<&Array> = matched.iter().filter_map(|&j| got.get(j)).collect();
+    Ok(got.len() == expected.len() && got.into_iter().zip(&expected).all(one))
+}
+
+/// For each output of the first model the position of that of the second, and how they were matched where their names do not say.
+fn matched_outputs(a: &Traced, b: &Traced) -> Result<(Vec<usize>, Option<String>)> {
+    let names = |traced: &Traced| traced.outputs().into_iter().map(|output| output.0).collect::<Vec<_>>();
+    let (expected, got) = (names(a), names(b));
+    if expected.len() != got.len() {
+        return Err(Error::new(ErrorCode::Mismatch, format!("{} outputs, {} in the second model", expected.len(), got.len()))
+            .help(format!("the outputs are {} and {}", expected.join(", "), got.join(", "))));
+    }
+    match output_order(&expected, &got) {
+        Some(order) => Ok((order, None)),
+        None => Ok(((0..got.len()).collect(), by_position(&expected, &got))),
+    }
+}
+
+/// What is said where outputs are matched by position: nothing where there is only one.
+pub fn by_position(expected: &[String], names: &[String]) -> Option<String> {
+    let list = |names: &[String]| names.join(", ");
+    (expected.len() > 1)
+        .then(|| format!("outputs are matched by position, since their names differ: {} and {}", list(expected), list(names)))
 }
 
 /// For each input of the second model that input of the first with its name; where a name is unknown, that at its position.
@@ -132,8 +164,7 @@ fn complete(traced: &Traced, inputs: Vec<Array>) -> Result<Vec<Array>> {
 }
 
 fn compare_call(
-    a: &Traced,
-    b: &Traced,
+    (a, b, matched): (&Traced, &Traced, &[usize]),
     call: (&[Array], &[Array]),
     what: &str,
     options: &CheckOptions,
@@ -142,19 +173,15 @@ fn compare_call(
     let (inputs_a, inputs_b) = call;
     let first = Evaluated::new(a.graph(), inputs_a)?;
     let second = Evaluated::new(b.graph(), inputs_b).at("the second model")?;
-    if first.outputs().len() != second.outputs().len() {
-        let counts = format!("{} outputs, {} in the second model", first.outputs().len(), second.outputs().len());
-        return Err(Error::new(ErrorCode::Mismatch, counts));
-    }
     let mut differing = Vec::new();
-    for (i, report) in result.outputs.iter_mut().enumerate() {
-        let (expected, got) = (&first.outputs()[i], &second.outputs()[i]);
+    for ((i, report), &j) in result.outputs.iter_mut().enumerate().zip(matched) {
+        let (expected, got) = (&first.outputs()[i], &second.outputs()[j]);
         comparison::count_special(report, expected)?;
         if expected.shape() != got.shape() || expected.dtype().is_float() != got.dtype().is_float() {
             let ty = |array: &Array| format!("{}{:?}", array.dtype(), array.shape());
             result.warnings.push(format!("output {} is {}, and {} in the second model", report.name, ty(expected), ty(got)));
             (report.share, report.max_abs) = (f64::INFINITY, f64::INFINITY);
-            differing.push(i);
+            differing.push((i, j));
             continue;
         }
         let got = &if expected.dtype().is_float() { got.cast(expected.dtype())? } else { got.clone() };
@@ -187,7 +214,7 @@ fn compare_call(
                 found.share
             }
             None => {
-                let nearness = first.output_nearness(&second, i)?;
+                let nearness = first.output_nearness(&second, (i, j))?;
                 report.limit = Limit::Rounding;
                 if nearness.share >= report.share && nearness.share > 0.0 {
                     let element =
@@ -200,7 +227,7 @@ fn compare_call(
         };
         report.share = report.share.max(share);
         if share > 1.0 {
-            differing.push(i);
+            differing.push((i, j));
         }
     }
     if !differing.is_empty()
@@ -233,6 +260,9 @@ fn describe((a, b): (&Graph, &Graph), parting: &Parting, inputs: (&[Array], &[Ar
     FirstDifference { call: call.to_string(), differences: differences((a, b), parting, inputs), first, second }
 }
 
+/// What the difference of two operators begins with.
+pub(super) const OPERATOR: &str = "operator: ";
+
 /// Attributes, weights and values that differ between the two nodes.
 pub(super) fn differences((a, b): (&Graph, &Graph), parting: &Parting, inputs: (&[Array], &[Array])) -> Vec<String> {
     let mut found = Vec::new();
@@ -241,13 +271,13 @@ pub(super) fn differences((a, b): (&Graph, &Graph), parting: &Parting, inputs: (
         if parting.runs.0.len() != parting.runs.1.len() {
             // A fused node and one of those that were fused have other attributes by nature.
         } else if x.op.name() != y.op.name() {
-            found.push(format!("{} and {}", x.op.name(), y.op.name()));
+            found.push(format!("{OPERATOR}expected {}, got {}", x.op.name(), y.op.name()));
         } else {
             let (mine, theirs) = (x.op.attributes(), y.op.attributes());
             let text = |value: Option<&crate::graph::Attribute>| value.map_or_else(|| "nothing".to_string(), ToString::to_string);
             let names = mine.iter().chain(theirs.iter().filter(|(name, _)| mine.get(name).is_none())).map(|(name, _)| name.to_string());
             for name in names.filter(|name| mine.get(name) != theirs.get(name)) {
-                found.push(format!("attribute {name}: {} and {}", text(mine.get(&name)), text(theirs.get(&name))));
+                found.push(format!("attribute {name}: expected {}, got {}", text(mine.get(&name)), text(theirs.get(&name))));
             }
         }
         if parting.runs.0.len() == parting.runs.1.len() {
@@ -258,7 +288,9 @@ pub(super) fn differences((a, b): (&Graph, &Graph), parting: &Parting, inputs: (
     if let (Some(x), Some(y)) = (end(a, &parting.runs.0, inputs.0), end(b, &parting.runs.1, inputs.1)) {
         match y.cast(x.dtype()).map(|y| tolerance::apart(&y, &x, Tolerance::EXACT, false)) {
             Ok(Some(words)) => found.push(format!("values: {words}")),
-            _ => found.push(format!("values: {}{:?} and {}{:?}", x.dtype(), x.shape(), y.dtype(), y.shape())),
+            // Values that are the same, which only their order tells apart.
+            Ok(None) => found.push("values: equal there, in another place of the graph".to_string()),
+            Err(_) => found.push(format!("values: expected {}{:?}, got {}{:?}", x.dtype(), x.shape(), y.dtype(), y.shape())),
         }
     }
     found
@@ -270,11 +302,11 @@ fn constants_apart((a, i): (&Graph, usize), (b, j): (&Graph, usize)) -> Vec<Stri
     let mut found = Vec::new();
     for (k, array) in &mine {
         let Some((_, other)) = theirs.iter().find(|other| other.0 == *k) else {
-            found.push(format!("operand {k}: a constant in the first model only"));
+            found.push(format!("operand {k}: expected a constant, got a computed value"));
             continue;
         };
         if array.dtype() != other.dtype() || array.shape() != other.shape() {
-            found.push(format!("operand {k}: {}{:?} and {}{:?}", array.dtype(), array.shape(), other.dtype(), other.shape()));
+            found.push(format!("operand {k}: expected {}{:?}, got {}{:?}", array.dtype(), array.shape(), other.dtype(), other.shape()));
         } else if let Some(words) = tolerance::apart(other, array, Tolerance::EXACT, false) {
             found.push(format!("operand {k}: {words}"));
         }
@@ -283,7 +315,7 @@ fn constants_apart((a, i): (&Graph, usize), (b, j): (&Graph, usize)) -> Vec<Stri
         theirs
             .iter()
             .filter(|(k, _)| !mine.iter().any(|own| own.0 == *k))
-            .map(|(k, _)| format!("operand {k}: a constant in the second model only")),
+            .map(|(k, _)| format!("operand {k}: expected a computed value, got a constant")),
     );
     found
 }

@@ -90,6 +90,11 @@ impl OutputReport {
         self.share <= 1.0
     }
 
+    /// Whether there was no element to compare in any call.
+    pub fn is_empty(&self) -> bool {
+        self.elements == 0
+    }
+
     /// Whether no element was a number in any call.
     pub fn is_nan(&self) -> bool {
         self.elements > 0 && self.nan == self.elements
@@ -98,6 +103,9 @@ impl OutputReport {
     /// What is odd about its values.
     pub(super) fn warning(&self) -> Option<String> {
         let OutputReport { name, elements, nan, infinite, .. } = self;
+        if *elements == 0 {
+            return Some(format!("output {name} has no elements in any call: nothing of it was compared"));
+        }
         if self.is_nan() {
             return Some(format!(
                 "output {name} is NaN for every input that was tried: comparing NaN with NaN shows nothing about the model"
@@ -158,6 +166,13 @@ pub struct Verdict {
     pub report: Report,
     /// Why the check failed.
     pub failure: Option<Error>,
+}
+
+impl Report {
+    /// Whether outputs were made, and none has any element: nothing was compared.
+    pub fn is_empty(&self) -> bool {
+        !self.calls.is_empty() && self.outputs.iter().all(OutputReport::is_empty)
+    }
 }
 
 impl fmt::Display for Report {

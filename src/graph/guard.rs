@@ -7,6 +7,9 @@ use crate::error::{Error, ErrorCode, Result};
 use std::fmt;
 use std::sync::Arc;
 
+/// What the message of a refused call begins with; the condition follows.
+pub(crate) const VALID_ONLY: &str = "the traced graph is valid only for ";
+
 /// A condition under which a traced graph does what its module does, with the source location that made it one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
@@ -89,7 +92,7 @@ impl Guard {
     fn text(&self) -> String {
         let condition = match &self.condition {
             Condition::Sizes(constraint) => constraint.to_string(),
-            Condition::Values(_, seen) => format!("a value {}{:?} is {}", seen.dtype(), seen.shape(), summary(seen)),
+            Condition::Values(_, seen) => format!("the value {}", summary(seen)),
         };
         format!("{condition}{}", self.location.suffix())
     }
@@ -98,14 +101,14 @@ impl Guard {
         if let Some(message) = &self.raises {
             return Error::new(ErrorCode::Guard, message.to_string()).help(format!("the program requires {}", self.text()));
         }
-        Error::new(ErrorCode::Guard, format!("the traced graph is valid only for {self}; in this call {found}"))
+        Error::new(ErrorCode::Guard, format!("{VALID_ONLY}{self}; in this call {found}"))
             .help("the program read this value while it was traced and may have branched on it: trace again with such inputs, or use cond, while_loop or scan")
     }
 }
 
-/// The values where they are few, otherwise how many.
+/// The values where they are few, otherwise their type.
 fn summary(array: &Array) -> String {
-    if array.len() <= 16 { array.to_string() } else { format!("{} values", array.len()) }
+    if array.len() <= 16 { array.to_string() } else { format!("{}{:?}", array.dtype(), array.shape()).replace(' ', "") }
 }
 
 impl fmt::Display for Guard {

@@ -13,6 +13,7 @@ mod subgraph;
 mod weight_provenance;
 
 pub use attributes::{Attribute, Attributes};
+pub(crate) use guard::VALID_ONLY;
 pub use guard::{Condition, Guard};
 pub use lower::Written;
 pub(crate) use metadata::{SavedCondition, SavedGuard, guards_entry, guards_of};

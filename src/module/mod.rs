@@ -16,8 +16,8 @@ pub(crate) use call::{call_named, call_tree};
 pub use dynamic::{AsDynModule, DynModule, kind};
 pub(crate) use example::symbol_of;
 pub use example::{Example, element};
-pub use outputs::Outputs;
 pub(crate) use outputs::default_name;
+pub use outputs::{Outputs, output_order};
 pub use signature::Signature;
 
 use crate::error::Result;

@@ -104,6 +104,21 @@ impl From<Vec<Tensor>> for Outputs {
     }
 }
 
+/// For each of the expected names the position of the output that has it, where the names are the same ones in any order; `None` where outputs can
+/// only be matched by position.
+///
+/// ```
+/// let names = |names: [&str; 2]| names.map(String::from);
+/// let order = ontrace::module::output_order(&names(["a", "b"]), &names(["b", "a"]));
+/// assert_eq!(order, Some(vec![1, 0]));
+/// assert_eq!(ontrace::module::output_order(&names(["a", "b"]), &names(["p", "q"])), None);
+/// ```
+pub fn output_order(expected: &[String], names: &[String]) -> Option<Vec<usize>> {
+    let order: Vec<usize> = expected.iter().map(|name| names.iter().position(|other| other == name)).collect::<Option<_>>()?;
+    let distinct: std::collections::BTreeSet<usize> = order.iter().copied().collect();
+    (order.len() == names.len() && distinct.len() == names.len()).then_some(order)
+}
+
 /// The name of an output that has no other: `y`, or `y_0`, `y_1` and so on where there are several.
 pub(crate) fn default_name(i: usize, count: usize) -> String {
     if count == 1 { "y".to_string() } else { format!("y_{i}") }

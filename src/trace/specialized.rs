@@ -50,19 +50,23 @@ impl Traced {
 }
 
 impl SpecializedValue {
-    /// What the value is, in a condition: `t = 3`, or `the value computed from a, b = 3`.
+    /// What the value is, in a condition: `t = 3`, or `values of a, b for which it is 3`.
     fn condition(&self) -> String {
-        let value =
-            if self.value.len() <= 16 { self.value.to_string() } else { format!("the {} elements of the example", self.value.len()) };
+        // Without the type, which stands before the values.
+        let value = match self.value.to_string().split_once(' ') {
+            Some((_, value)) if self.value.len() <= 16 => value.to_string(),
+            _ => format!("the {} elements of the example", self.value.len()),
+        };
         match (self.is_input, self.inputs.join(", ")) {
             (true, input) => format!("{input} = {value}"),
-            (false, inputs) => format!("a value computed from {inputs} = {value}"),
+            (false, inputs) => format!("values of {inputs} for which it is {value}"),
         }
     }
 
     /// What a file says of one of its inputs.
     pub(crate) fn of_input(&self) -> String {
-        format!("specialized: valid only for {}{}", self.condition(), self.location.suffix())
+        let what = if self.is_input { "" } else { "a value is computed: " };
+        format!("specialized: {what}valid only for {}{}", self.condition(), self.location.suffix())
     }
 }
 

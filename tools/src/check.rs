@@ -1,17 +1,18 @@
 //! `ontrace check`: whether a model is valid, runs here, and agrees with a reference.
 
-use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
-use crate::inputs::{Inputs, Prepared};
+use crate::inputs::Inputs;
+use crate::recorded::{against_recorded, shows_nothing};
 use crate::tolerance::{Effort, Tolerances};
-use crate::verification::{compared, number, percent, report_json, session, special, table, traced, unvaried, verified};
+use crate::verification::{compared, not_verified, report_json, special, table, traced, unvaried, verified};
 use ontrace::array::{Comparison, compare};
-use ontrace::check::{Checker, fill_inputs};
+use ontrace::check::{Checker, by_position, fill_inputs};
+use ontrace::module::{Outputs, output_order};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
-use ontrace::read::{self, Format, OnnxModule};
+use ontrace::read::{self, Format, LoadedModel, OnnxModule};
 use ontrace::runtime::Session;
-use ontrace::{Array, DynModule, Error, ErrorCode, Example, ResultExt, Tensor, Traced};
+use ontrace::{Array, DynModule, Error, ErrorCode, Example, ResultExt, Tensor, Traced, record};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -36,9 +37,15 @@ pub struct Check {
 }
 
 impl Check {
+    /// The file of the model: in a folder that has one, model.onnx.
+    fn file(&self) -> PathBuf {
+        let inner = self.model.join("model.onnx");
+        if inner.is_file() { inner } else { self.model.clone() }
+    }
+
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
-        let path = if self.model.is_dir() { self.model.join("model.onnx") } else { self.model.clone() };
+        let path = self.file();
         let model = read::open(&path)?;
         let mut text = String::new();
         let mut data_sets = Vec::new();
@@ -65,14 +72,15 @@ impl Check {
         text.push_str(&format!("valid       {}\n", count(traced.graph().nodes().len(), "operator")));
         let is_recorded = |path: &&PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("npz" | "npy" | "safetensors"));
         if let Some(path) = self.against.as_ref().filter(is_recorded) {
-            return self.against_outputs(path, (&prepared, &traced), console, text);
+            return against_recorded(path, (&prepared, &traced), (&self.file(), &self.tolerances), console, text);
         }
-        let options = self.effort.options(self.tolerances.options());
+        let options = self.effort.options(self.tolerances.options()).hold(prepared.scalars.clone());
         let repro = self.repro.as_deref();
         let started = Instant::now();
         let verdict = match (&self.against, traced.session()) {
             (Some(path), session) => {
-                let reference = read::open(path)?;
+                let (reference, note) = Reordered::new(read::open(path)?, &traced, &example);
+                note.iter().for_each(|note| console.note(&printable(note)));
                 // Another model may compute the same with other operators, so the graphs are not compared.
                 let checker = Checker::new(&reference, &traced, &example).options(options.retrace(false));
                 match &session {
@@ -121,7 +129,7 @@ impl Check {
         let eager =
             || ontrace::ops::seeded(0, || model.forward(&tensors))?.iter().map(Tensor::to_array).collect::<ontrace::Result<Vec<_>>>();
         let tract = || Session::new(onnx)?.run(&arrays);
-        let mut result = json!({"name": name});
+        let (mut result, mut warnings) = (json!({"name": name}), Vec::new());
         for (backend, outputs) in [("eager", eager()), ("tract", tract())] {
             let outputs = outputs.at(backend).at(name)?;
             let mut max_abs: f64 = 0.0;
@@ -130,6 +138,13 @@ impl Check {
                 let got = outputs.get(i).ok_or_else(missing).at(backend).at(name)?;
                 let comparison = self.compared(got, expected).at(format!("output {i} ({})", printable(output))).at(backend).at(name)?;
                 max_abs = max_abs.max(comparison.max_abs);
+                if backend == "eager"
+                    && let Some(warning) =
+                        shows_nothing(output, expected)?.or(special(expected)?.map(|note| format!("output {output}: {note}")))
+                {
+                    text.push_str(&format!("warning: {name}: {}\n", printable(&warning)));
+                    warnings.push(warning);
+                }
             }
             text.push_str(&format!(
                 "{name:<18} {backend:<6} {}, largest difference {max_abs:.1e}   agrees\n",
@@ -137,6 +152,7 @@ impl Check {
             ));
             result[backend] = json!({"max_abs": max_abs});
         }
+        result["warnings"] = json!(warnings);
         Ok(result)
     }
 
@@ -150,84 +166,51 @@ impl Check {
             _ => Ok(comparison),
         }
     }
+}
 
-    /// Compares the outputs for the given inputs with recorded ones.
-    fn against_outputs(&self, path: &Path, (prepared, traced): (&Prepared, &Traced), console: &Console, mut text: String) -> CommandResult {
-        prepared.refuse_missing()?;
-        let file = if self.model.is_dir() { self.model.join("model.onnx") } else { self.model.clone() };
-        let session = session(&file, prepared.model.format, Ok(traced)).at("tract").at(file.display())?;
-        text.push_str(&runs_here(&session));
-        let tensors = prepared
-            .example
-            .tensors()
-            .iter()
-            .map(|tensor| tensor.to_array().map(Tensor::from))
-            .collect::<ontrace::Result<Vec<_>>>()
-            .map_err(|error| error.help("give the recorded inputs: -i x=@in.npy"))?;
-        let outputs = ontrace::ops::seeded(0, || session.forward(&tensors)).at(file.display())?;
-        let recorded = array_files::read_all(path)?;
-        let names = outputs.names();
-        let (mut results, mut failure) = (Vec::new(), None);
-        for (i, output) in outputs.iter().enumerate() {
-            let candidates =
-                [names.get(i).cloned().unwrap_or_default(), format!("out_{i}"), format!("y_{i}"), "y".to_string(), "array".to_string()];
-            let missing = || {
-                let tried: Vec<&str> = candidates.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-                Error::input(format!("no recorded output {i}")).help(format!("name it one of: {}", tried.join(", "))).at(path.display())
-            };
-            let expected = candidates.iter().find_map(|name| recorded.get(name)).ok_or_else(missing)?;
-            let got = output.to_array()?;
-            let comparison = compare(&got, expected, self.tolerances.of(got.dtype())).at(format!("output {i}"))?;
-            let (verdict, position) = match &comparison.closest_to_limit {
-                Some((index, got, expected)) => {
-                    (if comparison.agrees { "agrees" } else { "differs" }, format!(" at {index:?}: expected {expected}, got {got}"))
-                }
-                None => ("agrees", String::new()),
-            };
-            let share = percent(comparison.share);
-            text.push_str(&format!(
-                "   output {i:<6} largest difference {:.1e}, {share} of the limit{position}   {verdict}\n",
-                comparison.max_abs
-            ));
-            if let Some(note) = special(expected)? {
-                text.push_str(&format!("   warning: output {i}: {note}\n"));
-            }
-            results.push(json!({
-                "output": i,
-                "agrees": comparison.agrees,
-                "max_abs": number(comparison.max_abs),
-                "max_rel": number(comparison.max_rel),
-                "share": number(comparison.share),
-                "worst": comparison.closest_to_limit.as_ref().map(|(index, got, expected)| json!({"index": index, "got": number(*got), "expected": number(*expected)})),
-            }));
-            if !comparison.agrees && failure.is_none() {
-                failure = Some(
-                    Error::new(ErrorCode::Mismatch, format!("{} of {} elements differ{position}", comparison.outside, got.len()))
-                        .at(format!("output {i}")),
-                );
-            }
+/// The error of a check with its report; that something was not compared is no difference.
+fn failed(error: Error, report: Value) -> CommandError {
+    let error = if error.code() == ErrorCode::Unverified { not_verified(error) } else { error };
+    CommandError { report: Some(Box::new(report)), ..CommandError::from(error) }
+}
+
+/// A reference with its outputs in the order of the model's.
+struct Reordered {
+    model: LoadedModel,
+    order: Vec<usize>,
+}
+
+impl Reordered {
+    /// The reference with outputs matched by name where both have the same names, else by position; then a note says so.
+    fn new(model: LoadedModel, traced: &Traced, example: &Example) -> (Reordered, Option<String>) {
+        let expected: Vec<String> = traced.outputs().into_iter().map(|output| output.0).collect();
+        let mut names = model.output_names();
+        if names.is_empty() {
+            let reference = record(&model, example.clone().shapes_only());
+            names = reference.map(|traced| traced.outputs().into_iter().map(|output| output.0).collect()).unwrap_or_default();
         }
-        let value =
-            json!({"schema": "ontrace.check/1", "ok": failure.is_none(), "reference": path.display().to_string(), "outputs": results});
-        if let Some(error) = failure {
-            console.table(&text);
-            return Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) });
-        }
-        console.result(&text, value);
-        Ok(())
+        let order = output_order(&expected, &names);
+        let note = if order.is_none() && expected.len() == names.len() { by_position(&names, &expected) } else { None };
+        (Reordered { model, order: order.unwrap_or_default() }, note)
     }
 }
 
-/// The error of a check with its report; that sizes are not verified is no difference.
-fn failed(error: Error, report: Value) -> CommandError {
-    let error = match error.code() {
-        ErrorCode::Unverified => {
-            let help = error.help_line().unwrap_or_default().to_string();
-            Error::new(error.code(), format!("not verified: {error}")).help(help)
+impl DynModule for Reordered {
+    fn forward(&self, inputs: &[Tensor]) -> ontrace::Result<Outputs> {
+        let outputs = self.model.forward(inputs)?;
+        let is_ordered = outputs.len() != self.order.len() || self.order.iter().copied().eq(0..outputs.len());
+        match is_ordered {
+            true => Ok(outputs),
+            false => {
+                let tensors = outputs.into_tensors();
+                Ok(Outputs::from(self.order.iter().filter_map(|&i| tensors.get(i).cloned()).collect::<Vec<_>>()))
+            }
         }
-        _ => error,
-    };
-    CommandError { report: Some(Box::new(report)), ..CommandError::from(error) }
+    }
+
+    fn input_names(&self) -> Vec<String> {
+        self.model.input_names()
+    }
 }
 
 /// Refuses a file whose nodes are not as ONNX's schemas allow.
@@ -263,7 +246,7 @@ fn refuse(found: Vec<Error>) -> Result<(), CommandError> {
 }
 
 /// Which nodes do not run on tract, and why; repeated lines are counted.
-fn runs_here(session: &Session) -> String {
+pub fn runs_here(session: &Session) -> String {
     let explained = session.explain();
     let mut text = String::from("runs here   yes, on tract");
     if !explained.is_empty() {

@@ -4,7 +4,7 @@ use crate::console::{Console, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
 use crate::tolerance::{Effort, Tolerances};
-use crate::verification::{output_json, output_table, traced};
+use crate::verification::{not_verified, nothing_compared, output_json, output_table, traced};
 use ontrace::check::{FirstDifference, ModelComparison, NodeSide, compare_models};
 use ontrace::read::{self, LoadedModel};
 use ontrace::{DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
@@ -41,9 +41,10 @@ impl Compare {
         let prepared = self.inputs.apply(first).at(self.first.display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
         let (a, example) = traced(&prepared, console).at(self.first.display())?;
+        let scalars = prepared.scalars;
         let prepared = same_inputs(second, &example).at(self.second.display())?;
         let (b, _) = traced(&prepared, console).at(self.second.display())?;
-        let options = self.effort.options(self.tolerances.options());
+        let options = self.effort.options(self.tolerances.options()).hold(scalars);
         let comparison = compare_models(&a, &b, &example, &options)?;
         console.progress("compared", &comparison.calls.join(", "), started);
         let text = self.text(&comparison);
@@ -51,13 +52,17 @@ impl Compare {
             "schema": "ontrace.compare/1",
             "first": self.first.display().to_string(),
             "second": self.second.display().to_string(),
-            "ok": comparison.agrees(),
+            "ok": comparison.agrees() && !comparison.is_empty(),
             "calls": comparison.calls,
             "outputs": comparison.outputs.iter().map(output_json).collect::<Vec<_>>(),
             "first_difference": comparison.first.as_ref().map(difference_json),
             "warnings": comparison.warnings,
+            "notes": comparison.notes,
             "nodes": [a.graph().nodes().len(), b.graph().nodes().len()],
         });
+        if comparison.agrees() && comparison.is_empty() {
+            return Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(not_verified(nothing_compared())) });
+        }
         if comparison.agrees() {
             console.result(&text, value);
             return Ok(());
@@ -74,7 +79,9 @@ impl Compare {
 
     fn text(&self, comparison: &ModelComparison) -> String {
         let mut text = output_table(&comparison.outputs);
-        comparison.warnings.iter().for_each(|line| text.push_str(&format!("   warning: {}\n", printable(line))));
+        for (what, lines) in [("warning", &comparison.warnings), ("note", &comparison.notes)] {
+            lines.iter().for_each(|line| text.push_str(&format!("   {what}: {}\n", printable(line))));
+        }
         let Some(first) = &comparison.first else { return text };
         text.push_str(&format!("first difference, with {}:\n", printable(&first.call)));
         for (file, side) in [(&self.first, &first.first), (&self.second, &first.second)] {
@@ -122,7 +129,7 @@ fn same_inputs(model: LoadedModel, example: &Example) -> ontrace::Result<Prepare
             let (name, tensor) = input?;
             Ok::<_, Error>(example.input(name, &tensor))
         })?;
-    Ok(Prepared { model: model.with_inputs(&example)?, example, given: names, notes: Vec::new() })
+    Ok(Prepared { model: model.with_inputs(&example)?, example, given: names, scalars: Vec::new(), notes: Vec::new() })
 }
 
 fn in_words(side: &NodeSide) -> String {

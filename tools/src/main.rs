@@ -10,6 +10,7 @@ mod evidence;
 mod input_spec;
 mod inputs;
 mod inspect;
+mod recorded;
 mod run;
 mod strip;
 mod tolerance;

@@ -68,12 +68,32 @@ pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) 
     Ok(verdict)
 }
 
-/// Symbolic sizes are a promise: an error where one could not be compared at a second size.
+/// What was not verified though nothing differs: symbolic sizes are a promise, so an error where one could not be compared at a second size; and
+/// where no output has an element to compare.
 pub fn unvaried(report: &Report) -> Option<Error> {
+    if report.is_empty() {
+        return Some(nothing_compared());
+    }
     (!report.unvaried.is_empty()).then(|| {
         Error::new(ErrorCode::Unverified, report.unvaried.join("; "))
             .help("fix the size with --fixed NAME=SIZE, or give `convert` --keep to write the file all the same (exit code 6)")
     })
+}
+
+/// The error of something that was not compared, and so does not differ.
+pub fn not_verified(error: Error) -> Error {
+    let help = error.help_line().map(str::to_string);
+    let named = Error::new(error.code(), format!("not verified: {error}"));
+    match help {
+        Some(help) => named.help(help),
+        None => named,
+    }
+}
+
+/// The error of a comparison in which no output has any element.
+pub fn nothing_compared() -> Error {
+    Error::new(ErrorCode::Unverified, "no output has any element: nothing was compared")
+        .help("give an example without sizes of 0, for example: -i x:2,3")
 }
 
 /// A session of the model in tract. An ONNX file runs as it is, its sizes and axes among the inputs if it has them there; any other model is
@@ -131,6 +151,7 @@ pub fn output_table(outputs: &[OutputReport]) -> String {
     for output in outputs {
         let (share, verdict) = match (output.limit, output.agrees()) {
             (_, true) if output.is_nan() => ("nothing".to_string(), "only NaN"),
+            (_, true) if output.is_empty() => ("nothing".to_string(), "not compared"),
             (Limit::Exact, true) => ("0 allowed".to_string(), "equal"),
             (Limit::Exact, false) => ("0 allowed".to_string(), "differs"),
             (_, true) => (percent(output.share), "within rounding"),

@@ -145,6 +145,52 @@ fn a_node_that_only_one_model_has_is_named() {
 }
 
 #[test]
+fn outputs_are_matched_by_name_and_else_by_position() {
+    let folder = Folder::new();
+    let x = Tensor::new([2, 3], noise(6, 1).iter().map(|x| *x as f32).collect::<Vec<_>>()).unwrap();
+    let named = |names: [&str; 2], reversed: bool| {
+        let function = module::from_fn(move |x: Tensor| if reversed { Ok((x.neg()?, x.relu()?)) } else { Ok((x.relu()?, x.neg()?)) });
+        let mut model = record(&function, &x).unwrap().to_model().unwrap();
+        let graph = model.proto.graph.as_mut().unwrap();
+        for (i, name) in names.into_iter().enumerate() {
+            let before = std::mem::replace(&mut graph.output[i].name, name.to_string());
+            graph.node.iter_mut().flat_map(|node| &mut node.output).filter(|own| **own == before).for_each(|own| *own = name.to_string());
+        }
+        model
+    };
+    folder.save("a.onnx", named(["p", "q"], false), |_| {});
+    folder.save("b.onnx", named(["q", "p"], true), |_| {});
+    folder.save("c.onnx", named(["s", "t"], false), |_| {});
+    for command in [&["compare", "a.onnx"][..], &["check", "--against", "a.onnx"]] {
+        let ran = folder.run(&[command, &["b.onnx"]].concat()).exits(0);
+        assert!(!(ran.text() + &ran.stderr).contains("position"));
+        let ran = folder.run(&[command, &["c.onnx"]].concat()).exits(0);
+        assert!((ran.text() + &ran.stderr).contains("outputs are matched by position, since their names differ: p, q and s, t"));
+    }
+    folder.save("d.onnx", named(["q", "p"], false), |_| {});
+    folder.run(&["compare", "a.onnx", "d.onnx"]).exits(3);
+    // What is expected is the reference's, in the message and in its help.
+    let ran = folder.run(&["check", "d.onnx", "--against", "a.onnx"]).exits(3);
+    let help = ran.stderr.lines().find(|line| line.starts_with("help: ")).unwrap();
+    assert!(!help.contains("Relu, where the module has Relu"), "{help}");
+}
+
+#[test]
+fn the_sides_of_a_difference_are_not_swapped() {
+    let folder = Folder::new();
+    let x = Tensor::new([2, 3], vec![1f32; 6]).unwrap();
+    let model = |alpha: f32| record(&module::from_fn(move |x: Tensor| x.add(alpha)?.exp()), &x).unwrap().to_model().unwrap();
+    folder.save("a.onnx", model(0.0), |_| {});
+    folder.save("b.onnx", model(1.0), |_| {});
+    let ran = folder.run(&["check", "b.onnx", "-i", "x=zeros", "--against", "a.onnx"]).exits(3);
+    for line in ran.stderr.lines().filter(|line| line.contains("got ")) {
+        let number = |after: &str| line.split(after).nth(1).and_then(|rest| rest.split([',', ';', ':', ' ']).next()?.parse::<f64>().ok());
+        let (Some(expected), Some(got)) = (number("expected "), number("got ")) else { continue };
+        assert!(expected < got, "{line}");
+    }
+}
+
+#[test]
 fn tolerances_decide_and_inputs_must_correspond() {
     let folder = Folder::new();
     let x = Tensor::zeros([2, 3], DType::F32).unwrap();

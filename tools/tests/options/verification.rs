@@ -183,7 +183,7 @@ fn nan_and_infinity_are_warnings_and_an_output_of_nan_alone_does_not_just_agree(
 fn a_symbolic_size_that_could_not_be_varied_is_not_verified() {
     let folder = Folder::new();
     let x = Tensor::zeros([1, 4], DType::F32).unwrap();
-    folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
+    folder.save("m.onnx", of(|x| x.cumsum(0), &x), |_| {});
     for options in [&["check", "m.onnx"][..], &["check", "m.onnx", "--against", "m.onnx"], &["convert", "m.onnx", "-o", "out.onnx"]] {
         folder.run(&[options, &["--dynamic", "x:0=batch"]].concat()).exits(6).says(&["not verified", "`batch`", "size 1 only"]);
     }
@@ -217,6 +217,37 @@ fn recorded_outputs_are_compared_with_those_of_tract() {
         let text = ran.text() + &ran.stderr;
         assert!(text.contains("runs here   yes, on tract"), "{text}");
     }
+}
+
+#[test]
+fn outputs_that_show_nothing_do_not_just_agree() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    folder.save("m.onnx", free_rows(|x| x.abs()?.neg()?.sub(1)?.log(), &x), |_| {});
+    folder.write("x.npy", &[("", Array::new(&[3, 2], vec![1f32; 6]).unwrap())]);
+    folder.write("y.npz", &[("y", Array::new(&[3, 2], vec![f32::NAN; 6]).unwrap()), ("z", Array::scalar(1f32))]);
+    let text = folder.run(&["check", "m.onnx", "-i", "x=@x.npy", "--against", "y.npz"]).exits(0).text();
+    assert!(text.contains("comparing NaN with NaN shows nothing") && text.contains("no output was compared with: z"), "{text}");
+    // No elements: nothing is shown, in a check, a conversion, a comparison and against recorded outputs.
+    let x = Tensor::zeros([0, 2], DType::F32).unwrap();
+    folder.save("empty.onnx", of(|x| x.relu(), &x), |_| {});
+    folder.write("x.npy", &[("", Array::new(&[0, 2], Vec::<f32>::new()).unwrap())]);
+    for arguments in [
+        &["check", "empty.onnx"][..],
+        &["check", "empty.onnx", "--against", "empty.onnx"],
+        &["check", "empty.onnx", "-i", "x=@x.npy", "--against", "x.npy"],
+        &["convert", "empty.onnx", "-o", "out.onnx"],
+        &["compare", "empty.onnx", "empty.onnx"],
+    ] {
+        folder.run(arguments).exits(6).says(&["error[E0404]", "not verified", "no output has any element"]);
+    }
+    assert!(!folder.path("out.onnx").exists());
+    // One output of two: a warning.
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    let model = record(&module::from_fn(|x: Tensor| Ok((x.slice(1, ..0)?, x.relu()?))), Example::of(&x)).unwrap();
+    folder.save("m.onnx", model.to_model().unwrap(), |_| {});
+    let text = folder.run(&["check", "m.onnx"]).exits(0).text();
+    assert!(text.contains("has no elements in any call"), "{text}");
 }
 
 /// Two linear maps with names, as another program would write them.
@@ -290,7 +321,7 @@ fn attributes_and_operands_are_those_of_the_schema() {
 fn a_kept_file_exits_as_without_keep_and_the_object_says_what_failed() {
     let folder = Folder::new();
     let x = Tensor::zeros([1, 4], DType::F32).unwrap();
-    folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
+    folder.save("m.onnx", of(|x| x.cumsum(0), &x), |_| {});
     let convert =
         |options: &[&str]| folder.run(&[&["convert", "m.onnx", "-o", "out.onnx", "--dynamic", "x:0=batch"], options].concat()).exits(6);
     convert(&[]).says(&["not verified", "batch"]);
