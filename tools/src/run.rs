@@ -44,6 +44,8 @@ impl Run {
         let traced = traced_unchecked(&prepared, console);
         let (example, filled) = match &traced {
             Ok((traced, example)) => fill_inputs(example, Some(traced), 0)?,
+            // An input that does not fit is better named than what it leads to.
+            Err(error) if error.code() == ErrorCode::Input => return Err(error.clone().into()),
             Err(_) => fill_inputs(&prepared.example, None, 0)?,
         };
         filled.iter().for_each(|input| console.note(&printable(&input.to_string())));

@@ -5,9 +5,9 @@ use crate::inputs::Prepared;
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Limit, OutputReport, Report, Verdict, check_example_indices, fill_inputs};
 use ontrace::onnx::Model;
-use ontrace::read::Format;
+use ontrace::read::{Format, LoadedModel};
 use ontrace::runtime::Session;
-use ontrace::{Array, Error, ErrorCode, Example, Traced, record};
+use ontrace::{Array, Error, ErrorCode, Example, Tensor, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
                 made_up.iter().for_each(|input| console.note(&input.to_string()));
                 return Ok((traced, filled));
             }
-            Err(second) if error.code() == ErrorCode::NoValue => return Err(second),
+            Err(second) if error.code() == ErrorCode::NoValue => return Err(index_out_of_range(model, &filled).unwrap_or(second)),
             Err(_) => {}
         }
     }
@@ -48,6 +48,21 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
         }
     }
     Err(error)
+}
+
+/// The index among the inputs that is out of range, for which a model cannot be traced; traced with small ones it says what they index.
+fn index_out_of_range(model: &LoadedModel, example: &Example) -> Option<Error> {
+    let small = |n: i64| {
+        let is_index = |tensor: &Tensor| tensor.dtype().is_int() && !tensor.is_type_only();
+        let one = |(name, tensor): &(String, Tensor)| {
+            let shape = tensor.shape().example()?;
+            Some((name.clone(), Tensor::full(shape, n, tensor.dtype()).ok()?))
+        };
+        let given: Vec<_> = example.inputs().iter().filter(|input| is_index(&input.1)).filter_map(one).collect();
+        let traced = record(model, example.clone().with_given(&given).ok()?).ok()?;
+        check_example_indices(&traced, example).err()
+    };
+    [1, 0].into_iter().find_map(small)
 }
 
 /// Runs a check; if it fails and a folder is given, writes the smallest failing subgraph there.
