@@ -73,6 +73,8 @@ struct Slot {
     name: String,
     /// How it can be given, for messages: `x:1,3,224,224`, `n=5`.
     spelling: String,
+    /// The type of a single number that the program declares: `int`, `float` or `bool`.
+    scalar: Option<&'static str>,
     /// What the file says: values or a type.
     before: Option<Tensor>,
     given: Option<Tensor>,
@@ -229,6 +231,7 @@ fn slots(names: &[String], open: &[String], from_file: Option<&Example>, specs: 
     let slot = |name: &str, before: Option<Tensor>| Slot {
         name: name.to_string(),
         spelling: spelling(name, before.as_ref(), types),
+        scalar: before.is_none().then(|| scalar_type(declared_type(name, types))).flatten(),
         before,
         given: None,
         is_absent: false,
@@ -262,9 +265,19 @@ fn spelling(name: &str, before: Option<&Tensor>, types: &[(String, String)]) -> 
             tensor.shape().iter().map(|dim| dim.example().map_or_else(|| "1".to_string(), |n| n.to_string())).collect();
         return if sizes.is_empty() { format!("{name}=1") } else { format!("{name}:{}", sizes.join(",")) };
     }
-    // A member has the type of what its input is a list of.
+    spelled(name, declared_type(name, types))
+}
+
+/// The declared type of an input; a member has that of what its input is a list of.
+fn declared_type<'a>(name: &str, types: &'a [(String, String)]) -> &'a str {
     let declared = types.iter().find(|own| own.0 == name).or_else(|| types.iter().find(|own| name.starts_with(&format!("{}.", own.0))));
-    spelled(name, declared.map_or("Tensor", |own| own.1.as_str()))
+    declared.map_or("Tensor", |own| own.1.as_str())
+}
+
+/// The type of a single number, where a declared type is one.
+fn scalar_type(declared: &str) -> Option<&'static str> {
+    let inner = declared.strip_prefix("Optional[").and_then(|rest| rest.strip_suffix(']')).unwrap_or(declared);
+    ["int", "float", "bool"].into_iter().find(|known| *known == inner)
 }
 
 /// How an input of a type of TorchScript can be given.
@@ -331,7 +344,12 @@ impl Slot {
         let before = self.before.as_ref().map(|tensor| tensor.ty().clone());
         // As in Python, a whole number is an integer.
         let is_whole = matches!(spec.source, Some(DataSource::Number(x)) if spec.shape.is_none() && x.fract() == 0.0);
-        let default = if is_whole { DType::I64 } else { DType::F32 };
+        let default = match self.scalar {
+            Some("bool") => DType::Bool,
+            Some("float") => DType::F32,
+            _ if is_whole => DType::I64,
+            _ => DType::F32,
+        };
         let dtype = spec.dtype.or(before.as_ref().map(|ty| ty.dtype)).unwrap_or(default);
         let wanted = spec.shape.as_ref().map(|shape| shape.iter().map(|size| size.1).collect::<Vec<_>>());
         let read = match &spec.source {
@@ -359,11 +377,30 @@ impl Slot {
             let values = spec.source.as_ref().map(|source| source.array(dtype, &shape, position as u64 + 1)).transpose().at(&self.name)?;
             values.flatten().map_or_else(|| Tensor::of_type(Type::new(dtype, Shape::fixed(&shape))), Tensor::from)
         };
+        self.check_scalar(&tensor)?;
         let named = |(axis, size): (usize, &(Option<String>, usize))| size.0.clone().map(|symbol| (axis, symbol));
         self.symbols = spec.shape.iter().flatten().enumerate().filter_map(named).collect();
         self.is_number = matches!(spec.source, Some(DataSource::Number(_))) && tensor.rank() == 0 && tensor.dtype().is_float();
         self.given = Some(tensor);
         Ok(())
+    }
+
+    /// Refuses what is no number of the type that the program declares.
+    fn check_scalar(&self, tensor: &Tensor) -> Result<()> {
+        let Some(declared) = self.scalar else { return Ok(()) };
+        let fits = tensor.rank() == 0
+            && match declared {
+                "int" => tensor.dtype().is_int() || tensor.dtype() == DType::Bool,
+                "bool" => tensor.dtype() == DType::Bool,
+                _ => true,
+            };
+        match fits {
+            true => Ok(()),
+            false => {
+                let message = format!("input `{}` is declared as {declared}, got {}", self.name, tensor.ty());
+                Err(Error::input(message).help(format!("give it: -i {}", self.spelling)))
+            }
+        }
     }
 
     /// An array in the dtype that was asked for. Integers are widened to those of the model.

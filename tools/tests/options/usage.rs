@@ -73,6 +73,11 @@ fn the_help_for_an_input_fits_its_type() {
     let ran = folder.run(&["run", &data("numbers.pt")]).exits(2);
     ran.says(&["-i x:1,3,224,224 -i n=5 -i a=0.5 -i step=5"]);
     folder.run(&["run", &data("numbers.pt"), "-i", "x:5,3", "-i", "n:i64"]).exits(2).says(&["give it: -i n=5"]);
+    for wrong in ["n=2.5", "n:1,3,224,224", "n:f32", "a:2"] {
+        let help = if wrong.starts_with('n') { "-i n=5" } else { "-i a=0.5" };
+        folder.run(&["run", &data("numbers.pt"), "-i", "x:5,3", "-i", wrong]).exits(2).says(&["help: give it: ", help]);
+    }
+    folder.run(&["run", &data("numbers.pt"), "-i", "x:5,3", "-i", "n=1", "-i", "a=1", "-i", "step=2"]).exits(0);
     folder.run(&["run", &data("members.pt")]).exits(2).says(&[".0:1,3,224,224"]);
     let scalars = ["-i", "x:5,3", "-i", "n:[]:i64", "-i", "a=0.5", "-i", "step=2"];
     folder.run(&[&["convert", &data("numbers.pt"), "-o", "out.onnx"], &scalars[..]].concat()).exits(0);
