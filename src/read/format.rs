@@ -59,7 +59,7 @@ impl Format {
     /// Recognises the file at this path.
     ///
     /// # Errors
-    /// As [`Format::of`]; [`Read`](crate::ErrorCode::Read); [`NotAModel`](crate::ErrorCode::NotAModel) for a folder.
+    /// As [`Format::of`]; [`Read`](crate::ErrorCode::Read), with what a folder is.
     pub fn of_file(path: impl AsRef<Path>) -> Result<Format> {
         let path = path.as_ref();
         Format::of(&mapped(path)?).at(path.display())

@@ -173,7 +173,7 @@ pub(super) fn folder(path: &Path) -> Error {
         };
         ("a folder, expected a file", help)
     };
-    Error::new(ErrorCode::NotAModel, what).help(help).at(path.display())
+    Error::read(what).help(help).at(path.display())
 }
 
 #[cfg(test)]

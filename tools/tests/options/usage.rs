@@ -62,7 +62,7 @@ fn what_is_no_model_is_named_by_every_command() {
                 _ => &[],
             };
             let ran = folder.run(&[&[command, file], more].concat()).exits(1);
-            ran.says(&["error[E0301]", file, what, "help: "]);
+            ran.says(&[if file == "folder" { "error[E0601]" } else { "error[E0301]" }, file, what, "help: "]);
         }
     }
 }
