@@ -281,6 +281,9 @@ mod tests {
         assert!(call(3).is_ok() && call(-5).is_ok());
         assert_eq!(call(4).unwrap_err().to_string(), "input n: index 4 is out of range: a table of 5 rows takes -5 to 3");
         assert!(call(-6).is_err());
+        // In the file the indices are joined one by one.
+        let traced = Traced::from_model(traced.to_model().unwrap()).unwrap();
+        assert!(check_indices(&traced, &[x.to_array().unwrap(), Array::scalar(4i64)]).is_err());
     }
 
     #[test]

@@ -320,6 +320,12 @@ fn result(graph: &Graph, node: &Node, origins: &HashMap<ValueId, IndexOrigin>) -
             values.min_by_key(|x| x.offset.0.saturating_abs()).map(IndexOrigin::unchecked)
         }
         "Gather" | "GatherElements" | "GatherND" | "Slice" => of(0),
+        // Elements that follow from one input are in range together: `n` and `n + 1`.
+        "Concat" => (0..node.inputs.len()).filter_map(of).reduce(|x, y| {
+            let is_alike = (x.input, x.scale, x.divisor, &x.rows) == (y.input, y.scale, y.divisor, &y.rows);
+            let offset = if is_alike { (x.offset.0.min(y.offset.0), x.offset.1.max(y.offset.1)) } else { x.offset };
+            IndexOrigin { offset, is_checked: x.is_checked && y.is_checked && is_alike, ..x }
+        }),
         _ if MOVES.contains(&name) => (0..node.inputs.len()).find_map(of),
         _ => None,
     }

@@ -64,6 +64,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
         |node_context| node_context.node.input.first() == node_context.node.input.get(1) && !floats(node_context),
         "squares floats only",
     ),
+    ("Mul", by_zero, "gives 0 for NaN and infinity times 0"),
     ("Pow", |node_context| !floats(node_context), "overflows on integers"),
     (
         "Mod",
@@ -211,6 +212,12 @@ fn stepped(node_context: &NodeContext) -> bool {
 fn by_power_of_two(node_context: &NodeContext) -> bool {
     let exact = |x: &f64| x.to_bits() << 12 == 0 && (1.0 / 8192.0..=8192.0).contains(&x.abs());
     node_context.constant.get(1).copied().flatten().is_some_and(|divisor| divisor.to_f64s().is_ok_and(|values| values.iter().all(exact)))
+}
+
+/// Whether floats are multiplied by a constant that is 0 everywhere.
+fn by_zero(node_context: &NodeContext) -> bool {
+    let is_zero = |array: &Array| !array.is_empty() && array.to_f64s().is_ok_and(|values| values.iter().all(|x| *x == 0.0));
+    floats(node_context) && node_context.constant.iter().copied().flatten().any(is_zero)
 }
 
 /// Whether a pad may take values away.

@@ -181,6 +181,15 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        row: ("Mul", "gives 0 for NaN and infinity times 0"),
+        given: &[(F32, &[3], &[f64::NAN, f64::INFINITY, 1.0])],
+        types: &[(F32, &[3])],
+        write: |builder, x| {
+            let zero = builder.constant(&Array::vector(vec![0f32]));
+            builder.node("Mul", &[x[0].clone(), zero])
+        },
+    },
+    Case {
         row: ("Pad", "adds negative pads to those of a convolution after it"),
         given: &[(F32, &[1, 1, 4], STEPS), (F32, &[1, 1, 2], STEPS)],
         types: &[(F32, &[1, 1, 3])],
