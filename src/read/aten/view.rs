@@ -120,7 +120,8 @@ pub(super) const ROWS: &[Row] = &[
         let whole = base.read()?.shape()[axis].clone();
         let sign = step.max(-1i64).min(1i64);
         let end = &whole + (sign - 1i64) * (&whole + 1i64 - &step);
-        let index = Tensor::arange(0, &end, &step, DType::I64)?;
+        // From 1 on and less 1: of a Gather of a Range, ONNX Runtime makes a Slice, which refuses nothing.
+        let index = Tensor::arange(1, &(end + 1i64), &step, DType::I64)?.sub(1)?;
         picked(base, axis, index, base.strides().to_vec()).map(Value::Tensor)
     }),
     value("narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", |a| {
