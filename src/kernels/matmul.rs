@@ -189,48 +189,18 @@ pub fn product<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, mut c: Ar
     }
 }
 
-/// The right side of a product, which can be divided between columns.
-pub(super) trait Right<T>: Copy + Sync + Send {
-    /// How many columns it has.
-    fn width(&self) -> usize;
-    /// The columns are divided at multiples of this.
-    fn grain(&self) -> usize;
-    /// The columns before this one, and those from it on.
-    fn at_column(self, column: usize) -> (Self, Self);
-    /// C ← A·B, or C + A·B where `add`, on this thread.
-    fn multiply(self, a: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>);
-}
-
-impl<T: Real> Right<T> for ArrayView2<'_, T> {
-    fn width(&self) -> usize {
-        self.ncols()
-    }
-
-    fn grain(&self) -> usize {
-        TILE
-    }
-
-    fn at_column(self, column: usize) -> (Self, Self) {
-        self.split_at(Axis(1), column)
-    }
-
-    fn multiply(self, a: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>) {
-        serial_product(a, self, add, c);
-    }
-}
-
 /// C ← A·B (+ C) in so many blocks.
-pub(super) fn divided<T: Real>(a: ArrayView2<T>, b: impl Right<T>, add: bool, c: ArrayViewMut2<T>, blocks: usize) {
-    let ((m, k), n) = (a.dim(), b.width());
-    let (axis, grain) = if n >= m { (Axis(1), b.grain()) } else { (Axis(0), TILE) };
-    let at = c.len_of(axis) / 2 / grain * grain;
+fn divided<T: Real>(a: ArrayView2<T>, b: ArrayView2<T>, add: bool, c: ArrayViewMut2<T>, blocks: usize) {
+    let ((m, k), n) = (a.dim(), b.ncols());
+    let axis = if n >= m { Axis(1) } else { Axis(0) };
+    let at = c.len_of(axis) / 2 / TILE * TILE;
     if blocks < 4 || m.saturating_mul(n).saturating_mul(k) < 2 * GRAIN || at * m.min(n) <= BLOCK {
-        return b.multiply(a, add, c);
+        return serial_product(a, b, add, c);
     }
     let (c1, c2) = c.split_at(axis, at);
     let ((a1, a2), (b1, b2)) = match axis {
         Axis(0) => (a.split_at(axis, at), (b, b)),
-        _ => ((a, a), b.at_column(at)),
+        _ => ((a, a), b.split_at(axis, at)),
     };
     rayon::join(|| divided(a1, b1, add, c1, blocks / 2), || divided(a2, b2, add, c2, blocks / 2));
 }

@@ -5,6 +5,8 @@
 //! what only moves elements works on words of 1, 2, 4 and 8 bytes ([`Array::move_elements`](crate::Array)), what computes on i64, u64,
 //! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
+#[cfg(feature = "tract")]
+pub mod channels_last_pool;
 pub mod conv;
 mod conv_layer;
 mod conv_transpose;
@@ -14,6 +16,8 @@ pub mod elementwise;
 mod fast_math_f32;
 mod fill;
 pub mod fold_unfold;
+#[cfg(feature = "tract")]
+pub mod fused_activation;
 pub mod gather;
 pub mod gemm;
 pub mod grid;
@@ -25,6 +29,8 @@ pub mod matmul;
 pub mod nms;
 pub mod norm;
 pub mod number;
+#[cfg(feature = "tract")]
+pub mod packed_conv;
 pub mod packed_gemm;
 pub mod pool;
 mod product;

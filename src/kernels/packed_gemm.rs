@@ -1,6 +1,5 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
-use super::matmul::{Right, divided};
 use super::threads::threads;
 use crate::array::room;
 use crate::error::{Error, Result};
@@ -14,6 +13,8 @@ const ROWS: usize = 6;
 const DEPTH: usize = 768;
 /// Rows of the left side that meet a panel before the next one comes: so many lie in a core's cache.
 const HEIGHT: usize = 32 * ROWS;
+/// Multiplications that are worth a thread of their own.
+const GRAIN: usize = 1 << 20;
 
 /// Sixteen elements that a core reads at once.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -29,7 +30,9 @@ pub struct Panels {
     columns: usize,
     /// The elements that this machine computes with at once. A panel is some of them wide; the last one as few as it needs.
     lanes: usize,
-    /// Panels of [`DEPTH`] rows at most, one beside the other; those of the next rows come behind them.
+    /// How many rows are taken together, block by block.
+    blocks: Vec<usize>,
+    /// The panels of a block, one beside the other; those of the next block come behind them.
     lines: Vec<Line>,
 }
 
@@ -39,14 +42,26 @@ impl Panels {
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for it.
     pub fn new(matrix: ArrayView2<f32>) -> Result<Panels> {
+        Panels::for_segments(matrix, &segments([0], matrix.nrows()))
+    }
+
+    /// Lays a matrix out for a left side whose rows lie in these [segments].
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for it.
+    pub fn for_segments(matrix: ArrayView2<f32>, segments: &[Segment]) -> Result<Panels> {
         let ((rows, columns), lanes) = (matrix.dim(), Arch::new().dispatch(SimdLanes));
         let size = columns.checked_next_multiple_of(lanes).and_then(|padded| padded.checked_mul(rows));
         let lines = size.ok_or_else(|| Error::too_big(format!("a matrix of {rows} × {columns} is too large")))?.div_ceil(16);
         room::<f32>(lines * 16)?;
-        let mut panels = Panels { rows, columns, lanes, lines: vec![Line::zeroed(); lines] };
+        let blocks: Vec<usize> = blocks(segments).map(|block| block.1).collect();
+        let mut panels = Panels { rows, columns, lanes, blocks, lines: vec![Line::zeroed(); lines] };
         let width = panels.width();
         let mut values: &mut [f32] = bytemuck::cast_slice_mut(&mut panels.lines);
-        for block in matrix.axis_chunks_iter(Axis(0), depth(rows)) {
+        let mut rest = matrix;
+        for &depth in &panels.blocks {
+            let block;
+            (block, rest) = rest.split_at(Axis(0), depth);
             for panel in block.axis_chunks_iter(Axis(1), width) {
                 let padded = panel.ncols().next_multiple_of(lanes);
                 let (room, rest) = values.split_at_mut(panel.nrows() * padded);
@@ -67,7 +82,7 @@ impl Panels {
     /// C ← A·B + bias, on several threads where it is worth it; the bias is a value a column, and C is not read.
     ///
     /// # Panics
-    /// Where the sides do not fit, or the elements of a row of A or C do not lie together.
+    /// Where the sides do not fit, A is not in row-major order, or the elements of a row of C do not lie together.
     pub fn multiply(&self, a: ArrayView2<f32>, bias: Option<&[f32]>, mut c: ArrayViewMut2<f32>) {
         let (m, k) = a.dim();
         assert!(
@@ -80,7 +95,22 @@ impl Panels {
         if k == 0 {
             return c.indexed_iter_mut().for_each(|((_, column), y)| *y = bias.map_or(0.0, |bias| bias[column]));
         }
-        divided(a, Part { panels: self, first: 0, columns: self.columns, bias }, false, c, 2 * threads());
+        let values = a.to_slice().expect("a matrix in row-major order");
+        let starts = |first: usize, starts: &mut [usize]| (first..).zip(starts).for_each(|(row, start)| *start = row * k);
+        let left = Left { values, count: m, starts: &starts, segments: &segments([0], k) };
+        self.multiply_rows(left, bias, None, c);
+    }
+
+    /// C ← A·B + bias, then `finish` on each block of C; as [`Panels::multiply`], for rows in segments.
+    ///
+    /// # Panics
+    /// Where the sides do not fit, or there are no summands.
+    pub fn multiply_rows<'a>(&'a self, a: Left<'a>, bias: Option<&'a [f32]>, finish: Option<Finish<'a>>, c: ArrayViewMut2<f32>) {
+        let k: usize = a.segments.iter().map(|segment| segment.length).sum();
+        debug_assert!(blocks(a.segments).map(|block| block.1).eq(self.blocks.iter().copied()), "panels for other segments");
+        assert!(k > 0 && k == self.rows && c.dim() == (a.count, self.columns), "the sides of a product do not fit");
+        let part = Part { panels: self, first: 0, columns: self.columns, bias };
+        divided(Block { a, first: 0, part, finish, c }, 2 * threads());
     }
 
     /// The columns of a panel.
@@ -99,6 +129,53 @@ fn depth(rows: usize) -> usize {
     rows.div_ceil(rows.div_ceil(DEPTH).max(1)).max(1)
 }
 
+/// The left side of a product: rows in segments, those of every row at the same distances from its start.
+#[derive(Clone, Copy)]
+pub struct Left<'a> {
+    pub values: &'a [f32],
+    /// How many rows there are.
+    pub count: usize,
+    /// Tells where some rows start, the first of which is given.
+    pub starts: &'a (dyn Fn(usize, &mut [usize]) + Sync),
+    /// As the panels were made for.
+    pub segments: &'a [Segment],
+}
+
+/// Elements of a row that lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// How far from the start of the row.
+    pub offset: usize,
+    pub length: usize,
+}
+
+/// Segments of so many elements at these offsets, cut where they are long.
+pub fn segments(offsets: impl IntoIterator<Item = usize>, length: usize) -> Vec<Segment> {
+    let cut = |offset| {
+        let part = depth(length);
+        (0..length).step_by(part).map(move |at| Segment { offset: offset + at, length: part.min(length - at) })
+    };
+    offsets.into_iter().flat_map(cut).collect()
+}
+
+/// The segments that are taken together, the cache's depth of them, over and over.
+fn blocks(segments: &[Segment]) -> impl Iterator<Item = (&[Segment], usize)> {
+    let mut rest = segments;
+    std::iter::from_fn(move || {
+        let mut depth = rest.first()?.length;
+        let more = rest[1..].iter().take_while(|segment| {
+            depth += segment.length;
+            depth <= DEPTH
+        });
+        let (block, after) = rest.split_at(1 + more.count());
+        rest = after;
+        Some((block, block.iter().map(|segment| segment.length).sum()))
+    })
+}
+
+/// What is done to a block of the result while it is in the cache: its first row, its first column, and the block.
+pub type Finish<'a> = &'a (dyn Fn(usize, usize, &mut ArrayViewMut2<f32>) + Sync);
+
 /// Some panels of a matrix, and what is added to their columns.
 #[derive(Clone, Copy)]
 struct Part<'a> {
@@ -109,24 +186,49 @@ struct Part<'a> {
     bias: Option<&'a [f32]>,
 }
 
-impl Right<f32> for Part<'_> {
-    fn width(&self) -> usize {
-        self.columns
-    }
-
-    fn grain(&self) -> usize {
-        self.panels.width()
-    }
-
+impl Part<'_> {
+    /// The columns before this one, where a panel begins, and those from it on.
     fn at_column(self, column: usize) -> (Self, Self) {
         let biases = self.bias.map(|bias| bias.split_at(column)).unzip();
         let first = self.first + column / self.panels.width();
         (Part { columns: column, bias: biases.0, ..self }, Part { first, columns: self.columns - column, bias: biases.1, ..self })
     }
+}
 
-    fn multiply(self, a: ArrayView2<f32>, add: bool, c: ArrayViewMut2<f32>) {
-        debug_assert!(!add, "sums begin with 0");
-        Arch::new().dispatch(Multiply { a, b: self, c });
+/// A block of the result, and what it is the product of.
+struct Block<'a, 'c> {
+    a: Left<'a>,
+    /// The row of A that the first row of C belongs to.
+    first: usize,
+    part: Part<'a>,
+    finish: Option<Finish<'a>>,
+    c: ArrayViewMut2<'c, f32>,
+}
+
+impl<'a, 'c> Block<'a, 'c> {
+    /// The block in two, along its longer side; `None` where it is not worth it.
+    fn split(self) -> std::result::Result<(Block<'a, 'c>, Block<'a, 'c>), Block<'a, 'c>> {
+        let (m, n) = self.c.dim();
+        let (axis, grain) = if n >= m { (Axis(1), self.part.panels.width()) } else { (Axis(0), ROWS) };
+        let at = (self.c.len_of(axis) / 2).next_multiple_of(grain);
+        if m.saturating_mul(n).saturating_mul(self.part.panels.rows) < 2 * GRAIN || at >= self.c.len_of(axis) {
+            return Err(self);
+        }
+        let Block { a, first, part, finish, c } = self;
+        let (c1, c2) = c.split_at(axis, at);
+        let ((part1, part2), first2) = if n >= m { (part.at_column(at), first) } else { ((part, part), first + at) };
+        Ok((Block { a, first, part: part1, finish, c: c1 }, Block { a, first: first2, part: part2, finish, c: c2 }))
+    }
+}
+
+/// Computes a result in so many blocks. How it is divided does not show: no sum is divided.
+fn divided(block: Block, blocks: usize) {
+    let split = if blocks < 4 { Err(block) } else { block.split() };
+    match split {
+        Ok((one, other)) => {
+            rayon::join(|| divided(one, blocks / 2), || divided(other, blocks / 2));
+        }
+        Err(block) => Arch::new().dispatch(block),
     }
 }
 
@@ -147,40 +249,53 @@ const fn vectors(lanes: usize) -> usize {
     if lanes == 8 { 2 } else { 4 }
 }
 
-/// A product on one thread.
-struct Multiply<'a, 'c> {
-    a: ArrayView2<'a, f32>,
-    b: Part<'a>,
-    c: ArrayViewMut2<'c, f32>,
-}
-
-impl WithSimd for Multiply<'_, '_> {
+impl WithSimd for Block<'_, '_> {
     type Output = ();
 
-    /// Block by block of what the caches hold.
+    /// Part by part of what the caches hold, on this thread.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Multiply { a, b, mut c } = self;
-        let (values, width) = (b.panels.values(), b.panels.width());
-        let (k, padded) = (b.panels.rows, b.panels.columns.next_multiple_of(S::F32_LANES));
-        for (a, mut c) in a.axis_chunks_iter(Axis(0), HEIGHT).zip(c.axis_chunks_iter_mut(Axis(0), HEIGHT)) {
+        let Block { a, first, part, finish, mut c } = self;
+        let (values, width) = (part.panels.values(), part.panels.width());
+        let (k, padded) = (part.panels.rows, part.panels.columns.next_multiple_of(S::F32_LANES));
+        let first_column = part.first * width;
+        let mut starts = vec![0; HEIGHT.min(c.nrows())];
+        for (i, mut c) in c.axis_chunks_iter_mut(Axis(0), HEIGHT).enumerate() {
+            let row = first + i * HEIGHT;
+            let starts = &mut starts[..c.nrows()];
+            (a.starts)(row, starts);
             let mut start = 0;
-            for a in a.axis_chunks_iter(Axis(1), depth(k)) {
-                let (first, last) = (start == 0, start + a.ncols() == k);
+            for (segments, depth) in blocks(a.segments) {
+                let left = Tiles { values: a.values, starts, segments, first: start == 0 };
+                let end = start + depth;
                 for (i, mut c) in c.axis_chunks_iter_mut(Axis(1), width).enumerate() {
-                    let values = &values[start * padded + (b.first + i) * a.ncols() * width..];
-                    let bias = b.bias.filter(|_| last).map(|bias| &bias[i * width..][..c.ncols()]);
+                    let (panel, ahead) = values[start * padded + (part.first + i) * depth * width..]
+                        .split_at(depth * c.ncols().next_multiple_of(S::F32_LANES));
+                    let bias = part.bias.filter(|_| end == k).map(|bias| &bias[i * width..][..c.ncols()]);
                     match c.ncols().div_ceil(S::F32_LANES) {
-                        1 => panel::<S, 1>(simd, a, values, first, bias, c.view_mut()),
-                        2 => panel::<S, 2>(simd, a, values, first, bias, c.view_mut()),
-                        3 => panel::<S, 3>(simd, a, values, first, bias, c.view_mut()),
-                        _ => panel::<S, 4>(simd, a, values, first, bias, c.view_mut()),
+                        1 => panel_product::<S, 1>(simd, left, (panel, ahead), bias, c.view_mut()),
+                        2 => panel_product::<S, 2>(simd, left, (panel, ahead), bias, c.view_mut()),
+                        3 => panel_product::<S, 3>(simd, left, (panel, ahead), bias, c.view_mut()),
+                        _ => panel_product::<S, 4>(simd, left, (panel, ahead), bias, c.view_mut()),
                     }
                 }
-                start += a.ncols();
+                start = end;
+            }
+            if let Some(finish) = finish {
+                finish(row, first_column, &mut c);
             }
         }
     }
+}
+
+/// Some summands of some rows of the left side.
+#[derive(Clone, Copy)]
+struct Tiles<'a> {
+    values: &'a [f32],
+    starts: &'a [usize],
+    segments: &'a [Segment],
+    /// Whether the sums begin with 0, not with what C holds.
+    first: bool,
 }
 
 /// How sums begin and end.
@@ -191,49 +306,48 @@ struct Ends<S: Simd, const V: usize> {
     bias: Option<[S::f32s; V]>,
 }
 
-/// A few columns of C by the panel at the front of `values`, tile by tile; what comes behind it is fetched on the way.
+/// A few columns of C by a panel, tile by tile; what comes behind the panel is fetched on the way.
 #[inline(always)]
-fn panel<S: Simd, const V: usize>(
+fn panel_product<S: Simd, const V: usize>(
     simd: S,
-    a: ArrayView2<f32>,
-    values: &[f32],
-    first: bool,
+    left: Tiles,
+    (panel, ahead): (&[f32], &[f32]),
     bias: Option<&[f32]>,
     mut c: ArrayViewMut2<f32>,
 ) {
-    let (m, columns, width) = (a.nrows(), c.ncols(), V * S::F32_LANES);
-    let (panel, ahead) = values.split_at(a.ncols() * width);
+    let (m, columns, width) = (c.nrows(), c.ncols(), V * S::F32_LANES);
     let bias = bias.map(|bias| {
         let mut vectors = [simd.splat_f32s(0.0); V];
         bytemuck::cast_slice_mut(&mut vectors)[..columns].copy_from_slice(bias);
         vectors
     });
-    let ends = &Ends { first, bias };
+    let ends = &Ends { first: left.first, bias };
     // Each tile fetches its share, a little at each step.
     let tiles = m.div_ceil(ROWS).max(1);
     let (share, step) = (panel.len().div_ceil(tiles), width.div_ceil(tiles));
-    let (mut rows_of_a, mut rows_of_c) = (a.rows().into_iter(), c.rows_mut().into_iter());
+    let mut rows_of_c = c.rows_mut().into_iter();
     let mut row = 0;
     while row < m {
         let ahead = Ahead { from: ahead.as_ptr().wrapping_add(row / ROWS * share), step };
         /// The next rows as one tile.
         macro_rules! tile {
             ($R:literal) => {{
-                let together = "contiguous rows";
-                let a: [&[f32]; $R] = std::array::from_fn(|_| rows_of_a.next().and_then(|row| row.to_slice()).expect(together));
-                let mut c: [&mut [f32]; $R] = std::array::from_fn(|_| rows_of_c.next().and_then(|row| row.into_slice()).expect(together));
+                let starts: &[usize; $R] = left.starts[row..].first_chunk().expect("as many rows as C has");
+                let mut rows = || rows_of_c.next().and_then(|row| row.into_slice()).expect("contiguous rows");
                 let run = |c: [&mut [S::f32s; V]; $R]| {
                     simd.vectorize(
                         #[inline(always)]
-                        || tile::<S, $R, V>(simd, a, panel, ahead, ends, c),
+                        || tile::<S, $R, V>(simd, left, starts, panel, ahead, ends, c),
                     )
                 };
                 if columns == width {
-                    run(c.map(|row| S::as_mut_simd_f32s(row).0.first_chunk_mut().expect("a row as wide as a panel")));
+                    let whole = |row| S::as_mut_simd_f32s(row).0.first_chunk_mut().expect("a row as wide as a panel");
+                    run(std::array::from_fn(|_| whole(rows())));
                 } else {
                     // The panel is wider than what is left of C.
+                    let mut c: [&mut [f32]; $R] = std::array::from_fn(|_| rows());
                     let mut whole = [[simd.splat_f32s(0.0); V]; $R];
-                    if !first {
+                    if !left.first {
                         whole.iter_mut().zip(&c).for_each(|(whole, row)| bytemuck::cast_slice_mut(whole)[..columns].copy_from_slice(row));
                     }
                     run(whole.each_mut());
@@ -278,9 +392,10 @@ impl Ahead {
 #[expect(clippy::needless_range_loop, reason = "sums that are walked by reference do not stay in registers")]
 fn tile<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    a: [&[f32]; R],
+    left: Tiles,
+    starts: &[usize; R],
     panel: &[f32],
-    ahead: Ahead,
+    mut ahead: Ahead,
     ends: &Ends<S, V>,
     c: [&mut [S::f32s; V]; R],
 ) {
@@ -292,16 +407,24 @@ fn tile<S: Simd, const R: usize, const V: usize>(
             }
         }
     }
-    let panel = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
-    a.iter().for_each(|row| assert!(row.len() == panel.len()));
-    for (i, b) in panel.iter().enumerate() {
-        ahead.fetch(i);
+    let mut rest = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
+    for segment in left.segments {
+        let panel;
+        (panel, rest) = rest.split_at(segment.length);
+        let mut a = [&[][..]; R];
         for r in 0..R {
-            let x = simd.splat_f32s(a[r][i]);
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_e_f32s(x, b[v], sums[r][v]);
+            a[r] = &left.values[starts[r] + segment.offset..][..panel.len()];
+        }
+        for (i, b) in panel.iter().enumerate() {
+            ahead.fetch(i);
+            for r in 0..R {
+                let x = simd.splat_f32s(a[r][i]);
+                for v in 0..V {
+                    sums[r][v] = simd.mul_add_e_f32s(x, b[v], sums[r][v]);
+                }
             }
         }
+        ahead.from = ahead.from.wrapping_add(segment.length * ahead.step);
     }
     if let Some(bias) = &ends.bias {
         for r in 0..R {

@@ -465,7 +465,7 @@ fn imports(opset: i64, others: &BTreeMap<String, i64>) -> Vec<OperatorSetIdProto
 }
 
 /// The declaration of a value: its name and type.
-fn value_info(name: &str, ty: &Type) -> proto::ValueInfoProto {
+pub(crate) fn value_info(name: &str, ty: &Type) -> proto::ValueInfoProto {
     use proto::tensor_shape_proto::{Dimension, dimension::Value};
     use proto::type_proto;
     let size = |dim: &Dim| match dim.fixed() {

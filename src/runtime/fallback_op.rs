@@ -1,5 +1,6 @@
 //! A node inside tract's plan that runs on our kernels: the reader of its ONNX operator, recorded once for the types that it gets.
 
+use super::channels_last_op::{self, LAYER};
 use super::conversion::{datum_type, dtype, from_tract, to_tract};
 use super::packed_matmul::{ConstantMatMul, LaidOut, PackedMatMulOp, Product};
 use super::panic::from_ours;
@@ -70,7 +71,7 @@ pub(super) fn knowing<R>(operators: &OpRegistry, read: impl FnOnce() -> R) -> R 
 /// Registers with tract every operator of ours in a model.
 pub(super) fn register(onnx: &mut tract_onnx::Onnx, model: &tract_onnx::pb::ModelProto) {
     for node in model.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type.starts_with(OURS)) {
-        onnx.op_register.0.insert(node.op_type.clone(), build);
+        onnx.op_register.0.insert(node.op_type.clone(), if node.op_type == LAYER { channels_last_op::build } else { build });
     }
 }
 

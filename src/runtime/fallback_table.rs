@@ -279,6 +279,13 @@ pub(super) struct Fallback {
     pub(super) why: &'static str,
 }
 
+impl Fallback {
+    /// A node that is faster on our kernel.
+    pub(super) fn slower(name: &str, op: &str) -> Fallback {
+        Fallback { name: name.to_string(), op: op.to_string(), why: SLOWER }
+    }
+}
+
 impl fmt::Display for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}) runs on ontrace's kernel: tract's {}", self.name, self.op, self.why)
@@ -286,7 +293,7 @@ impl fmt::Display for Fallback {
 }
 
 /// The types of the values of a graph, as far as it declares them.
-fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> {
+pub(super) fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a str, Type> {
     let declared = graph.input.iter().chain(&graph.value_info).chain(&graph.output);
     let declared = declared.filter_map(|info| Some((info.name.as_str(), value_type(info).ok()?)));
     declared.chain(model.initializers.iter().map(|(name, array)| (name.as_str(), Type::from(array)))).collect()

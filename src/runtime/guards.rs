@@ -9,6 +9,18 @@ use crate::onnx::Model;
 use crate::onnx::proto::{GraphProto, ValueInfoProto};
 use tract_onnx::prelude::TValue;
 
+/// The names of the values that the guards of a model look at.
+///
+/// # Errors
+/// As [`Conditions::of`].
+pub(super) fn values_of(model: &Model) -> Result<Vec<String>> {
+    let name = |guard: SavedGuard| match guard.condition {
+        SavedCondition::Values(name, _) => Some(name),
+        SavedCondition::Sizes(_) => None,
+    };
+    Ok(guards_of(model)?.into_iter().filter_map(name).collect())
+}
+
 /// The guards of a model, by what they look at.
 #[derive(Default)]
 pub(super) struct Conditions {

@@ -5,6 +5,8 @@
 //! all of it runs on our kernels: no model that can be written is ever "unsupported".
 
 mod call;
+mod channels_last;
+mod channels_last_op;
 mod conversion;
 mod fallback_op;
 mod fallback_table;
@@ -29,6 +31,7 @@ use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced, signature_of};
 use crate::tree::TreeDef;
+use channels_last_op::Layer;
 use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use prost::Message;
@@ -296,11 +299,24 @@ impl Session {
         let make = || {
             let flat = without_functions(&self.model, &self.operators);
             let written = flat.as_ref().unwrap_or(&self.model);
-            let (mut lowered, fallbacks) = fallback_table::for_tract(written, &self.rows, &self.operators)?;
+            let (layered, layers, mut replaced) = self.with_layers(written)?;
+            let (mut lowered, fallbacks) = fallback_table::for_tract(layered.as_ref().unwrap_or(written), &self.rows, &self.operators)?;
             let conditions = Conditions::of(written, &self.inputs, lowered.graph.get_or_insert_default())?;
-            Ok(Direct { tract_model: parse(&lowered, &self.operators), conditions, fallbacks })
+            replaced.extend(fallbacks);
+            let tract_model = parse(&lowered, &self.operators, &layers);
+            Ok(Direct { tract_model, conditions, fallbacks: replaced })
         };
         self.direct.get_or_init(make).as_ref().map_err(Clone::clone)
+    }
+
+    /// The model with our convolutions, where it has some: these, and what they replace.
+    fn with_layers(&self, model: &Model) -> Result<(Option<Model>, Vec<Layer>, Vec<Fallback>)> {
+        let kept = guards::values_of(model)?;
+        let outputs = model.proto.graph.iter().flat_map(|graph| &graph.output).map(|info| info.name.as_str());
+        let kept = kept.iter().map(String::as_str).chain(outputs).collect();
+        let layered = if self.rows.is_empty() { None } else { channels_last::channels_last(model, &kept)? };
+        let replaced = layered.iter().flat_map(|layered| &layered.replaced).map(|(name, op)| Fallback::slower(name, op)).collect();
+        Ok(layered.map_or((None, vec![], vec![]), |layered| (Some(layered.model), layered.layers, replaced)))
     }
 
     /// The model for our kernels.
@@ -628,13 +644,13 @@ fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
 }
 
 /// Parses a model with tract.
-fn parse(model: &ModelProto, operators: &OpRegistry) -> Result<InferenceModel> {
+fn parse(model: &ModelProto, operators: &OpRegistry, layers: &[Layer]) -> Result<InferenceModel> {
     let bytes = model.encode_to_vec();
     panic::on_a_deep_stack(move || {
         let model = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
         let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
         fallback_op::register(&mut onnx, &model);
-        fallback_op::knowing(operators, || onnx.model_for_proto_model(&model))
+        channels_last_op::knowing(layers, || fallback_op::knowing(operators, || onnx.model_for_proto_model(&model)))
     })
 }
 

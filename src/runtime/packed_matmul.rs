@@ -71,6 +71,12 @@ impl LaidOut {
     }
 }
 
+/// A tensor for the results of a kernel.
+pub(super) fn room(shape: &[usize]) -> TractResult<Tensor> {
+    // SAFETY: every number is written before it is read: what a kernel writes is all of them.
+    unsafe { Tensor::uninitialized::<f32>(shape) }
+}
+
 /// x·B + bias along the last axis of x.
 #[derive(Clone, Debug)]
 pub(super) struct Product {
@@ -145,11 +151,10 @@ impl EvalOp for Product {
         let mut shape: TVec<usize> = x.shape().into();
         *shape.last_mut().context("a matrix product with a scalar")? = n;
         let rows = shape[..shape.len() - 1].iter().product();
-        // SAFETY: every number is written before it is read: what the product writes is all of it.
-        let mut y = unsafe { Tensor::uninitialized::<f32>(&shape)? };
+        let mut y = room(&shape)?;
         let x = ArrayView2::from_shape((rows, k), x.try_as_plain_ram()?.as_slice::<f32>()?)?;
-        let mut room = y.try_as_plain_ram_mut()?;
-        self.matrix.multiply(x, self.bias.as_deref(), ArrayViewMut2::from_shape((rows, n), room.as_slice_mut::<f32>()?)?);
+        let mut out = y.try_as_plain_ram_mut()?;
+        self.matrix.multiply(x, self.bias.as_deref(), ArrayViewMut2::from_shape((rows, n), out.as_slice_mut::<f32>()?)?);
         Ok(tvec![y.into_tvalue()])
     }
 

@@ -1,0 +1,494 @@
+//! Convolutions of f32 by filters that stay, over images whose channels lie together: the filters are laid out once, what they see is gathered
+//! into a core's cache and multiplied there, and what follows the sum is done before it leaves the cache.
+
+use super::fused_activation::FusedActivation;
+use super::packed_gemm::{Finish, Left, Panels, Segment, segments};
+use super::take::{advance, unravel};
+use super::threads::{run_tasks, threads};
+use super::window::Window;
+use crate::array::count;
+use crate::error::{Error, Result};
+use ndarray::{ArrayViewMut2, Axis, s};
+use pulp::{Arch, Simd, WithSimd};
+use std::cell::RefCell;
+use std::sync::Mutex;
+
+/// Elements of a task that are worth a thread of their own.
+const GRAIN: usize = 1 << 15;
+/// Elements of images that are padded together, and that a thread keeps room for.
+const ROOM: usize = 1 << 22;
+
+/// A convolution with its filters laid out, and what is done to its results.
+#[derive(Debug)]
+pub struct PackedConv {
+    window: Window,
+    kernel: Vec<usize>,
+    groups: usize,
+    /// Input channels of a group.
+    channels: usize,
+    /// Output channels of a group.
+    filters: usize,
+    weights: Weights,
+    bias: Option<Vec<f32>>,
+    activation: Option<FusedActivation>,
+}
+
+/// How filters are laid out.
+#[derive(Debug)]
+enum Weights {
+    /// A matrix a group: a row for each element that a filter sees, channels fastest.
+    Dense(Vec<Panels>),
+    /// One filter a channel: tap by tap, channels fastest.
+    Depthwise(Vec<f32>),
+}
+
+/// The least channels and filters of a group that a product is worth.
+const LEAST: usize = 4;
+
+impl PackedConv {
+    /// Whether filters of this shape (out, in / groups, kernel …) are laid out here.
+    pub fn suits(filters: &[usize], groups: usize) -> bool {
+        let (&[out, channels], kernel) = filters.split_first_chunk().unwrap_or((&[0, 0], &[]));
+        let each = out.checked_div(groups).unwrap_or(0);
+        let fits = out > 0 && channels > 0 && each * groups == out && kernel.iter().all(|&n| n > 0) && !kernel.is_empty();
+        fits && (groups == 1 || channels == 1 && each == 1 || channels >= LEAST && each >= LEAST)
+    }
+
+    /// Lays filters out, of shape (out, in / groups, kernel …) and in row-major order.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::ErrorCode::Shape) where they are of a kind that is not [laid out](PackedConv::suits) or the bias does not fit,
+    /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room.
+    pub fn new(
+        filters: (&[usize], &[f32]),
+        bias: Option<Vec<f32>>,
+        window: Window,
+        groups: usize,
+        activation: Option<FusedActivation>,
+    ) -> Result<PackedConv> {
+        let (shape, values) = filters;
+        let misfit = || Error::shape(format!("filters of shape {shape:?} in {groups} groups are not laid out"));
+        let (&[out, channels], kernel) = shape.split_first_chunk().filter(|_| PackedConv::suits(shape, groups)).ok_or_else(misfit)?;
+        if bias.as_ref().is_some_and(|bias| bias.len() != out) || values.len() != count(shape)? {
+            return Err(misfit());
+        }
+        let (taps, each) = (kernel.iter().product::<usize>(), out / groups);
+        let weights = Weights::Depthwise(Vec::new());
+        let conv = PackedConv { window, kernel: kernel.to_vec(), groups, channels, filters: each, weights, bias, activation };
+        let together = conv.together();
+        let lengths = segments((0..taps / together).map(|_| 0), together * channels);
+        let by_tap = ndarray::ArrayView3::from_shape((out, channels, taps), values).map_err(|_| misfit())?;
+        let weights = if groups > 1 && channels == 1 {
+            Weights::Depthwise(by_tap.permuted_axes([2, 1, 0]).iter().copied().collect())
+        } else {
+            let matrix = |group: usize| {
+                let filters = by_tap.slice(s![group * each..(group + 1) * each, .., ..]).permuted_axes([2, 1, 0]);
+                let matrix = filters.as_standard_layout();
+                Panels::for_segments(matrix.view().into_shape_with_order((taps * channels, each)).map_err(|_| misfit())?, &lengths)
+            };
+            Weights::Dense((0..groups).map(matrix).collect::<Result<_>>()?)
+        };
+        Ok(PackedConv { weights, ..conv })
+    }
+
+    /// The sizes of the filters.
+    pub fn kernel(&self) -> &[usize] {
+        &self.kernel
+    }
+
+    /// How the filters slide.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// How many filters there are.
+    pub fn filters(&self) -> usize {
+        self.groups * self.filters
+    }
+
+    /// The shape of the results for images of this one: both are (batch, spatial …, channels).
+    ///
+    /// # Errors
+    /// [`Shape`](crate::ErrorCode::Shape) where they do not fit, and as [`Window::steps`].
+    pub fn shape(&self, images: &[usize]) -> Result<Vec<usize>> {
+        let misfit = || Error::shape(format!("expected images of {} channels, got shape {images:?}", self.groups * self.channels));
+        let (Some((&batch, rest)), Some(&channels)) = (images.split_first(), images.last()) else { return Err(misfit()) };
+        if images.len() != self.kernel.len() + 2 || channels != self.groups * self.channels {
+            return Err(misfit());
+        }
+        let steps = self.window.steps(&self.kernel, &rest[..self.kernel.len()])?;
+        Ok([&[batch], &steps[..], &[self.groups * self.filters]].concat())
+    }
+
+    /// Writes the results for images, with `added` put onto the sums before the activation.
+    ///
+    /// # Errors
+    /// As [`PackedConv::shape`], and [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
+    pub fn run(&self, images: (&[usize], &[f32]), added: Option<&[f32]>, out: &mut [f32]) -> Result<()> {
+        let (shape, x) = images;
+        let result = self.shape(shape)?;
+        let wide = count(&result)?;
+        if x.len() != count(shape)? || out.len() != wide || added.is_some_and(|added| added.len() != wide) {
+            return Err(Error::shape("slices do not have the sizes of their shapes"));
+        }
+        if wide == 0 {
+            return Ok(());
+        }
+        let axes = self.kernel.len();
+        let (spatial, steps) = (&shape[1..=axes], &result[1..=axes]);
+        match &self.weights {
+            Weights::Depthwise(weights) => self.depthwise(weights, &Frame::new(self, spatial, steps), x, added, out),
+            Weights::Dense(panels) => self.dense(panels, &Frame::new(self, spatial, steps), x, added, out)?,
+        }
+        Ok(())
+    }
+
+    /// Taps that lie together: those along the last axis, where no gap and no other group's channel lies between them.
+    fn together(&self) -> usize {
+        match (self.kernel.last(), self.window.dilations.last()) {
+            (Some(&taps), Some(1)) if self.groups == 1 => taps,
+            _ => 1,
+        }
+    }
+
+    /// The convolution of each group as a product.
+    fn dense(&self, panels: &[Panels], frame: &Frame, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) -> Result<()> {
+        let all = self.groups * self.filters;
+        let plane = frame.steps.iter().product::<usize>();
+        let rows = out.len() / all;
+        let mut out = ArrayViewMut2::from_shape((rows, all), out).map_err(|error| Error::internal(error.to_string()))?;
+        let segments = frame.segments();
+        frame.for_padded(rows / plane, x, |padded, first, count| {
+            let (first, rows) = (first * plane, count * plane);
+            let mut out = out.slice_mut(s![first..first + rows, ..]);
+            for (group, (panels, out)) in panels.iter().zip(out.axis_chunks_iter_mut(Axis(1), self.filters)).enumerate() {
+                let bias = self.bias.as_ref().map(|bias| &bias[group * self.filters..][..self.filters]);
+                let finish = |row: usize, column: usize, block: &mut ArrayViewMut2<f32>| {
+                    let start = (first + row) * all + group * self.filters + column;
+                    self.finish(added.map(|added| (&added[start..], all)), block);
+                };
+                let finish: Option<Finish> = if added.is_some() || self.activation.is_some() { Some(&finish) } else { None };
+                let left = Left {
+                    values: &padded[group * self.channels..],
+                    count: rows,
+                    starts: &|first, starts| frame.starts(first, starts),
+                    segments: &segments,
+                };
+                panels.multiply_rows(left, bias, finish, out);
+            }
+        });
+        Ok(())
+    }
+
+    /// Adds to a block of sums the rows that stand so far apart, and applies the activation.
+    fn finish(&self, added: Option<(&[f32], usize)>, block: &mut ArrayViewMut2<f32>) {
+        let columns = block.ncols();
+        super::vector::vectorised(
+            #[inline(always)]
+            || {
+                for (i, mut row) in block.rows_mut().into_iter().enumerate() {
+                    let Some(row) = row.as_slice_mut() else { return };
+                    if let Some((added, apart)) = added {
+                        row.iter_mut().zip(&added[i * apart..][..columns]).for_each(|(y, &x)| *y += x);
+                    }
+                    if let Some(activation) = &self.activation {
+                        activation.apply(row);
+                    }
+                }
+            },
+        );
+    }
+
+    /// The convolution of each channel by its own filter.
+    fn depthwise(&self, weights: &[f32], frame: &Frame, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) {
+        let (steps, last) = (frame.steps, frame.steps.len() - 1);
+        let (channels, length) = (self.groups, steps[last] * self.groups);
+        let lines = out.len() / length;
+        let parallel = threads() > 1 && out.len() * self.kernel.iter().product::<usize>() / 8 > 2 * GRAIN;
+        let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
+        let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
+        run_tasks(chunks.len(), parallel, &|i| {
+            let Ok(mut chunk) = chunks[i].lock() else { return };
+            for (line, out) in (i * share..).zip(chunk.chunks_exact_mut(length)) {
+                Arch::new().dispatch(Line { frame, weights, x, line, out });
+                if added.is_some() || self.activation.is_some() {
+                    let added = added.map(|added| (&added[line * length..], channels));
+                    if let Ok(mut block) = ArrayViewMut2::from_shape((steps[last], channels), out) {
+                        self.finish(added, &mut block);
+                    }
+                }
+            }
+        });
+    }
+}
+
+thread_local! {
+    /// Where images are padded. Room of its own at each call would be fetched from the system, and cleared.
+    static PADDED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What lies in memory for a window to slide over: images with the zeros around them that it sees.
+struct Frame<'a> {
+    conv: &'a PackedConv,
+    /// The spatial sizes of the images, of the results, and with the zeros.
+    spatial: &'a [usize],
+    steps: &'a [usize],
+    padded: Vec<usize>,
+}
+
+impl<'a> Frame<'a> {
+    fn new(conv: &'a PackedConv, spatial: &'a [usize], steps: &'a [usize]) -> Frame<'a> {
+        let window = &conv.window;
+        let size = |axis: usize| {
+            let seen = (steps[axis] - 1) * window.strides[axis] + window.span(axis, conv.kernel[axis]);
+            if window.pads_begin[axis] == 0 && seen <= spatial[axis] { spatial[axis] } else { seen }
+        };
+        Frame { conv, spatial, steps, padded: (0..spatial.len()).map(size).collect() }
+    }
+
+    /// The elements of a position of an image.
+    fn pixel(&self) -> usize {
+        self.conv.groups * self.conv.channels
+    }
+
+    /// The elements of an image with its zeros.
+    fn size(&self) -> usize {
+        self.padded.iter().product::<usize>() * self.pixel()
+    }
+
+    /// The segments of what a group sees from where a window stands.
+    fn segments(&self) -> Vec<Segment> {
+        let (conv, together) = (self.conv, self.conv.together());
+        let shape: Vec<usize> =
+            conv.kernel.iter().enumerate().map(|(i, &n)| if i + 1 == conv.kernel.len() { n / together } else { n }).collect();
+        let offset = |tap: usize| {
+            let tap = unravel(tap, &shape);
+            let step = |position: usize, axis: usize| position * self.padded[axis] + tap[axis] * conv.window.dilations[axis];
+            (0..shape.len()).fold(0, step) * self.pixel()
+        };
+        segments((0..shape.iter().product()).map(offset), together * conv.channels)
+    }
+
+    /// Where in the padded images the window stands that makes a row of the results, for some rows one behind the other.
+    fn starts(&self, mut first: usize, starts: &mut [usize]) {
+        let last = self.steps.len() - 1;
+        let (steps, stride) = (self.steps[last], self.conv.window.strides[last] * self.pixel());
+        let mut rest = starts;
+        while !rest.is_empty() {
+            let (mut position, mut apart, mut row) = (0, self.pixel(), first);
+            for axis in (0..=last).rev() {
+                position += row % self.steps[axis] * self.conv.window.strides[axis] * apart;
+                row /= self.steps[axis];
+                apart *= self.padded[axis];
+            }
+            position += row * apart;
+            let line = (steps - first % steps).min(rest.len());
+            let (now, after) = rest.split_at_mut(line);
+            now.iter_mut().enumerate().for_each(|(i, start)| *start = position + i * stride);
+            rest = after;
+            first += line;
+        }
+    }
+
+    /// Copies images into a room, and zeros around them.
+    fn pad(&self, images: &[f32], room: &mut [f32]) {
+        let (last, pixel) = (self.spatial.len() - 1, self.pixel());
+        let (length, line) = (self.spatial[last] * pixel, self.padded[last] * pixel);
+        let before = &self.conv.window.pads_begin;
+        let shape = [&[usize::MAX], &self.padded[..last]].concat();
+        let lines = room.len() / line;
+        let parallel = threads() > 1 && room.len() > 2 * GRAIN;
+        let share = if parallel { lines.div_ceil(2 * threads()) } else { lines };
+        let chunks: Vec<_> = room.chunks_mut(share * line).map(Mutex::new).collect();
+        run_tasks(chunks.len(), parallel, &|i| {
+            let Ok(mut chunk) = chunks[i].lock() else { return };
+            let mut position = unravel(i * share, &shape);
+            for to in chunk.chunks_exact_mut(line) {
+                let from = (0..last).try_fold(position[0], |from, axis| {
+                    let at = position[axis + 1].checked_sub(before[axis]).filter(|&at| at < self.spatial[axis])?;
+                    Some(from * self.spatial[axis] + at)
+                });
+                match from {
+                    Some(from) => {
+                        // What no window reaches is not in the room.
+                        let start = (before[last] * pixel).min(line);
+                        let end = (start + length).min(line);
+                        to[..start].fill(0.0);
+                        to[start..end].copy_from_slice(&images[from * length..][..end - start]);
+                        to[end..].fill(0.0);
+                    }
+                    None => to.fill(0.0),
+                }
+                advance(&mut position, &shape);
+            }
+        });
+    }
+
+    /// Hands the images to `run`, some at a time, with the zeros that the window sees: their elements, the first of them, and how many they are.
+    fn for_padded(&self, batch: usize, x: &[f32], mut run: impl FnMut(&[f32], usize, usize)) {
+        if self.padded == self.spatial {
+            return run(x, 0, batch);
+        }
+        let image = x.len() / batch;
+        let each = (ROOM / self.size().max(1)).clamp(1, batch);
+        let mut room = PADDED.take();
+        for first in (0..batch).step_by(each) {
+            let count = each.min(batch - first);
+            let size = count * self.size();
+            if room.len() < size {
+                room.resize(size, 0.0);
+            }
+            self.pad(&x[first * image..][..count * image], &mut room[..size]);
+            run(&room[..size], first, count);
+        }
+        room.truncate(ROOM);
+        room.shrink_to(ROOM);
+        PADDED.set(room);
+    }
+}
+
+/// The results of a depthwise convolution along the last axis.
+struct Line<'a> {
+    frame: &'a Frame<'a>,
+    weights: &'a [f32],
+    x: &'a [f32],
+    /// Which line of the results.
+    line: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Line<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Line { frame, weights, x, line, out } = self;
+        let (conv, spatial, last) = (frame.conv, frame.spatial, frame.steps.len() - 1);
+        let (channels, window, taps) = (conv.groups, &conv.window, conv.kernel[last]);
+        let (stride, dilation, pad, length) = (window.strides[last], window.dilations[last], window.pads_begin[last], spatial[last]);
+        let position = unravel(line, &[&[usize::MAX], &frame.steps[..last]].concat());
+        // The lines of the image that the window sees, and their taps.
+        let outer = conv.kernel[..last].iter().product::<usize>();
+        let lines = (0..outer).filter_map(|outer| {
+            let tap = unravel(outer, &conv.kernel[..last]);
+            let line = (0..last).try_fold(position[0], |line, axis| {
+                let at = position[axis + 1] * window.strides[axis] + tap[axis] * window.dilations[axis];
+                let at = at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])?;
+                Some(line * spatial[axis] + at)
+            })?;
+            Some((line * length * channels, outer * taps * channels))
+        });
+        let lines: Vec<(usize, usize)> = lines.collect();
+        let steps = frame.steps[last];
+        // From `low` to `high` all taps lie in the line.
+        let low = pad.div_ceil(stride).min(steps);
+        let high = ((length + pad).saturating_sub((taps - 1) * dilation)).div_ceil(stride).clamp(low, steps);
+        let mut seen: Vec<(usize, usize)> = Vec::with_capacity(lines.len() * taps);
+        let mut step = 0;
+        while step < steps {
+            let count = if (low..high).contains(&step) { high - step } else { 1 };
+            let first = step * stride;
+            seen.clear();
+            for &(line, weight) in &lines {
+                let inside = |tap: &usize| (pad..length + pad).contains(&(first + tap * dilation));
+                seen.extend(
+                    (0..taps).filter(inside).map(|tap| (line + (first + tap * dilation - pad) * channels, weight + tap * channels)),
+                );
+            }
+            let sums = Sums { x, w: weights, seen: &seen, apart: stride * channels, bias: conv.bias.as_deref(), channels };
+            let out = &mut out[step * channels..][..count * channels];
+            simd.vectorize(
+                #[inline(always)]
+                || sums.write(simd, out),
+            );
+            step += count;
+        }
+    }
+}
+
+/// What positions of a depthwise convolution are the sums of.
+#[derive(Clone, Copy)]
+struct Sums<'a> {
+    x: &'a [f32],
+    w: &'a [f32],
+    /// For each tap where the first position finds its channels, and where its weights lie.
+    seen: &'a [(usize, usize)],
+    /// How far further the next position finds them.
+    apart: usize,
+    bias: Option<&'a [f32]>,
+    channels: usize,
+}
+
+impl Sums<'_> {
+    /// Writes positions, a channel behind the other.
+    #[inline(always)]
+    fn write<S: Simd>(self, simd: S, out: &mut [f32]) {
+        /// Positions that are summed together: each weight is read once for them.
+        const TOGETHER: usize = 4;
+        let mut first = 0;
+        let mut fours = out.chunks_exact_mut(TOGETHER * self.channels);
+        for out in &mut fours {
+            self.positions::<S, TOGETHER>(simd, first, out);
+            first += TOGETHER * self.apart;
+        }
+        for out in fours.into_remainder().chunks_exact_mut(self.channels) {
+            self.positions::<S, 1>(simd, first, out);
+            first += self.apart;
+        }
+    }
+
+    #[inline(always)]
+    fn positions<S: Simd, const P: usize>(self, simd: S, first: usize, out: &mut [f32]) {
+        let mut channel = 0;
+        while channel + 2 * S::F32_LANES <= self.channels {
+            self.vectors::<S, P, 2>(simd, first, channel, out);
+            channel += 2 * S::F32_LANES;
+        }
+        while channel + S::F32_LANES <= self.channels {
+            self.vectors::<S, P, 1>(simd, first, channel, out);
+            channel += S::F32_LANES;
+        }
+        if channel < self.channels {
+            let width = self.channels - channel;
+            for p in 0..P {
+                let mut sum = simd.splat_f32s(0.0);
+                for &(from, tap) in self.seen {
+                    let x = simd.partial_load_f32s(&self.x[from + first + p * self.apart + channel..][..width]);
+                    let w = simd.partial_load_f32s(&self.w[tap + channel..][..width]);
+                    sum = simd.mul_add_e_f32s(x, w, sum);
+                }
+                if let Some(bias) = self.bias {
+                    sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[channel..][..width]));
+                }
+                simd.partial_store_f32s(&mut out[p * self.channels + channel..][..width], sum);
+            }
+        }
+    }
+
+    /// `V` vectors of channels of `P` positions.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "sums that are walked by reference do not stay in registers")]
+    fn vectors<S: Simd, const P: usize, const V: usize>(self, simd: S, first: usize, channel: usize, out: &mut [f32]) {
+        let width = V * S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); V]; P];
+        for &(from, tap) in self.seen {
+            let w: &[S::f32s; V] = S::as_simd_f32s(&self.w[tap + channel..][..width]).0.first_chunk().expect("as many vectors");
+            let x = &self.x[from + first + channel..][..(P - 1) * self.apart + width];
+            for p in 0..P {
+                let x = S::as_simd_f32s(&x[p * self.apart..][..width]).0;
+                for v in 0..V {
+                    sums[p][v] = simd.mul_add_e_f32s(x[v], w[v], sums[p][v]);
+                }
+            }
+        }
+        for p in 0..P {
+            let to = S::as_mut_simd_f32s(&mut out[p * self.channels + channel..][..width]).0;
+            for v in 0..V {
+                to[v] = match self.bias {
+                    Some(bias) => simd.add_f32s(sums[p][v], S::as_simd_f32s(&bias[channel..][..width]).0[v]),
+                    None => sums[p][v],
+                };
+            }
+        }
+    }
+}

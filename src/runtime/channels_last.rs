@@ -1,0 +1,802 @@
+//! Convolutional networks with the channels of their images last: a pass over the model before tract reads it.
+//!
+//! ONNX has channels before the spatial axes. A convolution by a [packed kernel](PackedConv) wants them together, and so do the operators
+//! between two convolutions, which then need no transposition. What follows a convolution and is used nowhere else becomes part of it: batch
+//! normalisation, an addition, an activation.
+
+use super::channels_last_op::{Layer, node};
+use super::fallback_table::types;
+use crate::array::{Array, DType};
+use crate::dim::{Shape, Type};
+use crate::error::{Error, Result};
+use crate::kernels::channels_last_pool::{ChannelsLastPool, Pooling};
+use crate::kernels::conv::Window;
+use crate::kernels::fused_activation::FusedActivation;
+use crate::kernels::packed_conv::PackedConv;
+use crate::onnx::proto::attribute_proto::AttributeType;
+use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto};
+use crate::onnx::{Model, Node, canonical_domain, outer_names, value_info};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// Operators of one operand that treat each element by itself; further inputs are numbers.
+const UNARY: &[&str] = &[
+    "Abs",
+    "Cast",
+    "Celu",
+    "Clip",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Reciprocal",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Tanh",
+    "ThresholdedRelu",
+];
+
+/// Operators of two operands that broadcast.
+const BINARY: &[&str] = &["Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"];
+
+/// Operators that reduce axes and keep them at length 1.
+const REDUCTIONS: &[&str] = &["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"];
+
+/// A model with channels last where that is faster.
+pub(super) struct ChannelsLast {
+    pub(super) model: Model,
+    /// The kernels of its nodes of ours.
+    pub(super) layers: Vec<Layer>,
+    /// The nodes that became layers: name and operator.
+    pub(super) replaced: Vec<(String, String)>,
+}
+
+/// Rewrites a model; `None` where it has no convolution for a packed kernel. The values of these names stay.
+///
+/// # Errors
+/// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for a kernel.
+pub(super) fn channels_last(model: &Model, kept: &BTreeSet<&str>) -> Result<Option<ChannelsLast>> {
+    let Some(graph) = &model.proto.graph else { return Ok(None) };
+    let pass = Pass::new(model, graph, kept);
+    let fusions: Vec<Fusion> = (0..graph.node.len()).filter_map(|i| pass.fusion(i)).collect();
+    if fusions.is_empty() { Ok(None) } else { pass.rewrite(fusions, kept).map(Some) }
+}
+
+/// A convolution and what follows it: one node of the new graph, in place of the last of these.
+struct Fusion<'a> {
+    conv: usize,
+    weight: &'a Array,
+    bias: Option<&'a Array>,
+    normalised: Option<usize>,
+    /// The value that is added.
+    added: Option<&'a str>,
+    activation: Option<FusedActivation>,
+    /// All nodes, the convolution first.
+    nodes: Vec<usize>,
+    output: &'a str,
+}
+
+struct Pass<'a> {
+    model: &'a Model,
+    graph: &'a GraphProto,
+    types: HashMap<&'a str, Type>,
+    constants: HashMap<&'a str, &'a Array>,
+    /// The nodes that use a value; a value that must stay has a user that is no node.
+    users: HashMap<&'a str, Vec<usize>>,
+    names: HashSet<&'a str>,
+    /// Values with channels last, by the values of the model, and their ranks.
+    last: HashMap<String, (String, usize)>,
+    /// Values of the model that the new graph has as they are.
+    present: HashSet<String>,
+    nodes: Vec<NodeProto>,
+    initializers: Vec<(String, Array)>,
+    types_of_last: Vec<(String, Type)>,
+    layers: Vec<Layer>,
+    replaced: Vec<(String, String)>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(model: &'a Model, graph: &'a GraphProto, kept: &BTreeSet<&'a str>) -> Pass<'a> {
+        let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut names: HashSet<&str> = model.initializers.iter().map(|initializer| initializer.0.as_str()).collect();
+        names.extend(graph.input.iter().map(|info| info.name.as_str()));
+        let present = names.iter().map(|name| name.to_string()).collect();
+        for (i, node) in graph.node.iter().enumerate() {
+            node.input.iter().map(String::as_str).chain(outer_names(node)).for_each(|name| users.entry(name).or_default().push(i));
+            names.extend(node.output.iter().map(String::as_str));
+        }
+        kept.iter().for_each(|name| users.entry(name).or_default().push(usize::MAX));
+        let constants = model.initializers.iter().map(|(name, array)| (name.as_str(), array)).collect();
+        let (last, nodes) = (HashMap::new(), Vec::with_capacity(graph.node.len()));
+        let (initializers, types_of_last, layers, replaced) = Default::default();
+        let types = types(graph, model);
+        Pass { model, graph, types, constants, users, names, last, present, nodes, initializers, types_of_last, layers, replaced }
+    }
+
+    fn node(&self, i: usize) -> Node<'a> {
+        Node::new(&self.graph.node[i], i)
+    }
+
+    fn constant(&self, name: Option<&str>) -> Option<&'a Array> {
+        self.constants.get(name?).copied()
+    }
+
+    /// The only node that uses a value.
+    fn user(&self, name: &str) -> Option<usize> {
+        match self.users.get(name)?[..] {
+            [user] if user < self.graph.node.len() => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The convolution of this number with what follows it, where a packed kernel suits it.
+    fn fusion(&self, i: usize) -> Option<Fusion<'a>> {
+        let node = self.node(i);
+        if node.op_type() != "Conv" || node.domain() != "" || node.string("auto_pad", "NOTSET").ok()? != "NOTSET" {
+            return None;
+        }
+        let weight = self.constant(node.input(1)).filter(|weight| weight.dtype() == DType::F32)?;
+        let bias = node.input(2).map(|name| self.constant(Some(name)).filter(|bias| bias.dtype() == DType::F32));
+        let groups = usize::try_from(node.int("group", 1).ok()?).ok()?;
+        if bias.is_some_and(|bias| bias.is_none()) || self.constant(node.input(0)).is_some() || !PackedConv::suits(weight.shape(), groups) {
+            return None;
+        }
+        let output = node.outputs().next()??;
+        let mut fusion =
+            Fusion { conv: i, weight, bias: bias.flatten(), normalised: None, added: None, activation: None, nodes: vec![i], output };
+        while self.extend(&mut fusion).is_some() {}
+        Some(fusion)
+    }
+
+    /// Takes the next node into a fusion; `None` where it ends.
+    fn extend(&self, fusion: &mut Fusion<'a>) -> Option<()> {
+        if fusion.activation.is_some() {
+            return None;
+        }
+        if let [a, b] = self.users.get(fusion.output)?[..] {
+            return self.extend_by_silu(fusion, a, b);
+        }
+        let i = self.user(fusion.output)?;
+        let node = self.node(i);
+        let output = node.outputs().next()??;
+        if node.domain() != "" {
+            return None;
+        }
+        match node.op_type() {
+            "BatchNormalization" if fusion.added.is_none() && fusion.normalised.is_none() => {
+                let [scale, _] = self.normalisation(&node).ok()??;
+                if scale.len() != fusion.weight.shape()[0] || node.input(0) != Some(fusion.output) {
+                    return None;
+                }
+                fusion.normalised = Some(i);
+            }
+            "Add" if fusion.added.is_none() => {
+                let other = node.inputs().flatten().find(|name| *name != fusion.output)?;
+                let same = |name: &str| self.types.get(name);
+                if self.constants.contains_key(other) || same(other)? != same(fusion.output)? {
+                    return None;
+                }
+                fusion.added = Some(other);
+            }
+            _ => fusion.activation = Some(self.activation(&node)?),
+        }
+        fusion.nodes.push(i);
+        fusion.output = output;
+        Some(())
+    }
+
+    /// Takes x · sigmoid(x) into a fusion, where these nodes are all that uses x.
+    fn extend_by_silu(&self, fusion: &mut Fusion<'a>, a: usize, b: usize) -> Option<()> {
+        let is = |i: usize, op: &str| i < self.graph.node.len() && self.node(i).op_type() == op && self.node(i).domain() == "";
+        let (sigmoid, product) = if is(a, "Sigmoid") { (a, b) } else { (b, a) };
+        if !is(sigmoid, "Sigmoid") || !is(product, "Mul") {
+            return None;
+        }
+        let gate = self.node(sigmoid).outputs().next()??;
+        if self.user(gate) != Some(product) {
+            return None;
+        }
+        let product_node = self.node(product);
+        if !product_node.inputs().flatten().all(|name| name == gate || name == fusion.output) {
+            return None;
+        }
+        fusion.output = product_node.outputs().next()??;
+        fusion.nodes.extend([sigmoid, product]);
+        fusion.activation = Some(FusedActivation::Silu);
+        Some(())
+    }
+
+    /// A node as an activation of f32.
+    fn activation(&self, node: &Node) -> Option<FusedActivation> {
+        let float = |name: &str, default: f32| node.float(name, default).ok();
+        Some(match node.op_type() {
+            "Relu" => FusedActivation::Relu,
+            "LeakyRelu" => FusedActivation::LeakyRelu(float("alpha", 0.01)?),
+            "Sigmoid" => FusedActivation::Sigmoid,
+            "HardSigmoid" => FusedActivation::HardSigmoid(float("alpha", 0.2)?, float("beta", 0.5)?),
+            "HardSwish" => FusedActivation::HardSwish,
+            "Tanh" => FusedActivation::Tanh,
+            "Gelu" if node.string("approximate", "none").ok()? == "tanh" => FusedActivation::GeluTanh,
+            "Gelu" => FusedActivation::Gelu,
+            "Clip" => {
+                let bound = |input: usize, name: &str, none: f32| match node.input(input) {
+                    Some(value) => self.constant(Some(value))?.to_vec::<f32>().ok()?.first().copied(),
+                    None => node.float(name, none).ok(),
+                };
+                let (low, high) = (bound(1, "min", f32::NEG_INFINITY)?, bound(2, "max", f32::INFINITY)?);
+                // Where they are in the wrong order, which of them wins is another matter.
+                (low <= high).then_some(FusedActivation::Clip(low, high))?
+            }
+            _ => return None,
+        })
+    }
+
+    fn rewrite(mut self, fusions: Vec<Fusion<'a>>, kept: &BTreeSet<&str>) -> Result<ChannelsLast> {
+        // A node that two fusions end with, an addition, belongs to the later one: what the other gives is there by then.
+        let mut owner: HashMap<usize, usize> = HashMap::new();
+        let fusions: Vec<Fusion> = {
+            let mut all: Vec<Option<Fusion>> = Vec::new();
+            for mut fusion in fusions {
+                if let Some(shared) = fusion.nodes.iter().find_map(|i| owner.get(i).copied())
+                    && let Some(before) = all[shared].as_mut()
+                {
+                    self.cut(before);
+                }
+                if fusion.nodes.iter().any(|i| owner.get(i).is_some_and(|&other| all[other].as_ref().is_some_and(|f| f.nodes.contains(i))))
+                {
+                    self.cut(&mut fusion);
+                }
+                owner.extend(fusion.nodes.iter().map(|&i| (i, all.len())));
+                all.push(Some(fusion));
+            }
+            all.into_iter().flatten().collect()
+        };
+        let ends: HashMap<usize, usize> = fusions.iter().enumerate().filter_map(|(i, fusion)| Some((*fusion.nodes.last()?, i))).collect();
+        let inside: HashSet<usize> = fusions.iter().flat_map(|fusion| fusion.nodes.iter().copied()).collect();
+        for i in 0..self.graph.node.len() {
+            match ends.get(&i) {
+                Some(&fusion) => self.convolution(&fusions[fusion])?,
+                None if inside.contains(&i) => {}
+                None => self.other(i)?,
+            }
+        }
+        for name in kept {
+            self.first(name);
+        }
+        let mut model = Model { proto: self.model.proto.clone(), initializers: Vec::new() };
+        let graph = model.proto.graph.get_or_insert_default();
+        let used: HashSet<&str> =
+            self.nodes.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node))).collect();
+        let declared: HashSet<&str> = self.graph.input.iter().chain(&self.graph.output).map(|info| info.name.as_str()).collect();
+        let initializers = self.model.initializers.iter().chain(&self.initializers);
+        let needed = initializers.filter(|(name, _)| used.contains(name.as_str()) || declared.contains(name.as_str()));
+        model.initializers = needed.cloned().collect();
+        graph.value_info.extend(self.types_of_last.iter().map(|(name, ty)| value_info(name, ty)));
+        graph.node = self.nodes;
+        Ok(ChannelsLast { model, layers: self.layers, replaced: self.replaced })
+    }
+
+    /// Shortens a fusion to what comes before its addition.
+    fn cut(&self, fusion: &mut Fusion<'a>) {
+        let Some(at) = fusion.nodes.iter().position(|&i| self.node(i).op_type() == "Add") else { return };
+        fusion.nodes.truncate(at);
+        (fusion.added, fusion.activation) = (None, None);
+        if let Some(Some(output)) = fusion.nodes.last().and_then(|&i| self.node(i).outputs().next()) {
+            fusion.output = output;
+        }
+    }
+
+    /// The layer of a fusion, its input and its results with channels last.
+    fn convolution(&mut self, fusion: &Fusion<'a>) -> Result<()> {
+        let node = self.node(fusion.conv);
+        let (kernel, rank) = (&fusion.weight.shape()[2..], fusion.weight.rank());
+        let groups = node.int("group", 1)?.max(1) as usize;
+        let mut weights = fusion.weight.to_vec::<f32>()?;
+        let mut bias = fusion.bias.map(Array::to_vec::<f32>).transpose()?;
+        if let Some(normalised) = fusion.normalised
+            && let Some([scale, shift]) = self.normalisation(&self.node(normalised))?
+        {
+            let each = weights.len().checked_div(scale.len()).unwrap_or(0).max(1);
+            weights.chunks_mut(each).zip(&scale).for_each(|(filter, scale)| filter.iter_mut().for_each(|weight| *weight *= scale));
+            let before = bias.unwrap_or_else(|| vec![0.0; scale.len()]);
+            bias = Some(before.iter().zip(&scale).zip(shift).map(|((bias, scale), shift)| bias * scale + shift).collect());
+        }
+        let window = window(&node, kernel.len())?;
+        let conv = PackedConv::new((fusion.weight.shape(), &weights), bias, window, groups, fusion.activation)?;
+        let input = node.required(0, "X")?;
+        let mut inputs = vec![self.last(input, rank)];
+        inputs.extend(fusion.added.map(|added| self.last(added, rank)));
+        let name = self.graph.node[fusion.conv].name.clone();
+        self.replaced.push((name.clone(), "Conv".to_string()));
+        self.layer(name, Layer::Conv(Arc::new(conv)), inputs, fusion.output, rank);
+        Ok(())
+    }
+
+    /// Adds a node of ours.
+    fn layer(&mut self, name: String, layer: Layer, inputs: Vec<String>, output: &str, rank: usize) {
+        let output = self.new_last(output, rank);
+        self.nodes.push(node(name, self.layers.len(), inputs, output));
+        self.layers.push(layer);
+    }
+
+    /// The name of a value with channels last that a node is about to make.
+    fn new_last(&mut self, name: &str, rank: usize) -> String {
+        let mut new = format!("{name}.channels_last");
+        while self.names.contains(new.as_str()) {
+            new.push('_');
+        }
+        if let Some(ty) = self.types.get(name).filter(|ty| ty.rank() == rank) {
+            let shape: Shape = to_last(rank).into_iter().map(|axis| ty.shape[axis].clone()).collect();
+            self.types_of_last.push((new.clone(), Type::new(ty.dtype, shape)));
+        }
+        self.last.insert(name.to_string(), (new.clone(), rank));
+        new
+    }
+
+    /// A value with channels last.
+    fn last(&mut self, name: &str, rank: usize) -> String {
+        if let Some((known, _)) = self.last.get(name) {
+            return known.clone();
+        }
+        let new = self.new_last(name, rank);
+        self.transpose(name.to_string(), new.clone(), to_last(rank));
+        new
+    }
+
+    /// Has a value of the model as it is.
+    fn first(&mut self, name: &str) {
+        if !self.present.contains(name)
+            && let Some((last, rank)) = self.last.get(name).cloned()
+        {
+            self.transpose(last, name.to_string(), to_first(rank));
+            self.present.insert(name.to_string());
+        }
+    }
+
+    fn transpose(&mut self, from: String, to: String, order: Vec<usize>) {
+        let perm = ints("perm", order.into_iter().map(|axis| axis as i64).collect());
+        self.nodes.push(NodeProto {
+            op_type: "Transpose".to_string(),
+            // tract takes the name of a value for one of a node, where this has none: another may have that.
+            name: format!("{from}.transposed"),
+            input: vec![from],
+            output: vec![to],
+            attribute: vec![perm],
+            ..NodeProto::default()
+        });
+    }
+
+    /// A node that no fusion has: with channels last where an operand is, and where it can be.
+    fn other(&mut self, i: usize) -> Result<()> {
+        let node = &self.graph.node[i];
+        let rank = node.input.iter().find_map(|name| self.last.get(name)).map(|known| known.1);
+        let onnx = canonical_domain(&node.domain).is_empty();
+        if onnx && self.moved(i, rank)?.is_some() {
+            return Ok(());
+        }
+        let needed: Vec<&str> = node.input.iter().map(String::as_str).chain(outer_names(node)).collect();
+        needed.into_iter().for_each(|name| self.first(name));
+        self.present.extend(node.output.iter().cloned());
+        self.nodes.push(node.clone());
+        Ok(())
+    }
+
+    /// Adds a node of the model with its operands, and results, with channels last; `None` where it does not know how.
+    fn moved(&mut self, i: usize, rank: Option<usize>) -> Result<Option<()>> {
+        let (node, proto) = (self.node(i), &self.graph.node[i]);
+        let (Some(x), Some(output)) = (node.input(0), node.outputs().next().flatten()) else { return Ok(None) };
+        if node.op_type() == "Transpose" {
+            return Ok(self.moved_transpose(&node, x, output));
+        }
+        let Some(rank) = rank else { return Ok(None) };
+        let here = self.last.contains_key(x);
+        match node.op_type() {
+            op if UNARY.contains(&op) && here => self.again(proto, rank, |_| {}),
+            op if BINARY.contains(&op) => {
+                if !node.inputs().all(|name| name.is_some_and(|name| self.broadcasts(name, rank))) {
+                    return Ok(None);
+                }
+                let mut new = proto.clone();
+                for (name, new) in proto.input.iter().zip(&mut new.input) {
+                    *new = self.operand(name, rank)?;
+                }
+                new.output = vec![self.new_last(output, rank)];
+                self.nodes.push(new);
+            }
+            "Concat" => {
+                let whole = |name: &str| self.last.contains_key(name) || self.types.get(name).is_some_and(|ty| ty.rank() == rank);
+                let (Ok(axis), true) = (node.int("axis", 1), node.inputs().flatten().all(whole)) else { return Ok(None) };
+                let Some(axis) = moved_axis(axis, rank) else { return Ok(None) };
+                let inputs: Vec<String> = proto.input.iter().map(|name| self.last(name, rank)).collect();
+                self.again(proto, rank, |new| {
+                    new.input = inputs;
+                    replace(new, int("axis", axis));
+                });
+            }
+            op if REDUCTIONS.contains(&op) && here => {
+                let axes = match node.input(1) {
+                    Some(name) => self.constant(Some(name)).and_then(|axes| axes.to_i64s().ok()),
+                    None => node.ints("axes")?.map(<[i64]>::to_vec),
+                };
+                let axes: Option<Vec<i64>> = axes.and_then(|axes| axes.into_iter().map(|axis| moved_axis(axis, rank)).collect());
+                let Some(axes) = axes.filter(|axes| !axes.is_empty()) else { return Ok(None) };
+                if node.int("keepdims", 1)? != 1 {
+                    return Ok(None);
+                }
+                let input = node.input(1).map(|_| self.new_constant(Array::vector(axes.clone())));
+                self.again(proto, rank, |new| match input {
+                    Some(input) => new.input[1] = input,
+                    None => replace(new, ints("axes", axes)),
+                });
+            }
+            "Pad" if here && node.input(3).is_none() && node.string("mode", "constant")? == "constant" => {
+                let pads = self.constant(node.input(1)).and_then(|pads| pads.to_i64s().ok()).filter(|pads| pads.len() == 2 * rank);
+                let Some(pads) = pads else { return Ok(None) };
+                let pads = to_last(rank).into_iter().chain(to_last(rank).into_iter().map(|axis| axis + rank)).map(|i| pads[i]).collect();
+                let input = self.new_constant(Array::vector(pads));
+                self.again(proto, rank, |new| new.input[1] = input);
+            }
+            "Split" if here => {
+                let Some(axis) = moved_axis(node.int("axis", 0)?, rank) else { return Ok(None) };
+                self.again(proto, rank, |new| replace(new, int("axis", axis)));
+            }
+            "BatchNormalization" if here => return self.normalised(&node, x, output, rank),
+            "MaxPool" | "AveragePool" if here && node.outputs().len() == 1 => {
+                let Some(pool) = pool(&node, rank - 2)? else { return Ok(None) };
+                if !self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32) {
+                    return Ok(None);
+                }
+                let input = self.last(x, rank);
+                self.replaced.push((proto.name.clone(), proto.op_type.clone()));
+                self.layer(proto.name.clone(), Layer::Pool(Arc::new(pool)), vec![input], output, rank);
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(()))
+    }
+
+    /// Adds a node again, with its first operand and its results with channels last; further operands stay.
+    fn again(&mut self, node: &NodeProto, rank: usize, change: impl FnOnce(&mut NodeProto)) {
+        let mut new = node.clone();
+        new.input[0] = self.last(&node.input[0], rank);
+        node.input[1..].iter().for_each(|name| self.first(name));
+        new.output = node.output.iter().map(|name| if name.is_empty() { String::new() } else { self.new_last(name, rank) }).collect();
+        change(&mut new);
+        self.nodes.push(new);
+    }
+
+    /// A transposition that a model makes itself: from channels last the values are there, to channels first they need not be moved.
+    fn moved_transpose(&mut self, node: &Node, x: &str, output: &str) -> Option<()> {
+        let perm: Vec<usize> = node.ints("perm").ok()??.iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<_>>()?;
+        let rank = perm.len();
+        if rank < 3 {
+            return None;
+        }
+        if perm == to_last(rank)
+            && let Some((last, _)) = self.last.get(x).cloned()
+        {
+            self.nodes.push(NodeProto {
+                op_type: "Identity".to_string(),
+                name: format!("{last}.first"),
+                input: vec![last],
+                output: vec![output.to_string()],
+                ..NodeProto::default()
+            });
+            self.present.insert(output.to_string());
+            return Some(());
+        }
+        if perm == to_first(rank) && self.has_convolution_after(output) {
+            self.first(x);
+            self.last.insert(output.to_string(), (x.to_string(), rank));
+            return Some(());
+        }
+        None
+    }
+
+    /// Whether a convolution, or what would be carried along with one, uses a value.
+    fn has_convolution_after(&self, name: &str) -> bool {
+        let takes = |&i: &usize| {
+            self.graph.node.get(i).is_some_and(|node| {
+                let op = node.op_type.as_str();
+                op == "Conv" || op == "Transpose" || BINARY.contains(&op) || UNARY.contains(&op)
+            })
+        };
+        self.users.get(name).is_some_and(|users| users.iter().all(takes))
+    }
+
+    /// Whether a value can be an operand beside one with channels last.
+    fn broadcasts(&self, name: &str, rank: usize) -> bool {
+        self.last.contains_key(name)
+            || self.constants.get(name).is_some_and(|array| array.rank() <= rank)
+            || self.types.get(name).is_some_and(|ty| ty.rank() == rank || ty.rank() < rank && ty.shape.iter().all(|n| *n == 1))
+    }
+
+    /// A value as an operand beside one with channels last.
+    fn operand(&mut self, name: &str, rank: usize) -> Result<String> {
+        if let Some(array) = self.constants.get(name).copied()
+            && !self.last.contains_key(name)
+        {
+            if array.len() == 1 {
+                return Ok(name.to_string());
+            }
+            let shape = [&vec![1; rank - array.rank()], array.shape()].concat();
+            let moved = array.reshape(&shape)?.permute(&to_last(rank))?.contiguous()?;
+            return Ok(self.new_constant(moved));
+        }
+        if !self.last.contains_key(name) && self.types.get(name).is_some_and(|ty| ty.rank() < rank) {
+            self.first(name);
+            return Ok(name.to_string());
+        }
+        Ok(self.last(name, rank))
+    }
+
+    fn new_constant(&mut self, array: Array) -> String {
+        let mut name = format!("channels_last.{}", self.initializers.len());
+        while self.names.contains(name.as_str()) {
+            name.push('_');
+        }
+        self.initializers.push((name.clone(), array));
+        name
+    }
+
+    /// A normalisation that no convolution takes in, as a product and an addition.
+    fn normalised(&mut self, node: &Node, x: &str, output: &str, rank: usize) -> Result<Option<()>> {
+        let Some([scale, shift]) = self.normalisation(node)? else { return Ok(None) };
+        let shape = |values: Vec<f32>| Array::new(&[values.len()], values);
+        let (scale, shift) = (self.new_constant(shape(scale)?), self.new_constant(shape(shift)?));
+        let (x, scaled) = (self.last(x, rank), format!("{output}.channels_last.scaled"));
+        let output = self.new_last(output, rank);
+        let binary = |op: &str, inputs: [String; 2], output: String| NodeProto {
+            op_type: op.to_string(),
+            input: inputs.to_vec(),
+            output: vec![output],
+            ..NodeProto::default()
+        };
+        self.nodes.push(binary("Mul", [x, scale], scaled.clone()));
+        self.nodes.push(binary("Add", [scaled, shift], output));
+        Ok(Some(()))
+    }
+
+    /// What a normalisation multiplies the values of each channel by, and what it then adds; `None` where that is not known before it runs.
+    fn normalisation(&self, node: &Node) -> Result<Option<[Vec<f32>; 2]>> {
+        let statistic =
+            |input: usize| self.constant(node.input(input)).filter(|array| array.dtype() == DType::F32).map(Array::to_vec::<f32>);
+        let (Some(scale), Some(shift), Some(mean), Some(variance)) = (statistic(1), statistic(2), statistic(3), statistic(4)) else {
+            return Ok(None);
+        };
+        if node.outputs().len() > 1 || node.int("training_mode", 0)? != 0 {
+            return Ok(None);
+        }
+        let epsilon = f64::from(node.float("epsilon", 1e-5)?);
+        let factors: Vec<f64> =
+            scale?.iter().zip(variance?).map(|(&scale, variance)| f64::from(scale) / (f64::from(variance) + epsilon).sqrt()).collect();
+        let shifts =
+            shift?.into_iter().zip(mean?).zip(&factors).map(|((shift, mean), factor)| (f64::from(shift) - f64::from(mean) * factor) as f32);
+        Ok(Some([factors.iter().map(|&factor| factor as f32).collect(), shifts.collect()]))
+    }
+}
+
+/// The axes of a value in the order that puts channels last.
+fn to_last(rank: usize) -> Vec<usize> {
+    [0].into_iter().chain(2..rank).chain([1]).collect()
+}
+
+/// The axes of a value with channels last in the order of the model.
+fn to_first(rank: usize) -> Vec<usize> {
+    [0, rank - 1].into_iter().chain(1..rank - 1).collect()
+}
+
+/// Where an axis of the model is, with channels last.
+fn moved_axis(axis: i64, rank: usize) -> Option<i64> {
+    let axis = usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok()?;
+    to_last(rank).into_iter().position(|from| from == axis).map(|axis| axis as i64)
+}
+
+fn int(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.to_string(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() }
+}
+
+fn ints(name: &str, ints: Vec<i64>) -> AttributeProto {
+    AttributeProto { name: name.to_string(), r#type: AttributeType::Ints as i32, ints, ..AttributeProto::default() }
+}
+
+/// Sets an attribute.
+fn replace(node: &mut NodeProto, attribute: AttributeProto) {
+    node.attribute.retain(|other| other.name != attribute.name);
+    node.attribute.push(attribute);
+}
+
+/// The window of a convolution or a pooling.
+fn window(node: &Node, axes: usize) -> Result<Window> {
+    let sizes = |name: &str, default: usize, count: usize| -> Result<Vec<usize>> {
+        let values = node.ints(name)?.map(<[i64]>::to_vec).unwrap_or_else(|| vec![default as i64; count]);
+        values.into_iter().map(|n| usize::try_from(n).map_err(|_| Error::unsupported(format!("{name} {n}")))).collect()
+    };
+    let mut pads = sizes("pads", 0, 2 * axes)?;
+    let pads_end = pads.split_off(axes.min(pads.len()));
+    Ok(Window { strides: sizes("strides", 1, axes)?, dilations: sizes("dilations", 1, axes)?, pads_begin: pads, pads_end })
+}
+
+/// A pooling; `None` where it is of a kind that has no kernel here.
+fn pool(node: &Node, axes: usize) -> Result<Option<ChannelsLastPool>> {
+    let (max, ceil) = (node.op_type() == "MaxPool", node.int("ceil_mode", 0)? != 0);
+    let plain = node.string("auto_pad", "NOTSET")? == "NOTSET" && node.int("storage_order", 0)? == 0 && (max || !ceil);
+    let kernel = node.ints("kernel_shape")?.unwrap_or_default().iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
+    let pooling = match node.int("count_include_pad", 0)? {
+        _ if max => Pooling::Max,
+        0 => Pooling::Mean,
+        _ => Pooling::MeanWithPadding,
+    };
+    Ok(if plain { Some(ChannelsLastPool { pooling, kernel, window: window(node, axes)?, ceil }) } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::array::{Tolerance, compare};
+    use crate::ops::Window;
+    use crate::runtime::{Session, noise, shapes};
+    use crate::{Array, Example, Result, Tensor, trace, trace_fn};
+
+    fn same(kernel: usize) -> Window {
+        Window::symmetric(&[1, 1], &[kernel / 2, kernel / 2], &[1, 1])
+    }
+
+    /// How many operators of these names stand in the plan of a function, which answers what the function does.
+    fn counts<const N: usize>(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor, names: [&str; N]) -> [usize; N] {
+        let session = trace_fn(&f, x).unwrap().session().unwrap();
+        let inputs = [x.to_array().unwrap()];
+        let operators = session.compile(&shapes(&inputs)).unwrap().operators();
+        agree(&session, &f, x);
+        names.map(|name| operators.iter().filter(|operator| operator.contains(name)).count())
+    }
+
+    fn agree(session: &Session, f: &impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) {
+        let got = session.run(&[x.to_array().unwrap()]).unwrap();
+        assert!(!session.runs_without_tract(), "{:?}", session.explain());
+        let expected = f(x.clone()).unwrap().to_array().unwrap();
+        let comparison = compare(&got[0], &expected, Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap();
+        assert!(comparison.agrees, "{comparison:?}");
+    }
+
+    fn batch_norm(x: &Tensor, channels: usize) -> Result<Tensor> {
+        let variance = noise(&[channels], 23).mul(noise(&[channels], 23))?;
+        x.batch_norm(Some(&noise(&[channels], 20)), Some(&noise(&[channels], 21)), &noise(&[channels], 22), &variance, 1e-3)
+    }
+
+    const WHAT: [&str; 4] = ["ontrace.Conv", "ontrace.Pool", "Move", "Add"];
+
+    #[test]
+    fn what_follows_a_convolution_becomes_part_of_it() {
+        let (x, w, bias) = (noise(&[2, 3, 9, 8], 1), noise(&[6, 3, 3, 3], 2), noise(&[6], 3));
+        let conv = |x: &Tensor| x.conv(&w, Some(&bias), same(3), 1);
+        let only_conv = |f: &dyn Fn(Tensor) -> Result<Tensor>| counts(f, &x, ["ontrace.Conv", "Add", "Mul", "Max", "Sigmoid"]);
+        assert_eq!(only_conv(&|x| conv(&x)), [1, 0, 0, 0, 0]);
+        assert_eq!(only_conv(&|x| batch_norm(&conv(&x)?, 6)?.relu()), [1, 0, 0, 0, 0]);
+        assert_eq!(only_conv(&|x| batch_norm(&conv(&x)?, 6)?.silu()), [1, 0, 0, 0, 0]);
+        assert_eq!(only_conv(&|x| batch_norm(&x.conv(&w, None, same(3), 1)?, 6)?.hard_swish()), [1, 0, 0, 0, 0]);
+        assert_eq!(only_conv(&|x| conv(&x)?.clamp(Some(0.0.into()), Some(6.0.into()))), [1, 0, 0, 0, 0]);
+        assert_eq!(only_conv(&|x| conv(&x)?.leaky_relu(0.1)), [1, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_residual_sum_is_added_before_the_activation() {
+        let (x, w, v) = (noise(&[2, 6, 9, 8], 1), noise(&[6, 6, 3, 3], 2), noise(&[6, 6, 1, 1], 3));
+        let block = |x: Tensor| {
+            let y = x.conv(&w, None, same(3), 1)?.relu()?;
+            y.conv(&w, None, same(3), 1)?.add(&x.conv(&v, None, Window::dense(2), 1)?)?.relu()
+        };
+        assert_eq!(counts(block, &x, ["ontrace.Conv", "Add", "Max"]), [3, 0, 0]);
+        let plain = |x: Tensor| x.conv(&w, None, same(3), 1)?.add(&x);
+        assert_eq!(counts(plain, &x, ["ontrace.Conv", "Add"]), [1, 0]);
+    }
+
+    #[test]
+    fn what_is_used_twice_is_no_part_of_a_convolution() {
+        let (x, w) = (noise(&[1, 6, 5, 5], 1), noise(&[6, 6, 3, 3], 2));
+        let twice = |x: Tensor| {
+            let y = x.conv(&w, None, same(3), 1)?;
+            y.relu()?.add(y.sigmoid()?)
+        };
+        assert_eq!(counts(twice, &x, ["ontrace.Conv", "Add"]), [1, 1]);
+        let outputs = |x: Tensor| {
+            let y = x.conv(&w, None, same(3), 1)?;
+            Ok((y.clone(), y.relu()?))
+        };
+        let got = trace_fn(outputs, &x).unwrap().session().unwrap().run(&[x.to_array().unwrap()]).unwrap();
+        assert!(got[0].to_vec::<f32>().unwrap().iter().any(|&y| y < 0.0) && got[1].to_vec::<f32>().unwrap().iter().all(|&y| y >= 0.0));
+    }
+
+    #[test]
+    fn operators_between_convolutions_need_no_transposition() {
+        let (x, w, v) = (noise(&[2, 3, 12, 12], 1), noise(&[8, 3, 3, 3], 2), noise(&[4, 8, 1, 1], 3));
+        let depthwise = noise(&[8, 1, 3, 3], 4);
+        let network = |x: Tensor| {
+            let y = x.conv(&w, None, same(3), 1)?.max_pool(&[3, 3], Window::symmetric(&[2, 2], &[1, 1], &[1, 1]), false)?;
+            let gate = y.mean([2, 3], true)?.sigmoid()?;
+            let y = y.mul(gate)?.conv(&depthwise, None, same(3), 8)?.mul(noise(&[8, 1, 1], 5))?;
+            let (a, b) = (y.conv(&v, None, Window::dense(2), 1)?, y.conv(&v, None, Window::dense(2), 1)?.tanh()?);
+            Tensor::cat(&[&a, &b], 1)?.mean([2, 3], false)
+        };
+        let [convolutions, pools, moves, _] = counts(network, &x, WHAT);
+        assert_eq!((convolutions, pools), (4, 1));
+        // The image, and the means.
+        assert!(moves <= 3, "{moves} axes are moved");
+    }
+
+    #[test]
+    fn a_network_that_moves_its_channels_itself_is_not_moved_again() {
+        let (x, depthwise, w) = (noise(&[1, 8, 6, 6], 1), noise(&[8, 1, 7, 7], 2), noise(&[8, 8], 3));
+        let block = |x: Tensor| {
+            let y = x.conv(&depthwise, None, same(7), 8)?.permute(&[0, 2, 3, 1])?.matmul(&w)?;
+            x.add(y.permute(&[0, 3, 1, 2])?)?.conv(&depthwise, None, same(7), 8)
+        };
+        let [convolutions, _, moves, _] = counts(block, &x, WHAT);
+        assert_eq!(convolutions, 2);
+        assert!(moves <= 2, "{moves} axes are moved");
+    }
+
+    #[test]
+    fn every_size_of_window_groups_and_axes_agrees() {
+        let window = |strides: [usize; 2], pads: [usize; 2], dilations: [usize; 2]| Window::symmetric(&strides, &pads, &dilations);
+        for (i, (weight, window, groups)) in [
+            ([5, 4, 3, 3], window([2, 1], [0, 2], [1, 2]), 1),
+            ([8, 1, 5, 3], window([1, 2], [2, 1], [1, 1]), 4),
+            ([4, 1, 3, 3], window([2, 2], [1, 1], [2, 1]), 4),
+            ([12, 4, 1, 1], window([2, 2], [0, 0], [1, 1]), 1),
+            ([70, 4, 2, 2], window([1, 1], [1, 1], [3, 3]), 1),
+            ([4, 1, 7, 7], window([1, 1], [6, 6], [1, 1]), 4),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (x, w) = (noise(&[3, 4, 11, 10], 10 + i as u64), noise(&weight, 20 + i as u64));
+            let f = |x: Tensor| x.conv(&w, None, window.clone(), groups);
+            agree(&trace_fn(f, &x).unwrap().session().unwrap(), &f, &x);
+        }
+        let (x, w) = (noise(&[2, 16, 30], 1), noise(&[16, 8, 3], 2));
+        let f = |x: Tensor| x.conv(&w, None, Window::symmetric(&[1], &[1], &[1]), 2);
+        assert_eq!(counts(f, &x, ["ontrace.Conv"]), [1]);
+        let (x, w) = (noise(&[1, 3, 4, 5, 6], 1), noise(&[4, 3, 2, 3, 2], 2));
+        let f = |x: Tensor| x.conv(&w, None, Window::symmetric(&[1, 2, 1], &[1, 0, 1], &[1, 1, 2]), 1);
+        assert_eq!(counts(f, &x, ["ontrace.Conv"]), [1]);
+    }
+
+    #[test]
+    fn one_model_takes_images_of_every_size() {
+        let w = noise(&[6, 3, 3, 3], 2);
+        let f = |x: Tensor| x.conv(&w, None, same(3), 1)?.relu();
+        let x = noise(&[2, 3, 8, 8], 1);
+        let example =
+            Example::new().input("x", &x).symbolic("x", 0, "n").unwrap().symbolic("x", 2, "h").unwrap().symbolic("x", 3, "w").unwrap();
+        let session = trace(&crate::module::from_fn(f), example).unwrap().session().unwrap();
+        for size in [[1, 3, 8, 8], [2, 3, 5, 17], [4, 3, 1, 1]] {
+            agree(&session, &f, &noise(&size, 7));
+        }
+    }
+
+    #[test]
+    fn nan_and_threads_do_not_get_lost() {
+        let (w, depthwise) = (noise(&[40, 16, 3, 3], 2), noise(&[40, 1, 3, 3], 3));
+        let f = |x: Tensor| {
+            x.conv(&w, None, same(3), 1)?.relu()?.conv(&depthwise, None, same(3), 40)?.clamp(Some(0.0.into()), Some(6.0.into()))
+        };
+        let x = noise(&[2, 16, 64, 60], 1);
+        let traced = trace_fn(f, &x).unwrap();
+        let (one, two) = (traced.session().unwrap(), Session::builder().threads(2).build_traced(&traced).unwrap());
+        let x = x.to_array().unwrap();
+        assert_eq!(one.run(std::slice::from_ref(&x)).unwrap(), two.run(&[x]).unwrap());
+        let nan = Array::full(crate::DType::F32, &[2, 16, 64, 60], f64::NAN.into());
+        assert!(one.run(&[nan]).unwrap()[0].to_vec::<f32>().unwrap().iter().all(|y| y.is_nan()));
+    }
+}

@@ -1,0 +1,161 @@
+//! A layer of a convolutional network as one node of tract's plan, on images whose channels lie together.
+
+use super::packed_matmul::room;
+use super::panic::from_ours;
+use crate::error::Result;
+use crate::kernels::channels_last_pool::ChannelsLastPool;
+use crate::kernels::conv::Window;
+use crate::kernels::packed_conv::PackedConv;
+use crate::onnx::proto::attribute_proto::AttributeType;
+use crate::onnx::proto::{AttributeProto, NodeProto};
+use std::cell::RefCell;
+use std::sync::Arc;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::tract_hir::internal::*;
+
+/// The name under which tract knows a layer; the number of the layer follows.
+pub(super) const LAYER: &str = "ontrace.Layer";
+
+/// The attribute that holds the number.
+const NUMBER: &str = "number";
+
+/// A layer with its weights laid out.
+#[derive(Clone, Debug)]
+pub(super) enum Layer {
+    Conv(Arc<PackedConv>),
+    Pool(Arc<ChannelsLastPool>),
+}
+
+/// The node of a layer, by its number.
+pub(super) fn node(name: String, layer: usize, input: Vec<String>, output: String) -> NodeProto {
+    let number =
+        AttributeProto { name: NUMBER.to_string(), r#type: AttributeType::Int as i32, i: layer as i64, ..AttributeProto::default() };
+    NodeProto { op_type: LAYER.to_string(), name, input, output: vec![output], attribute: vec![number], ..NodeProto::default() }
+}
+
+thread_local! {
+    /// The layers of the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
+    static LAYERS: RefCell<Vec<Layer>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has tract read a model that has these layers.
+pub(super) fn knowing<R>(layers: &[Layer], read: impl FnOnce() -> R) -> R {
+    LAYERS.set(layers.to_vec());
+    let read = read();
+    LAYERS.take();
+    read
+}
+
+pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let number = node.attribute.iter().find(|attribute| attribute.name == NUMBER).and_then(|attribute| usize::try_from(attribute.i).ok());
+    let layer = number.and_then(|i| LAYERS.with_borrow(|layers| layers.get(i).cloned()));
+    Ok((expand(LayerOp(layer.context("a layer that is not known")?)), vec![]))
+}
+
+/// A layer as it stands in tract's plan. Its second operand, where it has one, is added before the activation.
+#[derive(Clone, Debug)]
+struct LayerOp(Layer);
+
+impl PartialEq for LayerOp {
+    fn eq(&self, other: &LayerOp) -> bool {
+        match (&self.0, &other.0) {
+            (Layer::Conv(a), Layer::Conv(b)) => Arc::ptr_eq(a, b),
+            (Layer::Pool(a), Layer::Pool(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for LayerOp {}
+
+impl LayerOp {
+    /// The shape for images of this one.
+    fn shape(&self, images: &[TDim]) -> TractResult<TVec<TDim>> {
+        let fixed: Option<Vec<usize>> = images[1..].iter().map(|n| n.to_usize().ok()).collect();
+        if let Some(fixed) = fixed {
+            let whole = self.fixed_shape(&[&[1], &fixed[..]].concat()).map_err(from_ours)?;
+            return Ok(images[..1].iter().cloned().chain(whole[1..].iter().map(|n| n.to_dim())).collect());
+        }
+        let (kernel, window, filters) = match &self.0 {
+            Layer::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
+            Layer::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
+        };
+        let ceil = matches!(&self.0, Layer::Pool(pool) if pool.ceil);
+        ensure!(images.len() == kernel.len() + 2 && !ceil, "images of unknown sizes");
+        let step = |axis: usize| {
+            let Window { strides, pads_begin, pads_end, .. } = window;
+            let room = images[axis + 1].clone() + (pads_begin[axis] + pads_end[axis]) as i64 - window.span(axis, kernel[axis]) as i64;
+            room / strides[axis] as u64 + 1
+        };
+        Ok(images[..1].iter().cloned().chain((0..kernel.len()).map(step)).chain([filters]).collect())
+    }
+
+    fn fixed_shape(&self, images: &[usize]) -> Result<Vec<usize>> {
+        match &self.0 {
+            Layer::Conv(conv) => conv.shape(images),
+            Layer::Pool(pool) => pool.shape(images),
+        }
+    }
+}
+
+impl Expansion for LayerOp {
+    fn name(&self) -> StaticName {
+        Op::name(self)
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(&'s self, s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
+        s.equals(&outputs[0].datum_type, f32::datum_type())?;
+        s.given(&inputs[0].shape, |s, shape| s.equals(&outputs[0].shape, self.shape(&shape)?))
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        model.wire_node(prefix, self.clone(), inputs)
+    }
+}
+
+impl Op for LayerOp {
+    fn name(&self) -> StaticName {
+        match &self.0 {
+            Layer::Conv(_) => "ontrace.Conv".into(),
+            Layer::Pool(_) => "ontrace.Pool".into(),
+        }
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for LayerOp {
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let x = &inputs[0];
+        let shape = self.fixed_shape(x.shape()).map_err(from_ours)?;
+        let plain = x.try_as_plain_ram()?;
+        let images = (x.shape(), plain.as_slice::<f32>()?);
+        let added = match inputs.get(1) {
+            Some(added) => Some(added.try_as_plain_ram()?),
+            None => None,
+        };
+        let added = match &added {
+            Some(added) => Some(added.as_slice::<f32>()?),
+            None => None,
+        };
+        let mut y = room(&shape)?;
+        let mut plain = y.try_as_plain_ram_mut()?;
+        let out = plain.as_slice_mut::<f32>()?;
+        match &self.0 {
+            Layer::Conv(conv) => conv.run(images, added, out),
+            Layer::Pool(pool) => pool.run(images, out),
+        }
+        .map_err(from_ours)?;
+        Ok(tvec![y.into_tvalue()])
+    }
+
+    op_out_of_plan!();
+}
+
+impl TypedOp for LayerOp {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec![f32::fact(self.shape(&inputs[0].shape.to_tvec())?)])
+    }
+
+    as_op!();
+}
