@@ -6,7 +6,7 @@
 //! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
 #[cfg(feature = "tract")]
-pub mod channels_last_pool;
+pub mod channels_last;
 pub mod conv;
 mod conv_layer;
 mod conv_transpose;
@@ -16,7 +16,6 @@ pub mod elementwise;
 mod fast_math_f32;
 mod fill;
 pub mod fold_unfold;
-#[cfg(feature = "tract")]
 pub mod fused_activation;
 pub mod gather;
 pub mod gemm;

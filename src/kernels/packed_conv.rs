@@ -1,8 +1,8 @@
 //! Convolutions of f32 by filters that stay, over images whose channels lie together: the filters are laid out once, what they see is gathered
 //! into a core's cache and multiplied there, and what follows the sum is done before it leaves the cache.
 
-use super::fused_activation::FusedActivation;
-use super::packed_gemm::{Finish, Left, Panels, Segment, segments};
+use super::fused_activation::{FusedActivation, add, between_vectors};
+use super::packed_gemm::{Ends, Finish, Left, Panels, Segment, segments};
 use super::take::{advance, unravel};
 use super::threads::{run_tasks, threads};
 use super::window::Window;
@@ -167,14 +167,14 @@ impl PackedConv {
                     let start = (first + row) * all + group * self.filters + column;
                     self.finish(added.map(|added| (&added[start..], all)), block);
                 };
-                let finish: Option<Finish> = if added.is_some() || self.activation.is_some() { Some(&finish) } else { None };
+                let finish: Option<Finish> = if self.is_unfinished(added.is_some()) { Some(&finish) } else { None };
                 let left = Left {
                     values: &padded[group * self.channels..],
                     count: rows,
                     starts: &|first, starts| frame.starts(first, starts),
                     segments: &segments,
                 };
-                panels.multiply_rows(left, bias, finish, out);
+                panels.multiply_rows(left, Ends { bias, bounds: self.bounds(added.is_some()) }, finish, out);
             }
         });
         Ok(())
@@ -183,26 +183,40 @@ impl PackedConv {
     /// Adds to a block of sums the rows that stand so far apart, and applies the activation.
     fn finish(&self, added: Option<(&[f32], usize)>, block: &mut ArrayViewMut2<f32>) {
         let columns = block.ncols();
-        super::vector::vectorised(
-            #[inline(always)]
-            || {
-                for (i, mut row) in block.rows_mut().into_iter().enumerate() {
-                    let Some(row) = row.as_slice_mut() else { return };
-                    if let Some((added, apart)) = added {
-                        row.iter_mut().zip(&added[i * apart..][..columns]).for_each(|(y, &x)| *y += x);
-                    }
-                    if let Some(activation) = &self.activation {
-                        activation.apply(row);
-                    }
-                }
-            },
-        );
+        if let (true, Some(whole)) = (added.is_none_or(|added| added.1 == columns), block.as_slice_mut()) {
+            return self.finish_slice(added.map(|added| added.0), whole);
+        }
+        for (i, mut row) in block.rows_mut().into_iter().enumerate() {
+            if let Some(row) = row.as_slice_mut() {
+                self.finish_slice(added.map(|(added, apart)| &added[i * apart..]), row);
+            }
+        }
+    }
+
+    /// Adds to sums, and applies the activation.
+    fn finish_slice(&self, added: Option<&[f32]>, sums: &mut [f32]) {
+        match (self.activation, added) {
+            (Some(activation), Some(added)) => activation.apply_to_sum(sums, added),
+            (Some(activation), None) => activation.apply(sums),
+            (None, Some(added)) => add(sums, added),
+            (None, None) => {}
+        }
+    }
+
+    /// The bounds that sums are kept between while they are in registers, where nothing is added to them any more.
+    fn bounds(&self, added: bool) -> Option<[f32; 2]> {
+        self.activation.filter(|_| !added)?.bounds()
+    }
+
+    /// Whether sums are not finished yet when they leave the registers.
+    fn is_unfinished(&self, added: bool) -> bool {
+        added || self.activation.is_some_and(|activation| activation.bounds().is_none())
     }
 
     /// The convolution of each channel by its own filter.
     fn depthwise(&self, weights: &[f32], frame: &Frame, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) {
         let (steps, last) = (frame.steps, frame.steps.len() - 1);
-        let (channels, length) = (self.groups, steps[last] * self.groups);
+        let length = steps[last] * self.groups;
         let lines = out.len() / length;
         let parallel = threads() > 1 && out.len() * self.kernel.iter().product::<usize>() / 8 > 2 * GRAIN;
         let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
@@ -210,12 +224,9 @@ impl PackedConv {
         run_tasks(chunks.len(), parallel, &|i| {
             let Ok(mut chunk) = chunks[i].lock() else { return };
             for (line, out) in (i * share..).zip(chunk.chunks_exact_mut(length)) {
-                Arch::new().dispatch(Line { frame, weights, x, line, out });
-                if added.is_some() || self.activation.is_some() {
-                    let added = added.map(|added| (&added[line * length..], channels));
-                    if let Ok(mut block) = ArrayViewMut2::from_shape((steps[last], channels), out) {
-                        self.finish(added, &mut block);
-                    }
+                Arch::new().dispatch(Line { frame, weights, x, line, bounds: self.bounds(added.is_some()), out });
+                if self.is_unfinished(added.is_some()) {
+                    self.finish_slice(added.map(|added| &added[line * length..]), out);
                 }
             }
         });
@@ -354,6 +365,7 @@ struct Line<'a> {
     x: &'a [f32],
     /// Which line of the results.
     line: usize,
+    bounds: Option<[f32; 2]>,
     out: &'a mut [f32],
 }
 
@@ -362,7 +374,7 @@ impl WithSimd for Line<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Line { frame, weights, x, line, out } = self;
+        let Line { frame, weights, x, line, bounds, out } = self;
         let (conv, spatial, last) = (frame.conv, frame.spatial, frame.steps.len() - 1);
         let (channels, window, taps) = (conv.groups, &conv.window, conv.kernel[last]);
         let (stride, dilation, pad, length) = (window.strides[last], window.dilations[last], window.pads_begin[last], spatial[last]);
@@ -395,7 +407,8 @@ impl WithSimd for Line<'_> {
                     (0..taps).filter(inside).map(|tap| (line + (first + tap * dilation - pad) * channels, weight + tap * channels)),
                 );
             }
-            let sums = Sums { x, w: weights, seen: &seen, apart: stride * channels, bias: conv.bias.as_deref(), channels };
+            let ends = Ends { bias: conv.bias.as_deref(), bounds };
+            let sums = Sums { x, w: weights, seen: &seen, apart: stride * channels, ends, channels };
             let out = &mut out[step * channels..][..count * channels];
             simd.vectorize(
                 #[inline(always)]
@@ -415,7 +428,7 @@ struct Sums<'a> {
     seen: &'a [(usize, usize)],
     /// How far further the next position finds them.
     apart: usize,
-    bias: Option<&'a [f32]>,
+    ends: Ends<'a>,
     channels: usize,
 }
 
@@ -457,8 +470,11 @@ impl Sums<'_> {
                     let w = simd.partial_load_f32s(&self.w[tap + channel..][..width]);
                     sum = simd.mul_add_e_f32s(x, w, sum);
                 }
-                if let Some(bias) = self.bias {
+                if let Some(bias) = self.ends.bias {
                     sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[channel..][..width]));
+                }
+                if let Some(bounds) = self.ends.bounds {
+                    sum = between_vectors(simd, sum, bounds.map(|bound| simd.splat_f32s(bound)));
                 }
                 simd.partial_store_f32s(&mut out[p * self.channels + channel..][..width], sum);
             }
@@ -481,14 +497,25 @@ impl Sums<'_> {
                 }
             }
         }
+        if let Some(bias) = self.ends.bias {
+            let bias = S::as_simd_f32s(&bias[channel..][..width]).0;
+            for p in 0..P {
+                for v in 0..V {
+                    sums[p][v] = simd.add_f32s(sums[p][v], bias[v]);
+                }
+            }
+        }
+        if let Some(bounds) = self.ends.bounds {
+            let bounds = bounds.map(|bound| simd.splat_f32s(bound));
+            for p in 0..P {
+                for v in 0..V {
+                    sums[p][v] = between_vectors(simd, sums[p][v], bounds);
+                }
+            }
+        }
         for p in 0..P {
             let to = S::as_mut_simd_f32s(&mut out[p * self.channels + channel..][..width]).0;
-            for v in 0..V {
-                to[v] = match self.bias {
-                    Some(bias) => simd.add_f32s(sums[p][v], S::as_simd_f32s(&bias[channel..][..width]).0[v]),
-                    None => sums[p][v],
-                };
-            }
+            to[..V].copy_from_slice(&sums[p]);
         }
     }
 }

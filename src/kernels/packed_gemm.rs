@@ -1,5 +1,6 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
+use super::fused_activation::between_vectors;
 use super::threads::threads;
 use crate::array::room;
 use crate::error::{Error, Result};
@@ -98,18 +99,18 @@ impl Panels {
         let values = a.to_slice().expect("a matrix in row-major order");
         let starts = |first: usize, starts: &mut [usize]| (first..).zip(starts).for_each(|(row, start)| *start = row * k);
         let left = Left { values, count: m, starts: &starts, segments: &segments([0], k) };
-        self.multiply_rows(left, bias, None, c);
+        self.multiply_rows(left, Ends { bias, bounds: None }, None, c);
     }
 
     /// C ← A·B + bias, then `finish` on each block of C; as [`Panels::multiply`], for rows in segments.
     ///
     /// # Panics
     /// Where the sides do not fit, or there are no summands.
-    pub fn multiply_rows<'a>(&'a self, a: Left<'a>, bias: Option<&'a [f32]>, finish: Option<Finish<'a>>, c: ArrayViewMut2<f32>) {
+    pub fn multiply_rows<'a>(&'a self, a: Left<'a>, ends: Ends<'a>, finish: Option<Finish<'a>>, c: ArrayViewMut2<f32>) {
         let k: usize = a.segments.iter().map(|segment| segment.length).sum();
         debug_assert!(blocks(a.segments).map(|block| block.1).eq(self.blocks.iter().copied()), "panels for other segments");
         assert!(k > 0 && k == self.rows && c.dim() == (a.count, self.columns), "the sides of a product do not fit");
-        let part = Part { panels: self, first: 0, columns: self.columns, bias };
+        let part = Part { panels: self, first: 0, columns: self.columns, ends };
         divided(Block { a, first: 0, part, finish, c }, 2 * threads());
     }
 
@@ -176,22 +177,35 @@ fn blocks(segments: &[Segment]) -> impl Iterator<Item = (&[Segment], usize)> {
 /// What is done to a block of the result while it is in the cache: its first row, its first column, and the block.
 pub type Finish<'a> = &'a (dyn Fn(usize, usize, &mut ArrayViewMut2<f32>) + Sync);
 
-/// Some panels of a matrix, and what is added to their columns.
+/// What sums end with.
+#[derive(Clone, Copy)]
+pub struct Ends<'a> {
+    /// A value a column, which is added.
+    pub bias: Option<&'a [f32]>,
+    /// Bounds that they are kept between after that.
+    pub bounds: Option<[f32; 2]>,
+}
+
+/// Some panels of a matrix, and what the sums of their columns end with.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     panels: &'a Panels,
     /// The first panel.
     first: usize,
     columns: usize,
-    bias: Option<&'a [f32]>,
+    ends: Ends<'a>,
 }
 
 impl Part<'_> {
     /// The columns before this one, where a panel begins, and those from it on.
     fn at_column(self, column: usize) -> (Self, Self) {
-        let biases = self.bias.map(|bias| bias.split_at(column)).unzip();
+        let biases = self.ends.bias.map(|bias| bias.split_at(column)).unzip();
+        let ends = |bias| Ends { bias, ..self.ends };
         let first = self.first + column / self.panels.width();
-        (Part { columns: column, bias: biases.0, ..self }, Part { first, columns: self.columns - column, bias: biases.1, ..self })
+        (
+            Part { columns: column, ends: ends(biases.0), ..self },
+            Part { first, columns: self.columns - column, ends: ends(biases.1), ..self },
+        )
     }
 }
 
@@ -271,12 +285,15 @@ impl WithSimd for Block<'_, '_> {
                 for (i, mut c) in c.axis_chunks_iter_mut(Axis(1), width).enumerate() {
                     let (panel, ahead) = values[start * padded + (part.first + i) * depth * width..]
                         .split_at(depth * c.ncols().next_multiple_of(S::F32_LANES));
-                    let bias = part.bias.filter(|_| end == k).map(|bias| &bias[i * width..][..c.ncols()]);
+                    let ends = Ends {
+                        bias: part.ends.bias.filter(|_| end == k).map(|bias| &bias[i * width..][..c.ncols()]),
+                        bounds: part.ends.bounds.filter(|_| end == k),
+                    };
                     match c.ncols().div_ceil(S::F32_LANES) {
-                        1 => panel_product::<S, 1>(simd, left, (panel, ahead), bias, c.view_mut()),
-                        2 => panel_product::<S, 2>(simd, left, (panel, ahead), bias, c.view_mut()),
-                        3 => panel_product::<S, 3>(simd, left, (panel, ahead), bias, c.view_mut()),
-                        _ => panel_product::<S, 4>(simd, left, (panel, ahead), bias, c.view_mut()),
+                        1 => panel_product::<S, 1>(simd, left, (panel, ahead), ends, c.view_mut()),
+                        2 => panel_product::<S, 2>(simd, left, (panel, ahead), ends, c.view_mut()),
+                        3 => panel_product::<S, 3>(simd, left, (panel, ahead), ends, c.view_mut()),
+                        _ => panel_product::<S, 4>(simd, left, (panel, ahead), ends, c.view_mut()),
                     }
                 }
                 start = end;
@@ -298,30 +315,26 @@ struct Tiles<'a> {
     first: bool,
 }
 
-/// How sums begin and end.
-struct Ends<S: Simd, const V: usize> {
+/// How the sums of a tile begin and end, in vectors.
+struct TileEnds<S: Simd, const V: usize> {
     /// Whether they begin with 0, not with what C holds.
     first: bool,
     /// What they end with: a value a column.
     bias: Option<[S::f32s; V]>,
+    bounds: Option<[S::f32s; 2]>,
 }
 
 /// A few columns of C by a panel, tile by tile; what comes behind the panel is fetched on the way.
 #[inline(always)]
-fn panel_product<S: Simd, const V: usize>(
-    simd: S,
-    left: Tiles,
-    (panel, ahead): (&[f32], &[f32]),
-    bias: Option<&[f32]>,
-    mut c: ArrayViewMut2<f32>,
-) {
+fn panel_product<S: Simd, const V: usize>(simd: S, left: Tiles, (panel, ahead): (&[f32], &[f32]), ends: Ends, mut c: ArrayViewMut2<f32>) {
     let (m, columns, width) = (c.nrows(), c.ncols(), V * S::F32_LANES);
-    let bias = bias.map(|bias| {
+    let bias = ends.bias.map(|bias| {
         let mut vectors = [simd.splat_f32s(0.0); V];
         bytemuck::cast_slice_mut(&mut vectors)[..columns].copy_from_slice(bias);
         vectors
     });
-    let ends = &Ends { first: left.first, bias };
+    let bounds = ends.bounds.map(|bounds| bounds.map(|bound| simd.splat_f32s(bound)));
+    let ends = &TileEnds { first: left.first, bias, bounds };
     // Each tile fetches its share, a little at each step.
     let tiles = m.div_ceil(ROWS).max(1);
     let (share, step) = (panel.len().div_ceil(tiles), width.div_ceil(tiles));
@@ -396,7 +409,7 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     starts: &[usize; R],
     panel: &[f32],
     mut ahead: Ahead,
-    ends: &Ends<S, V>,
+    ends: &TileEnds<S, V>,
     c: [&mut [S::f32s; V]; R],
 ) {
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
@@ -430,6 +443,13 @@ fn tile<S: Simd, const R: usize, const V: usize>(
         for r in 0..R {
             for v in 0..V {
                 sums[r][v] = simd.add_f32s(sums[r][v], bias[v]);
+            }
+        }
+    }
+    if let Some(bounds) = ends.bounds {
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = between_vectors(simd, sums[r][v], bounds);
             }
         }
     }

@@ -4,12 +4,15 @@
 //! between two convolutions, which then need no transposition. What follows a convolution and is used nowhere else becomes part of it: batch
 //! normalisation, an addition, an activation.
 
+#[cfg(test)]
+mod tests;
+
 use super::channels_last_op::{Layer, node};
 use super::fallback_table::types;
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
-use crate::kernels::channels_last_pool::{ChannelsLastPool, Pooling};
+use crate::kernels::channels_last::{ChannelsLastPool, Pooling};
 use crate::kernels::conv::Window;
 use crate::kernels::fused_activation::FusedActivation;
 use crate::kernels::packed_conv::PackedConv;
@@ -407,6 +410,11 @@ impl<'a> Pass<'a> {
                 if !node.inputs().all(|name| name.is_some_and(|name| self.broadcasts(name, rank))) {
                     return Ok(None);
                 }
+                if let Some((images, scale)) = self.scaling(&node, rank) {
+                    let inputs = [images, scale].map(|name| self.last(name, rank));
+                    self.layer(proto.name.clone(), Layer::Scale, inputs.to_vec(), output, rank);
+                    return Ok(Some(()));
+                }
                 let mut new = proto.clone();
                 for (name, new) in proto.input.iter().zip(&mut new.input) {
                     *new = self.operand(name, rank)?;
@@ -520,6 +528,24 @@ impl<'a> Pass<'a> {
         self.last.contains_key(name)
             || self.constants.get(name).is_some_and(|array| array.rank() <= rank)
             || self.types.get(name).is_some_and(|ty| ty.rank() == rank || ty.rank() < rank && ty.shape.iter().all(|n| *n == 1))
+    }
+
+    /// Images of f32 and a number for each channel of each that they are multiplied by, where that is what a node does.
+    fn scaling(&self, node: &Node<'a>, rank: usize) -> Option<(&'a str, &'a str)> {
+        let whole = |name: &str| self.types.get(name).filter(|ty| ty.rank() == rank && ty.dtype == DType::F32);
+        let fits = |images: &str, scale: &str| -> Option<bool> {
+            let (images, scale) = (whole(images)?, whole(scale)?);
+            Some(
+                images.shape[..2] == scale.shape[..2]
+                    && scale.shape[2..].iter().all(|n| *n == 1)
+                    && images.shape[2..].iter().any(|n| *n != 1),
+            )
+        };
+        let (a, b) = (node.input(0)?, node.input(1)?);
+        if node.op_type() != "Mul" || [a, b].iter().any(|name| self.constants.contains_key(name)) {
+            return None;
+        }
+        if fits(a, b)? { Some((a, b)) } else { fits(b, a)?.then_some((b, a)) }
     }
 
     /// A value as an operand beside one with channels last.
@@ -639,164 +665,4 @@ fn pool(node: &Node, axes: usize) -> Result<Option<ChannelsLastPool>> {
         _ => Pooling::MeanWithPadding,
     };
     Ok(if plain { Some(ChannelsLastPool { pooling, kernel, window: window(node, axes)?, ceil }) } else { None })
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::array::{Tolerance, compare};
-    use crate::ops::Window;
-    use crate::runtime::{Session, noise, shapes};
-    use crate::{Array, Example, Result, Tensor, trace, trace_fn};
-
-    fn same(kernel: usize) -> Window {
-        Window::symmetric(&[1, 1], &[kernel / 2, kernel / 2], &[1, 1])
-    }
-
-    /// How many operators of these names stand in the plan of a function, which answers what the function does.
-    fn counts<const N: usize>(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor, names: [&str; N]) -> [usize; N] {
-        let session = trace_fn(&f, x).unwrap().session().unwrap();
-        let inputs = [x.to_array().unwrap()];
-        let operators = session.compile(&shapes(&inputs)).unwrap().operators();
-        agree(&session, &f, x);
-        names.map(|name| operators.iter().filter(|operator| operator.contains(name)).count())
-    }
-
-    fn agree(session: &Session, f: &impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) {
-        let got = session.run(&[x.to_array().unwrap()]).unwrap();
-        assert!(!session.runs_without_tract(), "{:?}", session.explain());
-        let expected = f(x.clone()).unwrap().to_array().unwrap();
-        let comparison = compare(&got[0], &expected, Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap();
-        assert!(comparison.agrees, "{comparison:?}");
-    }
-
-    fn batch_norm(x: &Tensor, channels: usize) -> Result<Tensor> {
-        let variance = noise(&[channels], 23).mul(noise(&[channels], 23))?;
-        x.batch_norm(Some(&noise(&[channels], 20)), Some(&noise(&[channels], 21)), &noise(&[channels], 22), &variance, 1e-3)
-    }
-
-    const WHAT: [&str; 4] = ["ontrace.Conv", "ontrace.Pool", "Move", "Add"];
-
-    #[test]
-    fn what_follows_a_convolution_becomes_part_of_it() {
-        let (x, w, bias) = (noise(&[2, 3, 9, 8], 1), noise(&[6, 3, 3, 3], 2), noise(&[6], 3));
-        let conv = |x: &Tensor| x.conv(&w, Some(&bias), same(3), 1);
-        let only_conv = |f: &dyn Fn(Tensor) -> Result<Tensor>| counts(f, &x, ["ontrace.Conv", "Add", "Mul", "Max", "Sigmoid"]);
-        assert_eq!(only_conv(&|x| conv(&x)), [1, 0, 0, 0, 0]);
-        assert_eq!(only_conv(&|x| batch_norm(&conv(&x)?, 6)?.relu()), [1, 0, 0, 0, 0]);
-        assert_eq!(only_conv(&|x| batch_norm(&conv(&x)?, 6)?.silu()), [1, 0, 0, 0, 0]);
-        assert_eq!(only_conv(&|x| batch_norm(&x.conv(&w, None, same(3), 1)?, 6)?.hard_swish()), [1, 0, 0, 0, 0]);
-        assert_eq!(only_conv(&|x| conv(&x)?.clamp(Some(0.0.into()), Some(6.0.into()))), [1, 0, 0, 0, 0]);
-        assert_eq!(only_conv(&|x| conv(&x)?.leaky_relu(0.1)), [1, 0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn a_residual_sum_is_added_before_the_activation() {
-        let (x, w, v) = (noise(&[2, 6, 9, 8], 1), noise(&[6, 6, 3, 3], 2), noise(&[6, 6, 1, 1], 3));
-        let block = |x: Tensor| {
-            let y = x.conv(&w, None, same(3), 1)?.relu()?;
-            y.conv(&w, None, same(3), 1)?.add(&x.conv(&v, None, Window::dense(2), 1)?)?.relu()
-        };
-        assert_eq!(counts(block, &x, ["ontrace.Conv", "Add", "Max"]), [3, 0, 0]);
-        let plain = |x: Tensor| x.conv(&w, None, same(3), 1)?.add(&x);
-        assert_eq!(counts(plain, &x, ["ontrace.Conv", "Add"]), [1, 0]);
-    }
-
-    #[test]
-    fn what_is_used_twice_is_no_part_of_a_convolution() {
-        let (x, w) = (noise(&[1, 6, 5, 5], 1), noise(&[6, 6, 3, 3], 2));
-        let twice = |x: Tensor| {
-            let y = x.conv(&w, None, same(3), 1)?;
-            y.relu()?.add(y.sigmoid()?)
-        };
-        assert_eq!(counts(twice, &x, ["ontrace.Conv", "Add"]), [1, 1]);
-        let outputs = |x: Tensor| {
-            let y = x.conv(&w, None, same(3), 1)?;
-            Ok((y.clone(), y.relu()?))
-        };
-        let got = trace_fn(outputs, &x).unwrap().session().unwrap().run(&[x.to_array().unwrap()]).unwrap();
-        assert!(got[0].to_vec::<f32>().unwrap().iter().any(|&y| y < 0.0) && got[1].to_vec::<f32>().unwrap().iter().all(|&y| y >= 0.0));
-    }
-
-    #[test]
-    fn operators_between_convolutions_need_no_transposition() {
-        let (x, w, v) = (noise(&[2, 3, 12, 12], 1), noise(&[8, 3, 3, 3], 2), noise(&[4, 8, 1, 1], 3));
-        let depthwise = noise(&[8, 1, 3, 3], 4);
-        let network = |x: Tensor| {
-            let y = x.conv(&w, None, same(3), 1)?.max_pool(&[3, 3], Window::symmetric(&[2, 2], &[1, 1], &[1, 1]), false)?;
-            let gate = y.mean([2, 3], true)?.sigmoid()?;
-            let y = y.mul(gate)?.conv(&depthwise, None, same(3), 8)?.mul(noise(&[8, 1, 1], 5))?;
-            let (a, b) = (y.conv(&v, None, Window::dense(2), 1)?, y.conv(&v, None, Window::dense(2), 1)?.tanh()?);
-            Tensor::cat(&[&a, &b], 1)?.mean([2, 3], false)
-        };
-        let [convolutions, pools, moves, _] = counts(network, &x, WHAT);
-        assert_eq!((convolutions, pools), (4, 1));
-        // The image, and the means.
-        assert!(moves <= 3, "{moves} axes are moved");
-    }
-
-    #[test]
-    fn a_network_that_moves_its_channels_itself_is_not_moved_again() {
-        let (x, depthwise, w) = (noise(&[1, 8, 6, 6], 1), noise(&[8, 1, 7, 7], 2), noise(&[8, 8], 3));
-        let block = |x: Tensor| {
-            let y = x.conv(&depthwise, None, same(7), 8)?.permute(&[0, 2, 3, 1])?.matmul(&w)?;
-            x.add(y.permute(&[0, 3, 1, 2])?)?.conv(&depthwise, None, same(7), 8)
-        };
-        let [convolutions, _, moves, _] = counts(block, &x, WHAT);
-        assert_eq!(convolutions, 2);
-        assert!(moves <= 2, "{moves} axes are moved");
-    }
-
-    #[test]
-    fn every_size_of_window_groups_and_axes_agrees() {
-        let window = |strides: [usize; 2], pads: [usize; 2], dilations: [usize; 2]| Window::symmetric(&strides, &pads, &dilations);
-        for (i, (weight, window, groups)) in [
-            ([5, 4, 3, 3], window([2, 1], [0, 2], [1, 2]), 1),
-            ([8, 1, 5, 3], window([1, 2], [2, 1], [1, 1]), 4),
-            ([4, 1, 3, 3], window([2, 2], [1, 1], [2, 1]), 4),
-            ([12, 4, 1, 1], window([2, 2], [0, 0], [1, 1]), 1),
-            ([70, 4, 2, 2], window([1, 1], [1, 1], [3, 3]), 1),
-            ([4, 1, 7, 7], window([1, 1], [6, 6], [1, 1]), 4),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let (x, w) = (noise(&[3, 4, 11, 10], 10 + i as u64), noise(&weight, 20 + i as u64));
-            let f = |x: Tensor| x.conv(&w, None, window.clone(), groups);
-            agree(&trace_fn(f, &x).unwrap().session().unwrap(), &f, &x);
-        }
-        let (x, w) = (noise(&[2, 16, 30], 1), noise(&[16, 8, 3], 2));
-        let f = |x: Tensor| x.conv(&w, None, Window::symmetric(&[1], &[1], &[1]), 2);
-        assert_eq!(counts(f, &x, ["ontrace.Conv"]), [1]);
-        let (x, w) = (noise(&[1, 3, 4, 5, 6], 1), noise(&[4, 3, 2, 3, 2], 2));
-        let f = |x: Tensor| x.conv(&w, None, Window::symmetric(&[1, 2, 1], &[1, 0, 1], &[1, 1, 2]), 1);
-        assert_eq!(counts(f, &x, ["ontrace.Conv"]), [1]);
-    }
-
-    #[test]
-    fn one_model_takes_images_of_every_size() {
-        let w = noise(&[6, 3, 3, 3], 2);
-        let f = |x: Tensor| x.conv(&w, None, same(3), 1)?.relu();
-        let x = noise(&[2, 3, 8, 8], 1);
-        let example =
-            Example::new().input("x", &x).symbolic("x", 0, "n").unwrap().symbolic("x", 2, "h").unwrap().symbolic("x", 3, "w").unwrap();
-        let session = trace(&crate::module::from_fn(f), example).unwrap().session().unwrap();
-        for size in [[1, 3, 8, 8], [2, 3, 5, 17], [4, 3, 1, 1]] {
-            agree(&session, &f, &noise(&size, 7));
-        }
-    }
-
-    #[test]
-    fn nan_and_threads_do_not_get_lost() {
-        let (w, depthwise) = (noise(&[40, 16, 3, 3], 2), noise(&[40, 1, 3, 3], 3));
-        let f = |x: Tensor| {
-            x.conv(&w, None, same(3), 1)?.relu()?.conv(&depthwise, None, same(3), 40)?.clamp(Some(0.0.into()), Some(6.0.into()))
-        };
-        let x = noise(&[2, 16, 64, 60], 1);
-        let traced = trace_fn(f, &x).unwrap();
-        let (one, two) = (traced.session().unwrap(), Session::builder().threads(2).build_traced(&traced).unwrap());
-        let x = x.to_array().unwrap();
-        assert_eq!(one.run(std::slice::from_ref(&x)).unwrap(), two.run(&[x]).unwrap());
-        let nan = Array::full(crate::DType::F32, &[2, 16, 64, 60], f64::NAN.into());
-        assert!(one.run(&[nan]).unwrap()[0].to_vec::<f32>().unwrap().iter().all(|y| y.is_nan()));
-    }
 }

@@ -3,7 +3,7 @@
 use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::error::Result;
-use crate::kernels::channels_last_pool::ChannelsLastPool;
+use crate::kernels::channels_last::{ChannelsLastPool, scaled};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
 use crate::onnx::proto::attribute_proto::AttributeType;
@@ -24,6 +24,8 @@ const NUMBER: &str = "number";
 pub(super) enum Layer {
     Conv(Arc<PackedConv>),
     Pool(Arc<ChannelsLastPool>),
+    /// The product of images and a number for each channel of each.
+    Scale,
 }
 
 /// The node of a layer, by its number.
@@ -52,7 +54,7 @@ pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> Tra
     Ok((expand(LayerOp(layer.context("a layer that is not known")?)), vec![]))
 }
 
-/// A layer as it stands in tract's plan. Its second operand, where it has one, is added before the activation.
+/// A layer as it stands in tract's plan. The second operand of a convolution, where it has one, is added before the activation.
 #[derive(Clone, Debug)]
 struct LayerOp(Layer);
 
@@ -61,6 +63,7 @@ impl PartialEq for LayerOp {
         match (&self.0, &other.0) {
             (Layer::Conv(a), Layer::Conv(b)) => Arc::ptr_eq(a, b),
             (Layer::Pool(a), Layer::Pool(b)) => Arc::ptr_eq(a, b),
+            (Layer::Scale, Layer::Scale) => true,
             _ => false,
         }
     }
@@ -79,6 +82,7 @@ impl LayerOp {
         let (kernel, window, filters) = match &self.0 {
             Layer::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
             Layer::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
+            Layer::Scale => return Ok(images.into()),
         };
         let ceil = matches!(&self.0, Layer::Pool(pool) if pool.ceil);
         ensure!(images.len() == kernel.len() + 2 && !ceil, "images of unknown sizes");
@@ -94,6 +98,7 @@ impl LayerOp {
         match &self.0 {
             Layer::Conv(conv) => conv.shape(images),
             Layer::Pool(pool) => pool.shape(images),
+            Layer::Scale => Ok(images.to_vec()),
         }
     }
 }
@@ -118,6 +123,7 @@ impl Op for LayerOp {
         match &self.0 {
             Layer::Conv(_) => "ontrace.Conv".into(),
             Layer::Pool(_) => "ontrace.Pool".into(),
+            Layer::Scale => "ontrace.Scale".into(),
         }
     }
 
@@ -130,20 +136,21 @@ impl EvalOp for LayerOp {
         let shape = self.fixed_shape(x.shape()).map_err(from_ours)?;
         let plain = x.try_as_plain_ram()?;
         let images = (x.shape(), plain.as_slice::<f32>()?);
-        let added = match inputs.get(1) {
-            Some(added) => Some(added.try_as_plain_ram()?),
+        let other = match inputs.get(1) {
+            Some(other) => Some(other.try_as_plain_ram()?),
             None => None,
         };
-        let added = match &added {
-            Some(added) => Some(added.as_slice::<f32>()?),
+        let other = match &other {
+            Some(other) => Some(other.as_slice::<f32>()?),
             None => None,
         };
         let mut y = room(&shape)?;
         let mut plain = y.try_as_plain_ram_mut()?;
         let out = plain.as_slice_mut::<f32>()?;
         match &self.0 {
-            Layer::Conv(conv) => conv.run(images, added, out),
+            Layer::Conv(conv) => conv.run(images, other, out),
             Layer::Pool(pool) => pool.run(images, out),
+            Layer::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
         .map_err(from_ours)?;
         Ok(tvec![y.into_tvalue()])

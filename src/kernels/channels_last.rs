@@ -1,0 +1,198 @@
+//! Operators on images of f32 whose channels lie together: each position is a vector of channels.
+
+use super::take::{advance, unravel};
+use super::threads::{run_tasks, threads};
+use super::vector::vectorised;
+use super::window::Window;
+use crate::array::count;
+use crate::error::{Error, Result};
+use pulp::{Arch, Simd, WithSimd};
+use std::sync::Mutex;
+
+/// Elements of a task that are worth a thread of their own.
+const GRAIN: usize = 1 << 15;
+
+/// What a window makes of the elements that it sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// The largest; NaN where there is one.
+    Max,
+    /// The mean of those that are no padding.
+    Mean,
+    /// The mean, where padding counts as zeros.
+    MeanWithPadding,
+}
+
+/// Pooling of images of shape (batch, spatial …, channels).
+#[derive(Debug)]
+pub struct ChannelsLastPool {
+    pub pooling: Pooling,
+    pub kernel: Vec<usize>,
+    pub window: Window,
+    /// Whether a window may hang over the end, as long as it begins before it.
+    pub ceil: bool,
+}
+
+impl ChannelsLastPool {
+    /// The shape of the results for images of this one.
+    ///
+    /// # Errors
+    /// [`Shape`](crate::ErrorCode::Shape) where the rank differs, and as [`Window::steps`].
+    pub fn shape(&self, images: &[usize]) -> Result<Vec<usize>> {
+        let axes = self.kernel.len();
+        if images.len() != axes + 2 {
+            return Err(Error::shape(format!("expected images of {axes} spatial axes, got shape {images:?}")));
+        }
+        let spatial = &images[1..=axes];
+        let mut steps = self.window.steps(&self.kernel, spatial)?;
+        for (axis, steps) in steps.iter_mut().enumerate().filter(|_| self.ceil) {
+            let (stride, begin) = (self.window.strides[axis], self.window.pads_begin[axis]);
+            let room = spatial[axis] + begin + self.window.pads_end[axis] - self.window.span(axis, self.kernel[axis]);
+            let hangs = *steps * stride < spatial[axis] + begin;
+            *steps += usize::from(room % stride > 0 && hangs);
+        }
+        Ok([&images[..1], &steps[..], &images[axes + 1..]].concat())
+    }
+
+    /// Writes the results for images.
+    ///
+    /// # Errors
+    /// As [`ChannelsLastPool::shape`], and [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
+    pub fn run(&self, (shape, x): (&[usize], &[f32]), out: &mut [f32]) -> Result<()> {
+        let result = self.shape(shape)?;
+        if x.len() != count(shape)? || out.len() != count(&result)? {
+            return Err(Error::shape("slices do not have the sizes of their shapes"));
+        }
+        let axes = self.kernel.len();
+        let (spatial, channels) = (&shape[1..=axes], shape[axes + 1]);
+        let positions = &result[..=axes];
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (lines, length) = (out.len() / (positions[axes] * channels), positions[axes] * channels);
+        let parallel = threads() > 1 && out.len().saturating_mul(self.kernel.iter().product()) > 2 * GRAIN;
+        in_lines(out, length, lines, parallel, |line, out| {
+            let mut seen = Vec::with_capacity(self.kernel.iter().product());
+            let mut position = unravel(line * positions[axes], positions);
+            for out in out.chunks_exact_mut(channels) {
+                self.see(&position, spatial, channels, &mut seen);
+                Arch::new().dispatch(Position { pooling: self.pooling, seen: &seen, x, out });
+                if let Pooling::Mean | Pooling::MeanWithPadding = self.pooling {
+                    let counted = if self.pooling == Pooling::Mean { seen.len() } else { self.kernel.iter().product() };
+                    out.iter_mut().for_each(|y| *y /= counted as f32);
+                }
+                advance(&mut position, positions);
+            }
+        });
+        Ok(())
+    }
+
+    /// Where the elements lie that a position sees, which is given with the image before it.
+    fn see(&self, position: &[usize], spatial: &[usize], channels: usize, seen: &mut Vec<usize>) {
+        let (window, last) = (&self.window, spatial.len() - 1);
+        let at = |axis: usize, tap: usize| {
+            let at = position[axis + 1] * window.strides[axis] + tap * window.dilations[axis];
+            at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])
+        };
+        let outer = &self.kernel[..last];
+        seen.clear();
+        let mut tap = vec![0; last];
+        for _ in 0..outer.iter().product::<usize>() {
+            if let Some(line) = (0..last).try_fold(position[0], |line, axis| Some(line * spatial[axis] + at(axis, tap[axis])?)) {
+                seen.extend((0..self.kernel[last]).filter_map(|tap| Some((line * spatial[last] + at(last, tap)?) * channels)));
+            }
+            advance(&mut tap, outer);
+        }
+    }
+}
+
+/// Hands out the lines of a result in order, on several threads where asked.
+fn in_lines(out: &mut [f32], length: usize, lines: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
+    let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
+    run_tasks(chunks.len(), parallel, &|i| {
+        let Ok(mut chunk) = chunks[i].lock() else { return };
+        work(i * share, &mut chunk);
+    });
+}
+
+/// One position of a result, and where what it sees begins.
+struct Position<'a> {
+    pooling: Pooling,
+    seen: &'a [usize],
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Position<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.pooling {
+            Pooling::Max => self.combine(simd, f32::NEG_INFINITY, |y, x| {
+                let larger = simd.select_f32s(simd.less_than_f32s(y, x), x, y);
+                // Only NaN differs from itself.
+                simd.select_f32s(simd.equal_f32s(x, x), larger, x)
+            }),
+            Pooling::Mean | Pooling::MeanWithPadding => self.combine(simd, 0.0, |y, x| simd.add_f32s(y, x)),
+        }
+    }
+}
+
+impl Position<'_> {
+    /// Combines what is seen, a few vectors of channels at a time.
+    #[inline(always)]
+    fn combine<S: Simd>(self, simd: S, none: f32, pick: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+        /// Vectors that stay in registers together.
+        const VECTORS: usize = 4;
+        let Position { seen, x, out, .. } = self;
+        let chunk = VECTORS * S::F32_LANES;
+        let none = simd.splat_f32s(none);
+        let mut channel = 0;
+        while channel + chunk <= out.len() {
+            let mut all = [none; VECTORS];
+            for from in seen {
+                let x = S::as_simd_f32s(&x[from + channel..][..chunk]).0;
+                for v in 0..VECTORS {
+                    all[v] = pick(all[v], x[v]);
+                }
+            }
+            S::as_mut_simd_f32s(&mut out[channel..][..chunk]).0.copy_from_slice(&all);
+            channel += chunk;
+        }
+        while channel < out.len() {
+            let end = (channel + S::F32_LANES).min(out.len());
+            let one = seen.iter().fold(none, |all, from| pick(all, simd.partial_load_f32s(&x[from + channel..from + end])));
+            simd.partial_store_f32s(&mut out[channel..end], one);
+            channel = end;
+        }
+    }
+}
+
+/// The product of images and a number for each channel of each.
+///
+/// # Errors
+/// [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
+pub fn scaled(batch: usize, channels: usize, x: &[f32], scale: &[f32], out: &mut [f32]) -> Result<()> {
+    if x.len() != out.len() || scale.len() != batch * channels || !x.len().is_multiple_of(scale.len().max(1)) {
+        return Err(Error::shape("slices do not have the sizes of their shapes"));
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    let pixels = out.len() / channels;
+    let image = pixels / batch;
+    in_lines(out, channels, pixels, threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((i, out), x) in (first..).zip(out.chunks_exact_mut(channels)).zip(x[first * channels..].chunks_exact(channels)) {
+                    let scale = &scale[i / image * channels..][..channels];
+                    out.iter_mut().zip(x).zip(scale).for_each(|((y, x), scale)| *y = x * scale);
+                }
+            },
+        );
+    });
+    Ok(())
+}
