@@ -284,6 +284,11 @@ impl Fallback {
     pub(super) fn slower(name: &str, op: &str) -> Fallback {
         Fallback { name: name.to_string(), op: op.to_string(), why: SLOWER }
     }
+
+    /// Whether tract could run it too.
+    pub(super) fn is_for_speed(&self) -> bool {
+        self.why == SLOWER
+    }
 }
 
 impl fmt::Display for Fallback {

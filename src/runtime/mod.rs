@@ -302,7 +302,9 @@ impl Session {
             let (layered, layers, mut replaced) = self.with_layers(written)?;
             let (mut lowered, fallbacks) = fallback_table::for_tract(layered.as_ref().unwrap_or(written), &self.rows, &self.operators)?;
             let conditions = Conditions::of(written, &self.inputs, lowered.graph.get_or_insert_default())?;
+            // What tract cannot do first.
             replaced.extend(fallbacks);
+            replaced.sort_by_key(Fallback::is_for_speed);
             let tract_model = parse(&lowered, &self.operators, &layers);
             Ok(Direct { tract_model, conditions, fallbacks: replaced })
         };
