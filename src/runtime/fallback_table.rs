@@ -64,6 +64,8 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
         |node_context| node_context.node.input.first() == node_context.node.input.get(1) && !floats(node_context),
         "squares floats only",
     ),
+    ("Expand", feeds_product, "leaves it out before a product, also of an axis that is summed"),
+    ("Tile", feeds_product, "leaves it out before a product, also of an axis that is summed"),
     ("Mul", by_zero, "gives 0 for NaN and infinity times 0"),
     ("Pow", |node_context| !floats(node_context), "overflows on integers"),
     (
@@ -212,6 +214,27 @@ fn stepped(node_context: &NodeContext) -> bool {
 fn by_power_of_two(node_context: &NodeContext) -> bool {
     let exact = |x: &f64| x.to_bits() << 12 == 0 && (1.0 / 8192.0..=8192.0).contains(&x.abs());
     node_context.constant.get(1).copied().flatten().is_some_and(|divisor| divisor.to_f64s().is_ok_and(|values| values.iter().all(exact)))
+}
+
+/// Whether what a node gives reaches a product, as it is or in another shape.
+fn feeds_product(node_context: &NodeContext) -> bool {
+    const PRODUCTS: &[&str] =
+        &["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul"];
+    const MOVES: &[&str] = &["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Identity", "Cast"];
+    let mut reached: BTreeSet<&str> = node_context.node.output.iter().map(String::as_str).collect();
+    // Nodes stand behind those whose results they take.
+    for node in &node_context.graph.node {
+        if !node.input.iter().any(|name| reached.contains(name.as_str())) {
+            continue;
+        }
+        if PRODUCTS.contains(&node.op_type.as_str()) {
+            return true;
+        }
+        if MOVES.contains(&node.op_type.as_str()) {
+            reached.extend(node.output.iter().map(String::as_str));
+        }
+    }
+    false
 }
 
 /// Whether floats are multiplied by a constant that is 0 everywhere.

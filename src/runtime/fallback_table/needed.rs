@@ -181,6 +181,28 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        row: ("Expand", "leaves it out before a product, also of an axis that is summed"),
+        given: &[(F32, &[1, 1], &[3.0]), (F32, &[1], &[1.0])],
+        types: &[(F32, &[1, 1])],
+        write: |builder, x| {
+            let shape = builder.ints(&[1, 2]);
+            let whole = builder.node("Expand", &[x[0].clone(), shape]).write_one(Type::new(F32, Shape::fixed(&[1, 2]))).unwrap();
+            let weights = builder.constant(&Array::new(&[2, 1], vec![1f32, 2.0]).unwrap());
+            builder.node("Gemm", &[whole, weights, x[1].clone()])
+        },
+    },
+    Case {
+        row: ("Tile", "leaves it out before a product, also of an axis that is summed"),
+        given: &[(F32, &[1, 1], &[3.0]), (F32, &[1], &[1.0])],
+        types: &[(F32, &[1, 1])],
+        write: |builder, x| {
+            let repeats = builder.ints(&[1, 2]);
+            let whole = builder.node("Tile", &[x[0].clone(), repeats]).write_one(Type::new(F32, Shape::fixed(&[1, 2]))).unwrap();
+            let weights = builder.constant(&Array::new(&[2, 1], vec![1f32, 2.0]).unwrap());
+            builder.node("Gemm", &[whole, weights, x[1].clone()])
+        },
+    },
+    Case {
         row: ("Mul", "gives 0 for NaN and infinity times 0"),
         given: &[(F32, &[3], &[f64::NAN, f64::INFINITY, 1.0])],
         types: &[(F32, &[3])],
