@@ -13,6 +13,7 @@ mod functions;
 mod model;
 mod names;
 mod node;
+mod rules;
 mod schema;
 pub mod tensor;
 pub mod text;

@@ -7,6 +7,7 @@ use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, NodeProto, OperatorSetIdProto, type_proto};
+use super::rules::{broken_rules, broken_type_rule};
 use super::tensor::{self, type_name};
 use crate::error::{Error, ErrorCode, Result};
 use std::collections::HashMap;
@@ -93,6 +94,12 @@ impl OperatorSchema {
         Some((name, OperatorSchema { since, is_deprecated: deprecated == "d", inputs, outputs, attributes, parameters }))
     }
 
+    /// Whether the operator has an attribute of this name.
+    #[cfg(test)]
+    pub(super) fn has(&self, attribute: &str) -> bool {
+        self.attributes.iter().any(|known| known.0 == attribute)
+    }
+
     /// Whether the input at this position may have this element type (ONNX's number).
     pub fn allows(&self, input: usize, element_type: i32) -> bool {
         let inputs = &self.parameters[0];
@@ -130,6 +137,7 @@ impl OperatorSchema {
                 }
             }
         }
+        wrong.extend(broken_type_rule(proto, element_type));
         wrong
     }
 
@@ -142,6 +150,7 @@ impl OperatorSchema {
             Some((parameter.variable, *types.get(name.as_str())?))
         });
         let bound: HashMap<&str, i32> = given.collect();
+        let is_free = |parameter: &FormalParameter| inputs.iter().all(|input| input.variable != parameter.variable);
         let result = |(i, name): (usize, &'a String)| {
             let parameter = outputs.get(i).or(outputs.last()).filter(|parameter| !parameter.is_heterogeneous && !name.is_empty())?;
             let mut digits = parameter.types.chars();
@@ -151,7 +160,7 @@ impl OperatorSchema {
             };
             // A sequence and its elements have variables of their own, so this is the type of a tensor.
             let known = only.or_else(|| bound.get(parameter.variable).copied());
-            Some((name.as_str(), known.or_else(|| named_type(proto).filter(|_| parameter.types != "*"))?))
+            Some((name.as_str(), known.or_else(|| named_type(proto).filter(|_| parameter.types != "*" && is_free(parameter)))?))
         };
         proto.output.iter().enumerate().filter_map(result).collect()
     }
@@ -163,6 +172,8 @@ fn named_type(proto: &NodeProto) -> Option<i32> {
     match proto.op_type.as_str() {
         "Cast" => i32::try_from(number("to")?.i).ok(),
         "ConstantOfShape" => number("value").map_or(Some(DataType::Float as i32), |value| Some(value.t.as_ref()?.data_type)),
+        // The statistics among its outputs; the first output has the type of the input.
+        "LayerNormalization" => number("stash_type").map_or(Some(DataType::Float as i32), |ty| i32::try_from(ty.i).ok()),
         _ => None,
     }
     .filter(|&element_type| element_type != 0)
@@ -242,11 +253,32 @@ fn nodes_of<'a>(graph: &'a GraphProto, opset: Option<i64>, model: &Model, around
     nodes(&graph.node, opset, model, &mut types, depth, found);
     let outputs = graph.output.iter().map(|info| ("output", info));
     for (what, info) in outputs.chain(graph.value_info.iter().map(|info| ("value", info))) {
-        let Some(type_proto::Value::TensorType(ty)) = info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) else { continue };
-        if let Some(actual) = types.get(info.name.as_str()).filter(|&&actual| actual != ty.elem_type && ty.elem_type != 0) {
+        let Some(actual) = types.get(info.name.as_str()) else { continue };
+        let ty = match info.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
+            Some(type_proto::Value::TensorType(ty)) => ty,
+            None => continue,
+            Some(other) => {
+                let wrong = format!("declared as {}, but is a tensor of {}", kind(other), type_name(*actual));
+                found.push(Error::damaged(wrong).at(format!("{what} {}", printable(&info.name))));
+                continue;
+            }
+        };
+        if *actual != ty.elem_type && ty.elem_type != 0 {
             let wrong = format!("declared as {}, but is {}", type_name(ty.elem_type), type_name(*actual));
             found.push(Error::damaged(wrong).at(format!("{what} {}", printable(&info.name))));
         }
+    }
+}
+
+/// What a declared type is.
+fn kind(declared: &type_proto::Value) -> &'static str {
+    match declared {
+        type_proto::Value::TensorType(_) => "a tensor",
+        type_proto::Value::SequenceType(_) => "a sequence",
+        type_proto::Value::MapType(_) => "a map",
+        type_proto::Value::OptionalType(_) => "an optional value",
+        type_proto::Value::SparseTensorType(_) => "a sparse tensor",
+        type_proto::Value::OpaqueType(_) => "an opaque value",
     }
 }
 
@@ -313,11 +345,7 @@ fn node(proto: &NodeProto, opset: i64) -> Vec<Error> {
             wrong.push(format!("{operator} has {count} {what}s, expected {range}"));
         }
     }
-    let has_sizes = proto.input.get(1).is_some_and(|name| !name.is_empty());
-    if proto.op_type == "Split" && schema.since >= 18 && is_given("num_outputs") == has_sizes {
-        // Its page says so, not its schema.
-        wrong.push("Split needs either the input split or the attribute num_outputs".to_string());
-    }
+    wrong.extend(broken_rules(proto, schema.since));
     wrong.into_iter().map(Error::damaged).collect()
 }
 
@@ -417,6 +445,13 @@ mod tests {
             graph.value_info.push(sample::value("c", number, &[]));
             check_schemas(&model).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
+        let map = after(|graph| {
+            let ty = type_proto::Map { key_type: 7, value_type: sample::value("", 1, &[]).r#type.map(Box::new) };
+            let ty = crate::onnx::proto::TypeProto { value: Some(type_proto::Value::MapType(Box::new(ty))), ..Default::default() };
+            graph.node.push(node("Relu", &["x"], &["r"]));
+            graph.output.push(crate::onnx::proto::ValueInfoProto { name: "r".into(), r#type: Some(ty), ..Default::default() });
+        });
+        assert_eq!(map, ["output r: declared as a map, but is a tensor of f32"]);
         assert_eq!(declared_as(1), ["value c: declared as f32, but is i64"]);
         assert_eq!(declared_as(7), ["output r: declared as i64, but is f32"]);
         assert!(added(node("Frobnicate", &["x"], &["r"])).contains("ONNX has no operator Frobnicate in opset 17"));

@@ -225,6 +225,9 @@ pub(super) fn read_window(node: &Node, spatial: &[Dim], kernel: &[i64]) -> Resul
     if spatial.len() != axes {
         return Err(Error::shape(format!("a kernel of {axes} axes does not fit {}", spatial.len())));
     }
+    if let Some(asked) = node.ints("kernel_shape")?.filter(|asked| *asked != kernel) {
+        return Err(Error::damaged(format!("kernel_shape is {asked:?}, but the weight has {kernel:?}")));
+    }
     let counts = |name: &str, default: i64, count: usize| -> Result<Vec<usize>> {
         let ints = node.ints(name)?.map_or_else(|| vec![default; count], <[i64]>::to_vec);
         let count = |n: i64| usize::try_from(n).map_err(|_| Error::argument(format!("{name} is {n}")));

@@ -165,6 +165,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let x = inputs.at(0)?;
         let lengths = super::dims_of(inputs.at(1)?)?;
         let axes = node.ints("axes")?.map_or_else(|| (0..x.rank() as i64).collect(), <[i64]>::to_vec);
+        if axes.len() != lengths.len() {
+            return Err(Error::damaged(format!("CenterCropPad: {} sizes for {} axes", lengths.len(), axes.len())));
+        }
         let mut y = x.clone();
         for (&axis, want) in axes.iter().zip(&lengths) {
             let axis = y.shape().axis(axis)?;

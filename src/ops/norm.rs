@@ -193,11 +193,16 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let op = LayerNorm { axis: x.shape().axis(node.int("axis", -1)?)?, epsilon: node.float("epsilon", 1e-5)? };
         let mut outputs = apply(op, &[Some(x), inputs.opt(1), inputs.opt(2)])?;
         if node.outputs().len() > 1 {
-            // The statistics, where somebody wants them: in single precision.
+            // The statistics, where somebody wants them, in the precision that stash_type names.
             let axes: Vec<i64> = (op.axis as i64..x.rank() as i64).collect();
+            let stash = match node.int("stash_type", 1)? {
+                1 => DType::F32,
+                16 => DType::BF16,
+                other => return Err(Error::argument(format!("LayerNormalization: stash_type {other}, expected 1 or 16"))),
+            };
             let wide = x.cast(if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?;
-            outputs.push(wide.mean(&axes, true)?);
-            outputs.push(wide.var(&axes, 0.0, true)?.add(f64::from(op.epsilon))?.rsqrt()?);
+            outputs.push(wide.mean(&axes, true)?.cast(stash)?);
+            outputs.push(wide.var(&axes, 0.0, true)?.add(f64::from(op.epsilon))?.rsqrt()?.cast(stash)?);
         }
         Ok(outputs)
     }),

@@ -299,7 +299,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let mut dims = x.shape().to_vec();
         let (mut scales, mut aspect) = (None, None);
         match (inputs.opt(3).filter(|dims| dims.numel() != 0), floats(2, "scales")?) {
-            (Some(given), _) => {
+            (Some(_), Some(_)) => return Err(Error::damaged("Resize: both sizes and scales given")),
+            (Some(given), None) => {
                 let given = super::dims_of(given)?;
                 all("sizes", given.len())?;
                 let policy = node.string("keep_aspect_ratio_policy", "stretch")?;

@@ -279,6 +279,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 split
             }
         };
+        if split.len() != node.outputs().len() {
+            return Err(Error::damaged(format!("Split: {} sizes for {} outputs", split.len(), node.outputs().len())));
+        }
         apply(Split { axis, split }, &[Some(x)])
     }),
 ];

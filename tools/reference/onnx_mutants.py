@@ -29,6 +29,7 @@ OWN = [
     ("Could not find an implementation", "no kernel for these types"),
     ("InsertedPrecisionFreeCast", "its own casts around f16 are not valid in the opset"),
     ("No opset import for domain 'ai.onnx'", "does not know the other spelling of ONNX's domain"),
+    ("_inlfunc_", "inlines the body of a function for a type that the body's operators do not take"),
     ("hidden_size", "needs an attribute that the schema lets be absent"),
     ("is till opset", "does not know the opset yet"),
     ("Unsupported model IR version", "does not know the IR version yet"),

@@ -98,6 +98,7 @@ impl NodeProgram {
             freed: &[],
             is_foreign: false,
             found: None,
+            is_scan: false,
         };
         seeded(0, || {
             runner.nodes(&self.size_nodes, &mut scope)?;

@@ -93,6 +93,8 @@ pub(super) struct GraphRunner<'a> {
     pub is_foreign: bool,
     /// Where wrong declarations in the graphs inside nodes are collected, if they are asked for.
     pub found: Option<&'a RefCell<Vec<Error>>>,
+    /// Whether the graph to be run is the body of a Scan, of which the sizes are the same in each iteration.
+    pub is_scan: bool,
 }
 
 impl GraphRunner<'_> {
@@ -210,10 +212,10 @@ impl GraphRunner<'_> {
         for (info, value) in graph.input.iter().zip(inputs) {
             scope.insert(&info.name, value);
         }
-        GraphRunner { depth: self.depth + 1, ..*self }.nodes(&graph.node, &mut scope)?;
+        GraphRunner { depth: self.depth + 1, is_scan: false, ..*self }.nodes(&graph.node, &mut scope)?;
         if let Some(found) = self.found {
             let declared = graph.input.iter().map(|info| ("input", info)).chain(graph.output.iter().map(|info| ("output", info)));
-            let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, false));
+            let wrong = declared.filter_map(|(what, info)| wrong_declaration(what, info, &scope.get(&info.name).ok()?, self.is_scan));
             let mut found = found.borrow_mut();
             // A body runs more than once.
             for error in wrong.map(|error| error.at(format!("graph {}", graph.name))) {
@@ -431,7 +433,7 @@ impl GraphRunner<'_> {
             let xs = xs.collect::<Result<Vec<_>>>()?;
             let (state, stacks) = ops::read_scan(carry, &xs, |state, slices| {
                 let inputs = state.iter().chain(slices).cloned().map(Value::from).collect();
-                let mut results = tensors(&self.graph(body, scope, inputs)?)?;
+                let mut results = tensors(&GraphRunner { is_scan: true, ..*self }.graph(body, scope, inputs)?)?;
                 let items = results.split_off(states.min(results.len()));
                 Ok((results, items))
             })?;
