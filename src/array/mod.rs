@@ -308,6 +308,18 @@ impl Array {
         self.bytes.as_ptr() as usize + self.offset * self.dtype.size()
     }
 
+    /// The bytes of its storage, of which it may be a part.
+    pub(crate) fn storage_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether its storage is a part of another array's.
+    pub(crate) fn is_view_of(&self, other: &Array) -> bool {
+        let range = |bytes: &Bytes| (bytes.as_ptr() as usize, bytes.as_ptr() as usize + bytes.len());
+        let ((start, end), (low, high)) = (range(&self.bytes), range(&other.bytes));
+        low <= start && end <= high
+    }
+
     /// The elements in memory from the lowest to the highest of the view, and where element 0, 0, … stands among them:
     /// the strides lead from there. Nothing where there is no element; copied only where a file holds them unaligned.
     ///

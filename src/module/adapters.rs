@@ -128,6 +128,10 @@ impl DynModule for DynNamedModule<'_> {
         names
     }
 
+    fn file_size(&self) -> Option<usize> {
+        self.module.file_size()
+    }
+
     fn input_structure(&self) -> Option<TreeDef> {
         self.module.input_structure()
     }

@@ -39,6 +39,11 @@ pub trait DynModule {
     fn input_structure(&self) -> Option<TreeDef> {
         None
     }
+
+    /// The size in bytes of the file that the program was read from, which limits what tracing it may take; `None` without a limit.
+    fn file_size(&self) -> Option<usize> {
+        None
+    }
 }
 
 macro_rules! forward_through_pointers {
@@ -58,6 +63,10 @@ macro_rules! forward_through_pointers {
 
             fn input_structure(&self) -> Option<TreeDef> {
                 (**self).input_structure()
+            }
+
+            fn file_size(&self) -> Option<usize> {
+                (**self).file_size()
             }
         })*
     };

@@ -145,6 +145,10 @@ impl DynModule for LoadedModel {
     fn output_names(&self) -> Vec<String> {
         self.module().output_names()
     }
+
+    fn file_size(&self) -> Option<usize> {
+        Some(self.size)
+    }
 }
 
 /// Reads a model as a module. The file is mapped: its weights stay where they are. [`LoadOptions`] takes options.

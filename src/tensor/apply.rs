@@ -60,7 +60,18 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
         // A random sample is no constant.
         recorded = op.agreement() == Agreement::Random || grows(&types, inputs);
     }
-    let values = evaluate(&*op, inputs, &types, &attribute_dims).at(op.name())?;
+    let is_constant = inputs.iter().flatten().all(|tensor| tensor.is_constant());
+    let allowed = !is_constant || recorder::with_account(|account| account.allows(&types)).unwrap_or(true);
+    // What the account does not allow to compute stays a node without a value.
+    recorded |= !allowed;
+    let values = match allowed {
+        true => evaluate(&*op, inputs, &types, &attribute_dims).at(op.name())?,
+        false => vec![None; types.len()],
+    };
+    if is_constant {
+        let arrays: Vec<Option<&Array>> = inputs.iter().map(|input| input.and_then(Tensor::value)).collect();
+        recorder::with_account(|account| account.spend(&values, &arrays));
+    }
     let repeated = match recorded && types.iter().any(|ty| ty.shape.iter().any(Dim::is_unnamed)) {
         true => recorder::repeated(&*op, inputs)?,
         false => None,
@@ -81,7 +92,9 @@ fn dispatch(op: Arc<dyn Operator>, inputs: &[Option<&Tensor>], caller: &Location
         _ => None,
     };
     let tensor = |(output, ((ty, value), traced_ref)): (usize, ((Type, Option<Array>), Option<_>))| match traced_ref {
-        Some(traced_ref) => Tensor(Arc::new(TensorData { ty, value, dims: None, origin: Origin::Traced(traced_ref), weak: false })),
+        Some(traced_ref) => {
+            Tensor(Arc::new(TensorData { ty, value, dims: None, origin: Origin::Traced(traced_ref), weak: false, is_constant }))
+        }
         None => Tensor::with(value, ty, derived(&op, inputs, output, &name)),
     };
     Ok(types.into_iter().zip(values).zip(traced_refs).enumerate().map(tensor).collect())

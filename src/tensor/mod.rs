@@ -1,5 +1,6 @@
 //! What users hold: a value, a type and where it came from.
 
+mod account;
 mod apply;
 mod axes;
 pub(crate) mod dim_tensor;
@@ -57,6 +58,8 @@ struct TensorData {
     origin: Origin,
     /// Whether this is a Python number in a tensor's clothes, which has no say in the dtype of a result.
     weak: bool,
+    /// Whether a traced tensor follows from constants alone.
+    is_constant: bool,
 }
 
 /// Where a tensor came from.
@@ -72,7 +75,7 @@ enum Origin {
 impl Tensor {
     fn with(value: Option<Array>, ty: Type, origin: Origin) -> Tensor {
         let dims = value.as_ref().filter(|_| !matches!(origin, Origin::Traced(_))).and_then(DimArray::read);
-        Tensor(Arc::new(TensorData { ty, value, dims, origin, weak: false }))
+        Tensor(Arc::new(TensorData { ty, value, dims, origin, weak: false, is_constant: false }))
     }
 
     /// A tensor of this shape from its elements in row-major order.
@@ -127,7 +130,7 @@ impl Tensor {
         // A few elements always fit into memory; without a value the tensor would still be right.
         let value = dims.example().and_then(|array| array.cast(dtype).ok());
         let ty = Type::new(dtype, dims.shape());
-        Tensor(Arc::new(TensorData { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false }))
+        Tensor(Arc::new(TensorData { ty, value, dims: Some(dims), origin: Origin::Literal, weak: false, is_constant: false }))
     }
 
     /// The same value as a parameter of this name, which the traced graph keeps.
@@ -149,7 +152,19 @@ impl Tensor {
     }
 
     fn traced(&self, ty: Type, traced_ref: TracedRef) -> Tensor {
-        Tensor(Arc::new(TensorData { ty, value: self.0.value.clone(), dims: None, origin: Origin::Traced(traced_ref), weak: false }))
+        Tensor(Arc::new(TensorData {
+            ty,
+            value: self.0.value.clone(),
+            dims: None,
+            origin: Origin::Traced(traced_ref),
+            weak: false,
+            is_constant: false,
+        }))
+    }
+
+    /// Whether it is a constant or, in a trace, follows from constants alone.
+    fn is_constant(&self) -> bool {
+        self.0.is_constant || self.traced_ref().is_none()
     }
 
     /// The same value under a type that knows more of the sizes.

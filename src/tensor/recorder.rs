@@ -1,6 +1,7 @@
 //! The recorder: a thread's stack of active traces.
 
 use super::Tensor;
+use super::account::Account;
 use crate::array::Array;
 use crate::dim::{Assumptions, Constraint, Constraints, DATA, Dim, DimArray, Expr, Type, VALUE};
 use crate::error::{Error, ErrorCode, Result};
@@ -39,6 +40,8 @@ struct ActiveTrace {
     examples: BTreeMap<ValueId, Array>,
     /// For the body of a branch or loop: the tensors of outer traces that it uses, and what they are in it.
     captures: Option<Vec<(Tensor, ValueId)>>,
+    /// What it may still take; that of a body is not used.
+    account: Account,
 }
 
 impl ActiveTrace {
@@ -89,6 +92,15 @@ impl Recorder {
         Ok(self)
     }
 
+    /// Limits what the trace may take by the size of the file that the program comes from.
+    ///
+    /// # Errors
+    /// As [`Recorder::with_strictness`].
+    pub(crate) fn with_file_size(self, size: Option<usize>) -> Result<Recorder> {
+        self.with(|active| active.account = size.map_or(Account::UNLIMITED, Account::of_file))?;
+        Ok(self)
+    }
+
     /// Makes the trace one that is made again where it finds constraints: then [`superseded`] may end it before the program ends.
     ///
     /// # Errors
@@ -118,6 +130,7 @@ impl Recorder {
                 scalars: BTreeMap::new(),
                 examples: BTreeMap::new(),
                 captures,
+                account: Account::UNLIMITED,
             });
         });
         Recorder { id }
@@ -517,6 +530,11 @@ fn dim_tensor(tensor: &Tensor, dims: crate::dim::DimArray) -> Result<ValueId> {
     })
 }
 
+/// What a function does with the account of the active trace; bodies share that of the trace that they are in.
+pub(super) fn with_account<R>(f: impl FnOnce(&mut Account) -> R) -> Option<R> {
+    ACTIVE.with_borrow_mut(|open| Some(f(&mut open.iter_mut().rfind(|active| active.captures.is_none())?.account)))
+}
+
 /// Writes an operation down: the marks of its outputs, which have these values in the example.
 pub(super) fn record(
     op: Arc<dyn Operator>,
@@ -524,6 +542,7 @@ pub(super) fn record(
     (types, values): (&[Type], &[Option<Array>]),
     location: SourceLocation,
 ) -> Result<Vec<TracedRef>> {
+    with_account(Account::spend_node).transpose()?;
     let inputs = inputs.iter().map(|input| input.map(value).transpose()).collect::<Result<Vec<_>>>()?;
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this operation"))?;

@@ -83,7 +83,9 @@ impl Recording {
         may_end: bool,
     ) -> (Result<(Graph, Outputs)>, Vec<Guard>) {
         let recorder = Recorder::open().with_strictness(self.strict);
-        let recorder = match recorder.and_then(|recorder| recorder.with_assumptions(assumptions)?.repeated(may_end)) {
+        let recorder = match recorder
+            .and_then(|recorder| recorder.with_assumptions(assumptions)?.repeated(may_end)?.with_file_size(module.file_size()))
+        {
             Ok(recorder) => recorder,
             Err(error) => return (Err(error), Vec::new()),
         };

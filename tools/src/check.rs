@@ -7,7 +7,7 @@ use crate::recorded::{against_recorded, shows_nothing};
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, not_verified, report_json, special, table, traced, unvaried, verified};
 use ontrace::array::{Comparison, compare};
-use ontrace::check::{Checker, by_position, fill_inputs};
+use ontrace::check::{Checker, by_position, check_memory, fill_inputs};
 use ontrace::module::{Outputs, output_order};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
 use ontrace::read::{self, Format, LoadedModel, OnnxModule};
@@ -66,6 +66,7 @@ impl Check {
         prepared.notes.iter().for_each(|note| console.note(note));
         let model = &prepared.model;
         let (traced, example) = traced(&prepared, console)?;
+        check_memory(&traced, model.size, &prepared.given)?;
         if format == Format::Onnx {
             declarations(&path, &traced, &example)?;
         }

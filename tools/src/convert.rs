@@ -7,7 +7,7 @@ use crate::evidence::Evidence;
 use crate::inputs::{Inputs, Prepared};
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, report_json, table, traced, unvaried, verified};
-use ontrace::check::{Checker, Report, Verdict};
+use ontrace::check::{Checker, Report, Verdict, check_memory};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
@@ -78,6 +78,9 @@ impl Convert {
         let prepared = self.inputs.apply(model).at(self.model.display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
         let (traced, example) = traced(&prepared, console).at(self.model.display())?;
+        if !self.no_check {
+            check_memory(&traced, prepared.model.size, &prepared.given).at(self.model.display())?;
+        }
         self.admit_specialized(&prepared, &traced)?;
         let mut onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
         let inputs: Vec<String> =

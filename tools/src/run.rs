@@ -5,7 +5,7 @@ use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
 use crate::verification::{session, special, traced_unchecked};
-use ontrace::check::{check_indices, fill_inputs};
+use ontrace::check::{check_indices, check_memory, fill_inputs};
 use ontrace::read;
 use ontrace::{Array, DynModule, ErrorCode, ResultExt, Tensor};
 use serde_json::{Value, json};
@@ -43,9 +43,12 @@ impl Run {
         // The trace says what inputs are used for, so that made-up values fit and indices can be checked.
         let traced = traced_unchecked(&prepared, console);
         let (example, filled) = match &traced {
-            Ok((traced, example)) => fill_inputs(example, Some(traced), 0)?,
-            // An input that does not fit is better named than what it leads to.
-            Err(error) if error.code() == ErrorCode::Input => return Err(error.clone().into()),
+            Ok((traced, example)) => {
+                check_memory(traced, prepared.model.size, &prepared.given)?;
+                fill_inputs(example, Some(traced), 0)?
+            }
+            // An input that does not fit is better named than what it leads to. What takes too much while it is traced takes too much when it runs.
+            Err(error) if matches!(error.code(), ErrorCode::Input | ErrorCode::TooBig) => return Err(error.clone().into()),
             Err(_) => fill_inputs(&prepared.example, None, 0)?,
         };
         filled.iter().for_each(|input| console.note(&printable(&input.to_string())));

@@ -50,6 +50,8 @@ pub struct OnnxModule {
     guards: Vec<SavedGuard>,
     /// Whether another program wrote the file: the names of nodes then stand for their source lines.
     is_foreign: bool,
+    /// The bytes of the graph and of its parameters.
+    size: usize,
 }
 
 impl OnnxModule {
@@ -78,6 +80,8 @@ impl OnnxModule {
         let (guards, sizes) = (guards_of(&model)?, example_sizes_of(&model));
         // A model that needs none of ONNX's own operators may not say a version.
         let opset = model.opset("").unwrap_or(*OPSETS.end());
+        let weights: usize = model.initializers.iter().map(|(_, array)| array.byte_len()).sum();
+        let size = weights.saturating_add(prost::Message::encoded_len(&model.proto));
         let mut parameters: HashMap<String, Array> = model.initializers.into_iter().collect();
         let graph = model.proto.graph.ok_or_else(|| Error::damaged("a model without a graph"))?;
         if let Some(unread) = graph.initializer.first() {
@@ -101,7 +105,7 @@ impl OnnxModule {
         let inputs = given.map(declared).collect::<Result<_>>()?;
         let outputs: Vec<String> = graph.output.iter().map(|info| info.name.clone()).collect();
         let operators = operators.clone();
-        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, guards, is_foreign })
+        Ok(OnnxModule { graph, functions, operators, opset, parameters, inputs, form: None, outputs, guards, is_foreign, size })
     }
 
     /// The module whose inputs are made like these values: it takes the tensors in them, flat and in order.
@@ -173,6 +177,7 @@ impl OnnxModule {
             freed: &freed,
             is_foreign: self.is_foreign,
             found,
+            is_scan: false,
         };
         runner.nodes(&self.graph.node, scope).map_err(|error| match freed.first() {
             Some(freed) => error.help(format!(
@@ -302,6 +307,7 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bo
         (type_proto::Value::TensorType(_), Value::Sequence(_)) => return wrong("a tensor", "a sequence"),
         (type_proto::Value::TensorType(_), Value::Optional(_)) => return wrong("a tensor", "an optional value"),
         (type_proto::Value::SequenceType(_), Value::Tensor(_)) => return wrong("a sequence", "a tensor"),
+        (type_proto::Value::MapType(_), Value::Tensor(_)) => return wrong("a map", "a tensor"),
         (type_proto::Value::TensorType(declared), Value::Tensor(_)) => declared,
         _ => return None,
     };
@@ -420,5 +426,9 @@ impl DynModule for OnnxModule {
             Some(form) => self.named(form).into_iter().map(|leaf| leaf.0).collect(),
             None => self.inputs.iter().map(|input| input.0.clone()).collect(),
         }
+    }
+
+    fn file_size(&self) -> Option<usize> {
+        Some(self.size)
     }
 }

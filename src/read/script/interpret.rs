@@ -15,6 +15,8 @@ use std::sync::{Arc, OnceLock};
 const DEEPEST: usize = 200;
 /// The most iterations of loops: a program that is read is not trusted to end.
 const MAX_ITERATIONS: usize = 1_000_000;
+/// The iterations that a call of a function counts as.
+const CALL: usize = 8;
 
 /// One run of a program.
 pub(super) struct Interpreter<'a> {
@@ -54,6 +56,7 @@ impl<'a> Interpreter<'a> {
         if self.depth >= DEEPEST {
             return Err(Error::too_deep(format!("function calls nested {DEEPEST} deep")));
         }
+        self.count_work(CALL)?;
         let mut locals = Locals::new();
         let given = object.into_iter().chain(positional.iter().cloned());
         let mut count = 0;
@@ -179,9 +182,13 @@ impl<'a> Interpreter<'a> {
     }
 
     pub(super) fn count_iteration(&mut self) -> Result<()> {
-        self.iterations += 1;
+        self.count_work(1)
+    }
+
+    fn count_work(&mut self, iterations: usize) -> Result<()> {
+        self.iterations += iterations;
         if self.iterations > MAX_ITERATIONS {
-            Err(Error::too_big(format!("loops of more than {MAX_ITERATIONS} iterations in total")))
+            Err(Error::too_big(format!("more than {MAX_ITERATIONS} iterations of loops, or {} calls of functions", MAX_ITERATIONS / CALL)))
         } else {
             Ok(())
         }
