@@ -49,7 +49,7 @@ impl ChannelsLastPool {
             let (stride, begin) = (self.window.strides[axis], self.window.pads_begin[axis]);
             let room = spatial[axis] + begin + self.window.pads_end[axis] - self.window.span(axis, self.kernel[axis]);
             let hangs = *steps * stride < spatial[axis] + begin;
-            *steps += usize::from(room % stride > 0 && hangs);
+            *steps += usize::from(!room.is_multiple_of(stride) && hangs);
         }
         Ok([&images[..1], &steps[..], &images[axes + 1..]].concat())
     }

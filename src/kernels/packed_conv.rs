@@ -76,7 +76,7 @@ impl PackedConv {
         let weights = Weights::Depthwise(Vec::new());
         let conv = PackedConv { window, kernel: kernel.to_vec(), groups, channels, filters: each, weights, bias, activation };
         let together = conv.together();
-        let lengths = segments((0..taps / together).map(|_| 0), together * channels);
+        let parts = segments((0..taps / together).map(|_| 0), together * channels);
         let by_tap = ndarray::ArrayView3::from_shape((out, channels, taps), values).map_err(|_| misfit())?;
         let weights = if groups > 1 && channels == 1 {
             Weights::Depthwise(by_tap.permuted_axes([2, 1, 0]).iter().copied().collect())
@@ -84,7 +84,7 @@ impl PackedConv {
             let matrix = |group: usize| {
                 let filters = by_tap.slice(s![group * each..(group + 1) * each, .., ..]).permuted_axes([2, 1, 0]);
                 let matrix = filters.as_standard_layout();
-                Panels::for_segments(matrix.view().into_shape_with_order((taps * channels, each)).map_err(|_| misfit())?, &lengths)
+                Panels::for_segments(matrix.view().into_shape_with_order((taps * channels, each)).map_err(|_| misfit())?, &parts)
             };
             Weights::Dense((0..groups).map(matrix).collect::<Result<_>>()?)
         };

@@ -220,29 +220,32 @@ struct Block<'a, 'c> {
 }
 
 impl<'a, 'c> Block<'a, 'c> {
-    /// The block in two, along its longer side; `None` where it is not worth it.
-    fn split(self) -> std::result::Result<(Block<'a, 'c>, Block<'a, 'c>), Block<'a, 'c>> {
+    /// Where the longer side is halved; `None` where that is not worth it.
+    fn middle(&self) -> Option<(Axis, usize)> {
         let (m, n) = self.c.dim();
         let (axis, grain) = if n >= m { (Axis(1), self.part.panels.width()) } else { (Axis(0), ROWS) };
         let at = (self.c.len_of(axis) / 2).next_multiple_of(grain);
-        if m.saturating_mul(n).saturating_mul(self.part.panels.rows) < 2 * GRAIN || at >= self.c.len_of(axis) {
-            return Err(self);
-        }
+        let is_large = m.saturating_mul(n).saturating_mul(self.part.panels.rows) >= 2 * GRAIN;
+        (is_large && at < self.c.len_of(axis)).then_some((axis, at))
+    }
+
+    /// The block in two.
+    fn split(self, axis: Axis, at: usize) -> (Block<'a, 'c>, Block<'a, 'c>) {
         let Block { a, first, part, finish, c } = self;
         let (c1, c2) = c.split_at(axis, at);
-        let ((part1, part2), first2) = if n >= m { (part.at_column(at), first) } else { ((part, part), first + at) };
-        Ok((Block { a, first, part: part1, finish, c: c1 }, Block { a, first: first2, part: part2, finish, c: c2 }))
+        let ((part1, part2), first2) = if axis == Axis(1) { (part.at_column(at), first) } else { ((part, part), first + at) };
+        (Block { a, first, part: part1, finish, c: c1 }, Block { a, first: first2, part: part2, finish, c: c2 })
     }
 }
 
 /// Computes a result in so many blocks. How it is divided does not show: no sum is divided.
 fn divided(block: Block, blocks: usize) {
-    let split = if blocks < 4 { Err(block) } else { block.split() };
-    match split {
-        Ok((one, other)) => {
+    match block.middle().filter(|_| blocks >= 4) {
+        Some((axis, at)) => {
+            let (one, other) = block.split(axis, at);
             rayon::join(|| divided(one, blocks / 2), || divided(other, blocks / 2));
         }
-        Err(block) => Arch::new().dispatch(block),
+        None => Arch::new().dispatch(block),
     }
 }
 

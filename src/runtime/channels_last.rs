@@ -462,7 +462,7 @@ impl<'a> Pass<'a> {
             "BatchNormalization" if here => return self.normalised(&node, x, output, rank),
             "MaxPool" | "AveragePool" if here && node.outputs().len() == 1 => {
                 let Some(pool) = pool(&node, rank - 2)? else { return Ok(None) };
-                if !self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32) {
+                if self.types.get(x).is_none_or(|ty| ty.dtype != DType::F32) {
                     return Ok(None);
                 }
                 let input = self.last(x, rank);

@@ -147,7 +147,7 @@ fn a_node_that_only_one_model_has_is_named() {
 #[test]
 fn outputs_are_matched_by_name_and_else_by_position() {
     let folder = Folder::new();
-    let x = Tensor::new([2, 3], noise(6, 1).iter().map(|x| *x as f32).collect::<Vec<_>>()).unwrap();
+    let x = Tensor::new([2, 3], noise(6, 1)).unwrap();
     let named = |names: [&str; 2], reversed: bool| {
         let function = module::from_fn(move |x: Tensor| if reversed { Ok((x.neg()?, x.relu()?)) } else { Ok((x.relu()?, x.neg()?)) });
         let mut model = record(&function, &x).unwrap().to_model().unwrap();
