@@ -137,8 +137,8 @@ impl PackedConv {
         let axes = self.kernel.len();
         let (spatial, steps) = (&shape[1..=axes], &result[1..=axes]);
         match &self.weights {
-            Weights::Depthwise(weights) => self.depthwise(weights, &Frame::new(self, spatial, steps), x, added, out),
-            Weights::Dense(panels) => self.dense(panels, &Frame::new(self, spatial, steps), x, added, out)?,
+            Weights::Depthwise(weights) => self.depthwise(weights, &PaddedImages::new(self, spatial, steps), x, added, out),
+            Weights::Dense(panels) => self.dense(panels, &PaddedImages::new(self, spatial, steps), x, added, out)?,
         }
         Ok(())
     }
@@ -152,13 +152,13 @@ impl PackedConv {
     }
 
     /// The convolution of each group as a product.
-    fn dense(&self, panels: &[Panels], frame: &Frame, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) -> Result<()> {
+    fn dense(&self, panels: &[Panels], images: &PaddedImages, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) -> Result<()> {
         let all = self.groups * self.filters;
-        let plane = frame.steps.iter().product::<usize>();
+        let plane = images.steps.iter().product::<usize>();
         let rows = out.len() / all;
         let mut out = ArrayViewMut2::from_shape((rows, all), out).map_err(|error| Error::internal(error.to_string()))?;
-        let segments = frame.segments();
-        frame.for_padded(rows / plane, x, |padded, first, count| {
+        let segments = images.segments();
+        images.for_padded(rows / plane, x, |padded, first, count| {
             let (first, rows) = (first * plane, count * plane);
             let mut out = out.slice_mut(s![first..first + rows, ..]);
             for (group, (panels, out)) in panels.iter().zip(out.axis_chunks_iter_mut(Axis(1), self.filters)).enumerate() {
@@ -171,7 +171,7 @@ impl PackedConv {
                 let left = Left {
                     values: &padded[group * self.channels..],
                     count: rows,
-                    starts: &|first, starts| frame.starts(first, starts),
+                    starts: &|first, starts| images.starts(first, starts),
                     segments: &segments,
                 };
                 panels.multiply_rows(left, Ends { bias, bounds: self.bounds(added.is_some()) }, finish, out);
@@ -214,8 +214,8 @@ impl PackedConv {
     }
 
     /// The convolution of each channel by its own filter.
-    fn depthwise(&self, weights: &[f32], frame: &Frame, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) {
-        let (steps, last) = (frame.steps, frame.steps.len() - 1);
+    fn depthwise(&self, weights: &[f32], images: &PaddedImages, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) {
+        let (steps, last) = (images.steps, images.steps.len() - 1);
         let length = steps[last] * self.groups;
         let lines = out.len() / length;
         let parallel = threads() > 1 && out.len() * self.kernel.iter().product::<usize>() / 8 > 2 * GRAIN;
@@ -224,7 +224,7 @@ impl PackedConv {
         run_tasks(chunks.len(), parallel, &|i| {
             let Ok(mut chunk) = chunks[i].lock() else { return };
             for (line, out) in (i * share..).zip(chunk.chunks_exact_mut(length)) {
-                Arch::new().dispatch(Line { frame, weights, x, line, bounds: self.bounds(added.is_some()), out });
+                Arch::new().dispatch(Line { images, weights, x, line, bounds: self.bounds(added.is_some()), out });
                 if self.is_unfinished(added.is_some()) {
                     self.finish_slice(added.map(|added| &added[line * length..]), out);
                 }
@@ -239,7 +239,7 @@ thread_local! {
 }
 
 /// What lies in memory for a window to slide over: images with the zeros around them that it sees.
-struct Frame<'a> {
+struct PaddedImages<'a> {
     conv: &'a PackedConv,
     /// The spatial sizes of the images, of the results, and with the zeros.
     spatial: &'a [usize],
@@ -247,14 +247,14 @@ struct Frame<'a> {
     padded: Vec<usize>,
 }
 
-impl<'a> Frame<'a> {
-    fn new(conv: &'a PackedConv, spatial: &'a [usize], steps: &'a [usize]) -> Frame<'a> {
+impl<'a> PaddedImages<'a> {
+    fn new(conv: &'a PackedConv, spatial: &'a [usize], steps: &'a [usize]) -> PaddedImages<'a> {
         let window = &conv.window;
         let size = |axis: usize| {
             let seen = (steps[axis] - 1) * window.strides[axis] + window.span(axis, conv.kernel[axis]);
             if window.pads_begin[axis] == 0 && seen <= spatial[axis] { spatial[axis] } else { seen }
         };
-        Frame { conv, spatial, steps, padded: (0..spatial.len()).map(size).collect() }
+        PaddedImages { conv, spatial, steps, padded: (0..spatial.len()).map(size).collect() }
     }
 
     /// The elements of a position of an image.
@@ -360,7 +360,7 @@ impl<'a> Frame<'a> {
 
 /// The results of a depthwise convolution along the last axis.
 struct Line<'a> {
-    frame: &'a Frame<'a>,
+    images: &'a PaddedImages<'a>,
     weights: &'a [f32],
     x: &'a [f32],
     /// Which line of the results.
@@ -374,11 +374,11 @@ impl WithSimd for Line<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Line { frame, weights, x, line, bounds, out } = self;
-        let (conv, spatial, last) = (frame.conv, frame.spatial, frame.steps.len() - 1);
+        let Line { images, weights, x, line, bounds, out } = self;
+        let (conv, spatial, last) = (images.conv, images.spatial, images.steps.len() - 1);
         let (channels, window, taps) = (conv.groups, &conv.window, conv.kernel[last]);
         let (stride, dilation, pad, length) = (window.strides[last], window.dilations[last], window.pads_begin[last], spatial[last]);
-        let position = unravel(line, &[&[usize::MAX], &frame.steps[..last]].concat());
+        let position = unravel(line, &[&[usize::MAX], &images.steps[..last]].concat());
         // The lines of the image that the window sees, and their taps.
         let outer = conv.kernel[..last].iter().product::<usize>();
         let lines = (0..outer).filter_map(|outer| {
@@ -391,7 +391,7 @@ impl WithSimd for Line<'_> {
             Some((line * length * channels, outer * taps * channels))
         });
         let lines: Vec<(usize, usize)> = lines.collect();
-        let steps = frame.steps[last];
+        let steps = images.steps[last];
         // From `low` to `high` all taps lie in the line.
         let low = pad.div_ceil(stride).min(steps);
         let high = ((length + pad).saturating_sub((taps - 1) * dilation)).div_ceil(stride).clamp(low, steps);

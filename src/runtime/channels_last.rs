@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::channels_last_op::{Layer, node};
+use super::channels_last_op::{LayerKernel, node};
 use super::fallback_table::types;
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
@@ -60,7 +60,7 @@ const REDUCTIONS: &[&str] = &["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum
 pub(super) struct ChannelsLast {
     pub(super) model: Model,
     /// The kernels of its nodes of ours.
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<LayerKernel>,
     /// The nodes that became layers: name and operator.
     pub(super) replaced: Vec<(String, String)>,
 }
@@ -105,7 +105,7 @@ struct Pass<'a> {
     nodes: Vec<NodeProto>,
     initializers: Vec<(String, Array)>,
     types_of_last: Vec<(String, Type)>,
-    layers: Vec<Layer>,
+    layers: Vec<LayerKernel>,
     replaced: Vec<(String, String)>,
 }
 
@@ -322,12 +322,12 @@ impl<'a> Pass<'a> {
         inputs.extend(fusion.added.map(|added| self.last(added, rank)));
         let name = self.graph.node[fusion.conv].name.clone();
         self.replaced.push((name.clone(), "Conv".to_string()));
-        self.layer(name, Layer::Conv(Arc::new(conv)), inputs, fusion.output, rank);
+        self.layer(name, LayerKernel::Conv(Arc::new(conv)), inputs, fusion.output, rank);
         Ok(())
     }
 
     /// Adds a node of ours.
-    fn layer(&mut self, name: String, layer: Layer, inputs: Vec<String>, output: &str, rank: usize) {
+    fn layer(&mut self, name: String, layer: LayerKernel, inputs: Vec<String>, output: &str, rank: usize) {
         let output = self.new_last(output, rank);
         self.nodes.push(node(name, self.layers.len(), inputs, output));
         self.layers.push(layer);
@@ -412,7 +412,7 @@ impl<'a> Pass<'a> {
                 }
                 if let Some((images, scale)) = self.scaling(&node, rank) {
                     let inputs = [images, scale].map(|name| self.last(name, rank));
-                    self.layer(proto.name.clone(), Layer::Scale, inputs.to_vec(), output, rank);
+                    self.layer(proto.name.clone(), LayerKernel::Scale, inputs.to_vec(), output, rank);
                     return Ok(Some(()));
                 }
                 let mut new = proto.clone();
@@ -467,7 +467,7 @@ impl<'a> Pass<'a> {
                 }
                 let input = self.last(x, rank);
                 self.replaced.push((proto.name.clone(), proto.op_type.clone()));
-                self.layer(proto.name.clone(), Layer::Pool(Arc::new(pool)), vec![input], output, rank);
+                self.layer(proto.name.clone(), LayerKernel::Pool(Arc::new(pool)), vec![input], output, rank);
             }
             _ => return Ok(None),
         }

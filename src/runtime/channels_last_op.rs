@@ -21,7 +21,7 @@ const NUMBER: &str = "number";
 
 /// A layer with its weights laid out.
 #[derive(Clone, Debug)]
-pub(super) enum Layer {
+pub(super) enum LayerKernel {
     Conv(Arc<PackedConv>),
     Pool(Arc<ChannelsLastPool>),
     /// The product of images and a number for each channel of each.
@@ -37,11 +37,11 @@ pub(super) fn node(name: String, layer: usize, input: Vec<String>, output: Strin
 
 thread_local! {
     /// The layers of the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
-    static LAYERS: RefCell<Vec<Layer>> = const { RefCell::new(Vec::new()) };
+    static LAYERS: RefCell<Vec<LayerKernel>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has tract read a model that has these layers.
-pub(super) fn knowing<R>(layers: &[Layer], read: impl FnOnce() -> R) -> R {
+pub(super) fn knowing<R>(layers: &[LayerKernel], read: impl FnOnce() -> R) -> R {
     LAYERS.set(layers.to_vec());
     let read = read();
     LAYERS.take();
@@ -56,14 +56,14 @@ pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> Tra
 
 /// A layer as it stands in tract's plan. The second operand of a convolution, where it has one, is added before the activation.
 #[derive(Clone, Debug)]
-struct LayerOp(Layer);
+struct LayerOp(LayerKernel);
 
 impl PartialEq for LayerOp {
     fn eq(&self, other: &LayerOp) -> bool {
         match (&self.0, &other.0) {
-            (Layer::Conv(a), Layer::Conv(b)) => Arc::ptr_eq(a, b),
-            (Layer::Pool(a), Layer::Pool(b)) => Arc::ptr_eq(a, b),
-            (Layer::Scale, Layer::Scale) => true,
+            (LayerKernel::Conv(a), LayerKernel::Conv(b)) => Arc::ptr_eq(a, b),
+            (LayerKernel::Pool(a), LayerKernel::Pool(b)) => Arc::ptr_eq(a, b),
+            (LayerKernel::Scale, LayerKernel::Scale) => true,
             _ => false,
         }
     }
@@ -80,11 +80,11 @@ impl LayerOp {
             return Ok(images[..1].iter().cloned().chain(whole[1..].iter().map(|n| n.to_dim())).collect());
         }
         let (kernel, window, filters) = match &self.0 {
-            Layer::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
-            Layer::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
-            Layer::Scale => return Ok(images.into()),
+            LayerKernel::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
+            LayerKernel::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
+            LayerKernel::Scale => return Ok(images.into()),
         };
-        let ceil = matches!(&self.0, Layer::Pool(pool) if pool.ceil);
+        let ceil = matches!(&self.0, LayerKernel::Pool(pool) if pool.ceil);
         ensure!(images.len() == kernel.len() + 2 && !ceil, "images of unknown sizes");
         let step = |axis: usize| {
             let Window { strides, pads_begin, pads_end, .. } = window;
@@ -96,9 +96,9 @@ impl LayerOp {
 
     fn fixed_shape(&self, images: &[usize]) -> Result<Vec<usize>> {
         match &self.0 {
-            Layer::Conv(conv) => conv.shape(images),
-            Layer::Pool(pool) => pool.shape(images),
-            Layer::Scale => Ok(images.to_vec()),
+            LayerKernel::Conv(conv) => conv.shape(images),
+            LayerKernel::Pool(pool) => pool.shape(images),
+            LayerKernel::Scale => Ok(images.to_vec()),
         }
     }
 }
@@ -121,9 +121,9 @@ impl Expansion for LayerOp {
 impl Op for LayerOp {
     fn name(&self) -> StaticName {
         match &self.0 {
-            Layer::Conv(_) => "ontrace.Conv".into(),
-            Layer::Pool(_) => "ontrace.Pool".into(),
-            Layer::Scale => "ontrace.Scale".into(),
+            LayerKernel::Conv(_) => "ontrace.Conv".into(),
+            LayerKernel::Pool(_) => "ontrace.Pool".into(),
+            LayerKernel::Scale => "ontrace.Scale".into(),
         }
     }
 
@@ -148,9 +148,9 @@ impl EvalOp for LayerOp {
         let mut plain = y.try_as_plain_ram_mut()?;
         let out = plain.as_slice_mut::<f32>()?;
         match &self.0 {
-            Layer::Conv(conv) => conv.run(images, other, out),
-            Layer::Pool(pool) => pool.run(images, out),
-            Layer::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
+            LayerKernel::Conv(conv) => conv.run(images, other, out),
+            LayerKernel::Pool(pool) => pool.run(images, out),
+            LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
         .map_err(from_ours)?;
         Ok(tvec![y.into_tvalue()])

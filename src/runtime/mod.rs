@@ -31,7 +31,7 @@ use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced, signature_of};
 use crate::tree::TreeDef;
-use channels_last_op::Layer;
+use channels_last_op::LayerKernel;
 use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
 use prost::Message;
@@ -312,7 +312,7 @@ impl Session {
     }
 
     /// The model with our convolutions, where it has some: these, and what they replace.
-    fn with_layers(&self, model: &Model) -> Result<(Option<Model>, Vec<Layer>, Vec<Fallback>)> {
+    fn with_layers(&self, model: &Model) -> Result<(Option<Model>, Vec<LayerKernel>, Vec<Fallback>)> {
         let kept = guards::values_of(model)?;
         let outputs = model.proto.graph.iter().flat_map(|graph| &graph.output).map(|info| info.name.as_str());
         let kept = kept.iter().map(String::as_str).chain(outputs).collect();
@@ -646,7 +646,7 @@ fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
 }
 
 /// Parses a model with tract.
-fn parse(model: &ModelProto, operators: &OpRegistry, layers: &[Layer]) -> Result<InferenceModel> {
+fn parse(model: &ModelProto, operators: &OpRegistry, layers: &[LayerKernel]) -> Result<InferenceModel> {
     let bytes = model.encode_to_vec();
     panic::on_a_deep_stack(move || {
         let model = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
