@@ -176,8 +176,7 @@ impl PackedConv {
                 };
                 panels.multiply_rows(left, Ends { bias, bounds: self.bounds(added.is_some()) }, finish, out);
             }
-        });
-        Ok(())
+        })
     }
 
     /// Adds to a block of sums the rows that stand so far apart, and applies the activation.
@@ -262,11 +261,6 @@ impl<'a> PaddedImages<'a> {
         self.conv.groups * self.conv.channels
     }
 
-    /// The elements of an image with its zeros.
-    fn size(&self) -> usize {
-        self.padded.iter().product::<usize>() * self.pixel()
-    }
-
     /// The segments of what a group sees from where a window stands.
     fn segments(&self) -> Vec<Segment> {
         let (conv, together) = (self.conv, self.conv.together());
@@ -336,16 +330,22 @@ impl<'a> PaddedImages<'a> {
     }
 
     /// Hands the images to `run`, some at a time, with the zeros that the window sees: their elements, the first of them, and how many they are.
-    fn for_padded(&self, batch: usize, x: &[f32], mut run: impl FnMut(&[f32], usize, usize)) {
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for an image with its zeros.
+    fn for_padded(&self, batch: usize, x: &[f32], mut run: impl FnMut(&[f32], usize, usize)) -> Result<()> {
         if self.padded == self.spatial {
-            return run(x, 0, batch);
+            run(x, 0, batch);
+            return Ok(());
         }
         let image = x.len() / batch;
-        let each = (ROOM / self.size().max(1)).clamp(1, batch);
+        let size = count(&[&self.padded[..], &[self.pixel()]].concat())?;
+        let each = (ROOM / size.max(1)).clamp(1, batch);
+        crate::array::room::<f32>(each * size)?;
         let mut room = PADDED.take();
         for first in (0..batch).step_by(each) {
             let count = each.min(batch - first);
-            let size = count * self.size();
+            let size = count * size;
             if room.len() < size {
                 room.resize(size, 0.0);
             }
@@ -355,6 +355,7 @@ impl<'a> PaddedImages<'a> {
         room.truncate(ROOM);
         room.shrink_to(ROOM);
         PADDED.set(room);
+        Ok(())
     }
 }
 

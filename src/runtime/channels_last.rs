@@ -155,6 +155,8 @@ impl<'a> Pass<'a> {
         if bias.is_some_and(|bias| bias.is_none()) || self.constant(node.input(0)).is_some() || !PackedConv::suits(weight.shape(), groups) {
             return None;
         }
+        // One that crops, or has too few numbers, is not for a packed kernel.
+        window(&node, weight.rank() - 2).ok()?;
         let output = node.outputs().next()??;
         let mut fusion =
             Fusion { conv: i, weight, bias: bias.flatten(), normalised: None, added: None, activation: None, nodes: vec![i], output };
@@ -461,7 +463,7 @@ impl<'a> Pass<'a> {
             }
             "BatchNormalization" if here => return self.normalised(&node, x, output, rank),
             "MaxPool" | "AveragePool" if here && node.outputs().len() == 1 => {
-                let Some(pool) = pool(&node, rank - 2)? else { return Ok(None) };
+                let Some(pool) = pool(&node, rank - 2).ok().flatten() else { return Ok(None) };
                 if self.types.get(x).is_none_or(|ty| ty.dtype != DType::F32) {
                     return Ok(None);
                 }
@@ -651,7 +653,10 @@ fn window(node: &Node, axes: usize) -> Result<Window> {
     };
     let mut pads = sizes("pads", 0, 2 * axes)?;
     let pads_end = pads.split_off(axes.min(pads.len()));
-    Ok(Window { strides: sizes("strides", 1, axes)?, dilations: sizes("dilations", 1, axes)?, pads_begin: pads, pads_end })
+    let window = Window { strides: sizes("strides", 1, axes)?, dilations: sizes("dilations", 1, axes)?, pads_begin: pads, pads_end };
+    // Of whatever sizes the images are.
+    window.check(&vec![1; axes], &vec![1; axes])?;
+    Ok(window)
 }
 
 /// A pooling; `None` where it is of a kind that has no kernel here.

@@ -2,6 +2,7 @@
 
 use super::packed_matmul::room;
 use super::panic::from_ours;
+use crate::array::count;
 use crate::error::Result;
 use crate::kernels::channels_last::{ChannelsLastPool, scaled};
 use crate::kernels::conv::Window;
@@ -144,6 +145,7 @@ impl EvalOp for LayerOp {
             Some(other) => Some(other.as_slice::<f32>()?),
             None => None,
         };
+        crate::array::room::<f32>(count(&shape).map_err(from_ours)?).map_err(from_ours)?;
         let mut y = room(&shape)?;
         let mut plain = y.try_as_plain_ram_mut()?;
         let out = plain.as_slice_mut::<f32>()?;
