@@ -28,14 +28,14 @@ pub struct PackedConv {
     channels: usize,
     /// Output channels of a group.
     filters: usize,
-    weights: Weights,
+    weights: PackedWeights,
     bias: Option<Vec<f32>>,
     activation: Option<FusedActivation>,
 }
 
 /// How filters are laid out.
 #[derive(Debug)]
-enum Weights {
+enum PackedWeights {
     /// A matrix a group: a row for each element that a filter sees, channels fastest.
     Dense(Vec<Panels>),
     /// One filter a channel: tap by tap, channels fastest.
@@ -73,20 +73,20 @@ impl PackedConv {
             return Err(misfit());
         }
         let (taps, each) = (kernel.iter().product::<usize>(), out / groups);
-        let weights = Weights::Depthwise(Vec::new());
+        let weights = PackedWeights::Depthwise(Vec::new());
         let conv = PackedConv { window, kernel: kernel.to_vec(), groups, channels, filters: each, weights, bias, activation };
         let together = conv.together();
         let parts = segments((0..taps / together).map(|_| 0), together * channels);
         let by_tap = ndarray::ArrayView3::from_shape((out, channels, taps), values).map_err(|_| misfit())?;
         let weights = if groups > 1 && channels == 1 {
-            Weights::Depthwise(by_tap.permuted_axes([2, 1, 0]).iter().copied().collect())
+            PackedWeights::Depthwise(by_tap.permuted_axes([2, 1, 0]).iter().copied().collect())
         } else {
             let matrix = |group: usize| {
                 let filters = by_tap.slice(s![group * each..(group + 1) * each, .., ..]).permuted_axes([2, 1, 0]);
                 let matrix = filters.as_standard_layout();
                 Panels::for_segments(matrix.view().into_shape_with_order((taps * channels, each)).map_err(|_| misfit())?, &parts)
             };
-            Weights::Dense((0..groups).map(matrix).collect::<Result<_>>()?)
+            PackedWeights::Dense((0..groups).map(matrix).collect::<Result<_>>()?)
         };
         Ok(PackedConv { weights, ..conv })
     }
@@ -137,8 +137,8 @@ impl PackedConv {
         let axes = self.kernel.len();
         let (spatial, steps) = (&shape[1..=axes], &result[1..=axes]);
         match &self.weights {
-            Weights::Depthwise(weights) => self.depthwise(weights, &PaddedImages::new(self, spatial, steps), x, added, out),
-            Weights::Dense(panels) => self.dense(panels, &PaddedImages::new(self, spatial, steps), x, added, out)?,
+            PackedWeights::Depthwise(weights) => self.depthwise(weights, &PaddedImages::new(self, spatial, steps), x, added, out),
+            PackedWeights::Dense(panels) => self.dense(panels, &PaddedImages::new(self, spatial, steps), x, added, out)?,
         }
         Ok(())
     }
@@ -223,7 +223,7 @@ impl PackedConv {
         run_tasks(chunks.len(), parallel, &|i| {
             let Ok(mut chunk) = chunks[i].lock() else { return };
             for (line, out) in (i * share..).zip(chunk.chunks_exact_mut(length)) {
-                Arch::new().dispatch(Line { images, weights, x, line, bounds: self.bounds(added.is_some()), out });
+                Arch::new().dispatch(LineSums { images, weights, x, line, bounds: self.bounds(added.is_some()), out });
                 if self.is_unfinished(added.is_some()) {
                     self.finish_slice(added.map(|added| &added[line * length..]), out);
                 }
@@ -360,7 +360,7 @@ impl<'a> PaddedImages<'a> {
 }
 
 /// The results of a depthwise convolution along the last axis.
-struct Line<'a> {
+struct LineSums<'a> {
     images: &'a PaddedImages<'a>,
     weights: &'a [f32],
     x: &'a [f32],
@@ -370,12 +370,12 @@ struct Line<'a> {
     out: &'a mut [f32],
 }
 
-impl WithSimd for Line<'_> {
+impl WithSimd for LineSums<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Line { images, weights, x, line, bounds, out } = self;
+        let LineSums { images, weights, x, line, bounds, out } = self;
         let (conv, spatial, last) = (images.conv, images.spatial, images.steps.len() - 1);
         let (channels, window, taps) = (conv.groups, &conv.window, conv.kernel[last]);
         let (stride, dilation, pad, length) = (window.strides[last], window.dilations[last], window.pads_begin[last], spatial[last]);

@@ -1,4 +1,4 @@
-//! Rules of ONNX's operator pages that its schemas do not state: values of attributes, numbers of outputs, inputs and outputs of bodies.
+//! Rules of ONNX's operator documentation that its schemas do not state: values of attributes, numbers of outputs, inputs and outputs of bodies.
 //!
 //! Source: <https://onnx.ai/onnx/operators/>.
 
@@ -8,7 +8,7 @@ use super::proto::tensor_proto::DataType;
 use super::proto::{AttributeProto, GraphProto, NodeProto};
 
 /// The values that an attribute may have.
-enum Values {
+enum AllowedValues {
     /// 0 or 1.
     Flag,
     /// From this number on.
@@ -21,10 +21,10 @@ enum Values {
     OneOf(&'static [&'static str]),
 }
 
-use Values::{AtLeast, Each, Flag, OneOf, Within};
+use AllowedValues::{AtLeast, Each, Flag, OneOf, Within};
 
 /// Attributes, the operators that have them (all where none is named), and their values.
-const VALUES: &[(&str, &[&str], Values)] = &[
+const VALUES: &[(&str, &[&str], AllowedValues)] = &[
     ("align_corners", &[], Flag),
     ("allowzero", &[], Flag),
     ("antialias", &[], Flag),
@@ -83,7 +83,7 @@ const VALUES: &[(&str, &[&str], Values)] = &[
     ("strides", &[], Each(1)),
     ("activation", &["CausalConvWithState"], OneOf(&["none", "silu", "swish"])),
     ("approximate", &[], OneOf(&["none", "tanh"])),
-    // Empty is not on the page, but is written for the default.
+    // Empty is not in the documentation, but is written for the default.
     ("auto_pad", &[], OneOf(&["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID", ""])),
     ("case_change_action", &[], OneOf(&["NONE", "LOWER", "UPPER"])),
     (
@@ -121,7 +121,7 @@ const VALUES: &[(&str, &[&str], Values)] = &[
     ("update_rule", &[], OneOf(&["linear", "gated", "delta", "gated_delta"])),
 ];
 
-/// What one node has that the page of its operator does not allow, where the schema does.
+/// What one node has that the documentation of its operator does not allow, where the schema does.
 pub(super) fn broken_rules(proto: &NodeProto, since: i64) -> Vec<String> {
     let mut wrong: Vec<String> = proto.attribute.iter().filter_map(|attribute| wrong_value(&proto.op_type, attribute)).collect();
     let int = |name: &str| literal(proto, name).filter(|attribute| attribute.r#type == AttributeType::Int as i32).map(|found| found.i);
@@ -157,7 +157,7 @@ fn literal<'a>(proto: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
 
 /// An attribute's value that its operator does not allow.
 fn wrong_value(operator: &str, attribute: &AttributeProto) -> Option<String> {
-    let row = |row: &&(&str, &[&str], Values)| row.0 == attribute.name && (row.1.is_empty() || row.1.contains(&operator));
+    let row = |row: &&(&str, &[&str], AllowedValues)| row.0 == attribute.name && (row.1.is_empty() || row.1.contains(&operator));
     let (name, _, values) = VALUES.iter().find(row).filter(|_| attribute.ref_attr_name.is_empty())?;
     let (i, is_int) = (attribute.i, attribute.r#type == AttributeType::Int as i32);
     let expected = match values {
@@ -217,7 +217,7 @@ fn wrong_bodies(proto: &NodeProto, since: i64) -> Vec<String> {
     wrong
 }
 
-/// What the element types of a node's operands are that the page of its operator does not allow with its attributes.
+/// What the element types of a node's operands are that the documentation of its operator does not allow with its attributes.
 pub(super) fn broken_type_rule(proto: &NodeProto, element_type: &dyn Fn(&str) -> Option<i32>) -> Option<String> {
     const FLOATS: &[DataType] = &[DataType::Float, DataType::Float16, DataType::Bfloat16, DataType::Double];
     let is_float = || element_type(proto.input.first()?).map(|number| FLOATS.iter().any(|float| *float as i32 == number));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_does_not_allow_is_found() {
+    fn what_the_documentation_does_not_allow_is_found() {
         for (i, (proto, opset, part)) in rows().into_iter().enumerate() {
             let since = OperatorSchema::of(&proto.op_type, opset).unwrap().since;
             let wrong = broken_rules(&proto, since).join("; ");
