@@ -71,7 +71,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     (
         "Mod",
         |node_context| floats(node_context) || !keeps_shape(node_context) || casts_sizes(node_context) || zero(node_context, 1),
-        "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero, loses the sign of a float zero",
+        "swaps operands of two shapes, confuses cast integers with symbolic dimensions, panics on zero",
     ),
     ("Div", |node_context| floats(node_context) && !by_power_of_two(node_context), "multiplies by the reciprocal"),
     ("Erf", double, "has no f64 kernel"),
