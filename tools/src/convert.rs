@@ -11,7 +11,7 @@ use ontrace::check::{Checker, Report, Verdict, check_memory};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
-use ontrace::trace::{ExportOptions, OPSETS};
+use ontrace::trace::{Diagnostic, ExportOptions, OPSETS};
 use ontrace::{Error, ErrorCode, Example, ResultExt, Traced};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -90,8 +90,8 @@ impl Convert {
         for (size, range) in traced.size_ranges().iter().filter(|(_, range)| !range.is_full()) {
             console.note(&printable(&format!("valid for {size}: {range}")));
         }
-        for note in traced.notes() {
-            console.note(&printable(&note.to_string()));
+        for note in grouped(&traced.notes()) {
+            console.note(&printable(&note));
         }
         let mut outcome = VerificationResult::default();
         if !self.no_check {
@@ -254,4 +254,36 @@ fn unverified(error: &Error, help: String) -> CommandError {
 /// Whether two paths name one file.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Notes as they are shown: many constants in one line.
+fn grouped(notes: &[Diagnostic]) -> Vec<String> {
+    /// The most constants that are named one by one.
+    const NAMED: usize = 3;
+    let sizes =
+        notes.iter().filter_map(|note| if let Diagnostic::ConstantFolded { bytes, .. } = note { Some(*bytes as u64) } else { None });
+    let folded: Vec<u64> = sizes.collect();
+    if folded.len() <= NAMED {
+        return notes.iter().map(ToString::to_string).collect();
+    }
+    let whole = format!("{} ({}) folded into the graph; --json lists them", count(folded.len(), "constant"), bytes(folded.iter().sum()));
+    let others = notes.iter().filter(|note| !matches!(note, Diagnostic::ConstantFolded { .. })).map(ToString::to_string);
+    [whole].into_iter().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ontrace::{Tensor, trace_fn};
+
+    #[test]
+    fn many_constants_are_one_note() {
+        let x = Tensor::from(&[1.0f32, 2.0]);
+        let traced = |times: usize| {
+            let add = |x: Tensor| (0..times).try_fold(x, |x, i| x.add(Tensor::from(&[i as f32, 7.0])));
+            grouped(&trace_fn(add, &x).unwrap().notes())
+        };
+        assert_eq!(traced(3).len(), 3);
+        assert_eq!(traced(5), ["5 constants (40 B) folded into the graph; --json lists them"]);
+    }
 }
