@@ -45,6 +45,9 @@ use tract_onnx::tract_hir::infer::{InferenceFact, InferenceModel};
 /// How many plans a session keeps, where its options do not say: one for each combination of input shapes that was run lately.
 const CACHED_PLANS: usize = 8;
 
+/// The most nodes of a graph that tract plans: its time grows with the square of them, and is seconds from here on.
+const MOST_PLANNED: usize = 4096;
+
 /// A model compiled for this machine; one session serves many threads.
 ///
 /// A plan is made for each combination of input shapes on first use, because one that is right at every size is up to
@@ -534,6 +537,12 @@ impl Session {
     /// Our own model is planned as it is, unless operators need the values of inputs. Any other is traced once more for the sizes of the call, so
     /// that tract gets a graph with constants folded and in the forms that we write. Where neither is to be had, our kernels run it.
     fn new_engine(&self, inputs: &[Array]) -> Result<(Vec<usize>, Engine)> {
+        let nodes = self.model.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
+        if nodes > MOST_PLANNED {
+            let refusal = Error::runtime(format!("planning {nodes} nodes takes a time that grows with their square"));
+            let (module, refusal) = self.fall_back(refusal)?;
+            return Ok((vec![], Engine::Fallback(module, refusal)));
+        }
         let small = |i: &usize| inputs[*i].len() <= specialise::SMALL;
         let steering: Vec<usize> = self.steering.iter().copied().filter(small).collect();
         // Where values differ at every call, a plan for each would be made and thrown away.

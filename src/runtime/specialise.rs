@@ -286,4 +286,13 @@ mod tests {
         let y = session.run(&[Array::vector(vec![-1f32, 2.0])]).unwrap();
         assert_eq!(y[0].to_vec::<f32>().unwrap(), [0.0, 2.0]);
     }
+
+    #[test]
+    fn a_graph_that_is_too_long_to_plan_runs_on_our_kernels() {
+        let x = Tensor::from(&[-1.0f32, 2.0]);
+        let chain = |x: Tensor| (0..5_000).try_fold(x, |x, i| if i % 2 == 0 { x.neg() } else { x.abs() });
+        let session = crate::trace_fn(chain, &x).unwrap().session().unwrap();
+        assert_eq!(session.run(&[x.to_array().unwrap()]).unwrap()[0].to_vec::<f32>().unwrap(), [1.0, 2.0]);
+        assert!(session.runs_without_tract() && session.explain()[0].contains("5000 nodes"), "{:?}", session.explain());
+    }
 }
