@@ -16,6 +16,7 @@ pub mod elementwise;
 mod fast_math_f32;
 mod fill;
 pub mod fold_unfold;
+#[cfg(feature = "tract")]
 pub mod fused_activation;
 pub mod gather;
 pub mod gemm;
@@ -30,6 +31,7 @@ pub mod norm;
 pub mod number;
 #[cfg(feature = "tract")]
 pub mod packed_conv;
+#[cfg(feature = "tract")]
 pub mod packed_gemm;
 pub mod pool;
 mod product;

@@ -20,6 +20,7 @@ pub mod text;
 mod verify;
 
 pub use atomic_file::AtomicFile;
+#[cfg(feature = "tract")]
 pub(crate) use builder::value_info;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;
