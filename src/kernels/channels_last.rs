@@ -1,13 +1,13 @@
 //! Operators on images of f32 whose channels lie together: each position is a vector of channels.
 
+use super::fill::write_lines;
 use super::take::{advance, unravel};
-use super::threads::{run_tasks, threads};
+use super::threads::threads;
 use super::vector::vectorised;
 use super::window::Window;
 use crate::array::count;
 use crate::error::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
-use std::sync::Mutex;
 
 /// Elements of a task that are worth a thread of their own.
 const GRAIN: usize = 1 << 15;
@@ -69,9 +69,9 @@ impl ChannelsLastPool {
         if out.is_empty() {
             return Ok(());
         }
-        let (lines, length) = (out.len() / (positions[axes] * channels), positions[axes] * channels);
+        let length = positions[axes] * channels;
         let parallel = threads() > 1 && out.len().saturating_mul(self.kernel.iter().product()) > 2 * GRAIN;
-        in_lines(out, length, lines, parallel, |line, out| {
+        write_lines(out, length, parallel, |line, out| {
             let mut seen = Vec::with_capacity(self.kernel.iter().product());
             let mut position = unravel(line * positions[axes], positions);
             for out in out.chunks_exact_mut(channels) {
@@ -104,16 +104,6 @@ impl ChannelsLastPool {
             advance(&mut tap, outer);
         }
     }
-}
-
-/// Hands out the lines of a result in order, on several threads where asked.
-fn in_lines(out: &mut [f32], length: usize, lines: usize, parallel: bool, work: impl Fn(usize, &mut [f32]) + Sync) {
-    let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
-    let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
-    run_tasks(chunks.len(), parallel, &|i| {
-        let Ok(mut chunk) = chunks[i].lock() else { return };
-        work(i * share, &mut chunk);
-    });
 }
 
 /// One position of a result, and where what it sees begins.
@@ -181,9 +171,8 @@ pub fn scaled(batch: usize, channels: usize, x: &[f32], scale: &[f32], out: &mut
     if out.is_empty() {
         return Ok(());
     }
-    let pixels = out.len() / channels;
-    let image = pixels / batch;
-    in_lines(out, channels, pixels, threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
+    let image = out.len() / channels / batch;
+    write_lines(out, channels, threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
         vectorised(
             #[inline(always)]
             || {

@@ -4,6 +4,8 @@ use super::threads::{run_tasks, threads};
 use crate::array::{Element, room};
 use crate::error::{Error, Result};
 use std::mem::MaybeUninit;
+#[cfg(feature = "tract")]
+use std::sync::Mutex;
 
 /// Elements that one task of a parallel loop works on: smaller tasks cost more to schedule than they save.
 const GRAIN: usize = 1 << 14;
@@ -80,6 +82,20 @@ pub fn fill_with<T: Element>(units: usize, unit: usize, work: usize, write: &(dy
         unsafe { out.set_len(n) };
     }
     Ok(out)
+}
+
+/// Hands out a result that is there, line by line of so many elements, to several threads where asked: `write` gets the number of the first line
+/// and some whole lines.
+#[cfg(feature = "tract")]
+pub fn write_lines(out: &mut [f32], length: usize, parallel: bool, write: impl Fn(usize, &mut [f32]) + Sync) {
+    let lines = out.len() / length;
+    let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
+    let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
+    run_tasks(chunks.len(), parallel, &|i| {
+        if let Ok(mut chunk) = chunks[i].lock() {
+            write(i * share, &mut chunk);
+        }
+    });
 }
 
 /// As [`fill`], two results of `unit` elements a unit each.

@@ -1,17 +1,17 @@
 //! Convolutions of f32 by filters that stay, over images whose channels lie together: the filters are laid out once, what they see is gathered
 //! into a core's cache and multiplied there, and what follows the sum is done before it leaves the cache.
 
+use super::fill::write_lines;
 use super::fused_activation::{FusedActivation, add, between_vectors};
 use super::packed_gemm::{Ends, Finish, Left, Panels, Segment, segments};
 use super::take::{advance, unravel};
-use super::threads::{run_tasks, threads};
+use super::threads::threads;
 use super::window::Window;
 use crate::array::count;
 use crate::error::{Error, Result};
 use ndarray::{ArrayViewMut2, Axis, s};
 use pulp::{Arch, Simd, WithSimd};
 use std::cell::RefCell;
-use std::sync::Mutex;
 
 /// Elements of a task that are worth a thread of their own.
 const GRAIN: usize = 1 << 15;
@@ -216,13 +216,9 @@ impl PackedConv {
     fn depthwise(&self, weights: &[f32], images: &PaddedImages, x: &[f32], added: Option<&[f32]>, out: &mut [f32]) {
         let (steps, last) = (images.steps, images.steps.len() - 1);
         let length = steps[last] * self.groups;
-        let lines = out.len() / length;
         let parallel = threads() > 1 && out.len() * self.kernel.iter().product::<usize>() / 8 > 2 * GRAIN;
-        let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
-        let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
-        run_tasks(chunks.len(), parallel, &|i| {
-            let Ok(mut chunk) = chunks[i].lock() else { return };
-            for (line, out) in (i * share..).zip(chunk.chunks_exact_mut(length)) {
+        write_lines(out, length, parallel, |first, lines| {
+            for (line, out) in (first..).zip(lines.chunks_exact_mut(length)) {
                 Arch::new().dispatch(LineSums { images, weights, x, line, bounds: self.bounds(added.is_some()), out });
                 if self.is_unfinished(added.is_some()) {
                     self.finish_slice(added.map(|added| &added[line * length..]), out);
@@ -301,14 +297,10 @@ impl<'a> PaddedImages<'a> {
         let (length, line) = (self.spatial[last] * pixel, self.padded[last] * pixel);
         let before = &self.conv.window.pads_begin;
         let shape = [&[usize::MAX], &self.padded[..last]].concat();
-        let lines = room.len() / line;
         let parallel = threads() > 1 && room.len() > 2 * GRAIN;
-        let share = if parallel { lines.div_ceil(2 * threads()) } else { lines };
-        let chunks: Vec<_> = room.chunks_mut(share * line).map(Mutex::new).collect();
-        run_tasks(chunks.len(), parallel, &|i| {
-            let Ok(mut chunk) = chunks[i].lock() else { return };
-            let mut position = unravel(i * share, &shape);
-            for to in chunk.chunks_exact_mut(line) {
+        write_lines(room, line, parallel, |first, lines| {
+            let mut position = unravel(first, &shape);
+            for to in lines.chunks_exact_mut(line) {
                 let from = (0..last).try_fold(position[0], |from, axis| {
                     let at = position[axis + 1].checked_sub(before[axis]).filter(|&at| at < self.spatial[axis])?;
                     Some(from * self.spatial[axis] + at)

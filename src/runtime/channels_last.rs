@@ -70,7 +70,9 @@ pub(super) struct ChannelsLast {
 /// # Errors
 /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for a kernel.
 pub(super) fn channels_last(model: &Model, kept: &BTreeSet<&str>) -> Result<Option<ChannelsLast>> {
-    let Some(graph) = &model.proto.graph else { return Ok(None) };
+    let Some(graph) = model.proto.graph.as_ref().filter(|graph| graph.node.iter().any(|node| node.op_type == "Conv")) else {
+        return Ok(None);
+    };
     let pass = Pass::new(model, graph, kept);
     let fusions: Vec<Fusion> = (0..graph.node.len()).filter_map(|i| pass.fusion(i)).collect();
     if fusions.is_empty() { Ok(None) } else { pass.rewrite(fusions, kept).map(Some) }
@@ -247,26 +249,16 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn rewrite(mut self, fusions: Vec<Fusion<'a>>, kept: &BTreeSet<&str>) -> Result<ChannelsLast> {
-        // A node that two fusions end with, an addition, belongs to the later one: what the other gives is there by then.
-        let mut owner: HashMap<usize, usize> = HashMap::new();
-        let fusions: Vec<Fusion> = {
-            let mut all: Vec<Option<Fusion>> = Vec::new();
-            for mut fusion in fusions {
-                if let Some(shared) = fusion.nodes.iter().find_map(|i| owner.get(i).copied())
-                    && let Some(before) = all[shared].as_mut()
-                {
-                    self.cut(before);
-                }
-                if fusion.nodes.iter().any(|i| owner.get(i).is_some_and(|&other| all[other].as_ref().is_some_and(|f| f.nodes.contains(i))))
-                {
-                    self.cut(&mut fusion);
-                }
-                owner.extend(fusion.nodes.iter().map(|&i| (i, all.len())));
-                all.push(Some(fusion));
+    fn rewrite(mut self, mut fusions: Vec<Fusion<'a>>, kept: &BTreeSet<&str>) -> Result<ChannelsLast> {
+        // An addition that two fusions end with belongs to the later one: what the other gives is there by then.
+        let mut owners: HashMap<usize, usize> = HashMap::new();
+        for i in 0..fusions.len() {
+            if let Some(at) = self.addition(&fusions[i])
+                && let Some(before) = owners.insert(fusions[i].nodes[at], i)
+            {
+                self.cut(&mut fusions[before]);
             }
-            all.into_iter().flatten().collect()
-        };
+        }
         let ends: HashMap<usize, usize> = fusions.iter().enumerate().filter_map(|(i, fusion)| Some((*fusion.nodes.last()?, i))).collect();
         let inside: HashSet<usize> = fusions.iter().flat_map(|fusion| fusion.nodes.iter().copied()).collect();
         for i in 0..self.graph.node.len() {
@@ -292,9 +284,14 @@ impl<'a> Pass<'a> {
         Ok(ChannelsLast { model, layers: self.layers, replaced: self.replaced })
     }
 
+    /// Which of the nodes of a fusion is the addition.
+    fn addition(&self, fusion: &Fusion) -> Option<usize> {
+        fusion.nodes.iter().position(|&i| self.node(i).op_type() == "Add")
+    }
+
     /// Shortens a fusion to what comes before its addition.
     fn cut(&self, fusion: &mut Fusion<'a>) {
-        let Some(at) = fusion.nodes.iter().position(|&i| self.node(i).op_type() == "Add") else { return };
+        let Some(at) = self.addition(fusion) else { return };
         fusion.nodes.truncate(at);
         (fusion.added, fusion.activation) = (None, None);
         if let Some(Some(output)) = fusion.nodes.last().and_then(|&i| self.node(i).outputs().next()) {
