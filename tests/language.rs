@@ -81,7 +81,7 @@ const PARTS: &[Avoided] = &[
     Avoided { phrase: "turn", allowed: &[("src/runtime/runnable.rs", "a field of tract's")], instead: "iteration" },
     never("turns", "iterations"),
     never("turned", "transposed, rotated, negated"),
-    never("draw", "sample"),
+    Avoided { phrase: "draw", allowed: DRAW, instead: "sample" },
     never("draws", "samples"),
     never("drawn", "sampled"),
     never("twin", "structurally equal"),
@@ -93,6 +93,9 @@ const PARTS: &[Avoided] = &[
     never("numbers", "values, elements"),
     Avoided { phrase: "lengths", allowed: LENGTHS, instead: "sizes, dims" },
 ];
+
+const DRAW: &[(&str, &str)] =
+    &[("tools/src/draw/", "the command"), ("tools/src/main.rs", "the command"), ("tools/tests/options/main.rs", "tests of the command")];
 
 /// Where `lengths` are those of sequences, byte strings or Rust collections.
 const LENGTHS: &[(&str, &str)] = &[

@@ -275,7 +275,7 @@ fn shapes_in_brackets(text: &str) -> Option<Vec<&str>> {
 }
 
 /// The name that differs in the fewest letters, if they are few.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+pub fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
     let distance = |other: &str| {
         let mut row: Vec<usize> = (0..=other.chars().count()).collect();
         for (i, a) in name.chars().enumerate() {

@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod console;
 mod convert;
+mod draw;
 mod error;
 mod evidence;
 mod input_spec;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::Check),
     /// Compare two models on the same inputs: outputs, and the first node that differs, also behind a simplifier
     Compare(compare::Compare),
+    /// Draw the graph of a model as SVG, HTML or DOT
+    Draw(draw::Draw),
     /// Run a model on given or random inputs
     Run(run::Run),
     /// Remove ontrace's metadata from an ONNX file: source paths and lines, hashes, verdict, guards
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Inspect(command) => command.run(&console),
         Command::Check(command) => command.run(&console),
         Command::Compare(command) => command.run(&console),
+        Command::Draw(command) => command.run(&console),
         Command::Run(command) => command.run(&console),
         Command::Strip(command) => command.run(&console),
     };

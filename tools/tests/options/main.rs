@@ -1,6 +1,7 @@
 //! The command line: how inputs are given, and what is verified and reported.
 
 mod compare;
+mod draw;
 mod inputs;
 mod program;
 mod scalars;
