@@ -95,7 +95,7 @@ const PARTS: &[Avoided] = &[
 ];
 
 const DRAW: &[(&str, &str)] =
-    &[("tools/src/draw/", "the command"), ("tools/src/main.rs", "the command"), ("tools/tests/options/main.rs", "tests of the command")];
+    &[("tools/src/draw/", "the command"), ("tools/src/lib.rs", "the command"), ("tools/tests/options/main.rs", "tests of the command")];
 
 /// Where `lengths` are those of sequences, byte strings or Rust collections.
 const LENGTHS: &[(&str, &str)] = &[

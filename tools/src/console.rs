@@ -5,6 +5,7 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use ontrace::Error;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::io::Write;
 use std::time::Instant;
 
@@ -46,6 +47,9 @@ impl Console {
 
     /// The result of a command, as text or as JSON.
     pub fn result(&self, text: &str, value: Value) {
+        if is_captured(&value) {
+            return;
+        }
         if self.json {
             written(writeln!(std::io::stdout().lock(), "{value}"));
         } else {
@@ -56,6 +60,7 @@ impl Console {
     /// The result of a command whose file is on stdout: on stderr.
     pub fn result_beside(&self, text: &str, value: Value) {
         match self.json {
+            true if is_captured(&value) => {}
             true => std::eprintln!("{value}"),
             false if self.quiet => {}
             false => eprintln!("{}", text.trim_end()),
@@ -90,6 +95,23 @@ impl Console {
             eprintln!("{BOLD}help{BOLD:#}: {}", printable(help));
         }
     }
+}
+
+thread_local! {
+    /// The result of the command that runs on this thread, where it is not printed.
+    static CAPTURED: RefCell<Option<Value>> = const { RefCell::new(None) };
+}
+
+/// Runs a command whose result is not printed, and gives it; `null` where the command has none.
+pub fn captured<T>(run: impl FnOnce() -> T) -> (T, Value) {
+    CAPTURED.set(Some(Value::Null));
+    let result = run();
+    (result, CAPTURED.take().unwrap_or_default())
+}
+
+/// Keeps the result where it is captured, and says whether it is.
+fn is_captured(value: &Value) -> bool {
+    CAPTURED.with_borrow_mut(|captured| captured.as_mut().map(|captured| *captured = value.clone())).is_some()
 }
 
 /// Ends the program where its answer could not be written. A closed pipe is not an error: the reader has read enough.

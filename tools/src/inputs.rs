@@ -86,6 +86,11 @@ struct Slot {
 }
 
 impl Inputs {
+    /// The options `-i` and `--dynamic` with these values.
+    pub fn new(specs: &[String], dynamic: &[String]) -> Inputs {
+        Inputs { specs: specs.to_vec(), dynamic: dynamic.to_vec(), fixed: Vec::new() }
+    }
+
     /// The options as they were given.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({"input": self.specs, "dynamic": self.dynamic, "fixed": self.fixed})

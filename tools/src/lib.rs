@@ -1,0 +1,136 @@
+//! The `ontrace` command line: converts models to verified ONNX, inspects, checks and runs them. The program and the Python package call it.
+
+mod array_files;
+mod check;
+mod compare;
+mod console;
+mod convert;
+mod draw;
+mod error;
+mod evidence;
+mod input_spec;
+mod inputs;
+mod inspect;
+mod recorded;
+mod run;
+mod sessions;
+mod strip;
+mod tolerance;
+mod verification;
+
+pub use error::{CommandError, CommandResult};
+pub use sessions::open_session;
+
+use clap::{Parser, Subcommand};
+use console::Console;
+use ontrace::Error;
+use std::ffi::OsString;
+
+/// Convert TorchScript, torch.export and ONNX models to ONNX, and verify that the result computes what the source computes.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the answer is no (outputs differ), 4 unsupported operators, 5 refused for safety,
+/// 6 converted but not verified.
+#[derive(Parser)]
+#[command(name = "ontrace", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// One JSON object on stdout instead of text; errors are one object on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    /// Only errors on stderr
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Convert a model to ONNX; verified before it is written
+    Convert(convert::Convert),
+    /// Show what a model file contains: inputs, outputs, operators, parameters
+    Inspect(inspect::Inspect),
+    /// Check whether a model is valid, runs here, and agrees with a reference
+    Check(check::Check),
+    /// Compare two models on the same inputs: outputs, and the first node that differs, also behind a simplifier
+    Compare(compare::Compare),
+    /// Draw the graph of a model as SVG, HTML or DOT
+    Draw(draw::Draw),
+    /// Run a model on given or random inputs
+    Run(run::Run),
+    /// Remove ontrace's metadata from an ONNX file: source paths and lines, hashes, verdict, guards
+    Strip(strip::Strip),
+}
+
+impl Cli {
+    fn run(&self, console: &Console) -> CommandResult {
+        match &self.command {
+            Command::Convert(command) => command.run(console),
+            Command::Inspect(command) => command.run(console),
+            Command::Check(command) => command.run(console),
+            Command::Compare(command) => command.run(console),
+            Command::Draw(command) => command.run(console),
+            Command::Run(command) => command.run(console),
+            Command::Strip(command) => command.run(console),
+        }
+    }
+}
+
+/// Runs the program with these arguments, of which the first is its name, and gives its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &arguments),
+    };
+    let console = Console { json: cli.json, quiet: cli.quiet };
+    match cli.run(&console) {
+        Ok(()) => 0,
+        Err(failed) => {
+            console.error(&failed);
+            failed.exit
+        }
+    }
+}
+
+/// Runs a command with these arguments, without the program's name, and gives the object that it prints under `--json`. Nothing is printed.
+///
+/// # Errors
+/// The error that the program ends with.
+pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> Result<serde_json::Value, CommandError> {
+    let arguments: Vec<OsString> = std::iter::once("ontrace".into()).chain(arguments).collect();
+    let cli = Cli::try_parse_from(arguments).map_err(|error| CommandError::usage(usage_error(&error)))?;
+    let (result, answer) = console::captured(|| cli.run(&Console { json: true, quiet: true }));
+    result.map(|()| answer)
+}
+
+/// Prints help and versions, or reports options that are wrong: under `--json` as an object.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    let is_json = arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    if error.use_stderr() && is_json {
+        Console { json: true, quiet: false }.error(&CommandError::usage(usage_error(error)));
+    } else {
+        // A closed pipe is not an error: the reader has read enough.
+        let _ = error.print();
+    }
+    if error.use_stderr() { 2 } else { 0 }
+}
+
+/// What is wrong with options, and the usage as help.
+fn usage_error(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_string();
+    let rest: Vec<&str> = lines.map(str::trim).collect();
+    Error::argument(message).help(rest.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}
