@@ -39,6 +39,8 @@ pub struct GraphBuilder {
     types: Vec<(Name, Type)>,
     known: HashMap<Name, usize>,
     taken: HashSet<String>,
+    /// The number of the next free name of each that was wanted and taken.
+    numbers: HashMap<String, usize>,
     /// Where what each symbol stands for is read.
     symbols: BTreeMap<Arc<str>, SymbolSource>,
     /// Sizes that the graph already computes, each a vector of one element.
@@ -81,13 +83,18 @@ impl GraphBuilder {
     /// A unique name: this one, or this one with a number.
     pub fn fresh(&mut self, wanted: &str) -> Name {
         let wanted = if wanted.is_empty() { "value" } else { wanted };
-        let mut name = wanted.to_string();
-        let mut n = 1;
-        while !self.taken.insert(name.clone()) {
-            name = format!("{wanted}_{n}");
-            n += 1;
+        if self.taken.insert(wanted.to_string()) {
+            return wanted.into();
         }
-        name.into()
+        // Numbers go on where they ended, so that many nodes of one name take no longer than as many of different names.
+        let next = self.numbers.entry(wanted.to_string()).or_insert(1);
+        loop {
+            let name = format!("{wanted}_{next}");
+            *next += 1;
+            if self.taken.insert(name.clone()) {
+                return name.into();
+            }
+        }
     }
 
     /// Reserves names for the outputs; they are given by [`GraphBuilder::finish`].
@@ -362,33 +369,33 @@ impl GraphBuilder {
     /// # Errors
     /// [`Internal`](crate::ErrorCode::Internal) where an output is not a value of the graph.
     pub fn finish(mut self, graph_name: &str, inputs: &[Name], outputs: &[(String, Name)]) -> Result<Model> {
-        let mut finals: Vec<(Name, Name)> = Vec::new();
+        let produced: HashSet<String> = self.nodes.iter().flat_map(|node| &node.output).cloned().collect();
+        let mut renames: HashMap<String, String> = HashMap::new();
         for (wanted, value) in outputs {
-            let made_here = self.nodes.iter().any(|node| node.output.iter().any(|name| **name == **value));
-            let before = finals.iter().find(|(_, renamed)| renamed == value).map(|(name, _)| name.clone());
-            let name = if made_here && before.is_none() {
-                self.rename(value, wanted)
-            } else {
+            let carrier = match produced.contains(&**value) && !renames.contains_key(&**value) {
+                true => value.clone(),
                 // An input, a constant or an output named twice: a node of its own carries the name.
-                let source = before.unwrap_or_else(|| value.clone());
-                let ty = self.ty(&source)?.clone();
-                self.at("", "");
-                let made = self.node("Identity", &[source]).write_one(ty)?;
-                self.rename(&made, wanted)
+                false => {
+                    let ty = self.ty(value)?.clone();
+                    self.at("", "");
+                    self.node("Identity", std::slice::from_ref(value)).write_one(ty)?
+                }
             };
-            finals.push((name, value.clone()));
+            renames.insert(carrier.to_string(), wanted.clone());
         }
+        self.rename(&renames);
+        let finals: Vec<Name> = outputs.iter().map(|(wanted, _)| wanted.as_str().into()).collect();
         self.check()?;
         let types: HashMap<&Name, &Type> = self.types.iter().map(|(name, ty)| (name, ty)).collect();
         let info =
             |name: &Name| types.get(name).map(|ty| value_info(name, ty)).ok_or_else(|| Error::internal(format!("`{name}` has no type")));
         let produced: HashSet<&str> = self.nodes.iter().flat_map(|node| &node.output).map(String::as_str).collect();
-        let is_final = |name: &Name| finals.iter().any(|(known, _)| known == name);
-        let inner = self.types.iter().filter(|(name, _)| produced.contains(&**name) && !is_final(name));
+        let is_final: HashSet<&Name> = finals.iter().collect();
+        let inner = self.types.iter().filter(|(name, _)| produced.contains(&**name) && !is_final.contains(name));
         let graph = proto::GraphProto {
             name: graph_name.to_string(),
             input: inputs.iter().map(info).collect::<Result<_>>()?,
-            output: finals.iter().map(|(name, _)| info(name)).collect::<Result<_>>()?,
+            output: finals.iter().map(info).collect::<Result<_>>()?,
             value_info: inner.map(|(name, ty)| value_info(name, ty)).collect(),
             node: self.nodes,
             ..proto::GraphProto::default()
@@ -412,23 +419,20 @@ impl GraphBuilder {
         check_written(&self.nodes, self.opset, &element_type)
     }
 
-    /// Gives a value another name wherever it is used.
-    fn rename(&mut self, value: &Name, wanted: &str) -> Name {
-        if **value == *wanted {
-            return value.clone();
-        }
-        let name: Name = wanted.into();
-        let renamed = |slot: &mut String| {
-            if *slot == **value {
-                *slot = wanted.to_string();
+    /// Gives values other names wherever they are used: the name before, and the one after.
+    fn rename(&mut self, renames: &HashMap<String, String>) {
+        let mut renamed = |slot: &mut String| {
+            if let Some(wanted) = renames.get(slot) {
+                slot.clone_from(wanted);
             }
         };
-        self.nodes.iter_mut().for_each(|node| each_name(node, &mut { renamed }));
-        if let Some(index) = self.known.remove(value) {
+        self.nodes.iter_mut().for_each(|node| each_name(node, &mut renamed));
+        let moved: Vec<(Name, usize)> =
+            renames.iter().filter_map(|(before, wanted)| Some((wanted.as_str().into(), self.known.remove(before.as_str())?))).collect();
+        for (name, index) in moved {
             self.types[index].0 = name.clone();
-            self.known.insert(name.clone(), index);
+            self.known.insert(name, index);
         }
-        name
     }
 }
 
@@ -613,5 +617,33 @@ impl NodeBuilder<'_> {
     /// None in practice: the result saves callers a wrapping.
     pub fn write_one(self, ty: Type) -> Result<Name> {
         self.write(&[ty]).into_iter().next().ok_or_else(|| Error::internal("a node without an output"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_numbered_without_trying_those_before() {
+        let mut builder = GraphBuilder::new(18);
+        builder.reserve(["Relu_2"]);
+        let names: Vec<Name> = (0..100_000).map(|_| builder.fresh("Relu")).collect();
+        assert_eq!([&*names[0], &*names[1], &*names[2], &*names[99_999]], ["Relu", "Relu_1", "Relu_3", "Relu_100000"]);
+    }
+
+    #[test]
+    fn outputs_may_swap_their_names_and_share_a_value() {
+        let mut builder = GraphBuilder::new(18);
+        let ty = Type::new(DType::F32, vec![Dim::from(2)]);
+        let x = builder.input("x", &ty);
+        let a = builder.node("Relu", std::slice::from_ref(&x)).write_one(ty.clone()).unwrap();
+        let b = builder.node("Neg", std::slice::from_ref(&a)).write_one(ty).unwrap();
+        let named = |name: &str, value: &Name| (name.to_string(), value.clone());
+        let outputs = [named(&b, &a), named(&a, &b), named("again", &a), named("same", &x)];
+        let graph = builder.finish("g", &[x], &outputs).unwrap().proto.graph.unwrap();
+        assert_eq!(graph.output.iter().map(|output| &*output.name).collect::<Vec<_>>(), [&*b, &*a, "again", "same"]);
+        let uses: Vec<(&str, &str, &str)> = graph.node.iter().map(|node| (&*node.op_type, &*node.input[0], &*node.output[0])).collect();
+        assert_eq!(uses, [("Relu", "x", &*b), ("Neg", &*b, &*a), ("Identity", &*b, "again"), ("Identity", "x", "same")]);
     }
 }

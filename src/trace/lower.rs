@@ -5,6 +5,7 @@ use super::{Traced, metadata};
 use crate::error::Result;
 use crate::graph::ValueId;
 use crate::onnx::{GraphBuilder, Model, Name};
+use std::collections::{HashMap, HashSet};
 
 /// Writes every node by its operator's own `lower`; inputs, parameters and outputs keep their names.
 pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Model> {
@@ -23,10 +24,11 @@ pub(super) fn lower(traced: &Traced, opset: i64, functions: bool) -> Result<Mode
     let finals = outputs.into_iter().map(|output| output.0).zip(written.outputs).collect::<Vec<_>>();
     let mut model = builder.finish(&traced.name, &inputs, &finals)?;
     // An output has its own name in the end; a guard on it looks there.
-    let made: Vec<&str> =
+    let made: HashSet<&str> =
         model.proto.graph.iter().flat_map(|graph| &graph.node).flat_map(|node| &node.output).map(String::as_str).collect();
-    let named = |name: &Name| match finals.iter().find(|(_, value)| value == name) {
-        Some((wanted, _)) if !made.contains(&&**name) && !inputs.contains(name) => wanted.clone(),
+    let wanted: HashMap<&Name, &String> = finals.iter().rev().map(|(wanted, value)| (value, wanted)).collect();
+    let named = |name: &Name| match wanted.get(name) {
+        Some(wanted) if !made.contains(&&**name) && !inputs.contains(name) => wanted.to_string(),
         _ => name.to_string(),
     };
     let guarded: Vec<String> = written.guarded.iter().map(named).collect();

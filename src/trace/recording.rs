@@ -8,7 +8,7 @@ use crate::module::{DynModule, Example, Outputs, Signature};
 use crate::ops::seeded;
 use crate::tensor::{Recorder, Tensor};
 use crate::tree::TreeDef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// The most runs of a module to find the constraints on its sizes.
@@ -110,10 +110,8 @@ impl Recording {
         for (constraint, location) in granted {
             graph.add_guard(Guard::sizes(constraint, location));
         }
-        let mut output_names: Vec<String> = Vec::with_capacity(outputs.len());
-        for name in outputs.names() {
-            output_names.push(free_name(name.clone(), example, &output_names));
-        }
+        let mut taken: HashSet<String> = example.inputs().iter().map(|input| input.0.clone()).collect();
+        let output_names: Vec<String> = outputs.names().iter().map(|name| free_name(name.clone(), &mut taken)).collect();
         let of_inputs = module.input_structure().or_else(|| example.structure().cloned());
         let signature = Signature::new(
             of_inputs.filter(|it| it.leaf_count() == example.inputs().len()).unwrap_or_else(|| TreeDef::list(example.inputs().len())),
@@ -168,10 +166,9 @@ fn one_size(symbol: &str, constraint: &Constraint) -> Error {
 }
 
 /// The name, marked as an output's where an input or another output has it already.
-fn free_name(wanted: String, example: &Example, taken: &[String]) -> String {
-    let is_taken = |name: &String| taken.contains(name) || example.inputs().iter().any(|input| input.0 == *name);
+fn free_name(wanted: String, taken: &mut HashSet<String>) -> String {
     let mut name = wanted;
-    while is_taken(&name) {
+    while !taken.insert(name.clone()) {
         name.push_str("_out");
     }
     name
