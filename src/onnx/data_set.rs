@@ -6,7 +6,6 @@ use super::tensor;
 use crate::array::{Array, map_file};
 use crate::error::{Error, Result, ResultExt};
 use prost::Message;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// What the folder of a set begins with; its number follows.
@@ -31,14 +30,12 @@ impl DataSet {
     /// [`Write`](crate::ErrorCode::Write).
     pub fn save(&self, beside: impl AsRef<Path>, number: usize) -> Result<PathBuf> {
         let folder = beside.as_ref().join(format!("{FOLDER}{number}"));
-        std::fs::create_dir_all(&folder).map_err(|error| failed(&error, 0)).at(folder.display())?;
+        std::fs::create_dir_all(&folder).map_err(|error| failed(&error, 0, None)).at(folder.display())?;
         for (kind, arrays) in [("input", &self.inputs), ("output", &self.outputs)] {
             for (i, (name, array)) in arrays.iter().enumerate() {
                 let path = folder.join(format!("{kind}_{i}.pb"));
                 let bytes = tensor::proto(name, array)?.encode_to_vec();
-                let mut file = AtomicFile::beside(&path)?;
-                let written = file.write_all(&bytes).and_then(|()| file.sync()).and_then(|()| file.commit(&path));
-                written.map_err(|error| failed(&error, bytes.len() as u64)).at(path.display())?;
+                AtomicFile::save(&path, &bytes)?;
             }
             // What an earlier set had more is no part of this one.
             for i in arrays.len().. {

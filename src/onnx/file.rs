@@ -73,7 +73,7 @@ impl Model {
             return Err(Error::write(format!("the model takes {} bytes, over protobuf's limit of 2 GiB", layout.len()))
                 .help("save it under a path: large weights then go into a file beside it"));
         }
-        layout.write(out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len()))
+        layout.write(out).and_then(|()| out.flush()).map_err(|error| failed(&error, layout.len(), None))
     }
 
     /// Writes the model to a stream as one file, weights included, and says what was written.
@@ -83,7 +83,7 @@ impl Model {
     pub fn save_to(&self, out: &mut impl Write) -> Result<Saved> {
         let mut bytes = Vec::new();
         self.write_to(&mut bytes)?;
-        out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| failed(&error, bytes.len() as u64))?;
+        out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| failed(&error, bytes.len() as u64, None))?;
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Saved { bytes: bytes.len() as u64, sha256, data: None })
     }
@@ -129,11 +129,10 @@ impl Model {
 }
 
 fn save_whole(path: &Path, layout: &Layout) -> Result<Saved> {
-    let failed = |error: io::Error| failed(&error, layout.len());
     let mut file = AtomicFile::beside(path)?;
-    layout.write(&mut file).and_then(|()| file.sync()).map_err(failed)?;
+    layout.write(&mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, layout.len()))?;
     let saved = Saved { bytes: file.written(), sha256: file.sha256(), data: None };
-    file.commit(path).map_err(failed)?;
+    file.commit(path).map_err(|error| failed(&error, layout.len(), None))?;
     Ok(saved)
 }
 
@@ -144,10 +143,9 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
     // The name of the data is known once it is written; the lengths do not depend on it.
     let layout = Layout::split(model, "")?;
     let needed = layout.data_len() + layout.len();
-    let failed = |error: io::Error| failed(&error, needed);
 
     let mut data = AtomicFile::beside(path)?;
-    layout.write_data(&mut data).and_then(|()| data.sync()).map_err(failed)?;
+    layout.write_data(&mut data).and_then(|()| data.sync()).map_err(|error| data.failed(&error, needed))?;
     let data_name = format!("{name}.data-{}", &data.sha256()[..16]);
     let data_path = path.with_file_name(&data_name);
 
@@ -156,7 +154,8 @@ fn save_split(path: &Path, model: &Model) -> Result<Saved> {
         return Err(Error::write(format!("the model takes {} bytes without its weights, over protobuf's limit of 2 GiB", layout.len())));
     }
     let mut file = AtomicFile::beside(path)?;
-    layout.write(&mut file).and_then(|()| file.sync()).map_err(failed)?;
+    layout.write(&mut file).and_then(|()| file.sync()).map_err(|error| file.failed(&error, needed))?;
+    let failed = |error: io::Error| failed(&error, needed, None);
     let beside = Some((data_path.clone(), data.written())).filter(|data| data.1 > 0);
     let saved = Saved { bytes: file.written(), sha256: file.sha256(), data: beside };
     if data.written() > 0 {

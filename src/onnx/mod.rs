@@ -17,9 +17,10 @@ mod rules;
 mod schema;
 pub mod tensor;
 pub mod text;
+mod unnamed_file;
 mod verify;
 
-pub use atomic_file::AtomicFile;
+pub use atomic_file::{AtomicFile, remove_temporary_files};
 #[cfg(feature = "tract")]
 pub(crate) use builder::value_info;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};

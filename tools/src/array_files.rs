@@ -3,7 +3,7 @@
 use ontrace::array::map_file;
 use ontrace::read::numpy;
 use ontrace::{Array, DType, Error, Result, ResultExt, onnx::AtomicFile, read};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -56,6 +56,10 @@ pub fn check_format(path: &Path) -> Result<()> {
 
 /// Writes named arrays in the format of the path's extension, atomically; `-` writes an .npz file to standard output.
 pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    if let Some((name, _)) = arrays.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(Error::write(format!("two arrays are called `{name}`: a file holds one of a name")).at(path.display()));
+    }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let is_stdout = path == Path::new(STDOUT);
     let bytes = match (extension, arrays) {
@@ -75,10 +79,7 @@ pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
         let mut out = stdout()?;
         return out.write_all(&bytes).and_then(|()| out.flush()).map_err(|error| Error::write(error.to_string()).at("standard output"));
     }
-    let failed = |error: std::io::Error| Error::write(error.to_string()).at(path.display());
-    let mut file = AtomicFile::beside(path)?;
-    file.write_all(&bytes).and_then(|()| file.sync()).map_err(failed)?;
-    file.commit(path).map_err(failed)
+    AtomicFile::save(path, &bytes)
 }
 
 /// Standard output for a binary file, unless it is a terminal.
@@ -164,6 +165,17 @@ mod tests {
         }
         let missing = read(&format!("{}#z", folder.path().join("x.npz").display()), None).unwrap_err();
         assert!(missing.help_line().unwrap().contains('y'));
+    }
+
+    #[test]
+    fn two_arrays_of_one_name_are_refused_by_every_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let arrays = [("y".to_string(), Array::scalar(1f32)), ("y".to_string(), Array::scalar(2f32))];
+        for name in ["x.npz", "x.safetensors", "-"] {
+            let error = write(&folder.path().join(name), &arrays).unwrap_err();
+            assert!(error.message().contains("two arrays are called `y`"), "{name}: {error}");
+        }
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
     }
 
     #[test]
