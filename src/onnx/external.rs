@@ -55,13 +55,17 @@ impl Location {
     }
 }
 
+/// What tells files apart however their paths are spelled: device and inode, or else the path without links.
+type FileId = (u64, u64, PathBuf);
+
 /// A model's folder, with the files in it that were mapped so far.
 pub struct Folder {
     /// Without links, so that a prefix of a path is a folder above it.
     root: PathBuf,
-    files: BTreeMap<String, Bytes>,
+    /// By the path as the model spells it: the file, mapped once, and which it is.
+    files: BTreeMap<String, (Bytes, FileId)>,
     /// The ranges of each file that tensors claimed: start → end.
-    claimed: BTreeMap<String, BTreeMap<u64, u64>>,
+    claimed: BTreeMap<FileId, BTreeMap<u64, u64>>,
 }
 
 impl Folder {
@@ -95,12 +99,14 @@ impl Folder {
     }
 
     fn bytes(&mut self, location: &Location) -> Result<Bytes> {
-        let file = match self.files.get(&location.path) {
+        let (file, id) = match self.files.get(&location.path) {
             Some(file) => file.clone(),
             None => {
                 let file = self.map(&location.path)?;
-                self.files.insert(location.path.clone(), file.clone());
-                file
+                // A file that has another spelling already is mapped once.
+                let known = self.files.values().find(|known| known.1 == file.1).cloned().unwrap_or(file);
+                self.files.insert(location.path.clone(), known.clone());
+                known
             }
         };
         let size = file.len() as u64;
@@ -112,14 +118,14 @@ impl Folder {
             let length = location.length.map_or("the rest".into(), |length| format!("{length} bytes"));
             Error::damaged(format!("external data: {length} bytes at offset {} exceed the file of {size} bytes", location.offset))
         })?;
-        if !claim(self.claimed.entry(location.path.clone()).or_default(), location.offset, end) {
+        if !claim(self.claimed.entry(id).or_default(), location.offset, end) {
             return Err(Error::damaged(format!("external data: bytes {}..{end} overlap another tensor's", location.offset)));
         }
         // Both fit in usize: they are at most the length of a slice.
         Ok(file.slice(location.offset as usize..end as usize))
     }
 
-    fn map(&self, path: &str) -> Result<Bytes> {
+    fn map(&self, path: &str) -> Result<(Bytes, FileId)> {
         let outside = |what: &str| {
             Error::new(ErrorCode::Escapes, format!("external data at {what}: such a path could lead outside the model's folder"))
         };
@@ -143,7 +149,9 @@ impl Folder {
         };
         regular(fs::metadata(&real).map_err(failed)?)?;
         let file = File::open(&real).map_err(failed)?;
-        regular(file.metadata().map_err(failed)?)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let id = file_id(&metadata, &real);
+        regular(metadata)?;
         // The handle, not the name, decides: the path may have been swapped since it was checked.
         #[cfg(target_os = "linux")]
         {
@@ -153,8 +161,19 @@ impl Folder {
                 return Err(link());
             }
         }
-        map(&file).map_err(failed)
+        Ok((map(&file).map_err(failed)?, id))
     }
+}
+
+#[cfg(unix)]
+fn file_id(metadata: &fs::Metadata, _real: &Path) -> FileId {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino(), PathBuf::new())
+}
+
+#[cfg(not(unix))]
+fn file_id(_metadata: &fs::Metadata, real: &Path) -> FileId {
+    (0, 0, real.to_path_buf())
 }
 
 /// Notes a range as taken; false where it overlaps one that is not the same (the same twice is a tied weight).
@@ -217,6 +236,10 @@ mod tests {
         assert!(folder.resolve(&mut external(&[("location", "data"), ("length", "4")])).is_ok());
         assert!(folder.resolve(&mut external(&[("location", "data"), ("length", "4")])).is_ok(), "a tied weight");
         assert!(folder.resolve(&mut external(&[("location", "data"), ("offset", "3"), ("length", "2")])).is_err(), "an overlap");
+        for spelling in ["./data", ".//data"] {
+            let mut tensor = external(&[("location", spelling), ("offset", "3"), ("length", "2")]);
+            assert!(folder.resolve(&mut tensor).is_err(), "an overlap under another spelling");
+        }
         for entries in [&[("offset", "0")][..], &[("location", "data"), ("__class__", "x")], &[("location", "data"), ("location", "data")]]
         {
             assert_eq!(folder.resolve(&mut external(entries)).unwrap_err().code(), ErrorCode::Damaged);

@@ -3,11 +3,13 @@
 use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::Inputs;
+use crate::isolation::limit_memory;
+use crate::limit::Limit;
 use crate::recorded::{against_recorded, shows_nothing};
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, not_verified, report_json, special, table, traced, unvaried, verified};
 use ontrace::array::{Comparison, compare};
-use ontrace::check::{Checker, by_position, check_memory, fill_inputs};
+use ontrace::check::{Checker, by_position, check_memory, fill_inputs, memory_limit};
 use ontrace::module::{Outputs, output_order};
 use ontrace::onnx::{DataSet, Model, check_schemas, verify};
 use ontrace::read::{self, Format, LoadedModel, OnnxModule};
@@ -24,6 +26,9 @@ pub struct Check {
     model: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
+    /// Refuse what is valid but not to be trusted: data files with other names (hard links) or wrong checksums, names that hide characters or are very long
+    #[arg(long)]
+    strict: bool,
     /// A reference: a model that must give the same outputs, or recorded outputs (.npz, .safetensors: y, y_0 … or out_0 …) for the given inputs
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
@@ -34,6 +39,8 @@ pub struct Check {
     tolerances: Tolerances,
     #[command(flatten)]
     effort: Effort,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 impl Check {
@@ -46,12 +53,13 @@ impl Check {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
         let path = self.file();
-        let model = read::open(&path)?;
+        let model = self.limit.apply(read::open(&path)?);
         let mut text = String::new();
         let mut data_sets = Vec::new();
         if model.format == Format::Onnx {
             let onnx = Model::open(&path)?;
             schemas(&onnx)?;
+            text.push_str(&crate::strict::findings(&path, &onnx, self.strict)?);
             for warning in verify(&onnx).warnings {
                 text.push_str(&format!("warning: {}\n", printable(&warning.to_string())));
             }
@@ -67,6 +75,7 @@ impl Check {
         let model = &prepared.model;
         let (traced, example) = traced(&prepared, console)?;
         check_memory(&traced, model.size, &prepared.given)?;
+        limit_memory(memory_limit(&traced, model.size, &prepared.given));
         if format == Format::Onnx {
             declarations(&path, &traced, &example)?;
         }

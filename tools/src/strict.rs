@@ -1,0 +1,60 @@
+//! What is valid by the ONNX standard and still not to be trusted: `check --strict` refuses it, `check` warns of it.
+
+use crate::console::{is_hidden, printable};
+use crate::error::CommandError;
+use ontrace::Error;
+use ontrace::onnx::{Model, audit_external_data, proto::GraphProto};
+use std::path::Path;
+
+/// The longest name that no one doubts, in bytes.
+const LONGEST: usize = 1000;
+
+/// Warnings, a line each; the data files are read, and what is found is an error, where the check is strict.
+///
+/// # Errors
+/// The first finding of a strict check, with exit code 3.
+pub fn findings(path: &Path, model: &Model, strict: bool) -> Result<String, CommandError> {
+    let mut found = Vec::new();
+    if let Some(graph) = &model.proto.graph {
+        names(graph, &mut found);
+    }
+    model.initializers.iter().for_each(|(name, _)| name_of("initializer", name, &mut found));
+    if strict {
+        found.extend(audit_external_data(path)?);
+        let others = found.len().saturating_sub(1);
+        if let Some(first) = found.into_iter().next() {
+            let error = if others == 0 { first } else { first.help(format!("{others} more findings like this")) };
+            return Err(CommandError { exit: 3, error, report: None });
+        }
+        return Ok(String::new());
+    }
+    Ok(found.iter().take(10).map(|finding| format!("warning: {}\n", printable(&finding.to_string()))).collect())
+}
+
+/// The names of a graph and of the graphs inside its nodes.
+fn names(graph: &GraphProto, found: &mut Vec<Error>) {
+    graph.input.iter().for_each(|value| name_of("input", &value.name, found));
+    for node in &graph.node {
+        name_of("node", &node.name, found);
+        node.output.iter().for_each(|name| name_of("value", name, found));
+        node.attribute
+            .iter()
+            .flat_map(|attribute| attribute.g.as_deref().into_iter().chain(&attribute.graphs))
+            .for_each(|graph| names(graph, found));
+    }
+}
+
+fn name_of(what: &str, name: &str, found: &mut Vec<Error>) {
+    // Enough to see that there are many.
+    if found.len() >= 1000 {
+        return;
+    }
+    if name.chars().any(|c| is_hidden(c) || c == '\n') {
+        found.push(Error::damaged(format!(
+            "the name of {what} {} has characters that do not show or turn the direction of text",
+            name.escape_debug()
+        )));
+    } else if name.len() > LONGEST {
+        found.push(Error::damaged(format!("the name of {what} {name} has {} bytes", name.len())));
+    }
+}
