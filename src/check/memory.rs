@@ -44,6 +44,12 @@ pub fn check_memory(traced: &Traced, file_size: usize, given: &[String]) -> Resu
     limits.compare(graph, own, false)
 }
 
+/// What the values of a run may take at a time, in bytes: what [`check_memory`] allows.
+pub fn memory_limit(traced: &Traced, file_size: usize, given: &[String]) -> u64 {
+    let inputs = traced.inputs().iter().filter(|input| given.contains(&input.0)).map(|input| bytes(&input.1)).fold(0, u64::saturating_add);
+    run_limit(file_size as u64, inputs)
+}
+
 fn run_limit(file: u64, inputs: u64) -> u64 {
     RUN.0.saturating_add(RUN.1.saturating_mul(file)).saturating_add(RUN.2.saturating_mul(inputs))
 }
@@ -55,7 +61,7 @@ fn too_big(bytes: u64, limit: u64) -> Error {
         bytes as f64 / MB,
         limit as f64 / MB
     ))
-    .help("smaller inputs take less (-i); the limit grows with the file and with the inputs that are given")
+    .help("smaller inputs take less (-i); the limit grows with the file and with the inputs that are given, and --limit raises it")
 }
 
 struct Limits {

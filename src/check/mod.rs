@@ -22,7 +22,7 @@ mod use_analysis;
 
 pub use candidate::{BlackBox, Candidate};
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
-pub use memory::check_memory;
+pub use memory::{check_memory, memory_limit};
 pub use minimise::Reproducer;
 pub use model_comparison::{FirstDifference, ModelComparison, NodeSide, by_position, compare_models};
 pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};

@@ -38,6 +38,17 @@ pub fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>> {
         .transpose()
 }
 
+/// Gives rayon's global pool at most a thread a core, where the environment asks for more (`RAYON_NUM_THREADS`). For programs, before anything runs.
+#[cfg(feature = "tract")]
+pub fn bound_threads() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let asked = |name| std::env::var(name).ok().and_then(|count| count.trim().parse::<usize>().ok());
+    if ["RAYON_NUM_THREADS", "RAYON_RS_NUM_CPUS"].into_iter().filter_map(asked).any(|count| count > cores) {
+        // It fails where the pool is there already, and then it was made with other limits on purpose.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(cores).build_global();
+    }
+}
+
 /// How many threads may work on a result.
 pub fn threads() -> usize {
     if ALONE.get() { 1 } else { rayon::current_num_threads() }

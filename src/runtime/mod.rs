@@ -19,6 +19,8 @@ mod specialise;
 mod symbols;
 mod unoptimized;
 
+pub use crate::kernels::threads::bound_threads;
+
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};

@@ -49,7 +49,7 @@ impl Account {
     pub(super) fn spend_node(&mut self) -> Result<()> {
         self.nodes = self.nodes.checked_sub(1).ok_or_else(|| {
             Error::too_big("the program runs more operators than the size of its file justifies")
-                .help("it unrolls a loop or repeats calls of functions: export the loop as a loop")
+                .help("it unrolls a loop or repeats calls of functions: export the loop as a loop, or raise the limit (--limit 1GB)")
         })?;
         Ok(())
     }

@@ -3,9 +3,11 @@
 use crate::console::{Console, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
+use crate::isolation::limit_memory;
+use crate::limit::Limit;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{not_verified, nothing_compared, output_json, output_table, traced};
-use ontrace::check::{FirstDifference, ModelComparison, NodeSide, compare_models};
+use ontrace::check::{FirstDifference, ModelComparison, NodeSide, check_memory, compare_models, memory_limit};
 use ontrace::read::{self, LoadedModel};
 use ontrace::{DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
 use serde_json::{Value, json};
@@ -31,19 +33,25 @@ pub struct Compare {
     tolerances: Tolerances,
     #[command(flatten)]
     effort: Effort,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 impl Compare {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
         let started = Instant::now();
-        let (first, second) = (read::open(&self.first)?, read::open(&self.second)?);
+        let (first, second) = (self.limit.apply(read::open(&self.first)?), self.limit.apply(read::open(&self.second)?));
         let prepared = self.inputs.apply(first).at(self.first.display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
         let (a, example) = traced(&prepared, console).at(self.first.display())?;
+        let (size, given) = (prepared.model.size.max(second.size), prepared.given);
+        check_memory(&a, size, &given).at(self.first.display())?;
         let scalars = prepared.scalars;
         let prepared = same_inputs(second, &example).at(self.second.display())?;
         let (b, _) = traced(&prepared, console).at(self.second.display())?;
+        check_memory(&b, size, &given).at(self.second.display())?;
+        limit_memory(memory_limit(&a, size, &given));
         let options = self.effort.options(self.tolerances.options()).hold(scalars);
         let comparison = compare_models(&a, &b, &example, &options)?;
         console.progress("compared", &comparison.calls.join(", "), started);

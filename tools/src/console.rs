@@ -1,12 +1,13 @@
 //! Console output: the result of a command on stdout; progress, notes and errors on stderr.
 
 use crate::error::CommandError;
-use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use ontrace::Error;
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::fmt;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The output options of a command.
@@ -18,6 +19,25 @@ pub struct Console {
     pub quiet: bool,
 }
 
+/// Whether something could not be written to stderr.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// A line on stderr. Where stderr is full the command goes on, and its exit code says so in the end; a closed pipe has a reader that has read enough.
+fn line(text: fmt::Arguments<'_>) {
+    report(writeln!(anstream::stderr().lock(), "{text}"));
+}
+
+fn report(result: std::io::Result<()>) {
+    if result.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        IS_LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether a note, a warning or an error is missing on stderr because it could not be written.
+pub fn is_lost() -> bool {
+    IS_LOST.load(Ordering::Relaxed)
+}
+
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -27,21 +47,22 @@ impl Console {
     /// A finished step and the time it took.
     pub fn progress(&self, step: &str, what: &str, started: Instant) {
         if !self.quiet && !self.json {
-            eprintln!("{CYAN}{step:<11}{CYAN:#} {what:<72} {:>6.2} s", started.elapsed().as_secs_f64());
+            let what = printable(what);
+            line(format_args!("{CYAN}{step:<11}{CYAN:#} {what:<72} {:>6.2} s", started.elapsed().as_secs_f64()));
         }
     }
 
     /// A note.
     pub fn note(&self, note: &str) {
         if !self.quiet && !self.json {
-            eprintln!("{CYAN}{:<11}{CYAN:#} {}", "note", shortened(&printable(note), NOTE));
+            line(format_args!("{CYAN}{:<11}{CYAN:#} {}", "note", shortened(&printable(note), NOTE)));
         }
     }
 
     /// A warning.
     pub fn warning(&self, warning: &str) {
         if !self.quiet && !self.json {
-            eprintln!("{YELLOW}{:<11}{YELLOW:#} {}", "warning", shortened(&printable(warning), NOTE));
+            line(format_args!("{YELLOW}{:<11}{YELLOW:#} {}", "warning", shortened(&printable(warning), NOTE)));
         }
     }
 
@@ -61,16 +82,16 @@ impl Console {
     pub fn result_beside(&self, text: &str, value: Value) {
         match self.json {
             true if is_captured(&value) => {}
-            true => std::eprintln!("{value}"),
+            true => report(writeln!(std::io::stderr().lock(), "{value}")),
             false if self.quiet => {}
-            false => eprintln!("{}", text.trim_end()),
+            false => line(format_args!("{}", text.trim_end())),
         }
     }
 
     /// The table of a comparison that failed, before its error: on stderr.
     pub fn table(&self, table: &str) {
         if !self.quiet && !self.json && !table.trim().is_empty() {
-            eprintln!("{}", table.trim_end());
+            line(format_args!("{}", table.trim_end()));
         }
     }
 
@@ -87,12 +108,12 @@ impl Console {
                     value[key] = more.clone();
                 }
             }
-            std::eprintln!("{value}");
+            report(writeln!(std::io::stderr().lock(), "{value}"));
             return;
         }
-        eprintln!("{RED}error[{}]{RED:#}: {}", error.code(), shortened(&printable(&error.to_string()), MESSAGE));
+        line(format_args!("{RED}error[{}]{RED:#}: {}", error.code(), shortened(&printable(&error.to_string()), MESSAGE)));
         if let Some(help) = error.help_line() {
-            eprintln!("{BOLD}help{BOLD:#}: {}", printable(help));
+            line(format_args!("{BOLD}help{BOLD:#}: {}", shortened(&printable(help), MESSAGE)));
         }
     }
 }
@@ -119,7 +140,7 @@ fn written(result: std::io::Result<()>) {
     if let Err(error) = result
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        eprintln!("{RED}error{RED:#}: standard output cannot be written: {error}");
+        line(format_args!("{RED}error{RED:#}: standard output cannot be written: {error}"));
         std::process::exit(1);
     }
 }
@@ -136,10 +157,30 @@ pub fn error_json(error: &Error) -> Value {
     })
 }
 
-/// Text from a file with control characters escaped, so that it cannot move the cursor or colour the terminal.
+/// Text from a file as it can be printed: control characters and those that do not show or turn the direction of text are escaped, so that it cannot
+/// move the cursor, colour the terminal or pass for another; words of more than 400 characters are cut and end in a hash of the whole.
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    let words = text.split_inclusive([' ', '\n']).map(|word| match word.len() > WORD && word.chars().count() > WORD {
+        true => {
+            let (kept, end) =
+                (word.chars().take(WORD * 3 / 4).collect::<String>(), word.chars().next_back().filter(|c| " \n".contains(*c)));
+            format!("{kept}…#{}{}", short_hash(&ontrace::onnx::sha256(word.trim_end().as_bytes())), end.map_or(String::new(), String::from))
+        }
+        false => word.to_string(),
+    });
+    let cut: String = words.collect();
+    cut.chars().flat_map(|c| if is_hidden(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
+
+/// Control characters, except the end of a line, and Unicode's format characters: marks of direction, joiners, tags, separators of lines.
+pub fn is_hidden(c: char) -> bool {
+    let is_format = matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    is_format || (c.is_control() && c != '\n')
+}
+
+/// How many characters of a word are shown.
+const WORD: usize = 400;
 
 /// How many characters of a note are shown; `--json` has all of it.
 const NOTE: usize = 400;
@@ -194,7 +235,17 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\n");
+        assert_eq!(printable("a\u{202e}b\u{200b}"), "a\\u{202e}b\\u{200b}");
+    }
+
+    #[test]
+    fn long_words_are_cut_and_end_in_a_hash_of_the_whole() {
+        let (one, other) = ("n".repeat(100_000), "n".repeat(100_001));
+        let cut = printable(&format!("{one} and\n"));
+        assert!(cut.len() < 420 && cut.ends_with(" and\n"), "{cut}");
+        assert_ne!(printable(&one), printable(&other));
+        assert_eq!(printable(&"word ".repeat(200)), "word ".repeat(200));
     }
 
     #[test]

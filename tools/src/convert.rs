@@ -5,9 +5,11 @@ use crate::console::{Console, bytes, count, error_json, printable, short_hash};
 use crate::error::{CommandError, CommandResult};
 use crate::evidence::Evidence;
 use crate::inputs::{Inputs, Prepared};
+use crate::isolation::limit_memory;
+use crate::limit::Limit;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, report_json, table, traced, unvaried, verified};
-use ontrace::check::{Checker, Report, Verdict, check_memory};
+use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
@@ -46,6 +48,8 @@ pub struct Convert {
     tolerances: Tolerances,
     #[command(flatten)]
     effort: Effort,
+    #[command(flatten)]
+    limit: Limit,
     /// The ONNX opset to write: 13 to 26; default: 18, or the first later one that has what the model needs
     #[arg(long)]
     opset: Option<i64>,
@@ -75,11 +79,12 @@ impl Convert {
         let model = read::open(&self.model)?;
         console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
         let started = Instant::now();
-        let prepared = self.inputs.apply(model).at(self.model.display())?;
+        let prepared = self.inputs.apply(self.limit.apply(model)).at(self.model.display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
         let (traced, example) = traced(&prepared, console).at(self.model.display())?;
         if !self.no_check {
             check_memory(&traced, prepared.model.size, &prepared.given).at(self.model.display())?;
+            limit_memory(memory_limit(&traced, prepared.model.size, &prepared.given));
         }
         self.admit_specialized(&prepared, &traced)?;
         let mut onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
@@ -208,10 +213,14 @@ impl Convert {
         let is_stdout = output == Path::new(array_files::STDOUT);
         let saved = if is_stdout { onnx.save_to(&mut array_files::stdout()?)? } else { onnx.save(output)? };
         let mut text = outcome.report.as_ref().map(table).unwrap_or_default();
-        let data = saved.data.as_ref().map(|(path, size)| format!(" + {} ({})", path.display(), bytes(*size))).unwrap_or_default();
+        let data = saved
+            .data
+            .as_ref()
+            .map(|(path, size)| format!(" + {} ({})", printable(&path.display().to_string()), bytes(*size)))
+            .unwrap_or_default();
         text.push_str(&format!(
             "wrote       {}   {}{data} · opset {opset} · {} · sha256 {}…",
-            output.display(),
+            printable(&output.display().to_string()),
             bytes(saved.bytes),
             count(nodes, "node"),
             short_hash(&saved.sha256)

@@ -31,7 +31,7 @@ impl Inspect {
             return self.checkpoint(format, console);
         }
         let model = read::open(&self.model)?;
-        let mut text = format!("{}   {}, {}\n", self.model.display(), format.name(), bytes(model.size as u64));
+        let mut text = format!("{}   {}, {}\n", printable(&self.model.display().to_string()), format.name(), bytes(model.size as u64));
         // The operators are those of a trace with shapes only.
         let (names, size) = (model.input_names(), model.size);
         let prepared = self.inputs.apply(model);
@@ -134,7 +134,7 @@ impl Inspect {
         let (elements, size) = total(tensors.values());
         let mut text = format!(
             "{}   {}\n  {} · {} · {}\n",
-            self.model.display(),
+            printable(&self.model.display().to_string()),
             printable(&what),
             count(tensors.len(), "tensor"),
             count(elements, "element"),

@@ -11,9 +11,13 @@ mod evidence;
 mod input_spec;
 mod inputs;
 mod inspect;
+mod isolation;
+mod limit;
 mod recorded;
 mod run;
 mod sessions;
+mod signals;
+mod strict;
 mod strip;
 mod tolerance;
 mod verification;
@@ -25,6 +29,7 @@ use clap::{Parser, Subcommand};
 use console::Console;
 use ontrace::Error;
 use std::ffi::OsString;
+use std::process::ExitCode;
 
 /// Convert TorchScript, torch.export and ONNX models to ONNX, and verify that the result computes what the source computes.
 ///
@@ -41,6 +46,9 @@ struct Cli {
     /// Only errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Run in this process, not in a child whose memory is limited: for debuggers and profilers
+    #[arg(long, global = true)]
+    in_process: bool,
 }
 
 #[derive(Subcommand)]
@@ -83,13 +91,32 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return usage(&error, &arguments),
     };
     let console = Console { json: cli.json, quiet: cli.quiet };
-    match cli.run(&console) {
-        Ok(()) => 0,
+    match isolation::caught(|| cli.run(&console)) {
+        Ok(()) => u8::from(console::is_lost()),
         Err(failed) => {
             console.error(&failed);
             failed.exit
         }
     }
+}
+
+/// The program: its arguments are those of the process. It handles signals, and runs the command in a [child process](isolation).
+pub fn program() -> ExitCode {
+    signals::install();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let console = Console { json: has_flag(&arguments, "--json"), quiet: false };
+    if !has_flag(&arguments, "--in-process")
+        && let Some(code) = isolation::supervise(&console)
+    {
+        return code;
+    }
+    ontrace::runtime::bound_threads();
+    ExitCode::from(main(arguments))
+}
+
+/// Whether a flag is among the arguments, before the parser has read them.
+fn has_flag(arguments: &[OsString], flag: &str) -> bool {
+    arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == flag)
 }
 
 /// Runs a command with these arguments, without the program's name, and gives the object that it prints under `--json`. Nothing is printed.
@@ -105,12 +132,14 @@ pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> Result<serde_jso
 
 /// Prints help and versions, or reports options that are wrong: under `--json` as an object.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
-    let is_json = arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json");
-    if error.use_stderr() && is_json {
+    if error.use_stderr() && has_flag(arguments, "--json") {
         Console { json: true, quiet: false }.error(&CommandError::usage(usage_error(error)));
     } else {
         // A closed pipe is not an error: the reader has read enough.
-        let _ = error.print();
+        let is_full = error.print().is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
+        if is_full && !error.use_stderr() {
+            return 1;
+        }
     }
     if error.use_stderr() { 2 } else { 0 }
 }

@@ -4,8 +4,10 @@ use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
 use crate::inputs::Inputs;
+use crate::isolation::limit_memory;
+use crate::limit::Limit;
 use crate::verification::{session, special, traced_unchecked};
-use ontrace::check::{check_indices, check_memory, fill_inputs};
+use ontrace::check::{check_indices, check_memory, fill_inputs, memory_limit};
 use ontrace::read;
 use ontrace::{Array, DynModule, ErrorCode, ResultExt, Tensor};
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ pub struct Run {
     model: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    limit: Limit,
     /// The backend: tract, or ontrace's own kernels (eager)
     #[arg(long, value_enum, default_value_t = Backend::Tract)]
     backend: Backend,
@@ -37,7 +41,7 @@ impl Run {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
         self.out.as_deref().map(array_files::check_format).transpose()?;
-        let prepared = self.inputs.apply(read::open(&self.model)?)?;
+        let prepared = self.inputs.apply(self.limit.apply(read::open(&self.model)?))?;
         prepared.notes.iter().for_each(|note| console.note(note));
         prepared.refuse_missing()?;
         // The trace says what inputs are used for, so that made-up values fit and indices can be checked.
@@ -45,6 +49,7 @@ impl Run {
         let (example, filled) = match &traced {
             Ok((traced, example)) => {
                 check_memory(traced, prepared.model.size, &prepared.given)?;
+                limit_memory(memory_limit(traced, prepared.model.size, &prepared.given));
                 fill_inputs(example, Some(traced), 0)?
             }
             // An input that does not fit is better named than what it leads to. What takes too much while it is traced takes too much when it runs.

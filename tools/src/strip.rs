@@ -42,7 +42,12 @@ impl Strip {
         }
         model.strip();
         let saved = model.save(&self.output).at(self.output.display())?;
-        let text = format!("wrote       {}   {} · sha256 {}…", self.output.display(), bytes(saved.bytes), short_hash(&saved.sha256));
+        let text = format!(
+            "wrote       {}   {} · sha256 {}…",
+            crate::console::printable(&self.output.display().to_string()),
+            bytes(saved.bytes),
+            short_hash(&saved.sha256)
+        );
         console.result(
             &text,
             json!({

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(ontrace_cli::main(std::env::args_os()))
+    ontrace_cli::program()
 }
