@@ -2,6 +2,7 @@
 
 mod compare;
 mod draw;
+mod hostile;
 mod inputs;
 mod program;
 mod scalars;
