@@ -125,7 +125,7 @@ impl Ranges {
     /// Whether the dividend is known to be from 0 to below the divisor.
     pub(super) fn is_remainder(&self, dividend: &Expr, divisor: &Expr) -> bool {
         // What has no greatest size is below no number: most quotients need no proof.
-        let is_open = divisor.number().is_some() && dividend.symbols().iter().any(|symbol| self.greatest(symbol).is_none());
+        let is_open = divisor.number().is_some() && dividend.any_symbol(&|symbol| self.greatest(symbol).is_none());
         !is_open && self.is_nonnegative(dividend) && self.is_nonnegative(&divisor.add(&dividend.neg()).add(&(-1).into()))
     }
 
@@ -194,7 +194,8 @@ impl Ranges {
                 }
                 Some(_) => false,
                 None if !self.proves(a, depth, effort) || !self.proves(&b.add(&(-1).into()), depth, effort) => false,
-                None => with(if up { const { &Expr::ZERO } } else { a }),
+                None if up => with(&Expr::default()),
+                None => with(a),
             },
             Atom::Min(a, b) if up => with(a) && with(b),
             Atom::Max(a, b) if up => with(a) || with(b),
@@ -205,8 +206,12 @@ impl Ranges {
 
     /// Whether the terms alone say it, every symbol being its least and something more.
     fn terms_are_nonnegative(&self, expr: &Expr, depth: usize, effort: &Cell<usize>) -> bool {
+        let is_shifted = |symbol: &str| !matches!(self.least(symbol), 0 | i64::MIN);
         let more = |symbol: &str| Expr::symbol(symbol).add(&self.least(symbol).into());
-        let shifted = expr.substitute_terms(&|symbol| (!matches!(self.least(symbol), 0 | i64::MIN)).then(|| more(symbol)));
+        let shifted = match expr.any_symbol(&is_shifted) {
+            true => expr.substitute_terms(&|symbol| is_shifted(symbol).then(|| more(symbol))),
+            false => expr.clone(),
+        };
         let mut least = 0i64;
         for (monomial, coefficient) in shifted.terms() {
             if !monomial.iter().all(|(atom, _)| depth > 0 && self.atom_is_nonnegative(atom, depth - 1, effort)) {

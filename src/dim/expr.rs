@@ -1,16 +1,21 @@
 //! Integer expressions over symbols in a canonical form: equal expressions are equal values and print equally.
 
 use super::bounds::Ranges;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// A polynomial with integer coefficients over symbols, floor divisions, minima and maxima.
+/// A polynomial with integer coefficients over symbols, floor divisions, minima and maxima: its terms, sorted by their monomial, none with
+/// coefficient 0. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Expr(BTreeMap<Monomial, i64>);
+pub struct Expr(Arc<[Term]>);
+
+/// A monomial and its coefficient.
+type Term = (Monomial, i64);
 
 /// A product of powers, sorted by atom; the empty product is 1.
-pub(super) type Monomial = Vec<(Atom, u32)>;
+pub(super) type Monomial = Arc<[(Atom, u32)]>;
 
 /// What a polynomial cannot take apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,40 +47,37 @@ pub enum Step {
 
 impl From<i64> for Expr {
     fn from(n: i64) -> Expr {
-        Expr::term(vec![], n)
+        Expr::term(Monomial::default(), n)
     }
 }
 
 impl Expr {
-    /// The number 0.
-    pub(super) const ZERO: Expr = Expr(BTreeMap::new());
-
     /// The expression that is this symbol.
     pub fn symbol(name: &str) -> Expr {
         Expr::atom(Atom::Symbol(name.into()))
     }
 
     fn atom(atom: Atom) -> Expr {
-        Expr::term(vec![(atom, 1)], 1)
+        Expr::term(Arc::new([(atom, 1)]), 1)
     }
 
     fn term(monomial: Monomial, coefficient: i64) -> Expr {
-        if coefficient == 0 { Expr::ZERO } else { Expr(BTreeMap::from([(monomial, coefficient)])) }
+        if coefficient == 0 { Expr::default() } else { Expr(Arc::new([(monomial, coefficient)])) }
     }
 
     /// The number that this expression is, if it has no symbol.
     pub fn number(&self) -> Option<i64> {
-        match self.0.len() {
-            0 => Some(0),
-            1 => self.0.get(&vec![]).copied(),
+        match &*self.0 {
+            [] => Some(0),
+            [(monomial, n)] if monomial.is_empty() => Some(*n),
             _ => None,
         }
     }
 
     /// The symbol that this expression is, if it is nothing else.
     pub fn as_symbol(&self) -> Option<&Arc<str>> {
-        match self.0.iter().next() {
-            Some((monomial, 1)) if self.0.len() == 1 => match monomial.as_slice() {
+        match &*self.0 {
+            [(monomial, 1)] => match &**monomial {
                 [(Atom::Symbol(name), 1)] => Some(name),
                 _ => None,
             },
@@ -85,13 +87,43 @@ impl Expr {
 
     /// The sum.
     pub fn add(&self, other: &Expr) -> Expr {
-        let mut sum = self.0.clone();
-        for (monomial, coefficient) in &other.0 {
-            let entry = sum.entry(monomial.clone()).or_insert(0);
-            *entry = entry.saturating_add(*coefficient);
+        match (self.0.is_empty(), other.0.is_empty()) {
+            (_, true) => return self.clone(),
+            (true, _) => return other.clone(),
+            _ => {}
         }
-        sum.retain(|_, coefficient| *coefficient != 0);
-        Expr(sum)
+        let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut sum = Vec::with_capacity(self.0.len() + other.0.len());
+        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+            match x.0.cmp(&y.0) {
+                Ordering::Less => sum.extend(a.next().cloned()),
+                Ordering::Greater => sum.extend(b.next().cloned()),
+                Ordering::Equal => {
+                    let coefficient = x.1.saturating_add(y.1);
+                    if coefficient != 0 {
+                        sum.push((x.0.clone(), coefficient));
+                    }
+                    (a.next(), b.next());
+                }
+            }
+        }
+        sum.extend(a.chain(b).cloned());
+        Expr(sum.into())
+    }
+
+    /// The sum of terms in any order.
+    fn sum(terms: impl IntoIterator<Item = Term>) -> Expr {
+        let mut terms: Vec<Term> = terms.into_iter().collect();
+        terms.sort_by(|a, b| a.0.cmp(&b.0));
+        terms.dedup_by(|next, first| {
+            let is_same = next.0 == first.0;
+            if is_same {
+                first.1 = first.1.saturating_add(next.1);
+            }
+            is_same
+        });
+        terms.retain(|term| term.1 != 0);
+        Expr(terms.into())
     }
 
     /// The same expression under what is known of its symbols: a quotient that is exact, and is multiplied by its divisor again, is its
@@ -114,7 +146,7 @@ impl Expr {
 
     /// The expression with others instead of some of its atoms.
     fn rebuilt(&self, of: &dyn Fn(&Atom) -> Option<Expr>) -> Expr {
-        self.0.iter().fold(Expr::default(), |sum, (monomial, &coefficient)| {
+        self.terms().fold(Expr::default(), |sum, (monomial, coefficient)| {
             let product = monomial.iter().fold(Expr::from(coefficient), |product, (atom, power)| {
                 let factor = of(atom).unwrap_or_else(|| Expr::atom(atom.clone()));
                 (0..*power).fold(product, |product, _| product.mul(&factor))
@@ -125,18 +157,23 @@ impl Expr {
 
     /// The terms: a product of atoms and its coefficient.
     pub(super) fn terms(&self) -> impl Iterator<Item = (&Monomial, i64)> {
-        self.0.iter().map(|(monomial, &coefficient)| (monomial, coefficient))
+        self.0.iter().map(|(monomial, coefficient)| (monomial, *coefficient))
+    }
+
+    /// What its monomials are products of.
+    fn all_atoms(&self) -> impl Iterator<Item = &Atom> {
+        self.0.iter().flat_map(|term| term.0.iter().map(|power| &power.0))
     }
 
     /// The quotients, minima and maxima of which this is a polynomial, not those inside them.
     pub(super) fn atoms(&self) -> BTreeSet<Atom> {
-        self.0.keys().flatten().map(|(atom, _)| atom).filter(|atom| !matches!(atom, Atom::Symbol(_))).cloned().collect()
+        self.all_atoms().filter(|atom| !matches!(atom, Atom::Symbol(_))).cloned().collect()
     }
 
     /// The factor and the rest, of which this is `factor·atom + rest`; `None` where the atom has a power.
     pub(super) fn linear_in(&self, atom: &Atom) -> Option<(Expr, Expr)> {
         let (mut factor, mut rest) = (Expr::default(), Expr::default());
-        for (monomial, &coefficient) in &self.0 {
+        for (monomial, coefficient) in self.terms() {
             match monomial.iter().position(|(other, _)| other == atom) {
                 None => rest = rest.add(&Expr::term(monomial.clone(), coefficient)),
                 Some(i) if monomial[i].1 == 1 => {
@@ -158,25 +195,21 @@ impl Expr {
     }
 
     fn without_exact_quotients(self, is_multiple: &dyn Fn(&Expr, i64) -> bool) -> Expr {
-        let whole = self.0.iter().find_map(|(monomial, &coefficient)| {
+        let whole = self.terms().find_map(|(monomial, coefficient)| {
             monomial.iter().enumerate().find_map(|(i, (atom, power))| {
                 let Atom::Floor(a, b) = atom else { return None };
                 let b = b.number().filter(|&b| b != 0 && coefficient % b == 0 && is_multiple(a, b))?;
-                let mut rest = monomial.clone();
+                let mut rest = monomial.to_vec();
                 match power {
                     1 => drop(rest.remove(i)),
                     _ => rest[i].1 -= 1,
                 }
-                Some((monomial.clone(), Expr::term(rest, coefficient / b).mul(a)))
+                Some((Expr::term(monomial.clone(), coefficient), Expr::term(rest.into(), coefficient / b).mul(a)))
             })
         });
         match whole {
             None => self,
-            Some((monomial, product)) => {
-                let mut rest = self.0;
-                rest.remove(&monomial);
-                Expr(rest).add(&product).without_exact_quotients(is_multiple)
-            }
+            Some((term, product)) => self.add(&term.neg()).add(&product).without_exact_quotients(is_multiple),
         }
     }
 
@@ -187,19 +220,17 @@ impl Expr {
             (Some(n), _) => return other.scaled(n),
             _ => {}
         }
-        let mut product = Expr::default();
-        for (a, x) in &self.0 {
-            for (b, y) in &other.0 {
-                product = product.add(&Expr::term(multiply(a, b), x.saturating_mul(*y)));
-            }
-        }
-        product
+        let products = |(a, x): (&Monomial, i64)| other.terms().map(move |(b, y)| (multiply(a, b), x.saturating_mul(y))).collect::<Vec<_>>();
+        Expr::sum(self.terms().flat_map(products))
     }
 
     /// The product with a number.
     fn scaled(&self, n: i64) -> Expr {
-        let terms = || self.0.iter().map(|(monomial, x)| (monomial.clone(), x.saturating_mul(n)));
-        if n == 0 { Expr::ZERO } else { Expr(terms().collect()) }
+        match n {
+            0 => Expr::default(),
+            1 => self.clone(),
+            _ => Expr(self.terms().map(|(monomial, x)| (monomial.clone(), x.saturating_mul(n))).collect()),
+        }
     }
 
     /// The negative.
@@ -216,13 +247,13 @@ impl Expr {
             return Some(Expr::from(1));
         }
         // By one term: every term must have it as a factor. By several: the quotient's leading terms, one after the other.
-        let (lead, coefficient) = divisor.0.iter().next_back()?;
+        let (lead, coefficient) = divisor.0.last()?;
         let mut rest = self.clone();
         let mut quotient = Expr::default();
-        while let Some((monomial, &x)) = rest.0.iter().next_back() {
-            let part = Expr::term(divide(monomial, lead)?, x.checked_div(*coefficient).filter(|q| q * coefficient == x)?);
+        while let Some((monomial, x)) = rest.0.last().cloned() {
+            let part = Expr::term(divide(&monomial, lead)?, x.checked_div(*coefficient).filter(|q| q * coefficient == x)?);
             let next = rest.add(&part.mul(divisor).neg());
-            if next.0.len() >= rest.0.len() && next.0.keys().next_back() >= rest.0.keys().next_back() {
+            if next.0.len() >= rest.0.len() && next.0.last().map(|term| &term.0) >= rest.0.last().map(|term| &term.0) {
                 return None;
             }
             quotient = quotient.add(&part);
@@ -233,14 +264,14 @@ impl Expr {
 
     /// Both expressions without the symbols and factors that divide all of their terms.
     pub(super) fn without_common_factors(&self, other: &Expr) -> (Expr, Expr) {
-        let mut terms = self.0.iter().chain(&other.0);
+        let mut terms = self.terms().chain(other.terms());
         let Some((first, number)) = terms.next() else { return (self.clone(), other.clone()) };
-        let common = terms.fold((first.clone(), *number), |(common, number), (monomial, &x)| {
+        let common = terms.fold((first.to_vec(), number), |(common, number), (monomial, x)| {
             let power = |atom: &Atom| monomial.iter().find(|power| power.0 == *atom).map_or(0, |power| power.1);
             let shared = common.into_iter().map(|(atom, n)| (power(&atom).min(n), atom));
             (shared.filter(|shared| shared.0 > 0).map(|(n, atom)| (atom, n)).collect(), gcd(number, x))
         });
-        let common = Expr::term(common.0, common.1.saturating_abs().max(1));
+        let common = Expr::term(common.0.into(), common.1.saturating_abs().max(1));
         match (self.div_exact(&common), other.div_exact(&common)) {
             (Some(a), Some(b)) => (a, b),
             _ => (self.clone(), other.clone()),
@@ -254,11 +285,11 @@ impl Expr {
         }
         match (self.number(), divisor.number()) {
             (_, Some(0)) => Expr::default(),
-            (Some(a), Some(b)) => Expr::from(a.div_euclid(b) - i64::from(b < 0 && a.rem_euclid(b) != 0)),
+            (Some(a), Some(b)) => Expr::from(floor_div(a, b)),
             (_, Some(b)) if b > 0 => {
                 // floor((b·q + r) / b) = q + floor(r / b): take out what divides, so that equal sizes look equal.
                 let (mut whole, mut rest) = (Expr::default(), Expr::default());
-                for (monomial, &x) in &self.0 {
+                for (monomial, x) in self.terms() {
                     whole = whole.add(&Expr::term(monomial.clone(), x.div_euclid(b)));
                     rest = rest.add(&Expr::term(monomial.clone(), x.rem_euclid(b)));
                 }
@@ -276,11 +307,11 @@ impl Expr {
 
     /// The expression and a number without the factors that both have.
     pub(super) fn reduced(&self, number: i64) -> (Expr, i64) {
-        let common = self.0.values().fold(number, |common, &x| gcd(common, x));
+        let common = self.terms().fold(number, |common, (_, x)| gcd(common, x));
         if common <= 1 {
             return (self.clone(), number);
         }
-        (Expr(self.0.iter().map(|(monomial, &x)| (monomial.clone(), x / common)).collect()), number / common)
+        (Expr(self.terms().map(|(monomial, x)| (monomial.clone(), x / common)).collect()), number / common)
     }
 
     /// The remainder of [`Expr::floor_div`].
@@ -318,13 +349,13 @@ impl Expr {
 
     /// The value where `symbol` gives a number to each symbol; `None` where one has none or a division is by zero.
     pub fn eval(&self, symbol: &dyn Fn(&str) -> Option<i64>) -> Option<i64> {
-        self.0.iter().try_fold(0i64, |sum, (monomial, &coefficient)| {
+        self.terms().try_fold(0i64, |sum, (monomial, coefficient)| {
             let product = monomial.iter().try_fold(coefficient, |product, (atom, power)| {
                 let x = match atom {
                     Atom::Symbol(name) => symbol(name)?,
                     Atom::Floor(a, b) => {
                         let (a, b) = (a.eval(symbol)?, b.eval(symbol)?);
-                        Expr::from(a).floor_div(&Expr::from((b != 0).then_some(b)?)).number()?
+                        floor_div(a, (b != 0).then_some(b)?)
                     }
                     Atom::Min(a, b) => a.eval(symbol)?.min(b.eval(symbol)?),
                     Atom::Max(a, b) => a.eval(symbol)?.max(b.eval(symbol)?),
@@ -347,7 +378,7 @@ impl Expr {
 
     /// Whether it is computed from data: from sizes that are known only when a call runs, or from values.
     pub(crate) fn depends_on_data(&self) -> bool {
-        self.symbols().iter().any(|symbol| super::is_value(symbol) || super::is_made(symbol, super::DATA))
+        self.any_symbol(&|symbol| super::is_value(symbol) || super::is_made(symbol, super::DATA))
     }
 
     /// Whether the value is certainly not negative, sizes being at least 0.
@@ -355,10 +386,23 @@ impl Expr {
         Ranges::default().is_nonnegative(self)
     }
 
+    /// Whether one of its symbols, also inside of quotients, minima and maxima, is like this.
+    pub(super) fn any_symbol(&self, is: &dyn Fn(&str) -> bool) -> bool {
+        self.all_atoms().any(|atom| match atom {
+            Atom::Symbol(name) => is(name),
+            Atom::Floor(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => a.any_symbol(is) || b.any_symbol(is),
+        })
+    }
+
+    /// Whether it has a quotient, minimum or maximum.
+    pub(super) fn has_parts(&self) -> bool {
+        self.all_atoms().any(|atom| !matches!(atom, Atom::Symbol(_)))
+    }
+
     /// The symbols, in the order of their names.
     pub fn symbols(&self) -> BTreeSet<Arc<str>> {
         let mut names = BTreeSet::new();
-        for (atom, _) in self.0.keys().flatten() {
+        for atom in self.all_atoms() {
             match atom {
                 Atom::Symbol(name) => drop(names.insert(name.clone())),
                 Atom::Floor(a, b) | Atom::Min(a, b) | Atom::Max(a, b) => {
@@ -375,9 +419,8 @@ impl Expr {
         if let Some(n) = self.number() {
             return Step::Number(n);
         }
-        let mut terms = self.0.iter();
-        match (terms.next(), terms.next()) {
-            (Some((monomial, &coefficient)), None) => match (monomial.as_slice(), coefficient) {
+        match &*self.0 {
+            [(monomial, coefficient)] => match (&**monomial, *coefficient) {
                 ([(atom, 1)], 1) => match atom {
                     Atom::Symbol(name) => Step::Symbol(name.clone()),
                     Atom::Floor(a, b) => Step::Floor(a.clone(), b.clone()),
@@ -386,7 +429,7 @@ impl Expr {
                 },
                 _ => {
                     let powers = monomial.iter().flat_map(|(atom, power)| (0..*power).map(|_| Expr::atom(atom.clone())));
-                    Step::Product(powers.chain((coefficient != 1).then(|| Expr::from(coefficient))).collect())
+                    Step::Product(powers.chain((*coefficient != 1).then(|| Expr::from(*coefficient))).collect())
                 }
             },
             _ => Step::Sum(self.printed().map(|(monomial, coefficient)| Expr::term(monomial.clone(), coefficient)).collect()),
@@ -395,8 +438,8 @@ impl Expr {
 
     /// The terms in the order in which they are printed: the number last.
     fn printed(&self) -> impl Iterator<Item = (&Monomial, i64)> {
-        let number = self.0.iter().filter(|term| term.0.is_empty());
-        self.0.iter().filter(|term| !term.0.is_empty()).chain(number).map(|(monomial, &x)| (monomial, x))
+        let number = self.terms().filter(|term| term.0.is_empty());
+        self.terms().filter(|term| !term.0.is_empty()).chain(number)
     }
 }
 
@@ -405,21 +448,38 @@ pub(super) fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a.saturating_abs() } else { gcd(b, a.wrapping_rem(b)) }
 }
 
-fn multiply(a: &Monomial, b: &Monomial) -> Monomial {
-    let mut powers: BTreeMap<Atom, u32> = a.iter().cloned().collect();
-    for (atom, power) in b {
-        *powers.entry(atom.clone()).or_insert(0) += power;
+/// The quotient rounded towards negative infinity; by zero it is 0.
+pub(super) fn floor_div(a: i64, b: i64) -> i64 {
+    match a.checked_rem(b) {
+        None if b == 0 => 0,
+        // The least number divided by -1.
+        None => i64::MAX,
+        Some(rest) => a / b - i64::from(rest != 0 && (a < 0) != (b < 0)),
     }
-    powers.into_iter().collect()
+}
+
+fn multiply(a: &Monomial, b: &Monomial) -> Monomial {
+    if a.is_empty() || b.is_empty() {
+        return if a.is_empty() { b.clone() } else { a.clone() };
+    }
+    let mut powers = a.to_vec();
+    for (atom, power) in b.iter() {
+        match powers.binary_search_by(|known| known.0.cmp(atom)) {
+            Ok(i) => powers[i].1 += power,
+            Err(i) => powers.insert(i, (atom.clone(), *power)),
+        }
+    }
+    powers.into()
 }
 
 fn divide(a: &Monomial, b: &Monomial) -> Option<Monomial> {
-    let mut powers: BTreeMap<Atom, u32> = a.iter().cloned().collect();
-    for (atom, power) in b {
-        let left = powers.get(atom)?.checked_sub(*power)?;
-        powers.insert(atom.clone(), left);
+    let mut powers = a.to_vec();
+    for (atom, power) in b.iter() {
+        let i = powers.binary_search_by(|known| known.0.cmp(atom)).ok()?;
+        powers[i].1 = powers[i].1.checked_sub(*power)?;
     }
-    Some(powers.into_iter().filter(|entry| entry.1 > 0).collect())
+    powers.retain(|power| power.1 > 0);
+    Some(powers.into())
 }
 
 impl fmt::Display for Atom {
@@ -464,7 +524,7 @@ impl fmt::Display for Expr {
                 write!(f, "{size}")?;
                 star = "*";
             }
-            for (atom, power) in monomial {
+            for (atom, power) in monomial.iter() {
                 for _ in 0..*power {
                     write!(f, "{star}{atom}")?;
                     star = "*";
@@ -513,6 +573,7 @@ mod tests {
                 assert_eq!(k(a).floor_div(&k(b)).number(), Some((a as f64 / b as f64).floor() as i64), "{a} / {b}");
             }
         }
+        assert_eq!([floor_div(i64::MIN, -1), floor_div(i64::MIN, 1), floor_div(i64::MIN, 3)], [i64::MAX, i64::MIN, -3074457345618258603]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Dim {
 
     /// Whether it is computed from values of scalars of the graph: it may be negative, and is not known before a call runs.
     pub fn depends_on_values(&self) -> bool {
-        self.is_symbolic() && self.expr().symbols().iter().any(|symbol| is_value(symbol))
+        self.is_symbolic() && self.expr().any_symbol(&is_value)
     }
 
     /// Whether the size depends on data and has no name yet.
@@ -129,11 +129,12 @@ impl Dim {
         }
     }
 
-    fn combine(&self, other: &Dim, exprs: impl Fn(&Expr, &Expr) -> Expr) -> Dim {
-        let seen = self.example().zip(other.example()).and_then(|(a, b)| exprs(&Expr::from(a), &Expr::from(b)).number());
-        if let (Dim::Fixed(_), Dim::Fixed(_), Some(n)) = (self, other, seen) {
-            return Dim::Fixed(n);
+    /// What an operation makes of two sizes: of their values in the example by `numbers`, of their expressions by `exprs`.
+    fn combine(&self, other: &Dim, numbers: fn(i64, i64) -> i64, exprs: fn(&Expr, &Expr) -> Expr) -> Dim {
+        if let (Dim::Fixed(a), Dim::Fixed(b)) = (self, other) {
+            return Dim::Fixed(numbers(*a, *b));
         }
+        let seen = self.example().zip(other.example()).map(|(a, b)| numbers(a, b));
         Dim::new(exprs(&self.expr(), &other.expr()), seen)
     }
 
@@ -144,12 +145,12 @@ impl Dim {
 
     /// The smaller of two sizes.
     pub fn min(&self, other: impl Into<Dim>) -> Dim {
-        self.combine(&other.into(), Expr::minimum)
+        self.combine(&other.into(), i64::min, Expr::minimum)
     }
 
     /// The larger of two sizes.
     pub fn max(&self, other: impl Into<Dim>) -> Dim {
-        self.combine(&other.into(), Expr::maximum)
+        self.combine(&other.into(), i64::max, Expr::maximum)
     }
 
     /// Whether the sizes are equal: at every value of their symbols, or under these constraints, which may assume it because it holds in
@@ -230,10 +231,10 @@ impl From<&Dim> for Dim {
 
 /// The operators on sizes, for values and references alike.
 macro_rules! operators {
-    ($($Op:ident $op:ident $of:expr;)*) => {
+    ($($Op:ident $op:ident $numbers:expr, $exprs:expr;)*) => {
         $(impl<T: Into<Dim>> ops::$Op<T> for &Dim {
             type Output = Dim;
-            fn $op(self, other: T) -> Dim { self.combine(&other.into(), $of) }
+            fn $op(self, other: T) -> Dim { self.combine(&other.into(), $numbers, $exprs) }
         }
         impl<T: Into<Dim>> ops::$Op<T> for Dim {
             type Output = Dim;
@@ -243,11 +244,11 @@ macro_rules! operators {
 }
 
 operators! {
-    Add add Expr::add;
-    Sub sub |a, b| a.add(&b.neg());
-    Mul mul Expr::mul;
-    Div div Expr::floor_div;
-    Rem rem Expr::modulo;
+    Add add i64::saturating_add, Expr::add;
+    Sub sub |a, b| a.saturating_add(b.saturating_neg()), |a, b| a.add(&b.neg());
+    Mul mul i64::saturating_mul, Expr::mul;
+    Div div expr::floor_div, Expr::floor_div;
+    Rem rem |a, b| a.saturating_sub(expr::floor_div(a, b).saturating_mul(b)), Expr::modulo;
 }
 
 impl ops::Neg for &Dim {

@@ -230,7 +230,7 @@ impl Constraints {
         };
         match &self.assumptions {
             // Without quotients, minima and maxima there is nothing to simplify.
-            Some(Assumptions { granted, ranges, .. }) if !granted.is_empty() && !expr.atoms().is_empty() => {
+            Some(Assumptions { granted, ranges, .. }) if !granted.is_empty() && expr.has_parts() => {
                 expr.simplified(ranges, &|expr, of| granted.contains(&Constraint::Multiple(expr.clone(), of)))
             }
             _ => expr.clone(),
