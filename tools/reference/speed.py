@@ -1,16 +1,19 @@
-"""Holds the eager library against torch, and Session against ONNX Runtime and plain tract, in one run, and prints tables of medians.
+"""Compares the eager library with torch, Session with ONNX Runtime and tract alone, and conversion with a copy, in one run; prints tables of medians.
 
-usage: python tools/reference/speed.py [--binary PATH] [--rounds N] [model.onnx ...]      (in the project's folder)
+usage: python tools/reference/speed.py [--binary PATH] [--program PATH] [--rounds N] [--out PAGE.md] [model.onnx model.pt ...]   (in the project's folder)
 
 needs numpy, onnx, onnxruntime and torch (CPU); without --binary it builds benches/speed.rs by cargo. Each figure is the median of the
-medians of some rounds, in milliseconds; in a round everyone measures in turn, so that a busy machine is busy for all. Models are run at
-the sizes they declare (1 where symbolic).
+medians of some rounds, in milliseconds; in a round everyone measures in turn, so that a busy machine is busy for all. `.onnx` files are run at
+the sizes they declare (1 where symbolic); `.pt` files are converted by --program, without the check, beside a copy of the file. Without a model
+it measures the operators of the eager library and an encoder. --out writes the tables with the machine and the versions as a page.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -97,10 +100,10 @@ def figure(command):
     return float(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout else float("nan")
 
 
-def table(title, rows, peers, rounds):
+def table(title, rows, peers, rounds, say):
     """A line a row and number of threads: the first peer is us, the others are what we are compared with."""
-    print(f"\n| {title} | threads | " + " | ".join(peers) + " | " + " | ".join(f"ratio to {peer}" for peer in list(peers)[1:]) + " |")
-    print("|---" * (2 * len(peers) + 1) + "|")
+    say(f"\n| {title} | threads | " + " | ".join(peers) + " | " + " | ".join(f"ratio to {peer}" for peer in list(peers)[1:]) + " | spread |")
+    say("|---" * (2 * len(peers) + 2) + "|")
     for row in rows:
         for threads in THREADS:
             times = {peer: [] for peer in peers}
@@ -110,7 +113,43 @@ def table(title, rows, peers, rounds):
             middle = [statistics.median(found) for found in times.values()]
             ratios = [f"{middle[0] / other:.2f}" for other in middle[1:]]
             name = pathlib.Path(row).name if row.endswith(".onnx") else row
-            print(f"| {name} | {threads} | " + " | ".join([f"{figure:.3f}" for figure in middle] + ratios) + " |", flush=True)
+            say(f"| {name} | {threads} | " + " | ".join([f"{figure:.3f}" for figure in middle] + ratios) + f" | {spread(times.values())} |")
+
+
+def spread(times):
+    """How far the rounds of the most unsteady peer lie apart, as a share of their median."""
+    return f"{max((max(found) - min(found)) / statistics.median(found) for found in times):.0%}"
+
+
+def conversions(program, archives, rounds, say):
+    """The CPU time of a conversion without its check, beside that of `cp` and its sync."""
+
+    def cpu(command):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    say("\n| archive | MB | convert, CPU s | cp, CPU s | ratio | spread |\n|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for archive in archives:
+            times = {"convert": [], "cp": []}
+            for _ in range(rounds):
+                times["convert"].append(cpu([program, "convert", archive, "-o", f"{folder}/out.onnx", "--no-check", "-q"]))
+                times["cp"].append(cpu(["sh", "-c", 'cp "$0" "$1" && sync "$1"', archive, f"{folder}/copy"]))
+            convert, copy = (statistics.median(found) for found in times.values())
+            size = os.path.getsize(archive) / 1e6
+            say(f"| {pathlib.Path(archive).name} | {size:.1f} | {convert:.3f} | {copy:.3f} | {convert / max(copy, 0.001):.1f} | {spread(times.values())} |")
+
+
+def machine():
+    """The processor and the versions of the peers."""
+    import onnxruntime
+    import torch
+
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []
+    processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return f"{processor}, {os.cpu_count()} cores; ONNX Runtime {onnxruntime.__version__}, torch {torch.__version__}"
 
 
 def built():
@@ -123,18 +162,33 @@ def built():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", help="benches/speed.rs, built")
+    parser.add_argument("--program", default="target/release/ontrace", help="the command line, built in release")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", help="a Markdown page that is written too")
     parser.add_argument("models", nargs="*", help="measured in place of the rows and the encoder")
     given = parser.parse_args()
     binary = given.binary or built()
     ours = lambda kind: lambda row, threads: figure([binary, kind, row, str(threads)])
     runtimes = {"Session": ours("session"), "ONNX Runtime": lambda row, threads: own("onnxruntimes", row, threads), "tract": ours("plain")}
-    print(f"{os.cpu_count()} cores; milliseconds, medians of {given.rounds} rounds")
-    if given.models:
-        table("model", given.models, runtimes, given.rounds)
-    else:
-        table("eager", ROWS, {"ontrace": ours("eager"), "torch": lambda row, threads: own("torchs", row, threads)}, given.rounds)
+    page = []
+
+    def say(line):
+        page.append(line)
+        print(line, flush=True)
+
+    say(f"{machine()}. Milliseconds, medians of {given.rounds} rounds; spread: (largest − smallest) / median of the most unsteady peer.")
+    networks = [model for model in given.models if model.endswith(".onnx")]
+    archives = [model for model in given.models if not model.endswith(".onnx")]
+    if networks:
+        table("model", networks, runtimes, given.rounds, say)
+    if archives:
+        conversions(given.program, archives, given.rounds, say)
+    if not given.models:
+        table("eager", ROWS, {"ontrace": ours("eager"), "torch": lambda row, threads: own("torchs", row, threads)}, given.rounds, say)
         with tempfile.TemporaryDirectory() as folder:
             encoder = str(pathlib.Path(folder) / "encoder.onnx")
             subprocess.run([binary, "encoder", encoder], check=True)
-            table("model", [encoder], runtimes, given.rounds)
+            table("model", [encoder], runtimes, given.rounds, say)
+    if given.out:
+        head = "# Performance\n\nWritten by `tools/reference/speed.py`; every figure of a row was measured in the same run, in turn.\n\n"
+        pathlib.Path(given.out).write_text(head + "\n".join(page) + "\n")
