@@ -220,7 +220,8 @@ impl Expr {
             (Some(n), _) => return other.scaled(n),
             _ => {}
         }
-        let products = |(a, x): (&Monomial, i64)| other.terms().map(move |(b, y)| (multiply(a, b), x.saturating_mul(y))).collect::<Vec<_>>();
+        let products =
+            |(a, x): (&Monomial, i64)| other.terms().map(move |(b, y)| (multiply(a, b), x.saturating_mul(y))).collect::<Vec<_>>();
         Expr::sum(self.terms().flat_map(products))
     }
 
