@@ -91,6 +91,9 @@ const CODES: &[(ErrorCode, &str, &str)] = &[
     (ErrorCode::Internal, "E0901", "internal error"),
 ];
 
+/// The section of each code, under its number and title.
+const EXPLANATIONS: &str = include_str!("error_codes.md");
+
 impl ErrorCode {
     fn row(self) -> &'static (ErrorCode, &'static str, &'static str) {
         CODES.iter().find(|row| row.0 == self).unwrap_or(&CODES[CODES.len() - 1])
@@ -104,6 +107,12 @@ impl ErrorCode {
     /// A few words that say what the code means.
     pub fn title(self) -> &'static str {
         self.row().2
+    }
+
+    /// What the code means, why it happens, an example, and what to do: Markdown that begins with the heading `E0101 incompatible shapes`.
+    pub fn explanation(self) -> &'static str {
+        let sections = EXPLANATIONS.split("\n## ").skip(1);
+        sections.map(str::trim_end).find(|section| section.starts_with(self.id())).unwrap_or_default()
     }
 
     /// Every code, in the order of their codes.
@@ -290,6 +299,18 @@ mod tests {
         ids.dedup();
         assert_eq!(ids.len(), CODES.len());
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn every_code_is_explained_in_order_and_says_what_to_do() {
+        let headings: Vec<&str> = EXPLANATIONS.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        let expected: Vec<String> = CODES.iter().map(|(_, id, title)| format!("{id} {title}")).collect();
+        assert_eq!(headings, expected);
+        for code in ErrorCode::all() {
+            let text = code.explanation();
+            assert!(text.contains("\nWhat to do: "), "{code}");
+            assert!(text.contains("```") || text.contains("no example is known"), "{code}");
+        }
     }
 
     #[test]

@@ -98,6 +98,11 @@ pub mod guide {
         #![doc = include_str!("../docs/coming-from.md")]
     }
 
+    /// What each [`ErrorCode`](crate::ErrorCode) means.
+    pub mod error_codes {
+        #![doc = include_str!("error_codes.md")]
+    }
+
     #[cfg(any(not(doctest), feature = "tract"))]
     pub mod deploying {
         #![doc = include_str!("../docs/deploying.md")]

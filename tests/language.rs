@@ -94,8 +94,12 @@ const PARTS: &[Avoided] = &[
     Avoided { phrase: "lengths", allowed: LENGTHS, instead: "sizes, dims" },
 ];
 
-const DRAW: &[(&str, &str)] =
-    &[("tools/src/draw/", "the command"), ("tools/src/lib.rs", "the command"), ("tools/tests/options/main.rs", "tests of the command")];
+const DRAW: &[(&str, &str)] = &[
+    ("tools/src/draw/", "the command"),
+    ("tools/src/bench/plot.rs", "methods of plotters"),
+    ("tools/src/lib.rs", "the command"),
+    ("tools/tests/options/main.rs", "tests of the command"),
+];
 
 /// Where `lengths` are those of sequences, byte strings or Rust collections.
 const LENGTHS: &[(&str, &str)] = &[

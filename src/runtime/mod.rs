@@ -14,12 +14,14 @@ mod guards;
 mod keep_nan;
 mod packed_matmul;
 mod panic;
+mod profile;
 mod runnable;
 mod specialise;
 mod symbols;
 mod unoptimized;
 
 pub use crate::kernels::threads::bound_threads;
+pub use profile::NodeTime;
 
 use crate::array::Array;
 use crate::dim::{Bindings, Type};

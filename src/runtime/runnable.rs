@@ -1,9 +1,11 @@
 //! A plan of tract's that is run again and again: what it makes for a run is kept for the next one.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tract_onnx::prelude::{TValue, TVec, TractResult, TypedRunnableModel};
 use tract_onnx::tract_core::model::TypedSimpleState;
 use tract_onnx::tract_core::ops::matmul::optimized::OptMatMul;
+use tract_onnx::tract_core::plan::eval;
 
 /// How many states are kept: one for each thread that ran the plan at the same time as others.
 const IDLE: usize = 8;
@@ -39,6 +41,16 @@ impl Runnable {
             idle.push(state);
         }
         Ok(outputs)
+    }
+
+    /// The outputs for these inputs; the name of each node, its operator and the time of its evaluation are shown to `observe`.
+    pub(super) fn run_timed(&self, inputs: TVec<TValue>, mut observe: impl FnMut(&str, &str, Duration)) -> TractResult<TVec<TValue>> {
+        self.plan.spawn()?.run_plan_with_eval(inputs, |context, state, node, inputs| {
+            let started = Instant::now();
+            let outputs = eval(context, state, node, inputs);
+            observe(&node.name, &node.op().name(), started.elapsed());
+            outputs
+        })
     }
 
     /// The operators, in no order.

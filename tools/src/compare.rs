@@ -110,7 +110,7 @@ impl Compare {
 }
 
 /// The second model with the inputs of the first: those of its names, else in their order.
-fn same_inputs(model: LoadedModel, example: &Example) -> ontrace::Result<Prepared> {
+pub fn same_inputs(model: LoadedModel, example: &Example) -> ontrace::Result<Prepared> {
     let names = model.input_names();
     let known = example.inputs();
     let by_name = names.iter().map(|name| known.iter().find(|input| input.0 == *name)).collect::<Option<Vec<_>>>();

@@ -6,7 +6,7 @@ use ontrace::Error;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -114,6 +114,10 @@ impl Console {
         line(format_args!("{RED}error[{}]{RED:#}: {}", error.code(), shortened(&printable(&error.to_string()), MESSAGE)));
         if let Some(help) = error.help_line() {
             line(format_args!("{BOLD}help{BOLD:#}: {}", shortened(&printable(help), MESSAGE)));
+        }
+        // Who reads a terminal can ask; a log needs no such line.
+        if std::io::stderr().is_terminal() {
+            line(format_args!("{BOLD}more{BOLD:#}: ontrace explain {}", error.code()));
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::evidence::Evidence;
 use crate::inputs::{Inputs, Prepared};
 use crate::isolation::limit_memory;
 use crate::limit::Limit;
+use crate::suggestion::did_you_mean;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, report_json, table, traced, unvaried, verified};
 use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
@@ -140,9 +141,7 @@ impl Convert {
     fn admit_specialized(&self, prepared: &Prepared, traced: &Traced) -> Result<(), CommandError> {
         let names = traced.inputs().into_iter().map(|input| input.0).collect::<Vec<_>>();
         if let Some(unknown) = self.specialize.iter().find(|name| !names.contains(name)) {
-            return Err(Error::input(format!("there is no input `{unknown}`"))
-                .help(format!("the inputs are: {}", names.join(", ")))
-                .into());
+            return Err(Error::input(format!("there is no input `{unknown}`")).help(did_you_mean(unknown, &names, "inputs")).into());
         }
         // A file of ours that was specialized stays so: its guards come with it.
         let known = if prepared.model.format == Format::Onnx {

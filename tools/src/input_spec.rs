@@ -1,5 +1,6 @@
 //! Parses `-i [NAME:]SHAPE[:DTYPE][=SOURCE]`, in the spellings of polygraphy, onnxsim, trtexec, tract and pnnx too.
 
+use crate::suggestion::did_you_mean;
 use ontrace::array::Random;
 use ontrace::{Array, DType, Error, Result};
 
@@ -231,10 +232,7 @@ impl Spec {
         if let Some(path) = text.strip_prefix('@') {
             return Ok(Spec { source: Some(DataSource::File(path.to_string())), ..Spec::default() });
         }
-        let unknown = |name: &str| {
-            let near = nearest(name, names).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-            Error::input(format!("there is no input `{name}`")).help(format!("{near}the inputs are: {}", names.join(", ")))
-        };
+        let unknown = |name: &str| Error::input(format!("there is no input `{name}`")).help(did_you_mean(name, names, "inputs"));
         if let Some((shape, dtype)) = typed(text).filter(|parsed| parsed.0.is_some()) {
             return Ok(Spec { shape, dtype, ..Spec::default() });
         }
@@ -272,23 +270,6 @@ fn shapes_in_brackets(text: &str) -> Option<Vec<&str>> {
     }
     pieces.push(&text[start..]);
     (pieces.len() > 1 && pieces.iter().all(|piece| piece.trim_start().starts_with('['))).then_some(pieces)
-}
-
-/// The name that differs in the fewest letters, if they are few.
-pub fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
-    let distance = |other: &str| {
-        let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-        for (i, a) in name.chars().enumerate() {
-            let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-            for (j, b) in other.chars().enumerate() {
-                let next = (diagonal + usize::from(a != b)).min(row[j] + 1).min(row[j + 1] + 1);
-                diagonal = std::mem::replace(&mut row[j + 1], next);
-            }
-        }
-        row[other.chars().count()]
-    };
-    let best = names.iter().map(|other| (distance(other), other)).min_by_key(|best| best.0)?;
-    (best.0 <= 1 + name.chars().count() / 4).then_some(best.1)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::array_files;
 use crate::input_spec::{DataSource, Spec};
+use crate::suggestion::did_you_mean;
 use ontrace::read::LoadedModel;
 use ontrace::{Array, DType, DynModule, Error, ErrorCode, Example, Result, ResultExt, Shape, Tensor, Type};
 use std::path::Path;
@@ -194,6 +195,10 @@ fn symbolic(example: Example, spec: &str) -> Result<(Example, (String, usize))> 
         }
         _ => error,
     };
+    let names: Vec<String> = example.inputs().iter().map(|own| own.0.clone()).collect();
+    if !names.iter().any(|name| name == input) {
+        return Err(unknown(input, &names));
+    }
     let example = example.symbolic(input, index, symbol).map_err(refused)?;
     let tensor = example.inputs().iter().find(|own| own.0 == input).map(|own| own.1.shape().axis(index)).transpose()?;
     let axis = (input.to_string(), tensor.unwrap_or_default());
@@ -205,7 +210,7 @@ fn symbolic(example: Example, spec: &str) -> Result<(Example, (String, usize))> 
 }
 
 fn unknown(name: &str, names: &[String]) -> Error {
-    Error::input(format!("there is no input `{name}`")).help(format!("the inputs are: {}", names.join(", ")))
+    Error::input(format!("there is no input `{name}`")).help(did_you_mean(name, names, "inputs"))
 }
 
 /// One option for each array of a file that is called like an input; an .npy file is the next input without a name.

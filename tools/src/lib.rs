@@ -1,31 +1,38 @@
 //! The `ontrace` command line: converts models to verified ONNX, inspects, checks and runs them. The program and the Python package call it.
 
 mod array_files;
+mod bench;
 mod check;
 mod compare;
+mod completions;
 mod console;
 mod convert;
+mod diff;
 mod draw;
 mod error;
 mod evidence;
+mod explain;
 mod input_spec;
 mod inputs;
 mod inspect;
 mod isolation;
 mod limit;
+mod man;
+mod option_tables;
 mod recorded;
 mod run;
 mod sessions;
 mod signals;
 mod strict;
 mod strip;
+mod suggestion;
 mod tolerance;
 mod verification;
 
 pub use error::{CommandError, CommandResult};
 pub use sessions::open_session;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use console::Console;
 use ontrace::Error;
 use std::ffi::OsString;
@@ -61,12 +68,22 @@ enum Command {
     Check(check::Check),
     /// Compare two models on the same inputs: outputs, and the first node that differs, also behind a simplifier
     Compare(compare::Compare),
+    /// Show what is different between two models: graphs up to names and order, and weights
+    Diff(diff::Diff),
     /// Draw the graph of a model as SVG, HTML or DOT
     Draw(draw::Draw),
     /// Run a model on given or random inputs
     Run(run::Run),
+    /// Measure a model: load time, latency, throughput, memory, and where the time goes
+    Bench(bench::Bench),
     /// Remove ontrace's metadata from an ONNX file: source paths and lines, hashes, verdict, guards
     Strip(strip::Strip),
+    /// Explain an error code: why it happens, an example, what to do
+    Explain(explain::Explain),
+    /// Print the completion script of a shell
+    Completions(completions::Completions),
+    /// Print or write the manual, as `man` reads it
+    Man(man::Man),
 }
 
 impl Cli {
@@ -76,9 +93,14 @@ impl Cli {
             Command::Inspect(command) => command.run(console),
             Command::Check(command) => command.run(console),
             Command::Compare(command) => command.run(console),
+            Command::Diff(command) => command.run(console),
             Command::Draw(command) => command.run(console),
             Command::Run(command) => command.run(console),
+            Command::Bench(command) => command.run(console),
             Command::Strip(command) => command.run(console),
+            Command::Explain(command) => command.run(console),
+            Command::Completions(command) => command.run(Cli::command(), console),
+            Command::Man(command) => command.run(Cli::command(), console),
         }
     }
 }
@@ -156,7 +178,6 @@ fn usage_error(error: &clap::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {

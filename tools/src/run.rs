@@ -3,16 +3,16 @@
 use crate::array_files;
 use crate::console::{Console, count, printable};
 use crate::error::CommandResult;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Prepared};
 use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::verification::{session, special, traced_unchecked};
-use ontrace::check::{check_indices, check_memory, fill_inputs, memory_limit};
+use ontrace::check::{FilledInput, check_indices, check_memory, fill_inputs, memory_limit};
 use ontrace::read;
-use ontrace::{Array, DynModule, ErrorCode, ResultExt, Tensor};
+use ontrace::{Array, DynModule, ErrorCode, Example, ResultExt, Tensor, Traced};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The arguments of `ontrace run`.
 #[derive(clap::Args)]
@@ -31,8 +31,9 @@ pub struct Run {
     out: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Backend {
+/// What runs a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Backend {
     Tract,
     Eager,
 }
@@ -42,33 +43,15 @@ impl Run {
     pub fn run(&self, console: &Console) -> CommandResult {
         self.out.as_deref().map(array_files::check_format).transpose()?;
         let prepared = self.inputs.apply(self.limit.apply(read::open(&self.model)?))?;
-        prepared.notes.iter().for_each(|note| console.note(note));
-        prepared.refuse_missing()?;
-        // The trace says what inputs are used for, so that made-up values fit and indices can be checked.
-        let traced = traced_unchecked(&prepared, console);
-        let (example, filled) = match &traced {
-            Ok((traced, example)) => {
-                check_memory(traced, prepared.model.size, &prepared.given)?;
-                limit_memory(memory_limit(traced, prepared.model.size, &prepared.given));
-                fill_inputs(example, Some(traced), 0)?
-            }
-            // An input that does not fit is better named than what it leads to. What takes too much while it is traced takes too much when it runs.
-            Err(error) if matches!(error.code(), ErrorCode::Input | ErrorCode::TooBig) => return Err(error.clone().into()),
-            Err(_) => fill_inputs(&prepared.example, None, 0)?,
-        };
-        filled.iter().for_each(|input| console.note(&printable(&input.to_string())));
-        let arrays = example.tensors().iter().map(Tensor::to_array).collect::<ontrace::Result<Vec<_>>>()?;
-        if let Ok((traced, _)) = &traced {
-            check_indices(traced, &arrays)?;
-        }
+        let Ready { prepared, traced, arrays, made_up, .. } = ready(prepared, console)?;
         let tensors: Vec<Tensor> = arrays.into_iter().map(Tensor::from).collect();
         let started = Instant::now();
         let eager = || ontrace::ops::seeded(0, || prepared.model.forward(&tensors));
         let outputs = match self.backend {
             Backend::Eager => eager(),
             Backend::Tract => {
-                let session = session(&self.model, prepared.model.format, traced.as_ref().map(|traced| &traced.0).map_err(Clone::clone))
-                    .at(self.model.display())?;
+                let session =
+                    session(&self.model, prepared.model.format, traced.as_ref().map_err(Clone::clone)).at(self.model.display())?;
                 // Where tract fails, the interpreter says which node and why, if it fails too.
                 session.forward(&tensors).map_err(|error| match error.code() {
                     ErrorCode::Runtime => eager().err().unwrap_or(error),
@@ -103,7 +86,7 @@ impl Run {
             "schema": "ontrace.run/1",
             "outputs": list,
             "out": self.out.as_ref().map(|out| out.display().to_string()),
-            "made_up": filled.iter().map(|input| json!({"input": input.name, "values": input.values})).collect::<Vec<_>>(),
+            "made_up": made_up.iter().map(|input| json!({"input": input.name, "values": input.values})).collect::<Vec<_>>(),
         });
         match is_stdout {
             true => console.result_beside(&text.join("\n"), value),
@@ -111,6 +94,50 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// A model with values for all of its inputs.
+pub struct Ready {
+    pub prepared: Prepared,
+    /// The traced graph, or why there is none.
+    pub traced: ontrace::Result<Traced>,
+    /// The example with values.
+    pub example: Example,
+    /// The values of the inputs, in order.
+    pub arrays: Vec<Array>,
+    /// The inputs that nobody gave.
+    pub made_up: Vec<FilledInput>,
+    /// How long the trace took.
+    pub tracing: Duration,
+}
+
+/// Makes up the inputs that nobody gave and says so, and checks that the model can run on all of them.
+///
+/// # Errors
+/// [`Input`](ErrorCode::Input) where some were given and others not, and where they do not fit.
+pub fn ready(prepared: Prepared, console: &Console) -> ontrace::Result<Ready> {
+    prepared.notes.iter().for_each(|note| console.note(note));
+    prepared.refuse_missing()?;
+    // The trace says what inputs are used for, so that made-up values fit and indices can be checked.
+    let started = Instant::now();
+    let traced = traced_unchecked(&prepared, console);
+    let tracing = started.elapsed();
+    let (example, made_up) = match &traced {
+        Ok((traced, example)) => {
+            check_memory(traced, prepared.model.size, &prepared.given)?;
+            limit_memory(memory_limit(traced, prepared.model.size, &prepared.given));
+            fill_inputs(example, Some(traced), 0)?
+        }
+        // An input that does not fit is better named than what it leads to. What takes too much while it is traced takes too much when it runs.
+        Err(error) if matches!(error.code(), ErrorCode::Input | ErrorCode::TooBig) => return Err(error.clone()),
+        Err(_) => fill_inputs(&prepared.example, None, 0)?,
+    };
+    made_up.iter().for_each(|input| console.note(&printable(&input.to_string())));
+    let arrays = example.tensors().iter().map(Tensor::to_array).collect::<ontrace::Result<Vec<_>>>()?;
+    if let Ok((traced, _)) = &traced {
+        check_indices(traced, &arrays)?;
+    }
+    Ok(Ready { prepared, traced: traced.map(|traced| traced.0), example, arrays, made_up, tracing })
 }
 
 /// Minimum, maximum and mean of a float array that is too large to print.

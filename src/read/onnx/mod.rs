@@ -367,7 +367,11 @@ fn missing(graph: &GraphProto, functions: &[FunctionProto], operators: &OpRegist
         return Ok(());
     }
     let lines: Vec<String> = unknown.iter().map(|(name, count)| format!("\n   {name:<32} ×{count}")).collect();
-    let error = Error::new(ErrorCode::UnknownOperators, format!("{} ONNX operators are not supported{}", unknown.len(), lines.concat()));
+    let operators = match unknown.len() {
+        1 => "1 ONNX operator is".to_string(),
+        n => format!("{n} ONNX operators are"),
+    };
+    let error = Error::new(ErrorCode::UnknownOperators, format!("{operators} not supported{}", lines.concat()));
     Err(match unknown.keys().find(|name| name.contains('.')) {
         Some(name) => error.help(format!("custom operator {name} is unknown: open the file with an OpRegistry that has it")),
         None => error,

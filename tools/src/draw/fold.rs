@@ -1,7 +1,7 @@
 //! Parts of a diagram: scopes as one block, and what is near a node.
 
 use super::diagram::{Block, Diagram, Edge, Kind};
-use crate::input_spec::nearest;
+use crate::suggestion::nearest;
 use ontrace::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 
