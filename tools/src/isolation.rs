@@ -5,19 +5,20 @@
 
 use crate::console::Console;
 use crate::error::{CommandError, CommandResult};
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 /// The variable that marks a child: the id of its parent.
 const PARENT: &str = "ONTRACE_PARENT";
 
-/// Runs the command in a child and gives its exit code; `None` in the child, and where no child can be started.
-pub fn supervise(console: &Console) -> Option<ExitCode> {
+/// Runs the command in a child, which is this program with its arguments, and gives its exit code; `None` in the child, and where no child can be started.
+pub fn supervise(program: &[OsString], console: &Console) -> Option<u8> {
     if is_child() {
         watch_parent();
         return None;
     }
-    let mut command = std::process::Command::new(std::env::current_exe().ok()?);
-    command.args(std::env::args_os().skip(1)).env(PARENT, std::process::id().to_string());
+    let (executable, arguments) = program.split_first()?;
+    let mut command = std::process::Command::new(executable);
+    command.args(arguments).env(PARENT, std::process::id().to_string());
     if console.json {
         // Errors are one object on stderr: what the system and Rust say of an end is inside it.
         command.stderr(std::process::Stdio::piped());
@@ -26,11 +27,11 @@ pub fn supervise(console: &Console) -> Option<ExitCode> {
     let outcome = child.wait_with_output().ok()?;
     if let Some(code) = outcome.status.code() {
         let is_lost = !outcome.stderr.is_empty() && std::io::Write::write_all(&mut std::io::stderr(), &outcome.stderr).is_err();
-        return Some(ExitCode::from(if code == 0 && is_lost { 1 } else { u8::try_from(code).unwrap_or(1) }));
+        return Some(if code == 0 && is_lost { 1 } else { u8::try_from(code).unwrap_or(1) });
     }
     let failed = CommandError::from(end(&outcome.status, &String::from_utf8_lossy(&outcome.stderr)));
     console.error(&failed);
-    Some(ExitCode::from(failed.exit))
+    Some(failed.exit)
 }
 
 /// Runs a command; a panic, which is a bug of ontrace, is an error with a code as others are.

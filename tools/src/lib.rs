@@ -124,16 +124,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// The program: its arguments are those of the process. It handles signals, and runs the command in a [child process](isolation).
 pub fn program() -> ExitCode {
-    signals::install();
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    let executable = std::env::current_exe().map(|path| path.into_os_string());
+    let child: Vec<OsString> = executable.into_iter().chain(arguments.iter().skip(1).cloned()).collect();
+    ExitCode::from(launch(arguments, &child))
+}
+
+/// As [`program`], with these arguments, of which the first is the program's name, and `child` as the command line that starts this program with them; gives
+/// the exit code.
+pub fn launch(arguments: Vec<OsString>, child: &[OsString]) -> u8 {
+    signals::install();
     let console = Console { json: has_flag(&arguments, "--json"), quiet: false };
     if !has_flag(&arguments, "--in-process")
-        && let Some(code) = isolation::supervise(&console)
+        && let Some(code) = isolation::supervise(child, &console)
     {
         return code;
     }
     ontrace::runtime::bound_threads();
-    ExitCode::from(main(arguments))
+    main(arguments)
 }
 
 /// Whether a flag is among the arguments, before the parser has read them.

@@ -40,10 +40,10 @@ fn failed(py: Python<'_>, error: Error) -> PyErr {
     raised(py, &CommandError::from(error))
 }
 
-/// Runs the program with these arguments, of which the first is its name; prints, and gives the exit code.
+/// Runs the program with these arguments, of which the first is its name; prints, and gives the exit code. `child` is the command line that starts it again.
 #[pyfunction]
-fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    py.detach(|| ontrace_cli::main(arguments))
+fn main(py: Python<'_>, arguments: Vec<OsString>, child: Vec<OsString>) -> u8 {
+    py.detach(|| ontrace_cli::launch(arguments, &child))
 }
 
 /// Runs a command and gives the object that it prints under `--json`, as JSON.
@@ -76,7 +76,11 @@ impl NativeSession {
     }
 
     /// Runs the model on arrays by position, each with its dtype; other threads run meanwhile.
-    fn run<'py>(&self, py: Python<'py>, inputs: Vec<(String, Bound<'py, PyUntypedArray>)>) -> PyResult<Vec<(&'static str, Bound<'py, PyAny>)>> {
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: Vec<(String, Bound<'py, PyUntypedArray>)>,
+    ) -> PyResult<Vec<(&'static str, Bound<'py, PyAny>)>> {
         let arrays = inputs.iter().map(|(dtype, array)| from_numpy(dtype, array)).collect::<ontrace::Result<Vec<_>>>();
         let arrays = arrays.map_err(|error| failed(py, error))?;
         let outputs = py.detach(|| ontrace::ops::seeded(0, || self.0.run(&arrays))).map_err(|error| failed(py, error))?;
