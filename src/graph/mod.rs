@@ -7,6 +7,7 @@ mod metadata;
 mod operator;
 mod print;
 mod replay;
+mod rewrite;
 mod structural_eq;
 mod structural_hash;
 mod subgraph;
@@ -19,6 +20,7 @@ pub use lower::Written;
 pub(crate) use metadata::{SavedCondition, SavedGuard, guards_entry, guards_of};
 pub(crate) use operator::needs_opset;
 pub use operator::{Agreement, DTypeGap, FIRST_OPSET, Inputs, Operator, Substitution};
+pub(crate) use rewrite::{Rewrite, Rewriter};
 pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};
 pub use weight_provenance::{Computed, Derivation};
 

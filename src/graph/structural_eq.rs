@@ -82,7 +82,7 @@ impl GraphComparison<'_> {
 }
 
 /// Whether two operators are known to compute equal outputs from equal inputs, at every call. Random ones differ from call to call.
-fn equal_operators(a: &dyn Operator, b: &dyn Operator) -> bool {
+pub(super) fn equal_operators(a: &dyn Operator, b: &dyn Operator) -> bool {
     (a as &dyn Any).type_id() == (b as &dyn Any).type_id()
         && (a.name(), a.domain()) == (b.name(), b.domain())
         && a.agreement() != Agreement::Random

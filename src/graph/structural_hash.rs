@@ -10,6 +10,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(crate) struct ConstantHashes(HashMap<usize, Vec<(Array, u64)>>);
 
 impl ConstantHashes {
+    /// The hash of the elements of a constant.
+    pub(super) fn of(&mut self, array: &Array) -> u64 {
+        self.hash(array)
+    }
+
     fn hash(&mut self, array: &Array) -> u64 {
         let known = self.0.entry(array.address()).or_default();
         if let Some((_, hash)) = known.iter().find(|(other, _)| other.is_same(array)) {

@@ -22,7 +22,6 @@ mod unnamed_file;
 mod verify;
 
 pub use atomic_file::{AtomicFile, remove_temporary_files};
-#[cfg(feature = "tract")]
 pub(crate) use builder::value_info;
 pub use builder::{GraphBuilder, LINE_KEY, Name, NodeBuilder, SCOPE_KEY};
 pub use data_set::DataSet;

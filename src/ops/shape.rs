@@ -87,6 +87,13 @@ impl Operator for Reshape {
     }
 }
 
+impl Reshape {
+    /// Whether a reshape from one shape to another is one node of ONNX, whose shape needs no arithmetic.
+    pub(crate) fn is_written_alone(from: &Shape, to: &Shape) -> bool {
+        !to.is_symbolic() || ones_added(from, to).is_some() || ones_added(to, from).is_some() || inferable(from, to).is_some()
+    }
+}
+
 /// The axes of `to` that are ones put into `from`, if that is all that differs.
 fn ones_added(from: &Shape, to: &Shape) -> Option<Vec<i64>> {
     let mut axes = Vec::new();

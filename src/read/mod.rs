@@ -27,7 +27,7 @@ pub use export::ExportedProgram;
 pub use format::Format;
 #[cfg(feature = "tract")]
 pub(crate) use onnx::{NodeOperand, NodeProgram};
-pub use onnx::{OnnxModule, Value};
+pub use onnx::{OnnxModule, Value, extract};
 pub use options::LoadOptions;
 pub use script::ScriptModule;
 pub use state_dict::Checkpoint;

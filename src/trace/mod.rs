@@ -5,8 +5,11 @@ mod declaration;
 mod diagnostic;
 mod lower;
 mod metadata;
+mod mixed_precision;
 mod random_mode;
 mod recording;
+mod rename;
+mod simplify;
 mod specialized;
 mod transform;
 
@@ -15,8 +18,10 @@ pub use metadata::Provenance;
 #[cfg(feature = "tract")]
 pub(crate) use metadata::signature_of;
 pub(crate) use metadata::{METHODS_KEY, entry, example_sizes_of, restored};
+pub use mixed_precision::{MixedPrecision, WideReason};
 pub use random_mode::RandomMode;
 pub(crate) use recording::{Recording, repeated};
+pub use simplify::{Simplification, Simplified};
 pub use specialized::SpecializedValue;
 
 use crate::array::Array;

@@ -1,5 +1,6 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
+mod extract;
 mod freed_axes;
 mod node_program;
 mod opset_upgrade;
@@ -7,6 +8,7 @@ mod run;
 mod traced;
 mod value;
 
+pub use extract::extract;
 pub use value::Value;
 
 use crate::array::Array;

@@ -1,0 +1,194 @@
+//! Simplification of a traced graph: the same outputs from fewer nodes.
+//!
+//! Tracing has already folded constants and dropped what no output needs. The rules here look at a node and the nodes before it, and are applied
+//! until none of them changes anything. They change results by the rounding of floats at most: which of them do is part of each rule.
+
+mod fold;
+mod layout;
+#[cfg(test)]
+mod tests;
+
+use super::Traced;
+use crate::array::{Array, Scalar};
+use crate::error::Result;
+use crate::graph::{Graph, Node, Operator, Rewrite, Rewriter, ValueId};
+use crate::ops::{Binary, Slice};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A kind of simplification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Simplification {
+    /// Equal operators on equal inputs become one node, constants with the same elements one initializer.
+    Duplicates,
+    /// Nodes that return their input go: casts to the same type and back, reshapes and transposes that change nothing, slices of the whole axis,
+    /// paddings of width 0, multiplications by 1.
+    Identities,
+    /// A reshape of a reshape, a transpose of a transpose and a concatenation of a concatenation become one node; an expansion that the operator
+    /// after it does itself goes.
+    Layout,
+    /// A batch normalisation, and a product, quotient, sum or difference with one constant a channel, become part of the weights and the bias of the
+    /// convolution or matrix product before it. Results differ by rounding.
+    BatchNorm,
+    /// The product of two matrices and what is added to it become one Gemm. Results differ by rounding.
+    Gemm,
+    /// A padding with zeros becomes part of the convolution after it.
+    Pad,
+}
+
+impl Simplification {
+    /// All of them, in the order in which they are applied.
+    pub const ALL: [Simplification; 6] = [
+        Simplification::Duplicates,
+        Simplification::Identities,
+        Simplification::Layout,
+        Simplification::BatchNorm,
+        Simplification::Gemm,
+        Simplification::Pad,
+    ];
+
+    /// Its name: `batch-norm`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Simplification::Duplicates => "duplicates",
+            Simplification::Identities => "identities",
+            Simplification::Layout => "layout",
+            Simplification::BatchNorm => "batch-norm",
+            Simplification::Gemm => "gemm",
+            Simplification::Pad => "pad",
+        }
+    }
+
+    fn apply(self, graph: &mut Graph) -> Result<usize> {
+        let rule: fn(&mut Rewriter, &Node) -> Result<Option<Rewrite>> = match self {
+            Simplification::Duplicates => return graph.merge_duplicates(),
+            Simplification::Identities => |rewriter, node| Ok(identity(rewriter, node).map(|id| Rewrite::Values(vec![id]))),
+            Simplification::Layout => |rewriter, node| Ok(layout::merged(rewriter, node)),
+            Simplification::BatchNorm => fold::batch_norm,
+            Simplification::Gemm => |rewriter, node| Ok(fold::gemm(rewriter, node)),
+            Simplification::Pad => |rewriter, node| Ok(fold::pad(rewriter, node)),
+        };
+        graph.rewrite(&mut { rule })
+    }
+}
+
+impl fmt::Display for Simplification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A simplified graph, and what was done.
+#[derive(Clone, Debug)]
+pub struct Simplified {
+    /// The simplified graph.
+    pub traced: Traced,
+    /// How often each rule changed something.
+    pub applied: BTreeMap<Simplification, usize>,
+}
+
+/// The most rounds over all rules: each shortens the graph, so that this is never reached by a graph of the kind that people write.
+const ROUNDS: usize = 32;
+
+impl Traced {
+    /// The graph with the same outputs and as few nodes as the [rules](Simplification) find, without those in `skipped`.
+    ///
+    /// Parameters that a rule changes keep their names and have other values; what [`Traced::state`] says of them no longer leads to the module's.
+    ///
+    /// ```
+    /// use ontrace::{Tensor, trace_fn};
+    /// let x = Tensor::new([2, 3], vec![1.0f32; 6])?;
+    /// let twice = |x: Tensor| x.transpose(0, 1)?.transpose(0, 1)?.relu()?.add(x.relu()?);
+    /// let traced = trace_fn(twice, &x)?;
+    /// let simple = traced.simplified(&[])?;
+    /// assert_eq!((traced.graph().nodes().len(), simple.traced.graph().nodes().len()), (5, 2));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for changed weights.
+    pub fn simplified(&self, skipped: &[Simplification]) -> Result<Simplified> {
+        let mut graph = self.graph.clone();
+        let mut applied = BTreeMap::new();
+        for _ in 0..ROUNDS {
+            let mut changed = 0;
+            for rule in Simplification::ALL.into_iter().filter(|rule| !skipped.contains(rule)) {
+                let count = rule.apply(&mut graph)?;
+                if count > 0 {
+                    *applied.entry(rule).or_insert(0) += count;
+                    changed += count;
+                }
+            }
+            if changed == 0 {
+                break;
+            }
+        }
+        Ok(Simplified { traced: Traced { graph, verdict: None, ..self.clone() }, applied })
+    }
+}
+
+/// An operator as the type that it is.
+fn as_op<T: Operator>(op: &Arc<dyn Operator>) -> Option<&T> {
+    let any: &dyn Any = &**op;
+    any.downcast_ref()
+}
+
+/// The only element of a constant, or the one that all of them are.
+fn uniform(array: &Array) -> Option<f64> {
+    let first = match array.len() {
+        0 => return None,
+        _ if array.len() > 1 << 16 => return None,
+        _ => array.to_f64s().ok()?,
+    };
+    let value = *first.first()?;
+    first.iter().all(|x| x.to_bits() == value.to_bits()).then_some(value)
+}
+
+/// The input that a node returns as it is.
+fn identity(rewriter: &Rewriter, node: &Node) -> Option<ValueId> {
+    let [output] = node.outputs[..] else { return None };
+    let candidate = match *node.inputs {
+        [Some(x)] => one_operand(rewriter, node, x)?,
+        [Some(a), Some(b)] => two_operands(rewriter, node, a, b)?,
+        _ => return None,
+    };
+    (rewriter.ty(candidate) == rewriter.ty(output)).then_some(candidate)
+}
+
+fn one_operand(rewriter: &Rewriter, node: &Node, x: ValueId) -> Option<ValueId> {
+    if let Some(earlier) = layout::undone(rewriter, node, x) {
+        return Some(earlier);
+    }
+    if let Some(slice) = as_op::<Slice>(&node.op) {
+        let whole = rewriter.ty(x).shape.get(slice.axis)?;
+        return (slice.start == 0 && slice.step == 1 && slice.length == *whole).then_some(x);
+    }
+    layout::is_identity(rewriter, node, x).then_some(x)
+}
+
+/// The operand that a function of two returns, because the other is the neutral element. A sum with +0 is not among them: of −0 it is +0.
+fn two_operands(rewriter: &Rewriter, node: &Node, a: ValueId, b: ValueId) -> Option<ValueId> {
+    let op = *as_op::<Binary>(&node.op)?;
+    let is_float = rewriter.ty(a).dtype.is_float();
+    let is = |id: ValueId, neutral: Scalar| {
+        let value = rewriter.constant(id).and_then(uniform);
+        value.is_some_and(|value| value.to_bits() == neutral.to_f64().to_bits())
+    };
+    let (one, zero) = (Scalar::Float(1.0), Scalar::Float(if is_float && op == Binary::Add { -0.0 } else { 0.0 }));
+    match op {
+        Binary::Mul if is(b, one) => Some(a),
+        Binary::Mul if is(a, one) => Some(b),
+        Binary::Div | Binary::Pow if is(b, one) => Some(a),
+        Binary::Add | Binary::Sub if is(b, zero) => Some(a),
+        Binary::Add if is(a, zero) => Some(b),
+        // Of Bools, `And` with true and `Or` with false.
+        Binary::And if is(b, one) => Some(a),
+        Binary::And if is(a, one) => Some(b),
+        Binary::Or if is(b, zero) => Some(a),
+        Binary::Or if is(a, zero) => Some(b),
+        _ => None,
+    }
+}

@@ -1,0 +1,195 @@
+//! Every rule: fewer nodes, and the values of the graph before it.
+
+use super::Simplification;
+use crate::ops::{Padding, Window};
+use crate::{Array, DType, DynModule, Example, Result, Tensor, Traced, module, record};
+
+fn random(seed: u64, shape: &[usize]) -> Tensor {
+    let mut random = crate::array::Random::new(seed);
+    Tensor::from(random.array(DType::F32, shape, |random| random.normal()).unwrap())
+}
+
+fn named(seed: u64, shape: &[usize], name: &str) -> Tensor {
+    random(seed, shape).named(name)
+}
+
+fn traced(f: impl Fn(Tensor) -> Result<Tensor>, example: impl Into<Example>) -> Traced {
+    record(&module::from_fn(f), example.into()).unwrap()
+}
+
+fn operators(traced: &Traced) -> Vec<&'static str> {
+    traced.graph().nodes().iter().map(|node| node.op.name()).collect()
+}
+
+/// The operators that are left of a function, whose results stay within 1e-5.
+#[track_caller]
+fn left(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor) -> Vec<&'static str> {
+    let before = traced(f, Example::of(x));
+    let after = before.simplified(&[]).unwrap().traced;
+    let values = |traced: &Traced| traced.call(x).unwrap().cast(DType::F64).unwrap().to_vec::<f64>().unwrap();
+    let (a, b) = (values(&before), values(&after));
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(&b) {
+        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} {b}\n{after}");
+    }
+    operators(&after)
+}
+
+#[test]
+fn a_batch_norm_becomes_part_of_the_convolution_before_it() {
+    let norm = |x: Tensor, channels: usize| {
+        let statistic = |seed| random(seed, &[channels]);
+        x.batch_norm(Some(&statistic(3)), Some(&statistic(4)), &statistic(5), &statistic(6).abs()?.add(0.5)?, 1e-5)
+    };
+    let x = random(1, &[2, 4, 7, 7]);
+    for groups in [1usize, 2] {
+        let weight = random(2, &[6, 4 / groups, 3, 3]);
+        let bias = random(7, &[6]);
+        for bias in [None, Some(&bias)] {
+            assert_eq!(left(|x| norm(x.conv(&weight, bias, Window::dense(2), groups)?, 6)?.relu(), &x), ["Conv", "Relu"], "{groups}");
+        }
+    }
+    for groups in [1usize, 2] {
+        let weight = random(2, &[4, 6 / groups, 3, 3]);
+        assert_eq!(
+            left(|x| norm(x.conv_transpose(&weight, None, Window::dense(2), groups, &[0, 0])?, 6), &x),
+            ["ConvTranspose"],
+            "{groups}"
+        );
+    }
+    let (x, weight, bias) = (random(1, &[3, 4]), random(2, &[5, 4]), random(7, &[5]));
+    assert_eq!(left(|x| norm(x.linear(&weight, Some(&bias))?, 5), &x), ["Gemm"]);
+}
+
+#[test]
+fn arithmetic_with_a_constant_a_channel_becomes_part_of_the_weights() {
+    let (x, weight) = (random(1, &[2, 4, 7, 7]), random(2, &[6, 4, 3, 3]));
+    let conv = |x: &Tensor| x.conv(&weight, None, Window::dense(2), 1);
+    let (channel, scalar) = (random(3, &[6, 1, 1]).abs().unwrap().add(0.5).unwrap(), 2.5);
+    assert_eq!(left(|x| conv(&x)?.mul(&channel)?.add(&channel), &x), ["Conv"]);
+    assert_eq!(left(|x| channel.mul(conv(&x)?)?.sub(&channel)?.div(scalar), &x), ["Conv"]);
+    assert_eq!(left(|x| channel.sub(conv(&x)?), &x), ["Conv", "Sub"], "what is subtracted from is no shift");
+    let pixels = random(4, &[5, 5]);
+    assert_eq!(left(|x| conv(&x)?.mul(&pixels), &x), ["Conv", "Mul"], "one number a pixel is no channel");
+    assert_eq!(left(|x| conv(&x)?.add(random(5, &[3, 1, 6, 1, 1])), &x), ["Conv", "Add"], "the result has another shape");
+    assert_eq!(
+        left(
+            |x| {
+                let y = conv(&x)?;
+                y.mul(&channel)?.add(&y)
+            },
+            &x
+        ),
+        ["Conv", "Mul", "Add"],
+        "others use the convolution"
+    );
+}
+
+#[test]
+fn folded_parameters_keep_their_names() {
+    let x = random(1, &[1, 4, 5, 5]);
+    let (weight, scale) = (named(2, &[6, 4, 3, 3], "conv.weight"), random(3, &[6]).abs().unwrap());
+    let mean = random(4, &[6]);
+    let f = |x: Tensor| x.conv(&weight, None, Window::dense(2), 1)?.batch_norm(None, None, &mean, &scale, 1e-5);
+    let simple = traced(f, &x).simplified(&[]).unwrap();
+    let names: Vec<&str> = simple.traced.parameters().into_iter().map(|parameter| parameter.0).collect();
+    assert_eq!(names, ["conv.weight", "conv.bias"]);
+    assert_eq!(simple.applied.get(&Simplification::BatchNorm), Some(&1));
+}
+
+#[test]
+fn a_weight_that_others_use_is_not_stored_twice() {
+    let (x, weight) = (random(1, &[3, 4]), random(2, &[4, 4]));
+    let f = |x: Tensor| x.matmul(&weight)?.mul(2.0)?.relu()?.matmul(&weight);
+    assert_eq!(left(f, &x), ["MatMul", "Mul", "Relu", "MatMul"]);
+}
+
+#[test]
+fn a_product_and_a_sum_are_one_gemm_of_matrices_alone() {
+    let (weight, bias) = (random(2, &[4, 5]), random(3, &[5]));
+    let f = |x: Tensor| x.matmul(&weight)?.add(&bias)?.relu();
+    assert_eq!(left(f, &random(1, &[3, 4])), ["Gemm", "Relu"]);
+    assert_eq!(left(f, &random(1, &[2, 3, 4])), ["MatMul", "Add", "Relu"]);
+    let rows = random(4, &[2, 3, 5]);
+    assert_eq!(left(|x| x.matmul(&weight)?.add(&rows), &random(1, &[3, 4])), ["MatMul", "Add"]);
+}
+
+#[test]
+fn nodes_that_return_their_input_go() {
+    let x = random(1, &[2, 3, 4]);
+    assert_eq!(left(|x| x.transpose(0, 2)?.transpose(0, 2)?.relu(), &x), ["Relu"]);
+    assert_eq!(left(|x| x.reshape([6, 4])?.reshape([2, 3, 4])?.relu(), &x), ["Relu"]);
+    assert_eq!(left(|x| x.cast(DType::F64)?.cast(DType::F32)?.relu(), &x), ["Relu"]);
+    assert_eq!(left(|x| x.cast(DType::F16)?.cast(DType::F32)?.relu(), &x), ["Cast", "Cast", "Relu"], "f16 loses digits");
+    assert_eq!(left(|x| x.mul(1.0)?.div(1.0)?.sub(0.0)?.relu(), &x), ["Relu"]);
+    assert_eq!(left(|x| x.mul(random(1, &[1, 1, 1, 1]).mul(0.0)?.add(1.0)?)?.relu(), &x), ["Mul", "Relu"], "the rank grows");
+    assert_eq!(left(|x| x.pad([0, 0], Padding::Edge)?.relu(), &x), ["Relu"]);
+    let minus = traced(|x| x.add(0.0), &x).simplified(&[]).unwrap().traced;
+    let zero = minus.call(&Tensor::full([2, 3, 4], -0.0, DType::F32).unwrap()).unwrap().to_vec::<f32>().unwrap();
+    assert!(zero.iter().all(|x| x.to_bits() == 0), "−0 + 0 is +0");
+}
+
+#[test]
+fn layouts_follow_each_other_as_one() {
+    let x = random(1, &[2, 3, 4]);
+    assert_eq!(left(|x| x.permute(&[1, 0, 2])?.permute(&[2, 0, 1])?.relu(), &x), ["Transpose", "Relu"]);
+    assert_eq!(left(|x| x.reshape([6, 4])?.reshape([3, 8])?.relu(), &x), ["Reshape", "Relu"]);
+    assert_eq!(left(|x| x.cast(DType::F64)?.cast(DType::I64), &x), ["Cast"]);
+    assert_eq!(left(|x| Tensor::cat(&[&Tensor::cat(&[&x, &x], 1)?, &x], 1), &x), ["Concat"]);
+    assert_eq!(left(|x| x.mul(x.slice(0, ..1)?.expand([2, 3, 4])?), &x), ["Slice", "Mul"]);
+}
+
+#[test]
+fn zeros_around_a_convolution_are_its_padding() {
+    let (x, weight) = (random(1, &[1, 4, 7, 7]), random(2, &[6, 4, 3, 3]));
+    let widths = [1, 2, 0, 1].map(crate::Dim::from);
+    let conv = |x: Tensor, fill: f64| x.pad(&widths, Padding::Constant(fill.into()))?.conv(&weight, None, Window::dense(2), 1);
+    assert_eq!(left(|x| conv(x, 0.0), &x), ["Conv"]);
+    assert_eq!(left(|x| conv(x, 1.0), &x), ["Pad", "Conv"]);
+}
+
+#[test]
+fn what_is_computed_twice_is_computed_once_unless_it_is_random() {
+    let x = random(1, &[2, 3]);
+    assert_eq!(left(|x| x.exp()?.add(x.exp()?)?.mul(x.exp()?), &x), ["Exp", "Add", "Mul"]);
+    let two = |x: Tensor| Tensor::rand([2, 3], DType::F32)?.sub(Tensor::rand([2, 3], DType::F32)?)?.add(x);
+    let before = traced(two, &x);
+    assert_eq!(operators(&before.simplified(&[]).unwrap().traced), operators(&before));
+}
+
+#[test]
+fn a_graph_with_a_symbolic_size_is_right_at_every_size() {
+    let weight = random(2, &[4, 4]);
+    let f = |x: Tensor| {
+        let rows = x.dim(0)?;
+        x.reshape(&[&rows * 2, 2.into()])?.reshape(&[rows, 4.into()])?.matmul(&weight)?.add(1.0)?.transpose(0, 1)?.transpose(0, 1)
+    };
+    let before = traced(f, Example::of(&random(1, &[3, 4])).symbolic("x", 0, "n").unwrap());
+    let after = before.simplified(&[]).unwrap().traced;
+    assert_eq!(operators(&after), ["Gemm"]);
+    let x = random(5, &[7, 4]).to_array().unwrap();
+    let values = |traced: &Traced| traced.graph().replay(std::slice::from_ref(&x)).unwrap()[0].to_vec::<f32>().unwrap();
+    for (a, b) in values(&before).iter().zip(values(&after)) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+}
+
+#[test]
+fn guards_on_values_stay() {
+    let x = Tensor::from(Array::vector(vec![1.0f32, 2.0]));
+    let f = |x: Tensor| {
+        let twice = x.transpose(0, 0)?.mul(1.0)?;
+        if twice.sum(.., false)?.item()?.to_f64() > 0.0 { twice.relu() } else { twice.neg() }
+    };
+    let simple = traced(f, &x).simplified(&[]).unwrap().traced;
+    assert_eq!(simple.guards().len(), 1);
+    assert_eq!(simple.call(&Tensor::from(&[5.0f32, 5.0])).unwrap_err().code(), crate::ErrorCode::Guard);
+}
+
+#[test]
+fn skipped_rules_leave_their_nodes() {
+    let x = random(1, &[3, 4]);
+    let before = traced(|x| x.matmul(&random(2, &[4, 5]))?.add(&random(3, &[5])), &x);
+    let skipped = [Simplification::Gemm, Simplification::BatchNorm];
+    assert_eq!(operators(&before.simplified(&skipped).unwrap().traced), ["MatMul", "Add"]);
+}
