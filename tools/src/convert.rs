@@ -10,18 +10,19 @@ use crate::limit::Limit;
 use crate::suggestion::did_you_mean;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, report_json, table, traced, unvaried, verified};
+use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::{Diagnostic, ExportOptions, OPSETS};
 use ontrace::{Error, ErrorCode, Example, ResultExt, Traced};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The arguments of `ontrace convert`.
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub struct Convert {
     /// The model: .pt (TorchScript), .pt2 (torch.export) or .onnx
     model: PathBuf,
@@ -59,16 +60,99 @@ pub struct Convert {
     functions: bool,
 }
 
+/// What a command does between tracing and writing that shares the rest with `convert`.
+pub struct Step<'a> {
+    /// The schema of its JSON.
+    pub schema: &'a str,
+    /// The file that is written, where the options do not decide.
+    pub output: Option<PathBuf>,
+    /// The opset that is written where the options name none, if it has what the model needs.
+    pub opset: Option<i64>,
+    /// What the results may differ by where the options say nothing; default: what rounding explains.
+    pub tolerance: Option<Tolerance>,
+    /// What is done to the graph that was traced with this example, where anything is.
+    pub apply: Option<&'a Transformation<'a>>,
+}
+
+/// What a command does to a traced graph; the example is that of the trace.
+pub type Transformation<'a> = dyn Fn(&Traced, &Example) -> ontrace::Result<Transformed> + 'a;
+
+/// A transformed graph.
+pub struct Transformed {
+    /// The graph that is verified, and written unless there is another.
+    pub traced: Traced,
+    /// The graph that is written in its place: the same with other types of inputs and outputs.
+    pub written: Option<Traced>,
+    /// What was done, for the model that is written: text, and members of the JSON object.
+    pub report: Box<ReportOf>,
+}
+
+/// A report on the model that is written: text, and members of the JSON object.
+pub type ReportOf = dyn Fn(&Model) -> (String, Value);
+
+/// A traced graph with the texts that users keep in the metadata of the file that it was traced from.
+///
+/// # Errors
+/// None in practice: keys of ontrace's own are left out.
+pub fn with_metadata(traced: Traced, file: Option<&Model>) -> ontrace::Result<Traced> {
+    let entries = file.into_iter().flat_map(|file| &file.proto.metadata_props).filter(|entry| !entry.key.starts_with("ontrace."));
+    entries.into_iter().try_fold(traced, |traced, entry| traced.with_extra(&entry.key, &entry.value))
+}
+
 impl Convert {
     /// Runs the command.
     pub fn run(&self, console: &Console) -> CommandResult {
-        let output = self.output.clone().unwrap_or_else(|| self.model.with_extension("onnx"));
-        if same_file(&output, &self.model) {
-            Format::of_file(&self.model)?;
-            return Err(Error::argument(format!("{} would be overwritten by its own conversion", self.model.display()))
+        self.conversion(None, console)?.show(console)
+    }
+
+    /// The model that is converted.
+    pub fn model(&self) -> &Path {
+        &self.model
+    }
+
+    /// The same command for another model, written to this file without a check.
+    pub fn unchecked(&self, model: &Path, output: &Path) -> Convert {
+        Convert { model: model.to_path_buf(), output: Some(output.to_path_buf()), no_check: true, keep: false, repro: None, ..self.clone() }
+    }
+
+    /// The same command for another model, whose inputs are those of the file.
+    pub fn of(&self, model: &Path) -> Convert {
+        Convert { model: model.to_path_buf(), inputs: Inputs::default(), ..self.clone() }
+    }
+
+    /// Its inputs.
+    pub fn inputs_mut(&mut self) -> &mut Inputs {
+        &mut self.inputs
+    }
+
+    /// The file that is written: that of the options, else beside a model of another format.
+    ///
+    /// # Errors
+    /// A usage error where the model itself would be overwritten.
+    pub fn output_or(&self, model: &Path) -> Result<PathBuf, CommandError> {
+        let output = self.output.clone().unwrap_or_else(|| model.with_extension("onnx"));
+        if same_file(&output, model) {
+            Format::of_file(model)?;
+            return Err(Error::argument(format!("{} would be overwritten by its own conversion", model.display()))
                 .help("give another output file: -o OUT.onnx")
                 .into());
         }
+        Ok(output)
+    }
+
+    /// Whether the options name the file that is written.
+    pub fn has_output(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Whether the options ask for another model than the one that an ONNX file is.
+    pub fn changes_the_model(&self) -> bool {
+        self.opset.is_some() || self.functions || !self.specialize.is_empty() || !self.inputs.are_empty()
+    }
+
+    /// Converts, verifies and writes, with a step between tracing and writing; shows progress, but not the result.
+    pub fn conversion(&self, step: Option<&Step>, console: &Console) -> Result<Conversion, CommandError> {
+        let output = step.and_then(|step| step.output.clone()).map_or_else(|| self.output_or(&self.model), Ok)?;
         if self.no_check && self.tolerances.are_given() {
             return Err(Error::argument("--atol and --rtol cannot be used with --no-check: nothing is compared").into());
         }
@@ -88,7 +172,9 @@ impl Convert {
             limit_memory(memory_limit(&traced, prepared.model.size, &prepared.given));
         }
         self.admit_specialized(&prepared, &traced)?;
-        let mut onnx = traced.to_model_as(ExportOptions { opset: self.opset, functions: self.functions })?;
+        let transformed = step.and_then(|step| step.apply).map(|apply| apply(&traced, &example)).transpose()?;
+        let written = transformed.as_ref().map_or(&traced, |transformed| &transformed.traced);
+        let mut onnx = self.lowered(written, step.and_then(|step| step.opset))?;
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
         let operators = count(traced.graph().nodes().len(), "operator");
@@ -101,7 +187,8 @@ impl Convert {
         }
         let mut outcome = VerificationResult::default();
         if !self.no_check {
-            match self.verify((&prepared.model, &traced, &example), &prepared.scalars, &onnx, console) {
+            let tolerance = step.and_then(|step| step.tolerance).filter(|_| !self.tolerances.are_given());
+            match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, tolerance), &onnx, console) {
                 Ok(Verdict { report, failure, .. }) => {
                     outcome.failed = failure.or_else(|| unvaried(&report));
                     outcome.report = Some(report);
@@ -115,6 +202,10 @@ impl Convert {
             let Some(report) = &outcome.report else { return Err(failed) };
             console.table(&table(report));
             return Err(CommandError { report: Some(Box::new(json!({"verified": false, "check": report_json(report)}))), ..failed });
+        }
+        let other = transformed.as_ref().and_then(|transformed| transformed.written.as_ref());
+        if let Some(other) = other {
+            onnx = self.lowered(other, step.and_then(|step| step.opset))?;
         }
         let evidence = Evidence {
             source: (&self.model, prepared.model.format.name()),
@@ -130,10 +221,18 @@ impl Convert {
             }),
         };
         evidence.write(&mut onnx)?;
-        self.write((&output, &onnx), &traced, &outcome, console)?;
-        match outcome.failed {
-            Some(error) => Err(unverified(&error, format!("{} was written because of --keep", output.display()))),
-            None => Ok(()),
+        let report = transformed.as_ref().map(|transformed| (transformed.report)(&onnx));
+        let mut conversion = self.write((&output, &onnx), written, (&outcome, step.map(|step| step.schema), report))?;
+        conversion.failure = outcome.failed.map(|error| unverified(&error, format!("{} was written because of --keep", output.display())));
+        Ok(conversion)
+    }
+
+    /// The model that is written: of the opset that the options name, else of this one if it has what the graph needs.
+    fn lowered(&self, traced: &Traced, opset: Option<i64>) -> ontrace::Result<Model> {
+        let lower = |opset| traced.to_model_as(ExportOptions { opset, functions: self.functions });
+        match opset.filter(|opset| self.opset.is_none() && OPSETS.contains(opset)) {
+            Some(opset) => lower(Some(opset)).or_else(|_| lower(None)),
+            None => lower(self.opset),
         }
     }
 
@@ -184,13 +283,14 @@ impl Convert {
     fn verify(
         &self,
         (model, traced, example): (&LoadedModel, &Traced, &Example),
-        scalars: &[String],
+        (scalars, tolerance): (&[String], Option<Tolerance>),
         onnx: &Model,
         console: &Console,
     ) -> ontrace::Result<Verdict> {
         let started = Instant::now();
         let session = Session::new(onnx)?;
         let options = self.effort.options(self.tolerances.options()).hold(scalars.to_vec());
+        let options = tolerance.map_or(options.clone(), |tolerance| options.tolerance(tolerance));
         let checker = Checker::new(model, traced, example).candidate(&session).options(options);
         let verdict = verified(&checker, self.repro.as_deref(), console)?;
         let source = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();
@@ -204,14 +304,14 @@ impl Convert {
         &self,
         (output, onnx): (&Path, &Model),
         traced: &Traced,
-        outcome: &VerificationResult,
-        console: &Console,
-    ) -> ontrace::Result<()> {
+        (outcome, schema, report): (&VerificationResult, Option<&str>, Option<(String, Value)>),
+    ) -> ontrace::Result<Conversion> {
         let opset = onnx.opset("").unwrap_or_default();
         let nodes = onnx.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
         let is_stdout = output == Path::new(array_files::STDOUT);
         let saved = if is_stdout { onnx.save_to(&mut array_files::stdout()?)? } else { onnx.save(output)? };
-        let mut text = outcome.report.as_ref().map(table).unwrap_or_default();
+        let (before, members) = report.unwrap_or_default();
+        let mut text = before + &outcome.report.as_ref().map(table).unwrap_or_default();
         let data = saved
             .data
             .as_ref()
@@ -224,8 +324,8 @@ impl Convert {
             count(nodes, "node"),
             short_hash(&saved.sha256)
         ));
-        let value = json!({
-            "schema": "ontrace.convert/1",
+        let mut value = json!({
+            "schema": schema.unwrap_or("ontrace.convert/1"),
             "input": self.model.display().to_string(),
             "output": output.display().to_string(),
             "bytes": saved.bytes,
@@ -238,11 +338,38 @@ impl Convert {
             "failure": outcome.failed.as_ref().map(error_json),
             "check": outcome.report.as_ref().map(report_json),
         });
-        match is_stdout {
-            true => console.result_beside(&text, value),
-            false => console.result(&text, value),
+        for (key, member) in members.as_object().into_iter().flatten() {
+            value[key] = member.clone();
         }
-        Ok(())
+        Ok(Conversion { text, value, is_stdout, failure: None })
+    }
+}
+
+/// A model that was written: the result of a command.
+pub struct Conversion {
+    /// The table of what was compared, and the line about the file.
+    pub text: String,
+    /// The JSON object.
+    pub value: Value,
+    /// Whether the file went to standard output.
+    is_stdout: bool,
+    /// Why it is not verified, where it was written all the same.
+    pub failure: Option<CommandError>,
+}
+
+impl Conversion {
+    /// The table of what was compared, without the line about the file.
+    pub fn table(&self) -> String {
+        self.text.lines().filter(|line| !line.starts_with("wrote ")).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Shows the result; gives the error of what was written unverified.
+    pub fn show(self, console: &Console) -> CommandResult {
+        match self.is_stdout {
+            true => console.result_beside(&self.text, self.value),
+            false => console.result(&self.text, self.value),
+        }
+        self.failure.map_or(Ok(()), Err)
     }
 }
 

@@ -8,7 +8,7 @@ use ontrace::{Array, DType, DynModule, Error, ErrorCode, Example, Result, Result
 use std::path::Path;
 
 /// The options for inputs and symbolic dimensions.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Inputs {
     /// An input: [NAME:]SHAPE[:DTYPE][=SOURCE], or NAME=SOURCE; repeated for several. `@all.npz` gives all by name
     ///
@@ -22,8 +22,11 @@ pub struct Inputs {
     #[arg(long = "dynamic", value_name = "INPUT:AXIS=NAME[:MIN..MAX]")]
     dynamic: Vec<String>,
     /// Fix a symbolic size that the file declares: NAME=SIZE, or NAME for the size of the example; repeated for several
-    #[arg(long = "fixed", value_name = "NAME=SIZE")]
+    #[arg(long = "fixed", alias = "fix", value_name = "NAME=SIZE")]
     fixed: Vec<String>,
+    /// Axes with a size: input, axis, size.
+    #[arg(skip)]
+    sized: Vec<(String, i64, usize)>,
 }
 
 /// A model with the example inputs that the options ask for.
@@ -89,7 +92,30 @@ struct Slot {
 impl Inputs {
     /// The options `-i` and `--dynamic` with these values.
     pub fn new(specs: &[String], dynamic: &[String]) -> Inputs {
-        Inputs { specs: specs.to_vec(), dynamic: dynamic.to_vec(), fixed: Vec::new() }
+        Inputs { specs: specs.to_vec(), dynamic: dynamic.to_vec(), fixed: Vec::new(), sized: Vec::new() }
+    }
+
+    /// Names or fixes the size of an axis, as `INPUT:AXIS=NAME` or `INPUT:AXIS=SIZE` says.
+    ///
+    /// # Errors
+    /// A usage error for anything else.
+    pub fn add_dim(&mut self, spec: &str) -> Result<()> {
+        let wrong = || {
+            Error::argument(format!("`{}`: expected INPUT:AXIS=NAME or INPUT:AXIS=SIZE", spec.escape_debug()))
+                .help("for example: --dim x:0=batch or --dim x:0=4")
+        };
+        let (axis, size) = spec.rsplit_once('=').ok_or_else(wrong)?;
+        let (input, axis) = axis.rsplit_once(':').ok_or_else(wrong)?;
+        match size.parse::<usize>() {
+            Ok(size) => self.sized.push((input.to_string(), axis.parse().map_err(|_| wrong())?, size)),
+            Err(_) => self.dynamic.push(spec.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Whether no option was given.
+    pub fn are_empty(&self) -> bool {
+        self.specs.is_empty() && self.dynamic.is_empty() && self.fixed.is_empty() && self.sized.is_empty()
     }
 
     /// The options as they were given.
@@ -165,6 +191,9 @@ impl Inputs {
             }
             named.push(axis);
         }
+        for (input, axis, size) in &self.sized {
+            example = sized(example, input, *axis, *size)?;
+        }
         for spec in &self.fixed {
             let wrong = || Error::argument(format!("`{spec}`: expected NAME=SIZE")).help("for example: --fixed batch=1");
             let (name, size) = match spec.split_once('=') {
@@ -207,6 +236,19 @@ fn symbolic(example: Example, spec: &str) -> Result<(Example, (String, usize))> 
     };
     let end = |text: &str, open: usize| if text.is_empty() { Ok(open) } else { text.parse().map_err(|_| wrong()) };
     Ok((example.range(symbol, end(least, 0)?..=end(greatest, usize::MAX)?).map_err(refused)?, axis))
+}
+
+/// Fixes the size of an axis that the file declares symbolic; one that is fixed must have it already.
+fn sized(example: Example, input: &str, axis: i64, size: usize) -> Result<Example> {
+    let names: Vec<String> = example.inputs().iter().map(|input| input.0.clone()).collect();
+    let tensor = example.inputs().iter().find(|own| own.0 == input).map(|own| own.1.clone()).ok_or_else(|| unknown(input, &names))?;
+    let dim = tensor.shape()[tensor.shape().axis(axis)?].clone();
+    match (dim.fixed(), dim.expr().as_symbol()) {
+        (Some(known), _) if known == size as i64 => Ok(example),
+        (None, Some(symbol)) => example.fixed(symbol, Some(size)),
+        _ => Err(Error::argument(format!("axis {axis} of input `{input}` has the size {dim}, which cannot become {size}"))
+            .help("only a symbolic size can be fixed; name it first: --dim INPUT:AXIS=NAME")),
+    }
 }
 
 fn unknown(name: &str, names: &[String]) -> Error {

@@ -1,6 +1,7 @@
 //! The `ontrace` command line: converts models to verified ONNX, inspects, checks and runs them. The program and the Python package call it.
 
 mod array_files;
+mod batch;
 mod bench;
 mod check;
 mod compare;
@@ -9,6 +10,7 @@ mod console;
 mod convert;
 mod diff;
 mod draw;
+mod edit;
 mod error;
 mod evidence;
 mod explain;
@@ -21,8 +23,10 @@ mod man;
 mod option_tables;
 mod recorded;
 mod run;
+mod serve_layout;
 mod sessions;
 mod signals;
+mod simplify;
 mod strict;
 mod strip;
 mod suggestion;
@@ -76,6 +80,18 @@ enum Command {
     Run(run::Run),
     /// Measure a model: load time, latency, throughput, memory, and where the time goes
     Bench(bench::Bench),
+    /// Write a model with fewer nodes: batch norms folded, duplicates merged, no-ops dropped; verified before it is written
+    #[command(after_help = simplify::EXAMPLES)]
+    Simplify(simplify::Simplify),
+    /// Rename inputs and outputs, fix or name sizes, extract a part, change the opset, convert to f16, set metadata
+    #[command(after_help = edit::EXAMPLES)]
+    Edit(edit::Edit),
+    /// Convert many models by worker processes with limits; goes on after a crash, and reports as CSV, JSON or JUnit
+    #[command(after_help = batch::EXAMPLES)]
+    Batch(batch::Batch),
+    /// Put a model into a Triton model repository: config.pbtxt and the next version, atomically
+    #[command(after_help = serve_layout::EXAMPLES)]
+    ServeLayout(serve_layout::ServeLayout),
     /// Remove ontrace's metadata from an ONNX file: source paths and lines, hashes, verdict, guards
     Strip(strip::Strip),
     /// Explain an error code: why it happens, an example, what to do
@@ -97,6 +113,10 @@ impl Cli {
             Command::Draw(command) => command.run(console),
             Command::Run(command) => command.run(console),
             Command::Bench(command) => command.run(console),
+            Command::Simplify(command) => command.run(console),
+            Command::Edit(command) => command.run(console),
+            Command::Batch(command) => command.run(console),
+            Command::ServeLayout(command) => command.run(console),
             Command::Strip(command) => command.run(console),
             Command::Explain(command) => command.run(console),
             Command::Completions(command) => command.run(Cli::command(), console),
@@ -134,6 +154,7 @@ pub fn program() -> ExitCode {
 /// the exit code.
 pub fn launch(arguments: Vec<OsString>, child: &[OsString]) -> u8 {
     signals::install();
+    batch::limit_this_process();
     let console = Console { json: has_flag(&arguments, "--json"), quiet: false };
     if !has_flag(&arguments, "--in-process")
         && let Some(code) = isolation::supervise(child, &console)

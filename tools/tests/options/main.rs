@@ -1,13 +1,17 @@
 //! The command line: how inputs are given, and what is verified and reported.
 
+mod batch;
 mod bench;
 mod compare;
 mod diff;
 mod draw;
+mod edit;
 mod explain;
 mod hostile;
 mod inputs;
 mod program;
 mod scalars;
+mod serve_layout;
+mod simplify;
 mod usage;
 mod verification;

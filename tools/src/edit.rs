@@ -1,0 +1,211 @@
+//! `ontrace edit`: a model with other names, sizes, bounds, opset, precision or metadata.
+
+use crate::console::{Console, count, printable};
+use crate::convert::{Conversion, Convert, Step, Transformed, with_metadata};
+use crate::error::{CommandError, CommandResult};
+use ontrace::array::Tolerance;
+use ontrace::check::fill_inputs;
+use ontrace::onnx::Model;
+use ontrace::read::{self, Format};
+use ontrace::trace::{MixedPrecision, WideReason};
+use ontrace::{Array, DType, Error, Example, Result, ResultExt, Tensor, Traced};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The examples in the help.
+pub const EXAMPLES: &str = "Examples:
+  ontrace edit m.onnx -o batched.onnx --rename x=image --dim image:0=batch --opset 21
+  ontrace edit m.onnx -o head.onnx --from /layer4/Relu_output_0 --to logits
+  ontrace edit m.pt -o half.onnx --f16 --set author=me";
+
+/// The arguments of `ontrace edit`.
+#[derive(clap::Args)]
+pub struct Edit {
+    #[command(flatten)]
+    convert: Convert,
+    /// Give an input or output another name; repeated for several
+    #[arg(long, value_name = "OLD=NEW")]
+    rename: Vec<String>,
+    /// Name the size of an axis of an input, or fix it; repeated for several. Inputs have the names that the model gives them
+    #[arg(long, value_name = "INPUT:AXIS=NAME|SIZE")]
+    dim: Vec<String>,
+    /// Extract the part that begins at this value, which becomes an input; repeated for several
+    #[arg(long, value_name = "VALUE")]
+    from: Vec<String>,
+    /// Extract the part that ends at this value, which becomes an output; repeated for several
+    #[arg(long, value_name = "VALUE")]
+    to: Vec<String>,
+    /// Compute in f16 where values fit; nodes whose values do not stay in f32. Inputs and outputs stay f32
+    #[arg(long)]
+    f16: bool,
+    /// With --f16: inputs and outputs are f16, too
+    #[arg(long, requires = "f16")]
+    io_f16: bool,
+    /// Set a text of the metadata; repeated for several
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Remove a text of the metadata; repeated for several
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<String>,
+}
+
+/// How many sets of random inputs, besides the example, say which values fit into f16.
+const RUNS: u64 = 3;
+
+impl Edit {
+    /// Runs the command.
+    pub fn run(&self, console: &Console) -> CommandResult {
+        if !self.changes_something() {
+            return Err(Error::argument("nothing is to be edited")
+                .help("for example: --rename x=image, --dim x:0=batch, --opset 21, --f16, --from VALUE --to VALUE, --set key=value")
+                .into());
+        }
+        let names = pairs(&self.rename, "--rename", "OLD=NEW")?;
+        let texts = pairs(&self.set, "--set", "KEY=VALUE")?;
+        let mut convert = self.convert.clone();
+        // Sizes are those of the inputs as the file names them; the names that --rename gives are understood, too.
+        for spec in &self.dim {
+            let old = |new: &str| names.iter().find(|pair| pair.1 == new).map(|pair| pair.0);
+            let renamed = spec.split_once(':').and_then(|(input, rest)| Some(format!("{}:{rest}", old(input)?)));
+            convert.inputs_mut().add_dim(renamed.as_deref().unwrap_or(spec))?;
+        }
+        let folder = tempfile::tempdir().map_err(|error| Error::write(format!("no temporary folder: {error}")))?;
+        let is_part = !self.from.is_empty() || !self.to.is_empty();
+        if is_part {
+            let part = self.extracted(&convert, folder.path(), console)?;
+            convert = convert.of(&part);
+            for spec in &self.dim {
+                convert.inputs_mut().add_dim(spec)?;
+            }
+        }
+        let file = match Format::of_file(convert.model()) {
+            Ok(Format::Onnx) => Some(Model::open(convert.model())?),
+            _ => None,
+        };
+        let opset = file.as_ref().and_then(|file| file.opset(""));
+        let apply = |traced: &Traced, example: &Example| self.edited((traced, file.as_ref()), example, (&names, &texts), console);
+        let tolerance = self.f16.then(|| Tolerance::of(DType::F16));
+        let output = self.convert.output_or(self.convert.model())?;
+        let step = Step { schema: "ontrace.edit/1", output: Some(output), opset, tolerance, apply: Some(&apply) };
+        let mut conversion = convert.conversion(Some(&step), console)?;
+        conversion.value["input"] = json!(self.convert.model().display().to_string());
+        conversion.show(console)
+    }
+
+    fn changes_something(&self) -> bool {
+        let lists = [&self.rename, &self.dim, &self.from, &self.to, &self.set, &self.unset];
+        self.f16 || lists.iter().any(|list| !list.is_empty()) || self.convert.changes_the_model()
+    }
+
+    /// The part between the values that the options name, as a file in a folder.
+    fn extracted(&self, convert: &Convert, folder: &Path, console: &Console) -> std::result::Result<PathBuf, CommandError> {
+        let model = convert.model();
+        let mut whole = model.to_path_buf();
+        if Format::of_file(model)? != Format::Onnx {
+            // The names are those of the ONNX file that `convert` writes.
+            whole = folder.join("whole.onnx");
+            let quiet = Console { quiet: true, ..*console };
+            let _: Conversion = convert.unchecked(model, &whole).conversion(None, &quiet)?;
+        }
+        let part = read::extract(&Model::open(&whole)?, &self.from, &self.to).at(model.display())?;
+        let path = folder.join(model.file_name().unwrap_or(model.as_os_str())).with_extension("onnx");
+        part.save(&path)?;
+        let nodes = part.proto.graph.as_ref().map_or(0, |graph| graph.node.len());
+        console.note(&format!("the part has {}; it is compared with itself as it was extracted", count(nodes, "node")));
+        Ok(path)
+    }
+
+    /// The edited graph.
+    fn edited(
+        &self,
+        (traced, file): (&Traced, Option<&Model>),
+        example: &Example,
+        (names, texts): (&[(&str, &str)], &[(&str, &str)]),
+        console: &Console,
+    ) -> Result<Transformed> {
+        let mut edited = with_metadata(traced.renamed(names)?, file)?;
+        for key in &self.unset {
+            edited = edited.without_extra(key).map_err(|error| match key.starts_with("ontrace.") {
+                true => Error::argument(format!("the metadata key `{key}` is ontrace's own")).help("`ontrace strip` removes all of them"),
+                false => error,
+            })?;
+        }
+        for (key, value) in texts {
+            edited = edited.with_extra(key, value)?;
+        }
+        let mut written = None;
+        let mut report = (String::new(), json!({}));
+        if self.f16 {
+            let runs = runs(traced, example)?;
+            let mixed = edited.to_mixed_precision(&runs, false)?;
+            report = mixed_report(&mixed);
+            if self.io_f16 {
+                console
+                    .note("verified with inputs and outputs of f32, which are cast inside; the file that is written takes and gives f16");
+                written = Some(edited.to_mixed_precision(&runs, true)?.traced);
+            }
+            edited = mixed.traced;
+        }
+        Ok(Transformed { traced: edited, written, report: Box::new(move |_| report.clone()) })
+    }
+}
+
+/// The inputs of the example and random ones: what is measured to see which values fit into f16.
+fn runs(traced: &Traced, example: &Example) -> Result<Vec<Vec<Array>>> {
+    let mut runs = Vec::new();
+    for seed in 0..=RUNS {
+        let (filled, _) = fill_inputs(&if seed == 0 { example.clone() } else { example.clone().shapes_only() }, Some(traced), seed)?;
+        runs.push(filled.tensors().iter().map(Tensor::to_array).collect::<Result<Vec<Array>>>()?);
+    }
+    Ok(runs)
+}
+
+/// Which nodes compute in which precision: a table by operator and reason.
+fn mixed_report(mixed: &MixedPrecision) -> (String, Value) {
+    let mut groups: BTreeMap<(String, &str), (usize, String)> = BTreeMap::new();
+    for (op, location, reason) in &mixed.wide {
+        let kind = match reason {
+            WideReason::TooLarge(_) => "large values",
+            WideReason::TooSmall(_) => "a small constant",
+            _ => "not defined for f16",
+        };
+        let group = groups.entry((op.clone(), kind)).or_insert_with(|| (0, format!("{reason}, first at {location}")));
+        group.0 += 1;
+    }
+    let Tolerance { abs, rel } = Tolerance::of(DType::F16);
+    let limit = format!("compared with f32 within {abs:e} + {rel:e} · |y|, unless --atol or --rtol says otherwise");
+    let mut text = format!("precision   {} in f16, {} in f32; {limit}\n", count(mixed.half, "node"), mixed.wide.len());
+    for ((op, _), (n, reason)) in &groups {
+        text.push_str(&printable(&format!("   f32      {n} × {op}: {}\n", reason.trim_end_matches(", first at "))));
+    }
+    let wide: Vec<Value> = mixed
+        .wide
+        .iter()
+        .map(|(op, location, reason)| json!({"operator": op, "location": location, "reason": reason.to_string()}))
+        .collect();
+    (text, json!({"precision": {"f16": mixed.half, "f32": mixed.wide.len(), "wide": wide}}))
+}
+
+/// Pairs of texts around the first `=`.
+fn pairs<'a>(list: &'a [String], option: &str, form: &str) -> Result<Vec<(&'a str, &'a str)>> {
+    let pair = |text: &'a String| {
+        text.split_once('=').filter(|pair| !pair.0.is_empty()).ok_or_else(|| {
+            Error::argument(format!("`{}`: expected {form}", text.escape_debug()))
+                .help(format!("for example: {option} {}", form.to_lowercase()))
+        })
+    };
+    list.iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_split_at_the_first_sign() {
+        let list = ["a=b=c".to_string(), "key=".to_string()];
+        assert_eq!(pairs(&list, "--set", "KEY=VALUE").unwrap(), [("a", "b=c"), ("key", "")]);
+        assert!(pairs(&["=x".to_string()], "--set", "KEY=VALUE").is_err() && pairs(&["x".to_string()], "--set", "KEY=VALUE").is_err());
+    }
+}
