@@ -54,7 +54,7 @@ pub struct Draw {
     /// What colours mean
     #[arg(long, value_enum, default_value_t = Coloring::Operator)]
     color: Coloring,
-    /// Times of nodes for --color time: JSON that `ontrace bench --json` wrote
+    /// Times of nodes for --color time: what `ontrace bench MODEL --by node --json` wrote
     #[arg(long, value_name = "FILE")]
     times: Option<PathBuf>,
     /// A node, value or scope that stands out; repeated for several
@@ -77,7 +77,7 @@ impl Draw {
         if self.color == Coloring::Time && self.times.is_none() {
             let error = Error::argument("--color time needs the times of the nodes");
             return Err(CommandError::usage(
-                error.help("measure them: ontrace bench MODEL --json > bench.json, then give --times bench.json"),
+                error.help("measure them: ontrace bench MODEL --by node --json > bench.json, then give --times bench.json"),
             ));
         }
         let model = self.model(console)?;
@@ -195,11 +195,18 @@ fn picture(path: &Path) -> std::result::Result<Picture, CommandError> {
 
 /// Gives the nodes their seconds by name; how many have one.
 fn add_times(diagram: &mut Diagram, path: &Path) -> Result<usize> {
-    let wrong = |what: &str| Error::argument(format!("{what}: expected the JSON of `ontrace bench --json`")).at(path.display());
+    let wrong = |what: &str| {
+        let help = "write it with: ontrace bench MODEL --by node --json > bench.json";
+        Error::argument(format!("{what}: expected the times of nodes")).help(help).at(path.display())
+    };
     let text = std::fs::read_to_string(path).map_err(|error| Error::read(error.to_string()).at(path.display()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
-    let rows = value["nodes"].as_array().ok_or_else(|| wrong("no times of nodes"))?;
-    let seconds: HashMap<&str, f64> = rows.iter().filter_map(|row| Some((row["name"].as_str()?, row["seconds"].as_f64()?))).collect();
+    let time = &value["models"][0]["time"];
+    let rows = time["rows"].as_array().filter(|_| time["by"] == "node").ok_or_else(|| wrong("no times by node"))?;
+    // A node is called by its name and its operator: `conv1 (Conv)`.
+    let name = |label: &str| label.rsplit_once(" (").map_or(label, |(name, _)| name).to_string();
+    let seconds: HashMap<String, f64> =
+        rows.iter().filter_map(|row| Some((name(row["name"].as_str()?), row["seconds"].as_f64()?))).collect();
     let mut known = 0;
     for block in diagram.blocks.iter_mut().filter(|block| block.operators > 0) {
         block.seconds = time_of(block, &seconds);
@@ -209,7 +216,7 @@ fn add_times(diagram: &mut Diagram, path: &Path) -> Result<usize> {
 }
 
 /// The time of a node, by its name or that of its first result.
-fn time_of(block: &Block, seconds: &HashMap<&str, f64>) -> Option<f64> {
+fn time_of(block: &Block, seconds: &HashMap<String, f64>) -> Option<f64> {
     let names = std::iter::once(&block.name).chain(block.outputs.iter().map(|operand| &operand.name));
-    names.filter(|name| !name.is_empty()).find_map(|name| seconds.get(name.as_str()).copied())
+    names.filter(|name| !name.is_empty()).find_map(|name| seconds.get(name).copied())
 }

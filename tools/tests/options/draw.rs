@@ -239,12 +239,15 @@ fn shapes_that_a_file_does_not_declare_are_inferred() {
 #[test]
 fn measured_times_are_colours() {
     let folder = Folder::new();
-    folder.save("m.onnx", model(&["relu", "product"]), |_| {});
-    std::fs::write(folder.path("bench.json"), r#"{"nodes": [{"name": "relu", "seconds": 0.001}, {"name": "product", "seconds": 0.004}]}"#)
-        .unwrap();
-    folder.run(&["draw", "m.onnx", "-o", "m.svg", "--color", "time", "--times", "bench.json"]).exits(0).says(&["2 of 8 nodes"]);
+    let model = data("resnet_tiny.pt");
+    let bench = folder.run(&["--json", "bench", &model, "--runs", "2", "--by", "node"]).exits(0).text();
+    std::fs::write(folder.path("bench.json"), bench).unwrap();
+    folder.run(&["draw", &model, "-o", "m.svg", "--color", "time", "--times", "bench.json"]).exits(0).says(&["of 31 nodes have a time"]);
     let svg = read(&folder, "m.svg");
-    assert!(svg.contains("4.000 ms") && svg.matches("#b22020").count() == 2, "the legend and the slowest node");
+    // In the legend, and as the header of the slowest node.
+    assert!(svg.contains(" ms</text>") && svg.matches("#b22020").count() == 2, "{}", svg.matches("#b22020").count());
+    std::fs::write(folder.path("scopes.json"), r#"{"models": [{"time": {"by": "scope", "rows": []}}]}"#).unwrap();
+    folder.run(&["draw", &model, "-o", "n.svg", "--times", "scopes.json"]).exits(2).says(&["--by node --json"]);
 }
 
 #[test]
@@ -260,7 +263,7 @@ fn what_has_no_picture_is_a_usage_error_with_help() {
         (vec!["-o", "m.svg", "--highlight", "nothing like it"], "no node, value or scope"),
         (vec!["-o", "m.svg", "--hops", "3"], "--around"),
         (vec!["-o", "m.svg", "--color", "time"], "ontrace bench"),
-        (vec!["-o", "m.svg", "--color", "time", "--times", "other.json"], "no times of nodes"),
+        (vec!["-o", "m.svg", "--color", "time", "--times", "other.json"], "no times by node"),
         (vec!["-o", "m.svg", "--color", "blue"], "possible values"),
         (vec![], "--output"),
     ] {
