@@ -6,7 +6,7 @@ use crate::dim::{Bindings, Constraint, Dim, Expr, Relation, Shape, Type, is_rese
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::tree::{Tree, TreeDef};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -106,10 +106,9 @@ impl Example {
     pub(crate) fn arranged(mut self, module: &dyn DynModule) -> Result<Example> {
         let names = module.input_names();
         let valid = || format!("the inputs are: {}", names.join(", "));
-        for (i, (name, _)) in self.inputs.iter().enumerate() {
-            if self.inputs[..i].iter().any(|(other, _)| other == name) {
-                return Err(Error::input(format!("the input `{name}` is given twice")));
-            }
+        let mut seen = HashSet::new();
+        if let Some((name, _)) = self.inputs.iter().find(|(name, _)| !seen.insert(name)) {
+            return Err(Error::input(format!("the input `{name}` is given twice")));
         }
         if let (Some(expected), Some(got)) = (module.input_structure(), &self.structure) {
             expected.expect(got)?;
@@ -123,20 +122,24 @@ impl Example {
         // A program that was read may take lists, whose elements are inputs, and its last arguments may have defaults: it knows itself.
         let of_file = module.input_structure().is_none();
         let element = |name: &String| names.iter().enumerate().find_map(|(i, list)| Some((i, element(name, list)?)));
+        let known: HashMap<&String, usize> = names.iter().enumerate().rev().map(|(i, name)| (name, i)).collect();
         let position = |name: &String| {
-            let own = names.iter().position(|other| other == name).map(|i| (i, 0));
+            let own = known.get(name).map(|&i| (i, 0));
             own.or_else(|| element(name).filter(|_| of_file))
         };
-        if let Some((unknown, _)) = self.inputs.iter().find(|(name, _)| position(name).is_none()) {
-            return Err(Error::input(format!("there is no input `{unknown}`")).help(valid()));
+        let mut given = HashSet::new();
+        for (name, _) in &self.inputs {
+            let Some((i, _)) = position(name) else {
+                return Err(Error::input(format!("there is no input `{name}`")).help(valid()));
+            };
+            given.insert(i);
         }
-        let is_given = |i: usize| self.inputs.iter().any(|(name, _)| position(name).is_some_and(|position| position.0 == i));
-        let given = (0..names.len()).rfind(|&i| is_given(i)).map_or(0, |last| last + 1);
-        let wanted = if of_file { given } else { names.len() };
-        if let Some(missing) = (0..wanted).find(|&i| !is_given(i)) {
+        let last = given.iter().max().map_or(0, |last| last + 1);
+        let wanted = if of_file { last } else { names.len() };
+        if let Some(missing) = (0..wanted).find(|i| !given.contains(i)) {
             return Err(Error::input(format!("the input `{}` is missing", names[missing])).help(valid()));
         }
-        self.inputs.sort_by_key(|(name, _)| position(name));
+        self.inputs.sort_by_cached_key(|(name, _)| position(name));
         Ok(self)
     }
 

@@ -127,7 +127,7 @@ impl AtomicFile {
         self.file.get_ref().file().sync_all()
     }
 
-    /// Puts the file in the place of its target and syncs the folder. The contents are synced before: see [`AtomicFile::sync`].
+    /// Puts the file under the name of its target and syncs the folder. The contents are synced before: see [`AtomicFile::sync`].
     ///
     /// # Errors
     /// Those of the operating system.

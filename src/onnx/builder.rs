@@ -39,8 +39,8 @@ pub struct GraphBuilder {
     types: Vec<(Name, Type)>,
     known: HashMap<Name, usize>,
     taken: HashSet<String>,
-    /// The number of the next free name of each that was wanted and taken.
-    numbers: HashMap<String, usize>,
+    /// The next suffix of each name that was wanted and taken.
+    suffixes: HashMap<String, usize>,
     /// Where what each symbol stands for is read.
     symbols: BTreeMap<Arc<str>, SymbolSource>,
     /// Sizes that the graph already computes, each a vector of one element.
@@ -87,7 +87,7 @@ impl GraphBuilder {
             return wanted.into();
         }
         // Numbers go on where they ended, so that many nodes of one name take no longer than as many of different names.
-        let next = self.numbers.entry(wanted.to_string()).or_insert(1);
+        let next = self.suffixes.entry(wanted.to_string()).or_insert(1);
         loop {
             let name = format!("{wanted}_{next}");
             *next += 1;

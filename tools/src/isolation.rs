@@ -1,7 +1,7 @@
 //! Process isolation: a command runs in a child process of the program, with a limit on its memory, so that what ends the process is an error with a code.
 //!
 //! A checker cannot know everything that a model makes a runtime allocate or recurse into, and a file that somebody truncates while it is mapped
-//! ends whoever reads it (SIGBUS). The child inherits the standard streams and the arguments; its exit code is the program's.
+//! ends the process that reads it (SIGBUS). The child inherits the standard streams and the arguments; its exit code is the program's.
 
 use crate::console::Console;
 use crate::error::{CommandError, CommandResult};
@@ -108,7 +108,7 @@ pub fn limit_memory(bytes: u64) {
     const ROOM: u64 = 1 << 30;
     /// The address space that a thread takes for its stack and its part of the heap.
     const THREAD: u64 = 160 << 20;
-    // The size of a page need not be known: address space is stated in kilobytes here.
+    // Address space in kilobytes, whatever the unit of the system's memory is.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     let (Some(size), true) = (size, is_child()) else { return };

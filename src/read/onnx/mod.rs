@@ -27,7 +27,7 @@ use bytes::Bytes;
 pub(crate) use node_program::{NodeOperand, NodeProgram};
 use run::{GraphRunner, Scope};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use value::Declared;
@@ -197,20 +197,24 @@ impl OnnxModule {
     /// [`Input`](ErrorCode::Input) where an input is unknown, missing or of another type than declared.
     pub fn with_inputs(self, example: &Example) -> Result<OnnxModule> {
         let names: Vec<&str> = self.inputs.iter().map(|input| input.0.as_str()).collect();
-        let is_member = |name: &str, input: &str| name.strip_prefix(input).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        if let Some((unknown, _)) = example.inputs().iter().find(|(name, _)| !names.iter().any(|input| is_member(name, input))) {
-            return Err(Error::input(format!("there is no input `{unknown}`")).help(format!("the inputs are: {}", names.join(", "))));
+        let known: HashSet<&str> = names.iter().copied().collect();
+        // By input: the members that are given of it, with the rest of their names. A name of an input's own is no member of another.
+        let mut members: HashMap<&str, Vec<(&str, Tensor)>> = HashMap::new();
+        for (given, tensor) in example.inputs() {
+            let own = known.contains(given.as_str()).then_some(given.len());
+            let prefixes = given.match_indices('.').map(|(at, _)| at).filter(|_| own.is_none());
+            let mut ends = own.into_iter().chain(prefixes).filter(|&end| known.contains(&given[..end])).peekable();
+            if ends.peek().is_none() {
+                return Err(Error::input(format!("there is no input `{given}`")).help(format!("the inputs are: {}", names.join(", "))));
+            }
+            for end in ends {
+                members.entry(&given[..end]).or_default().push((given[end..].trim_start_matches('.'), tensor.clone()));
+            }
         }
-        let values = self.inputs.iter().map(|(name, declared)| {
-            let own = |given: &&(String, Tensor)| given.0 == *name || (!names.contains(&given.0.as_str()) && is_member(&given.0, name));
-            let leaves: Vec<(&str, Tensor)> = example
-                .inputs()
-                .iter()
-                .filter(own)
-                .map(|(given, tensor)| (given[name.len()..].trim_start_matches('.'), tensor.clone()))
-                .collect();
-            declared.with_members(name, &leaves)
-        });
+        let values = self
+            .inputs
+            .iter()
+            .map(|(name, declared)| declared.with_members(name, members.get(name.as_str()).map_or(&[][..], Vec::as_slice)));
         let values = values.collect::<Result<Vec<_>>>()?;
         match self.inputs.iter().all(|(_, declared)| declared.type_of_tensor().is_some()) {
             true => self.check(&values).map(|()| self),

@@ -1,4 +1,4 @@
-//! Mutations: of bytes, and of what is inside a file of a known format, which is then put together again with right lengths and checksums.
+//! Mutations: of bytes, and of what is inside a file of a known format, which is then put together again with right sizes and checksums.
 
 use crate::protobuf;
 use crate::random::{INTERESTING, Random};
@@ -11,13 +11,13 @@ pub fn file(original: &[u8], extension: &str, random: &mut Random) -> (Vec<u8>, 
         (true, "onnx") => protobuf::mutate(original, random).map(|bytes| (bytes, "protobuf")),
         (true, "pt" | "pt2" | "pth" | "npz") => archive(original, random),
         (true, "safetensors") => safetensors(original, random).map(|bytes| (bytes, "safetensors")),
-        (true, "npy") => Some((numbers(original, random), "npy header")),
+        (true, "npy") => Some((number_replaced(original, random), "npy header")),
         (true, _) => None,
     };
     inside.unwrap_or_else(|| (bytes(original, random), "bytes"))
 }
 
-/// Bits, pieces, lengths and ends of bytes changed.
+/// Bits, pieces, sizes and ends of bytes changed.
 pub fn bytes(original: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = original.to_vec();
     for _ in 0..=random.below(3) {
@@ -51,7 +51,7 @@ pub fn bytes(original: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 /// A number of a text replaced.
-fn numbers(original: &[u8], random: &mut Random) -> Vec<u8> {
+fn number_replaced(original: &[u8], random: &mut Random) -> Vec<u8> {
     let starts: Vec<usize> = (0..original.len().min(1 << 20))
         .filter(|&i| original[i].is_ascii_digit() && (i == 0 || !original[i - 1].is_ascii_digit()))
         .collect();
@@ -79,7 +79,7 @@ fn source(original: &[u8], random: &mut Random) -> Vec<u8> {
             lines.swap(at, other);
         }
         3 => {
-            // Words of the file in the place of others.
+            // Words of the file instead of others.
             let words: Vec<&str> =
                 text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).filter(|word| !word.is_empty()).collect();
             let (Some(word), Some(line)) = (words.get(random.below(words.len())), lines.get_mut(at)) else { return original.to_vec() };
@@ -96,7 +96,7 @@ fn source(original: &[u8], random: &mut Random) -> Vec<u8> {
             let nested = format!("{}1{}", "(".repeat(1 + random.below(5000)), ")".repeat(1 + random.below(5000)));
             lines[at] = lines[at].replacen('1', &nested, 1);
         }
-        5 => return numbers(original, random),
+        5 => return number_replaced(original, random),
         _ => return bytes(original, random),
     }
     lines.join("\n").into_bytes()
@@ -146,7 +146,7 @@ fn change(value: &mut Value, random: &mut Random) {
 fn safetensors(original: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     let length = usize::try_from(u64::from_le_bytes(original.get(..8)?.try_into().ok()?)).ok()?;
     let header = original.get(8..8usize.checked_add(length)?)?;
-    let header = if random.below(2) == 0 { json(header, random)? } else { numbers(header, random) };
+    let header = if random.below(2) == 0 { json(header, random)? } else { number_replaced(header, random) };
     Some([&(header.len() as u64).to_le_bytes(), &header[..], &original[8 + length..]].concat())
 }
 
@@ -199,14 +199,14 @@ fn archive(original: &[u8], random: &mut Random) -> Option<(Vec<u8>, &'static st
         "py" => (source(&content, random), "TorchScript source"),
         "json" => (json(&content, random).unwrap_or_else(|| bytes(&content, random)), "JSON"),
         "pkl" => (pickle(&content, random), "pickle"),
-        "npy" => (numbers(&content, random), "npy header"),
+        "npy" => (number_replaced(&content, random), "npy header"),
         _ => (bytes(&content, random), "zip entry"),
     };
     entries[at].1 = how.0;
     Some((zip::write(&entries), how.1))
 }
 
-/// Zip archives of stored entries.
+/// Zip archives: entries are read stored or compressed, and written stored.
 mod zip {
     fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
         Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?).into())
@@ -216,7 +216,7 @@ mod zip {
         Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize)
     }
 
-    /// The entries by the directory at the end; `None` where one is compressed.
+    /// The entries by the directory at the end; `None` where one cannot be read.
     pub fn entries(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
         let end = (0..=bytes.len().checked_sub(22)?).rev().find(|&at| bytes[at..].starts_with(b"PK\x05\x06"))?;
         let (count, mut at) = (u16_at(bytes, end + 10)?, u32_at(bytes, end + 16)?);
@@ -226,10 +226,13 @@ mod zip {
             let (extra, comment, local) = (u16_at(bytes, at + 30)?, u16_at(bytes, at + 32)?, u32_at(bytes, at + 42)?);
             let name = String::from_utf8(bytes.get(at + 46..at + 46 + name_length)?.to_vec()).ok()?;
             let start = local + 30 + u16_at(bytes, local + 26)? + u16_at(bytes, local + 28)?;
-            if method != 0 {
-                return None;
-            }
-            entries.push((name, bytes.get(start..start.checked_add(size)?)?.to_vec()));
+            let content = bytes.get(start..start.checked_add(size)?)?;
+            let content = match method {
+                0 => content.to_vec(),
+                8 => crate::inflate::inflate(content)?,
+                _ => return None,
+            };
+            entries.push((name, content));
             at += 46 + name_length + extra + comment;
         }
         Some(entries)

@@ -103,7 +103,7 @@ fn a_process_that_runs_out_of_memory_is_an_error_with_a_code() {
     let folder = Folder::new();
     folder.save("m.onnx", small(), huge);
     // Enough for the program, not for the inputs that it makes up.
-    let script = format!("ulimit -v 2500000; exec {} run m.onnx --limit 64GB", env!("CARGO_BIN_EXE_ontrace"));
+    let script = format!("ulimit -v 1500000; exec {} run m.onnx --limit 64GB", env!("CARGO_BIN_EXE_ontrace"));
     let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path("")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code().is_some_and(|code| code != 0 && code != 101) && said.contains("error[E0"), "{:?} {said}", output.status);
