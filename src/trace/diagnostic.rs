@@ -2,7 +2,8 @@
 
 use super::Traced;
 use crate::dim::Type;
-use crate::graph::{Agreement, Condition, Graph, Source, SourceLocation, ValueId};
+use crate::graph::{Agreement, Condition, Graph, Node, Source, SourceLocation, ValueId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The kinds of diagnostics: what a [`Tracer`](crate::Tracer) may refuse.
@@ -105,12 +106,21 @@ impl fmt::Display for Diagnostic {
 /// The diagnostics of a trace, in a fixed order.
 pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
     let graph = traced.graph();
-    let unused = graph.inputs().iter().filter(|&&id| !is_used(graph, id)).map(|&id| Diagnostic::UnusedInput(graph.label(id)));
+    // The first node that uses each value.
+    let mut uses: BTreeMap<ValueId, &Node> = BTreeMap::new();
+    for node in graph.nodes() {
+        for &id in node.inputs.iter().flatten() {
+            uses.entry(id).or_insert(node);
+        }
+    }
+    let others: BTreeSet<ValueId> = graph.guarded().chain(graph.outputs().iter().copied()).collect();
+    let is_used = |id: ValueId| uses.contains_key(&id) || others.contains(&id) || gives_a_size(graph, id);
+    let unused = graph.inputs().iter().filter(|&&id| !is_used(id)).map(|&id| Diagnostic::UnusedInput(graph.label(id)));
     let outputs = graph.outputs().iter().zip(traced.outputs());
     let fixed = outputs.filter(|(id, _)| graph.value(**id).constant().is_some()).map(|(_, (name, _))| Diagnostic::ConstantOutput(name));
     let folded = graph.values().filter_map(|(id, value)| match &value.source {
         Source::Constant(array, None) if array.len() > 1 => {
-            let location = graph.nodes().iter().find(|node| node.inputs.contains(&Some(id))).map(|node| node.location.clone());
+            let location = uses.get(&id).map(|node| node.location.clone());
             Some(Diagnostic::ConstantFolded { ty: value.ty.clone(), bytes: array.byte_len(), location: location.unwrap_or_default() })
         }
         _ => None,
@@ -129,12 +139,6 @@ pub(super) fn notes(traced: &Traced) -> Vec<Diagnostic> {
         Condition::Sizes(_) => Diagnostic::Guard(guard.to_string()),
     });
     unused.chain(fixed).chain(folded).chain(random).chain(traced.notes.iter().cloned()).chain(guards).collect()
-}
-
-/// Whether an input is used by any node or output, is one that guards look at, or gives a size that is used.
-fn is_used(graph: &Graph, id: ValueId) -> bool {
-    let by_itself = graph.nodes().iter().any(|node| node.inputs.contains(&Some(id))) || graph.guarded().any(|it| it == id);
-    graph.outputs().contains(&id) || by_itself || gives_a_size(graph, id)
 }
 
 /// Whether operators compute with a size of this input that no input before it has.
