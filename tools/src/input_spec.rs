@@ -211,7 +211,11 @@ impl Spec {
         {
             return pieces.into_iter().map(|piece| Spec::parse_one(piece, names, open)).collect();
         }
-        Ok(vec![Spec::parse_one(text, names, open)?])
+        let whole = Spec::parse_one(text, names, open);
+        match several_inputs(text, names).filter(|_| whole.is_err()) {
+            Some(pieces) => pieces.into_iter().map(|piece| Spec::parse_one(piece, names, open)).collect(),
+            None => Ok(vec![whole?]),
+        }
     }
 
     fn parse_one(text: &str, names: &[String], open: &[String]) -> Result<Spec> {
@@ -251,6 +255,21 @@ impl Spec {
             _ => Err(wrong(text, "invalid shape")),
         }
     }
+}
+
+/// The inputs of trtexec and polygraphy, several in one text: `x:1x3,y:2x3`.
+fn several_inputs<'a>(text: &'a str, names: &[String]) -> Option<Vec<&'a str>> {
+    let begins = |at: usize| {
+        let rest = &text[at + 1..];
+        names.iter().any(|name| !name.is_empty() && rest.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([':', '='])))
+    };
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    for (at, _) in text.match_indices(',').filter(|(at, _)| begins(*at)) {
+        pieces.push(&text[start..at]);
+        start = at + 1;
+    }
+    pieces.push(&text[start..]);
+    (pieces.len() > 1).then_some(pieces)
 }
 
 /// The shapes of pnnx, several in one text: `[1,3,224,224]f32,[1,16]i64`.
@@ -314,6 +333,18 @@ mod tests {
         assert_eq!(parse("1x3xf16", &[]).dtype, Some(DType::F16));
         let several = Spec::parse("[1,3,8,8]f32,[2,5]i64", &[], &[]).unwrap();
         assert_eq!(several.iter().map(|spec| spec.dtype).collect::<Vec<_>>(), [Some(DType::F32), Some(DType::I64)]);
+    }
+
+    #[test]
+    fn several_inputs_are_told_apart_by_their_names() {
+        let names = names(&["x", "y", "2"]);
+        for text in ["x:1x3,y:2x3", "x:[1,3],y:[2,3]", "x:1,3,y:2,3", "x:1,3:f32=ones,y:2,3=int(0,5)"] {
+            let specs = Spec::parse(text, &names, &[]).unwrap();
+            let found: Vec<_> = specs.iter().map(|spec| (spec.name.as_deref().unwrap(), spec.shape.as_ref().unwrap().len())).collect();
+            assert_eq!(found, [("x", 2), ("y", 2)], "{text}");
+        }
+        assert!(Spec::parse("x:1x3,z:2x3", &names, &[]).is_err());
+        assert_eq!(Spec::parse("x:1,2,3", &names, &[]).unwrap().len(), 1);
     }
 
     #[test]

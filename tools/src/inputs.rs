@@ -1,6 +1,7 @@
 //! Makes the example inputs that a model is traced, checked or run with, from the options and from what the file says.
 
 use crate::array_files;
+use crate::images;
 use crate::input_spec::{DataSource, Spec};
 use crate::suggestion::did_you_mean;
 use ontrace::read::LoadedModel;
@@ -13,8 +14,8 @@ pub struct Inputs {
     /// An input: [NAME:]SHAPE[:DTYPE][=SOURCE], or NAME=SOURCE; repeated for several. `@all.npz` gives all by name
     ///
     /// SHAPE is 1,3,224,224 or 1x3x224x224 or [1,3,224,224], [] for a single number (n:[]:i64); a size may be NAME=2 (symbolic). DTYPE
-    /// defaults to the model's, else f32. SOURCE is @x.npy, @x.npz (the array of the input's name, else the only one), @x.npz#key, @x.safetensors#key, zeros, ones,
-    /// arange, normal, uniform(a,b), int(a,b), a number (n=5, which a check keeps), or none (an optional input is left out). Members of lists and dictionaries are
+    /// defaults to the model's, else f32. SOURCE is @x.npy, @x.npz (the array of the input's name, else the only one), @x.npz#key, @x.safetensors#key, @photo.png or @photo.jpg (resized, cropped and
+    /// normalised for ImageNet, or as it says: @photo.png,resize=256,crop=224,mean=0.5,std=0.5,scale=255,layout=nchw,color=rgb), zeros, ones, arange, normal, uniform(a,b), int(a,b), a number (n=5, which a check keeps), or none (an optional input is left out). Members of lists and dictionaries are
     /// inputs of their own: xs.0, inputs.ids.
     #[arg(short = 'i', long = "input", value_name = "SPEC")]
     specs: Vec<String>,
@@ -257,7 +258,8 @@ fn unknown(name: &str, names: &[String]) -> Error {
 
 /// One option for each array of a file that is called like an input; an .npy file is the next input without a name.
 fn by_name(path: &str, names: &[String], open: &[String]) -> Result<Vec<Spec>> {
-    if path.contains('#') || Path::new(path).extension().is_some_and(|extension| extension == "npy") {
+    let is_one = path.contains('#') || Path::new(path).extension().is_some_and(|extension| extension == "npy");
+    if is_one || images::is_image(path) {
         return Ok(vec![Spec { source: Some(DataSource::File(path.to_string())), ..Spec::default() }]);
     }
     let arrays = array_files::read_all(Path::new(path))?;
@@ -408,6 +410,12 @@ impl Slot {
             Some(DataSource::Absent) => {
                 self.is_absent = true;
                 return Ok(());
+            }
+            Some(DataSource::File(path)) if images::is_image(path) => {
+                let given = wanted.as_ref().map(|shape| Type::new(dtype, Shape::fixed(shape)));
+                let image = images::read(path, given.as_ref().or(before.as_ref()), dtype).at(format!("input {}", self.name))?;
+                notes.push(format!("input `{}`: {}", self.name, image.note));
+                Some((image.array, path.as_str()))
             }
             Some(DataSource::File(path)) => Some((array_files::read(path, Some(&self.name))?, path.as_str())),
             Some(DataSource::Values(array)) => Some((array.clone(), self.name.as_str())),

@@ -14,6 +14,7 @@ mod edit;
 mod error;
 mod evidence;
 mod explain;
+mod images;
 mod input_spec;
 mod inputs;
 mod inspect;

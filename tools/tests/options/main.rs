@@ -8,6 +8,7 @@ mod draw;
 mod edit;
 mod explain;
 mod hostile;
+mod images;
 mod inputs;
 mod program;
 mod scalars;
