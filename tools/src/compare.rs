@@ -53,7 +53,9 @@ impl Compare {
         check_memory(&b, size, &given).at(self.second.display())?;
         limit_memory(memory_limit(&a, size, &given));
         let options = self.effort.options(self.tolerances.options()).hold(scalars);
+        let shown = console.working("comparing");
         let comparison = compare_models(&a, &b, &example, &options)?;
+        drop(shown);
         console.progress("compared", &comparison.calls.join(", "), started);
         let text = self.text(&comparison);
         let value = json!({

@@ -1,8 +1,9 @@
 //! Console output: the result of a command on stdout; progress, notes and errors on stderr.
 
 use crate::error::CommandError;
+use crate::progress::Progress;
 use anstyle::{AnsiColor, Style};
-use ontrace::Error;
+use ontrace::{Error, ErrorCode};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::fmt;
@@ -11,12 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The output options of a command.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Console {
     /// JSON instead of text.
     pub json: bool,
     /// Only errors on stderr.
     pub quiet: bool,
+    /// Every note, also where several are one line otherwise.
+    pub verbose: bool,
 }
 
 /// Whether something could not be written to stderr.
@@ -44,6 +47,16 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 
 impl Console {
+    /// A console that prints nothing but an answer and errors.
+    pub fn silent() -> Console {
+        Console { json: true, quiet: true, verbose: false }
+    }
+
+    /// Shows a step while it lasts, on a terminal.
+    pub fn working(&self, what: &str) -> Progress {
+        Progress::new(&printable(what), self.quiet || self.json)
+    }
+
     /// A finished step and the time it took.
     pub fn progress(&self, step: &str, what: &str, started: Instant) {
         if !self.quiet && !self.json {
@@ -116,7 +129,7 @@ impl Console {
             line(format_args!("{BOLD}help{BOLD:#}: {}", shortened(&printable(help), MESSAGE)));
         }
         // Who reads a terminal can ask; a log needs no such line.
-        if std::io::stderr().is_terminal() {
+        if std::io::stderr().is_terminal() && error.code() != ErrorCode::Argument {
             line(format_args!("{BOLD}more{BOLD:#}: ontrace explain {}", error.code()));
         }
     }

@@ -182,7 +182,7 @@ impl Convert {
         for (size, range) in traced.size_ranges().iter().filter(|(_, range)| !range.is_full()) {
             console.note(&printable(&format!("valid for {size}: {range}")));
         }
-        for note in grouped(&traced.notes()) {
+        for note in grouped(&traced.notes(), console.verbose) {
             console.note(&printable(&note));
         }
         let mut outcome = VerificationResult::default();
@@ -392,16 +392,16 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// Notes as they are shown: many constants in one line.
-fn grouped(notes: &[Diagnostic]) -> Vec<String> {
+fn grouped(notes: &[Diagnostic], is_verbose: bool) -> Vec<String> {
     /// The most constants that are named one by one.
     const NAMED: usize = 3;
     let sizes =
         notes.iter().filter_map(|note| if let Diagnostic::ConstantFolded { bytes, .. } = note { Some(*bytes as u64) } else { None });
     let folded: Vec<u64> = sizes.collect();
-    if folded.len() <= NAMED {
+    if folded.len() <= NAMED || is_verbose {
         return notes.iter().map(ToString::to_string).collect();
     }
-    let whole = format!("{} ({}) folded into the graph; --json lists them", count(folded.len(), "constant"), bytes(folded.iter().sum()));
+    let whole = format!("{} ({}) folded into the graph; -v lists them", count(folded.len(), "constant"), bytes(folded.iter().sum()));
     let others = notes.iter().filter(|note| !matches!(note, Diagnostic::ConstantFolded { .. })).map(ToString::to_string);
     [whole].into_iter().chain(others).collect()
 }
@@ -416,9 +416,9 @@ mod tests {
         let x = Tensor::from(&[1.0f32, 2.0]);
         let traced = |times: usize| {
             let add = |x: Tensor| (0..times).try_fold(x, |x, i| x.add(Tensor::from(&[i as f32, 7.0])));
-            grouped(&trace_fn(add, &x).unwrap().notes())
+            grouped(&trace_fn(add, &x).unwrap().notes(), false)
         };
         assert_eq!(traced(3).len(), 3);
-        assert_eq!(traced(5), ["5 constants (40 B) folded into the graph; --json lists them"]);
+        assert_eq!(traced(5), ["5 constants (40 B) folded into the graph; -v lists them"]);
     }
 }

@@ -22,6 +22,7 @@ mod isolation;
 mod limit;
 mod man;
 mod option_tables;
+mod progress;
 mod recorded;
 mod run;
 mod serve_layout;
@@ -58,6 +59,9 @@ struct Cli {
     /// Only errors on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// More on stderr: every note, where several are one line otherwise
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
     /// Run in this process, not in a child whose memory is limited: for debuggers and profilers
     #[arg(long, global = true)]
     in_process: bool,
@@ -133,7 +137,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &arguments),
     };
-    let console = Console { json: cli.json, quiet: cli.quiet };
+    let console = Console { json: cli.json, quiet: cli.quiet, verbose: cli.verbose };
     match isolation::caught(|| cli.run(&console)) {
         Ok(()) => u8::from(console::is_lost()),
         Err(failed) => {
@@ -156,7 +160,7 @@ pub fn program() -> ExitCode {
 pub fn launch(arguments: Vec<OsString>, child: &[OsString]) -> u8 {
     signals::install();
     batch::limit_this_process();
-    let console = Console { json: has_flag(&arguments, "--json"), quiet: false };
+    let console = Console { json: has_flag(&arguments, "--json"), ..Console::default() };
     if !has_flag(&arguments, "--in-process")
         && let Some(code) = isolation::supervise(child, &console)
     {
@@ -178,14 +182,14 @@ fn has_flag(arguments: &[OsString], flag: &str) -> bool {
 pub fn answer(arguments: impl IntoIterator<Item = OsString>) -> Result<serde_json::Value, CommandError> {
     let arguments: Vec<OsString> = std::iter::once("ontrace".into()).chain(arguments).collect();
     let cli = Cli::try_parse_from(arguments).map_err(|error| CommandError::usage(usage_error(&error)))?;
-    let (result, answer) = console::captured(|| cli.run(&Console { json: true, quiet: true }));
+    let (result, answer) = console::captured(|| cli.run(&Console::silent()));
     result.map(|()| answer)
 }
 
 /// Prints help and versions, or reports options that are wrong: under `--json` as an object.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
     if error.use_stderr() && has_flag(arguments, "--json") {
-        Console { json: true, quiet: false }.error(&CommandError::usage(usage_error(error)));
+        Console { json: true, ..Console::default() }.error(&CommandError::usage(usage_error(error)));
     } else {
         // A closed pipe is not an error: the reader has read enough.
         let is_full = error.print().is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);

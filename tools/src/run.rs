@@ -47,6 +47,7 @@ impl Run {
         let tensors: Vec<Tensor> = arrays.into_iter().map(Tensor::from).collect();
         let started = Instant::now();
         let eager = || ontrace::ops::seeded(0, || prepared.model.forward(&tensors));
+        let shown = console.working("running");
         let outputs = match self.backend {
             Backend::Eager => eager(),
             Backend::Tract => {
@@ -59,6 +60,7 @@ impl Run {
                 })
             }
         };
+        drop(shown);
         let outputs = outputs.at(self.model.display())?;
         console.progress("ran", &count(outputs.len(), "output"), started);
         let arrays = outputs

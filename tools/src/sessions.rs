@@ -23,6 +23,6 @@ pub fn open_session(path: &Path, inputs: &[String], dynamic: &[String], threads:
         }
     }
     let prepared = Inputs::new(inputs, dynamic).apply(read::open(path)?)?;
-    let (traced, _) = traced_unchecked(&prepared, &Console { json: true, quiet: true }).at(path.display())?;
+    let (traced, _) = traced_unchecked(&prepared, &Console::silent()).at(path.display())?;
     builder.build_traced(&traced).at(path.display())
 }

@@ -21,14 +21,18 @@ pub fn traced(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced
 /// As [`traced`], with indices that may be out of range.
 pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced, Example)> {
     let (model, example) = (&prepared.model, &prepared.example);
-    let error = match record(model, example.clone().shapes_only()) {
+    let record = |example: Example| {
+        let _shown = console.working("tracing");
+        record(model, example)
+    };
+    let error = match record(example.clone().shapes_only()) {
         Ok(traced) => return Ok((traced, example.clone())),
         Err(error) => error,
     };
     // A size that depends on data may have to be known, too.
     if matches!(error.code(), ErrorCode::NoValue | ErrorCode::Size | ErrorCode::Shape) {
         let (filled, made_up) = fill_inputs(example, None, 0)?;
-        match record(model, filled.clone()) {
+        match record(filled.clone()) {
             Ok(traced) => {
                 made_up.iter().for_each(|input| console.note(&input.to_string()));
                 return Ok((traced, filled));
@@ -42,7 +46,7 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
     if prepared.given.is_empty() && !has_values && !example.symbols().is_empty() {
         for size in [64, 1] {
             let example = example.clone().with_sizes(&|_| Some(size));
-            if let Ok(traced) = record(model, example.clone()) {
+            if let Ok(traced) = record(example.clone()) {
                 return Ok((traced, example));
             }
         }
@@ -70,7 +74,9 @@ fn index_out_of_range(model: &LoadedModel, example: &Example) -> Option<Error> {
 /// # Errors
 /// Where the subgraph cannot be written.
 pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) -> ontrace::Result<Verdict> {
+    let shown = console.working("comparing the result with the source");
     let verdict = checker.verdict();
+    drop(shown);
     if let (Some(folder), Some(_)) = (repro, &verdict.failure) {
         match checker.minimise() {
             Ok(Some(minimised)) => {

@@ -107,7 +107,7 @@ impl Bench {
             let second = self.measured(path, Some(&all[0].ready), console)?;
             all.push(Measured { memory: None, ..second });
         }
-        self.measure(&mut all)?;
+        self.measure(&mut all, console)?;
         let times = match self.by {
             Some(_) => all.iter().map(Measured::node_times).collect::<Result<Vec<_>>>()?,
             None => Vec::new(),
@@ -141,23 +141,27 @@ impl Bench {
         let load = (opened + tracing + started.elapsed()).as_secs_f64();
         let tensors = ready.arrays.iter().cloned().map(Tensor::from).collect();
         let (path, latencies, rounds) = (path.to_path_buf(), Vec::new(), Vec::new());
+        let shown = console.working("warming up");
         let mut measured = Measured { path, ready, tensors, session, load, first: 0.0, latencies, rounds, memory: None };
         measured.first = measured.call()?;
         for _ in 1..self.warm_up {
             measured.call()?;
         }
+        drop(shown);
         measured.memory = peak_memory();
         Ok(measured)
     }
 
     /// Calls the models in rounds, in turns: each round gives each of them an equal part of the time, or of the calls.
-    fn measure(&self, all: &mut [Measured]) -> Result<()> {
+    fn measure(&self, all: &mut [Measured], console: &Console) -> Result<()> {
         const ROUNDS: usize = 20;
         const LEAST: usize = 3;
         let rounds = self.runs.map_or(ROUNDS, |runs| ROUNDS.min(runs as usize));
         let (part, whole) = (Duration::from_secs_f64(self.time / rounds as f64), Duration::from_secs_f64(self.time * all.len() as f64));
         let started = Instant::now();
+        let shown = console.working("measuring, in rounds");
         for round in 0..rounds {
+            shown.set(round as u64, rounds as u64);
             let calls = self.runs.map(|runs| runs as usize * (round + 1) / rounds - runs as usize * round / rounds);
             // Neither is always the one behind the other.
             let mut order: Vec<usize> = (0..all.len()).collect();
@@ -175,7 +179,7 @@ impl Bench {
     fn text(&self, all: &[Measured], times: &[NodeTimes]) -> String {
         let inputs: Vec<String> = all[0].inputs().iter().map(|(name, ty)| format!("{} {ty}", printable(name))).collect();
         let backend = match self.backend {
-            Backend::Tract => format!("tract, {}", count(usize::from(self.threads), "thread")),
+            Backend::Tract => format!("tract, {}", count(usize::from(self.threads).min(cores()), "thread")),
             Backend::Eager => "eager kernels".to_string(),
         };
         let mut text = format!("{backend}   {}\n", inputs.join(", "));
@@ -235,8 +239,8 @@ impl Bench {
         json!({
             "schema": "ontrace.bench/1",
             "backend": if self.backend == Backend::Tract { "tract" } else { "eager" },
-            "threads": self.threads,
-            "cores": std::thread::available_parallelism().map_or(1, usize::from),
+            "threads": usize::from(self.threads).min(cores()),
+            "cores": cores(),
             "optimised": !cfg!(debug_assertions),
             "inputs": inputs,
             "models": models,
@@ -343,6 +347,11 @@ fn session(path: &Path, format: Format, traced: Result<&Traced>, threads: u16) -
         }
     }
     builder.build_traced(traced?)
+}
+
+/// The cores of this machine, of which a session uses at most all.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The most memory that this process had so far, in bytes; `None` where the system does not tell.

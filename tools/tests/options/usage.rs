@@ -82,3 +82,19 @@ fn the_help_for_an_input_fits_its_type() {
     let scalars = ["-i", "x:5,3", "-i", "n:[]:i64", "-i", "a=0.5", "-i", "step=2"];
     folder.run(&[&["convert", &data("numbers.pt"), "-o", "out.onnx"], &scalars[..]].concat()).exits(0);
 }
+
+#[test]
+fn notes_of_one_kind_are_one_line_unless_all_are_asked_for() {
+    let folder = Folder::new();
+    saved(&folder);
+    let notes = |options: &[&str]| {
+        let ran = folder.run(&[&["convert", &data("spectral.pt2"), "-o", "out.onnx"], options].concat()).exits(0);
+        (ran.stderr.lines().filter(|line| line.starts_with("note")).count(), ran.stderr)
+    };
+    let (few, text) = notes(&[]);
+    let (all, _) = notes(&["-v"]);
+    assert!(text.contains("12 constants (1.6 kB) folded into the graph; -v lists them") && all >= few + 11, "{few} {all} {text}");
+    folder.run(&["run", "m.onnx", "-v", "-q"]).exits(2).says(&["--quiet"]);
+    // No progress where stderr is no terminal.
+    assert!(!text.contains('\r') && !text.contains("tracing"), "{text}");
+}
