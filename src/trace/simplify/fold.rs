@@ -16,7 +16,7 @@ struct Affine {
 }
 
 /// A linear operator with constant weights.
-enum Linear {
+enum LinearOperator {
     Conv,
     /// Of this many groups.
     ConvTranspose(usize),
@@ -24,24 +24,24 @@ enum Linear {
     MatMul,
 }
 
-impl Linear {
-    fn of(op: &Arc<dyn Operator>) -> Option<Linear> {
+impl LinearOperator {
+    fn of(op: &Arc<dyn Operator>) -> Option<LinearOperator> {
         if as_op::<Conv>(op).is_some() {
-            Some(Linear::Conv)
+            Some(LinearOperator::Conv)
         } else if let Some(conv) = as_op::<ConvTranspose>(op) {
-            Some(Linear::ConvTranspose(conv.groups))
+            Some(LinearOperator::ConvTranspose(conv.groups))
         } else if let Some(gemm) = as_op::<Gemm>(op) {
-            Some(Linear::Gemm(*gemm))
+            Some(LinearOperator::Gemm(*gemm))
         } else {
-            as_op::<MatMul>(op).map(|_| Linear::MatMul)
+            as_op::<MatMul>(op).map(|_| LinearOperator::MatMul)
         }
     }
 
     /// The axis of the result that has the channels.
     fn channel_axis(&self, rank: usize) -> usize {
         match self {
-            Linear::Conv | Linear::ConvTranspose(_) => 1,
-            Linear::Gemm(_) | Linear::MatMul => rank.saturating_sub(1),
+            LinearOperator::Conv | LinearOperator::ConvTranspose(_) => 1,
+            LinearOperator::Gemm(_) | LinearOperator::MatMul => rank.saturating_sub(1),
         }
     }
 
@@ -49,12 +49,12 @@ impl Linear {
     fn scaled(&self, weight: &Tensor, scale: &Tensor) -> Result<Tensor> {
         let shape = weight.shape().to_vec();
         match self {
-            Linear::Conv => {
+            LinearOperator::Conv => {
                 let mut sizes = vec![1i64; shape.len()];
                 sizes[0] = -1;
                 weight.mul(scale.reshape(sizes)?)
             }
-            Linear::ConvTranspose(groups) => {
+            LinearOperator::ConvTranspose(groups) => {
                 // The channels of the result are those of the groups one after the other; the weight has those of a group in axis 1.
                 let groups = *groups as i64;
                 let grouped = [vec![groups.into(), &shape[0] / groups], shape[1..].to_vec()].concat();
@@ -62,8 +62,8 @@ impl Linear {
                 (sizes[0], sizes[2]) = (groups, -1);
                 weight.reshape(&grouped)?.mul(scale.reshape(sizes)?)?.reshape(&shape)
             }
-            Linear::Gemm(gemm) if gemm.trans_b => weight.mul(scale.reshape([-1, 1])?),
-            Linear::Gemm(_) | Linear::MatMul => weight.mul(scale),
+            LinearOperator::Gemm(gemm) if gemm.trans_b => weight.mul(scale.reshape([-1, 1])?),
+            LinearOperator::Gemm(_) | LinearOperator::MatMul => weight.mul(scale),
         }
     }
 }
@@ -82,14 +82,14 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<
         Some(None) => return Ok(None),
         bias => bias.flatten(),
     };
-    let takes_bias = !matches!(linear, Linear::MatMul);
+    let takes_bias = !matches!(linear, LinearOperator::MatMul);
     if !takes_bias && (affine.shift.is_some() || weight.rank() != 2) {
         return Ok(None);
     }
     let folded = untraced(|| -> Result<Option<(Array, Option<Array>)>> {
         let wide = |array: &Array| Tensor::from(array.clone()).cast(DType::F64);
         let mut product = wide(&weight)?;
-        let beta = if let Linear::Gemm(gemm) = &linear { f64::from(gemm.beta) } else { 1.0 };
+        let beta = if let LinearOperator::Gemm(gemm) = &linear { f64::from(gemm.beta) } else { 1.0 };
         let mut sum = match &bias {
             Some(bias) if bias.len() != bias.shape().last().copied().unwrap_or(1) => return Ok(None),
             Some(bias) => Some(wide(bias)?.reshape([-1])?.mul(beta)?),
@@ -118,7 +118,7 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<
     let weight = if affine.scale.is_some() { rewriter.add_constant(&product, weight_name.as_ref()) } else { weight_id };
     let sum = sum.map(|sum| rewriter.add_constant(&sum, bias_name.as_ref()));
     let op: Arc<dyn Operator> = match linear {
-        Linear::Gemm(gemm) => Arc::new(Gemm { beta: 1.0, ..gemm }),
+        LinearOperator::Gemm(gemm) => Arc::new(Gemm { beta: 1.0, ..gemm }),
         _ => before.op.clone(),
     };
     let inputs = if takes_bias { vec![before.inputs[0], Some(weight), sum] } else { vec![before.inputs[0], Some(weight)] };
@@ -126,9 +126,9 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<
 }
 
 /// What a node does to the channels of the linear operator before it, where that is the only thing that uses its result.
-fn affine(rewriter: &Rewriter, node: &Node) -> Result<Option<(ValueId, Linear, Affine)>> {
+fn affine(rewriter: &Rewriter, node: &Node) -> Result<Option<(ValueId, LinearOperator, Affine)>> {
     let channels = |x: ValueId| {
-        let linear = Linear::of(&rewriter.maker(x)?.op).filter(|_| rewriter.is_used_once(x) && rewriter.ty(x).dtype.is_float())?;
+        let linear = LinearOperator::of(&rewriter.maker(x)?.op).filter(|_| rewriter.is_used_once(x) && rewriter.ty(x).dtype.is_float())?;
         let ty = rewriter.ty(x);
         let axis = linear.channel_axis(ty.rank());
         let count = usize::try_from(ty.shape.get(axis)?.fixed()?).ok().filter(|&count| count > 0)?;
