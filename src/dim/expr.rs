@@ -9,10 +9,10 @@ use std::sync::Arc;
 /// A polynomial with integer coefficients over symbols, floor divisions, minima and maxima: its terms, sorted by their monomial, none with
 /// coefficient 0. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Expr(Arc<[Term]>);
+pub struct Expr(Arc<[ExprTerm]>);
 
 /// A monomial and its coefficient.
-type Term = (Monomial, i64);
+type ExprTerm = (Monomial, i64);
 
 /// A product of powers, sorted by atom; the empty product is 1.
 pub(super) type Monomial = Arc<[(Atom, u32)]>;
@@ -103,7 +103,8 @@ impl Expr {
                     if coefficient != 0 {
                         sum.push((x.0.clone(), coefficient));
                     }
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                 }
             }
         }
@@ -112,8 +113,8 @@ impl Expr {
     }
 
     /// The sum of terms in any order.
-    fn sum(terms: impl IntoIterator<Item = Term>) -> Expr {
-        let mut terms: Vec<Term> = terms.into_iter().collect();
+    fn sum(terms: impl IntoIterator<Item = ExprTerm>) -> Expr {
+        let mut terms: Vec<ExprTerm> = terms.into_iter().collect();
         terms.sort_by(|a, b| a.0.cmp(&b.0));
         terms.dedup_by(|next, first| {
             let is_same = next.0 == first.0;

@@ -129,12 +129,12 @@ impl Dim {
         }
     }
 
-    /// What an operation makes of two sizes: of their values in the example by `numbers`, of their expressions by `exprs`.
-    fn combine(&self, other: &Dim, numbers: fn(i64, i64) -> i64, exprs: fn(&Expr, &Expr) -> Expr) -> Dim {
+    /// What an operation makes of two sizes: of their values in the example by `values`, of their expressions by `exprs`.
+    fn combine(&self, other: &Dim, values: fn(i64, i64) -> i64, exprs: fn(&Expr, &Expr) -> Expr) -> Dim {
         if let (Dim::Fixed(a), Dim::Fixed(b)) = (self, other) {
-            return Dim::Fixed(numbers(*a, *b));
+            return Dim::Fixed(values(*a, *b));
         }
-        let seen = self.example().zip(other.example()).map(|(a, b)| numbers(a, b));
+        let seen = self.example().zip(other.example()).map(|(a, b)| values(a, b));
         Dim::new(exprs(&self.expr(), &other.expr()), seen)
     }
 
@@ -231,10 +231,10 @@ impl From<&Dim> for Dim {
 
 /// The operators on sizes, for values and references alike.
 macro_rules! operators {
-    ($($Op:ident $op:ident $numbers:expr, $exprs:expr;)*) => {
+    ($($Op:ident $op:ident $values:expr, $exprs:expr;)*) => {
         $(impl<T: Into<Dim>> ops::$Op<T> for &Dim {
             type Output = Dim;
-            fn $op(self, other: T) -> Dim { self.combine(&other.into(), $numbers, $exprs) }
+            fn $op(self, other: T) -> Dim { self.combine(&other.into(), $values, $exprs) }
         }
         impl<T: Into<Dim>> ops::$Op<T> for Dim {
             type Output = Dim;

@@ -1,11 +1,11 @@
 """Compares the eager library with torch, Session with ONNX Runtime and tract alone, and conversion with a copy, in one run; prints tables of medians.
 
-usage: python tools/reference/speed.py [--binary PATH] [--program PATH] [--rounds N] [--out PAGE.md] [model.onnx model.pt ...]   (in the project's folder)
+usage: python tools/reference/speed.py [--binary PATH] [--program PATH] [--rounds N] [--out FILE.md] [model.onnx model.pt ...]   (in the project's folder)
 
 needs numpy, onnx, onnxruntime and torch (CPU); without --binary it builds benches/speed.rs by cargo. Each figure is the median of the
 medians of some rounds, in milliseconds; in a round everyone measures in turn, so that a busy machine is busy for all. `.onnx` files are run at
 the sizes they declare (1 where symbolic); `.pt` files are converted by --program, without the check, beside a copy of the file. Without a model
-it measures the operators of the eager library and an encoder. --out writes the tables with the machine and the versions as a page.
+it measures the operators of the eager library and an encoder. --out writes the tables with the machine and the versions to a Markdown file.
 """
 
 import argparse
@@ -164,7 +164,7 @@ if __name__ == "__main__":
     parser.add_argument("--binary", help="benches/speed.rs, built")
     parser.add_argument("--program", default="target/release/ontrace", help="the command line, built in release")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", help="a Markdown page that is written too")
+    parser.add_argument("--out", help="a Markdown file that is written too")
     parser.add_argument("models", nargs="*", help="measured in place of the rows and the encoder")
     given = parser.parse_args()
     binary = given.binary or built()

@@ -121,7 +121,7 @@ impl Edit {
         &self,
         (traced, file): (&Traced, Option<&Model>),
         example: &Example,
-        (names, texts): (&[(&str, &str)], &[(&str, &str)]),
+        (names, texts): (&[Pair<'_>], &[Pair<'_>]),
         console: &Console,
     ) -> Result<Transformed> {
         let mut edited = with_metadata(traced.renamed(names)?, file)?;
@@ -150,6 +150,9 @@ impl Edit {
         Ok(Transformed { traced: edited, written, report: Box::new(move |_| report.clone()) })
     }
 }
+
+/// What stands on both sides of a `=`.
+type Pair<'a> = (&'a str, &'a str);
 
 /// The inputs of the example and random ones: what is measured to see which values fit into f16.
 fn runs(traced: &Traced, example: &Example) -> Result<Vec<Vec<Array>>> {

@@ -81,8 +81,8 @@ pub fn svg(title: &str, diagram: &Diagram, colors: &Colors, highlighted: &BTreeS
             xml(&values.join("\n"))
         );
     }
-    for i in 0..faces.len() {
-        out.push_str(&block(diagram, i, &faces[i], &layout, boxes.sizes[i], &colors.of(&diagram.blocks[i]), highlighted.contains(&i)));
+    for (i, face) in faces.iter().enumerate() {
+        out.push_str(&block(diagram, i, face, &layout, boxes.sizes[i], &colors.of(&diagram.blocks[i]), highlighted.contains(&i)));
     }
     out.push_str("</g>\n</svg>\n");
     out
