@@ -101,9 +101,9 @@ fn another_order_is_no_difference() {
 #[test]
 fn constants_that_are_computed_and_constants_that_are_folded_are_the_same() {
     let folder = Folder::new();
-    folder.save("a.onnx", model(|x| x.matmul(&weights(1.0))?.add(&Tensor::from(&[2.0f32, 4.0, 6.0, 8.0]))), |_| {});
+    folder.save("a.onnx", model(|x| x.matmul(&weights(1.0))?.add(Tensor::from(&[2.0f32, 4.0, 6.0, 8.0]))), |_| {});
     // The same bias as a sum of two constants, and an Identity before the product.
-    folder.save("b.onnx", model(|x| x.matmul(&weights(1.0))?.add(&Tensor::from(&[2.0f32, 4.0, 6.0, 8.0]))), |model| {
+    folder.save("b.onnx", model(|x| x.matmul(&weights(1.0))?.add(Tensor::from(&[2.0f32, 4.0, 6.0, 8.0]))), |model| {
         let bias = model.initializers.iter().position(|(_, array)| array.shape() == [4]).unwrap();
         let name = model.initializers[bias].0.clone();
         model.initializers[bias] = ("half".into(), Array::vector(vec![1f32, 2.0, 3.0, 4.0]));
