@@ -147,7 +147,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// The program: its arguments are those of the process. It handles signals, and runs the command in a [child process](isolation).
+/// The program: its arguments are those of the process. It handles signals, and runs the command in a child process whose memory is limited.
 pub fn program() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let executable = std::env::current_exe().map(|path| path.into_os_string());
