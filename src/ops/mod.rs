@@ -92,6 +92,7 @@ pub(crate) use norm::BatchNorm;
 pub use random::{Distribution, RandomSample, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{ActivationFunction, Cell, Recurrent, RecurrentWeights};
+pub(crate) use reduce::{Fold, Reduce};
 pub(crate) use resize::scaled_size;
 pub use roi::{Alignment, Gathered};
 pub(crate) use segments::scattered;

@@ -5,6 +5,7 @@
 
 mod fold;
 mod layout;
+mod reduce;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,8 @@ pub enum Simplification {
     /// A reshape of a reshape, a transpose of a transpose and a concatenation of a concatenation become one node; an expansion that the operator
     /// after it does itself goes.
     Layout,
+    /// A reduction of a reduction, and a reshape that drops the reduced axes, become one reduction. Sums, products and means differ by rounding.
+    Reductions,
     /// A batch normalisation, and a product, quotient, sum or difference with one constant a channel, become part of the weights and the bias of the
     /// convolution or matrix product before it. Results differ by rounding.
     BatchNorm,
@@ -41,10 +44,11 @@ pub enum Simplification {
 
 impl Simplification {
     /// All of them, in the order in which they are applied.
-    pub const ALL: [Simplification; 6] = [
+    pub const ALL: [Simplification; 7] = [
         Simplification::Duplicates,
         Simplification::Identities,
         Simplification::Layout,
+        Simplification::Reductions,
         Simplification::BatchNorm,
         Simplification::Gemm,
         Simplification::Pad,
@@ -56,6 +60,7 @@ impl Simplification {
             Simplification::Duplicates => "duplicates",
             Simplification::Identities => "identities",
             Simplification::Layout => "layout",
+            Simplification::Reductions => "reductions",
             Simplification::BatchNorm => "batch-norm",
             Simplification::Gemm => "gemm",
             Simplification::Pad => "pad",
@@ -67,6 +72,7 @@ impl Simplification {
             Simplification::Duplicates => return graph.merge_duplicates(),
             Simplification::Identities => |rewriter, node| Ok(identity(rewriter, node).map(|id| Rewrite::Values(vec![id]))),
             Simplification::Layout => |rewriter, node| Ok(layout::merged(rewriter, node)),
+            Simplification::Reductions => |rewriter, node| Ok(reduce::merged(rewriter, node)),
             Simplification::BatchNorm => fold::batch_norm,
             Simplification::Gemm => |rewriter, node| Ok(fold::gemm(rewriter, node)),
             Simplification::Pad => |rewriter, node| Ok(fold::pad(rewriter, node)),

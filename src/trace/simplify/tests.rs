@@ -115,6 +115,21 @@ fn a_product_and_a_sum_are_one_gemm_of_matrices_alone() {
 }
 
 #[test]
+fn reductions_along_several_axes_are_one() {
+    let x = random(1, &[2, 3, 4, 5]);
+    assert_eq!(left(|x| x.mean(2, true)?.mean(3, true), &x), ["ReduceMean"]);
+    assert_eq!(left(|x| x.adaptive_average_pool([1, 1])?.reshape([2, 3]), &x), ["ReduceMean"], "a global pooling and its flattening");
+    assert_eq!(left(|x| x.amax(3, true)?.amax(1, true)?.reshape([2, 4]), &x), ["ReduceMax"]);
+    assert_eq!(left(|x| x.mean(2, true)?.amax(3, true), &x), ["ReduceMean", "ReduceMax"]);
+    assert_eq!(left(|x| x.mean(3, true)?.reshape([6, 4]), &x), ["ReduceMean", "Reshape"], "not the shape without the axis");
+    let several = |x: Tensor| {
+        let y = x.mean(2, true)?;
+        y.mean(3, true)?.add(&y)
+    };
+    assert_eq!(left(several, &x), ["ReduceMean", "ReduceMean", "Add"], "others use the first");
+}
+
+#[test]
 fn nodes_that_return_their_input_go() {
     let x = random(1, &[2, 3, 4]);
     assert_eq!(left(|x| x.transpose(0, 2)?.transpose(0, 2)?.relu(), &x), ["Relu"]);
