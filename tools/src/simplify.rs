@@ -3,6 +3,7 @@
 use crate::console::{Console, count, printable};
 use crate::convert::{Convert, Step, Transformed, with_metadata};
 use crate::error::CommandResult;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ontrace::onnx::Model;
 use ontrace::onnx::proto::NodeProto;
 use ontrace::read::Format;
@@ -22,38 +23,14 @@ pub struct Simplify {
     #[command(flatten)]
     convert: Convert,
     /// Leave out a simplification; repeated for several
-    #[arg(long, value_name = "RULE", value_enum)]
-    skip: Vec<Rule>,
+    #[arg(long, value_name = "RULE", value_parser = rules())]
+    skip: Vec<Simplification>,
 }
 
-/// A simplification that can be left out.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Rule {
-    /// Merge equal nodes and equal constants
-    Duplicates,
-    /// Drop nodes that return their input
-    Identities,
-    /// Merge reshapes, transposes, casts and concatenations that follow each other
-    Layout,
-    /// Fold batch normalisation and arithmetic by channel into weights
-    BatchNorm,
-    /// Write a matrix product and a sum as one Gemm
-    Gemm,
-    /// Make zero padding part of the convolution after it
-    Pad,
-}
-
-impl Rule {
-    fn simplification(self) -> Simplification {
-        match self {
-            Rule::Duplicates => Simplification::Duplicates,
-            Rule::Identities => Simplification::Identities,
-            Rule::Layout => Simplification::Layout,
-            Rule::BatchNorm => Simplification::BatchNorm,
-            Rule::Gemm => Simplification::Gemm,
-            Rule::Pad => Simplification::Pad,
-        }
-    }
+/// The simplifications by their names.
+fn rules() -> impl TypedValueParser<Value = Simplification> {
+    let names = PossibleValuesParser::new(Simplification::ALL.map(Simplification::name));
+    names.try_map(|name| Simplification::ALL.into_iter().find(|rule| rule.name() == name).ok_or("no such rule"))
 }
 
 impl Simplify {
@@ -72,8 +49,7 @@ impl Simplify {
     }
 
     fn simplified(&self, traced: &Traced, file: Option<&Model>) -> Result<Transformed> {
-        let skipped: Vec<Simplification> = self.skip.iter().map(|rule| rule.simplification()).collect();
-        let Simplified { traced: simple, applied } = with_metadata(traced.clone(), file)?.simplified(&skipped)?;
+        let Simplified { traced: simple, applied } = with_metadata(traced.clone(), file)?.simplified(&self.skip)?;
         let before = match file {
             Some(file) => operators(file),
             None => operators(&traced.to_model_as(ExportOptions::default())?),
