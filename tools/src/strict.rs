@@ -12,10 +12,11 @@ const LONGEST: usize = 1000;
 /// Warnings, a line each; the data files are read, and what is found is an error, where the check is strict.
 ///
 /// # Errors
-/// The first finding of a strict check, with exit code 3.
+/// [`Damaged`](ontrace::ErrorCode::Damaged) where a graph has no name; the first finding of a strict check, with exit code 3.
 pub fn findings(path: &Path, model: &Model, strict: bool) -> Result<String, CommandError> {
     let mut found = Vec::new();
     if let Some(graph) = &model.proto.graph {
+        are_named(graph)?;
         names(graph, &mut found);
     }
     model.initializers.iter().for_each(|(name, _)| name_of("initializer", name, &mut found));
@@ -29,6 +30,21 @@ pub fn findings(path: &Path, model: &Model, strict: bool) -> Result<String, Comm
         return Ok(String::new());
     }
     Ok(found.iter().take(10).map(|finding| format!("warning: {}\n", printable(&finding.to_string()))).collect())
+}
+
+/// Whether a graph and those inside its nodes have names, which the standard demands and no runtime needs: only a check refuses a graph without one.
+///
+/// Source: <https://onnx.ai/onnx/repo-docs/IR.html>.
+fn are_named(graph: &GraphProto) -> Result<(), Error> {
+    if graph.name.is_empty() {
+        return Err(Error::damaged("a graph has no name").help("the ONNX standard demands one: `ontrace convert` writes it"));
+    }
+    for node in &graph.node {
+        for (attribute, inner) in node.attribute.iter().filter_map(|attribute| Some((attribute, attribute.g.as_deref()?))) {
+            are_named(inner).map_err(|error| error.at(format!("attribute {}", printable(&attribute.name))).at(node.op_type.clone()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The names of a graph and of the graphs inside its nodes.

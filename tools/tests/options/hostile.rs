@@ -108,3 +108,13 @@ fn a_process_that_runs_out_of_memory_is_an_error_with_a_code() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code().is_some_and(|code| code != 0 && code != 101) && said.contains("error[E0"), "{:?} {said}", output.status);
 }
+
+#[test]
+fn a_graph_without_a_name_runs_and_is_refused_by_a_check() {
+    let folder = Folder::new();
+    folder.save("m.onnx", small(), |model| model.proto.graph.as_mut().unwrap().name.clear());
+    folder.run(&["run", "m.onnx"]).exits(0);
+    folder.run(&["check", "m.onnx"]).exits(1).says(&["E0302", "a graph has no name", "ontrace convert"]);
+    folder.run(&["convert", "m.onnx", "-o", "named.onnx"]).exits(0);
+    folder.run(&["check", "named.onnx"]).exits(0);
+}
