@@ -21,6 +21,7 @@ mod inspect;
 mod isolation;
 mod limit;
 mod man;
+mod markup;
 mod option_tables;
 mod progress;
 mod recorded;

@@ -3,6 +3,7 @@
 use super::differences::{Differences, MergedRow, NodeLabel};
 use super::{change_line, node_line, summary, weight_line};
 use crate::console::printable;
+use crate::markup::escaped;
 
 const STYLE: &str = "\
 body{font:14px/1.45 system-ui,sans-serif;margin:2em;color:#222;background:#fff}
@@ -16,30 +17,19 @@ td,th{padding:2px 8px;text-align:left;vertical-align:top;border-bottom:1px solid
 .first td:first-child{background:#4b1d1d}.second td:last-child{background:#17381f}.changed td{background:#443a10}}";
 
 /// Text from a file as HTML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in printable(text).chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+fn html(text: &str) -> String {
+    escaped(&printable(text))
 }
 
 fn list(title: &str, lines: impl Iterator<Item = String>) -> String {
-    let items: String = lines.map(|line| format!("<li>{}</li>\n", escaped(&line))).collect();
-    if items.is_empty() { String::new() } else { format!("<h2>{}</h2>\n<ul>\n{items}</ul>\n", escaped(title)) }
+    let items: String = lines.map(|line| format!("<li>{}</li>\n", html(&line))).collect();
+    if items.is_empty() { String::new() } else { format!("<h2>{}</h2>\n<ul>\n{items}</ul>\n", html(title)) }
 }
 
 fn cell(node: Option<&NodeLabel>) -> String {
     let Some(node) = node else { return "<td></td>".to_string() };
     let NodeLabel { operation, name, types, .. } = node;
-    format!("<td><b>{}</b> {} <span class=\"types\">{}</span></td>", escaped(operation), escaped(name), escaped(types))
+    format!("<td><b>{}</b> {} <span class=\"types\">{}</span></td>", html(operation), html(name), html(types))
 }
 
 fn row(row: &MergedRow) -> String {
@@ -56,7 +46,7 @@ fn row(row: &MergedRow) -> String {
 pub fn document((first, second): (&str, &str), found: &Differences) -> String {
     let verdict = if found.is_empty() { "the same, up to names and order".to_string() } else { summary(found) };
     let rows: String = found.rows.iter().map(row).collect();
-    let (first_title, second_title) = (escaped(first), escaped(second));
+    let (first_title, second_title) = (html(first), html(second));
     let lists = [
         list("Inputs and outputs", found.signature.iter().cloned()),
         list("Changed", found.changed.iter().map(change_line)),
@@ -71,7 +61,7 @@ pub fn document((first, second): (&str, &str), found: &Differences) -> String {
          <title>{first_title} and {second_title}</title>\n<style>\n{STYLE}\n</style></head><body>\n\
          <h1>{first_title} and {second_title}</h1>\n<p>{}</p>\n{lists}\
          <h2>Both graphs</h2>\n<table>\n<tr><th>{first_title}</th><th>{second_title}</th></tr>\n{rows}</table>\n</body></html>\n",
-        escaped(&verdict)
+        html(&verdict)
     )
 }
 

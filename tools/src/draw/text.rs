@@ -1,15 +1,12 @@
 //! Text from files in pictures: made visible, shortened, measured and escaped.
 
-/// The text with characters that are not seen, or that change the order of others, as escapes: control characters, bidirectional overrides, joiners
-/// and the characters that XML does not allow.
+use crate::console::is_hidden;
+use crate::markup::escaped;
+
+/// The text with [hidden characters](is_hidden), ends of lines, variation selectors and the characters that XML does not allow as escapes.
 pub fn visible(text: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control()
-            || matches!(u32::from(c),
-                0xAD | 0x61C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F | 0xFEFF
-                | 0xFFF9..=0xFFFB | 0xFFFE..=0xFFFF | 0xE0000..=0xE0FFF)
-    };
-    text.chars().flat_map(|c| if is_hidden(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
+    let is_escaped = |c: char| is_hidden(c) || c == '\n' || matches!(u32::from(c), 0xFE00..=0xFE0F | 0xFFFE..=0xFFFF | 0xE0080..=0xE0FFF);
+    text.chars().flat_map(|c| if is_escaped(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 /// The text with its middle left out where it has more characters than this: names differ at their ends.
@@ -31,23 +28,7 @@ pub fn columns(text: &str) -> usize {
 
 /// Visible text as XML has it, in elements and in attributes.
 pub fn xml(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for line in text.split('\n') {
-        if !escaped.is_empty() {
-            escaped.push('\n');
-        }
-        for c in visible(line).chars() {
-            match c {
-                '&' => escaped.push_str("&amp;"),
-                '<' => escaped.push_str("&lt;"),
-                '>' => escaped.push_str("&gt;"),
-                '"' => escaped.push_str("&quot;"),
-                '\'' => escaped.push_str("&#39;"),
-                c => escaped.push(c),
-            }
-        }
-    }
-    escaped
+    escaped(&text.split('\n').map(visible).collect::<Vec<_>>().join("\n"))
 }
 
 /// Lines of text as a quoted string of DOT: graphviz reads escapes and the entities of HTML in labels.

@@ -89,8 +89,7 @@ def convert(
         arguments += ["--opset", opset] if opset is not None else []
         arguments += [part for name in specialize for part in ("--specialize", name)]
         arguments += [flag for flag, is_set in (("--no-check", not check), ("--keep", keep), ("--functions", functions)) if is_set]
-        for option, value in (("--atol", atol), ("--rtol", rtol), ("--effort", effort if effort != 2 else None)):
-            arguments += [option, value] if value is not None else []
+        arguments += _limits(atol, rtol, effort)
         report = command("convert", *arguments)
         model = target.read_bytes() if dst is None else None
     return Conversion(target if dst is not None else None, report, model)
