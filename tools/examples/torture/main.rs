@@ -8,7 +8,6 @@
 //! The exit code is 1 where something must not have happened. With `--keep` the files are kept for which it did. With a Python that has onnx and onnxruntime,
 //! models that `check` accepts are judged by them, and what both run must agree.
 
-mod inflate;
 mod judge;
 mod mutate;
 mod process;

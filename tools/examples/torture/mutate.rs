@@ -208,6 +208,8 @@ fn archive(original: &[u8], random: &mut Random) -> Option<(Vec<u8>, &'static st
 
 /// Zip archives: entries are read stored or compressed, and written stored.
 mod zip {
+    use std::io::Read;
+
     fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
         Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?).into())
     }
@@ -229,7 +231,7 @@ mod zip {
             let content = bytes.get(start..start.checked_add(size)?)?;
             let content = match method {
                 0 => content.to_vec(),
-                8 => crate::inflate::inflate(content)?,
+                8 => inflated(content)?,
                 _ => return None,
             };
             entries.push((name, content));
@@ -270,10 +272,17 @@ mod zip {
         file
     }
 
-    /// CRC-32 as zip has it, bit by bit.
+    /// What a compressed entry holds.
+    fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut content = Vec::new();
+        flate2::read::DeflateDecoder::new(bytes).read_to_end(&mut content).ok()?;
+        Some(content)
+    }
+
+    /// CRC-32 as zip has it.
     fn checksum(bytes: &[u8]) -> u32 {
-        !bytes
-            .iter()
-            .fold(u32::MAX, |sum, &byte| (0..8).fold(sum ^ u32::from(byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg())))
+        let mut sum = flate2::Crc::new();
+        sum.update(bytes);
+        sum.sum()
     }
 }
