@@ -94,6 +94,11 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The operator with other graphs inside: as many, with the same types of inputs and outputs. `None` where it has none.
+    fn with_graphs(&self, _graphs: Vec<Graph>) -> Option<Arc<dyn Operator>> {
+        None
+    }
+
     /// Whether the operator exists in traced graphs only: an eager run takes the branch itself, or has the sizes as numbers.
     fn is_traced_only(&self) -> bool {
         false

@@ -56,7 +56,20 @@ impl Rewriter<'_> {
 
     /// Whether a value is used once.
     pub(crate) fn is_used_once(&self, id: ValueId) -> bool {
-        self.uses.get(id.0).copied().unwrap_or_default() == 1
+        self.uses(id) == 1
+    }
+
+    /// How often a value is used.
+    pub(crate) fn uses(&self, id: ValueId) -> usize {
+        self.uses.get(id.0).copied().unwrap_or_default()
+    }
+
+    /// Adds an operation with one output before the node that is being rewritten.
+    pub(crate) fn insert(&mut self, op: Arc<dyn Operator>, inputs: Vec<Option<ValueId>>, ty: Type, location: SourceLocation) -> ValueId {
+        let id = self.graph.add(Value { ty, source: Source::Node, derivation: None });
+        self.count(&inputs, true);
+        self.push(Node { op, inputs, outputs: vec![id], location });
+        id
     }
 
     /// Adds a constant; it has the name of the parameter whose place it takes.

@@ -68,6 +68,7 @@ mod unpool;
 mod weight_norm;
 mod where_clip;
 
+pub(crate) use activation::Activation;
 pub(crate) use attention::flex_attention;
 pub(crate) use binary::Binary;
 pub(crate) use cast::Cast;
@@ -88,7 +89,7 @@ pub(crate) use linalg::Lu;
 pub use linalg::MatrixNorm;
 pub(crate) use linear::{Gemm, MatMul};
 pub use loss::{CrossEntropy, Ctc, LossReduction, TripletMargin};
-pub(crate) use norm::BatchNorm;
+pub(crate) use norm::{BatchNorm, LayerNorm};
 pub use random::{Distribution, RandomSample, seeded};
 pub(crate) use recurrent::layered;
 pub use recurrent::{ActivationFunction, Cell, Recurrent, RecurrentWeights};
@@ -102,6 +103,7 @@ pub(crate) use slice::Slice;
 pub use spectral::Stft;
 pub use statistics::QuantileInterpolation;
 pub(crate) use statistics::sorted;
+pub(crate) use unary::Unary;
 
 use crate::array::{Array, DType};
 use crate::dim::Dim;

@@ -1,10 +1,13 @@
 //! Simplification of a traced graph: the same outputs from fewer nodes.
 //!
 //! Tracing has already folded constants and dropped what no output needs. The rules here look at a node and the nodes before it, and are applied
-//! until none of them changes anything. They change results by the rounding of floats at most: which of them do is part of each rule.
+//! until none of them changes anything, in the graphs inside `If`, `Loop` and `Scan`, too. They change results by the rounding of floats at most: which
+//! of them do is part of each rule.
 
 mod fold;
+mod gelu;
 mod layout;
+mod norm;
 mod reduce;
 #[cfg(test)]
 mod tests;
@@ -15,7 +18,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Node, Operator, Rewrite, Rewriter, ValueId};
 use crate::ops::{Binary, Slice};
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,15 +29,20 @@ pub enum Simplification {
     /// Equal operators on equal inputs become one node, constants with the same elements one initializer.
     Duplicates,
     /// Nodes that return their input go: casts to the same type and back, reshapes and transposes that change nothing, slices of the whole axis,
-    /// paddings of width 0, multiplications by 1.
+    /// paddings of width 0, multiplications by 1; a sum with 0 where the other operand is a sum of products, of which the sign of a zero is not defined.
     Identities,
     /// A reshape of a reshape, a transpose of a transpose and a concatenation of a concatenation become one node; an expansion that the operator
     /// after it does itself goes.
     Layout,
     /// A reduction of a reduction, and a reshape that drops the reduced axes, become one reduction. Sums, products and means differ by rounding.
     Reductions,
+    /// A layer normalisation written out as means, a difference, a root and a quotient becomes one LayerNormalization with its scale and bias: before
+    /// opset 17 it is written out again. Results differ by rounding.
+    LayerNorm,
+    /// Gelu written out with Erf or Tanh becomes one Gelu: before opset 20 it is written out again. Results differ by rounding.
+    Gelu,
     /// A batch normalisation, and a product, quotient, sum or difference with one constant a channel, become part of the weights and the bias of the
-    /// convolution or matrix product before it. Results differ by rounding.
+    /// convolution or matrix product before it, also across a transpose. Results differ by rounding.
     BatchNorm,
     /// The product of two matrices and what is added to it become one Gemm. Results differ by rounding.
     Gemm,
@@ -44,11 +52,13 @@ pub enum Simplification {
 
 impl Simplification {
     /// All of them, in the order in which they are applied.
-    pub const ALL: [Simplification; 7] = [
+    pub const ALL: [Simplification; 9] = [
         Simplification::Duplicates,
         Simplification::Identities,
         Simplification::Layout,
         Simplification::Reductions,
+        Simplification::LayerNorm,
+        Simplification::Gelu,
         Simplification::BatchNorm,
         Simplification::Gemm,
         Simplification::Pad,
@@ -61,19 +71,28 @@ impl Simplification {
             Simplification::Identities => "identities",
             Simplification::Layout => "layout",
             Simplification::Reductions => "reductions",
+            Simplification::LayerNorm => "layer-norm",
+            Simplification::Gelu => "gelu",
             Simplification::BatchNorm => "batch-norm",
             Simplification::Gemm => "gemm",
             Simplification::Pad => "pad",
         }
     }
 
-    fn apply(self, graph: &mut Graph) -> Result<usize> {
+    fn apply(self, graph: &mut Graph, shared: &Shared) -> Result<usize> {
         let rule: fn(&mut Rewriter, &Node) -> Result<Option<Rewrite>> = match self {
             Simplification::Duplicates => return graph.merge_duplicates(),
+            Simplification::BatchNorm => {
+                return graph.rewrite(&mut |rewriter, node| match fold::across_transpose(rewriter, node)? {
+                    None => fold::batch_norm(rewriter, node, shared),
+                    rewrite => Ok(rewrite),
+                });
+            }
             Simplification::Identities => |rewriter, node| Ok(identity(rewriter, node).map(|id| Rewrite::Values(vec![id]))),
             Simplification::Layout => |rewriter, node| Ok(layout::merged(rewriter, node)),
             Simplification::Reductions => |rewriter, node| Ok(reduce::merged(rewriter, node)),
-            Simplification::BatchNorm => fold::batch_norm,
+            Simplification::LayerNorm => |rewriter, node| Ok(norm::layer_norm(rewriter, node)),
+            Simplification::Gelu => |rewriter, node| Ok(gelu::gelu(rewriter, node)),
             Simplification::Gemm => |rewriter, node| Ok(fold::gemm(rewriter, node)),
             Simplification::Pad => |rewriter, node| Ok(fold::pad(rewriter, node)),
         };
@@ -119,27 +138,74 @@ impl Traced {
     pub fn simplified(&self, skipped: &[Simplification]) -> Result<Simplified> {
         let mut graph = self.graph.clone();
         let mut applied = BTreeMap::new();
-        for _ in 0..ROUNDS {
-            let mut changed = 0;
-            for rule in Simplification::ALL.into_iter().filter(|rule| !skipped.contains(rule)) {
-                let count = rule.apply(&mut graph)?;
-                if count > 0 {
-                    *applied.entry(rule).or_insert(0) += count;
-                    changed += count;
-                }
-            }
-            if changed == 0 {
-                break;
-            }
-        }
+        simplify(&mut graph, skipped, &Shared::of(&self.graph), &mut applied)?;
         Ok(Simplified { traced: Traced { graph, verdict: None, ..self.clone() }, applied })
     }
+}
+
+/// The constants that stand in several graphs, those inside nodes included, by their addresses.
+struct Shared(BTreeSet<usize>);
+
+impl Shared {
+    fn of(graph: &Graph) -> Shared {
+        let (mut seen, mut shared) = (BTreeSet::new(), BTreeSet::new());
+        let mut graphs = vec![graph];
+        while let Some(graph) = graphs.pop() {
+            let own: BTreeSet<usize> = graph.values().filter_map(|(_, value)| Some(value.constant()?.address())).collect();
+            shared.extend(own.iter().filter(|address| !seen.insert(**address)));
+            graphs.extend(graph.nodes().iter().flat_map(|node| node.op.graphs()));
+        }
+        Shared(shared)
+    }
+
+    fn has(&self, array: &Array) -> bool {
+        self.0.contains(&array.address())
+    }
+}
+
+/// Applies the rules to a graph and those inside its nodes until nothing changes.
+fn simplify(
+    graph: &mut Graph,
+    skipped: &[Simplification],
+    shared: &Shared,
+    applied: &mut BTreeMap<Simplification, usize>,
+) -> Result<usize> {
+    let mut total = graph.rewrite(&mut |_, node| {
+        let mut inner: Vec<Graph> = node.op.graphs().into_iter().cloned().collect();
+        let mut changed = 0;
+        for graph in &mut inner {
+            changed += simplify(graph, skipped, shared, applied)?;
+        }
+        let op = (changed > 0).then(|| node.op.with_graphs(inner)).flatten();
+        Ok(op.map(|op| Rewrite::Operator { op, inputs: node.inputs.clone(), location: node.location.clone() }))
+    })?;
+    for _ in 0..ROUNDS {
+        let mut changed = 0;
+        for rule in Simplification::ALL.into_iter().filter(|rule| !skipped.contains(rule)) {
+            let count = rule.apply(graph, shared)?;
+            if count > 0 {
+                *applied.entry(rule).or_insert(0) += count;
+                changed += count;
+            }
+        }
+        total += changed;
+        if changed == 0 {
+            break;
+        }
+    }
+    Ok(total)
 }
 
 /// An operator as the type that it is.
 fn as_op<T: Operator>(op: &Arc<dyn Operator>) -> Option<&T> {
     let any: &dyn Any = &**op;
     any.downcast_ref()
+}
+
+/// How many elements an array of these sizes has, where that is few enough for a constant.
+fn elements(sizes: &[usize]) -> Option<usize> {
+    let count = sizes.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
+    count.filter(|count| (1..=1 << 20).contains(count))
 }
 
 /// The only element of a constant, or the one that all of them are.
@@ -175,7 +241,8 @@ fn one_operand(rewriter: &Rewriter, node: &Node, x: ValueId) -> Option<ValueId> 
     layout::is_identity(rewriter, node, x).then_some(x)
 }
 
-/// The operand that a function of two returns, because the other is the neutral element. A sum with +0 is not among them: of −0 it is +0.
+/// The operand that a function of two returns, because the other is the neutral element. A sum with +0 is among them only where ONNX does not say
+/// which zero the operand is: of −0 it is +0.
 fn two_operands(rewriter: &Rewriter, node: &Node, a: ValueId, b: ValueId) -> Option<ValueId> {
     let op = *as_op::<Binary>(&node.op)?;
     let is_float = rewriter.ty(a).dtype.is_float();
@@ -184,12 +251,15 @@ fn two_operands(rewriter: &Rewriter, node: &Node, a: ValueId, b: ValueId) -> Opt
         value.is_some_and(|value| value.to_bits() == neutral.to_f64().to_bits())
     };
     let (one, zero) = (Scalar::Float(1.0), Scalar::Float(if is_float && op == Binary::Add { -0.0 } else { 0.0 }));
+    let plus_zero = Scalar::Float(0.0);
     match op {
         Binary::Mul if is(b, one) => Some(a),
         Binary::Mul if is(a, one) => Some(b),
         Binary::Div | Binary::Pow if is(b, one) => Some(a),
         Binary::Add | Binary::Sub if is(b, zero) => Some(a),
         Binary::Add if is(a, zero) => Some(b),
+        Binary::Add if is_float && is(b, plus_zero) && fold::is_sum_of_products(rewriter, a) => Some(a),
+        Binary::Add if is_float && is(a, plus_zero) && fold::is_sum_of_products(rewriter, b) => Some(b),
         // Of Bools, `And` with true and `Or` with false.
         Binary::And if is(b, one) => Some(a),
         Binary::And if is(a, one) => Some(b),

@@ -74,6 +74,11 @@ impl Operator for If {
     fn graphs(&self) -> Vec<&Graph> {
         vec![&self.then, &self.otherwise]
     }
+
+    fn with_graphs(&self, graphs: Vec<Graph>) -> Option<Arc<dyn Operator>> {
+        let [then, otherwise] = <[Graph; 2]>::try_from(graphs).ok()?;
+        Some(Arc::new(If { then: Arc::new(then), otherwise: Arc::new(otherwise), types: self.types.clone() }))
+    }
 }
 
 /// What both branches give: where sizes differ, or are known inside a branch only, they depend on data.

@@ -126,6 +126,12 @@ impl Operator for Loop {
     fn graphs(&self) -> Vec<&Graph> {
         vec![&self.body]
     }
+
+    fn with_graphs(&self, graphs: Vec<Graph>) -> Option<Arc<dyn Operator>> {
+        let [body] = <[Graph; 1]>::try_from(graphs).ok()?;
+        let (state, items, iterations) = (self.state.clone(), self.items.clone(), self.iterations.clone());
+        Some(Arc::new(Loop { body: Arc::new(body), asks: self.asks, state, items, iterations }))
+    }
 }
 
 /// What one iteration of a loop gives.

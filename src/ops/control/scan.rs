@@ -114,6 +114,11 @@ impl Operator for Scan {
     fn graphs(&self) -> Vec<&Graph> {
         vec![&self.body]
     }
+
+    fn with_graphs(&self, graphs: Vec<Graph>) -> Option<Arc<dyn Operator>> {
+        let [body] = <[Graph; 1]>::try_from(graphs).ok()?;
+        Some(Arc::new(Scan { body: Arc::new(body), state: self.state.clone(), cut: self.cut, items: self.items.clone() }))
+    }
 }
 
 /// A computation done for each index of the first axis of `xs`, in order: `body` gets the carry and the slices, and gives the next carry, of

@@ -1,11 +1,11 @@
 //! What follows or precedes a convolution or a matrix product and becomes part of it.
 
-use super::as_op;
+use super::{Shared, as_op};
 use crate::array::{Array, DType};
 use crate::dim::Type;
 use crate::error::Result;
 use crate::graph::{Node, Operator, Rewrite, Rewriter, Source, ValueId};
-use crate::ops::{BatchNorm, Binary, Conv, ConvTranspose, Gemm, MatMul, Pad, Padding, Window};
+use crate::ops::{BatchNorm, Binary, Conv, ConvTranspose, Gemm, MatMul, Pad, Padding, Reshape, Transpose, Window};
 use crate::tensor::{Tensor, untraced};
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ impl LinearOperator {
 }
 
 /// A batch normalisation, or arithmetic with one constant a channel, as part of the linear operator before it.
-pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<Rewrite>> {
+pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node, shared: &Shared) -> Result<Option<Rewrite>> {
     let Some((x, linear, affine)) = affine(rewriter, node)? else { return Ok(None) };
     let Some(before) = rewriter.maker(x).cloned() else { return Ok(None) };
     let dtype = rewriter.ty(x).dtype;
@@ -77,7 +77,8 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<
         return Ok(None);
     };
     // A weight that others use would be stored twice.
-    let Some(weight) = rewriter.constant(weight_id).cloned().filter(|_| rewriter.is_used_once(weight_id)) else { return Ok(None) };
+    let is_own = |weight: &Array| affine.scale.is_none() || rewriter.is_used_once(weight_id) && !shared.has(weight);
+    let Some(weight) = rewriter.constant(weight_id).cloned().filter(is_own) else { return Ok(None) };
     let bias = match bias_id.map(|id| rewriter.constant(id).cloned()) {
         Some(None) => return Ok(None),
         bias => bias.flatten(),
@@ -106,10 +107,6 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<
         Ok(Some((narrow(product)?, sum.map(narrow).transpose()?)))
     })?;
     let Some((product, sum)) = folded else { return Ok(None) };
-    let name = |rewriter: &Rewriter, id: ValueId| match &rewriter.value(id).source {
-        Source::Constant(_, name) => name.clone(),
-        _ => None,
-    };
     let weight_name = name(rewriter, weight_id);
     let bias_name = bias_id.and_then(|id| name(rewriter, id)).or_else(|| {
         let module = weight_name.as_deref()?.strip_suffix("weight")?;
@@ -123,6 +120,89 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node) -> Result<Option<
     };
     let inputs = if takes_bias { vec![before.inputs[0], Some(weight), sum] } else { vec![before.inputs[0], Some(weight)] };
     Ok(Some(Rewrite::Operator { op, inputs, location: before.location }))
+}
+
+/// Whether a value is a sum of products, perhaps under another shape: the sign of its zeros depends on the order of the sum.
+pub(super) fn is_sum_of_products(rewriter: &Rewriter, id: ValueId) -> bool {
+    let mut id = Some(id);
+    while let Some(maker) = id.and_then(|id| rewriter.maker(id)) {
+        if LinearOperator::of(&maker.op).is_some() {
+            return true;
+        }
+        let moves = as_op::<Transpose>(&maker.op).is_some() || as_op::<Reshape>(&maker.op).is_some();
+        id = maker.inputs.first().copied().flatten().filter(|_| moves);
+    }
+    false
+}
+
+/// A product or quotient with one constant a channel that stands after a transpose, or after the sum with a bias, of what a linear operator gives: done
+/// before it, so that it can become part of the weights.
+pub(super) fn across_transpose(rewriter: &mut Rewriter, node: &Node) -> Result<Option<Rewrite>> {
+    let Some(op) = as_op::<Binary>(&node.op).copied().filter(|op| matches!(op, Binary::Mul | Binary::Div)) else { return Ok(None) };
+    let [Some(a), Some(b)] = node.inputs[..] else { return Ok(None) };
+    let (x, factor) = if rewriter.constant(a).is_some() && op == Binary::Mul { (b, a) } else { (a, b) };
+    let (Some(constant), Some(before)) = (rewriter.constant(factor).cloned(), rewriter.maker(x).cloned()) else { return Ok(None) };
+    let (ty, output) = (rewriter.ty(x).clone(), node.outputs.first().map(|id| rewriter.ty(*id)));
+    if !rewriter.is_used_once(x) || output != Some(&ty) || !ty.dtype.is_float() {
+        return Ok(None);
+    }
+    // The place of the channels among the axes of `x`.
+    let transpose = as_op::<Transpose>(&before.op).cloned();
+    let Some(y) = transpose.as_ref().map_or_else(|| summand(rewriter, &before), |_| before.inputs[0].map(|y| (y, None))) else {
+        return Ok(None);
+    };
+    let (y, bias) = y;
+    let Some(channels) = channel_axis(rewriter, y) else { return Ok(None) };
+    let axis = transpose.as_ref().map_or(Some(channels), |transpose| transpose.axes.iter().position(|axis| *axis == channels));
+    let count = axis.and_then(|axis| usize::try_from(ty.shape[axis].fixed()?).ok());
+    let (Some(axis), Some(count)) = (axis, count) else { return Ok(None) };
+    let Some(vector) = by_channel(&constant, &ty, axis, count) else { return Ok(None) };
+    let inner = rewriter.ty(y).clone();
+    let sizes: Vec<i64> = (0..inner.rank()).map(|i| if i == channels { -1 } else { 1 }).collect();
+    let vector = untraced(|| Tensor::from(vector).reshape(sizes)?.to_array())?;
+    let moved = rewriter.add_constant(&vector, None);
+    let scaled = rewriter.insert(Arc::new(op), vec![Some(y), Some(moved)], inner, node.location.clone());
+    let mut inputs = vec![Some(scaled)];
+    if let Some(bias) = bias {
+        let Some(array) = rewriter.constant(bias).cloned() else { return Ok(None) };
+        let sum = untraced(|| {
+            let (bias, factor) = (Tensor::from(array).cast(DType::F64)?, Tensor::from(vector).cast(DType::F64)?);
+            if op == Binary::Mul { bias.mul(&factor) } else { bias.div(&factor) }?.cast(ty.dtype)?.to_array()
+        })?;
+        let name = name(rewriter, bias);
+        inputs.push(Some(rewriter.add_constant(&sum, name.as_ref())));
+    }
+    Ok(Some(Rewrite::Operator { op: before.op, inputs, location: before.location }))
+}
+
+/// The name of a parameter.
+fn name(rewriter: &Rewriter, id: ValueId) -> Option<Arc<str>> {
+    match &rewriter.value(id).source {
+        Source::Constant(_, name) => name.clone(),
+        _ => None,
+    }
+}
+
+/// What a constant is added to, and that constant.
+fn summand(rewriter: &Rewriter, node: &Node) -> Option<(ValueId, Option<ValueId>)> {
+    let (Binary::Add, [Some(a), Some(b)]) = (as_op::<Binary>(&node.op)?, &node.inputs[..]) else { return None };
+    let (x, bias) = if rewriter.constant(*b).is_some() { (*a, *b) } else { (*b, *a) };
+    // A longer result than the operand's would be scaled at another size.
+    let is_whole = rewriter.ty(x) == rewriter.ty(*node.outputs.first()?);
+    (is_whole && rewriter.constant(bias).is_some()).then_some((x, Some(bias)))
+}
+
+/// The axis of the channels of a value that a linear operator with a constant weight gives, perhaps with a constant summand, for one node alone.
+fn channel_axis(rewriter: &Rewriter, id: ValueId) -> Option<usize> {
+    let maker = rewriter.maker(id).filter(|_| rewriter.is_used_once(id))?;
+    let Some(linear) = LinearOperator::of(&maker.op) else {
+        let (x, _) = summand(rewriter, maker)?;
+        return LinearOperator::of(&rewriter.maker(x)?.op).and_then(|_| channel_axis(rewriter, x));
+    };
+    let weight = maker.inputs.get(1).copied().flatten()?;
+    // A product with several matrices has no weight that a channel could be part of.
+    let is_single = !matches!(linear, LinearOperator::MatMul) || rewriter.ty(weight).rank() == 2;
+    (rewriter.constant(weight).is_some() && rewriter.is_used_once(weight) && is_single).then(|| linear.channel_axis(rewriter.ty(id).rank()))
 }
 
 /// What a node does to the channels of the linear operator before it, where that is the only thing that uses its result.

@@ -115,6 +115,164 @@ fn a_product_and_a_sum_are_one_gemm_of_matrices_alone() {
 }
 
 #[test]
+fn a_written_out_layer_norm_is_one_node_with_its_scale_and_bias() {
+    let x = random(1, &[2, 3, 8]);
+    let (scale, bias) = (named(2, &[8], "norm.weight"), named(3, &[8], "norm.bias"));
+    let centred = |x: &Tensor| x.sub(x.mean(-1, true)?);
+    let powers: [fn(&Tensor) -> Result<Tensor>; 2] = [|d| d.pow(2.0), |d| d.mul(d)];
+    for square in powers {
+        let root = |d: &Tensor| square(d)?.mean(-1, true)?.add(1e-5)?.sqrt();
+        let plain = |x: Tensor| {
+            let d = centred(&x)?;
+            d.div(root(&d)?)
+        };
+        assert_eq!(left(plain, &x), ["LayerNormalization"]);
+        assert_eq!(left(|x| plain(x)?.mul(&scale)?.add(&bias), &x), ["LayerNormalization"]);
+        assert_eq!(left(|x| scale.mul(plain(x)?)?.relu(), &x), ["LayerNormalization", "Relu"]);
+        let inverse = |x: Tensor| {
+            let d = centred(&x)?;
+            d.mul(root(&d)?.reciprocal()?)?.mul(&scale)
+        };
+        assert_eq!(left(inverse, &x), ["LayerNormalization"]);
+    }
+    let f = |x: Tensor| {
+        let d = centred(&x)?;
+        d.div(d.mul(&d)?.mean(-1, true)?.add(1e-5)?.sqrt()?)?.mul(&scale)?.add(&bias)
+    };
+    let simple = traced(f, &x).simplified(&[]).unwrap();
+    let names: Vec<&str> = simple.traced.parameters().into_iter().map(|parameter| parameter.0).collect();
+    assert_eq!(names, ["norm.weight", "norm.bias"]);
+    assert_eq!(operators(&traced(f, &x).simplified(&[Simplification::LayerNorm]).unwrap().traced).len(), 9, "the rule can be left out");
+}
+
+#[test]
+fn what_is_no_layer_norm_stays() {
+    let x = random(1, &[2, 3, 8]);
+    let middle = |x: Tensor| {
+        let d = x.sub(x.mean(1, true)?)?;
+        d.div(d.mul(&d)?.mean(1, true)?.add(1e-5)?.sqrt()?)
+    };
+    assert_eq!(left(middle, &x).len(), 7, "not the last axes");
+    let other = |x: Tensor| {
+        let d = x.sub(x.mean(-1, true)?)?;
+        d.div(x.mul(&x)?.mean(-1, true)?.add(1e-5)?.sqrt()?)
+    };
+    assert_eq!(left(other, &x).len(), 7, "not the variance");
+    let absolute = |x: Tensor| {
+        let d = x.sub(x.mean(-1, true)?)?;
+        d.div(d.mul(&d)?.mean(-1, true)?.add(1e-5)?.sqrt()?)?.add(&d)
+    };
+    assert_eq!(left(absolute, &x).len(), 8, "others use the centred values");
+    let f64s = |x: Tensor| {
+        let x = x.cast(DType::F64)?;
+        let d = x.sub(x.mean(-1, true)?)?;
+        d.div(d.mul(&d)?.mean(-1, true)?.add(1e-5)?.sqrt()?)
+    };
+    assert_eq!(left(f64s, &x).len(), 8, "1e-5 is no f32");
+    let position = random(2, &[3, 8]);
+    let by_position = |x: Tensor| {
+        let d = x.sub(x.mean(-1, true)?)?;
+        d.div(d.mul(&d)?.mean(-1, true)?.add(1e-5)?.sqrt()?)?.mul(&position)
+    };
+    assert_eq!(left(by_position, &x), ["LayerNormalization", "Mul"], "not one factor for each normalised element");
+}
+
+#[test]
+fn a_written_out_gelu_is_one_node_in_every_order() {
+    let x = random(1, &[2, 3, 8]);
+    let (root, angle) = (std::f64::consts::SQRT_2, std::f64::consts::FRAC_2_PI.sqrt());
+    assert_eq!(left(|x| x.mul(x.div(root)?.erf()?.add(1.0)?)?.mul(0.5), &x), ["Gelu"]);
+    assert_eq!(left(|x| x.mul(0.5)?.mul(x.mul(1.0 / root)?.erf()?.add(1.0)?), &x), ["Gelu"]);
+    assert_eq!(left(|x| x.mul(x.div(root)?.erf()?.add(1.0)?.mul(0.5)?), &x), ["Gelu"]);
+    assert_eq!(left(|x| x.mul(x.div(root)?.erf()?.mul(0.5)?.add(0.5)?), &x), ["Gelu"]);
+    let cube = |x: &Tensor| x.add(x.pow(3.0)?.mul(0.044715)?)?.mul(angle)?.tanh()?.add(1.0);
+    assert_eq!(left(|x| x.mul(0.5)?.mul(cube(&x)?), &x), ["Gelu"]);
+    let factored = |x: &Tensor| x.mul(angle)?.mul(x.mul(x)?.mul(0.044715)?.add(1.0)?)?.tanh()?.add(1.0);
+    assert_eq!(left(|x| factored(&x)?.mul(x)?.mul(0.5), &x), ["Gelu"]);
+    let behind = random(2, &[8]);
+    assert_eq!(left(|x| x.add(&behind)?.mul(0.5)?.mul(x.add(&behind)?.div(root)?.erf()?.add(1.0)?), &x), ["Add", "Gelu"]);
+}
+
+#[test]
+fn what_is_no_gelu_stays() {
+    let x = random(1, &[2, 3, 8]);
+    assert_eq!(left(|x| x.mul(x.div(1.4)?.erf()?.add(1.0)?)?.mul(0.5), &x), ["Div", "Erf", "Add", "Mul", "Mul"]);
+    assert_eq!(left(|x| x.mul(x.div(std::f64::consts::SQRT_2)?.erf()?.add(1.0)?)?.mul(0.4), &x), ["Div", "Erf", "Add", "Mul", "Mul"]);
+    assert_eq!(left(|x| x.mul(x.tanh()?.add(1.0)?)?.mul(0.5), &x), ["Tanh", "Add", "Mul", "Mul"]);
+    let other = random(2, &[2, 3, 8]);
+    let two = |x: Tensor| x.mul(0.5)?.mul(other.add(&x)?.div(std::f64::consts::SQRT_2)?.erf()?.add(1.0)?);
+    assert_eq!(left(two, &x).len(), 6, "of two values");
+}
+
+#[test]
+fn a_bias_of_zeros_goes_where_the_sign_of_a_zero_is_not_defined() {
+    let (x, weight, zeros) = (random(1, &[2, 3, 4]), random(2, &[4, 5]), Tensor::zeros([5], DType::F32).unwrap());
+    assert_eq!(left(|x| zeros.add(x.matmul(&weight)?)?.relu(), &x), ["MatMul", "Relu"]);
+    assert_eq!(left(|x| x.matmul(&weight)?.transpose(1, 2)?.add(0.0), &x), ["MatMul", "Transpose"]);
+    assert_eq!(left(|x| x.relu()?.add(0.0), &x), ["Relu", "Add"]);
+    assert_eq!(left(|x| x.matmul(&weight)?.add(random(2, &[1, 2, 3, 5]).mul(0.0)?), &x), ["MatMul", "Add"], "the rank grows");
+}
+
+#[test]
+fn a_factor_behind_a_transpose_becomes_part_of_the_weights() {
+    let (x, weight, bias) = (random(1, &[2, 3, 3, 4]), named(2, &[4, 5], "fc.weight"), named(3, &[5], "fc.bias"));
+    let (factor, other) = (random(4, &[5, 1, 1]), random(5, &[3]));
+    let f = |x: Tensor| x.matmul(&weight)?.add(&bias)?.permute(&[0, 3, 1, 2])?.mul(&factor)?.relu();
+    assert_eq!(left(f, &x), ["MatMul", "Add", "Transpose", "Relu"]);
+    let simple = traced(f, &x).simplified(&[]).unwrap().traced;
+    let mut names: Vec<&str> = simple.parameters().into_iter().map(|parameter| parameter.0).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["fc.bias", "fc.weight"]);
+    assert_eq!(left(|x| x.matmul(&weight)?.add(&bias)?.div(random(4, &[5]).abs()?.add(1.0)?), &x), ["MatMul", "Add"]);
+    assert_eq!(left(|x| x.matmul(&weight)?.permute(&[0, 3, 1, 2])?.mul(&other), &x), ["MatMul", "Transpose", "Mul"], "another axis");
+    assert_eq!(left(|x| x.relu()?.permute(&[0, 3, 1, 2])?.mul(random(4, &[4, 1, 1])), &x), ["Relu", "Transpose", "Mul"], "no weights");
+}
+
+#[test]
+fn graphs_inside_nodes_are_simplified() {
+    let x = random(1, &[3, 4]);
+    let (weight, bias) = (random(2, &[4, 4]), random(3, &[4]));
+    let layer = |x: &Tensor| x.matmul(&weight)?.add(&bias)?.transpose(0, 1)?.transpose(0, 1);
+    let inside = |traced: &Traced| -> Vec<Vec<&'static str>> {
+        let graphs = traced.graph().nodes().iter().flat_map(|node| node.op.graphs());
+        graphs.map(|graph| graph.nodes().iter().map(|node| node.op.name()).collect()).collect()
+    };
+    let branch = |x: Tensor| {
+        let large = x.sum(.., false)?.gt(0.0)?;
+        Ok(crate::cond(&large, || Ok(vec![layer(&x)?]), || Ok(vec![x.mul(1.0)?.relu()?]))?.remove(0))
+    };
+    let steps = |x: Tensor| {
+        let below = |x: &Tensor| x.sum(.., false)?.lt(-1e9);
+        Ok(crate::while_loop(&below(&x)?, vec![x], |state| Ok((below(&state[0])?, vec![layer(&state[0])?.mul(1.0)?])))?.remove(0))
+    };
+    let before = traced(branch, &x);
+    let after = before.simplified(&[]).unwrap();
+    assert_eq!(inside(&after.traced), [vec!["Gemm"], vec!["Relu"]]);
+    assert!(after.applied.contains_key(&Simplification::Gemm));
+    for sign in [1.0, -1.0] {
+        let x = x.mul(x.sum(.., false).unwrap().to_vec::<f32>().unwrap()[0].signum() as f64 * sign).unwrap();
+        let values = |traced: &Traced| traced.call(&x).unwrap().to_vec::<f32>().unwrap();
+        assert!(values(&before).iter().zip(values(&after.traced)).all(|(a, b)| (a - b).abs() < 1e-5));
+    }
+    let looped = traced(steps, &x).simplified(&[]).unwrap().traced;
+    assert!(inside(&looped).iter().all(|names| !names.contains(&"Transpose") && names.contains(&"Gemm")), "{looped}");
+    looped.to_model().unwrap();
+}
+
+#[test]
+fn a_weight_of_two_branches_is_not_stored_twice() {
+    let (x, weight) = (random(1, &[3, 4]), random(2, &[4, 4]));
+    let f = |x: Tensor| {
+        let large = x.sum(.., false)?.gt(0.0)?;
+        Ok(crate::cond(&large, || Ok(vec![x.matmul(&weight)?.mul(2.0)?]), || Ok(vec![x.matmul(&weight)?]))?.remove(0))
+    };
+    let simple = traced(f, &x).simplified(&[]).unwrap().traced;
+    let graphs = simple.graph().nodes().iter().flat_map(|node| node.op.graphs());
+    let counts: Vec<usize> = graphs.map(|graph| graph.nodes().len()).collect();
+    assert_eq!(counts, [2, 1]);
+}
+
+#[test]
 fn reductions_along_several_axes_are_one() {
     let x = random(1, &[2, 3, 4, 5]);
     assert_eq!(left(|x| x.mean(2, true)?.mean(3, true), &x), ["ReduceMean"]);
