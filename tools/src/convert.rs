@@ -12,6 +12,7 @@ use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, report_json, table, traced, unvaried, verified};
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
+use ontrace::dim::SizeRange;
 use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
@@ -222,7 +223,10 @@ impl Convert {
         };
         evidence.write(&mut onnx)?;
         let report = transformed.as_ref().map(|transformed| (transformed.report)(&onnx));
-        let mut conversion = self.write((&output, &onnx), written, (&outcome, step.map(|step| step.schema), report))?;
+        let is_verified = !self.no_check && outcome.failed.is_none();
+        let mut conversion = self.write((&output, &onnx), is_verified, (&outcome, step.map(|step| step.schema), report))?;
+        conversion.value["sizes"] = sizes_json(written);
+        conversion.value["notes"] = json!(written.notes().iter().map(ToString::to_string).collect::<Vec<_>>());
         conversion.failure = outcome.failed.map(|error| unverified(&error, format!("{} was written because of --keep", output.display())));
         Ok(conversion)
     }
@@ -300,10 +304,18 @@ impl Convert {
         Ok(verdict)
     }
 
+    /// Writes a model that is known to compute what its source does, because nothing of its computation was changed.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write_unchanged(&self, (output, onnx): (&Path, &Model), schema: &str) -> ontrace::Result<Conversion> {
+        self.write((output, onnx), true, (&VerificationResult::default(), Some(schema), None))
+    }
+
     fn write(
         &self,
         (output, onnx): (&Path, &Model),
-        traced: &Traced,
+        is_verified: bool,
         (outcome, schema, report): (&VerificationResult, Option<&str>, Option<(String, Value)>),
     ) -> ontrace::Result<Conversion> {
         let opset = onnx.opset("").unwrap_or_default();
@@ -332,9 +344,9 @@ impl Convert {
             "sha256": saved.sha256,
             "opset": opset,
             "nodes": nodes,
-            "sizes": traced.size_ranges().iter().map(|(size, range)| (size.clone(), json!({"min": range.least, "max": range.greatest, "multiple_of": range.multiple_of}))).collect::<serde_json::Map<_, _>>(),
-            "notes": traced.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "verified": !self.no_check && outcome.failed.is_none(),
+            "sizes": {},
+            "notes": [],
+            "verified": is_verified,
             "failure": outcome.failed.as_ref().map(error_json),
             "check": outcome.report.as_ref().map(report_json),
         });
@@ -378,6 +390,12 @@ impl Conversion {
 struct VerificationResult {
     report: Option<Report>,
     failed: Option<Error>,
+}
+
+/// The range of each symbolic size.
+fn sizes_json(traced: &Traced) -> Value {
+    let range = |range: &SizeRange| json!({"min": range.least, "max": range.greatest, "multiple_of": range.multiple_of});
+    traced.size_ranges().iter().map(|(size, of)| (size.clone(), range(of))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The error of a conversion whose result differs from its source.

@@ -1,17 +1,20 @@
 //! `ontrace edit`: a model with other names, sizes, bounds, opset, precision or metadata.
 
+mod in_place;
+
 use crate::console::{Console, count, printable};
 use crate::convert::{Conversion, Convert, Step, Transformed, with_metadata};
 use crate::error::{CommandError, CommandResult};
 use ontrace::array::Tolerance;
 use ontrace::check::fill_inputs;
-use ontrace::onnx::Model;
+use ontrace::onnx::{Model, verify};
 use ontrace::read::{self, Format};
 use ontrace::trace::{MixedPrecision, WideReason};
 use ontrace::{Array, DType, Error, Example, Result, ResultExt, Tensor, Traced};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The examples in the help.
 pub const EXAMPLES: &str = "Examples:
@@ -63,6 +66,9 @@ impl Edit {
         }
         let names = pairs(&self.rename, "--rename", "OLD=NEW")?;
         let texts = pairs(&self.set, "--set", "KEY=VALUE")?;
+        if let Some(conversion) = self.in_place((&names, &texts), console)? {
+            return conversion.show(console);
+        }
         let mut convert = self.convert.clone();
         // Sizes are those of the inputs as the file names them; the names that --rename gives are understood, too.
         for spec in &self.dim {
@@ -96,6 +102,25 @@ impl Edit {
     fn changes_something(&self) -> bool {
         let lists = [&self.rename, &self.dim, &self.from, &self.to, &self.set, &self.unset];
         self.f16 || lists.iter().any(|list| !list.is_empty()) || self.convert.changes_the_model()
+    }
+
+    /// The edit of an ONNX file where only names and metadata change: what else the file has stays as it is. `None` for any other edit.
+    fn in_place(&self, (names, texts): (&[Pair<'_>], &[Pair<'_>]), console: &Console) -> Result<Option<Conversion>, CommandError> {
+        let path = self.convert.model();
+        let is_of_names = !self.f16 && self.from.is_empty() && self.to.is_empty() && !self.convert.changes_the_model();
+        if !is_of_names || !matches!(Format::of_file(path), Ok(Format::Onnx)) {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let model = Model::open(path)?;
+        let edits = in_place::Edits { names, dims: &self.dim, set: texts, unset: &self.unset };
+        let Some(edited) = in_place::edited(&model, &edits)? else { return Ok(None) };
+        let output = self.convert.output_or(path)?;
+        if verify(&model).into_result().is_ok() {
+            verify(&edited).into_result()?;
+        }
+        console.progress("verified", "only names and metadata changed: every node, weight and size is the file's", started);
+        Ok(Some(self.convert.write_unchanged((&output, &edited), "ontrace.edit/1")?))
     }
 
     /// The part between the values that the options name, as a file in a folder.

@@ -46,6 +46,64 @@ fn inputs_outputs_and_sizes_get_other_names_and_metadata_is_set() {
 }
 
 #[test]
+fn an_edit_of_names_leaves_everything_else_of_a_file_as_it_is() {
+    let folder = Folder::new();
+    saved(&folder);
+    let mut model = Model::open(folder.path("m.onnx")).unwrap();
+    model.strip();
+    let graph = model.proto.graph.as_mut().unwrap();
+    for (i, node) in graph.node.iter_mut().enumerate() {
+        node.name = format!("/layer{i}/{}", node.op_type);
+        node.doc_string = "from another exporter".to_string();
+    }
+    let first = graph.node[0].output[0].clone();
+    model.proto.producer_name = "pytorch".to_string();
+    folder.save("foreign.onnx", model.clone(), |_| {});
+    let options = ["--rename", "x=image", "--rename", "y=scores", "--dim", "image:0=batch", "--set", "author=me"];
+    let ran = folder.run(&[&["edit", "foreign.onnx", "-o", "out.onnx"][..], &options, &["--json"]].concat()).exits(0);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((value["schema"].as_str(), value["verified"].as_bool()), (Some("ontrace.edit/1"), Some(true)), "{value}");
+    let edited = Model::open(folder.path("out.onnx")).unwrap();
+    let (old, new) = (model.proto.graph.unwrap(), edited.proto.graph.unwrap());
+    assert_eq!(edited.proto.producer_name, "pytorch");
+    assert_eq!(edited.proto.metadata_props.len(), 1);
+    let rest = |node: &ontrace::onnx::proto::NodeProto| (node.name.clone(), node.doc_string.clone(), node.attribute.clone());
+    assert!(old.node.iter().map(rest).eq(new.node.iter().map(rest)));
+    assert_eq!((new.node[0].input[0].as_str(), new.node[0].output[0].as_str()), ("image", first.as_str()));
+    assert_eq!(inspected(&folder, "out.onnx")["inputs"][0]["shape"][0], "batch");
+    folder.run(&["compare", "foreign.onnx", "out.onnx"]).exits(0);
+    for (options, says) in [
+        (["--rename", "z=a"], "there is no input or output `z`"),
+        (["--rename", "x=y"], "two inputs or outputs would be called `y`"),
+        (["--rename", &format!("x={first}")], "two values would be called"),
+        (["--set", "ontrace.check=fine"], "reserved"),
+        (["--unset", "author"], "no metadata key `author`"),
+    ] {
+        folder.run(&[&["edit", "foreign.onnx", "-o", "none.onnx"], &options[..]].concat()).exits(2).says(&[says]);
+        assert!(!folder.path("none.onnx").exists(), "{options:?}");
+    }
+    // A size that is fixed becomes free only through a trace, which adapts what depends on it.
+    folder.run(&["edit", "foreign.onnx", "-o", "fixed.onnx", "--dim", "x:0=4"]).exits(0);
+    assert_eq!(inspected(&folder, "fixed.onnx")["inputs"][0]["shape"][0], "4");
+}
+
+#[test]
+fn names_inside_branches_follow_those_outside() {
+    let folder = Folder::new();
+    let x = Tensor::new([2], vec![1f32, -2.0]).unwrap();
+    let network = module::from_fn(|x: Tensor| {
+        let large = x.sum(.., false)?.gt(0.0)?;
+        Ok(ontrace::cond(&large, || Ok(vec![x.mul(2.0)?]), || Ok(vec![x.neg()?]))?.remove(0))
+    });
+    let mut model = record(&network, Example::of(&x)).unwrap().to_model().unwrap();
+    model.strip();
+    folder.save("branch.onnx", model, |_| {});
+    folder.run(&["edit", "branch.onnx", "-o", "out.onnx", "--rename", "x=image"]).exits(0);
+    folder.run(&["check", "out.onnx"]).exits(0);
+    folder.run(&["compare", "branch.onnx", "out.onnx"]).exits(0);
+}
+
+#[test]
 fn the_opset_goes_up_and_down() {
     let folder = Folder::new();
     saved(&folder);
