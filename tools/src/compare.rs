@@ -81,7 +81,7 @@ impl Compare {
         let count = comparison.outputs.iter().filter(|output| !output.agrees()).count();
         let error = Error::new(ErrorCode::Mismatch, format!("{count} of {} outputs differ", comparison.outputs.len()));
         let error = match &comparison.first {
-            Some(first) => error.help(format!("the first difference is at {}: {}", location(first), first.differences.join("; "))),
+            Some(first) => error.help(format!("the first difference is at {}", location(first))),
             None => error,
         };
         Err(CommandError { report: Some(Box::new(value)), ..CommandError::from(error) })

@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod compare;
 mod diff;
+mod documents;
 mod draw;
 mod edit;
 mod explain;
