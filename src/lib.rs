@@ -78,6 +78,7 @@ pub mod tensor;
 pub mod trace;
 pub mod tracer;
 pub mod tree;
+pub mod work;
 
 pub use array::{Array, DType, Scalar};
 pub use dim::{Dim, Shape, Type};

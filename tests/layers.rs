@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// The layer of each module of the crate: a file uses its own module and modules of a strictly lower layer.
 const LAYERS: &[(&str, u8)] = &[
     ("error", 0),
+    ("work", 0),
     ("array", 1),
     ("dim", 2),
     ("kernels", 3),

@@ -25,7 +25,10 @@ fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(&length) = array.shape.first() else {
         return match array.dtype {
             DType::Bool => write!(f, "{}", array.item().map_err(|_| fmt::Error)?),
-            dtype if dtype.is_float() => write!(f, "{}", array.item().map_err(|_| fmt::Error)?.to_f64() as f32),
+            dtype if dtype.is_float() => match array.item().map_err(|_| fmt::Error)?.to_f64() as f32 {
+                x if x != 0.0 && x.is_finite() && !(1e-4..1e9).contains(&x.abs()) => write!(f, "{x:e}"),
+                x => write!(f, "{x}"),
+            },
             _ => write!(f, "{}", array.item().map_err(|_| fmt::Error)?),
         };
     };
@@ -38,4 +41,15 @@ fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         axis(&Array { shape: row.shape[1..].into(), strides: row.strides[1..].into(), ..row }, f)?;
     }
     f.write_str(if length > SHOWN { ", …]" } else { "]" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn very_small_and_very_large_floats_have_exponents() {
+        let array = Array::vector(vec![0.5f32, 0.0, -1.25e-7, 3e12, f32::NAN]);
+        assert_eq!(array.to_string(), "f32[5] [0.5, 0, -1.25e-7, 3e12, NaN]");
+    }
 }

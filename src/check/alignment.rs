@@ -137,6 +137,20 @@ impl<'a> Evaluated<'a> {
         output_nearness(&self.evaluation, &other.evaluation, (i, j))
     }
 
+    /// For each node how far its first result is from the nearest value of the other graph, in units of what rounding explains.
+    pub(super) fn shares(&self, other: &Evaluated) -> Vec<Option<f64>> {
+        let mut by_size: HashMap<(usize, bool), Vec<&Sketch>> = HashMap::new();
+        other.sketches.iter().for_each(|sketch| by_size.entry((sketch.len, sketch.is_float)).or_default().push(sketch));
+        let own: HashMap<ValueId, &Sketch> = self.sketches.iter().map(|sketch| (sketch.id, sketch)).collect();
+        let one = |node: &Node| {
+            let sketch = own.get(node.outputs.first()?)?;
+            let candidates = by_size.get(&(sketch.len, sketch.is_float)).into_iter().flatten();
+            let nearest = candidates.fold(f64::INFINITY, |best, other| best.min(sketch.observed.nearness(&other.observed, best).share));
+            nearest.is_finite().then_some(nearest)
+        };
+        self.graph.nodes().iter().map(one).collect()
+    }
+
     /// The values of this graph that have a counterpart in the other.
     fn counterparts(&self, other: &Evaluated) -> HashSet<ValueId> {
         let mut by_size: HashMap<(usize, bool), Vec<&Sketch>> = HashMap::new();

@@ -24,7 +24,7 @@ pub use candidate::{BlackBox, Candidate};
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
 pub use memory::{check_memory, memory_limit};
 pub use minimise::Reproducer;
-pub use model_comparison::{FirstDifference, ModelComparison, NodeSide, by_position, compare_models};
+pub use model_comparison::{FirstDifference, ModelComparison, NodeDifference, NodeSide, by_position, compare_models};
 pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
 
 use crate::array::{Array, DType, Tolerance};
@@ -35,6 +35,7 @@ use crate::module::{AsDynModule, DynModule, Example, Outputs};
 use crate::ops::seeded;
 use crate::tensor::Tensor;
 use crate::trace::{Traced, repeated};
+use crate::work::Work;
 use input_generation::{Call, CallSpec, InputGenerator};
 use locate::Divergence;
 use std::collections::BTreeMap;
@@ -482,6 +483,7 @@ impl<'a> CheckRun<'a> {
         self.compare(&call, &got, &expected)?;
         decomposition_check::agree(self.traced, &call.inputs, self.options).at(format!("called with {what}"))?;
         self.report.calls.push(what);
+        Work::Calls.add(1);
         self.compared += usize::from(call.same_size);
         Ok(Outcome::Compared)
     }

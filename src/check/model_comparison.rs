@@ -6,9 +6,10 @@ use super::report::{Limit, OutputReport, WorstElement};
 use super::{CheckOptions, MOST_CALLS, comparison, cost, tolerance};
 use crate::array::{Array, Tolerance, index};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::module::{Example, output_order};
 use crate::trace::Traced;
+use crate::work::Work;
 
 /// What two models make of the same inputs.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,9 @@ pub struct ModelComparison {
     pub outputs: Vec<OutputReport>,
     /// Where the two part, in the first call whose outputs differ.
     pub first: Option<FirstDifference>,
+    /// How far each node's results are from the nearest values of the other model, in that call, in the order of the nodes of either model: empty
+    /// where the outputs agree.
+    pub nodes: (Vec<NodeDifference>, Vec<NodeDifference>),
     /// Outputs that contain NaN or infinity, and what else is odd.
     pub warnings: Vec<String>,
     /// How outputs were matched, where their names do not say, and inputs that kept one value.
@@ -50,6 +54,20 @@ pub struct FirstDifference {
     pub second: Option<NodeSide>,
     /// In what they differ: attributes, weights, values.
     pub differences: Vec<String>,
+}
+
+/// How far the first result of a node is from the other model's nearest value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NodeDifference {
+    /// The operator.
+    pub op: String,
+    /// The path of the module.
+    pub scope: String,
+    /// The name of the node in its file, or the line of the source.
+    pub line: String,
+    /// In units of what rounding explains: 1 at the limit. `None` where the other model has no value of the same size.
+    pub share: Option<f64>,
 }
 
 /// A node of one of two models.
@@ -100,6 +118,7 @@ pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &Check
             compare_call((a, b, &matched), inputs, &call.what, options, &mut result).at(&call.what)?;
         }
         result.calls.push(call.what);
+        Work::Calls.add(1);
         if !result.agrees() {
             break;
         }
@@ -229,6 +248,18 @@ fn compare_call(
         if share > 1.0 {
             differing.push((i, j));
         }
+    }
+    if !differing.is_empty() {
+        let of = |graph: &Graph, shares: Vec<Option<f64>>| {
+            let one = |(node, share): (&Node, Option<f64>)| NodeDifference {
+                op: node.op.name().to_string(),
+                scope: node.location.scope.to_string(),
+                line: node.location.line.to_string(),
+                share,
+            };
+            graph.nodes().iter().zip(shares).map(one).collect()
+        };
+        result.nodes = (of(a.graph(), first.shares(&second)), of(b.graph(), second.shares(&first)));
     }
     if !differing.is_empty()
         && let Some(parting) = alignment::parting(&first, &second, &differing, (inputs_a, inputs_b))

@@ -2,6 +2,7 @@
 
 use super::unnamed_file;
 use crate::error::{Error, Result, ResultExt};
+use crate::work::Work;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -227,6 +228,7 @@ impl Write for AtomicFile {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
         self.written += written as u64;
+        Work::BytesWritten.add(written as u64);
         Ok(written)
     }
 

@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::dim::{Assumptions, Constraint, Constraints, DATA, Dim, DimArray, Expr, Type, VALUE};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Graph, Guard, Operator, SourceLocation, ValueId};
+use crate::work::Work;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -547,6 +548,7 @@ pub(super) fn record(
     ACTIVE.with_borrow_mut(|open| {
         let top = open.last_mut().ok_or_else(|| Error::internal("no active trace for this operation"))?;
         let outputs = top.graph.add_node(op, inputs, types.to_vec(), location);
+        Work::Operators.add(1);
         outputs.iter().zip(values).for_each(|(&id, array)| top.keep_example(id, array.as_ref()));
         Ok(outputs.into_iter().map(|value| TracedRef { trace: top.id, value }).collect())
     })

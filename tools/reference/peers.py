@@ -4,7 +4,7 @@
 
 Needs torch, torchvision, transformers, onnx and onnxruntime; onnxsim, onnxslim, polygraphy and pnnx take part where they are installed (`PNNX` names the
 program, where it is not on the path). The models are made once in FOLDER: architectures with random weights and, as in trained networks, biases and
-statistics of batch norms that are not zeros and ones. The tables go to standard output, or into the page between its marks.
+statistics of batch norms that are not zeros and ones. The tables go to standard output, or into the document between its marks.
 """
 
 import argparse
@@ -56,17 +56,22 @@ def architectures():
     yield "gpt2", lambda: Hidden(transformers.GPT2Model(gpt2)), (ids,), ["input_ids"]
 
 
-def trained(network):
-    """The network in evaluation mode, with no parameter that is the same number everywhere."""
+def trained(network, example):
+    """The network in evaluation mode: statistics of batch norms that fit, no parameter that is the same number everywhere."""
     import torch
 
     torch.manual_seed(0)
-    network = network().eval()
+    network = network()
     with torch.no_grad():
+        for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+            norm.momentum = None
+        if any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()):
+            network.train()(torch.randn(4, *example[0].shape[1:]))
+        network.eval()
         for name, value in [*network.named_parameters(), *network.named_buffers()]:
             if value.is_floating_point() and value.numel() > 1 and (value == value.flatten()[0]).all():
                 start = float(value.flatten()[0])
-                value.copy_(start + 0.05 * torch.randn_like(value).abs() if "var" in name or start else 0.05 * torch.randn_like(value))
+                value.copy_(start + 0.02 * torch.randn_like(value).abs() if "var" in name or start else 0.02 * torch.randn_like(value))
     return network
 
 
@@ -79,7 +84,7 @@ def make(folder):
     for name, network, example, names in architectures():
         if name in made:
             continue
-        network, seconds = trained(network), {}
+        network, seconds = trained(network, example), {}
         torch.manual_seed(1)
         expected = network(*example).detach().numpy()
         numpy.savez(folder / f"{name}.npz", **{key: value.numpy() for key, value in zip(names, example)}, expected=expected)
@@ -136,6 +141,10 @@ def latencies(paths, inputs, rounds=15):
 
 def python(module, *arguments):
     return [sys.executable, "-m", module, *arguments]
+
+
+def polygraphy(*arguments):
+    return [sys.executable, "-c", "import sys; from polygraphy.tools import main; sys.exit(main())", *arguments]
 
 
 def has(module):
@@ -208,8 +217,8 @@ def compare(ontrace, folder, made, scratch):
         row = [name, f"{seconds:.1f} s, exit {code}, {'names the node' if found else 'names another node'}"]
         if has("polygraphy"):
             saved = scratch / "outputs.json"
-            first = timed(python("polygraphy", "run", source, "--onnxrt", "--onnx-outputs", "mark", "all", "--save-outputs", saved))
-            second = timed(python("polygraphy", "run", other, "--onnxrt", "--onnx-outputs", "mark", "all", "--load-outputs", saved))
+            first = timed(polygraphy("run", source, "--onnxrt", "--onnx-outputs", "mark", "all", "--save-outputs", saved))
+            second = timed(polygraphy("run", other, "--onnxrt", "--onnx-outputs", "mark", "all", "--load-outputs", saved))
             size = saved.stat().st_size / 1e6 if saved.exists() else 0
             lines = [line for line in second[2].splitlines() if "FAILED" in line or "Difference exceeds" in line or "do not match" in line.lower()]
             said = f"{len([line for line in second[2].splitlines() if 'FAILED | Output' in line])} outputs listed as failed" if lines else "nothing found"

@@ -264,9 +264,43 @@ pub fn runs_here(session: &Session) -> String {
     }
     text.push('\n');
     const SHOWN: usize = 8;
-    explained.iter().take(SHOWN).for_each(|line| text.push_str(&format!("            {}\n", printable(line))));
-    if explained.len() > SHOWN {
-        text.push_str(&format!("            and {} more\n", explained.len() - SHOWN));
+    let lines = by_reason(&explained);
+    lines.iter().take(SHOWN).for_each(|line| text.push_str(&format!("            {}\n", printable(line))));
+    if lines.len() > SHOWN {
+        text.push_str(&format!("            and {} more\n", lines.len() - SHOWN));
     }
     text
+}
+
+/// Lines about nodes, `conv1 (Conv) runs on …`, as one line for each operator and reason: the first node, and how many more there are.
+fn by_reason(lines: &[String]) -> Vec<String> {
+    let mut groups: Vec<(&str, &str, usize)> = Vec::new();
+    for line in lines {
+        // The name of a node may have parentheses itself.
+        let (name, rest) = match line.find(") runs on ").and_then(|end| line[..end].rfind(" (")) {
+            Some(at) => line.split_at(at),
+            None => (line.as_str(), ""),
+        };
+        match groups.iter_mut().find(|group| group.1 == rest && !rest.is_empty()) {
+            Some(group) => group.2 += 1,
+            None => groups.push((name, rest, 0)),
+        }
+    }
+    let one = |(name, rest, more): (&str, &str, usize)| match more {
+        0 => format!("{name}{rest}"),
+        more => format!("{name} and {more} more{}", rest.replacen(" runs on ", " run on ", 1)),
+    };
+    groups.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_with_one_reason_are_one_line() {
+        let lines =
+            ["a (1) (Conv) runs on x: slow", "b (Conv) runs on x: slow", "c (Erf) runs on x: wrong", "note", "note"].map(String::from);
+        assert_eq!(by_reason(&lines), ["a (1) and 1 more (Conv) run on x: slow", "c (Erf) runs on x: wrong", "note", "note"]);
+    }
 }

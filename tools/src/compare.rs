@@ -7,8 +7,9 @@ use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{not_verified, nothing_compared, output_json, output_table, traced};
-use ontrace::check::{FirstDifference, ModelComparison, NodeSide, check_memory, compare_models, memory_limit};
+use ontrace::check::{FirstDifference, ModelComparison, NodeDifference, NodeSide, check_memory, compare_models, memory_limit};
 use ontrace::read::{self, LoadedModel};
+use ontrace::work::Work;
 use ontrace::{DynModule, Error, ErrorCode, Example, ResultExt, Tensor};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -53,7 +54,7 @@ impl Compare {
         check_memory(&b, size, &given).at(self.second.display())?;
         limit_memory(memory_limit(&a, size, &given));
         let options = self.effort.options(self.tolerances.options()).hold(scalars);
-        let shown = console.working("comparing");
+        let shown = console.counting("comparing", Work::Calls, None);
         let comparison = compare_models(&a, &b, &example, &options)?;
         drop(shown);
         console.progress("compared", &comparison.calls.join(", "), started);
@@ -66,6 +67,7 @@ impl Compare {
             "calls": comparison.calls,
             "outputs": comparison.outputs.iter().map(output_json).collect::<Vec<_>>(),
             "first_difference": comparison.first.as_ref().map(difference_json),
+            "node_differences": {"first": nodes_json(&comparison.nodes.0), "second": nodes_json(&comparison.nodes.1)},
             "warnings": comparison.warnings,
             "notes": comparison.notes,
             "nodes": [a.graph().nodes().len(), b.graph().nodes().len()],
@@ -158,6 +160,12 @@ fn location(first: &FirstDifference) -> String {
         (None, Some(b)) => format!("{}, which the first model does not have", name(b)),
         (None, None) => "no node".to_string(),
     }
+}
+
+/// How far each node is from the other model, in units of what rounding explains: null where there is nothing to compare it with.
+fn nodes_json(nodes: &[NodeDifference]) -> Value {
+    let one = |node: &NodeDifference| json!({"op": node.op, "scope": node.scope, "line": node.line, "difference": node.share});
+    nodes.iter().map(one).collect()
 }
 
 fn difference_json(first: &FirstDifference) -> Value {

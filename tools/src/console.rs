@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crate::progress::Progress;
 use anstyle::{AnsiColor, Style};
+use ontrace::work::Work;
 use ontrace::{Error, ErrorCode};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -55,6 +56,11 @@ impl Console {
     /// Shows a step while it lasts, on a terminal.
     pub fn working(&self, what: &str) -> Progress {
         Progress::new(&printable(what), self.quiet || self.json)
+    }
+
+    /// Shows a step while it lasts and how much of a kind of work is done, of how much where that is known.
+    pub fn counting(&self, what: &str, work: Work, of: Option<u64>) -> Progress {
+        self.working(what).counting(work, of)
     }
 
     /// A finished step and the time it took.

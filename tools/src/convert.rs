@@ -17,6 +17,7 @@ use ontrace::onnx::Model;
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::{Diagnostic, ExportOptions, OPSETS};
+use ontrace::work::Work;
 use ontrace::{Error, ErrorCode, Example, ResultExt, Traced};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -224,7 +225,10 @@ impl Convert {
         evidence.write(&mut onnx)?;
         let report = transformed.as_ref().map(|transformed| (transformed.report)(&onnx));
         let is_verified = !self.no_check && outcome.failed.is_none();
+        let size = onnx.initializers.iter().map(|(_, array)| (array.len() * array.dtype().size()) as u64).sum();
+        let shown = console.counting(&format!("writing {}", output.display()), Work::BytesWritten, Some(size));
         let mut conversion = self.write((&output, &onnx), is_verified, (&outcome, step.map(|step| step.schema), report))?;
+        drop(shown);
         conversion.value["sizes"] = sizes_json(written);
         conversion.value["notes"] = json!(written.notes().iter().map(ToString::to_string).collect::<Vec<_>>());
         conversion.failure = outcome.failed.map(|error| unverified(&error, format!("{} was written because of --keep", output.display())));

@@ -1,6 +1,9 @@
 //! Progress of long steps, on terminals only and after half a second: what is done, how much of it, and how long it still takes where that is known.
+//! Operators are counted while a model is traced, calls while results are compared, bytes while a file is written.
 
+use crate::console::bytes;
 use indicatif::{ProgressBar, ProgressStyle};
+use ontrace::work::Work;
 use std::io::IsTerminal;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -29,6 +32,24 @@ struct State {
     is_over: bool,
     /// How many of how many parts are done, where that is known.
     done: Option<(u64, u64)>,
+    /// What the library counts, what it had counted when the step began, and how much there will be where that is known.
+    counted: Option<(Work, u64, Option<u64>)>,
+}
+
+impl State {
+    /// How much is done, in words.
+    fn amount(&self) -> Option<String> {
+        let (work, before, of) = self.counted?;
+        let done = work.done().saturating_sub(before);
+        let amount = |n: u64| if work == Work::BytesWritten { bytes(n) } else { n.to_string() };
+        let of = of.filter(|&of| of >= done).map(|of| format!(" of {}", amount(of))).unwrap_or_default();
+        let noun = match work {
+            Work::Operators => " operators",
+            Work::Calls => " calls",
+            _ => "",
+        };
+        Some(format!("{}{of}{noun}", amount(done)))
+    }
 }
 
 /// Whether progress is shown: on a terminal that can move its cursor, unless the user or a program asks for silence.
@@ -46,6 +67,12 @@ impl Progress {
             std::thread::spawn(move || show(&shared, &what))
         });
         Progress { shared, thread }
+    }
+
+    /// Shows how much of a kind of work is done from here on, and of how much where that is known.
+    pub fn counting(self, work: Work, of: Option<u64>) -> Progress {
+        self.shared.lock().counted = Some((work, work.done(), of));
+        self
     }
 
     /// Says how many parts are done, and of how many.
@@ -96,6 +123,9 @@ fn show(shared: &Shared, what: &str) {
         if state.is_over {
             break;
         }
+        if let Some(amount) = state.amount() {
+            bar.set_message(format!("{what}   {amount}"));
+        }
         if let Some((done, of)) = state.done {
             if !is_counted {
                 bar.set_style(style("{spinner} {msg}   {pos} of {len}   {elapsed}, {eta} left"));
@@ -117,6 +147,18 @@ mod tests {
     fn only_a_terminal_that_nobody_silenced_shows_progress() {
         assert!(is_shown(true, false, Some("xterm")) && is_shown(true, false, None));
         assert!(!is_shown(false, false, Some("xterm")) && !is_shown(true, true, Some("xterm")) && !is_shown(true, false, Some("dumb")));
+    }
+
+    #[test]
+    fn what_is_done_is_said_in_its_unit() {
+        let state = |work: Work, of| State { counted: Some((work, work.done(), of)), ..State::default() };
+        assert_eq!(state(Work::Calls, None).amount().as_deref(), Some("0 calls"));
+        assert_eq!(state(Work::BytesWritten, Some(2_500_000)).amount().as_deref(), Some("0 B of 2.5 MB"));
+        assert_eq!(State::default().amount(), None);
+        let before = state(Work::Operators, Some(1));
+        ontrace::trace_fn(|x: ontrace::Tensor| x.exp()?.tanh(), &ontrace::Tensor::from(&[1.0f32])).unwrap();
+        let amount = before.amount().unwrap();
+        assert!(amount.ends_with("operators") && !amount.contains("of 1 "), "{amount}");
     }
 
     #[test]

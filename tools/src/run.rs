@@ -142,6 +142,11 @@ pub fn ready(prepared: Prepared, console: &Console) -> ontrace::Result<Ready> {
     Ok(Ready { prepared, traced: traced.map(|traced| traced.0), example, arrays, made_up, tracing })
 }
 
+/// A number with four digits behind the point, or with an exponent where these would say nothing.
+fn brief(x: f64) -> String {
+    if x == 0.0 || !x.is_finite() || (1e-3..1e6).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.3e}") }
+}
+
 /// Minimum, maximum and mean of a float array that is too large to print.
 fn statistics(array: &Array) -> ontrace::Result<String> {
     let values = array.to_f64s()?;
@@ -149,5 +154,16 @@ fn statistics(array: &Array) -> ontrace::Result<String> {
         return Ok(String::new());
     }
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-    Ok(format!("  min {low:.4} max {high:.4} mean {:.4}", values.iter().sum::<f64>() / values.len() as f64))
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    Ok(format!("  min {} max {} mean {}", brief(low), brief(high), brief(mean)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_values_keep_their_digits() {
+        assert_eq!([0.0, 0.25, -1.25e-7, 3e12].map(brief), ["0.0000", "0.2500", "-1.250e-7", "3.000e12"]);
+    }
 }

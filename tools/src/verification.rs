@@ -7,6 +7,7 @@ use ontrace::check::{Checker, Limit, OutputReport, Report, Verdict, check_exampl
 use ontrace::onnx::Model;
 use ontrace::read::{Format, LoadedModel};
 use ontrace::runtime::Session;
+use ontrace::work::Work;
 use ontrace::{Array, Error, ErrorCode, Example, Tensor, Traced, record};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -22,7 +23,7 @@ pub fn traced(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced
 pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Result<(Traced, Example)> {
     let (model, example) = (&prepared.model, &prepared.example);
     let record = |example: Example| {
-        let _shown = console.working("tracing");
+        let _shown = console.counting("tracing", Work::Operators, None);
         record(model, example)
     };
     let error = match record(example.clone().shapes_only()) {
@@ -74,7 +75,7 @@ fn index_out_of_range(model: &LoadedModel, example: &Example) -> Option<Error> {
 /// # Errors
 /// Where the subgraph cannot be written.
 pub fn verified(checker: &Checker<'_>, repro: Option<&Path>, console: &Console) -> ontrace::Result<Verdict> {
-    let shown = console.working("comparing the result with the source");
+    let shown = console.counting("comparing the result with the source", Work::Calls, None);
     let verdict = checker.verdict();
     drop(shown);
     if let (Some(folder), Some(_)) = (repro, &verdict.failure) {
@@ -134,10 +135,15 @@ pub fn session(path: &Path, format: Format, traced: ontrace::Result<&Traced>) ->
 
 /// What was compared, in one line: `example, batch 1 2 5, 2 random inputs`.
 pub fn compared(report: &Report) -> String {
+    in_one_line(&report.calls)
+}
+
+/// Calls in one line: the sizes of each symbol beside each other, random inputs counted.
+fn in_one_line(calls: &[String]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut sizes: Vec<(String, Vec<String>)> = Vec::new();
     let mut random = 0;
-    for call in &report.calls {
+    for call in calls {
         let size = call.split_once(" = ").filter(|(name, n)| !name.contains(' ') && n.parse::<u64>().is_ok());
         match (call.strip_prefix("seed "), size) {
             (Some(_), _) => random += 1,
@@ -201,10 +207,11 @@ pub fn table(report: &Report) -> String {
         let what = "beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64";
         text.push_str(&format!("   note: output {}: {what}\n", printable(&output.name)));
     }
+    let skipped = if report.skipped.is_empty() { vec![] } else { vec![in_one_line(&report.skipped)] };
     let lines = [
         ("valid only for", &report.excluded),
         ("the source model rejects", &report.rejected),
-        ("skipped (time budget; --effort 3 tries them)", &report.skipped),
+        ("skipped (time budget; --effort 3 tries them)", &skipped),
         ("not verified", &report.unvaried),
         ("warning", &report.warnings),
         ("note", &report.notes),

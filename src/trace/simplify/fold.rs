@@ -146,7 +146,7 @@ pub(super) fn across_transpose(rewriter: &mut Rewriter, node: &Node) -> Result<O
     if !rewriter.is_used_once(x) || output != Some(&ty) || !ty.dtype.is_float() {
         return Ok(None);
     }
-    // The place of the channels among the axes of `x`.
+    // The axis of the channels.
     let transpose = as_op::<Transpose>(&before.op).cloned();
     let Some(y) = transpose.as_ref().map_or_else(|| summand(rewriter, &before), |_| before.inputs[0].map(|y| (y, None))) else {
         return Ok(None);

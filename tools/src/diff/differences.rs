@@ -3,9 +3,37 @@
 use super::alignment::{Alignment, Side, is_commutative};
 use ontrace::array::{Comparison, Tolerance, compare};
 use ontrace::graph::{Attribute, Graph, Node, ValueId};
-use ontrace::{Array, Result};
+use ontrace::{Array, DType, Result};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// How the elements of weights are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// Not at all.
+    Ignored,
+    /// To the bit.
+    Exact,
+    /// Up to what rounding changes where weights are multiplied and added.
+    Rounded,
+}
+
+impl Weights {
+    fn tolerance(self, expected: &Array) -> Result<Tolerance> {
+        let unit = match expected.dtype() {
+            DType::F64 => f64::EPSILON,
+            DType::F32 => f64::from(f32::EPSILON),
+            DType::F16 => 1.0 / 1024.0,
+            DType::BF16 => 1.0 / 128.0,
+            _ => return Ok(Tolerance::EXACT),
+        };
+        if self != Weights::Rounded {
+            return Ok(Tolerance::EXACT);
+        }
+        let largest = expected.to_f64s()?.into_iter().filter(|x| x.is_finite()).fold(0.0, |most: f64, x| most.max(x.abs()));
+        Ok(Tolerance { abs: 16.0 * unit * largest, rel: 16.0 * unit })
+    }
+}
 
 /// A node, as it is shown.
 #[derive(Clone, Debug)]
@@ -74,14 +102,14 @@ impl Differences {
         self.signature.len() + self.changed.len() + self.only_first.len() + self.only_second.len() + self.weights.len()
     }
 
-    /// The differences of two graphs; without the values of weights where they do not count.
+    /// The differences of two graphs.
     ///
     /// # Errors
     /// Where constants cannot be read.
-    pub fn of(first: &Graph, second: &Graph, with_values: bool) -> Result<Differences> {
+    pub fn of(first: &Graph, second: &Graph, weights: Weights) -> Result<Differences> {
         let (a, b) = (Side::new(first)?, Side::new(second)?);
         let alignment = Alignment::new(&a, &b);
-        let mut search = Search { a: &a, b: &b, alignment: &alignment, with_values, seen: BTreeSet::new(), found: Differences::default() };
+        let mut search = Search { a: &a, b: &b, alignment: &alignment, weights, seen: BTreeSet::new(), found: Differences::default() };
         search.signature();
         search.nodes()?;
         let mut found = search.found;
@@ -105,7 +133,7 @@ struct Search<'a> {
     a: &'a Side<'a>,
     b: &'a Side<'a>,
     alignment: &'a Alignment,
-    with_values: bool,
+    weights: Weights,
     /// The pairs of constants that were compared, by address: one that several nodes use is compared once.
     seen: BTreeSet<(usize, usize, usize)>,
     found: Differences,
@@ -233,10 +261,10 @@ impl Search<'_> {
                     return Ok(Some(format!("operand {k}: {} → {}", ty(left), ty(right))));
                 }
                 let small = left.rank() == 0;
-                if !self.with_values && !small || !self.seen.insert((left.address(), right.address(), left.len())) {
+                if self.weights == Weights::Ignored && !small || !self.seen.insert((left.address(), right.address(), left.len())) {
                     return Ok(None);
                 }
-                let comparison = compare(right, left, Tolerance::EXACT)?;
+                let comparison = compare(right, left, self.weights.tolerance(left)?)?;
                 if comparison.agrees {
                     return Ok(None);
                 }
@@ -296,7 +324,7 @@ impl Search<'_> {
         let (Attribute::Graph(left), Attribute::Graph(right)) = (value, other) else {
             return Ok(vec![format!("{name}: {value} → {other}")]);
         };
-        let inner = Differences::of(left, right, self.with_values)?;
+        let inner = Differences::of(left, right, self.weights)?;
         let mut lines: Vec<String> = inner.signature.iter().map(|line| format!("{name}: {line}")).collect();
         for change in &inner.changed {
             lines.extend(change.what.iter().map(|line| format!("{name}: {} {}: {line}", change.first.op, change.first.name)));

@@ -8,7 +8,7 @@ use crate::console::{Console, count, printable};
 use crate::error::{CommandError, CommandResult};
 use crate::inputs::{Inputs, Prepared};
 use crate::verification::{number, traced_unchecked};
-use differences::{Change, Differences, NodeLabel, WeightDifference};
+use differences::{Change, Differences, NodeLabel, WeightDifference, Weights};
 use ontrace::onnx::{AtomicFile, Model};
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::trace::{OPSET, OPSETS};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
-  ontrace diff before.onnx after.onnx
+  ontrace diff before.onnx after.onnx --simplified
   ontrace diff model.pt model.onnx --html diff.html --json";
 
 /// The arguments of `ontrace diff`.
@@ -34,6 +34,9 @@ pub struct Diff {
     /// Compare the graphs only: weights may have other values
     #[arg(long)]
     structure: bool,
+    /// Simplify both first: what a simplifier fuses or folds is no difference, nor is the rounding of weights that it folds
+    #[arg(long)]
+    simplified: bool,
     /// Write both graphs side by side, with what is different, as one HTML file
     #[arg(long, value_name = "FILE.html")]
     html: Option<PathBuf>,
@@ -47,13 +50,20 @@ impl Diff {
         let (a, example) = traced_unchecked(&prepared, console).at(self.first.display())?;
         let prepared = like(read::open(&self.second)?, &example).at(self.second.display())?;
         let (b, _) = traced_unchecked(&prepared, console).at(self.second.display())?;
-        let mut found = Differences::of(a.graph(), b.graph(), !self.structure)?;
+        let weights = match (self.structure, self.simplified) {
+            (true, _) => Weights::Ignored,
+            (_, true) => Weights::Rounded,
+            _ => Weights::Exact,
+        };
+        let simple = |traced: &Traced| Ok::<_, Error>(traced.simplified(&[])?.traced);
+        let (a, b) = if self.simplified { (simple(&a)?, simple(&b)?) } else { (a, b) };
+        let mut found = Differences::of(a.graph(), b.graph(), weights)?;
         // A file has an operator that its opset lacks as others; so both are read as files of one opset, too.
         let common = [&self.first, &self.second].into_iter().filter_map(|path| opset(path)).min().unwrap_or(OPSET);
         if !found.is_empty()
             && let Some((a, b)) = written(&a, &b, common)
         {
-            let other = Differences::of(a.graph(), b.graph(), !self.structure)?;
+            let other = Differences::of(a.graph(), b.graph(), weights)?;
             if other.count() < found.count() {
                 found = other;
             }
@@ -68,10 +78,16 @@ impl Diff {
             false => {
                 let error = Error::new(ErrorCode::Mismatch, format!("the models differ: {}", summary(&found)));
                 let is_size = |line: &String| line.starts_with("input");
-                Err(CommandError::from(match found.signature.iter().any(is_size) {
-                    true => {
-                        error.help("the inputs differ: --dynamic INPUT:AXIS=NAME and --fixed NAME=SIZE change those of the first model")
-                    }
+                if found.signature.iter().any(is_size) {
+                    let help = "the inputs differ: --dynamic INPUT:AXIS=NAME and --fixed NAME=SIZE change those of the first model";
+                    return Err(CommandError::from(error.help(help)));
+                }
+                let is_fused = !self.simplified && {
+                    let weights = if self.structure { Weights::Ignored } else { Weights::Rounded };
+                    Differences::of(simple(&a)?.graph(), simple(&b)?.graph(), weights)?.is_empty()
+                };
+                Err(CommandError::from(match is_fused {
+                    true => error.help("they are the same once both are simplified: --simplified compares them so"),
                     false => error,
                 }))
             }
@@ -83,7 +99,12 @@ impl Diff {
         let nodes = found.nodes;
         if found.is_empty() {
             let weights = if self.structure { "" } else { ", weights included" };
-            return format!("the same    {}{weights}, up to names and order", count(nodes.0, "node"));
+            let how = if self.simplified {
+                "once simplified, up to names, order and the rounding of folded weights"
+            } else {
+                "up to names and order"
+            };
+            return format!("the same    {}{weights}, {how}", count(nodes.0, "node"));
         }
         let mut text = format!("nodes       {} and {}, {} of them the same\n", nodes.0, nodes.1, found.same);
         found.signature.iter().for_each(|line| text.push_str(&format!("signature   {}\n", printable(line))));

@@ -12,6 +12,8 @@ pub enum Coloring {
     Size,
     /// Measured time, with --times
     Time,
+    /// Distance from another model, with --differences
+    Difference,
     /// All alike
     None,
 }
@@ -170,6 +172,7 @@ impl Colors {
             (Kind::Scope, Coloring::Operator | Coloring::None) => SCOPE.to_string(),
             (_, Coloring::None) => PLAIN.to_string(),
             (_, Coloring::Operator) => class(&block.operator).1.to_string(),
+            (_, Coloring::Difference) => block.difference.map_or_else(|| PLAIN.to_string(), |share| ramp(of_difference(share))),
             _ => match quantity(self.coloring, block) {
                 Some(x) if self.most > 0.0 => ramp(x / self.most),
                 _ => PLAIN.to_string(),
@@ -185,6 +188,15 @@ impl Colors {
                 let used: Vec<&str> = blocks.filter(|block| block.kind == Kind::Operator).map(|block| class(&block.operator).0).collect();
                 let classes = CLASSES.iter().map(|class| (class.0, class.1)).chain([OTHER]).filter(|class| used.contains(&class.0));
                 classes.map(|(name, color)| (name.to_string(), color.to_string())).collect()
+            }
+            Coloring::Difference => {
+                let text = |(share, text): (f64, &str)| (text.to_string(), ramp(of_difference(share)));
+                let scale = if self.most > 0.0 {
+                    &[(0.0, "equal"), (1.0, "at the limit of rounding"), (1000.0, "1000 times the limit, or more")][..]
+                } else {
+                    &[]
+                };
+                scale.iter().copied().map(text).collect()
             }
             Coloring::Size | Coloring::Time => {
                 let text = |share: f64| match self.coloring {
@@ -203,8 +215,15 @@ fn quantity(coloring: Coloring, block: &Block) -> Option<f64> {
     match coloring {
         Coloring::Size => Some(block.bytes as f64),
         Coloring::Time => block.seconds,
+        Coloring::Difference => block.difference,
         Coloring::Operator | Coloring::None => None,
     }
+}
+
+/// A difference in units of what rounding explains between 0 and 1: a third at the limit, 1 at a thousand times it. The ramp takes a root, which is undone.
+fn of_difference(share: f64) -> f64 {
+    let x = if share <= 1.0 { share.max(0.0) / 3.0 } else { ((1.0 + share.log10() * 2.0 / 3.0) / 3.0).min(1.0) };
+    x * x
 }
 
 /// From grey-blue to red, for 0 to 1; the root spreads the small ones.
@@ -228,6 +247,12 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), count);
         assert_eq!((class("ReduceMean").0, class("Foo").0), ("pooling, reduction", OTHER.0));
+    }
+
+    #[test]
+    fn differences_beyond_rounding_stand_out() {
+        assert_eq!((of_difference(0.0), of_difference(1e9)), (0.0, 1.0));
+        assert!((of_difference(1.0) - 1.0 / 9.0).abs() < 1e-12 && (of_difference(1000.0) - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Block {
     pub operators: usize,
     /// Seconds that it takes, where they were measured.
     pub seconds: Option<f64>,
+    /// How far it is from another model, in units of what rounding explains, where that was compared.
+    pub difference: Option<f64>,
 }
 
 /// A value from one block to another.
@@ -111,6 +113,7 @@ impl Block {
             bytes: 0,
             operators: usize::from(kind == Kind::Operator),
             seconds: None,
+            difference: None,
         }
     }
 
@@ -128,12 +131,14 @@ impl Block {
         operators.sort_by_key(|row| (std::cmp::Reverse(row.1), row.0));
         let list = operators.iter().map(|(operator, count)| format!("{operator} ×{count}")).collect::<Vec<_>>().join(", ");
         let seconds = members.iter().filter_map(|member| member.seconds).reduce(|a, b| a + b);
+        let difference = members.iter().filter_map(|member| member.difference).reduce(f64::max);
         Block {
             scopes: outer.to_vec(),
             attributes: vec![("operators".to_string(), list)],
             bytes: members.iter().map(|member| member.bytes).sum(),
             operators: members.iter().map(|member| member.operators).sum(),
             seconds,
+            difference,
             ..Block::new(Kind::Scope, &label, path)
         }
     }

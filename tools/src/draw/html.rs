@@ -27,6 +27,8 @@ pub struct Opening<'a> {
     pub coloring: Coloring,
     /// Whether times were given.
     pub has_times: bool,
+    /// Whether nodes have distances from another model.
+    pub has_differences: bool,
     /// Blocks that stand out.
     pub highlighted: &'a BTreeSet<usize>,
 }
@@ -88,6 +90,9 @@ fn data(diagram: &Diagram, constants: &Constants, opening: &Opening) -> Value {
     if opening.has_times {
         colorings.insert(2, Coloring::Time);
     }
+    if opening.has_differences {
+        colorings.insert(2, Coloring::Difference);
+    }
     let colors: Vec<Colors> = colorings.iter().map(|&coloring| Colors::new(coloring, diagram.blocks.iter())).collect();
     // Positions from left to right for the order of boxes; the viewer finds its own for what is folded.
     let faces: Vec<_> = diagram.blocks.iter().map(Block::face).collect();
@@ -103,7 +108,7 @@ fn data(diagram: &Diagram, constants: &Constants, opening: &Opening) -> Value {
             "inputs": block.inputs.iter().map(operand).collect::<Vec<_>>(),
             "outputs": block.outputs.iter().map(operand).collect::<Vec<_>>(),
             "header": face.header, "rows": face.rows, "width": width, "height": height, "color": color,
-            "bytes": block.bytes, "operators": block.operators, "seconds": block.seconds,
+            "bytes": block.bytes, "operators": block.operators, "seconds": block.seconds, "difference": block.difference,
         })
     };
     let with_x = |(i, own): (usize, &Block)| {

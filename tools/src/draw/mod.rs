@@ -2,6 +2,7 @@
 
 mod color;
 mod diagram;
+mod differences;
 mod dot;
 mod fold;
 mod html;
@@ -57,6 +58,9 @@ pub struct Draw {
     /// Times of nodes for --color time: what `ontrace bench MODEL --by node --json` wrote
     #[arg(long, value_name = "FILE")]
     times: Option<PathBuf>,
+    /// Differences of nodes for --color difference: what `ontrace compare A B --json` wrote, where the model is A or B
+    #[arg(long, value_name = "FILE")]
+    differences: Option<PathBuf>,
     /// A node, value or scope that stands out; repeated for several
     #[arg(long, value_name = "NODE")]
     highlight: Vec<String>,
@@ -80,12 +84,22 @@ impl Draw {
                 error.help("measure them: ontrace bench MODEL --by node --json > bench.json, then give --times bench.json"),
             ));
         }
+        if self.color == Coloring::Difference && self.differences.is_none() {
+            let error = Error::argument("--color difference needs the differences of the nodes");
+            return Err(CommandError::usage(
+                error.help("compare the models: ontrace compare A B --json 2> compare.json, then give --differences compare.json"),
+            ));
+        }
         let model = self.model(console)?;
         let mut constants = Constants::of(&model);
         let mut diagram = Diagram::of(&model, &self.types(&model, console), &mut constants);
         if let Some(path) = &self.times {
             let known = add_times(&mut diagram, path)?;
             console.note(&format!("{} of {} have a time in {}", known, count(diagram.operators(), "node"), path.display()));
+        }
+        if let Some(path) = &self.differences {
+            let known = differences::add(&mut diagram, path, &self.model)?;
+            console.note(&format!("{known} of {} have a difference in {}", count(diagram.operators(), "node"), path.display()));
         }
         let started = Instant::now();
         if let Some(name) = &self.around {
@@ -108,6 +122,7 @@ impl Draw {
                     depth: self.depth,
                     coloring: self.color,
                     has_times: self.times.is_some(),
+                    has_differences: self.differences.is_some(),
                     highlighted: &highlighted,
                 };
                 html::html(&diagram, &constants, &opening)

@@ -437,6 +437,7 @@ function show() {
     if (block.kind === "scope") facts.push(["nodes", block.operators]);
     if (block.bytes) facts.push(["constants", bytes(block.bytes)]);
     if (block.seconds !== null) facts.push(["time", number(block.seconds * 1e3) + " ms"]);
+    if (block.difference !== null) facts.push(["difference", number(block.difference) + " × what rounding explains"]);
     parts.push(element("h2", {}, block.operator), table(facts));
     if (block.attributes.length) parts.push(element("h3", {}, "attributes"), table(block.attributes));
     if (block.kind !== "scope") parts.push(...operands("inputs", block.inputs, true, item.members[0]), ...operands("outputs", block.outputs, false, item.members[0]));

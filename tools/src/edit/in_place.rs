@@ -79,7 +79,7 @@ fn named_sizes(graph: &mut GraphProto, edits: &Edits) -> Option<Vec<(String, usi
     });
     let mut sizes = Vec::new();
     for spec in edits.dims {
-        let parts = spec.rsplit_once('=').and_then(|(place, name)| Some((place.rsplit_once(':')?, name)));
+        let parts = spec.rsplit_once('=').and_then(|(axis, name)| Some((axis.rsplit_once(':')?, name)));
         let ((input, axis), name) = parts?;
         let old = edits.names.iter().find(|pair| pair.1 == input).map_or(input, |pair| pair.0);
         let axis = axis.parse::<usize>().ok().filter(|_| name.starts_with(|c: char| c.is_alphabetic() || c == '_'))?;

@@ -213,3 +213,25 @@ fn a_file_and_its_conversion_are_the_same_and_the_html_has_both() {
     folder.run(&["diff", "r.onnx", "nowhere.onnx"]).exits(1).says(&["nowhere.onnx"]);
     folder.run(&["diff", "r.onnx"]).exits(2);
 }
+
+#[test]
+fn what_a_simplifier_fuses_is_no_difference_where_both_are_simplified() {
+    let folder = Folder::new();
+    let scale = |x: &Tensor| x.mul(weights(7.0).slice(0, ..1)?.reshape([4])?)?.add(weights(5.0).slice(0, ..1)?.reshape([4])?);
+    let norm = |x: Tensor, factor: f64| {
+        let y = scale(&x.matmul(&weights(1.0).mul(factor)?)?)?;
+        y.relu()?.transpose(0, 1)?.transpose(0, 1)
+    };
+    let x = Tensor::zeros([3, 4], DType::F32).unwrap();
+    let traced = |factor: f64| record(&module::from_fn(move |x: Tensor| norm(x, factor)), Example::new().input("x", &x)).unwrap();
+    folder.save("a.onnx", traced(1.0).to_model().unwrap(), |_| {});
+    folder.save("b.onnx", traced(1.0).simplified(&[]).unwrap().traced.to_model().unwrap(), |_| {});
+    diff(&folder, &[], 3);
+    folder.run(&["diff", "a.onnx", "b.onnx"]).exits(3).says(&["--simplified compares them so"]);
+    diff(&folder, &["--simplified"], 0);
+    folder.save("b.onnx", traced(1.001).simplified(&[]).unwrap().traced.to_model().unwrap(), |_| {});
+    let found = diff(&folder, &["--simplified"], 3);
+    assert_eq!((count(&found, "changed"), count(&found, "weights")), (0, 1), "{found}");
+    let ran = folder.run(&["diff", "a.onnx", "b.onnx"]).exits(3);
+    assert!(!ran.stderr.contains("--simplified compares them so"));
+}

@@ -1,7 +1,7 @@
-//! The console blocks of README and docs: each command is run, in the order of the page, and prints what the page shows.
+//! The console blocks of README and docs: each command is run, in the order of the document, and prints what the document shows.
 //!
-//! Numbers that vary (times, memory, roundings, hashes) are not compared, nor how many spaces stand between words; a line `…` stands for any lines.
-//! `ONTRACE_RENEW=1` writes what is printed into the pages.
+//! What varies (times, memory, roundings, hashes) are not compared, nor how many spaces stand between words; a line `…` stands for any lines.
+//! `ONTRACE_RENEW=1` writes what is printed into the documents.
 
 use crate::program::{Folder, data};
 use ontrace::onnx::Model;
@@ -24,7 +24,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// Commands whose lines come in an order that varies.
 const UNORDERED: &[&str] = &["ontrace bench", "ontrace batch"];
 
-/// A command of a page, and the lines that it prints.
+/// A command of a document, and the lines that it prints.
 struct Shown {
     command: String,
     lines: Vec<String>,
@@ -34,10 +34,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// The parts of a page: text, and between two texts the commands of a console block.
-fn parts(page: &str) -> (Vec<&str>, Vec<Vec<Shown>>) {
+/// The parts of a document: text, and between two texts the commands of a console block.
+fn parts(document: &str) -> (Vec<&str>, Vec<Vec<Shown>>) {
     let (mut texts, mut blocks) = (Vec::new(), Vec::new());
-    let mut rest = page;
+    let mut rest = document;
     while let Some((text, after)) = rest.split_once("```console\n") {
         let (block, after) = after.split_once("```").unwrap();
         texts.push(text);
@@ -71,11 +71,19 @@ fn masked(line: &str) -> String {
         if after || is_position || is_number && (unit || word.contains(['.', 'e'])) {
             words[i] = "#".to_string();
         }
+        // So does the unit.
+        if i > 0 && words[i - 1] == "#" {
+            match words[i].as_str() {
+                "ns" | "µs" | "ms" | "s" => words[i] = "time".to_string(),
+                "B" | "kB" | "MB" | "GB" => words[i] = "bytes".to_string(),
+                _ => {}
+            }
+        }
     }
     words.join(" ")
 }
 
-/// Whether a line is the one that a page shows; `…` in it stands for any words.
+/// Whether a line is the one that a document shows; `…` in it stands for any words.
 fn is_line(expected: &str, printed: &str) -> bool {
     match expected.split_once(" …") {
         Some((start, end)) => printed.len() >= start.len() + end.len() && printed.starts_with(start) && printed.ends_with(end),
@@ -83,7 +91,7 @@ fn is_line(expected: &str, printed: &str) -> bool {
     }
 }
 
-/// Whether lines are those that a page shows, in this order or in any.
+/// Whether lines are those that a document shows, in this order or in any.
 fn agrees(expected: &[String], printed: &[String], in_order: bool) -> bool {
     let Some((first, rest)) = expected.split_first() else { return printed.is_empty() };
     if first == "…" {
@@ -93,7 +101,7 @@ fn agrees(expected: &[String], printed: &[String], in_order: bool) -> bool {
     found.is_some_and(|at| agrees(rest, &[&printed[..at], &printed[at + 1..]].concat(), in_order))
 }
 
-/// Lines as they are compared. That a build is not optimised is no part of a page.
+/// Lines as they are compared. That a build is not optimised is no part of a document.
 fn lines_of(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     let is_build = |line: &String| line.starts_with("note this build of ontrace is not optimised");
     lines.into_iter().map(|line| masked(line.as_ref())).filter(|line| !line.is_empty() && !is_build(line)).collect()
@@ -104,7 +112,7 @@ fn traced(f: impl Fn(Tensor) -> Result<Tensor>, shape: &[usize]) -> Model {
     record(&module::from_fn(f), Example::of(&x)).unwrap().to_model().unwrap()
 }
 
-/// The folder in which a page's commands run, with the files that it speaks of.
+/// The folder in which a document's commands run, with the files that it speaks of.
 fn prepared() -> Folder {
     let folder = Folder::new();
     std::os::unix::fs::symlink(root().join("tests"), folder.path("tests")).unwrap();
@@ -148,9 +156,9 @@ fn run(folder: &Folder, command: &str) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_string).collect()
 }
 
-/// The page with what its commands print, and what is not as the page shows it.
-fn checked(page: &str, name: &str) -> (String, Vec<String>, usize) {
-    let (texts, blocks) = parts(page);
+/// The document with what its commands print, and what is not as the document shows it.
+fn checked(document: &str, name: &str) -> (String, Vec<String>, usize) {
+    let (texts, blocks) = parts(document);
     let folder = prepared();
     let (mut text, mut wrong, mut count) = (texts[0].to_string(), Vec::new(), 0);
     for (block, after) in blocks.iter().zip(&texts[1..]) {
@@ -167,10 +175,10 @@ fn checked(page: &str, name: &str) -> (String, Vec<String>, usize) {
                     expected.sort_by_key(|line| line == "…");
                 }
                 count += 1;
-                // A command without output is one of which the page does not show it.
+                // A command without output is one of which the document does not show it.
                 if !(expected.is_empty() || agrees(&expected, &masked, in_order)) {
                     wrong.push(format!(
-                        "{name}: $ {}\n--- the page\n{}\n--- printed\n{}",
+                        "{name}: $ {}\n--- the document\n{}\n--- printed\n{}",
                         shown.command,
                         expected.join("\n"),
                         printed.join("\n")
@@ -190,15 +198,15 @@ fn checked(page: &str, name: &str) -> (String, Vec<String>, usize) {
 }
 
 #[test]
-fn every_command_of_the_documentation_prints_what_the_page_shows() {
-    let mut pages: Vec<PathBuf> = vec![root().join("README.md"), root().join("SECURITY.md"), root().join("CONTRIBUTING.md")];
-    pages.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
-    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
-    pages.sort();
+fn every_command_of_the_documentation_prints_what_its_text_shows() {
+    let mut documents: Vec<PathBuf> = vec![root().join("README.md"), root().join("SECURITY.md"), root().join("CONTRIBUTING.md")];
+    documents.extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.sort();
     let (mut all, mut total) = (Vec::new(), 0);
-    for path in pages {
-        let page = std::fs::read_to_string(&path).unwrap();
-        let (text, wrong, count) = checked(&page, &path.file_name().unwrap().to_string_lossy());
+    for path in documents {
+        let document = std::fs::read_to_string(&path).unwrap();
+        let (text, wrong, count) = checked(&document, &path.file_name().unwrap().to_string_lossy());
         if std::env::var_os("ONTRACE_RENEW").is_some() && !wrong.is_empty() {
             std::fs::write(&path, text).unwrap();
         }
@@ -211,9 +219,9 @@ fn every_command_of_the_documentation_prints_what_the_page_shows() {
 
 #[test]
 fn what_varies_is_masked_and_the_rest_is_not() {
-    assert_eq!(masked("traced      31 operators   input x f32[2]    0.02 s"), "traced 31 operators input x f32[2] # s");
+    assert_eq!(masked("traced      31 operators   input x f32[2]    0.02 s"), "traced 31 operators input x f32[2] # time");
     assert_eq!(masked("   y    1.2e-7   < 1 %   within rounding   at [2, 9]"), "y # < # %");
-    assert_eq!(masked("wrote m.onnx   56.4 kB · opset 18 · sha256 c627d630…"), "wrote m.onnx # kB · opset 18 · sha256 #");
+    assert_eq!(masked("wrote m.onnx   56.4 kB · opset 18 · sha256 c627d630…"), "wrote m.onnx # bytes · opset 18 · sha256 #");
     assert_eq!(masked("attribute epsilon=1e-5"), "attribute epsilon=1e-5");
     let lines = |text: &str| text.lines().map(str::to_string).collect::<Vec<_>>();
     assert!(agrees(&lines("a\n…\nd"), &lines("a\nb\nc\nd"), true) && agrees(&lines("a\n…"), &lines("a"), true));

@@ -271,3 +271,25 @@ fn what_has_no_picture_is_a_usage_error_with_help() {
         assert!(!folder.path("m.svg").exists() && !folder.path("m.png").exists(), "{arguments:?}");
     }
 }
+
+#[test]
+fn nodes_are_coloured_by_their_distance_from_another_model() {
+    let folder = Folder::new();
+    let (model, ported) = (data("resnet_tiny.pt"), data("resnet_ported.onnx"));
+    let compared = folder.run(&["compare", &model, &ported, "--json"]);
+    let compared = compared.exits(3).stderr;
+    let value: serde_json::Value = serde_json::from_str(&compared).unwrap();
+    std::fs::write(folder.path("compare.json"), compared).unwrap();
+    let nodes = value["node_differences"]["second"].as_array().unwrap();
+    let first = nodes.iter().find(|node| node["difference"].as_f64().is_some_and(|x| x > 1.0)).unwrap();
+    assert_eq!((nodes.len(), first["line"].as_str()), (31, Some("batchnormalization_17")), "{value}");
+    for (file, picture) in [(&model, "a.svg"), (&ported, "b.svg"), (&ported, "b.html")] {
+        let options = ["--color", "difference", "--differences", "compare.json"];
+        let ran = folder.run(&[&["draw", file, "-o", picture], &options[..]].concat()).exits(0);
+        assert!(ran.stderr.contains("31 of 31 nodes have a difference"), "{picture}: {}", ran.stderr);
+    }
+    let drawing = std::fs::read_to_string(folder.path("b.svg")).unwrap();
+    assert!(drawing.contains("at the limit of rounding"));
+    folder.run(&["draw", &ported, "-o", "c.svg", "--color", "difference"]).exits(2).says(&["ontrace compare A B --json 2> compare.json"]);
+    folder.run(&["draw", &data("mlp.pt"), "-o", "c.svg", "--differences", "compare.json"]).exits(2).says(&["neither of the models"]);
+}
