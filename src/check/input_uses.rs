@@ -19,6 +19,9 @@ pub(super) fn of(graph: &Graph) -> Vec<InputUse> {
 /// What a single integer of which nothing is known is made up from: most are a count, a position or a step, which 0 is not always.
 pub(super) const COUNTS: (i64, i64) = (1, 2);
 
+/// The range of an array of u8 of which nothing is known: most are images.
+const BYTES: (i64, i64) = (0, 255);
+
 /// The use of an input by its name alone.
 fn by_name(name: &str) -> InputUse {
     if name.to_lowercase().contains("mask") { InputUse::Mask } else { InputUse::Other }
@@ -35,7 +38,7 @@ impl InputUse {
 
     /// Whether random values of the right dtype are not enough.
     pub(super) fn is_particular(&self) -> bool {
-        *self != InputUse::Other
+        !matches!(self, InputUse::Other | InputUse::Scaled { .. })
     }
 
     /// Made-up values of a type, for an input of which nothing else is known. `step` counts the calls: indices go on through the table where
@@ -67,7 +70,14 @@ impl InputUse {
                     if is_cut { off } else { on }
                 })
             }
+            InputUse::Scaled { mean, deviation } => random.array(ty.dtype, shape, |random| {
+                let x = mean + deviation * random.normal();
+                if ty.dtype.is_float() { x } else { x.round().clamp(BYTES.0 as f64, BYTES.1 as f64) }
+            }),
             InputUse::Other if ty.dtype == DType::Bool => random.array(ty.dtype, shape, |random| (random.bits() >> 63) as f64),
+            InputUse::Other if ty.dtype == DType::U8 && !shape.is_empty() => {
+                random.array(ty.dtype, shape, |random| random.integer(BYTES.0, BYTES.1) as f64)
+            }
             InputUse::Other if ty.dtype.is_int() && shape.is_empty() => random.array(ty.dtype, shape, |random| match step {
                 0 => COUNTS.0 as f64,
                 _ => random.integer(COUNTS.0, COUNTS.1) as f64,
@@ -77,7 +87,7 @@ impl InputUse {
         }
     }
 
-    fn describe(&self, dtype: DType, rank: usize) -> String {
+    pub(super) fn describe(&self, dtype: DType, rank: usize) -> String {
         match self {
             InputUse::Index(index) => {
                 let rows = index.rows.example().unwrap_or(0);
@@ -88,7 +98,11 @@ impl InputUse {
             }
             InputUse::Mask => "ones, and zeros at the end of some rows".to_string(),
             InputUse::AdditiveMask => "zeros, and large negative values at the end of some rows".to_string(),
+            InputUse::Scaled { mean, deviation } => {
+                format!("normally distributed with mean {mean:.3} and deviation {deviation:.3}, as its first layer has it")
+            }
             InputUse::Other if dtype == DType::Bool => "random truth values".to_string(),
+            InputUse::Other if dtype == DType::U8 && rank > 0 => format!("random integers {} to {}", BYTES.0, BYTES.1),
             InputUse::Other if dtype.is_int() && rank == 0 => format!("{}", COUNTS.0),
             InputUse::Other if dtype.is_int() => "random zeros and ones".to_string(),
             InputUse::Other => "normally distributed random values".to_string(),
@@ -284,6 +298,28 @@ mod tests {
         // In the file the indices are joined one by one.
         let traced = Traced::from_model(traced.to_model().unwrap()).unwrap();
         assert!(check_indices(&traced, &[x.to_array().unwrap(), Array::scalar(4i64)]).is_err());
+    }
+
+    #[test]
+    fn a_float_or_an_image_is_as_its_first_layer_has_it() {
+        let used = |x: &Tensor, function: fn(Tensor) -> Result<Tensor>| of(record(&from_fn(function), x).unwrap().graph()).remove(0);
+        let image = Tensor::zeros([1, 3, 4, 4], DType::F32).unwrap();
+        let normalised = |x: Tensor| x.cast(DType::F32)?.div(255.0)?.sub(0.4)?.div(0.2)?.relu();
+        let bytes = image.cast(DType::U8).unwrap();
+        for used in [used(&image, normalised), used(&bytes, normalised)] {
+            let InputUse::Scaled { mean, deviation } = used else { panic!("{used:?}") };
+            assert!((mean - 102.0).abs() < 1e-3 && (deviation - 51.0).abs() < 1e-3, "{mean} {deviation}");
+        }
+        let normed = used(&image, |x| {
+            let per_channel = |x: f64| Tensor::full([3], x, DType::F32);
+            x.batch_norm(None, None, &per_channel(5.0)?, &per_channel(4.0)?, 1e-5)?.relu()
+        });
+        assert_eq!(normed, InputUse::Scaled { mean: 5.0, deviation: 2.0 });
+        // A factor alone says nothing about what it meets.
+        assert_eq!(used(&image, |x| x.mul(3.0)?.relu()), InputUse::Other);
+        let ty = Type::new(DType::U8, Shape::fixed(&[1000]));
+        let values = InputUse::Other.values(&mut Random::new(0), 0, &ty, &[1000], Sizes::Example).unwrap().to_f64s().unwrap();
+        assert!(values.iter().any(|x| *x > 240.0) && values.iter().any(|x| *x < 15.0));
     }
 
     #[test]

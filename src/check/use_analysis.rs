@@ -1,6 +1,6 @@
 //! Dataflow analysis from the inputs of a graph to the operators that index tables or mask.
 
-use crate::array::Array;
+use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes};
 use crate::graph::{Attribute, Graph, Node, ValueId};
 use std::collections::HashMap;
@@ -14,6 +14,11 @@ pub(super) enum InputUse {
     Mask,
     /// A mask that is added to scores: zeros, and large negative values at the end of some rows.
     AdditiveMask,
+    /// What the first layer standardises: a batch norm with its running mean and variance, or a shift and a scale by constants.
+    Scaled {
+        mean: f64,
+        deviation: f64,
+    },
     /// Anything else.
     Other,
 }
@@ -143,7 +148,70 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
             *used = InputUse::Mask;
         }
     }
+    for (used, (id, scaled)) in uses.iter_mut().zip(graph.inputs().iter().zip(statistics(graph))) {
+        let dtype = graph.value(*id).ty.dtype;
+        if let Some((mean, deviation)) = scaled.filter(|_| *used == InputUse::Other && (dtype.is_float() || dtype == DType::U8)) {
+            *used = InputUse::Scaled { mean, deviation };
+        }
+    }
     uses
+}
+
+/// `scale · x + offset` of an input x, and whether it was shifted and scaled by constants.
+#[derive(Clone, Copy)]
+struct ScaledOrigin {
+    input: usize,
+    scale: f64,
+    offset: f64,
+    is_shifted: bool,
+    is_scaled: bool,
+}
+
+impl ScaledOrigin {
+    /// The mean and the deviation of x, where these are the ones of the value.
+    fn input_statistics(self, mean: f64, deviation: f64) -> Option<(f64, f64)> {
+        let (mean, deviation) = ((mean - self.offset) / self.scale, deviation / self.scale.abs());
+        let is_usual = mean.is_finite() && mean.abs() < 1e4 && (1e-4..1e4).contains(&deviation);
+        is_usual.then_some((mean, deviation))
+    }
+}
+
+/// For each input the mean and the deviation that the first layer takes it to have, where it says so.
+fn statistics(graph: &Graph) -> Vec<Option<(f64, f64)>> {
+    let mut found = vec![None; graph.inputs().len()];
+    let start = |input| ScaledOrigin { input, scale: 1.0, offset: 0.0, is_shifted: false, is_scaled: false };
+    let mut known: HashMap<ValueId, ScaledOrigin> = graph.inputs().iter().enumerate().map(|(i, id)| (*id, start(i))).collect();
+    for node in graph.nodes() {
+        let operand = |i: usize| node.inputs.get(i).copied().flatten().and_then(|id| known.get(&id)).copied();
+        let Some((position, x)) = (0..node.inputs.len().min(2)).find_map(|i| Some((i, operand(i)?))) else { continue };
+        let other = |i: usize| mean(graph, node, i).filter(|c| *c != 0.0);
+        let next = match (node.op.name(), position, other(1 - position)) {
+            (name, 0, _) if MOVES.contains(&name) => Some(x),
+            ("Mul", _, Some(c)) => Some(ScaledOrigin { scale: x.scale * c, offset: x.offset * c, is_scaled: true, ..x }),
+            ("Div", 0, Some(c)) => Some(ScaledOrigin { scale: x.scale / c, offset: x.offset / c, is_scaled: true, ..x }),
+            ("Add", _, Some(c)) => Some(ScaledOrigin { offset: x.offset + c, is_shifted: true, ..x }),
+            ("Sub", 0, Some(c)) => Some(ScaledOrigin { offset: x.offset - c, is_shifted: true, ..x }),
+            ("BatchNormalization", 0, _) => {
+                let statistics = mean(graph, node, 3).zip(mean(graph, node, 4)).and_then(|(m, v)| x.input_statistics(m, v.sqrt()));
+                found[x.input] = found[x.input].or(statistics);
+                None
+            }
+            _ if x.is_shifted && x.is_scaled => {
+                found[x.input] = found[x.input].or(x.input_statistics(0.0, 1.0));
+                None
+            }
+            _ => None,
+        };
+        known.extend(next.into_iter().flat_map(|next| node.outputs.iter().map(move |id| (*id, next))));
+    }
+    found
+}
+
+/// The mean of a constant operand with few elements.
+fn mean(graph: &Graph, node: &Node, i: usize) -> Option<f64> {
+    const FEW: usize = 1 << 12;
+    let values = constant(graph, node, i).filter(|array| array.dtype().is_float() && array.len() <= FEW)?.to_f64s().ok()?;
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Follows the origins through a graph and notes the tables that they index.
