@@ -4,8 +4,9 @@ use super::{Dims, Element, contiguous_strides};
 use smallvec::smallvec;
 use std::ops::Range;
 
-/// Rows that are copied together where neighbours in a row lie far apart in memory: as many as share a cache line.
-const TILE: usize = 16;
+/// Rows and columns that are copied together where neighbours in a row lie far apart in memory: what is read and what is written are then whole cache
+/// lines, whatever the strides.
+const TILE: usize = 32;
 
 /// A loop nest over `N` views of one shape.
 pub struct StridedLoop<const N: usize> {
@@ -134,18 +135,25 @@ impl StridedLoop<1> {
         let from: Vec<_> = self.strides.iter().map(|stride| stride[0]).collect();
         let to = contiguous_strides(&self.sizes);
         let mut out = vec![T::default(); self.len()];
+        let mut tile = [T::default(); TILE * TILE];
         let planes = StridedLoop::new(&others, [&from, &to]);
         let steps = planes.step();
         planes.runs(0..planes.len(), &mut |at, offsets| {
             for plane in 0..at.len() as isize {
                 let [source, target] = [offsets[0] + plane * steps[0], offsets[1] + plane * steps[1]];
-                for first in (0..rows).step_by(TILE) {
-                    for column in 0..columns {
-                        for row in first..rows.min(first + TILE) {
-                            let (row, column) = (row as isize, column as isize);
-                            out[at_offset(0, target + row * to[near] + column)] =
-                                elements[at_offset(start, source + row * from[near] + column * from[inner])];
+                for (top, left) in (0..rows).step_by(TILE).flat_map(|top| (0..columns).step_by(TILE).map(move |left| (top, left))) {
+                    let (height, width) = (TILE.min(rows - top), TILE.min(columns - left));
+                    for column in 0..width {
+                        let first = at_offset(start, source + top as isize * from[near] + (left + column) as isize * from[inner]);
+                        let to_row = tile[column..].iter_mut().step_by(TILE).take(height);
+                        match from[near] {
+                            1 => to_row.zip(&elements[first..first + height]).for_each(|(to, &from)| *to = from),
+                            step => to_row.enumerate().for_each(|(row, to)| *to = elements[at_offset(first, row as isize * step)]),
                         }
+                    }
+                    for (row, values) in tile.chunks(TILE).take(height).enumerate() {
+                        let first = at_offset(0, target + (top + row) as isize * to[near] + left as isize);
+                        out[first..first + width].copy_from_slice(&values[..width]);
                     }
                 }
             }
