@@ -187,5 +187,10 @@ pub(super) fn count_special(report: &mut OutputReport, expected: &Array) -> Resu
     let values = expected.to_f64s()?;
     report.nan += values.iter().filter(|x| x.is_nan()).count();
     report.infinite += values.iter().filter(|x| x.is_infinite()).count();
+    let finite = values.iter().copied().filter(|x| x.is_finite());
+    report.range = finite.fold(report.range, |range, x| {
+        let (least, greatest) = range.unwrap_or((x, x));
+        Some((least.min(x), greatest.max(x)))
+    });
     Ok(())
 }

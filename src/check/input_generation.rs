@@ -138,7 +138,28 @@ impl InputGenerator {
             .collect()
     }
 
-    /// Whether the example has mode.
+    /// What each input is in the calls, those that are alike in one line.
+    pub(super) fn described(&self) -> Vec<String> {
+        let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+        for (((name, tensor), used), _) in self.names.iter().zip(&self.tensors).zip(&self.uses).zip(&self.held).filter(|(_, held)| !**held)
+        {
+            let rank = tensor.shape().rank();
+            let values = match tensor.value() {
+                None => used.describe(tensor.dtype(), rank),
+                Some(_) if used.is_particular() => format!("the example; {}", used.describe(tensor.dtype(), rank)),
+                Some(_) if tensor.dtype() == DType::Bool => "the example; random truth values".to_string(),
+                Some(_) if tensor.dtype().is_float() => "the example; random values with its mean and deviation".to_string(),
+                Some(_) => "the example; random values in its range".to_string(),
+            };
+            match lines.iter_mut().find(|line| line.0 == values) {
+                Some(line) => line.1.push(name),
+                None => lines.push((values, vec![name])),
+            }
+        }
+        lines.into_iter().map(|(values, names)| format!("{}: {values}", names.join(", "))).collect()
+    }
+
+    /// Whether the example has values.
     pub(super) fn has_values(&self) -> bool {
         self.tensors.iter().all(|tensor| tensor.value().is_some())
     }

@@ -159,6 +159,11 @@ const SIZES: (usize, usize) = (3, 9);
 /// The most calls that cover the rows of a table.
 const MOST_CALLS: usize = 64;
 
+/// What of a table was not read, when `covered` of the calls were made that read all of it.
+fn unread(covered: usize, needed: usize) -> String {
+    format!("about {} % of the rows of a table, of which the other calls read {} %", 100 - 100 * covered / needed, 100 * covered / needed)
+}
+
 /// Checks a traced graph against the module it was traced from, with the default options: [`Checker`] with nothing set.
 ///
 /// # Errors
@@ -395,7 +400,14 @@ impl<'a> CheckRun<'a> {
     fn finished(mut self) -> Report {
         self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
         if !self.report.calls.is_empty() {
+            // What is constant in the graph needs no warning.
+            let graph = self.traced.graph();
+            let is_constant = graph.outputs().iter().map(|id| graph.value(*id).constant().is_some());
+            for (output, _) in self.report.outputs.iter_mut().zip(is_constant).filter(|(_, is_constant)| *is_constant) {
+                output.range = None;
+            }
             self.report.warnings = self.report.outputs.iter().filter_map(OutputReport::warning).collect();
+            self.report.inputs = self.generator.described();
             self.report.notes.extend(self.generator.held_values());
         }
         self.report
@@ -404,15 +416,15 @@ impl<'a> CheckRun<'a> {
     /// More calls with fresh values, until every row was read of the tables that inputs index.
     fn cover_tables(&mut self, done: u64) -> Result<(), Failure> {
         let needed = self.generator.calls_to_cover();
-        for seed in done + 1..=needed.min(MOST_CALLS) as u64 {
+        let most = if self.options.budget.is_infinite() { needed } else { MOST_CALLS };
+        for seed in done + 1..=needed.min(most) as u64 {
             if self.attempt(self.generator.fresh(seed), false)? != Outcome::Compared {
                 break;
             }
         }
         let compared = self.report.calls.iter().filter(|call| call.starts_with("seed ")).count();
         if compared < needed {
-            let share = 100 * compared / needed;
-            self.report.notes.push(format!("about {share} % of the rows of a table were read: the others were not compared"));
+            self.report.skipped.push(unread(compared, needed));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::alignment::{self, Evaluated, Parting};
 use super::input_generation::InputGenerator;
 use super::report::{Limit, OutputReport, WorstElement};
-use super::{CheckOptions, MOST_CALLS, comparison, cost, tolerance};
+use super::{CheckOptions, MOST_CALLS, comparison, cost, tolerance, unread};
 use crate::array::{Array, Tolerance, index};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
 use crate::graph::{Graph, Node};
@@ -17,6 +17,8 @@ use crate::work::Work;
 pub struct ModelComparison {
     /// The calls that were compared.
     pub calls: Vec<String>,
+    /// What the inputs were in these calls: `ids: indices 0 to 39 of a table of 40 rows`.
+    pub inputs: Vec<String>,
     /// The largest differences of each output: `expected` is the first model's.
     pub outputs: Vec<OutputReport>,
     /// Where the two part, in the first call whose outputs differ.
@@ -100,11 +102,13 @@ pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &Check
     let (matched, note) = matched_outputs(a, b)?;
     let mut result = ModelComparison {
         outputs: a.outputs().into_iter().map(|output| OutputReport::new(output.0)).collect(),
+        inputs: generator.described(),
         notes: note.into_iter().chain(generator.held_values()).collect(),
         ..ModelComparison::default()
     };
     let is_cheap = cost::work(a.graph(), &generator.example_sizes) <= cost::CHEAP;
-    let needed = generator.calls_to_cover().clamp(options.random_inputs, MOST_CALLS.max(options.random_inputs)) as u64;
+    let most = if options.budget.is_infinite() { usize::MAX } else { MOST_CALLS.max(options.random_inputs) };
+    let needed = generator.calls_to_cover().clamp(options.random_inputs, most) as u64;
     let own = generator.has_values().then(|| generator.example());
     let random = (1..=needed).map(|seed| generator.fresh(seed));
     for (i, spec) in own.into_iter().chain(random).enumerate() {
@@ -125,9 +129,7 @@ pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &Check
     }
     let covered = generator.calls_to_cover();
     if covered > needed as usize {
-        result
-            .warnings
-            .push(format!("about {} % of the rows of a table were read: the others were not compared", 100 * needed as usize / covered));
+        result.warnings.push(format!("not compared: {}", unread(needed as usize, covered)));
     }
     result.warnings.extend(result.outputs.iter().filter_map(OutputReport::warning));
     Ok(result)

@@ -11,6 +11,8 @@ pub struct Report {
     pub calls: Vec<String>,
     /// The largest differences of each output over all calls.
     pub outputs: Vec<OutputReport>,
+    /// What the inputs were in these calls: `ids: indices 0 to 39 of a table of 40 rows`.
+    pub inputs: Vec<String>,
     /// Calls that a guard of the traced graph excludes.
     pub excluded: Vec<String>,
     /// Calls that the source model rejects: sizes or values that it is not made for.
@@ -66,6 +68,8 @@ pub struct OutputReport {
     pub nan: usize,
     /// How many of these are infinite, on both sides.
     pub infinite: usize,
+    /// The least and the greatest of the others, for floats.
+    pub range: Option<(f64, f64)>,
 }
 
 impl OutputReport {
@@ -82,6 +86,7 @@ impl OutputReport {
             elements: 0,
             nan: 0,
             infinite: 0,
+            range: None,
         }
     }
 
@@ -116,6 +121,10 @@ impl OutputReport {
             .filter(|(count, _)| **count > 0)
             .map(|(count, what)| format!("{count} of {elements} elements are {what}"))
             .collect();
+        let single = self.range.filter(|(least, greatest)| least == greatest && *elements > 1 && counts.is_empty());
+        if let Some((value, _)) = single {
+            return Some(format!("output {name} is {value} everywhere, for every input that was tried: that shows little about the model"));
+        }
         (!counts.is_empty()).then(|| format!("output {name}: {} (on both sides)", counts.join(", ")))
     }
 }
@@ -189,6 +198,7 @@ impl fmt::Display for Report {
             writeln!(f, "{:12} max abs {:.1e}  max rel {:.1e}  ({allowed})", output.name, output.max_abs, output.max_rel)?;
         }
         for (what, lines) in [
+            ("inputs", &self.inputs),
             ("valid only for", &self.excluded),
             ("the source model rejects", &self.rejected),
             ("skipped (time budget)", &self.skipped),

@@ -7,7 +7,7 @@ use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::recorded::{against_recorded, shows_nothing};
 use crate::tolerance::{Effort, Tolerances};
-use crate::verification::{compared, not_verified, report_json, special, table, traced, unvaried, verified};
+use crate::verification::{compared, interpreter, not_verified, report_json, special, table, traced, unvaried, verified};
 use ontrace::array::{Comparison, compare};
 use ontrace::check::{Checker, by_position, check_memory, fill_inputs, memory_limit};
 use ontrace::module::{Outputs, output_order};
@@ -114,20 +114,21 @@ impl Check {
             }
         };
         let report = &verdict.report;
+        let reference = self.against.as_ref().map_or_else(|| interpreter(&path), |path| interpreter(path));
         let failure = verdict.failure.or_else(|| unvaried(report));
         let value = json!({
             "schema": "ontrace.check/1",
             "ok": failure.is_none(),
-            "reference": self.against.as_ref().map_or_else(|| "ontrace's interpreter of the file".to_string(), |path| path.display().to_string()),
+            "reference": reference,
             "check": report_json(report),
             "test_data_sets": data_sets,
         });
         if let Some(error) = failure {
-            console.table(&table(report));
+            console.table(&table(report, &reference));
             return Err(failed(error, value));
         }
         console.progress("verified", &compared(report), started);
-        text.push_str(&table(report));
+        text.push_str(&table(report, &reference));
         console.result(&text, value);
         Ok(())
     }

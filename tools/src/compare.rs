@@ -6,7 +6,7 @@ use crate::inputs::{Inputs, Prepared};
 use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::tolerance::{Effort, Tolerances};
-use crate::verification::{not_verified, nothing_compared, output_json, output_table, traced};
+use crate::verification::{limits, not_verified, nothing_compared, output_json, output_table, traced};
 use ontrace::check::{FirstDifference, ModelComparison, NodeDifference, NodeSide, check_memory, compare_models, memory_limit};
 use ontrace::read::{self, LoadedModel};
 use ontrace::work::Work;
@@ -65,6 +65,7 @@ impl Compare {
             "second": self.second.display().to_string(),
             "ok": comparison.agrees() && !comparison.is_empty(),
             "calls": comparison.calls,
+            "inputs": comparison.inputs,
             "outputs": comparison.outputs.iter().map(output_json).collect::<Vec<_>>(),
             "first_difference": comparison.first.as_ref().map(difference_json),
             "node_differences": {"first": nodes_json(&comparison.nodes.0), "second": nodes_json(&comparison.nodes.1)},
@@ -91,6 +92,10 @@ impl Compare {
 
     fn text(&self, comparison: &ModelComparison) -> String {
         let mut text = output_table(&comparison.outputs);
+        limits(&comparison.outputs).iter().for_each(|line| text.push_str(&format!("   limit: {}\n", printable(line))));
+        comparison.inputs.iter().for_each(|line| text.push_str(&format!("   input {}\n", printable(line))));
+        let both = "both models on ontrace's kernels, in f64 and in working precision";
+        text.push_str(&format!("   compared: {both}: {}\n", printable(&comparison.calls.join(", "))));
         for (what, lines) in [("warning", &comparison.warnings), ("note", &comparison.notes)] {
             lines.iter().for_each(|line| text.push_str(&format!("   {what}: {}\n", printable(line))));
         }

@@ -9,7 +9,7 @@ use crate::isolation::limit_memory;
 use crate::limit::Limit;
 use crate::suggestion::did_you_mean;
 use crate::tolerance::{Effort, Tolerances};
-use crate::verification::{compared, report_json, table, traced, unvaried, verified};
+use crate::verification::{compared, interpreter, report_json, table, traced, unvaried, verified};
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
 use ontrace::dim::SizeRange;
@@ -202,8 +202,10 @@ impl Convert {
             let help = error.help_line().unwrap_or("nothing was written; --keep writes the file anyway").to_string();
             let failed = unverified(error, help);
             let Some(report) = &outcome.report else { return Err(failed) };
-            console.table(&table(report));
-            return Err(CommandError { report: Some(Box::new(json!({"verified": false, "check": report_json(report)}))), ..failed });
+            let reference = interpreter(&self.model);
+            console.table(&table(report, &reference));
+            let report = json!({"verified": false, "reference": reference, "check": report_json(report)});
+            return Err(CommandError { report: Some(Box::new(report)), ..failed });
         }
         let other = transformed.as_ref().and_then(|transformed| transformed.written.as_ref());
         if let Some(other) = other {
@@ -327,7 +329,7 @@ impl Convert {
         let is_stdout = output == Path::new(array_files::STDOUT);
         let saved = if is_stdout { onnx.save_to(&mut array_files::stdout()?)? } else { onnx.save(output)? };
         let (before, members) = report.unwrap_or_default();
-        let mut text = before + &outcome.report.as_ref().map(table).unwrap_or_default();
+        let mut text = before + &outcome.report.as_ref().map(|report| table(report, &interpreter(&self.model))).unwrap_or_default();
         let data = saved
             .data
             .as_ref()
@@ -350,6 +352,7 @@ impl Convert {
             "nodes": nodes,
             "sizes": {},
             "notes": [],
+            "reference": outcome.report.as_ref().map(|_| interpreter(&self.model)),
             "verified": is_verified,
             "failure": outcome.failed.as_ref().map(error_json),
             "check": outcome.report.as_ref().map(report_json),

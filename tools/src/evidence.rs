@@ -50,6 +50,7 @@ impl Evidence<'_> {
         let report = self.report.map(|report| {
             json!({
                 "calls": report.calls,
+                "inputs": report.inputs,
                 "excluded": report.excluded,
                 "rejected": report.rejected,
                 "skipped": report.skipped,

@@ -200,9 +200,51 @@ pub fn output_table(outputs: &[OutputReport]) -> String {
     text
 }
 
-/// The table of the outputs; then what was not compared.
-pub fn table(report: &Report) -> String {
+/// What the outputs may differ by, those with one limit in one line: `y: |got − expected| ≤ 1.0e-5 + 1.0e-4·|expected|`.
+pub fn limits(outputs: &[OutputReport]) -> Vec<String> {
+    const NAMED: usize = 8;
+    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    for output in outputs {
+        let Tolerance { abs, rel } = output.tolerance;
+        let limit = match output.limit {
+            Limit::Exact => "equality".to_string(),
+            Limit::Tolerance => format!("|got − expected| ≤ {abs:.1e} + {rel:.1e}·|expected|"),
+            _ => match &output.worst {
+                Some(worst) => format!("what rounding explains, {:.1e} at that element", worst.limit),
+                None => "what rounding explains".to_string(),
+            },
+        };
+        match lines.iter_mut().find(|line| line.0 == limit) {
+            Some(line) => line.1.push(&output.name),
+            None => lines.push((limit, vec![&output.name])),
+        }
+    }
+    let named = |names: Vec<&str>| match names.len() {
+        n if n > NAMED => format!("{} and {} more", names[..NAMED].join(", "), n - NAMED),
+        _ => names.join(", "),
+    };
+    lines.into_iter().map(|(limit, names)| format!("{}: {limit}", named(names))).collect()
+}
+
+/// The inputs, sizes and seeds of a report, in one line.
+fn calls(report: &Report) -> String {
+    let seeds: Vec<&str> = report.calls.iter().filter_map(|call| call.strip_prefix("seed ")).collect();
+    let line = compared(report);
+    match (seeds.first(), seeds.last()) {
+        (Some(first), Some(last)) if first != last => format!("{line} (seeds {first} to {last})"),
+        (Some(first), _) => format!("{line} (seed {first})"),
+        _ => line,
+    }
+}
+
+/// The table of the outputs, with their limits, inputs and reference; then what was not compared.
+pub fn table(report: &Report, reference: &str) -> String {
     let mut text = output_table(&report.outputs);
+    if !report.calls.is_empty() {
+        limits(&report.outputs).iter().for_each(|line| text.push_str(&format!("   limit: {}\n", printable(line))));
+        report.inputs.iter().for_each(|line| text.push_str(&format!("   input {}\n", printable(line))));
+        text.push_str(&format!("   reference: {}, with {}\n", printable(reference), printable(&calls(report))));
+    }
     for output in report.outputs.iter().filter(|output| output.limit == Limit::Rounding) {
         let what = "beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64";
         text.push_str(&format!("   note: output {}: {what}\n", printable(&output.name)));
@@ -248,6 +290,7 @@ pub fn report_json(report: &Report) -> Value {
     let cost = report.cost;
     json!({
         "calls": report.calls,
+        "inputs": report.inputs,
         "outputs": report.outputs.iter().map(output_json).collect::<Vec<_>>(),
         "excluded": report.excluded,
         "rejected": report.rejected,
@@ -257,6 +300,11 @@ pub fn report_json(report: &Report) -> Value {
         "warnings": report.warnings,
         "cost": {"module_runs": cost.module_runs, "traced_runs": cost.traced_runs, "work": cost.work, "memory": cost.memory},
     })
+}
+
+/// What a model is compared with where nothing else is given: ontrace's own interpreter of the file, which recorded outputs are independent of.
+pub fn interpreter(source: &Path) -> String {
+    format!("ontrace's interpreter of {}", source.file_name().unwrap_or(source.as_os_str()).to_string_lossy())
 }
 
 /// A number as JSON has it; what it has not, as text.
