@@ -136,6 +136,9 @@ pub(super) fn broken_rules(proto: &NodeProto, since: i64) -> Vec<String> {
         "Resize" if since >= 13 && !is_given(2) && !is_given(3) => {
             wrong.push("Resize needs either the input scales or the input sizes".to_string());
         }
+        "BatchNormalization" if since < 14 && !matches!(proto.output.len(), 1 | 5) => {
+            wrong.push(format!("BatchNormalization has {} outputs, expected 1 or 5", proto.output.len()));
+        }
         "BatchNormalization" if since >= 14 && int("training_mode").unwrap_or(0) == 0 => {
             let outputs = proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
             if outputs > 1
@@ -226,6 +229,17 @@ pub(super) fn broken_type_rule(proto: &NodeProto, element_type: &dyn Fn(&str) ->
     (proto.op_type == "Mod" && !truncates && is_float() == Some(true)).then(|| "Mod of floats needs the attribute fmod = 1".to_string())
 }
 
+/// Operands that have no axes: operator and position.
+const SCALARS: &[(&str, usize)] = &[("Dropout", 1), ("Dropout", 2), ("Range", 0), ("Range", 1), ("Range", 2)];
+
+/// An operand of a node that must be a scalar and is none, given the ranks of values as far as they are known.
+pub(super) fn wrong_rank(proto: &NodeProto, rank: &dyn Fn(&str) -> Option<usize>) -> Option<String> {
+    SCALARS.iter().filter(|row| row.0 == proto.op_type).find_map(|&(operator, input)| {
+        let rank = rank(proto.input.get(input)?).filter(|&rank| rank != 0)?;
+        Some(format!("{operator} takes a scalar as input {input}, not a tensor of rank {rank}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +284,9 @@ mod tests {
             (with("Flatten", &["x"], &["y"], vec![int("axis", -1)]), 9, "no negative axis before opset 11"),
             (with("Flatten", &["x"], &["y"], vec![int("axis", -1)]), 11, ""),
             (node("Split", &["x"], &["y", "z"]), 18, "Split needs either"),
+            (node("BatchNormalization", &["x", "s", "b", "m", "v"], &["y", ""]), 10, "has 2 outputs, expected 1 or 5"),
+            (node("BatchNormalization", &["x", "s", "b", "m", "v"], &["y"]), 10, ""),
+            (node("BatchNormalization", &["x", "s", "b", "m", "v"], &["y", "a", "b", "c", "d"]), 9, ""),
             (node("BatchNormalization", &["x", "s", "b", "m", "v"], &["y", "extra"]), 15, "has 2 outputs, expected 1"),
             (node("BatchNormalization", &["x", "s", "b", "m", "v"], &["y", "", ""]), 15, ""),
             (with("BatchNormalization", &["x", "s", "b", "m", "v"], &["y", "m2", "v2"], vec![int("training_mode", 1)]), 15, ""),
@@ -297,6 +314,15 @@ mod tests {
         assert!(broken_type_rule(&plain, &element_type(1)).unwrap().contains("fmod = 1"));
         assert_eq!(broken_type_rule(&plain, &element_type(7)), None);
         assert_eq!(broken_type_rule(&with("Mod", &["x", "y"], &["z"], vec![int("fmod", 1)]), &element_type(1)), None);
+    }
+
+    #[test]
+    fn operands_that_must_be_scalars_are_scalars() {
+        let rank = |name: &str| name.parse().ok();
+        assert_eq!(wrong_rank(&node("Dropout", &["2", "0", "0"], &["y"]), &rank), None);
+        assert!(wrong_rank(&node("Dropout", &["2", "", "1"], &["y"]), &rank).unwrap().contains("a scalar as input 2"));
+        assert!(wrong_rank(&node("Range", &["0", "1", "0"], &["y"]), &rank).unwrap().contains("input 1, not a tensor of rank 1"));
+        assert_eq!(wrong_rank(&node("Range", &["x", "x", "x"], &["y"]), &rank), None);
     }
 
     #[test]

@@ -7,10 +7,10 @@ use super::names::{canonical_domain, node_location, printable};
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, NodeProto, OperatorSetIdProto, type_proto};
-use super::rules::{broken_rules, broken_type_rule};
+use super::rules::{broken_rules, broken_type_rule, wrong_rank};
 use super::tensor::{self, type_name};
 use crate::error::{Error, ErrorCode, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 /// One row for each operator and version; the columns are described in `schemas.py`.
@@ -203,6 +203,18 @@ pub fn check_schemas(model: &Model) -> Vec<Error> {
     if let Some(graph) = &model.proto.graph {
         let known = model.initializers.iter().map(|(name, array)| (name.as_str(), tensor::data_type(array.dtype()))).collect();
         nodes_of(graph, opset(&model.proto.opset_import), model, &known, 0, &mut found);
+        let inputs: HashSet<&str> = graph.input.iter().map(|info| info.name.as_str()).collect();
+        let hidden = model.initializers.iter().find(|(name, _)| model.proto.ir_version < 4 && !inputs.contains(name.as_str()));
+        found.extend(hidden.map(|(name, _)| {
+            let version = model.proto.ir_version;
+            Error::unsupported(format!("initializer {} is no input of the graph, which IR version {version} demands", printable(name)))
+                .help("IR version 4 and later do not: raise `ir_version`")
+        }));
+        let ranks: HashMap<&str, usize> = model.initializers.iter().map(|(name, array)| (name.as_str(), array.shape().len())).collect();
+        for (index, proto) in graph.node.iter().enumerate().filter(|(_, proto)| canonical_domain(&proto.domain).is_empty()) {
+            let wrong = wrong_rank(proto, &|name| ranks.get(name).copied());
+            found.extend(wrong.map(|wrong| Error::shape(wrong).at(node_location(proto, index))));
+        }
     }
     for function in &model.proto.functions {
         let before = found.len();
@@ -454,6 +466,15 @@ mod tests {
         assert_eq!(map, ["output r: declared as a map, but is a tensor of f32"]);
         assert_eq!(declared_as(1), ["value c: declared as f32, but is i64"]);
         assert_eq!(declared_as(7), ["output r: declared as i64, but is f32"]);
+        let version_3 = |is_input: bool| {
+            let mut model = sample::branches();
+            model.proto.ir_version = 3;
+            let graph = model.proto.graph.as_mut().unwrap();
+            graph.input.extend(model.initializers.iter().filter(|_| is_input).map(|(name, _)| sample::value(name, 1, &[])));
+            check_schemas(&model).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        assert!(version_3(false).contains("is no input of the graph, which IR version 3 demands"), "{}", version_3(false));
+        assert_eq!(version_3(true), "");
         assert!(added(node("Frobnicate", &["x"], &["r"])).contains("ONNX has no operator Frobnicate in opset 17"));
     }
 }

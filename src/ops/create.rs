@@ -243,8 +243,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("EyeLike", |node, inputs| {
         let x = inputs.at(0)?;
         let dtype = node.find_int("dtype")?.map_or(Ok(x.dtype()), |n| crate::onnx::tensor::dtype(n as i32))?;
-        let (rows, columns) = (x.dim(0)?, x.dim(1)?);
-        Ok(vec![Tensor::eye(&rows, &columns, node.int("k", 0)?, dtype)?])
+        let [rows, columns] = &x.shape()[..] else { return Err(Error::shape(format!("EyeLike takes a matrix, got {}", x.ty()))) };
+        Ok(vec![Tensor::eye(rows, columns, node.int("k", 0)?, dtype)?])
     }),
 ];
 
