@@ -223,12 +223,20 @@ fn single_scale(dim: &Dim, length: &Dim, scale: f64) -> Option<f32> {
     [near, f32::from_bits(near.to_bits() + 1), f32::from_bits(near.to_bits().saturating_sub(1))].into_iter().find(fits)
 }
 
+/// Scales, or a region: a trace holds for those of the example.
+fn floats_of(given: &Tensor, what: &str) -> Result<Vec<f32>> {
+    if given.is_type_only() {
+        return Err(Error::no_value(format!("{what} must not depend on data")));
+    }
+    given.to_array()?.cast(DType::F32)?.to_vec::<f32>()
+}
+
 /// What Resize was until opset 9: positions divided by the scale, and rounded down.
 fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let scales = match (inputs.opt(1), node.floats("scales")?) {
         (Some(scales), _) => {
-            scales.constant().ok_or_else(|| Error::no_value("the scales must be constant"))?.cast(DType::F32)?.to_vec::<f32>()?
+            floats_of(scales, "Upsample: scales")?
         }
         (None, Some(scales)) => scales.to_vec(),
         _ => return Err(Error::argument("Upsample: scales are missing")),
@@ -280,8 +288,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         let floats = |i: usize, what: &str| -> Result<Option<Vec<f32>>> {
             let Some(given) = inputs.opt(i).filter(|given| given.numel() != 0) else { return Ok(None) };
-            let array = given.constant().ok_or_else(|| Error::no_value(format!("Resize: {what} must be constant")))?;
-            array.cast(DType::F32)?.to_vec::<f32>().map(Some)
+            floats_of(given, &format!("Resize: {what}")).map(Some)
         };
         let all = |what: &str, given: usize| {
             if given == axes.len() { Ok(()) } else { Err(Error::argument(format!("Resize: {given} {what} for {} axes", axes.len()))) }

@@ -219,8 +219,15 @@ impl Operator for Expand {
 
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Reshape", |node, inputs| {
-        let (x, shape) = (inputs.at(0)?, super::dims_of(inputs.at(1)?)?);
-        let keep = node.int("allowzero", 0)? == 0;
+        let (x, keep) = (inputs.at(0)?, node.int("allowzero", 0)? == 0);
+        let given = inputs.at(1)?;
+        // A value that stands for another size ("as in the input", "what is left") is no size: a trace holds for this one.
+        let example = given.value().filter(|_| given.varies() && given.symbolic_values().is_none());
+        let stands_for_another = |array: &Array| array.to_i64s().is_ok_and(|sizes| sizes.iter().any(|&n| n < i64::from(keep)));
+        let shape: Vec<Dim> = match example.is_some_and(stands_for_another) {
+            true => super::fixed(given)?.into_iter().map(Dim::Fixed).collect(),
+            false => super::dims_of(given)?,
+        };
         let dims: Vec<Dim> = shape
             .iter()
             .enumerate()
@@ -258,8 +265,14 @@ pub(super) const READS: &[(&str, Reader)] = &[
         Ok(vec![x.permute(node.ints("perm")?.unwrap_or(&reversed))?])
     }),
     ("Expand", |_, inputs| {
-        let (x, shape) = (inputs.at(0)?, Shape::new(super::dims_of(inputs.at(1)?)?));
-        let both = size::broadcast(x.shape(), &shape)?;
+        let (x, mut shape) = (inputs.at(0)?, super::dims_of(inputs.at(1)?)?);
+        // A size that is a value can be only 1 or that of the input, where this is not 1.
+        for (dim, have) in shape.iter_mut().rev().zip(x.shape().iter().rev()) {
+            if dim.depends_on_values() && have.fixed().is_some_and(|have| have != 1) {
+                *dim = have.clone();
+            }
+        }
+        let both = size::broadcast(x.shape(), &Shape::new(shape))?;
         Ok(vec![x.expand(&both)?])
     }),
     ("Identity", |_, inputs| Ok(vec![inputs.at(0)?.clone()])),

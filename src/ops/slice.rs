@@ -241,14 +241,17 @@ pub(super) const READS: &[(&str, Reader)] = &[
             None => Ok(node.ints(attribute)?.map(|ints| ints.iter().copied().map(Dim::Fixed).collect())),
         };
         let (starts, ends) = (part(1, "starts")?.unwrap_or_default(), part(2, "ends")?.unwrap_or_default());
-        let axes = part(3, "axes")?.unwrap_or_else(|| (0..starts.len()).map(Dim::from).collect());
-        let steps = part(4, "steps")?.unwrap_or_else(|| vec![Dim::Fixed(1); starts.len()]);
+        // The type of the result hangs on the axes and steps: a trace holds for these.
+        let integers = |input: usize, attribute: &str| match inputs.opt(input) {
+            Some(tensor) => super::fixed(tensor).map(Some),
+            None => Ok(node.ints(attribute)?.map(<[i64]>::to_vec)),
+        };
+        let axes = integers(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
+        let steps = integers(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
         if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
             return Err(Error::argument("starts, ends, axes and steps have different sizes"));
         }
-        for (((start, end), axis), step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
-            let number = |dim: &Dim| dim.fixed().ok_or_else(|| Error::no_value("axes and steps must be fixed"));
-            let (axis, step) = (number(axis)?, number(step)?);
+        for (((start, end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
             // A start before the beginning is the first element, where Python's slices with a negative step are empty.
             let first = match (start.fixed(), x.dim(axis)?.fixed()) {
                 (Some(start), Some(size)) if step < 0 && start < -size => Dim::Fixed(0),
