@@ -383,7 +383,14 @@ impl Tensor {
             let plain = a.binary(Binary::Div, &b)?;
             // Of an infinite number nothing is left to round down.
             let infinite = b.eq(0)?.where_(&plain, &plain.add(a.mul(0)?)?)?;
-            return plain.is_finite()?.where_(&quotient, &infinite);
+            let finite = plain.is_finite()?.where_(&quotient, &infinite)?;
+            let is_finite = |array: &Array| array.to_f64s().is_ok_and(|values| values.iter().all(|value| value.is_finite()));
+            if b.constant().is_some_and(is_finite) {
+                return Ok(finite);
+            }
+            // By an infinite number: 0, or -1 where the signs differ.
+            let below = a.binary(Binary::Mul, b.sign()?)?.lt(0)?.cast(a.dtype())?.neg()?.add(a.mul(0)?)?;
+            return b.abs()?.eq(f64::INFINITY)?.where_(&below, &finite);
         }
         let unsigned = matches!(a.dtype(), DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let nonnegative = |x: &Tensor| x.symbolic_values().is_some_and(|dims| dims.dims.iter().all(|dim| dim.expr().is_nonnegative()));

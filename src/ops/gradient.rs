@@ -33,11 +33,11 @@ impl Tensor {
         if !(1..=2).contains(&edge_order) {
             return Err(Error::argument(format!("gradient: unsupported edge_order {edge_order}")));
         }
-        let x = self.cast(self.dtype().or_float())?;
-        let axis = x.shape().axis(axis)? as i64;
+        let axis = self.shape().axis(axis)? as i64;
         let parts = match spacing {
-            Spacing::Even(step) => even(&x, axis, *step, edge_order)?,
-            Spacing::At(points) => uneven(&x, axis, points, edge_order)?,
+            // Differences of integers have their dtype, as in torch.
+            Spacing::Even(step) => even(self, axis, *step, edge_order)?,
+            Spacing::At(points) => uneven(&self.cast(self.dtype().or_float())?, axis, points, edge_order)?,
         };
         Tensor::cat(&parts.iter().collect::<Vec<_>>(), axis)
     }

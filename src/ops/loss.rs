@@ -194,7 +194,9 @@ impl Tensor {
     /// [torch.nn.functional.hinge_embedding_loss](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html).
     #[track_caller]
     pub fn hinge_embedding_loss(&self, target: &Tensor, margin: f64, reduction: LossReduction) -> Result<Tensor> {
-        let apart = self.neg()?.add(margin)?.relu()?.masked_fill(&target.eq(1)?, 0)?;
+        // The margin is cut to the dtype of integers.
+        let margin = Tensor::full((), margin, self.dtype())?;
+        let apart = margin.sub(self)?.clamp(Some(Scalar::Int(0)), None)?.masked_fill(&target.eq(1)?, 0)?;
         let alike = self.masked_fill(&target.eq(-1)?, 0)?;
         reduction.of(apart.add(alike)?)
     }

@@ -454,6 +454,10 @@ impl Tensor {
     #[track_caller]
     pub fn var(&self, axes: impl Into<Axes>, correction: f64, keep: bool) -> Result<Tensor> {
         let axes = axes.into();
+        // Squares of halves would leave their range.
+        if matches!(self.dtype(), DType::F16 | DType::BF16) {
+            return self.cast(DType::F32)?.var(axes, correction, keep)?.cast(self.dtype());
+        }
         let squares = self.sub(self.mean(&axes, true)?)?.square()?;
         if correction == 0.0 {
             return squares.mean(axes, keep);
@@ -469,18 +473,44 @@ impl Tensor {
         squares.sum(axes, keep)?.div(&divisor)
     }
 
+    /// The square root of the [variance](Tensor::var).
+    ///
+    /// [torch.std](https://pytorch.org/docs/stable/generated/torch.std.html)
+    ///
+    /// # Errors
+    /// [`DType`](crate::ErrorCode::DType) for integers.
+    #[track_caller]
+    pub fn std(&self, axes: impl Into<Axes>, correction: f64, keep: bool) -> Result<Tensor> {
+        match self.dtype() {
+            DType::F16 | DType::BF16 => self.cast(DType::F32)?.std(axes, correction, keep)?.cast(self.dtype()),
+            _ => self.var(axes, correction, keep)?.sqrt(),
+        }
+    }
+
+    /// Whether a fold over these axes is one of single elements.
+    fn are_single(&self, axes: &Axes) -> bool {
+        let is_single = |axis: usize| self.shape().get(axis).is_none_or(|dim| *dim == 1);
+        match axes.listed() {
+            None => (0..self.rank()).all(is_single),
+            Some(axes) => axes.iter().all(|&axis| self.shape().axis(axis).is_ok_and(is_single)),
+        }
+    }
+
     /// The Euclidean (p = 2), Manhattan (1) or any other p-norm over these axes.
     ///
     /// # Errors
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn norm(&self, p: f64, axes: impl Into<Axes>, keep: bool) -> Result<Tensor> {
+        let axes = axes.into();
         match p {
             2.0 => self.fold(Fold::L2, axes, keep),
             1.0 => self.fold(Fold::L1, axes, keep),
             f64::INFINITY => self.abs()?.amax(axes, keep),
             f64::NEG_INFINITY => self.abs()?.amin(axes, keep),
             0.0 => self.ne(0)?.cast(self.dtype())?.sum(axes, keep),
+            // The power of a single element may leave its range where the element does not.
+            _ if self.are_single(&axes) => self.abs()?.sum(axes, keep),
             // Powers of halves would leave their range.
             p if matches!(self.dtype(), DType::F16 | DType::BF16) => self.cast(DType::F32)?.norm(p, axes, keep)?.cast(self.dtype()),
             p => self.abs()?.pow(p)?.sum(axes, keep)?.pow(1.0 / p),

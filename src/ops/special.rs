@@ -168,6 +168,12 @@ fn quantile(x: &Tensor, product: &Tensor) -> Result<Tensor> {
     with_nan(&w, &w.lt(5.0)?.where_(&centre, &tail)?)?.mul(x)
 }
 
+/// Two operands in the float dtype that they have together.
+fn floats_of(x: &Tensor, y: &Tensor) -> Result<(Tensor, Tensor)> {
+    let dtype = DType::result(&[(x.dtype(), x.strength()), (y.dtype(), y.strength())])?.or_float();
+    Ok((x.cast(dtype)?, y.cast(dtype)?))
+}
+
 fn times_log(x: &Tensor, y: &Tensor, log: &Tensor) -> Result<Tensor> {
     let product = x.mul(log)?;
     let zero = x.eq(0)?.logical_and(y.is_nan()?.logical_not()?)?;
@@ -181,7 +187,8 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn xlogy(&self, y: &Tensor) -> Result<Tensor> {
-        times_log(self, y, &y.cast(y.dtype().or_float())?.log()?)
+        let (x, y) = floats_of(self, y)?;
+        times_log(&x, &y, &y.log()?)
     }
 
     /// x ln(1 + y), 0 where x is 0. [torch.special.xlog1py](https://pytorch.org/docs/stable/special.html#torch.special.xlog1py)
@@ -190,7 +197,8 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where the shapes do not broadcast.
     #[track_caller]
     pub fn xlog1py(&self, y: &Tensor) -> Result<Tensor> {
-        times_log(self, y, &y.log1p()?)
+        let (x, y) = floats_of(self, y)?;
+        times_log(&x, &y, &y.log1p()?)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The non-linear functions of networks.
 
 use super::row::{Row, one, tuple};
-use crate::error::Error;
 
 pub(super) const ROWS: &[Row] = &[
     one("relu(Tensor self) -> Tensor", |a| a.tensor("self")?.relu()),
@@ -12,10 +11,13 @@ pub(super) const ROWS: &[Row] = &[
     one("hardswish(Tensor self) -> Tensor", |a| a.tensor("self")?.hard_swish()),
     one("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", |a| a.tensor("self")?.leaky_relu(a.float("negative_slope")?)),
     one("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor", |a| {
-        if a.float("input_scale")? != 1.0 {
-            return Err(Error::unsupported("elu with input_scale is not supported"));
-        }
-        let y = a.tensor("self")?.elu(a.float("alpha")?)?;
+        let (x, alpha, within) = (a.tensor("self")?, a.float("alpha")?, a.float("input_scale")?);
+        // What torch decomposes celu into has another factor in the exponent.
+        let y = if within == 1.0 {
+            x.elu(alpha)?
+        } else {
+            x.gt(0.0)?.where_(&x, &x.minimum(0.0)?.mul(within)?.expm1()?.mul(alpha)?)?
+        };
         if a.float("scale")? == 1.0 { Ok(y) } else { y.mul(a.float("scale")?) }
     }),
     one("selu(Tensor self) -> Tensor", |a| a.tensor("self")?.selu()),

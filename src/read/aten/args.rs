@@ -216,7 +216,13 @@ impl<'a> Args<'a> {
 
     /// The tensor times a number of the call, which is mostly 1.
     pub(crate) fn scaled(&self, x: Tensor, name: &str) -> Result<Tensor> {
-        if !self.varies(name)? && self.float(name)? == 1.0 { Ok(x) } else { x.mul(self.tensor(name)?) }
+        if self.varies(name)? {
+            return x.mul(self.tensor(name)?);
+        }
+        let factor = self.number(name)?;
+        // The factor of integers is cut to an integer.
+        let factor = if x.dtype().is_int() { Scalar::Int(factor.to_i64()) } else { factor };
+        if factor.to_f64() == 1.0 { Ok(x) } else { x.mul(Tensor::weak(factor)) }
     }
 
     /// A number, or none.

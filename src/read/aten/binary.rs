@@ -40,35 +40,47 @@ pub(super) const ROWS: &[Row] = &[
     one("xlogy(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.xlogy(&a.tensor("other")?)),
     one("xlogy(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.xlogy(&a.tensor("other")?)),
     one("special_xlog1py(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.xlog1py(&a.tensor("other")?)),
+    one("special_xlog1py(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.xlog1py(&a.tensor("other")?)),
+    one("special_xlog1py(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.xlog1py(&a.tensor("other")?)),
     one("special_zeta(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.zeta(&a.tensor("other")?)),
-    one("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_t(&a.tensor("n")?)),
-    one("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_u(&a.tensor("n")?)),
-    one("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_v(&a.tensor("n")?)),
-    one("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| a.tensor("x")?.chebyshev_w(&a.tensor("n")?)),
-    one("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_t(&a.tensor("n")?)),
-    one("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_u(&a.tensor("n")?)),
-    one("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_v(&a.tensor("n")?)),
-    one("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", |a| shifted(&a.tensor("x")?)?.chebyshev_w(&a.tensor("n")?)),
-    one("special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
-    }),
-    one("special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
-    }),
-    one("special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor("x")?.by_recurrence(
-            &a.tensor("n")?,
-            |x| x.neg()?.add(1.0),
-            |x, k, p, q| x.neg()?.add(2.0 * k + 1.0)?.mul(p)?.sub(q.mul(k)?)?.div(k + 1.0),
-        )
-    }),
-    one("special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor", |a| {
-        a.tensor("x")?.by_recurrence(
-            &a.tensor("n")?,
-            |x| Ok(x.clone()),
-            |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
-        )
-    }),
+    one("special_zeta(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.zeta(&a.tensor("other")?)),
+    one("special_zeta(Scalar self, Tensor other) -> Tensor", |a| a.tensor("self")?.zeta(&a.tensor("other")?)),
+    one("special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", chebyshev_t),
+    one("special_chebyshev_polynomial_t(Tensor x, Scalar n) -> Tensor", chebyshev_t),
+    one("special_chebyshev_polynomial_t(Scalar x, Tensor n) -> Tensor", chebyshev_t),
+    one("special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", chebyshev_u),
+    one("special_chebyshev_polynomial_u(Tensor x, Scalar n) -> Tensor", chebyshev_u),
+    one("special_chebyshev_polynomial_u(Scalar x, Tensor n) -> Tensor", chebyshev_u),
+    one("special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", chebyshev_v),
+    one("special_chebyshev_polynomial_v(Tensor x, Scalar n) -> Tensor", chebyshev_v),
+    one("special_chebyshev_polynomial_v(Scalar x, Tensor n) -> Tensor", chebyshev_v),
+    one("special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", chebyshev_w),
+    one("special_chebyshev_polynomial_w(Tensor x, Scalar n) -> Tensor", chebyshev_w),
+    one("special_chebyshev_polynomial_w(Scalar x, Tensor n) -> Tensor", chebyshev_w),
+    one("special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor", shifted_t),
+    one("special_shifted_chebyshev_polynomial_t(Tensor x, Scalar n) -> Tensor", shifted_t),
+    one("special_shifted_chebyshev_polynomial_t(Scalar x, Tensor n) -> Tensor", shifted_t),
+    one("special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor", shifted_u),
+    one("special_shifted_chebyshev_polynomial_u(Tensor x, Scalar n) -> Tensor", shifted_u),
+    one("special_shifted_chebyshev_polynomial_u(Scalar x, Tensor n) -> Tensor", shifted_u),
+    one("special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor", shifted_v),
+    one("special_shifted_chebyshev_polynomial_v(Tensor x, Scalar n) -> Tensor", shifted_v),
+    one("special_shifted_chebyshev_polynomial_v(Scalar x, Tensor n) -> Tensor", shifted_v),
+    one("special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor", shifted_w),
+    one("special_shifted_chebyshev_polynomial_w(Tensor x, Scalar n) -> Tensor", shifted_w),
+    one("special_shifted_chebyshev_polynomial_w(Scalar x, Tensor n) -> Tensor", shifted_w),
+    one("special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor", hermite_h),
+    one("special_hermite_polynomial_h(Tensor x, Scalar n) -> Tensor", hermite_h),
+    one("special_hermite_polynomial_h(Scalar x, Tensor n) -> Tensor", hermite_h),
+    one("special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor", hermite_he),
+    one("special_hermite_polynomial_he(Tensor x, Scalar n) -> Tensor", hermite_he),
+    one("special_hermite_polynomial_he(Scalar x, Tensor n) -> Tensor", hermite_he),
+    one("special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor", laguerre_l),
+    one("special_laguerre_polynomial_l(Tensor x, Scalar n) -> Tensor", laguerre_l),
+    one("special_laguerre_polynomial_l(Scalar x, Tensor n) -> Tensor", laguerre_l),
+    one("special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor", legendre_p),
+    one("special_legendre_polynomial_p(Tensor x, Scalar n) -> Tensor", legendre_p),
+    one("special_legendre_polynomial_p(Scalar x, Tensor n) -> Tensor", legendre_p),
     one("nextafter(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.next_after(&a.tensor("other")?)),
     one("igamma(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gammainc(&a.tensor("other")?)),
     one("igammac(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.gammaincc(&a.tensor("other")?)),
@@ -284,4 +296,60 @@ fn shifted(x: &Tensor) -> Result<Tensor> {
 
 fn close(a: &Args) -> Result<Tensor> {
     a.tensor("self")?.isclose(&a.tensor("other")?, a.float("rtol")?, a.float("atol")?, a.flag("equal_nan")?)
+}
+
+fn chebyshev_t(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.chebyshev_t(&a.tensor("n")?)
+}
+
+fn chebyshev_u(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.chebyshev_u(&a.tensor("n")?)
+}
+
+fn chebyshev_v(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.chebyshev_v(&a.tensor("n")?)
+}
+
+fn chebyshev_w(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.chebyshev_w(&a.tensor("n")?)
+}
+
+fn shifted_t(a: &Args) -> Result<Tensor> {
+    shifted(&a.tensor("x")?)?.chebyshev_t(&a.tensor("n")?)
+}
+
+fn shifted_u(a: &Args) -> Result<Tensor> {
+    shifted(&a.tensor("x")?)?.chebyshev_u(&a.tensor("n")?)
+}
+
+fn shifted_v(a: &Args) -> Result<Tensor> {
+    shifted(&a.tensor("x")?)?.chebyshev_v(&a.tensor("n")?)
+}
+
+fn shifted_w(a: &Args) -> Result<Tensor> {
+    shifted(&a.tensor("x")?)?.chebyshev_w(&a.tensor("n")?)
+}
+
+fn hermite_h(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
+}
+
+fn hermite_he(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
+}
+
+fn laguerre_l(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.by_recurrence(
+        &a.tensor("n")?,
+        |x| x.neg()?.add(1.0),
+        |x, k, p, q| x.neg()?.add(2.0 * k + 1.0)?.mul(p)?.sub(q.mul(k)?)?.div(k + 1.0),
+    )
+}
+
+fn legendre_p(a: &Args) -> Result<Tensor> {
+    a.tensor("x")?.by_recurrence(
+        &a.tensor("n")?,
+        |x| Ok(x.clone()),
+        |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
+    )
 }

@@ -161,11 +161,20 @@ fn full_like(a: &Args, number: Scalar) -> Result<Tensor> {
 
 /// Values at equal distances.
 pub(super) fn spaced(a: &Args, steps: &Dim) -> Result<Tensor> {
-    Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, steps.clone())?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
+    Tensor::linspace(&bound(a, "start")?, &bound(a, "end")?, steps.clone())?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
+}
+
+/// An end of a range, which is cut to an integer where the range is of integers.
+fn bound(a: &Args, name: &str) -> Result<Tensor> {
+    let x = a.tensor(name)?;
+    match a.opt_dtype("dtype")? {
+        Some(dtype) if dtype.is_int() && x.dtype().is_float() => x.cast(dtype),
+        _ => Ok(x),
+    }
 }
 
 /// Powers of a base whose exponents are at equal distances.
 pub(super) fn logarithmic(a: &Args, steps: &Dim) -> Result<Tensor> {
-    let exponents = Tensor::linspace(&a.tensor("start")?, &a.tensor("end")?, steps.clone())?;
+    let exponents = Tensor::linspace(&bound(a, "start")?, &bound(a, "end")?, steps.clone())?;
     Tensor::full((), a.float("base")?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
 }

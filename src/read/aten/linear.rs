@@ -19,21 +19,23 @@ pub(super) const ROWS: &[Row] = &[
     }),
     one("addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
         if a.varies("beta")? || a.varies("alpha")? {
-            return combined(a, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?);
+            return combined(a, &a.tensor("self")?, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?);
         }
         a.tensor("self")?.addmm(&a.tensor("mat1")?, &a.tensor("mat2")?, a.float("beta")?, a.float("alpha")?)
     }),
     one("baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?)
+        combined(a, &a.tensor("self")?, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?)
     }),
     one("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?.sum(0, false)?)
+        combined(a, &a.tensor("self")?, a.tensor("batch1")?.matmul(&a.tensor("batch2")?)?.sum(0, false)?)
     }),
     one("addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor("mat")?.matmul(&a.tensor("vec")?)?)
+        combined(a, &a.tensor("self")?, a.tensor("mat")?.matmul(&a.tensor("vec")?)?)
     }),
     one("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", |a| {
-        combined(a, a.tensor("vec1")?.unsqueeze(1)?.mul(a.tensor("vec2")?.unsqueeze(0)?)?)
+        let (x, y, z) = (a.tensor("self")?, a.tensor("vec1")?, a.tensor("vec2")?);
+        let dtype = DType::result(&[(x.dtype(), x.strength()), (y.dtype(), y.strength()), (z.dtype(), z.strength())])?;
+        combined(a, &x.cast(dtype)?, y.cast(dtype)?.unsqueeze(1)?.mul(z.cast(dtype)?.unsqueeze(0)?)?)
     }),
     one("ger(Tensor self, Tensor vec2) -> Tensor", |a| a.tensor("self")?.unsqueeze(1)?.mul(a.tensor("vec2")?.unsqueeze(0)?)),
     one("inner(Tensor self, Tensor other) -> Tensor", |a| {
@@ -102,7 +104,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     ),
     one("_addmm_activation(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1, bool use_gelu=False) -> Tensor", |a| {
-        let y = combined(a, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?)?;
+        let y = combined(a, &a.tensor("self")?, a.tensor("mat1")?.matmul(&a.tensor("mat2")?)?)?;
         if a.flag("use_gelu")? { y.gelu(false) } else { y.relu() }
     }),
     // (batch, steps, 3 · heads · width) to queries, keys and values of (batch, heads, steps, width), the queries scaled.
@@ -185,8 +187,8 @@ fn total(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
 }
 
 /// β · self + α · product: what the `add` family adds up.
-fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
-    let dtype = a.tensor("self")?.dtype();
+fn combined(a: &Args, x: &Tensor, product: Tensor) -> Result<Tensor> {
+    let dtype = x.dtype();
     // A sum of integers keeps its dtype, and what it is scaled by is cut to it.
     // What is not of its dtype is promoted, which only `addr` takes.
     let whole = dtype.is_int() && product.dtype() == dtype;
@@ -199,13 +201,13 @@ fn combined(a: &Args, product: Tensor) -> Result<Tensor> {
     if dtype == DType::Bool && product.dtype() == dtype {
         // Of truth values the product is "and", the sum "or".
         let product = if a.float("alpha")? == 0.0 { product.mul(0)? } else { product }.cast(DType::Bool)?;
-        return if a.float("beta")? == 0.0 { Ok(product) } else { product.logical_or(a.tensor("self")?) };
+        return if a.float("beta")? == 0.0 { Ok(product) } else { product.logical_or(x) };
     }
     let product = scaled(product, "alpha")?;
     if !a.varies("beta")? && factor("beta")?.to_f64() == 0.0 {
-        return product.expand(&size::broadcast(product.shape(), a.tensor("self")?.shape())?);
+        return product.expand(&size::broadcast(product.shape(), x.shape())?);
     }
-    product.add(scaled(a.tensor("self")?, "beta")?)
+    product.add(scaled(x.clone(), "beta")?)
 }
 
 fn chain(matrices: &[Tensor]) -> Result<Tensor> {

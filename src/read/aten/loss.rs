@@ -114,7 +114,10 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("x1")?.cosine_similarity(&a.tensor("x2")?, a.int("dim")?, a.float("eps")?)
     }),
     one("cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor", |a| {
-        a.tensor("x1")?.cdist(&a.tensor("x2")?, a.float("p")?)
+        let (x, other) = (a.tensor("x1")?, a.tensor("x2")?);
+        let y = x.cdist(&other, a.float("p")?)?;
+        // Without points or coordinates the distances are zeros of the first dtype.
+        if x.numel() == 0 || other.numel() == 0 { y.cast(x.dtype()) } else { Ok(y) }
     }),
     one("_euclidean_dist(Tensor x1, Tensor x2) -> Tensor", |a| a.tensor("x1")?.cdist(&a.tensor("x2")?, 2.0)),
     one("pdist(Tensor self, float p=2) -> Tensor", |a| a.tensor("self")?.pdist(a.float("p")?)),

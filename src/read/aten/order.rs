@@ -7,6 +7,15 @@ use crate::error::{Error, Result};
 use crate::ops::{QuantileInterpolation, sorted};
 use crate::tensor::Tensor;
 
+/// The middle of all elements; of none it is NaN.
+fn of_all(a: &Args, middle: impl Fn(&Tensor) -> Result<(Tensor, Tensor)>) -> Result<Tensor> {
+    let x = a.tensor("self")?;
+    match x.numel() == 0 && x.dtype().is_float() {
+        true => Tensor::full((), f64::NAN, x.dtype()),
+        false => middle(&x.reshape([-1])?).map(|both| both.0),
+    }
+}
+
 pub(super) const ROWS: &[Row] = &[
     tuple("topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)", |a| {
         let x = a.tensor("self")?;
@@ -31,11 +40,11 @@ pub(super) const ROWS: &[Row] = &[
     tuple("kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         a.tensor("self")?.kthvalue(a.dim("k")?, a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
-    one("median(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape([-1])?.median(0, false).map(|both| both.0)),
+    one("median(Tensor self) -> Tensor", |a| of_all(a, |x| x.median(0, false))),
     tuple("median(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         a.tensor("self")?.median(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),
-    one("nanmedian(Tensor self) -> Tensor", |a| a.tensor("self")?.reshape([-1])?.nanmedian(0, false).map(|both| both.0)),
+    one("nanmedian(Tensor self) -> Tensor", |a| of_all(a, |x| x.nanmedian(0, false))),
     tuple("nanmedian(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         a.tensor("self")?.nanmedian(a.int("dim")?, a.flag("keepdim")?).map(pair)
     }),

@@ -141,6 +141,17 @@ pub(super) const ROWS: &[Row] = &[
     one("_upsample_nearest_exact2d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
         scaled(a, "nearest-exact", false)
     }),
+    one(
+        "_upsample_nearest_exact3d(Tensor self, SymInt[3]? output_size, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor",
+        |a| {
+            a.tensor("self")?.upsample(
+                &a.dims("output_size")?,
+                "nearest-exact",
+                false,
+                &[a.opt_float("scales_d")?, a.opt_float("scales_h")?, a.opt_float("scales_w")?],
+            )
+        },
+    ),
     one("_upsample_nearest_exact3d(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor", |a| {
         scaled(a, "nearest-exact", false)
     }),

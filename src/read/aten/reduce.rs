@@ -66,13 +66,13 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.var(some(&a.opt_ints("dim")?), a.opt_float("correction")?.unwrap_or(1.0), a.flag("keepdim")?)
     }),
     one("std(Tensor self, bool unbiased=True) -> Tensor", |a| {
-        a.tensor("self")?.var(.., f64::from(u8::from(a.flag("unbiased")?)), false)?.sqrt()
+        a.tensor("self")?.std(.., f64::from(u8::from(a.flag("unbiased")?)), false)
     }),
     one("std(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor", |a| {
-        a.tensor("self")?.var(some(&a.opt_ints("dim")?), f64::from(u8::from(a.flag("unbiased")?)), a.flag("keepdim")?)?.sqrt()
+        a.tensor("self")?.std(some(&a.opt_ints("dim")?), f64::from(u8::from(a.flag("unbiased")?)), a.flag("keepdim")?)
     }),
     one("std(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", |a| {
-        a.tensor("self")?.var(some(&a.opt_ints("dim")?), a.opt_float("correction")?.unwrap_or(1.0), a.flag("keepdim")?)?.sqrt()
+        a.tensor("self")?.std(some(&a.opt_ints("dim")?), a.opt_float("correction")?.unwrap_or(1.0), a.flag("keepdim")?)
     }),
     one("norm(Tensor self, Scalar p=2) -> Tensor", |a| a.tensor("self")?.norm(a.float("p")?, .., false)),
     one("norm(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor", |a| {
@@ -97,7 +97,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple("std_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)", |a| {
         let x = a.tensor("self")?;
-        Ok(vec![x.var(.., f64::from(u8::from(a.flag("unbiased")?)), false)?.sqrt()?, x.mean(.., false)?])
+        Ok(vec![x.std(.., f64::from(u8::from(a.flag("unbiased")?)), false)?, x.mean(.., false)?])
     }),
     tuple("std_mean(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)", |a| {
         moments(a, f64::from(u8::from(a.flag("unbiased")?)), true)
@@ -179,8 +179,8 @@ pub(super) const ROWS: &[Row] = &[
 /// The variance (or its root) and the mean.
 fn moments(a: &Args, correction: f64, root: bool) -> Result<Vec<Tensor>> {
     let (x, axes, keep) = (a.tensor("self")?, a.opt_ints("dim")?, a.flag("keepdim")?);
-    let spread = x.var(some(&axes), correction, keep)?;
-    Ok(vec![if root { spread.sqrt()? } else { spread }, x.mean(some(&axes), keep)?])
+    let spread = if root { x.std(some(&axes), correction, keep)? } else { x.var(some(&axes), correction, keep)? };
+    Ok(vec![spread, x.mean(some(&axes), keep)?])
 }
 
 fn without_nan(x: &Tensor) -> Result<Tensor> {

@@ -131,7 +131,8 @@ pub(super) const ROWS: &[Row] = &[
         x.index_select(axis, &repeats.repeated_indices(a.opt_dim("output_size")?)?)
     }),
     one("repeat_interleave(Tensor repeats, *, SymInt? output_size=None) -> Tensor", |a| {
-        a.tensor("repeats")?.repeated_indices(a.opt_dim("output_size")?)
+        let repeats = a.tensor("repeats")?;
+        repeats.repeated_indices(a.opt_dim("output_size")?)?.cast(repeats.dtype())
     }),
     one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor("flat")),
     one("fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n / 2)),

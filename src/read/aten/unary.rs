@@ -84,7 +84,10 @@ pub(super) const ROWS: &[Row] = &[
             return Ok(x);
         }
         let scale = 10f64.powi(decimals.unsigned_abs() as i32);
-        if decimals < 0 { x.div(scale)?.round()?.mul(scale) } else { x.mul(scale)?.round()?.div(scale) }
+        // The scaled values of halves would leave their range.
+        let wide = if matches!(x.dtype(), DType::F16 | DType::BF16) { x.cast(DType::F32)? } else { x.clone() };
+        let y = if decimals < 0 { wide.div(scale)?.round()?.mul(scale)? } else { wide.mul(scale)?.round()?.div(scale)? };
+        y.cast(x.dtype())
     }),
     one("logit(Tensor self, float? eps=None) -> Tensor", |a| a.tensor("self")?.logit(a.opt_float("eps")?)),
     one("polygamma(int n, Tensor self) -> Tensor", |a| a.tensor("self")?.polygamma(a.int("n")?)),

@@ -88,7 +88,8 @@ pub(super) const ROWS: &[Row] = &[
         permuted(a, (0..rank).rev().collect())
     }),
     value("movedim(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", |a| {
-        let rank = a.tensor("self")?.rank();
+        // A tensor without axes has axis 0 here.
+        let rank = a.tensor("self")?.rank().max(1);
         let axes = |name: &str| a.ints(name)?.into_iter().map(|axis| crate::dim::axis(axis, rank)).collect::<Result<Vec<_>>>();
         moved(a, &axes("source")?, &axes("destination")?)
     }),
@@ -185,7 +186,7 @@ pub(super) const ROWS: &[Row] = &[
         diagonal_view(a.view("A")?, a.int("offset")?, a.int("dim1")?, a.int("dim2")?)
     }),
     value("movedim(Tensor(a) self, int source, int destination) -> Tensor(a)", |a| {
-        let rank = a.tensor("self")?.rank();
+        let rank = a.tensor("self")?.rank().max(1);
         moved(a, &[crate::dim::axis(a.int("source")?, rank)?], &[crate::dim::axis(a.int("destination")?, rank)?])
     }),
     value("mT(Tensor(a) self) -> Tensor(a)", transposed),
