@@ -235,9 +235,7 @@ fn floats_of(given: &Tensor, what: &str) -> Result<Vec<f32>> {
 fn upsample(node: &Node, inputs: &Inputs<Tensor>) -> Result<Vec<Tensor>> {
     let x = inputs.at(0)?;
     let scales = match (inputs.opt(1), node.floats("scales")?) {
-        (Some(scales), _) => {
-            floats_of(scales, "Upsample: scales")?
-        }
+        (Some(scales), _) => floats_of(scales, "Upsample: scales")?,
         (None, Some(scales)) => scales.to_vec(),
         _ => return Err(Error::argument("Upsample: scales are missing")),
     };

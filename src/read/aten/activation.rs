@@ -13,11 +13,7 @@ pub(super) const ROWS: &[Row] = &[
     one("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor", |a| {
         let (x, alpha, within) = (a.tensor("self")?, a.float("alpha")?, a.float("input_scale")?);
         // What torch decomposes celu into has another factor in the exponent.
-        let y = if within == 1.0 {
-            x.elu(alpha)?
-        } else {
-            x.gt(0.0)?.where_(&x, &x.minimum(0.0)?.mul(within)?.expm1()?.mul(alpha)?)?
-        };
+        let y = if within == 1.0 { x.elu(alpha)? } else { x.gt(0.0)?.where_(&x, &x.minimum(0.0)?.mul(within)?.expm1()?.mul(alpha)?)? };
         if a.float("scale")? == 1.0 { Ok(y) } else { y.mul(a.float("scale")?) }
     }),
     one("selu(Tensor self) -> Tensor", |a| a.tensor("self")?.selu()),

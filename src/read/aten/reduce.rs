@@ -65,9 +65,7 @@ pub(super) const ROWS: &[Row] = &[
     one("var(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor", |a| {
         a.tensor("self")?.var(some(&a.opt_ints("dim")?), a.opt_float("correction")?.unwrap_or(1.0), a.flag("keepdim")?)
     }),
-    one("std(Tensor self, bool unbiased=True) -> Tensor", |a| {
-        a.tensor("self")?.std(.., f64::from(u8::from(a.flag("unbiased")?)), false)
-    }),
+    one("std(Tensor self, bool unbiased=True) -> Tensor", |a| a.tensor("self")?.std(.., f64::from(u8::from(a.flag("unbiased")?)), false)),
     one("std(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor", |a| {
         a.tensor("self")?.std(some(&a.opt_ints("dim")?), f64::from(u8::from(a.flag("unbiased")?)), a.flag("keepdim")?)
     }),
