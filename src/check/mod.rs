@@ -399,6 +399,7 @@ impl<'a> CheckRun<'a> {
     /// The report, as far as the check came.
     fn finished(mut self) -> Report {
         self.report.cost.work = (self.report.cost.work * 100.0).round() / 100.0;
+        self.report.inputs = self.generator.described();
         if !self.report.calls.is_empty() {
             // What is constant in the graph needs no warning.
             let graph = self.traced.graph();
@@ -407,7 +408,6 @@ impl<'a> CheckRun<'a> {
                 output.range = None;
             }
             self.report.warnings = self.report.outputs.iter().filter_map(OutputReport::warning).collect();
-            self.report.inputs = self.generator.described();
             self.report.notes.extend(self.generator.held_values());
         }
         self.report

@@ -240,10 +240,11 @@ fn calls(report: &Report) -> String {
 /// The table of the outputs, with their limits, inputs and reference; then what was not compared.
 pub fn table(report: &Report, reference: &str) -> String {
     let mut text = output_table(&report.outputs);
-    if !report.calls.is_empty() {
+    if !report.calls.is_empty() || report.outputs.iter().any(|output| output.worst.is_some()) {
         limits(&report.outputs).iter().for_each(|line| text.push_str(&format!("   limit: {}\n", printable(line))));
         report.inputs.iter().for_each(|line| text.push_str(&format!("   input {}\n", printable(line))));
-        text.push_str(&format!("   reference: {}, with {}\n", printable(reference), printable(&calls(report))));
+        let with = if report.calls.is_empty() { String::new() } else { format!(", with {}", calls(report)) };
+        text.push_str(&format!("   reference: {}{}\n", printable(reference), printable(&with)));
     }
     for output in report.outputs.iter().filter(|output| output.limit == Limit::Rounding) {
         let what = "beyond the tolerance by dtype; compared with what rounding explains, from an evaluation in f64";

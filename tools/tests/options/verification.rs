@@ -331,3 +331,21 @@ fn a_kept_file_exits_as_without_keep_and_the_object_says_what_failed() {
     assert_eq!((value["verified"].as_bool(), value["failure"]["code"].as_str()), (Some(false), Some("E0404")), "{value}");
     assert!(folder.path("out.onnx").exists());
 }
+
+#[test]
+fn reports_name_limits_inputs_and_the_reference_also_where_outputs_differ() {
+    let folder = Folder::new();
+    let x = Tensor::zeros([3, 2], DType::F32).unwrap();
+    folder.save("a.onnx", free_rows(|x| x.mul(2.0)?.exp(), &x), |_| {});
+    folder.save("b.onnx", free_rows(|x| x.mul(2.1)?.exp(), &x), |_| {});
+    folder.save("one.onnx", free_rows(|x| x.mul(0.0)?.add(1.0), &x), |_| {});
+    let reference = "reference: ontrace's interpreter of a.onnx";
+    for (arguments, exit) in [(&["check", "a.onnx"][..], 0), (&["check", "b.onnx", "--against", "a.onnx"], 3)] {
+        let ran = folder.run(arguments).exits(exit);
+        let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
+        assert!([reference, "limit: ", "input x: normally distributed"].iter().all(|words| text.contains(words)), "{text}");
+    }
+    folder.run(&["compare", "a.onnx", "b.onnx"]).exits(3).says(&["input x: normally distributed"]);
+    assert!(folder.run(&["check", "a.onnx"]).exits(0).text().contains("(seeds 1 to 2)"));
+    assert!(folder.run(&["check", "one.onnx"]).exits(0).text().contains("is 1 everywhere"));
+}
