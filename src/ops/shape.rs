@@ -220,14 +220,7 @@ impl Operator for Expand {
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Reshape", |node, inputs| {
         let (x, keep) = (inputs.at(0)?, node.int("allowzero", 0)? == 0);
-        let given = inputs.at(1)?;
-        // A value that stands for another size ("as in the input", "what is left") is no size: a trace holds for this one.
-        let example = given.value().filter(|_| given.varies() && given.symbolic_values().is_none());
-        let stands_for_another = |array: &Array| array.to_i64s().is_ok_and(|sizes| sizes.iter().any(|&n| n < i64::from(keep)));
-        let shape: Vec<Dim> = match example.is_some_and(stands_for_another) {
-            true => super::fixed(given)?.into_iter().map(Dim::Fixed).collect(),
-            false => super::dims_of(given)?,
-        };
+        let shape = super::dims_of(inputs.at(1)?)?;
         let dims: Vec<Dim> = shape
             .iter()
             .enumerate()
