@@ -9,6 +9,7 @@ mod gelu;
 mod layout;
 mod norm;
 mod reduce;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +45,8 @@ pub enum Simplification {
     /// A batch normalisation, and a product, quotient, sum or difference with one constant a channel, become part of the weights and the bias of the
     /// convolution or matrix product before it, also across a transpose. Results differ by rounding.
     BatchNorm,
-    /// The product of two matrices and what is added to it become one Gemm. Results differ by rounding.
+    /// The product of two matrices and what is added to it become one Gemm; of tensors of higher rank with a constant matrix, where the reshapes before
+    /// and behind it leave fewer nodes. Results differ by rounding.
     Gemm,
     /// A padding with zeros becomes part of the convolution after it.
     Pad,
@@ -82,6 +84,10 @@ impl Simplification {
     fn apply(self, graph: &mut Graph, shared: &Shared) -> Result<usize> {
         let rule: fn(&mut Rewriter, &Node) -> Result<Option<Rewrite>> = match self {
             Simplification::Duplicates => return graph.merge_duplicates(),
+            Simplification::Gemm => {
+                let matrices = graph.rewrite(&mut |rewriter, node| Ok(fold::gemm(rewriter, node)))?;
+                return Ok(matrices + rows::gemms(graph)?);
+            }
             Simplification::BatchNorm => {
                 return graph.rewrite(&mut |rewriter, node| match fold::across_transpose(rewriter, node)? {
                     None => fold::batch_norm(rewriter, node, shared),
@@ -93,7 +99,6 @@ impl Simplification {
             Simplification::Reductions => |rewriter, node| Ok(reduce::merged(rewriter, node)),
             Simplification::LayerNorm => |rewriter, node| Ok(norm::layer_norm(rewriter, node)),
             Simplification::Gelu => |rewriter, node| Ok(gelu::gelu(rewriter, node)),
-            Simplification::Gemm => |rewriter, node| Ok(fold::gemm(rewriter, node)),
             Simplification::Pad => |rewriter, node| Ok(fold::pad(rewriter, node)),
         };
         graph.rewrite(&mut { rule })

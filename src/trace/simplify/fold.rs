@@ -122,14 +122,16 @@ pub(super) fn batch_norm(rewriter: &mut Rewriter, node: &Node, shared: &Shared) 
     Ok(Some(Rewrite::Operator { op, inputs, location: before.location }))
 }
 
-/// Whether a value is a sum of products, perhaps under another shape: the sign of its zeros depends on the order of the sum.
+/// Whether a value is a sum of products, perhaps under another shape or scaled: the sign of its zeros depends on the order of the sum.
 pub(super) fn is_sum_of_products(rewriter: &Rewriter, id: ValueId) -> bool {
     let mut id = Some(id);
     while let Some(maker) = id.and_then(|id| rewriter.maker(id)) {
         if LinearOperator::of(&maker.op).is_some() {
             return true;
         }
-        let moves = as_op::<Transpose>(&maker.op).is_some() || as_op::<Reshape>(&maker.op).is_some();
+        let is_scaled = matches!(as_op::<Binary>(&maker.op), Some(Binary::Mul | Binary::Div))
+            && maker.inputs.get(1).copied().flatten().is_some_and(|factor| rewriter.constant(factor).is_some());
+        let moves = as_op::<Transpose>(&maker.op).is_some() || as_op::<Reshape>(&maker.op).is_some() || is_scaled;
         id = maker.inputs.first().copied().flatten().filter(|_| moves);
     }
     false

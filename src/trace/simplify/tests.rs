@@ -205,10 +205,48 @@ fn what_is_no_gelu_stays() {
 }
 
 #[test]
+fn layers_on_tensors_are_gemms_where_reshapes_leave_fewer_nodes() {
+    let x = random(1, &[2, 3, 8]);
+    let layer = |x: &Tensor, seed: u64| x.matmul(&random(seed, &[8, 8]))?.add(random(seed + 1, &[8]));
+    let heads = |x: &Tensor, seed: u64| layer(x, seed)?.reshape([2, 3, 4, 2]);
+    let sums = |x: Tensor| heads(&x, 2)?.add(heads(&x, 4)?)?.add(heads(&x, 6)?);
+    let of = |names: &[&'static str], name: &str| names.iter().filter(|other| **other == name).count();
+    let names = left(sums, &x);
+    assert_eq!((of(&names, "Gemm"), of(&names, "Reshape"), of(&names, "Add"), names.len()), (3, 4, 2, 9), "{names:?}");
+    let rows = |x: Tensor| layer(&x.reshape([3, 2, 8])?, 2)?.reshape([6, 2, 4]);
+    assert_eq!(left(rows, &x), ["Reshape", "Gemm", "Reshape"]);
+    assert_eq!(left(|x| layer(&x, 2), &x), ["MatMul", "Add"], "three nodes are no fewer");
+    assert_eq!(left(|x| layer(&x, 2)?.add(heads(&x, 4)?.reshape([2, 3, 8])?), &x), ["MatMul", "Add", "MatMul", "Add", "Add"]);
+    assert_eq!(
+        left(|x| x.reshape([3, 2, 8])?.matmul(&random(2, &[8, 8]))?.add(random(3, &[3, 2, 8]))?.reshape([6, 8]), &x).len(),
+        4,
+        "no vector"
+    );
+}
+
+#[test]
+fn layers_with_a_symbolic_batch_are_gemms_too() {
+    let layer = |x: &Tensor, seed: u64| x.matmul(&random(seed, &[8, 8]))?.add(random(seed + 1, &[8]));
+    let f = |x: Tensor| {
+        let batch = x.dim(0)?;
+        let heads = |seed: u64| layer(&x, seed)?.reshape(&[batch.clone(), 3.into(), 4.into(), 2.into()]);
+        heads(2)?.add(heads(4)?)?.mul(heads(6)?)
+    };
+    let before = traced(f, Example::of(&random(1, &[2, 3, 8])).symbolic("x", 0, "n").unwrap());
+    let after = before.simplified(&[]).unwrap().traced;
+    assert_eq!(operators(&after).iter().filter(|name| **name == "Gemm").count(), 3);
+    let x = random(5, &[7, 3, 8]).to_array().unwrap();
+    let values = |traced: &Traced| traced.graph().replay(std::slice::from_ref(&x)).unwrap()[0].to_vec::<f32>().unwrap();
+    assert!(values(&before).iter().zip(values(&after)).all(|(a, b)| (a - b).abs() < 1e-4));
+    after.to_model().unwrap();
+}
+
+#[test]
 fn a_bias_of_zeros_goes_where_the_sign_of_a_zero_is_not_defined() {
     let (x, weight, zeros) = (random(1, &[2, 3, 4]), random(2, &[4, 5]), Tensor::zeros([5], DType::F32).unwrap());
     assert_eq!(left(|x| zeros.add(x.matmul(&weight)?)?.relu(), &x), ["MatMul", "Relu"]);
     assert_eq!(left(|x| x.matmul(&weight)?.transpose(1, 2)?.add(0.0), &x), ["MatMul", "Transpose"]);
+    assert_eq!(left(|x| x.matmul(&weight)?.mul(0.5)?.add(zeros.expand([2, 3, 5])?), &x), ["MatMul"], "a mask of zeros");
     assert_eq!(left(|x| x.relu()?.add(0.0), &x), ["Relu", "Add"]);
     assert_eq!(left(|x| x.matmul(&weight)?.add(random(2, &[1, 2, 3, 5]).mul(0.0)?), &x), ["MatMul", "Add"], "the rank grows");
 }

@@ -1,6 +1,6 @@
 //! The console blocks of README and docs: each command is run, in the order of the document, and prints what the document shows.
 //!
-//! What varies (times, memory, roundings, hashes) are not compared, nor how many spaces stand between words; a line `…` stands for any lines.
+//! What varies (times, memory, roundings, hashes) is not compared, nor how many spaces stand between words; a line `…` stands for any lines.
 //! `ONTRACE_RENEW=1` writes what is printed into the documents.
 
 use crate::program::{Folder, data};
