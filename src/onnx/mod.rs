@@ -45,7 +45,7 @@ pub mod proto {
 }
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 #[cfg(test)]
 mod mutations;

@@ -1,5 +1,7 @@
 //! ONNX files as modules: every node is run by the reader that mirrors its operator.
 
+#[cfg(test)]
+mod computed_operands;
 mod extract;
 mod freed_axes;
 mod node_program;

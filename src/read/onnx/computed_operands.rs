@@ -1,0 +1,55 @@
+//! Nodes whose operands are inputs of the graph where ONNX mostly has constants: a trace holds for those of the example.
+
+use super::OnnxModule;
+use crate::module::{DynModule, Example};
+use crate::onnx::Model;
+use crate::onnx::proto::{GraphProto, ModelProto, OperatorSetIdProto};
+use crate::onnx::sample::{node, value};
+use crate::tensor::Tensor;
+use crate::trace::record;
+
+/// A model of one node whose inputs are those of the graph.
+fn model(operator: &str, opset: i64, inputs: &[(&str, i32, &[&str])]) -> Model {
+    let names: Vec<&str> = inputs.iter().map(|input| if input.2 == ["none"] { "" } else { input.0 }).collect();
+    let graph = GraphProto {
+        name: "g".into(),
+        node: vec![node(operator, &names, &["y"])],
+        input: inputs.iter().filter(|input| input.2 != ["none"]).map(|(name, ty, dims)| value(name, *ty, dims)).collect(),
+        output: vec![crate::onnx::proto::ValueInfoProto { name: "y".into(), ..Default::default() }],
+        ..Default::default()
+    };
+    let import = OperatorSetIdProto { domain: String::new(), version: opset };
+    Model {
+        proto: ModelProto { ir_version: 8, opset_import: vec![import], graph: Some(graph), ..Default::default() },
+        initializers: vec![],
+    }
+}
+
+#[test]
+fn computed_axes_steps_scales_and_sizes_are_those_of_the_example() {
+    let x = || Tensor::arange(0, 24, 1, crate::DType::F32).unwrap();
+    let ints = |values: &[i64]| Tensor::from(values);
+    let slice = model("Slice", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["1"]), ("e", 7, &["1"]), ("a", 7, &["1"]), ("t", 7, &["1"])]);
+    let expand = model("Expand", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["4"])]);
+    let resize = model("Resize", 18, &[("x", 1, &["1", "1", "4", "6"]), ("", 1, &["none"]), ("s", 1, &["4"])]);
+    let cases: [(Model, Vec<(&str, Tensor)>, &[usize]); 3] = [
+        (
+            slice,
+            vec![("x", x().reshape([2, 3, 4]).unwrap()), ("s", ints(&[0])), ("e", ints(&[4])), ("a", ints(&[2])), ("t", ints(&[2]))],
+            &[2, 3, 2],
+        ),
+        (expand, vec![("x", x().reshape([2, 3, 4]).unwrap()), ("s", ints(&[5, 1, 3, 1]))], &[5, 2, 3, 4]),
+        (resize, vec![("x", x().reshape([1, 1, 4, 6]).unwrap()), ("s", Tensor::from(&[1.0f32, 1.0, 1.5, 2.0]))], &[1, 1, 6, 12]),
+    ];
+    for (model, inputs, shape) in cases {
+        let operator = model.proto.graph.as_ref().unwrap().node[0].op_type.clone();
+        let module = OnnxModule::new(model).unwrap();
+        let given: Vec<Tensor> = inputs.iter().map(|(_, tensor)| tensor.clone()).collect();
+        let expected = module.forward(&given).unwrap()[0].to_array().unwrap();
+        assert_eq!(expected.shape(), shape, "{operator}");
+        let example = inputs.iter().fold(Example::new(), |example, (name, tensor)| example.input(name, tensor));
+        let traced = record(&module, example).unwrap_or_else(|error| panic!("{operator}: {error}"));
+        let again = OnnxModule::new(traced.to_model().unwrap()).unwrap().forward(&given).unwrap()[0].to_array().unwrap();
+        assert_eq!(again.to_f64s().unwrap(), expected.to_f64s().unwrap(), "{operator}");
+    }
+}
