@@ -436,6 +436,11 @@ fn per_group(t: &Tensor, channels: &Dim, groups: i64) -> Result<Tensor> {
 
 /// −x of each target's class on axis 1, weighted and reduced.
 fn chosen(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, reduction: &str, ignored: Option<i64>) -> Result<Tensor> {
+    let differ = |(n, labels): (&Dim, &Dim)| n.fixed().zip(labels.fixed()).is_some_and(|(n, labels)| n != labels);
+    let others = x.shape().iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, n)| n);
+    if x.rank() != target.rank() + 1 || others.zip(target.shape().iter()).any(differ) {
+        return Err(Error::shape(format!("labels {} do not fit the scores {} of the classes on axis 1", target.ty(), x.ty())));
+    }
     let target = target.cast(DType::I64)?;
     let kept = ignored.map(|ignored| target.ne(ignored)).transpose()?;
     let index = match &kept {
