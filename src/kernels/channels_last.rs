@@ -1,6 +1,6 @@
 //! Operators on images of f32 whose channels lie together: each position is a vector of channels.
 
-use super::fill::write_lines;
+use super::fill::{write_lines, zeros};
 use super::take::{advance, unravel};
 use super::threads::threads;
 use super::vector::vectorised;
@@ -76,7 +76,8 @@ impl ChannelsLastPool {
             let mut position = unravel(line * positions[axes], positions);
             for out in out.chunks_exact_mut(channels) {
                 self.see(&position, spatial, channels, &mut seen);
-                Arch::new().dispatch(Position { pooling: self.pooling, seen: &seen, x, out });
+                let combination = if self.pooling == Pooling::Max { Combination::Largest } else { Combination::Sum };
+                Arch::new().dispatch(Position { combination, seen: &seen, x, out });
                 if let Pooling::Mean | Pooling::MeanWithPadding = self.pooling {
                     let counted = if self.pooling == Pooling::Mean { seen.len() } else { self.kernel.iter().product() };
                     out.iter_mut().for_each(|y| *y /= counted as f32);
@@ -106,9 +107,17 @@ impl ChannelsLastPool {
     }
 }
 
+/// How the elements that a position sees become one.
+#[derive(Clone, Copy)]
+enum Combination {
+    Largest,
+    Sum,
+    SumOfSquares,
+}
+
 /// One position of a result, and where what it sees begins.
 struct Position<'a> {
-    pooling: Pooling,
+    combination: Combination,
     seen: &'a [usize],
     x: &'a [f32],
     out: &'a mut [f32],
@@ -119,13 +128,14 @@ impl WithSimd for Position<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match self.pooling {
-            Pooling::Max => self.combine(simd, f32::NEG_INFINITY, |y, x| {
+        match self.combination {
+            Combination::Largest => self.combine(simd, f32::NEG_INFINITY, |y, x| {
                 let larger = simd.select_f32s(simd.less_than_f32s(y, x), x, y);
                 // Only NaN differs from itself.
                 simd.select_f32s(simd.equal_f32s(x, x), larger, x)
             }),
-            Pooling::Mean | Pooling::MeanWithPadding => self.combine(simd, 0.0, |y, x| simd.add_f32s(y, x)),
+            Combination::Sum => self.combine(simd, 0.0, |y, x| simd.add_f32s(y, x)),
+            Combination::SumOfSquares => self.combine(simd, 0.0, |y, x| simd.mul_add_f32s(x, x, y)),
         }
     }
 }
@@ -158,6 +168,57 @@ impl Position<'_> {
             channel = end;
         }
     }
+}
+
+/// What the positions of an image are reduced to, channel by channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpatialReduction {
+    Mean,
+    Sum,
+    /// √Σx²
+    Norm,
+}
+
+/// A number for each channel of each image: what its positions are reduced to.
+///
+/// # Errors
+/// [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
+pub fn reduced(reduction: SpatialReduction, batch: usize, channels: usize, x: &[f32], out: &mut [f32]) -> Result<()> {
+    /// Positions that are summed in f32; sums of so many are summed in f64.
+    const BLOCK: usize = 32;
+    if Some(out.len()) != batch.checked_mul(channels) || !x.len().is_multiple_of(out.len().max(1)) {
+        return Err(Error::shape("slices do not have the sizes of their shapes"));
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    let positions = x.len() / out.len();
+    let blocks = positions.div_ceil(BLOCK);
+    let combination = if reduction == SpatialReduction::Norm { Combination::SumOfSquares } else { Combination::Sum };
+    let mut partial = zeros::<f32>(batch * blocks * channels)?;
+    write_lines(&mut partial, channels, threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
+        for (line, out) in (first..).zip(out.chunks_exact_mut(channels)) {
+            let (image, block) = (line / blocks, line % blocks);
+            let seen = block * BLOCK..((block + 1) * BLOCK).min(positions);
+            let seen: Vec<usize> = seen.map(|position| (image * positions + position) * channels).collect();
+            Arch::new().dispatch(Position { combination, seen: &seen, x, out });
+        }
+    });
+    let mut totals = zeros::<f64>(channels)?;
+    for (out, partial) in out.chunks_exact_mut(channels).zip(partial.chunks_exact(blocks * channels)) {
+        totals.fill(0.0);
+        for partial in partial.chunks_exact(channels) {
+            totals.iter_mut().zip(partial).for_each(|(total, &sum)| *total += f64::from(sum));
+        }
+        for (out, total) in out.iter_mut().zip(&totals) {
+            *out = match reduction {
+                SpatialReduction::Mean => total / positions as f64,
+                SpatialReduction::Sum => *total,
+                SpatialReduction::Norm => total.sqrt(),
+            } as f32;
+        }
+    }
+    Ok(())
 }
 
 /// The product of images and a number for each channel of each.

@@ -1,6 +1,8 @@
 //! Activations of f32 in place: what follows the sums of a layer while they are in the cache.
 
+use super::fill::write_lines;
 use super::real::{Real, gelu, gelu_tanh, sigmoid};
+use super::threads::threads;
 use super::vector::vectorised;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -50,7 +52,14 @@ impl FusedActivation {
         }
     }
 
-    /// Applies it to each element.
+    /// Applies it to each element, on several threads where it is worth it.
+    pub fn apply_to_all(self, values: &mut [f32]) {
+        /// Elements that are worth threads of their own.
+        const GRAIN: usize = 1 << 14;
+        write_lines(values, 1, threads() > 1 && values.len() > GRAIN, |_, values| self.apply(values));
+    }
+
+    /// Applies it to each element, on this thread.
     pub fn apply(self, values: &mut [f32]) {
         /// A loop in vector instructions.
         macro_rules! each {

@@ -6,6 +6,8 @@
 //! f32 and f64 ([`number::in_wide`]); the parallel loop ([`fill`]) and the strided loop are compiled once.
 
 #[cfg(feature = "tract")]
+pub mod broadcast;
+#[cfg(feature = "tract")]
 pub mod channels_last;
 pub mod conv;
 mod conv_layer;

@@ -3,10 +3,14 @@
 //! Means and variances are taken in doubles whatever the dtype; halves are computed in f32 and rounded once.
 
 use super::elementwise::widened;
+#[cfg(feature = "tract")]
+use super::fill::write_lines;
 use super::lanes::{map_lanes, map_rows};
 use super::number;
 use super::real::Real;
 use super::reduce::{extreme, total, variance};
+#[cfg(feature = "tract")]
+use super::threads::threads;
 use super::vector::vectorised;
 use crate::array::{Array, count};
 use crate::each_dtype;
@@ -28,9 +32,9 @@ pub fn log_softmax(x: &Array, axis: usize) -> Result<Array> {
     lanewise(x, axis, LogSoftMax)
 }
 
-/// What becomes of a lane.
+/// What becomes of a lane, in place.
 trait Lane: Sync {
-    fn write<T: Real>(&self, lane: &[T], out: &mut [T]);
+    fn write<T: Real>(&self, lane: &mut [T]);
 }
 
 fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
@@ -39,7 +43,10 @@ fn lanewise(x: &Array, axis: usize, lane: impl Lane) -> Result<Array> {
         each_dtype!(x.dtype(), T: float => map_lanes(x, axis, length, |from: &[T], to: &mut [T]| {
             vectorised(
                 #[inline(always)]
-                || lane.write(from, to),
+                || {
+                    to.copy_from_slice(from);
+                    lane.write(to);
+                },
             )
         }))
     })
@@ -49,14 +56,14 @@ struct SoftMax;
 
 impl Lane for SoftMax {
     #[inline(always)]
-    fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
+    fn write<T: Real>(&self, lane: &mut [T]) {
         let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
-        for (out, &x) in out.iter_mut().zip(lane) {
-            *out = (x - highest).exp();
+        for x in lane.iter_mut() {
+            *x = (*x - highest).exp();
         }
-        let sum = T::narrow(total(out, T::widen));
-        for out in out {
-            *out = *out / sum;
+        let sum = T::narrow(total(lane, T::widen));
+        for x in lane {
+            *x = *x / sum;
         }
     }
 }
@@ -65,10 +72,10 @@ struct LogSoftMax;
 
 impl Lane for LogSoftMax {
     #[inline(always)]
-    fn write<T: Real>(&self, lane: &[T], out: &mut [T]) {
+    fn write<T: Real>(&self, lane: &mut [T]) {
         let highest = extreme(lane, number::max).unwrap_or(T::ZERO);
         let log = T::narrow(total(lane, |x| (x - highest).exp().widen()).ln());
-        out.iter_mut().zip(lane).for_each(|(out, &x)| *out = x - highest - log);
+        lane.iter_mut().for_each(|x| *x = *x - highest - log);
     }
 }
 
@@ -102,21 +109,93 @@ fn normalise_from(
                 vectorised(
                     #[inline(always)]
                     || {
-                        let (mean, variance) = variance(row, 0.0);
-                        let (shift, factor) = of(mean, variance);
-                        affine(row, out, T::of(shift), T::of(factor));
-                        if let Some(scale) = &scale {
-                            out.iter_mut().zip(scale).for_each(|(out, &scale)| *out *= scale);
-                        }
-                        if let Some(bias) = &bias {
-                            out.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
-                        }
+                        out.copy_from_slice(row);
+                        normalise_row(out, &of, scale.as_deref(), bias.as_deref());
                     },
                 )
             })
         })
     })
 }
+
+/// One row in place, moved and scaled by what `of` makes of mean and variance, then by the parameters.
+#[inline(always)]
+fn normalise_row<T: Real>(row: &mut [T], of: impl Fn(f64, f64) -> (f64, f64), scale: Option<&[T]>, bias: Option<&[T]>) {
+    let (mean, variance) = variance(row, 0.0);
+    let (shift, factor) = of(mean, variance);
+    let (shift, factor) = (T::of(shift), T::of(factor));
+    row.iter_mut().for_each(|x| *x = (*x - shift) * factor);
+    if let Some(scale) = scale {
+        row.iter_mut().zip(scale).for_each(|(x, &scale)| *x *= scale);
+    }
+    if let Some(bias) = bias {
+        row.iter_mut().zip(bias).for_each(|(x, &bias)| *x += bias);
+    }
+}
+
+/// The parameters of a [`layer_norm`] over the last axis, of f32.
+#[cfg(feature = "tract")]
+#[derive(Debug)]
+pub struct RowNorm {
+    /// A value for each element of a row.
+    pub scale: Vec<f32>,
+    /// As many.
+    pub bias: Option<Vec<f32>>,
+    pub epsilon: f64,
+}
+
+/// What becomes of each row of f32.
+#[cfg(feature = "tract")]
+#[derive(Debug)]
+pub enum RowOperator {
+    Norm(RowNorm),
+    Softmax,
+    LogSoftmax,
+}
+
+#[cfg(feature = "tract")]
+impl RowOperator {
+    /// Whether rows of this length fit the parameters.
+    pub fn fits(&self, length: usize) -> bool {
+        !matches!(self, RowOperator::Norm(norm) if norm.scale.len() != length)
+    }
+
+    /// Writes what becomes of the rows of this length of `x`, which has as many elements as there is room for, or of those that are there.
+    pub fn run(&self, length: usize, x: Option<&[f32]>, rows: &mut [f32]) {
+        if length == 0 {
+            return;
+        }
+        write_lines(rows, length, threads() > 1 && rows.len() > GRAIN, |first, rows| {
+            for (i, row) in (first..).zip(rows.chunks_exact_mut(length)) {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        if let Some(x) = x {
+                            row.copy_from_slice(&x[i * length..][..length]);
+                        }
+                        self.write(row);
+                    },
+                );
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn write(&self, row: &mut [f32]) {
+        match self {
+            RowOperator::Norm(norm) => {
+                let of = |mean, variance: f64| (mean, 1.0 / (variance + norm.epsilon).sqrt());
+                normalise_row(row, of, Some(&norm.scale), norm.bias.as_deref());
+            }
+            RowOperator::Softmax => SoftMax.write(row),
+            RowOperator::LogSoftmax => LogSoftMax.write(row),
+        }
+    }
+}
+
+/// Elements of rows that are worth threads of their own.
+#[cfg(feature = "tract")]
+const GRAIN: usize = 1 << 15;
 
 /// A learned parameter in this dtype, spread over a shape.
 fn parameter<T: Real>(x: Option<&Array>, shape: &[usize]) -> Result<Option<Vec<T>>> {

@@ -1,6 +1,6 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
-use super::fused_activation::between_vectors;
+use super::fused_activation::{FusedActivation, between_vectors};
 use super::threads::threads;
 use crate::array::room;
 use crate::error::{Error, Result};
@@ -80,11 +80,11 @@ impl Panels {
         (self.rows, self.columns)
     }
 
-    /// C ← A·B + bias, on several threads where it is worth it; the bias is a value a column, and C is not read.
+    /// C ← f(A·B + bias), on several threads where it is worth it; the bias is a value a column, f an activation, and C is not read.
     ///
     /// # Panics
     /// Where the sides do not fit, A is not in row-major order, or the elements of a row of C do not lie together.
-    pub fn multiply(&self, a: ArrayView2<f32>, bias: Option<&[f32]>, mut c: ArrayViewMut2<f32>) {
+    pub fn multiply(&self, a: ArrayView2<f32>, bias: Option<&[f32]>, activation: Option<FusedActivation>, mut c: ArrayViewMut2<f32>) {
         let (m, k) = a.dim();
         assert!(
             k == self.rows && c.dim() == (m, self.columns),
@@ -94,12 +94,17 @@ impl Panels {
         );
         assert!(bias.is_none_or(|bias| bias.len() == self.columns), "the bias does not have {} elements", self.columns);
         if k == 0 {
-            return c.indexed_iter_mut().for_each(|((_, column), y)| *y = bias.map_or(0.0, |bias| bias[column]));
+            c.indexed_iter_mut().for_each(|((_, column), y)| *y = bias.map_or(0.0, |bias| bias[column]));
+            return activation.into_iter().for_each(|activation| apply(activation, &mut c));
         }
         let values = a.to_slice().expect("a matrix in row-major order");
         let starts = |first: usize, starts: &mut [usize]| (first..).zip(starts).for_each(|(row, start)| *start = row * k);
         let left = Left { values, count: m, starts: &starts, segments: &segments([0], k) };
-        self.multiply_rows(left, Ends { bias, bounds: None }, None, c);
+        let bounds = activation.and_then(FusedActivation::bounds);
+        let finish =
+            |_: usize, _: usize, block: &mut ArrayViewMut2<f32>| activation.into_iter().for_each(|activation| apply(activation, block));
+        let finish: Option<Finish> = if activation.is_some() && bounds.is_none() { Some(&finish) } else { None };
+        self.multiply_rows(left, Ends { bias, bounds }, finish, c);
     }
 
     /// C ← A·B + bias, then `finish` on each block of C; as [`Panels::multiply`], for rows in segments.
@@ -172,6 +177,11 @@ fn blocks(segments: &[Segment]) -> impl Iterator<Item = (&[Segment], usize)> {
         rest = after;
         Some((block, block.iter().map(|segment| segment.length).sum()))
     })
+}
+
+/// Applies an activation to a block whose rows lie together.
+fn apply(activation: FusedActivation, block: &mut ArrayViewMut2<f32>) {
+    block.rows_mut().into_iter().filter_map(|row| row.into_slice()).for_each(|row| activation.apply(row));
 }
 
 /// What is done to a block of the result while it is in the cache: its first row, its first column, and the block.
@@ -475,7 +485,7 @@ mod tests {
 
     fn multiplied(a: &Array2<f32>, panels: &Panels, bias: Option<&[f32]>) -> Array2<f32> {
         let mut c = Array2::from_elem((a.nrows(), panels.dim().1), f32::NAN);
-        panels.multiply(a.view(), bias, c.view_mut());
+        panels.multiply(a.view(), bias, None, c.view_mut());
         c
     }
 

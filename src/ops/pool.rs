@@ -429,7 +429,7 @@ impl Tensor {
             let sum = mask.where_(x, &Tensor::zeros((), x.dtype())?)?.sum(-1, false)?;
             sum.div(mask.cast(x.dtype())?.sum(-1, false)?)
         };
-        self.adaptive(&out.into(), (|x: &Tensor, axis: i64| x.mean(axis, true), masked), |x, kernel, window| {
+        self.adaptive(&out.into(), (|x: &Tensor, axes: &[i64]| x.mean(axes, true), masked), |x, kernel, window| {
             x.average_pool(kernel, window, false, false)
         })
     }
@@ -441,22 +441,25 @@ impl Tensor {
     #[track_caller]
     pub fn adaptive_max_pool(&self, out: impl Into<Shape>) -> Result<Tensor> {
         // The last position of a region stands for those that it lacks.
-        let reduce = (|x: &Tensor, axis: i64| x.amax(axis, true), |x: &Tensor, _: &Tensor| x.amax(-1, false));
+        let reduce = (|x: &Tensor, axes: &[i64]| x.amax(axes, true), |x: &Tensor, _: &Tensor| x.amax(-1, false));
         self.adaptive(&out.into(), reduce, |x, kernel, window| x.max_pool(kernel, window, false))
     }
 
-    /// Regions as one reduction, as equal windows, or one after the other, whichever the sizes allow. `reduce` is the reduction along an axis,
+    /// Regions as one reduction, as equal windows, or one after the other, whichever the sizes allow. `reduce` is the reduction along axes,
     /// and along the last axis of regions as rows, with a mask of the positions that count.
     #[track_caller]
     fn adaptive(
         &self,
         out: &Shape,
-        reduce: (impl Fn(&Tensor, i64) -> Result<Tensor>, impl Fn(&Tensor, &Tensor) -> Result<Tensor>),
+        reduce: (impl Fn(&Tensor, &[i64]) -> Result<Tensor>, impl Fn(&Tensor, &Tensor) -> Result<Tensor>),
         pool: impl Fn(&Tensor, &[usize], Window) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let first = self.adaptive_front(out)?;
+        if out.is_empty() {
+            return Ok(self.clone());
+        }
         if out.iter().all(|n| *n == 1) {
-            return (0..out.len()).try_fold(self.clone(), |x, i| reduce.0(&x, (first + i) as i64));
+            return reduce.0(self, &(first as i64..self.rank() as i64).collect::<Vec<_>>());
         }
         let even =
             |(n, length): (&Dim, &Dim)| n.fixed().zip(length.fixed()).filter(|(n, length)| length % n == 0).map(|(n, length)| length / n);
@@ -480,7 +483,7 @@ impl Tensor {
             let region = |k: i64| {
                 let (start, end) = ((length * k) / n, (length * (k + 1) + (n - 1)) / n);
                 let size = &end - &start;
-                reduce.0(&x.part(axis, start, size)?, axis as i64)
+                reduce.0(&x.part(axis, start, size)?, &[axis as i64])
             };
             let regions = (0..n).map(region).collect::<Result<Vec<_>>>()?;
             x = Tensor::cat(&regions.iter().collect::<Vec<_>>(), axis as i64)?;

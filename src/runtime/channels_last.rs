@@ -7,12 +7,13 @@
 #[cfg(test)]
 mod tests;
 
-use super::channels_last_op::{LayerKernel, node};
+use super::activation_op::activation_of;
+use super::channels_last_op::{LayerKernel, layer_node};
 use super::fallback_table::types;
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
-use crate::kernels::channels_last::{ChannelsLastPool, Pooling};
+use crate::kernels::channels_last::{ChannelsLastPool, Pooling, SpatialReduction};
 use crate::kernels::conv::Window;
 use crate::kernels::fused_activation::FusedActivation;
 use crate::kernels::packed_conv::PackedConv;
@@ -46,6 +47,7 @@ const UNARY: &[&str] = &[
     "Softplus",
     "Softsign",
     "Sqrt",
+    "Swish",
     "Tanh",
     "ThresholdedRelu",
 ];
@@ -54,7 +56,7 @@ const UNARY: &[&str] = &[
 const BINARY: &[&str] = &["Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"];
 
 /// Operators that reduce axes and keep them at length 1.
-const REDUCTIONS: &[&str] = &["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"];
+const REDUCTIONS: &[&str] = &["ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"];
 
 /// A model with channels last where that is faster.
 pub(super) struct ChannelsLast {
@@ -171,9 +173,6 @@ impl<'a> Pass<'a> {
         if fusion.activation.is_some() {
             return None;
         }
-        if let [a, b] = self.users.get(fusion.output)?[..] {
-            return self.extend_by_silu(fusion, a, b);
-        }
         let i = self.user(fusion.output)?;
         let node = self.node(i);
         let output = node.outputs().next()??;
@@ -196,57 +195,11 @@ impl<'a> Pass<'a> {
                 }
                 fusion.added = Some(other);
             }
-            _ => fusion.activation = Some(self.activation(&node)?),
+            _ => fusion.activation = Some(activation_of(&node, |name| self.constant(Some(name)))?),
         }
         fusion.nodes.push(i);
         fusion.output = output;
         Some(())
-    }
-
-    /// Takes x · sigmoid(x) into a fusion, where these nodes are all that uses x.
-    fn extend_by_silu(&self, fusion: &mut Fusion<'a>, a: usize, b: usize) -> Option<()> {
-        let is = |i: usize, op: &str| i < self.graph.node.len() && self.node(i).op_type() == op && self.node(i).domain() == "";
-        let (sigmoid, product) = if is(a, "Sigmoid") { (a, b) } else { (b, a) };
-        if !is(sigmoid, "Sigmoid") || !is(product, "Mul") {
-            return None;
-        }
-        let gate = self.node(sigmoid).outputs().next()??;
-        if self.user(gate) != Some(product) {
-            return None;
-        }
-        let product_node = self.node(product);
-        if !product_node.inputs().flatten().all(|name| name == gate || name == fusion.output) {
-            return None;
-        }
-        fusion.output = product_node.outputs().next()??;
-        fusion.nodes.extend([sigmoid, product]);
-        fusion.activation = Some(FusedActivation::Silu);
-        Some(())
-    }
-
-    /// A node as an activation of f32.
-    fn activation(&self, node: &Node) -> Option<FusedActivation> {
-        let float = |name: &str, default: f32| node.float(name, default).ok();
-        Some(match node.op_type() {
-            "Relu" => FusedActivation::Relu,
-            "LeakyRelu" => FusedActivation::LeakyRelu(float("alpha", 0.01)?),
-            "Sigmoid" => FusedActivation::Sigmoid,
-            "HardSigmoid" => FusedActivation::HardSigmoid(float("alpha", 0.2)?, float("beta", 0.5)?),
-            "HardSwish" => FusedActivation::HardSwish,
-            "Tanh" => FusedActivation::Tanh,
-            "Gelu" if node.string("approximate", "none").ok()? == "tanh" => FusedActivation::GeluTanh,
-            "Gelu" => FusedActivation::Gelu,
-            "Clip" => {
-                let bound = |input: usize, name: &str, none: f32| match node.input(input) {
-                    Some(value) => self.constant(Some(value))?.to_vec::<f32>().ok()?.first().copied(),
-                    None => node.float(name, none).ok(),
-                };
-                let (low, high) = (bound(1, "min", f32::NEG_INFINITY)?, bound(2, "max", f32::INFINITY)?);
-                // Where they are in the wrong order, which of them wins is another matter.
-                (low <= high).then_some(FusedActivation::Clip(low, high))?
-            }
-            _ => return None,
-        })
     }
 
     fn rewrite(mut self, mut fusions: Vec<Fusion<'a>>, kept: &BTreeSet<&str>) -> Result<ChannelsLast> {
@@ -328,7 +281,7 @@ impl<'a> Pass<'a> {
     /// Adds a node of ours.
     fn layer(&mut self, name: String, layer: LayerKernel, inputs: Vec<String>, output: &str, rank: usize) {
         let output = self.new_last(output, rank);
-        self.nodes.push(node(name, self.layers.len(), inputs, output));
+        self.nodes.push(layer_node(name, self.layers.len(), inputs, output));
         self.layers.push(layer);
     }
 
@@ -438,7 +391,11 @@ impl<'a> Pass<'a> {
                 };
                 let axes: Option<Vec<i64>> = axes.and_then(|axes| axes.into_iter().map(|axis| moved_axis(axis, rank)).collect());
                 let Some(axes) = axes.filter(|axes| !axes.is_empty()) else { return Ok(None) };
-                if node.int("keepdims", 1)? != 1 {
+                let kept = node.int("keepdims", 1)? == 1;
+                if self.reduced(proto, &axes, rank, kept) {
+                    return Ok(Some(()));
+                }
+                if !kept {
                     return Ok(None);
                 }
                 let input = node.input(1).map(|_| self.new_constant(Array::vector(axes.clone())));
@@ -481,6 +438,41 @@ impl<'a> Pass<'a> {
         new.output = node.output.iter().map(|name| if name.is_empty() { String::new() } else { self.new_last(name, rank) }).collect();
         change(&mut new);
         self.nodes.push(new);
+    }
+
+    /// Adds a reduction to a number for each channel, where that is what a node does to images of f32.
+    fn reduced(&mut self, node: &NodeProto, axes: &[i64], rank: usize, kept: bool) -> bool {
+        let reduction = match node.op_type.as_str() {
+            "ReduceMean" => SpatialReduction::Mean,
+            "ReduceSum" => SpatialReduction::Sum,
+            "ReduceL2" => SpatialReduction::Norm,
+            _ => return false,
+        };
+        let spatial: BTreeSet<i64> = (1..rank as i64 - 1).collect();
+        let [x, output] = [&node.input[0], &node.output[0]];
+        let is_float = self.types.get(x.as_str()).is_some_and(|ty| ty.dtype == DType::F32 && ty.shape.iter().all(|n| *n != 0));
+        if axes.iter().copied().collect::<BTreeSet<i64>>() != spatial || !is_float || !kept && self.model.opset("").unwrap_or(0) < 13 {
+            return false;
+        }
+        let input = self.last(x, rank);
+        if kept {
+            self.layer(node.name.clone(), LayerKernel::Reduce(reduction), vec![input], output, rank);
+            return true;
+        }
+        // The axes are left out afterwards: what has channels last has them all.
+        let reduced = format!("{output}.channels_last.reduced");
+        let axes = self.new_constant(Array::vector(spatial.into_iter().collect::<Vec<i64>>()));
+        self.nodes.push(layer_node(node.name.clone(), self.layers.len(), vec![input], reduced.clone()));
+        self.layers.push(LayerKernel::Reduce(reduction));
+        self.nodes.push(NodeProto {
+            op_type: "Squeeze".to_string(),
+            name: format!("{output}.squeezed"),
+            input: vec![reduced, axes],
+            output: vec![output.clone()],
+            ..NodeProto::default()
+        });
+        self.present.insert(output.clone());
+        true
     }
 
     /// A transposition that a model makes itself: from channels last the values are there, to channels first they need not be moved.

@@ -4,7 +4,7 @@ use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::array::count;
 use crate::error::Result;
-use crate::kernels::channels_last::{ChannelsLastPool, scaled};
+use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, reduced, scaled};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
 use crate::onnx::proto::attribute_proto::AttributeType;
@@ -27,10 +27,12 @@ pub(super) enum LayerKernel {
     Pool(Arc<ChannelsLastPool>),
     /// The product of images and a number for each channel of each.
     Scale,
+    /// A number for each channel of each image.
+    Reduce(SpatialReduction),
 }
 
 /// The node of a layer, by its number.
-pub(super) fn node(name: String, layer: usize, input: Vec<String>, output: String) -> NodeProto {
+pub(super) fn layer_node(name: String, layer: usize, input: Vec<String>, output: String) -> NodeProto {
     let number =
         AttributeProto { name: NUMBER.to_string(), r#type: AttributeType::Int as i32, i: layer as i64, ..AttributeProto::default() };
     NodeProto { op_type: LAYER.to_string(), name, input, output: vec![output], attribute: vec![number], ..NodeProto::default() }
@@ -65,6 +67,7 @@ impl PartialEq for LayerOp {
             (LayerKernel::Conv(a), LayerKernel::Conv(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Pool(a), LayerKernel::Pool(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Scale, LayerKernel::Scale) => true,
+            (LayerKernel::Reduce(a), LayerKernel::Reduce(b)) => a == b,
             _ => false,
         }
     }
@@ -84,6 +87,7 @@ impl LayerOp {
             LayerKernel::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
             LayerKernel::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
             LayerKernel::Scale => return Ok(images.into()),
+            LayerKernel::Reduce(_) => return Ok(one_per_channel(images)),
         };
         let ceil = matches!(&self.0, LayerKernel::Pool(pool) if pool.ceil);
         ensure!(images.len() == kernel.len() + 2 && !ceil, "images of unknown sizes");
@@ -100,8 +104,15 @@ impl LayerOp {
             LayerKernel::Conv(conv) => conv.shape(images),
             LayerKernel::Pool(pool) => pool.shape(images),
             LayerKernel::Scale => Ok(images.to_vec()),
+            LayerKernel::Reduce(_) => Ok(one_per_channel(images).to_vec()),
         }
     }
+}
+
+/// The shape of a number for each channel of each image.
+fn one_per_channel<T: Clone + From<usize>>(images: &[T]) -> TVec<T> {
+    let ends = [0, images.len() - 1];
+    (0..images.len()).map(|axis| if ends.contains(&axis) { images[axis].clone() } else { T::from(1) }).collect()
 }
 
 impl Expansion for LayerOp {
@@ -125,6 +136,7 @@ impl Op for LayerOp {
             LayerKernel::Conv(_) => "ontrace.Conv".into(),
             LayerKernel::Pool(_) => "ontrace.Pool".into(),
             LayerKernel::Scale => "ontrace.Scale".into(),
+            LayerKernel::Reduce(_) => "ontrace.Reduce".into(),
         }
     }
 
@@ -152,6 +164,7 @@ impl EvalOp for LayerOp {
         match &self.0 {
             LayerKernel::Conv(conv) => conv.run(images, other, out),
             LayerKernel::Pool(pool) => pool.run(images, out),
+            LayerKernel::Reduce(reduction) => reduced(*reduction, shape[0], shape[shape.len() - 1], images.1, out),
             LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
         .map_err(from_ours)?;

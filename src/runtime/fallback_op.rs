@@ -1,16 +1,19 @@
 //! A node inside tract's plan that runs on our kernels: the reader of its ONNX operator, recorded once for the types that it gets.
 
+use super::activation_op::{ActivationOp, activation_of};
+use super::broadcast_op::{BroadcastOp, broadcast, combine};
 use super::channels_last_op::{self, LAYER};
 use super::conversion::{datum_type, dtype, from_tract, to_tract};
 use super::packed_matmul::{ConstantMatMul, LaidOut, PackedMatMulOp, Product};
 use super::panic::from_ours;
+use super::row_op::{RowOp, row_operator};
 use super::symbols::SymbolMap;
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::onnx::proto::{AttributeProto, FunctionProto, NodeProto, attribute_proto::AttributeType};
-use crate::onnx::{calls, tensor};
+use crate::onnx::{Node, calls, tensor};
 use crate::ops::OpRegistry;
 use crate::read::{NodeOperand, NodeProgram};
 use std::cell::RefCell;
@@ -136,6 +139,31 @@ impl FallbackOp {
         self.inputs.iter().zip(values).filter(|(input, _)| input.1.is_none()).map(|(_, value)| value.clone()).collect()
     }
 
+    /// An operator of f32 that takes tract's tensors as they are, where there is one for the node.
+    fn faster(&self, facts: &InputTypes) -> Option<Box<dyn TypedOp>> {
+        let [(DType::F32, shape)] = &facts[..] else { return None };
+        let constant = |name: &str| self.inputs.iter().find(|input| input.0 == name)?.1.as_ref();
+        let node = Node::new(&self.node.node, 0);
+        if self.operators.reader(node.domain(), node.op_type()).is_some() {
+            return None;
+        }
+        if let Some(activation) = activation_of(&node, constant) {
+            return Some(Box::new(ActivationOp(activation)));
+        }
+        let operator = row_operator(&node, shape.len(), constant)?;
+        operator.fits(shape.last()?.to_usize().ok()?).then(|| Box::new(RowOp(Arc::new(operator))) as Box<dyn TypedOp>)
+    }
+
+    /// A sum or a product of f32 with an operand that broadcasts, constants among the operands.
+    fn broadcast(&self, facts: &InputTypes) -> Option<BroadcastOp> {
+        let [(DType::F32, a), (DType::F32, b)] = &facts[..] else { return None };
+        let node = Node::new(&self.node.node, 0);
+        let combine = combine(&node)?;
+        let fixed = |shape: &TVec<TDim>| shape.iter().map(|n| n.to_usize().ok()).collect::<Option<Vec<usize>>>();
+        let (whole, broadcast) = broadcast([&fixed(a)?, &fixed(b)?])?;
+        node.inputs().eq(self.inputs.iter().map(|input| Some(input.0.as_str()))).then_some(BroadcastOp { combine, whole, broadcast })
+    }
+
     /// What the node does to inputs of these types, and our shape rule.
     fn kernel(&self, facts: &InputTypes) -> Result<FallbackKernel> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,8 +218,15 @@ impl Expansion for FallbackOp {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        let facts = inputs.iter().map(|&outlet| fact(model.outlet_fact(outlet)?)).collect::<TractResult<InputTypes>>()?;
+        if let Some(op) = self.broadcast(&facts) {
+            return model.wire_node(prefix, op, inputs);
+        }
         let given = self.given(inputs);
         let facts = given.iter().map(|&outlet| fact(model.outlet_fact(outlet)?)).collect::<TractResult<InputTypes>>()?;
+        if let Some(op) = self.faster(&facts) {
+            return model.wire_node(prefix, op, &given);
+        }
         let kernel = self.kernel(&facts).map_err(from_ours)?;
         model.wire_node(prefix, kernel, &given)
     }

@@ -59,6 +59,12 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("Gemm", |node_context| !floats(node_context), "multiplies integers by a float"),
     ("Gemm", linear, SLOWER),
     ("Gemm", large, SLOWER),
+    ("Gelu", single, SLOWER),
+    ("Swish", single, SLOWER),
+    ("LayerNormalization", single, SLOWER),
+    ("Softmax", single, SLOWER),
+    ("Add", broadcasts, SLOWER),
+    ("Mul", broadcasts, SLOWER),
     (
         "Mul",
         |node_context| node_context.node.input.first() == node_context.node.input.get(1) && !floats(node_context),
@@ -198,6 +204,27 @@ fn floats(node_context: &NodeContext) -> bool {
 
 fn double(node_context: &NodeContext) -> bool {
     node_context.dtype(0) == Some(DType::F64)
+}
+
+/// Whether one of two operands of f32 broadcasts to the other, along more than the leading axes: rows are added on the way of a product.
+fn broadcasts(node_context: &NodeContext) -> bool {
+    let [Some(a), Some(b)] = &node_context.types[..] else { return false };
+    let is_part = |part: &Type, whole: &Type| {
+        let Some(missing) = whole.rank().checked_sub(part.rank()) else { return false };
+        let Some((_, leading)) = part.shape.split_last() else { return false };
+        let fits = whole.shape[missing..].iter().zip(part.shape.iter()).all(|(whole, part)| part == whole || *part == 1);
+        fits && part.shape != whole.shape && leading.iter().any(|n| *n != 1)
+    };
+    let is_large = |whole: &Type| whole.shape.iter().any(Dim::is_symbolic) || volume(whole) >= BROADCAST;
+    let either = |part: &Type, whole: &Type| is_part(part, whole) && is_large(whole);
+    a.dtype == DType::F32 && b.dtype == DType::F32 && (either(a, b) || either(b, a))
+}
+
+/// Elements from which on a sum with an operand that broadcasts is for a node of ours.
+const BROADCAST: i64 = 4096;
+
+fn single(node_context: &NodeContext) -> bool {
+    node_context.dtype(0) == Some(DType::F32)
 }
 
 /// Whether a slice skips elements between those that it takes.

@@ -4,6 +4,9 @@
 //! as one node inside tract's plan; [`replace`](self) says which and why. Where tract refuses a whole graph (or fails while it runs it),
 //! all of it runs on our kernels: no model that can be written is ever "unsupported".
 
+mod activation_op;
+mod activation_patterns;
+mod broadcast_op;
 mod call;
 mod channels_last;
 mod channels_last_op;
@@ -15,12 +18,14 @@ mod keep_nan;
 mod packed_matmul;
 mod panic;
 mod profile;
+mod row_op;
 mod runnable;
 mod specialise;
 mod symbols;
 mod unoptimized;
 
 pub use crate::kernels::threads::bound_threads;
+pub use call::NamedOutputs;
 pub use profile::NodeTime;
 
 use crate::array::Array;
@@ -41,6 +46,7 @@ use guards::Conditions;
 use prost::Message;
 use runnable::Runnable;
 use specialise::SpecialisedSession;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, TractResult};
@@ -208,41 +214,6 @@ impl SessionBuilder {
     }
 }
 
-/// The outputs of a call, by name: `outputs["logits"]`. In the order of the model's outputs.
-#[derive(Clone, Debug)]
-pub struct NamedOutputs(Vec<(String, Array)>);
-
-impl NamedOutputs {
-    /// The output of this name.
-    pub fn get(&self, name: &str) -> Option<&Array> {
-        self.0.iter().find(|output| output.0 == name).map(|output| &output.1)
-    }
-
-    /// The outputs with their names, in the order of the model.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> {
-        self.0.iter().map(|(name, array)| (name.as_str(), array))
-    }
-}
-
-impl std::ops::Index<&str> for NamedOutputs {
-    type Output = Array;
-
-    /// # Panics
-    /// Where the model has no output of this name; [`NamedOutputs::get`] does not panic.
-    fn index(&self, name: &str) -> &Array {
-        self.get(name).unwrap_or_else(|| panic!("no output `{name}`"))
-    }
-}
-
-impl IntoIterator for NamedOutputs {
-    type Item = (String, Array);
-    type IntoIter = std::vec::IntoIter<(String, Array)>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
 impl Session {
     /// A session of a model with the default options: one thread. [`Session::builder`] takes options.
     ///
@@ -306,7 +277,12 @@ impl Session {
         let make = || {
             let flat = without_functions(&self.model, &self.operators);
             let written = flat.as_ref().unwrap_or(&self.model);
-            let (layered, layers, mut replaced) = self.with_layers(written)?;
+            let kept = guards::values_of(written)?;
+            let outputs = written.proto.graph.iter().flat_map(|graph| &graph.output).map(|info| info.name.as_str());
+            let kept = kept.iter().map(String::as_str).chain(outputs).collect();
+            let single = if self.rows.is_empty() { None } else { activation_patterns::with_activations(written, &kept) };
+            let written = single.as_ref().unwrap_or(written);
+            let (layered, layers, mut replaced) = self.with_layers(written, &kept)?;
             let (mut lowered, fallbacks) = fallback_table::for_tract(layered.as_ref().unwrap_or(written), &self.rows, &self.operators)?;
             let conditions = Conditions::of(written, &self.inputs, lowered.graph.get_or_insert_default())?;
             // What tract cannot do first.
@@ -318,12 +294,9 @@ impl Session {
         self.direct.get_or_init(make).as_ref().map_err(Clone::clone)
     }
 
-    /// The model with our convolutions, where it has some: these, and what they replace.
-    fn with_layers(&self, model: &Model) -> Result<(Option<Model>, Vec<LayerKernel>, Vec<Fallback>)> {
-        let kept = guards::values_of(model)?;
-        let outputs = model.proto.graph.iter().flat_map(|graph| &graph.output).map(|info| info.name.as_str());
-        let kept = kept.iter().map(String::as_str).chain(outputs).collect();
-        let layered = if self.rows.is_empty() { None } else { channels_last::channels_last(model, &kept)? };
+    /// The model with our convolutions, where it has some: these, and what they replace. The values of these names stay.
+    fn with_layers(&self, model: &Model, kept: &BTreeSet<&str>) -> Result<(Option<Model>, Vec<LayerKernel>, Vec<Fallback>)> {
+        let layered = if self.rows.is_empty() { None } else { channels_last::channels_last(model, kept)? };
         let replaced = layered.iter().flat_map(|layered| &layered.replaced).map(|(name, op)| Fallback::slower(name, op)).collect();
         Ok(layered.map_or((None, vec![], vec![]), |layered| (Some(layered.model), layered.layers, replaced)))
     }
@@ -419,7 +392,7 @@ impl Session {
             Engine::Fallback(module, _) => self.on_threads(|| run_fallback(module, inputs)),
             Engine::Tract(runnable) => {
                 self.direct()?.conditions.check_inputs(inputs)?;
-                self.on_threads(|| self.by_tract(runnable, inputs)).or_else(|error| {
+                self.on_threads_of(runnable, || self.by_tract(runnable, inputs)).or_else(|error| {
                     if error.code() == ErrorCode::Guard {
                         return Err(error);
                     }
@@ -435,40 +408,6 @@ impl Session {
                 })
             }
         }
-    }
-
-    /// The outputs by name, for inputs by name, in any order.
-    ///
-    /// ```
-    /// use ontrace::{Array, Example, Tensor, module, trace};
-    /// let (x, y) = (Tensor::from(&[1.0f32]), Tensor::from(&[2.0f32]));
-    /// let model = module::from_fn(|(x, y): (Tensor, Tensor)| x.sub(&y));
-    /// let session = trace(&model, Example::new().input("left", &x).input("right", &y))?.session()?;
-    /// let (five, three) = (Array::vector(vec![5.0f32]), Array::vector(vec![3.0f32]));
-    /// let outputs = session.run_named([("right", &three), ("left", &five)])?;
-    /// assert_eq!(outputs["y"].to_vec::<f32>()?, [2.0]);
-    /// # Ok::<(), ontrace::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Session::run`], and [`Input`](crate::ErrorCode::Input) where a name is unknown, given twice or missing.
-    pub fn run_named<'a, N: AsRef<str>>(&self, inputs: impl IntoIterator<Item = (N, &'a Array)>) -> Result<NamedOutputs> {
-        let names = || self.inputs.iter().map(|input| input.0.as_str()).collect::<Vec<_>>().join(", ");
-        let mut given: Vec<Option<&Array>> = vec![None; self.inputs.len()];
-        for (name, array) in inputs {
-            let name = name.as_ref();
-            let index = self.inputs.iter().position(|input| input.0 == name);
-            let index = index.ok_or_else(|| Error::input(format!("no input `{name}`")).help(format!("the inputs are: {}", names())))?;
-            if given[index].replace(array).is_some() {
-                return Err(Error::input(format!("input `{name}` is given twice")));
-            }
-        }
-        let array = |(array, (name, _)): (Option<&Array>, &(String, Type))| {
-            array.cloned().ok_or_else(|| Error::input(format!("input `{name}` is missing")).help(format!("the inputs are: {}", names())))
-        };
-        let arrays = given.into_iter().zip(&self.inputs).map(array).collect::<Result<Vec<_>>>()?;
-        let outputs = self.run(&arrays)?;
-        Ok(NamedOutputs(self.outputs.iter().map(|output| output.0.clone()).zip(outputs).collect()))
     }
 
     /// Compares inputs with what the model declares.
@@ -491,6 +430,14 @@ impl Session {
     fn on_threads<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
             Some(pool) => pool.install(run),
+            None => threads::alone(run),
+        }
+    }
+
+    /// As [`Session::on_threads`], or on the caller's alone where that is quicker.
+    fn on_threads_of<R: Send>(&self, runnable: &Runnable, run: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => runnable.threads.run(pool, run),
             None => threads::alone(run),
         }
     }

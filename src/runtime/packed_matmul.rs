@@ -1,7 +1,10 @@
-//! A product with a matrix of the model, as one node of tract's plan: the matrix is laid out once for all plans, a bias is added on the way.
+//! A product with a matrix of the model, as one node of tract's plan: the matrix is laid out once for all plans, a bias is added
+//! and an activation applied on the way.
 
+use super::activation_op::ActivationOp;
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
+use crate::kernels::fused_activation::FusedActivation;
 use crate::kernels::packed_gemm::Panels;
 use crate::onnx::Node;
 use crate::onnx::proto::NodeProto;
@@ -77,11 +80,12 @@ pub(super) fn room(shape: &[usize]) -> TractResult<Tensor> {
     unsafe { Tensor::uninitialized::<f32>(shape) }
 }
 
-/// x·B + bias along the last axis of x.
+/// f(x·B + bias) along the last axis of x, where f is an activation.
 #[derive(Clone, Debug)]
 pub(super) struct Product {
     matrix: Arc<Panels>,
     bias: Option<Arc<[f32]>>,
+    activation: Option<FusedActivation>,
 }
 
 impl Product {
@@ -91,7 +95,7 @@ impl Product {
     /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for the matrix.
     pub(super) fn new(linear: &ConstantMatMul, laid_out: &mut LaidOut) -> Result<Product> {
         let bias = linear.bias.map(|bias| bias.to_vec().map(Into::into)).transpose()?;
-        Ok(Product { matrix: laid_out.panels(linear)?, bias })
+        Ok(Product { matrix: laid_out.panels(linear)?, bias, activation: None })
     }
 
     /// The shape of the product of what has this one.
@@ -130,7 +134,7 @@ impl Expansion for PackedMatMulOp {
 
 impl PartialEq for Product {
     fn eq(&self, other: &Product) -> bool {
-        Arc::ptr_eq(&self.matrix, &other.matrix) && self.bias == other.bias
+        Arc::ptr_eq(&self.matrix, &other.matrix) && self.bias == other.bias && self.activation == other.activation
     }
 }
 
@@ -154,7 +158,8 @@ impl EvalOp for Product {
         let mut y = room(&shape)?;
         let x = ArrayView2::from_shape((rows, k), x.try_as_plain_ram()?.as_slice::<f32>()?)?;
         let mut out = y.try_as_plain_ram_mut()?;
-        self.matrix.multiply(x, self.bias.as_deref(), ArrayViewMut2::from_shape((rows, n), out.as_slice_mut::<f32>()?)?);
+        let out = ArrayViewMut2::from_shape((rows, n), out.as_slice_mut::<f32>()?)?;
+        self.matrix.multiply(x, self.bias.as_deref(), self.activation, out);
         Ok(tvec![y.into_tvalue()])
     }
 
@@ -166,13 +171,17 @@ impl TypedOp for Product {
         Ok(tvec![f32::fact(self.shape(inputs[0].shape.to_tvec())?)])
     }
 
-    /// Folds in an addition of the same values to every row.
+    /// Folds in an addition of the same values to every row, and an activation.
     fn declutter(&self, model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
-        if self.bias.is_some() || model.outputs.contains(&node.id.into()) {
+        if self.activation.is_some() || model.outputs.contains(&node.id.into()) {
             return Ok(None);
         }
         let Some(next) = model.single_succ(node.id)? else { return Ok(None) };
-        if !next.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Add>()) {
+        if let Some(ActivationOp(activation)) = next.op_as::<ActivationOp>() {
+            let product = Product { activation: Some(*activation), ..self.clone() };
+            return TypedModelPatch::fuse_with_next(model, node, product).map(Some);
+        }
+        if self.bias.is_some() || !next.op_as::<TypedBinOp>().is_some_and(|op| op.0.is::<Add>()) {
             return Ok(None);
         }
         let Some(other) = next.inputs.iter().find(|input| input.node != node.id) else { return Ok(None) };
@@ -182,7 +191,7 @@ impl TypedOp for Product {
             return Ok(None);
         }
         let bias: Arc<[f32]> = values.try_as_plain_ram()?.as_slice::<f32>()?.into();
-        TypedModelPatch::fuse_with_next(model, node, Product { matrix: Arc::clone(&self.matrix), bias: Some(bias) }).map(Some)
+        TypedModelPatch::fuse_with_next(model, node, Product { bias: Some(bias), ..self.clone() }).map(Some)
     }
 
     as_op!();

@@ -1,5 +1,7 @@
 //! A plan of tract's that is run again and again: what it makes for a run is kept for the next one.
 
+use crate::kernels::threads;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tract_onnx::prelude::{TValue, TVec, TractResult, TypedRunnableModel};
@@ -10,6 +12,49 @@ use tract_onnx::tract_core::plan::eval;
 /// How many states are kept: one for each thread that ran the plan at the same time as others.
 const IDLE: usize = 8;
 
+/// Where the calls of a plan run: in a pool, or on the caller's thread where they are so short that waking others takes longer. Found by timing the
+/// first of them; what they answer is the same.
+pub(super) struct ThreadChoice {
+    calls: AtomicUsize,
+    /// The shortest call in the pool, in nanoseconds.
+    pooled: AtomicU64,
+    /// The shortest call on the caller's thread.
+    alone: AtomicU64,
+}
+
+impl ThreadChoice {
+    /// Calls that are timed in each way, after one that finds the caches empty.
+    const TRIALS: usize = 3;
+    /// Calls in the pool that take longer than this many nanoseconds are worth it, whatever they take elsewhere.
+    const LONG: u64 = 500_000;
+
+    fn new() -> ThreadChoice {
+        ThreadChoice { calls: AtomicUsize::new(0), pooled: AtomicU64::new(u64::MAX), alone: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Runs a call in the pool or by itself.
+    pub(super) fn run<R: Send>(&self, pool: &rayon::ThreadPool, run: impl FnOnce() -> R + Send) -> R {
+        let call = self.calls.load(Ordering::Relaxed);
+        let pooled = self.pooled.load(Ordering::Relaxed);
+        let decided = call > 2 * ThreadChoice::TRIALS;
+        let is_alone =
+            pooled < ThreadChoice::LONG && if decided { self.alone.load(Ordering::Relaxed) <= pooled } else { call > ThreadChoice::TRIALS };
+        let run = || if is_alone { threads::alone(run) } else { pool.install(run) };
+        if decided {
+            return run();
+        }
+        let started = Instant::now();
+        let result = run();
+        let time = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if call > 0 {
+            let shortest = if is_alone { &self.alone } else { &self.pooled };
+            shortest.fetch_min(time, Ordering::Relaxed);
+        }
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+}
+
 /// A plan, and states between two runs: slots for all its values, in which those that are constant stand already.
 pub(super) struct Runnable {
     plan: Arc<TypedRunnableModel>,
@@ -17,6 +62,7 @@ pub(super) struct Runnable {
     /// Whether no operator keeps anything between runs: in a state, which would go on where the last run stopped, or on the thread
     /// that it ran on, for which alone it is given up.
     stateless: bool,
+    pub(super) threads: ThreadChoice,
 }
 
 impl Runnable {
@@ -24,7 +70,7 @@ impl Runnable {
         let state = plan.spawn()?;
         let keeps_for_thread = plan.model().nodes().iter().any(|node| node.op_is::<OptMatMul>());
         let stateless = !keeps_for_thread && state.op_states.iter().all(Option::is_none);
-        Ok(Runnable { plan, idle: Mutex::default(), stateless })
+        Ok(Runnable { plan, idle: Mutex::default(), stateless, threads: ThreadChoice::new() })
     }
 
     /// The outputs for these inputs.
@@ -62,9 +108,27 @@ impl Runnable {
 
 #[cfg(test)]
 mod tests {
+    use super::{Duration, ThreadChoice};
     use crate::ops::{Cell, Recurrent, RecurrentWeights};
     use crate::runtime::noise;
     use crate::{Array, Result, Tensor, trace_fn};
+
+    #[test]
+    fn short_calls_stay_on_the_thread_of_the_caller() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let in_pool = || rayon::current_thread_index().is_some();
+        let short = ThreadChoice::new();
+        // Whichever way is quicker, both were tried.
+        let ways: Vec<bool> = (0..10).map(|_| short.run(&pool, in_pool)).collect();
+        assert_eq!(ways[..7], [true, true, true, true, false, false, false]);
+        assert!(ways[7..].iter().all(|way| *way == ways[7]));
+        let long = ThreadChoice::new();
+        let slow = || {
+            std::thread::sleep(Duration::from_millis(1));
+            in_pool()
+        };
+        assert!((0..10).all(|_| long.run(&pool, slow)));
+    }
 
     /// A network that tract runs as a scan, which has a state.
     fn lstm(x: Tensor) -> Result<Tensor> {
@@ -78,11 +142,11 @@ mod tests {
         let x = noise(&[5, 2, 4], 0);
         for f in [lstm, |x: Tensor| x.add(1.0)?.softmax(-1)] {
             let session = trace_fn(f, &x).unwrap().session().unwrap();
-            assert_eq!(session.explain(), Vec::<String>::new());
             let other: Array = noise(&[5, 2, 4], 9).to_array().unwrap();
             let x = x.to_array().unwrap();
             let first = session.run(std::slice::from_ref(&x)).unwrap();
             session.run(&[other]).unwrap();
+            assert!(!session.runs_without_tract());
             assert_eq!(session.run(&[x]).unwrap(), first);
         }
     }

@@ -102,6 +102,26 @@ fn a_gate_of_each_channel_is_one_product() {
 }
 
 #[test]
+fn what_is_left_of_each_channel_is_reduced_where_it_lies() {
+    let (x, w) = (noise(&[2, 3, 9, 70], 1), noise(&[37, 3, 1, 1], 2));
+    let conv = |x: &Tensor| x.conv(&w, None, Window::dense(2), 1);
+    let left = |f: &dyn Fn(&Tensor) -> Result<Tensor>| counts(|x| f(&conv(&x)?), &x, ["ontrace.Reduce", "Reduce<"]);
+    for kept in [false, true] {
+        assert_eq!(left(&|y| y.mean([2, 3], kept)), [1, 0]);
+        assert_eq!(left(&|y| y.sum([-1, -2], kept)), [1, 0]);
+        assert_eq!(left(&|y| y.norm(2.0, [2, 3], kept)), [1, 0]);
+    }
+    assert_eq!(left(&|y| y.adaptive_average_pool([1, 1])), [1, 0]);
+    // One axis is another matter, and so are the channels.
+    assert_eq!(left(&|y| y.mean([2], true))[0], 0);
+    assert_eq!(left(&|y| y.mean([1, 2, 3], true))[0], 0);
+    let traced = trace_fn(|x: Tensor| conv(&x)?.mean([2, 3], false), &noise(&[2, 3, 60, 60], 1)).unwrap();
+    let (one, two) = (traced.session().unwrap(), Session::builder().threads(2).build_traced(&traced).unwrap());
+    let x = noise(&[2, 3, 60, 60], 5).to_array().unwrap();
+    assert_eq!(one.run(std::slice::from_ref(&x)).unwrap(), two.run(&[x]).unwrap());
+}
+
+#[test]
 fn pools_of_every_kind_agree() {
     let (x, w) = (noise(&[2, 3, 11, 10], 1), noise(&[37, 3, 1, 1], 2));
     let window = Window::symmetric(&[2, 3], &[1, 1], &[1, 1]);
