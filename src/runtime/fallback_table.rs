@@ -95,6 +95,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("ReduceSum", half, "accumulates f16 in f16"),
     ("Cast", to_long, "gives 2147483647 for every larger float"),
     ("Resize", double, "interpolates in f32"),
+    ("Resize", feeds_integers, "rounds more than once, which shows where the result is cut to integers"),
     ("NonMaxSuppression", unlimited, "takes all boxes where no number of them is given, or 0"),
     ("LayerNormalization", double, "rounds its epsilon to f32"),
     ("CumSum", casts_sizes, "confuses cast integers with symbolic dimensions"),
@@ -262,6 +263,18 @@ fn feeds_product(node_context: &NodeContext) -> bool {
         }
     }
     false
+}
+
+/// Whether a result is cast to integers and nothing else.
+fn feeds_integers(node_context: &NodeContext) -> bool {
+    let is_float =
+        |i: i64| [DataType::Float, DataType::Double, DataType::Float16, DataType::Bfloat16].iter().any(|dtype| *dtype as i64 == i);
+    let cuts = |node: &NodeProto| {
+        node.op_type == "Cast" && node.attribute.iter().any(|attribute| attribute.name == "to" && !is_float(attribute.i))
+    };
+    let uses = |node: &&NodeProto| node.input.iter().any(|name| node_context.node.output.first() == Some(name));
+    let mut users = node_context.graph.node.iter().filter(uses).peekable();
+    users.peek().is_some() && users.all(cuts)
 }
 
 /// Whether floats are multiplied by a constant that is 0 everywhere.

@@ -302,6 +302,19 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("Mish", x),
     },
     Case {
+        row: ("Resize", "rounds more than once, which shows where the result is cut to integers"),
+        // 15 + (237 − 15) / 6 is 52.
+        given: &[(F32, &[1, 1, 1, 4], &[168.0, 15.0, 237.0, 72.0])],
+        types: &[(DType::U8, &[1, 1, 1, 6])],
+        write: |builder, x| {
+            let sizes = builder.ints(&[1, 1, 1, 6]);
+            let absent = Name::default();
+            let wide = builder.node("Resize", &[x[0].clone(), absent.clone(), absent, sizes]).string("mode", "linear");
+            let wide = wide.write_one(Type::new(F32, Shape::fixed(&[1, 1, 1, 6]))).unwrap();
+            builder.node("Cast", &[wide]).dtype("to", DType::U8)
+        },
+    },
+    Case {
         row: ("Celu", "is wrong in f16"),
         given: &[(F16, &[3], &[-1.0, 0.5, -3.0])],
         types: &[(F16, &[3])],
