@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A product with a constant matrix and the constant vector that is added to it.
-struct Linear {
+struct RowProduct {
     x: ValueId,
     weight: ValueId,
     bias: ValueId,
@@ -50,7 +50,7 @@ impl<'a> Uses<'a> {
     }
 
     /// The layer that ends in a sum.
-    fn linear(&self, node: &'a Node) -> Option<Linear> {
+    fn linear(&self, node: &'a Node) -> Option<RowProduct> {
         let (Binary::Add, [Some(a), Some(b)]) = (as_op::<Binary>(&node.op)?, &node.inputs[..]) else { return None };
         let (product, bias) = if self.graph.value(*b).constant().is_some() { (*a, *b) } else { (*b, *a) };
         let maker = self.makers.get(&product).filter(|maker| as_op::<MatMul>(&maker.op).is_some())?;
@@ -72,12 +72,12 @@ impl<'a> Uses<'a> {
         let is_written =
             Reshape::is_written_alone(&ty(x).shape, &rows.shape) && (merges || Reshape::is_written_alone(&result.shape, &ty(output).shape));
         let reshapes = usize::from(!merges);
-        is_written.then_some(Linear { x, weight, bias, output, rows: (rows, result), reshapes })
+        is_written.then_some(RowProduct { x, weight, bias, output, rows: (rows, result), reshapes })
     }
 
     /// The layers that are fewer nodes as Gemm, by their outputs.
-    fn gains(&self) -> BTreeMap<ValueId, Linear> {
-        let mut groups: BTreeMap<ValueId, Vec<Linear>> = BTreeMap::new();
+    fn gains(&self) -> BTreeMap<ValueId, RowProduct> {
+        let mut groups: BTreeMap<ValueId, Vec<RowProduct>> = BTreeMap::new();
         for linear in self.graph.nodes().iter().filter_map(|node| self.linear(node)) {
             groups.entry(linear.x).or_default().push(linear);
         }
