@@ -242,7 +242,7 @@ fn measured_times_are_colours() {
     let model = data("resnet_tiny.pt");
     let bench = folder.run(&["--json", "bench", &model, "--runs", "2", "--by", "node"]).exits(0).text();
     std::fs::write(folder.path("bench.json"), bench).unwrap();
-    folder.run(&["draw", &model, "-o", "m.svg", "--color", "time", "--times", "bench.json"]).exits(0).says(&["of 31 nodes have a time"]);
+    folder.run(&["draw", &model, "-o", "m.svg", "--color", "time", "--times", "bench.json"]).exits(0).says(&["of 30 nodes have a time"]);
     let svg = read(&folder, "m.svg");
     // In the legend, and as the header of the slowest node.
     assert!(svg.contains(" ms</text>") && svg.matches("#b22020").count() == 2, "{}", svg.matches("#b22020").count());
@@ -283,10 +283,11 @@ fn nodes_are_coloured_by_their_distance_from_another_model() {
     let nodes = value["node_differences"]["second"].as_array().unwrap();
     let first = nodes.iter().find(|node| node["difference"].as_f64().is_some_and(|x| x > 1.0)).unwrap();
     assert_eq!((nodes.len(), first["line"].as_str()), (31, Some("batchnormalization_17")), "{value}");
-    for (file, picture) in [(&model, "a.svg"), (&ported, "b.svg"), (&ported, "b.html")] {
+    // The ported file has a global pooling as two means: the first gives a value that the other model does not have.
+    for (file, picture, count) in [(&model, "a.svg", "30 of 30"), (&ported, "b.svg", "30 of 31"), (&ported, "b.html", "30 of 31")] {
         let options = ["--color", "difference", "--differences", "compare.json"];
         let ran = folder.run(&[&["draw", file, "-o", picture], &options[..]].concat()).exits(0);
-        assert!(ran.stderr.contains("31 of 31 nodes have a difference"), "{picture}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("{count} nodes have a difference")), "{picture}: {}", ran.stderr);
     }
     let drawing = std::fs::read_to_string(folder.path("b.svg")).unwrap();
     assert!(drawing.contains("at the limit of rounding"));
