@@ -4,6 +4,7 @@
 mod computed_operands;
 mod extract;
 mod freed_axes;
+#[cfg(feature = "tract")]
 mod node_program;
 mod opset_upgrade;
 mod run;
@@ -25,6 +26,7 @@ use crate::tensor::{Tensor, guard};
 use crate::trace::example_sizes_of;
 use crate::tree::Tree;
 use bytes::Bytes;
+#[cfg(feature = "tract")]
 #[cfg(feature = "tract")]
 pub(crate) use node_program::{NodeOperand, NodeProgram};
 use run::{GraphRunner, Scope};
