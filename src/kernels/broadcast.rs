@@ -1,7 +1,7 @@
 //! Sums and products of f32 in place, with an operand that broadcasts.
 
 use super::fill::write_lines;
-use super::take::unravel;
+use super::take::{advance, unravel};
 use super::threads::threads;
 use super::vector::vectorised;
 
@@ -59,30 +59,29 @@ impl Broadcast {
     pub fn run(&self, combine: Combine, whole: &mut [f32], part: &[f32]) {
         let parallel = threads() > 1 && whole.len() > GRAIN;
         write_lines(whole, self.run, parallel, |first, whole| {
-            for (line, whole) in (first..).zip(whole.chunks_exact_mut(self.run)) {
-                let from: usize = unravel(line, &self.sizes).iter().zip(&self.strides).map(|(i, stride)| i * stride).sum();
+            let mut position = unravel(first, &self.sizes);
+            for whole in whole.chunks_exact_mut(self.run) {
+                let from: usize = position.iter().zip(&self.strides).map(|(i, stride)| i * stride).sum();
                 let part = &part[from..][..if self.is_single { 1 } else { self.run }];
-                match (combine, part) {
-                    (Combine::Add, &[x]) => vectorised(
-                        #[inline(always)]
-                        || whole.iter_mut().for_each(|y| *y += x),
-                    ),
-                    (Combine::Mul, &[x]) => vectorised(
-                        #[inline(always)]
-                        || whole.iter_mut().for_each(|y| *y *= x),
-                    ),
-                    (Combine::Add, part) => vectorised(
-                        #[inline(always)]
-                        || whole.iter_mut().zip(part).for_each(|(y, x)| *y += x),
-                    ),
-                    (Combine::Mul, part) => vectorised(
-                        #[inline(always)]
-                        || whole.iter_mut().zip(part).for_each(|(y, x)| *y *= x),
-                    ),
+                match combine {
+                    Combine::Add => each(whole, part, |y, x| y + x),
+                    Combine::Mul => each(whole, part, |y, x| y * x),
                 }
+                advance(&mut position, &self.sizes);
             }
         });
     }
+}
+
+/// Combines the elements of a run with one element, or with as many.
+fn each(whole: &mut [f32], part: &[f32], f: impl Fn(f32, f32) -> f32) {
+    vectorised(
+        #[inline(always)]
+        || match part {
+            &[x] => whole.iter_mut().for_each(|y| *y = f(*y, x)),
+            part => whole.iter_mut().zip(part).for_each(|(y, &x)| *y = f(*y, x)),
+        },
+    );
 }
 
 #[cfg(test)]

@@ -193,7 +193,8 @@ pub fn reduced(reduction: SpatialReduction, batch: usize, channels: usize, x: &[
         return Ok(());
     }
     let positions = x.len() / out.len();
-    let blocks = positions.div_ceil(BLOCK);
+    // The mean of no positions is 0 / 0.
+    let blocks = positions.div_ceil(BLOCK).max(1);
     let combination = if reduction == SpatialReduction::Norm { Combination::SumOfSquares } else { Combination::Sum };
     let mut partial = zeros::<f32>(batch * blocks * channels)?;
     write_lines(&mut partial, channels, threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
@@ -245,4 +246,20 @@ pub fn scaled(batch: usize, channels: usize, x: &[f32], scale: &[f32], out: &mut
         );
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_without_positions_are_reduced_as_nothing_is() {
+        let of = |reduction| {
+            let mut out = [7.0; 6];
+            reduced(reduction, 2, 3, &[], &mut out).unwrap();
+            out
+        };
+        assert_eq!((of(SpatialReduction::Sum), of(SpatialReduction::Norm)), ([0.0; 6], [0.0; 6]));
+        assert!(of(SpatialReduction::Mean).iter().all(|y| y.is_nan()));
+    }
 }

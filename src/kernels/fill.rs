@@ -88,6 +88,9 @@ pub fn fill_with<T: Element>(units: usize, unit: usize, work: usize, write: &(dy
 /// and some whole lines.
 #[cfg(feature = "tract")]
 pub fn write_lines(out: &mut [f32], length: usize, parallel: bool, write: impl Fn(usize, &mut [f32]) + Sync) {
+    if out.is_empty() {
+        return;
+    }
     let lines = out.len() / length;
     let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
     let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
@@ -142,5 +145,13 @@ mod tests {
     fn room_beyond_the_machine_is_an_error() {
         assert_eq!(zeros::<f64>(1 << 58).unwrap_err().code(), crate::ErrorCode::TooBig);
         assert_eq!(fill::<u8>(1 << 40, 1 << 40, 1, |_, _| {}).unwrap_err().code(), crate::ErrorCode::TooBig);
+    }
+
+    #[cfg(feature = "tract")]
+    #[test]
+    fn nothing_has_no_lines() {
+        for parallel in [false, true] {
+            write_lines(&mut [], 7, parallel, |_, _| panic!("a line of nothing"));
+        }
     }
 }

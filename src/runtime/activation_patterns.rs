@@ -33,13 +33,13 @@ pub(super) fn with_activations(model: &Model, kept: &BTreeSet<&str>) -> Option<M
     }
     let inner: HashSet<usize> = found.iter().flat_map(|formula| formula.inner.iter().copied()).collect();
     let roots: HashMap<usize, &Formula> = found.iter().map(|formula| (formula.root, formula)).collect();
-    let node = |(i, node): (usize, &NodeProto)| match roots.get(&i) {
-        Some(formula) => Some(formula.node(node)),
-        None => (!inner.contains(&i)).then(|| node.clone()),
+    let node = |(i, node): (usize, NodeProto)| match roots.get(&i) {
+        Some(formula) => Some(formula.node(&node)),
+        None => (!inner.contains(&i)).then_some(node),
     };
-    let nodes = graph.node.iter().enumerate().filter_map(node).collect();
     let mut new = model.clone();
-    new.proto.graph.get_or_insert_default().node = nodes;
+    let nodes = &mut new.proto.graph.get_or_insert_default().node;
+    *nodes = std::mem::take(nodes).into_iter().enumerate().filter_map(node).collect();
     Some(new)
 }
 

@@ -281,6 +281,11 @@ impl<'a> Pass<'a> {
     /// Adds a node of ours.
     fn layer(&mut self, name: String, layer: LayerKernel, inputs: Vec<String>, output: &str, rank: usize) {
         let output = self.new_last(output, rank);
+        self.push_layer(name, layer, inputs, output);
+    }
+
+    /// Adds a node of ours whose result has this name in the new graph.
+    fn push_layer(&mut self, name: String, layer: LayerKernel, inputs: Vec<String>, output: String) {
         self.nodes.push(layer_node(name, self.layers.len(), inputs, output));
         self.layers.push(layer);
     }
@@ -462,8 +467,7 @@ impl<'a> Pass<'a> {
         // The axes are left out afterwards: what has channels last has them all.
         let reduced = format!("{output}.channels_last.reduced");
         let axes = self.new_constant(Array::vector(spatial.into_iter().collect::<Vec<i64>>()));
-        self.nodes.push(layer_node(node.name.clone(), self.layers.len(), vec![input], reduced.clone()));
-        self.layers.push(LayerKernel::Reduce(reduction));
+        self.push_layer(node.name.clone(), LayerKernel::Reduce(reduction), vec![input], reduced.clone());
         self.nodes.push(NodeProto {
             op_type: "Squeeze".to_string(),
             name: format!("{output}.squeezed"),

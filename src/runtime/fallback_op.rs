@@ -155,13 +155,17 @@ impl FallbackOp {
     }
 
     /// A sum or a product of f32 with an operand that broadcasts, constants among the operands.
-    fn broadcast(&self, facts: &InputTypes) -> Option<BroadcastOp> {
-        let [(DType::F32, a), (DType::F32, b)] = &facts[..] else { return None };
+    fn broadcast(&self, model: &TypedModel, inputs: &[OutletId]) -> TractResult<Option<BroadcastOp>> {
         let node = Node::new(&self.node.node, 0);
-        let combine = combine(&node)?;
-        let fixed = |shape: &TVec<TDim>| shape.iter().map(|n| n.to_usize().ok()).collect::<Option<Vec<usize>>>();
-        let (whole, broadcast) = broadcast([&fixed(a)?, &fixed(b)?])?;
-        node.inputs().eq(self.inputs.iter().map(|input| Some(input.0.as_str()))).then_some(BroadcastOp { combine, whole, broadcast })
+        let (Some(combine), [a, b]) = (combine(&node), inputs) else { return Ok(None) };
+        let fixed = |outlet: &OutletId| -> TractResult<Option<Vec<usize>>> {
+            let fact = model.outlet_fact(*outlet)?;
+            let shape = fact.shape.iter().map(|n| n.to_usize().ok()).collect::<Option<Vec<usize>>>();
+            Ok(shape.filter(|_| fact.datum_type == f32::datum_type()))
+        };
+        let (Some(a), Some(b)) = (fixed(a)?, fixed(b)?) else { return Ok(None) };
+        let in_order = node.inputs().eq(self.inputs.iter().map(|input| Some(input.0.as_str())));
+        Ok(broadcast([&a, &b]).filter(|_| in_order).map(|(whole, broadcast)| BroadcastOp { combine, whole, broadcast }))
     }
 
     /// What the node does to inputs of these types, and our shape rule.
@@ -218,8 +222,7 @@ impl Expansion for FallbackOp {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let facts = inputs.iter().map(|&outlet| fact(model.outlet_fact(outlet)?)).collect::<TractResult<InputTypes>>()?;
-        if let Some(op) = self.broadcast(&facts) {
+        if let Some(op) = self.broadcast(model, inputs)? {
             return model.wire_node(prefix, op, inputs);
         }
         let given = self.given(inputs);

@@ -17,6 +17,8 @@ mod guards;
 mod keep_nan;
 mod packed_matmul;
 mod panic;
+#[cfg(test)]
+mod plan_counts;
 mod profile;
 mod row_op;
 mod runnable;

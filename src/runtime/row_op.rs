@@ -86,20 +86,14 @@ impl TypedOp for RowOp {
 
 #[cfg(test)]
 mod tests {
-    use crate::array::{Tolerance, compare};
-    use crate::runtime::{Session, noise, shapes};
-    use crate::{Result, Tensor, trace_fn};
+    use crate::array::Tolerance;
+    use crate::runtime::noise;
+    use crate::runtime::plan_counts::plan_counts;
+    use crate::{Result, Tensor};
 
-    /// How many operators of this name stand in the plan of a function, which answers what the function does, on one thread and on two.
+    /// How many operators of this name stand in the plan of a function.
     fn count(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor, name: &str) -> usize {
-        let traced = trace_fn(&f, x).unwrap();
-        let (one, two) = (traced.session().unwrap(), Session::builder().threads(2).build_traced(&traced).unwrap());
-        let inputs = [x.to_array().unwrap()];
-        let operators = one.compile(&shapes(&inputs)).unwrap().operators();
-        let (got, expected) = (one.run(&inputs).unwrap(), f(x.clone()).unwrap().to_array().unwrap());
-        assert!(compare(&got[0], &expected, Tolerance { abs: 1e-6, rel: 1e-5 }).unwrap().agrees);
-        assert_eq!(two.run(&inputs).unwrap(), got);
-        operators.iter().filter(|operator| *operator == name).count()
+        plan_counts(f, x, Tolerance { abs: 1e-6, rel: 1e-5 }, [name])[0]
     }
 
     #[test]

@@ -1,20 +1,15 @@
 //! Formulas as exporters write them: one node of the plan each, that answers what the formula does.
 
-use crate::array::{Tolerance, compare};
+use crate::array::Tolerance;
 use crate::ops::Window;
-use crate::runtime::{noise, shapes};
-use crate::{Result, Tensor, trace_fn};
+use crate::runtime::noise;
+use crate::runtime::plan_counts::plan_counts;
+use crate::{Result, Tensor};
 use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 
-/// How many operators of these names stand in the plan of a function, which answers what the function does.
+/// How many operators of these names stand in the plan of a function.
 fn counts<const N: usize>(f: impl Fn(Tensor) -> Result<Tensor>, x: &Tensor, names: [&str; N]) -> [usize; N] {
-    let session = trace_fn(&f, x).unwrap().session().unwrap();
-    let inputs = [x.to_array().unwrap()];
-    let operators = session.compile(&shapes(&inputs)).unwrap().operators();
-    let (got, expected) = (session.run(&inputs).unwrap(), f(x.clone()).unwrap().to_array().unwrap());
-    let comparison = compare(&got[0], &expected, Tolerance { abs: 1e-6, rel: 1e-5 }).unwrap();
-    assert!(comparison.agrees, "{comparison:?}");
-    names.map(|name| operators.iter().filter(|operator| operator.contains(name)).count())
+    plan_counts(f, x, Tolerance { abs: 1e-6, rel: 1e-5 }, names)
 }
 
 fn is_one_node(f: impl Fn(Tensor) -> Result<Tensor>) -> bool {
