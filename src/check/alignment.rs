@@ -137,10 +137,16 @@ impl<'a> Evaluated<'a> {
         output_nearness(&self.evaluation, &other.evaluation, (i, j))
     }
 
+    /// The values that can be compared with one another: those of one size, floats apart from others.
+    fn by_size(&self) -> HashMap<(usize, bool), Vec<&Sketch>> {
+        let mut by_size: HashMap<_, Vec<&Sketch>> = HashMap::new();
+        self.sketches.iter().for_each(|sketch| by_size.entry((sketch.len, sketch.is_float)).or_default().push(sketch));
+        by_size
+    }
+
     /// For each node how far its first result is from the nearest value of the other graph, in units of what rounding explains.
     pub(super) fn shares(&self, other: &Evaluated) -> Vec<Option<f64>> {
-        let mut by_size: HashMap<(usize, bool), Vec<&Sketch>> = HashMap::new();
-        other.sketches.iter().for_each(|sketch| by_size.entry((sketch.len, sketch.is_float)).or_default().push(sketch));
+        let by_size = other.by_size();
         let own: HashMap<ValueId, &Sketch> = self.sketches.iter().map(|sketch| (sketch.id, sketch)).collect();
         let one = |node: &Node| {
             let sketch = own.get(node.outputs.first()?)?;
@@ -153,8 +159,7 @@ impl<'a> Evaluated<'a> {
 
     /// The values of this graph that have a counterpart in the other.
     fn counterparts(&self, other: &Evaluated) -> HashSet<ValueId> {
-        let mut by_size: HashMap<(usize, bool), Vec<&Sketch>> = HashMap::new();
-        other.sketches.iter().for_each(|sketch| by_size.entry((sketch.len, sketch.is_float)).or_default().push(sketch));
+        let by_size = other.by_size();
         let has_one = |sketch: &&Sketch| {
             let candidates = by_size.get(&(sketch.len, sketch.is_float)).into_iter().flatten();
             candidates
