@@ -159,6 +159,12 @@ impl Dim {
         self == other || constraints.equal(self, other)
     }
 
+    /// Whether this size agrees with another, or is one that the data of a call gives: then the operator checks it in each call.
+    pub fn fits(&self, other: &Dim, constraints: &Constraints) -> bool {
+        let seen = || self.example().zip(other.example()).is_none_or(|(a, b)| a == b);
+        self.agrees(other, constraints) || (self.depends_on_values() && seen())
+    }
+
     /// The quotient where the division is exact: at every value of the symbols, or under these constraints, which may assume it because it
     /// holds in the example.
     pub fn div_exact(&self, divisor: &Dim, constraints: &Constraints) -> Option<Dim> {

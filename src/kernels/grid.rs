@@ -1,6 +1,7 @@
 //! An image read at positions that another tensor names.
 
-use crate::array::{Array, count};
+use super::real::Real;
+use crate::array::{Array, DType, count};
 use crate::error::{Error, Result};
 
 /// How a value is computed from the pixels around a position.
@@ -25,54 +26,62 @@ pub enum GridPadding {
     Reflection,
 }
 
+/// A function of f64 whose result any float has where it has the argument.
+fn exactly<T: Real>(x: T, f: impl Fn(f64) -> f64) -> T {
+    T::of(f(x.widen()))
+}
+
 /// The coordinate −1…1 of a grid as a position on an axis of this size.
-fn position(x: f32, length: usize, corners: bool) -> f32 {
-    let n = length as f32;
-    if corners { (x + 1.0) / 2.0 * (n - 1.0) } else { ((x + 1.0) * n - 1.0) / 2.0 }
+fn position<T: Real>(x: T, length: usize, corners: bool) -> T {
+    let (n, one, two) = (T::of(length as f64), T::of(1.0), T::of(2.0));
+    if corners { (x + one) / two * (n - one) } else { ((x + one) * n - one) / two }
 }
 
 /// A position clamped or reflected to the inside, where the border or mirrors do that.
-fn inside(x: f32, length: usize, outside: GridPadding, corners: bool) -> f32 {
-    let last = length as f32 - 1.0;
+fn inside<T: Real>(x: T, length: usize, outside: GridPadding, corners: bool) -> T {
+    let last = length as f64 - 1.0;
+    let clamped = |x: T| exactly(x, |x| x.clamp(0.0, last));
     match outside {
         GridPadding::Zeros => x,
-        GridPadding::Border => x.clamp(0.0, last),
+        GridPadding::Border => clamped(x),
         GridPadding::Reflection => {
-            let (low, span) = if corners { (0.0, last) } else { (-0.5, length as f32) };
+            let (low, span) = if corners { (0.0, last) } else { (-0.5, length as f64) };
             if span <= 0.0 {
-                return 0.0;
+                return T::of(0.0);
             }
-            let distance = (x - low).abs();
-            let (flips, rest) = ((distance / span).floor(), distance % span);
-            let mirrored = if flips % 2.0 == 0.0 { rest + low } else { span - rest + low };
-            mirrored.clamp(0.0, last)
+            let (low, span) = (T::of(low), T::of(span));
+            let distance = exactly(x - low, f64::abs);
+            let (flips, rest) = ((distance / span).widen().floor(), exactly(distance, |x| x % span.widen()));
+            clamped(if flips % 2.0 == 0.0 { rest + low } else { span - rest + low })
         }
     }
 }
 
 /// The weights of four neighbours at a fraction between the second and the third.
-fn cubic(t: f32) -> [f32; 4] {
-    const A: f32 = -0.75;
-    let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
-    let far = |x: f32| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
-    [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
+fn cubic<T: Real>(t: T) -> [T; 4] {
+    let (a, one, two) = (T::of(-0.75), T::of(1.0), T::of(2.0));
+    let near = |x: T| ((a + two) * x - (a + T::of(3.0))) * x * x + one;
+    let far = |x: T| ((a * x - T::of(5.0) * a) * x + T::of(8.0) * a) * x - T::of(4.0) * a;
+    [far(t + one), near(t), near(one - t), far(two - t)]
 }
 
 /// The pixels along one axis that a position reads, with their weights; `None` for one outside.
-fn taps(x: f32, length: usize, sampling: Sampling, outside: GridPadding, corners: bool) -> Vec<(Option<usize>, f32)> {
-    let pixel = |x: f32| (x >= 0.0 && x < length as f32).then_some(x as usize);
-    let at = position(x, length, corners);
+fn taps<T: Real>(x: T, length: usize, sampling: Sampling, outside: GridPadding, corners: bool) -> Vec<(Option<usize>, f64)> {
+    let pixel = |x: T| Some(x.widen()).filter(|&x| x >= 0.0 && x < length as f64).map(|x| x as usize);
+    let (at, one) = (position(x, length, corners), T::of(1.0));
     match sampling {
-        Sampling::Nearest => vec![(pixel(inside(at, length, outside, corners).round_ties_even()), 1.0)],
+        Sampling::Nearest => vec![(pixel(exactly(inside(at, length, outside, corners), f64::round_ties_even)), 1.0)],
         Sampling::Linear => {
             let at = inside(at, length, outside, corners);
-            let low = at.floor();
-            vec![(pixel(low), low + 1.0 - at), (pixel(low + 1.0), at - low)]
+            let low = exactly(at, f64::floor);
+            vec![(pixel(low), (low + one - at).widen()), (pixel(low + one), (at - low).widen())]
         }
         Sampling::Cubic => {
-            let low = at.floor();
+            let low = exactly(at, f64::floor);
             let weights = cubic(at - low);
-            (0..4).map(|i| (pixel(inside(low - 1.0 + i as f32, length, outside, corners)), weights[i])).collect()
+            (0..4)
+                .map(|i| (pixel(inside(low - one + T::of(f64::from(i)), length, outside, corners)), weights[i as usize].widen()))
+                .collect()
         }
     }
 }
@@ -105,9 +114,13 @@ pub fn grid_sample(x: &Array, grid: &Array, sampling: Sampling, outside: GridPad
             // Every combination of taps, with the product of their weights.
             let mut reads = vec![(0usize, 1f64)];
             for (axis, &length) in spatial.iter().enumerate() {
-                let taps = taps(point[axes - 1 - axis] as f32, length, sampling, outside, corners);
+                let at = point[axes - 1 - axis];
+                let taps = match grid.dtype() {
+                    DType::F64 => taps(at, length, sampling, outside, corners),
+                    _ => taps(at as f32, length, sampling, outside, corners),
+                };
                 let along = |&(offset, weight): &(usize, f64)| {
-                    taps.iter().filter_map(move |&(pixel, w)| Some((offset * length + pixel?, weight * f64::from(w)))).collect::<Vec<_>>()
+                    taps.iter().filter_map(move |&(pixel, w)| Some((offset * length + pixel?, weight * w))).collect::<Vec<_>>()
                 };
                 reads = reads.iter().flat_map(along).collect();
             }

@@ -151,11 +151,12 @@ fn source(i: usize, length: usize, scale: &Scale, coordinates: Coordinates) -> O
 /// The elements of the input that make one element of the result, with their weights; `None` where a crop reads outside.
 fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usize, f64)>> {
     let source = source(i, length, scale, rule.coordinates)?;
-    let clamp = |at: f64| at.clamp(0.0, length as f64 - 1.0) as usize;
-    // Halfway between two steps of a sampled kernel that is wide enough for what is left out.
+    let last = length as f64 - 1.0;
+    let clamp = |at: f64| at.clamp(0.0, last) as usize;
+    // Every neighbour of the kernel counts, also without weight: infinity times 0 is NaN, as torch and ONNX Runtime have it.
     let kernel = |reach: f64, weight: &dyn Fn(f64) -> f64| {
         let squeeze = if rule.antialias { scale.scale.min(1.0) } else { 1.0 };
-        let base = source.ceil() - 1.0;
+        let base = if rule.antialias { source.ceil() - 1.0 } else { source.floor() };
         let first = (-reach / squeeze).floor() + 1.0;
         let count = (2.0 - 2.0 * first) as usize;
         let mut taps: Vec<(f64, f64)> =
@@ -163,11 +164,14 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
         if rule.exclude_outside {
             taps.retain(|tap| tap.0 >= 0.0 && tap.0 < length as f64);
         }
+        if rule.antialias {
+            taps.retain(|tap| tap.1 != 0.0);
+        }
         let sum: f64 = taps.iter().map(|tap| tap.1).sum();
         let whole = if (rule.antialias || rule.exclude_outside) && sum != 0.0 { sum } else { 1.0 };
         taps.into_iter().map(|(at, weight)| (clamp(at), weight / whole)).collect::<Vec<_>>()
     };
-    let mut taps = match rule.interpolation {
+    Some(match rule.interpolation {
         Interpolation::Nearest(rounding) => {
             let nearest = match rounding {
                 Rounding::Floor => source.floor(),
@@ -175,7 +179,12 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
                 Rounding::PreferFloor => (source - 0.5).ceil(),
                 Rounding::PreferCeil => (source + 0.5).floor(),
             };
-            return Some(vec![(clamp(nearest), 1.0)]);
+            vec![(clamp(nearest), 1.0)]
+        }
+        Interpolation::Linear if !rule.antialias => {
+            let source = source.clamp(0.0, last);
+            let (base, t) = (source.floor(), source.fract());
+            vec![(clamp(base), 1.0 - t), (clamp(base + 1.0), t)]
         }
         Interpolation::Linear => kernel(1.0, &|t| (1.0 - t).max(0.0)),
         Interpolation::Cubic(a) => kernel(2.0, &|t| match t {
@@ -183,15 +192,7 @@ fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usiz
             t if t < 2.0 => ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a,
             _ => 0.0,
         }),
-    };
-    taps.retain(|tap| tap.1 != 0.0);
-    // At a border several neighbours are the same element, which must come out as it is.
-    taps.dedup_by(|next, tap| {
-        let same = next.0 == tap.0;
-        tap.1 += if same { next.1 } else { 0.0 };
-        same
-    });
-    Some(taps)
+    })
 }
 
 /// Weighted sums along one axis, rounded once, and a value at the positions that read outside.

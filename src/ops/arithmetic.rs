@@ -92,8 +92,10 @@ impl Tensor {
     /// [torch.lcm](https://docs.pytorch.org/docs/stable/generated/torch.lcm.html).
     #[track_caller]
     pub fn lcm(&self, other: &Tensor) -> Result<Tensor> {
-        let safe = self.gcd(other)?.maximum(1)?;
-        let product = self.abs()?.trunc_divide(safe)?.mul(other.abs()?)?;
+        let (x, y) = self.promoted(other)?;
+        let (divisor, one) = (x.gcd(&y)?, Tensor::ones((), x.dtype())?);
+        let safe = divisor.eq(0)?.where_(&one, &divisor)?;
+        let product = x.abs()?.trunc_divide(safe)?.mul(y.abs()?)?;
         // Narrow integers are multiplied as those of 32 bits, and what does not fit wraps after its sign is gone.
         if matches!(product.dtype(), DType::I8 | DType::I16) { Ok(product) } else { product.abs() }
     }
@@ -108,7 +110,8 @@ impl Tensor {
         if rtol == 0.0 && atol == 0.0 {
             return Ok(same);
         }
-        let wide = |t: &Tensor| if t.dtype() == DType::Bool { t.cast(DType::I64) } else { Ok(t.clone()) };
+        // The difference of integers need not be one of their dtype: torch takes it of floats.
+        let wide = |t: &Tensor| if t.dtype().is_float() { Ok(t.clone()) } else { t.cast(DType::F32) };
         let (x, y) = (wide(x)?, wide(y)?);
         let distance = x.sub(&y)?.abs()?;
         let near = distance.is_finite()?.logical_and(distance.le(y.mul(rtol)?.abs()?.add(atol)?)?)?;
@@ -142,13 +145,15 @@ fn gcd(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         DType::I32 | DType::U32 => 46,
         _ => 92,
     };
-    let (mut a, mut b) = (x.abs()?, y.abs()?);
+    // The remainders have the sign of what is divided: that of the least integer, which has no magnitude.
+    let (x, y) = x.promoted(y)?;
+    let (mut a, mut b, one) = (x.abs()?, y.abs()?, Tensor::ones((), x.dtype())?);
     for _ in 0..steps {
-        let rest = a.remainder(b.maximum(1)?)?;
-        let done = b.eq(0)?;
-        (a, b) = (done.where_(&a, &b)?, done.where_(&b, &rest)?);
+        let done = a.eq(0)?;
+        let rest = b.fmod(done.where_(&one, &a)?)?;
+        (a, b) = (done.where_(&a, &rest)?, done.where_(&b, &a)?);
     }
-    Ok(a)
+    Ok(b)
 }
 
 /// x = m · 2ᵉ with |m| from ½ up to 1.

@@ -1,5 +1,6 @@
 //! Convolutions.
 
+use super::integer_conv::{integer_conv, is_wide};
 use super::{Reader, one, widened};
 use crate::array::{Array, Scalar};
 use crate::dim::{Dim, Sizes, Type};
@@ -338,6 +339,9 @@ impl Tensor {
     /// [`Shape`](crate::ErrorCode::Shape) where channels or sizes do not fit.
     #[track_caller]
     pub fn conv(&self, weight: &Tensor, bias: Option<&Tensor>, window: Window, groups: usize) -> Result<Tensor> {
+        if is_wide(self.dtype()) {
+            return self.batched(weight.rank(), |x| integer_conv(x, weight, bias, &window, groups));
+        }
         self.batched(weight.rank(), |x| one(apply(Conv { window, groups }, &[Some(x), Some(weight), bias])))
     }
 
@@ -356,8 +360,34 @@ impl Tensor {
         groups: usize,
         output_padding: &[usize],
     ) -> Result<Tensor> {
+        let longer = |axis: usize| output_padding[axis] > 0 && output_padding[axis] >= window.strides.get(axis).copied().unwrap_or(1);
+        if (0..output_padding.len()).any(longer) {
+            return self.conv_transpose_then_pad(weight, bias, window, groups, output_padding);
+        }
         let op = ConvTranspose { window, groups, output_padding: output_padding.to_vec() };
         self.batched(weight.rank(), |x| one(apply(op, &[Some(x), Some(weight), bias])))
+    }
+
+    /// Padding that is no rest of a stride, which ONNX Runtime refuses: less is cut off at the end, and zeros follow.
+    fn conv_transpose_then_pad(
+        &self,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        mut window: Window,
+        groups: usize,
+        padding: &[usize],
+    ) -> Result<Tensor> {
+        let mut zeros = Vec::new();
+        for (end, padding) in window.pads_end.iter_mut().zip(padding) {
+            let kept = padding.saturating_sub(*end);
+            *end = end.saturating_sub(*padding);
+            zeros.push(kept);
+        }
+        let y = self.conv_transpose(weight, None, window, groups, &vec![0; padding.len()])?;
+        let widths: Vec<Dim> = zeros.iter().rev().flat_map(|&n| [Dim::Fixed(0), Dim::from(n)]).collect();
+        let y = y.pad(widths, super::Padding::Constant(Scalar::Float(0.0)))?;
+        let Some(bias) = bias else { return Ok(y) };
+        y.add(bias.reshape([vec![Dim::Fixed(-1)], vec![Dim::Fixed(1); padding.len()]].concat())?)
     }
 
     /// Runs a function of a batch on this, which may be a single element of one.

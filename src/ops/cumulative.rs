@@ -74,13 +74,21 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn trapezoid(&self, step: f64, axis: i64) -> Result<Tensor> {
-        trapezia(self, None, Some(step), axis)?.sum(axis, false)?.div(2.0)
+        if self.dim(axis)? == Dim::Fixed(0) {
+            return self.sum(axis, false)?.cast(self.dtype());
+        }
+        // All of them, less half of the two ends.
+        let ends = self.select(axis, 0)?.add(self.select(axis, -1)?)?;
+        self.sum(axis, false)?.sub(ends.mul(0.5)?)?.mul(step)
     }
 
     /// The integral along an axis by the trapezoidal rule over the sample points `x`: a vector, or the shape of the tensor.
     /// [torch.trapezoid](https://docs.pytorch.org/docs/stable/generated/torch.trapezoid.html).
     #[track_caller]
     pub fn trapezoid_over(&self, x: &Tensor, axis: i64) -> Result<Tensor> {
+        if self.dim(axis)? == Dim::Fixed(0) {
+            return self.sum(axis, false)?.cast(self.dtype());
+        }
         trapezia(self, Some(x), None, axis)?.sum(axis, false)?.div(2.0)
     }
 

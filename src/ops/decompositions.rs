@@ -513,6 +513,9 @@ fn determinant(x: &Tensor) -> Result<Tensor> {
     if n > 64 {
         return Err(Error::unsupported(format!("the determinant of {n} × {n} matrices is not supported: it is unrolled, up to size 64")));
     }
+    if matches!(x.dtype(), DType::F16 | DType::BF16) {
+        return determinant(&x.cast(DType::F32)?)?.cast(x.dtype());
+    }
     let positions = Tensor::arange(0, n, 1, DType::I64)?;
     let (one, zero) = (Tensor::ones((), x.dtype())?, Tensor::zeros((), x.dtype())?);
     let (mut rest, mut product) = (x.clone(), None::<Tensor>);

@@ -34,7 +34,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cdist(&self, other: &Tensor, p: f64) -> Result<Tensor> {
-        self.unsqueeze(-2)?.sub(other.unsqueeze(-3)?)?.norm(p, -1, false)
+        length(&self.unsqueeze(-2)?.sub(other.unsqueeze(-3)?)?, p)
     }
 
     /// The p-norms of the differences of each pair of the n points (n, d): a vector of n (n − 1) / 2.
@@ -48,6 +48,11 @@ impl Tensor {
         let pairs = super::arrange::pairs(&self.dim(0)?, false)?;
         let rows = |which: i64| self.index_select(0, &pairs.select(1, which)?);
         let (first, second) = (rows(0)?, rows(1)?);
-        first.sub(second)?.norm(p, -1, false)
+        length(&first.sub(second)?, p)
     }
+}
+
+/// The p-norms along the last axis; of order 0 the number of those that are not 0, which NaN makes NaN.
+fn length(x: &Tensor, p: f64) -> Result<Tensor> {
+    if p == 0.0 { x.abs()?.ceil()?.clamp(None, Some(Scalar::Float(1.0)))?.sum(-1, false) } else { x.norm(p, -1, false) }
 }

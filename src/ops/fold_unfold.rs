@@ -54,7 +54,7 @@ impl Operator for Col2Im {
         let channels = rows
             .div_exact(&Dim::Fixed(taps), inputs.constraints())
             .ok_or_else(|| Error::shape(format!("{rows} rows are not a multiple of {taps}")))?;
-        if !x.dtype.is_float() || self.spatial.len() != self.kernel.len() || !self.columns()?.agrees(columns, inputs.constraints()) {
+        if !x.dtype.is_float() || self.spatial.len() != self.kernel.len() || !self.columns()?.fits(columns, inputs.constraints()) {
             return Err(Error::shape(format!("fold: columns {x} do not fit kernel {:?} and output {:?}", self.kernel, self.spatial)));
         }
         let sizes = self.spatial.iter().cloned();

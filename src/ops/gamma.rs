@@ -43,6 +43,9 @@ functions! {
         if n < 1 {
             return if n == 0 { x.digamma() } else { Err(Error::argument(format!("a derivative of order {n} is not supported"))) };
         }
+        if n == 1 {
+            return trigamma(x);
+        }
         let factorial: f64 = (1..=n).map(|k| k as f64).product();
         constant(x, n as f64 + 1.0)?.zeta(x)?.mul(if n % 2 == 0 { -factorial } else { factorial })
     }
@@ -122,6 +125,15 @@ fn log_gamma(x: &Tensor) -> Result<Tensor> {
     near.where_(&stirling.sub(between.log()?)?, &stirling)
 }
 
+/// ψ′(x), below ½ by reflection as torch takes it: its sine of a multiple of π is not 0 at the poles but at 0.
+fn trigamma(x: &Tensor) -> Result<Tensor> {
+    let left = x.lt(0.5)?;
+    let y = left.where_(&x.neg()?.add(1.0)?, x)?;
+    let right = hurwitz(&constant(x, 2.0)?, &y)?;
+    let mirrored = x.mul(PI)?.sin()?.square()?.reciprocal()?.mul(PI * PI)?;
+    left.where_(&mirrored.sub(&right)?, &right)
+}
+
 /// ζ(s, q) of positive q: nine terms, and what Euler and Maclaurin say of the rest.
 fn hurwitz(s: &Tensor, q: &Tensor) -> Result<Tensor> {
     let exponent = s.neg()?;
@@ -132,13 +144,12 @@ fn hurwitz(s: &Tensor, q: &Tensor) -> Result<Tensor> {
     let end = q.add(9.0)?;
     let mut power = end.pow(&exponent)?;
     sum = sum.add(power.mul(&end)?.div(s.sub(1.0)?)?)?.add(power.mul(0.5)?)?;
-    power = power.div(&end)?;
-    let mut rising = s.clone();
+    // s · (s + 1) ⋯ over powers of the end, factor by factor: a large s would overflow where the power is 0.
+    power = power.div(&end)?.mul(s)?;
     for (k, &c) in EULER_MACLAURIN.iter().enumerate() {
-        sum = sum.add(rising.mul(&power)?.mul(c)?)?;
+        sum = sum.add(power.mul(c)?)?;
         let next = 2.0 * k as f64;
-        rising = rising.mul(s.add(next + 1.0)?)?.mul(s.add(next + 2.0)?)?;
-        power = power.div(end.square()?)?;
+        power = power.mul(s.add(next + 1.0)?.div(&end)?)?.mul(s.add(next + 2.0)?.div(&end)?)?;
     }
     Ok(sum)
 }

@@ -35,9 +35,9 @@ impl Tensor {
         }
         let axis = self.shape().axis(axis)? as i64;
         let parts = match spacing {
-            // Differences of integers have their dtype, as in torch.
+            // Differences of integers, and products of them, have their dtype, as in torch.
             Spacing::Even(step) => even(self, axis, *step, edge_order)?,
-            Spacing::At(points) => uneven(&self.cast(self.dtype().or_float())?, axis, points, edge_order)?,
+            Spacing::At(points) => uneven(self, axis, points, edge_order)?,
         };
         Tensor::cat(&parts.iter().collect::<Vec<_>>(), axis)
     }
@@ -67,7 +67,7 @@ fn uneven(x: &Tensor, axis: i64, points: &Tensor, order: i64) -> Result<[Tensor;
     let at = |start: i64, end: Option<i64>| part(x, axis, start, end);
     let mut across = vec![1i64; x.rank()];
     across[axis as usize] = -1;
-    let widths = part(points, 0, 1, None)?.sub(part(points, 0, 0, Some(-1))?)?.cast(x.dtype())?.reshape(&across)?;
+    let widths = part(points, 0, 1, None)?.sub(part(points, 0, 0, Some(-1))?)?.reshape(&across)?;
     let width = |start: i64, end: Option<i64>| part(&widths, axis, start, end);
     let (left, right) = (width(0, Some(-1))?, width(1, None)?);
     let both = left.add(&right)?;

@@ -33,6 +33,7 @@ mod grid;
 mod histogram;
 mod index;
 mod inline;
+mod integer_conv;
 mod join;
 mod ldl;
 mod linalg;
@@ -65,6 +66,7 @@ mod spectral;
 mod statistics;
 mod unary;
 mod unpool;
+mod upsample;
 mod weight_norm;
 mod where_clip;
 

@@ -320,6 +320,9 @@ impl Tensor {
         let axis =
             self.rank().checked_sub(shape.len()).filter(|&axis| self.shape()[axis..].iter().zip(shape).all(fits) && !shape.is_empty());
         let axis = axis.ok_or_else(|| Error::shape(format!("the last axes of shape {} are not {shape:?}", self.shape())))?;
+        if shape.contains(&Dim::Fixed(0)) {
+            return Ok(self.clone());
+        }
         let scale = self.affine(scale, 1, &Shape::from(&self.shape()[axis..]))?;
         one(apply(LayerNorm { axis, epsilon: epsilon as f32 }, &[Some(self), Some(&scale), bias]))
     }

@@ -134,7 +134,10 @@ impl Operator for Resize {
                 Some(part) => (f64::from(part[axis]), f64::from(part[x.rank() + axis])),
                 None => (0.0, 1.0),
             };
-            let changed = (0..x.rank()).filter(|&axis| out[axis] != x.shape()[axis] || scale(axis) != 1.0 || part(axis) != (0.0, 1.0));
+            let changes = |axis: usize| out[axis] != x.shape()[axis] || scale(axis) != 1.0 || part(axis) != (0.0, 1.0);
+            // A cubic over images takes the neighbours of both axes.
+            let image = matches!(self.rule.interpolation, Interpolation::Cubic(_)) && x.rank() == 4 && (changes(2) || changes(3));
+            let changed = (0..x.rank()).filter(|&axis| changes(axis) || (image && axis >= 2));
             let scales: Vec<Scale> = changed.map(|axis| Scale { axis, length: out[axis], scale: scale(axis), part: part(axis) }).collect();
             Ok(vec![resize::resize(x, &scales, self.rule)?])
         })
@@ -207,7 +210,7 @@ pub(crate) fn scaled_size(dim: &Dim, factor: f64) -> Result<Dim> {
 }
 
 /// The scale as an f32 that gives these sizes in arithmetic of f32 and of f64, for a symbolic size at every size below 2¹⁶.
-fn single_scale(dim: &Dim, length: &Dim, scale: f64) -> Option<f32> {
+pub(super) fn single_scale(dim: &Dim, length: &Dim, scale: f64) -> Option<f32> {
     let (near, sizes) = (
         scale as f32,
         match dim.fixed() {
@@ -345,40 +348,6 @@ pub(super) const READS: &[(&str, Reader)] = &[
     }),
 ];
 
-impl Tensor {
-    /// The last axes resampled to these sizes: `nearest`, `linear` or `cubic`, as torch does it.
-    ///
-    /// A scale that is given is used for the positions instead of that of the sizes.
-    /// [torch.nn.functional.interpolate](https://pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html)
-    ///
-    /// # Errors
-    /// [`Argument`](crate::ErrorCode::Argument) for another mode or too many sizes.
-    #[track_caller]
-    pub fn upsample(&self, out: &[Dim], mode: &str, corners: bool, scales: &[Option<f64>]) -> Result<Tensor> {
-        let first =
-            self.rank().checked_sub(out.len()).ok_or_else(|| Error::argument(format!("{} sizes for shape {}", out.len(), self.shape())))?;
-        let dims: Vec<Dim> = self.shape()[..first].iter().chain(out).cloned().collect();
-        let (coordinates, interpolation) = match (mode, corners) {
-            ("nearest", _) => (Coordinates::Asymmetric, Interpolation::Nearest(Rounding::Floor)),
-            ("nearest-exact", _) => (Coordinates::HalfPixel, Interpolation::Nearest(Rounding::PreferCeil)),
-            ("linear", true) => (Coordinates::AlignCorners, Interpolation::Linear),
-            // Not pytorch_half_pixel, which takes the first position for a result of one: torch takes the middle.
-            ("linear", false) => (Coordinates::HalfPixel, Interpolation::Linear),
-            ("cubic", true) => (Coordinates::AlignCorners, Interpolation::Cubic(-0.75)),
-            ("cubic", false) => (Coordinates::HalfPixel, Interpolation::Cubic(-0.75)),
-            (other, _) => return Err(Error::argument(format!("unknown mode {other}"))),
-        };
-        let given = (scales.len() == out.len() && !corners).then(|| scales.iter().copied().collect::<Option<Vec<f64>>>()).flatten();
-        // Only where the sizes follow from the scales may these stand in their position.
-        let scales = given.and_then(|given| {
-            let single = |((dim, length), scale): ((&Dim, &Dim), f64)| single_scale(dim, length, scale);
-            let scales = self.shape()[first..].iter().zip(out).zip(given).map(single).collect::<Option<Vec<f32>>>()?;
-            Some([vec![1f32; first], scales].concat())
-        });
-        apply_one(Resize { dims, scales, rule: Rule::new(coordinates, interpolation), part: None, aspect: None }, &[self])
-    }
-}
-
 /// What the laws are tried on.
 #[cfg(test)]
 pub(super) fn examples() -> Vec<super::examples::Case> {
@@ -390,6 +359,9 @@ pub(super) fn examples() -> Vec<super::examples::Case> {
         "upsample_nearest_half", [floats(&[2, 3, 5, 7])], |x| one(x[0].upsample(&[scaled_size(&x[0].dim(2)?, 0.5)?, scaled_size(&x[0].dim(3)?, 1.4)?], "nearest", false, &[Some(0.5), Some(1.4)])?);
         "upsample_linear_three_halves", [floats(&[2, 3, 5])], |x| one(x[0].upsample(&[scaled_size(&x[0].dim(2)?, 1.5)?], "linear", false, &[Some(1.5)])?);
         "upsample_cubic_as_another", [floats(&[2, 3, 4, 5]), floats(&[7, 3])], |x| one(x[0].upsample(&[x[1].dim(0)?, x[1].dim(1)?], "cubic", true, &[])?);
+        "upsample_nearest_contradiction", [floats(&[2, 3, 5])], |x| one(x[0].upsample(&[Dim::Fixed(3)], "nearest", false, &[Some(10.0)])?);
+        "upsample_linear_contradiction", [floats(&[2, 3, 5, 4])], |x| one(x[0].upsample(&[Dim::Fixed(3), Dim::Fixed(7)], "linear", false, &[Some(1.4), None])?);
+        "upsample_cubic_contradiction", [floats(&[2, 3, 5, 4])], |x| one(x[0].upsample(&[Dim::Fixed(7), Dim::Fixed(3)], "cubic", false, &[Some(1.1), Some(0.9)])?);
         "antialiased_linear", [floats(&[2, 9, 7])], |x| one(x[0].upsample_antialiased(&[Dim::Fixed(4), Dim::Fixed(5)], false, false, [None, None])?);
         "antialiased_cubic", [floats(&[2, 9, 7])], |x| one(x[0].upsample_antialiased(&[x[0].dim(1)? / 2, x[0].dim(2)? * 2], true, false, [Some(0.5), Some(2.0)])?);
         "antialiased_corners", [floats(&[2, 9, 7]), floats(&[3, 5])], |x| one(x[0].upsample_antialiased(&[x[1].dim(0)?, x[1].dim(1)?], false, true, [None, None])?);

@@ -352,7 +352,14 @@ impl Tensor {
             *dim = self.shape().get(axis.wrapping_sub(new)).cloned().ok_or_else(|| Error::shape("a new axis needs a size"))?;
         }
         let shape = size::simplified(Shape::new(dims));
-        if *self.shape() == shape { Ok(self.clone()) } else { apply_one(Expand { shape }, &[self]) }
+        if *self.shape() == shape {
+            return Ok(self.clone());
+        }
+        if shape.contains(&Dim::Fixed(0)) && size::broadcast(self.shape(), &shape)? == shape {
+            // Nothing of this is left. ONNX Runtime takes such an Expand out of the graph, and its result has the wrong size.
+            return Tensor::zeros(shape, self.dtype());
+        }
+        apply_one(Expand { shape }, &[self])
     }
 
     /// The axes from `start` to `end` (inclusive) as one.

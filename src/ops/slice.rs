@@ -197,7 +197,7 @@ impl Operator for Split {
         let x = inputs.at(0)?;
         let whole =
             x.shape.get(self.axis).ok_or_else(|| Error::argument(format!("axis {} is out of range for shape {}", self.axis, x.shape)))?;
-        if !self.split.iter().cloned().sum::<Dim>().agrees(whole, inputs.constraints()) {
+        if !self.split.iter().cloned().sum::<Dim>().fits(whole, inputs.constraints()) {
             return Err(Error::shape(format!("split sizes {:?} do not add up to the axis size {whole}", self.split)));
         }
         let piece = |length: &Dim| {

@@ -297,6 +297,14 @@ def found_by_a_sweep(head):
   p = Constant<value = int64[4] {1, -1, -1, 2}>()
   y = Pad(x, p, v)
 }""", {"x": floats(2, 3), "v": np.array(0.75, np.float32)})
+    # Sizes that a call gives, which fit only together.
+    save("pieces_of_an_input", head + """g (int16[4,2] x, int64[2] sizes) => (int16[a,2] y, int16[b,2] z) { y, z = Split<axis = 0>(x, sizes) }""",
+         {"x": np.arange(8, dtype=np.int16).reshape(4, 2), "sizes": np.array([1, 3])})
+    save("columns_to_a_size_of_an_input", head.replace("17", "18") + """g (float[1,2,2] x, int64[1] size) => (float[1,1,n] y) {
+  block = Constant<value = int64[1] {2}>()
+  y = Col2Im(x, size, block)
+}""", {"x": floats(1, 2, 2), "size": np.array([3])})
+    save("determinant_of_halves", head + """g (float16[1,7,7] x) => (float16[1] y) { y = Det(x) }""", {"x": (floats(1, 7, 7) * 2).astype(np.float16)})
 
 
 if __name__ == "__main__":

@@ -331,16 +331,17 @@ fn shifted_w(a: &Args) -> Result<Tensor> {
 }
 
 fn hermite_h(a: &Args) -> Result<Tensor> {
-    a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
+    a.tensor("x")?.by_recurrence(&a.tensor("n")?, true, |x| x.mul(2.0), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?)?.mul(2.0))
 }
 
 fn hermite_he(a: &Args) -> Result<Tensor> {
-    a.tensor("x")?.by_recurrence(&a.tensor("n")?, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
+    a.tensor("x")?.by_recurrence(&a.tensor("n")?, true, |x| Ok(x.clone()), |x, k, p, q| x.mul(p)?.sub(q.mul(k)?))
 }
 
 fn laguerre_l(a: &Args) -> Result<Tensor> {
     a.tensor("x")?.by_recurrence(
         &a.tensor("n")?,
+        false,
         |x| x.neg()?.add(1.0),
         |x, k, p, q| x.neg()?.add(2.0 * k + 1.0)?.mul(p)?.sub(q.mul(k)?)?.div(k + 1.0),
     )
@@ -349,6 +350,7 @@ fn laguerre_l(a: &Args) -> Result<Tensor> {
 fn legendre_p(a: &Args) -> Result<Tensor> {
     a.tensor("x")?.by_recurrence(
         &a.tensor("n")?,
+        false,
         |x| Ok(x.clone()),
         |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
     )

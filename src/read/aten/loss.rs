@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
             let x = a.tensor("self")?;
             let total = match reduction(a)? {
                 // What is not reduced is not counted.
-                LossReduction::None => Tensor::zeros((), x.dtype())?,
+                LossReduction::None if x.rank() > 1 => Tensor::zeros((), x.dtype())?,
                 _ => x.nll_total_weight(&a.tensor("target")?, a.opt_tensor("weight")?.as_ref(), a.int("ignore_index")?)?,
             };
             Ok(vec![nll(a)?, total])

@@ -92,7 +92,9 @@ pub(super) const ROWS: &[Row] = &[
             let (x, shape, epsilon) = (a.tensor("input")?, a.dims("normalized_shape")?, a.float("eps")?);
             let axes: Vec<i64> = (1..=shape.len() as i64).map(|axis| -axis).collect();
             let y = x.layer_norm(&shape, a.opt_tensor("weight")?.as_ref(), a.opt_tensor("bias")?.as_ref(), epsilon)?;
-            Ok(vec![y, x.mean(&axes, true)?, x.var(&axes, 0.0, true)?.add(epsilon)?.rsqrt()?])
+            // torch has a mean of nothing, which is 0.
+            let mean = if shape.contains(&crate::Dim::Fixed(0)) { x.sum(&axes, true)? } else { x.mean(&axes, true)? };
+            Ok(vec![y, mean, x.var(&axes, 0.0, true)?.add(epsilon)?.rsqrt()?])
         },
     ),
     tuple(

@@ -92,8 +92,9 @@ pub(super) const ROWS: &[Row] = &[
     tuple(
         "unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
         |a| {
+            // Along an axis torch gives all three, whatever is asked for.
             let (values, inverse, counts) = a.tensor("self")?.unique(Some(a.int("dim")?))?;
-            once(values, inverse, counts, a.flag("return_inverse")?, a.flag("return_counts")?)
+            Ok(vec![values, inverse, counts])
         },
     ),
     tuple("_unique(Tensor self, bool sorted=True, bool return_inverse=False) -> (Tensor, Tensor)", |a| {
@@ -162,5 +163,8 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
 
 fn consecutive(a: &Args, axis: Option<i64>) -> Result<Vec<Tensor>> {
     let (values, inverse, counts) = a.tensor("self")?.unique_consecutive(axis)?;
+    if axis.is_some() {
+        return Ok(vec![values, inverse, counts]);
+    }
     once(values, inverse, counts, a.flag("return_inverse")?, a.flag("return_counts")?)
 }

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::row::{Row, one, tuple};
 use crate::array::DType;
+use crate::dim::Dim;
 use crate::error::{Error, Result};
 use crate::ops::Window;
 use crate::tensor::Tensor;
@@ -211,6 +212,9 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     let (ceil, count_pad) = (a.flag("ceil_mode")?, a.flag("count_include_pad")?);
     let divisor = if a.has("divisor_override") { a.opt_number("divisor_override")? } else { None };
     let whole = !x.dtype().is_float();
+    if x.dtype() == DType::I64 && !ceil && x.rank() > axes {
+        return whole_mean(&x, &kernel, &window, count_pad, divisor);
+    }
     let wide = if whole { x.cast(crate::DType::F64)? } else { x.clone() };
     let y = match divisor {
         None => wide.average_pool(&kernel, window, ceil, count_pad)?,
@@ -218,6 +222,24 @@ fn mean(a: &Args, axes: usize) -> Result<Tensor> {
     };
     // Integers are divided like integers.
     if whole { y.add(y.sign()?.mul(1e-9)?)?.trunc()?.cast(x.dtype()) } else { Ok(y) }
+}
+
+/// The sums of windows, which wrap, divided like integers.
+fn whole_mean(x: &Tensor, kernel: &[usize], window: &Window, count_pad: bool, divisor: Option<crate::Scalar>) -> Result<Tensor> {
+    let first = x.rank() - kernel.len();
+    let shape = |spatial: &[Dim], before: &[Dim]| -> Vec<Dim> { before.iter().chain(spatial).cloned().collect() };
+    let ones = Tensor::ones([vec![Dim::Fixed(1); 2], kernel.iter().map(|&n| Dim::from(n)).collect()].concat(), DType::I64)?;
+    let sums = |x: &Tensor| -> Result<Tensor> {
+        let planes = x.shape()[..first].iter().fold(Dim::Fixed(1), |product, dim| product * dim);
+        let y = x.reshape(shape(&x.shape()[first..], &[planes, Dim::Fixed(1)]))?.conv(&ones, None, window.clone(), 1)?;
+        y.reshape(shape(&y.shape()[2..], &x.shape()[..first]))
+    };
+    let sum = sums(x)?;
+    match divisor {
+        Some(divisor) => sum.trunc_divide(divisor.to_f64() as i64),
+        None if count_pad => sum.trunc_divide(kernel.iter().product::<usize>() as i64),
+        None => sum.trunc_divide(sums(&Tensor::ones(x.shape(), DType::I64)?)?),
+    }
 }
 
 /// The largest element of each window, and its position: windows that begin at steps of a size that is no integer, shifted by a sample for each

@@ -134,7 +134,17 @@ pub(super) const ROWS: &[Row] = &[
         let repeats = a.tensor("repeats")?;
         repeats.repeated_indices(a.opt_dim("output_size")?)?.cast(repeats.dtype())
     }),
-    one("unflatten_dense_tensors(Tensor flat) -> Tensor", |a| a.tensor("flat")),
+    value("unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]", |a| {
+        let (flat, like) = (a.tensor("flat")?, a.tensors("tensors")?);
+        let mut begin = Dim::Fixed(0);
+        let parts = like.iter().map(|like| {
+            let end = &begin + like.numel();
+            let part = flat.slice(0, (Some(begin.clone()), Some(end.clone())))?.reshape(like.shape());
+            begin = end;
+            part
+        });
+        parts.collect::<Result<_>>().map(Value::tensors)
+    }),
     one("fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n / 2)),
     one("fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor", |a| shifted(a, |n| n - n / 2)),
     one(
