@@ -69,10 +69,15 @@ functions! {
     ln_1p_unit: fast_math_f32::ln_1p_unit, f64::ln_1p;
     tanh: fast_math_f32::tanh, f64::tanh;
     asinh: |x| libm::asinh(x.into()) as f32, libm::asinh;
-    acosh: |x| libm::acosh(x.into()) as f32, libm::acosh;
+    acosh: |x| acosh(x.into()) as f32, acosh;
     atanh: |x| libm::atanh(x.into()) as f32, libm::atanh;
     erf: fast_math_f32::erf, libm::erf;
     phi: fast_math_f32::phi, |x| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+}
+
+/// libm's is wrong far below its domain.
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }
 
 /// 1 / (1 + e^−x), without overflow on either side.

@@ -124,21 +124,24 @@ pub fn resize(x: &Array, scales: &[Scale], rule: Rule) -> Result<Array> {
 /// The most neighbours that an axis may ask for.
 const LONGEST: f64 = (1u64 << 28) as f64;
 
-/// The position in the input that a position of the result maps to; `None` where a crop reads outside.
-fn source(i: usize, length: usize, scale: &Scale, coordinates: Coordinates) -> Option<f64> {
+/// The position in the input that a position of the result maps to; `None` where a crop reads outside. One that is rounded to the nearest element is
+/// computed in f32, as torch and ONNX Runtime do: where the two neighbours are as near, the last digit decides.
+fn source(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<f64> {
+    let single = matches!(rule.interpolation, Interpolation::Nearest(_));
+    let rounded = |x: f64| if single { f64::from(x as f32) } else { x };
     let (position, last) = (i as f64, length as f64 - 1.0);
     // The size that the scale gives, which need not be whole.
     let width = scale.scale * length as f64;
     let width = if (width - scale.length as f64).abs() < 1e-6 * width { scale.length as f64 } else { width };
-    let half = (position + 0.5) / scale.scale - 0.5;
-    Some(match coordinates {
+    let half = rounded(rounded((position + 0.5) / rounded(scale.scale)) - 0.5);
+    Some(match rule.coordinates {
         Coordinates::HalfPixel => half,
         Coordinates::PytorchHalfPixel if scale.length == 1 => 0.0,
         Coordinates::PytorchHalfPixel => half,
         Coordinates::HalfPixelSymmetric => half + length as f64 / 2.0 * (1.0 - scale.length as f64 / width),
         Coordinates::AlignCorners if scale.length == 1 => 0.0,
-        Coordinates::AlignCorners => position * last / (width - 1.0),
-        Coordinates::Asymmetric => position / scale.scale,
+        Coordinates::AlignCorners => rounded(position * last / (width - 1.0)),
+        Coordinates::Asymmetric => rounded(position / rounded(scale.scale)),
         Coordinates::Crop => {
             let (start, end) = scale.part;
             let at =
@@ -150,7 +153,7 @@ fn source(i: usize, length: usize, scale: &Scale, coordinates: Coordinates) -> O
 
 /// The elements of the input that make one element of the result, with their weights; `None` where a crop reads outside.
 fn taps(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<Vec<(usize, f64)>> {
-    let source = source(i, length, scale, rule.coordinates)?;
+    let source = source(i, length, scale, rule)?;
     let last = length as f64 - 1.0;
     let clamp = |at: f64| at.clamp(0.0, last) as usize;
     // Every neighbour of the kernel counts, also without weight: infinity times 0 is NaN, as torch and ONNX Runtime have it.

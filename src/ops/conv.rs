@@ -1,6 +1,6 @@
 //! Convolutions.
 
-use super::integer_conv::{integer_conv, is_wide};
+use super::integer_conv::{integer_conv, integer_conv_transpose, is_wide};
 use super::{Reader, one, widened};
 use crate::array::{Array, Scalar};
 use crate::dim::{Dim, Sizes, Type};
@@ -360,6 +360,9 @@ impl Tensor {
         groups: usize,
         output_padding: &[usize],
     ) -> Result<Tensor> {
+        if is_wide(self.dtype()) {
+            return self.batched(weight.rank(), |x| integer_conv_transpose(x, weight, bias, &window, groups, output_padding));
+        }
         let longer = |axis: usize| output_padding[axis] > 0 && output_padding[axis] >= window.strides.get(axis).copied().unwrap_or(1);
         if (0..output_padding.len()).any(longer) {
             return self.conv_transpose_then_pad(weight, bias, window, groups, output_padding);

@@ -191,7 +191,10 @@ fn parts(a: &Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
     let rest = part.neg()?.add(1.0)?;
     // No a, or an x without end: all of it lies below. No x, or an a without end: nothing does. Both at once is no number.
     let (all, none) = (a.eq(0.0)?.logical_or(x.is_inf()?)?, x.eq(0.0)?.logical_or(a.is_inf()?)?);
-    let lost = [x.lt(0.0)?, a.lt(0.0)?, x.is_nan()?, a.is_nan()?];
+    // What one argument decides alone, it decides also where the other is no number.
+    let unknown_x = x.is_nan()?.logical_and(a.is_inf()?.logical_not()?)?;
+    let unknown_a = a.is_nan()?.logical_and(x.eq(0.0)?.logical_or(x.is_inf()?)?.logical_not()?)?;
+    let lost = [x.lt(0.0)?, a.lt(0.0)?, unknown_x, unknown_a];
     let lost = lost.iter().try_fold(all.logical_and(&none)?, |lost, more| lost.logical_or(more))?;
     let (zero, one, nan) = (constant(&a, 0.0)?, constant(&a, 1.0)?, constant(&a, f64::NAN)?);
     let whole = |y: &Tensor, full: &Tensor, empty: &Tensor| lost.where_(&nan, &none.where_(empty, &all.where_(full, y)?)?)?.cast(dtype);

@@ -160,7 +160,8 @@ fn volume(x: &Tensor, grid: &Tensor, sampling: Sampling, outside: GridPadding, c
             GridPadding::Zeros => at,
             GridPadding::Border => at.maximum(0.0)?.minimum(&last)?,
             GridPadding::Reflection => {
-                let (low, span) = if corners { (0.0, last.clone()) } else { (-0.5, count.clone()) };
+                // Of one element there is nothing to reflect.
+                let (low, span) = if corners { (0.0, last.maximum(1.0)?) } else { (-0.5, count.clone()) };
                 let distance = at.sub(low)?.abs()?;
                 let flips = distance.div(&span)?.floor()?;
                 let rest = distance.sub(flips.mul(&span)?)?;

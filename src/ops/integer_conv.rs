@@ -55,6 +55,45 @@ pub(super) fn integer_conv(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, w
     sum.expand(vec![shape[0].clone(), Dim::from(groups), Dim::from(out / groups), columns])?.reshape(shape)
 }
 
+/// The transpose of [`integer_conv`]: zeros between the elements and around them, and the kernel mirrored. Weight (in, out / groups, kernel …).
+pub(super) fn integer_conv_transpose(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    window: &Window,
+    groups: usize,
+    output_padding: &[usize],
+) -> Result<Tensor> {
+    let axes = window.strides.len();
+    let misfit = || Error::shape(format!("a kernel {} does not fit {} in {groups} groups", weight.ty(), x.ty()));
+    if x.rank() != axes + 2 || weight.rank() != axes + 2 || output_padding.len() != axes || groups == 0 {
+        return Err(misfit());
+    }
+    let (mut apart, mut widths) = (x.clone(), Vec::new());
+    for (axis, &output_padding) in output_padding.iter().enumerate() {
+        let (at, stride) = (axis as i64 + 2, window.strides[axis] as i64);
+        if stride > 1 {
+            let last = apart.dim(at)? * stride - (stride - 1);
+            let between = apart.unsqueeze(at + 1)?.transpose(at + 1, -1)?;
+            let between =
+                between.pad(vec![Dim::Fixed(0), Dim::Fixed(stride - 1)], Padding::Constant(0i64.into()))?.transpose(at + 1, -1)?;
+            apart = between.flatten(at, at + 1)?.slice(at, ..last)?;
+        }
+        let kernel = weight.dim(at)?.fixed().ok_or_else(misfit)?;
+        let reach = window.dilations[axis] as i64 * (kernel - 1);
+        let ends = [reach - window.pads_begin[axis] as i64, reach - window.pads_end[axis] as i64 + output_padding as i64];
+        widths.splice(0..0, ends.map(Dim::Fixed));
+    }
+    let apart = apart.pad(widths, Padding::Constant(0i64.into()))?;
+    let spatial = &weight.shape()[2..];
+    let (channels, out) = (weight.dim(0)? / groups as i64, weight.dim(1)?);
+    let grouped: Vec<Dim> = [Dim::from(groups), channels.clone(), out.clone()].iter().chain(spatial).cloned().collect();
+    let whole: Vec<Dim> = [out * groups as i64, channels].iter().chain(spatial).cloned().collect();
+    let mirrored = weight.reshape(grouped)?.transpose(1, 2)?.reshape(whole)?.flip(&(2..axes as i64 + 2).collect::<Vec<_>>())?;
+    let window = Window::symmetric(&vec![1; axes], &vec![0; axes], &window.dilations);
+    integer_conv(&apart, &mirrored, bias, &window, groups)
+}
+
 /// Whether products of this dtype are exact in no float.
 pub(super) fn is_wide(dtype: DType) -> bool {
     matches!(dtype, DType::I32 | DType::I64 | DType::U32 | DType::U64)

@@ -729,7 +729,7 @@ fn powers(x: &Tensor, count: Option<i64>) -> Result<Tensor> {
         Some(n) => n,
         None => x.dim(-1)?.fixed().ok_or_else(|| Error::size("the matrix size must be fixed"))?,
     };
-    let one = x.mul(0)?.add(1)?;
+    let one = Tensor::ones((), x.dtype())?.expand(x.shape())?;
     let mut powers = vec![one];
     for _ in 1..n {
         let last = powers.last().map_or(Ok(x.clone()), |last| last.mul(&x))?;

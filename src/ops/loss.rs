@@ -252,7 +252,8 @@ impl Tensor {
         let shape = target.shape().clone();
         let (x, target) = if flat { (self.reshape([1, -1])?, target.reshape([1])?) } else { (self.clone(), target.clone()) };
         let index = target.unsqueeze(1)?;
-        let loss = x.sub(x.gather(1, &index)?)?.add(margin)?.relu()?;
+        let loss = x.sub(x.gather(1, &index)?)?.add(margin)?;
+        let loss = positive_part(&loss)?;
         let loss = if p as i64 == 2 { loss.square()? } else { loss };
         let loss = match weight {
             None => loss,
@@ -274,9 +275,10 @@ impl Tensor {
         let label = target.clamp(Some(Scalar::Int(0)), None)?;
         let classes = Tensor::arange(0, &x.dim(1)?, 1, DType::I64)?;
         let own = label.unsqueeze(2)?.eq(&classes)?.logical_and(counts.unsqueeze(2)?)?.any(1, false)?;
-        let gaps = x.unsqueeze(1)?.sub(x.gather(1, &label)?.unsqueeze(2)?)?.add(1.0)?.relu()?;
-        let kept = counts.unsqueeze(2)?.logical_and(own.logical_not()?.unsqueeze(1)?)?.cast(x.dtype())?;
-        let loss = gaps.mul(kept)?.sum([1, 2], false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
+        let gaps = x.unsqueeze(1)?.sub(x.gather(1, &label)?.unsqueeze(2)?)?.add(1.0)?;
+        let kept = counts.unsqueeze(2)?.logical_and(own.logical_not()?.unsqueeze(1)?)?.logical_and(gaps.gt(0.0)?)?;
+        let loss =
+            kept.where_(&gaps, &Tensor::zeros((), x.dtype())?)?.sum([1, 2], false)?.div(Tensor::from_dim(&x.dim(1)?).cast(x.dtype())?)?;
         reduction.of(if flat { loss.reshape(())? } else { loss })
     }
 
@@ -455,4 +457,9 @@ fn cross_entropy(x: &Tensor, target: &Tensor, options: &CrossEntropy) -> Result<
         other => other.of(smooth)?,
     };
     sharp.mul(1.0 - smoothing)?.add(smooth.mul(smoothing)?.div(count)?)
+}
+
+/// What is positive; 0 for the rest and for NaN.
+fn positive_part(x: &Tensor) -> Result<Tensor> {
+    x.gt(0.0)?.where_(x, &Tensor::zeros((), x.dtype())?)
 }

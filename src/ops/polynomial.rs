@@ -92,7 +92,9 @@ const FAR: f64 = 20.0;
 /// `f(times · x) / f(x)` of a hyperbolic sine or cosine, which need not be infinite where its numerator is.
 fn ratio(x: &Tensor, times: &Tensor, f: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let (wide, near) = (x.mul(times)?, at_most(x, FAR)?);
-    let growth = wide.sub(x)?.exp()?.mul(near.exp()?.div(f(&near)?.mul(2.0)?)?)?;
+    // Infinite arguments stand on both sides of this difference.
+    let far = x.is_inf()?.where_(x, &wide.sub(x)?)?;
+    let growth = far.exp()?.mul(near.exp()?.div(f(&near)?.mul(2.0)?)?)?;
     wide.lt(FAR)?.where_(&f(&wide)?.div(f(x)?)?, &growth)
 }
 

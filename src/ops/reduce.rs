@@ -467,6 +467,8 @@ impl Tensor {
             Some(axes) => axes.iter().map(|&axis| self.dim(axis)).collect::<Result<Vec<_>>>()?.into_iter().product(),
         };
         let divisor = match count.fixed() {
+            // Of nothing there is no variance, whatever the correction.
+            Some(0) => Tensor::weak(0.0),
             Some(n) => Tensor::weak((n as f64 - correction).max(0.0)),
             None => Tensor::from_dim(&count).cast(self.dtype())?.sub(correction)?.maximum(0.0)?,
         };

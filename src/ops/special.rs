@@ -65,6 +65,10 @@ macro_rules! functions {
                 /// another trace.
                 #[track_caller]
                 pub fn $name(&self $(, $argument: $ty)*) -> Result<Tensor> {
+                    if matches!(self.dtype(), $crate::array::DType::F16 | $crate::array::DType::BF16) {
+                        // What stands between leaves the range of halves.
+                        return self.cast($crate::array::DType::F32)?.$name($($argument),*)?.cast(self.dtype());
+                    }
                     let $x = &self.cast(self.dtype().or_float())?;
                     $body
                 }

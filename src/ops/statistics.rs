@@ -223,8 +223,8 @@ fn mode(x: &Tensor, axis: i64, keep: bool) -> Result<(Tensor, Tensor)> {
 }
 
 fn covariance(x: &Tensor, correction: i64, counts: Option<&Tensor>, weights: Option<&Tensor>) -> Result<Tensor> {
-    let x = x.cast(x.dtype().or_float())?;
-    let x = if x.rank() < 2 { x.reshape([1, -1])? } else { x };
+    let given = if x.rank() < 2 { x.reshape([1, -1])? } else { x.clone() };
+    let x = given.cast(x.dtype().or_float())?;
     let weight = match (&counts, &weights) {
         (None, None) => None,
         (Some(one), None) | (None, Some(one)) => Some(one.cast(x.dtype())?),
@@ -235,7 +235,9 @@ fn covariance(x: &Tensor, correction: i64, counts: Option<&Tensor>, weights: Opt
         Some(weight) => weight.sum(.., false)?,
     };
     let weighted = |x: &Tensor| weight.as_ref().map_or(Ok(x.clone()), |weight| x.mul(weight));
-    let centred = x.sub(weighted(&x)?.sum(1, true)?.div(&total)?)?;
+    // A sum of integers is one, and wraps.
+    let sum = if weight.is_none() { given.sum(1, true)? } else { weighted(&x)?.sum(1, true)? };
+    let centred = x.sub(sum.cast(x.dtype())?.div(&total)?)?;
     let taken = match (&weights, &weight) {
         (Some(weights), Some(weight)) if correction != 0 => {
             weight.mul(weights.cast(x.dtype())?)?.sum(.., false)?.mul(correction as f64)?.div(&total)?

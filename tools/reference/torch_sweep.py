@@ -554,6 +554,7 @@ def any_float(test):
 #: What ONNX Runtime computes otherwise than the standard says: operators of torch, the calls that show it, and what it does.
 RUNTIME_FAULTS = [
     ("max_pool.*", any_float(torch.isnan), "MaxPool loses NaN"),
+    ("cov", lambda call: any(t.numel() == 0 for t in call.tensors()), "a division by 0 is fused into MatMul, which refuses it"),
     ("pow", lambda call: not call.expected[0].is_floating_point(), "Pow of integers is computed in double and saturates"),
     ("upsample_(bi|tri)?linear.*", any_float(lambda t: ~t.isfinite()), "Resize multiplies infinities of other axes by 0"),
 ]
@@ -564,7 +565,11 @@ TORCH_FAULTS = [
     ("gelu", any_float(torch.isinf), "the vector form of erf is NaN at infinity"),
     ("grid_sampler.*", lambda call: any(t.dtype == torch.float16 for t in call.tensors()), "every step is rounded to half precision"),
     ("histogram", lambda call: call.overload == "bins_tensor" and not bool((call.args[1].diff() > 0).all()), "edges that do not increase are searched as if they did"),
-    ("multi_margin_loss", lambda call: any(t.numel() == 0 for t in call.tensors()), "the mean of nothing is memory that nobody wrote"),
+    ("cdist|_cdist_forward", lambda call: 0 < call.args[2] < 1e-3, "the powers of a tiny order lose their digits"),
+    ("conv.*|thnn_conv.*|_convolution.*", any_float(lambda t: ~t.isfinite()), "whether padding is multiplied by the kernel depends on the implementation"),
+    ("multi(label)?_margin_loss", lambda call: any(t.numel() == 0 for t in call.tensors()), "the mean of nothing is memory that nobody wrote"),
+    ("repeat_interleave", lambda call: call.kwargs.get("output_size") not in (None, call.expected[0].shape[call.kwargs.get("dim") or 0]), "a wrong output_size is not looked at"),
+    ("upsample_(bi|tri)?linear.*", lambda call: any_float(lambda t: ~t.isfinite())(call) and any(n == m for n, m in zip(call.args[0].shape[2:], call.expected[0].shape[2:])), "an axis that keeps its size is multiplied by 1 and by 0"),
     ("(var|std)_mean", any_float(lambda t: ~t.isfinite()), "the mean is Welford's, NaN after an infinity"),
 ]
 

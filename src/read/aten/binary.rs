@@ -218,6 +218,10 @@ pub(super) const ROWS: &[Row] = &[
 /// x + alpha · y, in the dtype of the result.
 fn summed(a: &Args, x: Tensor, y: Tensor) -> Result<Tensor> {
     let (x, y) = operands(a, x, y)?;
+    if x.dtype() == DType::Bool && y.dtype() == DType::Bool && !a.varies("alpha")? {
+        // Whether there is anything: a factor is something or nothing.
+        return if a.float("alpha")? == 0.0 { x.logical_or(y.logical_and(Tensor::weak(false))?) } else { x.logical_or(&y) };
+    }
     x.add(a.scaled(y, "alpha")?)
 }
 
@@ -238,25 +242,31 @@ fn is_number_bound(a: &Args, bound: &str) -> Result<bool> {
     Ok(a.tensor("self")?.dtype() != DType::Bool && !a.varies(bound)?)
 }
 
+/// A sum in the dtype of the result, from 0 to the most that the dtype of the first operand holds; NaN becomes 0.
 fn clamped_sum(a: &Args) -> Result<Tensor> {
-    let x = a.tensor("self")?;
+    let own = a.tensor("self")?.dtype();
+    let (x, other) = a.tensor("self")?.promoted(a.tensor("other")?)?;
     let dtype = x.dtype();
-    let other = a.tensor("other")?.strengthened().cast(dtype)?;
     // Integers are scaled by the whole part of the factor.
     let sum = match dtype.is_float() || a.varies("alpha")? {
         true => summed(a, x, other)?.cast(dtype)?,
         false => x.add(other.mul(Tensor::weak(Scalar::Int(a.number("alpha")?.to_i64())))?)?,
     };
-    if !dtype.is_float() {
+    if dtype == own && !dtype.is_float() {
         return sum.relu();
     }
-    let zero = Tensor::zeros((), dtype)?;
-    let most = match dtype {
-        DType::F64 => f64::MAX,
-        DType::F16 => 65504.0,
-        DType::BF16 => f64::from(half::bf16::MAX.to_f32()),
-        _ => f64::from(f32::MAX),
+    let most = match own {
+        DType::F64 => Scalar::Float(f64::MAX),
+        DType::F16 => Scalar::Float(65504.0),
+        DType::BF16 => Scalar::Float(f64::from(half::bf16::MAX.to_f32())),
+        DType::F32 => Scalar::Float(f64::from(f32::MAX)),
+        DType::I8 => Scalar::Int(i8::MAX.into()),
+        DType::U8 => Scalar::Int(u8::MAX.into()),
+        DType::I16 => Scalar::Int(i16::MAX.into()),
+        DType::I32 => Scalar::Int(i32::MAX.into()),
+        _ => Scalar::Int(i64::MAX),
     };
+    let zero = Tensor::zeros((), dtype)?;
     sum.gt(&zero)?.where_(&sum.minimum(Tensor::full((), most, dtype)?)?, &zero)
 }
 

@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     one("_nnpack_spatial_convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[2] padding, SymInt[2] stride=1) -> Tensor", |a| {
         let window = Window::symmetric(&a.counts("stride", 2)?, &a.counts("padding", 2)?, &[1, 1]);
-        exact_of(a, true, |x, weight, bias| x.conv(weight, bias, window, 1))
+        exact_of(a, |x, weight, bias| x.conv(weight, bias, window, 1))
     }),
     one(
         "mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor",
@@ -109,7 +109,7 @@ pub(super) const ROWS: &[Row] = &[
     // Time, batch, channels; the weight is (kernel, in, out).
     one("conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor", |a| {
         let window = Window::symmetric(&[1], &a.counts("pad", 1)?, &[1]);
-        exact_of(a, true, |x, weight, bias| x.permute(&[1, 2, 0])?.conv(&weight.permute(&[2, 1, 0])?, bias, window, 1)?.permute(&[2, 0, 1]))
+        exact_of(a, |x, weight, bias| x.permute(&[1, 2, 0])?.conv(&weight.permute(&[2, 1, 0])?, bias, window, 1)?.permute(&[2, 0, 1]))
     }),
 ];
 
@@ -139,7 +139,7 @@ fn general(a: &Args) -> Result<Tensor> {
 }
 
 fn convolution(a: &Args) -> Result<Tensor> {
-    exact_of(a, true, |x, weight, bias| x.conv(weight, bias, window(a)?, groups(a)?))
+    exact_of(a, |x, weight, bias| x.conv(weight, bias, window(a)?, groups(a)?))
 }
 
 /// A convolution whose weight is a row of elements for each channel of the result, in the shape of the kernel that is given apart.
@@ -148,23 +148,21 @@ fn by_kernel_size(a: &Args) -> Result<Tensor> {
     let kernel = a.dims("kernel_size")?;
     let shape: Vec<Dim> = [weight.dim(0)?, x.dim(-3)?].into_iter().chain(kernel).collect();
     let window = Window::symmetric(&a.counts("stride", 2)?, &a.counts("padding", 2)?, &[1; 2]);
-    exact(true, &x, &weight.reshape(&shape)?, bias.as_ref(), |x, weight, bias| x.conv(weight, bias, window.clone(), 1))
+    exact(&x, &weight.reshape(&shape)?, bias.as_ref(), |x, weight, bias| x.conv(weight, bias, window.clone(), 1))
 }
 
-/// Runs a convolution of floats on what it was given; narrow integers go through f64, where their sums are exact, and
-/// so do those that are transposed, as long as theirs stay below 2⁵³.
-fn exact_of(a: &Args, forward: bool, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>) -> Result<Tensor> {
-    exact(forward, &a.tensor(a.first())?, &a.tensor("weight")?, a.opt_tensor("bias")?.as_ref(), convolve)
+/// Runs a convolution of floats on what it was given; narrow integers go through f64, where their sums are exact.
+fn exact_of(a: &Args, convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>) -> Result<Tensor> {
+    exact(&a.tensor(a.first())?, &a.tensor("weight")?, a.opt_tensor("bias")?.as_ref(), convolve)
 }
 
 fn exact(
-    forward: bool,
     x: &Tensor,
     weight: &Tensor,
     bias: Option<&Tensor>,
     convolve: impl FnOnce(&Tensor, &Tensor, Option<&Tensor>) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    if !x.dtype().is_int() || (forward && matches!(x.dtype(), DType::I32 | DType::I64)) {
+    if !x.dtype().is_int() || matches!(x.dtype(), DType::I32 | DType::I64) {
         return convolve(x, weight, bias);
     }
     let wide = |t: &Tensor| t.cast(DType::F64);
@@ -172,7 +170,7 @@ fn exact(
 }
 
 fn transposed(a: &Args) -> Result<Tensor> {
-    exact_of(a, false, |x, weight, bias| unsteps(a, x, weight, bias, groups(a)?))
+    exact_of(a, |x, weight, bias| unsteps(a, x, weight, bias, groups(a)?))
 }
 
 /// A transposed convolution whose padding of the result may be a symbolic size: then it is made as long as any may be, and cut.
@@ -203,7 +201,7 @@ fn unsteps(a: &Args, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, groups:
 fn kernel(a: &Args, dilation: &[usize], groups: usize) -> Result<Tensor> {
     let axes = axes(a)?;
     let window = Window::symmetric(&a.counts("stride", axes)?, &a.counts("padding", axes)?, dilation);
-    exact_of(a, true, |x, weight, bias| x.conv(weight, bias, window, groups))
+    exact_of(a, |x, weight, bias| x.conv(weight, bias, window, groups))
 }
 
 /// Every channel is a group of its own.
@@ -214,7 +212,7 @@ fn depthwise(a: &Args) -> Result<Tensor> {
 }
 
 fn transposed_kernel(a: &Args) -> Result<Tensor> {
-    exact_of(a, false, |x, weight, bias| unsteps(a, x, weight, bias, 1))
+    exact_of(a, |x, weight, bias| unsteps(a, x, weight, bias, 1))
 }
 
 /// `valid` pads nothing, `same` so much that a stride of 1 keeps the size, an odd padding having more at the end.
@@ -234,7 +232,7 @@ fn named_padding(a: &Args) -> Result<Tensor> {
         Some("valid") => {}
         other => return Err(Error::argument(format!("unknown padding {other:?}"))),
     }
-    exact_of(a, true, |x, weight, bias| x.conv(weight, bias, window, groups(a)?))
+    exact_of(a, |x, weight, bias| x.conv(weight, bias, window, groups(a)?))
 }
 
 #[cfg(test)]

@@ -106,11 +106,11 @@ pub(super) const ROWS: &[Row] = &[
     }),
     tuple(
         "unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)",
-        |a| consecutive(a, a.opt_ints("dim")?.map(|axis| axis[0])),
+        |a| consecutive(a, a.opt_ints("dim")?.map(|axis| axis[0]), false),
     ),
     tuple(
         "unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
-        |a| consecutive(a, Some(a.int("dim")?)),
+        |a| consecutive(a, Some(a.int("dim")?), true),
     ),
     one("cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
         let x = a.tensor("self")?;
@@ -161,9 +161,10 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
     if skip_nan { x.nanquantile(&q, axis, keep, interpolation) } else { x.quantile(&q, axis, keep, interpolation) }
 }
 
-fn consecutive(a: &Args, axis: Option<i64>) -> Result<Vec<Tensor>> {
+fn consecutive(a: &Args, axis: Option<i64>, all: bool) -> Result<Vec<Tensor>> {
     let (values, inverse, counts) = a.tensor("self")?.unique_consecutive(axis)?;
-    if axis.is_some() {
+    // Of a vector torch gives what is asked for, also along its axis.
+    if all || axis.is_some_and(|_| values.rank() != 1) {
         return Ok(vec![values, inverse, counts]);
     }
     once(values, inverse, counts, a.flag("return_inverse")?, a.flag("return_counts")?)
