@@ -17,9 +17,14 @@ pub(super) struct Difference {
 
 /// Where the second graph differs from the first; `None` where they compute the same.
 pub(super) fn difference(a: &Graph, b: &Graph) -> Option<Difference> {
+    let outputs = |graph: &Graph, hashes: &StructuralHashes| graph.outputs().iter().map(|&id| hashes.value(id)).collect::<Vec<_>>();
+    let mut constants = ConstantHashes::by_identity(a, b);
+    if outputs(a, &a.structural_hashes(&mut constants)) == outputs(b, &b.structural_hashes(&mut constants)) {
+        return None;
+    }
+    // Constants with equal elements are one constant.
     let mut constants = ConstantHashes::default();
     let (left, right) = (a.structural_hashes(&mut constants), b.structural_hashes(&mut constants));
-    let outputs = |graph: &Graph, hashes: &StructuralHashes| graph.outputs().iter().map(|&id| hashes.value(id)).collect::<Vec<_>>();
     let (mine, theirs) = (outputs(a, &left), outputs(b, &right));
     if mine == theirs {
         return None;
