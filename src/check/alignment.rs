@@ -19,6 +19,10 @@ const KEPT: usize = 1 << 15;
 const OBSERVED: f64 = 8.0;
 /// How many units of roundoff of the value itself, for constants that were multiplied and rounded by a simplifier.
 const UNITS: f64 = 4.0;
+/// How many times the errors of two arrays two root mean squares may be apart: over many elements what is observed is known well.
+const SPREAD: f64 = 2.0;
+/// From how many elements on a root mean square says something.
+const MANY: usize = 64;
 /// The longest run of nodes that is taken for one that was fused.
 const LONGEST: usize = 8;
 
@@ -50,15 +54,21 @@ impl Observed {
         })
     }
 
-    /// How close another is that has as many elements. What is NaN or infinite in working precision only says nothing.
+    /// How close another is that has as many elements: each of them, and where there are many, all of them together. What is NaN or infinite in
+    /// working precision only says nothing.
     fn nearness(&self, other: &Observed, enough: f64) -> Closeness {
         let mut worst = Closeness { share: 0.0, limit: 0.0, element: 0 };
         let (unit, common, least) = (self.unit.max(other.unit), self.common + other.common, self.least.max(other.least));
+        let (mut differences, mut sizes, mut count, mut furthest) = (0.0, 0.0, 0usize, (0.0, 0));
         for (i, (&a, &b)) in self.values.iter().zip(&other.values).enumerate() {
+            let noise = self.noise[i] + other.noise[i] + common;
+            if a.is_finite() && b.is_finite() && noise.is_finite() {
+                (differences, sizes, count) = (differences + (a - b) * (a - b), sizes + (a * a).max(b * b), count + 1);
+                furthest = if (a - b).abs() > furthest.0 { ((a - b).abs(), i) } else { furthest };
+            }
             if a == b || a.is_nan() && b.is_nan() {
                 continue;
             }
-            let noise = self.noise[i] + other.noise[i] + common;
             let limit = OBSERVED * noise + UNITS * unit * a.abs().max(b.abs()) + least;
             let share = match a.is_finite() && b.is_finite() {
                 true if noise.is_nan() || limit.is_infinite() => 0.0,
@@ -68,11 +78,16 @@ impl Observed {
             if share > worst.share {
                 worst = Closeness { share, limit, element: i };
                 if share > enough {
-                    break;
+                    return worst;
                 }
             }
         }
-        worst
+        let mean = |sum: f64| (sum / count.max(1) as f64).sqrt();
+        let share = mean(differences) / (SPREAD * common + UNITS / 2.0 * unit * mean(sizes) + least);
+        match count >= MANY && worst.share <= 1.0 && share > worst.share {
+            true => Closeness { share, limit: furthest.0 / share, element: furthest.1 },
+            false => worst,
+        }
     }
 }
 

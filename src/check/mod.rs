@@ -264,8 +264,8 @@ struct CheckRun<'a> {
     /// How many calls were compared at the example's sizes.
     compared: usize,
     first_refusal: Option<Error>,
-    /// Whether another model was compared with the traced graph in f64.
-    compared_exactly: bool,
+    /// How many calls were compared in f64 with another model.
+    compared_exactly: usize,
 }
 
 /// Two answers that differ.
@@ -327,7 +327,7 @@ impl<'a> CheckRun<'a> {
             again,
             compared: 0,
             first_refusal: None,
-            compared_exactly: false,
+            compared_exactly: 0,
         })
     }
 
