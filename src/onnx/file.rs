@@ -4,7 +4,8 @@ use super::atomic_file::{AtomicFile, failed};
 use super::encode::Layout;
 use super::external::Folder;
 use super::model::each_tensor;
-use super::proto::ModelProto;
+use super::proto::tensor_shape_proto::dimension;
+use super::proto::{ModelProto, ValueInfoProto, type_proto};
 use super::{Model, decode_budget, tensor};
 use crate::array::map_file;
 use crate::error::{Error, ErrorCode, Result, ResultExt};
@@ -27,6 +28,14 @@ pub struct Saved {
     pub data: Option<(PathBuf, u64)>,
 }
 
+/// Sizes below 0 are unknown: old exporters write −1 for them, and every runtime reads it so.
+fn forget_negative_sizes(info: &mut ValueInfoProto) {
+    let Some(type_proto::Value::TensorType(ty)) = info.r#type.as_mut().and_then(|ty| ty.value.as_mut()) else { return };
+    for dim in ty.shape.iter_mut().flat_map(|shape| &mut shape.dim) {
+        dim.value = dim.value.take().filter(|value| !matches!(value, dimension::Value::DimValue(..0)));
+    }
+}
+
 impl Model {
     /// Opens a model: mapped, checked against [`decode_budget`](super::decode_budget), decoded. Weights stay where they are in the file, or in the files
     /// beside it; nothing is read before it is used.
@@ -47,9 +56,8 @@ impl Model {
     pub fn load(bytes: Bytes, folder: Option<&Path>) -> Result<Model> {
         decode_budget::scan(&bytes)?;
         let mut proto = ModelProto::decode(bytes).map_err(|error| Error::damaged(error.to_string()).with_source(error))?;
-        if proto.graph.is_none() {
-            return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph"));
-        }
+        let Some(graph) = &mut proto.graph else { return Err(Error::new(ErrorCode::NotAModel, "not an ONNX model: no graph")) };
+        graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info).for_each(forget_negative_sizes);
         // Opened only where a tensor asks for it: the folder of an ordinary model is nobody's business.
         let mut opened = None;
         each_tensor(&mut proto, &mut |tensor| match folder {

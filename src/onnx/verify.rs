@@ -213,7 +213,7 @@ impl<'a> Check<'a> {
                 self.damaged("an input without a name");
                 continue;
             }
-            if outermost && input.r#type.is_none() {
+            if outermost && input.r#type.as_ref().is_none_or(|ty| ty.value.is_none()) {
                 self.damaged(format!("input {} without a type", printable(&input.name)));
             }
             match inputs.insert(&input.name[..]) {
@@ -431,7 +431,8 @@ impl<'a> Check<'a> {
             return self.report(Error::too_deep("a type nested too deeply"));
         }
         let inner = match &kind.value {
-            None => return self.damaged("an empty type"),
+            // As good as none: exporters leave it where they do not know the type.
+            None => return,
             Some(Value::TensorType(kind)) => {
                 self.elements(kind.elem_type);
                 return self.shape(kind.shape.as_ref());
@@ -465,7 +466,8 @@ impl<'a> Check<'a> {
         let mut elements = 1i64;
         for dim in shape.iter().flat_map(|shape| &shape.dim) {
             match &dim.value {
-                Some(Value::DimValue(n)) if *n < 0 => self.damaged(format!("an axis of size {n}")),
+                // Unknown, as in ONNX Runtime: old exporters write −1.
+                Some(Value::DimValue(n)) if *n < 0 => {}
                 Some(Value::DimValue(n)) if *n > LONGEST_AXIS => self.report(Error::too_big(format!("an axis of size {n}"))),
                 Some(Value::DimValue(n)) => elements = elements.saturating_mul((*n).max(1)),
                 Some(Value::DimParam(symbol)) => self.name("dimension", symbol),
@@ -559,7 +561,7 @@ mod tests {
         (|_, g| g.input.push(value("x", 1, &[])), ErrorCode::Damaged, "input x is defined twice"),
         (|_, g| g.input[0].r#type = None, ErrorCode::Damaged, "input x without a type"),
         (|_, g| g.input.push(value("n", 0, &[])), ErrorCode::Damaged, "input n: 0 is not an ONNX element type"),
-        (|_, g| g.input.push(value("n", 1, &["-1"])), ErrorCode::Damaged, "size -1"),
+        (|_, g| g.input[0].r#type = Some(TypeProto::default()), ErrorCode::Damaged, "input x without a type"),
         (|_, g| g.input.push(value("n", 1, &["2147483648"])), ErrorCode::TooBig, "size 2147483648"),
         (|_, g| g.value_info.push(value("n", 1, &["2147483647", "2147483647", "9"])), ErrorCode::TooBig, "value n"),
         (|_, g| g.input.push(value("a\0b", 1, &[])), ErrorCode::Damaged, r#"input "a\0b" holds a control character"#),
@@ -621,6 +623,8 @@ mod tests {
         assert_eq!((findings.errors.len(), findings.warnings.len()), (0, 1));
         let default = after(|_, g| g.input.push(value("weight", 1, &["2", "2"])));
         assert_eq!(default, Findings::default(), "an initializer may be an input's default");
+        let unknown = after(|_, g| g.input.push(value("n", 1, &["-1"])));
+        assert_eq!(unknown, Findings::default(), "a size below 0 is unknown");
         let duplicates = after(|_, g| g.node[1].attribute[1] = g.node[1].attribute[0].clone());
         assert_eq!(duplicates.errors.len(), 1, "branches may use the same names, attributes may not: {duplicates:?}");
     }

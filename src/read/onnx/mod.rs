@@ -325,7 +325,7 @@ fn wrong_declaration(what: &str, info: &ValueInfoProto, value: &Value, sizes: bo
     let same_type = tensor::dtype(declared.elem_type).is_ok_and(|dtype| dtype == tensor.dtype());
     let declared_sizes = declared.shape.as_ref().map(|shape| &shape.dim);
     let fits = |(dim, actual): (&tensor_shape_proto::Dimension, &Dim)| match (&dim.value, actual.fixed()) {
-        (Some(dimension::Value::DimValue(n)), Some(actual)) => *n == actual,
+        (Some(dimension::Value::DimValue(n)), Some(actual)) if *n >= 0 => *n == actual,
         _ => true,
     };
     let same_shape = declared_sizes.is_none_or(|dims| match sizes {

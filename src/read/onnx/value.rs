@@ -163,7 +163,7 @@ impl Declared {
         let ty = info.r#type.as_ref().ok_or_else(|| Error::unsupported("an input without a type"))?;
         let seen = |symbol: &str| Some(sizes.get(symbol).copied().unwrap_or(assumed(Some(symbol), 0) as i64));
         let length = |(axis, dim): (usize, &Dimension)| match &dim.value {
-            Some(Length::DimValue(n)) => Dim::Fixed(*n),
+            Some(Length::DimValue(n)) if *n >= 0 => Dim::Fixed(*n),
             Some(Length::DimParam(name)) if is_symbol(name) && !is_reserved(name) => Dim::new(Expr::symbol(name), seen(name)),
             Some(Length::DimParam(text)) if expression(text, known).is_some() => {
                 let expr = expression(text, known).unwrap_or_default();
