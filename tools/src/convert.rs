@@ -3,7 +3,7 @@
 use crate::array_files;
 use crate::console::{Console, bytes, count, error_json, printable, short_hash};
 use crate::error::{CommandError, CommandResult};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, SourceDigest};
 use crate::inputs::{Inputs, Prepared};
 use crate::isolation::limit_memory;
 use crate::limit::Limit;
@@ -188,6 +188,7 @@ impl Convert {
             console.note(&printable(&note));
         }
         let mut outcome = VerificationResult::default();
+        let source = SourceDigest::start(&self.model);
         if !self.no_check {
             let tolerance = step.and_then(|step| step.tolerance).filter(|_| !self.tolerances.are_given());
             match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, tolerance), &onnx, console) {
@@ -224,7 +225,7 @@ impl Convert {
                 "effort": self.effort.to_json(),
             }),
         };
-        evidence.write(&mut onnx)?;
+        evidence.write(source, &mut onnx)?;
         let report = transformed.as_ref().map(|transformed| (transformed.report)(&onnx));
         let is_verified = !self.no_check && outcome.failed.is_none();
         let size = onnx.initializers.iter().map(|(_, array)| (array.len() * array.dtype().size()) as u64).sum();

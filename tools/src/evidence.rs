@@ -9,6 +9,22 @@ use ontrace::trace::Provenance;
 use ontrace::{Error, ErrorCode};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::thread;
+
+/// The size of a file and its SHA-256, which is computed while the model is verified.
+pub struct SourceDigest(Box<dyn FnOnce() -> ontrace::Result<(usize, String)>>);
+
+impl SourceDigest {
+    /// Begins to read the file.
+    pub fn start(path: &Path) -> SourceDigest {
+        let path = path.to_path_buf();
+        let compute = move || map_file(&path).map(|bytes| (bytes.len(), sha256(&bytes)));
+        match thread::Builder::new().spawn(compute.clone()) {
+            Ok(running) => SourceDigest(Box::new(move || running.join().unwrap_or_else(|_| compute()))),
+            Err(_) => SourceDigest(Box::new(compute)),
+        }
+    }
+}
 
 /// What was compared.
 pub struct Evidence<'a> {
@@ -43,8 +59,8 @@ impl Evidence<'_> {
     ///
     /// # Errors
     /// Where the source cannot be read.
-    pub fn write(&self, model: &mut Model) -> ontrace::Result<()> {
-        let bytes = map_file(self.source.0)?;
+    pub fn write(&self, source: SourceDigest, model: &mut Model) -> ontrace::Result<()> {
+        let (bytes, sha256) = (source.0)()?;
         let (verdict, line) = self.verdict();
         let limit = |output: &OutputReport| json!({"name": output.name, "limit": output.limit.name()});
         let report = self.report.map(|report| {
@@ -62,7 +78,7 @@ impl Evidence<'_> {
             "schema": "ontrace.evidence/1",
             "ontrace": env!("CARGO_PKG_VERSION"),
             "verdict": verdict,
-            "source": {"format": self.source.1, "bytes": bytes.len(), "sha256": sha256(&bytes)},
+            "source": {"format": self.source.1, "bytes": bytes, "sha256": sha256},
             "reference": "ontrace's interpreter of the source",
             "candidate": "tract",
             "compared": report,

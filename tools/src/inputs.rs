@@ -66,8 +66,10 @@ impl Prepared {
             Some(first) => {
                 let noun = if missing.len() == 1 { "input" } else { "inputs" };
                 let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+                let is_float = self.example.inputs().iter().any(|(name, tensor)| name == first && tensor.dtype().is_float());
+                let made_up = if is_float { "normal" } else { "ones" };
                 Err(Error::input(format!("{noun} {} not given", names.join(", ")))
-                    .help(format!("give it: -i {first}=@{first}.npy or -i {first}=normal")))
+                    .help(format!("give it: -i {first}=@{first}.npy or -i {first}={made_up}")))
             }
         }
     }

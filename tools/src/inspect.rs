@@ -104,10 +104,12 @@ impl Inspect {
             prefix(&provenance.graph),
             prefix(&provenance.weights)
         ));
-        if let Some(verdict) = &provenance.verdict {
-            text.push_str(&format!("  verified when it was written: {}\n", printable(verdict)));
-        }
         let evidence: Option<Value> = provenance.evidence.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        if let Some(verdict) = &provenance.verdict {
+            let agrees = evidence.as_ref().is_none_or(|evidence| evidence["verdict"] == "agrees");
+            let (not, verdict) = if agrees { ("", verdict.as_str()) } else { ("not ", verdict.trim_start_matches("not verified: ")) };
+            text.push_str(&format!("  {not}verified when it was written: {}\n", printable(verdict)));
+        }
         if let Some(evidence) = &evidence {
             text.push_str(&evidence_lines(evidence));
         }

@@ -59,8 +59,9 @@ fn parts(document: &str) -> (Vec<&str>, Vec<Vec<Shown>>) {
 
 /// A line without what varies from run to run and machine to machine.
 fn masked(line: &str) -> String {
-    // Where the largest rounding is depends on the instructions that a processor has.
+    // Where the largest rounding is, and the largest share of it, depends on the instructions that a processor has.
     let line = line.split("within rounding").next().unwrap_or(line);
+    let line = line.split("differs   at").next().unwrap_or(line);
     let mut words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
     for i in 0..words.len() {
         let unit = words.get(i + 1).is_some_and(|next| ["ns", "µs", "ms", "s", "B", "kB", "MB", "GB", "%", "%,"].contains(&next.as_str()));

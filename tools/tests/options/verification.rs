@@ -46,6 +46,7 @@ fn a_tolerance_is_a_finite_number_and_each_part_has_its_own_default() {
     for option in ["--atol", "--rtol"] {
         for value in ["nan", "inf", "-1"] {
             check(&[&format!("{option}={value}")]).exits(2).says(&[option]);
+            check(&[option, value]).exits(2).says(&[option, "0 or more"]);
         }
     }
     check(&["--rtol", "1e-4"]).exits(0);
@@ -139,7 +140,9 @@ fn a_converted_file_says_what_was_verified_and_how() {
     assert_eq!(evidence["source"]["sha256"], ontrace::onnx::sha256(&std::fs::read(folder.path("m.onnx")).unwrap()));
     assert!(evidence["compared"]["calls"].as_array().unwrap().iter().any(|call| call == "n = 1"), "{value}");
     assert!(folder.run(&["inspect", "a.onnx"]).text().contains("rtol 1e-3"));
+    assert!(folder.run(&["inspect", "a.onnx"]).text().contains("  verified when it was written: tract agrees"));
     convert("c.onnx", &["--no-check"]);
+    assert!(folder.run(&["inspect", "c.onnx"]).text().contains("  not verified when it was written: not compared"));
     let ran = folder.run(&["inspect", "c.onnx", "--json"]).exits(0);
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&ran.stdout).unwrap()["evidence"]["verdict"], "not checked");
     folder.run(&["strip", "a.onnx", "-o", "bare.onnx"]).exits(0);
@@ -301,6 +304,22 @@ fn what_a_file_declares_must_be_so() {
     }
     folder.save("m.onnx", of(|x| x.relu(), &x), |_| {});
     folder.run(&["check", "m.onnx"]).exits(0);
+}
+
+#[test]
+fn sizes_below_0_and_empty_types_say_nothing() {
+    let folder = Folder::new();
+    folder.save("m.onnx", of(|x| x.relu()?.exp(), &Tensor::zeros([2, 3], DType::F32).unwrap()), |model| {
+        let graph = graph(model);
+        for info in graph.input.iter_mut().chain(&mut graph.output) {
+            let Some(type_proto::Value::TensorType(ty)) = info.r#type.as_mut().unwrap().value.as_mut() else { panic!() };
+            ty.shape.as_mut().unwrap().dim[0].value = Some(Value::DimValue(-1));
+        }
+        let inner = graph.node[0].output[0].clone();
+        graph.value_info.push(proto::ValueInfoProto { name: inner, r#type: Some(proto::TypeProto::default()), ..Default::default() });
+    });
+    assert!(folder.run(&["run", "m.onnx", "-i", "5,3=zeros"]).exits(0).text().contains("f32[5,3]"));
+    folder.run(&["convert", "m.onnx", "-o", "out.onnx"]).exits(0).says(&["x_0 "]);
 }
 
 #[test]
