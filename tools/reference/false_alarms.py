@@ -1,18 +1,22 @@
 """Converts real architectures with the default check and says which of them are called wrong: every exit code but 0 is a false alarm, a refusal or a fault.
 
 usage: false_alarms.py ONTRACE [--table FILE] [--most N] [--skip N] [--family NAME,...] [--only NAME,...] [--dtype f32,f16,bf16] [--format pt,pt2]
-                       [--threads 1,2] [--seconds S]          (needs torch, torchvision, timm, transformers, onnx, onnxruntime)
+                       [--threads 1,2] [--seconds S] [--wheels FOLDER]      (needs torch, torchvision, timm, transformers, onnx, onnxruntime)
        false_alarms.py --markdown FILE
 
 A line an architecture: family, name, dtype, format, threads, exit code, the largest share of a limit, which limit, nodes, seconds. `onnxruntime` is how far
 the written file in ONNX Runtime is from the model in torch, relative to the largest value of the output. With --table each result is also appended to a
 file as a JSON object, and what is in it already is passed over, so that a run can be stopped and gone on with. Random weights (seeded by the name),
 none of them all zero; images of
-64 or 96 pixels where the architecture takes them. --markdown prints such a file as a table.
+64 or 96 pixels where the architecture takes them. With --wheels the networks with trained weights of trained_weights.py come first. --markdown prints
+such a file as a table.
 """
 import argparse, json, os, subprocess, sys, tempfile, time, warnings, zlib
 from pathlib import Path
 
+import trained_weights
+
+TRAINED = "trained weights"
 VISION = """alexnet googlenet resnet18 resnet50 resnext50_32x4d densenet121 squeezenet1_0 squeezenet1_1 mnasnet0_5 mnasnet1_0
 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large shufflenet_v2_x0_5 shufflenet_v2_x1_0 efficientnet_b0 efficientnet_b1 efficientnet_v2_s regnet_x_400mf
 regnet_y_400mf regnet_y_800mf convnext_tiny swin_t swin_v2_t maxvit_t""".split()
@@ -171,28 +175,43 @@ def wrapped(model):
     return First().eval()
 
 
-def trained(model):
-    """The model with values as after training: an untrained one has weights and biases of 0 (torchvision's ViT answers 0), and batch norms that do nothing."""
+def trained(model, x):
+    """The model with values as after training: an untrained one has weights and biases of 0 (torchvision's ViT answers 0), factors of 1e-6 that silence
+    whole branches (layer scale), and batch norms that do not know their data, behind which nothing is left of the input after some layers."""
     import torch
 
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.numel() and not parameter.count_nonzero():
                 parameter.normal_(0, 0.02)
+            elif parameter.numel() > 1 and (parameter == parameter.flatten()[0]).all() and parameter.abs().max() < 0.01:
+                parameter.uniform_(0.1, 1)
         for name, buffer in model.named_buffers():
             if name.endswith("running_mean"):
                 buffer.normal_(0, 0.1)
             elif name.endswith("running_var"):
                 buffer.uniform_(0.5, 1.5)
+        if norms and x.is_floating_point() and x.dim() > 2:
+            model.eval()
+            for norm in norms:
+                norm.train().momentum = 1.0
+            try:
+                model(torch.randn(4, *x.shape[1:]))
+            finally:
+                model.eval()
+            for norm in norms:
+                # A channel that is the same for four images is not for others.
+                norm.running_var.clamp_(min=0.01 * float(norm.running_var.mean()))
     return model
 
 
-def saved(build, dtype, format, folder):
+def saved(build, dtype, format, folder, family):
     """The archive, and an input with the model's output."""
     import torch
 
     model, x = build()
-    model = trained(model)
+    model = model.eval() if family == TRAINED else trained(model, x)
     to = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[dtype]
     model, x = wrapped(model).to(to), x.to(to) if x.is_floating_point() else x
     path = str(Path(folder) / f"m.{format}")
@@ -221,12 +240,20 @@ def beside_torch(path, x, y):
         return type(error).__name__
 
 
-def converted(ontrace, path, x, y, threads, seconds):
-    """What a conversion says, as a dictionary."""
+def archive(ontrace, path, x, y, threads, seconds):
+    """What a conversion of a torch archive says, and how far the file is from torch."""
     shape = ",".join(map(str, x.shape))
     dtype = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "int64": "i64"}[str(x.dtype).split(".")[1]]
     spec = [] if path.endswith("pt2") else ["-i", f"{shape}:{dtype}" + ("=int(0,190)" if dtype == "i64" else "")]
     out = str(Path(path).with_suffix(".onnx"))
+    row = converted(ontrace, path, out, spec, threads, seconds)
+    if row["exit"] == 0:
+        row["onnxruntime"] = None if dtype == "bf16" else beside_torch(out, x, y)
+    return row
+
+
+def converted(ontrace, path, out, spec, threads, seconds):
+    """What a conversion says, as a dictionary."""
     cores = sorted(os.sched_getaffinity(0))
     bound = None if threads == 0 else (lambda: os.sched_setaffinity(0, cores[:threads]))
     started = time.time()
@@ -244,16 +271,14 @@ def converted(ontrace, path, x, y, threads, seconds):
     row["nodes"] = report.get("nodes")
     row["calls"] = len(check.get("calls", []))
     row["sha256"] = report.get("sha256", "")[:12]
-    if code == 0:
-        row["onnxruntime"] = None if x.dtype.itemsize == 2 and "b" in dtype else beside_torch(out, x, y)
-    else:
+    if code != 0:
         row["why"] = (report.get("message", text[-300:]) + " | " + str(report.get("help", "")))[:600]
     return row
 
 
 def markdown(path):
     rows = [json.loads(line) for line in open(path)]
-    rows.sort(key=lambda row: ("torchvision timm transformers".split().index(row["family"]), row["name"], row["dtype"], row["format"], row["threads"]))
+    rows.sort(key=lambda row: (["torchvision", "timm", "transformers", TRAINED].index(row["family"]), row["name"], row["dtype"], row["format"], row["threads"]))
     print("| family | architecture | dtype | archive | threads | nodes | worst share | limit | seconds | verdict |\n|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         share = f"{100 * row['share']:.0f} %" if row.get("limit") else ""
@@ -282,6 +307,7 @@ def main():
     for name, default in [("dtype", "f32"), ("format", "pt"), ("threads", "0"), ("only", ""), ("family", "")]:
         parser.add_argument("--" + name, default=default, type=lambda text: list(filter(None, text.split(","))))
     parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--wheels", default="")
     options = parser.parse_args()
     for name in ("dtype", "format", "threads", "only", "family"):
         value = getattr(options, name)
@@ -293,29 +319,46 @@ def main():
     keys = ("name", "dtype", "format", "threads")
     rows = [json.loads(line) for line in open(options.table)] if options.table and Path(options.table).exists() else []
     known = {tuple(row[key] for key in keys) for row in rows}
-    for family, name, build in list(architectures())[options.skip : options.skip + options.most]:
-        if options.only and name not in options.only or options.family and family not in options.family:
-            continue
-        for dtype, format in ((dtype, format) for dtype in options.dtype for format in options.format):
-            wanted = [int(threads) for threads in options.threads if (name, dtype, format, int(threads)) not in known]
-            if not wanted:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                torch.manual_seed(zlib.crc32(name.encode()))
-                try:
-                    path, x, y = saved(build, dtype, format, folder)
-                    results = {threads: converted(options.ontrace, path, x, y, threads, options.seconds) for threads in wanted}
-                except Exception as error:
-                    why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-                    results = {threads: {"exit": "torch", "why": why, "share": 0.0, "limit": ""} for threads in wanted}
-            for threads, result in results.items():
-                row = {"family": family, "name": name, "dtype": dtype, "format": format, "threads": threads, **result}
-                rows.append(row)
-                if options.table:
-                    with open(options.table, "a") as file:
-                        print(json.dumps(row), file=file)
-                said = f"exit {row['exit']} share {row['share']:6.3f} {row['limit']:10} {row.get('nodes') or 0:5} nodes {row.get('seconds', 0):6.1f} s"
-                print(f"{family:12} {name:32} {dtype:5} {format:4} {threads} {said} ort {row.get('onnxruntime')} {row.get('why', '')[:240]}", flush=True)
+    def add(family, name, dtype, format, results):
+        for threads, result in results.items():
+            row = {"family": family, "name": name, "dtype": dtype, "format": format, "threads": threads, **result}
+            rows.append(row)
+            if options.table:
+                with open(options.table, "a") as file:
+                    print(json.dumps(row), file=file)
+            said = f"exit {row['exit']} share {row['share']:6.3f} {row['limit']:10} {row.get('nodes') or 0:5} nodes {row.get('seconds', 0):6.1f} s"
+            print(f"{family:12} {name:32} {dtype:5} {format:4} {threads} {said} ort {row.get('onnxruntime')} {row.get('why', '')[:240]}", flush=True)
+
+    def wanted(family, name, dtype, format):
+        chosen = (not options.only or name in options.only) and (not options.family or family in options.family)
+        return [int(threads) for threads in options.threads if chosen and (name, dtype, format, int(threads)) not in known]
+
+    with tempfile.TemporaryDirectory() as unpacked:
+        networks, files = [], []
+        if options.wheels:
+            trained_weights.unpacked(options.wheels, unpacked)
+            networks, files = trained_weights.networks(unpacked), trained_weights.files(unpacked)
+        for name, path, spec in files:
+            format = path.suffix[1:]
+            for threads in wanted(TRAINED, name, "f32", format):
+                with tempfile.TemporaryDirectory() as folder:
+                    result = converted(options.ontrace, str(path), str(Path(folder) / "m.onnx"), spec, threads, options.seconds)
+                add(TRAINED, name, "f32", format, {threads: result})
+        random = list(architectures())[options.skip : options.skip + options.most]
+        for family, name, build in [*((TRAINED, *row) for row in networks), *random]:
+            for dtype, format in ((dtype, format) for dtype in options.dtype for format in options.format):
+                threads = wanted(family, name, dtype, format)
+                if not threads:
+                    continue
+                with tempfile.TemporaryDirectory() as folder:
+                    torch.manual_seed(zlib.crc32(name.encode()))
+                    try:
+                        path, x, y = saved(build, dtype, format, folder, family)
+                        results = {count: archive(options.ontrace, path, x, y, count, options.seconds) for count in threads}
+                    except Exception as error:
+                        why = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+                        results = {count: {"exit": "torch", "why": why, "share": 0.0, "limit": ""} for count in threads}
+                add(family, name, dtype, format, results)
     summary(rows)
 
 

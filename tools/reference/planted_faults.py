@@ -1,19 +1,20 @@
 """Plants faults in real architectures and says which of them `ontrace check --against` finds, and whether it names the node.
 
-usage: planted_faults.py ONTRACE [FOLDER] [--simplified] [--only NAME,...]   (needs torch, torchvision, timm, transformers, onnx, onnxruntime; --simplified
-needs onnxsim and onnxslim)
+usage: planted_faults.py ONTRACE [FOLDER] [--simplified] [--only NAME,...] [--faults NAME,...]
+(needs torch, torchvision, timm, transformers, onnx, onnxruntime; --simplified needs onnxsim and onnxslim)
 
-Each model (random weights) is converted without a check; a fault is planted in a copy; the copy is checked against the original with `check --against`. With
+Each model (random weights, none of them all zero) is converted without a check; a fault is planted in a copy; the copy is checked against the original with `check --against`. With
 --simplified the copy goes through onnxsim and through onnxslim first, and `compare` must name the node of the original. The last line counts: found (exit
 code 3), and named (the message has the scope or the name of the node). The effect of a fault is measured by ONNX Runtime without optimisation: the largest
 difference of outputs, in units of the largest difference that its own optimisation makes (its rounding). A survivor below 4 of these is below rounding.
 """
-import argparse, copy, json, subprocess, tempfile
+import argparse, copy, json, subprocess, tempfile, warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from false_alarms import trained
 from onnx import numpy_helper
 
 
@@ -39,10 +40,11 @@ def models():
     yield "poolformer", timm.create_model("poolformer_s12"), (image,)
     ids = torch.randint(0, 99, (1, 12))
     small = dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, vocab_size=99)
-    yield "bert", t.BertModel(t.BertConfig(**small)), (ids,)
-    yield "distilbert", t.DistilBertModel(t.DistilBertConfig(dim=48, n_layers=3, n_heads=4, hidden_dim=96, vocab_size=99)), (ids,)
-    yield "roberta", t.RobertaModel(t.RobertaConfig(**small)), (ids,)
-    yield "electra", t.ElectraModel(t.ElectraConfig(embedding_size=48, **small)), (ids,)
+    text = (ids, torch.tensor([[1] * 10 + [0] * 2]))
+    yield "bert", t.BertModel(t.BertConfig(**small)), text
+    yield "distilbert", t.DistilBertModel(t.DistilBertConfig(dim=48, n_layers=3, n_heads=4, hidden_dim=96, vocab_size=99)), text
+    yield "roberta", t.RobertaModel(t.RobertaConfig(**small)), text
+    yield "electra", t.ElectraModel(t.ElectraConfig(embedding_size=48, **small)), text
     yield "albert", t.AlbertModel(t.AlbertConfig(embedding_size=48, **small)), (ids,)
     yield "gpt2", t.GPT2LMHeadModel(t.GPT2Config(n_embd=48, n_layer=3, n_head=4, vocab_size=99, n_positions=32)), (ids,)
 
@@ -92,9 +94,10 @@ def nodes(model, *kinds, wanted=lambda node: True):
 
 
 def epsilon(model):
+    """An epsilon 100 times as large, and no less than the usual one."""
     node = middle(nodes(model, "BatchNormalization", "LayerNormalization"))
     if node:
-        set_attribute(node, "epsilon", 100 * attribute(node, "epsilon", 1e-5))
+        set_attribute(node, "epsilon", max(100 * attribute(node, "epsilon", 1e-5), 1e-5))
     return node
 
 
@@ -110,10 +113,21 @@ def weight(model):
 
 
 def bias(model):
-    node = middle(nodes(model, "Conv", "Gemm", "LayerNormalization", wanted=lambda n: len(n.input) > 2 and initializer(model, n.input[2]) is not None))
-    if node is None or not np.any(numpy_helper.to_array(initializer(model, node.input[2]))):
+    def added(node):
+        """The name of a bias that is not zero."""
+        name = next((name for name in node.input if name in products), None) if node.op_type == "Add" else node.input[2] if len(node.input) > 2 else None
+        other = next(i for i in node.input if i != name) if name and node.op_type == "Add" else name
+        found = initializer(model, other) if other else None
+        return other if found is not None and np.any(numpy_helper.to_array(found)) else None
+
+    products = {n.output[0] for n in nodes(model, "MatMul")}
+    node = middle(nodes(model, "Conv", "Gemm", "LayerNormalization", "Add", wanted=added))
+    if node is None:
         return None
-    del node.input[2:]
+    if node.op_type == "Add":
+        change(model, added(node), lambda array: array.fill(0))
+    else:
+        del node.input[2:]
     return node
 
 
@@ -147,7 +161,77 @@ def pad(model):
     return node
 
 
-FAULTS = [epsilon, weight, bias, gelu, row, axis, pad]
+def swapped(model):
+    """A weight with two axes of one size in the other order."""
+    pair = {"Conv": (-2, -1), "Gemm": (0, 1), "MatMul": (0, 1)}
+
+    def square(node):
+        i = initializer(model, node.input[1])
+        return i is not None and len(i.dims) >= 2 and i.dims[pair[node.op_type][0]] == i.dims[pair[node.op_type][1]] > 1
+
+    node = middle(nodes(model, *pair, wanted=square))
+
+    def edit(array):
+        array[...] = np.swapaxes(array.copy(), *pair[node.op_type])
+
+    return node if node and change(model, node.input[1], edit) else None
+
+
+def operands(model):
+    """A Concat, a Sub or a Div with its operands in the other order."""
+
+    def computed(node):
+        return len(node.input) == 2 and not any(initializer(model, name) for name in node.input) and node.input[0] != node.input[1]
+
+    node = middle(nodes(model, "Concat", "Sub", "Div", wanted=computed))
+    if node:
+        node.input[:] = [node.input[1], node.input[0]]
+    return node
+
+
+def activation(model):
+    """An activation beside the right one."""
+    other = {"Relu": "Softplus", "Sigmoid": "HardSigmoid", "HardSwish": "Mish", "Tanh": "Softsign", "Softmax": "LogSoftmax"}
+    node = middle(nodes(model, *other))
+    if node is None:
+        return None
+    node.op_type = other[node.op_type]
+    return node
+
+
+def mask(model):
+    """The mask of the example in place of the input: every call masks what the first masked."""
+    given = next((i for i in model.graph.input[1:]), None)
+    if given is None:
+        return None
+    users = [n for n in model.graph.node if given.name in n.input]
+    kept = numpy_helper.from_array(np.array([[1] * 10 + [0] * 2], np.int64), "stale_mask")
+    model.graph.initializer.append(kept)
+    for node in users:
+        node.input[:] = ["stale_mask" if name == given.name else name for name in node.input]
+    return users[0]
+
+
+def causal(model):
+    """A constant mask of a text model that lets each position see one further."""
+
+    def triangle(node):
+        for name in node.input:
+            i = initializer(model, name)
+            array = numpy_helper.to_array(i) if i is not None else None
+            if array is not None and array.ndim >= 2 and array.shape[-1] == array.shape[-2] > 4 and np.array_equal(array != array.flat[0], np.triu(array != array.flat[0], 1)):
+                return name
+        return None
+
+    node = next(iter(nodes(model, "Where", "Add", "And", "Cast", wanted=triangle)), None)
+
+    def edit(array):
+        array[..., np.arange(array.shape[-1] - 1), np.arange(1, array.shape[-1])] = array.flat[0]
+
+    return node if node and change(model, triangle(node), edit) else None
+
+
+FAULTS = [epsilon, weight, bias, gelu, row, axis, pad, swapped, operands, activation, mask, causal]
 
 
 def check(ontrace, wrong, right, *options):
@@ -171,13 +255,18 @@ def outputs(path, feeds, level):
 
 
 def effect(wrong, right, inputs):
-    """The largest effect on an output, in units of the rounding that ONNX Runtime's optimisation changes."""
+    """The largest effect on an output, in units of the rounding that ONNX Runtime's optimisation changes; of text also with a mask of ones."""
     import onnxruntime as ort
 
     plain, full = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    feeds = dict(zip([i.name for i in onnx.load(right, load_external_data=False).graph.input], [x.numpy() for x in inputs]))
-    expected, optimised, got = outputs(right, feeds, plain), outputs(right, feeds, full), outputs(wrong, feeds, plain)
-    shares = [np.abs(g - e).max() / max(np.abs(o - e).max(), np.finfo(e.dtype).eps * np.abs(e).max()) for e, o, g in zip(expected, optimised, got)]
+    names = [i.name for i in onnx.load(right, load_external_data=False).graph.input]
+    arrays = [x.numpy() for x in inputs]
+    shares = []
+    for given in [arrays, *([[arrays[0], np.ones_like(arrays[1])]] if len(arrays) > 1 else [])]:
+        feeds = dict(zip(names, given))
+        expected, optimised, got = outputs(right, feeds, plain), outputs(right, feeds, full), outputs(wrong, feeds, plain)
+        for e, o, g in zip(expected, optimised, got):
+            shares.append(np.abs(g - e).max() / max(np.abs(o - e).max(), np.finfo(e.dtype).eps * np.abs(e).max()))
     return float(max(shares))
 
 
@@ -194,16 +283,19 @@ def main():
     parser.add_argument("folder", nargs="?", default=tempfile.mkdtemp())
     parser.add_argument("--simplified", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--faults", default="")
     options = parser.parse_args()
     ontrace, folder, only = options.ontrace, Path(options.folder), set(filter(None, options.only.split(",")))
     folder.mkdir(exist_ok=True)
+    warnings.simplefilter("ignore")
+    chosen = [fault for fault in FAULTS if not options.faults or fault.__name__ in options.faults.split(",")]
     count = found = named = small = alarms = 0
     for name, model, inputs in models():
         if only and name not in only:
             continue
         pt, right = str(folder / f"{name}.pt"), str(folder / f"{name}.onnx")
         with torch.no_grad():
-            torch.jit.trace(Outputs(model.eval()), inputs, check_trace=False, strict=False).save(pt)
+            torch.jit.trace(Outputs(trained(model, inputs[0]).eval()), inputs, check_trace=False, strict=False).save(pt)
         done = subprocess.run([ontrace, "convert", pt, "-o", right, "--no-check"], capture_output=True, text=True)
         if done.returncode:
             print(f"{name:20} cannot be converted: {done.stderr.strip().splitlines()[-1][:150]}", flush=True)
@@ -219,7 +311,8 @@ def main():
             code, report = check(ontrace, right, right)
             alarms += code != 0
             print(f"{name:20} {'itself':8} exit {code}", flush=True)
-        for fault in FAULTS:
+        kept = {n.output[0]: n.op_type for n in onnx.load(right).graph.node}
+        for fault in chosen:
             wrong = onnx.load(right)
             node = fault(wrong)
             if node is None:
@@ -237,7 +330,8 @@ def main():
             for kind, variant in variants:
                 code, report = compare(ontrace, variant, right) if kind else check(ontrace, path, right)
                 text = json.dumps(report["first_difference"]["first"]) if report.get("first_difference") else json.dumps(report)
-                is_named = code == 3 and ((scope or node.name) in text or node.name in text) and node.op_type in text
+                kinds = {node.op_type, kept.get(node.output[0], node.op_type)}
+                is_named = code == 3 and ((scope or node.name) in text or node.name in text) and any(kind in text for kind in kinds)
                 count, found, named = count + 1, found + (code == 3), named + is_named
                 verdict = "named" if is_named else "found" if code == 3 else f"exit {code}"
                 if code == 0:
@@ -245,7 +339,7 @@ def main():
                     small += share < 4
                     verdict = f"SURVIVES, effect of {share:.1f} roundings"
                 help = "" if is_named else (report.get("help") or report.get("message") or "")[:200]
-                print(f"{name:20} {fault.__name__:8} {kind:8} {node.op_type:20} {scope:40} {verdict}   {help}", flush=True)
+                print(f"{name:20} {fault.__name__:10} {kind:8} {node.op_type:20} {scope:40} {verdict}   {help}", flush=True)
     print(f"{found} of {count} found, {named} named, {small} with an effect below rounding, {alarms} false alarms")
 
 
