@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Tolerances {
     /// Absolute tolerance; default: by dtype, and what rounding explains
-    #[arg(long, allow_negative_numbers = true, value_parser = tolerance)]
+    #[arg(long, allow_hyphen_values = true, value_parser = tolerance)]
     atol: Option<f64>,
     /// Relative tolerance; default: by dtype, and what rounding explains
-    #[arg(long, allow_negative_numbers = true, value_parser = tolerance)]
+    #[arg(long, allow_hyphen_values = true, value_parser = tolerance)]
     rtol: Option<f64>,
 }
 
