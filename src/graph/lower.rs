@@ -2,8 +2,8 @@
 
 use super::operator::needs_opset;
 use super::{Derivation, Graph, Inputs, Operator, Source, ValueId};
-use crate::array::Array;
-use crate::dim::Type;
+use crate::array::{Array, DType};
+use crate::dim::{Dim, Expr, Shape, Type};
 use crate::error::{Error, Result, ResultExt};
 use crate::onnx::{GraphBuilder, Name};
 use std::collections::HashMap;
@@ -19,30 +19,89 @@ fn lower_typed(builder: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name]
     op.lower_decomposed(builder, arguments, types)?.ok_or_else(|| needs_opset(op.name(), op.since(), opset))
 }
 
-/// Writes a node; in another dtype, between casts, where the opset has no kernel of these types for it.
+/// The dtypes that a node may be written in instead of one that its opset does not define for it: they have all its values or, of integers, give the
+/// same last bits.
+fn wider(dtype: DType) -> &'static [DType] {
+    match dtype {
+        DType::F32 | DType::F64 | DType::I64 | DType::Bool => &[],
+        DType::U8 | DType::I8 | DType::U16 | DType::I16 => &[DType::I64, DType::F32],
+        DType::U32 | DType::I32 => &[DType::I64, DType::F64],
+        DType::U64 => &[DType::I64],
+        _ => &[DType::F32],
+    }
+}
+
+/// The dtypes of the node that is written, by those of the node.
+type Substitutes = Vec<(DType, DType)>;
+
+/// What stands for each dtype for which the opset does not define what the operator is written as, by ONNX's schemas: as few as do.
+fn substitutes(op: &dyn Operator, arguments: &[Option<Type>], types: &[Type], opset: i64) -> Substitutes {
+    let mut unusual: Vec<DType> = Vec::new();
+    for ty in arguments.iter().flatten().chain(types) {
+        if !wider(ty.dtype).is_empty() && !unusual.contains(&ty.dtype) {
+            unusual.push(ty.dtype);
+        }
+    }
+    let mut choices: Vec<Substitutes> = vec![Vec::new()];
+    for &dtype in &unusual {
+        let more =
+            |choice: &Substitutes| wider(dtype).iter().map(|&wide| [choice.as_slice(), &[(dtype, wide)]].concat()).collect::<Vec<_>>();
+        let further: Vec<Substitutes> = choices.iter().flat_map(more).collect();
+        choices.extend(further);
+    }
+    if choices.len() == 1 || nodes_of(op, arguments, types, &Vec::new(), opset).is_some() {
+        return Vec::new();
+    }
+    let cost = |choice: Substitutes| Some(((choice.len(), nodes_of(op, arguments, types, &choice, opset)?), choice));
+    choices.into_iter().filter_map(cost).min_by_key(|(cost, _)| *cost).map(|(_, choice)| choice).unwrap_or_default()
+}
+
+/// How many nodes the operator is written as in these dtypes, where ONNX's schemas allow them.
+fn nodes_of(op: &dyn Operator, arguments: &[Option<Type>], types: &[Type], choice: &Substitutes, opset: i64) -> Option<usize> {
+    let mut trial = GraphBuilder::new(opset);
+    let shapes = arguments.iter().flatten().chain(types).map(|ty| ty.shape.clone()).chain([op.dims().into()]);
+    for symbol in shapes.flat_map(|shape: Shape| shape.iter().flat_map(|dim| dim.expr().symbols()).collect::<Vec<_>>()) {
+        trial.input("size", &Type::new(DType::I64, vec![Dim::new(Expr::symbol(&symbol), None)]));
+    }
+    let names: Vec<Name> =
+        arguments.iter().map(|ty| ty.as_ref().map_or_else(|| "".into(), |ty| trial.input("value", &substituted(ty, choice)))).collect();
+    let types: Vec<Type> = types.iter().map(|ty| substituted(ty, choice)).collect();
+    // What is no matter of dtypes is told where it is written.
+    let Ok(written) = lower_typed(&mut trial, op, &names, &types) else { return Some(0) };
+    (written.len() >= types.len() && trial.check().is_ok()).then(|| trial.len())
+}
+
+fn substitute(dtype: DType, choice: &Substitutes) -> Option<DType> {
+    choice.iter().find(|(from, _)| *from == dtype).map(|(_, to)| *to)
+}
+
+fn substituted(ty: &Type, choice: &Substitutes) -> Type {
+    Type::new(substitute(ty.dtype, choice).unwrap_or(ty.dtype), ty.shape.clone())
+}
+
+/// Writes a node; in another dtype, between casts, where the opset does not define what it is written as for these types.
 fn lower(builder: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], types: &[Type]) -> Result<Vec<Name>> {
-    let opset = builder.opset();
-    let gaps = op.dtype_gaps();
-    let instead = |ty: &Type| {
-        let dtype = gaps.iter().find_map(|gap| gap.substitute(ty.dtype, opset));
-        dtype.map(|dtype| Type::new(dtype, ty.shape.clone()))
-    };
-    if !op.domain().is_empty() || !types.iter().any(|ty| instead(ty).is_some()) {
+    let given = arguments.iter().map(|name| if name.is_empty() { Ok(None) } else { builder.ty(name).cloned().map(Some) });
+    let given = given.collect::<Result<Vec<Option<Type>>>>()?;
+    let is_standard = op.domain().is_empty() && op.graphs().is_empty();
+    let choice = if is_standard { substitutes(op, &given, types, builder.opset()) } else { Vec::new() };
+    if choice.is_empty() {
         return lower_typed(builder, op, arguments, types);
     }
     let mut taken = Vec::with_capacity(arguments.len());
-    for name in arguments {
-        let ty = if name.is_empty() { None } else { instead(builder.ty(name)?) };
-        taken.push(match ty {
+    for (name, ty) in arguments.iter().zip(&given) {
+        let wide = ty.as_ref().and_then(|ty| Some(Type::new(substitute(ty.dtype, &choice)?, ty.shape.clone())));
+        taken.push(match wide {
             Some(ty) => builder.node("Cast", std::slice::from_ref(name)).dtype("to", ty.dtype).write_one(ty)?,
             None => name.clone(),
         });
     }
-    let written = lower_typed(builder, op, &taken, &types.iter().map(|ty| instead(ty).unwrap_or_else(|| ty.clone())).collect::<Vec<_>>())?;
-    let given = |(name, ty): (Name, &Type)| {
-        if instead(ty).is_some() { builder.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()) } else { Ok(name) }
+    let written = lower_typed(builder, op, &taken, &types.iter().map(|ty| substituted(ty, &choice)).collect::<Vec<_>>())?;
+    let back = |(name, ty): (Name, &Type)| match substitute(ty.dtype, &choice) {
+        Some(_) => builder.node("Cast", &[name]).dtype("to", ty.dtype).write_one(ty.clone()),
+        None => Ok(name),
     };
-    written.into_iter().zip(types).map(given).collect()
+    written.into_iter().zip(types).map(back).collect()
 }
 
 /// The names under which values of a graph stand in an ONNX graph.

@@ -19,7 +19,7 @@ pub use guard::{Condition, Guard};
 pub use lower::Written;
 pub(crate) use metadata::{SavedCondition, SavedGuard, guards_entry, guards_of};
 pub(crate) use operator::needs_opset;
-pub use operator::{Agreement, DTypeGap, FIRST_OPSET, Inputs, Operator, Substitution};
+pub use operator::{Agreement, FIRST_OPSET, Inputs, Operator, Substitution};
 pub(crate) use rewrite::{Rewrite, Rewriter};
 pub(crate) use structural_hash::{ConstantHashes, StructuralHashes};
 pub use weight_provenance::{Computed, Derivation};

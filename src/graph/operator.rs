@@ -32,11 +32,6 @@ pub trait Operator: Any + fmt::Debug + Send + Sync {
         FIRST_OPSET
     }
 
-    /// The dtypes for which ONNX does not define the operator.
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        &[DTypeGap::NARROW]
-    }
-
     /// The types of the outputs.
     ///
     /// # Errors
@@ -150,40 +145,6 @@ impl Substitution<'_> {
 
 /// The oldest opset that is written.
 pub const FIRST_OPSET: i64 = 13;
-
-/// Dtypes for which ONNX does not define an operator: the node is written in another dtype, between casts.
-#[derive(Clone, Copy, Debug)]
-pub struct DTypeGap {
-    dtypes: &'static [DType],
-    /// The first opset that defines the operator for them.
-    until: i64,
-    /// The dtype of the node that is written. It has all values of the others, or, for integers, gives the same last bits.
-    substitute: DType,
-}
-
-impl DTypeGap {
-    /// Types of 8 bits and fewer that most operators do not take.
-    pub const NARROW: DTypeGap = DTypeGap::always(DType::NARROW, DType::F32);
-    /// Floats that many operators take from opset 22 on.
-    pub const BF16_BEFORE_22: DTypeGap = DTypeGap::before(22, &[DType::BF16], DType::F32);
-    /// Integers of at most 16 bits.
-    pub const SHORT_INTEGERS: &'static [DType] = &[DType::U8, DType::I8, DType::U16, DType::I16];
-
-    /// Dtypes that no opset defines.
-    pub const fn always(dtypes: &'static [DType], substitute: DType) -> DTypeGap {
-        DTypeGap { dtypes, until: i64::MAX, substitute }
-    }
-
-    /// Dtypes that opsets from `until` on define.
-    pub const fn before(until: i64, dtypes: &'static [DType], substitute: DType) -> DTypeGap {
-        DTypeGap { dtypes, until, substitute }
-    }
-
-    /// The dtype of the node that is written for one of this dtype in an opset; `None` where it is no gap.
-    pub(super) fn substitute(&self, dtype: DType, opset: i64) -> Option<DType> {
-        (opset < self.until && self.dtypes.contains(&dtype)).then_some(self.substitute)
-    }
-}
 
 /// The error for what an opset lacks.
 pub(crate) fn needs_opset(what: impl fmt::Display, first: i64, opset: i64) -> Error {

@@ -412,8 +412,13 @@ impl GraphBuilder {
         Ok(Model { proto, initializers: self.initializers })
     }
 
+    /// The number of nodes that are written.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Refuses nodes and element types that the opset does not allow.
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         check_types(self.types.iter().map(|(name, ty)| (&**name, ty)), self.opset)?;
         let element_type = |name: &str| self.known.get(name).map(|&index| tensor::data_type(self.types[index].1.dtype));
         check_written(&self.nodes, self.opset, &element_type)

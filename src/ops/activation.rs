@@ -4,7 +4,7 @@ use super::{Reader, float, widened};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
+use crate::graph::{Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::norm;
 use crate::kernels::real::{Real, gelu, gelu_tanh, softplus};
 use crate::onnx::{GraphBuilder, Name};
@@ -106,14 +106,6 @@ impl Operator for Activation {
             Activation::HardSwish => 14,
             Activation::Mish => 18,
             _ => FIRST_OPSET,
-        }
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        match self {
-            Activation::Celu(_) => const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::F16, DType::BF16], DType::F32)] },
-            Activation::LeakyRelu(_) | Activation::Gelu { .. } => const { &[DTypeGap::NARROW] },
-            _ => const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] },
         }
     }
 

@@ -5,7 +5,7 @@ use crate::array::{Array, DType, Scalar};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::each_dtype;
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::elementwise::zip;
 use crate::kernels::number::{Number, in_wide_ints};
 use crate::onnx::{GraphBuilder, Name};
@@ -115,23 +115,6 @@ impl Operator for Binary {
         match self {
             Binary::BitwiseAnd | Binary::BitwiseOr | Binary::BitwiseXor => 18,
             _ => FIRST_OPSET,
-        }
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        match self {
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Div => {
-                const { &[DTypeGap::NARROW, DTypeGap::before(14, DTypeGap::SHORT_INTEGERS, DType::I64)] }
-            }
-            Binary::Pow => {
-                const {
-                    &[
-                        DTypeGap::NARROW,
-                        DTypeGap::always(&[DType::U8, DType::I8, DType::U16, DType::I16, DType::U32, DType::U64], DType::I64),
-                    ]
-                }
-            }
-            _ => const { &[DTypeGap::NARROW] },
         }
     }
 

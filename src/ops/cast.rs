@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Narrowing, Round};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name, Node, tensor};
 use crate::tensor::{Tensor, apply_one};
 
@@ -28,10 +28,6 @@ impl Operator for Cast {
             return attributes;
         }
         attributes.with("saturate", self.narrowing.saturate).with("round_mode", round_name(self.narrowing.round))
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::before(19, DType::NARROW, DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -80,10 +76,6 @@ impl Operator for BitCast {
 
     fn since(&self) -> i64 {
         26
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::before(26, DType::NARROW, DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -5,7 +5,7 @@ use super::{Reader, one, widened};
 use crate::array::{Array, Scalar};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::conv;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
@@ -93,10 +93,6 @@ impl Operator for Conv {
         window_attributes(Attributes::new(), &self.window).with("group", self.groups)
     }
 
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
-    }
-
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let (x, weight) = parts(inputs, &self.window, self.groups)?;
         let groups = self.groups as i64;
@@ -149,10 +145,6 @@ impl Operator for ConvTranspose {
 
     fn attributes(&self) -> Attributes {
         window_attributes(Attributes::new(), &self.window).with("group", self.groups).with("output_padding", &self.output_padding)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

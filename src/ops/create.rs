@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, ErrorCode, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator, Substitution};
+use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Operand, Tensor, apply_one};
 use std::sync::Arc;
@@ -134,10 +134,6 @@ impl Operator for Steps {
 
     fn attributes(&self) -> Attributes {
         Attributes::new()
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::F16, DType::BF16], DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -5,7 +5,7 @@ use crate::array::Array;
 use crate::array::DType;
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::grid;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one};
@@ -45,10 +45,6 @@ impl Operator for GridSample {
 
     fn since(&self) -> i64 {
         16
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::{Reader, one};
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::matmul;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply, apply_one};
@@ -21,10 +21,6 @@ impl Operator for MatMul {
 
     fn attributes(&self) -> Attributes {
         Attributes::new()
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::always(DTypeGap::SHORT_INTEGERS, DType::I64)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -84,10 +80,6 @@ impl Operator for Gemm {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("alpha", self.alpha).with("beta", self.beta).with("transA", self.trans_a).with("transB", self.trans_b)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::always(DTypeGap::SHORT_INTEGERS, DType::I64)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

@@ -4,7 +4,7 @@ use super::{Reader, one, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::norm;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply, size};
@@ -150,10 +150,6 @@ impl Operator for InstanceNorm {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("epsilon", self.epsilon)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

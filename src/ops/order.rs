@@ -4,7 +4,7 @@ use super::Reader;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator, Substitution};
+use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::kernels::sort;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply};
@@ -28,10 +28,6 @@ impl Operator for TopK {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("k", &self.k).with("axis", self.axis).with("largest", self.largest)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::before(24, &[DType::BF16], DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -86,10 +82,6 @@ impl Operator for Unique {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with_some("axis", self.axis).with("sorted", self.sorted)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::BF16], DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

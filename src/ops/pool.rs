@@ -5,7 +5,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::pool;
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply, apply_one, size};
@@ -90,17 +90,6 @@ impl Operator for MaxPool {
             .with("indices", self.indices)
     }
 
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const {
-            &[
-                DTypeGap::NARROW,
-                DTypeGap::BF16_BEFORE_22,
-                DTypeGap::always(&[DType::I16, DType::U16], DType::F32),
-                DTypeGap::always(&[DType::I32, DType::U32], DType::F64),
-            ]
-        }
-    }
-
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
         let x = inputs.at(0)?;
         // Nothing in ONNX gives the indices of integers of 64 bits.
@@ -169,10 +158,6 @@ impl Operator for AveragePool {
 
     fn since(&self) -> i64 {
         if self.window.dilations.iter().any(|&n| n != 1) { 19 } else { FIRST_OPSET }
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

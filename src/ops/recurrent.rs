@@ -4,7 +4,7 @@ use super::{Reader, given, widened};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Attributes, Inputs, Operator};
 use crate::kernels::recurrent::{self, FUNCTIONS};
 use crate::onnx::{GraphBuilder, Name, Node};
 use crate::tensor::{Tensor, apply};
@@ -126,10 +126,6 @@ impl Operator for Recurrent {
             .with("activation_beta", self.functions.iter().map(|function| function.beta).collect::<Vec<_>>())
             .with_some("clip", self.clip)
             .with("layout", self.batch_first)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

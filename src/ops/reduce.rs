@@ -4,7 +4,7 @@ use super::{Reader, widened};
 use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::kernels::reduce;
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::Axes;
@@ -68,14 +68,6 @@ impl Operator for Reduce {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("axes", &self.axes).with("keepdims", self.keep)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        match self.fold {
-            Fold::Sum | Fold::Prod | Fold::L1 => const { &[DTypeGap::NARROW, DTypeGap::always(DTypeGap::SHORT_INTEGERS, DType::I64)] },
-            Fold::Max | Fold::Min => const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::U16, DType::I16], DType::I64)] },
-            _ => const { &[DTypeGap::NARROW] },
-        }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

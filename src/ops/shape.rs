@@ -2,10 +2,10 @@
 
 use super::Reader;
 use super::slice::Slice;
-use crate::array::{Array, DType};
+use crate::array::Array;
 use crate::dim::{Dim, DimArray, Shape, Sizes, Type};
 use crate::error::{Error, Result};
-use crate::graph::{Agreement, Attributes, DTypeGap, Inputs, Operator, Substitution};
+use crate::graph::{Agreement, Attributes, Inputs, Operator, Substitution};
 use crate::onnx::{GraphBuilder, Name};
 use crate::tensor::{Tensor, apply_one, size};
 use std::sync::Arc;
@@ -24,10 +24,6 @@ impl Operator for Reshape {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("shape", &self.shape)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::before(19, DType::NARROW, DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -145,10 +141,6 @@ impl Operator for Transpose {
 
     fn attributes(&self) -> Attributes {
         Attributes::new().with("perm", &self.axes)
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        const { &[DTypeGap::before(21, DType::NARROW, DType::F32)] }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
@@ -459,6 +451,7 @@ impl Tensor {
 #[cfg(test)]
 pub(super) fn examples() -> Vec<super::examples::Case> {
     use super::examples::*;
+    use crate::array::DType;
 
     cases! {
         "reshape", [floats(&[2, 3, 4])], |x| one(x[0].reshape([-1, 4])?);

@@ -5,7 +5,7 @@ use crate::array::{Array, DType};
 use crate::dim::{DimArray, Sizes, Type};
 use crate::each_dtype;
 use crate::error::Result;
-use crate::graph::{Agreement, Attributes, DTypeGap, FIRST_OPSET, Inputs, Operator};
+use crate::graph::{Agreement, Attributes, FIRST_OPSET, Inputs, Operator};
 use crate::kernels::elementwise::map;
 use crate::kernels::number::{Number, in_wide_ints};
 use crate::kernels::real::{self, Real};
@@ -103,20 +103,6 @@ impl Operator for Unary {
 
     fn since(&self) -> i64 {
         if *self == Unary::BitwiseNot { 18 } else { FIRST_OPSET }
-    }
-
-    fn dtype_gaps(&self) -> &'static [DTypeGap] {
-        match self {
-            Unary::Neg => const { &[DTypeGap::NARROW, DTypeGap::always(&[DType::U8, DType::U16, DType::U32, DType::U64], DType::I64)] },
-            Unary::Sin | Unary::Cos | Unary::Tan | Unary::Asin | Unary::Acos | Unary::Atan => {
-                const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
-            }
-            Unary::Sinh | Unary::Cosh | Unary::Asinh | Unary::Acosh | Unary::Atanh => {
-                const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] }
-            }
-            Unary::Round | Unary::Softplus | Unary::Softsign => const { &[DTypeGap::NARROW, DTypeGap::BF16_BEFORE_22] },
-            _ => const { &[DTypeGap::NARROW] },
-        }
     }
 
     fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {

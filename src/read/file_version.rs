@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 const FILE_FORMAT: u32 = 10;
 /// The newest version of the layout of `.pt2` archives (`archive_version`).
 const PT2_ARCHIVE: u32 = 0;
-/// The newest major version of torch.export's schema (`SCHEMA_VERSION`); minor versions only add to it.
+/// The major version of torch.export's schema (`SCHEMA_VERSION`); minor versions only add to it. Torch reads no other, but for 0.0 of files that
+/// say none.
 const EXPORT_SCHEMA: u32 = 8;
 
 /// What a program says of its versions.
@@ -29,7 +30,11 @@ pub(super) struct SchemaHeader {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum SchemaVersion {
-    Split { major: u32 },
+    Split {
+        major: u32,
+        #[serde(default)]
+        minor: u32,
+    },
     Major(u32),
 }
 
@@ -80,8 +85,9 @@ pub(super) fn check_archive(archive: &Archive) -> Result<()> {
 /// # Errors
 /// [`TooNew`](ErrorCode::TooNew).
 pub(super) fn check_schema(header: &SchemaHeader) -> Result<()> {
-    if let Some(SchemaVersion::Split { major } | SchemaVersion::Major(major)) = header.schema_version {
-        known("schema version", major, "of torch.export", EXPORT_SCHEMA)?;
+    match header.schema_version {
+        None | Some(SchemaVersion::Split { major: 0, minor: 0 }) => {}
+        Some(SchemaVersion::Split { major, .. } | SchemaVersion::Major(major)) => schema(major)?,
     }
     match header.opset_version.get("aten") {
         Some(&version) => known("operator version", version, "of aten", FILE_FORMAT),
@@ -90,7 +96,16 @@ pub(super) fn check_schema(header: &SchemaHeader) -> Result<()> {
 }
 
 fn check_major(version: &str) -> Result<()> {
-    known("schema version", number(version.split('.').next().unwrap_or(version))?, "of torch.export", EXPORT_SCHEMA)
+    schema(number(version.split('.').next().unwrap_or(version))?)
+}
+
+/// Refuses programs of another major version of the schema, which torch refuses too: what they say means something else.
+fn schema(major: u32) -> Result<()> {
+    if major < EXPORT_SCHEMA {
+        let help = "torch refuses it too: load it with the version of torch that saved it, and export the module again with one that writes version 8";
+        return Err(Error::unsupported(format!("schema version {major} of torch.export; only version {EXPORT_SCHEMA} is read")).help(help));
+    }
+    known("schema version", major, "of torch.export", EXPORT_SCHEMA)
 }
 
 /// The number that an entry holds; one that no 32 bits hold is newer than all.
@@ -161,5 +176,22 @@ mod tests {
         assert_eq!(code(&[("archive_format", "pt2"), (".data/version", "11")]), Some(ErrorCode::TooNew));
         assert_eq!(code(&[("serialized_exported_program.json", "{}"), ("version", "8.1")]), None);
         assert_eq!(code(&[("serialized_exported_program.json", "{}"), ("version", "9.1")]), Some(ErrorCode::TooNew));
+        assert_eq!(code(&[("serialized_exported_program.json", "{}"), ("version", "7.3")]), Some(ErrorCode::Unsupported));
+    }
+
+    #[test]
+    fn only_the_schema_that_torch_reads_is_read() {
+        let code = |json: &str| check_schema(&serde_json::from_str(json).unwrap()).err().map(|error| error.code());
+        for (version, expected) in [
+            (r#"{"major": 8, "minor": 20}"#, None),
+            (r#"{"major": 8}"#, None),
+            (r#"{"major": 0, "minor": 0}"#, None),
+            (r#"{"major": 0, "minor": 1}"#, Some(ErrorCode::Unsupported)),
+            (r#"{"major": 7, "minor": 3}"#, Some(ErrorCode::Unsupported)),
+            ("1", Some(ErrorCode::Unsupported)),
+            (r#"{"major": 9, "minor": 0}"#, Some(ErrorCode::TooNew)),
+        ] {
+            assert_eq!(code(&format!(r#"{{"schema_version": {version}}}"#)), expected, "{version}");
+        }
     }
 }
