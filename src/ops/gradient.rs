@@ -55,7 +55,7 @@ fn even(x: &Tensor, axis: i64, step: f64, order: i64) -> Result<[Tensor; 3]> {
     let (first, last) = match order {
         1 => (at(1, Some(2))?.sub(at(0, Some(1))?)?, at(-1, None)?.sub(at(-2, Some(-1))?)?),
         _ => {
-            let sum = |a: Tensor, b: Tensor, c: Tensor| a.mul(-1.5)?.add(b.mul(2.0)?)?.sub(c.mul(0.5)?);
+            let sum = |a: Tensor, b: Tensor, c: Tensor| a.mul(-1.5)?.add(b.mul(2)?)?.sub(c.mul(0.5)?);
             (sum(at(0, Some(1))?, at(1, Some(2))?, at(2, Some(3))?)?, sum(at(-1, None)?, at(-2, Some(-1))?, at(-3, Some(-2))?)?.neg()?)
         }
     };

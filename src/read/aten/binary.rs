@@ -284,6 +284,8 @@ fn power(x: Tensor, exponent: Tensor) -> Result<Tensor> {
         Some(Ok(Scalar::Int(2))) if x.dtype() != DType::Bool => x.square(),
         Some(Ok(Scalar::Float(2.0))) if x.dtype().is_float() => x.square(),
         Some(Ok(Scalar::Float(0.5))) if x.dtype().is_float() => x.sqrt(),
+        // Of a negative zero torch gives negative infinity.
+        Some(Ok(Scalar::Float(-0.5))) if x.dtype().is_float() => x.rsqrt(),
         _ => x.pow(exponent),
     }
 }

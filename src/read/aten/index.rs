@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Row] = &[
         )?;
         let norm = table.norm(a.float("norm_type")?, 1, true)?;
         let long = norm.gt(most)?.logical_and(asked.ne(0)?.unsqueeze(-1)?)?;
-        long.where_(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)
+        long.where_(&table.mul(norm.add(1e-7)?.reciprocal()?.mul(most)?)?, &table)?.cast(table.dtype())
     }),
     one("index_select(Tensor self, int dim, Tensor index) -> Tensor", |a| match a.tensor("self")? {
         x if x.rank() == 0 => Ok(x),
