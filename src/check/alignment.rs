@@ -19,8 +19,8 @@ const KEPT: usize = 1 << 15;
 const OBSERVED: f64 = 8.0;
 /// How many units of roundoff of the value itself, for constants that were multiplied and rounded by a simplifier.
 const UNITS: f64 = 4.0;
-/// How many times the errors of two arrays two root mean squares may be apart: over many elements what is observed is known well.
-const SPREAD: f64 = 2.0;
+/// How many times the root mean squares of the errors of two arrays that of their difference may be: over many elements what is observed is known well.
+const SPREAD: f64 = 1.0;
 /// From how many elements on a root mean square says something.
 const MANY: usize = 64;
 /// The longest run of nodes that is taken for one that was fused.

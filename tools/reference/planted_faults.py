@@ -132,9 +132,21 @@ def bias(model):
 
 
 def gelu(model):
-    node = middle(nodes(model, "Gelu"))
-    if node:
-        set_attribute(node, "approximate", "tanh" if attribute(node, "approximate", b"none") == b"none" else "none")
+    """A Gelu with the tangent that approximates the error function: erf(z) ≈ tanh(2/√π · z + 0.044715 · 4/√π · z³)."""
+    node = middle(nodes(model, "Erf"))
+    if node is None:
+        return None
+    z, name = node.input[0], node.output[0]
+    for value, factor in [("linear", 2 / np.sqrt(np.pi)), ("cubic", 0.044715 * 4 / np.sqrt(np.pi))]:
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(factor), f"{name}_{value}"))
+    steps = [("Mul", [z, z], "square"), ("Mul", [f"{name}_square", f"{name}_cubic"], "scaled"), ("Add", [f"{name}_scaled", f"{name}_linear"], "sum")]
+    at = list(model.graph.node).index(node)
+    for i, (kind, operands, output) in enumerate([*steps, ("Mul", [f"{name}_sum", z], "argument")]):
+        step = onnx.helper.make_node(kind, operands, [f"{name}_{output}"])
+        step.metadata_props.extend(node.metadata_props)
+        model.graph.node.insert(at + i, step)
+    node = model.graph.node[at + 4]
+    node.op_type, node.input[0] = "Tanh", f"{name}_argument"
     return node
 
 
