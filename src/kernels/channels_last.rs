@@ -71,38 +71,69 @@ impl ChannelsLastPool {
         }
         let length = positions[axes] * channels;
         let parallel = threads() > 1 && out.len().saturating_mul(self.kernel.iter().product()) > 2 * GRAIN;
-        write_lines(out, length, parallel, |line, out| {
-            let mut seen = Vec::with_capacity(self.kernel.iter().product());
-            let mut position = unravel(line * positions[axes], positions);
-            for out in out.chunks_exact_mut(channels) {
-                self.see(&position, spatial, channels, &mut seen);
-                let combination = if self.pooling == Pooling::Max { Combination::Largest } else { Combination::Sum };
-                Arch::new().dispatch(Position { combination, seen: &seen, x, out });
-                if let Pooling::Mean | Pooling::MeanWithPadding = self.pooling {
-                    let counted = if self.pooling == Pooling::Mean { seen.len() } else { self.kernel.iter().product() };
-                    out.iter_mut().for_each(|y| *y /= counted as f32);
-                }
-                advance(&mut position, positions);
+        write_lines(out, length, parallel, |first, out| {
+            for (line, out) in (first..).zip(out.chunks_exact_mut(length)) {
+                let position = unravel(line, &positions[..axes]);
+                Arch::new().dispatch(PoolLine { pool: self, position, spatial, channels, x, out });
             }
         });
         Ok(())
     }
 
-    /// Where the elements lie that a position sees, which is given with the image before it.
-    fn see(&self, position: &[usize], spatial: &[usize], channels: usize, seen: &mut Vec<usize>) {
+    /// Where the lines of an image begin that a line of results sees, whose position is given with the image before it.
+    fn lines(&self, position: &[usize], spatial: &[usize], length: usize) -> Vec<usize> {
         let (window, last) = (&self.window, spatial.len() - 1);
-        let at = |axis: usize, tap: usize| {
-            let at = position[axis + 1] * window.strides[axis] + tap * window.dilations[axis];
-            at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])
-        };
         let outer = &self.kernel[..last];
-        seen.clear();
         let mut tap = vec![0; last];
+        let mut lines = Vec::with_capacity(outer.iter().product());
         for _ in 0..outer.iter().product::<usize>() {
-            if let Some(line) = (0..last).try_fold(position[0], |line, axis| Some(line * spatial[axis] + at(axis, tap[axis])?)) {
-                seen.extend((0..self.kernel[last]).filter_map(|tap| Some((line * spatial[last] + at(last, tap)?) * channels)));
-            }
+            let line = (0..last).try_fold(position[0], |line, axis| {
+                let at = position[axis + 1] * window.strides[axis] + tap[axis] * window.dilations[axis];
+                let at = at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])?;
+                Some(line * spatial[axis] + at)
+            });
+            lines.extend(line.map(|line| line * length));
             advance(&mut tap, outer);
+        }
+        lines
+    }
+}
+
+/// The results of a pool along the last axis.
+struct PoolLine<'a> {
+    pool: &'a ChannelsLastPool,
+    /// The image, and where it stands along the other axes.
+    position: Vec<usize>,
+    spatial: &'a [usize],
+    channels: usize,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for PoolLine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let PoolLine { pool, position, spatial, channels, x, out } = self;
+        let last = spatial.len() - 1;
+        let (window, taps, length) = (&pool.window, pool.kernel[last], spatial[last]);
+        let (stride, dilation, pad) = (window.strides[last], window.dilations[last], window.pads_begin[last]);
+        let lines = pool.lines(&position, spatial, length * channels);
+        let combination = if pool.pooling == Pooling::Max { Combination::Largest } else { Combination::Sum };
+        let all = pool.kernel.iter().product::<usize>();
+        let mut seen = Vec::with_capacity(all);
+        for (step, out) in out.chunks_exact_mut(channels).enumerate() {
+            seen.clear();
+            for line in &lines {
+                let inside = |tap: usize| (step * stride + tap * dilation).checked_sub(pad).filter(|&at| at < length);
+                seen.extend((0..taps).filter_map(inside).map(|at| line + at * channels));
+            }
+            Position { combination, seen: &seen, x, out: &mut *out }.with_simd(simd);
+            if pool.pooling != Pooling::Max {
+                let counted = if pool.pooling == Pooling::Mean { seen.len() } else { all } as f32;
+                out.iter_mut().for_each(|y| *y /= counted);
+            }
         }
     }
 }

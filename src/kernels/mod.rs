@@ -35,6 +35,8 @@ pub mod number;
 pub mod packed_conv;
 #[cfg(feature = "tract")]
 pub mod packed_gemm;
+#[cfg(feature = "tract")]
+pub mod packed_recurrent;
 pub mod pool;
 mod product;
 pub mod real;

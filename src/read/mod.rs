@@ -26,7 +26,6 @@ pub use checkpoint::{checkpoint, describe_checkpoint};
 pub use export::ExportedProgram;
 pub use format::Format;
 #[cfg(feature = "tract")]
-#[cfg(feature = "tract")]
 pub(crate) use onnx::{NodeOperand, NodeProgram};
 pub use onnx::{OnnxModule, Value, extract};
 pub use options::LoadOptions;

@@ -8,8 +8,9 @@
 mod tests;
 
 use super::activation_op::activation_of;
-use super::channels_last_op::{LayerKernel, layer_node};
+use super::channels_last_op::LayerKernel;
 use super::fallback_table::types;
+use super::kernel_nodes::{Kernel, Kernels, with_nodes};
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
@@ -58,24 +59,15 @@ const BINARY: &[&str] = &["Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"];
 /// Operators that reduce axes and keep them at length 1.
 const REDUCTIONS: &[&str] = &["ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"];
 
-/// A model with channels last where that is faster.
-pub(super) struct ChannelsLast {
-    pub(super) model: Model,
-    /// The kernels of its nodes of ours.
-    pub(super) layers: Vec<LayerKernel>,
-    /// The nodes that became layers: name and operator.
-    pub(super) replaced: Vec<(String, String)>,
-}
-
 /// Rewrites a model; `None` where it has no convolution for a packed kernel. The values of these names stay.
 ///
 /// # Errors
 /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for a kernel.
-pub(super) fn channels_last(model: &Model, kept: &BTreeSet<&str>) -> Result<Option<ChannelsLast>> {
+pub(super) fn channels_last(model: &Model, kept: &BTreeSet<&str>, kernels: &mut Kernels) -> Result<Option<Model>> {
     let Some(graph) = model.proto.graph.as_ref().filter(|graph| graph.node.iter().any(|node| node.op_type == "Conv")) else {
         return Ok(None);
     };
-    let pass = Pass::new(model, graph, kept);
+    let pass = Pass::new(model, graph, kept, kernels);
     let fusions: Vec<Fusion> = (0..graph.node.len()).filter_map(|i| pass.fusion(i)).collect();
     if fusions.is_empty() { Ok(None) } else { pass.rewrite(fusions, kept).map(Some) }
 }
@@ -94,7 +86,7 @@ struct Fusion<'a> {
     output: &'a str,
 }
 
-struct Pass<'a> {
+struct Pass<'a, 'k> {
     model: &'a Model,
     graph: &'a GraphProto,
     types: HashMap<&'a str, Type>,
@@ -109,12 +101,11 @@ struct Pass<'a> {
     nodes: Vec<NodeProto>,
     initializers: Vec<(String, Array)>,
     types_of_last: Vec<(String, Type)>,
-    layers: Vec<LayerKernel>,
-    replaced: Vec<(String, String)>,
+    kernels: &'k mut Kernels,
 }
 
-impl<'a> Pass<'a> {
-    fn new(model: &'a Model, graph: &'a GraphProto, kept: &BTreeSet<&'a str>) -> Pass<'a> {
+impl<'a, 'k> Pass<'a, 'k> {
+    fn new(model: &'a Model, graph: &'a GraphProto, kept: &BTreeSet<&'a str>, kernels: &'k mut Kernels) -> Pass<'a, 'k> {
         let mut users: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut names: HashSet<&str> = model.initializers.iter().map(|initializer| initializer.0.as_str()).collect();
         names.extend(graph.input.iter().map(|info| info.name.as_str()));
@@ -126,9 +117,9 @@ impl<'a> Pass<'a> {
         kept.iter().for_each(|name| users.entry(name).or_default().push(usize::MAX));
         let constants = model.initializers.iter().map(|(name, array)| (name.as_str(), array)).collect();
         let (last, nodes) = (HashMap::new(), Vec::with_capacity(graph.node.len()));
-        let (initializers, types_of_last, layers, replaced) = Default::default();
+        let (initializers, types_of_last) = Default::default();
         let types = types(graph, model);
-        Pass { model, graph, types, constants, users, names, last, present, nodes, initializers, types_of_last, layers, replaced }
+        Pass { model, graph, types, constants, users, names, last, present, nodes, initializers, types_of_last, kernels }
     }
 
     fn node(&self, i: usize) -> Node<'a> {
@@ -202,7 +193,7 @@ impl<'a> Pass<'a> {
         Some(())
     }
 
-    fn rewrite(mut self, mut fusions: Vec<Fusion<'a>>, kept: &BTreeSet<&str>) -> Result<ChannelsLast> {
+    fn rewrite(mut self, mut fusions: Vec<Fusion<'a>>, kept: &BTreeSet<&str>) -> Result<Model> {
         // An addition that two fusions end with belongs to the later one: what the other gives is there by then.
         let mut owners: HashMap<usize, usize> = HashMap::new();
         for i in 0..fusions.len() {
@@ -224,17 +215,10 @@ impl<'a> Pass<'a> {
         for name in kept {
             self.first(name);
         }
-        let mut model = Model { proto: self.model.proto.clone(), initializers: Vec::new() };
+        let mut model = with_nodes(self.model, self.nodes, self.initializers);
         let graph = model.proto.graph.get_or_insert_default();
-        let used: HashSet<&str> =
-            self.nodes.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node))).collect();
-        let declared: HashSet<&str> = self.graph.input.iter().chain(&self.graph.output).map(|info| info.name.as_str()).collect();
-        let initializers = self.model.initializers.iter().chain(&self.initializers);
-        let needed = initializers.filter(|(name, _)| used.contains(name.as_str()) || declared.contains(name.as_str()));
-        model.initializers = needed.cloned().collect();
         graph.value_info.extend(self.types_of_last.iter().map(|(name, ty)| value_info(name, ty)));
-        graph.node = self.nodes;
-        Ok(ChannelsLast { model, layers: self.layers, replaced: self.replaced })
+        Ok(model)
     }
 
     /// Which of the nodes of a fusion is the addition.
@@ -272,9 +256,9 @@ impl<'a> Pass<'a> {
         let input = node.required(0, "X")?;
         let mut inputs = vec![self.last(input, rank)];
         inputs.extend(fusion.added.map(|added| self.last(added, rank)));
-        let name = self.graph.node[fusion.conv].name.clone();
-        self.replaced.push((name.clone(), "Conv".to_string()));
-        self.layer(name, LayerKernel::Conv(Arc::new(conv)), inputs, fusion.output, rank);
+        let conv_node = &self.graph.node[fusion.conv];
+        self.kernels.replaces(conv_node);
+        self.layer(conv_node.name.clone(), LayerKernel::Conv(Arc::new(conv)), inputs, fusion.output, rank);
         Ok(())
     }
 
@@ -286,8 +270,8 @@ impl<'a> Pass<'a> {
 
     /// Adds a node of ours whose result has this name in the new graph.
     fn push_layer(&mut self, name: String, layer: LayerKernel, inputs: Vec<String>, output: String) {
-        self.nodes.push(layer_node(name, self.layers.len(), inputs, output));
-        self.layers.push(layer);
+        let node = self.kernels.node(Kernel::Layer(layer), name, inputs, vec![output]);
+        self.nodes.push(node);
     }
 
     /// The name of a value with channels last that a node is about to make.
@@ -427,7 +411,7 @@ impl<'a> Pass<'a> {
                     return Ok(None);
                 }
                 let input = self.last(x, rank);
-                self.replaced.push((proto.name.clone(), proto.op_type.clone()));
+                self.kernels.replaces(proto);
                 self.layer(proto.name.clone(), LayerKernel::Pool(Arc::new(pool)), vec![input], output, rank);
             }
             _ => return Ok(None),

@@ -7,18 +7,8 @@ use crate::error::Result;
 use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, reduced, scaled};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
-use crate::onnx::proto::attribute_proto::AttributeType;
-use crate::onnx::proto::{AttributeProto, NodeProto};
-use std::cell::RefCell;
 use std::sync::Arc;
-use tract_onnx::model::ParsingContext;
 use tract_onnx::tract_hir::internal::*;
-
-/// The name under which tract knows a layer; the number of the layer follows.
-pub(super) const LAYER: &str = "ontrace.Layer";
-
-/// The attribute that holds the number.
-const NUMBER: &str = "number";
 
 /// A layer with its weights laid out.
 #[derive(Clone, Debug)]
@@ -31,35 +21,9 @@ pub(super) enum LayerKernel {
     Reduce(SpatialReduction),
 }
 
-/// The node of a layer, by its number.
-pub(super) fn layer_node(name: String, layer: usize, input: Vec<String>, output: String) -> NodeProto {
-    let number =
-        AttributeProto { name: NUMBER.to_string(), r#type: AttributeType::Int as i32, i: layer as i64, ..AttributeProto::default() };
-    NodeProto { op_type: LAYER.to_string(), name, input, output: vec![output], attribute: vec![number], ..NodeProto::default() }
-}
-
-thread_local! {
-    /// The layers of the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
-    static LAYERS: RefCell<Vec<LayerKernel>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Has tract read a model that has these layers.
-pub(super) fn knowing<R>(layers: &[LayerKernel], read: impl FnOnce() -> R) -> R {
-    LAYERS.set(layers.to_vec());
-    let read = read();
-    LAYERS.take();
-    read
-}
-
-pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let number = node.attribute.iter().find(|attribute| attribute.name == NUMBER).and_then(|attribute| usize::try_from(attribute.i).ok());
-    let layer = number.and_then(|i| LAYERS.with_borrow(|layers| layers.get(i).cloned()));
-    Ok((expand(LayerOp(layer.context("a layer that is not known")?)), vec![]))
-}
-
 /// A layer as it stands in tract's plan. The second operand of a convolution, where it has one, is added before the activation.
 #[derive(Clone, Debug)]
-struct LayerOp(LayerKernel);
+pub(super) struct LayerOp(pub(super) LayerKernel);
 
 impl PartialEq for LayerOp {
     fn eq(&self, other: &LayerOp) -> bool {

@@ -2,9 +2,8 @@
 
 use super::activation_op::{ActivationOp, activation_of};
 use super::broadcast_op::{BroadcastOp, broadcast, combine};
-use super::channels_last_op::{self, LAYER};
 use super::conversion::{datum_type, dtype, from_tract, to_tract};
-use super::packed_matmul::{ConstantMatMul, LaidOut, PackedMatMulOp, Product};
+use super::kernel_nodes::{self, KERNEL};
 use super::panic::from_ours;
 use super::row_op::{RowOp, row_operator};
 use super::symbols::SymbolMap;
@@ -57,24 +56,18 @@ pub(super) fn node(node: NodeProto, size_nodes: Vec<NodeProto>, functions: &[Fun
 thread_local! {
     /// The operators of users' crates in the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
     static KNOWN: RefCell<Arc<OpRegistry>> = RefCell::default();
-    /// The matrices of that model that were laid out so far.
-    static LAID_OUT: RefCell<LaidOut> = RefCell::default();
 }
 
 /// Has tract read a model that may have these operators of users' crates.
 pub(super) fn knowing<R>(operators: &OpRegistry, read: impl FnOnce() -> R) -> R {
     KNOWN.set(Arc::new(operators.clone()));
-    // Those of another model may have the same names.
-    LAID_OUT.take();
-    let read = read();
-    LAID_OUT.take();
-    read
+    read()
 }
 
 /// Registers with tract every operator of ours in a model.
 pub(super) fn register(onnx: &mut tract_onnx::Onnx, model: &tract_onnx::pb::ModelProto) {
     for node in model.graph.iter().flat_map(|graph| &graph.node).filter(|node| node.op_type.starts_with(OURS)) {
-        onnx.op_register.0.insert(node.op_type.clone(), if node.op_type == LAYER { channels_last_op::build } else { build });
+        onnx.op_register.0.insert(node.op_type.clone(), if node.op_type == KERNEL { kernel_nodes::build } else { build });
     }
 }
 
@@ -114,13 +107,6 @@ fn build(context: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractRes
         Ok((name.clone(), Some(from_tract(tensor.into_tvalue(), dtype).map_err(from_ours)?)))
     };
     let inputs = node.input.iter().map(input).collect::<TractResult<Vec<_>>>()?;
-    let constant = |name: &str| inputs.iter().find(|input| input.0 == name)?.1.as_ref();
-    if let Some(linear) = ConstantMatMul::of(&single.node, constant)
-        && let Some(left) = inputs.iter().position(|input| input.0 == linear.left)
-    {
-        let product = LAID_OUT.with_borrow_mut(|laid_out| Product::new(&linear, laid_out)).map_err(from_ours)?;
-        return Ok((expand(PackedMatMulOp { product, left }), vec![]));
-    }
     let symbols = context.template.symbols.clone();
     let fallback = FallbackOp {
         node: Arc::new(single),

@@ -5,7 +5,6 @@ mod needed;
 
 use super::conversion::value_type;
 use super::fallback_op;
-use super::packed_matmul::ConstantMatMul;
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Type};
 use crate::error::Result;
@@ -54,10 +53,8 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
         "panics on i64, refuses unsigned integers",
     ),
     ("MatMul", |node_context| node_context.types.iter().flatten().all(|ty| ty.rank() == 1), "refuses two vectors"),
-    ("MatMul", linear, SLOWER),
     ("MatMul", large, SLOWER),
     ("Gemm", |node_context| !floats(node_context), "multiplies integers by a float"),
-    ("Gemm", linear, SLOWER),
     ("Gemm", large, SLOWER),
     ("Gelu", single, SLOWER),
     ("Swish", single, SLOWER),
@@ -153,12 +150,6 @@ const FUNCTION: &str = "does not know the functions of a model";
 
 /// The only reason that is not about what comes out.
 pub(super) const SLOWER: &str = "takes longer";
-
-/// Whether it is a product with a matrix of the model, which we lay out once.
-fn linear(node_context: &NodeContext) -> bool {
-    let index = |name: &str| node_context.node.input.iter().position(|input| input == name);
-    ConstantMatMul::of(node_context.node, |name| node_context.constant[index(name)?]).is_some()
-}
 
 /// Whether a product is large enough for a node of ours: many rows by a large matrix.
 fn large(node_context: &NodeContext) -> bool {

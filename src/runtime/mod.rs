@@ -15,11 +15,13 @@ mod fallback_op;
 mod fallback_table;
 mod guards;
 mod keep_nan;
+mod kernel_nodes;
 mod packed_matmul;
 mod panic;
 #[cfg(test)]
 mod plan_counts;
 mod profile;
+mod recurrent_op;
 mod row_op;
 mod runnable;
 mod specialise;
@@ -42,9 +44,9 @@ use crate::read::OnnxModule;
 use crate::tensor::Tensor;
 use crate::trace::{ExportOptions, Traced, signature_of};
 use crate::tree::TreeDef;
-use channels_last_op::LayerKernel;
 use fallback_table::{FALLBACK_TABLE, Fallback, FallbackRow};
 use guards::Conditions;
+use kernel_nodes::Kernels;
 use prost::Message;
 use runnable::Runnable;
 use specialise::SpecialisedSession;
@@ -282,25 +284,36 @@ impl Session {
             let kept = guards::values_of(written)?;
             let outputs = written.proto.graph.iter().flat_map(|graph| &graph.output).map(|info| info.name.as_str());
             let kept = kept.iter().map(String::as_str).chain(outputs).collect();
-            let single = if self.rows.is_empty() { None } else { activation_patterns::with_activations(written, &kept) };
-            let written = single.as_ref().unwrap_or(written);
-            let (layered, layers, mut replaced) = self.with_layers(written, &kept)?;
-            let (mut lowered, fallbacks) = fallback_table::for_tract(layered.as_ref().unwrap_or(written), &self.rows, &self.operators)?;
+            let (ours, mut kernels) = self.with_kernels(written, &kept)?;
+            let mut fallbacks = std::mem::take(&mut kernels.replaced);
+            let (mut lowered, others) = fallback_table::for_tract(ours.as_ref().unwrap_or(written), &self.rows, &self.operators)?;
             let conditions = Conditions::of(written, &self.inputs, lowered.graph.get_or_insert_default())?;
             // What tract cannot do first.
-            replaced.extend(fallbacks);
-            replaced.sort_by_key(Fallback::is_for_speed);
-            let tract_model = parse(&lowered, &self.operators, &layers);
-            Ok(Direct { tract_model, conditions, fallbacks: replaced })
+            fallbacks.extend(others);
+            fallbacks.sort_by_key(Fallback::is_for_speed);
+            let tract_model = parse(&lowered, &self.operators, kernels);
+            Ok(Direct { tract_model, conditions, fallbacks })
         };
         self.direct.get_or_init(make).as_ref().map_err(Clone::clone)
     }
 
-    /// The model with our convolutions, where it has some: these, and what they replace. The values of these names stay.
-    fn with_layers(&self, model: &Model, kept: &BTreeSet<&str>) -> Result<(Option<Model>, Vec<LayerKernel>, Vec<Fallback>)> {
-        let layered = if self.rows.is_empty() { None } else { channels_last::channels_last(model, kept)? };
-        let replaced = layered.iter().flat_map(|layered| &layered.replaced).map(|(name, op)| Fallback::slower(name, op)).collect();
-        Ok(layered.map_or((None, vec![], vec![]), |layered| (Some(layered.model), layered.layers, replaced)))
+    /// The model with nodes of ours where these are faster, and their kernels; `None` for the model as it is. The values of these names stay.
+    fn with_kernels(&self, model: &Model, kept: &BTreeSet<&str>) -> Result<(Option<Model>, Kernels)> {
+        let mut kernels = Kernels::default();
+        if self.rows.is_empty() {
+            return Ok((None, kernels));
+        }
+        let mut new = activation_patterns::with_activations(model, kept);
+        if let Some(layered) = channels_last::channels_last(new.as_ref().unwrap_or(model), kept, &mut kernels)? {
+            new = Some(layered);
+        }
+        if let Some(products) = packed_matmul::with_products(new.as_ref().unwrap_or(model), kept, &self.operators, &mut kernels)? {
+            new = Some(products);
+        }
+        if let Some(networks) = recurrent_op::with_recurrent(new.as_ref().unwrap_or(model), &self.operators, &mut kernels)? {
+            new = Some(networks);
+        }
+        Ok((new, kernels))
     }
 
     /// The model for our kernels.
@@ -608,13 +621,13 @@ fn without_functions(model: &Model, operators: &OpRegistry) -> Option<Model> {
 }
 
 /// Parses a model with tract.
-fn parse(model: &ModelProto, operators: &OpRegistry, layers: &[LayerKernel]) -> Result<InferenceModel> {
+fn parse(model: &ModelProto, operators: &OpRegistry, kernels: Kernels) -> Result<InferenceModel> {
     let bytes = model.encode_to_vec();
     panic::on_a_deep_stack(move || {
         let model = tract_onnx::pb::ModelProto::decode(bytes.as_slice())?;
         let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
         fallback_op::register(&mut onnx, &model);
-        channels_last_op::knowing(layers, || fallback_op::knowing(operators, || onnx.model_for_proto_model(&model)))
+        kernel_nodes::knowing(kernels, || fallback_op::knowing(operators, || onnx.model_for_proto_model(&model)))
     })
 }
 

@@ -2,23 +2,90 @@
 //! and an activation applied on the way.
 
 use super::activation_op::ActivationOp;
+use super::kernel_nodes::{Kernel, Kernels, with_nodes};
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use crate::kernels::fused_activation::FusedActivation;
 use crate::kernels::packed_gemm::Panels;
-use crate::onnx::Node;
-use crate::onnx::proto::NodeProto;
+use crate::onnx::proto::{GraphProto, NodeProto};
+use crate::onnx::{Model, Node, outer_names};
+use crate::ops::OpRegistry;
 use ndarray::{ArrayView2, ArrayViewMut2, Ix2};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::math::Add;
 use tract_onnx::tract_hir::internal::*;
 
+/// A model whose products with matrices of its own are nodes of ours; `None` where it has none. The values of these names stay.
+///
+/// # Errors
+/// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for a matrix.
+pub(super) fn with_products(model: &Model, kept: &BTreeSet<&str>, operators: &OpRegistry, kernels: &mut Kernels) -> Result<Option<Model>> {
+    let Some(graph) = &model.proto.graph else { return Ok(None) };
+    let matrices = Matrices::new(model, graph);
+    let (mut laid_out, mut nodes, mut any) = (LaidOut::default(), Vec::with_capacity(graph.node.len()), false);
+    for node in &graph.node {
+        match ConstantMatMul::of(node, &matrices).filter(|_| operators.reader(&node.domain, &node.op_type).is_none()) {
+            Some(linear) => {
+                any = true;
+                let product = Product::new(&linear, &mut laid_out)?;
+                kernels.replaces(node);
+                nodes.push(kernels.node(Kernel::Product(product), node.name.clone(), vec![linear.left.to_string()], node.output.clone()));
+            }
+            None => nodes.push(node.clone()),
+        }
+    }
+    if !any {
+        return Ok(None);
+    }
+    // Transposed matrices that nothing else uses are not computed.
+    let used: HashSet<String> =
+        nodes.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node))).map(str::to_string).collect();
+    let is_used = |name: &String| used.contains(name) || kept.contains(name.as_str());
+    nodes.retain(|node| node.op_type != "Transpose" || node.output.iter().any(is_used));
+    Ok(Some(with_nodes(model, nodes, vec![])))
+}
+
+/// The values of a model that are the same at every call, and may be transposed.
+struct Matrices<'a> {
+    constants: HashMap<&'a str, &'a Array>,
+    /// By the names of transposed values what they are the transposed of.
+    transposed: HashMap<&'a str, &'a str>,
+}
+
+impl<'a> Matrices<'a> {
+    fn new(model: &'a Model, graph: &'a GraphProto) -> Matrices<'a> {
+        let constants: HashMap<&str, &Array> = model.initializers.iter().map(|(name, array)| (name.as_str(), array)).collect();
+        let transposed = graph.node.iter().enumerate().filter_map(|(i, proto)| {
+            let node = Node::new(proto, i);
+            let (from, to) = (proto.input.first()?.as_str(), proto.output.first()?.as_str());
+            let swaps = match node.ints("perm").ok()? {
+                Some(perm) => perm == [1, 0],
+                None => true,
+            };
+            (node.op_type() == "Transpose" && node.domain() == "" && swaps && constants.get(from)?.rank() == 2).then_some((to, from))
+        });
+        let transposed = transposed.collect();
+        Matrices { constants, transposed }
+    }
+
+    fn constant(&self, name: &str) -> Option<&'a Array> {
+        self.constants.get(name).copied()
+    }
+
+    /// A matrix of f32, its name, and whether it is meant transposed.
+    fn matrix(&self, name: &'a str) -> Option<(&'a Array, &'a str, bool)> {
+        let (name, transposed) = self.transposed.get(name).map_or((name, false), |from| (*from, true));
+        let matrix = self.constant(name).filter(|matrix| matrix.dtype() == DType::F32 && matrix.rank() == 2)?;
+        Some((matrix, name, transposed))
+    }
+}
+
 /// A node that multiplies what it is given by a matrix of the model.
-pub(super) struct ConstantMatMul<'a> {
+struct ConstantMatMul<'a> {
     /// The name of what is multiplied.
-    pub(super) left: &'a str,
+    left: &'a str,
     name: &'a str,
     matrix: &'a Array,
     transposed: bool,
@@ -26,27 +93,23 @@ pub(super) struct ConstantMatMul<'a> {
 }
 
 impl<'a> ConstantMatMul<'a> {
-    /// A node as one: a MatMul, or a Gemm that scales nothing and adds the same to every row. `constant` gives the value of an input
-    /// that is the same at every call.
-    pub(super) fn of(node: &'a NodeProto, constant: impl Fn(&str) -> Option<&'a Array>) -> Option<ConstantMatMul<'a>> {
+    /// A node as one: a MatMul, or a Gemm that scales nothing and adds the same to every row.
+    fn of(node: &'a NodeProto, matrices: &Matrices<'a>) -> Option<ConstantMatMul<'a>> {
         let node = Node::new(node, 0);
         let (left, name, added) = (node.input(0)?, node.input(1)?, node.input(2));
-        let matrix = constant(name).filter(|matrix| matrix.dtype() == DType::F32 && matrix.rank() == 2)?;
-        if constant(left).is_some() || node.domain() != "" {
+        if node.domain() != "" || !["MatMul", "Gemm"].contains(&node.op_type()) || matrices.constant(left).is_some() {
             return None;
         }
-        match node.op_type() {
-            "MatMul" => Some(ConstantMatMul { left, name, matrix, transposed: false, bias: None }),
-            "Gemm" => {
-                let transposed = node.int("transB", 0).ok()? != 0;
-                let columns = matrix.shape()[usize::from(!transposed)];
-                let bias = added.map(|name| constant(name).filter(|bias| bias.rank() <= 2 && is_row(bias.shape(), columns)));
-                let plain = node.float("alpha", 1.0).ok()? == 1.0 && node.int("transA", 0).ok()? == 0;
-                let whole = bias.is_none_or(|bias| bias.is_some()) && (bias.is_none() || node.float("beta", 1.0).ok()? == 1.0);
-                (plain && whole).then(|| ConstantMatMul { left, name, matrix, transposed, bias: bias.flatten() })
-            }
-            _ => None,
+        let (matrix, name, transposed) = matrices.matrix(name)?;
+        if node.op_type() == "MatMul" {
+            return Some(ConstantMatMul { left, name, matrix, transposed, bias: None });
         }
+        let transposed = transposed != (node.int("transB", 0).ok()? != 0);
+        let columns = matrix.shape()[usize::from(!transposed)];
+        let bias = added.map(|name| matrices.constant(name).filter(|bias| bias.rank() <= 2 && is_row(bias.shape(), columns)));
+        let plain = node.float("alpha", 1.0).ok()? == 1.0 && node.int("transA", 0).ok()? == 0;
+        let whole = bias.is_none_or(|bias| bias.is_some()) && (bias.is_none() || node.float("beta", 1.0).ok()? == 1.0);
+        (plain && whole).then(|| ConstantMatMul { left, name, matrix, transposed, bias: bias.flatten() })
     }
 }
 
@@ -55,10 +118,10 @@ fn is_row(shape: &[usize], columns: usize) -> bool {
     shape.split_last().is_some_and(|(&last, before)| last == columns && before.iter().all(|&n| n == 1))
 }
 
-/// The matrices that were laid out while tract read a model, by their names and whether they were transposed: each once, however many nodes
+/// The matrices of a model that were laid out, by their names and whether they were transposed: each once, however many nodes
 /// multiply by it.
 #[derive(Default)]
-pub(super) struct LaidOut(BTreeMap<(String, bool), Arc<Panels>>);
+struct LaidOut(BTreeMap<(String, bool), Arc<Panels>>);
 
 impl LaidOut {
     fn panels(&mut self, linear: &ConstantMatMul) -> Result<Arc<Panels>> {
@@ -93,7 +156,7 @@ impl Product {
     ///
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for the matrix.
-    pub(super) fn new(linear: &ConstantMatMul, laid_out: &mut LaidOut) -> Result<Product> {
+    fn new(linear: &ConstantMatMul, laid_out: &mut LaidOut) -> Result<Product> {
         let bias = linear.bias.map(|bias| bias.to_vec().map(Into::into)).transpose()?;
         Ok(Product { matrix: laid_out.panels(linear)?, bias, activation: None })
     }
@@ -109,26 +172,22 @@ impl Product {
     }
 }
 
-/// A product as it stands in tract's model, where the matrix is an input too.
+/// A product as it stands in the model that tract reads.
 #[derive(Clone, Debug)]
-pub(super) struct PackedMatMulOp {
-    pub(super) product: Product,
-    /// Which of the inputs is multiplied.
-    pub(super) left: usize,
-}
+pub(super) struct ProductOp(pub(super) Product);
 
-impl Expansion for PackedMatMulOp {
+impl Expansion for ProductOp {
     fn name(&self) -> StaticName {
-        self.product.name()
+        self.0.name()
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(&'s self, s: &mut Solver<'r>, inputs: &'p [TensorProxy], outputs: &'p [TensorProxy]) -> InferenceResult {
         s.equals(&outputs[0].datum_type, f32::datum_type())?;
-        s.given(&inputs[self.left].shape, |s, shape| s.equals(&outputs[0].shape, self.product.shape(shape)?))
+        s.given(&inputs[0].shape, |s, shape| s.equals(&outputs[0].shape, self.0.shape(shape)?))
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        model.wire_node(prefix, self.product.clone(), &[inputs[self.left]])
+        model.wire_node(prefix, self.0.clone(), inputs)
     }
 }
 
@@ -266,6 +325,21 @@ mod tests {
         assert_eq!(counts(|x| row.addmm(&x, &w, 0.5, 1.0), &x).0, 0);
         assert_eq!(counts(|x| row.addmm(&x, &w, 1.0, 2.0), &x).0, 0);
         assert_eq!(counts(|x| noise(&[5, 1], 4).addmm(&x, &w, 1.0, 1.0), &x).0, 0);
+    }
+
+    #[test]
+    fn a_table_that_is_read_and_multiplied_transposed_is_laid_out() {
+        // A language model whose head is its embedding: 300 rows are kept once in the file, and transposed in the graph.
+        let table = noise(&[300, 64], 1);
+        let model = |ids: Tensor| table.index_select(0, &ids)?.matmul(&table.transpose(0, 1)?);
+        let ids = Tensor::from(&[7i64, 299, 0]);
+        let traced = trace_fn(model, &ids).unwrap();
+        assert!(traced.graph().to_string().contains("transpose"), "{traced}");
+        let (names, got) = run(&traced.session().unwrap(), &[ids.to_array().unwrap()]);
+        let expected = model(ids).unwrap().to_array().unwrap();
+        assert!(compare(&got[0], &expected, Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap().agrees);
+        let has = |part: &str| names.iter().any(|name| name.contains(part));
+        assert!(has("ontrace.Product") && !has("MatMul") && !has("Transpose") && !has("MoveAxis"), "{names:?}");
     }
 
     #[test]

@@ -188,8 +188,9 @@ fn campaign(options: &Options) -> std::io::Result<bool> {
         one(options, &files, seed, &mut campaign, judge.as_mut())?;
     }
     let streams = streams(options, &files, &mut campaign)?;
+    let writers = writers(options, &files, &mut campaign)?;
     let (kills, ended) = kills(options, &files, until.saturating_sub(started.elapsed()), &mut campaign)?;
-    report(options, &campaign, started.elapsed(), judge.as_ref(), (kills, ended, streams));
+    report(options, &campaign, started.elapsed(), judge.as_ref(), Others { kills, ended, streams, writers });
     Ok(campaign.wrong.is_empty())
 }
 
@@ -264,43 +265,105 @@ fn streams(options: &Options, files: &[PathBuf], campaign: &mut Campaign) -> std
     Ok(count)
 }
 
+/// Pairs of conversions to one file at the same time: both succeed, the file is that of one of them, and nothing else is left.
+fn writers(options: &Options, files: &[PathBuf], campaign: &mut Campaign) -> std::io::Result<usize> {
+    let Some(conversions) = Conversions::new(options, files)? else { return Ok(0) };
+    let pairs = 20;
+    for pair in 1..=pairs {
+        let folder = conversions.folder.path();
+        let both = Conversions::OPSETS.map(|opset| process::start(&options.binary, &conversions.to(opset, "out.onnx"), folder));
+        for child in both {
+            if !child?.wait()?.success() {
+                campaign.fault("a failure of one of two writers", &format!("pair {pair}"));
+            }
+        }
+        conversions.judge(&format!("pair {pair}"), campaign)?;
+    }
+    conversions.judge_rest(&format!("{pairs} pairs of writers"), campaign)?;
+    Ok(pairs)
+}
+
 /// Conversions that are killed at a random time: the file before or the file after is there whole, and the next write leaves nothing else.
 fn kills(options: &Options, files: &[PathBuf], time: Duration, campaign: &mut Campaign) -> std::io::Result<(usize, usize)> {
-    let Some(model) = files.iter().rev().find(|path| path.file_name().is_some_and(|name| name == "resnet_tiny.pt")) else {
-        return Ok((0, 0));
-    };
-    let model = model.canonicalize()?.display().to_string();
-    let folder = tempfile::tempdir()?;
-    let convert = |opset: &str, out: &str| ["convert", &model, "--no-check", "--opset", opset, "-o", out].map(str::to_string).to_vec();
-    let mut whole = Vec::new();
-    let (mut started, mut longest) = (Instant::now(), Duration::ZERO);
-    for opset in ["17", "18"] {
-        started = Instant::now();
-        process::run(&options.binary, &convert(opset, "whole.onnx"), folder.path(), HANG, None)?;
-        longest = longest.max(started.elapsed());
-        whole.push(std::fs::read(folder.path().join("whole.onnx"))?);
-    }
-    let (mut random, mut kills, mut ended) = (Random::new(options.seed), 0, 0);
-    std::fs::write(folder.path().join("out.onnx"), &whole[0])?;
+    let Some(conversions) = Conversions::new(options, files)? else { return Ok((0, 0)) };
+    let folder = conversions.folder.path();
+    let (mut random, mut kills, mut ended, started) = (Random::new(options.seed), 0, 0, Instant::now());
     while started.elapsed() < time || kills < 20 {
-        let after = longest.mul_f64(random.below(1000) as f64 / 1000.0);
-        ended += usize::from(process::killed(&options.binary, &convert(["17", "18"][kills % 2], "out.onnx"), folder.path(), after)?);
+        let after = conversions.longest.mul_f64(random.below(1000) as f64 / 1000.0);
+        let arguments = conversions.to(Conversions::OPSETS[kills % 2], "out.onnx");
+        ended += usize::from(process::killed(&options.binary, &arguments, folder, after)?);
         kills += 1;
-        let there = std::fs::read(folder.path().join("out.onnx"))?;
-        if !whole.contains(&there) {
-            campaign.fault("a torn file", &format!("kill {kills}"));
-        }
+        conversions.judge(&format!("kill {kills}"), campaign)?;
     }
-    process::run(&options.binary, &convert("18", "out.onnx"), folder.path(), HANG, None)?;
-    let left = std::fs::read_dir(folder.path())?.flatten().filter(|entry| entry.file_name().to_string_lossy().ends_with(".part")).count();
-    if left > 0 {
-        campaign.fault("a temporary file left after the next write", &format!("{left} of {kills} kills"));
-    }
+    process::run(&options.binary, &conversions.to("18", "out.onnx"), folder, HANG, None)?;
+    conversions.judge_rest(&format!("{kills} kills"), campaign)?;
     Ok((kills, ended))
 }
 
+/// Conversions that replace one file by another: of the same model to two opsets.
+struct Conversions {
+    model: String,
+    folder: tempfile::TempDir,
+    /// The files that may be there.
+    whole: Vec<Vec<u8>>,
+    /// How long one takes.
+    longest: Duration,
+}
+
+impl Conversions {
+    const OPSETS: [&str; 2] = ["17", "18"];
+
+    /// Writes the file once; `None` where the corpus does not have the model.
+    fn new(options: &Options, files: &[PathBuf]) -> std::io::Result<Option<Conversions>> {
+        let Some(model) = files.iter().rev().find(|path| path.file_name().is_some_and(|name| name == "resnet_tiny.pt")) else {
+            return Ok(None);
+        };
+        let model = model.canonicalize()?.display().to_string();
+        let mut conversions = Conversions { model, folder: tempfile::tempdir()?, whole: Vec::new(), longest: Duration::ZERO };
+        for opset in Self::OPSETS {
+            let started = Instant::now();
+            process::run(&options.binary, &conversions.to(opset, "out.onnx"), conversions.folder.path(), HANG, None)?;
+            conversions.longest = conversions.longest.max(started.elapsed());
+            conversions.whole.push(std::fs::read(conversions.folder.path().join("out.onnx"))?);
+        }
+        Ok(Some(conversions))
+    }
+
+    /// The arguments of a conversion to an opset.
+    fn to(&self, opset: &str, out: &str) -> Vec<String> {
+        ["convert", &self.model, "--no-check", "--opset", opset, "-o", out].map(str::to_string).to_vec()
+    }
+
+    /// Whether the file is one of those that may be there.
+    fn judge(&self, when: &str, campaign: &mut Campaign) -> std::io::Result<()> {
+        if !self.whole.contains(&std::fs::read(self.folder.path().join("out.onnx"))?) {
+            campaign.fault("a torn file", when);
+        }
+        Ok(())
+    }
+
+    /// Whether temporary files are left.
+    fn judge_rest(&self, when: &str, campaign: &mut Campaign) -> std::io::Result<()> {
+        let is_temporary = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".part");
+        let left = std::fs::read_dir(self.folder.path())?.flatten().filter(is_temporary).count();
+        if left > 0 {
+            campaign.fault("a temporary file left after the next write", &format!("{left} after {when}"));
+        }
+        Ok(())
+    }
+}
+
+/// What a campaign did beside the runs on mutated files.
+struct Others {
+    kills: usize,
+    /// Kills that came before the end.
+    ended: usize,
+    streams: usize,
+    writers: usize,
+}
+
 /// The table as Markdown.
-fn report(options: &Options, campaign: &Campaign, time: Duration, judge: Option<&judge::Judge>, others: (usize, usize, usize)) {
+fn report(options: &Options, campaign: &Campaign, time: Duration, judge: Option<&judge::Judge>, others: Others) {
     let commit = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
     let commit = commit.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string()).unwrap_or_default();
     let list = |counts: Vec<(String, usize)>| counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ");
@@ -321,8 +384,9 @@ fn report(options: &Options, campaign: &Campaign, time: Duration, judge: Option<
             judge.asked, judge.compared
         );
     }
-    println!("| kills while a file is replaced | {}, {} of them before the end |", others.0, others.1);
-    println!("| commands on a full device | {} |", others.2);
+    println!("| kills while a file is replaced | {}, {} of them before the end |", others.kills, others.ended);
+    println!("| pairs of writers of one file | {} |", others.writers);
+    println!("| commands on a full device | {} |", others.streams);
     println!("| must not happen | {} |", if campaign.wrong.is_empty() { "nothing did" } else { "see below" });
     for (kind, (count, first)) in &campaign.wrong {
         println!("| {kind} | {count}, first: {first} |");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a run came to.
@@ -77,11 +77,15 @@ fn resident(id: u32) -> f64 {
     children.fold(own.unwrap_or(0.0) / 1000.0, f64::max)
 }
 
+/// Starts a run whose streams are not read.
+pub fn start(program: &Path, arguments: &[String], folder: &Path) -> std::io::Result<Child> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
 /// Starts a run, ends it after a time by a signal that no program handles, and waits for its child too.
 pub fn killed(program: &Path, arguments: &[String], folder: &Path, after: Duration) -> std::io::Result<bool> {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn()?;
+    let mut child = start(program, arguments, folder)?;
     std::thread::sleep(after);
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
     child.kill()?;

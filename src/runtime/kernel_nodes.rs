@@ -1,0 +1,90 @@
+//! Nodes of ours in the model that tract reads, whose weights are laid out before: each names its kernel by a number.
+
+use super::channels_last_op::{LayerKernel, LayerOp};
+use super::fallback_table::Fallback;
+use super::packed_matmul::{Product, ProductOp};
+use super::recurrent_op::{RecurrentKernel, RecurrentOp};
+use crate::onnx::proto::attribute_proto::AttributeType;
+use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto};
+use crate::onnx::{Model, outer_names};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::tract_hir::internal::*;
+
+/// The name under which tract knows such a node.
+pub(super) const KERNEL: &str = "ontrace.Kernel";
+
+/// The attribute that holds the number.
+const NUMBER: &str = "number";
+
+/// What a node runs.
+#[derive(Clone, Debug)]
+pub(super) enum Kernel {
+    Layer(LayerKernel),
+    Product(Product),
+    Recurrent(RecurrentKernel),
+}
+
+/// The kernels that passes over a model made, by their numbers, and what these run in place of.
+#[derive(Default)]
+pub(super) struct Kernels {
+    all: Vec<Kernel>,
+    pub(super) replaced: Vec<Fallback>,
+}
+
+impl Kernels {
+    /// A node that runs a kernel.
+    pub(super) fn node(&mut self, kernel: Kernel, name: String, input: Vec<String>, output: Vec<String>) -> NodeProto {
+        let i = self.all.len() as i64;
+        self.all.push(kernel);
+        let number = AttributeProto { name: NUMBER.to_string(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() };
+        NodeProto { op_type: KERNEL.to_string(), name, input, output, attribute: vec![number], ..NodeProto::default() }
+    }
+
+    /// Says that a node of the model runs on a kernel.
+    pub(super) fn replaces(&mut self, node: &NodeProto) {
+        self.replaced.push(Fallback::slower(&node.name, &node.op_type));
+    }
+}
+
+thread_local! {
+    /// The kernels of the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
+    static KERNELS: RefCell<Vec<Kernel>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has tract read a model that has nodes of these kernels.
+pub(super) fn knowing<R>(kernels: Kernels, read: impl FnOnce() -> R) -> R {
+    KERNELS.set(kernels.all);
+    let read = read();
+    KERNELS.take();
+    read
+}
+
+pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let number = node.attribute.iter().find(|attribute| attribute.name == NUMBER).and_then(|attribute| usize::try_from(attribute.i).ok());
+    let kernel = number.and_then(|i| KERNELS.with_borrow(|kernels| kernels.get(i).cloned()));
+    let op = match kernel.context("a kernel that is not known")? {
+        Kernel::Layer(layer) => expand(LayerOp(layer)),
+        Kernel::Product(product) => expand(ProductOp(product)),
+        Kernel::Recurrent(network) => expand(RecurrentOp(network)),
+    };
+    Ok((op, vec![]))
+}
+
+/// A model with these nodes in place of its own, and the initializers that they use, or that it declares.
+pub(super) fn with_nodes(model: &Model, nodes: Vec<NodeProto>, initializers: Vec<(String, crate::Array)>) -> Model {
+    let mut new = Model { proto: model.proto.clone(), initializers: Vec::new() };
+    let graph = new.proto.graph.get_or_insert_default();
+    graph.node = nodes;
+    let used: HashSet<&str> = graph.node.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node))).collect();
+    let declared: HashSet<&str> = declared(graph).collect();
+    let all = model.initializers.iter().cloned().chain(initializers);
+    new.initializers = all.filter(|(name, _)| used.contains(name.as_str()) || declared.contains(name.as_str())).collect();
+    new
+}
+
+/// The names of inputs and outputs.
+fn declared(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    graph.input.iter().chain(&graph.output).map(|info| info.name.as_str())
+}
