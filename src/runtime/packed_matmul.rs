@@ -259,8 +259,9 @@ impl TypedOp for Product {
 #[cfg(test)]
 mod tests {
     use crate::array::{Tolerance, compare};
+    use crate::onnx::GraphBuilder;
     use crate::runtime::{Session, noise, shapes};
-    use crate::{Array, Tensor, trace_fn};
+    use crate::{Array, DType, Shape, Tensor, dim::Type, trace_fn};
 
     /// The operators of the plan for these inputs, and what it answers.
     fn run(session: &Session, inputs: &[Array]) -> (Vec<String>, Vec<Array>) {
@@ -330,13 +331,17 @@ mod tests {
     #[test]
     fn a_table_that_is_read_and_multiplied_transposed_is_laid_out() {
         // A language model whose head is its embedding: 300 rows are kept once in the file, and transposed in the graph.
-        let table = noise(&[300, 64], 1);
-        let model = |ids: Tensor| table.index_select(0, &ids)?.matmul(&table.transpose(0, 1)?);
-        let ids = Tensor::from(&[7i64, 299, 0]);
-        let traced = trace_fn(model, &ids).unwrap();
-        assert!(traced.graph().to_string().contains("transpose"), "{traced}");
-        let (names, got) = run(&traced.session().unwrap(), &[ids.to_array().unwrap()]);
-        let expected = model(ids).unwrap().to_array().unwrap();
+        let (table, ids) = (noise(&[300, 64], 1), Tensor::from(&[7i64, 299, 0]));
+        let mut builder = GraphBuilder::new(18);
+        let weights = builder.constant(&table.to_array().unwrap());
+        let input = builder.input("ids", &ids.ty());
+        let ty = |shape: &[usize]| Type::new(DType::F32, Shape::fixed(shape));
+        let rows = builder.node("Gather", &[weights.clone(), input.clone()]).write_one(ty(&[3, 64])).unwrap();
+        let transposed = builder.node("Transpose", &[weights]).ints("perm", &[1, 0]).write_one(ty(&[64, 300])).unwrap();
+        let y = builder.node("MatMul", &[rows, transposed]).write_one(ty(&[3, 300])).unwrap();
+        let model = builder.finish("main", &[input], &[("y".to_string(), y)]).unwrap();
+        let (names, got) = run(&Session::new(&model).unwrap(), &[ids.to_array().unwrap()]);
+        let expected = table.index_select(0, &ids).unwrap().matmul(&table.transpose(0, 1).unwrap()).unwrap().to_array().unwrap();
         assert!(compare(&got[0], &expected, Tolerance { abs: 1e-5, rel: 1e-5 }).unwrap().agrees);
         let has = |part: &str| names.iter().any(|name| name.contains(part));
         assert!(has("ontrace.Product") && !has("MatMul") && !has("Transpose") && !has("MoveAxis"), "{names:?}");
