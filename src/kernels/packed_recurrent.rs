@@ -23,7 +23,7 @@ pub struct PackedRecurrent {
 }
 
 /// What a direction reads and writes.
-pub struct Sequence<'a> {
+pub struct RecurrentRun<'a> {
     /// (steps, batch, inputs)
     pub x: &'a [f32],
     pub steps: usize,
@@ -85,8 +85,8 @@ impl PackedRecurrent {
     /// # Errors
     /// [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes, [`TooBig`](crate::ErrorCode::TooBig) where there is no room
     /// for the gates of all steps.
-    pub fn run(&self, sequence: Sequence) -> Result<()> {
-        let Sequence { x, steps, batch, h, c, y, apart } = sequence;
+    pub fn run(&self, run: RecurrentRun) -> Result<()> {
+        let RecurrentRun { x, steps, batch, h, c, y, apart } = run;
         let (hidden, width) = (self.hidden, self.cell.gates() * self.hidden);
         let state = batch * hidden;
         let second = if self.is_lstm() { state } else { 0 };
@@ -205,7 +205,7 @@ mod tests {
                 let values = |array: &Array| array.to_vec::<f32>().unwrap();
                 let (mut h, mut c, mut got) = (values(&h), if packed.is_lstm() { values(&c) } else { vec![] }, vec![0.0; y.len()]);
                 let apart = batch * hidden;
-                packed.run(Sequence { x: &values(&x), steps, batch, h: &mut h, c: &mut c, y: &mut got, apart }).unwrap();
+                packed.run(RecurrentRun { x: &values(&x), steps, batch, h: &mut h, c: &mut c, y: &mut got, apart }).unwrap();
                 let close =
                     |got: &[f32], expected: &Array| got.iter().zip(values(expected)).all(|(got, expected)| (got - expected).abs() <= 3e-6);
                 assert!(close(&got, &y) && close(&h, &last) && close(&c, &cells), "{cell:?}, reverse {reverse}");

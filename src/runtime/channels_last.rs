@@ -8,9 +8,9 @@
 mod tests;
 
 use super::activation_op::activation_of;
-use super::channels_last_op::LayerKernel;
+use super::channels_last_op::{LayerKernel, LayerOp};
 use super::fallback_table::types;
-use super::kernel_nodes::{Kernel, Kernels, with_nodes};
+use super::kernel_nodes::{Kernels, with_nodes};
 use crate::array::{Array, DType};
 use crate::dim::{Shape, Type};
 use crate::error::{Error, Result};
@@ -270,7 +270,7 @@ impl<'a, 'k> Pass<'a, 'k> {
 
     /// Adds a node of ours whose result has this name in the new graph.
     fn push_layer(&mut self, name: String, layer: LayerKernel, inputs: Vec<String>, output: String) {
-        let node = self.kernels.node(Kernel::Layer(layer), name, inputs, vec![output]);
+        let node = self.kernels.node(LayerOp(layer), name, inputs, vec![output]);
         self.nodes.push(node);
     }
 

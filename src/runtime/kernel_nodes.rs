@@ -1,9 +1,5 @@
 //! Nodes of ours in the model that tract reads, whose weights are laid out before: each names its kernel by a number.
 
-use super::channels_last_op::{LayerKernel, LayerOp};
-use super::fallback_table::Fallback;
-use super::packed_matmul::{Product, ProductOp};
-use super::recurrent_op::{RecurrentKernel, RecurrentOp};
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::onnx::{Model, outer_names};
@@ -18,39 +14,32 @@ pub(super) const KERNEL: &str = "ontrace.Kernel";
 /// The attribute that holds the number.
 const NUMBER: &str = "number";
 
-/// What a node runs.
-#[derive(Clone, Debug)]
-pub(super) enum Kernel {
-    Layer(LayerKernel),
-    Product(Product),
-    Recurrent(RecurrentKernel),
-}
-
-/// The kernels that passes over a model made, by their numbers, and what these run in place of.
+/// The kernels that passes over a model made, as tract's operators, by their numbers.
 #[derive(Default)]
 pub(super) struct Kernels {
-    all: Vec<Kernel>,
-    pub(super) replaced: Vec<Fallback>,
+    all: Vec<Box<dyn InferenceOp>>,
+    /// The nodes that they run in place of: name and operator.
+    pub(super) replaced: Vec<(String, String)>,
 }
 
 impl Kernels {
     /// A node that runs a kernel.
-    pub(super) fn node(&mut self, kernel: Kernel, name: String, input: Vec<String>, output: Vec<String>) -> NodeProto {
+    pub(super) fn node(&mut self, kernel: impl Expansion + 'static, name: String, input: Vec<String>, output: Vec<String>) -> NodeProto {
         let i = self.all.len() as i64;
-        self.all.push(kernel);
+        self.all.push(expand(kernel));
         let number = AttributeProto { name: NUMBER.to_string(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() };
         NodeProto { op_type: KERNEL.to_string(), name, input, output, attribute: vec![number], ..NodeProto::default() }
     }
 
     /// Says that a node of the model runs on a kernel.
     pub(super) fn replaces(&mut self, node: &NodeProto) {
-        self.replaced.push(Fallback::slower(&node.name, &node.op_type));
+        self.replaced.push((node.name.clone(), node.op_type.clone()));
     }
 }
 
 thread_local! {
     /// The kernels of the model that tract is reading on this thread: it calls [`build`] with nothing of ours in hand.
-    static KERNELS: RefCell<Vec<Kernel>> = const { RefCell::new(Vec::new()) };
+    static KERNELS: RefCell<Vec<Box<dyn InferenceOp>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has tract read a model that has nodes of these kernels.
@@ -64,12 +53,7 @@ pub(super) fn knowing<R>(kernels: Kernels, read: impl FnOnce() -> R) -> R {
 pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let number = node.attribute.iter().find(|attribute| attribute.name == NUMBER).and_then(|attribute| usize::try_from(attribute.i).ok());
     let kernel = number.and_then(|i| KERNELS.with_borrow(|kernels| kernels.get(i).cloned()));
-    let op = match kernel.context("a kernel that is not known")? {
-        Kernel::Layer(layer) => expand(LayerOp(layer)),
-        Kernel::Product(product) => expand(ProductOp(product)),
-        Kernel::Recurrent(network) => expand(RecurrentOp(network)),
-    };
-    Ok((op, vec![]))
+    Ok((kernel.context("a kernel that is not known")?, vec![]))
 }
 
 /// A model with these nodes in place of its own, and the initializers that they use, or that it declares.

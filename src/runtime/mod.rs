@@ -285,7 +285,8 @@ impl Session {
             let outputs = written.proto.graph.iter().flat_map(|graph| &graph.output).map(|info| info.name.as_str());
             let kept = kept.iter().map(String::as_str).chain(outputs).collect();
             let (ours, mut kernels) = self.with_kernels(written, &kept)?;
-            let mut fallbacks = std::mem::take(&mut kernels.replaced);
+            let replaced = std::mem::take(&mut kernels.replaced);
+            let mut fallbacks: Vec<Fallback> = replaced.iter().map(|(name, op)| Fallback::slower(name, op)).collect();
             let (mut lowered, others) = fallback_table::for_tract(ours.as_ref().unwrap_or(written), &self.rows, &self.operators)?;
             let conditions = Conditions::of(written, &self.inputs, lowered.graph.get_or_insert_default())?;
             // What tract cannot do first.

@@ -2,7 +2,7 @@
 //! and an activation applied on the way.
 
 use super::activation_op::ActivationOp;
-use super::kernel_nodes::{Kernel, Kernels, with_nodes};
+use super::kernel_nodes::{Kernels, with_nodes};
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
 use crate::kernels::fused_activation::FusedActivation;
@@ -31,7 +31,7 @@ pub(super) fn with_products(model: &Model, kept: &BTreeSet<&str>, operators: &Op
                 any = true;
                 let product = Product::new(&linear, &mut laid_out)?;
                 kernels.replaces(node);
-                nodes.push(kernels.node(Kernel::Product(product), node.name.clone(), vec![linear.left.to_string()], node.output.clone()));
+                nodes.push(kernels.node(ProductOp(product), node.name.clone(), vec![linear.left.to_string()], node.output.clone()));
             }
             None => nodes.push(node.clone()),
         }
@@ -334,7 +334,7 @@ mod tests {
         let (table, ids) = (noise(&[300, 64], 1), Tensor::from(&[7i64, 299, 0]));
         let mut builder = GraphBuilder::new(18);
         let weights = builder.constant(&table.to_array().unwrap());
-        let input = builder.input("ids", &ids.ty());
+        let input = builder.input("ids", ids.ty());
         let ty = |shape: &[usize]| Type::new(DType::F32, Shape::fixed(shape));
         let rows = builder.node("Gather", &[weights.clone(), input.clone()]).write_one(ty(&[3, 64])).unwrap();
         let transposed = builder.node("Transpose", &[weights]).ints("perm", &[1, 0]).write_one(ty(&[64, 300])).unwrap();

@@ -1,12 +1,12 @@
 //! A recurrent network as one node of tract's plan, its weights laid out.
 
 use super::conversion::from_tract;
-use super::kernel_nodes::{Kernel, Kernels, with_nodes};
+use super::kernel_nodes::{Kernels, with_nodes};
 use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::array::{Array, DType};
 use crate::error::{Error, Result};
-use crate::kernels::packed_recurrent::{PackedRecurrent, Sequence};
+use crate::kernels::packed_recurrent::{PackedRecurrent, RecurrentRun};
 use crate::kernels::recurrent::Cell;
 use crate::onnx::proto::NodeProto;
 use crate::onnx::{Model, Node};
@@ -30,7 +30,7 @@ pub(super) fn with_recurrent(model: &Model, operators: &OpRegistry, kernels: &mu
             Some((kernel, inputs)) => {
                 any = true;
                 kernels.replaces(node);
-                nodes.push(kernels.node(Kernel::Recurrent(kernel), node.name.clone(), inputs, node.output.clone()));
+                nodes.push(kernels.node(RecurrentOp(kernel), node.name.clone(), inputs, node.output.clone()));
             }
             None => nodes.push(node.clone()),
         }
@@ -180,7 +180,7 @@ impl EvalOp for RecurrentOp {
             let own = i * state..(i + 1) * state;
             let c = if direction.is_lstm() { &mut c[own.clone()] } else { &mut [] };
             let y = if all.is_empty() { &mut [] } else { &mut all[i * state..] };
-            direction.run(Sequence { x, steps, batch, h: &mut h[own], c, y, apart }).map_err(from_ours)?;
+            direction.run(RecurrentRun { x, steps, batch, h: &mut h[own], c, y, apart }).map_err(from_ours)?;
         }
         let last = [directions.len(), batch, hidden];
         let mut outputs = tvec![];
