@@ -380,6 +380,16 @@ fn compare_untried(tried: usize, untried: &[&(String, String, String)]) {
     );
 }
 
+/// Whether tract needs a row of the fallback table on other machines only: with AVX-512 it computes these in f32.
+#[cfg(feature = "tract")]
+fn is_idle_here(row: &(&str, &str)) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has_avx512 = std::arch::is_x86_feature_detected!("avx512f");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_avx512 = false;
+    has_avx512 && *row == ("Tanh", "approximates with a quotient of f16 polynomials")
+}
+
 #[test]
 fn every_operator_obeys_the_laws() {
     let folder = folder();
@@ -416,7 +426,7 @@ fn every_operator_obeys_the_laws() {
         let rows: Vec<_> = crate::runtime::Session::rows().collect();
         let justified = |row: &(&str, &str)| found.iter().any(|found| found.justified.contains(&(row.0.to_string(), row.1.to_string())));
         let needed: Vec<_> = crate::runtime::Session::needed().collect();
-        let idle: Vec<_> = rows.iter().filter(|row| !justified(row) && !needed.contains(row)).collect();
+        let idle: Vec<_> = rows.iter().filter(|row| !justified(row) && !needed.contains(row) && !is_idle_here(row)).collect();
         assert!(idle.is_empty(), "no example and no model of src/runtime/fallback_table/needed.rs needs these rows: {idle:?}");
         let gone: Vec<_> = needed.iter().filter(|row| !rows.contains(row)).collect();
         assert!(gone.is_empty(), "these rows are gone: {gone:?}");
