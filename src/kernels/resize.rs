@@ -127,7 +127,7 @@ const LONGEST: f64 = (1u64 << 28) as f64;
 /// The position in the input that a position of the result maps to; `None` where a crop reads outside. One that is rounded to the nearest element is
 /// computed in f32, as torch and ONNX Runtime do: where the two neighbours are as near, the last digit decides.
 fn source(i: usize, length: usize, scale: &Scale, rule: &Rule) -> Option<f64> {
-    let single = matches!(rule.interpolation, Interpolation::Nearest(_));
+    let single = matches!(rule.interpolation, Interpolation::Nearest(_)) && rule.coordinates != Coordinates::HalfPixelSymmetric;
     let rounded = |x: f64| if single { f64::from(x as f32) } else { x };
     let (position, last) = (i as f64, length as f64 - 1.0);
     // The size that the scale gives, which need not be whole.
