@@ -1,9 +1,9 @@
 //! The evidence of a verification in the metadata of the file that was verified. It has no measured differences, times or paths, so that every run
 //! writes the same bytes.
 
-use crate::verification::compared;
+use crate::verification::{compared, tolerance};
 use ontrace::array::map_file;
-use ontrace::check::{OutputReport, Report};
+use ontrace::check::{Limit, OutputReport, Report};
 use ontrace::onnx::{Model, sha256};
 use ontrace::trace::Provenance;
 use ontrace::{Error, ErrorCode};
@@ -62,7 +62,15 @@ impl Evidence<'_> {
     pub fn write(&self, source: SourceDigest, model: &mut Model) -> ontrace::Result<()> {
         let (bytes, sha256) = (source.0)()?;
         let (verdict, line) = self.verdict();
-        let limit = |output: &OutputReport| json!({"name": output.name, "limit": output.limit.name()});
+        let limit = |output: &OutputReport| {
+            let bound = match output.limit {
+                Limit::Exact => "got = expected".to_string(),
+                Limit::Tolerance => tolerance(output),
+                // The formula of docs/verification.md, by element.
+                _ => "|got − reference| ≤ 6·(s + S) + 2u·|reference|".to_string(),
+            };
+            json!({"name": output.name, "limit": output.limit.name(), "bound": bound})
+        };
         let report = self.report.map(|report| {
             json!({
                 "calls": report.calls,

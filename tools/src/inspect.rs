@@ -171,7 +171,10 @@ fn evidence_lines(evidence: &Value) -> String {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|output| format!("{} by {}", printable(&text(&output["name"])), printable(&text(&output["limit"]))))
+        .map(|output| match output["bound"].as_str() {
+            Some(bound) => format!("{} within {}", printable(&text(&output["name"])), printable(bound)),
+            None => format!("{} by {}", printable(&text(&output["name"])), printable(&text(&output["limit"]))),
+        })
         .collect();
     let tolerance = &evidence["options"]["tolerance"];
     let given: Vec<String> = ["atol", "rtol"].iter().filter_map(|key| tolerance[*key].as_f64().map(|x| format!("{key} {x:e}"))).collect();

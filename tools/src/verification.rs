@@ -200,15 +200,20 @@ pub fn output_table(outputs: &[OutputReport]) -> String {
     text
 }
 
+/// What an output may differ by, where a tolerance says it: `|got − expected| ≤ 1.0e-5 + 1.0e-4·|expected|`.
+pub fn tolerance(output: &OutputReport) -> String {
+    let Tolerance { abs, rel } = output.tolerance;
+    format!("|got − expected| ≤ {abs:.1e} + {rel:.1e}·|expected|")
+}
+
 /// What the outputs may differ by, those with one limit in one line: `y: |got − expected| ≤ 1.0e-5 + 1.0e-4·|expected|`.
 pub fn limits(outputs: &[OutputReport]) -> Vec<String> {
     const NAMED: usize = 8;
     let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
     for output in outputs {
-        let Tolerance { abs, rel } = output.tolerance;
         let limit = match output.limit {
             Limit::Exact => "equality".to_string(),
-            Limit::Tolerance => format!("|got − expected| ≤ {abs:.1e} + {rel:.1e}·|expected|"),
+            Limit::Tolerance => tolerance(output),
             _ => match &output.worst {
                 Some(worst) => format!("what rounding explains, {:.1e} at that element", worst.limit),
                 None => "what rounding explains".to_string(),
