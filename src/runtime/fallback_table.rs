@@ -91,6 +91,7 @@ pub(super) const FALLBACK_TABLE: &[FallbackRow] = &[
     ("ReduceMean", double, "means squares in f32"),
     ("ReduceSum", half, "accumulates f16 in f16"),
     ("Cast", to_long, "gives 2147483647 for every larger float"),
+    ("Cast", to_unsigned, "gives 0 for every negative float"),
     ("Resize", double, "interpolates in f32"),
     ("Resize", feeds_integers, "rounds more than once, which shows where the result is cut to integers"),
     ("NonMaxSuppression", unlimited, "takes all boxes where no number of them is given, or 0"),
@@ -303,6 +304,14 @@ fn zero(node_context: &NodeContext, i: usize) -> bool {
 /// Whether it is given integers of which tract has extremes.
 fn integers(node_context: &NodeContext) -> bool {
     node_context.dtype(0).is_some_and(|dtype| dtype.is_int() && !matches!(dtype, DType::U32 | DType::U64))
+}
+
+/// Whether floats become unsigned integers.
+fn to_unsigned(node_context: &NodeContext) -> bool {
+    const UNSIGNED: [DataType; 4] = [DataType::Uint8, DataType::Uint16, DataType::Uint32, DataType::Uint64];
+    let is_unsigned = |i: i64| UNSIGNED.iter().any(|dtype| *dtype as i64 == i);
+    let is_unsigned = node_context.node.attribute.iter().any(|attribute| attribute.name == "to" && is_unsigned(attribute.i));
+    is_unsigned && node_context.dtype(0).is_some_and(DType::is_float)
 }
 
 /// Whether floats become i64, and are not few enough to be sizes: tract has to see through the computation of these.

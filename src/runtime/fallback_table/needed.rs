@@ -55,6 +55,12 @@ const CASES: &[Case] = &[
         write: |builder, x| builder.node("Selu", x),
     },
     Case {
+        row: ("Cast", "gives 0 for every negative float"),
+        given: &[(F32, &[4], &[-1.0, -2.75, 3.5, 200.0])],
+        types: &[(DType::U8, &[4])],
+        write: |builder, x| builder.node("Cast", x).int("to", 2),
+    },
+    Case {
         row: ("Cast", "gives 2147483647 for every larger float"),
         given: &[(F32, &[2, 2], &[4e9, -1e12, 1.0, 2.5])],
         types: &[(I64, &[2, 2])],
