@@ -160,13 +160,28 @@ impl WithSimd for Position<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match self.combination {
-            Combination::Largest => self.combine(simd, f32::NEG_INFINITY, |y, x| {
-                let larger = simd.select_f32s(simd.less_than_f32s(y, x), x, y);
-                // Only NaN differs from itself.
-                simd.select_f32s(simd.equal_f32s(x, x), larger, x)
-            }),
-            Combination::Sum => self.combine(simd, 0.0, |y, x| simd.add_f32s(y, x)),
-            Combination::SumOfSquares => self.combine(simd, 0.0, |y, x| simd.mul_add_f32s(x, x, y)),
+            Combination::Largest => self.combine(
+                simd,
+                f32::NEG_INFINITY,
+                #[inline(always)]
+                |y, x| {
+                    let larger = simd.select_f32s(simd.less_than_f32s(y, x), x, y);
+                    // Only NaN differs from itself.
+                    simd.select_f32s(simd.equal_f32s(x, x), larger, x)
+                },
+            ),
+            Combination::Sum => self.combine(
+                simd,
+                0.0,
+                #[inline(always)]
+                |y, x| simd.add_f32s(y, x),
+            ),
+            Combination::SumOfSquares => self.combine(
+                simd,
+                0.0,
+                #[inline(always)]
+                |y, x| simd.mul_add_f32s(x, x, y),
+            ),
         }
     }
 }
@@ -194,7 +209,10 @@ impl Position<'_> {
         }
         while channel < out.len() {
             let end = (channel + S::F32_LANES).min(out.len());
-            let one = seen.iter().fold(none, |all, from| pick(all, simd.partial_load_f32s(&x[from + channel..from + end])));
+            let mut one = none;
+            for from in seen {
+                one = pick(one, simd.partial_load_f32s(&x[from + channel..from + end]));
+            }
             simd.partial_store_f32s(&mut out[channel..end], one);
             channel = end;
         }
