@@ -190,5 +190,8 @@ if __name__ == "__main__":
             subprocess.run([binary, "encoder", encoder], check=True)
             table("model", [encoder], runtimes, given.rounds, say)
     if given.out:
-        head = "# Performance\n\nWritten by `tools/reference/speed.py`; every figure of a row was measured in the same run, in turn.\n\n"
-        pathlib.Path(given.out).write_text(head + "\n".join(page) + "\n")
+        out = pathlib.Path(given.out)
+        # What a person wrote above stays.
+        written = "Written by `tools/reference/speed.py`; every figure of a row was measured in the same run, in turn.\n\n"
+        head = out.read_text().partition(written)[0] if out.exists() else "# Performance\n\n"
+        out.write_text(head + written + "\n".join(page) + "\n")
