@@ -1,7 +1,7 @@
 //! Operators on images of f32 whose channels lie together: each position is a vector of channels.
 
 use super::fill::{write_lines, zeros};
-use super::take::{advance, unravel};
+use super::take::unravel;
 use super::threads::threads;
 use super::vector::vectorised;
 use super::window::Window;
@@ -79,24 +79,6 @@ impl ChannelsLastPool {
         });
         Ok(())
     }
-
-    /// Where the lines of an image begin that a line of results sees, whose position is given with the image before it.
-    fn lines(&self, position: &[usize], spatial: &[usize], length: usize) -> Vec<usize> {
-        let (window, last) = (&self.window, spatial.len() - 1);
-        let outer = &self.kernel[..last];
-        let mut tap = vec![0; last];
-        let mut lines = Vec::with_capacity(outer.iter().product());
-        for _ in 0..outer.iter().product::<usize>() {
-            let line = (0..last).try_fold(position[0], |line, axis| {
-                let at = position[axis + 1] * window.strides[axis] + tap[axis] * window.dilations[axis];
-                let at = at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])?;
-                Some(line * spatial[axis] + at)
-            });
-            lines.extend(line.map(|line| line * length));
-            advance(&mut tap, outer);
-        }
-        lines
-    }
 }
 
 /// The results of a pool along the last axis.
@@ -119,7 +101,7 @@ impl WithSimd for PoolLine<'_> {
         let last = spatial.len() - 1;
         let (window, taps, length) = (&pool.window, pool.kernel[last], spatial[last]);
         let (stride, dilation, pad) = (window.strides[last], window.dilations[last], window.pads_begin[last]);
-        let lines = pool.lines(&position, spatial, length * channels);
+        let lines: Vec<usize> = window.lines(&pool.kernel, &position, spatial).map(|(_, line)| line * length * channels).collect();
         let combination = if pool.pooling == Pooling::Max { Combination::Largest } else { Combination::Sum };
         let all = pool.kernel.iter().product::<usize>();
         let mut seen = Vec::with_capacity(all);

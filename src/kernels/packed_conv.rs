@@ -373,17 +373,10 @@ impl WithSimd for LineSums<'_> {
         let (stride, dilation, pad, length) = (window.strides[last], window.dilations[last], window.pads_begin[last], spatial[last]);
         let position = unravel(line, &[&[usize::MAX], &images.steps[..last]].concat());
         // The lines of the image that the window sees, and their taps.
-        let outer = conv.kernel[..last].iter().product::<usize>();
-        let lines = (0..outer).filter_map(|outer| {
-            let tap = unravel(outer, &conv.kernel[..last]);
-            let line = (0..last).try_fold(position[0], |line, axis| {
-                let at = position[axis + 1] * window.strides[axis] + tap[axis] * window.dilations[axis];
-                let at = at.checked_sub(window.pads_begin[axis]).filter(|&at| at < spatial[axis])?;
-                Some(line * spatial[axis] + at)
-            })?;
-            Some((line * length * channels, outer * taps * channels))
-        });
-        let lines: Vec<(usize, usize)> = lines.collect();
+        let lines: Vec<(usize, usize)> = window
+            .lines(&conv.kernel, &position, spatial)
+            .map(|(outer, line)| (line * length * channels, outer * taps * channels))
+            .collect();
         let steps = images.steps[last];
         // From `low` to `high` all taps lie in the line.
         let low = pad.div_ceil(stride).min(steps);

@@ -1,5 +1,7 @@
 //! How a window slides over axes: its steps, its gaps and the padding around.
 
+#[cfg(feature = "tract")]
+use super::take::unravel;
 use crate::error::{Error, Result};
 
 /// How a window slides: one value a spatial axis. The sizes of the window itself are given beside it.
@@ -58,6 +60,22 @@ impl Window {
             Ok(room.checked_sub(span).ok_or_else(misfit)? / self.strides[axis] + 1)
         };
         (0..spatial.len()).map(steps).collect()
+    }
+
+    /// The lines along the last axis that a window sees, whose position along the other axes is given with the image before it: which tap along these axes sees
+    /// the line, and which line of the images it is. The window has been [checked](Window::check).
+    #[cfg(feature = "tract")]
+    pub fn lines(&self, kernel: &[usize], position: &[usize], spatial: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+        let outer = &kernel[..kernel.len() - 1];
+        (0..outer.iter().product()).filter_map(move |tap| {
+            let taps = unravel(tap, outer);
+            let line = (0..outer.len()).try_fold(position[0], |line, axis| {
+                let at = position[axis + 1] * self.strides[axis] + taps[axis] * self.dilations[axis];
+                let at = at.checked_sub(self.pads_begin[axis]).filter(|&at| at < spatial[axis])?;
+                Some(line * spatial[axis] + at)
+            })?;
+            Some((tap, line))
+        })
     }
 
     /// The sizes that a transposed convolution makes: (size − 1) · stride + span + output padding − pads.

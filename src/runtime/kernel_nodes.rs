@@ -1,8 +1,11 @@
 //! Nodes of ours in the model that tract reads, whose weights are laid out before: each names its kernel by a number.
 
+use crate::array::Array;
+use crate::error::Result;
 use crate::onnx::proto::attribute_proto::AttributeType;
 use crate::onnx::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::onnx::{Model, outer_names};
+use crate::ops::OpRegistry;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use tract_onnx::model::ParsingContext;
@@ -31,6 +34,32 @@ impl Kernels {
         NodeProto { op_type: KERNEL.to_string(), name, input, output, attribute: vec![number], ..NodeProto::default() }
     }
 
+    /// The nodes of a graph, those for which `of` gives a kernel and its inputs replaced by a node that runs it; `None` where it gives none. Operators of
+    /// users' crates stay.
+    ///
+    /// # Errors
+    /// Those of `of`.
+    pub(super) fn in_place<'a, K: Expansion + 'static>(
+        &mut self,
+        graph: &'a GraphProto,
+        operators: &OpRegistry,
+        mut of: impl FnMut(&'a NodeProto) -> Result<Option<(K, Vec<String>)>>,
+    ) -> Result<Option<Vec<NodeProto>>> {
+        let before = self.all.len();
+        let mut nodes = Vec::with_capacity(graph.node.len());
+        for node in &graph.node {
+            let is_custom = operators.reader(&node.domain, &node.op_type).is_some();
+            nodes.push(match if is_custom { None } else { of(node)? } {
+                Some((kernel, inputs)) => {
+                    self.replaces(node);
+                    self.node(kernel, node.name.clone(), inputs, node.output.clone())
+                }
+                None => node.clone(),
+            });
+        }
+        Ok((self.all.len() > before).then_some(nodes))
+    }
+
     /// Says that a node of the model runs on a kernel.
     pub(super) fn replaces(&mut self, node: &NodeProto) {
         self.replaced.push((node.name.clone(), node.op_type.clone()));
@@ -57,7 +86,7 @@ pub(super) fn build(_: &ParsingContext, node: &tract_onnx::pb::NodeProto) -> Tra
 }
 
 /// A model with these nodes in place of its own, and the initializers that they use, or that it declares.
-pub(super) fn with_nodes(model: &Model, nodes: Vec<NodeProto>, initializers: Vec<(String, crate::Array)>) -> Model {
+pub(super) fn with_nodes(model: &Model, nodes: Vec<NodeProto>, initializers: Vec<(String, Array)>) -> Model {
     let mut new = Model { proto: model.proto.clone(), initializers: Vec::new() };
     let graph = new.proto.graph.get_or_insert_default();
     graph.node = nodes;

@@ -24,21 +24,12 @@ use tract_onnx::tract_hir::internal::*;
 pub(super) fn with_products(model: &Model, kept: &BTreeSet<&str>, operators: &OpRegistry, kernels: &mut Kernels) -> Result<Option<Model>> {
     let Some(graph) = &model.proto.graph else { return Ok(None) };
     let matrices = Matrices::new(model, graph);
-    let (mut laid_out, mut nodes, mut any) = (LaidOut::default(), Vec::with_capacity(graph.node.len()), false);
-    for node in &graph.node {
-        match ConstantMatMul::of(node, &matrices).filter(|_| operators.reader(&node.domain, &node.op_type).is_none()) {
-            Some(linear) => {
-                any = true;
-                let product = Product::new(&linear, &mut laid_out)?;
-                kernels.replaces(node);
-                nodes.push(kernels.node(ProductOp(product), node.name.clone(), vec![linear.left.to_string()], node.output.clone()));
-            }
-            None => nodes.push(node.clone()),
-        }
-    }
-    if !any {
-        return Ok(None);
-    }
+    let mut laid_out = LaidOut::default();
+    let product = |node| {
+        let Some(linear) = ConstantMatMul::of(node, &matrices) else { return Ok(None) };
+        Ok(Some((ProductOp(Product::new(&linear, &mut laid_out)?), vec![linear.left.to_string()])))
+    };
+    let Some(mut nodes) = kernels.in_place(graph, operators, product)? else { return Ok(None) };
     // Transposed matrices that nothing else uses are not computed.
     let used: HashSet<String> =
         nodes.iter().flat_map(|node| node.input.iter().map(String::as_str).chain(outer_names(node))).map(str::to_string).collect();

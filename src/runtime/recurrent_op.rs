@@ -1,6 +1,5 @@
 //! A recurrent network as one node of tract's plan, its weights laid out.
 
-use super::conversion::from_tract;
 use super::kernel_nodes::{Kernels, with_nodes};
 use super::packed_matmul::room;
 use super::panic::from_ours;
@@ -21,21 +20,8 @@ use tract_onnx::tract_hir::internal::*;
 /// [`TooBig`](crate::ErrorCode::TooBig) where there is no room for weights.
 pub(super) fn with_recurrent(model: &Model, operators: &OpRegistry, kernels: &mut Kernels) -> Result<Option<Model>> {
     let Some(graph) = &model.proto.graph else { return Ok(None) };
-    let is_recurrent = |node: &NodeProto| {
-        ["LSTM", "GRU", "RNN"].contains(&node.op_type.as_str()) && operators.reader(&node.domain, &node.op_type).is_none()
-    };
-    let (mut nodes, mut any) = (Vec::with_capacity(graph.node.len()), false);
-    for node in &graph.node {
-        match is_recurrent(node).then(|| RecurrentKernel::of(node, model)).transpose()?.flatten() {
-            Some((kernel, inputs)) => {
-                any = true;
-                kernels.replaces(node);
-                nodes.push(kernels.node(RecurrentOp(kernel), node.name.clone(), inputs, node.output.clone()));
-            }
-            None => nodes.push(node.clone()),
-        }
-    }
-    Ok(any.then(|| with_nodes(model, nodes, vec![])))
+    let network = |node| Ok(RecurrentKernel::of(node, model)?.map(|(kernel, inputs)| (RecurrentOp(kernel), inputs)));
+    Ok(kernels.in_place(graph, operators, network)?.map(|nodes| with_nodes(model, nodes, vec![])))
 }
 
 /// A recurrent network: a kernel for each direction. Inputs: x and, where they are given, the first states.
@@ -55,7 +41,8 @@ impl RecurrentKernel {
         let cell = match node.op_type() {
             "LSTM" => Cell::Lstm { coupled: node.int("input_forget", 0)? != 0 },
             "GRU" => Cell::Gru { reset_after: node.int("linear_before_reset", 0)? != 0 },
-            _ => Cell::Rnn,
+            "RNN" => Cell::Rnn,
+            _ => return Ok(None),
         };
         let reverse: &[bool] = match node.string("direction", "forward")? {
             "forward" => &[false],
@@ -165,9 +152,10 @@ impl EvalOp for RecurrentOp {
             if i >= *given {
                 return Ok(vec![0.0; directions.len() * state]);
             }
-            let array = from_tract(inputs[1 + i].clone(), DType::F32).map_err(from_ours)?;
-            ensure!(array.len() == directions.len() * state, "a first state of shape {:?}", array.shape());
-            array.to_vec::<f32>().map_err(from_ours)
+            let plain = inputs[1 + i].try_as_plain_ram()?;
+            let values = plain.as_slice::<f32>()?;
+            ensure!(values.len() == directions.len() * state, "a first state of shape {:?}", inputs[1 + i].shape());
+            Ok(values.to_vec())
         };
         let (mut h, mut c) = (first(0)?, if directions[0].is_lstm() { first(1)? } else { Vec::new() });
         let shape = [steps, directions.len(), batch, hidden];
