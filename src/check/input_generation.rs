@@ -85,6 +85,8 @@ pub(super) struct InputGenerator {
     uses: Vec<InputUse>,
     /// Which inputs keep the values of the example: those that the graph is specialized for, and those that were asked for.
     held: Vec<bool>,
+    /// Those that the graph is specialized for.
+    guarded: Vec<bool>,
     /// The sizes of the example.
     pub(super) example_sizes: Bindings,
 }
@@ -110,7 +112,7 @@ impl InputGenerator {
         let mut held: Vec<bool> = graph.inputs().iter().map(|id| guarded.contains(id)).collect();
         held.resize(tensors.len(), false);
         let names = example.inputs().iter().map(|input| input.0.clone()).collect();
-        Ok(InputGenerator { tensors, names, uses, held, example_sizes: seen })
+        Ok(InputGenerator { tensors, names, uses, guarded: held.clone(), held, example_sizes: seen })
     }
 
     /// The same, where these inputs keep their values, too.
@@ -128,14 +130,22 @@ impl InputGenerator {
 
     /// Which inputs had one value in every call, and which.
     pub(super) fn held_values(&self) -> Vec<String> {
-        let inputs = self.names.iter().zip(&self.tensors).zip(&self.held).filter(|(_, held)| **held);
-        inputs
-            .filter_map(|((name, tensor), _)| tensor.value().filter(|array| array.len() == 1).map(|array| (name, array)))
+        const SHOWN: usize = 16;
+        let held = self.held.iter().zip(&self.guarded).map(|(held, guarded)| held.then_some(guarded));
+        let inputs = self.names.iter().zip(&self.tensors).zip(held);
+        let values = |array: &Array| -> Option<String> {
             // Without its type.
-            .map(|(name, array)| {
-                format!("input `{name}` was {} in every call", array.to_string().split(' ').next_back().unwrap_or_default())
-            })
-            .collect()
+            Some(array.to_string().split_once(' ')?.1.to_string()).filter(|_| array.rank() < 2 && array.len() <= SHOWN)
+        };
+        let note = |((name, tensor), held): ((&String, &Tensor), Option<&bool>)| {
+            let (is_guarded, array) = (held?, tensor.value()?);
+            let kept = match values(array) {
+                Some(values) => format!("input `{name}` was {values} in every call"),
+                None => format!("input `{name}` had the values of the example in every call"),
+            };
+            Some(if *is_guarded { format!("{kept}: the graph is traced for this value, and others were not tried") } else { kept })
+        };
+        inputs.filter_map(note).collect()
     }
 
     /// What each input is in the calls, those that are alike in one line.
@@ -300,7 +310,8 @@ impl InputGenerator {
                 // Indices go through their table; what nobody gave is fit for its use. A row that is masked altogether has no values to compare.
                 let is_fresh = matches!(mode, InputMode::Given | InputMode::Fresh) && (value.is_none() || used.is_particular());
                 let is_mask = used.is_particular() && used.range(sizes).is_none() && mode == InputMode::Ends;
-                if is_fresh || is_mask {
+                // Sizes that do not fit would only be refused.
+                if is_fresh || is_mask || matches!(used, InputUse::Sizes(_)) {
                     return used.values(&mut random, spec.seed.saturating_sub(1) as usize, tensor.ty(), &shape, sizes);
                 }
                 like(&mut random, mode, tensor.ty(), &shape, value, used.range(sizes))

@@ -70,6 +70,13 @@ impl InputUse {
                     if is_cut { off } else { on }
                 })
             }
+            InputUse::Sizes(used) => {
+                let values = used.values(random, step, shape.iter().product(), sizes);
+                random.array(ty.dtype, shape, |_| {
+                    i += 1;
+                    values[i - 1] as f64
+                })
+            }
             InputUse::Scaled { mean, deviation } => random.array(ty.dtype, shape, |random| {
                 let x = mean + deviation * random.normal();
                 if ty.dtype.is_float() { x } else { x.round().clamp(BYTES.0 as f64, BYTES.1 as f64) }
@@ -96,6 +103,7 @@ impl InputUse {
                     None => format!("indices of a table of {rows} rows"),
                 }
             }
+            InputUse::Sizes(used) => used.describe().to_string(),
             InputUse::Mask => "ones, and zeros at the end of some rows".to_string(),
             InputUse::AdditiveMask => "zeros, and large negative values at the end of some rows".to_string(),
             InputUse::Scaled { mean, deviation } => {

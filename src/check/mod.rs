@@ -16,6 +16,7 @@ mod model_comparison;
 mod parts;
 mod report;
 mod rounding;
+mod size_use;
 mod subgraph;
 mod tolerance;
 mod use_analysis;

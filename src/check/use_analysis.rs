@@ -1,5 +1,6 @@
 //! Dataflow analysis from the inputs of a graph to the operators that index tables or mask.
 
+use super::size_use::{self, SizeUse};
 use crate::array::{Array, DType};
 use crate::dim::{Dim, Sizes};
 use crate::graph::{Attribute, Graph, Node, ValueId};
@@ -19,6 +20,8 @@ pub(super) enum InputUse {
         mean: f64,
         deviation: f64,
     },
+    /// Sizes, as operands of a Reshape are.
+    Sizes(SizeUse),
     /// Anything else.
     Other,
 }
@@ -135,6 +138,7 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
         (*id, origin)
     });
     indices(graph, origins.collect(), &mut uses);
+    size_use::note(graph, &mut uses);
     let masks = masks(graph);
     for ((used, mask), id) in uses.iter_mut().zip(masks).zip(graph.inputs()) {
         let is_named = graph.label(*id).to_lowercase().contains("mask");

@@ -90,6 +90,83 @@ impl Reshape {
     }
 }
 
+/// A reshape to sizes that are values: 0 is the size of that axis of the input, and one -1 is what the others leave, at every call anew. ONNX:
+/// [Reshape](https://onnx.ai/onnx/operators/onnx__Reshape.html) without `allowzero`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReshapeByValues {
+    /// The elements of the shape operand.
+    pub shape: Vec<Dim>,
+}
+
+impl ReshapeByValues {
+    /// The sizes that these elements stand for.
+    fn resolved(from: &[usize], shape: &[i64]) -> Result<Vec<usize>> {
+        let numel: usize = from.iter().product();
+        let refused = || Error::shape(format!("{numel} elements of shape {from:?} do not fill {shape:?}"));
+        let size = |(axis, n): (usize, &i64)| match *n {
+            0 => from.get(axis).copied().ok_or_else(refused),
+            -1 => Ok(1),
+            n => usize::try_from(n).map_err(|_| refused()),
+        };
+        let mut sizes = shape.iter().enumerate().map(size).collect::<Result<Vec<_>>>()?;
+        let known = sizes.iter().try_fold(1usize, |product, n| product.checked_mul(*n)).ok_or_else(refused)?;
+        let mut open = shape.iter().enumerate().filter(|(_, n)| **n == -1).map(|(axis, _)| axis);
+        match (open.next(), open.next()) {
+            (None, _) if known == numel => Ok(sizes),
+            (Some(axis), None) if known > 0 && numel.is_multiple_of(known) => {
+                sizes[axis] = numel / known;
+                Ok(sizes)
+            }
+            _ => Err(refused()),
+        }
+    }
+}
+
+impl Operator for ReshapeByValues {
+    fn name(&self) -> &'static str {
+        "Reshape"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape).with("by_values", true)
+    }
+
+    fn infer(&self, inputs: &Inputs<Type>) -> Result<Vec<Type>> {
+        let size = |(i, dim): (usize, &Dim)| match dim.fixed() {
+            Some(n) if n > 0 => dim.clone(),
+            _ => Dim::of_data_near(i, dim.example().filter(|n| *n > 0)),
+        };
+        let x = inputs.at(0)?;
+        // Where all of them are known in this call, so are the sizes.
+        let fixed: Option<Vec<i64>> = self.shape.iter().map(Dim::fixed).collect();
+        let from: Option<Vec<usize>> = x.shape.iter().map(|dim| usize::try_from(dim.fixed()?).ok()).collect();
+        let dims = match fixed.zip(from) {
+            Some((shape, from)) => ReshapeByValues::resolved(&from, &shape)?.into_iter().map(Dim::from).collect(),
+            None => self.shape.iter().enumerate().map(size).collect::<Vec<Dim>>(),
+        };
+        Ok(vec![Type::new(x.dtype, dims)])
+    }
+
+    fn eval(&self, inputs: &Inputs<Array>, sizes: Sizes) -> Result<Vec<Array>> {
+        let x = inputs.at(0)?;
+        let shape = self.shape.iter().map(|dim| sizes.of(dim)).collect::<Result<Vec<_>>>()?;
+        Ok(vec![x.reshape(&ReshapeByValues::resolved(x.shape(), &shape)?)?])
+    }
+
+    fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
+        let shape = builder.dims(&self.shape)?;
+        Ok(builder.node("Reshape", &[inputs[0].clone(), shape]).write(outputs))
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn substituted(&self, of: &Substitution) -> Option<Arc<dyn Operator>> {
+        Some(Arc::new(ReshapeByValues { shape: of.dims(&self.shape) }))
+    }
+}
+
 /// The axes of `to` that are ones put into `from`, if that is all that differs.
 fn ones_added(from: &Shape, to: &Shape) -> Option<Vec<i64>> {
     let mut axes = Vec::new();
@@ -213,6 +290,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
     ("Reshape", |node, inputs| {
         let (x, keep) = (inputs.at(0)?, node.int("allowzero", 0)? == 0);
         let shape = super::dims_of(inputs.at(1)?)?;
+        if keep && !shape.is_empty() && shape.iter().all(|dim| dim.expr().as_symbol().is_some_and(|symbol| crate::dim::is_value(symbol))) {
+            return Ok(vec![apply_one(ReshapeByValues { shape }, &[x])?]);
+        }
         let dims: Vec<Dim> = shape
             .iter()
             .enumerate()

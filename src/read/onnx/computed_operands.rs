@@ -32,7 +32,12 @@ fn computed_axes_steps_scales_and_sizes_are_those_of_the_example() {
     let slice = model("Slice", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["1"]), ("e", 7, &["1"]), ("a", 7, &["1"]), ("t", 7, &["1"])]);
     let expand = model("Expand", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["4"])]);
     let resize = model("Resize", 18, &[("x", 1, &["1", "1", "4", "6"]), ("", 1, &["none"]), ("s", 1, &["4"])]);
-    let cases: [(Model, Vec<(&str, Tensor)>, &[usize]); 3] = [
+    let reshape = || model("Reshape", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["3"])]);
+    let shaped = |shape: &[i64]| vec![("x", x().reshape([2, 3, 4]).unwrap()), ("s", ints(shape))];
+    let cases: [(Model, Vec<(&str, Tensor)>, &[usize]); 6] = [
+        (reshape(), shaped(&[0, -1, 2]), &[2, 6, 2]),
+        (reshape(), shaped(&[4, 0, -1]), &[4, 3, 2]),
+        (reshape(), shaped(&[4, 3, 2]), &[4, 3, 2]),
         (
             slice,
             vec![("x", x().reshape([2, 3, 4]).unwrap()), ("s", ints(&[0])), ("e", ints(&[4])), ("a", ints(&[2])), ("t", ints(&[2]))],
@@ -51,5 +56,23 @@ fn computed_axes_steps_scales_and_sizes_are_those_of_the_example() {
         let traced = record(&module, example).unwrap_or_else(|error| panic!("{operator}: {error}"));
         let again = OnnxModule::new(traced.to_model().unwrap()).unwrap().forward(&given).unwrap()[0].to_array().unwrap();
         assert_eq!(again.to_f64s().unwrap(), expected.to_f64s().unwrap(), "{operator}");
+    }
+}
+
+#[test]
+fn a_computed_shape_is_read_anew_in_every_call() {
+    let file = model("Reshape", 18, &[("x", 1, &["2", "3", "4"]), ("s", 7, &["2"])]);
+    let module = OnnxModule::new(file).unwrap();
+    let x = Tensor::arange(0, 24, 1, crate::DType::F32).unwrap().reshape([2, 3, 4]).unwrap();
+    let example = Example::new().input("x", &x).input("s", &Tensor::from(&[0i64, -1]));
+    let traced = record(&module, example.shapes_only()).unwrap();
+    let run = |s: [i64; 2]| traced.graph().replay(&[x.to_array().unwrap(), Tensor::from(&s).to_array().unwrap()]);
+    for (given, shape) in [([0, -1], [2, 12]), ([-1, 0], [8, 3]), ([4, 6], [4, 6]), ([24, -1], [24, 1])] {
+        assert_eq!(run(given).unwrap()[0].shape(), shape, "{given:?}");
+        let session = traced.session().unwrap().run(&[x.to_array().unwrap(), Tensor::from(&given).to_array().unwrap()]);
+        assert_eq!(session.unwrap()[0].shape(), shape, "{given:?}");
+    }
+    for wrong in [[-1, -1], [5, -1], [4, 5], [-2, 12]] {
+        assert_eq!(run(wrong).unwrap_err().code(), crate::ErrorCode::Shape, "{wrong:?}");
     }
 }
