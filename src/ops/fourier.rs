@@ -36,7 +36,7 @@ pub(super) const READS: &[(&str, Reader)] = &[
         };
         if inverse && half {
             let n = match n {
-                Some(n) => n,
+                Some(n) => super::slice::nonnegative(n),
                 None => (parts.re.dim(axis)? - 1i64) * 2,
             };
             return Ok(vec![signal(&parts, axis, &n, true, None)?.unsqueeze(-1)?]);
@@ -165,7 +165,7 @@ pub(crate) fn product(x: &Tensor, table: &Tensor, axis: i64) -> Result<Tensor> {
 
 /// A size that is given, or else that of the axis.
 fn size_of(x: &Tensor, axis: i64, n: &Option<Dim>) -> Result<Dim> {
-    n.clone().filter(|n| n.example().is_none_or(|n| n >= 0)).map_or_else(|| x.dim(axis), Ok)
+    n.clone().filter(|n| n.example().is_none_or(|n| n >= 0)).map_or_else(|| x.dim(axis), |n| Ok(super::slice::nonnegative(n)))
 }
 
 /// The transform over some axes, each perhaps of another size.

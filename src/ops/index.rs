@@ -288,7 +288,15 @@ impl Operator for NonZero {
     }
 
     fn lower(&self, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Type]) -> Result<Vec<Name>> {
-        Ok(builder.node("NonZero", inputs).write(outputs))
+        if builder.ty(&inputs[0])?.rank() > 0 {
+            return Ok(builder.node("NonZero", inputs).write(outputs));
+        }
+        // Of a scalar the result has no rows; ONNX Runtime gives it one.
+        let (dtype, count) = (builder.ty(&inputs[0])?.dtype, outputs[0].shape[1].clone());
+        let zero = builder.ints(&[0]);
+        let vector = builder.node("Unsqueeze", &[inputs[0].clone(), zero.clone()]).write_one(Type::new(dtype, [1]))?;
+        let found = builder.node("NonZero", &[vector]).write_one(Type::new(DType::I64, vec![Dim::Fixed(1), count]))?;
+        Ok(builder.node("Slice", &[found, zero.clone(), zero.clone(), zero]).write(outputs))
     }
 }
 

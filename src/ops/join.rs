@@ -199,6 +199,17 @@ fn wrapped(pad: &Pad, builder: &mut GraphBuilder, inputs: &[Name], outputs: &[Ty
     Ok(vec![x])
 }
 
+/// Padding with the other end of each axis by widths that are not known, or negative: an index counts on around the axis.
+fn wrapped_by_index(x: &Tensor, begin: &[Dim], end: &[Dim]) -> Result<Tensor> {
+    let mut x = x.clone();
+    for (axis, (begin, end)) in begin.iter().zip(end).enumerate().filter(|(_, (begin, end))| **begin != 0 || **end != 0) {
+        let whole = x.shape()[axis].clone();
+        let index = Tensor::arange(&-begin, &(&whole + end), 1, DType::I64)?.remainder(&whole)?;
+        x = x.index_select(axis as i64, &index)?;
+    }
+    Ok(x)
+}
+
 pub(super) const READS: &[(&str, Reader)] = &[
     ("Concat", |node, inputs| {
         let tensors: Vec<&Tensor> = inputs.iter().collect();
@@ -236,6 +247,9 @@ pub(super) const READS: &[(&str, Reader)] = &[
         for (i, &axis) in axes.iter().enumerate() {
             let axis = x.shape().axis(axis)?;
             (begin[axis], end[axis]) = (widths[i].clone(), widths[i + axes.len()].clone());
+        }
+        if mode == Padding::Wrap && begin.iter().chain(&end).any(|width| width.fixed().is_none_or(|n| n < 0)) {
+            return Ok(vec![wrapped_by_index(x, &begin, &end)?]);
         }
         let by_input = inputs.opt(2).filter(|_| constant == Some(None) && matches!(mode, Padding::Constant(_)));
         let padded = apply_one(Pad { begin: begin.clone(), end: end.clone(), mode }, &[x])?;
@@ -336,6 +350,9 @@ impl Tensor {
                     x = x.slice(axis as i64, -&first..whole + &last)?;
                 }
             }
+        }
+        if mode == Padding::Wrap && begin.iter().chain(&end).any(|width| width.fixed().is_none_or(|n| n < 0)) {
+            return wrapped_by_index(&x, &begin, &end);
         }
         if begin.iter().chain(&end).all(|dim| *dim == 0) {
             return Ok(x);

@@ -66,6 +66,8 @@ pub(crate) enum StatementKind {
     If(AstExpr, Vec<Statement>, Vec<Statement>),
     While(AstExpr, Vec<Statement>),
     For(AstExpr, AstExpr, Vec<Statement>),
+    /// `with manager as x:`
+    With(AstExpr, Option<AstExpr>, Vec<Statement>),
     Assert(AstExpr, Option<AstExpr>),
     Raise(Option<AstExpr>),
     Pass,

@@ -19,6 +19,7 @@ pub(super) fn raises(block: &[Statement]) -> bool {
         StatementKind::Raise(_) => true,
         StatementKind::Expr(AstExpr::Call(call)) => dotted(&call.callee).is_some_and(|path| path == "ops.prim.RaiseException"),
         StatementKind::If(_, then, otherwise) => raises(then) && raises(otherwise),
+        StatementKind::With(_, _, body) => raises(body),
         _ => false,
     })
 }

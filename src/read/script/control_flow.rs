@@ -334,6 +334,10 @@ fn assigned(statements: &[Statement], names: &mut Vec<Arc<str>>) {
                 target(to, names);
                 assigned(body, names);
             }
+            StatementKind::With(_, to, body) => {
+                to.iter().for_each(|to| target(to, names));
+                assigned(body, names);
+            }
             _ => {}
         }
     }

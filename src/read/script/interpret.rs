@@ -156,6 +156,17 @@ impl<'a> Interpreter<'a> {
                     }
                 }
             }
+            StatementKind::With(manager, target, body) => {
+                let manager = self.eval(manager, locals, function)?;
+                let entered = self.call_of_manager(&manager, "__enter__", 0, statement.line, function)?;
+                if let Some(target) = target {
+                    self.assign(target, entered, locals, function)?;
+                }
+                let flow = self.block(body, locals, function)?;
+                // The type of an exception, the exception and its traceback: an error ends the program.
+                self.call_of_manager(&manager, "__exit__", 3, statement.line, function)?;
+                return Ok(flow);
+            }
             StatementKind::Assert(condition, message) => {
                 let failed = |interpreter: &mut Self, locals: &mut Locals| {
                     let message = message.as_ref().map(|message| interpreter.eval(message, locals, function)).transpose()?;
@@ -179,6 +190,15 @@ impl<'a> Interpreter<'a> {
             StatementKind::Pass | StatementKind::Declare => {}
         }
         Ok(Flow::Next)
+    }
+
+    /// Calls a method of a context manager with as many arguments that are `None`.
+    fn call_of_manager(&mut self, manager: &Value, method: &str, count: usize, line: u32, function: &Arc<FunctionDef>) -> Result<Value> {
+        let name: Arc<str> = "manager".into();
+        let callee = AstExpr::Attribute(Box::new(AstExpr::Name(name.clone())), method.into());
+        let call = CallExpr { callee, positional: vec![AstExpr::None; count], named: Vec::new(), line, operator: OnceLock::new() };
+        let mut locals = Locals::from([(name, manager.clone())]);
+        self.eval(&AstExpr::Call(Box::new(call)), &mut locals, function)
     }
 
     pub(super) fn count_iteration(&mut self) -> Result<()> {

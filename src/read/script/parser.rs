@@ -215,7 +215,7 @@ impl Parser {
         self.links = 0;
         let line = self.line();
         let kind = self.statement_kind()?;
-        let compound = matches!(kind, StatementKind::If(..) | StatementKind::While(..) | StatementKind::For(..));
+        let compound = matches!(kind, StatementKind::If(..) | StatementKind::While(..) | StatementKind::For(..) | StatementKind::With(..));
         if !compound && !matches!(self.peek(), None | Some(Token::Newline | Token::Dedent)) {
             return self.unexpected("the end of the line");
         }
@@ -239,6 +239,11 @@ impl Parser {
             self.expect("in")?;
             let over = self.expression()?;
             return Ok(StatementKind::For(target, over, self.block()?));
+        }
+        if self.take("with") {
+            let manager = self.expression()?;
+            let target = if self.take("as") { Some(self.postfix()?) } else { None };
+            return Ok(StatementKind::With(manager, target, self.block()?));
         }
         if self.take("assert") {
             let condition = self.expression()?;

@@ -44,12 +44,15 @@ pub(super) fn find(script: &ScriptModule) -> Option<Error> {
 pub(super) fn is_straight(script: &ScriptModule) -> bool {
     let program = &script.program;
     let mut functions = program.functions.values().chain(program.classes.values().flat_map(|class| &class.methods));
-    functions.all(|function| {
-        function
-            .body
-            .iter()
-            .all(|statement| !matches!(statement.kind, StatementKind::If(..) | StatementKind::While(..) | StatementKind::For(..)))
-    })
+    functions.all(|function| function.body.iter().all(runs))
+}
+
+fn runs(statement: &Statement) -> bool {
+    match &statement.kind {
+        StatementKind::If(..) | StatementKind::While(..) | StatementKind::For(..) => false,
+        StatementKind::With(_, _, body) => body.iter().all(runs),
+        _ => true,
+    }
 }
 
 fn walk(statement: &Statement, program: &Program, found: &mut dyn FnMut(String, u32)) {
@@ -68,7 +71,7 @@ fn walk(statement: &Statement, program: &Program, found: &mut dyn FnMut(String, 
             visit(condition);
             body.iter().for_each(|statement| walk(statement, program, found));
         }
-        StatementKind::For(_, over, body) => {
+        StatementKind::For(_, over, body) | StatementKind::With(over, _, body) => {
             visit(over);
             body.iter().for_each(|statement| walk(statement, program, found));
         }
