@@ -1,6 +1,5 @@
 //! Inputs whose elements are sizes: operands of Reshape, Split, Expand, Tile, ConstantOfShape and Resize that a caller gives.
 
-use super::use_analysis::InputUse;
 use crate::array::Random;
 use crate::dim::{Dim, Sizes, is_value};
 use crate::graph::{Attribute, Graph, Node};
@@ -33,8 +32,9 @@ pub(super) struct SizeUse {
 /// What sizes are made up from, where nothing binds them.
 const EACH: (i64, i64) = (1, 3);
 
-/// Notes the inputs whose elements are sizes, of those that are nothing else.
-pub(super) fn note(graph: &Graph, uses: &mut [InputUse]) {
+/// For each input, how its elements are used as sizes, where they are.
+pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
+    let mut uses = vec![None; graph.inputs().len()];
     // The input that each symbol is an element of, and which.
     let mut symbols: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
     for node in graph.nodes() {
@@ -49,14 +49,15 @@ pub(super) fn note(graph: &Graph, uses: &mut [InputUse]) {
         let input_of = |dim: &Dim| element(dim).map(|found| found.0);
         let mut inputs: Vec<usize> = sizes.iter().filter_map(input_of).collect();
         inputs.dedup();
-        inputs.retain(|&input| uses[input] == InputUse::Other);
+        inputs.retain(|&input| uses[input].is_none());
         for input in inputs {
             let others = || sizes.iter().filter(|dim| input_of(dim) != Some(input)).cloned();
             let rest = if rule == SizeRule::Sum { others().sum() } else { others().product() };
             let elements = sizes.iter().filter_map(element).filter(|found| found.0 == input).map(|found| found.1).collect();
-            uses[input] = InputUse::Sizes(SizeUse { rule, whole: whole.clone(), rest, elements });
+            uses[input] = Some(SizeUse { rule, whole: whole.clone(), rest, elements });
         }
     }
+    uses
 }
 
 /// The sizes that a node is given, and what binds them.
@@ -149,10 +150,7 @@ mod tests {
         let model = from_fn(move |(x, sizes): (Tensor, Tensor)| function(x, sizes.to_dims()?));
         let x = Tensor::zeros(x.to_vec(), DType::F32).unwrap();
         let traced = record(&model, Example::new().input("x", &x).input("sizes", &Tensor::from(sizes)).shapes_only()).unwrap();
-        match crate::check::input_uses::of(traced.graph()).remove(1) {
-            InputUse::Sizes(used) => used,
-            other => panic!("{other:?}"),
-        }
+        find(traced.graph()).remove(1).unwrap()
     }
 
     #[test]

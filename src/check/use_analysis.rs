@@ -138,7 +138,11 @@ pub(super) fn uses(graph: &Graph) -> Vec<InputUse> {
         (*id, origin)
     });
     indices(graph, origins.collect(), &mut uses);
-    size_use::note(graph, &mut uses);
+    for (used, sizes) in uses.iter_mut().zip(size_use::find(graph)) {
+        if let Some(sizes) = sizes.filter(|_| *used == InputUse::Other) {
+            *used = InputUse::Sizes(sizes);
+        }
+    }
     let masks = masks(graph);
     for ((used, mask), id) in uses.iter_mut().zip(masks).zip(graph.inputs()) {
         let is_named = graph.label(*id).to_lowercase().contains("mask");

@@ -3,9 +3,9 @@
 use super::relation::SizeScope;
 use super::{Tensor, location, recorder};
 use crate::array::{Array, DType, Scalar};
-use crate::dim::{Bindings, Constraint, Dim};
+use crate::dim::{Bindings, Constraint, Dim, Sizes, is_reserved};
 use crate::error::Result;
-use crate::graph::Guard;
+use crate::graph::{Condition, Graph, Guard, Inputs, ValueId};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
@@ -65,4 +65,62 @@ pub(crate) fn required(condition: &Tensor, holds: bool, raises: &str) -> Result<
             recorder::guard_values(traced_ref, &seen, || location, raises)
         }
     }
+}
+
+/// Whether a truth value that follows from sizes holds in the example, which becomes guards on these sizes; `None` where it does not follow from
+/// sizes, or they are not known.
+///
+/// # Errors
+/// [`Denied`](crate::ErrorCode::Denied) in a strict trace.
+#[track_caller]
+pub(crate) fn decided_by_sizes(condition: &Tensor) -> Result<Option<bool>> {
+    let location = location::here(None, Location::caller());
+    let Some(traced_ref) = condition.traced_ref() else { return Ok(None) };
+    let mut bindings = Bindings::new();
+    for (symbol, seen) in recorder::visible() {
+        if let Some(n) = seen.filter(|_| !is_reserved(&symbol)) {
+            bindings.bind(&symbol, n)?;
+        }
+    }
+    let relations = |holds| recorder::of_graph(traced_ref, |graph| SizeScope::of(graph).relations(traced_ref.value, holds));
+    for holds in [true, false] {
+        let Some(constraints) = relations(holds) else { continue };
+        if constraints.iter().all(|constraint| constraint.holds(&bindings) == Some(true)) {
+            for constraint in constraints {
+                recorder::grant(constraint.clone());
+                recorder::add_size_guard(Guard::sizes(constraint, location.clone()))?;
+            }
+            return Ok(Some(holds));
+        }
+    }
+    Ok(None)
+}
+
+/// The value of one element that follows from values which guards fix already: no further guard is needed for it.
+pub(crate) fn fixed_by_guards(tensor: &Tensor) -> Option<Array> {
+    const DEEPEST: usize = 16;
+    let traced_ref = tensor.traced_ref()?;
+    recorder::of_graph(traced_ref, |graph| {
+        graph.guarded().next()?;
+        computed(graph, traced_ref.value, DEEPEST)
+    })
+}
+
+/// A value computed from constants and guarded values by at most so many nodes one after the other.
+fn computed(graph: &Graph, id: ValueId, deepest: usize) -> Option<Array> {
+    let guarded = graph.guards().iter().find_map(|guard| match &guard.condition {
+        Condition::Values(guarded, array) if *guarded == id => Some(array),
+        _ => None,
+    });
+    if let Some(array) = guarded.or(graph.value(id).constant()) {
+        return Some(array.clone());
+    }
+    let node = graph.nodes().iter().rev().find(|node| node.outputs.contains(&id)).filter(|node| !node.inputs.is_empty())?;
+    if deepest == 0 || graph.value(id).ty.shape.numel() != 1 {
+        return None;
+    }
+    let inputs = node.inputs.iter().map(|input| input.map(|id| computed(graph, id, deepest - 1).ok_or(())).transpose());
+    let inputs = inputs.collect::<Result<Vec<_>, ()>>().ok()?;
+    let output = node.outputs.iter().position(|output| *output == id)?;
+    node.op.eval(&Inputs::new(&inputs.iter().map(Option::as_ref).collect::<Vec<_>>()), Sizes::Example).ok()?.into_iter().nth(output)
 }

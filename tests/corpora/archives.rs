@@ -12,7 +12,7 @@ const TORCH: Tolerance = Tolerance { abs: 1e-5, rel: 1e-4 };
 fn archives() -> Vec<PathBuf> {
     let Some(folder) = std::env::var_os("ONTRACE_ARCHIVES") else {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        return ["packed.pt", "boxes.pt", "boxes_scripted.pt"].map(|name| data.join(name)).to_vec();
+        return ["packed.pt", "boxes.pt", "boxes_scripted.pt", "managers.pt"].map(|name| data.join(name)).to_vec();
     };
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "pt" || extension == "pt2"));

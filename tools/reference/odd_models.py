@@ -304,6 +304,33 @@ def found_by_a_sweep(head):
   block = Constant<value = int64[1] {2}>()
   y = Col2Im(x, size, block)
 }""", {"x": floats(1, 2, 2), "size": np.array([3])})
+    x = floats(2, 3, 4)
+    for name, shape in (("reshape_to_an_input", [0, -1, 2]), ("reshape_to_an_input_of_sizes", [4, 3, 2])):
+        save(name, head + """g (float[2,3,4] x, int64[3] s) => (float[a,b,c] y, float[a,b,c] z) { y = Reshape(x, s) z = Relu(y) }""", {"x": x, "s": np.array(shape)})
+    save("wrap_by_an_input", head.replace("17", "19") + """g (float[3,2] x, int64[4] p) => (float[a,b] y) { y = Pad<mode = "wrap">(x, p) }""",
+         {"x": floats(3, 2), "p": np.array([2, 1, 1, 0])})
+    save("transform_of_a_length_that_is_an_input", head + """g (float[1,7,3,2] x, int64 n) => (float[1,7,k,2] y) { y = DFT<axis = 2>(x, n) }""",
+         {"x": floats(1, 7, 3, 2), "n": np.array(5)})
+    # By the standard a scalar has no axes, and its indices no rows; ONNX Runtime gives one.
+    save("nonzero_of_a_scalar", head + """g (int32 x) => (int64[r,n] y) { y = NonZero(x) }""", {"x": np.array(8, np.int32)}, [np.zeros((0, 1), np.int64)])
+    # A window of extent 3 over 3 rows has one row of padding on either side; ONNX Runtime and onnx.reference forget the dilation.
+    x = np.array([[[[1], [2], [5]]]], np.float32)
+    save("mean_of_dilated_windows_of_the_same_size", head.replace("17", "19") + """g (float[1,1,3,1] x) => (float[1,1,3,1] y) {
+  y = AveragePool<auto_pad = "SAME_UPPER", count_include_pad = 1, dilations = [2, 1], kernel_shape = [2, 2]>(x)
+}""", {"x": x}, [np.array([[[[0.5], [1.5], [0.5]]]], np.float32)])
+    # As torch exports x.squeeze(-1): which branch runs follows from a size, and their results differ in rank.
+    save("branches_of_other_ranks", head + """g (float[2,K] x) => (float[2] y) {
+  sizes = Shape(x)
+  one = Constant<value = int64[1] {1}>()
+  last = Gather(sizes, one)
+  is_one = Equal(last, one)
+  condition = Squeeze(is_one)
+  z = If (condition) <
+    then_branch = yes () => (float[2] a) { a = Squeeze(x, one) },
+    else_branch = no () => (float[2,K] b) { b = Identity(x) }
+  >
+  y = Relu(z)
+}""", {"x": floats(2, 1)})
     save("determinant_of_halves", head + """g (float16[1,7,7] x) => (float16[1] y) { y = Det(x) }""", {"x": (floats(1, 7, 7) * 2).astype(np.float16)})
 
 

@@ -3,9 +3,10 @@
 use super::{Outside, Replay, around, location_of, present, tensors, truth, types};
 use crate::array::{Array, DType};
 use crate::dim::{Sizes, Type};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::graph::{Attributes, Graph, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name};
+use crate::tensor::guard::decided_by_sizes;
 use crate::tensor::{Recorder, Tensor, apply};
 use std::cell::RefCell;
 use std::panic::Location;
@@ -136,6 +137,28 @@ pub fn cond(
     let types = unified(&types(&then), &types(&otherwise)).map_err(|error| error.at(location_of(caller)))?;
     let inputs: Vec<Option<&Tensor>> = std::iter::once(&condition).chain(&first).chain(&second).map(Some).collect();
     apply(If { then: Arc::new(then), otherwise: Arc::new(otherwise), types }, &inputs)
+}
+
+/// As [`cond`], where the branches may also differ in rank, or one of them may not be possible at the sizes of the example: of a condition that follows
+/// from sizes that branch is traced which the example takes, and the sizes become a guard.
+///
+/// # Errors
+/// As [`cond`].
+#[track_caller]
+pub(crate) fn cond_by_sizes(
+    condition: &Tensor,
+    then: impl Fn() -> Result<Vec<Tensor>>,
+    otherwise: impl Fn() -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let error = match cond(condition, &then, &otherwise) {
+        Err(error) if matches!(error.code(), ErrorCode::Argument | ErrorCode::Shape) => error,
+        other => return other,
+    };
+    match decided_by_sizes(condition)? {
+        Some(true) => then(),
+        Some(false) => otherwise(),
+        None => Err(error),
+    }
 }
 
 /// A number that gave way to other dtypes while it was computed with is an ordinary one from here on.

@@ -6,6 +6,7 @@ mod scan;
 
 pub(super) use cond::If;
 pub use cond::cond;
+pub(crate) use cond::cond_by_sizes;
 pub(super) use loops::Loop;
 pub(crate) use loops::{Iteration, repeat};
 pub use loops::{fori_loop, while_loop};

@@ -339,7 +339,7 @@ impl GraphRunner<'_> {
             return self.graph(if taken { then } else { otherwise }, scope, vec![]);
         }
         let run = |graph: &GraphProto| tensors(&self.graph(graph, scope, vec![])?);
-        Ok(ops::cond(condition, || run(then), || run(otherwise))?.into_iter().map(Value::from).collect())
+        Ok(ops::cond_by_sizes(condition, || run(then), || run(otherwise))?.into_iter().map(Value::from).collect())
     }
 
     /// A loop: unrolled where its conditions are known and few, and else recorded once.

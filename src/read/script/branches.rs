@@ -2,8 +2,11 @@
 
 use super::ast::{AstExpr, Statement, StatementKind, dotted};
 use crate::array::DType;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::tensor::{Tensor, location};
+
+/// What the message of an error begins with that the program raises.
+pub(super) const RAISED: &str = "the program raises an error: ";
 
 /// How often a loop runs.
 pub(super) enum Trips<'a> {
@@ -22,6 +25,11 @@ pub(super) fn raises(block: &[Statement]) -> bool {
         StatementKind::With(_, _, body) => raises(body),
         _ => false,
     })
+}
+
+/// Whether an error is one that the program raises.
+pub(super) fn is_raised(error: &Error) -> bool {
+    error.code() == ErrorCode::Argument && error.message().starts_with(RAISED)
 }
 
 /// Requires that a condition is this one, or else the program raises this error: now, where the example says so.

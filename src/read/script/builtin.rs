@@ -1,5 +1,6 @@
 //! Values of TorchScript beside tensors: values, lists, dictionaries, strings.
 
+use super::branches::RAISED;
 use crate::array::{DType, PromotionPriority, Scalar};
 use crate::dim::Dim;
 use crate::error::{Error, Result};
@@ -7,7 +8,7 @@ use crate::read::aten::{
     self, AtenOperator, scalar_type_number,
     value::{Pair, Value, View},
 };
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, size};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::OnceLock;
@@ -195,8 +196,8 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.startswith", [Value::Str(text), Value::Str(part)]) => Ok(Value::Bool(text.starts_with(&**part))),
         ("torch.endswith", [Value::Str(text), Value::Str(part)]) => Ok(Value::Bool(text.ends_with(&**part))),
         ("torch.format", [Value::Str(text), rest @ ..]) => format(text, rest).map(|text| Value::Str(text.into())),
-        ("torch.__is__", [a, b]) => Ok(Value::Bool(same(a, b))),
-        ("torch.__isnot__", [a, b]) => Ok(Value::Bool(!same(a, b))),
+        ("torch.__is__", [a, b]) => same(a, b).map(Value::Bool),
+        ("torch.__isnot__", [a, b]) => same(a, b).map(|same| Value::Bool(!same)),
         ("torch.__not__", [value]) => unary("not", value),
         ("torch.__contains__", [container, value]) => contains(container, value).map(Value::Bool),
         ("torch.__getitem__", [container, index]) => get_item(container, index),
@@ -225,7 +226,7 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("ops.prim.device", [_]) => Ok(Value::Device),
         ("ops.prim.dtype", [Value::Complex(pair)]) => pair.dtype_number().map(|number| Value::Int(number.into())),
         ("ops.prim.dtype", [value]) => value.view().and_then(View::read).map(|x| Value::Int(scalar_type_number(x.dtype()).into())),
-        ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("the program raises an error: {message:?}"))),
+        ("ops.prim.RaiseException", [message, ..]) => Err(Error::argument(format!("{RAISED}{message:?}"))),
         ("ops.prim.min" | "ops.prim.max", [a, b]) if are_scalars(positional) && positional.iter().any(is_tensor) => {
             let sign = if path.ends_with("min") { "min" } else { "max" };
             number_tensor(a).and_then(|a| binary(sign, &a.into(), &number_tensor(b)?.into()))
@@ -313,7 +314,10 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
             "torch.copy" => Value::list(items()),
             "torch.index" | "torch.remove" | "torch.count" => {
                 let Some(wanted) = rest.first() else { return Ok(None) };
-                let found: Vec<usize> = items().iter().enumerate().filter(|(_, item)| equal(item, wanted)).map(|row| row.0).collect();
+                let mut found = Vec::new();
+                for (i, item) in items().iter().enumerate() {
+                    found.extend(equal(item, wanted)?.then_some(i));
+                }
                 if path == "torch.count" {
                     return Ok(Some(Value::Int(found.len().into())));
                 }
@@ -353,15 +357,15 @@ fn of_list(path: &str, list: &Rc<RefCell<Vec<Value>>>, rest: &[Value]) -> Option
 }
 
 /// Whether two names stand for one thing.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
+fn same(a: &Value, b: &Value) -> Result<bool> {
+    Ok(match (a, b) {
         (Value::Tensor(a), Value::Tensor(b)) => a.is_same(b),
         (Value::List(a), Value::List(b)) => Rc::ptr_eq(a, b),
         (Value::Dict(a), Value::Dict(b)) => Rc::ptr_eq(a, b),
         (Value::Object(a), Value::Object(b)) => a == b,
         (Value::Tensor(_), _) | (_, Value::Tensor(_)) => false,
-        (a, b) => equal(a, b),
-    }
+        (a, b) => equal(a, b)?,
+    })
 }
 
 /// A number as a tensor of rank 0; a symbolic size stays one.
@@ -485,23 +489,41 @@ fn format(text: &str, values: &[Value]) -> Result<String> {
 }
 
 /// Whether two keys or values are equal.
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
+/// Whether two values are equal; of sizes and values that are known in a call only, what they are in the example, which is guarded.
+fn equal(a: &Value, b: &Value) -> Result<bool> {
+    Ok(match (a, b) {
         (Value::Str(a), Value::Str(b)) => a == b,
-        (Value::Int(a), Value::Int(b)) => a == b,
+        (Value::Int(a), Value::Int(b)) if a == b => true,
+        (Value::Int(a), Value::Int(b)) if a.is_symbolic() || b.is_symbolic() => size::eq(a, b)?,
+        (Value::Int(_), Value::Int(_)) => false,
         (Value::None, Value::None) => true,
         (Value::List(_) | Value::Tuple(_), Value::List(_) | Value::Tuple(_)) => {
-            matches!((a.elements(), b.elements()), (Ok(a), Ok(b)) if a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| equal(a, b)))
+            let (a, b) = (a.elements()?, b.elements()?);
+            a.len() == b.len() && first(a.iter().zip(&b), |(a, b)| Ok(!equal(a, b)?))?.is_none()
         }
-        _ => matches!((a.number(), b.number()), (Ok(a), Ok(b)) if a.to_f64() == b.to_f64()),
+        _ => {
+            let has_number = |value: &Value| matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Tensor(_));
+            has_number(a) && has_number(b) && a.number()?.to_f64() == b.number()?.to_f64()
+        }
+    })
+}
+
+/// The index of the first item for which something holds; those after it are not asked.
+fn first<T>(items: impl IntoIterator<Item = T>, mut holds: impl FnMut(T) -> Result<bool>) -> Result<Option<usize>> {
+    for (i, item) in items.into_iter().enumerate() {
+        if holds(item)? {
+            return Ok(Some(i));
+        }
     }
+    Ok(None)
 }
 
 fn contains(container: &Value, value: &Value) -> Result<bool> {
     match container {
-        Value::Dict(entries) => Ok(entries.borrow().iter().any(|entry| equal(&entry.0, value))),
-        other => Ok(other.elements()?.iter().any(|element| equal(element, value))),
+        Value::Dict(entries) => first(entries.borrow().iter(), |entry| equal(&entry.0, value)),
+        other => first(&other.elements()?, |element| equal(element, value)),
     }
+    .map(|found| found.is_some())
 }
 
 fn position(index: &Value, length: usize) -> Result<usize> {
@@ -517,7 +539,8 @@ fn position(index: &Value, length: usize) -> Result<usize> {
 pub(super) fn get_item(container: &Value, index: &Value) -> Result<Value> {
     match container {
         Value::Dict(entries) => {
-            let found = entries.borrow().iter().find(|entry| equal(&entry.0, index)).map(|entry| entry.1.clone());
+            let entries = entries.borrow();
+            let found = first(entries.iter(), |entry| equal(&entry.0, index))?.map(|i| entries[i].1.clone());
             found.ok_or_else(|| Error::input(format!("key not found: {index:?}")))
         }
         Value::Tensor(_) | Value::Complex(_) => aten::call("select", &[container.clone(), Value::Int(Dim::Fixed(0)), index.clone()], &[]),
@@ -536,8 +559,8 @@ pub(super) fn set_item(container: &Value, index: &Value, value: Value) -> Result
     match container {
         Value::Dict(entries) => {
             let mut entries = entries.borrow_mut();
-            match entries.iter_mut().find(|entry| equal(&entry.0, index)) {
-                Some(entry) => entry.1 = value,
+            match first(entries.iter(), |entry| equal(&entry.0, index))? {
+                Some(i) => entries[i].1 = value,
                 None => entries.push((index.clone(), value)),
             }
             Ok(())
@@ -656,7 +679,7 @@ pub(in crate::read) fn binary(op: &str, a: &Value, b: &Value) -> Result<Value> {
 
 fn result_of(op: &str, a: &Value, b: &Value) -> Result<Value> {
     match (op, a, b) {
-        ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b) == (op == "is"))),
+        ("is" | "is not", a, b) => return Ok(Value::Bool(same(a, b)? == (op == "is"))),
         ("in", a, b) => return contains(b, a).map(Value::Bool),
         ("+", Value::Str(a), Value::Str(b)) => {
             check_length("a string", a.len() + b.len())?;
@@ -669,7 +692,7 @@ fn result_of(op: &str, a: &Value, b: &Value) -> Result<Value> {
         ("==" | "!=", Value::List(_) | Value::Tuple(_), Value::List(_) | Value::Tuple(_))
         | ("==" | "!=", Value::Str(_) | Value::None, _)
         | ("==" | "!=", _, Value::Str(_) | Value::None) => {
-            return Ok(Value::Bool(equal(a, b) == (op == "==")));
+            return Ok(Value::Bool(equal(a, b)? == (op == "==")));
         }
         _ => {}
     }

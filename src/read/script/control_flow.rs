@@ -1,7 +1,7 @@
 //! Branches and loops of TorchScript that depend on the values or sizes of inputs.
 
 use super::ast::{AstExpr, FunctionDef, LineNumber, Statement, StatementKind};
-use super::branches::{Trips, required};
+use super::branches::{Trips, is_raised, required};
 use super::interpret::{Flow, Interpreter, Locals};
 use super::side_effects::{MutableValues, ValueLayout, appended, number};
 use crate::array::DType;
@@ -56,8 +56,18 @@ impl Interpreter<'_> {
         let (mut sides, mut written) = (Vec::new(), BTreeSet::new());
         for block in [then, otherwise] {
             let mut own = locals.clone();
-            crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]))?;
+            let ran = crate::ops::cond(condition, || self.straight(block, &mut own, function).map(|()| vec![]), || Ok(vec![]));
             let changed = mutable.changed();
+            if let Err(error) = ran {
+                if !is_raised(&error) {
+                    return Err(error);
+                }
+                // At these sizes this side is always an error of the program: a condition on its inputs.
+                mutable.restore(&changed)?;
+                let (is_then, line) = (sides.is_empty(), block.first().map_or(0, |statement| statement.line));
+                required(condition, !is_then, error, &format!("{}:{line}", function.file))?;
+                return self.block(if is_then { otherwise } else { then }, locals, function);
+            }
             let held = changed.iter().map(|&i| Ok((i, mutable.now(i)?))).collect::<Result<BTreeMap<_, _>>>()?;
             mutable.restore(&changed)?;
             written.extend(changed);

@@ -1,11 +1,12 @@
 //! Runs TorchScript with tensor methods. Under a trace this is the conversion.
 
 use super::ast::{AstExpr, CallExpr, FunctionDef, Statement, StatementKind, dotted};
-use super::branches::{Trips, raises, required};
+use super::branches::{RAISED, Trips, raises, required};
 use super::{ScriptModule, builtin, constant_value};
 use crate::dim::Dim;
 use crate::error::{Error, Result, ResultExt};
 use crate::read::aten::{self, AtenOperator, value::Value};
+use crate::tensor::guard::fixed_by_guards;
 use crate::tensor::{Tensor, location, superseded};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -183,7 +184,7 @@ impl<'a> Interpreter<'a> {
             }
             StatementKind::Raise(value) => {
                 let value = value.as_ref().map(|value| self.eval(value, locals, function)).transpose()?;
-                return Err(Error::argument(format!("the program raises an error: {value:?}")));
+                return Err(Error::argument(format!("{RAISED}{value:?}")));
             }
             StatementKind::Break => return Ok(Flow::Break),
             StatementKind::Continue => return Ok(Flow::Continue),
@@ -220,10 +221,11 @@ impl<'a> Interpreter<'a> {
         Ok(Decision::Known(match &value {
             Value::Tensor(view) => {
                 let tensor = view.read()?;
-                if tensor.is_traced() {
-                    return Ok(Decision::Traced(tensor));
+                match fixed_by_guards(&tensor) {
+                    Some(known) => known.item()?.to_f64() != 0.0,
+                    None if tensor.is_traced() => return Ok(Decision::Traced(tensor)),
+                    None => tensor.item()?.to_f64() != 0.0,
                 }
-                tensor.item()?.to_f64() != 0.0
             }
             Value::None => false,
             Value::Str(text) => !text.is_empty(),

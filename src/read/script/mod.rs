@@ -327,6 +327,19 @@ mod tests {
     }
 
     #[test]
+    fn whether_a_list_contains_a_number_is_a_condition_on_it() {
+        let body = "if torch.__contains__([2, 3], n):\n  y = torch.mul(x, 2)\nelse:\n  y = x\nreturn y";
+        let script = archive(10, &["x", "n: int"], body).unwrap();
+        let x = Tensor::from(&[1.0f32, 2.0]);
+        let n = |n: i64| Tensor::from_dim(&crate::dim::Dim::Fixed(n));
+        let first = |n: Tensor| script.forward(&[x.clone(), n]).unwrap()[0].to_vec::<f32>().unwrap()[0];
+        assert_eq!([first(n(3)), first(n(4))], [2.0, 1.0]);
+        let traced = record(&script, Example::new().input("x", &x).input("n", &n(3))).unwrap();
+        assert_eq!(traced.forward(&[x.clone(), n(3)]).unwrap()[0].to_vec::<f32>().unwrap(), [2.0, 4.0]);
+        assert_eq!(traced.forward(&[x, n(4)]).unwrap_err().code(), ErrorCode::Guard);
+    }
+
+    #[test]
     fn a_list_of_values_has_torchs_default_dtype_however_they_are_computed() {
         let script = archive(10, &["x", "a: float"], "return torch.tensor([a, torch.mul(a, 2.)])").unwrap();
         let inputs = [Tensor::from(&[1.0f32]), Tensor::full((), 0.5, DType::F64).unwrap()];

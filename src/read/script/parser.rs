@@ -504,6 +504,9 @@ mod tests {
         );
         assert!(matches!(statements[0].kind, StatementKind::For(..)));
         assert!(matches!(statements[1].kind, StatementKind::While(..)));
+        let managed = body("  with m:\n    y = x\n  with (self).m() as a:\n    y = a\n  return y\n");
+        assert!(matches!(&managed[0].kind, StatementKind::With(_, None, body) if body.len() == 1));
+        assert!(matches!(&managed[1].kind, StatementKind::With(AstExpr::Call(_), Some(AstExpr::Name(_)), _)));
         assert!(matches!(&statements[2].kind, StatementKind::If(_, then, otherwise) if then.len() == 1 && otherwise.len() == 1));
     }
 
