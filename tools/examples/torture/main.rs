@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// How long a run may take before it is a hang: long, because a busy machine is no fault of the program.
 const HANG: Duration = Duration::from_secs(120);
 
+/// The CPU time that `inspect` and `check` may take of a file smaller than 1 MB, in seconds, and that a run counts as slow from.
+const SLOW: f64 = 1.0;
+
 /// What a run that executes the model may take, in MB: the limit of 1 GiB for its values, and the program.
 const RUN: f64 = 1400.0;
 
@@ -113,6 +116,8 @@ struct Campaign {
     isolated: usize,
     seconds: f64,
     megabytes: f64,
+    /// Runs above [`SLOW`].
+    slow: usize,
     /// What must not happen: by kind, how often, and the first run.
     wrong: BTreeMap<&'static str, (usize, String)>,
 }
@@ -131,6 +136,7 @@ impl Campaign {
         *self.codes.entry(outcome.code().unwrap_or("accepted").to_string()).or_default() += 1;
         self.isolated += usize::from(outcome.text.contains("the process was ended by signal"));
         self.seconds = self.seconds.max(outcome.seconds);
+        self.slow += usize::from(outcome.seconds > SLOW);
         self.megabytes = self.megabytes.max(outcome.megabytes);
         let is_read = arguments[0] == "inspect" || arguments.iter().any(|word| word == "--no-check");
         let is_json = arguments.iter().any(|word| word == "--json");
@@ -220,6 +226,9 @@ fn one(options: &Options, files: &[PathBuf], seed: u64, campaign: &mut Campaign,
     wrong.extend(is_left.then_some("a file left by a failure"));
     if let (Some(judge), "onnx", Some(0), "check") = (judge, &*extension, outcome.exit, arguments[0].as_str()) {
         wrong.extend(judge.of(&options.binary, &model, folder.path(), HANG)?);
+    }
+    if outcome.seconds > SLOW {
+        eprintln!("slow, {:.1} s: {name}", outcome.seconds);
     }
     for kind in &wrong {
         campaign.fault(kind, &name);
@@ -377,7 +386,10 @@ fn report(options: &Options, campaign: &Campaign, time: Duration, judge: Option<
     println!("| mutations | {} |", list(campaign.mutators.iter().map(|(name, count)| (name.to_string(), *count)).collect()));
     println!("| answers | {} |", list(campaign.codes.iter().map(|(name, count)| (name.clone(), *count)).collect()));
     println!("| processes ended by a signal inside the isolation, each an error with a code | {} |", campaign.isolated);
-    println!("| longest run (CPU), highest memory | {:.1} s, {:.0} MB |", campaign.seconds, campaign.megabytes);
+    println!(
+        "| longest run (CPU), runs above {SLOW} s, highest memory | {:.1} s, {}, {:.0} MB |",
+        campaign.seconds, campaign.slow, campaign.megabytes
+    );
     if let Some(judge) = judge {
         println!(
             "| accepted models judged by ONNX's checker and ONNX Runtime | {}: {} run by both and compared |",
