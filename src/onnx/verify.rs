@@ -83,6 +83,8 @@ struct Check<'a> {
     visible: HashSet<&'a str>,
     functions: HashSet<function_calls::Key<'a>>,
     imports: HashMap<&'a str, i64>,
+    /// The domains that the model imports.
+    domains: HashSet<&'a str>,
     /// The attributes of the function whose body this is.
     parameters: Option<HashSet<&'a str>>,
     nested: usize,
@@ -145,6 +147,7 @@ impl<'a> Check<'a> {
             self.damaged("no operator set is imported");
         }
         self.imports = self.imported(&model.proto.opset_import);
+        self.domains = self.imports.keys().copied().collect();
         match &model.proto.graph {
             Some(graph) => self.graph(graph, &model.initializers, true),
             None => self.damaged("the model has no graph"),
@@ -330,7 +333,7 @@ impl<'a> Check<'a> {
         let domain = canonical_domain(&node.domain);
         if node.op_type.is_empty() {
             self.damaged("node without an op_type");
-        } else if !self.imports.contains_key(domain) && !self.functions.contains(&function_calls::callee(node)) {
+        } else if !self.imports.contains_key(domain) && !self.is_call_inside_a_function(node) {
             let domain = if domain.is_empty() { "ONNX's own operator set".into() } else { format!("operator set {}", printable(domain)) };
             self.damaged(format!("{domain} is not in opset_import"));
         }
@@ -355,6 +358,12 @@ impl<'a> Check<'a> {
         for output in node.output.iter().filter(|output| !output.is_empty()) {
             self.define("output", output, own);
         }
+    }
+
+    /// Whether a node calls a function of the model inside another one: ONNX's checker looks for its domain among the model's imports too.
+    fn is_call_inside_a_function(&self, node: &NodeProto) -> bool {
+        let is_known = self.functions.contains(&function_calls::callee(node)) && self.domains.contains(canonical_domain(&node.domain));
+        self.parameters.is_some() && is_known
     }
 
     fn attribute(&mut self, attribute: &'a AttributeProto) {
@@ -669,6 +678,17 @@ mod tests {
         let mut outside = function.clone();
         outside.node[0].input[0] = "x".into();
         assert!(with(outside).errors[0].to_string().contains("input x is not produced by a node, input or initializer"));
+        let call = NodeProto { domain: "mine".into(), ..node("Leaky", &["x"], &["called"]) };
+        let called = |imports: bool| {
+            let import = OperatorSetIdProto { domain: "mine".into(), version: 1 };
+            after(|m, g| {
+                m.proto.functions.push(function.clone());
+                m.proto.opset_import.extend(imports.then_some(import));
+                g.node.push(call.clone());
+            })
+        };
+        assert_eq!(called(true), Findings::default());
+        assert!(called(false).errors[0].to_string().contains("operator set mine is not in opset_import"));
         let mut unknown = function;
         unknown.attribute.clear();
         assert!(with(unknown).errors[0].to_string().contains("a reference to attribute alpha, which the function does not declare"));

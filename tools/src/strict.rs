@@ -12,11 +12,12 @@ const LONGEST: usize = 1000;
 /// Warnings, a line each; the data files are read, and what is found is an error, where the check is strict.
 ///
 /// # Errors
-/// [`Damaged`](ontrace::ErrorCode::Damaged) where a graph has no name; the first finding of a strict check, with exit code 3.
+/// [`Damaged`](ontrace::ErrorCode::Damaged) where a graph has no name, or an input or output of the model no type or shape; the first finding of a strict check, with exit code 3.
 pub fn findings(path: &Path, model: &Model, strict: bool) -> Result<String, CommandError> {
     let mut found = Vec::new();
     if let Some(graph) = &model.proto.graph {
         are_named(graph)?;
+        are_declared(graph)?;
         names(graph, &mut found);
     }
     model.initializers.iter().for_each(|(name, _)| name_of("initializer", name, &mut found));
@@ -43,6 +44,25 @@ fn are_named(graph: &GraphProto) -> Result<(), Error> {
         for (attribute, inner) in node.attribute.iter().filter_map(|attribute| Some((attribute, attribute.g.as_deref()?))) {
             are_named(inner).map_err(|error| error.at(format!("attribute {}", printable(&attribute.name))).at(node.op_type.clone()))?;
         }
+    }
+    Ok(())
+}
+
+/// Whether the inputs and outputs of the model have types and shapes, which the standard demands of its outermost graph; sizes may be unknown.
+///
+/// Source: <https://onnx.ai/onnx/repo-docs/IR.html#graphs>.
+fn are_declared(graph: &GraphProto) -> Result<(), Error> {
+    use ontrace::onnx::proto::type_proto::Value;
+    let values = graph.input.iter().map(|value| ("input", value)).chain(graph.output.iter().map(|value| ("output", value)));
+    for (what, value) in values {
+        let missing = match value.r#type.as_ref().and_then(|ty| ty.value.as_ref()) {
+            None => "type",
+            Some(Value::TensorType(ty)) if ty.shape.is_none() => "shape",
+            Some(Value::SparseTensorType(ty)) if ty.shape.is_none() => "shape",
+            Some(_) => continue,
+        };
+        return Err(Error::damaged(format!("{what} {} of the model has no {missing}", printable(&value.name)))
+            .help("the ONNX standard demands one: `ontrace convert` writes it"));
     }
     Ok(())
 }

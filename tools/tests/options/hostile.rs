@@ -110,6 +110,22 @@ fn a_process_that_runs_out_of_memory_is_an_error_with_a_code() {
 }
 
 #[test]
+fn an_output_without_a_shape_runs_and_is_refused_by_a_check() {
+    use ontrace::onnx::proto::type_proto::Value;
+    let folder = Folder::new();
+    folder.save("m.onnx", small(), |model| {
+        let output = &mut model.proto.graph.as_mut().unwrap().output[0];
+        if let Some(Value::TensorType(ty)) = output.r#type.as_mut().and_then(|ty| ty.value.as_mut()) {
+            ty.shape = None;
+        }
+    });
+    folder.run(&["run", "m.onnx"]).exits(0);
+    folder.run(&["check", "m.onnx"]).exits(1).says(&["E0302", "of the model has no shape", "ontrace convert"]);
+    folder.run(&["convert", "m.onnx", "-o", "shaped.onnx"]).exits(0);
+    folder.run(&["check", "shaped.onnx"]).exits(0);
+}
+
+#[test]
 fn a_graph_without_a_name_runs_and_is_refused_by_a_check() {
     let folder = Folder::new();
     folder.save("m.onnx", small(), |model| model.proto.graph.as_mut().unwrap().name.clear());
