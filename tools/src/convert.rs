@@ -13,7 +13,7 @@ use crate::verification::{compared, interpreter, report_json, table, traced, unv
 use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
 use ontrace::dim::SizeRange;
-use ontrace::onnx::Model;
+use ontrace::onnx::{AtomicFile, Model};
 use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::{Diagnostic, ExportOptions, OPSETS};
@@ -165,6 +165,10 @@ impl Convert {
         let started = Instant::now();
         let model = read::open(&self.model)?;
         console.progress("read", &format!("{}   {}, {}", self.model.display(), model.format.name(), bytes(model.size as u64)), started);
+        if output != Path::new(array_files::STDOUT) {
+            // A folder that is missing or may not be written is known before the work is done.
+            drop(AtomicFile::beside(&output)?);
+        }
         let started = Instant::now();
         let prepared = self.inputs.apply(self.limit.apply(model)).at(self.model.display())?;
         prepared.notes.iter().for_each(|note| console.note(note));
@@ -176,6 +180,8 @@ impl Convert {
         self.admit_specialized(&prepared, &traced)?;
         let transformed = step.and_then(|step| step.apply).map(|apply| apply(&traced, &example)).transpose()?;
         let written = transformed.as_ref().map_or(&traced, |transformed| &transformed.traced);
+        // Beside the hash of the weights, and the verification.
+        let source = SourceDigest::start(&self.model);
         let mut onnx = self.lowered(written, step.and_then(|step| step.opset))?;
         let inputs: Vec<String> =
             example.inputs().iter().map(|(name, tensor)| format!("{name} {}{:?}", tensor.dtype(), tensor.shape())).collect();
@@ -188,7 +194,6 @@ impl Convert {
             console.note(&printable(&note));
         }
         let mut outcome = VerificationResult::default();
-        let source = SourceDigest::start(&self.model);
         if !self.no_check {
             let tolerance = step.and_then(|step| step.tolerance).filter(|_| !self.tolerances.are_given());
             match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, tolerance), &onnx, console) {
@@ -252,6 +257,9 @@ impl Convert {
         let names = traced.inputs().into_iter().map(|input| input.0).collect::<Vec<_>>();
         if let Some(unknown) = self.specialize.iter().find(|name| !names.contains(name)) {
             return Err(Error::input(format!("there is no input `{unknown}`")).help(did_you_mean(unknown, &names, "inputs")).into());
+        }
+        if traced.specialized().is_empty() {
+            return Ok(());
         }
         // A file of ours that was specialized stays so: its guards come with it.
         let known = if prepared.model.format == Format::Onnx {
