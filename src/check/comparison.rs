@@ -5,7 +5,7 @@ use super::report::{Limit, OutputReport, WorstElement};
 use super::rounding::{self, Closeness, Evaluation};
 use super::tolerance::{self, ArrayDifference};
 use super::{CheckRun, Failure, alignment, cost, graph_diff};
-use crate::array::{Array, DType, Tolerance, index};
+use crate::array::{Array, Tolerance, index};
 use crate::error::{Error, ErrorCode, Result};
 use crate::graph::Graph;
 use crate::trace::repeated;
@@ -31,11 +31,11 @@ impl CheckRun<'_> {
             let error = Error::new(ErrorCode::Mismatch, format!("{} outputs, expected {}", got.len(), expected.len()));
             return Err(self.blame(call.clone(), error.at(format!("called with {}", call.what)), expected));
         }
-        let by_user = self.options.tolerance_of(DType::F32).is_some();
+        let by_user = self.options.has_tolerance();
         let bits = self.same_kernels() && !by_user;
         let mut outside: Vec<Discrepancy> = Vec::new();
         for (i, (got, expected_array)) in got.iter().zip(expected).enumerate() {
-            let tolerance = match self.options.tolerance_of(expected_array.dtype()) {
+            let tolerance = match self.options.tolerance_for(expected_array) {
                 Some(tolerance) => tolerance,
                 // Two implementations of one graph agree to the bit where its operators do; another model may have another order of additions.
                 None if bits || self.options.retrace && self.exact.get(i) == Some(&true) => Tolerance::EXACT,

@@ -31,8 +31,7 @@ pub(super) fn agree(traced: &Traced, inputs: &[Array], options: &CheckOptions) -
         for (i, (id, made)) in node.outputs.iter().zip(made.into_iter().flatten()).enumerate() {
             let Some(got) = values.get(id) else { continue };
             let exact = node.op.agreement() == Agreement::Exact;
-            let tolerance =
-                options.tolerance_of(made.dtype()).unwrap_or(if exact { Tolerance::EXACT } else { Tolerance::of(made.dtype()) });
+            let tolerance = options.tolerance_for(&made).unwrap_or(if exact { Tolerance::EXACT } else { Tolerance::of(made.dtype()) });
             let found = match apart(got, &made, tolerance, false) {
                 None => continue,
                 Some(found) => found,

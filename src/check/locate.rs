@@ -201,7 +201,7 @@ pub(super) fn locate(
         return Some(Divergence::of_difference(traced, &again, &difference, &call.inputs));
     }
     // The traced graph runs the kernels that the module ran; another module need not.
-    let differs = |got: &Array, expected: &Array| match (options.tolerance_of(expected.dtype()), options.retrace) {
+    let differs = |got: &Array, expected: &Array| match (options.tolerance_for(expected), options.retrace) {
         (Some(tolerance), _) => apart(got, expected, tolerance, false),
         (None, true) => apart(got, expected, Tolerance::EXACT, true),
         (None, false) => apart_at(got, expected, &call.inputs, 1.0),

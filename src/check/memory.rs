@@ -27,6 +27,19 @@ const CONSTANTS: (u64, u64) = (256 << 20, 8);
 /// # Errors
 /// [`TooBig`](crate::ErrorCode::TooBig), with the node.
 pub fn check_memory(traced: &Traced, file_size: usize, given: &[String]) -> Result<()> {
+    check_copies(traced, file_size, given, 1)
+}
+
+/// As [`check_memory`], of a traced graph that is compared with another: both are evaluated in working precision and in f64, and so hold six times the values.
+///
+/// # Errors
+/// As [`check_memory`].
+pub fn check_comparison_memory(traced: &Traced, file_size: usize, given: &[String]) -> Result<()> {
+    check_copies(traced, file_size, given, 6)
+}
+
+/// As [`check_memory`], where each value is there this many times.
+fn check_copies(traced: &Traced, file_size: usize, given: &[String], copies: u64) -> Result<()> {
     let graph = traced.graph();
     let (file, mut inputs, mut own) = (file_size as u64, 0u64, 0u64);
     for (name, ty) in traced.inputs() {
@@ -35,12 +48,12 @@ pub fn check_memory(traced: &Traced, file_size: usize, given: &[String]) -> Resu
         if given.contains(&name) {
             inputs = inputs.saturating_add(size);
         }
-        let limit = run_limit(file, inputs);
+        let limit = run_limit(file, inputs) / copies;
         if own > limit {
             return Err(too_big(own, limit).at(format!("input {name}")));
         }
     }
-    let limits = Limits { run: run_limit(file, inputs), constants: CONSTANTS.0.saturating_add(CONSTANTS.1.saturating_mul(file)) };
+    let limits = Limits { run: run_limit(file, inputs) / copies, constants: CONSTANTS.0.saturating_add(CONSTANTS.1.saturating_mul(file)) };
     limits.compare(graph, own, false)
 }
 
@@ -129,6 +142,8 @@ mod tests {
         let chain = |x: Tensor| (0..40).try_fold(x, |x, _| x.exp());
         let traced = record(&from_fn(chain), &example(1 << 24)).unwrap();
         assert_eq!(check_memory(&traced, 0, &[]), Ok(()));
+        let compared = check_comparison_memory(&traced, 0, &[]).unwrap_err();
+        assert_eq!(compared.code(), ErrorCode::TooBig, "three are, each six times");
         let kept = |x: Tensor| {
             let all = (0..40).map(|i| x.add(i)).collect::<Result<Vec<_>>>()?;
             Tensor::cat(&all.iter().collect::<Vec<_>>(), 0)

@@ -23,7 +23,7 @@ mod use_analysis;
 
 pub use candidate::{BlackBox, Candidate};
 pub use input_uses::{FilledInput, check_example_indices, check_indices, fill_inputs};
-pub use memory::{check_memory, memory_limit};
+pub use memory::{check_comparison_memory, check_memory, memory_limit};
 pub use minimise::Reproducer;
 pub use model_comparison::{FirstDifference, ModelComparison, NodeDifference, NodeSide, by_position, compare_models};
 pub use report::{Cost, Limit, OutputReport, Report, Verdict, WorstElement};
@@ -57,6 +57,9 @@ pub struct CheckOptions {
     pub abs_tolerance: Option<f64>,
     /// The relative part of the tolerance, likewise.
     pub rel_tolerance: Option<f64>,
+    /// The dtype that the graph computes in, where it is narrower than that of the module: mixed precision. Where no tolerance is given, floats may then
+    /// differ by the relative tolerance of this dtype, of the element and of the root mean square of its array.
+    pub precision: Option<DType>,
     /// Whether the graph was traced from this very module: the module is then traced again, and must give the same graph.
     pub retrace: bool,
     /// How much work may be done, in runs of the example. Small models are not bound by it.
@@ -73,6 +76,7 @@ impl Default for CheckOptions {
             tolerance: None,
             abs_tolerance: None,
             rel_tolerance: None,
+            precision: None,
             retrace: true,
             budget: 5.0,
             held: Vec::new(),
@@ -126,6 +130,27 @@ impl CheckOptions {
         self
     }
 
+    /// The narrower dtype that the graph computes in: floats are compared in relation to the size of their array, because rounding inside a network is, and
+    /// an element near 0 is a difference of larger ones.
+    ///
+    /// ```
+    /// use ontrace::{DType, Example, Tensor, check::{CheckOptions, Checker}, module, trace_fn};
+    /// let x = Tensor::from(&[1000.0f32, 0.001]);
+    /// let half = |n: i64| trace_fn(move |x: Tensor| x.cast(DType::F16)?.add(n)?.cast(DType::F32), &x);
+    /// let full = module::from_fn(|x: Tensor| x.add(1));
+    /// let options = CheckOptions::example_only().retrace(false).precision(DType::F16);
+    /// for (n, agrees) in [(1, true), (30, false)] {
+    ///     let report = Checker::new(&full, &half(n)?, &Example::of(&x)).options(options.clone()).run();
+    ///     assert_eq!(report.is_ok(), agrees);
+    /// }
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    #[must_use]
+    pub fn precision(mut self, dtype: DType) -> CheckOptions {
+        self.precision = Some(dtype);
+        self
+    }
+
     /// The inputs that keep the values of the example in every call, by name: settings rather than data.
     #[must_use]
     pub fn hold(mut self, inputs: Vec<String>) -> CheckOptions {
@@ -133,10 +158,16 @@ impl CheckOptions {
         self
     }
 
-    /// What the user allows for values of a dtype; `None` where nothing was said.
-    fn tolerance_of(&self, dtype: DType) -> Option<Tolerance> {
+    /// Whether the user says what may differ.
+    fn has_tolerance(&self) -> bool {
+        self.tolerance.is_some() || self.abs_tolerance.is_some() || self.rel_tolerance.is_some() || self.precision.is_some()
+    }
+
+    /// What the user allows for these values; `None` where nothing was said.
+    fn tolerance_for(&self, expected: &Array) -> Option<Tolerance> {
         let by_part = self.abs_tolerance.is_some() || self.rel_tolerance.is_some();
-        let default = self.tolerance.or(by_part.then(|| Tolerance::of(dtype)))?;
+        let narrow = self.precision.filter(|_| expected.dtype().is_float()).map(|dtype| tolerance::relative_to_size(dtype, expected));
+        let default = self.tolerance.or(by_part.then(|| Tolerance::of(expected.dtype()))).or(narrow)?;
         Some(Tolerance { abs: self.abs_tolerance.unwrap_or(default.abs), rel: self.rel_tolerance.unwrap_or(default.rel) })
     }
 

@@ -117,7 +117,7 @@ pub fn compare_models(a: &Traced, b: &Traced, example: &Example, options: &Check
         let (inputs_a, inputs_b) = (complete(a, call.inputs)?, complete(b, arranged).at("the second model")?);
         let inputs = (&inputs_a[..], &inputs_b[..]);
         // Later calls of large models are compared in working precision, and looked at closely only where that is not enough.
-        let is_near = i > 0 && !is_cheap && options.tolerance_of(crate::DType::F32).is_none() && near(a, b, inputs, &matched)?;
+        let is_near = i > 0 && !is_cheap && !options.has_tolerance() && near(a, b, inputs, &matched)?;
         if !is_near {
             compare_call((a, b, &matched), inputs, &call.what, options, &mut result).at(&call.what)?;
         }
@@ -206,7 +206,7 @@ fn compare_call(
             continue;
         }
         let got = &if expected.dtype().is_float() { got.cast(expected.dtype())? } else { got.clone() };
-        let tolerance = options.tolerance_of(expected.dtype());
+        let tolerance = options.tolerance_for(expected);
         let found = tolerance::difference(got, expected, tolerance.unwrap_or(Tolerance::EXACT), false);
         report.max_abs = report.max_abs.max(found.max_abs);
         report.max_rel = report.max_rel.max(found.max_rel);

@@ -70,7 +70,7 @@ impl CheckRun<'_> {
     fn compare_joined(&mut self, call: &Call, got: &[Array], expected: &[Array]) -> Result<()> {
         let mut differences = Vec::new();
         for (i, expected) in expected.iter().enumerate() {
-            let tolerance = match self.options.tolerance_of(expected.dtype()) {
+            let tolerance = match self.options.tolerance_for(expected) {
                 Some(tolerance) => tolerance,
                 None => tolerance::allowed(expected, &call.inputs)?,
             };

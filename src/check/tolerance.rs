@@ -1,5 +1,6 @@
 //! How far two answers may stand apart, and whether they do.
 
+use super::error_bounds::rms;
 use crate::array::{Array, Comparison, DType, Tolerance, compare};
 use crate::dim::Type;
 use crate::error::Result;
@@ -34,6 +35,13 @@ pub(super) fn allowed(expected: &Array, inputs: &[Array]) -> Result<Tolerance> {
     let size = largest(std::iter::once(expected))?;
     let floor = 4.0 * epsilon(expected.dtype()) * size.max(largest(inputs.iter())?.min(1.0));
     Ok(Tolerance { abs: abs.min(rel * size).max(floor), rel })
+}
+
+/// What rounding in a narrower dtype explains: in a network it follows the size of the values that an element is computed of, which its array shows.
+pub(super) fn relative_to_size(dtype: DType, expected: &Array) -> Tolerance {
+    let rel = Tolerance::of(dtype).rel;
+    let size = expected.to_f64s().map_or(0.0, |values| rms(values.into_iter()));
+    Tolerance { abs: rel * size, rel }
 }
 
 /// Which outputs are made by exact operators only, from the inputs on: two implementations agree on them to the bit.

@@ -10,7 +10,6 @@ use crate::limit::Limit;
 use crate::suggestion::did_you_mean;
 use crate::tolerance::{Effort, Tolerances};
 use crate::verification::{compared, interpreter, report_json, table, traced, unvaried, verified};
-use ontrace::array::Tolerance;
 use ontrace::check::{Checker, Report, Verdict, check_memory, memory_limit};
 use ontrace::dim::SizeRange;
 use ontrace::onnx::{AtomicFile, Model};
@@ -18,7 +17,7 @@ use ontrace::read::{self, Format, LoadedModel};
 use ontrace::runtime::Session;
 use ontrace::trace::{Diagnostic, ExportOptions, OPSETS};
 use ontrace::work::Work;
-use ontrace::{Error, ErrorCode, Example, ResultExt, Traced};
+use ontrace::{DType, Error, ErrorCode, Example, ResultExt, Traced};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -70,8 +69,8 @@ pub struct Step<'a> {
     pub output: Option<PathBuf>,
     /// The opset that is written where the options name none, if it has what the model needs.
     pub opset: Option<i64>,
-    /// What the results may differ by where the options say nothing; default: what rounding explains.
-    pub tolerance: Option<Tolerance>,
+    /// The dtype that the model computes in afterwards, where it is narrower.
+    pub precision: Option<DType>,
     /// What is done to the graph that was traced with this example, where anything is.
     pub apply: Option<&'a Transformation<'a>>,
 }
@@ -195,8 +194,8 @@ impl Convert {
         }
         let mut outcome = VerificationResult::default();
         if !self.no_check {
-            let tolerance = step.and_then(|step| step.tolerance).filter(|_| !self.tolerances.are_given());
-            match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, tolerance), &onnx, console) {
+            let precision = step.and_then(|step| step.precision).filter(|_| !self.tolerances.are_given());
+            match self.verify((&prepared.model, &traced, &example), (&prepared.scalars, precision), &onnx, console) {
                 Ok(Verdict { report, failure, .. }) => {
                     outcome.failed = failure.or_else(|| unvaried(&report));
                     outcome.report = Some(report);
@@ -302,14 +301,14 @@ impl Convert {
     fn verify(
         &self,
         (model, traced, example): (&LoadedModel, &Traced, &Example),
-        (scalars, tolerance): (&[String], Option<Tolerance>),
+        (scalars, precision): (&[String], Option<DType>),
         onnx: &Model,
         console: &Console,
     ) -> ontrace::Result<Verdict> {
         let started = Instant::now();
         let session = Session::new(onnx)?;
         let options = self.effort.options(self.tolerances.options()).hold(scalars.to_vec());
-        let options = tolerance.map_or(options.clone(), |tolerance| options.tolerance(tolerance));
+        let options = precision.map_or(options.clone(), |dtype| options.precision(dtype));
         let checker = Checker::new(model, traced, example).candidate(&session).options(options);
         let verdict = verified(&checker, self.repro.as_deref(), console)?;
         let source = self.model.file_name().unwrap_or(self.model.as_os_str()).to_string_lossy();

@@ -91,9 +91,9 @@ impl Edit {
         };
         let opset = file.as_ref().and_then(|file| file.opset(""));
         let apply = |traced: &Traced, example: &Example| self.edited((traced, file.as_ref()), example, (&names, &texts), console);
-        let tolerance = self.f16.then(|| Tolerance::of(DType::F16));
+        let precision = self.f16.then_some(DType::F16);
         let output = self.convert.output_or(self.convert.model())?;
-        let step = Step { schema: "ontrace.edit/1", output: Some(output), opset, tolerance, apply: Some(&apply) };
+        let step = Step { schema: "ontrace.edit/1", output: Some(output), opset, precision, apply: Some(&apply) };
         let mut conversion = convert.conversion(Some(&step), console)?;
         conversion.value["input"] = json!(self.convert.model().display().to_string());
         conversion.show(console)
@@ -201,8 +201,10 @@ fn mixed_report(mixed: &MixedPrecision) -> (String, Value) {
         let group = groups.entry((op.clone(), kind)).or_insert_with(|| (0, format!("{reason}, first at {location}")));
         group.0 += 1;
     }
-    let Tolerance { abs, rel } = Tolerance::of(DType::F16);
-    let limit = format!("compared with f32 within {abs:e} + {rel:e} · |y|, unless --atol or --rtol says otherwise");
+    let rel = Tolerance::of(DType::F16).rel;
+    let limit = format!(
+        "compared with f32 within {rel:e} of an element and of its array's root mean square, unless --atol or --rtol says otherwise"
+    );
     let mut text = format!("precision   {} in f16, {} in f32; {limit}\n", count(mixed.half, "node"), mixed.wide.len());
     for ((op, _), (n, reason)) in &groups {
         text.push_str(&printable(&format!("   f32      {n} × {op}: {}\n", reason.trim_end_matches(", first at "))));

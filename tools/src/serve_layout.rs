@@ -143,7 +143,7 @@ impl ServeLayout {
             }
             return Ok(None);
         }
-        let step = Step { schema: "ontrace.convert/1", output: Some(file.to_path_buf()), opset: None, tolerance: None, apply: None };
+        let step = Step { schema: "ontrace.convert/1", output: Some(file.to_path_buf()), opset: None, precision: None, apply: None };
         self.convert.conversion(Some(&step), console).map(Some)
     }
 

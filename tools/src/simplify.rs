@@ -44,7 +44,7 @@ impl Simplify {
         };
         let opset = file.as_ref().and_then(|file| file.opset(""));
         let apply = |traced: &Traced, _: &Example| self.simplified(traced, file.as_ref());
-        let step = Step { schema: "ontrace.simplify/1", output: None, opset, tolerance: None, apply: Some(&apply) };
+        let step = Step { schema: "ontrace.simplify/1", output: None, opset, precision: None, apply: Some(&apply) };
         self.convert.conversion(Some(&step), console)?.show(console)
     }
 
