@@ -69,7 +69,9 @@ fn masked(line: &str) -> String {
         let is_position = words[i].starts_with('[') && words[i].contains('/');
         let word = words[i].trim_matches(|c| "[](),:;".contains(c));
         let is_number = word.parse::<f64>().is_ok();
-        if after || is_position || is_number && (unit || word.contains(['.', 'e'])) {
+        // As many calls as fit into a time.
+        let is_median = i > 1 && words[i - 2..i] == ["median", "of"];
+        if after || is_position || is_median || is_number && (unit || word.contains(['.', 'e'])) {
             words[i] = "#".to_string();
         }
         // So does the unit.
