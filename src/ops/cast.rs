@@ -2,11 +2,11 @@
 
 use super::Reader;
 use crate::array::{Array, DType, Narrowing, Round};
-use crate::dim::{DimArray, Sizes, Type};
+use crate::dim::{Dim, DimArray, Sizes, Type};
 use crate::error::{Error, Result};
 use crate::graph::{Agreement, Attributes, Inputs, Operator};
 use crate::onnx::{GraphBuilder, Name, Node, tensor};
-use crate::tensor::{Tensor, apply_one};
+use crate::tensor::{Tensor, apply_one, size};
 
 /// Conversion to a dtype: towards zero into integers, `x ≠ 0` into Bool. ONNX: [Cast](https://onnx.ai/onnx/operators/onnx__Cast.html).
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +117,17 @@ fn round_name(round: Round) -> &'static str {
     }
 }
 
+/// The integer without a sign as wide as a dtype.
+fn unsigned(dtype: DType) -> Option<DType> {
+    match dtype.bits() {
+        8 => Some(DType::U8),
+        16 => Some(DType::U16),
+        32 => Some(DType::U32),
+        64 => Some(DType::U64),
+        _ => None,
+    }
+}
+
 /// How a node says that it narrows.
 pub(super) fn narrowing(node: &Node) -> Result<Narrowing> {
     let round = match node.string("round_mode", "up")? {
@@ -140,15 +151,56 @@ impl Tensor {
         self.narrow_to(dtype, Narrowing::default())
     }
 
-    /// The same bits read as another dtype of the same width, `i32` as `f32` say.
+    /// The same bits read as another dtype, `i32` as `f32` say. Where the widths differ, the last axis has so many times more elements, or fewer: the
+    /// lowest bytes come first.
     ///
     /// [torch.Tensor.view](https://pytorch.org/docs/stable/generated/torch.Tensor.view.html) with a dtype.
     ///
     /// # Errors
-    /// [`DType`](crate::ErrorCode::DType) where the widths differ.
+    /// [`DType`](crate::ErrorCode::DType) where the widths differ and one is less than a byte; [`Shape`](crate::ErrorCode::Shape) where the last axis is no
+    /// multiple, or there is none.
     #[track_caller]
     pub fn bit_cast(&self, dtype: DType) -> Result<Tensor> {
-        if self.dtype() == dtype { Ok(self.clone()) } else { apply_one(BitCast { to: dtype }, &[self]) }
+        if self.dtype() == dtype {
+            return Ok(self.clone());
+        }
+        if self.dtype().bits() == dtype.bits() {
+            return apply_one(BitCast { to: dtype }, &[self]);
+        }
+        let (Some(from), Some(to)) = (unsigned(self.dtype()), unsigned(dtype)) else {
+            return Err(Error::dtype(format!("the bits of {} are not those of {dtype}", self.dtype())));
+        };
+        let last = self.rank().checked_sub(1).ok_or_else(|| Error::shape(format!("a scalar of {} has no {dtype}", self.dtype())))?;
+        let x = self.read_as(from)?;
+        let mut dims = self.shape().to_vec();
+        let (narrow, ratio) = (from.size().min(to.size()), from.size().max(to.size()) / from.size().min(to.size()));
+        let powers = (0..ratio).map(|k| 1u64 << (8 * narrow * k)).collect::<Vec<_>>();
+        let joined = if from.size() > to.size() {
+            let powers = Tensor::from(Array::vector(powers)).cast(from)?;
+            let most = Tensor::from(Array::scalar(u64::MAX >> (64 - 8 * narrow))).cast(from)?;
+            dims[last] = &dims[last] * ratio as i64;
+            x.unsqueeze(-1)?.floor_divide(&powers)?.bitwise_and(&most)?.cast(to)?.reshape(&dims)?
+        } else {
+            dims[last] = size::div_exact(&dims[last], &Dim::from(ratio as i64))
+                .ok_or_else(|| Error::shape(format!("the last axis of {} is no multiple of {ratio}", self.ty())))?;
+            let parts = x.cast(to)?.reshape([dims.as_slice(), &[Dim::from(ratio as i64)]].concat())?;
+            let mut sum = parts.select(-1, 0i64)?;
+            for (k, power) in powers.into_iter().enumerate().skip(1) {
+                let power = Tensor::from(Array::scalar(power)).cast(to)?;
+                sum = sum.bitwise_or(&parts.select(-1, k as i64)?.mul(&power)?)?;
+            }
+            sum
+        };
+        joined.read_as(dtype)
+    }
+
+    /// The same bits as an integer without a sign, or such an integer as another dtype of its width.
+    fn read_as(&self, dtype: DType) -> Result<Tensor> {
+        match (self.dtype(), dtype) {
+            (from, to) if from == to => Ok(self.clone()),
+            (DType::Bool, _) | (_, DType::Bool) => self.cast(dtype),
+            _ => apply_one(BitCast { to: dtype }, &[self]),
+        }
     }
 
     /// As [`Tensor::cast`], with a say in how a narrow dtype takes what it does not have.

@@ -296,7 +296,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
                 };
                 let (less, more) = ((all.max(0) / 2) as usize, ((all.max(0) + 1) / 2) as usize);
                 (window.pads_begin[axis], window.pads_end[axis]) = if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
-                if let Some(extra) = padding.get_mut(axis) {
+                // A size that is asked for is reached; that of the input times the stride only as far as the kernel does.
+                if let Some(extra) = padding.get_mut(axis).filter(|_| asked.is_some()) {
                     *extra += (-all).max(0);
                 }
             }

@@ -20,6 +20,9 @@ impl Tensor {
     #[track_caller]
     pub fn histc(&self, bins: i64, low: f64, high: f64) -> Result<Tensor> {
         let x = self.reshape([-1])?;
+        if x.numel() == 0 {
+            return Tensor::zeros([bins], x.dtype());
+        }
         let (low, high) = if low == high {
             (x.amin(.., false)?, x.amax(.., false)?)
         } else {

@@ -28,7 +28,8 @@ impl Tensor {
 
 /// log(bˣ + bʸ) to the base b, whose natural logarithm is given.
 fn log_add(x: &Tensor, y: &Tensor, base: f64) -> Result<Tensor> {
-    let (large, distance) = (x.maximum(y)?, x.sub(y)?.abs()?);
+    let (x, y) = x.promoted(y)?;
+    let (large, distance) = (x.maximum(&y)?, x.sub(&y)?.abs()?);
     let sum = large.add(distance.mul(-base)?.exp()?.log1p()?.div(base)?)?;
     // Two equal infinities have no distance.
     large.is_inf()?.where_(&large, &sum)

@@ -1,5 +1,6 @@
 //! Polynomials whose order is a tensor too.
 
+use super::fori_loop;
 use super::special::{at_least, at_most, constant};
 use crate::array::DType;
 use crate::error::{Error, Result};
@@ -61,7 +62,7 @@ impl Tensor {
         n: &Tensor,
         limited: bool,
         first: impl Fn(&Tensor) -> Result<Tensor>,
-        next: impl Fn(&Tensor, f64, &Tensor, &Tensor) -> Result<Tensor>,
+        next: impl Fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let order = Order::of(self, n)?;
         let limit = limited.then(|| if order.x.dtype() == DType::F64 { 512.0 } else { 128.0 });
@@ -72,9 +73,19 @@ impl Tensor {
         let one = constant(&order.x, 1.0)?.expand(order.x.shape())?;
         let (mut before, mut last) = (one.clone(), first(&order.x)?);
         let mut y = order.n.eq(0.0)?.where_(&one, &constant(&order.x, 0.0)?)?;
-        for k in 1..=most as i64 {
-            y = order.n.eq(k as f64)?.where_(&last, &y)?;
-            (before, last) = (last.clone(), next(&order.x, k as f64, &last, &before)?);
+        if most > UNROLLED {
+            let step = |k: &Tensor, state: &[Tensor]| {
+                let k = k.add(1)?.cast(order.x.dtype())?;
+                let found = order.n.eq(&k)?.where_(&state[1], &state[2])?;
+                Ok(vec![state[1].clone(), next(&order.x, &k, &state[1], &state[0])?, found])
+            };
+            y = fori_loop(most as i64, vec![before, last, y], step)?.remove(2);
+        } else {
+            for k in 1..=most as i64 {
+                let k = constant(&order.x, k as f64)?;
+                y = order.n.eq(&k)?.where_(&last, &y)?;
+                (before, last) = (last.clone(), next(&order.x, &k, &last, &before)?);
+            }
         }
         match limit {
             Some(limit) => order.n.gt(limit)?.where_(&constant(&order.x, f64::NAN)?, &y),
@@ -83,8 +94,9 @@ impl Tensor {
     }
 }
 
-/// The most steps of a recurrence.
-const LONGEST: f64 = 512.0;
+/// The most steps of a recurrence, and how many of them are traced one by one.
+const LONGEST: f64 = 100_000.0;
+const UNROLLED: f64 = 512.0;
 
 /// Where the exponential is the larger part of a hyperbolic sine or cosine, to the last digit.
 const FAR: f64 = 20.0;

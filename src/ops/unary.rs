@@ -130,6 +130,13 @@ impl Operator for Unary {
             let wide = builder.node("Cast", inputs).dtype("to", DType::F32).write_one(Type::new(DType::F32, x.shape))?;
             return Ok(builder.node("IsInf", &[wide]).write(outputs));
         }
+        if *self == Unary::Softplus && x.dtype == DType::F16 {
+            // The exponential of a half overflows where the logarithm of it does not.
+            let single = Type::new(DType::F32, x.shape.clone());
+            let wide = builder.node("Cast", inputs).dtype("to", DType::F32).write_one(single.clone())?;
+            let soft = builder.node("Softplus", &[wide]).write_one(single)?;
+            return Ok(builder.node("Cast", &[soft]).dtype("to", DType::F16).write(outputs));
+        }
         // ONNX's takes no unsigned integers, which are never below 0.
         let unsigned = matches!(x.dtype, DType::U8 | DType::U16 | DType::U32 | DType::U64);
         let name = if *self == Unary::Relu && unsigned { "Identity" } else { self.name() };

@@ -8,12 +8,19 @@ TOLERANCES = {TensorProto.FLOAT16: (2e-2, 1e-2), TensorProto.FLOAT: (1e-3, 1e-5)
 # Operators whose last bit depends on the order in which floats are rounded.
 QUANTIZING = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "Resize")
 
+# Operators with a type of their own for what is in between.
+STASHING = ("GroupNormalization", "LayerNormalization", "RMSNormalization")
+
 
 def narrowest(case):
     """The narrowest float among inputs, initializers, outputs and casts."""
     graph = case.model.graph
     kinds = {value.type.tensor_type.elem_type for value in [*graph.input, *graph.output]} | {tensor.data_type for tensor in graph.initializer}
     kinds |= {attribute.i for node in graph.node for attribute in node.attribute if node.op_type == "Cast" and attribute.type == AttributeProto.INT}
+    # Normalisation computes in single precision, unless it is told otherwise.
+    stash = next((a.i for node in graph.node for a in node.attribute if a.name == "stash_type"), TensorProto.FLOAT)
+    if any(node.op_type in STASHING for node in graph.node):
+        kinds.add(stash)
     return next((kind for kind in TOLERANCES if kind in kinds), TensorProto.FLOAT)
 
 
@@ -118,6 +125,26 @@ def sees_padding_alone(case):
     return False
 
 
+def has_single_point(case):
+    """Whether a grid has one point along an axis, and its ends are the centers of the corner pixels."""
+    sizes = [array[2:] for array in case.arrays() if array.dtype == np.int64 and array.ndim == 1]
+    return attribute(case, "align_corners", 0) == 1 and any(1 in size for size in sizes)
+
+
+def clips_infinity(case):
+    """Whether an infinity is clipped by a bound that is left out."""
+    return len([name for name in node(case).input if name]) < 3 and any(np.isinf(array).any() for array in case.arrays() if array.dtype.kind == "f")
+
+
+def compares_nan(case):
+    return attribute(case, "reduction", "none") in ("min", "max") and has_nan(case)
+
+
+def dilates_one_axis(case):
+    dilations = attribute(case, "dilations", [1])
+    return len(dilations) == 1 and dilations[0] > 1
+
+
 def has_nan(case):
     return any(array.dtype.kind == "f" and np.isnan(array.astype(np.float64)).any() for array in case.arrays())
 
@@ -145,6 +172,11 @@ RIGHT = [
     ("AveragePool", always, "runtime", "onnx.reference skips NaN"),
     ("MaxPool", has_nan_or_infinity, "neither", "ONNX Runtime begins with the lowest finite number: of NaN or -inf alone it gives that"),
     ("MaxPool", sees_padding_alone, "neither", "the maximum of no element is not defined"),
+    ("AffineGrid", has_single_point, "neither", "which of the ends a single point is, is not said"),
+    ("Clip", clips_infinity, "neither", "by the operator's page the default is the lowest finite number, by onnx.reference there is none"),
+    ("ScatterND", compares_nan, "neither", "what the smallest of NaN and others is, is not said"),
+    ("ScatterElements", compares_nan, "neither", "what the smallest of NaN and others is, is not said"),
+    ("Col2Im", dilates_one_axis, "reference", "ONNX Runtime forgets the dilation of the only axis"),
     ("Hardmax", has_nan, "neither", "where the maximum of NaN is, is not said"),
     ("GlobalMaxPool", has_nan_or_infinity, "neither", "ONNX Runtime's pools ignore NaN, its ReduceMax gives it; the standard does not say"),
     ("Dropout", before(12), "neither", "what the mask is in inference is not said"),

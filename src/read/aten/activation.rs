@@ -31,7 +31,8 @@ pub(super) const ROWS: &[Row] = &[
             across[0] = slope.numel();
             slope.reshape(&across)?
         };
-        x.lt(0)?.where_(&x.mul(&slope)?, &x)?.reshape(x.shape())
+        // Not below 0 alone: an infinite or unknown slope makes NaN of 0.
+        x.gt(0)?.where_(&x, &x.mul(&slope)?)?.reshape(x.shape())
     }),
     one("glu(Tensor self, int dim=-1) -> Tensor", |a| a.tensor("self")?.glu(a.int("dim")?)),
     one("softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor", |a| {

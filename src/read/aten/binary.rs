@@ -355,7 +355,7 @@ fn laguerre_l(a: &Args) -> Result<Tensor> {
         &a.tensor("n")?,
         false,
         |x| x.neg()?.add(1.0),
-        |x, k, p, q| x.neg()?.add(2.0 * k + 1.0)?.mul(p)?.sub(q.mul(k)?)?.div(k + 1.0),
+        |x, k, p, q| x.neg()?.add(k.mul(2.0)?.add(1.0)?)?.mul(p)?.sub(q.mul(k)?)?.div(k.add(1.0)?),
     )
 }
 
@@ -364,6 +364,6 @@ fn legendre_p(a: &Args) -> Result<Tensor> {
         &a.tensor("n")?,
         false,
         |x| Ok(x.clone()),
-        |x, k, p, q| x.mul(p)?.mul(2.0 * k + 1.0)?.sub(q.mul(k)?)?.div(k + 1.0),
+        |x, k, p, q| x.mul(p)?.mul(k.mul(2.0)?.add(1.0)?)?.sub(q.mul(k)?)?.div(k.add(1.0)?),
     )
 }

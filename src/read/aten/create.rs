@@ -175,6 +175,11 @@ fn bound(a: &Args, name: &str) -> Result<Tensor> {
 
 /// Powers of a base whose exponents are at equal distances.
 pub(super) fn logarithmic(a: &Args, steps: &Dim) -> Result<Tensor> {
+    // A single step is the power itself, also among integers.
+    if *steps == 1 {
+        let power = Tensor::full((), a.float("base")?, DType::F64)?.pow(a.tensor("start")?.strengthened().cast(DType::F64)?)?;
+        return power.reshape([1])?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32));
+    }
     let exponents = Tensor::linspace(&bound(a, "start")?, &bound(a, "end")?, steps.clone())?;
     Tensor::full((), a.float("base")?, DType::F64)?.pow(exponents)?.cast(a.opt_dtype("dtype")?.unwrap_or(DType::F32))
 }

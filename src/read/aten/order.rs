@@ -10,7 +10,11 @@ use crate::tensor::Tensor;
 /// The middle of all elements; of none it is NaN.
 fn of_all(a: &Args, middle: impl Fn(&Tensor) -> Result<(Tensor, Tensor)>) -> Result<Tensor> {
     let x = a.tensor("self")?;
-    match x.numel() == 0 && x.dtype().is_float() {
+    match x.numel() == 0 {
+        // NaN as an integer.
+        true if x.dtype() == DType::I64 => Tensor::full((), i64::MIN, x.dtype()),
+        true if x.dtype() == DType::I32 => Tensor::full((), i64::from(i32::MIN), x.dtype()),
+        true if !x.dtype().is_float() => Tensor::zeros((), x.dtype()),
         true => Tensor::full((), f64::NAN, x.dtype()),
         false => middle(&x.reshape([-1])?).map(|both| both.0),
     }
@@ -163,8 +167,8 @@ fn quantile(a: &Args, skip_nan: bool) -> Result<Tensor> {
 
 fn consecutive(a: &Args, axis: Option<i64>, all: bool) -> Result<Vec<Tensor>> {
     let (values, inverse, counts) = a.tensor("self")?.unique_consecutive(axis)?;
-    // Of a vector torch gives what is asked for, also along its axis.
-    if all || axis.is_some_and(|_| values.rank() != 1) {
+    // Of a vector torch gives what is asked for, also along its axis, where that is not counted from the end.
+    if all || axis.is_some_and(|axis| values.rank() != 1 || axis != 0) {
         return Ok(vec![values, inverse, counts]);
     }
     once(values, inverse, counts, a.flag("return_inverse")?, a.flag("return_counts")?)

@@ -16,7 +16,8 @@ pub(super) const ROWS: &[Row] = &[
     value("view(Tensor(a) self, ScalarType dtype) -> Tensor(a)", |a| {
         let (base, dtype) = (a.view("self")?, scalar_type(a.int("dtype")?)?);
         let cast = move |x: &Tensor| x.bit_cast(dtype);
-        let strides = base.strides().to_vec();
+        let viewed = cast(&base.read()?)?;
+        let strides = if viewed.shape() == base.read()?.shape() { base.strides().to_vec() } else { layout::contiguous(viewed.shape()) };
         base.step(step_of(cast, |base, new| new.bit_cast(base.dtype())), strides).map(Value::Tensor)
     }),
     value("reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)", |a| {
