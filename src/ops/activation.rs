@@ -335,10 +335,6 @@ impl Tensor {
     /// [`DType`](crate::ErrorCode::DType) for integers.
     #[track_caller]
     pub fn hard_swish(&self) -> Result<Tensor> {
-        // The sixth that ONNX multiplies by is a single.
-        if self.dtype() == DType::F64 {
-            return self.add(3.0)?.clamp(Some(Scalar::Float(0.0)), Some(Scalar::Float(6.0)))?.mul(self)?.div(6.0);
-        }
         self.activation(Activation::HardSwish)
     }
 

@@ -16,9 +16,11 @@ impl Tensor {
     /// [torch.nn.functional.cosine_similarity](https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_similarity.html).
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Tensor, axis: i64, epsilon: f64) -> Result<Tensor> {
-        let (x, y) = self.promoted(other)?;
-        let shape = size::broadcast(x.shape(), y.shape())?;
-        let (x, y) = (x.expand(&shape)?, y.expand(&shape)?);
+        // As torch, each float is divided by its own norm before the two meet.
+        let dtype = self.promoted(other)?.0.dtype();
+        let shape = size::broadcast(self.shape(), other.shape())?;
+        let own = |t: &Tensor| if t.dtype().is_float() { t.expand(&shape) } else { t.cast(dtype)?.expand(&shape) };
+        let (x, y) = (own(self)?, own(other)?);
         let unit = |t: &Tensor| t.div(t.norm(2.0, axis, true)?.clamp(Some(Scalar::Float(epsilon)), None)?);
         unit(&x)?.mul(unit(&y)?)?.sum(axis, false)
     }

@@ -688,6 +688,7 @@ TORCH_FAULTS = [
     ("multi(label)?_margin_loss", lambda call: any(t.numel() == 0 for t in call.tensors()), scalar, "the mean of nothing is memory that nobody wrote"),
     (".*polygamma", any_float(lambda t: t < 0), below_zero, "terms of both signs cancel before they are added in single precision"),
     (".*chebyshev_polynomial.*", always, large_order, "a multiple of an angle that has no digit left"),
+    ("(instance|batch)_norm", any_float(infinite), torch_is_nan, "scale and shift are combined before they meet the values: infinities of both signs are added"),
     ("native_.*norm", any_float(infinite), torch_is_nan, "the mean is Welford's, NaN after an infinity"),
     ("repeat_interleave", lambda call: call.kwargs.get("output_size") not in (None, call.expected[0].shape[call.kwargs.get("dim") or 0]), any_element, "a wrong output_size is not looked at"),
     ("upsample_(bi|tri)?linear.*", keeps_a_size, torch_is_nan, "an axis that keeps its size is multiplied by 1 and by 0"),

@@ -1,6 +1,7 @@
 //! The non-linear functions of networks.
 
 use super::row::{Row, one, tuple};
+use crate::array::{DType, Scalar};
 
 pub(super) const ROWS: &[Row] = &[
     one("relu(Tensor self) -> Tensor", |a| a.tensor("self")?.relu()),
@@ -8,7 +9,14 @@ pub(super) const ROWS: &[Row] = &[
     one("silu(Tensor self) -> Tensor", |a| a.tensor("self")?.silu()),
     one("mish(Tensor self) -> Tensor", |a| a.tensor("self")?.mish()),
     one("hardsigmoid(Tensor self) -> Tensor", |a| a.tensor("self")?.hard_sigmoid()),
-    one("hardswish(Tensor self) -> Tensor", |a| a.tensor("self")?.hard_swish()),
+    one("hardswish(Tensor self) -> Tensor", |a| {
+        let x = a.tensor("self")?;
+        match x.dtype() {
+            // The sixth that ONNX multiplies by is a single.
+            DType::F64 => x.add(3.0)?.clamp(Some(Scalar::Float(0.0)), Some(Scalar::Float(6.0)))?.mul(&x)?.div(6.0),
+            _ => x.hard_swish(),
+        }
+    }),
     one("leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor", |a| a.tensor("self")?.leaky_relu(a.float("negative_slope")?)),
     one("elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor", |a| {
         let (x, alpha, within) = (a.tensor("self")?, a.float("alpha")?, a.float("input_scale")?);

@@ -20,7 +20,16 @@ pub(super) const ROWS: &[Row] = &[
                 // Without running statistics those of the batch are used in evaluation too.
                 _ => {
                     update(a, &x, a.float("momentum")?)?;
-                    x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float("eps")?)
+                    let y = x.batch_norm_by_itself(scale.as_ref(), bias.as_ref(), a.float("eps")?)?;
+                    if a.float("eps")? != 0.0 {
+                        return Ok(y);
+                    }
+                    // Without an epsilon torch takes what does not vary for its mean.
+                    let axes: Vec<i64> = (0..x.rank() as i64).filter(|&axis| axis != 1).collect();
+                    let is_constant = x.amax(axes.as_slice(), true)?.eq(x.amin(axes.as_slice(), true)?)?;
+                    let bias = bias.map_or_else(|| Tensor::zeros([1], y.dtype()), |bias| bias.cast(y.dtype()))?;
+                    let across = vec![-1i64].into_iter().chain(vec![1; x.rank().saturating_sub(2)]).collect::<Vec<i64>>();
+                    is_constant.where_(&bias.reshape(across)?, &y)
                 }
             }
         },

@@ -176,7 +176,7 @@ fn fill(a: &Args, value: &Tensor) -> Result<Tensor> {
     let x = a.tensor("self")?;
     let index = a.tensor("index")?;
     if x.rank() == 0 {
-        return value.cast(x.dtype());
+        return if index.numel() == 0 { Ok(x) } else { value.cast(x.dtype()) };
     }
     let axis = x.shape().axis(a.int("dim")?)?;
     let mut shape = x.shape().to_vec();
@@ -189,7 +189,9 @@ fn counted(x: &Tensor, axes: Option<&[i64]>) -> Result<Tensor> {
 }
 
 fn is_in(a: &Args, x: &Tensor, among: &Tensor) -> Result<Tensor> {
-    let inside = x.isin(among)?;
+    // A number becomes one of the integers that it meets: −1 is 255 among bytes.
+    let (x, among) = x.promoted(among)?;
+    let inside = x.isin(&among)?;
     if a.flag("invert")? { inside.logical_not() } else { Ok(inside) }
 }
 
