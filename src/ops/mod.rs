@@ -224,11 +224,17 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
     kernel(&Inputs::new(&wide))?.into_iter().map(narrow).collect()
 }
 
+/// The sizes, axes or indices that one input may have: a size takes many times its eight bytes.
+const MOST_SIZES: i64 = 1 << 16;
+
 /// The contents of a shape-like input; what depends on data is symbolic.
 ///
 /// # Errors
-/// [`NoValue`](ErrorCode::NoValue) where nothing is known of them outside a trace.
+/// [`NoValue`](ErrorCode::NoValue) where nothing is known of them outside a trace; [`TooBig`](ErrorCode::TooBig) where there are more than 65,536.
 fn dims_of(tensor: &Tensor) -> Result<Vec<Dim>> {
+    if let Some(count) = tensor.ty().shape.numel().example().filter(|&count| count > MOST_SIZES) {
+        return Err(Error::too_big(format!("a tensor of {count} elements as sizes, axes or indices, of which {MOST_SIZES} may be given")));
+    }
     if let Some(dims) = tensor.symbolic_values() {
         return Ok(dims.dims.clone());
     }
@@ -271,5 +277,17 @@ fn axes(node: &Node, inputs: &Inputs<Tensor>, input: usize) -> Result<Option<Vec
     match inputs.opt(input) {
         Some(axes) => fixed(axes).map(Some),
         None => Ok(node.ints("axes")?.map(<[i64]>::to_vec)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_of_many_elements_is_no_shape() {
+        let of = |count: i64| dims_of(&Tensor::zeros([count], DType::I64).unwrap());
+        assert_eq!(of(MOST_SIZES).unwrap().len(), 1 << 16);
+        assert_eq!(of(MOST_SIZES + 1).unwrap_err().code(), ErrorCode::TooBig);
     }
 }
