@@ -8,6 +8,7 @@ mod documents;
 mod draw;
 mod edit;
 mod explain;
+mod formats;
 mod hostile;
 mod images;
 mod inputs;
