@@ -26,6 +26,7 @@ import onnxruntime
 
 TIMEOUT = 150
 UNCHECKED = False
+FILES = None
 MARKS = ("<!-- measured: written by tools/reference/peers.py -->", "<!-- end of measured -->")
 
 
@@ -140,6 +141,10 @@ def latencies(paths, inputs, rounds=15):
     return [statistics.median(own) * 1e3 for own in times], outputs
 
 
+def milliseconds(value):
+    return f"{value:.1f}" if value >= 1 else f"{value:.3f}"
+
+
 def python(module, *arguments):
     return [sys.executable, "-m", module, *arguments]
 
@@ -157,6 +162,23 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
 
 
+def random_inputs(path):
+    """An array for each input of a model, by name; free sizes are 1, integers are small."""
+    random, inputs = numpy.random.default_rng(0), {}
+    for value in onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).get_inputs():
+        shape = [size if isinstance(size, int) else 1 for size in value.shape]
+        inputs[value.name] = random.integers(0, 100, shape) if "int" in value.type else random.standard_normal(shape).astype(numpy.float32)
+    return inputs
+
+
+def exported(folder, made):
+    """The files that are simplified: their names, paths and inputs."""
+    if FILES:
+        return [(path.stem, path, random_inputs(path)) for path in sorted(FILES.glob("*.onnx"))]
+    cases = [(name, way, folder / f"{name}.{way}.onnx") for name in made for way in ("script", "dynamo")]
+    return [(f"{name}, {way}", path, numpy.load(folder / f"{name}.npz")) for name, way, path in cases if path.exists()]
+
+
 def simplify(ontrace, folder, made, scratch):
     tools = {"ontrace": lambda path, out: [ontrace, "simplify", path, "-o", out] + (["--no-check"] if UNCHECKED else [])}
     if has("onnxslim"):
@@ -164,30 +186,27 @@ def simplify(ontrace, folder, made, scratch):
     if has("onnxsim"):
         tools["onnxsim"] = lambda path, out: python("onnxsim", path, out)
     rows, slower, behind = [], 0, 0
-    for name in made:
-        inputs = numpy.load(folder / f"{name}.npz")
-        for way in ("script", "dynamo"):
-            path = folder / f"{name}.{way}.onnx"
-            if not path.exists():
-                continue
-            results = {}
-            for tool, command in tools.items():
-                out = scratch / f"{name}.{way}.{tool}.onnx"
-                seconds, code, _ = timed(command(path, out))
-                results[tool] = (seconds, out if code == 0 and out.exists() else None)
-            files = [(tool, out) for tool, (_, out) in results.items() if out]
-            times, outputs = latencies([path] + [out for _, out in files], inputs)
-            speed = dict(zip([tool for tool, _ in files], times[1:]))
-            count = {tool: nodes(out) for tool, out in files}
-            row = [f"{name}, {way}", nodes(path)]
-            for tool in tools:
-                row.append(f"{count[tool]} · {results[tool][0]:.1f} s" if tool in count else f"none in {results[tool][0]:.0f} s")
-            row.append(f"{times[0]:.1f}")
-            row += [f"{speed[tool]:.1f}" if tool in speed else "" for tool in tools]
-            rows.append(row)
-            slower += speed.get("ontrace", 1e9) > 1.05 * times[0]
-            behind += any(count[other] < count.get("ontrace", 1e9) for other in count)
-            print(row, file=sys.stderr, flush=True)
+    for title, path, inputs in exported(folder, made):
+        results = {}
+        for tool, command in tools.items():
+            out = scratch / f"{path.stem}.{tool}.onnx"
+            seconds, code, _ = timed(command(path, out))
+            results[tool] = (seconds, out if code == 0 and out.exists() else None)
+        files = [(tool, out) for tool, (_, out) in results.items() if out]
+        times, outputs = latencies([path] + [out for _, out in files], inputs)
+        speed = dict(zip([tool for tool, _ in files], times[1:]))
+        count = {tool: nodes(out) for tool, out in files}
+        row = [title, nodes(path)]
+        for tool in tools:
+            row.append(f"{count[tool]} · {results[tool][0]:.1f} s" if tool in count else f"none in {results[tool][0]:.0f} s")
+        row.append(milliseconds(times[0]))
+        row += [milliseconds(speed[tool]) if tool in speed else "" for tool in tools]
+        rows.append(row)
+        slower += speed.get("ontrace", 1e9) > 1.05 * times[0]
+        behind += any(count[other] < count.get("ontrace", 1e9) for other in count)
+        print(row, file=sys.stderr, flush=True)
+        for _, out in files:
+            out.unlink()
     head = ["model, exporter", "nodes"] + [f"{tool}: nodes · time" for tool in tools]
     head += ["ONNX Runtime, ms: as exported"] + list(tools)
     return (f"{table(head, rows)}\n\nOf {len(rows)} files, another tool has fewer nodes for {behind}; the file of ontrace is over 5 % slower than the exported one for "
@@ -314,12 +333,13 @@ def main():
     parser.add_argument("--only", default=",".join(PARTS), help="some of the tables: " + ", ".join(PARTS))
     parser.add_argument("--models", default="", help="some of the models, by name")
     parser.add_argument("--unchecked", action="store_true", help="simplify without the comparison, as the other tools do")
+    parser.add_argument("--files", type=pathlib.Path, help="simplify the .onnx files of this folder, with random inputs, and make no models")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    made = make(arguments.folder)
+    made = {} if arguments.files else make(arguments.folder)
     made = {name: seconds for name, seconds in made.items() if not arguments.models or name in arguments.models.split(",")}
-    global UNCHECKED
-    UNCHECKED = arguments.unchecked
+    global UNCHECKED, FILES
+    UNCHECKED, FILES = arguments.unchecked, arguments.files
     versions = [f"{name} {module.__version__}" for name, module in [("onnx", onnx), ("ONNX Runtime", onnxruntime)]]
     for name in ("torch", "onnxslim", "onnxsim", "polygraphy", "pnnx"):
         try:
