@@ -88,7 +88,11 @@ pub(super) const ROWS: &[Row] = &[
     one("hypot(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.hypot(&a.tensor("other")?)),
     one("copysign(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
     one("copysign(Tensor self, Scalar other) -> Tensor", |a| a.tensor("self")?.copysign(&a.tensor("other")?)),
-    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.ldexp(&a.tensor("other")?)),
+    one("ldexp(Tensor self, Tensor other) -> Tensor", |a| {
+        let (x, exponent) = (a.tensor("self")?, a.tensor("other")?);
+        let y = x.ldexp(&exponent)?;
+        if x.dtype().is_float() && !exponent.dtype().is_float() { y.cast(x.dtype()) } else { Ok(y) }
+    }),
     one("logaddexp(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp(&a.tensor("other")?)),
     one("logaddexp2(Tensor self, Tensor other) -> Tensor", |a| a.tensor("self")?.logaddexp2(&a.tensor("other")?)),
     one("heaviside(Tensor self, Tensor values) -> Tensor", |a| a.tensor("self")?.heaviside(&a.tensor("values")?)),

@@ -169,6 +169,8 @@ fn bound(a: &Args, name: &str) -> Result<Tensor> {
     let x = a.tensor(name)?;
     match a.opt_dtype("dtype")? {
         Some(dtype) if dtype.is_int() && x.dtype().is_float() => x.cast(dtype),
+        // A negative end of a range of bytes is the byte that it is cast to.
+        Some(dtype) if dtype.is_int() => x.strengthened().cast(dtype)?.cast(DType::I64),
         _ => Ok(x),
     }
 }
