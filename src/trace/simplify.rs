@@ -32,7 +32,8 @@ pub enum Simplification {
     /// Nodes that return their input go: casts to the same type and back, reshapes and transposes that change nothing, slices of the whole axis,
     /// paddings of width 0, multiplications by 1; a sum with 0 where the other operand is a sum of products, of which the sign of a zero is not defined.
     Identities,
-    /// A reshape of a reshape, a transpose of a transpose and a concatenation of a concatenation become one node; an expansion that the operator
+    /// A reshape of a reshape, a transpose of a transpose and a concatenation of a concatenation become one node, where a transpose that moves axes of
+    /// size 1 alone is a reshape, too; an expansion that the operator
     /// after it does itself goes.
     Layout,
     /// A reduction of a reduction, and a reshape that drops the reduced axes, become one reduction. Sums, products and means differ by rounding.

@@ -84,12 +84,19 @@ pub(super) fn merged(rewriter: &Rewriter, node: &Node) -> Option<Rewrite> {
         let axes = second.axes.iter().map(|&axis| first.axes.get(axis).copied()).collect::<Option<Vec<_>>>()?;
         return one(Arc::new(Transpose { axes }));
     }
-    if let (Some(second), Some(_)) = (as_op::<Reshape>(&node.op), as_op::<Reshape>(&before.op)) {
+    if is_reshape(&node.op, &rewriter.ty(x).shape) && is_reshape(&before.op, &rewriter.ty(earlier).shape) {
         // A shape that has to be computed costs more nodes than the reshape before it.
-        let (from, between, to) = (&rewriter.ty(earlier).shape, &rewriter.ty(x).shape, &second.shape);
-        return if Reshape::is_written_alone(from, to) || !Reshape::is_written_alone(between, to) { one(node.op.clone()) } else { None };
+        let (from, between, to) = (&rewriter.ty(earlier).shape, &rewriter.ty(x).shape, &rewriter.ty(*node.outputs.first()?).shape);
+        let is_alone = Reshape::is_written_alone(from, to) || !Reshape::is_written_alone(between, to);
+        return if is_alone { one(Arc::new(Reshape { shape: to.clone() })) } else { None };
     }
     None
+}
+
+/// Whether an operator on a value of this shape leaves its elements in their order: a reshape, or a transpose that moves axes of size 1 only.
+fn is_reshape(op: &Arc<dyn Operator>, shape: &Shape) -> bool {
+    let is_kept = |axis: &&usize| shape.get(**axis).is_some_and(|dim| dim.fixed() != Some(1));
+    as_op::<Reshape>(op).is_some() || as_op::<Transpose>(op).is_some_and(|transpose| transpose.axes.iter().filter(is_kept).is_sorted())
 }
 
 /// A concatenation with the parts of those that it concatenates along the same axis.

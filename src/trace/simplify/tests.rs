@@ -345,6 +345,10 @@ fn layouts_follow_each_other_as_one() {
     let x = random(1, &[2, 3, 4]);
     assert_eq!(left(|x| x.permute(&[1, 0, 2])?.permute(&[2, 0, 1])?.relu(), &x), ["Transpose", "Relu"]);
     assert_eq!(left(|x| x.reshape([6, 4])?.reshape([3, 8])?.relu(), &x), ["Reshape", "Relu"]);
+    let one = random(2, &[5, 1, 3, 4]);
+    assert_eq!(left(|x| x.permute(&[0, 2, 1, 3])?.reshape([5, 3, 4])?.relu(), &one), ["Reshape", "Relu"], "an axis of size 1 moves");
+    assert_eq!(left(|x| x.unsqueeze(0)?.permute(&[1, 0, 2, 3, 4])?.relu(), &one), ["Reshape", "Relu"]);
+    assert_eq!(left(|x| x.permute(&[2, 1, 0, 3])?.reshape([3, 5, 4])?.relu(), &one), ["Transpose", "Reshape", "Relu"], "others, too");
     assert_eq!(left(|x| x.cast(DType::F64)?.cast(DType::I64), &x), ["Cast"]);
     assert_eq!(left(|x| Tensor::cat(&[&Tensor::cat(&[&x, &x], 1)?, &x], 1), &x), ["Concat"]);
     assert_eq!(left(|x| x.mul(x.slice(0, ..1)?.expand([2, 3, 4])?), &x), ["Slice", "Mul"]);
