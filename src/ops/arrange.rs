@@ -347,6 +347,10 @@ fn on_diagonal(x: &Tensor, wrap: bool) -> Result<Tensor> {
 
 /// As many sections of an axis, the first ones longer by one where it does not divide.
 fn sections(x: &Tensor, count: i64, axis: i64) -> Result<Vec<Tensor>> {
+    const MOST: i64 = 1 << 20;
+    if count > MOST {
+        return Err(Error::too_big(format!("{count} parts of an axis: more than {MOST}")));
+    }
     if count < 1 {
         return Err(Error::argument(format!("{count} sections")));
     }

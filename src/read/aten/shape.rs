@@ -30,7 +30,12 @@ pub(super) const ROWS: &[Row] = &[
         a.tensor("self")?.combinations(a.int("r")?, a.flag("with_replacement")?)
     }),
     value("tensor_split(Tensor(a) self, SymInt sections, int dim=0) -> Tensor(a)[]", |a| {
-        a.tensor("self")?.split_sections(a.int("sections")?, a.int("dim")?).map(Value::tensors)
+        // A vector of one index fits here, too.
+        let given = a.tensor("sections")?;
+        match given.rank() {
+            0 => a.tensor("self")?.split_sections(a.int("sections")?, a.int("dim")?).map(Value::tensors),
+            _ => a.tensor("self")?.split_at(&given.to_dims()?, a.int("dim")?).map(Value::tensors),
+        }
     }),
     value("tensor_split(Tensor(a) self, SymInt[] indices, int dim=0) -> Tensor(a)[]", |a| {
         a.tensor("self")?.split_at(&a.dims("indices")?, a.int("dim")?).map(Value::tensors)
