@@ -227,14 +227,22 @@ fn widened(inputs: &Inputs<Array>, kernel: impl FnOnce(&Inputs<Array>) -> Result
 /// The sizes, axes or indices that one input may have: a size takes many times its eight bytes.
 const MOST_SIZES: i64 = 1 << 16;
 
+/// Refuses a tensor of too many elements as sizes, axes or indices, before any of them is read.
+fn are_few(tensor: &Tensor) -> Result<()> {
+    match tensor.ty().shape.numel().example().filter(|&count| count > MOST_SIZES) {
+        Some(count) => {
+            Err(Error::too_big(format!("a tensor of {count} elements as sizes, axes or indices, of which {MOST_SIZES} may be given")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The contents of a shape-like input; what depends on data is symbolic.
 ///
 /// # Errors
 /// [`NoValue`](ErrorCode::NoValue) where nothing is known of them outside a trace; [`TooBig`](ErrorCode::TooBig) where there are more than 65,536.
 fn dims_of(tensor: &Tensor) -> Result<Vec<Dim>> {
-    if let Some(count) = tensor.ty().shape.numel().example().filter(|&count| count > MOST_SIZES) {
-        return Err(Error::too_big(format!("a tensor of {count} elements as sizes, axes or indices, of which {MOST_SIZES} may be given")));
-    }
+    are_few(tensor)?;
     if let Some(dims) = tensor.symbolic_values() {
         return Ok(dims.dims.clone());
     }
@@ -248,8 +256,9 @@ fn dims_of(tensor: &Tensor) -> Result<Vec<Dim>> {
 /// Integers that must be the same at every call: axes, steps. A trace holds for those of the example.
 ///
 /// # Errors
-/// [`NoValue`](ErrorCode::NoValue) where they are not known.
+/// [`NoValue`](ErrorCode::NoValue) where they are not known; [`TooBig`](ErrorCode::TooBig) as for the contents of shapes.
 pub(crate) fn fixed(tensor: &Tensor) -> Result<Vec<i64>> {
+    are_few(tensor)?;
     let fixed = |dim: Dim| dim.fixed().ok_or_else(|| Error::no_value(format!("expected a fixed integer, got the symbolic size `{dim}`")));
     if tensor.symbolic_values().is_none() && tensor.constant().is_none() {
         return match tensor.is_type_only() {
@@ -286,7 +295,9 @@ mod tests {
 
     #[test]
     fn a_tensor_of_many_elements_is_no_shape() {
-        let of = |count: i64| dims_of(&Tensor::zeros([count], DType::I64).unwrap());
+        let zeros = |count: i64| Tensor::zeros([count], DType::I64).unwrap();
+        assert_eq!(fixed(&zeros(MOST_SIZES + 1)).unwrap_err().code(), ErrorCode::TooBig);
+        let of = |count: i64| dims_of(&zeros(count));
         assert_eq!(of(MOST_SIZES).unwrap().len(), 1 << 16);
         assert_eq!(of(MOST_SIZES + 1).unwrap_err().code(), ErrorCode::TooBig);
     }
