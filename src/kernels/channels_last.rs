@@ -279,9 +279,58 @@ pub fn scaled(batch: usize, channels: usize, x: &[f32], scale: &[f32], out: &mut
     Ok(())
 }
 
+/// Images with the elements of a channel together, in an order that has the channels of a position together.
+///
+/// # Errors
+/// [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
+pub fn to_channels_last(batch: usize, channels: usize, x: &[f32], out: &mut [f32]) -> Result<()> {
+    /// Positions whose channels are written while they are in the cache.
+    const BLOCK: usize = 128;
+    if x.len() != out.len() || batch.checked_mul(channels).is_none_or(|planes| !x.len().is_multiple_of(planes.max(1))) {
+        return Err(Error::shape("slices do not have the sizes of their shapes"));
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    let positions = out.len() / channels / batch;
+    write_lines(out, channels, threads() > 1 && x.len() > 2 * GRAIN, |first, mut out| {
+        let mut at = first;
+        while !out.is_empty() {
+            let (image, position) = (at / positions, at % positions);
+            let count = BLOCK.min(positions - position).min(out.len() / channels);
+            let (block, rest) = out.split_at_mut(count * channels);
+            let plane = |channel| &x[(image * channels + channel) * positions + position..][..count];
+            match channels {
+                3 => {
+                    let colours = plane(0).iter().zip(plane(1)).zip(plane(2));
+                    block.as_chunks_mut().0.iter_mut().zip(colours).for_each(|(out, ((&r, &g), &b))| *out = [r, g, b]);
+                }
+                _ => (0..channels).for_each(|channel| {
+                    block[channel..].iter_mut().step_by(channels).zip(plane(channel)).for_each(|(out, &x)| *out = x);
+                }),
+            }
+            (out, at) = (rest, at + count);
+        }
+    });
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn channels_move_last_whatever_their_number() {
+        for (batch, channels, positions) in [(2, 3, 300), (1, 5, 128), (3, 1, 7), (2, 3, 40_000), (0, 3, 4), (2, 0, 4)] {
+            let x: Vec<f32> = (0..batch * channels * positions).map(|i| i as f32).collect();
+            let mut out = vec![-1.0; x.len()];
+            to_channels_last(batch, channels, &x, &mut out).unwrap();
+            for (i, &y) in out.iter().enumerate() {
+                let (image, position, channel) = (i / channels / positions, i / channels % positions, i % channels);
+                assert_eq!(y, ((image * channels + channel) * positions + position) as f32);
+            }
+        }
+    }
 
     #[test]
     fn channels_without_positions_are_reduced_as_nothing_is() {

@@ -235,7 +235,8 @@ impl<'a, 'c> Block<'a, 'c> {
         let (m, n) = self.c.dim();
         let (axis, grain) = if n >= m { (Axis(1), self.part.panels.width()) } else { (Axis(0), ROWS) };
         let at = (self.c.len_of(axis) / 2).next_multiple_of(grain);
-        let is_large = m.saturating_mul(n).saturating_mul(self.part.panels.rows) >= 2 * GRAIN;
+        // Where rows are few, reading the matrix takes longer than the multiplications.
+        let is_large = m.max(2 * ROWS).saturating_mul(n).saturating_mul(self.part.panels.rows) >= 2 * GRAIN;
         (is_large && at < self.c.len_of(axis)).then_some((axis, at))
     }
 

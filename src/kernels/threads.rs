@@ -5,7 +5,13 @@ use crate::error::Error;
 use crate::error::Result;
 use rayon::prelude::*;
 use std::cell::Cell;
+#[cfg(feature = "tract")]
+use std::sync::Arc;
+#[cfg(feature = "tract")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "tract")]
+use std::time::{Duration, Instant};
 
 thread_local! {
     static ALONE: Cell<bool> = const { Cell::new(false) };
@@ -24,6 +30,43 @@ pub fn alone<R>(run: impl FnOnce() -> R) -> R {
     let _before = Before(ALONE.replace(true));
     run()
 }
+
+/// Runs in a pool whose other threads meanwhile stay awake for parts of the work: waking one takes as long as a small convolution. A thread that finds
+/// nothing for [`PATIENCE`] goes back to sleep.
+#[cfg(feature = "tract")]
+pub fn awake<R>(run: impl FnOnce() -> R) -> R {
+    /// Also where the work panics.
+    struct Ended(Arc<AtomicBool>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let ended = Ended(Arc::default());
+    let (caller, flag) = (rayon::current_thread_index(), ended.0.clone());
+    // Nothing waits for these: while one runs what another call left to it, this call may end.
+    rayon::spawn_broadcast(move |context| {
+        if caller == Some(context.index()) {
+            return;
+        }
+        let mut idle_since = Instant::now();
+        while !flag.load(Ordering::Relaxed) {
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                idle_since = Instant::now();
+            } else if idle_since.elapsed() > PATIENCE {
+                return;
+            } else {
+                // To whoever needs this core.
+                std::thread::yield_now();
+            }
+        }
+    });
+    run()
+}
+
+/// How long a thread looks for work before it sleeps.
+#[cfg(feature = "tract")]
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// So many threads, at most one a core, for kernels that run in them; `None` where one is enough, which is the caller's.
 ///

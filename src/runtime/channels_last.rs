@@ -294,7 +294,13 @@ impl<'a, 'k> Pass<'a, 'k> {
             return known.clone();
         }
         let new = self.new_last(name, rank);
-        self.transpose(name.to_string(), new.clone(), to_last(rank));
+        // What else is transposed may meet a transposition that undoes it, which tract finds.
+        let is_input = self.graph.input.iter().any(|info| info.name == name);
+        if is_input && self.types.get(name).is_some_and(|ty| ty.dtype == DType::F32) {
+            self.push_layer(format!("{name}.transposed"), LayerKernel::Move, vec![name.to_string()], new.clone());
+        } else {
+            self.transpose(name.to_string(), new.clone(), to_last(rank));
+        }
         new
     }
 

@@ -4,7 +4,7 @@ use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::array::count;
 use crate::error::Result;
-use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, reduced, scaled};
+use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, reduced, scaled, to_channels_last};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(super) enum LayerKernel {
     Scale,
     /// A number for each channel of each image.
     Reduce(SpatialReduction),
+    /// Images whose channels come before the positions.
+    Move,
 }
 
 /// A layer as it stands in tract's plan. The second operand of a convolution, where it has one, is added before the activation.
@@ -30,7 +32,7 @@ impl PartialEq for LayerOp {
         match (&self.0, &other.0) {
             (LayerKernel::Conv(a), LayerKernel::Conv(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Pool(a), LayerKernel::Pool(b)) => Arc::ptr_eq(a, b),
-            (LayerKernel::Scale, LayerKernel::Scale) => true,
+            (LayerKernel::Scale, LayerKernel::Scale) | (LayerKernel::Move, LayerKernel::Move) => true,
             (LayerKernel::Reduce(a), LayerKernel::Reduce(b)) => a == b,
             _ => false,
         }
@@ -51,6 +53,7 @@ impl LayerOp {
             LayerKernel::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
             LayerKernel::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
             LayerKernel::Scale => return Ok(images.into()),
+            LayerKernel::Move => return Ok(moved(images)),
             LayerKernel::Reduce(_) => return Ok(one_per_channel(images)),
         };
         let ceil = matches!(&self.0, LayerKernel::Pool(pool) if pool.ceil);
@@ -68,9 +71,15 @@ impl LayerOp {
             LayerKernel::Conv(conv) => conv.shape(images),
             LayerKernel::Pool(pool) => pool.shape(images),
             LayerKernel::Scale => Ok(images.to_vec()),
+            LayerKernel::Move => Ok(moved(images).to_vec()),
             LayerKernel::Reduce(_) => Ok(one_per_channel(images).to_vec()),
         }
     }
+}
+
+/// The shape with channels last.
+fn moved<T: Clone>(images: &[T]) -> TVec<T> {
+    images[..1].iter().chain(&images[2..]).chain(&images[1..2]).cloned().collect()
 }
 
 /// The shape of a number for each channel of each image.
@@ -101,6 +110,7 @@ impl Op for LayerOp {
             LayerKernel::Pool(_) => "ontrace.Pool".into(),
             LayerKernel::Scale => "ontrace.Scale".into(),
             LayerKernel::Reduce(_) => "ontrace.Reduce".into(),
+            LayerKernel::Move => "ontrace.ChannelsLast".into(),
         }
     }
 
@@ -129,6 +139,7 @@ impl EvalOp for LayerOp {
             LayerKernel::Conv(conv) => conv.run(images, other, out),
             LayerKernel::Pool(pool) => pool.run(images, out),
             LayerKernel::Reduce(reduction) => reduced(*reduction, shape[0], shape[shape.len() - 1], images.1, out),
+            LayerKernel::Move => to_channels_last(shape[0], shape[shape.len() - 1], images.1, out),
             LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
         .map_err(from_ours)?;

@@ -445,7 +445,7 @@ impl Session {
     /// Runs on the threads of this session: our kernels divide their work between them, tract's stay on one.
     fn on_threads<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            Some(pool) => pool.install(run),
+            Some(pool) => pool.install(|| threads::awake(run)),
             None => threads::alone(run),
         }
     }

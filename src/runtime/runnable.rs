@@ -39,7 +39,7 @@ impl ThreadChoice {
         let decided = call > 2 * ThreadChoice::TRIALS;
         let is_alone =
             pooled < ThreadChoice::LONG && if decided { self.alone.load(Ordering::Relaxed) <= pooled } else { call > ThreadChoice::TRIALS };
-        let run = || if is_alone { threads::alone(run) } else { pool.install(run) };
+        let run = || if is_alone { threads::alone(run) } else { pool.install(|| threads::awake(run)) };
         if decided {
             return run();
         }
