@@ -92,11 +92,19 @@ pub fn write_lines(out: &mut [f32], length: usize, parallel: bool, write: impl F
         return;
     }
     let lines = out.len() / length;
-    let share = if parallel { lines.div_ceil(4 * threads()) } else { lines };
-    let chunks: Vec<_> = out.chunks_mut(share * length).map(Mutex::new).collect();
-    run_tasks(chunks.len(), parallel, &|i| {
-        if let Ok(mut chunk) = chunks[i].lock() {
-            write(i * share, &mut chunk);
+    let parts = if parallel { lines.min(2 * threads()) } else { 1 };
+    let start = |part: usize| part * lines / parts;
+    let mut rest = out;
+    let chunks: Vec<_> = (0..parts)
+        .map(|part| {
+            let (chunk, after) = std::mem::take(&mut rest).split_at_mut((start(part + 1) - start(part)) * length);
+            rest = after;
+            Mutex::new(chunk)
+        })
+        .collect();
+    run_tasks(parts, parallel, &|part| {
+        if let Ok(mut chunk) = chunks[part].lock() {
+            write(start(part), &mut chunk);
         }
     });
 }

@@ -13,6 +13,8 @@ pub mod conv;
 mod conv_layer;
 mod conv_transpose;
 pub mod create;
+#[cfg(feature = "tract")]
+mod depthwise;
 mod direct;
 pub mod elementwise;
 mod fast_math_f32;

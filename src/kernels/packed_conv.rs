@@ -1,8 +1,9 @@
 //! Convolutions of f32 by filters that stay, over images whose channels lie together: the filters are laid out once, what they see is gathered
 //! into a core's cache and multiplied there, and what follows the sum is done before it leaves the cache.
 
+use super::depthwise::Depthwise;
 use super::fill::write_lines;
-use super::fused_activation::{FusedActivation, add, between_vectors};
+use super::fused_activation::{FusedActivation, add};
 use super::packed_gemm::{Ends, Finish, Left, Panels, Segment, segments};
 use super::take::{advance, unravel};
 use super::threads::threads;
@@ -10,7 +11,6 @@ use super::window::Window;
 use crate::array::count;
 use crate::error::{Error, Result};
 use ndarray::{ArrayViewMut2, Axis, s};
-use pulp::{Arch, Simd, WithSimd};
 use std::cell::RefCell;
 
 /// Elements of a task that are worth a thread of their own.
@@ -217,11 +217,15 @@ impl PackedConv {
         let (steps, last) = (images.steps, images.steps.len() - 1);
         let length = steps[last] * self.groups;
         let parallel = threads() > 1 && out.len() * self.kernel.iter().product::<usize>() / 8 > 2 * GRAIN;
+        let ends = Ends { bias: self.bias.as_deref(), bounds: self.bounds(added.is_some()) };
+        let conv =
+            Depthwise { window: &self.window, kernel: &self.kernel, channels: self.groups, weights, ends, spatial: images.spatial, steps };
         write_lines(out, length, parallel, |first, lines| {
-            for (line, out) in (first..).zip(lines.chunks_exact_mut(length)) {
-                Arch::new().dispatch(LineSums { images, weights, x, line, bounds: self.bounds(added.is_some()), out });
+            for (i, out) in lines.chunks_mut(Depthwise::TOGETHER * length).enumerate() {
+                let first = first + i * Depthwise::TOGETHER;
+                conv.write(x, first, out);
                 if self.is_unfinished(added.is_some()) {
-                    self.finish_slice(added.map(|added| &added[line * length..]), out);
+                    self.finish_slice(added.map(|added| &added[first * length..][..out.len()]), out);
                 }
             }
         });
@@ -348,160 +352,5 @@ impl<'a> PaddedImages<'a> {
         room.shrink_to(ROOM);
         PADDED.set(room);
         Ok(())
-    }
-}
-
-/// The results of a depthwise convolution along the last axis.
-struct LineSums<'a> {
-    images: &'a PaddedImages<'a>,
-    weights: &'a [f32],
-    x: &'a [f32],
-    /// Which line of the results.
-    line: usize,
-    bounds: Option<[f32; 2]>,
-    out: &'a mut [f32],
-}
-
-impl WithSimd for LineSums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let LineSums { images, weights, x, line, bounds, out } = self;
-        let (conv, spatial, last) = (images.conv, images.spatial, images.steps.len() - 1);
-        let (channels, window, taps) = (conv.groups, &conv.window, conv.kernel[last]);
-        let (stride, dilation, pad, length) = (window.strides[last], window.dilations[last], window.pads_begin[last], spatial[last]);
-        let position = unravel(line, &[&[usize::MAX], &images.steps[..last]].concat());
-        // The lines of the image that the window sees, and their taps.
-        let lines: Vec<(usize, usize)> = window
-            .lines(&conv.kernel, &position, spatial)
-            .map(|(outer, line)| (line * length * channels, outer * taps * channels))
-            .collect();
-        let steps = images.steps[last];
-        // From `low` to `high` all taps lie in the line.
-        let low = pad.div_ceil(stride).min(steps);
-        let high = ((length + pad).saturating_sub((taps - 1) * dilation)).div_ceil(stride).clamp(low, steps);
-        let mut seen: Vec<(usize, usize)> = Vec::with_capacity(lines.len() * taps);
-        let mut step = 0;
-        while step < steps {
-            let count = if (low..high).contains(&step) { high - step } else { 1 };
-            let first = step * stride;
-            seen.clear();
-            for &(line, weight) in &lines {
-                let inside = |tap: &usize| (pad..length + pad).contains(&(first + tap * dilation));
-                seen.extend(
-                    (0..taps).filter(inside).map(|tap| (line + (first + tap * dilation - pad) * channels, weight + tap * channels)),
-                );
-            }
-            let ends = Ends { bias: conv.bias.as_deref(), bounds };
-            let sums = Sums { x, w: weights, seen: &seen, apart: stride * channels, ends, channels };
-            let out = &mut out[step * channels..][..count * channels];
-            simd.vectorize(
-                #[inline(always)]
-                || sums.write(simd, out),
-            );
-            step += count;
-        }
-    }
-}
-
-/// What positions of a depthwise convolution are the sums of.
-#[derive(Clone, Copy)]
-struct Sums<'a> {
-    x: &'a [f32],
-    w: &'a [f32],
-    /// For each tap where the first position finds its channels, and where its weights lie.
-    seen: &'a [(usize, usize)],
-    /// How far further the next position finds them.
-    apart: usize,
-    ends: Ends<'a>,
-    channels: usize,
-}
-
-impl Sums<'_> {
-    /// Writes positions, a channel behind the other.
-    #[inline(always)]
-    fn write<S: Simd>(self, simd: S, out: &mut [f32]) {
-        /// Positions that are summed together: each weight is read once for them.
-        const TOGETHER: usize = 4;
-        let mut first = 0;
-        let mut fours = out.chunks_exact_mut(TOGETHER * self.channels);
-        for out in &mut fours {
-            self.positions::<S, TOGETHER>(simd, first, out);
-            first += TOGETHER * self.apart;
-        }
-        for out in fours.into_remainder().chunks_exact_mut(self.channels) {
-            self.positions::<S, 1>(simd, first, out);
-            first += self.apart;
-        }
-    }
-
-    #[inline(always)]
-    fn positions<S: Simd, const P: usize>(self, simd: S, first: usize, out: &mut [f32]) {
-        let mut channel = 0;
-        while channel + 2 * S::F32_LANES <= self.channels {
-            self.vectors::<S, P, 2>(simd, first, channel, out);
-            channel += 2 * S::F32_LANES;
-        }
-        while channel + S::F32_LANES <= self.channels {
-            self.vectors::<S, P, 1>(simd, first, channel, out);
-            channel += S::F32_LANES;
-        }
-        if channel < self.channels {
-            let width = self.channels - channel;
-            for p in 0..P {
-                let mut sum = simd.splat_f32s(0.0);
-                for &(from, tap) in self.seen {
-                    let x = simd.partial_load_f32s(&self.x[from + first + p * self.apart + channel..][..width]);
-                    let w = simd.partial_load_f32s(&self.w[tap + channel..][..width]);
-                    sum = simd.mul_add_e_f32s(x, w, sum);
-                }
-                if let Some(bias) = self.ends.bias {
-                    sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[channel..][..width]));
-                }
-                if let Some(bounds) = self.ends.bounds {
-                    sum = between_vectors(simd, sum, bounds.map(|bound| simd.splat_f32s(bound)));
-                }
-                simd.partial_store_f32s(&mut out[p * self.channels + channel..][..width], sum);
-            }
-        }
-    }
-
-    /// `V` vectors of channels of `P` positions.
-    #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "sums that are walked by reference do not stay in registers")]
-    fn vectors<S: Simd, const P: usize, const V: usize>(self, simd: S, first: usize, channel: usize, out: &mut [f32]) {
-        let width = V * S::F32_LANES;
-        let mut sums = [[simd.splat_f32s(0.0); V]; P];
-        for &(from, tap) in self.seen {
-            let w: &[S::f32s; V] = S::as_simd_f32s(&self.w[tap + channel..][..width]).0.first_chunk().expect("as many vectors");
-            let x = &self.x[from + first + channel..][..(P - 1) * self.apart + width];
-            for p in 0..P {
-                let x = S::as_simd_f32s(&x[p * self.apart..][..width]).0;
-                for v in 0..V {
-                    sums[p][v] = simd.mul_add_e_f32s(x[v], w[v], sums[p][v]);
-                }
-            }
-        }
-        if let Some(bias) = self.ends.bias {
-            let bias = S::as_simd_f32s(&bias[channel..][..width]).0;
-            for p in 0..P {
-                for v in 0..V {
-                    sums[p][v] = simd.add_f32s(sums[p][v], bias[v]);
-                }
-            }
-        }
-        if let Some(bounds) = self.ends.bounds {
-            let bounds = bounds.map(|bound| simd.splat_f32s(bound));
-            for p in 0..P {
-                for v in 0..V {
-                    sums[p][v] = between_vectors(simd, sums[p][v], bounds);
-                }
-            }
-        }
-        for p in 0..P {
-            let to = S::as_mut_simd_f32s(&mut out[p * self.channels + channel..][..width]).0;
-            to[..V].copy_from_slice(&sums[p]);
-        }
     }
 }

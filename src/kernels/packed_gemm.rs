@@ -1,7 +1,7 @@
 //! Products with a matrix that stays: it is laid out once, so that each of them reads it from front to back.
 
 use super::fused_activation::{FusedActivation, between_vectors};
-use super::threads::threads;
+use super::threads::{run_halves, threads};
 use crate::array::room;
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
@@ -254,7 +254,7 @@ fn divided(block: Block, blocks: usize) {
     match block.middle().filter(|_| blocks >= 4) {
         Some((axis, at)) => {
             let (one, other) = block.split(axis, at);
-            rayon::join(|| divided(one, blocks / 2), || divided(other, blocks / 2));
+            run_halves(|| divided(one, blocks / 2), || divided(other, blocks / 2));
         }
         None => Arch::new().dispatch(block),
     }

@@ -8,7 +8,8 @@ use std::cell::Cell;
 #[cfg(feature = "tract")]
 use std::sync::Arc;
 #[cfg(feature = "tract")]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "tract")]
 use std::time::{Duration, Instant};
@@ -103,11 +104,34 @@ pub fn together<R: Send>(run: impl FnOnce() -> R + Send) -> R {
 }
 
 /// Runs numbered tasks, in parallel where asked. The only point where a loop enters the thread pool: it is compiled once.
+///
+/// Each thread begins with the same part of them every time, and then takes what others have not begun: what it reads is mostly what it wrote in the
+/// loop before, which is in its cache.
 pub fn run_tasks(count: usize, parallel: bool, task: &(dyn Fn(usize) + Sync)) {
-    match parallel {
-        true => (0..count).into_par_iter().for_each(task),
-        false => (0..count).for_each(task),
+    let threads = if parallel { threads().min(count) } else { 1 };
+    if threads <= 1 {
+        return (0..count).for_each(task);
     }
+    let start = |part: usize| part * count / threads;
+    let next: Vec<AtomicUsize> = (0..threads).map(|part| AtomicUsize::new(start(part))).collect();
+    (0..threads).into_par_iter().with_max_len(1).for_each(|i| {
+        let own = rayon::current_thread_index().unwrap_or(i);
+        for part in (0..threads).map(|distance| (own + distance) % threads) {
+            std::iter::repeat_with(|| next[part].fetch_add(1, Ordering::Relaxed)).take_while(|&i| i < start(part + 1)).for_each(task);
+        }
+    });
+}
+
+/// Runs both, in parallel; the second on another thread where one is free. A thread of the pool's second half begins with the second, as in
+/// [`run_tasks`].
+#[cfg(feature = "tract")]
+pub fn run_halves(one: impl FnOnce() + Send, other: impl FnOnce() + Send) {
+    let is_of_second_half = rayon::current_thread_index().is_some_and(|i| 2 * i >= threads());
+    if is_of_second_half {
+        rayon::join(other, one)
+    } else {
+        rayon::join(one, other)
+    };
 }
 
 /// Works on items in parallel, each with a buffer that no other thread uses at the same time.

@@ -1,5 +1,6 @@
 //! Loops compiled for the vector instructions that this machine has.
 
+#[cfg(feature = "tract")]
 use pulp::{Simd, WithSimd};
 
 /// Runs a loop in the version for the widest vectors of this machine: the same elements, since nothing is reordered.
@@ -11,6 +12,7 @@ pub fn vectorised<R>(run: impl FnOnce() -> R) -> R {
 }
 
 /// As [`vectorised`], for a loop that is told whether this machine multiplies and adds in one instruction: a constant in each version.
+#[cfg(feature = "tract")]
 #[inline(always)]
 pub fn vectorised_fused<R>(run: impl FnOnce(bool) -> R) -> R {
     struct Loop<F>(F);
