@@ -63,7 +63,7 @@ impl WithSimd for Lines<'_> {
             })
             .collect();
         let line_sums = LineSums { conv, x };
-        // What is frequent has loops of known lengths, all of whose sums and weights stay in registers.
+        // What is frequent has loops of known sizes, all of whose sums and weights stay in registers.
         let stride = if conv.window.dilations[last] == 1 && channels >= S::F32_LANES { conv.window.strides[last] } else { 0 };
         match (taps, stride) {
             (3, 1) => line_sums.unrolled::<S, 3, 1>(simd, &seen, out),

@@ -57,7 +57,7 @@ pub fn awake<R>(run: impl FnOnce() -> R) -> R {
             } else if idle_since.elapsed() > PATIENCE {
                 return;
             } else {
-                // To whoever needs this core.
+                // Another thread may need this core.
                 std::thread::yield_now();
             }
         }
