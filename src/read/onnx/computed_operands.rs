@@ -69,8 +69,11 @@ fn a_computed_shape_is_read_anew_in_every_call() {
     let run = |s: [i64; 2]| traced.graph().replay(&[x.to_array().unwrap(), Tensor::from(&s).to_array().unwrap()]);
     for (given, shape) in [([0, -1], [2, 12]), ([-1, 0], [8, 3]), ([4, 6], [4, 6]), ([24, -1], [24, 1])] {
         assert_eq!(run(given).unwrap()[0].shape(), shape, "{given:?}");
-        let session = traced.session().unwrap().run(&[x.to_array().unwrap(), Tensor::from(&given).to_array().unwrap()]);
-        assert_eq!(session.unwrap()[0].shape(), shape, "{given:?}");
+        #[cfg(feature = "tract")]
+        {
+            let session = traced.session().unwrap().run(&[x.to_array().unwrap(), Tensor::from(&given).to_array().unwrap()]);
+            assert_eq!(session.unwrap()[0].shape(), shape, "{given:?}");
+        }
     }
     for wrong in [[-1, -1], [5, -1], [4, 5], [-2, 12]] {
         assert_eq!(run(wrong).unwrap_err().code(), crate::ErrorCode::Shape, "{wrong:?}");
