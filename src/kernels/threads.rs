@@ -7,8 +7,6 @@ use rayon::prelude::*;
 use std::cell::Cell;
 #[cfg(feature = "tract")]
 use std::sync::Arc;
-#[cfg(feature = "tract")]
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "tract")]
@@ -32,26 +30,65 @@ pub fn alone<R>(run: impl FnOnce() -> R) -> R {
     run()
 }
 
-/// Runs in a pool whose other threads meanwhile stay awake for parts of the work: waking one takes as long as a small convolution. A thread that finds
-/// nothing for [`PATIENCE`] goes back to sleep.
+/// Threads that share the work of one call at a time or of some.
 #[cfg(feature = "tract")]
-pub fn awake<R>(run: impl FnOnce() -> R) -> R {
-    /// Also where the work panics.
-    struct Ended(Arc<AtomicBool>);
-    impl Drop for Ended {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
+pub struct Pool {
+    threads: rayon::ThreadPool,
+    /// The calls that run.
+    running: AtomicUsize,
+    /// How often a call began or ended.
+    changes: Arc<AtomicUsize>,
+}
+
+#[cfg(feature = "tract")]
+impl Pool {
+    /// So many threads, at most one a core, for kernels that run in them; `None` where one is enough, which is the caller's.
+    ///
+    /// # Errors
+    /// [`Runtime`](crate::ErrorCode::Runtime) where the system has no threads left.
+    pub fn new(threads: usize) -> Result<Option<Pool>> {
+        let threads = threads.min(std::thread::available_parallelism().map_or(1, usize::from));
+        if threads <= 1 {
+            return Ok(None);
         }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("ontrace-{i}")).build();
+        let threads = pool.map_err(|error| Error::runtime(format!("cannot start {threads} threads: {error}")))?;
+        Ok(Some(Pool { threads, running: AtomicUsize::new(0), changes: Arc::default() }))
     }
-    let ended = Ended(Arc::default());
-    let (caller, flag) = (rayon::current_thread_index(), ended.0.clone());
+
+    /// Runs a call. Where it is the only one, the other threads stay awake for parts of its work: waking one takes as long as a small convolution.
+    pub fn run<R: Send>(&self, call: impl FnOnce() -> R + Send) -> R {
+        /// Also where the call panics.
+        struct Running<'a>(&'a Pool);
+        impl Drop for Running<'_> {
+            fn drop(&mut self) {
+                self.0.changes.fetch_add(1, Ordering::Relaxed);
+                self.0.running.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let change = self.changes.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_only = self.running.fetch_add(1, Ordering::Relaxed) == 0;
+        let _running = Running(self);
+        self.threads.install(|| {
+            if is_only {
+                stay_awake(self.changes.clone(), change);
+            }
+            call()
+        })
+    }
+}
+
+/// Has the other threads of this pool look for work until the next change. A thread that finds none for [`PATIENCE`] goes back to sleep.
+#[cfg(feature = "tract")]
+fn stay_awake(changes: Arc<AtomicUsize>, change: usize) {
+    let caller = rayon::current_thread_index();
     // Nothing waits for these: while one runs what another call left to it, this call may end.
     rayon::spawn_broadcast(move |context| {
         if caller == Some(context.index()) {
             return;
         }
         let mut idle_since = Instant::now();
-        while !flag.load(Ordering::Relaxed) {
+        while changes.load(Ordering::Relaxed) == change {
             if rayon::yield_now() == Some(rayon::Yield::Executed) {
                 idle_since = Instant::now();
             } else if idle_since.elapsed() > PATIENCE {
@@ -62,25 +99,11 @@ pub fn awake<R>(run: impl FnOnce() -> R) -> R {
             }
         }
     });
-    run()
 }
 
 /// How long a thread looks for work before it sleeps.
 #[cfg(feature = "tract")]
 const PATIENCE: Duration = Duration::from_millis(1);
-
-/// So many threads, at most one a core, for kernels that run in them; `None` where one is enough, which is the caller's.
-///
-/// # Errors
-/// [`Runtime`](crate::ErrorCode::Runtime) where the system has no threads left.
-#[cfg(feature = "tract")]
-pub fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("ontrace-{i}")).build();
-    (threads.min(cores) > 1)
-        .then(|| pool(threads.min(cores)).map_err(|error| Error::runtime(format!("cannot start {threads} threads: {error}"))))
-        .transpose()
-}
 
 /// Gives rayon's global pool at most a thread a core, where the environment asks for more (`RAYON_NUM_THREADS`). For programs, before anything runs.
 #[cfg(feature = "tract")]

@@ -35,7 +35,7 @@ pub use profile::NodeTime;
 use crate::array::Array;
 use crate::dim::{Bindings, Type};
 use crate::error::{Error, ErrorCode, Result, ResultExt};
-use crate::kernels::threads;
+use crate::kernels::threads::{self, Pool};
 use crate::module::{DynModule, Outputs, Signature};
 use crate::onnx::proto::{self, ModelProto};
 use crate::onnx::{Model, verify};
@@ -91,7 +91,7 @@ pub struct Session {
     /// The inputs whose values operators need when a plan is made.
     steering: Vec<usize>,
     /// The threads of a call; `None` for the caller's alone.
-    pool: Option<Arc<rayon::ThreadPool>>,
+    pool: Option<Arc<Pool>>,
     /// How many plans are kept.
     cached_plans: usize,
     /// The plan used last stands last.
@@ -257,7 +257,7 @@ impl Session {
             rows: rows.to_vec(),
             direct: OnceLock::new(),
             module: OnceLock::new(),
-            pool: threads::pool(*threads)?.map(Arc::new),
+            pool: Pool::new(*threads)?.map(Arc::new),
             cached_plans: *cached_plans,
             plans: Mutex::default(),
             made: AtomicUsize::new(0),
@@ -445,7 +445,7 @@ impl Session {
     /// Runs on the threads of this session: our kernels divide their work between them, tract's stay on one.
     fn on_threads<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            Some(pool) => pool.install(|| threads::awake(run)),
+            Some(pool) => pool.run(run),
             None => threads::alone(run),
         }
     }

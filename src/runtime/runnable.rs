@@ -1,6 +1,6 @@
 //! A plan of tract's that is run again and again: what it makes for a run is kept for the next one.
 
-use crate::kernels::threads;
+use crate::kernels::threads::{self, Pool};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -33,13 +33,13 @@ impl ThreadChoice {
     }
 
     /// Runs a call in the pool or by itself.
-    pub(super) fn run<R: Send>(&self, pool: &rayon::ThreadPool, run: impl FnOnce() -> R + Send) -> R {
+    pub(super) fn run<R: Send>(&self, pool: &Pool, run: impl FnOnce() -> R + Send) -> R {
         let call = self.calls.load(Ordering::Relaxed);
         let pooled = self.pooled.load(Ordering::Relaxed);
         let decided = call > 2 * ThreadChoice::TRIALS;
         let is_alone =
             pooled < ThreadChoice::LONG && if decided { self.alone.load(Ordering::Relaxed) <= pooled } else { call > ThreadChoice::TRIALS };
-        let run = || if is_alone { threads::alone(run) } else { pool.install(|| threads::awake(run)) };
+        let run = || if is_alone { threads::alone(run) } else { pool.run(run) };
         if decided {
             return run();
         }
@@ -108,14 +108,14 @@ impl Runnable {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, ThreadChoice};
+    use super::{Duration, Pool, ThreadChoice};
     use crate::ops::{Cell, Recurrent, RecurrentWeights};
     use crate::runtime::noise;
     use crate::{Array, Result, Tensor, trace_fn};
 
     #[test]
     fn short_calls_stay_on_the_thread_of_the_caller() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let Some(pool) = Pool::new(2).unwrap() else { return };
         let in_pool = || rayon::current_thread_index().is_some();
         let short = ThreadChoice::new();
         // Whichever way is quicker, both were tried.
