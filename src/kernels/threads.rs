@@ -188,3 +188,40 @@ pub fn try_each<I: Send, R: Send>(
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often each of some tasks runs.
+    fn runs(count: usize) -> Vec<usize> {
+        let runs: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        run_tasks(count, true, &|i| {
+            runs[i].fetch_add(1, Ordering::Relaxed);
+        });
+        runs.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn every_task_runs_once_on_any_number_of_threads() {
+        for threads in [1, 2, 3, 7] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!([0, 1, 2, 5, 6, 7, 100].into_iter().all(|count| pool.install(|| runs(count)) == vec![1; count]), "{threads} threads");
+        }
+        assert_eq!(runs(9), [1; 9]);
+    }
+
+    #[cfg(feature = "tract")]
+    #[test]
+    fn calls_side_by_side_and_calls_that_panic_leave_the_pool_usable() {
+        let Some(pool) = Pool::new(2).unwrap() else { return };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..200).for_each(|count| assert_eq!(pool.run(|| runs(count % 9)), vec![1; count % 9])));
+            }
+        });
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.run(|| panic!("on purpose"))));
+        assert!(panicked.is_err());
+        assert_eq!((pool.running.load(Ordering::Relaxed), pool.run(|| runs(5))), (0, vec![1; 5]));
+    }
+}
