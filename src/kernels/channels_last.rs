@@ -279,6 +279,28 @@ pub fn scaled(batch: usize, channels: usize, x: &[f32], scale: &[f32], out: &mut
     Ok(())
 }
 
+/// Images times a number for each channel, plus another: a normalisation by statistics that are known.
+///
+/// # Errors
+/// [`Shape`](crate::ErrorCode::Shape) where slices do not have the sizes of their shapes.
+pub fn normalised(scale: &[f32], shift: &[f32], x: &[f32], out: &mut [f32]) -> Result<()> {
+    let channels = scale.len();
+    if shift.len() != channels || x.len() != out.len() || !x.len().is_multiple_of(channels.max(1)) {
+        return Err(Error::shape("slices do not have the sizes of their shapes"));
+    }
+    write_lines(out, channels.max(1), threads() > 1 && x.len() > 2 * GRAIN, |first, out| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, x) in out.chunks_exact_mut(channels).zip(x[first * channels..].chunks_exact(channels)) {
+                    out.iter_mut().zip(x).zip(scale.iter().zip(shift)).for_each(|((y, x), (scale, shift))| *y = x * scale + shift);
+                }
+            },
+        );
+    });
+    Ok(())
+}
+
 /// Images with the elements of a channel together, in an order that has the channels of a position together.
 ///
 /// # Errors
@@ -318,6 +340,18 @@ pub fn to_channels_last(batch: usize, channels: usize, x: &[f32], out: &mut [f32
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_channel_is_normalised_by_its_own_numbers() {
+        let x: Vec<f32> = (0..3 * 50_000).map(|i| i as f32).collect();
+        let mut out = vec![0.0; x.len()];
+        normalised(&[2.0, 0.5, -1.0], &[1.0, 0.0, 3.0], &x, &mut out).unwrap();
+        assert!(x.iter().zip(&out).enumerate().all(|(i, (x, &y))| y == [2.0 * x + 1.0, 0.5 * x, 3.0 - x][i % 3]));
+        assert!(
+            normalised(&[1.0; 3], &[1.0; 2], &x, &mut out).is_err() && normalised(&[1.0; 4], &[1.0; 4], &[1.0; 6], &mut [0.0; 6]).is_err()
+        );
+        normalised(&[], &[], &[], &mut []).unwrap();
+    }
 
     #[test]
     fn channels_move_last_whatever_their_number() {

@@ -561,21 +561,12 @@ impl<'a, 'k> Pass<'a, 'k> {
         name
     }
 
-    /// A normalisation that no convolution takes in, as a product and an addition.
+    /// A normalisation of f32 that no convolution takes in.
     fn normalised(&mut self, node: &Node, x: &str, output: &str, rank: usize) -> Result<Option<()>> {
-        let Some([scale, shift]) = self.normalisation(node)? else { return Ok(None) };
-        let shape = |values: Vec<f32>| Array::new(&[values.len()], values);
-        let (scale, shift) = (self.new_constant(shape(scale)?), self.new_constant(shape(shift)?));
-        let (x, scaled) = (self.last(x, rank), format!("{output}.channels_last.scaled"));
-        let output = self.new_last(output, rank);
-        let binary = |op: &str, inputs: [String; 2], output: String| NodeProto {
-            op_type: op.to_string(),
-            input: inputs.to_vec(),
-            output: vec![output],
-            ..NodeProto::default()
-        };
-        self.nodes.push(binary("Mul", [x, scale], scaled.clone()));
-        self.nodes.push(binary("Add", [scaled, shift], output));
+        let is_f32 = self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32);
+        let Some(numbers) = self.normalisation(node)?.filter(|_| is_f32) else { return Ok(None) };
+        let x = self.last(x, rank);
+        self.layer(node.name().to_string(), LayerKernel::Normalise(Arc::new(numbers)), vec![x], output, rank);
         Ok(Some(()))
     }
 

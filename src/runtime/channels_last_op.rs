@@ -4,7 +4,7 @@ use super::packed_matmul::room;
 use super::panic::from_ours;
 use crate::array::count;
 use crate::error::Result;
-use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, reduced, scaled, to_channels_last};
+use crate::kernels::channels_last::{ChannelsLastPool, SpatialReduction, normalised, reduced, scaled, to_channels_last};
 use crate::kernels::conv::Window;
 use crate::kernels::packed_conv::PackedConv;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(super) enum LayerKernel {
     Reduce(SpatialReduction),
     /// Images whose channels come before the positions.
     Move,
+    /// Images times a number for each channel, plus another.
+    Normalise(Arc<[Vec<f32>; 2]>),
 }
 
 /// A layer as it stands in tract's plan. The second operand of a convolution, where it has one, is added before the activation.
@@ -32,6 +34,7 @@ impl PartialEq for LayerOp {
         match (&self.0, &other.0) {
             (LayerKernel::Conv(a), LayerKernel::Conv(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Pool(a), LayerKernel::Pool(b)) => Arc::ptr_eq(a, b),
+            (LayerKernel::Normalise(a), LayerKernel::Normalise(b)) => Arc::ptr_eq(a, b),
             (LayerKernel::Scale, LayerKernel::Scale) | (LayerKernel::Move, LayerKernel::Move) => true,
             (LayerKernel::Reduce(a), LayerKernel::Reduce(b)) => a == b,
             _ => false,
@@ -52,7 +55,7 @@ impl LayerOp {
         let (kernel, window, filters) = match &self.0 {
             LayerKernel::Conv(conv) => (conv.kernel(), conv.window(), conv.filters().to_dim()),
             LayerKernel::Pool(pool) => (&pool.kernel[..], &pool.window, images[images.len() - 1].clone()),
-            LayerKernel::Scale => return Ok(images.into()),
+            LayerKernel::Scale | LayerKernel::Normalise(_) => return Ok(images.into()),
             LayerKernel::Move => return Ok(moved(images)),
             LayerKernel::Reduce(_) => return Ok(one_per_channel(images)),
         };
@@ -70,7 +73,7 @@ impl LayerOp {
         match &self.0 {
             LayerKernel::Conv(conv) => conv.shape(images),
             LayerKernel::Pool(pool) => pool.shape(images),
-            LayerKernel::Scale => Ok(images.to_vec()),
+            LayerKernel::Scale | LayerKernel::Normalise(_) => Ok(images.to_vec()),
             LayerKernel::Move => Ok(moved(images).to_vec()),
             LayerKernel::Reduce(_) => Ok(one_per_channel(images).to_vec()),
         }
@@ -111,6 +114,7 @@ impl Op for LayerOp {
             LayerKernel::Scale => "ontrace.Scale".into(),
             LayerKernel::Reduce(_) => "ontrace.Reduce".into(),
             LayerKernel::Move => "ontrace.ChannelsLast".into(),
+            LayerKernel::Normalise(_) => "ontrace.Normalise".into(),
         }
     }
 
@@ -139,6 +143,7 @@ impl EvalOp for LayerOp {
             LayerKernel::Conv(conv) => conv.run(images, other, out),
             LayerKernel::Pool(pool) => pool.run(images, out),
             LayerKernel::Reduce(reduction) => reduced(*reduction, shape[0], shape[shape.len() - 1], images.1, out),
+            LayerKernel::Normalise(numbers) => normalised(&numbers[0], &numbers[1], images.1, out),
             LayerKernel::Move => to_channels_last(shape[0], shape[shape.len() - 1], images.1, out),
             LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
