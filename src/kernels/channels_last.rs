@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_channel_is_normalised_by_its_own_numbers() {
+    fn each_channel_is_normalised_by_its_own_factor_and_shift() {
         let x: Vec<f32> = (0..3 * 50_000).map(|i| i as f32).collect();
         let mut out = vec![0.0; x.len()];
         normalised(&[2.0, 0.5, -1.0], &[1.0, 0.0, 3.0], &x, &mut out).unwrap();

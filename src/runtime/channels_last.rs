@@ -564,9 +564,9 @@ impl<'a, 'k> Pass<'a, 'k> {
     /// A normalisation of f32 that no convolution takes in.
     fn normalised(&mut self, node: &Node, x: &str, output: &str, rank: usize) -> Result<Option<()>> {
         let is_f32 = self.types.get(x).is_some_and(|ty| ty.dtype == DType::F32);
-        let Some(numbers) = self.normalisation(node)?.filter(|_| is_f32) else { return Ok(None) };
+        let Some(factors) = self.normalisation(node)?.filter(|_| is_f32) else { return Ok(None) };
         let x = self.last(x, rank);
-        self.layer(node.name().to_string(), LayerKernel::Normalise(Arc::new(numbers)), vec![x], output, rank);
+        self.layer(node.name().to_string(), LayerKernel::Normalise(Arc::new(factors)), vec![x], output, rank);
         Ok(Some(()))
     }
 

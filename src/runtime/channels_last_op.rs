@@ -143,7 +143,7 @@ impl EvalOp for LayerOp {
             LayerKernel::Conv(conv) => conv.run(images, other, out),
             LayerKernel::Pool(pool) => pool.run(images, out),
             LayerKernel::Reduce(reduction) => reduced(*reduction, shape[0], shape[shape.len() - 1], images.1, out),
-            LayerKernel::Normalise(numbers) => normalised(&numbers[0], &numbers[1], images.1, out),
+            LayerKernel::Normalise(factors) => normalised(&factors[0], &factors[1], images.1, out),
             LayerKernel::Move => to_channels_last(shape[0], shape[shape.len() - 1], images.1, out),
             LayerKernel::Scale => scaled(shape[0], shape[shape.len() - 1], images.1, other.unwrap_or_default(), out),
         }
