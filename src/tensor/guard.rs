@@ -102,12 +102,22 @@ pub(crate) fn fixed_by_guards(tensor: &Tensor) -> Option<Array> {
     let traced_ref = tensor.traced_ref()?;
     recorder::of_graph(traced_ref, |graph| {
         graph.guarded().next()?;
-        computed(graph, traced_ref.value, DEEPEST)
+        computed(graph, traced_ref.value, DEEPEST, &mut HashMap::new())
     })
 }
 
-/// A value computed from constants and guarded values by at most so many nodes one after the other.
-fn computed(graph: &Graph, id: ValueId, deepest: usize) -> Option<Array> {
+/// A value computed from constants and guarded values by at most so many nodes one after the other. What is found for a value and a number of nodes is
+/// kept: of sums of a value with itself, one upon the other, there are as many paths as powers of 2.
+fn computed(graph: &Graph, id: ValueId, deepest: usize, found: &mut HashMap<(ValueId, usize), Option<Array>>) -> Option<Array> {
+    if let Some(known) = found.get(&(id, deepest)) {
+        return known.clone();
+    }
+    let value = computed_anew(graph, id, deepest, found);
+    found.insert((id, deepest), value.clone());
+    value
+}
+
+fn computed_anew(graph: &Graph, id: ValueId, deepest: usize, found: &mut HashMap<(ValueId, usize), Option<Array>>) -> Option<Array> {
     let guarded = graph.guards().iter().find_map(|guard| match &guard.condition {
         Condition::Values(guarded, array) if *guarded == id => Some(array),
         _ => None,
@@ -119,7 +129,7 @@ fn computed(graph: &Graph, id: ValueId, deepest: usize) -> Option<Array> {
     if deepest == 0 || graph.value(id).ty.shape.numel() != 1 {
         return None;
     }
-    let inputs = node.inputs.iter().map(|input| input.map(|id| computed(graph, id, deepest - 1).ok_or(())).transpose());
+    let inputs = node.inputs.iter().map(|input| input.map(|id| computed(graph, id, deepest - 1, found).ok_or(())).transpose());
     let inputs = inputs.collect::<Result<Vec<_>, ()>>().ok()?;
     let output = node.outputs.iter().position(|output| *output == id)?;
     node.op.eval(&Inputs::new(&inputs.iter().map(Option::as_ref).collect::<Vec<_>>()), Sizes::Example).ok()?.into_iter().nth(output)
