@@ -38,6 +38,14 @@ pub fn check_comparison_memory(traced: &Traced, file_size: usize, given: &[Strin
     check_copies(traced, file_size, given, 6)
 }
 
+/// As [`check_memory`], of a traced graph that is verified: it runs in both the source model and the candidate, whose outputs wait for those of the other.
+///
+/// # Errors
+/// As [`check_memory`].
+pub fn check_verification_memory(traced: &Traced, file_size: usize, given: &[String]) -> Result<()> {
+    check_copies(traced, file_size, given, 2)
+}
+
 /// As [`check_memory`], where each value is there this many times.
 fn check_copies(traced: &Traced, file_size: usize, given: &[String], copies: u64) -> Result<()> {
     let graph = traced.graph();
@@ -144,6 +152,7 @@ mod tests {
         assert_eq!(check_memory(&traced, 0, &[]), Ok(()));
         let compared = check_comparison_memory(&traced, 0, &[]).unwrap_err();
         assert_eq!(compared.code(), ErrorCode::TooBig, "three are, each six times");
+        assert_eq!(check_verification_memory(&traced, 0, &[]), Ok(()), "three, twice");
         let kept = |x: Tensor| {
             let all = (0..40).map(|i| x.add(i)).collect::<Result<Vec<_>>>()?;
             Tensor::cat(&all.iter().collect::<Vec<_>>(), 0)
