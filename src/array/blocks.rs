@@ -9,22 +9,22 @@ use std::ops::Range;
 /// How many elements are converted at a time.
 const BLOCK: usize = 1 << 12;
 
-/// Reads the elements of an array in row-major order as numbers of one type.
+/// Reads the elements of an array in row-major order as values of one type.
 pub(crate) struct Elements<'a, N>(Box<dyn Fn(Range<usize>, &mut Vec<N>) + 'a>);
 
 impl<'a, N: Copy + 'a> Elements<'a, N> {
     fn of<T: Element>(elements: Cow<'a, [T]>, convert: impl Fn(T) -> N + 'a) -> Elements<'a, N> {
-        Elements(Box::new(move |range, numbers| numbers.extend(elements[range].iter().map(|&x| convert(x)))))
+        Elements(Box::new(move |range, values| values.extend(elements[range].iter().map(|&x| convert(x)))))
     }
 
     fn converted(elements: Vec<N>) -> Elements<'a, N> {
-        Elements(Box::new(move |range, numbers| numbers.extend_from_slice(&elements[range])))
+        Elements(Box::new(move |range, values| values.extend_from_slice(&elements[range])))
     }
 
-    /// Replaces `numbers` by the elements of a range.
-    pub(crate) fn read(&self, range: Range<usize>, numbers: &mut Vec<N>) {
-        numbers.clear();
-        (self.0)(range, numbers);
+    /// Replaces `values` by the elements of a range.
+    pub(crate) fn read(&self, range: Range<usize>, values: &mut Vec<N>) {
+        values.clear();
+        (self.0)(range, values);
     }
 }
 
@@ -62,10 +62,10 @@ impl Array {
     /// # Errors
     /// As [`Array::to_f64s`].
     pub fn for_each_f64(&self, mut visit: impl FnMut(f64)) -> Result<()> {
-        let (elements, mut numbers) = (self.doubles()?, Vec::with_capacity(BLOCK));
+        let (elements, mut values) = (self.doubles()?, Vec::with_capacity(BLOCK));
         for range in blocks(self.len()) {
-            elements.read(range, &mut numbers);
-            numbers.iter().for_each(|&x| visit(x));
+            elements.read(range, &mut values);
+            values.iter().for_each(|&x| visit(x));
         }
         Ok(())
     }
@@ -75,11 +75,11 @@ impl Array {
     /// # Errors
     /// As [`Array::to_f64s`].
     pub(crate) fn double_at(&self, i: usize) -> Result<Option<f64>> {
-        let mut numbers = Vec::new();
+        let mut values = Vec::new();
         if i < self.len() {
-            self.doubles()?.read(i..i + 1, &mut numbers);
+            self.doubles()?.read(i..i + 1, &mut values);
         }
-        Ok(numbers.first().copied())
+        Ok(values.first().copied())
     }
 }
 

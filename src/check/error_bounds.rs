@@ -390,7 +390,7 @@ pub(super) fn rms(values: impl Iterator<Item = f64>) -> f64 {
     squares.root()
 }
 
-/// The mean square of the numbers that are finite.
+/// The mean square of finite values.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SquareMean {
     sum: f64,

@@ -61,7 +61,8 @@ fn check_copies(traced: &Traced, file_size: usize, given: &[String], copies: u64
             return Err(too_big(own, limit).at(format!("input {name}")));
         }
     }
-    let limits = Limits { run: run_limit(file, inputs) / copies, constants: CONSTANTS.0.saturating_add(CONSTANTS.1.saturating_mul(file)) };
+    let limits =
+        MemoryLimits { run: run_limit(file, inputs) / copies, constants: CONSTANTS.0.saturating_add(CONSTANTS.1.saturating_mul(file)) };
     limits.compare(graph, own, false)
 }
 
@@ -85,12 +86,12 @@ fn too_big(bytes: u64, limit: u64) -> Error {
     .help("smaller inputs take less (-i); the limit grows with the file and with the inputs that are given, and --limit raises it")
 }
 
-struct Limits {
+struct MemoryLimits {
     run: u64,
     constants: u64,
 }
 
-impl Limits {
+impl MemoryLimits {
     /// Follows the values of a graph in order; `around` is what is alive outside. Values of a body depend on inputs.
     fn compare(&self, graph: &Graph, around: u64, is_body: bool) -> Result<()> {
         let size = |id: &crate::graph::ValueId| bytes(&graph.value(*id).ty);

@@ -51,7 +51,7 @@ impl Reference {
     /// # Errors
     /// Where it cannot be compared.
     pub(super) fn closeness(&self, got: &Array) -> Result<Closeness> {
-        self.closest(got, &[Limits::of(self)?], 1.0)
+        self.closest(got, &[RoundingLimits::of(self)?], 1.0)
     }
 
     /// How close the reference of another graph is. Neither is rounded on the way, and what a simplifier rounds of the weights is less than what
@@ -63,11 +63,11 @@ impl Reference {
         if self.value.shape() != other.value.shape() {
             return Ok(Closeness { share: f64::INFINITY, limit: 0.0, element: 0 });
         }
-        self.closest(&other.value, &[Limits::of(self)?, Limits::of(other)?], 0.25)
+        self.closest(&other.value, &[RoundingLimits::of(self)?, RoundingLimits::of(other)?], 0.25)
     }
 
     /// How close an array is, where this share of the sum of the limits is allowed.
-    fn closest(&self, got: &Array, limits: &[Limits], allowed: f64) -> Result<Closeness> {
+    fn closest(&self, got: &Array, limits: &[RoundingLimits], allowed: f64) -> Result<Closeness> {
         if got.len() != self.value.len() {
             return Err(Error::shape(format!("{} elements, expected {}", got.len(), self.value.len())));
         }
@@ -106,7 +106,7 @@ impl Reference {
 }
 
 /// What rounding explains of each element of a reference, computed where it is asked for.
-struct Limits<'a> {
+struct RoundingLimits<'a> {
     value: Elements<'a, f64>,
     samples: Vec<Elements<'a, f64>>,
     bound: Option<&'a [f64]>,
@@ -115,11 +115,11 @@ struct Limits<'a> {
     common: f64,
 }
 
-impl<'a> Limits<'a> {
-    fn of(reference: &'a Reference) -> Result<Limits<'a>> {
+impl<'a> RoundingLimits<'a> {
+    fn of(reference: &'a Reference) -> Result<RoundingLimits<'a>> {
         let value = reference.value.doubles()?;
         let samples = reference.samples.iter().map(Array::doubles).collect::<Result<Vec<_>>>()?;
-        let mut limits = Limits { value, samples, bound: reference.bound.as_deref(), dtype: reference.dtype, common: 0.0 };
+        let mut limits = RoundingLimits { value, samples, bound: reference.bound.as_deref(), dtype: reference.dtype, common: 0.0 };
         if limits.bound.is_none() && !limits.samples.is_empty() {
             let (mut mean, mut values, mut deviations) = (SquareMean::default(), Vec::new(), Vec::new());
             for range in blocks(reference.value.len()) {

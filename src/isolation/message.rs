@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 
 /// One message, in either direction.
 #[derive(Debug)]
-pub(super) enum Message {
+pub(super) enum PipeMessage {
     /// The model to load, as JSON.
     Load(LoadRequest),
     /// The model was loaded: the names of its inputs and outputs.
@@ -71,7 +71,7 @@ const LOADED: u8 = 2;
 const ARRAYS: u8 = 3;
 const FAILED: u8 = 4;
 
-impl Message {
+impl PipeMessage {
     /// Writes the message.
     ///
     /// # Errors
@@ -79,14 +79,14 @@ impl Message {
     pub(super) fn write(&self, pipe: &mut impl Write) -> Result<()> {
         let json = |value: serde_json::Result<Vec<u8>>| value.map_err(|error| Error::internal(error.to_string()));
         let (kind, bytes) = match self {
-            Message::Load(load) => (LOAD, json(serde_json::to_vec(load))?),
-            Message::Loaded(names) => (LOADED, json(serde_json::to_vec(names))?),
-            Message::Arrays(arrays) => {
+            PipeMessage::Load(load) => (LOAD, json(serde_json::to_vec(load))?),
+            PipeMessage::Loaded(names) => (LOADED, json(serde_json::to_vec(names))?),
+            PipeMessage::Arrays(arrays) => {
                 let initializer = arrays.iter().map(|array| tensor::proto("", array)).collect::<Result<Vec<_>>>()?;
                 let graph = Some(GraphProto { initializer, ..GraphProto::default() });
                 (ARRAYS, ModelProto { graph, ..ModelProto::default() }.encode_to_vec())
             }
-            Message::Failed(error) => (FAILED, json(serde_json::to_vec(&ErrorParts::of(error)))?),
+            PipeMessage::Failed(error) => (FAILED, json(serde_json::to_vec(&ErrorParts::of(error)))?),
         };
         let all = [&[kind][..], &(bytes.len() as u64).to_le_bytes(), &bytes];
         let written = all.iter().try_for_each(|part| pipe.write_all(part)).and_then(|()| pipe.flush());
@@ -97,7 +97,7 @@ impl Message {
     ///
     /// # Errors
     /// [`Damaged`](ErrorCode::Damaged) for what is no message; the errors of [`decode_budget::scan`].
-    pub(super) fn read(pipe: &mut impl Read) -> Result<Option<Message>> {
+    pub(super) fn read(pipe: &mut impl Read) -> Result<Option<PipeMessage>> {
         let failed = |error: std::io::Error| Error::read(format!("the pipe between a program and its worker: {error}"));
         let mut head = [0; 9];
         match pipe.read_exact(&mut head) {
@@ -115,13 +115,13 @@ impl Message {
         }
         let damaged = |error: serde_json::Error| Error::damaged(format!("a message of a worker: {error}"));
         Ok(Some(match kind {
-            LOAD => Message::Load(serde_json::from_slice(&bytes).map_err(damaged)?),
-            LOADED => Message::Loaded(serde_json::from_slice(&bytes).map_err(damaged)?),
-            FAILED => Message::Failed(serde_json::from_slice::<ErrorParts>(&bytes).map_err(damaged)?.error()),
+            LOAD => PipeMessage::Load(serde_json::from_slice(&bytes).map_err(damaged)?),
+            LOADED => PipeMessage::Loaded(serde_json::from_slice(&bytes).map_err(damaged)?),
+            FAILED => PipeMessage::Failed(serde_json::from_slice::<ErrorParts>(&bytes).map_err(damaged)?.error()),
             ARRAYS => {
                 decode_budget::scan(&bytes)?;
                 let model = ModelProto::decode(Bytes::from(bytes)).map_err(|error| Error::damaged(error.to_string()))?;
-                Message::Arrays(model.graph.unwrap_or_default().initializer.iter().map(tensor::array).collect::<Result<_>>()?)
+                PipeMessage::Arrays(model.graph.unwrap_or_default().initializer.iter().map(tensor::array).collect::<Result<_>>()?)
             }
             other => return Err(Error::damaged(format!("a message of kind {other}"))),
         }))
@@ -133,11 +133,11 @@ mod tests {
     use super::*;
     use crate::DType;
 
-    fn again(message: &Message) -> Message {
+    fn again(message: &PipeMessage) -> PipeMessage {
         let mut bytes = Vec::new();
         message.write(&mut bytes).unwrap();
-        assert!(Message::read(&mut &bytes[..bytes.len() - 1]).unwrap().is_none(), "a pipe that ends in a message");
-        Message::read(&mut &bytes[..]).unwrap().unwrap()
+        assert!(PipeMessage::read(&mut &bytes[..bytes.len() - 1]).unwrap().is_none(), "a pipe that ends in a message");
+        PipeMessage::read(&mut &bytes[..]).unwrap().unwrap()
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         let arrays = [DType::F32, DType::BF16, DType::F16, DType::I64, DType::Bool, DType::U8].map(|dtype| full(dtype, &[2, 3]));
         let arrays =
             [arrays.to_vec(), vec![full(DType::F32, &[]), full(DType::F64, &[0, 4]), Array::vector(vec![f32::NAN, -0.0])]].concat();
-        let Message::Arrays(got) = again(&Message::Arrays(arrays.clone())) else { panic!("arrays") };
+        let PipeMessage::Arrays(got) = again(&PipeMessage::Arrays(arrays.clone())) else { panic!("arrays") };
         assert_eq!(got.len(), arrays.len());
         assert!(got.iter().zip(&arrays).all(|(got, array)| got.same_bytes(array) && got.shape() == array.shape()));
     }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn errors_arrive_with_code_locations_and_help() {
         let error = Error::too_big("over 7 MB").at("Expand y").at("m.onnx").help("smaller");
-        let Message::Failed(got) = again(&Message::Failed(error.clone())) else { panic!("an error") };
+        let PipeMessage::Failed(got) = again(&PipeMessage::Failed(error.clone())) else { panic!("an error") };
         assert_eq!(got, error);
     }
 }

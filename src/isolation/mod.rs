@@ -28,7 +28,7 @@ pub use process::{Limits, caught, child_of_this_process, end_with_parent, ended,
 
 use crate::array::Array;
 use crate::error::{Error, Result, ResultExt};
-use message::{LoadRequest, LoadedNames, Message};
+use message::{LoadRequest, LoadedNames, PipeMessage};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
@@ -95,21 +95,21 @@ impl IsolatedModel {
     /// Those of [`Session::run`](crate::runtime::Session::run); [`TooBig`](crate::ErrorCode::TooBig) where the values of the call take more than the model justifies,
     /// with the node, or more than its limit; [`Runtime`](crate::ErrorCode::Runtime) where the call takes longer than the limit, or a signal ends the worker.
     pub fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        let mut place = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut worker = match place.take() {
+        let mut current = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut worker = match current.take() {
             Some(worker) => worker,
             None => Worker::start(&self.path, &self.limits).at(self.path.display())?.0,
         };
-        let answer = worker.ask(&Message::Arrays(inputs.to_vec()), &self.limits);
+        let answer = worker.ask(&PipeMessage::Arrays(inputs.to_vec()), &self.limits);
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(error.at(self.path.display())),
         };
-        *place = Some(worker);
+        *current = Some(worker);
         match answer {
-            Message::Arrays(outputs) => Ok(outputs),
-            Message::Failed(error) => Err(error.at(self.path.display())),
-            Message::Load(_) | Message::Loaded(_) => Err(Error::internal("a worker's answer is none")),
+            PipeMessage::Arrays(outputs) => Ok(outputs),
+            PipeMessage::Failed(error) => Err(error.at(self.path.display())),
+            PipeMessage::Load(_) | PipeMessage::Loaded(_) => Err(Error::internal("a worker's answer is none")),
         }
     }
 }
@@ -122,7 +122,7 @@ const SAID: u64 = 1 << 16;
 struct Worker {
     child: Child,
     pipe: Option<ChildStdin>,
-    answers: Receiver<Result<Option<Message>>>,
+    answers: Receiver<Result<Option<PipeMessage>>>,
     said: Option<JoinHandle<String>>,
 }
 
@@ -138,7 +138,7 @@ impl Worker {
         if let (Some(mut stdout), Some(stderr)) = (stdout, stderr) {
             let listen = move || {
                 loop {
-                    let message = Message::read(&mut stdout);
+                    let message = PipeMessage::read(&mut stdout);
                     let is_last = !matches!(message, Ok(Some(_)));
                     if sender.send(message).is_err() || is_last {
                         break;
@@ -150,10 +150,10 @@ impl Worker {
         }
         let path = std::path::absolute(path).map_err(|error| Error::read(error.to_string()))?;
         let request = LoadRequest { path, memory: limits.memory, cpu: limits.cpu, threads: limits.threads.max(1) };
-        match worker.ask(&Message::Load(request), limits)? {
-            Message::Loaded(names) => Ok((worker, names)),
-            Message::Failed(error) => Err(error),
-            Message::Load(_) | Message::Arrays(_) => Err(Error::internal("a worker's answer is none")),
+        match worker.ask(&PipeMessage::Load(request), limits)? {
+            PipeMessage::Loaded(names) => Ok((worker, names)),
+            PipeMessage::Failed(error) => Err(error),
+            PipeMessage::Load(_) | PipeMessage::Arrays(_) => Err(Error::internal("a worker's answer is none")),
         }
     }
 
@@ -161,7 +161,7 @@ impl Worker {
     ///
     /// # Errors
     /// Where there is none: the worker has ended, or was ended because it took too long.
-    fn ask(&mut self, message: &Message, limits: &Limits) -> Result<Message> {
+    fn ask(&mut self, message: &PipeMessage, limits: &Limits) -> Result<PipeMessage> {
         // A worker that has ended does not read: what it said and how it ended is the error.
         if let Some(pipe) = &mut self.pipe {
             let _ = message.write(pipe);

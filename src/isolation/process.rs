@@ -145,7 +145,7 @@ pub fn ended(status: ExitStatus, said: &str) -> Error {
     let said = said.lines().find(|line| !line.trim().is_empty()).map_or_else(String::new, |line| format!(": {}", line.trim()));
     #[cfg(unix)]
     {
-        /// The numbers of the system's headers; BUS is 7 on Linux, and 10 elsewhere.
+        /// As the system's headers have them; BUS is 7 on Linux, and 10 elsewhere.
         const ABRT: i32 = 6;
         const BUS: i32 = if cfg!(target_os = "linux") { 7 } else { 10 };
         const KILL: i32 = 9;

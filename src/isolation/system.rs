@@ -32,7 +32,7 @@ mod unix {
         fn _exit(code: c_int) -> !;
     }
 
-    /// The numbers of the system's headers.
+    /// As the system's headers have them.
     fn number(resource: Resource) -> c_int {
         let linux = cfg!(target_os = "linux");
         match resource {

@@ -1,6 +1,6 @@
 //! The worker: loads one model and answers calls until its pipe ends.
 
-use super::message::{LoadRequest, LoadedNames, Message};
+use super::message::{LoadRequest, LoadedNames, PipeMessage};
 use super::process::{Limits, caught, end_with_parent, limit_memory};
 use super::system;
 use crate::array::Array;
@@ -20,16 +20,16 @@ pub(super) fn serve() -> ! {
     crate::runtime::bound_threads();
     let (mut requests, mut answers) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut loaded: Option<ServedModel> = None;
-    while let Ok(Some(message)) = Message::read(&mut requests) {
+    while let Ok(Some(message)) = PipeMessage::read(&mut requests) {
         let answer = caught(|| match (message, &mut loaded) {
-            (Message::Load(request), loaded) => {
+            (PipeMessage::Load(request), loaded) => {
                 let model = loaded.insert(ServedModel::load(&request)?);
-                Ok(Message::Loaded(model.names()))
+                Ok(PipeMessage::Loaded(model.names()))
             }
-            (Message::Arrays(inputs), Some(model)) => model.run(&inputs).map(Message::Arrays),
+            (PipeMessage::Arrays(inputs), Some(model)) => model.run(&inputs).map(PipeMessage::Arrays),
             _ => Err(Error::internal("no model was loaded")),
         });
-        if answer.unwrap_or_else(Message::Failed).write(&mut answers).is_err() {
+        if answer.unwrap_or_else(PipeMessage::Failed).write(&mut answers).is_err() {
             break;
         }
     }

@@ -21,7 +21,7 @@ type Applies = fn(&NodeContext) -> bool;
 /// A node, and what the model says of its inputs.
 pub(super) struct NodeContext<'a> {
     node: &'a NodeProto,
-    uses: &'a Uses<'a>,
+    uses: &'a Consumers<'a>,
     types: Vec<Option<Type>>,
     /// The inputs that are the same at every call.
     constant: Vec<Option<&'a Array>>,
@@ -367,18 +367,18 @@ pub(super) fn types<'a>(graph: &'a GraphProto, model: &'a Model) -> HashMap<&'a 
 }
 
 /// The nodes that take a value, by its name, and the names of the inputs.
-struct Uses<'a> {
+struct Consumers<'a> {
     nodes: HashMap<&'a str, Vec<&'a NodeProto>>,
     inputs: HashSet<&'a str>,
 }
 
-impl<'a> Uses<'a> {
-    fn new(graph: &'a GraphProto) -> Uses<'a> {
+impl<'a> Consumers<'a> {
+    fn new(graph: &'a GraphProto) -> Consumers<'a> {
         let mut uses: HashMap<&str, Vec<&NodeProto>> = HashMap::new();
         for node in &graph.node {
             node.input.iter().filter(|name| !name.is_empty()).for_each(|name| uses.entry(name).or_default().push(node));
         }
-        Uses { nodes: uses, inputs: graph.input.iter().map(|input| input.name.as_str()).collect() }
+        Consumers { nodes: uses, inputs: graph.input.iter().map(|input| input.name.as_str()).collect() }
     }
 
     fn is_input(&self, name: &str) -> bool {
@@ -465,7 +465,7 @@ pub(super) fn for_tract(model: &Model, rows: &[FallbackRow], operators: &OpRegis
     let opset = model.opset("").unwrap_or(0);
     if let (Some(graph), Some(original)) = (proto.graph.as_mut(), model.proto.graph.as_ref()) {
         let constants: HashMap<&str, &Array> = model.initializers.iter().map(|(name, array)| (name.as_str(), array)).collect();
-        let (types, size_values, uses) = (types(original, model), SizeValues::new(original, &constants), Uses::new(original));
+        let (types, size_values, uses) = (types(original, model), SizeValues::new(original, &constants), Consumers::new(original));
         for node in &mut graph.node {
             if node.op_type == "ConstantOfShape" && node.attribute.is_empty() {
                 // Without a value tract makes f64.

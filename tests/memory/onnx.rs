@@ -60,7 +60,7 @@ fn decoding_takes_no_more_than_the_scanner_says() {
 fn a_run_keeps_no_value_longer_than_it_is_needed() {
     const LAYERS: usize = 20;
     let module = ontrace::module::from_fn(|x: Tensor| {
-        (0..LAYERS).try_fold(x, |x, i| x.mul(&Tensor::from(Array::full(DType::F32, &[1], 0.5.into())).named(&format!("w{i}")))?.tanh())
+        (0..LAYERS).try_fold(x, |x, i| x.mul(Tensor::from(Array::full(DType::F32, &[1], 0.5.into())).named(&format!("w{i}")))?.tanh())
     });
     let x = Tensor::ones([1 << 20], DType::F32).unwrap();
     let (run, peak) = counting::peak(|| module.forward(&x));
