@@ -330,7 +330,8 @@ impl<'a> PaddedImages<'a> {
     /// # Errors
     /// [`TooBig`](crate::ErrorCode::TooBig) where the machine has no room for an image with its zeros.
     fn for_padded(&self, batch: usize, x: &[f32], mut run: impl FnMut(&[f32], usize, usize)) -> Result<()> {
-        if self.padded == self.spatial {
+        // Zeros before an image may be followed by as many elements that no window reaches.
+        if self.padded == self.spatial && self.conv.window.pads_begin.iter().all(|&pad| pad == 0) {
             run(x, 0, batch);
             return Ok(());
         }

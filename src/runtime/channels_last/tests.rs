@@ -154,6 +154,9 @@ fn every_size_of_window_groups_and_axes_agrees() {
         ([12, 4, 1, 1], window([2, 2], [0, 0], [1, 1]), 1),
         ([70, 4, 2, 2], window([1, 1], [1, 1], [3, 3]), 1),
         ([4, 1, 7, 7], window([1, 1], [6, 6], [1, 1]), 4),
+        // The last elements are seen by no window: with the zeros before them an image is as large as without.
+        ([5, 4, 3, 4], window([4, 3], [1, 0], [1, 1]), 1),
+        ([8, 2, 3, 4], window([4, 3], [1, 0], [1, 1]), 2),
     ]
     .into_iter()
     .enumerate()
