@@ -11,7 +11,7 @@ use half::{bf16, f16};
 /// Elements converted at a time: as f64 they stay in the first cache.
 const BLOCK: usize = 1024;
 
-/// A dense array in another dtype: floats through f64 to floats and Bool, all else through i64.
+/// A dense array in another dtype: floats through f64 to floats and Bool, all else through i64, which does not hold the upper half of u64.
 pub(super) fn convert(x: &Array, dtype: DType) -> Result<Array> {
     use DType::*;
     match (x.dtype(), dtype) {
@@ -32,7 +32,9 @@ pub(super) fn convert(x: &Array, dtype: DType) -> Result<Array> {
         (I64, I32) => direct::<i64, i32>(x, |x| x as i32),
         (Bool, I64) => direct::<bool, i64>(x, |x| x.into()),
         (I64, Bool) => direct::<i64, bool>(x, |x| x != 0),
-        (from, to) if from.is_float() && (to.is_float() || to == Bool) => {
+        (U64, F32) => direct::<u64, f32>(x, |x| x as f32),
+        (from, U64) if from.is_float() => write(x, &each_dtype!(from, S => reader(x, S::to_f64)?), unsigned),
+        (from, to) if (from.is_float() || from == U64) && (to.is_float() || from != U64 && to == Bool) => {
             let read = each_dtype!(from, S => reader(x, S::to_f64)?);
             each_dtype!(to, T => write(x, &read, T::from_f64))
         }
@@ -41,6 +43,11 @@ pub(super) fn convert(x: &Array, dtype: DType) -> Result<Array> {
             each_dtype!(to, T => write(x, &read, T::from_i64))
         }
     }
+}
+
+/// A float as an integer of 64 bits without a sign, truncated towards zero; one that is negative wraps, as it does in i64.
+fn unsigned(x: f64) -> u64 {
+    if x < 2f64.powi(63) { x as i64 as u64 } else { x as u64 }
 }
 
 fn direct<S: Element, T: Element>(x: &Array, convert: impl Fn(S) -> T) -> Result<Array> {
@@ -76,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_pair_converts_as_its_definition() {
-        let values = [0.0, -0.0, 1.0, -1.0, 0.4, -2.6, 127.5, 255.0, 300.0, 65535.0, 1e9, -1e9, 3e19, f64::NAN, f64::INFINITY];
+        let values = [0.0, -0.0, 1.0, -1.0, 0.4, -2.6, 127.5, 255.0, 300.0, 65535.0, 1e9, -1e9, 1e19, 3e19, f64::NAN, f64::INFINITY];
         for &from in DType::ALL {
             // Long enough for two blocks.
             let x = Array::vector((0..3000).map(|i| values[i % values.len()]).collect::<Vec<f64>>());
@@ -101,9 +108,11 @@ mod tests {
         let of = || -> Result<Array> {
             each_dtype!(x.dtype(), S => each_dtype!(dtype, T => {
                 let elements = x.to_vec::<S>()?.into_iter();
-                Ok(Array::vector(match S::DTYPE.is_float() && (T::DTYPE == DType::Bool || T::DTYPE.is_float()) {
+                let (from, to) = (S::DTYPE, T::DTYPE);
+                let is_upper = |x: S| (from == DType::U64 && to.is_float() || from.is_float() && to == DType::U64) && x.to_f64() >= 2f64.powi(63);
+                Ok(Array::vector(match from.is_float() && (to == DType::Bool || to.is_float()) {
                     true => elements.map(|x| T::from_f64(x.to_f64())).collect::<Vec<T>>(),
-                    false => elements.map(|x| T::from_i64(x.to_i64())).collect(),
+                    false => elements.map(|x| if is_upper(x) { T::from_f64(x.to_f64()) } else { T::from_i64(x.to_i64()) }).collect(),
                 }))
             }))
         };

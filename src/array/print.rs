@@ -24,6 +24,7 @@ impl fmt::Display for Array {
 fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(&length) = array.shape.first() else {
         return match array.dtype {
+            DType::U64 => write!(f, "{}", array.to_vec::<u64>().map_err(|_| fmt::Error)?[0]),
             DType::Bool => write!(f, "{}", array.item().map_err(|_| fmt::Error)?),
             dtype if dtype.is_float() => match array.item().map_err(|_| fmt::Error)?.to_f64() as f32 {
                 x if x != 0.0 && x.is_finite() && !(1e-4..1e9).contains(&x.abs()) => write!(f, "{x:e}"),
@@ -46,6 +47,11 @@ fn axis(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_without_a_sign_have_none() {
+        assert_eq!(Array::vector(vec![1u64, u64::MAX]).to_string(), "u64[2] [1, 18446744073709551615]");
+    }
 
     #[test]
     fn very_small_and_very_large_floats_have_exponents() {

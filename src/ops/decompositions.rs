@@ -321,6 +321,8 @@ pub(super) const READS: &[(&str, Reader)] = &[
         let high = x.amax(.., false)?.maximum(0.0)?;
         let low = x.amin(.., false)?.minimum(0.0)?;
         let scale = high.sub(&low)?.div(255.0)?;
+        // Of zeros alone the scale would be 0, which nothing can be divided by: it is 1, as in ONNX Runtime.
+        let scale = scale.eq(0.0)?.where_(&Tensor::ones((), DType::F32)?, &scale)?;
         let zero = saturated(&low.neg()?.div(&scale)?.round()?, DType::U8)?;
         let y = saturated(&x.div(&scale)?.round()?.add(zero.cast(DType::F32)?)?, DType::U8)?;
         Ok(vec![y, scale, zero])

@@ -92,11 +92,22 @@ pub(super) const READS: &[(&str, Reader)] = &[("Col2Im", |node, inputs| {
         DType::U8 | DType::I8 | DType::U16 | DType::I16 | DType::U32 | DType::I32 => {
             apply_one(op, &[&x.cast(DType::F64)?])?.cast(DType::I64)?.cast(x.dtype())?
         }
+        DType::I64 | DType::U64 => sum_by_halves(op, x)?,
         // Whether any of those that meet is true.
         DType::Bool => apply_one(op, &[&x.cast(DType::F32)?])?.cast(DType::Bool)?,
         _ => apply_one(op, &[x])?,
     }])
 })];
+
+/// Sums of integers of 64 bits, which wrap: doubles hold the sums of their upper and of their lower 32 bits.
+fn sum_by_halves(op: Col2Im, x: &Tensor) -> Result<Tensor> {
+    let half = 1i64 << 32;
+    let whole = x.cast(DType::I64)?;
+    let lower = whole.remainder(half)?;
+    let upper = whole.sub(&lower)?.floor_divide(half)?;
+    let sum = |part: &Tensor| apply_one(op.clone(), &[&part.cast(DType::F64)?])?.cast(DType::I64);
+    sum(&upper)?.mul(half)?.add(sum(&lower)?)?.cast(x.dtype())
+}
 
 impl Tensor {
     /// Columns (batch, channels · kernel, steps) summed into an image (batch, channels, sizes …).

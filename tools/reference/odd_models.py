@@ -293,6 +293,18 @@ def found_by_a_sweep(head):
   b = Greater(x, five)
   z = Col2Im(b, image, block)
 }""", {"x": columns}, [np.array([[[[200, 63, 7]]]], np.uint8), np.array([[[[True, True, True]]]])])
+    # ONNX Runtime has no kernel; sums wrap.
+    columns = np.array([[[2**63 - 1, 3], [2**62, -(2**63)]]], np.int64)
+    save("columns_of_long_integers", head.replace("17", "18") + """g (int64[1,2,2] x) => (int64[1,1,1,3] y, uint64[1,1,1,3] z) {
+  image = Constant<value = int64[2] {1, 3}>()
+  block = Constant<value = int64[2] {1, 2}>()
+  y = Col2Im(x, image, block)
+  u = Cast<to = 13>(x)
+  z = Col2Im(u, image, block)
+}""", {"x": columns}, [np.array([[[[2**63 - 1, 2**62 + 3, -(2**63)]]]]), np.array([[[[2**63 - 1, 2**62 + 3, 2**63]]]], np.uint64)])
+    save("floats_of_large_integers", head + """g (uint64[3] x) => (double[3] y, float[3] z) { y = Cast<to = 11>(x) z = Cast<to = 1>(x) }""",
+         {"x": np.array([1, 2**63 + 4096, 2**64 - 1], np.uint64)})
+    save("range_of_zeros_quantized", head + """g (float[3] x) => (uint8[3] y, float s, uint8 p) { y, s, p = DynamicQuantizeLinear(x) }""", {"x": np.zeros(3, np.float32)})
     save("padding_by_an_input", head + """g (float[2,3] x, float v) => (float[2,4] y) {
   p = Constant<value = int64[4] {1, -1, -1, 2}>()
   y = Pad(x, p, v)
