@@ -2,7 +2,7 @@
 
 use super::operator::needs_opset;
 use super::{Derivation, Graph, Inputs, Operator, Source, ValueId};
-use crate::array::{Array, DType};
+use crate::array::{Array, DType, Scalar};
 use crate::dim::{Dim, Expr, Shape, Type};
 use crate::error::{Error, Result, ResultExt};
 use crate::onnx::{GraphBuilder, Name};
@@ -84,6 +84,10 @@ fn lower(builder: &mut GraphBuilder, op: &dyn Operator, arguments: &[Name], type
     let given = arguments.iter().map(|name| if name.is_empty() { Ok(None) } else { builder.ty(name).cloned().map(Some) });
     let given = given.collect::<Result<Vec<Option<Type>>>>()?;
     let is_standard = op.domain().is_empty() && op.graphs().is_empty();
+    if is_standard && types.iter().all(|ty| ty.shape.to_fixed().is_ok_and(|shape| shape.contains(&0))) {
+        // What has no elements is computed from nothing, and runtimes refuse many an operator of empty operands.
+        return types.iter().map(|ty| Ok(builder.constant(&Array::full(ty.dtype, &ty.shape.to_fixed()?, Scalar::Int(0))))).collect();
+    }
     let choice = if is_standard { substitutes(op, &given, types, builder.opset()) } else { Vec::new() };
     if choice.is_empty() {
         return lower_typed(builder, op, arguments, types);
