@@ -103,7 +103,7 @@ impl InputUse {
                     None => format!("indices of a table of {rows} rows"),
                 }
             }
-            InputUse::Sizes(used) => used.describe().to_string(),
+            InputUse::Sizes(used) => used.describe(),
             InputUse::Mask => "ones, and zeros at the end of some rows".to_string(),
             InputUse::AdditiveMask => "zeros, and large negative values at the end of some rows".to_string(),
             InputUse::Scaled { mean, deviation } => {

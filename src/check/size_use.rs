@@ -1,20 +1,20 @@
-//! Inputs whose elements are sizes: operands of Reshape, Split, Expand, Tile, ConstantOfShape and Resize that a caller gives.
+//! Inputs whose elements are sizes or bounds: operands of Reshape, Split, Expand, Tile, ConstantOfShape, Resize, Slice and Range that a caller gives.
 
 use crate::array::Random;
-use crate::dim::{Dim, Sizes, is_value};
-use crate::graph::{Attribute, Graph, Node};
+use crate::dim::{Dim, Expr, Shape, Sizes, is_value};
+use crate::graph::{Attribute, Graph, Node, ValueId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How the elements of an input are bound to each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum SizeRule {
     /// Their product is a number of elements; where `is_open`, one may be -1.
     Product { is_open: bool },
     /// Their sum is the size of an axis.
     Sum,
-    /// Each is a size or a count of its own.
-    Each,
+    /// Each has a range of its own: the least and the greatest, by the element's index; 1 is right for the others.
+    Each(Vec<(usize, [Dim; 2])>),
 }
 
 /// An input whose elements are sizes.
@@ -25,27 +25,43 @@ pub(super) struct SizeUse {
     whole: Dim,
     /// The product or the sum of the sizes beside them.
     rest: Dim,
-    /// Which elements are read; 1 is right for the others.
-    elements: Vec<usize>,
 }
 
 /// What sizes are made up from, where nothing binds them.
-const EACH: (i64, i64) = (1, 3);
+const EACH: [i64; 2] = [1, 3];
+
+/// How many numbers a made-up range has at most.
+const LONGEST: i64 = 6;
+
+/// How far from 0 the bound of a range is looked for.
+const FAR: i64 = 64;
 
 /// For each input, how its elements are used as sizes, where they are.
 pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
     let mut uses = vec![None; graph.inputs().len()];
+    let position = |id: &ValueId| graph.inputs().iter().position(|input| input == id);
     // The input that each symbol is an element of, and which.
     let mut symbols: HashMap<Arc<str>, (usize, usize)> = HashMap::new();
     for node in graph.nodes() {
         if let Some(symbol) = node.op.defines().and_then(|dim| dim.expr().as_symbol().cloned()) {
-            let input = graph.inputs().iter().position(|id| node.inputs.first() == Some(&Some(*id)));
+            let input = node.inputs.first().copied().flatten().and_then(|id| position(&id));
             let Some(Attribute::Int(element)) = node.op.attributes().get("element").cloned() else { continue };
             symbols.extend(input.zip(usize::try_from(element).ok()).map(|found| (symbol, found)));
             continue;
         }
-        let Some((rule, whole, sizes)) = bound(graph, node) else { continue };
         let element = |dim: &Dim| dim.expr().as_symbol().and_then(|symbol| symbols.get(symbol)).copied();
+        let bounds = bounds(graph, node).into_iter().filter_map(|(dim, range)| Some((element(&dim)?, range)));
+        let operands = operand_bounds(node).into_iter().filter_map(|(id, range)| Some(((position(&id)?, 0), range)));
+        for ((input, index), range) in bounds.chain(operands) {
+            let each =
+                uses[input].get_or_insert_with(|| SizeUse { rule: SizeRule::Each(Vec::new()), whole: Dim::Fixed(1), rest: Dim::Fixed(1) });
+            if let SizeRule::Each(ranges) = &mut each.rule
+                && ranges.iter().all(|(other, _)| *other != index)
+            {
+                ranges.push((index, range));
+            }
+        }
+        let Some((rule, whole, sizes)) = bound(graph, node) else { continue };
         let input_of = |dim: &Dim| element(dim).map(|found| found.0);
         let mut inputs: Vec<usize> = sizes.iter().filter_map(input_of).collect();
         inputs.dedup();
@@ -53,30 +69,89 @@ pub(super) fn find(graph: &Graph) -> Vec<Option<SizeUse>> {
         for input in inputs {
             let others = || sizes.iter().filter(|dim| input_of(dim) != Some(input)).cloned();
             let rest = if rule == SizeRule::Sum { others().sum() } else { others().product() };
-            let elements = sizes.iter().filter_map(element).filter(|found| found.0 == input).map(|found| found.1).collect();
-            uses[input] = Some(SizeUse { rule, whole: whole.clone(), rest, elements });
+            uses[input] = Some(SizeUse { rule: rule.clone(), whole: whole.clone(), rest });
         }
     }
     uses
 }
 
-/// The sizes that a node is given, and what binds them.
+/// The sizes that a node is given, and what binds them together.
 fn bound(graph: &Graph, node: &Node) -> Option<(SizeRule, Dim, Vec<Dim>)> {
-    let shape = || node.inputs.first().copied().flatten().map(|id| &graph.value(id).ty.shape);
     let attributes = node.op.attributes();
     let sizes = node.op.dims();
-    if !sizes.iter().any(|dim| dim.expr().as_symbol().is_some_and(|symbol| is_value(symbol))) {
+    if !sizes.iter().any(is_element) {
         return None;
     }
     match node.op.name() {
-        "Reshape" => Some((SizeRule::Product { is_open: attributes.get("by_values").is_some() }, shape()?.numel(), sizes)),
+        "Reshape" => Some((SizeRule::Product { is_open: attributes.get("by_values").is_some() }, shape(graph, node)?.numel(), sizes)),
         "Split" => {
             let Some(Attribute::Int(axis)) = attributes.get("axis") else { return None };
-            Some((SizeRule::Sum, shape()?.get(usize::try_from(*axis).ok()?)?.clone(), sizes))
+            Some((SizeRule::Sum, shape(graph, node)?.get(usize::try_from(*axis).ok()?)?.clone(), sizes))
         }
-        "Expand" | "Tile" | "ConstantOfShape" | "Resize" => Some((SizeRule::Each, Dim::Fixed(1), sizes)),
         _ => None,
     }
+}
+
+/// Whether a size is an element of a tensor, as it is.
+fn is_element(dim: &Dim) -> bool {
+    dim.expr().as_symbol().is_some_and(|symbol| is_value(symbol))
+}
+
+fn shape<'a>(graph: &'a Graph, node: &Node) -> Option<&'a Shape> {
+    node.inputs.first().copied().flatten().map(|id| &graph.value(id).ty.shape)
+}
+
+/// The sizes and bounds that a node is given and that nothing binds together, each with its range: of a slice and a range those that leave something.
+fn bounds(graph: &Graph, node: &Node) -> Vec<(Dim, [Dim; 2])> {
+    let attributes = node.op.attributes();
+    let dim = |name: &str| if let Some(Attribute::Dim(dim)) = attributes.get(name) { Some(dim.clone()) } else { None };
+    let int = |name: &str| if let Some(Attribute::Int(n)) = attributes.get(name) { Some(*n) } else { None };
+    match (node.op.name(), int("step")) {
+        ("Expand" | "Tile" | "ConstantOfShape" | "Resize", _) => {
+            node.op.dims().into_iter().filter(is_element).map(|dim| (dim, EACH.map(Dim::Fixed))).collect()
+        }
+        ("Slice", Some(step)) => {
+            let axis = int("axis").and_then(|axis| usize::try_from(axis).ok());
+            let Some(whole) = axis.and_then(|axis| shape(graph, node)?.get(axis)) else { return Vec::new() };
+            // Both ends on their own side of the middle, counted from the first index; backwards the end from the last one, beyond the first.
+            let middle = (whole - 1i64) / 2i64;
+            let (start, end) = match step > 0 {
+                true => ([Dim::Fixed(0), middle.clone()], [&middle + 1i64, whole.clone()]),
+                false => ([middle.clone(), whole - 1i64], [Dim::Fixed(-1) - whole, &middle - 1i64 - whole]),
+            };
+            [("start", start), ("end", end)].into_iter().filter_map(|(name, range)| Some((dim(name)?, range))).collect()
+        }
+        ("Range", Some(step)) => {
+            dim("start").zip(dim("length")).map_or_else(Vec::new, |(start, length)| range_bounds(&start, &length, step))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Ranges of the bounds of a range so that it has a few numbers: the start is chosen first, and the other bound fits the worst of its values.
+fn range_bounds(start: &Dim, length: &Dim, step: i64) -> Vec<(Dim, [Dim; 2])> {
+    let symbols = length.expr().symbols();
+    let (low, high) = if step > 0 { (0, 1) } else { (LONGEST, LONGEST + 1) };
+    let nearest = if step > 0 { high } else { low };
+    let first = start.expr().as_symbol().cloned().filter(|_| is_element(start) && symbols.len() > 1);
+    let Some(other) = symbols.iter().find(|symbol| Some(*symbol) != first.as_ref()) else { return Vec::new() };
+    let fits = |n: &i64| {
+        let length = length.expr().eval(&|symbol| Some(if symbol == &**other { *n } else { nearest }));
+        length.is_some_and(|length| (1..=LONGEST).contains(&length))
+    };
+    let fitting: Vec<i64> = (-FAR..=FAR).filter(fits).collect();
+    let Some(range) = fitting.first().zip(fitting.last()) else { return Vec::new() };
+    let other = (Dim::new(Expr::symbol(other), None), [*range.0, *range.1].map(Dim::Fixed));
+    first.map(|_| (start.clone(), [low, high].map(Dim::Fixed))).into_iter().chain([other]).collect()
+}
+
+/// The start, the end and the step of a range that are tensors, with ranges for values that leave a few numbers.
+fn operand_bounds(node: &Node) -> Vec<(ValueId, [Dim; 2])> {
+    if node.op.name() != "Range" {
+        return Vec::new();
+    }
+    let ranges = [[0, 1], [2, LONGEST], [1, 2]];
+    node.inputs.iter().zip(ranges).filter_map(|(id, range)| Some(((*id)?, range.map(Dim::Fixed)))).collect()
 }
 
 impl SizeUse {
@@ -85,11 +160,12 @@ impl SizeUse {
         let known = |dim: &Dim| sizes.of(dim).ok().or(dim.example()).filter(|n| *n >= 0);
         let (whole, rest) = (known(&self.whole).unwrap_or(1), known(&self.rest).unwrap_or(0));
         let mut values = vec![1; count];
-        match self.rule {
+        match &self.rule {
             _ if count == 0 => {}
-            SizeRule::Each => {
-                for n in values.iter_mut().enumerate().filter(|(i, _)| self.elements.contains(i)) {
-                    *n.1 = random.integer(EACH.0, EACH.1);
+            SizeRule::Each(ranges) => {
+                let end = |dim: &Dim| sizes.of(dim).ok().or(dim.example());
+                for (index, [low, high]) in ranges.iter().filter(|(index, _)| *index < count) {
+                    values[*index] = end(low).zip(end(high)).map_or(1, |(low, high)| random.integer(low, high.max(low)));
                 }
             }
             SizeRule::Product { is_open } => {
@@ -110,7 +186,7 @@ impl SizeUse {
                 }
                 if whole == 0 && rest > 0 {
                     values[count - 1] = 0;
-                } else if is_open && step % 2 == 1 {
+                } else if *is_open && step % 2 == 1 {
                     values[random.integer(0, count as i64 - 1) as usize] = -1;
                 }
             }
@@ -128,11 +204,17 @@ impl SizeUse {
         values
     }
 
-    pub(super) fn describe(&self) -> &'static str {
-        match self.rule {
-            SizeRule::Product { .. } => "sizes whose product is the number of elements",
-            SizeRule::Sum => "sizes that add up to the axis",
-            SizeRule::Each => "sizes from 1 to 3",
+    pub(super) fn describe(&self) -> String {
+        match &self.rule {
+            SizeRule::Product { .. } => "sizes whose product is the number of elements".to_string(),
+            SizeRule::Sum => "sizes that add up to the axis".to_string(),
+            SizeRule::Each(ranges) => {
+                let example = |at: usize| ranges.iter().filter_map(move |(_, range)| range[at].example());
+                match example(0).min().zip(example(1).max()) {
+                    Some((low, high)) => format!("sizes and bounds from {low} to {high}"),
+                    None => "sizes and bounds that leave something".to_string(),
+                }
+            }
         }
     }
 }
@@ -155,15 +237,30 @@ mod tests {
 
     #[test]
     fn sizes_are_bound_by_what_takes_them() {
-        let rule = |used: SizeUse| (used.rule, used.whole, used.rest, used.elements);
+        let rule = |used: SizeUse| (used.rule, used.whole, used.rest);
         let reshaped = used(|x, sizes| x.reshape(&[sizes[0].clone(), sizes[1].clone(), Dim::Fixed(2)]), &[6, 4], &[3, 4]);
-        assert_eq!(rule(reshaped), (SizeRule::Product { is_open: false }, Dim::Fixed(24), Dim::Fixed(2), vec![0, 1]));
+        assert_eq!(rule(reshaped), (SizeRule::Product { is_open: false }, Dim::Fixed(24), Dim::Fixed(2)));
         let expanded = used(|x, sizes| x.expand(&[sizes[0].clone(), Dim::Fixed(3)]), &[1, 3], &[2, 3]);
+        assert_eq!(expanded.rule, SizeRule::Each(vec![(0, EACH.map(Dim::Fixed))]));
         assert_eq!(expanded.values(&mut Random::new(0), 0, 2, Sizes::Example)[1], 1, "an element that nothing reads");
     }
 
+    #[test]
+    fn the_bounds_of_a_range_leave_a_few_elements() {
+        let bounds = |start: Dim, end: Dim, step: i64| {
+            let distance = if step > 0 { &end - &start } else { &start - &end };
+            range_bounds(&start, &((distance + (step.abs() - 1)) / step.abs()), step)
+        };
+        let (low, high) = (|| Dim::new(Expr::symbol("value0"), None), || Dim::new(Expr::symbol("value1"), None));
+        let fixed = |range: [i64; 2]| range.map(Dim::Fixed);
+        assert_eq!(bounds(Dim::Fixed(0), low(), 1), vec![(low(), fixed([1, LONGEST]))]);
+        assert_eq!(bounds(low(), Dim::Fixed(0), 1), vec![(low(), fixed([-LONGEST, -1]))]);
+        assert_eq!(bounds(low(), high(), 1), vec![(low(), fixed([0, 1])), (high(), fixed([2, LONGEST + 1]))]);
+        assert_eq!(bounds(low(), high(), -2), vec![(low(), fixed([LONGEST, LONGEST + 1])), (high(), fixed([-LONGEST, LONGEST - 1]))]);
+    }
+
     fn made(rule: SizeRule, whole: i64, rest: i64, step: usize) -> Vec<i64> {
-        let used = SizeUse { rule, whole: Dim::Fixed(whole), rest: Dim::Fixed(rest), elements: vec![0, 1, 2] };
+        let used = SizeUse { rule, whole: Dim::Fixed(whole), rest: Dim::Fixed(rest) };
         used.values(&mut Random::new(step as u64), step, 3, Sizes::Example)
     }
 
@@ -172,7 +269,9 @@ mod tests {
         for step in 0..20 {
             assert_eq!(made(SizeRule::Product { is_open: false }, 360, 2, step).iter().product::<i64>(), 180);
             assert_eq!(made(SizeRule::Sum, 17, 4, step).iter().sum::<i64>(), 13);
-            assert!(made(SizeRule::Each, 1, 1, step).iter().all(|n| (1..=3).contains(n)));
+            assert!(
+                made(SizeRule::Each((0..3).map(|i| (i, EACH.map(Dim::Fixed))).collect()), 1, 1, step).iter().all(|n| (1..=3).contains(n))
+            );
             let open = made(SizeRule::Product { is_open: true }, 360, 2, step);
             let (negative, known): (Vec<i64>, Vec<i64>) = open.iter().partition(|n| **n < 0);
             assert_eq!((negative.len(), 180 % known.iter().product::<i64>()), (step % 2, 0), "{open:?}");
