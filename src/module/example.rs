@@ -28,6 +28,8 @@ pub struct Example {
     /// Symbols that the user did not declare: the trace may find that they have one size only.
     undeclared: BTreeSet<Arc<str>>,
     ranges: BTreeMap<Arc<str>, (i64, i64)>,
+    /// The inputs whose values a trace takes for constants.
+    specialized: BTreeSet<String>,
 }
 
 impl Example {
@@ -303,9 +305,39 @@ impl Example {
         Ok(self)
     }
 
-    /// Drops the values: the module is then traced with shapes only, and nothing is computed.
+    /// Takes the value of an input for a constant: what the program decides by it is decided by this value, and the trace is
+    /// [specialized](crate::Traced::specialized) for it.
+    ///
+    /// ```
+    /// use ontrace::{Example, Tensor, module::from_fn, trace::record};
+    /// let model = from_fn(|(x, n): (Tensor, Tensor)| x.mul(n.add(1i64)?));
+    /// let example = Example::new().input("x", &Tensor::from(&[1.0f32, 2.0])).input("n", &Tensor::from(&[2i64]));
+    /// let traced = record(&model, example.specialize("n")?.shapes_only())?;
+    /// assert_eq!((traced.specialized()[0].inputs[0].as_str(), traced.graph().nodes().len()), ("n", 1));
+    /// # Ok::<(), ontrace::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Input`](crate::ErrorCode::Input) where there is no such input, or it has no value.
+    pub fn specialize(mut self, name: &str) -> Result<Example> {
+        match self.inputs.iter().find(|input| input.0 == name) {
+            None => Err(Error::input(format!("there is no input `{name}`"))),
+            Some((_, tensor)) if tensor.is_type_only() => Err(Error::input(format!("input `{name}` has no value to specialize for"))),
+            Some(_) => {
+                self.specialized.insert(name.to_string());
+                Ok(self)
+            }
+        }
+    }
+
+    /// Whether a trace takes the value of this input for a constant.
+    pub(crate) fn is_specialized(&self, name: &str) -> bool {
+        self.specialized.contains(name)
+    }
+
+    /// Drops the values, but for those that the trace is specialized for: the module is then traced with shapes only, and nothing is computed.
     pub fn shapes_only(mut self) -> Example {
-        for input in &mut self.inputs {
+        for input in self.inputs.iter_mut().filter(|input| !self.specialized.contains(&input.0)) {
             input.1 = Tensor::of_type(input.1.ty().clone());
         }
         self

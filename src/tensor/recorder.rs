@@ -165,6 +165,18 @@ impl Recorder {
         Ok(example.traced(ty, TracedRef { trace: self.id, value }))
     }
 
+    /// Adds an input whose value is taken for a constant: the function gets the example's, and a guard keeps it.
+    ///
+    /// # Errors
+    /// As [`input`](Recorder::input), [`Trace`](crate::ErrorCode::Trace) where the example has no value, and
+    /// [`Denied`](crate::ErrorCode::Denied) in a strict trace.
+    pub(crate) fn specialized_input(&self, name: &str, example: &Tensor) -> Result<Tensor> {
+        let array = example.value().ok_or_else(|| Error::trace(format!("input `{name}` has no value to specialize for")))?;
+        let value = self.with(|active| active.graph.add_input(name, example.ty().clone()))?;
+        guard_values(TracedRef { trace: self.id, value }, array, SourceLocation::default, None)?;
+        Ok(example.clone())
+    }
+
     /// The constraints on sizes so far, with their source locations.
     pub(crate) fn take_constraints(&self) -> Result<Vec<Guard>> {
         self.with(|active| std::mem::take(&mut active.constraints))

@@ -89,7 +89,10 @@ impl Recording {
             Ok(recorder) => recorder,
             Err(error) => return (Err(error), Vec::new()),
         };
-        let input = |(name, tensor): &(String, Tensor)| recorder.input(name, tensor.ty().clone(), tensor);
+        let input = |(name, tensor): &(String, Tensor)| match example.is_specialized(name) {
+            true => recorder.specialized_input(name, tensor),
+            false => recorder.input(name, tensor.ty().clone(), tensor),
+        };
         let inputs = example.inputs().iter().map(input).collect::<Result<Vec<_>>>();
         let outputs = inputs.and_then(|inputs| seeded(0, || module.forward(&inputs)));
         let found = recorder.take_constraints().unwrap_or_default();

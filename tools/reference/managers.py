@@ -43,14 +43,20 @@ class Managers(torch.nn.Module):
             else:
                 y = y - 1
             level.total = level.total + y.mean()
+        grad = [torch.is_grad_enabled()]
         with torch.no_grad():
+            grad.append(torch.is_grad_enabled())
             with level as inner:
                 z = torch.relu(y) + inner
+            with torch.no_grad():
+                grad.append(torch.is_grad_enabled())
+            grad.append(torch.is_grad_enabled())
+        grad.append(torch.is_grad_enabled())
         count = 0
         for i in range(3):
             with Level(i) as now:
                 count += now
-        return y, z, level.total, torch.tensor(level.depth), x + count
+        return y, z, level.total, torch.tensor(level.depth), x + count, torch.tensor(grad)
 
 
 def main():

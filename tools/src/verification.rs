@@ -26,7 +26,7 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
         let _shown = console.counting("tracing", Work::Operators, None);
         record(model, example)
     };
-    let error = match record(example.clone().shapes_only()) {
+    let mut error = match record(example.clone().shapes_only()) {
         Ok(traced) => return Ok((traced, example.clone())),
         Err(error) => error,
     };
@@ -38,8 +38,18 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
                 made_up.iter().for_each(|input| console.note(&input.to_string()));
                 return Ok((traced, filled));
             }
-            Err(second) if error.code() == ErrorCode::NoValue => return Err(index_out_of_range(model, &filled).unwrap_or(second)),
+            Err(second) if error.code() == ErrorCode::NoValue => error = index_out_of_range(model, &filled).unwrap_or(second),
             Err(_) => {}
+        }
+    }
+    // A number that was given may decide what the program does: the graph is then right for this number, and says so.
+    let is_number = |tensor: &Tensor| tensor.rank() == 0 && tensor.dtype().is_int();
+    let scalars: Vec<&(String, Tensor)> = example.inputs().iter().filter(|input| is_number(&input.1)).collect();
+    let (open, given): (Vec<_>, Vec<_>) = scalars.into_iter().partition(|input| input.1.is_type_only());
+    if !given.is_empty() {
+        let specialized = given.iter().try_fold(example.clone(), |example, input| example.specialize(&input.0))?;
+        if let Ok(traced) = record(specialized.clone().shapes_only()) {
+            return Ok((traced, specialized));
         }
     }
     // The sizes of free axes may have been assumed: too small for a kernel, or not the only one that the graph takes.
@@ -52,7 +62,12 @@ pub fn traced_unchecked(prepared: &Prepared, console: &Console) -> ontrace::Resu
             }
         }
     }
-    Err(error)
+    // A number that nobody gave may have to be known.
+    let open: Vec<String> = open.iter().map(|(name, _)| format!("-i {name}=VALUE")).collect();
+    match error.help_line() {
+        None if !open.is_empty() => Err(error.help(format!("the program may decide by a number that is not given: {}", open.join(" ")))),
+        _ => Err(error),
+    }
 }
 
 /// The index among the inputs that is out of range, for which a model cannot be traced; traced with small ones it says what they index.
@@ -323,16 +338,10 @@ pub fn special(array: &Array) -> ontrace::Result<Option<String>> {
     if !array.dtype().is_float() {
         return Ok(None);
     }
-    let (mut nan, mut infinite) = (0usize, 0usize);
-    array.for_each_f64(|x| {
-        nan += usize::from(x.is_nan());
-        infinite += usize::from(x.is_infinite());
-    })?;
-    let parts: Vec<String> = [("NaN", nan), ("infinite", infinite)]
-        .iter()
-        .filter(|row| row.1 > 0)
-        .map(|(what, count)| format!("{count} of {} elements are {what}", array.len()))
-        .collect();
+    let values = array.to_f64s()?;
+    let counts = [("NaN", values.iter().filter(|x| x.is_nan()).count()), ("infinite", values.iter().filter(|x| x.is_infinite()).count())];
+    let parts: Vec<String> =
+        counts.iter().filter(|row| row.1 > 0).map(|(what, count)| format!("{count} of {} elements are {what}", values.len())).collect();
     Ok((!parts.is_empty()).then(|| parts.join(", ")))
 }
 

@@ -154,9 +154,9 @@ pub(super) fn call(path: &str, positional: &[Value], named: &[(String, Value)]) 
         ("torch.is_floating_point", [Value::Complex(_)]) => Ok(Value::Bool(false)),
         ("torch.is_floating_point", [value]) => value.view().and_then(View::read).map(|x| Value::Bool(x.dtype().is_float())),
         // As in a plain call: what is fast only without gradients computes the same.
-        ("torch.is_grad_enabled", []) | ("ops.prim.requires_grad", [_]) => Ok(Value::Bool(true)),
+        ("ops.prim.requires_grad", [_]) => Ok(Value::Bool(true)),
         ("torch.is_scripting", []) => Ok(Value::Bool(true)),
-        ("torch.manual_seed" | "torch.set_grad_enabled", [_]) => Ok(Value::None),
+        ("torch.manual_seed", [_]) => Ok(Value::None),
         ("torch.is_autocast_enabled" | "torch.is_tracing" | "torch._is_tracing" | "torch._get_tracing_state", _)
         | ("ops.prim.is_nested", [_]) => Ok(Value::Bool(false)),
         ("ops.prim.type", [_]) => Ok(Value::Str("cpu".into())),

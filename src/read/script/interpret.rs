@@ -29,6 +29,8 @@ pub(super) struct Interpreter<'a> {
     pub(super) assigned: BTreeMap<usize, BTreeMap<Arc<str>, Value>>,
     /// How often it did.
     pub(super) assignments: usize,
+    /// Whether the program takes gradients here, as it may ask: what is fast only without them computes the same.
+    is_grad_enabled: bool,
 }
 
 pub(super) type Locals = HashMap<Arc<str>, Value>;
@@ -43,7 +45,7 @@ pub(super) enum Flow {
 
 impl<'a> Interpreter<'a> {
     pub(super) fn new(script: &'a ScriptModule) -> Interpreter<'a> {
-        Interpreter { script, depth: 0, iterations: 0, assigned: BTreeMap::new(), assignments: 0 }
+        Interpreter { script, depth: 0, iterations: 0, assigned: BTreeMap::new(), assignments: 0, is_grad_enabled: true }
     }
 
     /// Calls a function; a method gets its object first.
@@ -428,6 +430,14 @@ impl<'a> Interpreter<'a> {
         if self.script.program.classes.contains_key(path) {
             // A class that is called is a named tuple: any other is made by `__new__`.
             return Ok(Value::tuple(positional.iter().cloned().chain(named.iter().map(|(_, value)| value.clone())).collect()));
+        }
+        match (path, positional) {
+            ("torch.is_grad_enabled", []) => return Ok(Value::Bool(self.is_grad_enabled)),
+            ("torch.set_grad_enabled", [Value::Bool(enabled)]) => {
+                self.is_grad_enabled = *enabled;
+                return Ok(Value::None);
+            }
+            _ => {}
         }
         if let Some(result) = builtin::call(path, positional, named) {
             return result;

@@ -413,6 +413,20 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_decides_how_many_axes_there_are_can_be_specialized_for() {
+        let body = "if torch.eq(rate, 16000):\n  width = 1\nelse:\n  width = 2\ny = torch.squeeze(torch.slice(x, 0, 0, width), 0)\n\
+                    if torch.ne(torch.dim(y), 0):\n  ops.prim.RaiseException(\"not a number\", \"builtins.ValueError\")\n\
+                    else:\n  pass\nreturn torch.mul(y, rate)";
+        let script = archive(10, &["x", "rate: int"], body).unwrap();
+        let example = Example::new().input("x", &Tensor::from(&[1.0f32, 2.0])).input("rate", &Tensor::from(Array::scalar(16000i64)));
+        assert!(record(&script, example.clone().shapes_only()).is_err(), "how wide the slice is depends on an input");
+        let traced = record(&script, example.specialize("rate").unwrap().shapes_only()).unwrap();
+        let call = |rate: i64| traced.forward(&[Tensor::from(&[0.5f32, 2.0]), Tensor::from(Array::scalar(rate))]);
+        assert_eq!(call(16000).unwrap()[0].to_vec::<f32>().unwrap(), [8000.0]);
+        assert_eq!(call(8000).unwrap_err().code(), ErrorCode::Guard);
+    }
+
+    #[test]
     fn files_of_the_first_archives_say_a_version_of_their_own() {
         let code = "op_version_set = 1\nclass M(Module):\n  def forward(self,\n    x: Tensor) -> Tensor:\n    return torch.div(x, 2)\n";
         let entries = [
